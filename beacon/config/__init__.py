@@ -1,0 +1,1 @@
+"""YAML to frozen settings. Is handed the probe registry and does not know it."""

@@ -1,0 +1,139 @@
+"""The types of single settings: what is allowed, and how the refusal says so.
+
+Probe kinds and schema sections annotate their dataclass fields with these. Plain `str`,
+`int`, `float`, `bool`, `tuple[X, ...]`, `Mapping[str, X]`, `X | None`, `Literal[...]`,
+`StrEnum` and nested frozen dataclasses are understood too. A `Text` type is written in
+YAML as one scalar and parsed by its `parse`.
+"""
+
+import math
+import re
+from typing import Annotated, Any, ClassVar, Final, Self
+from urllib.parse import urlsplit
+
+import msgspec
+import regex
+
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535, description="TCP or UDP port")]
+Count = Annotated[int, msgspec.Meta(ge=1, description="a whole number from 1")]
+
+
+class Refused(ValueError):
+    """A setting is wrong. `allowed` says what would be right, `hint` what was meant."""
+
+    def __init__(self, message: str, allowed: str = "", hint: str = "") -> None:
+        super().__init__(message)
+        self.message, self.allowed, self.hint = message, allowed, hint
+
+
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+
+
+class Duration(float):
+    """Seconds, written with a unit: 800ms, 30s, 5m, 2h, 90d."""
+
+    ALLOWED: ClassVar = "a number with a unit: 800ms, 30s, 5m, 2h, 90d"
+    SCHEMA: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "pattern": r"^\d+(\.\d+)?\s*(ms|s|m|h|d)$",
+        "examples": ["30s", "5m"],
+    }
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """Read "30s"; a bare number is refused with the likely meaning."""
+        if isinstance(raw, bool) or not isinstance(raw, str | int | float):
+            raise Refused(f"not a duration: {raw!r}", cls.ALLOWED)
+        if isinstance(raw, int | float) or re.fullmatch(r"\d+(\.\d+)?", raw.strip()):
+            raise Refused(f"{raw} has no unit", cls.ALLOWED, f"{str(raw).strip()}s")
+        found = _DURATION.fullmatch(raw.strip())
+        if not found:
+            raise Refused(f"not a duration: {raw!r}", cls.ALLOWED)
+        seconds = float(found[1]) * _UNITS[found[2]]
+        if not 0 < seconds < math.inf:
+            raise Refused("a duration is longer than nothing", cls.ALLOWED)
+        return cls(seconds)
+
+
+class Url(str):
+    """An http:// or https:// address with a host and without a password in it."""
+
+    __slots__ = ()
+    ALLOWED: ClassVar = "http://host/… or https://host/…"
+    SCHEMA: ClassVar[dict[str, Any]] = {"type": "string", "format": "uri", "pattern": "^https?://"}
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """Check scheme, host and port; user names and passwords belong to `auth:`."""
+        if not isinstance(raw, str):
+            raise Refused(f"not an address: {raw!r}", cls.ALLOWED)
+        try:
+            parts = urlsplit(raw)
+            host, _ = parts.hostname, parts.port
+        except ValueError as error:
+            raise Refused(f"not an address: {error}", cls.ALLOWED) from None
+        if parts.scheme not in ("http", "https") or not host or re.search(r"\s", raw):
+            raise Refused(f"not an address: {raw!r}", cls.ALLOWED)
+        if parts.username is not None or parts.password is not None:
+            raise Refused("a user name or password in an address", "use `auth:`")
+        return cls(raw)
+
+
+class Secret:
+    """A value that must not be seen: shows as ***; only `reveal` gives it."""
+
+    __slots__ = ("_value",)
+    ALLOWED: ClassVar = "text, best written as !secret name"
+    SCHEMA: ClassVar[dict[str, Any]] = {"type": "string", "minLength": 1, "writeOnly": True}
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """Any non-empty text; the refusal never repeats it."""
+        if not isinstance(raw, str) or not raw:
+            raise Refused("an empty secret" if raw in ("", None) else "not text", cls.ALLOWED)
+        return cls(raw)
+
+    def reveal(self) -> str:
+        """The value itself: for the wire, never for a message."""
+        return self._value
+
+    def __repr__(self) -> str:
+        """Show nothing."""
+        return "***"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        """Compare as values: a reload asks whether anything changed."""
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        """Hash as a value."""
+        return hash(self._value)
+
+
+class Regex(str):
+    """A regular expression (package `regex`), compiled once to prove that it can be."""
+
+    __slots__ = ()
+    ALLOWED: ClassVar = "a regular expression"
+    SCHEMA: ClassVar[dict[str, Any]] = {"type": "string", "format": "regex"}
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """Compile, and say where it is wrong."""
+        if not isinstance(raw, str):
+            raise Refused(f"not a regular expression: {raw!r}", cls.ALLOWED)
+        try:
+            regex.compile(raw)
+        except regex.error as error:
+            raise Refused(f"not a regular expression: {error}", cls.ALLOWED) from None
+        return cls(raw)
+
+
+Text = (Duration, Url, Secret, Regex)
+"""The classes parsed from one scalar by `parse`, with `SCHEMA` for editors."""

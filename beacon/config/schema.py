@@ -1,0 +1,114 @@
+"""The configuration as the rest of the house sees it: frozen, checked, resolved.
+
+The sections `Tower` … `Mqtt` are written by administrators field by field; `Config` is
+what `beacon.config.loader.load` makes of a whole file.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, Any
+
+import msgspec
+
+from beacon.config.fields import Secret
+from beacon.core.indication import Colour
+from beacon.core.model import Preset, Sequence, Site
+
+Pin = Annotated[int, msgspec.Meta(ge=0, le=53, description="BCM number of a GPIO line")]
+
+
+class Driver(StrEnum):
+    """What moves the pins."""
+
+    AUTO = "auto"  # lgpio on a Pi, else mock
+    LGPIO = "lgpio"
+    MOCK = "mock"
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuietHours:
+    """Light only between two local times; `begin` is `from` in YAML."""
+
+    begin: str
+    end: str
+    time_zone: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Buzzer:
+    """The buzzer's line, and when it keeps quiet."""
+
+    pin: Pin
+    quiet_hours: QuietHours | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Buttons:
+    """Push buttons to ground, with the internal pull-up."""
+
+    acknowledge: Pin | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tower:
+    """The light stack and what belongs to it."""
+
+    driver: Driver = Driver.AUTO
+    preset: Preset = Preset.TOWER_5
+    lamps: Mapping[Colour, Pin] = field(default_factory=dict)
+    active_high: bool = True
+    buzzer: Buzzer | None = None
+    buttons: Buttons = Buttons()
+    alive_relay: Pin | None = None
+    sequence: Sequence = Sequence.A
+    lock_in: bool = True
+    on_death: tuple[Colour, ...] = ()  # YAML: dark, or a list; () is dark
+
+
+@dataclass(frozen=True, kw_only=True)
+class MqttTls:
+    """Files for TLS to the broker; None: the system's CA bundle, no client certificate."""
+
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discovery:
+    """Home Assistant's MQTT discovery."""
+
+    enabled: bool = True
+    prefix: str = "homeassistant"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mqtt:
+    """The broker and how to speak with it. `commands` holds the names allowed."""
+
+    host: str
+    port: int
+    encrypted: bool
+    protocol: str = "5"
+    username: str | None = None
+    password: Secret | None = None
+    allow_plain_password: bool = False
+    tls: MqttTls = MqttTls()
+    base_topic: str = "mfa-beacon"
+    discovery: Discovery = Discovery()
+    commands: tuple[str, ...] = ("acknowledge", "silence", "lamp_test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """One configuration, whole. `probes` maps endpoint id to its `beacon.probes.Kind`."""
+
+    path: str
+    name: str
+    watched: Site
+    probes: Mapping[str, Any]
+    tower: Tower
+    mqtt: Mqtt | None
+    digest: str
+    warnings: tuple[str, ...] = ()

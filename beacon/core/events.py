@@ -1,0 +1,290 @@
+"""The only words that go into the core, and the only words that come out.
+
+`at` is always monotonic seconds. Wall time is for people and is joined at the edge.
+In: `Observed`, `TimePassed`, `Acknowledge`, `Silence`, `QuietHours`.
+Out: every other class here; together they are an `Effect`.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from beacon.core.indication import Indication, Sound
+from beacon.core.model import Health, Reading, Verdict
+
+# --- in ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One run of one probe ended. `started` is when it began.
+
+    `regular` is false for re-checks: they count for thresholds, not for flapping.
+    """
+
+    at: float
+    endpoint: str
+    reading: Reading
+    started: float
+    regular: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """Nothing else happened; deadlines may have come due."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """Somebody has seen all that is open. `origin` is button, mqtt or cli."""
+
+    at: float
+    by: str
+    origin: str
+    reason: str = ""
+    service: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Sound off (or on again) until the incident ends, at most `seconds`."""
+
+    at: float
+    on: bool
+    by: str
+    origin: str
+    reason: str = ""
+    seconds: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class QuietHours:
+    """The room's quiet hours began or ended; the edge knows the time zone."""
+
+    at: float
+    on: bool
+
+
+Event = Observed | TimePassed | Acknowledge | Silence | QuietHours
+
+# --- out --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRead:
+    """A reading was taken in. `failures` counts the present fail streak.
+
+    Sent for every reading, and when an endpoint's health changes without one.
+    """
+
+    at: float
+    endpoint: str
+    reading: Reading
+    health: Health
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """An endpoint's health changed, and why."""
+
+    at: float
+    endpoint: str
+    was: Health
+    now: Health
+    because: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceView:
+    """A service as it is judged now.
+
+    `cells` maps "region/factor" ("-" where not set) to a health; `cause` is a short
+    word ("dns", "own network" …) and `explanation` one sentence citing its readings.
+    `proof_at` is when the verdict was last proved, while `blind`.
+    """
+
+    id: str
+    verdict: Verdict
+    since: float
+    cause: str | None = None
+    explanation: str = ""
+    cells: tuple[tuple[str, Health], ...] = ()
+    endpoints: tuple[tuple[str, Health], ...] = ()
+    shallow: bool = False
+    partial: bool = False
+    vendor_says_fine: bool = False
+    vendor_admits: bool = False
+    blind: bool = False
+    starting: bool = False
+    proof_at: float | None = None
+    overlays: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceChanged:
+    """Something of a service's view changed."""
+
+    at: float
+    service: ServiceView
+
+
+@dataclass(frozen=True, slots=True)
+class OverallView:
+    """The worst of all services, and what stands beside it."""
+
+    verdict: Verdict
+    problem: bool
+    since: float
+    blind: bool
+    starting: bool
+    services: tuple[tuple[str, Verdict], ...]
+    overlays: tuple[str, ...] = ()
+    network: str = "unverified"  # ok | lost | unverified
+    clock: str = "unverified"  # ok | lost | unverified
+
+
+@dataclass(frozen=True, slots=True)
+class OverallChanged:
+    """Something of the overall view changed."""
+
+    at: float
+    overall: OverallView
+
+
+class IncidentState(StrEnum):
+    """The life of an incident; `none` where there is none."""
+
+    NONE = "none"
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    RECOVERING = "recovering"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentView:
+    """One incident of one service. `number` counts from 1; ids are made at the edge.
+
+    `vendor_lead` is seconds we knew before the vendor's first admission (None: not yet).
+    `impact` is the estimated share, 0 to 1, of sessions that must have signed in again.
+    """
+
+    number: int
+    service: str
+    state: IncidentState
+    since: float
+    verdict: Verdict
+    peak: Verdict
+    first_out: str
+    acknowledged: bool = False
+    acknowledged_at: float | None = None
+    acknowledged_by: str | None = None
+    cause: str | None = None
+    explanation: str = ""
+    vendor_lead: float | None = None
+    impact: float | None = None
+    closed_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentChanged:
+    """The incident people should look at: the worst, then unacknowledged, then oldest.
+
+    `incident` is None when none is open; `others` counts the remaining open ones.
+    """
+
+    at: float
+    incident: IncidentView | None
+    others: int
+
+
+class Announcement(StrEnum):
+    """What happened: the types of the `event` topic."""
+
+    OPENED = "opened"
+    ESCALATED = "escalated"
+    RELAPSED = "relapsed"
+    ACKNOWLEDGED = "acknowledged"
+    RECOVERING = "recovering"
+    CLOSED = "closed"
+    BLIND = "blind"
+    SIGHTED = "sighted"
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """One thing happened, once. `incident` is None for blind and sighted."""
+
+    at: float
+    what: Announcement
+    service: str
+    verdict: Verdict
+    incident: IncidentView | None = None
+    cause: str | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IndicationChanged:
+    """The tower shall show this from now on."""
+
+    at: float
+    indication: Indication
+
+
+@dataclass(frozen=True, slots=True)
+class Sounded:
+    """The buzzer shall say this once, now."""
+
+    at: float
+    sound: Sound
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceChanged:
+    """The operator's silence began or ended. `until` is its latest end."""
+
+    at: float
+    on: bool
+    since: float | None = None
+    until: float | None = None
+    by: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recheck:
+    """Run these endpoints at `due`, beside their regular schedule."""
+
+    at: float
+    due: float
+    endpoints: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What an operator's command came to."""
+
+    at: float
+    command: str
+    ok: bool
+    by: str
+    origin: str
+    error: str = ""
+
+
+Effect = (
+    EndpointRead
+    | Transition
+    | ServiceChanged
+    | OverallChanged
+    | IncidentChanged
+    | Announced
+    | IndicationChanged
+    | Sounded
+    | SilenceChanged
+    | Recheck
+    | Answered
+)

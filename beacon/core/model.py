@@ -1,0 +1,269 @@
+"""The words of the domain: what is polled, what was seen, what it means.
+
+Data only. Everything here is frozen and knows nothing of time, threads, files or
+networks. `docs/glossary.md` says each word in prose.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class Outcome(StrEnum):
+    """What one run of a probe came to."""
+
+    PASS = "pass"  # noqa: S105 - an outcome, not a password
+    WARN = "warn"
+    FAIL = "fail"
+    ERROR = "error"  # we could not ask: never red, never green
+
+
+class Reason(StrEnum):
+    """Why a reading is what it is: a closed list, grown only by a decision (docs/adr)."""
+
+    OK = "ok"
+    SLOW = "slow"
+    CERTIFICATE_EXPIRING = "certificate_expiring"
+    PREFERENCE_UNMET = "preference_unmet"
+    DNS_NXDOMAIN = "dns_nxdomain"
+    DNS_NO_ANSWER = "dns_no_answer"
+    DNS_SERVFAIL = "dns_servfail"
+    DNS_TIMEOUT = "dns_timeout"
+    DNS_MISMATCH = "dns_mismatch"
+    CONNECT_REFUSED = "connect_refused"
+    CONNECT_TIMEOUT = "connect_timeout"
+    CONNECT_RESET = "connect_reset"
+    UNREACHABLE = "unreachable"
+    TLS_EXPIRED = "tls_expired"
+    TLS_NOT_YET_VALID = "tls_not_yet_valid"
+    TLS_UNTRUSTED = "tls_untrusted"
+    TLS_NAME = "tls_name"
+    TLS_HANDSHAKE = "tls_handshake"
+    HTTP_STATUS = "http_status"
+    REDIRECT_LIMIT = "redirect_limit"
+    BODY_TOO_LARGE = "body_too_large"
+    BODY_UNDECODABLE = "body_undecodable"
+    EXPECTATION_FAILED = "expectation_failed"
+    OPERAND_MISSING = "operand_missing"
+    PROTOCOL_ERROR = "protocol_error"
+    DEADLINE = "deadline"
+    SIGN_IN_REJECTED = "sign_in_rejected"
+    SIGN_IN_UNFINISHED = "sign_in_unfinished"
+    CHALLENGE_MISSING = "challenge_missing"
+    CODE_NOT_ARRIVED = "code_not_arrived"
+    CODE_LATE = "code_late"
+    CODE_WRONG = "code_wrong"
+    DELIVERY_REFUSED = "delivery_refused"
+    VENDOR_INCIDENT = "vendor_incident"
+    VENDOR_DEGRADED = "vendor_degraded"
+    VENDOR_MAINTENANCE = "vendor_maintenance"
+    SUCCESS_RATIO_LOW = "success_ratio_low"
+    SPF_PERMERROR = "spf_permerror"
+    SPF_TEMPERROR = "spf_temperror"
+    SPF_MISSING = "spf_missing"
+    DKIM_MISSING = "dkim_missing"
+    DKIM_REVOKED = "dkim_revoked"
+    DMARC_MISSING = "dmarc_missing"
+    MX_MISSING = "mx_missing"
+    PTR_MISMATCH = "ptr_mismatch"
+    RECORD_CHANGED = "record_changed"
+    RECORD_MISSING = "record_missing"
+    DNSSEC_BOGUS = "dnssec_bogus"
+    RESOLVER_DISAGREEMENT = "resolver_disagreement"
+    ATTESTATION_OVERDUE = "attestation_overdue"
+    HEARTBEAT_MISSED = "heartbeat_missed"
+    OWN_NETWORK = "own_network"
+    OWN_CLOCK = "own_clock"
+    OWN_CREDENTIALS = "own_credentials"
+    OWN_MODEM = "own_modem"
+    SOURCE_DEAD = "source_dead"
+    RATE_LIMITED = "rate_limited"
+    GUARD_STOPPED = "guard_stopped"
+    INTERNAL_ERROR = "internal_error"
+    STALE = "stale"
+
+
+_WARNS: Final = frozenset(
+    {
+        Reason.SLOW,
+        Reason.CERTIFICATE_EXPIRING,
+        Reason.PREFERENCE_UNMET,
+        Reason.CODE_LATE,
+        Reason.VENDOR_DEGRADED,
+        Reason.VENDOR_MAINTENANCE,
+        Reason.RESOLVER_DISAGREEMENT,
+        Reason.ATTESTATION_OVERDUE,
+    }
+)
+_ERRORS: Final = frozenset(
+    {
+        Reason.OWN_NETWORK,
+        Reason.OWN_CLOCK,
+        Reason.OWN_CREDENTIALS,
+        Reason.OWN_MODEM,
+        Reason.SOURCE_DEAD,
+        Reason.RATE_LIMITED,
+        Reason.GUARD_STOPPED,
+        Reason.INTERNAL_ERROR,
+        Reason.STALE,
+    }
+)
+
+
+def _outcome_of(reason: Reason) -> Outcome:
+    if reason is Reason.OK:
+        return Outcome.PASS
+    if reason in _WARNS:
+        return Outcome.WARN
+    return Outcome.ERROR if reason in _ERRORS else Outcome.FAIL
+
+
+OUTCOME_OF: Final = MappingProxyType({reason: _outcome_of(reason) for reason in Reason})
+"""The one table from reason to outcome."""
+
+# Standing, plannable trouble: raises a service to advisory only, without sound.
+STANDING: Final = frozenset({Reason.CERTIFICATE_EXPIRING, Reason.ATTESTATION_OVERDUE})
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one run of a probe saw.
+
+    `latency` and `phases` are seconds. `detail` is one line for people, at most 200
+    characters, and never holds a secret, a code or a body.
+    """
+
+    reason: Reason
+    detail: str = ""
+    latency: float | None = None
+    phases: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome that belongs to the reason."""
+        return OUTCOME_OF[self.reason]
+
+
+class Health(StrEnum):
+    """What an endpoint is held to be, after thresholds."""
+
+    UP = "up"
+    DEGRADED = "degraded"
+    DOWN = "down"
+    UNKNOWN = "unknown"
+
+
+class Evidence(StrEnum):
+    """How much an endpoint's word counts."""
+
+    SYMPTOM = "symptom"  # end-to-end proof
+    HEALTH = "health"  # the component's word about itself
+    CLAIM = "claim"  # the vendor's word
+    CAUSE = "cause"  # leading indicators and explanations
+    WITNESS = "witness"  # our own eyes
+
+
+class Verdict(StrEnum):
+    """What we say of a service."""
+
+    OK = "ok"
+    ADVISORY = "advisory"
+    DEGRADED = "degraded"
+    RECOVERING = "recovering"
+    OUTAGE = "outage"
+    GRAY_FAILURE = "gray_failure"
+    BLIND = "blind"
+
+
+RANK: Final = MappingProxyType(
+    {
+        Verdict.OK: 0,
+        Verdict.ADVISORY: 1,
+        Verdict.BLIND: 2,
+        Verdict.RECOVERING: 3,
+        Verdict.DEGRADED: 4,
+        Verdict.OUTAGE: 5,
+        Verdict.GRAY_FAILURE: 5,
+    }
+)
+"""Higher is worse; outage and gray failure are equals."""
+
+RED: Final = frozenset({Verdict.OUTAGE, Verdict.GRAY_FAILURE})
+NO_PROBLEM: Final = frozenset({Verdict.OK, Verdict.ADVISORY})
+
+
+class Sequence(StrEnum):
+    """The annunciator sequence, by its ISA-18.1 name."""
+
+    A = "A"
+    M = "M"
+    R = "R"
+
+
+class Preset(StrEnum):
+    """The shape of the tower."""
+
+    TOWER_5 = "tower-5"
+    TOWER_3 = "tower-3"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One thing polled. Times are seconds; `retry_interval` None means no re-checks."""
+
+    id: str
+    service: str
+    name: str
+    kind: str
+    evidence: Evidence
+    interval: float = 30.0
+    timeout: float = 5.0
+    retry_interval: float | None = 5.0
+    failure_threshold: int = 3
+    success_threshold: int = 2
+    stale_after: float = 95.0
+    slow_after: float | None = None
+    region: str | None = None
+    factor: str | None = None
+    local: bool = False
+    clock_bound: bool = False
+    sign_in: bool = False  # the rejection rule and its guard apply
+    guard_interval: float = 600.0
+    guard_max: int = 5
+    depends_on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """One thing people need, that may be red by itself. Holds are seconds."""
+
+    id: str
+    name: str
+    endpoints: tuple[Endpoint, ...]
+    session_lifetime: float | None = None
+    runbook: str = ""
+    recovery_hold: float = 900.0
+    recovery_hold_long: float = 1800.0
+    long_outage: float = 7200.0
+    degraded_hold: float = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Everything the core must know before the first event."""
+
+    id: str
+    name: str = ""
+    services: tuple[Service, ...] = ()
+    witnesses: tuple[Endpoint, ...] = ()
+    sequence: Sequence = Sequence.A
+    lock_in: bool = True
+    preset: Preset = Preset.TOWER_5
+    version: str = ""
+    endpoints: tuple[Endpoint, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Join witnesses and services' endpoints in configured order."""
+        joined = (*self.witnesses, *(e for s in self.services for e in s.endpoints))
+        object.__setattr__(self, "endpoints", joined)

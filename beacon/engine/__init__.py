@@ -1,0 +1,1 @@
+"""Time, threads and the one queue; no network, no GPIO."""

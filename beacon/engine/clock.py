@@ -1,0 +1,55 @@
+"""The clock, as a thing that is handed in: nothing else in the house asks for the time."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Monotonic seconds for every duration, UTC for people and for one-time codes."""
+
+    def monotonic(self) -> float:
+        """Seconds that never jump."""
+        ...
+
+    def utc(self) -> datetime:
+        """Wall time, aware, UTC. May jump."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def monotonic(self) -> float:
+        """Seconds that never jump."""
+        return time.monotonic()
+
+    def utc(self) -> datetime:
+        """Wall time, aware, UTC. May jump."""
+        return datetime.now(UTC)
+
+
+class ManualClock:
+    """A clock that stands still until told: for replays and for tests."""
+
+    def __init__(self, start: datetime, monotonic: float = 0.0) -> None:
+        self._utc = start
+        self._monotonic = monotonic
+
+    def monotonic(self) -> float:
+        """Seconds that never jump."""
+        return self._monotonic
+
+    def utc(self) -> datetime:
+        """Wall time, aware, UTC."""
+        return self._utc
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self._monotonic += seconds
+        self._utc += timedelta(seconds=seconds)
+
+
+def utc_at(clock: Clock, at: float) -> datetime:
+    """The wall time that belongs to a monotonic moment, by the clock's present relation."""
+    return clock.utc() - timedelta(seconds=clock.monotonic() - at)

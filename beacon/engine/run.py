@@ -1,0 +1,133 @@
+"""One run of one probe: its deadline, its phase, and the sockets to shut when time is up.
+
+The prober owns the deadline; a probe only asks what remains, says which phase it is in,
+and hands over every socket it blocks on. At the deadline another thread calls `expire`,
+which shuts those sockets: a blocked read wakes with an error at once.
+"""
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Protocol
+
+from beacon.core.model import Reading, Reason
+from beacon.engine.clock import Clock
+
+
+class Phase(StrEnum):
+    """What a run is doing; decides the reason when it overstays."""
+
+    START = "start"
+    DNS = "dns"
+    CONNECT = "connect"
+    TLS = "tls"
+    SEND = "send"
+    WAIT = "wait"  # request sent, first byte not yet there
+    READ = "read"
+
+
+OVERSTAYED = {Phase.DNS: Reason.DNS_TIMEOUT, Phase.CONNECT: Reason.CONNECT_TIMEOUT}
+"""Reasons of a run that ended by its deadline in these phases; else `deadline`."""
+
+
+class DeadlinePassed(Exception):
+    """The run has no time left. Probes let it pass through."""
+
+
+class Run:
+    """One run of one probe.
+
+    `note` lines are for `beacon probe -v`; secrets are masked by whoever writes them.
+    """
+
+    def __init__(self, clock: Clock, budget: float) -> None:
+        self.clock = clock
+        self.started = clock.monotonic()
+        self.deadline = self.started + budget
+        self.phase = Phase.START
+        self.notes: list[str] = []
+        self._began = self.started
+        self._spent: dict[str, float] = {}
+        self._expired = False
+        self._sockets: set[socket.socket] = set()
+
+    def enter(self, phase: Phase) -> None:
+        """Say which phase begins; the time of the one before is added up."""
+        now = self.clock.monotonic()
+        if self.phase is not Phase.START:
+            spent = self._spent.get(self.phase.value, 0.0)
+            self._spent[self.phase.value] = spent + now - self._began
+        self.phase, self._began = phase, now
+
+    def phases(self) -> tuple[tuple[str, float], ...]:
+        """Seconds spent in each phase that has ended, in order of first entry."""
+        return tuple(self._spent.items())
+
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return self.clock.monotonic() - self.started
+
+    def remaining(self) -> float:
+        """Seconds left; raises `DeadlinePassed` when none are."""
+        left = self.deadline - self.clock.monotonic()
+        if left <= 0 or self._expired:
+            raise DeadlinePassed
+        return left
+
+    @contextlib.contextmanager
+    def watching(self, sock: socket.socket) -> Iterator[None]:
+        """While inside, `expire` shuts this socket. Inside or before is the same."""
+        self.watch(sock)
+        try:
+            yield
+        finally:
+            self.release(sock)
+
+    def watch(self, sock: socket.socket) -> None:
+        """Hand over a socket that will block; shut at once if the time is already up."""
+        # Add, then look; `expire` sets, then copies: whatever the order, one of us shuts.
+        self._sockets.add(sock)
+        if self._expired:
+            _shut(sock)
+
+    def release(self, sock: socket.socket) -> None:
+        """Take a socket back, before closing it."""
+        self._sockets.discard(sock)
+
+    @property
+    def expired(self) -> bool:
+        """Whether `expire` was called."""
+        return self._expired
+
+    def expire(self) -> Reading:
+        """Time is up: wake whatever the run blocks on; the reading this comes to."""
+        self._expired = True
+        for sock in tuple(self._sockets):
+            _shut(sock)
+        return self.overstayed()
+
+    def overstayed(self) -> Reading:
+        """The reading of a run that ended by its deadline, by its phase."""
+        phase = self.phase
+        spent = self.deadline - self.started
+        detail = f"no answer within {spent:g} s (phase {phase})"
+        return Reading(OVERSTAYED.get(phase, Reason.DEADLINE), detail, spent, self.phases())
+
+    def note(self, line: str) -> None:
+        """Write one line of the conversation, for `beacon probe -v`."""
+        self.notes.append(f"{self.elapsed() * 1000:7.1f} ms  {line}")
+
+
+def _shut(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        # The plain method: SSLSocket's own would take the TLS object from under its reader.
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+class Probe(Protocol):
+    """What the prober runs: one frozen dataclass a kind, its fields its settings."""
+
+    def observe(self, run: Run) -> Reading:
+        """Fetch within the run's budget, then judge. Never retries, sleeps or counts."""
+        ...

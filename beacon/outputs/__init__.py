@@ -1,0 +1,1 @@
+"""Effects to the world: lamps, buzzer, MQTT, systemd, terminal. Idempotent, never blocking."""

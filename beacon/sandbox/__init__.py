@@ -1,0 +1,1 @@
+"""A small local identity provider to try things on; imported by nothing but the command line."""

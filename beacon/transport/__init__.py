@@ -1,0 +1,1 @@
+"""What probes share to reach others and to read their answers."""
