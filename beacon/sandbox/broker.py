@@ -1,0 +1,71 @@
+"""A small MQTT broker (3.1.1, retained messages, last wills) in a thread of its own.
+
+For trying things out. In production: mosquitto.
+"""
+
+import asyncio
+import logging
+import socket
+import threading
+from concurrent.futures import Future
+from typing import Any, Final
+
+from beacon.sandbox.world import HOST
+
+START_LIMIT: Final = 15.0
+STOP_LIMIT: Final = 5.0
+"""Seconds to wait for the broker's thread."""
+
+
+class Broker:
+    """amqtt, started and stopped from ordinary code."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self._ready: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+        self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
+
+    def start(self) -> None:
+        """Listen. Raises `OSError` when the port is taken, `ImportError` without amqtt."""
+        import amqtt.broker  # noqa: PLC0415, F401 - heavy, and an extra: only here
+
+        with socket.create_server((HOST, self.port)):
+            pass  # amqtt logs a traceback for a busy port; this says it plainly
+        self._thread.start()
+        self._ready.result(START_LIMIT)
+
+    def stop(self) -> None:
+        """Close all sessions and the port."""
+        loop, stopping = self._ready.result(START_LIMIT)
+        loop.call_soon_threadsafe(stopping.set)
+        self._thread.join(STOP_LIMIT)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except Exception as error:
+            if self._ready.done():
+                raise
+            self._ready.set_exception(error)
+
+    async def _serve(self) -> None:
+        from amqtt.broker import Broker as Amqtt  # noqa: PLC0415
+
+        # It tells every packet at INFO, and its warnings are about clients that come and go.
+        logging.getLogger("amqtt").setLevel(logging.ERROR)
+        logging.getLogger("transitions").setLevel(logging.ERROR)
+        stopping = asyncio.Event()
+        broker = Amqtt(_settings(self.port))
+        await broker.start()
+        self._ready.set_result((asyncio.get_running_loop(), stopping))
+        await stopping.wait()
+        await broker.shutdown()
+
+
+def _settings(port: int) -> dict[str, Any]:
+    return {
+        "listeners": {"default": {"type": "tcp", "bind": f"{HOST}:{port}", "max_connections": 50}},
+        "plugins": {
+            "amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True},
+        },
+    }

@@ -1,0 +1,122 @@
+"""`beacon sandbox serve|break|watch` and `beacon demo`: what the command line delegates to.
+
+Each takes parsed arguments and returns an exit status.
+"""
+
+import argparse
+import http.client
+import json
+import signal
+import sys
+import threading
+from typing import Final
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from beacon.engine.clock import SystemClock
+from beacon.sandbox.servers import CannotStart, Ports, sandbox
+from beacon.sandbox.web import BREAK
+from beacon.sandbox.world import HOST, RECOVER, Fault, Pace
+
+MEANING: Final = {
+    Fault.SLOW: "sign-ins work, but take very long",
+    Fault.OUTAGE: "sign-ins hang and fail; the health page stays green",
+    Fault.DNS: "the OTP sender's domain has lost its SPF and MX records",
+    Fault.CLAIM: "the vendor's status page admits an incident",
+}
+ADMIN_LIMIT: Final = 5.0
+"""Seconds for the sandbox to answer its own switch."""
+
+
+def serve(args: argparse.Namespace) -> int:
+    """Run the sandbox until a signal."""
+    ports = Ports(http=args.http_port, dns=args.dns_port, mqtt=args.mqtt_port)
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    try:
+        with sandbox(ports, Pace(slow=args.slow, period=args.period), SystemClock()):
+            _say(_welcome(ports))
+            stopping.wait()
+    except CannotStart as error:
+        return _refuse(str(error))
+    return 0
+
+
+def break_(args: argparse.Namespace) -> int:
+    """Break something in the running sandbox, or mend all."""
+    try:
+        faults = _switch(args.fault, args.http_port)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return _refuse(
+            f"no sandbox answers at {HOST}:{args.http_port} ({error}): "
+            "start one with `beacon sandbox serve` or `make run`"
+        )
+    for fault in faults:
+        _say(f"{fault}: {MEANING[fault]}")
+    if not faults:
+        _say("all is well again")
+    else:
+        _say(f"mend it with: beacon sandbox break {RECOVER}")
+    return 0
+
+
+def watch(args: argparse.Namespace) -> int:
+    """Print every message the broker has, and those that come, until a signal."""
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv311)
+
+    def subscribe(*_: object) -> None:
+        client.subscribe(args.topic)
+
+    client.on_connect = subscribe
+    client.on_message = _show
+    try:
+        client.connect(HOST, args.mqtt_port)
+        client.loop_forever()
+    except KeyboardInterrupt:
+        client.disconnect()
+    except OSError as error:
+        return _refuse(
+            f"no broker answers at {HOST}:{args.mqtt_port} ({error}): "
+            "start one with `beacon sandbox serve` or `make run`"
+        )
+    return 0
+
+
+def _switch(word: str, port: int) -> tuple[Fault, ...]:
+    """Ask the sandbox to break something; what is broken now."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=ADMIN_LIMIT)
+    try:
+        connection.request("POST", BREAK + word, headers={"Content-Length": "0"})
+        answer = json.loads(connection.getresponse().read())
+    finally:
+        connection.close()
+    if "faults" not in answer:
+        raise ValueError("something else listens there")
+    return tuple(Fault(fault) for fault in answer["faults"])
+
+
+def _show(_client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
+    _say(f"{message.topic} {message.payload.decode('utf-8', 'replace')}")
+
+
+def _welcome(ports: Ports) -> str:
+    words = "|".join((*Fault, RECOVER))
+    return f"""\
+A local identity provider to try the beacon on; only this machine can reach it.
+  sign-in, health, status page   http://{HOST}:{ports.http}
+  DNS of otp.example             {HOST}:{ports.dns}
+  MQTT broker (3.1.1)            {HOST}:{ports.mqtt}
+Break it:  beacon sandbox break {words}
+Watch it:  beacon sandbox watch"""
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _refuse(text: str) -> int:
+    sys.stderr.write(f"beacon: {text}\n")
+    return 1

@@ -1,0 +1,82 @@
+"""The identity provider: a password, then a one-time code that is really checked.
+
+No I/O here: the web server asks, this answers. The credentials are public on purpose;
+they open nothing but the sandbox.
+"""
+
+import secrets
+from datetime import timedelta
+from typing import Any, Final
+
+import pyotp
+
+from beacon.engine.clock import Clock
+from beacon.sandbox.world import Fault, Pace, World
+
+USERNAME: Final = "beacon-probe"
+PASSWORD: Final = "sandbox"  # noqa: S105 - public, opens only the sandbox
+SEED: Final = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+OPEN_TRANSACTIONS: Final = 1000
+"""Sign-ins that may be begun and not ended; the oldest are forgotten."""
+
+Answer = tuple[int, dict[str, Any]]
+"""HTTP status and JSON body."""
+
+
+class Provider:
+    """Signs one user in: `log_in`, then `verify`."""
+
+    def __init__(self, world: World, clock: Clock, pace: Pace) -> None:
+        self._world, self._clock, self._pace = world, clock, pace
+        self._totp = pyotp.TOTP(SEED, interval=pace.period)
+        self._transactions: dict[str, None] = {}
+        self._used: dict[int, str] = {}
+
+    def health(self) -> Answer:
+        """Green whatever happens: this is what a health page is worth."""
+        return 200, {"status": "ok"}
+
+    def log_in(self, username: str, password: str) -> Answer:
+        """The first factor; begins a transaction."""
+        right = secrets.compare_digest(
+            (username + "\0" + password).encode(), f"{USERNAME}\0{PASSWORD}".encode()
+        )
+        if not right:
+            return 401, {"error": "wrong user name or password"}
+        transaction = secrets.token_urlsafe(12)
+        self._transactions[transaction] = None
+        for oldest in tuple(self._transactions)[:-OPEN_TRANSACTIONS]:
+            self._transactions.pop(oldest, None)
+        return 200, {"transaction": transaction}
+
+    def verify(self, transaction: str, code: str) -> Answer:
+        """The second factor: the code of this step or a neighbour, each step once."""
+        known = self._transactions.pop(transaction, 0) is None
+        step = self._step_of(code)
+        if not self._back_end_answers():
+            return 503, {"error": "the token service did not answer"}
+        if not known:
+            return 401, {"error": "unknown transaction"}
+        if step is None:
+            return 401, {"error": "wrong code"}
+        # `setdefault` is one step for all threads: only the first taker owns the code.
+        if self._used.setdefault(step, transaction) != transaction:
+            return 401, {"error": "this code was used before"}
+        return 200, {"authenticated": True}
+
+    def _step_of(self, code: str) -> int | None:
+        """The TOTP step this code belongs to; None for a wrong one."""
+        now = self._clock.utc()
+        for offset in (0, -1, 1):
+            at = now + timedelta(seconds=offset * self._pace.period)
+            if self._totp.verify(code, for_time=at):
+                return self._totp.timecode(at)
+        return None
+
+    def _back_end_answers(self) -> bool:
+        if self._world.broken(Fault.OUTAGE):
+            self._world.hold(self._pace.hang)
+            return False
+        if self._world.broken(Fault.SLOW):
+            self._world.hold(self._pace.slow)
+        return True

@@ -1,0 +1,78 @@
+"""The whole sandbox in one process: web server, name server, broker."""
+
+import contextlib
+import socketserver
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from beacon.engine.clock import Clock
+from beacon.sandbox.broker import Broker
+from beacon.sandbox.nameserver import NameServer
+from beacon.sandbox.provider import Provider
+from beacon.sandbox.web import Site, WebServer
+from beacon.sandbox.world import HOST, Pace, World
+
+POLL: Final = 0.05
+"""Seconds between looks at the stop flag of a server."""
+
+
+class CannotStart(Exception):
+    """A part of the sandbox cannot start; the message says what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """Where the sandbox listens, on loopback only."""
+
+    http: int = 8480
+    dns: int = 8453
+    mqtt: int = 8483
+
+
+@contextlib.contextmanager
+def sandbox(ports: Ports, pace: Pace, clock: Clock) -> Iterator[World]:
+    """Everything runs while inside. Raises `CannotStart`."""
+    world = World()
+    site = Site(world, Provider(world, clock, pace), clock)
+    with contextlib.ExitStack() as running:
+        with _explained("web server", ports.http, "--http-port"):
+            running.enter_context(_serving(WebServer(ports.http, site)))
+        with _explained("name server", ports.dns, "--dns-port"):
+            names = NameServer(ports.dns, world)
+        running.enter_context(_serving(names.tcp))
+        running.enter_context(_serving(names.udp))
+        with _explained("MQTT broker", ports.mqtt, "--mqtt-port"):
+            broker = Broker(ports.mqtt)
+            broker.start()
+        running.callback(broker.stop)
+        running.callback(world.release)
+        yield world
+
+
+@contextlib.contextmanager
+def _serving(server: socketserver.BaseServer) -> Iterator[None]:
+    thread = threading.Thread(target=server.serve_forever, args=(POLL,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextlib.contextmanager
+def _explained(part: str, port: int, option: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CannotStart(
+            f"the sandbox's {part} cannot listen at {HOST}:{port}: {error.strerror or error}; "
+            f"end what listens there (another sandbox?), or choose another port with {option}"
+        ) from None
+    except ImportError:
+        raise CannotStart(
+            f"the sandbox's {part} needs the package amqtt: pip install 'mfa-beacon[demo]'"
+        ) from None
