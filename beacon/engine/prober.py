@@ -1,0 +1,187 @@
+"""Runs probes in threads, each within its deadline, one run of an endpoint at a time.
+
+The deciding thread keeps the books and calls every public method; workers only take a
+task, observe, and post what came of it. At the deadline the deciding thread shuts the
+run's sockets and has its reading at once; what the worker says later is dropped. Only a
+name resolution can outlive that: its endpoint gets no second thread, and reads the same
+again until the worker is back.
+"""
+
+import heapq
+import itertools
+import logging
+import threading
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Final
+
+from beacon.core.events import Observed
+from beacon.core.model import Reading, Reason
+from beacon.engine.clock import Clock
+from beacon.engine.run import DeadlinePassed, Probe, Run
+from beacon.engine.schedule import Turn
+
+log = logging.getLogger(__name__)
+
+GRACE: Final = 1.0
+"""Seconds a worker whose sockets were shut has to come back before it counts as stuck."""
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """One run in the books of the deciding thread; the worker writes only `begun`."""
+
+    endpoint: str
+    probe: Probe
+    run: Run
+    regular: bool
+    begun: bool = False
+    over: bool = False  # its reading is given (or unwanted): what comes later is dropped
+    again: Turn | None = None  # asked for while this run was in the way
+
+    def stuck(self, now: float) -> bool:
+        """Whether the worker did not come back although its time was up long ago."""
+        return self.over and now >= self.run.deadline + GRACE
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a worker posts: the run is over, and what it says."""
+
+    at: float
+    task: Task
+    reading: Reading
+
+
+class Prober:
+    """A pool of daemon threads that grows while all are busy, at most one for an endpoint."""
+
+    def __init__(self, clock: Clock, post: Callable[[Finished], None]) -> None:
+        self._clock = clock
+        self._post = post
+        self._tasks: dict[str, Task] = {}
+        self._deadlines: list[tuple[float, int, Task]] = []
+        self._count = itertools.count()
+        self._todo: SimpleQueue[Task | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+
+    def task(self, endpoint: str) -> Task | None:
+        """The run that still occupies an endpoint: in flight, or over but not back."""
+        return self._tasks.get(endpoint)
+
+    def start(self, endpoint: str, probe: Probe, timeout: float, *, regular: bool) -> None:
+        """Begin a run of an endpoint that has none; its result comes by `post`."""
+        run = Run(self._clock, timeout)
+        task = Task(endpoint, probe, run, regular)
+        self._tasks[endpoint] = task
+        heapq.heappush(self._deadlines, (run.deadline, next(self._count), task))
+        if self._grow():
+            self._todo.put(task)
+        else:
+            reading = Reading(Reason.INTERNAL_ERROR, "the system gives no more threads")
+            self._post(Finished(run.started, task, reading))
+
+    def next_deadline(self) -> float | None:
+        """When the next run has overstayed; None when nothing is in flight."""
+        while self._deadlines and self._deadlines[0][2].over:
+            heapq.heappop(self._deadlines)
+        return self._deadlines[0][0] if self._deadlines else None
+
+    def expire(self, now: float) -> tuple[Observed, ...]:
+        """End all runs whose deadline has come: shut their sockets; their readings."""
+        ended = []
+        while (deadline := self.next_deadline()) is not None and deadline <= now:
+            task = heapq.heappop(self._deadlines)[2]
+            ended.append(_observed(now, task, _give_up(task)))
+        return tuple(ended)
+
+    def finish(self, done: Finished) -> Observed | None:
+        """Take in what a worker posted; None when it comes too late to count."""
+        task = done.task
+        if self._tasks.get(task.endpoint) is task:
+            del self._tasks[task.endpoint]
+        if task.over:
+            return None
+        task.over = True
+        return _observed(done.at, task, done.reading)
+
+    def forget(self, endpoints: Iterable[str]) -> None:
+        """Nobody wants the results of these any more; their runs are ended."""
+        for endpoint in endpoints:
+            task = self._tasks.get(endpoint)
+            if task:
+                task.again = None
+                _give_up(task)
+
+    def stop(self, budget: float) -> bool:
+        """End all runs, let the workers go; whether all went within `budget` seconds."""
+        self.forget(tuple(self._tasks))
+        for _ in self._threads:
+            self._todo.put(None)
+        until = self._clock.monotonic() + budget
+        for thread in self._threads:
+            thread.join(max(0.0, until - self._clock.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _grow(self) -> bool:
+        """Have a thread for every task; whether there is one."""
+        if len(self._tasks) <= len(self._threads):
+            return True
+        thread = threading.Thread(
+            target=self._work, name=f"probe-{len(self._threads)}", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError as error:
+            log.critical("cannot start another probe thread: %s (see TasksMax, ulimit -u)", error)
+            return False
+        self._threads.append(thread)
+        return True
+
+    def _work(self) -> None:
+        while (task := self._todo.get()) is not None:
+            reading = _observe(task)
+            self._post(Finished(self._clock.monotonic(), task, reading))
+
+
+def _observed(at: float, task: Task, reading: Reading) -> Observed:
+    return Observed(at, task.endpoint, reading, task.run.started, task.regular)
+
+
+def _give_up(task: Task) -> Reading:
+    task.over = True
+    reading = task.run.expire()
+    if task.begun:
+        return reading
+    return Reading(Reason.INTERNAL_ERROR, "the run never began: this machine is overloaded")
+
+
+def _observe(task: Task) -> Reading:
+    """Run the probe; whatever it raises becomes a reading."""
+    task.begun = True
+    try:
+        return task.probe.observe(task.run)
+    except DeadlinePassed:
+        return task.run.overstayed()
+    except Exception as error:  # noqa: BLE001 - the border: a bug in a probe costs its reading only
+        # Once its sockets are shut under it, anything may go wrong, and nobody will read it.
+        return task.run.overstayed() if task.run.expired else bug(task.endpoint, error)
+
+
+def bug(endpoint: str, error: Exception) -> Reading:
+    """The reading of a probe that raised; the log has where."""
+    log.error("probe of %s failed:\n%s", endpoint, scrubbed(error))
+    return Reading(Reason.INTERNAL_ERROR, f"bug in the probe: {type(error).__name__}")
+
+
+def scrubbed(error: BaseException) -> str:
+    """A traceback of places and types only: messages may quote an address, a body, a secret."""
+    chain: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None and len(chain) < 5:
+        places = "".join(traceback.format_tb(cause.__traceback__))
+        chain.append(f"{places}{type(cause).__module__}.{type(cause).__qualname__}")
+        cause = cause.__cause__ or cause.__context__
+    return "\n  raised from\n".join(chain)
