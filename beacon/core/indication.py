@@ -1,7 +1,9 @@
 """What the tower is asked to show: a pattern for every lamp, and sounds.
 
-Data, and one pure function from (indication, seconds) to levels; no pins, no threads.
-Frequencies follow IEC 60073 and stay below 2.8 Hz (docs/adr/0005).
+Data, and pure functions from (indication, seconds) to levels; no pins, no threads.
+Frequencies follow IEC 60073 and stay below 2.8 Hz (docs/adr/0005). Every edge of every
+pattern and sound lies on a grid of `GRID` seconds; seconds are compared as whole
+milliseconds, because 5.1 % 5 is not 0.1 in floating point.
 """
 
 from dataclasses import dataclass
@@ -32,7 +34,10 @@ URGENCY: Final = (Pattern.OFF, Pattern.STEADY, Pattern.SLOW, Pattern.FAST)
 """From least to most urgent."""
 
 SIGNAL: Final = "signal"
-"""What a lamp's topic says while the tower-3 flag slot has it."""
+"""What a lamp's topic says while the tower-3 flag slot, or the lamp test, has it."""
+
+GRID: Final = 0.05
+"""Seconds: whoever looks this often sees every edge."""
 
 PERIOD: Final = {Pattern.SLOW: 2.0, Pattern.FAST: 0.5}
 """Seconds of one flash, half of it lit."""
@@ -111,33 +116,38 @@ SOUND_STEPS: Final = {
 }
 """Seconds on, off, on …: what the buzzer does, once."""
 
+TEST: Final = 2.0
+TEST_EACH: Final = 0.2
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
 
 def lit(light: Light, at: float) -> bool:
     """Whether a lamp with this light burns at `at` seconds on the tower's timeline."""
     if light.pattern is Pattern.OFF:
         return False
     if light.pattern is Pattern.STEADY:
-        return at % WINK_EVERY >= WINK
-    period = PERIOD[light.pattern]
-    first_half = at % period < period / 2
+        return _ms(at) % _ms(WINK_EVERY) >= _ms(WINK)
+    period = _ms(PERIOD[light.pattern])
+    first_half = _ms(at) % period < period // 2
     return first_half is not light.antiphase
 
 
-def _flag_lamps(flags: tuple[Flag, ...], into_slot: float) -> tuple[Colour, ...]:
-    """The lamps that burn `into_slot` seconds after the flag's slot began."""
-    pulse = int((into_slot - SLOT_DARK) // PULSE) if into_slot >= SLOT_DARK else -1
-    if not flags or pulse < 0 or pulse % 2:
-        return ()
-    lamps, pulses = FLAG_PULSES[flags[0]]
-    return lamps if pulse // 2 < pulses else ()
+def _flag_lamps(flag: Flag, at: float) -> tuple[Colour, ...]:
+    """The lamps that burn for a flag whose slot runs at `at` seconds."""
+    pulse = (_ms(at) % _ms(SLOT_EVERY) - _ms(SLOT_DARK)) // _ms(PULSE)
+    lamps, pulses = FLAG_PULSES[flag]
+    return lamps if pulse in range(0, 2 * pulses, 2) else ()
 
 
 def signalled(indication: Indication, at: float) -> Flag | None:
     """The flag whose slot runs at `at` seconds, if any: one flag a slot, in turn."""
-    if not indication.flags or at % SLOT_EVERY >= SLOT:
+    slot, into = divmod(_ms(at), _ms(SLOT_EVERY))
+    if not indication.flags or into >= _ms(SLOT):
         return None
-    turn = int(at // SLOT_EVERY) % len(indication.flags)
-    return indication.flags[turn]
+    return indication.flags[slot % len(indication.flags)]
 
 
 def levels(indication: Indication, at: float) -> dict[Colour, bool]:
@@ -145,5 +155,33 @@ def levels(indication: Indication, at: float) -> dict[Colour, bool]:
     flag = signalled(indication, at)
     if flag is None:
         return {colour: lit(indication.light(colour), at) for colour in Colour}
-    burning = _flag_lamps((flag,), at % SLOT_EVERY)
+    burning = _flag_lamps(flag, at)
     return {colour: colour in burning for colour in Colour}
+
+
+def patterns(indication: Indication, at: float) -> dict[Colour, str]:
+    """The word for what each lamp does at `at` seconds: its pattern, or `SIGNAL`."""
+    if signalled(indication, at):
+        return dict.fromkeys(Colour, SIGNAL)
+    return {colour: indication.light(colour).pattern.value for colour in Colour}
+
+
+def sounding(sound: Sound, into: float) -> bool | None:
+    """Whether the buzzer is on `into` seconds after the sound began; None: it is over."""
+    left = _ms(into)
+    for step, seconds in enumerate(SOUND_STEPS[sound]):
+        if left < _ms(seconds):
+            return step % 2 == 0
+        left -= _ms(seconds)
+    return None
+
+
+def tested(lamps: tuple[Colour, ...], into: float) -> frozenset[Colour] | None:
+    """The lamps a lamp test lights `into` seconds after it began; None: it is over.
+
+    One after another in the order given, `TEST_EACH` each, then all until `TEST`.
+    """
+    if _ms(into) >= _ms(TEST):
+        return None
+    turn = _ms(into) // _ms(TEST_EACH)
+    return frozenset(lamps[turn : turn + 1] if turn < len(lamps) else lamps)

@@ -1,0 +1,221 @@
+"""What every line of the tower does, turn by turn: all lamps in phase, on one timeline.
+
+`Renderer.turn` reads the clock, computes one frame, writes what changed and says when it
+wants to be called again. It has no thread (that is `beacon.outputs.stack_light`) and all
+its methods belong to the one thread that calls `turn`.
+"""
+
+import logging
+import math
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from beacon.config.schema import Tower
+from beacon.core.indication import (
+    DARK,
+    GRID,
+    SIGNAL,
+    Colour,
+    Indication,
+    Pattern,
+    Sound,
+    levels,
+    patterns,
+    sounding,
+    tested,
+)
+from beacon.engine.clock import Clock
+from beacon.engine.output import Heartbeat
+from beacon.outputs.button import Button, Gesture
+from beacon.outputs.lines import ALIVE, BUZZER, Lines, wiring
+
+_log = logging.getLogger(__name__)
+
+SHORTEST: Final = 1 / 2.8
+"""Seconds between two risings of a lamp, whatever is asked: photosensitive people look at it."""
+
+PAUSE: Final = 0.6
+"""Seconds of silence between two sounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the pins do. `lamps`: the word of the `lamp/<colour>` topic for each lamp wired."""
+
+    lamps: Mapping[Colour, str] = field(default_factory=dict)
+    buzzer: Sound | None = None
+    lamp_test: bool = False
+    judge_dead: bool = False
+
+
+def _frame(lamps: Mapping[Colour, bool], *, buzzer: bool, alive: bool) -> dict[str, bool]:
+    return {BUZZER: buzzer, ALIVE: alive, **{c.value: on for c, on in lamps.items()}}
+
+
+class Voice:
+    """The buzzer: one sound after another, each once, a sound that waits already only once."""
+
+    def __init__(self) -> None:
+        self.saying: Sound | None = None
+        self._waiting: deque[Sound] = deque()
+        self._begun = self._free = self._last = -math.inf
+
+    def say(self, sound: Sound) -> None:
+        """Say this when the ones before are over."""
+        if sound not in self._waiting:
+            self._waiting.append(sound)
+
+    def hush(self) -> None:
+        """Forget everything."""
+        self._waiting.clear()
+        self.saying = None
+
+    def level(self, at: float) -> bool:
+        """Whether the buzzer is on at `at`, a moment on the grid."""
+        # Begin only where a grid step begins: else the first pulse would be cut short.
+        fresh, self._last = at > self._last, at
+        if self.saying is None and self._waiting and fresh and at >= self._free:
+            self.saying, self._begun = self._waiting.popleft(), at
+        if self.saying is None:
+            return False
+        on = sounding(self.saying, at - self._begun)
+        if on is None:
+            self.saying, self._free = None, at + PAUSE
+        return bool(on)
+
+
+class Renderer:
+    """Indications, sounds and lamp tests in; levels on `lines` out.
+
+    `judge` is the heartbeat of the deciding thread: while it does not beat, the tower shows
+    `on_death`, and never green. `heart` is our own: it beats only after a frame was written.
+    """
+
+    def __init__(
+        self,
+        tower: Tower,
+        clock: Clock,
+        lines: Lines,
+        *,
+        judge: Heartbeat,
+        heart: Heartbeat,
+        on_press: Callable[[], None],
+    ) -> None:
+        self.on_shown: Callable[[Shown], None] = lambda _shown: None
+        self.shown = Shown()
+        self._clock, self._judge, self._heart, self._lines = clock, judge, heart, lines
+        self._on_press = on_press
+        self._channels = frozenset(wiring(tower))
+        self._lamps = tuple(colour for colour in Colour if colour in tower.lamps)
+        self._on_death = frozenset(tower.on_death) - {Colour.GREEN}
+        self._indication = DARK
+        self._voice, self._button = Voice(), Button()
+        self._test_asked = False
+        self._test_begun: float | None = None
+        self._written: dict[str, bool] = {}
+        self._risen: dict[str, float] = {}
+        self._sampled = -math.inf
+
+    def show(self, indication: Indication) -> None:
+        """Show this from the next turn on."""
+        self._indication = indication
+
+    def say(self, sound: Sound) -> None:
+        """Sound this once."""
+        if BUZZER in self._channels:
+            self._voice.say(sound)
+
+    def test(self, with_buzzer: bool) -> None:
+        """Test the lamps, as soon as there is a judge."""
+        self._test_asked = True
+        if with_buzzer:
+            self.say(Sound.CHIRP)
+
+    def turn(self) -> float:
+        """Write one frame; the monotonic second at which the next is due.
+
+        Raises what a line raised, after all other lines were written.
+        """
+        now = self._clock.monotonic()
+        step = math.floor(now / GRID + 1e-6)
+        at = step * GRID
+        frame, shown = self._frame(at)
+        self._write(frame, now)
+        self._heart.beat()
+        if shown != self.shown:
+            self.shown = shown
+            self.on_shown(shown)
+        if at > self._sampled:
+            self._sampled = at
+            self._feel(at)
+        return (step + 1) * GRID
+
+    def _frame(self, at: float) -> tuple[dict[str, bool], Shown]:
+        if not self._judge.beating:
+            return self._death()
+        lamps, words = self._testing(at) or self._state(at)
+        buzzing = self._voice.level(at)
+        testing = self._test_begun is not None
+        return _frame(lamps, buzzer=buzzing, alive=True), Shown(
+            self._worded(words), self._voice.saying, lamp_test=testing
+        )
+
+    def _death(self) -> tuple[dict[str, bool], Shown]:
+        self._test_begun = None
+        self._voice.hush()
+        lamps = {colour: colour in self._on_death for colour in Colour}
+        words = {c: (Pattern.STEADY if on else Pattern.OFF).value for c, on in lamps.items()}
+        shown = Shown(self._worded(words), judge_dead=True)
+        return _frame(lamps, buzzer=False, alive=False), shown
+
+    def _testing(self, at: float) -> tuple[Mapping[Colour, bool], Mapping[Colour, str]] | None:
+        if self._test_asked:
+            self._test_asked, self._test_begun = False, at
+        if self._test_begun is None:
+            return None
+        burning = tested(self._lamps, at - self._test_begun)
+        if burning is None:
+            self._test_begun = None
+            return None
+        return {c: c in burning for c in Colour}, dict.fromkeys(Colour, SIGNAL)
+
+    def _state(self, at: float) -> tuple[Mapping[Colour, bool], Mapping[Colour, str]]:
+        return levels(self._indication, at), patterns(self._indication, at)
+
+    def _worded(self, words: Mapping[Colour, str]) -> dict[Colour, str]:
+        return {colour: words[colour] for colour in self._lamps}
+
+    def _write(self, frame: Mapping[str, bool], now: float) -> None:
+        trouble: Exception | None = None
+        # Dark first: two lamps that change places are never lit together.
+        for channel, lit in sorted(frame.items(), key=lambda item: item[1]):
+            if channel not in self._channels or not self._differs(channel, lit, now):
+                continue
+            try:
+                self._lines.set(channel, lit)
+            except Exception as error:  # noqa: BLE001 - raised below, when the others are written
+                self._written.pop(channel, None)
+                trouble = error
+            else:
+                self._written[channel] = lit
+                if lit:
+                    self._risen[channel] = now
+        if trouble is not None:
+            raise trouble
+
+    def _differs(self, channel: str, lit: bool, now: float) -> bool:
+        if self._written.get(channel) is lit:
+            return False
+        too_soon = now - self._risen.get(channel, -math.inf) < SHORTEST
+        return not (lit and too_soon and channel in self._lamps)
+
+    def _feel(self, at: float) -> None:
+        gesture = self._button.sample(at, self._lines.pressed())
+        if gesture is Gesture.PRESS:
+            _log.info("button pressed: acknowledge")
+            self._on_press()
+        elif gesture is Gesture.HOLD:
+            _log.info("button held: lamp test")
+            self.test(with_buzzer=True)

@@ -1,0 +1,103 @@
+"""The stack light: the tower as an output, with the one thread that drives all its lines."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from queue import Empty, SimpleQueue
+
+from beacon.config.schema import Tower
+from beacon.core.events import Effect, IndicationChanged, Sounded
+from beacon.engine.clock import Clock
+from beacon.engine.output import Heartbeat
+from beacon.outputs.lines import Lines
+from beacon.outputs.renderer import Renderer, Shown
+
+_log = logging.getLogger(__name__)
+
+
+class StackLight:
+    """Shows the indication on real lamps, sounds the buzzer, feels the button.
+
+    `heart` beats at least once a second while frames really reach the lines. `on_press` is
+    called by the tower's thread and must not block. `lines` are closed by `stop`.
+    """
+
+    name = "tower"
+
+    def __init__(
+        self,
+        tower: Tower,
+        clock: Clock,
+        judge: Heartbeat,
+        on_press: Callable[[], None],
+        lines: Lines,
+    ) -> None:
+        self.heart = Heartbeat(clock)
+        self._clock, self._lines = clock, lines
+        self._renderer = Renderer(
+            tower, clock, lines, judge=judge, heart=self.heart, on_press=on_press
+        )
+        self._orders: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="tower", daemon=True)
+
+    def observe(self, on_shown: Callable[[Shown], None]) -> None:
+        """Call this, from the tower's thread, with what the pins do, now and on each change."""
+        self._orders.put(partial(self._observe, on_shown))
+
+    def _observe(self, on_shown: Callable[[Shown], None]) -> None:
+        self._renderer.on_shown = on_shown
+        on_shown(self._renderer.shown)
+
+    def start(self) -> None:
+        """Start the tower's thread; dark until the judge beats."""
+        self._thread.start()
+
+    def offer(self, effects: Sequence[Effect]) -> None:
+        """Hand indications and sounds to the tower's thread."""
+        for effect in effects:
+            if isinstance(effect, IndicationChanged):
+                self._orders.put(partial(self._renderer.show, effect.indication))
+            elif isinstance(effect, Sounded):
+                self._orders.put(partial(self._renderer.say, effect.sound))
+
+    def lamp_test(self, with_buzzer: bool) -> None:
+        """Test the lamps, and the buzzer if asked. Any thread may call this."""
+        self._orders.put(partial(self._renderer.test, with_buzzer))
+
+    def stop(self, budget: float) -> None:
+        """Make the tower dark and let go of its lines, even if the thread will not end."""
+        self._orders.put(None)
+        if self._thread.is_alive():
+            self._thread.join(budget)
+            if self._thread.is_alive():
+                _log.error("the tower's thread did not end within %g s", budget)
+        self._lines.close()
+
+    def _run(self) -> None:
+        due = 0.0
+        failing = False
+        while self._obey(due):
+            try:
+                due = self._renderer.turn()
+            except Exception:  # noqa: BLE001 - the border: logged, and no beat meanwhile
+                due = self._clock.monotonic() + 0.1
+                if not failing:
+                    _log.exception("the tower cannot be driven; trying on, ten times a second")
+                failing = True
+            else:
+                if failing:
+                    _log.warning("the tower can be driven again")
+                failing = False
+
+    def _obey(self, due: float) -> bool:
+        """Take orders until `due`, or until one was taken; false: stop."""
+        wait = due - self._clock.monotonic()
+        try:
+            order = self._orders.get(timeout=max(0.0, wait))
+            while order is not None:
+                order()
+                order = self._orders.get_nowait()
+        except Empty:
+            return True
+        return False
