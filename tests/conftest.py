@@ -3,8 +3,9 @@
 import os
 import shutil
 import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -64,3 +65,45 @@ def eventually() -> Callable[..., None]:
 def clock() -> ManualClock:
     """A clock that stands at 2026-01-05 12:00 UTC, monotonic 1000 s, until told."""
     return ManualClock(datetime(2026, 1, 5, 12, 0, tzinfo=UTC), 1000.0)
+
+
+class UdpServer:
+    """A UDP server on 127.0.0.1 that says what `answer` gives for each datagram."""
+
+    def __init__(self, answer: Callable[[bytes], Iterable[bytes]]) -> None:
+        self.asked: list[bytes] = []
+        self._answer = answer
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            data, peer = self._socket.recvfrom(65535)
+            if data == b"stop" and peer == self._socket.getsockname():
+                return
+            self.asked.append(data)
+            for answer in self._answer(data):
+                self._socket.sendto(answer, peer)
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._socket.sendto(b"stop", self._socket.getsockname())
+        self._thread.join(5)
+        self._socket.close()
+
+
+@pytest.fixture
+def udp_server() -> Iterator[Callable[[Callable[[bytes], Iterable[bytes]]], UdpServer]]:
+    """Start UDP servers; each is given the function from a datagram to its answers."""
+    servers: list[UdpServer] = []
+
+    def start(answer: Callable[[bytes], Iterable[bytes]]) -> UdpServer:
+        servers.append(UdpServer(answer))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()

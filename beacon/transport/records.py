@@ -1,0 +1,80 @@
+"""DNS records as administrators write them, and as values that can be compared."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import dns.exception
+import dns.name
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
+
+_TEXTS: Final = frozenset({dns.rdatatype.TXT, dns.rdatatype.SPF})
+_EXAMPLES: Final = {
+    dns.rdatatype.A: "192.0.2.1",
+    dns.rdatatype.AAAA: "2001:db8::1",
+    dns.rdatatype.MX: "10 mx.example.com",
+    dns.rdatatype.SRV: "0 5 443 server.example.com",
+}
+
+
+def one_type(text: str) -> dns.rdatatype.RdataType | None:
+    """The type of record of that name; None for no type, and for ANY and its like."""
+    try:
+        kind = dns.rdatatype.from_text(text)
+    except (dns.exception.DNSException, ValueError):
+        return None
+    return None if dns.rdatatype.is_metatype(kind) else kind
+
+
+def is_name(text: str) -> bool:
+    """Whether it can be a domain name."""
+    try:
+        dns.name.from_text(text)
+    except (dns.exception.DNSException, ValueError):
+        return False
+    return bool(text)
+
+
+def value(kind: dns.rdatatype.RdataType, text: str) -> dns.rdata.Rdata:
+    """A written record: a TXT needs no quotes, a name no final dot.
+
+    Raises `DNSException` where it is no record of that type.
+    """
+    if kind in _TEXTS and not text.startswith('"'):
+        data = text.encode()
+        pieces = [data[start : start + 255] for start in range(0, len(data), 255)] or [b""]
+        text = " ".join(f'"{_escaped(piece)}"' for piece in pieces)
+    return dns.rdata.from_text(
+        dns.rdataclass.IN, kind, text, origin=dns.name.root, relativize=False
+    )
+
+
+def _escaped(piece: bytes) -> str:
+    return "".join(f"\\{byte:03d}" for byte in piece)
+
+
+def example(kind: dns.rdatatype.RdataType) -> str:
+    """How a record of that type is written."""
+    return _EXAMPLES.get(kind, "the record's data as in a zone file")
+
+
+def digest(record: dns.rdata.Rdata) -> bytes:
+    """What two equal records have in common: names in lower case, a text's strings joined."""
+    if record.rdtype in _TEXTS:
+        return b"".join(getattr(record, "strings", ()))
+    return record.to_digestable(dns.name.root)
+
+
+def shown(record: dns.rdata.Rdata) -> str:
+    """A record for people, printable."""
+    if record.rdtype not in _TEXTS:
+        return record.to_text()
+    text = digest(record).decode("utf-8", "backslashreplace")
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def listed(texts: Iterable[str], longest: int = 70) -> str:
+    """Several of them in one line, sorted, cut at `longest` characters."""
+    line = ", ".join(sorted(texts)) or "nothing"
+    return line if len(line) <= longest else line[: longest - 1] + "…"
