@@ -5,10 +5,10 @@ they open nothing but the sandbox.
 """
 
 import secrets
-from datetime import timedelta
 from typing import Any, Final
 
 import pyotp
+from pyotp.exceptions import OTPVerificationError
 
 from beacon.engine.clock import Clock
 from beacon.sandbox.world import Fault, Pace, World
@@ -66,12 +66,12 @@ class Provider:
 
     def _step_of(self, code: str) -> int | None:
         """The TOTP step this code belongs to; None for a wrong one."""
-        now = self._clock.utc()
-        for offset in (0, -1, 1):
-            at = now + timedelta(seconds=offset * self._pace.period)
-            if self._totp.verify(code, for_time=at):
-                return self._totp.timecode(at)
-        return None
+        try:
+            return self._totp.verify_and_get_timecode(
+                code, for_time=self._clock.utc(), valid_window=1
+            )
+        except OTPVerificationError:
+            return None
 
     def _back_end_answers(self) -> bool:
         if self._world.broken(Fault.OUTAGE):
