@@ -180,12 +180,12 @@ class Client:
     """A paho client that notes what it hears."""
 
     def __init__(self, port: int, name: str, will: str | None = None) -> None:
-        self.heard: queue.Queue[tuple[str, bytes, bool]] = queue.Queue()
+        self.heard: queue.Queue[bytes] = queue.Queue()
         self.paho = mqtt.Client(
             CallbackAPIVersion.VERSION2, name, protocol=MQTTProtocolVersion.MQTTv311
         )
         self.paho.on_connect = lambda *_: self.subscribed()
-        self.paho.on_message = lambda _c, _d, m: self.heard.put((m.topic, m.payload, m.retain))
+        self.paho.on_message = lambda _c, _d, m: self.heard.put(m.payload)
         if will:
             self.paho.will_set("site/availability", will, qos=1, retain=True)
         self.paho.connect(HOST, port)
@@ -194,9 +194,9 @@ class Client:
     def subscribed(self) -> None:
         self.paho.subscribe("site/#", qos=1)
 
-    def hear(self, payload: bytes, *, retained: bool) -> None:
-        """Wait for this payload, sent now or kept by the broker; `queue.Empty` without it."""
-        while self.heard.get(timeout=10)[1:] != (payload, retained):
+    def hear(self, payload: bytes) -> None:
+        """Wait for this payload; raises `queue.Empty` without it."""
+        while self.heard.get(timeout=10) != payload:
             pass
 
     def vanish(self) -> None:
@@ -214,13 +214,13 @@ class Client:
 def test_retained_messages_and_wills_outlive_their_sender(running: World, ports: Ports) -> None:
     beacon = Client(ports.mqtt, "beacon", will="offline")
     beacon.paho.publish("site/availability", "online", qos=1, retain=True)
-    beacon.hear(b"online", retained=False)
+    beacon.hear(b"online")
     late = Client(ports.mqtt, "late")
-    late.hear(b"online", retained=True)
+    late.hear(b"online")
     beacon.vanish()
-    late.hear(b"offline", retained=False)
+    late.hear(b"offline")
     later = Client(ports.mqtt, "later")
-    later.hear(b"offline", retained=True)
+    later.hear(b"offline")
     later.close()
     late.close()
 
