@@ -1,0 +1,231 @@
+"""The lamp script against a kernel that is as strict as the real one."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from beacon.config.schema import Buzzer, Tower
+from beacon.core.indication import Colour
+from beacon.outputs import lamps_file
+
+TOWER = Tower(
+    lamps={Colour.RED: 17, Colour.AMBER: 27, Colour.GREEN: 22},
+    buzzer=Buzzer(pin=18),
+    alive_relay=6,
+    on_death=(Colour.RED, Colour.AMBER),
+)
+DARK = {17: 0, 27: 0, 22: 0, 18: 0, 6: 0}
+DEATH = {17: 1, 27: 1, 22: 0, 18: 0, 6: 0}
+
+
+@pytest.fixture
+def lamps(tmp_path: Path, kernel) -> Path:
+    """The file the daemon writes for `TOWER` on the fake chip."""
+    chip = lamps_file.chip_at(str(kernel.device), kernel.ioctl)
+    lamps_file.write(tmp_path, lamps_file.text(TOWER, chip))
+    return tmp_path / "lamps"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "result", "levels"),
+    [
+        (["dark"], "signal", DARK),
+        (["on_death"], "success", DEATH),
+        (["auto"], "success", DARK),
+        (["auto"], "signal", DEATH),
+        (["auto"], "watchdog", DEATH),
+        (["auto"], "exit-code", DEATH),
+        (["auto"], None, DEATH),
+    ],
+)
+def test_the_lines_take_the_pattern(script, kernel, lamps, capsys, arguments, result, levels):
+    environ = {"SERVICE_RESULT": result} if result else {}
+    assert script.main([*arguments, str(lamps)], environ, kernel.ioctl) == 0
+    assert kernel.levels == levels
+    assert not kernel.holding()
+    pattern = "dark" if levels is DARK else "on_death"
+    assert capsys.readouterr().out == f"{pattern}: 5 of 5 lines set on {kernel.device}\n"
+
+
+def test_an_active_low_board_is_darkened_by_high_lines(script, kernel, tmp_path):
+    tower = Tower(lamps={Colour.GREEN: 22}, active_high=False)
+    chip = lamps_file.Chip(str(kernel.device), "pinctrl-bcm2835")
+    lamps_file.write(tmp_path, lamps_file.text(tower, chip))
+    assert script.main(["dark", str(tmp_path / "lamps")], {}, kernel.ioctl) == 0
+    assert kernel.levels == {22: 1}
+
+
+def test_the_file_is_found_in_the_state_directory(script, kernel, lamps):
+    environ = {"STATE_DIRECTORY": str(lamps.parent), "SERVICE_RESULT": "success"}
+    assert script.main(["auto"], environ, kernel.ioctl) == 0
+    assert kernel.levels == DARK
+
+
+def test_hold_keeps_the_lines_until_told_and_then_lets_go(script, kernel, lamps):
+    held_while_waiting = []
+    status = script.main(
+        ["hold", str(lamps)], {}, kernel.ioctl, lambda: held_while_waiting.append(kernel.holding())
+    )
+    assert (status, held_while_waiting, kernel.levels) == (0, [True], DEATH)
+    assert not kernel.holding()
+
+
+def test_a_busy_line_is_named_and_the_others_are_set(script, kernel, lamps, capsys):
+    kernel.refused = {27: errno.EBUSY}
+    assert script.main(["dark", str(lamps)], {}, kernel.ioctl) == 1
+    assert kernel.levels == {17: 0, 22: 0, 18: 0, 6: 0}
+    shown = capsys.readouterr()
+    assert shown.err == (
+        f"{kernel.device} line 27 (amber): Device or resource busy; another process holds it: "
+        "`gpioinfo` names it; stop that process\n"
+    )
+    assert shown.out == f"dark: 4 of 5 lines set on {kernel.device}\n"
+
+
+def test_another_chip_under_the_same_name_is_not_touched(script, kernel, lamps, capsys):
+    kernel.label = b"gpio-brcmstb"
+    assert script.main(["dark", str(lamps)], {}, kernel.ioctl) == 1
+    assert kernel.levels == {}
+    assert capsys.readouterr().err == (
+        f"{kernel.device} is now gpio-brcmstb, not pinctrl-bcm2835: no line was touched; "
+        "start mfa-beacon\n"
+    )
+
+
+@pytest.mark.parametrize("label", [b"two words", b"two\twords and more "])
+def test_a_label_of_several_words_is_the_same_chip(script, kernel, tmp_path, label):
+    kernel.label = label
+    chip = lamps_file.chip_at(str(kernel.device), kernel.ioctl)
+    lamps_file.write(tmp_path, lamps_file.text(TOWER, chip))
+    assert script.main(["dark", str(tmp_path / "lamps")], {}, kernel.ioctl) == 0
+
+
+def test_a_chip_that_is_gone_is_said(script, kernel, lamps, capsys):
+    kernel.device.unlink()
+    assert script.main(["dark", str(lamps)], {}, kernel.ioctl) == 1
+    assert capsys.readouterr().err == (
+        f"{kernel.device}: No such file or directory; no such chip: is this still the Raspberry Pi "
+        "that the file was written on?\n"
+    )
+
+
+def test_a_file_that_is_no_chip_is_said(script, kernel, lamps, capsys):
+    assert script.main(["dark", str(lamps)], {}) == 1  # the real ioctl on a plain file
+    assert capsys.readouterr().err == f"{kernel.device}: Inappropriate ioctl for device\n"
+
+
+def test_without_a_file_there_is_nothing_to_do(script, tmp_path, capsys):
+    assert script.main(["auto", str(tmp_path / "lamps")], {}) == 0
+    assert "does not exist: the beacon has not driven a tower" in capsys.readouterr().out
+
+
+def test_a_beacon_without_pins_leaves_nothing_to_do(script, kernel, tmp_path, capsys):
+    lamps_file.write(tmp_path, lamps_file.text(TOWER, None))
+    assert script.main(["on_death", str(tmp_path / "lamps")], {}, kernel.ioctl) == 0
+    assert kernel.levels == {}
+    assert "the beacon last ran without pins" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("", "does not begin with"),
+        ("mfa-beacon-lamps 2\n", "does not begin with"),
+        ("mfa-beacon-lamps 1\nchip\n", ":2: cannot be read: 'chip'"),
+        ("mfa-beacon-lamps 1\n\nline 17 0 1 red\n", ":2: cannot be read: ''"),
+        ("mfa-beacon-lamps 1\nchip /dev/x y\nline 17 0 red\n", ":3: cannot be read: 'line 17"),
+        ("mfa-beacon-lamps 1\nline 17 0 2 red\n", ":2: cannot be read: 'line 17 0 2 red'"),
+        ("mfa-beacon-lamps 1\nline x 0 1 red\n", ":2: cannot be read: 'line x 0 1 red'"),
+    ],
+)
+def test_a_damaged_file_is_refused_whole(script, kernel, tmp_path, capsys, content, complaint):
+    (tmp_path / "lamps").write_text(content)
+    assert script.main(["dark", str(tmp_path / "lamps")], {}, kernel.ioctl) == 1
+    assert complaint in capsys.readouterr().err
+    assert kernel.levels == {}
+
+
+def test_a_file_of_bytes_is_refused(script, tmp_path, capsys):
+    (tmp_path / "lamps").write_bytes(b"\xff\xfe\x00")
+    assert script.main(["dark", str(tmp_path / "lamps")], {}) == 1
+    assert "does not begin with" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["bright"]])
+def test_wrong_usage_is_64(script, capsys, arguments):
+    assert script.main(arguments, {}) == 64
+    assert capsys.readouterr().err == "mfa-beacon-lamps dark|on_death|auto|hold [FILE]\n"
+
+
+def test_it_runs_alone_under_an_isolated_interpreter(house, tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-I", str(house / "systemd/mfa-beacon-lamps"), "auto"],
+        env={"STATE_DIRECTORY": str(tmp_path)},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.startswith(f"{tmp_path}/lamps does not exist")
+
+
+def test_hold_ends_on_sigterm_even_one_that_comes_early(house, script):
+    program = (
+        "import os, signal\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+        "from importlib.machinery import SourceFileLoader\n"
+        f"lamps = SourceFileLoader('l', {script.__file__!r}).load_module()\n"
+        "lamps.wait_for_end()\n"
+        "print('let go')\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-B", "-W", "ignore", "-c", program],
+        capture_output=True, text=True, timeout=60, check=False,
+        env={"PATH": os.environ["PATH"]},
+    )  # fmt: skip
+    assert (run.returncode, run.stdout, run.stderr) == (0, "let go\n", "")
+
+
+CHECK = r"""
+#include <linux/gpio.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <unistd.h>
+int main(void) {
+    struct gpio_v2_line_request r = {0};
+    fprintf(stderr, "%#lx %zu %#lx %zu %zu %zu\n", (unsigned long)GPIO_V2_GET_LINE_IOCTL, sizeof r,
+            (unsigned long)GPIO_GET_CHIPINFO_IOCTL, sizeof(struct gpiochip_info),
+            offsetof(struct gpiochip_info, label), offsetof(struct gpio_v2_line_request, fd));
+    r.offsets[0] = 22;
+    for (const char *c = "mfa-beacon-lamps", *b = c; *c; c++) r.consumer[c - b] = *c;
+    r.config.flags = GPIO_V2_LINE_FLAG_OUTPUT;
+    r.config.num_attrs = 1;
+    r.config.attrs[0].attr.id = GPIO_V2_LINE_ATTR_ID_OUTPUT_VALUES;
+    r.config.attrs[0].attr.values = 1;
+    r.config.attrs[0].mask = 1;
+    r.num_lines = 1;
+    return write(1, &r, sizeof r) != sizeof r;
+}
+"""
+
+
+def test_the_request_is_byte_for_byte_what_linux_gpio_h_says(script, need, tmp_path, line_request):
+    gcc = need("gcc")
+    header = Path("/usr/include/linux/gpio.h")
+    if not header.exists():
+        pytest.skip("linux-libc-dev is not installed: run `make test` where it may install it")
+    (tmp_path / "check.c").write_text(CHECK)
+    subprocess.run([gcc, "-o", tmp_path / "check", tmp_path / "check.c"], check=True, timeout=60)
+    shown = subprocess.run([tmp_path / "check"], check=True, capture_output=True, timeout=60)
+    assert shown.stderr == b"0xc250b407 592 0x8044b401 68 32 588\n"
+    assert shown.stdout == bytes(script.line_request(22, 1))
+    assert (script.GET_LINE, script.LINE_REQUEST.size) == (0xC250B407, 592)
+    assert (script.GET_CHIPINFO, script.CHIPINFO.size) == (0x8044B401, 68)
+    assert line_request.from_buffer_copy(shown.stdout).config.attrs[0].values == 1
