@@ -1,0 +1,128 @@
+"""Commands that come over MQTT: what is allowed, what it says, how often. No client here.
+
+Whatever arrives is foreign text: a command is understood whole or refused with a
+sentence for the sender, never guessed at.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from beacon.config.fields import Duration, Refused
+from beacon.engine.clock import Clock
+from beacon.outputs.topics import text
+
+LARGEST: Final = 1024
+"""Bytes of one command."""
+LONGEST_SILENCE: Final = 3600.0
+"""Seconds."""
+
+BUTTONS: Final = ("acknowledge", "lamp_test")
+SWITCHES: Final = ("silence",)
+HANDLED: Final = ("acknowledge", "silence", "lamp_test")
+"""The commands somebody carries out; only these are subscribed to, allowed and discovered."""
+
+_FIELDS: Final = {
+    "acknowledge": ("by", "reason", "service"),
+    "silence": ("state", "by", "reason", "for"),
+    "lamp_test": ("by", "reason"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command, understood. `on` and `seconds` are for `silence`."""
+
+    name: str
+    by: str = "mqtt"
+    reason: str = ""
+    service: str | None = None
+    on: bool = True
+    seconds: float = LONGEST_SILENCE
+
+
+def read(name: str, payload: bytes, allowed: tuple[str, ...], services: tuple[str, ...]) -> Command:
+    """What a message on `cmd/<name>` asks for; raises `Refused` with words for its sender."""
+    if name not in HANDLED:
+        raise Refused("unknown command", f"known: {', '.join(HANDLED)}")
+    if name not in allowed:
+        raise Refused("switched off by mqtt.commands")
+    if len(payload) > LARGEST:
+        raise Refused(f"{len(payload)} bytes are too many", f"at most {LARGEST}")
+    fields = _fields(name, payload)
+    service = fields.get("service")
+    if service is not None and service not in services:
+        raise Refused("no such service", f"known: {', '.join(services)}")
+    return Command(
+        name,
+        by=_line(fields.get("by")) or "mqtt",
+        reason=_line(fields.get("reason")),
+        service=service,
+        on=fields.get("state", "ON") == "ON",
+        seconds=_seconds(fields.get("for")),
+    )
+
+
+def refusal(refused: Refused) -> str:
+    """The sentence that goes back to the sender."""
+    return f"{refused.message}; {refused.allowed}" if refused.allowed else refused.message
+
+
+def _fields(name: str, payload: bytes) -> Mapping[str, str]:
+    words = ("ON", "OFF") if name in SWITCHES else ("PRESS",)
+    wanted = f"send {' or '.join(words)}, or an object of {', '.join(_FIELDS[name])}"
+    try:
+        raw = payload.decode("utf-8").strip()
+        if raw in words:
+            return {"state": raw} if name in SWITCHES else {}
+        document = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise Refused("not understood", wanted) from None
+    if not isinstance(document, dict) or set(document) - set(_FIELDS[name]):
+        raise Refused("not understood", wanted)
+    fields = {key: value for key, value in document.items() if value is not None}
+    if not all(isinstance(value, str) for value in fields.values()):
+        raise Refused("every value is text", wanted)
+    if name in SWITCHES and fields.get("state") not in words:
+        raise Refused("`state` is ON or OFF", wanted)
+    return fields
+
+
+def _line(words: str | None) -> str:
+    """One line that may stand in a log: nothing in it that moves a cursor."""
+    return text("".join(c if c.isprintable() else " " for c in words or "").strip()) or ""
+
+
+def _seconds(written: str | None) -> float:
+    if written is None:
+        return LONGEST_SILENCE
+    try:
+        seconds = Duration.parse(written)
+    except Refused as refused:
+        raise Refused("`for` is not a duration", refused.allowed) from None
+    if seconds > LONGEST_SILENCE:
+        raise Refused("`for` is too long", "at most 1h")
+    return float(seconds)
+
+
+class Limit:
+    """At most `BURST` commands at once, then `RATE` a second."""
+
+    BURST: Final = 10
+    RATE: Final = 1.0
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._left = float(self.BURST)
+        self._at = clock.monotonic()
+
+    def allows(self) -> bool:
+        """Whether one more command may pass now; one that passes is counted."""
+        now = self._clock.monotonic()
+        self._left = min(float(self.BURST), self._left + (now - self._at) * self.RATE)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True

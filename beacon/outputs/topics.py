@@ -1,0 +1,267 @@
+"""What stands on which topic: pure functions from the core's words to MQTT messages.
+
+No client, no clock: times come in through `moment`, which turns monotonic seconds into
+aware UTC. `docs/mqtt.md` is this file in prose.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from beacon.config.schema import Config
+from beacon.core.events import (
+    Announced,
+    Answered,
+    EndpointRead,
+    IncidentState,
+    IncidentView,
+    OverallView,
+    ServiceView,
+    SilenceChanged,
+)
+from beacon.core.indication import Colour, Sound
+
+ONLINE: Final = "online"
+OFFLINE: Final = "offline"
+LONGEST_TEXT: Final = 200
+NO_INCIDENT: Final = (
+    *("id", "since", "service", "verdict", "peak", "first_out", "cause", "explanation"),
+    *("vendor_lead_s", "impact", "acknowledged_at", "acknowledged_by", "runbook"),
+)
+"""The keys of the incident topic that are null while there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One thing to publish, exactly as it goes on the wire."""
+
+    topic: str
+    payload: str
+    retain: bool = True
+    qos: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Health60:
+    """The beacon's own health, once a minute. `at` is monotonic seconds.
+
+    `loop_lag_ms`: how late the deciding thread was; `stalled`: it missed its beats.
+    `clock_synced` and `clock_offset_ms` are None while nothing is known.
+    """
+
+    at: float
+    loop_lag_ms: float
+    stalled: bool
+    clock_synced: bool | None
+    clock_offset_ms: float | None
+    storage_degraded: bool
+    rss_mb: float
+
+
+def text(words: str | None) -> str | None:
+    """Words for a payload: at most 200 characters, valid UTF-8, None for nothing."""
+    if not words:
+        return None
+    whole = words.encode("utf-8", "replace").decode("utf-8")
+    return whole if len(whole) <= LONGEST_TEXT else whole[: LONGEST_TEXT - 1] + "…"
+
+
+def iso(moment: datetime) -> str:
+    """ISO 8601 with zone, to the millisecond."""
+    return moment.isoformat(timespec="milliseconds")
+
+
+def incident_id(site: str, opened: datetime, number: int) -> str:
+    """The name of an incident outside the core: site, UTC of its opening, number."""
+    return f"{site}-{opened:%Y%m%dT%H%M%SZ}-{number}"
+
+
+def compact(document: Mapping[str, Any]) -> str:
+    """JSON without blanks."""
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def endpoint_path(endpoint: str) -> str:
+    """Where an endpoint stands below the base; witnesses already say what they are."""
+    return endpoint if endpoint.startswith("witness/") else f"endpoint/{endpoint}"
+
+
+class Topics:
+    """The topics of one beacon. `moment` must name the same moment always the same."""
+
+    def __init__(self, config: Config, version: str, moment: Callable[[float], datetime]) -> None:
+        if config.mqtt is None:
+            raise ValueError("topics need the section mqtt")
+        site = config.watched
+        self.site = site.id
+        self.base = f"{config.mqtt.base_topic}/{site.id}"
+        self.availability = f"{self.base}/availability"
+        self._version = version
+        self._moment = moment
+        self._config = config
+        self._runbooks = {service.id: service.runbook for service in site.services}
+
+    def _iso(self, at: float | None) -> str | None:
+        return None if at is None else iso(self._moment(at))
+
+    def _json(
+        self, path: str, payload: Mapping[str, Any], *, retain: bool = True, qos: int = 0
+    ) -> Message:
+        return Message(f"{self.base}/{path}", compact(payload), retain, qos)
+
+    def available(self, word: str) -> Message:
+        """`ONLINE` or `OFFLINE`; the latter is the last will too."""
+        return Message(self.availability, word, retain=True, qos=1)
+
+    def state(self, overall: OverallView, *, storage_degraded: bool) -> Message:
+        """The overall verdict and what stands beside it."""
+        payload = {
+            "verdict": overall.verdict,
+            "problem": overall.problem,
+            "since": self._iso(overall.since),
+            "blind": overall.blind,
+            "starting": overall.starting,
+            "overlays": list(overall.overlays),
+            "services": dict(overall.services),
+            "network": overall.network,
+            "clock": overall.clock,
+            "storage_degraded": storage_degraded,
+            "version": self._version,
+        }
+        return self._json("state", payload)
+
+    def service(self, view: ServiceView) -> Message:
+        """One service as it is judged now."""
+        payload = {
+            "verdict": view.verdict,
+            "since": self._iso(view.since),
+            "cause": text(view.cause),
+            "explanation": text(view.explanation),
+            "cells": dict(view.cells),
+            "shallow": view.shallow,
+            "partial": view.partial,
+            "vendor_says_fine": view.vendor_says_fine,
+            "vendor_admits": view.vendor_admits,
+            "blind": view.blind,
+            "starting": view.starting,
+            "proof_at": self._iso(view.proof_at),
+            "endpoints": dict(view.endpoints),
+            "overlays": list(view.overlays),
+        }
+        return self._json(f"service/{view.id}", payload)
+
+    def endpoint(self, read: EndpointRead) -> Message:
+        """What an endpoint is held to be, with its last reading."""
+        latency = read.reading.latency
+        payload = {
+            "health": read.health,
+            "outcome": read.reading.outcome,
+            "reason": read.reading.reason,
+            "detail": text(read.reading.detail),
+            "latency_ms": None if latency is None else round(latency * 1000, 1),
+            "checked_at": self._iso(read.at),
+            "failures": read.failures,
+        }
+        return self._json(endpoint_path(read.endpoint), payload)
+
+    def id_of(self, incident: IncidentView) -> str:
+        """The name of this incident on every topic."""
+        return incident_id(self.site, self._moment(incident.since), incident.number)
+
+    def incident(self, incident: IncidentView | None, others: int) -> Message:
+        """The incident people should look at, or that there is none."""
+        if incident is None or incident.state is IncidentState.CLOSED:
+            none = {"state": IncidentState.NONE, "acknowledged": False, "others": others}
+            return self._json("incident", none | dict.fromkeys(NO_INCIDENT))
+        payload = {
+            "state": incident.state,
+            "acknowledged": incident.acknowledged,
+            "others": others,
+            "id": self.id_of(incident),
+            "since": self._iso(incident.since),
+            "service": incident.service,
+            "verdict": incident.verdict,
+            "peak": incident.peak,
+            "first_out": text(incident.first_out),
+            "cause": text(incident.cause),
+            "explanation": text(incident.explanation),
+            "vendor_lead_s": incident.vendor_lead,
+            "impact": incident.impact,
+            "acknowledged_at": self._iso(incident.acknowledged_at),
+            "acknowledged_by": text(incident.acknowledged_by),
+            "runbook": text(self._runbooks.get(incident.service)),
+        }
+        return self._json("incident", payload)
+
+    def event(self, announced: Announced) -> Message:
+        """One thing that happened, once."""
+        incident = announced.incident
+        payload = {
+            "event_type": announced.what,
+            "id": None if incident is None else self.id_of(incident),
+            "service": announced.service,
+            "verdict": announced.verdict,
+            "cause": text(announced.cause),
+            "by": text(announced.by),
+            "at": self._iso(announced.at),
+        }
+        return self._json("event", payload, retain=False, qos=1)
+
+    def lamps(self, lamps: Mapping[Colour, str]) -> Iterable[Message]:
+        """What each lamp's pin does."""
+        for colour, word in lamps.items():
+            yield Message(f"{self.base}/lamp/{colour}", word)
+
+    def buzzer(self, sound: Sound | None, *, silenced: bool) -> Message:
+        """What the buzzer does."""
+        state = "OFF" if sound is None else "ON"
+        return self._json("buzzer", {"state": state, "pattern": sound, "silenced": silenced})
+
+    def silence(self, changed: SilenceChanged) -> Message:
+        """The operator's silence."""
+        payload = {
+            "state": "ON" if changed.on else "OFF",
+            "since": self._iso(changed.since),
+            "until": self._iso(changed.until),
+            "by": text(changed.by),
+            "reason": text(changed.reason),
+        }
+        return self._json("silence", payload)
+
+    def info(self, started: float, host: str) -> Message:
+        """Who publishes here."""
+        payload = {
+            "version": self._version,
+            "started_at": self._iso(started),
+            "host": text(host),
+            "site": self.site,
+            "config_hash": self._config.digest,
+        }
+        return self._json("info", payload)
+
+    def health(self, health: Health60) -> Message:
+        """How the beacon itself is."""
+        offset = health.clock_offset_ms
+        payload = {
+            "loop_lag_ms": round(health.loop_lag_ms, 1),
+            "stalled": health.stalled,
+            "clock_synced": health.clock_synced,
+            "clock_offset_ms": None if offset is None else round(offset, 1),
+            "storage_degraded": health.storage_degraded,
+            "rss_mb": round(health.rss_mb, 1),
+            "at": self._iso(health.at),
+        }
+        return self._json("health", payload)
+
+    def result(self, answered: Answered) -> Message:
+        """What a command came to."""
+        payload = {
+            "cmd": text(answered.command),
+            "ok": answered.ok,
+            "error": text(answered.error),
+            "by": text(answered.by),
+            "at": self._iso(answered.at),
+        }
+        return self._json("result", payload, retain=False, qos=1)
