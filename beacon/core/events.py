@@ -264,6 +264,15 @@ class Recheck:
 
 
 @dataclass(frozen=True, slots=True)
+class Postpone:
+    """Do not run this endpoint before `until` (`inf`: until an operator resumes it)."""
+
+    at: float
+    endpoint: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     """What an operator's command came to."""
 
@@ -286,5 +295,17 @@ Effect = (
     | Sounded
     | SilenceChanged
     | Recheck
+    | Postpone
     | Answered
 )
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Everything as it stands now, for whoever asks."""
+
+    overall: OverallView
+    services: tuple[ServiceView, ...]
+    endpoints: tuple[EndpointRead, ...]
+    incidents: tuple[IncidentView, ...]
+    indication: Indication

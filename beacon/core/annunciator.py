@@ -1,0 +1,258 @@
+"""Alarms to lamps and sounds: ISA-18.1 sequence A, with lock-in, re-alarm and a budget.
+
+Acknowledging stops flash and sound and never clears a light. A service that is up is
+never red. Fast on red or amber means unacknowledged; slow and wink are information.
+"""
+
+import math
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from beacon.core.indication import (
+    DARK,
+    OFF,
+    URGENCY,
+    Colour,
+    Flag,
+    Indication,
+    Light,
+    Pattern,
+    Sound,
+)
+from beacon.core.model import RANK, RED, Preset, Verdict
+
+STEADY: Final = Light(Pattern.STEADY)
+SLOW: Final = Light(Pattern.SLOW)
+SLOW_ANTI: Final = Light(Pattern.SLOW, antiphase=True)
+FAST: Final = Light(Pattern.FAST)
+FAST_ANTI: Final = Light(Pattern.FAST, antiphase=True)
+
+REALARM_MINUTE: Final = 60.0
+REALARM_MINUTES: Final = 5
+REALARM_LATER: Final = 900.0
+OPENINGS_WITHIN: Final = 60.0
+BUDGET: Final = 6
+BUDGET_WITHIN: Final = 3600.0
+BLIND_AFTER: Final = 300.0
+SILENCE_AT_MOST: Final = 3600.0
+
+Requests = dict[Colour, Light]
+
+UNACKNOWLEDGED: Final[dict[Verdict, Requests]] = {
+    Verdict.OK: {Colour.GREEN: STEADY},
+    Verdict.ADVISORY: {Colour.GREEN: STEADY, Colour.AMBER: SLOW},
+    Verdict.DEGRADED: {Colour.AMBER: FAST},
+    Verdict.RECOVERING: {Colour.AMBER: SLOW, Colour.GREEN: SLOW_ANTI},
+    Verdict.OUTAGE: {Colour.RED: FAST},
+    Verdict.GRAY_FAILURE: {Colour.RED: FAST, Colour.AMBER: FAST_ANTI},
+    Verdict.BLIND: {},
+}
+"""What each verdict asks of the lamps before somebody has acknowledged it."""
+
+ACKNOWLEDGED: Final[dict[Verdict, Requests]] = {
+    **UNACKNOWLEDGED,
+    Verdict.DEGRADED: {Colour.AMBER: STEADY},
+    Verdict.OUTAGE: {Colour.RED: STEADY},
+    Verdict.GRAY_FAILURE: {Colour.RED: STEADY, Colour.AMBER: SLOW},
+}
+"""What each verdict asks of the lamps afterwards."""
+
+GREEN_UNDER: Final = frozenset({Verdict.OK, Verdict.ADVISORY, Verdict.RECOVERING})
+"""Green burns only under these overall verdicts."""
+
+
+@dataclass(slots=True)
+class Alarm:
+    """One service at the tower."""
+
+    verdict: Verdict = Verdict.BLIND
+    blind: bool = True
+    starting: bool = True
+    must_act: bool = False
+    acknowledged: bool = True
+    realarms: int = 0
+    realarm_at: float = math.inf
+
+    @property
+    def locked_in(self) -> bool:
+        """Over, and nobody has acknowledged it."""
+        return not self.acknowledged and self.verdict in (
+            Verdict.OK,
+            Verdict.ADVISORY,
+            Verdict.BLIND,
+        )
+
+    def requests(self) -> Requests:
+        """What this service asks of the lamps."""
+        table = ACKNOWLEDGED if self.acknowledged else UNACKNOWLEDGED
+        asked = dict(table[self.verdict])
+        if self.blind:
+            asked[Colour.WHITE] = SLOW if self.starting else STEADY
+        if self.locked_in:
+            asked[Colour.AMBER] = FAST
+        if self.must_act:
+            asked[Colour.BLUE] = STEADY
+        return asked
+
+
+def _more_urgent(one: Light, other: Light) -> Light:
+    if one.pattern is other.pattern:
+        return other if other.antiphase else one
+    return max(one, other, key=lambda light: URGENCY.index(light.pattern))
+
+
+def indicate(alarms: Iterable[Alarm], overall: Verdict, preset: Preset) -> Indication:
+    """Merge all services: for each lamp the most urgent request wins."""
+    asked: Requests = {}
+    for alarm in alarms:
+        for colour, light in alarm.requests().items():
+            asked[colour] = _more_urgent(asked.get(colour, OFF), light)
+    if overall not in GREEN_UNDER:
+        asked.pop(Colour.GREEN, None)
+    if Colour.RED in asked:
+        _drop_advisory_amber(asked, alarms)
+    flags: tuple[Flag, ...] = ()
+    if preset is Preset.TOWER_3:
+        flags = _flags(asked.pop(Colour.BLUE, OFF), asked.pop(Colour.WHITE, OFF))
+    return Indication(**{colour.value: light for colour, light in asked.items()}, flags=flags)
+
+
+def _drop_advisory_amber(asked: Requests, alarms: Iterable[Alarm]) -> None:
+    """Draw no advisory's amber while red is lit."""
+    others = [a.requests() for a in alarms if a.verdict is not Verdict.ADVISORY or a.locked_in]
+    ambers = [requests[Colour.AMBER] for requests in others if Colour.AMBER in requests]
+    asked.pop(Colour.AMBER, None)
+    for light in ambers:
+        asked[Colour.AMBER] = _more_urgent(asked.get(Colour.AMBER, OFF), light)
+
+
+def _flags(blue: Light, white: Light) -> tuple[Flag, ...]:
+    flags = [Flag.ACT] if blue is not OFF else []
+    if white.pattern is Pattern.STEADY:
+        flags.append(Flag.BLIND)
+    elif white.pattern is Pattern.SLOW:
+        flags.append(Flag.STARTING)
+    return tuple(flags)
+
+
+@dataclass(slots=True)
+class Voice:
+    """The buzzer's manners: what may sound now, and what is swallowed."""
+
+    quiet: bool = False  # quiet hours: light only
+    silent_until: float = -math.inf
+    swallowed: int = 0
+    opened_at: float = -math.inf
+    opened_rank: int = -1
+    spent: deque[float] = field(default_factory=deque)
+
+    def opening(self, verdict: Verdict, at: float) -> Sound | None:
+        """Say that an incident opened, escalated or relapsed: within 60 s once, at the worst."""
+        rank = RANK[verdict]
+        if at - self.opened_at < OPENINGS_WITHIN and rank <= self.opened_rank:
+            return None
+        self.opened_at, self.opened_rank = at, rank
+        if verdict in RED:
+            return self._allowed(Sound.THREE_PULSES, at, always=True)
+        return self._allowed(Sound.CHIRP, at)
+
+    def remind(self, sound: Sound, at: float) -> Sound | None:
+        """Say something that may be swallowed: a chirp or a re-alarm."""
+        return self._allowed(sound, at)
+
+    def _allowed(self, sound: Sound, at: float, *, always: bool = False) -> Sound | None:
+        if self.quiet:
+            return None
+        if always:
+            return sound
+        if at < self.silent_until:
+            return None
+        while self.spent and at - self.spent[0] >= BUDGET_WITHIN:
+            self.spent.popleft()
+        if len(self.spent) >= BUDGET:
+            self.swallowed += 1
+            return None
+        self.spent.append(at)
+        return sound
+
+
+class Annunciator:
+    """All services at one tower."""
+
+    def __init__(self, services: Sequence[str], preset: Preset, *, lock_in: bool) -> None:
+        self.alarms = {service: Alarm() for service in services}
+        self.preset, self.lock_in = preset, lock_in
+        self.voice = Voice()
+        self.shown = DARK
+        self.blind_since = math.inf
+        self.blind_told = False
+
+    # --- what happened ------------------------------------------------------------
+
+    def alarm(self, service: str, verdict: Verdict, at: float) -> Sound | None:
+        """Begin (again) to ask for acknowledgement; what to sound."""
+        alarm = self.alarms[service]
+        alarm.acknowledged, alarm.realarms = False, 0
+        alarm.realarm_at = at + REALARM_MINUTE if verdict in RED else math.inf
+        return self.voice.opening(verdict, at)
+
+    def returned(self, service: str) -> None:
+        """All is well with a service; without lock-in its alarm is forgotten."""
+        self.alarms[service].realarm_at = math.inf
+        if not self.lock_in:
+            self.alarms[service].acknowledged = True
+
+    def acknowledge(self, service: str | None) -> bool:
+        """Take note that somebody has seen; whether there was anything to see."""
+        names = self.alarms if service is None else (service,)
+        waiting = [self.alarms[n] for n in names if not self.alarms[n].acknowledged]
+        for alarm in waiting:
+            alarm.acknowledged, alarm.realarm_at = True, math.inf
+        return bool(waiting)
+
+    # --- what to show and say -----------------------------------------------------
+
+    def show(self, overall: Verdict) -> Indication | None:
+        """What the tower shall show, if it is not what it shows."""
+        found = indicate(tuple(self.alarms.values()), overall, self.preset)
+        if found == self.shown:
+            return None
+        self.shown = found
+        return found
+
+    def watch_blind(self, at: float) -> None:
+        """Start or stop the wait for the one chirp that says we are blind."""
+        blind = any(a.blind and not a.starting for a in self.alarms.values())
+        if not blind:
+            self.blind_since, self.blind_told = math.inf, False
+        elif self.blind_since == math.inf:
+            self.blind_since = at
+
+    def next_deadline(self) -> float:
+        """When something may have to sound without anything happening."""
+        blind = math.inf if self.blind_told else self.blind_since + BLIND_AFTER
+        return min((blind, *(a.realarm_at for a in self.alarms.values())))
+
+    def time_passed(self, at: float) -> Sound | None:
+        """Re-alarm for unacknowledged red; one chirp for lasting blindness."""
+        sound: Sound | None = None
+        if not self.blind_told and at >= self.blind_since + BLIND_AFTER:
+            self.blind_told = True
+            sound = self.voice.remind(Sound.CHIRP, at)
+        due = [a for a in self.alarms.values() if at >= a.realarm_at]
+        for alarm in due:
+            alarm.realarms += 1
+            early = alarm.realarms < REALARM_MINUTES
+            alarm.realarm_at += REALARM_MINUTE if early else REALARM_LATER
+        if any(a.verdict in RED for a in due):
+            sound = self.voice.remind(Sound.PULSE, at) or sound
+        return sound
+
+    def quiet_hours(self, *, on: bool) -> Sound | None:
+        """Quiet hours began or ended; an unacknowledged red sounds once at their end."""
+        ended = self.voice.quiet and not on
+        self.voice.quiet = on
+        waiting = any(not a.acknowledged and a.verdict in RED for a in self.alarms.values())
+        return Sound.THREE_PULSES if ended and waiting else None

@@ -1,0 +1,266 @@
+"""One endpoint: from readings to health (design: thresholds, 4 of 6, flapping, the guard).
+
+The laws of this file: only pass or warn ends a fail streak; an error counts for nothing
+and resets nothing; no endpoint goes down while its own network is in doubt; leaving
+unknown takes fresh evidence.
+"""
+
+import math
+from enum import Enum, auto
+from typing import Final
+
+from beacon.core.model import STANDING, Endpoint, Health, Outcome, Reading, Reason
+
+WINDOW: Final = 6
+WINDOW_FAILS: Final = 4
+FLAP_READINGS: Final = 21
+FLAP_STARTS_ABOVE: Final = 4  # more than 20 % of 20 possible changes
+REJECTIONS_TO_DOWN: Final = 2
+
+_WINDOW_MASK: Final = (1 << WINDOW) - 1
+_FLAP_MASK: Final = (1 << FLAP_READINGS) - 1
+_CHANGES_MASK: Final = (1 << (FLAP_READINGS - 1)) - 1
+
+SEVERITY: Final = {Health.UP: 0, Health.UNKNOWN: 1, Health.DEGRADED: 2, Health.DOWN: 3}
+"""Worst-of order: unknown is worse than up, and never hides known trouble."""
+
+
+class Gate(Enum):
+    """Whether a failing endpoint may be called down: what our own eyes say."""
+
+    OPEN = auto()
+    PENDING = auto()  # the witnesses have not answered yet
+    SHUT = auto()  # our own network is gone: the fails are ours
+
+
+def slow_or(reading: Reading, slow_after: float | None) -> Reading:
+    """Turn a pass that took longer than `slow_after` seconds into a warn."""
+    if slow_after is None or reading.latency is None or reading.latency <= slow_after:
+        return reading
+    if reading.outcome is not Outcome.PASS:
+        return reading
+    detail = f"took {reading.latency:.3g} s, more than {slow_after:g} s"
+    return Reading(Reason.SLOW, detail, reading.latency, reading.phases)
+
+
+class EndpointState:
+    """What is remembered of one endpoint between readings."""
+
+    __slots__ = (
+        "_changes_from",
+        "before",
+        "clean",
+        "errors",
+        "fail_since",
+        "fails",
+        "flapping",
+        "good",
+        "guard_until",
+        "health",
+        "held",
+        "history",
+        "last",
+        "left_down_at",
+        "proven",
+        "rejections",
+        "settled",
+        "since",
+        "spec",
+        "started",
+        "troubled",
+        "window",
+        "window_troubled",
+    )
+
+    def __init__(self, spec: Endpoint, at: float) -> None:
+        self.spec = spec
+        self.health = Health.UNKNOWN
+        self.before: Health | None = None  # health before unknown; None: never known
+        self.since = at
+        self.left_down_at = -math.inf
+        self.started = -math.inf  # when the last reading's run began
+        self.last: Reading | None = None
+        self.settled = False  # known once, or found to be unknown for a reason
+        self.fails = self.errors = self.good = self.clean = self.troubled = 0
+        self.fail_since = at
+        self.window = self.window_troubled = 0
+        self.history = 0
+        self._changes_from = 0
+        self.flapping = False
+        self.held = Health.UP
+        self.proven = False
+        self.rejections = 0
+        self.guard_until = -math.inf
+
+    @property
+    def shown(self) -> Health:
+        """The health others see: while flapping the worst is held."""
+        if not self.flapping or self.health is Health.UNKNOWN:
+            return self.health
+        return max(self.held, self.health, key=SEVERITY.__getitem__)
+
+    @property
+    def standing(self) -> bool:
+        """Degraded only by something standing and plannable (an expiring certificate)."""
+        last = self.last
+        return self.shown is Health.DEGRADED and last is not None and last.reason in STANDING
+
+    @property
+    def guarded(self) -> bool:
+        """Whether the sign-in guard has stopped it until an operator resumes it."""
+        return self.guard_until == math.inf
+
+    @property
+    def wants_recheck(self) -> bool:
+        """Whether a fail waits to be confirmed."""
+        return self.fails > 0 and self.health is not Health.DOWN and not self._enough_fails()
+
+    # --- taking readings in -------------------------------------------------------
+
+    def count(self, reading: Reading, at: float, *, regular: bool) -> Reading:
+        """Take one reading into the counters; the reading as it was understood."""
+        if reading.reason is Reason.SIGN_IN_REJECTED and not self.proven:
+            reading = self._unproven(reading)
+        self.last = reading
+        outcome = reading.outcome
+        if outcome is Outcome.ERROR:
+            self.errors += 1
+            return reading
+        self.errors = 0
+        if outcome is Outcome.FAIL:
+            self._count_fail(reading, at)
+        else:
+            self._count_good(outcome)
+        if regular:
+            self._count_change(outcome is Outcome.FAIL)
+        return reading
+
+    def _count_fail(self, reading: Reading, at: float) -> None:
+        if not self.fails:
+            self.fail_since = at
+        self.fails += 1
+        self.troubled += 1
+        self.good = self.clean = 0
+        self.window = (self.window << 1 | 1) & _WINDOW_MASK
+        self.window_troubled = (self.window_troubled << 1 | 1) & _WINDOW_MASK
+        if reading.reason is Reason.SIGN_IN_REJECTED:
+            self.rejections += 1
+            self._guard(at)
+
+    def _count_good(self, outcome: Outcome) -> None:
+        self.fails = 0
+        self.good += 1
+        self.window = self.window << 1 & _WINDOW_MASK
+        if outcome is Outcome.PASS:
+            self.proven = True
+            self.rejections = 0
+            self.guard_until = -math.inf
+            self.clean += 1
+            self.troubled = 0
+            self.window_troubled = self.window_troubled << 1 & _WINDOW_MASK
+        else:
+            self.clean = 0
+            self.troubled += 1
+            self.window_troubled = (self.window_troubled << 1 | 1) & _WINDOW_MASK
+
+    def _count_change(self, failed: bool) -> None:
+        self.history = (self.history << 1 | failed) & _FLAP_MASK
+        self._changes_from = min(self._changes_from + 1, FLAP_READINGS)
+        changes = (self.history ^ self.history >> 1) & _CHANGES_MASK
+        if self._changes_from < FLAP_READINGS:  # before the first reading there is no change
+            changes &= (1 << max(self._changes_from - 1, 0)) - 1
+        count = changes.bit_count()
+        if count > FLAP_STARTS_ABOVE and not self.flapping:
+            self.flapping, self.held = True, Health.DEGRADED
+        elif count == 0:  # below 5 % of 20
+            self.flapping = False
+
+    def _unproven(self, reading: Reading) -> Reading:
+        """Credentials that never passed are ours to mend: stop before an account is locked."""
+        self.guard_until = math.inf
+        detail = "credentials that never passed were rejected: mend them, then restart"
+        return Reading(Reason.OWN_CREDENTIALS, detail, reading.latency, reading.phases)
+
+    def _guard(self, at: float) -> None:
+        if self.rejections >= self.spec.guard_max:
+            self.guard_until = math.inf
+        elif self.rejections >= REJECTIONS_TO_DOWN:
+            self.guard_until = at + self.spec.guard_interval
+
+    # --- deciding -----------------------------------------------------------------
+
+    def decide(self, at: float, gate: Gate) -> None:
+        """Come to a health after `count`."""
+        target = self._target(gate)
+        if target is not self.health:
+            self._become(target, at)
+        elif self._unknown_for_a_reason():
+            self.settled = True
+        if self.flapping:
+            self.held = max(self.held, self.health, key=SEVERITY.__getitem__)
+
+    def void(self, reading: Reading, at: float) -> None:
+        """Lose all trust in what was seen: unknown at once, streaks and window emptied."""
+        self.last = reading
+        self.fails = self.good = self.clean = self.troubled = 0
+        self.window = self.window_troubled = 0
+        self.settled = True
+        if self.health is not Health.UNKNOWN:
+            self._become(Health.UNKNOWN, at)
+
+    def _enough_fails(self) -> bool:
+        rejected = self.last is not None and self.last.reason is Reason.SIGN_IN_REJECTED
+        threshold = REJECTIONS_TO_DOWN if rejected else self.spec.failure_threshold
+        return self.fails >= threshold or self.window.bit_count() >= WINDOW_FAILS
+
+    @property
+    def failing(self) -> bool:
+        """Enough fails to be down, whatever the gate says."""
+        return self.fails > 0 and self._enough_fails()
+
+    def _unknown_for_a_reason(self) -> bool:
+        """Enough errors in a row, or a stop by the guard before anything was proved."""
+        stopped = self.errors > 0 and self.guarded and not self.proven
+        return stopped or self.errors >= self.spec.failure_threshold
+
+    def _target(self, gate: Gate) -> Health:
+        if self._unknown_for_a_reason():
+            return Health.UNKNOWN
+        if self.errors:
+            return self.health
+        if self.fails:
+            may_fall = gate is Gate.OPEN and self._enough_fails()
+            return Health.DOWN if may_fall else self.health
+        if self.health is Health.UP:
+            return Health.DEGRADED if self._enough_warns() else Health.UP
+        if self.health is Health.DEGRADED:
+            return Health.UP if self.clean >= self.spec.success_threshold else Health.DEGRADED
+        return self._returning()
+
+    def _returning(self) -> Health:
+        """Down or unknown, and the last reading was good."""
+        warned = self.clean == 0
+        if self.health is Health.UNKNOWN and self.before in (None, Health.UP):
+            if not warned:
+                return Health.UP
+            return Health.DEGRADED if self._enough_warns() else Health.UNKNOWN
+        if self.good < self.spec.success_threshold:
+            return self.health
+        return Health.DEGRADED if warned else Health.UP
+
+    def _enough_warns(self) -> bool:
+        if not self.troubled:
+            return False
+        threshold = self.spec.failure_threshold
+        return self.troubled >= threshold or self.window_troubled.bit_count() >= WINDOW_FAILS
+
+    def _become(self, target: Health, at: float) -> None:
+        if self.health is Health.DOWN:
+            self.left_down_at = at
+        if target is Health.UNKNOWN:
+            self.before = self.health
+        elif self.health in (Health.DOWN, Health.DEGRADED) or target is Health.UP:
+            self.window = 0  # a return starts afresh; repetition is the flap detector's business
+            if target is Health.UP:
+                self.window_troubled = self.troubled = 0
+        self.health, self.since, self.settled = target, at, True

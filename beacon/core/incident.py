@@ -1,0 +1,97 @@
+"""Incidents: from trouble to lasting recovery, one at a time for each service."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from beacon.core.diagnosis import Diagnosis
+from beacon.core.events import IncidentState, IncidentView
+from beacon.core.model import RANK, RED, Verdict
+
+RELAPSE_EVERY: Final = 1800.0
+"""Seconds between two relapses of one incident that are announced."""
+
+
+@dataclass(slots=True)
+class Incident:
+    """One incident as it lives; `view` is how others see it."""
+
+    view: IncidentView
+    relapsed_at: float | None = None
+    admitted_at: float | None = None  # the vendor's first admission
+
+    @property
+    def open(self) -> bool:
+        """Whether it has not closed."""
+        return self.view.state is not IncidentState.CLOSED
+
+    def explain(self, found: Diagnosis | None) -> None:
+        """Keep the last explanation there was: recovery does not unexplain trouble."""
+        if found is not None:
+            self.view = replace(self.view, cause=found.cause, explanation=found.explanation)
+
+    def follow(self, verdict: Verdict) -> None:
+        """Take on the service's verdict; `peak` keeps the worst."""
+        view = self.view
+        peak = verdict if RANK[verdict] > RANK[view.peak] else view.peak
+        state = self._state(verdict, acknowledged=view.acknowledged)
+        self.view = replace(view, verdict=verdict, peak=peak, state=state)
+
+    def acknowledge(self, at: float, by: str) -> None:
+        """Somebody has seen it."""
+        self.view = replace(
+            self.view,
+            acknowledged=True,
+            acknowledged_at=at,
+            acknowledged_by=by,
+            state=self._state(self.view.verdict, acknowledged=True),
+        )
+
+    def relapse(self, at: float) -> bool:
+        """Red again: unacknowledged anew, at most every 30 minutes; whether it counts."""
+        if self.relapsed_at is not None and at - self.relapsed_at < RELAPSE_EVERY:
+            return False
+        self.relapsed_at = at
+        self.reopen()
+        return True
+
+    def reopen(self) -> None:
+        """Ask for acknowledgement anew."""
+        self.view = replace(
+            self.view,
+            acknowledged=False,
+            acknowledged_at=None,
+            acknowledged_by=None,
+            state=self._state(self.view.verdict, acknowledged=False),
+        )
+
+    def admitted(self, at: float) -> None:
+        """Note the vendor's first admission."""
+        if self.admitted_at is None:
+            self.admitted_at = at
+            self.view = replace(self.view, vendor_lead=max(0.0, at - self.view.since))
+
+    def measure(self, at: float, session_lifetime: float | None) -> None:
+        """Estimate the share of sessions that had to sign in again since the onset."""
+        if session_lifetime is not None and self.view.peak in RED:
+            share = min(1.0, (at - self.view.since) / session_lifetime)
+            self.view = replace(self.view, impact=round(share, 2))
+
+    def close(self, at: float, verdict: Verdict) -> None:
+        """All is lastingly well."""
+        self.view = replace(self.view, state=IncidentState.CLOSED, closed_at=at, verdict=verdict)
+
+    @staticmethod
+    def _state(verdict: Verdict, *, acknowledged: bool) -> IncidentState:
+        if verdict is Verdict.RECOVERING:
+            return IncidentState.RECOVERING
+        return IncidentState.ACKNOWLEDGED if acknowledged else IncidentState.OPEN
+
+
+def foremost(incidents: Iterable[Incident]) -> Incident | None:
+    """The incident people should look at: the worst, then unacknowledged, then oldest."""
+    return min(
+        incidents,
+        key=lambda i: (-RANK[i.view.verdict], i.view.acknowledged, i.view.since),
+        default=None,
+    )

@@ -1,0 +1,132 @@
+"""One service over time: the table's word, held until it is proved and lasting.
+
+`judge` says what the endpoints show now; this file adds what needs memory: holds after
+trouble, the verdict kept while we are blind, and the step from red through recovering.
+"""
+
+import math
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from beacon.core.model import NO_PROBLEM, RED, Service, Verdict
+from beacon.core.verdict import Judgement
+
+
+class Change(Enum):
+    """What a change of verdict means for the incident."""
+
+    NONE = auto()
+    OPENED = auto()
+    ESCALATED = auto()  # degraded → red
+    RELAPSED = auto()  # had been red in this incident, is red again
+    RECOVERING = auto()
+    CLOSED = auto()
+
+
+@dataclass(slots=True)
+class ServiceState:
+    """What is remembered of one service. Times are monotonic seconds."""
+
+    spec: Service
+    verdict: Verdict = Verdict.BLIND
+    since: float = 0.0
+    judgement: Judgement = field(default_factory=lambda: Judgement(Verdict.BLIND))
+    blind: bool = True
+    known: bool = False  # ever judged on evidence
+    proof_at: float | None = None  # when the verdict held while blind was last proved
+    was_red: bool = False
+    red_since: float = 0.0
+    red_seconds: float = 0.0
+    hold_until: float | None = None  # the clean period ends; None: not running
+    hold_left: float | None = None  # what is left of it while we are blind
+
+    def judged(self, found: Judgement, at: float) -> Change:
+        """Take in what the table says now."""
+        self.judgement = found
+        if found.verdict is Verdict.BLIND:
+            self._go_blind(at)
+            return Change.NONE
+        self._see(at)
+        if found.verdict in NO_PROBLEM:
+            return self._well(found.verdict, at)
+        self.hold_until = None
+        if found.verdict in RED:
+            return self._red(found.verdict, at)
+        return self._degraded(at)
+
+    def time_passed(self, at: float) -> Change:
+        """End the hold if it has come due."""
+        if self.hold_until is None or at < self.hold_until:
+            return Change.NONE
+        self.hold_until, self.was_red, self.red_seconds = None, False, 0.0
+        self._become(self.judgement.verdict, at)
+        return Change.CLOSED
+
+    # --- blind --------------------------------------------------------------------
+
+    def _go_blind(self, at: float) -> None:
+        if self.blind:
+            return
+        self.blind = True
+        if self.verdict in NO_PROBLEM:
+            self._become(Verdict.BLIND, at)
+            return
+        self.proof_at = at
+        if self.hold_until is not None:
+            self.hold_left, self.hold_until = self.hold_until - at, None
+
+    def _see(self, at: float) -> None:
+        self.blind, self.known, self.proof_at = False, True, None
+        if self.hold_left is not None:
+            self.hold_until, self.hold_left = at + self.hold_left, None
+
+    # --- seeing -------------------------------------------------------------------
+
+    def _well(self, verdict: Verdict, at: float) -> Change:
+        if self.verdict in NO_PROBLEM or self.verdict is Verdict.BLIND:
+            self._become(verdict, at)
+            return Change.NONE
+        if self.hold_until is not None:
+            return Change.NONE
+        if not self.was_red:
+            self.hold_until = at + self.spec.degraded_hold
+            return Change.NONE
+        self._leave_red(at)
+        long = self.red_seconds > self.spec.long_outage
+        self.hold_until = at + (self.spec.recovery_hold_long if long else self.spec.recovery_hold)
+        was = self.verdict
+        self._become(Verdict.RECOVERING, at)
+        return Change.NONE if was is Verdict.RECOVERING else Change.RECOVERING
+
+    def _degraded(self, at: float) -> Change:
+        was = self.verdict
+        self._leave_red(at)
+        self._become(Verdict.DEGRADED, at)
+        return Change.OPENED if was in NO_PROBLEM or was is Verdict.BLIND else Change.NONE
+
+    def _red(self, verdict: Verdict, at: float) -> Change:
+        was, was_red = self.verdict, self.was_red
+        if was is Verdict.OUTAGE:
+            verdict = Verdict.OUTAGE  # the vendor "resolves": nothing changes but the words
+        if was not in RED:
+            self.red_since = at
+        self.was_red = True
+        self._become(verdict, at)
+        if was in RED:
+            return Change.NONE
+        if was in NO_PROBLEM or was is Verdict.BLIND:
+            return Change.OPENED
+        return Change.RELAPSED if was_red else Change.ESCALATED
+
+    def _leave_red(self, at: float) -> None:
+        if self.verdict in RED:
+            self.red_seconds += at - self.red_since
+
+    def _become(self, verdict: Verdict, at: float) -> None:
+        if verdict is not self.verdict:
+            self.verdict, self.since = verdict, at
+
+    @property
+    def next_deadline(self) -> float:
+        """When the hold ends, `inf` if none runs."""
+        return math.inf if self.hold_until is None else self.hold_until

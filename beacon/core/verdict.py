@@ -1,0 +1,141 @@
+"""Many healths to one verdict: the table of the design, and nothing that remembers.
+
+Symptoms decide, claims advise, causes explain. Unknown never lowers a verdict.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from beacon.core.endpoint import SEVERITY
+from beacon.core.model import RANK, Evidence, Health, Verdict
+
+Cell = tuple[str, Health]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An endpoint as the table needs it. `standing`: degraded by something plannable only."""
+
+    id: str
+    evidence: Evidence
+    health: Health
+    standing: bool = False
+    region: str | None = None
+    factor: str | None = None
+
+    @property
+    def cell(self) -> str:
+        """The cell it belongs to: region and factor."""
+        return "/".join(part for part in (self.region, self.factor) if part) or "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the table says of one service at one moment."""
+
+    verdict: Verdict
+    cells: tuple[Cell, ...] = ()
+    shallow: bool = False
+    partial: bool = False
+    vendor_says_fine: bool = False
+    vendor_admits: bool = False
+
+
+def judge(endpoints: Sequence[Seen]) -> Judgement:
+    """Judge a service by its endpoints, in configured order."""
+    by = {kind: [e for e in endpoints if e.evidence is kind] for kind in Evidence}
+    claims, causes = by[Evidence.CLAIM], by[Evidence.CAUSE]
+    admits = any(e.health in (Health.DEGRADED, Health.DOWN) for e in claims)
+    fine = not admits and any(e.health is Health.UP for e in claims)
+    symptoms, healths = by[Evidence.SYMPTOM], by[Evidence.HEALTH]
+    if basis := symptoms or healths:
+        found = _by_cells(basis, fine=fine, admits=admits, shallow=not symptoms)
+        standing = [e for e in basis if e.standing]
+        beside = healths if symptoms else []
+        return _beside(found, standing + beside + causes, admits=admits)
+    if causes:
+        return _beside(_by_causes(causes, admits=admits), causes, admits=admits)
+    return _by_claims(fine=fine, admits=admits)
+
+
+def _cells(endpoints: Iterable[Seen]) -> dict[str, list[Seen]]:
+    cells: dict[str, list[Seen]] = {}
+    for endpoint in endpoints:
+        cells.setdefault(endpoint.cell, []).append(endpoint)
+    return cells
+
+
+def _cell_health(members: Iterable[Seen]) -> Health:
+    """Judge one cell: down when any in it is down; unknown never hides known trouble."""
+    standing_is_up = (Health.UP if e.standing else e.health for e in members)
+    return max(standing_is_up, key=SEVERITY.__getitem__)
+
+
+def _by_cells(endpoints: Sequence[Seen], *, fine: bool, admits: bool, shallow: bool) -> Judgement:
+    cells = tuple((name, _cell_health(members)) for name, members in _cells(endpoints).items())
+    healths = [health for _, health in cells]
+    unknown, down = healths.count(Health.UNKNOWN), healths.count(Health.DOWN)
+    known = len(healths) - unknown
+    if not known:
+        verdict = Verdict.BLIND
+    elif down == known:
+        verdict = Verdict.GRAY_FAILURE if fine else Verdict.OUTAGE
+    elif down or Health.DEGRADED in healths:
+        verdict = Verdict.DEGRADED
+    elif unknown:
+        verdict = Verdict.BLIND
+    else:
+        verdict = Verdict.OK
+    return Judgement(
+        verdict,
+        cells,
+        shallow=shallow,
+        partial=bool(known and (0 < down < len(healths) or (unknown and verdict is Verdict.BLIND))),
+        vendor_says_fine=fine and bool(down),
+        vendor_admits=admits,
+    )
+
+
+def _by_causes(causes: Sequence[Seen], *, admits: bool) -> Judgement:
+    """Causes alone: they can raise to degraded, and their passing is a shallow green."""
+    unknown = sum(e.health is Health.UNKNOWN for e in causes)
+    verdict = Verdict.BLIND if unknown else Verdict.OK
+    partial = 0 < unknown < len(causes)
+    return Judgement(verdict, shallow=True, partial=partial, vendor_admits=admits)
+
+
+def _by_claims(*, fine: bool, admits: bool) -> Judgement:
+    if admits:
+        return Judgement(Verdict.ADVISORY, shallow=True, vendor_admits=True)
+    return Judgement(Verdict.OK if fine else Verdict.BLIND, shallow=True)
+
+
+def _beside(found: Judgement, others: Iterable[Seen], *, admits: bool) -> Judgement:
+    """Raise by what stands beside the cells: never lower, never to red."""
+    raised = Verdict.ADVISORY if admits else Verdict.OK
+    for other in others:
+        worse = _raised_by(other)
+        if RANK[worse] > RANK[raised]:
+            raised = worse
+    if found.verdict is Verdict.BLIND and raised is not Verdict.DEGRADED:
+        return found
+    if RANK[raised] <= RANK[found.verdict]:
+        return found
+    return Judgement(
+        raised,
+        found.cells,
+        found.shallow,
+        found.partial,
+        found.vendor_says_fine,
+        found.vendor_admits,
+    )
+
+
+def _raised_by(other: Seen) -> Verdict:
+    if other.health is Health.DOWN:
+        return Verdict.DEGRADED
+    if other.health is not Health.DEGRADED:
+        return Verdict.OK
+    if other.standing or other.evidence is Evidence.CAUSE:
+        return Verdict.ADVISORY
+    return Verdict.DEGRADED
