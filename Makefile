@@ -1,0 +1,69 @@
+# `make run` and `make test` do all the set-up themselves; the rest is for who works on it.
+
+PYTHON ?= python3
+CONFIG ?= config/beacon.yaml
+ARGS ?=
+
+BIN := .venv/bin
+INPUTS := pyproject.toml scripts/environment scripts/packages
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate pyproject.toml
+
+.PHONY: help run demo test check lint format coverage lock lock-check bench picture clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: .venv/demo.done  ## the beacon on its sandbox; CONFIG=config/public.yaml: on the real world
+	@scripts/run $(CONFIG)
+
+demo: .venv/demo.done  ## the story of 19 November 2018 in 90 seconds
+	@$(BIN)/beacon demo
+
+test: .venv/dev.done  ## the whole suite, against real servers; ARGS="-k sandbox": a part of it
+	@scripts/test $(ARGS)
+
+check: lint coverage lock-check  ## everything a change must pass, beside the tests
+
+lint: .venv/dev.done  ## style, types, imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: .venv/dev.done  ## put the source in shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+coverage: .venv/dev.done  ## branches the tests reached, with the gate
+	@test -f .coverage || $(MAKE) test
+	$(BIN)/coverage report --fail-under=90
+
+lock: .venv/dev.done  ## bring lock/ up to pyproject.toml; ARGS=--upgrade: newer versions
+	$(BIN)/$(LOCK) $(ARGS) -o lock/beacon.txt
+	$(BIN)/$(LOCK) $(ARGS) --extra demo -o lock/demo.txt
+	$(BIN)/$(LOCK) $(ARGS) --extra dev -o lock/dev.txt
+
+lock-check: .venv/dev.done  ## whether lock/ still answers pyproject.toml
+	@rm -rf .state/lock && mkdir -p .state && cp -r lock .state/lock
+	@$(BIN)/$(LOCK) -o .state/lock/beacon.txt
+	@$(BIN)/$(LOCK) --extra demo -o .state/lock/demo.txt
+	@$(BIN)/$(LOCK) --extra dev -o .state/lock/dev.txt
+	@diff -r lock .state/lock && echo "lock/ is current" || \
+		{ echo "lock/ does not answer pyproject.toml: run \`make lock\`" >&2; exit 1; }
+
+bench: .venv/dev.done  ## the budgets, measured beside the peers
+	@scripts/packages prometheus-blackbox-exporter nginx mosquitto || true
+	$(BIN)/python -m benchmarks $(ARGS)
+
+picture: .venv/dev.done  ## docs/demo.svg, from a real run
+	$(BIN)/python scripts/picture.py docs/demo.svg
+
+clean:  ## the environment and what tests leave behind
+	rm -rf .venv .state .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/%.done: lock/%.txt $(INPUTS)
+	@scripts/environment $(PYTHON) $*
+
+-include install.mk
