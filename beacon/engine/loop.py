@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar
 
-from beacon.core.events import Effect, Event, Observed, Recheck, TimePassed
+from beacon.core.events import Effect, Event, Observed, Postpone, Recheck, TimePassed
 from beacon.core.model import Reading, Site
 from beacon.engine.clock import Clock
 from beacon.engine.mailbox import Mailbox
@@ -45,8 +45,13 @@ class Judge(Protocol):
         """When it will change by itself: then it wants `TimePassed`."""
         ...
 
-    def reconfigure(self, site: Site, at: float) -> tuple[Effect, ...]:
-        """Go on with another configuration; what is unchanged keeps its state."""
+    def reconfigure(
+        self, site: Site, at: float, changed: frozenset[str] = frozenset()
+    ) -> tuple[Effect, ...]:
+        """Go on with another configuration; what is unchanged keeps its state.
+
+        `changed` names endpoints whose probe changed, though the core may see no difference.
+        """
         ...
 
 
@@ -149,14 +154,15 @@ class Engine:
         """Show the first state and schedule the first runs."""
         self._now = self._clock.monotonic()
         self._take(self._judge.start(self._now))
-        self._watch(watched)
+        self._watch(watched, frozenset())
         self._offer()
 
     def reconfigure(self, site: Site, watched: Mapping[str, Watched]) -> None:
         """Go on with another configuration; unchanged endpoints keep state and schedule."""
         self._now = self._clock.monotonic()
-        self._take(self._judge.reconfigure(site, self._now))
-        self._watch(watched)
+        changed = frozenset(k for k, old in self._watched.items() if watched.get(k) != old)
+        self._take(self._judge.reconfigure(site, self._now, changed))
+        self._watch(watched, changed)
 
     def act(self, event: Event) -> tuple[Effect, ...]:
         """Fold an event at once and return what came of it: for use inside `ask`."""
@@ -194,11 +200,12 @@ class Engine:
 
     def _next_wake(self) -> float:
         dues = (
+            self._beat_due,
             self.schedule.next_due(),
             self.prober.next_deadline(),
             self._judge.next_deadline(),
         )
-        return min(self._beat_due, *(due for due in dues if due is not None))
+        return min(due for due in dues if due is not None)
 
     def _beat(self) -> None:
         self._beat_due = self._now + BEAT
@@ -255,11 +262,11 @@ class Engine:
         """A reading without a run."""
         self._fold(Observed(self._now, turn.endpoint, reading, self._now, turn.regular))
 
-    def _watch(self, watched: Mapping[str, Watched]) -> None:
-        changed = [name for name, old in self._watched.items() if watched.get(name) != old]
+    def _watch(self, watched: Mapping[str, Watched], changed: frozenset[str]) -> None:
         self.prober.forget(changed)
         self._watched = watched
-        self.schedule.update({name: each.interval for name, each in watched.items()}, self._now)
+        intervals = {name: each.interval for name, each in watched.items()}
+        self.schedule.update(intervals, self._now, changed)
 
     def _fold(self, event: Event) -> None:
         # Workers stamp their own events; in the core time only moves forward.
@@ -272,6 +279,8 @@ class Engine:
         for effect in effects:
             if isinstance(effect, Recheck):
                 self.schedule.recheck(effect.at, effect.due, effect.endpoints)
+            elif isinstance(effect, Postpone):
+                self.schedule.hold(effect.endpoint, self._now, effect.until)
         self._effects.extend(effects)
 
     def _offer(self) -> None:

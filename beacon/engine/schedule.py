@@ -9,7 +9,7 @@ has at most one extra turn: a re-check, or a turn that had to wait.
 import hashlib
 import heapq
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -36,16 +36,29 @@ def share(endpoint: str) -> float:
 class _Grid:
     """The regular turns of one endpoint; `due` is the next."""
 
-    __slots__ = ("_base", "due", "interval")
+    __slots__ = ("_base", "due", "held", "interval")
 
     def __init__(self, endpoint: str, interval: float, start: float) -> None:
         self.interval = interval
         self._base = start + share(endpoint) * interval
         self.due = start + share(endpoint) * min(interval, FIRST_WITHIN)
+        self.held = -math.inf  # not before this
 
     def advance(self, now: float) -> None:
         """Move on to the next turn after `now`, at least half an interval after this one."""
-        after = max(now, self.due + self.interval / 2)
+        self._move(max(now, self.held, self.due + self.interval / 2))
+
+    def hold(self, now: float, until: float) -> None:
+        """No turn before `until`, for ever if `inf`; one already past lets it go on."""
+        self.held = until
+        if self.due < until or self.due == math.inf:
+            self._move(max(now, until))
+
+    def _move(self, after: float) -> None:
+        """The next turn is the first one later than `after`."""
+        if after == math.inf:
+            self.due = math.inf
+            return
         turn = math.floor((after - self._base) / self.interval) + 1
         self.due = self._base + turn * self.interval
 
@@ -58,16 +71,19 @@ class Schedule:
         self._extra: dict[str, Turn] = {}
         self._heap: list[tuple[float, str, bool]] = []
 
-    def update(self, intervals: Mapping[str, float], now: float) -> None:
-        """Watch exactly these endpoints (id → interval); those unchanged keep their turns."""
+    def update(
+        self, intervals: Mapping[str, float], now: float, changed: Container[str] = ()
+    ) -> None:
+        """Watch exactly these endpoints (id → interval); those not `changed` keep their turns."""
         for gone in self._grids.keys() - intervals.keys():
             del self._grids[gone]
             self._extra.pop(gone, None)
         for endpoint, interval in intervals.items():
             grid = self._grids.get(endpoint)
-            if grid is None or grid.interval != interval:
-                self._grids[endpoint] = grid = _Grid(endpoint, interval, now)
-                heapq.heappush(self._heap, (grid.due, endpoint, True))
+            if grid is None or grid.interval != interval or endpoint in changed:
+                self._extra.pop(endpoint, None)
+                self._grids[endpoint] = _Grid(endpoint, interval, now)
+                self._push(endpoint)
 
     def next_due(self) -> float | None:
         """When the next turn is due; None without endpoints."""
@@ -92,13 +108,30 @@ class Schedule:
 
     def ask(self, turn: Turn) -> None:
         """Add one extra turn; of two for one endpoint the sooner serves both."""
-        if turn.endpoint not in self._grids:
+        grid = self._grids.get(turn.endpoint)
+        if grid is None or turn.due < grid.held:
             return
         pending = self._extra.get(turn.endpoint)
         both = _both(pending, turn)
         self._extra[turn.endpoint] = both
         if pending is None or both.due != pending.due:
             heapq.heappush(self._heap, (both.due, turn.endpoint, False))
+
+    def hold(self, endpoint: str, now: float, until: float) -> None:
+        """No turn of this endpoint before `until`; `inf`: none until it is held anew."""
+        grid = self._grids.get(endpoint)
+        if grid is None:
+            return
+        grid.hold(now, until)
+        self._push(endpoint)
+        extra = self._extra.get(endpoint)
+        if extra is not None and extra.due < until:
+            del self._extra[endpoint]
+
+    def _push(self, endpoint: str) -> None:
+        due = self._grids[endpoint].due
+        if due < math.inf:
+            heapq.heappush(self._heap, (due, endpoint, True))
 
     def _valid(self, due: float, endpoint: str, grid: bool) -> bool:
         """Whether a heap entry still stands: a replaced turn leaves its entry behind."""
@@ -108,9 +141,8 @@ class Schedule:
     def _taken(self, due: float, endpoint: str, grid: bool, *, now: float) -> Turn:
         if not grid:
             return self._extra.pop(endpoint)
-        held = self._grids[endpoint]
-        held.advance(now)
-        heapq.heappush(self._heap, (held.due, endpoint, True))
+        self._grids[endpoint].advance(now)
+        self._push(endpoint)
         return Turn(endpoint, due, regular=True)
 
 

@@ -1,0 +1,55 @@
+"""The one door: order, batches, and a waiting reader that wakes at once."""
+
+import signal
+import threading
+import time
+
+from beacon.engine.mailbox import BATCH, Mailbox
+
+
+def test_what_was_posted_first_is_taken_first():
+    box = Mailbox()
+    for number in range(5):
+        box.post(number)
+    assert box.take(0) == [0, 1, 2, 3, 4]
+    assert box.take(0) == []
+
+
+def test_a_flood_is_taken_in_batches():
+    box = Mailbox()
+    for number in range(BATCH + 3):
+        box.post(number)
+    assert box.take(0) == list(range(BATCH))
+    assert box.take(0) == [BATCH, BATCH + 1, BATCH + 2]
+
+
+def test_a_time_already_past_does_not_wait():
+    assert Mailbox().take(-5.0) == []
+
+
+def test_a_waiting_reader_wakes_at_once():
+    box, waiting = Mailbox(), threading.Event()
+    woke = []
+
+    def read():
+        waiting.set()
+        woke.append((box.take(60), time.monotonic()))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    waiting.wait(5)
+    posted = time.monotonic()
+    box.post("news")
+    reader.join(5)
+    assert woke[0][0] == ["news"]
+    assert woke[0][1] - posted < 1.0
+
+
+def test_a_signal_handler_may_post_to_the_waiting_reader():
+    box = Mailbox()
+    before = signal.signal(signal.SIGALRM, lambda *_: box.post("signal"))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        assert box.take(30) == ["signal"]
+    finally:
+        signal.signal(signal.SIGALRM, before)
