@@ -27,7 +27,6 @@ from beacon.transport.records import digest, example, is_name, listed, one_type,
 from beacon.transport.resolve import (
     PORT,
     Reply,
-    Unanswered,
     ask,
     is_address,
     locate,
@@ -35,8 +34,8 @@ from beacon.transport.resolve import (
     system_resolvers,
     zone_servers,
 )
+from beacon.transport.trouble import Trouble, one_line, timed
 
-_DETAIL: Final = 200
 _ADDRESS: Final = "an IP address with or without a port: 192.0.2.1, 192.0.2.1:8053, [2001:db8::1]"
 
 
@@ -169,9 +168,8 @@ class Dns:
         run.enter(Phase.DNS)
         try:
             replies = self._fetch(run)
-        except Unanswered as problem:
-            return replace(problem.reading, latency=run.elapsed())
-        run.enter(Phase.READ)
+        except Trouble as trouble:
+            return timed(run, trouble.reading)
         votes = [
             Vote(str(reply.peer), self._weigh(reply), reply.message is not None)
             for reply in replies
@@ -179,13 +177,9 @@ class Dns:
         for vote in votes:
             run.note(f"{vote.server}: {vote.reading.reason} {vote.reading.detail}")
         heard = [reply.at - run.started for reply in replies if reply.message is not None]
-        reading = settle(votes, self.agree)
-        return replace(
-            reading,
-            detail=reading.detail[:_DETAIL],
-            latency=max(heard, default=run.elapsed()),
-            phases=run.phases(),
-        )
+        reading = timed(run, settle(votes, self.agree))
+        # Waiting for a server that says nothing is no latency of those that answered.
+        return replace(reading, latency=max(heard, default=reading.latency))
 
     def _fetch(self, run: Run) -> tuple[Reply, ...]:
         resolvers = tuple(Peer.parse(text, PORT) for text in self.resolvers)
@@ -282,20 +276,21 @@ def settle(votes: Sequence[Vote], agree: Agree) -> Reading:
     Servers that did not answer have no vote in a majority, unless nobody answered.
     """
     if len(votes) == 1:
-        return votes[0].reading
+        return Reading(votes[0].reading.reason, one_line(votes[0].reading.detail))
     voters = list(votes)
     if agree is Agree.MAJORITY:
         voters = [vote for vote in votes if vote.answered] or voters
     good = [vote for vote in voters if vote.reading.reason is Reason.OK]
     bad = [vote for vote in voters if vote.reading.reason is not Reason.OK]
     if good and (agree is Agree.ANY or not bad):
-        return Reading(Reason.OK, f"{len(good)} of {len(votes)} servers: {good[0].reading.detail}")
+        text = f"{len(good)} of {len(votes)} servers: {good[0].reading.detail}"
+        return Reading(Reason.OK, one_line(text))
     reason = Counter(vote.reading.reason for vote in bad).most_common(1)[0][0]
     worst = next(vote for vote in bad if vote.reading.reason is reason)
-    detail = f"{len(bad)} of {len(votes)} servers, {worst.server}: {worst.reading.detail}"
     if agree is Agree.MAJORITY and good and len(good) >= len(bad):
-        return Reading(Reason.RESOLVER_DISAGREEMENT, detail)
-    return Reading(reason, detail)
+        reason = Reason.RESOLVER_DISAGREEMENT
+    text = f"{len(bad)} of {len(votes)} servers, {worst.server}: {worst.reading.detail}"
+    return Reading(reason, one_line(text))
 
 
 def _owner(query: str) -> dns.name.Name:

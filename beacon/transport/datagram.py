@@ -14,11 +14,11 @@ from typing import Final
 
 from beacon.core.model import Reading, Reason
 from beacon.engine.run import Run
+from beacon.transport.dial import trouble_of
 
 _LARGEST: Final = 65535
-_UNREACHABLE: Final = frozenset(
-    {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPERM}
-)
+_OURS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+"""Errors that say something of this machine, not of a peer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def ask_all(
     """Send each payload to its peer; wait up to `patience` seconds for all the answers.
 
     `fits` says whether a datagram answers the call of that number; others are counted and
-    passed over. Raises `DeadlinePassed`.
+    passed over. Raises `DeadlinePassed`, and `OSError` where this machine lacks resources.
     """
     until = run.clock.monotonic() + patience
     heard = []
@@ -110,6 +110,8 @@ def _send(
         heard.sent = heard.at = run.clock.monotonic()
         sock.send(payload)
     except OSError as error:
+        if error.errno in _OURS:
+            raise
         heard.error = error
         return heard, None
     return heard, sock
@@ -150,19 +152,8 @@ def _receive(
 def trouble(heard: Heard, silence: Reason) -> Reading:
     """The reading of a peer without a fitting answer; `silence` is the reason of saying nothing."""
     if heard.error is not None:
-        return network_trouble(heard.error, str(heard.peer))
+        return trouble_of(heard.error, str(heard.peer)).reading
     if heard.strays:
         text = f"{heard.peer} sent {heard.strays} datagram(s), none an answer to the question"
         return Reading(Reason.PROTOCOL_ERROR, text)
-    return Reading(silence, f"{heard.peer} did not answer")
-
-
-def network_trouble(error: OSError, peer: str) -> Reading:
-    """The reading of an error the network reported about `peer`."""
-    if isinstance(error, ConnectionRefusedError):
-        return Reading(Reason.CONNECT_REFUSED, f"nothing listens at {peer}")
-    if isinstance(error, TimeoutError):
-        return Reading(Reason.CONNECT_TIMEOUT, f"{peer} did not answer")
-    if error.errno in _UNREACHABLE:
-        return Reading(Reason.UNREACHABLE, f"no way to {peer}: {error.strerror}")
-    return Reading(Reason.CONNECT_RESET, f"{peer} broke off: {error.strerror or error}")
+    return Reading(silence, f"{heard.peer}: no answer in time")

@@ -21,21 +21,15 @@ import dns.resolver
 
 from beacon.core.model import Reading, Reason
 from beacon.engine.run import Run
-from beacon.transport.datagram import Peer, ask_all, network_trouble, trouble
+from beacon.transport.datagram import Peer, ask_all, trouble
+from beacon.transport.dial import trouble_of
+from beacon.transport.trouble import Trouble
 
 PORT: Final = 53
 PATIENCE: Final = 0.8
 """The share of the time left after which a silent server is given up on, so that the
 run can still speak for the others before its deadline."""
 _PAYLOAD: Final = 1232  # bytes of UDP that survive every usual path
-
-
-class Unanswered(Exception):
-    """A question on the way to the real one came to nothing; `reading` says why."""
-
-    def __init__(self, reading: Reading) -> None:
-        super().__init__(reading.detail)
-        self.reading = reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,21 +96,18 @@ def _ask_again(run: Run, peer: Peer, query: dns.message.QueryMessage) -> Reply:
     """Put the question over TCP, as a truncated answer demands."""
     run.note(f"{peer}: truncated, asking again over TCP")
     try:
-        message = _over_tcp(run, peer, query)
+        return Reply(peer, run.clock.monotonic(), _over_tcp(run, peer, query))
     except dns.exception.Timeout:
-        problem = Reading(Reason.DNS_TIMEOUT, f"{peer} did not answer over TCP")
+        problem = Trouble(Reason.DNS_TIMEOUT, f"{peer} over TCP: no answer in time")
     except EOFError:
-        run.remaining()
-        problem = Reading(Reason.CONNECT_RESET, f"{peer} closed the TCP connection early")
+        problem = Trouble(Reason.CONNECT_RESET, f"{peer} over TCP: closed before the answer ended")
     except OSError as error:
-        run.remaining()
-        problem = network_trouble(error, f"{peer} (TCP)")
+        problem = trouble_of(error, f"{peer} over TCP")
     except (dns.exception.DNSException, ValueError) as error:
-        text = f"{peer} sent over TCP what is no answer ({type(error).__name__})"
-        problem = Reading(Reason.PROTOCOL_ERROR, text)
-    else:
-        return Reply(peer, run.clock.monotonic(), message)
-    return Reply(peer, run.clock.monotonic(), trouble=problem)
+        text = f"{peer} over TCP: no answer to the question ({type(error).__name__})"
+        problem = Trouble(Reason.PROTOCOL_ERROR, text)
+    run.remaining()  # a socket shut by the deadline looks like a peer that closed
+    return Reply(peer, run.clock.monotonic(), trouble=problem.reading)
 
 
 def _over_tcp(run: Run, peer: Peer, query: dns.message.QueryMessage) -> dns.message.QueryMessage:
@@ -131,12 +122,12 @@ def _over_tcp(run: Run, peer: Peer, query: dns.message.QueryMessage) -> dns.mess
 
 
 def system_resolvers(path: str = "/etc/resolv.conf") -> tuple[Peer, ...]:
-    """The machine's own resolvers. Raises `Unanswered` where it names none."""
+    """The machine's own resolvers. Raises `Trouble` where it names none."""
     try:
         servers = dns.resolver.Resolver(path).nameservers
     except (dns.resolver.NoResolverConfiguration, OSError, ValueError):
         text = f"no resolver in {path}: name some under `resolvers:`"
-        raise Unanswered(Reading(Reason.OWN_NETWORK, text)) from None
+        raise Trouble(Reason.OWN_NETWORK, text) from None
     return tuple(Peer(str(server), PORT) for server in servers)
 
 
@@ -152,7 +143,7 @@ def is_address(host: str) -> bool:
 def zone_servers(run: Run, name: dns.name.Name, resolvers: Sequence[Peer]) -> tuple[Peer, ...]:
     """The servers the zone of `name` is delegated to, by name, sorted.
 
-    Raises `Unanswered` and `DeadlinePassed`.
+    Raises `Trouble` and `DeadlinePassed`.
     """
     while True:
         message = _look_up(run, resolvers, name, dns.rdatatype.NS)
@@ -167,7 +158,7 @@ def zone_servers(run: Run, name: dns.name.Name, resolvers: Sequence[Peer]) -> tu
         ]
         if name == dns.name.root:
             text = "no name servers found, not even those of the root"
-            raise Unanswered(Reading(Reason.DNS_NO_ANSWER, text))
+            raise Trouble(Reason.DNS_NO_ANSWER, text)
         name = above[0] if above else name.parent()
 
 
@@ -189,7 +180,7 @@ def _look_up(
             return reply.message
         text = f"{resolver} answered {dns.rcode.to_text(code)} to {kind.name} of {name}"
         problem = Reading(Reason.DNS_SERVFAIL, text)
-    raise Unanswered(problem)
+    raise Trouble(problem.reason, problem.detail)
 
 
 def locate(
@@ -197,7 +188,7 @@ def locate(
 ) -> tuple[list[Peer], list[Reply]]:
     """Give each server its address (IPv4 first), and a reply to each that has none.
 
-    Raises `Unanswered` and `DeadlinePassed`.
+    Raises `Trouble` and `DeadlinePassed`.
     """
     found, lost = [], []
     for server in wanted:

@@ -1,0 +1,88 @@
+"""Asking several UDP peers at once."""
+
+import errno
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from beacon.core.model import Reason
+from beacon.engine.clock import SystemClock
+from beacon.engine.run import DeadlinePassed, Run
+from beacon.transport.datagram import Heard, Peer, ask_all, trouble
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port", "shown"),
+    [
+        ("192.0.2.1", "192.0.2.1", 53, "192.0.2.1:53"),
+        ("192.0.2.1:8053", "192.0.2.1", 8053, "192.0.2.1:8053"),
+        ("2001:db8::1", "2001:db8::1", 53, "[2001:db8::1]:53"),
+        ("[2001:db8::1]", "2001:db8::1", 53, "[2001:db8::1]:53"),
+        ("[2001:db8::1]:1", "2001:db8::1", 1, "[2001:db8::1]:1"),
+        ("time.example.com:123", "time.example.com", 123, "time.example.com:123"),
+    ],
+)
+def test_an_address_with_or_without_a_port(text: str, host: str, port: int, shown: str) -> None:
+    peer = Peer.parse(text, 53)
+    assert (peer.host, peer.port, str(peer)) == (host, port, shown)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", ":53", "a:", "a:0", "a:65536", "a:x", "a:²", "[::1", "[::1]53", "[]:53", "a:-1", "a: 1"],
+)
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not an address with a port"):
+        Peer.parse(text, 53)
+
+
+def test_each_peer_is_heard_out_by_itself(
+    udp_server: Callable[..., object], free_port: Callable[[], int]
+) -> None:
+    good = udp_server(lambda data: [b"noise", data.upper(), b"late"])
+    mute = udp_server(lambda data: [])
+    loud = udp_server(lambda data: [b"noise"] * 3)
+    closed = free_port()
+    peers = [Peer("127.0.0.1", port) for port in (good.port, mute.port, loud.port, closed)]
+    peers.append(Peer("not-an-address", 1))
+    calls = [(peer, f"ask {n}".encode()) for n, peer in enumerate(peers)]
+    run = Run(SystemClock(), 30.0)
+
+    heard = ask_all(run, calls, lambda n, data: data == f"ASK {n}".encode(), 0.5)
+
+    assert [one.peer for one in heard] == peers
+    assert [one.data for one in heard] == [b"ASK 0", None, None, None, None]
+    assert heard[0].strays == 1
+    assert run.started <= heard[0].sent <= heard[0].at
+    troubles = [trouble(one, Reason.DEADLINE) for one in heard[1:]]
+    assert [reading.reason for reading in troubles] == [
+        Reason.DEADLINE,
+        Reason.PROTOCOL_ERROR,
+        Reason.CONNECT_REFUSED,
+        Reason.UNREACHABLE,
+    ]
+    assert troubles[1].detail.startswith(f"{peers[2]} sent 3 datagram(s)")
+
+
+def test_all_answered_is_not_waited_for_any_longer(udp_server: Callable[..., object]) -> None:
+    echo = udp_server(lambda data: [data])
+    run = Run(SystemClock(), 60.0)
+    ask_all(run, [(Peer("127.0.0.1", echo.port), b"x")] * 20, lambda n, data: True, 50.0)
+    assert run.elapsed() < 10
+
+
+def test_the_deadline_wakes_it(udp_server: Callable[..., object]) -> None:
+    mute = udp_server(lambda data: [])
+    run = Run(SystemClock(), 60.0)
+    timer = threading.Timer(0.05, run.expire)
+    timer.start()
+    with pytest.raises(DeadlinePassed):
+        ask_all(run, [(Peer("127.0.0.1", mute.port), b"x")], lambda n, data: True, 50.0)
+    assert run.elapsed() < 10
+    timer.join()
+
+
+def test_an_unreachable_network_is_told_apart() -> None:
+    heard = Heard(Peer("192.0.2.1", 53), 0.0, 0.0, error=OSError(errno.ENETUNREACH, "No route"))
+    assert trouble(heard, Reason.DEADLINE).reason is Reason.UNREACHABLE
