@@ -1,0 +1,98 @@
+"""From a name to a connected socket, within what remains of the run's time."""
+
+import errno
+import socket
+from typing import Any, Final, Literal
+
+from beacon.core.model import Reason
+from beacon.engine.run import Phase, Run
+from beacon.transport.trouble import Trouble
+
+IpVersion = Literal[4, 6]
+
+_Address = tuple[socket.AddressFamily, tuple[Any, ...]]
+
+_FAMILIES: Final = {None: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
+
+_LOOKUP_REASONS: Final = {
+    socket.EAI_NONAME: Reason.DNS_NXDOMAIN,
+    socket.EAI_NODATA: Reason.DNS_NO_ANSWER,
+    socket.EAI_ADDRFAMILY: Reason.DNS_NO_ANSWER,
+}
+"""What getaddrinfo says → reason; any other: the resolver failed."""
+
+_OWN_ERRNOS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+"""Errors that say something of this machine, not of the other."""
+
+
+def connect(run: Run, host: str, port: int, ip_version: IpVersion | None = None) -> socket.socket:
+    """A connected socket, watched by the run; the caller releases and closes it.
+
+    Tries each address in turn; each gets an equal share of what remains. Raises `Trouble`
+    with a dns or connect reason.
+    """
+    run.enter(Phase.DNS)
+    addresses = _resolve(host, port, ip_version)
+    run.remaining()
+    run.enter(Phase.CONNECT)
+    failures: list[OSError] = []
+    for tried, (family, address) in enumerate(addresses):
+        try:
+            return _attempt(run, family, address, run.remaining() / (len(addresses) - tried))
+        except OSError as error:
+            if error.errno in _OWN_ERRNOS:
+                raise
+            failures.append(error)
+    raise trouble_of(_most_telling(failures), f"{host} port {port}")
+
+
+def _resolve(host: str, port: int, ip_version: IpVersion | None) -> list[_Address]:
+    try:
+        found = socket.getaddrinfo(host, port, _FAMILIES[ip_version], socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        reason = _LOOKUP_REASONS.get(error.errno or 0, Reason.DNS_SERVFAIL)
+        raise Trouble(reason, f"{host}: {error.strerror}") from None
+    except UnicodeError:
+        raise Trouble(Reason.DNS_NXDOMAIN, f"{host!r} is no host name") from None
+    return [(family, address) for family, _, _, _, address in found]
+
+
+def _attempt(run: Run, family: int, address: tuple[Any, ...], budget: float) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    run.watch(sock)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.settimeout(budget)
+        sock.connect(address)
+        sock.settimeout(run.remaining())
+    except BaseException:
+        run.release(sock)
+        sock.close()
+        raise
+    return sock
+
+
+def _most_telling(failures: list[OSError]) -> OSError:
+    """An address we have no route to says less than one that refused."""
+    telling = (f for f in failures if reason_of(f) is not Reason.UNREACHABLE)
+    return next(telling, failures[-1])
+
+
+def reason_of(error: OSError) -> Reason:
+    """What a socket's error means."""
+    match error:
+        case TimeoutError():
+            return Reason.CONNECT_TIMEOUT
+        case ConnectionRefusedError():
+            return Reason.CONNECT_REFUSED
+        case ConnectionResetError() | BrokenPipeError() | ConnectionAbortedError():
+            return Reason.CONNECT_RESET
+        case OSError(errno=errno.ENOTCONN):
+            return Reason.CONNECT_RESET
+    return Reason.UNREACHABLE
+
+
+def trouble_of(error: OSError, where: str) -> Trouble:
+    """The trouble a socket's error comes to."""
+    said = "no answer in time" if isinstance(error, TimeoutError) else error.strerror or str(error)
+    return Trouble(reason_of(error), f"{where}: {said.lower()}")

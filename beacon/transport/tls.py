@@ -1,0 +1,182 @@
+"""TLS as configured: one shared context per policy, the handshake, the certificate's last day.
+
+A CA bundle costs milliseconds and megabytes to load, so a context is made once per policy and
+never touched again; verify-off is a context of its own, so that it cannot weaken another.
+"""
+
+import os
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from socket import socket
+from typing import Final, Literal
+
+import certifi
+
+from beacon.core.model import Reason
+from beacon.engine.run import Phase, Run
+from beacon.transport.trouble import Trouble
+
+Flaw = tuple[tuple[str | int, ...], str, str]
+"""What is wrong with a setting: its path, what it is, what is allowed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TlsPolicy:
+    """How to meet a server by TLS.
+
+    `ca` is a file of PEM certificates to trust instead of the system's; `certificate` and
+    `key` are PEM files of our own certificate; `server_name` is the name to ask for and to
+    verify instead of the host's.
+    """
+
+    verify: bool = True
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+    min_version: Literal["1.2", "1.3"] = "1.2"
+    server_name: str | None = None
+
+    def flaws(self) -> Iterator[Flaw]:
+        """What is wrong with the policy, its files included."""
+        if self.key and not self.certificate:
+            yield ("key",), "a key without a certificate", "`certificate` beside it"
+        if self.ca and not self.verify:
+            yield ("ca",), "a CA that nothing is verified with", "`verify: true`, or no `ca`"
+        unreadable = [name for name in ("ca", "certificate", "key") if not self._readable(name)]
+        for name in unreadable:
+            yield (name,), f"cannot read {getattr(self, name)}", "a readable file in PEM form"
+        if not unreadable:
+            try:
+                context(self)
+            except (OSError, ValueError) as error:
+                yield (), f"these files do not make a TLS context: {error}", "files in PEM form"
+
+    def _readable(self, name: str) -> bool:
+        path = getattr(self, name)
+        return path is None or os.access(path, os.R_OK)
+
+
+VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+
+@cache
+def context(policy: TlsPolicy) -> ssl.SSLContext:
+    """The one context of this policy. Raises `OSError` for files that cannot be used."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.minimum_version = VERSIONS[policy.min_version]
+    if policy.verify:
+        _trust(made, policy.ca)
+    else:
+        made.check_hostname = False
+        made.verify_mode = ssl.CERT_NONE
+    if policy.certificate:
+        made.load_cert_chain(policy.certificate, policy.key)
+    return made
+
+
+def _trust(made: ssl.SSLContext, ca: str | None) -> None:
+    """Trust the given file, else what the system trusts, else the bundle we came with."""
+    paths = ssl.get_default_verify_paths()
+    if ca:
+        made.load_verify_locations(cafile=ca)
+    elif paths.cafile or (paths.capath and any(Path(paths.capath).glob("*.0"))):
+        made.load_default_certs()
+    else:
+        made.load_verify_locations(cafile=certifi.where())
+
+
+def handshake(run: Run, sock: socket, policy: TlsPolicy, host: str) -> ssl.SSLSocket:
+    """Speak TLS on a connected socket; owns it from here on, and closes it on failure.
+
+    Raises `Trouble` with a tls reason, or `own_credentials` where our own files fail.
+    """
+    run.enter(Phase.TLS)
+    name = (policy.server_name or host).rstrip(".")
+    wrapped = _wrap(run, sock, policy, name)
+    run.watch(wrapped)
+    try:
+        wrapped.do_handshake()
+    except BaseException as error:
+        run.release(wrapped)
+        wrapped.close()
+        if isinstance(error, ssl.SSLError):
+            raise trouble_of(error) from None
+        raise
+    return wrapped
+
+
+def _wrap(run: Run, sock: socket, policy: TlsPolicy, name: str) -> ssl.SSLSocket:
+    run.release(sock)  # wrapping moves the descriptor to a new socket
+    try:
+        shared = context(policy)
+    except OSError as error:
+        sock.close()
+        raise Trouble(Reason.OWN_CREDENTIALS, f"our own TLS files fail: {error}") from None
+    try:
+        return shared.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
+    except ssl.SSLError as error:
+        sock.close()
+        raise trouble_of(error) from None
+    except ValueError:
+        sock.close()
+        raise Trouble(Reason.TLS_NAME, f"{name!r} is no name a certificate can have") from None
+
+
+_VERIFY_REASONS: Final = {
+    9: Reason.TLS_NOT_YET_VALID,
+    10: Reason.TLS_EXPIRED,
+    62: Reason.TLS_NAME,
+    64: Reason.TLS_NAME,
+}
+"""OpenSSL's X509_V_ERR_* codes → reason; any other: the chain is not trusted."""
+
+
+def trouble_of(error: ssl.SSLError) -> Trouble:
+    """What a TLS error means."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        reason = _VERIFY_REASONS.get(error.verify_code, Reason.TLS_UNTRUSTED)
+        return Trouble(reason, f"certificate: {error.verify_message}")
+    said = (error.reason or str(error)).replace("_", " ").lower()
+    return Trouble(Reason.TLS_HANDSHAKE, f"TLS: {said}")
+
+
+def certificate_days(run: Run, sock: ssl.SSLSocket) -> float | None:
+    """Days until the server's certificate ends (negative: it has), verified or not."""
+    der = sock.getpeercert(binary_form=True)
+    end = not_after(der) if der else None
+    return None if end is None else (end - run.clock.utc()).total_seconds() / 86400
+
+
+def not_after(der: bytes) -> datetime | None:
+    """The end of validity written in a certificate; None where it cannot be read.
+
+    The `ssl` module reads it only from certificates it has verified, so we walk the DER.
+    """
+    try:
+        at = _inside(der, _inside(der, 0))  # Certificate, tbsCertificate
+        if der[at] == 0xA0:  # the optional version
+            at = _after(der, at)
+        for _ in ("serial", "signature", "issuer"):
+            at = _after(der, at)
+        end = _after(der, _inside(der, at))  # Validity: skip notBefore
+        text = der[_inside(der, end) : _after(der, end)].decode("ascii")
+        if der[end] == 0x17:  # UTCTime: two digits of the year, 50 and later are 19xx
+            text = ("19" if text >= "5" else "20") + text
+        return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
+    except (IndexError, ValueError):
+        return None
+
+
+def _inside(der: bytes, at: int) -> int:
+    """Where the content of the element at `at` begins."""
+    return at + 2 + (der[at + 1] & 0x7F if der[at + 1] & 0x80 else 0)
+
+
+def _after(der: bytes, at: int) -> int:
+    """Where the element after the one at `at` begins."""
+    begin, length = _inside(der, at), der[at + 1]
+    return begin + (int.from_bytes(der[at + 2 : begin]) if length & 0x80 else length)

@@ -1,0 +1,360 @@
+"""One HTTP exchange on one fresh connection, through requests' adapter, with every limit kept.
+
+Requests re-reads the CA bundle for each new connection and reads a redirect's whole body;
+urllib3 takes a header block that ends early for a complete one. So the adapter, the
+connection, the answer's head and the reading of its body are ours; all between is theirs.
+"""
+
+# ruff: noqa: ANN401 - overridden methods take whatever requests, urllib3 and http.client pass
+import http.client
+import io
+import logging
+import ssl
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from requests import PreparedRequest, RequestException, Response
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPResponse
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import HeaderParsingError, HTTPError
+from urllib3.util.response import assert_header_parsing
+from urllib3.util.retry import Retry
+from urllib3.util.url import parse_url
+
+from beacon.core.model import Reason
+from beacon.engine.run import DeadlinePassed, Phase, Run
+from beacon.transport import dial, tls
+from beacon.transport.tls import TlsPolicy
+from beacon.transport.trouble import Trouble
+
+HEAD_LIMIT: Final = 64 * 1024
+"""Bytes of status lines and headers in all, those of `100 Continue` included."""
+
+BODY_LIMIT: Final = 1024 * 1024
+"""Bytes of a body, on the wire and decompressed."""
+
+CHUNK: Final = 64 * 1024
+
+# Its lines quote addresses with their queries, which may hold a secret.
+logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+
+
+DEFAULT_TLS: Final = TlsPolicy()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """How a server is reached: by which TLS, through which proxy (host, port), over which IP."""
+
+    tls: TlsPolicy = DEFAULT_TLS
+    proxy: tuple[str, int] | None = None
+    ip_version: dial.IpVersion | None = None
+
+
+class Exchange(HTTPAdapter):
+    """One request and its answer; `close` ends the connection, read or not."""
+
+    def __init__(self, run: Run, route: Route) -> None:
+        super().__init__()
+        self._run, self._route = run, route
+        self._connection: _Connection | None = None
+        self._response: Response | None = None
+
+    def fetch(self, request: PreparedRequest) -> Response:
+        """The answer's head; its body is not read yet. Raises `Trouble`."""
+        try:
+            self._response = self.send(request, stream=True, timeout=self._run.remaining())
+        except (RequestException, HTTPError) as error:
+            raise trouble_of(error) from None
+        return self._response
+
+    def body(self) -> bytes:
+        """The whole body, decompressed, within the limits. Raises `Trouble`."""
+        if self._response is None:
+            return b""
+        try:
+            return _read(self._run, self._response.raw)
+        except (HTTPError, OSError, http.client.HTTPException) as error:
+            raise trouble_of(error) from None
+
+    @property
+    def certificate_days(self) -> float | None:
+        """Days until the server's certificate ends; None without TLS."""
+        return self._connection.certificate_days if self._connection else None
+
+    def close(self) -> None:
+        """Close the connection; whatever was not read stays unread."""
+        if self._response is not None:
+            self._response.raw.close()
+        if self._connection is not None:
+            self._connection.hang_up()
+
+    def init_poolmanager(self, *_: Any, **__: Any) -> None:
+        """Keep no pools: every exchange dials anew."""
+
+    def get_connection_with_tls_context(
+        self, request: PreparedRequest, *_: Any, **__: Any
+    ) -> HTTPConnectionPool:
+        """A pool of one connection, which does not exist yet."""
+        address = parse_url(request.url or "")
+        secure = address.scheme == "https"
+        origin = (address.host or "").strip("[]"), address.port or (443 if secure else 80)
+        kind = _SecureConnection if secure else _Connection
+
+        def connection() -> _Connection:
+            self._connection = kind(self._run, self._route, origin)
+            return self._connection
+
+        return _Pool(origin[0], connection)
+
+    def cert_verify(self, *_: Any, **__: Any) -> None:
+        """Nothing to load: the shared context of the policy verifies."""
+
+    def request_url(self, request: PreparedRequest, proxies: Any) -> str:  # noqa: ARG002
+        """The path, or the whole address where a proxy forwards."""
+        forwarded = self._route.proxy and not (request.url or "").startswith("https:")
+        return (request.url or "").partition("#")[0] if forwarded else request.path_url
+
+
+class _Pool(HTTPConnectionPool):
+    """What urllib3 wants around a single connection."""
+
+    def __init__(self, host: str, connection: Callable[[], HTTPConnection]) -> None:
+        super().__init__(host, maxsize=1, retries=Retry(0, read=False))
+        self._connection = connection
+
+    def _new_conn(self) -> HTTPConnection:
+        return self._connection()
+
+
+class _Connection(HTTPConnection):
+    """A connection dialled by us, whose socket the run watches."""
+
+    certificate_days: float | None = None
+
+    def __init__(self, run: Run, route: Route, origin: tuple[str, int]) -> None:
+        super().__init__(*(route.proxy or origin))
+        self._run, self._route, self._origin = run, route, origin
+        self._watched: Any = None
+        self.response_class = partial(_Answer, run=run)  # type: ignore[assignment]
+
+    def connect(self) -> None:
+        self.sock = self._watched = self._dial()
+
+    def _dial(self) -> Any:
+        if self._route.proxy is None:
+            return dial.connect(self._run, *self._origin, self._route.ip_version)
+        try:
+            return dial.connect(self._run, *self._route.proxy, self._route.ip_version)
+        except Trouble as trouble:
+            raise Trouble(Reason.OWN_NETWORK, f"our proxy: {trouble.reading.detail}") from None
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            if self.sock is None:
+                self.connect()
+            self._run.enter(Phase.SEND)
+            super().request(*args, **kwargs)
+        except (BrokenPipeError, ConnectionResetError):
+            raise  # urllib3 still reads what the server said before it closed
+        except OSError as error:
+            raise trouble_of(error) from None
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3's own
+        self._run.enter(Phase.WAIT)
+        try:
+            answer = super().getresponse()
+        except (OSError, http.client.HTTPException, HTTPError) as error:
+            raise trouble_of(error) from None
+        self._run.enter(Phase.READ)
+        return answer
+
+    def hang_up(self) -> None:
+        """End it for good. `close` is not enough: http.client calls it before the body is read."""
+        self.close()
+        if self._watched is not None:
+            self._run.release(self._watched)
+            self._watched.close()
+
+
+class _SecureConnection(_Connection):
+    """The same by TLS, through a tunnel where there is a proxy."""
+
+    default_port = 443  # type: ignore[misc]  # a ClassVar in urllib3 only
+
+    def connect(self) -> None:
+        if self._route.proxy is not None:
+            self.set_tunnel(*self._origin)
+        super().connect()
+        if self._route.proxy is not None:
+            self._open_tunnel()
+        secured = tls.handshake(self._run, self.sock, self._route.tls, self._origin[0])
+        self.sock = self._watched = secured
+        self.certificate_days = tls.certificate_days(self._run, secured)
+
+    def _open_tunnel(self) -> None:
+        try:
+            self._tunnel()
+        except OSError as error:
+            if "407" in str(error):
+                raise Trouble(Reason.OWN_CREDENTIALS, "our proxy wants a sign-in") from None
+            raise Trouble(Reason.UNREACHABLE, f"our proxy: {error}") from None
+        except http.client.HTTPException:
+            raise Trouble(Reason.OWN_NETWORK, "our proxy does not speak HTTP") from None
+
+
+class _Answer(http.client.HTTPResponse):
+    """An answer whose head is counted, and taken for one only when it is whole."""
+
+    def __init__(self, sock: Any, *args: Any, run: Run, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp: _Lines = _Lines(self.fp.detach(), run)
+
+    def begin(self) -> None:
+        super().begin()
+        self.fp.left = BODY_LIMIT  # from here on: chunk sizes and trailers
+        self.fp.in_head = False
+        assert_header_parsing(self.headers)
+        lengths = set(",".join(self.headers.get_all("content-length", ())).split(","))
+        if not all(length.strip().isdecimal() for length in lengths - {""}):
+            raise http.client.HTTPException("a Content-Length that is no number")
+
+    def _read_status(self) -> tuple[str, int, str]:
+        version, status, reason = super()._read_status()  # type: ignore[misc]
+        # http.client skips 100 only; every other interim answer but 101 is as good.
+        interim = 100 < status < 200 and status != http.HTTPStatus.SWITCHING_PROTOCOLS
+        return version, 100 if interim else status, reason
+
+
+class _Lines(io.BufferedReader):
+    """What the server sends, its lines counted: an endless head ends at the limit."""
+
+    def __init__(self, raw: Any, run: Run) -> None:
+        super().__init__(raw)
+        self._run = run
+        self.left = HEAD_LIMIT
+        self.in_head = True
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        self._run.remaining()
+        asked = self.left + 1 if size is None or size < 0 else min(size, self.left + 1)
+        line = super().readline(asked)
+        self.left -= len(line)
+        if self.left < 0:
+            limit = "header block is longer than 64 KiB" if self.in_head else "framing never ends"
+            raise Trouble(Reason.PROTOCOL_ERROR, f"the answer's {limit}")
+        if self.in_head and not line.endswith(b"\n") and len(line) < asked:
+            what = "ended inside its header block" if self.left < HEAD_LIMIT else "never began"
+            raise Trouble(Reason.PROTOCOL_ERROR, f"connection closed: the answer {what}")
+        return line
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < 0:  # a chunk of "-1" bytes would be read to the end of time
+            raise Trouble(Reason.PROTOCOL_ERROR, "a chunk of negative size")
+        return super().read(size)
+
+
+def _read(run: Run, raw: HTTPResponse) -> bytes:
+    """Read a body to its end, decompressing as it comes."""
+    if (raw.length_remaining or 0) > BODY_LIMIT:
+        raise Trouble(Reason.BODY_TOO_LARGE, f"{raw.length_remaining} bytes are announced")
+    coding = (raw.headers.get("content-encoding") or "identity").strip().lower()
+    body, received = bytearray(), 0
+    inflate: _Inflate | None = None
+    for piece in raw.stream(CHUNK, decode_content=False):
+        run.remaining()
+        received += len(piece)
+        if coding != "identity":
+            inflate = inflate or _Inflate(coding, piece)
+            body += inflate.feed(piece, BODY_LIMIT + 1 - len(body))
+        else:
+            body += piece
+        if max(len(body), received) > BODY_LIMIT:
+            raise Trouble(Reason.BODY_TOO_LARGE, "the body is longer than 1 MiB")
+    if inflate and not inflate.complete:
+        raise Trouble(Reason.BODY_UNDECODABLE, f"the {coding} data ends too early")
+    return bytes(body)
+
+
+class _Inflate:
+    """Undoes gzip and deflate, no further than it is asked to."""
+
+    def __init__(self, coding: str, begin: bytes) -> None:
+        if coding in ("gzip", "x-gzip"):
+            self._bits = 16 + zlib.MAX_WBITS
+        elif coding == "deflate":  # with a zlib header as the RFC has it, or bare as many do
+            self._bits = zlib.MAX_WBITS if begin[0] & 0x0F == 8 else -zlib.MAX_WBITS
+        else:
+            raise Trouble(Reason.BODY_UNDECODABLE, f"content encoding {coding!r} was not asked for")
+        self._coding = coding
+        self._stream = zlib.decompressobj(self._bits)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the compressed data had its end."""
+        return self._stream.eof
+
+    def feed(self, data: bytes, limit: int) -> bytes:
+        """At most `limit` bytes of what `data` stands for."""
+        out = bytearray()
+        try:
+            while data and len(out) < limit:
+                if self._stream.eof:  # gzip may hold several members
+                    self._stream = zlib.decompressobj(self._bits)
+                out += self._stream.decompress(data, limit - len(out))
+                data = self._stream.unused_data
+        except zlib.error:
+            raise Trouble(Reason.BODY_UNDECODABLE, f"not {self._coding} data") from None
+        return bytes(out)
+
+
+def trouble_of(error: BaseException) -> Trouble:
+    """What an error of requests, urllib3, http.client or a socket comes to.
+
+    Raises `DeadlinePassed` for a timeout: every timeout here is what remains of the run.
+    """
+    causes = _causes(error)
+    for cause in causes:
+        match cause:
+            case TimeoutError():
+                raise DeadlinePassed from None
+            case Trouble():
+                return cause
+            case ssl.SSLError():
+                return tls.trouble_of(cause)
+            case http.client.RemoteDisconnected():
+                continue
+            case OSError():
+                return dial.trouble_of(cause, "connection")
+    return Trouble(Reason.PROTOCOL_ERROR, f"not HTTP: {_said(causes)}")
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    found: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and following not in found:
+        found.append(following)
+        following = following.__cause__ or following.__context__
+    return found
+
+
+_SAID: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (http.client.BadStatusLine, "a garbled status line"),
+    (http.client.LineTooLong, "a line without end"),
+    (http.client.UnknownProtocol, "an unknown version"),
+    (HeaderParsingError, "a garbled header block"),
+    (http.client.IncompleteRead, "the body ended too early"),
+    (http.client.HTTPException, "a header block that cannot be"),
+)
+
+
+def _said(causes: list[BaseException]) -> str:
+    """What is wrong, without quoting the server."""
+    for kind, words in _SAID:
+        if any(isinstance(cause, kind) for cause in causes):
+            return words
+    return "a body that cannot be"
