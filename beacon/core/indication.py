@@ -176,7 +176,7 @@ def sounding(sound: Sound, into: float) -> bool | None:
     return None
 
 
-def tested(lamps: tuple[Colour, ...], into: float) -> frozenset[Colour] | None:
+def lamp_test(lamps: tuple[Colour, ...], into: float) -> frozenset[Colour] | None:
     """The lamps a lamp test lights `into` seconds after it began; None: it is over.
 
     One after another in the order given, `TEST_EACH` each, then all until `TEST`.

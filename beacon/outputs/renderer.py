@@ -21,10 +21,10 @@ from beacon.core.indication import (
     Indication,
     Pattern,
     Sound,
+    lamp_test,
     levels,
     patterns,
     sounding,
-    tested,
 )
 from beacon.engine.clock import Clock
 from beacon.engine.output import Heartbeat
@@ -76,7 +76,7 @@ class Voice:
         """Whether the buzzer is on at `at`, a moment on the grid."""
         # Begin only where a grid step begins: else the first pulse would be cut short.
         fresh, self._last = at > self._last, at
-        if self.saying is None and self._waiting and fresh and at >= self._free:
+        if self.saying is None and self._waiting and fresh and at > self._free - GRID / 2:
             self.saying, self._begun = self._waiting.popleft(), at
         if self.saying is None:
             return False
@@ -103,8 +103,8 @@ class Renderer:
         heart: Heartbeat,
         on_press: Callable[[], None],
     ) -> None:
-        self.on_shown: Callable[[Shown], None] = lambda _shown: None
-        self.shown = Shown()
+        self._on_shown: Callable[[Shown], None] = lambda _shown: None
+        self._shown: Shown | None = None
         self._clock, self._judge, self._heart, self._lines = clock, judge, heart, lines
         self._on_press = on_press
         self._channels = frozenset(wiring(tower))
@@ -133,6 +133,10 @@ class Renderer:
         if with_buzzer:
             self.say(Sound.CHIRP)
 
+    def observe(self, on_shown: Callable[[Shown], None]) -> None:
+        """Call this with what the pins do: at the next turn, and on each change."""
+        self._on_shown, self._shown = on_shown, None
+
     def turn(self) -> float:
         """Write one frame; the monotonic second at which the next is due.
 
@@ -144,9 +148,9 @@ class Renderer:
         frame, shown = self._frame(at)
         self._write(frame, now)
         self._heart.beat()
-        if shown != self.shown:
-            self.shown = shown
-            self.on_shown(shown)
+        if shown != self._shown:
+            self._shown = shown
+            self._on_shown(shown)
         if at > self._sampled:
             self._sampled = at
             self._feel(at)
@@ -175,7 +179,7 @@ class Renderer:
             self._test_asked, self._test_begun = False, at
         if self._test_begun is None:
             return None
-        burning = tested(self._lamps, at - self._test_begun)
+        burning = lamp_test(self._lamps, at - self._test_begun)
         if burning is None:
             self._test_begun = None
             return None

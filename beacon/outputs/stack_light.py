@@ -43,11 +43,7 @@ class StackLight:
 
     def observe(self, on_shown: Callable[[Shown], None]) -> None:
         """Call this, from the tower's thread, with what the pins do, now and on each change."""
-        self._orders.put(partial(self._observe, on_shown))
-
-    def _observe(self, on_shown: Callable[[Shown], None]) -> None:
-        self._renderer.on_shown = on_shown
-        on_shown(self._renderer.shown)
+        self._orders.put(partial(self._renderer.observe, on_shown))
 
     def start(self) -> None:
         """Start the tower's thread; dark until the judge beats."""
