@@ -1,0 +1,166 @@
+"""What an operator on this machine may ask and order: the actions of the control socket."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from beacon.core.events import (
+    Acknowledge,
+    Answered,
+    EndpointRead,
+    Event,
+    IncidentView,
+    ServiceView,
+    Silence,
+    View,
+)
+from beacon.core.indication import Colour
+from beacon.engine.clock import Clock, utc_at
+from beacon.engine.loop import Engine
+from beacon.outputs.control import Action, Answer, Refused
+
+ANSWER_WITHIN = 5.0
+"""Seconds the deciding thread has to answer."""
+
+
+class Actions:
+    """Asks the deciding thread; called from the control socket's threads."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        view: Callable[[], View],
+        lamp_test: Callable[[bool], None],
+        clock: Clock,
+        version: str,
+    ) -> None:
+        self._engine, self._view, self._lamp_test = engine, view, lamp_test
+        self._clock, self._version = clock, version
+
+    def all(self) -> dict[str, Action]:
+        """The actions by name."""
+        return {
+            "status": self._status,
+            "acknowledge": self._acknowledge,
+            "silence": self._silence,
+            "lamp_test": self._test_lamps,
+        }
+
+    def _status(self, _request: Mapping[str, Any], _by: str) -> Answer:
+        view = self._engine.ask(self._view, ANSWER_WITHIN)
+        return status(view, lambda at: utc_at(self._clock, at), self._version)
+
+    def _acknowledge(self, request: Mapping[str, Any], by: str) -> Answer:
+        service = _text(request, "service") or None
+        reason = _text(request, "reason")
+        return self._order(lambda at: Acknowledge(at, by, "cli", reason, service))
+
+    def _silence(self, request: Mapping[str, Any], by: str) -> Answer:
+        on, seconds = request.get("on", True), request.get("seconds", 3600.0)
+        if not isinstance(on, bool):
+            raise Refused("`on` is true or false")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+            raise Refused("`seconds` is a number greater than 0")
+        reason = _text(request, "reason")
+        return self._order(lambda at: Silence(at, on, by, "cli", reason, float(seconds)))
+
+    def _test_lamps(self, request: Mapping[str, Any], _by: str) -> Answer:
+        self._lamp_test(request.get("buzzer", True) is True)
+        return {}
+
+    def _order(self, event_at: Callable[[float], Event]) -> Answer:
+        def act() -> Answer:
+            effects = self._engine.act(event_at(self._clock.monotonic()))
+            refusals = [e.error for e in effects if isinstance(e, Answered) and not e.ok]
+            if refusals:
+                raise Refused(refusals[0])
+            return {}
+
+        return self._engine.ask(act, ANSWER_WITHIN)
+
+
+def _text(request: Mapping[str, Any], key: str) -> str:
+    value = request.get(key) or ""
+    if not isinstance(value, str) or len(value) > 200:
+        raise Refused(f"`{key}` is text of at most 200 characters")
+    return value
+
+
+def status(view: View, moment: Callable[[float], datetime], version: str) -> Answer:
+    """Everything as it stands: one document for the command line and other programs."""
+
+    def when(at: float | None) -> str | None:
+        return None if at is None else moment(at).isoformat(timespec="milliseconds")
+
+    overall = view.overall
+    return {
+        "state": {
+            "verdict": overall.verdict,
+            "problem": overall.problem,
+            "since": when(overall.since),
+            "blind": overall.blind,
+            "starting": overall.starting,
+            "overlays": list(overall.overlays),
+            "services": dict(overall.services),
+            "network": overall.network,
+            "clock": overall.clock,
+            "version": version,
+        },
+        "services": {service.id: _service(service, when) for service in view.services},
+        "endpoints": {read.endpoint: _endpoint(read, when) for read in view.endpoints},
+        "incidents": [_incident(incident, when) for incident in view.incidents],
+        "lamps": {colour: view.indication.light(colour).pattern for colour in Colour},
+    }
+
+
+When = Callable[[float | None], str | None]
+
+
+def _service(view: ServiceView, when: When) -> Answer:
+    return {
+        "verdict": view.verdict,
+        "since": when(view.since),
+        "cause": view.cause,
+        "explanation": view.explanation or None,
+        "cells": dict(view.cells),
+        "shallow": view.shallow,
+        "partial": view.partial,
+        "vendor_says_fine": view.vendor_says_fine,
+        "vendor_admits": view.vendor_admits,
+        "blind": view.blind,
+        "starting": view.starting,
+        "proof_at": when(view.proof_at),
+        "endpoints": dict(view.endpoints),
+        "overlays": list(view.overlays),
+    }
+
+
+def _endpoint(read: EndpointRead, when: When) -> Answer:
+    latency = read.reading.latency
+    return {
+        "health": read.health,
+        "outcome": read.reading.outcome,
+        "reason": read.reading.reason,
+        "detail": read.reading.detail or None,
+        "latency_ms": None if latency is None else round(latency * 1000, 1),
+        "checked_at": when(read.at),
+        "failures": read.failures,
+    }
+
+
+def _incident(view: IncidentView, when: When) -> Answer:
+    return {
+        "state": view.state,
+        "acknowledged": view.acknowledged,
+        "since": when(view.since),
+        "service": view.service,
+        "verdict": view.verdict,
+        "peak": view.peak,
+        "first_out": view.first_out,
+        "cause": view.cause,
+        "explanation": view.explanation or None,
+        "vendor_lead_s": view.vendor_lead,
+        "impact": view.impact,
+        "acknowledged_at": when(view.acknowledged_at),
+        "acknowledged_by": view.acknowledged_by,
+    }

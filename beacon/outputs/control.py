@@ -1,0 +1,237 @@
+"""The control socket: one JSON object a line asks, one JSON object a line answers.
+
+A Unix socket for people on the machine: mode 0660, group `mfa-beacon` where there is one.
+Who asks is known from the kernel (SO_PEERCRED), not from what they say. A request has an
+`action`; an answer has `ok`, and `error` where it is false.
+"""
+
+import contextlib
+import grp
+import json
+import logging
+import os
+import pwd
+import shutil
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from beacon.core.events import Effect
+from beacon.engine.prober import scrubbed
+
+log = logging.getLogger(__name__)
+
+NAME: Final = "control.sock"
+GROUP: Final = "mfa-beacon"
+LONGEST_REQUEST: Final = 4096
+LONGEST_ANSWER: Final = 16 * 1024 * 1024
+PATIENCE: Final = 10.0
+"""Seconds a connection may last."""
+CALLERS: Final = 8
+"""Most connections at once."""
+_LONGEST_PATH: Final = 107
+
+Answer = dict[str, Any]
+Action = Callable[[Mapping[str, Any], str], Answer]
+"""One action: what was asked and by whom → the answer, without `ok` (it adds it if missing)."""
+
+
+class ControlError(Exception):
+    """The socket cannot be had; the message says why and what to do."""
+
+
+class Refused(Exception):
+    """An action is not done; the message says why, for the one who asked."""
+
+
+class NoBeacon(Exception):
+    """Nobody answers on the control socket; the message says where was asked and why not."""
+
+
+class ControlSocket:
+    """Serves the control socket while the daemon runs. `actions` are called in its threads."""
+
+    name = "control"
+
+    def __init__(self, path: Path, actions: Mapping[str, Action]) -> None:
+        self._path = path
+        self._actions = actions
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
+
+    def start(self) -> None:
+        """Take the socket and serve. Raises `ControlError`."""
+        try:
+            self._bind()
+            self._listener.listen(CALLERS)
+        except OSError as error:
+            self._listener.close()
+            raise ControlError(f"control socket {self._path}: {error.strerror}") from error
+        self._thread.start()
+
+    def offer(self, effects: Sequence[Effect]) -> None:
+        """Nothing: who wants to know asks."""
+
+    def stop(self, budget: float) -> None:
+        """Accept nobody any more and take the socket away."""
+        if not self._thread.is_alive():
+            return
+        self._path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join(budget)
+        self._listener.close()
+
+    def _bind(self) -> None:
+        if len(os.fsencode(self._path)) > _LONGEST_PATH:
+            raise ControlError(
+                f"control socket {self._path}: the path is longer than {_LONGEST_PATH} bytes; "
+                "choose a shorter --state-dir"
+            )
+        if self._path.exists():
+            if _answers(self._path):
+                raise ControlError(f"another beacon is running: it serves {self._path}")
+            self._path.unlink()
+        mask = os.umask(0o117)
+        try:
+            self._listener.bind(os.fspath(self._path))
+        finally:
+            os.umask(mask)
+        with contextlib.suppress(LookupError, PermissionError):
+            grp.getgrnam(GROUP)
+            shutil.chown(self._path, group=GROUP)
+
+    def _serve(self) -> None:
+        callers: list[threading.Thread] = []
+        while True:
+            try:
+                caller, _ = self._listener.accept()
+            except OSError:
+                return
+            callers = [thread for thread in callers if thread.is_alive()]
+            if len(callers) >= CALLERS:
+                caller.close()
+                continue
+            thread = threading.Thread(
+                target=self._converse, args=(caller,), name="control-caller", daemon=True
+            )
+            thread.start()
+            callers.append(thread)
+
+    def _converse(self, caller: socket.socket) -> None:
+        with caller, contextlib.suppress(OSError):
+            by = peer(caller)
+            for line in _lines(caller, PATIENCE, LONGEST_REQUEST):
+                caller.sendall(_encoded(self._answer(line, by)))
+
+    def _answer(self, line: bytes, by: str) -> Answer:
+        try:
+            request = json.loads(line)
+        except (ValueError, RecursionError):
+            return _no("not JSON")
+        if not isinstance(request, dict):
+            return _no("a request is a JSON object")
+        name = request.get("action")
+        action = self._actions.get(name) if isinstance(name, str) else None
+        if action is None:
+            return _no(f"no such action; there is: {', '.join(self._actions)}")
+        return _done(action, request, by)
+
+
+def _done(action: Action, request: Mapping[str, Any], by: str) -> Answer:
+    try:
+        return {"ok": True} | action(request, by)
+    except Refused as refusal:
+        return _no(str(refusal))
+    except TimeoutError:
+        return _no("the beacon is too busy to answer")
+    except Exception as error:  # noqa: BLE001 - the border: it costs one answer
+        _complain(str(request["action"]), error)
+        return _no("internal error; see the beacon's log")
+
+
+def _complain(action: str, error: Exception) -> None:
+    log.error("control action %s failed:\n%s", action, scrubbed(error))
+
+
+def peer(caller: socket.socket) -> str:
+    """The user name at the other end, or its number where it has no name."""
+    raw = caller.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    uid: int = struct.unpack("3i", raw)[1]
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def socket_path(state_directory: Path, environ: Mapping[str, str]) -> Path:
+    """Where the daemon serves: `$RUNTIME_DIRECTORY`, else the state directory."""
+    runtime = environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
+    return (Path(runtime) if runtime else state_directory) / NAME
+
+
+def ask(paths: Sequence[Path], request: Mapping[str, Any], timeout: float = 10.0) -> Answer:
+    """Ask the beacon that serves the first of these sockets that exists.
+
+    Raises `NoBeacon` when none does, or it does not answer within `timeout` seconds.
+    """
+    path = next((path for path in paths if path.exists()), None)
+    if path is None:
+        looked = ", ".join(str(path) for path in paths)
+        raise NoBeacon(f"no beacon is running (no socket at {looked})")
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as wire:
+            wire.settimeout(timeout)
+            wire.connect(os.fspath(path))
+            wire.sendall(_encoded(request))
+            line = next(_lines(wire, timeout, LONGEST_ANSWER), b"")
+            answer = json.loads(line)
+    except PermissionError as error:
+        message = f"{path}: permission denied; only root and the group {GROUP} may ask"
+        raise NoBeacon(message) from error
+    except ConnectionRefusedError as error:
+        raise NoBeacon(f"no beacon is running ({path} is left from one that died)") from error
+    except (OSError, ValueError) as error:
+        raise NoBeacon(f"the beacon at {path} does not answer") from error
+    return dict(answer)
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as wire:
+        wire.settimeout(2.0)
+        try:
+            wire.connect(os.fspath(path))
+        except OSError:
+            return False
+        return True
+
+
+def _lines(wire: socket.socket, patience: float, longest: int) -> Iterator[bytes]:
+    """Lines as they come, until the end, `patience` seconds, or one that is too long."""
+    until = time.monotonic() + patience
+    kept = b""
+    while (left := until - time.monotonic()) > 0:
+        line, found, rest = kept.partition(b"\n")
+        if found:
+            kept = rest
+            yield line
+            continue
+        if len(kept) > longest:
+            return
+        wire.settimeout(left)
+        piece = wire.recv(65536)
+        if not piece:
+            return
+        kept += piece
+
+
+def _encoded(message: Mapping[str, Any]) -> bytes:
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
+def _no(error: str) -> Answer:
+    return {"ok": False, "error": error}
