@@ -1,0 +1,158 @@
+"""Who we are to a server: basic, a bearer token, or OAuth2 client credentials.
+
+Probe accounts have no rights; their secrets are revealed here, on their way to the wire.
+"""
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
+from urllib.parse import quote_plus, urlencode
+
+from beacon.config.fields import Secret, Url
+from beacon.core.model import Reason
+from beacon.engine.run import Run
+from beacon.transport.expect import parse_json
+from beacon.transport.http import Answer, Request, exchange
+from beacon.transport.tls import Flaw
+from beacon.transport.trouble import Trouble
+from beacon.transport.wire import Route
+
+MARGIN: Final = 30.0
+"""Seconds before its end at which a token is not used any more."""
+
+_OUR_FAULT: Final = frozenset({400, 401, 403})
+_OUR_ERRORS: Final = frozenset(
+    {"invalid_client", "unauthorized_client", "invalid_grant", "invalid_scope", "access_denied"}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Basic:
+    """User name and password, in a header (RFC 7617)."""
+
+    username: str
+    password: Secret
+
+    def authorization(self) -> str:
+        """The header's value."""
+        return _basic(f"{self.username}:{self.password.reveal()}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bearer:
+    """A token that does not change."""
+
+    token: Secret
+
+    def authorization(self) -> str:
+        """The header's value."""
+        return f"Bearer {self.token.reveal()}"
+
+
+@dataclass
+class _Held:
+    """The token in hand, and the monotonic moment from which it is not used."""
+
+    token: str = field(default="", repr=False)
+    until: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class OAuth2:
+    """Client credentials (RFC 6749 §4.4): fetched within the run, kept till its end."""
+
+    token_url: Url
+    client_id: str
+    client_secret: Secret
+    scope: str | None = None
+    audience: str | None = None
+
+    @cached_property
+    def _held(self) -> _Held:
+        return _Held()
+
+    def authorization(self, run: Run, route: Route) -> str:
+        """The header's value; asks for a token where none is in hand. Raises `Trouble`."""
+        held = self._held
+        now = run.clock.monotonic()
+        if not held.token or now >= held.until:
+            answer = exchange(run, self._request(), route, follow=False)
+            held.token, lasts = token_of(answer)
+            held.until = now + lasts - MARGIN
+        return f"Bearer {held.token}"
+
+    def forget(self) -> None:
+        """The server did not want the token: the next run asks for another."""
+        self._held.token = ""
+
+    def _request(self) -> Request:
+        form = {"grant_type": "client_credentials", "scope": self.scope, "audience": self.audience}
+        pair = f"{quote_plus(self.client_id)}:{quote_plus(self.client_secret.reveal())}"
+        return Request(
+            url=self.token_url,
+            method="POST",
+            headers={
+                "Authorization": _basic(pair),
+                "Content-Type": "application/x-www-form-urlencoded",
+                "Accept": "application/json",
+            },
+            body=urlencode({k: v for k, v in form.items() if v}).encode(),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Auth:
+    """Exactly one of these."""
+
+    basic: Basic | None = None
+    bearer: Bearer | None = None
+    oauth2: OAuth2 | None = None
+
+    def flaws(self) -> Iterator[Flaw]:
+        """Whether it is exactly one."""
+        if sum(way is not None for way in (self.basic, self.bearer, self.oauth2)) != 1:
+            yield (), "not exactly one way to sign in", "one of basic, bearer, oauth2"
+
+    def authorization(self, run: Run, route: Route) -> str:
+        """The header's value. Raises `Trouble` where a token could not be had."""
+        if self.oauth2:
+            return self.oauth2.authorization(run, route)
+        way = self.basic or self.bearer
+        return way.authorization() if way else ""
+
+    def refused(self) -> None:
+        """The server answered 401."""
+        if self.oauth2:
+            self.oauth2.forget()
+
+
+def token_of(answer: Answer) -> tuple[str, float]:
+    """The token and the seconds it lasts. Raises `Trouble` for an answer without one."""
+    if answer.status in _OUR_FAULT and (answer.status == 401 or _error(answer) in _OUR_ERRORS):
+        raise Trouble(Reason.OWN_CREDENTIALS, f"no token: {_error(answer) or 'status 401'}")
+    if answer.status == 429:
+        raise Trouble(Reason.RATE_LIMITED, "no token: status 429")
+    if answer.status != 200:
+        raise Trouble(Reason.HTTP_STATUS, f"no token: status {answer.status}")
+    document = parse_json(answer.body)
+    token = document.get("access_token") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or not isinstance(token, str) or not token:
+        raise Trouble(Reason.PROTOCOL_ERROR, "no token: the answer has no access_token")
+    lasts = document.get("expires_in")
+    return token, float(lasts) if isinstance(lasts, int | float) else 0.0
+
+
+def _error(answer: Answer) -> str:
+    """The error's name where it is one of RFC 6749: nothing else of the body is quoted."""
+    try:
+        document = parse_json(answer.body)
+    except Trouble:
+        return ""
+    error = document.get("error") if isinstance(document, dict) else None
+    return error if isinstance(error, str) and error in _OUR_ERRORS else ""
+
+
+def _basic(pair: str) -> str:
+    return "Basic " + base64.b64encode(pair.encode()).decode()

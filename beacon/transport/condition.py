@@ -1,0 +1,316 @@
+"""One condition on one operand of an answer: the operators, and what they are written as.
+
+Evidence or no green: an operand that is missing, of another type or not parsable meets no
+condition but `absent`. Words quote at most a short scalar, and nothing where told so.
+"""
+
+import difflib
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Self
+
+import regex
+
+from beacon.config.fields import Refused, Regex
+from beacon.core.model import Reason
+from beacon.transport.trouble import one_line
+
+REGEX_BUDGET: Final = 0.5
+"""Seconds a regular expression may search a foreign text."""
+
+QUOTED: Final = 40
+"""Characters of the answer a detail may quote."""
+
+_NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
+
+
+_ONE_STATUS: Final[list[dict[str, Any]]] = [
+    {"type": "integer", "minimum": 100, "maximum": 599},
+    {"type": "string", "pattern": "^[1-5]xx$"},
+]
+
+
+class StatusSet:
+    """Which HTTP status is right: 200, [200, 204] or "2xx"."""
+
+    __slots__ = ("_allowed",)
+    ALLOWED: ClassVar = '200, "2xx", or a list of these'
+    SCHEMA: ClassVar[dict[str, Any]] = {
+        "anyOf": [*_ONE_STATUS, {"type": "array", "minItems": 1, "items": {"anyOf": _ONE_STATUS}}]
+    }
+
+    def __init__(self, *allowed: int | str) -> None:
+        self._allowed = allowed
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """Read one status or a list of them."""
+        items = raw if isinstance(raw, list | tuple) else [raw]
+        if not items:
+            raise Refused("an empty list of statuses", cls.ALLOWED)
+        return cls(*(cls._item(item) for item in items))
+
+    @classmethod
+    def _item(cls, raw: object) -> int | str:
+        if isinstance(raw, int) and not isinstance(raw, bool) and 100 <= raw <= 599:
+            return raw
+        if isinstance(raw, str) and re.fullmatch(r"[1-5]xx", raw):
+            return raw
+        hint = str(raw) if isinstance(raw, str) and re.fullmatch(r"[1-5]\d\d", raw) else ""
+        raise Refused(f"not an HTTP status: {raw!r}", cls.ALLOWED, hint)
+
+    def __contains__(self, status: int) -> bool:
+        """Whether this status is right."""
+        return status in self._allowed or f"{status // 100}xx" in self._allowed
+
+    def __str__(self) -> str:
+        """As written."""
+        return " or ".join(str(item) for item in self._allowed)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare as values: a reload asks whether anything changed."""
+        return isinstance(other, StatusSet) and other._allowed == self._allowed
+
+    def __hash__(self) -> int:
+        """Hash as a value."""
+        return hash(self._allowed)
+
+
+SUCCESS: Final = StatusSet("2xx")
+
+
+class _OtherType(Exception):
+    """The operand is not of the type the operator works on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """A condition that is not met: why, and in words."""
+
+    reason: Reason
+    words: str
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A value (equal in type and value), or a map of operators that must all hold."""
+
+    tests: tuple[tuple[str, Any], ...]
+
+    ALLOWED: ClassVar = (
+        "a value, or a map of equals, matches, contains, one_of, min, max, present, absent, length"
+    )
+    SCHEMA: ClassVar[dict[str, Any]] = {
+        "anyOf": [
+            {"type": ["string", "number", "boolean", "array"]},
+            {
+                "type": "object",
+                "additionalProperties": False,
+                "minProperties": 1,
+                "properties": {
+                    "equals": {},
+                    "matches": {"type": "string", "format": "regex"},
+                    "contains": {},
+                    "one_of": {"type": "array", "minItems": 1},
+                    "min": {"type": "number"},
+                    "max": {"type": "number"},
+                    "present": {"const": True},
+                    "absent": {"const": True},
+                    "length": {"type": ["integer", "object"]},
+                },
+            },
+        ]
+    }
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """Read a condition; every operator's own value is checked."""
+        if not isinstance(raw, Mapping):
+            return cls((("equals", _literal(raw)),))
+        if not raw:
+            raise Refused("an empty condition", cls.ALLOWED)
+        return cls(tuple((str(name), cls._operator(str(name), raw[name])) for name in raw))
+
+    @classmethod
+    def _operator(cls, name: str, raw: object) -> Any:  # noqa: ANN401 - each has its own
+        if name not in _PARSERS:
+            near = "".join(difflib.get_close_matches(name, _PARSERS, 1))
+            raise Refused(f"unknown operator {name!r}", cls.ALLOWED, near, (name,))
+        try:
+            return _PARSERS[name](raw)
+        except Refused as refused:
+            path = (name, *refused.path)
+            raise Refused(refused.message, refused.allowed, refused.hint, path) from None
+
+    def fits_text(self) -> bool:
+        """Whether a header or a body could meet it: they are text, and equal to text alone."""
+        return all(_text_could(name, wanted) for name, wanted in self.tests)
+
+    def unmet(self, operand: object, *, quote: bool = True) -> Unmet | None:
+        """What of this condition the operand does not meet; `None` counts as missing."""
+        for name, wanted in self.tests:
+            found = self._unmet(name, wanted, operand, quote=quote)
+            if found:
+                return found
+        return None
+
+    def _unmet(self, name: str, wanted: object, operand: object, *, quote: bool) -> Unmet | None:
+        if operand is None:
+            return None if name == "absent" else Unmet(Reason.OPERAND_MISSING, "is missing")
+        if name == "absent":
+            return Unmet(Reason.EXPECTATION_FAILED, "is there")
+        said = " is not as it should be"
+        if quote:
+            said = f": {_shown(operand)} {_SAID[name]} {_shown(wanted)}"
+        try:
+            held = _OPERATORS[name](operand, wanted)
+        except _OtherType:
+            return Unmet(Reason.OPERAND_MISSING, f"is of another type than `{name}` needs")
+        except TimeoutError:
+            words = f"took longer than {REGEX_BUDGET:g} s to match {_shown(wanted)}"
+            return Unmet(Reason.EXPECTATION_FAILED, words)
+        return None if held else Unmet(Reason.EXPECTATION_FAILED, said)
+
+
+class WireText(str):
+    """An operand that is text by nature (a header, a body): numbers in it are parsed."""
+
+    __slots__ = ()
+
+
+def same(found: object, wanted: object) -> bool:
+    """Equal in type and value, all the way down: true is not 1, 1 is not 1.0."""
+    if isinstance(found, list) and isinstance(wanted, list):
+        return len(found) == len(wanted) and all(map(same, found, wanted))
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        return found.keys() == wanted.keys() and all(same(found[k], wanted[k]) for k in wanted)
+    kind = str if isinstance(found, WireText) else type(found)
+    return kind is type(wanted) and found == wanted
+
+
+def _number(operand: object) -> float | int:
+    if isinstance(operand, WireText) and _NUMBER.fullmatch(operand.strip()):
+        return float(operand)
+    if isinstance(operand, bool) or not isinstance(operand, int | float):
+        raise _OtherType
+    return operand
+
+
+def _matches(operand: object, wanted: Any) -> bool:  # noqa: ANN401 - a compiled pattern
+    if not isinstance(operand, str):
+        raise _OtherType
+    return wanted.search(operand, timeout=REGEX_BUDGET, concurrent=True) is not None
+
+
+def _contains(operand: object, wanted: object) -> bool:
+    if isinstance(operand, list):
+        return any(same(item, wanted) for item in operand)
+    if not isinstance(operand, str) or not isinstance(wanted, str):
+        raise _OtherType
+    return wanted in operand
+
+
+def _length(operand: object, wanted: Condition) -> bool:
+    if not isinstance(operand, str | list | dict):
+        raise _OtherType
+    return wanted.unmet(len(operand)) is None
+
+
+_OPERATORS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+    "equals": same,
+    "matches": _matches,
+    "contains": _contains,
+    "one_of": lambda operand, wanted: any(same(operand, item) for item in wanted),
+    "min": lambda operand, wanted: _number(operand) >= wanted,
+    "max": lambda operand, wanted: _number(operand) <= wanted,
+    "present": lambda _operand, _wanted: True,
+    "length": _length,
+}
+
+_SAID: Final[Mapping[str, str]] = {
+    "equals": "is not",
+    "matches": "does not match",
+    "contains": "does not contain",
+    "one_of": "is none of",
+    "min": "is below",
+    "max": "is above",
+    "present": "is not",
+    "length": "has not the length",
+}
+
+
+def _literal(raw: object) -> object:
+    if raw is None:
+        raise Refused("null never meets anything: it counts as missing", "`absent: true`")
+    if not isinstance(raw, str | int | float | bool | list | dict):
+        raise Refused(f"no value a server could send: {raw!r}", "text, a number, true or false")
+    return raw
+
+
+def _finite(raw: object) -> float | int:
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
+        raise Refused(f"not a number: {raw!r}", "a number")
+    return raw
+
+
+def _only_true(raw: object) -> bool:
+    if raw is not True:
+        raise Refused(f"{raw!r} says nothing here", "true", "the opposite of present is absent")
+    return True
+
+
+def _choices(raw: object) -> list[object]:
+    if not isinstance(raw, list | tuple) or not raw:
+        raise Refused(f"not a list of values: {raw!r}", "a list of at least one value")
+    return [_literal(item) for item in raw]
+
+
+def _pattern(raw: object) -> Any:  # noqa: ANN401 - regex.Pattern, generic in its stubs only
+    return regex.compile(Regex.parse(raw))
+
+
+def _length_of(raw: object) -> Condition:
+    condition = Condition.parse(raw)
+    for name, wanted in condition.tests:
+        whole = isinstance(wanted, int) and not isinstance(wanted, bool)
+        if name not in ("equals", "min", "max") or not whole:
+            raise Refused("a length is a whole number", "3, or {min: 1}, {max: 9}")
+    return condition
+
+
+_PARSERS: Final[Mapping[str, Callable[[object], Any]]] = {
+    "equals": _literal,
+    "matches": _pattern,
+    "contains": _literal,
+    "one_of": _choices,
+    "min": _finite,
+    "max": _finite,
+    "present": _only_true,
+    "absent": _only_true,
+    "length": _length_of,
+}
+
+
+def _text_could(name: str, wanted: object) -> bool:
+    if name == "one_of" and isinstance(wanted, list):
+        return any(isinstance(item, str) for item in wanted)
+    return name not in ("equals", "contains") or isinstance(wanted, str)
+
+
+def _shown(value: object) -> str:
+    """A scalar cut short, the kind of anything larger; patterns and lists of ours as written."""
+    if isinstance(value, Condition):
+        return ", ".join(f"{name} {wanted}" for name, wanted in value.tests)
+    pattern = getattr(value, "pattern", None)
+    if isinstance(pattern, str):
+        value = pattern
+    if isinstance(value, WireText) and len(value) > QUOTED:
+        return f"text of {len(value)} characters"
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list" if len(value) > 5 else one_line(json.dumps(value, default=str), QUOTED)
+    return one_line(json.dumps(value, ensure_ascii=False, default=str), QUOTED)

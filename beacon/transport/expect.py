@@ -1,0 +1,123 @@
+"""What an answer should be: `expect:` and `prefer:`, and the reading that comes of them.
+
+JSON that cannot be parsed meets no condition at all, not even `absent`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import jmespath
+import msgspec
+from jmespath.exceptions import ArityError, JMESPathError, JMESPathTypeError, UnknownFunctionError
+
+from beacon.core.model import Reading, Reason
+from beacon.transport.condition import SUCCESS, Condition, StatusSet, Unmet, WireText
+from beacon.transport.http import Answer
+from beacon.transport.tls import Flaw
+from beacon.transport.trouble import Trouble, one_line
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expectations:
+    """What an answer should be. Without `status`, 2xx is expected."""
+
+    status: StatusSet | None = None
+    headers: Mapping[str, Condition] = field(default_factory=dict)
+    body: Condition | None = None
+    json: Mapping[str, Condition] = field(default_factory=dict)
+
+    def flaws(self) -> Iterator[Flaw]:
+        """What is wrong with the settings beyond their types."""
+        for path in self.json:
+            message = _wrong_path(path)
+            if message:
+                yield ("json", path), message, "a JMESPath expression"
+        texts: list[tuple[tuple[str, ...], Condition | None]] = [(("body",), self.body)]
+        texts += [(("headers", name), condition) for name, condition in self.headers.items()]
+        for place, condition in texts:
+            if condition and not condition.fits_text():
+                yield place, "text is never equal to what is no text", "the value in quotes"
+
+    @cached_property
+    def _compiled(self) -> tuple[tuple[str, Any, Condition], ...]:
+        return tuple((path, jmespath.compile(path), c) for path, c in self.json.items())
+
+    def unmet(self, answer: Answer, *, quote: bool = True) -> Unmet | None:
+        """The first expectation the answer does not meet. Raises `Trouble` for bad bodies."""
+        allowed = self.status or SUCCESS
+        if answer.status not in allowed:
+            limited = answer.status == 429
+            reason = Reason.RATE_LIMITED if limited else Reason.HTTP_STATUS
+            return Unmet(reason, f"status {answer.status}, expected {allowed}")
+        return next((u for u in self._conditions(answer, quote=quote) if u), None)
+
+    def _conditions(self, answer: Answer, *, quote: bool) -> Iterator[Unmet | None]:
+        for name, condition in self.headers.items():
+            value = answer.headers.get(name)
+            operand = None if value is None else WireText(value)
+            yield _at(f"header {name}", condition.unmet(operand, quote=quote))
+        if self.body:
+            yield _at("body", self.body.unmet(WireText(answer.text()) or None, quote=quote))
+        if self.json:
+            document = parse_json(answer.body)
+            for path, compiled, condition in self._compiled:
+                yield _at(f"json {path}", condition.unmet(_found(compiled, document), quote=quote))
+
+
+def judge(
+    answer: Answer,
+    expect: Expectations,
+    prefer: Expectations | None = None,
+    *,
+    quote: bool = True,
+) -> Reading:
+    """What an answer comes to: `expect` unmet fails, `prefer` unmet warns; no latency yet."""
+    try:
+        unmet = expect.unmet(answer, quote=quote)
+        if unmet:
+            return Reading(unmet.reason, one_line(unmet.words))
+        wish = prefer.unmet(answer, quote=quote) if prefer else None
+    except Trouble as trouble:
+        return trouble.reading
+    if wish:
+        return Reading(Reason.PREFERENCE_UNMET, one_line(wish.words))
+    return Reading(Reason.OK, f"status {answer.status}")
+
+
+def parse_json(body: bytes) -> object:
+    """The document in a body. Raises `Trouble` for what is not JSON by its RFC, NaN included."""
+    try:
+        return msgspec.json.decode(body.removeprefix(b"\xef\xbb\xbf"))
+    except RecursionError:
+        raise Trouble(Reason.PROTOCOL_ERROR, "the JSON is nested too deep") from None
+    except ValueError:
+        what = "empty" if not body.strip() else "not JSON"
+        raise Trouble(Reason.PROTOCOL_ERROR, f"the body is {what}") from None
+
+
+def _found(compiled: Any, document: object) -> object:  # noqa: ANN401 - jmespath has no types
+    try:
+        return compiled.search(document)
+    except (JMESPathError, RecursionError):  # length() of a number and the like
+        return None
+
+
+def _at(place: str, unmet: Unmet | None) -> Unmet | None:
+    if unmet is None:
+        return None
+    space = "" if unmet.words.startswith(":") else " "
+    return Unmet(unmet.reason, f"{place}{space}{unmet.words}")
+
+
+def _wrong_path(path: str) -> str:
+    try:
+        jmespath.compile(path).search({})
+    except (UnknownFunctionError, ArityError) as error:
+        return one_line(str(error))
+    except JMESPathTypeError:
+        return ""  # nothing there to be of the right type
+    except JMESPathError as error:
+        return str(error).splitlines()[0]
+    return ""
