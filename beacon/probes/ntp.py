@@ -1,0 +1,165 @@
+"""`ntp`: how far our own clock is from the time others tell (SNTP, RFC 4330 and 5905)."""
+
+import secrets
+import socket
+import statistics
+import struct
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Final
+
+from beacon.config.fields import Duration
+from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.run import Phase, Run
+from beacon.probes import FAST, Fault, Timing
+from beacon.transport.datagram import Heard, Peer, ask_all, trouble
+from beacon.transport.trouble import Trouble, one_line, timed
+
+_PORT: Final = 123
+_TOLERANCE: Final = Duration(15)  # one-time codes live 30 s
+_PATIENCE: Final = 0.8  # of the time left; then the silent are given up on
+_PACKET: Final = struct.Struct("!BBbbII4sQQQQ")
+_ASKING: Final = 0o43  # no leap warning, version 4, mode 3 (client)
+_SERVER: Final = 4
+_UNSYNCHRONISED: Final = 3  # leap indicator
+_LAST_STRATUM: Final = 15
+_SINCE_1900: Final = 2_208_988_800  # seconds from NTP's epoch to 1970
+_UNITS: Final = 1 << 32  # of a timestamp, to the second
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ntp:
+    """Time servers to ask, and how far off our clock may be: the median of them decides.
+
+    The reading's phase `offset` is seconds our clock is behind (negative: ahead).
+    """
+
+    EVIDENCE: ClassVar = Evidence.CAUSE
+    TIMING: ClassVar[Timing] = FAST
+    SIGN_IN: ClassVar = False
+
+    servers: tuple[str, ...]
+    tolerance: Duration = _TOLERANCE
+
+    @property
+    def clock_bound(self) -> bool:
+        """Never: it is the one that judges the clock."""
+        return False
+
+    def faults(self) -> Iterator[Fault]:
+        """What is wrong with the settings taken together."""
+        if not self.servers:
+            yield Fault(("servers",), "no server to ask", "at least one name or address")
+        for number, text in enumerate(self.servers):
+            try:
+                Peer.parse(text, _PORT)
+            except ValueError as error:
+                allowed = "a name or address, with or without a port: time.example.com"
+                yield Fault(("servers", number), str(error), allowed)
+
+    def wait(self, utc: float) -> float:  # noqa: ARG002 - other kinds need the time
+        """It may always run."""
+        return 0.0
+
+    def observe(self, run: Run) -> Reading:
+        """Ask every server once, at the same time; judge the median."""
+        run.enter(Phase.DNS)
+        peers, problems = _locate(run, [Peer.parse(text, _PORT) for text in self.servers])
+        run.enter(Phase.WAIT)
+        # Random, where a client could say its own time: it tells nothing, and is harder to guess.
+        cookies = [secrets.randbits(64) for _ in peers]
+        wall, monotonic = run.clock.utc().timestamp(), run.clock.monotonic()
+        heard = ask_all(
+            run,
+            [(peer, _question(cookie)) for peer, cookie in zip(peers, cookies, strict=True)],
+            lambda number, data: _answers(data, cookies[number]),
+            run.remaining() * _PATIENCE,
+        )
+        offsets = []
+        for one in heard:
+            try:
+                offset = _offset(one, wall - monotonic)
+            except Trouble as why:
+                run.note(f"{one.peer}: {why.reading.detail}")
+                problems.append(why.reading)
+            else:
+                run.note(f"{one.peer}: offset {offset:+.6f} s")
+                offsets.append(offset)
+        reading = timed(run, self.judge(offsets, problems))
+        if not offsets:
+            return reading
+        answered = max(one.at for one in heard if one.data) - run.started
+        phases = (*reading.phases, ("offset", statistics.median(offsets)))
+        return replace(reading, latency=answered, phases=phases)
+
+    def judge(self, offsets: Sequence[float], problems: Sequence[Reading]) -> Reading:
+        """What the offsets of those that told the time come to."""
+        if not offsets:
+            reason = Counter(problem.reason for problem in problems).most_common(1)[0][0]
+            return next(problem for problem in problems if problem.reason is reason)
+        offset = statistics.median(offsets)
+        asked = len(offsets) + len(problems)
+        said = f"median of {len(offsets)} answers from {asked} servers"
+        if abs(offset) > self.tolerance:
+            way = "behind" if offset > 0 else "ahead"
+            text = f"our clock is {abs(offset):.1f} s {way} ({said}), allowed {self.tolerance:g} s"
+            return Reading(Reason.OWN_CLOCK, text)
+        return Reading(Reason.OK, f"offset {offset:+.3f} s ({said})")
+
+
+def _locate(run: Run, wanted: Sequence[Peer]) -> tuple[list[Peer], list[Reading]]:
+    found, problems = [], []
+    for peer in wanted:
+        try:
+            addresses = socket.getaddrinfo(peer.host, peer.port, type=socket.SOCK_DGRAM)
+        except (socket.gaierror, UnicodeError) as error:
+            absent = isinstance(error, UnicodeError) or error.errno == socket.EAI_NONAME
+            reason = Reason.DNS_NXDOMAIN if absent else Reason.DNS_SERVFAIL
+            problems.append(Reading(reason, one_line(f"{peer.host}: no address ({error})")))
+        else:
+            host = str(addresses[0][4][0])
+            found.append(replace(peer, host=host, name="" if host == peer.host else peer.host))
+    run.remaining()
+    return found, problems
+
+
+def _question(cookie: int) -> bytes:
+    return _PACKET.pack(_ASKING, 0, 0, 0, 0, 0, b"", 0, 0, 0, cookie)
+
+
+def _answers(data: bytes, cookie: int) -> bool:
+    if len(data) < _PACKET.size:
+        return False
+    flags, *_, originate, _, _ = _PACKET.unpack_from(data)
+    return bool(flags & 7 == _SERVER and originate == cookie)
+
+
+def _offset(heard: Heard, wall: float) -> float:
+    """Seconds we are behind. `wall` is wall time minus monotonic time. Raises `Trouble`."""
+    if heard.data is None:
+        reading = trouble(heard, Reason.DEADLINE)
+        raise Trouble(reading.reason, reading.detail)
+    flags, stratum, *_, code, _, _, receive, transmit = _PACKET.unpack_from(heard.data)
+    if stratum == 0:
+        word = code.decode("ascii", "replace").rstrip("\0")
+        raise Trouble(Reason.RATE_LIMITED, f"{heard.peer} wants fewer questions ({word})")
+    if flags >> 6 == _UNSYNCHRONISED or stratum > _LAST_STRATUM or not transmit:
+        raise Trouble(Reason.SOURCE_DEAD, f"{heard.peer} does not know the time itself")
+    there = _apart(receive, _timestamp(wall + heard.sent))
+    back = _apart(transmit, _timestamp(wall + heard.at))
+    return (there + back) / 2
+
+
+def _timestamp(unix: float) -> int:
+    return int((unix + _SINCE_1900) * _UNITS)
+
+
+def _apart(theirs: int, ours: int) -> float:
+    """Seconds between two timestamps, by the nearest era: right within 68 years."""
+    span = 1 << 64
+    difference = (theirs - ours) % span
+    return (difference - span if difference >= span // 2 else difference) / _UNITS
+
+
+PROBE = Ntp

@@ -1,0 +1,241 @@
+"""`ntp` against chrony, and against answers made by hand from the fields of RFC 5905."""
+
+import signal
+import socket
+import struct
+import subprocess
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from beacon.config.fields import Duration
+from beacon.core.model import Outcome, Reading, Reason
+from beacon.engine.clock import ManualClock, SystemClock
+from beacon.engine.run import DeadlinePassed, Run
+from beacon.probes.ntp import Ntp
+
+NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
+EPOCH = datetime(1900, 1, 1, tzinfo=UTC)
+
+
+def stamp(moment: datetime) -> int:
+    """A timestamp as a server of that moment's era writes it."""
+    return int((moment - EPOCH).total_seconds() * 2**32) % 2**64
+
+
+def server(
+    moment: datetime = NOW,
+    *,
+    leap: int = 0,
+    mode: int = 4,
+    stratum: int = 2,
+    code: bytes = b"\x7f\0\0\1",
+    cookie: bytes | None = None,
+    transmit: int | None = None,
+) -> Callable[[bytes], list[bytes]]:
+    """Tells `moment`, whatever the time."""
+
+    def answer(asked: bytes) -> list[bytes]:
+        told = stamp(moment)
+        head = struct.pack("!BBbbII4sQ", leap << 6 | 4 << 3 | mode, stratum, 6, -20, 0, 0, code, 0)
+        times = struct.pack("!QQ", told, told if transmit is None else transmit)
+        return [head + (asked[40:48] if cookie is None else cookie) + times]
+
+    return answer
+
+
+def observe(*ports: int, clock: ManualClock | SystemClock, **given: object) -> Reading:
+    probe = Ntp(servers=tuple(f"127.0.0.1:{port}" for port in ports), **given)
+    assert not list(probe.faults())
+    return probe.observe(Run(clock, 1.0))
+
+
+@pytest.fixture
+def still() -> ManualClock:
+    return ManualClock(NOW)
+
+
+@pytest.fixture
+def chrony(need: Callable[[str], Path], tmp_path: Path, eventually: Callable[..., None]):
+    """A real server that trusts its own clock and leaves it alone."""
+    binary = need("chronyd")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (tmp_path / "chrony.conf").write_text(
+        f"port {port}\nbindaddress 127.0.0.1\nallow 127.0.0.1\nlocal stratum 10\ncmdport 0\n"
+        f"bindcmdaddress /\npidfile {tmp_path}/pid\n"
+    )
+    process = subprocess.Popen(
+        [binary, "-d", "-x", "-u", "root", "-f", tmp_path / "chrony.conf"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    eventually(
+        lambda: observe(port, clock=SystemClock()).reason is Reason.OK, "chrony's first answer"
+    )
+    yield port
+    process.send_signal(signal.SIGTERM)
+    process.wait(10)
+
+
+@pytest.mark.integration
+def test_a_real_server_and_a_right_clock(chrony: int) -> None:
+    reading = observe(chrony, clock=SystemClock())
+    assert reading.reason is Reason.OK
+    assert abs(dict(reading.phases)["offset"]) < 1.0
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(("wrong", "words"), [(-40, "40.0 s behind"), (3600, "3600.0 s ahead")])
+def test_a_real_server_and_a_wrong_clock(chrony: int, wrong: float, words: str) -> None:
+    class Wrong(SystemClock):
+        def utc(self) -> datetime:
+            return super().utc() + timedelta(seconds=wrong)
+
+    reading = observe(chrony, clock=Wrong())
+    assert (reading.reason, reading.outcome) == (Reason.OWN_CLOCK, Outcome.ERROR)
+    assert words in reading.detail
+    assert dict(reading.phases)["offset"] == pytest.approx(-wrong, abs=1.0)
+
+
+@pytest.mark.parametrize(
+    ("offset", "reason"),
+    [(0, Reason.OK), (15, Reason.OK), (-15, Reason.OK), (15.5, "own_clock"), (-16, "own_clock")],
+)
+def test_the_tolerance_has_two_sides(
+    udp_server: Callable[..., object], still: ManualClock, offset: float, reason: Reason
+) -> None:
+    port = udp_server(server(NOW + timedelta(seconds=offset))).port
+    reading = observe(port, clock=still)
+    assert reading.reason == reason
+    assert dict(reading.phases)["offset"] == pytest.approx(offset, abs=1e-6)
+
+
+def test_the_tolerance_can_be_set(udp_server: Callable[..., object], still: ManualClock) -> None:
+    port = udp_server(server(NOW + timedelta(seconds=2))).port
+    reading = observe(port, clock=still, tolerance=Duration(1))
+    assert reading.reason is Reason.OWN_CLOCK
+    assert reading.detail == (
+        "our clock is 2.0 s behind (median of 1 answers from 1 servers), allowed 1 s"
+    )
+
+
+def test_the_median_outvotes_one_liar(
+    udp_server: Callable[..., object], still: ManualClock
+) -> None:
+    ports = [udp_server(server(NOW + timedelta(seconds=s))).port for s in (1, 100000, 2)]
+    reading = observe(*ports, clock=still)
+    assert reading.reason is Reason.OK
+    assert dict(reading.phases)["offset"] == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("year", [1970, 2026, 2035, 2037, 2080])
+def test_a_clock_decades_off_is_seen_across_the_end_of_the_era(
+    udp_server: Callable[..., object], year: int
+) -> None:
+    ours = datetime(year, 3, 1, tzinfo=UTC)
+    port = udp_server(server(NOW)).port
+    reading = observe(port, clock=ManualClock(ours))
+    assert dict(reading.phases)["offset"] == pytest.approx((NOW - ours).total_seconds())
+
+
+BAD = [
+    (server(stratum=0, code=b"RATE"), Reason.RATE_LIMITED, "(RATE)"),
+    (server(leap=3), Reason.SOURCE_DEAD, "does not know the time"),
+    (server(stratum=16), Reason.SOURCE_DEAD, "does not know the time"),
+    (server(transmit=0), Reason.SOURCE_DEAD, "does not know the time"),
+    (server(mode=3), Reason.PROTOCOL_ERROR, "none an answer"),
+    (server(mode=5), Reason.PROTOCOL_ERROR, "none an answer"),
+    (server(cookie=b"12345678"), Reason.PROTOCOL_ERROR, "none an answer"),
+    (lambda asked: [asked], Reason.PROTOCOL_ERROR, "none an answer"),
+    (lambda asked: [server()(asked)[0][:47]], Reason.PROTOCOL_ERROR, "none an answer"),
+    (lambda asked: [], Reason.DEADLINE, "no answer in time"),
+]
+
+
+@pytest.mark.parametrize(("answer", "reason", "words"), BAD)
+def test_what_is_no_time_is_no_pass(
+    udp_server: Callable[..., object],
+    answer: Callable[[bytes], list[bytes]],
+    reason: Reason,
+    words: str,
+) -> None:
+    def observed(*ports: int) -> Reading:
+        probe = Ntp(servers=tuple(f"127.0.0.1:{port}" for port in ports))
+        return probe.observe(Run(SystemClock(), 0.3))
+
+    port = udp_server(answer).port
+    reading = observed(port)
+    assert reading.reason is reason
+    assert words in reading.detail
+    good = udp_server(server(datetime.now(UTC))).port
+    reading = observed(port, good)
+    assert reading.reason is Reason.OK
+    assert "median of 1 answers from 2 servers" in reading.detail
+    assert (reading.latency or 1) < 0.2, "a silent server is not the latency of the others"
+
+
+def test_a_closed_port_is_refused(free_port: Callable[[], int], still: ManualClock) -> None:
+    assert observe(free_port(), clock=still).reason is Reason.CONNECT_REFUSED
+
+
+def test_a_name_that_is_none_has_no_address(still: ManualClock) -> None:
+    long = "a" * 64 + ".example"
+    reading = Ntp(servers=(long,)).observe(Run(still, 1.0))
+    assert reading.reason is Reason.DNS_NXDOMAIN
+
+
+def test_a_name_is_looked_up(udp_server: Callable[..., object], still: ManualClock) -> None:
+    port = udp_server(server()).port
+    run = Run(still, 1.0)
+    assert Ntp(servers=(f"localhost:{port}",)).observe(run).reason in {
+        Reason.OK,
+        Reason.CONNECT_REFUSED,  # where localhost is ::1 first
+    }
+
+
+def test_the_deadline_wakes_it(udp_server: Callable[..., object]) -> None:
+    run = Run(SystemClock(), 60.0)
+    mute = udp_server(lambda asked: [])
+    timer = threading.Timer(0.05, run.expire)
+    timer.start()
+    with pytest.raises(DeadlinePassed):
+        Ntp(servers=(f"127.0.0.1:{mute.port}",)).observe(run)
+    assert run.overstayed().reason is Reason.DEADLINE
+    timer.join()
+
+
+def test_wrong_settings_are_told_with_their_place() -> None:
+    (fault,) = Ntp(servers=()).faults()
+    assert (fault.path, fault.message) == (("servers",), "no server to ask")
+    (fault,) = Ntp(servers=("time.example.com", "time.example.com:x")).faults()
+    assert fault.path == ("servers", 1)
+    assert fault.message == "not an address with a port: 'time.example.com:x'"
+
+
+def test_it_may_always_run_and_is_no_prey_of_the_clock_it_judges() -> None:
+    probe = Ntp(servers=("192.0.2.1",))
+    assert probe.wait(0.0) == 0.0
+    assert not probe.clock_bound
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.binary(max_size=80), st.booleans())
+def test_random_bytes_are_never_a_crash_and_never_a_pass(
+    udp_server: Callable[..., object], junk: bytes, echo: bool
+) -> None:
+    kiss = server(stratum=0, code=b"RATE")
+
+    def answer(asked: bytes) -> list[bytes]:
+        head = b"\x24" + junk[:23].ljust(23, b"\0") + asked[40:48] if echo else b""
+        return [head + junk, *kiss(asked)]
+
+    reading = observe(udp_server(answer).port, clock=ManualClock(NOW))
+    assert reading.reason is not Reason.OK
+    assert reading.outcome in {Outcome.ERROR, Outcome.FAIL}
