@@ -2,12 +2,16 @@
 
 Probe kinds and schema sections annotate their dataclass fields with these. Plain `str`,
 `int`, `float`, `bool`, `tuple[X, ...]`, `Mapping[str, X]`, `X | None`, `Literal[...]`,
-`StrEnum` and nested frozen dataclasses are understood too. A `Text` type is written in
-YAML as one scalar and parsed by its `parse`.
+`StrEnum`, unions of these, `Any`, and nested frozen dataclasses are understood too. Every
+class with a `parse(raw)` (and `ALLOWED`, `SCHEMA` for editors) reads its own value, be it a
+scalar, a list or a map; a `Text` type is such a class. A dataclass field may be written
+under another name with `field(metadata={"key": "from"})`; `msgspec.Meta(description=…)`
+describes it to editors.
 """
 
 import math
 import re
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Self
 from urllib.parse import urlsplit
 
@@ -19,11 +23,16 @@ Count = Annotated[int, msgspec.Meta(ge=1, description="a whole number from 1")]
 
 
 class Refused(ValueError):
-    """A setting is wrong. `allowed` says what would be right, `hint` what was meant."""
+    """A setting is wrong. `allowed` says what would be right, `hint` what was meant.
 
-    def __init__(self, message: str, allowed: str = "", hint: str = "") -> None:
+    `path` leads from the setting to the very spot, for settings that are maps or lists.
+    """
+
+    def __init__(
+        self, message: str, allowed: str = "", hint: str = "", path: tuple[str | int, ...] = ()
+    ) -> None:
         super().__init__(message)
-        self.message, self.allowed, self.hint = message, allowed, hint
+        self.message, self.allowed, self.hint, self.path = message, allowed, hint, path
 
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -54,6 +63,13 @@ class Duration(float):
         if not 0 < seconds < math.inf:
             raise Refused("a duration is longer than nothing", cls.ALLOWED)
         return cls(seconds)
+
+    def __str__(self) -> str:
+        """Return it as it is written: 5m, 90s, 800ms."""
+        for unit in ("d", "h", "m", "s"):
+            if self % _UNITS[unit] == 0:
+                return f"{self / _UNITS[unit]:.0f}{unit}"
+        return f"{self * 1000:g}ms"
 
 
 class Url(str):
@@ -135,5 +151,40 @@ class Regex(str):
         return cls(raw)
 
 
-Text = (Duration, Url, Secret, Regex)
+class Topic(str):
+    """An MQTT topic one may publish below."""
+
+    __slots__ = ()
+    ALLOWED: ClassVar = "a topic without +, #, $ and without / at its ends"
+    SCHEMA: ClassVar[dict[str, Any]] = {"type": "string", "pattern": "^[^+#$/]+(/[^+#$/]+)*$"}
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """Refuse wildcards, empty levels and control characters."""
+        if isinstance(raw, str) and re.fullmatch(r"[^+#$/\0-\x1f]+(/[^+#$/\0-\x1f]+)*", raw):
+            return cls(raw)
+        raise Refused(f"not a topic: {raw!r}", cls.ALLOWED)
+
+
+class File(str):
+    """A file that exists and can be read, by its whole path."""
+
+    __slots__ = ()
+    ALLOWED: ClassVar = "the whole path of a readable file: /etc/…"
+    SCHEMA: ClassVar[dict[str, Any]] = {"type": "string", "pattern": "^/"}
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """Open it once."""
+        if not isinstance(raw, str) or not raw.startswith("/"):
+            raise Refused(f"not a whole path: {raw!r}", cls.ALLOWED)
+        try:
+            with Path(raw).open("rb"):
+                return cls(raw)
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            raise Refused(f"cannot read {raw}: {why}", cls.ALLOWED) from None
+
+
+Text = (Duration, Url, Secret, Regex, Topic, File)
 """The classes parsed from one scalar by `parse`, with `SCHEMA` for editors."""

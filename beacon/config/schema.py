@@ -7,15 +7,18 @@ what `beacon.config.loader.load` makes of a whole file.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 
-from beacon.config.fields import Secret
+from beacon.config.fields import Secret, Topic
 from beacon.core.indication import Colour
 from beacon.core.model import Preset, Sequence, Site
 
 Pin = Annotated[int, msgspec.Meta(ge=0, le=53, description="BCM number of a GPIO line")]
+
+COMMANDS: Final = ("acknowledge", "silence", "lamp_test")
+"""Every action that may be ordered over MQTT."""
 
 
 class Driver(StrEnum):
@@ -47,7 +50,9 @@ class Buzzer:
 class Buttons:
     """Push buttons to ground, with the internal pull-up."""
 
-    acknowledge: Pin | None = None
+    acknowledge: Annotated[
+        Pin | None, msgspec.Meta(description="short press acknowledges, 2 s tests the lamps")
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +84,10 @@ class MqttTls:
 class Discovery:
     """Home Assistant's MQTT discovery."""
 
-    enabled: bool = True
-    prefix: str = "homeassistant"
+    enabled: Annotated[bool, msgspec.Meta(description="announce the entities")] = True
+    prefix: Annotated[Topic, msgspec.Meta(description="Home Assistant's own prefix")] = field(
+        default=Topic("homeassistant")
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +104,7 @@ class Mqtt:
     tls: MqttTls = MqttTls()
     base_topic: str = "mfa-beacon"
     discovery: Discovery = Discovery()
-    commands: tuple[str, ...] = ("acknowledge", "silence", "lamp_test")
+    commands: tuple[str, ...] = COMMANDS
 
 
 @dataclass(frozen=True, kw_only=True)

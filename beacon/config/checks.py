@@ -1,0 +1,206 @@
+"""What is wrong between settings that are right one by one."""
+
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from beacon.config.fields import Duration
+from beacon.config.polling import Polled
+from beacon.config.problems import Place, Problem, Problems, meant, one_of, path_text
+from beacon.config.schema import Mqtt, Tower
+from beacon.config.tree import Spot
+from beacon.core.indication import Colour
+from beacon.core.model import Endpoint
+
+WITNESSES_WANTED: Final = 2
+
+
+def _note(problems: Problems, at: Spot, message: str, allowed: str = "", hint: str = "") -> None:
+    problems.add(at.place, at.path, message, allowed, hint)
+
+
+def services(found: Iterable[tuple[str, Spot]], problems: Problems) -> None:
+    """Refuse two services of one id, and the id that belongs to the witnesses."""
+    first: dict[str, Place] = {}
+    for name, spot in found:
+        at = spot.below("id") if spot.has("id") else spot.below("name")
+        if name == "witness":
+            _note(problems, at, "the id witness is taken by the witnesses", "another id")
+        _once(name, at, first, problems)
+
+
+def _once(name: str, at: Spot, first: dict[str, Place], problems: Problems) -> None:
+    before = first.setdefault(name, at.place)
+    if name and not name.endswith("/") and before != at.place:
+        message = f"the id {name} is given twice, first at {before}"
+        _note(problems, at, message, "a name, or an `id:`, of its own")
+
+
+def polled(found: Sequence[Polled], problems: Problems) -> None:
+    """Check ids, times and dependencies of everything polled."""
+    first: dict[str, Place] = {}
+    for each in found:
+        spot = each.spot
+        _once(each.id, spot.below("id") if spot.has("id") else spot.below("name"), first, problems)
+        if each.endpoint:
+            _times(spot, each.endpoint, problems)
+    _parents(found, problems)
+    _circles(found, problems)
+
+
+def _times(spot: Spot, endpoint: Endpoint, problems: Problems) -> None:
+    interval, timeout = Duration(endpoint.interval), Duration(endpoint.timeout)
+    if timeout >= interval:
+        at = spot.below("timeout") if spot.has("timeout") else spot.below("interval")
+        message = f"a run may take {timeout}, but the next is due after {interval}"
+        _note(problems, at, message, "timeout shorter than interval")
+    retry = endpoint.retry_interval
+    if retry is not None and retry > interval:
+        at = spot.below("retry_interval") if spot.has("retry_interval") else spot.below("interval")
+        message = f"re-checks every {Duration(retry)} are slower than the interval of {interval}"
+        _note(problems, at, message, "retry_interval at most interval")
+    least = Duration(2 * interval + timeout)
+    if endpoint.stale_after < least:
+        message = f"{Duration(endpoint.stale_after)} is too short: one late run would make it stale"
+        allowed = f"at least {least} (2 × interval + timeout)"
+        _note(problems, spot.below("stale_after"), message, allowed)
+    if endpoint.slow_after is not None and endpoint.slow_after >= timeout:
+        message = f"no answer can be slower than {Duration(endpoint.slow_after)}"
+        allowed = f"less than the timeout of {timeout}"
+        _note(problems, spot.below("slow_after"), message, allowed)
+
+
+def _parents(found: Sequence[Polled], problems: Problems) -> None:
+    """Refuse dependencies on what is not an endpoint of a service."""
+    known = [each.id for each in found if not each.id.startswith("witness/")]
+    for each in found:
+        for index, parent in enumerate(each.endpoint.depends_on if each.endpoint else ()):
+            if parent not in known:
+                at = each.spot.below("depends_on", index)
+                sibling = f"{each.id.partition('/')[0]}/{parent}"
+                hint = sibling if sibling in known else meant(parent, known)
+                _note(problems, at, f"no endpoint {parent!r}", "the id of an endpoint", hint)
+
+
+def _circles(found: Sequence[Polled], problems: Problems) -> None:
+    """Refuse circles of dependencies, each once, in order."""
+    parents = {each.id: each.endpoint.depends_on for each in found if each.endpoint}
+    spots = {each.id: each.spot for each in found}
+    done: set[str] = set()
+    for start in parents:
+        circle = _circle(start, parents, done)
+        if circle:
+            message = f"a circle: {' → '.join(circle)}"
+            at = spots[circle[0]].below("depends_on")
+            _note(problems, at, message, "dependencies that come to an end")
+
+
+def _circle(start: str, parents: Mapping[str, tuple[str, ...]], done: set[str]) -> list[str]:
+    """Walk up from `start`; return the circle met, its first member again at the end."""
+    trail: list[str] = []
+    todo = [(start, 0)]
+    while todo:
+        name, depth = todo.pop()
+        del trail[depth:]
+        if name in trail:
+            return [*trail[trail.index(name) :], name]
+        if name in done:
+            continue
+        done.add(name)
+        trail.append(name)
+        todo += [(parent, depth + 1) for parent in reversed(parents.get(name, ()))]
+    return []
+
+
+def lamps(
+    spot: Spot, wanted: Sequence[Colour], given: Mapping[Colour, int], problems: Problems
+) -> None:
+    """Refuse lamps that the preset lacks, and a preset without all its lamps."""
+    preset = f"tower-{len(wanted)}"
+    names = one_of(colour.value for colour in wanted).replace(" or ", " and ")
+    for colour in given:
+        if colour not in wanted:
+            at = spot.below("lamps").key(colour.value)
+            _note(problems, at, f"{preset} has no {colour.value} lamp", names)
+    absent = [colour.value for colour in wanted if colour not in given]
+    if absent:
+        message = f"no line for {one_of(absent).replace(' or ', ' and ')}"
+        _note(problems, spot.below("lamps"), message, f"{preset} has {names}")
+
+
+def pins(spot: Spot, tower: Tower, problems: Problems) -> None:
+    """Refuse one line for two things."""
+    used: dict[tuple[str, ...], int] = {
+        ("lamps", colour.value): pin for colour, pin in tower.lamps.items()
+    }
+    if tower.buzzer:
+        used["buzzer", "pin"] = tower.buzzer.pin
+    if tower.buttons.acknowledge is not None:
+        used["buttons", "acknowledge"] = tower.buttons.acknowledge
+    if tower.alive_relay is not None:
+        used["alive_relay",] = tower.alive_relay
+    first: dict[int, tuple[str, ...]] = {}
+    for steps, pin in used.items():
+        before = first.setdefault(pin, steps)
+        if before != steps:
+            there = spot.below(*before)
+            name = path_text(("tower", *before))
+            message = f"GPIO {pin} is used twice, first by {name} at {there.place}"
+            _note(problems, spot.below(*steps), message, "a line of its own")
+
+
+def on_death(spot: Spot, tower: Tower, problems: Problems) -> None:
+    """Refuse a pattern of lamps that the tower lacks."""
+    for colour in tower.on_death:
+        if colour not in tower.lamps:
+            message = f"{tower.preset.value} has no {colour.value} lamp"
+            _note(problems, spot.below("on_death"), message, "lamps of this tower")
+
+
+def quiet_hours(spot: Spot, tower: Tower, problems: Problems) -> None:
+    """Refuse quiet hours that begin when they end."""
+    hours = tower.buzzer and tower.buzzer.quiet_hours
+    if hours and hours.begin == hours.end:
+        at = spot.below("buzzer", "quiet_hours")
+        _note(problems, at, "quiet hours end when they begin", "two different times")
+
+
+def mqtt(spot: Spot, section: Mqtt, problems: Problems) -> None:
+    """Refuse a password in the clear, and TLS settings that cannot work."""
+    if section.password and not _private(section):
+        message = f"the password would go unencrypted to {section.host}"
+        allowed = "mqtts://, or allow_plain_password: true"
+        _note(problems, spot.below("password"), message, allowed)
+    tls = section.tls
+    if not section.encrypted and (tls.ca or tls.certificate or tls.key):
+        _note(problems, spot.key("tls"), "mqtt:// does not use TLS", "mqtts://")
+    if bool(tls.certificate) != bool(tls.key):
+        message = "a client certificate needs its key, and a key its certificate"
+        _note(problems, spot.below("tls"), message, "both or neither")
+
+
+def _private(section: Mqtt) -> bool:
+    """Whether a password sent to this broker stays unseen, or may be seen."""
+    return section.encrypted or section.allow_plain_password or loopback(section.host)
+
+
+def loopback(host: str) -> bool:
+    """Whether a host is this very machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def warnings(spot: Spot, witnesses: Iterable[Polled]) -> tuple[str, ...]:
+    """Say what works but should not be left so."""
+    far = [w for w in witnesses if w.endpoint and not w.endpoint.local]
+    if len(far) >= WITNESSES_WANTED:
+        return ()
+    at = spot.below("witnesses")
+    found = "no witness that is not local" if not far else "only one witness that is not local"
+    message = f"{found}: a lost network of our own cannot be told from an outage"
+    allowed = "at least two, in different networks"
+    place = at.place
+    shown = path_text((*spot.path, "witnesses"))
+    return (str(Problem(place.file, place.line, place.col, shown, message, allowed)),)

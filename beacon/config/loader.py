@@ -1,0 +1,107 @@
+"""The way in: a path → `Config`, or `ConfigError` with every problem there is.
+
+    config = load(path, kinds=probes.kinds, load_kind=probes.load, environ=os.environ)
+
+A file that embeds a configuration (a replay script) is read with `read`, its own keys with
+`Document.build`, and the configuration inside with `load_embedded`.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from beacon.config.polling import Kind, Registry
+from beacon.config.problems import ConfigError, Problems, Steps
+from beacon.config.reading import read_document, read_whole
+from beacon.config.resolve import Resolver
+from beacon.config.schema import Config
+from beacon.config.tree import Broken, Node, Plain, Spot, plain
+from beacon.config.walker import WRONG, Walker
+
+T = TypeVar("T")
+
+
+class Document:
+    """One YAML file as read; problems are gathered until `check` raises them."""
+
+    def __init__(self, path: Path, root: Node, problems: Problems) -> None:
+        self.path = path
+        self.root = root
+        self.problems = problems
+
+    def build(self, kind: type[T], at: Steps = ()) -> T | None:
+        """Read what is written at a path as a type of `fields`; None when it is wrong.
+
+        A field of type `tree.Node` takes anything as it is.
+        """
+        spot = Spot(self.root).below(*at)
+        value: T | Any = Walker(self.problems).read(spot.node, kind, spot.path)
+        return None if value is WRONG else value
+
+    def refuse(self, at: Steps, message: str, allowed: str = "", hint: str = "") -> None:
+        """Note that what is written at a path is wrong."""
+        place = Spot(self.root).below(*at).place
+        self.problems.add(place, at, message, allowed, hint)
+
+    def value(self, at: Steps = ()) -> Plain:
+        """Return what is written at a path: str, int, float, bool, None, lists, dicts."""
+        return plain(Spot(self.root).below(*at).node)
+
+    def check(self) -> None:
+        """Raise `ConfigError` with all problems, if there are any."""
+        if len(self.problems):
+            raise ConfigError(self.problems.in_order(str(self.path)))
+
+
+def read(path: Path, *, environ: Mapping[str, str]) -> Document:
+    """Read one YAML file; only what cannot be read at all raises `ConfigError` here."""
+    problems = Problems()
+    return _readable(Document(path, read_document(path, environ, problems), problems))
+
+
+def _readable(document: Document) -> Document:
+    if isinstance(document.root, Broken):
+        document.check()
+    return document
+
+
+def load(
+    path: Path,
+    *,
+    kinds: Callable[[], tuple[str, ...]],
+    load_kind: Callable[[str], type[Kind]],
+    environ: Mapping[str, str],
+) -> Config:
+    """Read, check and resolve a configuration and its packages.
+
+    Raises `ConfigError` with every problem. `kinds` names the probe kinds, `load_kind`
+    imports one; `environ` serves !env_var and $CREDENTIALS_DIRECTORY.
+    """
+    problems = Problems()
+    document = _readable(Document(path, read_whole(path, environ, problems), problems))
+    config = Resolver(problems, Registry(kinds, load_kind)).config(Spot(document.root), str(path))
+    return _checked(document, config)
+
+
+def load_embedded(
+    document: Document,
+    at: Steps,
+    *,
+    kinds: Callable[[], tuple[str, ...]],
+    load_kind: Callable[[str], type[Kind]],
+) -> Config | None:
+    """Resolve the configuration at a path of a document; None with the problems noted.
+
+    Only `services` is needed. Settings of a probe may be left out: its endpoint is then
+    absent from `Config.probes`. What is written is checked all the same.
+    """
+    resolver = Resolver(document.problems, Registry(kinds, load_kind), embedded=True)
+    return resolver.config(Spot(document.root).below(*at), str(document.path))
+
+
+def _checked(document: Document, config: Config | None) -> Config:
+    document.check()
+    if config is None:
+        message = "the resolver gave neither a configuration nor a problem"
+        raise AssertionError(message)
+    return config

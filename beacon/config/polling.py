@@ -1,0 +1,241 @@
+"""One polled thing as written → `Endpoint` and its probe: ids, times and settings by kind.
+
+The probe registry is handed in (`Registry`); this layer knows no kind by name.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Protocol
+
+from msgspec import UNSET
+
+from beacon.config.problems import Problems, meant, one_of
+from beacon.config.sections import Defaults, EndpointSection, WitnessSection, slug
+from beacon.config.tree import Scalar, Spot, Table
+from beacon.config.walker import WRONG, Spec, Type, Walker, specs
+from beacon.core.model import Endpoint, Evidence
+
+
+class Fault(Protocol):
+    """What a kind finds wrong with its settings taken together."""
+
+    @property
+    def path(self) -> tuple[str | int, ...]:
+        """Where, from the endpoint down."""
+        ...
+
+    @property
+    def message(self) -> str:
+        """What is wrong."""
+        ...
+
+    @property
+    def allowed(self) -> str:
+        """What would be right."""
+        ...
+
+    @property
+    def hint(self) -> str:
+        """What was probably meant."""
+        ...
+
+
+class Timing(Protocol):
+    """Times in seconds; `retry_interval` None means no re-checks."""
+
+    @property
+    def interval(self) -> float:
+        """From one run to the next."""
+        ...
+
+    @property
+    def timeout(self) -> float:
+        """What one run may take."""
+        ...
+
+    @property
+    def failure_threshold(self) -> int:
+        """Fails in a row until down."""
+        ...
+
+    @property
+    def retry_interval(self) -> float | None:
+        """Between re-checks."""
+        ...
+
+
+class Kind(Protocol):
+    """What the configuration must know of a kind of probe: its fields are its settings.
+
+    `TIMING` is a `Timing`; typed loosely since class variables cannot be narrowed.
+    """
+
+    EVIDENCE: ClassVar[Evidence]
+    TIMING: ClassVar[Any]
+    SIGN_IN: ClassVar[bool]
+
+    @property
+    def clock_bound(self) -> bool:
+        """Whether a wrong own clock would make its readings wrong."""
+        ...
+
+    def faults(self) -> Iterable[Fault]:
+        """What is wrong with the settings taken together."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The kinds of probes there are: their names, and how to load one."""
+
+    kinds: Callable[[], tuple[str, ...]]
+    load: Callable[[str], type[Kind]]
+
+
+@dataclass(frozen=True, slots=True)
+class _WitnessTimes:
+    interval: float = 10.0
+    timeout: float = 2.0
+    failure_threshold: int = 1
+    retry_interval: float | None = None
+
+
+WITNESS_TIMES: Final = _WitnessTimes()
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """One witness or endpoint: where it is written, and what could be made of it.
+
+    `endpoint` is None while a problem stands in the way; `id` is then a best guess.
+    """
+
+    id: str
+    spot: Spot
+    endpoint: Endpoint | None
+    probe: Kind | None = None
+
+
+class Poller:
+    """Makes `Polled` of nodes. With `embedded`, settings a kind needs may be left out."""
+
+    def __init__(
+        self, problems: Problems, registry: Registry, defaults: Defaults, *, embedded: bool
+    ) -> None:
+        self._problems, self._registry, self._defaults = problems, registry, defaults
+        self._walker = Walker(problems)
+        self._embedded = embedded
+
+    def witness(self, spot: Spot) -> Polled:
+        """Read one of our own eyes; its times are the witnesses' whatever its kind."""
+        return self._polled(spot, WitnessSection, "witness")
+
+    def endpoint(self, spot: Spot, service: str) -> Polled:
+        """Read one endpoint of a service."""
+        return self._polled(spot, EndpointSection, service)
+
+    def _polled(self, spot: Spot, section: Type, owner: str) -> Polled:
+        before = len(self._problems)
+        kind = self._kind(spot)
+        own = specs(kind) if kind else {}
+        common = specs(section)
+        keys = {**own, **common}
+        read = self._walker.read_keys(
+            spot.node,
+            keys,
+            spot.path,
+            known=(*common, *own) if kind else None,
+            lenient=own if self._embedded else (),
+        )
+        values = {key: spec.default for key, spec in common.items()} | read
+        name = id_of(spot, values, self._problems)
+        full = f"{owner}/{name}"
+        if kind is None or len(self._problems) > before:
+            return Polled(full, spot, None)
+        probe = self._probe(spot, kind, own, read)
+        endpoint = self._endpoint(full, owner, kind, values, probe)
+        return Polled(full, spot, endpoint, probe)
+
+    def _kind(self, spot: Spot) -> type[Kind] | None:
+        """Load the kind that `type` names; None when it names none."""
+        written = spot.below("type").node
+        if not spot.has("type") or not isinstance(written, Scalar):
+            return None
+        kinds = self._registry.kinds()
+        if written.value in kinds:
+            return self._registry.load(str(written.value))
+        if isinstance(written.value, str):
+            message = f"unknown probe kind: {written.value!r}"
+            path = (*spot.path, "type")
+            hint = meant(written.text, kinds)
+            self._problems.add(written.place, path, message, one_of(kinds), hint)
+        return None
+
+    def _probe(
+        self, spot: Spot, kind: type[Kind], own: Mapping[str, Spec], read: Mapping[str, Any]
+    ) -> Kind | None:
+        """Build the probe; None where settings are left out of an embedded configuration."""
+        if any(spec.required and key not in read for key, spec in own.items()):
+            return None
+        settings = {spec.field: read[key] for key, spec in own.items() if key in read}
+        made = self._walker.make(spot.node, spot.path, kind, settings)
+        if made is WRONG:
+            return None
+        probe: Kind = made
+        for fault in probe.faults():
+            at = spot.below(*fault.path)
+            self._problems.add(at.place, at.path, fault.message, fault.allowed, fault.hint)
+        return probe
+
+    def _endpoint(
+        self, full: str, owner: str, kind: type[Kind], values: Mapping[str, Any], probe: Kind | None
+    ) -> Endpoint:
+        witness = owner == "witness"
+        times = self._times(WITNESS_TIMES if witness else kind.TIMING, values)
+        said = {key: values[key] for key in _TAKEN if key in values}
+        return Endpoint(
+            id=full,
+            service=owner,
+            kind=values["type"],
+            evidence=Evidence.WITNESS if witness else Evidence(values["evidence"] or kind.EVIDENCE),
+            clock_bound=probe.clock_bound if probe is not None else False,
+            sign_in=kind.SIGN_IN,
+            **times,
+            **said,
+        )
+
+    def _times(self, timing: Timing, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Say what is written here, else what is written in `defaults:`, else by kind."""
+        ordinary = all(getattr(timing, key) == getattr(_BUILT_IN, key) for key in _TIMES)
+        source = self._defaults if ordinary else timing
+        times = {key: getattr(source, key) for key in _TIMES}
+        times["success_threshold"] = self._defaults.success_threshold
+        times |= {key: values[key] for key in times if values[key] is not UNSET}
+        stale_after = values["stale_after"]
+        if stale_after is UNSET:
+            stale_after = 3 * times["interval"] + times["timeout"]
+        return {**times, "stale_after": stale_after}
+
+
+_BUILT_IN: Final = Defaults()
+_TIMES: Final = ("interval", "timeout", "failure_threshold", "retry_interval")
+_TAKEN: Final = (
+    "name",
+    "slow_after",
+    "local",
+    "region",
+    "factor",
+    "depends_on",
+    "guard_interval",
+    "guard_max",
+)
+
+
+def id_of(spot: Spot, values: Mapping[str, Any], problems: Problems) -> str:
+    """Return the id as written or made of the name; one that cannot be made is noted."""
+    name = values.get("name")
+    made = values.get("id") or slug(name if isinstance(name, str) else "")
+    if not made and isinstance(name, str) and isinstance(spot.node, Table):
+        at = spot.below("name")
+        problems.add(at.place, at.path, "no id can be made of this name", "give it an `id:`")
+    return str(made)

@@ -1,0 +1,100 @@
+"""What is wrong with a configuration, where, and what would be right."""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+Steps = tuple[str | int, ...]
+"""Where in the document: ("services", 0, "endpoints", 2, "url")."""
+
+MEANT_CUTOFF = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a file; lines and columns count from 1."""
+
+    file: str
+    line: int
+    col: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.col}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake. `allowed` says what would be right, `hint` what was meant."""
+
+    file: str
+    line: int
+    col: int
+    path: str
+    message: str
+    allowed: str = ""
+    hint: str = ""
+
+    def __str__(self) -> str:
+        """Return `file:line:col: path: what is wrong; what is allowed; did you mean …?`."""
+        where = f"{self.file}:{self.line}:{self.col}"
+        said = [self.message]
+        if self.allowed:
+            said.append(self.allowed)
+        if self.hint:
+            said.append(f"did you mean {self.hint}?")
+        parts = [where, self.path, "; ".join(said)] if self.path else [where, "; ".join(said)]
+        return ": ".join(parts)
+
+
+class ConfigError(Exception):
+    """A configuration cannot be used; `problems` holds every reason, in file order."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class Problems:
+    """The growing list of what is wrong."""
+
+    def __init__(self) -> None:
+        self._found: dict[Problem, None] = {}
+
+    def add(
+        self, place: Place, path: Steps, message: str, allowed: str = "", hint: str = ""
+    ) -> None:
+        """Note one mistake; the same one twice (through an alias) counts once."""
+        shown = path_text(path)
+        found = Problem(place.file, place.line, place.col, shown, message, allowed, hint)
+        self._found.setdefault(found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def in_order(self, first: str) -> tuple[Problem, ...]:
+        """All of them by place; those of the file `first` come first."""
+        return tuple(sorted(self._found, key=lambda p: (p.file != first, p.file, p.line, p.col)))
+
+
+def path_text(path: Steps) -> str:
+    """Return the path as people write it: services[0].endpoints[2].url."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
+
+
+def meant(word: str, choices: Iterable[str]) -> str:
+    """Return the one choice that begins with `word`, or the most like it, or nothing."""
+    by_lower = {choice.lower(): choice for choice in choices}
+    begun = [full for lower, full in by_lower.items() if lower.startswith(word.lower())]
+    if len(begun) == 1 and word:
+        return begun[0]
+    close = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=MEANT_CUTOFF)
+    return by_lower[close[0]] if close else ""
+
+
+def one_of(choices: Iterable[str]) -> str:
+    """Return "a, b or c"."""
+    words = list(choices)
+    return " or ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)

@@ -1,0 +1,182 @@
+"""Sections as written → `Config`, with everything checked."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from beacon import __version__
+from beacon.config import checks
+from beacon.config.polling import Polled, Poller, Registry, id_of
+from beacon.config.problems import Problems
+from beacon.config.schema import Buzzer, Config, Driver, Mqtt, MqttTls, QuietHours, Tower
+from beacon.config.sections import (
+    BuzzerSection,
+    Defaults,
+    EmbeddedSection,
+    FileSection,
+    MqttSection,
+    ServiceSection,
+    TowerSection,
+)
+from beacon.config.tree import Listing, Node, Spot, masked
+from beacon.config.walker import Type, Walker, specs
+from beacon.core.indication import Colour
+from beacon.core.model import Preset, Service, Site
+
+DEFAULT_LAMPS: Final = {
+    Colour.RED: 17,
+    Colour.AMBER: 27,
+    Colour.GREEN: 22,
+    Colour.BLUE: 23,
+    Colour.WHITE: 24,
+}
+"""The wiring of hardware.md, by BCM numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """One service: where it is written, its values, and its endpoints."""
+
+    id: str
+    spot: Spot
+    values: dict[str, Any]
+    endpoints: tuple[Polled, ...]
+
+
+class Resolver:
+    """Makes a `Config` of one tree. With `embedded`, probe settings may be left out."""
+
+    def __init__(self, problems: Problems, registry: Registry, *, embedded: bool = False) -> None:
+        self._problems = problems
+        self._registry = registry
+        self._embedded = embedded
+        self._walker = Walker(problems)
+
+    def config(self, spot: Spot, path: str) -> Config | None:
+        """Resolve and check everything; None when problems were noted."""
+        before = len(self._problems)
+        values = self._values(spot, EmbeddedSection if self._embedded else FileSection)
+        defaults: Defaults = values["defaults"]
+        poller = Poller(self._problems, self._registry, defaults, embedded=self._embedded)
+        witnesses = [poller.witness(each) for each in _each(spot.below("witnesses"))]
+        services = [self._served(each, poller) for each in _each(spot.below("services"))]
+        polled = [*witnesses, *(p for s in services for p in s.endpoints)]
+        tower = self._tower(spot.below("tower"), values["tower"])
+        mqtt = self._mqtt(spot.below("mqtt"), values["mqtt"])
+        checks.services([(s.id, s.spot) for s in services], self._problems)
+        checks.polled(polled, self._problems)
+        if len(self._problems) > before:
+            return None
+        site = Site(
+            id=values["site"],
+            name=values["name"] or values["site"],
+            services=tuple(_service(s, defaults) for s in services),
+            witnesses=tuple(w.endpoint for w in witnesses if w.endpoint),
+            sequence=tower.sequence,
+            lock_in=tower.lock_in,
+            preset=tower.preset,
+            version=__version__,
+        )
+        return Config(
+            path=path,
+            name=site.name,
+            watched=site,
+            probes={p.id: p.probe for p in polled if p.probe is not None},
+            tower=tower,
+            mqtt=mqtt,
+            digest=digest(spot.node),
+            warnings=checks.warnings(spot, witnesses),
+        )
+
+    def _values(self, spot: Spot, section: Type) -> dict[str, Any]:
+        """Read a section key by key, so that one bad key hides no other's problems."""
+        keys = specs(section)
+        values = {key: spec.default for key, spec in keys.items()}
+        return values | self._walker.read_keys(spot.node, keys, spot.path, known=keys)
+
+    def _served(self, spot: Spot, poller: Poller) -> _Served:
+        values = self._values(spot, ServiceSection)
+        name = id_of(spot, values, self._problems)
+        listed = _each(spot.below("endpoints")) if spot.has("endpoints") else ()
+        endpoints = tuple(poller.endpoint(each, name) for each in listed)
+        return _Served(name, spot, values, endpoints)
+
+    def _tower(self, spot: Spot, section: TowerSection) -> Tower:
+        three = section.preset is Preset.TOWER_3
+        wanted = list(DEFAULT_LAMPS)[: 3 if three else 5]
+        if section.lamps is not None or section.driver is Driver.LGPIO:
+            checks.lamps(spot, wanted, section.lamps or {}, self._problems)
+        tower = Tower(
+            driver=section.driver,
+            preset=section.preset,
+            lamps=section.lamps or {colour: DEFAULT_LAMPS[colour] for colour in wanted},
+            active_high=section.active_high,
+            buzzer=_buzzer(section.buzzer),
+            buttons=section.buttons,
+            alive_relay=section.alive_relay,
+            sequence=section.sequence,
+            lock_in=section.lock_in,
+            on_death=tuple(section.on_death),
+        )
+        checks.pins(spot, tower, self._problems)
+        checks.on_death(spot, tower, self._problems)
+        checks.quiet_hours(spot, tower, self._problems)
+        return tower
+
+    def _mqtt(self, spot: Spot, section: MqttSection | None) -> Mqtt | None:
+        if section is None:
+            return None
+        broker, tls = section.broker, section.tls
+        mqtt = Mqtt(
+            host=broker.host,
+            port=broker.port,
+            encrypted=broker.encrypted,
+            protocol=section.protocol,
+            username=section.username,
+            password=section.password,
+            allow_plain_password=section.allow_plain_password,
+            tls=MqttTls(ca=tls.ca, certificate=tls.certificate, key=tls.key),
+            base_topic=section.base_topic,
+            discovery=section.discovery,
+            commands=tuple(section.commands),
+        )
+        checks.mqtt(spot, mqtt, self._problems)
+        return mqtt
+
+
+def _each(spot: Spot) -> Iterator[Spot]:
+    """Go through the items of a list; what is no list has been refused already."""
+    items = spot.node.items if isinstance(spot.node, Listing) else ()
+    return (spot.below(index) for index in range(len(items)))
+
+
+def _service(served: _Served, defaults: Defaults) -> Service:
+    return Service(
+        id=served.id,
+        name=served.values["name"],
+        endpoints=tuple(p.endpoint for p in served.endpoints if p.endpoint),
+        session_lifetime=served.values["session_lifetime"],
+        runbook=served.values["runbook"],
+        recovery_hold=defaults.recovery_hold,
+        recovery_hold_long=defaults.recovery_hold_long,
+        long_outage=defaults.long_outage,
+        degraded_hold=defaults.degraded_hold,
+    )
+
+
+def _buzzer(section: BuzzerSection | None) -> Buzzer | None:
+    if section is None:
+        return None
+    quiet = section.quiet_hours
+    if quiet is None:
+        return Buzzer(pin=section.pin)
+    hours = QuietHours(begin=quiet.begin, end=quiet.end, time_zone=quiet.time_zone)
+    return Buzzer(pin=section.pin, quiet_hours=hours)
+
+
+def digest(root: Node) -> str:
+    """Return twelve hex digits that change with the configuration; no secret goes in."""
+    text = json.dumps(masked(root), sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]

@@ -1,0 +1,399 @@
+"""The file as it is written: one dataclass a section, one field a key.
+
+What is written in another shape than it is used in (broker, commands, quiet hours) has its
+own small class here with a `parse`. `beacon.config.resolve` turns these into `Config`.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from msgspec import UNSET, Meta, UnsetType
+
+from beacon.config.fields import Count, Duration, File, Refused, Secret, Topic
+from beacon.config.problems import meant, one_of
+from beacon.config.schema import COMMANDS, Buttons, Discovery, Driver, Pin
+from beacon.config.tree import Node
+from beacon.core.indication import Colour
+from beacon.core.model import Preset, Sequence
+
+
+class Name(str):
+    """A name that goes into ids and topics: small letters, digits, - and _."""
+
+    __slots__ = ()
+    ALLOWED: ClassVar = "small letters, digits, - and _"
+    SCHEMA: ClassVar[dict[str, Any]] = {"type": "string", "pattern": "^[a-z0-9_-]+$"}
+    PATTERN: ClassVar = re.compile(r"[a-z0-9_-]+")
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """Check the letters; offer the nearest name that would do."""
+        if isinstance(raw, str) and cls.PATTERN.fullmatch(raw):
+            return cls(raw)
+        raise Refused(f"not a name: {raw!r}", cls.ALLOWED, slug(str(raw or "")))
+
+
+class Id(Name):
+    """The id of a service, an endpoint or a witness: small letters, digits and -."""
+
+    __slots__ = ()
+    ALLOWED: ClassVar = "small letters, digits and -"
+    SCHEMA: ClassVar[dict[str, Any]] = {"type": "string", "pattern": "^[a-z0-9-]+$"}
+    PATTERN: ClassVar = re.compile(r"[a-z0-9-]+")
+
+
+def slug(name: str) -> str:
+    """Return the id made of a name: "Entra MFA" becomes entra-mfa."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where the broker is: mqtt://host[:1883] or mqtts://host[:8883]."""
+
+    host: str
+    port: int
+    encrypted: bool
+
+    ALLOWED: ClassVar = "mqtt://host[:port] or mqtts://host[:port]"
+    SCHEMA: ClassVar[dict[str, Any]] = {"type": "string", "pattern": "^mqtts?://[^/@]+/?$"}
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """Read the address; user name and password have keys of their own."""
+        try:
+            parts = urlsplit(raw if isinstance(raw, str) else "")
+            host, port = parts.hostname, parts.port
+        except ValueError as error:
+            raise Refused(f"not a broker: {error}", cls.ALLOWED) from None
+        if parts.username is not None or parts.password is not None:
+            allowed = "`username:` and `password: !secret name` are keys of their own"
+            raise Refused("a user name or password in the address", allowed)
+        known = parts.scheme in ("mqtt", "mqtts") and host and parts.path in ("", "/")
+        if not known or not host or re.search(r"\s", host) or parts.query or port == 0:
+            raise Refused(f"not a broker: {raw!r}", cls.ALLOWED)
+        encrypted = parts.scheme == "mqtts"
+        return cls(host, port or (8883 if encrypted else 1883), encrypted)
+
+
+class Commands(tuple[str, ...]):
+    """What may be ordered over MQTT."""
+
+    __slots__ = ()
+    ALLOWED: ClassVar = f"all, or a list of {', '.join(COMMANDS)}; []: none"
+    SCHEMA: ClassVar[dict[str, Any]] = {
+        "oneOf": [
+            {"const": "all"},
+            {"type": "array", "items": {"enum": list(COMMANDS)}, "uniqueItems": True},
+        ]
+    }
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """Read the word `all` or a list of known commands."""
+        if raw == "all":
+            return cls(COMMANDS)
+        if not isinstance(raw, list):
+            raise Refused("not a list of commands", cls.ALLOWED)
+        for index, command in enumerate(raw):
+            if command not in COMMANDS:
+                hint = meant(str(command), COMMANDS)
+                raise Refused("unknown command", one_of(COMMANDS), hint, (index,))
+        return cls(dict.fromkeys(raw))
+
+
+class OnDeath(tuple[Colour, ...]):
+    """The lamps that burn, without winking, when nothing drives them any more."""
+
+    __slots__ = ()
+    ALLOWED: ClassVar = "dark, or a list of lamps with red and amber, without green"
+    SCHEMA: ClassVar[dict[str, Any]] = {
+        "oneOf": [
+            {"const": "dark"},
+            {
+                "type": "array",
+                "items": {"enum": [c.value for c in Colour if c is not Colour.GREEN]},
+                "allOf": [{"contains": {"const": "red"}}, {"contains": {"const": "amber"}}],
+            },
+        ]
+    }
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """Read the word `dark` or a pattern that is no state of a living beacon."""
+        if raw == "dark":
+            return cls()
+        names = [colour.value for colour in Colour]
+        if not isinstance(raw, list) or any(colour not in names for colour in raw):
+            raise Refused("not a pattern", cls.ALLOWED)
+        lit = {Colour(colour) for colour in raw}
+        if Colour.GREEN in lit:
+            raise Refused("a dead beacon must not show green", cls.ALLOWED)
+        if not {Colour.RED, Colour.AMBER} <= lit:
+            raise Refused("this pattern is a state of a living beacon", cls.ALLOWED)
+        return cls(colour for colour in Colour if colour in lit)
+
+
+class LocalTime(str):
+    """A time of day, written "22:00"."""
+
+    __slots__ = ()
+    ALLOWED: ClassVar = 'a time of day, "00:00" to "23:59"'
+    SCHEMA: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+    }
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """Check hours and minutes."""
+        if isinstance(raw, str) and re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", raw):
+            return cls(raw)
+        raise Refused(f"not a time of day: {raw!r}", cls.ALLOWED)
+
+
+class TimeZone(str):
+    """A time zone by its name in the tz database."""
+
+    __slots__ = ()
+    ALLOWED: ClassVar = "a name such as Europe/London"
+    SCHEMA: ClassVar[dict[str, Any]] = {"type": "string", "examples": ["Europe/London", "UTC"]}
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """Look the zone up."""
+        if not isinstance(raw, str):
+            raise Refused(f"not a time zone: {raw!r}", cls.ALLOWED)
+        try:
+            ZoneInfo(raw)
+        except (LookupError, ValueError, OSError):
+            hint = meant(raw, sorted(available_timezones()))
+            raise Refused(f"unknown time zone: {raw!r}", cls.ALLOWED, hint) from None
+        return cls(raw)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuietHoursSection:
+    """Hours in which the buzzer keeps quiet; the lamps do not."""
+
+    begin: Annotated[LocalTime, Meta(description="local time at which quiet begins")] = field(
+        metadata={"key": "from"}
+    )
+    end: Annotated[LocalTime, Meta(description="local time at which quiet ends")] = field(
+        metadata={"key": "to"}
+    )
+    time_zone: Annotated[TimeZone, Meta(description="the room's time zone")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuzzerSection:
+    """The buzzer."""
+
+    pin: Pin
+    quiet_hours: Annotated[
+        QuietHoursSection | None, Meta(description="light only between these times")
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TowerSection:
+    """The light stack and what is wired beside it."""
+
+    driver: Annotated[
+        Driver, Meta(description="what moves the pins; auto: lgpio on a Pi, else mock")
+    ] = Driver.AUTO
+    preset: Annotated[Preset, Meta(description="the lamps there are")] = Preset.TOWER_5
+    lamps: Annotated[
+        Mapping[Colour, Pin] | None,
+        Meta(description="BCM number of each lamp's line; left out: 17, 27, 22, 23, 24"),
+    ] = None
+    active_high: Annotated[bool, Meta(description="false: the board switches on at low")] = True
+    buzzer: Annotated[BuzzerSection | None, Meta(description="left out: no sound")] = None
+    buttons: Annotated[Buttons, Meta(description="buttons to ground")] = field(default=Buttons())
+    alive_relay: Annotated[
+        Pin | None, Meta(description="line toggled by the judging loop, for a fail-safe relay")
+    ] = None
+    sequence: Annotated[Sequence, Meta(description="ISA-18.1 sequence")] = Sequence.A
+    lock_in: Annotated[
+        bool, Meta(description="trouble that went by itself flashes until acknowledged")
+    ] = True
+    on_death: Annotated[OnDeath, Meta(description="what stays lit when the beacon has died")] = (
+        field(default=OnDeath())
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MqttTlsSection:
+    """TLS to the broker."""
+
+    ca: Annotated[File | None, Meta(description="CA certificates, PEM; left out: the system's")] = (
+        None
+    )
+    certificate: Annotated[File | None, Meta(description="client certificate, PEM")] = None
+    key: Annotated[File | None, Meta(description="key of the client certificate, PEM")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MqttSection:
+    """The broker; without this section the beacon speaks no MQTT."""
+
+    broker: Annotated[Broker, Meta(description="mqtt://host[:1883] or mqtts://host[:8883]")]
+    protocol: Annotated[Literal["5", "3.1.1"], Meta(description="MQTT version")] = "5"
+    username: Annotated[str | None, Meta(description="user name at the broker")] = None
+    password: Annotated[Secret | None, Meta(description="best written as !secret name")] = None
+    allow_plain_password: Annotated[
+        bool, Meta(description="send the password unencrypted to another machine")
+    ] = False
+    tls: Annotated[MqttTlsSection, Meta(description="only with mqtts://")] = MqttTlsSection()
+    base_topic: Annotated[Topic, Meta(description="topics are <base_topic>/<site>/…")] = field(
+        default=Topic("mfa-beacon")
+    )
+    discovery: Annotated[Discovery, Meta(description="Home Assistant discovery")] = field(
+        default=Discovery()
+    )
+    commands: Annotated[
+        Commands, Meta(description="what may be ordered over MQTT: all, a list, or []")
+    ] = field(default=Commands(COMMANDS))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defaults:
+    """Times and thresholds where nothing else is said.
+
+    interval, timeout, retry_interval and failure_threshold hold for the kinds that have
+    these very defaults (http, tcp, dns …), not for sign-ins, claims and witnesses.
+    """
+
+    interval: Annotated[Duration, Meta(description="from one run to the next")] = field(
+        default=Duration(30)
+    )
+    timeout: Annotated[Duration, Meta(description="a run that takes longer fails")] = field(
+        default=Duration(5)
+    )
+    retry_interval: Annotated[
+        Duration | None, Meta(description="between re-checks after a fail; null: none")
+    ] = field(default=Duration(5))
+    failure_threshold: Annotated[Count, Meta(description="fails in a row until down")] = 3
+    success_threshold: Annotated[Count, Meta(description="passes in a row until up")] = 2
+    recovery_hold: Annotated[
+        Duration, Meta(description="all up for this long, then an outage is over")
+    ] = field(default=Duration(900))
+    recovery_hold_long: Annotated[
+        Duration, Meta(description="the same, after an outage longer than long_outage")
+    ] = field(default=Duration(1800))
+    long_outage: Annotated[Duration, Meta(description="what counts as a long outage")] = field(
+        default=Duration(7200)
+    )
+    degraded_hold: Annotated[
+        Duration, Meta(description="all up for this long, then a degradation is over")
+    ] = field(default=Duration(300))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolledSection:
+    """What every polled thing may say of itself, beside the settings of its probe kind."""
+
+    name: Annotated[str, Meta(description="what people read", min_length=1)]
+    type: Annotated[str, Meta(description="the probe kind")]
+    id: Annotated[Id | None, Meta(description="left out: made from the name")] = None
+    interval: Annotated[
+        Duration | UnsetType, Meta(description="from one run to the next; default by kind")
+    ] = UNSET
+    timeout: Annotated[
+        Duration | UnsetType, Meta(description="a run that takes longer fails; default by kind")
+    ] = UNSET
+    retry_interval: Annotated[
+        Duration | UnsetType | None,
+        Meta(description="between re-checks after a fail; null: none; default by kind"),
+    ] = UNSET
+    failure_threshold: Annotated[
+        Count | UnsetType, Meta(description="fails in a row until down; default by kind")
+    ] = UNSET
+    success_threshold: Annotated[
+        Count | UnsetType, Meta(description="passes in a row until up again")
+    ] = UNSET
+    stale_after: Annotated[
+        Duration | UnsetType,
+        Meta(description="silence until unknown; left out: 3 × interval + timeout"),
+    ] = UNSET
+    slow_after: Annotated[
+        Duration | None, Meta(description="an answer slower than this warns; left out: never")
+    ] = None
+    local: Annotated[
+        bool, Meta(description="in our own network: says nothing about the uplink")
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class WitnessSection(PolledSection):
+    """Our own eyes: something that tells whether we can see at all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointSection(PolledSection):
+    """One thing polled, and how much its word counts."""
+
+    evidence: Annotated[
+        Literal["symptom", "health", "claim", "cause"] | None,
+        Meta(description="how much its word counts; default by kind"),
+    ] = None
+    region: Annotated[str | None, Meta(description="where it is, for partial outages")] = None
+    factor: Annotated[str | None, Meta(description="push, sms, voice, email, totp …")] = None
+    depends_on: Annotated[
+        tuple[str, ...], Meta(description="ids of endpoints whose trouble explains this one's")
+    ] = ()
+    guard_interval: Annotated[
+        Duration, Meta(description="between sign-ins after they were rejected")
+    ] = field(default=Duration(600))
+    guard_max: Annotated[
+        Count, Meta(description="rejected sign-ins until an operator must resume it")
+    ] = 5
+
+
+EndpointNode = Annotated[Node, Meta(extra_json_schema={"$ref": "#/$defs/endpoint"})]
+WitnessNode = Annotated[Node, Meta(extra_json_schema={"$ref": "#/$defs/witness"})]
+ServiceNode = Annotated[Node, Meta(extra_json_schema={"$ref": "#/$defs/service"})]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceSection:
+    """One thing people need, that may be red by itself."""
+
+    name: Annotated[str, Meta(description="what people read", min_length=1)]
+    endpoints: Annotated[
+        tuple[EndpointNode, ...], Meta(description="what is polled for it", min_length=1)
+    ]
+    id: Annotated[Id | None, Meta(description="left out: made from the name")] = None
+    session_lifetime: Annotated[
+        Duration | None, Meta(description="how long a sign-in lasts, to estimate the impact")
+    ] = None
+    runbook: Annotated[str, Meta(description="what to do; shown with the incident")] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileSection:
+    """The whole configuration of a beacon."""
+
+    site: Annotated[Name, Meta(description="the beacon's name in topics and ids")]
+    name: Annotated[str, Meta(description="what people read; left out: the site")] = ""
+    tower: Annotated[TowerSection, Meta(description="the light stack")] = TowerSection()
+    mqtt: Annotated[MqttSection | None, Meta(description="left out: no MQTT")] = None
+    defaults: Annotated[Defaults, Meta(description="times and thresholds")] = Defaults()
+    witnesses: Annotated[
+        tuple[WitnessNode, ...],
+        Meta(description="our own eyes: at least two that are not local"),
+    ] = ()
+    services: Annotated[tuple[ServiceNode, ...], Meta(description="what people need", min_length=1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedSection(FileSection):
+    """A configuration inside a replay file: only `services` is needed."""
+
+    site: Annotated[Name, Meta(description="the beacon's name in topics and ids")] = field(
+        default=Name("replay")
+    )
