@@ -263,13 +263,13 @@ class Monitor:
         self._report(state, at)
         if state.shown is not was:
             self._changed(state, was, at)
-        elif last is None or last.reason is not reading.reason or self._waits(spec):
+        elif last is None or last.reason is not reading.reason or self._waits(state):
             self._touch(state)
 
-    def _waits(self, spec: Endpoint) -> bool:
-        """Whether its service's incident waits for a fresh reading to open."""
-        watched = self._services.get(spec.service)
-        return watched is not None and watched.suppressed
+    def _waits(self, state: EndpointState) -> bool:
+        """Whether its service waits for this very reading: to open, or to ask for an operator."""
+        watched = self._services.get(state.spec.service)
+        return watched is not None and (watched.suppressed or state.guarded)
 
     def _gate(self, state: EndpointState, at: float) -> Gate:
         """Ask our own eyes whether this endpoint may go down."""

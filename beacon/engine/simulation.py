@@ -1,0 +1,117 @@
+"""Virtual time: a scripted past (or a test) driven through the very same core.
+
+Before its first cue an endpoint passes. A cue holds until the endpoint's next one: there
+is a reading at the cue itself and then one every interval, and one for every re-check the
+core asks for. Nothing waits for real time.
+"""
+
+import heapq
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from beacon.core.events import Effect, Event, Observed, Postpone, Recheck, TimePassed
+from beacon.core.model import Reading, Reason, Site
+from beacon.core.monitor import Monitor
+
+PASSING: Final = Reading(Reason.OK)
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """From `at` (monotonic seconds) on, this endpoint's readings are like this; None: silence."""
+
+    at: float
+    endpoint: str
+    reading: Reading | None
+
+
+class Simulation:
+    """A monitor, its endpoints' scripted readings, and time that passes when told."""
+
+    def __init__(
+        self, site: Site, start: float, cues: Iterable[Cue] = (), events: Iterable[Event] = ()
+    ) -> None:
+        self.monitor = Monitor(site)
+        self.now = start
+        self._specs = {e.id: e for e in site.endpoints}
+        self._reading: dict[str, Reading | None] = dict.fromkeys(self._specs, PASSING)
+        self._not_before: dict[str, float] = {}
+        self._grid: dict[str, float] = {}  # the next regular reading of each endpoint
+        self._heap: list[tuple[float, bool, int, Cue | Event | tuple[str, bool]]] = []
+        self._pushed = 0
+        for cue in sorted(cues, key=lambda cue: cue.at):
+            self._push(cue.at, cue)
+        for event in events:
+            self._push(event.at, event)
+        for name in self._specs:
+            self._plan(name, start)
+
+    def run(self, until: float) -> Iterator[Effect]:
+        """Let time pass to `until`; what the core says on the way."""
+        while True:
+            due = self._heap[0][0] if self._heap else math.inf
+            deadline = self.monitor.next_deadline()
+            if deadline is not None and deadline < due and deadline <= until:
+                yield from self._fold(TimePassed(deadline))
+            elif due <= until:
+                yield from self._step()
+            else:
+                break
+        self.now = until
+        yield from self._fold(TimePassed(until))
+
+    def start(self) -> tuple[Effect, ...]:
+        """Begin; the effects that describe everything once."""
+        return self.monitor.start(self.now)
+
+    def cue(self, endpoint: str, reading: Reading | None) -> None:
+        """Change an endpoint's readings from now on."""
+        self._push(self.now, Cue(self.now, endpoint, reading))
+
+    def tell(self, event: Event) -> tuple[Effect, ...]:
+        """Fold an operator's action in, now."""
+        return self._fold(event)
+
+    def _step(self) -> tuple[Effect, ...]:
+        at, _, _, item = heapq.heappop(self._heap)
+        self.now = at
+        if isinstance(item, Cue):
+            self._reading[item.endpoint] = item.reading
+            self._plan(item.endpoint, at)
+            return ()
+        if isinstance(item, tuple):
+            return self._read(*item)
+        return self._fold(item)
+
+    def _read(self, name: str, regular: bool) -> tuple[Effect, ...]:
+        if regular:
+            if self._grid[name] != self.now:
+                return ()  # a cue has moved the grid
+            self._plan(name, self.now + self._specs[name].interval)
+        reading = self._reading[name]
+        if reading is None or self.now < self._not_before.get(name, -math.inf):
+            return ()
+        return self._fold(Observed(self.now, name, reading, self.now, regular=regular))
+
+    def _plan(self, name: str, at: float) -> None:
+        self._grid[name] = at
+        self._push(at, (name, True))
+
+    def _fold(self, event: Event) -> tuple[Effect, ...]:
+        effects = self.monitor.handle(event)
+        for effect in effects:
+            if isinstance(effect, Recheck):
+                for name in effect.endpoints:
+                    self._push(effect.due, (name, False))
+            elif isinstance(effect, Postpone):
+                self._not_before[effect.endpoint] = effect.until
+                if effect.until < math.inf:
+                    self._push(effect.until, (effect.endpoint, False))
+        return effects
+
+    def _push(self, at: float, item: Cue | Event | tuple[str, bool]) -> None:
+        self._pushed += 1
+        later = not isinstance(item, Cue)  # at one moment, cues come first
+        heapq.heappush(self._heap, (at, later, self._pushed, item))

@@ -1,0 +1,159 @@
+"""A room to watch in virtual time: services, scripted readings, and what was shown."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from beacon.core.events import (
+    Acknowledge,
+    Announced,
+    Effect,
+    IncidentView,
+    IndicationChanged,
+    Sounded,
+)
+from beacon.core.indication import Colour, Indication
+from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site, Verdict
+from beacon.engine.simulation import PASSING, Simulation
+
+
+@dataclass
+class Room:
+    """A simulation together with all that came out of it."""
+
+    simulation: Simulation
+    effects: list[Effect] = field(default_factory=list)
+
+    def passes(self, seconds: float) -> "Room":
+        self.effects += self.simulation.run(self.simulation.now + seconds)
+        return self
+
+    def cue(self, reason: Reason | None, *endpoints: str, latency: float | None = None) -> "Room":
+        """From now on these endpoints read so; None: silence."""
+        for endpoint in endpoints:
+            reading = Reading(reason, latency=latency) if reason else None
+            self.simulation.cue(endpoint, reading)
+        return self
+
+    def acknowledge(self) -> "Room":
+        self.effects += self.simulation.tell(Acknowledge(self.now, "analyst", "button"))
+        return self
+
+    def forget(self) -> "Room":
+        self.effects.clear()
+        return self
+
+    @property
+    def now(self) -> float:
+        return self.simulation.now
+
+    @property
+    def indication(self) -> Indication:
+        return self.simulation.monitor.view().indication
+
+    @property
+    def lamps(self) -> dict[str, str]:
+        """Only what is lit: colour → pattern."""
+        lights = {c.value: self.indication.light(c).pattern.value for c in Colour}
+        return {colour: pattern for colour, pattern in lights.items() if pattern != "off"}
+
+    def verdict(self, service: str = "mfa") -> Verdict:
+        return next(s.verdict for s in self.simulation.monitor.view().services if s.id == service)
+
+    def service(self, service: str = "mfa"):
+        return next(s for s in self.simulation.monitor.view().services if s.id == service)
+
+    @property
+    def incident(self) -> IncidentView | None:
+        return next(iter(self.simulation.monitor.view().incidents), None)
+
+    @property
+    def sounds(self) -> list[str]:
+        return [e.sound.value for e in self.effects if isinstance(e, Sounded)]
+
+    @property
+    def told(self) -> list[str]:
+        return [e.what.value for e in self.effects if isinstance(e, Announced)]
+
+    @property
+    def lamp_changes(self) -> int:
+        return sum(isinstance(e, IndicationChanged) for e in self.effects)
+
+
+def endpoint(service: str, name: str, evidence: Evidence, **settings) -> Endpoint:
+    interval = settings.pop("interval", 60.0)
+    timeout = settings.pop("timeout", 30.0)
+    settings.setdefault("stale_after", 3 * interval + timeout)
+    return Endpoint(
+        id=f"{service}/{name}",
+        service=service,
+        name=name,
+        kind=settings.pop("kind", "http"),
+        evidence=evidence,
+        interval=interval,
+        timeout=timeout,
+        **settings,
+    )
+
+
+@pytest.fixture
+def make_endpoint() -> Callable[..., Endpoint]:
+    return endpoint
+
+
+@pytest.fixture
+def make_room() -> Callable[..., Room]:
+    """Build a room; by default one service `mfa` with a sign-in, a health page and a claim."""
+
+    def build(*services: Service, witnesses: tuple[Endpoint, ...] = (), **site) -> Room:
+        chosen = services or (usual(),)
+        simulation = Simulation(
+            Site(id="soc", services=chosen, witnesses=witnesses, **site), 1000.0
+        )
+        room = Room(simulation)
+        room.effects += simulation.start()
+        return room
+
+    return build
+
+
+def usual(name: str = "mfa", **settings) -> Service:
+    return Service(
+        id=name,
+        name=name,
+        endpoints=(
+            endpoint(name, "sign-in", Evidence.SYMPTOM, slow_after=5.0),
+            endpoint(name, "health", Evidence.HEALTH, interval=30.0, timeout=5.0),
+            endpoint(
+                name,
+                "vendor",
+                Evidence.CLAIM,
+                interval=120.0,
+                timeout=10.0,
+                failure_threshold=1,
+                retry_interval=None,
+            ),
+        ),
+        **settings,
+    )
+
+
+@pytest.fixture
+def usual_service() -> Callable[..., Service]:
+    return usual
+
+
+@pytest.fixture
+def three_witnesses() -> tuple[Endpoint, ...]:
+    common = {"interval": 10.0, "timeout": 2.0, "failure_threshold": 1, "retry_interval": None}
+    return (
+        endpoint("witness", "gateway", Evidence.WITNESS, local=True, **common),
+        endpoint("witness", "canary-a", Evidence.WITNESS, **common),
+        endpoint("witness", "canary-b", Evidence.WITNESS, **common),
+    )
+
+
+@pytest.fixture
+def passing() -> Reading:
+    return PASSING
