@@ -162,17 +162,16 @@ class Condition:
             return None if name == "absent" else Unmet(Reason.OPERAND_MISSING, "is missing")
         if name == "absent":
             return Unmet(Reason.EXPECTATION_FAILED, "is there")
-        said = " is not as it should be"
-        if quote:
-            said = f": {_shown(operand)} {_SAID[name]} {_shown(wanted)}"
         try:
-            held = _OPERATORS[name](operand, wanted)
+            if _OPERATORS[name](operand, wanted):
+                return None
         except _OtherType:
             return Unmet(Reason.OPERAND_MISSING, f"is of another type than `{name}` needs")
         except TimeoutError:
             words = f"took longer than {REGEX_BUDGET:g} s to match {_shown(wanted)}"
             return Unmet(Reason.EXPECTATION_FAILED, words)
-        return None if held else Unmet(Reason.EXPECTATION_FAILED, said)
+        said = f"{_shown(operand)} " if quote else ""
+        return Unmet(Reason.EXPECTATION_FAILED, f": {said}{_SAID[name]} {_shown(wanted)}")
 
 
 class WireText(str):
@@ -199,10 +198,12 @@ def _number(operand: object) -> float | int:
     return operand
 
 
-def _matches(operand: object, wanted: Any) -> bool:  # noqa: ANN401 - a compiled pattern
+def _matches(operand: object, wanted: Regex) -> bool:
     if not isinstance(operand, str):
         raise _OtherType
-    return wanted.search(operand, timeout=REGEX_BUDGET, concurrent=True) is not None
+    # `regex` keeps what it has compiled; `concurrent` lets other threads run meanwhile.
+    found = regex.search(wanted, operand, timeout=REGEX_BUDGET, concurrent=True)
+    return found is not None
 
 
 def _contains(operand: object, wanted: object) -> bool:
@@ -268,10 +269,6 @@ def _choices(raw: object) -> list[object]:
     return [_literal(item) for item in raw]
 
 
-def _pattern(raw: object) -> Any:  # noqa: ANN401 - regex.Pattern, generic in its stubs only
-    return regex.compile(Regex.parse(raw))
-
-
 def _length_of(raw: object) -> Condition:
     condition = Condition.parse(raw)
     for name, wanted in condition.tests:
@@ -283,7 +280,7 @@ def _length_of(raw: object) -> Condition:
 
 _PARSERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "equals": _literal,
-    "matches": _pattern,
+    "matches": Regex.parse,
     "contains": _literal,
     "one_of": _choices,
     "min": _finite,
@@ -301,16 +298,15 @@ def _text_could(name: str, wanted: object) -> bool:
 
 
 def _shown(value: object) -> str:
-    """A scalar cut short, the kind of anything larger; patterns and lists of ours as written."""
+    """A scalar cut short; of a foreign text or anything larger, what kind of thing it is."""
     if isinstance(value, Condition):
         return ", ".join(f"{name} {wanted}" for name, wanted in value.tests)
-    pattern = getattr(value, "pattern", None)
-    if isinstance(pattern, str):
-        value = pattern
     if isinstance(value, WireText) and len(value) > QUOTED:
         return f"text of {len(value)} characters"
     if isinstance(value, dict):
         return "an object"
-    if isinstance(value, list):
-        return "a list" if len(value) > 5 else one_line(json.dumps(value, default=str), QUOTED)
+    if isinstance(value, list) and len(value) > 5:
+        return "a list"
+    if isinstance(value, str):
+        value = value[: QUOTED + 1]
     return one_line(json.dumps(value, ensure_ascii=False, default=str), QUOTED)

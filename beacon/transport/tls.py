@@ -17,7 +17,8 @@ from typing import Final, Literal
 import certifi
 
 from beacon.core.model import Reason
-from beacon.engine.run import Phase, Run
+from beacon.engine.run import DeadlinePassed, Phase, Run
+from beacon.transport import dial
 from beacon.transport.trouble import Trouble
 
 Flaw = tuple[tuple[str | int, ...], str, str]
@@ -103,7 +104,7 @@ def handshake(run: Run, sock: socket, policy: TlsPolicy, host: str) -> ssl.SSLSo
     except BaseException as error:
         run.release(wrapped)
         wrapped.close()
-        if isinstance(error, ssl.SSLError):
+        if isinstance(error, OSError):
             raise trouble_of(error) from None
         raise
     return wrapped
@@ -135,11 +136,15 @@ _VERIFY_REASONS: Final = {
 """OpenSSL's X509_V_ERR_* codes → reason; any other: the chain is not trusted."""
 
 
-def trouble_of(error: ssl.SSLError) -> Trouble:
-    """What a TLS error means."""
+def trouble_of(error: OSError) -> Trouble:
+    """What an error while speaking TLS means. Raises `DeadlinePassed` for a timeout."""
+    if isinstance(error, TimeoutError):
+        raise DeadlinePassed from None
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = _VERIFY_REASONS.get(error.verify_code, Reason.TLS_UNTRUSTED)
         return Trouble(reason, f"certificate: {error.verify_message}")
+    if not isinstance(error, ssl.SSLError):
+        return dial.trouble_of(error, "TLS")
     said = (error.reason or str(error)).replace("_", " ").lower()
     return Trouble(Reason.TLS_HANDSHAKE, f"TLS: {said}")
 
@@ -149,6 +154,13 @@ def certificate_days(run: Run, sock: ssl.SSLSocket) -> float | None:
     der = sock.getpeercert(binary_form=True)
     end = not_after(der) if der else None
     return None if end is None else (end - run.clock.utc()).total_seconds() / 86400
+
+
+def certificate_words(days: float) -> str:
+    """How a certificate with so many days left is spoken of."""
+    if days < 0:
+        return f"the certificate ended {-days:.0f} days ago"
+    return f"the certificate ends in {days:.0f} days"
 
 
 def not_after(der: bytes) -> datetime | None:

@@ -1,0 +1,132 @@
+"""Whether a web server answers as it should: status, headers, body, JSON, TLS, certificate."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+
+from beacon.config.fields import Secret, Url
+from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.run import Run
+from beacon.probes import FAST, Fault, Timing
+from beacon.transport.auth import Auth
+from beacon.transport.dial import IpVersion
+from beacon.transport.expect import Expectations, judge
+from beacon.transport.http import Answer, Request, exchange, prepare
+from beacon.transport.tls import Flaw, TlsPolicy, certificate_words
+from beacon.transport.trouble import Trouble, timed
+from beacon.transport.wire import Route
+
+Days = Annotated[int, msgspec.Meta(ge=0, description="days; 0: never warn")]
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Http:
+    """Whether a web server answers as it should.
+
+    `headers` and `form` values are kept as secrets. One of `body` (text), `form` and `json`
+    may be sent. `certificate_days` before its end a certificate is warned of.
+    """
+
+    EVIDENCE: ClassVar = Evidence.HEALTH
+    TIMING: ClassVar[Timing] = FAST
+    SIGN_IN: ClassVar = False
+
+    url: Url
+    method: Method = "GET"
+    headers: Mapping[str, Secret] = field(default_factory=dict)
+    body: Secret | None = None
+    form: Mapping[str, Secret] = field(default_factory=dict)
+    json: Any = field(default=None, repr=False)
+    expect: Expectations = field(default_factory=Expectations)
+    prefer: Expectations | None = None
+    auth: Auth | None = None
+    tls: TlsPolicy = field(default_factory=TlsPolicy)
+    follow_redirects: bool = True
+    proxy: Url | None = None
+    ip_version: IpVersion | None = None
+    certificate_days: Days = 14
+
+    @property
+    def clock_bound(self) -> bool:
+        """Whether certificates are verified, which is done by our clock."""
+        return self.url.lower().startswith("https:") and self.tls.verify
+
+    def faults(self) -> Iterator[Fault]:
+        """What is wrong with the settings taken together."""
+        if sum((self.body is not None, bool(self.form), self.json is not None)) > 1:
+            yield Fault((), "more than one body to send", "one of body, form, json")
+        if self.method in ("GET", "HEAD") and self._payload()[0] is not None:
+            yield Fault(("method",), f"{self.method} sends no body", "POST, PUT, PATCH, DELETE")
+        if self.proxy and not self.proxy.lower().startswith("http://"):
+            yield Fault(("proxy",), "a proxy is spoken to in plain HTTP", "http://host:port")
+        yield from self._flaws("tls", self.tls.flaws())
+        yield from self._flaws("expect", self.expect.flaws())
+        yield from self._flaws("prefer", self.prefer.flaws() if self.prefer else ())
+        yield from self._flaws("auth", self.auth.flaws() if self.auth else ())
+        try:
+            prepare(self._request(""))
+        except Trouble:
+            yield Fault(("url",), "an address or a header that cannot be sent", "printable text")
+
+    @staticmethod
+    def _flaws(section: str, flaws: Iterator[Flaw] | tuple[()]) -> Iterator[Fault]:
+        for path, message, allowed in flaws:
+            yield Fault((section, *path), message, allowed)
+
+    def wait(self, utc: float) -> float:  # noqa: ARG002 - nothing here is used up
+        """Seconds it must not run yet: none."""
+        return 0.0
+
+    def observe(self, run: Run) -> Reading:
+        """Ask once, redirects followed, and judge the answer."""
+        try:
+            answer = self._fetch(run)
+        except Trouble as trouble:
+            return timed(run, trouble.reading)
+        return timed(run, self.judge(answer))
+
+    def judge(self, answer: Answer) -> Reading:
+        """What an answer comes to; no latency yet."""
+        reading = judge(answer, self.expect, self.prefer)
+        days = answer.certificate_days
+        if reading.reason is Reason.OK and days is not None and days < self.certificate_days:
+            return Reading(Reason.CERTIFICATE_EXPIRING, certificate_words(days))
+        return reading
+
+    def _fetch(self, run: Run) -> Answer:
+        route = Route(tls=self.tls, proxy=self._proxy(), ip_version=self.ip_version)
+        proof = self.auth.authorization(run, route) if self.auth else ""
+        answer = exchange(run, self._request(proof), route, follow=self.follow_redirects)
+        if self.auth and answer.status == 401:
+            self.auth.refused()
+        return answer
+
+    def _request(self, proof: str) -> Request:
+        body, kind = self._payload()
+        headers = {"Content-Type": kind} if kind else {}
+        headers |= {name: value.reveal() for name, value in self.headers.items()}
+        if proof:
+            headers["Authorization"] = proof
+        return Request(url=self.url, method=self.method, headers=headers, body=body)
+
+    def _payload(self) -> tuple[bytes | None, str]:
+        """The body as sent, and its type."""
+        if self.form:
+            pairs = {name: value.reveal() for name, value in self.form.items()}
+            return urlencode(pairs).encode(), "application/x-www-form-urlencoded"
+        if self.json is not None:
+            return msgspec.json.encode(self.json), "application/json"
+        return (self.body.reveal().encode(), "") if self.body else (None, "")
+
+    def _proxy(self) -> tuple[str, int] | None:
+        if self.proxy is None:
+            return None
+        parts = urlsplit(self.proxy)
+        return parts.hostname or "", parts.port or 80
+
+
+PROBE = Http
