@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import Any, Final
 
-from beacon.config.schema import Config
+from beacon.config.schema import Config, Mqtt
 from beacon.core.events import Announcement, IncidentState
 from beacon.core.indication import SIGNAL, Colour, Pattern
 from beacon.core.model import Endpoint, Health, Verdict
@@ -92,7 +92,7 @@ def _described(old: str) -> Iterator[tuple[str, str]]:
             yield name, kind
 
 
-def _mqtt(config: Config) -> Any:
+def _mqtt(config: Config) -> Mqtt:
     if config.mqtt is None:
         raise ValueError("discovery needs the section mqtt")
     return config.mqtt

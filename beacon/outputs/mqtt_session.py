@@ -1,0 +1,236 @@
+"""One connection to the broker, from dialling to its end: paho, and nothing of the beacon.
+
+A session is used once: a new one has no memory, so nothing that an old one left in flight
+can overwrite fresh state. Every method runs in one thread, callbacks included: paho's own
+loops would write to the socket from two threads as soon as somebody publishes. Callbacks
+only take note; what follows from it is done after they have returned, and a bug in one
+surfaces in `turn`.
+"""
+
+import logging
+import select
+import socket
+import ssl
+from collections.abc import Sequence
+from typing import Any, Final
+
+from paho.mqtt.client import Client, DisconnectFlags, MQTTMessage, MQTTMessageInfo
+from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTProtocolVersion
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from beacon.config.schema import Mqtt
+from beacon.outputs.topics import Message
+
+_log = logging.getLogger(__name__)
+
+KEEPALIVE: Final = 30
+"""Seconds; a broker that falls silent is given up after at most twice this."""
+
+
+class Lost(Exception):
+    """The broker cannot be reached, does not want us, or is gone; the words say why."""
+
+
+def client_id(site: str) -> str:
+    """The name under which one beacon is known to its broker."""
+    return f"mfa-beacon-{site}"
+
+
+class Session:
+    """A connection. `subscriptions` are (filter, qos, wants what is retained)."""
+
+    def __init__(
+        self,
+        mqtt: Mqtt,
+        name: str,
+        will: Message,
+        subscriptions: Sequence[tuple[str, int, bool]],
+    ) -> None:
+        self.connected = False
+        self.arrived: list[MQTTMessage] = []
+        self._mqtt = mqtt
+        self._subscriptions = subscriptions
+        self._refusal = ""
+        self._trouble = ""
+        self._lost = False
+        self._told: set[str] = set()
+        self._client = self._made(name, will)
+
+    def _made(self, name: str, will: Message) -> Client:
+        five = self._mqtt.protocol == "5"
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=name,
+            protocol=MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311,
+            reconnect_on_failure=False,
+        )
+        if self._mqtt.username is not None:
+            password = self._mqtt.password
+            client.username_pw_set(
+                self._mqtt.username, None if password is None else password.reveal()
+            )
+        client.will_set(will.topic, will.payload, will.qos, will.retain)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        client.on_subscribe = self._on_subscribe
+        client.on_publish = self._on_publish
+        client.on_log = self._on_log
+        return client
+
+    # --- what the beacon does ---
+
+    def dial(self) -> None:
+        """Connect, at most 5 s an address, and send CONNECT; raises `Lost`."""
+        where = f"{self._mqtt.host}:{self._mqtt.port}"
+        try:
+            if self._mqtt.encrypted:
+                self._client.tls_set_context(_context(self._mqtt))
+            self._client.connect(self._mqtt.host, self._mqtt.port, keepalive=KEEPALIVE)
+            sock: Any = self._client.socket()
+            # An event must not wait for the acknowledgement of the state sent before it.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except socket.gaierror as error:
+            raise Lost(f"cannot find {self._mqtt.host} in DNS: {error.strerror}") from None
+        except ssl.SSLError as error:
+            raise Lost(_tls(where, error)) from None
+        except TimeoutError:
+            raise Lost(f"no answer from {where}") from None
+        except ConnectionRefusedError:
+            raise Lost(f"nobody listens at {where}: connection refused") from None
+        except OSError as error:
+            raise Lost(f"cannot connect to {where}: {error.strerror or error}") from None
+
+    def turn(self, wake: int, timeout: float) -> None:
+        """Wait for the broker, for `wake` to be readable, or for the time; raises `Lost`."""
+        sock: Any = self._client.socket()
+        if sock is None:
+            raise Lost(self._why())
+        pending = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+        # poll, not select: with many probes running a socket's number may be above 1023.
+        poll = select.poll()
+        poll.register(wake, select.POLLIN)
+        poll.register(sock, select.POLLIN | (select.POLLOUT if self.congested else 0))
+        wait = 0.0 if pending else max(0.0, min(timeout, 1.0))
+        events = dict(poll.poll(wait * 1000)).get(sock.fileno(), 0)
+        if pending or events & ~select.POLLOUT:
+            self._client.loop_read()
+        if events & select.POLLOUT:
+            self._client.loop_write()
+        self._client.loop_misc()
+        if self._lost or self._client.socket() is None:
+            raise Lost(self._why())
+
+    @property
+    def congested(self) -> bool:
+        """Whether the broker does not take what was sent: send nothing more for now."""
+        return self._client.want_write()
+
+    def publish(self, message: Message) -> MQTTMessageInfo:
+        """Send one message; only while connected."""
+        return self._client.publish(message.topic, message.payload, message.qos, message.retain)
+
+    def unsubscribe(self, topic: str) -> None:
+        """Hear no more of this topic."""
+        self._client.unsubscribe(topic)
+
+    def disconnect(self) -> None:
+        """Say goodbye: the broker then keeps the last will to itself."""
+        self._client.disconnect()
+
+    def close(self) -> None:
+        """Cut the connection without a word, if it is still there."""
+        sock: Any = self._client.socket()
+        if sock is not None:
+            sock.close()
+
+    # --- what paho calls ---
+
+    def _on_connect(
+        self, client: Client, _data: object, _flags: object, reason: ReasonCode, _props: object
+    ) -> None:
+        if reason.is_failure:
+            self._refusal = f"the broker refuses us: {reason}"
+            if str(reason) in ("Not authorized", "Bad user name or password"):
+                self._refusal += ": check mqtt.username and mqtt.password"
+            return
+        for topic, qos, retained in self._subscriptions:
+            if self._mqtt.protocol == "5":
+                handling = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
+                if not retained:
+                    handling = SubscribeOptions.RETAIN_DO_NOT_SEND
+                client.subscribe(topic, options=SubscribeOptions(qos=qos, retainHandling=handling))
+            else:
+                client.subscribe(topic, qos)
+        self.connected = True
+
+    def _on_disconnect(
+        self,
+        _client: Client,
+        _data: object,
+        flags: DisconnectFlags,
+        reason: ReasonCode,
+        _props: object,
+    ) -> None:
+        self._lost = True
+        if flags.is_disconnect_packet_from_server:
+            self._refusal = self._refusal or f"the broker ended it: {reason}"
+
+    def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        self.arrived.append(message)
+
+    def _on_subscribe(
+        self, _client: Client, _data: object, _mid: int, reasons: list[ReasonCode], _props: object
+    ) -> None:
+        for reason in reasons:
+            if reason.is_failure:
+                self._tell(f"the broker refuses a subscription: {reason}: check its ACL")
+
+    def _on_publish(
+        self, _client: Client, _data: object, _mid: int, reason: ReasonCode, _props: object
+    ) -> None:
+        if reason.is_failure:
+            self._tell(f"the broker refuses what we publish: {reason}: check its ACL")
+
+    def _on_log(self, _client: Client, _data: object, level: int, words: str) -> None:
+        if level == LogLevel.MQTT_LOG_ERR:  # the only place where paho says what happened
+            self._trouble = words
+
+    # --- words ---
+
+    def _tell(self, words: str) -> None:
+        if words not in self._told:
+            self._told.add(words)
+            _log.warning("MQTT: %s", words)
+
+    def _why(self) -> str:
+        if self._refusal:
+            return self._refusal
+        if "CERTIFICATE_REQUIRED" in self._trouble:
+            return "TLS: the broker wants a client certificate: set mqtt.tls.certificate and key"
+        if "SSL" in self._trouble:
+            return f"TLS: {self._trouble}"
+        if self.connected:
+            return "the connection was lost"
+        return "the broker closed the connection without an answer"
+
+
+def _context(mqtt: Mqtt) -> ssl.SSLContext:
+    """TLS 1.2 or newer, chain and host name checked, our certificate if there is one."""
+    try:
+        context = ssl.create_default_context(cafile=mqtt.tls.ca)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if mqtt.tls.certificate is not None:
+            # An empty password: a key that needs one is refused, not asked for on the terminal.
+            context.load_cert_chain(mqtt.tls.certificate, mqtt.tls.key, password="")
+    except OSError as error:
+        # SSLError is an OSError too: a file that is there and is no certificate.
+        raise Lost(f"TLS: cannot use the files of mqtt.tls: {error.strerror or error}") from None
+    return context
+
+
+def _tls(where: str, error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"TLS: the certificate of {where} is refused: {error.verify_message}"
+    return f"TLS: no agreement with {where}: {error.reason or error}"
