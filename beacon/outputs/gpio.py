@@ -19,7 +19,7 @@ from gpiozero.exc import GPIOPinInUse, PinInvalidPin, PinUnknownPi
 from gpiozero.pins import Factory
 
 from beacon.config.schema import Driver, Tower
-from beacon.outputs.lines import ALIVE, BUZZER, Lines, TowerError, wiring
+from beacon.outputs.lines import ALIVE, BUZZER, TowerError, wiring
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ _CHIP_REFUSED: Final = (
 )
 
 
-def open_lines(tower: Tower, model: Path = MODEL) -> Lines:
+def open_lines(tower: Tower, model: Path = MODEL) -> "GpioLines":
     """Take every line of the tower, dark. Raises `TowerError`."""
     return GpioLines(tower, pin_factory(tower.driver, model))
 
@@ -69,7 +69,10 @@ def _lgpio_factory() -> Factory:
     try:
         return LGPIOFactory()
     except PinUnknownPi as error:
-        message = "tower: this is not a Raspberry Pi; set `tower.driver: mock`"
+        message = (
+            "tower: this is not a Raspberry Pi (or its revision in /proc is hidden from the unit): "
+            "set `tower.driver: mock`"
+        )
         raise TowerError(message) from error
     except lgpio.error as error:
         raise TowerError(_CHIP_REFUSED) from error
@@ -132,6 +135,12 @@ class GpioLines:
         except TowerError:
             self.close()
             raise
+
+    @property
+    def chip(self) -> str | None:
+        """The GPIO character device whose lines these are; None for the mock's."""
+        number = getattr(self._factory, "chip", None)
+        return None if number is None else f"/dev/gpiochip{number}"
 
     def set(self, channel: str, lit: bool) -> None:
         """Drive one line."""

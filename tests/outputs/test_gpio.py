@@ -155,6 +155,7 @@ def test_the_button_claims_no_edge(make_tower: MakeTower, lgpio: FakeLgpio):
     # FakeLgpio has no gpio_claim_alert: a Button, which needs it, could not be made.
     lines = open_lines(make_tower(driver=Driver.LGPIO))
     assert lines.pressed()
+    assert lines.chip == "/dev/gpiochip0"
     assert lgpio.modes[5] == lgpio.SET_PULL_UP
     lines.close()
 
@@ -162,6 +163,7 @@ def test_the_button_claims_no_edge(make_tower: MakeTower, lgpio: FakeLgpio):
 def test_without_a_button_nothing_is_ever_pressed(make_tower: MakeTower):
     lines = open_lines(make_tower(driver=Driver.MOCK, buttons=Buttons()))
     assert not lines.pressed()
+    assert lines.chip is None
     lines.close()
 
 
