@@ -221,9 +221,13 @@ class TowerSection:
     lock_in: Annotated[
         bool, Meta(description="trouble that went by itself flashes until acknowledged")
     ] = True
-    on_death: Annotated[OnDeath, Meta(description="what stays lit when the beacon has died")] = (
-        field(default=OnDeath())
-    )
+    on_death: Annotated[
+        OnDeath,
+        Meta(
+            description="what stays lit when the beacon has died",
+            extra_json_schema={"default": "dark"},
+        ),
+    ] = field(default=OnDeath())
 
 
 @dataclass(frozen=True, kw_only=True)

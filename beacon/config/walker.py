@@ -84,6 +84,11 @@ def bare(kind: Type) -> Type:
     return get_args(kind)[0] if origin(kind) is Annotated else kind
 
 
+def metas(kind: Type) -> list[msgspec.Meta]:
+    """Return the constraints and descriptions a type is annotated with."""
+    return [m for m in getattr(kind, "__metadata__", ()) if isinstance(m, msgspec.Meta)]
+
+
 def origin(kind: object) -> Type:
     """Return what a generic type is made of: tuple of tuple[int, ...]."""
     return get_origin(kind)
@@ -119,7 +124,7 @@ def describe(kind: Type) -> str:
         return " or ".join(describe(o) for o in options(kind))
     inner = bare(kind)
     if parses(inner):
-        return str(inner.ALLOWED)
+        return str(getattr(inner, "ALLOWED", "a value that it can read"))
     if words(inner):
         return one_of(words(inner))
     if inner in (int, float):
@@ -138,8 +143,7 @@ _SAID: Final[dict[Any, str]] = {
 
 def _number(kind: Type, inner: Type) -> str:
     what = "a whole number" if inner is int else "a number"
-    limits = [m for m in getattr(kind, "__metadata__", ()) if isinstance(m, msgspec.Meta)]
-    for limit in limits:
+    for limit in metas(kind):
         if limit.ge is not None:
             what += f" from {limit.ge}"
         if limit.gt is not None:
@@ -332,8 +336,7 @@ def broken_below(node: Table, keys: Iterable[str]) -> bool:
 
 def min_length(kind: Type) -> int:
     """Return how many items a list must have."""
-    limits = [m.min_length for m in getattr(kind, "__metadata__", ())]
-    return max((least for least in limits if least), default=0)
+    return max((meta.min_length or 0 for meta in metas(kind)), default=0)
 
 
 def _fits(node: Node, kind: Type) -> bool:
