@@ -46,6 +46,8 @@ class Run:
         self.started = clock.monotonic()
         self.deadline = self.started + budget
         self.phase = Phase.START
+        self.silence: Reason | None = None
+        """What no answer in time means, where that is not told by the phase (`source_dead`)."""
         self.notes: list[str] = []
         self._began = self.started
         self._spent: dict[str, float] = {}
@@ -112,7 +114,8 @@ class Run:
         phase = self.phase
         spent = self.deadline - self.started
         detail = f"no answer within {spent:g} s (phase {phase})"
-        return Reading(OVERSTAYED.get(phase, Reason.DEADLINE), detail, spent, self.phases())
+        reason = self.silence or OVERSTAYED.get(phase, Reason.DEADLINE)
+        return Reading(reason, detail, spent, self.phases())
 
     def note(self, line: str) -> None:
         """Write one line of the conversation, for `beacon probe -v`."""
