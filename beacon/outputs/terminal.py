@@ -159,7 +159,7 @@ class _Picture:
         parts: list[RenderableType] = [_header(view, at), Text(), _body(view, at, wide=wide)]
         parts += [Text(), _incident(view, at), Rule(style="#666666")]
         used = sum(len(console.render_lines(part, options, pad=False)) for part in parts)
-        room = (options.height or 32) - used - (2 if view.caption else 0)
+        room = (options.height or console.height) - used - (2 if view.caption else 0)
         parts += _events(view, room)
         if view.caption:
             parts += [Rule(style="#666666"), Text(view.caption, "bold")]

@@ -1,0 +1,312 @@
+"""The picture says what the view knows, at any width, with and without colour."""
+
+import io
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from beacon.config.schema import Tower
+from beacon.core.events import (
+    Announced,
+    Announcement,
+    EndpointRead,
+    IncidentChanged,
+    IncidentState,
+    IncidentView,
+    IndicationChanged,
+    OverallChanged,
+    OverallView,
+    ServiceChanged,
+    ServiceView,
+    SilenceChanged,
+    Sounded,
+    Transition,
+)
+from beacon.core.indication import Colour, Flag, Indication, Light, Pattern, Sound, levels
+from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site, Verdict
+from beacon.engine.clock import SystemClock
+from beacon.engine.output import Heartbeat
+from beacon.outputs.terminal import TerminalTower, View, draw
+
+pytestmark = pytest.mark.usefixtures("no_thread_left")
+
+EPOCH = datetime(2018, 11, 19, 4, 39, tzinfo=UTC)
+FAST, STEADY = Light(Pattern.FAST), Light(Pattern.STEADY)
+
+
+def endpoint(service: str, name: str) -> Endpoint:
+    return Endpoint(
+        id=f"{service}/{name}", service=service, name=name, kind="http", evidence=Evidence.HEALTH
+    )
+
+
+SITE = Site(
+    id="london-soc",
+    name="London SOC",
+    services=(
+        Service(
+            id="entra-mfa",
+            name="Entra MFA",
+            endpoints=(endpoint("entra-mfa", "sign-in"), endpoint("entra-mfa", "metadata")),
+        ),
+        Service(id="sms", name="SMS codes", endpoints=(endpoint("sms", "delivery"),)),
+    ),
+    witnesses=(endpoint("witness", "gateway"),),
+)
+
+
+@pytest.fixture
+def view() -> View:
+    return View(SITE, tuple(Colour), EPOCH)
+
+
+def shown(view: View, at: float, width: int = 100, height: int = 40) -> str:
+    """The picture as plain text."""
+    console = Console(file=io.StringIO(), width=width, height=height, color_system=None)
+    console.print(draw(view, at))
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return text
+
+
+def lamps(text: str) -> dict[str, bool]:
+    """Which lamps are drawn lit, read from the lines that name them."""
+    rows = [line for line in text.splitlines() if "▐" in line and "▌" in line]
+    return {c.value: "█" in row for c in Colour for row in rows if f"▌ {c.value}" in row}
+
+
+lights = st.builds(Light, st.sampled_from(Pattern), st.booleans())
+flags = st.lists(st.sampled_from(Flag), unique=True).map(tuple)
+indications = st.builds(Indication, lights, lights, lights, lights, lights, flags)
+
+
+@given(indications, st.integers(0, 400), st.sampled_from([40, 100]))
+def test_the_drawn_lamps_are_the_levels_of_the_core(indication, step, width):
+    view = View(SITE, tuple(Colour), EPOCH)
+    view.take(IndicationChanged(0.0, indication))
+    at = step * 0.05
+    expected = {c.value: on for c, on in levels(indication, at).items()}
+    assert lamps(shown(view, at, width)) == expected
+
+
+def test_each_lamp_says_its_pattern_and_only_wired_lamps_are_drawn():
+    view = View(SITE, (Colour.RED, Colour.GREEN), EPOCH)
+    view.take(IndicationChanged(0.0, Indication(red=FAST, green=STEADY, blue=STEADY)))
+    text = shown(view, 0.3)
+    assert "▌ red   fast" in text
+    assert "▌ green steady" in text
+    assert "blue" not in text
+
+
+def test_without_a_judge_no_lamp_burns_and_it_says_why(view: View):
+    view.take(IndicationChanged(0.0, Indication(green=STEADY)))
+    view.judged = False
+    text = shown(view, 1.0)
+    assert not any(lamps(text).values())
+    assert "no judge: dark" in text
+
+
+def test_an_empty_view_waits(view: View):
+    text = shown(view, 0.0)
+    assert text.count("waiting for the first reading") == 2
+    assert "· sign-in" in text
+    assert "No incident is open." in text
+    assert "04:39:00 UTC" in text
+
+
+def test_a_service_shows_verdict_age_cause_and_explanation(view: View):
+    judged = ServiceView(
+        "entra-mfa", Verdict.GRAY_FAILURE, 60.0, cause="dns", explanation="The record is gone."
+    )
+    view.take(ServiceChanged(60.0, judged))
+    text = shown(view, 252.0)
+    assert "Entra MFA  ✗ GRAY FAILURE  for 3 min 12 s  cause: dns" in text
+    assert "The record is gone." in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "age"), [(-1, "0 s"), (59.9, "59 s"), (60, "1 min 00 s"), (3900, "1 h 05 min")]
+)
+def test_ages_are_short(view: View, seconds, age):
+    view.take(ServiceChanged(0.0, ServiceView("sms", Verdict.OK, 100.0)))
+    assert f"✓ OK  for {age}" in shown(view, 100.0 + seconds)
+
+
+@pytest.mark.parametrize(
+    ("reading", "health", "line"),
+    [
+        (Reading(Reason.OK, latency=0.0353), Health.UP, "● sign-in 35 ms"),
+        (Reading(Reason.OK, latency=4.21), Health.UP, "● sign-in 4.2 s"),
+        (Reading(Reason.OK), Health.UP, "● sign-in"),
+        (Reading(Reason.SLOW, latency=9.0), Health.DEGRADED, "▲ sign-in slow"),
+        (Reading(Reason.DNS_NXDOMAIN), Health.DOWN, "✗ sign-in dns nxdomain"),
+        (Reading(Reason.STALE), Health.UNKNOWN, "? sign-in stale"),
+    ],
+)
+def test_an_endpoint_shows_health_and_latency_or_reason(view: View, reading, health, line):
+    view.take(EndpointRead(1.0, "entra-mfa/sign-in", reading, health, 0))
+    assert line in shown(view, 2.0)
+
+
+def test_the_overall_verdict_and_our_own_eyes_are_shown(view: View):
+    overall = OverallView(Verdict.BLIND, False, 0.0, True, False, (), network="lost", clock="ok")
+    view.take(OverallChanged(0.0, overall))
+    text = shown(view, 1.0)
+    assert "London SOC  ? BLIND" in text
+    assert "Our own eyes  network lost, clock ok" in text
+
+
+def incident(**settings: object) -> IncidentView:
+    given_first = {"number": 7, "service": "entra-mfa", "state": IncidentState.OPEN, "since": 30.0}
+    rest = {"verdict": Verdict.OUTAGE, "peak": Verdict.OUTAGE, "first_out": "entra-mfa/sign-in"}
+    return IncidentView(**{**given_first, **rest, **settings})  # type: ignore[arg-type]
+
+
+def test_the_incident_line_tells_who_when_and_what_more(view: View):
+    view.take(IncidentChanged(30.0, incident(), 0))
+    text = shown(view, 40.0)
+    assert "Incident 7: Entra MFA open since 04:39:30 (10 s)" in text
+    assert "first out: entra-mfa/sign-in · not acknowledged" in text
+    told = incident(acknowledged=True, acknowledged_by="anna", vendor_lead=125.0)
+    view.take(IncidentChanged(50.0, told, 2))
+    line = " ".join(shown(view, 60.0).split())
+    assert "acknowledged by anna · 2 min 05 s before the vendor · and 2 more" in line
+    view.take(IncidentChanged(70.0, incident(acknowledged=True), 0))
+    assert "acknowledged" not in shown(view, 80.0)
+    view.take(IncidentChanged(90.0, None, 0))
+    assert "No incident is open." in shown(view, 100.0)
+
+
+def test_events_are_listed_in_order_of_time_with_their_words(view: View):
+    because = Reading(Reason.DEADLINE, "no answer within 30 s")
+    opened = Announced(
+        3.0, Announcement.OPENED, "entra-mfa", Verdict.OUTAGE, incident(), cause="dns", by="anna"
+    )
+    view.take(opened)
+    view.take(Transition(2.0, "entra-mfa/sign-in", Health.UP, Health.DOWN, because))
+    view.take(Transition(4.0, "entra-mfa/sign-in", Health.DOWN, Health.UP, Reading(Reason.OK)))
+    view.take(SilenceChanged(5.0, True))
+    view.note(6.0, "a line from the log")
+    lines = [line.rstrip() for line in shown(view, 10.0).splitlines() if line.startswith("04:39")]
+    assert lines == [
+        "04:39:02  ✗ entra-mfa/sign-in is down: deadline, no answer within 30 s",
+        "04:39:03  ✗ opened: Entra MFA, outage, cause: dns, by anna",
+        "04:39:04  ● entra-mfa/sign-in is up: ok",
+        "04:39:06  a line from the log",
+    ]
+
+
+def test_the_log_leaves_room_for_the_rest_and_is_bounded(view: View):
+    for second in range(1000):
+        view.note(float(second), f"line {second}")
+    view.caption = "Act 1"
+    text = shown(view, 1000.0, height=30)
+    assert len(text.splitlines()) == 30
+    assert "line 999" in text
+    assert text.splitlines()[-1].strip() == "Act 1"
+    assert len(view.log) == 50
+
+
+def test_a_sound_rings_on_the_screen_for_three_seconds(view: View):
+    view.take(Sounded(10.0, Sound.THREE_PULSES))
+    assert "London SOC   ♪ three pulses" in shown(view, 12.9)
+    assert "London SOC   ♪" not in shown(view, 13.0)
+    assert "04:39:10  ♪ three pulses" in shown(view, 13.0)
+
+
+@pytest.mark.parametrize("width", [24, 40, 63, 64, 80, 200])
+def test_no_line_is_wider_than_the_terminal(view: View, width: int):
+    view.take(IndicationChanged(0.0, Indication(red=FAST)))
+    view.take(
+        ServiceChanged(0.0, ServiceView("sms", Verdict.OUTAGE, 0.0, explanation="long " * 40))
+    )
+    view.note(1.0, "x" * 300)
+    assert max(len(line) for line in shown(view, 2.0, width).splitlines()) <= width
+
+
+def test_no_color_means_no_colour():
+    view = View(SITE, tuple(Colour), EPOCH)
+    view.take(IndicationChanged(0.0, Indication(red=FAST)))
+    out = io.StringIO()
+    environ = {"NO_COLOR": "1", "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+    console = Console(file=out, width=80, height=30, force_terminal=True, _environ=environ)
+    console.print(draw(view, 0.0))
+    assert "██████" in out.getvalue()
+    assert "\x1b[38" not in out.getvalue()
+
+
+def test_a_recorded_picture_can_be_exported():
+    console = Console(file=io.StringIO(), record=True, width=100, height=30)
+    console.print(draw(View(SITE, tuple(Colour), EPOCH), 0.0))
+    assert "<svg" in console.export_svg(title="beacon")
+
+
+class Screen(io.StringIO):
+    """A terminal that remembers what was written, or breaks."""
+
+    broken = False
+
+    def write(self, text: str) -> int:
+        if self.broken:
+            raise OSError(5, "the terminal is gone")
+        return super().write(text)
+
+
+@pytest.fixture
+def screen() -> Screen:
+    return Screen()
+
+
+@pytest.fixture
+def terminal(make_tower: Callable[..., Tower], screen: Screen) -> TerminalTower:
+    clock = SystemClock()
+    judge = Heartbeat(clock)
+    judge.beat()
+    console = Console(file=screen, width=90, height=30, force_terminal=True, _environ={})
+    return TerminalTower(SITE, make_tower(), clock, judge, console)
+
+
+def test_the_terminal_is_taken_drawn_and_given_back(
+    terminal: TerminalTower, screen: Screen, eventually: Callable[..., None]
+):
+    terminal.start()
+    terminal.offer([IndicationChanged(0.0, Indication(red=FAST))])
+    terminal.note("hello from the log")
+    terminal.caption("Act 1")
+    eventually(lambda: "hello from the log" in screen.getvalue(), "the note")
+    eventually(lambda: "Act 1" in screen.getvalue(), "the caption")
+    assert "\x1b[?1049h" in screen.getvalue()
+    terminal.stop(5.0)
+    end = screen.getvalue()[-60:]
+    assert "\x1b[?1049l" in end
+    assert "\x1b[?25h" in end
+
+
+def test_stop_before_start_is_harmless(terminal: TerminalTower, screen: Screen):
+    terminal.stop(1.0)
+    assert screen.getvalue() == ""
+
+
+def test_a_terminal_that_breaks_ends_only_the_picture(
+    terminal: TerminalTower,
+    screen: Screen,
+    eventually: Callable[..., None],
+    caplog: pytest.LogCaptureFixture,
+):
+    terminal.start()
+    eventually(lambda: "London" in screen.getvalue(), "the first picture")
+    screen.broken = True
+    eventually(lambda: "can no longer be drawn" in caplog.text, "the log line")
+    terminal.offer([IndicationChanged(0.0, Indication(red=FAST))])
+    terminal.stop(5.0)
+
+
+def test_without_a_console_it_draws_on_standard_output(make_tower: Callable[..., Tower]):
+    clock = SystemClock()
+    terminal = TerminalTower(SITE, make_tower(), clock, Heartbeat(clock))
+    console = Console(file=io.StringIO(), width=80, height=30)
+    console.print(terminal.picture())
+    assert "no judge: dark" in console.file.getvalue()  # type: ignore[attr-defined]
