@@ -1,0 +1,210 @@
+"""`statuspage`: what the vendor admits on an Atlassian Statuspage (v2, `summary.json`).
+
+The worst of the components and of the open incidents that touch them counts: pages have
+shown a critical incident above components that all read operational. A page that cannot be
+read is a dead source: unknown, neither fine nor an admission.
+"""
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from beacon.config.fields import Url
+from beacon.core.model import Evidence, Outcome, Reading, Reason
+from beacon.engine.run import Run
+from beacon.probes import CLAIM, Fault, Timing
+from beacon.transport.expect import parse_json
+from beacon.transport.http import Answer, Request, exchange
+from beacon.transport.trouble import Trouble, one_line, timed
+
+_SUMMARY: Final = "/api/v2/summary.json"
+_SEVERITY: Final = (
+    Reason.OK,
+    Reason.SOURCE_DEAD,  # not understood: no longer fine, and hides no admission
+    Reason.VENDOR_MAINTENANCE,
+    Reason.VENDOR_DEGRADED,
+    Reason.VENDOR_INCIDENT,
+)
+_OF_COMPONENT: Final = {
+    "operational": Reason.OK,
+    "under_maintenance": Reason.VENDOR_MAINTENANCE,
+    "degraded_performance": Reason.VENDOR_DEGRADED,
+    "partial_outage": Reason.VENDOR_INCIDENT,
+    "major_outage": Reason.VENDOR_INCIDENT,
+}
+_OF_IMPACT: Final = {
+    "maintenance": Reason.VENDOR_MAINTENANCE,
+    "major": Reason.VENDOR_INCIDENT,
+    "critical": Reason.VENDOR_INCIDENT,
+}
+"""Any other impact, `none` too, is degraded: an incident is opened before it is rated."""
+_OVER: Final = frozenset({"resolved", "postmortem", "scheduled", "completed"})
+
+
+class _Component(msgspec.Struct):
+    id: str
+    name: str
+    status: str
+    group_id: str | None = None
+
+
+class _Touched(msgspec.Struct):
+    id: str
+
+
+class _Event(msgspec.Struct):
+    """An incident, or a scheduled maintenance."""
+
+    name: str
+    status: str
+    impact: str | None = None
+    components: tuple[_Touched, ...] = ()
+
+
+class _Summary(msgspec.Struct):
+    components: tuple[_Component, ...]
+    incidents: tuple[_Event, ...]
+    scheduled_maintenances: tuple[_Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """One thing the vendor says, and how bad it is."""
+
+    reason: Reason
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusPage:
+    """A vendor's status page, and which of its components concern us.
+
+    `url` is the page or its summary. `components` are names, ids or "group/name"; a group
+    stands for all in it; none named: the whole page.
+    """
+
+    EVIDENCE: ClassVar = Evidence.CLAIM
+    TIMING: ClassVar[Timing] = CLAIM
+    SIGN_IN: ClassVar = False
+
+    url: Url
+    components: tuple[str, ...] = ()
+
+    @property
+    def clock_bound(self) -> bool:
+        """Whether certificates are verified, which is done by our clock."""
+        return self.url.lower().startswith("https:")
+
+    def faults(self) -> Iterator[Fault]:
+        """What is wrong with the settings taken together."""
+        for number, name in enumerate(self.components):
+            if not name.strip():
+                yield Fault(("components", number), "a component without a name")
+        path = urlsplit(self.url).path
+        if path.endswith(".json") and not path.endswith("/summary.json"):
+            text = "this file does not tell components and incidents together"
+            yield Fault(("url",), text, f"the page's address, or …{_SUMMARY}")
+
+    def wait(self, utc: float) -> float:  # noqa: ARG002 - other kinds need the time
+        """It may always run."""
+        return 0.0
+
+    def observe(self, run: Run) -> Reading:
+        """Fetch the summary and judge it; a source that cannot be read is dead, not guilty."""
+        run.silence = Reason.SOURCE_DEAD
+        try:
+            answer = exchange(run, Request(url=self.summary))
+            return timed(run, self.judge(answer))
+        except Trouble as trouble:
+            return timed(run, _dead(trouble.reading))
+
+    @property
+    def summary(self) -> str:
+        """The address of the page's summary."""
+        if urlsplit(self.url).path.endswith(".json"):
+            return self.url
+        return self.url.rstrip("/") + _SUMMARY
+
+    def judge(self, answer: Answer) -> Reading:
+        """What a page admits. Raises `Trouble` where it cannot be understood."""
+        if answer.status == 429:
+            return Reading(Reason.RATE_LIMITED, "the status page asks us to come less often")
+        if answer.status != 200:
+            text = f"status {answer.status} instead of a summary; the page may be inactive"
+            return Reading(Reason.SOURCE_DEAD, text)
+        try:
+            page = msgspec.convert(parse_json(answer.body), _Summary)
+        except msgspec.ValidationError as error:
+            return Reading(Reason.SOURCE_DEAD, one_line(f"not a summary: {error}"))
+        watched, lost = self._watched(page.components)
+        said = [*_said(page, watched), *lost]
+        worst = max(said, key=lambda one: _SEVERITY.index(one.reason))
+        return Reading(worst.reason, one_line(worst.words))
+
+    def _watched(
+        self, components: Sequence[_Component]
+    ) -> tuple[dict[str, _Component], list[Admission]]:
+        """The components that concern us by id, and the names on the page nobody has."""
+        if not self.components:
+            return {component.id: component for component in components}, []
+        watched: dict[str, _Component] = {}
+        lost = []
+        names = {component.id: component.name for component in components}
+        for wanted in self.components:
+            found = {c.id for c in components if wanted in _names(c, names)}
+            watched |= {c.id: c for c in components if {c.id, c.group_id} & found}
+            if not found:
+                near = difflib.get_close_matches(wanted, names.values(), 1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                text = f"no component {wanted!r} on the page{hint}"
+                lost.append(Admission(Reason.SOURCE_DEAD, text))
+        return watched, lost
+
+
+def _names(component: _Component, names: dict[str, str]) -> set[str]:
+    """Every way to name a component."""
+    group = names.get(component.group_id or "", "")
+    return {component.id, component.name, f"{group}/{component.name}"}
+
+
+def _said(page: _Summary, watched: dict[str, _Component]) -> Iterator[Admission]:
+    """All that the page says of the watched components."""
+    if page.components:
+        text = f"{len(watched)} components operational, no open incident"
+        yield Admission(Reason.OK, text)
+    else:
+        yield Admission(Reason.SOURCE_DEAD, "the page lists no components")
+    for component in watched.values():
+        reason = _OF_COMPONENT.get(component.status, Reason.SOURCE_DEAD)
+        yield Admission(reason, f"{component.name}: {component.status}")
+    for event in page.incidents:
+        if event.status not in _OVER and _touches(event, watched):
+            yield Admission(_rated(event), f"{event.name}: {event.status}, impact {event.impact}")
+    for event in page.scheduled_maintenances:
+        if event.status not in _OVER and _touches(event, watched):
+            yield Admission(Reason.VENDOR_MAINTENANCE, f"{event.name}: {event.status}")
+
+
+def _touches(event: _Event, watched: Iterable[str]) -> bool:
+    """Whether it concerns us; an event that names no component concerns everybody."""
+    return not event.components or any(touched.id in watched for touched in event.components)
+
+
+def _rated(incident: _Event) -> Reason:
+    if incident.status == "monitoring":  # a fix is in place, and watched
+        return Reason.VENDOR_DEGRADED
+    return _OF_IMPACT.get(incident.impact or "", Reason.VENDOR_DEGRADED)
+
+
+def _dead(reading: Reading) -> Reading:
+    """Trouble on the way to the page says nothing of the vendor."""
+    if reading.outcome is Outcome.ERROR:
+        return reading
+    return Reading(Reason.SOURCE_DEAD, one_line(f"{reading.reason}: {reading.detail}"))
+
+
+PROBE = StatusPage

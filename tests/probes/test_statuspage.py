@@ -1,0 +1,291 @@
+"""`statuspage` on the shapes and the lies of real pages."""
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beacon.config.fields import Url
+from beacon.core.model import Outcome, Reading, Reason
+from beacon.probes.statuspage import StatusPage
+from beacon.transport.http import Answer
+from beacon.transport.trouble import Trouble
+
+COMPONENTS = [
+    {"id": "g1", "name": "DUO1", "status": "operational", "group": True, "group_id": None},
+    {"id": "p1", "name": "Push Delivery", "status": "operational", "group_id": "g1"},
+    {"id": "s1", "name": "SMS Delivery", "status": "operational", "group_id": "g1"},
+    {"id": "g2", "name": "DUO2", "status": "operational", "group": True, "group_id": None},
+    {"id": "p2", "name": "Push Delivery", "status": "operational", "group_id": "g2"},
+]
+
+
+def page(
+    incidents: list[dict[str, object]] | None = None,
+    maintenances: list[dict[str, object]] | None = None,
+    **statuses: str,
+) -> dict[str, object]:
+    components = [{**c, "status": statuses.get(str(c["id"]), c["status"])} for c in COMPONENTS]
+    return {
+        "page": {"id": "x", "name": "Vendor", "url": "https://status.example.com"},
+        "status": {"indicator": "none", "description": "All Systems Operational"},
+        "components": components,
+        "incidents": incidents or [],
+        "scheduled_maintenances": maintenances or [],
+    }
+
+
+def event(status: str, impact: str | None = "major", *touched: str) -> dict[str, object]:
+    return {
+        "id": "i1",
+        "name": "Codes are late",
+        "status": status,
+        "impact": impact,
+        "incident_updates": [{"status": status, "body": "…"}],
+        "components": [{"id": t, "name": "?", "status": "operational"} for t in touched],
+    }
+
+
+def judged(document: object, *components: str) -> Reading:
+    probe = StatusPage(url=Url("https://status.example.com"), components=components)
+    assert not list(probe.faults())
+    try:
+        return probe.judge(Answer(status=200, body=json.dumps(document).encode()))
+    except Trouble as trouble:
+        return trouble.reading
+
+
+OK, DEAD = Reason.OK, Reason.SOURCE_DEAD
+INCIDENT, DEGRADED = Reason.VENDOR_INCIDENT, Reason.VENDOR_DEGRADED
+MAINTENANCE = Reason.VENDOR_MAINTENANCE
+
+SAID = [
+    (page(), (), OK, "5 components operational"),
+    (page(p1="degraded_performance"), (), DEGRADED, "Push Delivery: degraded_performance"),
+    (page(p1="partial_outage"), (), INCIDENT, "partial_outage"),
+    (page(p1="major_outage"), (), INCIDENT, "major_outage"),
+    (page(p1="under_maintenance"), (), MAINTENANCE, "under_maintenance"),
+    (page(p1="haunted"), (), DEAD, "Push Delivery: haunted"),
+    (page(p1="haunted", s1="major_outage"), (), INCIDENT, "SMS Delivery"),
+    # one deployment of many: by group, by path, by id
+    (page(p2="major_outage"), ("DUO1",), OK, "3 components"),
+    (page(p1="major_outage"), ("DUO1",), INCIDENT, ""),
+    (page(p2="major_outage"), ("DUO1/Push Delivery",), OK, "1 components"),
+    (page(p2="major_outage"), ("p1", "s1"), OK, "2 components"),
+    (page(p2="major_outage"), ("Push Delivery",), INCIDENT, ""),
+    # a name that is none is unknown, unless there is worse to tell
+    (page(), ("Push Deliveries",), DEAD, "did you mean 'Push Delivery'?"),
+    (page(), ("DUO1", "Voice"), DEAD, "no component 'Voice' on the page"),
+    (page(p1="major_outage"), ("DUO1", "Voice"), INCIDENT, ""),
+    # an incident above components that all read operational
+    (page([event("investigating", "critical", "p1")]), (), INCIDENT, "Codes are late"),
+    (page([event("identified", "major", "p1")]), ("DUO1",), INCIDENT, "impact major"),
+    (page([event("identified", "minor", "p1")]), ("DUO1",), DEGRADED, ""),
+    (page([event("investigating", "none", "p1")]), ("DUO1",), DEGRADED, ""),
+    (page([event("investigating", None, "p1")]), ("DUO1",), DEGRADED, ""),
+    (page([event("investigating", "cosmic", "p1")]), ("DUO1",), DEGRADED, ""),
+    (page([event("investigating", "maintenance", "p1")]), ("DUO1",), MAINTENANCE, ""),
+    (page([event("monitoring", "critical", "p1")]), ("DUO1",), DEGRADED, ""),
+    (page([event("resolved", "critical", "p1")]), ("DUO1",), OK, ""),
+    (page([event("postmortem", "critical", "p1")]), ("DUO1",), OK, ""),
+    (page([event("unheard-of", "critical", "p1")]), ("DUO1",), INCIDENT, ""),
+    (page([event("investigating", "critical", "p2")]), ("DUO1",), OK, ""),
+    (page([event("investigating", "critical")]), ("DUO1",), INCIDENT, ""),
+    (page([event("monitoring", "critical", "p1")], p1="major_outage"), (), INCIDENT, ""),
+    # maintenance counts while it is going on
+    (page(None, [event("scheduled", "maintenance", "p1")]), (), OK, ""),
+    (page(None, [event("in_progress", "maintenance", "p1")]), (), MAINTENANCE, "in_progress"),
+    (page(None, [event("verifying", "maintenance", "p1")]), (), MAINTENANCE, ""),
+    (page(None, [event("completed", "maintenance", "p1")]), (), OK, ""),
+    (page(None, [event("in_progress", "maintenance", "p2")]), ("DUO1",), OK, ""),
+    # what is no summary proves nothing
+    ({}, (), DEAD, "not a summary"),
+    ([], (), DEAD, "not a summary"),
+    (None, (), DEAD, "not a summary"),
+    ({"components": [], "incidents": []}, (), DEAD, "no components"),
+    ({"components": COMPONENTS}, (), DEAD, "incidents"),
+    ({"incidents": []}, (), DEAD, "components"),
+    ({"components": [{"id": "a", "name": "b"}], "incidents": []}, (), DEAD, "status"),
+    ({"components": "none", "incidents": []}, (), DEAD, ""),
+    ({"status": {"indicator": "none"}}, (), DEAD, ""),
+]
+
+
+@pytest.mark.parametrize(("document", "components", "reason", "words"), SAID)
+def test_what_a_page_says(
+    document: object, components: tuple[str, ...], reason: Reason, words: str
+) -> None:
+    reading = judged(document, *components)
+    assert reading.reason is reason, reading
+    assert words in reading.detail
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["components", "incidents", "id", "name", "status", "impact", "group_id"]
+            ),
+            inner,
+        )
+    ),
+)
+
+
+@given(JSON | st.binary(max_size=50))
+def test_whatever_it_sends_it_never_crashes_and_never_passes(document: object) -> None:
+    body = document if isinstance(document, bytes) else json.dumps(document).encode()
+    probe = StatusPage(url=Url("https://status.example.com"))
+    try:
+        reading = probe.judge(Answer(status=200, body=body))
+    except Trouble as trouble:
+        reading = trouble.reading
+    assert reading.reason is not Reason.OK
+
+
+@given(
+    st.lists(st.sampled_from(["operational", "major_outage", "degraded_performance", "odd"])),
+    st.lists(st.tuples(st.sampled_from(["investigating", "resolved"]), st.booleans())),
+)
+def test_a_pass_means_that_nothing_is_said_against_it(
+    statuses: list[str], incidents: list[tuple[str, bool]]
+) -> None:
+    components = [{"id": f"c{n}", "name": f"C{n}", "status": s} for n, s in enumerate(statuses)]
+    touched = [c["id"] for c in components][:1]
+    events = [event(status, "minor", *(touched if one else ())) for status, one in incidents]
+    reading = judged({"components": components, "incidents": events})
+    fine = set(statuses) == {"operational"} and all(s == "resolved" for s, _ in incidents)
+    assert (reading.reason is Reason.OK) == fine
+
+
+class Pages(ThreadingHTTPServer):
+    """A vendor's web server: path → status, headers, body."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, tuple[int, dict[str, str], bytes]] = {}
+        self.asked: list[str] = []
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = Url(f"http://127.0.0.1:{self.server_port}")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Pages
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        status, headers, body = self.server.answers.get(self.path, (404, {}, b""))
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None: ...
+
+
+@pytest.fixture
+def vendor() -> Iterator[Pages]:
+    with Pages() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join(5)
+
+
+SUMMARY = "/api/v2/summary.json"
+
+
+@pytest.mark.parametrize("tail", ["", "/", SUMMARY])
+def test_the_page_or_its_summary_may_be_named(
+    vendor: Pages, observed: Callable[..., Reading], tail: str
+) -> None:
+    vendor.answers[SUMMARY] = (200, {}, json.dumps(page()).encode())
+    reading = observed(StatusPage(url=Url(vendor.url + tail)))
+    assert reading.reason is Reason.OK
+    assert vendor.asked == [SUMMARY]
+    assert (reading.latency or 0) > 0
+    assert "connect" in dict(reading.phases)
+
+
+DEAD_PAGES = [
+    ((404, {}, b"gone"), "status 404"),
+    ((401, {}, b"Your page is inactive"), "status 401"),
+    ((500, {}, json.dumps(page()).encode()), "status 500"),
+    ((204, {}, b""), "status 204"),
+    ((200, {}, b"<html>All Systems Operational</html>"), "protocol_error: the body is not JSON"),
+    ((200, {}, b""), "protocol_error: the body is empty"),
+    ((200, {}, json.dumps(page()).encode()[:-9]), "protocol_error"),
+    ((200, {}, b"[" * 100_000), "protocol_error: the JSON is nested too deep"),
+    ((200, {"Content-Encoding": "gzip"}, b"no gzip"), "body_undecodable"),
+    ((302, {"Location": SUMMARY}, b""), "redirect_limit"),
+]
+
+
+@pytest.mark.parametrize(("answer", "words"), DEAD_PAGES)
+def test_a_source_that_cannot_be_read_is_unknown_never_fine(
+    vendor: Pages,
+    observed: Callable[..., Reading],
+    answer: tuple[int, dict[str, str], bytes],
+    words: str,
+) -> None:
+    vendor.answers[SUMMARY] = answer
+    reading = observed(StatusPage(url=vendor.url))
+    assert (reading.reason, reading.outcome) == (Reason.SOURCE_DEAD, Outcome.ERROR)
+    assert words in reading.detail
+
+
+def test_an_inactive_page_redirects_to_a_refusal(
+    vendor: Pages, observed: Callable[..., Reading]
+) -> None:
+    vendor.answers[SUMMARY] = (302, {"Location": "/inactive"}, b"")
+    vendor.answers["/inactive"] = (401, {}, b"Your page is inactive")
+    reading = observed(StatusPage(url=vendor.url))
+    assert reading.reason is Reason.SOURCE_DEAD
+    assert "the page may be inactive" in reading.detail
+
+
+def test_too_many_questions_are_told_apart(vendor: Pages, observed: Callable[..., Reading]) -> None:
+    vendor.answers[SUMMARY] = (429, {"Retry-After": "60"}, b"")
+    assert observed(StatusPage(url=vendor.url)).reason is Reason.RATE_LIMITED
+
+
+def test_no_server_at_all_is_a_dead_source(
+    observed: Callable[..., Reading], free_port: Callable[[], int]
+) -> None:
+    reading = observed(StatusPage(url=Url(f"http://127.0.0.1:{free_port()}")))
+    assert reading.reason is Reason.SOURCE_DEAD
+    assert reading.detail.startswith("connect_refused: ")
+
+
+def test_a_page_that_hangs_is_a_dead_source_and_admits_nothing(
+    observed: Callable[..., Reading],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        reading = observed(StatusPage(url=Url(f"http://127.0.0.1:{mute.getsockname()[1]}")), 0.2)
+    assert (reading.reason, reading.outcome) == (Reason.SOURCE_DEAD, Outcome.ERROR)
+    assert "no answer within" in reading.detail
+
+
+def test_wrong_settings_are_told_with_their_place() -> None:
+    url = Url("https://status.example.com/api/v2/status.json")
+    wrong_url, wrong_name = sorted(
+        StatusPage(url=url, components=("SMS", " ")).faults(), key=lambda f: f.path, reverse=True
+    )
+    assert wrong_url.path == ("url",)
+    assert "/api/v2/summary.json" in wrong_url.allowed
+    assert wrong_name.path == ("components", 1)
+
+
+def test_it_may_always_run_and_verifies_by_our_clock() -> None:
+    probe = StatusPage(url=Url("https://status.example.com"))
+    assert probe.wait(0.0) == 0.0
+    assert probe.clock_bound
+    assert not StatusPage(url=Url("http://status.example.com")).clock_bound
