@@ -81,6 +81,9 @@ class Call:
 
 Item = Event | Finished | Call
 
+Sign = Callable[[float], Event | None]
+"""Asked at every beat: an event that nobody posts, if there is one now."""
+
 
 class Engine:
     """One inbox, one deciding thread. Only `post` and `ask` may be called by others.
@@ -99,14 +102,14 @@ class Engine:
         heart: Heartbeat,
         renderer: Heartbeat,
         feed: Callable[[], None],
-        signs: Sequence[Callable[[float], Event | None]] = (),
+        signs: Sequence[Sign] = (),
     ) -> None:
         self.schedule = Schedule()
         self.prober = Prober(clock, mailbox.post)
         self._judge = judge
         self._clock = clock
         self._mailbox = mailbox
-        self._outputs = outputs
+        self._outputs = list(outputs)
         self._heart = heart
         self._renderer = renderer
         self._feed = feed
@@ -163,6 +166,17 @@ class Engine:
         changed = frozenset(k for k, old in self._watched.items() if watched.get(k) != old)
         self._take(self._judge.reconfigure(site, self._now, changed))
         self._watch(watched, changed)
+
+    def attach(self, output: Output, effects: Sequence[Effect]) -> None:
+        """Offer to one output more, beginning with what it must know to be up to date."""
+        self._offer()
+        output.offer(effects)
+        self._outputs.append(output)
+
+    def detach(self, output: Output) -> None:
+        """Offer to this output no more."""
+        self._offer()
+        self._outputs.remove(output)
 
     def act(self, event: Event) -> tuple[Effect, ...]:
         """Fold an event at once and return what came of it: for use inside `ask`."""

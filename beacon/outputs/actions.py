@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+import beacon
 from beacon.core.events import (
     Acknowledge,
     Answered,
@@ -32,10 +33,9 @@ class Actions:
         view: Callable[[], View],
         lamp_test: Callable[[bool], None],
         clock: Clock,
-        version: str,
     ) -> None:
         self._engine, self._view, self._lamp_test = engine, view, lamp_test
-        self._clock, self._version = clock, version
+        self._clock = clock
 
     def all(self) -> dict[str, Action]:
         """The actions by name."""
@@ -48,7 +48,7 @@ class Actions:
 
     def _status(self, _request: Mapping[str, Any], _by: str) -> Answer:
         view = self._engine.ask(self._view, ANSWER_WITHIN)
-        return status(view, lambda at: utc_at(self._clock, at), self._version)
+        return status(view, lambda at: utc_at(self._clock, at))
 
     def _acknowledge(self, request: Mapping[str, Any], by: str) -> Answer:
         service = _text(request, "service") or None
@@ -86,7 +86,7 @@ def _text(request: Mapping[str, Any], key: str) -> str:
     return value
 
 
-def status(view: View, moment: Callable[[float], datetime], version: str) -> Answer:
+def status(view: View, moment: Callable[[float], datetime]) -> Answer:
     """Everything as it stands: one document for the command line and other programs."""
 
     def when(at: float | None) -> str | None:
@@ -104,7 +104,7 @@ def status(view: View, moment: Callable[[float], datetime], version: str) -> Ans
             "services": dict(overall.services),
             "network": overall.network,
             "clock": overall.clock,
-            "version": version,
+            "version": beacon.__version__,
         },
         "services": {service.id: _service(service, when) for service in view.services},
         "endpoints": {read.endpoint: _endpoint(read, when) for read in view.endpoints},

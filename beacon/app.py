@@ -1,0 +1,373 @@
+"""The one place where parts meet: a configuration in, a running beacon out, and its end.
+
+What must stop the daemon stops it before READY, with nothing left behind: everything that
+was started is on one stack, and is stopped in reverse, each part within its budget. A
+second signal, or an orderly stop that takes too long, ends the process at once.
+"""
+
+import contextlib
+import logging
+import os
+import random
+import resource
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Final
+
+import beacon
+from beacon import probes
+from beacon.config.loader import load
+from beacon.config.problems import ConfigError
+from beacon.config.schema import Config
+from beacon.core.events import Acknowledge
+from beacon.core.monitor import Monitor
+from beacon.engine.clock import SystemClock
+from beacon.engine.loop import Engine, Item, Sign, Watched
+from beacon.engine.mailbox import Mailbox
+from beacon.engine.output import Heartbeat, Output
+from beacon.engine.prober import scrubbed
+from beacon.engine.quiet_hours import QuietHoursWatch
+from beacon.outputs import lamps_file
+from beacon.outputs.actions import Actions
+from beacon.outputs.control import Action, ControlError, ControlSocket, socket_path
+from beacon.outputs.gpio import GpioLines, pin_factory
+from beacon.outputs.lines import TowerError
+from beacon.outputs.log import LogBook, diverted
+from beacon.outputs.mirrors import Mirrors, ended
+from beacon.outputs.stack_light import StackLight
+from beacon.outputs.standing import Standing
+from beacon.outputs.systemd import Notifier
+from beacon.outputs.topics import Health60
+
+if TYPE_CHECKING:
+    from beacon.outputs.mqtt import MqttOutput
+    from beacon.outputs.terminal import TerminalTower
+
+log = logging.getLogger(__name__)
+
+STOP_WITHIN: Final = 10.0
+"""Seconds for the whole orderly stop."""
+PART_BUDGET: Final = 3.0
+"""Seconds for one part of it."""
+SWAP_WITHIN: Final = 30.0
+"""Seconds the deciding thread has to take over a new configuration."""
+HEALTH_EVERY: Final = 60.0
+RUNNING: Final = "running"
+"""A file in the state directory while the daemon runs: found at start, the last run crashed."""
+
+
+class CannotStart(Exception):
+    """The daemon cannot run; the message says why and what to do."""
+
+
+def load_config(path: Path, environ: Mapping[str, str]) -> Config:
+    """Load a configuration with this house's probes. Raises `ConfigError`."""
+    return load(path, kinds=probes.kinds, load_kind=probes.load, environ=environ)
+
+
+def watched(config: Config) -> dict[str, Watched]:
+    """What the engine must know of each endpoint."""
+    return {
+        each.id: Watched(config.probes[each.id], each.interval, each.timeout)
+        for each in config.watched.endpoints
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a daemon lives. `draw`: show a tower without lamps in the terminal."""
+
+    config: Path
+    state_directory: Path
+    environ: Mapping[str, str]
+    draw: bool = False
+    caption: str = ""
+
+
+def serve(place: Place, config: Config) -> int:
+    """Run the daemon until a signal; 0 when it was stopped by one, 1 when it broke.
+
+    To be called in the main thread. Raises `CannotStart`, with nothing left running.
+    """
+    daemon = Daemon(place, config)
+    with _signals(daemon.stop, daemon.reload):
+        return daemon.run()
+
+
+class Daemon:
+    """Everything that runs, wired together."""
+
+    def __init__(self, place: Place, config: Config) -> None:
+        self._place, self._config = place, config
+        self._clock = SystemClock()
+        self._notifier = Notifier(place.environ, self._clock)
+        self._monitor = Monitor(config.watched)
+        self._heart = Heartbeat(self._clock)
+        self._mailbox: Mailbox[Item] = Mailbox()
+        self._standing = Standing()
+        self._reloads: SimpleQueue[bool] = SimpleQueue()
+        self._stack = ExitStack()
+        self._engine: Engine | None = None
+        self._terminal: TerminalTower | None = None
+        self._mqtt: MqttOutput | None = None
+        self._health_due = 0.0
+        self._stopping = False
+
+    # --- from signal handlers ---
+
+    def stop(self) -> None:
+        """End `run` soon."""
+        self._stopping = True
+        if self._engine is not None:
+            self._engine.stop()
+
+    def reload(self) -> None:
+        """Take the configuration file anew, if it is good."""
+        self._reloads.put(True)  # noqa: FBT003 - a token
+
+    # --- the life ---
+
+    def run(self) -> int:
+        """Start everything, turn until told to stop, stop everything."""
+        with self._stack:
+            engine = self._start()
+            self._notifier.ready()
+            site = self._config.watched
+            log.info("%d endpoints, %d services", len(site.endpoints), len(site.services))
+            try:
+                if not self._stopping:
+                    engine.run()
+            except Exception as error:  # noqa: BLE001 - the last border: stop in order, say why
+                log.critical("the beacon broke and stops:\n%s", scrubbed(error))
+                return 1
+            finally:
+                self._begin_to_stop(engine)
+        log.info("stopped")
+        return 0
+
+    def _start(self) -> Engine:
+        self._make_state_directory()
+        actions: dict[str, Action] = {}
+        # First: whoever has the socket is the one beacon of this state directory.
+        self._begin(ControlSocket(self._control_path, actions))
+        crashed = self._leave_mark()
+        tower, drawn = self._tower()
+        self._engine = engine = Engine(
+            judge=self._monitor,
+            clock=self._clock,
+            mailbox=self._mailbox,
+            outputs=(LogBook(self._notifier.status), tower, self._standing),
+            heart=self._heart,
+            renderer=tower.heart,
+            feed=self._notifier.watchdog,
+            signs=tuple(self._signs()),
+        )
+        orders = Actions(engine, self._monitor.view, tower.lamp_test, self._clock)
+        actions |= orders.all()
+        self._begin(tower)
+        engine.start(watched(self._config))
+        if drawn and self._place.draw:
+            self._stack.enter_context(diverted(self._note))
+        mirrors = Mirrors(engine, self._standing, partial(self._mirrored, tower, drawn))
+        self._stack.callback(mirrors.stop)
+        mirrors.show(self._config, lambda call: call())
+        if not crashed:
+            tower.lamp_test(with_buzzer=False)
+        reloader = threading.Thread(
+            target=self._reload_when_told, args=(engine, mirrors), name="reload", daemon=True
+        )
+        reloader.start()
+        return engine
+
+    def _make_state_directory(self) -> None:
+        directory = self._place.state_directory
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=directory):
+                return
+        except OSError as error:
+            raise CannotStart(
+                f"state directory {directory}: {error.strerror}; "
+                "choose one this user may write with --state-dir"
+            ) from error
+
+    def _begin(self, output: Output) -> None:
+        try:
+            output.start()
+        except ControlError as error:
+            raise CannotStart(str(error)) from error
+        self._stack.callback(ended, output, PART_BUDGET)
+
+    def _begin_to_stop(self, engine: Engine) -> None:
+        # Should a part hang beyond its budget, dark lamps matter more than good manners.
+        limit = threading.Timer(STOP_WITHIN, os._exit, (1,))
+        limit.daemon = True
+        limit.start()
+        self._stack.callback(limit.cancel)
+        self._notifier.stopping()
+        engine.prober.stop(PART_BUDGET)
+
+    @property
+    def _control_path(self) -> Path:
+        return socket_path(self._place.state_directory, self._place.environ)
+
+    def _leave_mark(self) -> bool:
+        """Leave a mark until the clean end; whether one was left by a crash."""
+        mark = self._place.state_directory / RUNNING
+        crashed = mark.exists()
+        mark.touch()
+        self._stack.callback(mark.unlink, missing_ok=True)
+        return crashed
+
+    # --- parts ---
+
+    def _tower(self) -> tuple[StackLight, bool]:
+        """The tower, not yet started, and whether it is one without lamps."""
+        settings = self._config.tower
+        try:
+            factory = pin_factory(settings.driver)
+            lines = GpioLines(settings, factory)
+            self._stack.callback(lines.close)
+            number: int | None = getattr(factory, "chip", None)  # gpiozero's mock has none
+            chip = None if number is None else lamps_file.chip_at(f"/dev/gpiochip{number}")
+            # Before a lamp is lit: from this file it is darkened when we are killed.
+            lamps_file.write(self._place.state_directory, lamps_file.text(settings, chip))
+        except TowerError as error:
+            raise CannotStart(str(error)) from error
+        return StackLight(settings, self._clock, self._heart, self._pressed, lines), chip is None
+
+    def _pressed(self) -> None:
+        self._mailbox.post(Acknowledge(self._clock.monotonic(), "button", "button"))
+
+    def _signs(self) -> Iterator[Sign]:
+        yield self._tell_health
+        hours = self._config.tower.buzzer and self._config.tower.buzzer.quiet_hours
+        if hours:
+            yield QuietHoursWatch(self._clock, hours.begin, hours.end, hours.time_zone)
+
+    def _tell_health(self, at: float) -> None:
+        """Once a minute, how the beacon itself is."""
+        if self._mqtt is None or self._engine is None or at < self._health_due:
+            return
+        self._health_due = at + HEALTH_EVERY
+        lag, trusted = self._engine.lag(), self._monitor.view().overall.clock
+        self._mqtt.health(
+            Health60(
+                at,
+                loop_lag_ms=lag * 1000,
+                stalled=lag > Heartbeat.LIMIT,
+                clock_synced=None if trusted == "unverified" else trusted == "ok",
+                clock_offset_ms=None,
+                storage_degraded=False,
+                rss_mb=_rss_mb(),
+            )
+        )
+
+    def _note(self, line: str) -> None:
+        if self._terminal is not None:
+            self._terminal.note(line)
+
+    def _mirrored(self, tower: StackLight, drawn: bool, config: Config) -> Sequence[Output]:
+        self._terminal = self._new_terminal(config) if drawn and self._place.draw else None
+        self._mqtt = self._new_mqtt(tower, config) if config.mqtt is not None else None
+        self._health_due = 0.0
+        return [output for output in (self._terminal, self._mqtt) if output is not None]
+
+    def _new_terminal(self, config: Config) -> "TerminalTower":
+        from beacon.outputs.terminal import TerminalTower  # noqa: PLC0415 - brings rich
+
+        terminal = TerminalTower(config.watched, config.tower, self._clock, self._heart)
+        terminal.caption(self._place.caption)
+        return terminal
+
+    def _new_mqtt(self, tower: StackLight, config: Config) -> "MqttOutput":
+        from beacon.outputs.mqtt import MqttOutput  # noqa: PLC0415 - brings paho
+
+        mqtt = MqttOutput(
+            config,
+            self._clock,
+            self._mailbox.post,
+            partial(tower.lamp_test, with_buzzer=True),
+            beacon.__version__,
+            random.Random(),  # noqa: S311 - spreads retries
+        )
+        tower.observe(mqtt.shown)
+        return mqtt
+
+    # --- reload ---
+
+    def _reload_when_told(self, engine: Engine, mirrors: Mirrors) -> None:
+        while self._reloads.get():
+            self._notifier.reloading()
+            try:
+                fresh = load_config(self._place.config, self._place.environ)
+                self._swap(self._settled(fresh), engine, mirrors)
+            except ConfigError as error:
+                _not_reloaded(error.problems)
+            except Exception as error:  # noqa: BLE001 - the border: a reload costs only itself
+                _not_reloaded((scrubbed(error),))
+            self._notifier.ready()
+
+    def _settled(self, fresh: Config) -> Config:
+        """The new configuration, without what only a restart can change."""
+        running = self._config
+        if fresh.watched.id != running.watched.id or fresh.tower != running.tower:
+            log.warning("changes of `site` and `tower` need a restart; the rest is taken over")
+        if "CREDENTIALS_DIRECTORY" in self._place.environ:
+            log.info("credentials are read by systemd at start: changed ones need a restart")
+        site = replace(
+            fresh.watched,
+            id=running.watched.id,
+            preset=running.watched.preset,
+            sequence=running.watched.sequence,
+            lock_in=running.watched.lock_in,
+        )
+        return replace(fresh, watched=site, tower=running.tower)
+
+    def _swap(self, config: Config, engine: Engine, mirrors: Mirrors) -> None:
+        engine.ask(lambda: engine.reconfigure(config.watched, watched(config)), SWAP_WITHIN)
+        if config.digest != self._config.digest:
+            mirrors.show(config, lambda call: engine.ask(call, SWAP_WITHIN))
+        self._config = config
+        for warning in config.warnings:
+            log.warning("%s", warning)
+        log.info("reloaded: %d endpoints", len(config.watched.endpoints))
+
+
+def _rss_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+def _not_reloaded(problems: Iterable[object]) -> None:
+    for problem in problems:
+        log.error("%s", problem)
+    log.error("not reloaded: the configuration in use goes on unchanged")
+
+
+@contextlib.contextmanager
+def _signals(stop: Callable[[], None], reload: Callable[[], None]) -> Iterator[None]:
+    """Inside: the first SIGTERM or SIGINT asks to stop, the second ends the process at once."""
+    told = False
+
+    def end(_number: int, _frame: object) -> None:
+        nonlocal told
+        if told:
+            os._exit(1)
+        told = True
+        stop()
+
+    handlers = {signal.SIGTERM: end, signal.SIGINT: end, signal.SIGHUP: lambda *_: reload()}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,145 @@
+"""What the beacon says on stderr: one line a record, in words, without secrets.
+
+Tracebacks are cut down to places and types, because messages of foreign exceptions quote
+addresses and bodies; foreign libraries speak only from WARNING on, because their DEBUG
+records quote whole requests.
+"""
+
+import contextlib
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Final
+
+from beacon.core.events import (
+    Announced,
+    Announcement,
+    Answered,
+    Effect,
+    OverallChanged,
+    SilenceChanged,
+    Sounded,
+    Transition,
+)
+from beacon.core.model import Health
+from beacon.engine.prober import scrubbed
+
+log = logging.getLogger("beacon")
+
+LEVELS: Final = ("debug", "info", "warning", "error")
+_SYSTEMD: Final = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3}
+_Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+
+class OneLine(logging.Formatter):
+    """Formats a record as one line; for the journal with its priority instead of the time."""
+
+    def __init__(self, *, journal: bool, timed: bool = True) -> None:
+        shape = "%(levelname)s %(name)s: %(message)s"
+        super().__init__(f"%(asctime)s {shape}" if timed and not journal else shape)
+        self._journal = journal
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Join the lines of a record with a mark."""
+        line = " | ".join(
+            filter(None, (part.strip() for part in super().format(record).split("\n")))
+        )
+        return f"<{_SYSTEMD.get(record.levelno, 2)}>{line}" if self._journal else line
+
+    def formatException(self, ei: _Raised) -> str:  # noqa: N802 - the name logging calls
+        """Places and types only."""
+        return scrubbed(ei[1]) if ei[1] is not None else ""
+
+
+def set_up(level: str, environ: Mapping[str, str]) -> None:
+    """Log to stderr from `level` on. Under systemd the journal adds the time."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(OneLine(journal="JOURNAL_STREAM" in environ))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    log.setLevel(level.upper())
+
+
+class _Diverted(logging.Handler):
+    """Hands each line to somebody who shows it."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        super().__init__()
+        self.setFormatter(OneLine(journal=False, timed=False))
+        self._note = note
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._note(self.format(record))
+
+
+@contextlib.contextmanager
+def diverted(note: Callable[[str], None]) -> Iterator[None]:
+    """Inside, lines that would spoil a picture in the terminal go to `note` instead."""
+    root = logging.getLogger()
+    before = root.handlers[:]
+    if sys.stderr.isatty():
+        root.handlers[:] = [_Diverted(note)]
+    try:
+        yield
+    finally:
+        root.handlers[:] = before
+
+
+class LogBook:
+    """Writes down what happened; `tell` gets the one line for `systemctl status`."""
+
+    name = "log"
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+
+    def start(self) -> None:
+        """Nothing to begin."""
+
+    def offer(self, effects: Sequence[Effect]) -> None:
+        """Write one line for each effect that people will ask about later."""
+        for effect in effects:
+            if isinstance(effect, OverallChanged):
+                services = ", ".join(
+                    f"{name} {verdict}" for name, verdict in effect.overall.services
+                )
+                self._tell(f"{effect.overall.verdict}: {services}")
+            elif (line := _line(effect)) is not None:
+                log.log(*line)
+
+    def stop(self, budget: float) -> None:
+        """Nothing to end."""
+
+
+def _line(effect: Effect) -> tuple[int, str] | None:
+    if isinstance(effect, Transition):
+        level = logging.INFO if effect.now in (Health.UP, Health.DEGRADED) else logging.WARNING
+        because = f"{effect.because.reason} {effect.because.detail}".strip()
+        return level, f"{effect.endpoint}: {effect.was} -> {effect.now} ({because})"
+    if isinstance(effect, Announced):
+        return _announced(effect)
+    if isinstance(effect, Answered):
+        error = f": refused, {effect.error}" if not effect.ok else ""
+        return logging.INFO, f"{effect.command} by {effect.by} ({effect.origin}){error}"
+    if isinstance(effect, SilenceChanged):
+        return logging.INFO, f"silence by {effect.by}" if effect.on else "silence ended"
+    if isinstance(effect, Sounded):
+        return logging.INFO, f"sound: {effect.sound}"
+    return None
+
+
+_CALM: Final = frozenset(
+    {Announcement.ACKNOWLEDGED, Announcement.RECOVERING, Announcement.CLOSED, Announcement.SIGHTED}
+)
+
+
+def _announced(effect: Announced) -> tuple[int, str]:
+    level = logging.INFO if effect.what in _CALM else logging.WARNING
+    words = [f"{effect.service}: {effect.what}, {effect.verdict}"]
+    if effect.cause:
+        words.append(f"cause {effect.cause}")
+    if effect.by:
+        words.append(f"by {effect.by}")
+    return level, ", ".join(words)

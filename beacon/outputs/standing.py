@@ -1,0 +1,45 @@
+"""The latest of everything: what an output that comes later must be told to be up to date."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from beacon.core.events import (
+    Effect,
+    EndpointRead,
+    IncidentChanged,
+    IndicationChanged,
+    OverallChanged,
+    ServiceChanged,
+    SilenceChanged,
+)
+
+_SINGLE: Final = (OverallChanged, IncidentChanged, SilenceChanged, IndicationChanged)
+
+
+class Standing:
+    """Keeps the last effect of each thing that stands; what happens once is not kept."""
+
+    name = "standing"
+
+    def __init__(self) -> None:
+        self._latest: dict[tuple[type, str], Effect] = {}
+
+    def start(self) -> None:
+        """Nothing to begin."""
+
+    def offer(self, effects: Sequence[Effect]) -> None:
+        """Remember."""
+        for effect in effects:
+            if isinstance(effect, EndpointRead):
+                self._latest[EndpointRead, effect.endpoint] = effect
+            elif isinstance(effect, ServiceChanged):
+                self._latest[ServiceChanged, effect.service.id] = effect
+            elif isinstance(effect, _SINGLE):
+                self._latest[type(effect), ""] = effect
+
+    def stop(self, budget: float) -> None:
+        """Nothing to end."""
+
+    def everything(self, known: frozenset[str]) -> tuple[Effect, ...]:
+        """All that stands, of the services and endpoints with these ids."""
+        return tuple(e for (_, name), e in self._latest.items() if not name or name in known)
