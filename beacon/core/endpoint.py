@@ -259,6 +259,7 @@ class EndpointState:
             self.left_down_at = at
         if target is Health.UNKNOWN:
             self.before = self.health
+            self.good = self.clean = 0  # leaving unknown takes fresh evidence
         elif self.health in (Health.DOWN, Health.DEGRADED) or target is Health.UP:
             self.window = 0  # a return starts afresh; repetition is the flap detector's business
             if target is Health.UP:

@@ -546,7 +546,7 @@ class Monitor:
             id=watched.spec.id,
             verdict=state.verdict,
             since=state.since,
-            cause=why.cause if why else None,
+            cause=why.cause if why and state.verdict is not Verdict.OK else None,
             explanation=why.explanation if why else "",
             cells=found.cells,
             endpoints=tuple((e.spec.id, e.shown) for e in watched.endpoints),

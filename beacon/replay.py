@@ -1,0 +1,410 @@
+"""Scripted incidents through the very same core: `beacon replay FILE…`.
+
+A script says what every endpoint read and what operators did, at times relative to its
+start; the core judges it as it would live, and the timeline is printed. `expect` entries
+are compared with what the room was shown; each that fails is told with its place.
+"""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, ClassVar, Final, Self, TextIO
+
+from beacon.config.fields import Duration, Refused
+from beacon.config.loader import Document, load_embedded, read
+from beacon.config.problems import ConfigError
+from beacon.config.tree import Node, place_of
+from beacon.core.events import (
+    Acknowledge,
+    Announced,
+    Effect,
+    Event,
+    IncidentState,
+    IndicationChanged,
+    ServiceChanged,
+    Silence,
+    Sounded,
+    Transition,
+    View,
+)
+from beacon.core.indication import Colour, Indication, Pattern
+from beacon.core.model import OUTCOME_OF, Outcome, Reading, Reason, Site, Verdict
+from beacon.engine.simulation import Cue, Simulation
+from beacon.probes import kinds, load
+
+WARM_UP: Final = 2.0
+"""How many of its longest intervals a script passes well before its first line."""
+
+SOUNDS_WITHIN: Final = 60.0
+
+
+class Offset(float):
+    """Seconds from the script's start, written with a unit and perhaps a minus: -20m, 1h30m."""
+
+    ALLOWED: ClassVar = "a time from the start: -20m, 0m, 90s, 1h30m"
+    SCHEMA: ClassVar[dict[str, Any]] = {"type": "string"}
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """Read one or several durations after one optional sign."""
+        found = re.fullmatch(r"([+-]?)((?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+)", str(raw).strip())
+        if not found:
+            raise Refused(f"not a time: {raw!r}", cls.ALLOWED)
+        seconds = sum(_seconds(part) for part in re.findall(r"[\d.]+[a-z]+", found[2]))
+        return cls(-seconds if found[1] == "-" else seconds)
+
+
+def _seconds(part: str) -> float:
+    return 0.0 if re.match(r"0+(\.0+)?[a-z]", part) else float(Duration.parse(part))
+
+
+class Moment(str):
+    """A moment in UTC: 2018-11-19T04:39:00Z."""
+
+    __slots__ = ()
+    ALLOWED: ClassVar = "a moment in UTC: 2018-11-19T04:39:00Z"
+    SCHEMA: ClassVar[dict[str, Any]] = {"type": "string", "format": "date-time"}
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """Read an ISO 8601 moment that carries its zone."""
+        try:
+            moment = datetime.fromisoformat(str(raw))
+        except ValueError:
+            raise Refused(f"not a moment: {raw!r}", cls.ALLOWED) from None
+        if moment.tzinfo is None:
+            raise Refused(f"{raw} has no zone", cls.ALLOWED, f"{raw}Z")
+        return cls(moment.astimezone(UTC).isoformat())
+
+    @property
+    def utc(self) -> datetime:
+        """As a moment."""
+        return datetime.fromisoformat(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of `events`: what an endpoint reads from now on, or what an operator did."""
+
+    at: Offset
+    endpoint: str | None = None
+    passes: str | None = field(default=None, metadata={"key": "pass"})
+    warn: str | None = None
+    fail: str | None = None
+    error: str | None = None
+    silent: bool = False
+    latency: Duration | None = None
+    detail: str = ""
+    operator: str | None = None
+    by: str = "operator"
+    modelled: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expectation:
+    """One line of `expect`; what is left out is not compared."""
+
+    at: Offset
+    service: str | None = None
+    verdict: Verdict | None = None
+    lamps: Mapping[Colour, Pattern] = field(default_factory=dict)
+    sounds: int | None = None
+    incident: IncidentState | None = None
+    blind: bool | None = None
+    cause: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Script:
+    """A replay file; `config` is read by the loader."""
+
+    title: str
+    start: Moment
+    config: Node
+    source: tuple[str, ...] = ()
+    events: tuple[Line, ...] = ()
+    expect: tuple[Expectation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the timeline. `at` is seconds from the script's start."""
+
+    at: float
+    what: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What came of one file."""
+
+    title: str
+    start: datetime
+    entries: tuple[Entry, ...]
+    failures: tuple[str, ...]
+
+
+def replay_file(path: Path, environ: Mapping[str, str]) -> Replayed:
+    """Play one script. Raises `ConfigError` with every problem in it."""
+    document = read(path, environ=environ)
+    script = document.build(Script)
+    config = load_embedded(document, ("config",), kinds=kinds, load_kind=load)
+    if script is not None and config is not None:
+        cues, events = _script(document, script, config.watched)
+    document.check()
+    assert script is not None, "whatever could not be read is a problem"
+    assert config is not None, "whatever could not be read is a problem"
+    return _play(document, script, config.watched, cues, events)
+
+
+# --- reading the script -----------------------------------------------------------
+
+
+def _script(document: Document, script: Script, site: Site) -> tuple[list[Cue], list[Event]]:
+    known = {e.id for e in site.endpoints}
+    cues: list[Cue] = []
+    events: list[Event] = []
+    for number, line in enumerate(script.events):
+        at: tuple[str | int, ...] = ("events", number)
+        if (line.endpoint is None) == (line.operator is None):
+            document.refuse(at, "one of endpoint and operator", "endpoint: id, or operator: action")
+        elif line.operator is not None:
+            events += _action(document, at, line)
+        elif line.endpoint not in known:
+            allowed = "one of " + ", ".join(sorted(known))
+            document.refuse((*at, "endpoint"), f"unknown endpoint {line.endpoint!r}", allowed)
+        else:
+            cues += _cue(document, at, line)
+    return cues, events
+
+
+def _action(document: Document, at: tuple[str | int, ...], line: Line) -> Iterator[Event]:
+    if line.operator == "acknowledge":
+        yield Acknowledge(float(line.at), line.by, "replay")
+    elif line.operator in ("silence", "unsilence"):
+        yield Silence(float(line.at), line.operator == "silence", line.by, "replay")
+    else:
+        allowed = "acknowledge, silence, unsilence"
+        document.refuse((*at, "operator"), f"unknown action {line.operator!r}", allowed)
+
+
+def _cue(document: Document, at: tuple[str | int, ...], line: Line) -> Iterator[Cue]:
+    assert line.endpoint is not None, "the caller has looked"
+    if line.silent:
+        yield Cue(float(line.at), line.endpoint, None)
+        return
+    said = {
+        Outcome.PASS: line.passes,
+        Outcome.WARN: line.warn,
+        Outcome.FAIL: line.fail,
+        Outcome.ERROR: line.error,
+    }
+    told = [(outcome, reason) for outcome, reason in said.items() if reason is not None]
+    if len(told) != 1:
+        document.refuse(at, "one of pass, warn, fail, error, silent", "fail: deadline")
+        return
+    outcome, word = told[0]
+    reasons = [r for r in Reason if OUTCOME_OF[r] is outcome]
+    if word not in reasons:
+        allowed = "one of " + ", ".join(reasons)
+        document.refuse((*at, outcome.value), f"not a reason to {outcome}: {word!r}", allowed)
+        return
+    yield Cue(float(line.at), line.endpoint, Reading(Reason(word), line.detail, line.latency))
+
+
+# --- playing it -------------------------------------------------------------------
+
+
+class _Room:
+    """What the room was shown so far."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.sounded: list[float] = []
+        self._verdicts: dict[str, Verdict] = {}
+
+    def take(self, effects: Iterator[Effect] | Sequence[Effect]) -> None:
+        for effect in effects:
+            if said := self._say(effect):
+                self.entries.append(Entry(effect.at, *said))
+
+    def _say(self, effect: Effect) -> tuple[str, str] | None:
+        match effect:
+            case Transition():
+                because = effect.because
+                detail = f" ({because.detail})" if because.detail else ""
+                change = f"{effect.was} → {effect.now}"
+                return "endpoint", f"{effect.endpoint}: {change}, {because.reason}{detail}"
+            case ServiceChanged():
+                return self._verdict(effect)
+            case Announced():
+                number = f" incident {effect.incident.number}" if effect.incident else ""
+                cause = f", cause: {effect.cause}" if effect.cause else ""
+                by = f" by {effect.by}" if effect.by else ""
+                return "told", f"{effect.what}{number}{by}: {effect.service}{cause}"
+            case IndicationChanged():
+                return "tower", describe(effect.indication)
+            case Sounded():
+                self.sounded.append(effect.at)
+                return "sound", effect.sound.replace("_", " ")
+            case _:
+                return None
+
+    def _verdict(self, effect: ServiceChanged) -> tuple[str, str] | None:
+        service = effect.service
+        if self._verdicts.get(service.id) is service.verdict:
+            return None
+        self._verdicts[service.id] = service.verdict
+        marks = [
+            mark
+            for mark, there in (
+                ("partial", service.partial),
+                ("starting", service.starting),
+                ("vendor says fine", service.vendor_says_fine),
+            )
+            if there
+        ]
+        beside = f" ({', '.join(marks)})" if marks else ""
+        why = f": {service.explanation}" if service.explanation else ""
+        return "verdict", f"{service.id} is {service.verdict}{beside}{why}"
+
+
+def describe(indication: Indication) -> str:
+    """Say in words what burns: "red fast, amber fast (antiphase)"."""
+    burning = [
+        f"{colour} {light.pattern}" + (" (antiphase)" if light.antiphase else "")
+        for colour in Colour
+        if (light := indication.light(colour)).pattern is not Pattern.OFF
+    ]
+    flags = [f"flag {flag}" for flag in indication.flags]
+    return ", ".join(burning + flags) or "dark"
+
+
+def _play(
+    document: Document, script: Script, site: Site, cues: Sequence[Cue], events: Sequence[Event]
+) -> Replayed:
+    times = [*(c.at for c in cues), *(e.at for e in events), *(e.at for e in script.expect), 0.0]
+    warm_up = WARM_UP * max((e.interval for e in site.endpoints), default=0.0)
+    simulation = Simulation(site, min(times) - warm_up, cues, events)
+    room = _Room()
+    room.take(simulation.start())
+    room.entries.clear()  # before the first reading there is nothing to tell
+    failures: list[str] = []
+    order = sorted(range(len(script.expect)), key=lambda n: script.expect[n].at)
+    for number in order:
+        expectation = script.expect[number]
+        room.take(simulation.run(float(expectation.at)))
+        place = place_of(document.root, ("expect", number))
+        found = compare(expectation, simulation.monitor.view(), room.sounded)
+        failures += [f"{place}: expect[{number}]: {wrong}" for wrong in found]
+    room.take(simulation.run(max(times)))
+    said = [Entry(float(e.at), "script", _line(e)) for e in script.events]
+    entries = sorted([*said, *room.entries], key=lambda entry: entry.at)
+    return Replayed(script.title, script.start.utc, tuple(entries), tuple(failures))
+
+
+def _line(line: Line) -> str:
+    if line.operator is not None:
+        return f"{line.by}: {line.operator}"
+    word = line.passes or line.warn or line.fail or line.error or "silence"
+    took = f" after {line.latency:g} s" if line.latency else ""
+    return f"{line.endpoint} reads {word}{took}" + (" [modelled]" if line.modelled else "")
+
+
+def compare(expected: Expectation, view: View, sounded: Sequence[float]) -> Iterator[str]:
+    """What was shown instead, for everything that is not as expected."""
+    service = next((s for s in view.services if s.id == expected.service), None)
+    if expected.service is not None and service is None:
+        yield f"there is no service {expected.service!r}"
+        return
+    shown = service if service is not None else view.overall
+    chosen = [i for i in view.incidents if expected.service in (None, i.service)]
+    cause = service.cause if service else next((i.cause for i in chosen), None)
+    pairs: list[tuple[str, object, object]] = [
+        ("verdict", expected.verdict, shown.verdict),
+        ("blind", expected.blind, shown.blind),
+        ("incident", expected.incident, chosen[0].state if chosen else IncidentState.NONE),
+        ("cause", expected.cause, cause),
+    ]
+    for colour, pattern in expected.lamps.items():
+        pairs.append((f"lamp {colour}", pattern, view.indication.light(colour).pattern))
+    if expected.sounds is not None:
+        until = float(expected.at)
+        begun = sum(until - SOUNDS_WITHIN < at <= until for at in sounded)
+        pairs.append(("sounds", expected.sounds, begun))
+    for name, wanted, found in pairs:
+        if wanted is not None and wanted != found:
+            yield f"{name} is {found}, not {wanted}"
+
+
+# --- printing ---------------------------------------------------------------------
+
+_MARKS: Final = {
+    "script": "·",
+    "endpoint": " ",
+    "verdict": "▌",
+    "told": "►",
+    "tower": "☼",
+    "sound": "♪",
+}
+
+
+def main(
+    files: Sequence[Path],
+    *,
+    as_json: bool = False,
+    out: TextIO = sys.stdout,
+    err: TextIO = sys.stderr,
+    environ: Mapping[str, str] = os.environ,
+) -> int:
+    """Play the files one after another: 0 all hold, 1 not, 78 a file that cannot be used."""
+    status = 0
+    for path in files:
+        try:
+            replayed = replay_file(path, environ)
+        except ConfigError as error:
+            for problem in error.problems:
+                print(problem, file=err)
+            return 78
+        print(_json(replayed) if as_json else "\n".join(_told(replayed)), file=out)
+        for failure in replayed.failures:
+            print(failure, file=err)
+        status = status or int(bool(replayed.failures))
+    return status
+
+
+def _told(replayed: Replayed) -> Iterator[str]:
+    yield replayed.title
+    for entry in replayed.entries:
+        moment = replayed.start + timedelta(seconds=entry.at)
+        yield (
+            f"  {_relative(entry.at):>9}  {moment:%d %b %H:%M:%S}  "
+            f"{_MARKS[entry.what]} {entry.text}"
+        )
+    yield (
+        "  every expectation holds"
+        if not replayed.failures
+        else (f"  {len(replayed.failures)} expectation(s) do not hold")
+    )
+
+
+def _relative(seconds: float) -> str:
+    sign, whole = ("-" if seconds < 0 else "+"), abs(round(seconds))
+    return f"{sign}{whole // 3600}:{whole % 3600 // 60:02}:{whole % 60:02}"
+
+
+def _json(replayed: Replayed) -> str:
+    return json.dumps(
+        {
+            "title": replayed.title,
+            "start": replayed.start.isoformat(),
+            "timeline": [asdict(entry) for entry in replayed.entries],
+            "failures": list(replayed.failures),
+        }
+    )

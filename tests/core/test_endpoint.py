@@ -1,0 +1,174 @@
+"""One endpoint: thresholds, windows, flapping, unknown."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beacon.core.endpoint import EndpointState, Gate, slow_or
+from beacon.core.model import OUTCOME_OF, Health, Outcome, Reading, Reason
+
+LETTERS = {
+    "P": Reading(Reason.OK),
+    "W": Reading(Reason.SLOW),
+    "F": Reading(Reason.DEADLINE),
+    "E": Reading(Reason.INTERNAL_ERROR),
+}
+
+
+@pytest.fixture
+def feed(make_endpoint):
+    from beacon.core.model import Evidence
+
+    def run(letters: str, regular: bool = True, gate: Gate = Gate.OPEN, **settings):
+        state = EndpointState(make_endpoint("s", "x", Evidence.SYMPTOM, **settings), 0.0)
+        for n, letter in enumerate(letters):
+            state.count(LETTERS[letter], float(n), regular=regular)
+            state.decide(float(n), gate)
+        return state
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("letters", "health"),
+    [
+        ("", Health.UNKNOWN),
+        ("P", Health.UP),
+        ("W", Health.UNKNOWN),
+        ("WWW", Health.DEGRADED),
+        ("F", Health.UNKNOWN),
+        ("FF", Health.UNKNOWN),
+        ("FFF", Health.DOWN),
+        ("PFF", Health.UP),
+        ("PFFF", Health.DOWN),
+        ("PFFPFF", Health.DOWN),  # 4 of the last 6
+        ("PFPFPF", Health.UP),  # 3 of the last 6
+        ("PFFWF", Health.DEGRADED),  # a warn ends a fail streak; three not passed in a row
+        ("PFFWFF", Health.DOWN),
+        ("PFFEF", Health.DOWN),  # an error resets nothing
+        ("PFFEEEF", Health.DOWN),
+        ("PEE", Health.UP),
+        ("PEEE", Health.UNKNOWN),
+        ("PEEPEE", Health.UP),
+        ("PEEEP", Health.UP),  # it was up before: one fresh pass
+        ("PFFFEEEP", Health.UNKNOWN),  # it was down before: two
+        ("PFFFEEEPP", Health.UP),
+        ("PEEEF", Health.UNKNOWN),
+        ("PFFFP", Health.DOWN),
+        ("PFFFPP", Health.UP),
+        ("PFFFPW", Health.DEGRADED),
+        ("PFFFWP", Health.UP),
+        ("PFFFPPF", Health.UP),  # coming back empties the window
+        ("PFFFPPFF", Health.UP),
+        ("PWW", Health.UP),
+        ("PWWW", Health.DEGRADED),
+        ("PWWPWW", Health.DEGRADED),
+        ("PWWWP", Health.DEGRADED),
+        ("PWWWPP", Health.UP),
+        ("PWWWFFF", Health.DOWN),
+        ("PWWWEEEP", Health.UNKNOWN),
+        ("PWWWEEEPP", Health.UP),
+    ],
+)
+def test_readings_to_health(feed, letters, health):
+    assert feed(letters).health is health
+
+
+def test_thresholds_are_the_endpoints_own(feed):
+    assert feed("PF", failure_threshold=1).health is Health.DOWN
+    assert feed("PFP", failure_threshold=1, success_threshold=1).health is Health.UP
+
+
+def test_while_our_own_eyes_are_in_doubt_nothing_goes_down(feed):
+    state = feed("PFFFFFF", gate=Gate.PENDING)
+    assert state.health is Health.UP
+    assert state.failing
+
+
+def test_flapping_begins_above_a_fifth_of_changes_and_ends_below_a_twentieth(feed):
+    assert not feed("P" * 20 + "FPFP").flapping
+    assert feed("P" * 20 + "FPFPF").flapping
+    assert feed("P" * 20 + "FPFPF" + "P" * 19).flapping
+    ended = feed("P" * 20 + "FPFPF" + "P" * 21)
+    assert not ended.flapping
+    assert ended.shown is Health.UP
+
+
+def test_rechecks_do_not_count_as_flapping(feed):
+    assert not feed("PF" * 20, regular=False).flapping
+
+
+def test_while_flapping_the_worst_is_held(feed):
+    state = feed("P" * 15 + "PFPFPF" + "FFPP")
+    assert state.health is Health.UP
+    assert state.flapping
+    assert state.shown is Health.DOWN
+
+
+def test_the_first_reading_is_no_change(feed):
+    state = feed("F")
+    assert not state.flapping
+    assert feed("FFFPPPPPP").history.bit_count() == 3
+
+
+def test_void_empties_streak_and_window(feed):
+    state = feed("PFF")
+    state.void(Reading(Reason.OWN_NETWORK), 9.0)
+    assert state.health is Health.UNKNOWN
+    state.count(LETTERS["F"], 10.0, regular=True)
+    state.decide(10.0, Gate.OPEN)
+    assert state.fails == 1
+
+
+@pytest.mark.parametrize(
+    ("latency", "slow_after", "reason"),
+    [
+        (6.0, 5.0, Reason.SLOW),
+        (5.0, 5.0, Reason.OK),
+        (6.0, None, Reason.OK),
+        (None, 5.0, Reason.OK),
+    ],
+)
+def test_a_late_pass_is_a_warn(latency, slow_after, reason):
+    assert slow_or(Reading(Reason.OK, latency=latency), slow_after).reason is reason
+
+
+def test_a_slow_failure_stays_a_failure():
+    reading = Reading(Reason.HTTP_STATUS, latency=9.0)
+    assert slow_or(reading, 1.0) is reading
+
+
+def test_every_reason_has_one_outcome_and_errors_are_only_ours():
+    assert set(OUTCOME_OF) == set(Reason)
+    errors = {r.value for r, o in OUTCOME_OF.items() if o is Outcome.ERROR}
+    assert errors == {
+        "own_network",
+        "own_clock",
+        "own_credentials",
+        "own_modem",
+        "source_dead",
+        "rate_limited",
+        "guard_stopped",
+        "internal_error",
+        "stale",
+    }
+
+
+@given(st.text("PWFE", max_size=60))
+def test_never_up_without_a_good_reading_and_never_down_without_fails(letters):
+    from beacon.core.model import Endpoint, Evidence
+
+    spec = Endpoint(id="s/x", service="s", name="x", kind="http", evidence=Evidence.SYMPTOM)
+    state = EndpointState(spec, 0.0)
+    for n, letter in enumerate(letters):
+        was = state.health
+        state.count(LETTERS[letter], float(n), regular=True)
+        state.decide(float(n), Gate.OPEN)
+        if state.health is not was:
+            arrived = {
+                Health.UP: "P",
+                Health.DEGRADED: "W",
+                Health.DOWN: "F",
+                Health.UNKNOWN: "E",
+            }[state.health]
+            assert letter == arrived

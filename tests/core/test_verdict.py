@@ -1,0 +1,195 @@
+"""The table, row by row."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beacon.core.model import RANK, RED, Evidence, Health, Verdict
+from beacon.core.verdict import Seen, judge
+
+UP, SLOW, DOWN, DARK = Health.UP, Health.DEGRADED, Health.DOWN, Health.UNKNOWN
+
+
+def cells(*healths: Health, evidence: Evidence = Evidence.SYMPTOM) -> list[Seen]:
+    return [Seen(f"s/{n}", evidence, health, region=f"r{n}") for n, health in enumerate(healths)]
+
+
+def claim(health: Health) -> Seen:
+    return Seen("s/vendor", Evidence.CLAIM, health)
+
+
+FINE, ADMITS, NO_WORD = UP, DOWN, DARK
+
+TABLE = [
+    ((UP, UP), FINE, Verdict.OK),
+    ((UP, UP), ADMITS, Verdict.ADVISORY),
+    ((UP, UP), SLOW, Verdict.ADVISORY),
+    ((UP, UP), NO_WORD, Verdict.OK),
+    ((UP, SLOW), FINE, Verdict.DEGRADED),
+    ((UP, SLOW), ADMITS, Verdict.DEGRADED),
+    ((UP, SLOW), NO_WORD, Verdict.DEGRADED),
+    ((UP, DOWN), FINE, Verdict.DEGRADED),
+    ((UP, DOWN), ADMITS, Verdict.DEGRADED),
+    ((UP, DOWN), NO_WORD, Verdict.DEGRADED),
+    ((DOWN, DOWN), FINE, Verdict.GRAY_FAILURE),
+    ((DOWN, DOWN), ADMITS, Verdict.OUTAGE),
+    ((DOWN, DOWN), NO_WORD, Verdict.OUTAGE),
+    ((DARK, DARK), FINE, Verdict.BLIND),
+    ((DARK, DARK), ADMITS, Verdict.BLIND),
+    ((DARK, DARK), NO_WORD, Verdict.BLIND),
+    ((DOWN, DARK), FINE, Verdict.GRAY_FAILURE),
+    ((DOWN, DARK), NO_WORD, Verdict.OUTAGE),
+    ((UP, DARK), FINE, Verdict.BLIND),
+    ((UP, DOWN, DARK), FINE, Verdict.DEGRADED),
+    ((SLOW, DARK), FINE, Verdict.DEGRADED),
+    ((SLOW, DOWN), FINE, Verdict.DEGRADED),
+]
+
+
+@pytest.mark.parametrize(("ours", "vendor", "verdict"), TABLE)
+@pytest.mark.parametrize("evidence", [Evidence.SYMPTOM, Evidence.HEALTH])
+def test_the_table(ours, vendor, verdict, evidence):
+    found = judge([*cells(*ours, evidence=evidence), claim(vendor)])
+    assert found.verdict is verdict
+    assert found.shallow is (evidence is Evidence.HEALTH)
+
+
+@pytest.mark.parametrize(
+    ("ours", "vendor", "partial", "says_fine", "admits"),
+    [
+        ((UP, DOWN), FINE, True, True, False),
+        ((UP, DOWN), ADMITS, True, False, True),
+        ((DOWN, DOWN), FINE, False, True, False),
+        ((DOWN, DARK), NO_WORD, True, False, False),
+        ((UP, DARK), FINE, True, False, False),
+        ((DARK, DARK), ADMITS, False, False, True),
+        ((UP, UP), FINE, False, False, False),
+    ],
+)
+def test_what_stands_beside_the_verdict(ours, vendor, partial, says_fine, admits):
+    found = judge([*cells(*ours), claim(vendor)])
+    assert (found.partial, found.vendor_says_fine, found.vendor_admits) == (
+        partial,
+        says_fine,
+        admits,
+    )
+
+
+def test_a_cell_is_down_when_any_symptom_in_it_is():
+    same = [Seen("s/a", Evidence.SYMPTOM, UP), Seen("s/b", Evidence.SYMPTOM, DOWN)]
+    found = judge(same)
+    assert found.cells == (("all", DOWN),)
+    assert found.verdict is Verdict.OUTAGE
+
+
+def test_cells_are_formed_by_region_and_factor():
+    endpoints = [
+        Seen("s/a", Evidence.SYMPTOM, UP, region="emea", factor="push"),
+        Seen("s/b", Evidence.SYMPTOM, DOWN, region="emea", factor="sms"),
+        Seen("s/c", Evidence.SYMPTOM, UP, region="apac"),
+    ]
+    assert judge(endpoints).cells == (("emea/push", UP), ("emea/sms", DOWN), ("apac", UP))
+
+
+@pytest.mark.parametrize("evidence", [Evidence.HEALTH, Evidence.CAUSE])
+def test_beside_symptoms_failing_health_and_causes_degrade_and_no_more(evidence):
+    beside = Seen("s/x", evidence, DOWN)
+    assert judge([*cells(UP), beside]).verdict is Verdict.DEGRADED
+    assert judge([*cells(DOWN), beside]).verdict is Verdict.OUTAGE
+
+
+def test_a_failing_cause_shows_even_while_the_symptoms_are_unknown():
+    assert judge([*cells(DARK), Seen("s/x", Evidence.CAUSE, DOWN)]).verdict is Verdict.DEGRADED
+
+
+@pytest.mark.parametrize("evidence", list(Evidence))
+def test_standing_things_raise_to_advisory_only(evidence):
+    if evidence in (Evidence.CLAIM, Evidence.WITNESS):
+        pytest.skip("neither carries certificates of its own")
+    standing = Seen("s/x", evidence, SLOW, standing=True)
+    assert judge([*cells(UP), standing]).verdict is Verdict.ADVISORY
+    assert judge([standing]).verdict is Verdict.ADVISORY
+
+
+@pytest.mark.parametrize(
+    ("healths", "verdict"),
+    [((UP, DARK), Verdict.OK), ((UP, SLOW), Verdict.ADVISORY), ((DARK, DARK), Verdict.BLIND)],
+)
+def test_claims_alone(healths, verdict):
+    found = judge([Seen(f"s/{n}", Evidence.CLAIM, h) for n, h in enumerate(healths)])
+    assert (found.verdict, found.shallow) == (verdict, True)
+
+
+@pytest.mark.parametrize(
+    ("healths", "verdict"),
+    [
+        ((UP, UP), Verdict.OK),
+        ((UP, DOWN), Verdict.DEGRADED),
+        ((DOWN, DOWN), Verdict.DEGRADED),
+        ((UP, DARK), Verdict.BLIND),
+        ((DARK, DOWN), Verdict.DEGRADED),
+        ((UP, SLOW), Verdict.ADVISORY),
+    ],
+)
+def test_causes_alone(healths, verdict):
+    found = judge([Seen(f"s/{n}", Evidence.CAUSE, h) for n, h in enumerate(healths)])
+    assert (found.verdict, found.shallow) == (verdict, True)
+
+
+endpoints = st.lists(
+    st.builds(
+        lambda evidence, health, region, factor: Seen(
+            "s/x", evidence, health[0], health[1], region, factor
+        ),
+        st.sampled_from([e for e in Evidence if e is not Evidence.WITNESS]),
+        st.sampled_from([*((h, False) for h in Health), (Health.DEGRADED, True)]),
+        st.sampled_from([None, "emea", "apac"]),
+        st.sampled_from([None, "sms"]),
+    ),
+    min_size=1,
+    max_size=7,
+)
+
+
+@given(endpoints, st.sampled_from([Health.UP, Health.UNKNOWN]))
+def test_a_passing_claim_never_lowers_a_verdict(seen, health):
+    without = judge([e for e in seen if e.evidence is not Evidence.CLAIM] or cells(UP))
+    added = judge(
+        [*([e for e in seen if e.evidence is not Evidence.CLAIM] or cells(UP)), claim(health)]
+    )
+    assert RANK[added.verdict] >= RANK[without.verdict]
+
+
+@given(endpoints)
+def test_green_needs_evidence_and_red_needs_a_failing_cell(seen):
+    found = judge(seen).verdict
+    if found in (Verdict.OK, Verdict.ADVISORY):
+        assert any(e.health is not Health.UNKNOWN for e in seen)
+        assert not any(e.health is DOWN and e.evidence is not Evidence.CLAIM for e in seen)
+    if found in RED:
+        assert any(e.health is DOWN for e in seen)
+
+
+@given(endpoints)
+def test_the_order_of_endpoints_changes_no_verdict(seen):
+    verdicts = {
+        judge(order).verdict for order in itertools.islice(itertools.permutations(seen), 24)
+    }
+    assert len(verdicts) == 1
+
+
+@given(endpoints, st.integers(0, 6))
+def test_losing_sight_of_one_never_lowers_trouble(seen, which):
+    """Unknown never lowers a verdict below blind, nor a whole failure to a part of one."""
+    chosen = which % len(seen)
+    if seen[chosen].health is DOWN:
+        return  # the failing one itself: held over time by the service, not by the table
+    dark = [
+        Seen(e.id, e.evidence, DARK, False, e.region, e.factor) if n == chosen else e
+        for n, e in enumerate(seen)
+    ]
+    before, after = judge(seen).verdict, judge(dark).verdict
+    if before in RED:
+        assert after in RED

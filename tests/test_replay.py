@@ -1,0 +1,120 @@
+"""Replay files: what is refused, what is told, and that an expectation can fail."""
+
+import io
+import json
+
+import pytest
+
+from beacon.config.fields import Refused
+from beacon.replay import Moment, Offset, main
+
+SCRIPT = """\
+title: A sign-in fails
+start: 2026-01-12T09:00:00Z
+config:
+  services:
+    - name: MFA
+      endpoints:
+        - {name: sign-in, type: http, evidence: symptom}
+events:
+  - {at: 1m, endpoint: mfa/sign-in, fail: deadline, detail: no answer}
+  - {at: 3m, operator: acknowledge, by: analyst}
+  - {at: 4m, operator: silence}
+  - {at: 5m, operator: unsilence}
+  - {at: 6m, endpoint: mfa/sign-in, silent: true}
+  - {at: 20m, endpoint: mfa/sign-in, pass: ok}
+expect:
+"""
+
+
+@pytest.fixture
+def play(tmp_path):
+    def run(text, **options):
+        path = tmp_path / "script.yaml"
+        path.write_text(text)
+        out, err = io.StringIO(), io.StringIO()
+        status = main([path], out=out, err=err, environ={}, **options)
+        return status, out.getvalue(), err.getvalue().replace(str(path), "script.yaml")
+
+    return run
+
+
+def test_a_script_whose_expectations_hold(play):
+    expect = """\
+  - {at: 2m, service: mfa, verdict: outage, lamps: {red: fast}, incident: open, blind: false}
+  - {at: 3m30s, incident: acknowledged, lamps: {red: steady}}
+  - {at: 15m, service: mfa, verdict: outage, blind: true, lamps: {white: steady, red: steady}}
+"""
+    status, out, err = play(SCRIPT + expect)
+    assert (status, err) == (0, "")
+    assert "every expectation holds" in out
+    assert "mfa/sign-in: up → down, deadline (no answer)" in out
+    assert "acknowledged incident 1 by analyst: mfa" in out
+    assert "♪ three pulses" in out
+    assert "+0:01:10  12 Jan 09:01:10  ☼ red fast" in out
+
+
+def test_each_expectation_that_fails_is_told_with_its_place(play):
+    expect = """\
+  - {at: 2m, verdict: ok, lamps: {red: off, green: steady}, sounds: 3}
+  - {at: 2m, service: nope, verdict: ok}
+"""
+    status, out, err = play(SCRIPT + expect)
+    assert status == 1
+    assert err.splitlines() == [
+        "script.yaml:16:5: expect[0]: verdict is outage, not ok",
+        "script.yaml:16:5: expect[0]: lamp red is fast, not off",
+        "script.yaml:16:5: expect[0]: lamp green is off, not steady",
+        "script.yaml:16:5: expect[0]: sounds is 1, not 3",
+        "script.yaml:17:5: expect[1]: there is no service 'nope'",
+    ]
+    assert "5 expectation(s) do not hold" in out
+
+
+def test_the_timeline_as_json(play):
+    status, out, _ = play(SCRIPT.replace("expect:\n", ""), as_json=True)
+    said = json.loads(out)
+    assert status == 0
+    assert said["title"] == "A sign-in fails"
+    assert {"at": 60.0, "what": "script", "text": "mfa/sign-in reads deadline"} in said["timeline"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("at: 1m,", "at: soon,", "events[0].at: not a time: 'soon'"),
+        ("fail: deadline", "fail: ok", "events[0].fail: not a reason to fail: 'ok'"),
+        ("fail: deadline", "fail: deadline, warn: slow", "events[0]: one of pass, warn, fail"),
+        ("endpoint: mfa/sign-in, pass", "endpoint: mfa/x, pass", "unknown endpoint 'mfa/x'"),
+        ("operator: acknowledge", "operator: shout", "events[1].operator: unknown action 'shout'"),
+        ("operator: silence", "operator: silence, endpoint: mfa/sign-in", "events[2]: one of"),
+        ("2026-01-12T09:00:00Z", "yesterday", "start: not a moment: 'yesterday'"),
+        ("type: http", "type: htpt", "unknown probe kind"),
+        ("title: A", "titel: A", "titel"),
+    ],
+)
+def test_a_script_that_cannot_be_used_says_where_and_why(play, old, new, told):
+    assert old in SCRIPT
+    status, out, err = play(SCRIPT.replace(old, new).replace("expect:\n", ""))
+    assert (status, out) == (78, "")
+    assert told in err
+    assert err.startswith("script.yaml:")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("0m", 0), ("-20m", -1200), ("1h30m", 5400), ("+90s", 90), ("13h44m", 49440), ("1.5h", 5400)],
+)
+def test_offsets(text, seconds):
+    assert Offset.parse(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "5", "m", "--1m", "1m 2", None])
+def test_offsets_refused(text):
+    with pytest.raises(Refused):
+        Offset.parse(text)
+
+
+def test_a_moment_needs_its_zone():
+    with pytest.raises(Refused, match="has no zone"):
+        Moment.parse("2026-01-12T09:00:00")
