@@ -34,7 +34,7 @@ _DEFAULTS: Final = {
 _FOLLOWED: Final = frozenset({301, 302, 303, 307, 308})
 _PROOFS: Final = ("Authorization", "Cookie")
 # Text codecs of Python that no server means, and that take quadratic time or run escapes.
-_NO_CHARSETS: Final = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape"})
+_NO_CHARSETS: Final = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

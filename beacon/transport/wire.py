@@ -20,7 +20,7 @@ from requests import PreparedRequest, RequestException, Response
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPResponse
 from urllib3.connection import HTTPConnection
-from urllib3.exceptions import HeaderParsingError, HTTPError
+from urllib3.exceptions import HeaderParsingError, HTTPError, InvalidHeader
 from urllib3.util.response import assert_header_parsing
 from urllib3.util.retry import Retry
 from urllib3.util.url import parse_url
@@ -347,6 +347,7 @@ _SAID: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (http.client.LineTooLong, "a line without end"),
     (http.client.UnknownProtocol, "an unknown version"),
     (HeaderParsingError, "a garbled header block"),
+    (InvalidHeader, "a header block that cannot be"),
     (http.client.IncompleteRead, "the body ended too early"),
     (http.client.HTTPException, "a header block that cannot be"),
 )

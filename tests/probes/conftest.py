@@ -1,4 +1,4 @@
-"""Real servers for probes: nginx in all its moods, a CA of our own, runs as the prober ends them."""
+"""Real servers for probes: nginx in all its moods, a CA of our own, runs that end in time."""
 
 import gzip
 import socket
@@ -115,7 +115,8 @@ LOCATIONS = """
 
 
 def _server(port: int, extra: str = "") -> str:
-    return f"server {{ listen 127.0.0.1:{port} {extra} root ROOT; default_type text/plain; {LOCATIONS} }}"
+    common = f"root ROOT; default_type text/plain; {LOCATIONS}"
+    return f"server {{ listen 127.0.0.1:{port} {extra} {common} }}"
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,546 @@
+"""The exchange against servers that break every rule, byte by byte."""
+
+import gzip
+import io
+import logging
+import socket
+import ssl
+import threading
+import time
+import zlib
+
+import pytest
+import trustme
+
+from beacon.core.model import Reading, Reason
+from beacon.engine.clock import SystemClock
+from beacon.engine.run import DeadlinePassed, Phase, Run
+from beacon.transport.http import Answer, Request, exchange, fresh_jar, origin, prepare
+from beacon.transport.tls import TlsPolicy
+from beacon.transport.trouble import Trouble
+from beacon.transport.wire import BODY_LIMIT, Route
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.fixture
+def fetched(raw_server, driven):
+    """What comes of asking a server with this script once."""
+
+    def fetch(script, budget=5.0, **asked):
+        server = raw_server(script)
+        return driven(lambda run: exchange(run, Request(url=server.url, **asked)), budget)
+
+    return fetch
+
+
+def sends(*pieces, forever=False, pause=0.0):
+    """A script that sends pieces, the last one again and again until it is stopped."""
+
+    def script(peer, _head):
+        for piece in pieces:
+            peer.sendall(piece)
+        while forever:
+            time.sleep(pause)
+            peer.sendall(pieces[-1])
+
+    return script
+
+
+def hangs_after(sent=b""):
+    """A script that sends this and then says nothing until its peer leaves."""
+
+    def script(peer, _head):
+        peer.sendall(sent)
+        peer.recv(1)
+
+    return script
+
+
+def resets_after(sent=b""):
+    def script(peer, _head):
+        peer.sendall(sent)
+        # Linger zero: closing sends a reset instead of an orderly end.
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+
+    return script
+
+
+# --- the head ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sent", "detail"),
+    [
+        (b"", "connection closed: the answer never began"),
+        (b"HTTP/1.1 200", "connection closed: the answer ended inside its header block"),
+        (OK, "connection closed: the answer ended inside its header block"),
+        (OK + b"Content-Le", "connection closed: the answer ended inside its header block"),
+        (OK + b"A: b\r\n", "connection closed: the answer ended inside its header block"),
+        (b"\x16\x03\x01 what is this\r\n\r\n", "not HTTP: a garbled status line"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "not HTTP: a garbled status line"),
+        (b"HTTP/1.1 abc OK\r\n\r\n", "not HTTP: a garbled status line"),
+        (b"HTTP/1.1 20 OK\r\n\r\n", "not HTTP: a garbled status line"),
+        (b"HTTP/3.0 200 OK\r\n\r\n", "not HTTP: an unknown version"),
+        (OK + b"no colon here\r\nA: b\r\n\r\n", "not HTTP: a garbled header block"),
+        (OK + b"\x00\x01\xff\r\n\r\n", "not HTTP: a garbled header block"),
+        (OK + b"A: b\r\n" * 101 + b"\r\n", "not HTTP: a header block that cannot be"),
+        (OK + b"Content-Length: x\r\n\r\nab", "not HTTP: a header block that cannot be"),
+        (OK + b"Content-Length: -1\r\n\r\nab", "not HTTP: a header block that cannot be"),
+        (
+            OK + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+            "not HTTP: a header block that cannot be",
+        ),
+        (OK + b"A: " + b"x" * 70_000, "the answer's header block is longer than 64 KiB"),
+        (
+            OK + (b"A: " + b"x" * 8000 + b"\r\n") * 9,
+            "the answer's header block is longer than 64 KiB",
+        ),
+    ],
+)
+def test_a_head_that_is_not_whole_is_a_protocol_error(fetched, sent, detail):
+    reading = fetched(sent)
+    assert reading == Reading(Reason.PROTOCOL_ERROR, detail)
+
+
+def test_endless_continue_is_stopped_by_its_bytes(fetched):
+    reading = fetched(sends(b"HTTP/1.1 100 Continue\r\n\r\n", forever=True))
+    assert reading.reason is Reason.PROTOCOL_ERROR
+    assert reading.detail == "the answer's header block is longer than 64 KiB"
+
+
+@pytest.mark.parametrize("interim", ["100 Continue", "102 Processing", "103 Early Hints"])
+def test_an_interim_answer_is_not_the_answer(fetched, interim):
+    first = f"HTTP/1.1 {interim}\r\nLink: </a.css>\r\n\r\n".encode()
+    answer = fetched(first + b"HTTP/1.1 204 No Content\r\n\r\n")
+    assert answer.status == 204
+
+
+def test_a_head_that_drips_ends_at_the_deadline(fetched):
+    began = time.monotonic()
+    with pytest.raises(DeadlinePassed):
+        fetched(sends(OK, b"X", forever=True, pause=0.02), 0.4)
+    assert time.monotonic() - began < 2
+
+
+def test_lines_that_drip_end_at_the_deadline_with_nobody_to_expire_the_run(raw_server):
+    server = raw_server(sends(OK, b"A: b\r\n", forever=True, pause=0.02))
+    with pytest.raises(DeadlinePassed):
+        exchange(Run(SystemClock(), 0.3), Request(url=server.url))
+
+
+# --- time -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sent", "phase"),
+    [(b"", Phase.WAIT), (OK + b"Content-Length: 9\r\n\r\nab", Phase.READ)],
+)
+def test_a_blocked_read_is_woken_when_the_run_expires(raw_server, sent, phase):
+    server = raw_server(hangs_after(sent))
+    run = Run(SystemClock(), 60.0)
+    ended = threading.Event()
+    caught: list[BaseException] = []
+
+    def ask():
+        try:
+            exchange(run, Request(url=server.url))
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is looked at below
+            caught.append(error)
+        ended.set()
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    until = time.monotonic() + 5
+    while run.phase is not phase and time.monotonic() < until:
+        time.sleep(0.005)
+    reading = run.expire()
+    assert ended.wait(5), "the read was not woken"
+    thread.join()
+    assert [type(error) for error in caught] == [DeadlinePassed]
+    assert reading.reason is Reason.DEADLINE
+    assert reading.detail.endswith(f"(phase {phase})")
+    assert not run._sockets
+
+
+def test_a_run_without_time_left_asks_nothing(raw_server):
+    server = raw_server(OK + b"\r\n")
+    run = Run(SystemClock(), 5.0)
+    run.expire()
+    with pytest.raises(DeadlinePassed):
+        exchange(run, Request(url=server.url))
+    assert server.heads == []
+
+
+# --- the body ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (b"Content-Length: 9\r\n\r\nab", Reason.PROTOCOL_ERROR),
+        (b"Transfer-Encoding: chunked\r\n\r\n5\r\nab", Reason.PROTOCOL_ERROR),
+        (b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n", Reason.PROTOCOL_ERROR),
+        (b"Transfer-Encoding: chunked\r\n\r\nzz\r\nab\r\n", Reason.PROTOCOL_ERROR),
+        (b"Transfer-Encoding: chunked\r\n\r\n-1\r\nab\r\n", Reason.PROTOCOL_ERROR),
+        (b"Transfer-Encoding: chunked\r\n\r\n" + b"1" * 70_000, Reason.PROTOCOL_ERROR),
+        (b"Content-Length: 1048577\r\n\r\n", Reason.BODY_TOO_LARGE),
+        (b"Content-Length: 10000000000\r\n\r\n", Reason.BODY_TOO_LARGE),
+        (b"Content-Encoding: br\r\nContent-Length: 2\r\n\r\nab", Reason.BODY_UNDECODABLE),
+        (b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\nab", Reason.BODY_UNDECODABLE),
+        (b"Content-Encoding: deflate\r\nContent-Length: 2\r\n\r\n\xffb", Reason.BODY_UNDECODABLE),
+    ],
+)
+def test_a_body_that_is_not_whole_has_its_reason(fetched, sent, reason):
+    assert fetched(OK + sent).reason is reason
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        sends(OK + b"\r\n", b"x" * 65536, forever=True),
+        sends(
+            OK + b"Transfer-Encoding: chunked\r\n\r\n",
+            b"1000\r\n" + b"x" * 4096 + b"\r\n",
+            forever=True,
+        ),
+    ],
+    ids=["until close", "chunked"],
+)
+def test_an_endless_body_is_cut_at_its_limit(fetched, script):
+    reading = fetched(script)
+    assert reading == Reading(Reason.BODY_TOO_LARGE, "the body is longer than 1 MiB")
+
+
+def test_endless_trailers_are_cut(fetched):
+    script = sends(
+        OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"A: b\r\n" * 1000, forever=True
+    )
+    assert fetched(script) == Reading(Reason.PROTOCOL_ERROR, "the answer's framing never ends")
+
+
+@pytest.mark.parametrize("sent", [b"", OK + b"Content-Length: 9\r\n\r\nab"], ids=["head", "body"])
+def test_a_reset_is_a_reset(fetched, sent):
+    assert fetched(resets_after(sent)).reason is Reason.CONNECT_RESET
+
+
+def raw_deflate(data):
+    squeezer = zlib.compressobj(wbits=-15)
+    return squeezer.compress(data) + squeezer.flush()
+
+
+@pytest.mark.parametrize(
+    ("coding", "data"),
+    [
+        ("identity", b"hello"),
+        ("gzip", gzip.compress(b"hello")),
+        ("X-GZIP", gzip.compress(b"hel") + gzip.compress(b"lo")),
+        ("deflate", zlib.compress(b"hello")),
+        ("deflate", raw_deflate(b"hello")),
+    ],
+)
+@pytest.mark.parametrize("chunked", [True, False])
+def test_what_was_asked_for_is_decompressed(fetched, coding, data, chunked):
+    head = OK + f"Content-Encoding: {coding}\r\n".encode()
+    if chunked:
+        body = b"".join(b"1\r\n" + data[i : i + 1] + b"\r\n" for i in range(len(data)))
+        sent = head + b"Transfer-Encoding: chunked\r\n\r\n" + body + b"0\r\n\r\n"
+    else:
+        sent = head + f"Content-Length: {len(data)}\r\n\r\n".encode() + data
+    assert fetched(sent).body == b"hello"
+
+
+def test_compressed_data_that_ends_early_is_not_taken_for_whole(fetched):
+    data = gzip.compress(b"hello" * 1000)[:-9]
+    sent = f"Content-Encoding: gzip\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data
+    reading = fetched(OK + sent)
+    assert reading == Reading(Reason.BODY_UNDECODABLE, "the gzip data ends too early")
+
+
+def test_a_bomb_is_opened_no_further_than_the_limit(fetched):
+    data = gzip.compress(bytes(500 * BODY_LIMIT // 8))
+    sent = f"Content-Encoding: gzip\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data
+    assert fetched(OK + sent).reason is Reason.BODY_TOO_LARGE
+
+
+def test_the_largest_body_allowed_is_read(fetched):
+    sent = OK + f"Content-Length: {BODY_LIMIT}\r\n\r\n".encode() + b"x" * BODY_LIMIT
+    assert len(fetched(sent).body) == BODY_LIMIT
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+def test_an_answer_without_a_body_is_whole(fetched, method):
+    status = b"HTTP/1.1 204 No Content\r\nContent-Encoding: gzip\r\n"
+    length = b"Content-Length: 5\r\n" if method == "HEAD" else b""
+    assert fetched(status + length + b"\r\n", method=method).body == b""
+
+
+# --- text -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "text"),
+    [
+        ("text/plain", "grün".encode(), "grün"),
+        ("text/plain", b"\xef\xbb\xbfgreen", "green"),
+        ("text/plain; charset=iso-8859-1", "grün".encode("latin-1"), "grün"),
+        ('text/plain; format=flowed; charset="UTF-16"', "grün".encode("utf-16"), "grün"),
+        ("text/plain; charset=", b"green", "green"),
+    ],
+)
+def test_text_is_decoded_by_its_charset(kind, body, text):
+    assert Answer(status=200, headers={"content-type": kind}, body=body).text() == text
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/plain", b"\xff\xfe\x00binary"),
+        ("application/octet-stream", bytes(range(256))),
+        ("text/plain; charset=utf-8", "grün".encode("latin-1")),
+        ("text/plain; charset=klingon", b"a"),
+        ("text/plain; charset=\0", b"a"),
+        ("text/plain; charset=rot13", b"a"),
+        ("text/plain; charset=idna", b"a" * BODY_LIMIT),
+        ("text/plain; charset=punycode", b"a" * BODY_LIMIT),
+        ("text/plain; charset=unicode_escape", b"a"),
+        ("text/plain; charset=zlib_codec", b"a"),
+    ],
+)
+def test_text_that_cannot_be_decoded_has_its_reason(kind, body):
+    began = time.monotonic()
+    with pytest.raises(Trouble) as caught:
+        Answer(status=200, headers={"content-type": kind}, body=body).text()
+    assert caught.value.reading.reason is Reason.BODY_UNDECODABLE
+    assert time.monotonic() - began < 1
+
+
+# --- redirects --------------------------------------------------------------------
+
+
+def redirect(to, status=302, more=b"", body=b""):
+    return f"HTTP/1.1 {status} Found\r\nLocation: {to}\r\n".encode() + more + b"\r\n" + body
+
+
+def test_the_body_of_a_redirect_is_never_read(raw_server, driven):
+    target = raw_server(OK + b"Content-Length: 2\r\n\r\nok")
+    sent = []
+
+    def script(peer, _head):
+        peer.sendall(redirect(target.url, more=b"Content-Length: 200000000\r\n"))
+        block = b"x" * 65536
+        for _ in range(200_000_000 // len(block)):
+            peer.sendall(block)
+            sent.append(len(block))
+
+    server = raw_server(script)
+    answer = driven(lambda run: exchange(run, Request(url=server.url)))
+    assert (answer.body, answer.redirects, answer.url) == (b"ok", 1, target.url)
+    server.close()
+    assert sum(sent) < 20_000_000  # what the kernel's buffers took
+
+
+def test_five_redirects_are_followed_and_a_sixth_is_not(raw_server, driven):
+    def script(peer, head):
+        left = int(head.split(b" ", 2)[1].strip(b"/"))
+        peer.sendall(redirect(f"/{left - 1}") if left else OK + b"Content-Length: 0\r\n\r\n")
+
+    server = raw_server(script)
+    assert driven(lambda run: exchange(run, Request(url=server.url + "5"))).redirects == 5
+    reading = driven(lambda run: exchange(run, Request(url=server.url + "6")))
+    assert reading == Reading(Reason.REDIRECT_LIMIT, "more than 5 redirects")
+
+
+@pytest.mark.parametrize(
+    "to",
+    ["ftp://example.com/", "javascript:alert(1)", "http://[::1", "http://a:b/", "http://.../"],
+)
+def test_a_redirect_to_nowhere_is_a_protocol_error(fetched, to):
+    assert fetched(redirect(to)).reason is Reason.PROTOCOL_ERROR
+
+
+@pytest.mark.parametrize(
+    ("status", "asked", "method", "keeps"),
+    [
+        (302, "POST", b"GET", False),
+        (301, "POST", b"GET", False),
+        (303, "PUT", b"GET", False),
+        (307, "POST", b"POST", True),
+        (308, "PUT", b"PUT", True),
+        (303, "HEAD", b"HEAD", False),
+    ],
+)
+def test_the_method_after_a_redirect_is_what_browsers_use(
+    raw_server, driven, status, asked, method, keeps
+):
+    def script(peer, head):
+        first = b" / " in head
+        peer.sendall(redirect("/next", status) if first else OK + b"Content-Length: 0\r\n\r\n")
+
+    server = raw_server(script)
+    body = None if asked == "HEAD" else b"data"
+    request = Request(url=server.url, method=asked, body=body, headers={"Content-Type": "a/b"})
+    driven(lambda run: exchange(run, request))
+    second = server.heads[1]
+    assert second.startswith(method + b" /next ")
+    assert (b"Content-Length: 4" in second) is keeps
+
+
+def test_proofs_stay_with_the_origin_that_asked(raw_server, driven):
+    other = raw_server(OK + b"Content-Length: 0\r\n\r\n")
+    server = raw_server(
+        lambda peer, head: peer.sendall(redirect("/again" if b" / " in head else other.url))
+    )
+    headers = {"authorization": "Bearer x", "COOKIE": "a=b", "X-Plain": "stays"}
+    driven(lambda run: exchange(run, Request(url=server.url, headers=headers)))
+    assert all(b"Bearer x" in head and b"a=b" in head for head in server.heads)
+    assert len(server.heads) == 2
+    assert b"Bearer" not in other.heads[0]
+    assert b"a=b" not in other.heads[0]
+    assert b"X-Plain: stays" in other.heads[0]
+
+
+def test_cookies_of_a_run_go_back_to_their_own_door_alone(raw_server, driven):
+    other = raw_server(OK + b"Content-Length: 0\r\n\r\n")
+    server = raw_server(
+        lambda peer, head: peer.sendall(
+            redirect("/in", more=b"Set-Cookie: sid=1\r\n")
+            if b" / " in head
+            else redirect(other.url)
+        )
+    )
+    jar = fresh_jar()
+    driven(lambda run: exchange(run, Request(url=server.url), jar=jar))
+    driven(lambda run: exchange(run, Request(url=server.url + "later"), jar=jar))
+    assert [b"sid=1" in head for head in server.heads] == [False, True, True]
+    assert not any(b"sid=1" in head for head in other.heads)
+    driven(lambda run: exchange(run, Request(url=server.url + "stranger")))
+    assert b"sid=1" not in server.heads[-1]
+
+
+@pytest.mark.parametrize("location", [None, "/x"])
+def test_a_3xx_that_leads_nowhere_is_the_answer(raw_server, driven, location):
+    sent = b"HTTP/1.1 304 Not Modified\r\n" if location else b"HTTP/1.1 302 Found\r\n"
+    sent += f"Location: {location}\r\n".encode() if location else b"Content-Length: 0\r\n"
+    server = raw_server(sent + b"\r\n")
+    assert driven(lambda run: exchange(run, Request(url=server.url))).status in (302, 304)
+
+
+# --- the way there ----------------------------------------------------------------
+
+
+def test_every_exchange_dials_anew_and_asks_plainly(raw_server, driven):
+    server = raw_server(OK + b"Content-Length: 0\r\n\r\n")
+    for _ in range(2):
+        driven(lambda run: exchange(run, Request(url=server.url + "a?b=c#d")))
+    assert len(server.heads) == 2
+    head = server.heads[0].decode()
+    assert head.startswith("GET /a?b=c HTTP/1.1\r\n")
+    assert "Connection: close\r\n" in head
+    assert "Accept-Encoding: gzip, deflate\r\n" in head
+    assert f"Host: 127.0.0.1:{server.port}\r\n" in head
+
+
+def test_an_early_refusal_is_read_although_the_body_was_not_taken(raw_server, driven):
+    def script(peer, head):
+        peer.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+        peer.shutdown(socket.SHUT_WR)
+        while peer.recv(65536):
+            pass
+
+    server = raw_server(script)
+    request = Request(url=server.url, method="POST", body=b"x" * 5_000_000)
+    assert driven(lambda run: exchange(run, request)).status == 413
+
+
+def test_a_proxy_forwards_plain_requests(raw_server, driven):
+    proxy = raw_server(OK + b"Content-Length: 0\r\n\r\n")
+    route = Route(proxy=("127.0.0.1", proxy.port))
+    driven(lambda run: exchange(run, Request(url="http://nowhere.example/a?b#c"), route))
+    assert proxy.heads[0].startswith(b"GET http://nowhere.example/a?b HTTP/1.1\r\n")
+    assert b"Host: nowhere.example\r\n" in proxy.heads[0]
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+def pumps(one, two):
+    while data := one.recv(65536):
+        two.sendall(data)
+
+
+def test_a_proxy_tunnels_tls(raw_server, driven, authority, tmp_path):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("inside.example").configure_cert(context)
+
+    def script(peer, head):
+        assert head.startswith(b"CONNECT inside.example:443 ")
+        peer.sendall(b"HTTP/1.1 200 Established\r\n\r\n")
+        with context.wrap_socket(peer, server_side=True) as secured:
+            asked.append(secured.recv(65536))
+            secured.sendall(OK + b"Content-Length: 2\r\n\r\nhi")
+
+    asked = []
+    proxy = raw_server(script)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    route = Route(proxy=("127.0.0.1", proxy.port), tls=TlsPolicy(ca=str(tmp_path / "ca.pem")))
+    answer = driven(lambda run: exchange(run, Request(url="https://inside.example/x"), route))
+    assert answer.body == b"hi"
+    assert answer.certificate_days > 1000
+    assert asked[0].startswith(b"GET /x HTTP/1.1\r\nHost: inside.example\r\n")
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", Reason.OWN_CREDENTIALS),
+        (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", Reason.UNREACHABLE),
+        (b"what?\r\n\r\n", Reason.OWN_NETWORK),
+        (b"", Reason.PROTOCOL_ERROR),
+    ],
+)
+def test_a_proxy_that_opens_no_tunnel_says_why(raw_server, driven, said, reason):
+    route = Route(proxy=("127.0.0.1", raw_server(said).port))
+    reading = driven(lambda run: exchange(run, Request(url="https://inside.example/"), route))
+    assert reading.reason is reason
+
+
+def test_a_request_that_cannot_be_sent_is_told(driven):
+    for request in (
+        Request(url="http://exa mple/"),
+        Request(url="http://example.com/", headers={"A": "b\nc: d"}),
+    ):
+        with pytest.raises(Trouble):
+            prepare(request)
+
+
+def test_origins_are_compared_with_their_default_ports():
+    assert origin("HTTPS://Example.com/a") == origin("https://example.com:443/b")
+    assert origin("http://example.com") != origin("https://example.com")
+
+
+def test_the_conversation_is_noted_without_query_and_secrets(raw_server):
+    server = raw_server(OK + b"Content-Length: 0\r\nContent-Type: text/x\r\n\r\n")
+    run = Run(SystemClock(), 5)
+    exchange(run, Request(url=server.url + "a?token=canary", headers={"Cookie": "canary"}))
+    noted = "\n".join(run.notes)
+    assert f"GET http://127.0.0.1:{server.port}/a" in noted
+    assert "200 text/x, 0 bytes" in noted
+    assert "canary" not in noted
+
+
+def test_no_library_logs_an_address(raw_server, driven):
+    heard = io.StringIO()
+    root = logging.getLogger()
+    handler, level = logging.StreamHandler(heard), root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        server = raw_server(OK + b"Content-Length: 0\r\n\r\n")
+        driven(lambda run: exchange(run, Request(url=server.url + "?token=canary")))
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+    assert "canary" not in heard.getvalue()
