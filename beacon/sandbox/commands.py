@@ -6,14 +6,19 @@ Each takes parsed arguments and returns an exit status.
 import argparse
 import http.client
 import json
+import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import Final
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from beacon import probes
+from beacon.config.loader import load
+from beacon.config.problems import ConfigError
 from beacon.engine.clock import SystemClock
 from beacon.sandbox.servers import CannotStart, Ports, sandbox
 from beacon.sandbox.web import BREAK
@@ -25,6 +30,8 @@ MEANING: Final = {
     Fault.DNS: "the OTP sender's domain has lost its SPF and MX records",
     Fault.CLAIM: "the vendor's status page admits an incident",
 }
+BAD_CONFIG: Final = 78
+INTERRUPTED: Final = 130
 ADMIN_LIMIT: Final = 5.0
 """Seconds for the sandbox to answer its own switch."""
 
@@ -84,6 +91,28 @@ def watch(args: argparse.Namespace) -> int:
     return 0
 
 
+def demo(args: argparse.Namespace) -> int:
+    """Tell the story of 19 November 2018 with a sandbox, a daemon and a drawn tower."""
+    # The picture is drawn by rich, which the other commands do without.
+    from rich.console import Console  # noqa: PLC0415
+
+    from beacon.sandbox.demo import Failed, tell  # noqa: PLC0415
+
+    ports = Ports(http=args.http_port, dns=args.dns_port, mqtt=args.mqtt_port)
+    try:
+        config = load(
+            Path(args.config), kinds=probes.kinds, load_kind=probes.load, environ=os.environ
+        )
+        tell(config, ports, SystemClock(), Console())
+    except ConfigError as error:
+        return _refuse("\n".join(str(problem) for problem in error.problems), BAD_CONFIG)
+    except (CannotStart, Failed) as error:
+        return _refuse(str(error))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
 def _switch(word: str, port: int) -> tuple[Fault, ...]:
     """Ask the sandbox to break something; what is broken now."""
     connection = http.client.HTTPConnection(HOST, port, timeout=ADMIN_LIMIT)
@@ -117,6 +146,6 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _refuse(text: str) -> int:
+def _refuse(text: str, status: int = 1) -> int:
     sys.stderr.write(f"beacon: {text}\n")
-    return 1
+    return status

@@ -1,0 +1,244 @@
+"""The shape of 19 November 2018 in ninety seconds: the sandbox breaks by script, the daemon judges.
+
+The daemon is unmodified, a process of its own that is told nothing: what is drawn is what it
+publishes. Each act waits until the tower shows what the story is about, then stays a while.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from rich.console import Console
+from rich.live import Live
+
+from beacon.config.schema import Config
+from beacon.core.indication import Colour, Pattern
+from beacon.engine.clock import Clock
+from beacon.outputs.terminal import View, draw
+from beacon.sandbox.mirror import Mirror
+from beacon.sandbox.servers import Ports, sandbox
+from beacon.sandbox.world import HOST, RECOVER, Fault, Pace, World
+
+PACE: Final = Pace(slow=2.0, hang=5.0, period=5)
+FRAME: Final = 0.1
+"""Seconds between two pictures."""
+PATIENCE: Final = 45.0
+"""Seconds until the tower must show what an act is about."""
+STOP_LIMIT: Final = 15.0
+LOG_TAIL: Final = 15
+"""Lines of the daemon's log shown when it fails."""
+
+Lamps = Mapping[Colour, Pattern]
+Daemon = subprocess.Popen[bytes]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Act:
+    """One step of the story. `lamps` not named must be off; `stay` is seconds."""
+
+    title: str
+    caption: str
+    lamps: Lamps
+    stay: float
+    breaks: str | None = None
+    acknowledges: bool = False
+
+
+STORY: Final = (
+    Act(
+        title="All well",
+        caption="A sign-in with a real one-time code succeeds every few seconds.",
+        lamps={Colour.GREEN: Pattern.STEADY},
+        stay=8,
+    ),
+    Act(
+        title="It slows down",
+        caption="Sign-ins still work, but take seconds. 19 November 2018 began like this.",
+        breaks=Fault.SLOW,
+        lamps={Colour.AMBER: Pattern.FAST},
+        stay=7,
+    ),
+    Act(
+        title="Gray failure",
+        caption="Nobody gets in. The health page says ok, the vendor's page says ok.",
+        breaks=Fault.OUTAGE,
+        lamps={Colour.RED: Pattern.FAST, Colour.AMBER: Pattern.FAST},
+        stay=9,
+    ),
+    Act(
+        title="The vendor admits it",
+        caption="Now everybody knows: an outage. No second alarm, this room knew before.",
+        breaks=Fault.CLAIM,
+        lamps={Colour.RED: Pattern.FAST},
+        stay=7,
+    ),
+    Act(
+        title="Acknowledged",
+        caption="The analyst presses the button: no more flashing and sound, the red stays.",
+        acknowledges=True,
+        lamps={Colour.RED: Pattern.STEADY},
+        stay=7,
+    ),
+    Act(
+        title="Recovering",
+        caption="Sign-ins work again. Not green yet: it has to last.",
+        breaks=RECOVER,
+        lamps={Colour.AMBER: Pattern.SLOW, Colour.GREEN: Pattern.SLOW},
+        stay=6,
+    ),
+    Act(
+        title="Over",
+        caption="It lasted. The incident is closed, the tower is green.",
+        lamps={Colour.GREEN: Pattern.STEADY},
+        stay=6,
+    ),
+)
+
+
+class Failed(Exception):
+    """The story did not come true; the message says where."""
+
+
+class Stage:
+    """A sandbox, the daemon that watches it, and a client that hears what it publishes."""
+
+    def __init__(
+        self, world: World, mirror: Mirror, say: Callable[[str, str], object], daemon: Daemon
+    ) -> None:
+        self._world, self._mirror, self._say, self._daemon = world, mirror, say, daemon
+
+    @property
+    def view(self) -> View:
+        """What there is to see."""
+        return self._mirror.view
+
+    def begin(self, act: Act) -> None:
+        """Do what this act is about."""
+        self.view.caption = f"{act.title}: {act.caption}"
+        if act.breaks:
+            self._world.break_(act.breaks)
+        if act.acknowledges:
+            self._say("cmd/acknowledge", '{"by":"analyst"}')
+
+    def shows(self, lamps: Lamps) -> bool:
+        """Whether the tower shows just these lamps."""
+        lit = {c: p for c, p in self._mirror.lamps.items() if p is not Pattern.OFF}
+        return lit == dict(lamps)
+
+    def check(self) -> None:
+        """Raise `Failed` when the daemon is no more."""
+        if self._daemon.poll() is not None:
+            raise Failed(f"the daemon ended with status {self._daemon.returncode}")
+
+
+def play(stage: Stage, clock: Clock, wait: Callable[[], None], seen: Callable[[Act], None]) -> None:
+    """Go through the story; `wait` passes one frame, `seen` is called at the end of each act.
+
+    Raises `Failed` when the tower does not show what it should in time.
+    """
+    for act in STORY:
+        stage.begin(act)
+        late = clock.monotonic() + PATIENCE
+        while not stage.shows(act.lamps):
+            stage.check()
+            if clock.monotonic() > late:
+                raise Failed(f"the tower did not show “{act.title}” within {PATIENCE:g} s")
+            wait()
+        over = clock.monotonic() + act.stay
+        while clock.monotonic() < over:
+            wait()
+        seen(act)
+
+
+def tell(config: Config, ports: Ports, clock: Clock, console: Console) -> None:
+    """Play the story, drawn where the console is a terminal; say what the tower showed, and when.
+
+    Raises `CannotStart`, `Failed`.
+    """
+    began, drawn = clock.monotonic(), console.is_terminal
+    told: list[str] = []
+    with (
+        staged(config, ports, clock) as stage,
+        Live(console=console, screen=drawn, auto_refresh=False, transient=True) as screen,
+    ):
+
+        def wait() -> None:
+            if drawn:
+                screen.update(draw(stage.view, clock.monotonic()), refresh=True)
+            time.sleep(FRAME)
+
+        def seen(act: Act) -> None:
+            lamps = ", ".join(f"{colour} {pattern}" for colour, pattern in act.lamps.items())
+            told.append(f"{clock.monotonic() - began:4.0f} s  {act.title:<20}  {lamps}")
+            if not drawn:
+                console.print(told[-1])
+
+        play(stage, clock, wait, seen)
+    if drawn:
+        console.print("\n".join(told))
+
+
+@contextlib.contextmanager
+def staged(config: Config, ports: Ports, clock: Clock) -> Iterator[Stage]:
+    """Sandbox, daemon and listener while inside. Raises `CannotStart`, `Failed`."""
+    if config.mqtt is None:
+        raise Failed(f"{config.path} has no section mqtt: there is nothing to see")
+    base = f"{config.mqtt.base_topic}/{config.watched.id}"
+    mirror = Mirror(config.watched, [c for c in Colour if c in config.tower.lamps], clock)
+    with (
+        sandbox(ports, PACE, clock) as world,
+        _listening(ports.mqtt, base, mirror) as client,
+        _daemon(config.path) as daemon,
+    ):
+        yield Stage(
+            world, mirror, lambda path, word: client.publish(f"{base}/{path}", word), daemon
+        )
+
+
+@contextlib.contextmanager
+def _listening(port: int, base: str, mirror: Mirror) -> Iterator[mqtt.Client]:
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv311)
+
+    def heard(_client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
+        mirror.hear(message.topic.removeprefix(f"{base}/"), message.payload.decode())
+
+    client.on_message = heard
+    client.connect(HOST, port)
+    client.loop_start()
+    client.subscribe(f"{base}/#")
+    try:
+        yield client
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+@contextlib.contextmanager
+def _daemon(config: str) -> Iterator[Daemon]:
+    with tempfile.TemporaryDirectory(prefix="beacon-demo-") as place:
+        log = Path(place) / "log"
+        with log.open("wb") as sink:
+            daemon = subprocess.Popen(  # noqa: S603 - our own command line
+                [sys.executable, "-m", "beacon", "run", "-c", config, "--state-dir", place],
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                env={**os.environ, "RUNTIME_DIRECTORY": place},
+            )
+        try:
+            yield daemon
+        except Failed as error:
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_TAIL:])
+            raise Failed(f"{error}; the daemon's last words:\n{tail}") from None
+        finally:
+            daemon.terminate()
+            daemon.wait(STOP_LIMIT)
