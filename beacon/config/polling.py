@@ -139,7 +139,7 @@ class Poller:
         kind = self._kind(spot)
         own = specs(kind) if kind else {}
         common = specs(section)
-        keys = {**own, **common}
+        keys = {**common, **own, **common}  # common keys come first, and win
         read = self._walker.read_keys(
             spot.node,
             keys,

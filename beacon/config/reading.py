@@ -27,6 +27,7 @@ _NULL: Final = re.compile(r"(?:~|null|Null|NULL|)\Z")
 _BOOL: Final = re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z")
 _INT: Final = re.compile(r"[-+]?[0-9]{1,300}\Z|0o[0-7]{1,300}\Z|0x[0-9a-fA-F]{1,300}\Z")
 _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,2})?\Z")
+_CONTROL: Final = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 _CONCATENATED: Final = ("services", "witnesses")
 
@@ -81,9 +82,8 @@ def _merged(one: Node, other: Node, problems: Problems) -> Node:
         before = entries.get(key)
         if before is None:
             entries[key], keys[key] = value, other.keys[key]
-        elif key in _CONCATENATED and isinstance(before, Listing) and isinstance(value, Listing):
-            joined = before.items + value.items
-            entries[key] = Listing(before.place, joined, before.size + value.size)
+        elif key in _CONCATENATED:
+            entries[key] = _joined(before, value, (key,), problems)
         else:
             what = f"this section comes once, and is already at {keys[key]}"
             problems.add(other.keys[key], (key,), what)
@@ -95,6 +95,14 @@ Event: TypeAlias = Any
 
 Tagged = Callable[[str, str, Place, Steps], Node]
 """Finds the node for a tag, its text, its place and its path."""
+
+
+def _joined(one: Node, other: Node, at: Steps, problems: Problems) -> Node:
+    if not isinstance(other, Listing | Broken):
+        problems.add(other.place, at, "not a list", "a list, to go on with that of other files")
+    if not isinstance(one, Listing) or not isinstance(other, Listing):
+        return one
+    return Listing(one.place, one.items + other.items, one.size + other.size)
 
 
 class Reader:
@@ -189,7 +197,7 @@ class Secrets:
         entry = step_into(self._table, name)
         if entry is None:
             self._problems.add(place, at, f"no secret {name}", self._looked(), self._near(name))
-        elif not isinstance(entry, Scalar):
+        elif isinstance(entry, Listing | Table):
             self._problems.add(entry.place, (name,), "not text", "one line: name: value")
         return entry.text if isinstance(entry, Scalar) else None
 
@@ -253,14 +261,24 @@ def _text_of(path: Path, place: Place, at: Steps, problems: Problems) -> str | N
         if len(raw) > MAX_BYTES:
             problems.add(place, at, f"{path} is larger than {MAX_BYTES >> 20} MiB")
             return None
-        return raw.decode("utf-8-sig")
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = raw[: error.start].decode("utf-8-sig", "replace")
-        where = Place(str(path), before.count("\n") + 1, len(before.rpartition("\n")[2]) + 1)
-        problems.add(where, (), "not UTF-8 text", "save the file as UTF-8")
+        problems.add(_end_of(before, path), (), "not UTF-8 text", "save the file as UTF-8")
     except (OSError, ValueError) as error:
         problems.add(place, at, f"cannot read {path}: {getattr(error, 'strerror', error)}")
+    else:
+        control = _CONTROL.search(text)
+        if control is None:
+            return text
+        where = _end_of(text[: control.start()], path)
+        problems.add(where, (), "a control character", 'text; in double quotes "\\x07"')
     return None
+
+
+def _end_of(text: str, path: Path) -> Place:
+    """Return the place after some text of a file."""
+    return Place(str(path), text.count("\n") + 1, len(text.rpartition("\n")[2]) + 1)
 
 
 class _Composer:
@@ -281,11 +299,6 @@ class _Composer:
             begun = error.context_mark and f" that began at line {error.context_mark.line + 1}"
             context = f" ({error.context}{begun or ''})" if error.context else ""
             self._problems.add(place, (), f"not valid YAML: {error.problem}{context}")
-            return Broken(place)
-        except yaml.YAMLError as error:
-            place = Place(self._name, 1, 1)
-            why = getattr(error, "reason", "unreadable")
-            self._problems.add(place, (), f"not valid YAML: {why}")
             return Broken(place)
 
     def _document(self) -> Node:

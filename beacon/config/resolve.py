@@ -60,8 +60,8 @@ class Resolver:
         values = self._values(spot, EmbeddedSection if self._embedded else FileSection)
         defaults: Defaults = values["defaults"]
         poller = Poller(self._problems, self._registry, defaults, embedded=self._embedded)
-        witnesses = [poller.witness(each) for each in _each(spot.below("witnesses"))]
-        services = [self._served(each, poller) for each in _each(spot.below("services"))]
+        witnesses = [poller.witness(each) for each in _each(spot, "witnesses")]
+        services = [self._served(each, poller) for each in _each(spot, "services")]
         polled = [*witnesses, *(p for s in services for p in s.endpoints)]
         tower = self._tower(spot.below("tower"), values["tower"])
         mqtt = self._mqtt(spot.below("mqtt"), values["mqtt"])
@@ -99,8 +99,7 @@ class Resolver:
     def _served(self, spot: Spot, poller: Poller) -> _Served:
         values = self._values(spot, ServiceSection)
         name = id_of(spot, values, self._problems)
-        listed = _each(spot.below("endpoints")) if spot.has("endpoints") else ()
-        endpoints = tuple(poller.endpoint(each, name) for each in listed)
+        endpoints = tuple(poller.endpoint(each, name) for each in _each(spot, "endpoints"))
         return _Served(name, spot, values, endpoints)
 
     def _tower(self, spot: Spot, section: TowerSection) -> Tower:
@@ -146,10 +145,12 @@ class Resolver:
         return mqtt
 
 
-def _each(spot: Spot) -> Iterator[Spot]:
+def _each(spot: Spot, key: str) -> Iterator[Spot]:
     """Go through the items of a list; what is no list has been refused already."""
-    items = spot.node.items if isinstance(spot.node, Listing) else ()
-    return (spot.below(index) for index in range(len(items)))
+    listed = spot.below(key)
+    found = listed.node if spot.has(key) else None
+    items = found.items if isinstance(found, Listing) else ()
+    return (listed.below(index) for index in range(len(items)))
 
 
 def _service(served: _Served, defaults: Defaults) -> Service:

@@ -149,7 +149,7 @@ def _number(kind: Type, inner: Type) -> str:
         if limit.gt is not None:
             what += f" above {limit.gt}"
         if limit.le is not None:
-            what += f" to {limit.le}"
+            what += f" to {limit.le}" if limit.gt is None else f" up to {limit.le}"
     return what
 
 
@@ -268,7 +268,11 @@ class Walker:
         inner = bare(kind)
         item_kind = get_args(inner)[0]
         if not isinstance(node, Listing):
-            hint = f"[{shown(node)}]" if isinstance(node, Scalar) and node.text else ""
+            hint = (
+                f"[{node.text}]"
+                if isinstance(node, Scalar) and node.text and not node.origin
+                else ""
+            )
             return self.refuse(node, at, f"not a list: {shown(node)}", "a list", hint)
         least = min_length(kind)
         if len(node.items) < least:
@@ -308,7 +312,8 @@ class Walker:
     def _any_of(self, node: Node, alternatives: tuple[Any, ...], at: Steps) -> Value:
         if isinstance(node, Scalar) and node.value is None and types.NoneType in alternatives:
             return None
-        fitting = [a for a in alternatives if a is not types.NoneType and _fits(node, a)]
+        real = [a for a in alternatives if a is not types.NoneType]
+        fitting = real if len(real) == 1 else [a for a in real if _fits(node, a)]
         if len(fitting) == 1:
             return self.read(node, fitting[0], at)
         for alternative in fitting:

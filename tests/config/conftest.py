@@ -1,0 +1,149 @@
+"""Small kinds of probes, so that these tests know no real one; and a way to load with them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+import pytest
+
+from beacon.config.fields import Count, Duration, Port, Refused, Regex, Secret, Url
+from beacon.config.loader import load
+from beacon.config.schema import Config
+from beacon.core.model import Evidence
+from beacon.probes import CLAIM, FAST, SIGN_IN, Fault, Timing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expect:
+    """What an answer must be."""
+
+    status: int | str | tuple[int, ...] = 200
+    matches: Regex | None = None
+
+
+class Even:
+    """A type with a `parse` that knows the very spot."""
+
+    ALLOWED: ClassVar = "even numbers"
+    SCHEMA: ClassVar[dict[str, Any]] = {"type": "array"}
+
+    @classmethod
+    def parse(cls, raw: object) -> tuple[int, ...]:
+        if not isinstance(raw, list):
+            raise Refused("not even a list", cls.ALLOWED)
+        for index, number in enumerate(raw):
+            if number % 2:
+                raise Refused(f"{number} is odd", cls.ALLOWED, str(number + 1), (index,))
+        return tuple(raw)
+
+
+class Base:
+    EVIDENCE: ClassVar = Evidence.HEALTH
+    TIMING: ClassVar[Timing] = FAST
+    SIGN_IN: ClassVar = False
+    clock_bound: ClassVar = False
+
+    def faults(self) -> Iterator[Fault]:
+        yield from ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Http(Base):
+    """Does a web server answer?"""
+
+    url: Annotated[Url, msgspec.Meta(description="what is fetched")]
+    method: Literal["GET", "HEAD"] = "GET"
+    headers: Mapping[str, Secret] = field(default_factory=dict)
+    expect: Expect = Expect()
+    json: Any = None
+    even: Even = ()
+    follow: bool = True
+    share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5
+
+    @property
+    def clock_bound(self) -> bool:
+        return self.url.startswith("https:")
+
+    def __post_init__(self) -> None:
+        if self.url.endswith("!"):
+            raise Refused("an exclamation mark", "quiet addresses", path=("url",))
+
+    def faults(self) -> Iterator[Fault]:
+        if self.method == "HEAD" and self.json is not None:
+            yield Fault(("json",), "HEAD has no body", "GET", "method: GET")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tcp(Base):
+    """Does a port open?"""
+
+    host: str
+    port: Port
+    tls: bool | Expect = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page(Base):
+    """What the vendor says."""
+
+    EVIDENCE: ClassVar = Evidence.CLAIM
+    TIMING: ClassVar[Timing] = CLAIM
+
+    url: Url
+    components: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignIn(Base):
+    """A sign-in."""
+
+    EVIDENCE: ClassVar = Evidence.SYMPTOM
+    TIMING: ClassVar[Timing] = SIGN_IN
+    SIGN_IN: ClassVar = True
+    clock_bound: ClassVar = True
+
+    url: Url
+    password: Secret
+    tries: Count = 1
+    pause: Duration | None = None
+
+
+KINDS: Mapping[str, type] = {"http": Http, "page": Page, "sign-in": SignIn, "tcp": Tcp}
+
+Load = Callable[..., Config]
+
+
+@pytest.fixture(scope="session")
+def kinds() -> dict[str, Any]:
+    """The registry's two halves, as `load` takes them."""
+    return {"kinds": lambda: tuple(KINDS), "load_kind": KINDS.__getitem__}
+
+
+@pytest.fixture
+def load_text(tmp_path: Path, kinds: dict[str, Any]) -> Load:
+    """Load a configuration from its text; other files by name."""
+
+    def load_it(text: str, environ: Mapping[str, str] | None = None, **files: str) -> Config:
+        main = tmp_path / "beacon.yaml"
+        main.write_text(text)
+        for name, content in files.items():
+            path = tmp_path / f"{name}.yaml"
+            path.write_text(content)
+            path.chmod(0o600)
+        return load(main, environ=environ or {}, **kinds)
+
+    return load_it
+
+
+@pytest.fixture
+def minimal() -> str:
+    """The least that is a configuration."""
+    return (
+        "site: soc\n"
+        "services:\n"
+        "  - name: Sign-in\n"
+        "    endpoints:\n"
+        '      - {name: page, type: http, url: "https://idp.example.com/health"}\n'
+    )
