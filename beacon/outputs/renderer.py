@@ -167,7 +167,6 @@ class Renderer:
         )
 
     def _death(self) -> tuple[dict[str, bool], Shown]:
-        self._test_begun = None
         self._voice.hush()
         lamps = {colour: colour in self._on_death for colour in Colour}
         words = {c: (Pattern.STEADY if on else Pattern.OFF).value for c, on in lamps.items()}

@@ -58,6 +58,18 @@ def test_gray_failure_is_red_and_amber_in_turn_never_together(bench: MakeBench):
     assert b.did("amber") == [(0.0, True), (0.0, False), (0.25, True), (0.25, False), (0.25, True)]
 
 
+def test_two_lamps_that_change_places_are_never_lit_together(bench: MakeBench):
+    b = bench(wrap=Loose)
+    b.renderer.show(Indication(red=FAST, amber=ANTI))
+    b.run(3.0)
+    lit: set[str] = set()
+    for channel, on in b.lines.told:
+        if channel in {"red", "amber"}:
+            lit = lit | {channel} if on else lit - {channel}
+            assert len(lit) < 2
+    assert len(b.lines.told) > 20
+
+
 def test_a_steady_lamp_winks_a_tenth_of_a_second_every_five(bench: MakeBench):
     b = bench()
     b.renderer.show(Indication(green=STEADY, red=STEADY))
@@ -116,6 +128,16 @@ def test_a_lamp_that_is_not_wired_is_asked_for_in_vain(bench: MakeBench):
     b.run(1.0)
     assert len(b.did("red")) == 5
     assert b.shown == [Shown({Colour.RED: "fast"})]
+
+
+def test_a_late_observer_hears_what_is_shown_now(bench: MakeBench):
+    b = bench()
+    b.renderer.show(Indication(red=SLOW))
+    b.run(1.0)
+    late: list[Shown] = []
+    b.renderer.observe(late.append)
+    b.run(5.0)
+    assert late == b.shown[-1:]
 
 
 lights = st.builds(Light, st.sampled_from(Pattern), st.booleans())
@@ -223,11 +245,13 @@ class Loose:
         self.inner = inner
         self.broken: set[str] = set()
         self.tried = 0
+        self.told: list[tuple[str, bool]] = []
 
     def set(self, channel: str, lit: bool) -> None:
         if channel in self.broken:
             self.tried += 1
             raise OSError(5, f"{channel} is gone")
+        self.told.append((channel, lit))
         self.inner.set(channel, lit)
 
     def pressed(self) -> bool:
