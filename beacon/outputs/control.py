@@ -52,6 +52,10 @@ class NoBeacon(Exception):
     """Nobody answers on the control socket; the message says where was asked and why not."""
 
 
+class NotAllowed(NoBeacon):
+    """A socket is there, but this user may not ask."""
+
+
 class ControlSocket:
     """Serves the control socket while the daemon runs. `actions` are called in its threads."""
 
@@ -179,9 +183,9 @@ def ask(paths: Sequence[Path], request: Mapping[str, Any], timeout: float = 10.0
 
     Raises `NoBeacon` when none does, or it does not answer within `timeout` seconds.
     """
-    path = next((path for path in paths if path.exists()), None)
+    path = next((path for path in paths if _there(path)), None)
     if path is None:
-        looked = ", ".join(str(path) for path in paths)
+        looked = ", ".join(dict.fromkeys(str(path) for path in paths))
         raise NoBeacon(f"no beacon is running (no socket at {looked})")
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as wire:
@@ -191,13 +195,23 @@ def ask(paths: Sequence[Path], request: Mapping[str, Any], timeout: float = 10.0
             line = next(_lines(wire, timeout, LONGEST_ANSWER), b"")
             answer = json.loads(line)
     except PermissionError as error:
-        message = f"{path}: permission denied; only root and the group {GROUP} may ask"
-        raise NoBeacon(message) from error
+        raise _not_allowed(path) from error
     except ConnectionRefusedError as error:
         raise NoBeacon(f"no beacon is running ({path} is left from one that died)") from error
     except (OSError, ValueError) as error:
         raise NoBeacon(f"the beacon at {path} does not answer") from error
     return dict(answer)
+
+
+def _there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError as error:
+        raise _not_allowed(path) from error
+
+
+def _not_allowed(path: Path) -> NotAllowed:
+    return NotAllowed(f"{path}: permission denied; only root and the group {GROUP} may ask")
 
 
 def _answers(path: Path) -> bool:

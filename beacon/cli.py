@@ -1,0 +1,529 @@
+"""The command line: commands, what they print, their exit statuses.
+
+Everything a command needs is imported when it runs: `beacon --version` must cost nothing
+on a small machine.
+"""
+# ruff: noqa: PLC0415 - see above
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from beacon import __version__
+
+if TYPE_CHECKING:
+    from beacon.config.schema import Config
+
+OK: Final = 0
+BROKEN: Final = 1
+REFUSED: Final = 1
+NO_BEACON: Final = 3
+USAGE: Final = 64
+BAD_CONFIG: Final = 78
+
+OF_VERDICT: Final = {
+    "ok": 0,
+    "advisory": 1,
+    "degraded": 1,
+    "recovering": 1,
+    "outage": 2,
+    "gray_failure": 2,
+    "blind": 3,
+}
+OF_OUTCOME: Final = {"pass": 0, "warn": 1, "fail": 2, "error": 3}
+
+SYSTEM_SOCKET: Final = Path("/run/mfa-beacon/control.sock")
+"""Where the installed service serves."""
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status."""
+    try:
+        args = parser().parse_args(arguments)
+        command: Command = args.command
+        status = command(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read us has seen enough; nor shall the interpreter complain when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+# --- the parser -------------------------------------------------------------------
+
+
+class Parser(argparse.ArgumentParser):
+    """Usage errors exit with 64."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and how it goes."""
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"{self.prog}: {message}\n")
+
+
+def parser() -> Parser:
+    """Every command with its options."""
+    root = Parser(
+        prog="beacon",
+        description="A light stack that knows first when multi-factor sign-in fails.",
+        epilog="`beacon COMMAND --help` says more, with an example.",
+    )
+    root.add_argument("--version", action="version", version=f"beacon {__version__}")
+    commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _daemon_commands(commands)
+    _trial_commands(commands)
+    _operator_commands(commands)
+    _sandbox_commands(commands)
+    return root
+
+
+def _add(commands: Any, name: str, run: Command, summary: str, example: str) -> Parser:  # noqa: ANN401 - argparse has no public type for it
+    added: Parser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    added.set_defaults(command=run)
+    return added
+
+
+def _daemon_commands(commands: Any) -> None:  # noqa: ANN401
+    run = _add(
+        commands, "run", _run, "the daemon", "beacon run -c config/beacon.yaml --state-dir .state"
+    )
+    _takes_config(run)
+    _takes_state(run)
+    run.add_argument(
+        "--log-level",
+        choices=("debug", "info", "warning", "error"),
+        default="info",
+        help="least level that is logged to stderr (default: info)",
+    )
+    run.add_argument(
+        "--caption", default="", metavar="TEXT", help="a line under the tower in the terminal"
+    )
+    check = _add(
+        commands,
+        "check",
+        _check,
+        "every problem in the configuration",
+        "beacon check -c /etc/mfa-beacon/beacon.yaml",
+    )
+    _takes_config(check)
+    _add(
+        commands,
+        "schema",
+        _schema,
+        "the JSON schema of the configuration, for editors",
+        "beacon schema > beacon.schema.json",
+    )
+
+
+def _trial_commands(commands: Any) -> None:  # noqa: ANN401
+    probe = _add(
+        commands, "probe", _probe, "one run of one endpoint", "beacon probe entra-mfa/sign-in -v"
+    )
+    probe.add_argument("endpoint", metavar="ENDPOINT", help="its id: service/endpoint")
+    probe.add_argument("-v", "--verbose", action="store_true", help="show the conversation")
+    _takes_config(probe)
+    _takes_json(probe)
+    replay = _add(
+        commands,
+        "replay",
+        _replay,
+        "a scripted incident through the same core",
+        "beacon replay tests/scenarios/azure-2018-11-19.yaml",
+    )
+    replay.add_argument("files", metavar="FILE", nargs="+", type=Path)
+    _takes_json(replay)
+    lamps = _add(
+        commands,
+        "lamp-test",
+        _lamp_test,
+        "every lamp and the buzzer in turn",
+        "beacon lamp-test -c config/beacon.yaml",
+    )
+    _takes_config(lamps)
+    _takes_state(lamps)
+
+
+def _operator_commands(commands: Any) -> None:  # noqa: ANN401
+    status = _add(commands, "status", _status, "what the running daemon sees", "beacon status")
+    _takes_state(status)
+    _takes_json(status)
+    acknowledge = _add(
+        commands,
+        "acknowledge",
+        _acknowledge,
+        "say that somebody has seen it: no flashing, no sound",
+        'beacon acknowledge entra-mfa --reason "with the vendor"',
+    )
+    acknowledge.add_argument("service", metavar="SERVICE", nargs="?", help="only this one")
+    silence = _add(
+        commands,
+        "silence",
+        _silence,
+        "no sound until the incident ends, at most an hour",
+        "beacon silence --for 30m",
+    )
+    silence.add_argument(
+        "--for", dest="time", metavar="TIME", default="1h", help="30m, 1h (default)"
+    )
+    silence.add_argument("--off", action="store_true", help="sound again")
+    for each in (acknowledge, silence):
+        each.add_argument("--reason", default="", help="kept with the incident")
+        _takes_state(each)
+        _takes_json(each)
+
+
+def _sandbox_commands(commands: Any) -> None:  # noqa: ANN401
+    sandbox = commands.add_parser(
+        "sandbox",
+        help="a local identity provider to try things on",
+        description="A local identity provider to try things on (extra `demo`).",
+        epilog="example:\n  beacon sandbox serve",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parts = sandbox.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    serve = _add(
+        parts, "serve", _delegate("serve"), "run it until a signal", "beacon sandbox serve"
+    )
+    serve.add_argument("--slow", type=float, default=9.0, help="seconds of a slow sign-in")
+    serve.add_argument("--period", type=int, default=30, help="seconds of one TOTP step")
+    broken = _add(
+        parts, "break", _delegate("break_"), "break or mend it", "beacon sandbox break outage"
+    )
+    broken.add_argument("fault", choices=("slow", "outage", "dns", "claim", "recover"))
+    watch = _add(
+        parts, "watch", _delegate("watch"), "print what is published", "beacon sandbox watch"
+    )
+    watch.add_argument("topic", nargs="?", default="#", help="MQTT filter (default: #)")
+    demo = _add(
+        commands,
+        "demo",
+        _delegate("demo"),
+        "sandbox, daemon and a scripted incident",
+        "beacon demo",
+    )
+    demo.add_argument("-c", "--config", metavar="FILE", default="config/demo.yaml")
+    for each, wanted in (
+        (serve, "http dns mqtt"),
+        (broken, "http"),
+        (watch, "mqtt"),
+        (demo, "http dns mqtt"),
+    ):
+        _takes_ports(each, wanted.split())
+
+
+def _takes_config(command: Parser) -> None:
+    command.add_argument(
+        "-c",
+        "--config",
+        metavar="FILE",
+        type=Path,
+        help="default: $BEACON_CONFIG, /etc/mfa-beacon/beacon.yaml, ./config/beacon.yaml",
+    )
+
+
+def _takes_state(command: Parser) -> None:
+    command.add_argument(
+        "--state-dir",
+        metavar="DIR",
+        type=Path,
+        help="default: $STATE_DIRECTORY, ~/.local/state/mfa-beacon",
+    )
+
+
+def _takes_json(command: Parser) -> None:
+    command.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def _takes_ports(command: Parser, wanted: Sequence[str]) -> None:
+    defaults = {"http": 8480, "dns": 8453, "mqtt": 8483}
+    for name in wanted:
+        command.add_argument(
+            f"--{name}-port", type=int, default=defaults[name], metavar="PORT", help="on 127.0.0.1"
+        )
+
+
+# --- where things are -------------------------------------------------------------
+
+
+def config_path(given: Path | None, environ: Mapping[str, str]) -> Path:
+    """The configuration: as given, else the first of the usual places that exists."""
+    if given is not None:
+        return given
+    if environ.get("BEACON_CONFIG"):
+        return Path(environ["BEACON_CONFIG"])
+    installed, local = Path("/etc/mfa-beacon/beacon.yaml"), Path("config/beacon.yaml")
+    return installed if installed.exists() or not local.exists() else local
+
+
+def state_directory(given: Path | None, environ: Mapping[str, str]) -> Path:
+    """The state: $STATE_DIRECTORY (systemd), else as given, else below the home directory."""
+    told = environ.get("STATE_DIRECTORY", "").split(":")[0]
+    if told:
+        return Path(told)
+    return given or Path.home() / ".local/state/mfa-beacon"
+
+
+def sockets(given: Path | None, environ: Mapping[str, str]) -> list[Path]:
+    """Where a daemon may serve: only in the given state directory, else the usual places."""
+    from beacon.outputs.control import NAME, socket_path
+
+    own = socket_path(state_directory(given, environ), environ)
+    return [own] if given is not None else [own, SYSTEM_SOCKET, own.with_name(NAME)]
+
+
+def _load(args: argparse.Namespace) -> "Config":
+    """The configuration; every problem on stderr and exit 78 if it has any."""
+    from beacon.app import load_config
+    from beacon.config.problems import ConfigError
+
+    try:
+        config = load_config(config_path(args.config, os.environ), os.environ)
+    except ConfigError as error:
+        for problem in error.problems:
+            _complain(str(problem))
+        raise SystemExit(BAD_CONFIG) from None
+    for warning in config.warnings:
+        _complain(f"warning: {warning}")
+    return config
+
+
+def _complain(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+# --- daemon -----------------------------------------------------------------------
+
+
+def _run(args: argparse.Namespace) -> int:
+    import faulthandler
+
+    from beacon.app import CannotStart, Place, serve
+    from beacon.outputs.log import set_up
+
+    faulthandler.enable()  # the watchdog's SIGABRT leaves where every thread was
+    set_up(args.log_level, os.environ)
+    config = _load(args)
+    place = Place(
+        config=config_path(args.config, os.environ),
+        state_directory=state_directory(args.state_dir, os.environ),
+        environ=os.environ,
+        draw=sys.stdout.isatty(),
+        caption=args.caption,
+    )
+    try:
+        status = serve(place, config)
+    except CannotStart as error:
+        _complain(f"beacon: {error}")
+        status = BROKEN
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Everything has ended in order; a worker stuck in getaddrinfo shall not hold us.
+    os._exit(status)
+
+
+def _check(args: argparse.Namespace) -> int:
+    config = _load(args)
+    site = config.watched
+    print(
+        f"{config.path}: sound; {len(site.services)} services, {len(site.endpoints)} endpoints, "
+        f"{len(site.witnesses)} of them witnesses"
+    )
+    return OK
+
+
+def _schema(_args: argparse.Namespace) -> int:
+    from beacon import probes
+    from beacon.config.json_schema import schema_json
+
+    print(schema_json(kinds=probes.kinds, load_kind=probes.load))
+    return OK
+
+
+# --- trying things ----------------------------------------------------------------
+
+
+def _probe(args: argparse.Namespace) -> int:
+    from beacon.app import try_endpoint
+
+    config = _load(args)
+    if args.endpoint not in config.probes:
+        _complain(f"beacon probe: no endpoint {args.endpoint!r}; there is:")
+        for endpoint in config.probes:
+            _complain(f"  {endpoint}")
+        return USAGE
+    trial = try_endpoint(config, args.endpoint, _wait)
+    reading = trial.reading
+    if args.json:
+        print(json.dumps(trial.document()))
+    else:
+        if args.verbose:
+            print("\n".join(trial.notes))
+        took = "" if reading.latency is None else f"  {reading.latency * 1000:.1f} ms"
+        print(f"{args.endpoint}: {reading.outcome}  {reading.reason}{took}")
+        if reading.detail:
+            print(f"  {reading.detail}")
+        for phase, seconds in reading.phases:
+            print(f"  {phase:<8} {seconds * 1000:8.1f} ms")
+    return OF_OUTCOME[reading.outcome]
+
+
+def _wait(seconds: float) -> None:
+    _complain(f"waiting {seconds:.0f} s: this one-time code was used already")
+    time.sleep(seconds)
+
+
+def _replay(args: argparse.Namespace) -> int:
+    from beacon.replay import main as replay
+
+    return replay(args.files, as_json=args.json)
+
+
+def _lamp_test(args: argparse.Namespace) -> int:
+    from beacon.app import CannotStart, walk_lamps
+    from beacon.outputs.control import NoBeacon, NotAllowed, ask
+
+    try:
+        answer = ask(sockets(args.state_dir, os.environ), {"action": "lamp_test"})
+    except NotAllowed as error:
+        _complain(f"beacon: {error}")
+        return BROKEN
+    except NoBeacon:
+        pass
+    else:
+        print("the running daemon tests its lamps" if answer["ok"] else answer["error"])
+        return OK if answer["ok"] else REFUSED
+    try:
+        walk_lamps(_load(args), print)
+    except CannotStart as error:
+        _complain(f"beacon: {error}")
+        return BROKEN
+    return OK
+
+
+# --- the operator -----------------------------------------------------------------
+
+
+def _status(args: argparse.Namespace) -> int:
+    answer = _asked(args, {"action": "status"})
+    if answer is None:
+        return NO_BEACON
+    if args.json:
+        print(json.dumps(answer))
+    elif answer["ok"]:
+        print("\n".join(told(answer)))
+    else:
+        _complain(f"beacon: {answer['error']}")
+    return OF_VERDICT[answer["state"]["verdict"]] if answer["ok"] else NO_BEACON
+
+
+def _acknowledge(args: argparse.Namespace) -> int:
+    request = {"action": "acknowledge", "service": args.service, "reason": args.reason}
+    return _ordered(args, request, "acknowledged")
+
+
+def _silence(args: argparse.Namespace) -> int:
+    from beacon.config.fields import Duration, Refused
+
+    try:
+        seconds = float(Duration.parse(args.time))
+    except Refused as refused:
+        _complain(f"beacon silence: --for: {refused.message}; {refused.allowed}")
+        return USAGE
+    request = {
+        "action": "silence",
+        "on": not args.off,
+        "seconds": seconds,
+        "reason": args.reason,
+    }
+    return _ordered(args, request, "sound again" if args.off else "silent")
+
+
+def _ordered(args: argparse.Namespace, request: Mapping[str, Any], done: str) -> int:
+    answer = _asked(args, request)
+    if answer is None:
+        return NO_BEACON
+    if args.json:
+        print(json.dumps(answer))
+    elif answer["ok"]:
+        print(done)
+    else:
+        _complain(f"beacon: {answer['error']}")
+    return OK if answer["ok"] else REFUSED
+
+
+def _asked(args: argparse.Namespace, request: Mapping[str, Any]) -> dict[str, Any] | None:
+    from beacon.outputs.control import NoBeacon, ask
+
+    try:
+        return ask(sockets(args.state_dir, os.environ), request)
+    except NoBeacon as error:
+        _complain(f"beacon: {error}")
+        return None
+
+
+def told(answer: Mapping[str, Any]) -> list[str]:
+    """The status in words, line by line."""
+    state = answer["state"]
+    beside = [word for word in ("blind", "starting") if state[word] and state["verdict"] != word]
+    lines = [", ".join([state["verdict"].upper().replace("_", " "), *beside, *state["overlays"]])]
+    lines[0] += f"  since {_clock(state['since'])}"
+    for name, service in answer["services"].items():
+        lines += ["", f"{name}: {service['verdict'].replace('_', ' ')}"]
+        if service["explanation"]:
+            lines.append(f"  {service['explanation']}")
+        lines += [_endpoint(each, answer["endpoints"].get(each)) for each in service["endpoints"]]
+    lines += ["", *(_incident(each) for each in answer["incidents"])]
+    lamps = [f"{colour} {word}" for colour, word in answer["lamps"].items() if word != "off"]
+    lines.append(f"lamps: {', '.join(lamps) or 'dark'}")
+    lines.append(f"network: {state['network']}, clock: {state['clock']}")
+    return lines
+
+
+def _endpoint(name: str, read: Mapping[str, Any] | None) -> str:
+    if read is None:
+        return f"  {name:<32} unknown   not yet asked"
+    took = "" if read["latency_ms"] is None else f"  {read['latency_ms']:.0f} ms"
+    detail = f"  {read['detail']}" if read["detail"] else ""
+    return f"  {name:<32} {read['health']:<9} {read['reason']}{took}{detail}"
+
+
+def _incident(incident: Mapping[str, Any]) -> str:
+    by = f" by {incident['acknowledged_by']}" if incident["acknowledged_by"] else ""
+    return (
+        f"incident of {incident['service']}: {incident['state']}{by}, since "
+        f"{_clock(incident['since'])}, first {incident['first_out']}"
+    )
+
+
+def _clock(moment: str) -> str:
+    """UTC to the second, as people read it."""
+    return moment[:19].replace("T", " ") + " UTC"
+
+
+# --- the sandbox ------------------------------------------------------------------
+
+
+def _delegate(name: str) -> Command:
+    def run(args: argparse.Namespace) -> int:
+        from beacon.sandbox import commands
+
+        command: Command = getattr(commands, name)
+        return command(args)
+
+    return run
