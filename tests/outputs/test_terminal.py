@@ -117,6 +117,13 @@ def test_an_empty_view_waits(view: View):
     assert "04:39:00 UTC" in text
 
 
+def test_a_site_without_witnesses_has_no_line_for_them():
+    view = View(Site(id="lab", services=SITE.services), tuple(Colour), EPOCH)
+    text = shown(view, 0.0)
+    assert "MFA beacon  lab" in text
+    assert "Our own eyes" not in text
+
+
 def test_a_service_shows_verdict_age_cause_and_explanation(view: View):
     judged = ServiceView(
         "entra-mfa", Verdict.GRAY_FAILURE, 60.0, cause="dns", explanation="The record is gone."
