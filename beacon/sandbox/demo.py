@@ -75,7 +75,7 @@ STORY: Final = (
         stay=9,
     ),
     Act(
-        title="The vendor admits it",
+        title="Vendor admits it",
         caption="Now everybody knows: an outage. No second alarm, this room knew before.",
         breaks=Fault.CLAIM,
         lamps={Colour.RED: Pattern.FAST},
