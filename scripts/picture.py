@@ -16,8 +16,8 @@ from beacon import probes
 from beacon.config.loader import load
 from beacon.core.indication import PERIOD, WINK, WINK_EVERY, Colour, Indication, Pattern
 from beacon.engine.clock import SystemClock
-from beacon.sandbox.commands import DEMO
 from beacon.sandbox.demo import FRAME, Act, play, staged
+from beacon.sandbox.servers import Ports
 
 LIT = {
     Colour.RED: "#ff4136",
@@ -58,7 +58,7 @@ def run(config: Path) -> list[Seen]:
     """Go through the story."""
     clock, found = SystemClock(), []
     settings = load(config, kinds=probes.kinds, load_kind=probes.load, environ=os.environ)
-    with staged(settings, DEMO, clock) as stage:
+    with staged(settings, Ports(), clock) as stage:
         began = clock.monotonic()
 
         def seen(act: Act) -> None:

@@ -32,8 +32,6 @@ MEANING: Final = {
 }
 BAD_CONFIG: Final = 78
 INTERRUPTED: Final = 130
-DEMO: Final = Ports(http=8580, dns=8553, mqtt=8583)
-"""The demo's own ports, those of config/demo.yaml: it may run beside `make run`."""
 ADMIN_LIMIT: Final = 5.0
 """Seconds for the sandbox to answer its own switch."""
 
