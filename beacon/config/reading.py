@@ -26,7 +26,9 @@ _TAGS_ALLOWED: Final = "!secret name, !env_var NAME [default] or !include file"
 _NULL: Final = re.compile(r"(?:~|null|Null|NULL|)\Z")
 _BOOL: Final = re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z")
 _INT: Final = re.compile(r"[-+]?[0-9]{1,300}\Z|0o[0-7]{1,300}\Z|0x[0-9a-fA-F]{1,300}\Z")
-_FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,2})?\Z")
+_FLOAT: Final = re.compile(
+    r"[-+]?(?:\.[0-9]{1,40}|[0-9]{1,40}(?:\.[0-9]{,40})?)(?:[eE][-+]?[0-9]{1,2})?\Z"
+)
 _CONTROL: Final = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 _CONCATENATED: Final = ("services", "witnesses")
@@ -62,11 +64,14 @@ def read_whole(path: Path, environ: Mapping[str, str], problems: Problems) -> No
     """Read a configuration and the files of `packages/` beside it, merged."""
     reader = Reader(path, environ, problems)
     trees = [reader.file(path, ())]
+    packages = []
     try:
-        packages = sorted((path.parent / "packages").glob("*.yaml"))
+        inside = sorted((path.parent / "packages").iterdir())
+        packages = [package for package in inside if package.suffix == ".yaml"]
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # most configurations have none
     except OSError as error:
         problems.add(trees[0].place, (), f"cannot list packages/: {error.strerror}")
-        packages = []
     trees += [reader.file(package, ()) for package in packages]
     return reduce(lambda a, b: _merged(a, b, problems), trees)
 

@@ -291,23 +291,13 @@ class Walker:
         return WRONG if WRONG in read or WRONG in read.values() else read
 
     def _leaf(self, node: Node, kind: Type, at: Steps) -> Value:
-        if isinstance(node, Scalar):
-            try:
-                # What comes from outside is text: let "1883" be a number where one is wanted.
-                value = msgspec.convert(node.value, kind, strict=not node.origin)
-            except msgspec.ValidationError:
-                pass
-            else:
-                return self._finite(node, value, kind, at)
+        value = _converted(node, kind)
+        if value is not WRONG:
+            return value
         allowed = describe(kind)
         if isinstance(node, Scalar) and node.origin:
             return self.refuse(node, at, f"the value of {node.origin} will not do", allowed)
         return self.refuse(node, at, f"not allowed: {shown(node)}", allowed, _near(node, kind))
-
-    def _finite(self, node: Scalar, value: Value, kind: Type, at: Steps) -> Value:
-        if isinstance(value, float) and not math.isfinite(value):
-            return self.refuse(node, at, "not a finite number", describe(kind))
-        return value
 
     def _any_of(self, node: Node, alternatives: tuple[Any, ...], at: Steps) -> Value:
         if isinstance(node, Scalar) and node.value is None and types.NoneType in alternatives:
@@ -332,6 +322,18 @@ class Walker:
         """Note one problem with a node."""
         self.problems.add(node.place, at, message, allowed, hint)
         return WRONG
+
+
+def _converted(node: Node, kind: Type) -> Value:
+    """Let msgspec judge a single value."""
+    if not isinstance(node, Scalar):
+        return WRONG
+    try:
+        # What comes from outside is text: let "1883" be a number where one is wanted.
+        value = msgspec.convert(node.value, kind, strict=not node.origin)
+    except msgspec.ValidationError:
+        return WRONG
+    return WRONG if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def broken_below(node: Table, keys: Iterable[str]) -> bool:

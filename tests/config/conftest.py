@@ -61,6 +61,7 @@ class Http(Base):
     even: Even = ()
     follow: bool = True
     share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5
+    seconds: float = 1.0
 
     @property
     def clock_bound(self) -> bool:

@@ -1,0 +1,343 @@
+"""Files to trees: scalars, secrets, environment, includes, packages, and who may read them."""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from beacon.config.loader import load, read
+from beacon.config.problems import ConfigError
+from beacon.config.reading import MAX_BYTES, resolve
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def value(tmp_path):
+    """What a text means, read as a file."""
+
+    def read_it(text, environ=None):
+        path = tmp_path / "text.yaml"
+        path.write_text(text)
+        document = read(path, environ=environ or {})
+        document.check()
+        return document.value()
+
+    return read_it
+
+
+@pytest.fixture
+def open_path():
+    """A directory that every user may enter, unlike pytest's own."""
+    with tempfile.TemporaryDirectory() as made:
+        path = Path(made)
+        path.chmod(0o755)
+        yield path
+
+
+@contextlib.contextmanager
+def as_nobody():
+    """Be a user who may read little: root may read all."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("~", None),
+        ("", None),
+        ("null", None),
+        ("true", True),
+        ("False", False),
+        ("yes", "yes"),
+        ("off", "off"),
+        ("17", 17),
+        ("-3", -3),
+        ("0o17", 15),
+        ("0x1f", 31),
+        ("017", 17),
+        ("1.5", 1.5),
+        (".5", 0.5),
+        ("1e3", 1000.0),
+        ("22:00", "22:00"),
+        ("2018-11-19", "2018-11-19"),
+        ("1_000", "1_000"),
+        (".inf", ".inf"),
+        (".nan", ".nan"),
+        ("9" * 400, "9" * 400),
+        ("1.1.1.1", "1.1.1.1"),
+    ],
+)
+def test_a_plain_scalar_means_what_yaml_1_2_says(text, meaning):
+    assert resolve(text) == meaning
+    assert type(resolve(text)) is type(meaning)
+
+
+def test_anchors_aliases_and_merges(value):
+    text = """
+    base: &base {driver: mock, preset: tower-3}
+    other: &other {preset: tower-5, lock_in: false}
+    tower:
+      <<: [*base, *other]
+      driver: auto
+    again: *base
+    key: {&name x: 1}
+    name: *name
+    quoted: {"<<": 1}
+    """
+    found = value(text)
+    assert found["tower"] == {"driver": "auto", "preset": "tower-3", "lock_in": False}
+    assert found["again"] == {"driver": "mock", "preset": "tower-3"}
+    assert found["name"] == "x"
+    assert found["quoted"] == {"<<": 1}
+
+
+def test_text_stays_text_in_quotes_and_by_tag(value):
+    assert value('{a: "17", b: !!str 17, 404: x}') == {"a": "17", "b": "17", "404": "x"}
+
+
+def test_environment_and_its_defaults(value):
+    text = "{a: !env_var A, b: !env_var B two words, c: !env_var A other}"
+    assert value(text, {"A": "1"}) == {"a": "1", "b": "two words", "c": "1"}
+
+
+def test_an_environment_variable_may_be_a_number(load_text, minimal):
+    text = minimal + "tower: {alive_relay: !env_var RELAY, lock_in: !env_var LOCK}\n"
+    config = load_text(text, {"RELAY": "6", "LOCK": "false"})
+    assert config.tower.alive_relay == 6
+    assert config.tower.lock_in is False
+
+
+SIGN_IN = """site: soc
+services:
+  - name: Sign-in
+    endpoints:
+      - {name: in, type: sign-in, url: "https://idp.example.com/", password: !secret word}
+"""
+
+
+def test_a_secret_from_secrets_yaml_is_its_literal_text(load_text):
+    config = load_text(SIGN_IN, secrets="word: 0123  # looks like a number\n")
+    assert config.probes["sign-in/in"].password.reveal() == "0123"
+
+
+def test_a_systemd_credential_comes_before_secrets_yaml(load_text, tmp_path):
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "credentials" / "word").write_text("from systemd\n")
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")}
+    config = load_text(SIGN_IN, environ, secrets="word: from the file\n")
+    assert config.probes["sign-in/in"].password.reveal() == "from systemd"
+
+
+def test_a_secret_that_is_no_credential_comes_from_secrets_yaml(load_text, tmp_path):
+    config = load_text(SIGN_IN, {"CREDENTIALS_DIRECTORY": str(tmp_path)}, secrets="word: w\n")
+    assert config.probes["sign-in/in"].password.reveal() == "w"
+
+
+def test_a_credential_that_is_no_text(load_text, tmp_path):
+    (tmp_path / "word").write_bytes(b"\xff")
+    with pytest.raises(ConfigError) as caught:
+        load_text(SIGN_IN, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert "cannot read credential word: not UTF-8 text" in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o640, 0o602, 0o620, 0o666])
+def test_secrets_that_others_may_read_or_change_are_refused(load_text, tmp_path, mode):
+    load_text(SIGN_IN, secrets="word: w\n")
+    (tmp_path / "secrets.yaml").chmod(mode)
+    with pytest.raises(ConfigError) as caught:
+        load_text(SIGN_IN)
+    (problem,) = caught.value.problems
+    assert problem.message == f"others may read or change it (mode {mode:04o})"
+    assert problem.allowed == f"only its owner: chmod 600 {tmp_path / 'secrets.yaml'}"
+
+
+def problems_of(path, kinds, environ=None):
+    try:
+        load(path, environ=environ or {}, **kinds)
+    except ConfigError as error:
+        return str(error)
+    return "loaded"
+
+
+def test_files_that_we_may_not_read(open_path, kinds):
+    main = open_path / "beacon.yaml"
+    main.write_text(SIGN_IN.replace("site: soc", "site: !include site.yaml"))
+    for name in ("secrets.yaml", "site.yaml"):
+        (open_path / name).write_text("word: w\n")
+        (open_path / name).chmod(0o600)
+    with as_nobody():
+        said = problems_of(main, kinds).splitlines()
+    site, secrets = open_path / "site.yaml", open_path / "secrets.yaml"
+    assert said == [
+        f"{main}:1:7: site: cannot read {site}: Permission denied",
+        f"{secrets}:1:1: cannot read {secrets}: Permission denied",
+    ]
+
+
+def test_a_credential_that_we_may_not_read(open_path, kinds):
+    main = open_path / "beacon.yaml"
+    main.write_text(SIGN_IN)
+    (open_path / "word").write_text("w")
+    (open_path / "word").chmod(0o600)
+    environ = {"CREDENTIALS_DIRECTORY": str(open_path)}
+    with as_nobody():
+        said = problems_of(main, kinds, environ)
+    assert "password: cannot read credential word: Permission denied" in said
+
+
+def test_packages_that_we_may_not_list(open_path, kinds):
+    main = open_path / "beacon.yaml"
+    main.write_text(SIGN_IN.replace("!secret word", "x"))
+    (open_path / "packages").mkdir(mode=0o700)
+    with as_nobody():
+        said = problems_of(main, kinds)
+    assert said == f"{main}:1:1: cannot list packages/: Permission denied"
+
+
+def test_the_main_file_is_not_there(tmp_path, kinds):
+    main = tmp_path / "beacon.yaml"
+    said = problems_of(main, kinds)
+    assert said == f"{main}:1:1: cannot read {main}: No such file or directory"
+
+
+def test_bytes_that_are_no_text(tmp_path, kinds):
+    main = tmp_path / "beacon.yaml"
+    main.write_bytes("site: soc\nname: Zürich ".encode() + b"\xff\n")
+    assert problems_of(main, kinds).startswith(f"{main}:2:14: not UTF-8 text; ")
+
+
+def test_a_file_of_two_mebibytes(tmp_path, kinds):
+    main = tmp_path / "beacon.yaml"
+    main.write_bytes(b"#" * (2 * MAX_BYTES))
+    assert problems_of(main, kinds) == f"{main}:1:1: {main} is larger than 1 MiB"
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path, kinds, minimal):
+    main = tmp_path / "beacon.yaml"
+    main.write_text("\ufeff" + minimal)
+    assert problems_of(main, kinds) == "loaded"
+
+
+def test_includes_are_found_from_the_file_that_names_them(load_text, tmp_path, minimal):
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    (parts / "tower.yaml").write_text("buzzer: !include buzzer.yaml\n")
+    (parts / "buzzer.yaml").write_text("pin: 18\n")
+    config = load_text(minimal + "tower: !include parts/tower.yaml\n")
+    assert config.tower.buzzer.pin == 18
+
+
+def test_packages_add_services_witnesses_and_sections(load_text, tmp_path, minimal):
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    codes = minimal.partition("\n")[2].replace("Sign-in", "Codes")
+    (packages / "a.yaml").write_text(codes)
+    (packages / "b.yaml").write_text("witnesses:\n  - {name: w, type: tcp, host: h, port: 1}\n")
+    (packages / "c.yaml").write_text("tower: {preset: tower-3}\n")
+    (packages / "d.yaml").write_text("# nothing yet\n")
+    (packages / "e.yml.off").write_text("not read")
+    config = load_text(minimal)
+    assert [service.id for service in config.watched.services] == ["sign-in", "codes"]
+    assert [witness.id for witness in config.watched.witnesses] == ["witness/w"]
+    assert config.tower.preset == "tower-3"
+
+
+ODDITIES = st.sampled_from(
+    [
+        *"{}[]:,-?&*!|>'\"%@`#~<=\n\t .\\",
+        "\n  ",
+        "- ",
+        ": ",
+        "&a ",
+        "*a",
+        "<<: ",
+        "!secret ",
+        "!env_var ",
+        "!include x.yaml",
+        "!include text.yaml",
+        "!!binary ",
+        "--- ",
+        "...",
+        "site: soc\n",
+        "services:\n",
+        "  - name: a\n",
+        "    endpoints:\n",
+        "      - {name: x, type: http, url: 'http://h'}\n",
+        "tower: ",
+        "mqtt: ",
+        "defaults: {interval: ",
+        "witnesses: [",
+        "depends_on: [a/x]",
+        "1e999",
+        "\ufeff",
+        "\x85",
+        "\u2028",
+        "\ud7ff",
+        "\U0010ffff",
+    ]
+)
+TEXTS = st.one_of(
+    st.binary(max_size=200),
+    st.lists(ODDITIES, max_size=40).map(lambda parts: "".join(parts).encode()),
+)
+
+
+@given(raw=TEXTS)
+@settings(
+    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_no_bytes_break_the_loader(tmp_path, kinds, raw):
+    path = tmp_path / "text.yaml"
+    path.write_bytes(raw)
+    with contextlib.suppress(ConfigError):
+        load(path, environ={}, **kinds)
+
+
+JUNK = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from(["a", "30s", "http", "http://h/", "mqtt://h", "page", "a/x", "", "é"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["name", "type", "id", "url", "pin", "a", "é"]), inner)
+    ),
+    max_leaves=8,
+)
+SECTIONS = st.sampled_from(
+    ["site", "name", "tower", "mqtt", "defaults", "witnesses", "services", "what"]
+)
+KEYS = st.sampled_from(
+    ["lamps", "buzzer", "on_death", "broker", "commands", "interval", "name", "endpoints", "type"]
+)
+
+
+@given(
+    tree=st.dictionaries(
+        SECTIONS,
+        JUNK
+        | st.dictionaries(KEYS, JUNK)
+        | st.lists(st.dictionaries(KEYS, JUNK | st.lists(st.dictionaries(KEYS, JUNK)))),
+    )
+)
+@settings(
+    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_no_values_break_the_loader(tmp_path, kinds, tree):
+    path = Path(tmp_path, "tree.yaml")
+    path.write_text(yaml.safe_dump(tree, allow_unicode=True))
+    with contextlib.suppress(ConfigError):
+        load(path, environ={}, **kinds)
