@@ -1,0 +1,250 @@
+"""Readings in: every endpoint's state, and what our own eyes make of it.
+
+A reading is worth what our network and clock are worth; nothing goes down before our own
+eyes have been asked. What changes here is noted in `touched` for the room to judge.
+"""
+
+import math
+from dataclasses import replace
+from typing import Final
+
+from beacon.core.endpoint import EndpointState, Gate, slow_or
+from beacon.core.events import Effect, EndpointRead, Observed, Postpone, Recheck, Transition
+from beacon.core.model import (
+    Endpoint,
+    Evidence,
+    Health,
+    Outcome,
+    Reading,
+    Reason,
+    Site,
+)
+from beacon.core.timers import Timers
+from beacon.core.trust import ROUND_EVERY, Trust
+
+OWN_NETWORK: Final = Reading(Reason.OWN_NETWORK, "every witness outside fails")
+OWN_CLOCK: Final = Reading(Reason.OWN_CLOCK, "our own clock is wrong")
+
+
+class Intake:
+    """All endpoints. `waiting` names the services that wait for their next readings."""
+
+    def __init__(self, timers: Timers, out: list[Effect]) -> None:
+        self.endpoints: dict[str, EndpointState] = {}
+        self.reports: dict[str, EndpointRead] = {}
+        self.touched: dict[str, None] = {}  # services to judge anew, in order of need
+        self.waiting: set[str] = set()
+        self.trust = Trust((), ())
+        self._timers, self._out = timers, out
+        self._network = (False, False)  # uplink lost, LAN lost: as last acted upon
+        self._pending: dict[str, EndpointState] = {}  # failing, witnesses not heard yet
+        self._round_at = -math.inf
+        self._services: tuple[str, ...] = ()
+        self._dependants: dict[str, list[str]] = {}
+
+    # --- what is watched ----------------------------------------------------------
+
+    def configure(self, site: Site, at: float, changed: frozenset[str]) -> None:
+        """Watch these endpoints from now on; what is unchanged keeps its state."""
+        self.endpoints = {e.id: self._kept(e, at, changed) for e in site.endpoints}
+        self.reports = {k: v for k, v in self.reports.items() if k in self.endpoints}
+        self._pending = {k: v for k, v in self._pending.items() if self.endpoints.get(k) is v}
+        self._services = tuple(s.id for s in site.services)
+        self._dependants = {}
+        for endpoint in site.endpoints:
+            for parent in endpoint.depends_on:
+                self._dependants.setdefault(parent, []).append(endpoint.service)
+        self._rebuild_trust(site)
+        self.touched = dict.fromkeys(self._services)
+
+    def _kept(self, spec: Endpoint, at: float, changed: frozenset[str]) -> EndpointState:
+        old = self.endpoints.get(spec.id)
+        if old is not None and old.spec == spec and spec.id not in changed:
+            return old
+        if old is not None:
+            self._timers.set(old, None)
+        fresh = EndpointState(spec, at)
+        self._timers.set(fresh, at + spec.stale_after)
+        return fresh
+
+    def _rebuild_trust(self, site: Site) -> None:
+        old = self.trust
+        clocks = tuple(e.id for e in site.endpoints if e.kind == "ntp")
+        if not old.watches(site.witnesses, clocks):
+            self.trust, self._network = Trust(site.witnesses, clocks), (False, False)
+
+    # --- readings -----------------------------------------------------------------
+
+    def observed(self, event: Observed) -> None:
+        """Take one reading in; one of an unknown endpoint (after a reload) changes nothing."""
+        state = self.endpoints.get(event.endpoint)
+        if state is None:
+            return
+        at, spec = event.at, state.spec
+        reading = slow_or(event.reading, spec.slow_after)
+        if spec.evidence is Evidence.WITNESS:
+            self._take(state, reading, event, gated=False)
+            self._witnessed(state, reading, event)
+            return
+        if spec.id in self.trust.clock_sources:
+            self._told_time(spec, reading, at)
+        self._take(state, self._trusted(spec, reading, event), event, gated=True)
+
+    def _trusted(self, spec: Endpoint, reading: Reading, event: Observed) -> Reading:
+        """Take the reading, or what it is worth while our own eyes fail."""
+        trust = self.trust
+        if reading.outcome in (Outcome.PASS, Outcome.WARN):
+            trust.passed(spec, event.at, event.started)
+            self._network_may_have_changed(event.at)
+        if trust.covers(spec) or (
+            reading.outcome is Outcome.FAIL and not spec.local and event.started < trust.back_at
+        ):
+            return replace(OWN_NETWORK, latency=reading.latency)
+        if trust.clock_voids(spec):
+            return OWN_CLOCK
+        return reading
+
+    def _take(
+        self, state: EndpointState, reading: Reading, event: Observed, *, gated: bool
+    ) -> None:
+        at, spec, was, last = event.at, state.spec, state.shown, state.last
+        state.started = event.started
+        reading = state.count(reading, at, regular=event.regular)
+        gate = Gate.OPEN
+        if state.fails:
+            if gated:
+                gate = self._gate(state, at)
+            self._confirm(state, reading, at)
+        elif state.spec.id in self._pending:
+            del self._pending[spec.id]
+        if gate is Gate.SHUT:
+            state.void(OWN_NETWORK, at)
+        else:
+            state.decide(at, gate)
+        self._arm_stale(state, at)
+        self._report(state, at)
+        if state.shown is not was:
+            self._changed(state, was, at)
+        elif last is None or last.reason is not reading.reason or self._waits(state):
+            self._touch(state)
+
+    def _waits(self, state: EndpointState) -> bool:
+        """Whether its service waits for this very reading: to open, or to ask for an operator."""
+        return state.guarded or state.spec.service in self.waiting
+
+    def _gate(self, state: EndpointState, at: float) -> Gate:
+        """Ask our own eyes whether this endpoint may go down."""
+        spec = state.spec
+        if state.fails == 1 and not spec.local:
+            self._call_witnesses(at)
+        if not state.failing:
+            return Gate.OPEN
+        gate = self.trust.gate(spec, state.fail_since)
+        if gate is Gate.PENDING:
+            self._pending[spec.id] = state
+        else:
+            self._pending.pop(spec.id, None)
+        return gate
+
+    def _confirm(self, state: EndpointState, reading: Reading, at: float) -> None:
+        """Order the re-check that a fail asks for, or the rest that rejections ask for."""
+        if reading.reason is Reason.SIGN_IN_REJECTED and state.guard_until > at:
+            self._out.append(Postpone(at, state.spec.id, state.guard_until))
+            return
+        retry = state.spec.retry_interval
+        if retry is not None and state.wants_recheck:
+            self._out.append(Recheck(at, at + retry, (state.spec.id,)))
+
+    def _arm_stale(self, state: EndpointState, at: float) -> None:
+        begins = max(at, state.guard_until)
+        self._timers.set(state, begins + state.spec.stale_after)
+        if state.guarded and state.last is not None and state.last.outcome is Outcome.ERROR:
+            self._out.append(Postpone(at, state.spec.id, math.inf))
+
+    def _report(self, state: EndpointState, at: float) -> None:
+        assert state.last is not None, "a report follows a reading"
+        report = EndpointRead(at, state.spec.id, state.last, state.shown, state.fails)
+        self.reports[state.spec.id] = report
+        self._out.append(report)
+
+    def _changed(self, state: EndpointState, was: Health, at: float) -> None:
+        assert state.last is not None, "a change follows a reading"
+        spec = state.spec
+        self._out.append(Transition(at, spec.id, was, state.shown, state.last))
+        self._touch(state)
+        self.touched.update(dict.fromkeys(self._dependants.get(spec.id, ())))
+
+    def _touch(self, state: EndpointState) -> None:
+        if state.spec.evidence is not Evidence.WITNESS:
+            self.touched[state.spec.service] = None
+
+    # --- our own eyes -------------------------------------------------------------
+
+    def _call_witnesses(self, at: float) -> None:
+        """Run all witnesses at once, shared by all endpoints, at most every 2 s."""
+        if not self.trust.outside:
+            return
+        due = max(at, self._round_at + ROUND_EVERY)
+        if due > self._round_at and self._round_at <= at:
+            self._round_at = due
+            witnesses = self.trust.outside + self.trust.inside
+            self._out.append(Recheck(at, due, witnesses))
+
+    def _witnessed(self, state: EndpointState, reading: Reading, event: Observed) -> None:
+        if state.spec.id in self.trust.clock_sources:
+            self._told_time(state.spec, reading, event.at)
+        self.trust.witnessed(state.spec.id, reading, event.at, event.started)
+        self._network_may_have_changed(event.at)
+        self._settle_pending(event.at)
+
+    def _settle_pending(self, at: float) -> None:
+        for name, state in tuple(self._pending.items()):
+            gate = self.trust.gate(state.spec, state.fail_since)
+            if gate is Gate.PENDING:
+                self._call_witnesses(at)
+                continue
+            del self._pending[name]
+            was = state.shown
+            if gate is Gate.SHUT:
+                self._void(state, OWN_NETWORK, at)
+                continue
+            state.decide(at, gate)
+            if state.shown is not was:
+                self._report(state, at)
+                self._changed(state, was, at)
+
+    def _network_may_have_changed(self, at: float) -> None:
+        """Void what we can no longer trust, once, when the network is lost."""
+        now = (self.trust.uplink_lost, self.trust.lan_lost)
+        if now == self._network:
+            return
+        self._network = now
+        for state in self.endpoints.values():
+            if state.spec.evidence is not Evidence.WITNESS and self.trust.covers(state.spec):
+                self._void(state, OWN_NETWORK, at)
+        self.touched.update(dict.fromkeys(self._services))
+
+    def _told_time(self, spec: Endpoint, reading: Reading, at: float) -> None:
+        was = self.trust.clock
+        self.trust.told_time(spec.id, reading)
+        if self.trust.clock == was:
+            return
+        for state in self.endpoints.values():
+            if state.spec.id != spec.id and self.trust.clock_voids(state.spec):
+                self._void(state, OWN_CLOCK, at)
+        self.touched.update(dict.fromkeys(self._services))
+
+    def _void(self, state: EndpointState, reading: Reading, at: float) -> None:
+        was = state.shown
+        self._pending.pop(state.spec.id, None)
+        state.void(reading, at)
+        self._report(state, at)
+        if state.shown is not was:
+            self._changed(state, was, at)
+        else:
+            self._touch(state)
+
+    def fell_silent(self, state: EndpointState, at: float) -> None:
+        """Note that nothing was heard of an endpoint for too long."""
+        silent = Reading(Reason.STALE, f"no reading for {state.spec.stale_after:g} s")
+        self._void(state, silent, at)

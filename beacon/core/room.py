@@ -1,0 +1,399 @@
+"""The room: what every service is judged to be, its incident, and what the tower shows.
+
+`judge` brings everything up to date after readings changed; operators act through the
+methods at the end. Services are always taken in configured order.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from beacon.core.annunciator import SILENCE_AT_MOST, Annunciator
+from beacon.core.diagnosis import Diagnosis, Witnessed, diagnose
+from beacon.core.endpoint import EndpointState
+from beacon.core.events import (
+    Acknowledge,
+    Announced,
+    Announcement,
+    Answered,
+    Effect,
+    IncidentChanged,
+    IncidentState,
+    IncidentView,
+    IndicationChanged,
+    OverallChanged,
+    OverallView,
+    QuietHours,
+    ServiceChanged,
+    ServiceView,
+    Silence,
+    SilenceChanged,
+    Sounded,
+)
+from beacon.core.incident import Incident, foremost
+from beacon.core.indication import Sound
+from beacon.core.model import NO_PROBLEM, RANK, RED, Evidence, Health, Service, Site, Verdict
+from beacon.core.service import Change, ServiceState
+from beacon.core.timers import Timers
+from beacon.core.trust import Trust
+from beacon.core.verdict import Seen, judge
+
+IMPACT_EVERY: Final = 60.0
+
+_TOLD: Final = {
+    Change.OPENED: Announcement.OPENED,
+    Change.ESCALATED: Announcement.ESCALATED,
+    Change.RELAPSED: Announcement.RELAPSED,
+    Change.RECOVERING: Announcement.RECOVERING,
+    Change.CLOSED: Announcement.CLOSED,
+}
+
+
+@dataclass(slots=True)
+class Watched:
+    """One service with everything that is remembered of it."""
+
+    spec: Service
+    endpoints: tuple[EndpointState, ...]
+    state: ServiceState
+    incident: Incident | None = None
+    suppressed: bool = False  # all its trouble is explained by what it depends on
+    told_blind: bool = False
+    view: ServiceView | None = None
+
+    @property
+    def starting(self) -> bool:
+        """Nothing known yet, and not because nothing can be."""
+        return self.state.blind and not self.state.known and any(not e.settled for e in self.basis)
+
+    @property
+    def basis(self) -> tuple[EndpointState, ...]:
+        """The endpoints that its verdict rests on."""
+        for kind in (Evidence.SYMPTOM, Evidence.HEALTH, Evidence.CAUSE, Evidence.CLAIM):
+            if found := tuple(e for e in self.endpoints if e.spec.evidence is kind):
+                return found
+        return ()
+
+
+class Room:
+    """All services and the tower. `waiting` is kept for the intake: see `Intake.waiting`."""
+
+    def __init__(self, site: Site, timers: Timers, out: list[Effect], waiting: set[str]) -> None:
+        self.services: dict[str, Watched] = {}
+        self.overall: OverallView | None = None
+        self.tower = Annunciator((), site.preset, lock_in=site.lock_in)
+        self._timers, self._out, self._waiting = timers, out, waiting
+        self._endpoints: Mapping[str, EndpointState] = {}
+        self._incidents = 0
+        self._announced: tuple[IncidentView | None, int] = (None, 0)
+        self._silence: SilenceChanged | None = None
+
+    def configure(self, site: Site, endpoints: Mapping[str, EndpointState], at: float) -> None:
+        """Watch these services from now on; what is unchanged keeps its state."""
+        self._endpoints = endpoints
+        was = self.services
+        self.services = {s.id: self._watch(s, was.get(s.id), at) for s in site.services}
+        for name in was.keys() - self.services.keys():
+            self._timers.set(("hold", name), None)
+        tower = Annunciator(tuple(self.services), site.preset, lock_in=site.lock_in)
+        tower.alarms.update({k: v for k, v in self.tower.alarms.items() if k in tower.alarms})
+        tower.voice, tower.shown = self.tower.voice, self.tower.shown
+        self.tower = tower
+
+    def _watch(self, spec: Service, old: Watched | None, at: float) -> Watched:
+        endpoints = tuple(self._endpoints[e.id] for e in spec.endpoints)
+        if old is None:
+            return Watched(spec, endpoints, ServiceState(spec, since=at))
+        old.spec, old.endpoints, old.state.spec = spec, endpoints, spec
+        return old
+
+    def hold_ended(self, name: str, at: float) -> None:
+        """Close what has been well for long enough."""
+        watched = self.services[name]
+        change = watched.state.time_passed(at)
+        self._follow(watched, change, at)
+
+    def judge(self, touched: Iterable[str], trust: Trust, at: float) -> None:
+        """Judge what was touched, then bring incidents, tower and overall up to date."""
+        chosen = set(touched)
+        for name in [name for name in self.services if name in chosen]:
+            watched = self.services[name]
+            found = judge([_seen(e) for e in watched.endpoints])
+            was_blind = watched.state.blind
+            change = watched.state.judged(found, at)
+            self._tell_blind(watched, was_blind, at)
+            self._follow(watched, change, at)
+            self._timers.set(("hold", name), watched.state.next_deadline)
+            self._show_service(watched, at)
+        self._tell_incident(at)
+        self._tell_overall(trust, at)
+        self._light(at)
+
+    def _follow(self, watched: Watched, change: Change, at: float) -> None:
+        """Let the incident follow the verdict."""
+        verdict = watched.state.verdict
+        self.tower.alarms[watched.spec.id].verdict = verdict
+        if watched.suppressed or change is Change.OPENED:
+            change = self._excused(watched, change)
+        if change is Change.OPENED:
+            self._open(watched, at)
+        incident = watched.incident
+        if incident is None:
+            return
+        incident.follow(verdict)
+        incident.explain(self._diagnose(watched))
+        if watched.state.judgement.vendor_admits:
+            incident.admitted(at)
+        incident.measure(at, watched.spec.session_lifetime)
+        self._announce_change(watched, incident, change, at)
+
+    def _excused(self, watched: Watched, change: Change) -> Change:
+        """Keep an incident from opening while all its trouble hangs on something else."""
+        if watched.state.verdict in NO_PROBLEM:
+            self._release(watched)
+            self.tower.returned(watched.spec.id)
+            return Change.NONE
+        culprits = self._culprits(watched)
+        if all(map(self._is_excused, culprits)) if culprits else watched.suppressed:
+            watched.suppressed = True
+            self._waiting.add(watched.spec.id)
+            if change is Change.OPENED:
+                self.tower.alarms[watched.spec.id].acknowledged = False
+            return Change.NONE
+        self._release(watched)
+        return Change.OPENED
+
+    def _release(self, watched: Watched) -> None:
+        watched.suppressed = False
+        self._waiting.discard(watched.spec.id)
+
+    def _culprits(self, watched: Watched) -> list[EndpointState]:
+        troubled = (Health.DOWN, Health.DEGRADED)
+        return [
+            e
+            for e in watched.endpoints
+            if e.shown in troubled and e.spec.evidence is not Evidence.CLAIM
+        ]
+
+    def _is_excused(self, state: EndpointState) -> bool:
+        parents = (self._endpoints[name] for name in state.spec.depends_on)
+        return any(p.shown is Health.DOWN or p.left_down_at > state.started for p in parents)
+
+    def _open(self, watched: Watched, at: float) -> None:
+        self._incidents += 1
+        first = min(self._culprits(watched), key=lambda e: e.since, default=None)
+        verdict = watched.state.verdict
+        watched.incident = Incident(
+            IncidentView(
+                number=self._incidents,
+                service=watched.spec.id,
+                state=IncidentState.OPEN,
+                since=at,
+                verdict=verdict,
+                peak=verdict,
+                first_out=first.spec.id if first else watched.spec.id,
+            )
+        )
+
+    def _announce_change(
+        self, watched: Watched, incident: Incident, change: Change, at: float
+    ) -> None:
+        service, verdict = watched.spec.id, watched.state.verdict
+        flapping = any(e.flapping for e in watched.endpoints)
+        if change is Change.RELAPSED and (flapping or not incident.relapse(at)):
+            return
+        if change is Change.ESCALATED:
+            incident.reopen()
+        if change in (Change.OPENED, Change.ESCALATED, Change.RELAPSED):
+            self._sound(self.tower.alarm(service, verdict, at), at)
+        if change is Change.CLOSED:
+            incident.close(at, verdict)
+            self.tower.returned(service)
+            watched.incident = None
+        if change in _TOLD:
+            told = incident.view
+            self._out.append(Announced(at, _TOLD[change], service, verdict, told, told.cause))
+        if change is Change.CLOSED and not self.open_incidents():
+            self.end_silence(at)
+
+    def _tell_blind(self, watched: Watched, was_blind: bool, at: float) -> None:
+        blind = watched.state.blind
+        telling = blind and not was_blind
+        if blind and not watched.told_blind and not watched.starting:
+            telling = True
+        if telling or (watched.told_blind and not blind):
+            watched.told_blind = blind
+            what = Announcement.BLIND if blind else Announcement.SIGHTED
+            found = self._diagnose(watched)
+            cause = found.cause if found and blind else None
+            service, verdict = watched.spec.id, watched.state.verdict
+            self._out.append(Announced(at, what, service, verdict, cause=cause))
+
+    def _diagnose(self, watched: Watched) -> Diagnosis | None:
+        return diagnose(
+            [
+                Witnessed(e.spec.id, e.spec.evidence, e.shown, e.last, e.spec.region, e.spec.factor)
+                for e in watched.endpoints
+            ]
+        )
+
+    def _show_service(self, watched: Watched, at: float) -> None:
+        alarm = self.tower.alarms[watched.spec.id]
+        alarm.verdict, alarm.blind = watched.state.verdict, watched.state.blind
+        alarm.starting = watched.starting
+        alarm.must_act = any(e.guarded for e in watched.endpoints)
+        view = self._service_view(watched)
+        if view != watched.view:
+            watched.view = view
+            self._out.append(ServiceChanged(at, view))
+
+    def _service_view(self, watched: Watched) -> ServiceView:
+        state, found = watched.state, watched.state.judgement
+        why = self._diagnose(watched)
+        return ServiceView(
+            id=watched.spec.id,
+            verdict=state.verdict,
+            since=state.since,
+            cause=why.cause if why and state.verdict is not Verdict.OK else None,
+            explanation=why.explanation if why else "",
+            cells=found.cells,
+            endpoints=tuple((e.spec.id, e.shown) for e in watched.endpoints),
+            shallow=found.shallow,
+            partial=found.partial,
+            vendor_says_fine=found.vendor_says_fine,
+            vendor_admits=found.vendor_admits,
+            blind=state.blind,
+            starting=watched.starting,
+            proof_at=state.proof_at,
+            overlays=("guard_stopped",) if any(e.guarded for e in watched.endpoints) else (),
+        )
+
+    def open_incidents(self) -> list[Incident]:
+        """Every incident that has not closed, in configured order."""
+        return [w.incident for w in self.services.values() if w.incident is not None]
+
+    def _tell_incident(self, at: float) -> None:
+        incidents = self.open_incidents()
+        chosen = foremost(incidents)
+        now = (chosen.view if chosen else None, max(0, len(incidents) - 1))
+        if now != self._announced:
+            self._announced = now
+            self._out.append(IncidentChanged(at, *now))
+        growing = any(
+            i.view.verdict in RED and i.view.impact is not None and i.view.impact < 1
+            for i in incidents
+        )
+        if not growing:
+            self._timers.set("impact", None)
+        elif self._timers.get("impact") is None:
+            self._timers.set("impact", at + IMPACT_EVERY)
+
+    def _tell_overall(self, trust: Trust, at: float) -> None:
+        views = [w.view for w in self.services.values() if w.view is not None]
+        verdict = max((v.verdict for v in views), key=RANK.__getitem__, default=Verdict.BLIND)
+        was = self.overall
+        now = OverallView(
+            verdict=verdict,
+            problem=verdict not in NO_PROBLEM,
+            since=was.since if was is not None and was.verdict is verdict else at,
+            blind=any(v.blind for v in views),
+            starting=any(v.starting for v in views),
+            services=tuple((v.id, v.verdict) for v in views),
+            overlays=tuple(dict.fromkeys(o for v in views for o in v.overlays)),
+            network=trust.network,
+            clock=trust.clock,
+        )
+        if now != was:
+            self.overall = now
+            self._out.append(OverallChanged(at, now))
+
+    def _light(self, at: float) -> None:
+        assert self.overall is not None, "the overall view comes before the lamps"
+        self.tower.watch_blind(at)
+        self._timers.set("sound", self.tower.next_deadline())
+        if (shown := self.tower.show(self.overall.verdict)) is not None:
+            self._out.append(IndicationChanged(at, shown))
+
+    def sound_due(self, at: float) -> None:
+        """Say what is due without anything happening: re-alarms, lasting blindness."""
+        self._sound(self.tower.time_passed(at), at)
+        self._timers.set("sound", self.tower.next_deadline())
+
+    def _sound(self, sound: Sound | None, at: float) -> None:
+        if sound is not None:
+            self._out.append(Sounded(at, sound))
+
+    # --- operators ----------------------------------------------------------------
+
+    def acknowledge(self, event: Acknowledge) -> None:
+        """Somebody has seen what is open; refused where nothing is."""
+        error = ""
+        if event.service is not None and event.service not in self.services:
+            error = f"no service {event.service!r}"
+        elif not self.tower.acknowledge(event.service):
+            error = "nothing to acknowledge"
+        else:
+            self._acknowledged(event)
+        self._out.append(
+            Answered(event.at, "acknowledge", not error, event.by, event.origin, error)
+        )
+
+    def _acknowledged(self, event: Acknowledge) -> None:
+        for name, watched in self.services.items():
+            incident = watched.incident
+            chosen = event.service in (None, name)
+            if chosen and incident is not None and not incident.view.acknowledged:
+                incident.acknowledge(event.at, event.by)
+                view = incident.view
+                self._out.append(
+                    Announced(
+                        event.at,
+                        Announcement.ACKNOWLEDGED,
+                        name,
+                        view.verdict,
+                        view,
+                        view.cause,
+                        event.by,
+                    )
+                )
+
+    def silence(self, event: Silence) -> None:
+        """Sound off or on; refused where nothing is open."""
+        error = ""
+        if event.on and not self.open_incidents():
+            error = "no incident is open"
+        elif event.on:
+            self._begin_silence(event)
+        elif self._silence is None:
+            error = "not silenced"
+        else:
+            self.end_silence(event.at)
+        self._out.append(Answered(event.at, "silence", not error, event.by, event.origin, error))
+
+    def _begin_silence(self, event: Silence) -> None:
+        until = event.at + min(event.seconds, SILENCE_AT_MOST)
+        self._silence = SilenceChanged(
+            event.at, on=True, since=event.at, until=until, by=event.by, reason=event.reason
+        )
+        self.tower.voice.silent_until = until
+        self._timers.set("silence", until)
+        self._out.append(self._silence)
+
+    def end_silence(self, at: float) -> None:
+        """Let the buzzer speak again, if it was silenced."""
+        if self._silence is None:
+            return
+        self._silence = None
+        self.tower.voice.silent_until = -math.inf
+        self._timers.set("silence", None)
+        self._out.append(SilenceChanged(at, on=False))
+
+    def quiet_hours(self, event: QuietHours) -> None:
+        """Quiet hours began or ended."""
+        self._sound(self.tower.quiet_hours(on=event.on), event.at)
+
+
+def _seen(state: EndpointState) -> Seen:
+    spec = state.spec
+    return Seen(spec.id, spec.evidence, state.shown, state.standing, spec.region, spec.factor)

@@ -1,0 +1,85 @@
+"""Why it is so, in a word and a sentence that cites its readings."""
+
+import pytest
+
+from beacon.core.diagnosis import Witnessed, diagnose
+from beacon.core.model import Evidence, Health, Reading, Reason
+
+
+def seen(name, evidence, health, reason=None, detail="", region=None, factor=None):
+    last = Reading(reason, detail) if reason else None
+    return Witnessed(name, evidence, health, last, region, factor)
+
+
+SYMPTOM_DOWN = seen("s/sign-in", Evidence.SYMPTOM, Health.DOWN, Reason.DEADLINE)
+FINE = seen("s/other", Evidence.SYMPTOM, Health.UP, Reason.OK)
+
+
+@pytest.mark.parametrize(
+    ("beside", "cause", "cited"),
+    [
+        ([], "unknown", "s/sign-in: deadline"),
+        (
+            [seen("s/spf", Evidence.CAUSE, Health.DOWN, Reason.DNS_NXDOMAIN, "otp.example")],
+            "dns",
+            "s/spf: dns_nxdomain (otp.example)",
+        ),
+        (
+            [seen("s/meta", Evidence.HEALTH, Health.DOWN, Reason.TLS_EXPIRED)],
+            "tls",
+            "s/meta: tls_expired",
+        ),
+        (
+            [seen("s/vendor", Evidence.CLAIM, Health.DOWN, Reason.VENDOR_INCIDENT)],
+            "vendor",
+            "s/vendor: vendor_incident",
+        ),
+        (
+            [
+                seen("s/vendor", Evidence.CLAIM, Health.DOWN, Reason.VENDOR_INCIDENT),
+                seen("s/spf", Evidence.CAUSE, Health.DOWN, Reason.DNS_NO_ANSWER),
+            ],
+            "dns",
+            "s/spf: dns_no_answer",
+        ),
+    ],
+)
+def test_ranked(beside, cause, cited):
+    found = diagnose([SYMPTOM_DOWN, *beside])
+    assert (found.cause, found.explanation) == (cause, cited)
+
+
+@pytest.mark.parametrize("part", ["region", "factor"])
+def test_only_one_part_of_several(part):
+    hit = seen("s/a", Evidence.SYMPTOM, Health.DOWN, Reason.DEADLINE, **{part: "one"})
+    well = seen("s/b", Evidence.SYMPTOM, Health.UP, Reason.OK, **{part: "two"})
+    found = diagnose([hit, well])
+    assert found.cause == part
+    assert found.explanation == f"only {part} one: s/a: deadline"
+
+
+def test_every_part_of_several_is_no_part():
+    both = [seen(f"s/{r}", Evidence.SYMPTOM, Health.DOWN, Reason.DEADLINE, region=r) for r in "ab"]
+    assert diagnose(both).cause == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [
+        (Reason.OWN_NETWORK, "own network"),
+        (Reason.OWN_CLOCK, "own clock"),
+        (Reason.OWN_CREDENTIALS, "our credentials"),
+        (Reason.SOURCE_DEAD, "unknown"),
+    ],
+)
+def test_what_is_ours(reason, cause):
+    unsure = seen("s/x", Evidence.SYMPTOM, Health.UNKNOWN, reason)
+    assert diagnose([FINE, unsure]).cause == cause
+
+
+def test_nothing_wrong_needs_no_explanation():
+    assert diagnose([FINE, seen("s/new", Evidence.SYMPTOM, Health.UNKNOWN)]) is None
+
+
+def test_a_slow_endpoint_without_a_reading_is_named():
+    assert diagnose([seen("s/x", Evidence.SYMPTOM, Health.DOWN)]).explanation == "s/x"
