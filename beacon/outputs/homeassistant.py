@@ -154,7 +154,8 @@ def _verdicts(config: Config, base: str) -> Iterator[tuple[str, Component]]:
 
 
 def _tower(config: Config, base: str) -> Iterator[tuple[str, Component]]:
-    words = [*(pattern.value for pattern in Pattern), SIGNAL]
+    # All words the topic has room for: an enum with one too few would drop a state.
+    words = [*(pattern.value for pattern in Pattern), "double", SIGNAL]
     for colour in Colour:
         if colour in config.tower.lamps:
             name = f"{colour.capitalize()} lamp"

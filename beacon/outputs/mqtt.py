@@ -155,10 +155,9 @@ class MqttOutput:
             if self._stopping.is_set():
                 return
             lasted = self._lasted()
-            if lasted is not None:
-                self._short += 1
-                if lasted >= self._pace.settled:
-                    retry, self._short = self._pace.first_retry, 0
+            self._short = 0 if lasted is None else self._short + 1
+            if lasted is not None and lasted >= self._pace.settled:
+                retry, self._short = self._pace.first_retry, 0
             self._say(self._diagnosed(cause))
             self._stopping.wait(retry * self._rng.uniform(0.5, 1.0))
             retry = min(retry * 2, self._pace.last_retry)
@@ -177,21 +176,19 @@ class MqttOutput:
 
     def _visit(self) -> str:
         """One connection from dialling to its end; why it ended."""
-        session = Session(
-            self._mqtt, self._id, self._topics.available(OFFLINE), self._subscriptions()
-        )
+        will = self._topics.available(OFFLINE)
         try:
-            session.dial()
-            self._await_welcome(session)
-            self._welcomed = self._clock.monotonic()
-            self._converse(session)
+            made = Session(self._mqtt, self._id, will, self._subscriptions())
+            with contextlib.closing(made) as session:
+                session.dial()
+                self._await_welcome(session)
+                self._welcomed = self._clock.monotonic()
+                self._converse(session)
         except Lost as lost:
             return str(lost)
         except Exception:  # noqa: BLE001 - the border: logged, dialled again
             _log.exception("MQTT: the connection failed by a fault of the beacon")
             return "a fault of the beacon: see its traceback"
-        finally:
-            session.close()
         return "stopped"
 
     def _subscriptions(self) -> list[tuple[str, int, bool]]:

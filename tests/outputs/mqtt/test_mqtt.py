@@ -1,0 +1,713 @@
+"""The MQTT output against a real broker: everything that can happen to a connection."""
+
+import json
+import logging
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import trustme
+
+from beacon.config.fields import Secret
+from beacon.config.schema import Discovery, Mqtt, MqttTls
+from beacon.core.events import (
+    Acknowledge,
+    Announced,
+    Announcement,
+    Answered,
+    IncidentChanged,
+    Silence,
+    SilenceChanged,
+)
+from beacon.core.indication import Colour, Sound
+from beacon.core.model import Health, Reason, Verdict
+from beacon.engine.clock import ManualClock
+from beacon.outputs.mqtt import Moments
+from beacon.outputs.mqtt_session import _context
+from beacon.outputs.renderer import Shown
+from beacon.outputs.topics import Health60
+
+pytestmark = pytest.mark.integration
+
+BASE = "mfa-beacon/lab"
+CONFIG = "homeassistant/device/mfa_beacon_lab/config"
+STANDING = {
+    "availability",
+    "state",
+    "incident",
+    "silence",
+    "info",
+    "service/sign-in",
+    "service/sms",
+    "endpoint/sign-in/portal",
+    "endpoint/sign-in/otp",
+    "endpoint/sms/gateway",
+    "witness/canary",
+    "lamp/red",
+    "lamp/green",
+    "buzzer",
+    "health",
+}
+ON = "the beacon goes on without and tries again"
+BOTH = pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+
+
+def health(at, **more):
+    plain = {
+        "loop_lag_ms": 1.0,
+        "stalled": False,
+        "clock_synced": True,
+        "clock_offset_ms": 3.0,
+        "storage_degraded": False,
+        "rss_mb": 40.0,
+    }
+    return Health60(at, **(plain | more))
+
+
+def tell_all(one, verdict=Verdict.OK):
+    words = one.words()
+    one.output.offer(words.standing(verdict))
+    one.output.shown(Shown({Colour.RED: "off", Colour.GREEN: "steady"}))
+    one.output.health(health(words.at))
+
+
+def standing(listener):
+    return {t.removeprefix(f"{BASE}/") for t in listener.kept if t.startswith(BASE)}
+
+
+def settled(listener):
+    """Whether the description, and everything after it, was heard by one who was there before."""
+    topics = [m.topic.removeprefix(f"{BASE}/") for m in listener.heard]
+    return topics.count("info") == 2 and set(topics[topics.index(CONFIG) :]) >= STANDING
+
+
+def causes(caplog):
+    return [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+
+
+# --- what stands there -------------------------------------------------------------
+
+
+@BOTH
+def test_a_late_subscriber_finds_the_whole_state(broker, listen, beacon, house, protocol):
+    broker.start()
+    one = beacon(house(broker.port, protocol=protocol))
+    tell_all(one)
+    early = listen(broker.port)
+    early.until(lambda: standing(early) == STANDING and CONFIG in early.kept, "all of it")
+    late = listen(broker.port)
+    late.until(lambda: standing(late) == STANDING and CONFIG in late.kept, "all of it, retained")
+    assert late.kept[f"{BASE}/availability"] == "online"
+    assert late.kept[f"{BASE}/lamp/green"] == "steady"
+    assert late.json("state")["verdict"] == "ok"
+    assert late.json("state")["version"] == "1.2.3"
+    assert late.json("incident")["state"] == "none"
+    assert late.json("silence")["state"] == "OFF"
+    assert late.json("info")["config_hash"] == "0123abcd"
+
+
+def test_nothing_is_said_of_incidents_before_the_judge_has_spoken(broker, listen, beacon, house):
+    broker.start()
+    one = beacon(house(broker.port))
+    listener = listen(broker.port)
+    listener.until(lambda: CONFIG in listener.kept, "the description")
+    assert standing(listener) == {"availability", "info"}
+    one.output.offer([one.words().overall()])
+    listener.until(lambda: {"incident", "silence"} <= standing(listener), "what there is not")
+
+
+def test_a_change_is_heard_at_once_and_a_repetition_is_not(broker, listen, beacon, house):
+    broker.start()
+    listener = listen(broker.port)
+    one = beacon(house(broker.port))
+    tell_all(one)
+    listener.until(lambda: settled(listener), "all of it")
+    words = one.words()
+    before = len(listener.all("state"))
+    changed = words.overall(Verdict.OUTAGE)
+    one.output.offer([changed])
+    one.output.offer([changed])
+    one.output.offer([SilenceChanged(words.at, on=True, since=words.at, by="Ann")])
+    listener.until(lambda: listener.json("buzzer")["silenced"], "the silence")
+    assert listener.json("silence")["state"] == "ON"
+    assert [s["verdict"] for s in listener.all("state")[before:]] == ["outage"]
+    one.output.shown(Shown({Colour.RED: "fast"}, Sound.THREE_PULSES))
+    listener.until(lambda: listener.json("buzzer")["state"] == "ON", "the buzzer")
+    assert listener.json("buzzer")["pattern"] == "three_pulses"
+    assert listener.kept[f"{BASE}/lamp/red"] == "fast"
+    one.output.health(health(words.at, storage_degraded=True))
+    listener.until(lambda: listener.json("state")["storage_degraded"], "the storage")
+
+
+def test_events_and_results_are_not_retained(broker, listen, beacon, house):
+    broker.start()
+    listener = listen(broker.port)
+    one = beacon(house(broker.port))
+    tell_all(one)
+    listener.until(lambda: settled(listener), "all of it")
+    words = one.words()
+    incident = words.incident()
+    one.output.offer(
+        [
+            Announced(words.at, Announcement.OPENED, "sign-in", Verdict.OUTAGE, incident, "dns"),
+            IncidentChanged(words.at, incident, 0),
+            Answered(words.at, "acknowledge", ok=False, by="Ann", origin="mqtt", error="nothing"),
+            Answered(words.at, "acknowledge", ok=True, by="button", origin="button"),
+        ]
+    )
+    listener.until(lambda: listener.json("incident")["state"] == "open", "the incident")
+    [event] = listener.all("event")
+    assert event["event_type"] == "opened"
+    assert event["id"] == listener.json("incident")["id"]
+    assert listener.json("incident")["runbook"] == "Call the duty officer."
+    assert [r["by"] for r in listener.all("result")] == ["Ann"]
+    assert not {"event", "result"} & standing(listener)
+    assert {m.qos for m in listener.heard if m.topic == f"{BASE}/event"} == {1}
+
+
+def test_an_endpoint_is_written_on_a_change_else_once_a_minute(broker, listen, beacon, house):
+    broker.start()
+    one = beacon(house(broker.port))
+    listener = listen(broker.port)
+    words = one.words()
+
+    def read(after, **more):
+        one.output.offer([words.read(at=words.at + after, **more)])
+        one.output.offer([words.overall(blind=not listener.json("state").get("blind", True))])
+        count = len(listener.all("state"))
+        listener.until(lambda: len(listener.all("state")) > count, "the marker")
+        return len(listener.all("endpoint/sign-in/portal"))
+
+    assert read(0) == 1
+    assert read(30) == 1
+    assert read(31, reason=Reason.SLOW) == 2
+    assert read(32, reason=Reason.SLOW, health=Health.DEGRADED) == 3
+    assert read(90, reason=Reason.SLOW, health=Health.DEGRADED) == 3
+    assert read(92, reason=Reason.SLOW, health=Health.DEGRADED) == 4
+
+
+def test_everything_is_sent_again_after_a_while(broker, listen, beacon, house, quick):
+    broker.start()
+    one = beacon(house(broker.port), replace(quick, again=0.3))
+    tell_all(one)
+    listener = listen(broker.port)
+    listener.until(lambda: standing(listener) == STANDING, "all of it")
+    listener.say(f"{BASE}/state", "", retain=True)
+    listener.say(CONFIG, "", retain=True)
+    listener.until(lambda: listener.json("state") and listener.kept[CONFIG], "it again")
+
+
+# --- the connection ----------------------------------------------------------------
+
+
+def test_a_clean_stop_says_offline_after_the_last_change(broker, listen, beacon, house):
+    broker.start()
+    one = beacon(house(broker.port))
+    tell_all(one)
+    listener = listen(broker.port)
+    listener.until(lambda: standing(listener) == STANDING, "all of it")
+    one.output.offer([one.words().overall(Verdict.BLIND)])
+    one.output.stop(5.0)
+    listener.until(lambda: listener.kept[f"{BASE}/availability"] == "offline", "the goodbye")
+    assert listener.json("state")["verdict"] == "blind"
+    assert listener.heard[-1].topic == f"{BASE}/availability"
+
+
+CHILD = """
+    import random, sys, time
+    from beacon.config.schema import Config, Mqtt, Tower
+    from beacon.core.model import Site
+    from beacon.engine.clock import SystemClock
+    from beacon.outputs.mqtt import MqttOutput
+
+    mqtt = Mqtt(host="127.0.0.1", port=int(sys.argv[1]), encrypted=False, protocol=sys.argv[2])
+    config = Config(path="", name="Lab", watched=Site(id="lab"), probes={}, tower=Tower(),
+                    mqtt=mqtt, digest="")
+    clock = SystemClock()
+    output = MqttOutput(config, clock, print, print, "1", random.Random())
+    output.start()
+    time.sleep(60)
+"""
+
+
+@BOTH
+def test_a_killed_process_leaves_its_last_will(broker, listen, protocol):
+    broker.start()
+    listener = listen(broker.port)
+    child = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(CHILD), str(broker.port), protocol]
+    )
+    try:
+        listener.until(lambda: listener.kept.get(f"{BASE}/availability") == "online", "online")
+    finally:
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+    listener.until(lambda: listener.kept[f"{BASE}/availability"] == "offline", "the will")
+
+
+@BOTH
+def test_a_broker_that_forgot_everything_is_told_the_present(
+    broker, listen, beacon, house, protocol, eventually, caplog
+):
+    caplog.set_level(logging.INFO)
+    broker.start()
+    one = beacon(house(broker.port, protocol=protocol))
+    tell_all(one)
+    before = listen(broker.port)
+    before.until(lambda: standing(before) == STANDING, "all of it")
+    before.close()
+    broker.stop()
+    eventually(lambda: causes(caplog), "the loss")
+    words = one.words()
+    one.output.offer([Announced(words.at, Announcement.OPENED, "sign-in", Verdict.OUTAGE)])
+    one.output.offer([words.overall(Verdict.OUTAGE), words.service(Verdict.OUTAGE)])
+    one.output.offer([words.read(reason=Reason.DEADLINE, health=Health.DOWN)])
+    broker.start()
+    after = listen(broker.port)
+    after.until(lambda: standing(after) == STANDING and CONFIG in after.kept, "all of it again")
+    assert after.json("state")["verdict"] == "outage"
+    assert after.json("service/sign-in")["verdict"] == "outage"
+    assert after.json("endpoint/sign-in/portal")["reason"] == "deadline"
+    assert {s["verdict"] for s in after.all("state")} == {"outage"}
+    assert after.all("event") == []
+    assert any("1 events were not published while offline" in c for c in causes(caplog))
+
+
+def test_a_broker_that_comes_late(broker, listen, beacon, house, eventually, caplog):
+    one = beacon(house(broker.port))
+    tell_all(one)
+    eventually(lambda: causes(caplog), "the cause")
+    broker.start()
+    listener = listen(broker.port)
+    listener.until(lambda: standing(listener) == STANDING, "all of it")
+    assert [c for c in causes(caplog) if "connection refused" in c] == [
+        f"MQTT: nobody listens at 127.0.0.1:{broker.port}: connection refused; {ON}"
+    ]
+
+
+def slowest_offer(one, seconds):
+    slowest, until = 0.0, time.monotonic() + seconds
+    while time.monotonic() < until:
+        effects = one.words().standing(Verdict.DEGRADED)
+        before = time.thread_time()
+        one.output.offer(effects)
+        slowest = max(slowest, time.thread_time() - before)
+    return slowest
+
+
+def test_a_broker_that_never_answers_delays_nobody(beacon, house, quick, eventually, caplog):
+    with socket.create_server(("127.0.0.1", 0)) as hole:
+        one = beacon(house(hole.getsockname()[1]), replace(quick, welcome=0.2))
+        assert slowest_offer(one, 0.3) < 0.001
+        eventually(lambda: any("does not answer" in c for c in causes(caplog)), "the cause")
+        before = time.monotonic()
+        one.output.stop(5.0)
+        assert time.monotonic() - before < 5.0
+
+
+def test_a_broker_that_freezes_delays_nobody_and_gets_the_latest(broker, listen, beacon, house):
+    broker.start()
+    one = beacon(house(broker.port))
+    tell_all(one)
+    listener = listen(broker.port)
+    listener.until(lambda: standing(listener) == STANDING, "all of it")
+    broker.freeze()
+    try:
+        for number in range(3000):
+            words = one.words()
+            words.at += 61.0 * number
+            effects = [words.read(e, detail="x" * 200) for e in ("sign-in/portal", "sms/gateway")]
+            one.output.offer([*effects, words.overall(blind=number % 2 == 0)])
+        assert slowest_offer(one, 0.2) < 0.001
+        one.output.offer([one.words().overall(Verdict.GRAY_FAILURE)])
+    finally:
+        broker.thaw()
+    listener.until(lambda: listener.json("state")["verdict"] == "gray_failure", "the latest")
+
+
+def test_a_frozen_broker_does_not_hold_up_the_end(broker, listen, beacon, house, quick):
+    broker.start()
+    one = beacon(house(broker.port), replace(quick, farewell=0.2))
+    listener = listen(broker.port)
+    listener.until(lambda: CONFIG in listener.kept, "the description")
+    broker.freeze()
+    try:
+        before = time.monotonic()
+        one.output.stop(5.0)
+        assert time.monotonic() - before < 2.0
+    finally:
+        broker.thaw()
+
+
+@BOTH
+def test_a_wrong_password_is_logged_once_with_its_cause(
+    broker, beacon, house, need, tmp_path, protocol, eventually, caplog
+):
+    passwords = tmp_path / "passwords"
+    subprocess.run([need("mosquitto_passwd"), "-b", "-c", passwords, "beacon", "right"], check=True)
+    broker.start("allow_anonymous false", f"password_file {passwords}")
+    secret = Secret("wrong-7f3a")
+    one = beacon(house(broker.port, protocol=protocol, username="beacon", password=secret))
+    eventually(lambda: causes(caplog), "the cause")
+    log = tmp_path / "mosquitto" / "mosquitto.log"
+    eventually(lambda: log.read_text().count("not authorised") >= 4, "four tries")
+    assert len(causes(caplog)) == 1
+    assert "check mqtt.username and mqtt.password" in causes(caplog)[0]
+    assert "wrong-7f3a" not in caplog.text
+    one.output.stop(5.0)
+    beacon(house(broker.port, protocol=protocol, username="beacon", password=Secret("right")))
+    eventually(lambda: "as mfa-beacon-lab" in log.read_text(), "a session")
+
+
+def test_a_name_that_is_not_in_dns(beacon, house, eventually, caplog):
+    config = house(1883)
+    beacon(replace(config, mqtt=replace(config.mqtt, host="broker.invalid.")))
+    eventually(lambda: causes(caplog), "the cause")
+    assert "broker.invalid." in causes(caplog)[0]
+
+
+@BOTH
+def test_two_beacons_with_one_name_are_told_so(
+    broker, beacon, house, quick, protocol, eventually, caplog
+):
+    broker.start()
+    pace = replace(quick, settled=5.0)
+    first = beacon(house(broker.port, protocol=protocol), pace)
+    second = beacon(house(broker.port, protocol=protocol), pace)
+    told = "another client uses this id (mfa-beacon-lab)"
+    eventually(lambda: sum(told in c for c in causes(caplog)) >= 2, "what is wrong", 20.0)
+    count = len(caplog.records)
+    assert count < 20, caplog.text
+    first.output.stop(5.0)
+    second.output.stop(5.0)
+
+
+def test_an_acl_that_forbids_is_named(broker, beacon, house, tmp_path, eventually, caplog):
+    acl = tmp_path / "acl"
+    acl.write_text(f"topic read {BASE}/cmd/+\n")
+    broker.start("allow_anonymous true", f"acl_file {acl}")
+    one = beacon(house(broker.port))
+    tell_all(one)
+    eventually(lambda: causes(caplog), "the cause")
+    assert "the broker refuses what we publish: Not authorized: check its ACL" in causes(caplog)[0]
+
+
+def test_the_documented_acl_is_enough(broker, listen, beacon, house, need, tmp_path, eventually):
+    text = (Path(__file__).parents[3] / "docs" / "mqtt.md").read_text()
+    acl_text = text.split("```acl\n")[1].split("```")[0].replace("london-soc", "lab")
+    acl, passwords = tmp_path / "acl", tmp_path / "passwords"
+    acl.write_text(acl_text)
+    create = ["-c"]
+    for user in ("beacon", "operator"):
+        subprocess.run([need("mosquitto_passwd"), "-b", *create, passwords, user, "pw"], check=True)
+        create = []
+    broker.start("allow_anonymous false", f"password_file {passwords}", f"acl_file {acl}")
+    one = beacon(house(broker.port, username="beacon", password=Secret("pw")))
+    tell_all(one)
+    who = ["-h", "127.0.0.1", "-p", str(broker.port), "-u", "operator", "-P", "pw"]
+    once = ["-t", f"{BASE}/state", "-C", "1", "-W", "10"]
+    seen = subprocess.run([need("mosquitto_sub"), *who, *once], check=True, capture_output=True)
+    assert json.loads(seen.stdout)["verdict"] == "ok"
+    command = ["-q", "1", "-t", f"{BASE}/cmd/acknowledge", "-m", "PRESS"]
+    subprocess.run([need("mosquitto_pub"), *who, *command], check=True)
+    eventually(lambda: one.submitted, "the command")
+
+
+# --- TLS ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def authority(tmp_path):
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    server, client = authority.issue_cert("127.0.0.1"), authority.issue_cert("beacon.example.com")
+    other = authority.issue_cert("other.example.com")
+    for name, issued in (("server", server), ("client", client), ("other", other)):
+        issued.private_key_pem.write_to_path(tmp_path / f"{name}.key")
+        with (tmp_path / f"{name}.pem").open("wb") as out:
+            out.writelines(blob.bytes() for blob in issued.cert_chain_pems)
+    return tmp_path
+
+
+def over_tls(authority, name="server"):
+    return [
+        "allow_anonymous true",
+        f"cafile {authority}/ca.pem",
+        f"certfile {authority}/{name}.pem",
+        f"keyfile {authority}/{name}.key",
+        "require_certificate true",
+    ]
+
+
+@pytest.fixture
+def tls(authority):
+    return MqttTls(
+        ca=f"{authority}/ca.pem",
+        certificate=f"{authority}/client.pem",
+        key=f"{authority}/client.key",
+    )
+
+
+@BOTH
+def test_tls_with_a_client_certificate(
+    broker, listen, beacon, house, authority, tls, protocol, free_port
+):
+    plain = free_port()
+    broker.start(*over_tls(authority), f"listener {plain} 127.0.0.1", "allow_anonymous true")
+    one = beacon(house(broker.port, protocol=protocol, encrypted=True, tls=tls))
+    tell_all(one)
+    listener = listen(plain)
+    listener.until(lambda: standing(listener) == STANDING, "all of it")
+    listener.command("silence", "ON")
+    listener.until(lambda: one.submitted, "the command")
+
+
+WITHOUT = [
+    ({"certificate": None, "key": None}, "server", "set mqtt.tls.certificate and key"),
+    ({"ca": None}, "server", "the certificate of 127.0.0.1"),
+    ({}, "other", "the certificate of 127.0.0.1"),
+    ({"ca": "/nowhere/ca.pem"}, "server", "cannot use the files of mqtt.tls"),
+]
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # paho drops a socket that shakes no hands
+@pytest.mark.parametrize(("changed", "name", "cause"), WITHOUT)
+def test_tls_trouble_is_named(
+    broker, beacon, house, authority, tls, changed, name, cause, eventually, caplog
+):
+    broker.start(*over_tls(authority, name))
+    beacon(house(broker.port, encrypted=True, tls=replace(tls, **changed)))
+    eventually(lambda: causes(caplog), "the cause")
+    assert cause in causes(caplog)[0]
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_tls_to_a_broker_without(broker, beacon, house, tls, eventually, caplog):
+    broker.start()
+    beacon(house(broker.port, encrypted=True, tls=tls))
+    eventually(lambda: causes(caplog), "the cause")
+    assert f"127.0.0.1:{broker.port}" in causes(caplog)[0]
+
+
+# --- commands ----------------------------------------------------------------------
+
+
+@BOTH
+def test_commands_become_events_and_their_result_is_published(
+    broker, listen, beacon, house, protocol
+):
+    broker.start()
+    one = beacon(house(broker.port, protocol=protocol))
+    listener = listen(broker.port)
+    listener.until(lambda: CONFIG in listener.kept, "the description")
+    listener.command("acknowledge", "PRESS")
+    listener.command("silence", '{"state": "ON", "by": "Ann", "for": "10m"}')
+    listener.command("lamp_test", "PRESS")
+    listener.until(lambda: listener.all("result"), "the lamp test's result")
+    assert one.tested == [True]
+    assert listener.all("result")[0]["cmd"] == "lamp_test"
+    acknowledge, silence = one.submitted
+    assert acknowledge == Acknowledge(acknowledge.at, "mqtt", "mqtt")
+    assert silence == Silence(silence.at, on=True, by="Ann", origin="mqtt", seconds=600.0)
+    one.output.offer([Answered(silence.at, "silence", ok=True, by="Ann", origin="mqtt")])
+    listener.until(lambda: len(listener.all("result")) == 2, "the result")
+    result = listener.all("result")[1]
+    assert (result["cmd"], result["ok"], result["error"]) == ("silence", True, None)
+    assert result["at"].endswith("+00:00")
+
+
+def test_a_retained_command_is_not_obeyed_and_says_so(broker, listen, beacon, house):
+    broker.start()
+    listener = listen(broker.port)
+    listener.command("silence", "ON", retain=True)
+    one = beacon(house(broker.port, protocol="3.1.1"))
+    listener.until(lambda: listener.all("result"), "the result")
+    [result] = listener.all("result")
+    assert (result["cmd"], result["ok"], result["error"]) == ("silence", False, "ignored: retained")
+    assert one.submitted == []
+
+
+def test_over_mqtt_5_a_retained_command_does_not_even_come(broker, listen, beacon, house):
+    broker.start()
+    listener = listen(broker.port)
+    listener.command("silence", "ON", retain=True)
+    one = beacon(house(broker.port))
+    listener.until(lambda: CONFIG in listener.kept, "the description")
+    listener.command("acknowledge", "PRESS")
+    listener.until(lambda: one.submitted, "the other command")
+    assert [type(e) for e in one.submitted] == [Acknowledge]
+    assert listener.all("result") == []
+
+
+def test_refused_commands_are_answered(broker, listen, beacon, house):
+    broker.start()
+    one = beacon(house(broker.port, commands=("acknowledge",)))
+    listener = listen(broker.port)
+    listener.until(lambda: CONFIG in listener.kept, "the description")
+    for name, payload in (("silence", "ON"), ("dance", "PRESS"), ("acknowledge", "what?")):
+        listener.command(name, payload)
+    listener.until(lambda: len(listener.all("result")) == 3, "three results")
+    errors = [(r["cmd"], r["error"].split(";")[0]) for r in listener.all("result")]
+    assert errors == [
+        ("silence", "switched off by mqtt.commands"),
+        ("dance", "unknown command"),
+        ("acknowledge", "not understood"),
+    ]
+    assert one.submitted == []
+
+
+def test_a_flood_of_commands_is_cut_off_with_one_word(broker, listen, beacon, house):
+    broker.start()
+    one = beacon(house(broker.port))
+    listener = listen(broker.port)
+    listener.until(lambda: CONFIG in listener.kept, "the description")
+    for _ in range(60):
+        listener.command("acknowledge", "PRESS")
+    listener.until(lambda: listener.all("result"), "the refusal")
+    assert 10 <= len(one.submitted) < 15
+    assert "too many commands" in listener.all("result")[0]["error"]
+
+
+def test_a_command_that_breaks_costs_only_itself(broker, listen, beacon, house, caplog):
+    def explode():
+        raise RuntimeError("the lamps are on strike")
+
+    broker.start()
+    one = beacon(house(broker.port), lamp_test=explode)
+    listener = listen(broker.port)
+    listener.until(lambda: CONFIG in listener.kept, "the description")
+    listener.command("lamp_test", "PRESS")
+    listener.command("acknowledge", "PRESS")
+    listener.until(lambda: listener.all("result") and one.submitted, "both")
+    assert listener.all("result")[0]["ok"] is False
+    assert "on strike" in caplog.text
+
+
+# --- Home Assistant ----------------------------------------------------------------
+
+
+def test_home_assistant_comes_and_is_told_everything(broker, listen, beacon, house):
+    broker.start()
+    one = beacon(house(broker.port))
+    tell_all(one)
+    listener = listen(broker.port)
+    listener.until(lambda: standing(listener) == STANDING and CONFIG in listener.kept, "all")
+    count = len(listener.heard)
+    listener.say("homeassistant/status", "online")
+
+    def told():
+        topics = [m.topic for m in listener.heard]
+        return topics[topics.index(CONFIG, count) :] if CONFIG in topics[count:] else []
+
+    everything = {f"{BASE}/{path}" for path in STANDING}
+    listener.until(lambda: everything <= set(told()), "everything again")
+    assert told()[:2] == [CONFIG, f"{BASE}/availability"]
+
+
+def test_what_is_no_longer_there_is_removed_first(broker, listen, beacon, house):
+    broker.start()
+    old = {"cmps": {"service_gone": {"p": "sensor"}, "problem": {"p": "sensor"}}}
+    listener = listen(broker.port)
+    listener.say(CONFIG, json.dumps(old), retain=True)
+    beacon(house(broker.port))
+
+    def configs():
+        return [m.payload for m in listener.heard if m.topic == CONFIG]
+
+    listener.until(lambda: len(configs()) == 3, "stubs and the final message")
+    stubs, final = (json.loads(c)["cmps"] for c in configs()[1:])
+    assert stubs["service_gone"] == {"p": "sensor"}
+    assert stubs["problem"] == {"p": "sensor"}
+    assert "service_gone" not in final
+    assert final["problem"]["p"] == "binary_sensor"
+
+
+def test_an_unchanged_description_is_not_sent_again(broker, listen, beacon, house):
+    broker.start()
+    listener = listen(broker.port)
+    first = beacon(house(broker.port))
+    listener.until(lambda: CONFIG in listener.kept, "the description")
+    first.output.stop(5.0)
+    second = beacon(house(broker.port))
+    tell_all(second)
+    listener.until(lambda: standing(listener) == STANDING, "all of it")
+    listener.command("acknowledge", "PRESS")
+    listener.until(lambda: second.submitted, "the command")
+    assert sum(m.topic == CONFIG for m in listener.heard) == 1
+
+
+def test_discovery_switched_off_removes_the_device_once(broker, listen, beacon, house):
+    broker.start()
+    listener = listen(broker.port)
+    listener.say(CONFIG, '{"cmps": {}}', retain=True)
+    one = beacon(house(broker.port, discovery=Discovery(enabled=False)))
+    listener.until(lambda: listener.kept[CONFIG] == "", "an empty topic")
+    tell_all(one)
+    listener.until(lambda: standing(listener) == STANDING, "all of it")
+    assert sum(m.topic == CONFIG for m in listener.heard) == 2
+
+
+def test_garbage_where_our_description_should_be(broker, listen, beacon, house):
+    broker.start()
+    listener = listen(broker.port)
+    listener.say(CONFIG, "\udcff[[[".encode("utf-8", "replace").decode(), retain=True)
+    beacon(house(broker.port))
+    listener.until(lambda: "mfa_beacon_lab_verdict" in listener.kept[CONFIG], "ours")
+
+
+# --- threads -----------------------------------------------------------------------
+
+
+def test_many_threads_may_note_and_the_last_word_stands(broker, listen, beacon, house):
+    broker.start()
+    one = beacon(house(broker.port))
+    listener = listen(broker.port)
+
+    def note():
+        for number in range(500):
+            one.output.shown(Shown({Colour.RED: ("off", "fast")[number % 2]}))
+            one.output.health(health(float(number)))
+
+    threads = [threading.Thread(target=note) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    one.output.shown(Shown({Colour.RED: "double"}))
+    listener.until(lambda: listener.kept.get(f"{BASE}/lamp/red") == "double", "the last word")
+
+
+def test_moments_are_named_alike_until_the_wall_clock_steps():
+    clock = ManualClock(datetime(2026, 1, 5, 12, 0, tzinfo=UTC), 1000.0)
+    moments = Moments(clock)
+    first = moments(990.0)
+    assert first.isoformat() == "2026-01-05T11:59:50+00:00"
+    clock.advance(3600)
+    clock._utc += timedelta(milliseconds=3)
+    assert moments(990.0) == first
+    clock._utc += timedelta(hours=1)
+    assert moments(990.0) - first == timedelta(hours=1, milliseconds=3)
+
+
+def test_stop_before_start_and_twice(house, beacon):
+    one = beacon(house(1))
+    one.output.stop(10.0)
+    one.output.stop(10.0)
+    one.output.offer([one.words().overall()])
+
+
+def test_tls_is_at_least_1_2(tls):
+    made = _context(Mqtt(host="broker.example.com", port=8883, encrypted=True, tls=tls))
+    assert made.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert made.check_hostname
+    assert made.verify_mode is ssl.CERT_REQUIRED

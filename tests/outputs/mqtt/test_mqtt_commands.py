@@ -1,0 +1,110 @@
+"""Commands from outside: understood whole, or refused with words."""
+
+import contextlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beacon.config.fields import Refused
+from beacon.outputs.mqtt_commands import HANDLED, LARGEST, Command, Limit, read, refusal
+
+SERVICES = ("sign-in", "sms")
+
+
+def understand(name, payload):
+    raw = payload if isinstance(payload, bytes) else payload.encode()
+    return read(name, raw, HANDLED, SERVICES)
+
+
+GOOD = [
+    ("acknowledge", "PRESS", Command("acknowledge")),
+    ("acknowledge", " PRESS\n", Command("acknowledge")),
+    ("acknowledge", "{}", Command("acknowledge")),
+    (
+        "acknowledge",
+        '{"by": "Ann", "reason": "seen", "service": "sms"}',
+        Command("acknowledge", "Ann", "seen", "sms"),
+    ),
+    ("acknowledge", '{"by": null}', Command("acknowledge")),
+    ("silence", "ON", Command("silence")),
+    ("silence", "OFF", Command("silence", on=False)),
+    (
+        "silence",
+        '{"state": "ON", "for": "10m", "by": "Ann"}',
+        Command("silence", "Ann", seconds=600.0),
+    ),
+    ("silence", '{"state": "ON", "for": "1h"}', Command("silence")),
+    ("lamp_test", "PRESS", Command("lamp_test")),
+    ("lamp_test", '{"by": "A\\u001b[31mnn\\n"}', Command("lamp_test", "A [31mnn")),
+]
+
+PRESS = "send PRESS, or an object of by, reason, service"
+ON_OFF = "send ON or OFF, or an object of state, by, reason, for"
+
+BAD = [
+    ("dance", "PRESS", "unknown command; known: acknowledge, silence, lamp_test"),
+    ("acknowledge", "", f"not understood; {PRESS}"),
+    ("acknowledge", "ON", f"not understood; {PRESS}"),
+    ("acknowledge", "press", f"not understood; {PRESS}"),
+    ("acknowledge", '{"for": "1h"}', f"not understood; {PRESS}"),
+    ("acknowledge", "[1]", f"not understood; {PRESS}"),
+    ("acknowledge", b"\xff\xfe", f"not understood; {PRESS}"),
+    ("acknowledge", "[" * 1000, f"not understood; {PRESS}"),
+    ("acknowledge", '{"by": 7}', f"every value is text; {PRESS}"),
+    ("acknowledge", '{"service": "x"}', "no such service; known: sign-in, sms"),
+    ("silence", "PRESS", f"not understood; {ON_OFF}"),
+    ("silence", "{}", f"`state` is ON or OFF; {ON_OFF}"),
+    ("silence", '{"state": "ON", "for": "2h"}', "`for` is too long; at most 1h"),
+    (
+        "silence",
+        '{"state": "ON", "for": "10"}',
+        "`for` is not a duration; a number with a unit: 800ms, 30s, 5m, 2h, 90d",
+    ),
+    ("silence", "ON" + " " * LARGEST, "1026 bytes are too many; at most 1024"),
+]
+
+
+@pytest.mark.parametrize(("name", "payload", "command"), GOOD)
+def test_good(name, payload, command):
+    assert understand(name, payload) == command
+
+
+@pytest.mark.parametrize(("name", "payload", "words"), BAD)
+def test_bad(name, payload, words):
+    with pytest.raises(Refused) as refused:
+        understand(name, payload)
+    assert refusal(refused.value) == words
+
+
+def test_a_command_that_is_switched_off():
+    with pytest.raises(Refused) as refused:
+        read("silence", b"ON", ("acknowledge",), SERVICES)
+    assert refusal(refused.value) == "switched off by mqtt.commands"
+
+
+@given(st.sampled_from(HANDLED), st.binary(max_size=2000) | st.text().map(str.encode))
+def test_whatever_comes_is_understood_or_refused(name, payload):
+    with contextlib.suppress(Refused):
+        assert read(name, payload, HANDLED, SERVICES).name == name
+
+
+@given(st.sampled_from(HANDLED), st.dictionaries(st.text(max_size=8), st.text(), max_size=4))
+def test_whatever_is_said_fits_a_log_line(name, fields):
+    try:
+        command = understand(name, json.dumps({"by": "x", **fields}))
+    except Refused:
+        return
+    assert command.by.isprintable()
+    assert command.reason.isprintable()
+    assert len(command.by) <= 200
+
+
+def test_ten_at_once_then_one_a_second(clock):
+    limit = Limit(clock)
+    assert [limit.allows() for _ in range(12)] == [True] * 10 + [False] * 2
+    clock.advance(1.0)
+    assert [limit.allows() for _ in range(2)] == [True, False]
+    clock.advance(3600.0)
+    assert [limit.allows() for _ in range(11)] == [True] * 10 + [False]
