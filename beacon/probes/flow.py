@@ -1,0 +1,330 @@
+"""`flow`: sign in as a user does, step by step, with a one-time code that counts.
+
+Steps are HTTP requests in order, in one fresh cookie jar. What a step captures, later steps
+may send. Nothing of what is sent, captured or answered is ever quoted.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+from typing import Any, ClassVar, Final, Literal
+from urllib.parse import urlencode
+
+import jmespath
+import msgspec
+import regex
+from jmespath.exceptions import JMESPathError
+from requests.cookies import RequestsCookieJar
+
+from beacon.config.fields import Refused, Regex, Secret, Url
+from beacon.core.model import Evidence, Outcome, Reading, Reason
+from beacon.engine.run import Run
+from beacon.probes import SIGN_IN, Fault, Timing
+from beacon.transport.condition import REGEX_BUDGET
+from beacon.transport.expect import Expectations, judge, parse_json
+from beacon.transport.http import Answer, Request, exchange, fresh_jar
+from beacon.transport.template import RESERVED, Code, JsonTemplate, Mask, Template
+from beacon.transport.tls import TlsPolicy
+from beacon.transport.totp import LEDGER, Ledger, Token
+from beacon.transport.trouble import Trouble, one_line, timed
+from beacon.transport.wire import DEFAULT_TLS, Route
+
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+_SUCCESS: Final = Expectations()
+_WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_STEP: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_TELLING: Final = 4  # a captured value shorter than this is no secret, and masks half the text
+
+Place = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capture:
+    """What to take from an answer: one of a JMESPath, a regular expression, a header.
+
+    Of a regular expression it is the first group, or the whole match.
+    """
+
+    json: str | None = None
+    regex: Regex | None = None
+    header: str | None = None
+
+    def flaw(self) -> str:
+        """What is wrong with it; nothing if all is well."""
+        if sum(source is not None for source in (self.json, self.regex, self.header)) != 1:
+            return "a captured value has one source"
+        try:
+            jmespath.compile(self.json or "@")
+        except JMESPathError as error:
+            return f"not a JMESPath expression: {str(error).splitlines()[0]}"
+        return ""
+
+    def take(self, answer: Answer) -> str | None:
+        """The value; None where it is missing. Raises `Trouble` for bodies that are no JSON."""
+        if self.header is not None:
+            return answer.headers.get(self.header)
+        if self.regex is not None:
+            return self._searched(answer.text())
+        try:
+            found = jmespath.search(self.json or "", parse_json(answer.body))
+        except (JMESPathError, RecursionError):
+            return None
+        if isinstance(found, str):
+            return found
+        number = isinstance(found, int | float) and not isinstance(found, bool)
+        return str(found) if number else None
+
+    def _searched(self, text: str) -> str | None:
+        pattern = regex.compile(self.regex or "")
+        try:
+            match = pattern.search(text, timeout=REGEX_BUDGET, concurrent=True)
+        except TimeoutError:
+            return None
+        return match[1 if pattern.groups else 0] if match else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One request, what its answer should be, and what later steps need of it.
+
+    An answer that meets `rejected` is the server's no; one that does not meet `expect` fails
+    for its own reason; one that does not meet `prefer` warns.
+    """
+
+    id: str
+    url: Template
+    method: Method = "GET"
+    headers: Mapping[str, Template] = field(default_factory=dict)
+    form: Mapping[str, Template] = field(default_factory=dict)
+    json: JsonTemplate | None = None
+    body: Template | None = None
+    follow_redirects: bool = True
+    rejected: Expectations | None = None
+    expect: Expectations = _SUCCESS
+    prefer: Expectations | None = None
+    capture: Mapping[str, Capture] = field(default_factory=dict)
+
+    def templates(self) -> Iterator[tuple[Place, Template]]:
+        """Every template in it, with its place."""
+        yield ("url",), self.url
+        for name, template in self.headers.items():
+            yield ("headers", name), template
+        for name, template in self.form.items():
+            yield ("form", name), template
+        if self.json is not None:
+            for path, template in self.json.templates():
+                yield ("json", *path), template
+        if self.body is not None:
+            yield ("body",), self.body
+
+    def faults(self) -> Iterator[Fault]:
+        """What is wrong with it by itself; paths from the step down."""
+        if not _STEP.fullmatch(self.id):
+            yield Fault(("id",), f"not an id: {self.id!r}", "a-z, 0-9, - and _")
+        yield from self._request_faults()
+        for name, capture in self.capture.items():
+            if not _WORD.fullmatch(name) or name in RESERVED:
+                yield Fault(("capture", name), "not a name for a value", "a word of its own")
+            flaw = capture.flaw()
+            if flaw:
+                yield Fault(("capture", name), flaw, "one of json, regex, header")
+        for section in ("rejected", "expect", "prefer"):
+            expectations = getattr(self, section)
+            for path, message, allowed in expectations.flaws() if expectations else ():
+                yield Fault((section, *path), message, allowed)
+
+    def _request_faults(self) -> Iterator[Fault]:
+        bodies = (bool(self.form), self.json is not None, self.body is not None)
+        if sum(bodies) > 1:
+            yield Fault((), "more than one body to send", "one of form, json, body")
+        if any(bodies) and self.method in ("GET", "HEAD"):
+            yield Fault(("method",), f"{self.method} sends no body", "POST, PUT, PATCH, DELETE")
+        if self.url.fixed is not None:
+            try:
+                Url.parse(self.url.fixed)
+            except Refused as refused:
+                yield Fault(("url",), refused.message, refused.allowed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flow:
+    """A sign-in of several steps, with secrets, captured values and one-time codes."""
+
+    EVIDENCE: ClassVar = Evidence.SYMPTOM
+    TIMING: ClassVar[Timing] = SIGN_IN
+    SIGN_IN: ClassVar = True
+    LEDGER: ClassVar[Ledger] = LEDGER
+
+    steps: tuple[Step, ...]
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    tls: TlsPolicy = DEFAULT_TLS
+
+    @property
+    def clock_bound(self) -> bool:
+        """Whether it makes one-time codes, or verifies certificates by our clock."""
+        secure = any(step.url.begins("https:") for step in self.steps)
+        return bool(self._codes) or (secure and self.tls.verify)
+
+    def faults(self) -> Iterator[Fault]:
+        """What is wrong with the settings taken together."""
+        if not self.steps:
+            yield Fault(("steps",), "a flow without a step", "at least one")
+        for path, message, allowed in self.tls.flaws():
+            yield Fault(("tls", *path), message, allowed)
+        first: dict[str, int] = {}
+        captured: set[str] = set()
+        for number, step in enumerate(self.steps):
+            if first.setdefault(step.id, number) != number:
+                text = f"the id {step.id!r} is taken by step {first[step.id] + 1}"
+                yield Fault(("steps", number, "id"), text, "an id of its own")
+            for fault in (*step.faults(), *self._references(step, captured)):
+                yield replace(fault, path=("steps", number, *fault.path))
+            captured |= step.capture.keys()
+
+    def _references(self, step: Step, captured: Collection[str]) -> Iterator[Fault]:
+        for path, template in step.templates():
+            uses = template.uses
+            for flaw in uses.flaws:
+                yield Fault(path, flaw, Template.ALLOWED)
+            for whole, wanted, known in (
+                ("secrets.", uses.secrets, self.secrets.keys()),
+                ("variables.", uses.variables, self.variables.keys()),
+                ("", uses.captured, captured),
+            ):
+                for name in sorted(wanted.difference(known)):
+                    there = ", ".join(whole + one for one in sorted(known)) or "nothing yet"
+                    text = f"{whole}{name} is not known at this step"
+                    yield Fault(path, text, f"known are: {there}")
+            for code in uses.codes:
+                yield from self._code_faults(path, code)
+
+    def _code_faults(self, path: Place, code: Code) -> Iterator[Fault]:
+        if code.secret not in self.secrets:
+            return  # already told
+        try:
+            self._token(code)
+        except TypeError:
+            yield Fault(path, "totp knows no such option", "digits, period, algorithm")
+        except ValueError as error:
+            yield Fault(path, f"totp(secrets.{code.secret}): {error}", "the seed in base32")
+
+    @cached_property
+    def _codes(self) -> frozenset[Code]:
+        templates = (template for step in self.steps for _, template in step.templates())
+        return frozenset(code for template in templates for code in template.uses.codes)
+
+    def _token(self, code: Code) -> Token:
+        return Token.parse(self.secrets[code.secret].reveal(), **dict(code.options))
+
+    def wait(self, utc: float) -> float:
+        """Seconds until each of its tokens has an unused code."""
+        tokens = (self._token(code) for code in self._codes)
+        return max((self.LEDGER.wait(token, utc) for token in tokens), default=0.0)
+
+    def observe(self, run: Run) -> Reading:
+        """Take each step in turn; the first that goes wrong is the reading."""
+        talk = _Talk(self, run)
+        reading = Reading(Reason.OK, f"{len(self.steps)} steps")
+        spent = []
+        for step in self.steps:
+            began = run.elapsed()
+            found = talk.take(step)
+            spent.append((step.id, run.elapsed() - began))
+            if found.outcome is Outcome.WARN and reading.outcome is Outcome.PASS:
+                reading = found
+            elif found.outcome not in (Outcome.PASS, Outcome.WARN):
+                reading = found
+                break
+        return replace(timed(run, reading), phases=tuple(spent))
+
+
+class _Talk:
+    """One run of a flow: its cookies, what it captured, what it must not tell."""
+
+    def __init__(self, flow: Flow, run: Run) -> None:
+        self._flow, self._run = flow, run
+        self._jar: RequestsCookieJar = fresh_jar()
+        self._captured: dict[str, str] = {}
+        self._mask = Mask()
+        self._secrets = {
+            name: self._mask.hide(secret.reveal()) for name, secret in flow.secrets.items()
+        }
+
+    def take(self, step: Step) -> Reading:
+        """Ask, judge, capture: what one step comes to, its id in the detail."""
+        noted = len(self._run.notes)
+        self._run.note(f"step {step.id}")
+        try:
+            reading = self._judge(step, self._ask(step))
+        except Trouble as trouble:
+            reading = trouble.reading
+        finally:
+            self._run.notes[noted:] = [self._mask.over(note) for note in self._run.notes[noted:]]
+        detail = self._mask.over(f"step {step.id}: {reading.detail}")
+        return replace(reading, detail=one_line(detail))
+
+    def _ask(self, step: Step) -> Answer:
+        values = {
+            "secrets": self._secrets,
+            "variables": self._flow.variables,
+            "totp": cache(self._code),  # the same code, however often one request says it
+            **self._captured,
+        }
+        request = _request(step, values)
+        route = Route(tls=self._flow.tls)
+        return exchange(self._run, request, route, follow=step.follow_redirects, jar=self._jar)
+
+    def _code(self, seed: str, **options: Any) -> str:  # noqa: ANN401 - checked by Token.parse
+        token = Token.parse(seed, **options)
+        utc = self._run.clock.utc().timestamp()
+        if not self._flow.LEDGER.claim(token, utc):
+            text = f"the one-time code of these {token.period} s was already used: not sent again"
+            raise Trouble(Reason.RATE_LIMITED, text)
+        return self._mask.hide(token.code(utc))
+
+    def _judge(self, step: Step, answer: Answer) -> Reading:
+        if step.rejected and _is_met(step.rejected, answer):
+            return Reading(Reason.SIGN_IN_REJECTED, f"rejected with status {answer.status}")
+        reading = judge(answer, step.expect, step.prefer, quote=False)
+        if reading.outcome not in (Outcome.PASS, Outcome.WARN):
+            return reading
+        for name, capture in step.capture.items():
+            value = capture.take(answer)
+            if value is None:
+                return Reading(Reason.OPERAND_MISSING, f"nothing to capture as {name}")
+            self._captured[name] = value
+            if len(value) >= _TELLING:
+                self._mask.hide(value)
+        return reading
+
+
+def _is_met(expectations: Expectations, answer: Answer) -> bool:
+    try:
+        return expectations.unmet(answer, quote=False) is None
+    except Trouble:
+        return False
+
+
+def _request(step: Step, values: Mapping[str, Any]) -> Request:
+    """The step with everything filled in. Raises `Trouble`."""
+    try:
+        url = Url.parse(step.url.fill(values))
+    except Refused:
+        raise Trouble(Reason.PROTOCOL_ERROR, "its url, filled in, is no address") from None
+    headers = {name: template.fill(values) for name, template in step.headers.items()}
+    body: bytes | None = None
+    kind = ""
+    if step.form:
+        pairs = {name: template.fill(values) for name, template in step.form.items()}
+        body, kind = urlencode(pairs).encode(), "application/x-www-form-urlencoded"
+    elif step.json is not None:
+        body, kind = msgspec.json.encode(step.json.fill(values)), "application/json"
+    elif step.body is not None:
+        body = step.body.fill(values).encode()
+    proper = {"Content-Type": kind} if kind else {}
+    return Request(url=url, method=step.method, headers=proper | headers, body=body)
+
+
+PROBE = Flow

@@ -1,0 +1,255 @@
+"""Texts with gaps: what a step of a sign-in sends, filled in as it runs.
+
+Jinja's sandbox fills them; what they refer to is known when they are read, so that a wrong
+name is found before the first run. What was filled in can be masked.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Self
+from urllib.parse import quote, quote_plus
+
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta, nodes
+from jinja2.sandbox import SandboxedEnvironment
+
+from beacon.config.fields import Refused
+from beacon.core.model import Reason
+from beacon.transport.trouble import Trouble
+
+SECRETS: Final = "secrets"
+VARIABLES: Final = "variables"
+TOTP: Final = "totp"
+_OURS: Final = frozenset({SECRETS, VARIABLES, TOTP})
+_HIDDEN: Final = "***"
+_WHAT_A_VALUE_CAN_DO: Final = (TypeError, ValueError, ArithmeticError, LookupError)
+
+# What is written are addresses, forms and JSON, never HTML: escaping would damage them.
+_JINJA: Final = SandboxedEnvironment(
+    undefined=StrictUndefined,
+    autoescape=False,
+    keep_trailing_newline=True,
+)
+RESERVED: Final = _OURS | frozenset(_JINJA.globals)
+"""Names no captured value may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One `totp(secrets.name, …)` in a template."""
+
+    secret: str
+    options: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """What a template refers to, and what is wrong with how it does."""
+
+    secrets: frozenset[str]
+    variables: frozenset[str]
+    captured: frozenset[str]
+    codes: tuple[Code, ...]
+    flaws: tuple[str, ...]
+
+
+class Template:
+    """A text with `{{ … }}` in it. Never shows itself: it may hold what is secret."""
+
+    __slots__ = ("_compiled", "_source", "uses")
+    ALLOWED: ClassVar = (
+        "text with {{ secrets.name }}, {{ variables.name }}, {{ captured }} "
+        "or {{ totp(secrets.name) }}"
+    )
+    SCHEMA: ClassVar[dict[str, Any]] = {"type": "string"}
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._compiled = _JINJA.from_string(source)
+        self.uses = _uses(_JINJA.parse(source))
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """Compile a text; the refusal says where it is wrong."""
+        if not isinstance(raw, str):
+            raise Refused("not text", cls.ALLOWED, "in quotes")
+        try:
+            return cls(raw)
+        except TemplateSyntaxError as error:
+            message = f"not a template: {error.message} (its line {error.lineno})"
+            raise Refused(message, cls.ALLOWED) from None
+
+    @property
+    def fixed(self) -> str | None:
+        """The text, where nothing is to be filled in."""
+        return None if any(mark in self._source for mark in ("{{", "{%", "{#")) else self._source
+
+    def begins(self, text: str) -> bool:
+        """Whether it begins with this text, in any case."""
+        return self._source.lower().startswith(text)
+
+    def fill(self, values: Mapping[str, Any]) -> str:
+        """The text with everything filled in. Raises `Trouble` where that cannot be done."""
+        try:
+            return self._compiled.render(values)
+        except (TemplateError, *_WHAT_A_VALUE_CAN_DO) as error:
+            text = f"a template cannot be filled in ({type(error).__name__})"
+            raise Trouble(Reason.OPERAND_MISSING, text) from None
+
+    def __repr__(self) -> str:
+        """Show nothing."""
+        return "Template(…)"
+
+    def __eq__(self, other: object) -> bool:
+        """Compare as texts: a reload asks whether anything changed."""
+        return isinstance(other, Template) and other._source == self._source
+
+    def __hash__(self) -> int:
+        """Hash as a text."""
+        return hash(self._source)
+
+
+class JsonTemplate:
+    """A JSON document whose texts are templates."""
+
+    __slots__ = ("_tree",)
+    ALLOWED: ClassVar = "a value whose texts may be templates"
+    SCHEMA: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, tree: object) -> None:
+        self._tree = tree
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """Compile every text in it, names of members excepted."""
+        return cls(_compile(raw))
+
+    def templates(self) -> Iterator[tuple[tuple[str | int, ...], Template]]:
+        """Every template in it, with its place."""
+        return _leaves(self._tree)
+
+    def fill(self, values: Mapping[str, Any]) -> object:
+        """The document with everything filled in. Raises `Trouble`."""
+        return _filled(self._tree, values)
+
+    def __repr__(self) -> str:
+        """Show nothing."""
+        return "JsonTemplate(…)"
+
+    def __eq__(self, other: object) -> bool:
+        """Compare as documents."""
+        return isinstance(other, JsonTemplate) and other._tree == self._tree
+
+    def __hash__(self) -> int:
+        """Hash by the places of its texts."""
+        return hash(tuple(self.templates()))
+
+
+def _compile(raw: object) -> object:
+    if isinstance(raw, str):
+        return Template.parse(raw)
+    if isinstance(raw, Mapping):
+        return {key: _below(key, raw[key]) for key in raw}
+    if isinstance(raw, list | tuple):
+        return [_below(number, item) for number, item in enumerate(raw)]
+    return raw
+
+
+def _below(step: str | int, raw: object) -> object:
+    try:
+        return _compile(raw)
+    except Refused as refused:
+        path = (step, *refused.path)
+        raise Refused(refused.message, refused.allowed, refused.hint, path) from None
+
+
+def _leaves(tree: object) -> Iterator[tuple[tuple[str | int, ...], Template]]:
+    if isinstance(tree, Template):
+        yield (), tree
+    elif isinstance(tree, dict | list):
+        items = tree.items() if isinstance(tree, dict) else enumerate(tree)
+        for step, inner in items:
+            for path, template in _leaves(inner):
+                yield (step, *path), template
+
+
+def _filled(tree: object, values: Mapping[str, Any]) -> object:
+    if isinstance(tree, Template):
+        return tree.fill(values)
+    if isinstance(tree, dict):
+        return {key: _filled(inner, values) for key, inner in tree.items()}
+    if isinstance(tree, list):
+        return [_filled(inner, values) for inner in tree]
+    return tree
+
+
+def _uses(tree: nodes.Template) -> Uses:
+    named: dict[str, set[str]] = {SECRETS: set(), VARIABLES: set()}
+    proper = set()  # by identity: mentions of the reserved words that are as they should be
+    codes, flaws = [], []
+    for call in tree.find_all(nodes.Call):
+        if isinstance(call.node, nodes.Name) and call.node.name == TOTP:
+            proper.add(id(call.node))
+            code = _code(call)
+            codes += [code] if code else []
+            flaws += [] if code else ["totp takes one of the secrets: totp(secrets.name)"]
+    for access in tree.find_all((nodes.Getattr, nodes.Getitem)):
+        found = _member(access)
+        if found:
+            proper.add(id(access.node))  # type: ignore[attr-defined]
+            named[found[0]].add(found[1])
+    for name in tree.find_all(nodes.Name):
+        if name.name in _OURS and id(name) not in proper:
+            flaws.append(f"{name.name} cannot be used as a whole")
+    return Uses(
+        secrets=frozenset(named[SECRETS]),
+        variables=frozenset(named[VARIABLES]),
+        captured=frozenset(meta.find_undeclared_variables(tree) - RESERVED),
+        codes=tuple(codes),
+        flaws=tuple(flaws),
+    )
+
+
+def _member(access: nodes.Node) -> tuple[str, str] | None:
+    """The two names in `secrets.name` or `secrets["name"]`."""
+    match access:
+        case nodes.Getattr(node=nodes.Name(name=whole), attr=name):
+            pass
+        case nodes.Getitem(node=nodes.Name(name=whole), arg=nodes.Const(value=str(name))):
+            pass
+        case _:
+            return None
+    return (whole, name) if whole in (SECRETS, VARIABLES) else None
+
+
+def _code(call: nodes.Call) -> Code | None:
+    if len(call.args) != 1 or call.dyn_args or call.dyn_kwargs:
+        return None
+    found = _member(call.args[0])
+    options = {option.key: option.value for option in call.kwargs}
+    fixed = all(isinstance(value, nodes.Const) for value in options.values())
+    if not found or found[0] != SECRETS or not fixed:
+        return None
+    return Code(found[1], tuple((key, value.as_const()) for key, value in options.items()))
+
+
+class Mask:
+    """Takes what must not be seen out of a text."""
+
+    def __init__(self) -> None:
+        self._hidden: set[str] = set()
+
+    def hide(self, value: str) -> str:
+        """Remember a value, and the ways it is written in addresses; return it."""
+        writings: tuple[Callable[[str], str], ...] = (str, quote, quote_plus, _quoted_whole)
+        self._hidden |= {write(value) for write in writings if value.strip()}
+        return value
+
+    def over(self, text: str) -> str:
+        """The text without any of them; the longest first, as one may hold another."""
+        for value in sorted(self._hidden, key=len, reverse=True):
+            text = text.replace(value, _HIDDEN)
+        return text
+
+
+def _quoted_whole(value: str) -> str:
+    return quote(value, safe="")

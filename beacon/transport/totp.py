@@ -1,0 +1,123 @@
+"""Time-based one-time codes (RFC 6238), and the ledger that lets no step be used twice.
+
+Servers refuse a code they have seen, and count it as a failure: two endpoints with one
+token, or a re-check a moment later, would lock the account they watch.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, get_args
+
+import pyotp
+
+Algorithm = Literal["sha1", "sha256", "sha512"]
+
+LATEST: Final = 2 / 3
+"""The part of a step after which a code had better wait for the next: it might arrive late."""
+_KEPT: Final = 3600.0  # seconds after which a used step is forgotten
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What makes codes. `period` is seconds a code lives."""
+
+    seed: bytes = field(repr=False)
+    digits: int = 6
+    period: int = 30
+    algorithm: Algorithm = "sha1"
+
+    @classmethod
+    def parse(
+        cls, seed: str, digits: int = 6, period: int = 30, algorithm: Algorithm = "sha1"
+    ) -> "Token":
+        """Read a base32 seed, in any case, with or without spaces and padding.
+
+        Raises `ValueError`, which never repeats the seed.
+        """
+        if digits not in range(6, 11) or period not in range(1, 121):
+            raise ValueError("a code has 6 to 10 digits and lives 1 to 120 seconds")
+        if algorithm not in get_args(Algorithm):
+            raise ValueError(f"the algorithm is one of {', '.join(get_args(Algorithm))}")
+        bare = "".join(seed.split()).replace("-", "").rstrip("=").upper()
+        try:
+            decoded = base64.b32decode(bare + "=" * (-len(bare) % 8))
+        except (binascii.Error, ValueError):
+            decoded = b""
+        if not decoded:
+            raise ValueError("not a base32 seed")
+        return cls(decoded, digits, period, algorithm)
+
+    def step(self, utc: float) -> int:
+        """The number of the step a moment lies in."""
+        return int(utc // self.period)
+
+    def code(self, utc: float) -> str:
+        """The code of a moment."""
+        return _Code(self).at(utc)
+
+
+class _Code(pyotp.TOTP):
+    """pyotp refuses seeds below 112 bits; vendors hand out 80."""
+
+    def __init__(self, token: Token) -> None:
+        digest: Any = getattr(hashlib, token.algorithm)
+        self._seed = token.seed  # asked for by what follows
+        super().__init__("", digits=token.digits, digest=digest, interval=token.period)
+
+    def byte_secret(self) -> bytes:
+        return self._seed
+
+
+class Ledger:
+    """Which steps of which tokens this process has used; seeds are kept as keyed hashes.
+
+    Times are UTC seconds. The step in which the ledger was first asked counts as used:
+    what was sent before a restart is not known.
+    """
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+        self._started: float | None = None
+        self._used: dict[tuple[bytes, int, int], object] = {}
+
+    def wait(self, token: Token, utc: float) -> float:
+        """Seconds until a code may be made and still arrive in time; 0: now."""
+        step = token.step(utc)
+        if self._free(token, step, utc) and utc - step * token.period <= LATEST * token.period:
+            return 0.0
+        step += 1
+        while not self._free(token, step, utc):
+            step += 1
+        return step * token.period - utc
+
+    def claim(self, token: Token, utc: float) -> bool:
+        """Mark the present step as used, before its code is sent; false: it already was."""
+        step = token.step(utc)
+        if not self._free(token, step, utc):
+            return False
+        self._forget(utc)
+        mine = object()
+        # One step of the interpreter: of two threads, only one finds its own mark.
+        return self._used.setdefault(self._entry(token, step), mine) is mine
+
+    def _free(self, token: Token, step: int, utc: float) -> bool:
+        if self._started is None:
+            self._started = utc
+        return step != token.step(self._started) and self._entry(token, step) not in self._used
+
+    def _entry(self, token: Token, step: int) -> tuple[bytes, int, int]:
+        return hmac.digest(self._key, token.seed, "sha256"), token.period, step
+
+    def _forget(self, utc: float) -> None:
+        for entry in list(self._used):
+            _, period, step = entry
+            if abs(utc - step * period) > _KEPT:
+                self._used.pop(entry, None)
+
+
+LEDGER: Final = Ledger()
+"""The one of this process, shared by all kinds of probes."""

@@ -1,0 +1,133 @@
+"""Templates: what they refer to, how they are filled in, what of it is masked."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beacon.config.fields import Refused
+from beacon.core.model import Reason
+from beacon.transport.template import RESERVED, Code, JsonTemplate, Mask, Template
+from beacon.transport.trouble import Trouble
+
+
+def test_a_template_is_filled_in() -> None:
+    template = Template.parse("{{ secrets.user }}@{{ variables['host'] }}/{{ token|urlencode }}\n")
+    values = {"secrets": {"user": "ann"}, "variables": {"host": "example.com"}, "token": "a/b c"}
+    assert template.fill(values) == "ann@example.com/a/b%20c\n"
+
+
+def test_markup_is_left_as_it_is() -> None:
+    assert Template.parse("{{ v }}").fill({"v": "<&\"'>"}) == "<&\"'>"
+
+
+def test_it_knows_what_it_refers_to() -> None:
+    uses = Template.parse(
+        "{{ secrets.a }}{{ secrets['b'] }}{{ variables.c }}{{ d }}{% if e %}{{ range }}{% endif %}"
+        "{{ totp(secrets.f) }}{{ totp(secrets.g, digits=8, algorithm='sha256') }}"
+    ).uses
+    assert uses.secrets == {"a", "b", "f", "g"}
+    assert uses.variables == {"c"}
+    assert uses.captured == {"d", "e"}
+    assert uses.codes == (Code("f"), Code("g", (("digits", 8), ("algorithm", "sha256"))))
+    assert uses.flaws == ()
+    assert {"secrets", "variables", "totp", "range"} <= RESERVED
+
+
+@pytest.mark.parametrize(
+    ("source", "flaw"),
+    [
+        ("{{ secrets }}", "secrets cannot be used as a whole"),
+        ("{{ variables|length }}", "variables cannot be used as a whole"),
+        ("{{ secrets[name] }}", "secrets cannot be used as a whole"),
+        ("{{ totp }}", "totp cannot be used as a whole"),
+        ("{{ totp() }}", "totp takes one of the secrets"),
+        ("{{ totp('ABC') }}", "totp takes one of the secrets"),
+        ("{{ totp(variables.seed) }}", "totp takes one of the secrets"),
+        ("{{ totp(secrets.seed, 8) }}", "totp takes one of the secrets"),
+        ("{{ totp(secrets.seed, digits=n) }}", "totp takes one of the secrets"),
+        ("{{ totp(*secrets.seed) }}", "totp takes one of the secrets"),
+    ],
+)
+def test_a_misuse_is_found_when_it_is_read(source: str, flaw: str) -> None:
+    assert any(found.startswith(flaw) for found in Template.parse(source).uses.flaws)
+
+
+@pytest.mark.parametrize("source", ["{{ a", "{% if %}", "{{ a|nofilter }}", "{{ a is odd? }}"])
+def test_what_is_no_template_is_refused(source: str) -> None:
+    with pytest.raises(Refused, match=r"not a template: .* \(its line 1\)"):
+        Template.parse(source)
+
+
+@pytest.mark.parametrize("raw", [None, 5, True, ["a"], {"a": "b"}])
+def test_a_template_is_text(raw: object) -> None:
+    with pytest.raises(Refused, match="not text"):
+        Template.parse(raw)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ missing }}",
+        "{{ v.missing.deeper }}",
+        "{{ v + 1 }}",
+        "{{ 1 / 0 }}",
+        "{{ v|int(x=1) }}",
+        "{{ v.__class__.__mro__ }}",
+        "{% include 'a' %}",
+    ],
+)
+def test_what_cannot_be_filled_in_is_trouble_that_quotes_nothing(source: str) -> None:
+    with pytest.raises(Trouble) as trouble:
+        Template.parse(source).fill({"v": "canary-value"})
+    assert trouble.value.reading.reason is Reason.OPERAND_MISSING
+    assert "canary" not in trouble.value.reading.detail
+
+
+def test_a_text_without_gaps_is_fixed() -> None:
+    assert Template.parse("https://example.com").fixed == "https://example.com"
+    assert Template.parse("https://{{ host }}").fixed is None
+    assert Template.parse("HTTPS://{{ host }}").begins("https:")
+
+
+def test_json_is_filled_in_all_the_way_down() -> None:
+    raw = {"user": "{{ u }}", "deep": [1, None, {"code": "{{ c }}"}], "yes": True}
+    template = JsonTemplate.parse(raw)
+    assert [path for path, _ in template.templates()] == [("user",), ("deep", 2, "code")]
+    filled = template.fill({"u": "ann", "c": "1"})
+    assert filled == {"user": "ann", "deep": [1, None, {"code": "1"}], "yes": True}
+
+
+def test_a_wrong_text_in_json_is_told_with_its_place() -> None:
+    with pytest.raises(Refused) as refused:
+        JsonTemplate.parse({"a": [0, {"b": "{{"}]})
+    assert refused.value.path == ("a", 1, "b")
+
+
+def test_templates_compare_as_texts_and_show_nothing() -> None:
+    assert Template.parse("canary {{ a }}") == Template.parse("canary {{ a }}")
+    assert Template.parse("{{ a }}") != Template.parse("{{ b }}")
+    assert JsonTemplate.parse({"a": "canary"}) == JsonTemplate.parse({"a": "canary"})
+    assert JsonTemplate.parse({"a": "x"}) != JsonTemplate.parse({"a": "y"})
+    assert len({Template.parse("x"), Template.parse("x")}) == 1
+    assert len({JsonTemplate.parse(["x"]), JsonTemplate.parse(["x"])}) == 1
+    for shown in (Template.parse("canary"), JsonTemplate.parse({"a": "canary"})):
+        assert "canary" not in f"{shown!r} {shown}"
+
+
+def test_a_mask_knows_how_values_are_written_in_addresses() -> None:
+    mask = Mask()
+    assert mask.hide("p w/ü&=") == "p w/ü&="
+    mask.hide("")
+    mask.hide("longer p w/ü&= one")
+    for written in ("p w/ü&=", "p%20w/%C3%BC%26%3D", "p%20w%2F%C3%BC%26%3D", "p+w%2F%C3%BC%26%3D"):
+        assert mask.over(f"GET /?a={written}!") == "GET /?a=***!"
+    assert mask.over("longer p w/ü&= one") == "***"
+    assert mask.over("nothing here") == "nothing here"
+
+
+@given(st.text(min_size=4), st.text())
+def test_nothing_hidden_is_left(secret: str, around: str) -> None:
+    mask = Mask()
+    mask.hide(secret)
+    if secret.strip() and secret not in "***":
+        assert secret not in mask.over(around + secret + around).replace("***", "\0")
