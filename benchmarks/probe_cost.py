@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import quote
@@ -165,8 +166,8 @@ def main(rounds: int = 9, count: int = 400) -> bool:
             rows += compare(
                 name,
                 rounds,
-                lambda probe=probe: ours(probe, count),
-                lambda url=url: theirs(connection, exporter.pid, url, count),
+                partial(ours, probe, count),
+                partial(theirs, connection, exporter.pid, url, count),
             )
         return show(f"CPU of one fresh probe, {rounds} rounds of {count}", rows)
 

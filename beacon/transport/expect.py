@@ -10,7 +10,13 @@ from typing import Any
 
 import jmespath
 import msgspec
-from jmespath.exceptions import ArityError, JMESPathError, JMESPathTypeError, UnknownFunctionError
+from jmespath.exceptions import (
+    ArityError,
+    JMESPathError,
+    JMESPathTypeError,
+    ParseError,
+    UnknownFunctionError,
+)
 
 from beacon.core.model import Reading, Reason
 from beacon.transport.condition import SUCCESS, Condition, StatusSet, Unmet, WireText
@@ -114,10 +120,12 @@ def _at(place: str, unmet: Unmet | None) -> Unmet | None:
 def _wrong_path(path: str) -> str:
     try:
         jmespath.compile(path).search({})
-    except (UnknownFunctionError, ArityError) as error:
-        return one_line(str(error))
     except JMESPathTypeError:
-        return ""  # nothing there to be of the right type
+        return ""  # nothing is there to be of the right type
+    except (UnknownFunctionError, ArityError) as error:
+        return str(error)
+    except ParseError as error:
+        return f"not JMESPath from column {error.lex_position + 1} on"
     except JMESPathError as error:
-        return str(error).splitlines()[0]
+        return str(error)
     return ""
