@@ -1,7 +1,7 @@
 """What says the same thing in two places says it in both."""
 
 import re
-import shlex
+import textwrap
 import tomllib
 from collections.abc import Iterator
 from enum import StrEnum
@@ -10,9 +10,16 @@ from pathlib import Path
 import pytest
 
 from beacon import probes
+from beacon.app import load_config
+from beacon.cli import main
 from beacon.core.events import Announcement
 from beacon.core.indication import Colour, Pattern
 from beacon.core.model import Evidence, Health, Outcome, Preset, Verdict
+from beacon.sandbox.demo import PACE
+from beacon.sandbox.nameserver import DOMAIN
+from beacon.sandbox.provider import PASSWORD, SEED, USERNAME
+from beacon.sandbox.servers import Ports
+from beacon.sandbox.world import RECOVER, Fault
 
 ROOT = Path(__file__).parents[2]
 KINDS = probes.kinds()
@@ -21,13 +28,13 @@ PAGES = sorted(
     for page in ROOT.rglob("*.md")
     if not any(part.startswith(".") for part in page.relative_to(ROOT).parts)
 )
-BLOCK = re.compile(r"^( {4}.*\n|```\w*\n[\s\S]*?```\n)", re.MULTILINE)
+BLOCK = re.compile(r"^\n((?: {4}.*\n)+)|^```\w*\n([\s\S]*?)```\n", re.MULTILINE)
 
 
 def code_of(page: Path) -> str:
     """All that is set as code in a page, blocks and words alike."""
     text = (ROOT / page).read_text()
-    blocks = BLOCK.findall(text)
+    blocks = ("".join(found) for found in BLOCK.findall(text))
     return "\n".join([*blocks, *re.findall(r"`([^`\n]+)`", BLOCK.sub("", text))])
 
 
@@ -68,9 +75,8 @@ def test_every_server_a_test_needs_is_installed_for_it() -> None:
         for name in re.findall(r'\bneed\("([^"]+)"\)', path.read_text())
         if path != Path(__file__)
     }
-    (line,) = re.findall(r"^servers=\((.*)\)$", (ROOT / "scripts/test").read_text(), re.MULTILINE)
-    told = dict(part.split(":") if ":" in part else (part, part) for part in line.split())
-    assert wanted == set(told)
+    told = re.findall(r"^    (\S+):\S+$", (ROOT / "scripts/test").read_text(), re.MULTILINE)
+    assert sorted(wanted) == told
 
 
 # --- words ------------------------------------------------------------------------
@@ -104,19 +110,88 @@ def make_targets() -> set[str]:
     text = "".join(
         path.read_text() for path in (ROOT / "Makefile", ROOT / "install.mk") if path.exists()
     )
-    return set(re.findall(r"^([a-z-]+):", text, re.MULTILINE))
+    rules = re.findall(r"^([a-z][a-z -]*):", text, re.MULTILINE)
+    return {target for rule in rules for target in rule.split()}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_make_commands_in_pages_exist(page: Path) -> None:
-    named = re.findall(r"(?:^|\s)make ([a-z-]+)\b", code_of(page))
+    named = re.findall(r"^\s*(?:sudo )?make ([a-z-]+)", code_of(page), re.MULTILINE)
     assert set(named) <= make_targets()
 
 
-def commands() -> list[tuple[str, ...]]:
-    """Every `beacon …` of the pages: its words up to the first that is no command's name."""
-    found = set()
+BEACON = re.compile(r"^\s*(?:sudo )?(?:\S*/)?beacon ((?:sandbox )?[a-z][a-z-]*)", re.MULTILINE)
+
+
+def commands() -> list[str]:
+    """Every command of the pages: `beacon` and the word after it, of `sandbox` the next too."""
+    found: set[str] = set()
     for page in PAGES:
-        for line in re.findall(r"(?:^|\s|/)beacon ((?:[a-z-]+ ?)+)", code_of(page), re.MULTILINE):
-            found.add(tuple(shlex.split(line)))
+        found |= set(re.findall(BEACON, code_of(page)))
     return sorted(found)
+
+
+@pytest.mark.parametrize("command", commands())
+def test_beacon_commands_in_pages_exist(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*command.split(), "--help"])
+    assert ended.value.code == 0, capsys.readouterr().err
+
+
+def test_the_readme_names_the_two_commands() -> None:
+    code = code_of(Path("README.md"))
+    assert "make run" in code
+    assert "make test" in code
+
+
+@pytest.mark.parametrize("fault", [*Fault, RECOVER])
+def test_the_readme_says_how_to_break_it(fault: str) -> None:
+    assert f"beacon sandbox break {fault}" in code_of(Path("README.md"))
+
+
+# --- configurations ---------------------------------------------------------------
+
+EXAMPLES = [ROOT / "config" / f"{name}.yaml" for name in ("beacon", "public", "demo")]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_a_configuration_of_the_repository_is_sound(path: Path) -> None:
+    load_config(path, {})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_example_of_a_kind_is_sound(kind: str, tmp_path: Path) -> None:
+    """Each YAML block of its page that is a list of endpoints, in a service of its own."""
+    page = (ROOT / f"docs/probes/{kind}.md").read_text()
+    examples = [text for text in re.findall(r"```yaml\n([\s\S]*?)```", page) if text[:2] == "- "]
+    assert examples
+    (tmp_path / "secrets.yaml").write_text("".join(secrets_in(page)))
+    (tmp_path / "secrets.yaml").chmod(0o600)
+    for text in examples:
+        file = tmp_path / "beacon.yaml"
+        endpoints = textwrap.indent(text, "      ")
+        file.write_text(f"site: example\nservices:\n  - name: Example\n    endpoints:\n{endpoints}")
+        load_config(file, {})
+
+
+def secrets_in(page: str) -> Iterator[str]:
+    """A value for every `!secret name`; one that would do as a TOTP seed too."""
+    for name in sorted(set(re.findall(r"!secret (\w+)", page))):
+        yield f"{name}: {SEED}\n"
+
+
+def test_the_demo_is_set_up_for_the_sandbox() -> None:
+    """Two places hold the sandbox's ports, its user and its seed: they agree."""
+    text = (ROOT / "config/demo.yaml").read_text()
+    ports = Ports()
+    for told in (SEED, PASSWORD, USERNAME, DOMAIN, *map(str, (ports.http, ports.dns, ports.mqtt))):
+        assert told in text
+    assert f"period={PACE.period}" in text
+
+
+def test_the_readme_configuration_is_sound(tmp_path: Path) -> None:
+    (text,) = re.findall(r"```yaml\n([\s\S]*?)```", (ROOT / "README.md").read_text())
+    (tmp_path / "secrets.yaml").write_text("".join(secrets_in(text)))
+    (tmp_path / "secrets.yaml").chmod(0o600)
+    (tmp_path / "beacon.yaml").write_text(text)
+    load_config(tmp_path / "beacon.yaml", {})
