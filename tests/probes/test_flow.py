@@ -1,0 +1,433 @@
+"""`flow` against a sign-in that really checks a password, a token of the page and a code."""
+
+import json
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from http.cookies import SimpleCookie
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pyotp
+import pytest
+
+from beacon.config.fields import Regex, Secret
+from beacon.core.model import Outcome, Reading, Reason
+from beacon.engine.clock import ManualClock, SystemClock
+from beacon.engine.run import Run
+from beacon.probes.flow import Capture, Flow, Step
+from beacon.transport.condition import Condition, StatusSet
+from beacon.transport.expect import Expectations
+from beacon.transport.template import JsonTemplate, Template
+from beacon.transport.tls import TlsPolicy
+from beacon.transport.totp import Ledger
+
+SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+PASSWORD = "canary p&ss/wörd"
+T = Template.parse
+
+
+class Provider(ThreadingHTTPServer):
+    """Form and JSON sign-in: a hidden field and a cookie, a password, a TOTP, each code once."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.broken = ""
+        self.asked: list[str] = []
+        self.codes: list[str] = []
+        self.sessions: dict[str, str] = {}
+
+    def right(self, code: str) -> bool:
+        fresh = code not in self.codes
+        self.codes.append(code)
+        return fresh and pyotp.TOTP(SEED).verify(code, valid_window=1)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Provider
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        if self.path == "/login":
+            session, token = secrets.token_hex(8), "canary-" + secrets.token_hex(8)
+            self.server.sessions[session] = token
+            field = "" if self.server.broken == "page" else f'<input name="csrf" value="{token}">'
+            page = f"<form>{field}</form>".encode()
+            self._say(200, page, {"Set-Cookie": f"session={session}; Path=/"})
+        elif self.path.startswith("/account"):
+            self._say(200, json.dumps({"user": "probe", "query": self.path}).encode())
+        else:
+            self._say(404, b"canary body")
+
+    def do_POST(self) -> None:
+        self.server.asked.append(self.path)
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        path = urlsplit(self.path).path
+        if self.server.broken == path:
+            self._say(500, b"canary body")
+        elif path == "/password":
+            self._password(parse_qs(body.decode()))
+        elif path == "/code":
+            self._code(json.loads(body))
+        else:
+            self._say(200, body)
+
+    def _password(self, form: dict[str, list[str]]) -> None:
+        cookie = SimpleCookie(self.headers.get("Cookie", ""))
+        session = cookie["session"].value if "session" in cookie else ""
+        if form.get("csrf") != [self.server.sessions.get(session)]:
+            self._say(400, b"canary: not your form")
+        elif form.get("password") != [PASSWORD]:
+            self._say(200, b"Wrong password")
+        else:
+            self._say(303, b"", {"Location": "/account", "X-Transaction": "canary-t-1"})
+
+    def _code(self, document: dict[str, Any]) -> None:
+        if document["transaction"] != "canary-t-1" or not self.server.right(document["code"]):
+            self._say(200, b'{"authenticated": false}')
+        else:
+            self._say(200, b'{"authenticated": true, "ticket": {"id": 4711, "on": true}}')
+
+    def _say(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None: ...
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    with Provider() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join(5)
+
+
+class Opened(Ledger):
+    """A ledger that was begun long ago: the present step is free."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._started = 0.0
+
+
+def met(**conditions: object) -> Expectations:
+    status = conditions.pop("status", None)
+    body = conditions.pop("body", None)
+    return Expectations(
+        status=StatusSet.parse(status) if status else None,
+        body=Condition.parse(body) if body else None,
+        json={path.replace("_", "."): Condition.parse(c) for path, c in conditions.items()},
+    )
+
+
+def sign_in(url: str, password: str = PASSWORD, seed: str = SEED) -> dict[str, Any]:
+    return {
+        "secrets": {"password": Secret(password), "seed": Secret(seed)},
+        "variables": {"base": url},
+        "steps": (
+            Step(
+                id="page",
+                url=T("{{ variables.base }}/login"),
+                capture={"csrf": Capture(regex=Regex('name="csrf" value="([^"]+)"'))},
+            ),
+            Step(
+                id="password",
+                url=T("{{ variables.base }}/password"),
+                method="POST",
+                form={"csrf": T("{{ csrf }}"), "password": T("{{ secrets.password }}")},
+                follow_redirects=False,
+                rejected=met(body={"contains": "Wrong password"}),
+                expect=met(status=303),
+                capture={"transaction": Capture(header="X-Transaction")},
+            ),
+            Step(
+                id="code",
+                url=T("{{ variables.base }}/code"),
+                method="POST",
+                json=JsonTemplate.parse(
+                    {"transaction": "{{ transaction }}", "code": "{{ totp(secrets.seed) }}"}
+                ),
+                rejected=met(authenticated=False),
+                expect=met(authenticated=True),
+                capture={"ticket": Capture(json="ticket.id")},
+            ),
+            Step(
+                id="account",
+                url=T("{{ variables.base }}/account?ticket={{ ticket }}"),
+                expect=met(user="probe"),
+            ),
+        ),
+    }
+
+
+@pytest.fixture
+def flow() -> type[Flow]:
+    """The probe with a ledger of its own, begun long ago."""
+
+    class Fresh(Flow):
+        LEDGER = Opened()
+
+    return Fresh
+
+
+def test_a_whole_sign_in_with_form_cookie_json_and_code(
+    provider: Provider, observed: Callable[..., Reading], flow: type[Flow]
+) -> None:
+    probe = flow(**sign_in(provider.url))
+    assert not list(probe.faults())
+    assert probe.clock_bound
+    reading = observed(probe)
+    assert reading.reason is Reason.OK, reading
+    assert provider.asked == ["/login", "/password", "/code", "/account?ticket=4711"]
+    assert [name for name, _ in reading.phases] == ["page", "password", "code", "account"]
+    assert sum(s for _, s in reading.phases) <= (reading.latency or 0)
+
+
+def test_each_run_begins_without_cookies_and_captures(
+    provider: Provider, observed: Callable[..., Reading], flow: type[Flow]
+) -> None:
+    probe = flow(**sign_in(provider.url) | {"steps": sign_in(provider.url)["steps"][:2]})
+    assert observed(probe).reason is observed(probe).reason is Reason.OK
+    assert len(provider.sessions) == 2
+
+
+def test_a_code_is_never_sent_twice(provider: Provider, flow: type[Flow]) -> None:
+    now = ManualClock(SystemClock().utc())  # stands still: the step cannot end in between
+    utc = now.utc().timestamp()
+    probe, twin = flow(**sign_in(provider.url)), flow(**sign_in(provider.url, seed=SEED.lower()))
+    assert probe.observe(Run(now, 5.0)).reason is Reason.OK
+    assert 0 < twin.wait(utc) <= 30
+    again = twin.observe(Run(now, 5.0))
+    assert (again.reason, again.outcome) == (Reason.RATE_LIMITED, Outcome.ERROR)
+    assert "was already used: not sent again" in again.detail
+    assert len(provider.codes) == 1
+    now.advance(30)
+    assert twin.observe(Run(now, 5.0)).reason is Reason.OK
+
+
+def test_a_process_that_just_began_waits_for_the_next_step(provider: Provider) -> None:
+    class JustBegun(Flow):
+        LEDGER = Ledger()
+
+    probe = JustBegun(**sign_in(provider.url))
+    assert probe.wait(1_700_000_015.0) == pytest.approx(25)
+    assert probe.wait(1_700_000_041.0) == 0
+    assert Flow(steps=(Step(id="a", url=T("http://example.com")),)).wait(0.0) == 0
+
+
+def test_one_request_may_say_the_code_twice(
+    provider: Provider, observed: Callable[..., Reading], flow: type[Flow]
+) -> None:
+    code = T("{{ totp(secrets.seed, digits=8) }}")
+    step = Step(
+        id="twice",
+        url=T(provider.url + "/echo"),
+        method="POST",
+        headers={"X-Code": code},
+        body=T("{{ totp(secrets.seed, digits=8) }}{{ totp(secrets.seed, digits=8) }}"),
+        expect=met(body={"matches": r"^(\d{8})\1$"}),
+    )
+    reading = observed(flow(steps=(step,), secrets={"seed": Secret(SEED)}))
+    assert reading.reason is Reason.OK, reading
+
+
+def test_the_servers_no_is_a_rejection(
+    provider: Provider, observed: Callable[..., Reading], flow: type[Flow]
+) -> None:
+    reading = observed(flow(**sign_in(provider.url, password="canary wrong")))
+    assert reading.reason is Reason.SIGN_IN_REJECTED
+    assert reading.detail == "step password: rejected with status 200"
+    other = "A" * 32
+    reading = observed(flow(**sign_in(provider.url, seed=other)))
+    assert reading.reason is Reason.SIGN_IN_REJECTED
+    assert [name for name, _ in reading.phases] == ["page", "password", "code"]
+
+
+def changed(provider: Provider, number: int, **changes: Any) -> dict[str, Any]:
+    """The sign-in with one of its steps changed, and ended there."""
+    settings = sign_in(provider.url)
+    steps = settings["steps"]
+    return settings | {"steps": (*steps[:number], replace(steps[number], **changes))}
+
+
+@pytest.mark.parametrize(
+    ("broken", "number", "changes", "reason", "words"),
+    [
+        ("page", 0, {}, Reason.OPERAND_MISSING, "step page: nothing to capture as csrf"),
+        ("/password", 1, {}, Reason.HTTP_STATUS, "step password: status 500, expected 303"),
+        ("/code", 2, {}, Reason.HTTP_STATUS, "step code: status 500"),
+        ("", 0, {"expect": met(body="other")}, Reason.EXPECTATION_FAILED, "step page: body"),
+        ("", 0, {"expect": met(user="x")}, Reason.PROTOCOL_ERROR, "the body is not JSON"),
+        ("", 0, {"rejected": met(user="x")}, Reason.OK, "1 steps"),
+        ("", 0, {"capture": {"a": Capture(json="b")}}, Reason.PROTOCOL_ERROR, "not JSON"),
+        ("", 0, {"capture": {"a": Capture(header="X-A")}}, Reason.OPERAND_MISSING, "as a"),
+        ("", 0, {"capture": {"a": Capture(regex=Regex("<form"))}}, Reason.OK, ""),
+        ("", 0, {"prefer": met(status=204)}, Reason.PREFERENCE_UNMET, "step page: status 200"),
+        ("", 2, {"capture": {"a": Capture(json="ticket")}}, Reason.OPERAND_MISSING, "as a"),
+        ("", 2, {"capture": {"a": Capture(json="ticket.on")}}, Reason.OPERAND_MISSING, "as a"),
+        ("", 2, {"capture": {"a": Capture(json="length(ticket.id)")}}, Reason.OPERAND_MISSING, ""),
+        ("", 0, {"url": T("{{ variables.base|upper }}x")}, Reason.PROTOCOL_ERROR, "no address"),
+        ("", 0, {"url": T("{{ 1 / 0 }}")}, Reason.OPERAND_MISSING, "cannot be filled in"),
+        ("", 0, {"headers": {"X-A": T("a\r\nX-B: c")}}, Reason.PROTOCOL_ERROR, "cannot be sent"),
+    ],
+)
+def test_a_step_fails_for_its_own_reason(
+    provider: Provider,
+    observed: Callable[..., Reading],
+    flow: type[Flow],
+    broken: str,
+    number: int,
+    changes: dict[str, Any],
+    reason: Reason,
+    words: str,
+) -> None:
+    provider.broken = broken
+    reading = observed(flow(**changed(provider, number, **changes)))
+    assert reading.reason is reason, reading
+    assert words in reading.detail
+    assert "canary" not in reading.detail
+
+
+def test_the_first_wish_unmet_is_told_and_a_later_failure_outranks_it(
+    provider: Provider, observed: Callable[..., Reading], flow: type[Flow]
+) -> None:
+    wish = {"prefer": met(status=204)}
+    first = changed(provider, 0, **wish)["steps"]
+    steps = (*first, changed(provider, 1, prefer=met(status=204))["steps"][1])
+    settings = sign_in(provider.url) | {"steps": steps}
+    assert observed(flow(**settings)).detail.startswith("step page: ")
+    provider.broken = "/password"
+    assert observed(flow(**settings)).reason is Reason.HTTP_STATUS
+
+
+def test_trouble_on_the_way_keeps_its_reason_and_names_the_step(
+    observed: Callable[..., Reading], free_port: Callable[[], int]
+) -> None:
+    url = f"http://127.0.0.1:{free_port()}/"
+    reading = observed(Flow(steps=(Step(id="only", url=T(url)),)))
+    assert reading.reason is Reason.CONNECT_REFUSED
+    assert reading.detail.startswith("step only: ")
+    assert [name for name, _ in reading.phases] == ["only"]
+
+
+def test_an_expression_that_never_ends_captures_nothing(
+    provider: Provider, observed: Callable[..., Reading]
+) -> None:
+    endless = Capture(regex=Regex(r"^(\w+\w+)+$"))
+    step = Step(
+        id="slow",
+        url=T(provider.url + "/echo"),
+        method="POST",
+        body=T("a" * 40 + "!"),
+        capture={"a": endless},
+    )
+    reading = observed(Flow(steps=(step,)))
+    assert reading.reason is Reason.OPERAND_MISSING
+    assert (reading.latency or 9) < 3
+
+
+def test_nothing_secret_is_noted_or_told(provider: Provider, flow: type[Flow]) -> None:
+    settings = sign_in(provider.url)
+    leaky = Step(
+        id="leaky",
+        url=T(
+            "{{ variables.base }}/nowhere/{{ secrets.password|urlencode }}"
+            "/{{ csrf }}/{{ transaction }}"
+        ),
+    )
+    run = Run(SystemClock(), 5.0)
+    reading = flow(**settings | {"steps": (*settings["steps"][:3], leaky)}).observe(run)
+    assert reading.reason is Reason.HTTP_STATUS
+    told = "\n".join([*run.notes, reading.detail, repr(reading), repr(settings)])
+    assert "/nowhere/***/***/***" in told
+    (code,) = provider.codes
+    for hidden in ("canary", "p%26ss", SEED, code):
+        assert hidden not in told
+
+
+def test_a_host_that_is_a_secret_stays_one() -> None:
+    settings = {"secrets": {"host": Secret("canary.invalid")}}
+    run = Run(SystemClock(), 5.0)
+    step = Step(id="a", url=T("http://{{ secrets.host }}:1/"), headers={})
+    reading = Flow(steps=(step,), **settings).observe(run)
+    assert reading.outcome is Outcome.FAIL
+    assert "canary" not in "\n".join([*run.notes, reading.detail])
+
+
+FAULTS: list[tuple[dict[str, Any], tuple[str | int, ...], str]] = [
+    ({"steps": ()}, ("steps",), "a flow without a step"),
+    ({"id": "B C"}, ("steps", 0, "id"), "not an id: 'B C'"),
+    ({"url": T("ftp://example.com")}, ("steps", 0, "url"), "not an address"),
+    ({"url": T("http://a.example/{{ secrets.no }}")}, ("steps", 0, "url"),
+     "secrets.no is not known at this step"),
+    ({"url": T("http://a.example/{{ later }}"), "capture": {"later": Capture(header="A")}},
+     ("steps", 0, "url"), "later is not known at this step"),
+    ({"headers": {"A": T("{{ variables.no }}")}}, ("steps", 0, "headers", "A"),
+     "variables.no is not known"),
+    ({"form": {"a": T("{{ secrets }}")}, "method": "POST"}, ("steps", 0, "form", "a"),
+     "secrets cannot be used as a whole"),
+    ({"json": JsonTemplate.parse({"a": ["{{ b }}"]}), "method": "POST"},
+     ("steps", 0, "json", "a", 0), "b is not known"),
+    ({"body": T("{{ totp(secrets.word) }}"), "method": "POST"}, ("steps", 0, "body"),
+     "totp(secrets.word): not a base32 seed"),
+    ({"body": T("{{ totp(secrets.seed, digits=3) }}"), "method": "POST"},
+     ("steps", 0, "body"), "6 to 10 digits"),
+    ({"body": T("{{ totp(secrets.seed, length=6) }}"), "method": "POST"},
+     ("steps", 0, "body"), "no such option"),
+    ({"body": T("{{ totp(secrets.none) }}"), "method": "POST"},
+     ("steps", 0, "body"), "secrets.none is not known"),
+    ({"body": T("a"), "form": {"a": T("b")}, "method": "POST"}, ("steps", 0), "more than one body"),
+    ({"body": T("a")}, ("steps", 0, "method"), "GET sends no body"),
+    ({"capture": {"a": Capture()}}, ("steps", 0, "capture", "a"), "one source"),
+    ({"capture": {"a": Capture(header="A", json="b")}}, ("steps", 0, "capture", "a"), "one source"),
+    ({"capture": {"a": Capture(json="a[")}}, ("steps", 0, "capture", "a"), "not a JMESPath"),
+    ({"capture": {"secrets": Capture(header="A")}}, ("steps", 0, "capture", "secrets"), "a name"),
+    ({"capture": {"a-b": Capture(header="A")}}, ("steps", 0, "capture", "a-b"), "a name"),
+    ({"expect": met(**{"a[": "b"})}, ("steps", 0, "expect", "json", "a["), ""),
+    ({"rejected": met(body=5)}, ("steps", 0, "rejected", "body"), ""),
+    ({"tls": TlsPolicy(key="/dev/null")}, ("tls", "key"), "a key without"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "path", "message"), FAULTS)
+def test_wrong_settings_are_told_with_their_place(
+    given: dict[str, Any], path: tuple[str | int, ...], message: str
+) -> None:
+    settings = {"secrets": {"seed": Secret(SEED), "word": Secret("canary 1")}}
+    for name in ("steps", "tls"):
+        if name in given:
+            settings[name] = given.pop(name)
+    if "steps" not in settings:
+        settings["steps"] = (Step(**{"id": "a", "url": T("http://a.example")} | given),)
+    fault = next(iter(Flow(**settings).faults()))
+    assert fault.path == path
+    assert message in fault.message
+    assert "canary" not in fault.message + fault.allowed
+
+
+def test_two_steps_have_two_ids_and_a_value_is_known_after_its_step() -> None:
+    url = T("http://a.example/")
+    first = Step(id="a", url=url, capture={"x": Capture(header="X")})
+    later = Step(id="a", url=T("http://a.example/{{ x }}"))
+    (fault,) = Flow(steps=(first, later)).faults()
+    assert fault.path == ("steps", 1, "id")
+    assert fault.message == "the id 'a' is taken by step 1"
+
+
+def test_the_clock_matters_for_codes_and_certificates() -> None:
+    def bound(url: str, **more: Any) -> bool:
+        return Flow(steps=(Step(id="a", url=T(url)),), **more).clock_bound
+
+    assert not bound("http://a.example/")
+    assert bound("https://a.example/")
+    assert not bound("https://a.example/", tls=TlsPolicy(verify=False))
