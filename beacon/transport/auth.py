@@ -136,7 +136,10 @@ def token_of(answer: Answer) -> tuple[str, float]:
         raise Trouble(Reason.RATE_LIMITED, "no token: status 429")
     if answer.status != 200:
         raise Trouble(Reason.HTTP_STATUS, f"no token: status {answer.status}")
-    document = parse_json(answer.body)
+    try:
+        document = parse_json(answer.body)
+    except Trouble as trouble:
+        raise Trouble(trouble.reading.reason, f"no token: {trouble.reading.detail}") from None
     token = document.get("access_token") if isinstance(document, dict) else None
     if not isinstance(document, dict) or not isinstance(token, str) or not token:
         raise Trouble(Reason.PROTOCOL_ERROR, "no token: the answer has no access_token")

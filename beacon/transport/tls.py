@@ -145,7 +145,7 @@ def trouble_of(error: OSError) -> Trouble:
         return Trouble(reason, f"certificate: {error.verify_message}")
     if not isinstance(error, ssl.SSLError):
         return dial.trouble_of(error, "TLS")
-    said = (error.reason or str(error)).replace("_", " ").lower()
+    said = str(getattr(error, "reason", None) or error).replace("_", " ").lower()
     return Trouble(Reason.TLS_HANDSHAKE, f"TLS: {said}")
 
 

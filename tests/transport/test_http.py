@@ -11,8 +11,10 @@ import zlib
 
 import pytest
 import trustme
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from beacon.core.model import Reading, Reason
+from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Phase, Run
 from beacon.transport.http import Answer, Request, exchange, fresh_jar, origin, prepare
@@ -172,6 +174,50 @@ def test_a_run_without_time_left_asks_nothing(raw_server):
     assert server.heads == []
 
 
+FRAGMENTS = [
+    *(b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 302 Found\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", b"\r\n"),
+    *(b"Content-Length: 3\r\n", b"Content-Length: -1\r\n", b"Transfer-Encoding: chunked\r\n"),
+    *(b"Content-Encoding: gzip\r\n", b"Content-Encoding: deflate\r\n", b"Location: ://\r\n"),
+    *(b"Set-Cookie: a=b; Domain=\xff; Max-Age=x\r\n", b"Content-Type: \xff; charset=\r\n"),
+    *(
+        b"3\r\nabc\r\n",
+        b"0\r\n\r\n",
+        b"ffffffffffffffffff\r\n",
+        b"-3\r\n",
+        gzip.compress(b"abc", mtime=0),
+    ),
+    *(b" folded\r\n", b": no name\r\n", b"\r", b"\n", b"\x00"),
+]
+
+
+class Echo:
+    """A server that answers with whatever `says` holds."""
+
+    says = b""
+
+    def __call__(self, peer, _head):
+        peer.sendall(self.says)
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(parts=st.lists(st.sampled_from(FRAGMENTS) | st.binary(max_size=20), max_size=8))
+def test_whatever_a_server_sends_is_an_answer_or_trouble(raw_server, driven, parts):
+    echo = Echo()
+    echo.says = b"".join(parts)
+    server = raw_server(echo)
+    try:
+        came = driven(lambda run: exchange(run, Request(url=server.url), follow=False))
+    finally:
+        server.close()
+    if isinstance(came, Reading):
+        assert came.outcome is Outcome.FAIL
+        assert came.detail.isprintable()
+    else:
+        assert b"\n" in echo.says
+
+
 # --- the body ---------------------------------------------------------------------
 
 
@@ -233,8 +279,8 @@ def raw_deflate(data):
     ("coding", "data"),
     [
         ("identity", b"hello"),
-        ("gzip", gzip.compress(b"hello")),
-        ("X-GZIP", gzip.compress(b"hel") + gzip.compress(b"lo")),
+        ("gzip", gzip.compress(b"hello", mtime=0)),
+        ("X-GZIP", gzip.compress(b"hel", mtime=0) + gzip.compress(b"lo", mtime=0)),
         ("deflate", zlib.compress(b"hello")),
         ("deflate", raw_deflate(b"hello")),
     ],
