@@ -178,7 +178,7 @@ class MqttOutput:
         """One connection from dialling to its end; why it ended."""
         will = self._topics.available(OFFLINE)
         try:
-            made = Session(self._mqtt, self._id, will, self._subscriptions())
+            made = Session(self._mqtt, self._id, will, self._subscriptions(), self._pace.patience)
             with contextlib.closing(made) as session:
                 session.dial()
                 self._await_welcome(session)

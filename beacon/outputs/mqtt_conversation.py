@@ -32,6 +32,7 @@ class Pace:
     first_retry: float = 1.0
     last_retry: float = 60.0
     settled: float = 10.0  # a session this old counts as good
+    patience: float = 5.0  # for an address to take the connection
     welcome: float = 10.0  # from CONNECT to the broker's answer
     read_back: float = 2.0  # for our own discovery message, if the broker has one
     birth: tuple[float, float] = (1.0, 5.0)  # Home Assistant came: give it time

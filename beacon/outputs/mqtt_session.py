@@ -38,7 +38,10 @@ def client_id(site: str) -> str:
 
 
 class Session:
-    """A connection. `subscriptions` are (filter, qos, wants what is retained)."""
+    """A connection. `subscriptions` are (filter, qos, wants what is retained).
+
+    `patience` is how long dialling may take, in seconds an address.
+    """
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class Session:
         name: str,
         will: Message,
         subscriptions: Sequence[tuple[str, int, bool]],
+        patience: float,
     ) -> None:
         self.connected = False
         self.arrived: list[MQTTMessage] = []
@@ -56,6 +60,7 @@ class Session:
         self._lost = False
         self._told: set[str] = set()
         self._client = self._made(name, will)
+        self._client.connect_timeout = patience
 
     def _made(self, name: str, will: Message) -> Client:
         five = self._mqtt.protocol == "5"
@@ -82,7 +87,7 @@ class Session:
     # --- what the beacon does ---
 
     def dial(self) -> None:
-        """Connect, at most 5 s an address, and send CONNECT; raises `Lost`."""
+        """Connect and send CONNECT; raises `Lost`."""
         where = f"{self._mqtt.host}:{self._mqtt.port}"
         try:
             if self._mqtt.encrypted:
@@ -90,7 +95,8 @@ class Session:
             self._client.connect(self._mqtt.host, self._mqtt.port, keepalive=KEEPALIVE)
             sock: Any = self._client.socket()
             # An event must not wait for the acknowledgement of the state sent before it.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if sock is not None:  # the broker may have hung up already
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except socket.gaierror as error:
             raise Lost(f"cannot find {self._mqtt.host} in DNS: {error.strerror}") from None
         except ssl.SSLError as error:
@@ -213,7 +219,10 @@ class Session:
             return f"TLS: {self._trouble}"
         if self.connected:
             return "the connection was lost"
-        return "the broker closed the connection without an answer"
+        words = "the broker closed the connection without an answer"
+        if self._mqtt.encrypted and self._mqtt.tls.certificate is None:
+            words += "; perhaps for want of a client certificate: mqtt.tls.certificate and key"
+        return words
 
 
 def _context(mqtt: Mqtt) -> ssl.SSLContext:

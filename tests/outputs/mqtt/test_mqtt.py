@@ -1,5 +1,6 @@
 """The MQTT output against a real broker: everything that can happen to a connection."""
 
+import contextlib
 import json
 import logging
 import os
@@ -177,15 +178,16 @@ def test_events_and_results_are_not_retained(broker, listen, beacon, house):
 
 def test_an_endpoint_is_written_on_a_change_else_once_a_minute(broker, listen, beacon, house):
     broker.start()
-    one = beacon(house(broker.port))
     listener = listen(broker.port)
+    one = beacon(house(broker.port))
+    listener.until(lambda: sum(m.topic == f"{BASE}/info" for m in listener.heard) == 2, "all")
     words = one.words()
 
     def read(after, **more):
         one.output.offer([words.read(at=words.at + after, **more)])
-        one.output.offer([words.overall(blind=not listener.json("state").get("blind", True))])
-        count = len(listener.all("state"))
-        listener.until(lambda: len(listener.all("state")) > count, "the marker")
+        one.output.offer([words.overall(starting=True, services=((str(after), Verdict.OK),))])
+        marker = {str(after): "ok"}
+        listener.until(lambda: listener.json("state").get("services") == marker, "the marker")
         return len(listener.all("endpoint/sign-in/portal"))
 
     assert read(0) == 1
@@ -423,6 +425,85 @@ def test_the_documented_acl_is_enough(broker, listen, beacon, house, need, tmp_p
     eventually(lambda: one.submitted, "the command")
 
 
+# --- brokers that are none ----------------------------------------------------------
+
+
+class Fake:
+    """Takes one connection after another and answers each packet by its type."""
+
+    def __init__(self, answers):
+        self._answers = answers
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                with self._server.accept()[0] as sock, contextlib.suppress(OSError):
+                    while packet := sock.recv(4096):
+                        if not self._answers:
+                            break
+                        answer = self._answers.get(packet[0] & 0xF0, lambda _: b"")
+                        sock.sendall(answer(packet))
+
+    def close(self):
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+        self._thread.join()
+
+
+CONNECT, SUBSCRIBE = 0x10, 0x80
+V5 = {CONNECT: lambda _: b"\x20\x03\x00\x00\x00\xe0\x02\x8e\x00"}
+V311 = {
+    CONNECT: lambda _: b"\x20\x02\x00\x00",
+    SUBSCRIBE: lambda packet: b"\x90\x03" + packet[2:4] + b"\x80",
+}
+HTTP = {CONNECT: lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n"}
+FAKES = [
+    ("5", {}, "the broker closed the connection without an answer"),
+    ("5", HTTP, "the broker takes the connection but does not answer"),
+    ("5", V5, "the broker ended it: Session taken over"),
+    ("3.1.1", V311, "the broker refuses a subscription: Unspecified error: check its ACL"),
+]
+
+
+@pytest.mark.parametrize(("protocol", "answers", "cause"), FAKES)
+def test_a_broker_that_misbehaves_is_named(
+    beacon, house, quick, protocol, answers, cause, eventually, caplog
+):
+    with contextlib.closing(Fake(answers)) as fake:
+        one = beacon(house(fake.port, protocol=protocol), replace(quick, welcome=0.3, farewell=0.2))
+        eventually(lambda: any(cause in c for c in causes(caplog)), cause)
+        one.output.stop(5.0)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # paho drops a socket that shakes no hands
+def test_tls_that_is_never_answered(beacon, house, eventually, caplog):
+    with socket.create_server(("127.0.0.1", 0)) as hole:
+        port = hole.getsockname()[1]
+        one = beacon(house(port, encrypted=True))
+        eventually(lambda: causes(caplog), "the cause")
+        assert f"no answer from 127.0.0.1:{port}" in causes(caplog)[0]
+        one.output.stop(5.0)
+
+
+def test_what_cannot_be_written_costs_its_topic_only(broker, listen, beacon, house, caplog):
+    broker.start()
+    one = beacon(house(broker.port))
+    one.output.offer([one.words().read(latency=float("nan")), one.words().overall()])
+    listener = listen(broker.port)
+    listener.until(lambda: listener.json("state"), "the state")
+    assert "endpoint/sign-in/portal" not in standing(listener)
+    assert "EndpointRead cannot be published" in caplog.text
+
+
+def test_an_output_needs_a_section(beacon, house):
+    with pytest.raises(ValueError, match="section mqtt"):
+        beacon(replace(house(), mqtt=None))
+
+
 # --- TLS ---------------------------------------------------------------------------
 
 
@@ -473,7 +554,7 @@ def test_tls_with_a_client_certificate(
 
 
 WITHOUT = [
-    ({"certificate": None, "key": None}, "server", "set mqtt.tls.certificate and key"),
+    ({"certificate": None, "key": None}, "server", "mqtt.tls.certificate and key"),
     ({"ca": None}, "server", "the certificate of 127.0.0.1"),
     ({}, "other", "the certificate of 127.0.0.1"),
     ({"ca": "/nowhere/ca.pem"}, "server", "cannot use the files of mqtt.tls"),
