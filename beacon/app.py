@@ -59,6 +59,8 @@ STOP_WITHIN: Final = 10.0
 """Seconds for the whole orderly stop."""
 PART_BUDGET: Final = 3.0
 """Seconds for one part of it."""
+WORKERS_BUDGET: Final = 1.0
+"""Seconds for probes to notice that their sockets are shut; name resolutions never will."""
 SWAP_WITHIN: Final = 30.0
 """Seconds the deciding thread has to take over a new configuration."""
 HEALTH_EVERY: Final = 60.0
@@ -143,7 +145,7 @@ class Daemon:
             engine = self._start()
             self._notifier.ready()
             site = self._config.watched
-            log.info("%d endpoints, %d services", len(site.endpoints), len(site.services))
+            log.info("started; endpoints: %d", len(site.endpoints))
             try:
                 if not self._stopping:
                     engine.run()
@@ -215,7 +217,7 @@ class Daemon:
         limit.start()
         self._stack.callback(limit.cancel)
         self._notifier.stopping()
-        engine.prober.stop(PART_BUDGET)
+        engine.prober.stop(WORKERS_BUDGET)
 
     @property
     def _control_path(self) -> Path:
@@ -341,7 +343,7 @@ class Daemon:
         self._config = config
         for warning in config.warnings:
             log.warning("%s", warning)
-        log.info("reloaded: %d endpoints", len(config.watched.endpoints))
+        log.info("reloaded; endpoints: %d", len(config.watched.endpoints))
 
 
 def _rss_mb() -> float:

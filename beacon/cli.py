@@ -340,10 +340,8 @@ def _run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     config = _load(args)
     site = config.watched
-    print(
-        f"{config.path}: sound; {len(site.services)} services, {len(site.endpoints)} endpoints, "
-        f"{len(site.witnesses)} of them witnesses"
-    )
+    counts = f"services: {len(site.services)}, endpoints: {len(site.endpoints)}"
+    print(f"{config.path}: sound; {counts}, of them witnesses: {len(site.witnesses)}")
     return OK
 
 
@@ -372,8 +370,8 @@ def _probe(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(trial.document()))
     else:
-        if args.verbose:
-            print("\n".join(trial.notes))
+        for note in trial.notes if args.verbose else ():
+            print(note)
         took = "" if reading.latency is None else f"  {reading.latency * 1000:.1f} ms"
         print(f"{args.endpoint}: {reading.outcome}  {reading.reason}{took}")
         if reading.detail:

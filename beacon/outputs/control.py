@@ -6,7 +6,6 @@ Who asks is known from the kernel (SO_PEERCRED), not from what they say. A reque
 """
 
 import contextlib
-import grp
 import json
 import logging
 import os
@@ -57,24 +56,36 @@ class NotAllowed(NoBeacon):
 
 
 class ControlSocket:
-    """Serves the control socket while the daemon runs. `actions` are called in its threads."""
+    """Serves the control socket while the daemon runs.
+
+    `actions` are called in its threads, and may be filled in after the start; `patience` is
+    how long a connection may last.
+    """
 
     name = "control"
 
-    def __init__(self, path: Path, actions: Mapping[str, Action]) -> None:
-        self._path = path
-        self._actions = actions
+    def __init__(
+        self,
+        path: Path,
+        actions: Mapping[str, Action],
+        patience: float = PATIENCE,
+        group: str = GROUP,
+    ) -> None:
+        self._path, self._actions = path, actions
+        self._patience, self._group = patience, group
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
 
     def start(self) -> None:
         """Take the socket and serve. Raises `ControlError`."""
-        try:
-            self._bind()
-            self._listener.listen(CALLERS)
-        except OSError as error:
-            self._listener.close()
-            raise ControlError(f"control socket {self._path}: {error.strerror}") from error
+        with contextlib.ExitStack() as refused:
+            refused.callback(self._listener.close)
+            try:
+                self._bind()
+                self._listener.listen(CALLERS)
+            except OSError as error:
+                raise ControlError(f"control socket {self._path}: {error.strerror}") from error
+            refused.pop_all()
         self._thread.start()
 
     def offer(self, effects: Sequence[Effect]) -> None:
@@ -83,6 +94,7 @@ class ControlSocket:
     def stop(self, budget: float) -> None:
         """Accept nobody any more and take the socket away."""
         if not self._thread.is_alive():
+            self._listener.close()
             return
         self._path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
@@ -106,8 +118,7 @@ class ControlSocket:
         finally:
             os.umask(mask)
         with contextlib.suppress(LookupError, PermissionError):
-            grp.getgrnam(GROUP)
-            shutil.chown(self._path, group=GROUP)
+            shutil.chown(self._path, group=self._group)
 
     def _serve(self) -> None:
         callers: list[threading.Thread] = []
@@ -129,7 +140,7 @@ class ControlSocket:
     def _converse(self, caller: socket.socket) -> None:
         with caller, contextlib.suppress(OSError):
             by = peer(caller)
-            for line in _lines(caller, PATIENCE, LONGEST_REQUEST):
+            for line in _lines(caller, self._patience, LONGEST_REQUEST):
                 caller.sendall(_encoded(self._answer(line, by)))
 
     def _answer(self, line: bytes, by: str) -> Answer:
@@ -139,6 +150,8 @@ class ControlSocket:
             return _no("not JSON")
         if not isinstance(request, dict):
             return _no("a request is a JSON object")
+        if not self._actions:
+            return _no("the beacon is starting")
         name = request.get("action")
         action = self._actions.get(name) if isinstance(name, str) else None
         if action is None:

@@ -1,0 +1,143 @@
+"""What an operator on this machine may ask and order, against the real core and loop."""
+
+import json
+import threading
+from datetime import UTC, datetime
+
+import pytest
+
+from beacon.core.events import Observed
+from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site
+from beacon.core.monitor import Monitor
+from beacon.engine.clock import SystemClock
+from beacon.engine.loop import Engine
+from beacon.engine.mailbox import Mailbox
+from beacon.engine.output import Heartbeat
+from beacon.outputs.actions import Actions, status
+from beacon.outputs.control import Refused
+
+SITE = Site(
+    id="test",
+    services=(
+        Service(
+            id="door",
+            name="Door",
+            endpoints=(
+                Endpoint(
+                    id="door/open",
+                    service="door",
+                    name="open",
+                    kind="tcp",
+                    evidence=Evidence.SYMPTOM,
+                    failure_threshold=1,
+                    local=True,
+                ),
+            ),
+        ),
+    ),
+)
+
+
+class Room:
+    """An engine on the real core, nobody polled, deciding in a thread of its own."""
+
+    def __init__(self) -> None:
+        self.clock = SystemClock()
+        self.monitor = Monitor(SITE)
+        self.tested: list[bool] = []
+        heart = Heartbeat(self.clock)
+        self.engine = Engine(
+            judge=self.monitor,
+            clock=self.clock,
+            mailbox=Mailbox(),
+            outputs=(),
+            heart=heart,
+            renderer=heart,
+            feed=lambda: None,
+        )
+        self.engine.start({})
+        self.actions = Actions(self.engine, self.monitor.view, self.tested.append, self.clock).all()
+        self.thread = threading.Thread(target=self.engine.run)
+        self.thread.start()
+
+    def do(self, action: str, **request):
+        return self.actions[action](request, "alex")
+
+    def fails(self) -> None:
+        now = self.clock.monotonic()
+        reading = Reading(Reason.CONNECT_REFUSED, "refused", 0.0123)
+        self.engine.ask(lambda: self.engine.act(Observed(now, "door/open", reading, now)), 10)
+
+
+@pytest.fixture
+def room():
+    it = Room()
+    yield it
+    it.engine.stop()
+    it.thread.join(10)
+
+
+def test_status_says_everything_and_is_json(room):
+    room.fails()
+    found = json.loads(json.dumps(room.do("status")))
+    assert found["state"]["verdict"] == "outage"
+    assert found["state"]["services"] == {"door": "outage"}
+    assert found["services"]["door"]["endpoints"] == {"door/open": "down"}
+    assert found["endpoints"]["door/open"]["reason"] == "connect_refused"
+    assert found["endpoints"]["door/open"]["latency_ms"] == 12.3
+    assert found["incidents"][0]["service"] == "door"
+    assert found["incidents"][0]["acknowledged_at"] is None
+    assert found["lamps"]["red"] == "fast"
+    since = datetime.fromisoformat(found["state"]["since"])
+    assert abs((datetime.now(UTC) - since).total_seconds()) < 60
+
+
+def test_times_are_told_by_the_wall_clock(room):
+    noon = datetime(2026, 1, 5, 12, tzinfo=UTC)
+    view = room.engine.ask(room.monitor.view, 10)
+    assert status(view, lambda at: noon)["state"]["since"] == "2026-01-05T12:00:00.000+00:00"
+
+
+def test_acknowledge_is_done_once_in_the_callers_name(room):
+    with pytest.raises(Refused, match="nothing to acknowledge"):
+        room.do("acknowledge")
+    room.fails()
+    with pytest.raises(Refused, match="no service 'gate'"):
+        room.do("acknowledge", service="gate")
+    assert room.do("acknowledge", service="door", reason="seen") == {}
+    assert room.do("status")["incidents"][0]["acknowledged_by"] == "alex"
+
+
+def test_silence_and_sound_again(room):
+    with pytest.raises(Refused, match="no incident is open"):
+        room.do("silence")
+    room.fails()
+    assert room.do("silence", seconds=60) == {}
+    assert room.do("silence", on=False) == {}
+    with pytest.raises(Refused, match="not silenced"):
+        room.do("silence", on=False)
+
+
+@pytest.mark.parametrize(
+    ("action", "request_", "error"),
+    [
+        ("silence", {"on": "yes"}, "`on` is true or false"),
+        ("silence", {"seconds": True}, "`seconds` is a number"),
+        ("silence", {"seconds": "60"}, "`seconds` is a number"),
+        ("silence", {"seconds": -1}, "`seconds` is a number"),
+        ("silence", {"seconds": float("nan")}, "`seconds` is a number"),
+        ("silence", {"reason": 7}, "`reason` is text"),
+        ("acknowledge", {"reason": "x" * 201}, "`reason` is text of at most 200"),
+        ("acknowledge", {"service": ["door"]}, "`service` is text"),
+    ],
+)
+def test_a_wrong_request_is_refused(room, action, request_, error):
+    room.fails()
+    with pytest.raises(Refused, match=error):
+        room.do(action, **request_)
+
+
+def test_lamp_test_with_and_without_the_buzzer(room):
+    room.do("lamp_test")
+    room.do("lamp_test", buzzer=False)
+    assert room.tested == [True, False]

@@ -1,0 +1,245 @@
+"""The control socket: who may ask, what is answered, and that a bad caller costs nobody else."""
+
+import contextlib
+import getpass
+import json
+import logging
+import os
+import socket
+import stat
+import threading
+
+import pytest
+
+from beacon.outputs import control
+from beacon.outputs.control import (
+    CALLERS,
+    ControlError,
+    ControlSocket,
+    NoBeacon,
+    NotAllowed,
+    Refused,
+    ask,
+    socket_path,
+)
+
+
+def echo(request, by):
+    return {"said": request.get("word"), "by": by}
+
+
+def refuse(request, by):
+    raise Refused("not today")
+
+
+def break_(request, by):
+    raise RuntimeError("password=hunter2")
+
+
+def busy(request, by):
+    raise TimeoutError
+
+
+ACTIONS = {"echo": echo, "refuse": refuse, "break": break_, "busy": busy}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "control.sock"
+
+
+@pytest.fixture
+def served(path):
+    server = ControlSocket(path, ACTIONS)
+    server.start()
+    server.offer(())
+    yield server
+    server.stop(5)
+    assert not path.exists()
+
+
+def talk(path, *pieces: bytes) -> bytes:
+    with socket.socket(socket.AF_UNIX) as wire:
+        wire.settimeout(10)
+        wire.connect(str(path))
+        for piece in pieces:
+            wire.sendall(piece)
+        wire.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: wire.recv(65536), b""))
+
+
+def test_it_answers_and_knows_who_asks(served, path):
+    user = getpass.getuser() if os.getuid() else "root"
+    assert ask([path], {"action": "echo", "word": "é"}) == {"ok": True, "said": "é", "by": user}
+
+
+def test_only_owner_and_group_may_use_it(served, path):
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+
+
+def test_it_belongs_to_the_beacons_group_where_there_is_one(path):
+    server = ControlSocket(path, ACTIONS, group="daemon")
+    server.start()
+    try:
+        if os.getuid() == 0:
+            assert path.group() == "daemon"
+    finally:
+        server.stop(5)
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        (b"hello", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"[" * 4000, "not JSON"),
+        (b"[1]", "a request is a JSON object"),
+        (b"{}", "no such action; there is: echo, refuse, break, busy"),
+        (b'{"action": "drop"}', "no such action; there is: echo, refuse, break, busy"),
+        (b'{"action": ["echo"]}', "no such action; there is: echo, refuse, break, busy"),
+        (b'{"action": "refuse"}', "not today"),
+        (b'{"action": "busy"}', "the beacon is too busy to answer"),
+        (b'{"action": "break"}', "internal error; see the beacon's log"),
+    ],
+)
+def test_what_cannot_be_done_is_said(served, path, line, error):
+    assert json.loads(talk(path, line + b"\n")) == {"ok": False, "error": error}
+
+
+def test_a_bug_in_an_action_is_logged_without_what_it_says(served, path, caplog):
+    with caplog.at_level(logging.DEBUG):
+        ask([path], {"action": "break"})
+    assert "control action break failed" in caplog.text
+    assert "RuntimeError" in caplog.text
+    assert "hunter2" not in caplog.text.replace('raise RuntimeError("password=hunter2")', "")
+
+
+def test_several_requests_in_pieces_on_one_connection(served, path):
+    answer = talk(path, b'{"action": "ec', b'ho", "word": 1}\n{"action": "echo", "word": 2}\n')
+    assert [json.loads(line)["said"] for line in answer.splitlines()] == [1, 2]
+
+
+def test_a_request_that_never_ends_is_cut_off(served, path):
+    with socket.socket(socket.AF_UNIX) as wire:
+        wire.settimeout(10)
+        wire.connect(str(path))
+        wire.sendall(b"x" * (control.LONGEST_REQUEST + 1))
+        with contextlib.suppress(ConnectionResetError):
+            assert wire.recv(1) == b""
+
+
+def test_a_caller_that_says_nothing_is_let_go(path):
+    server = ControlSocket(path, ACTIONS, patience=0.05)
+    server.start()
+    try:
+        with socket.socket(socket.AF_UNIX) as wire:
+            wire.settimeout(10)
+            wire.connect(str(path))
+            assert wire.recv(1) == b""
+    finally:
+        server.stop(5)
+
+
+def test_too_many_callers_are_sent_away_and_the_rest_served(served, path, eventually):
+    with contextlib.ExitStack() as stack:
+        crowd = []
+        for _ in range(CALLERS + 1):
+            wire = stack.enter_context(socket.socket(socket.AF_UNIX))
+            wire.settimeout(10)
+            wire.connect(str(path))
+            crowd.append(wire)
+        assert crowd[-1].recv(1) == b""
+        crowd[0].sendall(b'{"action": "echo", "word": 3}\n')
+        assert json.loads(crowd[0].recv(4096))["said"] == 3
+    eventually(lambda: answers(path), "the crowd is gone")
+
+
+def answers(path) -> bool:
+    try:
+        return ask([path], {"action": "echo"})["ok"]
+    except NoBeacon:
+        return False
+
+
+def test_two_beacons_do_not_share_a_socket(served, path):
+    with pytest.raises(ControlError, match=f"another beacon is running: it serves {path}"):
+        ControlSocket(path, ACTIONS).start()
+    assert ask([path], {"action": "echo"})["ok"]
+
+
+def test_a_socket_left_by_a_dead_beacon_is_taken_over(path):
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    with pytest.raises(NoBeacon, match="left from one that died"):
+        ask([path], {"action": "echo"})
+    server = ControlSocket(path, ACTIONS)
+    server.start()
+    assert ask([path], {"action": "echo"})["ok"]
+    server.stop(5)
+
+
+def test_a_place_that_cannot_be_had_is_said(tmp_path):
+    with pytest.raises(ControlError, match="longer than 107 bytes; choose a shorter --state-dir"):
+        ControlSocket(tmp_path / ("x" * 120), ACTIONS).start()
+    with pytest.raises(ControlError, match=r"away/control.sock: No such file or directory"):
+        ControlSocket(tmp_path / "away/control.sock", ACTIONS).start()
+
+
+def test_before_the_beacon_is_up_it_says_so(path):
+    actions = {}
+    server = ControlSocket(path, actions)
+    server.start()
+    assert ask([path], {"action": "echo"})["error"] == "the beacon is starting"
+    actions |= ACTIONS
+    assert ask([path], {"action": "echo"})["ok"]
+    server.stop(5)
+
+
+def test_stopping_what_never_started_does_nothing(path):
+    server = ControlSocket(path, ACTIONS)
+    server.stop(1)
+    server.stop(1)
+
+
+def test_nobody_there(tmp_path):
+    places = [tmp_path / "a", tmp_path / "b"]
+    with pytest.raises(NoBeacon, match=r"no socket at .*/a, .*/b"):
+        ask(places, {"action": "status"})
+
+
+def test_one_that_does_not_answer(path):
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(str(path))
+        deaf.listen()
+        with pytest.raises(NoBeacon, match="does not answer"):
+            ask([path], {"action": "status"}, timeout=0.05)
+
+
+def test_one_that_hangs_up(path):
+    with socket.socket(socket.AF_UNIX) as rude:
+        rude.bind(str(path))
+        rude.listen()
+
+        def hang_up():
+            rude.accept()[0].close()
+
+        hangs_up = threading.Thread(target=hang_up)
+        hangs_up.start()
+        with pytest.raises(NoBeacon, match="does not answer"):
+            ask([path], {"action": "status"})
+        hangs_up.join(5)
+
+
+def test_who_may_not_ask_is_told_who_may(path):
+    class Forbidden(type(path)):
+        def exists(self, **_):
+            raise PermissionError
+
+    with pytest.raises(NotAllowed, match="only root and the group mfa-beacon may ask"):
+        ask([Forbidden(path)], {"action": "status"})
+
+
+def test_the_runtime_directory_comes_before_the_state_directory(tmp_path):
+    assert socket_path(tmp_path, {}) == tmp_path / "control.sock"
+    told = {"RUNTIME_DIRECTORY": "/run/a:/run/b"}
+    assert str(socket_path(tmp_path, told)) == "/run/a/control.sock"

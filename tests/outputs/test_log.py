@@ -1,0 +1,140 @@
+"""What the beacon says on stderr."""
+
+import io
+import logging
+import sys
+from dataclasses import replace
+
+import pytest
+
+from beacon.core.events import (
+    Announced,
+    Announcement,
+    Answered,
+    OverallChanged,
+    OverallView,
+    Recheck,
+    SilenceChanged,
+    Sounded,
+    Transition,
+)
+from beacon.core.indication import Sound
+from beacon.core.model import Health, Reading, Reason, Verdict
+from beacon.outputs.log import LogBook, OneLine, diverted, set_up
+
+FAILED = Reading(Reason.DNS_NXDOMAIN, "otp.example has no MX")
+
+
+@pytest.fixture
+def root():
+    """The root logger, put back afterwards."""
+    it = logging.getLogger()
+    handlers, level, own = it.handlers[:], it.level, logging.getLogger("beacon").level
+    yield it
+    it.handlers[:] = handlers
+    it.setLevel(level)
+    logging.getLogger("beacon").setLevel(own)
+
+
+def record(message="watching", exc_info=None, level=logging.INFO) -> logging.LogRecord:
+    return logging.LogRecord("beacon.app", level, "app.py", 1, message, (), exc_info)
+
+
+def raised(error: ValueError):
+    try:
+        raise error
+    except ValueError:
+        return sys.exc_info()
+
+
+def test_a_record_is_one_line_even_with_a_traceback():
+    line = OneLine(journal=False).format(record("broke:\n  here", raised(ValueError("otp 123456"))))
+    assert "\n" not in line
+    assert "INFO beacon.app: broke: | here | " in line
+    assert line.endswith("builtins.ValueError")
+    assert line[:4].isdigit()
+
+
+@pytest.mark.parametrize(
+    ("level", "priority"),
+    [(logging.DEBUG, 7), (logging.INFO, 6), (logging.WARNING, 4), (logging.ERROR, 3), (50, 2)],
+)
+def test_the_journal_gets_a_priority_and_no_time(level, priority):
+    line = OneLine(journal=True).format(record(level=level))
+    assert line == f"<{priority}>{logging.getLevelName(level)} beacon.app: watching"
+
+
+def test_an_empty_exception_is_nothing():
+    assert OneLine(journal=True).formatException((None, None, None)) == ""
+
+
+def test_foreign_libraries_do_not_tell_what_they_send(root, capsys):
+    set_up("debug", {"JOURNAL_STREAM": "8:1"})
+    logging.getLogger("urllib3.connectionpool").debug("GET /?token=hunter2")
+    logging.getLogger("beacon.transport").debug("asked")
+    assert capsys.readouterr().err == "<7>DEBUG beacon.transport: asked\n"
+    set_up("info", {})
+    logging.getLogger("beacon.transport").debug("asked")
+    assert capsys.readouterr().err == ""
+
+
+def test_lines_are_diverted_only_from_a_terminal(root, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    said = []
+    set_up("info", {})
+    with diverted(said.append):
+        logging.getLogger("beacon").warning("to stderr: no terminal")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with diverted(said.append):
+        logging.getLogger("beacon").warning("to the picture")
+    assert said == ["WARNING beacon: to the picture"]
+
+
+def overall(**changes) -> OverallView:
+    view = OverallView(
+        verdict=Verdict.OUTAGE,
+        problem=True,
+        since=0,
+        blind=False,
+        starting=False,
+        services=(("sms", Verdict.OUTAGE), ("push", Verdict.OK)),
+    )
+    return replace(view, **changes)
+
+
+def test_what_people_will_ask_about_is_written_down(caplog):
+    told = []
+    book = LogBook(told.append)
+    book.start()
+    with caplog.at_level(logging.INFO):
+        book.offer(
+            [
+                Transition(1, "sms/mx", Health.UP, Health.DOWN, FAILED),
+                Transition(2, "sms/mx", Health.DOWN, Health.UP, Reading(Reason.OK)),
+                Announced(3, Announcement.OPENED, "sms", Verdict.OUTAGE, cause="dns"),
+                Announced(4, Announcement.ACKNOWLEDGED, "sms", Verdict.OUTAGE, by="alex"),
+                Answered(5, "acknowledge", True, "alex", "cli"),
+                Answered(6, "silence", False, "alex", "cli", "not silenced"),
+                SilenceChanged(7, True, by="alex"),
+                SilenceChanged(8, False),
+                Sounded(9, Sound.CHIRP),
+                Recheck(10, 11, ("sms/mx",)),
+                OverallChanged(11, overall()),
+            ]
+        )
+    book.stop(1)
+    assert [(r.levelname, r.message) for r in caplog.records] == [
+        ("WARNING", "sms/mx: up -> down (dns_nxdomain otp.example has no MX)"),
+        ("INFO", "sms/mx: down -> up (ok)"),
+        ("WARNING", "sms: opened, outage, cause dns"),
+        ("INFO", "sms: acknowledged, outage, by alex"),
+        ("INFO", "acknowledge by alex (cli)"),
+        ("INFO", "silence by alex (cli): refused, not silenced"),
+        ("INFO", "silence by alex"),
+        ("INFO", "silence ended"),
+        ("INFO", "sound: chirp"),
+    ]
+    assert told == ["outage: sms outage, push ok"]

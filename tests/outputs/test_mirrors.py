@@ -1,0 +1,124 @@
+"""Outputs that come later are told all that stands; those that go cost nobody anything."""
+
+import logging
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from beacon.config.schema import Config, Tower
+from beacon.core.events import EndpointRead, Observed, OverallChanged, Recheck, ServiceChanged
+from beacon.core.indication import Colour
+from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site
+from beacon.core.monitor import Monitor
+from beacon.engine.loop import Engine
+from beacon.engine.mailbox import Mailbox
+from beacon.engine.output import Heartbeat
+from beacon.outputs.mirrors import Mirrors
+from beacon.outputs.standing import Standing
+
+
+def endpoint(name: str) -> Endpoint:
+    return Endpoint(id=f"s/{name}", service="s", name=name, kind="tcp", evidence=Evidence.HEALTH)
+
+
+def site(*names: str) -> Site:
+    service = Service(id="s", name="S", endpoints=tuple(endpoint(name) for name in names))
+    return Site(id="test", services=(service,))
+
+
+def config(*names: str) -> Config:
+    return Config(
+        path="",
+        name="",
+        watched=site(*names),
+        probes={},
+        tower=Tower(lamps={Colour.RED: 17}),
+        mqtt=None,
+        digest="",
+    )
+
+
+@dataclass
+class Mirror:
+    name: str = "mirror"
+    fails: bool = False
+    told: list = field(default_factory=list)
+    life: list = field(default_factory=list)
+
+    def start(self):
+        self.life.append("start")
+
+    def offer(self, effects):
+        self.told.append(tuple(effects))
+
+    def stop(self, budget):
+        self.life.append("stop")
+        if self.fails:
+            raise OSError("password=hunter2")
+
+
+@pytest.fixture
+def engine(clock):
+    heart = Heartbeat(clock)
+    return Engine(
+        judge=Monitor(site("a", "b")),
+        clock=clock,
+        mailbox=Mailbox(),
+        outputs=(),
+        heart=heart,
+        renderer=heart,
+        feed=lambda: None,
+    )
+
+
+def at_once(call):
+    call()
+
+
+def test_a_new_mirror_is_told_what_stands_and_then_what_comes(engine, clock):
+    standing = Standing()
+    standing.start()
+    engine.attach(standing, ())
+    engine.start({})
+    made = [Mirror(), Mirror()]
+    queue = list(made)
+    mirrors = Mirrors(engine, standing, lambda _config: [queue.pop(0)])
+    mirrors.show(config("a", "b"), at_once)
+    first, second = made
+    [known] = first.told
+    assert {type(effect) for effect in known} >= {OverallChanged, ServiceChanged}
+    now = clock.monotonic()
+    engine.turn([Observed(now, "s/a", Reading(Reason.OK), now)])
+    assert any(isinstance(effect, EndpointRead) for effect in first.told[1])
+
+    mirrors.show(config("a"), at_once)
+    assert first.life == ["start", "stop"]
+    assert second.life == ["start"]
+    [known] = second.told
+    assert [e.endpoint for e in known if isinstance(e, EndpointRead)] == ["s/a"]
+    engine.turn([Observed(now, "s/a", Reading(Reason.SLOW), now)])
+    assert (len(first.told), len(second.told)) == (2, 2)
+    mirrors.stop()
+    mirrors.stop()
+    assert second.life == ["start", "stop"]
+    standing.stop(1)
+
+
+def test_one_that_does_not_end_keeps_no_other_from_ending(engine, caplog):
+    made = [Mirror("good"), Mirror("bad", fails=True)]
+    mirrors = Mirrors(engine, Standing(), lambda _config: made)
+    mirrors.show(config("a"), at_once)
+    with caplog.at_level(logging.DEBUG):
+        mirrors.stop()
+    assert [mirror.life for mirror in made] == [["start", "stop"], ["start", "stop"]]
+    assert "output bad did not stop" in caplog.text
+    assert "hunter2" not in caplog.text.replace('raise OSError("password=hunter2")', "")
+
+
+def test_what_happens_once_does_not_stand():
+    standing = Standing()
+    read = EndpointRead(1, "s/a", Reading(Reason.OK), Health.UP, 0)
+    newer = replace(read, at=2.0)
+    standing.offer([read, Recheck(1, 1, ("s/a",)), newer])
+    assert standing.everything(frozenset({"s/a"})) == (newer,)
+    assert standing.everything(frozenset()) == ()

@@ -1,0 +1,352 @@
+"""The daemon as a process of its own: real signals, real sockets, and what is left behind."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from beacon.outputs.control import NoBeacon, ask
+
+HEAD = """
+site: test
+name: Test
+tower: {driver: mock, lamps: {red: 17, amber: 27, green: 22, blue: 23, white: 24}}
+defaults: {interval: 300ms, timeout: 200ms, retry_interval: 100ms, failure_threshold: 2}
+services:
+  - name: Door
+    endpoints:
+"""
+
+# A daemon whose one probe hangs where no socket wakes it, as a name resolution may.
+STUCK = """
+import os, sys, threading
+from dataclasses import replace
+from pathlib import Path
+from beacon.app import Place, load_config, serve
+
+class Stuck:
+    def wait(self, utc): return 0.0
+    def observe(self, run):
+        print("hangs", flush=True)
+        threading.Event().wait()
+
+path, state = Path(sys.argv[1]), Path(sys.argv[2])
+config = load_config(path, os.environ)
+config = replace(config, probes=dict.fromkeys(config.probes, Stuck()))
+os._exit(serve(Place(config=path, state_directory=state, environ=os.environ), config))
+"""
+
+
+def endpoint(name: str, port: int, **settings: Any) -> str:
+    return "      - " + json.dumps(
+        {"name": name, "type": "tcp", "host": "127.0.0.1", "port": port, "local": True} | settings
+    )
+
+
+class Daemon:
+    """One daemon process; its configuration, state and words."""
+
+    def __init__(self, directory: Path, eventually: Callable[..., None]) -> None:
+        self.config = directory / "beacon.yaml"
+        self.state = directory / "state"
+        self.errors = directory / "stderr"
+        self.process: subprocess.Popen[str] | None = None
+        self._eventually = eventually
+
+    def write(self, *endpoints: str, head: str = HEAD) -> None:
+        self.config.write_text(head + "\n".join(endpoints) + "\n")
+
+    def spawn(self, *options: str, program: str | None = None, **environ: str) -> None:
+        run = ["-m", "beacon", "run", "-c", str(self.config), "--state-dir", str(self.state)]
+        if program:
+            run = ["-c", program, str(self.config), str(self.state)]
+        clean = {k: v for k, v in os.environ.items() if not k.endswith("_DIRECTORY")}
+        with self.errors.open("a") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, *run, *options],
+                env=clean | environ,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+
+    def start(self, *options: str, **environ: str) -> None:
+        self.spawn(*options, **environ)
+        self._eventually(self.status, "the daemon answers", 30)
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        return ask([self.state / "control.sock"], request)
+
+    def status(self) -> dict[str, Any]:
+        assert self.process is not None
+        assert self.process.poll() is None, self.said()
+        try:
+            answer = self.ask(action="status")
+        except NoBeacon:
+            return {}
+        return answer if answer["ok"] else {}
+
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def wait(self) -> int:
+        assert self.process is not None
+        return self.process.wait(30)
+
+    def said(self) -> str:
+        return self.errors.read_text()
+
+    def end(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(30)
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+
+
+@pytest.fixture
+def make_daemon(tmp_path, eventually) -> Iterator[Callable[[], Daemon]]:
+    made: list[Daemon] = []
+
+    def make() -> Daemon:
+        made.append(Daemon(tmp_path, eventually))
+        return made[-1]
+
+    yield make
+    for it in made:
+        it.end()
+
+
+@pytest.fixture
+def daemon(make_daemon) -> Daemon:
+    return make_daemon()
+
+
+@pytest.fixture
+def listening() -> Iterator[int]:
+    """A port where every caller is taken and let go."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def take() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    server.accept()[0].close()
+
+        thread = threading.Thread(target=take)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+
+
+@pytest.fixture
+def closed(free_port) -> int:
+    return free_port()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_order_and_leaves_nothing(daemon, listening, eventually, number):
+    daemon.write(endpoint("open", listening))
+    daemon.start()
+    eventually(lambda: daemon.status()["state"]["verdict"] == "ok", "it is green")
+    assert (daemon.state / "lamps").read_text() == "mfa-beacon-lamps 1\n"
+    assert (daemon.state / "running").exists()
+    began = time.monotonic()
+    daemon.signal(number)
+    assert daemon.wait() == 0
+    assert time.monotonic() - began < 5
+    assert sorted(p.name for p in daemon.state.iterdir()) == ["lamps"]
+    assert "INFO beacon.app: stopped" in daemon.said()
+    assert "Traceback" not in daemon.said()
+
+
+def test_a_worker_that_never_comes_back_does_not_hold_the_end(daemon, closed):
+    daemon.write(endpoint("open", closed))
+    daemon.spawn(program=STUCK)
+    assert daemon.process.stdout.readline() == "hangs\n"
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait() == 0
+    assert not (daemon.state / "running").exists()
+
+
+def test_a_second_signal_means_now(daemon, closed, eventually):
+    daemon.write(endpoint("open", closed))
+    receiver = daemon.state.parent / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(receiver))
+        systemd.settimeout(30)
+        daemon.spawn(program=STUCK, NOTIFY_SOCKET=str(receiver))
+        assert daemon.process.stdout.readline() == "hangs\n"
+        daemon.signal(signal.SIGTERM)
+        while systemd.recv(4096) != b"STOPPING=1":
+            pass
+        daemon.signal(signal.SIGTERM)
+    assert daemon.wait() == 1
+    assert (daemon.state / "running").exists()
+
+
+def test_after_a_kill_the_next_one_takes_over(make_daemon, listening):
+    first = make_daemon()
+    first.write(endpoint("open", listening))
+    first.start()
+    first.signal(signal.SIGKILL)
+    assert first.wait() == -signal.SIGKILL
+    assert (first.state / "running").exists()
+    second = make_daemon()
+    second.start()
+    second.signal(signal.SIGTERM)
+    assert second.wait() == 0
+    assert not (second.state / "running").exists()
+
+
+def test_reload_keeps_what_is_unchanged_and_takes_what_is_new(
+    daemon, listening, closed, eventually
+):
+    daemon.write(endpoint("shut", closed))
+    daemon.start()
+    eventually(lambda: daemon.status()["state"]["verdict"] == "outage", "it is red")
+    before = daemon.status()
+    assert daemon.ask(action="acknowledge")["ok"]
+    daemon.write(endpoint("shut", closed), endpoint("open", listening))
+    daemon.signal(signal.SIGHUP)
+    eventually(lambda: "door/open" in daemon.status()["endpoints"], "the new one is polled")
+    after = daemon.status()
+    assert after["services"]["door"]["since"] == before["services"]["door"]["since"]
+    assert after["incidents"][0]["acknowledged"]
+    assert (
+        after["endpoints"]["door/shut"]["failures"] > before["endpoints"]["door/shut"]["failures"]
+    )
+    assert "reloaded; endpoints: 2" in daemon.said()
+
+
+def test_reload_of_a_bad_file_changes_nothing_and_says_so(daemon, listening, eventually):
+    daemon.write(endpoint("open", listening))
+    daemon.start()
+    daemon.write(endpoint("open", listening, timeoot="3s"), endpoint("other", 70000))
+    daemon.signal(signal.SIGHUP)
+    eventually(lambda: "not reloaded" in daemon.said(), "it says so")
+    assert re.search(r"beacon\.yaml:9:\d+: .*timeoot.*did you mean timeout", daemon.said())
+    assert re.search(r"beacon\.yaml:10:\d+: .*port", daemon.said())
+    eventually(lambda: daemon.status()["endpoints"], "it was polled")
+    before = daemon.status()["endpoints"]["door/open"]["checked_at"]
+    eventually(lambda: daemon.status()["endpoints"]["door/open"]["checked_at"] > before)
+    assert list(daemon.status()["endpoints"]) == ["door/open"]
+
+
+def test_reload_says_what_needs_a_restart(daemon, listening, eventually):
+    daemon.write(endpoint("open", listening))
+    daemon.start(CREDENTIALS_DIRECTORY=str(daemon.state.parent))
+    daemon.write(endpoint("open", listening), head=HEAD.replace("red: 17", "red: 18"))
+    daemon.signal(signal.SIGHUP)
+    eventually(lambda: "reloaded; endpoints: 1" in daemon.said(), "it is reloaded")
+    assert "changes of `site` and `tower` need a restart" in daemon.said()
+    assert "credentials are read by systemd at start" in daemon.said()
+
+
+def test_systemd_hears_how_it_goes(daemon, listening, eventually):
+    receiver = daemon.state.parent / "notify"
+    daemon.write(endpoint("open", listening))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(receiver))
+        systemd.settimeout(30)
+        daemon.spawn(NOTIFY_SOCKET=str(receiver), WATCHDOG_USEC="15000000")
+
+        def heard(word: str) -> str:
+            while not (message := systemd.recv(4096).decode()).startswith(word):
+                pass
+            return message
+
+        heard("READY=1")
+        heard("WATCHDOG=1")
+        heard("STATUS=ok: door ok")
+        daemon.signal(signal.SIGHUP)
+        heard("RELOADING=1")
+        heard("READY=1")
+        daemon.signal(signal.SIGTERM)
+        heard("STOPPING=1")
+    assert daemon.wait() == 0
+
+
+def test_a_bad_configuration_starts_nothing(daemon):
+    daemon.write(endpoint("open", 70000), endpoint("open", 7, timeout="1m"))
+    daemon.spawn()
+    assert daemon.wait() == 78
+    assert len(daemon.said().splitlines()) >= 3
+    assert not daemon.state.exists()
+
+
+def test_a_second_beacon_of_the_same_state_is_refused(make_daemon, listening):
+    first, second = make_daemon(), make_daemon()
+    first.write(endpoint("open", listening))
+    first.start()
+    second.spawn()
+    assert second.wait() == 1
+    assert "another beacon is running: it serves" in second.said()
+    assert first.status()["ok"]
+    assert (first.state / "running").exists()
+
+
+def test_pins_that_cannot_be_had_stop_it_before_it_begins(daemon, listening):
+    daemon.write(endpoint("open", listening), head=HEAD.replace("mock", "lgpio"))
+    daemon.spawn()
+    assert daemon.wait() == 1
+    assert daemon.said().splitlines()[-1].startswith("beacon: tower: ")
+    assert list(daemon.state.iterdir()) == []
+
+
+def test_a_state_directory_that_cannot_be_written_is_said(daemon, listening):
+    daemon.write(endpoint("open", listening))
+    daemon.state.write_text("a file")
+    daemon.spawn()
+    assert daemon.wait() == 1
+    assert "choose one this user may write with --state-dir" in daemon.said()
+
+
+def test_no_secret_is_ever_said(daemon, closed, eventually):
+    """The canary: it flies in headers, passwords and queries, and is seen in no log."""
+    canary = "hunter2canary"
+    (daemon.state.parent / "secrets.yaml").write_text(f"canary: {canary}\n")
+    (daemon.state.parent / "secrets.yaml").chmod(0o600)
+    server = socket.create_server(("127.0.0.1", 0))
+    asked = []
+
+    def garble() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                caller, _ = server.accept()
+                with caller:
+                    caller.settimeout(5)
+                    asked.append(caller.recv(65536))
+                    caller.sendall(b"HTTP/1.1 200 OK\r\n" + canary.encode() + b"\x00\r\n\r\n{")
+
+    thread = threading.Thread(target=garble)
+    thread.start()
+    url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+    daemon.write(
+        f'      - {{name: a, type: http, url: "{url}", auth: {{bearer: {{token: !secret canary}}}}}}',
+        f'      - {{name: b, type: http, url: "http://127.0.0.1:{closed}/?token={canary}"}}',
+    )
+    daemon.start("--log-level", "debug")
+    eventually(lambda: len(asked) > 3, "it asked")
+    eventually(lambda: len(daemon.status()["endpoints"]) == 2, "both were read")
+    status = json.dumps(daemon.status())
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait() == 0
+    server.shutdown(socket.SHUT_RDWR)
+    thread.join(10)
+    server.close()
+    assert any(canary.encode() in request for request in asked)
+    assert canary not in daemon.said()
+    assert canary not in status
