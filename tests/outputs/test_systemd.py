@@ -82,7 +82,7 @@ def test_a_full_socket_never_blocks(systemd, caplog):
     ("usec", "pid", "interval"),
     [
         ("15000000", None, 7.5),
-        ("15000000", str(os.getpid()), 7.5),
+        ("15000000", "ours", 7.5),
         ("15000000", "1", None),
         ("0", None, None),
         ("soon", None, None),
@@ -91,6 +91,7 @@ def test_a_full_socket_never_blocks(systemd, caplog):
     ],
 )
 def test_the_watchdog_is_fed_twice_in_its_time_and_only_by_whom_it_watches(usec, pid, interval):
+    pid = str(os.getpid()) if pid == "ours" else pid  # not in a test's name: workers differ
     environ = {"NOTIFY_SOCKET": "/run/systemd/notify", "WATCHDOG_USEC": usec, "WATCHDOG_PID": pid}
     given = {name: value for name, value in environ.items() if value is not None}
     assert Notifier(given).watchdog_interval == interval
