@@ -144,7 +144,7 @@ def prepare(request: Request, jar: RequestsCookieJar | None = None) -> PreparedR
 def _answer(
     run: Run, met: Exchange, response: Response, redirects: int, days: float | None
 ) -> Answer:
-    body = met.body()
+    body = met.body(response)
     kind = response.headers.get("content-type", "-")
     run.note(f"{response.status_code} {kind}, {len(body)} bytes")
     return Answer(

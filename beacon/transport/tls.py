@@ -91,40 +91,31 @@ def _trust(made: ssl.SSLContext, ca: str | None) -> None:
 
 
 def handshake(run: Run, sock: socket, policy: TlsPolicy, host: str) -> ssl.SSLSocket:
-    """Speak TLS on a connected socket; owns it from here on, and closes it on failure.
+    """Speak TLS on a connected socket. The new socket is watched; the old one is spent.
 
     Raises `Trouble` with a tls reason, or `own_credentials` where our own files fail.
     """
     run.enter(Phase.TLS)
     name = (policy.server_name or host).rstrip(".")
-    wrapped = _wrap(run, sock, policy, name)
-    run.watch(wrapped)
-    try:
-        wrapped.do_handshake()
-    except BaseException as error:
-        run.release(wrapped)
-        wrapped.close()
-        if isinstance(error, OSError):
-            raise trouble_of(error) from None
-        raise
-    return wrapped
-
-
-def _wrap(run: Run, sock: socket, policy: TlsPolicy, name: str) -> ssl.SSLSocket:
-    run.release(sock)  # wrapping moves the descriptor to a new socket
     try:
         shared = context(policy)
     except OSError as error:
-        sock.close()
         raise Trouble(Reason.OWN_CREDENTIALS, f"our own TLS files fail: {error}") from None
+    run.release(sock)  # wrapping moves the descriptor to a new socket
     try:
-        return shared.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
-    except ssl.SSLError as error:
-        sock.close()
+        wrapped = shared.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
+    except OSError as error:
         raise trouble_of(error) from None
     except ValueError:
-        sock.close()
         raise Trouble(Reason.TLS_NAME, f"{name!r} is no name a certificate can have") from None
+    run.watch(wrapped)
+    try:
+        wrapped.do_handshake()
+    except OSError as error:
+        run.release(wrapped)
+        wrapped.close()
+        raise trouble_of(error) from None
+    return wrapped
 
 
 _VERIFY_REASONS: Final = {

@@ -72,12 +72,10 @@ class Exchange(HTTPAdapter):
             raise trouble_of(error) from None
         return self._response
 
-    def body(self) -> bytes:
+    def body(self, response: Response) -> bytes:
         """The whole body, decompressed, within the limits. Raises `Trouble`."""
-        if self._response is None:
-            return b""
         try:
-            return _read(self._run, self._response.raw)
+            return _read(self._run, response.raw)
         except (HTTPError, OSError, http.client.HTTPException) as error:
             raise trouble_of(error) from None
 
@@ -155,8 +153,7 @@ class _Connection(HTTPConnection):
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         try:
-            if self.sock is None:
-                self.connect()
+            self.connect()
             self._run.enter(Phase.SEND)
             super().request(*args, **kwargs)
         except (BrokenPipeError, ConnectionResetError):
@@ -322,13 +319,9 @@ def trouble_of(error: BaseException) -> Trouble:
         match cause:
             case TimeoutError():
                 raise DeadlinePassed from None
-            case Trouble():
-                return cause
             case ssl.SSLError():
                 return tls.trouble_of(cause)
-            case http.client.RemoteDisconnected():
-                continue
-            case OSError():
+            case OSError() if not isinstance(cause, RequestException):
                 return dial.trouble_of(cause, "connection")
     return Trouble(Reason.PROTOCOL_ERROR, f"not HTTP: {_said(causes)}")
 

@@ -105,6 +105,8 @@ LOCATIONS = """
     location = /away { return 302 http://127.0.0.1:OTHER/whoami; }
     location = /whoami { return 200 "auth=$http_authorization cookie=$http_cookie"; }
     location = /method { return 200 "$request_method $content_type"; }
+    location = /token { return 200 '{"access_token": "abc", "expires_in": 3600}'; }
+    location = /unauthorized { return 401; }
     location = /slow { limit_rate 10; }
     location = /huge { }
     location = /bomb { add_header Content-Encoding gzip; }

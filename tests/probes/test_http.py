@@ -6,7 +6,7 @@ from beacon.config.fields import Secret, Url
 from beacon.core.model import Reason
 from beacon.probes import load
 from beacon.probes.http import Http
-from beacon.transport.auth import Auth, Basic, Bearer
+from beacon.transport.auth import Auth, Basic, Bearer, OAuth2
 from beacon.transport.condition import Condition, StatusSet
 from beacon.transport.expect import Expectations
 from beacon.transport.http import Answer
@@ -210,6 +210,17 @@ class TestTls:
     def test_hears_the_time_of_the_handshake(self, nginx, observed, ca_file):
         reading = observed(Http(url=Url(nginx.https() + "/"), tls=TlsPolicy(ca=ca_file)))
         assert "tls" in dict(reading.phases)
+
+
+@pytest.mark.integration
+def test_a_token_the_server_refuses_is_asked_for_anew(nginx, observed, ca_file):
+    oauth2 = OAuth2(
+        token_url=Url(nginx.url + "/token"), client_id="probe", client_secret=Secret("x")
+    )
+    for path, reason in (("/whoami", Reason.OK), ("/unauthorized", Reason.HTTP_STATUS)):
+        probe = Http(url=Url(nginx.url + path), auth=Auth(oauth2=oauth2))
+        assert observed(probe).reason is reason
+    assert oauth2._held.token == ""
 
 
 # --- settings ---------------------------------------------------------------------

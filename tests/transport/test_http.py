@@ -20,7 +20,7 @@ from beacon.engine.run import DeadlinePassed, Phase, Run
 from beacon.transport.http import Answer, Request, exchange, fresh_jar, origin, prepare
 from beacon.transport.tls import TlsPolicy
 from beacon.transport.trouble import Trouble
-from beacon.transport.wire import BODY_LIMIT, Route
+from beacon.transport.wire import BODY_LIMIT, Exchange, Route
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -216,6 +216,24 @@ def test_whatever_a_server_sends_is_an_answer_or_trouble(raw_server, driven, par
         assert came.detail.isprintable()
     else:
         assert b"\n" in echo.says
+
+
+@pytest.mark.parametrize("sent", [b"", OK, OK + b"Content-Length: 9\r\n\r\nab"])
+def test_silence_ends_in_time_with_nobody_to_expire_the_run(raw_server, sent):
+    server = raw_server(hangs_after(sent))
+    began = time.monotonic()
+    with pytest.raises(DeadlinePassed):
+        exchange(Run(SystemClock(), 0.2), Request(url=server.url))
+    assert time.monotonic() - began < 2
+
+
+def test_a_body_nobody_takes_ends_in_time(raw_server):
+    gone = threading.Event()
+    server = raw_server(lambda peer, head: gone.wait(10))
+    request = Request(url=server.url, method="POST", body=bytes(20_000_000))
+    with pytest.raises(DeadlinePassed):
+        exchange(Run(SystemClock(), 0.2), request)
+    gone.set()
 
 
 # --- the body ---------------------------------------------------------------------
@@ -488,14 +506,9 @@ def test_every_exchange_dials_anew_and_asks_plainly(raw_server, driven):
 
 
 def test_an_early_refusal_is_read_although_the_body_was_not_taken(raw_server, driven):
-    def script(peer, head):
-        peer.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
-        peer.shutdown(socket.SHUT_WR)
-        while peer.recv(65536):
-            pass
-
-    server = raw_server(script)
-    request = Request(url=server.url, method="POST", body=b"x" * 5_000_000)
+    # Closing with unread data resets the connection, while we are still sending.
+    server = raw_server(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+    request = Request(url=server.url, method="POST", body=bytes(20_000_000))
     assert driven(lambda run: exchange(run, request)).status == 413
 
 
@@ -536,6 +549,37 @@ def test_a_proxy_tunnels_tls(raw_server, driven, authority, tmp_path):
     assert answer.body == b"hi"
     assert answer.certificate_days > 1000
     assert asked[0].startswith(b"GET /x HTTP/1.1\r\nHost: inside.example\r\n")
+
+
+@pytest.mark.parametrize("before", [b"", OK + b"Content-Length: 9\r\n\r\nab"], ids=["head", "body"])
+def test_tls_that_breaks_after_the_handshake_is_told(raw_server, driven, before):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        peer, _ = listener.accept()
+        plain = peer.dup()
+        with plain, context.wrap_socket(peer, server_side=True) as secured:
+            secured.recv(65536)
+            secured.sendall(before)
+            plain.sendall(b"no record of TLS " * 9)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    route = Route(tls=TlsPolicy(verify=False))
+    url = f"https://127.0.0.1:{listener.getsockname()[1]}/"
+    reading = driven(lambda run: exchange(run, Request(url=url), route))
+    thread.join()
+    listener.close()
+    assert reading.reason is Reason.TLS_HANDSHAKE
+
+
+def test_an_address_that_became_impossible_is_told(driven):
+    prepared = prepare(Request(url="http://example.com/"))
+    prepared.url = "http://[::1"
+    reading = driven(lambda run: Exchange(run, Route()).fetch(prepared))
+    assert reading.reason is Reason.PROTOCOL_ERROR
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Policies, their contexts, and what is read from certificates."""
 
+import socket
 import ssl
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.core.model import Reason
-from beacon.transport.tls import TlsPolicy, certificate_words, context, not_after, trouble_of
+from beacon.engine.clock import SystemClock
+from beacon.engine.run import DeadlinePassed, Run
+from beacon.transport.tls import (
+    TlsPolicy,
+    certificate_words,
+    context,
+    handshake,
+    not_after,
+    trouble_of,
+)
+from beacon.transport.trouble import Trouble
 
 
 @pytest.fixture(scope="module")
@@ -132,3 +143,19 @@ def test_openssls_codes_have_reasons(code, reason):
 def test_any_other_error_of_tls_is_the_handshake():
     assert trouble_of(ssl.SSLEOFError(8, "EOF")).reading.reason is Reason.TLS_HANDSHAKE
     assert trouble_of(ConnectionResetError(104, "reset")).reading.reason is Reason.CONNECT_RESET
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [(".", Reason.TLS_NAME), ("example.com", Reason.CONNECT_RESET)]
+)
+def test_a_socket_that_left_or_a_name_that_cannot_be_ends_the_handshake(name, reason):
+    run = Run(SystemClock(), 5.0)
+    with socket.socket() as unconnected, pytest.raises(Trouble) as caught:
+        handshake(run, unconnected, TlsPolicy(server_name=name), "127.0.0.1")
+    assert caught.value.reading.reason is reason
+    assert not run._sockets
+
+
+def test_a_timeout_of_the_handshake_is_the_deadline():
+    with pytest.raises(DeadlinePassed):
+        trouble_of(TimeoutError("The handshake operation timed out"))
