@@ -80,7 +80,9 @@ def load(
     problems = Problems()
     document = _readable(Document(path, read_whole(path, environ, problems), problems))
     config = Resolver(problems, Registry(kinds, load_kind)).config(Spot(document.root), str(path))
-    return _checked(document, config)
+    document.check()
+    assert config is not None, "neither a configuration nor a problem"
+    return config
 
 
 def load_embedded(
@@ -97,11 +99,3 @@ def load_embedded(
     """
     resolver = Resolver(document.problems, Registry(kinds, load_kind), embedded=True)
     return resolver.config(Spot(document.root).below(*at), str(document.path))
-
-
-def _checked(document: Document, config: Config | None) -> Config:
-    document.check()
-    if config is None:
-        message = "the resolver gave neither a configuration nor a problem"
-        raise AssertionError(message)
-    return config

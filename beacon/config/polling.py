@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final, Protocol
 
 from msgspec import UNSET
 
+from beacon.config.fields import Duration
 from beacon.config.problems import Problems, meant, one_of
 from beacon.config.sections import Defaults, EndpointSection, WitnessSection, slug
 from beacon.config.tree import Scalar, Spot, Table
@@ -192,7 +193,7 @@ class Poller:
     ) -> Endpoint:
         witness = owner == "witness"
         times = self._times(WITNESS_TIMES if witness else kind.TIMING, values)
-        said = {key: values[key] for key in _TAKEN if key in values}
+        said = {key: number(values[key]) for key in _TAKEN if key in values}
         return Endpoint(
             id=full,
             service=owner,
@@ -214,7 +215,7 @@ class Poller:
         stale_after = values["stale_after"]
         if stale_after is UNSET:
             stale_after = 3 * times["interval"] + times["timeout"]
-        return {**times, "stale_after": stale_after}
+        return {key: number(value) for key, value in {**times, "stale_after": stale_after}.items()}
 
 
 _BUILT_IN: Final = Defaults()
@@ -229,6 +230,11 @@ _TAKEN: Final = (
     "guard_interval",
     "guard_max",
 )
+
+
+def number(value: Any) -> Any:  # noqa: ANN401 - takes whatever a setting may be
+    """Return the plain seconds of a duration, for the core; anything else as it is."""
+    return float(value) if isinstance(value, Duration) else value
 
 
 def id_of(spot: Spot, values: Mapping[str, Any], problems: Problems) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from beacon import __version__
 from beacon.config import checks
-from beacon.config.polling import Polled, Poller, Registry, id_of
+from beacon.config.polling import Polled, Poller, Registry, id_of, number
 from beacon.config.problems import Problems
 from beacon.config.schema import Buzzer, Config, Driver, Mqtt, MqttTls, QuietHours, Tower
 from beacon.config.sections import (
@@ -158,12 +158,12 @@ def _service(served: _Served, defaults: Defaults) -> Service:
         id=served.id,
         name=served.values["name"],
         endpoints=tuple(p.endpoint for p in served.endpoints if p.endpoint),
-        session_lifetime=served.values["session_lifetime"],
+        session_lifetime=number(served.values["session_lifetime"]),
         runbook=served.values["runbook"],
-        recovery_hold=defaults.recovery_hold,
-        recovery_hold_long=defaults.recovery_hold_long,
-        long_outage=defaults.long_outage,
-        degraded_hold=defaults.degraded_hold,
+        recovery_hold=float(defaults.recovery_hold),
+        recovery_hold_long=float(defaults.recovery_hold_long),
+        long_outage=float(defaults.long_outage),
+        degraded_hold=float(defaults.degraded_hold),
     )
 
 

@@ -1,0 +1,367 @@
+"""A whole configuration: ids, times by kind and by default, sections, digest, warnings."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from beacon.config.loader import ConfigError, Document, load, load_embedded, read
+from beacon.config.schema import Driver, QuietHours
+from beacon.config.tree import Node
+from beacon.core.indication import Colour
+from beacon.core.model import Evidence, Preset, Sequence
+
+WHOLE = """
+site: london-soc
+name: London SOC
+tower:
+  driver: auto
+  preset: tower-5
+  lamps: {red: 17, amber: 27, green: 22, blue: 23, white: 24}
+  active_high: false
+  buzzer:
+    pin: 18
+    quiet_hours: {from: "22:00", to: "06:00", time_zone: Europe/London}
+  buttons: {acknowledge: 5}
+  alive_relay: 6
+  sequence: R
+  lock_in: false
+  on_death: [amber, red]
+mqtt:
+  broker: mqtts://broker.example.com
+  username: beacon
+  password: word
+  tls: {ca: /etc/passwd}
+  base_topic: soc/beacon
+  discovery: {enabled: false, prefix: ha}
+  commands: [silence, silence]
+defaults: {interval: 20s, success_threshold: 3, recovery_hold: 10m, degraded_hold: 4m}
+witnesses:
+  - {name: gateway, type: tcp, host: 192.0.2.1, port: 53, local: true}
+  - {name: Canary A, type: http, url: "https://www.example.com/"}
+  - {name: canary-b, type: http, url: "https://www.example.net/", interval: 1m}
+services:
+  - name: Entra MFA
+    session_lifetime: 1h
+    runbook: |
+      1. Confirm.
+    endpoints:
+      - name: sign-in
+        type: sign-in
+        url: https://idp.example.com/
+        password: word
+        region: emea
+        factor: totp
+        guard_max: 3
+      - name: metadata
+        type: http
+        url: http://idp.example.com/
+        evidence: symptom
+        slow_after: 800ms
+        stale_after: 2m
+        depends_on: [entra-mfa/resolver]
+      - {name: resolver, id: resolver, type: tcp, host: 192.0.2.53, port: 53, retry_interval: null}
+      - {name: azure status, type: page, url: "https://status.example.com", components: [SMS]}
+"""
+
+
+@pytest.fixture
+def whole(load_text):
+    return load_text(WHOLE)
+
+
+def test_site_and_sections(whole):
+    site = whole.watched
+    assert (site.id, site.name, whole.name) == ("london-soc", "London SOC", "London SOC")
+    assert (site.sequence, site.lock_in, site.preset) == (Sequence.R, False, Preset.TOWER_5)
+    assert site.version
+    assert whole.warnings == ()
+
+
+def test_tower(whole):
+    tower = whole.tower
+    assert tower.driver is Driver.AUTO
+    assert tower.lamps[Colour.WHITE] == 24
+    assert tower.active_high is False
+    assert tower.buzzer.quiet_hours == QuietHours(
+        begin="22:00", end="06:00", time_zone="Europe/London"
+    )
+    assert (tower.buttons.acknowledge, tower.alive_relay) == (5, 6)
+    assert tower.on_death == (Colour.RED, Colour.AMBER)
+
+
+def test_mqtt(whole):
+    mqtt = whole.mqtt
+    assert (mqtt.host, mqtt.port, mqtt.encrypted) == ("broker.example.com", 8883, True)
+    assert (mqtt.username, mqtt.password.reveal(), mqtt.protocol) == ("beacon", "word", "5")
+    assert (mqtt.tls.ca, mqtt.base_topic, mqtt.discovery.prefix) == (
+        "/etc/passwd",
+        "soc/beacon",
+        "ha",
+    )
+    assert mqtt.commands == ("silence",)
+
+
+def endpoints(config) -> dict[str, Any]:
+    return {endpoint.id: endpoint for endpoint in config.watched.endpoints}
+
+
+def test_ids_are_made_of_names(whole):
+    assert list(endpoints(whole)) == [
+        "witness/gateway",
+        "witness/canary-a",
+        "witness/canary-b",
+        "entra-mfa/sign-in",
+        "entra-mfa/metadata",
+        "entra-mfa/resolver",
+        "entra-mfa/azure-status",
+    ]
+    assert set(whole.probes) == set(endpoints(whole))
+
+
+def times(endpoint):
+    return (
+        endpoint.interval,
+        endpoint.timeout,
+        endpoint.failure_threshold,
+        endpoint.retry_interval,
+        endpoint.success_threshold,
+        endpoint.stale_after,
+    )
+
+
+def test_times_by_kind_by_default_and_by_endpoint(whole):
+    found = endpoints(whole)
+    assert times(found["witness/canary-a"]) == (10, 2, 1, None, 3, 32)
+    assert times(found["witness/canary-b"]) == (60, 2, 1, None, 3, 182)
+    assert times(found["entra-mfa/sign-in"]) == (60, 30, 3, 30, 3, 210)
+    assert times(found["entra-mfa/metadata"]) == (20, 5, 3, 5, 3, 120)
+    assert times(found["entra-mfa/resolver"]) == (20, 5, 3, None, 3, 65)
+    assert times(found["entra-mfa/azure-status"]) == (120, 10, 1, None, 3, 370)
+
+
+def test_what_an_endpoint_says_of_itself(whole):
+    found = endpoints(whole)
+    sign_in, metadata = found["entra-mfa/sign-in"], found["entra-mfa/metadata"]
+    assert (sign_in.region, sign_in.factor, sign_in.guard_max) == ("emea", "totp", 3)
+    assert (sign_in.sign_in, sign_in.clock_bound) == (True, True)
+    assert (metadata.sign_in, metadata.clock_bound) == (False, False)
+    assert metadata.depends_on == ("entra-mfa/resolver",)
+    assert metadata.slow_after == 0.8
+    assert found["witness/gateway"].local is True
+    assert found["witness/canary-a"].clock_bound is True
+
+
+def test_evidence_by_kind_and_by_word(whole):
+    evidence = [endpoint.evidence for endpoint in whole.watched.endpoints]
+    assert evidence == [Evidence.WITNESS] * 3 + [
+        Evidence.SYMPTOM,
+        Evidence.SYMPTOM,
+        Evidence.HEALTH,
+        Evidence.CLAIM,
+    ]
+
+
+def test_a_service(whole):
+    (service,) = whole.watched.services
+    assert (service.session_lifetime, service.runbook) == (3600, "1. Confirm.\n")
+    assert (service.recovery_hold, service.recovery_hold_long) == (600, 1800)
+    assert (service.long_outage, service.degraded_hold) == (7200, 240)
+
+
+def test_the_core_is_given_plain_numbers(whole):
+    for thing in (*whole.watched.endpoints, *whole.watched.services):
+        for name, value in vars_of(thing).items():
+            assert type(value) is float or not isinstance(value, float), name
+
+
+def vars_of(thing):
+    return {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing)}
+
+
+def test_what_is_left_out(load_text, minimal):
+    config = load_text(minimal)
+    assert config.name == "soc"
+    assert config.mqtt is None
+    assert config.tower.driver is Driver.AUTO
+    assert list(config.tower.lamps.values()) == [17, 27, 22, 23, 24]
+    assert config.tower.on_death == ()
+    assert config.tower.buzzer is None
+
+
+def test_an_empty_section_is_as_good_as_none(load_text, minimal):
+    config = load_text(minimal + "tower:\nmqtt:\nwitnesses: []\n")
+    assert config.mqtt is None
+    assert len(config.tower.lamps) == 5
+
+
+def test_tower_3_has_three_lamps(load_text, minimal):
+    config = load_text(minimal + "tower: {preset: tower-3}\n")
+    assert list(config.tower.lamps) == [Colour.RED, Colour.AMBER, Colour.GREEN]
+
+
+@pytest.mark.parametrize(
+    ("broker", "host", "port"),
+    [
+        ("mqtt://127.0.0.1", "127.0.0.1", 1883),
+        ("mqtt://localhost:1884/", "localhost", 1884),
+        ("mqtt://[::1]", "::1", 1883),
+    ],
+)
+def test_a_password_may_go_in_the_clear_to_this_machine(load_text, minimal, broker, host, port):
+    mqtt = load_text(f'{minimal}mqtt: {{broker: "{broker}", password: word}}\n').mqtt
+    assert (mqtt.host, mqtt.port, mqtt.encrypted) == (host, port, False)
+
+
+def test_a_password_may_go_in_the_clear_when_asked_for(load_text, minimal):
+    text = 'mqtt: {broker: "mqtt://h.example.com", password: w, allow_plain_password: true}\n'
+    assert load_text(minimal + text).mqtt.allow_plain_password is True
+
+
+@pytest.mark.parametrize(
+    ("written", "commands"),
+    [("all", ("acknowledge", "silence", "lamp_test")), ("[]", ())],
+)
+def test_commands_all_and_none(load_text, minimal, written, commands):
+    text = f'mqtt: {{broker: "mqtt://localhost", commands: {written}}}\n'
+    assert load_text(minimal + text).mqtt.commands == commands
+
+
+@pytest.mark.parametrize(
+    ("witnesses", "found"),
+    [
+        ("", "no witness that is not local"),
+        (
+            """witnesses:
+  - {name: a, type: tcp, host: h, port: 1}
+  - {name: b, type: tcp, host: h, port: 2, local: true}
+""",
+            "only one witness that is not local",
+        ),
+    ],
+)
+def test_too_few_witnesses_are_warned_of(load_text, minimal, witnesses, found):
+    (warning,) = load_text(minimal + witnesses).warnings
+    line = 7 if witnesses else 1
+    assert f"beacon.yaml:{line}:" in warning
+    assert f": witnesses: {found}: a lost network of our own" in warning
+    assert warning.endswith("; at least two, in different networks")
+
+
+def test_the_digest_follows_the_configuration_but_no_secret(load_text, minimal):
+    text = minimal + "mqtt: {broker: mqtts://h.example.com, password: !secret word}\n"
+    first = load_text(text, secrets="word: one\n").digest
+    assert load_text(text, secrets="word: two\n").digest == first
+    assert load_text(text + "name: x\n", secrets="word: two\n").digest != first
+    assert len(first) == 12
+
+
+def test_secrets_are_in_no_text_of_the_configuration(whole):
+    assert "word" not in repr(whole).replace("password", "")
+
+
+# --- embedded -------------------------------------------------------------------------
+
+REPLAY = """
+title: A bad morning
+config:
+  services:
+    - name: Entra MFA
+      endpoints:
+        - {name: sign-in, type: sign-in}
+        - {name: health, type: http, url: "http://idp.example.com/"}
+        - {name: status, type: page, url: "https://status.example.com"}
+events: [{at: 5m, endpoint: entra-mfa/sign-in}]
+"""
+
+
+@pytest.fixture
+def replay(tmp_path, kinds):
+    """A replay file read, with what `load_embedded` makes of its configuration."""
+
+    def read_it(text):
+        path = tmp_path / "replay.yaml"
+        path.write_text(text)
+        document = read(path, environ={})
+        return document, load_embedded(document, ("config",), **kinds)
+
+    return read_it
+
+
+def test_probe_settings_may_be_left_out_of_a_replay(replay):
+    document, config = replay(REPLAY)
+    document.check()
+    assert config.watched.id == "replay"
+    assert list(config.probes) == ["entra-mfa/health", "entra-mfa/status"]
+    sign_in = config.watched.services[0].endpoints[0]
+    assert (sign_in.interval, sign_in.sign_in, sign_in.evidence) == (60, True, Evidence.SYMPTOM)
+
+
+def test_what_is_written_in_a_replay_is_checked_all_the_same(replay):
+    document, config = replay(
+        REPLAY.replace("type: sign-in", "type: sign-in, urll: x, tries: 0").replace("5m", "5")
+    )
+    assert config is None
+    document.refuse(("events", 0, "at"), "5 has no unit", "5m", "5m")
+    document.refuse(("events", 0, "fail"), "nothing happens")
+    with pytest.raises(ConfigError) as caught:
+        document.check()
+    said = [str(problem).partition("replay.yaml:")[2] for problem in caught.value.problems]
+    assert [line.partition(";")[0] for line in said] == [
+        "7:42: config.services[0].endpoints[0].urll: unknown key",
+        "7:58: config.services[0].endpoints[0].tries: not allowed: 0",
+        "10:10: events[0].fail: nothing happens",
+        "10:15: events[0].at: 5 has no unit",
+    ]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Script:
+    """A replay's own keys."""
+
+    title: str
+    config: Node
+    events: tuple[Node, ...] = ()
+
+
+def test_a_document_is_built_into_types_of_its_reader(replay):
+    document, _ = replay(REPLAY)
+    script = document.build(Script)
+    assert script.title == "A bad morning"
+    assert len(script.events) == 1
+    assert document.value(("events", 0, "at")) == "5m"
+    assert isinstance(document, Document)
+
+
+def test_a_document_of_another_shape_is_refused(replay):
+    document, _ = replay(REPLAY.replace("title: A bad morning", "tilte: x"))
+    assert document.build(Script) is None
+    with pytest.raises(ConfigError, match=r"did you mean title\?"):
+        document.check()
+
+
+def test_a_document_that_is_no_yaml_is_refused_at_once(tmp_path):
+    path = tmp_path / "replay.yaml"
+    path.write_text("title: [")
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        read(path, environ={})
+
+
+def test_a_replay_without_its_configuration(replay):
+    document, config = replay("title: x\n")
+    assert config is None
+    with pytest.raises(ConfigError, match="`services` is missing"):
+        document.check()
+
+
+def test_probes_are_loaded_only_when_configured(load_text, minimal, tmp_path, kinds):
+    asked = []
+
+    def load_kind(name):
+        asked.append(name)
+        return kinds["load_kind"](name)
+
+    path = tmp_path / "beacon.yaml"
+    path.write_text(minimal)
+    load(path, kinds=kinds["kinds"], load_kind=load_kind, environ={})
+    assert asked == ["http"]

@@ -1,0 +1,59 @@
+"""How a problem reads, and which word was meant."""
+
+import pytest
+
+from beacon.config.problems import ConfigError, Place, Problem, Problems, meant, one_of, path_text
+
+
+def test_a_problem_is_one_line():
+    problem = Problem("a.yaml", 12, 7, "services[0].url", "wrong", "right", "rigth")
+    assert str(problem) == "a.yaml:12:7: services[0].url: wrong; right; did you mean rigth?"
+    assert str(Problem("a.yaml", 1, 1, "", "wrong")) == "a.yaml:1:1: wrong"
+
+
+def test_an_error_prints_every_problem_on_a_line():
+    two = [Problem("a", 1, 1, "x", "wrong"), Problem("a", 2, 1, "y", "wrong")]
+    error = ConfigError(two)
+    assert error.problems == tuple(two)
+    assert str(error) == "a:1:1: x: wrong\na:2:1: y: wrong"
+
+
+def test_the_same_problem_counts_once_and_the_main_file_comes_first():
+    problems = Problems()
+    for place in (Place("b", 1, 1), Place("z", 9, 1), Place("z", 2, 5), Place("b", 1, 1)):
+        problems.add(place, ("x", 0, "y"), "wrong")
+    assert len(problems) == 3
+    assert [(p.file, p.line) for p in problems.in_order("z")] == [("z", 2), ("z", 9), ("b", 1)]
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [((), ""), (("a",), "a"), (("a", 0, "b", 1), "a[0].b[1]"), ((0, "a"), "[0].a")],
+)
+def test_paths(path, text):
+    assert path_text(path) == text
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("intervall", "interval"),
+        ("INTERVAL", "interval"),
+        ("time", "timeout"),
+        ("zzz", ""),
+        ("", ""),
+    ],
+)
+def test_what_was_meant(word, hint):
+    assert meant(word, ["interval", "timeout", "id"]) == hint
+
+
+def test_a_beginning_shared_by_two_is_settled_by_likeness():
+    assert meant("intervall", ["intervals", "intervallic", "intervall-ai"]) == "intervals"
+
+
+@pytest.mark.parametrize(
+    ("words", "text"), [([], ""), (["a"], "a"), (["a", "b"], "a or b"), (list("abc"), "a, b or c")]
+)
+def test_one_of(words, text):
+    assert one_of(words) == text
