@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from beacon.config.fields import Url
-from beacon.core.model import Evidence, Outcome, Reading, Reason
+from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import CLAIM, Fault, Timing
 from beacon.transport.expect import parse_json
@@ -120,7 +120,9 @@ class StatusPage:
             answer = exchange(run, Request(url=self.summary))
             return timed(run, self.judge(answer))
         except Trouble as trouble:
-            return timed(run, _dead(trouble.reading))
+            # Trouble on the way to the page says nothing of the vendor.
+            why = f"{trouble.reading.reason}: {trouble.reading.detail}"
+            return timed(run, Reading(Reason.SOURCE_DEAD, one_line(why)))
 
     @property
     def summary(self) -> str:
@@ -198,13 +200,6 @@ def _rated(incident: _Event) -> Reason:
     if incident.status == "monitoring":  # a fix is in place, and watched
         return Reason.VENDOR_DEGRADED
     return _OF_IMPACT.get(incident.impact or "", Reason.VENDOR_DEGRADED)
-
-
-def _dead(reading: Reading) -> Reading:
-    """Trouble on the way to the page says nothing of the vendor."""
-    if reading.outcome is Outcome.ERROR:
-        return reading
-    return Reading(Reason.SOURCE_DEAD, one_line(f"{reading.reason}: {reading.detail}"))
 
 
 PROBE = StatusPage

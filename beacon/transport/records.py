@@ -24,7 +24,8 @@ def one_type(text: str) -> dns.rdatatype.RdataType | None:
         kind = dns.rdatatype.from_text(text)
     except (dns.exception.DNSException, ValueError):
         return None
-    return None if dns.rdatatype.is_metatype(kind) else kind
+    none = kind == dns.rdatatype.NONE or dns.rdatatype.is_metatype(kind)
+    return None if none else kind
 
 
 def is_name(text: str) -> bool:

@@ -1,0 +1,82 @@
+"""Records as people write them."""
+
+import dns.exception
+import dns.rdataclass
+import dns.rdatatype
+import pytest
+from dns.rdtypes.ANY.TXT import TXT
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beacon.transport.records import digest, example, is_name, listed, one_type, shown, value
+
+KINDS = dns.rdatatype
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "other"),
+    [
+        (KINDS.MX, "10 MX.Example.com", "010 mx.example.com."),
+        (KINDS.AAAA, "2001:0DB8::0001", "2001:db8::1"),
+        (KINDS.TXT, "a b", '"a" " b"'),
+        (KINDS.TXT, "v=DKIM1; p=a\\b", '"v=DKIM1; p=a\\\\b"'),
+        (KINDS.CNAME, "a.example", "A.EXAMPLE."),
+        (KINDS.SRV, "0 5 443 a.example", "0 5 443 A.example."),
+        (KINDS.TLSA, "3 1 0 ABCD", "3 1 0 ab cd"),
+    ],
+)
+def test_two_writings_of_one_record_are_equal(
+    kind: dns.rdatatype.RdataType, one: str, other: str
+) -> None:
+    assert digest(value(kind, one)) == digest(value(kind, other))
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "other"),
+    [
+        (KINDS.MX, "10 a.example", "20 a.example"),
+        (KINDS.TXT, "v=spf1 -all", "V=SPF1 -all"),
+        (KINDS.CAA, '0 issue "A.example"', '0 issue "a.example"'),
+    ],
+)
+def test_different_records_are_not(kind: dns.rdatatype.RdataType, one: str, other: str) -> None:
+    assert digest(value(kind, one)) != digest(value(kind, other))
+
+
+@given(st.text(max_size=600).filter(lambda text: not text.startswith('"')))
+def test_any_text_is_a_record_of_that_text(text: str) -> None:
+    record = value(KINDS.TXT, text)
+    assert digest(record) == text.encode()
+    assert shown(record).isprintable()
+    assert digest(value(KINDS.TXT, record.to_text())) == digest(record)
+
+
+def test_bytes_that_are_no_text_are_shown_all_the_same() -> None:
+    record = TXT(dns.rdataclass.IN, KINDS.TXT, [b"\xff\n"])
+    assert shown(record) == "\\xff?"
+
+
+@pytest.mark.parametrize("text", ["ANY", "AXFR", "OPT", "TYPE255", "NONE", "", "A B", "TYPE99999"])
+def test_what_is_not_one_type(text: str) -> None:
+    assert one_type(text) is None
+
+
+def test_types_and_examples_fit() -> None:
+    for name in ("A", "aaaa", "MX", "SRV"):
+        kind = one_type(name)
+        assert kind is not None
+        value(kind, example(kind))
+    with pytest.raises(dns.exception.DNSException):
+        value(KINDS.CAA, example(KINDS.CAA))
+
+
+def test_names() -> None:
+    assert is_name("_dmarc.bücher.example")
+    for text in ("", "a..b", "a" * 64, ".".join(["abcd"] * 60)):
+        assert not is_name(text)
+
+
+def test_a_list_is_cut() -> None:
+    assert listed([]) == "nothing"
+    assert listed(["b", "a"]) == "a, b"
+    assert len(listed(["x" * 100])) == 70
