@@ -283,8 +283,9 @@ def sockets(given: Path | None, environ: Mapping[str, str]) -> list[Path]:
     """Where a daemon may serve: only in the given state directory, else the usual places."""
     from beacon.outputs.control import NAME, socket_path
 
-    own = socket_path(state_directory(given, environ), environ)
-    return [own] if given is not None else [own, SYSTEM_SOCKET, own.with_name(NAME)]
+    state = state_directory(given, environ)
+    own = socket_path(state, environ)
+    return [own] if given is not None else [own, SYSTEM_SOCKET, state / NAME]
 
 
 def _load(args: argparse.Namespace) -> "Config":

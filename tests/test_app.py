@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pty
 import re
 import signal
 import socket
@@ -14,7 +15,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import paho.mqtt.client as mqtt
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
 from beacon.outputs.control import NoBeacon, ask
 
@@ -112,8 +115,8 @@ class Daemon:
         if self.process is not None:
             self.process.kill()
             self.process.wait(30)
-            assert self.process.stdout is not None
-            self.process.stdout.close()
+            if self.process.stdout is not None:
+                self.process.stdout.close()
 
 
 @pytest.fixture
@@ -335,7 +338,7 @@ def test_no_secret_is_ever_said(daemon, closed, eventually):
     thread.start()
     url = f"http://127.0.0.1:{server.getsockname()[1]}/"
     daemon.write(
-        f'      - {{name: a, type: http, url: "{url}", auth: {{bearer: {{token: !secret canary}}}}}}',
+        f"      - {{name: a, type: http, url: {url}, auth: {{bearer: {{token: !secret canary}}}}}}",
         f'      - {{name: b, type: http, url: "http://127.0.0.1:{closed}/?token={canary}"}}',
     )
     daemon.start("--log-level", "debug")
@@ -350,3 +353,92 @@ def test_no_secret_is_ever_said(daemon, closed, eventually):
     assert any(canary.encode() in request for request in asked)
     assert canary not in daemon.said()
     assert canary not in status
+
+
+@pytest.mark.integration
+def test_mqtt_hears_it_come_reload_and_go(daemon, listening, need, free_port, eventually):
+    port = free_port()
+    broker = subprocess.Popen(
+        [need("mosquitto"), "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    heard: dict[str, list[str]] = {}
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    client.on_connect = lambda *_: client.subscribe("mfa-beacon/#")
+    client.on_message = lambda _c, _u, m: heard.setdefault(m.topic, []).append(m.payload.decode())
+    try:
+        eventually(lambda: connected(client, port), "the broker is up")
+        client.loop_start()
+        head = HEAD.replace("tower:", f"mqtt: {{broker: 'mqtt://127.0.0.1:{port}'}}\ntower:")
+        daemon.write(endpoint("open", listening), head=head)
+        daemon.start()
+        says = "mfa-beacon/test/availability"
+        eventually(lambda: heard.get(says, [""])[-1] == "online", "it is online")
+        eventually(lambda: "mfa-beacon/test/health" in heard, "it says how it is")
+        health = json.loads(heard["mfa-beacon/test/health"][-1])
+        assert health["rss_mb"] > 10
+        assert health["stalled"] is False
+        eventually(lambda: verdict(heard) == "ok", "the state is there")
+        eventually(lambda: heard.get("mfa-beacon/test/lamp/green", [""])[-1] == "steady")
+
+        daemon.write(endpoint("open", listening), endpoint("new", listening), head=head)
+        daemon.signal(signal.SIGHUP)
+        eventually(lambda: "mfa-beacon/test/endpoint/door/new" in heard, "the new one is there")
+        assert "offline" in heard[says]
+        eventually(lambda: heard[says][-1] == "online", "it is back")
+
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait() == 0
+        eventually(lambda: heard[says][-1] == "offline", "it has said goodbye")
+    finally:
+        client.disconnect()
+        client.loop_stop()
+        broker.terminate()
+        broker.wait(10)
+
+
+def connected(client: mqtt.Client, port: int) -> bool:
+    with contextlib.suppress(OSError):
+        client.connect("127.0.0.1", port)
+        return True
+    return False
+
+
+def verdict(heard: dict[str, list[str]]) -> str:
+    return json.loads(heard.get("mfa-beacon/test/state", ["{}"])[-1]).get("verdict", "")
+
+
+def test_in_a_terminal_the_tower_is_drawn_and_the_log_does_not_spoil_it(
+    daemon, listening, eventually
+):
+    daemon.write(endpoint("open", listening))
+    ours, theirs = pty.openpty()
+    shown = bytearray()
+
+    def read() -> None:
+        with contextlib.suppress(OSError):
+            while piece := os.read(ours, 65536):
+                shown.extend(piece)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    run = ["-m", "beacon", "run", "-c", daemon.config, "--state-dir", daemon.state]
+    daemon.process = subprocess.Popen(
+        [sys.executable, *map(str, run), "--caption", "break it"],
+        env=os.environ | {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"},
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        eventually(lambda: b"break it" in shown, "the caption is there", 30)
+        eventually(lambda: b"unknown -> up" in shown, "the log is in the picture")
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait() == 0
+        reader.join(10)
+        assert shown.index(b"\x1b[?1049h") < shown.index(b"\x1b[?1049l")
+        assert shown.rstrip().endswith(b"INFO beacon.app: stopped")
+    finally:
+        daemon.end()
+        reader.join(10)
+        os.close(ours)

@@ -1,0 +1,421 @@
+"""The command line: what is printed, what is returned, what is not imported."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from beacon import __version__
+from beacon.cli import config_path, main, parser, sockets, state_directory
+from beacon.outputs.control import ControlSocket, Refused
+
+GOOD = """
+site: test
+name: Test
+tower:
+  driver: mock
+  preset: tower-3
+  lamps: {red: 17, amber: 27, green: 22}
+  buzzer: {pin: 18}
+services:
+  - name: Door
+    endpoints:
+      - {name: open, type: tcp, host: 127.0.0.1, port: 9, local: true}
+"""
+COMMANDS = [
+    ("run",),
+    ("check",),
+    ("schema",),
+    ("probe",),
+    ("replay",),
+    ("lamp-test",),
+    ("status",),
+    ("acknowledge",),
+    ("silence",),
+    ("sandbox",),
+    ("sandbox", "serve"),
+    ("sandbox", "break"),
+    ("sandbox", "watch"),
+    ("demo",),
+]
+SEEN = {
+    "state": {
+        "verdict": "gray_failure",
+        "since": "2026-01-05T12:00:00.000+00:00",
+        "blind": True,
+        "starting": False,
+        "overlays": ["guard_stopped"],
+        "network": "ok",
+        "clock": "unverified",
+    },
+    "services": {
+        "door": {
+            "verdict": "gray_failure",
+            "explanation": "door/open: deadline, while door/health passes",
+            "endpoints": {"door/open": "down", "door/health": "up", "door/new": "unknown"},
+        }
+    },
+    "endpoints": {
+        "door/open": {
+            "health": "down",
+            "reason": "deadline",
+            "latency_ms": 5000.2,
+            "detail": "no answer within 5 s (phase wait)",
+        },
+        "door/health": {"health": "up", "reason": "ok", "latency_ms": None, "detail": None},
+    },
+    "incidents": [
+        {
+            "service": "door",
+            "state": "acknowledged",
+            "acknowledged_by": "alex",
+            "since": "2026-01-05T11:58:01.000+00:00",
+            "first_out": "door/open",
+        }
+    ],
+    "lamps": {"red": "fast", "amber": "fast", "green": "off"},
+}
+
+
+@pytest.fixture
+def config(tmp_path) -> Path:
+    path = tmp_path / "beacon.yaml"
+    path.write_text(GOOD)
+    return path
+
+
+@pytest.fixture
+def bad(tmp_path) -> Path:
+    path = tmp_path / "bad.yaml"
+    path.write_text(GOOD.replace("port: 9", "port: 70000").replace("site: test", "site: A B"))
+    return path
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """A daemon's control socket with answers of the test's choice."""
+    servers = []
+
+    def start(**actions) -> list[str]:
+        server = ControlSocket(tmp_path / "control.sock", actions)
+        server.start()
+        servers.append(server)
+        return ["--state-dir", str(tmp_path)]
+
+    yield start
+    for server in servers:
+        server.stop(5)
+
+
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch, tmp_path):
+    """No daemon, configuration or state of this machine plays a part."""
+    for name in ("BEACON_CONFIG", "STATE_DIRECTORY", "RUNTIME_DIRECTORY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NO_COLOR", "1")
+
+
+# --- usage ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_an_example(words, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([*words, "--help"])
+    assert end.value.code == 0
+    assert f"example:\n  beacon {' '.join(words)}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["fly"],
+        ["run", "--log-level", "loud"],
+        ["probe"],
+        ["replay"],
+        ["sandbox"],
+        ["sandbox", "break", "everything"],
+        ["silence", "--for"],
+        ["status", "extra"],
+    ],
+    ids=" ".join,
+)
+def test_usage_errors_exit_with_64(words, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 64
+    err = capsys.readouterr().err
+    assert err.startswith("usage: beacon")
+
+
+def test_the_examples_are_good(capsys):
+    examples = []
+
+    def gather(words):
+        with pytest.raises(SystemExit):
+            main([*words, "--help"])
+        examples.append(capsys.readouterr().out.split("example:\n  beacon ")[1].strip())
+
+    for words in COMMANDS:
+        gather(words)
+    for example in examples:
+        parser().parse_args(example.split(" > ")[0].replace('"with the vendor"', "x").split())
+
+
+def test_version_imports_nothing_heavy():
+    code = (
+        "import sys\n"
+        "from beacon.cli import main\n"
+        "try: main(['--version'])\n"
+        "except SystemExit: pass\n"
+        "print(*sorted(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    version, modules = done.stdout.splitlines()
+    assert version == f"beacon {__version__}"
+    loaded = set(modules.split())
+    heavy = {"requests", "urllib3", "ssl", "yaml", "msgspec", "regex", "dns", "paho", "gpiozero"}
+    assert loaded & (heavy | {"rich", "logging", "beacon.app", "beacon.config", "asyncio"}) == set()
+
+
+def test_it_runs_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "beacon", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"beacon {__version__}\n"
+
+
+def test_whoever_reads_may_stop_reading(config):
+    """`beacon schema | head -1` ends in silence."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as pipe:
+        done = subprocess.run(
+            [sys.executable, "-m", "beacon", "schema"],
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# --- where things are -------------------------------------------------------------
+
+
+def test_the_configuration_is_looked_for_in_order(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    installed = Path("/etc/mfa-beacon/beacon.yaml")
+    assert config_path(Path("mine.yaml"), {"BEACON_CONFIG": "other.yaml"}) == Path("mine.yaml")
+    assert config_path(None, {"BEACON_CONFIG": "other.yaml"}) == Path("other.yaml")
+    assert config_path(None, {}) == installed
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/beacon.yaml").touch()
+    if not installed.exists():
+        assert config_path(None, {}) == Path("config/beacon.yaml")
+
+
+def test_the_state_is_looked_for_in_order(tmp_path):
+    assert state_directory(tmp_path, {"STATE_DIRECTORY": "/var/lib/a:/var/lib/b"}) == Path(
+        "/var/lib/a"
+    )
+    assert state_directory(tmp_path, {}) == tmp_path
+    assert state_directory(None, {}) == Path.home() / ".local/state/mfa-beacon"
+
+
+def test_a_given_state_directory_is_the_only_place_to_ask(tmp_path):
+    assert sockets(tmp_path, {}) == [tmp_path / "control.sock"]
+    usual = sockets(None, {"RUNTIME_DIRECTORY": "/run/mine"})
+    assert [str(path) for path in usual] == [
+        "/run/mine/control.sock",
+        "/run/mfa-beacon/control.sock",
+        str(Path.home() / ".local/state/mfa-beacon/control.sock"),
+    ]
+
+
+# --- check, schema, probe ---------------------------------------------------------
+
+
+def test_check_of_a_good_file_is_one_line_and_its_warnings(config, capsys):
+    assert main(["check", "-c", str(config)]) == 0
+    out, err = capsys.readouterr()
+    assert out == f"{config}: sound; services: 1, endpoints: 1, of them witnesses: 0\n"
+    assert err.startswith("warning: ")
+
+
+@pytest.mark.parametrize("words", [["check"], ["probe", "door/open"], ["lamp-test"]])
+def test_a_bad_file_is_78_with_every_problem(words, bad, capsys, tmp_path):
+    state = ["--state-dir", str(tmp_path)] if words[0] == "lamp-test" else []
+    with pytest.raises(SystemExit) as end:
+        main([*words, "-c", str(bad), *state])
+    assert end.value.code == 78
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = [line for line in err.splitlines() if line.startswith(str(bad))]
+    assert len(lines) == 2
+    assert lines[0].startswith(f"{bad}:2:")
+    assert lines[1].startswith(f"{bad}:12:")
+
+
+def test_schema_is_json(capsys):
+    assert main(["schema"]) == 0
+    assert "services" in json.loads(capsys.readouterr().out)["properties"]
+
+
+def test_probe_shows_one_run(config, free_port, capsys):
+    config.write_text(GOOD.replace("port: 9", f"port: {free_port()}"))
+    assert main(["probe", "door/open", "-c", str(config)]) == 2
+    out = capsys.readouterr().out
+    assert out.startswith("door/open: fail  connect_refused  ")
+    assert "  connect " in out
+    assert main(["probe", "door/open", "-c", str(config), "--json", "-v"]) == 2
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["outcome"], shown["reason"]) == ("fail", "connect_refused")
+    assert set(shown["phases_ms"]) == {"dns", "connect"}
+
+
+def test_probe_of_what_is_not_there_lists_what_is(config, capsys):
+    assert main(["probe", "door/gate", "-c", str(config)]) == 64
+    assert "no endpoint 'door/gate'; there is:\n  door/open\n" in capsys.readouterr().err
+
+
+# --- the operator -----------------------------------------------------------------
+
+
+def test_status_reads_well_without_colour(serve, capsys):
+    state = serve(status=lambda request, by: SEEN)
+    assert main(["status", *state]) == 2
+    assert capsys.readouterr().out == (
+        "GRAY FAILURE, blind, guard_stopped  since 2026-01-05 12:00:00 UTC\n"
+        "\n"
+        "door: gray failure\n"
+        "  door/open: deadline, while door/health passes\n"
+        "  door/open                        down      deadline  5000 ms"
+        "  no answer within 5 s (phase wait)\n"
+        "  door/health                      up        ok\n"
+        "  door/new                         unknown   not yet asked\n"
+        "\n"
+        "incident of door: acknowledged by alex, since 2026-01-05 11:58:01 UTC, first door/open\n"
+        "lamps: red fast, amber fast\n"
+        "network: ok, clock: unverified\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status"),
+    [
+        ("ok", 0),
+        ("advisory", 1),
+        ("degraded", 1),
+        ("recovering", 1),
+        ("outage", 2),
+        ("gray_failure", 2),
+        ("blind", 3),
+    ],
+)
+def test_the_exit_status_is_the_verdict(serve, capsys, verdict, status):
+    answer = SEEN | {"state": SEEN["state"] | {"verdict": verdict}}
+    state = serve(status=lambda request, by: answer)
+    assert main(["status", "--json", *state]) == status
+    assert json.loads(capsys.readouterr().out)["state"]["verdict"] == verdict
+
+
+@pytest.mark.parametrize("command", ["status", "acknowledge", "silence"])
+def test_without_a_daemon_it_is_3(command, tmp_path, capsys):
+    assert main([command, "--state-dir", str(tmp_path)]) == 3
+    assert "no beacon is running" in capsys.readouterr().err
+
+
+def test_a_daemon_that_cannot_say_is_3(serve, capsys):
+    def busy(request, by):
+        raise TimeoutError
+
+    assert main(["status", *serve(status=busy)]) == 3
+    assert "too busy" in capsys.readouterr().err
+
+
+def test_acknowledge_and_silence_say_what_was_asked(serve, capsys):
+    asked = []
+
+    def note(request, by):
+        asked.append(request)
+        return {}
+
+    state = serve(acknowledge=note, silence=note)
+    assert main(["acknowledge", "door", "--reason", "seen", *state]) == 0
+    assert main(["silence", "--for", "30m", *state]) == 0
+    assert main(["silence", "--off", *state]) == 0
+    assert asked == [
+        {"action": "acknowledge", "service": "door", "reason": "seen"},
+        {"action": "silence", "on": True, "seconds": 1800.0, "reason": ""},
+        {"action": "silence", "on": False, "seconds": 3600.0, "reason": ""},
+    ]
+    assert capsys.readouterr().out == "acknowledged\nsilent\nsound again\n"
+    assert main(["acknowledge", "--json", *state]) == 0
+    assert json.loads(capsys.readouterr().out) == {"ok": True}
+
+
+def test_a_refusal_is_1_and_says_why(serve, capsys):
+    def refuse(request, by):
+        raise Refused("nothing to acknowledge")
+
+    assert main(["acknowledge", *serve(acknowledge=refuse)]) == 1
+    assert capsys.readouterr().err == "beacon: nothing to acknowledge\n"
+
+
+def test_a_silence_without_a_unit_is_a_usage_error(tmp_path, capsys):
+    assert main(["silence", "--for", "30", "--state-dir", str(tmp_path)]) == 64
+    assert "30 has no unit" in capsys.readouterr().err
+
+
+# --- lamps, sandbox, replay -------------------------------------------------------
+
+
+def test_lamp_test_goes_through_the_daemon_that_holds_the_pins(serve, capsys):
+    asked = []
+
+    def note(request, by):
+        asked.append(request)
+        return {}
+
+    assert main(["lamp-test", *serve(lamp_test=note)]) == 0
+    assert asked == [{"action": "lamp_test"}]
+    assert "the running daemon tests its lamps" in capsys.readouterr().out
+
+
+@pytest.mark.realtime
+def test_lamp_test_drives_the_pins_itself_without_a_daemon(config, tmp_path, capsys):
+    assert main(["lamp-test", "-c", str(config), "--state-dir", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "red\namber\ngreen\nbuzzer\n"
+
+
+def test_lamp_test_says_why_the_pins_cannot_be_had(config, tmp_path, capsys):
+    config.write_text(GOOD.replace("mock", "lgpio"))
+    assert main(["lamp-test", "-c", str(config), "--state-dir", str(tmp_path)]) == 1
+    assert "beacon: tower: " in capsys.readouterr().err
+
+
+def test_the_sandboxs_ports_are_the_ones_it_has():
+    from beacon.sandbox.servers import Ports
+    from beacon.sandbox.world import Fault, Pace
+
+    args = parser().parse_args(["sandbox", "serve"])
+    assert Ports(http=args.http_port, dns=args.dns_port, mqtt=args.mqtt_port) == Ports()
+    assert (args.slow, args.period) == (Pace().slow, Pace().period)
+    for fault in (*Fault, "recover"):
+        assert parser().parse_args(["sandbox", "break", fault]).fault == fault
+
+
+def test_break_without_a_sandbox_says_how_to_start_one(free_port, capsys):
+    assert main(["sandbox", "break", "slow", "--http-port", str(free_port())]) == 1
+    assert "beacon sandbox serve" in capsys.readouterr().err
+
+
+def test_replay_of_a_file_that_is_not_there(tmp_path, capsys):
+    assert main(["replay", str(tmp_path / "none.yaml")]) == 78
+    assert "none.yaml" in capsys.readouterr().err
