@@ -276,6 +276,13 @@ def test_an_endless_body_is_cut_at_its_limit(fetched, script):
     assert reading == Reading(Reason.BODY_TOO_LARGE, "the body is longer than 1 MiB")
 
 
+@pytest.mark.parametrize("size", [b"-1", b"-5"])
+def test_a_chunk_of_negative_size_is_not_read_to_the_end_of_time(fetched, size):
+    head = OK + b"Transfer-Encoding: chunked\r\n\r\n" + size + b"\r\n"
+    reading = fetched(sends(head, b"x" * 65536, forever=True), 2.0)
+    assert reading == Reading(Reason.PROTOCOL_ERROR, "a chunk of negative size")
+
+
 def test_endless_trailers_are_cut(fetched):
     script = sends(
         OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"A: b\r\n" * 1000, forever=True
