@@ -54,7 +54,7 @@ def test_systemd_finds_nothing_to_complain_about(units: Path, need):
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize(("unit", "limit"), [(DAEMON, 1.6), (LAMPS, 0.7)])
+@pytest.mark.parametrize(("unit", "limit"), [(DAEMON, 1.6), (LAMPS, 0.5)])
 def test_the_sandbox_does_not_get_weaker(units: Path, need, unit: str, limit: float):
     run = subprocess.run(
         [need("systemd-analyze"), "security", "--offline=true", "--no-pager", units / unit],
