@@ -98,6 +98,9 @@ def demo(args: argparse.Namespace) -> int:
 
     from beacon.sandbox.demo import Failed, tell  # noqa: PLC0415
 
+    # A closed terminal must not leave the daemon behind: to it a hang-up means reload.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     ports = Ports(http=args.http_port, dns=args.dns_port, mqtt=args.mqtt_port)
     try:
         config = load(

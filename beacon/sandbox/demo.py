@@ -131,7 +131,7 @@ class Stage:
 
     def shows(self, lamps: Lamps) -> bool:
         """Whether the tower shows just these lamps."""
-        lit = {c: p for c, p in self._mirror.lamps.items() if p is not Pattern.OFF}
+        lit = {c: p for c, p in self._mirror.lamps.items() if p != Pattern.OFF}
         return lit == dict(lamps)
 
     def check(self) -> None:

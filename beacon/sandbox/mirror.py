@@ -24,7 +24,7 @@ from beacon.core.events import (
     Sounded,
     Transition,
 )
-from beacon.core.indication import Colour, Indication, Light, Pattern, Sound
+from beacon.core.indication import SIGNAL, Colour, Indication, Light, Pattern, Sound
 from beacon.core.model import Health, Reading, Reason, Site, Verdict
 from beacon.engine.clock import Clock, utc_at
 from beacon.outputs.terminal import View
@@ -39,12 +39,12 @@ class Mirror:
 
     def __init__(self, site: Site, lamps: Sequence[Colour], clock: Clock) -> None:
         self._clock = clock
-        self._lamps = dict.fromkeys(lamps, Pattern.OFF)
+        self._lamps: dict[Colour, str] = dict.fromkeys(lamps, Pattern.OFF)
         self.view = View(site, lamps, utc_at(clock, 0.0))
 
     @property
-    def lamps(self) -> Mapping[Colour, Pattern]:
-        """What each lamp does, by its topic."""
+    def lamps(self) -> Mapping[Colour, str]:
+        """What each lamp does, in the words of its topic."""
         return self._lamps
 
     def hear(self, path: str, text: str) -> None:
@@ -82,7 +82,7 @@ class Mirror:
         return self._now() - ago.total_seconds()
 
     def _lamp(self, colour: Colour, word: str) -> None:
-        self._lamps[colour] = Pattern(word)
+        self._lamps[colour] = word
         self.view.take(_shown(self._now(), self._lamps))
 
     def _overall(self, payload: Payload) -> OverallView:
@@ -156,10 +156,12 @@ class Mirror:
         )
 
 
-def _shown(at: float, lamps: Mapping[Colour, Pattern]) -> IndicationChanged:
+def _shown(at: float, lamps: Mapping[Colour, str]) -> IndicationChanged:
     """The lamps as an indication. Of two that flash alike the lower is in antiphase."""
     lights: dict[str, Light] = {}
-    for colour, pattern in lamps.items():
+    for colour, word in lamps.items():
+        # A lamp that signals (a lamp test) has no pattern of its own: shown as lit.
+        pattern = Pattern.STEADY if word == SIGNAL else Pattern(word)
         second = pattern in FLASHING and Light(pattern) in lights.values()
         lights[colour.value] = Light(pattern, antiphase=second)
     return IndicationChanged(at, Indication(**lights, flags=()))

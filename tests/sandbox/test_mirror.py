@@ -121,6 +121,7 @@ def test_an_event_and_a_sound(mirror: Mirror, topics: Topics, hear: Hear) -> Non
             Indication(amber=SLOW, green=Light(Pattern.SLOW, antiphase=True)),
         ),
         ({"red": "steady", "amber": "slow"}, Indication(red=STEADY, amber=SLOW)),
+        ({"red": "signal", "amber": "signal"}, Indication(red=STEADY, amber=STEADY)),
     ],
 )
 def test_lamps_that_flash_alike_do_so_in_turn(
@@ -129,7 +130,7 @@ def test_lamps_that_flash_alike_do_so_in_turn(
     lamps: Iterable[Message] = topics.lamps({Colour(name): word for name, word in words.items()})
     hear(*lamps)
     assert mirror.view.indication == shown
-    assert {c: p.value for c, p in mirror.lamps.items() if p != "off"} == words
+    assert {c: p for c, p in mirror.lamps.items() if p != "off"} == words
 
 
 def test_what_is_not_in_the_picture_is_passed_over(mirror: Mirror) -> None:
