@@ -168,7 +168,7 @@ def test_what_is_no_time_is_no_pass(
 ) -> None:
     def observed(*ports: int) -> Reading:
         probe = Ntp(servers=tuple(f"127.0.0.1:{port}" for port in ports))
-        return probe.observe(Run(SystemClock(), 0.3))
+        return probe.observe(Run(SystemClock(), 0.5))
 
     port = udp_server(answer).port
     reading = observed(port)
@@ -178,7 +178,7 @@ def test_what_is_no_time_is_no_pass(
     reading = observed(port, good)
     assert reading.reason is Reason.OK
     assert "median of 1 answers from 2 servers" in reading.detail
-    assert (reading.latency or 1) < 0.2, "a silent server is not the latency of the others"
+    assert (reading.latency or 1) < 0.35, "a silent server is not the latency of the others"
 
 
 def test_a_closed_port_is_refused(free_port: Callable[[], int], still: ManualClock) -> None:
