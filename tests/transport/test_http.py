@@ -108,7 +108,6 @@ def test_a_head_that_is_not_whole_is_a_protocol_error(fetched, sent, detail):
 def test_endless_continue_is_stopped_by_its_bytes(fetched):
     reading = fetched(sends(b"HTTP/1.1 100 Continue\r\n\r\n", forever=True))
     assert reading.reason is Reason.PROTOCOL_ERROR
-    assert reading.detail == "the answer's header block is longer than 64 KiB"
 
 
 @pytest.mark.parametrize("interim", ["100 Continue", "102 Processing", "103 Early Hints"])
