@@ -117,4 +117,6 @@ def _cite(endpoint: Witnessed) -> str:
     last = endpoint.last
     if last is None:
         return endpoint.id
+    if last.outcome is Outcome.PASS:
+        return f"{endpoint.id}: {endpoint.health}, one more pass must confirm that it is well"
     return f"{endpoint.id}: {last.reason}" + (f" ({last.detail})" if last.detail else "")

@@ -83,3 +83,9 @@ def test_nothing_wrong_needs_no_explanation():
 
 def test_a_slow_endpoint_without_a_reading_is_named():
     assert diagnose([seen("s/x", Evidence.SYMPTOM, Health.DOWN)]).explanation == "s/x"
+
+
+def test_an_endpoint_on_its_way_back_is_not_cited_as_ok():
+    back = seen("s/vendor", Evidence.CLAIM, Health.DOWN, Reason.OK)
+    found = diagnose([FINE, back])
+    assert found.explanation == "s/vendor: down, one more pass must confirm that it is well"
