@@ -15,12 +15,12 @@ import msgspec
 
 from beacon.config.polling import Kind
 from beacon.config.sections import EndpointSection, FileSection, ServiceSection, WitnessSection
-from beacon.config.tree import Node
 from beacon.config.walker import (
     Spec,
     Type,
     bare,
     is_map,
+    is_tree,
     metas,
     min_length,
     options,
@@ -113,7 +113,7 @@ def written(value: object) -> str | float | list[Any] | None:
 
 def of_type(kind: Type) -> Schema:
     """Return the schema of one type of `beacon.config.fields`."""
-    alternatives = () if bare(kind) == Node else options(kind)
+    alternatives = () if is_tree(kind) else options(kind)
     found: Schema = (
         {"anyOf": [of_type(a) for a in alternatives]}
         if len(alternatives) > 1

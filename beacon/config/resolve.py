@@ -20,7 +20,7 @@ from beacon.config.sections import (
     ServiceSection,
     TowerSection,
 )
-from beacon.config.tree import Listing, Node, Spot, masked
+from beacon.config.tree import Listing, Node, Spot, plain
 from beacon.config.walker import Type, Walker, specs
 from beacon.core.indication import Colour
 from beacon.core.model import Preset, Service, Site
@@ -179,5 +179,5 @@ def _buzzer(section: BuzzerSection | None) -> Buzzer | None:
 
 def digest(root: Node) -> str:
     """Return twelve hex digits that change with the configuration; no secret goes in."""
-    text = json.dumps(masked(root), sort_keys=True)
+    text = json.dumps(plain(root, masked=True), sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]

@@ -49,29 +49,16 @@ Plain: TypeAlias = Any
 """str, int, float, bool, None, lists and dicts of these."""
 
 
-def plain(node: Node) -> Plain:
-    """Return the value alone: str, int, float, bool, None, lists and dicts of these."""
+def plain(node: Node, *, masked: bool = False) -> Plain:
+    """Return the value alone; `masked` puts origins ("!secret x") in place of secrets."""
     match node:
         case Scalar():
-            return node.value
+            return node.origin if masked and node.origin else node.value
         case Listing():
-            return [plain(item) for item in node.items]
+            return [plain(item, masked=masked) for item in node.items]
         case Table():
-            return {key: plain(value) for key, value in node.entries.items()}
-        case Broken():
-            return None
-
-
-def masked(node: Node) -> Plain:
-    """Return the value as `plain` does, with origins ("!secret x") in place of secrets."""
-    match node:
-        case Scalar():
-            return node.origin or node.value
-        case Listing():
-            return [masked(item) for item in node.items]
-        case Table():
-            return {key: masked(value) for key, value in node.entries.items()}
-        case Broken():
+            return {key: plain(value, masked=masked) for key, value in node.entries.items()}
+        case _:
             return None
 
 
@@ -129,10 +116,8 @@ class Spot:
 
     def key(self, name: str) -> "Spot":
         """Return the spot of a key itself, not of its value."""
-        table = self.node
-        if not isinstance(table, Table) or name not in table.keys:
-            return self
-        return Spot(Broken(table.keys[name]), (*self.path, name))
+        place = self.node.keys.get(name) if isinstance(self.node, Table) else None
+        return Spot(Broken(place or self.place), (*self.path, name))
 
     def has(self, key: str) -> bool:
         """Whether a key is written here."""

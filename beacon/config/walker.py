@@ -108,6 +108,11 @@ def is_map(kind: Type) -> bool:
     return isinstance(found, type) and issubclass(found, Mapping)
 
 
+def is_tree(kind: Type) -> bool:
+    """Whether a type takes any node as it is: `Node`, or `Node | None`."""
+    return set(get_args(bare(kind))) - {types.NoneType} == set(get_args(Node))
+
+
 def words(kind: Type) -> tuple[str, ...]:
     """Return the words of an enumeration or a Literal; nothing for other types."""
     kind = bare(kind)
@@ -120,9 +125,11 @@ def words(kind: Type) -> tuple[str, ...]:
 
 def describe(kind: Type) -> str:
     """Say what may be written."""
+    inner = bare(kind)
+    if is_tree(kind):
+        return "anything"
     if len(options(kind)) > 1:
         return " or ".join(describe(o) for o in options(kind))
-    inner = bare(kind)
     if parses(inner):
         return str(getattr(inner, "ALLOWED", "a value that it can read"))
     if words(inner):
@@ -149,7 +156,7 @@ def _number(kind: Type, inner: Type) -> str:
         if limit.gt is not None:
             what += f" above {limit.gt}"
         if limit.le is not None:
-            what += f" to {limit.le}" if limit.gt is None else f" up to {limit.le}"
+            what += f" up to {limit.le}" if limit.ge is None else f" to {limit.le}"
     return what
 
 
@@ -161,7 +168,7 @@ class Walker:
 
     def read(self, node: Node, kind: Type, at: Steps) -> Value:
         """Return the value, or `WRONG` with its problems noted."""
-        if bare(kind) == Node:
+        if is_tree(kind):
             return node
         if isinstance(node, Broken):
             return WRONG
@@ -196,7 +203,8 @@ class Walker:
         `known` None takes unknown keys for right; `lenient` keys may be left out.
         """
         if not isinstance(node, Table):
-            self._not_a_mapping(node, at)
+            if not isinstance(node, Broken):
+                self.refuse(node, at, f"not a mapping: {shown(node)}", "keys and values")
             return {}
         if known is not None:
             self._unknown(node, tuple(known), at)
@@ -210,10 +218,6 @@ class Walker:
             if key in keys
         }
         return {key: value for key, value in values.items() if value is not WRONG}
-
-    def _not_a_mapping(self, node: Node, at: Steps) -> None:
-        if not isinstance(node, Broken):
-            self.refuse(node, at, f"not a mapping: {shown(node)}", "keys and values")
 
     def _unknown(self, node: Table, known: tuple[str, ...], at: Steps) -> None:
         for key in node.entries:
@@ -276,7 +280,8 @@ class Walker:
             return self.refuse(node, at, f"not a list: {shown(node)}", "a list", hint)
         least = min_length(kind)
         if len(node.items) < least:
-            return self.refuse(node, at, "the list is empty", f"at least {least}")
+            found = f"too few: {len(node.items)}" if node.items else "the list is empty"
+            return self.refuse(node, at, found, f"at least {least}")
         items = [self.read(item, item_kind, (*at, i)) for i, item in enumerate(node.items)]
         return WRONG if WRONG in items else tuple(items)
 

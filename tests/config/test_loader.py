@@ -195,6 +195,10 @@ def test_an_empty_section_is_as_good_as_none(load_text, minimal):
     assert len(config.tower.lamps) == 5
 
 
+def test_dark_on_death_is_a_word(load_text, minimal):
+    assert load_text(minimal + "tower: {on_death: dark}\n").tower.on_death == ()
+
+
 def test_tower_3_has_three_lamps(load_text, minimal):
     config = load_text(minimal + "tower: {preset: tower-3}\n")
     assert list(config.tower.lamps) == [Colour.RED, Colour.AMBER, Colour.GREEN]

@@ -49,7 +49,7 @@ def test_what_was_meant(word, hint):
 
 
 def test_a_beginning_shared_by_two_is_settled_by_likeness():
-    assert meant("intervall", ["intervals", "intervallic", "intervall-ai"]) == "intervals"
+    assert meant("retry", ["retry_interval", "retry_a"]) == "retry_a"
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,18 @@ def test_secrets_that_others_may_read_or_change_are_refused(load_text, tmp_path,
     assert problem.allowed == f"only its owner: chmod 600 {tmp_path / 'secrets.yaml'}"
 
 
+def test_a_secrets_file_that_leads_nowhere(load_text, tmp_path):
+    (tmp_path / "secrets.yaml").symlink_to("secrets.yaml")
+    with pytest.raises(ConfigError, match=r"secrets\.yaml: Too many levels of symbolic links"):
+        load_text(SIGN_IN)
+
+
+def test_merging_what_could_not_be_read_is_told_once(value):
+    with pytest.raises(ConfigError) as caught:
+        value("a: {<<: !env_var NO}")
+    assert [problem.path for problem in caught.value.problems] == ["a.<<"]
+
+
 def problems_of(path, kinds, environ=None):
     try:
         load(path, environ=environ or {}, **kinds)
