@@ -359,11 +359,12 @@ def main(
     files: Sequence[Path],
     *,
     as_json: bool = False,
-    out: TextIO = sys.stdout,
-    err: TextIO = sys.stderr,
+    out: TextIO | None = None,
+    err: TextIO | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> int:
     """Play the files one after another: 0 all hold, 1 not, 78 a file that cannot be used."""
+    out, err = out or sys.stdout, err or sys.stderr
     status = 0
     for path in files:
         try:
