@@ -96,7 +96,7 @@ def tower(place: int, seen: Seen) -> Iterator[str]:
     lit = [(colour, seen.lamps.light(colour).pattern) for colour in Colour]
     shown = ", ".join(f"{colour} {pattern}" for colour, pattern in lit if pattern != Pattern.OFF)
     yield words(middle, below + 18, shown, "dim")
-    for row, line in enumerate(textwrap.wrap(seen.act.caption, 21)):
+    for row, line in enumerate(textwrap.wrap(capital(seen.act.caption), 21)):
         yield words(middle, below + 42 + 15 * row, line, "")
 
 
@@ -110,6 +110,11 @@ def lamp(left: float, top: float, colour: Colour, lamps: Indication) -> str:
     kind = f"lit {light.pattern}" + (" anti" if light.antiphase else "")
     still = ' opacity=".45"' if light.antiphase else ""  # where nothing moves
     return f'{glass}<rect {box} fill="{LIT[colour]}" color="{LIT[colour]}" class="{kind}"{still}/>'
+
+
+def capital(text: str) -> str:
+    """A caption as a sentence of its own."""
+    return text[0].upper() + text[1:]
 
 
 def words(middle: float, down: float, text: str, kind: str) -> str:

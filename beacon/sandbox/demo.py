@@ -43,7 +43,10 @@ Daemon = subprocess.Popen[bytes]
 
 @dataclass(frozen=True, kw_only=True)
 class Act:
-    """One step of the story. `lamps` not named must be off; `stay` is seconds."""
+    """One step of the story. `lamps` not named must be off; `stay` is seconds.
+
+    Title and caption together fit on one line of a small terminal.
+    """
 
     title: str
     caption: str
@@ -56,48 +59,48 @@ class Act:
 STORY: Final = (
     Act(
         title="All well",
-        caption="A sign-in with a real one-time code succeeds every few seconds.",
+        caption="a sign-in with a real one-time code succeeds every few seconds.",
         lamps={Colour.GREEN: Pattern.STEADY},
         stay=8,
     ),
     Act(
         title="It slows down",
-        caption="Sign-ins still work, but take seconds. 19 November 2018 began like this.",
+        caption="people still get in, but wait. So began 19 November 2018.",
         breaks=Fault.SLOW,
         lamps={Colour.AMBER: Pattern.FAST},
         stay=7,
     ),
     Act(
         title="Gray failure",
-        caption="Nobody gets in. The health page says ok, the vendor's page says ok.",
+        caption="nobody gets in; health page and vendor page say all is well.",
         breaks=Fault.OUTAGE,
         lamps={Colour.RED: Pattern.FAST, Colour.AMBER: Pattern.FAST},
         stay=9,
     ),
     Act(
         title="Vendor admits it",
-        caption="Now everybody knows: an outage. No second alarm, this room knew before.",
+        caption="an outage now for all to see. This room knew before.",
         breaks=Fault.CLAIM,
         lamps={Colour.RED: Pattern.FAST},
         stay=7,
     ),
     Act(
         title="Acknowledged",
-        caption="The analyst presses the button: no more flashing and sound, the red stays.",
+        caption="the button stops flash and sound. The red stays.",
         acknowledges=True,
         lamps={Colour.RED: Pattern.STEADY},
         stay=7,
     ),
     Act(
         title="Recovering",
-        caption="Sign-ins work again. Not green yet: it has to last.",
+        caption="sign-ins work again. Not green yet: it has to last.",
         breaks=RECOVER,
         lamps={Colour.AMBER: Pattern.SLOW, Colour.GREEN: Pattern.SLOW},
         stay=6,
     ),
     Act(
         title="Over",
-        caption="It lasted. The incident is closed, the tower is green.",
+        caption="it lasted. The incident is closed.",
         lamps={Colour.GREEN: Pattern.STEADY},
         stay=6,
     ),
