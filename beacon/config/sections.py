@@ -215,7 +215,7 @@ class TowerSection:
     buzzer: Annotated[BuzzerSection | None, Meta(description="left out: no sound")] = None
     buttons: Annotated[Buttons, Meta(description="buttons to ground")] = field(default=Buttons())
     alive_relay: Annotated[
-        Pin | None, Meta(description="line toggled by the judging loop, for a fail-safe relay")
+        Pin | None, Meta(description="line of a fail-safe relay, driven by the judging loop")
     ] = None
     sequence: Annotated[Sequence, Meta(description="ISA-18.1 sequence")] = Sequence.A
     lock_in: Annotated[
