@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import ssl
+import statistics
 import subprocess
 import sys
 import textwrap
@@ -297,20 +298,21 @@ def test_a_broker_that_comes_late(broker, listen, beacon, house, eventually, cap
     ]
 
 
-def slowest_offer(one, seconds):
-    slowest, until = 0.0, time.monotonic() + seconds
+def assert_offers_are_quick(one, seconds):
+    took, until = [], time.monotonic() + seconds
     while time.monotonic() < until:
         effects = one.words().standing(Verdict.DEGRADED)
-        before = time.thread_time()
+        before = time.monotonic()
         one.output.offer(effects)
-        slowest = max(slowest, time.thread_time() - before)
-    return slowest
+        took.append(time.monotonic() - before)
+    assert statistics.median(took) < 0.001
+    assert max(took) < 0.1  # the machine's own hiccups; a broker's would be seconds
 
 
 def test_a_broker_that_never_answers_delays_nobody(beacon, house, quick, eventually, caplog):
     with socket.create_server(("127.0.0.1", 0)) as hole:
         one = beacon(house(hole.getsockname()[1]), replace(quick, welcome=0.2))
-        assert slowest_offer(one, 0.3) < 0.001
+        assert_offers_are_quick(one, 0.3)
         eventually(lambda: any("does not answer" in c for c in causes(caplog)), "the cause")
         before = time.monotonic()
         one.output.stop(5.0)
@@ -330,7 +332,7 @@ def test_a_broker_that_freezes_delays_nobody_and_gets_the_latest(broker, listen,
             words.at += 61.0 * number
             effects = [words.read(e, detail="x" * 200) for e in ("sign-in/portal", "sms/gateway")]
             one.output.offer([*effects, words.overall(blind=number % 2 == 0)])
-        assert slowest_offer(one, 0.2) < 0.001
+        assert_offers_are_quick(one, 0.2)
         one.output.offer([one.words().overall(Verdict.GRAY_FAILURE)])
     finally:
         broker.thaw()
