@@ -16,13 +16,19 @@ from beacon.engine.schedule import share
 FAIL = Reading(Reason.CONNECT_REFUSED)
 
 
+def settle(house) -> None:
+    """Wait for every run that is in flight."""
+    while any(not task.over for task in house.engine.prober._tasks.values()):
+        house.turn(wait=10)
+
+
 def step_to(house, clock, moment: float) -> None:
     """Move on from due to due, as the running loop would; every run is waited for."""
+    settle(house)
     while (due := house.engine.schedule.next_due()) is not None and due <= moment:
         clock.advance(max(0.0, due - clock.monotonic()))
         house.turn()
-        while any(not t.over for t in house.engine.prober._tasks.values()):
-            house.turn(wait=10)
+        settle(house)
     clock.advance(moment - clock.monotonic())
     house.turn()
 
