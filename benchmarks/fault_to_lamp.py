@@ -1,6 +1,6 @@
 """From a fault to a red lamp: interval 10 s, re-check 1 s × 2, many towers at once.
 
-    python -m benchmarks.fault_to_lamp [--count 60]
+    python -m benchmarks.fault_to_lamp [--count 120]
 
 Each of the beacons here has one endpoint (the HTTP probe, asking a local server), the real
 core and engine, and a tower of gpiozero's mock pins. The faults come at moments spread
@@ -174,19 +174,26 @@ def delays(count: int, *, hangs: bool) -> list[float]:
     return found
 
 
+def p95(values: list[float]) -> float:
+    """The 95th percentile of evenly spread samples: each stands for the middle of its share."""
+    position = 0.95 * len(values) - 0.5
+    below = int(position)
+    return values[below] + (position - below) * (values[below + 1] - values[below])
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Measure; 1 when a budget does not hold."""
     parser = argparse.ArgumentParser(prog="benchmarks.fault_to_lamp")
-    parser.add_argument("--count", type=int, default=60)
+    parser.add_argument("--count", type=int, default=120)
     count = parser.parse_args(arguments).count
     answering, hanging = sorted(delays(count, hangs=False)), sorted(delays(count, hangs=True))
-    mean, p95 = statistics.mean(answering), statistics.quantiles(answering, n=20)[18]
+    mean, late = statistics.mean(answering), p95(answering)
     hung = statistics.mean(hanging)
     held = show(
         f"fault to lamp, n = {count}, interval 10 s, re-check 1 s × 2",
         [
             Row("answering fault: mean", f"{mean:.2f} s", "<= 7.2 s", mean <= 7.2),
-            Row("answering fault: p95", f"{p95:.2f} s", "<= 11.6 s", p95 <= 11.6),
+            Row("answering fault: p95", f"{late:.2f} s", "<= 11.6 s", late <= 11.6),
             Row("answering fault: least, most", f"{answering[0]:.2f} s, {answering[-1]:.2f} s"),
             Row("hanging fault, timeout 3 s: mean", f"{hung:.2f} s", "<= 16 s", hung <= 16.0),
             Row("hanging fault: least, most", f"{hanging[0]:.2f} s, {hanging[-1]:.2f} s"),
