@@ -171,7 +171,11 @@ class TimeZone(str):
         try:
             ZoneInfo(raw)
         except (LookupError, ValueError, OSError):
-            hint = meant(raw, sorted(available_timezones()))
+            known = sorted(available_timezones())
+            if not known:
+                todo = "install the package tzdata"
+                raise Refused("this machine knows no time zones", todo) from None
+            hint = meant(raw, known)
             raise Refused(f"unknown time zone: {raw!r}", cls.ALLOWED, hint) from None
         return cls(raw)
 

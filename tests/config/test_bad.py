@@ -23,6 +23,7 @@ SOURCE = Path(beacon.config.__file__).parent
 TESTED_ELSEWHERE = {
     "cannot list packages/: ": "test_reading: packages/ nobody may list",
     "cannot read credential : ": "test_reading: a credential nobody may read",
+    "this machine knows no time zones": "test_loader: no package tzdata",
     "not UTF-8 text": "test_reading: bytes that are no text",
     " is larger than  MiB": "test_reading: a file of 2 MiB",
 }

@@ -1,6 +1,7 @@
 """A whole configuration: ids, times by kind and by default, sections, digest, warnings."""
 
 import dataclasses
+import zoneinfo
 from typing import Any
 
 import pytest
@@ -199,6 +200,23 @@ def test_dark_on_death_is_a_word(load_text, minimal):
     assert load_text(minimal + "tower: {on_death: dark}\n").tower.on_death == ()
 
 
+@pytest.fixture
+def no_time_zones():
+    """A machine without the package tzdata."""
+    before = zoneinfo.TZPATH
+    zoneinfo.reset_tzpath(to=[])
+    zoneinfo.ZoneInfo.clear_cache()
+    yield
+    zoneinfo.reset_tzpath(to=before)
+
+
+@pytest.mark.usefixtures("no_time_zones")
+def test_a_machine_without_time_zones_is_told_what_to_install(load_text, minimal):
+    hours = '{from: "22:00", to: "06:00", time_zone: Europe/London}'
+    with pytest.raises(ConfigError, match="no time zones; install the package tzdata"):
+        load_text(f"{minimal}tower: {{buzzer: {{pin: 18, quiet_hours: {hours}}}}}\n")
+
+
 def test_tower_3_has_three_lamps(load_text, minimal):
     config = load_text(minimal + "tower: {preset: tower-3}\n")
     assert list(config.tower.lamps) == [Colour.RED, Colour.AMBER, Colour.GREEN]
@@ -356,6 +374,21 @@ def test_a_replay_without_its_configuration(replay):
     assert config is None
     with pytest.raises(ConfigError, match="`services` is missing"):
         document.check()
+
+
+@pytest.mark.parametrize("place", ["services", "endpoints", "witnesses"])
+def test_a_list_with_something_unreadable_is_told_of_once(load_text, place):
+    lists = {"services": "", "endpoints": "", "witnesses": ""} | {place: "!env_var NO, "}
+    text = f"""
+site: soc
+witnesses: [{lists["witnesses"]}{{name: w, type: tcp, host: h, port: 1}}]
+services:
+  [{lists["services"]}{{name: a, endpoints: [{lists["endpoints"]}{{name: b, type: page}}]}}]
+"""
+    with pytest.raises(ConfigError) as caught:
+        load_text(text)
+    found = [problem.message for problem in caught.value.problems]
+    assert sorted(found) == ["`url` is missing", "environment variable NO is not set"]
 
 
 def test_probes_are_loaded_only_when_configured(load_text, minimal, tmp_path, kinds):

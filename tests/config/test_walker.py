@@ -15,7 +15,7 @@ from beacon.config.walker import WRONG, describe
 
 KEYS = (
     "keys here: text, flag, number, pause, size, level, many, some, sized, inner, either, "
-    "times, pair, whatever, tree, from, counted"
+    "times, pair, both, whatever, tree, from, counted"
 )
 
 
@@ -58,6 +58,7 @@ class Everything:
     either: int | Inner | tuple[str, ...] = 0
     times: Duration | Literal["never"] = "never"
     pair: Pair | None = None
+    both: Pair | Inner | None = None
     whatever: Any = None
     tree: Node | None = None
     under: str = field(default="", metadata={"key": "from"})
@@ -107,6 +108,7 @@ def build(tmp_path):
         ("inner: {}", "inner", Inner()),
         ("either: 5", "either", 5),
         ("either: {number: 5}", "either", Inner(number=5)),
+        ("both: {number: 2}", "both", Inner(number=2)),
         ("either: [a]", "either", ("a",)),
         ("times: 5m", "times", 300.0),
         ("times: never", "times", "never"),
@@ -156,7 +158,7 @@ def test_what_does_not_fit(build, text, said):
 
 
 @pytest.mark.parametrize(
-    "key", ["text", "whatever", "either", "times", "pair", "many", "some", "inner", "tree"]
+    "key", ["text", "whatever", "either", "times", "pair", "both", "many", "some", "inner", "tree"]
 )
 @pytest.mark.parametrize("value", ["!env_var NO", "[!env_var NO]", "{a: !env_var NO}"])
 def test_what_could_not_be_read_is_told_once(build, key, value):
