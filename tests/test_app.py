@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,43 @@ config = replace(config, probes=dict.fromkeys(config.probes, Stuck()))
 os._exit(serve(Place(config=path, state_directory=state, environ=os.environ), config))
 """
 
+# A daemon whose probe answers what no probe may: the core breaks on it.
+BREAKING = """
+import os, sys
+from dataclasses import replace
+from pathlib import Path
+from beacon.app import Place, load_config, serve
+
+class Wrong:
+    def wait(self, utc): return 0.0
+    def observe(self, run): return "hunter2"
+
+path, state = Path(sys.argv[1]), Path(sys.argv[2])
+config = load_config(path, os.environ)
+config = replace(config, probes=dict.fromkeys(config.probes, Wrong()))
+os._exit(serve(Place(config=path, state_directory=state, environ=os.environ), config))
+"""
+
+# A daemon whose button is pressed for a while when a line comes in.
+PRESSED = """
+import gc, os, sys, threading, time
+from pathlib import Path
+from gpiozero.pins.mock import MockFactory
+from beacon.app import Place, load_config, serve
+
+def press():
+    sys.stdin.readline()
+    [factory] = [each for each in gc.get_objects() if isinstance(each, MockFactory)]
+    factory.pin(5).drive_low()
+    time.sleep(0.5)
+    factory.pin(5).drive_high()
+
+threading.Thread(target=press, daemon=True).start()
+path, state = Path(sys.argv[1]), Path(sys.argv[2])
+config = load_config(path, os.environ)
+os._exit(serve(Place(config=path, state_directory=state, environ=os.environ), config))
+"""
+
 
 def endpoint(name: str, port: int, **settings: Any) -> str:
     return "      - " + json.dumps(
@@ -79,6 +117,7 @@ class Daemon:
             self.process = subprocess.Popen(
                 [sys.executable, *run, *options],
                 env=clean | environ,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
@@ -112,11 +151,17 @@ class Daemon:
         return self.errors.read_text()
 
     def end(self) -> None:
+        """In order, so that its coverage is counted; if that fails, at once."""
         if self.process is not None:
-            self.process.kill()
-            self.process.wait(30)
-            if self.process.stdout is not None:
-                self.process.stdout.close()
+            self.process.terminate()
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(30)
+            for pipe in (self.process.stdin, self.process.stdout):
+                if pipe is not None:
+                    pipe.close()
 
 
 @pytest.fixture
@@ -198,6 +243,43 @@ def test_a_second_signal_means_now(daemon, closed, eventually):
         daemon.signal(signal.SIGTERM)
     assert daemon.wait() == 1
     assert (daemon.state / "running").exists()
+
+
+def test_when_the_core_breaks_it_ends_in_order_and_says_where(daemon, closed):
+    daemon.write(endpoint("open", closed))
+    daemon.spawn(program=BREAKING)
+    assert daemon.wait() == 1
+    assert "the beacon broke and stops" in daemon.said()
+    assert "AttributeError" in daemon.said()
+    assert "hunter2" not in daemon.said()
+    assert sorted(p.name for p in daemon.state.iterdir()) == ["lamps"]
+
+
+@pytest.mark.realtime
+def test_the_button_acknowledges(daemon, closed, eventually):
+    daemon.write(
+        endpoint("shut", closed), head=HEAD.replace("driver", "buttons: {acknowledge: 5}, driver")
+    )
+    daemon.spawn(program=PRESSED)
+    eventually(lambda: daemon.status().get("incidents"), "an incident is open", 30)
+    daemon.process.stdin.write("press\n")
+    daemon.process.stdin.flush()
+    eventually(lambda: daemon.status()["incidents"][0]["acknowledged_by"] == "button", "seen")
+
+
+def test_quiet_hours_are_quiet_from_the_start(daemon, closed, eventually):
+    now = datetime.now(UTC)
+    hours = {
+        "from": f"{now - timedelta(hours=1):%H:%M}",
+        "to": f"{now + timedelta(hours=1):%H:%M}",
+        "time_zone": "UTC",
+    }
+    buzzer = json.dumps({"pin": 18, "quiet_hours": hours})
+    daemon.write(endpoint("shut", closed), head=HEAD.replace("driver", f"buzzer: {buzzer}, driver"))
+    daemon.start("--log-level", "debug")
+    eventually(lambda: daemon.status()["incidents"], "an incident is open")
+    assert "opened" in daemon.said()
+    assert "sound:" not in daemon.said()
 
 
 def test_after_a_kill_the_next_one_takes_over(make_daemon, listening):
