@@ -16,7 +16,7 @@ from beacon import probes
 from beacon.config.loader import load
 from beacon.core.indication import PERIOD, WINK, WINK_EVERY, Colour, Indication, Pattern
 from beacon.engine.clock import SystemClock
-from beacon.sandbox.demo import FRAME, Act, play, staged
+from beacon.sandbox.demo import FRAME, STORY, Act, play, staged
 from beacon.sandbox.servers import Ports
 
 LIT = {
@@ -66,7 +66,7 @@ def run(config: Path) -> list[Seen]:
             verdict = str(view.overall.verdict if view.overall else "")
             found.append(Seen(act, clock.monotonic() - act.stay - began, verdict, view.indication))
 
-        play(stage, clock, lambda: time.sleep(FRAME), seen)
+        play(STORY, stage, clock, lambda: time.sleep(FRAME), seen)
     return found
 
 

@@ -1,6 +1,6 @@
 """A small MQTT broker (3.1.1, retained messages, last wills) in a thread of its own.
 
-For trying things out. In production: mosquitto.
+For trying things out. In production: mosquitto. Imported only to serve: amqtt is an extra.
 """
 
 import asyncio
@@ -9,6 +9,9 @@ import socket
 import threading
 from concurrent.futures import Future
 from typing import Any, Final
+
+import amqtt.broker
+from amqtt.session import Session
 
 from beacon.sandbox.world import HOST
 
@@ -26,9 +29,7 @@ class Broker:
         self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
 
     def start(self) -> None:
-        """Listen. Raises `OSError` when the port is taken, `ImportError` without amqtt."""
-        import amqtt.broker  # noqa: PLC0415, F401 - heavy, and an extra: only here
-
+        """Listen. Raises `OSError` when the port is taken."""
         with socket.create_server((HOST, self.port)):
             pass  # amqtt logs a traceback for a busy port; this says it plainly
         self._thread.start()
@@ -49,17 +50,26 @@ class Broker:
             self._ready.set_exception(error)
 
     async def _serve(self) -> None:
-        from amqtt.broker import Broker as Amqtt  # noqa: PLC0415
-
         # It tells every packet at INFO, and its warnings are about clients that come and go.
         logging.getLogger("amqtt").setLevel(logging.ERROR)
         logging.getLogger("transitions").setLevel(logging.ERROR)
         stopping = asyncio.Event()
-        broker = Amqtt(_settings(self.port))
+        broker = _Mended(_settings(self.port))
         await broker.start()
         self._ready.set_result((asyncio.get_running_loop(), stopping))
         await stopping.wait()
         await broker.shutdown()
+
+
+class _Mended(amqtt.broker.Broker):  # type: ignore[misc]  # it has no types
+    """amqtt 0.12 greets a client with the retained messages of everybody's subscriptions."""
+
+    async def _publish_retained_messages_for_subscription(
+        self, subscription: tuple[str, int], session: Session
+    ) -> None:
+        subscribed = self._subscriptions.get(subscription[0], ())
+        if any(other is session for other, _ in subscribed):
+            await super()._publish_retained_messages_for_subscription(subscription, session)
 
 
 def _settings(port: int) -> dict[str, Any]:

@@ -80,14 +80,15 @@ def watch(args: argparse.Namespace) -> int:
     client.on_message = _show
     try:
         client.connect(HOST, args.mqtt_port)
-        client.loop_forever()
-    except KeyboardInterrupt:
-        client.disconnect()
     except OSError as error:
         return _refuse(
             f"no broker answers at {HOST}:{args.mqtt_port} ({error}): "
             "start one with `beacon sandbox serve` or `make run`"
         )
+    try:
+        client.loop_forever()
+    except KeyboardInterrupt:
+        client.disconnect()
     return 0
 
 
@@ -96,7 +97,7 @@ def demo(args: argparse.Namespace) -> int:
     # The picture is drawn by rich, which the other commands do without.
     from rich.console import Console  # noqa: PLC0415
 
-    from beacon.sandbox.demo import Failed, tell  # noqa: PLC0415
+    from beacon.sandbox.demo import STORY, Failed, tell  # noqa: PLC0415
 
     # A closed terminal must not leave the daemon behind: to it a hang-up means reload.
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -106,7 +107,7 @@ def demo(args: argparse.Namespace) -> int:
         config = load(
             Path(args.config), kinds=probes.kinds, load_kind=probes.load, environ=os.environ
         )
-        tell(config, ports, SystemClock(), Console())
+        tell(STORY, config, ports, SystemClock(), Console())
     except ConfigError as error:
         return _refuse("\n".join(str(problem) for problem in error.problems), BAD_CONFIG)
     except (CannotStart, Failed) as error:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -143,12 +143,18 @@ class Stage:
             raise Failed(f"the daemon ended with status {self._daemon.returncode}")
 
 
-def play(stage: Stage, clock: Clock, wait: Callable[[], None], seen: Callable[[Act], None]) -> None:
-    """Go through the story; `wait` passes one frame, `seen` is called at the end of each act.
+def play(
+    story: Sequence[Act],
+    stage: Stage,
+    clock: Clock,
+    wait: Callable[[], None],
+    seen: Callable[[Act], None],
+) -> None:
+    """Go through a story; `wait` passes one frame, `seen` is called at the end of each act.
 
     Raises `Failed` when the tower does not show what it should in time.
     """
-    for act in STORY:
+    for act in story:
         stage.begin(act)
         late = clock.monotonic() + PATIENCE
         while not stage.shows(act.lamps):
@@ -162,8 +168,10 @@ def play(stage: Stage, clock: Clock, wait: Callable[[], None], seen: Callable[[A
         seen(act)
 
 
-def tell(config: Config, ports: Ports, clock: Clock, console: Console) -> None:
-    """Play the story, drawn where the console is a terminal; say what the tower showed, and when.
+def tell(
+    story: Sequence[Act], config: Config, ports: Ports, clock: Clock, console: Console
+) -> None:
+    """Play a story, drawn where the console is a terminal; say what the tower showed, and when.
 
     Raises `CannotStart`, `Failed`.
     """
@@ -185,7 +193,7 @@ def tell(config: Config, ports: Ports, clock: Clock, console: Console) -> None:
             if not drawn:
                 console.print(told[-1])
 
-        play(stage, clock, wait, seen)
+        play(story, stage, clock, wait, seen)
     if drawn:
         console.print("\n".join(told))
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from beacon.engine.clock import Clock
-from beacon.sandbox.broker import Broker
 from beacon.sandbox.nameserver import NameServer
 from beacon.sandbox.provider import Provider
 from beacon.sandbox.web import Site, WebServer
@@ -44,6 +43,8 @@ def sandbox(ports: Ports, pace: Pace, clock: Clock) -> Iterator[World]:
         running.enter_context(_serving(names.tcp))
         running.enter_context(_serving(names.udp))
         with _explained("MQTT broker", ports.mqtt, "--mqtt-port"):
+            from beacon.sandbox.broker import Broker  # noqa: PLC0415 - its library is an extra
+
             broker = Broker(ports.mqtt)
             broker.start()
         running.callback(broker.stop)

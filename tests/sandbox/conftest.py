@@ -18,6 +18,16 @@ from beacon.sandbox.servers import Ports
 from beacon.sandbox.world import HOST, Pace, World
 
 
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    """Commands take signals over; the next test shall not notice."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
 @pytest.fixture
 def world() -> World:
     return World()

@@ -4,6 +4,7 @@ import argparse
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -58,11 +59,8 @@ def test_serve_says_where_it_is_and_ends_in_order(
 
 
 def test_serve_says_which_port_is_taken(ports: Ports, capsys: pytest.CaptureFixture[str]) -> None:
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with socket.create_server((HOST, ports.http)):
         assert serve(arguments(ports)) == 1
-    signal.signal(signal.SIGINT, before[0])
-    signal.signal(signal.SIGTERM, before[1])
     out, err = capsys.readouterr()
     assert out == ""
     assert err == (
@@ -126,3 +124,19 @@ def test_demo_with_a_bad_configuration_says_so(
     file.write_text("sight: london\n")
     assert demo(arguments(ports, config=str(file))) == 78
     assert f"{file}:1:1" in capsys.readouterr().err
+
+
+def test_serve_without_the_extra_says_which(ports: Ports) -> None:
+    code = "import sys; sys.modules['amqtt'] = None; from beacon.cli import main; sys.exit(main())"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, "sandbox", "serve", *options(ports)],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "beacon: the sandbox's MQTT broker needs the package amqtt: "
+        "pip install 'mfa-beacon[demo]'\n"
+    )

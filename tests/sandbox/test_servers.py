@@ -179,7 +179,11 @@ def test_bytes_that_are_no_query_are_not_answered(running: World, ports: Ports) 
 class Client:
     """A paho client that notes what it hears."""
 
-    def __init__(self, port: int, name: str, will: str | None = None) -> None:
+    def __init__(
+        self, port: int, name: str, will: str | None = None, topics: str = "site/#"
+    ) -> None:
+        self.topics = topics
+        self.before: list[bytes] = []
         self.heard: queue.Queue[bytes] = queue.Queue()
         self.paho = mqtt.Client(
             CallbackAPIVersion.VERSION2, name, protocol=MQTTProtocolVersion.MQTTv311
@@ -192,12 +196,12 @@ class Client:
         self.paho.loop_start()
 
     def subscribed(self) -> None:
-        self.paho.subscribe("site/#", qos=1)
+        self.paho.subscribe(self.topics, qos=1)
 
     def hear(self, payload: bytes) -> None:
-        """Wait for this payload; raises `queue.Empty` without it."""
-        while self.heard.get(timeout=10) != payload:
-            pass
+        """Wait for this payload; raises `queue.Empty` without it. Keeps what came before it."""
+        while (heard := self.heard.get(timeout=10)) != payload:
+            self.before.append(heard)
 
     def vanish(self) -> None:
         """Be gone without a word, as a killed process is."""
@@ -223,6 +227,19 @@ def test_retained_messages_and_wills_outlive_their_sender(running: World, ports:
     later.hear(b"offline")
     later.close()
     late.close()
+
+
+def test_nobody_is_greeted_with_what_others_subscribed(running: World, ports: Ports) -> None:
+    everything = Client(ports.mqtt, "everything", topics="#")
+    everything.paho.publish("elsewhere/secret", "theirs", qos=1, retain=True)
+    everything.paho.publish("site/state", "ours", qos=1, retain=True)
+    everything.hear(b"ours")
+    modest = Client(ports.mqtt, "modest")
+    modest.paho.publish("site/state", "last")
+    modest.hear(b"last")
+    assert modest.before == [b"ours"]
+    modest.close()
+    everything.close()
 
 
 # --- together ---------------------------------------------------------------------
