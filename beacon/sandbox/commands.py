@@ -39,9 +39,7 @@ ADMIN_LIMIT: Final = 5.0
 def serve(args: argparse.Namespace) -> int:
     """Run the sandbox until a signal."""
     ports = Ports(http=args.http_port, dns=args.dns_port, mqtt=args.mqtt_port)
-    stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopping.set())
+    stopping = _asked_to_end(signal.SIGINT, signal.SIGTERM)
     try:
         with sandbox(ports, Pace(slow=args.slow, period=args.period), SystemClock()):
             _say(_welcome(ports))
@@ -97,24 +95,31 @@ def demo(args: argparse.Namespace) -> int:
     # The picture is drawn by rich, which the other commands do without.
     from rich.console import Console  # noqa: PLC0415
 
-    from beacon.sandbox.demo import STORY, Failed, tell  # noqa: PLC0415
+    from beacon.sandbox.demo import STORY, Failed, Left, tell  # noqa: PLC0415
 
-    # A closed terminal must not leave the daemon behind: to it a hang-up means reload.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    # A flag and no exception: one raised while the daemon is being started would lose it.
+    leaving = _asked_to_end(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     ports = Ports(http=args.http_port, dns=args.dns_port, mqtt=args.mqtt_port)
     try:
         config = load(
             Path(args.config), kinds=probes.kinds, load_kind=probes.load, environ=os.environ
         )
-        tell(STORY, config, ports, SystemClock(), Console())
+        tell(STORY, config, ports, SystemClock(), console=Console(), leaving=leaving)
     except ConfigError as error:
         return _refuse("\n".join(str(problem) for problem in error.problems), BAD_CONFIG)
     except (CannotStart, Failed) as error:
         return _refuse(str(error))
-    except KeyboardInterrupt:
+    except Left:
         return INTERRUPTED
     return 0
+
+
+def _asked_to_end(*numbers: signal.Signals) -> threading.Event:
+    """An event that these signals set."""
+    ending = threading.Event()
+    for number in numbers:
+        signal.signal(number, lambda *_: ending.set())
+    return ending
 
 
 def _switch(word: str, port: int) -> tuple[Fault, ...]:

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,6 +111,10 @@ class Failed(Exception):
     """The story did not come true; the message says where."""
 
 
+class Left(Exception):
+    """Who watched has left in the middle."""
+
+
 class Stage:
     """A sandbox, the daemon that watches it, and a client that hears what it publishes."""
 
@@ -169,11 +173,17 @@ def play(
 
 
 def tell(
-    story: Sequence[Act], config: Config, ports: Ports, clock: Clock, console: Console
+    story: Sequence[Act],
+    config: Config,
+    ports: Ports,
+    clock: Clock,
+    *,
+    console: Console,
+    leaving: threading.Event,
 ) -> None:
     """Play a story, drawn where the console is a terminal; say what the tower showed, and when.
 
-    Raises `CannotStart`, `Failed`.
+    Raises `CannotStart`, `Failed`, and `Left` once `leaving` is set.
     """
     began, drawn = clock.monotonic(), console.is_terminal
     told: list[str] = []
@@ -185,7 +195,8 @@ def tell(
         def wait() -> None:
             if drawn:
                 screen.update(draw(stage.view, clock.monotonic()), refresh=True)
-            time.sleep(FRAME)
+            if leaving.wait(FRAME):
+                raise Left
 
         def seen(act: Act) -> None:
             lamps = ", ".join(f"{colour} {pattern}" for colour, pattern in act.lamps.items())

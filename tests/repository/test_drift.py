@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 import pytest
+import trustme
 
 from beacon import probes
 from beacon.app import load_config
@@ -167,9 +168,10 @@ def test_the_example_of_a_kind_is_sound(kind: str, tmp_path: Path) -> None:
     assert examples
     (tmp_path / "secrets.yaml").write_text("".join(secrets_in(page)))
     (tmp_path / "secrets.yaml").chmod(0o600)
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     for text in examples:
         file = tmp_path / "beacon.yaml"
-        endpoints = textwrap.indent(text, "      ")
+        endpoints = textwrap.indent(text.replace("/etc/mfa-beacon", str(tmp_path)), "      ")
         file.write_text(f"site: example\nservices:\n  - name: Example\n    endpoints:\n{endpoints}")
         load_config(file, {})
 

@@ -8,7 +8,8 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
@@ -17,6 +18,7 @@ import pytest
 from rich.console import Console
 
 from beacon.app import load_config
+from beacon.config.schema import Config
 from beacon.core.indication import Colour
 from beacon.core.model import Site
 from beacon.engine.clock import ManualClock, SystemClock
@@ -135,11 +137,16 @@ def screen() -> Console:
     return Console(file=io.StringIO(), force_terminal=True, width=80, height=24)
 
 
+def watched(story: Sequence[Act], config: Config, ports: Ports, screen: Console) -> None:
+    """Tell a story to somebody who stays."""
+    tell(story, config, ports, SystemClock(), console=screen, leaving=threading.Event())
+
+
 @pytest.mark.realtime
 def test_the_story_comes_true(configuration: Path, ports: Ports, screen: Console) -> None:
     """The sandbox, the daemon and the broker as they are; only nobody stays to look."""
     story = [dataclasses.replace(act, stay=0) for act in STORY]
-    tell(story, load_config(configuration, os.environ), ports, SystemClock(), screen)
+    watched(story, load_config(configuration, os.environ), ports, screen)
     shown = cast("io.StringIO", screen.file).getvalue()
     told = shown.splitlines()[-len(story) :]
     for line, act in zip(told, story, strict=True):
@@ -153,7 +160,7 @@ def test_the_daemons_last_words_are_told(
     config = load_config(configuration, os.environ)
     configuration.write_text("sight: london\n")  # the daemon reads it anew
     with pytest.raises(Failed, match=r"ended with status 78.*last words:\n.*sight") as failed:
-        tell(STORY, config, ports, SystemClock(), screen)
+        watched(STORY, config, ports, screen)
     assert isinstance(failed.value, Failed)
 
 
@@ -162,7 +169,7 @@ def test_without_mqtt_there_is_nothing_to_see(
 ) -> None:
     config = dataclasses.replace(load_config(configuration, os.environ), mqtt=None)
     with pytest.raises(Failed, match="has no section mqtt"):
-        tell(STORY, config, ports, SystemClock(), screen)
+        watched(STORY, config, ports, screen)
 
 
 def test_a_taken_port_ends_the_story_before_it_begins(
@@ -171,7 +178,7 @@ def test_a_taken_port_ends_the_story_before_it_begins(
     config = load_config(configuration, os.environ)
     taken = dataclasses.replace(ports, http=ports.mqtt)
     with pytest.raises(CannotStart, match="MQTT broker"):
-        tell(STORY, config, taken, SystemClock(), screen)
+        watched(STORY, config, taken, screen)
 
 
 def test_the_command_says_what_it_could_not_start(

@@ -235,9 +235,10 @@ def test_nobody_is_greeted_with_what_others_subscribed(running: World, ports: Po
     everything.paho.publish("site/state", "ours", qos=1, retain=True)
     everything.hear(b"ours")
     modest = Client(ports.mqtt, "modest")
+    modest.hear(b"ours")
     modest.paho.publish("site/state", "last")
     modest.hear(b"last")
-    assert modest.before == [b"ours"]
+    assert modest.before == []
     modest.close()
     everything.close()
 
