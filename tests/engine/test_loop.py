@@ -315,6 +315,7 @@ def test_a_reload_keeps_what_did_not_change(house, clock, hanging, passing):
     assert "reconfigured other" in [e.endpoint for e in house.output.effects]
     assert {e.endpoint for e in house.judge.readings()} <= {"a/keep", "a/change"}
     assert house.judge.readings("a/keep")[-1].started == pytest.approx(due + 10)
+    assert house.judge.readings("a/change") == []  # what the old settings saw is not wanted
     assert (change.runs, drop.runs) == (1, 1)
     step_to(house, clock, due + 20)
     assert fresh.runs >= 1
