@@ -153,7 +153,9 @@ class Intake:
             return
         retry = state.spec.retry_interval
         if retry is not None and state.wants_recheck:
-            self._out.append(Recheck(at, at + retry, (state.spec.id,)))
+            # From start to start: a run that hung has used up its pause.
+            due = max(at, state.started + retry)
+            self._out.append(Recheck(at, due, (state.spec.id,)))
 
     def _arm_stale(self, state: EndpointState, at: float) -> None:
         begins = max(at, state.guard_until)

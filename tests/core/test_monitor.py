@@ -72,6 +72,15 @@ def test_confirming_rechecks_make_it_down_long_before_three_intervals(make_room)
     assert due == [5.0, 5.0]
 
 
+def test_a_recheck_is_due_from_start_to_start(make_room):
+    room = make_room().passes(10 * MINUTE)
+    monitor, at = room.simulation.monitor, room.now + 3
+    effects = monitor.handle(Observed(at, SIGN_IN, Reading(Reason.DEADLINE), at - 3))
+    assert [e.due for e in effects if isinstance(e, Recheck)] == [at + 2]
+    effects = monitor.handle(Observed(at + 30, SIGN_IN, Reading(Reason.DEADLINE), at))
+    assert [e.due for e in effects if isinstance(e, Recheck)] == [at + 30], "never in the past"
+
+
 def test_unacknowledged_red_realarms_each_minute_for_five_then_each_quarter_hour(make_room):
     room = make_room().passes(10 * MINUTE).forget()
     began = room.now + 10
