@@ -158,12 +158,12 @@ class _Picture:
         wide = options.max_width >= _NARROW
         parts: list[RenderableType] = [_header(view, at), Text(), _body(view, at, wide=wide)]
         parts += [Text(), _incident(view, at), Rule(style="#666666")]
-        used = sum(len(console.render_lines(part, options, pad=False)) for part in parts)
-        room = (options.height or console.height) - used - (2 if view.caption else 0)
-        parts += _events(view, room)
+        caption: list[RenderableType] = []
         if view.caption:
-            parts += [Rule(style="#666666"), Text(view.caption, "bold")]
-        yield Group(*parts)
+            caption = [Rule(style="#666666"), Text(view.caption, "bold")]
+        used = (len(console.render_lines(part, options, pad=False)) for part in (*parts, *caption))
+        room = (options.height or console.height) - sum(used)
+        yield Group(*parts, *_events(view, room), *caption)
 
 
 def _header(view: View, at: float) -> RenderableType:

@@ -217,6 +217,15 @@ def test_the_log_leaves_room_for_the_rest_and_is_bounded(view: View):
     assert len(view.log) == 50
 
 
+def test_a_caption_of_two_lines_is_seen_whole(view: View):
+    for second in range(1000):
+        view.note(float(second), f"line {second}")
+    view.caption = "a caption of many words " * 5 + "and an end"
+    lines = shown(view, 1000.0, height=30).splitlines()
+    assert len(lines) == 30
+    assert lines[-1].strip().endswith("and an end")
+
+
 def test_a_sound_rings_on_the_screen_for_three_seconds(view: View):
     view.take(Sounded(10.0, Sound.THREE_PULSES))
     assert "London SOC   ♪ three pulses" in shown(view, 12.9)
