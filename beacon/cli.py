@@ -209,7 +209,9 @@ def _sandbox_commands(commands: Any) -> None:  # noqa: ANN401
     watch = _add(
         parts, "watch", _delegate("watch"), "print what is published", "beacon sandbox watch"
     )
-    watch.add_argument("topic", nargs="?", default="#", help="MQTT filter (default: #)")
+    watch.add_argument(
+        "topic", nargs="?", default="mfa-beacon/#", help="MQTT filter (default: mfa-beacon/#)"
+    )
     demo = _add(
         commands,
         "demo",
