@@ -11,6 +11,7 @@ import os
 import random
 import resource
 import signal
+import statistics
 import tempfile
 import threading
 import time
@@ -28,7 +29,7 @@ from beacon.config.loader import load
 from beacon.config.problems import ConfigError
 from beacon.config.schema import Config
 from beacon.core.endpoint import slow_or
-from beacon.core.events import Acknowledge
+from beacon.core.events import Acknowledge, EndpointRead
 from beacon.core.model import Reading
 from beacon.core.monitor import Monitor
 from beacon.engine.clock import SystemClock
@@ -262,14 +263,15 @@ class Daemon:
         if self._mqtt is None or self._engine is None or at < self._health_due:
             return
         self._health_due = at + HEALTH_EVERY
-        lag, trusted = self._engine.lag(), self._monitor.view().overall.clock
+        lag, view = self._engine.lag(), self._monitor.view()
+        trusted, offset = view.overall.clock, _clock_offset(view.endpoints)
         self._mqtt.health(
             Health60(
                 at,
                 loop_lag_ms=lag * 1000,
                 stalled=lag > Heartbeat.LIMIT,
                 clock_synced=None if trusted == "unverified" else trusted == "ok",
-                clock_offset_ms=None,
+                clock_offset_ms=None if offset is None else offset * 1000,
                 storage_degraded=False,
                 rss_mb=_rss_mb(),
             )
@@ -344,6 +346,13 @@ class Daemon:
         for warning in config.warnings:
             log.warning("%s", warning)
         log.info("reloaded; endpoints: %d", len(config.watched.endpoints))
+
+
+def _clock_offset(reports: Iterable[EndpointRead]) -> float | None:
+    """How far our clock is off by what the time sources said last, in seconds; None: unknown."""
+    offsets = [dict(each.reading.phases).get("offset") for each in reports]
+    told = [offset for offset in offsets if offset is not None]
+    return statistics.median(told) if told else None
 
 
 def _rss_mb() -> float:
