@@ -6,6 +6,7 @@ ARGS ?=
 
 BIN := .venv/bin
 INPUTS := pyproject.toml scripts/environment scripts/packages
+BENCHMARKS = $(basename $(notdir $(shell grep -l __main__ benchmarks/*.py)))
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate pyproject.toml
 
@@ -53,9 +54,10 @@ lock-check: .venv/dev.done  ## whether lock/ still answers pyproject.toml
 	@diff -r lock .state/lock && echo "lock/ is current" || \
 		{ echo "lock/ does not answer pyproject.toml: run \`make lock\`" >&2; exit 1; }
 
-bench: .venv/dev.done  ## the budgets, measured beside the peers
+bench: .venv/dev.done  ## the budgets, measured beside the peers; ARGS=core_replay: one of them
 	@scripts/packages prometheus-blackbox-exporter nginx mosquitto || true
-	$(BIN)/python -m benchmarks $(ARGS)
+	@status=0; for name in $(or $(ARGS),$(BENCHMARKS)); do \
+		$(BIN)/python -m benchmarks.$$name || status=1; done; exit $$status
 
 picture: .venv/dev.done  ## docs/demo.svg, from a real run
 	$(BIN)/python scripts/picture.py docs/demo.svg
