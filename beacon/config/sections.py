@@ -171,11 +171,7 @@ class TimeZone(str):
         try:
             ZoneInfo(raw)
         except (LookupError, ValueError, OSError):
-            known = sorted(available_timezones())
-            if not known:
-                todo = "install the package tzdata"
-                raise Refused("this machine knows no time zones", todo) from None
-            hint = meant(raw, known)
+            hint = meant(raw, sorted(available_timezones()))
             raise Refused(f"unknown time zone: {raw!r}", cls.ALLOWED, hint) from None
         return cls(raw)
 
