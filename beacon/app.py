@@ -33,6 +33,7 @@ from beacon.core.events import Acknowledge, EndpointRead
 from beacon.core.model import Reading
 from beacon.core.monitor import Monitor
 from beacon.engine.clock import SystemClock
+from beacon.engine.date_watch import DateWatch
 from beacon.engine.loop import Engine, Item, Sign, Watched
 from beacon.engine.mailbox import Mailbox
 from beacon.engine.output import Heartbeat, Output
@@ -243,16 +244,22 @@ class Daemon:
             self._stack.callback(lines.close)
             number: int | None = getattr(factory, "chip", None)  # gpiozero's mock has none
             chip = None if number is None else lamps_file.chip_at(f"/dev/gpiochip{number}")
-            # Before a lamp is lit: from this file it is darkened when we are killed.
-            lamps_file.write(self._place.state_directory, lamps_file.text(settings, chip))
         except TowerError as error:
             raise CannotStart(str(error)) from error
+        except OSError as error:
+            raise CannotStart(f"cannot look at the GPIO chip: {error}") from error
+        try:
+            # Before a lamp is lit: from this file it is darkened when we are killed.
+            lamps_file.write(self._place.state_directory, lamps_file.text(settings, chip))
+        except OSError as error:
+            log.error("a killed beacon cannot be darkened, the lamps file is old: %s", error)
         return StackLight(settings, self._clock, self._heart, self._pressed, lines), chip is None
 
     def _pressed(self) -> None:
         self._mailbox.post(Acknowledge(self._clock.monotonic(), "button", "button"))
 
     def _signs(self) -> Iterator[Sign]:
+        yield DateWatch(self._clock, beacon.RELEASED)
         yield self._tell_health
         hours = self._config.tower.buzzer and self._config.tower.buzzer.quiet_hours
         if hours:

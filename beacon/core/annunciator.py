@@ -6,7 +6,7 @@ never red. Fast on red or amber means unacknowledged; slow and wink are informat
 
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -74,6 +74,8 @@ class Alarm:
     acknowledged: bool = True
     realarms: int = 0
     realarm_at: float = math.inf
+    blind_since: float = math.inf
+    blind_told: bool = False
 
     @property
     def locked_in(self) -> bool:
@@ -88,8 +90,10 @@ class Alarm:
         """What this service asks of the lamps."""
         table = ACKNOWLEDGED if self.acknowledged else UNACKNOWLEDGED
         asked = dict(table[self.verdict])
-        if self.blind:
+        if self.starting or self.blind:
             asked[Colour.WHITE] = SLOW if self.starting else STEADY
+        if self.blind:
+            asked.pop(Colour.GREEN, None)
         if self.locked_in:
             asked[Colour.AMBER] = FAST
         if self.must_act:
@@ -103,7 +107,7 @@ def _more_urgent(one: Light, other: Light) -> Light:
     return max(one, other, key=lambda light: URGENCY.index(light.pattern))
 
 
-def indicate(alarms: Iterable[Alarm], overall: Verdict, preset: Preset) -> Indication:
+def indicate(alarms: Sequence[Alarm], overall: Verdict, preset: Preset) -> Indication:
     """Merge all services: for each lamp the most urgent request wins."""
     asked: Requests = {}
     for alarm in alarms:
@@ -115,11 +119,13 @@ def indicate(alarms: Iterable[Alarm], overall: Verdict, preset: Preset) -> Indic
         _drop_advisory_amber(asked, alarms)
     flags: tuple[Flag, ...] = ()
     if preset is Preset.TOWER_3:
-        flags = _flags(asked.pop(Colour.BLUE, OFF), asked.pop(Colour.WHITE, OFF))
+        flags = tuple(_flags(alarms))
+        asked.pop(Colour.BLUE, None)
+        asked.pop(Colour.WHITE, None)
     return Indication(**{colour.value: light for colour, light in asked.items()}, flags=flags)
 
 
-def _drop_advisory_amber(asked: Requests, alarms: Iterable[Alarm]) -> None:
+def _drop_advisory_amber(asked: Requests, alarms: Sequence[Alarm]) -> None:
     """Draw no advisory's amber while red is lit."""
     others = [a.requests() for a in alarms if a.verdict is not Verdict.ADVISORY or a.locked_in]
     ambers = [requests[Colour.AMBER] for requests in others if Colour.AMBER in requests]
@@ -128,13 +134,13 @@ def _drop_advisory_amber(asked: Requests, alarms: Iterable[Alarm]) -> None:
         asked[Colour.AMBER] = _more_urgent(asked.get(Colour.AMBER, OFF), light)
 
 
-def _flags(blue: Light, white: Light) -> tuple[Flag, ...]:
-    flags = [Flag.ACT] if blue is not OFF else []
-    if white.pattern is Pattern.STEADY:
-        flags.append(Flag.BLIND)
-    elif white.pattern is Pattern.SLOW:
-        flags.append(Flag.STARTING)
-    return tuple(flags)
+def _flags(alarms: Sequence[Alarm]) -> Iterator[Flag]:
+    if any(alarm.must_act for alarm in alarms):
+        yield Flag.ACT
+    if any(alarm.blind and not alarm.starting for alarm in alarms):
+        yield Flag.BLIND
+    if any(alarm.starting for alarm in alarms):
+        yield Flag.STARTING
 
 
 @dataclass(slots=True)
@@ -153,10 +159,11 @@ class Voice:
         rank = RANK[verdict]
         if at - self.opened_at < OPENINGS_WITHIN and rank <= self.opened_rank:
             return None
-        self.opened_at, self.opened_rank = at, rank
-        if verdict in RED:
-            return self._allowed(Sound.THREE_PULSES, at, always=True)
-        return self._allowed(Sound.CHIRP, at)
+        red = verdict in RED
+        sound = self._allowed(Sound.THREE_PULSES if red else Sound.CHIRP, at, always=red)
+        if sound is not None:
+            self.opened_at, self.opened_rank = at, rank
+        return sound
 
     def remind(self, sound: Sound, at: float) -> Sound | None:
         """Say something that may be swallowed: a chirp or a re-alarm."""
@@ -186,8 +193,6 @@ class Annunciator:
         self.preset, self.lock_in = preset, lock_in
         self.voice = Voice()
         self.shown = DARK
-        self.blind_since = math.inf
-        self.blind_told = False
 
     # --- what happened ------------------------------------------------------------
 
@@ -224,35 +229,47 @@ class Annunciator:
 
     def watch_blind(self, at: float) -> None:
         """Start or stop the wait for the one chirp that says we are blind."""
-        blind = any(a.blind and not a.starting for a in self.alarms.values())
-        if not blind:
-            self.blind_since, self.blind_told = math.inf, False
-        elif self.blind_since == math.inf:
-            self.blind_since = at
+        for alarm in self.alarms.values():
+            if not alarm.blind or alarm.starting:
+                alarm.blind_since, alarm.blind_told = math.inf, False
+            elif alarm.blind_since == math.inf:
+                alarm.blind_since = at
 
     def next_deadline(self) -> float:
         """When something may have to sound without anything happening."""
-        blind = math.inf if self.blind_told else self.blind_since + BLIND_AFTER
-        return min((blind, *(a.realarm_at for a in self.alarms.values())))
+        alarms = self.alarms.values()
+        blind = (a.blind_since + BLIND_AFTER for a in alarms if not a.blind_told)
+        return min((math.inf, *blind, *(a.realarm_at for a in alarms)))
 
-    def time_passed(self, at: float) -> Sound | None:
-        """Re-alarm for unacknowledged red; one chirp for lasting blindness."""
+    def time_passed(self, at: float, now: float) -> Sound | None:
+        """Re-alarm for unacknowledged red; one chirp for lasting blindness.
+
+        `now` is later than `at` only after a halt: what was missed is not made up for.
+        """
         sound: Sound | None = None
-        if not self.blind_told and at >= self.blind_since + BLIND_AFTER:
-            self.blind_told = True
+        newly = [a for a in self.alarms.values() if _long_blind(a, at)]
+        for alarm in newly:
+            alarm.blind_told = True
+        if newly:
             sound = self.voice.remind(Sound.CHIRP, at)
         due = [a for a in self.alarms.values() if at >= a.realarm_at]
         for alarm in due:
             alarm.realarms += 1
             early = alarm.realarms < REALARM_MINUTES
+            alarm.realarm_at = max(alarm.realarm_at, now)
             alarm.realarm_at += REALARM_MINUTE if early else REALARM_LATER
         if any(a.verdict in RED for a in due):
             sound = self.voice.remind(Sound.PULSE, at) or sound
         return sound
 
-    def quiet_hours(self, *, on: bool) -> Sound | None:
+    def quiet_hours(self, at: float, *, on: bool) -> Sound | None:
         """Quiet hours began or ended; an unacknowledged red sounds once at their end."""
         ended = self.voice.quiet and not on
         self.voice.quiet = on
         waiting = any(not a.acknowledged and a.verdict in RED for a in self.alarms.values())
-        return Sound.THREE_PULSES if ended and waiting else None
+        silenced = at < self.voice.silent_until
+        return Sound.THREE_PULSES if ended and waiting and not silenced else None
+
+
+def _long_blind(alarm: Alarm, at: float) -> bool:
+    return not alarm.blind_told and at >= alarm.blind_since + BLIND_AFTER

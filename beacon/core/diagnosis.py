@@ -20,6 +20,7 @@ class Witnessed:
     last: Reading | None
     region: str | None
     factor: str | None
+    standing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ UNKNOWN: Final = Diagnosis("unknown", "")
 def diagnose(seen: Sequence[Witnessed]) -> Diagnosis | None:
     """Explain what is wrong with a service; None where nothing is."""
     troubled = [e for e in seen if e.health in (Health.DOWN, Health.DEGRADED)]
+    troubled = [e for e in troubled if not e.standing] or troubled
     unsure = [e for e in seen if e.health is Health.UNKNOWN and _is_error(e.last)]
     if not troubled:
         return _ours(unsure)

@@ -48,6 +48,8 @@ class EndpointState:
 
     __slots__ = (
         "_changes_from",
+        "ailing",
+        "ails",
         "before",
         "clean",
         "errors",
@@ -60,7 +62,6 @@ class EndpointState:
         "held",
         "history",
         "last",
-        "left_down_at",
         "proven",
         "rejections",
         "settled",
@@ -68,7 +69,9 @@ class EndpointState:
         "spec",
         "started",
         "troubled",
+        "up_again_at",
         "window",
+        "window_ailing",
         "window_troubled",
     )
 
@@ -77,13 +80,15 @@ class EndpointState:
         self.health = Health.UNKNOWN
         self.before: Health | None = None  # health before unknown; None: never known
         self.since = at
-        self.left_down_at = -math.inf
+        self.up_again_at = -math.inf  # when it last came up after having been down
         self.started = -math.inf  # when the last reading's run began
         self.last: Reading | None = None
         self.settled = False  # known once, or found to be unknown for a reason
         self.fails = self.errors = self.good = self.clean = self.troubled = 0
         self.fail_since = at
-        self.window = self.window_troubled = 0
+        self.ailing = 0  # readings in a row that did not pass, for more than something standing
+        self.ails = False  # degraded for more than something standing
+        self.window = self.window_troubled = self.window_ailing = 0
         self.history = 0
         self._changes_from = 0
         self.flapping = False
@@ -102,8 +107,14 @@ class EndpointState:
     @property
     def standing(self) -> bool:
         """Degraded only by something standing and plannable (an expiring certificate)."""
-        last = self.last
-        return self.shown is Health.DEGRADED and last is not None and last.reason in STANDING
+        return self.shown is Health.DEGRADED and not self.flapping and not self.ails
+
+    @property
+    def still_down(self) -> bool:
+        """Down, or lost from sight while it was."""
+        return self.health is Health.DOWN or (
+            self.health is Health.UNKNOWN and self.before is Health.DOWN
+        )
 
     @property
     def guarded(self) -> bool:
@@ -130,7 +141,7 @@ class EndpointState:
         if outcome is Outcome.FAIL:
             self._count_fail(reading, at)
         else:
-            self._count_good(outcome)
+            self._count_good(reading)
         if regular:
             self._count_change(outcome is Outcome.FAIL)
         return reading
@@ -139,29 +150,28 @@ class EndpointState:
         if not self.fails:
             self.fail_since = at
         self.fails += 1
-        self.troubled += 1
         self.good = self.clean = 0
         self.window = (self.window << 1 | 1) & _WINDOW_MASK
-        self.window_troubled = (self.window_troubled << 1 | 1) & _WINDOW_MASK
+        self._count_trouble(troubled=True, ailing=True)
         if reading.reason is Reason.SIGN_IN_REJECTED:
             self.rejections += 1
             self._guard(at)
 
-    def _count_good(self, outcome: Outcome) -> None:
-        self.fails = 0
+    def _count_good(self, reading: Reading) -> None:
+        warned = reading.outcome is Outcome.WARN
+        self.fails = self.rejections = 0
+        self.proven = True  # a slow success is a success
+        self.guard_until = -math.inf
         self.good += 1
+        self.clean = 0 if warned else self.clean + 1
         self.window = self.window << 1 & _WINDOW_MASK
-        if outcome is Outcome.PASS:
-            self.proven = True
-            self.rejections = 0
-            self.guard_until = -math.inf
-            self.clean += 1
-            self.troubled = 0
-            self.window_troubled = self.window_troubled << 1 & _WINDOW_MASK
-        else:
-            self.clean = 0
-            self.troubled += 1
-            self.window_troubled = (self.window_troubled << 1 | 1) & _WINDOW_MASK
+        self._count_trouble(troubled=warned, ailing=warned and reading.reason not in STANDING)
+
+    def _count_trouble(self, *, troubled: bool, ailing: bool) -> None:
+        self.troubled = self.troubled + 1 if troubled else 0
+        self.ailing = self.ailing + 1 if ailing else 0
+        self.window_troubled = (self.window_troubled << 1 | troubled) & _WINDOW_MASK
+        self.window_ailing = (self.window_ailing << 1 | ailing) & _WINDOW_MASK
 
     def _count_change(self, failed: bool) -> None:
         self.history = (self.history << 1 | failed) & _FLAP_MASK
@@ -196,22 +206,38 @@ class EndpointState:
             self._become(target, at)
         elif self._unknown_for_a_reason():
             self.settled = True
+        self._see_what_ails()
         if self.flapping:
             self.held = max(self.held, self.health, key=SEVERITY.__getitem__)
+
+    def _see_what_ails(self) -> None:
+        threshold = self.spec.failure_threshold
+        if self.ailing >= threshold or self.window_ailing.bit_count() >= WINDOW_FAILS:
+            self.ails = True
+        elif self.health is Health.DOWN:
+            self.ails = self.ailing > 0
+        elif not self.ailing and self.good >= self.spec.success_threshold:
+            self.ails = False
+
+    def _forget(self) -> None:
+        """Empty streaks and windows: what follows must be fresh."""
+        self.fails = self.good = self.clean = self.troubled = self.ailing = 0
+        self.window = self.window_troubled = self.window_ailing = 0
 
     def void(self, reading: Reading, at: float) -> None:
         """Lose all trust in what was seen: unknown at once, streaks and window emptied."""
         self.last = reading
-        self.fails = self.good = self.clean = self.troubled = 0
-        self.window = self.window_troubled = 0
+        self._forget()
         self.settled = True
         if self.health is not Health.UNKNOWN:
             self._become(Health.UNKNOWN, at)
 
     def _enough_fails(self) -> bool:
-        rejected = self.last is not None and self.last.reason is Reason.SIGN_IN_REJECTED
-        threshold = REJECTIONS_TO_DOWN if rejected else self.spec.failure_threshold
-        return self.fails >= threshold or self.window.bit_count() >= WINDOW_FAILS
+        return (
+            self.fails >= self.spec.failure_threshold
+            or self.rejections >= REJECTIONS_TO_DOWN
+            or self.window.bit_count() >= WINDOW_FAILS
+        )
 
     @property
     def failing(self) -> bool:
@@ -255,13 +281,14 @@ class EndpointState:
         return self.troubled >= threshold or self.window_troubled.bit_count() >= WINDOW_FAILS
 
     def _become(self, target: Health, at: float) -> None:
-        if self.health is Health.DOWN:
-            self.left_down_at = at
         if target is Health.UNKNOWN:
             self.before = self.health
-            self.good = self.clean = 0  # leaving unknown takes fresh evidence
-        elif self.health in (Health.DOWN, Health.DEGRADED) or target is Health.UP:
-            self.window = 0  # a return starts afresh; repetition is the flap detector's business
+            self._forget()
+        elif target is not Health.DOWN:
+            if self.still_down:
+                self.up_again_at = at
+            if self.health is not Health.UP:
+                self.window = 0  # a return starts afresh: repetition is the flap detector's
             if target is Health.UP:
                 self.window_troubled = self.troubled = 0
         self.health, self.since, self.settled = target, at, True

@@ -1,7 +1,7 @@
 """The only words that go into the core, and the only words that come out.
 
 `at` is always monotonic seconds. Wall time is for people and is joined at the edge.
-In: `Observed`, `TimePassed`, `Acknowledge`, `Silence`, `QuietHours`.
+In: `Observed`, `TimePassed`, `Acknowledge`, `Silence`, `QuietHours`, `DateImplausible`.
 Out: every other class here; together they are an `Effect`.
 """
 
@@ -66,7 +66,15 @@ class QuietHours:
     on: bool
 
 
-Event = Observed | TimePassed | Acknowledge | Silence | QuietHours
+@dataclass(frozen=True, slots=True)
+class DateImplausible:
+    """The date began or ceased to lie before this beacon was built; the edge knows both."""
+
+    at: float
+    on: bool
+
+
+Event = Observed | TimePassed | Acknowledge | Silence | QuietHours | DateImplausible
 
 # --- out --------------------------------------------------------------------------
 

@@ -9,7 +9,15 @@ from dataclasses import replace
 from typing import Final
 
 from beacon.core.endpoint import EndpointState, Gate, slow_or
-from beacon.core.events import Effect, EndpointRead, Observed, Postpone, Recheck, Transition
+from beacon.core.events import (
+    DateImplausible,
+    Effect,
+    EndpointRead,
+    Observed,
+    Postpone,
+    Recheck,
+    Transition,
+)
 from beacon.core.model import (
     Endpoint,
     Evidence,
@@ -45,10 +53,17 @@ class Intake:
     # --- what is watched ----------------------------------------------------------
 
     def configure(self, site: Site, at: float, changed: frozenset[str]) -> None:
-        """Watch these endpoints from now on; what is unchanged keeps its state."""
+        """Watch these endpoints from now on; what is unchanged keeps its state.
+
+        One whose probe settings changed starts afresh, and says so.
+        """
+        was = self.endpoints
         self.endpoints = {e.id: self._kept(e, at, changed) for e in site.endpoints}
-        self.reports = {k: v for k, v in self.reports.items() if k in self.endpoints}
-        self._pending = {k: v for k, v in self._pending.items() if self.endpoints.get(k) is v}
+        for name, state in was.items():
+            if self.endpoints.get(name) is not state:
+                self._timers.set(state, None)
+                self.reports.pop(name, None)
+                self._pending.pop(name, None)
         self._services = tuple(s.id for s in site.services)
         self._dependants = {}
         for endpoint in site.endpoints:
@@ -59,12 +74,15 @@ class Intake:
 
     def _kept(self, spec: Endpoint, at: float, changed: frozenset[str]) -> EndpointState:
         old = self.endpoints.get(spec.id)
-        if old is not None and old.spec == spec and spec.id not in changed:
+        if old is not None and spec.id not in changed:
+            old.spec = spec
             return old
-        if old is not None:
-            self._timers.set(old, None)
         fresh = EndpointState(spec, at)
         self._timers.set(fresh, at + spec.stale_after)
+        if old is not None:
+            fresh.last = Reading(Reason.STALE, "not read since its settings changed")
+            self._out.append(EndpointRead(at, spec.id, fresh.last, fresh.shown, 0))
+            self._out.append(Postpone(at, spec.id, at))  # whatever held the old one
         return fresh
 
     def _rebuild_trust(self, site: Site) -> None:
@@ -94,8 +112,14 @@ class Intake:
         """Take the reading, or what it is worth while our own eyes fail."""
         trust = self.trust
         if reading.outcome in (Outcome.PASS, Outcome.WARN):
+            was = trust.clock
             trust.passed(spec, event.at, event.started)
             self._network_may_have_changed(event.at)
+            self._clock_may_have_changed(was, event.at)
+        elif reading.reason is Reason.TLS_NOT_YET_VALID:
+            was = trust.clock
+            trust.not_yet_valid(spec)
+            self._clock_may_have_changed(was, event.at)
         if trust.covers(spec) or (
             reading.outcome is Outcome.FAIL and not spec.local and event.started < trust.back_at
         ):
@@ -107,16 +131,17 @@ class Intake:
     def _take(
         self, state: EndpointState, reading: Reading, event: Observed, *, gated: bool
     ) -> None:
-        at, spec, was, last = event.at, state.spec, state.shown, state.last
+        at, spec, last = event.at, state.spec, state.last
+        was, standing = state.shown, state.standing
         state.started = event.started
         reading = state.count(reading, at, regular=event.regular)
         gate = Gate.OPEN
-        if state.fails:
+        if reading.outcome is Outcome.FAIL:
             if gated:
                 gate = self._gate(state, at)
             self._confirm(state, reading, at)
-        elif state.spec.id in self._pending:
-            del self._pending[spec.id]
+        elif not state.fails:
+            self._pending.pop(spec.id, None)
         if gate is Gate.SHUT:
             state.void(OWN_NETWORK, at)
         else:
@@ -125,7 +150,12 @@ class Intake:
         self._report(state, at)
         if state.shown is not was:
             self._changed(state, was, at)
-        elif last is None or last.reason is not reading.reason or self._waits(state):
+        elif (
+            last is None
+            or last.reason is not reading.reason
+            or state.standing is not standing
+            or self._waits(state)
+        ):
             self._touch(state)
 
     def _waits(self, state: EndpointState) -> bool:
@@ -135,7 +165,7 @@ class Intake:
     def _gate(self, state: EndpointState, at: float) -> Gate:
         """Ask our own eyes whether this endpoint may go down."""
         spec = state.spec
-        if state.fails == 1 and not spec.local:
+        if state.fails == 1 and self.trust.asked_by(spec):
             self._call_witnesses(at)
         if not state.failing:
             return Gate.OPEN
@@ -184,8 +214,6 @@ class Intake:
 
     def _call_witnesses(self, at: float) -> None:
         """Run all witnesses at once, shared by all endpoints, at most every 2 s."""
-        if not self.trust.outside:
-            return
         due = max(at, self._round_at + ROUND_EVERY)
         if due > self._round_at and self._round_at <= at:
             self._round_at = due
@@ -222,19 +250,35 @@ class Intake:
             return
         self._network = now
         for state in self.endpoints.values():
-            if state.spec.evidence is not Evidence.WITNESS and self.trust.covers(state.spec):
-                self._void(state, OWN_NETWORK, at)
+            if self.trust.covers(state.spec):
+                self._distrust(state, OWN_NETWORK, at)
         self.touched.update(dict.fromkeys(self._services))
 
     def _told_time(self, spec: Endpoint, reading: Reading, at: float) -> None:
         was = self.trust.clock
         self.trust.told_time(spec.id, reading)
+        self._clock_may_have_changed(was, at)
+
+    def date_implausible(self, event: DateImplausible) -> None:
+        """The date began or ceased to lie before this beacon was built."""
+        was = self.trust.clock
+        self.trust.date_implausible(on=event.on)
+        self._clock_may_have_changed(was, event.at)
+
+    def _clock_may_have_changed(self, was: str, at: float) -> None:
+        """Void what a wrong clock makes worthless, once, when trust in it is lost."""
         if self.trust.clock == was:
             return
         for state in self.endpoints.values():
-            if state.spec.id != spec.id and self.trust.clock_voids(state.spec):
-                self._void(state, OWN_CLOCK, at)
+            if self.trust.clock_voids(state.spec) and state.spec.id not in self.trust.clock_sources:
+                self._distrust(state, OWN_CLOCK, at)
         self.touched.update(dict.fromkeys(self._services))
+
+    def _distrust(self, state: EndpointState, reading: Reading, at: float) -> None:
+        """Void an endpoint; a witness speaks for itself, a stop by the guard holds."""
+        if state.spec.evidence is Evidence.WITNESS or (state.guarded and state.proven):
+            return
+        self._void(state, reading, at)
 
     def _void(self, state: EndpointState, reading: Reading, at: float) -> None:
         was = state.shown
@@ -250,3 +294,5 @@ class Intake:
         """Note that nothing was heard of an endpoint for too long."""
         silent = Reading(Reason.STALE, f"no reading for {state.spec.stale_after:g} s")
         self._void(state, silent, at)
+        if state.spec.id in self.trust.clock_sources:
+            self._told_time(state.spec, silent, at)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from beacon.core.endpoint import EndpointState
 from beacon.core.events import (
     Acknowledge,
+    DateImplausible,
     Effect,
     Event,
     Observed,
@@ -41,6 +42,7 @@ class Monitor:
             Acknowledge: self._operated(self._room.acknowledge),
             Silence: self._operated(self._room.silence),
             QuietHours: self._room.quiet_hours,
+            DateImplausible: self._intake.date_implausible,
         }
 
     def start(self, at: float) -> tuple[Effect, ...]:
@@ -55,6 +57,7 @@ class Monitor:
         `changed` names endpoints whose probe settings changed though the core sees none.
         """
         self._out.clear()
+        self._drain(at)
         self.site = site
         self._intake.configure(site, at, changed)
         self._room.configure(site, self._intake.endpoints, at)
@@ -64,8 +67,7 @@ class Monitor:
     def handle(self, event: Event) -> tuple[Effect, ...]:
         """Fold one event in. An event of an unknown endpoint changes nothing."""
         self._out.clear()
-        while (due := self._timers.next()) <= event.at:
-            self._time_came(self._timers.pop(), due)
+        self._drain(event.at)
         self._handlers[type(event)](event)
         if self._intake.touched:
             self._judge(event.at)
@@ -105,11 +107,16 @@ class Monitor:
     def _touch_all(self) -> None:
         self._intake.touched = dict.fromkeys(self._room.services)
 
-    def _time_came(self, name: object, at: float) -> None:
+    def _drain(self, now: float) -> None:
+        """Handle every deadline that has come due, each at its own time."""
+        while (due := self._timers.next()) <= now:
+            self._time_came(self._timers.pop(), due, now)
+
+    def _time_came(self, name: object, at: float, now: float) -> None:
         if isinstance(name, EndpointState):
             self._intake.fell_silent(name, at)
         elif name == "sound":
-            self._room.sound_due(at)
+            self._room.sound_due(at, now)
         elif name == "silence":
             self._room.end_silence(at)
         elif name == "impact":

@@ -50,6 +50,9 @@ _TOLD: Final = {
 }
 
 
+_ALARMING: Final = frozenset({Change.OPENED, Change.ESCALATED, Change.RELAPSED})
+
+
 @dataclass(slots=True)
 class Watched:
     """One service with everything that is remembered of it."""
@@ -64,8 +67,8 @@ class Watched:
 
     @property
     def starting(self) -> bool:
-        """Nothing known yet, and not because nothing can be."""
-        return self.state.blind and not self.state.known and any(not e.settled for e in self.basis)
+        """Something its verdict rests on is not known yet, and not because it cannot be."""
+        return any(not e.settled for e in self.basis)
 
     @property
     def basis(self) -> tuple[EndpointState, ...]:
@@ -94,12 +97,20 @@ class Room:
         self._endpoints = endpoints
         was = self.services
         self.services = {s.id: self._watch(s, was.get(s.id), at) for s in site.services}
-        for name in was.keys() - self.services.keys():
-            self._timers.set(("hold", name), None)
+        for name, gone in was.items():
+            if name not in self.services:
+                self._forget(gone, at)
         tower = Annunciator(tuple(self.services), site.preset, lock_in=site.lock_in)
         tower.alarms.update({k: v for k, v in self.tower.alarms.items() if k in tower.alarms})
         tower.voice, tower.shown = self.tower.voice, self.tower.shown
         self.tower = tower
+
+    def _forget(self, gone: Watched, at: float) -> None:
+        """Close what a removed service leaves open."""
+        self._timers.set(("hold", gone.spec.id), None)
+        self._release(gone)
+        if gone.incident is not None:
+            self._announce_change(gone, gone.incident, Change.CLOSED, at)
 
     def _watch(self, spec: Service, old: Watched | None, at: float) -> Watched:
         endpoints = tuple(self._endpoints[e.id] for e in spec.endpoints)
@@ -120,9 +131,8 @@ class Room:
         for name in [name for name in self.services if name in chosen]:
             watched = self.services[name]
             found = judge([_seen(e) for e in watched.endpoints])
-            was_blind = watched.state.blind
             change = watched.state.judged(found, at)
-            self._tell_blind(watched, was_blind, at)
+            self._tell_blind(watched, at)
             self._follow(watched, change, at)
             self._timers.set(("hold", name), watched.state.next_deadline)
             self._show_service(watched, at)
@@ -134,7 +144,7 @@ class Room:
         """Let the incident follow the verdict."""
         verdict = watched.state.verdict
         self.tower.alarms[watched.spec.id].verdict = verdict
-        if watched.suppressed or change is Change.OPENED:
+        if watched.suppressed or change in _ALARMING:
             change = self._excused(watched, change)
         if change is Change.OPENED:
             self._open(watched, at)
@@ -149,20 +159,27 @@ class Room:
         self._announce_change(watched, incident, change, at)
 
     def _excused(self, watched: Watched, change: Change) -> Change:
-        """Keep an incident from opening while all its trouble hangs on something else."""
-        if watched.state.verdict in NO_PROBLEM:
+        """Hold an alarm back while all the trouble hangs on something else.
+
+        The lamps flash as usual; incident and sound come when it fails by itself.
+        """
+        if watched.state.verdict in NO_PROBLEM or change in (Change.RECOVERING, Change.CLOSED):
             self._release(watched)
-            self.tower.returned(watched.spec.id)
-            return Change.NONE
+            if watched.incident is None:
+                self.tower.returned(watched.spec.id)
+                return Change.NONE
+            return change
         culprits = self._culprits(watched)
         if all(map(self._is_excused, culprits)) if culprits else watched.suppressed:
             watched.suppressed = True
             self._waiting.add(watched.spec.id)
-            if change is Change.OPENED:
+            if change in _ALARMING:
                 self.tower.alarms[watched.spec.id].acknowledged = False
             return Change.NONE
-        self._release(watched)
-        return Change.OPENED
+        if watched.suppressed:
+            self._release(watched)
+            change = Change.RELAPSED
+        return Change.OPENED if watched.incident is None else change
 
     def _release(self, watched: Watched) -> None:
         watched.suppressed = False
@@ -173,12 +190,14 @@ class Room:
         return [
             e
             for e in watched.endpoints
-            if e.shown in troubled and e.spec.evidence is not Evidence.CLAIM
+            if e.shown in troubled and e.spec.evidence is not Evidence.CLAIM and not e.standing
         ]
 
     def _is_excused(self, state: EndpointState) -> bool:
-        parents = (self._endpoints[name] for name in state.spec.depends_on)
-        return any(p.shown is Health.DOWN or p.left_down_at > state.started for p in parents)
+        parents = [self._endpoints[name] for name in state.spec.depends_on]
+        # One that the guard has stopped is not read again: it needs no later reading.
+        unread = not state.guarded and any(p.up_again_at > state.started for p in parents)
+        return unread or any(p.still_down for p in parents)
 
     def _open(self, watched: Watched, at: float) -> None:
         self._incidents += 1
@@ -200,12 +219,12 @@ class Room:
         self, watched: Watched, incident: Incident, change: Change, at: float
     ) -> None:
         service, verdict = watched.spec.id, watched.state.verdict
-        flapping = any(e.flapping for e in watched.endpoints)
+        flapping = any(e.flapping for e in self._culprits(watched))
         if change is Change.RELAPSED and (flapping or not incident.relapse(at)):
             return
         if change is Change.ESCALATED:
             incident.reopen()
-        if change in (Change.OPENED, Change.ESCALATED, Change.RELAPSED):
+        if change in _ALARMING:
             self._sound(self.tower.alarm(service, verdict, at), at)
         if change is Change.CLOSED:
             incident.close(at, verdict)
@@ -217,12 +236,9 @@ class Room:
         if change is Change.CLOSED and not self.open_incidents():
             self.end_silence(at)
 
-    def _tell_blind(self, watched: Watched, was_blind: bool, at: float) -> None:
+    def _tell_blind(self, watched: Watched, at: float) -> None:
         blind = watched.state.blind
-        telling = blind and not was_blind
-        if blind and not watched.told_blind and not watched.starting:
-            telling = True
-        if telling or (watched.told_blind and not blind):
+        if blind is not watched.told_blind and not (blind and watched.starting):
             watched.told_blind = blind
             what = Announcement.BLIND if blind else Announcement.SIGHTED
             found = self._diagnose(watched)
@@ -233,7 +249,15 @@ class Room:
     def _diagnose(self, watched: Watched) -> Diagnosis | None:
         return diagnose(
             [
-                Witnessed(e.spec.id, e.spec.evidence, e.shown, e.last, e.spec.region, e.spec.factor)
+                Witnessed(
+                    e.spec.id,
+                    e.spec.evidence,
+                    e.shown,
+                    e.last,
+                    e.spec.region,
+                    e.spec.factor,
+                    e.standing,
+                )
                 for e in watched.endpoints
             ]
         )
@@ -315,9 +339,9 @@ class Room:
         if (shown := self.tower.show(self.overall.verdict)) is not None:
             self._out.append(IndicationChanged(at, shown))
 
-    def sound_due(self, at: float) -> None:
+    def sound_due(self, at: float, now: float) -> None:
         """Say what is due without anything happening: re-alarms, lasting blindness."""
-        self._sound(self.tower.time_passed(at), at)
+        self._sound(self.tower.time_passed(at, now), at)
         self._timers.set("sound", self.tower.next_deadline())
 
     def _sound(self, sound: Sound | None, at: float) -> None:
@@ -391,7 +415,7 @@ class Room:
 
     def quiet_hours(self, event: QuietHours) -> None:
         """Quiet hours began or ended."""
-        self._sound(self.tower.quiet_hours(on=event.on), event.at)
+        self._sound(self.tower.quiet_hours(event.at, on=event.on), event.at)
 
 
 def _seen(state: EndpointState) -> Seen:

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from beacon.core.model import NO_PROBLEM, RED, Service, Verdict
+from beacon.core.model import NO_PROBLEM, RANK, RED, Service, Verdict
 from beacon.core.verdict import Judgement
 
 
@@ -30,22 +30,24 @@ class ServiceState:
     spec: Service
     verdict: Verdict = Verdict.BLIND
     since: float = 0.0
-    judgement: Judgement = field(default_factory=lambda: Judgement(Verdict.BLIND))
+    judgement: Judgement = field(default_factory=lambda: Judgement(Verdict.BLIND, blind=True))
     blind: bool = True
-    known: bool = False  # ever judged on evidence
     proof_at: float | None = None  # when the verdict held while blind was last proved
     was_red: bool = False
     red_since: float = 0.0
     red_seconds: float = 0.0
+    admitted: bool = False  # by the vendor, since it became red
     hold_until: float | None = None  # the clean period ends; None: not running
     hold_left: float | None = None  # what is left of it while we are blind
 
     def judged(self, found: Judgement, at: float) -> Change:
         """Take in what the table says now."""
         self.judgement = found
-        if found.verdict is Verdict.BLIND:
+        if found.blind:
             self._go_blind(at)
-            return Change.NONE
+            # What stands beside the unseen cells may raise the verdict, never lower it.
+            raised = found.verdict is Verdict.DEGRADED and RANK[self.verdict] < RANK[found.verdict]
+            return self._degraded(at) if raised else Change.NONE
         self._see(at)
         if found.verdict in NO_PROBLEM:
             return self._well(found.verdict, at)
@@ -76,7 +78,7 @@ class ServiceState:
             self.hold_left, self.hold_until = self.hold_until - at, None
 
     def _see(self, at: float) -> None:
-        self.blind, self.known, self.proof_at = False, True, None
+        self.blind, self.proof_at = False, None
         if self.hold_left is not None:
             self.hold_until, self.hold_left = at + self.hold_left, None
 
@@ -101,15 +103,19 @@ class ServiceState:
     def _degraded(self, at: float) -> Change:
         was = self.verdict
         self._leave_red(at)
+        self.hold_until = self.hold_left = None
         self._become(Verdict.DEGRADED, at)
         return Change.OPENED if was in NO_PROBLEM or was is Verdict.BLIND else Change.NONE
 
     def _red(self, verdict: Verdict, at: float) -> Change:
         was, was_red = self.verdict, self.was_red
-        if was is Verdict.OUTAGE:
-            verdict = Verdict.OUTAGE  # the vendor "resolves": nothing changes but the words
         if was not in RED:
-            self.red_since = at
+            self.red_since, self.admitted = at, False
+        self.admitted = self.admitted or self.judgement.vendor_admits
+        if was is Verdict.OUTAGE and self.admitted:
+            verdict = Verdict.OUTAGE  # the vendor "resolves": nothing changes but the words
+        elif was is Verdict.GRAY_FAILURE and not self.admitted:
+            verdict = Verdict.GRAY_FAILURE  # a page that cannot be read admits nothing
         self.was_red = True
         self._become(verdict, at)
         if was in RED:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from beacon.core.endpoint import Gate
-from beacon.core.model import Endpoint, Outcome, Reading, Reason
+from beacon.core.model import Endpoint, Evidence, Outcome, Reading, Reason
 
 ROUND_EVERY: Final = 2.0
 """Seconds between two rounds of witnesses called for by failing endpoints."""
@@ -46,7 +46,10 @@ class Trust:
         self.inside = tuple(w.id for w in listed if w.local)
         self._seen = {w.id: _Seen() for w in listed}
         self._clocks: dict[str, bool | None] = dict.fromkeys(clocks)
+        self._not_yet: dict[str, str] = {}  # endpoints whose TLS says "not yet valid" → service
+        self._implausible = False  # the date lies before this beacon was built
         self._passed = -math.inf  # when the last passing run of something outside began
+        self._passed_inside = -math.inf  # … of anything at all
         self.uplink_lost = self.lan_lost = False
         self.back_at = -math.inf  # when the last loss ended
 
@@ -64,6 +67,8 @@ class Trust:
     @property
     def clock(self) -> str:
         """One word: ok, lost or unverified (no source has answered)."""
+        if self._implausible or len(set(self._not_yet.values())) > 1:
+            return "lost"
         answers = [answer for answer in self._clocks.values() if answer is not None]
         if not answers:
             return "unverified"
@@ -79,17 +84,24 @@ class Trust:
 
     def gate(self, endpoint: Endpoint, failed_at: float) -> Gate:
         """Whether an endpoint failing since `failed_at` may be called down."""
-        if endpoint.local or not self.outside:
-            return Gate.SHUT if self.covers(endpoint) else Gate.OPEN
-        if self.uplink_lost:
-            return Gate.SHUT
-        if self._passed >= failed_at or any(
-            self._seen[name].reached and self._seen[name].started >= failed_at
-            for name in self.outside
-        ):
+        asked = self.asked_by(endpoint)
+        if not asked:
             return Gate.OPEN
-        heard = all(self._seen[name].started >= failed_at for name in self.outside)
-        return Gate.OPEN if heard else Gate.PENDING
+        if self.covers(endpoint):
+            return Gate.SHUT
+        heard = [self._seen[name] for name in asked if self._seen[name].started >= failed_at]
+        passed = self._passed_inside if endpoint.local else self._passed
+        if passed >= failed_at or any(seen.reached for seen in heard):
+            return Gate.OPEN
+        if len(heard) < len(asked):
+            return Gate.PENDING
+        return Gate.SHUT if any(seen.reached is False for seen in heard) else Gate.OPEN
+
+    def asked_by(self, endpoint: Endpoint) -> tuple[str, ...]:
+        """The witnesses whose word decides whether this endpoint's fails are ours."""
+        if not endpoint.local:
+            return self.outside
+        return self.inside + self.outside if self.inside else ()
 
     def witnessed(self, witness: str, reading: Reading, at: float, started: float) -> None:
         """Take in what one witness saw; afterwards `uplink_lost` and `lan_lost` hold."""
@@ -103,17 +115,31 @@ class Trust:
 
     def passed(self, endpoint: Endpoint, at: float, started: float) -> None:
         """Something was reached: nothing outside can be if the uplink is gone."""
+        self._not_yet.pop(endpoint.id, None)
+        self._passed_inside = max(self._passed_inside, started)
         if not endpoint.local:
             self._passed = max(self._passed, started)
             if self.uplink_lost and started >= self._lost_since(self.outside):
                 self._judge(at)
 
     def told_time(self, source: str, reading: Reading) -> None:
-        """Take in what one time source said of our clock."""
+        """Take in what one time source said of our clock; one that is gone says nothing."""
         if reading.reason is Reason.OWN_CLOCK:
             self._clocks[source] = False
         elif reading.outcome in (Outcome.PASS, Outcome.WARN):
             self._clocks[source] = True
+        elif reading.outcome is Outcome.FAIL or reading.reason is Reason.STALE:
+            self._clocks[source] = None
+
+    def not_yet_valid(self, endpoint: Endpoint) -> None:
+        """Note a certificate from the future; at two unrelated places it is our clock."""
+        place = endpoint.id if endpoint.evidence is Evidence.WITNESS else endpoint.service
+        if not endpoint.local:
+            self._not_yet[endpoint.id] = place
+
+    def date_implausible(self, *, on: bool) -> None:
+        """Note that the date lies before this beacon was built, or no longer does."""
+        self._implausible = on
 
     @property
     def clock_sources(self) -> frozenset[str]:

@@ -4,7 +4,7 @@ Symptoms decide, claims advise, causes explain. Unknown never lowers a verdict.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from beacon.core.endpoint import SEVERITY
 from beacon.core.model import RANK, Evidence, Health, Verdict
@@ -31,7 +31,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the table says of one service at one moment."""
+    """What the table says of one service at one moment.
+
+    `blind`: none of the known cells is down, and some are not known.
+    """
 
     verdict: Verdict
     cells: tuple[Cell, ...] = ()
@@ -39,6 +42,7 @@ class Judgement:
     partial: bool = False
     vendor_says_fine: bool = False
     vendor_admits: bool = False
+    blind: bool = False
 
 
 def judge(endpoints: Sequence[Seen]) -> Judgement:
@@ -93,6 +97,7 @@ def _by_cells(endpoints: Sequence[Seen], *, fine: bool, admits: bool, shallow: b
         partial=bool(known and (0 < down < len(healths) or (unknown and verdict is Verdict.BLIND))),
         vendor_says_fine=fine and bool(down),
         vendor_admits=admits,
+        blind=bool(unknown and not down),
     )
 
 
@@ -101,13 +106,15 @@ def _by_causes(causes: Sequence[Seen], *, admits: bool) -> Judgement:
     unknown = sum(e.health is Health.UNKNOWN for e in causes)
     verdict = Verdict.BLIND if unknown else Verdict.OK
     partial = 0 < unknown < len(causes)
-    return Judgement(verdict, shallow=True, partial=partial, vendor_admits=admits)
+    return Judgement(
+        verdict, shallow=True, partial=partial, vendor_admits=admits, blind=bool(unknown)
+    )
 
 
 def _by_claims(*, fine: bool, admits: bool) -> Judgement:
     if admits:
         return Judgement(Verdict.ADVISORY, shallow=True, vendor_admits=True)
-    return Judgement(Verdict.OK if fine else Verdict.BLIND, shallow=True)
+    return Judgement(Verdict.OK if fine else Verdict.BLIND, shallow=True, blind=not fine)
 
 
 def _beside(found: Judgement, others: Iterable[Seen], *, admits: bool) -> Judgement:
@@ -121,14 +128,7 @@ def _beside(found: Judgement, others: Iterable[Seen], *, admits: bool) -> Judgem
         return found
     if RANK[raised] <= RANK[found.verdict]:
         return found
-    return Judgement(
-        raised,
-        found.cells,
-        found.shallow,
-        found.partial,
-        found.vendor_says_fine,
-        found.vendor_admits,
-    )
+    return replace(found, verdict=raised)
 
 
 def _raised_by(other: Seen) -> Verdict:

@@ -39,6 +39,7 @@ class Simulation:
         self._reading: dict[str, Reading | None] = dict.fromkeys(self._specs, PASSING)
         self._not_before: dict[str, float] = {}
         self._grid: dict[str, float] = {}  # the next regular reading of each endpoint
+        self._extra: dict[str, float] = {}  # its next re-check; one at a time
         self._heap: list[tuple[float, bool, int, Cue | Event | tuple[str, bool]]] = []
         self._pushed = 0
         for cue in sorted(cues, key=lambda cue: cue.at):
@@ -90,6 +91,8 @@ class Simulation:
             if self._grid[name] != self.now:
                 return ()  # a cue has moved the grid
             self._plan(name, self.now + self._specs[name].interval)
+        elif self._extra.pop(name, None) != self.now:
+            return ()  # a sooner one has taken its place
         reading = self._reading[name]
         if reading is None or self.now < self._not_before.get(name, -math.inf):
             return ()
@@ -104,12 +107,17 @@ class Simulation:
         for effect in effects:
             if isinstance(effect, Recheck):
                 for name in effect.endpoints:
-                    self._push(effect.due, (name, False))
+                    self._ask(name, effect.due)
             elif isinstance(effect, Postpone):
                 self._not_before[effect.endpoint] = effect.until
                 if effect.until < math.inf:
-                    self._push(effect.until, (effect.endpoint, False))
+                    self._ask(effect.endpoint, effect.until)
         return effects
+
+    def _ask(self, name: str, due: float) -> None:
+        if due < self._extra.get(name, math.inf):
+            self._extra[name] = due
+            self._push(due, (name, False))
 
     def _push(self, at: float, item: Cue | Event | tuple[str, bool]) -> None:
         self._pushed += 1

@@ -46,7 +46,10 @@ def feed(make_endpoint):
         ("PFFWF", Health.DEGRADED),  # a warn ends a fail streak; three not passed in a row
         ("PFFWFF", Health.DOWN),
         ("PFFEF", Health.DOWN),  # an error resets nothing
-        ("PFFEEEF", Health.DOWN),
+        ("PFFEEEF", Health.UNKNOWN),  # leaving unknown by fails takes the full threshold
+        ("PFFEEEFFF", Health.DOWN),
+        ("PFFFEEEF", Health.UNKNOWN),
+        ("PFFFEEEWWF", Health.DEGRADED),  # coming back empties the window, also from unknown
         ("PEE", Health.UP),
         ("PEEE", Health.UNKNOWN),
         ("PEEPEE", Health.UP),

@@ -1,5 +1,6 @@
 """The room as the analyst sees it: stories told minute by minute."""
 
+import dataclasses
 import itertools
 
 import pytest
@@ -8,14 +9,17 @@ from beacon.core.events import (
     Acknowledge,
     Announced,
     Answered,
+    DateImplausible,
     IncidentState,
     Observed,
+    Postpone,
     QuietHours,
     Recheck,
     Silence,
+    SilenceChanged,
     TimePassed,
 )
-from beacon.core.model import Evidence, Preset, Reading, Reason, Service, Verdict
+from beacon.core.model import Evidence, Preset, Reading, Reason, Service, Site, Verdict
 
 SIGN_IN, HEALTH, VENDOR = "mfa/sign-in", "mfa/health", "mfa/vendor"
 MINUTE = 60.0
@@ -183,7 +187,7 @@ def test_blind_keeps_a_held_red_beside_white_and_pauses_the_hold(make_room):
     assert room.verdict() is Verdict.RECOVERING
     assert room.service().blind
     assert room.service().proof_at is not None
-    assert room.lamps == {"amber": "slow", "green": "slow", "white": "steady"}
+    assert room.lamps == {"amber": "slow", "white": "steady"}, "what we cannot see lends no green"
     room.cue(Reason.OK, SIGN_IN).passes(2 * MINUTE)
     assert room.verdict() is Verdict.RECOVERING, "the hold goes on where it was"
     assert room.passes(12 * MINUTE).verdict() is Verdict.OK
@@ -500,3 +504,253 @@ def test_a_changed_endpoint_starts_afresh(make_room):
     monitor = room.simulation.monitor
     monitor.reconfigure(monitor.site, room.now, frozenset({SIGN_IN}))
     assert room.verdict() is Verdict.BLIND
+
+
+class TestNeverLying:
+    """Pictures that were once wrong."""
+
+    def test_a_failing_health_page_does_not_lower_a_red_we_can_no_longer_see(self, make_room):
+        room = make_room().passes(10 * MINUTE).cue(Reason.DEADLINE, SIGN_IN)
+        room.cue(Reason.HTTP_STATUS, HEALTH).passes(MINUTE).acknowledge()
+        room.cue(None, SIGN_IN).passes(10 * MINUTE)
+        assert room.verdict() is Verdict.GRAY_FAILURE
+        assert room.service().blind
+        assert room.lamps == {"red": "steady", "amber": "slow", "white": "steady"}
+
+    def test_a_failing_cause_raises_what_we_cannot_see(self, make_room):
+        room = make_room().passes(10 * MINUTE).cue(None, SIGN_IN)
+        room.cue(Reason.HTTP_STATUS, HEALTH).passes(10 * MINUTE)
+        assert room.verdict() is Verdict.DEGRADED
+        assert room.service().blind
+        assert room.lamps == {"amber": "fast", "white": "steady"}
+
+    @pytest.mark.parametrize(
+        "reason", [Reason.OK, Reason.INTERNAL_ERROR, Reason.DEADLINE, Reason.SLOW]
+    )
+    def test_one_reading_after_an_expiring_certificate_is_no_incident(self, make_room, reason):
+        room = make_room().passes(10 * MINUTE).cue(Reason.CERTIFICATE_EXPIRING, SIGN_IN, HEALTH)
+        room.passes(HOUR)
+        monitor, at = room.simulation.monitor, room.now + 1
+        monitor.handle(Observed(at, SIGN_IN, Reading(reason), at))
+        assert room.verdict() is Verdict.ADVISORY
+        assert room.incident is None
+
+    def test_an_expiring_certificate_is_not_the_first_out_of_a_later_outage(self, make_room):
+        room = make_room().passes(10 * MINUTE).cue(Reason.CERTIFICATE_EXPIRING, HEALTH)
+        room.passes(HOUR).cue(Reason.DEADLINE, SIGN_IN).passes(MINUTE)
+        assert room.incident.first_out == SIGN_IN
+        assert room.incident.cause == "unknown"
+
+    def test_slowness_beside_an_expiring_certificate_degrades(self, make_room):
+        room = make_room().passes(10 * MINUTE).cue(Reason.CERTIFICATE_EXPIRING, SIGN_IN)
+        room.passes(HOUR).cue(Reason.SLOW, SIGN_IN).passes(3 * MINUTE)
+        assert room.verdict() is Verdict.DEGRADED
+
+    def test_a_sign_in_that_only_ever_passed_slowly_is_proven(self, make_room):
+        room = make_room().cue(Reason.SLOW, SIGN_IN).passes(HOUR)
+        room.cue(Reason.SIGN_IN_REJECTED, SIGN_IN).passes(5 * MINUTE)
+        assert room.verdict() is Verdict.GRAY_FAILURE
+
+    def test_a_gray_failure_stays_one_while_the_vendors_page_cannot_be_read(self, make_room):
+        room = make_room().passes(10 * MINUTE).cue(Reason.DEADLINE, SIGN_IN).passes(MINUTE)
+        room.cue(Reason.SOURCE_DEAD, VENDOR).passes(5 * MINUTE)
+        assert room.verdict() is Verdict.GRAY_FAILURE
+
+    def test_a_vendor_first_read_after_the_fact_makes_it_gray(self, make_room):
+        room = make_room().cue(None, VENDOR).cue(Reason.DEADLINE, SIGN_IN).passes(MINUTE)
+        assert room.verdict() is Verdict.OUTAGE
+        room.cue(Reason.OK, VENDOR).passes(MINUTE)
+        assert room.verdict() is Verdict.GRAY_FAILURE
+
+    def test_a_relapse_sounds_though_the_vendors_page_flaps(self, make_room):
+        room = make_room().passes(10 * MINUTE).cue(Reason.DEADLINE, SIGN_IN).passes(MINUTE)
+        room.acknowledge().cue(Reason.OK, SIGN_IN).passes(5 * MINUTE)
+        for _ in range(4):
+            room.cue(Reason.VENDOR_DEGRADED, VENDOR).passes(1).cue(Reason.OK, VENDOR).passes(1)
+        room.forget().cue(Reason.DEADLINE, SIGN_IN).passes(MINUTE)
+        assert room.told == ["relapsed"]
+
+    def test_an_uplink_blip_does_not_blind_a_stopped_sign_in(
+        self, make_room, usual_service, three_witnesses
+    ):
+        room = make_room(usual_service(), witnesses=three_witnesses).passes(10 * MINUTE)
+        room.cue(Reason.SIGN_IN_REJECTED, SIGN_IN).passes(2 * HOUR + 1)
+        everything = (HEALTH, VENDOR, "witness/canary-a", "witness/canary-b")
+        room.cue(Reason.UNREACHABLE, *everything).passes(MINUTE)
+        room.cue(Reason.OK, *everything).passes(HOUR)
+        assert room.verdict() is Verdict.GRAY_FAILURE
+        assert not room.service().blind
+
+    def test_a_pulled_cable_is_no_red_alarm_for_what_is_local(
+        self, make_room, make_endpoint, three_witnesses
+    ):
+        spec = make_endpoint("lan", "radius", Evidence.SYMPTOM, local=True, retry_interval=2.0)
+        service = Service(id="lan", name="", endpoints=(spec,))
+        room = make_room(service, witnesses=three_witnesses).passes(10 * MINUTE + 1).forget()
+        witnesses = tuple(w.id for w in three_witnesses)
+        room.cue(Reason.UNREACHABLE, "lan/radius", *witnesses).passes(10 * MINUTE)
+        assert room.verdict("lan") is Verdict.BLIND
+        assert room.sounds == ["chirp"]
+
+    def test_certificates_from_the_future_everywhere_are_our_clock(self, make_room, make_endpoint):
+        services = tuple(
+            Service(
+                id=name,
+                name="",
+                endpoints=(make_endpoint(name, "x", Evidence.SYMPTOM, clock_bound=True),),
+            )
+            for name in ("a", "b")
+        )
+        room = make_room(*services).cue(Reason.TLS_NOT_YET_VALID, "a/x", "b/x").passes(HOUR)
+        assert room.lamps == {"white": "steady"}
+        assert room.service("a").cause == "own clock"
+        assert room.cue(Reason.OK, "a/x", "b/x").passes(2 * MINUTE).lamps == {"green": "steady"}
+
+    def test_a_date_before_the_build_blinds_what_needs_the_clock(self, make_room, make_endpoint):
+        spec = make_endpoint("mfa", "sign-in", Evidence.SYMPTOM, clock_bound=True)
+        room = make_room(Service(id="mfa", name="", endpoints=(spec,)))
+        room.effects += room.simulation.tell(DateImplausible(room.now, True))
+        assert room.passes(HOUR).lamps == {"white": "steady"}
+        room.effects += room.simulation.tell(DateImplausible(room.now, False))
+        assert room.passes(MINUTE).lamps == {"green": "steady"}
+
+    def test_red_found_while_starting_shows_at_once_beside_white(self, make_room, make_endpoint):
+        specs = tuple(make_endpoint("mfa", n, Evidence.SYMPTOM, region=n) for n in ("x", "y"))
+        room = make_room(Service(id="mfa", name="", endpoints=specs))
+        room.cue(Reason.DEADLINE, "mfa/x").cue(None, "mfa/y").passes(MINUTE)
+        assert room.lamps == {"red": "fast", "white": "slow"}
+        assert room.service().starting
+
+    def test_a_second_service_that_goes_blind_later_chirps_too(self, make_room, usual_service):
+        room = make_room(usual_service("mfa"), usual_service("sms")).passes(10 * MINUTE).forget()
+        room.cue(None, SIGN_IN).passes(HOUR).cue(None, "sms/sign-in").passes(HOUR)
+        assert room.sounds == ["chirp", "chirp"]
+
+    def test_a_three_lamp_tower_tells_blind_and_starting_both(self, make_room, usual_service):
+        room = make_room(usual_service("mfa"), usual_service("sms"), preset=Preset.TOWER_3)
+        room.cue(None, "sms/sign-in", SIGN_IN).passes(1)
+        ok = Reading(Reason.OK)
+        room.simulation.monitor.handle(Observed(room.now, SIGN_IN, ok, room.now))
+        room.passes(215)
+        assert [f.value for f in room.indication.flags] == ["blind"]
+
+    def test_one_fail_then_errors_is_not_rechecked_for_ever(self, make_room):
+        room = make_room().passes(10 * MINUTE).cue(Reason.DEADLINE, SIGN_IN).passes(1)
+        room.forget().cue(Reason.RATE_LIMITED, SIGN_IN).passes(10 * MINUTE)
+        reads = [e for e in room.effects if getattr(e, "endpoint", "") == SIGN_IN]
+        assert len([e for e in reads if hasattr(e, "failures")]) <= 13
+
+    def test_a_long_halt_is_not_made_up_for_in_sounds(self, make_room):
+        room = make_room().passes(10 * MINUTE).cue(Reason.DEADLINE, SIGN_IN).passes(MINUTE)
+        effects = room.simulation.monitor.handle(TimePassed(room.now + 12 * HOUR))
+        assert len([e for e in effects if hasattr(e, "sound")]) <= 2
+
+    def test_a_red_that_quiet_hours_muted_does_not_mute_the_next(self, make_room, usual_service):
+        room = make_room(usual_service("mfa"), usual_service("sms")).passes(10 * MINUTE)
+        room.simulation.tell(QuietHours(room.now, True))
+        room.cue(Reason.DEADLINE, SIGN_IN).passes(15)
+        room.simulation.tell(QuietHours(room.now, False))
+        room.forget().cue(Reason.DEADLINE, "sms/sign-in").passes(15)
+        assert room.sounds == ["three_pulses"]
+
+    def test_the_end_of_quiet_hours_respects_silence(self, make_room):
+        room = make_room().passes(10 * MINUTE)
+        room.simulation.tell(QuietHours(room.now, True))
+        room.cue(Reason.DEADLINE, SIGN_IN).passes(30)
+        room.simulation.tell(Silence(room.now, True, "eve", "mqtt"))
+        room.forget().effects += room.simulation.tell(QuietHours(room.now, False))
+        assert room.sounds == []
+
+
+class TestMoreDependencies:
+    _room = TestDependencies._room
+
+    def test_a_parent_that_is_merely_unknown_is_not_up_again(self, make_room, make_endpoint):
+        room = self._room(make_room, make_endpoint)
+        room.cue(Reason.DNS_TIMEOUT, "dns/resolver").passes(MINUTE)
+        room.cue(Reason.DNS_TIMEOUT, SIGN_IN).passes(5 * MINUTE).forget()
+        room.cue(None, "dns/resolver").passes(HOUR)
+        assert "opened" not in room.told
+
+    def test_a_stopped_child_opens_when_its_parent_is_back(self, make_room, make_endpoint):
+        room = self._room(make_room, make_endpoint)
+        room.cue(Reason.DNS_TIMEOUT, "dns/resolver").passes(MINUTE)
+        room.cue(Reason.SIGN_IN_REJECTED, SIGN_IN).passes(2 * HOUR).forget()
+        room.cue(Reason.OK, "dns/resolver").passes(5 * MINUTE)
+        assert "opened" in room.told
+
+    def test_a_suppressed_child_that_turns_red_flashes_anew(self, make_room, make_endpoint):
+        room = self._room(make_room, make_endpoint)
+        room.cue(Reason.DNS_TIMEOUT, "dns/resolver").passes(MINUTE)
+        room.cue(Reason.SLOW, SIGN_IN).passes(5 * MINUTE)
+        room.simulation.tell(Acknowledge(room.now, "analyst", "button"))
+        room.forget().cue(Reason.DNS_TIMEOUT, SIGN_IN).passes(MINUTE)
+        assert room.lamps["red"] == "fast"
+        assert "escalated" not in room.told
+
+    def test_a_recovering_child_taken_down_by_its_parent_makes_no_noise(
+        self, make_room, make_endpoint
+    ):
+        room = self._room(make_room, make_endpoint).cue(Reason.DEADLINE, SIGN_IN).passes(MINUTE)
+        room.acknowledge().cue(Reason.OK, SIGN_IN).passes(5 * MINUTE)
+        room.cue(Reason.DNS_TIMEOUT, "dns/resolver").passes(MINUTE).acknowledge().forget()
+        room.cue(Reason.DNS_TIMEOUT, SIGN_IN).passes(MINUTE)
+        assert room.told == []
+        assert room.sounds == []
+        room.cue(Reason.OK, "dns/resolver").passes(5 * MINUTE)
+        assert "relapsed" in room.told
+
+
+class TestReconfiguring:
+    def test_a_removed_endpoint_leaves_no_ghost(self, make_room):
+        room = make_room().passes(10 * MINUTE)
+        monitor = room.simulation.monitor
+        whole = monitor.site
+        service = whole.services[0]
+        fewer = Service(id="mfa", name="mfa", endpoints=service.endpoints[:1])
+        monitor.reconfigure(Site(id="soc", services=(fewer,)), room.now)
+        effects = monitor.handle(TimePassed(room.now + HOUR))
+        assert {getattr(e, "endpoint", SIGN_IN) for e in effects} == {SIGN_IN}
+
+    def test_a_changed_endpoint_says_that_it_starts_afresh(self, make_room):
+        room = make_room().passes(10 * MINUTE)
+        monitor = room.simulation.monitor
+        effects = monitor.reconfigure(monitor.site, room.now, frozenset({SIGN_IN}))
+        assert [e.health.value for e in effects if hasattr(e, "failures")] == ["unknown"]
+        assert not [e for e in effects if isinstance(e, Announced)]
+        assert room.lamps == {"white": "slow"}
+
+    def test_new_thresholds_forget_neither_proof_nor_stop(self, make_room):
+        room = make_room().passes(10 * MINUTE).cue(Reason.SIGN_IN_REJECTED, SIGN_IN).passes(HOUR)
+        monitor = room.simulation.monitor
+        service = monitor.site.services[0]
+        first = dataclasses.replace(service.endpoints[0], failure_threshold=2)
+        changed = Service(id="mfa", name="mfa", endpoints=(first, *service.endpoints[1:]))
+        monitor.reconfigure(Site(id="soc", services=(changed,)), room.now)
+        assert room.verdict() is Verdict.GRAY_FAILURE
+        assert room.lamps["blue"] == "steady"
+
+    def test_changed_settings_lift_a_stop(self, make_room):
+        room = make_room().cue(Reason.SIGN_IN_REJECTED, SIGN_IN).passes(HOUR)
+        monitor = room.simulation.monitor
+        effects = monitor.reconfigure(monitor.site, room.now, frozenset({SIGN_IN}))
+        assert [e.until for e in effects if isinstance(e, Postpone)] == [room.now]
+
+    def test_reloads_while_blind_do_not_chirp_again(self, make_room):
+        room = make_room().passes(10 * MINUTE).forget().cue(None, SIGN_IN).passes(HOUR)
+        for _ in range(3):
+            monitor = room.simulation.monitor
+            room.effects += monitor.reconfigure(monitor.site, room.now)
+            room.passes(10 * MINUTE)
+        assert room.sounds == ["chirp"]
+
+    def test_removing_a_service_closes_its_incident_and_ends_the_silence(
+        self, make_room, usual_service
+    ):
+        room = make_room(usual_service("mfa"), usual_service("sms")).passes(10 * MINUTE)
+        room.cue(Reason.DEADLINE, SIGN_IN).passes(MINUTE)
+        room.simulation.tell(Silence(room.now, True, "eve", "mqtt"))
+        monitor = room.simulation.monitor
+        effects = monitor.reconfigure(Site(id="soc", services=(usual_service("sms"),)), room.now)
+        assert [e.what.value for e in effects if isinstance(e, Announced)] == ["closed"]
+        assert [e.on for e in effects if isinstance(e, SilenceChanged)] == [False]

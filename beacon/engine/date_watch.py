@@ -1,0 +1,23 @@
+"""Is the date plausible at all? A Pi without clock battery may wake up in the past."""
+
+from datetime import date
+
+from beacon.core.events import DateImplausible
+from beacon.engine.clock import Clock
+
+
+class DateWatch:
+    """Says when the date begins or ceases to lie before `released`; a sign for `Engine`."""
+
+    def __init__(self, clock: Clock, released: str) -> None:
+        self._clock, self._released = clock, date.fromisoformat(released)
+        self._on = False
+
+    def __call__(self, at: float) -> DateImplausible | None:
+        """The event for the core, if it changed since the last call."""
+        # A day of grace: the build's day is somebody's local day.
+        on = (self._released - self._clock.utc().date()).days > 1
+        if on is self._on:
+            return None
+        self._on = on
+        return DateImplausible(at, on)
