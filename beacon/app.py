@@ -252,7 +252,7 @@ class Daemon:
             # Before a lamp is lit: from this file it is darkened when we are killed.
             lamps_file.write(self._place.state_directory, lamps_file.text(settings, chip))
         except OSError as error:
-            log.error("a killed beacon cannot be darkened, the lamps file is old: %s", error)
+            log.warning("a killed beacon cannot be darkened, the lamps file is old: %s", error)
         return StackLight(settings, self._clock, self._heart, self._pressed, lines), chip is None
 
     def _pressed(self) -> None:
