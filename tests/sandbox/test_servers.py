@@ -77,7 +77,8 @@ def test_a_form_of_unheard_of_length_is_refused_unread(
 ) -> None:
     with socket.create_connection((HOST, ports.http), timeout=10) as client:
         client.sendall(f"POST /login HTTP/1.1\r\nContent-Length: {length}\r\n\r\n".encode())
-        assert client.makefile("rb").readline() == b"HTTP/1.1 413 Request Entity Too Large\r\n"
+        with client.makefile("rb") as answer:
+            assert answer.readline().startswith(b"HTTP/1.1 413 ")
 
 
 def test_who_leaves_in_the_middle_leaves_no_traceback(
