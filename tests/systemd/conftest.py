@@ -3,7 +3,7 @@
 import ctypes
 import errno
 import os
-from collections.abc import Iterator
+import sys
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
@@ -107,12 +107,14 @@ def house() -> Path:
 
 @pytest.fixture(scope="session")
 def script() -> ModuleType:
-    """`systemd/mfa-beacon-lamps`, loaded without being run."""
+    """`systemd/mfa-beacon-lamps`, loaded without being run, and no bytecode left beside it."""
     loader = SourceFileLoader("mfa_beacon_lamps", str(HOUSE / "systemd/mfa-beacon-lamps"))
     spec = spec_from_loader(loader.name, loader)
     assert spec
     module = module_from_spec(spec)
-    loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "dont_write_bytecode", True)
+        loader.exec_module(module)
     return module
 
 
@@ -126,9 +128,3 @@ def kernel(tmp_path: Path) -> Kernel:
 def line_request() -> type[LineRequest]:
     """The kernel's own view of a line request."""
     return LineRequest
-
-
-@pytest.fixture(autouse=True)
-def _no_bytecode_beside_the_script() -> Iterator[None]:
-    yield
-    assert not (HOUSE / "systemd/__pycache__").exists()

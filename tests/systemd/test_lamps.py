@@ -218,9 +218,8 @@ int main(void) {
 
 def test_the_request_is_byte_for_byte_what_linux_gpio_h_says(script, need, tmp_path, line_request):
     gcc = need("gcc")
-    header = Path("/usr/include/linux/gpio.h")
-    if not header.exists():
-        pytest.skip("linux-libc-dev is not installed: run `make test` where it may install it")
+    if os.environ.get("CI") != "true" and not Path("/usr/include/linux/gpio.h").exists():
+        pytest.skip("libc6-dev is not installed: run `make test` where it may install packages")
     (tmp_path / "check.c").write_text(CHECK)
     subprocess.run([gcc, "-o", tmp_path / "check", tmp_path / "check.c"], check=True, timeout=60)
     shown = subprocess.run([tmp_path / "check"], check=True, capture_output=True, timeout=60)
