@@ -39,6 +39,15 @@ SHORTEST: Final = 1 / 2.8
 PAUSE: Final = 0.6
 """Seconds of silence between two sounds."""
 
+LATEST: Final = 0.2
+"""Seconds after which a sound begins wherever in a grid step we are."""
+
+NAP: Final = 5
+"""Grid steps a tower without a button may sleep while nothing changes: the judge may die."""
+
+CYCLE: Final = 200
+"""Grid steps after which every pattern begins anew (flags: each in its turn)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -61,11 +70,17 @@ class Voice:
         self.saying: Sound | None = None
         self._waiting: deque[Sound] = deque()
         self._begun = self._free = self._last = -math.inf
+        self._asked = math.inf  # since when something waits
 
     def say(self, sound: Sound) -> None:
         """Say this when the ones before are over."""
         if sound not in self._waiting:
             self._waiting.append(sound)
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to say."""
+        return self.saying is None and not self._waiting
 
     def hush(self) -> None:
         """Forget everything."""
@@ -74,10 +89,15 @@ class Voice:
 
     def level(self, at: float) -> bool:
         """Whether the buzzer is on at `at`, a moment on the grid."""
-        # Begin only where a grid step begins: else the first pulse would be cut short.
-        fresh, self._last = at > self._last, at
-        if self.saying is None and self._waiting and fresh and at > self._free - GRID / 2:
-            self.saying, self._begun = self._waiting.popleft(), at
+        since, self._last = at - self._last, at
+        if self.saying is None and self._waiting:
+            self._asked = min(self._asked, at)
+            # Begin where a grid step begins, else the first pulse would be cut short; but on
+            # a machine that cannot keep the grid, begin all the same.
+            fresh = GRID / 2 < since < 1.5 * GRID or since == math.inf or at > self._asked + LATEST
+            if fresh and at > self._free - GRID / 2:
+                self.saying, self._begun = self._waiting.popleft(), at
+                self._asked = math.inf
         if self.saying is None:
             return False
         on = sounding(self.saying, at - self._begun)
@@ -111,6 +131,11 @@ class Renderer:
         self._lamps = tuple(colour for colour in Colour if colour in tower.lamps)
         self._on_death = frozenset(tower.on_death) - {Colour.GREEN}
         self._indication = DARK
+        # What this indication looks like at each step, once worked out: a tower that is
+        # quiet costs next to nothing.
+        self._known: dict[int, tuple[dict[str, bool], Shown]] = {}
+        self._settled: dict[str, bool] | None = None  # the frame the lines are known to show
+        self._has_button = tower.buttons.acknowledge is not None
         self._voice, self._button = Voice(), Button()
         self._test_asked = False
         self._test_begun: float | None = None
@@ -120,7 +145,7 @@ class Renderer:
 
     def show(self, indication: Indication) -> None:
         """Show this from the next turn on."""
-        self._indication = indication
+        self._indication, self._known = indication, {}
 
     def say(self, sound: Sound) -> None:
         """Sound this once."""
@@ -145,20 +170,48 @@ class Renderer:
         now = self._clock.monotonic()
         step = math.floor(now / GRID + 1e-6)
         at = step * GRID
-        frame, shown = self._frame(at)
-        self._write(frame, now)
+        frame, shown = self._frame(step)
+        if frame is not self._settled:
+            self._write(frame, now)
         self._heart.beat()
-        if shown != self._shown:
+        if shown is not self._shown and shown != self._shown:
             self._shown = shown
             self._on_shown(shown)
-        if at > self._sampled:
+        if at > self._sampled and self._has_button:
             self._sampled = at
             self._feel(at)
-        return (step + 1) * GRID
+        return (step + self._sleep(step, frame)) * GRID
 
-    def _frame(self, at: float) -> tuple[dict[str, bool], Shown]:
+    def _sleep(self, step: int, frame: dict[str, bool]) -> int:
+        """How many steps may pass until something is to be done."""
+        if self._has_button or frame is not self._settled or not self._quiet:
+            return 1
+        ahead = (n for n in range(1, NAP) if self._usual(step + n)[0] != frame)
+        return next(ahead, NAP)
+
+    @property
+    def _quiet(self) -> bool:
+        """Whether the indication alone decides what is shown."""
+        testing = self._test_asked or self._test_begun is not None
+        return self._judge.beating and self._voice.idle and not testing
+
+    def _usual(self, step: int) -> tuple[dict[str, bool], Shown]:
+        """What the indication alone asks for at a step."""
+        step %= CYCLE * max(1, len(self._indication.flags))
+        found = self._known.get(step)
+        if found is None:
+            lamps, words = self._state(step * GRID)
+            frame = _frame(lamps, buzzer=False, alive=True)
+            found = self._known[step] = frame, Shown(self._worded(words))
+        return found
+
+    def _frame(self, step: int) -> tuple[dict[str, bool], Shown]:
+        if self._quiet:
+            self._voice.level(step * GRID)  # so that it knows where the steps begin
+            return self._usual(step)
         if not self._judge.beating:
             return self._death()
+        at = step * GRID
         lamps, words = self._testing(at) or self._state(at)
         buzzing = self._voice.level(at)
         testing = self._test_begun is not None
@@ -190,11 +243,16 @@ class Renderer:
     def _worded(self, words: Mapping[Colour, str]) -> dict[Colour, str]:
         return {colour: words[colour] for colour in self._lamps}
 
-    def _write(self, frame: Mapping[str, bool], now: float) -> None:
+    def _write(self, frame: dict[str, bool], now: float) -> None:
         trouble: Exception | None = None
+        waits = False
+        self._settled = None
         # Dark first: two lamps that change places are never lit together.
         for channel, lit in sorted(frame.items(), key=lambda item: item[1]):
-            if channel not in self._channels or not self._differs(channel, lit, now):
+            if channel not in self._channels or self._written.get(channel) is lit:
+                continue
+            if lit and channel in self._lamps and self._too_soon(channel, now):
+                waits = True
                 continue
             try:
                 self._lines.set(channel, lit)
@@ -207,12 +265,11 @@ class Renderer:
                     self._risen[channel] = now
         if trouble is not None:
             raise trouble
+        if not waits:
+            self._settled = frame
 
-    def _differs(self, channel: str, lit: bool, now: float) -> bool:
-        if self._written.get(channel) is lit:
-            return False
-        too_soon = now - self._risen.get(channel, -math.inf) < SHORTEST
-        return not (lit and too_soon and channel in self._lamps)
+    def _too_soon(self, lamp: str, now: float) -> bool:
+        return now - self._risen.get(lamp, -math.inf) < SHORTEST
 
     def _feel(self, at: float) -> None:
         gesture = self._button.sample(at, self._lines.pressed())

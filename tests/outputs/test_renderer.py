@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from itertools import accumulate, pairwise
 
 import pytest
@@ -9,10 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from beacon.config.schema import Buttons
-from beacon.core.indication import Colour, Flag, Indication, Light, Pattern, Sound, levels
+from beacon.core.indication import GRID, Colour, Flag, Indication, Light, Pattern, Sound, levels
 from beacon.engine.clock import ManualClock
-from beacon.outputs.lines import Lines
-from beacon.outputs.renderer import SHORTEST, Shown
+from beacon.engine.output import Heartbeat
+from beacon.outputs.lines import BUZZER, Lines
+from beacon.outputs.renderer import NAP, SHORTEST, Renderer, Shown
 
 STEADY, SLOW, FAST = Light(Pattern.STEADY), Light(Pattern.SLOW), Light(Pattern.FAST)
 ANTI = Light(Pattern.FAST, antiphase=True)
@@ -423,3 +425,64 @@ def test_orders_between_two_steps_do_not_sample_the_button_faster(bench: MakeBen
     b.factory.pin(5).drive_high()
     b.run(1.0)
     assert b.presses == []
+
+
+def test_without_a_button_a_quiet_tower_naps_and_misses_no_edge(make_tower, clock):
+    """It sleeps up to a quarter of a second, and wakes for every wink."""
+    written = []
+
+    class Lines:
+        def set(self, channel, lit):
+            written.append((round(clock.monotonic() - 1000, 2), channel, lit))
+
+        def pressed(self):
+            raise AssertionError("there is no button")
+
+        def close(self):
+            pass
+
+    judge, heart = Heartbeat(clock), Heartbeat(clock)
+    tower = replace(make_tower(), buttons=Buttons())
+    renderer = Renderer(tower, clock, Lines(), judge=judge, heart=heart, on_press=lambda: None)
+    renderer.show(Indication(green=Light(Pattern.STEADY)))
+    turns = 0
+    while clock.monotonic() < 1011:
+        judge.beat()
+        due = renderer.turn()
+        turns += 1
+        assert GRID / 2 < due - clock.monotonic() <= NAP * GRID + 1e-9
+        clock.advance(due - clock.monotonic())
+    winks = [(at, lit) for at, channel, lit in written if channel == "green" and at > 0.2]
+    assert winks == [(5.0, False), (5.1, True), (10.0, False), (10.1, True)]
+    assert turns < 60
+
+
+def test_a_sound_asked_for_in_a_nap_is_whole_and_prompt(make_tower, clock):
+    sounds = []
+
+    class Lines:
+        def set(self, channel, lit):
+            if channel == BUZZER:
+                sounds.append((round(clock.monotonic() - 1000, 2), lit))
+
+        def pressed(self):
+            return False
+
+        def close(self):
+            pass
+
+    judge = Heartbeat(clock)
+    tower = replace(make_tower(), buttons=Buttons())
+    renderer = Renderer(
+        tower, clock, Lines(), judge=judge, heart=Heartbeat(clock), on_press=lambda: None
+    )
+    renderer.show(Indication(green=Light(Pattern.STEADY)))
+    judge.beat()
+    renderer.turn()
+    clock.advance(0.12)
+    renderer.say(Sound.CHIRP)
+    while clock.monotonic() < 1000.6:
+        judge.beat()
+        due = renderer.turn()
+        clock.advance(due - clock.monotonic())
+    assert sounds == [(0.0, False), (0.15, True), (0.25, False)]
