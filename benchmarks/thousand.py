@@ -14,13 +14,9 @@ import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 from beacon.config.fields import Url
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site
@@ -32,6 +28,7 @@ from beacon.engine.output import Heartbeat
 from beacon.engine.run import Phase, Probe, Run
 from beacon.engine.schedule import Schedule, share
 from beacon.probes.http import Http
+from benchmarks.peers import nginx
 from benchmarks.table import Row, show
 
 COUNT, INTERVAL, TIMEOUT = 1000, 10.0, 5.0
@@ -64,30 +61,6 @@ class Unresolved:
         run.enter(Phase.DNS)
         threading.Event().wait()
         raise AssertionError
-
-
-@contextmanager
-def nginx() -> Iterator[int]:
-    """A local nginx that says yes; its port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    with tempfile.TemporaryDirectory() as home:
-        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        temps = "".join(f"{kind}_temp_path {home}/{kind};" for kind in kinds)
-        config = Path(home, "nginx.conf")
-        config.write_text(
-            f"daemon off; pid {home}/pid; error_log {home}/log; worker_processes 1; events {{}}\n"
-            f"http {{ access_log off; {temps}\n"
-            f"  server {{ listen 127.0.0.1:{port}; location / {{ return 200 yes; }} }} }}\n"
-        )
-        server = subprocess.Popen(["nginx", "-e", f"{home}/log", "-c", str(config)])
-        try:
-            while socket.socket().connect_ex(("127.0.0.1", port)):
-                time.sleep(0.05)
-            yield port
-        finally:
-            server.terminate()
-            server.wait()
 
 
 def site() -> Site:
@@ -222,7 +195,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.thousand")
     parser.add_argument("--seconds", type=float, default=60.0)
     seconds = parser.parse_args(arguments).seconds
-    with nginx() as answering, socket.create_server(("127.0.0.1", 0), backlog=4096) as silent:
+    with (
+        nginx() as (answering, _, _),
+        socket.create_server(("127.0.0.1", 0), backlog=4096) as silent,
+    ):
         return 0 if measure(seconds, answering, silent.getsockname()[1]) else 1
 
 
