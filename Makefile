@@ -55,7 +55,7 @@ lock-check: .venv/dev.done  ## whether lock/ still answers pyproject.toml
 		{ echo "lock/ does not answer pyproject.toml: run \`make lock\`" >&2; exit 1; }
 
 bench: .venv/dev.done  ## the budgets, measured beside the peers; ARGS=core_replay: one of them
-	@scripts/packages prometheus-blackbox-exporter nginx mosquitto || true
+	@scripts/packages prometheus prometheus-alertmanager prometheus-blackbox-exporter nginx mosquitto || true
 	@status=0; for name in $(or $(ARGS),$(BENCHMARKS)); do \
 		$(BIN)/python -m benchmarks.$$name || status=1; done; exit $$status
 
