@@ -6,6 +6,7 @@ second signal, or an orderly stop that takes too long, ends the process at once.
 """
 
 import contextlib
+import errno
 import logging
 import os
 import random
@@ -66,6 +67,8 @@ WORKERS_BUDGET: Final = 1.0
 SWAP_WITHIN: Final = 30.0
 """Seconds the deciding thread has to take over a new configuration."""
 HEALTH_EVERY: Final = 60.0
+WORN_OUT: Final = frozenset({errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO})
+"""What a full or worn-out card says: the beacon goes on, and says so."""
 RUNNING: Final = "running"
 """A file in the state directory while the daemon runs: found at start, the last run crashed."""
 
@@ -125,6 +128,7 @@ class Daemon:
         self._terminal: TerminalTower | None = None
         self._mqtt: MqttOutput | None = None
         self._health_due = 0.0
+        self._storage_degraded = False
         self._stopping = False
 
     # --- from signal handlers ---
@@ -200,6 +204,10 @@ class Daemon:
             with tempfile.TemporaryFile(dir=directory):
                 return
         except OSError as error:
+            if error.errno in WORN_OUT and directory.is_dir():
+                self._storage_degraded = True
+                log.warning("state directory %s: %s; going on without", directory, error.strerror)
+                return
             raise CannotStart(
                 f"state directory {directory}: {error.strerror}; "
                 "choose one this user may write with --state-dir"
@@ -229,8 +237,9 @@ class Daemon:
         """Leave a mark until the clean end; whether one was left by a crash."""
         mark = self._place.state_directory / RUNNING
         crashed = mark.exists()
-        mark.touch()
-        self._stack.callback(mark.unlink, missing_ok=True)
+        with contextlib.suppress(OSError):  # a card that is full or worn out
+            mark.touch()
+        self._stack.callback(_removed, mark)
         return crashed
 
     # --- parts ---
@@ -252,6 +261,7 @@ class Daemon:
             # Before a lamp is lit: from this file it is darkened when we are killed.
             lamps_file.write(self._place.state_directory, lamps_file.text(settings, chip))
         except OSError as error:
+            self._storage_degraded = True
             log.warning("a killed beacon cannot be darkened, the lamps file is old: %s", error)
         return StackLight(settings, self._clock, self._heart, self._pressed, lines), chip is None
 
@@ -279,7 +289,7 @@ class Daemon:
                 stalled=lag > Heartbeat.LIMIT,
                 clock_synced=None if trusted == "unverified" else trusted == "ok",
                 clock_offset_ms=None if offset is None else offset * 1000,
-                storage_degraded=False,
+                storage_degraded=self._storage_degraded,
                 rss_mb=_rss_mb(),
             )
         )
@@ -353,6 +363,11 @@ class Daemon:
         for warning in config.warnings:
             log.warning("%s", warning)
         log.info("reloaded; endpoints: %d", len(config.watched.endpoints))
+
+
+def _removed(mark: Path) -> None:
+    with contextlib.suppress(OSError):
+        mark.unlink(missing_ok=True)
 
 
 def _clock_offset(reports: Iterable[EndpointRead]) -> float | None:

@@ -7,6 +7,7 @@ on a small machine.
 
 import argparse
 import json
+import math
 import os
 import sys
 import time
@@ -56,6 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return OK
     except KeyboardInterrupt:
         return 130
+    except OSError as error:  # standard output on a full disk
+        _complain(f"beacon: {error}")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN
     return status
 
 
@@ -144,9 +149,14 @@ def _trial_commands(commands: Any) -> None:  # noqa: ANN401
         "replay",
         _replay,
         "a scripted incident through the same core",
-        "beacon replay tests/scenarios/azure-2018-11-19.yaml",
+        "beacon replay incidents --speed 600",
     )
-    replay.add_argument("files", metavar="FILE", nargs="+", type=Path)
+    replay.add_argument(
+        "files", metavar="FILE", nargs="+", type=Path, help="a script, or a directory of them"
+    )
+    replay.add_argument(
+        "--speed", type=_speed, metavar="N", help="paced: N replayed seconds for each real one"
+    )
     _takes_json(replay)
     lamps = _add(
         commands,
@@ -256,8 +266,20 @@ def _takes_ports(command: Parser, wanted: Sequence[str]) -> None:
     defaults = {"http": 8480, "dns": 8453, "mqtt": 8483}
     for name in wanted:
         command.add_argument(
-            f"--{name}-port", type=int, default=defaults[name], metavar="PORT", help="on 127.0.0.1"
+            f"--{name}-port",
+            type=_port,
+            default=defaults[name],
+            metavar="PORT",
+            help="on 127.0.0.1",
         )
+
+
+def _port(text: str) -> int:
+    """A TCP or UDP port; raises `ValueError` for argparse to tell."""
+    port = int(text)
+    if not 1 <= port <= 65535:
+        raise ValueError
+    return port
 
 
 # --- where things are -------------------------------------------------------------
@@ -270,6 +292,9 @@ def config_path(given: Path | None, environ: Mapping[str, str]) -> Path:
     if environ.get("BEACON_CONFIG"):
         return Path(environ["BEACON_CONFIG"])
     installed, local = Path("/etc/mfa-beacon/beacon.yaml"), Path("config/beacon.yaml")
+    if not installed.exists() and not local.exists():
+        _complain("beacon: neither -c nor $BEACON_CONFIG names a configuration; looked for:")
+        _complain(f"  {installed}, then ./{local}")
     return installed if installed.exists() or not local.exists() else local
 
 
@@ -278,7 +303,13 @@ def state_directory(given: Path | None, environ: Mapping[str, str]) -> Path:
     told = environ.get("STATE_DIRECTORY", "").split(":")[0]
     if told:
         return Path(told)
-    return given or Path.home() / ".local/state/mfa-beacon"
+    if given is not None:
+        return given
+    try:
+        return Path.home() / ".local/state/mfa-beacon"
+    except RuntimeError:
+        _complain("beacon: this user has no home directory: name one with --state-dir")
+        raise SystemExit(USAGE) from None
 
 
 def sockets(given: Path | None, environ: Mapping[str, str]) -> list[Path]:
@@ -326,7 +357,7 @@ def _run(args: argparse.Namespace) -> int:
         config=config_path(args.config, os.environ),
         state_directory=state_directory(args.state_dir, os.environ),
         environ=os.environ,
-        draw=sys.stdout.isatty(),
+        draw=sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown"),
         caption=args.caption,
     )
     try:
@@ -385,23 +416,31 @@ def _probe(args: argparse.Namespace) -> int:
 
 
 def _wait(seconds: float) -> None:
-    _complain(f"waiting {seconds:.0f} s: this one-time code was used already")
+    _complain(f"waiting {seconds:.0f} s for a one-time code that was surely not used before")
     time.sleep(seconds)
 
 
 def _replay(args: argparse.Namespace) -> int:
     from beacon.replay import main as replay
 
-    return replay(args.files, as_json=args.json)
+    return replay(args.files, as_json=args.json, speed=args.speed)
+
+
+def _speed(text: str) -> float:
+    """Replayed seconds for each real one; raises `ValueError` for argparse to tell."""
+    speed = float(text)
+    if not 0 < speed < math.inf:
+        raise ValueError
+    return speed
 
 
 def _lamp_test(args: argparse.Namespace) -> int:
     from beacon.app import CannotStart, walk_lamps
-    from beacon.outputs.control import NoBeacon, NotAllowed, ask
+    from beacon.outputs.control import NoBeacon, NotAllowed, NotAnswering, ask
 
     try:
         answer = ask(sockets(args.state_dir, os.environ), {"action": "lamp_test"})
-    except NotAllowed as error:
+    except (NotAllowed, NotAnswering) as error:
         _complain(f"beacon: {error}")
         return BROKEN
     except NoBeacon:

@@ -517,7 +517,7 @@ def test_in_a_terminal_the_tower_is_drawn_and_the_log_does_not_spoil_it(
     os.close(theirs)
     try:
         eventually(lambda: b"break it" in shown, "the caption is there", 30)
-        eventually(lambda: b"unknown -> up" in shown, "the log is in the picture")
+        eventually(lambda: b"beacon.app: started" in shown, "the log is in the picture")
         daemon.signal(signal.SIGTERM)
         assert daemon.wait() == 0
         reader.join(10)
@@ -537,3 +537,33 @@ def test_our_clocks_offset_is_the_median_of_what_the_time_sources_said_last():
     assert _clock_offset([read("s/web", connect=0.1)]) is None
     told = [read("s/web"), read("w/a", offset=0.2), read("w/b", offset=-0.1), read("w/c", offset=9)]
     assert _clock_offset(told) == 0.2
+
+
+def test_a_state_directory_gone_read_only_is_lived_without(daemon, listening, eventually):
+    """A worn-out card remounts itself read-only: the tower must not stay dark for that."""
+    daemon.write(endpoint("open", listening))
+    state = Path(daemon.state)
+    state.mkdir(parents=True, exist_ok=True)
+    runtime = state.parent / "runtime"
+    runtime.mkdir()
+    done = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("this user may not mount")
+    script = 'mount -t tmpfs none "$1" && mount -o remount,ro "$1" && shift && exec "$@"'
+    run = ["-m", "beacon", "run", "-c", daemon.config, "--state-dir", state]
+    daemon.process = subprocess.Popen(
+        ["unshare", "--mount", "sh", "-c", script, "sh", str(state), sys.executable]
+        + [str(word) for word in run],
+        env=os.environ | {"RUNTIME_DIRECTORY": str(runtime)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    eventually((runtime / "control.sock").exists, "it serves", 20)
+    asking = [runtime / "control.sock"], {"action": "status"}
+    eventually(lambda: ask(*asking)["ok"], "it answers")
+    daemon.process.send_signal(signal.SIGTERM)
+    said, _ = daemon.process.communicate(timeout=20)
+    assert daemon.process.returncode == 0, said
+    assert "going on without" in said
+    assert "Traceback" not in said

@@ -10,7 +10,7 @@ import pytest
 
 from beacon import __version__
 from beacon.cli import config_path, main, parser, sockets, state_directory
-from beacon.outputs.control import ControlSocket, Refused
+from beacon.outputs.control import ControlSocket, NotAnswering, Refused
 
 GOOD = """
 site: test
@@ -419,3 +419,72 @@ def test_break_without_a_sandbox_says_how_to_start_one(free_port, capsys):
 def test_replay_of_a_file_that_is_not_there(tmp_path, capsys):
     assert main(["replay", str(tmp_path / "none.yaml")]) == 78
     assert "none.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("port", ["0", "99999", "-1", "http"])
+def test_a_port_that_is_none_is_a_usage_error(port, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["sandbox", "serve", "--http-port", port])
+    assert ended.value.code == 64
+    assert "--http-port" in capsys.readouterr().err
+
+
+def test_without_any_configuration_it_says_where_it_looked(tmp_path, monkeypatch, capsys):
+    if Path("/etc/mfa-beacon/beacon.yaml").exists():
+        pytest.skip("a beacon is installed on this machine")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BEACON_CONFIG", raising=False)
+    with pytest.raises(SystemExit) as ended:
+        main(["check"])
+    assert ended.value.code == 78
+    assert "neither -c nor $BEACON_CONFIG" in capsys.readouterr().err
+
+
+def test_a_user_without_a_home_is_asked_for_a_state_directory(monkeypatch, capsys):
+    def homeless() -> Path:
+        raise RuntimeError
+
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(SystemExit) as ended:
+        state_directory(None, {})
+    assert ended.value.code == 64
+    assert "--state-dir" in capsys.readouterr().err
+
+
+def test_a_full_disk_under_standard_output_is_one_line():
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "beacon", "schema"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "No space left" in done.stderr
+
+
+def test_lamp_test_beside_a_hung_daemon_does_not_say_that_all_is_well(
+    tmp_path, monkeypatch, capsys
+):
+    def hangs(*_: object) -> None:
+        raise NotAnswering("the beacon at /run/x does not answer")
+
+    monkeypatch.setattr("beacon.outputs.control.ask", hangs)
+    assert main(["lamp-test", "--state-dir", str(tmp_path)]) == 1
+    assert "does not answer" in capsys.readouterr().err
+
+
+def test_the_examples_of_every_help_name_files_that_exist():
+    named = []
+    for words in COMMANDS:
+        done = subprocess.run(
+            [sys.executable, "-m", "beacon", *words, "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        named += [w for w in done.stdout.split() if w.endswith(".yaml") and w[0] != "/"]
+    assert named
+    assert [name for name in named if not Path(name).exists()] == []

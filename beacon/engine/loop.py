@@ -227,9 +227,13 @@ class Engine:
         if self._renderer.beating:
             self._feed()
         for sign in self._signs:
-            event = sign(self._now)
-            if event is not None:
-                self.post(event)
+            try:
+                event = sign(self._now)
+            except Exception as error:  # noqa: BLE001 - the border: a sign costs only itself
+                self._complain(repr(sign), error)
+            else:
+                if event is not None:
+                    self.post(event)
 
     def _receive(self, item: Item) -> None:
         if isinstance(item, Call):
@@ -305,12 +309,12 @@ class Engine:
         for output in self._outputs:
             try:
                 output.offer(effects)
-                self._failing.discard(output.name)
+                self._failing.discard(f"output {output.name}")
             except Exception as error:  # noqa: BLE001 - the border
-                self._complain(output.name, error)
+                self._complain(f"output {output.name}", error)
 
-    def _complain(self, output: str, error: Exception) -> None:
+    def _complain(self, part: str, error: Exception) -> None:
         """Log the first of a row of failures."""
-        if output not in self._failing:
-            self._failing.add(output)
-            log.error("output %s failed:\n%s", output, scrubbed(error))
+        if part not in self._failing:
+            self._failing.add(part)
+            log.error("%s failed:\n%s", part, scrubbed(error))

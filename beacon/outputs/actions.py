@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import beacon
+from beacon.core.annunciator import SILENCE_AT_MOST
 from beacon.core.events import (
     Acknowledge,
     Answered,
@@ -51,7 +52,9 @@ class Actions:
         return status(view, lambda at: utc_at(self._clock, at))
 
     def _acknowledge(self, request: Mapping[str, Any], by: str) -> Answer:
-        service = _text(request, "service") or None
+        service = request.get("service")
+        if service is not None and not (isinstance(service, str) and service):
+            raise Refused("`service` is the id of one, or left out for all")
         reason = _text(request, "reason")
         return self._order(lambda at: Acknowledge(at, by, "cli", reason, service))
 
@@ -61,6 +64,8 @@ class Actions:
             raise Refused("`on` is true or false")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
             raise Refused("`seconds` is a number greater than 0")
+        if seconds > SILENCE_AT_MOST:
+            raise Refused(f"a silence lasts {SILENCE_AT_MOST / 60:g} minutes at most")
         reason = _text(request, "reason")
         return self._order(lambda at: Silence(at, on, by, "cli", reason, float(seconds)))
 

@@ -55,6 +55,10 @@ class NotAllowed(NoBeacon):
     """A socket is there, but this user may not ask."""
 
 
+class NotAnswering(NoBeacon):
+    """A beacon is there, but it does not answer: it hangs."""
+
+
 class ControlSocket:
     """Serves the control socket while the daemon runs.
 
@@ -96,7 +100,8 @@ class ControlSocket:
         if not self._thread.is_alive():
             self._listener.close()
             return
-        self._path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._thread.join(budget)
@@ -212,7 +217,7 @@ def ask(paths: Sequence[Path], request: Mapping[str, Any], timeout: float = 10.0
     except ConnectionRefusedError as error:
         raise NoBeacon(f"no beacon is running ({path} is left from one that died)") from error
     except (OSError, ValueError) as error:
-        raise NoBeacon(f"the beacon at {path} does not answer") from error
+        raise NotAnswering(f"the beacon at {path} does not answer") from error
     return dict(answer)
 
 

@@ -71,7 +71,8 @@ class _Diverted(logging.Handler):
         self._note = note
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._note(self.format(record))
+        if record.name != log.name:  # the picture tells by itself what happened
+            self._note(self.format(record))
 
 
 @contextlib.contextmanager

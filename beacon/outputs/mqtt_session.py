@@ -166,7 +166,9 @@ class Session:
                 handling = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
                 if not retained:
                     handling = SubscribeOptions.RETAIN_DO_NOT_SEND
-                client.subscribe(topic, options=SubscribeOptions(qos=qos, retainHandling=handling))
+                # Also a live message shall say that it was sent to be retained.
+                options = SubscribeOptions(qos=qos, retainAsPublished=True, retainHandling=handling)
+                client.subscribe(topic, options=options)
             else:
                 client.subscribe(topic, qos)
         self.connected = True

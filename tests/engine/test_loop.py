@@ -329,3 +329,18 @@ def test_the_loop_waits_for_the_next_thing_due(house, clock):
     assert house.engine._next_wake() == 1001.0
     house.judge.deadline = 1000.25
     assert house.engine._next_wake() == 1000.25
+
+
+def test_a_sign_that_breaks_costs_only_itself_and_is_told_once(make_house, clock, caplog):
+    asked = []
+
+    def broken(_at: float) -> None:
+        raise OSError(24, "Too many open files")
+
+    house = make_house(clock, signs=[broken, asked.append])
+    house.watch({})
+    for _ in range(4):
+        clock.advance(1)
+        house.turn()
+    assert len(asked) == 4
+    assert [r.levelname for r in caplog.records] == ["ERROR"]

@@ -1,5 +1,6 @@
 """Runs end by their deadline whatever they do, and nobody waits for anybody else."""
 
+import errno
 import logging
 import socket
 import threading
@@ -9,7 +10,7 @@ import pytest
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.mailbox import Mailbox
-from beacon.engine.prober import GRACE, Finished, Prober
+from beacon.engine.prober import GRACE, Finished, Prober, bug
 from beacon.engine.run import DeadlinePassed, Phase
 
 
@@ -198,3 +199,10 @@ def test_stop_says_when_a_worker_does_not_come_back(box, hanging):
     assert not prober.stop(0.02)
     probe.go_on.set()
     assert prober.stop(10)
+
+
+def test_a_machine_without_sockets_is_no_bug_of_the_probe(caplog):
+    reading = bug("a/b", OSError(errno.EMFILE, "Too many open files"))
+    assert reading.reason is Reason.INTERNAL_ERROR
+    assert "LimitNOFILE" in reading.detail
+    assert "Traceback" not in caplog.text

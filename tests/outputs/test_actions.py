@@ -128,7 +128,10 @@ def test_silence_and_sound_again(room):
         ("silence", {"seconds": float("nan")}, "`seconds` is a number"),
         ("silence", {"reason": 7}, "`reason` is text"),
         ("acknowledge", {"reason": "x" * 201}, "`reason` is text of at most 200"),
-        ("acknowledge", {"service": ["door"]}, "`service` is text"),
+        ("acknowledge", {"service": ["door"]}, "`service` is the id of one"),
+        ("acknowledge", {"service": ""}, "`service` is the id of one, or left out for all"),
+        ("silence", {"seconds": 9 * 3600}, "a silence lasts 60 minutes at most"),
+        ("silence", {"seconds": 10**400}, "a silence lasts 60 minutes at most"),
     ],
 )
 def test_a_wrong_request_is_refused(room, action, request_, error):

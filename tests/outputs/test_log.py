@@ -89,8 +89,9 @@ def test_lines_are_diverted_only_from_a_terminal(root, monkeypatch):
         logging.getLogger("beacon").warning("to stderr: no terminal")
     monkeypatch.setattr(sys, "stderr", Terminal())
     with diverted(said.append):
-        logging.getLogger("beacon").warning("to the picture")
-    assert said == ["WARNING beacon: to the picture"]
+        logging.getLogger("beacon.app").warning("to the picture")
+        logging.getLogger("beacon").warning("what happened: the picture tells that by itself")
+    assert said == ["WARNING beacon.app: to the picture"]
 
 
 def overall(**changes) -> OverallView:
