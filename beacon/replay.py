@@ -9,11 +9,14 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Final, Self, TextIO
+from typing import Annotated, Any, ClassVar, Final, Self, TextIO
+
+import msgspec
 
 from beacon.config.fields import Duration, Refused
 from beacon.config.loader import Document, load_embedded, read
@@ -25,16 +28,19 @@ from beacon.core.events import (
     Effect,
     Event,
     IncidentState,
+    IncidentView,
     IndicationChanged,
     ServiceChanged,
+    ServiceView,
     Silence,
     Sounded,
     Transition,
     View,
 )
 from beacon.core.indication import Colour, Indication, Pattern
-from beacon.core.model import OUTCOME_OF, Outcome, Reading, Reason, Site, Verdict
+from beacon.core.model import OUTCOME_OF, RANK, Outcome, Reading, Reason, Site, Verdict
 from beacon.engine.simulation import Cue, Simulation
+from beacon.engine.timeline import Entry, Replayed, Teller, coloured, relative
 from beacon.probes import kinds, load
 
 WARM_UP: Final = 2.0
@@ -57,6 +63,10 @@ class Offset(float):
             raise Refused(f"not a time: {raw!r}", cls.ALLOWED)
         seconds = sum(_seconds(part) for part in re.findall(r"[\d.]+[a-z]+", found[2]))
         return cls(-seconds if found[1] == "-" else seconds)
+
+    def __str__(self) -> str:
+        """Return it as people count: +0:04:30."""
+        return relative(self)
 
 
 def _seconds(part: str) -> float:
@@ -98,6 +108,7 @@ class Line:
     fail: str | None = None
     error: str | None = None
     silent: bool = False
+    share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0  # the other readings pass
     latency: Duration | None = None
     detail: str = ""
     operator: str | None = None
@@ -117,41 +128,47 @@ class Expectation:
     incident: IncidentState | None = None
     blind: bool | None = None
     cause: str | None = None
+    partial: bool | None = None
+    peak: Verdict | None = None
+    vendor_lead: Offset | None = None
+    says: str | None = None  # what the service's explanation contains
 
 
 @dataclass(frozen=True, kw_only=True)
 class Script:
-    """A replay file; `config` is read by the loader."""
+    """A replay file; `config` is read by the loader.
+
+    `modelled` names what is our choice outside the lines of `events`.
+    """
 
     title: str
     start: Moment
     config: Node
+    summary: str = ""
     source: tuple[str, ...] = ()
+    modelled: tuple[str, ...] = ()
     events: tuple[Line, ...] = ()
     expect: tuple[Expectation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of the timeline. `at` is seconds from the script's start."""
+class Scene:
+    """A script that has been read and checked, ready to be played."""
 
-    at: float
-    what: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Replayed:
-    """What came of one file."""
-
-    title: str
-    start: datetime
-    entries: tuple[Entry, ...]
-    failures: tuple[str, ...]
+    document: Document
+    script: Script
+    site: Site
+    cues: tuple[Cue, ...]
+    events: tuple[Event, ...]
 
 
 def replay_file(path: Path, environ: Mapping[str, str]) -> Replayed:
     """Play one script. Raises `ConfigError` with every problem in it."""
+    return play(read_scene(path, environ))
+
+
+def read_scene(path: Path, environ: Mapping[str, str]) -> Scene:
+    """Read one script. Raises `ConfigError` with every problem in it."""
     document = read(path, environ=environ)
     script = document.build(Script)
     config = load_embedded(document, ("config",), kinds=kinds, load_kind=load)
@@ -160,7 +177,7 @@ def replay_file(path: Path, environ: Mapping[str, str]) -> Replayed:
     document.check()
     assert script is not None, "whatever could not be read is a problem"
     assert config is not None, "whatever could not be read is a problem"
-    return _play(document, script, config.watched, cues, events)
+    return Scene(document, script, config.watched, tuple(cues), tuple(events))
 
 
 # --- reading the script -----------------------------------------------------------
@@ -215,7 +232,9 @@ def _cue(document: Document, at: tuple[str | int, ...], line: Line) -> Iterator[
         allowed = "one of " + ", ".join(reasons)
         document.refuse((*at, outcome.value), f"not a reason to {outcome}: {word!r}", allowed)
         return
-    yield Cue(float(line.at), line.endpoint, Reading(Reason(word), line.detail, line.latency))
+    yield Cue(
+        float(line.at), line.endpoint, Reading(Reason(word), line.detail, line.latency), line.share
+    )
 
 
 # --- playing it -------------------------------------------------------------------
@@ -227,10 +246,14 @@ class _Room:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.sounded: list[float] = []
+        self.verdicts: list[tuple[float, str, Verdict]] = []
+        self.signals: list[IndicationChanged | Sounded] = []
         self._verdicts: dict[str, Verdict] = {}
 
     def take(self, effects: Iterator[Effect] | Sequence[Effect]) -> None:
         for effect in effects:
+            if isinstance(effect, IndicationChanged | Sounded):
+                self.signals.append(effect)
             if said := self._say(effect):
                 self.entries.append(Entry(effect.at, *said))
 
@@ -242,7 +265,7 @@ class _Room:
                 change = f"{effect.was} → {effect.now}"
                 return "endpoint", f"{effect.endpoint}: {change}, {because.reason}{detail}"
             case ServiceChanged():
-                return self._verdict(effect)
+                return self._verdict(effect.at, effect.service)
             case Announced():
                 number = f" incident {effect.incident.number}" if effect.incident else ""
                 cause = f", cause: {effect.cause}" if effect.cause else ""
@@ -256,11 +279,11 @@ class _Room:
             case _:
                 return None
 
-    def _verdict(self, effect: ServiceChanged) -> tuple[str, str] | None:
-        service = effect.service
+    def _verdict(self, at: float, service: ServiceView) -> tuple[str, str] | None:
         if self._verdicts.get(service.id) is service.verdict:
             return None
         self._verdicts[service.id] = service.verdict
+        self.verdicts.append((at, service.id, service.verdict))
         marks = [
             mark
             for mark, there in (
@@ -271,7 +294,8 @@ class _Room:
             if there
         ]
         beside = f" ({', '.join(marks)})" if marks else ""
-        why = f": {service.explanation}" if service.explanation else ""
+        told = service.explanation and service.verdict is not Verdict.OK
+        why = f": {service.explanation}" if told else ""
         return "verdict", f"{service.id} is {service.verdict}{beside}{why}"
 
 
@@ -286,15 +310,21 @@ def describe(indication: Indication) -> str:
     return ", ".join(burning + flags) or "dark"
 
 
-def _play(
-    document: Document, script: Script, site: Site, cues: Sequence[Cue], events: Sequence[Event]
-) -> Replayed:
+def play(scene: Scene, lot: int = 0) -> Replayed:
+    """Let the core judge a script's readings, and compare what is shown with `expect`.
+
+    Another `lot` draws anew which readings a `share` strikes: `expect` is written for lot 0.
+    """
+    document, script, site = scene.document, scene.script, scene.site
+    cues, events = scene.cues, scene.events
     times = [*(c.at for c in cues), *(e.at for e in events), *(e.at for e in script.expect), 0.0]
     warm_up = WARM_UP * max((e.interval for e in site.endpoints), default=0.0)
-    simulation = Simulation(site, min(times) - warm_up, cues, events)
+    simulation = Simulation(site, min(times) - warm_up, cues, events, lot)
     room = _Room()
     room.take(simulation.start())
     room.entries.clear()  # before the first reading there is nothing to tell
+    room.take(simulation.run(min(times) - warm_up / 2))
+    room.entries = [entry for entry in room.entries if entry.what != "endpoint"]
     failures: list[str] = []
     order = sorted(range(len(script.expect)), key=lambda n: script.expect[n].at)
     for number in order:
@@ -306,7 +336,14 @@ def _play(
     room.take(simulation.run(max(times)))
     said = [Entry(float(e.at), "script", _line(e)) for e in script.events]
     entries = sorted([*said, *room.entries], key=lambda entry: entry.at)
-    return Replayed(script.title, script.start.utc, tuple(entries), tuple(failures))
+    return Replayed(
+        script.title,
+        script.start.utc,
+        tuple(entries),
+        tuple(failures),
+        tuple(room.verdicts),
+        tuple(room.signals),
+    )
 
 
 def _line(line: Line) -> str:
@@ -314,7 +351,9 @@ def _line(line: Line) -> str:
         return f"{line.by}: {line.operator}"
     word = line.passes or line.warn or line.fail or line.error or "silence"
     took = f" after {line.latency:g} s" if line.latency else ""
-    return f"{line.endpoint} reads {word}{took}" + (" [modelled]" if line.modelled else "")
+    share = f", {100 * line.share:.3g} % of its readings" if line.share < 1 else ""
+    modelled = " [modelled]" if line.modelled else ""
+    return f"{line.endpoint} reads {word}{took}{share}{modelled}"
 
 
 def compare(expected: Expectation, view: View, sounded: Sequence[float]) -> Iterator[str]:
@@ -324,13 +363,15 @@ def compare(expected: Expectation, view: View, sounded: Sequence[float]) -> Iter
         yield f"there is no service {expected.service!r}"
         return
     shown = service if service is not None else view.overall
-    chosen = [i for i in view.incidents if expected.service in (None, i.service)]
-    cause = service.cause if service else next((i.cause for i in chosen), None)
+    looked_at = service or max(view.services, key=lambda s: RANK[s.verdict])
+    incident = next((i for i in view.incidents if expected.service in (None, i.service)), None)
+    told = service or incident  # whose word the cause is
     pairs: list[tuple[str, object, object]] = [
         ("verdict", expected.verdict, shown.verdict),
         ("blind", expected.blind, shown.blind),
-        ("incident", expected.incident, chosen[0].state if chosen else IncidentState.NONE),
-        ("cause", expected.cause, cause),
+        ("partial", expected.partial, looked_at.partial),
+        ("cause", expected.cause, told.cause if told else None),
+        *_compare_incident(expected, incident),
     ]
     for colour, pattern in expected.lamps.items():
         pairs.append((f"lamp {colour}", pattern, view.indication.light(colour).pattern))
@@ -341,63 +382,60 @@ def compare(expected: Expectation, view: View, sounded: Sequence[float]) -> Iter
     for name, wanted, found in pairs:
         if wanted is not None and wanted != found:
             yield f"{name} is {found}, not {wanted}"
+    if expected.says is not None and expected.says not in looked_at.explanation:
+        yield f"the explanation is {looked_at.explanation!r}, without {expected.says!r}"
 
 
-# --- printing ---------------------------------------------------------------------
+def _compare_incident(
+    expected: Expectation, incident: IncidentView | None
+) -> Iterator[tuple[str, object, object]]:
+    yield "incident", expected.incident, incident.state if incident else IncidentState.NONE
+    yield "peak", expected.peak, incident.peak if incident else None
+    lead = incident.vendor_lead if incident else None
+    yield "vendor_lead", expected.vendor_lead, None if lead is None else Offset(lead)
 
-_MARKS: Final = {
-    "script": "·",
-    "endpoint": " ",
-    "verdict": "▌",
-    "told": "►",
-    "tower": "☼",
-    "sound": "♪",
-}
+
+# --- telling it -------------------------------------------------------------------
 
 
 def main(
-    files: Sequence[Path],
+    paths: Sequence[Path],
     *,
     as_json: bool = False,
+    speed: float | None = None,
     out: TextIO | None = None,
     err: TextIO | None = None,
     environ: Mapping[str, str] = os.environ,
+    wait: Callable[[float], object] = time.sleep,
 ) -> int:
-    """Play the files one after another: 0 all hold, 1 not, 78 a file that cannot be used."""
+    """Play the files, and every script in a directory, one after another.
+
+    `speed` is replayed seconds for each real one; None: all at once, `wait` sleeps.
+    Returns 0 all hold, 1 not, 78 a file that cannot be used.
+    """
     out, err = out or sys.stdout, err or sys.stderr
+    teller = Teller(out, colour=coloured(out, environ), speed=speed, wait=wait)
     status = 0
-    for path in files:
+    for path in _scripts(paths):
         try:
             replayed = replay_file(path, environ)
         except ConfigError as error:
             for problem in error.problems:
                 print(problem, file=err)
             return 78
-        print(_json(replayed) if as_json else "\n".join(_told(replayed)), file=out)
+        if as_json:
+            print(_json(replayed), file=out)
+        else:
+            teller.tell(replayed)
         for failure in replayed.failures:
             print(failure, file=err)
         status = status or int(bool(replayed.failures))
     return status
 
 
-def _told(replayed: Replayed) -> Iterator[str]:
-    yield replayed.title
-    for entry in replayed.entries:
-        moment = replayed.start + timedelta(seconds=entry.at)
-        yield (
-            f"  {_relative(entry.at):>9}  {moment:%d %b %H:%M:%S}  "
-            f"{_MARKS[entry.what]} {entry.text}"
-        )
-    yield (
-        "  every expectation holds"
-        if not replayed.failures
-        else (f"  {len(replayed.failures)} expectation(s) do not hold")
-    )
-
-
-def _relative(seconds: float) -> str:
-    sign, whole = ("-" if seconds < 0 else "+"), abs(round(seconds))
-    return f"{sign}{whole // 3600}:{whole % 3600 // 60:02}:{whole % 60:02}"
+def _scripts(paths: Sequence[Path]) -> Iterator[Path]:
+    for path in paths:
+        yield from sorted(path.glob("*.yaml")) if path.is_dir() else (path,)
 
 
 def _json(replayed: Replayed) -> str:

@@ -51,7 +51,9 @@ def test_a_script_whose_expectations_hold(play):
     assert "mfa/sign-in: up → down, deadline (no answer)" in out
     assert "acknowledged incident 1 by analyst: mfa" in out
     assert "♪ three pulses" in out
-    assert "+0:01:10  12 Jan 09:01:10  ☼ red fast" in out
+    assert "  ─── Monday 12 January 2026, UTC ───" in out
+    assert "  09:01:10    +0:01:10    mfa/sign-in: up → down, deadline (no answer)\n" in out
+    assert f"\n{'':24}☼ red fast\n" in out
 
 
 def test_each_expectation_that_fails_is_told_with_its_place(play):
@@ -71,6 +73,64 @@ def test_each_expectation_that_fails_is_told_with_its_place(play):
     assert "5 expectation(s) do not hold" in out
 
 
+def test_a_directory_is_every_script_in_it(play, tmp_path):
+    (tmp_path / "all").mkdir()
+    for name in ("b", "a"):
+        text = SCRIPT.replace("title: A", f"title: {name}").replace("expect:\n", "")
+        (tmp_path / "all" / f"{name}.yaml").write_text(text)
+    out = io.StringIO()
+    assert main([tmp_path / "all"], out=out, environ={}) == 0
+    titles = [line for line in out.getvalue().splitlines() if line.endswith("sign-in fails")]
+    assert titles == ["a sign-in fails", "b sign-in fails"]
+
+
+CLAIMED = (
+    SCRIPT.replace(
+        "evidence: symptom}\n",
+        "evidence: symptom, region: emea}\n"
+        "        - {name: other, type: http, evidence: symptom, region: apac}\n"
+        "        - {name: page, type: statuspage}\n",
+    )
+    .replace("expect:", "  - {at: 12m, endpoint: mfa/page, fail: vendor_incident}\nexpect:")
+    .replace("  - {at: 6m, endpoint: mfa/sign-in, silent: true}\n", "")
+)
+
+
+def test_the_part_the_peak_and_the_lead_can_be_expected(play):
+    expect = """\
+  - {at: 2m, partial: true, peak: degraded, says: only region emea}
+  - {at: 13m, service: mfa, partial: true, vendor_lead: 10m50s, cause: vendor}
+"""
+    assert play(CLAIMED + expect)[0::2] == (0, "")
+
+
+EXPLAINED = "only region emea: mfa/sign-in: deadline (no answer)"
+
+
+def test_what_was_shown_instead_of_part_peak_and_lead(play):
+    expect = """\
+  - {at: 2m, partial: false, peak: outage, vendor_lead: 1m, says: only factor}
+  - {at: 13m, vendor_lead: 30m}
+"""
+    status, _, err = play(CLAIMED + expect)
+    assert status == 1
+    assert [line.partition("expect")[2] for line in err.splitlines()] == [
+        "[0]: partial is True, not False",
+        "[0]: peak is degraded, not outage",
+        "[0]: vendor_lead is None, not +0:01:00",
+        f"[0]: the explanation is '{EXPLAINED}', without 'only factor'",
+        "[1]: vendor_lead is +0:10:50, not +0:30:00",
+    ]
+
+
+def test_a_share_of_the_readings(play):
+    some = SCRIPT.replace("detail: no answer", "share: 0.05").replace("expect:\n", "")
+    status, out, _ = play(some)
+    assert status == 0
+    assert "mfa/sign-in reads deadline, 5 % of its readings" in out
+    assert "up → down" not in out
+
+
 def test_the_timeline_as_json(play):
     status, out, _ = play(SCRIPT.replace("expect:\n", ""), as_json=True)
     said = json.loads(out)
@@ -83,6 +143,7 @@ def test_the_timeline_as_json(play):
     ("old", "new", "told"),
     [
         ("at: 1m,", "at: soon,", "events[0].at: not a time: 'soon'"),
+        ("fail: deadline", "fail: deadline, share: 1.5", "events[0].share"),
         ("fail: deadline", "fail: ok", "events[0].fail: not a reason to fail: 'ok'"),
         ("fail: deadline", "fail: deadline, warn: slow", "events[0]: one of pass, warn, fail"),
         ("endpoint: mfa/sign-in, pass", "endpoint: mfa/x, pass", "unknown endpoint 'mfa/x'"),

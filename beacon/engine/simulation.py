@@ -9,6 +9,7 @@ import heapq
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from random import Random
 from typing import Final
 
 from beacon.core.events import Effect, Event, Observed, Postpone, Recheck, TimePassed
@@ -16,27 +17,40 @@ from beacon.core.model import Reading, Reason, Site
 from beacon.core.monitor import Monitor
 
 PASSING: Final = Reading(Reason.OK)
+_ALWAYS: Final = (1.0, Random())  # noqa: S311 - never drawn from
 
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """From `at` (monotonic seconds) on, this endpoint's readings are like this; None: silence."""
+    """From `at` (monotonic seconds) on, this endpoint's readings are like this; None: silence.
+
+    With a `share` below 1 only so many of them are; the others pass, in an order drawn by
+    lot: the same each time for the same number of the lot.
+    """
 
     at: float
     endpoint: str
     reading: Reading | None
+    share: float = 1.0
 
 
 class Simulation:
     """A monitor, its endpoints' scripted readings, and time that passes when told."""
 
     def __init__(
-        self, site: Site, start: float, cues: Iterable[Cue] = (), events: Iterable[Event] = ()
+        self,
+        site: Site,
+        start: float,
+        cues: Iterable[Cue] = (),
+        events: Iterable[Event] = (),
+        lot: int = 0,
     ) -> None:
         self.monitor = Monitor(site)
         self.now = start
         self._specs = {e.id: e for e in site.endpoints}
         self._reading: dict[str, Reading | None] = dict.fromkeys(self._specs, PASSING)
+        self._lot = lot
+        self._lots: dict[str, tuple[float, Random]] = {}  # endpoints that fail at times
         self._not_before: dict[str, float] = {}
         self._grid: dict[str, float] = {}  # the next regular reading of each endpoint
         self._extra: dict[str, float] = {}  # its next re-check; one at a time
@@ -80,11 +94,15 @@ class Simulation:
         self.now = at
         if isinstance(item, Cue):
             self._reading[item.endpoint] = item.reading
+            self._lots[item.endpoint] = item.share, self._draw(item)
             self._plan(item.endpoint, at)
             return ()
         if isinstance(item, tuple):
             return self._read(*item)
         return self._fold(item)
+
+    def _draw(self, cue: Cue) -> Random:
+        return Random(f"{self._lot} {cue.endpoint} {cue.at:g}")  # noqa: S311 - no secret
 
     def _read(self, name: str, regular: bool) -> tuple[Effect, ...]:
         if regular:
@@ -96,6 +114,9 @@ class Simulation:
         reading = self._reading[name]
         if reading is None or self.now < self._not_before.get(name, -math.inf):
             return ()
+        share, lot = self._lots.get(name, _ALWAYS)
+        if share < 1 and lot.random() >= share:
+            reading = PASSING
         return self._fold(Observed(self.now, name, reading, self.now, regular=regular))
 
     def _plan(self, name: str, at: float) -> None:

@@ -1,0 +1,158 @@
+"""What came of a replay, told to people: a timeline of moments, in colour on a terminal.
+
+Everything that happened at one moment stands under one time; a new day gets a line.
+"""
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Final, TextIO
+
+from beacon.core.events import IndicationChanged, Sounded
+from beacon.core.indication import Colour
+from beacon.core.model import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the timeline. `at` is seconds from the script's start."""
+
+    at: float
+    what: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What came of one file.
+
+    `verdicts` are the changes of every service's verdict, `signals` what the tower was
+    told to show and to sound; times are seconds from the script's start.
+    """
+
+    title: str
+    start: datetime
+    entries: tuple[Entry, ...]
+    failures: tuple[str, ...]
+    verdicts: tuple[tuple[float, str, Verdict], ...] = ()
+    signals: tuple[IndicationChanged | Sounded, ...] = ()
+
+
+MARKS: Final = {
+    "script": "·",
+    "endpoint": " ",
+    "verdict": "▌",
+    "told": "►",
+    "tower": "☼",
+    "sound": "♪",
+}
+_ORDER: Final = tuple(MARKS)
+_LONG: Final = 1800.0
+"""Seconds in which nothing happens, from which on the gap is drawn."""
+_INDENT: Final = " " * 24
+
+_BOLD, _DIM, _PLAIN = "1", "2", "0"
+_STYLES: Final[Mapping[str, str]] = {
+    Colour.RED: "91",
+    Colour.AMBER: "33",
+    Colour.GREEN: "92",
+    Colour.BLUE: "94",
+    Colour.WHITE: "97",
+    Verdict.OK: "92",
+    Verdict.ADVISORY: "33",
+    Verdict.RECOVERING: "33",
+    Verdict.DEGRADED: "1;33",
+    Verdict.BLIND: "1;97",
+    Verdict.OUTAGE: "1;91",
+    Verdict.GRAY_FAILURE: "1;91",
+}
+_LAMP: Final = re.compile(rf"\b({'|'.join(Colour)}) \w+")
+_VERDICT: Final = re.compile(rf"(?<= is )({'|'.join(Verdict)})\b")
+
+
+def coloured(out: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether colour may be written there: a terminal, and nobody objects (NO_COLOR)."""
+    return out.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+
+
+def relative(seconds: float) -> str:
+    """Tell seconds from the start as +0:04:30."""
+    sign, whole = ("-" if seconds < 0 else "+"), abs(round(seconds))
+    return f"{sign}{whole // 3600}:{whole % 3600 // 60:02}:{whole % 60:02}"
+
+
+def _settled(entries: Sequence[Entry]) -> list[Entry]:
+    """Order what happened at one moment; of the tower only what it came to."""
+    tower = [entry for entry in entries if entry.what == "tower"]
+    kept = [entry for entry in entries if entry.what != "tower"] + tower[-1:]
+    return sorted(kept, key=lambda entry: _ORDER.index(entry.what))
+
+
+class Teller:
+    """Writes timelines, at once or paced as they happened.
+
+    `speed` is replayed seconds for each real one; None: all at once. `wait` sleeps.
+    """
+
+    def __init__(
+        self,
+        out: TextIO,
+        *,
+        colour: bool = False,
+        speed: float | None = None,
+        wait: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._out, self._colour = out, colour
+        self._speed, self._wait = speed, wait
+
+    def tell(self, replayed: Replayed) -> None:
+        """Write one timeline."""
+        self._line(self._style(_BOLD, replayed.title))
+        day, before = "", None
+        for at, entries in groupby(replayed.entries, key=lambda entry: entry.at):
+            if before is not None:
+                self._pass(at - before)
+            before = at
+            moment = replayed.start + timedelta(seconds=at)
+            if (today := f"{moment:%A %d %B %Y}, UTC") != day:
+                day = today
+                self._line(self._style(_DIM, f"\n  ─── {day} " + "─" * max(4, 58 - len(day))))
+            self._moment(f"  {moment:%H:%M:%S}  {relative(at):>10}  ", tuple(entries))
+        self._line(self._ending(replayed.failures) + "\n")
+
+    def _pass(self, seconds: float) -> None:
+        if seconds >= _LONG:
+            self._line(self._style(_DIM, f"{'⋮':>13}"))
+        if self._speed is not None:
+            self._wait(seconds / self._speed)
+
+    def _moment(self, stamp: str, entries: Sequence[Entry]) -> None:
+        for number, entry in enumerate(_settled(entries)):
+            lead = _INDENT if number else self._style(_DIM, stamp)
+            self._line(f"{lead}{MARKS[entry.what]} {self._text(entry)}")
+
+    def _text(self, entry: Entry) -> str:
+        if entry.what in ("script", "endpoint"):
+            return self._style(_DIM, entry.text)
+        if entry.what == "verdict":
+            return _VERDICT.sub(self._in_its_colour, entry.text, count=1)
+        if entry.what == "tower":
+            return _LAMP.sub(self._in_its_colour, entry.text)
+        return entry.text
+
+    def _in_its_colour(self, found: re.Match[str]) -> str:
+        return self._style(_STYLES[found[1]], found[0])
+
+    def _ending(self, failures: Sequence[str]) -> str:
+        if not failures:
+            return self._style("92", "  every expectation holds")
+        return self._style("1;91", f"  {len(failures)} expectation(s) do not hold")
+
+    def _style(self, style: str, text: str) -> str:
+        return f"\033[{style}m{text}\033[{_PLAIN}m" if self._colour else text
+
+    def _line(self, text: str) -> None:
+        print(text, file=self._out, flush=self._speed is not None)

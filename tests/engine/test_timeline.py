@@ -1,0 +1,81 @@
+"""The timeline: one time for one moment, colour only where it is wanted, paced when asked."""
+
+import io
+from datetime import UTC, datetime
+
+import pytest
+
+from beacon.engine.timeline import Entry, Replayed, Teller, coloured
+
+START = datetime(2026, 1, 12, 23, 59, tzinfo=UTC)
+ENTRIES = (
+    Entry(0.0, "sound", "chirp"),
+    Entry(0.0, "tower", "amber fast"),
+    Entry(0.0, "tower", "red fast, green off"),
+    Entry(0.0, "verdict", "mfa is outage: ok it is not"),
+    Entry(60.0, "script", "analyst: acknowledge"),
+    Entry(3660.0, "told", "closed"),
+)
+
+
+class Terminal(io.StringIO):
+    """Something that says it is a terminal."""
+
+    def isatty(self):
+        """Say so."""
+        return True
+
+
+def told(failures=(), **options):
+    out = io.StringIO()
+    Teller(out, **options).tell(Replayed("A title", START, ENTRIES, failures))
+    return out.getvalue()
+
+
+def test_one_time_for_each_moment_and_one_line_for_each_day():
+    assert told().splitlines() == [
+        "A title",
+        "",
+        "  ─── Monday 12 January 2026, UTC ───────────────────────────────",
+        "  23:59:00    +0:00:00  ▌ mfa is outage: ok it is not",
+        "                        ☼ red fast, green off",
+        "                        ♪ chirp",
+        "",
+        "  ─── Tuesday 13 January 2026, UTC ──────────────────────────────",
+        "  00:00:00    +0:01:00  · analyst: acknowledge",
+        "            ⋮",
+        "  01:00:00    +1:01:00  ► closed",
+        "  every expectation holds",
+        "",
+    ]
+
+
+def test_what_does_not_hold_is_counted():
+    assert "  2 expectation(s) do not hold\n" in told(("one", "two"))
+
+
+def test_colours_are_the_lamps_own():
+    out = told(colour=True)
+    assert "▌ mfa is \033[1;91moutage\033[0m: ok it is not" in out
+    assert "☼ \033[91mred fast\033[0m, \033[92mgreen off\033[0m" in out
+    assert "\033" not in told()
+
+
+@pytest.mark.parametrize(
+    ("out", "environ", "expected"),
+    [
+        (Terminal(), {}, True),
+        (Terminal(), {"NO_COLOR": ""}, True),
+        (Terminal(), {"NO_COLOR": "1"}, False),
+        (Terminal(), {"TERM": "dumb"}, False),
+        (io.StringIO(), {}, False),
+    ],
+)
+def test_colour_is_for_terminals_whose_owner_wants_it(out, environ, expected):
+    assert coloured(out, environ) is expected
+
+
+def test_paced_it_waits_between_moments():
+    waited = []
+    told(speed=60, wait=waited.append)
+    assert waited == [1.0, 60.0]
