@@ -27,6 +27,9 @@ NO_BEACON: Final = 3
 USAGE: Final = 64
 BAD_CONFIG: Final = 78
 
+LAMPS_SPEED: Final = 60.0
+"""Replayed seconds for each real one on the tower, if none are asked for."""
+
 OF_VERDICT: Final = {
     "ok": 0,
     "advisory": 1,
@@ -157,6 +160,10 @@ def _trial_commands(commands: Any) -> None:  # noqa: ANN401
     replay.add_argument(
         "--speed", type=_speed, metavar="N", help="paced: N replayed seconds for each real one"
     )
+    replay.add_argument(
+        "--lamps", action="store_true", help="on the tower of the configuration; 60 times as fast"
+    )
+    _takes_config(replay)
     _takes_json(replay)
     lamps = _add(
         commands,
@@ -423,7 +430,32 @@ def _wait(seconds: float) -> None:
 def _replay(args: argparse.Namespace) -> int:
     from beacon.replay import main as replay
 
+    if args.lamps:
+        return _replay_on_lamps(args)
     return replay(args.files, as_json=args.json, speed=args.speed)
+
+
+def _replay_on_lamps(args: argparse.Namespace) -> int:
+    from beacon.engine.clock import SystemClock
+    from beacon.outputs.gpio import open_lines
+    from beacon.outputs.lent_tower import LentTower
+    from beacon.outputs.lines import TowerError
+    from beacon.replay import main as replay
+
+    tower = _load(args).tower
+    try:
+        lines = open_lines(tower)
+    except TowerError as error:
+        _complain(f"beacon: {error}")
+        return BROKEN
+    with LentTower(tower, SystemClock(), lines) as lent:
+        return replay(
+            args.files,
+            as_json=args.json,
+            speed=args.speed or LAMPS_SPEED,
+            wait=lent.wait,
+            show=lent.show,
+        )
 
 
 def _speed(text: str) -> float:

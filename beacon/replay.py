@@ -40,7 +40,7 @@ from beacon.core.events import (
 from beacon.core.indication import Colour, Indication, Pattern
 from beacon.core.model import OUTCOME_OF, RANK, Outcome, Reading, Reason, Site, Verdict
 from beacon.engine.simulation import Cue, Simulation
-from beacon.engine.timeline import Entry, Replayed, Teller, coloured, relative
+from beacon.engine.timeline import Entry, Replayed, Signal, Teller, coloured, relative
 from beacon.probes import kinds, load
 
 WARM_UP: Final = 2.0
@@ -247,12 +247,12 @@ class _Room:
         self.entries: list[Entry] = []
         self.sounded: list[float] = []
         self.verdicts: list[tuple[float, str, Verdict]] = []
-        self.signals: list[IndicationChanged | Sounded] = []
+        self.signals: list[Signal] = []
         self._verdicts: dict[str, Verdict] = {}
 
     def take(self, effects: Iterator[Effect] | Sequence[Effect]) -> None:
         for effect in effects:
-            if isinstance(effect, IndicationChanged | Sounded):
+            if isinstance(effect, Signal):
                 self.signals.append(effect)
             if said := self._say(effect):
                 self.entries.append(Entry(effect.at, *said))
@@ -407,14 +407,16 @@ def main(
     err: TextIO | None = None,
     environ: Mapping[str, str] = os.environ,
     wait: Callable[[float], object] = time.sleep,
+    show: Callable[[Sequence[Signal]], object] = lambda _: None,
 ) -> int:
     """Play the files, and every script in a directory, one after another.
 
     `speed` is replayed seconds for each real one; None: all at once, `wait` sleeps.
+    `show` is handed what the tower shows and sounds, as it is told.
     Returns 0 all hold, 1 not, 78 a file that cannot be used.
     """
     out, err = out or sys.stdout, err or sys.stderr
-    teller = Teller(out, colour=coloured(out, environ), speed=speed, wait=wait)
+    teller = Teller(out, colour=coloured(out, environ), speed=speed, wait=wait, show=show)
     status = 0
     for path in _scripts(paths):
         try:

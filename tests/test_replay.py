@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from beacon.cli import main as cli
 from beacon.config.fields import Refused
 from beacon.replay import Moment, Offset, main
 
@@ -179,3 +180,26 @@ def test_offsets_refused(text):
 def test_a_moment_needs_its_zone():
     with pytest.raises(Refused, match="has no zone"):
         Moment.parse("2026-01-12T09:00:00")
+
+
+CONFIG = """\
+site: here
+tower: {driver: mock, preset: tower-3, lamps: {red: 17, amber: 27, green: 22}}
+services: [{name: MFA, endpoints: [{name: sign-in, type: http, url: "http://127.0.0.1:9/"}]}]
+"""
+
+
+def test_on_the_tower_of_a_configuration(tmp_path, capsys):
+    config, script = tmp_path / "beacon.yaml", tmp_path / "script.yaml"
+    config.write_text(CONFIG)
+    script.write_text(SCRIPT.replace("expect:\n", ""))
+    given = ["replay", str(script), "--lamps", "-c", str(config)]
+    assert cli([*given, "--speed", "1e9"]) == 0
+    assert "☼ red fast" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("speed", ["0", "-1", "inf", "nan", "quick"])
+def test_a_speed_that_is_none(speed, capsys):
+    with pytest.raises(SystemExit):
+        cli(["replay", "script.yaml", "--speed", speed])
+    assert "--speed" in capsys.readouterr().err

@@ -15,6 +15,8 @@ from beacon.core.events import IndicationChanged, Sounded
 from beacon.core.indication import Colour
 from beacon.core.model import Verdict
 
+Signal = IndicationChanged | Sounded
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -38,7 +40,7 @@ class Replayed:
     entries: tuple[Entry, ...]
     failures: tuple[str, ...]
     verdicts: tuple[tuple[float, str, Verdict], ...] = ()
-    signals: tuple[IndicationChanged | Sounded, ...] = ()
+    signals: tuple[Signal, ...] = ()
 
 
 MARKS: Final = {
@@ -94,7 +96,8 @@ def _settled(entries: Sequence[Entry]) -> list[Entry]:
 class Teller:
     """Writes timelines, at once or paced as they happened.
 
-    `speed` is replayed seconds for each real one; None: all at once. `wait` sleeps.
+    `speed` is replayed seconds for each real one; None: all at once. `wait` sleeps, `show`
+    is handed what the tower shows and sounds at each moment, after its lines are written.
     """
 
     def __init__(
@@ -104,7 +107,9 @@ class Teller:
         colour: bool = False,
         speed: float | None = None,
         wait: Callable[[float], object] = time.sleep,
+        show: Callable[[Sequence[Signal]], object] = lambda _: None,
     ) -> None:
+        self._show = show
         self._out, self._colour = out, colour
         self._speed, self._wait = speed, wait
 
@@ -121,6 +126,7 @@ class Teller:
                 day = today
                 self._line(self._style(_DIM, f"\n  ─── {day} " + "─" * max(4, 58 - len(day))))
             self._moment(f"  {moment:%H:%M:%S}  {relative(at):>10}  ", tuple(entries))
+            self._show([signal for signal in replayed.signals if signal.at == at])
         self._line(self._ending(replayed.failures) + "\n")
 
     def _pass(self, seconds: float) -> None:

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from beacon.core.events import IndicationChanged, Sounded
+from beacon.core.indication import DARK, Sound
 from beacon.engine.timeline import Entry, Replayed, Teller, coloured
 
 START = datetime(2026, 1, 12, 23, 59, tzinfo=UTC)
@@ -79,3 +81,12 @@ def test_paced_it_waits_between_moments():
     waited = []
     told(speed=60, wait=waited.append)
     assert waited == [1.0, 60.0]
+
+
+def test_the_tower_is_shown_each_moment_as_it_is_told():
+    dark, loud = IndicationChanged(0.0, DARK), Sounded(60.0, Sound.CHIRP)
+    seen = []
+    Teller(io.StringIO(), show=seen.append).tell(
+        Replayed("A title", START, ENTRIES, (), signals=(dark, loud))
+    )
+    assert seen == [[dark], [loud], []]

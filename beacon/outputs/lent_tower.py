@@ -1,0 +1,51 @@
+"""The tower, lent to a replay: shows what it is told, for as long as it is lent."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, Self
+
+from beacon.config.schema import Tower
+from beacon.core.events import Effect
+from beacon.engine.clock import Clock
+from beacon.engine.output import Heartbeat
+from beacon.outputs.lines import Lines
+from beacon.outputs.stack_light import StackLight
+
+BEAT: Final = 1.0
+STOP_LIMIT: Final = 2.0
+
+
+class LentTower:
+    """A tower without a judge: whoever plays on it waits with `wait`, which keeps it lit."""
+
+    def __init__(
+        self,
+        tower: Tower,
+        clock: Clock,
+        lines: Lines,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._judge, self._sleep = Heartbeat(clock), sleep
+        self._light = StackLight(tower, clock, self._judge, lambda: None, lines)
+
+    def __enter__(self) -> Self:
+        """Take the tower."""
+        self._judge.beat()
+        self._light.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give it back, dark."""
+        self._light.stop(STOP_LIMIT)
+
+    def show(self, effects: Sequence[Effect]) -> None:
+        """Show indications, sound sounds."""
+        self._judge.beat()
+        self._light.offer(effects)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass while the tower goes on showing."""
+        while seconds > 0:
+            self._judge.beat()
+            self._sleep(min(seconds, BEAT))
+            seconds -= BEAT
