@@ -63,6 +63,7 @@ class EndpointState:
         "history",
         "last",
         "proven",
+        "regulars_since_down",
         "rejections",
         "settled",
         "since",
@@ -72,6 +73,7 @@ class EndpointState:
         "up_again_at",
         "window",
         "window_ailing",
+        "window_regular",
         "window_troubled",
     )
 
@@ -88,7 +90,8 @@ class EndpointState:
         self.fail_since = at
         self.ailing = 0  # readings in a row that did not pass, for more than something standing
         self.ails = False  # degraded for more than something standing
-        self.window = self.window_troubled = self.window_ailing = 0
+        self.window = self.window_regular = self.window_troubled = self.window_ailing = 0
+        self.regulars_since_down = FLAP_READINGS
         self.history = 0
         self._changes_from = 0
         self.flapping = False
@@ -143,7 +146,7 @@ class EndpointState:
         else:
             self._count_good(reading)
         if regular:
-            self._count_change(outcome is Outcome.FAIL)
+            self._count_regular(outcome is Outcome.FAIL)
         return reading
 
     def _count_fail(self, reading: Reading, at: float) -> None:
@@ -173,7 +176,11 @@ class EndpointState:
         self.window_troubled = (self.window_troubled << 1 | troubled) & _WINDOW_MASK
         self.window_ailing = (self.window_ailing << 1 | ailing) & _WINDOW_MASK
 
-    def _count_change(self, failed: bool) -> None:
+    def _count_regular(self, failed: bool) -> None:
+        # Behind a load balancer with one dead back end every regular try may fail and every
+        # re-check pass: among all readings that is three of six, among the regular ones all.
+        self.window_regular = (self.window_regular << 1 | failed) & _WINDOW_MASK
+        self.regulars_since_down += 1
         self.history = (self.history << 1 | failed) & _FLAP_MASK
         self._changes_from = min(self._changes_from + 1, FLAP_READINGS)
         changes = (self.history ^ self.history >> 1) & _CHANGES_MASK
@@ -181,7 +188,8 @@ class EndpointState:
             changes &= (1 << max(self._changes_from - 1, 0)) - 1
         count = changes.bit_count()
         if count > FLAP_STARTS_ABOVE and not self.flapping:
-            self.flapping, self.held = True, Health.DEGRADED
+            recent = self.regulars_since_down < FLAP_READINGS
+            self.flapping, self.held = True, Health.DOWN if recent else Health.DEGRADED
         elif count == 0:  # below 5 % of 20
             self.flapping = False
 
@@ -222,7 +230,7 @@ class EndpointState:
     def _forget(self) -> None:
         """Empty streaks and windows: what follows must be fresh."""
         self.fails = self.good = self.clean = self.troubled = self.ailing = 0
-        self.window = self.window_troubled = self.window_ailing = 0
+        self.window = self.window_regular = self.window_troubled = self.window_ailing = 0
 
     def void(self, reading: Reading, at: float) -> None:
         """Lose all trust in what was seen: unknown at once, streaks and window emptied."""
@@ -237,6 +245,7 @@ class EndpointState:
             self.fails >= self.spec.failure_threshold
             or self.rejections >= REJECTIONS_TO_DOWN
             or self.window.bit_count() >= WINDOW_FAILS
+            or self.window_regular.bit_count() >= WINDOW_FAILS
         )
 
     @property
@@ -281,6 +290,8 @@ class EndpointState:
         return self.troubled >= threshold or self.window_troubled.bit_count() >= WINDOW_FAILS
 
     def _become(self, target: Health, at: float) -> None:
+        if self.health is Health.DOWN:
+            self.regulars_since_down = 0
         if target is Health.UNKNOWN:
             self.before = self.health
             self._forget()
@@ -288,7 +299,9 @@ class EndpointState:
             if self.still_down:
                 self.up_again_at = at
             if self.health is not Health.UP:
-                self.window = 0  # a return starts afresh: repetition is the flap detector's
+                self.window = self.window_regular = (
+                    0  # a return starts afresh: repetition is the flap detector's
+                )
             if target is Health.UP:
                 self.window_troubled = self.troubled = 0
         self.health, self.since, self.settled = target, at, True

@@ -175,3 +175,26 @@ def test_never_up_without_a_good_reading_and_never_down_without_fails(letters):
                 Health.UNKNOWN: "E",
             }[state.health]
             assert letter == arrived
+
+
+def test_one_dead_back_end_of_two_is_seen_though_every_recheck_passes(make_endpoint):
+    from beacon.core.model import Evidence
+
+    state = EndpointState(make_endpoint("s", "x", Evidence.SYMPTOM), 0.0)
+    state.count(LETTERS["P"], -1.0, regular=True)
+    state.decide(-1.0, Gate.OPEN)
+    for n in range(4):
+        state.count(LETTERS["F"], float(2 * n), regular=True)
+        state.decide(float(2 * n), Gate.OPEN)
+        if state.health is not Health.DOWN:
+            state.count(LETTERS["P"], float(2 * n + 1), regular=False)
+            state.decide(float(2 * n + 1), Gate.OPEN)
+    assert state.health is Health.DOWN
+
+
+def test_what_was_down_when_it_began_to_flap_is_held_as_down(feed):
+    state = feed("P" * 15 + "FFFPPFPFPP")
+    assert state.flapping
+    assert state.health is Health.UP
+    assert state.shown is Health.DOWN
+    assert feed("FFF" + "P" * 25 + "FPFPFP").shown is Health.DEGRADED
