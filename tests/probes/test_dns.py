@@ -59,6 +59,15 @@ def observe(probe: Dns, budget: float = 5.0) -> Reading:
     return probe.observe(run(budget))
 
 
+def may_listen_at_53(address: str) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as attempt:
+        try:
+            attempt.bind((address, 53))
+        except PermissionError:
+            return False
+    return True
+
+
 class Authority:
     """NSD with the zone example.com, rewritten and reloaded at will."""
 
@@ -71,6 +80,8 @@ class Authority:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
         self.own = f"127.{random.randint(64, 250)}.{random.randint(1, 250)}.{os.getpid() % 250 + 1}"
+        self.at_53 = may_listen_at_53(self.own)
+        own = f"  ip-address: {self.own}@53\n" if self.at_53 else ""
         (home / "broken.zone").write_text("this is no zone\n")
         (home / "2.0.192.zone").write_text(
             "$ORIGIN 2.0.192.in-addr.arpa.\n$TTL 60\n@ SOA ns1 host 1 1 1 1 1\n"
@@ -78,7 +89,7 @@ class Authority:
         )
         (home / "nsd.conf").write_text(
             "server:\n"
-            f"  ip-address: 127.0.0.1@{self.port}\n  ip-address: {self.own}@53\n"
+            f"  ip-address: 127.0.0.1@{self.port}\n{own}"
             f'  username: ""\n  chroot: ""\n  zonesdir: "{home}"\n  database: ""\n'
             f'  pidfile: "{home}/nsd.pid"\n  xfrdfile: "{home}/xfrd"\n'
             f'  zonelistfile: "{home}/zones"\n  server-count: 1\n  rrl-ratelimit: 0\n'
@@ -144,6 +155,13 @@ def nsd(
 def authority(nsd: Authority) -> Iterator[Authority]:
     yield nsd
     nsd.reset()
+
+
+@pytest.fixture
+def at_53(authority: Authority) -> None:
+    """For tests that reach the authority as the world would, by its address alone."""
+    if not authority.at_53:
+        pytest.skip("only root can listen at port 53")
 
 
 @pytest.fixture(scope="module")
@@ -340,6 +358,7 @@ def test_aliases_in_a_circle_are_not_followed_for_ever(authority: Authority) -> 
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("at_53")
 def test_the_zones_own_servers_are_found_and_asked(authority: Authority, resolver: str) -> None:
     probe = Dns(query="deep.sms.example.com", authoritative=True, resolvers=(resolver,))
     seen = run()
@@ -350,6 +369,7 @@ def test_the_zones_own_servers_are_found_and_asked(authority: Authority, resolve
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("at_53")
 def test_a_name_server_named_in_the_settings_is_looked_up(resolver: str) -> None:
     names = ("ns1.example.com", "ns2.example.com")
     probe = Dns(query="sms.example.com", authoritative=names, resolvers=(resolver,))

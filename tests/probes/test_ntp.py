@@ -1,5 +1,6 @@
 """`ntp` against chrony, and against answers made by hand from the fields of RFC 5905."""
 
+import getpass
 import signal
 import socket
 import struct
@@ -72,7 +73,7 @@ def chrony(need: Callable[[str], Path], tmp_path: Path, eventually: Callable[...
         f"bindcmdaddress /\npidfile {tmp_path}/pid\n"
     )
     process = subprocess.Popen(
-        [binary, "-d", "-x", "-u", "root", "-f", tmp_path / "chrony.conf"],
+        [binary, "-d", "-x", "-U", "-u", getpass.getuser(), "-f", tmp_path / "chrony.conf"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
