@@ -18,6 +18,7 @@ from beacon.core.events import (
     Observed,
     QuietHours,
     Silence,
+    StorageDegraded,
     TimePassed,
     View,
 )
@@ -45,6 +46,7 @@ class Monitor:
             Silence: self._operated(self._room.silence),
             QuietHours: self._room.quiet_hours,
             DateImplausible: self._intake.date_implausible,
+            StorageDegraded: self._operated(self._room.storage),
         }
 
     def start(
@@ -120,7 +122,7 @@ class Monitor:
         self._room.judge(touched, self._intake.trust, at)
 
     def _operated(self, action: Callable[..., None]) -> Callable[..., None]:
-        """After an operator acted, everything is looked at anew."""
+        """After this, everything is looked at anew."""
 
         def act(event: Event) -> None:
             action(event)

@@ -139,7 +139,7 @@ def recall(
         state = intake.endpoints.get(each.id)
         if state is not None and each.id not in changed:
             _recall_endpoint(state, each, resume=resume)
-            yield from _kept_from_running(state, at)
+            yield from _kept_from_running(intake, state, at)
     for kept in memory.services:
         watched = room.services.get(kept.id)
         if watched is not None:
@@ -170,11 +170,13 @@ def _recall_endpoint(state: EndpointState, kept: EndpointMemory, *, resume: bool
     state.settled = True  # it will not be read: nothing is starting
 
 
-def _kept_from_running(state: EndpointState, at: float) -> Iterator[Effect]:
+def _kept_from_running(intake: Intake, state: EndpointState, at: float) -> Iterator[Effect]:
     if state.guard_until > at:
         yield Postpone(at, state.spec.id, state.guard_until)
     if state.guarded:
-        yield EndpointRead(at, state.spec.id, _STOPPED, state.shown, state.fails)
+        report = EndpointRead(at, state.spec.id, _STOPPED, state.shown, state.fails)
+        intake.reports[state.spec.id] = report
+        yield report
 
 
 def _recall_service(watched: Watched, alarm: Alarm, kept: ServiceMemory, at: float) -> None:

@@ -30,6 +30,7 @@ from beacon.core.events import (
     Silence,
     SilenceChanged,
     Sounded,
+    StorageDegraded,
 )
 from beacon.core.incident import Incident, foremost
 from beacon.core.indication import Sound
@@ -96,6 +97,7 @@ class Room:
         self.incidents = 0  # how many there have been
         self._announced: tuple[IncidentView | None, int] = (None, 0)
         self.silenced: SilenceChanged | None = None
+        self._storage_degraded = False
 
     def configure(self, site: Site, endpoints: Mapping[str, EndpointState], at: float) -> None:
         """Watch these services from now on; what is unchanged keeps its state."""
@@ -339,6 +341,7 @@ class Room:
             overlays=tuple(dict.fromkeys(o for v in views for o in v.overlays)),
             network=trust.network,
             clock=trust.clock,
+            storage_degraded=self._storage_degraded,
         )
         if now != was:
             self.overall = now
@@ -372,7 +375,15 @@ class Room:
         else:
             self._acknowledged(event)
         self._out.append(
-            Answered(event.at, "acknowledge", not error, event.by, event.origin, error)
+            Answered(
+                event.at,
+                "acknowledge",
+                not error,
+                event.by,
+                event.origin,
+                error,
+                event.reason,
+            )
         )
 
     def _acknowledged(self, event: Acknowledge) -> None:
@@ -405,7 +416,9 @@ class Room:
             error = "not silenced"
         else:
             self.end_silence(event.at)
-        self._out.append(Answered(event.at, "silence", not error, event.by, event.origin, error))
+        self._out.append(
+            Answered(event.at, "silence", not error, event.by, event.origin, error, event.reason)
+        )
 
     def _begin_silence(self, event: Silence) -> None:
         until = event.at + min(event.seconds, SILENCE_AT_MOST)
@@ -435,6 +448,10 @@ class Room:
     def quiet_hours(self, event: QuietHours) -> None:
         """Quiet hours began or ended."""
         self._sound(self.tower.quiet_hours(event.at, on=event.on), event.at)
+
+    def storage(self, event: StorageDegraded) -> None:
+        """Note that nothing can be written down, or that it can again."""
+        self._storage_degraded = event.on
 
 
 def _seen(state: EndpointState) -> Seen:
