@@ -183,8 +183,8 @@ class Daemon:
         # First: whoever has the socket is the one beacon of this state directory.
         self._begin(ControlSocket(self._control_path, actions))
         crashed = self._leave_mark()
-        recalled = self._recall()
         tower, drawn = self._tower()
+        recalled = self._recall()
         self._engine = engine = Engine(
             judge=self._monitor,
             clock=self._clock,

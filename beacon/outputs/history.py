@@ -138,7 +138,7 @@ class History:
         self._file = HistoryFile(directory / NAME)
         self._queue: queue.Queue[_Item] = queue.Queue(WAITING)
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
-        self._key: bytes | None = None
+        self._key = b""
         self._steps: list[tuple[bytes, int, int]] = []
         self._rows: deque[Row] = deque(maxlen=WAITING)
         self._open: dict[int, IncidentView] = {}
@@ -153,6 +153,7 @@ class History:
     def recall(self) -> Recalled:
         """Open the file and read what is remembered; nothing, and a warning, if that fails."""
         found = Recalled()
+        self._key = self._kept_key()
         if not self._attempt(self._read):
             return found
         kept = self._decoded(self._document)
@@ -203,8 +204,6 @@ class History:
     @property
     def key(self) -> bytes:
         """What seeds and settings are hashed with; made once, kept beside the history."""
-        if self._key is None:
-            self._key = self._kept_key()
         return self._key
 
     def _kept_key(self) -> bytes:
@@ -363,7 +362,7 @@ class History:
         if memory is not None:
             self._open |= {view.number: view for view in memory.open_incidents}
         rows = tuple(self._rows)
-        if not (news or rows or self._failed):
+        if not (news or rows or self._failed or self._overflowed):
             return
         batch = Batch(
             rows=rows,
