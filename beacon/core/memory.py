@@ -20,13 +20,14 @@ Remembered = TypeVar("Remembered")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointMemory:
-    """One endpoint. `health` is the last one known; `held` and what follows is about flapping.
+    """One endpoint. `health` is the last one known.
 
-    `stopped_at` is when the run began after which the sign-in guard stopped it.
+    `stopped_at` is when the run began after which the sign-in guard stopped it. `held` and
+    what follows is kept only while flapping: else every single fail would be news.
     """
 
     id: str
-    health: Health | None
+    health: Health | None = None
     since: float
     up_again_at: float | None = None
     ails: bool = False

@@ -28,7 +28,7 @@ from beacon.core.memory import (
     ServiceMemory,
     VoiceMemory,
 )
-from beacon.core.model import NO_PROBLEM, Reading, Reason, Verdict
+from beacon.core.model import NO_PROBLEM, Health, Reading, Reason, Verdict
 from beacon.core.room import Room, Watched
 
 QUIET_START: Final = 5.0
@@ -60,7 +60,7 @@ def remember(intake: Intake, room: Room, at: float) -> Memory:
 
 
 def _endpoint(state: EndpointState) -> EndpointMemory:
-    known = state.health is not state.health.UNKNOWN
+    known = state.health is not Health.UNKNOWN
     return EndpointMemory(
         id=state.spec.id,
         health=state.health if known else state.before,
@@ -72,9 +72,9 @@ def _endpoint(state: EndpointState) -> EndpointMemory:
         guard_until=_some(state.guard_until),
         stopped_at=state.stopped_at if state.guarded else None,
         flapping=state.flapping,
-        held=state.held,
-        history=state.history,
-        changes_from=state.changes_from,
+        held=state.held if state.flapping else Health.UP,
+        history=state.history if state.flapping else 0,
+        changes_from=state.changes_from if state.flapping else 0,
     )
 
 

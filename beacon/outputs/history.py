@@ -110,6 +110,17 @@ class _Moved:
 _Item = Row | IncidentView | _Step | _Settle | _Moved | None  # None: come to an end
 
 
+def _without_none(tree: object) -> object:
+    """Leave out what says nothing: half of a memory is None."""
+    match tree:
+        case dict():
+            return {key: _without_none(value) for key, value in tree.items() if value is not None}
+        case list() | tuple():
+            return [_without_none(each) for each in tree]
+        case _:
+            return tree
+
+
 class History:
     """An output that remembers.
 
@@ -392,7 +403,7 @@ class History:
 
     def _encoded(self, memory: Memory) -> str:
         kept = _Kept(zero=self._moments.zero, prints=self._prints(), memory=memory)
-        return msgspec.json.encode(kept).decode()
+        return msgspec.json.encode(_without_none(msgspec.to_builtins(kept))).decode()
 
     def _prints(self) -> dict[str, str]:
         return {

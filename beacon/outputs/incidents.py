@@ -127,7 +127,11 @@ def _one(answer: Mapping[str, Any]) -> list[str]:
     lines = [head, *(f"  {word:<15}{fact}" for word, fact in facts.items() if fact)]
     events = [(row["at"], _happened(row)) for row in answer["story"]]
     events += [(row["at"], _change(row)) for row in answer["transitions"]]
-    return [*lines, "", *(f"  {_clock(at)}  {text}" for at, text in sorted(events))]
+    return [*lines, "", *(f"  {_clock(at)}  {text}" for at, text in sorted(events, key=_at))]
+
+
+def _at(event: tuple[str, str]) -> str:
+    return event[0]
 
 
 def _happened(row: Mapping[str, Any]) -> str:

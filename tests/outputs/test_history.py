@@ -350,10 +350,8 @@ def test_a_locked_file_is_waited_for_without_holding_anybody(outage, tmp_path, e
     assert [s["what"] for s in outage.history.reader.story(1)][-1] == "recovering"
 
 
-@pytest.mark.integration
-def test_a_full_disk_loses_nothing_once_there_is_room(live, tmp_path, need, eventually):
+def test_a_full_disk_loses_nothing_once_there_is_room(live, tmp_path, eventually):
     """A file system of 200 KiB: filled, then freed."""
-    need("mount")
     small = tmp_path / "small"
     small.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "none", str(small)]
@@ -400,10 +398,8 @@ except sqlite3.Error as error:
 """
 
 
-@pytest.mark.integration
-def test_a_file_of_somebody_else_is_refused_in_words(need, tmp_path_factory):
+def test_a_file_of_somebody_else_is_refused_in_words():
     """As a user who may read it, and not write."""
-    setpriv = need("setpriv")
     if os.geteuid():
         pytest.skip("needs to be root to become somebody else")
     directory = Path("/tmp") / f"beacon-{os.getpid()}"
@@ -413,7 +409,7 @@ def test_a_file_of_somebody_else_is_refused_in_words(need, tmp_path_factory):
         file.open()
         file.close()
         (directory / NAME).chmod(0o644)
-        run = [setpriv, "--reuid=65534", "--clear-groups", sys.executable, "-c", READ_ONLY]
+        run = ["setpriv", "--reuid=65534", "--clear-groups", sys.executable, "-c", READ_ONLY]
         done = subprocess.run(
             [*map(str, run), str(directory / NAME)],
             env={**os.environ, "PYTHONPATH": str(Path(history_file.__file__).parents[2])},
