@@ -206,8 +206,9 @@ def _version(path: Path) -> int:
             header = file.read(100)
     except OSError:
         return 0
-    known = header.startswith(_MAGIC) and len(header) == 100
-    return int.from_bytes(header[60:64], "big") if known else 0
+    if header and not (header.startswith(_MAGIC) and len(header) == 100):
+        raise _broken("not a database", sqlite3.SQLITE_NOTADB)  # SQLite would delete its log
+    return int.from_bytes(header[60:64], "big")
 
 
 def _prepare(db: sqlite3.Connection, *, new: bool) -> None:
@@ -219,9 +220,13 @@ def _prepare(db: sqlite3.Connection, *, new: bool) -> None:
     db.execute(f"PRAGMA journal_size_limit = {1024 * PAGE}")
     [found] = db.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
-        error = sqlite3.DatabaseError(found)
-        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-        raise error
+        raise _broken(found, sqlite3.SQLITE_CORRUPT)
+
+
+def _broken(words: str, code: int) -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError(words)
+    error.sqlite_errorcode = code
+    return error
 
 
 # --- reading beside the writer ----------------------------------------------------
