@@ -30,7 +30,8 @@ from beacon.config.loader import load
 from beacon.config.problems import ConfigError
 from beacon.config.schema import Config
 from beacon.core.endpoint import slow_or
-from beacon.core.events import Acknowledge, EndpointRead
+from beacon.core.events import Acknowledge, Effect, EndpointRead, StorageDegraded
+from beacon.core.memory import Memory
 from beacon.core.model import Reading
 from beacon.core.monitor import Monitor
 from beacon.engine.clock import SystemClock
@@ -44,6 +45,8 @@ from beacon.outputs import lamps_file
 from beacon.outputs.actions import Actions
 from beacon.outputs.control import Action, ControlError, ControlSocket, socket_path
 from beacon.outputs.gpio import GpioLines, open_lines, pin_factory
+from beacon.outputs.history import History, Recalled
+from beacon.outputs.incidents import Incidents
 from beacon.outputs.lines import TowerError, walk
 from beacon.outputs.log import LogBook, diverted
 from beacon.outputs.mirrors import Mirrors, ended
@@ -51,6 +54,7 @@ from beacon.outputs.stack_light import StackLight
 from beacon.outputs.standing import Standing
 from beacon.outputs.systemd import Notifier
 from beacon.outputs.topics import Health60
+from beacon.transport.totp import LEDGER
 
 if TYPE_CHECKING:
     from beacon.outputs.mqtt import MqttOutput
@@ -66,6 +70,8 @@ WORKERS_BUDGET: Final = 1.0
 """Seconds for probes to notice that their sockets are shut; name resolutions never will."""
 SWAP_WITHIN: Final = 30.0
 """Seconds the deciding thread has to take over a new configuration."""
+REMEMBER_WITHIN: Final = 1.0
+"""Seconds the deciding thread has to say what it remembers."""
 HEALTH_EVERY: Final = 60.0
 WORN_OUT: Final = frozenset({errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO})
 """What a full or worn-out card says: the beacon goes on, and says so."""
@@ -124,11 +130,19 @@ class Daemon:
         self._standing = Standing()
         self._reloads: SimpleQueue[bool] = SimpleQueue()
         self._stack = ExitStack()
+        self._history = History(
+            place.state_directory,
+            config.watched.id,
+            self._clock,
+            remember=lambda: self._monitor.remember(self._clock.monotonic()),
+            ask=self._asked,
+            written=lambda: self._config.written,
+        )
         self._engine: Engine | None = None
         self._terminal: TerminalTower | None = None
         self._mqtt: MqttOutput | None = None
         self._health_due = 0.0
-        self._storage_degraded = False
+        self._storage_degraded = self._told_degraded = False
         self._stopping = False
 
     # --- from signal handlers ---
@@ -170,26 +184,28 @@ class Daemon:
         self._begin(ControlSocket(self._control_path, actions))
         crashed = self._leave_mark()
         tower, drawn = self._tower()
+        recalled = self._recall()
         self._engine = engine = Engine(
             judge=self._monitor,
             clock=self._clock,
             mailbox=self._mailbox,
-            outputs=(LogBook(self._notifier.status), tower, self._standing),
+            outputs=(LogBook(self._notifier.status), tower, self._standing, self._history),
             heart=self._heart,
             renderer=tower.heart,
             feed=self._notifier.watchdog,
             signs=tuple(self._signs()),
         )
         orders = Actions(engine, self._monitor.view, tower.lamp_test, self._clock)
-        actions |= orders.all()
+        actions |= orders.all() | {"incidents": Incidents(self._history)}
+        self._begin(self._history)
         self._begin(tower)
-        engine.start(watched(self._config))
+        engine.start(watched(self._config), self._beginning(recalled, resume=not crashed))
         if drawn and self._place.draw:
             self._stack.enter_context(diverted(self._note))
         mirrors = Mirrors(engine, self._standing, partial(self._mirrored, tower, drawn))
         self._stack.callback(mirrors.stop)
         mirrors.show(self._config, lambda call: call())
-        if not crashed:
+        if not crashed and not self._monitor.view().incidents:
             tower.lamp_test(with_buzzer=False)
         reloader = threading.Thread(
             target=self._reload_when_told, args=(engine, mirrors), name="reload", daemon=True
@@ -242,6 +258,29 @@ class Daemon:
         self._stack.callback(_removed, mark)
         return crashed
 
+    # --- what is remembered ---
+
+    def _asked(self, remember: Callable[[], Memory]) -> Memory:
+        assert self._engine is not None, "the history begins after the engine"
+        return self._engine.ask(remember, REMEMBER_WITHIN)
+
+    def _recall(self) -> Recalled:
+        """What was before the start, tried on a judge of its own: it must not stop us."""
+        recalled = self._history.recall()
+        LEDGER.keep(self._history)
+        try:
+            trial = Monitor(self._config.watched)
+            trial.start(self._clock.monotonic(), recalled.memory, recalled.changed)
+        except Exception as error:  # noqa: BLE001 - the border: what is remembered costs only itself
+            log.warning("what was remembered makes no sense, it is dropped:\n%s", scrubbed(error))
+            return Recalled()
+        return recalled
+
+    def _beginning(
+        self, recalled: Recalled, *, resume: bool
+    ) -> Callable[[float], tuple[Effect, ...]]:
+        return lambda at: self._monitor.start(at, recalled.memory, recalled.changed, resume=resume)
+
     # --- parts ---
 
     def _tower(self) -> tuple[StackLight, bool]:
@@ -270,10 +309,22 @@ class Daemon:
 
     def _signs(self) -> Iterator[Sign]:
         yield DateWatch(self._clock, beacon.RELEASED)
+        yield self._tell_storage
         yield self._tell_health
         hours = self._config.tower.buzzer and self._config.tower.buzzer.quiet_hours
         if hours:
             yield QuietHoursWatch(self._clock, hours.begin, hours.end, hours.time_zone)
+
+    @property
+    def _degraded(self) -> bool:
+        return self._storage_degraded or self._history.degraded
+
+    def _tell_storage(self, at: float) -> StorageDegraded | None:
+        """Say when the storage became degraded, or ceased to be."""
+        if self._degraded is self._told_degraded:
+            return None
+        self._told_degraded = not self._told_degraded
+        return StorageDegraded(at, self._told_degraded)
 
     def _tell_health(self, at: float) -> None:
         """Once a minute, how the beacon itself is."""
@@ -289,7 +340,7 @@ class Daemon:
                 stalled=lag > Heartbeat.LIMIT,
                 clock_synced=None if trusted == "unverified" else trusted == "ok",
                 clock_offset_ms=None if offset is None else offset * 1000,
-                storage_degraded=self._storage_degraded,
+                storage_degraded=self._degraded,
                 rss_mb=_rss_mb(),
             )
         )

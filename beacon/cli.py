@@ -180,6 +180,16 @@ def _operator_commands(commands: Any) -> None:  # noqa: ANN401
     status = _add(commands, "status", _status, "what the running daemon sees", "beacon status")
     _takes_state(status)
     _takes_json(status)
+    incidents = _add(
+        commands,
+        "incidents",
+        _incidents,
+        "every incident that is remembered, or the story of one",
+        "beacon incidents 3",
+    )
+    incidents.add_argument("incident", metavar="ID", nargs="?", help="its id, or its number")
+    _takes_state(incidents)
+    _takes_json(incidents)
     acknowledge = _add(
         commands,
         "acknowledge",
@@ -504,6 +514,21 @@ def _status(args: argparse.Namespace) -> int:
     return OF_VERDICT[answer["state"]["verdict"]] if answer["ok"] else NO_BEACON
 
 
+def _incidents(args: argparse.Namespace) -> int:
+    answer = _asked(args, {"action": "incidents", "incident": args.incident})
+    if answer is None:
+        return NO_BEACON
+    if args.json:
+        print(json.dumps(answer))
+    elif answer["ok"]:
+        from beacon.outputs import incidents
+
+        print("\n".join(incidents.told(answer)))
+    else:
+        _complain(f"beacon: {answer['error']}")
+    return OK if answer["ok"] else REFUSED
+
+
 def _acknowledge(args: argparse.Namespace) -> int:
     request = {"action": "acknowledge", "service": args.service, "reason": args.reason}
     return _ordered(args, request, "acknowledged")
@@ -564,6 +589,8 @@ def told(answer: Mapping[str, Any]) -> list[str]:
     lamps = [f"{colour} {word}" for colour, word in answer["lamps"].items() if word != "off"]
     lines.append(f"lamps: {', '.join(lamps) or 'dark'}")
     lines.append(f"network: {state['network']}, clock: {state['clock']}")
+    if state.get("storage_degraded"):
+        lines.append("storage: degraded, a restart may forget what is shown here")
     return lines
 
 

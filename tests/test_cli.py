@@ -33,6 +33,7 @@ COMMANDS = [
     ("replay",),
     ("lamp-test",),
     ("status",),
+    ("incidents",),
     ("acknowledge",),
     ("silence",),
     ("sandbox",),
@@ -488,3 +489,89 @@ def test_the_examples_of_every_help_name_files_that_exist():
         named += [w for w in done.stdout.split() if w.endswith(".yaml") and w[0] != "/"]
     assert named
     assert [name for name in named if not Path(name).exists()] == []
+
+
+KNOWN = {
+    "id": "soc-20260105T120000Z-3",
+    "number": 3,
+    "service": "door",
+    "state": "closed",
+    "verdict": "ok",
+    "peak": "gray_failure",
+    "since": "2026-01-05T12:00:00.000+00:00",
+    "closed_at": "2026-01-05T13:05:09.000+00:00",
+    "first_out": "door/open",
+    "cause": "dns",
+    "explanation": "door/open: dns_nxdomain",
+    "vendor_lead_s": 125.0,
+    "impact": 0.5,
+    "acknowledged_by": "alex",
+}
+OPEN = KNOWN | {"number": 4, "closed_at": None, "state": "open", "cause": None, "impact": None}
+
+
+def test_incidents_are_told_line_by_line(serve, capsys):
+    lists = {"incidents": [OPEN, KNOWN], "storage_degraded": True}
+    assert main(["incidents", *serve(incidents=lambda request, by: lists)]) == 0
+    assert capsys.readouterr().out == (
+        "   4  2026-01-05 12:00:00 UTC         -  door: gray failure, open\n"
+        "   3  2026-01-05 12:00:00 UTC  1 h 05 m  door: gray failure, closed, cause dns\n"
+        "\n"
+        "storage: degraded, something may be missing here\n"
+    )
+
+
+def test_none_are_told_so_and_json_is_the_answer(serve, capsys):
+    state = serve(incidents=lambda request, by: {"incidents": [], "storage_degraded": False})
+    assert main(["incidents", *state]) == 0
+    assert capsys.readouterr().out == "no incident is remembered\n"
+    assert main(["incidents", "--json", *state]) == 0
+    assert json.loads(capsys.readouterr().out)["incidents"] == []
+
+
+def test_one_incident_is_told_with_its_story(serve, capsys):
+    happened = {"at": "2026-01-05T12:00:00.000+00:00", "service": "door", "incident": 3}
+    answer = {
+        "incident": KNOWN,
+        "story": [
+            happened | {"what": "opened", "verdict": "gray_failure", "cause": "dns", "by": None},
+            happened | {"what": "acknowledged", "verdict": "outage", "cause": None, "by": "alex"},
+        ],
+        "transitions": [
+            {
+                "at": "2026-01-05T11:59:59.000+00:00",
+                "endpoint": "door/open",
+                "was": "up",
+                "now": "down",
+                "reason": "dns_nxdomain",
+                "detail": "no such name",
+            }
+        ],
+        "storage_degraded": False,
+    }
+    assert main(["incidents", "3", *serve(incidents=lambda request, by: answer)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "soc-20260105T120000Z-3  door: closed",
+        "  since          2026-01-05 12:00:00 UTC",
+        "  closed         2026-01-05 13:05:09 UTC",
+        "  lasted         1 h 05 m",
+        "  peak           gray failure",
+        "  first          door/open",
+        "  cause          dns",
+        "  because        door/open: dns_nxdomain",
+        "  acknowledged   alex",
+        "  vendor said so 2 m 05 s after us",
+        "  impact         50% of sessions",
+        "",
+        "  2026-01-05 11:59:59 UTC  door/open: up -> down, dns_nxdomain (no such name)",
+        "  2026-01-05 12:00:00 UTC  OPENED: gray failure, cause dns",
+        "  2026-01-05 12:00:00 UTC  ACKNOWLEDGED by alex: outage",
+    ]
+
+
+def test_an_incident_nobody_knows_is_refused(serve, capsys):
+    def refuse(request, by):
+        raise Refused("no incident 9")
+
+    assert main(["incidents", "9", *serve(incidents=refuse)]) == 1
+    assert capsys.readouterr().err == "beacon: no incident 9\n"

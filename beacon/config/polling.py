@@ -3,8 +3,9 @@
 The probe registry is handed in (`Registry`); this layer knows no kind by name.
 """
 
+import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Protocol
 
 from msgspec import UNSET
@@ -12,7 +13,7 @@ from msgspec import UNSET
 from beacon.config.fields import Duration
 from beacon.config.problems import Problems, meant, one_of
 from beacon.config.sections import Defaults, EndpointSection, WitnessSection, slug
-from beacon.config.tree import Scalar, Spot, Table
+from beacon.config.tree import Scalar, Spot, Table, plain
 from beacon.config.walker import WRONG, Spec, Type, Walker, specs
 from beacon.core.model import Endpoint, Evidence
 
@@ -108,13 +109,15 @@ WITNESS_TIMES: Final = _WitnessTimes()
 class Polled:
     """One witness or endpoint: where it is written, and what could be made of it.
 
-    `endpoint` is None while a problem stands in the way; `id` is then a best guess.
+    `endpoint` is None while a problem stands in the way; `id` is then a best guess. `settings`
+    is all that is written for its probe, secrets too: to be hashed, never to be shown.
     """
 
     id: str
     spot: Spot
     endpoint: Endpoint | None
     probe: Kind | None = None
+    settings: str = field(default="", repr=False)
 
 
 class Poller:
@@ -155,7 +158,11 @@ class Poller:
             return Polled(full, spot, None)
         probe = self._probe(spot, kind, own, read)
         endpoint = self._endpoint(full, owner, kind, values, probe)
-        return Polled(full, spot, endpoint, probe)
+        written = plain(spot.node)
+        settings = {key: value for key, value in written.items() if key in {"type", *own}}
+        return Polled(
+            full, spot, endpoint, probe, json.dumps(settings, sort_keys=True, default=str)
+        )
 
     def _kind(self, spot: Spot) -> type[Kind] | None:
         """Load the kind that `type` names; None when it names none."""

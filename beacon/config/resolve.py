@@ -84,6 +84,7 @@ class Resolver:
             name=site.name,
             watched=site,
             probes={p.id: p.probe for p in polled if p.probe is not None},
+            written={p.id: p.settings for p in polled},
             tower=tower,
             mqtt=mqtt,
             digest=digest(spot.node),

@@ -109,7 +109,11 @@ class Mqtt:
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """One configuration, whole. `probes` maps endpoint id to its `beacon.probes.Kind`."""
+    """One configuration, whole. `probes` maps endpoint id to its `beacon.probes.Kind`.
+
+    `written` maps endpoint id to all that is written for its probe, secrets too: only to be
+    hashed with a key.
+    """
 
     path: str
     name: str
@@ -119,3 +123,4 @@ class Config:
     mqtt: Mqtt | None
     digest: str
     warnings: tuple[str, ...] = ()
+    written: Mapping[str, str] = field(default_factory=dict, repr=False)

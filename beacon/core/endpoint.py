@@ -47,10 +47,10 @@ class EndpointState:
     """What is remembered of one endpoint between readings."""
 
     __slots__ = (
-        "_changes_from",
         "ailing",
         "ails",
         "before",
+        "changes_from",
         "clean",
         "errors",
         "fail_since",
@@ -69,6 +69,7 @@ class EndpointState:
         "since",
         "spec",
         "started",
+        "stopped_at",
         "troubled",
         "up_again_at",
         "window",
@@ -93,12 +94,13 @@ class EndpointState:
         self.window = self.window_regular = self.window_troubled = self.window_ailing = 0
         self.regulars_since_down = FLAP_READINGS
         self.history = 0
-        self._changes_from = 0
+        self.changes_from = 0
         self.flapping = False
         self.held = Health.UP
         self.proven = False
         self.rejections = 0
         self.guard_until = -math.inf
+        self.stopped_at = -math.inf  # when the run began after which the guard stopped it
 
     @property
     def shown(self) -> Health:
@@ -182,10 +184,10 @@ class EndpointState:
         self.window_regular = (self.window_regular << 1 | failed) & _WINDOW_MASK
         self.regulars_since_down += 1
         self.history = (self.history << 1 | failed) & _FLAP_MASK
-        self._changes_from = min(self._changes_from + 1, FLAP_READINGS)
+        self.changes_from = min(self.changes_from + 1, FLAP_READINGS)
         changes = (self.history ^ self.history >> 1) & _CHANGES_MASK
-        if self._changes_from < FLAP_READINGS:  # before the first reading there is no change
-            changes &= (1 << max(self._changes_from - 1, 0)) - 1
+        if self.changes_from < FLAP_READINGS:  # before the first reading there is no change
+            changes &= (1 << max(self.changes_from - 1, 0)) - 1
         count = changes.bit_count()
         if count > FLAP_STARTS_ABOVE and not self.flapping:
             recent = self.regulars_since_down < FLAP_READINGS
@@ -195,15 +197,18 @@ class EndpointState:
 
     def _unproven(self, reading: Reading) -> Reading:
         """Credentials that never passed are ours to mend: stop before an account is locked."""
-        self.guard_until = math.inf
+        self._stop()
         detail = "credentials that never passed were rejected: mend them, then restart"
         return Reading(Reason.OWN_CREDENTIALS, detail, reading.latency, reading.phases)
 
     def _guard(self, at: float) -> None:
         if self.rejections >= self.spec.guard_max:
-            self.guard_until = math.inf
+            self._stop()
         elif self.rejections >= REJECTIONS_TO_DOWN:
             self.guard_until = at + self.spec.guard_interval
+
+    def _stop(self) -> None:
+        self.guard_until, self.stopped_at = math.inf, self.started
 
     # --- deciding -----------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """The only words that go into the core, and the only words that come out.
 
 `at` is always monotonic seconds. Wall time is for people and is joined at the edge.
-In: `Observed`, `TimePassed`, `Acknowledge`, `Silence`, `QuietHours`, `DateImplausible`.
+In: `Observed`, `TimePassed`, `Acknowledge`, `Silence`, `QuietHours`, `DateImplausible`,
+`StorageDegraded`.
 Out: every other class here; together they are an `Effect`.
 """
 
@@ -74,7 +75,17 @@ class DateImplausible:
     on: bool
 
 
-Event = Observed | TimePassed | Acknowledge | Silence | QuietHours | DateImplausible
+@dataclass(frozen=True, slots=True)
+class StorageDegraded:
+    """The beacon began or ceased to be unable to write down what must survive; the edge knows."""
+
+    at: float
+    on: bool
+
+
+Event = (
+    Observed | TimePassed | Acknowledge | Silence | QuietHours | DateImplausible | StorageDegraded
+)
 
 # --- out --------------------------------------------------------------------------
 
@@ -151,6 +162,7 @@ class OverallView:
     overlays: tuple[str, ...] = ()
     network: str = "unverified"  # ok | lost | unverified
     clock: str = "unverified"  # ok | lost | unverified
+    storage_degraded: bool = False  # what must survive a restart cannot be written down
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +302,7 @@ class Answered:
     by: str
     origin: str
     error: str = ""
+    reason: str = ""
 
 
 Effect = (

@@ -18,11 +18,14 @@ from beacon.core.events import (
     Observed,
     QuietHours,
     Silence,
+    StorageDegraded,
     TimePassed,
     View,
 )
 from beacon.core.intake import Intake
+from beacon.core.memory import Memory
 from beacon.core.model import Site
+from beacon.core.recall import recall, remember
 from beacon.core.room import Room
 from beacon.core.timers import Timers
 
@@ -43,11 +46,34 @@ class Monitor:
             Silence: self._operated(self._room.silence),
             QuietHours: self._room.quiet_hours,
             DateImplausible: self._intake.date_implausible,
+            StorageDegraded: self._operated(self._room.storage),
         }
 
-    def start(self, at: float) -> tuple[Effect, ...]:
-        """Begin: nothing is known; the effects describe everything once."""
-        return self.reconfigure(self.site, at)
+    def start(
+        self,
+        at: float,
+        memory: Memory | None = None,
+        changed: frozenset[str] = frozenset(),
+        *,
+        resume: bool = False,
+    ) -> tuple[Effect, ...]:
+        """Begin with what is remembered, if anything; the effects describe everything once.
+
+        `changed` names endpoints that are asked something else now. `resume`: sign-ins
+        stopped by the guard may be tried again.
+        """
+        if memory is None:
+            return self.reconfigure(self.site, at)
+        self._out.clear()
+        self._intake.configure(self.site, at, frozenset())
+        self._room.configure(self.site, self._intake.endpoints, at)
+        self._out.extend(recall(memory, self._intake, self._room, at, changed, resume=resume))
+        self._judge(at)
+        return tuple(self._out)
+
+    def remember(self, at: float) -> Memory:
+        """Everything that must survive a restart, as it stands."""
+        return remember(self._intake, self._room, at)
 
     def reconfigure(
         self, site: Site, at: float, changed: frozenset[str] = frozenset()
@@ -96,7 +122,7 @@ class Monitor:
         self._room.judge(touched, self._intake.trust, at)
 
     def _operated(self, action: Callable[..., None]) -> Callable[..., None]:
-        """After an operator acted, everything is looked at anew."""
+        """After this, everything is looked at anew."""
 
         def act(event: Event) -> None:
             action(event)

@@ -5,8 +5,8 @@ methods at the end. Services are always taken in configured order.
 """
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 from beacon.core.annunciator import SILENCE_AT_MOST, Annunciator
@@ -30,6 +30,7 @@ from beacon.core.events import (
     Silence,
     SilenceChanged,
     Sounded,
+    StorageDegraded,
 )
 from beacon.core.incident import Incident, foremost
 from beacon.core.indication import Sound
@@ -37,7 +38,7 @@ from beacon.core.model import NO_PROBLEM, RANK, RED, Evidence, Health, Service, 
 from beacon.core.service import Change, ServiceState
 from beacon.core.timers import Timers
 from beacon.core.trust import Trust
-from beacon.core.verdict import Seen, judge
+from beacon.core.verdict import Judgement, Seen, judge
 
 IMPACT_EVERY: Final = 60.0
 
@@ -71,6 +72,11 @@ class Watched:
         return any(not e.settled for e in self.basis)
 
     @property
+    def recalling(self) -> bool:
+        """Something its verdict rests on was known before a restart, and is not yet read again."""
+        return any(not e.settled and e.before is not None for e in self.basis)
+
+    @property
     def basis(self) -> tuple[EndpointState, ...]:
         """The endpoints that its verdict rests on."""
         for kind in (Evidence.SYMPTOM, Evidence.HEALTH, Evidence.CAUSE, Evidence.CLAIM):
@@ -88,9 +94,10 @@ class Room:
         self.tower = Annunciator((), site.preset, lock_in=site.lock_in)
         self._timers, self._out, self._waiting = timers, out, waiting
         self._endpoints: Mapping[str, EndpointState] = {}
-        self._incidents = 0
+        self.incidents = 0  # how many there have been
         self._announced: tuple[IncidentView | None, int] = (None, 0)
-        self._silence: SilenceChanged | None = None
+        self.silenced: SilenceChanged | None = None
+        self._storage_degraded = False
 
     def configure(self, site: Site, endpoints: Mapping[str, EndpointState], at: float) -> None:
         """Watch these services from now on; what is unchanged keeps its state."""
@@ -130,7 +137,7 @@ class Room:
         chosen = set(touched)
         for name in [name for name in self.services if name in chosen]:
             watched = self.services[name]
-            found = judge([_seen(e) for e in watched.endpoints])
+            found = self._not_yet_red(watched, judge([_seen(e) for e in watched.endpoints]))
             change = watched.state.judged(found, at)
             self._tell_blind(watched, at)
             self._follow(watched, change, at)
@@ -139,6 +146,13 @@ class Room:
         self._tell_incident(at)
         self._tell_overall(trust, at)
         self._light(at)
+
+    @staticmethod
+    def _not_yet_red(watched: Watched, found: Judgement) -> Judgement:
+        """After a restart, call nothing worse than it was before the rest is read afresh."""
+        if found.verdict in RED and watched.recalling and watched.state.verdict not in RED:
+            return replace(found, verdict=Verdict.DEGRADED, partial=True)
+        return found
 
     def _follow(self, watched: Watched, change: Change, at: float) -> None:
         """Let the incident follow the verdict."""
@@ -200,12 +214,12 @@ class Room:
         return unread or any(p.still_down for p in parents)
 
     def _open(self, watched: Watched, at: float) -> None:
-        self._incidents += 1
+        self.incidents += 1
         first = min(self._culprits(watched), key=lambda e: e.since, default=None)
         verdict = watched.state.verdict
         watched.incident = Incident(
             IncidentView(
-                number=self._incidents,
+                number=self.incidents,
                 service=watched.spec.id,
                 state=IncidentState.OPEN,
                 since=at,
@@ -327,6 +341,7 @@ class Room:
             overlays=tuple(dict.fromkeys(o for v in views for o in v.overlays)),
             network=trust.network,
             clock=trust.clock,
+            storage_degraded=self._storage_degraded,
         )
         if now != was:
             self.overall = now
@@ -360,7 +375,15 @@ class Room:
         else:
             self._acknowledged(event)
         self._out.append(
-            Answered(event.at, "acknowledge", not error, event.by, event.origin, error)
+            Answered(
+                event.at,
+                "acknowledge",
+                not error,
+                event.by,
+                event.origin,
+                error,
+                event.reason,
+            )
         )
 
     def _acknowledged(self, event: Acknowledge) -> None:
@@ -389,26 +412,35 @@ class Room:
             error = "no incident is open"
         elif event.on:
             self._begin_silence(event)
-        elif self._silence is None:
+        elif self.silenced is None:
             error = "not silenced"
         else:
             self.end_silence(event.at)
-        self._out.append(Answered(event.at, "silence", not error, event.by, event.origin, error))
+        self._out.append(
+            Answered(event.at, "silence", not error, event.by, event.origin, error, event.reason)
+        )
 
     def _begin_silence(self, event: Silence) -> None:
         until = event.at + min(event.seconds, SILENCE_AT_MOST)
-        self._silence = SilenceChanged(
+        silence = SilenceChanged(
             event.at, on=True, since=event.at, until=until, by=event.by, reason=event.reason
         )
-        self.tower.voice.silent_until = until
-        self._timers.set("silence", until)
-        self._out.append(self._silence)
+        self._out.extend(self.resume_silence(silence, event.at))
+
+    def resume_silence(self, silence: SilenceChanged, at: float) -> Iterator[Effect]:
+        """Keep the buzzer silent, if that is not over."""
+        if silence.until is None or silence.until <= at:
+            return
+        self.silenced = silence
+        self.tower.voice.silent_until = silence.until
+        self._timers.set("silence", silence.until)
+        yield silence
 
     def end_silence(self, at: float) -> None:
         """Let the buzzer speak again, if it was silenced."""
-        if self._silence is None:
+        if self.silenced is None:
             return
-        self._silence = None
+        self.silenced = None
         self.tower.voice.silent_until = -math.inf
         self._timers.set("silence", None)
         self._out.append(SilenceChanged(at, on=False))
@@ -416,6 +448,10 @@ class Room:
     def quiet_hours(self, event: QuietHours) -> None:
         """Quiet hours began or ended."""
         self._sound(self.tower.quiet_hours(event.at, on=event.on), event.at)
+
+    def storage(self, event: StorageDegraded) -> None:
+        """Note that nothing can be written down, or that it can again."""
+        self._storage_degraded = event.on
 
 
 def _seen(state: EndpointState) -> Seen:

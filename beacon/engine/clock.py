@@ -2,7 +2,7 @@
 
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class Clock(Protocol):
@@ -53,3 +53,25 @@ class ManualClock:
 def utc_at(clock: Clock, at: float) -> datetime:
     """The wall time that belongs to a monotonic moment, by the clock's present relation."""
     return clock.utc() - timedelta(seconds=clock.monotonic() - at)
+
+
+class Moments:
+    """UTC of monotonic moments; the same moment is named alike until the wall clock steps."""
+
+    STEP: Final = timedelta(seconds=0.5)
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._zero = utc_at(clock, 0.0)
+
+    def __call__(self, at: float) -> datetime:
+        """The wall time of this moment."""
+        zero = utc_at(self._clock, 0.0)
+        if abs(zero - self._zero) > self.STEP:
+            self._zero = zero
+        return self._zero + timedelta(seconds=at)
+
+    @property
+    def zero(self) -> float:
+        """The wall time of monotonic 0, in UTC seconds: tells one boot from another."""
+        return self(0.0).timestamp()

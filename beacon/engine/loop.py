@@ -153,11 +153,18 @@ class Engine:
 
     # --- in the deciding thread ---
 
-    def start(self, watched: Mapping[str, Watched]) -> None:
-        """Show the first state and schedule the first runs."""
+    def start(
+        self,
+        watched: Mapping[str, Watched],
+        begin: Callable[[float], tuple[Effect, ...]] | None = None,
+    ) -> None:
+        """Show the first state and schedule the first runs.
+
+        `begin` is how the judge begins, if not from nothing.
+        """
         self._now = self._clock.monotonic()
-        self._take(self._judge.start(self._now))
         self._watch(watched, frozenset())
+        self._take((begin or self._judge.start)(self._now))
         self._offer()
 
     def reconfigure(self, site: Site, watched: Mapping[str, Watched]) -> None:

@@ -81,6 +81,27 @@ class Simulation:
         """Begin; the effects that describe everything once."""
         return self.monitor.start(self.now)
 
+    def restart(
+        self, down: float = 0.0, changed: frozenset[str] = frozenset(), *, resume: bool = False
+    ) -> tuple[Effect, ...]:
+        """Die, be dead for `down` seconds, and begin again with what is remembered."""
+        memory = self.monitor.remember(self.now)
+        self.now += down
+        self._miss(self.now)
+        self.monitor = Monitor(self.monitor.site)
+        return self._obeyed(self.monitor.start(self.now, memory, changed, resume=resume))
+
+    def _miss(self, now: float) -> None:
+        """Lose what happens while dead; what is asked afterwards is asked anew."""
+        self._not_before.clear()
+        self._extra.clear()
+        while self._heap and self._heap[0][0] <= now:
+            *_, item = heapq.heappop(self._heap)
+            if isinstance(item, Cue):
+                self._reading[item.endpoint] = item.reading
+        for name in self._specs:
+            self._plan(name, now)
+
     def cue(self, endpoint: str, reading: Reading | None) -> None:
         """Change an endpoint's readings from now on."""
         self._push(self.now, Cue(self.now, endpoint, reading))
@@ -124,7 +145,9 @@ class Simulation:
         self._push(at, (name, True))
 
     def _fold(self, event: Event) -> tuple[Effect, ...]:
-        effects = self.monitor.handle(event)
+        return self._obeyed(self.monitor.handle(event))
+
+    def _obeyed(self, effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
         for effect in effects:
             if isinstance(effect, Recheck):
                 for name in effect.endpoints:

@@ -109,6 +109,7 @@ def status(view: View, moment: Callable[[float], datetime]) -> Answer:
             "services": dict(overall.services),
             "network": overall.network,
             "clock": overall.clock,
+            "storage_degraded": overall.storage_degraded,
             "version": beacon.__version__,
         },
         "services": {service.id: _service(service, when) for service in view.services},

@@ -11,13 +11,12 @@ import random
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
 from beacon.config.schema import Config, Mqtt
 from beacon.core.events import Effect, Event
-from beacon.engine.clock import Clock, utc_at
+from beacon.engine.clock import Clock, Moments
 from beacon.outputs.homeassistant import birth_topic, config_topic, discovery
 from beacon.outputs.mqtt_board import Board
 from beacon.outputs.mqtt_conversation import USUAL, Commands, Conversation, Pace
@@ -29,23 +28,6 @@ _log = logging.getLogger(__name__)
 
 SHORT_SESSIONS: Final = 3
 """So many sessions in a row that do not last: somebody else uses our name."""
-
-
-class Moments:
-    """UTC of monotonic moments; the same moment is named alike until the wall clock steps."""
-
-    STEP: Final = timedelta(seconds=0.5)
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._zero = utc_at(clock, 0.0)
-
-    def __call__(self, at: float) -> datetime:
-        """The wall time of this moment."""
-        zero = utc_at(self._clock, 0.0)
-        if abs(zero - self._zero) > self.STEP:
-            self._zero = zero
-        return self._zero + timedelta(seconds=at)
 
 
 class _Waker:

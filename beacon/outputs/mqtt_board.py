@@ -45,13 +45,13 @@ class Board:
         self._sent: dict[str, str] = {}
         self._endpoints: dict[str, tuple[tuple[str, ...], float]] = {}
         self._renderers: Mapping[type, Callable[[Any], Iterable[Message]]] = {
-            OverallChanged: lambda _: self._state(),
+            OverallChanged: lambda changed: [topics.state(changed.overall)],
             ServiceChanged: lambda changed: [topics.service(changed.service)],
             EndpointRead: lambda read: [topics.endpoint(read)],
             IncidentChanged: lambda changed: [topics.incident(changed.incident, changed.others)],
             SilenceChanged: lambda changed: [topics.silence(changed), *self._buzzer()],
             Shown: lambda shown: [*topics.lamps(shown.lamps), *self._buzzer()],
-            Health60: lambda health: [topics.health(health), *self._state()],
+            Health60: lambda health: [topics.health(health)],
             Announced: lambda announced: [topics.event(announced)],
             Answered: lambda answered: [topics.result(answered)],
         }
@@ -145,12 +145,6 @@ class Board:
         except Exception:  # noqa: BLE001 - the border: costs this topic only
             _log.exception("MQTT: %s cannot be published", type(what).__name__)
             return ()
-
-    def _state(self) -> Iterator[Message]:
-        changed, health = self._notes.get("OverallChanged"), self._notes.get("Health60")
-        if isinstance(changed, OverallChanged):
-            degraded = isinstance(health, Health60) and health.storage_degraded
-            yield self._topics.state(changed.overall, storage_degraded=degraded)
 
     def _buzzer(self) -> Iterator[Message]:
         shown, silence = self._notes.get("Shown"), self._notes.get("SilenceChanged")

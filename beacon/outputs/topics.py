@@ -115,7 +115,7 @@ class Topics:
         """`ONLINE` or `OFFLINE`; the latter is the last will too."""
         return Message(self.availability, word, retain=True, qos=1)
 
-    def state(self, overall: OverallView, *, storage_degraded: bool) -> Message:
+    def state(self, overall: OverallView) -> Message:
         """The overall verdict and what stands beside it."""
         payload = {
             "verdict": overall.verdict,
@@ -127,7 +127,7 @@ class Topics:
             "services": dict(overall.services),
             "network": overall.network,
             "clock": overall.clock,
-            "storage_degraded": storage_degraded,
+            "storage_degraded": overall.storage_degraded,
             "version": self._version,
         }
         return self._json("state", payload)

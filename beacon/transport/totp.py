@@ -9,8 +9,9 @@ import binascii
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, Protocol, get_args
 
 import pyotp
 
@@ -72,17 +73,44 @@ class _Code(pyotp.TOTP):
         return self._seed
 
 
+Step = tuple[bytes, int, int]
+"""One used step: the seed's keyed hash, the period, the number of the step."""
+
+
+class Book(Protocol):
+    """Where used steps outlive the process. `key` is what seeds are hashed with."""
+
+    @property
+    def key(self) -> bytes:
+        """32 bytes, always the same."""
+        ...
+
+    def used(self) -> Iterable[Step]:
+        """The steps that were written down."""
+        ...
+
+    def write(self, step: Step) -> None:
+        """Return when it is on disk, or cannot be: soon in any case."""
+        ...
+
+
 class Ledger:
-    """Which steps of which tokens this process has used; seeds are kept as keyed hashes.
+    """Which steps of which tokens were used; seeds are kept as keyed hashes.
 
     Times are UTC seconds. The step in which the ledger was first asked counts as used:
-    what was sent before a restart is not known.
+    what was sent before a restart may not be known.
     """
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
+        self._book: Book | None = None
         self._started: float | None = None
-        self._used: dict[tuple[bytes, int, int], object] = {}
+        self._used: dict[Step, object] = {}
+
+    def keep(self, book: Book) -> None:
+        """Write every step into this book from now on; those in it are used. Before the first."""
+        self._key, self._book = book.key, book
+        self._used = dict.fromkeys(book.used(), book)
 
     def wait(self, token: Token, utc: float) -> float:
         """Seconds until a code may be made and still arrive in time; 0: now."""
@@ -100,16 +128,20 @@ class Ledger:
         if not self._free(token, step, utc):
             return False
         self._forget(utc)
-        mine = object()
+        mine, entry = object(), self._entry(token, step)
         # One step of the interpreter: of two threads, only one finds its own mark.
-        return self._used.setdefault(self._entry(token, step), mine) is mine
+        if self._used.setdefault(entry, mine) is not mine:
+            return False
+        if self._book is not None:
+            self._book.write(entry)
+        return True
 
     def _free(self, token: Token, step: int, utc: float) -> bool:
         if self._started is None:
             self._started = utc
         return step != token.step(self._started) and self._entry(token, step) not in self._used
 
-    def _entry(self, token: Token, step: int) -> tuple[bytes, int, int]:
+    def _entry(self, token: Token, step: int) -> Step:
         return hmac.digest(self._key, token.seed, "sha256"), token.period, step
 
     def _forget(self, utc: float) -> None:

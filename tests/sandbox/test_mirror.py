@@ -60,7 +60,7 @@ def test_the_overall_verdict(mirror: Mirror, topics: Topics, hear: Hear) -> None
         verdict=Verdict.GRAY_FAILURE, problem=True, since=990.0, blind=False, starting=False,
         services=(("mfa", Verdict.GRAY_FAILURE),), network="ok", clock="ok",
     )  # fmt: skip
-    hear(topics.state(overall, storage_degraded=False))
+    hear(topics.state(overall))
     assert mirror.view.overall == overall
 
 

@@ -99,7 +99,7 @@ def test_a_state_topic_is_one_that_is_written(document, house, words):
     )
     written = {
         topics.availability,
-        topics.state(say.overall().overall, storage_degraded=False).topic,
+        topics.state(say.overall().overall).topic,
         topics.incident(None, 0).topic,
         topics.buzzer(None, silenced=False).topic,
         topics.silence(SilenceChanged(0.0, on=False)).topic,

@@ -147,7 +147,8 @@ def test_a_change_is_heard_at_once_and_a_repetition_is_not(broker, listen, beaco
     listener.until(lambda: listener.json("buzzer")["state"] == "ON", "the buzzer")
     assert listener.json("buzzer")["pattern"] == "three_pulses"
     assert listener.kept[f"{BASE}/lamp/red"] == "fast"
-    one.output.health(health(words.at, storage_degraded=True))
+    full = replace(changed.overall, storage_degraded=True)
+    one.output.offer([replace(changed, overall=full)])
     listener.until(lambda: listener.json("state")["storage_degraded"], "the storage")
 
 

@@ -52,7 +52,7 @@ def test_state(topics, say):
     overall = say.overall(
         Verdict.DEGRADED, services=(("sign-in", Verdict.DEGRADED),), overlays=("drill",)
     ).overall
-    message = topics.state(overall, storage_degraded=True)
+    message = topics.state(replace(overall, storage_degraded=True))
     assert (message.topic, message.retain, message.qos) == ("mfa-beacon/lab/state", True, 0)
     assert payload(message) == {
         "verdict": "degraded",

@@ -1,0 +1,130 @@
+"""What must survive a restart, as data: written down by the edge, handed back at the start.
+
+Whatever is called `at`, `since`, `until`, or ends so, is a moment in monotonic seconds;
+`None` stands for never. Clocks that count from the boot begin anew with it, so the edge
+says by how much all moments shift. Nothing here says that something is well: that takes
+fresh evidence.
+"""
+
+import re
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, Final, TypeVar
+
+from beacon.core.events import IncidentView, SilenceChanged
+from beacon.core.model import Health, Verdict
+
+_MOMENT: Final = re.compile(r"(?:.*_)?(?:at|since|until)")
+
+Remembered = TypeVar("Remembered")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointMemory:
+    """One endpoint. `health` is the last one known.
+
+    `stopped_at` is when the run began after which the sign-in guard stopped it. `held` and
+    what follows is kept only while flapping: else every single fail would be news.
+    """
+
+    id: str
+    health: Health | None = None
+    since: float
+    up_again_at: float | None = None
+    ails: bool = False
+    proven: bool = False
+    rejections: int = 0
+    guard_until: float | None = None
+    stopped_at: float | None = None
+    flapping: bool = False
+    held: Health = Health.UP
+    history: int = 0
+    changes_from: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentMemory:
+    """One open incident."""
+
+    view: IncidentView
+    relapsed_at: float | None = None
+    admitted_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmMemory:
+    """One service at the tower."""
+
+    acknowledged: bool = True
+    realarms: int = 0
+    realarm_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceMemory:
+    """One service. `verdict` and `since` are None where nothing was wrong.
+
+    `hold_left` is what remained of a hold, in seconds: it does not run while we are dead.
+    """
+
+    id: str
+    verdict: Verdict | None = None
+    since: float | None = None
+    proof_at: float | None = None
+    was_red: bool = False
+    red_since: float = 0.0
+    red_seconds: float = 0.0
+    admitted: bool = False
+    hold_left: float | None = None
+    suppressed: bool = False
+    told_blind: bool = False
+    incident: IncidentMemory | None = None
+    alarm: AlarmMemory = AlarmMemory()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceMemory:
+    """What the buzzer has said: its budget, and the last opening."""
+
+    swallowed: int = 0
+    opened_at: float | None = None
+    opened_rank: int = -1
+    spent_at: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Everything that must survive a restart, as it stood `at`."""
+
+    at: float
+    endpoints: tuple[EndpointMemory, ...] = ()
+    services: tuple[ServiceMemory, ...] = ()
+    incidents: int = 0
+    overall: Verdict | None = None
+    overall_since: float | None = None
+    silence: SilenceChanged | None = None
+    voice: VoiceMemory = VoiceMemory()
+
+    @property
+    def open_incidents(self) -> tuple[IncidentView, ...]:
+        """Every incident that has not closed."""
+        return tuple(s.incident.view for s in self.services if s.incident is not None)
+
+
+def shifted(remembered: Remembered, by: float) -> Remembered:
+    """Return the same, with every moment `by` seconds later."""
+    if not is_dataclass(remembered) or isinstance(remembered, type):
+        return remembered
+    found: dict[str, Any] = {}
+    for each in fields(remembered):
+        value = getattr(remembered, each.name)
+        moment = _MOMENT.fullmatch(each.name) is not None
+        found[each.name] = _shifted(value, by, moment=moment)
+    return replace(remembered, **found)
+
+
+def _shifted(value: object, by: float, *, moment: bool) -> object:
+    if isinstance(value, tuple):
+        return tuple(_shifted(each, by, moment=moment) for each in value)
+    if moment and isinstance(value, float):
+        return value + by
+    return shifted(value, by)

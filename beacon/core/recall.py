@@ -1,0 +1,231 @@
+"""What is remembered of the room, and how a room comes back from it.
+
+A verdict that was bad is held, and we are blind beside it until everything has been read
+afresh; one that was good is forgotten. What somebody has acknowledged stays so.
+"""
+
+import math
+from collections.abc import Container, Iterator
+from typing import Final
+
+from beacon.core.annunciator import Alarm, Voice
+from beacon.core.endpoint import EndpointState
+from beacon.core.events import (
+    Announced,
+    Announcement,
+    Effect,
+    EndpointRead,
+    OverallView,
+    Postpone,
+)
+from beacon.core.incident import Incident
+from beacon.core.intake import Intake
+from beacon.core.memory import (
+    AlarmMemory,
+    EndpointMemory,
+    IncidentMemory,
+    Memory,
+    ServiceMemory,
+    VoiceMemory,
+)
+from beacon.core.model import NO_PROBLEM, Health, Reading, Reason, Verdict
+from beacon.core.room import Room, Watched
+
+QUIET_START: Final = 5.0
+"""Seconds after a restart before an overdue re-alarm sounds: the edge may know of quiet hours."""
+
+_STOPPED: Final = Reading(Reason.GUARD_STOPPED, "stopped before the restart by rejected sign-ins")
+_CALM: Final = NO_PROBLEM | {Verdict.BLIND}
+
+
+# --- remembering ------------------------------------------------------------------
+
+
+def remember(intake: Intake, room: Room, at: float) -> Memory:
+    """Everything that must survive a restart, as it stands."""
+    overall = room.overall if room.overall and room.overall.verdict not in _CALM else None
+    return Memory(
+        at=at,
+        endpoints=tuple(_endpoint(state) for state in intake.endpoints.values()),
+        services=tuple(
+            _service(watched, room.tower.alarms[name], at)
+            for name, watched in room.services.items()
+        ),
+        incidents=room.incidents,
+        overall=overall.verdict if overall else None,
+        overall_since=overall.since if overall else None,
+        silence=room.silenced,
+        voice=_voice(room.tower.voice),
+    )
+
+
+def _endpoint(state: EndpointState) -> EndpointMemory:
+    known = state.health is not Health.UNKNOWN
+    return EndpointMemory(
+        id=state.spec.id,
+        health=state.health if known else state.before,
+        since=state.since,
+        up_again_at=_some(state.up_again_at),
+        ails=state.ails,
+        proven=state.proven,
+        rejections=state.rejections,
+        guard_until=_some(state.guard_until),
+        stopped_at=state.stopped_at if state.guarded else None,
+        flapping=state.flapping,
+        held=state.held if state.flapping else Health.UP,
+        history=state.history if state.flapping else 0,
+        changes_from=state.changes_from if state.flapping else 0,
+    )
+
+
+def _service(watched: Watched, alarm: Alarm, at: float) -> ServiceMemory:
+    state, incident = watched.state, watched.incident
+    calm = state.verdict in _CALM
+    proved = state.proof_at if state.blind else at
+    left = state.hold_left if state.hold_until is None else state.hold_until - at
+    return ServiceMemory(
+        id=watched.spec.id,
+        verdict=None if calm else state.verdict,
+        since=None if calm else state.since,
+        proof_at=None if calm else proved,
+        was_red=state.was_red,
+        red_since=state.red_since,
+        red_seconds=state.red_seconds,
+        admitted=state.admitted,
+        hold_left=left,
+        suppressed=watched.suppressed,
+        told_blind=watched.told_blind,
+        incident=None
+        if incident is None
+        else IncidentMemory(
+            view=incident.view,
+            relapsed_at=incident.relapsed_at,
+            admitted_at=incident.admitted_at,
+        ),
+        alarm=AlarmMemory(
+            acknowledged=alarm.acknowledged,
+            realarms=alarm.realarms,
+            realarm_at=_some(alarm.realarm_at),
+        ),
+    )
+
+
+def _voice(voice: Voice) -> VoiceMemory:
+    return VoiceMemory(
+        swallowed=voice.swallowed,
+        opened_at=_some(voice.opened_at),
+        opened_rank=voice.opened_rank,
+        spent_at=tuple(voice.spent),
+    )
+
+
+def _some(moment: float) -> float | None:
+    return moment if math.isfinite(moment) else None
+
+
+# --- recalling --------------------------------------------------------------------
+
+
+def recall(
+    memory: Memory, intake: Intake, room: Room, at: float, changed: Container[str], *, resume: bool
+) -> Iterator[Effect]:
+    """Bring a room that was just configured back to what is remembered of it.
+
+    What is watched no longer is dropped, its incident closed. `changed` names endpoints
+    that are asked something else now: of them nothing is known. `resume`: an operator
+    restarted us, so sign-ins that the guard stopped may be tried again.
+    """
+    for each in memory.endpoints:
+        state = intake.endpoints.get(each.id)
+        if state is not None and each.id not in changed:
+            _recall_endpoint(state, each, resume=resume)
+            yield from _kept_from_running(intake, state, at)
+    for kept in memory.services:
+        watched = room.services.get(kept.id)
+        if watched is not None:
+            _recall_service(watched, room.tower.alarms[kept.id], kept, at)
+        elif kept.incident is not None:
+            yield _dropped(kept.incident, at)
+    intake.waiting.update(name for name, watched in room.services.items() if watched.suppressed)
+    room.incidents = memory.incidents
+    room.overall = _before(memory)
+    _recall_voice(room.tower.voice, memory.voice)
+    if memory.silence is not None and room.open_incidents():
+        yield from room.resume_silence(memory.silence, at)
+
+
+def _recall_endpoint(state: EndpointState, kept: EndpointMemory, *, resume: bool) -> None:
+    state.before, state.since = kept.health, kept.since
+    state.up_again_at = _other(kept.up_again_at, -math.inf)
+    state.ails, state.proven, state.rejections = kept.ails, kept.proven, kept.rejections
+    state.flapping, state.held = kept.flapping, kept.held
+    state.history, state.changes_from = kept.history, kept.changes_from
+    state.guard_until = _other(kept.guard_until, -math.inf)
+    if kept.stopped_at is None:
+        return
+    if resume:
+        state.guard_until = kept.stopped_at + state.spec.guard_interval
+        return
+    state.stopped_at, state.guard_until = kept.stopped_at, math.inf
+    state.settled = True  # it will not be read: nothing is starting
+
+
+def _kept_from_running(intake: Intake, state: EndpointState, at: float) -> Iterator[Effect]:
+    if state.guard_until > at:
+        yield Postpone(at, state.spec.id, state.guard_until)
+    if state.guarded:
+        report = EndpointRead(at, state.spec.id, _STOPPED, state.shown, state.fails)
+        intake.reports[state.spec.id] = report
+        yield report
+
+
+def _recall_service(watched: Watched, alarm: Alarm, kept: ServiceMemory, at: float) -> None:
+    state, incident = watched.state, kept.incident
+    if kept.verdict is not None:
+        state.verdict, state.since = kept.verdict, _other(kept.since, at)
+        state.proof_at = kept.proof_at
+    state.was_red, state.red_since, state.red_seconds = (
+        kept.was_red,
+        kept.red_since,
+        kept.red_seconds,
+    )
+    state.admitted, state.hold_left = kept.admitted, kept.hold_left
+    watched.suppressed, watched.told_blind = kept.suppressed, kept.told_blind
+    if incident is not None:
+        watched.incident = Incident(incident.view, incident.relapsed_at, incident.admitted_at)
+    alarm.acknowledged, alarm.realarms = kept.alarm.acknowledged, kept.alarm.realarms
+    if kept.alarm.realarm_at is not None:
+        overdue = kept.alarm.realarm_at <= at
+        alarm.realarm_at = at + QUIET_START if overdue else kept.alarm.realarm_at
+
+
+def _recall_voice(voice: Voice, kept: VoiceMemory) -> None:
+    voice.swallowed, voice.opened_rank = kept.swallowed, kept.opened_rank
+    voice.opened_at = _other(kept.opened_at, -math.inf)
+    voice.spent.extend(kept.spent_at)
+
+
+def _dropped(kept: IncidentMemory, at: float) -> Announced:
+    """Close the incident of a service that is watched no longer."""
+    incident = Incident(kept.view)
+    incident.close(at, kept.view.verdict)
+    view = incident.view
+    return Announced(at, Announcement.CLOSED, view.service, view.verdict, view, view.cause)
+
+
+def _before(memory: Memory) -> OverallView | None:
+    """What was shown before, as far as it says since when."""
+    if memory.overall is None or memory.overall_since is None:
+        return None
+    return OverallView(
+        verdict=memory.overall,
+        problem=True,
+        since=memory.overall_since,
+        blind=True,
+        starting=True,
+        services=(),
+    )
+
+
+def _other(moment: float | None, otherwise: float) -> float:
+    return otherwise if moment is None else moment

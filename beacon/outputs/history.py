@@ -1,0 +1,454 @@
+"""What the beacon writes down: incidents, transitions, orders, used codes, and its memory.
+
+The deciding thread leaves rows in a bounded queue and goes on; one thread commits them in
+batches, and with each batch what must survive a restart. Whatever is wrong with the disk,
+lamps and topics go on: the beacon then says `storage_degraded`, and tries again.
+"""
+
+import hmac
+import logging
+import os
+import queue
+import secrets
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from beacon.core.events import (
+    Announced,
+    Answered,
+    Effect,
+    IncidentView,
+    IndicationChanged,
+    Postpone,
+    ServiceChanged,
+    SilenceChanged,
+    Sounded,
+    Transition,
+)
+from beacon.core.memory import Memory, shifted
+from beacon.engine.clock import Clock, Moments
+from beacon.engine.prober import scrubbed
+from beacon.outputs.history_file import Batch, HistoryFile, Newer, Reader, Row, rotten
+from beacon.outputs.incidents import document
+from beacon.outputs.topics import incident_id
+
+log = logging.getLogger(__name__)
+
+NAME: Final = "history.db"
+KEY: Final = "history.key"
+WAITING: Final = 4096
+"""Most things that wait to be written."""
+LONGEST_AWAY: Final = 30 * 86400.0
+"""Seconds a beacon is held to have been dead at most: more is a wall clock that jumped."""
+
+_MOVING: Final = (
+    *(Announced, Answered, IndicationChanged, Postpone, ServiceChanged),
+    *(SilenceChanged, Sounded, Transition),
+)
+"""Effects after which there is something new to remember."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How patient the history is, in seconds.
+
+    `batch`: how long rows are gathered; `refresh`: how old the memory of an open incident
+    may grow; `again`: after which a failed disk is tried anew; `step`: how long a one-time
+    code waits at most to be written down.
+    """
+
+    batch: float = 0.5
+    refresh: float = 60.0
+    again: float = 10.0
+    step: float = 1.0
+
+
+USUAL: Final = Pace()
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What is known from before the start, in this boot's monotonic seconds."""
+
+    memory: Memory | None = None
+    changed: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """The memory as a document. `zero` is the UTC of monotonic 0, `prints` hash settings."""
+
+    zero: float
+    prints: dict[str, str]
+    memory: Memory
+
+
+@dataclass(slots=True)
+class _Step:
+    entry: tuple[bytes, int, int]
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(slots=True)
+class _Settle:
+    """Somebody waits until all that was offered before is written."""
+
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+class _Moved:
+    """There is something new to remember."""
+
+
+_Item = Row | IncidentView | _Step | _Settle | _Moved | None  # None: come to an end
+
+
+def _without_none(tree: object) -> object:
+    """Leave out what says nothing: half of a memory is None."""
+    match tree:
+        case dict():
+            return {key: _without_none(value) for key, value in tree.items() if value is not None}
+        case list() | tuple():
+            return [_without_none(each) for each in tree]
+        case _:
+            return tree
+
+
+class History:
+    """An output that remembers.
+
+    `remember` is for the deciding thread; `ask` runs it there, or raises `TimeoutError`.
+    `written` is what stands in the configuration for each endpoint's probe.
+    """
+
+    name = "history"
+
+    def __init__(
+        self,
+        directory: Path,
+        site: str,
+        clock: Clock,
+        *,
+        remember: Callable[[], Memory],
+        ask: Callable[[Callable[[], Memory]], Memory],
+        written: Callable[[], Mapping[str, str]],
+        pace: Pace = USUAL,
+    ) -> None:
+        self.reader = Reader(directory / NAME)
+        self._directory, self._site, self._clock = directory, site, clock
+        self._remember, self._ask = remember, ask
+        self._written, self._pace = written, pace
+        self._moments = Moments(clock)
+        self._file = HistoryFile(directory / NAME)
+        self._queue: queue.Queue[_Item] = queue.Queue(WAITING)
+        self._thread = threading.Thread(target=self._run, name="history", daemon=True)
+        self._key = b""
+        self._steps: list[tuple[bytes, int, int]] = []
+        self._rows: deque[Row] = deque(maxlen=WAITING)
+        self._open: dict[int, IncidentView] = {}
+        self._last: Memory | None = None
+        self._final: Memory | None = None
+        self._remember_at: float | None = None
+        self._open_at = 0.0
+        self._failed = self._lost = self._overflowed = False
+
+    # --- before the start ---
+
+    def recall(self) -> Recalled:
+        """Open the file and read what is remembered; nothing, and a warning, if that fails."""
+        found = Recalled()
+        self._key = self._kept_key()
+        if not self._attempt(self._read):
+            return found
+        kept = self._decoded(self._document)
+        if kept is not None:
+            found = self._rebased(kept)
+        elif self._numbers:
+            at = self._clock.monotonic()
+            found = Recalled(Memory(at=at, incidents=self._numbers))
+        self._last = found.memory
+        numbers = {view.number for view in found.memory.open_incidents} if found.memory else set()
+        self._attempt(lambda: self._file.close_others(numbers))
+        return found
+
+    _document: str | None = None
+    _numbers = 0
+
+    def _read(self) -> None:
+        self._file.open()
+        self._file.prune()
+        self._document, self._steps = self._file.memory(), self._file.steps()
+        self._numbers = self._file.last_number()
+
+    @staticmethod
+    def _decoded(text: str | None) -> _Kept | None:
+        if text is None:
+            return None
+        try:
+            return msgspec.json.decode(text, type=_Kept)
+        except msgspec.MsgspecError as error:
+            log.warning("what was remembered cannot be read and is dropped: %s", error)
+            return None
+
+    def _rebased(self, kept: _Kept) -> Recalled:
+        """Bring moments of an earlier boot into this one's monotonic seconds."""
+        memory, now = kept.memory, self._clock.monotonic()
+        away = now + self._moments.zero - (kept.zero + memory.at)
+        by = kept.zero - self._moments.zero
+        if not 0 <= away <= LONGEST_AWAY:
+            by = now - memory.at - min(max(away, 0.0), LONGEST_AWAY)
+        prints = self._prints()
+        changed = frozenset(k for k, print_ in kept.prints.items() if prints.get(k) != print_)
+        memory = shifted(memory, by)
+        memory = replace(memory, incidents=max(memory.incidents, self._numbers))
+        return Recalled(memory, changed)
+
+    # --- the book of used codes (`beacon.transport.totp.Book`); any thread ---
+
+    @property
+    def key(self) -> bytes:
+        """What seeds and settings are hashed with; made once, kept beside the history."""
+        return self._key
+
+    def _kept_key(self) -> bytes:
+        path = self._directory / KEY
+        try:
+            if path.exists() and len(found := path.read_bytes()) == 32:
+                return found
+            made = secrets.token_bytes(32)
+            fresh = path.with_suffix(".new")
+            fresh.unlink(missing_ok=True)
+            with os.fdopen(
+                os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb"
+            ) as out:
+                out.write(made)
+                out.flush()
+                os.fsync(out.fileno())
+            fresh.replace(path)
+        except OSError as error:
+            log.warning("%s: %s; used codes are not remembered", path, error.strerror)
+            return secrets.token_bytes(32)
+        return made
+
+    def used(self) -> Iterable[tuple[bytes, int, int]]:
+        """The steps that were written down before the start."""
+        return tuple(self._steps)
+
+    def write(self, step: tuple[bytes, int, int]) -> None:
+        """Return when this step is on disk, or cannot be: then it is used all the same."""
+        asked = _Step(step)
+        if self._thread.is_alive() and not self._failed and self._put(asked):
+            asked.done.wait(self._pace.step)
+
+    # --- the deciding thread ---
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def offer(self, effects: Sequence[Effect]) -> None:
+        """Note what is to be written; never blocks."""
+        moved = False
+        for effect in effects:
+            moved = moved or isinstance(effect, _MOVING)
+            for item in self._items(effect):
+                self._put(item)
+        if moved:
+            self._put(_Moved())
+
+    def stop(self, budget: float) -> None:
+        """Write down the rest, and where everything stands."""
+        try:
+            self._final = self._remember()
+        finally:
+            self._put(None)
+            if self._thread.is_alive():
+                self._thread.join(budget)
+
+    @property
+    def degraded(self) -> bool:
+        """Whether something that must survive could not be written, or was lost in this run."""
+        return self._failed or self._lost or self._overflowed
+
+    def settle(self, timeout: float) -> None:
+        """Wait until what was offered is written, at most so many seconds; any thread."""
+        asked = _Settle()
+        if self._thread.is_alive() and self._put(asked):
+            asked.done.wait(timeout)
+
+    def _put(self, item: _Item) -> bool:
+        try:
+            self._queue.put_nowait(item)
+        except queue.Full:
+            self._overflowed = True
+            return False
+        return True
+
+    def _items(self, effect: Effect) -> Iterable[_Item]:
+        match effect:
+            case Transition():
+                because = effect.because
+                change = (effect.endpoint, effect.was, effect.now)
+                yield self._row("transitions", effect.at, *change, because.reason, because.detail)
+            case Answered():
+                order = (effect.command, effect.by, effect.origin)
+                yield self._row("operators", effect.at, *order, effect.reason, effect.error)
+            case Announced():
+                view = effect.incident
+                if view is not None:
+                    yield view
+                number = None if view is None else view.number
+                at = self._moments(effect.at).timestamp()
+                happened = (effect.service, effect.what, effect.verdict, effect.cause, effect.by)
+                yield Row("story", (number, at, *happened))
+            case _:
+                pass
+
+    def _row(self, table: str, at: float, *values: str) -> Row:
+        return Row(table, (self._moments(at).timestamp(), *values))
+
+    # --- the writing thread ---
+
+    def _run(self) -> None:
+        while True:
+            try:
+                item = self._queue.get(timeout=self._patience())
+            except queue.Empty:
+                self._commit()
+                continue
+            if item is None:
+                self._end()
+                return
+            self._take(item)
+            if self._remember_at is not None and self._clock.monotonic() >= self._remember_at:
+                self._commit()
+
+    def _patience(self) -> float:
+        if self._remember_at is None:
+            return self._pace.refresh
+        return max(0.0, self._remember_at - self._clock.monotonic())
+
+    def _take(self, item: _Item) -> None:
+        match item:
+            case Row():
+                self._rows.append(item)
+            case IncidentView():
+                self._open[item.number] = item
+            case _Step():
+                self._save(Batch(steps=[item.entry]))
+                item.done.set()
+                return
+            case _Settle():
+                self._commit()
+                item.done.set()
+                return
+            case _:
+                pass
+        if self._remember_at is None:
+            self._remember_at = self._clock.monotonic() + self._pace.batch
+
+    def _commit(self) -> None:
+        """Write what waits, with the memory as it stands now, if anything changed."""
+        self._remember_at = None
+        if self._failed and self._clock.monotonic() < self._open_at:
+            self._remember_at = self._open_at
+            return
+        try:
+            memory = self._ask(self._remember)
+        except TimeoutError:
+            memory = None
+            self._remember_at = self._clock.monotonic() + self._pace.batch
+        self._write(memory)
+
+    def _write(self, memory: Memory | None) -> None:
+        last = self._last
+        news = memory is not None and (last is None or replace(last, at=memory.at) != memory)
+        if memory is not None:
+            self._open |= {view.number: view for view in memory.open_incidents}
+        rows = tuple(self._rows)
+        if not (news or rows or self._failed or self._overflowed):
+            return
+        batch = Batch(
+            rows=rows,
+            incidents=[self._incident(view) for view in self._open.values()],
+            memory=self._encoded(memory) if memory is not None and news else None,
+        )
+        if not self._save(batch):
+            self._remember_at = self._open_at
+            return
+        for _ in rows:
+            self._rows.popleft()
+        self._open = {}
+        self._last = memory or last
+        if self._overflowed and self._queue.empty():
+            log.warning("too much at once: some of the history was not written down")
+            self._overflowed = False
+
+    def _end(self) -> None:
+        self._open_at = 0.0
+        self._write(self._final)
+        self._file.close()
+
+    def _incident(self, view: IncidentView) -> tuple[int, str, bool, str]:
+        name = incident_id(self._site, self._moments(view.since), view.number)
+        text = msgspec.json.encode(document(view, name, self._moments)).decode()
+        return view.number, name, view.closed_at is None, text
+
+    def _encoded(self, memory: Memory) -> str:
+        kept = _Kept(zero=self._moments.zero, prints=self._prints(), memory=memory)
+        return msgspec.json.encode(_without_none(msgspec.to_builtins(kept))).decode()
+
+    def _prints(self) -> dict[str, str]:
+        return {
+            name: hmac.digest(self.key, text.encode("utf-8", "surrogatepass"), "sha256").hex()[:16]
+            for name, text in self._written().items()
+        }
+
+    def _save(self, batch: Batch) -> bool:
+        def save() -> None:
+            self._file.open()
+            self._file.write(batch)
+
+        if self._failed and self._clock.monotonic() < self._open_at:
+            return False
+        return self._attempt(save)
+
+    def _attempt(self, do: Callable[[], None]) -> bool:
+        """Do something with the file; a broken one is set aside and made anew, once."""
+        try:
+            try:
+                do()
+            except sqlite3.Error as error:
+                if not rotten(error):
+                    raise
+                self._set_aside(error)
+                do()
+        except (sqlite3.Error, OSError, Newer) as error:
+            self._fail(error)
+            return False
+        except Exception as error:  # noqa: BLE001 - the border: a bug here costs the history only
+            self._fail(scrubbed(error))
+            return False
+        if self._failed:
+            log.info("the history is written again")
+        self._failed = False
+        return True
+
+    def _set_aside(self, error: sqlite3.Error) -> None:
+        self._lost = True
+        log.error("the history is broken (%s); it is set aside as %s.corrupt", error, NAME)
+        self._file.set_aside()
+
+    def _fail(self, error: object) -> None:
+        if not self._failed:
+            log.error("the history cannot be written, the beacon goes on without: %s", error)
+        self._failed = True
+        self._open_at = self._clock.monotonic() + self._pace.again
+        self._file.close()

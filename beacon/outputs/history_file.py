@@ -1,0 +1,276 @@
+"""The history as a file: SQLite, its schema, what is written and what is read back.
+
+One page more or less is what an SD card feels: pages are small, one commit is one batch,
+and nothing is written that did not change. Moments are UTC seconds. Old rows go by their
+number, never by their age: a wall clock that jumped must not empty the history.
+"""
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+VERSION: Final = 1
+"""Of the schema; in the header of the file as SQLite's user_version."""
+PAGE: Final = 1024
+PATIENCE: Final = 0.5
+"""Seconds to wait for somebody else's lock."""
+
+KEPT: Final = MappingProxyType(
+    {"incidents": 5_000, "story": 20_000, "transitions": 50_000, "operators": 10_000}
+)
+"""Table → the number of rows kept, the newest."""
+STEPS_KEPT: Final = 3600.0
+"""Seconds around the newest step of a token in which its used steps are kept."""
+
+_MAGIC: Final = b"SQLite format 3\0"
+_ROTTEN: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_FILES: Final = ("", "-wal", "-shm")
+
+_SCHEMA: Final = f"""
+BEGIN;
+CREATE TABLE incidents (number INTEGER PRIMARY KEY, id TEXT, open INTEGER, document TEXT);
+CREATE TABLE story (row INTEGER PRIMARY KEY, incident INTEGER, at REAL, service TEXT, what TEXT,
+                    verdict TEXT, cause TEXT, by TEXT);
+CREATE TABLE transitions (row INTEGER PRIMARY KEY, at REAL, endpoint TEXT, was TEXT, now TEXT,
+                          reason TEXT, detail TEXT);
+CREATE TABLE operators (row INTEGER PRIMARY KEY, at REAL, command TEXT, by TEXT, origin TEXT,
+                        reason TEXT, error TEXT);
+CREATE TABLE used_steps (token BLOB, period INTEGER, step INTEGER,
+                         PRIMARY KEY (token, period, step)) WITHOUT ROWID;
+CREATE TABLE memory (one INTEGER PRIMARY KEY CHECK (one = 1), document TEXT);
+PRAGMA user_version = {VERSION};
+COMMIT;
+"""
+_COLUMNS: Final = MappingProxyType(
+    {
+        "story": "incident, at, service, what, verdict, cause, by",
+        "transitions": "at, endpoint, was, now, reason, detail",
+        "operators": "at, command, by, origin, reason, error",
+    }
+)
+
+
+class Newer(Exception):
+    """The file was written by a newer beacon; the message says so and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row to append to a table, in the order of its columns."""
+
+    table: str
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What goes into one commit. Incidents are (number, id, open, document)."""
+
+    rows: Sequence[Row] = ()
+    steps: Sequence[tuple[bytes, int, int]] = ()
+    incidents: Sequence[tuple[int, str, bool, str]] = ()
+    memory: str | None = None
+
+
+@dataclass(slots=True)
+class HistoryFile:
+    """One open database. Everything may raise `sqlite3.Error`; used by one thread at a time."""
+
+    path: Path
+    _db: sqlite3.Connection | None = field(default=None, init=False)
+
+    def open(self) -> None:
+        """Open it, or make it. Raises `Newer`, which leaves it untouched."""
+        if self._db is not None:
+            return
+        version = _version(self.path)
+        if version > VERSION:
+            raise Newer(
+                f"{self.path} was written by a newer beacon (schema {version}, known is "
+                f"{VERSION}): it is left untouched and nothing is remembered; install that "
+                "beacon again, or move the file away"
+            )
+        with contextlib.suppress(OSError):  # SQLite says it better
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        db = sqlite3.connect(
+            self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+        )
+        try:
+            _prepare(db, new=not version)
+        except BaseException:
+            db.close()
+            raise
+        self._db = db
+
+    def close(self) -> None:
+        """Close it; what was committed stays."""
+        db, self._db = self._db, None
+        if db is not None:
+            with contextlib.suppress(sqlite3.Error):
+                db.close()
+
+    def set_aside(self) -> None:
+        """Move the file away with all that belongs to it, so that a new one can be made."""
+        self.close()
+        for end in _FILES:
+            with contextlib.suppress(FileNotFoundError):
+                Path(f"{self.path}{end}").replace(f"{self.path}.corrupt{end}")
+
+    def write(self, batch: Batch) -> None:
+        """Commit all of it, or nothing."""
+        db = self._opened()
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            for row in batch.rows:
+                marks = ", ".join("?" * len(row.values))
+                db.execute(
+                    f"INSERT INTO {row.table} ({_COLUMNS[row.table]}) VALUES ({marks})",  # noqa: S608 - our own words
+                    row.values,
+                )
+            db.executemany("INSERT OR IGNORE INTO used_steps VALUES (?, ?, ?)", batch.steps)
+            db.executemany(
+                "DELETE FROM used_steps WHERE token = ? AND period = ? AND abs(step - ?) > ?",
+                [(t, p, s, STEPS_KEPT // p) for t, p, s in batch.steps],
+            )
+            db.executemany(
+                "INSERT INTO incidents VALUES (?, ?, ?, ?) ON CONFLICT (number) DO UPDATE "
+                "SET open = excluded.open, document = excluded.document",
+                batch.incidents,
+            )
+            if batch.memory is not None:
+                db.execute("INSERT OR REPLACE INTO memory VALUES (1, ?)", (batch.memory,))
+            db.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
+            raise
+
+    def prune(self, kept: Mapping[str, int] = KEPT) -> None:
+        """Drop the oldest rows beyond the number kept."""
+        db = self._opened()
+        for table, count in kept.items():
+            key = "number" if table == "incidents" else "row"
+            db.execute(
+                f"DELETE FROM {table} WHERE {key} <= (SELECT max({key}) FROM {table}) - ?",  # noqa: S608
+                (count,),
+            )
+
+    def memory(self) -> str | None:
+        """The document that was remembered last."""
+        row = self._opened().execute("SELECT document FROM memory").fetchone()
+        return None if row is None else str(row[0])
+
+    def steps(self) -> list[tuple[bytes, int, int]]:
+        """Every used step that is kept."""
+        return self._opened().execute("SELECT token, period, step FROM used_steps").fetchall()
+
+    def last_number(self) -> int:
+        """The highest number of an incident."""
+        found = self._opened().execute("SELECT max(number) FROM incidents").fetchone()[0]
+        return int(found or 0)
+
+    def close_others(self, numbers: Iterable[int]) -> None:
+        """Mark every open incident but these as closed: nobody knows when."""
+        db, known = self._opened(), frozenset(numbers)
+        rows = db.execute("SELECT number, document FROM incidents WHERE open").fetchall()
+        for number, document in rows:
+            if number not in known:
+                closed = json.dumps(json.loads(document) | {"state": "closed"})
+                db.execute(
+                    "UPDATE incidents SET open = 0, document = ? WHERE number = ?",
+                    (closed, number),
+                )
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._db is None:
+            raise sqlite3.OperationalError("the history is not open")
+        return self._db
+
+
+def rotten(error: Exception) -> bool:
+    """Whether an error means that the file is broken, not only out of reach."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in _ROTTEN
+
+
+def _version(path: Path) -> int:
+    """The schema's version from the file's header, which touches nothing; 0: none yet."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except OSError:
+        return 0
+    if header and not (header.startswith(_MAGIC) and len(header) == 100):
+        raise _broken("not a database", sqlite3.SQLITE_NOTADB)  # SQLite would delete its log
+    return int.from_bytes(header[60:64], "big")
+
+
+def _prepare(db: sqlite3.Connection, *, new: bool) -> None:
+    if new:
+        db.execute(f"PRAGMA page_size = {PAGE}")
+        db.executescript(_SCHEMA)  # before WAL: so that the version stands in the header
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute(f"PRAGMA journal_size_limit = {1024 * PAGE}")
+    [found] = db.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise _broken(found, sqlite3.SQLITE_CORRUPT)
+
+
+def _broken(words: str, code: int) -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError(words)
+    error.sqlite_errorcode = code
+    return error
+
+
+# --- reading beside the writer ----------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads the file beside its writer; every call opens it anew. Raises `sqlite3.Error`."""
+
+    path: Path
+
+    def incidents(self, most: int) -> list[tuple[str, dict[str, Any]]]:
+        """The newest incidents (id, document), the newest first."""
+        with self._look() as db:
+            rows = db.execute(
+                "SELECT id, document FROM incidents ORDER BY number DESC LIMIT ?", (most,)
+            )
+            return [(name, json.loads(document)) for name, document in rows]
+
+    def story(self, number: int) -> list[dict[str, Any]]:
+        """What happened in one incident, in order."""
+        return self._dicts("story", "incident = ?", (number,))
+
+    def transitions(self, service: str, since: float, until: float) -> list[dict[str, Any]]:
+        """The changes of health of a service's endpoints between two moments."""
+        where = "substr(endpoint, 1, ?) = ? AND at BETWEEN ? AND ?"
+        prefix = f"{service}/"
+        return self._dicts("transitions", where, (len(prefix), prefix, since, until))
+
+    def operators(self) -> list[dict[str, Any]]:
+        """What operators ordered, in order."""
+        return self._dicts("operators", "1", ())
+
+    def _dicts(self, table: str, where: str, values: Iterable[Any]) -> list[dict[str, Any]]:
+        columns = _COLUMNS[table]
+        with self._look() as db:
+            rows = db.execute(
+                f"SELECT {columns} FROM {table} WHERE {where} ORDER BY row",  # noqa: S608
+                tuple(values),
+            )
+            return [dict(zip(columns.split(", "), row, strict=True)) for row in rows]
+
+    @contextlib.contextmanager
+    def _look(self) -> Iterator[sqlite3.Connection]:
+        db = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=PATIENCE)
+        with contextlib.closing(db):
+            yield db

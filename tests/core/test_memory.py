@@ -1,0 +1,391 @@
+"""A restart: what was bad is held, what was good must be seen again, nothing sounds anew."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from beacon.core.events import (
+    Acknowledge,
+    Announced,
+    EndpointRead,
+    IncidentChanged,
+    Observed,
+    OverallChanged,
+    Postpone,
+    Silence,
+    SilenceChanged,
+    Sounded,
+    TimePassed,
+)
+from beacon.core.indication import Colour, Pattern
+from beacon.core.memory import EndpointMemory, IncidentMemory, Memory, shifted
+from beacon.core.model import (
+    Endpoint,
+    Evidence,
+    Health,
+    Outcome,
+    Reading,
+    Reason,
+    Service,
+    Site,
+    Verdict,
+)
+from beacon.core.monitor import Monitor
+
+HOUR, MINUTE = 3600.0, 60.0
+
+
+@pytest.fixture
+def restart():
+    """Kill the beacon of a room and start it again: what it says first.
+
+    `down` is how long it was dead.
+    """
+
+    def do(room, down=0.0, changed=(), **how):
+        effects = room.simulation.restart(down, frozenset(changed), **how)
+        room.effects += effects
+        return effects
+
+    return do
+
+
+@pytest.fixture
+def in_outage(make_room):
+    """A room an hour well, then ten minutes without sign-ins."""
+    room = make_room().passes(HOUR)
+    return room.cue(Reason.DEADLINE, "mfa/sign-in").passes(10 * MINUTE)
+
+
+def sounds(effects):
+    return [e.sound.value for e in effects if isinstance(e, Sounded)]
+
+
+def test_an_acknowledged_outage_is_red_steady_at_once_and_silent(in_outage, restart):
+    room = in_outage.acknowledge().passes(MINUTE)
+    before, overall = room.incident, room.simulation.monitor.view().overall
+    first = restart(room.forget(), down=40.0)
+    assert room.verdict() is Verdict.GRAY_FAILURE
+    assert room.lamps == {"red": "steady", "amber": "slow", "white": "slow"}
+    assert room.incident == before
+    assert room.incident.acknowledged_by == "analyst"
+    shown = next(e.overall for e in first if isinstance(e, OverallChanged))
+    assert (shown.since, shown.starting, shown.problem) == (overall.since, True, True)
+    assert [e.incident for e in first if isinstance(e, IncidentChanged)] == [before]
+    room.passes(2 * HOUR)
+    assert room.sounds == room.told == []
+    assert room.lamps == {"red": "steady", "amber": "slow"}
+    assert room.incident.number == 1
+    room.cue(Reason.OK, "mfa/sign-in").passes(HOUR)
+    assert room.told == ["recovering", "closed"]
+
+
+def test_what_was_well_is_starting_until_it_is_read_again(make_room, restart):
+    room = make_room().passes(HOUR)
+    restart(room)
+    assert (room.verdict(), room.lamps) == (Verdict.BLIND, {"white": "slow"})
+    assert room.service().since == room.now
+    room.passes(10.0).cue(Reason.OK, "mfa/sign-in", "mfa/vendor", "mfa/health").passes(1.0)
+    assert (room.verdict(), room.lamps) == (Verdict.OK, {"green": "steady"})
+    assert room.sounds == room.told == []
+
+
+def test_an_unacknowledged_alarm_goes_on_asking_at_its_own_time(in_outage, restart):
+    room = in_outage.passes(7 * MINUTE)
+    due = room.simulation.monitor.remember(room.now).services[0].alarm
+    assert due.realarms == 5
+    restart(room.forget(), down=20.0)
+    assert room.lamps["red"] == "fast"
+    room.passes(due.realarm_at - room.now - 1.0)
+    assert room.sounds == []
+    room.passes(1.0)
+    assert room.sounds == ["pulse"]
+
+
+def test_a_re_alarm_that_was_missed_sounds_once_and_not_at_once(in_outage, restart):
+    room = in_outage
+    restart(room.forget(), down=5 * HOUR)
+    assert room.sounds == []
+    room.passes(4.0)
+    assert room.sounds == []
+    room.passes(10 * MINUTE)
+    assert room.sounds == ["pulse"]
+
+
+def test_the_hold_does_not_run_while_we_are_dead(in_outage, restart):
+    room = in_outage.acknowledge().cue(Reason.OK, "mfa/sign-in").passes(6 * MINUTE)
+    assert room.verdict() is Verdict.RECOVERING
+    left = room.simulation.monitor.remember(room.now).services[0].hold_left
+    restart(room.forget(), down=HOUR)
+    assert room.verdict() is Verdict.RECOVERING
+    assert "green" not in room.lamps, "nothing is proved yet"
+    room.cue(Reason.OK, "mfa/sign-in", "mfa/health").passes(left - 1.0)
+    assert room.told == []
+    room.passes(2 * MINUTE)
+    assert room.told == ["closed"]
+
+
+def test_a_silence_goes_on_or_is_over(in_outage, restart):
+    room = in_outage
+    room.effects += room.simulation.tell(Silence(room.now, True, "analyst", "cli", "call", 1800.0))
+    began = next(e for e in room.effects if isinstance(e, SilenceChanged))
+    first = restart(room, down=MINUTE)
+    assert [e for e in first if isinstance(e, SilenceChanged)] == [began]
+    room.forget().passes(20 * MINUTE)
+    assert room.sounds == []
+    first = restart(room.forget(), down=HOUR)
+    assert not [e for e in first if isinstance(e, SilenceChanged)]
+    room.passes(15 * MINUTE)
+    assert room.sounds
+
+
+def test_lock_in_outlives_a_restart(in_outage, restart):
+    room = in_outage.cue(Reason.OK, "mfa/sign-in").passes(HOUR)
+    restart(room)
+    assert room.lamps == {"amber": "fast", "white": "slow"}
+    room.passes(3 * MINUTE)
+    assert room.lamps == {"amber": "fast", "green": "steady"}
+    assert room.acknowledge().lamps == {"green": "steady"}
+
+
+def test_a_sighted_blindness_is_told_after_a_restart(make_room, restart):
+    room = make_room().passes(HOUR).cue(Reason.INTERNAL_ERROR, "mfa/sign-in").passes(5 * MINUTE)
+    assert room.told == ["blind"]
+    restart(room.forget())
+    room.cue(Reason.OK, "mfa/sign-in").passes(2 * MINUTE)
+    assert room.told == ["sighted"]
+
+
+def test_a_service_that_is_watched_no_longer_ends_its_incident(in_outage, usual_service):
+    memory = in_outage.simulation.monitor.remember(in_outage.now)
+    other = Monitor(Site(id="soc", services=(usual_service("sms"),)))
+    first = other.start(in_outage.now, memory)
+    told = [e for e in first if isinstance(e, Announced)]
+    assert [(e.what.value, e.service) for e in told] == [("closed", "mfa")]
+    assert told[0].incident.closed_at == in_outage.now
+    assert other.view().incidents == ()
+    assert other.view().indication.light(Colour.RED).pattern is Pattern.OFF
+
+
+def test_an_endpoint_that_is_asked_something_else_starts_afresh(in_outage, restart):
+    restart(in_outage, changed=["mfa/sign-in"])
+    kept = {e.id: e for e in in_outage.simulation.monitor.remember(in_outage.now).endpoints}
+    assert kept["mfa/sign-in"].health is None
+    assert not kept["mfa/sign-in"].proven
+    assert kept["mfa/health"].health is Health.UP
+    assert in_outage.verdict() is Verdict.GRAY_FAILURE, "held until it is read"
+
+
+def test_a_part_is_not_called_the_whole_before_the_rest_is_read(make_room, make_endpoint, restart):
+    """One of two regions was down and acknowledged; after the restart it is read first."""
+    service = Service(
+        id="mfa",
+        name="mfa",
+        endpoints=tuple(
+            make_endpoint("mfa", region, Evidence.SYMPTOM, region=region, retry_interval=5.0)
+            for region in ("emea", "apac")
+        ),
+    )
+    room = make_room(service).passes(HOUR).cue(Reason.DEADLINE, "mfa/emea").passes(10 * MINUTE)
+    room.acknowledge()
+    assert room.verdict() is Verdict.DEGRADED
+    restart(room.forget())
+    room.cue(None, "mfa/apac").passes(2 * MINUTE)
+    assert room.service().endpoints == (("mfa/emea", "down"), ("mfa/apac", "unknown"))
+    assert (room.verdict(), room.sounds) == (Verdict.DEGRADED, [])
+    room.cue(Reason.OK, "mfa/apac").passes(1.0)
+    assert (room.verdict(), room.sounds) == (Verdict.DEGRADED, [])
+    room.cue(Reason.DEADLINE, "mfa/apac").passes(5 * MINUTE)
+    assert room.verdict() is Verdict.OUTAGE
+    assert room.sounds[0] == "three_pulses"
+
+
+# --- the sign-in guard ------------------------------------------------------------
+
+
+@pytest.fixture
+def stopped(make_room):
+    """A room whose sign-in was rejected until the guard stopped it."""
+    room = make_room().passes(HOUR)
+    room.cue(Reason.SIGN_IN_REJECTED, "mfa/sign-in").passes(2 * HOUR)
+    assert "guard_stopped" in room.service().overlays
+    return room.acknowledge()
+
+
+def test_a_crash_does_not_let_a_stopped_sign_in_run(stopped, restart):
+    held = stopped.verdict()
+    first = restart(stopped.forget())
+    assert [e.until for e in first if isinstance(e, Postpone)] == [float("inf")]
+    reports = [e for e in first if isinstance(e, EndpointRead)]
+    assert [(e.endpoint, e.reading.reason) for e in reports] == [
+        ("mfa/sign-in", Reason.GUARD_STOPPED)
+    ]
+    assert stopped.verdict() is held
+    assert stopped.lamps["blue"] == "steady"
+    assert stopped.lamps["white"] == "steady", "blind, and no longer starting"
+    assert stopped.sounds == []
+
+
+def test_whoever_restarts_it_in_order_lets_it_try_once(stopped, restart):
+    restart(stopped.forget(), resume=True)
+    assert "guard_stopped" not in stopped.service().overlays
+    stopped.cue(Reason.SIGN_IN_REJECTED, "mfa/sign-in").passes(2 * MINUTE)
+    assert "guard_stopped" in stopped.service().overlays
+    assert stopped.sounds == []
+
+
+def test_restarts_in_a_row_are_not_tries_in_a_row(stopped, restart):
+    restart(stopped, resume=True)
+    stopped.cue(Reason.SIGN_IN_REJECTED, "mfa/sign-in").passes(1.0)
+    first = restart(stopped, resume=True)
+    [rest] = [e for e in first if isinstance(e, Postpone)]
+    assert stopped.now + 590.0 <= rest.until <= stopped.now + 600.0
+
+
+# --- moments ----------------------------------------------------------------------
+
+
+def test_every_moment_shifts_and_nothing_else(in_outage):
+    room = in_outage.acknowledge()
+    memory = room.simulation.monitor.remember(room.now)
+    later = shifted(memory, 100.0)
+    assert shifted(later, -100.0) == memory
+    one, other = memory.services[0], later.services[0]
+    assert other.since == one.since + 100
+    assert other.incident.view.acknowledged_at == one.incident.view.acknowledged_at + 100
+    assert other.incident.view.number == one.incident.view.number
+    assert other.red_seconds == one.red_seconds
+    assert later.voice.opened_at == memory.voice.opened_at + 100
+    assert later.at == memory.at + 100
+
+
+def test_moments_in_tuples_shift_and_never_stays_never():
+    memory = Memory(at=1.0, endpoints=(EndpointMemory(id="a/b", health=None, since=2.0),))
+    [endpoint] = shifted(memory, 5.0).endpoints
+    assert (endpoint.since, endpoint.guard_until) == (7.0, None)
+
+
+# --- any story --------------------------------------------------------------------
+
+NAMES = {
+    "mfa/a": Evidence.SYMPTOM,
+    "mfa/b": Evidence.SYMPTOM,
+    "mfa/health": Evidence.HEALTH,
+    "mfa/vendor": Evidence.CLAIM,
+    "sms/send": Evidence.SYMPTOM,
+    "witness/one": Evidence.WITNESS,
+    "witness/two": Evidence.WITNESS,
+}
+REASONS = (
+    Reason.OK,
+    Reason.OK,
+    Reason.SLOW,
+    Reason.DEADLINE,
+    Reason.DEADLINE,
+    Reason.SIGN_IN_REJECTED,
+    Reason.CERTIFICATE_EXPIRING,
+    Reason.INTERNAL_ERROR,
+)
+
+
+def site():
+    def members(service):
+        return tuple(
+            Endpoint(
+                id=name,
+                service=service,
+                name=name,
+                kind="http",
+                evidence=evidence,
+                region={"mfa/a": "emea", "mfa/b": "apac"}.get(name),
+                depends_on=("mfa/a",) if name == "sms/send" else (),
+            )
+            for name, evidence in NAMES.items()
+            if name.startswith(service + "/")
+        )
+
+    return Site(
+        id="soc",
+        services=tuple(Service(id=s, name=s, endpoints=members(s)) for s in ("mfa", "sms")),
+        witnesses=members("witness"),
+    )
+
+
+def act(at, what):
+    if what == "acknowledge":
+        return Acknowledge(at, "analyst", "button")
+    if what == "silence":
+        return Silence(at, True, "analyst", "button")
+    if what == "time":
+        return TimePassed(at)
+    return Observed(at, what[0], Reading(what[1]), at)
+
+
+stories = st.lists(
+    st.tuples(
+        st.floats(0, 120, allow_nan=False),
+        st.one_of(
+            st.tuples(st.sampled_from(sorted(NAMES)), st.sampled_from(REASONS)),
+            st.tuples(st.sampled_from(["mfa/a", "mfa/b"]), st.just(Reason.DEADLINE)),
+            st.sampled_from(["acknowledge", "silence", "time"]),
+        ),
+    ),
+    max_size=120,
+)
+
+
+def told(story):
+    """A monitor that has lived through a story, and when it ended."""
+    monitor, at = Monitor(site()), 0.0
+    monitor.start(at)
+    for wait, what in story:
+        at += wait
+        monitor.handle(act(at, what))
+    return monitor, at
+
+
+@given(stories)
+@settings(max_examples=400, deadline=None)
+def test_what_is_recalled_is_what_was_remembered(story):
+    monitor, at = told(story)
+    memory = monitor.remember(at)
+    again = Monitor(site())
+    again.start(at, memory)
+    assert again.remember(at) == memory
+
+
+@given(stories, stories)
+@settings(max_examples=300, deadline=None)
+def test_after_a_restart_green_takes_fresh_evidence_of_every_service(before, after):
+    monitor, at = told(before)
+    again = Monitor(site())
+    again.start(at, monitor.remember(at))
+    fresh = set()
+    assert again.view().indication.light(Colour.GREEN).pattern is Pattern.OFF
+    for wait, what in after:
+        at += wait
+        again.handle(act(at, what))
+        if isinstance(what, tuple) and Reading(what[1]).outcome in (Outcome.PASS, Outcome.WARN):
+            fresh.add(what[0])
+        if again.view().indication.light(Colour.GREEN).pattern is not Pattern.OFF:
+            assert {"mfa/a", "mfa/b", "sms/send"} <= fresh
+
+
+@given(stories)
+@settings(max_examples=300, deadline=None)
+def test_a_restart_alone_says_and_sounds_nothing(story):
+    monitor, at = told(story)
+    shown = monitor.view()
+    again = Monitor(site())
+    effects = again.start(at, monitor.remember(at))
+    assert not [e for e in effects if isinstance(e, Announced | Sounded)]
+    assert again.view().incidents == shown.incidents
+    red = shown.indication.red
+    assert again.view().indication.red == red
+
+
+def test_an_incident_without_its_service_needs_no_other_memory(in_outage):
+    room = in_outage
+    memory = room.simulation.monitor.remember(room.now)
+    assert [v.service for v in memory.open_incidents] == ["mfa"]
+    assert isinstance(memory.services[0].incident, IncidentMemory)

@@ -1,0 +1,537 @@
+"""The history: what survives a restart, a kill, a power cut, and every kind of broken disk."""
+
+import hmac
+import os
+import shutil
+import sqlite3
+import struct
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from beacon.core.events import Acknowledge, Observed
+from beacon.core.memory import Memory
+from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site, Verdict
+from beacon.core.monitor import Monitor
+from beacon.engine.clock import ManualClock
+from beacon.outputs import history_file
+from beacon.outputs.history import KEY, NAME, WAITING, History, Pace
+from beacon.outputs.history_file import Batch, HistoryFile, Newer, Row
+from beacon.transport.totp import Ledger, Token
+
+QUICK = Pace(batch=0.0, refresh=0.05, again=0.05, step=5.0)
+SLOW = Pace(batch=0.0, refresh=60.0, again=0.0, step=5.0)
+START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
+SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
+
+
+def site(*names: str) -> Site:
+    def service(name: str) -> Service:
+        endpoint = Endpoint(
+            id=f"{name}/sign-in",
+            service=name,
+            name="sign-in",
+            kind="http",
+            evidence=Evidence.SYMPTOM,
+        )
+        return Service(id=name, name=name, endpoints=(endpoint,))
+
+    return Site(id="soc", services=tuple(service(name) for name in names or ("mfa",)))
+
+
+class Life:
+    """One life of a beacon: a monitor with its history, from start to its end."""
+
+    def __init__(self, directory: Path, clock: ManualClock, pace: Pace = QUICK, **written) -> None:
+        self.clock = clock
+        self.monitor = Monitor(site())
+        self.history = History(
+            directory,
+            "soc",
+            clock,
+            remember=lambda: self.monitor.remember(clock.monotonic()),
+            ask=lambda call: call(),
+            written=lambda: written or {"mfa/sign-in": "settings"},
+            pace=pace,
+        )
+        self.recalled = self.history.recall()
+        self.history.start()
+        self.take(
+            self.monitor.start(clock.monotonic(), self.recalled.memory, self.recalled.changed)
+        )
+
+    def take(self, effects) -> None:
+        self.history.offer(effects)
+
+    def reads(self, reason: Reason, times: int = 1) -> "Life":
+        for _ in range(times):
+            self.clock.advance(30.0)
+            at = self.clock.monotonic()
+            self.take(self.monitor.handle(Observed(at, "mfa/sign-in", Reading(reason), at)))
+        return self
+
+    def acknowledges(self) -> "Life":
+        order = Acknowledge(self.clock.monotonic(), "alex", "cli", "with the vendor")
+        self.take(self.monitor.handle(order))
+        return self
+
+    def settle(self) -> "Life":
+        self.history.settle(10.0)
+        return self
+
+    def ends(self) -> None:
+        self.history.stop(10.0)
+
+    @property
+    def incident(self):
+        return next(iter(self.monitor.view().incidents), None)
+
+
+@pytest.fixture
+def live(tmp_path, clock):
+    """Begin lives in one state directory; each is ended at the latest with the test."""
+    lives: list[Life] = []
+
+    def begin(directory: Path = tmp_path, **how) -> Life:
+        lives.append(Life(directory, how.pop("clock", clock), **how))
+        return lives[-1]
+
+    yield begin
+    for life in lives:
+        life.ends()
+
+
+@pytest.fixture
+def outage(live):
+    """A life with an acknowledged outage, all of it written down."""
+    life = live().reads(Reason.OK).reads(Reason.DEADLINE, 4).acknowledges().settle()
+    assert life.incident.verdict is Verdict.OUTAGE
+    return life
+
+
+def dead(directory: Path, to: Path) -> Path:
+    """What a kill leaves behind: the files as they are now."""
+    to.mkdir()
+    for path in filter(Path.is_file, directory.iterdir()):
+        shutil.copy(path, to / path.name)
+    return to
+
+
+# --- over a restart ---------------------------------------------------------------
+
+
+def test_a_restart_in_order_comes_back_with_the_same_incident(outage, live, clock):
+    outage.ends()
+    clock.advance(40.0)
+    again = live()
+    assert again.incident == outage.incident
+    assert again.incident.acknowledged_by == "alex"
+    assert again.monitor.remember(1.0).services[0].alarm.acknowledged
+
+
+def test_a_kill_comes_back_with_the_same_incident(outage, live, clock, tmp_path):
+    again = live(dead(tmp_path, tmp_path / "copy"))
+    assert again.incident == outage.incident
+
+
+def test_another_boot_counts_its_seconds_anew(outage, live):
+    outage.ends()
+    off = outage.clock.utc() + timedelta(minutes=10)
+    again = live(clock=ManualClock(off, 7.0))
+    [row] = again.settle().history.reader.incidents(9)
+    since = outage.history._moments(outage.incident.since)
+    assert again.history._moments(again.incident.since) == since
+    assert again.incident.since == pytest.approx(
+        outage.incident.since - outage.clock.monotonic() - 593
+    )
+    assert row[0] == f"soc-{since:%Y%m%dT%H%M%SZ}-1"
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=-300), timedelta(days=3650)])
+def test_a_wall_clock_that_jumped_does_no_harm(outage, live, jump):
+    outage.ends()
+    again = live(clock=ManualClock(outage.clock.utc() + jump, 7.0))
+    assert again.incident.acknowledged
+    assert -31 * 86400 < again.incident.since <= 7.0
+    [(name, _)] = again.settle().history.reader.incidents(9)
+    assert name == "soc-20260105T120200Z-1", "its name stays"
+
+
+def test_every_cut_of_the_log_leaves_a_moment_that_was(live, clock, tmp_path):
+    """A power cut: whatever is left of the -wal, one of the states that were committed."""
+    life = live(pace=SLOW).reads(Reason.OK).settle()
+    states = [None, life.monitor.remember(clock.monotonic())]
+    for step in (lambda: life.reads(Reason.DEADLINE, 4), life.acknowledges):
+        step()
+        life.settle()
+        states.append(life.monitor.remember(clock.monotonic()))
+    whole = (tmp_path / f"{NAME}-wal").read_bytes()
+    [page] = struct.unpack(">I", whole[8:12])
+    cuts = [0, 17, *range(32, len(whole) + 1, page + 24)]
+    cuts += [cut + 5 for cut in cuts[2:-1]]
+    assert len(cuts) > 20
+    seen = set()
+    for number, cut in enumerate(sorted(cuts)):
+        copy = dead(tmp_path, tmp_path.parent / f"{tmp_path.name}-{number}")
+        (copy / f"{NAME}-shm").unlink()
+        (copy / f"{NAME}-wal").write_bytes(whole[:cut])
+        again = live(copy)
+        found = again.recalled.memory
+        assert not again.history.degraded
+        known = [n for n, s in enumerate(states) if _same(s, found)]
+        assert known, f"cut at {cut}: {found}"
+        seen.add(known[0])
+        again.ends()
+    assert seen == {0, 1, 2, 3}
+    assert known == [3], "the whole log holds the acknowledgement"
+
+
+def _same(one: Memory | None, other: Memory | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return _timeless(one) == _timeless(other)
+
+
+def _timeless(memory: Memory):
+    incidents = [(v.number, v.state, v.acknowledged_by) for v in memory.open_incidents]
+    alarms = [(s.verdict, s.alarm.acknowledged, s.alarm.realarms) for s in memory.services]
+    return incidents, alarms
+
+
+def test_settings_that_changed_meanwhile_are_told(outage, live):
+    outage.ends()
+    again = live(**{"mfa/sign-in": "settings with another password"})
+    assert again.recalled.changed == {"mfa/sign-in"}
+    assert again.incident is not None
+
+
+def test_settings_are_kept_as_keyed_hashes(outage, tmp_path):
+    outage.ends()
+    key = (tmp_path / KEY).read_bytes()
+    assert (tmp_path / KEY).stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / NAME).stat().st_mode & 0o777 == 0o600
+    text = HistoryText(tmp_path / NAME).memory
+    assert hmac.digest(key, b"settings", "sha256").hex()[:16] in text
+    assert '"settings"' not in text
+
+
+class HistoryText:
+    def __init__(self, path: Path) -> None:
+        db = sqlite3.connect(path)
+        self.memory = db.execute("SELECT document FROM memory").fetchone()[0]
+        self.mode = db.execute("PRAGMA journal_mode").fetchone()[0]
+        db.close()
+
+
+def test_a_memory_that_cannot_be_read_is_dropped_and_numbers_go_on(outage, live, tmp_path, caplog):
+    outage.ends()
+    db = sqlite3.connect(tmp_path / NAME)
+    db.execute("UPDATE memory SET document = '{\"memory\": 5}'")
+    db.commit()
+    db.close()
+    again = live()
+    assert again.incident is None
+    assert "cannot be read and is dropped" in caplog.text
+    again.reads(Reason.OK).reads(Reason.DEADLINE, 4).settle()
+    states = {name[-2:]: told["state"] for name, told in again.history.reader.incidents(9)}
+    assert states == {"-2": "open", "-1": "closed"}
+
+
+# --- what is written --------------------------------------------------------------
+
+
+def test_transitions_orders_and_stories_are_written(outage):
+    reader = outage.history.reader
+    assert [(t["was"], t["now"], t["reason"]) for t in reader.transitions("mfa", 0, 2e10)] == [
+        ("unknown", "up", "ok"),
+        ("up", "down", "deadline"),
+    ]
+    [order] = reader.operators()
+    assert (order["command"], order["by"], order["origin"]) == ("acknowledge", "alex", "cli")
+    assert order["reason"] == "with the vendor"
+    assert [s["what"] for s in reader.story(1)] == ["opened", "acknowledged"]
+    [(_, told)] = reader.incidents(9)
+    assert (told["state"], told["acknowledged_by"]) == ("acknowledged", "alex")
+
+
+def test_nothing_is_written_while_nothing_changes(live, clock, tmp_path):
+    life = live().reads(Reason.OK, 30).settle()
+    before = (tmp_path / f"{NAME}-wal").stat()
+    for _ in range(3):
+        life.reads(Reason.OK, 20).settle()
+    assert (tmp_path / f"{NAME}-wal").stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_the_memory_of_an_open_incident_is_kept_fresh(outage, tmp_path, eventually):
+    outage.clock.advance(600.0)
+    at = f'"at":{outage.clock.monotonic()}'
+    eventually(lambda: at in HistoryText(tmp_path / NAME).memory, "the minute's memory")
+
+
+def test_old_rows_go_and_the_newest_stay(tmp_path):
+    file = HistoryFile(tmp_path / NAME)
+    file.open()
+    row = Row("transitions", (1.0, "a/b", "up", "down", "deadline", ""))
+    file.write(Batch(rows=[row] * 30, incidents=[(n, f"i{n}", False, "{}") for n in range(1, 9)]))
+    file.prune({"transitions": 10, "incidents": 3, "story": 5, "operators": 5})
+    reader = history_file.Reader(tmp_path / NAME)
+    assert len(reader.transitions("a", 0, 2)) == 10
+    assert [name for name, _ in reader.incidents(9)] == ["i8", "i7", "i6"]
+    file.close()
+
+
+def test_the_log_is_synchronous(tmp_path):
+    file = HistoryFile(tmp_path / NAME)
+    file.open()
+    assert file._db.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert file._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    file.close()
+
+
+# --- broken disks -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["text", "middle", "short"])
+def test_a_broken_file_is_set_aside_whole_and_made_anew(outage, live, tmp_path, how, caplog):
+    outage.ends()
+    path = tmp_path / NAME
+    good = path.read_bytes()
+    broken = {
+        "text": b"not a database" * 200,
+        "middle": good[:1024] + b"\xff" * (len(good) - 2048) + good[-1024:],
+        "short": good[: len(good) // 2],
+    }[how]
+    path.write_bytes(broken)
+    (tmp_path / f"{NAME}-wal").write_bytes(b"left over")
+    (tmp_path / f"{NAME}-shm").write_bytes(b"left over")
+    again = live()
+    assert again.history.degraded
+    assert "set aside as history.db.corrupt" in caplog.text
+    assert (tmp_path / f"{NAME}.corrupt").read_bytes()[:100] == broken[:100]
+    if how == "text":  # else SQLite has taken the log for what it is
+        assert (tmp_path / f"{NAME}.corrupt-wal").read_bytes() == b"left over"
+        assert (tmp_path / f"{NAME}.corrupt-shm").read_bytes() == b"left over"
+    again.reads(Reason.OK).reads(Reason.DEADLINE, 4).settle()
+    assert again.incident.number == 1
+    assert [told["state"] for _, told in again.history.reader.incidents(9)] == ["open"]
+
+
+def test_a_newer_file_is_refused_and_left_untouched(outage, live, tmp_path, caplog):
+    outage.ends()
+    path = tmp_path / NAME
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version = 2")
+    db.close()
+    before = path.read_bytes()
+    again = live().reads(Reason.OK).reads(Reason.DEADLINE, 4).settle()
+    assert again.incident is not None, "judged all the same"
+    assert again.history.degraded
+    again.ends()
+    assert path.read_bytes() == before
+    assert "newer beacon (schema 2, known is 1)" in caplog.text
+    assert caplog.text.count("newer beacon") == 1
+    with pytest.raises(Newer, match="move the file away"):
+        HistoryFile(path).open()
+
+
+def test_a_locked_file_is_waited_for_without_holding_anybody(outage, tmp_path, eventually):
+    other = sqlite3.connect(tmp_path / NAME, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    outage.reads(Reason.OK, 3)
+    eventually(lambda: outage.history.degraded, "the storage is degraded")
+    assert outage.incident.verdict is Verdict.RECOVERING
+    other.execute("ROLLBACK")
+    other.close()
+    outage.clock.advance(1.0)
+    eventually(lambda: not outage.history.degraded, "the storage is well")
+    outage.settle()
+    assert [s["what"] for s in outage.history.reader.story(1)][-1] == "recovering"
+
+
+def test_a_full_disk_loses_nothing_once_there_is_room(live, tmp_path, eventually):
+    """A file system of 200 KiB: filled, then freed."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "none", str(small)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("may not mount here")
+    try:
+        life = live(small).reads(Reason.OK).settle()
+        _fill(small / "ballast")
+        life.reads(Reason.DEADLINE, 4).acknowledges()
+        for _ in range(40):
+            life.reads(Reason.OK, 3).reads(Reason.DEADLINE, 4)
+        eventually(lambda: life.history.degraded, "the storage is degraded")
+        assert life.incident is not None
+        (small / "ballast").unlink()
+        life.clock.advance(1.0)
+        eventually(lambda: not life.history.degraded, "the storage is well")
+        life.settle()
+        assert [s["what"] for s in life.history.reader.story(1)][:2] == ["opened", "acknowledged"]
+        life.ends()
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def _fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"\0" * 512)
+        except OSError:
+            return
+
+
+READ_ONLY = """
+import sys
+from pathlib import Path
+from beacon.outputs.history_file import Batch, HistoryFile
+import sqlite3
+file = HistoryFile(Path(sys.argv[1]))
+try:
+    file.open()
+    file.write(Batch(memory="{}"))
+except sqlite3.Error as error:
+    print(error)
+"""
+
+
+def test_a_file_of_somebody_else_is_refused_in_words():
+    """As a user who may read it, and not write."""
+    if os.geteuid():
+        pytest.skip("needs to be root to become somebody else")
+    directory = Path("/tmp") / f"beacon-{os.getpid()}"
+    directory.mkdir(mode=0o755)
+    try:
+        file = HistoryFile(directory / NAME)
+        file.open()
+        file.close()
+        (directory / NAME).chmod(0o644)
+        run = ["setpriv", "--reuid=65534", "--clear-groups", sys.executable, "-c", READ_ONLY]
+        done = subprocess.run(
+            [*map(str, run), str(directory / NAME)],
+            env={**os.environ, "PYTHONPATH": str(Path(history_file.__file__).parents[2])},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "readonly" in done.stdout, done.stderr
+    finally:
+        shutil.rmtree(directory)
+
+
+def test_a_directory_that_is_gone_costs_the_history_only(live, tmp_path, caplog):
+    life = live(tmp_path / "nowhere").reads(Reason.OK).reads(Reason.DEADLINE, 4)
+    assert life.history.degraded
+    assert life.incident is not None
+    assert "goes on without" in caplog.text
+    assert caplog.text.count("goes on without") == 1
+
+
+def test_a_thread_that_does_not_keep_up_loses_rows_not_time(tmp_path, clock):
+    life = Life.__new__(Life)
+    history = History(
+        tmp_path,
+        "soc",
+        clock,
+        remember=lambda: Memory(at=0.0),
+        ask=lambda call: call(),
+        written=dict,
+        pace=QUICK,
+    )
+    life.history, life.clock, life.monitor = history, clock, Monitor(site())
+    history.recall()
+    effects = life.monitor.start(0.0)
+    for _ in range(WAITING + 10):
+        history.offer(effects)
+    assert history.degraded
+    history.start()
+    history.settle(10.0)
+    history.settle(10.0)
+    assert not history.degraded
+    history.stop(10.0)
+
+
+def test_a_judge_that_does_not_answer_costs_the_memory_only(tmp_path, clock):
+    def never(_call):
+        raise TimeoutError
+
+    monitor = Monitor(site())
+    history = History(
+        tmp_path,
+        "soc",
+        clock,
+        remember=lambda: monitor.remember(clock.monotonic()),
+        ask=never,
+        written=dict,
+        pace=QUICK,
+    )
+    history.recall()
+    history.start()
+    history.offer(monitor.start(clock.monotonic()))
+    at = clock.monotonic()
+    history.offer(monitor.handle(Observed(at, "mfa/sign-in", Reading(Reason.OK), at)))
+    history.settle(10.0)
+    assert history.reader.transitions("mfa", 0, 2e10)
+    history.stop(10.0)
+
+
+# --- one-time codes ---------------------------------------------------------------
+
+
+def test_a_used_step_is_on_disk_before_the_code_goes_out(live, tmp_path, clock):
+    life = live()
+    ledger, token = Ledger(), Token.parse(SEED)
+    ledger.keep(life.history)
+    utc = clock.utc().timestamp()
+    ledger.wait(token, utc)
+    assert ledger.claim(token, utc + 30)
+    copy = dead(tmp_path, tmp_path / "copy")
+    again = live(copy)
+    later = Ledger()
+    later.keep(again.history)
+    later.wait(token, utc)
+    assert not later.claim(token, utc + 31), "used in the life before, the clock set back since"
+    assert later.claim(token, utc + 60)
+    assert token.seed not in (copy / NAME).read_bytes()
+    assert len(again.history.settle(5) or list(again.history.used())) == 1
+
+
+def test_a_step_that_cannot_be_written_holds_nobody(live, tmp_path, clock):
+    life = live(tmp_path / "nowhere")
+    ledger, token = Ledger(), Token.parse(SEED)
+    ledger.keep(life.history)
+    utc = clock.utc().timestamp()
+    ledger.wait(token, utc)
+    done = threading.Event()
+    threading.Thread(target=lambda: (ledger.claim(token, utc + 30), done.set())).start()
+    assert done.wait(5)
+    assert not ledger.claim(token, utc + 31)
+
+
+def test_old_steps_are_forgotten_with_new_ones(tmp_path):
+    file = HistoryFile(tmp_path / NAME)
+    file.open()
+    for step in (100, 150, 1000):
+        file.write(Batch(steps=[(b"token", 30, step)]))
+    file.write(Batch(steps=[(b"other", 30, 5)]))
+    assert sorted(file.steps()) == [(b"other", 30, 5), (b"token", 30, 1000)]
+    file.close()
+
+
+def test_a_key_that_is_there_is_kept(live, tmp_path):
+    (tmp_path / KEY).write_bytes(b"k" * 32)
+    assert live().history.key == b"k" * 32
+
+
+def test_two_lives_are_alike_but_for_time(outage, live):
+    outage.ends()
+    again = live()
+    assert replace(again.recalled.memory, at=0.0) == replace(
+        outage.monitor.remember(outage.clock.monotonic()), at=0.0
+    )
