@@ -1,6 +1,8 @@
 """What every test may use: real servers by name, free ports, a clock that stands still."""
 
+import contextlib
 import os
+import random
 import shutil
 import socket
 import threading
@@ -39,13 +41,20 @@ def need() -> Callable[[str], Path]:
 
 @pytest.fixture(scope="session")
 def free_port() -> Callable[[], int]:
-    """A TCP port of 127.0.0.1 that nobody holds now: for servers that cannot take port 0."""
+    """A TCP port of 127.0.0.1 that nobody holds now: for servers that cannot take port 0.
+
+    Below the range from which the kernel gives ports to whoever connects, so that nobody
+    takes it before the server does.
+    """
+    dice = random.SystemRandom()
 
     def find() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-            return port
+        for _ in range(100):
+            port = dice.randrange(20000, 32000)
+            with contextlib.suppress(OSError), socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+                return port
+        pytest.fail("no free port between 20000 and 32000")
 
     return find
 
