@@ -12,11 +12,17 @@ from collections.abc import Callable
 from beacon.core.endpoint import EndpointState
 from beacon.core.events import (
     Acknowledge,
+    Attest,
+    Bypass,
     DateImplausible,
+    Drill,
     Effect,
     Event,
+    Maintenance,
     Observed,
     QuietHours,
+    Scheduled,
+    Shelve,
     Silence,
     StorageDegraded,
     TimePassed,
@@ -48,6 +54,9 @@ class Monitor:
             DateImplausible: self._intake.date_implausible,
             StorageDegraded: self._operated(self._room.storage),
         }
+        operated = self._operated(self._room.operated)
+        kinds = (Shelve, Maintenance, Scheduled, Bypass, Attest, Drill)
+        self._handlers |= dict.fromkeys(kinds, operated)
 
     def start(
         self,
@@ -145,6 +154,9 @@ class Monitor:
             self._room.sound_due(at, now)
         elif name == "silence":
             self._room.end_silence(at)
+        elif name == "operators":
+            self._room.operators_due(at)
+            self._touch_all()
         elif name == "impact":
             self._touch_all()
         elif isinstance(name, tuple):
