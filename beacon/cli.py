@@ -210,9 +210,70 @@ def _operator_commands(commands: Any) -> None:  # noqa: ANN401
     )
     silence.add_argument("--off", action="store_true", help="sound again")
     for each in (acknowledge, silence):
-        each.add_argument("--reason", default="", help="kept with the incident")
-        _takes_state(each)
-        _takes_json(each)
+        _takes_reason(each)
+    _overlay_commands(commands)
+
+
+def _overlay_commands(commands: Any) -> None:  # noqa: ANN401
+    shelve = _add(
+        commands,
+        "shelve",
+        _laid("shelve", "shelved", "taken back"),
+        "put a service aside for a time: no red, amber or sound from it",
+        "beacon shelve sms-codes --for 2h --reason ticket-17",
+    )
+    shelve.add_argument(
+        "service", metavar="SERVICE", nargs="?", help="with --off: all, if left out"
+    )
+    _takes_time(shelve, "default 1h, at most 8h")
+    maintenance = _add(
+        commands,
+        "maintenance",
+        _laid("maintenance", "in maintenance", "maintenance ended"),
+        "planned work: no red, amber or sound until it is ended",
+        "beacon maintenance entra-mfa --for 3h --reason upgrade",
+    )
+    maintenance.add_argument("service", metavar="SERVICE", nargs="?", help="all, if left out")
+    _takes_time(maintenance, "until --off, if left out; at most 7d")
+    bypass = _add(
+        commands,
+        "bypass",
+        _laid("bypass", "bypass recorded", "bypass ended"),
+        "record that MFA is switched off as a mitigation; reminds when all is well again",
+        "beacon bypass entra-mfa --reason approved-by-the-CISO",
+    )
+    bypass.add_argument("service", metavar="SERVICE", nargs="?", help="all, if left out")
+    attest = _add(
+        commands,
+        "attest",
+        _laid("attest", "attested", "attestation withdrawn"),
+        "record that something was tested by hand",
+        "beacon attest break-glass-accounts",
+    )
+    attest.add_argument("service", metavar="THING", nargs="?", help="its id; the only one there is")
+    drill = _add(
+        commands,
+        "drill",
+        _laid("drill", "drill begun", "drill ended"),
+        "rehearse a verdict on the real tower, without an incident",
+        "beacon drill gray_failure --for 10m",
+    )
+    verdicts = ("outage", "gray_failure", "degraded", "recovering", "advisory", "blind")
+    drill.add_argument("verdict", choices=verdicts, nargs="?", default="outage")
+    _takes_time(drill, "default 15m, at most 1h")
+    for each in (shelve, maintenance, bypass, attest, drill):
+        each.add_argument("--off", action="store_true", help="undo it")
+        _takes_reason(each)
+
+
+def _takes_time(command: Parser, bounds: str) -> None:
+    command.add_argument("--for", dest="time", metavar="TIME", help=f"30m, 2h; {bounds}")
+
+
+def _takes_reason(command: Parser) -> None:
+    command.add_argument("--reason", default="", help="why; recorded")
+    _takes_state(command)
+    _takes_json(command)
 
 
 def _sandbox_commands(commands: Any) -> None:  # noqa: ANN401
@@ -535,20 +596,27 @@ def _acknowledge(args: argparse.Namespace) -> int:
 
 
 def _silence(args: argparse.Namespace) -> int:
-    from beacon.config.fields import Duration, Refused
+    return _laid("silence", "silent", "sound again")(args)
 
-    try:
-        seconds = float(Duration.parse(args.time))
-    except Refused as refused:
-        _complain(f"beacon silence: --for: {refused.message}; {refused.allowed}")
-        return USAGE
-    request = {
-        "action": "silence",
-        "on": not args.off,
-        "seconds": seconds,
-        "reason": args.reason,
-    }
-    return _ordered(args, request, "sound again" if args.off else "silent")
+
+def _laid(action: str, done: str, undone: str) -> Command:
+    """A command that lays something on, and with --off takes it off again."""
+
+    def run(args: argparse.Namespace) -> int:
+        from beacon.config.fields import Duration, Refused
+
+        request = {"action": action, "on": not args.off, "reason": args.reason}
+        chosen = vars(args)
+        try:
+            if chosen.get("time") is not None:
+                request["seconds"] = float(Duration.parse(args.time))
+        except Refused as refused:
+            _complain(f"beacon {action}: --for: {refused.message}; {refused.allowed}")
+            return USAGE
+        request |= {k: chosen[k] for k in ("service", "verdict") if k in chosen}
+        return _ordered(args, request, undone if args.off else done)
+
+    return run
 
 
 def _ordered(args: argparse.Namespace, request: Mapping[str, Any], done: str) -> int:
@@ -581,11 +649,13 @@ def told(answer: Mapping[str, Any]) -> list[str]:
     lines = [", ".join([state["verdict"].upper().replace("_", " "), *beside, *state["overlays"]])]
     lines[0] += f"  since {_clock(state['since'])}"
     for name, service in answer["services"].items():
-        lines += ["", f"{name}: {service['verdict'].replace('_', ' ')}"]
+        words = [service["verdict"].replace("_", " "), *service.get("overlays", ())]
+        lines += ["", f"{name}: {', '.join(words)}"]
         if service["explanation"]:
             lines.append(f"  {service['explanation']}")
         lines += [_endpoint(each, answer["endpoints"].get(each)) for each in service["endpoints"]]
     lines += ["", *(_incident(each) for each in answer["incidents"])]
+    lines += [_overlay(each) for each in answer.get("overlays", ())]
     lamps = [f"{colour} {word}" for colour, word in answer["lamps"].items() if word != "off"]
     lines.append(f"lamps: {', '.join(lamps) or 'dark'}")
     lines.append(f"network: {state['network']}, clock: {state['clock']}")
@@ -607,6 +677,15 @@ def _incident(incident: Mapping[str, Any]) -> str:
     return (
         f"incident of {incident['service']}: {incident['state']}{by}, since "
         f"{_clock(incident['since'])}, first {incident['first_out']}"
+    )
+
+
+def _overlay(overlay: Mapping[str, Any]) -> str:
+    until = f", until {_clock(overlay['until'])}" if overlay["until"] else ""
+    why = f": {overlay['reason']}" if overlay["reason"] else ""
+    return (
+        f"{overlay['kind']} {overlay['subject']}: by {overlay['by']}, since "
+        f"{_clock(overlay['since'])}{until}{why}"
     )
 
 

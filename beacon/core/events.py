@@ -456,3 +456,4 @@ class View:
     endpoints: tuple[EndpointRead, ...]
     incidents: tuple[IncidentView, ...]
     indication: Indication
+    overlays: tuple[Overlay, ...] = ()

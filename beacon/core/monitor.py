@@ -124,6 +124,7 @@ class Monitor:
             tuple(reports[name] for name in self._intake.endpoints if name in reports),
             tuple(incident.view for incident in self._room.open_incidents()),
             self._room.tower.shown,
+            self._room.operators.laid,
         )
 
     def _judge(self, at: float) -> None:

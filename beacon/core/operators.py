@@ -107,6 +107,11 @@ class Operators:
 
     # --- what holds ---------------------------------------------------------------
 
+    @property
+    def laid(self) -> tuple[Overlay, ...]:
+        """Every overlay there is, the oldest first."""
+        return tuple(self._laid.values())
+
     def suppressed(self, service: str) -> bool:
         """Whether no red, amber or sound may come from a service."""
         return any(o.kind in _SUPPRESSING and o.subject == service for o in self._laid.values())

@@ -97,7 +97,7 @@ def test_a_first_pass_after_suppression_is_no_confirmation(make_room):
     mend(room).forget()
     tell(room, Maintenance, "mfa", False)
     room.passes(120)
-    assert room.told == ["recovering"]
+    assert room.told == []
     assert room.sounds == []
     assert room.lamps == {"amber": "slow", "green": "slow"}
 
