@@ -36,6 +36,11 @@ COMMANDS = [
     ("incidents",),
     ("acknowledge",),
     ("silence",),
+    ("shelve",),
+    ("maintenance",),
+    ("bypass",),
+    ("attest",),
+    ("drill",),
     ("sandbox",),
     ("sandbox", "serve"),
     ("sandbox", "break"),
@@ -326,7 +331,10 @@ def test_the_exit_status_is_the_verdict(serve, capsys, verdict, status):
     assert json.loads(capsys.readouterr().out)["state"]["verdict"] == verdict
 
 
-@pytest.mark.parametrize("command", ["status", "acknowledge", "silence"])
+OPERATIONS = ["acknowledge", "silence", "shelve", "maintenance", "bypass", "attest", "drill"]
+
+
+@pytest.mark.parametrize("command", ["status", *OPERATIONS])
 def test_without_a_daemon_it_is_3(command, tmp_path, capsys):
     assert main([command, "--state-dir", str(tmp_path)]) == 3
     assert "no beacon is running" in capsys.readouterr().err
@@ -361,11 +369,73 @@ def test_acknowledge_and_silence_say_what_was_asked(serve, capsys):
     assert json.loads(capsys.readouterr().out) == {"ok": True}
 
 
-def test_a_refusal_is_1_and_says_why(serve, capsys):
+ORDERED = [
+    (
+        ["shelve", "door", "--for", "2h", "--reason", "known"],
+        {"on": True, "service": "door", "seconds": 7200.0, "reason": "known"},
+        "shelved",
+    ),
+    (["shelve", "--off"], {"on": False, "service": None, "reason": ""}, "taken back"),
+    (["maintenance"], {"on": True, "service": None, "reason": ""}, "in maintenance"),
+    (
+        ["maintenance", "door", "--off"],
+        {"on": False, "service": "door", "reason": ""},
+        "maintenance ended",
+    ),
+    (["bypass", "door"], {"on": True, "service": "door", "reason": ""}, "bypass recorded"),
+    (["bypass", "--off"], {"on": False, "service": None, "reason": ""}, "bypass ended"),
+    (["attest", "keys"], {"on": True, "service": "keys", "reason": ""}, "attested"),
+    (["attest", "--off"], {"on": False, "service": None, "reason": ""}, "attestation withdrawn"),
+    (["drill"], {"on": True, "verdict": "outage", "reason": ""}, "drill begun"),
+    (
+        ["drill", "degraded", "--for", "5m"],
+        {"on": True, "verdict": "degraded", "seconds": 300.0, "reason": ""},
+        "drill begun",
+    ),
+    (["drill", "--off"], {"on": False, "verdict": "outage", "reason": ""}, "drill ended"),
+]
+
+
+@pytest.mark.parametrize(("words", "request_", "said"), ORDERED, ids=lambda x: str(x)[:40])
+def test_an_overlay_is_ordered_over_the_socket(serve, capsys, words, request_, said):
+    asked = []
+
+    def note(request, by):
+        asked.append(request)
+        return {}
+
+    assert main([*words, *serve(**{words[0]: note})]) == 0
+    assert asked == [{"action": words[0], **request_}]
+    assert capsys.readouterr().out == said + "\n"
+
+
+def test_the_status_names_what_lies_over_the_verdicts(serve, capsys):
+    overlay = {
+        "kind": "shelve",
+        "subject": "door",
+        "since": "2026-01-05T12:00:00.000+00:00",
+        "until": "2026-01-05T13:00:00.000+00:00",
+        "by": "alex",
+        "origin": "cli",
+        "reason": "known",
+    }
+    door = SEEN["services"]["door"] | {"overlays": ["shelved"]}
+    seen = SEEN | {"services": {"door": door}, "overlays": [overlay]}
+    main(["status", *serve(status=lambda request, by: seen)])
+    out = capsys.readouterr().out
+    assert "\ndoor: gray failure, shelved\n" in out
+    assert (
+        "\nshelve door: by alex, since 2026-01-05 12:00:00 UTC, "
+        "until 2026-01-05 13:00:00 UTC: known\n"
+    ) in out
+
+
+@pytest.mark.parametrize("command", OPERATIONS)
+def test_a_refusal_is_1_and_says_why(serve, capsys, command):
     def refuse(request, by):
         raise Refused("nothing to acknowledge")
 
-    assert main(["acknowledge", *serve(acknowledge=refuse)]) == 1
+    assert main([command, *serve(**{command: refuse})]) == 1
     assert capsys.readouterr().err == "beacon: nothing to acknowledge\n"
 
 

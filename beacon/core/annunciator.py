@@ -279,11 +279,12 @@ class Annunciator:
 
     def show(self, overall: Verdict) -> Indication | None:
         """What the tower shall show, if it is not what it shows."""
-        drilled = self.drill is not None
-        if drilled or any(alarm.hushed for alarm in self._all()):
-            heard = (a.verdict for a in self._all() if not a.hushed)
+        if any(alarm.hushed for alarm in self.alarms.values()):
+            heard = (a.verdict for a in self.alarms.values() if not a.hushed)
             overall = max(heard, key=RANK.__getitem__, default=Verdict.BLIND)
-        found = indicate(self._all(), overall, self.preset, drill=drilled)
+        if self.drill is not None and self.drill.verdict not in GREEN_UNDER:
+            overall = self.drill.verdict  # a rehearsed one alone never lights green
+        found = indicate(self._all(), overall, self.preset, drill=self.drill is not None)
         if found == self.shown:
             return None
         self.shown = found

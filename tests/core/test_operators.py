@@ -371,6 +371,17 @@ def test_a_drill_shows_and_says_what_the_verdict_would(make_room, verdict, lamps
     assert room.lamps == GREEN
 
 
+@pytest.mark.parametrize("verdict", [Verdict.RECOVERING, Verdict.ADVISORY])
+def test_a_drill_lights_no_green_that_nobody_has_proved(make_room, verdict):
+    room = make_room().passes(200)
+    tell(room, Shelve, "mfa", True)
+    tell(room, Drill, True, verdict=verdict)
+    assert room.lamps == {"amber": "slow", "blue": "fast"}
+    unread = make_room()
+    tell(unread, Drill, True, verdict=verdict)
+    assert "green" not in unread.lamps
+
+
 def test_a_drill_is_acknowledged_re_alarms_and_ends_by_itself(make_room):
     room = make_room().passes(200)
     tell(room, Drill, True)

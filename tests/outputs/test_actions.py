@@ -128,16 +128,64 @@ def test_silence_and_sound_again(room):
         ("silence", {"seconds": float("nan")}, "`seconds` is a number"),
         ("silence", {"reason": 7}, "`reason` is text"),
         ("acknowledge", {"reason": "x" * 201}, "`reason` is text of at most 200"),
+<<<<<<< HEAD
         ("acknowledge", {"service": ["door"]}, "`service` is the id of one"),
         ("acknowledge", {"service": ""}, "`service` is the id of one, or left out for all"),
         ("silence", {"seconds": 9 * 3600}, "a silence lasts 60 minutes at most"),
         ("silence", {"seconds": 10**400}, "a silence lasts 60 minutes at most"),
+=======
+        ("acknowledge", {"service": ["door"]}, "`service` is text"),
+        ("drill", {"verdict": "fire"}, "`verdict` is one of ok, advisory"),
+        ("shelve", {"service": "door", "seconds": 30_000}, "too long: at most 8 h"),
+>>>>>>> 49cd14b (Tests of overlays: stories, properties, commands, calendar; a drill lights no unproved green)
     ],
 )
 def test_a_wrong_request_is_refused(room, action, request_, error):
     room.fails()
     with pytest.raises(Refused, match=error):
         room.do(action, **request_)
+
+
+def test_overlays_are_laid_on_listed_and_taken_off(room):
+    assert room.do("maintenance", seconds=60, reason="upgrade") == {}
+    found = json.loads(json.dumps(room.do("status")))
+    assert found["services"]["door"]["overlays"] == ["maintenance"]
+    (overlay,) = found["overlays"]
+    since, until = (datetime.fromisoformat(overlay[key]) for key in ("since", "until"))
+    assert abs((until - since).total_seconds() - 60) < 0.01
+    assert overlay | {"since": 0, "until": 0} == {
+        "kind": "maintenance",
+        "subject": "door",
+        "since": 0,
+        "until": 0,
+        "by": "alex",
+        "origin": "cli",
+        "reason": "upgrade",
+    }
+    assert room.do("maintenance", on=False) == {}
+    assert room.do("status")["overlays"] == []
+
+
+@pytest.mark.parametrize("action", ["shelve", "bypass"])
+def test_what_concerns_a_service_is_done_to_it_and_undone(room, action):
+    assert room.do(action, service="door") == {}
+    with pytest.raises(Refused, match="on already"):
+        room.do(action, service="door")
+    assert room.do(action, service="door", on=False) == {}
+
+
+def test_a_drill_of_a_verdict(room):
+    passed = Observed(room.clock.monotonic(), "door/open", Reading(Reason.OK), 0.0)
+    room.engine.ask(lambda: room.engine.act(passed), 10)
+    assert room.do("drill", verdict="degraded") == {}
+    assert room.do("status")["lamps"]["amber"] == "fast"
+    assert room.do("status")["lamps"]["blue"] == "fast"
+    assert room.do("drill", on=False) == {}
+
+
+def test_nothing_to_attest(room):
+    with pytest.raises(Refused, match="nothing to attest"):
+        room.do("attest")
 
 
 def test_lamp_test_with_and_without_the_buzzer(room):
