@@ -223,10 +223,10 @@ def suppressed(view):
 
 @given(steps)
 @settings(max_examples=300, deadline=None)
-def test_while_all_are_suppressed_there_is_blue_alone(script):
-    """Nothing but the drill shows anything."""
+def test_while_all_are_suppressed_there_is_blue_alone_and_silence(script):
+    """Nothing but a drill shows or says anything."""
     before = set()
-    for monitor, event, _ in fold(script):
+    for monitor, event, effects in fold(script):
         view = monitor.view()
         now = suppressed(view)
         if event is not None and now == before == {"mfa", "sms"}:
@@ -234,6 +234,8 @@ def test_while_all_are_suppressed_there_is_blue_alone(script):
             if not drill:
                 lit = {c for c in Colour if view.indication.light(c).pattern is not Pattern.OFF}
                 assert lit == {Colour.BLUE}
+                if not any(isinstance(e, OverlaysChanged) for e in effects):
+                    assert not any(isinstance(e, Sounded) for e in effects)
         before = now
 
 
