@@ -1,4 +1,4 @@
-"""Alarms to lamps and sounds: ISA-18.1 sequence A, with lock-in, re-alarm and a budget.
+"""Alarms to lamps and sounds: an ISA-18.1 sequence, with lock-in, re-alarm and a budget.
 
 Acknowledging stops flash and sound and never clears a light. A service that is up is
 never red. Fast on red or amber means unacknowledged; slow and wink are information.
@@ -22,6 +22,7 @@ from beacon.core.indication import (
     Sound,
 )
 from beacon.core.model import RANK, RED, Preset, Verdict
+from beacon.core.sequences import Stage, Step, Table
 
 STEADY: Final = Light(Pattern.STEADY)
 SLOW: Final = Light(Pattern.SLOW)
@@ -59,6 +60,14 @@ ACKNOWLEDGED: Final[dict[Verdict, Requests]] = {
 }
 """What each verdict asks of the lamps afterwards."""
 
+AFTER: Final[dict[Stage, Requests]] = {
+    **{stage: {} for stage in Stage},
+    Stage.LOCKED_IN: {Colour.AMBER: FAST},
+    Stage.RESET_DUE: {Colour.AMBER: STEADY},
+    Stage.RINGBACK: {Colour.GREEN: SLOW},
+}
+"""What is asked beside the verdict's lamps once all is over; never red for what is up."""
+
 GREEN_UNDER: Final = frozenset({Verdict.OK, Verdict.ADVISORY, Verdict.RECOVERING})
 """Green burns only under these overall verdicts."""
 
@@ -74,11 +83,21 @@ class Alarm:
     maintained: bool = False
     hushed: bool = False  # suppressed: no red, amber or sound
     settling: bool = False  # was suppressed until just now; not yet seen again
-    acknowledged: bool = True
+    stage: Stage = Stage.NORMAL
     realarms: int = 0
     realarm_at: float = math.inf
     blind_since: float = math.inf
     blind_told: bool = False
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether it asks nobody to acknowledge anything."""
+        return self.stage not in (Stage.ALARM, Stage.LOCKED_IN)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is known to be wrong."""
+        return self.verdict in (Verdict.OK, Verdict.ADVISORY, Verdict.BLIND)
 
     @property
     def mute(self) -> bool:
@@ -88,11 +107,7 @@ class Alarm:
     @property
     def locked_in(self) -> bool:
         """Over, and nobody has acknowledged it."""
-        return not self.acknowledged and self.verdict in (
-            Verdict.OK,
-            Verdict.ADVISORY,
-            Verdict.BLIND,
-        )
+        return not self.acknowledged and self.over
 
     def requests(self) -> Requests:
         """What this service asks of the lamps."""
@@ -112,11 +127,15 @@ class Alarm:
         asked = dict(table[self.verdict])
         if self.starting or self.blind:
             asked[Colour.WHITE] = SLOW if self.starting else STEADY
+        if self.over:
+            asked |= self._after()
         if self.blind:
             asked.pop(Colour.GREEN, None)
-        if self.locked_in:
-            asked[Colour.AMBER] = FAST
         return asked
+
+    def _after(self) -> Requests:
+        """What it asks for beside its verdict once all is over."""
+        return AFTER[Stage.LOCKED_IN if self.locked_in else self.stage]
 
 
 def _more_urgent(one: Light, other: Light) -> Light:
@@ -214,9 +233,9 @@ class Voice:
 class Annunciator:
     """All services at one tower."""
 
-    def __init__(self, services: Sequence[str], preset: Preset, *, lock_in: bool) -> None:
+    def __init__(self, services: Sequence[str], preset: Preset, table: Table) -> None:
         self.alarms = {service: Alarm() for service in services}
-        self.preset, self.lock_in = preset, lock_in
+        self.preset, self._table = preset, table
         self.voice = Voice()
         self.drill: Alarm | None = None
         self.shown = DARK
@@ -228,16 +247,22 @@ class Annunciator:
         return self._begin(self.alarms[service], verdict, at)
 
     def _begin(self, alarm: Alarm, verdict: Verdict, at: float) -> Sound | None:
-        alarm.acknowledged, alarm.realarms = False, 0
+        self._step(alarm, Step.ALARM)
+        alarm.realarms = 0
         alarm.realarm_at = at + REALARM_MINUTE if verdict in RED else math.inf
         return self.voice.opening(verdict, at)
 
     def rehearse(self, verdict: Verdict, at: float) -> Sound | None:
         """Show and say what a verdict would, beside what there is."""
-        blind = verdict is Verdict.BLIND
-        self.drill = Alarm(verdict, blind=blind, starting=False)
+        drill = self.resume_drill(verdict)
         alarming = verdict in RED or verdict is Verdict.DEGRADED
-        return self._begin(self.drill, verdict, at) if alarming else None
+        return self._begin(drill, verdict, at) if alarming else None
+
+    def resume_drill(self, verdict: Verdict) -> Alarm:
+        """Show a rehearsed verdict as one that is acknowledged: after a restart."""
+        blind = verdict is Verdict.BLIND
+        self.drill = Alarm(verdict, blind=blind, starting=False, stage=Stage.ACKNOWLEDGED)
+        return self.drill
 
     def end_drill(self) -> None:
         """End the rehearsal; the next opening sounds, however soon it comes."""
@@ -261,18 +286,28 @@ class Annunciator:
         if not alarm.acknowledged and alarm.verdict in RED:
             alarm.realarm_at = at + REALARM_MINUTE
 
-    def returned(self, service: str) -> None:
-        """All is well with a service; without lock-in its alarm is forgotten."""
-        self.alarms[service].realarm_at = math.inf
-        if not self.lock_in:
-            self.alarms[service].acknowledged = True
+    def _step(self, alarm: Alarm, step: Step) -> None:
+        alarm.stage = self._table.get((alarm.stage, step), alarm.stage)
+
+    def flash(self, service: str) -> None:
+        """Ask for acknowledgement without a sound: what is wrong hangs on something else."""
+        self._step(self.alarms[service], Step.ALARM)
+
+    def returned(self, service: str, at: float) -> Sound | None:
+        """All is lastingly well with a service; what to sound."""
+        alarm, was = self.alarms[service], self.alarms[service].stage
+        alarm.realarm_at = math.inf
+        self._step(alarm, Step.RETURN)
+        rings = alarm.stage is Stage.RINGBACK and was is not Stage.RINGBACK and not alarm.mute
+        return self.voice.remind(Sound.CHIRP, at) if rings else None
 
     def acknowledge(self, service: str | None) -> bool:
-        """Take note that somebody has seen; whether there was anything to see."""
+        """Take note that somebody has seen, or reset what is over; whether there was anything."""
         asked = self._all() if service is None else (self.alarms[service],)
-        waiting = [alarm for alarm in asked if not alarm.acknowledged]
+        waiting = [a for a in asked if (a.stage, Step.ACKNOWLEDGE) in self._table]
         for alarm in waiting:
-            alarm.acknowledged, alarm.realarm_at = True, math.inf
+            self._step(alarm, Step.ACKNOWLEDGE)
+            alarm.realarm_at = math.inf
         return bool(waiting)
 
     # --- what to show and say -----------------------------------------------------

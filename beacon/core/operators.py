@@ -95,15 +95,19 @@ class Operators:
             del self._reminders[gone]
 
     def restore(self, overlays: Iterable[Overlay], at: float) -> None:
-        """Lay on again what lay before a restart; to be called before `configure`.
+        """Lay on again what lay before a restart and is not over.
 
-        What the calendar laid on is left out: it will say so again.
+        What the calendar laid on is left out: it will say so again. So is what lay over
+        something that is watched no longer.
         """
+        known = {*self._services, *self._attested}
         for overlay in overlays:
-            if overlay.origin != SCHEDULE:
+            drill = overlay.kind is OverlayKind.DRILL
+            if overlay.origin != SCHEDULE and (drill or overlay.subject in known):
                 self._put(overlay)
                 if overlay.kind is OverlayKind.BYPASS:
                     self._reminders[overlay.subject] = at + REMIND_EVERY
+        self.expire(at)
 
     # --- what holds ---------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from beacon.core.events import (
     Operation,
     OverallChanged,
     OverallView,
+    Overlay,
     QuietHours,
     Recheck,
     Scheduled,
@@ -54,6 +55,7 @@ from beacon.core.model import (
     Verdict,
 )
 from beacon.core.operators import OVERDUE, Hush, Operators, Refusal
+from beacon.core.sequences import table
 from beacon.core.service import Change, ServiceState
 from beacon.core.timers import Timers
 from beacon.core.trust import Trust
@@ -112,7 +114,7 @@ class Room:
     def __init__(self, site: Site, timers: Timers, out: list[Effect], waiting: set[str]) -> None:
         self.services: dict[str, Watched] = {}
         self.overall: OverallView | None = None
-        self.tower = Annunciator((), site.preset, lock_in=site.lock_in)
+        self.tower = _tower(site)
         self.operators = Operators()
         self._timers, self._out, self._waiting = timers, out, waiting
         self._endpoints: Mapping[str, EndpointState] = {}
@@ -130,7 +132,7 @@ class Room:
         for name, gone in was.items():
             if name not in self.services:
                 self._forget(gone, at)
-        tower = Annunciator(tuple(self.services), site.preset, lock_in=site.lock_in)
+        tower = _tower(site, *self.services)
         tower.alarms.update({k: v for k, v in self.tower.alarms.items() if k in tower.alarms})
         tower.voice, tower.shown = self.tower.voice, self.tower.shown
         tower.drill = self.tower.drill
@@ -191,7 +193,7 @@ class Room:
         self.tower.alarms[watched.spec.id].verdict = verdict
         change = self._hushed(watched, change, at)
         if watched.hush is None and (watched.suppressed or change in _ALARMING):
-            change = self._excused(watched, change)
+            change = self._excused(watched, change, at)
         if change is Change.OPENED:
             self._open(watched, at)
         incident = watched.incident
@@ -244,7 +246,7 @@ class Room:
         failed = (Outcome.FAIL, Outcome.WARN)
         return read and any(e.guarded or (e.last and e.last.outcome in failed) for e in culprits)
 
-    def _excused(self, watched: Watched, change: Change) -> Change:
+    def _excused(self, watched: Watched, change: Change, at: float) -> Change:
         """Hold an alarm back while all the trouble hangs on something else.
 
         The lamps flash as usual; incident and sound come when it fails by itself.
@@ -252,7 +254,7 @@ class Room:
         if watched.state.verdict in NO_PROBLEM or change in (Change.RECOVERING, Change.CLOSED):
             self._release(watched)
             if watched.incident is None:
-                self.tower.returned(watched.spec.id)
+                self._sound(self.tower.returned(watched.spec.id, at), at)
                 return Change.NONE
             return change
         culprits = self._culprits(watched)
@@ -260,7 +262,7 @@ class Room:
             watched.suppressed = True
             self._waiting.add(watched.spec.id)
             if change in _ALARMING:
-                self.tower.alarms[watched.spec.id].acknowledged = False
+                self.tower.flash(watched.spec.id)
             return Change.NONE
         if watched.suppressed:
             self._release(watched)
@@ -315,7 +317,7 @@ class Room:
             self._sound(self.tower.alarm(service, verdict, at), at)
         if change is Change.CLOSED:
             incident.close(at, verdict)
-            self.tower.returned(service)
+            self._sound(self.tower.returned(service, at), at)
             watched.incident = None
         if change in _TOLD:
             told = incident.view
@@ -564,6 +566,24 @@ class Room:
         if not isinstance(event, Scheduled):
             self._out.append(_answer(event, error))
 
+    def resume_overlays(
+        self, overlays: Iterable[Overlay], hushes: Mapping[str, Hush], at: float
+    ) -> None:
+        """Lay on again what lay before a restart, without a sound; `hushes` by service.
+
+        To be called after `configure`, when verdicts and incidents are back.
+        """
+        self.operators.restore(overlays, at)
+        for name, hush in hushes.items():
+            if name in self.services:
+                self.services[name].hush = hush
+                if hush.ended_at is not None:
+                    self.tower.settle(name)
+        if (verdict := self.operators.drill()) is not None:
+            self._drilled_over = self.tower.worst
+            self.tower.resume_drill(verdict)
+        self._follow_operators(at)
+
     def operators_due(self, at: float) -> None:
         """End what has come to its time; the judging that follows gives the reminders."""
         self.operators.expire(at)
@@ -615,6 +635,10 @@ class Room:
         elif self.operators.well(name, at):
             self._sound(self.tower.voice.remind(Sound.TWO_CHIRPS, at), at)
         self._timers.set("operators", self.operators.next_deadline(at))
+
+
+def _tower(site: Site, *services: str) -> Annunciator:
+    return Annunciator(services, site.preset, table(site.sequence, lock_in=site.lock_in))
 
 
 def _answer(event: Shelve | Maintenance | Bypass | Attest | Drill, error: str) -> Answered:

@@ -17,7 +17,7 @@ from beacon.core.events import (
 )
 from beacon.core.indication import Flag
 from beacon.core.model import Attestation, Preset, Reason, Verdict
-from beacon.core.operators import Operators
+from beacon.core.operators import Hush, Operators
 
 GREEN = {"green": "steady"}
 HOUR = 3600.0
@@ -491,8 +491,8 @@ def test_overlays_come_back_after_a_restart_without_the_calendars(make_room):
     latest = {e.kind: e for e in room.effects if isinstance(e, OverlaysChanged)}
     kept = [overlay for changed in latest.values() for overlay in changed.overlays]
     operators = Operators()
-    operators.restore(kept, room.now)
     operators.configure(room.simulation.monitor.site)
+    operators.restore(kept, room.now)
     assert operators.words("mfa", room.now) == ("bypass",)
     assert not operators.well("mfa", room.now), "a restart itself reminds of nothing"
 
@@ -521,3 +521,55 @@ def test_nothing_is_told_while_suppressed_but_what_resolves(make_room):
     mend(room).passes(900)
     told = [e.what.value for e in room.effects if isinstance(e, Announced)]
     assert told == []
+
+
+def restarted(room, make_room, hushes=None):
+    """Another room, begun with the overlays of one that was killed."""
+    overlays = room.simulation.monitor.view().overlays
+    fresh = make_room(attest=room.simulation.monitor.site.attest)
+    fresh.simulation.now = room.now
+    # What the daemon's memory calls, when verdicts and incidents are back.
+    fresh.simulation.monitor._room.resume_overlays(overlays, hushes or {}, room.now)
+    fresh.simulation.monitor._touch_all()
+    fresh.effects += fresh.simulation.run(room.now)
+    return fresh.forget()
+
+
+def test_a_shelved_service_stays_shelved_over_a_restart_and_returns_in_time(make_room):
+    room = make_room().passes(200)
+    tell(room, Shelve, "mfa", True)
+    again = restarted(room.passes(600), make_room)
+    assert again.lamps == {"blue": "steady"}
+    fail(again).passes(HOUR - 700)
+    assert again.sounds == []
+    assert again.lamps == {"blue": "steady"}
+    again.passes(200)
+    assert again.lamps == {"red": "fast", "amber": "fast"}
+
+
+def test_a_shelving_that_ended_while_nobody_watched_is_over(make_room):
+    room = make_room().passes(200)
+    tell(room, Shelve, "mfa", True, seconds=60.0)
+    overlays = room.simulation.monitor.view().overlays
+    late = Operators()
+    late.configure(room.simulation.monitor.site)
+    late.restore(overlays, room.now + 61.0)
+    assert late.laid == ()
+
+
+def test_a_drill_goes_on_after_a_restart_without_a_sound(make_room):
+    room = make_room().passes(200)
+    tell(room, Drill, True)
+    again = restarted(room, make_room)
+    assert again.lamps == {"red": "steady", "blue": "fast"}
+    assert again.sounds == []
+    again.passes(900)
+    assert again.lamps == GREEN
+
+
+def test_a_service_not_yet_settled_before_a_restart_is_settled_after_it(make_room):
+    room = make_room().passes(200)
+    hush = Hush(Verdict.OK, ended_at=room.now)
+    again = fail(restarted(room, make_room, {"mfa": hush, "gone": hush}))
+    again.passes(120)
+    assert again.told == ["opened"]
