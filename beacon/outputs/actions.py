@@ -24,6 +24,8 @@ from beacon.outputs.orders import ORDERS, Command
 
 ANSWER_WITHIN = 5.0
 """Seconds the deciding thread has to answer."""
+FOREVER = 1e9
+"""Seconds; whatever is longer is refused as too long anyway."""
 
 
 class Actions:
@@ -99,7 +101,7 @@ def _seconds(name: str, request: Mapping[str, Any]) -> float | None:
         raise Refused("`seconds` is a number greater than 0")
     if name == "silence" and seconds > SILENCE_AT_MOST:
         raise Refused(f"a silence lasts {SILENCE_AT_MOST / 60:g} minutes at most")
-    return float(seconds)
+    return float(min(seconds, FOREVER))
 
 
 def _verdict(request: Mapping[str, Any]) -> Verdict:
