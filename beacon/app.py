@@ -197,7 +197,9 @@ class Daemon:
             feed=self._notifier.watchdog,
             signs=tuple(self._signs()),
         )
-        orders = Actions(engine, self._monitor.view, tower.lamp_test, self._clock)
+        orders = Actions(
+            engine, self._monitor.view, self._monitor.explain, tower.lamp_test, self._clock
+        )
         actions |= orders.all() | {"incidents": Incidents(self._history)}
         self._begin(self._history)
         self._begin(tower)

@@ -190,6 +190,16 @@ def _operator_commands(commands: Any) -> None:  # noqa: ANN401
     incidents.add_argument("incident", metavar="ID", nargs="?", help="its id, or its number")
     _takes_state(incidents)
     _takes_json(incidents)
+    explain = _add(
+        commands,
+        "explain",
+        _explain,
+        "why a service is shown as it is, and what would change that",
+        "beacon explain entra-mfa",
+    )
+    explain.add_argument("service", metavar="SERVICE", help="its id")
+    _takes_state(explain)
+    _takes_json(explain)
     acknowledge = _add(
         commands,
         "acknowledge",
@@ -576,18 +586,61 @@ def _status(args: argparse.Namespace) -> int:
 
 
 def _incidents(args: argparse.Namespace) -> int:
-    answer = _asked(args, {"action": "incidents", "incident": args.incident})
+    from beacon.outputs import incidents
+
+    return _told(args, {"action": "incidents", "incident": args.incident}, incidents.told)
+
+
+def _explain(args: argparse.Namespace) -> int:
+    return _told(args, {"action": "explain", "service": args.service}, explained)
+
+
+def _told(
+    args: argparse.Namespace,
+    request: Mapping[str, Any],
+    tell: Callable[[Mapping[str, Any]], Sequence[str]],
+) -> int:
+    """Ask, and tell the answer in lines."""
+    answer = _asked(args, request)
     if answer is None:
         return NO_BEACON
     if args.json:
         print(json.dumps(answer))
     elif answer["ok"]:
-        from beacon.outputs import incidents
-
-        print("\n".join(incidents.told(answer)))
+        print("\n".join(tell(answer)))
     else:
         _complain(f"beacon: {answer['error']}")
     return OK if answer["ok"] else REFUSED
+
+
+def explained(answer: Mapping[str, Any]) -> list[str]:
+    """The explanation in words, line by line."""
+    verdict = answer["verdict"].replace("_", " ")
+    lines = [f"{answer['service']}: {verdict} since {_clock(answer['since'])}"]
+    lamps = [f"{colour} {pattern}" for colour, pattern in answer["lamps"].items()]
+    lines.append(f"  asks for: {', '.join(lamps) or 'no lamp'}")
+    lines += [f"  because: {why}" for why in answer["why"]]
+    lines += [f"  {_overlay(each)}" for each in answer["overlaid"]]
+    lines += _next(answer["next"], "  ")
+    for name, each in answer["endpoints"].items():
+        lines += [
+            "",
+            f"{name} ({each['evidence']}): {each['health']} since {_clock(each['since'])}",
+        ]
+        if each["reason"]:
+            read = f", read {_clock(each['read_at'])}" if each["read_at"] else ""
+            detail = f" ({each['detail']})" if each["detail"] else ""
+            lines.append(f"  last: {each['reason']}{detail}{read}")
+        lines.append(f"  {each['standing']}")
+        lines += _next(each["next"], "  ")
+    return lines
+
+
+def _next(prospects: Sequence[Mapping[str, Any]], indent: str) -> list[str]:
+    return [
+        f"{indent}next: {each['what']}" + (f" ({_clock(each['at'])})" if each["at"] else "")
+        for each in prospects
+    ]
 
 
 def _acknowledge(args: argparse.Namespace) -> int:

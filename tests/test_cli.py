@@ -36,6 +36,7 @@ COMMANDS = [
     ("incidents",),
     ("acknowledge",),
     ("silence",),
+    ("explain",),
     ("shelve",),
     ("maintenance",),
     ("bypass",),
@@ -428,6 +429,59 @@ def test_the_status_names_what_lies_over_the_verdicts(serve, capsys):
         "\nshelve door: by alex, since 2026-01-05 12:00:00 UTC, "
         "until 2026-01-05 13:00:00 UTC: known\n"
     ) in out
+
+
+EXPLAINED = {
+    "service": "door",
+    "verdict": "gray_failure",
+    "since": "2026-01-05T12:00:00.000+00:00",
+    "lamps": {"red": "fast"},
+    "why": ["door/open: deadline"],
+    "overlaid": [],
+    "next": [{"what": "recovering when every cell is up", "at": None}],
+    "endpoints": {
+        "door/open": {
+            "evidence": "symptom",
+            "health": "down",
+            "since": "2026-01-05T12:00:00.000+00:00",
+            "reason": "deadline",
+            "detail": "no answer",
+            "read_at": "2026-01-05T12:01:00.000+00:00",
+            "standing": "0 of 2 passes in a row until it is up",
+            "next": [{"what": "unknown", "at": "2026-01-05T12:05:00.000+00:00"}],
+        },
+    },
+}
+
+
+def test_explain_tells_it_in_lines(serve, capsys):
+    assert main(["explain", "door", *serve(explain=lambda request, by: EXPLAINED)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "door: gray failure since 2026-01-05 12:00:00 UTC",
+        "  asks for: red fast",
+        "  because: door/open: deadline",
+        "  next: recovering when every cell is up",
+        "",
+        "door/open (symptom): down since 2026-01-05 12:00:00 UTC",
+        "  last: deadline (no answer), read 2026-01-05 12:01:00 UTC",
+        "  0 of 2 passes in a row until it is up",
+        "  next: unknown (2026-01-05 12:05:00 UTC)",
+    ]
+
+
+def test_explain_as_json_refused_and_without_a_daemon(serve, tmp_path, capsys):
+    state = serve(explain=lambda request, by: EXPLAINED)
+    assert main(["explain", "door", "--json", *state]) == 0
+    assert json.loads(capsys.readouterr().out) == {"ok": True} | EXPLAINED
+    assert main(["explain", "door", "--state-dir", str(tmp_path / "none")]) == 3
+
+
+def test_explain_of_what_is_not_there_is_refused(serve, capsys):
+    def refuse(request, by):
+        raise Refused("no service 'gate'")
+
+    assert main(["explain", "gate", *serve(explain=refuse)]) == 1
+    assert capsys.readouterr().err == "beacon: no service 'gate'\n"
 
 
 @pytest.mark.parametrize("command", OPERATIONS)

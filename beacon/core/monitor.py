@@ -28,6 +28,7 @@ from beacon.core.events import (
     TimePassed,
     View,
 )
+from beacon.core.explain import Explained, explain
 from beacon.core.intake import Intake
 from beacon.core.memory import Memory
 from beacon.core.model import Site
@@ -126,6 +127,15 @@ class Monitor:
             self._room.tower.shown,
             self._room.operators.laid,
         )
+
+    def explain(self, service: str) -> Explained | None:
+        """Why a service is shown as it is, and what would change that; None: no such service."""
+        watched = self._room.services.get(service)
+        if watched is None:
+            return None
+        asked = self._room.tower.alarms[service].requests()
+        lamps = {colour: light.pattern.value for colour, light in asked.items()}
+        return explain(watched, lamps, self._room.operators, self._timers)
 
     def _judge(self, at: float) -> None:
         touched, self._intake.touched = self._intake.touched, {}

@@ -1,6 +1,6 @@
 """What an operator on this machine may ask and order: the actions of the control socket."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from beacon.core.events import (
     ServiceView,
     View,
 )
+from beacon.core.explain import Explained, Prospect
 from beacon.core.indication import Colour
 from beacon.core.model import Verdict
 from beacon.engine.clock import Clock, utc_at
@@ -35,16 +36,18 @@ class Actions:
         self,
         engine: Engine,
         view: Callable[[], View],
+        explain: Callable[[str], Explained | None],
         lamp_test: Callable[[bool], None],
         clock: Clock,
     ) -> None:
         self._engine, self._view, self._lamp_test = engine, view, lamp_test
-        self._clock = clock
+        self._explain, self._clock = explain, clock
 
     def all(self) -> dict[str, Action]:
         """The actions by name."""
         return {
             "status": self._status,
+            "explain": self._explained,
             **{name: partial(self._order, name) for name in ORDERS},
             "lamp_test": self._test_lamps,
         }
@@ -52,6 +55,14 @@ class Actions:
     def _status(self, _request: Mapping[str, Any], _by: str) -> Answer:
         view = self._engine.ask(self._view, ANSWER_WITHIN)
         return status(view, lambda at: utc_at(self._clock, at))
+
+    def _explained(self, request: Mapping[str, Any], _by: str) -> Answer:
+        service = _text(request, "service")
+        found = self._engine.ask(lambda: self._explain(service), ANSWER_WITHIN)
+        if found is None:
+            known = self._engine.ask(self._view, ANSWER_WITHIN).overall.services
+            raise Refused(f"no service {service!r}; there is: {', '.join(dict(known))}")
+        return explanation(found, lambda at: utc_at(self._clock, at))
 
     def _test_lamps(self, request: Mapping[str, Any], _by: str) -> Answer:
         self._lamp_test(request.get("buzzer", True) is True)
@@ -147,7 +158,40 @@ def status(view: View, moment: Callable[[float], datetime]) -> Answer:
     }
 
 
+def explanation(found: Explained, moment: Callable[[float], datetime]) -> Answer:
+    """Why a service is shown as it is: one document for the command line and other programs."""
+
+    def when(at: float | None) -> str | None:
+        return None if at is None else moment(at).isoformat(timespec="milliseconds")
+
+    return {
+        "service": found.view.id,
+        **_service(found.view, when),
+        "lamps": dict(found.lamps),
+        "why": list(found.why),
+        "next": _prospects(found.prospects, when),
+        "overlaid": [_overlay(overlay, when) for overlay in found.overlays],
+        "endpoints": {
+            each.id: {
+                "evidence": each.evidence,
+                "health": each.health,
+                "since": when(each.since),
+                "reason": each.last.reason if each.last else None,
+                "detail": (each.last.detail or None) if each.last else None,
+                "read_at": when(each.started),
+                "standing": each.standing,
+                "next": _prospects(each.prospects, when),
+            }
+            for each in found.endpoints
+        },
+    }
+
+
 When = Callable[[float | None], str | None]
+
+
+def _prospects(found: Iterable[Prospect], when: When) -> list[Answer]:
+    return [{"what": each.what, "at": when(each.at)} for each in found]
 
 
 def _service(view: ServiceView, when: When) -> Answer:

@@ -56,7 +56,9 @@ class Room:
             feed=lambda: None,
         )
         self.engine.start({})
-        self.actions = Actions(self.engine, self.monitor.view, self.tested.append, self.clock).all()
+        self.actions = Actions(
+            self.engine, self.monitor.view, self.monitor.explain, self.tested.append, self.clock
+        ).all()
         self.thread = threading.Thread(target=self.engine.run)
         self.thread.start()
 
@@ -183,6 +185,27 @@ def test_a_drill_of_a_verdict(room):
 def test_nothing_to_attest(room):
     with pytest.raises(Refused, match="nothing to attest"):
         room.do("attest")
+
+
+def test_explain_says_why_and_what_would_change_it(room):
+    room.fails()
+    room.do("bypass", service="door", reason="vendor")
+    found = json.loads(json.dumps(room.do("explain", service="door")))
+    assert (found["service"], found["verdict"]) == ("door", "outage")
+    assert found["lamps"] == {"red": "fast", "blue": "steady"}
+    assert found["why"] == ["door/open: connect_refused (refused)"]
+    assert found["overlaid"][0]["kind"] == "bypass"
+    door = found["endpoints"]["door/open"]
+    assert (door["health"], door["reason"]) == ("down", "connect_refused")
+    assert door["standing"] == "0 of 2 passes in a row until it is up"
+    assert door["next"][0]["what"] == "unknown, if nothing is heard until then"
+    read, stale = (datetime.fromisoformat(x) for x in (door["read_at"], door["next"][0]["at"]))
+    assert abs((stale - read).total_seconds() - 95.0) < 1.0
+
+
+def test_explain_of_a_service_that_is_not_there(room):
+    with pytest.raises(Refused, match="no service 'gate'; there is: door"):
+        room.do("explain", service="gate")
 
 
 def test_lamp_test_with_and_without_the_buzzer(room):
