@@ -16,7 +16,7 @@ from beacon.core.events import (
     Shelve,
 )
 from beacon.core.indication import Flag
-from beacon.core.model import Attestation, Preset, Reason, Verdict
+from beacon.core.model import Attestation, Preset, Reason, Sequence, Verdict
 from beacon.core.operators import Hush, Operators
 
 GREEN = {"green": "steady"}
@@ -160,6 +160,7 @@ def test_blindness_is_told_after_suppression_only_if_it_lasts(make_room):
     tell(room, Shelve, "mfa", True, seconds=1200.0)
     room.cue(None, "mfa/sign-in").forget().passes(1199)
     assert room.told == []
+    assert room.sounds == []
     assert room.lamps == {"blue": "steady"}
     room.passes(2)
     assert room.told == ["blind"]
@@ -244,6 +245,7 @@ def test_a_window_of_an_unknown_service_is_nothing(make_room):
     room = make_room().passes(200)
     room.simulation.tell(Scheduled(room.now, (("gone", 5000.0, "Patches"),)))
     assert room.lamps == GREEN
+    assert room.simulation.monitor.view().overlays == ()
 
 
 # --- bypass -----------------------------------------------------------------------
@@ -281,7 +283,7 @@ def test_quiet_hours_hold_the_reminder_until_their_end(make_room):
     room = make_room().passes(200)
     tell(room, Bypass, "mfa", True)
     room.simulation.tell(QuietHours(room.now, on=True))
-    room.passes(8 * HOUR)
+    room.passes(7.5 * HOUR)
     assert room.sounds == []
     room.effects += room.simulation.tell(QuietHours(room.now, on=False))
     assert room.sounds == ["two_chirps"]
@@ -298,6 +300,23 @@ def test_unacknowledged_red_goes_before_the_reminder_and_trouble_before_both(mak
     fail(room).passes(600)
     room.effects += room.simulation.tell(QuietHours(room.now, on=False))
     assert room.sounds == ["three_pulses"]
+
+
+def test_a_suppressed_red_is_not_said_at_the_end_of_quiet_hours(make_room):
+    room = fail(make_room().passes(200)).passes(300)
+    tell(room, Shelve, "mfa", True)
+    room.simulation.tell(QuietHours(room.now, on=True))
+    assert room.simulation.tell(QuietHours(room.now, on=False)) == ()
+
+
+def test_ringback_of_a_suppressed_service_is_silent(make_room):
+    room = fail(make_room(sequence=Sequence.R).passes(200)).passes(300).acknowledge()
+    tell(room, Maintenance, "mfa", True)
+    mend(room).forget().passes(HOUR)
+    assert room.told == ["recovering", "closed"]
+    assert room.sounds == []
+    tell(room, Maintenance, "mfa", False)
+    assert room.lamps == {"green": "slow"}
 
 
 def test_a_suppressed_service_does_not_remind(make_room):
