@@ -78,6 +78,8 @@ class Monitor:
         self._intake.configure(self.site, at, frozenset())
         self._room.configure(self.site, self._intake.endpoints, at)
         self._out.extend(recall(memory, self._intake, self._room, at, changed, resume=resume))
+        hushes = {kept.id: kept.hush for kept in memory.services if kept.hush is not None}
+        self._room.resume_overlays(memory.overlays, hushes, at)
         self._judge(at)
         return tuple(self._out)
 
@@ -97,6 +99,7 @@ class Monitor:
         self.site = site
         self._intake.configure(site, at, changed)
         self._room.configure(site, self._intake.endpoints, at)
+        self._room.follow_operators(at)
         self._judge(at)
         return tuple(self._out)
 

@@ -54,7 +54,7 @@ class Refusal(Exception):
     """An action makes no sense; the message says why, for the one who asked."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Hush:
     """A service that is suppressed, or was until just now and is not yet settled.
 

@@ -138,7 +138,6 @@ class Room:
         tower.drill = self.tower.drill
         self.tower = tower
         self.operators.configure(site)
-        self._follow_operators(at)
 
     def _forget(self, gone: Watched, at: float) -> None:
         """Close what a removed service leaves open."""
@@ -562,7 +561,7 @@ class Room:
         except Refusal as refusal:
             error = str(refusal)
         else:
-            self._follow_operators(event.at)
+            self.follow_operators(event.at)
         if not isinstance(event, Scheduled):
             self._out.append(_answer(event, error))
 
@@ -582,14 +581,14 @@ class Room:
         if (verdict := self.operators.drill()) is not None:
             self._drilled_over = self.tower.worst
             self.tower.resume_drill(verdict)
-        self._follow_operators(at)
+        self.follow_operators(at)
 
     def operators_due(self, at: float) -> None:
         """End what has come to its time; the judging that follows gives the reminders."""
         self.operators.expire(at)
-        self._follow_operators(at)
+        self.follow_operators(at)
 
-    def _follow_operators(self, at: float) -> None:
+    def follow_operators(self, at: float) -> None:
         """Let services, tower and topics follow the overlays there are."""
         for name, watched in self.services.items():
             self._follow_overlay(watched, suppressed=self.operators.suppressed(name), at=at)
@@ -603,7 +602,7 @@ class Room:
             watched.hush = Hush(hush.before if hush is not None else watched.state.verdict)
             self.tower.hush(name)
         elif hush is not None and hush.ended_at is None:
-            hush.ended_at = at
+            watched.hush = replace(hush, ended_at=at)
             self.tower.settle(name)
             asked = tuple(e.spec.id for e in watched.endpoints if not e.guarded)
             self._out.append(Recheck(at, at, asked))
@@ -620,7 +619,7 @@ class Room:
         """Something is really wrong: no more rehearsing."""
         if self.tower.drill is not None:
             self.operators.end_drill()
-            self._follow_operators(at)
+            self.follow_operators(at)
 
     def _audible(self) -> frozenset[str]:
         return frozenset(name for name, watched in self.services.items() if watched.hush is None)

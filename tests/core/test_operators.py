@@ -17,7 +17,7 @@ from beacon.core.events import (
 )
 from beacon.core.indication import Flag
 from beacon.core.model import Attestation, Preset, Reason, Sequence, Verdict
-from beacon.core.operators import Hush, Operators
+from beacon.engine.simulation import Simulation
 
 GREEN = {"green": "steady"}
 HOUR = 3600.0
@@ -502,20 +502,6 @@ def test_an_answer_carries_who_why_and_what(make_room):
 # --- kept -------------------------------------------------------------------------
 
 
-def test_overlays_come_back_after_a_restart_without_the_calendars(make_room):
-    room = make_room(attest=(ITEM,)).passes(200)
-    tell(room, Bypass, "mfa", True)
-    tell(room, Attest, None)
-    room.effects += room.simulation.tell(Scheduled(room.now, (("mfa", 9000.0, "Patches"),)))
-    latest = {e.kind: e for e in room.effects if isinstance(e, OverlaysChanged)}
-    kept = [overlay for changed in latest.values() for overlay in changed.overlays]
-    operators = Operators()
-    operators.configure(room.simulation.monitor.site)
-    operators.restore(kept, room.now)
-    assert operators.words("mfa", room.now) == ("bypass",)
-    assert not operators.well("mfa", room.now), "a restart itself reminds of nothing"
-
-
 def test_a_service_that_is_gone_takes_its_overlays_along(make_room, usual_service):
     room = make_room(usual_service("mfa"), usual_service("sms")).passes(200)
     tell(room, Bypass, "sms", True)
@@ -542,23 +528,22 @@ def test_nothing_is_told_while_suppressed_but_what_resolves(make_room):
     assert told == []
 
 
-def restarted(room, make_room, hushes=None):
-    """Another room, begun with the overlays of one that was killed."""
-    overlays = room.simulation.monitor.view().overlays
-    fresh = make_room(attest=room.simulation.monitor.site.attest)
-    fresh.simulation.now = room.now
-    # What the daemon's memory calls, when verdicts and incidents are back.
-    fresh.simulation.monitor._room.resume_overlays(overlays, hushes or {}, room.now)
-    fresh.simulation.monitor._touch_all()
-    fresh.effects += fresh.simulation.run(room.now)
-    return fresh.forget()
+def restarted(room, later=0.0):
+    """The same site begun anew with what the killed one remembers, `later` seconds after."""
+    monitor = room.simulation.monitor
+    memory = monitor.remember(room.now)
+    at = room.now + later
+    fresh = type(room)(Simulation(monitor.site, at))
+    fresh.effects += fresh.simulation.monitor.start(at, memory)
+    return fresh
 
 
 def test_a_shelved_service_stays_shelved_over_a_restart_and_returns_in_time(make_room):
     room = make_room().passes(200)
     tell(room, Shelve, "mfa", True)
-    again = restarted(room.passes(600), make_room)
+    again = restarted(room.passes(600))
     assert again.lamps == {"blue": "steady"}
+    assert [e.on for e in again.effects if isinstance(e, OverlaysChanged)].count(True) == 1
     fail(again).passes(HOUR - 700)
     assert again.sounds == []
     assert again.lamps == {"blue": "steady"}
@@ -569,26 +554,65 @@ def test_a_shelved_service_stays_shelved_over_a_restart_and_returns_in_time(make
 def test_a_shelving_that_ended_while_nobody_watched_is_over(make_room):
     room = make_room().passes(200)
     tell(room, Shelve, "mfa", True, seconds=60.0)
-    overlays = room.simulation.monitor.view().overlays
-    late = Operators()
-    late.configure(room.simulation.monitor.site)
-    late.restore(overlays, room.now + 61.0)
-    assert late.laid == ()
+    again = restarted(room, later=61.0)
+    assert not overlays(again, OverlayKind.SHELVE).on
+    assert again.passes(100).lamps == GREEN
+    assert again.sounds == []
+
+
+def test_an_acknowledged_outage_shelved_over_a_restart_is_as_before_afterwards(make_room):
+    room = fail(make_room().passes(200)).passes(300).acknowledge()
+    tell(room, Shelve, "mfa", True)
+    again = restarted(room)
+    assert again.lamps == {"blue": "steady"}
+    fail(again).passes(2 * HOUR)
+    assert again.lamps == {"red": "steady", "amber": "slow"}
+    assert (again.sounds, again.told) == ([], [])
 
 
 def test_a_drill_goes_on_after_a_restart_without_a_sound(make_room):
     room = make_room().passes(200)
     tell(room, Drill, True)
-    again = restarted(room, make_room)
-    assert again.lamps == {"red": "steady", "blue": "fast"}
+    again = restarted(room)
+    assert again.lamps == {"red": "steady", "blue": "fast", "white": "slow"}
     assert again.sounds == []
     again.passes(900)
     assert again.lamps == GREEN
 
 
+def test_a_bypass_and_an_attestation_come_back_and_a_window_is_said_anew(make_room):
+    room = make_room(attest=(ITEM,)).passes(200)
+    tell(room, Bypass, "mfa", True, reason="vendor")
+    tell(room, Attest, None)
+    room.simulation.tell(Scheduled(room.now, (("mfa", room.now + 500.0, "Patches"),)))
+    again = restarted(room)
+    kept = again.simulation.monitor.view().overlays
+    assert {(o.kind, o.subject, o.by, o.reason) for o in kept} == {
+        (OverlayKind.BYPASS, "mfa", "analyst", "vendor"),
+        (OverlayKind.ATTEST, "break-glass", "analyst", ""),
+    }
+    again.passes(100)
+    assert again.sounds == [], "a restart itself reminds of nothing"
+    assert again.lamps == {"green": "steady", "blue": "steady"}
+
+
 def test_a_service_not_yet_settled_before_a_restart_is_settled_after_it(make_room):
     room = make_room().passes(200)
-    hush = Hush(Verdict.OK, ended_at=room.now)
-    again = fail(restarted(room, make_room, {"mfa": hush, "gone": hush}))
-    again.passes(120)
+    tell(room, Maintenance, "mfa", True)
+    fail(room).passes(400).cue(None, "mfa/sign-in").passes(1)
+    tell(room, Maintenance, "mfa", False)
+    again = restarted(room)
+    assert again.sounds == []
+    assert "red" not in again.lamps
+    fail(again).passes(200)
     assert again.told == ["opened"]
+
+
+@pytest.mark.parametrize("sequence", [Sequence.M, Sequence.R])
+def test_a_reset_that_is_due_is_still_due_after_a_restart(make_room, sequence):
+    room = fail(make_room(sequence=sequence).passes(200)).passes(300).acknowledge()
+    mend(room).passes(HOUR)
+    before = room.lamps
+    again = restarted(room).passes(100)
+    assert again.lamps == before != GREEN
+    assert again.acknowledge().lamps == GREEN

@@ -18,6 +18,7 @@ from beacon.core.events import Acknowledge, Observed
 from beacon.core.memory import Memory
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site, Verdict
 from beacon.core.monitor import Monitor
+from beacon.core.sequences import Stage
 from beacon.engine.clock import ManualClock
 from beacon.outputs import history_file
 from beacon.outputs.history import KEY, NAME, WAITING, History, Pace
@@ -131,7 +132,7 @@ def test_a_restart_in_order_comes_back_with_the_same_incident(outage, live, cloc
     again = live()
     assert again.incident == outage.incident
     assert again.incident.acknowledged_by == "alex"
-    assert again.monitor.remember(1.0).services[0].alarm.acknowledged
+    assert again.monitor.remember(1.0).services[0].alarm.stage is Stage.ACKNOWLEDGED
 
 
 def test_a_kill_comes_back_with_the_same_incident(outage, live, clock, tmp_path):
@@ -199,7 +200,7 @@ def _same(one: Memory | None, other: Memory | None) -> bool:
 
 def _timeless(memory: Memory):
     incidents = [(v.number, v.state, v.acknowledged_by) for v in memory.open_incidents]
-    alarms = [(s.verdict, s.alarm.acknowledged, s.alarm.realarms) for s in memory.services]
+    alarms = [(s.verdict, s.alarm.stage, s.alarm.realarms) for s in memory.services]
     return incidents, alarms
 
 
