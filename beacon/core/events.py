@@ -410,10 +410,10 @@ class Overlay:
     kind: OverlayKind
     subject: str
     since: float
-    until: float | None
     by: str
     origin: str
     reason: str = ""
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

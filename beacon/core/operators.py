@@ -199,7 +199,7 @@ class Operators:
         for service, until, window in event.services:
             since = self._since_when(service, event.at)
             if service in self._services:
-                self._put(Overlay(kind, service, since, until, SCHEDULE, SCHEDULE, window))
+                self._put(Overlay(kind, service, since, SCHEDULE, SCHEDULE, window, until))
 
     def _since_when(self, service: str, at: float) -> float:
         """Keep the beginning of a window that goes on."""
@@ -221,7 +221,7 @@ class Operators:
         if event.on:
             due = event.at + item.every
             self._laid[key] = Overlay(
-                key[0], item.id, event.at, due, event.by, event.origin, event.reason
+                key[0], item.id, event.at, event.by, event.origin, event.reason, due
             )
         elif self._laid.pop(key, None) is None:
             raise Refusal(f"{item.id} is not attested")
@@ -253,7 +253,7 @@ class Operators:
         until = event.at + event.seconds
         kind = OverlayKind.DRILL
         self._put(
-            Overlay(kind, event.verdict, event.at, until, event.by, event.origin, event.reason)
+            Overlay(kind, event.verdict, event.at, event.by, event.origin, event.reason, until)
         )
 
     def _lay(
@@ -273,7 +273,7 @@ class Operators:
         if not concerned:
             raise Refusal(f"{noun} is on already; end it first to change it")
         for service in concerned:
-            self._put(Overlay(kind, service, event.at, until, event.by, event.origin, event.reason))
+            self._put(Overlay(kind, service, event.at, event.by, event.origin, event.reason, until))
         return concerned
 
     def _take_off(self, kind: OverlayKind, service: str) -> bool:

@@ -146,7 +146,7 @@ def test_what_people_will_ask_about_is_written_down(caplog):
 
 def test_overlays_are_written_down_when_they_come_and_when_the_last_has_gone(caplog):
     book = LogBook(print)
-    laid = Overlay(OverlayKind.MAINTENANCE, "mfa", 1.0, None, "schedule", "schedule")
+    laid = Overlay(OverlayKind.MAINTENANCE, "mfa", 1.0, "schedule", "schedule")
     with caplog.at_level(logging.INFO, "beacon"):
         for kind in OverlayKind:
             book.offer([OverlaysChanged(0.0, kind, on=False)])

@@ -249,7 +249,7 @@ def test_a_long_text_says_that_it_was_cut():
 
 def laid(kind, subject, since, until, by="Ann", reason="upgrade"):
     return Overlay(
-        kind, subject, AT + since, None if until is None else AT + until, by, "cli", reason
+        kind, subject, AT + since, by, "cli", reason, None if until is None else AT + until
     )
 
 
