@@ -10,7 +10,7 @@ BENCHMARKS = $(basename $(notdir $(shell grep -l __main__ benchmarks/*.py)))
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate pyproject.toml
 
-.PHONY: help run demo test check lint format coverage lock lock-check bench picture clean
+.PHONY: help run demo test check lint format coverage lock lock-check bench picture annunciator clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -61,6 +61,9 @@ bench: .venv/dev.done  ## the budgets, measured beside the peers; ARGS=core_repl
 
 picture: .venv/dev.done  ## docs/demo.svg, from a real run
 	$(BIN)/python scripts/picture.py docs/demo.svg
+
+annunciator: .venv/dev.done  ## docs/annunciator.md, from the tables of the core
+	PYTHONPATH=. $(BIN)/python scripts/annunciator.py docs/annunciator.md
 
 clean:  ## the environment and what tests leave behind
 	rm -rf .venv .state .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -41,6 +41,7 @@ from beacon.engine.mailbox import Mailbox
 from beacon.engine.output import Heartbeat, Output
 from beacon.engine.prober import Finished, Prober, scrubbed
 from beacon.engine.quiet_hours import QuietHoursWatch
+from beacon.engine.windows import Window, WindowsWatch
 from beacon.outputs import lamps_file
 from beacon.outputs.actions import Actions
 from beacon.outputs.control import Action, ControlError, ControlSocket, socket_path
@@ -125,6 +126,7 @@ class Daemon:
         self._clock = SystemClock()
         self._notifier = Notifier(place.environ, self._clock)
         self._monitor = Monitor(config.watched)
+        self._windows = WindowsWatch(self._clock, _windows(config))
         self._heart = Heartbeat(self._clock)
         self._mailbox: Mailbox[Item] = Mailbox()
         self._standing = Standing()
@@ -195,7 +197,9 @@ class Daemon:
             feed=self._notifier.watchdog,
             signs=tuple(self._signs()),
         )
-        orders = Actions(engine, self._monitor.view, tower.lamp_test, self._clock)
+        orders = Actions(
+            engine, self._monitor.view, self._monitor.explain, tower.lamp_test, self._clock
+        )
         actions |= orders.all() | {"incidents": Incidents(self._history)}
         self._begin(self._history)
         self._begin(tower)
@@ -310,6 +314,7 @@ class Daemon:
     def _signs(self) -> Iterator[Sign]:
         yield DateWatch(self._clock, beacon.RELEASED)
         yield self._tell_storage
+        yield self._windows
         yield self._tell_health
         hours = self._config.tower.buzzer and self._config.tower.buzzer.quiet_hours
         if hours:
@@ -407,7 +412,11 @@ class Daemon:
         return replace(fresh, watched=site, tower=running.tower)
 
     def _swap(self, config: Config, engine: Engine, mirrors: Mirrors) -> None:
-        engine.ask(lambda: engine.reconfigure(config.watched, watched(config)), SWAP_WITHIN)
+        def swap() -> None:
+            engine.reconfigure(config.watched, watched(config))
+            self._windows.follow(_windows(config))
+
+        engine.ask(swap, SWAP_WITHIN)
         if config.digest != self._config.digest:
             mirrors.show(config, lambda call: engine.ask(call, SWAP_WITHIN))
         self._config = config
@@ -419,6 +428,11 @@ class Daemon:
 def _removed(mark: Path) -> None:
     with contextlib.suppress(OSError):
         mark.unlink(missing_ok=True)
+
+
+def _windows(config: Config) -> Iterator[Window]:
+    """The planned windows, as the engine takes them."""
+    return (Window(**vars(window)) for window in config.maintenance)
 
 
 def _clock_offset(reports: Iterable[EndpointRead]) -> float | None:

@@ -190,6 +190,16 @@ def _operator_commands(commands: Any) -> None:  # noqa: ANN401
     incidents.add_argument("incident", metavar="ID", nargs="?", help="its id, or its number")
     _takes_state(incidents)
     _takes_json(incidents)
+    explain = _add(
+        commands,
+        "explain",
+        _explain,
+        "why a service is shown as it is, and what would change that",
+        "beacon explain entra-mfa",
+    )
+    explain.add_argument("service", metavar="SERVICE", help="its id")
+    _takes_state(explain)
+    _takes_json(explain)
     acknowledge = _add(
         commands,
         "acknowledge",
@@ -210,9 +220,70 @@ def _operator_commands(commands: Any) -> None:  # noqa: ANN401
     )
     silence.add_argument("--off", action="store_true", help="sound again")
     for each in (acknowledge, silence):
-        each.add_argument("--reason", default="", help="kept with the incident")
-        _takes_state(each)
-        _takes_json(each)
+        _takes_reason(each)
+    _overlay_commands(commands)
+
+
+def _overlay_commands(commands: Any) -> None:  # noqa: ANN401
+    shelve = _add(
+        commands,
+        "shelve",
+        _laid("shelve", "shelved", "taken back"),
+        "put a service aside for a time: no red, amber or sound from it",
+        "beacon shelve sms-codes --for 2h --reason ticket-17",
+    )
+    shelve.add_argument(
+        "service", metavar="SERVICE", nargs="?", help="with --off: all, if left out"
+    )
+    _takes_time(shelve, "default 1h, at most 8h")
+    maintenance = _add(
+        commands,
+        "maintenance",
+        _laid("maintenance", "in maintenance", "maintenance ended"),
+        "planned work: no red, amber or sound until it is ended",
+        "beacon maintenance entra-mfa --for 3h --reason upgrade",
+    )
+    maintenance.add_argument("service", metavar="SERVICE", nargs="?", help="all, if left out")
+    _takes_time(maintenance, "until --off, if left out; at most 7d")
+    bypass = _add(
+        commands,
+        "bypass",
+        _laid("bypass", "bypass recorded", "bypass ended"),
+        "record that MFA is switched off as a mitigation; reminds when all is well again",
+        "beacon bypass entra-mfa --reason approved-by-the-CISO",
+    )
+    bypass.add_argument("service", metavar="SERVICE", nargs="?", help="all, if left out")
+    attest = _add(
+        commands,
+        "attest",
+        _laid("attest", "attested", "attestation withdrawn"),
+        "record that something was tested by hand",
+        "beacon attest break-glass-accounts",
+    )
+    attest.add_argument("service", metavar="THING", nargs="?", help="its id; the only one there is")
+    drill = _add(
+        commands,
+        "drill",
+        _laid("drill", "drill begun", "drill ended"),
+        "rehearse a verdict on the real tower, without an incident",
+        "beacon drill gray_failure --for 10m",
+    )
+    verdicts = ("outage", "gray_failure", "degraded", "recovering", "advisory", "blind")
+    drill.add_argument("verdict", choices=verdicts, nargs="?", default="outage")
+    _takes_time(drill, "default 15m, at most 1h")
+    for each in (shelve, maintenance, bypass, attest, drill):
+        each.add_argument("--off", action="store_true", help="undo it")
+        _takes_reason(each)
+
+
+def _takes_time(command: Parser, bounds: str) -> None:
+    command.add_argument("--for", dest="time", metavar="TIME", help=f"30m, 2h; {bounds}")
+
+
+def _takes_reason(command: Parser) -> None:
+    command.add_argument("--reason", default="", help="why; recorded")
+    _takes_state(command)
+    _takes_json(command)
 
 
 def _sandbox_commands(commands: Any) -> None:  # noqa: ANN401
@@ -515,18 +586,61 @@ def _status(args: argparse.Namespace) -> int:
 
 
 def _incidents(args: argparse.Namespace) -> int:
-    answer = _asked(args, {"action": "incidents", "incident": args.incident})
+    from beacon.outputs import incidents
+
+    return _told(args, {"action": "incidents", "incident": args.incident}, incidents.told)
+
+
+def _explain(args: argparse.Namespace) -> int:
+    return _told(args, {"action": "explain", "service": args.service}, explained)
+
+
+def _told(
+    args: argparse.Namespace,
+    request: Mapping[str, Any],
+    tell: Callable[[Mapping[str, Any]], Sequence[str]],
+) -> int:
+    """Ask, and tell the answer in lines."""
+    answer = _asked(args, request)
     if answer is None:
         return NO_BEACON
     if args.json:
         print(json.dumps(answer))
     elif answer["ok"]:
-        from beacon.outputs import incidents
-
-        print("\n".join(incidents.told(answer)))
+        print("\n".join(tell(answer)))
     else:
         _complain(f"beacon: {answer['error']}")
     return OK if answer["ok"] else REFUSED
+
+
+def explained(answer: Mapping[str, Any]) -> list[str]:
+    """The explanation in words, line by line."""
+    verdict = answer["verdict"].replace("_", " ")
+    lines = [f"{answer['service']}: {verdict} since {_clock(answer['since'])}"]
+    lamps = [f"{colour} {pattern}" for colour, pattern in answer["lamps"].items()]
+    lines.append(f"  asks for: {', '.join(lamps) or 'no lamp'}")
+    lines += [f"  because: {why}" for why in answer["why"]]
+    lines += [f"  {_overlay(each)}" for each in answer["overlaid"]]
+    lines += _next(answer["next"], "  ")
+    for name, each in answer["endpoints"].items():
+        lines += [
+            "",
+            f"{name} ({each['evidence']}): {each['health']} since {_clock(each['since'])}",
+        ]
+        if each["reason"]:
+            read = f", read {_clock(each['read_at'])}" if each["read_at"] else ""
+            detail = f" ({each['detail']})" if each["detail"] else ""
+            lines.append(f"  last: {each['reason']}{detail}{read}")
+        lines.append(f"  {each['standing']}")
+        lines += _next(each["next"], "  ")
+    return lines
+
+
+def _next(prospects: Sequence[Mapping[str, Any]], indent: str) -> list[str]:
+    return [
+        f"{indent}next: {each['what']}" + (f" ({_clock(each['at'])})" if each["at"] else "")
+        for each in prospects
+    ]
 
 
 def _acknowledge(args: argparse.Namespace) -> int:
@@ -535,20 +649,27 @@ def _acknowledge(args: argparse.Namespace) -> int:
 
 
 def _silence(args: argparse.Namespace) -> int:
-    from beacon.config.fields import Duration, Refused
+    return _laid("silence", "silent", "sound again")(args)
 
-    try:
-        seconds = float(Duration.parse(args.time))
-    except Refused as refused:
-        _complain(f"beacon silence: --for: {refused.message}; {refused.allowed}")
-        return USAGE
-    request = {
-        "action": "silence",
-        "on": not args.off,
-        "seconds": seconds,
-        "reason": args.reason,
-    }
-    return _ordered(args, request, "sound again" if args.off else "silent")
+
+def _laid(action: str, done: str, undone: str) -> Command:
+    """A command that lays something on, and with --off takes it off again."""
+
+    def run(args: argparse.Namespace) -> int:
+        from beacon.config.fields import Duration, Refused
+
+        request = {"action": action, "on": not args.off, "reason": args.reason}
+        chosen = vars(args)
+        try:
+            if chosen.get("time") is not None:
+                request["seconds"] = float(Duration.parse(args.time))
+        except Refused as refused:
+            _complain(f"beacon {action}: --for: {refused.message}; {refused.allowed}")
+            return USAGE
+        request |= {k: chosen[k] for k in ("service", "verdict") if k in chosen}
+        return _ordered(args, request, undone if args.off else done)
+
+    return run
 
 
 def _ordered(args: argparse.Namespace, request: Mapping[str, Any], done: str) -> int:
@@ -581,11 +702,13 @@ def told(answer: Mapping[str, Any]) -> list[str]:
     lines = [", ".join([state["verdict"].upper().replace("_", " "), *beside, *state["overlays"]])]
     lines[0] += f"  since {_clock(state['since'])}"
     for name, service in answer["services"].items():
-        lines += ["", f"{name}: {service['verdict'].replace('_', ' ')}"]
+        words = [service["verdict"].replace("_", " "), *service.get("overlays", ())]
+        lines += ["", f"{name}: {', '.join(words)}"]
         if service["explanation"]:
             lines.append(f"  {service['explanation']}")
         lines += [_endpoint(each, answer["endpoints"].get(each)) for each in service["endpoints"]]
     lines += ["", *(_incident(each) for each in answer["incidents"])]
+    lines += [_overlay(each) for each in answer.get("overlays", ())]
     lamps = [f"{colour} {word}" for colour, word in answer["lamps"].items() if word != "off"]
     lines.append(f"lamps: {', '.join(lamps) or 'dark'}")
     lines.append(f"network: {state['network']}, clock: {state['clock']}")
@@ -607,6 +730,15 @@ def _incident(incident: Mapping[str, Any]) -> str:
     return (
         f"incident of {incident['service']}: {incident['state']}{by}, since "
         f"{_clock(incident['since'])}, first {incident['first_out']}"
+    )
+
+
+def _overlay(overlay: Mapping[str, Any]) -> str:
+    until = f", until {_clock(overlay['until'])}" if overlay["until"] else ""
+    why = f": {overlay['reason']}" if overlay["reason"] else ""
+    return (
+        f"{overlay['kind']} {overlay['subject']}: by {overlay['by']}, since "
+        f"{_clock(overlay['since'])}{until}{why}"
     )
 
 

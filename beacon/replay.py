@@ -11,8 +11,8 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Self, TextIO
 
@@ -21,26 +21,32 @@ import msgspec
 from beacon.config.fields import Duration, Refused
 from beacon.config.loader import Document, load_embedded, read
 from beacon.config.problems import ConfigError
+from beacon.config.schema import Config
 from beacon.config.tree import Node, place_of
 from beacon.core.events import (
-    Acknowledge,
     Announced,
+    Answered,
     Effect,
     Event,
     IncidentState,
     IncidentView,
     IndicationChanged,
+    OverlaysChanged,
     ServiceChanged,
     ServiceView,
-    Silence,
     Sounded,
     Transition,
     View,
 )
 from beacon.core.indication import Colour, Indication, Pattern
 from beacon.core.model import OUTCOME_OF, RANK, Outcome, Reading, Reason, Site, Verdict
+from beacon.engine.clock import ManualClock
+from beacon.engine.loop import Sign
+from beacon.engine.quiet_hours import QuietHoursWatch
 from beacon.engine.simulation import Cue, Simulation
 from beacon.engine.timeline import Entry, Replayed, Signal, Teller, coloured, relative
+from beacon.engine.windows import Window, WindowsWatch
+from beacon.outputs.orders import ORDERS, Command
 from beacon.probes import kinds, load
 
 WARM_UP: Final = 2.0
@@ -113,6 +119,11 @@ class Line:
     detail: str = ""
     operator: str | None = None
     by: str = "operator"
+    reason: str = ""
+    service: str | None = None
+    on: bool = True
+    lasting: Duration | None = field(default=None, metadata={"key": "for"})
+    verdict: Verdict = Verdict.OUTAGE
     modelled: bool = False
 
 
@@ -161,6 +172,17 @@ class Scene:
     cues: tuple[Cue, ...]
     events: tuple[Event, ...]
 
+    @property
+    def warm_up(self) -> float:
+        """How long all is well before the first line, in seconds."""
+        return WARM_UP * max((e.interval for e in self.site.endpoints), default=0.0)
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """When it begins, with the time in which all is well, and when it ends."""
+        times = [0.0, *(e.at for e in self.script.events), *(e.at for e in self.script.expect)]
+        return min(times) - self.warm_up, max(times)
+
 
 def replay_file(path: Path, environ: Mapping[str, str]) -> Replayed:
     """Play one script. Raises `ConfigError` with every problem in it."""
@@ -177,7 +199,9 @@ def read_scene(path: Path, environ: Mapping[str, str]) -> Scene:
     document.check()
     assert script is not None, "whatever could not be read is a problem"
     assert config is not None, "whatever could not be read is a problem"
-    return Scene(document, script, config.watched, tuple(cues), tuple(events))
+    scene = Scene(document, script, config.watched, tuple(cues), tuple(events))
+    calendar = _calendar(config, script.start.utc, *scene.span)
+    return replace(scene, events=(*calendar, *scene.events))
 
 
 # --- reading the script -----------------------------------------------------------
@@ -192,7 +216,7 @@ def _script(document: Document, script: Script, site: Site) -> tuple[list[Cue], 
         if (line.endpoint is None) == (line.operator is None):
             document.refuse(at, "one of endpoint and operator", "endpoint: id, or operator: action")
         elif line.operator is not None:
-            events += _action(document, at, line)
+            events += _action(document, at, line, site)
         elif line.endpoint not in known:
             allowed = "one of " + ", ".join(sorted(known))
             document.refuse((*at, "endpoint"), f"unknown endpoint {line.endpoint!r}", allowed)
@@ -201,14 +225,31 @@ def _script(document: Document, script: Script, site: Site) -> tuple[list[Cue], 
     return cues, events
 
 
-def _action(document: Document, at: tuple[str | int, ...], line: Line) -> Iterator[Event]:
-    if line.operator == "acknowledge":
-        yield Acknowledge(float(line.at), line.by, "replay")
-    elif line.operator in ("silence", "unsilence"):
-        yield Silence(float(line.at), line.operator == "silence", line.by, "replay")
-    else:
-        allowed = "acknowledge, silence, unsilence"
+def _action(
+    document: Document, at: tuple[str | int, ...], line: Line, site: Site
+) -> Iterator[Event]:
+    word = {"unsilence": "silence"}.get(str(line.operator), str(line.operator))
+    if word not in ORDERS:
+        allowed = ", ".join((*ORDERS, "unsilence"))
         document.refuse((*at, "operator"), f"unknown action {line.operator!r}", allowed)
+        return
+    things = site.attest if word == "attest" else site.services
+    known = [thing.id for thing in things]
+    if line.service is not None and line.service not in known:
+        allowed = "one of " + ", ".join(known)
+        document.refuse((*at, "service"), f"unknown {line.service!r}", allowed)
+        return
+    command = Command(
+        word,
+        line.by,
+        line.reason,
+        line.service,
+        on=line.on and line.operator != "unsilence",
+        seconds=None if line.lasting is None else float(line.lasting),
+        verdict=line.verdict,
+        origin="replay",
+    )
+    yield command.event(float(line.at))
 
 
 def _cue(document: Document, at: tuple[str | int, ...], line: Line) -> Iterator[Cue]:
@@ -267,17 +308,15 @@ class _Room:
             case ServiceChanged():
                 return self._verdict(effect.at, effect.service)
             case Announced():
-                number = f" incident {effect.incident.number}" if effect.incident else ""
-                cause = f", cause: {effect.cause}" if effect.cause else ""
-                by = f" by {effect.by}" if effect.by else ""
-                return "told", f"{effect.what}{number}{by}: {effect.service}{cause}"
+                return "told", _announced(effect)
             case IndicationChanged():
                 return "tower", describe(effect.indication)
             case Sounded():
                 self.sounded.append(effect.at)
                 return "sound", effect.sound.replace("_", " ")
             case _:
-                return None
+                said = _operated(effect)
+                return None if said is None else ("told", said)
 
     def _verdict(self, at: float, service: ServiceView) -> tuple[str, str] | None:
         if self._verdicts.get(service.id) is service.verdict:
@@ -299,6 +338,22 @@ class _Room:
         return "verdict", f"{service.id} is {service.verdict}{beside}{why}"
 
 
+def _announced(effect: Announced) -> str:
+    number = f" incident {effect.incident.number}" if effect.incident else ""
+    cause = f", cause: {effect.cause}" if effect.cause else ""
+    by = f" by {effect.by}" if effect.by else ""
+    return f"{effect.what}{number}{by}: {effect.service}{cause}"
+
+
+def _operated(effect: Effect) -> str | None:
+    if isinstance(effect, Answered) and not effect.ok:
+        return f"{effect.command} by {effect.by} is refused: {effect.error}"
+    if not isinstance(effect, OverlaysChanged):
+        return None
+    laid = [f"{overlay.subject} by {overlay.by}" for overlay in effect.overlays]
+    return f"{effect.kind}: {', '.join(laid) or 'ended'}"
+
+
 def describe(indication: Indication) -> str:
     """Say in words what burns: "red fast, amber fast (antiphase)"."""
     burning = [
@@ -317,13 +372,12 @@ def play(scene: Scene, lot: int = 0) -> Replayed:
     """
     document, script, site = scene.document, scene.script, scene.site
     cues, events = scene.cues, scene.events
-    times = [*(c.at for c in cues), *(e.at for e in events), *(e.at for e in script.expect), 0.0]
-    warm_up = WARM_UP * max((e.interval for e in site.endpoints), default=0.0)
-    simulation = Simulation(site, min(times) - warm_up, cues, events, lot)
+    begin, end = scene.span
+    simulation = Simulation(site, begin, cues, events, lot)
     room = _Room()
     room.take(simulation.start())
     room.entries.clear()  # before the first reading there is nothing to tell
-    room.take(simulation.run(min(times) - warm_up / 2))
+    room.take(simulation.run(begin + scene.warm_up / 2))
     room.entries = [entry for entry in room.entries if entry.what != "endpoint"]
     failures: list[str] = []
     order = sorted(range(len(script.expect)), key=lambda n: script.expect[n].at)
@@ -333,7 +387,7 @@ def play(scene: Scene, lot: int = 0) -> Replayed:
         place = place_of(document.root, ("expect", number))
         found = compare(expectation, simulation.monitor.view(), room.sounded)
         failures += [f"{place}: expect[{number}]: {wrong}" for wrong in found]
-    room.take(simulation.run(max(times)))
+    room.take(simulation.run(end))
     said = [Entry(float(e.at), "script", _line(e)) for e in script.events]
     entries = sorted([*said, *room.entries], key=lambda entry: entry.at)
     return Replayed(
@@ -346,9 +400,23 @@ def play(scene: Scene, lot: int = 0) -> Replayed:
     )
 
 
+def _calendar(config: Config, start: datetime, begin: float, end: float) -> Iterator[Event]:
+    """What the calendar says between two times: quiet hours, planned windows."""
+    clock = ManualClock(start + timedelta(seconds=begin), begin)
+    windows = (Window(**vars(window)) for window in config.maintenance)
+    signs: list[Sign] = [WindowsWatch(clock, windows)]
+    if config.tower.buzzer is not None and (hours := config.tower.buzzer.quiet_hours):
+        signs.append(QuietHoursWatch(clock, hours.begin, hours.end, hours.time_zone))
+    while (at := clock.monotonic()) <= end:
+        found = (sign(at) for sign in signs)
+        yield from (event for event in found if event is not None)
+        clock.advance(60.0 - clock.utc().timestamp() % 60.0)
+
+
 def _line(line: Line) -> str:
     if line.operator is not None:
-        return f"{line.by}: {line.operator}"
+        words = [line.operator, line.service, None if line.on else "off"]
+        return f"{line.by}: {' '.join(word for word in words if word)}"
     word = line.passes or line.warn or line.fail or line.error or "silence"
     took = f" after {line.latency:g} s" if line.latency else ""
     share = f", {100 * line.share:.3g} % of its readings" if line.share < 1 else ""

@@ -36,6 +36,12 @@ COMMANDS = [
     ("incidents",),
     ("acknowledge",),
     ("silence",),
+    ("explain",),
+    ("shelve",),
+    ("maintenance",),
+    ("bypass",),
+    ("attest",),
+    ("drill",),
     ("sandbox",),
     ("sandbox", "serve"),
     ("sandbox", "break"),
@@ -326,7 +332,10 @@ def test_the_exit_status_is_the_verdict(serve, capsys, verdict, status):
     assert json.loads(capsys.readouterr().out)["state"]["verdict"] == verdict
 
 
-@pytest.mark.parametrize("command", ["status", "acknowledge", "silence"])
+OPERATIONS = ["acknowledge", "silence", "shelve", "maintenance", "bypass", "attest", "drill"]
+
+
+@pytest.mark.parametrize("command", ["status", *OPERATIONS])
 def test_without_a_daemon_it_is_3(command, tmp_path, capsys):
     assert main([command, "--state-dir", str(tmp_path)]) == 3
     assert "no beacon is running" in capsys.readouterr().err
@@ -361,11 +370,126 @@ def test_acknowledge_and_silence_say_what_was_asked(serve, capsys):
     assert json.loads(capsys.readouterr().out) == {"ok": True}
 
 
-def test_a_refusal_is_1_and_says_why(serve, capsys):
+ORDERED = [
+    (
+        ["shelve", "door", "--for", "2h", "--reason", "known"],
+        {"on": True, "service": "door", "seconds": 7200.0, "reason": "known"},
+        "shelved",
+    ),
+    (["shelve", "--off"], {"on": False, "service": None, "reason": ""}, "taken back"),
+    (["maintenance"], {"on": True, "service": None, "reason": ""}, "in maintenance"),
+    (
+        ["maintenance", "door", "--off"],
+        {"on": False, "service": "door", "reason": ""},
+        "maintenance ended",
+    ),
+    (["bypass", "door"], {"on": True, "service": "door", "reason": ""}, "bypass recorded"),
+    (["bypass", "--off"], {"on": False, "service": None, "reason": ""}, "bypass ended"),
+    (["attest", "keys"], {"on": True, "service": "keys", "reason": ""}, "attested"),
+    (["attest", "--off"], {"on": False, "service": None, "reason": ""}, "attestation withdrawn"),
+    (["drill"], {"on": True, "verdict": "outage", "reason": ""}, "drill begun"),
+    (
+        ["drill", "degraded", "--for", "5m"],
+        {"on": True, "verdict": "degraded", "seconds": 300.0, "reason": ""},
+        "drill begun",
+    ),
+    (["drill", "--off"], {"on": False, "verdict": "outage", "reason": ""}, "drill ended"),
+]
+
+
+@pytest.mark.parametrize(("words", "request_", "said"), ORDERED, ids=lambda x: str(x)[:40])
+def test_an_overlay_is_ordered_over_the_socket(serve, capsys, words, request_, said):
+    asked = []
+
+    def note(request, by):
+        asked.append(request)
+        return {}
+
+    assert main([*words, *serve(**{words[0]: note})]) == 0
+    assert asked == [{"action": words[0], **request_}]
+    assert capsys.readouterr().out == said + "\n"
+
+
+def test_the_status_names_what_lies_over_the_verdicts(serve, capsys):
+    overlay = {
+        "kind": "shelve",
+        "subject": "door",
+        "since": "2026-01-05T12:00:00.000+00:00",
+        "until": "2026-01-05T13:00:00.000+00:00",
+        "by": "alex",
+        "origin": "cli",
+        "reason": "known",
+    }
+    door = SEEN["services"]["door"] | {"overlays": ["shelved"]}
+    seen = SEEN | {"services": {"door": door}, "overlays": [overlay]}
+    main(["status", *serve(status=lambda request, by: seen)])
+    out = capsys.readouterr().out
+    assert "\ndoor: gray failure, shelved\n" in out
+    assert (
+        "\nshelve door: by alex, since 2026-01-05 12:00:00 UTC, "
+        "until 2026-01-05 13:00:00 UTC: known\n"
+    ) in out
+
+
+EXPLAINED = {
+    "service": "door",
+    "verdict": "gray_failure",
+    "since": "2026-01-05T12:00:00.000+00:00",
+    "lamps": {"red": "fast"},
+    "why": ["door/open: deadline"],
+    "overlaid": [],
+    "next": [{"what": "recovering when every cell is up", "at": None}],
+    "endpoints": {
+        "door/open": {
+            "evidence": "symptom",
+            "health": "down",
+            "since": "2026-01-05T12:00:00.000+00:00",
+            "reason": "deadline",
+            "detail": "no answer",
+            "read_at": "2026-01-05T12:01:00.000+00:00",
+            "standing": "0 of 2 passes in a row until it is up",
+            "next": [{"what": "unknown", "at": "2026-01-05T12:05:00.000+00:00"}],
+        },
+    },
+}
+
+
+def test_explain_tells_it_in_lines(serve, capsys):
+    assert main(["explain", "door", *serve(explain=lambda request, by: EXPLAINED)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "door: gray failure since 2026-01-05 12:00:00 UTC",
+        "  asks for: red fast",
+        "  because: door/open: deadline",
+        "  next: recovering when every cell is up",
+        "",
+        "door/open (symptom): down since 2026-01-05 12:00:00 UTC",
+        "  last: deadline (no answer), read 2026-01-05 12:01:00 UTC",
+        "  0 of 2 passes in a row until it is up",
+        "  next: unknown (2026-01-05 12:05:00 UTC)",
+    ]
+
+
+def test_explain_as_json_refused_and_without_a_daemon(serve, tmp_path, capsys):
+    state = serve(explain=lambda request, by: EXPLAINED)
+    assert main(["explain", "door", "--json", *state]) == 0
+    assert json.loads(capsys.readouterr().out) == {"ok": True} | EXPLAINED
+    assert main(["explain", "door", "--state-dir", str(tmp_path / "none")]) == 3
+
+
+def test_explain_of_what_is_not_there_is_refused(serve, capsys):
+    def refuse(request, by):
+        raise Refused("no service 'gate'")
+
+    assert main(["explain", "gate", *serve(explain=refuse)]) == 1
+    assert capsys.readouterr().err == "beacon: no service 'gate'\n"
+
+
+@pytest.mark.parametrize("command", OPERATIONS)
+def test_a_refusal_is_1_and_says_why(serve, capsys, command):
     def refuse(request, by):
         raise Refused("nothing to acknowledge")
 
-    assert main(["acknowledge", *serve(acknowledge=refuse)]) == 1
+    assert main([command, *serve(**{command: refuse})]) == 1
     assert capsys.readouterr().err == "beacon: nothing to acknowledge\n"
 
 

@@ -149,6 +149,8 @@ def test_the_timeline_as_json(play):
         ("fail: deadline", "fail: deadline, warn: slow", "events[0]: one of pass, warn, fail"),
         ("endpoint: mfa/sign-in, pass", "endpoint: mfa/x, pass", "unknown endpoint 'mfa/x'"),
         ("operator: acknowledge", "operator: shout", "events[1].operator: unknown action 'shout'"),
+        ("operator: silence", "operator: shelve, service: x", "events[2].service: unknown 'x'"),
+        ("operator: silence", "operator: drill, verdict: fire", "events[2].verdict: not allowed"),
         ("operator: silence", "operator: silence, endpoint: mfa/sign-in", "events[2]: one of"),
         ("2026-01-12T09:00:00Z", "yesterday", "start: not a moment: 'yesterday'"),
         ("type: http", "type: htpt", "unknown probe kind"),
@@ -203,3 +205,35 @@ def test_a_speed_that_is_none(speed, capsys):
     with pytest.raises(SystemExit):
         cli(["replay", "script.yaml", "--speed", speed])
     assert "--speed" in capsys.readouterr().err
+
+
+OPERATED = """\
+title: Operators
+start: 2026-01-12T09:00:00Z
+config:
+  services: [{name: MFA, endpoints: [{name: sign-in, type: http, evidence: symptom}]}]
+events:
+  - {at: 1m, operator: maintenance, by: Ann, reason: upgrade}
+  - {at: 2m, operator: maintenance, by: Bob}
+  - {at: 3m, operator: maintenance, on: false, by: Ann}
+  - {at: 4m, operator: shelve, service: mfa, for: 30s}
+  - {at: 5m, operator: drill, verdict: degraded, for: 1m}
+expect:
+  - {at: 90s, lamps: {blue: slow, green: off}}
+  - {at: 3m30s, lamps: {blue: off, green: steady}}
+  - {at: 4m20s, lamps: {blue: steady, green: off}}
+  - {at: 4m40s, lamps: {blue: off, green: steady}}
+  - {at: 5m30s, lamps: {blue: fast, amber: fast}, sounds: 1}
+  - {at: 6m30s, lamps: {blue: off, green: steady}}
+"""
+
+
+def test_operators_act_and_are_refused_in_the_timeline(play):
+    status, out, err = play(OPERATED)
+    assert (status, err) == (0, "")
+    assert "· Ann: maintenance" in out
+    assert "► maintenance: mfa by Ann" in out
+    assert "► maintenance by Bob is refused: maintenance is on already" in out
+    assert "· Ann: maintenance off" in out
+    assert "► maintenance: ended" in out
+    assert "· operator: shelve mfa" in out

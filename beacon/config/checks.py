@@ -8,9 +8,10 @@ from beacon.config.fields import Duration
 from beacon.config.polling import Polled
 from beacon.config.problems import Place, Problem, Problems, meant, one_of, path_text
 from beacon.config.schema import Mqtt, Tower
+from beacon.config.sections import MaintenanceSection
 from beacon.config.tree import Spot
 from beacon.core.indication import Colour
-from beacon.core.model import Endpoint
+from beacon.core.model import Attestation, Endpoint
 
 WITNESSES_WANTED: Final = 2
 
@@ -163,6 +164,38 @@ def quiet_hours(spot: Spot, tower: Tower, problems: Problems) -> None:
     if hours and hours.begin == hours.end:
         at = spot.below("buzzer", "quiet_hours")
         _note(problems, at, "quiet hours end when they begin", "two different times")
+
+
+def maintenance(
+    spot: Spot, found: Sequence[MaintenanceSection], known: Sequence[str], problems: Problems
+) -> None:
+    """Refuse windows without length, and of services that are not there."""
+    for index, window in enumerate(found):
+        at = spot.below(index)
+        if window.begin == window.end:
+            _note(problems, at.below("to"), "it ends when it begins", "two different times")
+        _known(at, window.services, known, problems)
+
+
+def attest(
+    spot: Spot, found: Sequence[Attestation], known: Sequence[str], problems: Problems
+) -> None:
+    """Refuse two attestations of one id, and those of services that are not there."""
+    first: dict[str, Place] = {}
+    for index, item in enumerate(found):
+        at = spot.below(index)
+        name = at.below("id") if at.has("id") else at.below("name")
+        if not item.id:
+            _note(problems, name, "no id can be made of this name", "give it an `id:`")
+        _once(item.id, name, first, problems)
+        _known(at, item.services, known, problems)
+
+
+def _known(spot: Spot, wanted: Sequence[str], known: Sequence[str], problems: Problems) -> None:
+    for index, service in enumerate(wanted):
+        if service not in known:
+            at = spot.below("services", index)
+            _note(problems, at, f"no service {service!r}", one_of(known), meant(service, known))
 
 
 def mqtt(spot: Spot, section: Mqtt, problems: Problems) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,20 +10,33 @@ from beacon import __version__
 from beacon.config import checks
 from beacon.config.polling import Polled, Poller, Registry, id_of, number
 from beacon.config.problems import Problems
-from beacon.config.schema import Buzzer, Config, Driver, Mqtt, MqttTls, QuietHours, Tower
+from beacon.config.schema import (
+    WEEKDAYS,
+    Buzzer,
+    Config,
+    Driver,
+    Mqtt,
+    MqttTls,
+    QuietHours,
+    Tower,
+    Window,
+)
 from beacon.config.sections import (
+    AttestSection,
     BuzzerSection,
     Defaults,
     EmbeddedSection,
     FileSection,
+    MaintenanceSection,
     MqttSection,
     ServiceSection,
     TowerSection,
+    slug,
 )
 from beacon.config.tree import Listing, Node, Spot, plain
 from beacon.config.walker import Type, Walker, specs
 from beacon.core.indication import Colour
-from beacon.core.model import Preset, Service, Site
+from beacon.core.model import Attestation, Preset, Service, Site
 
 DEFAULT_LAMPS: Final = {
     Colour.RED: 17,
@@ -67,6 +80,10 @@ class Resolver:
         mqtt = self._mqtt(spot.below("mqtt"), values["mqtt"])
         checks.services([(s.id, s.spot) for s in services], self._problems)
         checks.polled(polled, self._problems)
+        known = [s.id for s in services]
+        checks.maintenance(spot.below("maintenance"), values["maintenance"], known, self._problems)
+        attested = [_attestation(each) for each in values["attest"]]
+        checks.attest(spot.below("attest"), attested, known, self._problems)
         if len(self._problems) > before:
             return None
         site = Site(
@@ -77,6 +94,7 @@ class Resolver:
             sequence=tower.sequence,
             lock_in=tower.lock_in,
             preset=tower.preset,
+            attest=tuple(attested),
             version=__version__,
         )
         return Config(
@@ -87,6 +105,7 @@ class Resolver:
             written={p.id: p.settings for p in polled},
             tower=tower,
             mqtt=mqtt,
+            maintenance=tuple(_window(each, known) for each in values["maintenance"]),
             digest=digest(spot.node),
             warnings=checks.warnings(spot, witnesses),
         )
@@ -165,6 +184,24 @@ def _service(served: _Served, defaults: Defaults) -> Service:
         recovery_hold_long=float(defaults.recovery_hold_long),
         long_outage=float(defaults.long_outage),
         degraded_hold=float(defaults.degraded_hold),
+    )
+
+
+def _window(section: MaintenanceSection, known: Sequence[str]) -> Window:
+    return Window(
+        name=section.name,
+        weekdays=tuple(WEEKDAYS.index(day) for day in section.weekdays),
+        begin=section.begin,
+        end=section.end,
+        time_zone=section.time_zone,
+        services=section.services or tuple(known),
+    )
+
+
+def _attestation(section: AttestSection) -> Attestation:
+    name = section.id or slug(section.name)
+    return Attestation(
+        id=name, name=section.name, every=float(section.every), services=section.services
     )
 
 

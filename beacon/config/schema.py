@@ -17,8 +17,22 @@ from beacon.core.model import Preset, Sequence, Site
 
 Pin = Annotated[int, msgspec.Meta(ge=0, le=53, description="BCM number of a GPIO line")]
 
-COMMANDS: Final = ("acknowledge", "silence", "lamp_test")
+COMMANDS: Final = (
+    "acknowledge",
+    "silence",
+    "lamp_test",
+    "maintenance",
+    "bypass",
+    "shelve",
+    "attest",
+    "drill",
+)
 """Every action that may be ordered over MQTT."""
+
+HARMLESS: Final = ("acknowledge", "silence", "lamp_test")
+"""The actions that may be ordered unless the configuration says otherwise."""
+
+WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 class Driver(StrEnum):
@@ -104,7 +118,23 @@ class Mqtt:
     tls: MqttTls = MqttTls()
     base_topic: str = "mfa-beacon"
     discovery: Discovery = Discovery()
-    commands: tuple[str, ...] = COMMANDS
+    commands: tuple[str, ...] = HARMLESS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """Planned work on some services, every week between two local times.
+
+    `weekdays` counts from 0, Monday; a window belongs to the day it begins on. One that
+    ends before it begins goes over midnight. `begin` is `from` in YAML.
+    """
+
+    name: str
+    weekdays: tuple[int, ...]
+    begin: str
+    end: str
+    time_zone: str
+    services: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +151,7 @@ class Config:
     probes: Mapping[str, Any]
     tower: Tower
     mqtt: Mqtt | None
+    maintenance: tuple[Window, ...] = ()
     digest: str
     warnings: tuple[str, ...] = ()
     written: Mapping[str, str] = field(default_factory=dict, repr=False)

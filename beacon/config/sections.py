@@ -15,7 +15,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from beacon.config.fields import Count, Duration, File, Refused, Secret, Topic
 from beacon.config.problems import meant, one_of
-from beacon.config.schema import COMMANDS, Buttons, Discovery, Driver, Pin
+from beacon.config.schema import COMMANDS, HARMLESS, WEEKDAYS, Buttons, Discovery, Driver, Pin
 from beacon.config.tree import Node
 from beacon.core.indication import Colour
 from beacon.core.model import Preset, Sequence
@@ -261,7 +261,7 @@ class MqttSection:
     )
     commands: Annotated[
         Commands, Meta(description="what may be ordered over MQTT: all, a list, or []")
-    ] = field(default=Commands(COMMANDS))
+    ] = field(default=Commands(HARMLESS))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -378,6 +378,41 @@ class ServiceSection:
     runbook: Annotated[str, Meta(description="what to do; shown with the incident")] = ""
 
 
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaintenanceSection:
+    """Planned work, every week: no red, amber or sound from these services."""
+
+    name: Annotated[str, Meta(description="what people read", min_length=1)]
+    weekdays: Annotated[
+        tuple[Weekday, ...], Meta(description="the days it begins on", min_length=1)
+    ] = WEEKDAYS
+    begin: Annotated[LocalTime, Meta(description="local time at which it begins")] = field(
+        metadata={"key": "from"}
+    )
+    end: Annotated[LocalTime, Meta(description="local time at which it ends")] = field(
+        metadata={"key": "to"}
+    )
+    time_zone: Annotated[TimeZone, Meta(description="the time zone of these times")]
+    services: Annotated[tuple[str, ...], Meta(description="ids of services; left out: all")] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttestSection:
+    """Something to be tested by hand from time to time."""
+
+    name: Annotated[str, Meta(description="what people read", min_length=1)]
+    id: Annotated[Id | None, Meta(description="left out: made from the name")] = None
+    every: Annotated[Duration, Meta(description="how long an attestation counts")] = field(
+        default=Duration(7_776_000)
+    )
+    services: Annotated[
+        tuple[str, ...], Meta(description="ids of services it concerns; left out: all")
+    ] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class FileSection:
     """The whole configuration of a beacon."""
@@ -390,6 +425,12 @@ class FileSection:
     witnesses: Annotated[
         tuple[WitnessNode, ...],
         Meta(description="our own eyes: at least two that are not local"),
+    ] = ()
+    maintenance: Annotated[
+        tuple[MaintenanceSection, ...], Meta(description="planned work, by the calendar")
+    ] = ()
+    attest: Annotated[
+        tuple[AttestSection, ...], Meta(description="what people must test by hand")
     ] = ()
     services: Annotated[tuple[ServiceNode, ...], Meta(description="what people need", min_length=1)]
 

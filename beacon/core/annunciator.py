@@ -1,4 +1,4 @@
-"""Alarms to lamps and sounds: ISA-18.1 sequence A, with lock-in, re-alarm and a budget.
+"""Alarms to lamps and sounds: an ISA-18.1 sequence, with lock-in, re-alarm and a budget.
 
 Acknowledging stops flash and sound and never clears a light. A service that is up is
 never red. Fast on red or amber means unacknowledged; slow and wink are information.
@@ -22,6 +22,7 @@ from beacon.core.indication import (
     Sound,
 )
 from beacon.core.model import RANK, RED, Preset, Verdict
+from beacon.core.sequences import Stage, Step, Table
 
 STEADY: Final = Light(Pattern.STEADY)
 SLOW: Final = Light(Pattern.SLOW)
@@ -59,6 +60,14 @@ ACKNOWLEDGED: Final[dict[Verdict, Requests]] = {
 }
 """What each verdict asks of the lamps afterwards."""
 
+AFTER: Final[dict[Stage, Requests]] = {
+    **{stage: {} for stage in Stage},
+    Stage.LOCKED_IN: {Colour.AMBER: FAST},
+    Stage.RESET_DUE: {Colour.AMBER: STEADY},
+    Stage.RINGBACK: {Colour.GREEN: SLOW},
+}
+"""What is asked beside the verdict's lamps once all is over; never red for what is up."""
+
 GREEN_UNDER: Final = frozenset({Verdict.OK, Verdict.ADVISORY, Verdict.RECOVERING})
 """Green burns only under these overall verdicts."""
 
@@ -71,34 +80,62 @@ class Alarm:
     blind: bool = True
     starting: bool = True
     must_act: bool = False
-    acknowledged: bool = True
+    maintained: bool = False
+    hushed: bool = False  # suppressed: no red, amber or sound
+    settling: bool = False  # was suppressed until just now; not yet seen again
+    stage: Stage = Stage.NORMAL
     realarms: int = 0
     realarm_at: float = math.inf
     blind_since: float = math.inf
     blind_told: bool = False
 
     @property
+    def acknowledged(self) -> bool:
+        """Whether it asks nobody to acknowledge anything."""
+        return self.stage not in (Stage.ALARM, Stage.LOCKED_IN)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is known to be wrong."""
+        return self.verdict in (Verdict.OK, Verdict.ADVISORY, Verdict.BLIND)
+
+    @property
+    def mute(self) -> bool:
+        """Whether it says nothing of its verdict now."""
+        return self.hushed or self.settling
+
+    @property
     def locked_in(self) -> bool:
         """Over, and nobody has acknowledged it."""
-        return not self.acknowledged and self.verdict in (
-            Verdict.OK,
-            Verdict.ADVISORY,
-            Verdict.BLIND,
-        )
+        return not self.acknowledged and self.over
 
     def requests(self) -> Requests:
         """What this service asks of the lamps."""
+        asked = self._verdict_requests()
+        if self.must_act:
+            asked[Colour.BLUE] = STEADY
+        if self.maintained:
+            asked[Colour.BLUE] = SLOW
+        return asked
+
+    def _verdict_requests(self) -> Requests:
+        if self.hushed:
+            return {}
+        if self.settling:
+            return {Colour.WHITE: STEADY if self.blind else SLOW}
         table = ACKNOWLEDGED if self.acknowledged else UNACKNOWLEDGED
         asked = dict(table[self.verdict])
         if self.starting or self.blind:
             asked[Colour.WHITE] = SLOW if self.starting else STEADY
+        if self.over:
+            asked |= self._after()
         if self.blind:
             asked.pop(Colour.GREEN, None)
-        if self.locked_in:
-            asked[Colour.AMBER] = FAST
-        if self.must_act:
-            asked[Colour.BLUE] = STEADY
         return asked
+
+    def _after(self) -> Requests:
+        """What it asks for beside its verdict once all is over."""
+        return AFTER[Stage.LOCKED_IN if self.locked_in else self.stage]
 
 
 def _more_urgent(one: Light, other: Light) -> Light:
@@ -107,8 +144,13 @@ def _more_urgent(one: Light, other: Light) -> Light:
     return max(one, other, key=lambda light: URGENCY.index(light.pattern))
 
 
-def indicate(alarms: Sequence[Alarm], overall: Verdict, preset: Preset) -> Indication:
-    """Merge all services: for each lamp the most urgent request wins."""
+def indicate(
+    alarms: Sequence[Alarm], overall: Verdict, preset: Preset, *, drill: bool = False
+) -> Indication:
+    """Merge all services: for each lamp the most urgent request wins.
+
+    `overall` is the worst of those that are not suppressed.
+    """
     asked: Requests = {}
     for alarm in alarms:
         for colour, light in alarm.requests().items():
@@ -117,9 +159,11 @@ def indicate(alarms: Sequence[Alarm], overall: Verdict, preset: Preset) -> Indic
         asked.pop(Colour.GREEN, None)
     if Colour.RED in asked:
         _drop_advisory_amber(asked, alarms)
+    if drill:
+        asked[Colour.BLUE] = FAST
     flags: tuple[Flag, ...] = ()
     if preset is Preset.TOWER_3:
-        flags = tuple(_flags(alarms))
+        flags = (*_flags(alarms), *((Flag.DRILL,) if drill else ()))
         asked.pop(Colour.BLUE, None)
         asked.pop(Colour.WHITE, None)
     return Indication(**{colour.value: light for colour, light in asked.items()}, flags=flags)
@@ -135,11 +179,12 @@ def _drop_advisory_amber(asked: Requests, alarms: Sequence[Alarm]) -> None:
 
 
 def _flags(alarms: Sequence[Alarm]) -> Iterator[Flag]:
-    if any(alarm.must_act for alarm in alarms):
+    if any(alarm.must_act or alarm.maintained for alarm in alarms):
         yield Flag.ACT
-    if any(alarm.blind and not alarm.starting for alarm in alarms):
+    white = [alarm.requests().get(Colour.WHITE) for alarm in alarms]
+    if STEADY in white:
         yield Flag.BLIND
-    if any(alarm.starting for alarm in alarms):
+    if SLOW in white:
         yield Flag.STARTING
 
 
@@ -188,56 +233,121 @@ class Voice:
 class Annunciator:
     """All services at one tower."""
 
-    def __init__(self, services: Sequence[str], preset: Preset, *, lock_in: bool) -> None:
+    def __init__(self, services: Sequence[str], preset: Preset, table: Table) -> None:
         self.alarms = {service: Alarm() for service in services}
-        self.preset, self.lock_in = preset, lock_in
+        self.preset, self._table = preset, table
         self.voice = Voice()
+        self.drill: Alarm | None = None
         self.shown = DARK
 
     # --- what happened ------------------------------------------------------------
 
     def alarm(self, service: str, verdict: Verdict, at: float) -> Sound | None:
         """Begin (again) to ask for acknowledgement; what to sound."""
-        alarm = self.alarms[service]
-        alarm.acknowledged, alarm.realarms = False, 0
+        return self._begin(self.alarms[service], verdict, at)
+
+    def _begin(self, alarm: Alarm, verdict: Verdict, at: float) -> Sound | None:
+        self._step(alarm, Step.ALARM)
+        alarm.realarms = 0
         alarm.realarm_at = at + REALARM_MINUTE if verdict in RED else math.inf
         return self.voice.opening(verdict, at)
 
-    def returned(self, service: str) -> None:
-        """All is well with a service; without lock-in its alarm is forgotten."""
-        self.alarms[service].realarm_at = math.inf
-        if not self.lock_in:
-            self.alarms[service].acknowledged = True
+    def rehearse(self, verdict: Verdict, at: float) -> Sound | None:
+        """Show and say what a verdict would, beside what there is."""
+        drill = self.resume_drill(verdict)
+        alarming = verdict in RED or verdict is Verdict.DEGRADED
+        return self._begin(drill, verdict, at) if alarming else None
+
+    def resume_drill(self, verdict: Verdict) -> Alarm:
+        """Show a rehearsed verdict as one that is acknowledged: after a restart."""
+        blind = verdict is Verdict.BLIND
+        self.drill = Alarm(verdict, blind=blind, starting=False, stage=Stage.ACKNOWLEDGED)
+        return self.drill
+
+    def end_drill(self) -> None:
+        """End the rehearsal; the next opening sounds, however soon it comes."""
+        self.drill = None
+        self.voice.opened_at = -math.inf
+
+    def hush(self, service: str) -> None:
+        """Let nothing more be heard or seen of a service's verdict."""
+        alarm = self.alarms[service]
+        alarm.hushed, alarm.settling, alarm.realarm_at = True, False, math.inf
+
+    def settle(self, service: str) -> None:
+        """Wait until a service that was hushed has been seen again."""
+        alarm = self.alarms[service]
+        alarm.hushed, alarm.settling = False, True
+
+    def unhush(self, service: str, at: float) -> None:
+        """Show a service as ever; what nobody had acknowledged asks for it again."""
+        alarm = self.alarms[service]
+        alarm.hushed = alarm.settling = False
+        if not alarm.acknowledged and alarm.verdict in RED:
+            alarm.realarm_at = at + REALARM_MINUTE
+
+    def _step(self, alarm: Alarm, step: Step) -> None:
+        alarm.stage = self._table.get((alarm.stage, step), alarm.stage)
+
+    def flash(self, service: str) -> None:
+        """Ask for acknowledgement without a sound: what is wrong hangs on something else."""
+        self._step(self.alarms[service], Step.ALARM)
+
+    def returned(self, service: str, at: float) -> Sound | None:
+        """All is lastingly well with a service; what to sound."""
+        alarm, was = self.alarms[service], self.alarms[service].stage
+        alarm.realarm_at = math.inf
+        self._step(alarm, Step.RETURN)
+        rings = alarm.stage is Stage.RINGBACK and was is not Stage.RINGBACK and not alarm.mute
+        return self.voice.remind(Sound.CHIRP, at) if rings else None
 
     def acknowledge(self, service: str | None) -> bool:
-        """Take note that somebody has seen; whether there was anything to see."""
-        names = self.alarms if service is None else (service,)
-        waiting = [self.alarms[n] for n in names if not self.alarms[n].acknowledged]
+        """Take note that somebody has seen, or reset what is over; whether there was anything."""
+        asked = self._all() if service is None else (self.alarms[service],)
+        waiting = [a for a in asked if (a.stage, Step.ACKNOWLEDGE) in self._table]
         for alarm in waiting:
-            alarm.acknowledged, alarm.realarm_at = True, math.inf
+            self._step(alarm, Step.ACKNOWLEDGE)
+            alarm.realarm_at = math.inf
         return bool(waiting)
 
     # --- what to show and say -----------------------------------------------------
 
     def show(self, overall: Verdict) -> Indication | None:
         """What the tower shall show, if it is not what it shows."""
-        found = indicate(tuple(self.alarms.values()), overall, self.preset)
+        if any(alarm.hushed for alarm in self.alarms.values()):
+            heard = (a.verdict for a in self.alarms.values() if not a.hushed)
+            overall = max(heard, key=RANK.__getitem__, default=Verdict.BLIND)
+        if self.drill is not None and self.drill.verdict not in GREEN_UNDER:
+            overall = self.drill.verdict  # a rehearsed one alone never lights green
+        found = indicate(self._all(), overall, self.preset, drill=self.drill is not None)
         if found == self.shown:
             return None
         self.shown = found
         return found
 
+    @property
+    def worst(self) -> Verdict:
+        """The worst real verdict of those that are not suppressed; ok where all are."""
+        heard = (alarm.verdict for alarm in self.alarms.values() if not alarm.hushed)
+        return max(heard, key=RANK.__getitem__, default=Verdict.OK)
+
+    def _all(self) -> tuple[Alarm, ...]:
+        real = tuple(self.alarms.values())
+        return real if self.drill is None else (*real, self.drill)
+
     def watch_blind(self, at: float) -> None:
         """Start or stop the wait for the one chirp that says we are blind."""
-        for alarm in self.alarms.values():
-            if not alarm.blind or alarm.starting:
+        for alarm in self._all():
+            if alarm.blind and alarm.mute:
+                alarm.blind_since = math.inf
+            elif not alarm.blind or alarm.starting:
                 alarm.blind_since, alarm.blind_told = math.inf, False
             elif alarm.blind_since == math.inf:
                 alarm.blind_since = at
 
     def next_deadline(self) -> float:
         """When something may have to sound without anything happening."""
-        alarms = self.alarms.values()
+        alarms = self._all()
         blind = (a.blind_since + BLIND_AFTER for a in alarms if not a.blind_told)
         return min((math.inf, *blind, *(a.realarm_at for a in alarms)))
 
@@ -247,12 +357,12 @@ class Annunciator:
         `now` is later than `at` only after a halt: what was missed is not made up for.
         """
         sound: Sound | None = None
-        newly = [a for a in self.alarms.values() if _long_blind(a, at)]
+        newly = [a for a in self._all() if _long_blind(a, at)]
         for alarm in newly:
             alarm.blind_told = True
         if newly:
             sound = self.voice.remind(Sound.CHIRP, at)
-        due = [a for a in self.alarms.values() if at >= a.realarm_at]
+        due = [a for a in self._all() if at >= a.realarm_at]
         for alarm in due:
             alarm.realarms += 1
             early = alarm.realarms < REALARM_MINUTES
@@ -266,7 +376,7 @@ class Annunciator:
         """Quiet hours began or ended; an unacknowledged red sounds once at their end."""
         ended = self.voice.quiet and not on
         self.voice.quiet = on
-        waiting = any(not a.acknowledged and a.verdict in RED for a in self.alarms.values())
+        waiting = any(not a.acknowledged and a.verdict in RED and not a.mute for a in self._all())
         silenced = at < self.voice.silent_until
         return Sound.THREE_PULSES if ended and waiting and not silenced else None
 

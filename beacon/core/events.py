@@ -1,9 +1,8 @@
 """The only words that go into the core, and the only words that come out.
 
 `at` is always monotonic seconds. Wall time is for people and is joined at the edge.
-In: `Observed`, `TimePassed`, `Acknowledge`, `Silence`, `QuietHours`, `DateImplausible`,
-`StorageDegraded`.
-Out: every other class here; together they are an `Effect`.
+In: everything up to `Event`, which is their union. Out: every other class here; together
+they are an `Effect`.
 """
 
 from dataclasses import dataclass
@@ -83,8 +82,92 @@ class StorageDegraded:
     on: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Shelve:
+    """Put a service aside for `seconds`; off: take it back (None: all that are)."""
+
+    at: float
+    service: str | None
+    on: bool
+    by: str
+    origin: str
+    reason: str = ""
+    seconds: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Maintenance:
+    """Planned work on a service (None: on all) by hand; without `seconds` until it is ended."""
+
+    at: float
+    service: str | None
+    on: bool
+    by: str
+    origin: str
+    reason: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """The services in planned windows from now on: id, monotonic end, name of the window.
+
+    The edge knows the calendar and says so at every change; `until` is for people.
+    """
+
+    at: float
+    services: tuple[tuple[str, float, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bypass:
+    """MFA is switched off (or on again) for a service (None: for all) as a mitigation."""
+
+    at: float
+    service: str | None
+    on: bool
+    by: str
+    origin: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attest:
+    """Somebody has tested a thing (None: the only one there is); off: they had not."""
+
+    at: float
+    item: str | None
+    by: str
+    origin: str
+    reason: str = ""
+    on: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """Rehearse a verdict on the real tower for `seconds`, or end that."""
+
+    at: float
+    on: bool
+    by: str
+    origin: str
+    reason: str = ""
+    verdict: Verdict = Verdict.OUTAGE
+    seconds: float = 900.0
+
+
+Operation = Shelve | Maintenance | Scheduled | Bypass | Attest | Drill
+"""What lays an overlay on or takes it off: `beacon.core.operators`."""
+
 Event = (
-    Observed | TimePassed | Acknowledge | Silence | QuietHours | DateImplausible | StorageDegraded
+    Observed
+    | TimePassed
+    | Acknowledge
+    | Silence
+    | QuietHours
+    | DateImplausible
+    | StorageDegraded
+    | Operation
 )
 
 # --- out --------------------------------------------------------------------------
@@ -303,6 +386,48 @@ class Answered:
     origin: str
     error: str = ""
     reason: str = ""
+    service: str | None = None
+
+
+class OverlayKind(StrEnum):
+    """What lies over a verdict; the words of commands and topics."""
+
+    MAINTENANCE = "maintenance"
+    BYPASS = "bypass"
+    SHELVE = "shelve"
+    ATTEST = "attest"
+    DRILL = "drill"
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """One thing an operator (origin "schedule": the calendar) has laid over a verdict.
+
+    `subject` is a service; of an attestation its id, `until` being when it is due; of a
+    drill the verdict. `until` None: until it is ended.
+    """
+
+    kind: OverlayKind
+    subject: str
+    since: float
+    by: str
+    origin: str
+    reason: str = ""
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OverlaysChanged:
+    """All overlays of one kind, after one came, went or changed.
+
+    `on`: there is one; of attestations: one is overdue, and `overdue` names them.
+    """
+
+    at: float
+    kind: OverlayKind
+    on: bool
+    overlays: tuple[Overlay, ...] = ()
+    overdue: tuple[str, ...] = ()
 
 
 Effect = (
@@ -318,6 +443,7 @@ Effect = (
     | Recheck
     | Postpone
     | Answered
+    | OverlaysChanged
 )
 
 
@@ -330,3 +456,4 @@ class View:
     endpoints: tuple[EndpointRead, ...]
     incidents: tuple[IncidentView, ...]
     indication: Indication
+    overlays: tuple[Overlay, ...] = ()

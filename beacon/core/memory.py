@@ -10,8 +10,10 @@ import re
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Final, TypeVar
 
-from beacon.core.events import IncidentView, SilenceChanged
+from beacon.core.events import IncidentView, Overlay, SilenceChanged
 from beacon.core.model import Health, Verdict
+from beacon.core.operators import Hush
+from beacon.core.sequences import Stage
 
 _MOMENT: Final = re.compile(r"(?:.*_)?(?:at|since|until)")
 
@@ -54,7 +56,7 @@ class IncidentMemory:
 class AlarmMemory:
     """One service at the tower."""
 
-    acknowledged: bool = True
+    stage: Stage = Stage.NORMAL
     realarms: int = 0
     realarm_at: float | None = None
 
@@ -77,6 +79,7 @@ class ServiceMemory:
     hold_left: float | None = None
     suppressed: bool = False
     told_blind: bool = False
+    hush: Hush | None = None
     incident: IncidentMemory | None = None
     alarm: AlarmMemory = AlarmMemory()
 
@@ -102,6 +105,7 @@ class Memory:
     overall: Verdict | None = None
     overall_since: float | None = None
     silence: SilenceChanged | None = None
+    overlays: tuple[Overlay, ...] = ()
     voice: VoiceMemory = VoiceMemory()
 
     @property

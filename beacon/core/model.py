@@ -250,6 +250,19 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attestation:
+    """Something people must test by hand every so many seconds.
+
+    While it is overdue these services (none: every service) are advisory.
+    """
+
+    id: str
+    name: str
+    every: float = 7_776_000.0
+    services: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """Everything the core must know before the first event."""
 
@@ -260,6 +273,7 @@ class Site:
     sequence: Sequence = Sequence.A
     lock_in: bool = True
     preset: Preset = Preset.TOWER_5
+    attest: tuple[Attestation, ...] = ()
     version: str = ""
     endpoints: tuple[Endpoint, ...] = field(init=False)
 

@@ -12,16 +12,23 @@ from collections.abc import Callable
 from beacon.core.endpoint import EndpointState
 from beacon.core.events import (
     Acknowledge,
+    Attest,
+    Bypass,
     DateImplausible,
+    Drill,
     Effect,
     Event,
+    Maintenance,
     Observed,
     QuietHours,
+    Scheduled,
+    Shelve,
     Silence,
     StorageDegraded,
     TimePassed,
     View,
 )
+from beacon.core.explain import Explained, explain
 from beacon.core.intake import Intake
 from beacon.core.memory import Memory
 from beacon.core.model import Site
@@ -48,6 +55,9 @@ class Monitor:
             DateImplausible: self._intake.date_implausible,
             StorageDegraded: self._operated(self._room.storage),
         }
+        operated = self._operated(self._room.operated)
+        kinds = (Shelve, Maintenance, Scheduled, Bypass, Attest, Drill)
+        self._handlers |= dict.fromkeys(kinds, operated)
 
     def start(
         self,
@@ -68,6 +78,8 @@ class Monitor:
         self._intake.configure(self.site, at, frozenset())
         self._room.configure(self.site, self._intake.endpoints, at)
         self._out.extend(recall(memory, self._intake, self._room, at, changed, resume=resume))
+        hushes = {kept.id: kept.hush for kept in memory.services if kept.hush is not None}
+        self._room.resume_overlays(memory.overlays, hushes, at)
         self._judge(at)
         return tuple(self._out)
 
@@ -87,6 +99,7 @@ class Monitor:
         self.site = site
         self._intake.configure(site, at, changed)
         self._room.configure(site, self._intake.endpoints, at)
+        self._room.follow_operators(at)
         self._judge(at)
         return tuple(self._out)
 
@@ -115,7 +128,17 @@ class Monitor:
             tuple(reports[name] for name in self._intake.endpoints if name in reports),
             tuple(incident.view for incident in self._room.open_incidents()),
             self._room.tower.shown,
+            self._room.operators.laid,
         )
+
+    def explain(self, service: str) -> Explained | None:
+        """Why a service is shown as it is, and what would change that; None: no such service."""
+        watched = self._room.services.get(service)
+        if watched is None:
+            return None
+        asked = self._room.tower.alarms[service].requests()
+        lamps = {colour: light.pattern.value for colour, light in asked.items()}
+        return explain(watched, lamps, self._room.operators, self._timers)
 
     def _judge(self, at: float) -> None:
         touched, self._intake.touched = self._intake.touched, {}
@@ -145,6 +168,9 @@ class Monitor:
             self._room.sound_due(at, now)
         elif name == "silence":
             self._room.end_silence(at)
+        elif name == "operators":
+            self._room.operators_due(at)
+            self._touch_all()
         elif name == "impact":
             self._touch_all()
         elif isinstance(name, tuple):

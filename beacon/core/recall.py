@@ -55,6 +55,7 @@ def remember(intake: Intake, room: Room, at: float) -> Memory:
         overall=overall.verdict if overall else None,
         overall_since=overall.since if overall else None,
         silence=room.silenced,
+        overlays=room.operators.laid,
         voice=_voice(room.tower.voice),
     )
 
@@ -95,6 +96,7 @@ def _service(watched: Watched, alarm: Alarm, at: float) -> ServiceMemory:
         hold_left=left,
         suppressed=watched.suppressed,
         told_blind=watched.told_blind,
+        hush=watched.hush,
         incident=None
         if incident is None
         else IncidentMemory(
@@ -103,7 +105,7 @@ def _service(watched: Watched, alarm: Alarm, at: float) -> ServiceMemory:
             admitted_at=incident.admitted_at,
         ),
         alarm=AlarmMemory(
-            acknowledged=alarm.acknowledged,
+            stage=alarm.stage,
             realarms=alarm.realarms,
             realarm_at=_some(alarm.realarm_at),
         ),
@@ -193,7 +195,7 @@ def _recall_service(watched: Watched, alarm: Alarm, kept: ServiceMemory, at: flo
     watched.suppressed, watched.told_blind = kept.suppressed, kept.told_blind
     if incident is not None:
         watched.incident = Incident(incident.view, incident.relapsed_at, incident.admitted_at)
-    alarm.acknowledged, alarm.realarms = kept.alarm.acknowledged, kept.alarm.realarms
+    alarm.stage, alarm.realarms = kept.alarm.stage, kept.alarm.realarms
     if kept.alarm.realarm_at is not None:
         overdue = kept.alarm.realarm_at <= at
         alarm.realarm_at = at + QUIET_START if overdue else kept.alarm.realarm_at

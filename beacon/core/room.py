@@ -17,16 +17,25 @@ from beacon.core.events import (
     Announced,
     Announcement,
     Answered,
+    Attest,
+    Bypass,
+    Drill,
     Effect,
     IncidentChanged,
     IncidentState,
     IncidentView,
     IndicationChanged,
+    Maintenance,
+    Operation,
     OverallChanged,
     OverallView,
+    Overlay,
     QuietHours,
+    Recheck,
+    Scheduled,
     ServiceChanged,
     ServiceView,
+    Shelve,
     Silence,
     SilenceChanged,
     Sounded,
@@ -34,7 +43,19 @@ from beacon.core.events import (
 )
 from beacon.core.incident import Incident, foremost
 from beacon.core.indication import Sound
-from beacon.core.model import NO_PROBLEM, RANK, RED, Evidence, Health, Service, Site, Verdict
+from beacon.core.model import (
+    NO_PROBLEM,
+    RANK,
+    RED,
+    Evidence,
+    Health,
+    Outcome,
+    Service,
+    Site,
+    Verdict,
+)
+from beacon.core.operators import OVERDUE, Hush, Operators, Refusal
+from beacon.core.sequences import table
 from beacon.core.service import Change, ServiceState
 from beacon.core.timers import Timers
 from beacon.core.trust import Trust
@@ -51,6 +72,7 @@ _TOLD: Final = {
 }
 
 
+_CALM: Final = NO_PROBLEM | {Verdict.BLIND}
 _ALARMING: Final = frozenset({Change.OPENED, Change.ESCALATED, Change.RELAPSED})
 
 
@@ -63,6 +85,7 @@ class Watched:
     state: ServiceState
     incident: Incident | None = None
     suppressed: bool = False  # all its trouble is explained by what it depends on
+    hush: Hush | None = None  # an operator's overlay suppresses it, or did until just now
     told_blind: bool = False
     view: ServiceView | None = None
 
@@ -91,13 +114,15 @@ class Room:
     def __init__(self, site: Site, timers: Timers, out: list[Effect], waiting: set[str]) -> None:
         self.services: dict[str, Watched] = {}
         self.overall: OverallView | None = None
-        self.tower = Annunciator((), site.preset, lock_in=site.lock_in)
+        self.tower = _tower(site)
+        self.operators = Operators()
         self._timers, self._out, self._waiting = timers, out, waiting
         self._endpoints: Mapping[str, EndpointState] = {}
         self.incidents = 0  # how many there have been
         self._announced: tuple[IncidentView | None, int] = (None, 0)
         self.silenced: SilenceChanged | None = None
         self._storage_degraded = False
+        self._drilled_over = Verdict.OK  # the worst real verdict when the drill began
 
     def configure(self, site: Site, endpoints: Mapping[str, EndpointState], at: float) -> None:
         """Watch these services from now on; what is unchanged keeps its state."""
@@ -107,10 +132,12 @@ class Room:
         for name, gone in was.items():
             if name not in self.services:
                 self._forget(gone, at)
-        tower = Annunciator(tuple(self.services), site.preset, lock_in=site.lock_in)
+        tower = _tower(site, *self.services)
         tower.alarms.update({k: v for k, v in self.tower.alarms.items() if k in tower.alarms})
         tower.voice, tower.shown = self.tower.voice, self.tower.shown
+        tower.drill = self.tower.drill
         self.tower = tower
+        self.operators.configure(site)
 
     def _forget(self, gone: Watched, at: float) -> None:
         """Close what a removed service leaves open."""
@@ -138,11 +165,16 @@ class Room:
         for name in [name for name in self.services if name in chosen]:
             watched = self.services[name]
             found = self._not_yet_red(watched, judge([_seen(e) for e in watched.endpoints]))
+            if found.verdict is Verdict.OK and self.operators.overdue(name, at):
+                found = replace(found, verdict=Verdict.ADVISORY)
             change = watched.state.judged(found, at)
-            self._tell_blind(watched, at)
             self._follow(watched, change, at)
+            self._tell_blind(watched, at)
             self._timers.set(("hold", name), watched.state.next_deadline)
             self._show_service(watched, at)
+            self._remind(watched, at)
+        if self.tower.drill is not None and RANK[self.tower.worst] > RANK[self._drilled_over]:
+            self._end_drill(at)
         self._tell_incident(at)
         self._tell_overall(trust, at)
         self._light(at)
@@ -158,8 +190,9 @@ class Room:
         """Let the incident follow the verdict."""
         verdict = watched.state.verdict
         self.tower.alarms[watched.spec.id].verdict = verdict
-        if watched.suppressed or change in _ALARMING:
-            change = self._excused(watched, change)
+        change = self._hushed(watched, change, at)
+        if watched.hush is None and (watched.suppressed or change in _ALARMING):
+            change = self._excused(watched, change, at)
         if change is Change.OPENED:
             self._open(watched, at)
         incident = watched.incident
@@ -172,7 +205,47 @@ class Room:
         incident.measure(at, watched.spec.session_lifetime)
         self._announce_change(watched, incident, change, at)
 
-    def _excused(self, watched: Watched, change: Change) -> Change:
+    def _hushed(self, watched: Watched, change: Change, at: float) -> Change:
+        """Hold alarms back while an overlay suppresses a service, and until it is seen again.
+
+        Afterwards only what is worse than before is an alarm.
+        """
+        hush = watched.hush
+        if hush is None:
+            return change
+        name = watched.spec.id
+        calm = Change.NONE if change in _ALARMING else change
+        if hush.ended_at is None:
+            return calm
+        if not self._seen_again(watched, hush.ended_at):
+            self._waiting.add(name)
+            return calm
+        watched.hush = None
+        self._waiting.discard(name)
+        self.tower.unhush(name, at)
+        return self._worse_than(hush.before, watched) or calm
+
+    def _worse_than(self, before: Verdict, watched: Watched) -> Change | None:
+        """What a service is worse by than before it was suppressed."""
+        verdict = watched.state.verdict
+        if verdict not in RED and verdict is not Verdict.DEGRADED:
+            return None
+        if watched.incident is None:
+            return Change.OPENED
+        if verdict in RED and before not in RED:
+            return Change.RELAPSED if before is Verdict.RECOVERING else Change.ESCALATED
+        return None
+
+    def _seen_again(self, watched: Watched, since: float) -> bool:
+        """Whether what is wrong with a service has been probed since then, and confirmed."""
+        if watched.state.verdict not in RED and watched.state.verdict is not Verdict.DEGRADED:
+            return True
+        culprits = self._culprits(watched)
+        read = all(e.guarded or e.started >= since for e in culprits)
+        failed = (Outcome.FAIL, Outcome.WARN)
+        return read and any(e.guarded or (e.last and e.last.outcome in failed) for e in culprits)
+
+    def _excused(self, watched: Watched, change: Change, at: float) -> Change:
         """Hold an alarm back while all the trouble hangs on something else.
 
         The lamps flash as usual; incident and sound come when it fails by itself.
@@ -180,7 +253,7 @@ class Room:
         if watched.state.verdict in NO_PROBLEM or change in (Change.RECOVERING, Change.CLOSED):
             self._release(watched)
             if watched.incident is None:
-                self.tower.returned(watched.spec.id)
+                self._sound(self.tower.returned(watched.spec.id, at), at)
                 return Change.NONE
             return change
         culprits = self._culprits(watched)
@@ -188,7 +261,7 @@ class Room:
             watched.suppressed = True
             self._waiting.add(watched.spec.id)
             if change in _ALARMING:
-                self.tower.alarms[watched.spec.id].acknowledged = False
+                self.tower.flash(watched.spec.id)
             return Change.NONE
         if watched.suppressed:
             self._release(watched)
@@ -239,10 +312,11 @@ class Room:
         if change is Change.ESCALATED:
             incident.reopen()
         if change in _ALARMING:
+            self._end_drill(at)
             self._sound(self.tower.alarm(service, verdict, at), at)
         if change is Change.CLOSED:
             incident.close(at, verdict)
-            self.tower.returned(service)
+            self._sound(self.tower.returned(service, at), at)
             watched.incident = None
         if change in _TOLD:
             told = incident.view
@@ -251,6 +325,8 @@ class Room:
             self.end_silence(at)
 
     def _tell_blind(self, watched: Watched, at: float) -> None:
+        if watched.hush is not None:
+            return
         blind = watched.state.blind
         if blind is not watched.told_blind and not (blind and watched.starting):
             watched.told_blind = blind
@@ -280,15 +356,25 @@ class Room:
         alarm = self.tower.alarms[watched.spec.id]
         alarm.verdict, alarm.blind = watched.state.verdict, watched.state.blind
         alarm.starting = watched.starting
-        alarm.must_act = any(e.guarded for e in watched.endpoints)
-        view = self._service_view(watched)
+        overlays = self._overlays(watched, at)
+        alarm.maintained = "maintenance" in overlays
+        alarm.must_act = any(word != "maintenance" for word in overlays)
+        view = self._service_view(watched, overlays, at)
         if view != watched.view:
             watched.view = view
             self._out.append(ServiceChanged(at, view))
 
-    def _service_view(self, watched: Watched) -> ServiceView:
+    def _overlays(self, watched: Watched, at: float) -> tuple[str, ...]:
+        guarded = any(e.guarded for e in watched.endpoints)
+        laid = self.operators.words(watched.spec.id, at)
+        return (*laid, "guard_stopped") if guarded else laid
+
+    def _service_view(self, watched: Watched, overlays: tuple[str, ...], at: float) -> ServiceView:
         state, found = watched.state, watched.state.judgement
         why = self._diagnose(watched)
+        overdue = self.operators.overdue(watched.spec.id, at)
+        if why is None and overdue and state.verdict is Verdict.ADVISORY:
+            why = Diagnosis(OVERDUE, f"not tested for too long: {', '.join(overdue)}")
         return ServiceView(
             id=watched.spec.id,
             verdict=state.verdict,
@@ -304,7 +390,7 @@ class Room:
             blind=state.blind,
             starting=watched.starting,
             proof_at=state.proof_at,
-            overlays=("guard_stopped",) if any(e.guarded for e in watched.endpoints) else (),
+            overlays=overlays,
         )
 
     def open_incidents(self) -> list[Incident]:
@@ -338,7 +424,7 @@ class Room:
             blind=any(v.blind for v in views),
             starting=any(v.starting for v in views),
             services=tuple((v.id, v.verdict) for v in views),
-            overlays=tuple(dict.fromkeys(o for v in views for o in v.overlays)),
+            overlays=self._all_overlays(views),
             network=trust.network,
             clock=trust.clock,
             storage_degraded=self._storage_degraded,
@@ -346,6 +432,10 @@ class Room:
         if now != was:
             self.overall = now
             self._out.append(OverallChanged(at, now))
+
+    def _all_overlays(self, views: Iterable[ServiceView]) -> tuple[str, ...]:
+        found = dict.fromkeys(overlay for view in views for overlay in view.overlays)
+        return (*found, "drill") if self.tower.drill is not None else tuple(found)
 
     def _light(self, at: float) -> None:
         assert self.overall is not None, "the overall view comes before the lamps"
@@ -446,12 +536,116 @@ class Room:
         self._out.append(SilenceChanged(at, on=False))
 
     def quiet_hours(self, event: QuietHours) -> None:
-        """Quiet hours began or ended."""
-        self._sound(self.tower.quiet_hours(event.at, on=event.on), event.at)
+        """Quiet hours began or ended: then what is still so is said once."""
+        at, ended = event.at, self.tower.voice.quiet and not event.on
+        sound = self.tower.quiet_hours(at, on=event.on)
+        if sound is None and ended and self.operators.reminding(self._audible()):
+            self.operators.reminded(at)
+            sound = self.tower.voice.remind(Sound.TWO_CHIRPS, at)
+            self._timers.set("operators", self.operators.next_deadline(at))
+        self._sound(sound, at)
 
     def storage(self, event: StorageDegraded) -> None:
         """Note that nothing can be written down, or that it can again."""
         self._storage_degraded = event.on
+
+    # --- overlays -----------------------------------------------------------------
+
+    def operated(self, event: Operation) -> None:
+        """Lay an overlay on or take it off; refused where that makes no sense."""
+        error = ""
+        try:
+            if isinstance(event, Drill) and event.on and self.tower.worst not in _CALM:
+                raise Refusal("something is really wrong: no time for a drill")
+            self.operators.fold(event)
+        except Refusal as refusal:
+            error = str(refusal)
+        else:
+            self.follow_operators(event.at)
+        if not isinstance(event, Scheduled):
+            self._out.append(_answer(event, error))
+
+    def resume_overlays(
+        self, overlays: Iterable[Overlay], hushes: Mapping[str, Hush], at: float
+    ) -> None:
+        """Lay on again what lay before a restart, without a sound; `hushes` by service.
+
+        To be called after `configure`, when verdicts and incidents are back.
+        """
+        self.operators.restore(overlays, at)
+        for name, hush in hushes.items():
+            if name in self.services:
+                self.services[name].hush = hush
+                if hush.ended_at is not None:
+                    self.tower.settle(name)
+        if (verdict := self.operators.drill()) is not None:
+            self._drilled_over = self.tower.worst
+            self.tower.resume_drill(verdict)
+        self.follow_operators(at)
+
+    def operators_due(self, at: float) -> None:
+        """End what has come to its time; the judging that follows gives the reminders."""
+        self.operators.expire(at)
+        self.follow_operators(at)
+
+    def follow_operators(self, at: float) -> None:
+        """Let services, tower and topics follow the overlays there are."""
+        for name, watched in self.services.items():
+            self._follow_overlay(watched, suppressed=self.operators.suppressed(name), at=at)
+        self._follow_drill(at)
+        self._out.extend(self.operators.changes(at))
+        self._timers.set("operators", self.operators.next_deadline(at))
+
+    def _follow_overlay(self, watched: Watched, *, suppressed: bool, at: float) -> None:
+        name, hush = watched.spec.id, watched.hush
+        if suppressed:
+            watched.hush = Hush(hush.before if hush is not None else watched.state.verdict)
+            self.tower.hush(name)
+        elif hush is not None and hush.ended_at is None:
+            watched.hush = replace(hush, ended_at=at)
+            self.tower.settle(name)
+            asked = tuple(e.spec.id for e in watched.endpoints if not e.guarded)
+            self._out.append(Recheck(at, at, asked))
+
+    def _follow_drill(self, at: float) -> None:
+        verdict = self.operators.drill()
+        if verdict is None and self.tower.drill is not None:
+            self.tower.end_drill()
+        elif verdict is not None and self.tower.drill is None:
+            self._drilled_over = self.tower.worst
+            self._sound(self.tower.rehearse(verdict, at), at)
+
+    def _end_drill(self, at: float) -> None:
+        """Something is really wrong: no more rehearsing."""
+        if self.tower.drill is not None:
+            self.operators.end_drill()
+            self.follow_operators(at)
+
+    def _audible(self) -> frozenset[str]:
+        return frozenset(name for name, watched in self.services.items() if watched.hush is None)
+
+    def _remind(self, watched: Watched, at: float) -> None:
+        """Say that MFA is still switched off though all is well."""
+        name, verdict = watched.spec.id, watched.state.verdict
+        if watched.hush is not None or verdict is Verdict.BLIND:
+            return
+        if verdict not in NO_PROBLEM:
+            self.operators.troubled(name)
+        elif self.operators.well(name, at):
+            self._sound(self.tower.voice.remind(Sound.TWO_CHIRPS, at), at)
+        self._timers.set("operators", self.operators.next_deadline(at))
+
+
+def _tower(site: Site, *services: str) -> Annunciator:
+    return Annunciator(services, site.preset, table(site.sequence, lock_in=site.lock_in))
+
+
+def _answer(event: Shelve | Maintenance | Bypass | Attest | Drill, error: str) -> Answered:
+    command = type(event).__name__.lower()
+    concerned = event.item if isinstance(event, Attest) else getattr(event, "service", None)
+    return Answered(
+        event.at, command, not error, event.by, event.origin, error, event.reason, concerned
+    )
 
 
 def _seen(state: EndpointState) -> Seen:

@@ -1,28 +1,32 @@
 """What an operator on this machine may ask and order: the actions of the control socket."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import beacon
 from beacon.core.annunciator import SILENCE_AT_MOST
 from beacon.core.events import (
-    Acknowledge,
     Answered,
     EndpointRead,
-    Event,
     IncidentView,
+    Overlay,
     ServiceView,
-    Silence,
     View,
 )
+from beacon.core.explain import Explained, Prospect
 from beacon.core.indication import Colour
+from beacon.core.model import Verdict
 from beacon.engine.clock import Clock, utc_at
 from beacon.engine.loop import Engine
 from beacon.outputs.control import Action, Answer, Refused
+from beacon.outputs.orders import ORDERS, Command
 
 ANSWER_WITHIN = 5.0
 """Seconds the deciding thread has to answer."""
+FOREVER = 1e9
+"""Seconds; whatever is longer is refused as too long anyway."""
 
 
 class Actions:
@@ -32,18 +36,19 @@ class Actions:
         self,
         engine: Engine,
         view: Callable[[], View],
+        explain: Callable[[str], Explained | None],
         lamp_test: Callable[[bool], None],
         clock: Clock,
     ) -> None:
         self._engine, self._view, self._lamp_test = engine, view, lamp_test
-        self._clock = clock
+        self._explain, self._clock = explain, clock
 
     def all(self) -> dict[str, Action]:
         """The actions by name."""
         return {
             "status": self._status,
-            "acknowledge": self._acknowledge,
-            "silence": self._silence,
+            "explain": self._explained,
+            **{name: partial(self._order, name) for name in ORDERS},
             "lamp_test": self._test_lamps,
         }
 
@@ -51,37 +56,70 @@ class Actions:
         view = self._engine.ask(self._view, ANSWER_WITHIN)
         return status(view, lambda at: utc_at(self._clock, at))
 
-    def _acknowledge(self, request: Mapping[str, Any], by: str) -> Answer:
-        service = request.get("service")
-        if service is not None and not (isinstance(service, str) and service):
-            raise Refused("`service` is the id of one, or left out for all")
-        reason = _text(request, "reason")
-        return self._order(lambda at: Acknowledge(at, by, "cli", reason, service))
-
-    def _silence(self, request: Mapping[str, Any], by: str) -> Answer:
-        on, seconds = request.get("on", True), request.get("seconds", 3600.0)
-        if not isinstance(on, bool):
-            raise Refused("`on` is true or false")
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
-            raise Refused("`seconds` is a number greater than 0")
-        if seconds > SILENCE_AT_MOST:
-            raise Refused(f"a silence lasts {SILENCE_AT_MOST / 60:g} minutes at most")
-        reason = _text(request, "reason")
-        return self._order(lambda at: Silence(at, on, by, "cli", reason, float(seconds)))
+    def _explained(self, request: Mapping[str, Any], _by: str) -> Answer:
+        service = _text(request, "service")
+        found = self._engine.ask(lambda: self._explain(service), ANSWER_WITHIN)
+        if found is None:
+            known = self._engine.ask(self._view, ANSWER_WITHIN).overall.services
+            raise Refused(f"no service {service!r}; there is: {', '.join(dict(known))}")
+        return explanation(found, lambda at: utc_at(self._clock, at))
 
     def _test_lamps(self, request: Mapping[str, Any], _by: str) -> Answer:
         self._lamp_test(request.get("buzzer", True) is True)
         return {}
 
-    def _order(self, event_at: Callable[[float], Event]) -> Answer:
+    def _order(self, name: str, request: Mapping[str, Any], by: str) -> Answer:
+        command = Command(
+            name,
+            by,
+            _text(request, "reason"),
+            _chosen(request),
+            on=_switch(request),
+            seconds=_seconds(name, request),
+            verdict=_verdict(request),
+            origin="cli",
+        )
+
         def act() -> Answer:
-            effects = self._engine.act(event_at(self._clock.monotonic()))
+            effects = self._engine.act(command.event(self._clock.monotonic()))
             refusals = [e.error for e in effects if isinstance(e, Answered) and not e.ok]
             if refusals:
                 raise Refused(refusals[0])
             return {}
 
         return self._engine.ask(act, ANSWER_WITHIN)
+
+
+def _switch(request: Mapping[str, Any]) -> bool:
+    on = request.get("on", True)
+    if not isinstance(on, bool):
+        raise Refused("`on` is true or false")
+    return on
+
+
+def _chosen(request: Mapping[str, Any]) -> str | None:
+    service = request.get("service")
+    if service is None or (isinstance(service, str) and service):
+        return service
+    raise Refused("`service` is the id of one, or left out for all")
+
+
+def _seconds(name: str, request: Mapping[str, Any]) -> float | None:
+    seconds = request.get("seconds")
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+        raise Refused("`seconds` is a number greater than 0")
+    if name == "silence" and seconds > SILENCE_AT_MOST:
+        raise Refused(f"a silence lasts {SILENCE_AT_MOST / 60:g} minutes at most")
+    return float(min(seconds, FOREVER))
+
+
+def _verdict(request: Mapping[str, Any]) -> Verdict:
+    word = _text(request, "verdict") or Verdict.OUTAGE
+    if word not in tuple(Verdict):
+        raise Refused(f"`verdict` is one of {', '.join(Verdict)}")
+    return Verdict(word)
 
 
 def _text(request: Mapping[str, Any], key: str) -> str:
@@ -115,11 +153,45 @@ def status(view: View, moment: Callable[[float], datetime]) -> Answer:
         "services": {service.id: _service(service, when) for service in view.services},
         "endpoints": {read.endpoint: _endpoint(read, when) for read in view.endpoints},
         "incidents": [_incident(incident, when) for incident in view.incidents],
+        "overlays": [_overlay(overlay, when) for overlay in view.overlays],
         "lamps": {colour: view.indication.light(colour).pattern for colour in Colour},
     }
 
 
+def explanation(found: Explained, moment: Callable[[float], datetime]) -> Answer:
+    """Why a service is shown as it is: one document for the command line and other programs."""
+
+    def when(at: float | None) -> str | None:
+        return None if at is None else moment(at).isoformat(timespec="milliseconds")
+
+    return {
+        "service": found.view.id,
+        **_service(found.view, when),
+        "lamps": dict(found.lamps),
+        "why": list(found.why),
+        "next": _prospects(found.prospects, when),
+        "overlaid": [_overlay(overlay, when) for overlay in found.overlays],
+        "endpoints": {
+            each.id: {
+                "evidence": each.evidence,
+                "health": each.health,
+                "since": when(each.since),
+                "reason": each.last.reason if each.last else None,
+                "detail": (each.last.detail or None) if each.last else None,
+                "read_at": when(each.started),
+                "standing": each.standing,
+                "next": _prospects(each.prospects, when),
+            }
+            for each in found.endpoints
+        },
+    }
+
+
 When = Callable[[float | None], str | None]
+
+
+def _prospects(found: Iterable[Prospect], when: When) -> list[Answer]:
+    return [{"what": each.what, "at": when(each.at)} for each in found]
 
 
 def _service(view: ServiceView, when: When) -> Answer:
@@ -138,6 +210,18 @@ def _service(view: ServiceView, when: When) -> Answer:
         "proof_at": when(view.proof_at),
         "endpoints": dict(view.endpoints),
         "overlays": list(view.overlays),
+    }
+
+
+def _overlay(overlay: Overlay, when: When) -> Answer:
+    return {
+        "kind": overlay.kind,
+        "subject": overlay.subject,
+        "since": when(overlay.since),
+        "until": when(overlay.until),
+        "by": overlay.by,
+        "origin": overlay.origin,
+        "reason": overlay.reason or None,
     }
 
 

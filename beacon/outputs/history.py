@@ -26,6 +26,7 @@ from beacon.core.events import (
     Effect,
     IncidentView,
     IndicationChanged,
+    OverlaysChanged,
     Postpone,
     ServiceChanged,
     SilenceChanged,
@@ -49,7 +50,7 @@ LONGEST_AWAY: Final = 30 * 86400.0
 """Seconds a beacon is held to have been dead at most: more is a wall clock that jumped."""
 
 _MOVING: Final = (
-    *(Announced, Answered, IndicationChanged, Postpone, ServiceChanged),
+    *(Announced, Answered, IndicationChanged, OverlaysChanged, Postpone, ServiceChanged),
     *(SilenceChanged, Sounded, Transition),
 )
 """Effects after which there is something new to remember."""

@@ -15,11 +15,14 @@ from beacon.config.schema import Config, Mqtt
 from beacon.core.events import Announcement, IncidentState
 from beacon.core.indication import SIGNAL, Colour, Pattern
 from beacon.core.model import Endpoint, Health, Verdict
-from beacon.outputs.mqtt_commands import HANDLED
 from beacon.outputs.topics import OFFLINE, ONLINE, Message, compact, endpoint_path
 
 ENDPOINT_PERIOD: Final = 60.0
 """Seconds after which an endpoint's topic is written again, changed or not."""
+
+_SWITCHES: Final = ("silence", "maintenance", "bypass")
+_OFFERED: Final = ("acknowledge", "silence", "lamp_test", "maintenance", "bypass")
+"""What needs no more than one press; shelving, attesting and drills need a choice."""
 
 _HEALTH_EXPIRES: Final = 180
 _SAFE: Final = re.compile(r"[a-zA-Z0-9_-]+")
@@ -166,18 +169,21 @@ def _tower(config: Config, base: str) -> Iterator[tuple[str, Component]]:
 
 
 def _commands(config: Config, base: str) -> Iterator[tuple[str, Component]]:
-    for name in HANDLED:
+    for name in _OFFERED:
         if name not in _mqtt(config).commands:
             continue
         command: Component = {"cmd_t": f"{base}/cmd/{name}", "qos": 1}
-        if name == "silence":
-            topic = f"{base}/silence"
+        if name in _SWITCHES:
+            topic, label = f"{base}/{name}", name.capitalize()
             yield (
                 name,
-                {"p": "switch", "name": "Silence", "stat_t": topic, "json_attr_t": topic}
+                {"p": "switch", "name": label, "stat_t": topic, "json_attr_t": topic}
                 | {"val_tpl": "{{ value_json.state }}"}
                 | command,
             )
+            if name == "bypass":
+                since = _sensor("Bypass since", topic, "since")
+                yield "bypass_since", since | {"dev_cla": "timestamp"}
             continue
         button = {"p": "button", "name": name.replace("_", " ").capitalize(), "pl_prs": "PRESS"}
         yield name, button | command | (_DIAGNOSTIC if name == "lamp_test" else {})

@@ -18,6 +18,8 @@ from beacon.core.events import (
     Answered,
     Effect,
     OverallChanged,
+    OverlayKind,
+    OverlaysChanged,
     SilenceChanged,
     Sounded,
     Transition,
@@ -95,6 +97,7 @@ class LogBook:
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
+        self._laid: set[OverlayKind] = set()
 
     def start(self) -> None:
         """Nothing to begin."""
@@ -107,8 +110,16 @@ class LogBook:
                     f"{name} {verdict}" for name, verdict in effect.overall.services
                 )
                 self._tell(f"{effect.overall.verdict}: {services}")
+            elif isinstance(effect, OverlaysChanged):
+                self._overlays(effect)
             elif (line := _line(effect)) is not None:
                 log.log(*line)
+
+    def _overlays(self, effect: OverlaysChanged) -> None:
+        """Write down what lies over the verdicts now, and that nothing does any more."""
+        if effect.on or effect.kind in self._laid:
+            log.info("%s", _overlays(effect))
+        (self._laid.add if effect.on else self._laid.discard)(effect.kind)
 
     def stop(self, budget: float) -> None:
         """Nothing to end."""
@@ -123,12 +134,24 @@ def _line(effect: Effect) -> tuple[int, str] | None:
         return _announced(effect)
     if isinstance(effect, Answered):
         error = f": refused, {effect.error}" if not effect.ok else ""
-        return logging.INFO, f"{effect.command} by {effect.by} ({effect.origin}){error}"
+        what = f"{effect.command} {effect.service}" if effect.service else effect.command
+        why = f", because: {effect.reason}" if effect.reason else ""
+        return logging.INFO, f"{what} by {effect.by} ({effect.origin}){why}{error}"
+    said = _said(effect)
+    return None if said is None else (logging.INFO, said)
+
+
+def _said(effect: Effect) -> str | None:
     if isinstance(effect, SilenceChanged):
-        return logging.INFO, f"silence by {effect.by}" if effect.on else "silence ended"
-    if isinstance(effect, Sounded):
-        return logging.INFO, f"sound: {effect.sound}"
-    return None
+        return f"silence by {effect.by}" if effect.on else "silence ended"
+    return f"sound: {effect.sound}" if isinstance(effect, Sounded) else None
+
+
+def _overlays(effect: OverlaysChanged) -> str:
+    if effect.kind is OverlayKind.ATTEST:
+        return f"attestation overdue: {', '.join(effect.overdue) or 'none'}"
+    on = [f"{overlay.subject} by {overlay.by}" for overlay in effect.overlays]
+    return f"{effect.kind}: {', '.join(on) or 'none'}"
 
 
 _CALM: Final = frozenset(

@@ -17,6 +17,7 @@ from beacon.core.events import (
     EndpointRead,
     IncidentChanged,
     OverallChanged,
+    OverlaysChanged,
     ServiceChanged,
     SilenceChanged,
 )
@@ -31,7 +32,7 @@ MOST_WAITING: Final = 1000
 """Events and results that wait at most; older ones give way."""
 
 Single = OverallChanged | IncidentChanged | SilenceChanged | Shown | Health60
-Note = Single | ServiceChanged | EndpointRead
+Note = Single | ServiceChanged | EndpointRead | OverlaysChanged
 
 
 class Board:
@@ -50,6 +51,7 @@ class Board:
             EndpointRead: lambda read: [topics.endpoint(read)],
             IncidentChanged: lambda changed: [topics.incident(changed.incident, changed.others)],
             SilenceChanged: lambda changed: [topics.silence(changed), *self._buzzer()],
+            OverlaysChanged: lambda changed: [topics.overlays(changed)],
             Shown: lambda shown: [*topics.lamps(shown.lamps), *self._buzzer()],
             Health60: lambda health: [topics.health(health)],
             Announced: lambda announced: [topics.event(announced)],
@@ -68,6 +70,8 @@ class Board:
                     self._note(f"service {view.id}", effect)
                 case EndpointRead(endpoint=endpoint):
                     self._note(f"endpoint {endpoint}", effect)
+                case OverlaysChanged(kind=kind):
+                    self._note(f"overlays {kind}", effect)
                 case OverallChanged() | IncidentChanged() | SilenceChanged():
                     self.note(effect)
                 case _:

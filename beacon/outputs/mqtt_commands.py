@@ -5,41 +5,36 @@ sentence for the sender, never guessed at.
 """
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from beacon.config.fields import Duration, Refused
+from beacon.config.schema import COMMANDS
+from beacon.core.model import Verdict
 from beacon.engine.clock import Clock
+from beacon.outputs.orders import Command
 from beacon.outputs.topics import text
 
 LARGEST: Final = 1024
 """Bytes of one command."""
-LONGEST_SILENCE: Final = 3600.0
-"""Seconds."""
 
-BUTTONS: Final = ("acknowledge", "lamp_test")
-SWITCHES: Final = ("silence",)
-HANDLED: Final = ("acknowledge", "silence", "lamp_test")
-"""The commands somebody carries out; only these are subscribed to, allowed and discovered."""
+SWITCHES: Final = ("silence", "maintenance", "bypass", "shelve", "drill")
+HANDLED: Final = COMMANDS
+"""The commands somebody carries out; only these are subscribed to and allowed."""
 
 _FIELDS: Final = {
     "acknowledge": ("by", "reason", "service"),
     "silence": ("state", "by", "reason", "for"),
     "lamp_test": ("by", "reason"),
+    "maintenance": ("state", "by", "reason", "service", "for"),
+    "bypass": ("state", "by", "reason", "service"),
+    "shelve": ("state", "by", "reason", "service", "for"),
+    "attest": ("by", "reason", "service"),
+    "drill": ("state", "by", "reason", "verdict", "for"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One command, understood. `on` and `seconds` are for `silence`."""
-
-    name: str
-    by: str = "mqtt"
-    reason: str = ""
-    service: str | None = None
-    on: bool = True
-    seconds: float = LONGEST_SILENCE
+_AT_MOST: Final = {"silence": (3600.0, "1h")}
+"""Seconds; of the others the core says when it is too long."""
 
 
 def read(name: str, payload: bytes, allowed: tuple[str, ...], services: tuple[str, ...]) -> Command:
@@ -52,7 +47,7 @@ def read(name: str, payload: bytes, allowed: tuple[str, ...], services: tuple[st
         raise Refused(f"{len(payload)} bytes are too many", f"at most {LARGEST}")
     fields = _fields(name, payload)
     service = fields.get("service")
-    if service is not None and service not in services:
+    if service is not None and name != "attest" and service not in services:
         raise Refused("no such service", f"known: {', '.join(services)}")
     return Command(
         name,
@@ -60,7 +55,8 @@ def read(name: str, payload: bytes, allowed: tuple[str, ...], services: tuple[st
         reason=_line(fields.get("reason")),
         service=service,
         on=fields.get("state", "ON") == "ON",
-        seconds=_seconds(fields.get("for")),
+        seconds=_seconds(name, fields.get("for")),
+        verdict=_verdict(fields.get("verdict")),
     )
 
 
@@ -94,15 +90,23 @@ def _line(words: str | None) -> str:
     return text("".join(c if c.isprintable() else " " for c in words or "").strip()) or ""
 
 
-def _seconds(written: str | None) -> float:
+def _verdict(written: str | None) -> Verdict:
+    try:
+        return Verdict(written or Verdict.OUTAGE)
+    except ValueError:
+        raise Refused("no such verdict", f"known: {', '.join(Verdict)}") from None
+
+
+def _seconds(name: str, written: str | None) -> float | None:
     if written is None:
-        return LONGEST_SILENCE
+        return None
     try:
         seconds = Duration.parse(written)
     except Refused as refused:
         raise Refused("`for` is not a duration", refused.allowed) from None
-    if seconds > LONGEST_SILENCE:
-        raise Refused("`for` is too long", "at most 1h")
+    most, words = _AT_MOST.get(name, (math.inf, ""))
+    if seconds > most:
+        raise Refused("`for` is too long", f"at most {words}")
     return float(seconds)
 
 

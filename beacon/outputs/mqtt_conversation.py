@@ -14,12 +14,13 @@ from paho.mqtt.client import MQTTMessage
 
 from beacon.config.fields import Refused
 from beacon.config.schema import Config
-from beacon.core.events import Acknowledge, Answered, Event, Silence
+from beacon.core.events import Answered, Event
 from beacon.engine.clock import Clock
 from beacon.outputs.homeassistant import birth_topic, config_topic, message, removals
 from beacon.outputs.mqtt_board import Board
-from beacon.outputs.mqtt_commands import Command, Limit, read, refusal
+from beacon.outputs.mqtt_commands import Limit, read, refusal
 from beacon.outputs.mqtt_session import Session
+from beacon.outputs.orders import Command
 from beacon.outputs.topics import ONLINE, Topics, text
 
 _log = logging.getLogger(__name__)
@@ -95,12 +96,8 @@ class Commands:
         if command.name == "lamp_test":
             self._lamp_test()
             self._answer(Answered(now, command.name, ok=True, by=command.by, origin="mqtt"))
-        elif command.name == "silence":
-            self._submit(
-                Silence(now, command.on, command.by, "mqtt", command.reason, command.seconds)
-            )
         else:
-            self._submit(Acknowledge(now, command.by, "mqtt", command.reason, command.service))
+            self._submit(command.event(now))
 
 
 class Conversation:

@@ -9,6 +9,8 @@ from beacon.core.events import (
     IncidentChanged,
     IndicationChanged,
     OverallChanged,
+    OverlayKind,
+    OverlaysChanged,
     ServiceChanged,
     SilenceChanged,
 )
@@ -23,6 +25,7 @@ class Standing:
 
     def __init__(self) -> None:
         self._latest: dict[tuple[type, str], Effect] = {}
+        self._overlays: dict[OverlayKind, OverlaysChanged] = {}
 
     def start(self) -> None:
         """Nothing to begin."""
@@ -34,6 +37,8 @@ class Standing:
                 self._latest[EndpointRead, effect.endpoint] = effect
             elif isinstance(effect, ServiceChanged):
                 self._latest[ServiceChanged, effect.service.id] = effect
+            elif isinstance(effect, OverlaysChanged):
+                self._overlays[effect.kind] = effect
             elif isinstance(effect, _SINGLE):
                 self._latest[type(effect), ""] = effect
 
@@ -42,4 +47,5 @@ class Standing:
 
     def everything(self, known: frozenset[str]) -> tuple[Effect, ...]:
         """All that stands, of the services and endpoints with these ids."""
-        return tuple(e for (_, name), e in self._latest.items() if not name or name in known)
+        kept = (e for (_, name), e in self._latest.items() if not name or name in known)
+        return (*kept, *self._overlays.values())

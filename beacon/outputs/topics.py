@@ -18,6 +18,8 @@ from beacon.core.events import (
     IncidentState,
     IncidentView,
     OverallView,
+    OverlayKind,
+    OverlaysChanged,
     ServiceView,
     SilenceChanged,
 )
@@ -229,6 +231,29 @@ class Topics:
             "reason": text(changed.reason),
         }
         return self._json("silence", payload)
+
+    def overlays(self, changed: OverlaysChanged) -> Message:
+        """All overlays of one kind: the earliest beginning, the latest end, who and why."""
+        laid = changed.overlays
+        first = min(laid, key=lambda overlay: overlay.since, default=None)
+        ends = [overlay.until for overlay in laid]
+        last = min if changed.kind is OverlayKind.ATTEST else max  # what is due next
+        until = None if None in ends else last((e for e in ends if e is not None), default=None)
+        payload: dict[str, Any] = {
+            "state": "ON" if changed.on else "OFF",
+            "since": self._iso(first.since if first else None),
+            "until": self._iso(until),
+            "by": text(first.by if first else None),
+            "reason": text(first.reason if first else None),
+        }
+        match changed.kind:
+            case OverlayKind.ATTEST:
+                payload["overdue"] = list(changed.overdue)
+            case OverlayKind.DRILL:
+                payload["verdict"] = first.subject if first else None
+            case _:
+                payload["services"] = list(dict.fromkeys(o.subject for o in laid))
+        return self._json(changed.kind, payload)
 
     def info(self, started: float, host: str) -> Message:
         """Who publishes here."""

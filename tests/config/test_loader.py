@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from beacon.config.loader import ConfigError, Document, load, load_embedded, read
-from beacon.config.schema import Driver, QuietHours
+from beacon.config.schema import COMMANDS, Driver, QuietHours
 from beacon.config.tree import Node
 from beacon.core.indication import Colour
-from beacon.core.model import Evidence, Preset, Sequence
+from beacon.core.model import Attestation, Evidence, Preset, Sequence
 
 WHOLE = """
 site: london-soc
@@ -242,11 +242,37 @@ def test_a_password_may_go_in_the_clear_when_asked_for(load_text, minimal):
 
 @pytest.mark.parametrize(
     ("written", "commands"),
-    [("all", ("acknowledge", "silence", "lamp_test")), ("[]", ())],
+    [("all", COMMANDS), ("[]", ())],
 )
 def test_commands_all_and_none(load_text, minimal, written, commands):
     text = f'mqtt: {{broker: "mqtt://localhost", commands: {written}}}\n'
     assert load_text(minimal + text).mqtt.commands == commands
+
+
+def test_planned_windows_and_attestations(load_text, minimal):
+    config = load_text(
+        minimal + "maintenance:\n"
+        '  - {name: Patches, weekdays: [tue, sun], from: "22:00", to: "02:00", time_zone: UTC}\n'
+        '  - {name: Days, from: "01:00", to: "02:00", time_zone: UTC, services: [sign-in]}\n'
+        "attest:\n"
+        "  - {name: Break-glass accounts}\n"
+        "  - {name: Tokens, id: spares, every: 30d, services: [sign-in]}\n"
+    )
+    everything = tuple(service.id for service in config.watched.services)
+    patches, days = config.maintenance
+    assert (patches.weekdays, patches.services) == ((1, 6), everything)
+    assert (patches.begin, patches.end, patches.time_zone) == ("22:00", "02:00", "UTC")
+    assert (days.weekdays, days.services) == (tuple(range(7)), ("sign-in",))
+    day = 86_400.0
+    assert config.watched.attest == (
+        Attestation(id="break-glass-accounts", name="Break-glass accounts", every=90 * day),
+        Attestation(id="spares", name="Tokens", every=30 * day, services=("sign-in",)),
+    )
+
+
+def test_what_is_not_written_may_not_be_ordered_if_it_hides_anything(load_text, minimal):
+    config = load_text(minimal + 'mqtt: {broker: "mqtt://localhost"}\n')
+    assert config.mqtt.commands == ("acknowledge", "silence", "lamp_test")
 
 
 @pytest.mark.parametrize(

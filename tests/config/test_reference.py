@@ -9,10 +9,12 @@ from beacon import probes
 from beacon.config.json_schema import written
 from beacon.config.schema import Buttons, Discovery
 from beacon.config.sections import (
+    AttestSection,
     BuzzerSection,
     Defaults,
     EndpointSection,
     FileSection,
+    MaintenanceSection,
     MqttSection,
     MqttTlsSection,
     PolledSection,
@@ -34,6 +36,8 @@ TABLES = {
     "mqtt.tls": specs(MqttTlsSection),
     "mqtt.discovery": specs(Discovery),
     "defaults": specs(Defaults),
+    "maintenance": specs(MaintenanceSection),
+    "attest": specs(AttestSection),
     "services": specs(ServiceSection),
     "endpoints and witnesses": specs(PolledSection),
     "endpoints": OWN,

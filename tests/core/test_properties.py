@@ -7,13 +7,31 @@ from beacon.core.events import (
     Acknowledge,
     Announced,
     Announcement,
+    Attest,
+    Bypass,
+    Drill,
     IndicationChanged,
+    Maintenance,
     Observed,
+    OverlaysChanged,
+    Scheduled,
+    Shelve,
     Sounded,
     TimePassed,
 )
 from beacon.core.indication import Colour, Pattern
-from beacon.core.model import Endpoint, Evidence, Health, Outcome, Reading, Reason, Service, Site
+from beacon.core.model import (
+    Attestation,
+    Endpoint,
+    Evidence,
+    Health,
+    Outcome,
+    Reading,
+    Reason,
+    Service,
+    Site,
+    Verdict,
+)
 from beacon.core.monitor import Monitor
 
 ENDPOINTS = {
@@ -53,8 +71,27 @@ def site() -> Site:
         id="soc",
         services=tuple(Service(id=s, name=s, endpoints=members(s)) for s in ("mfa", "sms")),
         witnesses=members("witness"),
+        attest=(Attestation(id="keys", name="Keys", every=600.0, services=("sms",)),),
     )
 
+
+WHO = {"by": "analyst", "origin": "cli"}
+OPERATIONS = (
+    lambda at: Shelve(at, "mfa", True, **WHO, seconds=600.0),
+    lambda at: Shelve(at, None, False, **WHO),
+    lambda at: Maintenance(at, None, True, **WHO, seconds=900.0),
+    lambda at: Maintenance(at, "sms", True, **WHO),
+    lambda at: Maintenance(at, None, False, **WHO),
+    lambda at: Scheduled(at, (("mfa", at + 600.0, "window"),)),
+    lambda at: Scheduled(at, ()),
+    lambda at: Bypass(at, "mfa", True, **WHO),
+    lambda at: Bypass(at, None, False, **WHO),
+    lambda at: Attest(at, "keys", **WHO),
+    lambda at: Drill(at, True, **WHO, seconds=300.0),
+    lambda at: Drill(at, True, **WHO, verdict=Verdict.RECOVERING),
+    lambda at: Drill(at, True, **WHO, verdict=Verdict.ADVISORY),
+    lambda at: Drill(at, False, **WHO),
+)
 
 steps = st.lists(
     st.tuples(
@@ -62,6 +99,7 @@ steps = st.lists(
         st.one_of(
             st.tuples(st.sampled_from(sorted(ENDPOINTS)), st.sampled_from(REASONS)),
             st.sampled_from(["acknowledge", "time"]),
+            st.sampled_from(OPERATIONS),
         ),
     ),
     max_size=120,
@@ -76,6 +114,8 @@ def events(script):
             yield Acknowledge(at, "analyst", "button")
         elif what == "time":
             yield TimePassed(at)
+        elif callable(what):
+            yield what(at)
         else:
             yield Observed(at, what[0], Reading(what[1]), at)
 
@@ -102,7 +142,11 @@ def test_green_is_never_lit_without_fresh_evidence_of_every_service(script):
             good[event.endpoint] = event.at
         lit = monitor.view().indication.green.pattern is not Pattern.OFF
         if lit and event is not None:
+            heard = {"mfa", "sms"} - suppressed(monitor.view())
+            assert heard, "nobody lends it"
             for name in ("mfa/a", "mfa/b", "sms/send"):
+                if name.partition("/")[0] not in heard:
+                    continue
                 assert event.at - good[name] <= 95.0, f"{name} was last good at {good[name]}"
 
 
@@ -111,6 +155,8 @@ def test_green_is_never_lit_without_fresh_evidence_of_every_service(script):
 def test_red_is_never_lit_without_a_service_whose_known_cells_all_failed(script):
     for monitor, _, _ in fold(script):
         view = monitor.view()
+        if "drill" in view.overall.overlays:
+            continue
         if view.indication.red.pattern is not Pattern.OFF:
             reds = [s for s in view.services if s.verdict.value in ("outage", "gray_failure")]
             assert reds
@@ -127,7 +173,9 @@ def test_what_is_acknowledged_never_sounds_again_without_something_new(script):
     for _, event, effects in fold(script):
         if any(isinstance(e, Announced) and e.what in new for e in effects):
             quiet = False
-        pulses = [e for e in effects if isinstance(e, Sounded) and e.sound.value != "chirp"]
+        if isinstance(event, Drill):
+            quiet = False
+        pulses = [e for e in effects if isinstance(e, Sounded) and "pulse" in e.sound.value]
         assert not (quiet and pulses)
         if isinstance(event, Acknowledge):
             quiet = True
@@ -167,3 +215,72 @@ def test_deadlines_lie_ahead_and_every_moment_shows_some_lamp(script):
             assert due > event.at
         lights = [monitor.view().indication.light(c).pattern for c in Colour]
         assert set(lights) != {Pattern.OFF}, "dark means dead"
+
+
+def suppressed(view):
+    return {s.id for s in view.services if {"shelved", "maintenance"} & set(s.overlays)}
+
+
+@given(steps)
+@settings(max_examples=300, deadline=None)
+def test_while_all_are_suppressed_there_is_blue_alone_and_silence(script):
+    """Nothing but a drill shows or says anything."""
+    before = set()
+    for monitor, event, effects in fold(script):
+        view = monitor.view()
+        now = suppressed(view)
+        if event is not None and now == before == {"mfa", "sms"}:
+            drill = "drill" in view.overall.overlays or isinstance(event, Drill)
+            if not drill:
+                lit = {c for c in Colour if view.indication.light(c).pattern is not Pattern.OFF}
+                assert lit == {Colour.BLUE}
+                if not any(isinstance(e, OverlaysChanged) for e in effects):
+                    assert not any(isinstance(e, Sounded) for e in effects)
+        before = now
+
+
+@given(steps)
+@settings(max_examples=300, deadline=None)
+def test_a_suppressed_service_never_alarms(script):
+    """Neither an opening nor an escalation nor a relapse is told of a suppressed service."""
+    new = (Announcement.OPENED, Announcement.ESCALATED, Announcement.RELAPSED)
+    before = set()
+    for monitor, _, effects in fold(script):
+        still = before & suppressed(monitor.view())
+        for effect in effects:
+            if isinstance(effect, Announced) and effect.what in new:
+                assert effect.service not in still or monitor_was_between(effects)
+        before = suppressed(monitor.view())
+
+
+def monitor_was_between(effects):
+    """Whether an overlay ended and another began between two events: then it could speak."""
+    return sum(isinstance(e, OverlaysChanged) for e in effects) > 1
+
+
+@given(steps)
+@settings(max_examples=200, deadline=None)
+def test_every_suppression_ends(script):
+    """Taken off everything, read well: everything is shown again, whatever came before."""
+    monitor, at = None, 0.0
+    for monitor, event, _ in fold(script):  # noqa: B007 - the last is wanted
+        at = event.at if event is not None else at
+    at += 1.0
+    for end in (
+        Scheduled(at, ()),
+        Shelve(at, None, False, **WHO),
+        Maintenance(at, None, False, **WHO),
+        Bypass(at, None, False, **WHO),
+        Drill(at, False, **WHO),
+        Attest(at, "keys", **WHO),
+    ):
+        monitor.handle(end)
+    for _ in range(200):
+        at += 30.0
+        for name in ENDPOINTS:
+            monitor.handle(Observed(at, name, Reading(Reason.OK), at))
+        monitor.handle(Acknowledge(at, "analyst", "button"))
+        monitor.handle(Attest(at, "keys", **WHO))
+    assert monitor.view().overall.overlays == ()
+    lit = {c for c in Colour if monitor.view().indication.light(c).pattern is not Pattern.OFF}
+    assert lit == {Colour.GREEN}

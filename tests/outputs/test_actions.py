@@ -56,7 +56,9 @@ class Room:
             feed=lambda: None,
         )
         self.engine.start({})
-        self.actions = Actions(self.engine, self.monitor.view, self.tested.append, self.clock).all()
+        self.actions = Actions(
+            self.engine, self.monitor.view, self.monitor.explain, self.tested.append, self.clock
+        ).all()
         self.thread = threading.Thread(target=self.engine.run)
         self.thread.start()
 
@@ -132,12 +134,78 @@ def test_silence_and_sound_again(room):
         ("acknowledge", {"service": ""}, "`service` is the id of one, or left out for all"),
         ("silence", {"seconds": 9 * 3600}, "a silence lasts 60 minutes at most"),
         ("silence", {"seconds": 10**400}, "a silence lasts 60 minutes at most"),
+        ("drill", {"verdict": "fire"}, "`verdict` is one of ok, advisory"),
+        ("shelve", {"service": "door", "seconds": 30_000}, "too long: at most 8 h"),
+        ("shelve", {"service": "door", "seconds": 10**400}, "too long: at most 8 h"),
     ],
 )
 def test_a_wrong_request_is_refused(room, action, request_, error):
     room.fails()
     with pytest.raises(Refused, match=error):
         room.do(action, **request_)
+
+
+def test_overlays_are_laid_on_listed_and_taken_off(room):
+    assert room.do("maintenance", seconds=60, reason="upgrade") == {}
+    found = json.loads(json.dumps(room.do("status")))
+    assert found["services"]["door"]["overlays"] == ["maintenance"]
+    (overlay,) = found["overlays"]
+    since, until = (datetime.fromisoformat(overlay[key]) for key in ("since", "until"))
+    assert abs((until - since).total_seconds() - 60) < 0.01
+    assert overlay | {"since": 0, "until": 0} == {
+        "kind": "maintenance",
+        "subject": "door",
+        "since": 0,
+        "until": 0,
+        "by": "alex",
+        "origin": "cli",
+        "reason": "upgrade",
+    }
+    assert room.do("maintenance", on=False) == {}
+    assert room.do("status")["overlays"] == []
+
+
+@pytest.mark.parametrize("action", ["shelve", "bypass"])
+def test_what_concerns_a_service_is_done_to_it_and_undone(room, action):
+    assert room.do(action, service="door") == {}
+    with pytest.raises(Refused, match="on already"):
+        room.do(action, service="door")
+    assert room.do(action, service="door", on=False) == {}
+
+
+def test_a_drill_of_a_verdict(room):
+    passed = Observed(room.clock.monotonic(), "door/open", Reading(Reason.OK), 0.0)
+    room.engine.ask(lambda: room.engine.act(passed), 10)
+    assert room.do("drill", verdict="degraded") == {}
+    assert room.do("status")["lamps"]["amber"] == "fast"
+    assert room.do("status")["lamps"]["blue"] == "fast"
+    assert room.do("drill", on=False) == {}
+
+
+def test_nothing_to_attest(room):
+    with pytest.raises(Refused, match="nothing to attest"):
+        room.do("attest")
+
+
+def test_explain_says_why_and_what_would_change_it(room):
+    room.fails()
+    room.do("bypass", service="door", reason="vendor")
+    found = json.loads(json.dumps(room.do("explain", service="door")))
+    assert (found["service"], found["verdict"]) == ("door", "outage")
+    assert found["lamps"] == {"red": "fast", "blue": "steady"}
+    assert found["why"] == ["door/open: connect_refused (refused)"]
+    assert found["overlaid"][0]["kind"] == "bypass"
+    door = found["endpoints"]["door/open"]
+    assert (door["health"], door["reason"]) == ("down", "connect_refused")
+    assert door["standing"] == "0 of 2 passes in a row until it is up"
+    assert door["next"][0]["what"] == "unknown, if nothing is heard until then"
+    read, stale = (datetime.fromisoformat(x) for x in (door["read_at"], door["next"][0]["at"]))
+    assert abs((stale - read).total_seconds() - 95.0) < 1.0
+
+
+def test_explain_of_a_service_that_is_not_there(room):
+    with pytest.raises(Refused, match="no service 'gate'; there is: door"):
+        room.do("explain", service="gate")
 
 
 def test_lamp_test_with_and_without_the_buzzer(room):

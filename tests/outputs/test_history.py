@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from beacon.core.events import Acknowledge, Observed
+from beacon.core.events import Acknowledge, Bypass, Maintenance, Observed, Shelve
 from beacon.core.memory import Memory
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site, Verdict
 from beacon.core.monitor import Monitor
+from beacon.core.operators import Hush
+from beacon.core.sequences import Stage
 from beacon.engine.clock import ManualClock
 from beacon.outputs import history_file
 from beacon.outputs.history import KEY, NAME, WAITING, History, Pace
@@ -131,7 +133,28 @@ def test_a_restart_in_order_comes_back_with_the_same_incident(outage, live, cloc
     again = live()
     assert again.incident == outage.incident
     assert again.incident.acknowledged_by == "alex"
-    assert again.monitor.remember(1.0).services[0].alarm.acknowledged
+    assert again.monitor.remember(1.0).services[0].alarm.stage is Stage.ACKNOWLEDGED
+
+
+def test_what_operators_have_laid_on_comes_back_after_a_kill(outage, live, clock, tmp_path):
+    at, who = clock.monotonic(), {"by": "alex", "origin": "cli", "reason": "known"}
+    for event in (
+        Shelve(at, "mfa", True, **who),
+        Maintenance(at, None, True, **who),
+        Bypass(at, "mfa", True, **who),
+    ):
+        outage.take(outage.monitor.handle(event))
+    laid = outage.settle().monitor.view().overlays
+    assert len(laid) == 3
+    again = live(dead(tmp_path, tmp_path / "copy"))
+    assert again.monitor.view().overlays == laid
+    assert again.incident == outage.incident
+    again.take(again.monitor.handle(Maintenance(at + 1.0, None, False, **who)))
+    again.take(again.monitor.handle(Shelve(at + 1.0, None, False, **who)))
+    again.settle()
+    third = live(dead(tmp_path / "copy", tmp_path / "third"))
+    (service,) = third.monitor.remember(at + 2.0).services
+    assert service.hush == Hush(Verdict.OUTAGE, at + 1.0), "not yet seen again"
 
 
 def test_a_kill_comes_back_with_the_same_incident(outage, live, clock, tmp_path):
@@ -199,7 +222,7 @@ def _same(one: Memory | None, other: Memory | None) -> bool:
 
 def _timeless(memory: Memory):
     incidents = [(v.number, v.state, v.acknowledged_by) for v in memory.open_incidents]
-    alarms = [(s.verdict, s.alarm.acknowledged, s.alarm.realarms) for s in memory.services]
+    alarms = [(s.verdict, s.alarm.stage, s.alarm.realarms) for s in memory.services]
     return incidents, alarms
 
 

@@ -13,6 +13,9 @@ from beacon.core.events import (
     Answered,
     OverallChanged,
     OverallView,
+    Overlay,
+    OverlayKind,
+    OverlaysChanged,
     Recheck,
     SilenceChanged,
     Sounded,
@@ -139,3 +142,30 @@ def test_what_people_will_ask_about_is_written_down(caplog):
         ("INFO", "sound: chirp"),
     ]
     assert told == ["outage: sms outage, push ok"]
+
+
+def test_overlays_are_written_down_when_they_come_and_when_the_last_has_gone(caplog):
+    book = LogBook(print)
+    laid = Overlay(OverlayKind.MAINTENANCE, "mfa", 1.0, "schedule", "schedule")
+    with caplog.at_level(logging.INFO, "beacon"):
+        for kind in OverlayKind:
+            book.offer([OverlaysChanged(0.0, kind, on=False)])
+        assert caplog.messages == [], "that there is nothing is no news"
+        book.offer([OverlaysChanged(1.0, OverlayKind.MAINTENANCE, True, (laid,))])
+        book.offer([OverlaysChanged(2.0, OverlayKind.MAINTENANCE, on=False)])
+        book.offer([OverlaysChanged(3.0, OverlayKind.ATTEST, True, (), ("keys",))])
+        book.offer([OverlaysChanged(4.0, OverlayKind.ATTEST, on=False)])
+    assert caplog.messages == [
+        "maintenance: mfa by schedule",
+        "maintenance: none",
+        "attestation overdue: keys",
+        "attestation overdue: none",
+    ]
+
+
+def test_an_order_is_written_down_with_who_where_why_and_what_came_of_it(caplog):
+    with caplog.at_level(logging.INFO, "beacon"):
+        LogBook(print).offer(
+            [Answered(0.0, "bypass", False, "alex", "cli", "on already", "vendor", "mfa")]
+        )
+    assert caplog.messages == ["bypass mfa by alex (cli), because: vendor: refused, on already"]

@@ -6,7 +6,15 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from beacon.config.schema import Config, Tower
-from beacon.core.events import EndpointRead, Observed, OverallChanged, Recheck, ServiceChanged
+from beacon.core.events import (
+    EndpointRead,
+    Observed,
+    OverallChanged,
+    OverlayKind,
+    OverlaysChanged,
+    Recheck,
+    ServiceChanged,
+)
 from beacon.core.indication import Colour
 from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
@@ -122,3 +130,11 @@ def test_what_happens_once_does_not_stand():
     standing.offer([read, Recheck(1, 1, ("s/a",)), newer])
     assert standing.everything(frozenset({"s/a"})) == (newer,)
     assert standing.everything(frozenset()) == ()
+
+
+def test_overlays_stand_and_are_told_to_those_who_come_later():
+    standing = Standing()
+    none = OverlaysChanged(0.0, OverlayKind.BYPASS, on=False)
+    some = OverlaysChanged(1.0, OverlayKind.DRILL, on=True)
+    standing.offer([none, OverlaysChanged(0.0, OverlayKind.DRILL, on=False), some])
+    assert standing.everything(frozenset()) == (none, some)

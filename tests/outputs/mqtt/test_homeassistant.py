@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.config.schema import Tower
-from beacon.core.events import Announcement, SilenceChanged
+from beacon.config.schema import COMMANDS, Tower
+from beacon.core.events import Announcement, OverlayKind, OverlaysChanged, SilenceChanged
 from beacon.core.indication import Colour
 from beacon.core.model import Service, Site
 from beacon.outputs.homeassistant import (
@@ -103,6 +103,7 @@ def test_a_state_topic_is_one_that_is_written(document, house, words):
         topics.incident(None, 0).topic,
         topics.buzzer(None, silenced=False).topic,
         topics.silence(SilenceChanged(0.0, on=False)).topic,
+        *(topics.overlays(OverlaysChanged(0.0, kind, on=False)).topic for kind in OverlayKind),
         topics.info(0.0, "").topic,
         f"{BASE}/health",
         f"{BASE}/event",
@@ -156,7 +157,20 @@ def test_only_what_is_allowed_and_wired_is_there(house):
     config = replace(config, tower=Tower())
     names = set(discovery(config, "1")["cmps"])
     assert "silence" in names
-    assert not {"acknowledge", "lamp_test", "bypass", "buzzer", "lamp_red"} & names
+    assert {"bypass", "bypass_since"} <= names
+    assert not {"acknowledge", "lamp_test", "maintenance", "buzzer", "lamp_red"} & names
+
+
+def test_of_all_commands_those_are_offered_that_need_one_press(house):
+    document = discovery(house(commands=COMMANDS), "1")
+    parts = document["cmps"]
+    commanded = [name for name, part in parts.items() if "cmd_t" in part]
+    assert commanded == ["acknowledge", "silence", "lamp_test", "maintenance", "bypass"]
+    assert parts["maintenance"]["p"] == "switch"
+    assert parts["maintenance"]["stat_t"] == f"{BASE}/maintenance"
+    assert parts["bypass"]["cmd_t"] == f"{BASE}/cmd/bypass"
+    assert parts["bypass_since"]["stat_t"] == f"{BASE}/bypass"
+    assert parts["bypass_since"]["dev_cla"] == "timestamp"
 
 
 def test_ids_that_meet_are_told_apart(house, endpoint):

@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.config.fields import Refused
-from beacon.outputs.mqtt_commands import HANDLED, LARGEST, Command, Limit, read, refusal
+from beacon.config.schema import COMMANDS
+from beacon.core.model import Verdict
+from beacon.outputs.mqtt_commands import HANDLED, LARGEST, Limit, read, refusal
+from beacon.outputs.orders import Command
 
 SERVICES = ("sign-in", "sms")
 
@@ -35,7 +38,26 @@ GOOD = [
         '{"state": "ON", "for": "10m", "by": "Ann"}',
         Command("silence", "Ann", seconds=600.0),
     ),
-    ("silence", '{"state": "ON", "for": "1h"}', Command("silence")),
+    ("silence", '{"state": "ON", "for": "1h"}', Command("silence", seconds=3600.0)),
+    ("maintenance", "ON", Command("maintenance")),
+    (
+        "maintenance",
+        '{"state": "OFF", "service": "sms"}',
+        Command("maintenance", service="sms", on=False),
+    ),
+    ("bypass", "OFF", Command("bypass", on=False)),
+    (
+        "shelve",
+        '{"state": "ON", "service": "sms", "for": "2h", "reason": "known"}',
+        Command("shelve", reason="known", service="sms", seconds=7200.0),
+    ),
+    ("attest", "PRESS", Command("attest")),
+    ("attest", '{"service": "break-glass"}', Command("attest", service="break-glass")),
+    (
+        "drill",
+        '{"state": "ON", "verdict": "degraded", "for": "5m"}',
+        Command("drill", verdict=Verdict.DEGRADED, seconds=300.0),
+    ),
     ("lamp_test", "PRESS", Command("lamp_test")),
     ("lamp_test", '{"by": "A\\u001b[31mnn\\n"}', Command("lamp_test", "A [31mnn")),
 ]
@@ -43,8 +65,10 @@ GOOD = [
 PRESS = "send PRESS, or an object of by, reason, service"
 ON_OFF = "send ON or OFF, or an object of state, by, reason, for"
 
+ON_OFF_WHERE = "send ON or OFF, or an object of state, by, reason, service"
+
 BAD = [
-    ("dance", "PRESS", "unknown command; known: acknowledge, silence, lamp_test"),
+    ("dance", "PRESS", f"unknown command; known: {', '.join(COMMANDS)}"),
     ("acknowledge", "", f"not understood; {PRESS}"),
     ("acknowledge", "ON", f"not understood; {PRESS}"),
     ("acknowledge", "press", f"not understood; {PRESS}"),
@@ -61,6 +85,13 @@ BAD = [
         "silence",
         '{"state": "ON", "for": "10"}',
         "`for` is not a duration; a number with a unit: 800ms, 30s, 5m, 2h, 90d",
+    ),
+    ("bypass", '{"state": "ON", "for": "1h"}', "not understood; " + ON_OFF_WHERE),
+    ("shelve", '{"state": "ON", "service": "x"}', "no such service; known: sign-in, sms"),
+    (
+        "drill",
+        '{"state": "ON", "verdict": "fire"}',
+        f"no such verdict; known: {', '.join(Verdict)}",
     ),
     ("silence", "ON" + " " * LARGEST, "1026 bytes are too many; at most 1024"),
 ]

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.core.events import Announced, Announcement, Answered, IncidentState, SilenceChanged
+from beacon.core.events import (
+    Announced,
+    Announcement,
+    Answered,
+    IncidentState,
+    Overlay,
+    OverlayKind,
+    OverlaysChanged,
+    SilenceChanged,
+)
 from beacon.core.indication import Colour, Pattern, Sound
 from beacon.core.model import Health, Reason, Verdict
 from beacon.outputs.topics import (
@@ -236,3 +245,60 @@ def test_a_text_is_short_valid_and_null_for_nothing(words_of_others):
 def test_a_long_text_says_that_it_was_cut():
     assert text("x" * 200) == "x" * 200
     assert text("x" * 201) == "x" * 199 + "…"
+
+
+def laid(kind, subject, since, until, by="Ann", reason="upgrade"):
+    return Overlay(
+        kind, subject, AT + since, by, "cli", reason, None if until is None else AT + until
+    )
+
+
+def stamp(seconds):
+    return moment(AT + seconds).isoformat(timespec="milliseconds")
+
+
+def test_overlays_of_one_kind_share_a_topic(topics):
+    kind = OverlayKind.MAINTENANCE
+    two = (laid(kind, "sms", 60.0, 120.0, "Bob", "late"), laid(kind, "sign-in", 0.0, 90.0))
+    message = topics.overlays(OverlaysChanged(AT, kind, True, two))
+    assert (message.topic, message.retain) == ("mfa-beacon/lab/maintenance", True)
+    assert payload(message) == {
+        "state": "ON",
+        "since": stamp(0),
+        "until": stamp(120),
+        "by": "Ann",
+        "reason": "upgrade",
+        "services": ["sms", "sign-in"],
+    }
+
+
+def test_one_without_an_end_has_none_for_all(topics):
+    kind = OverlayKind.MAINTENANCE
+    two = (laid(kind, "sms", 0.0, None), laid(kind, "sign-in", 0.0, 90.0))
+    assert payload(topics.overlays(OverlaysChanged(AT, kind, True, two)))["until"] is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        (OverlayKind.MAINTENANCE, {"services": []}),
+        (OverlayKind.BYPASS, {"services": []}),
+        (OverlayKind.SHELVE, {"services": []}),
+        (OverlayKind.ATTEST, {"overdue": []}),
+        (OverlayKind.DRILL, {"verdict": None}),
+    ],
+)
+def test_no_overlay(topics, kind, more):
+    message = topics.overlays(OverlaysChanged(AT, kind, on=False))
+    nothing = dict.fromkeys(("since", "until", "by", "reason"))
+    assert payload(message) == {"state": "OFF", **nothing, **more}
+
+
+def test_attestations_and_drill(topics):
+    kind = OverlayKind.ATTEST
+    two = (laid(kind, "tokens", 0.0, 500.0), laid(kind, "break-glass", 10.0, 90.0))
+    found = payload(topics.overlays(OverlaysChanged(AT, kind, True, two, ("break-glass",))))
+    assert (found["state"], found["until"], found["overdue"]) == ("ON", stamp(90), ["break-glass"])
+    drill = laid(OverlayKind.DRILL, "outage", 0.0, 900.0)
+    found = payload(topics.overlays(OverlaysChanged(AT, OverlayKind.DRILL, True, (drill,))))
+    assert found["verdict"] == "outage"

@@ -1,0 +1,144 @@
+"""Why is the lamp as it is, and what would change it? In sentences, from the core's own state.
+
+Nothing here decides: it reads what `endpoint`, `service` and `room` hold. Sentences carry no
+times of day; where something happens at a known moment, `Prospect.at` says when.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from beacon.core.endpoint import WINDOW, WINDOW_FAILS, EndpointState
+from beacon.core.events import Overlay, ServiceView
+from beacon.core.indication import Colour
+from beacon.core.model import NO_PROBLEM, RED, Evidence, Health, Outcome, Reading, Verdict
+from beacon.core.operators import Operators
+from beacon.core.room import Watched
+from beacon.core.timers import Timers
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What would change something; `at` (monotonic seconds) where the moment is known."""
+
+    what: str
+    at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointExplained:
+    """One endpoint: what it is held to be, the reading it stands on, and how far it is."""
+
+    id: str
+    evidence: Evidence
+    health: Health
+    since: float
+    last: Reading | None
+    started: float | None
+    standing: str
+    prospects: tuple[Prospect, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One service: its view, what it asks of the lamps, and what would change that next."""
+
+    view: ServiceView
+    lamps: tuple[tuple[str, str], ...]
+    why: tuple[str, ...]
+    endpoints: tuple[EndpointExplained, ...]
+    overlays: tuple[Overlay, ...]
+    prospects: tuple[Prospect, ...]
+
+
+def explain(
+    watched: Watched, lamps: dict[Colour, str], operators: Operators, timers: Timers
+) -> Explained:
+    """Explain one service that has been judged."""
+    assert watched.view is not None, "judged"
+    name = watched.spec.id
+    overlays = tuple(o for o in operators.laid if o.subject == name)
+    ends = tuple(Prospect(f"{o.kind} ends", o.until) for o in overlays if o.until is not None)
+    return Explained(
+        watched.view,
+        tuple((colour.value, pattern) for colour, pattern in lamps.items()),
+        tuple(_why(watched)),
+        tuple(_endpoint(state, timers) for state in watched.endpoints),
+        overlays,
+        (*_prospects(watched), *ends),
+    )
+
+
+def _why(watched: Watched) -> Iterator[str]:
+    view, hush = watched.view, watched.hush
+    assert view is not None, "judged"
+    if view.explanation:
+        yield view.explanation
+    if hush is not None and hush.ended_at is None:
+        yield "an operator or the calendar suppresses it: no red, amber or sound from it"
+    elif hush is not None:
+        yield "it was suppressed until now, and what is wrong has not been confirmed since"
+    if watched.suppressed:
+        yield "all its trouble is explained by what it depends on: no incident of its own"
+    if view.shallow and view.verdict in NO_PROBLEM:
+        yield "shallow: nothing proves a sign-in from end to end"
+    if view.blind and view.verdict is not Verdict.BLIND:
+        yield f"{view.verdict} is held while we are blind"
+
+
+def _prospects(watched: Watched) -> Iterator[Prospect]:
+    state, spec = watched.state, watched.spec
+    verdict = state.verdict
+    if state.hold_until is not None:
+        yield Prospect("ok, if all stays up until then", state.hold_until)
+    elif state.hold_left is not None:
+        yield Prospect(f"the hold has {state.hold_left:g} s left, and waits until we see again")
+    elif verdict in RED:
+        yield Prospect(f"recovering when every cell is up; ok {spec.recovery_hold:g} s after that")
+    elif verdict is Verdict.DEGRADED:
+        yield Prospect(f"ok {spec.degraded_hold:g} s after all is up")
+    if state.blind:
+        unseen = [e.spec.id for e in watched.basis if e.shown is Health.UNKNOWN]
+        yield Prospect(f"sighted when these have been read: {', '.join(unseen)}")
+
+
+def _endpoint(state: EndpointState, timers: Timers) -> EndpointExplained:
+    return EndpointExplained(
+        state.spec.id,
+        state.spec.evidence,
+        state.shown,
+        state.since,
+        state.last,
+        state.started if math.isfinite(state.started) else None,
+        _standing(state),
+        tuple(_endpoint_prospects(state, timers)),
+    )
+
+
+def _standing(state: EndpointState) -> str:
+    """How far it is from being held to be something else."""
+    spec = state.spec
+    if state.guarded:
+        return "stopped by the sign-in guard, until an operator resumes it"
+    if state.flapping:
+        return "flapping: the worst is held until it rests"
+    if state.last is not None and state.last.outcome is Outcome.ERROR:
+        return f"{state.errors} of {spec.failure_threshold} errors in a row until it is unknown"
+    if state.health is Health.UP:
+        lately = state.window.bit_count()
+        return (
+            f"{state.fails} of {spec.failure_threshold} fails in a row, {lately} of "
+            f"{WINDOW_FAILS} among the last {WINDOW}, until it is down"
+        )
+    if state.health is Health.UNKNOWN and state.before in (None, Health.UP):
+        return "one pass until it is up"
+    passes = state.clean if state.health is Health.DEGRADED else state.good
+    return f"{passes} of {spec.success_threshold} passes in a row until it is up"
+
+
+def _endpoint_prospects(state: EndpointState, timers: Timers) -> Iterator[Prospect]:
+    if math.isfinite(state.guard_until) and state.rejections:
+        yield Prospect("the guard lets it be tried again", state.guard_until)
+    stale = timers.get(state)
+    if stale is not None:
+        yield Prospect("unknown, if nothing is heard until then", stale)

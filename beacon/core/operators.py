@@ -1,0 +1,316 @@
+"""What operators lay over the verdicts: shelving, maintenance, bypass, attestation, drill.
+
+An overlay never changes what is seen. Shelving and maintenance *suppress* a service: no
+red, amber or sound comes from it, while it is probed as ever. `Operators` only keeps the
+overlays and refuses what makes no sense; the room draws the consequences.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from beacon.core.events import (
+    Attest,
+    Bypass,
+    Drill,
+    Maintenance,
+    Operation,
+    Overlay,
+    OverlayKind,
+    OverlaysChanged,
+    Scheduled,
+    Shelve,
+)
+from beacon.core.model import Attestation, Site, Verdict
+
+SHELVED_AT_MOST: Final = 28_800.0
+MAINTAINED_AT_MOST: Final = 604_800.0
+DRILLED_AT_MOST: Final = 3600.0
+REMIND_EVERY: Final = 3600.0
+"""Seconds between two reminders that a bypass is still on though all is well."""
+
+SCHEDULE: Final = "schedule"
+"""The origin of overlays that the calendar laid on."""
+
+_ENDING: Final = frozenset({OverlayKind.SHELVE, OverlayKind.MAINTENANCE, OverlayKind.DRILL})
+_SUPPRESSING: Final = frozenset({OverlayKind.SHELVE, OverlayKind.MAINTENANCE})
+_WORDS: Final = (
+    (OverlayKind.MAINTENANCE, "maintenance"),
+    (OverlayKind.SHELVE, "shelved"),
+    (OverlayKind.BYPASS, "bypass"),
+)
+_NOUNS: Final = {
+    OverlayKind.MAINTENANCE: "maintenance",
+    OverlayKind.SHELVE: "shelving",
+    OverlayKind.BYPASS: "bypass",
+}
+OVERDUE: Final = "attestation_overdue"
+
+Key = tuple[OverlayKind, str, bool]
+
+
+class Refusal(Exception):
+    """An action makes no sense; the message says why, for the one who asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hush:
+    """A service that is suppressed, or was until just now and is not yet settled.
+
+    `before` is its verdict when it began; `ended_at` is None while it is suppressed.
+    """
+
+    before: Verdict
+    ended_at: float | None = None
+
+
+class Operators:
+    """Every overlay there is. Times are monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._laid: dict[Key, Overlay] = {}
+        self._services: tuple[str, ...] = ()
+        self._attested: Mapping[str, Attestation] = {}
+        self._reminders: dict[str, float] = {}
+        self._said: dict[OverlayKind, OverlaysChanged] = {}
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            Shelve: self._shelve,
+            Maintenance: self._maintain,
+            Scheduled: self._schedule,
+            Bypass: self._bypass,
+            Attest: self._attest,
+            Drill: self._drill,
+        }
+
+    def configure(self, site: Site) -> None:
+        """Serve this site from now on; what lay over something that is gone goes too."""
+        self._services = tuple(service.id for service in site.services)
+        self._attested = {item.id: item for item in site.attest}
+        known = {*self._services, *self._attested}
+        for key, overlay in tuple(self._laid.items()):
+            if overlay.kind is not OverlayKind.DRILL and overlay.subject not in known:
+                del self._laid[key]
+        for gone in set(self._reminders) - known:
+            del self._reminders[gone]
+
+    def restore(self, overlays: Iterable[Overlay], at: float) -> None:
+        """Lay on again what lay before a restart and is not over.
+
+        What the calendar laid on is left out: it will say so again. So is what lay over
+        something that is watched no longer.
+        """
+        known = {*self._services, *self._attested}
+        for overlay in overlays:
+            drill = overlay.kind is OverlayKind.DRILL
+            if overlay.origin != SCHEDULE and (drill or overlay.subject in known):
+                self._put(overlay)
+                if overlay.kind is OverlayKind.BYPASS:
+                    self._reminders[overlay.subject] = at + REMIND_EVERY
+        self.expire(at)
+
+    # --- what holds ---------------------------------------------------------------
+
+    @property
+    def laid(self) -> tuple[Overlay, ...]:
+        """Every overlay there is, the oldest first."""
+        return tuple(self._laid.values())
+
+    def suppressed(self, service: str) -> bool:
+        """Whether no red, amber or sound may come from a service."""
+        return any(o.kind in _SUPPRESSING and o.subject == service for o in self._laid.values())
+
+    def words(self, service: str, at: float) -> tuple[str, ...]:
+        """What lies over a service, in words."""
+        on = {o.kind for o in self._laid.values() if o.subject == service}
+        words = tuple(word for kind, word in _WORDS if kind in on)
+        return (*words, OVERDUE) if self.overdue(service, at) else words
+
+    def overdue(self, service: str, at: float) -> tuple[str, ...]:
+        """Name what should have been tested by now and concerns this service."""
+        return tuple(
+            item.name
+            for item in self._attested.values()
+            if service in (item.services or self._services) and self._is_overdue(item.id, at)
+        )
+
+    def drill(self) -> Verdict | None:
+        """The verdict that is rehearsed now, if one is."""
+        drills = self._of(OverlayKind.DRILL)
+        return Verdict(drills[0].subject) if drills else None
+
+    def next_deadline(self, at: float) -> float:
+        """When something will end, be due or have to be said, after `at`."""
+        ends = (
+            overlay.until
+            for overlay in self._laid.values()
+            if overlay.until is not None and overlay.origin != SCHEDULE
+        )
+        return min((m for m in (*ends, *self._reminders.values()) if m > at), default=math.inf)
+
+    def changes(self, at: float) -> Iterator[OverlaysChanged]:
+        """Every kind that is not as it was last said to be."""
+        for kind in OverlayKind:
+            laid = self._of(kind)
+            overdue: tuple[str, ...] = ()
+            if kind is OverlayKind.ATTEST:
+                overdue = tuple(name for name in self._attested if self._is_overdue(name, at))
+            on = bool(overdue if kind is OverlayKind.ATTEST else laid)
+            now = OverlaysChanged(at, kind, on, laid, overdue)
+            was = self._said.get(kind)
+            if was is None or (was.overlays, was.overdue) != (laid, overdue):
+                self._said[kind] = now
+                yield now
+
+    # --- what is done -------------------------------------------------------------
+
+    def fold(self, event: Operation) -> None:
+        """Do what an operator asks; raises `Refusal`, and then nothing has changed."""
+        self._handlers[type(event)](event)
+
+    def expire(self, at: float) -> None:
+        """End what has come to its time."""
+        for key, overlay in tuple(self._laid.items()):
+            ends = overlay.kind in _ENDING and overlay.origin != SCHEDULE
+            if ends and overlay.until is not None and overlay.until <= at:
+                del self._laid[key]
+
+    def end_drill(self) -> None:
+        """End the drill, if there is one."""
+        self._laid = {k: v for k, v in self._laid.items() if v.kind is not OverlayKind.DRILL}
+
+    def _shelve(self, event: Shelve) -> None:
+        if event.on and event.service is None:
+            raise Refusal("name the service to shelve")
+        if event.on and event.seconds > SHELVED_AT_MOST:
+            raise Refusal("too long: at most 8 h; for planned work there is maintenance")
+        self._lay(OverlayKind.SHELVE, event, event.at + event.seconds)
+
+    def _maintain(self, event: Maintenance) -> None:
+        if event.on and event.seconds is not None and event.seconds > MAINTAINED_AT_MOST:
+            raise Refusal("too long: at most 7 d")
+        until = None if event.seconds is None else event.at + event.seconds
+        self._lay(OverlayKind.MAINTENANCE, event, until)
+
+    def _schedule(self, event: Scheduled) -> None:
+        kind = OverlayKind.MAINTENANCE
+        for gone in [k for k, o in self._laid.items() if o.origin == SCHEDULE]:
+            del self._laid[gone]
+        for service, until, window in event.services:
+            since = self._since_when(service, event.at)
+            if service in self._services:
+                self._put(Overlay(kind, service, since, SCHEDULE, SCHEDULE, window, until))
+
+    def _since_when(self, service: str, at: float) -> float:
+        """Keep the beginning of a window that goes on."""
+        said = self._said.get(OverlayKind.MAINTENANCE)
+        for overlay in said.overlays if said is not None else ():
+            if overlay.subject == service and overlay.origin == SCHEDULE:
+                return overlay.since
+        return at
+
+    def _bypass(self, event: Bypass) -> None:
+        for service in self._lay(OverlayKind.BYPASS, event, None):
+            self._reminders.pop(service, None)
+            if event.on:
+                self._reminders[service] = event.at + REMIND_EVERY
+
+    def _attest(self, event: Attest) -> None:
+        item = self._item(event.item)
+        key = (OverlayKind.ATTEST, item.id, False)
+        if event.on:
+            due = event.at + item.every
+            self._laid[key] = Overlay(
+                key[0], item.id, event.at, event.by, event.origin, event.reason, due
+            )
+        elif self._laid.pop(key, None) is None:
+            raise Refusal(f"{item.id} is not attested")
+
+    def _item(self, name: str | None) -> Attestation:
+        if not self._attested:
+            raise Refusal("nothing to attest: the section `attest` of the configuration is empty")
+        known = ", ".join(self._attested)
+        if name is None:
+            if len(self._attested) > 1:
+                raise Refusal(f"name what was tested: {known}")
+            return next(iter(self._attested.values()))
+        if name not in self._attested:
+            raise Refusal(f"nothing to attest by the name {name!r}; there is: {known}")
+        return self._attested[name]
+
+    def _drill(self, event: Drill) -> None:
+        if not event.on:
+            if self.drill() is None:
+                raise Refusal("no drill is on")
+            self.end_drill()
+            return
+        if event.verdict is Verdict.OK:
+            raise Refusal("ok needs no rehearsal")
+        if event.seconds > DRILLED_AT_MOST:
+            raise Refusal("too long: at most 1 h")
+        if self.drill() is not None:
+            raise Refusal("a drill is on already")
+        until = event.at + event.seconds
+        kind = OverlayKind.DRILL
+        self._put(
+            Overlay(kind, event.verdict, event.at, event.by, event.origin, event.reason, until)
+        )
+
+    def _lay(
+        self, kind: OverlayKind, event: Shelve | Maintenance | Bypass, until: float | None
+    ) -> tuple[str, ...]:
+        """Lay a kind of overlay on a service or on all, or take it off; which it concerned."""
+        if event.service is not None and event.service not in self._services:
+            raise Refusal(f"no service {event.service!r}; there is: {', '.join(self._services)}")
+        asked = self._services if event.service is None else (event.service,)
+        noun = _NOUNS[kind]
+        if not event.on:
+            concerned = tuple(s for s in asked if self._take_off(kind, s))
+            if not concerned:
+                raise Refusal(f"there is no {noun} to end")
+            return concerned
+        concerned = tuple(s for s in asked if (kind, s, False) not in self._laid)
+        if not concerned:
+            raise Refusal(f"{noun} is on already; end it first to change it")
+        for service in concerned:
+            self._put(Overlay(kind, service, event.at, event.by, event.origin, event.reason, until))
+        return concerned
+
+    def _take_off(self, kind: OverlayKind, service: str) -> bool:
+        """Take off what hands or the calendar laid on; whether there was anything."""
+        found = [self._laid.pop((kind, service, scheduled), None) for scheduled in (False, True)]
+        return any(found)
+
+    def _put(self, overlay: Overlay) -> None:
+        self._laid[overlay.kind, overlay.subject, overlay.origin == SCHEDULE] = overlay
+
+    def _of(self, kind: OverlayKind) -> tuple[Overlay, ...]:
+        return tuple(overlay for overlay in self._laid.values() if overlay.kind is kind)
+
+    def _is_overdue(self, item: str, at: float) -> bool:
+        record = self._laid.get((OverlayKind.ATTEST, item, False))
+        return record is None or record.until is None or record.until <= at
+
+    # --- reminders ----------------------------------------------------------------
+
+    def well(self, service: str, at: float) -> bool:
+        """Note that a service is well; whether to say now that its bypass is still on."""
+        if (OverlayKind.BYPASS, service, False) not in self._laid:
+            return False
+        due = self._reminders.get(service, at)
+        if due > at:
+            return False
+        self._reminders[service] = at + REMIND_EVERY
+        return True
+
+    def troubled(self, service: str) -> None:
+        """Note that a service is not well: the next reminder comes when it is."""
+        self._reminders.pop(service, None)
+
+    def reminding(self, services: frozenset[str]) -> bool:
+        """Whether a bypass of these is on though nothing is known to be wrong."""
+        return not services.isdisjoint(self._reminders)
+
+    def reminded(self, at: float) -> None:
+        """Note that a reminder has just been given for all."""
+        self._reminders = dict.fromkeys(self._reminders, at + REMIND_EVERY)

@@ -1,0 +1,93 @@
+"""Planned windows: the calendar is known here, at the edge; the core hears of changes.
+
+A window covers every reading of the local clock between its two times: on the night the
+clocks go back from the first such reading to the last, on the night they go forward a
+time that does not exist counts as the first that does.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from beacon.core.events import Scheduled
+from beacon.engine.clock import Clock
+
+_MINUTE: Final = timedelta(minutes=1)
+_DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Every week on `weekdays` (0: Monday, of its beginning) between two local times.
+
+    `begin` and `end` are "22:00"; a window that ends before it begins goes over midnight.
+    """
+
+    name: str
+    weekdays: tuple[int, ...]
+    begin: str
+    end: str
+    time_zone: str
+    services: tuple[str, ...]
+
+    def open_until(self, now: datetime) -> datetime | None:
+        """When the window that is open at `now` ends (UTC); None while none is."""
+        today = now.astimezone(ZoneInfo(self.time_zone)).date()
+        for day in (today - _DAY, today):
+            if day.weekday() in self.weekdays:
+                begin, end = self._on(day)
+                if begin <= now < end:
+                    return end
+        return None
+
+    def _on(self, day: date) -> tuple[datetime, datetime]:
+        begin, end = time.fromisoformat(self.begin), time.fromisoformat(self.end)
+        zone = ZoneInfo(self.time_zone)
+        last = day if begin < end else day + _DAY
+        return _moment(day, begin, zone, fold=0), _moment(last, end, zone, fold=1)
+
+
+def _moment(day: date, at: time, zone: ZoneInfo, *, fold: int) -> datetime:
+    """The moment of a local time: of two the one `fold` says, of none the next there is."""
+    local = datetime.combine(day, at)
+    while True:
+        moment = local.replace(tzinfo=zone, fold=fold).astimezone(UTC)
+        if moment.astimezone(zone).replace(tzinfo=None) == local:
+            return moment
+        local += _MINUTE
+
+
+class WindowsWatch:
+    """Says which services are in planned windows whenever that changes; a sign for `Engine`."""
+
+    def __init__(self, clock: Clock, windows: Iterable[Window]) -> None:
+        self._clock = clock
+        self._windows: Sequence[Window] = tuple(windows)
+        self._said: dict[str, tuple[datetime, str]] = {}
+
+    def follow(self, windows: Iterable[Window]) -> None:
+        """Go by other windows from now on."""
+        self._windows = tuple(windows)
+
+    def __call__(self, at: float) -> Scheduled | None:
+        """The event for the core, if anything changed since the last call."""
+        now = self._clock.utc()
+        found: dict[str, tuple[datetime, str]] = {}
+        for window in self._windows:
+            if (until := window.open_until(now)) is None:
+                continue
+            for service in window.services:
+                if service not in found or found[service][0] < until:
+                    found[service] = (until, window.name)
+        if found == self._said:
+            return None
+        self._said = found
+        return Scheduled(
+            at,
+            tuple(
+                (service, at + (until - now).total_seconds(), name)
+                for service, (until, name) in found.items()
+            ),
+        )

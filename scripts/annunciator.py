@@ -1,0 +1,132 @@
+"""Draw docs/annunciator.md from the tables of the core: `scripts/annunciator.py FILE`."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from beacon.core import annunciator
+from beacon.core.annunciator import AFTER, Alarm, Requests
+from beacon.core.indication import Colour
+from beacon.core.model import RED, Sequence, Verdict
+from beacon.core.sequences import SEQUENCES, WITHOUT_LOCK_IN, Stage, Step
+
+HEAD = """\
+# The annunciator
+
+How verdicts become lamps and sounds, in the terms of ANSI/ISA-18.1. This page is drawn from the
+tables the beacon runs on, by `make annunciator`; what the lamps mean is told in [tower](tower.md).
+
+## Lamps of a verdict
+{lamps}
+
+An alarm is an incident that opens, escalates or relapses. *First-out* is the endpoint that failed
+first; the incident names it.
+
+## Sequences
+`tower.sequence` chooses one. Steps are *alarm*, *acknowledge* (the button, a command) and *return*:
+lastingly well, the incident closes. What has no entry changes nothing. Once all is over the stage
+adds to the lamps of the verdict:
+
+{after}
+"""
+
+NAMES = {
+    Sequence.A: "Automatic reset: what is over and acknowledged is gone.",
+    Sequence.M: "Manual reset: what is over stays lit until the button is pressed once more.",
+    Sequence.R: "Ringback: what is over says so, with a chirp, until the button is pressed again.",
+}
+
+TAIL = """\
+With `lock_in: false`, in every sequence: {lock_in}.
+
+## Sounds
+| when | sound |
+|---|---|
+| an incident opens, escalates or relapses to red | three pulses |
+| an incident opens as degraded | chirp |
+| red is not acknowledged | pulse, every {minute:g} s, {minutes} times, then every {later:g} min |
+| blind for {blind:g} min | chirp, once |
+| ringback begins (sequence `R`) | chirp |
+| a bypass is still on though all is well | two chirps, then every 60 min |
+
+Openings within {openings:g} s sound once, at the worst. Of chirps and re-alarms there are at
+most {budget} an hour; an opening, escalation or relapse to red is never swallowed. In quiet hours
+there is light only; what is then still unacknowledged and red, or a bypass still on, is said once
+at their end.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [HEAD.format(lamps="\n".join(_lamps()), after="\n".join(_after()))]
+    parts += ("\n".join(_sequence(sequence)) + "\n" for sequence in Sequence)
+    ends = "; ".join(f"{s}, {step} → {to}" for (s, step), to in WITHOUT_LOCK_IN.items())
+    parts.append(
+        TAIL.format(
+            lock_in=ends,
+            minute=annunciator.REALARM_MINUTE,
+            minutes=annunciator.REALARM_MINUTES,
+            later=annunciator.REALARM_LATER / 60,
+            blind=annunciator.BLIND_AFTER / 60,
+            openings=annunciator.OPENINGS_WITHIN,
+            budget=annunciator.BUDGET,
+        )
+    )
+    return "\n".join(parts)
+
+
+def _lamps() -> Iterator[str]:
+    yield "| verdict | alarm | acknowledged |"
+    yield "|---|---|---|"
+    for verdict in Verdict:
+        blind, alarming = verdict is Verdict.BLIND, verdict in RED or verdict is Verdict.DEGRADED
+        before, after = (
+            _burning(Alarm(verdict, blind=blind, starting=False, stage=stage).requests())
+            for stage in (Stage.ALARM if alarming else Stage.NORMAL, Stage.ACKNOWLEDGED)
+        )
+        yield f"| {verdict} | {before} | {after if alarming else '–'} |"
+
+
+def _after() -> Iterator[str]:
+    yield "| stage | adds |"
+    yield "|---|---|"
+    yield from (f"| {stage} | {_burning(asked)} |" for stage, asked in AFTER.items() if asked)
+
+
+def _burning(asked: Requests) -> str:
+    """Name the lamps from the top: "red fast, amber fast (in turn)"."""
+    told = [
+        f"{colour} {asked[colour].pattern}" + (" (in turn)" if asked[colour].antiphase else "")
+        for colour in Colour
+        if colour in asked
+    ]
+    return ", ".join(told)
+
+
+def _sequence(sequence: Sequence) -> Iterator[str]:
+    moves = SEQUENCES[sequence]
+    stages = [s for s in Stage if s is Stage.NORMAL or s in set(moves.values())]
+    yield f"### {sequence}\n{NAMES[sequence]}\n"
+    yield "| stage | " + " | ".join(Step) + " |"
+    yield "|---" * (len(Step) + 1) + "|"
+    for stage in stages:
+        yield f"| {stage} | " + " | ".join(moves.get((stage, step), "–") for step in Step) + " |"
+    yield ""
+    yield from _drawing(stages, moves.items())
+
+
+def _drawing(
+    stages: Iterable[Stage], moves: Iterable[tuple[tuple[Stage, Step], Stage]]
+) -> Iterator[str]:
+    yield "```mermaid"
+    yield "stateDiagram-v2"
+    names = {stage: stage.replace(" ", "_") for stage in stages}
+    yield f"    [*] --> {names[Stage.NORMAL]}"
+    for (stage, step), to in moves:
+        if stage in names and to is not stage:
+            yield f"    {names[stage]} --> {names[to]}: {step}"
+    yield "```"
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(page(), encoding="utf-8")

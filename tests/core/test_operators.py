@@ -1,0 +1,618 @@
+"""Operators' overlays as people meet them: suppressed, reminded, rehearsed, refused."""
+
+import pytest
+
+from beacon.core.events import (
+    Announced,
+    Answered,
+    Attest,
+    Bypass,
+    Drill,
+    Maintenance,
+    OverlayKind,
+    OverlaysChanged,
+    QuietHours,
+    Scheduled,
+    Shelve,
+)
+from beacon.core.indication import Flag
+from beacon.core.model import Attestation, Preset, Reason, Sequence, Verdict
+from beacon.engine.simulation import Simulation
+
+GREEN = {"green": "steady"}
+HOUR = 3600.0
+ITEM = Attestation(id="break-glass", name="Break-glass accounts", every=24 * HOUR)
+
+
+def tell(room, kind, *args, **more):
+    """An operator acts; whether it was done, and why not."""
+    event = kind(room.now, *args, by="analyst", origin="cli", **more)
+    effects = room.simulation.tell(event)
+    room.effects += effects
+    answer = next(e for e in effects if isinstance(e, Answered))
+    return answer.error
+
+
+def overlays(room, kind):
+    return [e for e in room.effects if isinstance(e, OverlaysChanged) and e.kind is kind][-1]
+
+
+def fail(room, service="mfa"):
+    return room.cue(Reason.DEADLINE, f"{service}/sign-in")
+
+
+def mend(room, service="mfa"):
+    return room.cue(Reason.OK, f"{service}/sign-in")
+
+
+# --- suppressed -------------------------------------------------------------------
+
+
+def test_a_shelved_service_is_silent_blue_alone_and_returns_by_itself(make_room):
+    room = make_room().passes(200)
+    assert tell(room, Shelve, "mfa", True) == ""
+    assert room.lamps == {"blue": "steady"}
+    fail(room).forget().passes(HOUR - 300)
+    assert room.verdict() is Verdict.GRAY_FAILURE
+    assert room.lamps == {"blue": "steady"}
+    assert room.sounds == []
+    assert room.told == []
+    room.passes(299)
+    assert room.lamps == {"blue": "steady"}
+    room.passes(100)
+    assert room.lamps == {"red": "fast", "amber": "fast"}
+    assert room.sounds == ["three_pulses", "pulse"]
+    assert room.told == ["opened"]
+    assert not overlays(room, OverlayKind.SHELVE).on
+
+
+def test_another_service_that_is_ok_lends_its_green(make_room, usual_service):
+    room = make_room(usual_service("mfa"), usual_service("sms")).passes(200)
+    tell(room, Maintenance, "mfa", True)
+    fail(room).passes(400)
+    assert room.lamps == {"green": "steady", "blue": "slow"}
+    fail(room, "sms").passes(400)
+    assert room.lamps == {"red": "fast", "amber": "fast", "blue": "slow"}
+    assert room.told == ["opened"]
+
+
+def test_after_suppression_trouble_waits_for_a_fresh_reading(make_room):
+    room = make_room().passes(200)
+    tell(room, Maintenance, "mfa", True)
+    fail(room).passes(600)
+    room.cue(None, "mfa/sign-in").passes(1).forget()
+    tell(room, Maintenance, "mfa", False)
+    assert room.lamps == {"white": "slow"}
+    room.passes(20)
+    assert room.sounds == []
+    fail(room).passes(0)
+    assert room.told == ["opened"]
+    assert room.sounds == ["three_pulses"]
+
+
+def test_a_first_pass_after_suppression_is_no_confirmation(make_room):
+    room = make_room().passes(200)
+    tell(room, Maintenance, "mfa", True)
+    fail(room).passes(590)
+    mend(room).forget()
+    tell(room, Maintenance, "mfa", False)
+    room.passes(120)
+    assert room.told == []
+    assert room.sounds == []
+    assert room.lamps == {"amber": "slow", "green": "slow"}
+
+
+def test_a_relapse_while_recovering_from_unseen_trouble_opens(make_room):
+    room = make_room().passes(200)
+    tell(room, Maintenance, "mfa", True)
+    fail(room).passes(600)
+    mend(room).passes(200)
+    tell(room, Maintenance, "mfa", False)
+    fail(room.passes(10)).forget().passes(200)
+    assert room.told == ["opened"]
+
+
+def test_what_was_acknowledged_before_is_not_announced_again(make_room):
+    room = fail(make_room().passes(200)).passes(300).acknowledge()
+    tell(room, Shelve, "mfa", True)
+    assert room.lamps == {"blue": "steady"}
+    room.forget().passes(2 * HOUR)
+    assert room.sounds == []
+    assert room.told == []
+    assert room.lamps == {"red": "steady", "amber": "slow"}
+
+
+def test_what_nobody_had_acknowledged_asks_again_and_re_alarms(make_room):
+    room = fail(make_room().passes(200)).passes(300)
+    tell(room, Shelve, "mfa", True, seconds=600.0)
+    room.forget().passes(599)
+    assert room.sounds == []
+    room.passes(62)
+    assert room.lamps == {"red": "fast", "amber": "fast"}
+    assert room.sounds == ["pulse"]
+
+
+def test_what_is_worse_than_before_escalates_afterwards(make_room):
+    room = make_room().passes(200).cue(Reason.SLOW, "mfa/sign-in").passes(300).acknowledge()
+    assert room.verdict() is Verdict.DEGRADED
+    tell(room, Shelve, "mfa", True)
+    fail(room).passes(300).forget()
+    tell(room, Shelve, None, False)
+    room.passes(1)
+    assert room.told == ["escalated"]
+    assert room.sounds == ["three_pulses"]
+    assert room.lamps == {"red": "fast", "amber": "fast"}
+
+
+def test_an_incident_may_recover_and_close_unheard(make_room):
+    room = fail(make_room().passes(200)).passes(300).acknowledge()
+    tell(room, Maintenance, "mfa", True)
+    mend(room).forget().passes(HOUR)
+    assert room.told == ["recovering", "closed"]
+    assert room.lamps == {"blue": "slow"}
+    tell(room, Maintenance, "mfa", False)
+    assert room.lamps == GREEN
+    assert room.sounds == []
+
+
+def test_blindness_is_told_after_suppression_only_if_it_lasts(make_room):
+    room = make_room().passes(200)
+    tell(room, Shelve, "mfa", True, seconds=1200.0)
+    room.cue(None, "mfa/sign-in").forget().passes(1199)
+    assert room.told == []
+    assert room.sounds == []
+    assert room.lamps == {"blue": "steady"}
+    room.passes(2)
+    assert room.told == ["blind"]
+    assert room.lamps == {"white": "steady"}
+    room.passes(301)
+    assert room.sounds == ["chirp"]
+
+
+def test_a_service_that_depends_on_the_suppressed_one_speaks_for_itself(make_room, usual_service):
+    room = make_room(usual_service("mfa"), usual_service("sms")).passes(200)
+    tell(room, Maintenance, None, True)
+    assert room.lamps == {"blue": "slow"}
+    tell(room, Maintenance, "sms", False)
+    assert room.lamps == {"green": "steady", "blue": "slow"}
+
+
+def test_shelved_within_maintenance_stays_suppressed_until_both_have_ended(make_room):
+    room = make_room().passes(200)
+    tell(room, Maintenance, "mfa", True, seconds=2 * HOUR)
+    tell(room, Shelve, "mfa", True)
+    assert room.lamps == {"blue": "slow"}
+    assert room.service().overlays == ("maintenance", "shelved")
+    room.passes(HOUR + 1)
+    assert room.service().overlays == ("maintenance",)
+    room.passes(HOUR)
+    assert room.lamps == GREEN
+
+
+def test_three_lamps_say_it_by_flags(make_room):
+    room = make_room(preset=Preset.TOWER_3).passes(200)
+    tell(room, Maintenance, "mfa", True)
+    assert room.lamps == {}
+    assert room.indication.flags == (Flag.ACT,)
+    tell(room, Maintenance, "mfa", False)
+    tell(room, Drill, True)
+    assert room.indication.flags == (Flag.DRILL,)
+
+
+# --- the calendar -----------------------------------------------------------------
+
+
+def test_windows_begin_and_end_by_the_calendar(make_room):
+    room = make_room().passes(200)
+    room.effects += room.simulation.tell(Scheduled(room.now, (("mfa", 5000.0, "Patches"),)))
+    laid = overlays(room, OverlayKind.MAINTENANCE).overlays[0]
+    assert (laid.origin, laid.by, laid.until, laid.reason) == (
+        "schedule",
+        "schedule",
+        5000.0,
+        "Patches",
+    )
+    assert not any(isinstance(e, Answered) for e in room.effects)
+    room.passes(10_000)
+    assert room.lamps == {"blue": "slow"}, "the calendar ends it, not the core"
+    room.simulation.tell(Scheduled(room.now, ()))
+    assert room.lamps == GREEN
+
+
+def test_a_window_that_goes_on_keeps_its_beginning(make_room):
+    room = make_room().passes(200)
+    began = room.now
+    room.simulation.tell(Scheduled(room.now, (("mfa", 5000.0, "A"),)))
+    room.passes(60)
+    room.effects += room.simulation.tell(Scheduled(room.now, (("mfa", 9000.0, "B"),)))
+    laid = overlays(room, OverlayKind.MAINTENANCE).overlays
+    assert [(o.since, o.until, o.reason) for o in laid] == [(began, 9000.0, "B")]
+
+
+def test_work_by_hand_outlasts_the_window_and_ending_by_hand_ends_both(make_room):
+    room = make_room().passes(200)
+    window = (("mfa", 5000.0, "Patches"),)
+    room.simulation.tell(Scheduled(room.now, window))
+    assert tell(room, Maintenance, "mfa", True) == ""
+    room.simulation.tell(Scheduled(room.now, ()))
+    assert room.lamps == {"blue": "slow"}
+    room.simulation.tell(Scheduled(room.now, window))
+    assert tell(room, Maintenance, "mfa", False) == ""
+    assert room.lamps == GREEN
+
+
+def test_a_window_of_an_unknown_service_is_nothing(make_room):
+    room = make_room().passes(200)
+    room.simulation.tell(Scheduled(room.now, (("gone", 5000.0, "Patches"),)))
+    assert room.lamps == GREEN
+    assert room.simulation.monitor.view().overlays == ()
+
+
+# --- bypass -----------------------------------------------------------------------
+
+
+def test_a_bypass_changes_nothing_but_blue_and_reminds_when_all_is_well(make_room):
+    room = fail(make_room().passes(200)).passes(300).acknowledge()
+    tell(room, Bypass, "mfa", True, reason="vendor is down")
+    assert room.lamps == {"red": "steady", "amber": "slow", "blue": "steady"}
+    room.forget().passes(2 * HOUR)
+    assert room.sounds == []
+    mend(room).passes(120 + 1800)
+    assert room.lamps == {"green": "steady", "blue": "steady"}
+    assert room.sounds == ["two_chirps"]
+    room.passes(HOUR - 200)
+    assert room.sounds == ["two_chirps"]
+    room.passes(200)
+    assert room.sounds == ["two_chirps", "two_chirps"]
+    tell(room, Bypass, None, False)
+    assert room.lamps == GREEN
+    room.forget().passes(3 * HOUR)
+    assert room.sounds == []
+
+
+def test_a_bypass_laid_on_while_all_is_well_reminds_after_an_hour(make_room):
+    room = make_room().passes(200)
+    tell(room, Bypass, None, True)
+    room.passes(HOUR - 1)
+    assert room.sounds == []
+    room.passes(1)
+    assert room.sounds == ["two_chirps"]
+
+
+def test_quiet_hours_hold_the_reminder_until_their_end(make_room):
+    room = make_room().passes(200)
+    tell(room, Bypass, "mfa", True)
+    room.simulation.tell(QuietHours(room.now, on=True))
+    room.passes(7.5 * HOUR)
+    assert room.sounds == []
+    room.effects += room.simulation.tell(QuietHours(room.now, on=False))
+    assert room.sounds == ["two_chirps"]
+    room.passes(HOUR - 1)
+    assert room.sounds == ["two_chirps"]
+    room.passes(1)
+    assert room.sounds == ["two_chirps", "two_chirps"]
+
+
+def test_unacknowledged_red_goes_before_the_reminder_and_trouble_before_both(make_room):
+    room = make_room().passes(200)
+    tell(room, Bypass, "mfa", True)
+    room.simulation.tell(QuietHours(room.now, on=True))
+    fail(room).passes(600)
+    room.effects += room.simulation.tell(QuietHours(room.now, on=False))
+    assert room.sounds == ["three_pulses"]
+
+
+def test_a_suppressed_red_is_not_said_at_the_end_of_quiet_hours(make_room):
+    room = fail(make_room().passes(200)).passes(300)
+    tell(room, Shelve, "mfa", True)
+    room.simulation.tell(QuietHours(room.now, on=True))
+    assert room.simulation.tell(QuietHours(room.now, on=False)) == ()
+
+
+def test_ringback_of_a_suppressed_service_is_silent(make_room):
+    room = fail(make_room(sequence=Sequence.R).passes(200)).passes(300).acknowledge()
+    tell(room, Maintenance, "mfa", True)
+    mend(room).forget().passes(HOUR)
+    assert room.told == ["recovering", "closed"]
+    assert room.sounds == []
+    tell(room, Maintenance, "mfa", False)
+    assert room.lamps == {"green": "slow"}
+
+
+def test_a_suppressed_service_does_not_remind(make_room):
+    room = make_room().passes(200)
+    tell(room, Bypass, "mfa", True)
+    tell(room, Maintenance, "mfa", True)
+    room.passes(5 * HOUR)
+    room.simulation.tell(QuietHours(room.now, on=True))
+    room.effects += room.simulation.tell(QuietHours(room.now, on=False))
+    assert room.sounds == []
+
+
+# --- attestation ------------------------------------------------------------------
+
+
+def test_what_was_never_attested_is_overdue_until_somebody_does(make_room):
+    room = make_room(attest=(ITEM,)).passes(200)
+    assert room.verdict() is Verdict.ADVISORY
+    assert room.service().overlays == ("attestation_overdue",)
+    assert room.service().cause == "attestation_overdue"
+    assert "Break-glass accounts" in room.service().explanation
+    assert room.lamps == {"green": "steady", "amber": "slow", "blue": "steady"}
+    assert overlays(room, OverlayKind.ATTEST).overdue == ("break-glass",)
+    assert tell(room, Attest, None) == ""
+    assert room.lamps == GREEN
+    assert room.sounds == []
+    room.passes(24 * HOUR - 1)
+    assert room.lamps == GREEN
+    room.passes(1)
+    assert room.lamps == {"green": "steady", "amber": "slow", "blue": "steady"}
+    assert overlays(room, OverlayKind.ATTEST).on
+    assert room.sounds == []
+
+
+def test_an_attestation_concerns_only_its_services_and_can_be_withdrawn(make_room, usual_service):
+    item = Attestation(id="tokens", name="Spare tokens", services=("sms",))
+    room = make_room(usual_service("mfa"), usual_service("sms"), attest=(item,)).passes(200)
+    assert room.verdict("mfa") is Verdict.OK
+    assert room.verdict("sms") is Verdict.ADVISORY
+    tell(room, Attest, "tokens")
+    assert room.verdict("sms") is Verdict.OK
+    assert tell(room, Attest, "tokens", on=False) == ""
+    assert room.verdict("sms") is Verdict.ADVISORY
+    assert tell(room, Attest, "tokens", on=False) == "tokens is not attested"
+
+
+# --- drill ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("verdict", "lamps", "sounds"),
+    [
+        (Verdict.OUTAGE, {"red": "fast", "blue": "fast"}, ["three_pulses"]),
+        (Verdict.GRAY_FAILURE, {"red": "fast", "amber": "fast", "blue": "fast"}, ["three_pulses"]),
+        (Verdict.DEGRADED, {"amber": "fast", "blue": "fast"}, ["chirp"]),
+        (Verdict.RECOVERING, {"amber": "slow", "green": "slow", "blue": "fast"}, []),
+        (Verdict.ADVISORY, {"green": "steady", "amber": "slow", "blue": "fast"}, []),
+        (Verdict.BLIND, {"white": "steady", "blue": "fast"}, []),
+    ],
+)
+def test_a_drill_shows_and_says_what_the_verdict_would(make_room, verdict, lamps, sounds):
+    room = make_room().passes(200)
+    assert tell(room, Drill, True, verdict=verdict) == ""
+    assert room.lamps == lamps
+    assert room.sounds == sounds
+    assert room.verdict() is Verdict.OK
+    assert room.told == []
+    assert room.incident is None
+    assert room.simulation.monitor.view().overall.overlays == ("drill",)
+    tell(room, Drill, False)
+    assert room.lamps == GREEN
+
+
+@pytest.mark.parametrize("verdict", [Verdict.RECOVERING, Verdict.ADVISORY])
+def test_a_drill_lights_no_green_that_nobody_has_proved(make_room, verdict):
+    room = make_room().passes(200)
+    tell(room, Shelve, "mfa", True)
+    tell(room, Drill, True, verdict=verdict)
+    assert room.lamps == {"amber": "slow", "blue": "fast"}
+    unread = make_room()
+    tell(unread, Drill, True, verdict=verdict)
+    assert "green" not in unread.lamps
+
+
+def test_a_drill_is_acknowledged_re_alarms_and_ends_by_itself(make_room):
+    room = make_room().passes(200)
+    tell(room, Drill, True)
+    room.passes(61)
+    assert room.sounds == ["three_pulses", "pulse"]
+    room.acknowledge()
+    assert room.lamps == {"red": "steady", "blue": "fast"}
+    room.passes(839)
+    assert room.lamps == GREEN
+
+
+def test_blindness_rehearsed_chirps_after_five_minutes(make_room):
+    room = make_room().passes(200)
+    tell(room, Drill, True, verdict=Verdict.BLIND)
+    room.passes(300)
+    assert room.sounds == ["chirp"]
+
+
+def test_a_real_alarm_ends_the_drill_and_sounds_however_soon(make_room):
+    room = fail(make_room().passes(200)).passes(4)
+    tell(room, Drill, True)
+    room.forget().passes(30)
+    assert room.sounds == ["three_pulses"]
+    assert room.told == ["opened"]
+    assert "blue" not in room.lamps
+    assert not overlays(room, OverlayKind.DRILL).on
+
+
+def test_becoming_blind_ends_the_drill(make_room):
+    room = make_room().passes(200)
+    tell(room, Drill, True, seconds=HOUR)
+    room.cue(None, "mfa/sign-in").passes(600)
+    assert room.lamps == {"white": "steady"}
+
+
+# --- refused ----------------------------------------------------------------------
+
+REFUSED = [
+    ((Shelve, None, True), {}, "name the service to shelve"),
+    ((Shelve, "nope", True), {}, "no service 'nope'; there is: mfa"),
+    ((Shelve, "mfa", True), {"seconds": 28_801.0}, "too long: at most 8 h; for planned work"),
+    ((Shelve, "mfa", False), {}, "there is no shelving to end"),
+    ((Maintenance, "nope", True), {}, "no service 'nope'"),
+    ((Maintenance, None, True), {"seconds": 604_801.0}, "too long: at most 7 d"),
+    ((Maintenance, None, False), {}, "there is no maintenance to end"),
+    ((Bypass, "mfa", False), {}, "there is no bypass to end"),
+    ((Attest, None), {}, "nothing to attest: the section `attest`"),
+    ((Drill, False), {}, "no drill is on"),
+    ((Drill, True), {"verdict": Verdict.OK}, "ok needs no rehearsal"),
+    ((Drill, True), {"seconds": 3601.0}, "too long: at most 1 h"),
+]
+
+
+@pytest.mark.parametrize(
+    ("what", "more", "why"), REFUSED, ids=[f"{w[0].__name__}-{y}" for w, _, y in REFUSED]
+)
+def test_what_makes_no_sense_is_refused_and_changes_nothing(make_room, what, more, why):
+    room = make_room().passes(200)
+    before = room.simulation.monitor.view()
+    assert tell(room, *what, **more).startswith(why)
+    assert room.simulation.monitor.view() == before
+
+
+@pytest.mark.parametrize("kind", [Shelve, Maintenance, Bypass])
+def test_what_is_on_already_is_refused(make_room, kind):
+    room = make_room().passes(200)
+    assert tell(room, kind, "mfa", True) == ""
+    assert "is on already" in tell(room, kind, "mfa", True)
+
+
+def test_a_drill_is_refused_in_real_trouble_and_twice(make_room):
+    room = make_room().passes(200)
+    assert tell(room, Drill, True) == ""
+    assert tell(room, Drill, True) == "a drill is on already"
+    fail(room).passes(400)
+    assert tell(room, Drill, True) == "something is really wrong: no time for a drill"
+
+
+def test_an_unknown_or_ambiguous_attestation_is_refused(make_room):
+    other = Attestation(id="tokens", name="Spare tokens")
+    room = make_room(attest=(ITEM, other)).passes(200)
+    assert tell(room, Attest, None) == "name what was tested: break-glass, tokens"
+    assert tell(room, Attest, "x").startswith("nothing to attest by the name 'x'")
+
+
+def test_an_answer_carries_who_why_and_what(make_room):
+    room = make_room().passes(200)
+    tell(room, Bypass, "mfa", True, reason="vendor is down")
+    answer = next(e for e in room.effects if isinstance(e, Answered))
+    assert (answer.command, answer.by, answer.origin, answer.reason, answer.service) == (
+        "bypass",
+        "analyst",
+        "cli",
+        "vendor is down",
+        "mfa",
+    )
+
+
+# --- kept -------------------------------------------------------------------------
+
+
+def test_a_service_that_is_gone_takes_its_overlays_along(make_room, usual_service):
+    room = make_room(usual_service("mfa"), usual_service("sms")).passes(200)
+    tell(room, Bypass, "sms", True)
+    tell(room, Shelve, "sms", True)
+    only = make_room().simulation.monitor.site
+    room.effects += room.simulation.monitor.reconfigure(only, room.now)
+    assert overlays(room, OverlayKind.BYPASS).overlays == ()
+    assert overlays(room, OverlayKind.SHELVE).overlays == ()
+    assert room.lamps == GREEN
+
+
+def test_every_kind_is_described_once_at_the_start(make_room):
+    room = make_room()
+    said = [e for e in room.effects if isinstance(e, OverlaysChanged)]
+    assert [(e.kind, e.on) for e in said] == [(kind, False) for kind in OverlayKind]
+
+
+def test_nothing_is_told_while_suppressed_but_what_resolves(make_room):
+    room = make_room().passes(200)
+    tell(room, Shelve, "mfa", True)
+    fail(room).passes(900)
+    mend(room).passes(900)
+    told = [e.what.value for e in room.effects if isinstance(e, Announced)]
+    assert told == []
+
+
+def restarted(room, later=0.0):
+    """The same site begun anew with what the killed one remembers, `later` seconds after."""
+    monitor = room.simulation.monitor
+    memory = monitor.remember(room.now)
+    at = room.now + later
+    fresh = type(room)(Simulation(monitor.site, at))
+    fresh.effects += fresh.simulation.monitor.start(at, memory)
+    return fresh
+
+
+def test_a_shelved_service_stays_shelved_over_a_restart_and_returns_in_time(make_room):
+    room = make_room().passes(200)
+    tell(room, Shelve, "mfa", True)
+    again = restarted(room.passes(600))
+    assert again.lamps == {"blue": "steady"}
+    assert [e.on for e in again.effects if isinstance(e, OverlaysChanged)].count(True) == 1
+    fail(again).passes(HOUR - 700)
+    assert again.sounds == []
+    assert again.lamps == {"blue": "steady"}
+    again.passes(200)
+    assert again.lamps == {"red": "fast", "amber": "fast"}
+
+
+def test_a_shelving_that_ended_while_nobody_watched_is_over(make_room):
+    room = make_room().passes(200)
+    tell(room, Shelve, "mfa", True, seconds=60.0)
+    again = restarted(room, later=61.0)
+    assert not overlays(again, OverlayKind.SHELVE).on
+    assert again.passes(100).lamps == GREEN
+    assert again.sounds == []
+
+
+def test_an_acknowledged_outage_shelved_over_a_restart_is_as_before_afterwards(make_room):
+    room = fail(make_room().passes(200)).passes(300).acknowledge()
+    tell(room, Shelve, "mfa", True)
+    again = restarted(room)
+    assert again.lamps == {"blue": "steady"}
+    fail(again).passes(2 * HOUR)
+    assert again.lamps == {"red": "steady", "amber": "slow"}
+    assert (again.sounds, again.told) == ([], [])
+
+
+def test_a_drill_goes_on_after_a_restart_without_a_sound(make_room):
+    room = make_room().passes(200)
+    tell(room, Drill, True)
+    again = restarted(room)
+    assert again.lamps == {"red": "steady", "blue": "fast", "white": "slow"}
+    assert again.sounds == []
+    again.passes(900)
+    assert again.lamps == GREEN
+
+
+def test_a_bypass_and_an_attestation_come_back_and_a_window_is_said_anew(make_room):
+    room = make_room(attest=(ITEM,)).passes(200)
+    tell(room, Bypass, "mfa", True, reason="vendor")
+    tell(room, Attest, None)
+    room.simulation.tell(Scheduled(room.now, (("mfa", room.now + 500.0, "Patches"),)))
+    again = restarted(room)
+    kept = again.simulation.monitor.view().overlays
+    assert {(o.kind, o.subject, o.by, o.reason) for o in kept} == {
+        (OverlayKind.BYPASS, "mfa", "analyst", "vendor"),
+        (OverlayKind.ATTEST, "break-glass", "analyst", ""),
+    }
+    again.passes(100)
+    assert again.sounds == [], "a restart itself reminds of nothing"
+    assert again.lamps == {"green": "steady", "blue": "steady"}
+
+
+def test_a_service_not_yet_settled_before_a_restart_is_settled_after_it(make_room):
+    room = make_room().passes(200)
+    tell(room, Maintenance, "mfa", True)
+    fail(room).passes(400).cue(None, "mfa/sign-in").passes(1)
+    tell(room, Maintenance, "mfa", False)
+    again = restarted(room)
+    assert again.sounds == []
+    assert "red" not in again.lamps
+    fail(again).passes(200)
+    assert again.told == ["opened"]
+
+
+@pytest.mark.parametrize("sequence", [Sequence.M, Sequence.R])
+def test_a_reset_that_is_due_is_still_due_after_a_restart(make_room, sequence):
+    room = fail(make_room(sequence=sequence).passes(200)).passes(300).acknowledge()
+    mend(room).passes(HOUR)
+    before = room.lamps
+    again = restarted(room).passes(100)
+    assert again.lamps == before != GREEN
+    assert again.acknowledge().lamps == GREEN
