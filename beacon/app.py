@@ -13,6 +13,7 @@ import random
 import resource
 import signal
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -368,7 +369,8 @@ class Daemon:
         return terminal
 
     def _new_mqtt(self, tower: StackLight, config: Config) -> "MqttOutput":
-        from beacon.outputs.mqtt import MqttOutput  # noqa: PLC0415 - brings paho
+        with without_dnspython():
+            from beacon.outputs.mqtt import MqttOutput  # noqa: PLC0415 - brings paho
 
         mqtt = MqttOutput(
             config,
@@ -423,6 +425,20 @@ class Daemon:
         for warning in config.warnings:
             log.warning("%s", warning)
         log.info("reloaded; endpoints: %d", len(config.watched.endpoints))
+
+
+@contextlib.contextmanager
+def without_dnspython() -> Iterator[None]:
+    """Inside, paho is imported without the 5 MB it would load for SRV look-ups we never make."""
+    name = "dns.resolver"
+    if name in sys.modules:  # a probe needs it anyway
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 def _removed(mark: Path) -> None:
