@@ -7,7 +7,6 @@ name resolution can outlive that: its endpoint gets no second thread, and reads 
 again until the worker is back.
 """
 
-import errno
 import heapq
 import itertools
 import logging
@@ -21,12 +20,10 @@ from typing import Final
 from beacon.core.events import Observed
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import Clock
-from beacon.engine.run import DeadlinePassed, Probe, Run
+from beacon.engine.run import EXHAUSTED, DeadlinePassed, Probe, Run
 from beacon.engine.schedule import Turn
 
 log = logging.getLogger(__name__)
-
-_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 
 GRACE: Final = 1.0
 """Seconds a worker whose sockets were shut has to come back before it counts as stuck."""
@@ -175,7 +172,7 @@ def _observe(task: Task) -> Reading:
 
 def bug(endpoint: str, error: Exception) -> Reading:
     """The reading of a probe that raised; the log has where."""
-    if isinstance(error, OSError) and error.errno in _EXHAUSTED:
+    if isinstance(error, OSError) and error.errno in EXHAUSTED:
         log.error("%s was not asked: this machine gives no more sockets or memory", endpoint)
         return Reading(Reason.INTERNAL_ERROR, "no more sockets or memory here (LimitNOFILE?)")
     log.error("probe of %s failed:\n%s", endpoint, scrubbed(error))

@@ -6,10 +6,11 @@ which shuts those sockets: a blocked read wakes with an error at once.
 """
 
 import contextlib
+import errno
 import socket
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import Clock
@@ -29,6 +30,9 @@ class Phase(StrEnum):
 
 OVERSTAYED = {Phase.DNS: Reason.DNS_TIMEOUT, Phase.CONNECT: Reason.CONNECT_TIMEOUT}
 """Reasons of a run that ended by its deadline in these phases; else `deadline`."""
+
+EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+"""Errors that say something of this machine, not of whoever was asked."""
 
 
 class DeadlinePassed(Exception):

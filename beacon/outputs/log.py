@@ -29,7 +29,6 @@ from beacon.engine.prober import scrubbed
 
 log = logging.getLogger("beacon")
 
-LEVELS: Final = ("debug", "info", "warning", "error")
 _SYSTEMD: Final = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3}
 _Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 

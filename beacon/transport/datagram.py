@@ -4,7 +4,6 @@ Every socket is connected: the kernel then drops what others send, and reports a
 port. Nothing is sent twice; lost packets are the business of thresholds and re-checks.
 """
 
-import errno
 import selectors
 import socket
 from collections.abc import Callable, Sequence
@@ -13,12 +12,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from beacon.core.model import Reading, Reason
-from beacon.engine.run import Run
+from beacon.engine.run import EXHAUSTED, Run
 from beacon.transport.dial import trouble_of
 
 _LARGEST: Final = 65535
-_OURS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
-"""Errors that say something of this machine, not of a peer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +107,7 @@ def _send(
         heard.sent = heard.at = run.clock.monotonic()
         sock.send(payload)
     except OSError as error:
-        if error.errno in _OURS:
+        if error.errno in EXHAUSTED:
             raise
         heard.error = error
         return heard, None

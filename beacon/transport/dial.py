@@ -5,7 +5,7 @@ import socket
 from typing import Any, Final, Literal
 
 from beacon.core.model import Reason
-from beacon.engine.run import Phase, Run
+from beacon.engine.run import EXHAUSTED, Phase, Run
 from beacon.transport.trouble import Trouble
 
 IpVersion = Literal[4, 6]
@@ -20,9 +20,6 @@ _LOOKUP_REASONS: Final = {
     socket.EAI_ADDRFAMILY: Reason.DNS_NO_ANSWER,
 }
 """What getaddrinfo says → reason; any other: the resolver failed."""
-
-_OWN_ERRNOS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
-"""Errors that say something of this machine, not of the other."""
 
 
 def connect(run: Run, host: str, port: int, ip_version: IpVersion | None = None) -> socket.socket:
@@ -40,7 +37,7 @@ def connect(run: Run, host: str, port: int, ip_version: IpVersion | None = None)
         try:
             return _attempt(run, family, address, run.remaining() / (len(addresses) - tried))
         except OSError as error:
-            if error.errno in _OWN_ERRNOS:
+            if error.errno in EXHAUSTED:
                 raise
             failures.append(error)
     raise trouble_of(_most_telling(failures), f"{host} port {port}")
