@@ -15,6 +15,8 @@ import pytest
 from hypothesis import settings
 
 from beacon.engine.clock import ManualClock
+from beacon.transport.onetime import OneTimeCode
+from beacon.transport.totp import Ledger, Token
 
 # A busy or small machine is no failure: no example has to be done within a wall-clock time.
 settings.register_profile("patient", parent=settings.default, deadline=None)
@@ -37,6 +39,18 @@ def need() -> Callable[[str], Path]:
         pytest.skip(reason)
 
     return find
+
+
+@pytest.fixture
+def one_time() -> Callable[..., OneTimeCode]:
+    """Make the setting `code`, on a ledger of this test's own, begun long ago: no first wait."""
+    ledger = Ledger()
+    ledger.wait(Token(b"of nobody"), 0.0)
+
+    class Fresh(OneTimeCode):
+        LEDGER = ledger
+
+    return Fresh
 
 
 @pytest.fixture(scope="session")

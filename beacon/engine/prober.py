@@ -162,7 +162,7 @@ def _observe(task: Task) -> Reading:
     """Run the probe; whatever it raises becomes a reading."""
     task.begun = True
     try:
-        return task.probe.observe(task.run)
+        return task.run.masked(task.probe.observe(task.run))
     except DeadlinePassed:
         return task.run.overstayed()
     except Exception as error:  # noqa: BLE001 - the border: a bug in a probe costs its reading only

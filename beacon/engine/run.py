@@ -9,11 +9,13 @@ import contextlib
 import errno
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final, Protocol
 
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import Clock
+from beacon.engine.mask import Mask
 
 
 class Phase(StrEnum):
@@ -42,7 +44,7 @@ class DeadlinePassed(Exception):
 class Run:
     """One run of one probe.
 
-    `note` lines are for `beacon probe -v`; secrets are masked by whoever writes them.
+    `note` lines are for `beacon probe -v`; what was given to `hide` is in none of them.
     """
 
     def __init__(self, clock: Clock, budget: float) -> None:
@@ -53,6 +55,7 @@ class Run:
         self.silence: Reason | None = None
         """What no answer in time means, where that is not told by the phase (`source_dead`)."""
         self.notes: list[str] = []
+        self._mask = Mask()
         self._began = self.started
         self._spent: dict[str, float] = {}
         self._expired = False
@@ -123,7 +126,21 @@ class Run:
 
     def note(self, line: str) -> None:
         """Write one line of the conversation, for `beacon probe -v`."""
-        self.notes.append(f"{self.elapsed() * 1000:7.1f} ms  {line}")
+        self.notes.append(f"{self.elapsed() * 1000:7.1f} ms  {self._mask.over(line)}")
+
+    def hide(self, value: str) -> str:
+        """Show this value nowhere, neither in notes nor in the reading's detail; return it.
+
+        For what is sent or captured in the run: passwords, codes, cookies, tokens.
+        """
+        self._mask.hide(value)
+        self.notes[:] = map(self._mask.over, self.notes)
+        return value
+
+    def masked(self, reading: Reading) -> Reading:
+        """The reading without what was hidden."""
+        detail = self._mask.over(reading.detail)
+        return reading if detail == reading.detail else replace(reading, detail=detail)
 
 
 def _shut(sock: socket.socket) -> None:

@@ -136,7 +136,11 @@ class HistoryFile:
             db.executemany("INSERT OR IGNORE INTO used_steps VALUES (?, ?, ?)", batch.steps)
             db.executemany(
                 "DELETE FROM used_steps WHERE token = ? AND period = ? AND abs(step - ?) > ?",
-                [(t, p, s, STEPS_KEPT // p) for t, p, s in batch.steps],
+                [(t, p, s, STEPS_KEPT // p) for t, p, s in batch.steps if p],
+            )
+            db.executemany(  # of a counter, which no time ends, the highest says all
+                "DELETE FROM used_steps WHERE token = ? AND period = 0 AND step < ?",
+                [(t, s) for t, p, s in batch.steps if not p],
             )
             db.executemany(
                 "INSERT INTO incidents VALUES (?, ?, ?, ?) ON CONFLICT (number) DO UPDATE "

@@ -19,12 +19,13 @@ from requests.cookies import RequestsCookieJar
 
 from beacon.config.fields import Refused, Regex, Secret, Url
 from beacon.core.model import Evidence, Outcome, Reading, Reason
+from beacon.engine.mask import Mask
 from beacon.engine.run import Run
 from beacon.probes import SIGN_IN, Fault, Timing
 from beacon.transport.condition import REGEX_BUDGET
 from beacon.transport.expect import Expectations, judge, parse_json
 from beacon.transport.http import Answer, Request, exchange, fresh_jar
-from beacon.transport.template import RESERVED, Code, JsonTemplate, Mask, Template
+from beacon.transport.template import RESERVED, Code, JsonTemplate, Template
 from beacon.transport.tls import TlsPolicy
 from beacon.transport.totp import LEDGER, Ledger, Token
 from beacon.transport.trouble import Trouble, one_line, timed

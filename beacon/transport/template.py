@@ -1,13 +1,12 @@
 """Texts with gaps: what a step of a sign-in sends, filled in as it runs.
 
 Jinja's sandbox fills them; what they refer to is known when they are read, so that a wrong
-name is found before the first run. What was filled in can be masked.
+name is found before the first run.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Self
-from urllib.parse import quote, quote_plus
 
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta, nodes
 from jinja2.sandbox import SandboxedEnvironment
@@ -20,7 +19,6 @@ SECRETS: Final = "secrets"
 VARIABLES: Final = "variables"
 TOTP: Final = "totp"
 _OURS: Final = frozenset({SECRETS, VARIABLES, TOTP})
-_HIDDEN: Final = "***"
 _WHAT_A_VALUE_CAN_DO: Final = (TypeError, ValueError, ArithmeticError, LookupError)
 
 # What is written are addresses, forms and JSON, never HTML: escaping would damage them.
@@ -230,26 +228,3 @@ def _code(call: nodes.Call) -> Code | None:
     if not found or found[0] != SECRETS or not fixed:
         return None
     return Code(found[1], tuple((key, value.as_const()) for key, value in options.items()))
-
-
-class Mask:
-    """Takes what must not be seen out of a text."""
-
-    def __init__(self) -> None:
-        self._hidden: set[str] = set()
-
-    def hide(self, value: str) -> str:
-        """Remember a value, and the ways it is written in addresses; return it."""
-        writings: tuple[Callable[[str], str], ...] = (str, quote, quote_plus, _quoted_whole)
-        self._hidden |= {write(value) for write in writings if value.strip()}
-        return value
-
-    def over(self, text: str) -> str:
-        """The text without any of them; the longest first, as one may hold another."""
-        for value in sorted(self._hidden, key=len, reverse=True):
-            text = text.replace(value, _HIDDEN)
-        return text
-
-
-def _quoted_whole(value: str) -> str:
-    return quote(value, safe="")

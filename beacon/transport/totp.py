@@ -1,4 +1,4 @@
-"""Time-based one-time codes (RFC 6238), and the ledger that lets no step be used twice.
+"""One-time codes (RFC 6238, RFC 4226), and the ledger that lets none be used twice.
 
 Servers refuse a code they have seen, and count it as a failure: two endpoints with one
 token, or a re-check a moment later, would lock the account they watch.
@@ -58,23 +58,33 @@ class Token:
 
     def code(self, utc: float) -> str:
         """The code of a moment."""
-        return _Code(self).at(utc)
+        return self.counted(self.step(utc))
+
+    def counted(self, counter: int) -> str:
+        """The code of a counter (RFC 4226)."""
+        return _Code(self).generate_otp(counter)
 
 
-class _Code(pyotp.TOTP):
+class _Code(pyotp.OTP):
     """pyotp refuses seeds below 112 bits; vendors hand out 80."""
 
     def __init__(self, token: Token) -> None:
         digest: Any = getattr(hashlib, token.algorithm)
         self._seed = token.seed  # asked for by what follows
-        super().__init__("", digits=token.digits, digest=digest, interval=token.period)
+        super().__init__("", digits=token.digits, digest=digest)
 
     def byte_secret(self) -> bytes:
         return self._seed
 
 
 Step = tuple[bytes, int, int]
-"""One used step: the seed's keyed hash, the period, the number of the step."""
+"""One used step: the seed's keyed hash, the period, the number of the step.
+
+A counter (HOTP) is a step that no time ends: its period is `COUNTED`.
+"""
+
+COUNTED: Final = 0
+_AHEAD: Final = 16  # counters kept as used behind the newest: more runs than share a token at once
 
 
 class Book(Protocol):
@@ -106,11 +116,15 @@ class Ledger:
         self._book: Book | None = None
         self._started: float | None = None
         self._used: dict[Step, object] = {}
+        self._next: dict[bytes, int] = {}  # seed's hash → no counter below it is free
 
     def keep(self, book: Book) -> None:
         """Write every step into this book from now on; those in it are used. Before the first."""
         self._key, self._book = book.key, book
         self._used = dict.fromkeys(book.used(), book)
+        for seed, period, step in self._used:
+            if period == COUNTED:
+                self._next[seed] = max(self._next.get(seed, 0), step + 1)
 
     def wait(self, token: Token, utc: float) -> float:
         """Seconds until a code may be made and still arrive in time; 0: now."""
@@ -128,7 +142,27 @@ class Ledger:
         if not self._free(token, step, utc):
             return False
         self._forget(utc)
-        mine, entry = object(), self._entry(token, step)
+        return self._mark(self._entry(token, step))
+
+    def count(self, token: Token, first: int = 0) -> int:
+        """The next counter of a token, marked as used before its code is sent; from `first` on."""
+        seed = self._hash(token)
+        counter = max(first, self._next.get(seed, 0))
+        while not self._mark((seed, COUNTED, counter)):
+            counter += 1
+        self._next[seed] = counter + 1
+        self._used.pop((seed, COUNTED, counter - _AHEAD), None)
+        return counter
+
+    def give_back(self, token: Token, counter: int) -> None:
+        """This counter's code was never judged: it is the next again, in this process."""
+        seed = self._hash(token)
+        if self._next.get(seed, 0) - counter < _AHEAD:
+            self._used.pop((seed, COUNTED, counter), None)
+            self._next[seed] = min(self._next.get(seed, counter), counter)
+
+    def _mark(self, entry: Step) -> bool:
+        mine = object()
         # One step of the interpreter: of two threads, only one finds its own mark.
         if self._used.setdefault(entry, mine) is not mine:
             return False
@@ -142,12 +176,15 @@ class Ledger:
         return step != token.step(self._started) and self._entry(token, step) not in self._used
 
     def _entry(self, token: Token, step: int) -> Step:
-        return hmac.digest(self._key, token.seed, "sha256"), token.period, step
+        return self._hash(token), token.period, step
+
+    def _hash(self, token: Token) -> bytes:
+        return hmac.digest(self._key, token.seed, "sha256")
 
     def _forget(self, utc: float) -> None:
         for entry in list(self._used):
             _, period, step = entry
-            if abs(utc - step * period) > _KEPT:
+            if period != COUNTED and abs(utc - step * period) > _KEPT:
                 self._used.pop(entry, None)
 
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from beacon.config.fields import Refused
 from beacon.core.model import Reason
-from beacon.transport.template import RESERVED, Code, JsonTemplate, Mask, Template
+from beacon.engine.mask import Mask
+from beacon.transport.template import RESERVED, Code, JsonTemplate, Template
 from beacon.transport.trouble import Trouble
 
 

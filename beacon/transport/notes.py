@@ -1,0 +1,42 @@
+"""What a kind of probe tells of an answer in `beacon probe -v`: its shape, never its content."""
+
+from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
+from typing import Final
+
+from beacon.transport.trouble import one_line
+
+MOST: Final = 24  # members of one answer
+LONGEST: Final = 400  # characters of one line
+_DEPTH: Final = 5
+
+
+def outline(document: object, harmless: Collection[str] = ()) -> str:
+    """The members of a JSON document on one line, by their paths: `result.status=true detail`.
+
+    A value is told only of the paths in `harmless`: of what a server answers, a code, a token
+    or a person's name may be anywhere. Items of lists have the path of their list.
+    """
+    found = (
+        f"{path}={_shown(value)}" if path in harmless else path for path, value in _leaves(document)
+    )
+    lines = list(dict.fromkeys(islice(found, MOST + 1)))
+    more = " …" if len(lines) > MOST else ""
+    return one_line(" ".join(lines[:MOST]) + more, LONGEST) or "nothing"
+
+
+def _leaves(tree: object, path: str = "", depth: int = _DEPTH) -> Iterator[tuple[str, object]]:
+    if isinstance(tree, Mapping) and tree and depth:
+        for key, value in tree.items():
+            yield from _leaves(value, f"{path}.{key}" if path else str(key), depth - 1)
+    elif isinstance(tree, list) and tree and depth:
+        for item in tree:
+            yield from _leaves(item, path, depth - 1)
+    elif path:
+        yield path, tree
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "null" if value is None else repr(value) if isinstance(value, str) else str(value)

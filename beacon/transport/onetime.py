@@ -1,0 +1,129 @@
+"""The one-time code of a sign-in, as every kind of probe that needs one is told of it.
+
+    code: {totp: !secret seed}       # RFC 6238; digits, period and algorithm if unusual
+    code: {hotp: !secret seed}       # RFC 4226; counter: the first one to use
+
+A code is marked as used, on disk too, before it is handed out.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, ClassVar, Final, Self
+
+from msgspec import Meta
+
+from beacon.config.fields import Refused, Secret
+from beacon.core.model import Reason
+from beacon.engine.run import Run
+from beacon.transport.totp import LEDGER, Algorithm, Ledger, Token
+from beacon.transport.trouble import Trouble
+
+PERIOD: Final = 30
+
+
+class Seed(Secret):
+    """What codes are made of: a secret in base32, in any case, with or without spaces."""
+
+    __slots__ = ()
+    ALLOWED: ClassVar = (
+        "a seed in base32 (of an otpauth:// address what stands after `secret=`), "
+        "best written as !secret name"
+    )
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """Decode it once; the refusal never repeats it."""
+        if not isinstance(raw, str):
+            raise Refused("not text", cls.ALLOWED)
+        try:
+            Token.parse(raw)
+        except ValueError as error:
+            raise Refused(str(error), cls.ALLOWED) from None
+        return cls(raw)
+
+
+class Passcode(str):
+    """A code that was handed out, and the counter it was made of, if it was."""
+
+    __slots__ = ("counter",)
+    counter: int | None
+
+    def __new__(cls, code: str, counter: int | None = None) -> Self:
+        """A code as text."""
+        made = super().__new__(cls, code)
+        made.counter = counter
+        return made
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneTimeCode:
+    """The token whose codes are sent: time-based (`totp`) or counted (`hotp`), one of them.
+
+    A kind has it as its setting `code`, answers `wait` with its own, is clock-bound if it is,
+    and calls `claim` where the code is about to be sent. Where the code was then not judged
+    (no answer), it should `give_back`.
+    """
+
+    LEDGER: ClassVar[Ledger] = LEDGER
+
+    totp: Annotated[Seed | None, Meta(description="seed of time-based codes, base32")] = None
+    hotp: Annotated[Seed | None, Meta(description="seed of counted codes, base32")] = None
+    digits: Annotated[int, Meta(ge=6, le=10, description="of a code")] = 6
+    period: Annotated[int, Meta(ge=1, le=120, description="seconds a time-based code lives")] = (
+        PERIOD
+    )
+    algorithm: Algorithm = "sha1"
+    counter: Annotated[
+        int, Meta(ge=0, description="of counted codes the first; those used up are not used again")
+    ] = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what does not go together."""
+        if (self.totp is None) == (self.hotp is None):
+            raise Refused("a one-time code has one seed", "one of totp, hotp")
+        if self.totp is not None and self.counter:
+            raise Refused("time-based codes have no counter", "hotp", path=("counter",))
+        if self.hotp is not None and self.period != PERIOD:
+            raise Refused("counted codes have no period", "totp", path=("period",))
+
+    @property
+    def clock_bound(self) -> bool:
+        """Whether a wrong own clock would make wrong codes."""
+        return self.totp is not None
+
+    @cached_property
+    def _token(self) -> Token:
+        seed = self.totp or self.hotp
+        assert seed is not None, "refused above"
+        return Token.parse(seed.reveal(), self.digits, self.period, self.algorithm)
+
+    def wait(self, utc: float) -> float:
+        """Seconds until a code may be sent and still arrive in time; 0: now."""
+        return self.LEDGER.wait(self._token, utc) if self.clock_bound else 0.0
+
+    def claim(self, run: Run) -> Passcode:
+        """A code never handed out before, marked as used and hidden in what the run tells.
+
+        Raises `Trouble` where there is none: somebody else used this step.
+        """
+        if not self.clock_bound:
+            counter = self.LEDGER.count(self._token, self.counter)
+            return Passcode(run.hide(self._token.counted(counter)), counter)
+        return Passcode(run.hide(claimed(self._token, run, self.LEDGER)))
+
+    def give_back(self, passcode: Passcode) -> None:
+        """No server judged this code: if counted, it is the next again. Else nothing.
+
+        Without this a server that is down would leave the counter far ahead of its own.
+        """
+        if passcode.counter is not None:
+            self.LEDGER.give_back(self._token, passcode.counter)
+
+
+def claimed(token: Token, run: Run, ledger: Ledger) -> str:
+    """The present code of a time-based token, marked as used. Raises `Trouble` if it was."""
+    utc = run.clock.utc().timestamp()
+    if not ledger.claim(token, utc):
+        text = f"the one-time code of these {token.period} s was already used: not sent again"
+        raise Trouble(Reason.RATE_LIMITED, text)
+    return token.code(utc)

@@ -1,0 +1,24 @@
+"""What is told of an answer: its shape."""
+
+from beacon.transport.notes import LONGEST, MOST, outline
+
+
+def test_only_harmless_values_are_told() -> None:
+    answer = {"result": {"status": True, "value": None}, "detail": {"otp": "123456"}, "id": 2}
+    told = outline(answer, {"result.status", "result.value", "id"})
+    assert told == "result.status=true result.value=null detail.otp id=2"
+    assert outline({"a": "x y"}, {"a"}) == "a='x y'"
+
+
+def test_lists_are_told_by_their_path_once() -> None:
+    assert outline({"all": [{"a": 1}, {"a": 2}], "none": []}) == "all.a none"
+
+
+def test_an_endless_or_deep_answer_stays_short() -> None:
+    assert outline({str(n): n for n in range(1000)}).endswith(f"{MOST - 1} …")
+    deep: object = 1
+    for _ in range(5000):
+        deep = {"a": deep}
+    assert outline(deep) == "a.a.a.a.a"
+    assert len(outline({"k" * 5000: 1})) <= LONGEST
+    assert outline([]) == outline("text") == "nothing"
