@@ -7,8 +7,10 @@ ARGS ?=
 BIN := .venv/bin
 INPUTS := pyproject.toml scripts/environment scripts/packages
 BENCHMARKS = $(basename $(notdir $(shell grep -l __main__ benchmarks/*.py)))
-LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-header --no-annotate pyproject.toml
+LOCK_ONE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate
+LOCK := $(LOCK_ONE) pyproject.toml
+APPLICATIONS = $(basename $(notdir $(wildcard lock/applications/*.in)))
 
 .PHONY: help run demo test check lint format coverage lock lock-check bench picture annunciator clean
 .DEFAULT_GOAL := help
@@ -45,12 +47,16 @@ lock: .venv/dev.done  ## bring lock/ up to pyproject.toml; ARGS=--upgrade: newer
 	$(BIN)/$(LOCK) $(ARGS) -o lock/beacon.txt
 	$(BIN)/$(LOCK) $(ARGS) --extra demo -o lock/demo.txt
 	$(BIN)/$(LOCK) $(ARGS) --extra dev -o lock/dev.txt
+	for name in $(APPLICATIONS); do $(BIN)/$(LOCK_ONE) $(ARGS) lock/applications/$$name.in \
+		-o lock/applications/$$name.txt || exit 1; done
 
 lock-check: .venv/dev.done  ## whether lock/ still answers pyproject.toml
 	@rm -rf .state/lock && mkdir -p .state && cp -r lock .state/lock
 	@$(BIN)/$(LOCK) -o .state/lock/beacon.txt
 	@$(BIN)/$(LOCK) --extra demo -o .state/lock/demo.txt
 	@$(BIN)/$(LOCK) --extra dev -o .state/lock/dev.txt
+	@for name in $(APPLICATIONS); do $(BIN)/$(LOCK_ONE) lock/applications/$$name.in \
+		-o .state/lock/applications/$$name.txt || exit 1; done
 	@diff -r lock .state/lock && echo "lock/ is current" || \
 		{ echo "lock/ does not answer pyproject.toml: run \`make lock\`" >&2; exit 1; }
 

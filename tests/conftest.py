@@ -5,11 +5,13 @@ import os
 import random
 import shutil
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import settings
@@ -31,12 +33,7 @@ def need() -> Callable[[str], Path]:
 
     def find(name: str) -> Path:
         found = shutil.which(name, path=SBIN)
-        if found:
-            return Path(found)
-        reason = f"{name} is not installed: run `make test` where it may install packages"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        return Path(found) if found else _missing(name)
 
     return find
 
@@ -51,6 +48,24 @@ def one_time() -> Callable[..., OneTimeCode]:
         LEDGER = ledger
 
     return Fresh
+
+
+@pytest.fixture(scope="session")
+def need_application() -> Callable[[str], Path]:
+    """Find the environment of an identity server from PyPI; else as `need`."""
+
+    def find(name: str) -> Path:
+        found = Path(sys.prefix) / "applications" / name
+        return found if (found / "installed.txt").exists() else _missing(name)
+
+    return find
+
+
+def _missing(name: str) -> NoReturn:
+    reason = f"{name} is not installed: run `make test` where it may install packages"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

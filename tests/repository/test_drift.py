@@ -80,6 +80,19 @@ def test_every_server_a_test_needs_is_installed_for_it() -> None:
     assert sorted(wanted) == told
 
 
+def test_every_application_a_test_needs_is_locked_and_installed_for_it() -> None:
+    wanted = {
+        name
+        for path in (ROOT / "tests").rglob("*.py")
+        for name in re.findall(r'\bneed_application\("([^"]+)"\)', path.read_text())
+        if path != Path(__file__)
+    }
+    told = re.search(r"^applications=\((.*)\)$", (ROOT / "scripts/test").read_text(), re.MULTILINE)
+    locked = sorted(path.stem for path in (ROOT / "lock/applications").glob("*.txt"))
+    assert told is not None
+    assert sorted(wanted) == told[1].split() == locked
+
+
 # --- words ------------------------------------------------------------------------
 
 
