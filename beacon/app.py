@@ -23,24 +23,22 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import beacon
 from beacon import probes
 from beacon.config.loader import load
 from beacon.config.problems import ConfigError
 from beacon.config.schema import Config
-from beacon.core.endpoint import slow_or
 from beacon.core.events import Acknowledge, Effect, EndpointRead, StorageDegraded
 from beacon.core.memory import Memory
-from beacon.core.model import Reading
 from beacon.core.monitor import Monitor
 from beacon.engine.clock import SystemClock
 from beacon.engine.date_watch import DateWatch
 from beacon.engine.loop import Engine, Item, Sign, Watched
 from beacon.engine.mailbox import Mailbox
 from beacon.engine.output import Heartbeat, Output
-from beacon.engine.prober import Finished, Prober, scrubbed
+from beacon.engine.prober import scrubbed
 from beacon.engine.quiet_hours import QuietHoursWatch
 from beacon.engine.windows import Window, WindowsWatch
 from beacon.outputs import lamps_file
@@ -52,6 +50,7 @@ from beacon.outputs.incidents import Incidents
 from beacon.outputs.lines import TowerError, walk
 from beacon.outputs.log import LogBook, diverted
 from beacon.outputs.mirrors import Mirrors, ended
+from beacon.outputs.shared_ledger import ACTION, lending
 from beacon.outputs.stack_light import StackLight
 from beacon.outputs.standing import Standing
 from beacon.outputs.systemd import Notifier
@@ -202,6 +201,7 @@ class Daemon:
             engine, self._monitor.view, self._monitor.explain, tower.lamp_test, self._clock
         )
         actions |= orders.all() | {"incidents": Incidents(self._history)}
+        actions[ACTION] = lending(LEDGER, self._clock)
         self._begin(self._history)
         self._begin(tower)
         engine.start(watched(self._config), self._beginning(recalled, resume=not crashed))
@@ -491,45 +491,6 @@ def _signals(stop: Callable[[], None], reload: Callable[[], None]) -> Iterator[N
 
 
 # --- without a daemon -------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One run of one endpoint, by hand."""
-
-    endpoint: str
-    reading: Reading
-    notes: tuple[str, ...]
-
-    def document(self) -> dict[str, Any]:
-        """As JSON wants it."""
-        latency = self.reading.latency
-        return {
-            "endpoint": self.endpoint,
-            "outcome": self.reading.outcome,
-            "reason": self.reading.reason,
-            "detail": self.reading.detail or None,
-            "latency_ms": None if latency is None else round(latency * 1000, 1),
-            "phases_ms": {phase: round(s * 1000, 1) for phase, s in self.reading.phases},
-            "notes": list(self.notes),
-        }
-
-
-def try_endpoint(config: Config, endpoint: str, wait: Callable[[float], None]) -> Trial:
-    """Run one probe as the daemon would; `wait` is called when it must not run yet."""
-    spec = next(each for each in config.watched.endpoints if each.id == endpoint)
-    probe, clock = config.probes[endpoint], SystemClock()
-    while (held := probe.wait(clock.utc().timestamp())) > 0:
-        wait(held)
-    box: Mailbox[Finished] = Mailbox()
-    prober = Prober(clock, box.post)
-    prober.start(endpoint, probe, spec.timeout, regular=True)
-    task = prober.task(endpoint)
-    assert task is not None, "just started"
-    came = box.take(spec.timeout)
-    found = prober.finish(came[0]) if came else prober.expire(task.run.deadline)[0]
-    assert found is not None, "the first result of a run is never late"
-    return Trial(endpoint, slow_or(found.reading, spec.slow_after), tuple(task.run.notes))
 
 
 def walk_lamps(config: Config, say: Callable[[str], object]) -> None:

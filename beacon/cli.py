@@ -11,7 +11,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -146,6 +146,7 @@ def _trial_commands(commands: Any) -> None:  # noqa: ANN401
     probe.add_argument("endpoint", metavar="ENDPOINT", help="its id: service/endpoint")
     probe.add_argument("-v", "--verbose", action="store_true", help="show the conversation")
     _takes_config(probe)
+    _takes_state(probe)
     _takes_json(probe)
     replay = _add(
         commands,
@@ -479,28 +480,42 @@ def _schema(_args: argparse.Namespace) -> int:
 
 
 def _probe(args: argparse.Namespace) -> int:
-    from beacon.app import try_endpoint
+    """Exit as monitoring plugins do: whatever cannot be tried is an error (3) too."""
+    import shutil
 
-    config = _load(args)
+    try:
+        config = _load(args)
+    except SystemExit:
+        return OF_OUTCOME["error"]
     if args.endpoint not in config.probes:
-        _complain(f"beacon probe: no endpoint {args.endpoint!r}; there is:")
-        for endpoint in config.probes:
-            _complain(f"  {endpoint}")
-        return USAGE
-    trial = try_endpoint(config, args.endpoint, _wait)
-    reading = trial.reading
-    if args.json:
-        print(json.dumps(trial.document()))
-    else:
-        for note in trial.notes if args.verbose else ():
-            print(note)
-        took = "" if reading.latency is None else f"  {reading.latency * 1000:.1f} ms"
-        print(f"{args.endpoint}: {reading.outcome}  {reading.reason}{took}")
-        if reading.detail:
-            print(f"  {reading.detail}")
-        for phase, seconds in reading.phases:
-            print(f"  {phase:<8} {seconds * 1000:8.1f} ms")
-    return OF_OUTCOME[reading.outcome]
+        _no_endpoint(args.endpoint, config.probes)
+        return OF_OUTCOME["error"]
+    from beacon.outputs.control import ask
+    from beacon.outputs.shared_ledger import share
+    from beacon.transport.totp import LEDGER
+    from beacon.trial import try_endpoint
+
+    asked = sockets(args.state_dir, os.environ)
+    state = state_directory(args.state_dir, os.environ)
+    codes = ""
+    if any(each.id == args.endpoint and each.sign_in for each in config.watched.endpoints):
+        codes = share(LEDGER, lambda request: ask(asked, request), state, f"probe {os.getpid()}")
+    if args.verbose and codes:
+        _complain(codes)
+    trial = try_endpoint(config, args.endpoint, _wait, codes)
+    width = shutil.get_terminal_size().columns
+    print(json.dumps(trial.document()) if args.json else trial.text(width, verbose=args.verbose))
+    return OF_OUTCOME[trial.reading.outcome]
+
+
+def _no_endpoint(name: str, known: Iterable[str]) -> None:
+    import difflib
+
+    near = [each for each in known if name and name.lower() in each]
+    near = near or difflib.get_close_matches(name.lower(), known, n=5, cutoff=0.4)
+    _complain(f"beacon probe: no endpoint {name!r}; {'near it' if near else 'there'} is:")
+    for endpoint in near or known:
+        _complain(f"  {endpoint}")
 
 
 def _wait(seconds: float) -> None:

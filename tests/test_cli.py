@@ -255,7 +255,7 @@ def test_check_of_a_good_file_is_one_line_and_its_warnings(config, capsys):
     assert err.startswith("warning: ")
 
 
-@pytest.mark.parametrize("words", [["check"], ["probe", "door/open"], ["lamp-test"]])
+@pytest.mark.parametrize("words", [["check"], ["lamp-test"]])
 def test_a_bad_file_is_78_with_every_problem(words, bad, capsys, tmp_path):
     state = ["--state-dir", str(tmp_path)] if words[0] == "lamp-test" else []
     with pytest.raises(SystemExit) as end:
@@ -286,9 +286,29 @@ def test_probe_shows_one_run(config, free_port, capsys):
     assert set(shown["phases_ms"]) == {"dns", "connect"}
 
 
-def test_probe_of_what_is_not_there_lists_what_is(config, capsys):
-    assert main(["probe", "door/gate", "-c", str(config)]) == 64
-    assert "no endpoint 'door/gate'; there is:\n  door/open\n" in capsys.readouterr().err
+def test_probe_says_what_a_reading_leads_to_within_the_width(
+    config, free_port, capsys, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "60")
+    config.write_text(GOOD.replace("port: 9", f"port: {free_port()}"))
+    assert main(["probe", "door/open", "-c", str(config), "-v"]) == 2
+    out = capsys.readouterr().out
+    assert "  leads to: down after 3 in a row, re-checked every 5 s;" in out
+    assert max(map(len, out.splitlines())) <= 60
+
+
+def test_probe_of_what_is_not_there_names_what_is_near(config, capsys):
+    assert main(["probe", "door/opne", "-c", str(config)]) == 3
+    assert "no endpoint 'door/opne'; near it is:\n  door/open\n" in capsys.readouterr().err
+    assert main(["probe", "OPEN", "-c", str(config)]) == 3
+    assert "near it is:\n  door/open\n" in capsys.readouterr().err
+    assert main(["probe", "", "-c", str(config)]) == 3
+    assert "no endpoint ''; there is:\n  door/open\n" in capsys.readouterr().err
+
+
+def test_probe_with_a_bad_file_is_an_error_as_of_monitoring_plugins(bad, capsys):
+    assert main(["probe", "door/open", "-c", str(bad)]) == 3
+    assert f"{bad}:2:" in capsys.readouterr().err
 
 
 # --- the operator -----------------------------------------------------------------

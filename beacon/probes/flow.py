@@ -5,11 +5,12 @@ may send. Nothing of what is sent, captured or answered is ever quoted.
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import Any, ClassVar, Final, Literal
 from urllib.parse import urlencode
+from uuid import uuid4
 
 import jmespath
 import msgspec
@@ -25,6 +26,7 @@ from beacon.probes import SIGN_IN, Fault, Timing
 from beacon.transport.condition import REGEX_BUDGET
 from beacon.transport.expect import Expectations, judge, parse_json
 from beacon.transport.http import Answer, Request, exchange, fresh_jar
+from beacon.transport.onetime import claimed
 from beacon.transport.template import RESERVED, Code, JsonTemplate, Template
 from beacon.transport.tls import TlsPolicy
 from beacon.transport.totp import LEDGER, Ledger, Token
@@ -222,7 +224,12 @@ class Flow:
     def wait(self, utc: float) -> float:
         """Seconds until each of its tokens has an unused code."""
         tokens = (self._token(code) for code in self._codes)
-        return max((self.LEDGER.wait(token, utc) for token in tokens), default=0.0)
+        return max((self.LEDGER.wait(token, utc, self.me) for token in tokens), default=0.0)
+
+    @cached_property
+    def me(self) -> Hashable:
+        """Who asks for codes: two with one token may have equal settings."""
+        return uuid4().hex
 
     def observe(self, run: Run) -> Reading:
         """Take each step in turn; the first that goes wrong is the reading."""
@@ -279,11 +286,7 @@ class _Talk:
 
     def _code(self, seed: str, **options: Any) -> str:  # noqa: ANN401 - checked by Token.parse
         token = Token.parse(seed, **options)
-        utc = self._run.clock.utc().timestamp()
-        if not self._flow.LEDGER.claim(token, utc):
-            text = f"the one-time code of these {token.period} s was already used: not sent again"
-            raise Trouble(Reason.RATE_LIMITED, text)
-        return self._mask.hide(token.code(utc))
+        return self._mask.hide(claimed(token, self._run, self._flow.LEDGER, self._flow.me))
 
     def _judge(self, step: Step, answer: Answer) -> Reading:
         if step.rejected and _is_met(step.rejected, answer):

@@ -6,9 +6,11 @@
 A code is marked as used, on disk too, before it is handed out.
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, ClassVar, Final, Self
+from uuid import uuid4
 
 from msgspec import Meta
 
@@ -97,9 +99,14 @@ class OneTimeCode:
         assert seed is not None, "refused above"
         return Token.parse(seed.reveal(), self.digits, self.period, self.algorithm)
 
+    @cached_property
+    def _me(self) -> Hashable:
+        """Who asks: two endpoints with one token have equal settings, and are not the same."""
+        return uuid4().hex
+
     def wait(self, utc: float) -> float:
         """Seconds until a code may be sent and still arrive in time; 0: now."""
-        return self.LEDGER.wait(self._token, utc) if self.clock_bound else 0.0
+        return self.LEDGER.wait(self._token, utc, self._me) if self.clock_bound else 0.0
 
     def claim(self, run: Run) -> Passcode:
         """A code never handed out before, marked as used and hidden in what the run tells.
@@ -109,7 +116,7 @@ class OneTimeCode:
         if not self.clock_bound:
             counter = self.LEDGER.count(self._token, self.counter)
             return Passcode(run.hide(self._token.counted(counter)), counter)
-        return Passcode(run.hide(claimed(self._token, run, self.LEDGER)))
+        return Passcode(run.hide(claimed(self._token, run, self.LEDGER, self._me)))
 
     def give_back(self, passcode: Passcode) -> None:
         """No server judged this code: if counted, it is the next again. Else nothing.
@@ -120,10 +127,10 @@ class OneTimeCode:
             self.LEDGER.give_back(self._token, passcode.counter)
 
 
-def claimed(token: Token, run: Run, ledger: Ledger) -> str:
+def claimed(token: Token, run: Run, ledger: Ledger, by: Hashable) -> str:
     """The present code of a time-based token, marked as used. Raises `Trouble` if it was."""
     utc = run.clock.utc().timestamp()
-    if not ledger.claim(token, utc):
+    if not ledger.claim(token, utc, by):
         text = f"the one-time code of these {token.period} s was already used: not sent again"
         raise Trouble(Reason.RATE_LIMITED, text)
     return token.code(utc)

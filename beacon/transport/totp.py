@@ -9,7 +9,7 @@ import binascii
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol, get_args
 
@@ -19,6 +19,10 @@ Algorithm = Literal["sha1", "sha256", "sha512"]
 
 LATEST: Final = 2 / 3
 """The part of a step after which a code had better wait for the next: it might arrive late."""
+EARLIEST: Final = 1 / 20
+"""The part of a step before which a server whose clock is behind would not know its code yet."""
+SPREAD: Final = 1 / 4
+"""The part of a step over which the sign-ins that waited for it are spread."""
 _KEPT: Final = 3600.0  # seconds after which a used step is forgotten
 
 
@@ -51,6 +55,11 @@ class Token:
         if not decoded:
             raise ValueError("not a base32 seed")
         return cls(decoded, digits, period, algorithm)
+
+    @property
+    def fingerprint(self) -> bytes:
+        """Tells tokens apart, and from which no seed can be told."""
+        return hashlib.sha256(b"one-time code\0" + self.seed).digest()
 
     def step(self, utc: float) -> int:
         """The number of the step a moment lies in."""
@@ -104,18 +113,64 @@ class Book(Protocol):
         ...
 
 
+class Marked(Protocol):
+    """What a ledger must know of a token (`Token`, or `Mark` of one elsewhere)."""
+
+    @property
+    def fingerprint(self) -> bytes:
+        """Tells tokens apart."""
+        ...
+
+    @property
+    def period(self) -> int:
+        """Seconds a code lives."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A token of which nothing else is known."""
+
+    fingerprint: bytes
+    period: int
+
+
+class Shared(Protocol):
+    """The ledger of another process that uses the same tokens; as `Ledger`."""
+
+    def wait(self, token: Marked, utc: float, by: Hashable) -> float:
+        """Seconds until a code may be made."""
+        ...
+
+    def claim(self, token: Marked, utc: float, by: Hashable) -> bool:
+        """Mark the present step as used."""
+        ...
+
+    def count(self, token: Marked, first: int) -> int:
+        """The next counter, marked as used."""
+        ...
+
+    def give_back(self, token: Marked, counter: int) -> None:
+        """A counter that is free again."""
+        ...
+
+
 class Ledger:
     """Which steps of which tokens were used; seeds are kept as keyed hashes.
 
     Times are UTC seconds. The step in which the ledger was first asked counts as used:
-    what was sent before a restart may not be known.
+    what was sent before a restart may not be known. `by` is whoever asks: a step that `wait`
+    promised to one is not given to another, so that two who share a token never run for the
+    same code.
     """
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
         self._book: Book | None = None
+        self._shared: Shared | None = None
         self._started: float | None = None
         self._used: dict[Step, object] = {}
+        self._promised: dict[Step, Hashable] = {}
         self._next: dict[bytes, int] = {}  # seed's hash → no counter below it is free
 
     def keep(self, book: Book) -> None:
@@ -126,26 +181,43 @@ class Ledger:
             if period == COUNTED:
                 self._next[seed] = max(self._next.get(seed, 0), step + 1)
 
-    def wait(self, token: Token, utc: float) -> float:
-        """Seconds until a code may be made and still arrive in time; 0: now."""
-        step = token.step(utc)
-        if self._free(token, step, utc) and utc - step * token.period <= LATEST * token.period:
-            return 0.0
-        step += 1
-        while not self._free(token, step, utc):
-            step += 1
-        return step * token.period - utc
+    def leave_to(self, shared: Shared | None) -> None:
+        """From now on another process's ledger answers everything; None: this one again."""
+        self._shared = shared
 
-    def claim(self, token: Token, utc: float) -> bool:
+    def wait(self, token: Marked, utc: float, by: Hashable = None) -> float:
+        """Seconds until a code may be made and still arrive in its step; 0: now.
+
+        Neither late in a step nor in its first moment (a server's clock may be behind ours),
+        and at a moment of the token's own: not all sign-ins of a site at once.
+        """
+        if self._shared is not None:
+            return self._shared.wait(token, utc, by)
+        now = int(utc // token.period)
+        position = utc / token.period - now
+        seed = self._hash(token)
+        step = now if position <= LATEST else now + 1
+        while not self._promise((seed, token.period, step), utc, by):
+            step += 1
+        if step == now and position >= EARLIEST:
+            return 0.0
+        begin = step + EARLIEST + SPREAD * seed[0] / 256
+        return max(begin * token.period - utc, 0.0)
+
+    def claim(self, token: Marked, utc: float, by: Hashable = None) -> bool:
         """Mark the present step as used, before its code is sent; false: it already was."""
-        step = token.step(utc)
-        if not self._free(token, step, utc):
+        if self._shared is not None:
+            return self._shared.claim(token, utc, by)
+        entry = (self._hash(token), token.period, int(utc // token.period))
+        if not self._free(entry, utc, by):
             return False
         self._forget(utc)
-        return self._mark(self._entry(token, step))
+        return self._mark(entry)
 
-    def count(self, token: Token, first: int = 0) -> int:
+    def count(self, token: Marked, first: int = 0) -> int:
         """The next counter of a token, marked as used before its code is sent; from `first` on."""
+        if self._shared is not None:
+            return self._shared.count(token, first)
         seed = self._hash(token)
         counter = max(first, self._next.get(seed, 0))
         while not self._mark((seed, COUNTED, counter)):
@@ -154,12 +226,15 @@ class Ledger:
         self._used.pop((seed, COUNTED, counter - _AHEAD), None)
         return counter
 
-    def give_back(self, token: Token, counter: int) -> None:
+    def give_back(self, token: Marked, counter: int) -> None:
         """This counter's code was never judged: it is the next again, in this process."""
+        if self._shared is not None:
+            self._shared.give_back(token, counter)
+            return
         seed = self._hash(token)
-        if self._next.get(seed, 0) - counter < _AHEAD:
+        if 0 < self._next.get(seed, 0) - counter < _AHEAD:
             self._used.pop((seed, COUNTED, counter), None)
-            self._next[seed] = min(self._next.get(seed, counter), counter)
+            self._next[seed] = counter
 
     def _mark(self, entry: Step) -> bool:
         mine = object()
@@ -170,22 +245,29 @@ class Ledger:
             self._book.write(entry)
         return True
 
-    def _free(self, token: Token, step: int, utc: float) -> bool:
+    def _free(self, entry: Step, utc: float, by: Hashable) -> bool:
+        _, period, step = entry
         if self._started is None:
             self._started = utc
-        return step != token.step(self._started) and self._entry(token, step) not in self._used
+        if step == self._started // period or entry in self._used:
+            return False
+        return self._promised.get(entry, by) == by
 
-    def _entry(self, token: Token, step: int) -> Step:
-        return self._hash(token), token.period, step
+    def _promise(self, entry: Step, utc: float, by: Hashable) -> bool:
+        """Whether a step is free for this one; then it is for nobody else."""
+        if not self._free(entry, utc, by):
+            return False
+        return by is None or self._promised.setdefault(entry, by) == by
 
-    def _hash(self, token: Token) -> bytes:
-        return hmac.digest(self._key, token.seed, "sha256")
+    def _hash(self, token: Marked) -> bytes:
+        return hmac.digest(self._key, token.fingerprint, "sha256")
 
     def _forget(self, utc: float) -> None:
-        for entry in list(self._used):
-            _, period, step = entry
-            if period != COUNTED and abs(utc - step * period) > _KEPT:
-                self._used.pop(entry, None)
+        for noted in (self._used, self._promised):
+            for entry in list(noted):
+                _, period, step = entry
+                if period != COUNTED and abs(utc - step * period) > _KEPT:
+                    noted.pop(entry, None)
 
 
 LEDGER: Final = Ledger()

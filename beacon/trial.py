@@ -1,0 +1,145 @@
+"""One run of one endpoint by hand, and what it would come to: `beacon probe`."""
+
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, Final
+
+from beacon.config.fields import Secret
+from beacon.config.schema import Config
+from beacon.core.endpoint import REJECTIONS_TO_DOWN, slow_or
+from beacon.core.model import STANDING, Endpoint, Evidence, Outcome, Reading, Reason
+from beacon.engine.clock import SystemClock
+from beacon.engine.mailbox import Mailbox
+from beacon.engine.mask import Mask
+from beacon.engine.prober import Finished, Prober
+from beacon.transport.trouble import Trouble
+
+_FAILED: Final = {
+    Evidence.SYMPTOM: "its cell fails: degraded, or outage if no other cell is up",
+    Evidence.HEALTH: "its service is degraded; without any symptom it counts as one",
+    Evidence.CLAIM: "the vendor admits trouble: advisory, or outage with failing symptoms",
+    Evidence.CAUSE: "its service is degraded, and failures that follow are explained by it",
+    Evidence.WITNESS: "one of our own eyes fails: if all do, we are blind",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What was said in the run, what it came to, and what the beacon would make of that."""
+
+    endpoint: Endpoint
+    reading: Reading
+    notes: tuple[str, ...]
+    codes: str = ""
+
+    @property
+    def leads_to(self) -> str:
+        """What would follow of readings like this, in words."""
+        return leads_to(self.endpoint, self.reading)
+
+    def document(self) -> dict[str, Any]:
+        """As JSON wants it."""
+        latency = self.reading.latency
+        return {
+            "endpoint": self.endpoint.id,
+            "kind": self.endpoint.kind,
+            "evidence": self.endpoint.evidence,
+            "outcome": self.reading.outcome,
+            "reason": self.reading.reason,
+            "detail": self.reading.detail or None,
+            "latency_ms": None if latency is None else round(latency * 1000, 1),
+            "phases_ms": {phase: round(s * 1000, 1) for phase, s in self.reading.phases},
+            "leads_to": self.leads_to,
+            "codes": self.codes or None,
+            "notes": list(self.notes),
+        }
+
+    def text(self, width: int, *, verbose: bool) -> str:
+        """In words, for people; `verbose`: the conversation, and what it leads to, too."""
+        reading = self.reading
+        lines = [_wrapped(note, width, "", " " * 12) for note in self.notes] if verbose else []
+        took = "" if reading.latency is None else f"  {reading.latency * 1000:.1f} ms"
+        lines.append(f"{self.endpoint.id}: {reading.outcome}  {reading.reason}{took}")
+        if reading.detail:
+            lines.append(_wrapped(reading.detail, width, "  ", "  "))
+        widest = max((len(phase) for phase, _ in reading.phases), default=0)
+        lines += [f"  {phase:<{max(widest, 8)}} {s * 1000:8.1f} ms" for phase, s in reading.phases]
+        if verbose:
+            lines.append(_wrapped(f"leads to: {self.leads_to}", width, "  ", "    "))
+        return "\n".join(lines)
+
+
+def try_endpoint(
+    config: Config, endpoint: str, wait: Callable[[float], None], codes: str = ""
+) -> Trial:
+    """Run one probe as the daemon would; `wait` is called when it must not run yet.
+
+    `codes` says in words how used one-time codes are known.
+    """
+    spec = next(each for each in config.watched.endpoints if each.id == endpoint)
+    probe, clock = config.probes[endpoint], SystemClock()
+    try:
+        while (held := probe.wait(clock.utc().timestamp())) > 0:
+            wait(held)
+    except Trouble as trouble:
+        return Trial(spec, trouble.reading, (), codes)
+    box: Mailbox[Finished] = Mailbox()
+    prober = Prober(clock, box.post)
+    prober.start(endpoint, probe, spec.timeout, regular=True)
+    task = prober.task(endpoint)
+    assert task is not None, "just started"
+    came = box.take(spec.timeout)
+    found = prober.finish(came[0]) if came else prober.expire(task.run.deadline)[0]
+    assert found is not None, "the first result of a run is never late"
+    # Each kind masks what it sends; this is for a kind that forgot.
+    mask = Mask()
+    for secret in secrets_in(probe):
+        mask.hide(secret.reveal())
+    reading = slow_or(found.reading, spec.slow_after)
+    reading = replace(reading, detail=mask.over(reading.detail))
+    return Trial(spec, reading, tuple(map(mask.over, task.run.notes)), codes)
+
+
+def _wrapped(text: str, width: int, first: str, then: str) -> str:
+    wide = max(width, 40)
+    return textwrap.fill(text, wide, initial_indent=first, subsequent_indent=then)
+
+
+def secrets_in(settings: object) -> Iterator[Secret]:
+    """Every secret in the settings of a probe, however deep."""
+    if isinstance(settings, Secret):
+        yield settings
+    elif is_dataclass(settings):
+        for each in fields(settings):
+            yield from secrets_in(getattr(settings, each.name))
+    elif isinstance(settings, Mapping):
+        for value in settings.values():
+            yield from secrets_in(value)
+    elif isinstance(settings, tuple | list):
+        for value in settings:
+            yield from secrets_in(value)
+
+
+def leads_to(spec: Endpoint, reading: Reading) -> str:
+    """What readings like this one lead to, by the rules of the judgement."""
+    threshold = spec.failure_threshold
+    if reading.reason is Reason.SIGN_IN_REJECTED:
+        return (
+            f"if these credentials have passed since they were changed: down after "
+            f"{REJECTIONS_TO_DOWN}, then one try every {spec.guard_interval:g} s, none after "
+            f"{spec.guard_max}; if they never passed: no more tries, blue"
+        )
+    match reading.outcome:
+        case Outcome.PASS:
+            return "up"
+        case Outcome.WARN:
+            if reading.reason in STANDING:
+                return f"advisory after {threshold} in a row: it can be planned"
+            return f"degraded after {threshold} in a row"
+        case Outcome.ERROR:
+            return f"nothing by itself: we could not ask; unknown after {threshold} in a row"
+        case _:
+            retry = spec.retry_interval
+            again = "" if retry is None or threshold == 1 else f", re-checked every {retry:g} s"
+            return f"down after {threshold} in a row{again}; then {_FAILED[spec.evidence]}"
