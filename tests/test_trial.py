@@ -1,0 +1,76 @@
+"""What a run by hand is said to lead to, and that nothing secret is in it."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from beacon.config.fields import Secret
+from beacon.core.model import Endpoint, Evidence, Reading, Reason
+from beacon.trial import Trial, leads_to, secrets_in
+
+SPEC = Endpoint(
+    id="mfa/sign-in",
+    service="mfa",
+    name="sign-in",
+    kind="flow",
+    evidence=Evidence.SYMPTOM,
+    interval=60.0,
+    timeout=30.0,
+    failure_threshold=3,
+    success_threshold=2,
+    retry_interval=30.0,
+    stale_after=210.0,
+    sign_in=True,
+)
+
+
+@pytest.mark.parametrize(
+    ("reason", "changes", "words"),
+    [
+        (Reason.OK, {}, "up"),
+        (Reason.SLOW, {}, "degraded after 3 in a row"),
+        (Reason.CERTIFICATE_EXPIRING, {}, "advisory after 3 in a row: it can be planned"),
+        (Reason.OWN_CLOCK, {}, "we could not ask; unknown after 3"),
+        (Reason.DEADLINE, {}, "down after 3 in a row, re-checked every 30 s; then its cell"),
+        (Reason.DEADLINE, {"retry_interval": None}, "down after 3 in a row; then its cell fails"),
+        (Reason.DEADLINE, {"failure_threshold": 1}, "down after 1 in a row; then its cell fails"),
+        (Reason.SIGN_IN_REJECTED, {"guard_max": 4}, "down after 2, then one try every 600 s"),
+        (Reason.SIGN_IN_REJECTED, {"guard_max": 4}, "none after 4; if they never passed"),
+    ],
+)
+def test_it_leads_to_what_the_rules_say(
+    reason: Reason, changes: dict[str, Any], words: str
+) -> None:
+    assert words in leads_to(replace(SPEC, **changes), Reading(reason))
+
+
+@pytest.mark.parametrize("evidence", Evidence)
+def test_every_class_of_evidence_leads_somewhere(evidence: Evidence) -> None:
+    assert "; then " in leads_to(replace(SPEC, evidence=evidence), Reading(Reason.DEADLINE))
+
+
+def test_long_notes_and_details_are_wrapped_and_phases_aligned() -> None:
+    reading = Reading(Reason.OK, "word " * 30, 1.5, (("a-rather-long-step", 1.0), ("b", 0.5)))
+    text = Trial(SPEC, reading, ("    1.0 ms  " + "note " * 40,)).text(72, verbose=True)
+    assert max(map(len, text.splitlines())) <= 72
+    assert "  a-rather-long-step   1000.0 ms\n  b                     500.0 ms" in text
+    assert "note" not in Trial(SPEC, reading, ("note",)).text(72, verbose=False)
+    assert Trial(SPEC, Reading(Reason.OK), ()).text(0, verbose=False) == "mfa/sign-in: pass  ok"
+
+
+def test_every_secret_in_the_settings_is_found() -> None:
+    @dataclass(frozen=True)
+    class Inner:
+        word: Secret
+
+    @dataclass(frozen=True)
+    class Settings:
+        inner: Inner
+        many: tuple[Inner, ...]
+        named: dict[str, Secret] = field(default_factory=dict)
+        plain: str = "text"
+
+    a, b, c = Secret("a"), Secret("b"), Secret("c")
+    found = secrets_in(Settings(Inner(a), (Inner(b),), {"x": c}))
+    assert list(found) == [a, b, c]
