@@ -222,6 +222,17 @@ def _operator_commands(commands: Any) -> None:  # noqa: ANN401
     silence.add_argument("--off", action="store_true", help="sound again")
     for each in (acknowledge, silence):
         _takes_reason(each)
+    resume = _add(
+        commands,
+        "resume",
+        _resume,
+        "let a sign-in that the guard stopped be tried once more",
+        "beacon resume entra-mfa/sign-in --reason unlocked",
+    )
+    resume.add_argument(
+        "service", metavar="ID", nargs="?", help="of a service or an endpoint; all, if left out"
+    )
+    _takes_reason(resume)
     _overlay_commands(commands)
 
 
@@ -661,6 +672,11 @@ def _next(prospects: Sequence[Mapping[str, Any]], indent: str) -> list[str]:
 def _acknowledge(args: argparse.Namespace) -> int:
     request = {"action": "acknowledge", "service": args.service, "reason": args.reason}
     return _ordered(args, request, "acknowledged")
+
+
+def _resume(args: argparse.Namespace) -> int:
+    request = {"action": "resume", "service": args.service, "reason": args.reason}
+    return _ordered(args, request, "resumed: it is tried once, and stops again if rejected")
 
 
 def _silence(args: argparse.Namespace) -> int:

@@ -198,7 +198,7 @@ class EndpointState:
     def _unproven(self, reading: Reading) -> Reading:
         """Credentials that never passed are ours to mend: stop before an account is locked."""
         self._stop()
-        detail = "credentials that never passed were rejected: mend them, then restart"
+        detail = "credentials that never passed were rejected: mend them, then resume"
         return Reading(Reason.OWN_CREDENTIALS, detail, reading.latency, reading.phases)
 
     def _guard(self, at: float) -> None:
@@ -209,6 +209,10 @@ class EndpointState:
 
     def _stop(self) -> None:
         self.guard_until, self.stopped_at = math.inf, self.started
+
+    def resume(self) -> None:
+        """An operator lets a stopped sign-in be tried once more: rejected again, it stops again."""
+        self.guard_until = self.stopped_at + self.spec.guard_interval
 
     # --- deciding -----------------------------------------------------------------
 

@@ -156,6 +156,17 @@ class Drill:
     seconds: float = 900.0
 
 
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Let sign-ins that the guard stopped be tried again; `service`: an endpoint's id, too."""
+
+    at: float
+    service: str | None
+    by: str
+    origin: str
+    reason: str = ""
+
+
 Operation = Shelve | Maintenance | Scheduled | Bypass | Attest | Drill
 """What lays an overlay on or takes it off: `beacon.core.operators`."""
 
@@ -168,6 +179,7 @@ Event = (
     | DateImplausible
     | StorageDegraded
     | Operation
+    | Resume
 )
 
 # --- out --------------------------------------------------------------------------

@@ -10,12 +10,14 @@ from typing import Final
 
 from beacon.core.endpoint import EndpointState, Gate, slow_or
 from beacon.core.events import (
+    Answered,
     DateImplausible,
     Effect,
     EndpointRead,
     Observed,
     Postpone,
     Recheck,
+    Resume,
     Transition,
 )
 from beacon.core.model import (
@@ -209,6 +211,22 @@ class Intake:
     def _touch(self, state: EndpointState) -> None:
         if state.spec.evidence is not Evidence.WITNESS:
             self.touched[state.spec.service] = None
+
+    def resume(self, event: Resume) -> None:
+        """Try stopped sign-ins again, each at least `guard_interval` after its last run."""
+        stopped = [
+            state
+            for state in self.endpoints.values()
+            if state.guarded and event.service in (None, state.spec.service, state.spec.id)
+        ]
+        for state in stopped:
+            state.resume()
+            self._arm_stale(state, event.at)
+            self._out.append(Postpone(event.at, state.spec.id, max(event.at, state.guard_until)))
+            self._touch(state)
+        error = "" if stopped else "no sign-in is stopped there"
+        answer = (not error, event.by, event.origin, error, event.reason, event.service)
+        self._out.append(Answered(event.at, "resume", *answer))
 
     # --- our own eyes -------------------------------------------------------------
 

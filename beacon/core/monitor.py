@@ -21,6 +21,7 @@ from beacon.core.events import (
     Maintenance,
     Observed,
     QuietHours,
+    Resume,
     Scheduled,
     Shelve,
     Silence,
@@ -54,6 +55,7 @@ class Monitor:
             QuietHours: self._room.quiet_hours,
             DateImplausible: self._intake.date_implausible,
             StorageDegraded: self._operated(self._room.storage),
+            Resume: self._intake.resume,
         }
         operated = self._operated(self._room.operated)
         kinds = (Shelve, Maintenance, Scheduled, Bypass, Attest, Drill)

@@ -11,6 +11,7 @@ from beacon.core.events import (
     Drill,
     Event,
     Maintenance,
+    Resume,
     Shelve,
     Silence,
 )
@@ -19,7 +20,7 @@ from beacon.core.model import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command, understood. `service` names what is attested, too.
+    """One command, understood. `service` names what is attested or resumed, too.
 
     `seconds` None: as long as usual.
     """
@@ -62,6 +63,10 @@ def _drill(c: Command, at: float) -> Event:
     return Drill(at, c.on, c.by, c.origin, c.reason, c.verdict, c.seconds or 900.0)
 
 
+def _resume(c: Command, at: float) -> Event:
+    return Resume(at, c.service, c.by, c.origin, c.reason)
+
+
 def _acknowledge(c: Command, at: float) -> Event:
     return Acknowledge(at, c.by, c.origin, c.reason, c.service)
 
@@ -74,6 +79,7 @@ _EVENTS: Final[Mapping[str, Callable[[Command, float], Event]]] = {
     "shelve": _shelve,
     "attest": _attest,
     "drill": _drill,
+    "resume": _resume,
 }
 
 ORDERS: Final = tuple(_EVENTS)
