@@ -100,17 +100,19 @@ class Secret:
     """A value that must not be seen: shows as ***; only `reveal` gives it."""
 
     __slots__ = ("_value",)
-    ALLOWED: ClassVar = "text, best written as !secret name"
-    SCHEMA: ClassVar[dict[str, Any]] = {"type": "string", "minLength": 1, "writeOnly": True}
+    ALLOWED: ClassVar = "text that is not blank, best written as !secret name"
+    SCHEMA: ClassVar[dict[str, Any]] = {"type": "string", "pattern": r"\S", "writeOnly": True}
 
     def __init__(self, value: str) -> None:
         self._value = value
 
     @classmethod
     def parse(cls, raw: object) -> Self:
-        """Any non-empty text; the refusal never repeats it."""
-        if not isinstance(raw, str) or not raw:
-            raise Refused("an empty secret" if raw in ("", None) else "not text", cls.ALLOWED)
+        """Any text but an empty or blank one; the refusal never repeats it."""
+        if raw is None or (isinstance(raw, str) and not raw.strip()):
+            raise Refused("an empty secret", cls.ALLOWED)
+        if not isinstance(raw, str):
+            raise Refused("not text", cls.ALLOWED)
         return cls(raw)
 
     def reveal(self) -> str:

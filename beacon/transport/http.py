@@ -107,7 +107,7 @@ def exchange(
     days: list[float] = []
     for redirects in range(REDIRECTS + 1):
         prepared = prepare(request, jar)
-        _note_request(run, prepared)
+        _note_request(run, prepared, ours=not redirects)
         met = Exchange(run, route)
         try:
             response = met.fetch(prepared)
@@ -216,7 +216,9 @@ def _charset(content_type: str) -> str:
     return "utf-8"
 
 
-def _note_request(run: Run, prepared: PreparedRequest) -> None:
+def _note_request(run: Run, prepared: PreparedRequest, *, ours: bool) -> None:
     run.remaining()
     parts = urlsplit(prepared.url or "")
-    run.note(f"{prepared.method} {parts.scheme}://{parts.netloc}{parts.path}")
+    # Where a server sends us may hold what we sent it, or what it shall not be told of.
+    path = parts.path if ours or parts.path in ("", "/") else "/…"
+    run.note(f"{prepared.method} {parts.scheme}://{parts.netloc}{path}")

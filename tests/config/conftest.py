@@ -13,6 +13,7 @@ from beacon.config.loader import load
 from beacon.config.schema import Config
 from beacon.core.model import Evidence
 from beacon.probes import CLAIM, FAST, SIGN_IN, Fault, Timing
+from beacon.transport.onetime import OneTimeCode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +108,7 @@ class SignIn(Base):
 
     url: Url
     password: Secret
+    code: OneTimeCode | None = None
     tries: Count = 1
     pause: Duration | None = None
 

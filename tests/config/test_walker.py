@@ -201,7 +201,7 @@ def test_a_tree_is_given_as_it_is(build):
         (Inner, "a mapping"),
         (Any, "anything"),
         (Node, "anything"),
-        (Secret | None, "text, best written as !secret name or null"),
+        (Secret | None, "text that is not blank, best written as !secret name or null"),
         (Pair, "a value that it can read"),
     ],
 )

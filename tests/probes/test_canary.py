@@ -1,0 +1,277 @@
+"""The canary: secrets fly in every kind of probe, and are seen in nothing it says.
+
+Each kind signs in at a server that sends everything back to it, in the places where clumsy
+servers do. A kind that is added needs a case here; `{url}`, `{host}` and `{port}` are the server's.
+"""
+
+import base64
+import contextlib
+import json
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from beacon import probes
+from beacon.app import load_config
+from beacon.config.fields import Secret
+from beacon.config.json_schema import of_type
+from beacon.config.walker import specs
+from beacon.core.model import Endpoint, Evidence, Reading, Reason
+from beacon.engine.clock import SystemClock
+from beacon.engine.mailbox import Mailbox
+from beacon.engine.prober import Finished, Prober
+from beacon.engine.run import Probe, Run
+from beacon.trial import Trial, secrets_in
+
+PASSWORD = "canary p&ss/wörd"
+SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
+
+CASES = {
+    "dns": """
+      type: dns
+      query: canary.example
+      record: A
+      resolvers: ["{host}:{port}"]
+    """,
+    "flow": """
+      type: flow
+      secrets: {password: !secret canary, seed: !secret seed}
+      steps:
+        - id: password
+          url: {url}
+          method: POST
+          form: {password: "{{ secrets.password }}"}
+          headers: {X-Key: "{{ secrets.password|urlencode }}"}
+          expect: {status: [200, 302, 401]}
+          capture: {ticket: {regex: "(?s).+"}}
+        - id: code
+          url: "{url}?ticket={{ ticket|urlencode }}"
+          method: POST
+          json: {code: "{{ totp(secrets.seed) }}", password: "{{ secrets.password }}"}
+          expect: {body: never}
+    """,
+    "http": """
+      type: http
+      url: {url}
+      method: POST
+      auth: {basic: {username: probe, password: !secret canary}}
+      form: {password: !secret canary}
+      headers: {X-Key: !secret canary-of-a-header}
+      expect: {body: never}
+    """,
+    "ntp": """
+      type: ntp
+      servers: ["{host}:{port}"]
+    """,
+    "statuspage": """
+      type: statuspage
+      url: {url}
+    """,
+    "tcp": """
+      type: tcp
+      host: "{host}"
+      port: {port}
+    """,
+}
+"""Kind → the settings of one, six spaces in; secrets are `!secret canary` and `!secret seed`."""
+
+MOODS: dict[str, Callable[[bytes], bytes]] = {
+    "echoes": lambda asked: _http(200, asked),
+    "refuses in words": lambda asked: _http(
+        401, json.dumps({"error": asked.decode("latin-1"), "code": 1}).encode(), "application/json"
+    ),
+    "speaks of it in its headers": lambda asked: (
+        b"HTTP/1.1 200 %b\r\nX: %b\r\nContent-Length: 0\r\n\r\n" % (_line(asked), _line(asked))
+    ),
+    "sends elsewhere with it": lambda asked: (
+        b"HTTP/1.1 302 Found\r\nLocation: /" + quote(_line(asked)).encode() + b"\r\n"
+        b"Set-Cookie: s=" + quote(_line(asked)).encode() + b"\r\nContent-Length: 0\r\n\r\n"
+    ),
+    "garbles": lambda asked: asked + b"\x00" + asked,
+    "hangs up": lambda _: b"",
+}
+
+
+def _line(asked: bytes) -> bytes:
+    return asked.replace(b"\r", b" ").replace(b"\n", b" ")
+
+
+def _http(status: int, body: bytes, kind: str = "text/plain") -> bytes:
+    head = f"HTTP/1.1 {status} Said\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+@dataclass
+class Parrot:
+    """A server over TCP and UDP of one port that says back what it is told, by its mood."""
+
+    mood: Callable[[bytes], bytes]
+    heard: list[bytes] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        self._tcp = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._tcp.getsockname()[1]
+        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with contextlib.suppress(OSError):  # somebody has that one: no kind needs both
+            self._udp.bind(("127.0.0.1", self.port))
+        self._udp.settimeout(0.05)
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=t) for t in (self._streams, self._datagrams)]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._tcp.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(10)
+        self._tcp.close()
+        self._udp.close()
+
+    def _streams(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                caller, _ = self._tcp.accept()
+                with caller, contextlib.suppress(OSError):
+                    caller.settimeout(0.1)
+                    self._converse(caller)
+
+    def _converse(self, caller: socket.socket) -> None:
+        asked = b""
+        with contextlib.suppress(TimeoutError):
+            while piece := caller.recv(65536):
+                asked += piece
+        self.heard.append(asked)
+        caller.sendall(self.mood(asked))
+
+    def _datagrams(self) -> None:
+        while not self._over.is_set():
+            with contextlib.suppress(OSError):
+                asked, sender = self._udp.recvfrom(65536)
+                self.heard.append(asked)
+                self._udp.sendto(self.mood(asked), sender)
+
+
+@pytest.fixture
+def probe_of(tmp_path: Path) -> Callable[[str, int], Any]:
+    """Load one case as the beacon loads its configuration."""
+
+    def load(case: str, port: int) -> Any:
+        for name, value in (
+            ("{url}", f"http://127.0.0.1:{port}/"),
+            ("{host}", "127.0.0.1"),
+            ("{port}", str(port)),
+        ):
+            case = case.replace(name, value)
+        secrets = tmp_path / "secrets.yaml"
+        secrets.write_text(
+            f"canary: {json.dumps(PASSWORD)}\nseed: {SEED}\n"
+            "canary-of-a-header: canary-in-a-header\n"
+        )
+        secrets.chmod(0o600)
+        path = tmp_path / "beacon.yaml"
+        whole = "site: soc\nname: SOC\nservices:\n- name: mfa\n  endpoints:\n    - name: it\n"
+        path.write_text(whole + case.strip("\n").rstrip() + "\n")
+        return load_config(path, {}).probes["mfa/it"]
+
+    return load
+
+
+def tried(probe: Probe, budget: float = 1.0) -> tuple[Run, Reading]:
+    """One run, as the daemon runs it: masked by nothing but the kind itself."""
+    box: Mailbox[Finished] = Mailbox()
+    prober = Prober(SystemClock(), box.post)
+    prober.start("mfa/it", probe, budget, regular=True)
+    task = prober.task("mfa/it")
+    assert task
+    came = box.take(budget)
+    found = prober.finish(came[0]) if came else prober.expire(task.run.deadline)[0]
+    assert prober.stop(10)
+    assert found
+    return task.run, found.reading
+
+
+def writings(secret: str) -> set[str]:
+    """How a secret may be written, and still be read."""
+    raw = secret.encode()
+    written = {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), raw.hex()}
+    return written | {base64.b64encode(raw).decode().rstrip("="), json.dumps(secret)[1:-1]}
+
+
+def leaks(said: str) -> list[str]:
+    """What of the secrets is in a text."""
+    hidden = writings(PASSWORD) | writings(SEED) | {"canary-in-a-header", "probe:canary"}
+    return sorted(each for each in hidden if each.lower() in said.lower())
+
+
+def everything(probe: Any, run: Run, reading: Reading, log: str) -> str:
+    """All that anybody could read of one run."""
+    spec = Endpoint(id="mfa/it", service="mfa", name="it", kind="x", evidence=Evidence.SYMPTOM)
+    trial = Trial(spec, reading, tuple(run.notes))
+    document = json.dumps(trial.document(), ensure_ascii=False)
+    return "\n".join([document, trial.text(80, verbose=True), repr(reading), repr(probe), log])
+
+
+def test_every_kind_has_a_case() -> None:
+    assert set(CASES) == set(probes.kinds()), "a new kind needs its canary in CASES"
+
+
+@pytest.mark.parametrize("kind", sorted(CASES))
+def test_a_case_has_a_secret_wherever_its_kind_has_one(
+    kind: str, probe_of: Callable[[str, int], Any]
+) -> None:
+    probe = probe_of(CASES[kind], 9)
+    takes = [key for key, spec in specs(type(probe)).items() if '"writeOnly"' in _schema(spec.kind)]
+    given = [key for key in takes if list(secrets_in(getattr(probe, key)))]
+    assert given == takes or _one_of(kind, given), f"of {takes} only {given}"
+
+
+def _schema(kind: object) -> str:
+    return json.dumps(of_type(kind), default=str)
+
+
+def _one_of(kind: str, given: list[str]) -> bool:
+    """Settings of which one excludes the other."""
+    return (kind, given) == ("http", ["headers", "form", "auth"])
+
+
+@pytest.mark.parametrize("mood", MOODS)
+@pytest.mark.parametrize("kind", sorted(CASES))
+def test_no_kind_says_a_secret(
+    kind: str,
+    mood: str,
+    probe_of: Callable[[str, int], Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with Parrot(MOODS[mood]) as parrot:
+        probe = probe_of(CASES[kind], parrot.port)
+        run, reading = tried(probe)
+        said = everything(probe, run, reading, caplog.text)
+    assert not leaks(said), said
+    assert reading.reason is not Reason.INTERNAL_ERROR, caplog.text
+    if list(secrets_in(probe)):
+        assert parrot.heard, "the secrets did fly"
+
+
+def test_the_canary_is_seen_where_it_is_said(
+    probe_of: Callable[[str, int], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Leaky:
+        password = Secret(PASSWORD)
+
+        def observe(self, run: Run) -> Reading:
+            run.note(f"Basic {base64.b64encode(PASSWORD.encode()).decode()}")
+            return Reading(Reason.PROTOCOL_ERROR, quote(PASSWORD))
+
+    run, reading = tried(Leaky())
+    assert len(leaks(everything(Leaky(), run, reading, ""))) >= 2
+    assert leaks(f"seed={SEED.lower()}")
