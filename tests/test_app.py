@@ -63,10 +63,11 @@ import os, sys
 from dataclasses import replace
 from pathlib import Path
 from beacon.app import Place, load_config, serve
+from beacon.core.model import Reading
 
 class Wrong:
     def wait(self, utc): return 0.0
-    def observe(self, run): return "hunter2"
+    def observe(self, run): return Reading("hunter2")
 
 path, state = Path(sys.argv[1]), Path(sys.argv[2])
 config = load_config(path, os.environ)
@@ -256,7 +257,7 @@ def test_when_the_core_breaks_it_ends_in_order_and_says_where(daemon, closed):
     daemon.spawn(program=BREAKING)
     assert daemon.wait() == 1
     assert "the beacon broke and stops" in daemon.said()
-    assert "AttributeError" in daemon.said()
+    assert "KeyError" in daemon.said()
     assert "hunter2" not in daemon.said()
     assert sorted(p.name for p in daemon.state.iterdir()) == LEFT
 
@@ -403,6 +404,19 @@ def test_a_state_directory_that_cannot_be_written_is_said(daemon, listening):
     daemon.spawn()
     assert daemon.wait() == 1
     assert "choose one this user may write with --state-dir" in daemon.said()
+
+
+def test_a_counter_is_never_used_twice_even_by_a_beacon_that_is_killed(daemon, listening):
+    daemon.write(endpoint("open", listening))
+    token = {"action": "one_time_code", "do": "count", "token": "ab" * 32}
+    daemon.start()
+    assert [daemon.ask(**token)["counter"] for _ in range(3)] == [0, 1, 2]
+    daemon.signal(signal.SIGKILL)
+    daemon.end()
+    daemon.start()
+    assert daemon.ask(**token)["counter"] == 3
+    step = token | {"do": "claim", "period": 120, "who": "a"}
+    assert daemon.ask(**step) == {"ok": True, "claimed": False}, "the step of the start"
 
 
 def test_no_secret_is_ever_said(daemon, closed, eventually):

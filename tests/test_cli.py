@@ -286,6 +286,29 @@ def test_probe_shows_one_run(config, free_port, capsys):
     assert set(shown["phases_ms"]) == {"dns", "connect"}
 
 
+def test_a_sign_in_without_a_beacon_says_how_codes_are_known(config, tmp_path, capsys, free_port):
+    step = f"{{id: a, url: 'http://127.0.0.1:{free_port()}/'}}"
+    config.write_text(
+        f"site: soc\nservices:\n- name: Door\n  endpoints:\n"
+        f"  - {{name: open, type: flow, steps: [{step}]}}\n"
+    )
+    asked = ["probe", "door/open", "-c", str(config), "--state-dir", str(tmp_path / "none"), "-v"]
+    assert main(asked) == 2
+    out, err = capsys.readouterr()
+    assert "none left a history: used codes are not known" in err
+    assert "step a" in out
+    assert main([*asked, "--json"]) == 2
+    assert "none left" in json.loads(capsys.readouterr().out)["codes"]
+
+
+def test_resume_says_what_comes(serve, capsys):
+    asked = []
+    state = serve(resume=lambda request, by: asked.append(request) or {})
+    assert main(["resume", "door/open", "--reason", "unlocked", *state]) == 0
+    assert capsys.readouterr().out == "resumed: it is tried once, and stops again if rejected\n"
+    assert asked == [{"action": "resume", "service": "door/open", "reason": "unlocked"}]
+
+
 def test_probe_says_what_a_reading_leads_to_within_the_width(
     config, free_port, capsys, monkeypatch
 ):

@@ -1,13 +1,31 @@
 """What a run by hand is said to lead to, and that nothing secret is in it."""
 
+import socket
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from beacon.app import load_config
 from beacon.config.fields import Secret
+from beacon.config.schema import Config
 from beacon.core.model import Endpoint, Evidence, Reading, Reason
-from beacon.trial import Trial, leads_to, secrets_in
+from beacon.engine.run import Run
+from beacon.transport.trouble import Trouble
+from beacon.trial import Trial, leads_to, secrets_in, try_endpoint
+
+
+@pytest.fixture
+def endpoint_file(tmp_path: Path) -> Config:
+    """A configuration of one endpoint, `mfa/it`, with a timeout of 200 ms."""
+    path = tmp_path / "beacon.yaml"
+    path.write_text(
+        "site: soc\nservices:\n- name: mfa\n  endpoints:\n"
+        "  - {name: it, type: tcp, host: 127.0.0.1, port: 9, timeout: 200ms}\n"
+    )
+    return load_config(path, {})
+
 
 SPEC = Endpoint(
     id="mfa/sign-in",
@@ -74,3 +92,53 @@ def test_every_secret_in_the_settings_is_found() -> None:
     a, b, c = Secret("a"), Secret("b"), Secret("c")
     found = secrets_in(Settings(Inner(a), (Inner(b),), {"x": c}))
     assert list(found) == [a, b, c]
+
+
+def test_what_may_not_run_is_told_as_its_reading(endpoint_file: Config) -> None:
+    waited: list[float] = []
+
+    class Refusing:
+        def wait(self, _utc: float) -> float:
+            raise Trouble(Reason.RATE_LIMITED, "not shared")
+
+    refused = replace(endpoint_file, probes={"mfa/it": Refusing()})
+    trial = try_endpoint(refused, "mfa/it", waited.append, "in words")
+    assert (trial.reading.detail, trial.codes, trial.notes) == ("not shared", "in words", ())
+
+
+def test_what_must_wait_waits_and_what_forgot_to_mask_is_masked(endpoint_file: Config) -> None:
+    waited: list[float] = []
+
+    @dataclass(frozen=True)
+    class Forgetful:
+        password: Secret = Secret("canary")
+
+        def wait(self, _utc: float) -> float:
+            return 0.0 if waited else 7.0
+
+        def observe(self, run: Run) -> Reading:
+            run.note("canary was sent")
+            return Reading(Reason.HTTP_STATUS, "no canary")
+
+    trial = try_endpoint(
+        replace(endpoint_file, probes={"mfa/it": Forgetful()}), "mfa/it", waited.append
+    )
+    assert waited == [7.0]
+    assert trial.reading.detail == "no ***"
+    assert "*** was sent" in trial.notes[0]
+
+
+def test_a_run_that_overstays_is_told_by_its_phase(endpoint_file: Config) -> None:
+
+    class Hanging:
+        def wait(self, _utc: float) -> float:
+            return 0.0
+
+        def observe(self, run: Run) -> Reading:
+            left, right = socket.socketpair()
+            with left, right, run.watching(left):
+                left.recv(1)
+            raise OSError
+
+    trial = try_endpoint(replace(endpoint_file, probes={"mfa/it": Hanging()}), "mfa/it", print)
+    assert trial.reading.reason is Reason.DEADLINE
