@@ -111,7 +111,7 @@ def test_what_must_wait_waits_and_what_forgot_to_mask_is_masked(endpoint_file: C
 
     @dataclass(frozen=True)
     class Forgetful:
-        password: Secret = Secret("canary")
+        password: Secret
 
         def wait(self, _utc: float) -> float:
             return 0.0 if waited else 7.0
@@ -121,7 +121,9 @@ def test_what_must_wait_waits_and_what_forgot_to_mask_is_masked(endpoint_file: C
             return Reading(Reason.HTTP_STATUS, "no canary")
 
     trial = try_endpoint(
-        replace(endpoint_file, probes={"mfa/it": Forgetful()}), "mfa/it", waited.append
+        replace(endpoint_file, probes={"mfa/it": Forgetful(Secret("canary"))}),
+        "mfa/it",
+        waited.append,
     )
     assert waited == [7.0]
     assert trial.reading.detail == "no ***"

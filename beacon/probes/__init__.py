@@ -12,7 +12,10 @@ from beacon.engine.run import Run
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """A kind's default times in seconds; `retry_interval` None means no re-checks."""
+    """A kind's default times in seconds; `retry_interval` None means no re-checks.
+
+    None it is for a kind whose runs cost a message or disturb a person.
+    """
 
     interval: float
     timeout: float
