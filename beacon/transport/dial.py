@@ -10,7 +10,7 @@ from beacon.transport.trouble import Trouble
 
 IpVersion = Literal[4, 6]
 
-_Address = tuple[socket.AddressFamily, tuple[Any, ...]]
+Address = tuple[socket.AddressFamily, tuple[Any, ...]]
 
 _FAMILIES: Final = {None: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
 
@@ -29,7 +29,7 @@ def connect(run: Run, host: str, port: int, ip_version: IpVersion | None = None)
     with a dns or connect reason.
     """
     run.enter(Phase.DNS)
-    addresses = _resolve(host, port, ip_version)
+    addresses = resolve(host, port, ip_version)
     run.remaining()
     run.enter(Phase.CONNECT)
     failures: list[OSError] = []
@@ -43,9 +43,18 @@ def connect(run: Run, host: str, port: int, ip_version: IpVersion | None = None)
     raise trouble_of(_most_telling(failures), f"{host} port {port}")
 
 
-def _resolve(host: str, port: int, ip_version: IpVersion | None) -> list[_Address]:
+def resolve(
+    host: str,
+    port: int,
+    ip_version: IpVersion | None = None,
+    kind: socket.SocketKind = socket.SOCK_STREAM,
+) -> list[Address]:
+    """The addresses of a host, the best first, by the system's resolver. Raises `Trouble`.
+
+    It cannot be woken: the caller asks the run afterwards whether there is time left.
+    """
     try:
-        found = socket.getaddrinfo(host, port, _FAMILIES[ip_version], socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, port, _FAMILIES[ip_version], kind)
     except socket.gaierror as error:
         reason = _LOOKUP_REASONS.get(error.errno or 0, Reason.DNS_SERVFAIL)
         raise Trouble(reason, f"{host}: {error.strerror}") from None

@@ -1,0 +1,273 @@
+"""RADIUS (RFC 2865, 3579, 5997): talking to one server within one run, and trusting what it says.
+
+pyrad writes and reads the packets and computes what proves them; sockets, deadlines and
+what an answer is worth are ours. An answer that is not proven to come from whoever knows
+the shared secret is no answer: it is passed over, and the wait goes on.
+"""
+
+import contextlib
+import math
+import selectors
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Annotated, Final
+
+import msgspec
+from pyrad.packet import AuthPacket, PacketError
+
+from beacon.config.fields import Secret
+from beacon.core.model import Reason
+from beacon.engine.run import EXHAUSTED, Phase, Run
+from beacon.transport.dial import IpVersion, reason_of, resolve, trouble_of
+from beacon.transport.trouble import Trouble
+
+Host = Annotated[str, msgspec.Meta(min_length=1, description="a name or an IP address")]
+PORT: Final = 1812
+
+RESEND_AFTER: Final = 3.0
+"""Seconds after which an unanswered packet is sent once more. Servers remember a packet for
+about five (FreeRADIUS: `cleanup_delay`): within them the same one is no second sign-in."""
+
+LONGEST: Final = 253
+"""Bytes an attribute's value can have."""
+
+LONGEST_PASSWORD: Final = 128
+"""Bytes a User-Password can have."""
+
+_PATIENCE: Final = 0.95  # of the time left: then a reading can still say what the silence may mean
+_LARGEST: Final = 4096  # bytes of a packet
+
+_FORGED: Final = "an answer that is not signed with our shared secret"
+_REJECTED: Final = "an Access-Reject that is not signed with our shared secret"
+_SHARED_SECRET: Final = "is `shared_secret` the one the server has for this address?"  # noqa: S105
+
+
+class Packet(IntEnum):
+    """What a packet is."""
+
+    ACCESS_REQUEST = 1
+    ACCESS_ACCEPT = 2
+    ACCESS_REJECT = 3
+    ACCESS_CHALLENGE = 11
+    STATUS_SERVER = 12
+
+    @property
+    def words(self) -> str:
+        """As the RFCs write it: Access-Request."""
+        return self.name.replace("_", "-").title()
+
+
+class Attribute(IntEnum):
+    """What a packet can carry, of what is needed here."""
+
+    USER_NAME = 1
+    USER_PASSWORD = 2
+    NAS_IP_ADDRESS = 4
+    SERVICE_TYPE = 6
+    REPLY_MESSAGE = 18
+    STATE = 24
+    CALLING_STATION_ID = 31
+    NAS_IDENTIFIER = 32
+    MESSAGE_AUTHENTICATOR = 80
+    NAS_IPV6_ADDRESS = 95
+
+    @property
+    def words(self) -> str:
+        """As the RFCs write it: User-Name."""
+        words = self.name.replace("_", "-").title()
+        return words.replace("Nas-", "NAS-").replace("-Ip", "-IP")
+
+
+_ANSWERS: Final = frozenset({Packet.ACCESS_ACCEPT, Packet.ACCESS_REJECT, Packet.ACCESS_CHALLENGE})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server said. `message` is its Reply-Message as it came: foreign text.
+
+    `signed`: with a Message-Authenticator. Only an Access-Reject is taken without one where
+    it is demanded: nobody gains by forging it, and a password that is wrong must be known.
+    """
+
+    packet: Packet
+    state: tuple[bytes, ...] = ()
+    message: str = ""
+    signed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Whom to talk to.
+
+    `signed`: Message-Authenticator is demanded in answers. `resend`: an unanswered
+    packet is sent once more; not where a server that forgets might call somebody twice.
+    """
+
+    host: str
+    port: int
+    shared_secret: Secret
+    ip_version: IpVersion | None = None
+    signed: bool = True
+    resend: bool = True
+
+    def __str__(self) -> str:
+        """Its name and port."""
+        return f"{self.host} port {self.port}"
+
+
+class Conversation:
+    """Requests of one run to one address of a server, from one port of ours.
+
+    An address that refuses makes room for the next; one that is silent does not: it may have
+    taken the code. Once an address has answered, the others are done with.
+    """
+
+    def __init__(self, run: Run, server: Server) -> None:
+        self._run, self._server = run, server
+        self._key = run.hide(server.shared_secret.reveal()).encode()
+        run.enter(Phase.DNS)
+        self._addresses = resolve(server.host, server.port, server.ip_version, socket.SOCK_DGRAM)
+        run.remaining()
+        run.enter(Phase.SEND)
+        self._sock: socket.socket | None = None
+        self._where = ""
+        self._id = AuthPacket.CreateAuthenticator()[0]
+
+    def ask(
+        self,
+        packet: Packet,
+        attributes: Mapping[Attribute, Sequence[bytes]],
+        password: str | None = None,
+    ) -> Answer:
+        """Send one request, once more if nobody answers, and wait for a proven answer.
+
+        Raises `Trouble` where there is none, and `DeadlinePassed`.
+        """
+        request = self._request(packet, attributes, password)
+        carried = ", ".join(Attribute(key).words for key in request)
+        self._run.note(f"{packet.words} {request.id}: {carried}")
+        while True:
+            try:
+                return self._exchange(request)
+            except OSError as error:
+                if error.errno in EXHAUSTED:
+                    raise
+                self._run.remaining()
+                self._run.note(f"{self._where}: {reason_of(error)}")
+                self.close()
+                if not self._addresses:
+                    raise trouble_of(error, str(self._server)) from None
+
+    def close(self) -> None:
+        """Give the port back."""
+        if self._sock is not None:
+            self._run.release(self._sock)
+            self._sock.close()
+            self._sock = None
+
+    def _request(
+        self, packet: Packet, attributes: Mapping[Attribute, Sequence[bytes]], password: str | None
+    ) -> AuthPacket:
+        self._id = (self._id + 1) % 256
+        request = AuthPacket(int(packet), self._id, self._key, AuthPacket.CreateAuthenticator())
+        # First of all attributes: behind others it would not stop CVE-2024-3596.
+        request.add_message_authenticator()
+        for attribute, values in attributes.items():
+            request[int(attribute)] = list(values)
+        if password is not None:
+            hidden = request.PwCrypt(self._run.hide(password))
+            request[int(Attribute.USER_PASSWORD)] = [hidden]
+        return request
+
+    def _exchange(self, request: AuthPacket) -> Answer:
+        """Raises `OSError` where this address is not there."""
+        run, sock = self._run, self._connected()
+        payload = request.RequestPacket()
+        run.enter(Phase.WAIT)
+        began, left = run.clock.monotonic(), run.remaining()
+        until = began + left * _PATIENCE
+        again = began + min(RESEND_AFTER, left / 3) if self._server.resend else math.inf
+        sock.send(payload)
+        passed_over: list[str] = []
+        while (now := run.clock.monotonic()) < until:
+            if now >= again:
+                run.note("no answer: the same packet again")
+                sock.send(payload)
+                again = math.inf
+            data = self._receive(sock, min(until, again) - now)
+            if data is None:
+                continue
+            answer = self._proven(request, data)
+            if isinstance(answer, Answer):
+                self._addresses.clear()
+                return answer
+            if answer not in passed_over:  # once each: there may be a flood of them
+                run.note(f"passed over: {answer}")
+                passed_over.append(answer)
+        raise self._silence(passed_over)
+
+    def _receive(self, sock: socket.socket, patience: float) -> bytes | None:
+        """The next datagram; None where nothing came in time."""
+        with selectors.DefaultSelector() as waiting:
+            waiting.register(sock, selectors.EVENT_READ)
+            ready = waiting.select(patience)
+        self._run.remaining()  # a deadline wakes the socket too, with nothing to read
+        with contextlib.suppress(BlockingIOError):  # a wrong checksum wakes, and is not there
+            return sock.recv(_LARGEST) if ready else None
+        return None
+
+    def _connected(self) -> socket.socket:
+        if self._sock is None:
+            family, address = self._addresses.pop(0)
+            self._where = f"{address[0]} port {address[1]}"
+            self._sock = sock = socket.socket(family, socket.SOCK_DGRAM)
+            self._run.watch(sock)
+            sock.settimeout(0)
+            sock.connect(address)  # the kernel then drops what others send, and reports a dead port
+            self._run.note(f"to {self._where}")
+        return self._sock
+
+    def _proven(self, request: AuthPacket, data: bytes) -> Answer | str:
+        """The answer, or why it is none. Raises `Trouble` where a good server must be mended."""
+        try:
+            reply = request.CreateReply(packet=data)
+        except PacketError:
+            return "no RADIUS packet"
+        if reply.id != request.id or reply.code not in _ANSWERS:
+            return "no answer to this request"
+        if not request.VerifyReply(reply):
+            rejected = (request.code, reply.code) == (Packet.ACCESS_REQUEST, Packet.ACCESS_REJECT)
+            return _REJECTED if rejected else _FORGED
+        packet, signed = Packet(reply.code), Attribute.MESSAGE_AUTHENTICATOR in reply
+        if self._server.signed and not signed and packet is not Packet.ACCESS_REJECT:
+            text = (
+                f"{packet.words} without Message-Authenticator: it could be forged "
+                "(CVE-2024-3596); have the server send one, see the page of this kind"
+            )
+            raise Trouble(Reason.PROTOCOL_ERROR, text)
+        message = b"".join(reply.get(int(Attribute.REPLY_MESSAGE), [])).decode(errors="replace")
+        self._run.note(f"{packet.words}, {'' if signed else 'no '}Message-Authenticator")
+        return Answer(packet, tuple(reply.get(int(Attribute.STATE), [])), message, signed)
+
+    def _silence(self, passed_over: Sequence[str]) -> Trouble:
+        if _REJECTED in passed_over:
+            # A server that does not look at what we sign reads another password out of it: each
+            # try may count against the account, and only this reason stops us.
+            text = f"{self._server}: {_REJECTED}: {_SHARED_SECRET}"
+            return Trouble(Reason.SIGN_IN_REJECTED, text)
+        if _FORGED in passed_over:
+            text = f"{self._server}: what answers does not know our secret: {_SHARED_SECRET}"
+            return Trouble(Reason.OWN_CREDENTIALS, text)
+        if passed_over:
+            return Trouble(Reason.PROTOCOL_ERROR, f"{self._server}: only {passed_over[-1]} came")
+        text = f"{self._server}: no answer: down, hanging, or it does not know us: {_SHARED_SECRET}"
+        return Trouble(Reason.DEADLINE, text)
+
+
+@contextlib.contextmanager
+def conversation(run: Run, server: Server) -> Iterator[Conversation]:
+    """Talk to a server. Raises `Trouble` where its name has no address."""
+    with contextlib.closing(Conversation(run, server)) as talk:
+        yield talk

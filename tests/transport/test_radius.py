@@ -1,0 +1,366 @@
+"""What a RADIUS answer proves, packet by packet: servers made of pyrad, that lie where told."""
+
+import hashlib
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyrad.packet import AuthPacket
+
+from beacon.config.fields import Secret
+from beacon.core.model import Outcome, Reason
+from beacon.engine.clock import SystemClock
+from beacon.engine.run import DeadlinePassed, Phase, Run
+from beacon.transport.radius import Answer, Attribute, Packet, Server, conversation
+from beacon.transport.trouble import Trouble
+
+SECRET = "canary-shared-secret"
+USER = {Attribute.USER_NAME: (b"probe",)}
+
+Change = Callable[[AuthPacket, AuthPacket], list[bytes]]
+
+
+def server(change: Change) -> Callable[[bytes], list[bytes]]:
+    """A server that says what `change` makes of the request and of a good answer to it."""
+
+    def answer(asked: bytes) -> list[bytes]:
+        request = AuthPacket(packet=asked, secret=SECRET.encode())
+        return change(request, request.CreateReply())
+
+    return answer
+
+
+def ask(port: int, run: Run | None = None, **settings: Any) -> Answer:
+    """One request with a password; what was noted holds no secret."""
+    run = run or Run(SystemClock(), 0.6)
+    to = Server(**{"host": "127.0.0.1", "port": port, "shared_secret": Secret(SECRET)} | settings)
+    try:
+        with conversation(run, to) as talk:
+            return talk.ask(Packet.ACCESS_REQUEST, USER, "canary-password")
+    finally:
+        assert "canary" not in "\n".join(run.notes)
+
+
+def refused(port: int, **settings: Any) -> tuple[Reason, str]:
+    with pytest.raises(Trouble) as caught:
+        ask(port, **settings)
+    return caught.value.reading.reason, caught.value.reading.detail
+
+
+# --- what is sent --------------------------------------------------------------------
+
+
+def test_the_message_authenticator_comes_first_and_is_right(
+    udp_server: Callable[..., Any],
+) -> None:
+    there = udp_server(server(lambda _, reply: [reply.ReplyPacket()]))
+    assert ask(there.port).packet is Packet.ACCESS_ACCEPT
+    (asked,) = there.asked
+    assert asked[20:22] == bytes((Attribute.MESSAGE_AUTHENTICATOR, 18))
+    request = AuthPacket(packet=asked, secret=SECRET.encode())
+    assert request.verify_message_authenticator()
+    assert request.PwDecrypt(request[Attribute.USER_PASSWORD][0]) == "canary-password"
+
+
+def test_what_is_sent_again_is_the_same_from_the_same_port(
+    udp_server: Callable[..., Any],
+) -> None:
+    """Else a server would take it for another sign-in, with a code that is used."""
+    heard = []
+
+    def second(request: AuthPacket, reply: AuthPacket) -> list[bytes]:
+        heard.append(request.raw_packet)
+        return [reply.ReplyPacket()] if len(heard) == 2 else []
+
+    there = udp_server(server(second))
+    assert ask(there.port).packet is Packet.ACCESS_ACCEPT
+    assert there.asked[0] == there.asked[1]
+
+
+def test_the_second_request_has_another_id_and_authenticator(
+    udp_server: Callable[..., Any],
+) -> None:
+    there = udp_server(server(lambda _, reply: [reply.ReplyPacket()]))
+    run = Run(SystemClock(), 2.0)
+    with conversation(run, Server("127.0.0.1", there.port, Secret(SECRET))) as talk:
+        for _ in range(2):
+            talk.ask(Packet.ACCESS_REQUEST, USER)
+    first, second = there.asked
+    assert second[1] == (first[1] + 1) % 256
+    assert first[4:20] != second[4:20]
+
+
+# --- what is believed ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "packet"),
+    [
+        (2, Packet.ACCESS_ACCEPT),
+        (3, Packet.ACCESS_REJECT),
+        (11, Packet.ACCESS_CHALLENGE),
+    ],
+)
+def test_an_answer_has_its_state_and_its_words(
+    udp_server: Callable[..., Any], code: int, packet: Packet
+) -> None:
+    def say(_: AuthPacket, reply: AuthPacket) -> list[bytes]:
+        reply.code = code
+        reply[int(Attribute.STATE)] = [b"\0state"]
+        reply[int(Attribute.REPLY_MESSAGE)] = [b"W\xc3", b"\xb6rter \xff"]
+        return [reply.ReplyPacket()]
+
+    answer = ask(udp_server(server(say)).port)
+    assert answer == Answer(packet, (b"\0state",), "Wörter \ufffd")
+
+
+def resigned(request: AuthPacket, raw: bytes) -> bytes:
+    """A changed answer with the response authenticator that then fits: what an MD5
+    collision gives an attacker (CVE-2024-3596)."""
+    raw = raw[:2] + struct.pack("!H", len(raw)) + raw[4:]
+    proof = hashlib.md5(raw[:4] + request.authenticator + raw[20:] + SECRET.encode()).digest()
+    return raw[:4] + proof + raw[20:]
+
+
+def bare(request: AuthPacket, reply: AuthPacket) -> list[bytes]:
+    reply.message_authenticator = False
+    return [reply.ReplyPacket()]
+
+
+def other_secret(request: AuthPacket, reply: AuthPacket) -> list[bytes]:
+    reply.secret = b"another"
+    return [reply.ReplyPacket()]
+
+
+def forged_accept(request: AuthPacket, reply: AuthPacket) -> list[bytes]:
+    reply.code = 3
+    raw = reply.ReplyPacket()
+    return [resigned(request, b"\x02" + raw[1:])]
+
+
+def forged_with_proxy_state(request: AuthPacket, reply: AuthPacket) -> list[bytes]:
+    reply.message_authenticator = False
+    return [resigned(request, reply.ReplyPacket() + b"\x21\x06abcd")]
+
+
+def other_secret_rejects(request: AuthPacket, reply: AuthPacket) -> list[bytes]:
+    reply.code, reply.secret = 3, b"another"
+    return [reply.ReplyPacket()]
+
+
+def other_id(request: AuthPacket, reply: AuthPacket) -> list[bytes]:
+    reply.id = (reply.id + 1) % 256
+    return [reply.ReplyPacket()]
+
+
+def other_packet(request: AuthPacket, reply: AuthPacket) -> list[bytes]:
+    reply.code = 5
+    return [reply.ReplyPacket()]
+
+
+SECRET_ASKED = "is `shared_secret` the one the server has for this address?"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "words"),
+    [
+        (bare, Reason.PROTOCOL_ERROR, "Access-Accept without Message-Authenticator"),
+        (other_secret, Reason.OWN_CREDENTIALS, SECRET_ASKED),
+        (other_secret_rejects, Reason.SIGN_IN_REJECTED, SECRET_ASKED),
+        (forged_accept, Reason.OWN_CREDENTIALS, SECRET_ASKED),
+        (forged_with_proxy_state, Reason.OWN_CREDENTIALS, SECRET_ASKED),
+        (other_id, Reason.PROTOCOL_ERROR, "only no answer to this request came"),
+        (other_packet, Reason.PROTOCOL_ERROR, "only no answer to this request came"),
+        (lambda *_: [b""], Reason.PROTOCOL_ERROR, "only no RADIUS packet came"),
+        (lambda *_: [b"\x02" * 40], Reason.PROTOCOL_ERROR, "only no RADIUS packet came"),
+        (lambda *_: [], Reason.DEADLINE, "no answer: down, hanging"),
+    ],
+)
+def test_an_answer_that_proves_nothing_is_none(
+    udp_server: Callable[..., Any], change: Change, reason: Reason, words: str
+) -> None:
+    found, detail = refused(udp_server(server(change)).port)
+    assert found is reason
+    assert words in detail
+    assert len(detail) <= 200
+
+
+def test_a_wrong_shared_secret_is_ours_and_never_red() -> None:
+    assert Reason.OWN_CREDENTIALS.value == "own_credentials"
+    assert Trouble(Reason.OWN_CREDENTIALS, "").reading.outcome is Outcome.ERROR
+
+
+@pytest.mark.parametrize("lie", [other_secret, forged_accept, other_id, lambda *_: [b"", b"x"]])
+def test_the_true_answer_is_heard_behind_a_lie(udp_server: Callable[..., Any], lie: Change) -> None:
+    def both(request: AuthPacket, reply: AuthPacket) -> list[bytes]:
+        return [*lie(request, request.CreateReply()), reply.ReplyPacket()]
+
+    assert ask(udp_server(server(both)).port).packet is Packet.ACCESS_ACCEPT
+
+
+def test_a_rejection_is_known_without_a_message_authenticator(
+    udp_server: Callable[..., Any],
+) -> None:
+    def reject(_: AuthPacket, reply: AuthPacket) -> list[bytes]:
+        reply.code, reply.message_authenticator = 3, False
+        return [reply.ReplyPacket()]
+
+    answer = ask(udp_server(server(reject)).port)
+    assert answer == Answer(Packet.ACCESS_REJECT, signed=False)
+
+
+def test_an_unsigned_answer_can_be_accepted(udp_server: Callable[..., Any]) -> None:
+    there = udp_server(server(bare))
+    assert ask(there.port, signed=False).packet is Packet.ACCESS_ACCEPT
+
+
+@pytest.mark.parametrize("lie", [other_secret, forged_accept, forged_with_proxy_state])
+def test_where_unsigned_answers_are_accepted_wrong_ones_are_not(
+    udp_server: Callable[..., Any], lie: Change
+) -> None:
+    assert refused(udp_server(server(lie)).port, signed=False)[0] is Reason.OWN_CREDENTIALS
+
+
+def test_whatever_comes_is_an_answer_or_trouble(udp_server: Callable[..., Any]) -> None:
+    """Any bytes, a true header in front of them or not."""
+    waiting: list[Callable[[AuthPacket], bytes]] = []
+    there = udp_server(server(lambda request, _: [waiting[-1](request)]))
+
+    @settings(max_examples=40)
+    @given(st.binary(max_size=60), st.sampled_from([2, 3, 11]), st.booleans())
+    def try_one(tail: bytes, code: int, signed: bool) -> None:
+        def made(request: AuthPacket) -> bytes:
+            raw = struct.pack("!BBH16x", code, request.id, 0) + tail
+            return resigned(request, raw) if signed else tail
+
+        waiting.append(made)
+        run = Run(SystemClock(), 0.03)
+        try:
+            answer = ask(there.port, run)
+        except (Trouble, DeadlinePassed):
+            return
+        assert answer.packet is Packet.ACCESS_REJECT, "which needs no Message-Authenticator"
+
+    try_one()
+
+
+# --- addresses -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let the system's resolver give these ports of this machine for every name."""
+
+    def give(*ports: int) -> None:
+        found = [(socket.AF_INET, socket.SOCK_DGRAM, 17, "", ("127.0.0.1", port)) for port in ports]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+
+    return give
+
+
+def test_an_address_that_refuses_makes_room_for_the_next(
+    udp_server: Callable[..., Any], answers: Callable[..., None], free_port: Callable[[], int]
+) -> None:
+    there = udp_server(server(lambda _, reply: [reply.ReplyPacket()]))
+    answers(free_port(), there.port)
+    run = Run(SystemClock(), 2.0)
+    assert ask(1812, run, host="radius.example.com").packet is Packet.ACCESS_ACCEPT
+    assert any("connect_refused" in note for note in run.notes)
+    assert len(there.asked) == 1
+
+
+def test_an_address_that_is_silent_does_not_for_it_may_have_taken_the_code(
+    udp_server: Callable[..., Any], answers: Callable[..., None]
+) -> None:
+    silent, other = udp_server(lambda _: []), udp_server(lambda _: [])
+    answers(silent.port, other.port)
+    assert refused(1812, host="radius.example.com")[0] is Reason.DEADLINE
+    assert (len(silent.asked), other.asked) == (2, [])
+
+
+def test_all_addresses_refuse(answers: Callable[..., None], free_port: Callable[[], int]) -> None:
+    answers(free_port(), free_port())
+    reason, detail = refused(1812, host="radius.example.com")
+    assert reason is Reason.CONNECT_REFUSED
+    assert detail == "radius.example.com port 1812: connection refused"
+
+
+def test_a_server_that_dies_after_the_challenge_is_not_replaced(
+    udp_server: Callable[..., Any], answers: Callable[..., None]
+) -> None:
+    second = udp_server(lambda _: [])
+    run = Run(SystemClock(), 2.0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as first:
+        first.bind(("127.0.0.1", 0))
+
+        def once() -> None:
+            asked, peer = first.recvfrom(4096)
+            request = AuthPacket(packet=asked, secret=SECRET.encode())
+            first.sendto(request.CreateReply().ReplyPacket(), peer)
+            first.close()
+
+        answers(first.getsockname()[1], second.port)
+        thread = threading.Thread(target=once)
+        thread.start()
+        with conversation(run, Server("radius.example.com", 1812, Secret(SECRET))) as talk:
+            talk.ask(Packet.ACCESS_REQUEST, USER)
+            thread.join(5)
+            with pytest.raises(Trouble) as caught:
+                talk.ask(Packet.ACCESS_REQUEST, USER)
+    assert caught.value.reading.reason is Reason.CONNECT_REFUSED
+    assert second.asked == []
+
+
+def test_a_name_without_an_address() -> None:
+    reason, _ = refused(1812, host="no host name at all." + "x" * 70)
+    assert reason is Reason.DNS_NXDOMAIN
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_the_ip_version_can_be_chosen(version: int) -> None:
+    host = "127.0.0.1" if version == 6 else "::1"
+    reason, _ = refused(1812, host=host, ip_version=version)
+    assert reason in {Reason.DNS_NO_ANSWER, Reason.DNS_NXDOMAIN}
+
+
+def test_ipv6(free_port: Callable[[], int]) -> None:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as there:
+        there.bind(("::1", 0))
+        run = Run(SystemClock(), 0.3)
+        with pytest.raises(Trouble):
+            ask(there.getsockname()[1], run, host="::1")
+        assert there.recv(4096)
+
+
+# --- time ---------------------------------------------------------------------------------
+
+
+def test_the_deadline_wakes_it(udp_server: Callable[..., Any]) -> None:
+    run = Run(SystemClock(), 30.0)
+
+    def answer(_: bytes) -> list[bytes]:
+        run.expire()
+        return []
+
+    with pytest.raises(DeadlinePassed):
+        ask(udp_server(answer).port, run)
+    assert run.phase is Phase.WAIT
+    assert run.elapsed() < 1.0
+
+
+def test_a_machine_without_sockets_is_not_the_servers_trouble(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none(*_: object) -> None:
+        raise OSError(24, "too many open files")
+
+    run = Run(SystemClock(), 1.0)
+    with conversation(run, Server("127.0.0.1", 1812, Secret(SECRET))) as talk:
+        monkeypatch.setattr(socket, "socket", none)
+        with pytest.raises(OSError, match="too many"):
+            talk.ask(Packet.ACCESS_REQUEST, USER)
