@@ -1,8 +1,10 @@
 """Real servers for probes: nginx in all its moods, a CA of our own, runs that end in time."""
 
 import gzip
+import signal
 import socket
 import subprocess
+import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,9 +14,12 @@ from pathlib import Path
 import pytest
 import trustme
 
+from beacon.app import load_config
+from beacon.core.indication import Colour
 from beacon.core.model import Reading
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Probe, Run
+from beacon.engine.simulation import Cue, Simulation
 
 
 @pytest.fixture
@@ -178,3 +183,243 @@ def nginx(
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+
+RADIUSD = """
+name = freeradius
+prefix = /usr
+libdir = LIBRARY
+raddbdir = HOME
+logdir = HOME
+run_dir = HOME
+db_dir = HOME
+pidfile = HOME/pid
+cleanup_delay = 5
+log {
+    destination = stdout
+}
+security {
+    status_server = yes
+    reject_delay = 1
+}
+thread pool {
+    start_servers = 2
+    max_servers = 4
+    min_spare_servers = 1
+    max_spare_servers = 2
+    max_requests_per_server = 0
+}
+client beacon {
+    ipaddr = 127.0.0.1
+    secret = canary-shared-secret
+}
+modules {
+    pap { }
+    totp { }
+    perl {
+        filename = HOME/site.pl
+    }
+}
+server default {
+    listen {
+        type = auth
+        ipaddr = 127.0.0.1
+        port = PORT
+    }
+    authorize {
+        perl
+    }
+    authenticate {
+        Auth-Type password {
+            pap
+        }
+        Auth-Type combined {
+            pap
+            totp
+        }
+        Auth-Type code {
+            totp
+        }
+    }
+    post-auth {
+        SIGNED
+        Post-Auth-Type REJECT {
+            SIGNED
+        }
+        Post-Auth-Type Challenge {
+            SIGNED
+        }
+    }
+}
+"""
+
+# As docs/probes/radius.md says, but in the mood "bare".
+SIGNED = """
+perl
+if (!&control:Tmp-String-0) {
+    update reply { Message-Authenticator := 0x00 }
+}
+"""
+
+SITE = r"""
+use strict;
+use warnings;
+our (%RAD_REQUEST, %RAD_REPLY, %RAD_CHECK);
+use constant { REJECT => 0, FAIL => 1, OK => 2, HANDLED => 3, NOTFOUND => 6, UPDATED => 8 };
+
+sub mood {
+    open(my $file, '<', 'HOME/mood') or return '';
+    my $mood = <$file> // '';
+    return $mood;
+}
+
+sub totp {
+    $RAD_REQUEST{'TOTP-Password'} = shift;
+    $RAD_CHECK{'TOTP-Secret'} = 'SEED';
+}
+
+sub combined {
+    my ($password, $code) = $RAD_REQUEST{'User-Password'} =~ /^(.*)([0-9]{6})$/ or return REJECT;
+    $RAD_REQUEST{'User-Password'} = $password;
+    $RAD_CHECK{'Cleartext-Password'} = 'canary-password';
+    totp($code);
+    $RAD_CHECK{'Auth-Type'} = 'combined';
+    return UPDATED;
+}
+
+sub challenge {
+    my $text = shift;
+    $RAD_CHECK{'Response-Packet-Type'} = 'Access-Challenge';
+    $RAD_REPLY{'Reply-Message'} = $text;
+    $RAD_REPLY{'State'} = 'the password was right';
+    return HANDLED;
+}
+
+sub in_two_steps {
+    if (!exists $RAD_REQUEST{'State'}) {
+        return REJECT if $RAD_REQUEST{'User-Password'} ne 'canary-password';
+        $RAD_CHECK{'Auth-Type'} = 'Accept', return UPDATED if mood() eq 'no challenge';
+        return challenge("Enter the code\nof your token, $RAD_REQUEST{'User-Password'}");
+    }
+    return challenge('One code more: 834211') if mood() eq 'one more';
+    totp($RAD_REQUEST{'User-Password'});
+    $RAD_CHECK{'Auth-Type'} = 'code';
+    return UPDATED;
+}
+
+sub authorize {
+    return FAIL if mood() eq 'back end gone';
+    $RAD_CHECK{'Response-Packet-Type'} = 'Do-Not-Respond', return HANDLED if mood() eq 'drop';
+    return combined() if $RAD_REQUEST{'User-Name'} eq 'probe';
+    return in_two_steps() if $RAD_REQUEST{'User-Name'} eq 'challenged';
+    return NOTFOUND;
+}
+
+sub post_auth {
+    $RAD_CHECK{'Tmp-String-0'} = 'bare' if mood() eq 'bare';
+    return UPDATED;
+}
+"""
+
+
+@dataclass
+class FreeRadius:
+    """A running FreeRADIUS: users `probe` (password and code in one) and `challenged`."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+    home: Path
+    seed: str = SEED
+    password: str = "canary-password"
+    shared_secret: str = "canary-shared-secret"
+
+    def be(self, mood: str) -> None:
+        """Behave like this from now on: "" is sound."""
+        (self.home / "mood").write_text(mood)
+
+    @property
+    def log(self) -> str:
+        return (self.home / "log").read_text()
+
+
+@pytest.fixture(scope="session")
+def radius_process(
+    need: Callable[[str], Path],
+    free_port: Callable[[], int],
+    eventually: Callable[..., None],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[FreeRadius]:
+    """FreeRADIUS with PAP, rlm_totp, and rlm_perl for challenges and moods."""
+    binary = need("freeradius")
+    home, port = tmp_path_factory.mktemp("freeradius"), free_port()
+    library = next(Path("/usr/lib").rglob("rlm_totp.so")).parent
+    config = (
+        RADIUSD.replace("SIGNED", SIGNED)
+        .replace("LIBRARY", str(library))
+        .replace("PORT", str(port))
+    )
+    (home / "radiusd.conf").write_text(config.replace("HOME", str(home)))
+    (home / "site.pl").write_text(SITE.replace("HOME", str(home)).replace("SEED", SEED))
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [binary, "-d", home, "-f", "-xx", "-l", "stdout"], stdout=log, stderr=log
+        )
+    server = FreeRadius(port, process, home)
+    try:
+        eventually(lambda: process.poll() or "Ready to process requests" in server.log)
+        assert process.poll() is None, server.log
+        yield server
+    finally:
+        process.kill()  # also a stopped one
+        process.wait(10)
+
+
+@pytest.fixture
+def freeradius(radius_process: FreeRadius) -> Iterator[FreeRadius]:
+    """It, in a good mood and not stopped."""
+    radius_process.be("")
+    yield radius_process
+    radius_process.process.send_signal(signal.SIGCONT)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What people see of the only service: its verdict and cause, and the lamps that are lit."""
+
+    verdict: str
+    lamps: dict[str, str]
+    cause: str | None
+    shallow: bool
+
+
+@pytest.fixture
+def shown(tmp_path: Path) -> Callable[..., Shown]:
+    """Let readings come from endpoints as configured; what is shown after an hour of them.
+
+    An endpoint passes for an hour before, unless `proven` is false: then it never did.
+    """
+
+    def show(endpoints: str, readings: dict[str, Reading], *, proven: bool = True) -> Shown:
+        path = tmp_path / "beacon.yaml"
+        head = "site: soc\nservices:\n  - name: MFA\n    endpoints:\n"
+        path.write_text(head + textwrap.indent(textwrap.dedent(endpoints), 6 * " "))
+        config = load_config(path, environ={})
+        hour = 3600.0
+        begin = hour if proven else 0.0
+        cues = [Cue(begin, f"mfa/{name}", reading) for name, reading in readings.items()]
+        simulation = Simulation(config.watched, 0.0, cues)
+        simulation.start()
+        list(simulation.run(begin + hour))
+        view = simulation.monitor.view()
+        lights = {colour.value: view.indication.light(colour).pattern.value for colour in Colour}
+        service = view.services[0]
+        return Shown(
+            service.verdict.value,
+            {colour: pattern for colour, pattern in lights.items() if pattern != "off"},
+            service.cause,
+            service.shallow,
+        )
+
+    return show

@@ -70,6 +70,22 @@ CASES = {
       type: ntp
       servers: ["{host}:{port}"]
     """,
+    "radius": """
+      type: radius
+      host: "{host}"
+      port: {port}
+      shared_secret: !secret canary
+      username: probe
+      password: !secret canary
+      code: {totp: !secret seed}
+      challenge: "{code}"
+    """,
+    "radius_status": """
+      type: radius_status
+      host: "{host}"
+      port: {port}
+      shared_secret: !secret canary
+    """,
     "statuspage": """
       type: statuspage
       url: {url}

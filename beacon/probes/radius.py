@@ -1,0 +1,246 @@
+"""`radius`: whether somebody can sign in through RADIUS with a password and a one-time code.
+
+The whole way is walked: Access-Request, where wanted Access-Challenge and its answer, and
+Access-Accept. Only PAP carries a one-time code; what it hides it hides by the shared secret.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar, Final, Literal
+
+from beacon.config.fields import Port, Secret
+from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.mask import HIDDEN
+from beacon.engine.run import DeadlinePassed, Run
+from beacon.probes import SIGN_IN, Fault, Timing
+from beacon.transport import dial
+from beacon.transport.onetime import OneTimeCode
+from beacon.transport.radius import (
+    LONGEST,
+    LONGEST_PASSWORD,
+    PORT,
+    Answer,
+    Attribute,
+    Conversation,
+    Host,
+    Packet,
+    Server,
+    conversation,
+)
+from beacon.transport.trouble import Trouble, one_line, timed
+
+ServiceType = Literal["login", "framed", "authenticate_only"]
+
+_SERVICE_TYPES: Final[Mapping[ServiceType, int]] = {
+    "login": 1,
+    "framed": 2,
+    "authenticate_only": 8,
+}
+_STEPS: Final = {"request": "the first request", "code": "the answer to the challenge"}
+_ANSWERED: Final = frozenset(
+    {Reason.PROTOCOL_ERROR, Reason.OWN_CREDENTIALS, Reason.SIGN_IN_REJECTED}
+)
+"""Reasons of trouble in which somebody did answer: the code may have been judged."""
+_GAP: Final = re.compile(r"\{(\w*)\}")
+_GAPS: Final = ("password", "code")
+_ALLOWED: Final = "text with {password} and {code}"
+_DIGITS: Final = re.compile(r"\d{4,}")  # in foreign words they may be somebody's code
+
+
+@dataclass(frozen=True, kw_only=True)
+class Radius:
+    """A sign-in by PAP with a password, a one-time code, or both, in one request or two.
+
+    `send` is what the first request carries as its password, `challenge` what answers the
+    challenge that must then come. A code is sent once.
+    """
+
+    EVIDENCE: ClassVar = Evidence.SYMPTOM
+    TIMING: ClassVar[Timing] = SIGN_IN
+    SIGN_IN: ClassVar = True
+
+    host: Host
+    port: Port = PORT
+    shared_secret: Secret
+    username: str
+    password: Secret | None = None
+    code: OneTimeCode | None = None
+    send: str | None = None
+    challenge: str | None = None
+    require_message_authenticator: bool = True
+    nas_identifier: str = "mfa-beacon"
+    nas_address: str | None = None
+    service_type: ServiceType | None = None
+    calling_station_id: str | None = None
+    ip_version: dial.IpVersion | None = None
+
+    @property
+    def clock_bound(self) -> bool:
+        """Whether its codes are made by our clock."""
+        return self.code is not None and self.code.clock_bound
+
+    def faults(self) -> Iterator[Fault]:
+        """What is wrong with the settings taken together."""
+        yield from self._text_faults()
+        if self.nas_address is not None and not _is_address(self.nas_address):
+            yield Fault(("nas_address",), "not an IP address", "192.0.2.10 or 2001:db8::10")
+        if self.password is None and self.code is None:
+            yield Fault((), "nothing to sign in with", "password, code, or both")
+        used = [gap for text in self._texts.values() for gap in _GAP.findall(text)]
+        for name, text in self._texts.items():
+            for gap in _GAP.findall(text):
+                if gap not in _GAPS:
+                    yield Fault((name,), f"{{{gap}}} is not known", _ALLOWED)
+                elif getattr(self, gap) is None:
+                    yield Fault((name,), f"{{{gap}}} without `{gap}:`", f"`{gap}:` beside it")
+        if used.count("code") > 1:
+            yield Fault(("challenge",), "the code would be sent twice", "{code} in one place")
+        for gap in _GAPS:
+            if getattr(self, gap) is not None and gap not in used:
+                yield Fault((gap,), f"{gap} is never sent", f"{{{gap}}} in `send` or `challenge`")
+
+    def _text_faults(self) -> Iterator[Fault]:
+        for name in ("username", "nas_identifier", "calling_station_id"):
+            value = getattr(self, name)
+            if value is not None and not 0 < len(value.encode()) <= LONGEST:
+                yield Fault((name,), "not a length RADIUS has room for", f"1 to {LONGEST} bytes")
+        digits = "0" * (self.code.digits if self.code else 0)
+        for name, text in self._texts.items():
+            if len(self._filled(text, digits).encode()) > LONGEST_PASSWORD:
+                allowed = f"at most {LONGEST_PASSWORD} bytes, as RADIUS allows"
+                yield Fault((name,), "too long, once it is filled in", allowed)
+
+    @property
+    def _texts(self) -> dict[str, str]:
+        """What is sent as a password, by setting, in order."""
+        alone = "{password}" if self.password is not None else ""
+        code = "{code}" if self.code is not None and self.challenge is None else ""
+        texts = {"send": alone + code if self.send is None else self.send}
+        return texts if self.challenge is None else {**texts, "challenge": self.challenge}
+
+    def _filled(self, text: str, code: str) -> str:
+        password = self.password.reveal() if self.password else ""
+        values = {"password": password, "code": code}
+        return _GAP.sub(lambda gap: values.get(gap[1], gap[0]), text)
+
+    def wait(self, utc: float) -> float:
+        """Seconds until its token has a code nobody has used."""
+        return self.code.wait(utc) if self.code else 0.0
+
+    def observe(self, run: Run) -> Reading:
+        """Sign in; latency by step: `request`, and `code` where a challenge was answered."""
+        spent: list[tuple[str, float]] = []
+        try:
+            reading = self._sign_in(run, spent)
+        except Trouble as trouble:
+            reading = trouble.reading
+        masked = run.masked(reading)
+        found = timed(run, replace(masked, detail=one_line(masked.detail)))
+        located = tuple(phase for phase in found.phases if phase[0] == "dns")
+        return replace(found, phases=(*located, *spent))
+
+    def _sign_in(self, run: Run, spent: list[tuple[str, float]]) -> Reading:
+        if self.password is not None:
+            run.hide(self.password.reveal())
+        with conversation(run, self._server) as talk:
+            answer = self._step(run, talk, "request", (), spent)
+            if self.challenge is None or answer.packet is not Packet.ACCESS_CHALLENGE:
+                return self.judge(answer, challenged=False)
+            answer = self._step(run, talk, "code", answer.state, spent)
+            return self.judge(answer, challenged=True)
+
+    def _step(
+        self,
+        run: Run,
+        talk: Conversation,
+        name: str,
+        state: tuple[bytes, ...],
+        spent: list[tuple[str, float]],
+    ) -> Answer:
+        began = run.elapsed()
+        text = self._texts["send" if name == "request" else "challenge"]
+        try:
+            answer = self._ask(run, talk, text, state)
+        except Trouble as trouble:
+            if self.challenge is None:
+                raise
+            detail = f"{_STEPS[name]}: {trouble.reading.detail}"
+            raise Trouble(trouble.reading.reason, detail) from None
+        finally:
+            spent.append((name, run.elapsed() - began))
+        run.note(f"Reply-Message: {_quoted(answer.message) or 'none'}")
+        return answer
+
+    def _ask(self, run: Run, talk: Conversation, text: str, state: tuple[bytes, ...]) -> Answer:
+        attributes = self._attributes | ({Attribute.STATE: state} if state else {})
+        passcode = self.code.claim(run) if self.code and "{code}" in text else None
+        try:
+            return talk.ask(Packet.ACCESS_REQUEST, attributes, self._filled(text, passcode or ""))
+        except (Trouble, DeadlinePassed) as error:
+            answered = isinstance(error, Trouble) and error.reading.reason in _ANSWERED
+            if self.code and passcode is not None and not answered:
+                self.code.give_back(passcode)
+            raise
+
+    @property
+    def _server(self) -> Server:
+        return Server(
+            self.host,
+            self.port,
+            self.shared_secret,
+            self.ip_version,
+            signed=self.require_message_authenticator,
+            resend=self.code is not None,  # else it is a push or a call that lets somebody in
+        )
+
+    @property
+    def _attributes(self) -> dict[Attribute, tuple[bytes, ...]]:
+        found = {
+            Attribute.USER_NAME: self.username.encode(),
+            Attribute.NAS_IDENTIFIER: self.nas_identifier.encode(),
+        }
+        if self.nas_address is not None:
+            address = ipaddress.ip_address(self.nas_address)
+            kind = Attribute.NAS_IP_ADDRESS if address.version == 4 else Attribute.NAS_IPV6_ADDRESS
+            found[kind] = address.packed
+        if self.service_type is not None:
+            found[Attribute.SERVICE_TYPE] = _SERVICE_TYPES[self.service_type].to_bytes(4, "big")
+        if self.calling_station_id is not None:
+            found[Attribute.CALLING_STATION_ID] = self.calling_station_id.encode()
+        return {attribute: (value,) for attribute, value in found.items()}
+
+    def judge(self, answer: Answer, *, challenged: bool) -> Reading:
+        """What the last answer comes to; `challenged` says whether a challenge was answered."""
+        said = _quoted(answer.message)
+        said = f": {said}" if said else ""
+        if answer.packet is Packet.ACCESS_REJECT:
+            what = _STEPS["code" if challenged else "request"]
+            bare = "" if answer.signed else ", without Message-Authenticator"
+            return Reading(Reason.SIGN_IN_REJECTED, f"{what} was rejected{bare}{said}")
+        if answer.packet is Packet.ACCESS_CHALLENGE:
+            more = (
+                "one more challenge" if challenged else "a challenge, and `challenge:` is not set"
+            )
+            return Reading(Reason.SIGN_IN_UNFINISHED, f"{more}{said}")
+        if self.challenge is not None and not challenged:
+            text = "accepted without a challenge: nobody asked for the second factor"
+            return Reading(Reason.CHALLENGE_MISSING, text)
+        return Reading(Reason.OK, "accepted, after a challenge" if challenged else "accepted")
+
+
+def _quoted(message: str) -> str:
+    """Foreign words on one line, without what may be a code; cut once they are masked."""
+    return _DIGITS.sub(HIDDEN, one_line(message, len(message)))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+PROBE = Radius

@@ -1,0 +1,66 @@
+"""`radius_status`: whether a RADIUS server says that it is there (Status-Server, RFC 5997).
+
+It says nothing of sign-ins: a server goes on answering while all of them fail.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from beacon.config.fields import Port, Secret
+from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.run import Run
+from beacon.probes import FAST, Fault, Timing
+from beacon.transport import dial
+from beacon.transport.radius import LONGEST, PORT, Attribute, Host, Packet, Server, conversation
+from beacon.transport.trouble import Trouble, timed
+
+
+@dataclass(frozen=True, kw_only=True)
+class RadiusStatus:
+    """Whether a server that knows our shared secret answers. No account is needed."""
+
+    EVIDENCE: ClassVar = Evidence.HEALTH
+    TIMING: ClassVar[Timing] = FAST
+    SIGN_IN: ClassVar = False
+
+    host: Host
+    port: Port = PORT
+    shared_secret: Secret
+    nas_identifier: str = "mfa-beacon"
+    ip_version: dial.IpVersion | None = None
+
+    @property
+    def clock_bound(self) -> bool:
+        """Never: nothing in it has to do with time."""
+        return False
+
+    def faults(self) -> Iterator[Fault]:
+        """What is wrong with the settings taken together."""
+        if not 0 < len(self.nas_identifier.encode()) <= LONGEST:
+            allowed = f"1 to {LONGEST} bytes"
+            yield Fault(("nas_identifier",), "not a length RADIUS has room for", allowed)
+
+    def wait(self, utc: float) -> float:  # noqa: ARG002 - nothing here is used up
+        """Seconds it must not run yet: none."""
+        return 0.0
+
+    def observe(self, run: Run) -> Reading:
+        """Ask once. A sound FreeRADIUS does not sign this answer, so it is not demanded."""
+        server = Server(self.host, self.port, self.shared_secret, self.ip_version, signed=False)
+        carried = {Attribute.NAS_IDENTIFIER: (self.nas_identifier.encode(),)}
+        try:
+            with conversation(run, server) as talk:
+                answer = talk.ask(Packet.STATUS_SERVER, carried)
+        except Trouble as trouble:
+            return timed(run, trouble.reading)
+        return timed(run, self.judge(answer.packet))
+
+    def judge(self, packet: Packet) -> Reading:
+        """What the answer comes to: Access-Accept is the one RFC 5997 knows."""
+        if packet is Packet.ACCESS_ACCEPT:
+            return Reading(Reason.OK, "it answers; that says nothing of sign-ins")
+        return Reading(Reason.PROTOCOL_ERROR, f"answered with {packet.words}, not Access-Accept")
+
+
+PROBE = RadiusStatus
