@@ -33,7 +33,7 @@ from beacon.config.schema import Config
 from beacon.core.endpoint import slow_or
 from beacon.core.events import Acknowledge, Effect, EndpointRead, StorageDegraded
 from beacon.core.memory import Memory
-from beacon.core.model import Reading
+from beacon.core.model import Reading, Site
 from beacon.core.monitor import Monitor
 from beacon.engine.clock import SystemClock
 from beacon.engine.date_watch import DateWatch
@@ -199,9 +199,15 @@ class Daemon:
             signs=tuple(self._signs()),
         )
         orders = Actions(
-            engine, self._monitor.view, self._monitor.explain, tower.lamp_test, self._clock
+            engine,
+            self._monitor.view,
+            self._monitor.explain,
+            tower.lamp_test,
+            self._clock,
+            site=self._watched,
         )
-        actions |= orders.all() | {"incidents": Incidents(self._history)}
+        incidents = Incidents(self._history, self._clock, self._watched)
+        actions |= orders.all() | {"incidents": incidents}
         self._begin(self._history)
         self._begin(tower)
         engine.start(watched(self._config), self._beginning(recalled, resume=not crashed))
@@ -217,6 +223,9 @@ class Daemon:
         )
         reloader.start()
         return engine
+
+    def _watched(self) -> Site:
+        return self._monitor.site
 
     def _make_state_directory(self) -> None:
         directory = self._place.state_directory

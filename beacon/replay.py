@@ -25,6 +25,7 @@ from beacon.config.schema import Config
 from beacon.config.tree import Node, place_of
 from beacon.core.events import (
     Announced,
+    Announcement,
     Answered,
     Effect,
     Event,
@@ -116,6 +117,7 @@ class Line:
     silent: bool = False
     share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0  # the other readings pass
     latency: Duration | None = None
+    ttl: Duration | None = None
     detail: str = ""
     operator: str | None = None
     by: str = "operator"
@@ -273,9 +275,8 @@ def _cue(document: Document, at: tuple[str | int, ...], line: Line) -> Iterator[
         allowed = "one of " + ", ".join(reasons)
         document.refuse((*at, outcome.value), f"not a reason to {outcome}: {word!r}", allowed)
         return
-    yield Cue(
-        float(line.at), line.endpoint, Reading(Reason(word), line.detail, line.latency), line.share
-    )
+    reading = Reading(Reason(word), line.detail, line.latency, ttl=line.ttl)
+    yield Cue(float(line.at), line.endpoint, reading, line.share)
 
 
 # --- playing it -------------------------------------------------------------------
@@ -289,6 +290,7 @@ class _Room:
         self.sounded: list[float] = []
         self.verdicts: list[tuple[float, str, Verdict]] = []
         self.signals: list[Signal] = []
+        self.closed: list[IncidentView] = []
         self._verdicts: dict[str, Verdict] = {}
 
     def take(self, effects: Iterator[Effect] | Sequence[Effect]) -> None:
@@ -308,6 +310,8 @@ class _Room:
             case ServiceChanged():
                 return self._verdict(effect.at, effect.service)
             case Announced():
+                if effect.incident is not None and effect.what is Announcement.CLOSED:
+                    self.closed.append(effect.incident)
                 return "told", _announced(effect)
             case IndicationChanged():
                 return "tower", describe(effect.indication)
@@ -385,7 +389,7 @@ def play(scene: Scene, lot: int = 0) -> Replayed:
         expectation = script.expect[number]
         room.take(simulation.run(float(expectation.at)))
         place = place_of(document.root, ("expect", number))
-        found = compare(expectation, simulation.monitor.view(), room.sounded)
+        found = compare(expectation, simulation.monitor.view(), room.sounded, room.closed)
         failures += [f"{place}: expect[{number}]: {wrong}" for wrong in found]
     room.take(simulation.run(end))
     said = [Entry(float(e.at), "script", _line(e)) for e in script.events]
@@ -424,15 +428,24 @@ def _line(line: Line) -> str:
     return f"{line.endpoint} reads {word}{took}{share}{modelled}"
 
 
-def compare(expected: Expectation, view: View, sounded: Sequence[float]) -> Iterator[str]:
-    """What was shown instead, for everything that is not as expected."""
+def compare(
+    expected: Expectation,
+    view: View,
+    sounded: Sequence[float],
+    closed: Sequence[IncidentView] = (),
+) -> Iterator[str]:
+    """What was shown instead, for everything that is not as expected.
+
+    `closed` are the incidents that are over: the last counts where none is open.
+    """
     service = next((s for s in view.services if s.id == expected.service), None)
     if expected.service is not None and service is None:
         yield f"there is no service {expected.service!r}"
         return
     shown = service if service is not None else view.overall
     looked_at = service or max(view.services, key=lambda s: RANK[s.verdict])
-    incident = next((i for i in view.incidents if expected.service in (None, i.service)), None)
+    told_of = (*view.incidents, *reversed(closed))
+    incident = next((i for i in told_of if expected.service in (None, i.service)), None)
     told = service or incident  # whose word the cause is
     pairs: list[tuple[str, object, object]] = [
         ("verdict", expected.verdict, shown.verdict),
@@ -457,7 +470,10 @@ def compare(expected: Expectation, view: View, sounded: Sequence[float]) -> Iter
 def _compare_incident(
     expected: Expectation, incident: IncidentView | None
 ) -> Iterator[tuple[str, object, object]]:
-    yield "incident", expected.incident, incident.state if incident else IncidentState.NONE
+    state = incident.state if incident else IncidentState.NONE
+    if state is IncidentState.CLOSED and expected.incident is IncidentState.NONE:
+        state = IncidentState.NONE  # what is closed is there no more
+    yield "incident", expected.incident, state
     yield "peak", expected.peak, incident.peak if incident else None
     lead = incident.vendor_lead if incident else None
     yield "vendor_lead", expected.vendor_lead, None if lead is None else Offset(lead)

@@ -49,6 +49,7 @@ class Intake:
         self._round_at = -math.inf
         self._services: tuple[str, ...] = ()
         self._dependants: dict[str, list[str]] = {}
+        self._tied: dict[str, tuple[str, ...]] = {}
 
     # --- what is watched ----------------------------------------------------------
 
@@ -69,6 +70,7 @@ class Intake:
         for endpoint in site.endpoints:
             for parent in endpoint.depends_on:
                 self._dependants.setdefault(parent, []).append(endpoint.service)
+        self._tied = site.tied()
         self._rebuild_trust(site)
         self.touched = dict.fromkeys(self._services)
 
@@ -131,7 +133,7 @@ class Intake:
     def _take(
         self, state: EndpointState, reading: Reading, event: Observed, *, gated: bool
     ) -> None:
-        at, spec, last = event.at, state.spec, state.last
+        at, spec, said = event.at, state.spec, state.said
         was, standing = state.shown, state.standing
         state.started = event.started
         reading = state.count(reading, at, regular=event.regular)
@@ -150,12 +152,7 @@ class Intake:
         self._report(state, at)
         if state.shown is not was:
             self._changed(state, was, at)
-        elif (
-            last is None
-            or last.reason is not reading.reason
-            or state.standing is not standing
-            or self._waits(state)
-        ):
+        elif state.said is not said or state.standing is not standing or self._waits(state):
             self._touch(state)
 
     def _waits(self, state: EndpointState) -> bool:
@@ -205,6 +202,15 @@ class Intake:
         self._out.append(Transition(at, spec.id, was, state.shown, state.last))
         self._touch(state)
         self.touched.update(dict.fromkeys(self._dependants.get(spec.id, ())))
+        if spec.id in self._tied:
+            self._cause_changed(state, at)
+
+    def _cause_changed(self, state: EndpointState, at: float) -> None:
+        """Look at once at what a failing cause will break."""
+        tied = [name for name in self._tied[state.spec.id] if name in self.endpoints]
+        self.touched.update(dict.fromkeys(self.endpoints[name].spec.service for name in tied))
+        if state.shown is Health.DOWN and tied:
+            self._out.append(Recheck(at, at, tuple(tied)))
 
     def _touch(self, state: EndpointState) -> None:
         if state.spec.evidence is not Evidence.WITNESS:

@@ -253,8 +253,9 @@ class Dns:
             said = [f"missing {listed(missing)}"] if missing else []
             said += [f"not wanted {listed(unwanted)}"] if unwanted else []
             text = f"{self._asked}: {', '.join(said)}, ttl {ttl} s"
-            return Reading(Reason.DNS_MISMATCH, text)
-        return Reading(Reason.OK, f"{self._asked}: {listed(seen.values())}, ttl {ttl} s")
+            return Reading(Reason.DNS_MISMATCH, text, ttl=float(ttl))
+        text = f"{self._asked}: {listed(seen.values())}, ttl {ttl} s"
+        return Reading(Reason.OK, text, ttl=float(ttl))
 
     @property
     def _asked(self) -> str:
@@ -276,7 +277,7 @@ def settle(votes: Sequence[Vote], agree: Agree) -> Reading:
     Servers that did not answer have no vote in a majority, unless nobody answered.
     """
     if len(votes) == 1:
-        return Reading(votes[0].reading.reason, one_line(votes[0].reading.detail))
+        return replace(votes[0].reading, detail=one_line(votes[0].reading.detail))
     voters = list(votes)
     if agree is Agree.MAJORITY:
         voters = [vote for vote in votes if vote.answered] or voters
@@ -284,7 +285,8 @@ def settle(votes: Sequence[Vote], agree: Agree) -> Reading:
     bad = [vote for vote in voters if vote.reading.reason is not Reason.OK]
     if good and (agree is Agree.ANY or not bad):
         text = f"{len(good)} of {len(votes)} servers: {good[0].reading.detail}"
-        return Reading(Reason.OK, one_line(text))
+        longest = max(vote.reading.ttl or 0.0 for vote in good)
+        return Reading(Reason.OK, one_line(text), ttl=longest)
     reason = Counter(vote.reading.reason for vote in bad).most_common(1)[0][0]
     worst = next(vote for vote in bad if vote.reading.reason is reason)
     if agree is Agree.MAJORITY and good and len(good) >= len(bad):

@@ -57,7 +57,12 @@ class Room:
         )
         self.engine.start({})
         self.actions = Actions(
-            self.engine, self.monitor.view, self.monitor.explain, self.tested.append, self.clock
+            self.engine,
+            self.monitor.view,
+            self.monitor.explain,
+            self.tested.append,
+            self.clock,
+            site=lambda: self.monitor.site,
         ).all()
         self.thread = threading.Thread(target=self.engine.run)
         self.thread.start()
@@ -97,7 +102,7 @@ def test_status_says_everything_and_is_json(room):
 def test_times_are_told_by_the_wall_clock(room):
     noon = datetime(2026, 1, 5, 12, tzinfo=UTC)
     view = room.engine.ask(room.monitor.view, 10)
-    assert status(view, lambda at: noon)["state"]["since"] == "2026-01-05T12:00:00.000+00:00"
+    assert status(view, lambda at: noon, SITE)["state"]["since"] == "2026-01-05T12:00:00.000+00:00"
 
 
 def test_acknowledge_is_done_once_in_the_callers_name(room):
