@@ -105,6 +105,27 @@ def test_the_part_the_peak_and_the_lead_can_be_expected(play):
     assert play(CLAIMED + expect)[0::2] == (0, "")
 
 
+OVER = """\
+  - {at: 30m, endpoint: mfa/sign-in, pass: ok}
+expect:
+  - {at: 13m, incident: closed}
+  - {at: 1h, incident: closed, peak: degraded, cause: vendor, vendor_lead: 10m50s}
+  - {at: 1h, service: mfa, incident: none}
+  - {at: 1h, incident: open}
+  - {at: -1m, incident: closed}
+"""
+
+
+def test_that_an_incident_is_closed_can_be_expected(play):
+    status, _, err = play(CLAIMED.replace("expect:\n", OVER))
+    assert status == 1
+    assert [line.partition("expect")[2] for line in err.splitlines()[-3:]] == [
+        "[4]: incident is none, not closed",
+        "[0]: incident is open, not closed",
+        "[3]: incident is closed, not open",
+    ]
+
+
 EXPLAINED = "only region emea: mfa/sign-in: deadline (no answer)"
 
 

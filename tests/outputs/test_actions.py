@@ -22,6 +22,7 @@ SITE = Site(
         Service(
             id="door",
             name="Door",
+            runbook="Call the porter.",
             endpoints=(
                 Endpoint(
                     id="door/open",
@@ -94,6 +95,9 @@ def test_status_says_everything_and_is_json(room):
     assert found["endpoints"]["door/open"]["latency_ms"] == 12.3
     assert found["incidents"][0]["service"] == "door"
     assert found["incidents"][0]["acknowledged_at"] is None
+    opened = datetime.fromisoformat(found["incidents"][0]["since"])
+    assert found["incidents"][0]["id"] == f"test-{opened:%Y%m%dT%H%M%SZ}-1"
+    assert found["incidents"][0]["runbook"] == "Call the porter."
     assert found["lamps"]["red"] == "fast"
     since = datetime.fromisoformat(found["state"]["since"])
     assert abs((datetime.now(UTC) - since).total_seconds()) < 60

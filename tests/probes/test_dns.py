@@ -297,6 +297,7 @@ def test_records_other_than_expected_fail(
 def test_the_lowest_ttl_of_the_chain_is_told(authority: Authority) -> None:
     reading = observe(Dns(query="www.example.com", authoritative=(authority.at,)))
     assert reading.detail.endswith("ttl 60 s")
+    assert reading.ttl == 60.0
 
 
 @pytest.mark.integration
@@ -591,6 +592,14 @@ def test_it_may_always_run_and_needs_no_clock() -> None:
 
 
 OK, BROKEN, LATE = (Reading(r) for r in (Reason.OK, Reason.DNS_MISMATCH, Reason.DNS_TIMEOUT))
+
+
+@pytest.mark.parametrize(("ttls", "told"), [((60.0,), 60.0), ((5.0, 300.0, None), 300.0)])
+def test_the_longest_ttl_of_all_that_answer_well_is_kept(
+    ttls: tuple[float | None, ...], told: float
+) -> None:
+    votes = [Vote(f"r{n}", Reading(Reason.OK, ttl=ttl), True) for n, ttl in enumerate(ttls)]
+    assert settle(votes, Agree.MAJORITY).ttl == told
 
 
 @given(
