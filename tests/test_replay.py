@@ -121,7 +121,7 @@ def test_that_an_incident_is_closed_can_be_expected(play):
     assert status == 1
     assert [line.partition("expect")[2] for line in err.splitlines()[-3:]] == [
         "[4]: incident is none, not closed",
-        "[0]: incident is open, not closed",
+        "[0]: incident is acknowledged, not closed",
         "[3]: incident is closed, not open",
     ]
 

@@ -149,7 +149,9 @@ def _tied(cause: Witnessed, delivery: Witnessed, window: CauseWindow) -> Cause:
     assert cause.fell is not None, "it has a window"
     began = delivery.fell.reading if delivery.fell is not None else delivery.last
     reading, apart = cause.fell.reading, window.failed_at - window.since
-    order = f"{_span(apart)} before" if apart >= 0 else f"{_span(-apart)} after"
+    order = f"{_span(abs(apart))} {'before' if apart > 0 else 'after'}"
+    if abs(apart) < 1:
+        order = "together with"
     restored = cause.up_again_at is not None and cause.up_again_at > window.since
     said = f"{_said(cause.id, reading)}{', restored since' if restored else ''}"
     then = delivery.id if began is None else f"{delivery.id}: {began.reason}"

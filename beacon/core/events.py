@@ -286,12 +286,12 @@ class CauseWindow:
 
     since: float
     until: float
-    ttl: float | None
     interval: float
     delivery_interval: float
     code_lifetime: float
     delivery: str
     failed_at: float
+    ttl: float | None = None
 
     @property
     def holds(self) -> bool:

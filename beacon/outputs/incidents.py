@@ -176,7 +176,7 @@ def _one(answer: Mapping[str, Any]) -> Iterator[str]:
     yield from _headed("why, the likeliest first", _causes(causes))
     differ = incident.get("vendor_differs", False)
     sources = "the vendor's sources, which differ" if differ else "the vendor's sources"
-    yield from _headed(sources, _vendor(vendor, None if incident["closed_at"] else now))
+    yield from _headed(sources, _vendor(vendor, None if incident["state"] == "closed" else now))
     steps = (answer.get("runbook") or "").splitlines()
     yield from _headed("what to do", (line for step in steps for line in _wrapped("  ", step)))
     yield from _headed("what happened", _events(answer))
@@ -186,15 +186,16 @@ def _facts(incident: Mapping[str, Any], now: str) -> dict[str, str | None]:
     closed, lead = incident["closed_at"], incident["vendor_lead_s"]
     by, when = incident["acknowledged_by"], incident.get("acknowledged_at")
     seen = f"{by}{f', {_clock(when)}' if when else ''}" if by else "by nobody yet"
+    over = incident["state"] == "closed"
     return {
         "since": _clock(incident["since"]),
         "closed": closed and _clock(closed),
-        "lasted" if closed else "lasts": _took(incident, now),
+        "lasted" if over else "lasts": _took(incident, now),
         "peak": incident["peak"].replace("_", " "),
         "first": incident["first_out"],
         "cause": incident["cause"],
         "because": incident["explanation"],
-        "acknowledged": None if closed and not by else seen,
+        "acknowledged": None if over and not by else seen,
         "vendor said so": None if lead is None else f"{_span(lead)} after us",
         "impact": incident["impact"] and f"{incident['impact']:.0%} of sessions (estimated)",
     }

@@ -196,7 +196,7 @@ def test_a_cause_that_fell_before_a_restart_explains_what_fails_after_it(removed
 @example(WINDOW)
 def test_inside_its_window_a_cause_explains_and_outside_it_never(apart):
     since = 1000.0
-    window = CauseWindow(since, since + WINDOW, HOUR, 120.0, 300.0, 150.0, CODE, since + apart)
+    window = CauseWindow(since, since + WINDOW, 120.0, 300.0, 150.0, CODE, since + apart, HOUR)
     assert window.holds == (apart <= WINDOW)
 
 
@@ -352,3 +352,9 @@ def test_a_vendor_that_says_nothing_differs_from_nobody(two_sources):
     room = two_sources.passes(HOUR).cue(Reason.DEADLINE, "mfa/sign-in").passes(5 * MINUTE)
     view = replace(room.incident, vendor=())
     assert not view.vendor_differs
+
+
+def test_what_falls_together_is_said_so(make_room, codes):
+    room = make_room(codes()).passes(HOUR)
+    room.cue(Reason.DNS_SERVFAIL, DOMAIN, CODE).passes(2 * MINUTE)
+    assert "dns_servfail, together with codes/code" in room.incident.explanation

@@ -1,5 +1,8 @@
 """A restart: what was bad is held, what was good must be seen again, nothing sounds anew."""
 
+from dataclasses import MISSING, fields, is_dataclass
+from typing import get_args, get_type_hints
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -389,3 +392,18 @@ def test_an_incident_without_its_service_needs_no_other_memory(in_outage):
     memory = room.simulation.monitor.remember(room.now)
     assert [v.service for v in memory.open_incidents] == ["mfa"]
     assert isinstance(memory.services[0].incident, IncidentMemory)
+
+
+def nothings(kind, seen=()):
+    """Every field below a dataclass that may be None, and has no default."""
+    for each in fields(kind):
+        hint = get_type_hints(kind)[each.name]
+        if type(None) in get_args(hint) and each.default is MISSING:
+            yield f"{kind.__name__}.{each.name}"
+        for inner in (hint, *get_args(hint)):
+            if is_dataclass(inner) and inner not in seen:
+                yield from nothings(inner, (*seen, kind))
+
+
+def test_what_may_be_none_is_left_out_when_written_and_has_a_default():
+    assert list(nothings(Memory)) == []
