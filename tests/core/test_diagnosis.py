@@ -93,3 +93,48 @@ def test_an_endpoint_on_its_way_back_is_not_cited_as_ok():
     back = seen("s/vendor", Evidence.CLAIM, Health.DOWN, Reason.OK)
     found = likeliest(FINE, back)
     assert found.explanation == "s/vendor: down, one more pass must confirm that it is well"
+
+
+def test_one_of_several_is_named_as_the_part():
+    found = likeliest(SYMPTOM_DOWN, FINE)
+    assert found.cause == "part"
+    assert found.explanation == "only s/sign-in of 2: s/sign-in: deadline"
+    assert [each.endpoint for each in found.readings] == ["s/sign-in"]
+
+
+def test_without_symptoms_the_parts_are_those_of_health_endpoints():
+    hit = seen("s/a", Evidence.HEALTH, Health.DOWN, Reason.HTTP_STATUS, region="emea")
+    well = seen("s/b", Evidence.HEALTH, Health.UP, Reason.OK, region="apac")
+    assert likeliest(hit, well).cause == "region"
+
+
+def test_all_that_applies_is_ranked_and_what_does_not_explain_comes_last():
+    found = diagnose(
+        [
+            seen("s/a", Evidence.SYMPTOM, Health.DOWN, Reason.TLS_NAME, region="emea"),
+            seen("s/b", Evidence.SYMPTOM, Health.UP, Reason.OK, region="apac"),
+            seen("s/c", Evidence.SYMPTOM, Health.UNKNOWN, Reason.OWN_CREDENTIALS, region="apac"),
+            seen("s/page", Evidence.CLAIM, Health.DOWN, Reason.VENDOR_INCIDENT),
+            seen("s/queue", Evidence.CAUSE, Health.DOWN, Reason.HTTP_STATUS),
+        ]
+    )
+    assert [(each.cause, each.explains) for each in found] == [
+        ("tls", True),
+        ("other cause", True),
+        ("vendor", True),
+        ("region", True),
+        ("our credentials", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "cause"),
+    [
+        ("dns", Reason.UNREACHABLE, "dns"),
+        ("tcp", Reason.CONNECT_REFUSED, "other cause"),
+        ("http", Reason.TLS_EXPIRED, "tls"),
+    ],
+)
+def test_a_failing_cause_has_a_word_whatever_it_reads(kind, reason, cause):
+    failing = Witnessed("s/x", Evidence.CAUSE, Health.DOWN, Reading(reason), kind=kind)
+    assert likeliest(FINE, failing).cause == cause

@@ -358,3 +358,9 @@ def test_what_falls_together_is_said_so(make_room, codes):
     room = make_room(codes()).passes(HOUR)
     room.cue(Reason.DNS_SERVFAIL, DOMAIN, CODE).passes(2 * MINUTE)
     assert "dns_servfail, together with codes/code" in room.incident.explanation
+
+
+def test_a_cause_that_is_well_and_long_over_is_not_mentioned(removed):
+    room = removed().passes(10 * MINUTE).cue(Reason.OK, DOMAIN).passes(3 * HOUR)
+    room.cue(Reason.CODE_NOT_ARRIVED, CODE).passes(2 * MINUTE)
+    assert [cause.cause for cause in room.incident.causes] == ["unknown"]
