@@ -185,9 +185,13 @@ class Intake:
             self._out.append(Recheck(at, due, (state.spec.id,)))
 
     def _arm_stale(self, state: EndpointState, at: float) -> None:
-        begins = max(at, state.guard_until)
-        self._timers.set(state, begins + state.spec.stale_after)
-        if state.guarded and state.last is not None and state.last.outcome is Outcome.ERROR:
+        """Begin to wait for the next proof: errors prove nothing, and one fail is no health."""
+        assert state.last is not None, "armed by a reading"
+        outcome = state.last.outcome
+        unproved = outcome is Outcome.FAIL and state.shown in (Health.UP, Health.DEGRADED)
+        if state.guarded or not (unproved or outcome is Outcome.ERROR):
+            self._timers.set(state, max(at, state.guard_until) + state.spec.stale_after)
+        if state.guarded and outcome is Outcome.ERROR:
             self._out.append(Postpone(at, state.spec.id, math.inf))
 
     def _report(self, state: EndpointState, at: float) -> None:
