@@ -12,7 +12,6 @@ import os
 import random
 import resource
 import signal
-import statistics
 import sys
 import tempfile
 import threading
@@ -31,11 +30,12 @@ from beacon.config.loader import load
 from beacon.config.problems import ConfigError
 from beacon.config.schema import Config
 from beacon.core.endpoint import slow_or
-from beacon.core.events import Acknowledge, Effect, EndpointRead, StorageDegraded
+from beacon.core.events import Acknowledge, Effect, StorageDegraded
 from beacon.core.memory import Memory
 from beacon.core.model import Reading, Site
 from beacon.core.monitor import Monitor
 from beacon.engine.clock import SystemClock
+from beacon.engine.clock_watch import KernelWatch, StepWatch, kernel_says, timesyncd_says
 from beacon.engine.date_watch import DateWatch
 from beacon.engine.loop import Engine, Item, Sign, Watched
 from beacon.engine.mailbox import Mailbox
@@ -322,7 +322,9 @@ class Daemon:
         self._mailbox.post(Acknowledge(self._clock.monotonic(), "button", "button"))
 
     def _signs(self) -> Iterator[Sign]:
+        yield StepWatch(self._clock)
         yield DateWatch(self._clock, beacon.RELEASED)
+        yield KernelWatch(kernel_says, partial(timesyncd_says, self._clock))
         yield self._tell_storage
         yield self._windows
         yield self._tell_health
@@ -347,7 +349,7 @@ class Daemon:
             return
         self._health_due = at + HEALTH_EVERY
         lag, view = self._engine.lag(), self._monitor.view()
-        trusted, offset = view.overall.clock, _clock_offset(view.endpoints)
+        trusted, offset = view.overall.clock, view.clock_offset
         self._mqtt.health(
             Health60(
                 at,
@@ -460,13 +462,6 @@ def _windows(config: Config) -> Iterator[Window]:
     return (Window(**vars(window)) for window in config.maintenance)
 
 
-def _clock_offset(reports: Iterable[EndpointRead]) -> float | None:
-    """How far our clock is off by what the time sources said last, in seconds; None: unknown."""
-    offsets = [dict(each.reading.phases).get("offset") for each in reports]
-    told = [offset for offset in offsets if offset is not None]
-    return statistics.median(told) if told else None
-
-
 def _rss_mb() -> float:
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * resource.getpagesize() / 1e6
@@ -512,7 +507,7 @@ class Trial:
 
     def document(self) -> dict[str, Any]:
         """As JSON wants it."""
-        latency = self.reading.latency
+        latency, clock = self.reading.latency, self.reading.clock
         return {
             "endpoint": self.endpoint,
             "outcome": self.reading.outcome,
@@ -520,6 +515,7 @@ class Trial:
             "detail": self.reading.detail or None,
             "latency_ms": None if latency is None else round(latency * 1000, 1),
             "phases_ms": {phase: round(s * 1000, 1) for phase, s in self.reading.phases},
+            "clock_offset_ms": None if clock is None else round(clock.offset * 1000, 1),
             "notes": list(self.notes),
         }
 

@@ -16,6 +16,7 @@ RANKING: Final = (
     "dns",
     "own clock",
     "own network",
+    "own resolver",
     "our credentials",
     "own modem",
     "tls",
@@ -105,10 +106,17 @@ def _ours(unsure: Iterable[Witnessed], *, explains: bool) -> Iterator[Cause]:
     """What we could not ask is our own trouble; it does not explain what answered badly."""
     told = set()
     for endpoint in unsure:
-        word = _OURS.get(endpoint.last.reason) if endpoint.last is not None else None
+        word = _our_word(endpoint.last)
         if word is not None and word not in told:
             told.add(word)
             yield Cause(word, _cite(endpoint), _cited(endpoint), explains=explains)
+
+
+def _our_word(reading: Reading | None) -> str | None:
+    word = _OURS.get(reading.reason) if reading is not None else None
+    if word == "own network" and reading is not None and reading.resolver is False:
+        return "own resolver"
+    return word
 
 
 # --- causes, and what fails after them --------------------------------------------

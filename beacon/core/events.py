@@ -75,6 +75,22 @@ class DateImplausible:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockSynchronised:
+    """The kernel began or ceased to call our clock synchronised; the edge asks it."""
+
+    at: float
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClockStepped:
+    """Our wall clock was set `by` seconds forward (negative: back); the edge saw it jump."""
+
+    at: float
+    by: float
+
+
+@dataclass(frozen=True, slots=True)
 class StorageDegraded:
     """The beacon began or ceased to be unable to write down what must survive; the edge knows."""
 
@@ -166,6 +182,8 @@ Event = (
     | Silence
     | QuietHours
     | DateImplausible
+    | ClockSynchronised
+    | ClockStepped
     | StorageDegraded
     | Operation
 )
@@ -525,3 +543,4 @@ class View:
     incidents: tuple[IncidentView, ...]
     indication: Indication
     overlays: tuple[Overlay, ...] = ()
+    clock_offset: float | None = None  # seconds our clock is behind (negative: ahead)

@@ -127,12 +127,24 @@ STANDING: Final = frozenset({Reason.CERTIFICATE_EXPIRING, Reason.ATTESTATION_OVE
 
 
 @dataclass(frozen=True, slots=True)
+class ClockSeen:
+    """What an answer says of our own clock: seconds it is behind (negative: ahead).
+
+    `host` is who says so; several answers of one host are one word.
+    """
+
+    offset: float
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What one run of a probe saw.
 
     `latency`, `phases` and `ttl` (how long others may keep what was read) are seconds.
     `detail` is one line for people, at most 200 characters, and never holds a secret, a
-    code or a body.
+    code or a body. `resolver` is whether our own resolver answered ("no such name" is an
+    answer); None: it was not asked.
     """
 
     reason: Reason
@@ -140,6 +152,8 @@ class Reading:
     latency: float | None = None
     phases: tuple[tuple[str, float], ...] = ()
     ttl: float | None = None
+    clock: ClockSeen | None = None
+    resolver: bool | None = None
 
     @property
     def outcome(self) -> Outcome:

@@ -38,6 +38,8 @@ from beacon.transport.trouble import Trouble, one_line, timed
 
 _ADDRESS: Final = "an IP address with or without a port: 192.0.2.1, 192.0.2.1:8053, [2001:db8::1]"
 
+_RESOLVED: Final = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
+
 
 class Agree(StrEnum):
     """How many of those asked must give a good answer."""
@@ -166,10 +168,14 @@ class Dns:
     def observe(self, run: Run) -> Reading:
         """Ask all the servers at once, judge each answer, count the votes."""
         run.enter(Phase.DNS)
+        ours = not self.resolvers and not isinstance(self.authoritative, tuple)
+        run.resolver = False if ours else None  # until it has answered
         try:
             replies = self._fetch(run)
         except Trouble as trouble:
             return timed(run, trouble.reading)
+        if ours and (self.authoritative or any(map(_resolves, replies))):
+            run.resolver = True
         votes = [
             Vote(str(reply.peer), self._weigh(reply), reply.message is not None)
             for reply in replies
@@ -210,7 +216,7 @@ class Dns:
     def judge(self, message: dns.message.QueryMessage) -> Reading:
         """What one server's answer means."""
         code = message.rcode()
-        if code not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
+        if code not in _RESOLVED:
             why = "; ".join(error.to_text() for error in message.extended_errors())
             text = f"{dns.rcode.to_text(code)} for {self._asked}"
             return Reading(Reason.DNS_SERVFAIL, f"{text} ({why})" if why else text)
@@ -293,6 +299,11 @@ def settle(votes: Sequence[Vote], agree: Agree) -> Reading:
         reason = Reason.RESOLVER_DISAGREEMENT
     text = f"{len(bad)} of {len(votes)} servers, {worst.server}: {worst.reading.detail}"
     return Reading(reason, one_line(text))
+
+
+def _resolves(reply: Reply) -> bool:
+    """Whether a resolver did its work; that there is no such name is an answer."""
+    return reply.message is not None and reply.message.rcode() in _RESOLVED
 
 
 def _owner(query: str) -> dns.name.Name:
