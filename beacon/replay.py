@@ -172,7 +172,8 @@ class Expectation:
 class Script:
     """A replay file; `config` is read by the loader.
 
-    `boot`: nothing was read before the first line; else all was well for a while. `modelled` names what is our choice outside the lines of `events`.
+    `boot`: nothing was read before the first line; else all was well for a while.
+    `modelled` names what is our choice outside the lines of `events`.
     """
 
     title: str

@@ -20,8 +20,6 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from beacon.core.events import EndpointRead
-from beacon.core.model import Health, Reading, Reason
 from beacon.outputs.control import NoBeacon, ask
 
 HEAD = """

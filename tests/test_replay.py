@@ -258,3 +258,33 @@ def test_operators_act_and_are_refused_in_the_timeline(play):
     assert "· Ann: maintenance off" in out
     assert "► maintenance: ended" in out
     assert "· operator: shelve mfa" in out
+
+
+def test_what_our_own_clock_does_is_told(play):
+    lines = """\
+  - {at: 1m, clock: before_build}
+  - {at: 2m, clock_set: 90d}
+  - {at: 3m, clock: plausible}
+  - {at: 4m, clock: synchronised}
+  - {at: 5m, clock: unsynchronised}
+  - {at: 6m, endpoint: mfa/sign-in, pass: ok, clock_offset: -40s, resolver: false}
+"""
+    status, out, err = play(SCRIPT.replace("expect:\n", lines))
+    assert (status, err) == (0, "")
+    for said in (
+        "our clock: before build",
+        "our clock is set 90 days, 0:00:00 forward",
+        "our clock: synchronised",
+        "mfa/sign-in reads ok (our resolver is silent), our clock is 0:00:40 ahead",
+    ):
+        assert said in out
+
+
+def test_a_boot_is_not_preceded_by_good_times(play):
+    silent = "events:\n  - {at: 0s, endpoint: mfa/sign-in, silent: true}\n"
+    expect = "  - {at: 10s, blind: true, lamps: {green: off, white: slow}}\n"
+    status, out, err = play(SCRIPT.replace("events:\n", silent) + expect)
+    assert status == 1, "it was well before"
+    status, out, err = play("boot: true\n" + SCRIPT.replace("events:\n", silent) + expect)
+    assert (status, err) == (0, "")
+    assert "-0:0" not in out

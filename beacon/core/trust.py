@@ -2,8 +2,8 @@
 
 Uplink lost: every witness outside fails, and nothing outside has passed since. LAN lost:
 the local witnesses fail too. With no witness outside we never call ourselves blind.
-Resolver lost: no witness outside that is asked by name finds its address through our own
-resolver, and no other name outside was found since.
+Resolver lost: our own resolver answers for no witness outside that is asked by name; where
+there is but one such, for nothing else outside since either.
 """
 
 import math
@@ -97,11 +97,8 @@ class Trust:
 
         `by_name`: our resolver did not answer, so all our eyes must have been asked.
         """
-        if by_name and self._resolved < failed_at:
-            if any(self._seen[name].started < failed_at for name in self.outside):
-                return Gate.PENDING
-            if self.resolver_lost:
-                return Gate.SHUT
+        if by_name and (found := self._resolver_gate(failed_at)) is not Gate.OPEN:
+            return found
         asked = self.asked_by(endpoint)
         if not asked:
             return Gate.OPEN
@@ -114,6 +111,11 @@ class Trust:
         if len(heard) < len(asked):
             return Gate.PENDING
         return Gate.SHUT if any(seen.reached is False for seen in heard) else Gate.OPEN
+
+    def _resolver_gate(self, failed_at: float) -> Gate:
+        if any(self._seen[name].started < failed_at for name in self.outside):
+            return Gate.PENDING
+        return Gate.SHUT if self.resolver_lost else Gate.OPEN
 
     def asked_by(self, endpoint: Endpoint) -> tuple[str, ...]:
         """The witnesses whose word decides whether this endpoint's fails are ours."""
@@ -161,12 +163,15 @@ class Trust:
             seen.unresolved_since = started
 
     def _is_resolver_lost(self) -> bool:
-        """One name alone may be at fault itself: it takes a second that is not found either."""
+        """One name alone may be at fault itself: it takes a second that is not found either.
+
+        Two witnesses are enough: what else is found may come out of a cache.
+        """
         by_name = [seen for seen in map(self._seen.__getitem__, self.outside) if seen.by_name]
         since = max((seen.unresolved_since for seen in by_name), default=math.inf)
-        if since == math.inf or self._resolved >= since:
-            return False
-        return len(by_name) > 1 or self._unresolved > self._resolved
+        if since == math.inf or len(by_name) > 1:
+            return since < math.inf
+        return self._resolved < since and self._unresolved > self._resolved
 
     def _lost_since(self, names: tuple[str, ...]) -> float:
         return max((self._seen[name].lost_since for name in names), default=math.inf)

@@ -175,11 +175,15 @@ def test_one_name_that_is_not_found_is_not_our_resolver(by_name, make_endpoint):
     assert not by_name.resolver_lost, "the vendor's zone is dead"
 
 
-def test_two_witnesses_by_name_are_enough(trust):
+def test_two_witnesses_by_name_are_enough(trust, make_endpoint):
     for name in ("canary-a", "canary-b"):
         trust.witnessed(f"witness/{name}", FOUND, 1.0, 1.0)
         trust.witnessed(f"witness/{name}", UNRESOLVED, 10.0, 10.0)
     assert trust.resolver_lost
+    trust.looked_up(make_endpoint("s", "x", Evidence.SYMPTOM), FOUND, 12.0, 11.0)
+    assert trust.resolver_lost, "that may come out of a cache"
+    trust.witnessed("witness/canary-b", FOUND, 20.0, 20.0)
+    assert not trust.resolver_lost
 
 
 def test_without_a_witness_by_name_our_resolver_is_never_lost(trust, make_endpoint):

@@ -192,6 +192,25 @@ def test_a_name_that_is_none_has_no_address(still: ManualClock) -> None:
     assert reading.reason is Reason.DNS_NXDOMAIN
 
 
+def test_one_name_that_was_found_is_word_enough_of_our_resolver(
+    udp_server: Callable[..., object], still: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = udp_server(server()).port
+    real = socket.getaddrinfo
+
+    def getaddrinfo(host: str, *more: object, **named: object) -> object:
+        if host.startswith("lost"):
+            raise socket.gaierror(socket.EAI_AGAIN, "no")
+        return real("127.0.0.1", *more, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    names = (f"found.example:{port}", f"lost.example:{port}")
+    reading = Ntp(servers=names).observe(Run(still, 1.0))
+    assert (reading.reason, reading.resolver) == (Reason.OK, True)
+    reading = Ntp(servers=names[1:]).observe(Run(still, 1.0))
+    assert (reading.reason, reading.resolver) == (Reason.DNS_SERVFAIL, False)
+
+
 def test_a_name_is_looked_up(udp_server: Callable[..., object], still: ManualClock) -> None:
     port = udp_server(server()).port
     run = Run(still, 1.0)
