@@ -364,7 +364,6 @@ class TestOwnClock:
         room.cue(Reason.OK, "mfa/clock").passes(2 * MINUTE)
         assert room.lamps == {"green": "steady"}
 
-
     def test_two_pages_that_tell_another_time_are_enough(self, make_room, make_endpoint):
         def page(service, **more):
             return make_endpoint(service, "x", Evidence.SYMPTOM, **more)
@@ -403,7 +402,9 @@ class TestOwnClock:
         assert monitor.view().overall.clock == "unverified"
         room.simulation.tell(ClockSynchronised(room.now, True))
         assert monitor.view().overall.clock == "ok"
-        monitor.reconfigure(dataclasses.replace(monitor.site, witnesses=three_witnesses[:1]), room.now)
+        monitor.reconfigure(
+            dataclasses.replace(monitor.site, witnesses=three_witnesses[:1]), room.now
+        )
         assert monitor.view().overall.clock == "ok"
 
 
