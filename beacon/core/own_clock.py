@@ -2,7 +2,7 @@
 
 Each host has one vote, and so has each place: a service, a witness, an `ntp` endpoint. The
 median decides. Alone, only an `ntp` endpoint can say that our clock is wrong: it was put
-there for that; one web server may lie. See docs/adr/0014.
+there for that; one web server may lie. See docs/adr/0011.
 """
 
 import math

@@ -1,7 +1,7 @@
 """What this machine says of its own clock: that it was set, and whether it is synchronised.
 
 Signs for `Engine`. The kernel is asked by `adjtimex`, which the unit's `ProtectClock=` denies
-even for reading; systemd-timesyncd then says the same by a file. See docs/adr/0014.
+even for reading; systemd-timesyncd then says the same by a file. See docs/adr/0011.
 """
 
 import ctypes
