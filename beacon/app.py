@@ -12,7 +12,6 @@ import os
 import random
 import resource
 import signal
-import statistics
 import sys
 import tempfile
 import threading
@@ -30,10 +29,12 @@ from beacon import probes
 from beacon.config.loader import load
 from beacon.config.problems import ConfigError
 from beacon.config.schema import Config
-from beacon.core.events import Acknowledge, Effect, EndpointRead, StorageDegraded
+from beacon.core.events import Acknowledge, Effect, StorageDegraded
 from beacon.core.memory import Memory
+from beacon.core.model import Site
 from beacon.core.monitor import Monitor
 from beacon.engine.clock import SystemClock
+from beacon.engine.clock_watch import KernelWatch, StepWatch, kernel_says, timesyncd_says
 from beacon.engine.date_watch import DateWatch
 from beacon.engine.loop import Engine, Item, Sign, Watched
 from beacon.engine.mailbox import Mailbox
@@ -198,9 +199,15 @@ class Daemon:
             signs=tuple(self._signs()),
         )
         orders = Actions(
-            engine, self._monitor.view, self._monitor.explain, tower.lamp_test, self._clock
+            engine,
+            self._monitor.view,
+            self._monitor.explain,
+            tower.lamp_test,
+            self._clock,
+            site=self._watched,
         )
-        actions |= orders.all() | {"incidents": Incidents(self._history)}
+        incidents = Incidents(self._history, self._clock, self._watched)
+        actions |= orders.all() | {"incidents": incidents}
         actions[ACTION] = lending(LEDGER, self._clock)
         self._begin(self._history)
         self._begin(tower)
@@ -217,6 +224,9 @@ class Daemon:
         )
         reloader.start()
         return engine
+
+    def _watched(self) -> Site:
+        return self._monitor.site
 
     def _make_state_directory(self) -> None:
         directory = self._place.state_directory
@@ -313,7 +323,9 @@ class Daemon:
         self._mailbox.post(Acknowledge(self._clock.monotonic(), "button", "button"))
 
     def _signs(self) -> Iterator[Sign]:
+        yield StepWatch(self._clock)
         yield DateWatch(self._clock, beacon.RELEASED)
+        yield KernelWatch(kernel_says, partial(timesyncd_says, self._clock))
         yield self._tell_storage
         yield self._windows
         yield self._tell_health
@@ -338,7 +350,7 @@ class Daemon:
             return
         self._health_due = at + HEALTH_EVERY
         lag, view = self._engine.lag(), self._monitor.view()
-        trusted, offset = view.overall.clock, _clock_offset(view.endpoints)
+        trusted, offset = view.overall.clock, view.clock_offset
         self._mqtt.health(
             Health60(
                 at,
@@ -449,13 +461,6 @@ def _removed(mark: Path) -> None:
 def _windows(config: Config) -> Iterator[Window]:
     """The planned windows, as the engine takes them."""
     return (Window(**vars(window)) for window in config.maintenance)
-
-
-def _clock_offset(reports: Iterable[EndpointRead]) -> float | None:
-    """How far our clock is off by what the time sources said last, in seconds; None: unknown."""
-    offsets = [dict(each.reading.phases).get("offset") for each in reports]
-    told = [offset for offset in offsets if offset is not None]
-    return statistics.median(told) if told else None
 
 
 def _rss_mb() -> float:

@@ -738,7 +738,7 @@ def told(answer: Mapping[str, Any]) -> list[str]:
         if service["explanation"]:
             lines.append(f"  {service['explanation']}")
         lines += [_endpoint(each, answer["endpoints"].get(each)) for each in service["endpoints"]]
-    lines += ["", *(_incident(each) for each in answer["incidents"])]
+    lines += ["", *(line for each in answer["incidents"] for line in _incident(each))]
     lines += [_overlay(each) for each in answer.get("overlays", ())]
     lamps = [f"{colour} {word}" for colour, word in answer["lamps"].items() if word != "off"]
     lines.append(f"lamps: {', '.join(lamps) or 'dark'}")
@@ -756,12 +756,15 @@ def _endpoint(name: str, read: Mapping[str, Any] | None) -> str:
     return f"  {name:<32} {read['health']:<9} {read['reason']}{took}{detail}"
 
 
-def _incident(incident: Mapping[str, Any]) -> str:
+def _incident(incident: Mapping[str, Any]) -> list[str]:
     by = f" by {incident['acknowledged_by']}" if incident["acknowledged_by"] else ""
-    return (
-        f"incident of {incident['service']}: {incident['state']}{by}, since "
-        f"{_clock(incident['since'])}, first {incident['first_out']}"
-    )
+    runbook = incident["runbook"] or ""
+    return [
+        f"incident {incident['id']}",
+        f"  {incident['service']}: {incident['state']}{by}, since {_clock(incident['since'])}",
+        f"  first {incident['first_out']}; `beacon incidents {incident['number']}` tells more",
+        *(f"  {step}" for step in runbook.splitlines()),
+    ]
 
 
 def _overlay(overlay: Mapping[str, Any]) -> str:

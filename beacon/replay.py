@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Self, TextIO
 
@@ -25,7 +26,11 @@ from beacon.config.schema import Config
 from beacon.config.tree import Node, place_of
 from beacon.core.events import (
     Announced,
+    Announcement,
     Answered,
+    ClockStepped,
+    ClockSynchronised,
+    DateImplausible,
     Effect,
     Event,
     IncidentState,
@@ -39,7 +44,7 @@ from beacon.core.events import (
     View,
 )
 from beacon.core.indication import Colour, Indication, Pattern
-from beacon.core.model import OUTCOME_OF, RANK, Outcome, Reading, Reason, Site, Verdict
+from beacon.core.model import OUTCOME_OF, RANK, ClockSeen, Outcome, Reading, Reason, Site, Verdict
 from beacon.engine.clock import ManualClock
 from beacon.engine.loop import Sign
 from beacon.engine.quiet_hours import QuietHoursWatch
@@ -103,9 +108,22 @@ class Moment(str):
         return datetime.fromisoformat(self)
 
 
+class ClockWord(StrEnum):
+    """What this machine says of its own clock, from now on."""
+
+    BEFORE_BUILD = "before_build"  # the date lies before this beacon was built
+    PLAUSIBLE = "plausible"  # … no longer
+    SYNCHRONISED = "synchronised"  # the kernel's word
+    UNSYNCHRONISED = "unsynchronised"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One line of `events`: what an endpoint reads from now on, or what an operator did."""
+    """One line of `events`: what an endpoint reads from now on, what an operator did, our clock.
+
+    `clock_offset`: by this reading our clock is so much behind (negative: ahead). `resolver`:
+    whether our own resolver answered. `clock_set`: our clock was set forward by so much.
+    """
 
     at: Offset
     endpoint: str | None = None
@@ -116,7 +134,12 @@ class Line:
     silent: bool = False
     share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0  # the other readings pass
     latency: Duration | None = None
+    ttl: Duration | None = None
     detail: str = ""
+    clock_offset: Offset | None = None
+    resolver: bool | None = None
+    clock: ClockWord | None = None
+    clock_set: Offset | None = None
     operator: str | None = None
     by: str = "operator"
     reason: str = ""
@@ -149,6 +172,7 @@ class Expectation:
 class Script:
     """A replay file; `config` is read by the loader.
 
+    `boot`: nothing was read before the first line; else all was well for a while.
     `modelled` names what is our choice outside the lines of `events`.
     """
 
@@ -158,6 +182,7 @@ class Script:
     summary: str = ""
     source: tuple[str, ...] = ()
     modelled: tuple[str, ...] = ()
+    boot: bool = False
     events: tuple[Line, ...] = ()
     expect: tuple[Expectation, ...] = ()
 
@@ -175,6 +200,8 @@ class Scene:
     @property
     def warm_up(self) -> float:
         """How long all is well before the first line, in seconds."""
+        if self.script.boot:
+            return 0.0
         return WARM_UP * max((e.interval for e in self.site.endpoints), default=0.0)
 
     @property
@@ -213,8 +240,12 @@ def _script(document: Document, script: Script, site: Site) -> tuple[list[Cue], 
     events: list[Event] = []
     for number, line in enumerate(script.events):
         at: tuple[str | int, ...] = ("events", number)
-        if (line.endpoint is None) == (line.operator is None):
-            document.refuse(at, "one of endpoint and operator", "endpoint: id, or operator: action")
+        subjects = (line.endpoint, line.operator, line.clock, line.clock_set)
+        if sum(subject is not None for subject in subjects) != 1:
+            allowed = "endpoint: id, or operator: action, or clock: word, or clock_set: time"
+            document.refuse(at, "one of endpoint, operator, clock and clock_set", allowed)
+        elif line.clock is not None or line.clock_set is not None:
+            events.append(_own_clock(line))
         elif line.operator is not None:
             events += _action(document, at, line, site)
         elif line.endpoint not in known:
@@ -252,6 +283,15 @@ def _action(
     yield command.event(float(line.at))
 
 
+def _own_clock(line: Line) -> Event:
+    at = float(line.at)
+    if line.clock_set is not None:
+        return ClockStepped(at, float(line.clock_set))
+    if line.clock in (ClockWord.BEFORE_BUILD, ClockWord.PLAUSIBLE):
+        return DateImplausible(at, line.clock is ClockWord.BEFORE_BUILD)
+    return ClockSynchronised(at, line.clock is ClockWord.SYNCHRONISED)
+
+
 def _cue(document: Document, at: tuple[str | int, ...], line: Line) -> Iterator[Cue]:
     assert line.endpoint is not None, "the caller has looked"
     if line.silent:
@@ -273,9 +313,16 @@ def _cue(document: Document, at: tuple[str | int, ...], line: Line) -> Iterator[
         allowed = "one of " + ", ".join(reasons)
         document.refuse((*at, outcome.value), f"not a reason to {outcome}: {word!r}", allowed)
         return
-    yield Cue(
-        float(line.at), line.endpoint, Reading(Reason(word), line.detail, line.latency), line.share
+    offset = line.clock_offset
+    reading = Reading(
+        Reason(word),
+        line.detail,
+        line.latency,
+        ttl=line.ttl,
+        clock=None if offset is None else ClockSeen(float(offset), line.endpoint),
+        resolver=line.resolver,
     )
+    yield Cue(float(line.at), line.endpoint, reading, line.share)
 
 
 # --- playing it -------------------------------------------------------------------
@@ -289,6 +336,7 @@ class _Room:
         self.sounded: list[float] = []
         self.verdicts: list[tuple[float, str, Verdict]] = []
         self.signals: list[Signal] = []
+        self.closed: list[IncidentView] = []
         self._verdicts: dict[str, Verdict] = {}
 
     def take(self, effects: Iterator[Effect] | Sequence[Effect]) -> None:
@@ -308,6 +356,8 @@ class _Room:
             case ServiceChanged():
                 return self._verdict(effect.at, effect.service)
             case Announced():
+                if effect.incident is not None and effect.what is Announcement.CLOSED:
+                    self.closed.append(effect.incident)
                 return "told", _announced(effect)
             case IndicationChanged():
                 return "tower", describe(effect.indication)
@@ -385,7 +435,7 @@ def play(scene: Scene, lot: int = 0) -> Replayed:
         expectation = script.expect[number]
         room.take(simulation.run(float(expectation.at)))
         place = place_of(document.root, ("expect", number))
-        found = compare(expectation, simulation.monitor.view(), room.sounded)
+        found = compare(expectation, simulation.monitor.view(), room.sounded, room.closed)
         failures += [f"{place}: expect[{number}]: {wrong}" for wrong in found]
     room.take(simulation.run(end))
     said = [Entry(float(e.at), "script", _line(e)) for e in script.events]
@@ -417,22 +467,41 @@ def _line(line: Line) -> str:
     if line.operator is not None:
         words = [line.operator, line.service, None if line.on else "off"]
         return f"{line.by}: {' '.join(word for word in words if word)}"
+    if line.clock_set is not None:
+        return f"our clock is set {_way(line.clock_set, 'forward', 'back')}"
+    if line.clock is not None:
+        return f"our clock: {line.clock.value.replace('_', ' ')}"
     word = line.passes or line.warn or line.fail or line.error or "silence"
     took = f" after {line.latency:g} s" if line.latency else ""
     share = f", {100 * line.share:.3g} % of its readings" if line.share < 1 else ""
     modelled = " [modelled]" if line.modelled else ""
-    return f"{line.endpoint} reads {word}{took}{share}{modelled}"
+    offset, unnamed = line.clock_offset, " (our resolver is silent)" * (line.resolver is False)
+    clock = "" if offset is None else f", our clock is {_way(offset, 'behind', 'ahead')}"
+    return f"{line.endpoint} reads {word}{took}{unnamed}{clock}{share}{modelled}"
 
 
-def compare(expected: Expectation, view: View, sounded: Sequence[float]) -> Iterator[str]:
-    """What was shown instead, for everything that is not as expected."""
+def _way(seconds: float, forward: str, back: str) -> str:
+    return f"{timedelta(seconds=abs(seconds))} {forward if seconds >= 0 else back}"
+
+
+def compare(
+    expected: Expectation,
+    view: View,
+    sounded: Sequence[float],
+    closed: Sequence[IncidentView] = (),
+) -> Iterator[str]:
+    """What was shown instead, for everything that is not as expected.
+
+    `closed` are the incidents that are over: the last counts where none is open.
+    """
     service = next((s for s in view.services if s.id == expected.service), None)
     if expected.service is not None and service is None:
         yield f"there is no service {expected.service!r}"
         return
     shown = service if service is not None else view.overall
     looked_at = service or max(view.services, key=lambda s: RANK[s.verdict])
-    incident = next((i for i in view.incidents if expected.service in (None, i.service)), None)
+    told_of = (*view.incidents, *reversed(closed))
+    incident = next((i for i in told_of if expected.service in (None, i.service)), None)
     told = service or incident  # whose word the cause is
     pairs: list[tuple[str, object, object]] = [
         ("verdict", expected.verdict, shown.verdict),
@@ -457,7 +526,10 @@ def compare(expected: Expectation, view: View, sounded: Sequence[float]) -> Iter
 def _compare_incident(
     expected: Expectation, incident: IncidentView | None
 ) -> Iterator[tuple[str, object, object]]:
-    yield "incident", expected.incident, incident.state if incident else IncidentState.NONE
+    state = incident.state if incident else IncidentState.NONE
+    if state is IncidentState.CLOSED and expected.incident is IncidentState.NONE:
+        state = IncidentState.NONE  # what is closed is there no more
+    yield "incident", expected.incident, state
     yield "peak", expected.peak, incident.peak if incident else None
     lead = incident.vendor_lead if incident else None
     yield "vendor_lead", expected.vendor_lead, None if lead is None else Offset(lead)

@@ -40,7 +40,7 @@ class Trial:
 
     def document(self) -> dict[str, Any]:
         """As JSON wants it."""
-        latency = self.reading.latency
+        latency, clock = self.reading.latency, self.reading.clock
         return {
             "endpoint": self.endpoint.id,
             "kind": self.endpoint.kind,
@@ -50,6 +50,7 @@ class Trial:
             "detail": self.reading.detail or None,
             "latency_ms": None if latency is None else round(latency * 1000, 1),
             "phases_ms": {phase: round(s * 1000, 1) for phase, s in self.reading.phases},
+            "clock_offset_ms": None if clock is None else round(clock.offset * 1000, 1),
             "leads_to": self.leads_to,
             "codes": self.codes or None,
             "notes": list(self.notes),

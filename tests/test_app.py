@@ -20,9 +20,6 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from beacon.app import _clock_offset
-from beacon.core.events import EndpointRead
-from beacon.core.model import Health, Reading, Reason
 from beacon.outputs.control import NoBeacon, ask
 
 HEAD = """
@@ -544,16 +541,6 @@ def test_in_a_terminal_the_tower_is_drawn_and_the_log_does_not_spoil_it(
         daemon.end()
         reader.join(10)
         os.close(ours)
-
-
-def test_our_clocks_offset_is_the_median_of_what_the_time_sources_said_last():
-    def read(name, **phases):
-        reading = Reading(Reason.OK, phases=tuple(phases.items()))
-        return EndpointRead(0.0, name, reading, Health.UP, 0)
-
-    assert _clock_offset([read("s/web", connect=0.1)]) is None
-    told = [read("s/web"), read("w/a", offset=0.2), read("w/b", offset=-0.1), read("w/c", offset=9)]
-    assert _clock_offset(told) == 0.2
 
 
 def test_a_state_directory_gone_read_only_is_lived_without(daemon, listening, eventually):

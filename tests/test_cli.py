@@ -76,6 +76,9 @@ SEEN = {
     },
     "incidents": [
         {
+            "id": "soc-20260105T115801Z-4",
+            "number": 4,
+            "runbook": "Call the vendor.\nThen the desk.",
             "service": "door",
             "state": "acknowledged",
             "acknowledged_by": "alex",
@@ -350,7 +353,11 @@ def test_status_reads_well_without_colour(serve, capsys):
         "  door/health                      up        ok\n"
         "  door/new                         unknown   not yet asked\n"
         "\n"
-        "incident of door: acknowledged by alex, since 2026-01-05 11:58:01 UTC, first door/open\n"
+        "incident soc-20260105T115801Z-4\n"
+        "  door: acknowledged by alex, since 2026-01-05 11:58:01 UTC\n"
+        "  first door/open; `beacon incidents 4` tells more\n"
+        "  Call the vendor.\n"
+        "  Then the desk.\n"
         "lamps: red fast, amber fast\n"
         "network: ok, clock: unverified\n"
     )
@@ -674,22 +681,29 @@ KNOWN = {
     "impact": 0.5,
     "acknowledged_by": "alex",
 }
+NOW = "2026-01-08T14:37:00.000+00:00"
 OPEN = KNOWN | {"number": 4, "closed_at": None, "state": "open", "cause": None, "impact": None}
 
 
 def test_incidents_are_told_line_by_line(serve, capsys):
-    lists = {"incidents": [OPEN, KNOWN], "storage_degraded": True}
-    assert main(["incidents", *serve(incidents=lambda request, by: lists)]) == 0
+    long = OPEN | {"state": "acknowledged", "service": "microsoft-sign-in", "cause": "vendor"}
+    lost = KNOWN | {"closed_at": None}
+    found = {"incidents": [long, OPEN, KNOWN, lost], "storage_degraded": True, "now": NOW}
+    assert main(["incidents", *serve(incidents=lambda request, by: found)]) == 0
     assert capsys.readouterr().out == (
-        "   4  2026-01-05 12:00:00 UTC         -  door: gray failure, open\n"
-        "   3  2026-01-05 12:00:00 UTC  1 h 05 m  door: gray failure, closed, cause dns\n"
+        "   4  2026-01-05 12:00 UTC    3 days  microsoft-sign-in: gray failure,\n"
+        "                                      acknowledged, cause vendor\n"
+        "   4  2026-01-05 12:00 UTC    3 days  door: gray failure, open\n"
+        "   3  2026-01-05 12:00 UTC  1 h 05 m  door: gray failure, closed, cause dns\n"
+        "   3  2026-01-05 12:00 UTC         -  door: gray failure, closed, cause dns\n"
         "\n"
         "storage: degraded, something may be missing here\n"
     )
 
 
 def test_none_are_told_so_and_json_is_the_answer(serve, capsys):
-    state = serve(incidents=lambda request, by: {"incidents": [], "storage_degraded": False})
+    none = {"incidents": [], "storage_degraded": False, "now": NOW}
+    state = serve(incidents=lambda request, by: none)
     assert main(["incidents", *state]) == 0
     assert capsys.readouterr().out == "no incident is remembered\n"
     assert main(["incidents", "--json", *state]) == 0
@@ -714,6 +728,7 @@ def test_one_incident_is_told_with_its_story(serve, capsys):
                 "detail": "no such name",
             }
         ],
+        "now": NOW,
         "storage_degraded": False,
     }
     assert main(["incidents", "3", *serve(incidents=lambda request, by: answer)]) == 0
@@ -728,12 +743,121 @@ def test_one_incident_is_told_with_its_story(serve, capsys):
         "  because        door/open: dns_nxdomain",
         "  acknowledged   alex",
         "  vendor said so 2 m 05 s after us",
-        "  impact         50% of sessions",
+        "  impact         50% of sessions (estimated)",
         "",
+        "what happened",
         "  2026-01-05 11:59:59 UTC  door/open: up -> down, dns_nxdomain (no such name)",
         "  2026-01-05 12:00:00 UTC  OPENED: gray failure, cause dns",
         "  2026-01-05 12:00:00 UTC  ACKNOWLEDGED by alex: outage",
     ]
+
+
+AT_NIGHT = """\
+soc-20260105T120000Z-4  door: open
+  since          2026-01-05 12:00:00 UTC
+  lasts          3 days
+  peak           gray failure
+  first          door/open
+  cause          dns
+  because        door/domain: spf_missing (no SPF record at otp.example), 60 min
+                 before door/open: code_not_arrived
+  acknowledged   by nobody yet
+
+why, the likeliest first
+  1. dns
+     2026-01-05 11:00:00 UTC  door/domain: spf_missing (no SPF record at
+                              otp.example)
+     door/open: code_not_arrived
+     explains what began to fail until 2026-01-05 12:09:30 UTC: TTL 1 h 00 m, +
+     2 m 00 s between its readings, + 5 m 00 s between those of door/open, + 2 m
+     30 s for a code
+  2. vendor (does not explain it)
+     explains what began to fail until 2026-01-05 12:09:30 UTC: no TTL was seen,
+     + 2 m 00 s between its readings, + 5 m 00 s between those of door/open, + 2
+     m 30 s for a code
+
+the vendor's sources, which differ
+  admits  door/feed, since 2026-01-08 14:00:00 UTC (37 m 00 s)
+          Investigating: push notifications may be delayed for some users in
+          Europe
+  fine    door/page
+          12 components operational, no open incident
+
+what to do
+  1. Confirm with a second person, who must not be the one that is on call
+  tonight.
+
+  2. Open the safe.
+
+what happened
+  2026-01-05 12:00:00 UTC  OPENED: gray failure
+"""
+
+
+def test_one_incident_reads_well_at_eighty_columns_at_night(serve, capsys):
+    window = {
+        "since": "2026-01-05T11:00:00.000+00:00",
+        "until": "2026-01-05T12:09:30.000+00:00",
+        "ttl_s": 3600.0,
+        "interval_s": 120.0,
+        "delivery_interval_s": 300.0,
+        "code_lifetime_s": 150.0,
+        "delivery": "door/open",
+        "failed_at": "2026-01-05T12:00:00.000+00:00",
+    }
+    removed = {
+        "endpoint": "door/domain",
+        "reason": "spf_missing",
+        "detail": "no SPF record at otp.example",
+        "at": "2026-01-05T11:00:00.000+00:00",
+    }
+    missed = {"endpoint": "door/open", "reason": "code_not_arrived", "detail": None, "at": None}
+    opened = {"at": "2026-01-05T12:00:00.000+00:00", "service": "door", "what": "opened"}
+    incident = OPEN | {
+        "cause": "dns",
+        "explanation": "door/domain: spf_missing (no SPF record at otp.example), 60 min before "
+        "door/open: code_not_arrived",
+        "acknowledged_by": None,
+        "vendor_lead_s": None,
+        "vendor_differs": True,
+        "causes": [
+            {"cause": "dns", "explains": True, "readings": [removed, missed], "window": window},
+            {
+                "cause": "vendor",
+                "explains": False,
+                "readings": [],
+                "window": window | {"ttl_s": None},
+            },
+        ],
+        "vendor": [
+            {
+                "endpoint": "door/feed",
+                "says": "admits",
+                "words": "Investigating: push notifications may be delayed for some users in "
+                "Europe",
+                "since": "2026-01-08T14:00:00.000+00:00",
+            },
+            {
+                "endpoint": "door/page",
+                "says": "fine",
+                "words": "12 components operational, no open incident",
+                "since": None,
+            },
+        ],
+    }
+    answer = {
+        "incident": incident | {"id": "soc-20260105T120000Z-4"},
+        "runbook": "1. Confirm with a second person, who must not be the one that is on call "
+        "tonight.\n\n2. Open the safe.\n",
+        "story": [opened | {"verdict": "gray_failure", "cause": None, "by": None}],
+        "transitions": [],
+        "now": NOW,
+        "storage_degraded": False,
+    }
+    assert main(["incidents", "4", *serve(incidents=lambda request, by: answer)]) == 0
+    out = capsys.readouterr().out
+    assert out == AT_NIGHT
+    assert max(len(line) for line in out.splitlines()) <= 80
 
 
 def test_an_incident_nobody_knows_is_refused(serve, capsys):

@@ -105,6 +105,27 @@ def test_the_part_the_peak_and_the_lead_can_be_expected(play):
     assert play(CLAIMED + expect)[0::2] == (0, "")
 
 
+OVER = """\
+  - {at: 30m, endpoint: mfa/sign-in, pass: ok}
+expect:
+  - {at: 13m, incident: closed}
+  - {at: 1h, incident: closed, peak: degraded, cause: vendor, vendor_lead: 10m50s}
+  - {at: 1h, service: mfa, incident: none}
+  - {at: 1h, incident: open}
+  - {at: -1m, incident: closed}
+"""
+
+
+def test_that_an_incident_is_closed_can_be_expected(play):
+    status, _, err = play(CLAIMED.replace("expect:\n", OVER))
+    assert status == 1
+    assert [line.partition("expect")[2] for line in err.splitlines()[-3:]] == [
+        "[4]: incident is none, not closed",
+        "[0]: incident is acknowledged, not closed",
+        "[3]: incident is closed, not open",
+    ]
+
+
 EXPLAINED = "only region emea: mfa/sign-in: deadline (no answer)"
 
 
@@ -237,3 +258,33 @@ def test_operators_act_and_are_refused_in_the_timeline(play):
     assert "· Ann: maintenance off" in out
     assert "► maintenance: ended" in out
     assert "· operator: shelve mfa" in out
+
+
+def test_what_our_own_clock_does_is_told(play):
+    lines = """\
+  - {at: 1m, clock: before_build}
+  - {at: 2m, clock_set: 90d}
+  - {at: 3m, clock: plausible}
+  - {at: 4m, clock: synchronised}
+  - {at: 5m, clock: unsynchronised}
+  - {at: 6m, endpoint: mfa/sign-in, pass: ok, clock_offset: -40s, resolver: false}
+"""
+    status, out, err = play(SCRIPT.replace("expect:\n", lines))
+    assert (status, err) == (0, "")
+    for said in (
+        "our clock: before build",
+        "our clock is set 90 days, 0:00:00 forward",
+        "our clock: synchronised",
+        "mfa/sign-in reads ok (our resolver is silent), our clock is 0:00:40 ahead",
+    ):
+        assert said in out
+
+
+def test_a_boot_is_not_preceded_by_good_times(play):
+    silent = "events:\n  - {at: 0s, endpoint: mfa/sign-in, silent: true}\n"
+    expect = "  - {at: 10s, blind: true, lamps: {green: off, white: slow}}\n"
+    status, out, err = play(SCRIPT.replace("events:\n", silent) + expect)
+    assert status == 1, "it was well before"
+    status, out, err = play("boot: true\n" + SCRIPT.replace("events:\n", silent) + expect)
+    assert (status, err) == (0, "")
+    assert "-0:0" not in out

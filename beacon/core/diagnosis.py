@@ -1,118 +1,261 @@
-"""Why is it so? One short word and one sentence that cites its readings.
+"""Why is it so? Ranked guesses, each a short word and a sentence that cites its readings.
 
-A guess, ranked by how much it explains; it never changes a verdict.
+A guess never changes a verdict. A cause that failed explains what failed after it only
+within its window: see `CauseWindow`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from beacon.core.endpoint import Fall
+from beacon.core.events import Cause, CauseWindow, Cited
 from beacon.core.model import Evidence, Health, Outcome, Reading, Reason
+
+RANKING: Final = (
+    "dns",
+    "own clock",
+    "own network",
+    "own resolver",
+    "our credentials",
+    "own modem",
+    "tls",
+    "other cause",
+    "vendor",
+    "region",
+    "factor",
+    "part",
+    "unknown",
+)
+"""The words for a cause, the one that explains most first."""
+
+_OURS: Final = {
+    Reason.OWN_CLOCK: "own clock",
+    Reason.OWN_NETWORK: "own network",
+    Reason.OWN_CREDENTIALS: "our credentials",
+    Reason.OWN_MODEM: "own modem",
+}
+_FAMILIES: Final = (
+    (
+        "dns",
+        ("dns_", "spf_", "dkim_", "dmarc_", "mx_", "ptr_", "record_", "dnssec_", "resolver_"),
+    ),
+    ("tls", ("tls_", "certificate_")),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Witnessed:
-    """An endpoint as the diagnosis needs it."""
+    """An endpoint as the diagnosis needs it. Times are seconds.
+
+    `last` is what it says, since `said_at`; it has had its health since `since`. `tied` are
+    the endpoints that it would break, if it is a cause.
+    """
 
     id: str
     evidence: Evidence
     health: Health
     last: Reading | None
-    region: str | None
-    factor: str | None
+    region: str | None = None
+    factor: str | None = None
     standing: bool = False
+    since: float = 0.0
+    said_at: float | None = None
+    fell: Fall | None = None
+    up_again_at: float | None = None
+    interval: float = 0.0
+    code_lifetime: float = 0.0
+    kind: str = ""
+    tied: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """The likeliest cause: a word, and a sentence for people."""
-
-    cause: str
-    explanation: str
+def rank(causes: Sequence[Cause]) -> tuple[bool, int]:
+    """How good the first of them explains: smaller is better."""
+    return _order(causes[0]) if causes else (True, len(RANKING))
 
 
-UNKNOWN: Final = Diagnosis("unknown", "")
+def diagnose(seen: Sequence[Witnessed], elsewhere: Sequence[Witnessed] = ()) -> tuple[Cause, ...]:
+    """Explain what is wrong with a service, the likeliest first; nothing where nothing is.
 
-
-def diagnose(seen: Sequence[Witnessed]) -> Diagnosis | None:
-    """Explain what is wrong with a service; None where nothing is."""
+    `elsewhere` are causes of other services that are tied to endpoints of this one.
+    """
     troubled = [e for e in seen if e.health in (Health.DOWN, Health.DEGRADED)]
     troubled = [e for e in troubled if not e.standing] or troubled
     unsure = [e for e in seen if e.health is Health.UNKNOWN and _is_error(e.last)]
-    if not troubled:
-        return _ours(unsure)
-    for rule in (_by_reason, _vendor, _region, _factor):
-        if found := rule(seen, troubled):
-            return found
-    return Diagnosis("unknown", _cite(_worst(troubled)))
+    found = list(_ours(unsure, explains=not troubled))
+    if troubled:
+        found += _causes((*seen, *elsewhere), troubled)
+        found += _by_reason(troubled)
+        found += _vendor(troubled)
+        found += _parts(seen, troubled)
+    if not any(cause.explains for cause in found) and (nameless := troubled or unsure):
+        worst = _worst(nameless)
+        found.append(Cause("unknown", _cite(worst), _cited(worst)))
+    return tuple(sorted(found, key=_order))
+
+
+def _order(cause: Cause) -> tuple[bool, int]:
+    return not cause.explains, RANKING.index(cause.cause)
 
 
 def _is_error(reading: Reading | None) -> bool:
     return reading is not None and reading.outcome is Outcome.ERROR
 
 
-_OURS: Final = {
-    Reason.OWN_NETWORK: "own network",
-    Reason.OWN_CLOCK: "own clock",
-    Reason.OWN_CREDENTIALS: "our credentials",
-    Reason.OWN_MODEM: "own modem",
-}
-
-
-def _ours(unsure: Sequence[Witnessed]) -> Diagnosis | None:
+def _ours(unsure: Iterable[Witnessed], *, explains: bool) -> Iterator[Cause]:
+    """What we could not ask is our own trouble; it does not explain what answered badly."""
+    told = set()
     for endpoint in unsure:
-        if endpoint.last is not None and endpoint.last.reason in _OURS:
-            return Diagnosis(_OURS[endpoint.last.reason], _cite(endpoint))
-    return Diagnosis("unknown", _cite(unsure[0])) if unsure else None
+        word = _our_word(endpoint.last)
+        if word is not None and word not in told:
+            told.add(word)
+            yield Cause(word, _cite(endpoint), _cited(endpoint), explains=explains)
 
 
-_FAMILIES: Final = (("dns", ("dns_", "spf_", "mx_", "record_")), ("tls", ("tls_", "certificate_")))
+def _our_word(reading: Reading | None) -> str | None:
+    word = _OURS.get(reading.reason) if reading is not None else None
+    if word == "own network" and reading is not None and reading.resolver is False:
+        return "own resolver"
+    return word
 
 
-def _family(endpoint: Witnessed) -> str | None:
-    reason = endpoint.last.reason.value if endpoint.last else ""
+# --- causes, and what fails after them --------------------------------------------
+
+
+def _causes(seen: Sequence[Witnessed], troubled: Sequence[Witnessed]) -> Iterator[Cause]:
+    failing = [e for e in troubled if e.health is Health.DOWN]
+    for cause in (e for e in seen if e.evidence is Evidence.CAUSE):
+        windows = [_window(cause, e) for e in failing if e.id in cause.tied]
+        found = [window for window in windows if window is not None]
+        window = min(found, key=lambda w: (not w.holds, w.failed_at), default=None)
+        if window is not None and (window.holds or cause.health is Health.DOWN):
+            delivery = next(e for e in failing if e.id == window.delivery)
+            yield _tied(cause, delivery, window)
+        elif cause in troubled:
+            yield Cause(_word(cause, cause.last), _cite(cause), _cited(cause))
+
+
+def _window(cause: Witnessed, delivery: Witnessed) -> CauseWindow | None:
+    """The window of a cause that went down once, for this endpoint."""
+    if cause.fell is None:
+        return None
+    since, ttl = cause.fell.at, cause.fell.ttl
+    lasts = (ttl or 0.0) + cause.interval + delivery.interval + delivery.code_lifetime
+    return CauseWindow(
+        since=since,
+        until=since + lasts,
+        ttl=ttl,
+        interval=cause.interval,
+        delivery_interval=delivery.interval,
+        code_lifetime=delivery.code_lifetime,
+        delivery=delivery.id,
+        failed_at=delivery.fell.at if delivery.fell is not None else delivery.since,
+    )
+
+
+def _tied(cause: Witnessed, delivery: Witnessed, window: CauseWindow) -> Cause:
+    assert cause.fell is not None, "it has a window"
+    began = delivery.fell.reading if delivery.fell is not None else delivery.last
+    reading, apart = cause.fell.reading, window.failed_at - window.since
+    order = f"{_span(abs(apart))} {'before' if apart > 0 else 'after'}"
+    if abs(apart) < 1:
+        order = "together with"
+    restored = cause.up_again_at is not None and cause.up_again_at > window.since
+    said = f"{_said(cause.id, reading)}{', restored since' if restored else ''}"
+    then = delivery.id if began is None else f"{delivery.id}: {began.reason}"
+    text = f"{said}, {order} {then}"
+    if not window.holds:
+        text += f", which its window of {_span(window.until - window.since)} does not reach"
+    cited = [Cited(cause.id, reading.reason, reading.detail, window.since)]
+    if began is not None:
+        cited.append(Cited(delivery.id, began.reason, began.detail, window.failed_at))
+    return Cause(_word(cause, reading), text, tuple(cited), window, explains=window.holds)
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _word(cause: Witnessed, reading: Reading | None) -> str:
+    """DNS, TLS, or whatever else stands behind a service."""
+    return _family(reading) or ("dns" if "dns" in cause.kind else "other cause")
+
+
+def _family(reading: Reading | None) -> str | None:
+    reason = reading.reason.value if reading else ""
     return next((word for word, starts in _FAMILIES if reason.startswith(starts)), None)
 
 
-def _by_reason(_: Sequence[Witnessed], troubled: Sequence[Witnessed]) -> Diagnosis | None:
-    """Name DNS or TLS: a failing cause explains; so does a symptom that failed of it."""
-    explaining = sorted(troubled, key=lambda e: e.evidence is not Evidence.CAUSE)
-    for endpoint in explaining:
-        if endpoint.evidence is not Evidence.CLAIM and (family := _family(endpoint)):
-            return Diagnosis(family, _cite(endpoint))
-    return None
+# --- what the troubled say themselves ---------------------------------------------
 
 
-def _vendor(_: Sequence[Witnessed], troubled: Sequence[Witnessed]) -> Diagnosis | None:
+def _by_reason(troubled: Sequence[Witnessed]) -> Iterator[Cause]:
+    """Name DNS or TLS where what fails says so itself."""
+    told = set()
+    for endpoint in troubled:
+        word = _family(endpoint.last)
+        speaks = endpoint.evidence in (Evidence.SYMPTOM, Evidence.HEALTH)
+        if speaks and word is not None and word not in told:
+            told.add(word)
+            yield Cause(word, _cite(endpoint), _cited(endpoint))
+
+
+def _vendor(troubled: Sequence[Witnessed]) -> Iterator[Cause]:
     claims = [e for e in troubled if e.evidence is Evidence.CLAIM]
-    return Diagnosis("vendor", _cite(claims[0])) if claims else None
+    if claims:
+        cited = tuple(each for claim in claims for each in _cited(claim))
+        yield Cause("vendor", _cite(claims[0]), cited)
 
 
-def _region(seen: Sequence[Witnessed], troubled: Sequence[Witnessed]) -> Diagnosis | None:
-    return _only(seen, troubled, "region", lambda e: e.region)
-
-
-def _factor(seen: Sequence[Witnessed], troubled: Sequence[Witnessed]) -> Diagnosis | None:
-    return _only(seen, troubled, "factor", lambda e: e.factor)
+def _parts(seen: Sequence[Witnessed], troubled: Sequence[Witnessed]) -> Iterator[Cause]:
+    """Name the part that alone is in trouble: a region, a factor, else some of several."""
+    kind = Evidence.SYMPTOM
+    if not any(e.evidence is kind for e in seen):
+        kind = Evidence.HEALTH
+    proofs = [e for e in seen if e.evidence is kind]
+    hit = [e for e in troubled if e.evidence is kind]
+    found = [
+        *_only(proofs, hit, "region", lambda e: e.region),
+        *_only(proofs, hit, "factor", lambda e: e.factor),
+    ]
+    yield from found
+    if hit and not found and any(e.health is Health.UP for e in proofs):
+        names = ", ".join(e.id for e in hit)
+        text = f"only {names} of {len(proofs)}: {_cite(_worst(hit))}"
+        yield Cause("part", text, _all_cited(hit))
 
 
 def _only(
-    seen: Sequence[Witnessed],
-    troubled: Sequence[Witnessed],
+    proofs: Sequence[Witnessed],
+    hit: Sequence[Witnessed],
     word: str,
     part: Callable[[Witnessed], str | None],
-) -> Diagnosis | None:
+) -> Iterator[Cause]:
     """Only one region (or factor) is in trouble, and there are others."""
-    hit = {part(e) for e in troubled if e.evidence is Evidence.SYMPTOM}
-    every = {part(e) for e in seen if e.evidence is Evidence.SYMPTOM and part(e)}
-    if len(hit) != 1 or len(every) < 2 or None in hit:
-        return None
-    return Diagnosis(word, f"only {word} {hit.pop()}: {_cite(_worst(troubled))}")
+    parts = {part(e) for e in hit}
+    every = {part(e) for e in proofs if part(e)}
+    if len(parts) == 1 and len(every) > 1 and None not in parts:
+        text = f"only {word} {parts.pop()}: {_cite(_worst(hit))}"
+        yield Cause(word, text, _all_cited(hit))
 
 
 def _worst(troubled: Sequence[Witnessed]) -> Witnessed:
     ranked = (Evidence.SYMPTOM, Evidence.HEALTH, Evidence.CAUSE, Evidence.CLAIM, Evidence.WITNESS)
     return min(troubled, key=lambda e: (e.health is not Health.DOWN, ranked.index(e.evidence)))
+
+
+# --- citing -----------------------------------------------------------------------
+
+
+def _cited(endpoint: Witnessed) -> tuple[Cited, ...]:
+    last = endpoint.last
+    if last is None:
+        return ()
+    return (Cited(endpoint.id, last.reason, last.detail, endpoint.said_at),)
+
+
+def _all_cited(endpoints: Iterable[Witnessed]) -> tuple[Cited, ...]:
+    return tuple(each for endpoint in endpoints for each in _cited(endpoint))
 
 
 def _cite(endpoint: Witnessed) -> str:
@@ -121,4 +264,8 @@ def _cite(endpoint: Witnessed) -> str:
         return endpoint.id
     if last.outcome is Outcome.PASS:
         return f"{endpoint.id}: {endpoint.health}, one more pass must confirm that it is well"
-    return f"{endpoint.id}: {last.reason}" + (f" ({last.detail})" if last.detail else "")
+    return _said(endpoint.id, last)
+
+
+def _said(name: str, reading: Reading) -> str:
+    return f"{name}: {reading.reason}" + (f" ({reading.detail})" if reading.detail else "")

@@ -6,10 +6,11 @@ unknown takes fresh evidence.
 """
 
 import math
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final
 
-from beacon.core.model import STANDING, Endpoint, Health, Outcome, Reading, Reason
+from beacon.core.model import STANDING, Endpoint, Evidence, Health, Outcome, Reading, Reason
 
 WINDOW: Final = 6
 WINDOW_FAILS: Final = 4
@@ -33,6 +34,15 @@ class Gate(Enum):
     SHUT = auto()  # our own network is gone: the fails are ours
 
 
+@dataclass(frozen=True, slots=True)
+class Fall:
+    """How trouble began: the first failing reading, and the TTL (seconds) seen before it."""
+
+    at: float
+    reading: Reading
+    ttl: float | None = None
+
+
 def slow_or(reading: Reading, slow_after: float | None) -> Reading:
     """Turn a pass that took longer than `slow_after` seconds into a warn."""
     if slow_after is None or reading.latency is None or reading.latency <= slow_after:
@@ -40,7 +50,7 @@ def slow_or(reading: Reading, slow_after: float | None) -> Reading:
     if reading.outcome is not Outcome.PASS:
         return reading
     detail = f"took {reading.latency:.3g} s, more than {slow_after:g} s"
-    return Reading(Reason.SLOW, detail, reading.latency, reading.phases)
+    return replace(reading, reason=Reason.SLOW, detail=detail)
 
 
 class EndpointState:
@@ -55,6 +65,7 @@ class EndpointState:
         "errors",
         "fail_since",
         "fails",
+        "fell",
         "flapping",
         "good",
         "guard_until",
@@ -62,15 +73,20 @@ class EndpointState:
         "held",
         "history",
         "last",
+        "onset",
         "proven",
         "regulars_since_down",
         "rejections",
+        "said",
+        "said_at",
         "settled",
         "since",
         "spec",
         "started",
         "stopped_at",
         "troubled",
+        "ttl",
+        "ttl_at",
         "up_again_at",
         "window",
         "window_ailing",
@@ -86,6 +102,12 @@ class EndpointState:
         self.up_again_at = -math.inf  # when it last came up after having been down
         self.started = -math.inf  # when the last reading's run began
         self.last: Reading | None = None
+        self.said: Reading | None = None  # the first reading of those that say the same
+        self.said_at = at
+        self.onset: Fall | None = None  # of trouble that may not be confirmed
+        self.fell: Fall | None = None  # the onset of the last time it went down
+        self.ttl: float | None = None
+        self.ttl_at = at
         self.settled = False  # known once, or found to be unknown for a reason
         self.fails = self.errors = self.good = self.clean = self.troubled = 0
         self.fail_since = at
@@ -137,7 +159,7 @@ class EndpointState:
         """Take one reading into the counters; the reading as it was understood."""
         if reading.reason is Reason.SIGN_IN_REJECTED and not self.proven:
             reading = self._unproven(reading)
-        self.last = reading
+        self._hear(reading, at)
         outcome = reading.outcome
         if outcome is Outcome.ERROR:
             self.errors += 1
@@ -147,13 +169,31 @@ class EndpointState:
             self._count_fail(reading, at)
         else:
             self._count_good(reading)
+            if reading.ttl is not None:
+                self._keep_ttl(reading.ttl, at)
         if regular:
             self._count_regular(outcome is Outcome.FAIL)
         return reading
 
+    def _hear(self, reading: Reading, at: float) -> None:
+        self.last, was = reading, self.said
+        if was is None or was.reason is not reading.reason or self._reworded(was, reading):
+            self.said, self.said_at = reading, at
+
+    def _reworded(self, was: Reading, now: Reading) -> bool:
+        """A vendor's words are what is polled; other details may differ in every reading."""
+        return self.spec.evidence is Evidence.CLAIM and was.detail != now.detail
+
+    def _keep_ttl(self, ttl: float, at: float) -> None:
+        # A resolver counts down what it has kept: the largest TTL within itself is the true one.
+        if self.ttl is None or ttl >= self.ttl or at - self.ttl_at > self.ttl:
+            self.ttl, self.ttl_at = ttl, at
+
     def _count_fail(self, reading: Reading, at: float) -> None:
         if not self.fails:
             self.fail_since = at
+        if not self.window and not self.still_down:
+            self.onset = Fall(at, reading, reading.ttl if self.ttl is None else self.ttl)
         self.fails += 1
         self.good = self.clean = 0
         self.window = (self.window << 1 | 1) & _WINDOW_MASK
@@ -243,7 +283,7 @@ class EndpointState:
 
     def void(self, reading: Reading, at: float) -> None:
         """Lose all trust in what was seen: unknown at once, streaks and window emptied."""
-        self.last = reading
+        self._hear(reading, at)
         self._forget()
         self.settled = True
         if self.health is not Health.UNKNOWN:
@@ -304,7 +344,10 @@ class EndpointState:
         if target is Health.UNKNOWN:
             self.before = self.health
             self._forget()
-        elif target is not Health.DOWN:
+        elif target is Health.DOWN:
+            if not self.still_down:
+                self.fell = self.onset
+        else:
             if self.still_down:
                 self.up_again_at = at
             if self.health is not Health.UP:

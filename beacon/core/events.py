@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from beacon.core.indication import Indication, Sound
-from beacon.core.model import Health, Reading, Verdict
+from beacon.core.model import Health, Reading, Reason, Verdict
 
 # --- in ---------------------------------------------------------------------------
 
@@ -72,6 +72,22 @@ class DateImplausible:
 
     at: float
     on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSynchronised:
+    """The kernel began or ceased to call our clock synchronised; the edge asks it."""
+
+    at: float
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClockStepped:
+    """Our wall clock was set `by` seconds forward (negative: back); the edge saw it jump."""
+
+    at: float
+    by: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +193,8 @@ Event = (
     | Silence
     | QuietHours
     | DateImplausible
+    | ClockSynchronised
+    | ClockStepped
     | StorageDegraded
     | Operation
     | Resume
@@ -279,8 +297,68 @@ class IncidentState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Cited:
+    """A reading that an explanation rests on; `at` is when its endpoint began to read so."""
+
+    endpoint: str
+    reason: Reason
+    detail: str = ""
+    at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CauseWindow:
+    """How long a failing cause explains what fails after it. Parts of it are seconds.
+
+    `since` is the cause's first failing reading; `until` is later by all the parts together.
+    `failed_at` is the first failing reading of `delivery`, the endpoint it is tied to.
+    """
+
+    since: float
+    until: float
+    interval: float
+    delivery_interval: float
+    code_lifetime: float
+    delivery: str
+    failed_at: float
+    ttl: float | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether the delivery began to fail in it; the cause is read an interval late at most."""
+        return self.since - self.interval <= self.failed_at <= self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One reason why a service may be in trouble: a word, a sentence, and its readings.
+
+    With `explains` false it stands beside the trouble, and does not account for it.
+    """
+
+    cause: str
+    explanation: str = ""
+    readings: tuple[Cited, ...] = ()
+    window: CauseWindow | None = None
+    explains: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class VendorWord:
+    """What one source of the vendor says: `says` is fine, admits or unknown; since when."""
+
+    endpoint: str
+    says: str
+    words: str
+    since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class IncidentView:
     """One incident of one service. `number` counts from 1; ids are made at the edge.
+
+    `causes` are ranked; `cause` and `explanation` are those of the first. `vendor` holds
+    what each of the vendor's sources says.
 
     `vendor_lead` is seconds we knew before the vendor's first admission (None: not yet).
     `impact` is the estimated share, 0 to 1, of sessions that must have signed in again.
@@ -301,6 +379,14 @@ class IncidentView:
     vendor_lead: float | None = None
     impact: float | None = None
     closed_at: float | None = None
+    causes: tuple[Cause, ...] = ()
+    vendor: tuple[VendorWord, ...] = ()
+
+    @property
+    def vendor_differs(self) -> bool:
+        """Whether one source of the vendor admits trouble, and another tells it otherwise."""
+        known = {(w.says, w.words) for w in self.vendor if w.says != "unknown"}
+        return len(known) > 1 and any(says == "admits" for says, _ in known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -469,3 +555,4 @@ class View:
     incidents: tuple[IncidentView, ...]
     indication: Indication
     overlays: tuple[Overlay, ...] = ()
+    clock_offset: float | None = None  # seconds our clock is behind (negative: ahead)

@@ -1,11 +1,11 @@
 """Incidents: from trouble to lasting recovery, one at a time for each service."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from beacon.core.diagnosis import Diagnosis
-from beacon.core.events import IncidentState, IncidentView
+from beacon.core.diagnosis import rank
+from beacon.core.events import Cause, IncidentState, IncidentView, VendorWord
 from beacon.core.model import RANK, RED, Verdict
 
 RELAPSE_EVERY: Final = 1800.0
@@ -25,10 +25,24 @@ class Incident:
         """Whether it has not closed."""
         return self.view.state is not IncidentState.CLOSED
 
-    def explain(self, found: Diagnosis | None) -> None:
-        """Keep the last explanation there was: recovery does not unexplain trouble."""
-        if found is not None:
-            self.view = replace(self.view, cause=found.cause, explanation=found.explanation)
+    def explain(self, found: Sequence[Cause]) -> None:
+        """Keep what explains the peak: recovery does not unexplain trouble.
+
+        While it is better than at its worst, only a better explanation is taken.
+        """
+        view = self.view
+        at_worst = RANK[view.verdict] >= RANK[view.peak]
+        if found and (at_worst or rank(found) < rank(view.causes)):
+            first = found[0]
+            self.view = replace(
+                view, cause=first.cause, explanation=first.explanation, causes=tuple(found)
+            )
+
+    def hear(self, words: Iterable[VendorWord]) -> None:
+        """Note what the vendor's sources say; what is not heard anew after a restart stays."""
+        heard = {word.endpoint: word for word in self.view.vendor}
+        heard |= {word.endpoint: word for word in words}
+        self.view = replace(self.view, vendor=tuple(heard.values()))
 
     def follow(self, verdict: Verdict) -> None:
         """Take on the service's verdict; `peak` keeps the worst."""

@@ -11,6 +11,8 @@ from typing import Final
 from beacon.core.endpoint import EndpointState, Gate, slow_or
 from beacon.core.events import (
     Answered,
+    ClockStepped,
+    ClockSynchronised,
     DateImplausible,
     Effect,
     EndpointRead,
@@ -29,10 +31,14 @@ from beacon.core.model import (
     Reason,
     Site,
 )
+from beacon.core.own_clock import OwnClock
 from beacon.core.timers import Timers
 from beacon.core.trust import ROUND_EVERY, Trust
 
 OWN_NETWORK: Final = Reading(Reason.OWN_NETWORK, "every witness outside fails")
+OWN_RESOLVER: Final = Reading(
+    Reason.OWN_NETWORK, "our own resolver answers for no name outside", resolver=False
+)
 OWN_CLOCK: Final = Reading(Reason.OWN_CLOCK, "our own clock is wrong")
 
 
@@ -44,13 +50,15 @@ class Intake:
         self.reports: dict[str, EndpointRead] = {}
         self.touched: dict[str, None] = {}  # services to judge anew, in order of need
         self.waiting: set[str] = set()
-        self.trust = Trust((), ())
+        self.clock = OwnClock()
+        self.trust = Trust((), self.clock)
         self._timers, self._out = timers, out
-        self._network = (False, False)  # uplink lost, LAN lost: as last acted upon
+        self._network = (False, False, False)  # uplink, LAN, resolver lost: as last acted upon
         self._pending: dict[str, EndpointState] = {}  # failing, witnesses not heard yet
         self._round_at = -math.inf
         self._services: tuple[str, ...] = ()
         self._dependants: dict[str, list[str]] = {}
+        self._tied: dict[str, tuple[str, ...]] = {}
 
     # --- what is watched ----------------------------------------------------------
 
@@ -71,7 +79,10 @@ class Intake:
         for endpoint in site.endpoints:
             for parent in endpoint.depends_on:
                 self._dependants.setdefault(parent, []).append(endpoint.service)
-        self._rebuild_trust(site)
+        self._tied = site.tied()
+        self.clock.watch(site.endpoints, changed)
+        if not self.trust.watches(site.witnesses):
+            self.trust, self._network = Trust(site.witnesses, self.clock), (False, False, False)
         self.touched = dict.fromkeys(self._services)
 
     def _kept(self, spec: Endpoint, at: float, changed: frozenset[str]) -> EndpointState:
@@ -87,12 +98,6 @@ class Intake:
             self._out.append(Postpone(at, spec.id, at))  # whatever held the old one
         return fresh
 
-    def _rebuild_trust(self, site: Site) -> None:
-        old = self.trust
-        clocks = tuple(e.id for e in site.endpoints if e.kind == "ntp")
-        if not old.watches(site.witnesses, clocks):
-            self.trust, self._network = Trust(site.witnesses, clocks), (False, False)
-
     # --- readings -----------------------------------------------------------------
 
     def observed(self, event: Observed) -> None:
@@ -102,38 +107,43 @@ class Intake:
             return
         at, spec = event.at, state.spec
         reading = slow_or(event.reading, spec.slow_after)
+        self._hear_of_clock(spec, event)
         if spec.evidence is Evidence.WITNESS:
             self._take(state, reading, event, gated=False)
             self._witnessed(state, reading, event)
             return
-        if spec.id in self.trust.clock_sources:
-            self._told_time(spec, reading, at)
-        self._take(state, self._trusted(spec, reading, event), event, gated=True)
+        self.trust.looked_up(spec, event.reading, at, event.started)
+        self._network_may_have_changed(at)
+        if self.trust.unresolved(spec, reading, event.started):
+            self._unresolved(state, reading, event)
+        else:
+            self._take(state, self._trusted(spec, reading, event), event, gated=True)
 
     def _trusted(self, spec: Endpoint, reading: Reading, event: Observed) -> Reading:
         """Take the reading, or what it is worth while our own eyes fail."""
         trust = self.trust
         if reading.outcome in (Outcome.PASS, Outcome.WARN):
-            was = trust.clock
             trust.passed(spec, event.at, event.started)
             self._network_may_have_changed(event.at)
-            self._clock_may_have_changed(was, event.at)
-        elif reading.reason is Reason.TLS_NOT_YET_VALID:
-            was = trust.clock
-            trust.not_yet_valid(spec)
-            self._clock_may_have_changed(was, event.at)
         if trust.covers(spec) or (
             reading.outcome is Outcome.FAIL and not spec.local and event.started < trust.back_at
         ):
             return replace(OWN_NETWORK, latency=reading.latency)
-        if trust.clock_voids(spec):
+        if self.clock.voids(spec):
             return OWN_CLOCK
         return reading
+
+    def _unresolved(self, state: EndpointState, reading: Reading, event: Observed) -> None:
+        """Our own resolver is gone: what failed for want of it says nothing."""
+        state.started = event.started
+        if not (state.guarded and state.proven):
+            self._void(state, replace(OWN_RESOLVER, latency=reading.latency), event.at)
+        self._arm_stale(state, event.at)
 
     def _take(
         self, state: EndpointState, reading: Reading, event: Observed, *, gated: bool
     ) -> None:
-        at, spec, last = event.at, state.spec, state.last
+        at, spec, said = event.at, state.spec, state.said
         was, standing = state.shown, state.standing
         state.started = event.started
         reading = state.count(reading, at, regular=event.regular)
@@ -145,19 +155,14 @@ class Intake:
         elif not state.fails:
             self._pending.pop(spec.id, None)
         if gate is Gate.SHUT:
-            state.void(OWN_NETWORK, at)
+            state.void(self._why_shut(reading), at)
         else:
             state.decide(at, gate)
         self._arm_stale(state, at)
         self._report(state, at)
         if state.shown is not was:
             self._changed(state, was, at)
-        elif (
-            last is None
-            or last.reason is not reading.reason
-            or state.standing is not standing
-            or self._waits(state)
-        ):
+        elif state.said is not said or state.standing is not standing or self._waits(state):
             self._touch(state)
 
     def _waits(self, state: EndpointState) -> bool:
@@ -171,12 +176,21 @@ class Intake:
             self._call_witnesses(at)
         if not state.failing:
             return Gate.OPEN
-        gate = self.trust.gate(spec, state.fail_since)
+        gate = self._asked_gate(state)
         if gate is Gate.PENDING:
             self._pending[spec.id] = state
         else:
             self._pending.pop(spec.id, None)
         return gate
+
+    def _asked_gate(self, state: EndpointState) -> Gate:
+        by_name = self.trust.failed_by_name(state.last)
+        return self.trust.gate(state.spec, state.fail_since, by_name=by_name)
+
+    def _why_shut(self, reading: Reading) -> Reading:
+        """What a fail is worth while our own eyes say that it is ours."""
+        lost = self.trust.resolver_lost and self.trust.failed_by_name(reading)
+        return OWN_RESOLVER if lost else OWN_NETWORK
 
     def _confirm(self, state: EndpointState, reading: Reading, at: float) -> None:
         """Order the re-check that a fail asks for, or the rest that rejections ask for."""
@@ -190,9 +204,13 @@ class Intake:
             self._out.append(Recheck(at, due, (state.spec.id,)))
 
     def _arm_stale(self, state: EndpointState, at: float) -> None:
-        begins = max(at, state.guard_until)
-        self._timers.set(state, begins + state.spec.stale_after)
-        if state.guarded and state.last is not None and state.last.outcome is Outcome.ERROR:
+        """Begin to wait for the next proof: errors prove nothing, and one fail is no health."""
+        assert state.last is not None, "armed by a reading"
+        outcome = state.last.outcome
+        unproved = outcome is Outcome.FAIL and state.shown in (Health.UP, Health.DEGRADED)
+        if state.guarded or not (unproved or outcome is Outcome.ERROR):
+            self._timers.set(state, max(at, state.guard_until) + state.spec.stale_after)
+        if state.guarded and outcome is Outcome.ERROR:
             self._out.append(Postpone(at, state.spec.id, math.inf))
 
     def _report(self, state: EndpointState, at: float) -> None:
@@ -207,6 +225,15 @@ class Intake:
         self._out.append(Transition(at, spec.id, was, state.shown, state.last))
         self._touch(state)
         self.touched.update(dict.fromkeys(self._dependants.get(spec.id, ())))
+        if spec.id in self._tied:
+            self._cause_changed(state, at)
+
+    def _cause_changed(self, state: EndpointState, at: float) -> None:
+        """Look at once at what a failing cause will break."""
+        tied = [name for name in self._tied[state.spec.id] if name in self.endpoints]
+        self.touched.update(dict.fromkeys(self.endpoints[name].spec.service for name in tied))
+        if state.shown is Health.DOWN and tied:
+            self._out.append(Recheck(at, at, tuple(tied)))
 
     def _touch(self, state: EndpointState) -> None:
         if state.spec.evidence is not Evidence.WITNESS:
@@ -221,7 +248,7 @@ class Intake:
         ]
         for state in stopped:
             state.resume()
-            self._arm_stale(state, event.at)
+            self._timers.set(state, max(event.at, state.guard_until) + state.spec.stale_after)
             self._out.append(Postpone(event.at, state.spec.id, max(event.at, state.guard_until)))
             self._touch(state)
         error = "" if stopped else "no sign-in is stopped there"
@@ -239,22 +266,21 @@ class Intake:
             self._out.append(Recheck(at, due, witnesses))
 
     def _witnessed(self, state: EndpointState, reading: Reading, event: Observed) -> None:
-        if state.spec.id in self.trust.clock_sources:
-            self._told_time(state.spec, reading, event.at)
         self.trust.witnessed(state.spec.id, reading, event.at, event.started)
         self._network_may_have_changed(event.at)
         self._settle_pending(event.at)
 
     def _settle_pending(self, at: float) -> None:
         for name, state in tuple(self._pending.items()):
-            gate = self.trust.gate(state.spec, state.fail_since)
+            gate = self._asked_gate(state)
             if gate is Gate.PENDING:
                 self._call_witnesses(at)
                 continue
             del self._pending[name]
             was = state.shown
             if gate is Gate.SHUT:
-                self._void(state, OWN_NETWORK, at)
+                assert state.last is not None, "it is failing"
+                self._void(state, self._why_shut(state.last), at)
                 continue
             state.decide(at, gate)
             if state.shown is not was:
@@ -263,32 +289,43 @@ class Intake:
 
     def _network_may_have_changed(self, at: float) -> None:
         """Void what we can no longer trust, once, when the network is lost."""
-        now = (self.trust.uplink_lost, self.trust.lan_lost)
+        trust = self.trust
+        now = (trust.uplink_lost, trust.lan_lost, trust.resolver_lost)
         if now == self._network:
             return
         self._network = now
         for state in self.endpoints.values():
-            if self.trust.covers(state.spec):
+            if trust.covers(state.spec):
                 self._distrust(state, OWN_NETWORK, at)
+            elif trust.resolver_lost and trust.failed_by_name(state.last):
+                self._distrust(state, OWN_RESOLVER, at)
         self.touched.update(dict.fromkeys(self._services))
 
-    def _told_time(self, spec: Endpoint, reading: Reading, at: float) -> None:
-        was = self.trust.clock
-        self.trust.told_time(spec.id, reading)
-        self._clock_may_have_changed(was, at)
+    def _hear_of_clock(self, spec: Endpoint, event: Observed) -> None:
+        was = self.clock.word
+        self.clock.read(spec, event.reading, event.at, event.started)
+        self._clock_may_have_changed(was, event.at)
 
-    def date_implausible(self, event: DateImplausible) -> None:
-        """The date began or ceased to lie before this beacon was built."""
-        was = self.trust.clock
-        self.trust.date_implausible(on=event.on)
+    def clock_told(self, event: DateImplausible | ClockSynchronised | ClockStepped) -> None:
+        """Take in what the edge says of our own clock."""
+        was = self.clock.word
+        match event:
+            case DateImplausible():
+                self.clock.date_implausible(on=event.on)
+            case ClockSynchronised():
+                self.clock.synchronised(on=event.on)
+            case ClockStepped():
+                self.clock.stepped(event.at, event.by)
+                if self.trust.outside:
+                    self._call_witnesses(event.at)  # what they say of the new time
         self._clock_may_have_changed(was, event.at)
 
     def _clock_may_have_changed(self, was: str, at: float) -> None:
         """Void what a wrong clock makes worthless, once, when trust in it is lost."""
-        if self.trust.clock == was:
+        if self.clock.word == was:
             return
         for state in self.endpoints.values():
-            if self.trust.clock_voids(state.spec) and state.spec.id not in self.trust.clock_sources:
+            if self.clock.voids(state.spec):
                 self._distrust(state, OWN_CLOCK, at)
         self.touched.update(dict.fromkeys(self._services))
 
@@ -312,5 +349,6 @@ class Intake:
         """Note that nothing was heard of an endpoint for too long."""
         silent = Reading(Reason.STALE, f"no reading for {state.spec.stale_after:g} s")
         self._void(state, silent, at)
-        if state.spec.id in self.trust.clock_sources:
-            self._told_time(state.spec, silent, at)
+        was = self.clock.word
+        self.clock.forget(state.spec.id)
+        self._clock_may_have_changed(was, at)

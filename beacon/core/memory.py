@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Final, TypeVar
 
+from beacon.core.endpoint import Fall
 from beacon.core.events import IncidentView, Overlay, SilenceChanged
 from beacon.core.model import Health, Verdict
 from beacon.core.operators import Hush
@@ -41,6 +42,7 @@ class EndpointMemory:
     held: Health = Health.UP
     history: int = 0
     changes_from: int = 0
+    fell: Fall | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

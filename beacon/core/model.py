@@ -127,17 +127,33 @@ STANDING: Final = frozenset({Reason.CERTIFICATE_EXPIRING, Reason.ATTESTATION_OVE
 
 
 @dataclass(frozen=True, slots=True)
+class ClockSeen:
+    """What an answer says of our own clock: seconds it is behind (negative: ahead).
+
+    `host` is who says so; several answers of one host are one word.
+    """
+
+    offset: float
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What one run of a probe saw.
 
-    `latency` and `phases` are seconds. `detail` is one line for people, at most 200
-    characters, and never holds a secret, a code or a body.
+    `latency`, `phases` and `ttl` (how long others may keep what was read) are seconds.
+    `detail` is one line for people, at most 200 characters, and never holds a secret, a
+    code or a body. `resolver` is whether our own resolver answered ("no such name" is an
+    answer); None: it was not asked.
     """
 
     reason: Reason
     detail: str = ""
     latency: float | None = None
     phases: tuple[tuple[str, float], ...] = ()
+    ttl: float | None = None
+    clock: ClockSeen | None = None
+    resolver: bool | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -210,7 +226,11 @@ class Preset(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """One thing polled. Times are seconds; `retry_interval` None means no re-checks."""
+    """One thing polled. Times are seconds; `retry_interval` None means no re-checks.
+
+    `code_lifetime` is how long the code it waits for may take (None: a run's timeout). Of a
+    cause, `explains` names the endpoints it is tied to (None: those that prove its service).
+    """
 
     id: str
     service: str
@@ -232,6 +252,8 @@ class Endpoint:
     guard_interval: float = 600.0
     guard_max: int = 5
     depends_on: tuple[str, ...] = ()
+    code_lifetime: float | None = None
+    explains: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +269,12 @@ class Service:
     recovery_hold_long: float = 1800.0
     long_outage: float = 7200.0
     degraded_hold: float = 300.0
+
+    @property
+    def proofs(self) -> tuple[Endpoint, ...]:
+        """The endpoints its cells are made of: its symptoms, else its health endpoints."""
+        symptoms = tuple(e for e in self.endpoints if e.evidence is Evidence.SYMPTOM)
+        return symptoms or tuple(e for e in self.endpoints if e.evidence is Evidence.HEALTH)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,3 +309,14 @@ class Site:
         """Join witnesses and services' endpoints in configured order."""
         joined = (*self.witnesses, *(e for s in self.services for e in s.endpoints))
         object.__setattr__(self, "endpoints", joined)
+
+    def tied(self) -> dict[str, tuple[str, ...]]:
+        """What each cause would break: the endpoints that it is tied to, by its id."""
+        return {
+            cause.id: tuple(e.id for e in service.proofs)
+            if cause.explains is None
+            else cause.explains
+            for service in self.services
+            for cause in service.endpoints
+            if cause.evidence is Evidence.CAUSE
+        }

@@ -14,6 +14,8 @@ from beacon.core.events import (
     Acknowledge,
     Attest,
     Bypass,
+    ClockStepped,
+    ClockSynchronised,
     DateImplausible,
     Drill,
     Effect,
@@ -53,7 +55,9 @@ class Monitor:
             Acknowledge: self._operated(self._room.acknowledge),
             Silence: self._operated(self._room.silence),
             QuietHours: self._room.quiet_hours,
-            DateImplausible: self._intake.date_implausible,
+            DateImplausible: self._intake.clock_told,
+            ClockSynchronised: self._intake.clock_told,
+            ClockStepped: self._intake.clock_told,
             StorageDegraded: self._operated(self._room.storage),
             Resume: self._intake.resume,
         }
@@ -131,6 +135,7 @@ class Monitor:
             tuple(incident.view for incident in self._room.open_incidents()),
             self._room.tower.shown,
             self._room.operators.laid,
+            self._intake.clock.offset,
         )
 
     def explain(self, service: str) -> Explained | None:

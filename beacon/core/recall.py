@@ -76,6 +76,7 @@ def _endpoint(state: EndpointState) -> EndpointMemory:
         held=state.held if state.flapping else Health.UP,
         history=state.history if state.flapping else 0,
         changes_from=state.changes_from if state.flapping else 0,
+        fell=state.fell,
     )
 
 
@@ -162,6 +163,7 @@ def _recall_endpoint(state: EndpointState, kept: EndpointMemory, *, resume: bool
     state.ails, state.proven, state.rejections = kept.ails, kept.proven, kept.rejections
     state.flapping, state.held = kept.flapping, kept.held
     state.history, state.changes_from = kept.history, kept.changes_from
+    state.fell = kept.fell
     state.guard_until = _other(kept.guard_until, -math.inf)
     if kept.stopped_at is None:
         return

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from beacon.core.annunciator import SILENCE_AT_MOST, Annunciator
-from beacon.core.diagnosis import Diagnosis, Witnessed, diagnose
+from beacon.core.diagnosis import Witnessed, diagnose
 from beacon.core.endpoint import EndpointState
 from beacon.core.events import (
     Acknowledge,
@@ -19,6 +19,7 @@ from beacon.core.events import (
     Answered,
     Attest,
     Bypass,
+    Cause,
     Drill,
     Effect,
     IncidentChanged,
@@ -40,6 +41,7 @@ from beacon.core.events import (
     SilenceChanged,
     Sounded,
     StorageDegraded,
+    VendorWord,
 )
 from beacon.core.incident import Incident, foremost
 from beacon.core.indication import Sound
@@ -83,6 +85,7 @@ class Watched:
     spec: Service
     endpoints: tuple[EndpointState, ...]
     state: ServiceState
+    elsewhere: tuple[EndpointState, ...] = ()  # other services' causes, tied to its endpoints
     incident: Incident | None = None
     suppressed: bool = False  # all its trouble is explained by what it depends on
     hush: Hush | None = None  # an operator's overlay suppresses it, or did until just now
@@ -118,6 +121,7 @@ class Room:
         self.operators = Operators()
         self._timers, self._out, self._waiting = timers, out, waiting
         self._endpoints: Mapping[str, EndpointState] = {}
+        self._tied: Mapping[str, tuple[str, ...]] = {}
         self.incidents = 0  # how many there have been
         self._announced: tuple[IncidentView | None, int] = (None, 0)
         self.silenced: SilenceChanged | None = None
@@ -126,7 +130,7 @@ class Room:
 
     def configure(self, site: Site, endpoints: Mapping[str, EndpointState], at: float) -> None:
         """Watch these services from now on; what is unchanged keeps its state."""
-        self._endpoints = endpoints
+        self._endpoints, self._tied = endpoints, site.tied()
         was = self.services
         self.services = {s.id: self._watch(s, was.get(s.id), at) for s in site.services}
         for name, gone in was.items():
@@ -148,9 +152,16 @@ class Room:
 
     def _watch(self, spec: Service, old: Watched | None, at: float) -> Watched:
         endpoints = tuple(self._endpoints[e.id] for e in spec.endpoints)
+        own = {e.id for e in spec.endpoints}
+        elsewhere = tuple(
+            self._endpoints[cause]
+            for cause, tied in self._tied.items()
+            if cause not in own and not own.isdisjoint(tied)
+        )
         if old is None:
-            return Watched(spec, endpoints, ServiceState(spec, since=at))
+            return Watched(spec, endpoints, ServiceState(spec, since=at), elsewhere)
         old.spec, old.endpoints, old.state.spec = spec, endpoints, spec
+        old.elsewhere = elsewhere
         return old
 
     def hold_ended(self, name: str, at: float) -> None:
@@ -199,7 +210,10 @@ class Room:
         if incident is None:
             return
         incident.follow(verdict)
-        incident.explain(self._diagnose(watched))
+        if not (watched.state.blind and incident.view.causes):
+            # What blinds us does not explain what we saw before.
+            incident.explain(self._diagnose(watched))
+        incident.hear(_words(watched))
         if watched.state.judgement.vendor_admits:
             incident.admitted(at)
         incident.measure(at, watched.spec.session_lifetime)
@@ -332,24 +346,34 @@ class Room:
             watched.told_blind = blind
             what = Announcement.BLIND if blind else Announcement.SIGHTED
             found = self._diagnose(watched)
-            cause = found.cause if found and blind else None
+            cause = found[0].cause if found and blind else None
             service, verdict = watched.spec.id, watched.state.verdict
             self._out.append(Announced(at, what, service, verdict, cause=cause))
 
-    def _diagnose(self, watched: Watched) -> Diagnosis | None:
+    def _diagnose(self, watched: Watched) -> tuple[Cause, ...]:
         return diagnose(
-            [
-                Witnessed(
-                    e.spec.id,
-                    e.spec.evidence,
-                    e.shown,
-                    e.last,
-                    e.spec.region,
-                    e.spec.factor,
-                    e.standing,
-                )
-                for e in watched.endpoints
-            ]
+            [self._witnessed(e) for e in watched.endpoints],
+            [self._witnessed(e) for e in watched.elsewhere],
+        )
+
+    def _witnessed(self, state: EndpointState) -> Witnessed:
+        spec, lifetime = state.spec, state.spec.code_lifetime
+        return Witnessed(
+            spec.id,
+            spec.evidence,
+            state.shown,
+            state.said,
+            spec.region,
+            spec.factor,
+            state.standing,
+            state.since,
+            state.said_at,
+            state.fell,
+            state.up_again_at,
+            spec.interval,
+            spec.timeout if lifetime is None else lifetime,
+            spec.kind,
+            self._tied.get(spec.id, ()),
         )
 
     def _show_service(self, watched: Watched, at: float) -> None:
@@ -371,10 +395,10 @@ class Room:
 
     def _service_view(self, watched: Watched, overlays: tuple[str, ...], at: float) -> ServiceView:
         state, found = watched.state, watched.state.judgement
-        why = self._diagnose(watched)
+        why = next(iter(self._diagnose(watched)), None)
         overdue = self.operators.overdue(watched.spec.id, at)
         if why is None and overdue and state.verdict is Verdict.ADVISORY:
-            why = Diagnosis(OVERDUE, f"not tested for too long: {', '.join(overdue)}")
+            why = Cause(OVERDUE, f"not tested for too long: {', '.join(overdue)}")
         return ServiceView(
             id=watched.spec.id,
             verdict=state.verdict,
@@ -646,6 +670,23 @@ def _answer(event: Shelve | Maintenance | Bypass | Attest | Drill, error: str) -
     return Answered(
         event.at, command, not error, event.by, event.origin, error, event.reason, concerned
     )
+
+
+_STANCE: Final = {
+    Outcome.PASS: "fine",
+    Outcome.WARN: "admits",
+    Outcome.FAIL: "admits",
+    Outcome.ERROR: "unknown",
+}
+
+
+def _words(watched: Watched) -> Iterator[VendorWord]:
+    """What each of the vendor's sources says, where it has been heard."""
+    for state in watched.endpoints:
+        said = state.said
+        if state.spec.evidence is Evidence.CLAIM and said is not None:
+            words = said.detail or said.reason
+            yield VendorWord(state.spec.id, _STANCE[said.outcome], words, state.said_at)
 
 
 def _seen(state: EndpointState) -> Seen:

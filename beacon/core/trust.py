@@ -1,7 +1,9 @@
-"""Can we trust our own eyes? Network by witnesses, clock by what NTP answers.
+"""Can we trust our own eyes? The network, by what our witnesses see.
 
 Uplink lost: every witness outside fails, and nothing outside has passed since. LAN lost:
 the local witnesses fail too. With no witness outside we never call ourselves blind.
+Resolver lost: our own resolver answers for no witness outside that is asked by name; where
+there is but one such, for nothing else outside since either.
 """
 
 import math
@@ -10,7 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from beacon.core.endpoint import Gate
-from beacon.core.model import Endpoint, Evidence, Outcome, Reading, Reason
+from beacon.core.model import Endpoint, Outcome, Reading, Reason
+from beacon.core.own_clock import OwnClock
 
 ROUND_EVERY: Final = 2.0
 """Seconds between two rounds of witnesses called for by failing endpoints."""
@@ -34,56 +37,68 @@ class _Seen:
     reached: bool | None = None
     started: float = -math.inf
     lost_since: float = math.inf  # since when it has not been reached, without a break
+    by_name: bool = False  # our own resolver is asked for its address
+    unresolved_since: float = math.inf  # since when it does not answer, without a break
 
 
 class Trust:
-    """What we hold of our own network and clock."""
+    """What we hold of our own network; `own_clock` is beside it."""
 
-    def __init__(self, witnesses: Iterable[Endpoint], clocks: Iterable[str]) -> None:
+    def __init__(self, witnesses: Iterable[Endpoint], own_clock: OwnClock) -> None:
         listed = tuple(witnesses)
         self._listed = listed
         self.outside = tuple(w.id for w in listed if not w.local)
         self.inside = tuple(w.id for w in listed if w.local)
         self._seen = {w.id: _Seen() for w in listed}
-        self._clocks: dict[str, bool | None] = dict.fromkeys(clocks)
-        self._not_yet: dict[str, str] = {}  # endpoints whose TLS says "not yet valid" → service
-        self._implausible = False  # the date lies before this beacon was built
+        self.own_clock = own_clock
         self._passed = -math.inf  # when the last passing run of something outside began
         self._passed_inside = -math.inf  # … of anything at all
-        self.uplink_lost = self.lan_lost = False
-        self.back_at = -math.inf  # when the last loss ended
+        # When the last run of something outside began whose name our resolver answered for,
+        self._resolved = -math.inf
+        self._unresolved = -math.inf  # … and did not answer for.
+        self.uplink_lost = self.lan_lost = self.resolver_lost = False
+        self.back_at = self.resolver_back_at = -math.inf  # when the last loss ended
 
-    def watches(self, witnesses: Iterable[Endpoint], clocks: Iterable[str]) -> bool:
-        """Whether these are the very witnesses and time sources it was made for."""
-        return self._listed == tuple(witnesses) and tuple(self._clocks) == tuple(clocks)
+    def watches(self, witnesses: Iterable[Endpoint]) -> bool:
+        """Whether these are the very witnesses it was made for."""
+        return self._listed == tuple(witnesses)
 
     @property
     def network(self) -> str:
         """One word: ok, lost or unverified (fewer than two witnesses outside)."""
-        if self.uplink_lost:
+        if self.uplink_lost or self.resolver_lost:
             return "lost"
         return "ok" if len(self.outside) > 1 else "unverified"
 
     @property
     def clock(self) -> str:
         """One word: ok, lost or unverified (no source has answered)."""
-        if self._implausible or len(set(self._not_yet.values())) > 1:
-            return "lost"
-        answers = [answer for answer in self._clocks.values() if answer is not None]
-        if not answers:
-            return "unverified"
-        return "ok" if any(answers) else "lost"
+        return self.own_clock.word
 
     def covers(self, endpoint: Endpoint) -> bool:
         """Whether an endpoint's readings are void now, by our own network."""
         return self.lan_lost if endpoint.local else self.uplink_lost
 
-    def clock_voids(self, endpoint: Endpoint) -> bool:
-        """Whether an endpoint's readings are void now, by our own clock."""
-        return endpoint.clock_bound and not endpoint.local and self.clock == "lost"
+    def unresolved(self, endpoint: Endpoint, reading: Reading, started: float) -> bool:
+        """Whether a reading failed for want of our own resolver."""
+        if not self.failed_by_name(reading):
+            return False
+        return self.resolver_lost or (not endpoint.local and started < self.resolver_back_at)
 
-    def gate(self, endpoint: Endpoint, failed_at: float) -> Gate:
-        """Whether an endpoint failing since `failed_at` may be called down."""
+    @staticmethod
+    def failed_by_name(reading: Reading | None) -> bool:
+        """Whether a run failed because our resolver did not answer."""
+        if reading is None or reading.outcome is not Outcome.FAIL:
+            return False
+        return reading.resolver is False
+
+    def gate(self, endpoint: Endpoint, failed_at: float, *, by_name: bool = False) -> Gate:
+        """Whether an endpoint failing since `failed_at` may be called down.
+
+        `by_name`: our resolver did not answer, so all our eyes must have been asked.
+        """
+        if by_name and (found := self._resolver_gate(failed_at)) is not Gate.OPEN:
+            return found
         asked = self.asked_by(endpoint)
         if not asked:
             return Gate.OPEN
@@ -97,6 +112,11 @@ class Trust:
             return Gate.PENDING
         return Gate.SHUT if any(seen.reached is False for seen in heard) else Gate.OPEN
 
+    def _resolver_gate(self, failed_at: float) -> Gate:
+        if any(self._seen[name].started < failed_at for name in self.outside):
+            return Gate.PENDING
+        return Gate.SHUT if self.resolver_lost else Gate.OPEN
+
     def asked_by(self, endpoint: Endpoint) -> tuple[str, ...]:
         """The witnesses whose word decides whether this endpoint's fails are ours."""
         if not endpoint.local:
@@ -104,47 +124,54 @@ class Trust:
         return self.inside + self.outside if self.inside else ()
 
     def witnessed(self, witness: str, reading: Reading, at: float, started: float) -> None:
-        """Take in what one witness saw; afterwards `uplink_lost` and `lan_lost` hold."""
+        """Take in what one witness saw; afterwards the losses hold."""
         seen = self._seen[witness]
         seen.reached, seen.started = reached(reading), started
         if seen.reached is not False:
             seen.lost_since = math.inf
         elif seen.lost_since == math.inf:
             seen.lost_since = started
+        self._witness_looked_up(seen, reading, started)
         self._judge(at)
 
     def passed(self, endpoint: Endpoint, at: float, started: float) -> None:
         """Something was reached: nothing outside can be if the uplink is gone."""
-        self._not_yet.pop(endpoint.id, None)
         self._passed_inside = max(self._passed_inside, started)
         if not endpoint.local:
             self._passed = max(self._passed, started)
             if self.uplink_lost and started >= self._lost_since(self.outside):
                 self._judge(at)
 
-    def told_time(self, source: str, reading: Reading) -> None:
-        """Take in what one time source said of our clock; one that is gone says nothing."""
-        if reading.reason is Reason.OWN_CLOCK:
-            self._clocks[source] = False
-        elif reading.outcome in (Outcome.PASS, Outcome.WARN):
-            self._clocks[source] = True
-        elif reading.outcome is Outcome.FAIL or reading.reason is Reason.STALE:
-            self._clocks[source] = None
+    def looked_up(self, endpoint: Endpoint, reading: Reading, at: float, started: float) -> None:
+        """Take in whether our resolver answered for something outside."""
+        if endpoint.local or reading.resolver is None:
+            return
+        if reading.resolver:
+            self._resolved = max(self._resolved, started)
+        else:
+            self._unresolved = max(self._unresolved, started)
+        self._judge(at)
 
-    def not_yet_valid(self, endpoint: Endpoint) -> None:
-        """Note a certificate from the future; at two unrelated places it is our clock."""
-        place = endpoint.id if endpoint.evidence is Evidence.WITNESS else endpoint.service
-        if not endpoint.local:
-            self._not_yet[endpoint.id] = place
+    @staticmethod
+    def _witness_looked_up(seen: _Seen, reading: Reading, started: float) -> None:
+        if reading.resolver is None:
+            return
+        seen.by_name = True
+        if reading.resolver:
+            seen.unresolved_since = math.inf
+        elif seen.unresolved_since == math.inf:
+            seen.unresolved_since = started
 
-    def date_implausible(self, *, on: bool) -> None:
-        """Note that the date lies before this beacon was built, or no longer does."""
-        self._implausible = on
+    def _is_resolver_lost(self) -> bool:
+        """One name alone may be at fault itself: it takes a second that is not found either.
 
-    @property
-    def clock_sources(self) -> frozenset[str]:
-        """The endpoints whose readings speak of our clock."""
-        return frozenset(self._clocks)
+        Two witnesses are enough: what else is found may come out of a cache.
+        """
+        by_name = [seen for seen in map(self._seen.__getitem__, self.outside) if seen.by_name]
+        since = max((seen.unresolved_since for seen in by_name), default=math.inf)
+        if since == math.inf or len(by_name) > 1:
+            return since < math.inf
+        return self._resolved < since and self._unresolved > self._resolved
 
     def _lost_since(self, names: tuple[str, ...]) -> float:
         return max((self._seen[name].lost_since for name in names), default=math.inf)
@@ -156,3 +183,7 @@ class Trust:
             self.back_at = at
         self.uplink_lost = lost
         self.lan_lost = lost and self._lost_since(self.inside) < math.inf
+        unresolved = self._is_resolver_lost()
+        if self.resolver_lost and not unresolved:
+            self.resolver_back_at = at
+        self.resolver_lost = unresolved

@@ -13,7 +13,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Final, Protocol
 
-from beacon.core.model import Reading, Reason
+from beacon.core.model import ClockSeen, Reading, Reason
 from beacon.engine.clock import Clock
 from beacon.engine.mask import Mask
 
@@ -54,6 +54,10 @@ class Run:
         self.phase = Phase.START
         self.silence: Reason | None = None
         """What no answer in time means, where that is not told by the phase (`source_dead`)."""
+        self.clock_seen: ClockSeen | None = None
+        """What the last answer said of our own clock."""
+        self.resolver: bool | None = None
+        """Whether our own resolver answered when it was asked last; None: it was not asked."""
         self.notes: list[str] = []
         self._mask = Mask()
         self._began = self.started
@@ -122,7 +126,14 @@ class Run:
         spent = self.deadline - self.started
         detail = f"no answer within {spent:g} s (phase {phase})"
         reason = self.silence or OVERSTAYED.get(phase, Reason.DEADLINE)
-        return Reading(reason, detail, spent, self.phases())
+        return Reading(
+            reason,
+            detail,
+            spent,
+            self.phases(),
+            clock=self.clock_seen,
+            resolver=self.resolver,
+        )
 
     def note(self, line: str) -> None:
         """Write one line of the conversation, for `beacon probe -v`."""

@@ -10,18 +10,19 @@ from beacon.core.annunciator import SILENCE_AT_MOST
 from beacon.core.events import (
     Answered,
     EndpointRead,
-    IncidentView,
     Overlay,
     ServiceView,
     View,
 )
 from beacon.core.explain import Explained, Prospect
 from beacon.core.indication import Colour
-from beacon.core.model import Verdict
-from beacon.engine.clock import Clock, utc_at
+from beacon.core.model import Site, Verdict
+from beacon.engine.clock import Clock, Moments
 from beacon.engine.loop import Engine
 from beacon.outputs.control import Action, Answer, Refused
+from beacon.outputs.incidents import document, runbook
 from beacon.outputs.orders import ORDERS, Command
+from beacon.outputs.topics import incident_id
 
 ANSWER_WITHIN = 5.0
 """Seconds the deciding thread has to answer."""
@@ -30,7 +31,10 @@ FOREVER = 1e9
 
 
 class Actions:
-    """Asks the deciding thread; called from the control socket's threads."""
+    """Asks the deciding thread; called from the control socket's threads.
+
+    `site` is what is watched now.
+    """
 
     def __init__(
         self,
@@ -39,9 +43,12 @@ class Actions:
         explain: Callable[[str], Explained | None],
         lamp_test: Callable[[bool], None],
         clock: Clock,
+        *,
+        site: Callable[[], Site],
     ) -> None:
         self._engine, self._view, self._lamp_test = engine, view, lamp_test
-        self._explain, self._clock = explain, clock
+        self._explain, self._clock, self._site = explain, clock, site
+        self._moments = Moments(clock)
 
     def all(self) -> dict[str, Action]:
         """The actions by name."""
@@ -54,7 +61,7 @@ class Actions:
 
     def _status(self, _request: Mapping[str, Any], _by: str) -> Answer:
         view = self._engine.ask(self._view, ANSWER_WITHIN)
-        return status(view, lambda at: utc_at(self._clock, at))
+        return status(view, self._moments, self._site())
 
     def _explained(self, request: Mapping[str, Any], _by: str) -> Answer:
         service = _text(request, "service")
@@ -62,7 +69,7 @@ class Actions:
         if found is None:
             known = self._engine.ask(self._view, ANSWER_WITHIN).overall.services
             raise Refused(f"no service {service!r}; there is: {', '.join(dict(known))}")
-        return explanation(found, lambda at: utc_at(self._clock, at))
+        return explanation(found, self._moments)
 
     def _test_lamps(self, request: Mapping[str, Any], _by: str) -> Answer:
         self._lamp_test(request.get("buzzer", True) is True)
@@ -129,7 +136,7 @@ def _text(request: Mapping[str, Any], key: str) -> str:
     return value
 
 
-def status(view: View, moment: Callable[[float], datetime]) -> Answer:
+def status(view: View, moment: Callable[[float], datetime], site: Site) -> Answer:
     """Everything as it stands: one document for the command line and other programs."""
 
     def when(at: float | None) -> str | None:
@@ -152,7 +159,11 @@ def status(view: View, moment: Callable[[float], datetime]) -> Answer:
         },
         "services": {service.id: _service(service, when) for service in view.services},
         "endpoints": {read.endpoint: _endpoint(read, when) for read in view.endpoints},
-        "incidents": [_incident(incident, when) for incident in view.incidents],
+        "incidents": [
+            document(each, incident_id(site.id, moment(each.since), each.number), moment)
+            | {"runbook": runbook(site, each.service)}
+            for each in view.incidents
+        ],
         "overlays": [_overlay(overlay, when) for overlay in view.overlays],
         "lamps": {colour: view.indication.light(colour).pattern for colour in Colour},
     }
@@ -235,22 +246,4 @@ def _endpoint(read: EndpointRead, when: When) -> Answer:
         "latency_ms": None if latency is None else round(latency * 1000, 1),
         "checked_at": when(read.at),
         "failures": read.failures,
-    }
-
-
-def _incident(view: IncidentView, when: When) -> Answer:
-    return {
-        "state": view.state,
-        "acknowledged": view.acknowledged,
-        "since": when(view.since),
-        "service": view.service,
-        "verdict": view.verdict,
-        "peak": view.peak,
-        "first_out": view.first_out,
-        "cause": view.cause,
-        "explanation": view.explanation or None,
-        "vendor_lead_s": view.vendor_lead,
-        "impact": view.impact,
-        "acknowledged_at": when(view.acknowledged_at),
-        "acknowledged_by": view.acknowledged_by,
     }

@@ -1,11 +1,14 @@
 """Incidents as documents: for the history, the control socket and whoever reads them."""
 
 import sqlite3
-from collections.abc import Callable, Mapping
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from beacon.core.events import IncidentView
+from beacon.core.events import Cause, CauseWindow, IncidentView
+from beacon.core.model import Site
+from beacon.engine.clock import Clock
 from beacon.outputs.control import Answer, Refused
 from beacon.outputs.topics import iso
 
@@ -17,6 +20,10 @@ MOST: Final = 50
 LEAD_IN: Final = 600.0
 """Seconds before an incident whose transitions belong to its story."""
 SETTLE_WITHIN: Final = 2.0
+WIDTH: Final = 80
+"""Columns of the terminal at which somebody reads this at night."""
+
+When = Callable[[float | None], str | None]
 
 
 def document(view: IncidentView, name: str, moment: Callable[[float], datetime]) -> dict[str, Any]:
@@ -37,7 +44,13 @@ def document(view: IncidentView, name: str, moment: Callable[[float], datetime])
         "first_out": view.first_out,
         "cause": view.cause,
         "explanation": view.explanation or None,
+        "causes": [_cause(cause, when) for cause in view.causes],
         "vendor_lead_s": view.vendor_lead,
+        "vendor_differs": view.vendor_differs,
+        "vendor": [
+            {"endpoint": w.endpoint, "says": w.says, "words": w.words, "since": when(w.since)}
+            for w in view.vendor
+        ],
         "impact": view.impact,
         "acknowledged": view.acknowledged,
         "acknowledged_at": when(view.acknowledged_at),
@@ -45,11 +58,50 @@ def document(view: IncidentView, name: str, moment: Callable[[float], datetime])
     }
 
 
-class Incidents:
-    """Answers `incidents` on the control socket: the list, or the story of one."""
+def _cause(cause: Cause, when: When) -> dict[str, Any]:
+    return {
+        "cause": cause.cause,
+        "explanation": cause.explanation or None,
+        "explains": cause.explains,
+        "readings": [
+            {
+                "endpoint": cited.endpoint,
+                "reason": cited.reason,
+                "detail": cited.detail or None,
+                "at": when(cited.at),
+            }
+            for cited in cause.readings
+        ],
+        "window": None if cause.window is None else _window(cause.window, when),
+    }
 
-    def __init__(self, history: "History") -> None:
-        self._history = history
+
+def _window(window: CauseWindow, when: When) -> dict[str, Any]:
+    return {
+        "since": when(window.since),
+        "until": when(window.until),
+        "ttl_s": window.ttl,
+        "interval_s": window.interval,
+        "delivery_interval_s": window.delivery_interval,
+        "code_lifetime_s": window.code_lifetime,
+        "delivery": window.delivery,
+        "failed_at": when(window.failed_at),
+    }
+
+
+def runbook(site: Site, service: str) -> str | None:
+    """What the configuration says to do for a service."""
+    return next((s.runbook for s in site.services if s.id == service), None) or None
+
+
+class Incidents:
+    """Answers `incidents` on the control socket: the list, or the story of one.
+
+    `site` is what is watched now: it has the runbooks.
+    """
+
+    def __init__(self, history: "History", clock: Clock, site: Callable[[], Site]) -> None:
+        self._history, self._clock, self._site = history, clock, site
 
     def __call__(self, request: Mapping[str, Any], _by: str) -> Answer:
         """Tell all, or the one that `incident` names by its id or its number."""
@@ -57,11 +109,14 @@ class Incidents:
         try:
             found = [told for _, told in self._history.reader.incidents(MOST)]
             wanted = request.get("incident")
-            if wanted in (None, ""):
-                return {"incidents": found, "storage_degraded": self._history.degraded}
-            return self._story(found, wanted)
+            answer: Answer = {"incidents": found} if wanted in (None, "") else {}
+            answer = answer or self._story(found, wanted)
         except sqlite3.Error as error:
             raise Refused(f"the history cannot be read: {error}") from error
+        return answer | {
+            "now": iso(self._clock.utc()),
+            "storage_degraded": self._history.degraded,
+        }
 
     def _story(self, found: list[dict[str, Any]], wanted: object) -> Answer:
         chosen = [each for each in found if str(wanted) in (each["id"], str(each["number"]))]
@@ -74,11 +129,11 @@ class Incidents:
         until = datetime.fromisoformat(closed).timestamp() if closed else 2.0**40
         return {
             "incident": told,
+            "runbook": runbook(self._site(), told["service"]),
             "story": [_dated(each) for each in reader.story(told["number"])],
             "transitions": [
                 _dated(each) for each in reader.transitions(told["service"], since - LEAD_IN, until)
             ],
-            "storage_degraded": self._history.degraded,
         }
 
 
@@ -91,43 +146,111 @@ def _dated(row: dict[str, Any]) -> dict[str, Any]:
 
 def told(answer: Mapping[str, Any]) -> list[str]:
     """The answer to `incidents`, line by line."""
-    lines = _one(answer) if "incident" in answer else [_line(i) for i in answer["incidents"]]
+    if "incident" in answer:
+        lines = list(_one(answer))
+    else:
+        lines = [line for each in answer["incidents"] for line in _line(each, answer["now"])]
+        lines = lines or ["no incident is remembered"]
     if answer["storage_degraded"]:
         lines += ["", "storage: degraded, something may be missing here"]
-    return lines or ["no incident is remembered"]
+    return lines
 
 
-def _line(incident: Mapping[str, Any]) -> str:
+def _line(incident: Mapping[str, Any], now: str) -> list[str]:
     """One of the list: number, when, how long, what."""
     peak = incident["peak"].replace("_", " ")
     cause = f", cause {incident['cause']}" if incident["cause"] else ""
-    return (
-        f"{incident['number']:>4}  {_clock(incident['since'])}  {_took(incident):>8}  "
-        f"{incident['service']}: {peak}, {incident['state']}{cause}"
-    )
+    head = f"{incident['number']:>4}  {_minute(incident['since'])}  {_took(incident, now):>8}  "
+    what = f"{incident['service']}: {peak}, {incident['state']}{cause}"
+    return _wrapped(head, what)
 
 
-def _one(answer: Mapping[str, Any]) -> list[str]:
-    incident = answer["incident"]
-    facts = {
+def _one(answer: Mapping[str, Any]) -> Iterator[str]:
+    incident, now = answer["incident"], answer["now"]
+    # An incident that an older beacon wrote down has no ranked causes and no vendor's words.
+    causes, vendor = incident.get("causes", ()), incident.get("vendor", ())
+    yield f"{incident['id']}  {incident['service']}: {incident['state']}"
+    for word, fact in _facts(incident, now).items():
+        if fact:
+            yield from _wrapped(f"  {word:<15}", fact)
+    yield from _headed("why, the likeliest first", _causes(causes))
+    differ = incident.get("vendor_differs", False)
+    sources = "the vendor's sources, which differ" if differ else "the vendor's sources"
+    yield from _headed(sources, _vendor(vendor, None if incident["state"] == "closed" else now))
+    steps = (answer.get("runbook") or "").splitlines()
+    yield from _headed("what to do", (line for step in steps for line in _wrapped("  ", step)))
+    yield from _headed("what happened", _events(answer))
+
+
+def _facts(incident: Mapping[str, Any], now: str) -> dict[str, str | None]:
+    closed, lead = incident["closed_at"], incident["vendor_lead_s"]
+    by, when = incident["acknowledged_by"], incident.get("acknowledged_at")
+    seen = f"{by}{f', {_clock(when)}' if when else ''}" if by else "by nobody yet"
+    over = incident["state"] == "closed"
+    return {
         "since": _clock(incident["since"]),
-        "closed": incident["closed_at"] and _clock(incident["closed_at"]),
-        "lasted": incident["closed_at"] and _took(incident),
+        "closed": closed and _clock(closed),
+        "lasted" if over else "lasts": _took(incident, now),
         "peak": incident["peak"].replace("_", " "),
         "first": incident["first_out"],
         "cause": incident["cause"],
         "because": incident["explanation"],
-        "acknowledged": incident["acknowledged_by"],
-        "vendor said so": None
-        if incident["vendor_lead_s"] is None
-        else f"{_span(incident['vendor_lead_s'])} after us",
-        "impact": incident["impact"] and f"{incident['impact']:.0%} of sessions",
+        "acknowledged": None if over and not by else seen,
+        "vendor said so": None if lead is None else f"{_span(lead)} after us",
+        "impact": incident["impact"] and f"{incident['impact']:.0%} of sessions (estimated)",
     }
-    head = f"{incident['id']}  {incident['service']}: {incident['state']}"
-    lines = [head, *(f"  {word:<15}{fact}" for word, fact in facts.items() if fact)]
+
+
+def _headed(title: str, lines: Iterable[str]) -> Iterator[str]:
+    found = list(lines)
+    if found:
+        yield from ("", title, *found)
+
+
+def _causes(causes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for number, cause in enumerate(causes, 1):
+        beside = "" if cause["explains"] else " (does not explain it)"
+        yield f"  {number}. {cause['cause']}{beside}"
+        for cited in cause["readings"]:
+            at = f"{_clock(cited['at'])}  " if cited["at"] else ""
+            detail = f" ({cited['detail']})" if cited["detail"] else ""
+            yield from _wrapped(f"     {at}", f"{cited['endpoint']}: {cited['reason']}{detail}")
+        if cause["window"]:
+            yield from _wrapped("     ", _reach(cause["window"]))
+
+
+def _reach(window: Mapping[str, Any]) -> str:
+    ttl = "no TTL was seen" if window["ttl_s"] is None else f"TTL {_span(window['ttl_s'])}"
+    return (
+        f"explains what began to fail until {_clock(window['until'])}: {ttl}, + "
+        f"{_span(window['interval_s'])} between its readings, + "
+        f"{_span(window['delivery_interval_s'])} between those of {window['delivery']}, + "
+        f"{_span(window['code_lifetime_s'])} for a code"
+    )
+
+
+def _vendor(sources: Iterable[Mapping[str, Any]], now: str | None) -> Iterator[str]:
+    for source in sources:
+        age = f" ({_span(_between(source['since'], now))})" if now and source["since"] else ""
+        since = f", since {_clock(source['since'])}{age}" if source["since"] else ""
+        yield f"  {source['says']:<8}{source['endpoint']}{since}"
+        yield from _wrapped(" " * 10, source["words"])
+
+
+def _events(answer: Mapping[str, Any]) -> Iterator[str]:
     events = [(row["at"], _happened(row)) for row in answer["story"]]
     events += [(row["at"], _change(row)) for row in answer["transitions"]]
-    return [*lines, "", *(f"  {_clock(at)}  {text}" for at, text in sorted(events, key=_at))]
+    for at, words in sorted(events, key=_at):
+        yield from _wrapped(f"  {_clock(at)}  ", words)
+
+
+def _wrapped(head: str, words: str) -> list[str]:
+    """Words behind a head, in lines that fit the terminal."""
+    indent = " " * len(head)
+    wide = max(WIDTH, len(head) + 30)
+    return textwrap.wrap(
+        words, wide, initial_indent=head, subsequent_indent=indent, break_on_hyphens=False
+    ) or [head.rstrip()]
 
 
 def _at(event: tuple[str, str]) -> str:
@@ -145,19 +268,31 @@ def _change(row: Mapping[str, Any]) -> str:
     return f"{row['endpoint']}: {row['was']} -> {row['now']}, {row['reason']}{detail}"
 
 
-def _took(incident: Mapping[str, Any]) -> str:
-    if not incident["closed_at"]:
+def _took(incident: Mapping[str, Any], now: str) -> str:
+    """How long it lasted, or has lasted; one that closed while we were dead took nobody knows."""
+    ended = incident["closed_at"]
+    if not ended and incident["state"] == "closed":
         return "-"
-    since, closed = (datetime.fromisoformat(incident[k]) for k in ("since", "closed_at"))
-    return _span((closed - since).total_seconds())
+    return _span(_between(incident["since"], ended or now))
+
+
+def _between(since: str, until: str) -> float:
+    first, last = (datetime.fromisoformat(each) for each in (since, until))
+    return max(0.0, (last - first).total_seconds())
 
 
 def _span(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
+    if hours >= 48:
+        return f"{hours // 24} days"
     if hours:
         return f"{hours} h {minutes:02} m"
     return f"{minutes} m {rest:02} s" if minutes else f"{rest} s"
+
+
+def _minute(moment: str) -> str:
+    return moment[:16].replace("T", " ") + " UTC"
 
 
 def _clock(moment: str) -> str:

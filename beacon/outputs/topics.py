@@ -22,6 +22,7 @@ from beacon.core.events import (
     OverlaysChanged,
     ServiceView,
     SilenceChanged,
+    VendorWord,
 )
 from beacon.core.indication import Colour, Sound
 
@@ -30,7 +31,8 @@ OFFLINE: Final = "offline"
 LONGEST_TEXT: Final = 200
 NO_INCIDENT: Final = (
     *("id", "since", "service", "verdict", "peak", "first_out", "cause", "explanation"),
-    *("vendor_lead_s", "impact", "acknowledged_at", "acknowledged_by", "runbook"),
+    *("vendor_lead_s", "vendor_differs", "vendor", "impact"),
+    *("acknowledged_at", "acknowledged_by", "runbook"),
 )
 """The keys of the incident topic that are null while there is none."""
 
@@ -190,12 +192,22 @@ class Topics:
             "cause": text(incident.cause),
             "explanation": text(incident.explanation),
             "vendor_lead_s": incident.vendor_lead,
+            "vendor_differs": incident.vendor_differs,
+            "vendor": [self._vendor_word(word) for word in incident.vendor],
             "impact": incident.impact,
             "acknowledged_at": self._iso(incident.acknowledged_at),
             "acknowledged_by": text(incident.acknowledged_by),
             "runbook": text(self._runbooks.get(incident.service)),
         }
         return self._json("incident", payload)
+
+    def _vendor_word(self, word: VendorWord) -> dict[str, Any]:
+        return {
+            "endpoint": word.endpoint,
+            "says": word.says,
+            "words": text(word.words),
+            "since": self._iso(word.since),
+        }
 
     def event(self, announced: Announced) -> Message:
         """One thing that happened, once."""

@@ -38,6 +38,8 @@ from beacon.transport.trouble import Trouble, one_line, timed
 
 _ADDRESS: Final = "an IP address with or without a port: 192.0.2.1, 192.0.2.1:8053, [2001:db8::1]"
 
+_RESOLVED: Final = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
+
 
 class Agree(StrEnum):
     """How many of those asked must give a good answer."""
@@ -166,10 +168,14 @@ class Dns:
     def observe(self, run: Run) -> Reading:
         """Ask all the servers at once, judge each answer, count the votes."""
         run.enter(Phase.DNS)
+        ours = not self.resolvers and not isinstance(self.authoritative, tuple)
+        run.resolver = False if ours else None  # until it has answered
         try:
             replies = self._fetch(run)
         except Trouble as trouble:
             return timed(run, trouble.reading)
+        if ours and (self.authoritative or any(map(_resolves, replies))):
+            run.resolver = True
         votes = [
             Vote(str(reply.peer), self._weigh(reply), reply.message is not None)
             for reply in replies
@@ -210,7 +216,7 @@ class Dns:
     def judge(self, message: dns.message.QueryMessage) -> Reading:
         """What one server's answer means."""
         code = message.rcode()
-        if code not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
+        if code not in _RESOLVED:
             why = "; ".join(error.to_text() for error in message.extended_errors())
             text = f"{dns.rcode.to_text(code)} for {self._asked}"
             return Reading(Reason.DNS_SERVFAIL, f"{text} ({why})" if why else text)
@@ -253,8 +259,9 @@ class Dns:
             said = [f"missing {listed(missing)}"] if missing else []
             said += [f"not wanted {listed(unwanted)}"] if unwanted else []
             text = f"{self._asked}: {', '.join(said)}, ttl {ttl} s"
-            return Reading(Reason.DNS_MISMATCH, text)
-        return Reading(Reason.OK, f"{self._asked}: {listed(seen.values())}, ttl {ttl} s")
+            return Reading(Reason.DNS_MISMATCH, text, ttl=float(ttl))
+        text = f"{self._asked}: {listed(seen.values())}, ttl {ttl} s"
+        return Reading(Reason.OK, text, ttl=float(ttl))
 
     @property
     def _asked(self) -> str:
@@ -276,7 +283,7 @@ def settle(votes: Sequence[Vote], agree: Agree) -> Reading:
     Servers that did not answer have no vote in a majority, unless nobody answered.
     """
     if len(votes) == 1:
-        return Reading(votes[0].reading.reason, one_line(votes[0].reading.detail))
+        return replace(votes[0].reading, detail=one_line(votes[0].reading.detail))
     voters = list(votes)
     if agree is Agree.MAJORITY:
         voters = [vote for vote in votes if vote.answered] or voters
@@ -284,13 +291,19 @@ def settle(votes: Sequence[Vote], agree: Agree) -> Reading:
     bad = [vote for vote in voters if vote.reading.reason is not Reason.OK]
     if good and (agree is Agree.ANY or not bad):
         text = f"{len(good)} of {len(votes)} servers: {good[0].reading.detail}"
-        return Reading(Reason.OK, one_line(text))
+        longest = max(vote.reading.ttl or 0.0 for vote in good)
+        return Reading(Reason.OK, one_line(text), ttl=longest)
     reason = Counter(vote.reading.reason for vote in bad).most_common(1)[0][0]
     worst = next(vote for vote in bad if vote.reading.reason is reason)
     if agree is Agree.MAJORITY and good and len(good) >= len(bad):
         reason = Reason.RESOLVER_DISAGREEMENT
     text = f"{len(bad)} of {len(votes)} servers, {worst.server}: {worst.reading.detail}"
     return Reading(reason, one_line(text))
+
+
+def _resolves(reply: Reply) -> bool:
+    """Whether a resolver did its work; that there is no such name is an answer."""
+    return reply.message is not None and reply.message.rcode() in _RESOLVED
 
 
 def _owner(query: str) -> dns.name.Name:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 from beacon.config.fields import Duration
-from beacon.core.model import Evidence, Reading, Reason
+from beacon.core.model import ClockSeen, Evidence, Reading, Reason
 from beacon.engine.run import Phase, Run
 from beacon.probes import FAST, Fault, Timing
 from beacon.transport.datagram import Heard, Peer, ask_all, trouble
+from beacon.transport.dial import look_up
 from beacon.transport.trouble import Trouble, one_line, timed
 
 _PORT: Final = 123
@@ -30,10 +31,7 @@ _UNITS: Final = 1 << 32  # of a timestamp, to the second
 
 @dataclass(frozen=True, kw_only=True)
 class Ntp:
-    """Time servers to ask, and how far off our clock may be: the median of them decides.
-
-    The reading's phase `offset` is seconds our clock is behind (negative: ahead).
-    """
+    """Time servers to ask, and how far off our clock may be: the median of them decides."""
 
     EVIDENCE: ClassVar = Evidence.CAUSE
     TIMING: ClassVar[Timing] = FAST
@@ -86,12 +84,12 @@ class Ntp:
             else:
                 run.note(f"{one.peer}: offset {offset:+.6f} s")
                 offsets.append(offset)
-        reading = timed(run, self.judge(offsets, problems))
         if not offsets:
-            return reading
+            return timed(run, self.judge(offsets, problems))
+        run.clock_seen = ClockSeen(statistics.median(offsets))
+        reading = timed(run, self.judge(offsets, problems))
         answered = max(one.at for one in heard if one.data) - run.started
-        phases = (*reading.phases, ("offset", statistics.median(offsets)))
-        return replace(reading, latency=answered, phases=phases)
+        return replace(reading, latency=answered)
 
     def judge(self, offsets: Sequence[float], problems: Sequence[Reading]) -> Reading:
         """What the offsets of those that told the time come to."""
@@ -110,9 +108,10 @@ class Ntp:
 
 def _locate(run: Run, wanted: Sequence[Peer]) -> tuple[list[Peer], list[Reading]]:
     found, problems = [], []
+    answered = set()
     for peer in wanted:
         try:
-            addresses = socket.getaddrinfo(peer.host, peer.port, type=socket.SOCK_DGRAM)
+            addresses = look_up(run, peer.host, peer.port, socket.AF_UNSPEC, socket.SOCK_DGRAM)
         except (socket.gaierror, UnicodeError) as error:
             absent = isinstance(error, UnicodeError) or error.errno == socket.EAI_NONAME
             reason = Reason.DNS_NXDOMAIN if absent else Reason.DNS_SERVFAIL
@@ -120,6 +119,8 @@ def _locate(run: Run, wanted: Sequence[Peer]) -> tuple[list[Peer], list[Reading]
         else:
             host = str(addresses[0][4][0])
             found.append(replace(peer, host=host, name="" if host == peer.host else peer.host))
+        answered.add(run.resolver)
+    run.resolver = True if True in answered else run.resolver
     run.remaining()
     return found, problems
 

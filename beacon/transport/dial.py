@@ -1,6 +1,7 @@
 """From a name to a connected socket, within what remains of the run's time."""
 
 import errno
+import ipaddress
 import socket
 from typing import Any, Final, Literal
 
@@ -29,7 +30,7 @@ def connect(run: Run, host: str, port: int, ip_version: IpVersion | None = None)
     with a dns or connect reason.
     """
     run.enter(Phase.DNS)
-    addresses = resolve(host, port, ip_version)
+    addresses = resolve(run, host, port, ip_version)
     run.remaining()
     run.enter(Phase.CONNECT)
     failures: list[OSError] = []
@@ -44,6 +45,7 @@ def connect(run: Run, host: str, port: int, ip_version: IpVersion | None = None)
 
 
 def resolve(
+    run: Run,
     host: str,
     port: int,
     ip_version: IpVersion | None = None,
@@ -54,13 +56,41 @@ def resolve(
     It cannot be woken: the caller asks the run afterwards whether there is time left.
     """
     try:
-        found = socket.getaddrinfo(host, port, _FAMILIES[ip_version], kind)
+        found = look_up(run, host, port, _FAMILIES[ip_version], kind)
     except socket.gaierror as error:
         reason = _LOOKUP_REASONS.get(error.errno or 0, Reason.DNS_SERVFAIL)
         raise Trouble(reason, f"{host}: {error.strerror}") from None
     except UnicodeError:
         raise Trouble(Reason.DNS_NXDOMAIN, f"{host!r} is no host name") from None
     return [(family, address) for family, _, _, _, address in found]
+
+
+def look_up(run: Run, host: str, port: int, family: int, kind: int) -> list[Any]:
+    """What getaddrinfo says of a host; the run notes whether our own resolver answered.
+
+    "No such name" is an answer. Raises `gaierror`, and `UnicodeError` for what is no name.
+    """
+    if _is_address(host):
+        return socket.getaddrinfo(host, port, family, kind)
+    run.resolver = False  # until it has answered: the deadline may come first
+    try:
+        found = socket.getaddrinfo(host, port, family, kind)
+    except socket.gaierror as error:
+        run.resolver = error.errno in _LOOKUP_REASONS
+        raise
+    except UnicodeError:
+        run.resolver = None
+        raise
+    run.resolver = True
+    return found
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _attempt(run: Run, family: int, address: tuple[Any, ...], budget: float) -> socket.socket:

@@ -8,6 +8,8 @@ import codecs
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.cookiejar import Cookie, DefaultCookiePolicy
 from typing import Final
@@ -18,12 +20,15 @@ from requests.cookies import RequestsCookieJar, extract_cookies_to_jar
 from requests.structures import CaseInsensitiveDict
 
 import beacon
-from beacon.core.model import Reason
+from beacon.core.model import ClockSeen, Reason
 from beacon.engine.run import Run
 from beacon.transport.trouble import Trouble
 from beacon.transport.wire import Exchange, Route
 
 REDIRECTS: Final = 5
+
+DATE_WITHIN: Final = 5.0
+"""Seconds an exchange may take for its `Date` to say something of our clock."""
 
 _DEFAULTS: Final = {
     "User-Agent": f"mfa-beacon/{beacon.__version__}",
@@ -111,6 +116,7 @@ def exchange(
         met = Exchange(run, route)
         try:
             response = met.fetch(prepared)
+            run.clock_seen = _clock_seen(run, met, response) or run.clock_seen
             _take_cookies(jar, prepared, response)
             if met.certificate_days is not None:
                 days.append(met.certificate_days)
@@ -155,6 +161,23 @@ def _answer(
         redirects=redirects,
         certificate_days=days,
     )
+
+
+def _clock_seen(run: Run, met: Exchange, response: Response) -> ClockSeen | None:
+    """What the `Date` of a fresh answer says of our clock at the middle of the exchange."""
+    written, age = response.headers.get("date"), response.headers.get("age", "0")
+    if not written or age.strip() != "0" or met.waited > DATE_WITHIN:
+        return None  # a cache tells the time at which it was filled
+    try:
+        told = parsedate_to_datetime(written)
+        theirs = (told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    ours = run.clock.utc().timestamp() - met.waited / 2
+    # A Date is cut to whole seconds: half of one is its middle.
+    offset = theirs + 0.5 - ours
+    run.note(f"by its Date, our clock is off by {-offset:+.1f} s")
+    return ClockSeen(offset, urlsplit(response.url).hostname or "")
 
 
 def _take_cookies(jar: RequestsCookieJar, prepared: PreparedRequest, response: Response) -> None:

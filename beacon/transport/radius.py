@@ -128,7 +128,9 @@ class Conversation:
         self._run, self._server = run, server
         self._key = run.hide(server.shared_secret.reveal()).encode()
         run.enter(Phase.DNS)
-        self._addresses = resolve(server.host, server.port, server.ip_version, socket.SOCK_DGRAM)
+        self._addresses = resolve(
+            run, server.host, server.port, server.ip_version, socket.SOCK_DGRAM
+        )
         run.remaining()
         run.enter(Phase.SEND)
         self._sock: socket.socket | None = None

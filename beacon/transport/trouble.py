@@ -24,6 +24,12 @@ def one_line(text: str, limit: int = DETAIL_LIMIT) -> str:
 
 
 def timed(run: Run, reading: Reading) -> Reading:
-    """The reading with the run's latency and the seconds of each phase, the last included."""
+    """The reading with all that the run noted: latency, seconds of each phase, clock, resolver."""
     run.enter(run.phase)
-    return replace(reading, latency=run.elapsed(), phases=run.phases())
+    return replace(
+        reading,
+        latency=run.elapsed(),
+        phases=run.phases(),
+        clock=run.clock_seen,
+        resolver=run.resolver,
+    )

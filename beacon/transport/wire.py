@@ -84,6 +84,11 @@ class Exchange(HTTPAdapter):
         """Days until the server's certificate ends; None without TLS."""
         return self._connection.certificate_days if self._connection else None
 
+    @property
+    def waited(self) -> float:
+        """Seconds from the request's first byte to the end of the answer's head."""
+        return self._connection.waited if self._connection else 0.0
+
     def close(self) -> None:
         """Close the connection; whatever was not read stays unread."""
         if self._response is not None:
@@ -133,11 +138,13 @@ class _Connection(HTTPConnection):
     """A connection dialled by us, whose socket the run watches."""
 
     certificate_days: float | None = None
+    waited = 0.0
 
     def __init__(self, run: Run, route: Route, origin: tuple[str, int]) -> None:
         super().__init__(*(route.proxy or origin))
         self._run, self._route, self._origin = run, route, origin
         self._watched: Any = None
+        self._asked_at = 0.0
         self.response_class = partial(_Answer, run=run)  # type: ignore[assignment]
 
     def connect(self) -> None:
@@ -155,6 +162,7 @@ class _Connection(HTTPConnection):
         try:
             self.connect()
             self._run.enter(Phase.SEND)
+            self._asked_at = self._run.clock.monotonic()
             super().request(*args, **kwargs)
         except (BrokenPipeError, ConnectionResetError):
             raise  # urllib3 still reads what the server said before it closed
@@ -168,6 +176,7 @@ class _Connection(HTTPConnection):
         except (OSError, http.client.HTTPException, HTTPError) as error:
             raise trouble_of(error) from None
         self._run.enter(Phase.READ)
+        self.waited = self._run.clock.monotonic() - self._asked_at
         return answer
 
     def hang_up(self) -> None:

@@ -11,6 +11,10 @@ def seen(name, evidence, health, reason=None, detail="", region=None, factor=Non
     return Witnessed(name, evidence, health, last, region, factor)
 
 
+def likeliest(*endpoints):
+    return diagnose(endpoints)[0]
+
+
 SYMPTOM_DOWN = seen("s/sign-in", Evidence.SYMPTOM, Health.DOWN, Reason.DEADLINE)
 FINE = seen("s/other", Evidence.SYMPTOM, Health.UP, Reason.OK)
 
@@ -45,7 +49,7 @@ FINE = seen("s/other", Evidence.SYMPTOM, Health.UP, Reason.OK)
     ],
 )
 def test_ranked(beside, cause, cited):
-    found = diagnose([SYMPTOM_DOWN, *beside])
+    found = likeliest(SYMPTOM_DOWN, *beside)
     assert (found.cause, found.explanation) == (cause, cited)
 
 
@@ -53,14 +57,14 @@ def test_ranked(beside, cause, cited):
 def test_only_one_part_of_several(part):
     hit = seen("s/a", Evidence.SYMPTOM, Health.DOWN, Reason.DEADLINE, **{part: "one"})
     well = seen("s/b", Evidence.SYMPTOM, Health.UP, Reason.OK, **{part: "two"})
-    found = diagnose([hit, well])
+    found = likeliest(hit, well)
     assert found.cause == part
     assert found.explanation == f"only {part} one: s/a: deadline"
 
 
 def test_every_part_of_several_is_no_part():
     both = [seen(f"s/{r}", Evidence.SYMPTOM, Health.DOWN, Reason.DEADLINE, region=r) for r in "ab"]
-    assert diagnose(both).cause == "unknown"
+    assert likeliest(*both).cause == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -74,18 +78,63 @@ def test_every_part_of_several_is_no_part():
 )
 def test_what_is_ours(reason, cause):
     unsure = seen("s/x", Evidence.SYMPTOM, Health.UNKNOWN, reason)
-    assert diagnose([FINE, unsure]).cause == cause
+    assert likeliest(FINE, unsure).cause == cause
 
 
 def test_nothing_wrong_needs_no_explanation():
-    assert diagnose([FINE, seen("s/new", Evidence.SYMPTOM, Health.UNKNOWN)]) is None
+    assert diagnose([FINE, seen("s/new", Evidence.SYMPTOM, Health.UNKNOWN)]) == ()
 
 
 def test_a_slow_endpoint_without_a_reading_is_named():
-    assert diagnose([seen("s/x", Evidence.SYMPTOM, Health.DOWN)]).explanation == "s/x"
+    assert likeliest(seen("s/x", Evidence.SYMPTOM, Health.DOWN)).explanation == "s/x"
 
 
 def test_an_endpoint_on_its_way_back_is_not_cited_as_ok():
     back = seen("s/vendor", Evidence.CLAIM, Health.DOWN, Reason.OK)
-    found = diagnose([FINE, back])
+    found = likeliest(FINE, back)
     assert found.explanation == "s/vendor: down, one more pass must confirm that it is well"
+
+
+def test_one_of_several_is_named_as_the_part():
+    found = likeliest(SYMPTOM_DOWN, FINE)
+    assert found.cause == "part"
+    assert found.explanation == "only s/sign-in of 2: s/sign-in: deadline"
+    assert [each.endpoint for each in found.readings] == ["s/sign-in"]
+
+
+def test_without_symptoms_the_parts_are_those_of_health_endpoints():
+    hit = seen("s/a", Evidence.HEALTH, Health.DOWN, Reason.HTTP_STATUS, region="emea")
+    well = seen("s/b", Evidence.HEALTH, Health.UP, Reason.OK, region="apac")
+    assert likeliest(hit, well).cause == "region"
+
+
+def test_all_that_applies_is_ranked_and_what_does_not_explain_comes_last():
+    found = diagnose(
+        [
+            seen("s/a", Evidence.SYMPTOM, Health.DOWN, Reason.TLS_NAME, region="emea"),
+            seen("s/b", Evidence.SYMPTOM, Health.UP, Reason.OK, region="apac"),
+            seen("s/c", Evidence.SYMPTOM, Health.UNKNOWN, Reason.OWN_CREDENTIALS, region="apac"),
+            seen("s/page", Evidence.CLAIM, Health.DOWN, Reason.VENDOR_INCIDENT),
+            seen("s/queue", Evidence.CAUSE, Health.DOWN, Reason.HTTP_STATUS),
+        ]
+    )
+    assert [(each.cause, each.explains) for each in found] == [
+        ("tls", True),
+        ("other cause", True),
+        ("vendor", True),
+        ("region", True),
+        ("our credentials", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "cause"),
+    [
+        ("dns", Reason.UNREACHABLE, "dns"),
+        ("tcp", Reason.CONNECT_REFUSED, "other cause"),
+        ("http", Reason.TLS_EXPIRED, "tls"),
+    ],
+)
+def test_a_failing_cause_has_a_word_whatever_it_reads(kind, reason, cause):
+    failing = Witnessed("s/x", Evidence.CAUSE, Health.DOWN, Reading(reason), kind=kind)
+    assert likeliest(FINE, failing).cause == cause

@@ -9,9 +9,12 @@ from beacon.core.events import (
     Acknowledge,
     Announced,
     Answered,
+    ClockStepped,
+    ClockSynchronised,
     DateImplausible,
     IncidentState,
     Observed,
+    OverallChanged,
     Postpone,
     QuietHours,
     Recheck,
@@ -19,7 +22,16 @@ from beacon.core.events import (
     SilenceChanged,
     TimePassed,
 )
-from beacon.core.model import Evidence, Preset, Reading, Reason, Service, Site, Verdict
+from beacon.core.model import (
+    ClockSeen,
+    Evidence,
+    Preset,
+    Reading,
+    Reason,
+    Service,
+    Site,
+    Verdict,
+)
 
 SIGN_IN, HEALTH, VENDOR = "mfa/sign-in", "mfa/health", "mfa/vendor"
 MINUTE = 60.0
@@ -351,6 +363,93 @@ class TestOwnClock:
         assert room.service().cause == "own clock"
         room.cue(Reason.OK, "mfa/clock").passes(2 * MINUTE)
         assert room.lamps == {"green": "steady"}
+
+    def test_two_pages_that_tell_another_time_are_enough(self, make_room, make_endpoint):
+        def page(service, **more):
+            return make_endpoint(service, "x", Evidence.SYMPTOM, **more)
+
+        services = (
+            Service(id="a", name="", endpoints=(page("a", clock_bound=True),)),
+            Service(id="b", name="", endpoints=(page("b"),)),
+            Service(id="c", name="", endpoints=(page("c", clock_bound=True),)),
+        )
+        room = make_room(*services).passes(10 * MINUTE)
+        tells = Reading(Reason.OK, clock=ClockSeen(-40.0))
+        for name in ("a/x", "b/x"):
+            room.simulation.cue(name, tells)
+        room.cue(Reason.TLS_EXPIRED, "c/x").passes(10 * MINUTE)
+        assert room.service("c").cause == "own clock"
+        assert room.lamps == {"white": "steady"}
+        assert room.verdict("b") is Verdict.OK, "it does not live by the clock"
+        view = room.simulation.monitor.view()
+        assert (view.overall.clock, view.clock_offset) == ("lost", -40.0)
+        told = room.simulation.tell(ClockStepped(room.now, -40.0))
+        assert any(isinstance(e, OverallChanged) and e.overall.clock == "ok" for e in told)
+
+    def test_a_step_asks_the_witnesses_at_once(self, make_room, three_witnesses):
+        room = make_room(witnesses=three_witnesses).passes(10 * MINUTE)
+        (asked,) = (
+            e
+            for e in room.simulation.tell(ClockStepped(room.now, 3600.0))
+            if isinstance(e, Recheck)
+        )
+        assert asked.due == room.now
+        assert set(asked.endpoints) == {w.id for w in three_witnesses}
+
+    def test_the_kernels_word_is_shown_and_survives_a_reload(self, make_room, three_witnesses):
+        room = make_room(witnesses=three_witnesses).passes(10 * MINUTE)
+        monitor = room.simulation.monitor
+        assert monitor.view().overall.clock == "unverified"
+        room.simulation.tell(ClockSynchronised(room.now, True))
+        assert monitor.view().overall.clock == "ok"
+        monitor.reconfigure(
+            dataclasses.replace(monitor.site, witnesses=three_witnesses[:1]), room.now
+        )
+        assert monitor.view().overall.clock == "ok"
+
+
+class TestOwnResolver:
+    UNRESOLVED = Reading(Reason.DNS_TIMEOUT, resolver=False)
+
+    @pytest.fixture
+    def room(self, make_room, three_witnesses):
+        """Canary a is asked by name, canary b by address."""
+        room = make_room(witnesses=three_witnesses)
+        room.simulation.cue("witness/canary-a", Reading(Reason.OK, resolver=True))
+        return room.passes(10 * MINUTE)
+
+    def cue(self, room, *names):
+        for name in names:
+            room.simulation.cue(name, self.UNRESOLVED)
+        return room
+
+    def test_names_that_nobody_finds_are_our_trouble(self, room):
+        self.cue(room, SIGN_IN, "mfa/health", "witness/canary-a").passes(10 * MINUTE)
+        assert room.lamps == {"white": "steady"}
+        assert room.service().cause == "own resolver"
+        assert "opened" not in room.told
+
+    def test_names_of_the_vendor_alone_are_red(self, room):
+        self.cue(room, SIGN_IN, "mfa/health").passes(10 * MINUTE)
+        assert room.lamps["red"] == "fast"
+        assert room.incident.cause == "dns"
+
+    def test_red_by_address_stays_red(self, room):
+        room.cue(Reason.CONNECT_REFUSED, SIGN_IN).passes(10 * MINUTE)
+        self.cue(room, "mfa/health", "witness/canary-a").passes(10 * MINUTE)
+        assert room.lamps["red"] == "fast"
+
+    def test_red_by_name_is_held_and_blind(self, room):
+        self.cue(room, SIGN_IN).passes(10 * MINUTE)
+        assert room.lamps["red"] == "fast"
+        self.cue(room, "witness/canary-a", "mfa/health").passes(MINUTE)
+        assert room.lamps == {"red": "fast", "amber": "fast", "white": "steady"}
+
+    def test_a_stop_by_the_guard_is_not_undone(self, room):
+        room.cue(Reason.SIGN_IN_REJECTED, SIGN_IN).passes(2 * HOUR)
+        before = room.verdict()
+        self.cue(room, SIGN_IN, "mfa/health", "witness/canary-a").passes(10 * MINUTE)
+        assert room.verdict() is before
 
 
 class TestSignInGuard:

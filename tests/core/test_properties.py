@@ -1,6 +1,6 @@
 """What holds for every stream of events."""
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from beacon.core.events import (
@@ -133,7 +133,13 @@ def test_the_same_events_give_the_same_effects_in_the_same_order(script):
     assert [e for _, _, e in fold(script)] == [e for _, _, e in fold(script)]
 
 
+ONE_FAIL = (72.0, ("sms/send", Reason.DEADLINE))
+AN_ERROR = (72.0, ("sms/send", Reason.INTERNAL_ERROR))
+
+
 @given(steps)
+@example([(0.0, ("sms/send", Reason.OK)), ONE_FAIL, (24.0, OPERATIONS[0])])
+@example([(0.0, ("sms/send", Reason.OK)), AN_ERROR, (24.0, OPERATIONS[0])])
 @settings(max_examples=200, deadline=None)
 def test_green_is_never_lit_without_fresh_evidence_of_every_service(script):
     good: dict[str, float] = {}

@@ -4,6 +4,7 @@ import pytest
 
 from beacon.core.endpoint import Gate
 from beacon.core.model import Evidence, Reading, Reason
+from beacon.core.own_clock import OwnClock
 from beacon.core.trust import Trust, reached
 
 OK, LOST = Reading(Reason.OK), Reading(Reason.UNREACHABLE)
@@ -29,7 +30,7 @@ def test_what_a_witness_shows(reason, found):
 
 @pytest.fixture
 def trust(three_witnesses):
-    return Trust(three_witnesses, ("mfa/clock",))
+    return Trust(three_witnesses, OwnClock())
 
 
 def cut(trust: Trust, at: float, *names: str) -> None:
@@ -96,7 +97,7 @@ def test_witnesses_that_say_nothing_do_not_hold_the_gate_for_ever(trust, make_en
 
 
 def test_without_witnesses_we_never_call_ourselves_blind(make_endpoint):
-    trust = Trust((), ())
+    trust = Trust((), OwnClock())
     assert trust.gate(make_endpoint("s", "x", Evidence.SYMPTOM), 5.0) is Gate.OPEN
     assert trust.network == "unverified"
 
@@ -112,7 +113,7 @@ def test_a_local_endpoint_asks_only_the_lan(trust, make_endpoint):
 
 
 def test_a_local_endpoint_without_a_local_witness_has_nobody_to_ask(three_witnesses, make_endpoint):
-    trust = Trust(three_witnesses[1:], ())
+    trust = Trust(three_witnesses[1:], OwnClock())
     cut(trust, 10.0)
     local = make_endpoint("s", "x", Evidence.SYMPTOM, local=True)
     assert trust.gate(local, 11.0) is Gate.OPEN
@@ -135,39 +136,79 @@ def test_one_silent_witness_beside_a_lost_one_proves_no_uplink(trust, make_endpo
     assert trust.gate(make_endpoint("s", "x", Evidence.SYMPTOM), 9.0) is Gate.SHUT
 
 
-def test_the_clock_is_lost_only_when_every_source_that_answered_says_so(make_endpoint):
-    trust = Trust((), ("a", "b"))
-    assert trust.clock == "unverified"
-    trust.told_time("a", Reading(Reason.OWN_CLOCK))
-    assert trust.clock == "lost"
-    trust.told_time("b", OK)
-    assert trust.clock == "ok"
-    trust.told_time("b", LOST)
-    assert trust.clock == "lost", "a source that is gone says nothing any more"
-    trust.told_time("a", LOST)
-    assert trust.clock == "unverified"
-    bound = make_endpoint("s", "x", Evidence.SYMPTOM, clock_bound=True)
-    trust.told_time("b", Reading(Reason.OWN_CLOCK))
-    assert trust.clock_voids(bound)
-    assert not trust.clock_voids(make_endpoint("s", "y", Evidence.SYMPTOM))
+UNRESOLVED = Reading(Reason.DNS_SERVFAIL, resolver=False)
+FOUND = Reading(Reason.OK, resolver=True)
 
 
-def test_certificates_from_the_future_at_two_unrelated_places_are_our_clock(make_endpoint):
-    trust = Trust((), ())
-    here = make_endpoint("a", "x", Evidence.SYMPTOM)
-    trust.not_yet_valid(here)
-    trust.not_yet_valid(make_endpoint("a", "y", Evidence.SYMPTOM))
-    assert trust.clock == "unverified", "one service may share one mistake"
-    trust.not_yet_valid(make_endpoint("b", "x", Evidence.SYMPTOM))
-    assert trust.clock == "lost"
-    trust.passed(make_endpoint("b", "x", Evidence.SYMPTOM), 5.0, 4.0)
-    assert trust.clock == "unverified"
+@pytest.fixture
+def by_name(trust, make_endpoint):
+    """One witness outside is asked by name, the other by address."""
+    trust.witnessed("witness/canary-a", FOUND, 1.0, 1.0)
+    trust.witnessed("witness/canary-b", OK, 1.0, 1.0)
+    return trust
 
 
-def test_a_date_before_the_beacon_was_built_is_a_lost_clock():
-    trust = Trust((), ("a",))
-    trust.told_time("a", OK)
-    trust.date_implausible(on=True)
-    assert trust.clock == "lost"
-    trust.date_implausible(on=False)
-    assert trust.clock == "ok"
+def test_our_resolver_is_lost_when_no_name_is_found_any_more(by_name, make_endpoint):
+    outside = make_endpoint("s", "x", Evidence.SYMPTOM)
+    by_name.looked_up(outside, UNRESOLVED, 10.0, 10.0)
+    by_name.witnessed("witness/canary-a", UNRESOLVED, 11.0, 10.5)
+    assert by_name.resolver_lost
+    assert not by_name.uplink_lost
+    assert by_name.network == "lost"
+    assert by_name.unresolved(outside, UNRESOLVED, 12.0)
+    assert not by_name.unresolved(outside, LOST, 12.0), "that one was found"
+    by_name.looked_up(outside, Reading(Reason.DNS_NXDOMAIN, resolver=True), 20.0, 19.0)
+    assert not by_name.resolver_lost, "that there is no such name is an answer"
+    assert by_name.unresolved(outside, UNRESOLVED, 19.5), "it began before the resolver was back"
+    assert not by_name.unresolved(outside, UNRESOLVED, 20.0)
+
+
+def test_one_name_that_is_not_found_is_not_our_resolver(by_name, make_endpoint):
+    outside = make_endpoint("s", "x", Evidence.SYMPTOM)
+    by_name.witnessed("witness/canary-a", UNRESOLVED, 11.0, 10.5)
+    assert not by_name.resolver_lost, "its own zone may be dead"
+    by_name.looked_up(outside, FOUND, 12.0, 11.0)
+    by_name.looked_up(outside, UNRESOLVED, 13.0, 12.5)
+    assert not by_name.resolver_lost, "a name was found since the witness was not"
+    by_name.witnessed("witness/canary-a", FOUND, 20.0, 20.0)
+    by_name.looked_up(outside, UNRESOLVED, 30.0, 30.0)
+    assert not by_name.resolver_lost, "the vendor's zone is dead"
+
+
+def test_two_witnesses_by_name_are_enough(trust, make_endpoint):
+    for name in ("canary-a", "canary-b"):
+        trust.witnessed(f"witness/{name}", FOUND, 1.0, 1.0)
+        trust.witnessed(f"witness/{name}", UNRESOLVED, 10.0, 10.0)
+    assert trust.resolver_lost
+    trust.looked_up(make_endpoint("s", "x", Evidence.SYMPTOM), FOUND, 12.0, 11.0)
+    assert trust.resolver_lost, "that may come out of a cache"
+    trust.witnessed("witness/canary-b", FOUND, 20.0, 20.0)
+    assert not trust.resolver_lost
+
+
+def test_without_a_witness_by_name_our_resolver_is_never_lost(trust, make_endpoint):
+    for name in ("canary-a", "canary-b"):
+        trust.witnessed(f"witness/{name}", OK, 1.0, 1.0)
+    for name in ("x", "y"):
+        trust.looked_up(make_endpoint(name, "x", Evidence.SYMPTOM), UNRESOLVED, 10.0, 10.0)
+    assert not trust.resolver_lost
+
+
+def test_a_local_name_says_nothing_of_names_outside(by_name, make_endpoint):
+    local = make_endpoint("s", "l", Evidence.SYMPTOM, local=True)
+    by_name.looked_up(make_endpoint("s", "x", Evidence.SYMPTOM), UNRESOLVED, 10.0, 10.0)
+    by_name.witnessed("witness/canary-a", UNRESOLVED, 11.0, 10.5)
+    by_name.looked_up(local, FOUND, 12.0, 12.0)
+    assert by_name.resolver_lost
+
+
+def test_the_gate_waits_for_all_eyes_where_a_name_was_not_found(by_name, make_endpoint):
+    failing = make_endpoint("s", "x", Evidence.SYMPTOM)
+    by_name.looked_up(failing, UNRESOLVED, 10.0, 10.0)
+    by_name.witnessed("witness/canary-b", OK, 11.0, 10.5)
+    assert by_name.gate(failing, 10.0) is Gate.OPEN
+    assert by_name.gate(failing, 10.0, by_name=True) is Gate.PENDING
+    by_name.witnessed("witness/canary-a", UNRESOLVED, 12.0, 10.5)
+    assert by_name.gate(failing, 10.0, by_name=True) is Gate.SHUT
+    by_name.looked_up(make_endpoint("t", "y", Evidence.SYMPTOM), FOUND, 13.0, 12.5)
+    assert by_name.gate(failing, 10.0, by_name=True) is Gate.OPEN

@@ -22,6 +22,7 @@ SITE = Site(
         Service(
             id="door",
             name="Door",
+            runbook="Call the porter.",
             endpoints=(
                 Endpoint(
                     id="door/open",
@@ -57,7 +58,12 @@ class Room:
         )
         self.engine.start({})
         self.actions = Actions(
-            self.engine, self.monitor.view, self.monitor.explain, self.tested.append, self.clock
+            self.engine,
+            self.monitor.view,
+            self.monitor.explain,
+            self.tested.append,
+            self.clock,
+            site=lambda: self.monitor.site,
         ).all()
         self.thread = threading.Thread(target=self.engine.run)
         self.thread.start()
@@ -89,6 +95,9 @@ def test_status_says_everything_and_is_json(room):
     assert found["endpoints"]["door/open"]["latency_ms"] == 12.3
     assert found["incidents"][0]["service"] == "door"
     assert found["incidents"][0]["acknowledged_at"] is None
+    opened = datetime.fromisoformat(found["incidents"][0]["since"])
+    assert found["incidents"][0]["id"] == f"test-{opened:%Y%m%dT%H%M%SZ}-1"
+    assert found["incidents"][0]["runbook"] == "Call the porter."
     assert found["lamps"]["red"] == "fast"
     since = datetime.fromisoformat(found["state"]["since"])
     assert abs((datetime.now(UTC) - since).total_seconds()) < 60
@@ -97,7 +106,7 @@ def test_status_says_everything_and_is_json(room):
 def test_times_are_told_by_the_wall_clock(room):
     noon = datetime(2026, 1, 5, 12, tzinfo=UTC)
     view = room.engine.ask(room.monitor.view, 10)
-    assert status(view, lambda at: noon)["state"]["since"] == "2026-01-05T12:00:00.000+00:00"
+    assert status(view, lambda at: noon, SITE)["state"]["since"] == "2026-01-05T12:00:00.000+00:00"
 
 
 def test_acknowledge_is_done_once_in_the_callers_name(room):

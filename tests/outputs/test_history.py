@@ -1,6 +1,7 @@
 """The history: what survives a restart, a kill, a power cut, and every kind of broken disk."""
 
 import hmac
+import json
 import os
 import shutil
 import sqlite3
@@ -24,6 +25,8 @@ from beacon.engine.clock import ManualClock
 from beacon.outputs import history_file
 from beacon.outputs.history import KEY, NAME, WAITING, History, Pace
 from beacon.outputs.history_file import Batch, HistoryFile, Newer, Row
+from beacon.outputs.incidents import Incidents
+from beacon.outputs.topics import iso
 from beacon.transport.totp import Ledger, Token
 
 QUICK = Pace(batch=0.0, refresh=0.05, again=0.05, step=5.0)
@@ -263,6 +266,39 @@ def test_a_memory_that_cannot_be_read_is_dropped_and_numbers_go_on(outage, live,
     again.reads(Reason.OK).reads(Reason.DEADLINE, 4).settle()
     states = {name[-2:]: told["state"] for name, told in again.history.reader.incidents(9)}
     assert states == {"-2": "open", "-1": "closed"}
+
+
+def test_a_memory_without_causes_and_words_is_read(outage, live, tmp_path):
+    outage.ends()
+    db = sqlite3.connect(tmp_path / NAME)
+    kept = json.loads(db.execute("SELECT document FROM memory").fetchone()[0])
+    for key in ("causes", "vendor"):
+        del kept["memory"]["services"][0]["incident"]["view"][key]
+    for endpoint in kept["memory"]["endpoints"]:
+        del endpoint["fell"]
+    db.execute("UPDATE memory SET document = ?", (json.dumps(kept),))
+    db.commit()
+    db.close()
+    again = live()
+    assert again.incident == replace(outage.incident, causes=())
+    again.reads(Reason.DEADLINE, 4)
+    assert [cause.cause for cause in again.incident.causes] == ["unknown"]
+
+
+def test_causes_and_their_readings_are_in_the_file_and_survive(outage, live):
+    [cause] = outage.incident.causes
+    outage.ends()
+    again = live()
+    assert again.incident.causes == (cause,)
+    answer = Incidents(again.history, again.clock, site)({"incident": "1"}, "alex")
+    [told] = answer["incident"]["causes"]
+    assert (told["cause"], told["explains"], told["window"]) == ("unknown", True, None)
+    assert told["readings"][0]["reason"] == "deadline"
+    assert told["readings"][0]["at"].endswith("+00:00")
+    assert answer["incident"]["vendor"] == []
+    assert answer["incident"]["vendor_differs"] is False
+    assert answer["runbook"] is None
+    assert answer["now"] == iso(again.clock.utc())
 
 
 # --- what is written --------------------------------------------------------------

@@ -15,6 +15,7 @@ import dns.message
 import dns.query
 import dns.rcode
 import dns.rdatatype
+import dns.resolver
 import dns.rrset
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,7 +24,9 @@ from hypothesis import strategies as st
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
-from beacon.probes.dns import Agree, Dns, Records, Vote, settle
+from beacon.probes.dns import Agree, Dns, Records, Vote, _resolves, settle
+from beacon.transport.datagram import Peer
+from beacon.transport.resolve import Reply
 
 SOA = "@ SOA ns1 host {serial} 3600 600 86400 60\n"
 ZONE = """\
@@ -297,6 +300,7 @@ def test_records_other_than_expected_fail(
 def test_the_lowest_ttl_of_the_chain_is_told(authority: Authority) -> None:
     reading = observe(Dns(query="www.example.com", authoritative=(authority.at,)))
     assert reading.detail.endswith("ttl 60 s")
+    assert reading.ttl == 60.0
 
 
 @pytest.mark.integration
@@ -593,6 +597,14 @@ def test_it_may_always_run_and_needs_no_clock() -> None:
 OK, BROKEN, LATE = (Reading(r) for r in (Reason.OK, Reason.DNS_MISMATCH, Reason.DNS_TIMEOUT))
 
 
+@pytest.mark.parametrize(("ttls", "told"), [((60.0,), 60.0), ((5.0, 300.0, None), 300.0)])
+def test_the_longest_ttl_of_all_that_answer_well_is_kept(
+    ttls: tuple[float | None, ...], told: float
+) -> None:
+    votes = [Vote(f"r{n}", Reading(Reason.OK, ttl=ttl), True) for n, ttl in enumerate(ttls)]
+    assert settle(votes, Agree.MAJORITY).ttl == told
+
+
 @given(
     st.lists(st.sampled_from([(OK, True), (BROKEN, True), (LATE, False)]), min_size=1),
     st.sampled_from(Agree),
@@ -636,3 +648,31 @@ def test_random_bytes_are_never_a_crash_and_never_a_pass(
     if reading.reason is not Reason.DNS_SERVFAIL:  # the bytes may by chance be an answer
         assert shape == "question"
         assert junk
+
+
+@pytest.mark.parametrize(
+    ("rcode", "answered"),
+    [(dns.rcode.NOERROR, True), (dns.rcode.NXDOMAIN, True), (dns.rcode.SERVFAIL, False)],
+)
+def test_that_there_is_no_such_name_is_an_answer(rcode: int, answered: bool) -> None:
+    message = dns.message.make_response(dns.message.make_query("sms.example.com", "A"))
+    message.set_rcode(rcode)
+    assert _resolves(Reply(Peer("127.0.0.1", 53), 0.0, message)) is answered
+    assert not _resolves(Reply(Peer("127.0.0.1", 53), 0.0))
+
+
+def test_it_says_whether_our_own_resolver_answered(
+    monkeypatch: pytest.MonkeyPatch, udp_server: Callable[..., object]
+) -> None:
+    class Nobody:
+        nameservers = ("127.9.9.9",)
+
+        def __init__(self, _path: str) -> None:
+            pass
+
+    monkeypatch.setattr(dns.resolver, "Resolver", Nobody)
+    assert observe(Dns(query="sms.example.com"), 0.5).resolver is False
+    assert observe(Dns(query="sms.example.com", authoritative=True), 0.5).resolver is False
+    other = f"127.0.0.1:{udp_server(made('sms.example.com. 60 IN A 192.0.2.1')).port}"
+    reading = observe(Dns(query="sms.example.com", resolvers=(other,)))
+    assert (reading.reason, reading.resolver) == (Reason.OK, None), "it was not asked"

@@ -89,7 +89,7 @@ def chrony(need: Callable[[str], Path], tmp_path: Path, eventually: Callable[...
 def test_a_real_server_and_a_right_clock(chrony: int) -> None:
     reading = observe(chrony, clock=SystemClock())
     assert reading.reason is Reason.OK
-    assert abs(dict(reading.phases)["offset"]) < 1.0
+    assert abs(reading.clock.offset) < 1.0
 
 
 @pytest.mark.integration
@@ -102,7 +102,7 @@ def test_a_real_server_and_a_wrong_clock(chrony: int, wrong: float, words: str) 
     reading = observe(chrony, clock=Wrong())
     assert (reading.reason, reading.outcome) == (Reason.OWN_CLOCK, Outcome.ERROR)
     assert words in reading.detail
-    assert dict(reading.phases)["offset"] == pytest.approx(-wrong, abs=1.0)
+    assert reading.clock.offset == pytest.approx(-wrong, abs=1.0)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_the_tolerance_has_two_sides(
     port = udp_server(server(NOW + timedelta(seconds=offset))).port
     reading = observe(port, clock=still)
     assert reading.reason == reason
-    assert dict(reading.phases)["offset"] == pytest.approx(offset, abs=1e-6)
+    assert reading.clock.offset == pytest.approx(offset, abs=1e-6)
 
 
 def test_the_tolerance_can_be_set(udp_server: Callable[..., object], still: ManualClock) -> None:
@@ -133,7 +133,7 @@ def test_the_median_outvotes_one_liar(
     ports = [udp_server(server(NOW + timedelta(seconds=s))).port for s in (1, 100000, 2)]
     reading = observe(*ports, clock=still)
     assert reading.reason is Reason.OK
-    assert dict(reading.phases)["offset"] == pytest.approx(2.0)
+    assert reading.clock.offset == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize("year", [1970, 2026, 2035, 2037, 2080])
@@ -143,7 +143,7 @@ def test_a_clock_decades_off_is_seen_across_the_end_of_the_era(
     ours = datetime(year, 3, 1, tzinfo=UTC)
     port = udp_server(server(NOW)).port
     reading = observe(port, clock=ManualClock(ours))
-    assert dict(reading.phases)["offset"] == pytest.approx((NOW - ours).total_seconds())
+    assert reading.clock.offset == pytest.approx((NOW - ours).total_seconds())
 
 
 BAD = [
@@ -190,6 +190,25 @@ def test_a_name_that_is_none_has_no_address(still: ManualClock) -> None:
     long = "a" * 64 + ".example"
     reading = Ntp(servers=(long,)).observe(Run(still, 1.0))
     assert reading.reason is Reason.DNS_NXDOMAIN
+
+
+def test_one_name_that_was_found_is_word_enough_of_our_resolver(
+    udp_server: Callable[..., object], still: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = udp_server(server()).port
+    real = socket.getaddrinfo
+
+    def getaddrinfo(host: str, *more: object, **named: object) -> object:
+        if host.startswith("lost"):
+            raise socket.gaierror(socket.EAI_AGAIN, "no")
+        return real("127.0.0.1", *more, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    names = (f"found.example:{port}", f"lost.example:{port}")
+    reading = Ntp(servers=names).observe(Run(still, 1.0))
+    assert (reading.reason, reading.resolver) == (Reason.OK, True)
+    reading = Ntp(servers=names[1:]).observe(Run(still, 1.0))
+    assert (reading.reason, reading.resolver) == (Reason.DNS_SERVFAIL, False)
 
 
 def test_a_name_is_looked_up(udp_server: Callable[..., object], still: ManualClock) -> None:

@@ -1,15 +1,16 @@
 """From a name to a socket: every failure with its reason, every address with its share."""
 
+import contextlib
 import errno
 import socket
 
 import pytest
 
-from beacon.core.model import Reason
+from beacon.core.model import Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Phase, Run
 from beacon.transport.dial import connect, reason_of, trouble_of
-from beacon.transport.trouble import Trouble
+from beacon.transport.trouble import Trouble, timed
 
 # TCP has no route to a broadcast address: unreachable, and it never leaves the machine.
 NO_ROUTE = "127.255.255.255"
@@ -180,3 +181,41 @@ def test_what_is_wrong_with_this_machine_is_no_reading(answers, monkeypatch):
 def test_what_a_socket_says_has_its_reason(error, expected):
     assert reason_of(error) is expected
     assert trouble_of(error, "here").reading.detail.startswith("here: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "answered"),
+    [
+        (None, True),
+        (socket.EAI_NONAME, True),  # that there is no such name is an answer
+        (socket.EAI_NODATA, True),
+        (socket.EAI_AGAIN, False),
+        (socket.EAI_FAIL, False),
+    ],
+)
+def test_the_run_notes_whether_our_resolver_answered(answers, listener, error, answered):
+    run = Run(SystemClock(), 5.0)
+    answers("127.0.0.1", error=error and socket.gaierror(error, "no"))
+    with contextlib.suppress(Trouble):
+        connect(run, "name.example.com", listener).close()
+    assert timed(run, Reading(Reason.OK)).resolver is answered
+
+
+def test_an_address_does_not_ask_it(listener):
+    run = Run(SystemClock(), 5.0)
+    connect(run, "127.0.0.1", listener).close()
+    assert run.resolver is None
+
+
+def test_a_name_that_cannot_be_does_not_reach_it():
+    run = Run(SystemClock(), 5.0)
+    with pytest.raises(Trouble):
+        connect(run, "a" * 64 + ".example", 1)
+    assert run.resolver is None
+
+
+def test_a_run_that_ended_while_it_was_asked_says_so():
+    run = Run(SystemClock(), 5.0)
+    run.enter(Phase.DNS)
+    run.resolver = False
+    assert run.expire().resolver is False

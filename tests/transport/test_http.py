@@ -3,21 +3,24 @@
 import gzip
 import io
 import logging
+import math
 import socket
 import ssl
 import threading
 import time
 import zlib
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import trustme
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from requests import Response
 
-from beacon.core.model import Outcome, Reading, Reason
-from beacon.engine.clock import SystemClock
+from beacon.core.model import ClockSeen, Outcome, Reading, Reason
+from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import DeadlinePassed, Phase, Run
-from beacon.transport.http import Answer, Request, exchange, fresh_jar, origin, prepare
+from beacon.transport.http import Answer, Request, _clock_seen, exchange, fresh_jar, origin, prepare
 from beacon.transport.tls import TlsPolicy
 from beacon.transport.trouble import Trouble
 from beacon.transport.wire import BODY_LIMIT, Exchange, Route
@@ -640,3 +643,75 @@ def test_no_library_logs_an_address(raw_server, driven):
         root.removeHandler(handler)
         root.setLevel(level)
     assert "canary" not in heard.getvalue()
+
+
+# --- what the answer says of our clock --------------------------------------------
+
+NOON = datetime(2026, 1, 5, 12, 0, 0, 500_000, tzinfo=UTC)
+DATE = b"Date: Mon, 05 Jan 2026 12:00:00 GMT\r\n"
+
+
+class SlowWait(ManualClock):
+    """Lets time pass whenever it is asked for: an exchange of this many seconds."""
+
+    def __init__(self, start, step):
+        super().__init__(start)
+        self.step = step
+
+    def monotonic(self):
+        self.advance(self.step)
+        return super().monotonic()
+
+
+def clock_seen(raw_server, sent, clock):
+    run = Run(clock, 60.0)
+    exchange(run, Request(url=raw_server(OK + sent + b"Content-Length: 0\r\n\r\n").url))
+    return run.clock_seen
+
+
+@pytest.mark.parametrize("off", [0.0, 40.0, -86400.0])
+def test_the_date_of_an_answer_tells_how_far_our_clock_is_off(raw_server, off):
+    seen = clock_seen(raw_server, DATE, ManualClock(NOON - timedelta(seconds=off)))
+    assert seen == ClockSeen(off, "127.0.0.1")
+
+
+def test_it_is_compared_with_the_middle_of_the_exchange(raw_server):
+    clock = SlowWait(NOON, 0.01)
+    seen = clock_seen(raw_server, DATE, clock)
+    assert -1.0 < seen.offset < 0.0
+    assert abs(seen.offset) < (clock.utc() - NOON).total_seconds(), "not with its end"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"Date: \r\n",
+        b"Date: yesterday\r\n",
+        b"Date: Mon, 99 Jan 2026 12:00:00 GMT\r\n",
+        b"Date: Mon, 05 Jan 99999999999 12:00:00 GMT\r\n",
+        DATE + b"Age: 12\r\n",
+        DATE + b"Age: soon\r\n",
+    ],
+)
+def test_what_is_no_date_or_comes_from_a_cache_says_nothing(raw_server, sent):
+    assert clock_seen(raw_server, sent, ManualClock(NOON)) is None
+
+
+def test_a_fresh_answer_of_a_cache_counts(raw_server):
+    assert clock_seen(raw_server, DATE + b"Age: 0\r\n", ManualClock(NOON)) is not None
+
+
+def test_an_answer_that_took_too_long_says_nothing_of_our_clock(raw_server):
+    assert clock_seen(raw_server, DATE, SlowWait(NOON, 1.0)) is None
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60))
+def test_no_text_of_a_date_is_a_crash(text):
+    answer = Response()
+    answer.headers["Date"], answer.url = text, "http://example.com/"
+    seen = _clock_seen(
+        Run(ManualClock(NOON), 5.0), Exchange(Run(ManualClock(NOON), 5.0), Route()), answer
+    )
+    assert seen is None or math.isfinite(seen.offset)

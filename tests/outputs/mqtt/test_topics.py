@@ -17,6 +17,7 @@ from beacon.core.events import (
     OverlayKind,
     OverlaysChanged,
     SilenceChanged,
+    VendorWord,
 )
 from beacon.core.indication import Colour, Pattern, Sound
 from beacon.core.model import Health, Reason, Verdict
@@ -127,6 +128,10 @@ def test_incident(topics, say):
         acknowledged_by="Ann",
         vendor_lead=2340.0,
         impact=0.25,
+        vendor=(
+            VendorWord("sign-in/page", "fine", "all well", AT),
+            VendorWord("sign-in/feed", "admits", "w" * 300),
+        ),
     )
     assert payload(topics.incident(incident, 2)) == {
         "state": "acknowledged",
@@ -141,6 +146,21 @@ def test_incident(topics, say):
         "cause": None,
         "explanation": None,
         "vendor_lead_s": 2340.0,
+        "vendor_differs": True,
+        "vendor": [
+            {
+                "endpoint": "sign-in/page",
+                "says": "fine",
+                "words": "all well",
+                "since": "2026-01-05T12:00:00.000+00:00",
+            },
+            {
+                "endpoint": "sign-in/feed",
+                "says": "admits",
+                "words": "w" * 199 + "…",
+                "since": None,
+            },
+        ],
         "impact": 0.25,
         "acknowledged_at": "2026-01-05T12:01:00.000+00:00",
         "acknowledged_by": "Ann",

@@ -1,0 +1,78 @@
+"""What this machine says of its own clock: that it was set, and whether it is synchronised.
+
+Signs for `Engine`. The kernel is asked by `adjtimex`, which the unit's `ProtectClock=` denies
+even for reading; systemd-timesyncd then says the same by a file. See docs/adr/0011.
+"""
+
+import ctypes
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from beacon.core.events import ClockStepped, ClockSynchronised
+from beacon.engine.clock import Clock, utc_at
+
+STEP: Final = 1.0
+"""Seconds the wall clock must jump by to have been set."""
+
+UNSYNCHRONISED_AFTER: Final = 32_000.0
+"""Seconds after the last word of a time server at which the kernel itself gives up: the
+error it allows for, 500 ppm, has then grown to 16 s."""
+
+TIMESYNCD: Final = Path("/run/systemd/timesync/synchronized")
+"""Touched by systemd-timesyncd at each synchronisation (systemd-timesyncd.service(8))."""
+
+_ERROR: Final = 5  # TIME_ERROR of adjtimex(2): not synchronised
+_TIMEX: Final = 512  # bytes, more than `struct timex` takes anywhere; zeros ask and set nothing
+
+
+class StepWatch:
+    """Says by how much the wall clock was set since it was asked last."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._zero = utc_at(clock, 0.0)
+
+    def __call__(self, at: float) -> ClockStepped | None:
+        """The event for the core, if the clock jumped."""
+        zero = utc_at(self._clock, 0.0)
+        by = (zero - self._zero).total_seconds()
+        if abs(by) < STEP:
+            return None
+        self._zero = zero
+        return ClockStepped(at, by)
+
+
+class KernelWatch:
+    """Says when the clock begins or ceases to be synchronised; the first who knows is believed."""
+
+    def __init__(self, *asked: Callable[[], bool | None]) -> None:
+        self._asked = asked
+        self._on = False
+
+    def __call__(self, at: float) -> ClockSynchronised | None:
+        """The event for the core, if it changed since the last call."""
+        said = (ask() for ask in self._asked)
+        on = next((word for word in said if word is not None), False)
+        if on is self._on:
+            return None
+        self._on = on
+        return ClockSynchronised(at, on)
+
+
+def kernel_says() -> bool | None:
+    """Whether the kernel calls the clock synchronised; None where it may not be asked."""
+    state = _LIBC.adjtimex(ctypes.create_string_buffer(_TIMEX))
+    return None if state < 0 else state != _ERROR
+
+
+def timesyncd_says(clock: Clock, file: Path = TIMESYNCD) -> bool | None:
+    """Whether systemd-timesyncd reached a time server lately; None where it never did."""
+    try:
+        touched = file.stat().st_mtime
+    except OSError:
+        return None
+    return 0 <= clock.utc().timestamp() - touched <= UNSYNCHRONISED_AFTER
+
+
+_LIBC: Final = ctypes.CDLL(None)

@@ -1,0 +1,220 @@
+"""Our own clock: who may say that it is wrong, and when it is believed."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beacon.core.model import ClockSeen, Endpoint, Evidence, Reading, Reason
+from beacon.core.own_clock import REMEMBERED, OwnClock, _median
+
+DAY = 86400.0
+
+
+def told(offset: float, host: str = "") -> Reading:
+    return Reading(Reason.OK, clock=ClockSeen(offset, host))
+
+
+def page(service: str, name: str = "page", **more) -> Endpoint:
+    evidence = Evidence.WITNESS if service == "witness" else Evidence.HEALTH
+    return Endpoint(
+        id=f"{service}/{name}", service=service, name=name, kind=more.pop("kind", "http"),
+        evidence=evidence, **more,
+    )  # fmt: skip
+
+
+A, B, C, D = page("a"), page("b"), page("c"), page("witness", "canary")
+NTP, OTHER = page("a", "clock", kind="ntp"), page("b", "clock", kind="ntp")
+LOCAL = page("c", "local", local=True)
+ALL = (A, B, C, D, NTP, OTHER, LOCAL)
+
+
+@pytest.fixture
+def clock() -> OwnClock:
+    made = OwnClock()
+    made.watch(ALL, frozenset())
+    return made
+
+
+def heard(clock: OwnClock, *said: tuple[Endpoint, Reading], at: float = 1.0) -> str:
+    for endpoint, reading in said:
+        clock.read(endpoint, reading, at, at)
+    return clock.word
+
+
+def test_nobody_has_said_anything(clock):
+    assert (clock.word, clock.offset) == ("unverified", None)
+
+
+@pytest.mark.parametrize(("off", "word"), [(0, "ok"), (15, "ok"), (-15, "ok"), (15.1, "lost")])
+def test_an_ntp_endpoint_counts_alone(clock, off, word):
+    assert heard(clock, (NTP, told(off))) == word
+    assert clock.offset == off
+
+
+def test_one_web_server_may_confirm_and_never_blinds(clock):
+    assert heard(clock, (A, told(DAY, "a.example"))) == "unverified"
+    assert heard(clock, (A, told(2.0, "a.example"))) == "ok"
+
+
+def test_two_unrelated_places_that_agree_blind(clock):
+    assert heard(clock, (A, told(DAY)), (B, told(DAY + 1))) == "lost"
+
+
+def test_one_of_two_lies_and_nothing_is_lost(clock):
+    assert heard(clock, (A, told(DAY)), (B, told(1.0))) == "ok"
+    assert heard(clock, (NTP, told(DAY))) == "lost", "two of three"
+
+
+def test_a_lying_time_server_is_outvoted(clock):
+    assert heard(clock, (NTP, told(DAY)), (A, told(0.3)), (B, told(0.1))) == "ok"
+    assert clock.offset == 0.3
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ((A, "a.example"), (page("a", "more"), "b.example")),  # one service
+        ((A, "same.example"), (B, "same.example")),  # one host
+    ],
+)
+def test_one_place_and_one_host_have_one_vote(one, other):
+    clock = OwnClock()
+    clock.watch((*ALL, other[0]), frozenset())
+    said = [(endpoint, told(DAY, host)) for endpoint, host in (one, other)]
+    assert heard(clock, *said) == "unverified"
+    assert heard(clock, (D, told(DAY, "canary.example"))) == "lost"
+
+
+def test_of_one_place_the_nearest_to_our_time_counts(clock):
+    clock.watch((*ALL, page("a", "more")), frozenset())
+    assert heard(clock, (A, told(DAY, "x")), (page("a", "more"), told(1.0, "y"))) == "ok"
+
+
+def test_what_is_local_shares_our_clock(clock):
+    assert heard(clock, (LOCAL, told(0.0)), (LOCAL, told(DAY))) == "unverified"
+    assert heard(clock, (LOCAL, Reading(Reason.TLS_NOT_YET_VALID))) == "unverified"
+    near = page("a", "near", kind="ntp", local=True)
+    clock.watch((*ALL, near), frozenset())
+    assert heard(clock, (near, told(40.0))) == "lost", "a time server is asked for the time"
+
+
+def test_the_last_word_counts_and_stands_for_an_hour(clock):
+    heard(clock, (NTP, told(0.0)))
+    gone = Reading(Reason.DEADLINE)
+    assert heard(clock, (NTP, gone), at=REMEMBERED) == "ok"
+    assert heard(clock, (NTP, gone), at=REMEMBERED + 2) == "unverified"
+
+
+def test_while_dates_are_why_nothing_is_told_the_last_word_stands(clock):
+    heard(clock, (A, told(0.0, "a")), (B, told(0.0, "b")))
+    clock.stepped(10.0, 90 * DAY)
+    assert clock.word == "lost"
+    expired = Reading(Reason.TLS_EXPIRED)
+    for hour in range(1, 100):
+        at = hour * 0.5 * REMEMBERED
+        assert heard(clock, (A, expired), (B, expired), at=at) == "lost"
+
+
+def test_what_fell_silent_says_nothing(clock):
+    heard(clock, (NTP, told(DAY)))
+    clock.forget(NTP.id)
+    assert clock.word == "unverified"
+
+
+def test_a_step_moves_all_that_was_told(clock):
+    assert heard(clock, (A, told(224 * DAY, "a")), (B, told(224 * DAY, "b"))) == "lost"
+    clock.stepped(5.0, 224 * DAY)
+    assert (clock.word, clock.offset) == ("ok", 0.0)
+    clock.read(A, told(224 * DAY, "a"), 6.0, 4.0)
+    assert clock.offset == 0.0, "a run that began before the step tells of another clock"
+    clock.stepped(7.0, -40.0)
+    assert (clock.word, clock.offset) == ("lost", 40.0)
+
+
+def test_certificates_from_the_future_at_two_unrelated_places(clock):
+    early = Reading(Reason.TLS_NOT_YET_VALID)
+    same = page("a", "more")
+    clock.watch((*ALL, same), frozenset())
+    assert heard(clock, (A, early), (same, early)) == "unverified", "one service, one mistake"
+    assert heard(clock, (D, early)) == "lost", "a witness is a place of its own"
+    assert heard(clock, (D, Reading(Reason.UNREACHABLE))) == "unverified"
+    assert heard(clock, (B, Reading(Reason.OWN_CLOCK))) == "lost", "a host that rejects our time"
+    assert heard(clock, (B, Reading(Reason.RATE_LIMITED))) == "lost", "that says nothing of it"
+    assert heard(clock, (B, Reading(Reason.OK))) == "unverified"
+    heard(clock, (B, early))
+    clock.stepped(9.0, DAY)
+    assert clock.word == "unverified", "that was another clock"
+
+
+def test_a_date_before_the_build_outweighs_everybody(clock):
+    heard(clock, (NTP, told(0.0)))
+    clock.synchronised(on=True)
+    clock.date_implausible(on=True)
+    assert clock.word == "lost"
+    clock.date_implausible(on=False)
+    assert clock.word == "ok"
+
+
+def test_the_kernels_word_never_blinds_and_never_outweighs_what_was_measured(clock):
+    clock.synchronised(on=True)
+    assert clock.word == "ok"
+    assert heard(clock, (A, told(DAY))) == "ok", "one web server against the kernel"
+    assert heard(clock, (NTP, told(40.0)), (B, told(40.0))) == "lost"
+    clock.synchronised(on=False)
+    assert heard(clock, (NTP, told(0.0)), (B, told(0.0))) == "ok"
+    assert heard(clock, (A, told(0.0))) == "ok"
+
+
+def test_scripts_need_no_numbers(clock):
+    assert heard(clock, (NTP, Reading(Reason.OWN_CLOCK))) == "lost"
+    assert clock.offset == math.inf
+    assert heard(clock, (OTHER, Reading(Reason.OK))) == "ok"
+    assert heard(clock, (A, Reading(Reason.OK))) == "ok"
+
+
+def test_what_is_watched_no_longer_or_anew_is_forgotten(clock):
+    heard(clock, (NTP, told(40.0)), (A, Reading(Reason.TLS_NOT_YET_VALID)))
+    clock.watch(ALL, frozenset({NTP.id}))
+    assert clock.word == "unverified"
+    heard(clock, (NTP, told(40.0)))
+    clock.watch((A, B), frozenset())
+    assert clock.word == "unverified"
+
+
+def test_only_what_lives_by_the_clock_and_is_not_local_is_void(clock):
+    bound = page("a", "sign-in", clock_bound=True)
+    assert not clock.voids(bound)
+    heard(clock, (NTP, told(40.0)))
+    assert clock.voids(bound)
+    assert not clock.voids(A)
+    assert not clock.voids(page("a", "near", clock_bound=True, local=True))
+
+
+offsets = st.floats(-1000, 1000, allow_nan=False)
+
+
+@given(st.lists(offsets, min_size=1, max_size=9))
+def test_fewer_than_half_who_lie_change_nothing(lies):
+    """However far they are off: with as many honest ones and one more, the clock is right."""
+    honest = [0.1 * n for n in range(len(lies) + 1)]
+    assert abs(_median([*lies, *honest])) <= 15
+    assert abs(_median([*lies, *honest[:-1]])) <= 15, "and as many do not either"
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(ALL), st.sampled_from("xyz"), offsets), max_size=30),
+)
+def test_the_word_is_always_that_of_the_votes_as_they_stand(script):
+    """Judging only where something may have changed comes to the same as judging always."""
+    clock, last = OwnClock(), {}
+    clock.watch(ALL, frozenset())
+    for at, (endpoint, host, offset) in enumerate(script):
+        clock.read(endpoint, told(offset, host), at, at)
+        last[endpoint.id] = (endpoint, told(offset, host))
+        anew = OwnClock()
+        anew.watch(ALL, frozenset())
+        for one in (last[k] for k in last):
+            anew.read(*one, at, at)
+        assert clock.word == anew.word

@@ -1,0 +1,142 @@
+"""A room, its router and the world, in network namespaces; a daemon that lives in the room."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from beacon.outputs.control import NoBeacon, ask
+
+SERVER = """
+import http.server, sys
+class Yes(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.send_header("Content-Length", "0"); self.end_headers()
+    def log_message(self, *_): pass
+http.server.ThreadingHTTPServer.request_queue_size = 256
+http.server.ThreadingHTTPServer(("0.0.0.0", 8000), Yes).serve_forever()
+"""
+# The world has three addresses: the endpoints', and one for each witness outside.
+WORLD, CANARY_A, CANARY_B, ROUTER = "10.97.2.1", "10.97.2.2", "10.97.2.3", "10.97.1.1"
+
+
+@dataclass
+class Net:
+    """The namespaces by name."""
+
+    run: Callable[..., None]
+    room: str
+    router: str
+    world_at: str = WORLD
+    canaries_at: tuple[str, str] = (CANARY_A, CANARY_B)
+    router_at: str = ROUTER
+
+    def cut(self) -> None:
+        self.run("ip", "-n", self.router, "link", "set", "out0", "down")
+
+    def mend(self) -> None:
+        self.run("ip", "-n", self.router, "link", "set", "out0", "up")
+
+
+@pytest.fixture
+def net(need, eventually) -> Iterator[Net]:
+    ip = str(need("ip"))
+    tag = f"b{os.getpid()}"
+    room, router, world = (f"{tag}-{name}" for name in ("room", "router", "world"))
+
+    def run(*command: str) -> None:
+        done = subprocess.run([ip, *command[1:]], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+
+    if subprocess.run([ip, "netns", "add", room], capture_output=True, check=False).returncode:
+        pytest.skip("this user may not make network namespaces")
+    servers = []
+    try:
+        for name in (router, world):
+            run("ip", "netns", "add", name)
+        run("ip", "-n", room, "link", "add", "room0", "type", "veth",
+            "peer", "name", "in0", "netns", router)  # fmt: skip
+        run("ip", "-n", router, "link", "add", "out0", "type", "veth",
+            "peer", "name", "world0", "netns", world)  # fmt: skip
+        for where, device, address in (
+            (room, "room0", "10.97.1.2/24"),
+            (router, "in0", f"{ROUTER}/24"),
+            (router, "out0", "10.97.2.254/24"),
+            (world, "world0", f"{WORLD}/24"),
+            (world, "world0", f"{CANARY_A}/24"),
+            (world, "world0", f"{CANARY_B}/24"),
+        ):
+            run("ip", "-n", where, "address", "add", address, "dev", device)
+        for where, devices in ((room, "lo room0"), (router, "lo in0 out0"), (world, "lo world0")):
+            for device in devices.split():
+                run("ip", "-n", where, "link", "set", device, "up")
+        run("ip", "-n", room, "route", "add", "default", "via", ROUTER)
+        run("ip", "-n", world, "route", "add", "default", "via", "10.97.2.254")
+        run("ip", "netns", "exec", router, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        for where in (router, world):
+            command = [ip, "netns", "exec", where, sys.executable, "-c", SERVER]
+            servers.append(subprocess.Popen(command))
+        yield Net(run, room, router)
+    finally:
+        for server in servers:
+            server.kill()
+            server.wait()
+        for name in (room, router, world):
+            subprocess.run([ip, "netns", "delete", name], capture_output=True, check=False)
+
+
+class Inhabitant:
+    """`beacon run` in the room, and what it was heard to say."""
+
+    def __init__(self, net: Net, home: Path, config: str) -> None:
+        (home / "beacon.yaml").write_text(config)
+        self._log = (home / "log").open("w+")
+        self._socket = [home / "state" / "control.sock"]
+        self.seen: list[dict[str, Any]] = []
+        command = [shutil.which("ip"), "netns", "exec", net.room, sys.executable, "-m", "beacon"]
+        self._process = subprocess.Popen(
+            [*command, "run", "-c", home / "beacon.yaml", "--state-dir", home / "state"],
+            stdout=subprocess.DEVNULL,
+            stderr=self._log,
+            env={k: v for k, v in os.environ.items() if k != "RUNTIME_DIRECTORY"},
+        )
+
+    def service(self, name: str) -> dict[str, Any]:
+        with contextlib.suppress(NoBeacon):
+            answer = ask(self._socket, {"action": "status"})
+            if answer.get("ok"):
+                self.seen.append(answer)
+        return self.seen[-1]["services"][name] if self.seen else {"verdict": None}
+
+    def end(self) -> str:
+        """Stop it; all that it logged."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait(20)
+        if self._log.closed:
+            return ""
+        self._log.seek(0)
+        said = self._log.read()
+        self._log.close()
+        return said
+
+
+@pytest.fixture
+def inhabit(net: Net, tmp_path: Path) -> Iterator[Callable[[str], Inhabitant]]:
+    """Let a daemon with this configuration live in the room."""
+    there: list[Inhabitant] = []
+
+    def move_in(config: str) -> Inhabitant:
+        there.append(Inhabitant(net, tmp_path, config))
+        return there[-1]
+
+    yield move_in
+    for one in there:
+        one.end()
