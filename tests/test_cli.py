@@ -163,6 +163,17 @@ def test_usage_errors_exit_with_64(words, capsys):
     assert err.startswith("usage: beacon")
 
 
+@pytest.mark.parametrize("words", [["status"], ["sandbox", "serve"], ["drill", "outage"]])
+def test_what_a_command_does_not_know_is_told_with_its_own_usage(words, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([*words, "--bogus", "x"])
+    assert end.value.code == 64
+    command = f"beacon {words[0] if words[0] == 'drill' else ' '.join(words)}"
+    err = capsys.readouterr().err
+    assert err.startswith(f"usage: {command} [-h]")
+    assert err.splitlines()[-1] == f"{command}: unrecognized arguments: --bogus x"
+
+
 def test_the_examples_are_good(capsys):
     examples = []
 
@@ -258,12 +269,14 @@ def test_check_of_a_good_file_is_one_line_and_its_warnings(config, capsys):
     assert err.startswith("warning: ")
 
 
-@pytest.mark.parametrize("words", [["check"], ["probe", "door/open"], ["lamp-test"]])
-def test_a_bad_file_is_78_with_every_problem(words, bad, capsys, tmp_path):
+@pytest.mark.parametrize(
+    ("words", "status"), [(["check"], 78), (["probe", "door/open"], 3), (["lamp-test"], 1)]
+)
+def test_a_bad_file_is_told_with_every_problem(words, status, bad, capsys, tmp_path):
     state = ["--state-dir", str(tmp_path)] if words[0] == "lamp-test" else []
     with pytest.raises(SystemExit) as end:
         main([*words, "-c", str(bad), *state])
-    assert end.value.code == 78
+    assert end.value.code == status
     out, err = capsys.readouterr()
     assert out == ""
     lines = [line for line in err.splitlines() if line.startswith(str(bad))]
