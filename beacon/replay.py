@@ -8,6 +8,7 @@ are compared with what the room was shown; each that fails is told with its plac
 import json
 import os
 import re
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -674,7 +675,10 @@ def main(
     Returns 0 all hold, 1 not, 78 a file that cannot be used.
     """
     out, err = out or sys.stdout, err or sys.stderr
-    teller = Teller(out, colour=coloured(out, environ), speed=speed, wait=wait, show=show)
+    width = shutil.get_terminal_size().columns if out.isatty() else None
+    teller = Teller(
+        out, colour=coloured(out, environ), width=width, speed=speed, wait=wait, show=show
+    )
     status = 0
     for path in _scripts(paths):
         try:

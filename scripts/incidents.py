@@ -181,7 +181,8 @@ def in_short(stories: Sequence[Story]) -> str:
         f"Where onset and the vendor's first word are known ({len(leads)} of {len(stories)}), "
         f"it came {minutes(min(leads))} to {minutes(max(leads))} after our first light; half of "
         f"the time after {minutes(statistics.median(leads))} or more. Of the replays "
-        f"{len(missed)} show{'s' * (len(missed) == 1)} no light in most lots: too few tries failed for thresholds to see."
+        f"{len(missed)} show{'s' * (len(missed) == 1)} no light in most lots: "
+        "too few tries failed for thresholds to see."
     )
     return textwrap.fill(spoken, 98) + "\n"
 

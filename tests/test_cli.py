@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -209,6 +210,32 @@ def test_it_runs_as_a_module():
         [sys.executable, "-m", "beacon", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout == f"beacon {__version__}\n"
+
+
+# A daemon that is told to stop while its parts are still being imported.
+EARLY = """
+import os, signal, sys
+from importlib.abc import MetaPathFinder
+from beacon.cli import main
+
+class Stop(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "beacon.app":
+            os.kill(os.getpid(), int(sys.argv[1]))
+
+sys.meta_path.insert(0, Stop())
+main(["run", *sys.argv[2:]])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_daemon_told_to_stop_before_it_has_begun_ends_in_order(number, config, tmp_path):
+    run = [sys.executable, "-c", EARLY, str(int(number)), "-c", str(config)]
+    done = subprocess.run(
+        [*run, "--state-dir", str(tmp_path / "state")], capture_output=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert not (tmp_path / "state").exists()
 
 
 def test_whoever_reads_may_stop_reading(config):

@@ -483,16 +483,23 @@ def test_a_newer_file_is_refused_and_left_untouched(outage, live, tmp_path, capl
     db = sqlite3.connect(path)
     db.execute("PRAGMA user_version = 2")
     db.close()
-    before = path.read_bytes()
+    log = Path(f"{path}-wal")
+    log.write_bytes(b"a newer beacon's log, not yet taken in")
+    before = _files(tmp_path)
     again = live().reads(Reason.OK).reads(Reason.DEADLINE, 4).settle()
     assert again.incident is not None, "judged all the same"
     assert again.history.degraded
     again.ends()
-    assert path.read_bytes() == before
+    assert _files(tmp_path) == before, "byte for byte, with its log, and with its times"
+    assert "install that beacon again, or move the file away" in caplog.text
     assert "newer beacon (schema 2, known is 1)" in caplog.text
     assert caplog.text.count("newer beacon") == 1
     with pytest.raises(Newer, match="move the file away"):
         HistoryFile(path).open()
+
+
+def _files(directory: Path) -> dict[str, tuple[bytes, int]]:
+    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in directory.iterdir()}
 
 
 def test_a_locked_file_is_waited_for_without_holding_anybody(outage, tmp_path, eventually):
