@@ -60,6 +60,9 @@ WARM_UP: Final = 2.0
 """How many of its longest intervals a script passes well before its first line."""
 
 SOUNDS_WITHIN: Final = 60.0
+LONGEST: Final = 31 * 86400.0
+"""Seconds from the start that a script reaches at most, before and after."""
+YEARS: Final = range(1970, 3000)
 
 
 class Offset(float):
@@ -75,6 +78,8 @@ class Offset(float):
         if not found:
             raise Refused(f"not a time: {raw!r}", cls.ALLOWED)
         seconds = sum(_seconds(part) for part in re.findall(r"[\d.]+[a-z]+", found[2]))
+        if seconds > LONGEST:
+            raise Refused(f"too far from the start: {raw}", f"at most {LONGEST / 86400:g}d")
         return cls(-seconds if found[1] == "-" else seconds)
 
     def __str__(self) -> str:
@@ -100,6 +105,8 @@ class Moment(str):
             moment = datetime.fromisoformat(str(raw))
         except ValueError:
             raise Refused(f"not a moment: {raw!r}", cls.ALLOWED) from None
+        if moment.year not in YEARS:
+            raise Refused(f"not a moment of this age: {raw}", cls.ALLOWED)
         if moment.tzinfo is None:
             raise Refused(f"{raw} has no zone", cls.ALLOWED, f"{raw}Z")
         return cls(moment.astimezone(UTC).isoformat())
@@ -305,6 +312,9 @@ def _deaths(document: Document, script: Script) -> list[tuple[float, float]]:
         if alone and deaths and at <= deaths[-1][1]:
             back = relative(deaths[-1][1])
             document.refuse(place, "the beacon is dead then", f"a time after {back}")
+        elif line.restart is not None and line.restart.after > LONGEST:
+            after, allowed = ("events", number, "restart", "after"), f"at most {LONGEST / 86400:g}d"
+            document.refuse(after, "dead for too long", allowed)
         elif line.restart is not None:
             deaths.append((at, at + float(line.restart.after)))
     return deaths

@@ -212,6 +212,7 @@ def test_what_happened_meanwhile_is_read_when_it_is_back(play):
         ("{at: 11m30s, restart: {after: 5s}}", "a time after +0:11:30"),
         ("{at: 12m, restart: {}}", "events[6].restart: `after` is missing"),
         ("{at: 12m, restart: {after: soon}}", "events[6].restart.after: not a duration"),
+        ("{at: 12m, restart: {after: 99999999h}}", "events[6].restart.after: dead for too long"),
         ("{at: 12m, restart: {after: 5s}, operator: silence}", "one of endpoint, operator and"),
     ],
 )
@@ -225,6 +226,10 @@ def test_a_restart_that_cannot_be(play, line, told):
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
+        ("at: 1m,", "at: 32d,", "events[0].at: too far from the start: 32d; at most 31d"),
+        ("at: 1m,", "at: -99999999h,", "events[0].at: too far from the start"),
+        ("2026-01-12T09:00:00Z", "9999-12-31T23:59:59Z", "start: not a moment of this age"),
+        ("2026-01-12T09:00:00Z", "0001-01-01T00:00:00Z", "start: not a moment of this age"),
         ("at: 1m,", "at: soon,", "events[0].at: not a time: 'soon'"),
         ("fail: deadline", "fail: deadline, share: 1.5", "events[0].share"),
         ("fail: deadline", "fail: ok", "events[0].fail: not a reason to fail: 'ok'"),
