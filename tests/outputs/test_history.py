@@ -266,13 +266,18 @@ def test_every_cut_of_the_log_leaves_a_moment_that_was(cut_down):
     assert seen == sorted(seen), "a longer log never holds less"
 
 
-@pytest.mark.parametrize("filling", [b"\0", b"\xff"])
-def test_a_torn_page_counts_as_not_written(cut_down, filling):
-    """The card kept the length of the log and not what was in its last page."""
+@pytest.mark.parametrize("lost", ["half a sector", "a page", "a frame"])
+def test_a_torn_page_counts_as_not_written(cut_down, lost):
+    """The card kept the length of the log and not what was at its end."""
     whole, begin = cut_down
     last = next(cut for cut in cuts_of(whole) if begin(cut, whole[:cut])[0] == 4)
     [page] = struct.unpack(">I", whole[8:12])
-    state, again = begin(-1, whole[: last - page] + filling * page + whole[last:])
+    torn = {
+        "half a sector": bytes(byte ^ 0xFF for byte in whole[last - 256 : last]),
+        "a page": bytes(byte ^ 0xFF for byte in whole[last - page : last]),
+        "a frame": bytes(page + FRAME_HEADER),
+    }[lost]
+    state, again = begin(-1, whole[: last - len(torn)] + torn + whole[last:])
     assert state == 3
     _goes_on(again, state)
 
