@@ -78,8 +78,6 @@ class Offset(float):
         if not found:
             raise Refused(f"not a time: {raw!r}", cls.ALLOWED)
         seconds = sum(_seconds(part) for part in re.findall(r"[\d.]+[a-z]+", found[2]))
-        if seconds > LONGEST:
-            raise Refused(f"too far from the start: {raw}", f"at most {LONGEST / 86400:g}d")
         return cls(-seconds if found[1] == "-" else seconds)
 
     def __str__(self) -> str:
@@ -89,6 +87,18 @@ class Offset(float):
 
 def _seconds(part: str) -> float:
     return 0.0 if re.match(r"0+(\.0+)?[a-z]", part) else float(Duration.parse(part))
+
+
+class At(Offset):
+    """When something happens: not so far from the start that nobody lives to see its end."""
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """Read an offset of at most `LONGEST`."""
+        found = super().parse(raw)
+        if abs(found) > LONGEST:
+            raise Refused(f"too far from the start: {raw}", f"at most {LONGEST / 86400:g}d")
+        return found
 
 
 class Moment(str):
@@ -143,7 +153,7 @@ class Line:
     whether our own resolver answered. `clock_set`: our clock was set forward by so much.
     """
 
-    at: Offset
+    at: At
     endpoint: str | None = None
     passes: str | None = field(default=None, metadata={"key": "pass"})
     warn: str | None = None
@@ -173,7 +183,7 @@ class Line:
 class Expectation:
     """One line of `expect`; what is left out is not compared."""
 
-    at: Offset
+    at: At
     service: str | None = None
     verdict: Verdict | None = None
     lamps: Literal["dark"] | Mapping[Colour, Pattern] = field(default_factory=dict)
