@@ -213,7 +213,7 @@ def test_what_happened_meanwhile_is_read_when_it_is_back(play):
         ("{at: 12m, restart: {}}", "events[6].restart: `after` is missing"),
         ("{at: 12m, restart: {after: soon}}", "events[6].restart.after: not a duration"),
         ("{at: 12m, restart: {after: 99999999h}}", "events[6].restart.after: dead for too long"),
-        ("{at: 12m, restart: {after: 5s}, operator: silence}", "one of endpoint, operator and"),
+        ("{at: 12m, restart: {after: 5s}, operator: silence}", "one of endpoint, operator, clock"),
     ],
 )
 def test_a_restart_that_cannot_be(play, line, told):
