@@ -6,7 +6,6 @@ second signal, or an orderly stop that takes too long, ends the process at once.
 """
 
 import contextlib
-import errno
 import logging
 import os
 import random
@@ -51,6 +50,7 @@ from beacon.outputs.incidents import Incidents
 from beacon.outputs.lines import TowerError, walk
 from beacon.outputs.log import LogBook, diverted
 from beacon.outputs.mirrors import Mirrors, ended
+from beacon.outputs.owed import Owed
 from beacon.outputs.shared_ledger import ACTION, lending
 from beacon.outputs.stack_light import StackLight
 from beacon.outputs.standing import Standing
@@ -75,8 +75,6 @@ SWAP_WITHIN: Final = 30.0
 REMEMBER_WITHIN: Final = 1.0
 """Seconds the deciding thread has to say what it remembers."""
 HEALTH_EVERY: Final = 60.0
-WORN_OUT: Final = frozenset({errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO})
-"""What a full or worn-out card says: the beacon goes on, and says so."""
 RUNNING: Final = "running"
 """A file in the state directory while the daemon runs: found at start, the last run crashed."""
 
@@ -145,7 +143,8 @@ class Daemon:
         self._terminal: TerminalTower | None = None
         self._mqtt: MqttOutput | None = None
         self._health_due = 0.0
-        self._storage_degraded = self._told_degraded = False
+        self._owed = Owed()
+        self._told_degraded = False
         self._stopping = False
 
     # --- from signal handlers ---
@@ -184,7 +183,7 @@ class Daemon:
         self._make_state_directory()
         actions: dict[str, Action] = {}
         # First: whoever has the socket is the one beacon of this state directory.
-        self._begin(ControlSocket(self._control_path, actions))
+        self._take(ControlSocket(self._control_path, actions))
         crashed = self._leave_mark()
         tower, drawn = self._tower()
         recalled = self._recall()
@@ -223,6 +222,7 @@ class Daemon:
             target=self._reload_when_told, args=(engine, mirrors), name="reload", daemon=True
         )
         reloader.start()
+        self._owed.start()
         return engine
 
     def _watched(self) -> Site:
@@ -232,23 +232,34 @@ class Daemon:
         directory = self._place.state_directory
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=directory):
-                return
         except OSError as error:
-            if error.errno in WORN_OUT and directory.is_dir():
-                self._storage_degraded = True
-                log.warning("state directory %s: %s; going on without", directory, error.strerror)
-                return
             raise CannotStart(
                 f"state directory {directory}: {error.strerror}; "
                 "choose one this user may write with --state-dir"
             ) from error
+        self._owed.do(
+            partial(_try_to_write, directory),
+            f"state directory {directory} cannot be written, going on without: a restart may "
+            "forget what happens now; make it writable for this user, or choose another with "
+            "--state-dir",
+        )
 
-    def _begin(self, output: Output) -> None:
+    def _take(self, control: ControlSocket) -> None:
+        self._stack.callback(ended, control, PART_BUDGET)
+        self._stack.callback(self._owed.stop)
+        path = self._control_path
         try:
-            output.start()
+            self._owed.do(
+                control.start,
+                f"control socket {path} cannot be made: `beacon status`, `acknowledge` and the "
+                "other commands cannot reach this beacon, button and MQTT can; make its "
+                "directory writable, or name another in $RUNTIME_DIRECTORY, for them too",
+            )
         except ControlError as error:
             raise CannotStart(str(error)) from error
+
+    def _begin(self, output: Output) -> None:
+        output.start()
         self._stack.callback(ended, output, PART_BUDGET)
 
     def _begin_to_stop(self, engine: Engine) -> None:
@@ -267,10 +278,10 @@ class Daemon:
     def _leave_mark(self) -> bool:
         """Leave a mark until the clean end; whether one was left by a crash."""
         mark = self._place.state_directory / RUNNING
-        crashed = mark.exists()
-        with contextlib.suppress(OSError):  # a card that is full or worn out
-            mark.touch()
+        crashed = os.path.exists(mark)  # noqa: PTH110 - says no where it may not look
+        self._owed.do(mark.touch)
         self._stack.callback(_removed, mark)
+        self._stack.callback(self._owed.stop)
         return crashed
 
     # --- what is remembered ---
@@ -311,12 +322,12 @@ class Daemon:
             raise CannotStart(str(error)) from error
         except OSError as error:
             raise CannotStart(f"cannot look at the GPIO chip: {error}") from error
-        try:
-            # Before a lamp is lit: from this file it is darkened when we are killed.
-            lamps_file.write(self._place.state_directory, lamps_file.text(settings, chip))
-        except OSError as error:
-            self._storage_degraded = True
-            log.warning("a killed beacon cannot be darkened, the lamps file is old: %s", error)
+        # Before a lamp is lit: from this file it is darkened when we are killed.
+        text = lamps_file.text(settings, chip)
+        self._owed.do(
+            partial(lamps_file.write, self._place.state_directory, text),
+            "a killed beacon cannot be darkened, the lamps file is old",
+        )
         return StackLight(settings, self._clock, self._heart, self._pressed, lines), chip is None
 
     def _pressed(self) -> None:
@@ -335,7 +346,7 @@ class Daemon:
 
     @property
     def _degraded(self) -> bool:
-        return self._storage_degraded or self._history.degraded
+        return self._owed.any or self._history.degraded
 
     def _tell_storage(self, at: float) -> StorageDegraded | None:
         """Say when the storage became degraded, or ceased to be."""
@@ -451,6 +462,12 @@ def without_dnspython() -> Iterator[None]:
         yield
     finally:
         del sys.modules[name]
+
+
+def _try_to_write(directory: Path) -> None:
+    """Raise `OSError` where nothing can be written."""
+    with tempfile.TemporaryFile(dir=directory):
+        pass
 
 
 def _removed(mark: Path) -> None:

@@ -9,6 +9,7 @@ import argparse
 import json
 import math
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -40,6 +41,8 @@ OF_VERDICT: Final = {
     "blind": 3,
 }
 OF_OUTCOME: Final = {"pass": 0, "warn": 1, "fail": 2, "error": 3}
+NOT_ASKED: Final = OF_OUTCOME["error"]
+"""Of `probe`, also where the configuration does not let it ask: 78 would not be in its table."""
 
 SYSTEM_SOCKET: Final = Path("/run/mfa-beacon/control.sock")
 """Where the installed service serves."""
@@ -77,6 +80,15 @@ class Parser(argparse.ArgumentParser):
         """Say what is wrong and how it goes."""
         self.print_usage(sys.stderr)
         self.exit(USAGE, f"{self.prog}: {message}\n")
+
+    def parse_known_args(  # type: ignore[override]  # whoever calls us wants it all known
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Refuse what is not known here, where the usage is that of the command."""
+        found, left = super().parse_known_args(args, namespace)
+        if left:
+            self.error(f"unrecognized arguments: {' '.join(left)}")
+        return found, left
 
 
 def parser() -> Parser:
@@ -421,8 +433,8 @@ def sockets(given: Path | None, environ: Mapping[str, str]) -> list[Path]:
     return [own] if given is not None else [own, SYSTEM_SOCKET, state / NAME]
 
 
-def _load(args: argparse.Namespace) -> "Config":
-    """The configuration; every problem on stderr and exit 78 if it has any."""
+def _load(args: argparse.Namespace, bad: int = BAD_CONFIG) -> "Config":
+    """The configuration; every problem on stderr and this exit status if it has any."""
     from beacon.app import load_config
     from beacon.config.problems import ConfigError
 
@@ -431,7 +443,7 @@ def _load(args: argparse.Namespace) -> "Config":
     except ConfigError as error:
         for problem in error.problems:
             _complain(str(problem))
-        raise SystemExit(BAD_CONFIG) from None
+        raise SystemExit(bad) from None
     for warning in config.warnings:
         _complain(f"warning: {warning}")
     return config
@@ -445,6 +457,9 @@ def _complain(text: str) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Until the daemon has its own: nothing has begun, so nothing needs to be ended.
+        signal.signal(number, lambda *_: os._exit(OK))
     import faulthandler
 
     from beacon.app import CannotStart, Place, serve
@@ -494,10 +509,7 @@ def _probe(args: argparse.Namespace) -> int:
     """Exit as monitoring plugins do: whatever cannot be tried is an error (3) too."""
     import shutil
 
-    try:
-        config = _load(args)
-    except SystemExit:
-        return OF_OUTCOME["error"]
+    config = _load(args, bad=NOT_ASKED)
     if args.endpoint not in config.probes:
         _no_endpoint(args.endpoint, config.probes)
         return OF_OUTCOME["error"]
@@ -588,7 +600,7 @@ def _lamp_test(args: argparse.Namespace) -> int:
         print("the running daemon tests its lamps" if answer["ok"] else answer["error"])
         return OK if answer["ok"] else REFUSED
     try:
-        walk_lamps(_load(args), print)
+        walk_lamps(_load(args, bad=BROKEN), print)
     except CannotStart as error:
         _complain(f"beacon: {error}")
         return BROKEN

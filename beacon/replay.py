@@ -8,6 +8,7 @@ are compared with what the room was shown; each that fails is told with its plac
 import json
 import os
 import re
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Self, TextIO
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, TextIO
 
 import msgspec
 
@@ -36,6 +37,7 @@ from beacon.core.events import (
     IncidentState,
     IncidentView,
     IndicationChanged,
+    OverlayKind,
     OverlaysChanged,
     ServiceChanged,
     ServiceView,
@@ -43,7 +45,7 @@ from beacon.core.events import (
     Transition,
     View,
 )
-from beacon.core.indication import Colour, Indication, Pattern
+from beacon.core.indication import DARK, Colour, Indication, Light, Pattern
 from beacon.core.model import OUTCOME_OF, RANK, ClockSeen, Outcome, Reading, Reason, Site, Verdict
 from beacon.engine.clock import ManualClock
 from beacon.engine.loop import Sign
@@ -58,6 +60,9 @@ WARM_UP: Final = 2.0
 """How many of its longest intervals a script passes well before its first line."""
 
 SOUNDS_WITHIN: Final = 60.0
+LONGEST: Final = 31 * 86400.0
+"""Seconds from the start that a script reaches at most, before and after."""
+YEARS: Final = range(1970, 3000)
 
 
 class Offset(float):
@@ -84,6 +89,18 @@ def _seconds(part: str) -> float:
     return 0.0 if re.match(r"0+(\.0+)?[a-z]", part) else float(Duration.parse(part))
 
 
+class At(Offset):
+    """When something happens: not so far from the start that nobody lives to see its end."""
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """Read an offset of at most `LONGEST`."""
+        found = super().parse(raw)
+        if abs(found) > LONGEST:
+            raise Refused(f"too far from the start: {raw}", f"at most {LONGEST / 86400:g}d")
+        return found
+
+
 class Moment(str):
     """A moment in UTC: 2018-11-19T04:39:00Z."""
 
@@ -98,6 +115,8 @@ class Moment(str):
             moment = datetime.fromisoformat(str(raw))
         except ValueError:
             raise Refused(f"not a moment: {raw!r}", cls.ALLOWED) from None
+        if moment.year not in YEARS:
+            raise Refused(f"not a moment of this age: {raw}", cls.ALLOWED)
         if moment.tzinfo is None:
             raise Refused(f"{raw} has no zone", cls.ALLOWED, f"{raw}Z")
         return cls(moment.astimezone(UTC).isoformat())
@@ -118,14 +137,23 @@ class ClockWord(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Restart:
+    """The beacon dies, and is started again some time after; it knows what it wrote down."""
+
+    after: Duration
+
+
+@dataclass(frozen=True, kw_only=True)
 class Line:
     """One line of `events`: what an endpoint reads from now on, what an operator did, our clock.
+
+    Or a death of the beacon.
 
     `clock_offset`: by this reading our clock is so much behind (negative: ahead). `resolver`:
     whether our own resolver answered. `clock_set`: our clock was set forward by so much.
     """
 
-    at: Offset
+    at: At
     endpoint: str | None = None
     passes: str | None = field(default=None, metadata={"key": "pass"})
     warn: str | None = None
@@ -140,6 +168,7 @@ class Line:
     resolver: bool | None = None
     clock: ClockWord | None = None
     clock_set: Offset | None = None
+    restart: Restart | None = None
     operator: str | None = None
     by: str = "operator"
     reason: str = ""
@@ -154,10 +183,10 @@ class Line:
 class Expectation:
     """One line of `expect`; what is left out is not compared."""
 
-    at: Offset
+    at: At
     service: str | None = None
     verdict: Verdict | None = None
-    lamps: Mapping[Colour, Pattern] = field(default_factory=dict)
+    lamps: Literal["dark"] | Mapping[Colour, Pattern] = field(default_factory=dict)
     sounds: int | None = None
     incident: IncidentState | None = None
     blind: bool | None = None
@@ -189,13 +218,18 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A script that has been read and checked, ready to be played."""
+    """A script that has been read and checked, ready to be played.
+
+    `deaths` are when the beacon dies and when it is back; `dead` is what is lit in between.
+    """
 
     document: Document
     script: Script
     site: Site
     cues: tuple[Cue, ...]
     events: tuple[Event, ...]
+    deaths: tuple[tuple[float, float], ...] = ()
+    dead: Indication = DARK
 
     @property
     def warm_up(self) -> float:
@@ -208,7 +242,16 @@ class Scene:
     def span(self) -> tuple[float, float]:
         """When it begins, with the time in which all is well, and when it ends."""
         times = [0.0, *(e.at for e in self.script.events), *(e.at for e in self.script.expect)]
-        return min(times) - self.warm_up, max(times)
+        return min(times) - self.warm_up, max([*times, *(back for _, back in self.deaths)])
+
+    @property
+    def lives(self) -> Iterator[tuple[float, float]]:
+        """From when to when it lives."""
+        begin, end = self.span
+        for died, back in self.deaths:
+            yield begin, died
+            begin = back
+        yield begin, end
 
 
 def replay_file(path: Path, environ: Mapping[str, str]) -> Replayed:
@@ -222,12 +265,24 @@ def read_scene(path: Path, environ: Mapping[str, str]) -> Scene:
     script = document.build(Script)
     config = load_embedded(document, ("config",), kinds=kinds, load_kind=load)
     if script is not None and config is not None:
+        deaths = _deaths(document, script)
         cues, events = _script(document, script, config.watched)
     document.check()
     assert script is not None, "whatever could not be read is a problem"
     assert config is not None, "whatever could not be read is a problem"
-    scene = Scene(document, script, config.watched, tuple(cues), tuple(events))
-    calendar = _calendar(config, script.start.utc, *scene.span)
+    dead: dict[str, Any] = {each.value: Light(Pattern.STEADY) for each in config.tower.on_death}
+    scene = Scene(
+        document,
+        script,
+        config.watched,
+        tuple(cues),
+        tuple(events),
+        tuple(deaths),
+        Indication(**dead),
+    )
+    calendar = (
+        event for life in scene.lives for event in _calendar(config, script.start.utc, *life)
+    )
     return replace(scene, events=(*calendar, *scene.events))
 
 
@@ -240,12 +295,14 @@ def _script(document: Document, script: Script, site: Site) -> tuple[list[Cue], 
     events: list[Event] = []
     for number, line in enumerate(script.events):
         at: tuple[str | int, ...] = ("events", number)
-        subjects = (line.endpoint, line.operator, line.clock, line.clock_set)
+        subjects = (line.endpoint, line.operator, line.clock, line.clock_set, line.restart)
         if sum(subject is not None for subject in subjects) != 1:
-            allowed = "endpoint: id, or operator: action, or clock: word, or clock_set: time"
-            document.refuse(at, "one of endpoint, operator, clock and clock_set", allowed)
+            allowed = "endpoint: id, operator: action, clock: word, clock_set: time, or restart: …"
+            document.refuse(at, "one of endpoint, operator, clock, clock_set and restart", allowed)
         elif line.clock is not None or line.clock_set is not None:
             events.append(_own_clock(line))
+        elif line.restart is not None:
+            pass  # `_deaths` has read it
         elif line.operator is not None:
             events += _action(document, at, line, site)
         elif line.endpoint not in known:
@@ -254,6 +311,23 @@ def _script(document: Document, script: Script, site: Site) -> tuple[list[Cue], 
         else:
             cues += _cue(document, at, line)
     return cues, events
+
+
+def _deaths(document: Document, script: Script) -> list[tuple[float, float]]:
+    """When the beacon dies and when it is back. Nobody reaches it in between."""
+    deaths: list[tuple[float, float]] = []
+    for number, line in sorted(enumerate(script.events), key=lambda each: each[1].at):
+        at, place = float(line.at), ("events", number, "at")
+        alone = line.operator or line.restart
+        if alone and deaths and at <= deaths[-1][1]:
+            back = relative(deaths[-1][1])
+            document.refuse(place, "the beacon is dead then", f"a time after {back}")
+        elif line.restart is not None and line.restart.after > LONGEST:
+            after, allowed = ("events", number, "restart", "after"), f"at most {LONGEST / 86400:g}d"
+            document.refuse(after, "dead for too long", allowed)
+        elif line.restart is not None:
+            deaths.append((at, at + float(line.restart.after)))
+    return deaths
 
 
 def _action(
@@ -338,6 +412,13 @@ class _Room:
         self.signals: list[Signal] = []
         self.closed: list[IncidentView] = []
         self._verdicts: dict[str, Verdict] = {}
+        self._laid: set[OverlayKind] = set()
+
+    def dies(self, at: float, lit: Indication) -> None:
+        """Nothing is told any more; the lamps fall to what death leaves."""
+        self.entries.append(Entry(at, "tower", describe(lit)))
+        self.signals.append(IndicationChanged(at, lit))
+        self._verdicts.clear()
 
     def take(self, effects: Iterator[Effect] | Sequence[Effect]) -> None:
         for effect in effects:
@@ -365,8 +446,20 @@ class _Room:
                 self.sounded.append(effect.at)
                 return "sound", effect.sound.replace("_", " ")
             case _:
-                said = _operated(effect)
+                said = self._operated(effect)
                 return None if said is None else ("told", said)
+
+    def _operated(self, effect: Effect) -> str | None:
+        """What was refused, what lies over the verdicts, and that it does no more."""
+        if isinstance(effect, Answered) and not effect.ok:
+            return f"{effect.command} by {effect.by} is refused: {effect.error}"
+        if not isinstance(effect, OverlaysChanged):
+            return None
+        laid = [f"{overlay.subject} by {overlay.by}" for overlay in effect.overlays]
+        if not laid and effect.kind not in self._laid:
+            return None
+        (self._laid.add if laid else self._laid.discard)(effect.kind)
+        return f"{effect.kind}: {', '.join(laid) or 'ended'}"
 
     def _verdict(self, at: float, service: ServiceView) -> tuple[str, str] | None:
         if self._verdicts.get(service.id) is service.verdict:
@@ -395,15 +488,6 @@ def _announced(effect: Announced) -> str:
     return f"{effect.what}{number}{by}: {effect.service}{cause}"
 
 
-def _operated(effect: Effect) -> str | None:
-    if isinstance(effect, Answered) and not effect.ok:
-        return f"{effect.command} by {effect.by} is refused: {effect.error}"
-    if not isinstance(effect, OverlaysChanged):
-        return None
-    laid = [f"{overlay.subject} by {overlay.by}" for overlay in effect.overlays]
-    return f"{effect.kind}: {', '.join(laid) or 'ended'}"
-
-
 def describe(indication: Indication) -> str:
     """Say in words what burns: "red fast, amber fast (antiphase)"."""
     burning = [
@@ -415,29 +499,57 @@ def describe(indication: Indication) -> str:
     return ", ".join(burning + flags) or "dark"
 
 
+class _Playing:
+    """One script as it is played, through the deaths of the beacon."""
+
+    def __init__(self, scene: Scene, lot: int) -> None:
+        begin, _ = scene.span
+        self.room, self.dead = _Room(), False
+        self.simulation = Simulation(scene.site, begin, scene.cues, scene.events, lot)
+        self._deaths, self._lit = list(scene.deaths), scene.dead
+        self.room.take(self.simulation.start())
+        self.room.entries.clear()  # before the first reading there is nothing to tell
+        self.room.take(self.simulation.run(begin + scene.warm_up / 2))
+        self.room.entries = [entry for entry in self.room.entries if entry.what != "endpoint"]
+
+    def until(self, at: float) -> None:
+        """Let time pass."""
+        while self._deaths and (death := self._deaths[0])[0] <= at:
+            died, back = death
+            if not self.dead:
+                self.room.take(self.simulation.run(died))
+                self.room.dies(died, self._lit)
+            self.dead = back > at
+            if self.dead:
+                return
+            self.room.entries.append(Entry(back, "script", "the beacon starts again"))
+            self.room.take(self.simulation.restart(back - died))
+            del self._deaths[0]
+        self.room.take(self.simulation.run(at))
+
+
 def play(scene: Scene, lot: int = 0) -> Replayed:
     """Let the core judge a script's readings, and compare what is shown with `expect`.
 
     Another `lot` draws anew which readings a `share` strikes: `expect` is written for lot 0.
     """
-    document, script, site = scene.document, scene.script, scene.site
-    cues, events = scene.cues, scene.events
-    begin, end = scene.span
-    simulation = Simulation(site, begin, cues, events, lot)
-    room = _Room()
-    room.take(simulation.start())
-    room.entries.clear()  # before the first reading there is nothing to tell
-    room.take(simulation.run(begin + scene.warm_up / 2))
-    room.entries = [entry for entry in room.entries if entry.what != "endpoint"]
+    document, script = scene.document, scene.script
+    _, end = scene.span
+    playing = _Playing(scene, lot)
+    room = playing.room
     failures: list[str] = []
     order = sorted(range(len(script.expect)), key=lambda n: script.expect[n].at)
     for number in order:
         expectation = script.expect[number]
-        room.take(simulation.run(float(expectation.at)))
+        playing.until(float(expectation.at))
         place = place_of(document.root, ("expect", number))
-        found = compare(expectation, simulation.monitor.view(), room.sounded, room.closed)
+        if playing.dead:
+            found = _compare_dead(expectation, scene.dead, room.sounded)
+        else:
+            view = playing.simulation.monitor.view()
+            found = compare(expectation, view, room.sounded, room.closed)
         failures += [f"{place}: expect[{number}]: {wrong}" for wrong in found]
-    room.take(simulation.run(end))
+    playing.until(end)
     said = [Entry(float(e.at), "script", _line(e)) for e in script.events]
     entries = sorted([*said, *room.entries], key=lambda entry: entry.at)
     return Replayed(
@@ -464,6 +576,8 @@ def _calendar(config: Config, start: datetime, begin: float, end: float) -> Iter
 
 
 def _line(line: Line) -> str:
+    if line.restart is not None:
+        return f"the beacon dies, and is back after {relative(line.restart.after)[1:]}"
     if line.operator is not None:
         words = [line.operator, line.service, None if line.on else "off"]
         return f"{line.by}: {' '.join(word for word in words if word)}"
@@ -510,17 +624,42 @@ def compare(
         ("cause", expected.cause, told.cause if told else None),
         *_compare_incident(expected, incident),
     ]
-    for colour, pattern in expected.lamps.items():
-        pairs.append((f"lamp {colour}", pattern, view.indication.light(colour).pattern))
-    if expected.sounds is not None:
-        until = float(expected.at)
-        begun = sum(until - SOUNDS_WITHIN < at <= until for at in sounded)
-        pairs.append(("sounds", expected.sounds, begun))
+    pairs += _compare_tower(expected, view.indication, sounded)
+    yield from _told_apart(pairs)
+    if expected.says is not None and expected.says not in looked_at.explanation:
+        yield f"the explanation is {looked_at.explanation!r}, without {expected.says!r}"
+
+
+def _told_apart(pairs: Sequence[tuple[str, object, object]]) -> Iterator[str]:
+    """What is (name, expected, shown) and differs; None is not compared."""
     for name, wanted, found in pairs:
         if wanted is not None and wanted != found:
             yield f"{name} is {found}, not {wanted}"
-    if expected.says is not None and expected.says not in looked_at.explanation:
-        yield f"the explanation is {looked_at.explanation!r}, without {expected.says!r}"
+
+
+def _compare_tower(
+    expected: Expectation, shown: Indication, sounded: Sequence[float]
+) -> Iterator[tuple[str, object, object]]:
+    wanted = expected.lamps
+    lamps = dict.fromkeys(Colour, Pattern.OFF) if isinstance(wanted, str) else wanted
+    for colour, pattern in lamps.items():
+        yield f"lamp {colour}", pattern, shown.light(colour).pattern
+    if expected.sounds is not None:
+        until = float(expected.at)
+        begun = sum(until - SOUNDS_WITHIN < at <= until for at in sounded)
+        yield "sounds", expected.sounds, begun
+
+
+def _compare_dead(
+    expected: Expectation, shown: Indication, sounded: Sequence[float]
+) -> Iterator[str]:
+    """Of a dead beacon there is the tower, and nothing else to compare."""
+    yield from _told_apart(list(_compare_tower(expected, shown, sounded)))
+    tower = Expectation(
+        at=expected.at, lamps=expected.lamps, sounds=expected.sounds, service=expected.service
+    )
+    if expected != tower:
+        yield "the beacon is dead: only lamps and sounds can be expected"
 
 
 def _compare_incident(
@@ -556,7 +695,10 @@ def main(
     Returns 0 all hold, 1 not, 78 a file that cannot be used.
     """
     out, err = out or sys.stdout, err or sys.stderr
-    teller = Teller(out, colour=coloured(out, environ), speed=speed, wait=wait, show=show)
+    width = shutil.get_terminal_size().columns if out.isatty() else None
+    teller = Teller(
+        out, colour=coloured(out, environ), width=width, speed=speed, wait=wait, show=show
+    )
     status = 0
     for path in _scripts(paths):
         try:

@@ -99,15 +99,19 @@ def told(path: Path) -> Story:
     scene = read_scene(path, {})
     shares = any(line.share < 1 for line in scene.script.events)
     lots = [lights(play(scene, lot)) for lot in range(LOTS if shares else 1)]
-    sign = min(ours(scene), key=lambda line: line.at)
-    return Story(
-        path,
-        scene,
-        First(tuple(amber for amber, _ in lots)),
-        First(tuple(red for _, red in lots)),
-        vendor(scene),
-        sign.modelled and float(sign.at) != 0.0,
+    amber, red = (First(tuple(times)) for times in zip(*lots, strict=True))
+    return Story(path, scene, amber, red, vendor(scene), modelled(scene, amber, red))
+
+
+def modelled(scene: Scene, *lights: First) -> bool:
+    """Whether the time of what was read last before the first light is our choice."""
+    light = min((found.at for found in lights if found.at is not None), default=0.0)
+    sign = max(
+        (line for line in ours(scene) if line.at <= light),
+        key=lambda line: line.at,
+        default=min(ours(scene), key=lambda line: line.at),
     )
+    return sign.modelled and float(sign.at) != 0.0
 
 
 def lights(played: Replayed) -> tuple[float | None, float | None]:
@@ -177,7 +181,8 @@ def in_short(stories: Sequence[Story]) -> str:
         f"Where onset and the vendor's first word are known ({len(leads)} of {len(stories)}), "
         f"it came {minutes(min(leads))} to {minutes(max(leads))} after our first light; half of "
         f"the time after {minutes(statistics.median(leads))} or more. Of the replays "
-        f"{len(missed)} show no light in most lots: too few tries failed for thresholds to see."
+        f"{len(missed)} show{'s' * (len(missed) == 1)} no light in most lots: "
+        "too few tries failed for thresholds to see."
     )
     return textwrap.fill(spoken, 98) + "\n"
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -163,6 +164,17 @@ def test_usage_errors_exit_with_64(words, capsys):
     assert err.startswith("usage: beacon")
 
 
+@pytest.mark.parametrize("words", [["status"], ["sandbox", "serve"], ["drill", "outage"]])
+def test_what_a_command_does_not_know_is_told_with_its_own_usage(words, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([*words, "--bogus", "x"])
+    assert end.value.code == 64
+    command = f"beacon {words[0] if words[0] == 'drill' else ' '.join(words)}"
+    err = capsys.readouterr().err
+    assert err.startswith(f"usage: {command} [-h]")
+    assert err.splitlines()[-1] == f"{command}: unrecognized arguments: --bogus x"
+
+
 def test_the_examples_are_good(capsys):
     examples = []
 
@@ -198,6 +210,32 @@ def test_it_runs_as_a_module():
         [sys.executable, "-m", "beacon", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout == f"beacon {__version__}\n"
+
+
+# A daemon that is told to stop while its parts are still being imported.
+EARLY = """
+import os, signal, sys
+from importlib.abc import MetaPathFinder
+from beacon.cli import main
+
+class Stop(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "beacon.app":
+            os.kill(os.getpid(), int(sys.argv[1]))
+
+sys.meta_path.insert(0, Stop())
+main(["run", *sys.argv[2:]])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_daemon_told_to_stop_before_it_has_begun_ends_in_order(number, config, tmp_path):
+    run = [sys.executable, "-c", EARLY, str(int(number)), "-c", str(config)]
+    done = subprocess.run(
+        [*run, "--state-dir", str(tmp_path / "state")], capture_output=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert not (tmp_path / "state").exists()
 
 
 def test_whoever_reads_may_stop_reading(config):
@@ -258,12 +296,14 @@ def test_check_of_a_good_file_is_one_line_and_its_warnings(config, capsys):
     assert err.startswith("warning: ")
 
 
-@pytest.mark.parametrize("words", [["check"], ["lamp-test"]])
-def test_a_bad_file_is_78_with_every_problem(words, bad, capsys, tmp_path):
+@pytest.mark.parametrize(
+    ("words", "status"), [(["check"], 78), (["probe", "door/open"], 3), (["lamp-test"], 1)]
+)
+def test_a_bad_file_is_told_with_every_problem(words, status, bad, capsys, tmp_path):
     state = ["--state-dir", str(tmp_path)] if words[0] == "lamp-test" else []
     with pytest.raises(SystemExit) as end:
         main([*words, "-c", str(bad), *state])
-    assert end.value.code == 78
+    assert end.value.code == status
     out, err = capsys.readouterr()
     assert out == ""
     lines = [line for line in err.splitlines() if line.startswith(str(bad))]
@@ -330,11 +370,6 @@ def test_probe_of_what_is_not_there_names_what_is_near(config, capsys):
     assert "near it is:\n  door/open\n" in capsys.readouterr().err
     assert main(["probe", "", "-c", str(config)]) == 3
     assert "no endpoint ''; there is:\n  door/open\n" in capsys.readouterr().err
-
-
-def test_probe_with_a_bad_file_is_an_error_as_of_monitoring_plugins(bad, capsys):
-    assert main(["probe", "door/open", "-c", str(bad)]) == 3
-    assert f"{bad}:2:" in capsys.readouterr().err
 
 
 # --- the operator -----------------------------------------------------------------

@@ -1,15 +1,21 @@
 """The daemon over its own death: real processes, real signals, one state directory."""
 
+import contextlib
 import json
+import os
+import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
+import paho.mqtt.client as mqtt
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
 HEAD = """
 site: test
@@ -22,6 +28,24 @@ services:
 """
 GRACE = 1.5
 """Seconds after which everything is on disk: at most one may be lost."""
+NOBODY = 65534
+
+# A daemon that becomes somebody else once all it needs is loaded: where this repository
+# lies, nobody else may be let in.
+AS_NOBODY = f"""
+import os, sys
+import beacon.app, beacon.outputs.log, beacon.outputs.mqtt, beacon.probes.tcp, gpiozero.pins.mock
+from beacon.cli import main
+os.setgroups([])
+os.setresgid({NOBODY}, {NOBODY}, {NOBODY})
+os.setresuid({NOBODY}, {NOBODY}, {NOBODY})
+sys.exit(main(sys.argv[1:]))
+"""
+
+# In mounts of its own, where the state directory is bound over itself, read-only.
+IN_OWN_MOUNTS = """
+mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"
+"""
 
 
 class Beacon:
@@ -31,6 +55,7 @@ class Beacon:
         self.config, self.state = directory / "beacon.yaml", directory / "state"
         self.errors = directory / "stderr"
         self.config.write_text(HEAD.replace("PORT", str(port)))
+        self.socket = self.state / "control.sock"
         self._eventually = eventually
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -38,21 +63,44 @@ class Beacon:
         run = [sys.executable, "-m", "beacon", *words, "--state-dir", str(self.state)]
         return subprocess.run(run, capture_output=True, text=True, check=False)
 
-    def start(self) -> dict:
-        """Begin; the first status there is."""
-        run = ["-m", "beacon", "run", "-c", str(self.config), "--state-dir", str(self.state)]
-        with self.errors.open("a") as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, *run], stdout=subprocess.DEVNULL, stderr=errors
-            )
+    def start(self, *before: str, program: str = "", **environ: str) -> dict:
+        """Begin; the first status there is. `before` is what runs it, if not Python alone."""
+        run = ["run", "-c", str(self.config), "--state-dir", str(self.state)]
+        entry = ["-c", program] if program else ["-m", "beacon"]
+        self.socket = Path(environ.get("RUNTIME_DIRECTORY", self.state), "control.sock")
+        self._spawn([*before, sys.executable, *entry, *run], environ)
         self._eventually(self.status, "it answers", 30)
         return self.status()
+
+    def start_unheard(self, program: str) -> None:
+        """Begin, and do not wait for an answer."""
+        self.socket = self.state / "control.sock"
+        run = ["run", "-c", str(self.config), "--state-dir", str(self.state)]
+        self._spawn([sys.executable, "-c", program, *run], {})
+
+    def _spawn(self, run: list[str], environ: dict[str, str]) -> None:
+        with self.errors.open("a") as errors:
+            self._process = subprocess.Popen(
+                run, stdout=subprocess.DEVNULL, stderr=errors, env=os.environ | environ
+            )
+
+    def ends(self) -> int:
+        assert self._process is not None
+        return self._process.wait(30)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def said(self) -> str:
+        return self.errors.read_text()
 
     def status(self) -> dict:
         from beacon.outputs.control import NoBeacon, ask
 
         try:
-            answer = ask([self.state / "control.sock"], {"action": "status"})
+            answer = ask([self.socket], {"action": "status"})
         except NoBeacon:
             return {}
         return answer if answer["ok"] else {}
@@ -68,7 +116,7 @@ class Beacon:
         return process.wait(30)
 
     def sounds(self) -> int:
-        return self.errors.read_text().count("sound: ")
+        return self.said().count("sound: ")
 
 
 @pytest.fixture
@@ -156,3 +204,169 @@ def test_a_history_of_a_newer_beacon_is_left_alone_and_said(beacon, eventually):
     assert beacon.dies(signal.SIGTERM) == 0
     assert (beacon.state / "history.db").read_bytes() == before
     assert "newer beacon (schema 99" in beacon.errors.read_text()
+
+
+# --- a state directory that cannot be written -------------------------------------
+
+
+@pytest.fixture
+def elsewhere():
+    """A directory that others may enter; those of pytest are for their owner."""
+    if os.geteuid():
+        pytest.skip("needs to be root to become somebody else")
+    made = Path(tempfile.mkdtemp(prefix="beacon-"))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def acknowledged(elsewhere, free_port, eventually):
+    """A beacon that died in an outage that was acknowledged."""
+    made = Beacon(elsewhere, free_port(), eventually)
+    made.start()
+    eventually(lambda: made.verdict() == "outage", "the outage")
+    assert made.cli("acknowledge", "--reason", "seen").returncode == 0
+    time.sleep(GRACE)
+    made.dies()
+    runtime = elsewhere / "runtime"
+    runtime.mkdir()
+    shutil.chown(runtime, NOBODY, NOBODY)
+    yield made
+    made.dies(signal.SIGTERM)
+
+
+def owned_by_nobody(directory: Path) -> None:
+    for path in (directory, *directory.iterdir()):
+        shutil.chown(path, NOBODY, NOBODY)
+
+
+def well(beacon: Beacon) -> bool:
+    return beacon.status().get("state", {}).get("storage_degraded") is False
+
+
+def comes_back_and_says_so(beacon: Beacon, first: dict, heard: int, eventually) -> None:
+    """Judged, lit, silent about what was acknowledged; and the storage is degraded."""
+    assert first["state"]["verdict"] == "outage"
+    assert (first["lamps"]["red"], first["lamps"]["green"]) == ("steady", "off")
+    [incident] = first["incidents"]
+    assert incident["state"] == "acknowledged"
+    eventually(lambda: not beacon.status()["state"]["starting"], "it has read again")
+    eventually(lambda: beacon.status()["state"]["storage_degraded"], "it says so")
+    told = beacon.cli("status").stdout
+    assert "storage: degraded" in told or beacon.socket.parent != beacon.state
+    assert beacon.status()["lamps"]["red"] == "steady"
+    assert beacon.sounds() == heard
+    assert "Traceback" not in beacon.said()
+
+
+def test_a_database_of_somebody_else(acknowledged, eventually):
+    """The directory may be written, the file may only be read."""
+    beacon = acknowledged
+    owned_by_nobody(beacon.state)
+    database = beacon.state / "history.db"
+    shutil.chown(database, "root", "root")
+    database.chmod(0o644)
+    heard = beacon.sounds()
+    comes_back_and_says_so(beacon, beacon.start(program=AS_NOBODY), heard, eventually)
+    before = database.read_bytes()
+    assert "the history cannot be written" in beacon.said()
+    shutil.chown(database, NOBODY, NOBODY)
+    eventually(lambda: well(beacon), "the storage is well again", 30)
+    assert beacon.dies(signal.SIGTERM) == 0
+    assert database.read_bytes() != before, "it was written"
+    assert beacon.sounds() == heard
+
+
+@pytest.mark.parametrize("runtime", [True, False], ids=["runtime", "no-runtime"])
+def test_a_directory_of_somebody_else(acknowledged, eventually, elsewhere, runtime):
+    """Nothing in it may be written; the control socket has another place, or none."""
+    beacon = acknowledged
+    for path in beacon.state.iterdir():
+        path.chmod(0o644)
+    beacon.state.chmod(0o755)
+    heard = beacon.sounds()
+    if runtime:
+        first = beacon.start(program=AS_NOBODY, RUNTIME_DIRECTORY=str(elsewhere / "runtime"))
+        comes_back_and_says_so(beacon, first, heard, eventually)
+        assert "control socket" not in beacon.said()
+    else:
+        (beacon.state / "control.sock").unlink()  # left by a kill; it could not be taken away
+        beacon.start_unheard(AS_NOBODY)
+        eventually(lambda: beacon.said().count("started; endpoints") == 2, "it runs", 30)
+        assert "control.sock cannot be made: `beacon status`, `acknowledge`" in beacon.said()
+        assert "or name another in $RUNTIME_DIRECTORY" in beacon.said()
+        assert beacon.cli("status").returncode == 3
+    assert "cannot be written, going on without" in beacon.said()
+    owned_by_nobody(beacon.state)
+    eventually(lambda: well(beacon), "the storage is well again, and commands reach it", 30)
+    assert beacon.status()["incidents"][0]["state"] == "acknowledged"
+    assert (beacon.state / "running").exists()
+    assert beacon.dies(signal.SIGTERM) == 0
+    assert beacon.sounds() == heard
+
+
+def test_a_socket_of_somebody_else_is_not_taken(acknowledged):
+    """Their beacon may be running: two would judge, and one of them could not be asked."""
+    beacon = acknowledged
+    (beacon.state / "control.sock").chmod(0o600)
+    beacon.state.chmod(0o755)
+    beacon.start_unheard(AS_NOBODY)
+    assert beacon.ends() == 1
+    assert "another user's, whose beacon may be running" in beacon.said()
+
+
+@pytest.mark.integration
+def test_a_card_that_remounts_itself_read_only(acknowledged, eventually, need, free_port):
+    """A worn-out card: restored, judged, lit and published; well when it can be written."""
+    beacon, port = acknowledged, free_port()
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this user may not mount")
+    with listener(need("mosquitto"), port, eventually) as states:
+        head = beacon.config.read_text()
+        address = f"mqtt: {{broker: 'mqtt://127.0.0.1:{port}'}}\ntower:"
+        beacon.config.write_text(head.replace("tower:", address))
+        heard, before = beacon.sounds(), (beacon.state / "history.db").read_bytes()
+        runtime = str(beacon.state.parent / "runtime")
+        mounts = ("unshare", "--mount", "sh", "-c", IN_OWN_MOUNTS, "sh", str(beacon.state))
+        first = beacon.start(*mounts, RUNTIME_DIRECTORY=runtime)
+        comes_back_and_says_so(beacon, first, heard, eventually)
+        eventually(lambda: states and states[-1]["storage_degraded"], "it is published")
+        assert states[-1]["verdict"] == "outage"
+        assert (beacon.state / "history.db").read_bytes() == before
+        remount = ["mount", "-o", "remount,bind,rw", str(beacon.state)]
+        subprocess.run(["nsenter", "-t", str(beacon.pid), "-m", *remount], check=True)
+        eventually(lambda: not states[-1]["storage_degraded"], "it is published", 30)
+        assert beacon.dies(signal.SIGTERM) == 0
+    assert beacon.sounds() == heard
+    kept = sqlite3.connect(beacon.state / "history.db")
+    told = kept.execute("SELECT document FROM incidents").fetchall()
+    kept.close()
+    assert [json.loads(document)["state"] for (document,) in told] == ["acknowledged"]
+
+
+@contextlib.contextmanager
+def listener(mosquitto: Path, port: int, eventually):
+    """A broker, and what is published of the state."""
+    states: list[dict] = []
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    broker = subprocess.Popen([mosquitto, "-p", str(port)], **quiet)
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    client.on_connect = lambda *_: client.subscribe("mfa-beacon/test/state")
+    client.on_message = lambda _c, _u, message: states.append(json.loads(message.payload))
+
+    def connected() -> bool:
+        with contextlib.suppress(OSError):
+            client.connect("127.0.0.1", port)
+            return True
+        return False
+
+    try:
+        eventually(connected, "the broker is up")
+        client.loop_start()
+        yield states
+    finally:
+        client.disconnect()
+        client.loop_stop()
+        broker.terminate()
+        broker.wait(10)

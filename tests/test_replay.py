@@ -161,9 +161,75 @@ def test_the_timeline_as_json(play):
     assert {"at": 60.0, "what": "script", "text": "mfa/sign-in reads deadline"} in said["timeline"]
 
 
+RESTARTED = SCRIPT.replace("expect:\n", "  - {at: 10m, restart: {after: 90s}}\nexpect:\n").replace(
+    "  - {at: 6m, endpoint: mfa/sign-in, silent: true}\n", ""
+)
+
+
+def test_a_dead_beacon_shows_nothing_and_comes_back_with_what_it_knew(play):
+    expect = """\
+  - {at: 9m59s, lamps: {red: steady}}
+  - {at: 10m, lamps: dark, sounds: 0}
+  - {at: 11m29s, lamps: {red: off, green: off}, sounds: 0}
+  - {at: 11m30s, verdict: outage, lamps: {red: steady}, incident: acknowledged, sounds: 0}
+  - {at: 15m, verdict: outage, lamps: {red: steady, white: off}, sounds: 0}
+"""
+    status, out, err = play(RESTARTED + expect)
+    assert (status, err) == (0, "")
+    assert "09:10:00    +0:10:00  · the beacon dies, and is back after 0:01:30\n" in out
+    assert f"0:01:30\n{'':24}☼ dark\n" in out
+    assert "09:11:30    +0:11:30  · the beacon starts again\n" in out
+    assert "ended" not in out, "nothing was laid on"
+
+
+def test_what_death_leaves_lit_is_shown(play):
+    left = RESTARTED.replace("config:\n", "config:\n  tower: {on_death: [red, amber]}\n")
+    expect = """\
+  - {at: 11m, lamps: {red: steady, amber: steady, white: off}}
+  - {at: 11m, lamps: dark, verdict: outage}
+"""
+    status, _, err = play(left + expect)
+    assert status == 1
+    assert [line.partition("expect")[2] for line in err.splitlines()] == [
+        "[1]: lamp red is steady, not off",
+        "[1]: lamp amber is steady, not off",
+        "[1]: the beacon is dead: only lamps and sounds can be expected",
+    ]
+
+
+def test_what_happened_meanwhile_is_read_when_it_is_back(play):
+    mended = RESTARTED.replace(
+        "expect:\n", "  - {at: 11m, endpoint: mfa/sign-in, pass: ok}\nexpect:\n"
+    ).replace("  - {at: 20m, endpoint: mfa/sign-in, pass: ok}\n", "")
+    expect = "  - {at: 14m, verdict: recovering, incident: recovering}\n"
+    assert play(mended + expect)[0::2] == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("{at: 11m, operator: acknowledge}", "events[6].at: the beacon is dead then"),
+        ("{at: 11m30s, restart: {after: 5s}}", "a time after +0:11:30"),
+        ("{at: 12m, restart: {}}", "events[6].restart: `after` is missing"),
+        ("{at: 12m, restart: {after: soon}}", "events[6].restart.after: not a duration"),
+        ("{at: 12m, restart: {after: 99999999h}}", "events[6].restart.after: dead for too long"),
+        ("{at: 12m, restart: {after: 5s}, operator: silence}", "one of endpoint, operator, clock"),
+    ],
+)
+def test_a_restart_that_cannot_be(play, line, told):
+    text = RESTARTED.replace("restart: {after: 90s}}\n", f"restart: {{after: 90s}}}}\n  - {line}\n")
+    status, out, err = play(text.replace("expect:\n", ""))
+    assert (status, out) == (78, "")
+    assert told in err
+
+
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
+        ("at: 1m,", "at: 32d,", "events[0].at: too far from the start: 32d; at most 31d"),
+        ("at: 1m,", "at: -99999999h,", "events[0].at: too far from the start"),
+        ("2026-01-12T09:00:00Z", "9999-12-31T23:59:59Z", "start: not a moment of this age"),
+        ("2026-01-12T09:00:00Z", "0001-01-01T00:00:00Z", "start: not a moment of this age"),
         ("at: 1m,", "at: soon,", "events[0].at: not a time: 'soon'"),
         ("fail: deadline", "fail: deadline, share: 1.5", "events[0].share"),
         ("fail: deadline", "fail: ok", "events[0].fail: not a reason to fail: 'ok'"),

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from beacon.replay import replay_file
+from beacon.replay import play, read_scene, replay_file
 
-SCENARIOS = sorted((Path(__file__).parent / "scenarios").glob("*.yaml"))
+FOLDER = Path(__file__).parent / "scenarios"
+SCENARIOS = sorted(FOLDER.glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
@@ -14,6 +15,43 @@ def test_the_room_was_shown_what_the_script_expects(path):
     replayed = replay_file(path, {})
     assert replayed.failures == ()
     assert any(entry.what == "tower" for entry in replayed.entries)
+
+
+PULSES = ["pulse"]
+HEARD = {
+    "timeline-a-azure-2018": ["chirp", "three pulses", *PULSES * 4],
+    "timeline-b-uplink-cut": ["chirp"],
+    "timeline-c-uplink-cut-in-acknowledged-outage": [
+        *("three pulses", *PULSES * 3),
+        *("chirp", "chirp"),
+    ],
+    "timeline-d-one-region-at-half": ["chirp"],
+    "timeline-e-killed-in-acknowledged-outage": ["three pulses", *PULSES * 3],
+    "timeline-f-duo-2024": ["three pulses", *PULSES * 3],
+    "timeline-h-bypass-until-six": [
+        *("three pulses", *PULSES * 4),
+        *("two chirps", "two chirps"),
+    ],
+    "timeline-j-night-with-nobody-there": ["three pulses", *PULSES * 5],
+    "partial-five-percent": ["chirp"],
+}
+"""Everything that may be heard in a timeline, in order."""
+
+
+@pytest.mark.parametrize(("name", "heard"), HEARD.items(), ids=HEARD)
+def test_nothing_else_was_heard(name, heard):
+    replayed = replay_file(FOLDER / f"{name}.yaml", {})
+    assert [entry.text for entry in replayed.entries if entry.what == "sound"] == heard
+
+
+def test_one_failure_in_twenty_is_seen_by_the_success_rate_whatever_chance_says():
+    """By thresholds alone it is seen late and by luck: `partial-five-percent-unseen`."""
+    scene = read_scene(FOLDER / "partial-five-percent.yaml", {})
+    for lot in range(20):
+        told = [(at, str(verdict)) for at, _, verdict in play(scene, lot).verdicts]
+        before = [verdict for at, verdict in told if at <= 900.0]
+        assert before[-1] == "degraded", f"lot {lot}"
+        assert not [v for at, v in told if 900.0 < at < 3 * 3600.0], "held, and never red"
 
 
 def test_there_are_scenarios():

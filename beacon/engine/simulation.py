@@ -95,10 +95,10 @@ class Simulation:
         """Lose what happens while dead; what is asked afterwards is asked anew."""
         self._not_before.clear()
         self._extra.clear()
-        while self._heap and self._heap[0][0] <= now:
+        while self._heap and self._heap[0][0] < now:
             *_, item = heapq.heappop(self._heap)
             if isinstance(item, Cue):
-                self._reading[item.endpoint] = item.reading
+                self._begin(item)
         for name in self._specs:
             self._plan(name, now)
 
@@ -114,13 +114,16 @@ class Simulation:
         at, _, _, item = heapq.heappop(self._heap)
         self.now = at
         if isinstance(item, Cue):
-            self._reading[item.endpoint] = item.reading
-            self._lots[item.endpoint] = item.share, self._draw(item)
+            self._begin(item)
             self._plan(item.endpoint, at)
             return ()
         if isinstance(item, tuple):
             return self._read(*item)
         return self._fold(item)
+
+    def _begin(self, cue: Cue) -> None:
+        self._reading[cue.endpoint] = cue.reading
+        self._lots[cue.endpoint] = cue.share, self._draw(cue)
 
     def _draw(self, cue: Cue) -> Random:
         return Random(f"{self._lot} {cue.endpoint} {cue.at:g}")  # noqa: S311 - no secret

@@ -4,6 +4,7 @@ Everything that happened at one moment stands under one time; a new day gets a l
 """
 
 import re
+import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -55,6 +56,8 @@ _ORDER: Final = tuple(MARKS)
 _LONG: Final = 1800.0
 """Seconds in which nothing happens, from which on the gap is drawn."""
 _INDENT: Final = " " * 24
+_NARROWEST: Final = 24
+"""Columns of text to which a line is folded at least."""
 
 _BOLD, _DIM, _PLAIN = "1", "2", "0"
 _STYLES: Final[Mapping[str, str]] = {
@@ -87,10 +90,16 @@ def relative(seconds: float) -> str:
 
 
 def _settled(entries: Sequence[Entry]) -> list[Entry]:
-    """Order what happened at one moment; of the tower only what it came to."""
-    tower = [entry for entry in entries if entry.what == "tower"]
-    kept = [entry for entry in entries if entry.what != "tower"] + tower[-1:]
-    return sorted(kept, key=lambda entry: _ORDER.index(entry.what))
+    """Order what happened at one moment; of tower and verdicts only what it came to."""
+    came_to = {_subject(entry): entry for entry in entries}
+    return sorted(came_to.values(), key=lambda entry: _ORDER.index(entry.what))
+
+
+def _subject(entry: Entry) -> object:
+    """What an entry tells of, where only the last word at one moment counts."""
+    if entry.what == "tower":
+        return entry.what
+    return entry.text.partition(" ")[0] if entry.what == "verdict" else entry
 
 
 class Teller:
@@ -98,6 +107,7 @@ class Teller:
 
     `speed` is replayed seconds for each real one; None: all at once. `wait` sleeps, `show`
     is handed what the tower shows and sounds at each moment, after its lines are written.
+    Lines longer than `width` columns are folded; None: they are not.
     """
 
     def __init__(
@@ -105,12 +115,13 @@ class Teller:
         out: TextIO,
         *,
         colour: bool = False,
+        width: int | None = None,
         speed: float | None = None,
         wait: Callable[[float], object] = time.sleep,
         show: Callable[[Sequence[Signal]], object] = lambda _: None,
     ) -> None:
         self._show = show
-        self._out, self._colour = out, colour
+        self._out, self._colour, self._width = out, colour, width
         self._speed, self._wait = speed, wait
 
     def tell(self, replayed: Replayed) -> None:
@@ -138,16 +149,27 @@ class Teller:
     def _moment(self, stamp: str, entries: Sequence[Entry]) -> None:
         for number, entry in enumerate(_settled(entries)):
             lead = _INDENT if number else self._style(_DIM, stamp)
-            self._line(f"{lead}{MARKS[entry.what]} {self._text(entry)}")
+            first, *more = self._folded(entry.text)
+            self._line(f"{lead}{MARKS[entry.what]} {self._text(entry.what, first)}")
+            for text in more:
+                self._line(f"{_INDENT}  {self._text(entry.what, text)}")
 
-    def _text(self, entry: Entry) -> str:
-        if entry.what in ("script", "endpoint"):
-            return self._style(_DIM, entry.text)
-        if entry.what == "verdict":
-            return _VERDICT.sub(self._in_its_colour, entry.text, count=1)
-        if entry.what == "tower":
-            return _LAMP.sub(self._in_its_colour, entry.text)
-        return entry.text
+    def _folded(self, text: str) -> list[str]:
+        room = None if self._width is None else self._width - len(_INDENT) - 2
+        if room is None:
+            return [text]
+        return textwrap.wrap(
+            text, max(room, _NARROWEST), break_long_words=False, break_on_hyphens=False
+        )
+
+    def _text(self, what: str, text: str) -> str:
+        if what in ("script", "endpoint"):
+            return self._style(_DIM, text)
+        if what == "verdict":
+            return _VERDICT.sub(self._in_its_colour, text, count=1)
+        if what == "tower":
+            return _LAMP.sub(self._in_its_colour, text)
+        return text
 
     def _in_its_colour(self, found: re.Match[str]) -> str:
         return self._style(_STYLES[found[1]], found[0])

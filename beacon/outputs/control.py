@@ -77,19 +77,22 @@ class ControlSocket:
     ) -> None:
         self._path, self._actions = path, actions
         self._patience, self._group = patience, group
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener: socket.socket | None = None
         self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
 
     def start(self) -> None:
-        """Take the socket and serve. Raises `ControlError`."""
+        """Take the socket and serve; may be tried again after an `OSError`.
+
+        Raises `ControlError` where somebody else may be serving it, `OSError` where it
+        cannot be made.
+        """
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         with contextlib.ExitStack() as refused:
-            refused.callback(self._listener.close)
-            try:
-                self._bind()
-                self._listener.listen(CALLERS)
-            except OSError as error:
-                raise ControlError(f"control socket {self._path}: {error.strerror}") from error
+            refused.callback(listener.close)
+            self._bind(listener)
+            listener.listen(CALLERS)
             refused.pop_all()
+        self._listener = listener
         self._thread.start()
 
     def offer(self, effects: Sequence[Effect]) -> None:
@@ -97,8 +100,7 @@ class ControlSocket:
 
     def stop(self, budget: float) -> None:
         """Accept nobody any more and take the socket away."""
-        if not self._thread.is_alive():
-            self._listener.close()
+        if self._listener is None:
             return
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
@@ -107,7 +109,7 @@ class ControlSocket:
         self._thread.join(budget)
         self._listener.close()
 
-    def _bind(self) -> None:
+    def _bind(self, listener: socket.socket) -> None:
         if len(os.fsencode(self._path)) > _LONGEST_PATH:
             raise ControlError(
                 f"control socket {self._path}: the path is longer than {_LONGEST_PATH} bytes; "
@@ -119,7 +121,7 @@ class ControlSocket:
             self._path.unlink()
         mask = os.umask(0o117)
         try:
-            self._listener.bind(os.fspath(self._path))
+            listener.bind(os.fspath(self._path))
         finally:
             os.umask(mask)
         with contextlib.suppress(LookupError, PermissionError):
@@ -127,6 +129,7 @@ class ControlSocket:
 
     def _serve(self) -> None:
         callers: list[threading.Thread] = []
+        assert self._listener is not None, "it is served after it was taken"
         while True:
             try:
                 caller, _ = self._listener.accept()
@@ -237,6 +240,11 @@ def _answers(path: Path) -> bool:
         wire.settimeout(2.0)
         try:
             wire.connect(os.fspath(path))
+        except PermissionError as error:
+            raise ControlError(
+                f"control socket {path}: another user's, whose beacon may be running; "
+                "stop that one, or choose another directory with --state-dir"
+            ) from error
         except OSError:
             return False
         return True

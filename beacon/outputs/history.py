@@ -10,7 +10,9 @@ import logging
 import os
 import queue
 import secrets
+import shutil
 import sqlite3
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,7 +38,7 @@ from beacon.core.events import (
 from beacon.core.memory import Memory, shifted
 from beacon.engine.clock import Clock, Moments
 from beacon.engine.prober import scrubbed
-from beacon.outputs.history_file import Batch, HistoryFile, Newer, Reader, Row, rotten
+from beacon.outputs.history_file import LOG, Batch, HistoryFile, Newer, Reader, Row, rotten
 from beacon.outputs.incidents import document
 from beacon.outputs.topics import incident_id
 
@@ -166,7 +168,7 @@ class History:
         """Open the file and read what is remembered; nothing, and a warning, if that fails."""
         found = Recalled()
         self._key = self._kept_key()
-        if not self._attempt(self._read):
+        if not self._attempt(self._read) and not self._read_copy():
             return found
         kept = self._decoded(self._document)
         if kept is not None:
@@ -176,7 +178,8 @@ class History:
             found = Recalled(Memory(at=at, incidents=self._numbers))
         self._last = found.memory
         numbers = {view.number for view in found.memory.open_incidents} if found.memory else set()
-        self._attempt(lambda: self._file.close_others(numbers))
+        if not self._failed:
+            self._attempt(lambda: self._tidy(numbers))
         return found
 
     _document: str | None = None
@@ -184,9 +187,34 @@ class History:
 
     def _read(self) -> None:
         self._file.open()
+        self._take_from(self._file)
+
+    def _read_copy(self) -> bool:
+        """Read what cannot be opened where it is: SQLite must write to read its log."""
+        try:
+            with tempfile.TemporaryDirectory(prefix="beacon-") as scratch:
+                for end in ("", LOG):
+                    path = self._directory / f"{NAME}{end}"
+                    if not end or path.exists():
+                        shutil.copyfile(path, Path(scratch, path.name))
+                copy = HistoryFile(Path(scratch, NAME))
+                try:
+                    copy.open()
+                    self._take_from(copy)
+                finally:
+                    copy.close()
+        except (sqlite3.Error, OSError, Newer):
+            return False
+        log.warning("what is remembered was read; new things wait to be written")
+        return True
+
+    def _take_from(self, file: HistoryFile) -> None:
+        self._document, self._steps = file.memory(), file.steps()
+        self._numbers = file.last_number()
+
+    def _tidy(self, numbers: Iterable[int]) -> None:
         self._file.prune()
-        self._document, self._steps = self._file.memory(), self._file.steps()
-        self._numbers = self._file.last_number()
+        self._file.close_others(numbers)
 
     @staticmethod
     def _decoded(text: str | None) -> _Kept | None:
@@ -223,20 +251,26 @@ class History:
         try:
             if path.exists() and len(found := path.read_bytes()) == 32:
                 return found
-            made = secrets.token_bytes(32)
-            fresh = path.with_suffix(".new")
-            fresh.unlink(missing_ok=True)
-            with os.fdopen(
-                os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb"
-            ) as out:
-                out.write(made)
-                out.flush()
-                os.fsync(out.fileno())
-            fresh.replace(path)
         except OSError as error:
             log.warning("%s: %s; used codes are not remembered", path, error.strerror)
-            return secrets.token_bytes(32)
-        return made
+        self._key_owed = True
+        return secrets.token_bytes(32)
+
+    _key_owed = False
+
+    def _keep_key(self) -> None:
+        """Write down a key that was made, before anything that was hashed with it."""
+        if not self._key_owed:
+            return
+        path = self._directory / KEY
+        fresh = path.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+            out.write(self._key)
+            out.flush()
+            os.fsync(out.fileno())
+        fresh.replace(path)
+        self._key_owed = False
 
     def used(self) -> Iterable[tuple[bytes, int, int]]:
         """The steps that were written down before the start."""
@@ -414,6 +448,7 @@ class History:
 
     def _save(self, batch: Batch) -> bool:
         def save() -> None:
+            self._keep_key()
             self._file.open()
             self._file.write(batch)
 

@@ -30,7 +30,9 @@ STEPS_KEPT: Final = 3600.0
 
 _MAGIC: Final = b"SQLite format 3\0"
 _ROTTEN: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-_FILES: Final = ("", "-wal", "-shm")
+LOG: Final = "-wal"
+"""What the name of SQLite's log ends with."""
+_FILES: Final = ("", LOG, "-shm")
 
 _SCHEMA: Final = f"""
 BEGIN;
@@ -80,9 +82,13 @@ class Batch:
 
 @dataclass(slots=True)
 class HistoryFile:
-    """One open database. Everything may raise `sqlite3.Error`; used by one thread at a time."""
+    """One open database. Everything may raise `sqlite3.Error`; used by one thread at a time.
+
+    `kept` holds for each table how many rows are kept, the newest.
+    """
 
     path: Path
+    kept: Mapping[str, int] = field(default_factory=lambda: KEPT)
     _db: sqlite3.Connection | None = field(default=None, init=False)
 
     def open(self) -> None:
@@ -149,20 +155,23 @@ class HistoryFile:
             )
             if batch.memory is not None:
                 db.execute("INSERT OR REPLACE INTO memory VALUES (1, ?)", (batch.memory,))
+            self._prune(db, {row.table for row in batch.rows} | {"incidents"})
             db.execute("COMMIT")
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
                 db.execute("ROLLBACK")
             raise
 
-    def prune(self, kept: Mapping[str, int] = KEPT) -> None:
+    def prune(self) -> None:
         """Drop the oldest rows beyond the number kept."""
-        db = self._opened()
-        for table, count in kept.items():
+        self._prune(self._opened(), self.kept)
+
+    def _prune(self, db: sqlite3.Connection, tables: Iterable[str]) -> None:
+        for table in tables:
             key = "number" if table == "incidents" else "row"
             db.execute(
                 f"DELETE FROM {table} WHERE {key} <= (SELECT max({key}) FROM {table}) - ?",  # noqa: S608
-                (count,),
+                (self.kept[table],),
             )
 
     def memory(self) -> str | None:

@@ -244,6 +244,8 @@ def _eyes(view: View) -> Text:
     text = Text.assemble(("Our own eyes", "bold"))
     if view.overall is not None:
         text.append(f"  network {view.overall.network}, clock {view.overall.clock}", "#aaaaaa")
+        if view.overall.storage_degraded:
+            text.append(", storage degraded", "#ffb000")
     return text
 
 

@@ -1,5 +1,6 @@
 """A restart: what was bad is held, what was good must be seen again, nothing sounds anew."""
 
+import math
 from dataclasses import MISSING, fields, is_dataclass, replace
 from typing import get_args, get_type_hints
 
@@ -11,11 +12,14 @@ from beacon.core.events import (
     Acknowledge,
     Announced,
     Announcement,
+    Bypass,
     EndpointRead,
     IncidentChanged,
+    Maintenance,
     Observed,
     OverallChanged,
     Postpone,
+    Shelve,
     Silence,
     SilenceChanged,
     Sounded,
@@ -35,6 +39,7 @@ from beacon.core.model import (
     Verdict,
 )
 from beacon.core.monitor import Monitor
+from beacon.engine.simulation import Simulation
 
 HOUR, MINUTE = 3600.0, 60.0
 
@@ -437,3 +442,86 @@ def nothings(kind, seen=()):
 
 def test_what_may_be_none_is_left_out_when_written_and_has_a_default():
     assert list(nothings(Memory)) == []
+
+
+# --- restarts at any moment -------------------------------------------------------
+
+WHO = {"by": "analyst", "origin": "cli"}
+ORDERS = (
+    lambda at: Acknowledge(at, "analyst", "button"),
+    lambda at: Acknowledge(at, "analyst", "button"),
+    lambda at: Silence(at, True, **WHO),
+    lambda at: Shelve(at, "mfa", True, **WHO, seconds=600.0),
+    lambda at: Maintenance(at, "sms", True, **WHO),
+    lambda at: Maintenance(at, None, False, **WHO),
+    lambda at: Bypass(at, "mfa", True, **WHO),
+)
+
+lives = st.lists(
+    st.tuples(
+        st.floats(1, 300, allow_nan=False),
+        st.one_of(
+            st.tuples(st.sampled_from(sorted(NAMES)), st.sampled_from(REASONS)),
+            st.tuples(st.sampled_from(["mfa/a", "mfa/b"]), st.just(Reason.DEADLINE)),
+            st.sampled_from(ORDERS),
+            st.floats(0, 1800, allow_nan=False),  # dead for so long
+        ),
+    ),
+    max_size=40,
+)
+NEW = ("opened", "escalated", "relapsed")
+
+
+@given(lives)
+@settings(max_examples=300, deadline=None)
+def test_whenever_it_is_killed_it_comes_back_as_it_was(story):
+    """The same incidents, by whom they were seen, and what was laid over them."""
+    room = Simulation(site(), 0.0)
+    room.start()
+    for wait, what in story:
+        for _ in room.run(room.now + wait):
+            pass
+        if not isinstance(what, float):
+            _happens(room, what)
+            continue
+        before = room.monitor.view()
+        first = room.restart(what)
+        after = room.monitor.view()
+        assert after.incidents == before.incidents
+        assert after.overlays == tuple(
+            each for each in before.overlays if each.until is None or each.until > room.now
+        )
+        assert not [e for e in first if isinstance(e, Sounded)], "a start says nothing"
+        if before.overlays == after.overlays:
+            assert after.indication.red == before.indication.red
+        assert after.indication.green.pattern is Pattern.OFF
+
+
+def _happens(room, what):
+    """Fold in an order, or change what an endpoint reads; what the core says."""
+    if callable(what):
+        return list(room.tell(what(room.now)))
+    room.cue(what[0], Reading(what[1]))
+    return list(room.run(room.now))
+
+
+@given(lives)
+@settings(max_examples=300, deadline=None)
+def test_whenever_it_is_killed_what_was_acknowledged_stays_silent(story):
+    """Until something new is told: an opening, an escalation, a relapse."""
+    room = Simulation(site(), 0.0)
+    room.start()
+    seen = False
+    for wait, what in story:
+        effects = list(room.run(room.now + wait))
+        if isinstance(what, float):
+            effects += room.restart(what)
+        else:
+            effects += _happens(room, what)
+        news = [e.at for e in effects if isinstance(e, Announced) and e.what.value in NEW]
+        for effect in effects:
+            if isinstance(effect, Sounded) and "pulse" in effect.sound.value and seen:
+                assert min(news, default=math.inf) <= effect.at, "it was seen, and sounds again"
+        seen = seen and not news
+        if callable(what) and isinstance(what(room.now), Acknowledge):
+            seen = True

@@ -52,6 +52,34 @@ def test_one_time_for_each_moment_and_one_line_for_each_day():
     ]
 
 
+def test_of_a_verdict_only_what_it_came_to_at_one_moment():
+    entries = (
+        Entry(0.0, "verdict", "mfa is degraded"),
+        Entry(0.0, "verdict", "sms is ok"),
+        Entry(0.0, "verdict", "mfa is outage"),
+        Entry(1.0, "verdict", "mfa is ok"),
+    )
+    out = io.StringIO()
+    Teller(out).tell(Replayed("A title", START, entries, ()))
+    assert [line.partition("▌ ")[2] for line in out.getvalue().splitlines() if "▌" in line] == [
+        "mfa is outage",
+        "sms is ok",
+        "mfa is ok",
+    ]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_long_lines_are_folded_under_their_own_text(width):
+    words = "mfa/sign-in reads deadline and says why in many words, one after another, at length"
+    out = io.StringIO()
+    Teller(out, width=width).tell(Replayed("Title", START, (Entry(0.0, "script", words),), ()))
+    lines = out.getvalue().splitlines()[3:-2]
+    assert len(lines) > 1
+    assert max(len(line) for line in lines) <= max(width, 50)
+    assert " ".join(line[26:] for line in lines) == words
+    assert all(line.startswith(" " * 26) for line in lines[1:])
+
+
 def test_what_does_not_hold_is_counted():
     assert "  2 expectation(s) do not hold\n" in told(("one", "two"))
 

@@ -9,13 +9,22 @@ import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from beacon.core.events import Acknowledge, Bypass, Maintenance, Observed, Shelve
+from beacon.core.events import (
+    Acknowledge,
+    Bypass,
+    Maintenance,
+    Observed,
+    Shelve,
+    Sounded,
+    TimePassed,
+)
 from beacon.core.memory import Memory
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site, Verdict
 from beacon.core.monitor import Monitor
@@ -79,6 +88,17 @@ class Life:
             at = self.clock.monotonic()
             self.take(self.monitor.handle(Observed(at, "mfa/sign-in", Reading(reason), at)))
         return self
+
+    def hears(self, reason: Reason, times: int) -> list[str]:
+        """What the buzzer says while it is read so."""
+        heard: list[str] = []
+        for _ in range(times):
+            self.clock.advance(30.0)
+            at = self.clock.monotonic()
+            for event in (TimePassed(at), Observed(at, "mfa/sign-in", Reading(reason), at)):
+                effects = self.monitor.handle(event)
+                heard += [each.sound.value for each in effects if isinstance(each, Sounded)]
+        return heard
 
     def acknowledges(self) -> "Life":
         order = Acknowledge(self.clock.monotonic(), "alex", "cli", "with the vendor")
@@ -188,45 +208,109 @@ def test_a_wall_clock_that_jumped_does_no_harm(outage, live, jump):
     assert name == "soc-20260105T120200Z-1", "its name stays"
 
 
-def test_every_cut_of_the_log_leaves_a_moment_that_was(live, clock, tmp_path):
-    """A power cut: whatever is left of the -wal, one of the states that were committed."""
+WAL_HEADER, FRAME_HEADER = 32, 24
+
+
+def cuts_of(whole: bytes) -> list[int]:
+    """Where a power cut may end the log: pages, sectors, frames, and inside of each frame."""
+    [page] = struct.unpack(">I", whole[8:12])
+    frame = page + FRAME_HEADER
+    frames = range(WAL_HEADER, len(whole) + 1, frame)
+    torn = [start + into for start in frames for into in (5, FRAME_HEADER, frame // 2, frame - 1)]
+    cuts = {0, 17, len(whole), *range(0, len(whole), 512), *frames, *torn}
+    return sorted(cut for cut in cuts if cut <= len(whole))
+
+
+@pytest.fixture
+def cut_down(live, clock, tmp_path):
+    """A log with four states in it, and a function that starts a beacon on what is left of it."""
     life = live(pace=SLOW).reads(Reason.OK).settle()
     states = [None, life.monitor.remember(clock.monotonic())]
-    for step in (lambda: life.reads(Reason.DEADLINE, 4), life.acknowledges):
+
+    def shelves():
+        order = Shelve(clock.monotonic(), "mfa", True, "alex", "cli", "known", seconds=600.0)
+        life.take(life.monitor.handle(order))
+
+    for step in (lambda: life.reads(Reason.DEADLINE, 4), life.acknowledges, shelves):
         step()
         life.settle()
         states.append(life.monitor.remember(clock.monotonic()))
-    whole = (tmp_path / f"{NAME}-wal").read_bytes()
-    [page] = struct.unpack(">I", whole[8:12])
-    cuts = [0, 17, *range(32, len(whole) + 1, page + 24)]
-    cuts += [cut + 5 for cut in cuts[2:-1]]
-    assert len(cuts) > 20
-    seen = set()
-    for number, cut in enumerate(sorted(cuts)):
+    whole, now = (tmp_path / f"{NAME}-wal").read_bytes(), clock.utc()
+
+    def begin(number: int, log: bytes) -> tuple[int, Life]:
+        """Which state came back, and its new life."""
         copy = dead(tmp_path, tmp_path.parent / f"{tmp_path.name}-{number}")
         (copy / f"{NAME}-shm").unlink()
-        (copy / f"{NAME}-wal").write_bytes(whole[:cut])
-        again = live(copy)
-        found = again.recalled.memory
+        (copy / f"{NAME}-wal").write_bytes(log)
+        again = live(copy, clock=ManualClock(now, clock.monotonic()))
         assert not again.history.degraded
-        known = [n for n, s in enumerate(states) if _same(s, found)]
-        assert known, f"cut at {cut}: {found}"
-        seen.add(known[0])
+        found = again.recalled.memory
+        known = [n for n, state in enumerate(states) if _same(state, found)]
+        assert known, found
+        return known[0], again
+
+    return whole, begin
+
+
+def test_every_cut_of_the_log_leaves_a_moment_that_was(cut_down):
+    """A power cut: whatever is left of the -wal, one of the states that were committed."""
+    whole, begin = cut_down
+    seen = []
+    for number, cut in enumerate(cuts_of(whole)):
+        state, again = begin(number, whole[:cut])
+        seen.append(state)
+        _goes_on(again, state)
         again.ends()
-    assert seen == {0, 1, 2, 3}
-    assert known == [3], "the whole log holds the acknowledgement"
+    assert len(seen) > 100
+    assert set(seen) == {0, 1, 2, 3, 4}
+    assert seen == sorted(seen), "a longer log never holds less"
+
+
+@pytest.mark.parametrize("lost", ["half a sector", "a page", "a frame"])
+def test_a_torn_page_counts_as_not_written(cut_down, lost):
+    """The card kept the length of the log and not what was at its end."""
+    whole, begin = cut_down
+    last = next(cut for cut in cuts_of(whole) if begin(cut, whole[:cut])[0] == 4)
+    [page] = struct.unpack(">I", whole[8:12])
+    torn = {
+        "half a sector": bytes(byte ^ 0xFF for byte in whole[last - 256 : last]),
+        "a page": bytes(byte ^ 0xFF for byte in whole[last - page : last]),
+        "a frame": bytes(page + FRAME_HEADER),
+    }[lost]
+    state, again = begin(-1, whole[: last - len(torn)] + torn + whole[last:])
+    assert state == 3
+    _goes_on(again, state)
+
+
+def _goes_on(life: Life, state: int) -> None:
+    """What was acknowledged stays silent, what was not asks at its own time."""
+    before = _told(life)
+    if state < 2:
+        assert before is None
+        return
+    [alarm] = [each.alarm for each in life.monitor.remember(life.clock.monotonic()).services]
+    heard, until = [], life.clock.monotonic() + 1800.0
+    while not heard and life.clock.monotonic() < until:
+        heard = life.hears(Reason.DEADLINE, 1)
+    assert _told(life) == before
+    if state == 2:
+        assert heard == ["pulse"]
+        assert 0.0 <= life.clock.monotonic() - alarm.realarm_at < 30.0
+    else:
+        assert heard == []
+        assert life.incident.acknowledged_by == "alex"
+
+
+def _told(life: Life):
+    """The incident, without what newer readings change: which of them its causes cite."""
+    return life.incident and replace(life.incident, causes=())
 
 
 def _same(one: Memory | None, other: Memory | None) -> bool:
+    """In everything: incident, acknowledgement, overlays, time of the next re-alarm."""
     if one is None or other is None:
         return one is other
-    return _timeless(one) == _timeless(other)
-
-
-def _timeless(memory: Memory):
-    incidents = [(v.number, v.state, v.acknowledged_by) for v in memory.open_incidents]
-    alarms = [(s.verdict, s.alarm.stage, s.alarm.realarms) for s in memory.services]
-    return incidents, alarms
+    return replace(one, at=0.0) == replace(other, at=0.0)
 
 
 def test_settings_that_changed_meanwhile_are_told(outage, live):
@@ -332,16 +416,41 @@ def test_the_memory_of_an_open_incident_is_kept_fresh(outage, tmp_path, eventual
     eventually(lambda: at in HistoryText(tmp_path / NAME).memory, "the minute's memory")
 
 
-def test_old_rows_go_and_the_newest_stay(tmp_path):
-    file = HistoryFile(tmp_path / NAME)
+FEW = {"transitions": 10, "incidents": 3, "story": 5, "operators": 5}
+
+
+def test_old_rows_go_while_it_runs_and_the_newest_stay(tmp_path):
+    """A beacon that is never restarted does not fill its card."""
+    file = HistoryFile(tmp_path / NAME, FEW)
     file.open()
-    row = Row("transitions", (1.0, "a/b", "up", "down", "deadline", ""))
-    file.write(Batch(rows=[row] * 30, incidents=[(n, f"i{n}", False, "{}") for n in range(1, 9)]))
-    file.prune({"transitions": 10, "incidents": 3, "story": 5, "operators": 5})
+    for n in range(1, 301):
+        rows = [
+            Row("transitions", (float(n), "a/b", "up", "down", "deadline", "")),
+            Row("operators", (float(n), "acknowledge", "alex", "cli", "", "")),
+            Row("story", (n, float(n), "a", "opened", "outage", "", "")),
+        ]
+        file.write(Batch(rows=rows, incidents=[(n, f"i{n}", False, "{}")]))
+        if n == 30:
+            pages = file._db.execute("PRAGMA page_count").fetchone()
     reader = history_file.Reader(tmp_path / NAME)
-    assert len(reader.transitions("a", 0, 2)) == 10
-    assert [name for name, _ in reader.incidents(9)] == ["i8", "i7", "i6"]
+    assert [t["at"] for t in reader.transitions("a", 0, 1e9)] == [float(n) for n in range(291, 301)]
+    assert [name for name, _ in reader.incidents(9)] == ["i300", "i299", "i298"]
+    assert len(reader.operators()) == 5
+    assert reader.story(295) == []
+    assert len(reader.story(296)) == 1
+    assert file._db.execute("PRAGMA page_count").fetchone() == pages, "pages are used again"
     file.close()
+    assert not (tmp_path / f"{NAME}-wal").exists()
+
+
+def test_what_an_older_limit_left_over_goes_at_the_start(live, tmp_path):
+    file = HistoryFile(tmp_path / NAME, FEW | {"incidents": 10_000})
+    file.open()
+    file.write(Batch(incidents=[(n, f"i{n}", False, "{}") for n in range(1, 5_011)]))
+    file.close()
+    found = live().settle().history.reader.incidents(9_999)
+    assert len(found) == 5_000
+    assert found[0][0] == "i5010"
 
 
 def test_the_log_is_synchronous(tmp_path):
@@ -386,16 +495,23 @@ def test_a_newer_file_is_refused_and_left_untouched(outage, live, tmp_path, capl
     db = sqlite3.connect(path)
     db.execute("PRAGMA user_version = 2")
     db.close()
-    before = path.read_bytes()
+    log = Path(f"{path}-wal")
+    log.write_bytes(b"a newer beacon's log, not yet taken in")
+    before = _files(tmp_path)
     again = live().reads(Reason.OK).reads(Reason.DEADLINE, 4).settle()
     assert again.incident is not None, "judged all the same"
     assert again.history.degraded
     again.ends()
-    assert path.read_bytes() == before
+    assert _files(tmp_path) == before, "byte for byte, with its log, and with its times"
+    assert "install that beacon again, or move the file away" in caplog.text
     assert "newer beacon (schema 2, known is 1)" in caplog.text
     assert caplog.text.count("newer beacon") == 1
     with pytest.raises(Newer, match="move the file away"):
         HistoryFile(path).open()
+
+
+def _files(directory: Path) -> dict[str, tuple[bytes, int]]:
+    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in directory.iterdir()}
 
 
 def test_a_locked_file_is_waited_for_without_holding_anybody(outage, tmp_path, eventually):
@@ -484,6 +600,76 @@ def test_a_file_of_somebody_else_is_refused_in_words():
         assert "readonly" in done.stdout, done.stderr
     finally:
         shutil.rmtree(directory)
+
+
+@pytest.fixture
+def read_only(tmp_path):
+    """A function that binds a directory over itself, read-only, until the test ends."""
+    bound: list[Path] = []
+
+    def bind(directory: Path) -> Callable[[], None]:
+        here = str(directory)
+        if subprocess.run(
+            ["mount", "--bind", here, here], check=False, capture_output=True
+        ).returncode:
+            pytest.skip("may not mount here")
+        bound.append(directory)
+        remount = ["mount", "-o", "remount,bind,ro", here]
+        subprocess.run(remount, check=True)
+        return lambda: subprocess.run([*remount[:2], "remount,bind,rw", here], check=True)
+
+    yield bind
+    for directory in bound:
+        subprocess.run(["umount", "-l", str(directory)], check=True)
+
+
+@pytest.mark.parametrize("index", [True, False], ids=["killed", "power cut"])
+def test_what_is_remembered_is_read_where_nothing_can_be_written(
+    outage, live, tmp_path, read_only, eventually, index
+):
+    """Killed, and its card gone read-only: the log beside the database is read all the same."""
+    copy = dead(tmp_path, tmp_path / "copy")
+    before = (copy / NAME).read_bytes()
+    assert (copy / f"{NAME}-wal").stat().st_size, "the last is in the log only"
+    if not index:
+        (copy / f"{NAME}-shm").unlink()
+    mend = read_only(copy)
+    again = live(copy)
+    assert again.history.degraded
+    assert again.incident == outage.incident
+    assert again.history.key == outage.history.key
+    assert not again.recalled.changed
+    again.reads(Reason.DEADLINE, 3)
+    assert (copy / NAME).read_bytes() == before
+    mend()
+    again.clock.advance(1.0)
+    eventually(lambda: not again.history.degraded, "the storage is well")
+    again.reads(Reason.OK, 2).settle()
+    assert [s["what"] for s in again.history.reader.story(1)][-1] == "recovering"
+    again.ends()
+
+
+def test_a_locked_file_is_remembered_too(outage, live, tmp_path):
+    """A backup that holds the lock while the beacon starts."""
+    outage.ends()
+    other = sqlite3.connect(tmp_path / NAME, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    again = live(tmp_path)
+    assert again.incident == outage.incident
+    assert again.history.degraded
+    other.close()
+
+
+def test_a_key_made_where_nothing_could_be_written_is_kept_later(tmp_path, live, eventually):
+    place = tmp_path / "later"
+    life = live(place).reads(Reason.OK)
+    assert life.history.degraded
+    place.mkdir()
+    life.clock.advance(1.0)
+    eventually(lambda: not life.history.degraded, "the storage is well")
+    assert (place / KEY).read_bytes() == life.history.key
+    life.ends()
+    assert not live(place).recalled.changed
 
 
 def test_a_directory_that_is_gone_costs_the_history_only(live, tmp_path, caplog):

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -164,6 +165,9 @@ def test_the_overall_verdict_and_our_own_eyes_are_shown(view: View):
     text = shown(view, 1.0)
     assert "London SOC  ? BLIND" in text
     assert "Our own eyes  network lost, clock ok" in text
+    assert "storage" not in text
+    view.take(OverallChanged(2.0, replace(overall, storage_degraded=True)))
+    assert "network lost, clock ok, storage degraded" in shown(view, 2.0)
 
 
 def incident(**settings: object) -> IncidentView:
