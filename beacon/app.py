@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import beacon
 from beacon import probes
@@ -29,12 +29,12 @@ from beacon.config.loader import load
 from beacon.config.problems import ConfigError
 from beacon.config.schema import Config
 from beacon.core.events import Acknowledge, Effect, StorageDegraded
-from beacon.core.memory import Memory
 from beacon.core.model import Site
 from beacon.core.monitor import Monitor
 from beacon.engine.clock import SystemClock
 from beacon.engine.clock_watch import KernelWatch, StepWatch, kernel_says, timesyncd_says
 from beacon.engine.date_watch import DateWatch
+from beacon.engine.hour_watch import HourWatch
 from beacon.engine.loop import Engine, Item, Sign, Watched
 from beacon.engine.mailbox import Mailbox
 from beacon.engine.output import Heartbeat, Output
@@ -63,6 +63,8 @@ if TYPE_CHECKING:
     from beacon.outputs.terminal import TerminalTower
 
 log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 STOP_WITHIN: Final = 10.0
 """Seconds for the whole orderly stop."""
@@ -136,6 +138,7 @@ class Daemon:
             config.watched.id,
             self._clock,
             remember=lambda: self._monitor.remember(self._clock.monotonic()),
+            learnt=self._monitor.learnt,
             ask=self._asked,
             written=lambda: self._config.written,
         )
@@ -286,9 +289,9 @@ class Daemon:
 
     # --- what is remembered ---
 
-    def _asked(self, remember: Callable[[], Memory]) -> Memory:
+    def _asked(self, call: Callable[[], Result]) -> Result:
         assert self._engine is not None, "the history begins after the engine"
-        return self._engine.ask(remember, REMEMBER_WITHIN)
+        return self._engine.ask(call, REMEMBER_WITHIN)
 
     def _recall(self) -> Recalled:
         """What was before the start, tried on a judge of its own: it must not stop us."""
@@ -299,13 +302,15 @@ class Daemon:
             trial.start(self._clock.monotonic(), recalled.memory, recalled.changed)
         except Exception as error:  # noqa: BLE001 - the border: what is remembered costs only itself
             log.warning("what was remembered makes no sense, it is dropped:\n%s", scrubbed(error))
-            return Recalled()
+            return Recalled(learnt=recalled.learnt)
         return recalled
 
     def _beginning(
         self, recalled: Recalled, *, resume: bool
     ) -> Callable[[float], tuple[Effect, ...]]:
-        return lambda at: self._monitor.start(at, recalled.memory, recalled.changed, resume=resume)
+        return lambda at: self._monitor.start(
+            at, recalled.memory, recalled.changed, resume=resume, learnt=recalled.learnt
+        )
 
     # --- parts ---
 
@@ -336,6 +341,7 @@ class Daemon:
     def _signs(self) -> Iterator[Sign]:
         yield StepWatch(self._clock)
         yield DateWatch(self._clock, beacon.RELEASED)
+        yield HourWatch(self._clock, beacon.RELEASED)
         yield KernelWatch(kernel_says, partial(timesyncd_says, self._clock))
         yield self._tell_storage
         yield self._windows

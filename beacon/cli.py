@@ -670,6 +670,7 @@ def explained(answer: Mapping[str, Any]) -> list[str]:
             detail = f" ({each['detail']})" if each["detail"] else ""
             lines.append(f"  last: {each['reason']}{detail}{read}")
         lines.append(f"  {each['standing']}")
+        lines += [f"  {each['pace']}"] if each.get("pace") else []
         lines += _next(each["next"], "  ")
     return lines
 

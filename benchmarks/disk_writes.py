@@ -2,12 +2,14 @@
 
 Fifty endpoints every 30 s, folded faster than life, with the history writing to a real file
 system; each line is told by the kernel (`write_bytes` of /proc/self/io). Three in a thousand
-readings fail once and pass when asked again. The budget is for an hour in which nothing happens.
+readings fail once and pass when asked again; what
+latency is usual is learnt. The budget is for an hour in which nothing happens.
 """
 
 import random
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from beacon.core.events import Observed
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
 from beacon.engine.clock import ManualClock
+from beacon.engine.hour_watch import HourWatch
 from beacon.outputs.history import History, Pace
 from beacon.transport.totp import Ledger, Token
 from benchmarks.table import Row, show
@@ -57,6 +60,7 @@ class Life:
             "bench",
             self.clock,
             remember=lambda: self.monitor.remember(self.clock.monotonic()),
+            learnt=self.monitor.learnt,
             ask=lambda call: call(),
             written=lambda: {e.id: e.id for e in self.watched.endpoints},
             pace=Pace(refresh=3600.0),
@@ -64,11 +68,14 @@ class Life:
         self.history.recall()
         self.history.start()
         self.history.offer(self.monitor.start(self.clock.monotonic()))
+        self.hour = HourWatch(self.clock, "2026-01-01")
         self.ledger, self.chance = Ledger(), random.Random(1)
         self.ledger.keep(self.history)
 
     def minute(self, failing: str = "", codes: int = 0) -> None:
         """Let one minute pass: two readings of each endpoint, and one commit if there is cause."""
+        if (hour := self.hour(self.clock.monotonic())) is not None:
+            self.history.offer(self.monitor.handle(hour))
         for event in self._readings(failing):
             self.history.offer(self.monitor.handle(event))
         for number in range(codes):
@@ -82,10 +89,9 @@ class Life:
             for endpoint in self.watched.endpoints:
                 down = endpoint.id == failing
                 bad = down or self.chance.random() < 0.003
-                for reading in [FAIL] * 3 if down else [FAIL, PASS] if bad else [PASS]:
-                    yield Observed(
-                        at, endpoint.id, reading, at, regular=reading is not PASS or not bad
-                    )
+                passed = replace(PASS, latency=self.chance.lognormvariate(-2.3, 0.3))
+                for reading in [FAIL] * 3 if down else [FAIL, passed] if bad else [passed]:
+                    yield Observed(at, endpoint.id, reading, at, regular=reading is FAIL or not bad)
 
     def hours(self, count: int, **how: int) -> float:
         """Live some hours; MB written in each."""

@@ -282,7 +282,7 @@ def test_quiet_hours_are_quiet_from_the_start(daemon, closed, eventually):
     daemon.write(endpoint("shut", closed), head=HEAD.replace("driver", f"buzzer: {buzzer}, driver"))
     daemon.start("--log-level", "debug")
     eventually(lambda: daemon.status()["incidents"], "an incident is open")
-    assert "opened" in daemon.said()
+    eventually(lambda: "opened" in daemon.said(), "it is logged")
     assert "sound:" not in daemon.said()
 
 

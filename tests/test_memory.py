@@ -52,7 +52,7 @@ class Beacon:
     """One beacon, which may die and come back."""
 
     def __init__(self, directory: Path, port: int, eventually) -> None:
-        self.config, self.state = directory / "beacon.yaml", directory / "state"
+        self.config, self.state, self.port = directory / "beacon.yaml", directory / "state", port
         self.errors = directory / "stderr"
         self.config.write_text(HEAD.replace("PORT", str(port)))
         self.socket = self.state / "control.sock"
@@ -204,6 +204,28 @@ def test_a_history_of_a_newer_beacon_is_left_alone_and_said(beacon, eventually):
     assert beacon.dies(signal.SIGTERM) == 0
     assert (beacon.state / "history.db").read_bytes() == before
     assert "newer beacon (schema 99" in beacon.errors.read_text()
+
+
+def test_what_latency_is_usual_is_learnt_kept_and_explained(beacon, eventually):
+    def pace() -> str:
+        told = beacon.cli("explain", "door", "--json")
+        endpoints = json.loads(told.stdout)["endpoints"] if told.returncode == 0 else {}
+        return endpoints.get("door/open", {}).get("pace") or ""
+
+    with socket.create_server(("127.0.0.1", beacon.port)):
+        beacon.start()
+        eventually(lambda: "what is usual is not known yet" in pace(), "five have passed", 30)
+        assert beacon.dies(signal.SIGTERM) == 0
+        db = sqlite3.connect(beacon.state / "history.db")
+        [(endpoint, week, votes)] = db.execute("SELECT endpoint, week, votes FROM baselines")
+        assert (endpoint, len(votes)) == ("door/open", 7)
+        every = [(slot, endpoint, week, bytes([100] * 7)) for slot in range(168)]
+        with db:
+            db.executemany("INSERT OR REPLACE INTO baselines VALUES (?, ?, ?, ?)", every)
+        db.close()
+        beacon.start()
+        eventually(lambda: "usually 0.13 s at this hour" in pace(), "it is known again", 30)
+        assert "slow above 1 s for 3 min" in beacon.cli("explain", "door").stdout
 
 
 # --- a state directory that cannot be written -------------------------------------

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final
 
+from beacon.core.baseline import Baseline, Slowness
 from beacon.core.model import STANDING, Endpoint, Evidence, Health, Outcome, Reading, Reason
 
 WINDOW: Final = 6
@@ -17,6 +18,8 @@ WINDOW_FAILS: Final = 4
 FLAP_READINGS: Final = 21
 FLAP_STARTS_ABOVE: Final = 4  # more than 20 % of 20 possible changes
 REJECTIONS_TO_DOWN: Final = 2
+
+SLOW_BEFORE: Final = Reading(Reason.SLOW, "slower than usual when we were restarted")
 
 _WINDOW_MASK: Final = (1 << WINDOW) - 1
 _FLAP_MASK: Final = (1 << FLAP_READINGS) - 1
@@ -59,6 +62,7 @@ class EndpointState:
     __slots__ = (
         "ailing",
         "ails",
+        "baseline",
         "before",
         "changes_from",
         "clean",
@@ -81,6 +85,8 @@ class EndpointState:
         "said_at",
         "settled",
         "since",
+        "slow_because",
+        "slowness",
         "spec",
         "started",
         "stopped_at",
@@ -123,6 +129,20 @@ class EndpointState:
         self.rejections = 0
         self.guard_until = -math.inf
         self.stopped_at = -math.inf  # when the run began after which the guard stopped it
+        self.baseline: Baseline | None = None  # what is usual; None: not judged by it
+        self.slowness = Slowness()
+        self.slow_because = SLOW_BEFORE
+
+    @property
+    def because(self) -> Reading | None:
+        """The reading that explains its health: the last, or the one that says passes are slow."""
+        return self.slow_because if self.slow else self.last
+
+    @property
+    def slow(self) -> bool:
+        """Degraded though it passes: slow against what is usual."""
+        passes = self.last is not None and self.last.outcome is Outcome.PASS
+        return passes and self.slowness.slow and self.health is Health.DEGRADED
 
     @property
     def shown(self) -> Health:
@@ -134,7 +154,8 @@ class EndpointState:
     @property
     def standing(self) -> bool:
         """Degraded only by something standing and plannable (an expiring certificate)."""
-        return self.shown is Health.DEGRADED and not self.flapping and not self.ails
+        ailing = self.flapping or self.ails or self.slowness.slow
+        return self.shown is Health.DEGRADED and not ailing
 
     @property
     def still_down(self) -> bool:
@@ -254,6 +275,14 @@ class EndpointState:
         """An operator lets a stopped sign-in be tried once more: rejected again, it stops again."""
         self.guard_until = self.stopped_at + self.spec.guard_interval
 
+    def pace(self, latency: float, limit: float, at: float) -> None:
+        """Take in how long a passing reading took; above `limit` it is slow for its hour."""
+        was = self.slowness.slow
+        self.slowness.take(latency, limit, self.started, at)
+        if self.slowness.slow and not was:
+            assert self.baseline is not None, "without one nothing is slow"
+            self.slow_because = Reading(Reason.SLOW, self.slowness.against(self.baseline), latency)
+
     # --- deciding -----------------------------------------------------------------
 
     def decide(self, at: float, gate: Gate) -> None:
@@ -280,6 +309,7 @@ class EndpointState:
         """Empty streaks and windows: what follows must be fresh."""
         self.fails = self.good = self.clean = self.troubled = self.ailing = 0
         self.window = self.window_regular = self.window_troubled = self.window_ailing = 0
+        self.slowness.forget()
 
     def void(self, reading: Reading, at: float) -> None:
         """Lose all trust in what was seen: unknown at once, streaks and window emptied."""
@@ -316,9 +346,11 @@ class EndpointState:
             may_fall = gate is Gate.OPEN and self._enough_fails()
             return Health.DOWN if may_fall else self.health
         if self.health is Health.UP:
-            return Health.DEGRADED if self._enough_warns() else Health.UP
+            slow = self.slowness.slow or self._enough_warns()
+            return Health.DEGRADED if slow else Health.UP
         if self.health is Health.DEGRADED:
-            return Health.UP if self.clean >= self.spec.success_threshold else Health.DEGRADED
+            well = self.clean >= self.spec.success_threshold and not self.slowness.slow
+            return Health.UP if well else Health.DEGRADED
         return self._returning()
 
     def _returning(self) -> Health:
@@ -330,7 +362,7 @@ class EndpointState:
             return Health.DEGRADED if self._enough_warns() else Health.UNKNOWN
         if self.good < self.spec.success_threshold:
             return self.health
-        return Health.DEGRADED if warned else Health.UP
+        return Health.DEGRADED if warned or self.slowness.slow else Health.UP
 
     def _enough_warns(self) -> bool:
         if not self.troubled:
@@ -347,6 +379,7 @@ class EndpointState:
         elif target is Health.DOWN:
             if not self.still_down:
                 self.fell = self.onset
+            self.slowness = Slowness()  # how slow it was says nothing of how it will come back
         else:
             if self.still_down:
                 self.up_again_at = at

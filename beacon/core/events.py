@@ -91,6 +91,17 @@ class ClockStepped:
 
 
 @dataclass(frozen=True, slots=True)
+class HourBegan:
+    """Another hour of the week began: hours in UTC since Monday, 5 January 1970.
+
+    None: the date cannot be trusted, so nobody knows. The edge knows the calendar.
+    """
+
+    at: float
+    hour: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class StorageDegraded:
     """The beacon began or ceased to be unable to write down what must survive; the edge knows."""
 
@@ -195,6 +206,7 @@ Event = (
     | DateImplausible
     | ClockSynchronised
     | ClockStepped
+    | HourBegan
     | StorageDegraded
     | Operation
     | Resume

@@ -37,6 +37,7 @@ class EndpointExplained:
     started: float | None
     standing: str
     prospects: tuple[Prospect, ...] = ()
+    pace: str | None = None  # how long it takes against what is usual
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,20 @@ def _endpoint(state: EndpointState, timers: Timers) -> EndpointExplained:
         state.started if math.isfinite(state.started) else None,
         _standing(state),
         tuple(_endpoint_prospects(state, timers)),
+        _pace(state),
     )
+
+
+def _pace(state: EndpointState) -> str | None:
+    """What is usual, and how far it is from being slow against it."""
+    baseline = state.baseline
+    if baseline is None or (state.slowness.median is None and baseline.usual is None):
+        return None
+    told = state.slowness.against(baseline)
+    usual = baseline.usual
+    if usual is None:
+        return f"{told}; what is usual is not known yet"
+    return f"{told} (± {usual.spread:.2g} s); slow above {baseline.limit:.3g} s for 3 min"
 
 
 def _standing(state: EndpointState) -> str:
@@ -130,6 +144,13 @@ def _standing(state: EndpointState) -> str:
             f"{state.fails} of {spec.failure_threshold} fails in a row, {lately} of "
             f"{WINDOW_FAILS} among the last {WINDOW}, until it is down"
         )
+    if state.slow:
+        return "slow against what is usual; up when it has not been so for 3 min"
+    return _passes(state)
+
+
+def _passes(state: EndpointState) -> str:
+    spec = state.spec
     if state.health is Health.UNKNOWN and state.before in (None, Health.UP):
         return "one pass until it is up"
     passes = state.clean if state.health is Health.DEGRADED else state.good

@@ -5,9 +5,11 @@ eyes have been asked. What changes here is noted in `touched` for the room to ju
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from beacon.core.baseline import Baselines
 from beacon.core.endpoint import EndpointState, Gate, slow_or
 from beacon.core.events import (
     Answered,
@@ -16,6 +18,7 @@ from beacon.core.events import (
     DateImplausible,
     Effect,
     EndpointRead,
+    HourBegan,
     Observed,
     Postpone,
     Recheck,
@@ -43,16 +46,22 @@ OWN_CLOCK: Final = Reading(Reason.OWN_CLOCK, "our own clock is wrong")
 
 
 class Intake:
-    """All endpoints. `waiting` names the services that wait for their next readings."""
+    """All endpoints. `waiting` names the services that wait for their next readings.
 
-    def __init__(self, timers: Timers, out: list[Effect]) -> None:
+    `disturbed` says of a service whether its present latencies teach nothing.
+    """
+
+    def __init__(self, timers: Timers, out: list[Effect], disturbed: Callable[[str], bool]) -> None:
         self.endpoints: dict[str, EndpointState] = {}
         self.reports: dict[str, EndpointRead] = {}
         self.touched: dict[str, None] = {}  # services to judge anew, in order of need
         self.waiting: set[str] = set()
         self.clock = OwnClock()
         self.trust = Trust((), self.clock)
-        self._timers, self._out = timers, out
+        self.baselines = Baselines()
+        self._timers, self._out, self._disturbed = timers, out, disturbed
+        self._hour: int | None = None  # of the calendar; None: not known
+        self._told_hour: int | None = None
         self._network = (False, False, False)  # uplink, LAN, resolver lost: as last acted upon
         self._pending: dict[str, EndpointState] = {}  # failing, witnesses not heard yet
         self._round_at = -math.inf
@@ -74,6 +83,10 @@ class Intake:
                 self._timers.set(state, None)
                 self.reports.pop(name, None)
                 self._pending.pop(name, None)
+        for name, state in self.endpoints.items():
+            if name in changed:
+                self.baselines.forget(name)
+            state.baseline = self.baselines.of(state.spec)
         self._services = tuple(s.id for s in site.services)
         self._dependants = {}
         for endpoint in site.endpoints:
@@ -81,6 +94,7 @@ class Intake:
                 self._dependants.setdefault(parent, []).append(endpoint.service)
         self._tied = site.tied()
         self.clock.watch(site.endpoints, changed)
+        self._know_hour()
         if not self.trust.watches(site.witnesses):
             self.trust, self._network = Trust(site.witnesses, self.clock), (False, False, False)
         self.touched = dict.fromkeys(self._services)
@@ -147,6 +161,7 @@ class Intake:
         was, standing = state.shown, state.standing
         state.started = event.started
         reading = state.count(reading, at, regular=event.regular)
+        self._pace(state, reading, at)
         gate = Gate.OPEN
         if reading.outcome is Outcome.FAIL:
             if gated:
@@ -158,12 +173,47 @@ class Intake:
             state.void(self._why_shut(reading), at)
         else:
             state.decide(at, gate)
+        self._learn(state, reading)
         self._arm_stale(state, at)
         self._report(state, at)
         if state.shown is not was:
             self._changed(state, was, at)
         elif state.said is not said or state.standing is not standing or self._waits(state):
             self._touch(state)
+
+    # --- what is usual ------------------------------------------------------------
+
+    def _pace(self, state: EndpointState, reading: Reading, at: float) -> None:
+        """Judge how long a passing reading took, by what is usual at this hour."""
+        baseline = state.baseline
+        if baseline is None or reading.reason is not Reason.OK or reading.latency is None:
+            return
+        if self._hour is None:
+            state.pace(reading.latency, math.inf, at)
+            return
+        if baseline.hour != self._hour:
+            baseline.begin(self._hour)
+        state.pace(reading.latency, baseline.limit, at)
+
+    def _learn(self, state: EndpointState, reading: Reading) -> None:
+        """Learn from a passing reading, unless something else is wrong with its service."""
+        baseline = state.baseline
+        if baseline is None or reading.reason is not Reason.OK or reading.latency is None:
+            return
+        well = state.shown is Health.UP and not self._disturbed(state.spec.service)
+        if self._hour is not None and (well or state.slowness.slow):
+            baseline.hear(reading.latency)
+
+    def hour_began(self, event: HourBegan) -> None:
+        """Another hour of the week began."""
+        self._told_hour = event.hour
+        self._know_hour()
+        if event.hour is not None:
+            watched = {n for n, s in self.endpoints.items() if s.baseline is not None}
+            self.baselines.leave(event.hour, watched)
+
+    def _know_hour(self) -> None:
+        self._hour = None if self.clock.word == "lost" else self._told_hour
 
     def _waits(self, state: EndpointState) -> bool:
         """Whether its service waits for this very reading: to open, or to ask for an operator."""
@@ -220,9 +270,9 @@ class Intake:
         self._out.append(report)
 
     def _changed(self, state: EndpointState, was: Health, at: float) -> None:
-        assert state.last is not None, "a change follows a reading"
-        spec = state.spec
-        self._out.append(Transition(at, spec.id, was, state.shown, state.last))
+        because, spec = state.because, state.spec
+        assert because is not None, "a change follows a reading"
+        self._out.append(Transition(at, spec.id, was, state.shown, because))
         self._touch(state)
         self.touched.update(dict.fromkeys(self._dependants.get(spec.id, ())))
         if spec.id in self._tied:
@@ -324,6 +374,7 @@ class Intake:
         """Void what a wrong clock makes worthless, once, when trust in it is lost."""
         if self.clock.word == was:
             return
+        self._know_hour()
         for state in self.endpoints.values():
             if self.clock.voids(state.spec):
                 self._distrust(state, OWN_CLOCK, at)

@@ -26,7 +26,8 @@ class EndpointMemory:
     """One endpoint. `health` is the last one known.
 
     `stopped_at` is when the run began after which the sign-in guard stopped it. `held` and
-    what follows is kept only while flapping: else every single fail would be news.
+    the two after it are kept only while flapping: else every single fail would be news.
+    `slow`: against what is usual.
     """
 
     id: str
@@ -43,6 +44,7 @@ class EndpointMemory:
     history: int = 0
     changes_from: int = 0
     fell: Fall | None = None
+    slow: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

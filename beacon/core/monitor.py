@@ -7,8 +7,9 @@ before the event that is later.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from beacon.core.baseline import Learnt
 from beacon.core.endpoint import EndpointState
 from beacon.core.events import (
     Acknowledge,
@@ -20,6 +21,7 @@ from beacon.core.events import (
     Drill,
     Effect,
     Event,
+    HourBegan,
     Maintenance,
     Observed,
     QuietHours,
@@ -47,7 +49,7 @@ class Monitor:
         self.site = site
         self._out: list[Effect] = []
         self._timers = Timers()
-        self._intake = Intake(self._timers, self._out)
+        self._intake = Intake(self._timers, self._out, self._disturbed)
         self._room = Room(site, self._timers, self._out, self._intake.waiting)
         self._handlers: dict[type, Callable[..., None]] = {
             Observed: self._intake.observed,
@@ -58,6 +60,7 @@ class Monitor:
             DateImplausible: self._intake.clock_told,
             ClockSynchronised: self._intake.clock_told,
             ClockStepped: self._intake.clock_told,
+            HourBegan: self._intake.hour_began,
             StorageDegraded: self._operated(self._room.storage),
             Resume: self._intake.resume,
         }
@@ -72,12 +75,14 @@ class Monitor:
         changed: frozenset[str] = frozenset(),
         *,
         resume: bool = False,
+        learnt: Iterable[Learnt] = (),
     ) -> tuple[Effect, ...]:
         """Begin with what is remembered, if anything; the effects describe everything once.
 
         `changed` names endpoints that are asked something else now. `resume`: sign-ins
-        stopped by the guard may be tried again.
+        stopped by the guard may be tried again. `learnt` is what was usual.
         """
+        self._intake.baselines.restore(learnt, changed)
         if memory is None:
             return self.reconfigure(self.site, at)
         self._out.clear()
@@ -92,6 +97,13 @@ class Monitor:
     def remember(self, at: float) -> Memory:
         """Everything that must survive a restart, as it stands."""
         return remember(self._intake, self._room, at)
+
+    def learnt(self) -> tuple[tuple[Learnt, ...], frozenset[str]]:
+        """What was learnt of usual latencies since the last call.
+
+        Slots that changed, and endpoints of which all that was kept before is void.
+        """
+        return self._intake.baselines.changed()
 
     def reconfigure(
         self, site: Site, at: float, changed: frozenset[str] = frozenset()
@@ -146,6 +158,11 @@ class Monitor:
         asked = self._room.tower.alarms[service].requests()
         lamps = {colour: light.pattern.value for colour, light in asked.items()}
         return explain(watched, lamps, self._room.operators, self._timers)
+
+    def _disturbed(self, service: str) -> bool:
+        """Whether its latencies now are no measure of what is usual."""
+        watched = self._room.services.get(service)
+        return watched is not None and (watched.incident is not None or watched.hush is not None)
 
     def _judge(self, at: float) -> None:
         touched, self._intake.touched = self._intake.touched, {}

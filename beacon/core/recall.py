@@ -77,6 +77,7 @@ def _endpoint(state: EndpointState) -> EndpointMemory:
         history=state.history if state.flapping else 0,
         changes_from=state.changes_from if state.flapping else 0,
         fell=state.fell,
+        slow=state.slowness.slow,
     )
 
 
@@ -165,6 +166,7 @@ def _recall_endpoint(state: EndpointState, kept: EndpointMemory, *, resume: bool
     state.history, state.changes_from = kept.history, kept.changes_from
     state.fell = kept.fell
     state.guard_until = _other(kept.guard_until, -math.inf)
+    state.slowness.slow = kept.slow
     if kept.stopped_at is None:
         return
     if resume:

@@ -257,7 +257,9 @@ class Room:
         culprits = self._culprits(watched)
         read = all(e.guarded or e.started >= since for e in culprits)
         failed = (Outcome.FAIL, Outcome.WARN)
-        return read and any(e.guarded or (e.last and e.last.outcome in failed) for e in culprits)
+        return read and any(
+            e.guarded or (e.because and e.because.outcome in failed) for e in culprits
+        )
 
     def _excused(self, watched: Watched, change: Change, at: float) -> Change:
         """Hold an alarm back while all the trouble hangs on something else.
@@ -362,12 +364,12 @@ class Room:
             spec.id,
             spec.evidence,
             state.shown,
-            state.said,
+            state.slow_because if state.slow else state.said,
             spec.region,
             spec.factor,
             state.standing,
             state.since,
-            state.said_at,
+            state.since if state.slow else state.said_at,
             state.fell,
             state.up_again_at,
             spec.interval,

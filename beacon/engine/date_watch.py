@@ -13,10 +13,15 @@ class DateWatch:
         self._clock, self._released = clock, date.fromisoformat(released)
         self._on = False
 
+    @property
+    def plausible(self) -> bool:
+        """Whether the date does not lie before the build."""
+        # A day of grace: the build's day is somebody's local day.
+        return (self._released - self._clock.utc().date()).days <= 1
+
     def __call__(self, at: float) -> DateImplausible | None:
         """The event for the core, if it changed since the last call."""
-        # A day of grace: the build's day is somebody's local day.
-        on = (self._released - self._clock.utc().date()).days > 1
+        on = not self.plausible
         if on is self._on:
             return None
         self._on = on

@@ -191,6 +191,7 @@ def explanation(found: Explained, moment: Callable[[float], datetime]) -> Answer
                 "detail": (each.last.detail or None) if each.last else None,
                 "read_at": when(each.started),
                 "standing": each.standing,
+                "pace": each.pace,
                 "next": _prospects(each.prospects, when),
             }
             for each in found.endpoints

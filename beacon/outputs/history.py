@@ -18,10 +18,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
+from beacon.core.baseline import Learnt
 from beacon.core.events import (
     Announced,
     Answered,
@@ -64,16 +65,27 @@ class Pace:
 
     `batch`: how long rows are gathered; `refresh`: how old the memory of an open incident
     may grow; `again`: after which a failed disk is tried anew; `step`: how long a one-time
-    code waits at most to be written down.
+    code waits at most to be written down; `learn`: how often baselines are.
     """
 
     batch: float = 0.5
     refresh: float = 60.0
     again: float = 10.0
     step: float = 1.0
+    learn: float = 900.0
 
 
 USUAL: Final = Pace()
+
+Result = TypeVar("Result")
+
+
+class Ask(Protocol):
+    """Runs something in the deciding thread and returns what it returns."""
+
+    def __call__(self, call: Callable[[], Result]) -> Result:
+        """Run it. Raises `TimeoutError`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +94,7 @@ class Recalled:
 
     memory: Memory | None = None
     changed: frozenset[str] = frozenset()
+    learnt: Sequence[Learnt] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +140,8 @@ def _without_none(tree: object) -> object:
 class History:
     """An output that remembers.
 
-    `remember` is for the deciding thread; `ask` runs it there, or raises `TimeoutError`.
+    `remember` and `learnt` are for the deciding thread; `ask` runs them there, or raises
+    `TimeoutError`. `learnt` says what was learnt since its last call, and what was forgotten.
     `written` is what stands in the configuration for each endpoint's probe.
     """
 
@@ -140,13 +154,14 @@ class History:
         clock: Clock,
         *,
         remember: Callable[[], Memory],
-        ask: Callable[[Callable[[], Memory]], Memory],
+        learnt: Callable[[], tuple[Iterable[Learnt], Iterable[str]]],
+        ask: Ask,
         written: Callable[[], Mapping[str, str]],
         pace: Pace = USUAL,
     ) -> None:
         self.reader = Reader(directory / NAME)
         self._directory, self._site, self._clock = directory, site, clock
-        self._remember, self._ask = remember, ask
+        self._remember, self._learn, self._ask = remember, learnt, ask
         self._written, self._pace = written, pace
         self._moments = Moments(clock)
         self._file = HistoryFile(directory / NAME)
@@ -158,6 +173,10 @@ class History:
         self._open: dict[int, IncidentView] = {}
         self._last: Memory | None = None
         self._final: Memory | None = None
+        self._learnt: dict[tuple[str, int], Learnt] = {}  # to be written
+        self._forgotten: set[str] = set()
+        self._last_learnt: tuple[Iterable[Learnt], Iterable[str]] = ((), ())
+        self._learn_at = clock.monotonic() + pace.learn
         self._remember_at: float | None = None
         self._open_at = 0.0
         self._failed = self._lost = self._overflowed = False
@@ -176,6 +195,7 @@ class History:
         elif self._numbers:
             at = self._clock.monotonic()
             found = Recalled(Memory(at=at, incidents=self._numbers))
+        found, self._baselines = replace(found, learnt=self._baselines), ()
         self._last = found.memory
         numbers = {view.number for view in found.memory.open_incidents} if found.memory else set()
         if not self._failed:
@@ -184,6 +204,7 @@ class History:
 
     _document: str | None = None
     _numbers = 0
+    _baselines: Sequence[Learnt] = ()
 
     def _read(self) -> None:
         self._file.open()
@@ -210,7 +231,7 @@ class History:
 
     def _take_from(self, file: HistoryFile) -> None:
         self._document, self._steps = file.memory(), file.steps()
-        self._numbers = file.last_number()
+        self._numbers, self._baselines = file.last_number(), file.learnt()
 
     def _tidy(self, numbers: Iterable[int]) -> None:
         self._file.prune()
@@ -302,6 +323,7 @@ class History:
         """Write down the rest, and where everything stands."""
         try:
             self._final = self._remember()
+            self._last_learnt = self._learn()
         finally:
             self._put(None)
             if self._thread.is_alive():
@@ -366,9 +388,10 @@ class History:
                 self._commit()
 
     def _patience(self) -> float:
-        if self._remember_at is None:
-            return self._pace.refresh
-        return max(0.0, self._remember_at - self._clock.monotonic())
+        now = self._clock.monotonic()
+        if self._remember_at is not None:
+            return max(0.0, self._remember_at - now)
+        return max(0.0, min(self._pace.refresh, self._learn_at - now))
 
     def _take(self, item: _Item) -> None:
         match item:
@@ -395,12 +418,22 @@ class History:
         if self._failed and self._clock.monotonic() < self._open_at:
             self._remember_at = self._open_at
             return
+        memory = None
         try:
             memory = self._ask(self._remember)
+            if not self._failed and self._clock.monotonic() >= self._learn_at:
+                self._take_learnt(self._ask(self._learn))
+                self._learn_at = self._clock.monotonic() + self._pace.learn
         except TimeoutError:
-            memory = None
             self._remember_at = self._clock.monotonic() + self._pace.batch
         self._write(memory)
+
+    def _take_learnt(self, found: tuple[Iterable[Learnt], Iterable[str]]) -> None:
+        learnt, forgotten = found
+        void = frozenset(forgotten)
+        self._forgotten |= void
+        kept = {key: each for key, each in self._learnt.items() if key[0] not in void}
+        self._learnt = kept | {(each.endpoint, each.slot): each for each in learnt}
 
     def _write(self, memory: Memory | None) -> None:
         last = self._last
@@ -408,19 +441,22 @@ class History:
         if memory is not None:
             self._open |= {view.number: view for view in memory.open_incidents}
         rows = tuple(self._rows)
-        if not (news or rows or self._failed or self._overflowed):
+        new = news or rows or self._learnt or self._forgotten
+        if not (new or self._failed or self._overflowed):
             return
         batch = Batch(
             rows=rows,
             incidents=[self._incident(view) for view in self._open.values()],
             memory=self._encoded(memory) if memory is not None and news else None,
+            forgotten=self._forgotten,
+            learnt=self._learnt.values(),
         )
         if not self._save(batch):
             self._remember_at = self._open_at
             return
         for _ in rows:
             self._rows.popleft()
-        self._open = {}
+        self._open, self._learnt, self._forgotten = {}, {}, set()
         self._last = memory or last
         if self._overflowed and self._queue.empty():
             log.warning("too much at once: some of the history was not written down")
@@ -428,6 +464,7 @@ class History:
 
     def _end(self) -> None:
         self._open_at = 0.0
+        self._take_learnt(self._last_learnt)
         self._write(self._final)
         self._file.close()
 

@@ -15,7 +15,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-VERSION: Final = 1
+from beacon.core.baseline import Learnt
+
+VERSION: Final = 2
 """Of the schema; in the header of the file as SQLite's user_version."""
 PAGE: Final = 1024
 PATIENCE: Final = 0.5
@@ -34,6 +36,11 @@ LOG: Final = "-wal"
 """What the name of SQLite's log ends with."""
 _FILES: Final = ("", LOG, "-shm")
 
+# By the hour first: what is learnt in one hour lies side by side, on few pages.
+_BASELINES: Final = """
+CREATE TABLE IF NOT EXISTS baselines (slot INTEGER, endpoint TEXT, week INTEGER, votes BLOB,
+                                      PRIMARY KEY (slot, endpoint)) WITHOUT ROWID;
+"""
 _SCHEMA: Final = f"""
 BEGIN;
 CREATE TABLE incidents (number INTEGER PRIMARY KEY, id TEXT, open INTEGER, document TEXT);
@@ -46,6 +53,7 @@ CREATE TABLE operators (row INTEGER PRIMARY KEY, at REAL, command TEXT, by TEXT,
 CREATE TABLE used_steps (token BLOB, period INTEGER, step INTEGER,
                          PRIMARY KEY (token, period, step)) WITHOUT ROWID;
 CREATE TABLE memory (one INTEGER PRIMARY KEY CHECK (one = 1), document TEXT);
+{_BASELINES}
 PRAGMA user_version = {VERSION};
 COMMIT;
 """
@@ -72,12 +80,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What goes into one commit. Incidents are (number, id, open, document)."""
+    """What goes into one commit. Incidents are (number, id, open, document).
+
+    Endpoints that are `forgotten` lose their baselines before what is `learnt` is written.
+    """
 
     rows: Sequence[Row] = ()
     steps: Sequence[tuple[bytes, int, int]] = ()
     incidents: Sequence[tuple[int, str, bool, str]] = ()
     memory: str | None = None
+    forgotten: Iterable[str] = ()
+    learnt: Iterable[Learnt] = ()
 
 
 @dataclass(slots=True)
@@ -108,7 +121,7 @@ class HistoryFile:
             self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
         )
         try:
-            _prepare(db, new=not version)
+            _prepare(db, version)
         except BaseException:
             db.close()
             raise
@@ -156,6 +169,13 @@ class HistoryFile:
             if batch.memory is not None:
                 db.execute("INSERT OR REPLACE INTO memory VALUES (1, ?)", (batch.memory,))
             self._prune(db, {row.table for row in batch.rows} | {"incidents"})
+            db.executemany(
+                "DELETE FROM baselines WHERE endpoint = ?", [(name,) for name in batch.forgotten]
+            )
+            db.executemany(
+                "INSERT OR REPLACE INTO baselines VALUES (?, ?, ?, ?)",
+                [(each.slot, each.endpoint, each.week, each.votes) for each in batch.learnt],
+            )
             db.execute("COMMIT")
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
@@ -178,6 +198,14 @@ class HistoryFile:
         """The document that was remembered last."""
         row = self._opened().execute("SELECT document FROM memory").fetchone()
         return None if row is None else str(row[0])
+
+    def learnt(self) -> list[Learnt]:
+        """Every slot of every baseline; what is no slot is left out."""
+        rows = self._opened().execute(
+            "SELECT endpoint, slot, week, votes FROM baselines WHERE typeof(endpoint) = 'text' "
+            "AND typeof(slot) = 'integer' AND typeof(week) = 'integer' AND typeof(votes) = 'blob'"
+        )
+        return [Learnt(*row) for row in rows]
 
     def steps(self) -> list[tuple[bytes, int, int]]:
         """Every used step that is kept."""
@@ -224,8 +252,8 @@ def _version(path: Path) -> int:
     return int.from_bytes(header[60:64], "big")
 
 
-def _prepare(db: sqlite3.Connection, *, new: bool) -> None:
-    if new:
+def _prepare(db: sqlite3.Connection, version: int) -> None:
+    if not version:
         db.execute(f"PRAGMA page_size = {PAGE}")
         db.executescript(_SCHEMA)  # before WAL: so that the version stands in the header
     db.execute("PRAGMA journal_mode = WAL")
@@ -234,6 +262,9 @@ def _prepare(db: sqlite3.Connection, *, new: bool) -> None:
     [found] = db.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
         raise _broken(found, sqlite3.SQLITE_CORRUPT)
+    if 0 < version < VERSION:
+        db.executescript(f"BEGIN; {_BASELINES} PRAGMA user_version = {VERSION}; COMMIT;")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # so that the version stands in the header
 
 
 def _broken(words: str, code: int) -> sqlite3.DatabaseError:

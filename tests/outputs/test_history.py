@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from beacon.core.baseline import Learnt
 from beacon.core.events import (
     Acknowledge,
     Bypass,
@@ -69,15 +70,16 @@ class Life:
             "soc",
             clock,
             remember=lambda: self.monitor.remember(clock.monotonic()),
+            learnt=self.monitor.learnt,
             ask=lambda call: call(),
             written=lambda: written or {"mfa/sign-in": "settings"},
             pace=pace,
         )
         self.recalled = self.history.recall()
-        self.history.start()
-        self.take(
-            self.monitor.start(clock.monotonic(), self.recalled.memory, self.recalled.changed)
-        )
+        recalled = self.recalled
+        first = self.monitor.start(clock.monotonic(), recalled.memory, recalled.changed)
+        self.history.start()  # from now on its thread may ask at any time
+        self.take(first)
 
     def take(self, effects) -> None:
         self.history.offer(effects)
@@ -461,6 +463,151 @@ def test_the_log_is_synchronous(tmp_path):
     file.close()
 
 
+# --- baselines --------------------------------------------------------------------
+
+
+LEARNING = replace(SLOW, refresh=0.01, learn=900.0)
+
+
+class Learning:
+    """A history beside something that has learnt, which says so once."""
+
+    def __init__(self, directory: Path, clock: ManualClock) -> None:
+        self.clock, self.told = clock, ((), frozenset())
+        self.history = History(
+            directory,
+            "soc",
+            clock,
+            remember=lambda: Memory(at=0.0),
+            learnt=self._tells,
+            ask=lambda call: call(),
+            written=dict,
+            pace=LEARNING,
+        )
+        self.recalled = self.history.recall()
+        self.history.start()
+
+    def _tells(self):
+        told, self.told = self.told, ((), frozenset())
+        return told
+
+    def kept(self) -> list[Learnt]:
+        file = HistoryFile(self.history.reader.path)
+        file.open()
+        try:
+            return file.learnt()
+        finally:
+            file.close()
+
+
+def slot(number: int, endpoint: str = "mfa/sign-in", week: int = 9) -> Learnt:
+    return Learnt(endpoint, number, week, bytes([number, *[0] * 6]))
+
+
+@pytest.fixture
+def learning(tmp_path, clock):
+    lives = []
+
+    def begin() -> Learning:
+        lives.append(Learning(tmp_path, clock))
+        return lives[-1]
+
+    yield begin
+    for life in lives:
+        life.history.stop(10.0)
+
+
+def test_what_was_learnt_is_written_every_quarter_of_an_hour(learning, clock, eventually):
+    life = learning()
+    life.told = (slot(1), slot(2)), frozenset()
+    life.history.settle(10.0)
+    assert life.kept() == []
+    clock.advance(900.0)
+    eventually(lambda: life.kept() == [slot(1), slot(2)], "it is written")
+    life.told = (slot(2, week=10),), frozenset()
+    life.history.stop(10.0)
+    again = learning()
+    assert list(again.recalled.learnt) == [slot(1), slot(2, week=10)]
+
+
+def test_what_is_forgotten_goes_before_what_is_learnt_anew(learning, clock):
+    life = learning()
+    life.told = (slot(1), slot(2), slot(3, "mfa/other")), frozenset()
+    clock.advance(900.0)
+    life.history.settle(10.0)
+    life.told = (slot(2, week=10),), frozenset({"mfa/sign-in"})
+    clock.advance(900.0)
+    life.history.settle(10.0)
+    assert life.kept() == [slot(2, week=10), slot(3, "mfa/other")]
+
+
+def test_what_could_not_be_written_is_written_later(learning, clock, tmp_path, eventually):
+    life = learning()
+    other = sqlite3.connect(tmp_path / NAME, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    life.told = (slot(1), slot(2, "mfa/other")), frozenset()
+    clock.advance(900.0)
+    eventually(lambda: life.history.degraded, "the storage is degraded")
+    other.execute("ROLLBACK")
+    other.close()
+    eventually(lambda: not life.history.degraded, "the storage is well")
+    assert life.kept() == [slot(1), slot(2, "mfa/other")]
+
+
+def test_what_is_forgotten_while_it_waits_is_never_written(learning, clock):
+    life = learning()
+    life.history._take_learnt(((slot(1), slot(2, "mfa/other")), frozenset()))
+    life.history._take_learnt(((), frozenset({"mfa/sign-in"})))
+    life.history.settle(10.0)
+    assert life.kept() == [slot(2, "mfa/other")]
+
+
+def test_a_history_of_the_first_schema_is_taken_over_in_place(outage, live, tmp_path):
+    outage.ends()
+    path = tmp_path / NAME
+    db = sqlite3.connect(path)
+    db.executescript("DROP TABLE baselines; PRAGMA user_version = 1; PRAGMA journal_mode = DELETE")
+    db.close()
+    again = live()
+    assert again.incident.acknowledged
+    assert not again.history.degraded
+    assert path.read_bytes()[60:64] == (history_file.VERSION).to_bytes(4, "big")
+    again.ends()
+    assert not (tmp_path / f"{NAME}.corrupt").exists()
+    file = HistoryFile(path)
+    file.open()
+    file.write(Batch(learnt=[slot(1)]))
+    assert file.learnt() == [slot(1)]
+    file.close()
+
+
+def test_baselines_that_make_no_sense_are_left_out(learning, tmp_path):
+    learning().history.stop(10.0)
+    db = sqlite3.connect(tmp_path / NAME)
+    db.executemany(
+        "INSERT INTO baselines VALUES (?, ?, ?, ?)",
+        [(1, "a", 1, "text"), ("x", "b", 1, b""), (2, 3, 1, b""), (3, "c", None, b"")],
+    )
+    db.executemany("INSERT INTO baselines VALUES (?, 'd', 1, ?)", [(7, b""), (999, bytes(7))])
+    db.commit()
+    db.close()
+    learnt = learning().recalled.learnt
+    assert {each.endpoint for each in learnt} <= {"d", "3"}
+    monitor = Monitor(site())
+    monitor.start(0.0, learnt=learnt)
+    assert monitor.learnt() == ((), frozenset())
+
+
+def test_a_broken_file_costs_baselines_only(learning, tmp_path):
+    learning().history.stop(10.0)
+    (tmp_path / NAME).write_bytes(b"not a database" * 200)
+    life = learning()
+    assert life.recalled.learnt in ((), [])
+    life.told = (slot(1),), frozenset()
+    life.history.stop(10.0)
+    assert life.kept() == [slot(1)]
+
+
 # --- broken disks -----------------------------------------------------------------
 
 
@@ -493,7 +640,7 @@ def test_a_newer_file_is_refused_and_left_untouched(outage, live, tmp_path, capl
     outage.ends()
     path = tmp_path / NAME
     db = sqlite3.connect(path)
-    db.execute("PRAGMA user_version = 2")
+    db.execute("PRAGMA user_version = 3")
     db.close()
     log = Path(f"{path}-wal")
     log.write_bytes(b"a newer beacon's log, not yet taken in")
@@ -504,7 +651,7 @@ def test_a_newer_file_is_refused_and_left_untouched(outage, live, tmp_path, capl
     again.ends()
     assert _files(tmp_path) == before, "byte for byte, with its log, and with its times"
     assert "install that beacon again, or move the file away" in caplog.text
-    assert "newer beacon (schema 2, known is 1)" in caplog.text
+    assert "newer beacon (schema 3, known is 2)" in caplog.text
     assert caplog.text.count("newer beacon") == 1
     with pytest.raises(Newer, match="move the file away"):
         HistoryFile(path).open()
@@ -687,6 +834,7 @@ def test_a_thread_that_does_not_keep_up_loses_rows_not_time(tmp_path, clock):
         "soc",
         clock,
         remember=lambda: Memory(at=0.0),
+        learnt=lambda: ((), ()),
         ask=lambda call: call(),
         written=dict,
         pace=QUICK,
@@ -714,6 +862,7 @@ def test_a_judge_that_does_not_answer_costs_the_memory_only(tmp_path, clock):
         "soc",
         clock,
         remember=lambda: monitor.remember(clock.monotonic()),
+        learnt=monitor.learnt,
         ask=never,
         written=dict,
         pace=QUICK,
