@@ -231,6 +231,7 @@ def _operator_commands(commands: Any) -> None:  # noqa: ANN401
         "--for", dest="time", metavar="TIME", default="1h", help="30m, 1h (default)"
     )
     silence.add_argument("--off", action="store_true", help="sound again")
+    acknowledge.add_argument("--off", action="store_true", help="undo it: it asks again")
     for each in (acknowledge, silence):
         _takes_reason(each)
     _overlay_commands(commands)
@@ -660,8 +661,7 @@ def _next(prospects: Sequence[Mapping[str, Any]], indent: str) -> list[str]:
 
 
 def _acknowledge(args: argparse.Namespace) -> int:
-    request = {"action": "acknowledge", "service": args.service, "reason": args.reason}
-    return _ordered(args, request, "acknowledged")
+    return _laid("acknowledge", "acknowledged", "asks again")(args)
 
 
 def _silence(args: argparse.Namespace) -> int:
@@ -719,6 +719,7 @@ def told(answer: Mapping[str, Any]) -> list[str]:
     lines[0] += f"  since {_clock(state['since'])}"
     for name, service in answer["services"].items():
         words = [service["verdict"].replace("_", " "), *service.get("overlays", ())]
+        words += ["first-out"] if name == state.get("first_out") else []
         lines += ["", f"{name}: {', '.join(words)}"]
         if service["explanation"]:
             lines.append(f"  {service['explanation']}")

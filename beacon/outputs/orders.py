@@ -63,7 +63,7 @@ def _drill(c: Command, at: float) -> Event:
 
 
 def _acknowledge(c: Command, at: float) -> Event:
-    return Acknowledge(at, c.by, c.origin, c.reason, c.service)
+    return Acknowledge(at, c.by, c.origin, c.reason, c.service, c.on)
 
 
 _EVENTS: Final[Mapping[str, Callable[[Command, float], Event]]] = {

@@ -13,7 +13,8 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.loop import Engine
 from beacon.engine.mailbox import Mailbox
 from beacon.engine.output import Heartbeat
-from beacon.outputs.actions import Actions, status
+from beacon.outputs.actions import Actions
+from beacon.outputs.documents import status
 from beacon.outputs.control import Refused
 
 SITE = Site(
