@@ -644,13 +644,21 @@ def explained(answer: Mapping[str, Any]) -> list[str]:
             f"{name} ({each['evidence']}): {each['health']} since {_clock(each['since'])}",
         ]
         if each["reason"]:
-            read = f", read {_clock(each['read_at'])}" if each["read_at"] else ""
+            took = "" if each["latency_ms"] is None else f", {each['latency_ms']:.0f} ms"
+            read = _ago(each["read_at"], answer["at"]) if each["read_at"] else ""
             detail = f" ({each['detail']})" if each["detail"] else ""
-            lines.append(f"  last: {each['reason']}{detail}{read}")
+            lines.append(f"  last: {each['outcome']}, {each['reason']}{detail}{took}{read}")
         lines.append(f"  {each['standing']}")
         lines += [f"  {each['pace']}"] if each.get("pace") else []
         lines += _next(each["next"], "  ")
     return lines
+
+
+def _ago(moment: str, now: str) -> str:
+    from datetime import datetime
+
+    age = datetime.fromisoformat(now) - datetime.fromisoformat(moment)
+    return f", read {age.total_seconds():.0f} s ago ({_clock(moment)})"
 
 
 def _next(prospects: Sequence[Mapping[str, Any]], indent: str) -> list[str]:
@@ -763,8 +771,11 @@ def _overlay(overlay: Mapping[str, Any]) -> str:
 
 
 def _clock(moment: str) -> str:
-    """UTC to the second, as people read it."""
-    return moment[:19].replace("T", " ") + " UTC"
+    """UTC to the nearest second, as people read it."""
+    from datetime import datetime, timedelta
+
+    nearest = datetime.fromisoformat(moment) + timedelta(milliseconds=500)
+    return f"{nearest:%Y-%m-%d %H:%M:%S} UTC"
 
 
 # --- the sandbox ------------------------------------------------------------------

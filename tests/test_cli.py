@@ -408,7 +408,7 @@ def test_acknowledge_and_silence_say_what_was_asked(serve, capsys):
     assert main(["silence", "--for", "30m", *state]) == 0
     assert main(["silence", "--off", *state]) == 0
     assert asked == [
-        {"action": "acknowledge", "service": "door", "reason": "seen"},
+        {"action": "acknowledge", "service": "door", "on": True, "reason": "seen"},
         {"action": "silence", "on": True, "seconds": 1800.0, "reason": ""},
         {"action": "silence", "on": False, "seconds": 3600.0, "reason": ""},
     ]
@@ -480,6 +480,7 @@ def test_the_status_names_what_lies_over_the_verdicts(serve, capsys):
 
 EXPLAINED = {
     "service": "door",
+    "at": "2026-01-05T12:02:12.000+00:00",
     "verdict": "gray_failure",
     "since": "2026-01-05T12:00:00.000+00:00",
     "lamps": {"red": "fast"},
@@ -491,8 +492,10 @@ EXPLAINED = {
             "evidence": "symptom",
             "health": "down",
             "since": "2026-01-05T12:00:00.000+00:00",
+            "outcome": "fail",
             "reason": "deadline",
             "detail": "no answer",
+            "latency_ms": 30000.0,
             "read_at": "2026-01-05T12:01:00.000+00:00",
             "standing": "0 of 2 passes in a row until it is up",
             "next": [{"what": "unknown", "at": "2026-01-05T12:05:00.000+00:00"}],
@@ -510,7 +513,7 @@ def test_explain_tells_it_in_lines(serve, capsys):
         "  next: recovering when every cell is up",
         "",
         "door/open (symptom): down since 2026-01-05 12:00:00 UTC",
-        "  last: deadline (no answer), read 2026-01-05 12:01:00 UTC",
+        "  last: fail, deadline (no answer), 30000 ms, read 72 s ago (2026-01-05 12:01:00 UTC)",
         "  0 of 2 passes in a row until it is up",
         "  next: unknown (2026-01-05 12:05:00 UTC)",
     ]

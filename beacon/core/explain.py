@@ -115,7 +115,7 @@ def _until_acknowledged(alarm: Alarm) -> Iterator[Prospect]:
     if alarm.acknowledged or alarm.mute:
         return
     yield Prospect("it flashes until somebody acknowledges")
-    if math.isfinite(alarm.realarm_at):
+    if alarm.verdict in RED and math.isfinite(alarm.realarm_at):
         yield Prospect("the buzzer sounds again, if nobody has", alarm.realarm_at)
 
 
@@ -162,6 +162,12 @@ def _standing(state: EndpointState) -> str:
         return "flapping: the worst is held until it rests"
     if state.last is not None and state.last.outcome is Outcome.ERROR:
         return f"{state.errors} of {spec.failure_threshold} errors in a row until it is unknown"
+    return _counted(state)
+
+
+def _counted(state: EndpointState) -> str:
+    """What has been counted of what it takes."""
+    spec = state.spec
     if state.health is Health.UP:
         lately = state.window.bit_count()
         return (
@@ -175,6 +181,8 @@ def _standing(state: EndpointState) -> str:
 
 def _passes(state: EndpointState) -> str:
     spec = state.spec
+    if state.health is Health.UNKNOWN and state.fails:
+        return f"{state.fails} of {spec.failure_threshold} fails in a row until it is down"
     if state.health is Health.UNKNOWN and state.before in (None, Health.UP):
         return "one pass until it is up"
     passes = state.clean if state.health is Health.DEGRADED else state.good

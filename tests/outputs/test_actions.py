@@ -14,8 +14,8 @@ from beacon.engine.loop import Engine
 from beacon.engine.mailbox import Mailbox
 from beacon.engine.output import Heartbeat
 from beacon.outputs.actions import Actions
-from beacon.outputs.documents import status
 from beacon.outputs.control import Refused
+from beacon.outputs.documents import status
 
 SITE = Site(
     id="test",
@@ -203,13 +203,16 @@ def test_explain_says_why_and_what_would_change_it(room):
     found = json.loads(json.dumps(room.do("explain", service="door")))
     assert (found["service"], found["verdict"]) == ("door", "outage")
     assert found["lamps"] == {"red": "fast", "blue": "steady"}
-    assert found["why"] == ["door/open: connect_refused (refused)"]
+    assert found["why"][0] == "door/open: connect_refused (refused)"
+    assert found["why"][1].startswith("first-out: ")
     assert found["overlaid"][0]["kind"] == "bypass"
     door = found["endpoints"]["door/open"]
     assert (door["health"], door["reason"]) == ("down", "connect_refused")
     assert door["standing"] == "0 of 2 passes in a row until it is up"
-    assert door["next"][0]["what"] == "unknown, if nothing is heard until then"
-    read, stale = (datetime.fromisoformat(x) for x in (door["read_at"], door["next"][0]["at"]))
+    again, silent = door["next"]
+    assert again["what"] == "read again by then"
+    assert silent["what"] == "unknown, if nothing is heard until then"
+    read, stale = (datetime.fromisoformat(x) for x in (door["read_at"], silent["at"]))
     assert abs((stale - read).total_seconds() - 95.0) < 1.0
 
 

@@ -1,5 +1,6 @@
 """The history: what survives a restart, a kill, a power cut, and every kind of broken disk."""
 
+import contextlib
 import hmac
 import json
 import os
@@ -398,10 +399,31 @@ def test_transitions_orders_and_stories_are_written(outage):
     ]
     [order] = reader.operators()
     assert (order["command"], order["by"], order["origin"]) == ("acknowledge", "alex", "cli")
-    assert order["reason"] == "with the vendor"
+    assert (order["reason"], order["service"]) == ("with the vendor", None)
     assert [s["what"] for s in reader.story(1)] == ["opened", "acknowledged"]
     [(_, told)] = reader.incidents(9)
     assert (told["state"], told["acknowledged_by"]) == ("acknowledged", "alex")
+
+
+def test_the_service_an_action_concerned_is_written(live, clock):
+    life = live().reads(Reason.OK)
+    order = Shelve(clock.monotonic(), "mfa", True, "alex", "cli")
+    life.take(life.monitor.handle(order))
+    life.settle()
+    [order] = life.history.reader.operators()
+    assert (order["command"], order["service"]) == ("shelve", "mfa")
+
+
+def test_an_older_file_is_read_and_gets_what_it_lacks(outage, live, tmp_path):
+    outage.ends()
+    with contextlib.closing(sqlite3.connect(tmp_path / NAME)) as db:
+        db.execute("ALTER TABLE operators DROP COLUMN service")
+        version = db.execute("PRAGMA user_version").fetchone()
+    again = live()
+    assert again.incident is not None
+    assert [o["service"] for o in again.history.reader.operators()] == [None]
+    with contextlib.closing(sqlite3.connect(tmp_path / NAME)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == version
 
 
 def test_nothing_is_written_while_nothing_changes(live, clock, tmp_path):

@@ -52,6 +52,10 @@ GOOD = [
         Command("shelve", reason="known", service="sms", seconds=7200.0),
     ),
     ("attest", "PRESS", Command("attest")),
+    ("attest", '{"state": "OFF", "service": "x"}', Command("attest", service="x", on=False)),
+    ("acknowledge", "OFF", Command("acknowledge", on=False)),
+    ("acknowledge", '{"state": "OFF", "by": "Anna"}', Command("acknowledge", "Anna", on=False)),
+    ("acknowledge", '{"state": "ON"}', Command("acknowledge")),
     ("attest", '{"service": "break-glass"}', Command("attest", service="break-glass")),
     (
         "drill",
@@ -62,7 +66,7 @@ GOOD = [
     ("lamp_test", '{"by": "A\\u001b[31mnn\\n"}', Command("lamp_test", "A [31mnn")),
 ]
 
-PRESS = "send PRESS, or an object of by, reason, service"
+PRESS = "send PRESS or OFF, or an object of state, by, reason, service"
 ON_OFF = "send ON or OFF, or an object of state, by, reason, for"
 
 ON_OFF_WHERE = "send ON or OFF, or an object of state, by, reason, service"
@@ -77,6 +81,8 @@ BAD = [
     ("acknowledge", b"\xff\xfe", f"not understood; {PRESS}"),
     ("acknowledge", "[" * 1000, f"not understood; {PRESS}"),
     ("acknowledge", '{"by": 7}', f"every value is text; {PRESS}"),
+    ("acknowledge", '{"state": "PRESS"}', f"`state` is ON or OFF; {PRESS}"),
+    ("lamp_test", "OFF", "not understood; send PRESS, or an object of by, reason"),
     ("acknowledge", '{"service": "x"}', "no such service; known: sign-in, sms"),
     ("silence", "PRESS", f"not understood; {ON_OFF}"),
     ("silence", "{}", f"`state` is ON or OFF; {ON_OFF}"),

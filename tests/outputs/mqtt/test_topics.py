@@ -62,7 +62,7 @@ def test_state(topics, say):
     overall = say.overall(
         Verdict.DEGRADED, services=(("sign-in", Verdict.DEGRADED),), overlays=("drill",)
     ).overall
-    message = topics.state(replace(overall, storage_degraded=True))
+    message = topics.state(replace(overall, storage_degraded=True, first_out="sign-in"))
     assert (message.topic, message.retain, message.qos) == ("mfa-beacon/lab/state", True, 0)
     assert payload(message) == {
         "verdict": "degraded",
@@ -75,6 +75,7 @@ def test_state(topics, say):
         "network": "unverified",
         "clock": "unverified",
         "storage_degraded": True,
+        "first_out": "sign-in",
         "version": "1.2.3",
     }
 
