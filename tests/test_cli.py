@@ -405,14 +405,16 @@ def test_acknowledge_and_silence_say_what_was_asked(serve, capsys):
 
     state = serve(acknowledge=note, silence=note)
     assert main(["acknowledge", "door", "--reason", "seen", *state]) == 0
+    assert main(["acknowledge", "--off", *state]) == 0
     assert main(["silence", "--for", "30m", *state]) == 0
     assert main(["silence", "--off", *state]) == 0
     assert asked == [
         {"action": "acknowledge", "service": "door", "on": True, "reason": "seen"},
+        {"action": "acknowledge", "service": None, "on": False, "reason": ""},
         {"action": "silence", "on": True, "seconds": 1800.0, "reason": ""},
         {"action": "silence", "on": False, "seconds": 3600.0, "reason": ""},
     ]
-    assert capsys.readouterr().out == "acknowledged\nsilent\nsound again\n"
+    assert capsys.readouterr().out == "acknowledged\nasks again\nsilent\nsound again\n"
     assert main(["acknowledge", "--json", *state]) == 0
     assert json.loads(capsys.readouterr().out) == {"ok": True}
 
@@ -455,6 +457,12 @@ def test_an_overlay_is_ordered_over_the_socket(serve, capsys, words, request_, s
     assert main([*words, *serve(**{words[0]: note})]) == 0
     assert asked == [{"action": words[0], **request_}]
     assert capsys.readouterr().out == said + "\n"
+
+
+def test_the_status_marks_the_first_out(serve, capsys):
+    seen = SEEN | {"state": SEEN["state"] | {"first_out": "door"}}
+    main(["status", *serve(status=lambda request, by: seen)])
+    assert "\ndoor: gray failure, first-out\n" in capsys.readouterr().out
 
 
 def test_the_status_names_what_lies_over_the_verdicts(serve, capsys):

@@ -12,7 +12,7 @@ from beacon.engine.clock import Clock, Moments
 from beacon.engine.loop import Engine
 from beacon.outputs.control import Action, Answer, Refused
 from beacon.outputs.documents import explanation, status
-from beacon.outputs.orders import ORDERS, Command
+from beacon.outputs.orders import OF_THE_TOWER, ORDERS, Command
 
 ANSWER_WITHIN = 5.0
 """Seconds the deciding thread has to answer."""
@@ -70,7 +70,7 @@ class Actions:
             name,
             by,
             _text(request, "reason"),
-            _chosen(request),
+            _chosen(name, request),
             on=_switch(request),
             seconds=_seconds(name, request),
             verdict=_verdict(request),
@@ -94,8 +94,10 @@ def _switch(request: Mapping[str, Any]) -> bool:
     return on
 
 
-def _chosen(request: Mapping[str, Any]) -> str | None:
+def _chosen(name: str, request: Mapping[str, Any]) -> str | None:
     service = request.get("service")
+    if service is not None and name in OF_THE_TOWER:
+        raise Refused(f"{name} concerns the whole tower: leave `service` out")
     if service is None or (isinstance(service, str) and service):
         return service
     raise Refused("`service` is the id of one, or left out for all")

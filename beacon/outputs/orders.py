@@ -76,5 +76,7 @@ _EVENTS: Final[Mapping[str, Callable[[Command, float], Event]]] = {
     "drill": _drill,
 }
 
+OF_THE_TOWER: Final = ("silence", "drill")
+"""The commands that concern the tower as a whole, never one service."""
 ORDERS: Final = tuple(_EVENTS)
 """The commands that are the core's."""

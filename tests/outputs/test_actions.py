@@ -1,6 +1,7 @@
 """What an operator on this machine may ask and order, against the real core and loop."""
 
 import json
+import re
 import threading
 from datetime import UTC, datetime
 
@@ -145,6 +146,8 @@ def test_silence_and_sound_again(room):
         ("silence", {"seconds": 9 * 3600}, "a silence lasts 60 minutes at most"),
         ("silence", {"seconds": 10**400}, "a silence lasts 60 minutes at most"),
         ("drill", {"verdict": "fire"}, "`verdict` is one of ok, advisory"),
+        ("drill", {"service": "door"}, "drill concerns the whole tower: leave `service` out"),
+        ("silence", {"service": "door"}, "silence concerns the whole tower"),
         ("shelve", {"service": "door", "seconds": 30_000}, "too long: at most 8 h"),
         ("shelve", {"service": "door", "seconds": 10**400}, "too long: at most 8 h"),
     ],
@@ -173,6 +176,52 @@ def test_overlays_are_laid_on_listed_and_taken_off(room):
     }
     assert room.do("maintenance", on=False) == {}
     assert room.do("status")["overlays"] == []
+
+
+UNKNOWN = "no service 'gate'; there is: door"
+
+
+@pytest.mark.parametrize(
+    ("action", "request_", "error"),
+    [
+        ("acknowledge", {}, UNKNOWN),
+        ("acknowledge", {"on": False}, UNKNOWN),
+        ("shelve", {}, UNKNOWN),
+        ("shelve", {"on": False}, UNKNOWN),
+        ("maintenance", {}, UNKNOWN),
+        ("maintenance", {"on": False}, UNKNOWN),
+        ("bypass", {}, UNKNOWN),
+        ("bypass", {"on": False}, UNKNOWN),
+        ("attest", {}, "nothing to attest"),
+        ("explain", {}, UNKNOWN),
+        ("acknowledge", {"on": False, "service": "door"}, "no open incident is acknowledged"),
+        ("silence", {"on": False, "service": None}, "not silenced"),
+        ("shelve", {"on": False, "service": "door"}, "there is no shelving to end"),
+        ("maintenance", {"on": False, "service": None}, "there is no maintenance to end"),
+        ("bypass", {"on": False, "service": "door"}, "there is no bypass to end"),
+        ("drill", {"on": False, "service": None}, "no drill is on"),
+    ],
+)
+def test_what_is_not_there_or_over_is_refused_and_changes_nothing(room, action, request_, error):
+    room.fails()
+    before = room.do("status")
+    with pytest.raises(Refused, match=error):
+        room.do(action, **{"service": "gate"} | request_)
+    assert without_drift(room.do("status")) == without_drift(before)
+
+
+def without_drift(status):
+    """The same to the second: wall times are worked out anew at every look."""
+    return json.loads(re.sub(r"T[0-9:.]+\+", "T+", json.dumps(status)))
+
+
+def test_an_acknowledgement_is_taken_back(room):
+    room.fails()
+    room.do("acknowledge")
+    assert room.do("acknowledge", on=False) == {}
+    incident = room.do("status")["incidents"][0]
+    assert (incident["acknowledged"], incident["acknowledged_by"]) == (False, None)
+    assert room.do("status")["state"]["first_out"] == "door"
 
 
 @pytest.mark.parametrize("action", ["shelve", "bypass"])
