@@ -481,7 +481,7 @@ class Postpone:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What an operator's command came to."""
+    """What an operator's command came to. `on` is false for one that takes something back."""
 
     at: float
     command: str
@@ -491,6 +491,7 @@ class Answered:
     error: str = ""
     reason: str = ""
     service: str | None = None
+    on: bool = True
 
 
 class OverlayKind(StrEnum):

@@ -675,7 +675,15 @@ def _answer(
     command = type(event).__name__.lower()
     concerned = event.item if isinstance(event, Attest) else getattr(event, "service", None)
     return Answered(
-        event.at, command, not error, event.by, event.origin, error, event.reason, concerned
+        event.at,
+        command,
+        not error,
+        event.by,
+        event.origin,
+        error,
+        event.reason,
+        concerned,
+        event.on,
     )
 
 

@@ -356,7 +356,8 @@ class History:
                 yield self._row("transitions", effect.at, *change, because.reason, because.detail)
             case Answered():
                 order = (effect.command, effect.by, effect.origin)
-                what = (effect.reason, effect.error, effect.service)
+                state = "ON" if effect.on else "OFF"
+                what = (effect.reason, effect.error, effect.service, state)
                 yield self._row("operators", effect.at, *order, *what)
             case Announced():
                 view = effect.incident

@@ -25,7 +25,7 @@ UNDONE: Final = ("acknowledge", "attest")
 HANDLED: Final = COMMANDS
 """The commands somebody carries out; only these are subscribed to and allowed."""
 
-_FIELDS: Final = {
+FIELDS: Final = {
     "acknowledge": ("state", "by", "reason", "service"),
     "silence": ("state", "by", "reason", "for"),
     "lamp_test": ("by", "reason"),
@@ -35,6 +35,7 @@ _FIELDS: Final = {
     "attest": ("state", "by", "reason", "service"),
     "drill": ("state", "by", "reason", "verdict", "for"),
 }
+"""What an object on a command's topic may hold."""
 _AT_MOST: Final = {"silence": (3600.0, "1h")}
 """Seconds; of the others the core says when it is too long."""
 
@@ -69,7 +70,7 @@ def refusal(refused: Refused) -> str:
 
 def _fields(name: str, payload: bytes) -> Mapping[str, str]:
     words = _words(name)
-    wanted = f"send {' or '.join(words)}, or an object of {', '.join(_FIELDS[name])}"
+    wanted = f"send {' or '.join(words)}, or an object of {', '.join(FIELDS[name])}"
     try:
         raw = payload.decode("utf-8").strip()
         if raw in words:
@@ -77,7 +78,7 @@ def _fields(name: str, payload: bytes) -> Mapping[str, str]:
         document = json.loads(raw)
     except (ValueError, RecursionError):
         raise Refused("not understood", wanted) from None
-    if not isinstance(document, dict) or set(document) - set(_FIELDS[name]):
+    if not isinstance(document, dict) or set(document) - set(FIELDS[name]):
         raise Refused("not understood", wanted)
     fields = {key: value for key, value in document.items() if value is not None}
     if not all(isinstance(value, str) for value in fields.values()):

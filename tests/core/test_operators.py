@@ -602,7 +602,9 @@ def test_an_answer_names_the_service_of_an_acknowledgement(make_room):
     room = fail(make_room().passes(200)).passes(300)
     assert tell(room, Acknowledge, service="mfa") == ""
     answer = [e for e in room.effects if isinstance(e, Answered)][-1]
-    assert (answer.command, answer.service) == ("acknowledge", "mfa")
+    assert (answer.command, answer.service, answer.on) == ("acknowledge", "mfa", True)
+    assert tell(room, Acknowledge, service="mfa", on=False) == ""
+    assert not [e for e in room.effects if isinstance(e, Answered)][-1].on
 
 
 def test_an_answer_carries_who_why_and_what(make_room):

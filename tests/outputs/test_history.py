@@ -409,15 +409,17 @@ def test_the_service_an_action_concerned_is_written(live, clock):
     life = live().reads(Reason.OK)
     order = Shelve(clock.monotonic(), "mfa", True, "alex", "cli")
     life.take(life.monitor.handle(order))
+    life.take(life.monitor.handle(replace(order, on=False)))
     life.settle()
-    [order] = life.history.reader.operators()
-    assert (order["command"], order["service"]) == ("shelve", "mfa")
+    told = [(o["command"], o["service"], o["state"]) for o in life.history.reader.operators()]
+    assert told == [("shelve", "mfa", "ON"), ("shelve", "mfa", "OFF")]
 
 
 def test_an_older_file_is_read_and_gets_what_it_lacks(outage, live, tmp_path):
     outage.ends()
     with contextlib.closing(sqlite3.connect(tmp_path / NAME)) as db:
         db.execute("ALTER TABLE operators DROP COLUMN service")
+        db.execute("ALTER TABLE operators DROP COLUMN state")
         version = db.execute("PRAGMA user_version").fetchone()
     again = live()
     assert again.incident is not None

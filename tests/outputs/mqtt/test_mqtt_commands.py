@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from beacon.config.fields import Refused
 from beacon.config.schema import COMMANDS
 from beacon.core.model import Verdict
-from beacon.outputs.mqtt_commands import HANDLED, LARGEST, Limit, read, refusal
+from beacon.outputs.mqtt_commands import FIELDS, HANDLED, LARGEST, Limit, read, refusal
 from beacon.outputs.orders import Command
 
 SERVICES = ("sign-in", "sms")
@@ -145,3 +147,21 @@ def test_ten_at_once_then_one_a_second(clock):
     assert [limit.allows() for _ in range(2)] == [True, False]
     clock.advance(3600.0)
     assert [limit.allows() for _ in range(11)] == [True] * 10 + [False]
+
+
+@pytest.mark.parametrize("name", [c for c in COMMANDS if "service" in FIELDS[c] and c != "attest"])
+@pytest.mark.parametrize("state", ["ON", "OFF"])
+def test_a_service_that_is_not_there_is_refused_by_every_command(name, state):
+    """What is attested is known to the core alone: it refuses."""
+    payload = json.dumps({"state": state, "service": "gate"}).encode()
+    with pytest.raises(Refused) as refused:
+        read(name, payload, COMMANDS, ("sign-in", "sms"))
+    assert refusal(refused.value) == "no such service; known: sign-in, sms"
+
+
+def test_every_command_and_its_fields_are_documented():
+    page = (Path(__file__).parents[3] / "docs" / "mqtt.md").read_text()
+    for name in COMMANDS:
+        [line] = [line for line in page.splitlines() if line.startswith(f"| `cmd/{name}` |")]
+        words = set(re.findall(r"`([a-z_]+)`", line))
+        assert set(FIELDS[name]) <= words, name
