@@ -319,3 +319,34 @@ def test_a_rehearsed_acknowledgement_can_be_taken_back_too(make_room):
     assert undo(room) == ""
     assert room.lamps == {"red": "fast", "blue": "fast"}
     assert room.forget().passes(61).sounds == ["pulse"]
+
+
+def test_taken_back_it_does_not_become_the_first_beside_a_new_one(three):
+    fails(three, "mfa").passes(300).acknowledge()
+    fails(three, "sms").passes(300)
+    assert undo(three, "mfa") == ""
+    assert first_out(three) == "sms"
+    three.simulation.tell(Acknowledge(three.now, "analyst", "cli", service="sms"))
+    assert first_out(three) is None
+
+
+def test_the_first_out_that_escalates_stays_the_first(three):
+    three.cue(Reason.SLOW, "sms/sign-in").passes(300)
+    fails(three, "mfa").passes(300)
+    fails(three, "sms").passes(300)
+    assert three.told[-1] == "escalated"
+    assert first_out(three) == "sms"
+
+
+def test_taken_back_while_it_hangs_on_something_else_makes_no_sound(make_room, make_endpoint):
+    parent = make_endpoint("idp", "sign-in", Evidence.SYMPTOM)
+    child = make_endpoint("app", "sign-in", Evidence.SYMPTOM, depends_on=("idp/sign-in",))
+    services = (Service(id=e.service, name=e.service, endpoints=(e,)) for e in (parent, child))
+    room = make_room(*services).passes(200)
+    room.cue(Reason.SLOW, "app/sign-in").passes(300).acknowledge()
+    room.simulation.tell(Shelve(room.now, "idp", True, "analyst", "cli", seconds=7200.0))
+    fails(room, "idp").passes(120)
+    fails(room, "app").passes(300).forget()
+    assert undo(room, "app") == ""
+    assert room.lamps == {"red": "fast", "blue": "steady"}
+    assert room.passes(1800).sounds == []
