@@ -125,6 +125,8 @@ def test_the_explanation_stands_on_a_topic_of_its_own(broker, listen, beacon, ho
     """The document of `beacon explain --json`, its texts cut, retained and told on a change."""
     broker.start()
     one = beacon(house(broker.port))
+    early = listen(broker.port)
+    early.until(lambda: CONFIG in early.kept, "the description, and with it all there was")
     tell_all(one)
     now = one.words().at
     monitor = Monitor(house().watched)
@@ -133,7 +135,6 @@ def test_the_explanation_stands_on_a_topic_of_its_own(broker, listen, beacon, ho
     explained = monitor.explain("sms")
     assert list(one.output.unexplained(now)) == ["sign-in", "sms"]
     one.output.explain(explained, now)
-    early = listen(broker.port)
     early.until(lambda: early.json("explain/sms"), "the explanation")
     told = early.json("explain/sms")
     document = explanation(explained, now, Moments(one.clock))
