@@ -452,7 +452,7 @@ def test_old_rows_go_while_it_runs_and_the_newest_stay(tmp_path):
     for n in range(1, 301):
         rows = [
             Row("transitions", (float(n), "a/b", "up", "down", "deadline", "")),
-            Row("operators", (float(n), "acknowledge", "alex", "cli", "", "")),
+            Row("operators", (float(n), "acknowledge", "alex", "cli", "", "", "", "ON")),
             Row("story", (n, float(n), "a", "opened", "outage", "", "")),
         ]
         file.write(Batch(rows=rows, incidents=[(n, f"i{n}", False, "{}")]))
