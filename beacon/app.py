@@ -127,7 +127,10 @@ class Daemon:
         self._clock = SystemClock()
         self._notifier = Notifier(place.environ, self._clock)
         self._monitor = Monitor(config.watched)
-        self._windows = WindowsWatch(self._clock, _windows(config))
+        self._dates = DateWatch(self._clock, beacon.RELEASED)
+        self._windows = WindowsWatch(
+            self._clock, _windows(config), plausible=lambda: self._dates.plausible
+        )
         self._heart = Heartbeat(self._clock)
         self._mailbox: Mailbox[Item] = Mailbox()
         self._standing = Standing()
@@ -340,12 +343,13 @@ class Daemon:
 
     def _signs(self) -> Iterator[Sign]:
         yield StepWatch(self._clock)
-        yield DateWatch(self._clock, beacon.RELEASED)
+        yield self._dates
         yield HourWatch(self._clock, beacon.RELEASED)
         yield KernelWatch(kernel_says, partial(timesyncd_says, self._clock))
         yield self._tell_storage
         yield self._windows
         yield self._tell_health
+        yield self._tell_why
         hours = self._config.tower.buzzer and self._config.tower.buzzer.quiet_hours
         if hours:
             yield QuietHoursWatch(self._clock, hours.begin, hours.end, hours.time_zone)
@@ -379,6 +383,15 @@ class Daemon:
                 rss_mb=_rss_mb(),
             )
         )
+
+    def _tell_why(self, at: float) -> None:
+        """Explain over MQTT what moved some time ago."""
+        if self._mqtt is None:
+            return
+        for service in self._mqtt.unexplained(at):
+            explained = self._monitor.explain(service)
+            if explained is not None:
+                self._mqtt.explain(explained, at)
 
     def _note(self, line: str) -> None:
         if self._terminal is not None:

@@ -232,6 +232,7 @@ def _operator_commands(commands: Any) -> None:  # noqa: ANN401
         "--for", dest="time", metavar="TIME", default="1h", help="30m, 1h (default)"
     )
     silence.add_argument("--off", action="store_true", help="sound again")
+    acknowledge.add_argument("--off", action="store_true", help="undo it: it asks again")
     for each in (acknowledge, silence):
         _takes_reason(each)
     resume = _add(
@@ -666,13 +667,21 @@ def explained(answer: Mapping[str, Any]) -> list[str]:
             f"{name} ({each['evidence']}): {each['health']} since {_clock(each['since'])}",
         ]
         if each["reason"]:
-            read = f", read {_clock(each['read_at'])}" if each["read_at"] else ""
+            took = "" if each["latency_ms"] is None else f", {each['latency_ms']:.0f} ms"
+            read = _ago(each["read_at"], answer["at"]) if each["read_at"] else ""
             detail = f" ({each['detail']})" if each["detail"] else ""
-            lines.append(f"  last: {each['reason']}{detail}{read}")
+            lines.append(f"  last: {each['outcome']}, {each['reason']}{detail}{took}{read}")
         lines.append(f"  {each['standing']}")
         lines += [f"  {each['pace']}"] if each.get("pace") else []
         lines += _next(each["next"], "  ")
     return lines
+
+
+def _ago(moment: str, now: str) -> str:
+    from datetime import datetime
+
+    age = datetime.fromisoformat(now) - datetime.fromisoformat(moment)
+    return f", read {age.total_seconds():.0f} s ago ({_clock(moment)})"
 
 
 def _next(prospects: Sequence[Mapping[str, Any]], indent: str) -> list[str]:
@@ -683,8 +692,7 @@ def _next(prospects: Sequence[Mapping[str, Any]], indent: str) -> list[str]:
 
 
 def _acknowledge(args: argparse.Namespace) -> int:
-    request = {"action": "acknowledge", "service": args.service, "reason": args.reason}
-    return _ordered(args, request, "acknowledged")
+    return _laid("acknowledge", "acknowledged", "asks again")(args)
 
 
 def _resume(args: argparse.Namespace) -> int:
@@ -747,6 +755,7 @@ def told(answer: Mapping[str, Any]) -> list[str]:
     lines[0] += f"  since {_clock(state['since'])}"
     for name, service in answer["services"].items():
         words = [service["verdict"].replace("_", " "), *service.get("overlays", ())]
+        words += ["first-out"] if name == state.get("first_out") else []
         lines += ["", f"{name}: {', '.join(words)}"]
         if service["explanation"]:
             lines.append(f"  {service['explanation']}")
@@ -790,8 +799,11 @@ def _overlay(overlay: Mapping[str, Any]) -> str:
 
 
 def _clock(moment: str) -> str:
-    """UTC to the second, as people read it."""
-    return moment[:19].replace("T", " ") + " UTC"
+    """UTC to the nearest second, as people read it."""
+    from datetime import datetime, timedelta
+
+    nearest = datetime.fromisoformat(moment) + timedelta(milliseconds=500)
+    return f"{nearest:%Y-%m-%d %H:%M:%S} UTC"
 
 
 # --- the sandbox ------------------------------------------------------------------

@@ -53,7 +53,7 @@ from beacon.engine.quiet_hours import QuietHoursWatch
 from beacon.engine.simulation import Cue, Simulation
 from beacon.engine.timeline import Entry, Replayed, Signal, Teller, coloured, relative
 from beacon.engine.windows import Window, WindowsWatch
-from beacon.outputs.orders import ORDERS, Command
+from beacon.outputs.orders import OF_THE_TOWER, ORDERS, Command
 from beacon.probes import kinds, load
 
 WARM_UP: Final = 2.0
@@ -337,6 +337,9 @@ def _action(
     if word not in ORDERS:
         allowed = ", ".join((*ORDERS, "unsilence"))
         document.refuse((*at, "operator"), f"unknown action {line.operator!r}", allowed)
+        return
+    if line.service is not None and word in OF_THE_TOWER:
+        document.refuse((*at, "service"), f"{word} concerns the whole tower", "leave it out")
         return
     things = site.attest if word == "attest" else site.services
     known = [thing.id for thing in things]

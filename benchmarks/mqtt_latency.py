@@ -2,7 +2,8 @@
 
 A decision is the moment the deciding thread offers its effects; the subscriber is another
 process, on the event topic at QoS 1. Once nothing else happens; once every decision brings
-fifty changed endpoints, their service and the overall verdict with it. Needs mosquitto.
+fifty changed endpoints, their service and the overall verdict with it; once four explanations
+a second of those fifty come just before a decision, the most the daemon sends. Needs mosquitto.
 """
 
 import random
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from paho.mqtt.client import Client
@@ -24,12 +26,15 @@ from beacon.core.events import (
     Announcement,
     Effect,
     EndpointRead,
+    Observed,
     OverallChanged,
     OverallView,
     ServiceChanged,
     ServiceView,
 )
+from beacon.core.explain import Explained
 from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site, Verdict
+from beacon.core.monitor import Monitor
 from beacon.engine.clock import SystemClock
 from beacon.outputs.mqtt import MqttOutput
 from benchmarks.table import Row, show
@@ -37,6 +42,7 @@ from benchmarks.table import Row, show
 BUDGET_MS = 5.0
 DECISIONS = 1000
 PAUSE = 0.01
+EXPLAINED_EVERY = 25
 ENDPOINTS = 50
 TOPIC = "mfa-beacon/bench/event"
 
@@ -101,7 +107,23 @@ def decision(at: float, number: int, busy: bool) -> list[Effect]:
     ]
 
 
-def latencies(port: int, busy: bool) -> list[float]:
+def explanations() -> Callable[[float], Explained]:
+    """Explain the service anew after one more reading, as the deciding thread does."""
+    monitor = Monitor(config(0).watched)
+    started = time.monotonic()
+    monitor.start(started)
+
+    def explain(at: float) -> Explained:
+        for n in range(ENDPOINTS):
+            monitor.handle(Observed(at, f"s/{n}", Reading(Reason.OK, latency=0.05), at))
+        explained = monitor.explain("s")
+        assert explained is not None
+        return explained
+
+    return explain
+
+
+def latencies(port: int, busy: bool, explained: bool) -> list[float]:
     """Milliseconds from each decision to its arrival, sorted."""
     command = [sys.executable, "-m", "benchmarks.mqtt_latency", "--listen", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as listener:
@@ -112,7 +134,10 @@ def latencies(port: int, busy: bool) -> list[float]:
         output.start()
         time.sleep(3.0)  # past the description and what follows it
         decided = []
+        explain = explanations()
         for number in range(DECISIONS):
+            if explained and number % EXPLAINED_EVERY == 0:
+                output.explain(explain(clock.monotonic()), clock.monotonic())
             decided.append(clock.monotonic())
             output.offer(decision(decided[-1], number, busy))
             time.sleep(PAUSE)
@@ -124,8 +149,13 @@ def latencies(port: int, busy: bool) -> list[float]:
 def rows(port: int) -> list[Row]:
     """One row a load."""
     found = []
-    for busy, words in ((False, "event alone"), (True, f"with {ENDPOINTS} changed endpoints")):
-        took = latencies(port, busy)
+    loads = (
+        (False, False, "event alone"),
+        (True, False, f"with {ENDPOINTS} changed endpoints"),
+        (False, True, f"beside explanations of {ENDPOINTS}"),
+    )
+    for busy, explained, words in loads:
+        took = latencies(port, busy, explained)
         p99 = took[int(len(took) * 0.99)]
         measured = f"p50 {statistics.median(took):.2f} ms, p99 {p99:.2f} ms, max {took[-1]:.2f} ms"
         found.append(

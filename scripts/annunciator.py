@@ -8,7 +8,7 @@ from beacon.core import annunciator
 from beacon.core.annunciator import AFTER, Alarm, Requests
 from beacon.core.indication import Colour
 from beacon.core.model import RED, Sequence, Verdict
-from beacon.core.sequences import SEQUENCES, WITHOUT_LOCK_IN, Stage, Step
+from beacon.core.sequences import FIRST_OUT, SEQUENCES, WITHOUT_LOCK_IN, Stage, Step
 
 HEAD = """\
 # The annunciator
@@ -19,15 +19,27 @@ tables the beacon runs on, by `make annunciator`; what the lamps mean is told in
 ## Lamps of a verdict
 {lamps}
 
-An alarm is an incident that opens, escalates or relapses. *First-out* is the endpoint that failed
-first; the incident names it.
+An alarm is an incident that opens, escalates or relapses.
 
 ## Sequences
-`tower.sequence` chooses one. Steps are *alarm*, *acknowledge* (the button, a command) and *return*:
-lastingly well, the incident closes. What has no entry changes nothing. Once all is over the stage
-adds to the lamps of the verdict:
+`tower.sequence` chooses one. Steps are *alarm*, *acknowledge* (the button, a command), *return*
+(lastingly well: the incident closes) and *undo* (an acknowledgement is taken back, while the
+incident is open). What has no entry changes nothing. Once all is over the stage adds to the lamps
+of the verdict:
 
 {after}
+
+### First-out
+All services at the tower are one group. An alarm that comes while no other of them waits to be
+acknowledged is the *first-out*; the others are *subsequent*. There is one at most. It is kept in
+the stages {kept} and reset by acknowledging, as in the standard's F1 and F2; the next alarm that
+comes alone is a new one. Unlike there, a subsequent alarm flashes and sounds like any other:
+nothing new is to be missed. A service that is suppressed, whose trouble hangs on another's, or
+that is only rehearsed is none of the group.
+
+The lamps of one tower cannot tell services apart, so no lamp shows it. The terminal's tower and
+`beacon status` mark the service, `first_out` in the topic `state` names it. *First-out of an
+incident* is something smaller: the endpoint of that service that failed first.
 """
 
 NAMES = {
@@ -49,16 +61,18 @@ With `lock_in: false`, in every sequence: {lock_in}.
 | ringback begins (sequence `R`) | chirp |
 | a bypass is still on though all is well | two chirps, then every 60 min |
 
-Openings within {openings:g} s sound once, at the worst. Of chirps and re-alarms there are at
-most {budget} an hour; an opening, escalation or relapse to red is never swallowed. In quiet hours
-there is light only; what is then still unacknowledged and red, or a bypass still on, is said once
-at their end.
+Openings within {openings:g} s sound once, at the worst. Of chirps, that of an opening as degraded
+among them, and re-alarms there are at most {budget} an hour; an opening, escalation or relapse to
+red is never swallowed, and costs nothing. An acknowledgement that is taken back makes no sound of
+its own; red re-alarms from a minute later, as if it were new. In quiet hours there is light only;
+what is then still unacknowledged and red, or a bypass still on, is said once at their end.
 """
 
 
 def page() -> str:
     """The whole page."""
-    parts = [HEAD.format(lamps="\n".join(_lamps()), after="\n".join(_after()))]
+    kept = " and ".join(f"*{stage}*" for stage in Stage if stage in FIRST_OUT)
+    parts = [HEAD.format(lamps="\n".join(_lamps()), after="\n".join(_after()), kept=kept)]
     parts += ("\n".join(_sequence(sequence)) + "\n" for sequence in Sequence)
     ends = "; ".join(f"{s}, {step} → {to}" for (s, step), to in WITHOUT_LOCK_IN.items())
     parts.append(
@@ -107,10 +121,11 @@ def _sequence(sequence: Sequence) -> Iterator[str]:
     moves = SEQUENCES[sequence]
     stages = [s for s in Stage if s is Stage.NORMAL or s in set(moves.values())]
     yield f"### {sequence}\n{NAMES[sequence]}\n"
-    yield "| stage | " + " | ".join(Step) + " |"
-    yield "|---" * (len(Step) + 1) + "|"
+    yield "| stage | " + " | ".join(Step) + " | first-out |"
+    yield "|---" * (len(Step) + 2) + "|"
     for stage in stages:
-        yield f"| {stage} | " + " | ".join(moves.get((stage, step), "–") for step in Step) + " |"
+        to = " | ".join(moves.get((stage, step), "–") for step in Step)
+        yield f"| {stage} | {to} | {'kept' if stage in FIRST_OUT else '–'} |"
     yield ""
     yield from _drawing(stages, moves.items())
 

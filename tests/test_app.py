@@ -478,6 +478,8 @@ def test_mqtt_hears_it_come_reload_and_go(daemon, listening, need, free_port, ev
         assert health["stalled"] is False
         eventually(lambda: verdict(heard) == "ok", "the state is there")
         eventually(lambda: heard.get("mfa-beacon/test/lamp/green", [""])[-1] == "steady")
+        why = "mfa-beacon/test/explain/door"
+        eventually(lambda: explained(heard, why) == "up", "it says why")
 
         daemon.write(endpoint("open", listening), endpoint("new", listening), head=head)
         daemon.signal(signal.SIGHUP)
@@ -493,6 +495,12 @@ def test_mqtt_hears_it_come_reload_and_go(daemon, listening, need, free_port, ev
         client.loop_stop()
         broker.terminate()
         broker.wait(10)
+
+
+def explained(heard: dict[str, list[str]], topic: str) -> str:
+    """The health of the door, as the explanation has it."""
+    document = json.loads(heard.get(topic, ['{"endpoints": {}}'])[-1])
+    return str(document["endpoints"].get("door/open", {}).get("health"))
 
 
 def connected(client: mqtt.Client, port: int) -> bool:

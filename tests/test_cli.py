@@ -443,14 +443,16 @@ def test_acknowledge_and_silence_say_what_was_asked(serve, capsys):
 
     state = serve(acknowledge=note, silence=note)
     assert main(["acknowledge", "door", "--reason", "seen", *state]) == 0
+    assert main(["acknowledge", "--off", *state]) == 0
     assert main(["silence", "--for", "30m", *state]) == 0
     assert main(["silence", "--off", *state]) == 0
     assert asked == [
-        {"action": "acknowledge", "service": "door", "reason": "seen"},
+        {"action": "acknowledge", "service": "door", "on": True, "reason": "seen"},
+        {"action": "acknowledge", "service": None, "on": False, "reason": ""},
         {"action": "silence", "on": True, "seconds": 1800.0, "reason": ""},
         {"action": "silence", "on": False, "seconds": 3600.0, "reason": ""},
     ]
-    assert capsys.readouterr().out == "acknowledged\nsilent\nsound again\n"
+    assert capsys.readouterr().out == "acknowledged\nasks again\nsilent\nsound again\n"
     assert main(["acknowledge", "--json", *state]) == 0
     assert json.loads(capsys.readouterr().out) == {"ok": True}
 
@@ -495,6 +497,12 @@ def test_an_overlay_is_ordered_over_the_socket(serve, capsys, words, request_, s
     assert capsys.readouterr().out == said + "\n"
 
 
+def test_the_status_marks_the_first_out(serve, capsys):
+    seen = SEEN | {"state": SEEN["state"] | {"first_out": "door"}}
+    main(["status", *serve(status=lambda request, by: seen)])
+    assert "\ndoor: gray failure, first-out\n" in capsys.readouterr().out
+
+
 def test_the_status_names_what_lies_over_the_verdicts(serve, capsys):
     overlay = {
         "kind": "shelve",
@@ -518,6 +526,7 @@ def test_the_status_names_what_lies_over_the_verdicts(serve, capsys):
 
 EXPLAINED = {
     "service": "door",
+    "at": "2026-01-05T12:02:12.000+00:00",
     "verdict": "gray_failure",
     "since": "2026-01-05T12:00:00.000+00:00",
     "lamps": {"red": "fast"},
@@ -529,8 +538,10 @@ EXPLAINED = {
             "evidence": "symptom",
             "health": "down",
             "since": "2026-01-05T12:00:00.000+00:00",
+            "outcome": "fail",
             "reason": "deadline",
             "detail": "no answer",
+            "latency_ms": 30000.0,
             "read_at": "2026-01-05T12:01:00.000+00:00",
             "standing": "0 of 2 passes in a row until it is up",
             "next": [{"what": "unknown", "at": "2026-01-05T12:05:00.000+00:00"}],
@@ -548,7 +559,7 @@ def test_explain_tells_it_in_lines(serve, capsys):
         "  next: recovering when every cell is up",
         "",
         "door/open (symptom): down since 2026-01-05 12:00:00 UTC",
-        "  last: deadline (no answer), read 2026-01-05 12:01:00 UTC",
+        "  last: fail, deadline (no answer), 30000 ms, read 72 s ago (2026-01-05 12:01:00 UTC)",
         "  0 of 2 passes in a row until it is up",
         "  next: unknown (2026-01-05 12:05:00 UTC)",
     ]

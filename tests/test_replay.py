@@ -237,6 +237,11 @@ def test_a_restart_that_cannot_be(play, line, told):
         ("endpoint: mfa/sign-in, pass", "endpoint: mfa/x, pass", "unknown endpoint 'mfa/x'"),
         ("operator: acknowledge", "operator: shout", "events[1].operator: unknown action 'shout'"),
         ("operator: silence", "operator: shelve, service: x", "events[2].service: unknown 'x'"),
+        (
+            "operator: silence",
+            "operator: silence, service: mfa",
+            "events[2].service: silence concerns the whole tower",
+        ),
         ("operator: silence", "operator: drill, verdict: fire", "events[2].verdict: not allowed"),
         ("operator: silence", "operator: silence, endpoint: mfa/sign-in", "events[2]: one of"),
         ("2026-01-12T09:00:00Z", "yesterday", "start: not a moment: 'yesterday'"),

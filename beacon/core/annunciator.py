@@ -22,7 +22,7 @@ from beacon.core.indication import (
     Sound,
 )
 from beacon.core.model import RANK, RED, Preset, Verdict
-from beacon.core.sequences import Stage, Step, Table
+from beacon.core.sequences import FIRST_OUT, Stage, Step, Table, Turn, turn
 
 STEADY: Final = Light(Pattern.STEADY)
 SLOW: Final = Light(Pattern.SLOW)
@@ -84,6 +84,7 @@ class Alarm:
     hushed: bool = False  # suppressed: no red, amber or sound
     settling: bool = False  # was suppressed until just now; not yet seen again
     stage: Stage = Stage.NORMAL
+    turn: Turn = Turn.NONE
     realarms: int = 0
     realarm_at: float = math.inf
     blind_since: float = math.inf
@@ -93,6 +94,11 @@ class Alarm:
     def acknowledged(self) -> bool:
         """Whether it asks nobody to acknowledge anything."""
         return self.stage not in (Stage.ALARM, Stage.LOCKED_IN)
+
+    @property
+    def waits(self) -> bool:
+        """Whether it came as an alarm, and that has neither been reset nor suppressed."""
+        return self.turn is not Turn.NONE and self.stage in FIRST_OUT and not self.mute
 
     @property
     def over(self) -> bool:
@@ -244,7 +250,17 @@ class Annunciator:
 
     def alarm(self, service: str, verdict: Verdict, at: float) -> Sound | None:
         """Begin (again) to ask for acknowledgement; what to sound."""
-        return self._begin(self.alarms[service], verdict, at)
+        alarm = self.alarms[service]
+        if not alarm.waits:
+            self._take_turn(alarm)
+        return self._begin(alarm, verdict, at)
+
+    def _take_turn(self, alarm: Alarm) -> None:
+        alarm.turn = turn(others_wait=any(other.waits for other in self.alarms.values()))
+        if alarm.turn is Turn.FIRST_OUT:  # whoever was before does not come back as such
+            for other in self.alarms.values():
+                if other is not alarm and other.turn is Turn.FIRST_OUT:
+                    other.turn = Turn.SUBSEQUENT
 
     def _begin(self, alarm: Alarm, verdict: Verdict, at: float) -> Sound | None:
         self._step(alarm, Step.ALARM)
@@ -310,6 +326,24 @@ class Annunciator:
             alarm.realarm_at = math.inf
         return bool(waiting)
 
+    def ask_again(self, service: str, at: float, *, loud: bool) -> None:
+        """Take an acknowledgement back: it flashes and, if `loud`, re-alarms in a minute."""
+        self._ask_again(self.alarms[service], at, loud=loud)
+
+    def rehearse_again(self, at: float) -> bool:
+        """Do so with a rehearsal, whether there was one that was acknowledged."""
+        drill = self.drill
+        if drill is None or drill.stage is not Stage.ACKNOWLEDGED:
+            return False
+        self._ask_again(drill, at, loud=True)
+        return True
+
+    def _ask_again(self, alarm: Alarm, at: float, *, loud: bool) -> None:
+        self._step(alarm, Step.UNDO)
+        alarm.realarms = 0
+        sounds = loud and alarm.verdict in RED and not alarm.mute
+        alarm.realarm_at = at + REALARM_MINUTE if sounds else math.inf
+
     # --- what to show and say -----------------------------------------------------
 
     def show(self, overall: Verdict) -> Indication | None:
@@ -330,6 +364,12 @@ class Annunciator:
         """The worst real verdict of those that are not suppressed; ok where all are."""
         heard = (alarm.verdict for alarm in self.alarms.values() if not alarm.hushed)
         return max(heard, key=RANK.__getitem__, default=Verdict.OK)
+
+    @property
+    def first_out(self) -> str | None:
+        """The service whose alarm came first of those that wait, until it is acknowledged."""
+        first = (n for n, a in self.alarms.items() if a.waits and a.turn is Turn.FIRST_OUT)
+        return next(first, None)
 
     def _all(self) -> tuple[Alarm, ...]:
         real = tuple(self.alarms.values())

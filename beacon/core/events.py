@@ -37,13 +37,14 @@ class TimePassed:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
-    """Somebody has seen all that is open. `origin` is button, mqtt or cli."""
+    """Somebody has seen all that is open; off: they had not. `origin` is button, mqtt or cli."""
 
     at: float
     by: str
     origin: str
     reason: str = ""
     service: str | None = None
+    on: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +277,10 @@ class ServiceChanged:
 
 @dataclass(frozen=True, slots=True)
 class OverallView:
-    """The worst of all services, and what stands beside it."""
+    """The worst of all services, and what stands beside it.
+
+    `first_out` is the service whose alarm came first, until that is acknowledged.
+    """
 
     verdict: Verdict
     problem: bool
@@ -288,6 +292,7 @@ class OverallView:
     network: str = "unverified"  # ok | lost | unverified
     clock: str = "unverified"  # ok | lost | unverified
     storage_degraded: bool = False  # what must survive a restart cannot be written down
+    first_out: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,6 +425,7 @@ class Announcement(StrEnum):
     ESCALATED = "escalated"
     RELAPSED = "relapsed"
     ACKNOWLEDGED = "acknowledged"
+    UNACKNOWLEDGED = "unacknowledged"
     RECOVERING = "recovering"
     CLOSED = "closed"
     BLIND = "blind"
@@ -487,7 +493,7 @@ class Postpone:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What an operator's command came to."""
+    """What an operator's command came to. `on` is false for one that takes something back."""
 
     at: float
     command: str
@@ -497,6 +503,7 @@ class Answered:
     error: str = ""
     reason: str = ""
     service: str | None = None
+    on: bool = True
 
 
 class OverlayKind(StrEnum):

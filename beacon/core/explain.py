@@ -8,9 +8,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from beacon.core.annunciator import Alarm, Annunciator
 from beacon.core.endpoint import WINDOW, WINDOW_FAILS, EndpointState
-from beacon.core.events import Overlay, ServiceView
-from beacon.core.indication import Colour
+from beacon.core.events import Overlay, OverlayKind, ServiceView
 from beacon.core.model import NO_PROBLEM, RED, Evidence, Health, Outcome, Reading, Verdict
 from beacon.core.operators import Operators
 from beacon.core.room import Watched
@@ -53,28 +53,36 @@ class Explained:
 
 
 def explain(
-    watched: Watched, lamps: dict[Colour, str], operators: Operators, timers: Timers
+    watched: Watched, tower: Annunciator, operators: Operators, timers: Timers
 ) -> Explained:
     """Explain one service that has been judged."""
     assert watched.view is not None, "judged"
     name = watched.spec.id
-    overlays = tuple(o for o in operators.laid if o.subject == name)
-    ends = tuple(Prospect(f"{o.kind} ends", o.until) for o in overlays if o.until is not None)
+    alarm = tower.alarms[name]
+    # A drill lies over the whole tower.
+    overlays = tuple(o for o in operators.laid if name == o.subject or o.kind is OverlayKind.DRILL)
     return Explained(
         watched.view,
-        tuple((colour.value, pattern) for colour, pattern in lamps.items()),
-        tuple(_why(watched)),
+        tuple((colour.value, light.pattern.value) for colour, light in alarm.requests().items()),
+        tuple(_why(watched, first_out=tower.first_out == name)),
         tuple(_endpoint(state, timers) for state in watched.endpoints),
         overlays,
-        (*_prospects(watched), *ends),
+        (
+            *_prospects(watched),
+            *_until_acknowledged(alarm),
+            *(Prospect(f"{o.kind} ends", o.until) for o in overlays if o.until is not None),
+            *_attestations(operators, name),
+        ),
     )
 
 
-def _why(watched: Watched) -> Iterator[str]:
+def _why(watched: Watched, *, first_out: bool) -> Iterator[str]:
     view, hush = watched.view, watched.hush
     assert view is not None, "judged"
     if view.explanation:
         yield view.explanation
+    if first_out:
+        yield "first-out: of the alarms that nobody has acknowledged, its came first"
     if hush is not None and hush.ended_at is None:
         yield "an operator or the calendar suppresses it: no red, amber or sound from it"
     elif hush is not None:
@@ -101,6 +109,22 @@ def _prospects(watched: Watched) -> Iterator[Prospect]:
     if state.blind:
         unseen = [e.spec.id for e in watched.basis if e.shown is Health.UNKNOWN]
         yield Prospect(f"sighted when these have been read: {', '.join(unseen)}")
+
+
+def _until_acknowledged(alarm: Alarm) -> Iterator[Prospect]:
+    if alarm.acknowledged or alarm.mute:
+        return
+    yield Prospect("it flashes until somebody acknowledges")
+    if alarm.verdict in RED and math.isfinite(alarm.realarm_at):
+        yield Prospect("the buzzer sounds again, if nobody has", alarm.realarm_at)
+
+
+def _attestations(operators: Operators, service: str) -> Iterator[Prospect]:
+    for item, due in operators.attestations(service):
+        if due is None:
+            yield Prospect(f"no advisory for it once tested by hand: beacon attest {item.id}")
+        else:
+            yield Prospect(f"advisory, if {item.name} is not tested by then", due)
 
 
 def _endpoint(state: EndpointState, timers: Timers) -> EndpointExplained:
@@ -138,6 +162,12 @@ def _standing(state: EndpointState) -> str:
         return "flapping: the worst is held until it rests"
     if state.last is not None and state.last.outcome is Outcome.ERROR:
         return f"{state.errors} of {spec.failure_threshold} errors in a row until it is unknown"
+    return _counted(state)
+
+
+def _counted(state: EndpointState) -> str:
+    """What has been counted of what it takes."""
+    spec = state.spec
     if state.health is Health.UP:
         lately = state.window.bit_count()
         return (
@@ -151,6 +181,8 @@ def _standing(state: EndpointState) -> str:
 
 def _passes(state: EndpointState) -> str:
     spec = state.spec
+    if state.health is Health.UNKNOWN and state.fails:
+        return f"{state.fails} of {spec.failure_threshold} fails in a row until it is down"
     if state.health is Health.UNKNOWN and state.before in (None, Health.UP):
         return "one pass until it is up"
     passes = state.clean if state.health is Health.DEGRADED else state.good
@@ -160,6 +192,8 @@ def _passes(state: EndpointState) -> str:
 def _endpoint_prospects(state: EndpointState, timers: Timers) -> Iterator[Prospect]:
     if math.isfinite(state.guard_until) and state.rejections:
         yield Prospect("the guard lets it be tried again", state.guard_until)
+    elif math.isfinite(state.started) and not state.guarded:
+        yield Prospect("read again by then", state.started + state.spec.interval)
     stale = timers.get(state)
     if stale is not None:
         yield Prospect("unknown, if nothing is heard until then", stale)

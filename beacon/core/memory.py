@@ -14,7 +14,7 @@ from beacon.core.endpoint import Fall
 from beacon.core.events import IncidentView, Overlay, SilenceChanged
 from beacon.core.model import Health, Verdict
 from beacon.core.operators import Hush
-from beacon.core.sequences import Stage
+from beacon.core.sequences import Stage, Turn
 
 _MOMENT: Final = re.compile(r"(?:.*_)?(?:at|since|until)")
 
@@ -61,6 +61,7 @@ class AlarmMemory:
     """One service at the tower."""
 
     stage: Stage = Stage.NORMAL
+    turn: Turn = Turn.NONE
     realarms: int = 0
     realarm_at: float | None = None
 

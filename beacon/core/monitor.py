@@ -155,9 +155,7 @@ class Monitor:
         watched = self._room.services.get(service)
         if watched is None:
             return None
-        asked = self._room.tower.alarms[service].requests()
-        lamps = {colour: light.pattern.value for colour, light in asked.items()}
-        return explain(watched, lamps, self._room.operators, self._timers)
+        return explain(watched, self._room.tower, self._room.operators, self._timers)
 
     def _disturbed(self, service: str) -> bool:
         """Whether its latencies now are no measure of what is usual."""

@@ -134,6 +134,16 @@ class Operators:
             if service in (item.services or self._services) and self._is_overdue(item.id, at)
         )
 
+    def attestations(self, service: str) -> Iterator[tuple[Attestation, float | None]]:
+        """What must be tested by hand for a service, and when next; None: it is overdue."""
+        said = self._said.get(OverlayKind.ATTEST)
+        overdue = said.overdue if said is not None else ()
+        for item in self._attested.values():
+            if service in (item.services or self._services):
+                record = self._laid.get((OverlayKind.ATTEST, item.id, False))
+                due = record.until if record is not None and item.id not in overdue else None
+                yield item, due
+
     def drill(self) -> Verdict | None:
         """The verdict that is rehearsed now, if one is."""
         drills = self._of(OverlayKind.DRILL)

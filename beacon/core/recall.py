@@ -108,6 +108,7 @@ def _service(watched: Watched, alarm: Alarm, at: float) -> ServiceMemory:
         ),
         alarm=AlarmMemory(
             stage=alarm.stage,
+            turn=alarm.turn,
             realarms=alarm.realarms,
             realarm_at=_some(alarm.realarm_at),
         ),
@@ -200,6 +201,7 @@ def _recall_service(watched: Watched, alarm: Alarm, kept: ServiceMemory, at: flo
     if incident is not None:
         watched.incident = Incident(incident.view, incident.relapsed_at, incident.admitted_at)
     alarm.stage, alarm.realarms = kept.alarm.stage, kept.alarm.realarms
+    alarm.turn = kept.alarm.turn
     if kept.alarm.realarm_at is not None:
         overdue = kept.alarm.realarm_at <= at
         alarm.realarm_at = at + QUIET_START if overdue else kept.alarm.realarm_at

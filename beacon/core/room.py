@@ -454,6 +454,7 @@ class Room:
             network=trust.network,
             clock=trust.clock,
             storage_degraded=self._storage_degraded,
+            first_out=self.tower.first_out,
         )
         if now != was:
             self.overall = now
@@ -482,44 +483,48 @@ class Room:
     # --- operators ----------------------------------------------------------------
 
     def acknowledge(self, event: Acknowledge) -> None:
-        """Somebody has seen what is open; refused where nothing is."""
+        """Somebody has seen what is open, or had not; refused where nothing is."""
         error = ""
         if event.service is not None and event.service not in self.services:
-            error = f"no service {event.service!r}"
+            error = f"no service {event.service!r}; there is: {', '.join(self.services)}"
+        elif not event.on:
+            error = "" if self._ask_again(event) else "no open incident is acknowledged"
         elif not self.tower.acknowledge(event.service):
             error = "nothing to acknowledge"
         else:
             self._acknowledged(event)
-        self._out.append(
-            Answered(
-                event.at,
-                "acknowledge",
-                not error,
-                event.by,
-                event.origin,
-                error,
-                event.reason,
-            )
-        )
+        self._out.append(_answer(event, error))
 
     def _acknowledged(self, event: Acknowledge) -> None:
-        for name, watched in self.services.items():
-            incident = watched.incident
-            chosen = event.service in (None, name)
-            if chosen and incident is not None and not incident.view.acknowledged:
-                incident.acknowledge(event.at, event.by)
-                view = incident.view
-                self._out.append(
-                    Announced(
-                        event.at,
-                        Announcement.ACKNOWLEDGED,
-                        name,
-                        view.verdict,
-                        view,
-                        view.cause,
-                        event.by,
-                    )
-                )
+        for incident in self._chosen(event, acknowledged=False):
+            incident.acknowledge(event.at, event.by)
+            self._tell_acknowledged(Announcement.ACKNOWLEDGED, incident, event)
+
+    def _ask_again(self, event: Acknowledge) -> bool:
+        """Take acknowledgements back; whether there was any."""
+        chosen = self._chosen(event, acknowledged=True)
+        for incident in chosen:
+            incident.reopen()
+            excused = self.services[incident.view.service].suppressed
+            self.tower.ask_again(incident.view.service, event.at, loud=not excused)
+            self._tell_acknowledged(Announcement.UNACKNOWLEDGED, incident, event)
+        rehearsed = event.service is None and self.tower.rehearse_again(event.at)
+        return bool(chosen) or rehearsed
+
+    def _chosen(self, event: Acknowledge, *, acknowledged: bool) -> list[Incident]:
+        return [
+            incident
+            for incident in self.open_incidents()
+            if event.service in (None, incident.view.service)
+            and incident.view.acknowledged is acknowledged
+        ]
+
+    def _tell_acknowledged(
+        self, what: Announcement, incident: Incident, event: Acknowledge
+    ) -> None:
+        view = incident.view
+        told = Announced(event.at, what, view.service, view.verdict, view, view.cause, event.by)
+        self._out.append(told)
 
     def silence(self, event: Silence) -> None:
         """Sound off or on; refused where nothing is open."""
@@ -532,9 +537,7 @@ class Room:
             error = "not silenced"
         else:
             self.end_silence(event.at)
-        self._out.append(
-            Answered(event.at, "silence", not error, event.by, event.origin, error, event.reason)
-        )
+        self._out.append(_answer(event, error))
 
     def _begin_silence(self, event: Silence) -> None:
         until = event.at + min(event.seconds, SILENCE_AT_MOST)
@@ -666,11 +669,21 @@ def _tower(site: Site, *services: str) -> Annunciator:
     return Annunciator(services, site.preset, table(site.sequence, lock_in=site.lock_in))
 
 
-def _answer(event: Shelve | Maintenance | Bypass | Attest | Drill, error: str) -> Answered:
+def _answer(
+    event: Acknowledge | Silence | Shelve | Maintenance | Bypass | Attest | Drill, error: str
+) -> Answered:
     command = type(event).__name__.lower()
     concerned = event.item if isinstance(event, Attest) else getattr(event, "service", None)
     return Answered(
-        event.at, command, not error, event.by, event.origin, error, event.reason, concerned
+        event.at,
+        command,
+        not error,
+        event.by,
+        event.origin,
+        error,
+        event.reason,
+        concerned,
+        event.on,
     )
 
 

@@ -1,7 +1,8 @@
 """The annunciator's sequences by their ISA-18.1 names, as tables; `docs/annunciator.md` draws them.
 
 A stage is where one service stands between people and the tower; the verdict says which
-lamp, the stage says how it burns. What a table does not name changes nothing.
+lamp, the stage says how it burns. What a table does not name changes nothing. The group of
+the standard's first-out is all services at one tower.
 """
 
 from collections.abc import Mapping
@@ -29,6 +30,15 @@ class Step(StrEnum):
     ALARM = "alarm"  # an incident opens, escalates or relapses
     ACKNOWLEDGE = "acknowledge"  # the button; where all is over, it resets
     RETURN = "return"  # lastingly well: the incident closes
+    UNDO = "undo"  # an acknowledgement is taken back, while the incident is open
+
+
+class Turn(StrEnum):
+    """Where the alarm of one service stands among those of the group."""
+
+    NONE = "none"  # it has not come as an alarm
+    FIRST_OUT = "first-out"
+    SUBSEQUENT = "subsequent"
 
 
 Table = Mapping[tuple[Stage, Step], Stage]
@@ -37,6 +47,7 @@ _COMMON: Final = {
     **{(stage, Step.ALARM): Stage.ALARM for stage in Stage},
     (Stage.ALARM, Step.ACKNOWLEDGE): Stage.ACKNOWLEDGED,
     (Stage.ALARM, Step.RETURN): Stage.LOCKED_IN,
+    (Stage.ACKNOWLEDGED, Step.UNDO): Stage.ALARM,
 }
 
 SEQUENCES: Final[Mapping[Sequence, Table]] = MappingProxyType(
@@ -64,6 +75,14 @@ SEQUENCES: Final[Mapping[Sequence, Table]] = MappingProxyType(
 
 WITHOUT_LOCK_IN: Final[Table] = MappingProxyType({(Stage.ALARM, Step.RETURN): Stage.NORMAL})
 """What `lock_in: false` changes: trouble that went by itself is forgotten."""
+
+FIRST_OUT: Final = frozenset({Stage.ALARM, Stage.LOCKED_IN})
+"""The stages in which an alarm keeps its turn; acknowledging resets it, as in ISA's F1 and F2."""
+
+
+def turn(*, others_wait: bool) -> Turn:
+    """The turn of a new alarm: only one of a group is first-out until it is reset."""
+    return Turn.SUBSEQUENT if others_wait else Turn.FIRST_OUT
 
 
 def table(sequence: Sequence, *, lock_in: bool) -> Table:

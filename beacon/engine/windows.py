@@ -5,14 +5,14 @@ clocks go back from the first such reading to the last, on the night they go for
 time that does not exist counts as the first that does.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from beacon.core.events import Scheduled
-from beacon.engine.clock import Clock
+from beacon.engine.clock import Clock, utc_at
 
 _MINUTE: Final = timedelta(minutes=1)
 _DAY: Final = timedelta(days=1)
@@ -59,13 +59,31 @@ def _moment(day: date, at: time, zone: ZoneInfo, *, fold: int) -> datetime:
         local += _MINUTE
 
 
-class WindowsWatch:
-    """Says which services are in planned windows whenever that changes; a sign for `Engine`."""
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A window as it is open for one service; `ends_at` is the monotonic moment of `until`."""
 
-    def __init__(self, clock: Clock, windows: Iterable[Window]) -> None:
-        self._clock = clock
+    until: datetime
+    name: str
+    ends_at: float
+
+
+class WindowsWatch:
+    """Says which services are in planned windows whenever that changes; a sign for `Engine`.
+
+    While the date is not `plausible` no window begins, and those that are open end when the
+    time that was left of them has passed.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        windows: Iterable[Window],
+        plausible: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._clock, self._plausible = clock, plausible
         self._windows: Sequence[Window] = tuple(windows)
-        self._said: dict[str, tuple[datetime, str]] = {}
+        self._open: dict[str, _Open] = {}
 
     def follow(self, windows: Iterable[Window]) -> None:
         """Go by other windows from now on."""
@@ -73,21 +91,26 @@ class WindowsWatch:
 
     def __call__(self, at: float) -> Scheduled | None:
         """The event for the core, if anything changed since the last call."""
-        now = self._clock.utc()
-        found: dict[str, tuple[datetime, str]] = {}
+        found = self._by_date(at) if self._plausible() else self._by_time(at)
+        same = {s: (o.until, o.name) for s, o in found.items()} == {
+            s: (o.until, o.name) for s, o in self._open.items()
+        }
+        self._open = found
+        if same:
+            return None
+        return Scheduled(at, tuple((s, o.ends_at, o.name) for s, o in found.items()))
+
+    def _by_date(self, at: float) -> dict[str, _Open]:
+        now = utc_at(self._clock, at)
+        found: dict[str, _Open] = {}
         for window in self._windows:
             if (until := window.open_until(now)) is None:
                 continue
             for service in window.services:
-                if service not in found or found[service][0] < until:
-                    found[service] = (until, window.name)
-        if found == self._said:
-            return None
-        self._said = found
-        return Scheduled(
-            at,
-            tuple(
-                (service, at + (until - now).total_seconds(), name)
-                for service, (until, name) in found.items()
-            ),
-        )
+                if service not in found or found[service].until < until:
+                    ends_at = at + (until - now).total_seconds()
+                    found[service] = _Open(until, window.name, ends_at)
+        return found
+
+    def _by_time(self, at: float) -> dict[str, _Open]:
+        return {service: each for service, each in self._open.items() if at < each.ends_at}

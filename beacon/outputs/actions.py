@@ -1,28 +1,18 @@
 """What an operator on this machine may ask and order: the actions of the control socket."""
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import beacon
 from beacon.core.annunciator import SILENCE_AT_MOST
-from beacon.core.events import (
-    Answered,
-    EndpointRead,
-    Overlay,
-    ServiceView,
-    View,
-)
-from beacon.core.explain import Explained, Prospect
-from beacon.core.indication import Colour
+from beacon.core.events import Answered, View
+from beacon.core.explain import Explained
 from beacon.core.model import Site, Verdict
 from beacon.engine.clock import Clock, Moments
 from beacon.engine.loop import Engine
 from beacon.outputs.control import Action, Answer, Refused
-from beacon.outputs.incidents import document, runbook
-from beacon.outputs.orders import ORDERS, Command
-from beacon.outputs.topics import incident_id
+from beacon.outputs.documents import explanation, status
+from beacon.outputs.orders import OF_THE_TOWER, ORDERS, Command
 
 ANSWER_WITHIN = 5.0
 """Seconds the deciding thread has to answer."""
@@ -69,7 +59,7 @@ class Actions:
         if found is None:
             known = self._engine.ask(self._view, ANSWER_WITHIN).overall.services
             raise Refused(f"no service {service!r}; there is: {', '.join(dict(known))}")
-        return explanation(found, self._moments)
+        return explanation(found, self._clock.monotonic(), self._moments)
 
     def _test_lamps(self, request: Mapping[str, Any], _by: str) -> Answer:
         self._lamp_test(request.get("buzzer", True) is True)
@@ -80,7 +70,7 @@ class Actions:
             name,
             by,
             _text(request, "reason"),
-            _chosen(request),
+            _chosen(name, request),
             on=_switch(request),
             seconds=_seconds(name, request),
             verdict=_verdict(request),
@@ -104,8 +94,10 @@ def _switch(request: Mapping[str, Any]) -> bool:
     return on
 
 
-def _chosen(request: Mapping[str, Any]) -> str | None:
+def _chosen(name: str, request: Mapping[str, Any]) -> str | None:
     service = request.get("service")
+    if service is not None and name in OF_THE_TOWER:
+        raise Refused(f"{name} concerns the whole tower: leave `service` out")
     if service is None or (isinstance(service, str) and service):
         return service
     raise Refused("`service` is the id of one, or left out for all")
@@ -134,117 +126,3 @@ def _text(request: Mapping[str, Any], key: str) -> str:
     if not isinstance(value, str) or len(value) > 200:
         raise Refused(f"`{key}` is text of at most 200 characters")
     return value
-
-
-def status(view: View, moment: Callable[[float], datetime], site: Site) -> Answer:
-    """Everything as it stands: one document for the command line and other programs."""
-
-    def when(at: float | None) -> str | None:
-        return None if at is None else moment(at).isoformat(timespec="milliseconds")
-
-    overall = view.overall
-    return {
-        "state": {
-            "verdict": overall.verdict,
-            "problem": overall.problem,
-            "since": when(overall.since),
-            "blind": overall.blind,
-            "starting": overall.starting,
-            "overlays": list(overall.overlays),
-            "services": dict(overall.services),
-            "network": overall.network,
-            "clock": overall.clock,
-            "storage_degraded": overall.storage_degraded,
-            "version": beacon.__version__,
-        },
-        "services": {service.id: _service(service, when) for service in view.services},
-        "endpoints": {read.endpoint: _endpoint(read, when) for read in view.endpoints},
-        "incidents": [
-            document(each, incident_id(site.id, moment(each.since), each.number), moment)
-            | {"runbook": runbook(site, each.service)}
-            for each in view.incidents
-        ],
-        "overlays": [_overlay(overlay, when) for overlay in view.overlays],
-        "lamps": {colour: view.indication.light(colour).pattern for colour in Colour},
-    }
-
-
-def explanation(found: Explained, moment: Callable[[float], datetime]) -> Answer:
-    """Why a service is shown as it is: one document for the command line and other programs."""
-
-    def when(at: float | None) -> str | None:
-        return None if at is None else moment(at).isoformat(timespec="milliseconds")
-
-    return {
-        "service": found.view.id,
-        **_service(found.view, when),
-        "lamps": dict(found.lamps),
-        "why": list(found.why),
-        "next": _prospects(found.prospects, when),
-        "overlaid": [_overlay(overlay, when) for overlay in found.overlays],
-        "endpoints": {
-            each.id: {
-                "evidence": each.evidence,
-                "health": each.health,
-                "since": when(each.since),
-                "reason": each.last.reason if each.last else None,
-                "detail": (each.last.detail or None) if each.last else None,
-                "read_at": when(each.started),
-                "standing": each.standing,
-                "pace": each.pace,
-                "next": _prospects(each.prospects, when),
-            }
-            for each in found.endpoints
-        },
-    }
-
-
-When = Callable[[float | None], str | None]
-
-
-def _prospects(found: Iterable[Prospect], when: When) -> list[Answer]:
-    return [{"what": each.what, "at": when(each.at)} for each in found]
-
-
-def _service(view: ServiceView, when: When) -> Answer:
-    return {
-        "verdict": view.verdict,
-        "since": when(view.since),
-        "cause": view.cause,
-        "explanation": view.explanation or None,
-        "cells": dict(view.cells),
-        "shallow": view.shallow,
-        "partial": view.partial,
-        "vendor_says_fine": view.vendor_says_fine,
-        "vendor_admits": view.vendor_admits,
-        "blind": view.blind,
-        "starting": view.starting,
-        "proof_at": when(view.proof_at),
-        "endpoints": dict(view.endpoints),
-        "overlays": list(view.overlays),
-    }
-
-
-def _overlay(overlay: Overlay, when: When) -> Answer:
-    return {
-        "kind": overlay.kind,
-        "subject": overlay.subject,
-        "since": when(overlay.since),
-        "until": when(overlay.until),
-        "by": overlay.by,
-        "origin": overlay.origin,
-        "reason": overlay.reason or None,
-    }
-
-
-def _endpoint(read: EndpointRead, when: When) -> Answer:
-    latency = read.reading.latency
-    return {
-        "health": read.health,
-        "outcome": read.reading.outcome,
-        "reason": read.reading.reason,
-        "detail": read.reading.detail or None,
-        "latency_ms": None if latency is None else round(latency * 1000, 1),
-        "checked_at": when(read.at),
-        "failures": read.failures,
-    }

@@ -356,7 +356,9 @@ class History:
                 yield self._row("transitions", effect.at, *change, because.reason, because.detail)
             case Answered():
                 order = (effect.command, effect.by, effect.origin)
-                yield self._row("operators", effect.at, *order, effect.reason, effect.error)
+                state = "ON" if effect.on else "OFF"
+                what = (effect.reason, effect.error, effect.service, state)
+                yield self._row("operators", effect.at, *order, *what)
             case Announced():
                 view = effect.incident
                 if view is not None:
@@ -368,7 +370,7 @@ class History:
             case _:
                 pass
 
-    def _row(self, table: str, at: float, *values: str) -> Row:
+    def _row(self, table: str, at: float, *values: str | None) -> Row:
         return Row(table, (self._moments(at).timestamp(), *values))
 
     # --- the writing thread ---

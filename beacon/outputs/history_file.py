@@ -49,7 +49,7 @@ CREATE TABLE story (row INTEGER PRIMARY KEY, incident INTEGER, at REAL, service 
 CREATE TABLE transitions (row INTEGER PRIMARY KEY, at REAL, endpoint TEXT, was TEXT, now TEXT,
                           reason TEXT, detail TEXT);
 CREATE TABLE operators (row INTEGER PRIMARY KEY, at REAL, command TEXT, by TEXT, origin TEXT,
-                        reason TEXT, error TEXT);
+                        reason TEXT, error TEXT, service TEXT, state TEXT);
 CREATE TABLE used_steps (token BLOB, period INTEGER, step INTEGER,
                          PRIMARY KEY (token, period, step)) WITHOUT ROWID;
 CREATE TABLE memory (one INTEGER PRIMARY KEY CHECK (one = 1), document TEXT);
@@ -61,7 +61,7 @@ _COLUMNS: Final = MappingProxyType(
     {
         "story": "incident, at, service, what, verdict, cause, by",
         "transitions": "at, endpoint, was, now, reason, detail",
-        "operators": "at, command, by, origin, reason, error",
+        "operators": "at, command, by, origin, reason, error, service, state",
     }
 )
 
@@ -265,6 +265,15 @@ def _prepare(db: sqlite3.Connection, version: int) -> None:
     if 0 < version < VERSION:
         db.executescript(f"BEGIN; {_BASELINES} PRAGMA user_version = {VERSION}; COMMIT;")
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # so that the version stands in the header
+    _add_columns(db)
+
+
+def _add_columns(db: sqlite3.Connection) -> None:
+    """Add what older files lack; an older beacon leaves it empty, so the version stays."""
+    there = {row[1] for row in db.execute("PRAGMA table_info(operators)")}
+    for column in ("service", "state"):
+        if there and column not in there:
+            db.execute(f"ALTER TABLE operators ADD COLUMN {column} TEXT")
 
 
 def _broken(words: str, code: int) -> sqlite3.DatabaseError:

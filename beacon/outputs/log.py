@@ -133,7 +133,8 @@ def _line(effect: Effect) -> tuple[int, str] | None:
         return _announced(effect)
     if isinstance(effect, Answered):
         error = f": refused, {effect.error}" if not effect.ok else ""
-        what = f"{effect.command} {effect.service}" if effect.service else effect.command
+        words = (effect.command, effect.service, None if effect.on else "off")
+        what = " ".join(word for word in words if word)
         why = f", because: {effect.reason}" if effect.reason else ""
         return logging.INFO, f"{what} by {effect.by} ({effect.origin}){why}{error}"
     said = _said(effect)

@@ -16,6 +16,7 @@ from typing import Final
 
 from beacon.config.schema import Config, Mqtt
 from beacon.core.events import Effect, Event
+from beacon.core.explain import Explained
 from beacon.engine.clock import Clock, Moments
 from beacon.outputs.homeassistant import birth_topic, config_topic, discovery
 from beacon.outputs.mqtt_board import Board
@@ -23,6 +24,7 @@ from beacon.outputs.mqtt_conversation import USUAL, Commands, Conversation, Pace
 from beacon.outputs.mqtt_session import Lost, Session, client_id
 from beacon.outputs.renderer import Shown
 from beacon.outputs.topics import OFFLINE, Health60, Topics
+from beacon.outputs.unexplained import Unexplained
 
 _log = logging.getLogger(__name__)
 
@@ -86,6 +88,7 @@ class MqttOutput:
         # Made anew each time: the wall clock may be wrong at the start.
         info = partial(self._topics.info, clock.monotonic(), socket.gethostname())
         self._board = Board(self._topics, clock, info)
+        self._unexplained = Unexplained(config.watched)
         self._commands = Commands(config, clock, submit, lamp_test, self._board.say)
         wanted = self._mqtt.discovery.enabled
         self._document = discovery(config, version) if wanted else None
@@ -106,6 +109,7 @@ class MqttOutput:
     def offer(self, effects: Sequence[Effect]) -> None:
         """Note what is to be published."""
         self._board.offer(effects)
+        self._unexplained.offer(effects)
         self._waker.wake()
 
     def shown(self, shown: Shown) -> None:
@@ -116,6 +120,15 @@ class MqttOutput:
     def health(self, health: Health60) -> None:
         """Note how the beacon itself is."""
         self._board.note(health)
+        self._waker.wake()
+
+    def unexplained(self, at: float) -> Sequence[str]:
+        """The services to be explained now; the deciding thread only."""
+        return self._unexplained.due(at)
+
+    def explain(self, explained: Explained, at: float) -> None:
+        """Note why a service is shown as it is."""
+        self._board.explain(explained, at)
         self._waker.wake()
 
     def stop(self, budget: float) -> None:

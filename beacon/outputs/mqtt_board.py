@@ -8,6 +8,7 @@ marked, and the mark is taken away before the note is read, so a change is never
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from beacon.core.events import (
@@ -21,7 +22,9 @@ from beacon.core.events import (
     ServiceChanged,
     SilenceChanged,
 )
+from beacon.core.explain import Explained
 from beacon.engine.clock import Clock
+from beacon.outputs.documents import explanation
 from beacon.outputs.homeassistant import ENDPOINT_PERIOD
 from beacon.outputs.renderer import Shown
 from beacon.outputs.topics import Health60, Message, Topics
@@ -30,9 +33,20 @@ _log = logging.getLogger(__name__)
 
 MOST_WAITING: Final = 1000
 """Events and results that wait at most; older ones give way."""
+MOST_ANSWERS: Final = 100
+"""Answers of our own to commands that wait at most: a flood must not drive out events."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Why a service is shown as it is, as it stood `at`."""
+
+    at: float
+    explained: Explained
+
 
 Single = OverallChanged | IncidentChanged | SilenceChanged | Shown | Health60
-Note = Single | ServiceChanged | EndpointRead | OverlaysChanged
+Note = Single | ServiceChanged | EndpointRead | OverlaysChanged | Told
 
 
 class Board:
@@ -43,6 +57,7 @@ class Board:
         self._notes: dict[str, Note] = {}
         self._changed: dict[str, None] = {}
         self._once: deque[Announced | Answered] = deque(maxlen=MOST_WAITING)
+        self._answers: deque[Answered] = deque(maxlen=MOST_ANSWERS)
         self._sent: dict[str, str] = {}
         self._endpoints: dict[str, tuple[tuple[str, ...], float]] = {}
         self._renderers: Mapping[type, Callable[[Any], Iterable[Message]]] = {
@@ -54,6 +69,9 @@ class Board:
             OverlaysChanged: lambda changed: [topics.overlays(changed)],
             Shown: lambda shown: [*topics.lamps(shown.lamps), *self._buzzer()],
             Health60: lambda health: [topics.health(health)],
+            Told: lambda told: [
+                topics.explain(explanation(told.explained, told.at, topics.moment))
+            ],
             Announced: lambda announced: [topics.event(announced)],
             Answered: lambda answered: [topics.result(answered)],
         }
@@ -82,9 +100,13 @@ class Board:
         """Note the latest of something there is only one of."""
         self._note(type(what).__name__, what)
 
+    def explain(self, explained: Explained, at: float) -> None:
+        """Note why a service is shown as it is."""
+        self._note(f"explain {explained.view.id}", Told(at, explained))
+
     def say(self, answered: Answered) -> None:
         """Say once what a command came to."""
-        self._once.append(answered)
+        self._answers.append(answered)
 
     def _note(self, key: str, what: Note) -> None:
         self._notes[key] = what
@@ -111,15 +133,16 @@ class Board:
 
     def changes(self) -> Iterator[Message]:
         """What happened once, then the retained state that is not yet published."""
-        while self._once:
-            happened = self._once.popleft()
-            yield from self._rendered(happened)
+        for happened in (self._once, self._answers):
+            while happened:
+                yield from self._rendered(happened.popleft())
         for key in list(self._changed):
             self._changed.pop(key, None)
             yield from self._fresh(key, always=False)
 
     def forget(self) -> int:
         """Drop what happened while nobody could be told; how many things that were."""
+        self._answers.clear()
         count = len(self._once)
         for _ in range(count):
             self._once.popleft()

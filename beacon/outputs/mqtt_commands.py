@@ -20,19 +20,22 @@ LARGEST: Final = 1024
 """Bytes of one command."""
 
 SWITCHES: Final = ("silence", "maintenance", "bypass", "shelve", "drill")
+UNDONE: Final = ("acknowledge", "attest")
+"""Those that are pressed, and can be taken back."""
 HANDLED: Final = COMMANDS
 """The commands somebody carries out; only these are subscribed to and allowed."""
 
-_FIELDS: Final = {
-    "acknowledge": ("by", "reason", "service"),
+FIELDS: Final = {
+    "acknowledge": ("state", "by", "reason", "service"),
     "silence": ("state", "by", "reason", "for"),
     "lamp_test": ("by", "reason"),
     "maintenance": ("state", "by", "reason", "service", "for"),
     "bypass": ("state", "by", "reason", "service"),
     "shelve": ("state", "by", "reason", "service", "for"),
-    "attest": ("by", "reason", "service"),
+    "attest": ("state", "by", "reason", "service"),
     "drill": ("state", "by", "reason", "verdict", "for"),
 }
+"""What an object on a command's topic may hold."""
 _AT_MOST: Final = {"silence": (3600.0, "1h")}
 """Seconds; of the others the core says when it is too long."""
 
@@ -66,23 +69,30 @@ def refusal(refused: Refused) -> str:
 
 
 def _fields(name: str, payload: bytes) -> Mapping[str, str]:
-    words = ("ON", "OFF") if name in SWITCHES else ("PRESS",)
-    wanted = f"send {' or '.join(words)}, or an object of {', '.join(_FIELDS[name])}"
+    words = _words(name)
+    wanted = f"send {' or '.join(words)}, or an object of {', '.join(FIELDS[name])}"
     try:
         raw = payload.decode("utf-8").strip()
         if raw in words:
-            return {"state": raw} if name in SWITCHES else {}
+            return {"state": "OFF" if raw == "OFF" else "ON"}
         document = json.loads(raw)
     except (ValueError, RecursionError):
         raise Refused("not understood", wanted) from None
-    if not isinstance(document, dict) or set(document) - set(_FIELDS[name]):
+    if not isinstance(document, dict) or set(document) - set(FIELDS[name]):
         raise Refused("not understood", wanted)
     fields = {key: value for key, value in document.items() if value is not None}
     if not all(isinstance(value, str) for value in fields.values()):
         raise Refused("every value is text", wanted)
-    if name in SWITCHES and fields.get("state") not in words:
+    stated = "state" in fields or name in SWITCHES
+    if stated and fields.get("state") not in ("ON", "OFF"):
         raise Refused("`state` is ON or OFF", wanted)
     return fields
+
+
+def _words(name: str) -> tuple[str, ...]:
+    if name in SWITCHES:
+        return "ON", "OFF"
+    return ("PRESS", "OFF") if name in UNDONE else ("PRESS",)
 
 
 def _line(words: str | None) -> str:

@@ -60,16 +60,14 @@ class Commands:
         self._clock, self._submit, self._lamp_test = clock, submit, lamp_test
         self._answer = answer
         self._limit = Limit(clock)
-        self._flooded = False
 
     def obey(self, name: str, payload: bytes, *, retained: bool) -> None:
         """Do it, or say why not."""
         if not self._limit.allows():
-            if not self._flooded:
-                self._refuse(name, f"too many commands: {Limit.BURST} at once, then 1 a second")
-            self._flooded = True
+            self._refuse(
+                name, f"ignored: too many commands; {Limit.BURST} at once, then 1 a second"
+            )
             return
-        self._flooded = False
         if retained:
             self._refuse(name, "ignored: retained")
             return

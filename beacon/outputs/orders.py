@@ -68,7 +68,7 @@ def _resume(c: Command, at: float) -> Event:
 
 
 def _acknowledge(c: Command, at: float) -> Event:
-    return Acknowledge(at, c.by, c.origin, c.reason, c.service)
+    return Acknowledge(at, c.by, c.origin, c.reason, c.service, c.on)
 
 
 _EVENTS: Final[Mapping[str, Callable[[Command, float], Event]]] = {
@@ -82,5 +82,7 @@ _EVENTS: Final[Mapping[str, Callable[[Command, float], Event]]] = {
     "resume": _resume,
 }
 
+OF_THE_TOWER: Final = ("silence", "drill")
+"""The commands that concern the tower as a whole, never one service."""
 ORDERS: Final = tuple(_EVENTS)
 """The commands that are the core's."""

@@ -29,6 +29,8 @@ from beacon.core.events import (
     IndicationChanged,
     OverallChanged,
     OverallView,
+    OverlayKind,
+    OverlaysChanged,
     ServiceChanged,
     ServiceView,
     Sounded,
@@ -69,6 +71,13 @@ _VERDICT: Final = {
     Verdict.GRAY_FAILURE: ("✗", "bold #ff4136"),
     Verdict.BLIND: ("?", "bold #ffffff"),
 }
+_OVERLAY: Final = "#3d9dff"
+_OVERLAID: Final = {
+    OverlayKind.MAINTENANCE: "maintenance",
+    OverlayKind.SHELVE: "shelved",
+    OverlayKind.BYPASS: "bypass",
+    OverlayKind.DRILL: "drill",
+}
 _HEALTH: Final = {
     Health.UP: ("●", "#2ecc40"),
     Health.DEGRADED: ("▲", "#ffb000"),
@@ -92,11 +101,13 @@ class View:
         self.overall: OverallView | None = None
         self.services: dict[str, ServiceView] = {}
         self.readings: dict[str, EndpointRead] = {}
+        self.overlays: dict[OverlayKind, OverlaysChanged] = {}
         self.incident: IncidentView | None = None
         self.others = 0
         self.sound: Sounded | None = None
         self.log: deque[tuple[float, str, str]] = deque(maxlen=_LOG_KEPT)
         self._names = {service.id: service.name for service in site.services}
+        self._names |= {item.id: item.name for item in site.attest}
 
     def take(self, effect: Effect) -> None:
         """Take one effect in; effects that draw nothing are ignored."""
@@ -107,6 +118,8 @@ class View:
                 self.overall = overall
             case IncidentChanged(incident=incident, others=others):
                 self.incident, self.others = incident, others
+            case OverlaysChanged(kind=kind):
+                self.overlays[kind] = effect
             case EndpointRead(endpoint=endpoint):
                 self.readings[endpoint] = effect
             case IndicationChanged(indication=indication):
@@ -124,7 +137,7 @@ class View:
         self.log.append((at, text, style))
 
     def service_name(self, service: str) -> str:
-        """The name people gave a service."""
+        """The name people gave a service, or something they attest."""
         return self._names.get(service, service)
 
     def _transition(self, effect: Transition) -> None:
@@ -157,7 +170,7 @@ class _Picture:
         view, at = self.view, self.at
         wide = options.max_width >= _NARROW
         parts: list[RenderableType] = [_header(view, at), Text(), _body(view, at, wide=wide)]
-        parts += [Text(), _incident(view, at), Rule(style="#666666")]
+        parts += [Text(), _incident(view, at), *_overlays(view, at), Rule(style="#666666")]
         caption: list[RenderableType] = []
         if view.caption:
             caption = [Rule(style="#666666"), Text(view.caption, "bold")]
@@ -227,6 +240,8 @@ def _service(view: View, service: Service, at: float) -> Text:
     if judged is None:
         return text.append("  waiting for the first reading", "#888888")
     text.append_text(_verdict(judged.verdict))
+    if view.overall is not None and view.overall.first_out == service.id:
+        text.append("  first-out", "bold")
     text.append(f"  for {_age(at - judged.since)}", "#aaaaaa")
     if judged.cause:
         text.append(f"  cause: {judged.cause}")
@@ -291,6 +306,35 @@ def _particulars(incident: IncidentView, others: int) -> Iterator[str]:
         yield f"{_age(incident.vendor_lead)} before the vendor"
     if others:
         yield f"and {others} more"
+
+
+def _overlays(view: View, at: float) -> Iterator[Text]:
+    """What operators have laid on, one line for all that came with the same word."""
+    for kind in OverlayKind:
+        changed = view.overlays.get(kind)
+        if changed is None:
+            continue
+        if changed.overdue:
+            names = ", ".join(view.service_name(item) for item in changed.overdue)
+            yield Text(f"■ attestation overdue: {names}", _OVERLAY)
+        if kind is OverlayKind.ATTEST:
+            continue
+        together: dict[tuple[float | None, str, str], list[str]] = {}
+        for laid in changed.overlays:
+            word = (laid.until, laid.by, laid.reason)
+            together.setdefault(word, []).append(view.service_name(laid.subject))
+        for (until, by, reason), names_of in together.items():
+            ends = "" if until is None else f" · until {_moment(view, until, at)}"
+            why = f": {reason}" if reason else ""
+            subjects = ", ".join(map(_words, names_of))
+            yield Text(f"■ {_OVERLAID[kind]}: {subjects}{ends} · by {by}{why}", _OVERLAY)
+
+
+def _moment(view: View, moment: float, at: float) -> str:
+    """A time of day, to the nearest second, with its day if that is not today."""
+    told = view.epoch + timedelta(seconds=moment + 0.5)
+    today = (view.epoch + timedelta(seconds=at)).date() == told.date()
+    return f"{told:%H:%M:%S} UTC" if today else f"{told:%a %d %b %H:%M:%S} UTC"
 
 
 def _events(view: View, room: int) -> list[Text]:

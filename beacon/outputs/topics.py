@@ -7,7 +7,7 @@ aware UTC. `docs/mqtt.md` is this file in prose.
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from beacon.config.schema import Config
@@ -73,8 +73,8 @@ def text(words: str | None) -> str | None:
 
 
 def iso(moment: datetime) -> str:
-    """ISO 8601 with zone, to the millisecond."""
-    return moment.isoformat(timespec="milliseconds")
+    """ISO 8601 with zone, to the nearest millisecond: cut off, 06:00 might read 05:59:59.999."""
+    return (moment + timedelta(microseconds=500)).isoformat(timespec="milliseconds")
 
 
 def incident_id(site: str, opened: datetime, number: int) -> str:
@@ -92,6 +92,19 @@ def endpoint_path(endpoint: str) -> str:
     return endpoint if endpoint.startswith("witness/") else f"endpoint/{endpoint}"
 
 
+def _short(tree: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+    """Cut every text in it."""
+    match tree:
+        case dict():
+            return {key: _short(value) for key, value in tree.items()}
+        case list():
+            return [_short(each) for each in tree]
+        case str():
+            return text(tree)
+        case _:
+            return tree
+
+
 class Topics:
     """The topics of one beacon. `moment` must name the same moment always the same."""
 
@@ -103,12 +116,12 @@ class Topics:
         self.base = f"{config.mqtt.base_topic}/{site.id}"
         self.availability = f"{self.base}/availability"
         self._version = version
-        self._moment = moment
+        self.moment = moment
         self._config = config
         self._runbooks = {service.id: service.runbook for service in site.services}
 
     def _iso(self, at: float | None) -> str | None:
-        return None if at is None else iso(self._moment(at))
+        return None if at is None else iso(self.moment(at))
 
     def _json(
         self, path: str, payload: Mapping[str, Any], *, retain: bool = True, qos: int = 0
@@ -132,6 +145,7 @@ class Topics:
             "network": overall.network,
             "clock": overall.clock,
             "storage_degraded": overall.storage_degraded,
+            "first_out": overall.first_out,
             "version": self._version,
         }
         return self._json("state", payload)
@@ -156,6 +170,10 @@ class Topics:
         }
         return self._json(f"service/{view.id}", payload)
 
+    def explain(self, document: Mapping[str, Any]) -> Message:
+        """Why a service is shown as it is: `beacon.outputs.documents.explanation`."""
+        return self._json(f"explain/{document['service']}", _short(document))
+
     def endpoint(self, read: EndpointRead) -> Message:
         """What an endpoint is held to be, with its last reading."""
         latency = read.reading.latency
@@ -172,7 +190,7 @@ class Topics:
 
     def id_of(self, incident: IncidentView) -> str:
         """The name of this incident on every topic."""
-        return incident_id(self.site, self._moment(incident.since), incident.number)
+        return incident_id(self.site, self.moment(incident.since), incident.number)
 
     def incident(self, incident: IncidentView | None, others: int) -> Message:
         """The incident people should look at, or that there is none."""

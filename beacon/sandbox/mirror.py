@@ -19,6 +19,9 @@ from beacon.core.events import (
     IndicationChanged,
     OverallChanged,
     OverallView,
+    Overlay,
+    OverlayKind,
+    OverlaysChanged,
     ServiceChanged,
     ServiceView,
     Sounded,
@@ -54,6 +57,8 @@ class Mirror:
             self._lamp(Colour(name), text)
         elif kind in ("state", "service", "incident", "event", "buzzer"):
             self._judged(kind, name, json.loads(text))
+        elif kind in tuple(OverlayKind):
+            self.view.take(self._overlays(OverlayKind(kind), json.loads(text)))
         elif kind == "endpoint":
             self._read(name, json.loads(text))
         elif kind == "witness":
@@ -96,7 +101,26 @@ class Mirror:
             overlays=tuple(payload["overlays"]),
             network=payload["network"],
             clock=payload["clock"],
+            first_out=payload["first_out"],
         )
+
+    def _overlays(self, kind: OverlayKind, payload: Payload) -> OverlaysChanged:
+        until = None if payload["until"] is None else self._at(payload["until"])
+        subjects = payload.get("services") or filter(None, [payload.get("verdict")])
+        laid = (
+            Overlay(
+                kind,
+                subject,
+                self._at(payload["since"]),
+                payload["by"] or "",
+                "",
+                payload["reason"] or "",
+                until,
+            )
+            for subject in subjects
+        )
+        overdue = tuple(payload.get("overdue", ()))
+        return OverlaysChanged(self._now(), kind, payload["state"] == "ON", tuple(laid), overdue)
 
     def _service(self, name: str, payload: Payload) -> ServiceView:
         return ServiceView(

@@ -2,9 +2,10 @@
 
 import pytest
 
-from beacon.core.events import Maintenance, Shelve
-from beacon.core.model import Health, Reason
+from beacon.core.events import Attest, Drill, Maintenance, Shelve
+from beacon.core.model import Attestation, Evidence, Health, Reason, Service
 
+ITEM = Attestation(id="keys", name="Spare keys", every=3600.0)
 WHO = {"by": "analyst", "origin": "cli"}
 
 
@@ -41,7 +42,8 @@ def test_failing_down_and_on_the_way_back(explained):
     room.cue(Reason.OK, "mfa/sign-in").passes(2)
     assert ask()[1].standing == "1 of 2 passes in a row until it is up"
     room.passes(60)
-    (hold,) = ask()[0].prospects
+    hold, flashing = ask()[0].prospects
+    assert flashing.what == "it flashes until somebody acknowledges"
     assert hold.what == "ok, if all stays up until then"
     assert room.now < hold.at <= room.now + 900
 
@@ -62,7 +64,7 @@ def test_errors_blindness_and_what_is_held(explained):
     room.passes(200)
     found, _ = ask()
     assert "gray_failure is held while we are blind" in found.why
-    assert found.prospects[-1].what == "sighted when these have been read: mfa/sign-in"
+    assert "sighted when these have been read: mfa/sign-in" in [p.what for p in found.prospects]
 
 
 def test_the_hold_waits_while_we_are_blind(explained):
@@ -81,7 +83,9 @@ def test_never_read(make_room):
 
 def test_a_silent_endpoint_says_when_it_will_be_unknown(explained):
     room, ask = explained
-    stale = ask()[1].prospects[0]
+    again, stale = ask()[1].prospects
+    assert (again.what, again.at) == ("read again by then", ask()[1].started + 60.0)
+    assert room.now <= again.at
     assert stale.what == "unknown, if nothing is heard until then"
     assert stale.at > room.now
 
@@ -107,3 +111,91 @@ def test_maintenance_without_an_end_has_none(explained):
 
 def test_no_such_service(explained):
     assert explained[0].simulation.monitor.explain("gate") is None
+
+
+def whats(prospects):
+    return [p.what for p in prospects]
+
+
+def test_an_unacknowledged_red_says_when_it_sounds_again(explained):
+    room, ask = explained
+    room.cue(Reason.DEADLINE, "mfa/sign-in").passes(100)
+    found, _ = ask()
+    again = next(p for p in found.prospects if p.what.startswith("the buzzer"))
+    assert room.now < again.at <= room.now + 60.0
+    assert "first-out: of the alarms that nobody has acknowledged, its came first" in found.why
+    room.acknowledge()
+    found, _ = ask()
+    assert whats(found.prospects) == ["recovering when every cell is up; ok 900 s after that"]
+    assert found.lamps == (("red", "steady"), ("amber", "slow"))
+    assert not any(why.startswith("first-out") for why in found.why)
+
+
+def test_what_hangs_on_something_else(make_room, make_endpoint):
+    parent = make_endpoint("idp", "sign-in", Evidence.SYMPTOM)
+    child = make_endpoint("mfa", "sign-in", Evidence.SYMPTOM, depends_on=("idp/sign-in",))
+    services = (Service(id=e.service, name=e.service, endpoints=(e,)) for e in (parent, child))
+    room = make_room(*services).passes(200)
+    room.cue(Reason.DEADLINE, "idp/sign-in").passes(120)
+    room.cue(Reason.DEADLINE, "mfa/sign-in").passes(300)
+    found = room.simulation.monitor.explain("mfa")
+    assert "all its trouble is explained by what it depends on: no incident of its own" in found.why
+    assert whats(found.prospects)[-1] == "it flashes until somebody acknowledges"
+
+
+def test_a_green_that_no_symptom_proves_says_so(make_room, make_endpoint):
+    door = make_endpoint("mfa", "health", Evidence.HEALTH)
+    room = make_room(Service(id="mfa", name="MFA", endpoints=(door,))).passes(200)
+    found = room.simulation.monitor.explain("mfa")
+    assert found.why == ("shallow: nothing proves a sign-in from end to end",)
+
+
+def test_the_guard_says_when_it_tries_again_and_when_it_has_stopped(make_room, make_endpoint):
+    sign_in = make_endpoint("mfa", "sign-in", Evidence.SYMPTOM, sign_in=True)
+    room = make_room(Service(id="mfa", name="MFA", endpoints=(sign_in,))).passes(600)
+    room.cue(Reason.SIGN_IN_REJECTED, "mfa/sign-in").passes(300)
+    (held,) = room.simulation.monitor.explain("mfa").endpoints
+    assert held.prospects[0].what == "the guard lets it be tried again"
+    assert held.prospects[0].at > room.now
+    room.passes(3 * 3600)
+    (stopped,) = room.simulation.monitor.explain("mfa").endpoints
+    assert stopped.standing == "stopped by the sign-in guard, until an operator resumes it"
+    assert "read again by then" not in whats(stopped.prospects)
+
+
+def test_what_flaps_says_so(make_room, make_endpoint):
+    door = make_endpoint("mfa", "sign-in", Evidence.SYMPTOM, retry_interval=None)
+    room = make_room(Service(id="mfa", name="MFA", endpoints=(door,))).passes(600)
+    for _ in range(20):
+        room.cue(Reason.DEADLINE, "mfa/sign-in").passes(60)
+        room.cue(Reason.OK, "mfa/sign-in").passes(60)
+    (flapping,) = room.simulation.monitor.explain("mfa").endpoints
+    assert flapping.standing == "flapping: the worst is held until it rests"
+
+
+def test_what_is_to_be_tested_by_hand_and_when_next(make_room):
+    room = make_room(attest=(ITEM,)).passes(200)
+    found = room.simulation.monitor.explain("mfa")
+    assert whats(found.prospects) == ["no advisory for it once tested by hand: beacon attest keys"]
+    assert "not tested for too long: Spare keys" in found.why
+    room.simulation.tell(Attest(room.now, "keys", **WHO))
+    (due,) = room.simulation.monitor.explain("mfa").prospects
+    assert due.what == "advisory, if Spare keys is not tested by then"
+    assert due.at == room.now + 3600.0
+
+
+def test_a_drill_lies_over_every_service(explained):
+    room, ask = explained
+    room.simulation.tell(Drill(room.now, True, **WHO, seconds=600.0))
+    found, _ = ask()
+    assert [(o.kind, o.by) for o in found.overlays] == [("drill", "analyst")]
+    assert [(p.what, p.at) for p in found.prospects] == [("drill ends", room.now + 600.0)]
+
+
+def test_one_that_fails_from_the_start_says_how_far_it_is(make_room):
+    room = make_room().cue(Reason.DEADLINE, "mfa/sign-in")
+    while room.simulation.monitor.explain("mfa").endpoints[0].last is None:
+        room.passes(1)
+    sign_in = room.simulation.monitor.explain("mfa").endpoints[0]
+    assert sign_in.health is Health.UNKNOWN
+    assert sign_in.standing == "1 of 3 fails in a row until it is down"

@@ -519,7 +519,7 @@ class TestOperators:
     def test_an_unknown_service_is_refused(self, make_room):
         room = make_room().passes(MINUTE)
         answer = self._answer(room, Acknowledge(room.now, "eve", "mqtt", service="nope"))
-        assert answer.error == "no service 'nope'"
+        assert answer.error == "no service 'nope'; there is: mfa"
 
     def test_silence_swallows_realarms_until_the_incident_ends(self, make_room):
         room = make_room().passes(10 * MINUTE).cue(Reason.DEADLINE, SIGN_IN).passes(30).forget()

@@ -3,6 +3,7 @@
 import pytest
 
 from beacon.core.events import (
+    Acknowledge,
     Announced,
     Answered,
     Attest,
@@ -14,6 +15,7 @@ from beacon.core.events import (
     QuietHours,
     Scheduled,
     Shelve,
+    Silence,
 )
 from beacon.core.indication import Flag
 from beacon.core.model import Attestation, Preset, Reason, Sequence, Verdict
@@ -436,9 +438,96 @@ def test_becoming_blind_ends_the_drill(make_room):
     assert room.lamps == {"white": "steady"}
 
 
+# --- what comes after a suppression: the table of docs/operators.md ----------------
+
+
+def slow(room):
+    return room.cue(Reason.SLOW, "mfa/sign-in")
+
+
+CASES = {
+    "well, well": (lambda room: room, mend, [], [], GREEN),
+    "well, in trouble": (
+        lambda room: room,
+        fail,
+        ["opened"],
+        ["three_pulses"],
+        {"red": "fast", "amber": "fast"},
+    ),
+    "well, a little": (lambda room: room, slow, ["opened"], ["chirp"], {"amber": "fast"}),
+    "acknowledged, no worse": (
+        lambda room: fail(room).passes(300).acknowledge(),
+        fail,
+        [],
+        [],
+        {"red": "steady", "amber": "slow"},
+    ),
+    "not acknowledged, no worse": (
+        lambda room: fail(room).passes(300),
+        fail,
+        [],
+        ["pulse"],
+        {"red": "fast", "amber": "fast"},
+    ),
+    "degraded, red": (
+        lambda room: slow(room).passes(300).acknowledge(),
+        fail,
+        ["escalated"],
+        ["three_pulses"],
+        {"red": "fast", "amber": "fast"},
+    ),
+    "recovering, red": (
+        lambda room: mend(fail(room).passes(300).acknowledge()).passes(200),
+        fail,
+        ["relapsed"],
+        ["three_pulses"],
+        {"red": "fast", "amber": "fast"},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", [Shelve, Maintenance, Scheduled])
+@pytest.mark.parametrize("case", CASES)
+def test_afterwards_only_what_is_worse_confirmed_and_probed_again_is_an_alarm(
+    make_room, case, kind
+):
+    before, meanwhile, told, sounds, lamps = CASES[case]
+    room = before(make_room().passes(200)).forget()
+    lay(room, kind, on=True)
+    assert "red" not in room.lamps
+    meanwhile(room).passes(600)
+    # Nothing is read for a while: what was read during the suppression is not enough.
+    room.cue(None, "mfa/sign-in").passes(1).forget()
+    lay(room, kind, on=False)
+    room.passes(15)
+    wrong = lamps != GREEN
+    assert (room.told, room.sounds) == ([], [])
+    assert room.lamps == ({"white": "slow"} if wrong else GREEN)
+    # Failed again: only now it is an alarm, and only if it is worse than before.
+    meanwhile(room).passes(62)
+    assert room.told == told
+    assert room.sounds[:1] == sounds
+    assert room.lamps == lamps
+
+
+def lay(room, kind, *, on):
+    if kind is Scheduled:
+        windows = (("mfa", room.now + HOUR, "Patches"),) if on else ()
+        room.effects += room.simulation.tell(Scheduled(room.now, windows))
+    else:
+        assert tell(room, kind, "mfa", on) == ""
+
+
 # --- refused ----------------------------------------------------------------------
 
 REFUSED = [
+    ((Acknowledge,), {"service": "nope"}, "no service 'nope'; there is: mfa"),
+    ((Acknowledge,), {}, "nothing to acknowledge"),
+    ((Acknowledge,), {"service": "nope", "on": False}, "no service 'nope'; there is: mfa"),
+    ((Acknowledge,), {"on": False}, "no open incident is acknowledged"),
+    ((Silence, True), {}, "no incident is open"),
+    ((Silence, False), {}, "not silenced"),
+    ((Bypass, "nope", True), {}, "no service 'nope'; there is: mfa"),
     ((Shelve, None, True), {}, "name the service to shelve"),
     ((Shelve, "nope", True), {}, "no service 'nope'; there is: mfa"),
     ((Shelve, "mfa", True), {"seconds": 28_801.0}, "too long: at most 8 h; for planned work"),
@@ -459,9 +548,10 @@ REFUSED = [
 )
 def test_what_makes_no_sense_is_refused_and_changes_nothing(make_room, what, more, why):
     room = make_room().passes(200)
-    before = room.simulation.monitor.view()
+    monitor = room.simulation.monitor
+    before = monitor.view(), monitor.remember(room.now)
     assert tell(room, *what, **more).startswith(why)
-    assert room.simulation.monitor.view() == before
+    assert (monitor.view(), monitor.remember(room.now)) == before
 
 
 @pytest.mark.parametrize("kind", [Shelve, Maintenance, Bypass])
@@ -484,6 +574,37 @@ def test_an_unknown_or_ambiguous_attestation_is_refused(make_room):
     room = make_room(attest=(ITEM, other)).passes(200)
     assert tell(room, Attest, None) == "name what was tested: break-glass, tokens"
     assert tell(room, Attest, "x").startswith("nothing to attest by the name 'x'")
+
+
+@pytest.mark.parametrize(
+    ("what", "more"),
+    [
+        ((Acknowledge,), {}),
+        ((Acknowledge,), {"on": False}),
+        ((Silence, True), {}),
+        ((Silence, False), {}),
+        ((Shelve, "mfa", False), {}),
+        ((Drill, False), {}),
+    ],
+)
+def test_what_is_closed_is_refused_and_nothing_changes(make_room, what, more):
+    room = fail(make_room().passes(200)).passes(300).acknowledge()
+    tell(room, Silence, True)
+    mend(room).passes(HOUR)
+    assert room.told[-1] == "closed"
+    monitor = room.simulation.monitor
+    before = monitor.view(), monitor.remember(room.now)
+    assert tell(room, *what, **more) != ""
+    assert (monitor.view(), monitor.remember(room.now)) == before
+
+
+def test_an_answer_names_the_service_of_an_acknowledgement(make_room):
+    room = fail(make_room().passes(200)).passes(300)
+    assert tell(room, Acknowledge, service="mfa") == ""
+    answer = [e for e in room.effects if isinstance(e, Answered)][-1]
+    assert (answer.command, answer.service, answer.on) == ("acknowledge", "mfa", True)
+    assert tell(room, Acknowledge, service="mfa", on=False) == ""
+    assert not [e for e in room.effects if isinstance(e, Answered)][-1].on
 
 
 def test_an_answer_carries_who_why_and_what(make_room):

@@ -91,6 +91,8 @@ OPERATIONS = (
     lambda at: Drill(at, True, **WHO, verdict=Verdict.RECOVERING),
     lambda at: Drill(at, True, **WHO, verdict=Verdict.ADVISORY),
     lambda at: Drill(at, False, **WHO),
+    lambda at: Acknowledge(at, **WHO, service="mfa"),
+    lambda at: Acknowledge(at, **WHO, on=False),
 )
 
 steps = st.lists(
@@ -183,8 +185,28 @@ def test_what_is_acknowledged_never_sounds_again_without_something_new(script):
             quiet = False
         pulses = [e for e in effects if isinstance(e, Sounded) and "pulse" in e.sound.value]
         assert not (quiet and pulses)
-        if isinstance(event, Acknowledge):
-            quiet = True
+        if isinstance(event, Acknowledge) and event.service is None:
+            quiet = event.on
+
+
+@given(steps)
+@settings(max_examples=300, deadline=None)
+def test_of_the_alarms_that_wait_one_at_most_is_first_out(script):
+    """It is one nobody has acknowledged, and while it waits no other takes its place."""
+    before = None
+    for monitor, event, effects in fold(script):
+        view = monitor.view()
+        first = view.overall.first_out
+        quiet = suppressed(view)
+        if first is not None:
+            assert first not in quiet
+            open_ = {i.service: i.acknowledged for i in view.incidents}
+            assert not open_.get(first, False), "closed, it has locked in; open, it is waiting"
+        told = [e for e in effects if isinstance(e, Announced)]
+        overlaid = any(isinstance(e, OverlaysChanged) for e in effects)
+        if first is not None and before not in (None, first) and not overlaid:
+            assert isinstance(event, Acknowledge) or any(e.service == before for e in told)
+        before = first
 
 
 @given(steps)

@@ -2,9 +2,10 @@
 
 import pytest
 
-from beacon.core.events import Acknowledge, Answered
-from beacon.core.model import Reason, Sequence, Verdict
-from beacon.core.sequences import SEQUENCES, Stage, Step, table
+from beacon.core.events import Acknowledge, Answered, Drill, Shelve
+from beacon.core.model import Evidence, Reason, Sequence, Service, Verdict
+from beacon.core.sequences import FIRST_OUT, SEQUENCES, Stage, Step, table
+from beacon.engine.simulation import Simulation
 
 GREEN = {"green": "steady"}
 OVER = 100.0 + 900.0
@@ -61,6 +62,14 @@ ALARM, ACKNOWLEDGE, RETURN = Step.ALARM, Step.ACKNOWLEDGE, Step.RETURN
 )
 def test_the_sequences_step_by_step(sequence, steps, trail):
     assert walked(SEQUENCES[sequence], *steps) == [Stage[w.upper()] for w in trail.split()]
+
+
+def test_the_first_out_mark_ends_where_somebody_has_acknowledged():
+    """ISA's F1 and F2; every stage in which nobody has, keeps it."""
+    for moves in SEQUENCES.values():
+        kept = {stage for stage in FIRST_OUT if (stage, Step.ACKNOWLEDGE) in moves}
+        assert kept == FIRST_OUT
+        assert not {moves[stage, Step.ACKNOWLEDGE] for stage in kept} & FIRST_OUT
 
 
 def outage(room):
@@ -130,3 +139,214 @@ def test_ringback_is_no_green_while_blind(make_room):
     room = outage(make_room(sequence=Sequence.R))
     room.cue(None, "mfa/sign-in").passes(600)
     assert room.lamps == {"white": "steady"}
+
+
+# --- first-out --------------------------------------------------------------------
+
+
+def first_out(room):
+    return room.simulation.monitor.view().overall.first_out
+
+
+@pytest.fixture
+def three(make_room, usual_service):
+    """Three services that are well."""
+    return make_room(*(usual_service(name) for name in ("mfa", "sms", "mail"))).passes(200)
+
+
+def fails(room, *services):
+    return room.cue(Reason.DEADLINE, *(f"{service}/sign-in" for service in services))
+
+
+def test_the_first_of_those_that_alarm_together_is_marked_until_acknowledged(three):
+    assert first_out(three) is None
+    fails(three, "sms").passes(300)
+    assert first_out(three) == "sms"
+    fails(three, "mfa").passes(300)
+    assert first_out(three) == "sms", "worse or later ones do not take it"
+    three.acknowledge()
+    assert first_out(three) is None
+    fails(three, "mail").passes(300)
+    assert first_out(three) == "mail", "the next alarm is a new first-out"
+
+
+def test_only_one_is_first_and_subsequent_ones_never_become_it(three):
+    fails(three, "sms").passes(300)
+    fails(three, "mfa").passes(300)
+    three.simulation.tell(Acknowledge(three.now, "analyst", "cli", service="sms"))
+    assert first_out(three) is None
+    fails(three, "mail").passes(300)
+    assert first_out(three) is None, "mfa was waiting before"
+
+
+def test_a_momentary_first_out_is_kept_until_somebody_sees_it(three):
+    fails(three, "sms").passes(300)
+    fails(three, "mfa").passes(300)
+    three.cue(Reason.OK, "sms/sign-in").passes(OVER)
+    assert three.verdict("sms") is Verdict.OK
+    assert first_out(three) == "sms"
+    assert three.acknowledge().simulation.monitor.view().overall.first_out is None
+
+
+def test_a_suppressed_alarm_is_first_of_nothing(three):
+    fails(three, "sms").passes(300)
+    three.simulation.tell(Shelve(three.now, "sms", True, "analyst", "cli"))
+    assert first_out(three) is None
+    fails(three, "mfa").passes(300)
+    assert first_out(three) == "mfa"
+    three.simulation.tell(Shelve(three.now, "sms", False, "analyst", "cli"))
+    three.passes(120)
+    assert first_out(three) == "mfa"
+
+
+def test_a_service_that_hangs_on_another_is_not_the_first(make_room, make_endpoint):
+    parent = make_endpoint("idp", "sign-in", Evidence.SYMPTOM)
+    child = make_endpoint("app", "sign-in", Evidence.SYMPTOM, depends_on=("idp/sign-in",))
+    services = (Service(id=e.service, name=e.service, endpoints=(e,)) for e in (parent, child))
+    room = make_room(*services).passes(200)
+    room.simulation.tell(Shelve(room.now, "idp", True, "analyst", "cli"))
+    fails(room, "idp").passes(120)
+    fails(room, "app").passes(300)
+    assert room.lamps == {"red": "fast", "blue": "steady"}
+    assert (room.told, first_out(room)) == ([], None)
+
+
+def test_the_mark_survives_a_restart(three):
+    fails(three, "sms").passes(300)
+    fails(three, "mfa").passes(300)
+    monitor = three.simulation.monitor
+    again = Simulation(monitor.site, three.now)
+    again.monitor.start(three.now, monitor.remember(three.now))
+    assert again.monitor.view().overall.first_out == "sms"
+
+
+def test_a_rehearsal_is_no_alarm_of_the_group(three):
+    three.simulation.tell(Drill(three.now, True, "analyst", "cli"))
+    assert first_out(three) is None
+
+
+# --- an acknowledgement is taken back ---------------------------------------------
+
+
+def undo(room, service=None):
+    """Take it back; why not."""
+    effects = room.simulation.tell(
+        Acknowledge(room.now, "eve", "mqtt", "handover", service, on=False)
+    )
+    room.effects += effects
+    return next(e.error for e in effects if isinstance(e, Answered))
+
+
+@pytest.mark.parametrize("sequence", Sequence)
+def test_it_flashes_at_once_and_sounds_again_after_a_minute(make_room, sequence):
+    room = make_room(sequence=sequence).passes(200)
+    fails(room, "mfa").passes(1000).acknowledge()
+    room.passes(3600).forget()
+    assert undo(room) == ""
+    assert room.lamps == {"red": "fast", "amber": "fast"}
+    assert (room.incident.acknowledged, room.incident.acknowledged_by) == (False, None)
+    assert room.incident.state.value == "open"
+    assert first_out(room) == "mfa"
+    assert room.told == ["unacknowledged"]
+    room.passes(59)
+    assert room.sounds == []
+    room.passes(260)
+    assert room.sounds == ["pulse"] * 5
+    assert room.acknowledge().lamps == {"red": "steady", "amber": "slow"}
+
+
+def test_only_an_acknowledged_open_incident_can_ask_again(three):
+    none = "no open incident is acknowledged"
+    assert undo(three) == none
+    fails(three, "sms").passes(300)
+    assert undo(three) == none, "nobody has acknowledged it"
+    three.acknowledge()
+    assert undo(three, "mfa") == none
+    assert undo(three, "nope") == "no service 'nope'; there is: mfa, sms, mail"
+    three.cue(Reason.OK, "sms/sign-in").passes(OVER)
+    before = three.simulation.monitor.remember(three.now)
+    assert undo(three, "sms") == none, "it is closed"
+    assert three.simulation.monitor.remember(three.now) == before
+
+
+def test_one_service_asks_again_and_the_other_does_not(three):
+    fails(three, "sms").passes(300)
+    fails(three, "mfa").passes(300).acknowledge()
+    assert undo(three, "mfa") == ""
+    asking = [i.service for i in three.simulation.monitor.view().incidents if not i.acknowledged]
+    assert asking == ["mfa"]
+
+
+def test_taken_back_while_recovering_it_locks_in(make_room):
+    room = fails(make_room().passes(200), "mfa").passes(300).acknowledge()
+    room.cue(Reason.OK, "mfa/sign-in").passes(300).forget()
+    assert undo(room) == ""
+    assert room.incident.state.value == "recovering"
+    room.passes(OVER)
+    assert room.lamps == {"green": "steady", "amber": "fast"}
+    assert room.sounds == []
+
+
+def test_taken_back_while_suppressed_it_asks_only_afterwards(make_room):
+    room = fails(make_room().passes(200), "mfa").passes(300).acknowledge()
+    room.simulation.tell(Shelve(room.now, "mfa", True, "analyst", "cli", seconds=600.0))
+    room.forget()
+    assert undo(room) == ""
+    room.passes(599)
+    assert (room.lamps, room.sounds) == ({"blue": "steady"}, [])
+    room.passes(120)
+    assert room.lamps == {"red": "fast", "amber": "fast"}
+    assert room.sounds == ["pulse"]
+
+
+def test_a_taken_back_acknowledgement_survives_a_restart(make_room):
+    room = fails(make_room().passes(200), "mfa").passes(300).acknowledge()
+    undo(room)
+    monitor = room.simulation.monitor
+    again = type(room)(Simulation(monitor.site, room.now))
+    again.effects += again.simulation.monitor.start(room.now, monitor.remember(room.now))
+    fails(again, "mfa").passes(120)
+    assert again.lamps == {"red": "fast", "amber": "fast"}
+    assert "pulse" in again.sounds
+    assert not again.incident.acknowledged
+
+
+def test_a_rehearsed_acknowledgement_can_be_taken_back_too(make_room):
+    room = make_room().passes(200)
+    room.simulation.tell(Drill(room.now, True, "analyst", "cli"))
+    assert undo(room) == "no open incident is acknowledged"
+    assert room.acknowledge().lamps == {"red": "steady", "blue": "fast"}
+    assert undo(room) == ""
+    assert room.lamps == {"red": "fast", "blue": "fast"}
+    assert room.forget().passes(61).sounds == ["pulse"]
+
+
+def test_taken_back_it_does_not_become_the_first_beside_a_new_one(three):
+    fails(three, "mfa").passes(300).acknowledge()
+    fails(three, "sms").passes(300)
+    assert undo(three, "mfa") == ""
+    assert first_out(three) == "sms"
+    three.simulation.tell(Acknowledge(three.now, "analyst", "cli", service="sms"))
+    assert first_out(three) is None
+
+
+def test_the_first_out_that_escalates_stays_the_first(three):
+    three.cue(Reason.SLOW, "sms/sign-in").passes(300)
+    fails(three, "mfa").passes(300)
+    fails(three, "sms").passes(300)
+    assert three.told[-1] == "escalated"
+    assert first_out(three) == "sms"
+
+
+def test_taken_back_while_it_hangs_on_something_else_makes_no_sound(make_room, make_endpoint):
+    parent = make_endpoint("idp", "sign-in", Evidence.SYMPTOM)
+    child = make_endpoint("app", "sign-in", Evidence.SYMPTOM, depends_on=("idp/sign-in",))
+    services = (Service(id=e.service, name=e.service, endpoints=(e,)) for e in (parent, child))
+    room = make_room(*services).passes(200)
+    room.cue(Reason.SLOW, "app/sign-in").passes(300).acknowledge()
+    room.simulation.tell(Shelve(room.now, "idp", True, "analyst", "cli", seconds=7200.0))
+    fails(room, "idp").passes(120)
+    fails(room, "app").passes(300).forget()
+    assert undo(room, "app") == ""
+    assert room.lamps == {"red": "fast", "blue": "steady"}
+    assert room.passes(1800).sounds == []

@@ -1,11 +1,12 @@
 """Planned windows follow local time: over midnight, through both changes of the clocks."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from beacon.core.events import Scheduled
 from beacon.engine.clock import ManualClock
+from beacon.engine.date_watch import DateWatch
 from beacon.engine.windows import Window, WindowsWatch
 
 EVERY_DAY = tuple(range(7))
@@ -116,3 +117,65 @@ def test_other_windows_after_a_reload():
 def test_the_room_s_own_time_zone_counts():
     evening = window("20:00", "21:00", zone="America/New_York")
     assert [at for at, _ in changes([evening], (2026, 1, 8, 0), 24)] == ["08 01:00", "08 02:00"]
+
+
+# --- a clock that cannot be trusted ------------------------------------------------
+
+
+class WallClock(ManualClock):
+    """A clock whose date can be set."""
+
+    shift = timedelta()
+
+    def utc(self):
+        return super().utc() + self.shift
+
+
+@pytest.fixture
+def pi():
+    """A Pi's clock, a date watch and a window from 22:00 to 23:00 UTC."""
+    clock = WallClock(datetime(2026, 12, 1, 22, 30, tzinfo=UTC), 100.0)
+    dates = DateWatch(clock, "2026-11-22")
+    watch = WindowsWatch(clock, [window("22:00", "23:00", zone="UTC")], lambda: dates.plausible)
+    return clock, watch
+
+
+def jump(clock, **to):
+    """Another date, no time passed."""
+    clock.shift += clock.utc().replace(**to) - clock.utc()
+
+
+def test_no_window_begins_on_an_implausible_date(pi):
+    clock, watch = pi
+    jump(clock, year=2013)
+    assert watch(clock.monotonic()) is None
+    jump(clock, year=2026)
+    assert watch(clock.monotonic()) == Scheduled(100.0, (("mfa", 1900.0, "W"),))
+
+
+def test_one_that_is_open_goes_on_and_ends_when_its_time_has_passed(pi):
+    clock, watch = pi
+    assert watch(clock.monotonic()) is not None
+    jump(clock, year=2013, hour=3)
+    clock.advance(1799.0)
+    assert watch(clock.monotonic()) is None
+    clock.advance(1.0)
+    assert watch(clock.monotonic()) == Scheduled(1900.0, ())
+    clock.advance(86400.0)
+    assert watch(clock.monotonic()) is None
+
+
+def test_a_date_that_is_set_right_goes_by_the_calendar_again(pi):
+    clock, watch = pi
+    assert watch(clock.monotonic()) is not None
+    jump(clock, year=2013)
+    assert watch(clock.monotonic()) is None
+    jump(clock, year=2026, hour=23)
+    assert watch(clock.monotonic()) == Scheduled(100.0, ())
+
+
+def test_the_end_does_not_depend_on_how_late_the_beat_is_served():
+    clock = ManualClock(datetime(2026, 1, 8, 11, 30, tzinfo=UTC), 500.0)
+    watch = WindowsWatch(clock, [window("11:00", "12:00", zone="UTC")])
+    clock.advance(0.9)
+    assert watch(500.0) == Scheduled(500.0, (("mfa", 500.0 + 1800.0, "W"),))

@@ -1,6 +1,7 @@
 """What an operator on this machine may ask and order, against the real core and loop."""
 
 import json
+import re
 import threading
 from datetime import UTC, datetime
 
@@ -13,8 +14,9 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.loop import Engine
 from beacon.engine.mailbox import Mailbox
 from beacon.engine.output import Heartbeat
-from beacon.outputs.actions import Actions, status
+from beacon.outputs.actions import Actions
 from beacon.outputs.control import Refused
+from beacon.outputs.documents import status
 
 SITE = Site(
     id="test",
@@ -144,6 +146,8 @@ def test_silence_and_sound_again(room):
         ("silence", {"seconds": 9 * 3600}, "a silence lasts 60 minutes at most"),
         ("silence", {"seconds": 10**400}, "a silence lasts 60 minutes at most"),
         ("drill", {"verdict": "fire"}, "`verdict` is one of ok, advisory"),
+        ("drill", {"service": "door"}, "drill concerns the whole tower: leave `service` out"),
+        ("silence", {"service": "door"}, "silence concerns the whole tower"),
         ("shelve", {"service": "door", "seconds": 30_000}, "too long: at most 8 h"),
         ("shelve", {"service": "door", "seconds": 10**400}, "too long: at most 8 h"),
     ],
@@ -174,6 +178,52 @@ def test_overlays_are_laid_on_listed_and_taken_off(room):
     assert room.do("status")["overlays"] == []
 
 
+UNKNOWN = "no service 'gate'; there is: door"
+
+
+@pytest.mark.parametrize(
+    ("action", "request_", "error"),
+    [
+        ("acknowledge", {}, UNKNOWN),
+        ("acknowledge", {"on": False}, UNKNOWN),
+        ("shelve", {}, UNKNOWN),
+        ("shelve", {"on": False}, UNKNOWN),
+        ("maintenance", {}, UNKNOWN),
+        ("maintenance", {"on": False}, UNKNOWN),
+        ("bypass", {}, UNKNOWN),
+        ("bypass", {"on": False}, UNKNOWN),
+        ("attest", {}, "nothing to attest"),
+        ("explain", {}, UNKNOWN),
+        ("acknowledge", {"on": False, "service": "door"}, "no open incident is acknowledged"),
+        ("silence", {"on": False, "service": None}, "not silenced"),
+        ("shelve", {"on": False, "service": "door"}, "there is no shelving to end"),
+        ("maintenance", {"on": False, "service": None}, "there is no maintenance to end"),
+        ("bypass", {"on": False, "service": "door"}, "there is no bypass to end"),
+        ("drill", {"on": False, "service": None}, "no drill is on"),
+    ],
+)
+def test_what_is_not_there_or_over_is_refused_and_changes_nothing(room, action, request_, error):
+    room.fails()
+    before = room.do("status")
+    with pytest.raises(Refused, match=error):
+        room.do(action, **{"service": "gate"} | request_)
+    assert without_drift(room.do("status")) == without_drift(before)
+
+
+def without_drift(status):
+    """The same to the second: wall times are worked out anew at every look."""
+    return json.loads(re.sub(r"T[0-9:.]+\+", "T+", json.dumps(status)))
+
+
+def test_an_acknowledgement_is_taken_back(room):
+    room.fails()
+    room.do("acknowledge")
+    assert room.do("acknowledge", on=False) == {}
+    incident = room.do("status")["incidents"][0]
+    assert (incident["acknowledged"], incident["acknowledged_by"]) == (False, None)
+    assert room.do("status")["state"]["first_out"] == "door"
+
+
 @pytest.mark.parametrize("action", ["shelve", "bypass"])
 def test_what_concerns_a_service_is_done_to_it_and_undone(room, action):
     assert room.do(action, service="door") == {}
@@ -202,13 +252,16 @@ def test_explain_says_why_and_what_would_change_it(room):
     found = json.loads(json.dumps(room.do("explain", service="door")))
     assert (found["service"], found["verdict"]) == ("door", "outage")
     assert found["lamps"] == {"red": "fast", "blue": "steady"}
-    assert found["why"] == ["door/open: connect_refused (refused)"]
+    assert found["why"][0] == "door/open: connect_refused (refused)"
+    assert found["why"][1].startswith("first-out: ")
     assert found["overlaid"][0]["kind"] == "bypass"
     door = found["endpoints"]["door/open"]
     assert (door["health"], door["reason"]) == ("down", "connect_refused")
     assert door["standing"] == "0 of 2 passes in a row until it is up"
-    assert door["next"][0]["what"] == "unknown, if nothing is heard until then"
-    read, stale = (datetime.fromisoformat(x) for x in (door["read_at"], door["next"][0]["at"]))
+    again, silent = door["next"]
+    assert again["what"] == "read again by then"
+    assert silent["what"] == "unknown, if nothing is heard until then"
+    read, stale = (datetime.fromisoformat(x) for x in (door["read_at"], silent["at"]))
     assert abs((stale - read).total_seconds() - 95.0) < 1.0
 
 

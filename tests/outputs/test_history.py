@@ -1,5 +1,6 @@
 """The history: what survives a restart, a kill, a power cut, and every kind of broken disk."""
 
+import contextlib
 import hmac
 import json
 import os
@@ -398,10 +399,33 @@ def test_transitions_orders_and_stories_are_written(outage):
     ]
     [order] = reader.operators()
     assert (order["command"], order["by"], order["origin"]) == ("acknowledge", "alex", "cli")
-    assert order["reason"] == "with the vendor"
+    assert (order["reason"], order["service"]) == ("with the vendor", None)
     assert [s["what"] for s in reader.story(1)] == ["opened", "acknowledged"]
     [(_, told)] = reader.incidents(9)
     assert (told["state"], told["acknowledged_by"]) == ("acknowledged", "alex")
+
+
+def test_the_service_an_action_concerned_is_written(live, clock):
+    life = live().reads(Reason.OK)
+    order = Shelve(clock.monotonic(), "mfa", True, "alex", "cli")
+    life.take(life.monitor.handle(order))
+    life.take(life.monitor.handle(replace(order, on=False)))
+    life.settle()
+    told = [(o["command"], o["service"], o["state"]) for o in life.history.reader.operators()]
+    assert told == [("shelve", "mfa", "ON"), ("shelve", "mfa", "OFF")]
+
+
+def test_an_older_file_is_read_and_gets_what_it_lacks(outage, live, tmp_path):
+    outage.ends()
+    with contextlib.closing(sqlite3.connect(tmp_path / NAME)) as db:
+        db.execute("ALTER TABLE operators DROP COLUMN service")
+        db.execute("ALTER TABLE operators DROP COLUMN state")
+        version = db.execute("PRAGMA user_version").fetchone()
+    again = live()
+    assert again.incident is not None
+    assert [o["service"] for o in again.history.reader.operators()] == [None]
+    with contextlib.closing(sqlite3.connect(tmp_path / NAME)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == version
 
 
 def test_nothing_is_written_while_nothing_changes(live, clock, tmp_path):
@@ -428,7 +452,7 @@ def test_old_rows_go_while_it_runs_and_the_newest_stay(tmp_path):
     for n in range(1, 301):
         rows = [
             Row("transitions", (float(n), "a/b", "up", "down", "deadline", "")),
-            Row("operators", (float(n), "acknowledge", "alex", "cli", "", "")),
+            Row("operators", (float(n), "acknowledge", "alex", "cli", "", "", "", "ON")),
             Row("story", (n, float(n), "a", "opened", "outage", "", "")),
         ]
         file.write(Batch(rows=rows, incidents=[(n, f"i{n}", False, "{}")]))
@@ -669,8 +693,7 @@ def test_a_locked_file_is_waited_for_without_holding_anybody(outage, tmp_path, e
     assert outage.incident.verdict is Verdict.RECOVERING
     other.execute("ROLLBACK")
     other.close()
-    outage.clock.advance(1.0)
-    eventually(lambda: not outage.history.degraded, "the storage is well")
+    eventually(lambda: _well_a_second_later(outage), "the storage is well")
     outage.settle()
     assert [s["what"] for s in outage.history.reader.story(1)][-1] == "recovering"
 
@@ -691,13 +714,18 @@ def test_a_full_disk_loses_nothing_once_there_is_room(live, tmp_path, eventually
         eventually(lambda: life.history.degraded, "the storage is degraded")
         assert life.incident is not None
         (small / "ballast").unlink()
-        life.clock.advance(1.0)
-        eventually(lambda: not life.history.degraded, "the storage is well")
+        eventually(lambda: _well_a_second_later(life), "the storage is well")
         life.settle()
         assert [s["what"] for s in life.history.reader.story(1)][:2] == ["opened", "acknowledged"]
         life.ends()
     finally:
         subprocess.run(["umount", str(small)], check=True)
+
+
+def _well_a_second_later(life) -> bool:
+    """Whether a try after one more second succeeded; an attempt under way may fail meanwhile."""
+    life.clock.advance(1.0)
+    return not life.history.degraded
 
 
 def _fill(path: Path) -> None:

@@ -166,6 +166,12 @@ def test_overlays_are_written_down_when_they_come_and_when_the_last_has_gone(cap
 def test_an_order_is_written_down_with_who_where_why_and_what_came_of_it(caplog):
     with caplog.at_level(logging.INFO, "beacon"):
         LogBook(print).offer(
-            [Answered(0.0, "bypass", False, "alex", "cli", "on already", "vendor", "mfa")]
+            [
+                Answered(0.0, "bypass", False, "alex", "cli", "on already", "vendor", "mfa"),
+                Answered(0.0, "acknowledge", True, "eve", "mqtt", on=False),
+            ]
         )
-    assert caplog.messages == ["bypass mfa by alex (cli), because: vendor: refused, on already"]
+    assert caplog.messages == [
+        "bypass mfa by alex (cli), because: vendor: refused, on already",
+        "acknowledge off by eve (mqtt)",
+    ]

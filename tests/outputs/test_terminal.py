@@ -21,6 +21,9 @@ from beacon.core.events import (
     IndicationChanged,
     OverallChanged,
     OverallView,
+    Overlay,
+    OverlayKind,
+    OverlaysChanged,
     ServiceChanged,
     ServiceView,
     SilenceChanged,
@@ -28,7 +31,17 @@ from beacon.core.events import (
     Transition,
 )
 from beacon.core.indication import Colour, Flag, Indication, Light, Pattern, Sound, levels
-from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site, Verdict
+from beacon.core.model import (
+    Attestation,
+    Endpoint,
+    Evidence,
+    Health,
+    Reading,
+    Reason,
+    Service,
+    Site,
+    Verdict,
+)
 from beacon.engine.clock import SystemClock
 from beacon.engine.output import Heartbeat
 from beacon.outputs.terminal import TerminalTower, View, draw
@@ -57,6 +70,7 @@ SITE = Site(
         Service(id="sms", name="SMS codes", endpoints=(endpoint("sms", "delivery"),)),
     ),
     witnesses=(endpoint("witness", "gateway"),),
+    attest=(Attestation(id="accounts", name="Break-glass accounts"),),
 )
 
 
@@ -189,6 +203,58 @@ def test_the_incident_line_tells_who_when_and_what_more(view: View):
     assert "acknowledged" not in shown(view, 80.0)
     view.take(IncidentChanged(90.0, None, 0))
     assert "No incident is open." in shown(view, 100.0)
+
+
+def laid(kind, *subjects, until=None, by="anna", reason="", overdue=()):
+    overlays = tuple(Overlay(kind, s, 10.0, by, "cli", reason, until) for s in subjects)
+    return OverlaysChanged(10.0, kind, bool(overlays or overdue), overlays, overdue)
+
+
+def marked(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.startswith("■")]
+
+
+def test_overlays_say_who_why_and_until_when(view: View):
+    shelve = laid(OverlayKind.SHELVE, "sms", until=3600.0, reason="ticket-17")
+    view.take(shelve)
+    view.take(laid(OverlayKind.BYPASS, "entra-mfa", reason="vendor is down"))
+    view.take(laid(OverlayKind.DRILL, "gray_failure", until=900.0))
+    view.take(laid(OverlayKind.ATTEST, "keys", overdue=("accounts",)))
+    assert marked(shown(view, 20.0)) == [
+        "■ bypass: Entra MFA · by anna: vendor is down",
+        "■ shelved: SMS codes · until 05:39:00 UTC · by anna: ticket-17",
+        "■ attestation overdue: Break-glass accounts",
+        "■ drill: gray failure · until 04:54:00 UTC · by anna",
+    ]
+    view.take(laid(OverlayKind.SHELVE))
+    view.take(laid(OverlayKind.ATTEST, "accounts"))
+    text = shown(view, 20.0)
+    assert "shelved" not in text
+    assert "overdue" not in text
+
+
+def test_one_line_for_all_services_in_one_window(view: View):
+    both = laid(
+        OverlayKind.MAINTENANCE,
+        "entra-mfa",
+        "sms",
+        until=86400.0 - 0.0004,
+        by="schedule",
+        reason="Patches",
+    )
+    view.take(both)
+    assert marked(shown(view, 20.0)) == [
+        "■ maintenance: Entra MFA, SMS codes · until Tue 20 Nov 04:39:00 UTC · by schedule: Patches"
+    ]
+
+
+def test_the_first_out_is_marked(view: View):
+    for name in ("entra-mfa", "sms"):
+        view.take(ServiceChanged(0.0, ServiceView(name, Verdict.OUTAGE, 0.0)))
+    overall = OverallView(Verdict.OUTAGE, True, 0.0, False, False, (), first_out="sms")
+    view.take(OverallChanged(0.0, overall))
+    [line] = [line for line in shown(view, 5.0).splitlines() if "first-out" in line]
+    assert "SMS codes  ✗ OUTAGE  first-out" in line
 
 
 def test_events_are_listed_in_order_of_time_with_their_words(view: View):

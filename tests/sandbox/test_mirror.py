@@ -14,6 +14,9 @@ from beacon.core.events import (
     IncidentState,
     IncidentView,
     OverallView,
+    Overlay,
+    OverlayKind,
+    OverlaysChanged,
     ServiceView,
 )
 from beacon.core.indication import Colour, Indication, Light, Pattern, Sound
@@ -58,10 +61,38 @@ Hear = Callable[..., None]
 def test_the_overall_verdict(mirror: Mirror, topics: Topics, hear: Hear) -> None:
     overall = OverallView(
         verdict=Verdict.GRAY_FAILURE, problem=True, since=990.0, blind=False, starting=False,
-        services=(("mfa", Verdict.GRAY_FAILURE),), network="ok", clock="ok",
+        services=(("mfa", Verdict.GRAY_FAILURE),), network="ok", clock="ok", first_out="mfa",
     )  # fmt: skip
     hear(topics.state(overall))
     assert mirror.view.overall == overall
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject", "until"),
+    [
+        (OverlayKind.SHELVE, "mfa", 1600.0),
+        (OverlayKind.MAINTENANCE, "mfa", None),
+        (OverlayKind.BYPASS, "mfa", None),
+        (OverlayKind.DRILL, "outage", 1600.0),
+    ],
+)
+def test_overlays(
+    mirror: Mirror, topics: Topics, hear: Hear, kind: OverlayKind, subject: str, until: float | None
+) -> None:
+    laid = Overlay(kind, subject, 990.0, "anna", "", "why", until)
+    hear(topics.overlays(OverlaysChanged(990.0, kind, on=True, overlays=(laid,))))
+    assert mirror.view.overlays[kind].overlays == (laid,)
+    hear(topics.overlays(OverlaysChanged(990.0, kind, on=False)))
+    assert mirror.view.overlays[kind].overlays == ()
+
+
+def test_what_is_overdue(mirror: Mirror, topics: Topics, hear: Hear) -> None:
+    kind = OverlayKind.ATTEST
+    hear(topics.overlays(OverlaysChanged(990.0, kind, on=True, overdue=("keys",))))
+    assert (mirror.view.overlays[kind].overlays, mirror.view.overlays[kind].overdue) == (
+        (),
+        ("keys",),
+    )
 
 
 def test_a_service(mirror: Mirror, topics: Topics, hear: Hear) -> None:

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from beacon.config.fields import Refused
 from beacon.config.schema import COMMANDS
 from beacon.core.model import Verdict
-from beacon.outputs.mqtt_commands import HANDLED, LARGEST, Limit, read, refusal
+from beacon.outputs.mqtt_commands import FIELDS, HANDLED, LARGEST, Limit, read, refusal
 from beacon.outputs.orders import Command
 
 SERVICES = ("sign-in", "sms")
@@ -52,6 +54,10 @@ GOOD = [
         Command("shelve", reason="known", service="sms", seconds=7200.0),
     ),
     ("attest", "PRESS", Command("attest")),
+    ("attest", '{"state": "OFF", "service": "x"}', Command("attest", service="x", on=False)),
+    ("acknowledge", "OFF", Command("acknowledge", on=False)),
+    ("acknowledge", '{"state": "OFF", "by": "Anna"}', Command("acknowledge", "Anna", on=False)),
+    ("acknowledge", '{"state": "ON"}', Command("acknowledge")),
     ("attest", '{"service": "break-glass"}', Command("attest", service="break-glass")),
     (
         "drill",
@@ -62,7 +68,7 @@ GOOD = [
     ("lamp_test", '{"by": "A\\u001b[31mnn\\n"}', Command("lamp_test", "A [31mnn")),
 ]
 
-PRESS = "send PRESS, or an object of by, reason, service"
+PRESS = "send PRESS or OFF, or an object of state, by, reason, service"
 ON_OFF = "send ON or OFF, or an object of state, by, reason, for"
 
 ON_OFF_WHERE = "send ON or OFF, or an object of state, by, reason, service"
@@ -77,6 +83,8 @@ BAD = [
     ("acknowledge", b"\xff\xfe", f"not understood; {PRESS}"),
     ("acknowledge", "[" * 1000, f"not understood; {PRESS}"),
     ("acknowledge", '{"by": 7}', f"every value is text; {PRESS}"),
+    ("acknowledge", '{"state": "PRESS"}', f"`state` is ON or OFF; {PRESS}"),
+    ("lamp_test", "OFF", "not understood; send PRESS, or an object of by, reason"),
     ("acknowledge", '{"service": "x"}', "no such service; known: sign-in, sms"),
     ("silence", "PRESS", f"not understood; {ON_OFF}"),
     ("silence", "{}", f"`state` is ON or OFF; {ON_OFF}"),
@@ -139,3 +147,21 @@ def test_ten_at_once_then_one_a_second(clock):
     assert [limit.allows() for _ in range(2)] == [True, False]
     clock.advance(3600.0)
     assert [limit.allows() for _ in range(11)] == [True] * 10 + [False]
+
+
+@pytest.mark.parametrize("name", [c for c in COMMANDS if "service" in FIELDS[c] and c != "attest"])
+@pytest.mark.parametrize("state", ["ON", "OFF"])
+def test_a_service_that_is_not_there_is_refused_by_every_command(name, state):
+    """What is attested is known to the core alone: it refuses."""
+    payload = json.dumps({"state": state, "service": "gate"}).encode()
+    with pytest.raises(Refused) as refused:
+        read(name, payload, COMMANDS, ("sign-in", "sms"))
+    assert refusal(refused.value) == "no such service; known: sign-in, sms"
+
+
+def test_every_command_and_its_fields_are_documented():
+    page = (Path(__file__).parents[3] / "docs" / "mqtt.md").read_text()
+    for name in COMMANDS:
+        [line] = [line for line in page.splitlines() if line.startswith(f"| `cmd/{name}` |")]
+        words = set(re.findall(r"`([a-z_]+)`", line))
+        assert set(FIELDS[name]) <= words, name

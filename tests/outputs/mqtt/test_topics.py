@@ -1,8 +1,10 @@
 """What stands on the topics, word for word."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -21,6 +23,8 @@ from beacon.core.events import (
 )
 from beacon.core.indication import Colour, Pattern, Sound
 from beacon.core.model import Health, Reason, Verdict
+from beacon.core.monitor import Monitor
+from beacon.outputs.documents import explanation
 from beacon.outputs.topics import (
     LONGEST_TEXT,
     OFFLINE,
@@ -62,7 +66,7 @@ def test_state(topics, say):
     overall = say.overall(
         Verdict.DEGRADED, services=(("sign-in", Verdict.DEGRADED),), overlays=("drill",)
     ).overall
-    message = topics.state(replace(overall, storage_degraded=True))
+    message = topics.state(replace(overall, storage_degraded=True, first_out="sign-in"))
     assert (message.topic, message.retain, message.qos) == ("mfa-beacon/lab/state", True, 0)
     assert payload(message) == {
         "verdict": "degraded",
@@ -75,6 +79,7 @@ def test_state(topics, say):
         "network": "unverified",
         "clock": "unverified",
         "storage_degraded": True,
+        "first_out": "sign-in",
         "version": "1.2.3",
     }
 
@@ -322,3 +327,30 @@ def test_attestations_and_drill(topics):
     drill = laid(OverlayKind.DRILL, "outage", 0.0, 900.0)
     found = payload(topics.overlays(OverlaysChanged(AT, OverlayKind.DRILL, True, (drill,))))
     assert found["verdict"] == "outage"
+
+
+def documented(topic):
+    """The words in the line of a topic in docs/mqtt.md."""
+    page = (Path(__file__).parents[3] / "docs" / "mqtt.md").read_text()
+    line = next(line for line in page.splitlines() if line.startswith(f"| `{topic}`"))
+    return set(re.findall(r"\w+", line))
+
+
+def test_what_is_written_is_documented(topics, say, house):
+    state, service = say.overall(Verdict.OK).overall, say.service().service
+    assert set(payload(topics.state(state))) <= documented("state")
+    assert set(payload(topics.service(service))) <= documented("service/<service>")
+    assert set(payload(topics.endpoint(say.read()))) <= documented("endpoint/<service>/<endpoint>")
+    assert set(payload(topics.incident(say.incident(), 0))) <= documented("incident")
+    assert {*Announcement} <= documented("event")
+    monitor = Monitor(house().watched)
+    monitor.start(say.at)
+    told = explanation(monitor.explain("sms"), say.at, topics.moment)
+    message = topics.explain(told)
+    assert (message.topic, message.retain, message.qos) == (
+        "mfa-beacon/lab/explain/sms",
+        True,
+        0,
+    )
+    own = set(payload(message)) - set(payload(topics.service(service)))
+    assert own <= documented("explain/<service>")
