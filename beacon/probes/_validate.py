@@ -225,7 +225,7 @@ class _Talk:
         try:
             # A redirect would carry password and code to where nobody configured them to go.
             answer = exchange(run, kind.request(form), Route(tls=kind.tls), follow=False)
-            said = _heard(answer)
+            said = heard(answer)
         except Trouble as trouble:
             if not kind.challenge:
                 raise
@@ -245,7 +245,7 @@ class _Talk:
         return one_line(_DIGITS.sub(HIDDEN, masked), _WORDS)
 
 
-def _heard(answer: Answer) -> Said:
+def heard(answer: Answer) -> Said:
     """What was said. Raises `Trouble` where it is not an answer of such a server."""
     status = answer.status
     if status == 429:

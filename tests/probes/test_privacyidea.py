@@ -1,5 +1,6 @@
 """`privacyidea` against a real privacyIDEA 3.14, broken on purpose; and against what others say."""
 
+import json
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 import requests
+from hypothesis import given
+from hypothesis import strategies as st
 
 from beacon.app import load_config
 from beacon.config.fields import Secret, Url
@@ -16,12 +19,15 @@ from beacon.config.problems import ConfigError
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
+from beacon.probes._validate import heard
 from beacon.probes.http import Http
 from beacon.probes.privacyidea import PrivacyIdea
 from beacon.probes.privacyidea_status import PrivacyIdeaStatus
+from beacon.transport.http import Answer
 from beacon.transport.onetime import OneTimeCode
 from beacon.transport.tls import TlsPolicy
 from beacon.transport.totp import Token
+from beacon.transport.trouble import Trouble
 
 PIN = "canary-pin"
 SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
@@ -468,6 +474,35 @@ def test_a_counted_code_that_nobody_judged_is_the_next_again(
 ) -> None:
     told(answer, code=counted)
     assert counted.LEDGER.count(Token.parse(SEED)) == (1 if judged else 0)
+
+
+SCALARS = st.sampled_from([None, True, False, 0, 1, "", "true", "ACCEPT", "CHALLENGE", "REJECT"])
+DOCUMENTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "result": SCALARS
+        | st.fixed_dictionaries(
+            {}, optional={"status": SCALARS, "value": SCALARS, "authentication": SCALARS}
+        ),
+        "detail": SCALARS | st.fixed_dictionaries({}, optional={"transaction_id": SCALARS}),
+    },
+)
+
+
+@given(st.sampled_from([200, 201, 302, 400, 401, 500]), DOCUMENTS | SCALARS)
+def test_only_a_clear_yes_passes(status: int, said: Any) -> None:
+    """Evidence or no green: what is missing, or of another type, is never taken for one."""
+    probe = PrivacyIdea(url=Url("http://pi.example.com"), username="p", password=Secret("p"))
+    try:
+        answer = heard(Answer(status=status, body=json.dumps(said).encode()))
+    except Trouble:
+        return  # no kind of yes
+    reading = probe.judge(answer, challenged=False)
+    result = said["result"]
+    yes = result["status"] is True and result.get("value") is True and status < 300
+    assert (reading.reason is Reason.OK) == (
+        yes and result.get("authentication") in (None, "ACCEPT")
+    )
 
 
 @pytest.mark.parametrize("before", ["", "x" * 110, "x" * 116])
