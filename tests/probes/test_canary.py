@@ -66,6 +66,18 @@ CASES = {
       headers: {X-Key: !secret canary-of-a-header}
       expect: {body: never}
     """,
+    "linotp": """
+      type: linotp
+      url: {url}
+      username: probe
+      password: !secret canary
+      code: {hotp: !secret seed}
+      headers: {X-Key: !secret canary-of-a-header}
+    """,
+    "linotp_status": """
+      type: linotp_status
+      url: {url}
+    """,
     "ntp": """
       type: ntp
       servers: ["{host}:{port}"]
@@ -85,6 +97,18 @@ CASES = {
       host: "{host}"
       port: {port}
       shared_secret: !secret canary
+    """,
+    "privacyidea": """
+      type: privacyidea
+      url: {url}
+      username: probe
+      password: !secret canary
+      code: {hotp: !secret seed}
+      headers: {X-Key: !secret canary-of-a-header}
+    """,
+    "privacyidea_status": """
+      type: privacyidea_status
+      url: {url}
     """,
     "statuspage": """
       type: statuspage
