@@ -9,14 +9,17 @@ import contextlib
 import json
 import logging
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, quote_plus
 
 import pytest
+import trustme
 
 from beacon import probes
 from beacon.app import load_config
@@ -39,6 +42,24 @@ CASES = {
       query: canary.example
       record: A
       resolvers: ["{host}:{port}"]
+    """,
+    "duo": """
+      type: duo
+      host: "{host}"
+      port: {port}
+      integration_key: DIXXXXXXXXXXXXXXXXXX
+      secret_key: !secret canary
+      username: probe
+      code: {totp: !secret seed}
+      tls: {verify: false}
+    """,
+    "duo_ping": """
+      type: duo_ping
+      host: "{host}"
+      port: {port}
+      integration_key: DIXXXXXXXXXXXXXXXXXX
+      secret_key: !secret canary
+      tls: {verify: false}
     """,
     "flow": """
       type: flow
@@ -128,7 +149,7 @@ INSTEAD = {"http": {"body"}}
 MOODS: dict[str, Callable[[bytes], bytes]] = {
     "echoes": lambda asked: _http(200, asked),
     "refuses in words": lambda asked: _http(
-        401, json.dumps({"error": asked.decode("latin-1"), "code": 1}).encode(), "application/json"
+        401, json.dumps(_complaint(asked.decode("latin-1"))).encode(), "application/json"
     ),
     "speaks of it in its headers": lambda asked: (
         b"HTTP/1.1 200 %b\r\nX: %b\r\nContent-Length: 0\r\n\r\n" % (_line(asked), _line(asked))
@@ -142,6 +163,10 @@ MOODS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+def _complaint(words: str) -> dict[str, object]:
+    return {"error": words, "code": 1, "stat": "FAIL", "message": words, "message_detail": words}
+
+
 def _line(asked: bytes) -> bytes:
     return asked.replace(b"\r", b" ").replace(b"\n", b" ")
 
@@ -151,9 +176,19 @@ def _http(status: int, body: bytes, kind: str = "text/plain") -> bytes:
     return head.encode() + body
 
 
+TLS_BEGINS = b"\x16"
+
+
+@cache
+def certified() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
 @dataclass
 class Parrot:
-    """A server over TCP and UDP of one port that says back what it is told, by its mood."""
+    """A server over TCP, TLS and UDP of one port that says back what it is told, by its mood."""
 
     mood: Callable[[bytes], bytes]
     heard: list[bytes] = field(default_factory=list)
@@ -185,7 +220,11 @@ class Parrot:
                 caller, _ = self._tcp.accept()
                 with caller, contextlib.suppress(OSError):
                     caller.settimeout(0.1)
-                    self._converse(caller)
+                    if caller.recv(1, socket.MSG_PEEK) == TLS_BEGINS:
+                        with certified().wrap_socket(caller, server_side=True) as secured:
+                            self._converse(secured)
+                    else:
+                        self._converse(caller)
 
     def _converse(self, caller: socket.socket) -> None:
         asked = b""
