@@ -4,6 +4,7 @@ import json
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.cookies import SimpleCookie
@@ -525,12 +526,14 @@ def test_a_clean_up_that_fails_changes_words_only(provider: Provider, flow: type
 def test_a_clean_up_that_hangs_is_given_up_before_the_run_would_be(
     provider: Provider, observed: Callable[..., Reading], flow: type[Flow]
 ) -> None:
+    began = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = T(f"http://127.0.0.1:{silent.getsockname()[1]}/")
         reading = observed(flow(**with_clean_up(provider, out(url=url), out(id="b"))), 3.0)
     assert reading.reason is Reason.OK
     assert reading.detail.startswith("4 steps; clean-up: step out: no answer within ")
     assert (reading.latency or 9) < 2
+    assert time.monotonic() - began < 3, "before its deadline"
 
 
 def test_a_form_is_sent_as_it_came_with_our_fields_in_place(
