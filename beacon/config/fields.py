@@ -188,5 +188,20 @@ class File(str):
             raise Refused(f"cannot read {raw}: {why}", cls.ALLOWED) from None
 
 
-Text = (Duration, Url, Secret, Regex, Topic, File)
+class Directory(str):
+    """The whole path of a directory, which may come and go: another program's."""
+
+    __slots__ = ()
+    ALLOWED: ClassVar = "the whole path of a directory: /var/…"
+    SCHEMA: ClassVar[dict[str, Any]] = {"type": "string", "pattern": "^/"}
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """Read the path; whether it is there is seen when it is used."""
+        if not isinstance(raw, str) or not raw.startswith("/") or "\0" in raw:
+            raise Refused(f"not a whole path: {raw!r}", cls.ALLOWED)
+        return cls(raw)
+
+
+Text = (Duration, Url, Secret, Regex, Topic, File, Directory)
 """The classes parsed from one scalar by `parse`, with `SCHEMA` for editors."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.config.fields import Duration, File, Refused, Regex, Secret, Text, Topic, Url
+from beacon.config.fields import Directory, Duration, File, Refused, Regex, Secret, Text, Topic, Url
 
 
 @pytest.mark.parametrize(
@@ -129,6 +129,13 @@ def test_files_are_opened_to_prove_them(tmp_path):
     ):
         with pytest.raises(Refused, match=why):
             File.parse(raw)
+
+
+def test_directories_are_whole_paths_that_may_come_and_go():
+    assert Directory.parse("/var/spool/nobody/inbox") == "/var/spool/nobody/inbox"
+    for raw in ("inbox", "/a\0b", 5, None):
+        with pytest.raises(Refused, match="not a whole path"):
+            Directory.parse(raw)
 
 
 @pytest.mark.parametrize("kind", Text)

@@ -339,6 +339,74 @@ def test_no_kind_says_a_secret(
         assert parrot.heard, "the secrets did fly"
 
 
+FLOW_WITH_ALL_IT_CAPTURES = """
+      type: flow
+      secrets: {password: !secret canary, seed: !secret seed}
+      mailboxes: {phone: {smsd: {inbox: INBOX}}}
+      steps:
+        - id: page
+          url: {url}
+          method: POST
+          form: {password: "{{ secrets.password }}"}
+          capture:
+            login: {form: form}
+            one: {field: hidden}
+            crumb: {cookie: crumb}
+            head: {header: X-Token}
+            found: {regex: "value=.([a-z-]+)"}
+        - id: send
+          url: "{{ login.action }}"
+          method: POST
+          fields_of: login
+          form: {a: "{{ one }}", b: "{{ crumb }}", c: "{{ head }}", d: "{{ found }}"}
+          headers: {X-Field: "{{ login.fields.hidden }}", X-Count: "{{ hotp(secrets.seed) }}"}
+        - id: code
+          url: "{url}{{ crumb }}/{{ head|urlencode }}?{{ one }}"
+          method: POST
+          body: "{{ code_from('phone', 'canary code ([0-9]+)', '5s') }}"
+          expect: {body: {contains: never}}
+      clean_up:
+        - id: out
+          url: "{url}{{ found }}/{{ crumb }}"
+          expect: {status: 418}
+"""
+CAPTURED = ("canary-in-a-field", "canary-in-a-cookie", "canary-in-a-head", "canary-in-an-action")
+CODE = "73910482"
+
+
+@pytest.mark.parametrize("last", ["echoes", "garbles", "hangs up", "sends elsewhere with it"])
+def test_nothing_a_flow_captures_or_waits_for_is_said(
+    last: str,
+    probe_of: Callable[[str, int], Any],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+
+    def mood(asked: bytes) -> bytes:
+        if asked.startswith((b"POST / ", b"POST /canary-in-an-action")):
+            (inbox / "IN20260105_120000_00_+1_00.txt").write_text(f"canary code {CODE}")
+            page = b"<form action=/canary-in-an-action?canary-in-an-action-too><input name=hidden"
+            page += b' value="canary-in-a-field"></form>'
+            head = b"X-Token: canary-in-a-head\r\nSet-Cookie: crumb=canary-in-a-cookie\r\n"
+            return _http(200, page, "text/html").replace(b"\r\n", b"\r\n" + head, 1)
+        return MOODS[last](asked)
+
+    with Parrot(mood) as parrot:
+        probe = probe_of(FLOW_WITH_ALL_IT_CAPTURES.replace("INBOX", str(inbox)), parrot.port)
+        run, reading = tried(probe, 10.0)
+        said = everything(probe, run, reading, caplog.text)
+        heard = b"".join(parrot.heard).decode("latin-1")
+    assert not leaks(said), said
+    for hidden in (*CAPTURED, CODE):
+        assert hidden in heard, "it did fly"
+        assert hidden not in said
+    assert "step out" in said
+    assert reading.reason is not Reason.INTERNAL_ERROR, caplog.text
+
+
 def test_the_canary_is_seen_where_it_is_said(
     probe_of: Callable[[str, int], Any], caplog: pytest.LogCaptureFixture
 ) -> None:
