@@ -253,7 +253,8 @@ def jwk(name: str | None, **others: Any) -> dict[str, Any]:
 class Portal(ThreadingHTTPServer):
     """An HTTP server of a sign-in: what it was asked, and what it answers instead of the truth.
 
-    `instead` maps a path to a status and a body, or to an event: it hangs until that is set.
+    `instead` maps a path to a status, a body and perhaps headers, or to an event: it hangs until
+    that is set.
     """
 
     def __init__(self, pair: Pair | None = None) -> None:
@@ -266,7 +267,7 @@ class Portal(ThreadingHTTPServer):
             self.scheme = "https"
         self.url = f"{self.scheme}://127.0.0.1:{self.server_port}"
         self.asked: list[tuple[str, dict[str, str], dict[str, str]]] = []
-        self.instead: dict[str, tuple[int, bytes | str | dict[str, Any]] | threading.Event] = {}
+        self.instead: dict[str, tuple[Any, ...] | threading.Event] = {}
         self.codes: list[str] = []
         self.ahead = 0.0
 
@@ -308,7 +309,8 @@ class _Asked(BaseHTTPRequestHandler):
         if isinstance(instead, threading.Event):
             instead.wait(10)
             return
-        status, body, more = (*instead, {}) if instead else server.answer(self.path, headers, form)
+        truth = instead or server.answer(self.path, headers, form)
+        status, body, more = (*truth, {})[:3]
         raw = json.dumps(body).encode() if isinstance(body, dict) else body
         self.send_response(status)
         for name, value in more.items():

@@ -174,6 +174,16 @@ def test_what_an_answer_is_worth(
     assert ("red" in lamps) is (reading.outcome is Outcome.FAIL), "its health page is green"
 
 
+def test_secrets_follow_no_redirect(
+    make: Callable[..., Authelia], server: Any, authelia_portal: Callable[..., Any]
+) -> None:
+    other = authelia_portal()
+    for path in (FIRST, SECOND):
+        server.instead = {path: (307, "", {"Location": other.url + path})}
+        sign_in(make())
+    assert not other.asked
+
+
 def test_foreign_words_are_masked_then_cut(make: Callable[..., Authelia], server: Any) -> None:
     words = "834211 \x1b[31m" + "x" * 95 + PASSWORD
     server.instead[FIRST] = (401, {"status": "KO", "message": words})
@@ -277,14 +287,21 @@ def test_the_certificate(
         assert (after.verdict, after.cause) == ("outage", "tls")
 
 
+def steps_off(clock: SystemClock) -> int:
+    return abs(int(clock.utc().timestamp() // 30) - int(time.time() // 30))
+
+
 @pytest.mark.parametrize("ahead", [20, 45, 300, -20, -45, -300])
 def test_a_wrong_clock_of_our_own(
     make: Callable[..., Authelia], shown: Callable[..., Any], ahead: float
 ) -> None:
-    clock, token = Skewed(ahead), Token.parse(SEED)
-    near = abs(token.step(clock.utc().timestamp()) - token.step(time.time())) <= 1
+    clock = Skewed(ahead)
+    before = steps_off(clock)
     reading, _ = sign_in(make(), clock=clock)
-    assert reading.reason is (Reason.OK if near else Reason.SIGN_IN_REJECTED)
+    # One step of error is let pass: a small one cannot be seen. At its edge either will do.
+    possible = {before, steps_off(clock)}
+    right = {Reason.OK if off <= 1 else Reason.SIGN_IN_REJECTED for off in possible}
+    assert reading.reason in right
     rejected = Reading(Reason.SIGN_IN_REJECTED, "code: status 401")
     known = shown(ENDPOINT + CLOCK, {"sign-in": rejected, "clock": Reading(Reason.OWN_CLOCK)})
     assert (known.verdict, known.lamps) == ("blind", {"white": "steady"})

@@ -213,6 +213,15 @@ def test_secrets_go_where_they_were_told_to_go(
     assert len(other.asked) == 1
 
 
+def test_secrets_follow_no_redirect(
+    make: Callable[..., OpenId], provider: Any, openid_provider: Callable[..., Any]
+) -> None:
+    other = openid_provider()
+    provider.instead[provider.TOKEN] = (307, "", {"Location": other.url + provider.TOKEN})
+    looked(make(**CLIENT))
+    assert not other.asked
+
+
 @pytest.mark.parametrize("step", ["WELL_KNOWN", "TOKEN", "KEYS"])
 def test_a_provider_that_hangs(
     make: Callable[..., OpenId], provider: Any, observed: Callable[..., Reading], step: str
