@@ -161,7 +161,7 @@ def _endpoint(document: Mapping[str, object], name: str, issuer: str) -> str:
         url = Url.parse(document.get(name))
     except Refused:
         raise Trouble(Reason.OPERAND_MISSING, f"`{name}` is no address") from None
-    if origin(issuer)[0] == "https" != origin(url)[0]:
+    if origin(issuer)[0] == "https" and origin(url)[0] != "https":
         raise Trouble(Reason.EXPECTATION_FAILED, f"`{name}` is not https")
     return url
 
