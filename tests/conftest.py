@@ -20,9 +20,20 @@ from beacon.engine.clock import ManualClock
 from beacon.transport.onetime import OneTimeCode
 from beacon.transport.totp import Ledger, Token
 
+# What others import comes first: pytest rewrites the assertions of what it imports itself.
 pytest_plugins = [
     f"tests.servers.{name}"
-    for name in ("certificates", "duo", "freeradius", "nginx", "portal", "privacyidea")
+    for name in (
+        "certificates",
+        "stand_in",
+        "authelia",
+        "duo",
+        "freeradius",
+        "nginx",
+        "openid",
+        "portal",
+        "privacyidea",
+    )
 ]
 
 # A busy or small machine is no failure: no example has to be done within a wall-clock time.
