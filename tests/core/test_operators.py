@@ -18,7 +18,7 @@ from beacon.core.events import (
     Silence,
 )
 from beacon.core.indication import Flag
-from beacon.core.model import Attestation, Preset, Reason, Sequence, Verdict
+from beacon.core.model import Attestation, Evidence, Preset, Reason, Sequence, Service, Verdict
 from beacon.engine.simulation import Simulation
 
 GREEN = {"green": "steady"}
@@ -309,6 +309,20 @@ def test_a_suppressed_red_is_not_said_at_the_end_of_quiet_hours(make_room):
     tell(room, Shelve, "mfa", True)
     room.simulation.tell(QuietHours(room.now, on=True))
     assert room.simulation.tell(QuietHours(room.now, on=False)) == ()
+
+
+def test_trouble_anew_after_a_recovery_that_began_while_suppressed_opens(make_room, make_endpoint):
+    two = tuple(make_endpoint("mfa", n, Evidence.SYMPTOM, region=n) for n in ("east", "west"))
+    room = make_room(Service(id="mfa", name="", endpoints=two)).passes(200)
+    tell(room, Shelve, "mfa", True)
+    room.cue(Reason.DEADLINE, "mfa/east", "mfa/west").passes(300)
+    room.cue(Reason.OK, "mfa/east", "mfa/west").passes(200)
+    tell(room, Shelve, "mfa", False)
+    assert room.passes(100).verdict() is Verdict.RECOVERING
+    assert (room.told, room.sounds) == ([], [])
+    room.cue(Reason.DEADLINE, "mfa/east").passes(100)
+    assert (room.told, room.sounds) == (["opened"], ["chirp"])
+    assert room.lamps == {"amber": "fast"}
 
 
 def test_ringback_of_a_suppressed_service_is_silent(make_room):
