@@ -141,7 +141,7 @@ def test_an_unacknowledged_red_says_when_it_sounds_again(explained):
     assert "first-out: of the alarms that nobody has acknowledged, its came first" in found.why
     room.acknowledge()
     found, _ = ask()
-    assert whats(found.prospects) == ["recovering when every cell is up; ok 900 s after that"]
+    assert whats(found.prospects) == [RECOVERING_WHEN]
     assert found.lamps == (("red", "steady"), ("amber", "slow"))
     assert not any(why.startswith("first-out") for why in found.why)
 

@@ -473,6 +473,19 @@ class TestSignInGuard:
         assert room.lamps["blue"] == "steady"
 
 
+def test_a_wrong_clock_stays_wrong_however_long_its_sources_say_so(make_room, make_endpoint):
+    often = {"interval": 3.0, "timeout": 2.0}
+    sign_in = make_endpoint("mfa", "sign-in", Evidence.SYMPTOM, clock_bound=True, **often)
+    clock = make_endpoint("mfa", "clock", Evidence.HEALTH, kind="ntp", interval=10.0, timeout=2.0)
+    room = make_room(Service(id="mfa", name="", endpoints=(sign_in, clock))).passes(MINUTE)
+    wrong = Reading(Reason.OWN_CLOCK, clock=ClockSeen(100.0, "time.example"))
+    room.simulation.cue("mfa/clock", wrong)
+    room.passes(1).forget().passes(HOUR)
+    assert room.told == []
+    assert room.lamps == {"white": "steady"}
+    assert room.simulation.monitor.view().overall.clock == "lost"
+
+
 class TestDependencies:
     def _room(self, make_room, make_endpoint, *names):
         resolver = make_endpoint("dns", "resolver", Evidence.SYMPTOM)

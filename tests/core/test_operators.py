@@ -731,6 +731,14 @@ def test_a_bypass_and_an_attestation_come_back_and_a_window_is_said_anew(make_ro
     assert again.lamps == {"green": "steady", "blue": "steady"}
 
 
+def test_restarts_do_not_put_off_the_reminder_of_a_bypass(make_room):
+    room = make_room().passes(200)
+    tell(room, Bypass, "mfa", True)
+    again = restarted(restarted(room.passes(1800)).passes(1500))
+    assert again.passes(HOUR - 1800 - 1500 - 60).sounds == []
+    assert again.passes(120).sounds == ["two_chirps"]
+
+
 def test_a_service_not_yet_settled_before_a_restart_is_settled_after_it(make_room):
     room = make_room().passes(200)
     tell(room, Maintenance, "mfa", True)
