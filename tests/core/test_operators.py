@@ -13,12 +13,13 @@ from beacon.core.events import (
     OverlayKind,
     OverlaysChanged,
     QuietHours,
+    Recheck,
     Scheduled,
     Shelve,
     Silence,
 )
 from beacon.core.indication import Flag
-from beacon.core.model import Attestation, Preset, Reason, Sequence, Verdict
+from beacon.core.model import Attestation, Evidence, Preset, Reason, Sequence, Service, Verdict
 from beacon.engine.simulation import Simulation
 
 GREEN = {"green": "steady"}
@@ -169,6 +170,17 @@ def test_blindness_is_told_after_suppression_only_if_it_lasts(make_room):
     assert room.lamps == {"white": "steady"}
     room.passes(301)
     assert room.sounds == ["chirp"]
+
+
+def test_nobody_is_asked_again_where_the_guard_has_stopped_all(make_room, make_endpoint):
+    sign_in = make_endpoint("mfa", "sign-in", Evidence.SYMPTOM, sign_in=True)
+    room = make_room(Service(id="mfa", name="", endpoints=(sign_in,)))
+    room.passes(200).cue(Reason.SIGN_IN_REJECTED, "mfa/sign-in").passes(2 * HOUR)
+    assert "guard_stopped" in room.service().overlays
+    tell(room, Shelve, "mfa", True)
+    room.forget()
+    tell(room, Shelve, "mfa", False)
+    assert not [e for e in room.effects if isinstance(e, Recheck)]
 
 
 def test_a_service_that_depends_on_the_suppressed_one_speaks_for_itself(make_room, usual_service):
