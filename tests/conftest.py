@@ -19,6 +19,10 @@ from beacon.engine.clock import ManualClock
 # A busy or small machine is no failure: no example has to be done within a wall-clock time.
 settings.register_profile("patient", parent=settings.default, deadline=None)
 settings.load_profile("patient")
+# A mutant must be killed by the same example each time, or its score is luck.
+settings.register_profile(
+    "mutation", parent=settings.get_profile("patient"), derandomize=True, database=None
+)
 
 SBIN = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 

@@ -27,7 +27,7 @@ endpoints = st.lists(
 
 
 @given(endpoints, st.randoms(use_true_random=False))
-@settings(max_examples=500)
+@settings(max_examples=200)
 def test_a_verdict_does_not_depend_on_the_order_of_endpoints(seen, dice):
     one, shuffled = judge(seen), list(seen)
     dice.shuffle(shuffled)
@@ -38,7 +38,7 @@ def test_a_verdict_does_not_depend_on_the_order_of_endpoints(seen, dice):
 
 
 @given(endpoints)
-@settings(max_examples=500)
+@settings(max_examples=200)
 def test_a_second_endpoint_that_says_the_same_changes_nothing(seen):
     assert judge([*seen, *seen]) == judge(seen)
 
@@ -84,7 +84,7 @@ def heard(told, order):
 
 
 @given(answers, st.permutations(EYES))
-@settings(max_examples=300)
+@settings(max_examples=200)
 def test_a_round_of_witnesses_says_the_same_in_whatever_order_they_answer(told, order):
     assert heard(told, EYES) == heard(told, order)
 
