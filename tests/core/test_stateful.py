@@ -5,8 +5,10 @@ reloads, restarts. It answers what the core asks of the witnesses at once, as th
 and keeps an account of its own by which it judges what was said and shown.
 """
 
+import math
 from dataclasses import dataclass, replace
 
+import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
@@ -15,6 +17,7 @@ from beacon.core.events import (
     Acknowledge,
     Announced,
     Announcement,
+    Answered,
     Attest,
     Bypass,
     DateImplausible,
@@ -111,6 +114,8 @@ GOOD = (Outcome.PASS, Outcome.WARN)
 ALARMS = (Announcement.OPENED, Announcement.ESCALATED, Announcement.RELAPSED)
 LENDING = (Verdict.OK, Verdict.ADVISORY, Verdict.RECOVERING)
 HUSHED = {"shelved", "maintenance"}
+ORDERS = (Acknowledge, Silence, Shelve, Maintenance, Bypass, Attest, Drill)
+NEWS = (Announced, Sounded, OverlaysChanged, SilenceChanged, ServiceChanged, IndicationChanged)
 BUDGETED = (Sound.CHIRP, Sound.TWO_CHIRPS, Sound.PULSE)
 
 services = st.sampled_from(("mfa", "sms", "vpn"))
@@ -133,21 +138,19 @@ trouble = st.sampled_from(
 class Account:
     """What is known of one service's endpoint without asking the core."""
 
-    good: bool = False  # passed since the last restart, change of settings, or loss of trust
-    heard: float = 0.0
-    fails: int = 0  # since the last good one
+    good_at: float = -math.inf  # since the last restart, change of settings, or loss of trust
+    fails: int = 0  # since then
     errors: int = 0  # in a row
 
     def read(self, outcome, at):
-        self.heard = at
         self.errors = self.errors + 1 if outcome is Outcome.ERROR else 0
         if outcome in GOOD:
-            self.good, self.fails = True, 0
+            self.good_at, self.fails = at, 0
         elif outcome is Outcome.FAIL:
             self.fails += 1
 
     def fresh(self, at):
-        return self.good and at - self.heard <= STALE_AFTER and self.fails < 3 and self.errors < 3
+        return at - self.good_at <= STALE_AFTER and self.fails < 3 and self.errors < 3
 
 
 class Beacon(RuleBasedStateMachine):
@@ -168,7 +171,7 @@ class Beacon(RuleBasedStateMachine):
         )
         self.now = 1000.0
         self.eyes = dict.fromkeys(EYES, Reason.OK)  # what each witness would see now
-        self.accounts = {name: Account(heard=self.now) for name in NAMES}
+        self.accounts = {name: Account() for name in NAMES}
         self.last = {}  # the last effect of each kind, by what it is about
         self.stories = {}  # incident number → what was announced of it
         self.relapses = {}
@@ -357,7 +360,7 @@ class Beacon(RuleBasedStateMachine):
         watched = {e.id for e in self.site.endpoints}
         for name in NAMES:
             if name in changed or name not in there or name not in watched:
-                self.accounts[name] = Account(heard=self.now)
+                self.accounts[name] = Account()
         self.last = {k: v for k, v in self.last.items() if k[1] not in {*gone, *changed}}
         self.last = {k: v for k, v in self.last.items() if k[1] not in there - watched}
         effects = self.monitor.reconfigure(self.site, self.now, frozenset(changed))
@@ -378,7 +381,7 @@ class Beacon(RuleBasedStateMachine):
         self.now += down + shift
         self.spent = [at + shift for at in self.spent]
         self.relapses = {number: at + shift for number, at in self.relapses.items()}
-        self.accounts = {name: Account(heard=self.now) for name in NAMES}
+        self.accounts = {name: Account() for name in NAMES}
         self.last = {}
         self.monitor = Monitor(self.site)
         effects = self.monitor.start(self.now, memory, resume=resume)
@@ -418,8 +421,11 @@ class Beacon(RuleBasedStateMachine):
         view = self.monitor.view()
         if isinstance(event, QuietHours):
             self.quiet = event.on
+        self.well_formed(event, effects, view)
+        self.answered(event, effects)
         self.only_changes(effects)
         self.all_is_told(view)
+        self.overall_is_the_worst(view)
         self.announced_in_order(effects)
         self.sounds_have_a_reason(event, effects, view, was)
         self.sounds_are_few(effects)
@@ -434,6 +440,46 @@ class Beacon(RuleBasedStateMachine):
         assert any(lit) or view.indication.flags, "dark means dead"
         due = self.monitor.next_deadline()
         assert due is None or event is None or due > self.now
+
+    def well_formed(self, event, effects, view):
+        """Every field holds what its annotation promises, and time goes forward."""
+        for thing in (*effects, view):
+            assert msgspec.convert(msgspec.to_builtins(thing), type(thing)) == thing
+        moments = [e.at for e in effects]
+        assert moments == sorted(moments)
+        assert all(at <= self.now for at in moments)
+        if not isinstance(event, TimePassed):
+            assert all(at == self.now for at in moments), "what was due was told before"
+
+    def answered(self, event, effects):
+        """Whoever orders is answered, once, by name."""
+        answers = [e for e in effects if isinstance(e, Answered)]
+        if not isinstance(event, ORDERS):
+            assert answers == []
+            return
+        (answer,) = answers
+        assert answer.command == type(event).__name__.lower()
+        asked = (event.at, event.by, event.origin, event.reason)
+        assert (answer.at, answer.by, answer.origin, answer.reason) == asked
+        assert answer.ok is not bool(answer.error)
+        assert answer.ok or not [e for e in effects if isinstance(e, NEWS)], "refused: nothing"
+
+    def overall_is_the_worst(self, view):
+        overall, services = view.overall, view.services
+        ranks = [RANK[s.verdict] for s in services]
+        assert RANK[overall.verdict] == max(ranks)
+        assert overall.problem is (overall.verdict not in NO_PROBLEM)
+        assert overall.blind is any(s.blind for s in services)
+        assert overall.starting is any(s.starting for s in services)
+        assert overall.services == tuple((s.id, s.verdict) for s in services)
+        assert [s.id for s in services] == [s.id for s in self.site.services]
+        healths = {r.endpoint: r.health for r in view.endpoints}
+        for service, spec in zip(services, self.site.services, strict=True):
+            assert [name for name, _ in service.endpoints] == [e.id for e in spec.endpoints]
+            for name, health in service.endpoints:
+                assert health is healths.get(name, Health.UNKNOWN)
+            words = set(service.overlays) - {"drill"}
+            assert words <= set(overall.overlays)
 
     def only_changes(self, effects):
         for effect in effects:
@@ -485,6 +531,15 @@ class Beacon(RuleBasedStateMachine):
             assert (effect.what is Announcement.OPENED) is not bool(story)
             assert Announcement.CLOSED not in story
             story.append(effect.what)
+            assert effect.verdict is effect.incident.verdict
+            assert effect.service == effect.incident.service
+            assert effect.cause == effect.incident.cause
+            acknowledged = effect.what is Announcement.ACKNOWLEDGED
+            assert (effect.by is not None) is acknowledged
+            assert not acknowledged or effect.incident.acknowledged_by == effect.by
+            closed = effect.what is Announcement.CLOSED
+            assert (effect.incident.closed_at == effect.at) is closed
+            assert (effect.incident.state is IncidentState.CLOSED) is closed
             if effect.what in ALARMS:
                 assert not effect.incident.acknowledged
                 assert effect.verdict in RED or effect.what is not Announcement.ESCALATED
@@ -550,7 +605,7 @@ class Beacon(RuleBasedStateMachine):
 
     def doubt(self, names):
         for name in names:
-            self.accounts[name].good = False
+            self.accounts[name].good_at = -math.inf
 
     def red_is_proved(self, view):
         if view.indication.red.pattern is Pattern.OFF or "drill" in view.overall.overlays:
