@@ -259,7 +259,7 @@ def test_a_clock_source_that_falls_silent_says_nothing_any_more():
 
 
 def test_a_service_may_watch_a_clock_of_its_own():
-    desk = Desk(build("mfa/a", clock_bound=True), build("ntp/pool", kind="ntp", clock_bound=True))
+    desk = Desk(build("mfa/a", clock_bound=True), build("ntp/pool", kind="ntp"))
     desk.well(1.0, "mfa/a", "ntp/pool")
     assert desk.monitor.view().overall.clock == "ok"
     desk.read(10.0, "ntp/pool", Reading(Reason.OWN_CLOCK))

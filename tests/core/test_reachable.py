@@ -316,7 +316,7 @@ def test_every_word_of_network_and_clock_is_reached_and_left(
     assert trail == [
         ("ok", "unverified"),
         ("ok", "ok"),
-        ("lost", "unverified"),
+        ("lost", "ok"),
         ("ok", "ok"),
         ("ok", "lost"),
         ("ok", "ok"),

@@ -7,6 +7,7 @@ and keeps an account of its own by which it judges what was said and shown.
 
 import math
 from dataclasses import dataclass, replace
+from typing import get_args
 
 import msgspec
 from hypothesis import HealthCheck, settings
@@ -20,9 +21,12 @@ from beacon.core.events import (
     Answered,
     Attest,
     Bypass,
+    ClockStepped,
+    ClockSynchronised,
     DateImplausible,
     Drill,
     EndpointRead,
+    Event,
     IncidentChanged,
     IncidentState,
     IndicationChanged,
@@ -50,6 +54,7 @@ from beacon.core.model import (
     RANK,
     RED,
     Attestation,
+    ClockSeen,
     Endpoint,
     Evidence,
     Health,
@@ -179,7 +184,7 @@ class Beacon(RuleBasedStateMachine):
         self.asked = True  # somebody may have something to acknowledge
         self.presses = dict.fromkeys(("mfa", "sms", "vpn"), 0)  # since it was last in trouble
         self.heard_out = dict.fromkeys(("mfa", "sms", "vpn"), True)  # not suppressed since well
-        self.quiet = False
+        self.quiet = self.nameless = False
         self.attested = False
         self.monitor = Monitor(self.site)
         self.take(None, self.monitor.start(self.now), ())
@@ -292,6 +297,34 @@ class Beacon(RuleBasedStateMachine):
     def own_eyes_are_back(self):
         self.eyes = dict.fromkeys(EYES, Reason.OK)
         self.look()
+
+    @rule(on=st.booleans())
+    def synchronised(self, on):
+        self.tell(ClockSynchronised(self.now, on))
+
+    @rule(by=st.sampled_from((-1e9, -86_400.0, 3.0, 86_400.0, 1e9)))
+    def clock_is_set(self, by):
+        self.tell(ClockStepped(self.now, by))
+
+    @rule(
+        names=st.lists(st.sampled_from(NAMES), min_size=1, unique=True),
+        offset=st.sampled_from((0.0, 14.0, 3600.0, -1e9)),
+    )
+    def told_the_time(self, names, offset):
+        """Hosts say what time they think it is."""
+        self.wait(INTERVAL)
+        for name in names:
+            seen = Reading(Reason.OK, clock=ClockSeen(offset, name), ttl=300.0)
+            self.tell(Observed(self.now, name, seen, self.now))
+
+    @rule(names=st.lists(st.sampled_from((*NAMES, *OUTSIDE)), min_size=2, unique=True))
+    def no_name_is_found(self, names):
+        """Our own resolver, or somebody's zone."""
+        self.nameless = True  # without names the network is lost, but what is reached is proof
+        self.wait(INTERVAL)
+        for name in names:
+            unresolved = Reading(Reason.DNS_SERVFAIL, resolver=False)
+            self.tell(Observed(self.now, name, unresolved, self.now))
 
     @rule(on=st.booleans())
     def date(self, on):
@@ -423,6 +456,7 @@ class Beacon(RuleBasedStateMachine):
             self.quiet = event.on
         self.well_formed(event, effects, view)
         self.answered(event, effects)
+        self.doubt(e.endpoint for e in effects if isinstance(e, EndpointRead) and void(e))
         self.only_changes(effects)
         self.all_is_told(view)
         self.overall_is_the_worst(view)
@@ -445,6 +479,8 @@ class Beacon(RuleBasedStateMachine):
         """Every field holds what its annotation promises, and time goes forward."""
         for thing in (*effects, view):
             assert msgspec.convert(msgspec.to_builtins(thing), type(thing)) == thing
+        if event is None:
+            return  # what is recalled keeps its moment
         moments = [e.at for e in effects]
         assert moments == sorted(moments)
         assert all(at <= self.now for at in moments)
@@ -586,7 +622,7 @@ class Beacon(RuleBasedStateMachine):
             assert not [e for e in effects if isinstance(e, Sounded)]
 
     def green_is_proved(self, view):
-        if view.overall.network == "lost":
+        if view.overall.network == "lost" and not self.nameless:
             self.doubt(BASIS)
         if view.overall.clock == "lost":
             self.doubt(("vpn/sign-in",))
@@ -604,7 +640,7 @@ class Beacon(RuleBasedStateMachine):
                 assert self.accounts[name].fresh(self.now), name
 
     def doubt(self, names):
-        for name in names:
+        for name in self.accounts.keys() & set(names):
             self.accounts[name].good_at = -math.inf
 
     def red_is_proved(self, view):
@@ -665,6 +701,11 @@ class Beacon(RuleBasedStateMachine):
                 assert view.indication.red.pattern is not Pattern.OFF
 
 
+def void(read):
+    """Whether a reading was found to be worth nothing."""
+    return read.reading.reason in (Reason.OWN_NETWORK, Reason.OWN_CLOCK)
+
+
 def suppressed(view):
     return {s.id for s in view.services if HUSHED & set(s.overlays)}
 
@@ -675,3 +716,8 @@ class TestBeacon(Beacon.TestCase):
         stateful_step_count=30,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     )
+
+
+def test_an_event_that_the_machine_never_tells_is_noticed():
+    edge = {QuietHours, DateImplausible, ClockSynchronised, ClockStepped, StorageDegraded}
+    assert set(get_args(Event)) == {*ORDERS, *edge, Observed, TimePassed, Scheduled}
