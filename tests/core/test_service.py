@@ -109,6 +109,9 @@ def test_what_was_red_in_an_earlier_incident_does_not_count():
     life.judge(9000, OUTAGE).judge(9200, OK)
     assert life.changes[-2:] == [Change.OPENED, Change.RECOVERING]
     assert life.state.next_deadline == 9200 + 900
+    life.state.time_passed(10_100.0)
+    life.judge(20_000, OUTAGE).judge(27_200, OK)
+    assert life.state.next_deadline == 27_200 + 900, "not a second of it"
     life = Life((0, OUTAGE), (100, OK))
     life.state.time_passed(1000.0)
     life.judge(2000, DEGRADED).judge(2100, GRAY)
@@ -152,6 +155,19 @@ def test_the_hold_waits_while_we_are_blind_and_says_since_when():
     life.judge(3000, OK)
     assert (life.state.next_deadline, life.state.hold_left) == (3600, None)
     assert life.state.proof_at is None
+
+
+def test_trouble_seen_beside_what_is_unseen_begins_the_hold_of_a_mere_degraded_anew():
+    life = Life((0, DEGRADED), (100, OK), (200, unseen()), (250, unseen(DEGRADED)))
+    life.judge(300, unseen())
+    assert life.now == (DEGRADED, 0)
+    assert life.judge(400, OK).state.next_deadline == 700
+
+
+def test_a_recovery_that_is_remembered_without_its_hold_is_no_news():
+    state = ServiceState(SPEC, verdict=RECOVERING, was_red=True)
+    assert state.judged(seen(OK), 100.0) is Change.NONE
+    assert state.next_deadline == 1000.0
 
 
 def test_trouble_seen_beside_what_is_unseen_ends_the_hold_that_waits():

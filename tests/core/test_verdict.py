@@ -151,6 +151,8 @@ def test_what_stands_beside_causes_alone(healths, vendor, partial, admits, blind
     found = judge([*causes, claim(vendor)])
     assert (found.partial, found.vendor_admits, found.blind) == (partial, admits, blind)
     assert (found.shallow, found.cells) == (True, ())
+    if set(healths) == {UP}:
+        assert found.verdict is (Verdict.ADVISORY if admits else Verdict.OK)
 
 
 @pytest.mark.parametrize(
