@@ -27,6 +27,7 @@ from beacon.core.events import (
     Drill,
     EndpointRead,
     Event,
+    HourBegan,
     IncidentChanged,
     IncidentState,
     IndicationChanged,
@@ -301,6 +302,19 @@ class Beacon(RuleBasedStateMachine):
     @rule(on=st.booleans())
     def synchronised(self, on):
         self.tell(ClockSynchronised(self.now, on))
+
+    @rule(
+        hour=st.sampled_from((None, 0, 167, 168, 10_000)),
+        latency=st.sampled_from((0.1, 3.0, 20.0)),
+        times=st.integers(1, 8),
+    )
+    def latency_changes(self, hour, latency, times):
+        self.tell(HourBegan(self.now, hour))
+        for _ in range(times):
+            self.wait(INTERVAL)
+            for name in NAMES:
+                slow = Reading(Reason.OK, latency=latency)
+                self.tell(Observed(self.now, name, slow, self.now))
 
     @rule(by=st.sampled_from((-1e9, -86_400.0, 3.0, 86_400.0, 1e9)))
     def clock_is_set(self, by):
@@ -719,5 +733,5 @@ class TestBeacon(Beacon.TestCase):
 
 
 def test_an_event_that_the_machine_never_tells_is_noticed():
-    edge = {QuietHours, DateImplausible, ClockSynchronised, ClockStepped, StorageDegraded}
-    assert set(get_args(Event)) == {*ORDERS, *edge, Observed, TimePassed, Scheduled}
+    clock = {DateImplausible, ClockSynchronised, ClockStepped, HourBegan, QuietHours, Scheduled}
+    assert set(get_args(Event)) == {*ORDERS, *clock, StorageDegraded, Observed, TimePassed}
