@@ -55,7 +55,7 @@ from beacon.core.model import (
 )
 from beacon.core.monitor import Monitor
 from beacon.core.operators import Hush
-from beacon.core.sequences import Stage
+from beacon.core.sequences import Stage, Turn
 from beacon.engine.simulation import Simulation
 
 HOUR, MINUTE = 3600.0, 60.0
@@ -608,6 +608,7 @@ def full():
             ),
             alarm=AlarmMemory(
                 stage=Stage.ALARM,
+                turn=Turn.FIRST_OUT if name == "mfa" else Turn.SUBSEQUENT,
                 realarms=2,
                 realarm_at=None if name == "sms" else 450.0,
             ),

@@ -8,6 +8,7 @@ import itertools
 import pytest
 
 from beacon.core.events import (
+    Acknowledge,
     Announced,
     Announcement,
     Attest,
@@ -37,7 +38,7 @@ from beacon.core.model import (
     Site,
     Verdict,
 )
-from beacon.core.sequences import Stage, Step, table
+from beacon.core.sequences import Stage, Step, Turn, table
 
 SIGN_IN, HEALTH, VENDOR = "mfa/sign-in", "mfa/health", "mfa/vendor"
 MINUTE, HOUR = 60.0, 3600.0
@@ -158,6 +159,7 @@ def test_every_state_of_an_incident_is_reached_and_left(make_room, state):
 STEPS = {
     Step.ALARM: ill(Reason.DEADLINE, SIGN_IN, minutes=5),
     Step.ACKNOWLEDGE: acknowledge,
+    Step.UNDO: tell(Acknowledge, on=False),
     Step.RETURN: both(ill(Reason.OK, SIGN_IN, minutes=5), ill(Reason.OK, SIGN_IN, minutes=20)),
 }
 
@@ -179,7 +181,7 @@ def test_every_stage_a_sequence_has_is_reached_and_left_in_the_room(make_room, s
             STEPS[step](room)
             if step is not Step.ALARM or not alarming:  # the same incident alarms but once
                 expected = moves.get((expected, step), expected)
-            alarming = step is Step.ALARM or (alarming and step is Step.ACKNOWLEDGE)
+            alarming = step is Step.ALARM or (alarming and step is not Step.RETURN)
             if stage(room) in seen:
                 left |= seen - {stage(room)}
             assert stage(room) is expected, trail
@@ -189,6 +191,35 @@ def test_every_stage_a_sequence_has_is_reached_and_left_in_the_room(make_room, s
         reachable.discard(Stage.LOCKED_IN)
     assert seen == reachable
     assert left == reachable
+
+
+TURNS = {
+    Turn.NONE: {"mfa": well},
+    Turn.FIRST_OUT: {"mfa": ill(Reason.DEADLINE, SIGN_IN)},
+    Turn.SUBSEQUENT: {
+        "sms": ill(Reason.DEADLINE, "sms/sign-in"),
+        "mfa": ill(Reason.DEADLINE, SIGN_IN),
+    },
+}
+
+
+@pytest.mark.parametrize("turn", Turn)
+def test_every_turn_is_taken_and_given_up(make_room, usual_service, turn):
+    room = make_room(usual_service("mfa"), usual_service("sms"))
+    for step in TURNS[turn].values():
+        step(room)
+    taken = room.simulation.monitor.remember(room.now).services[0].alarm.turn
+    assert taken is turn
+    assert (
+        room.simulation.monitor.view().overall.first_out
+        == {
+            Turn.NONE: None,
+            Turn.FIRST_OUT: "mfa",
+            Turn.SUBSEQUENT: "sms",
+        }[turn]
+    )
+    room.acknowledge()
+    assert room.simulation.monitor.view().overall.first_out is None
 
 
 def test_every_stage_belongs_to_a_sequence():
@@ -220,6 +251,9 @@ ANNOUNCED = {
     Announcement.ESCALATED: both(ill(Reason.SLOW, SIGN_IN), ill(Reason.DEADLINE, SIGN_IN)),
     Announcement.RELAPSED: both(recovering, ill(Reason.DEADLINE, SIGN_IN)),
     Announcement.ACKNOWLEDGED: INCIDENTS[IncidentState.ACKNOWLEDGED],
+    Announcement.UNACKNOWLEDGED: both(
+        INCIDENTS[IncidentState.ACKNOWLEDGED], tell(Acknowledge, on=False)
+    ),
     Announcement.RECOVERING: recovering,
     Announcement.CLOSED: both(ill(Reason.SLOW, SIGN_IN), well),
     Announcement.BLIND: ill(None, SIGN_IN, minutes=60),
@@ -368,6 +402,7 @@ def test_every_reason_is_taken_in_and_got_over(make_room, reason):
         (STEPS, Step),
         (SOUNDS, Sound),
         (ANNOUNCED, Announcement),
+        (TURNS, Turn),
         (KINDS, OverlayKind),
     ],
     ids=lambda it: getattr(it, "__name__", ""),

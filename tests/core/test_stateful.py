@@ -363,6 +363,11 @@ class Beacon(RuleBasedStateMachine):
     def acknowledge(self, service):
         self.tell(Acknowledge(self.now, "analyst", "button", service=service))
 
+    @rule(service=st.one_of(st.none(), services))
+    def take_back(self, service):
+        """Somebody had not seen it after all."""
+        self.tell(Acknowledge(self.now, "analyst", "button", service=service, on=False))
+
     @rule(on=st.booleans(), seconds=st.sampled_from((600.0, 2 * HOUR)))
     def silence(self, on, seconds):
         self.tell(Silence(self.now, on, **WHO, seconds=seconds))
@@ -585,8 +590,10 @@ class Beacon(RuleBasedStateMachine):
             assert effect.service == effect.incident.service
             assert effect.cause == effect.incident.cause
             acknowledged = effect.what is Announcement.ACKNOWLEDGED
-            assert (effect.by is not None) is acknowledged
+            taken_back = effect.what is Announcement.UNACKNOWLEDGED
+            assert (effect.by is not None) is (acknowledged or taken_back)
             assert not acknowledged or effect.incident.acknowledged_by == effect.by
+            assert not taken_back or not effect.incident.acknowledged
             closed = effect.what is Announcement.CLOSED
             assert (effect.incident.closed_at == effect.at) is closed
             assert (effect.incident.state is IncidentState.CLOSED) is closed
@@ -606,7 +613,7 @@ class Beacon(RuleBasedStateMachine):
             self.asked = True
         assert self.asked or not pulses, "acknowledged, and nothing new"
         if isinstance(event, Acknowledge) and event.service is None:
-            self.asked = False
+            self.asked = not event.on
         if pulses and not alarms and "drill" not in (*view.overall.overlays, *was.overall.overlays):
             waiting = [i for i in was.incidents if not i.acknowledged and i.verdict in RED]
             assert {i.service for i in waiting} - suppressed(was), "nobody's alarm"
@@ -669,10 +676,11 @@ class Beacon(RuleBasedStateMachine):
 
     def amber_has_a_reason(self, event, view):
         """Trouble, or trouble that is over and was not yet acknowledged (and reset)."""
+        presses = isinstance(event, Acknowledge) and event.on
         for service in view.services:
             if service.verdict not in (Verdict.OK, Verdict.BLIND):
                 self.presses[service.id] = 0
-            elif isinstance(event, Acknowledge) and event.service in (None, service.id):
+            elif presses and event.service in (None, service.id):
                 self.presses[service.id] += 1
         if view.indication.amber.pattern is Pattern.OFF or "drill" in view.overall.overlays:
             return
