@@ -83,6 +83,7 @@ class Alarm:
     maintained: bool = False
     hushed: bool = False  # suppressed: no red, amber or sound
     settling: bool = False  # was suppressed until just now; not yet seen again
+    excused: bool = False  # what is wrong hangs on something else: lit, and silent
     stage: Stage = Stage.NORMAL
     turn: Turn = Turn.NONE
     realarms: int = 0
@@ -109,6 +110,12 @@ class Alarm:
     def mute(self) -> bool:
         """Whether it says nothing of its verdict now."""
         return self.hushed or self.settling
+
+    @property
+    def insistent(self) -> bool:
+        """Whether it is red, and nobody has acknowledged it: then it asks by sound as well."""
+        red = self.verdict in RED and not self.acknowledged
+        return red and not self.mute and not self.excused
 
     @property
     def locked_in(self) -> bool:
@@ -295,11 +302,11 @@ class Annunciator:
         alarm = self.alarms[service]
         alarm.hushed, alarm.settling = False, True
 
-    def unhush(self, service: str, at: float, *, loud: bool) -> None:
-        """Show a service as ever; what nobody had acknowledged re-alarms in a minute, if `loud`."""
+    def unhush(self, service: str, at: float) -> None:
+        """Show a service as ever; what nobody had acknowledged asks for it again."""
         alarm = self.alarms[service]
         alarm.hushed = alarm.settling = False
-        if loud and not alarm.acknowledged and alarm.verdict in RED:
+        if alarm.insistent:
             alarm.realarm_at = at + REALARM_MINUTE
 
     def _step(self, alarm: Alarm, step: Step) -> None:
@@ -408,7 +415,7 @@ class Annunciator:
             early = alarm.realarms < REALARM_MINUTES
             alarm.realarm_at = max(alarm.realarm_at, now)
             alarm.realarm_at += REALARM_MINUTE if early else REALARM_LATER
-        if any(a.verdict in RED for a in due):
+        if any(a.insistent for a in due):
             sound = self.voice.remind(Sound.PULSE, at) or sound
         return sound
 
@@ -416,7 +423,7 @@ class Annunciator:
         """Quiet hours began or ended; a red that re-alarms, unacknowledged, sounds at their end."""
         ended = self.voice.quiet and not on
         self.voice.quiet = on
-        waiting = any(math.isfinite(a.realarm_at) and a.verdict in RED for a in self._all())
+        waiting = any(alarm.insistent for alarm in self._all())
         silenced = at < self.voice.silent_until
         return Sound.THREE_PULSES if ended and waiting and not silenced else None
 

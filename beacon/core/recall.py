@@ -202,6 +202,7 @@ def _recall_service(watched: Watched, alarm: Alarm, kept: ServiceMemory, at: flo
         watched.incident = Incident(incident.view, incident.relapsed_at, incident.admitted_at)
     alarm.stage, alarm.realarms = kept.alarm.stage, kept.alarm.realarms
     alarm.turn = kept.alarm.turn
+    alarm.excused = kept.suppressed
     if kept.alarm.realarm_at is not None:
         overdue = kept.alarm.realarm_at <= at
         alarm.realarm_at = at + QUIET_START if overdue else kept.alarm.realarm_at

@@ -236,7 +236,7 @@ class Room:
             return calm
         watched.hush = None
         self._waiting.discard(name)
-        self.tower.unhush(name, at, loud=not watched.suppressed)
+        self.tower.unhush(name, at)
         return self._worse_than(hush.before, watched) or calm
 
     def _worse_than(self, before: Verdict, watched: Watched) -> Change | None:
@@ -283,7 +283,7 @@ class Room:
             return change
         culprits = self._culprits(watched)
         if all(map(self._is_excused, culprits)) if culprits else watched.suppressed:
-            watched.suppressed = True
+            watched.suppressed = self.tower.alarms[watched.spec.id].excused = True
             self._waiting.add(watched.spec.id)
             if change in _ALARMING:
                 self.tower.flash(watched.spec.id)
@@ -294,7 +294,7 @@ class Room:
         return Change.OPENED if watched.incident is None else change
 
     def _release(self, watched: Watched) -> None:
-        watched.suppressed = False
+        watched.suppressed = self.tower.alarms[watched.spec.id].excused = False
         self._waiting.discard(watched.spec.id)
 
     def _culprits(self, watched: Watched) -> list[EndpointState]:
@@ -642,8 +642,8 @@ class Room:
         elif hush is not None and hush.ended_at is None:
             watched.hush = replace(hush, ended_at=at)
             self.tower.settle(name)
-            asked = tuple(e.spec.id for e in watched.endpoints if not e.guarded)
-            self._out.append(Recheck(at, at, asked))
+            if asked := tuple(e.spec.id for e in watched.endpoints if not e.guarded):
+                self._out.append(Recheck(at, at, asked))
 
     def _follow_drill(self, at: float) -> None:
         verdict = self.operators.drill()

@@ -506,6 +506,33 @@ class TestDependencies:
         assert room.told == ["opened"]
         assert {i.service for i in room.simulation.monitor.view().incidents} == {"dns"}
 
+    def _lit_and_silent(self, make_room, make_endpoint):
+        room = self._room(make_room, make_endpoint).cue(Reason.DNS_TIMEOUT, "dns/resolver")
+        room.passes(MINUTE).acknowledge().cue(Reason.DNS_TIMEOUT, SIGN_IN).passes(5 * MINUTE)
+        assert room.lamps["red"] == "fast"
+        return room.forget()
+
+    def test_the_end_of_quiet_hours_is_not_the_childs_to_sound(self, make_room, make_endpoint):
+        room = self._lit_and_silent(make_room, make_endpoint)
+        room.simulation.tell(QuietHours(room.now, on=True))
+        room.passes(MINUTE)
+        assert room.simulation.tell(QuietHours(room.now, on=False)) == ()
+
+    @pytest.mark.parametrize("restarted", [False, True])
+    def test_it_does_not_re_alarm_after_it_was_shelved(self, make_room, make_endpoint, restarted):
+        room = self._lit_and_silent(make_room, make_endpoint)
+        room.simulation.tell(Shelve(room.now, "mfa", True, "analyst", "cli"))
+        if restarted:
+            room.passes(MINUTE).simulation.restart()
+        room.passes(10 * MINUTE)
+        room.simulation.tell(Shelve(room.now, "mfa", False, "analyst", "cli"))
+        room.forget().passes(20 * MINUTE)
+        assert (room.sounds, room.told) == ([], [])
+        assert room.lamps["red"] == "fast"
+        room.cue(Reason.OK, "dns/resolver").passes(5 * MINUTE)
+        assert "opened" in room.told
+        assert room.sounds[0] == "three_pulses"
+
     def test_it_opens_when_the_parent_is_back_and_it_is_still_down(self, make_room, make_endpoint):
         room = self._room(make_room, make_endpoint)
         room.cue(Reason.DNS_TIMEOUT, "dns/resolver").passes(MINUTE)
