@@ -194,7 +194,9 @@ class Monitor:
         elif name == "impact":
             self._touch_all()
         elif isinstance(name, tuple):
-            self._room.hold_ended(name[1], at)
-            self._intake.touched[name[1]] = None
+            kind, service = name
+            if kind == "hold":
+                self._room.hold_ended(service, at)
+            self._intake.touched[service] = None
         if self._intake.touched:
             self._judge(at)

@@ -6,7 +6,7 @@ methods at the end. Services are always taken in configured order.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from beacon.core.annunciator import SILENCE_AT_MOST, Annunciator
@@ -59,6 +59,7 @@ from beacon.core.model import (
 from beacon.core.operators import OVERDUE, Hush, Operators, Refusal
 from beacon.core.sequences import table
 from beacon.core.service import Change, ServiceState
+from beacon.core.sight import Sight
 from beacon.core.timers import Timers
 from beacon.core.trust import Trust
 from beacon.core.verdict import Judgement, Seen, judge
@@ -89,7 +90,7 @@ class Watched:
     incident: Incident | None = None
     suppressed: bool = False  # all its trouble is explained by what it depends on
     hush: Hush | None = None  # an operator's overlay suppresses it, or did until just now
-    told_blind: bool = False
+    sight: Sight = field(default_factory=Sight)
     view: ServiceView | None = None
 
     @property
@@ -145,7 +146,8 @@ class Room:
 
     def _forget(self, gone: Watched, at: float) -> None:
         """Close what a removed service leaves open."""
-        self._timers.set(("hold", gone.spec.id), None)
+        for kind in ("hold", "sight"):
+            self._timers.set((kind, gone.spec.id), None)
         self._release(gone)
         if gone.incident is not None:
             self._announce_change(gone, gone.incident, Change.CLOSED, at)
@@ -350,16 +352,15 @@ class Room:
             self.end_silence(at)
 
     def _tell_blind(self, watched: Watched, at: float) -> None:
-        if watched.hush is not None:
-            return
-        blind = watched.state.blind
-        if blind is not watched.told_blind and not (blind and watched.starting):
-            watched.told_blind = blind
-            what = Announcement.BLIND if blind else Announcement.SIGHTED
-            found = self._diagnose(watched)
-            cause = found[0].cause if found and blind else None
-            service, verdict = watched.spec.id, watched.state.verdict
-            self._out.append(Announced(at, what, service, verdict, cause=cause))
+        service, blind = watched.spec.id, watched.state.blind
+        if watched.hush is None:
+            what = watched.sight.news(at, blind=blind, starting=watched.starting)
+            if what is not None:
+                found = self._diagnose(watched)
+                cause = found[0].cause if found and blind else None
+                verdict = watched.state.verdict
+                self._out.append(Announced(at, what, service, verdict, cause=cause))
+        self._timers.set(("sight", service), None if watched.hush else watched.sight.due)
 
     def _diagnose(self, watched: Watched) -> tuple[Cause, ...]:
         return diagnose(

@@ -290,6 +290,20 @@ class TestOwnNetwork:
         assert room.told == ["sighted"]
         assert room.lamps == {"green": "steady"}
 
+    def test_a_flapping_uplink_is_told_twice_while_the_lamps_follow_it(
+        self, make_room, usual_service, three_witnesses
+    ):
+        room = make_room(usual_service(), witnesses=three_witnesses)
+        room.passes(10 * MINUTE + 1).forget()
+        everything = (SIGN_IN, HEALTH, VENDOR, "witness/canary-a", "witness/canary-b")
+        for _ in range(20):
+            room.cue(Reason.UNREACHABLE, *everything).passes(40)
+            assert room.lamps == {"white": "steady"}
+            room.cue(Reason.OK, *everything).passes(40)
+            assert room.lamps == {"green": "steady"}
+        room.passes(10 * MINUTE)
+        assert room.told == ["blind", "sighted"]
+
     def test_it_is_blind_within_one_witness_interval(
         self, make_room, usual_service, three_witnesses
     ):
