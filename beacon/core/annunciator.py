@@ -6,7 +6,7 @@ never red. Fast on red or amber means unacknowledged; slow and wink are informat
 
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -83,6 +83,7 @@ class Alarm:
     maintained: bool = False
     hushed: bool = False  # suppressed: no red, amber or sound
     settling: bool = False  # was suppressed until just now; not yet seen again
+    before: Verdict | None = None  # while settling: what it was in trouble by, and is held by
     stage: Stage = Stage.NORMAL
     turn: Turn = Turn.NONE
     realarms: int = 0
@@ -127,9 +128,9 @@ class Alarm:
     def _verdict_requests(self) -> Requests:
         if self.hushed:
             return {}
-        if self.settling:
-            return {Colour.WHITE: STEADY if self.blind else SLOW}
         table = ACKNOWLEDGED if self.acknowledged else UNACKNOWLEDGED
+        if self.settling:
+            return self._held(table) | {Colour.WHITE: STEADY if self.blind else SLOW}
         asked = dict(table[self.verdict])
         if self.starting or self.blind:
             asked[Colour.WHITE] = SLOW if self.starting else STEADY
@@ -138,6 +139,12 @@ class Alarm:
         if self.blind:
             asked.pop(Colour.GREEN, None)
         return asked
+
+    def _held(self, table: Mapping[Verdict, Requests]) -> Requests:
+        """What it asked for before it was suppressed, as far as that is still so."""
+        if self.before is None:
+            return {}
+        return table[min((self.verdict, self.before), key=RANK.__getitem__)]
 
     def _after(self) -> Requests:
         """What it asks for beside its verdict once all is over."""
@@ -290,10 +297,13 @@ class Annunciator:
         alarm = self.alarms[service]
         alarm.hushed, alarm.settling, alarm.realarm_at = True, False, math.inf
 
-    def settle(self, service: str) -> None:
-        """Wait until a service that was hushed has been seen again."""
+    def settle(self, service: str, before: Verdict | None) -> None:
+        """Wait until a service that was hushed has been seen again.
+
+        `before` is what was wrong with it, and held, when it was hushed: that is lit again.
+        """
         alarm = self.alarms[service]
-        alarm.hushed, alarm.settling = False, True
+        alarm.hushed, alarm.settling, alarm.before = False, True, before
 
     def unhush(self, service: str, at: float, *, loud: bool) -> None:
         """Show a service as ever; what nobody had acknowledged re-alarms in a minute, if `loud`."""

@@ -616,7 +616,7 @@ class Room:
             if name in self.services:
                 self.services[name].hush = hush
                 if hush.ended_at is not None:
-                    self.tower.settle(name)
+                    self._settle(self.services[name], hush)
         if (verdict := self.operators.drill()) is not None:
             self._drilled_over = self.tower.worst
             self.tower.resume_drill(verdict)
@@ -642,9 +642,15 @@ class Room:
             self.tower.hush(name)
         elif hush is not None and hush.ended_at is None:
             watched.hush = replace(hush, ended_at=at)
-            self.tower.settle(name)
+            self._settle(watched, hush)
             asked = tuple(e.spec.id for e in watched.endpoints if not e.guarded)
             self._out.append(Recheck(at, at, asked))
+
+    def _settle(self, watched: Watched, hush: Hush) -> None:
+        """Show at once what was wrong before and still is; the rest waits for a probe."""
+        held = watched.incident is not None or watched.suppressed
+        wrong = hush.before in RED or hush.before is Verdict.DEGRADED
+        self.tower.settle(watched.spec.id, hush.before if held and wrong else None)
 
     def _follow_drill(self, at: float) -> None:
         verdict = self.operators.drill()
