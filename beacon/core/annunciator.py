@@ -223,6 +223,10 @@ class Voice:
             self.opened_at, self.opened_rank = at, rank
         return sound
 
+    def join_no_more(self) -> None:
+        """Let the next opening sound, however soon it comes."""
+        self.opened_at = -math.inf
+
     def remind(self, sound: Sound, at: float) -> Sound | None:
         """Say something that may be swallowed: a chirp or a re-alarm."""
         return self._allowed(sound, at)
@@ -290,7 +294,7 @@ class Annunciator:
     def end_drill(self) -> None:
         """End the rehearsal; the next opening sounds, however soon it comes."""
         self.drill = None
-        self.voice.opened_at = -math.inf
+        self.voice.join_no_more()
 
     def hush(self, service: str) -> None:
         """Let nothing more be heard or seen of a service's verdict."""
@@ -334,6 +338,8 @@ class Annunciator:
         for alarm in waiting:
             self._step(alarm, Step.ACKNOWLEDGE)
             alarm.realarm_at = math.inf
+        if waiting:  # what opens from now on, nobody has seen
+            self.voice.join_no_more()
         return bool(waiting)
 
     def ask_again(self, service: str, at: float, *, loud: bool) -> None:

@@ -250,6 +250,14 @@ def test_openings_within_a_minute_sound_once_at_the_worst(make_room, usual_servi
     assert room.told == ["opened", "opened"]
 
 
+def test_an_opening_soon_after_an_acknowledgement_sounds(make_room, usual_service):
+    room = make_room(usual_service("mfa"), usual_service("sms")).passes(10 * MINUTE).forget()
+    room.cue(Reason.DEADLINE, SIGN_IN).passes(15)
+    assert room.acknowledge().sounds == ["three_pulses"]
+    room.cue(Reason.DEADLINE, "sms/sign-in").passes(20)
+    assert room.sounds == ["three_pulses", "three_pulses"]
+
+
 def test_a_new_incident_flashes_its_own_lamp_beside_an_acknowledged_red(make_room, usual_service):
     room = make_room(usual_service("mfa"), usual_service("sms")).passes(10 * MINUTE)
     room.cue(Reason.DEADLINE, SIGN_IN).passes(MINUTE).acknowledge()
