@@ -54,6 +54,7 @@ class IncidentMemory:
     view: IncidentView
     relapsed_at: float | None = None
     admitted_at: float | None = None
+    told_recovering: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

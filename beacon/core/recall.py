@@ -108,6 +108,7 @@ def _service(watched: Watched, alarm: Alarm, at: float) -> ServiceMemory:
             view=incident.view,
             relapsed_at=incident.relapsed_at,
             admitted_at=incident.admitted_at,
+            told_recovering=incident.told_recovering,
         ),
         alarm=AlarmMemory(
             stage=alarm.stage,
@@ -203,7 +204,9 @@ def _recall_service(watched: Watched, alarm: Alarm, kept: ServiceMemory, at: flo
     watched.suppressed = kept.suppressed
     watched.sight = Sight(kept.told_blind, kept.sighted_at, kept.damped)
     if incident is not None:
-        watched.incident = Incident(incident.view, incident.relapsed_at, incident.admitted_at)
+        watched.incident = Incident(
+            incident.view, incident.relapsed_at, incident.admitted_at, incident.told_recovering
+        )
     alarm.stage, alarm.realarms = kept.alarm.stage, kept.alarm.realarms
     alarm.turn = kept.alarm.turn
     if kept.alarm.realarm_at is not None:

@@ -333,12 +333,12 @@ class Room:
         self, watched: Watched, incident: Incident, change: Change, at: float
     ) -> None:
         service, verdict = watched.spec.id, watched.state.verdict
-        flapping = any(e.flapping for e in self._culprits(watched))
-        if change is Change.RELAPSED and (flapping or not incident.relapse(at)):
-            return
-        if change is Change.ESCALATED:
-            incident.reopen()
-        if change in _ALARMING:
+        if change is Change.RELAPSED and not self._relapse(watched, incident, at):
+            # Too soon to call anybody again; but whoever was told that it recovers is told.
+            change = change if incident.told_recovering else Change.NONE
+        elif change in _ALARMING:
+            if change is Change.ESCALATED:
+                incident.reopen()
             self._end_drill(at)
             self._sound(self.tower.alarm(service, verdict, at), at)
         if change is Change.CLOSED:
@@ -347,9 +347,14 @@ class Room:
             watched.incident = None
         if change in _TOLD:
             told = incident.view
+            incident.told_recovering = change is Change.RECOVERING
             self._out.append(Announced(at, _TOLD[change], service, verdict, told, told.cause))
         if change is Change.CLOSED and not self.open_incidents():
             self.end_silence(at)
+
+    def _relapse(self, watched: Watched, incident: Incident, at: float) -> bool:
+        flapping = any(e.flapping for e in self._culprits(watched))
+        return not flapping and incident.relapse(at)
 
     def _tell_blind(self, watched: Watched, at: float) -> None:
         service, blind = watched.spec.id, watched.state.blind

@@ -150,10 +150,23 @@ def test_a_second_relapse_within_half_an_hour_makes_no_noise(make_room):
     room = make_room().passes(10 * MINUTE).cue(Reason.DEADLINE, SIGN_IN).passes(MINUTE)
     for _ in range(2):
         room.acknowledge().cue(Reason.OK, SIGN_IN).passes(5 * MINUTE)
+        assert room.told[-1] == "recovering"
         room.forget().cue(Reason.DEADLINE, SIGN_IN).passes(MINUTE)
-    assert room.told == []
+    assert room.told == ["relapsed"]
+    assert (room.incident.state, room.incident.acknowledged) == ("acknowledged", True)
     assert room.sounds == []
     assert room.lamps == {"red": "steady", "amber": "slow"}
+
+
+def test_a_relapse_too_soon_is_told_only_to_whom_recovery_was(make_room, make_endpoint):
+    cells = [make_endpoint("mfa", name, Evidence.SYMPTOM, region=name) for name in ("a", "b")]
+    room = make_room(Service(id="mfa", name="mfa", endpoints=tuple(cells))).passes(10 * MINUTE)
+    room.cue(Reason.DEADLINE, "mfa/a", "mfa/b").passes(5 * MINUTE).acknowledge()
+    for _ in range(2):
+        room.forget().cue(Reason.OK, "mfa/b").passes(5 * MINUTE)
+        assert (room.verdict(), room.told) == (Verdict.DEGRADED, [])
+        room.cue(Reason.DEADLINE, "mfa/b").passes(3 * MINUTE).acknowledge()
+    assert (room.verdict(), room.told) == (Verdict.OUTAGE, [])
 
 
 def test_a_long_outage_needs_the_long_hold(make_room):
