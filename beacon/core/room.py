@@ -288,12 +288,22 @@ class Room:
             watched.suppressed = True
             self._waiting.add(watched.spec.id)
             if change in _ALARMING:
-                self.tower.flash(watched.spec.id)
+                self._flash(watched, change, at)
             return Change.NONE
         if watched.suppressed:
             self._release(watched)
             change = Change.RELAPSED
         return Change.OPENED if watched.incident is None else change
+
+    def _flash(self, watched: Watched, change: Change, at: float) -> None:
+        """Ask for acknowledgement without a sound, of the lamp as of the incident."""
+        incident = watched.incident
+        if incident is not None:
+            soon = self._flaps(watched) or not incident.may_relapse(at)
+            if change is Change.RELAPSED and soon:
+                return
+            incident.reopen()
+        self.tower.flash(watched.spec.id)
 
     def _release(self, watched: Watched) -> None:
         watched.suppressed = False
@@ -353,8 +363,10 @@ class Room:
             self.end_silence(at)
 
     def _relapse(self, watched: Watched, incident: Incident, at: float) -> bool:
-        flapping = any(e.flapping for e in self._culprits(watched))
-        return not flapping and incident.relapse(at)
+        return not self._flaps(watched) and incident.relapse(at)
+
+    def _flaps(self, watched: Watched) -> bool:
+        return any(e.flapping for e in self._culprits(watched))
 
     def _tell_blind(self, watched: Watched, at: float) -> None:
         service, blind = watched.spec.id, watched.state.blind

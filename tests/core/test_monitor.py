@@ -877,6 +877,24 @@ class TestMoreDependencies:
         room.cue(Reason.OK, "dns/resolver").passes(5 * MINUTE)
         assert "relapsed" in room.told
 
+    def test_lamp_and_incident_agree_when_the_parent_takes_it_down_and_lets_go(
+        self, make_room, make_endpoint
+    ):
+        room = self._room(make_room, make_endpoint).cue(Reason.DEADLINE, SIGN_IN).passes(MINUTE)
+        asked = []
+        for _ in range(3):
+            room.acknowledge().cue(Reason.OK, SIGN_IN, "dns/resolver").passes(5 * MINUTE)
+            room.cue(Reason.DNS_TIMEOUT, "dns/resolver").passes(MINUTE).acknowledge()
+            room.cue(Reason.DNS_TIMEOUT, SIGN_IN).passes(MINUTE)
+            asked.append((self._child(room).acknowledged, room.lamps["red"]))
+            room.cue(Reason.OK, "dns/resolver").passes(3 * MINUTE)
+            asked.append((self._child(room).acknowledged, room.lamps["red"]))
+        assert asked == [(False, "fast")] * 2 + [(True, "steady")] * 4, "once within 30 min"
+
+    @staticmethod
+    def _child(room):
+        return next(i for i in room.simulation.monitor.view().incidents if i.service == "mfa")
+
 
 class TestReconfiguring:
     def test_a_removed_endpoint_leaves_no_ghost(self, make_room):
