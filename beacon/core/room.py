@@ -210,6 +210,8 @@ class Room:
             self._open(watched, at)
         incident = watched.incident
         if incident is None:
+            if change is Change.CLOSED:  # what was excused has no incident, but lamps that asked
+                self._sound(self.tower.returned(watched.spec.id, at), at)
             return
         incident.follow(verdict)
         if not (watched.state.blind and incident.view.causes):
@@ -279,9 +281,6 @@ class Room:
             return change
         if watched.state.verdict in NO_PROBLEM or change in (Change.RECOVERING, Change.CLOSED):
             self._release(watched)
-            if watched.incident is None:
-                self._sound(self.tower.returned(watched.spec.id, at), at)
-                return Change.NONE
             return change
         culprits = self._culprits(watched)
         if all(map(self._is_excused, culprits)) if culprits else watched.suppressed:

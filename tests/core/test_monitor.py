@@ -29,6 +29,7 @@ from beacon.core.model import (
     Preset,
     Reading,
     Reason,
+    Sequence,
     Service,
     Site,
     Verdict,
@@ -573,6 +574,19 @@ class TestDependencies:
         room.simulation.tell(Shelve(room.now, "mfa", True, "analyst", "cli", seconds=300.0))
         assert room.passes(HOUR).lamps["red"] == "fast"
         assert room.sounds == []
+
+    def test_ringback_of_an_excused_child_comes_when_it_is_well(self, make_room, make_endpoint):
+        resolver = make_endpoint("dns", "resolver", Evidence.SYMPTOM)
+        child = make_endpoint("mfa", "sign-in", Evidence.SYMPTOM, depends_on=("dns/resolver",))
+        services = (Service(id=e.service, name="", endpoints=(e,)) for e in (resolver, child))
+        room = make_room(*services, sequence=Sequence.R).passes(10 * MINUTE)
+        room.cue(Reason.DNS_TIMEOUT, "dns/resolver").passes(MINUTE)
+        room.cue(Reason.DNS_TIMEOUT, SIGN_IN).passes(5 * MINUTE).acknowledge().forget()
+        room.cue(Reason.OK, SIGN_IN).passes(5 * MINUTE)
+        assert (room.verdict(), room.sounds) == (Verdict.RECOVERING, [])
+        room.passes(15 * MINUTE)
+        assert (room.verdict(), room.sounds) == (Verdict.OK, ["chirp"])
+        assert room.acknowledge().passes(HOUR).sounds == ["chirp"]
 
     def test_recovering_together_leaves_no_orphan(self, make_room, make_endpoint):
         room = self._room(make_room, make_endpoint)
