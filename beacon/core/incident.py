@@ -20,6 +20,7 @@ class Incident:
     relapsed_at: float | None = None
     admitted_at: float | None = None  # the vendor's first admission
     told_recovering: bool = False  # and not since that it relapsed
+    onset_at: float | None = None  # the first failing reading of the first-out
 
     @property
     def open(self) -> bool:
@@ -96,7 +97,8 @@ class Incident:
     def measure(self, at: float, session_lifetime: float | None) -> None:
         """Estimate the share of sessions that had to sign in again since the onset."""
         if session_lifetime is not None and self.view.peak in RED:
-            share = min(1.0, (at - self.view.since) / session_lifetime)
+            onset = self.view.since if self.onset_at is None else self.onset_at
+            share = min(1.0, (at - onset) / session_lifetime)
             self.view = replace(self.view, impact=round(share, 2))
 
     def close(self, at: float, verdict: Verdict) -> None:

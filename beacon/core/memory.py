@@ -55,6 +55,7 @@ class IncidentMemory:
     relapsed_at: float | None = None
     admitted_at: float | None = None
     told_recovering: bool = False
+    onset_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

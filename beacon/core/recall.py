@@ -109,6 +109,7 @@ def _service(watched: Watched, alarm: Alarm, at: float) -> ServiceMemory:
             relapsed_at=incident.relapsed_at,
             admitted_at=incident.admitted_at,
             told_recovering=incident.told_recovering,
+            onset_at=incident.onset_at,
         ),
         alarm=AlarmMemory(
             stage=alarm.stage,
@@ -205,7 +206,11 @@ def _recall_service(watched: Watched, alarm: Alarm, kept: ServiceMemory, at: flo
     watched.sight = Sight(kept.told_blind, kept.sighted_at, kept.damped)
     if incident is not None:
         watched.incident = Incident(
-            incident.view, incident.relapsed_at, incident.admitted_at, incident.told_recovering
+            incident.view,
+            incident.relapsed_at,
+            incident.admitted_at,
+            incident.told_recovering,
+            incident.onset_at,
         )
     alarm.stage, alarm.realarms = kept.alarm.stage, kept.alarm.realarms
     alarm.turn = kept.alarm.turn

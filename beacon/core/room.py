@@ -220,7 +220,8 @@ class Room:
         incident.hear(_words(watched))
         if watched.state.judgement.vendor_admits:
             incident.admitted(at)
-        incident.measure(at, watched.spec.session_lifetime)
+        if verdict in RED or verdict is Verdict.DEGRADED or change is Change.RECOVERING:
+            incident.measure(at, watched.spec.session_lifetime)
         self._announce_change(watched, incident, change, at)
 
     def _hushed(self, watched: Watched, change: Change, at: float) -> Change:
@@ -326,8 +327,10 @@ class Room:
         self.incidents += 1
         first = min(self._culprits(watched), key=lambda e: e.since, default=None)
         verdict = watched.state.verdict
+        fell = first.fell if first is not None and first.health is Health.DOWN else None
         watched.incident = Incident(
-            IncidentView(
+            onset_at=at if fell is None else fell.at,
+            view=IncidentView(
                 number=self.incidents,
                 service=watched.spec.id,
                 state=IncidentState.OPEN,
@@ -335,7 +338,7 @@ class Room:
                 verdict=verdict,
                 peak=verdict,
                 first_out=first.spec.id if first else watched.spec.id,
-            )
+            ),
         )
 
     def _announce_change(

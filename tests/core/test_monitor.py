@@ -13,6 +13,7 @@ from beacon.core.events import (
     ClockSynchronised,
     DateImplausible,
     IncidentState,
+    Maintenance,
     Observed,
     OverallChanged,
     Postpone,
@@ -653,6 +654,22 @@ def test_a_three_lamp_tower_tells_blindness_by_its_slot_alone(make_room):
     room.passes(10 * MINUTE)
     assert room.lamps == {}
     assert [flag.value for flag in room.indication.flags] == ["blind"]
+
+
+def test_the_impact_counts_from_the_first_failing_reading_and_rests_while_recovering(
+    make_room, usual_service
+):
+    room = make_room(usual_service("mfa", session_lifetime=1000.0)).passes(10 * MINUTE)
+    room.simulation.tell(Maintenance(room.now, "mfa", True, "eve", "cli"))
+    room.cue(Reason.DEADLINE, SIGN_IN).passes(500)
+    room.simulation.tell(Maintenance(room.now, "mfa", False, "eve", "cli"))
+    room.passes(MINUTE)
+    assert room.incident.impact == pytest.approx(0.56, abs=0.02)
+    room.cue(Reason.OK, SIGN_IN).passes(2 * MINUTE)
+    assert room.verdict() is Verdict.RECOVERING
+    rested = room.incident.impact
+    assert rested == pytest.approx(0.62, abs=0.03)
+    assert room.passes(10 * MINUTE).incident.impact == rested
 
 
 def test_the_impact_grows_while_it_is_red(make_room, usual_service):
