@@ -1,5 +1,7 @@
 """What is announced of blindness: at once when it comes, and of sight when it lasts."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,4 +64,4 @@ def test_however_it_flaps_it_is_told_at_most_twice_in_the_time_sight_must_last(t
     words = [what for _, what in told]
     assert words == [BLIND, SIGHTED] * (len(told) // 2) + [BLIND] * (len(told) % 2)
     backs = [at for at, what in told if what is SIGHTED]
-    assert all(later - earlier >= LASTING for earlier, later in zip(backs, backs[1:], strict=False))
+    assert all(later - earlier >= LASTING for earlier, later in pairwise(backs))
