@@ -637,6 +637,7 @@ def explained(answer: Mapping[str, Any]) -> list[str]:
     lines.append(f"  asks for: {', '.join(lamps) or 'no lamp'}")
     lines += [f"  because: {why}" for why in answer["why"]]
     lines += [f"  {_overlay(each)}" for each in answer["overlaid"]]
+    lines += [f"  {line}" for line in _silent(answer)]
     lines += _next(answer["next"], "  ")
     for name, each in answer["endpoints"].items():
         lines += [
@@ -734,6 +735,7 @@ def told(answer: Mapping[str, Any]) -> list[str]:
         lines += [_endpoint(each, answer["endpoints"].get(each)) for each in service["endpoints"]]
     lines += ["", *(line for each in answer["incidents"] for line in _incident(each))]
     lines += [_overlay(each) for each in answer.get("overlays", ())]
+    lines += _silent(answer)
     lamps = [f"{colour} {word}" for colour, word in answer["lamps"].items() if word != "off"]
     lines.append(f"lamps: {', '.join(lamps) or 'dark'}")
     lines.append(f"network: {state['network']}, clock: {state['clock']}")
@@ -761,13 +763,19 @@ def _incident(incident: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _silent(answer: Mapping[str, Any]) -> list[str]:
+    silence = answer.get("silence")
+    return [] if silence is None else [_laid_on("silence", silence)]
+
+
 def _overlay(overlay: Mapping[str, Any]) -> str:
+    return _laid_on(f"{overlay['kind']} {overlay['subject']}", overlay)
+
+
+def _laid_on(what: str, overlay: Mapping[str, Any]) -> str:
     until = f", until {_clock(overlay['until'])}" if overlay["until"] else ""
     why = f": {overlay['reason']}" if overlay["reason"] else ""
-    return (
-        f"{overlay['kind']} {overlay['subject']}: by {overlay['by']}, since "
-        f"{_clock(overlay['since'])}{until}{why}"
-    )
+    return f"{what}: by {overlay['by']}, since {_clock(overlay['since'])}{until}{why}"
 
 
 def _clock(moment: str) -> str:
