@@ -102,7 +102,10 @@ def parser() -> Parser:
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _daemon_commands(commands)
     _trial_commands(commands)
+    _asking_commands(commands)
     _operator_commands(commands)
+    _suppressing_commands(commands)
+    _recording_commands(commands)
     _sandbox_commands(commands)
     return root
 
@@ -188,7 +191,7 @@ def _trial_commands(commands: Any) -> None:  # noqa: ANN401
     _takes_state(lamps)
 
 
-def _operator_commands(commands: Any) -> None:  # noqa: ANN401
+def _asking_commands(commands: Any) -> None:  # noqa: ANN401
     status = _add(commands, "status", _status, "what the running daemon sees", "beacon status")
     _takes_state(status)
     _takes_json(status)
@@ -212,6 +215,9 @@ def _operator_commands(commands: Any) -> None:  # noqa: ANN401
     explain.add_argument("service", metavar="SERVICE", help="its id")
     _takes_state(explain)
     _takes_json(explain)
+
+
+def _operator_commands(commands: Any) -> None:  # noqa: ANN401
     acknowledge = _add(
         commands,
         "acknowledge",
@@ -234,10 +240,9 @@ def _operator_commands(commands: Any) -> None:  # noqa: ANN401
     acknowledge.add_argument("--off", action="store_true", help="undo it: it asks again")
     for each in (acknowledge, silence):
         _takes_reason(each)
-    _overlay_commands(commands)
 
 
-def _overlay_commands(commands: Any) -> None:  # noqa: ANN401
+def _suppressing_commands(commands: Any) -> None:  # noqa: ANN401
     shelve = _add(
         commands,
         "shelve",
@@ -258,6 +263,10 @@ def _overlay_commands(commands: Any) -> None:  # noqa: ANN401
     )
     maintenance.add_argument("service", metavar="SERVICE", nargs="?", help="all, if left out")
     _takes_time(maintenance, "until --off, if left out; at most 7d")
+    _can_be_undone(shelve, maintenance)
+
+
+def _recording_commands(commands: Any) -> None:  # noqa: ANN401
     bypass = _add(
         commands,
         "bypass",
@@ -284,7 +293,11 @@ def _overlay_commands(commands: Any) -> None:  # noqa: ANN401
     verdicts = ("outage", "gray_failure", "degraded", "recovering", "advisory", "blind")
     drill.add_argument("verdict", choices=verdicts, nargs="?", default="outage")
     _takes_time(drill, "default 15m, at most 1h")
-    for each in (shelve, maintenance, bypass, attest, drill):
+    _can_be_undone(bypass, attest, drill)
+
+
+def _can_be_undone(*commands: Parser) -> None:
+    for each in commands:
         each.add_argument("--off", action="store_true", help="undo it")
         _takes_reason(each)
 
