@@ -128,6 +128,12 @@ class View:
                 self.readings[endpoint] = effect
             case IndicationChanged(indication=indication):
                 self.indication = indication
+            case _:
+                self._happened(effect)
+
+    def _happened(self, effect: Effect) -> None:
+        """Take in what also has its line under the picture."""
+        match effect:
             case Sounded(at=at, sound=sound):
                 self.sound = effect
                 self.note(at, f"♪ {_words(sound)}", "bold")
