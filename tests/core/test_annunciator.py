@@ -307,7 +307,7 @@ def test_what_is_no_longer_suppressed_re_alarms_a_minute_later(tower):
     assert tower.next_deadline() == float("inf")
     assert tower.show(BAD) is not None
     assert tower.shown.red.pattern is OFF
-    tower.settle("mfa")
+    tower.settle("mfa", None)
     tower.unhush("mfa", 500.0)
     assert tower.next_deadline() == 560.0
     assert tower.show(BAD).red.pattern is FAST
@@ -320,7 +320,7 @@ def test_the_worst_of_what_is_heard_rules_the_green(tower):
     tower.hush("sms")
     assert tower.worst is OK, "nothing is heard of either"
     assert tower.show(BAD) == DARK
-    rings(tower, "sms", verdict=Verdict.DEGRADED).settle("sms")
+    rings(tower, "sms", verdict=Verdict.DEGRADED).settle("sms", None)
     assert tower.worst is Verdict.DEGRADED
 
 

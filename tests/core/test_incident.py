@@ -255,9 +255,9 @@ def test_relapse_re_enters_asks_anew_and_at_most_every_30_minutes(make_room):
     assert (room.incident.number, room.incident.since) == (opened.number, opened.since)
     assert not room.incident.acknowledged
     room.acknowledge()
-    assert relapses() == []
+    assert relapses() == ["relapsed"]
     assert room.sounds == []
-    assert room.incident.acknowledged, "twice within 30 minutes is told once"
+    assert room.incident.acknowledged, "twice within 30 minutes sounds once"
     room.passes(30 * MINUTE)
     assert relapses() == ["relapsed"]
     assert not room.incident.acknowledged

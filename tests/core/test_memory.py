@@ -272,6 +272,8 @@ def test_restarts_in_a_row_are_not_tries_in_a_row(stopped, restart):
 
 
 def test_every_moment_shifts_and_nothing_else(in_outage):
+    voice = in_outage.simulation.monitor.remember(in_outage.now).voice
+    assert shifted(voice, 100.0).opened_at == voice.opened_at + 100
     room = in_outage.acknowledge()
     memory = room.simulation.monitor.remember(room.now)
     later = shifted(memory, 100.0)
@@ -281,7 +283,6 @@ def test_every_moment_shifts_and_nothing_else(in_outage):
     assert other.incident.view.acknowledged_at == one.incident.view.acknowledged_at + 100
     assert other.incident.view.number == one.incident.view.number
     assert other.red_seconds == one.red_seconds
-    assert later.voice.opened_at == memory.voice.opened_at + 100
     assert later.at == memory.at + 100
 
 
@@ -600,11 +601,15 @@ def full():
             hold_left=None if verdict is Verdict.OUTAGE else 123.0,
             suppressed=name == "sms",
             told_blind=True,
+            sighted_at=277.0,
+            damped=True,
             hush=Hush(Verdict.OK, None) if name == "sms" else None,
             incident=IncidentMemory(
                 view=replace(view, service=name, verdict=verdict, state=state),
                 relapsed_at=311.0,
                 admitted_at=322.0,
+                told_recovering=True,
+                onset_at=299.0,
             ),
             alarm=AlarmMemory(
                 stage=Stage.ALARM,

@@ -516,6 +516,14 @@ CASES = {
 }
 
 
+HELD = {
+    "acknowledged, no worse": {"red": "steady", "amber": "slow"},
+    "not acknowledged, no worse": {"red": "fast", "amber": "fast"},
+    "degraded, red": {"amber": "steady"},
+}
+"""What is lit beside white until it has been probed again: what it was before, and no more."""
+
+
 @pytest.mark.parametrize("kind", [Shelve, Maintenance, Scheduled])
 @pytest.mark.parametrize("case", CASES)
 def test_afterwards_only_what_is_worse_confirmed_and_probed_again_is_an_alarm(
@@ -532,12 +540,32 @@ def test_afterwards_only_what_is_worse_confirmed_and_probed_again_is_an_alarm(
     room.passes(15)
     wrong = lamps != GREEN
     assert (room.told, room.sounds) == ([], [])
-    assert room.lamps == ({"white": "slow"} if wrong else GREEN)
+    assert room.lamps == ({"white": "slow"} | HELD.get(case, {}) if wrong else GREEN)
     # Failed again: only now it is an alarm, and only if it is worse than before.
     meanwhile(room).passes(62)
     assert room.told == told
     assert room.sounds[:1] == sounds
     assert room.lamps == lamps
+
+
+def test_a_held_red_is_lit_beside_white_though_nothing_is_read_any_more(make_room):
+    room = fail(make_room().passes(200)).passes(300).acknowledge()
+    tell(room, Shelve, "mfa", True, seconds=300.0)
+    room.cue(None, "mfa/sign-in", "mfa/health", "mfa/vendor").forget().passes(HOUR)
+    held = {"red": "steady", "amber": "slow", "white": "steady"}
+    assert room.lamps == held
+    assert (room.told, room.sounds) == ([], [])
+    room.simulation.restart(10.0)
+    assert room.lamps == held
+
+
+def test_what_closed_and_came_again_while_suppressed_is_not_held(make_room):
+    room = fail(make_room().passes(200)).passes(300).acknowledge()
+    tell(room, Maintenance, "mfa", True)
+    mend(room).passes(HOUR)
+    fail(room).passes(600).cue(None, "mfa/sign-in").passes(1)
+    tell(room, Maintenance, "mfa", False)
+    assert room.lamps == {"white": "slow"}
 
 
 def lay(room, kind, *, on):
