@@ -102,7 +102,10 @@ def parser() -> Parser:
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _daemon_commands(commands)
     _trial_commands(commands)
+    _asking_commands(commands)
     _operator_commands(commands)
+    _suppressing_commands(commands)
+    _recording_commands(commands)
     _sandbox_commands(commands)
     return root
 
@@ -189,7 +192,7 @@ def _trial_commands(commands: Any) -> None:  # noqa: ANN401
     _takes_state(lamps)
 
 
-def _operator_commands(commands: Any) -> None:  # noqa: ANN401
+def _asking_commands(commands: Any) -> None:  # noqa: ANN401
     status = _add(commands, "status", _status, "what the running daemon sees", "beacon status")
     _takes_state(status)
     _takes_json(status)
@@ -213,6 +216,9 @@ def _operator_commands(commands: Any) -> None:  # noqa: ANN401
     explain.add_argument("service", metavar="SERVICE", help="its id")
     _takes_state(explain)
     _takes_json(explain)
+
+
+def _operator_commands(commands: Any) -> None:  # noqa: ANN401
     acknowledge = _add(
         commands,
         "acknowledge",
@@ -246,10 +252,9 @@ def _operator_commands(commands: Any) -> None:  # noqa: ANN401
         "service", metavar="ID", nargs="?", help="of a service or an endpoint; all, if left out"
     )
     _takes_reason(resume)
-    _overlay_commands(commands)
 
 
-def _overlay_commands(commands: Any) -> None:  # noqa: ANN401
+def _suppressing_commands(commands: Any) -> None:  # noqa: ANN401
     shelve = _add(
         commands,
         "shelve",
@@ -270,6 +275,10 @@ def _overlay_commands(commands: Any) -> None:  # noqa: ANN401
     )
     maintenance.add_argument("service", metavar="SERVICE", nargs="?", help="all, if left out")
     _takes_time(maintenance, "until --off, if left out; at most 7d")
+    _can_be_undone(shelve, maintenance)
+
+
+def _recording_commands(commands: Any) -> None:  # noqa: ANN401
     bypass = _add(
         commands,
         "bypass",
@@ -296,7 +305,11 @@ def _overlay_commands(commands: Any) -> None:  # noqa: ANN401
     verdicts = ("outage", "gray_failure", "degraded", "recovering", "advisory", "blind")
     drill.add_argument("verdict", choices=verdicts, nargs="?", default="outage")
     _takes_time(drill, "default 15m, at most 1h")
-    for each in (shelve, maintenance, bypass, attest, drill):
+    _can_be_undone(bypass, attest, drill)
+
+
+def _can_be_undone(*commands: Parser) -> None:
+    for each in commands:
         each.add_argument("--off", action="store_true", help="undo it")
         _takes_reason(each)
 
@@ -660,6 +673,7 @@ def explained(answer: Mapping[str, Any]) -> list[str]:
     lines.append(f"  asks for: {', '.join(lamps) or 'no lamp'}")
     lines += [f"  because: {why}" for why in answer["why"]]
     lines += [f"  {_overlay(each)}" for each in answer["overlaid"]]
+    lines += [f"  {line}" for line in _silent(answer)]
     lines += _next(answer["next"], "  ")
     for name, each in answer["endpoints"].items():
         lines += [
@@ -762,6 +776,7 @@ def told(answer: Mapping[str, Any]) -> list[str]:
         lines += [_endpoint(each, answer["endpoints"].get(each)) for each in service["endpoints"]]
     lines += ["", *(line for each in answer["incidents"] for line in _incident(each))]
     lines += [_overlay(each) for each in answer.get("overlays", ())]
+    lines += _silent(answer)
     lamps = [f"{colour} {word}" for colour, word in answer["lamps"].items() if word != "off"]
     lines.append(f"lamps: {', '.join(lamps) or 'dark'}")
     lines.append(f"network: {state['network']}, clock: {state['clock']}")
@@ -789,13 +804,19 @@ def _incident(incident: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _silent(answer: Mapping[str, Any]) -> list[str]:
+    silence = answer.get("silence")
+    return [] if silence is None else [_laid_on("silence", silence)]
+
+
 def _overlay(overlay: Mapping[str, Any]) -> str:
+    return _laid_on(f"{overlay['kind']} {overlay['subject']}", overlay)
+
+
+def _laid_on(what: str, overlay: Mapping[str, Any]) -> str:
     until = f", until {_clock(overlay['until'])}" if overlay["until"] else ""
     why = f": {overlay['reason']}" if overlay["reason"] else ""
-    return (
-        f"{overlay['kind']} {overlay['subject']}: by {overlay['by']}, since "
-        f"{_clock(overlay['since'])}{until}{why}"
-    )
+    return f"{what}: by {overlay['by']}, since {_clock(overlay['since'])}{until}{why}"
 
 
 def _clock(moment: str) -> str:

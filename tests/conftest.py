@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from beacon.engine.clock import ManualClock
 from beacon.transport.onetime import OneTimeCode
@@ -39,6 +39,14 @@ pytest_plugins = [
 # A busy or small machine is no failure: no example has to be done within a wall-clock time.
 settings.register_profile("patient", parent=settings.default, deadline=None)
 settings.load_profile("patient")
+# A mutant must be killed by the same example each time, or its score is luck; any example does.
+settings.register_profile(
+    "mutation",
+    parent=settings.get_profile("patient"),
+    derandomize=True,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
+)
 
 SBIN = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 

@@ -524,6 +524,27 @@ def test_the_status_names_what_lies_over_the_verdicts(serve, capsys):
     ) in out
 
 
+SILENCE = {
+    "since": "2026-01-05T12:00:00.000+00:00",
+    "until": "2026-01-05T13:00:00.000+00:00",
+    "by": "alex",
+    "reason": "on the phone",
+}
+SILENT = (
+    "silence: by alex, since 2026-01-05 12:00:00 UTC, until 2026-01-05 13:00:00 UTC: on the phone"
+)
+
+
+def test_status_says_who_silenced_the_buzzer(serve, capsys):
+    main(["status", *serve(status=lambda request, by: SEEN | {"silence": SILENCE})])
+    assert SILENT in capsys.readouterr().out.splitlines()
+
+
+def test_explain_says_who_silenced_the_buzzer(serve, capsys):
+    main(["explain", "door", *serve(explain=lambda request, by: EXPLAINED | {"silence": SILENCE})])
+    assert f"  {SILENT}" in capsys.readouterr().out.splitlines()
+
+
 EXPLAINED = {
     "service": "door",
     "at": "2026-01-05T12:02:12.000+00:00",
@@ -774,6 +795,14 @@ def test_one_incident_is_told_with_its_story(serve, capsys):
                 "detail": "no such name",
             }
         ],
+        "operators": [
+            happened
+            | {"command": "shelve", "service": "door", "state": "OFF", "by": "alex"}
+            | {"origin": "mqtt", "reason": "", "error": ""},
+            happened
+            | {"command": "silence", "service": None, "state": "ON", "by": "eve"}
+            | {"origin": "cli", "reason": "on the phone", "error": "not now"},
+        ],
         "now": NOW,
         "storage_degraded": False,
     }
@@ -795,6 +824,10 @@ def test_one_incident_is_told_with_its_story(serve, capsys):
         "  2026-01-05 12:00:00 UTC  door/open: up -> down, dns_nxdomain (no such name)",
         "  2026-01-05 12:00:00 UTC  OPENED: gray failure, cause dns",
         "  2026-01-05 12:00:00 UTC  ACKNOWLEDGED by alex: outage",
+        "",
+        "what operators did",
+        "  2026-01-05 12:00:00 UTC  shelve --off door by alex, mqtt",
+        "  2026-01-05 12:00:00 UTC  silence by eve, cli: on the phone (refused: not now)",
     ]
 
 

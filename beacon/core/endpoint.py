@@ -311,9 +311,18 @@ class EndpointState:
         self.window = self.window_regular = self.window_troubled = self.window_ailing = 0
         self.slowness.forget()
 
+    def _uncount_fails(self) -> None:
+        """Take a fail streak that was ours, and not confirmed, back from the flap detector."""
+        for _ in range(self.fails):
+            if self.history & 1:
+                self.history >>= 1
+                self.changes_from -= 1
+
     def void(self, reading: Reading, at: float) -> None:
         """Lose all trust in what was seen: unknown at once, streaks and window emptied."""
         self._hear(reading, at)
+        if reading.reason is not Reason.STALE and self.health is not Health.DOWN:
+            self._uncount_fails()
         self._forget()
         self.settled = True
         if self.health is not Health.UNKNOWN:

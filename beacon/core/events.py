@@ -575,3 +575,4 @@ class View:
     indication: Indication
     overlays: tuple[Overlay, ...] = ()
     clock_offset: float | None = None  # seconds our clock is behind (negative: ahead)
+    silence: SilenceChanged | None = None  # while the buzzer is silenced

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from beacon.core.annunciator import Alarm, Annunciator
 from beacon.core.endpoint import WINDOW, WINDOW_FAILS, EndpointState
-from beacon.core.events import Overlay, OverlayKind, ServiceView
+from beacon.core.events import Overlay, OverlayKind, ServiceView, SilenceChanged
 from beacon.core.model import NO_PROBLEM, RED, Evidence, Health, Outcome, Reading, Verdict
 from beacon.core.operators import Operators
 from beacon.core.room import Watched
@@ -50,6 +50,7 @@ class Explained:
     endpoints: tuple[EndpointExplained, ...]
     overlays: tuple[Overlay, ...]
     prospects: tuple[Prospect, ...]
+    silence: SilenceChanged | None = None  # of the whole tower
 
 
 def explain(

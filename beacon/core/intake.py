@@ -399,10 +399,14 @@ class Intake:
     def fell_silent(self, state: EndpointState, at: float) -> None:
         """Note that nothing that proves its health was heard of an endpoint for too long."""
         lasting = state.spec.stale_after
-        silent = at - state.started >= lasting
+        due = state.started + lasting
+        silent = at >= due
         detail = f"no {'reading' if silent else 'proof, only errors,'} for {lasting:g} s"
-        self._void(state, Reading(Reason.STALE, detail), at)
-        if silent:  # else it goes on telling what is wrong, maybe with our clock
-            was = self.clock.word
-            self.clock.forget(state.spec.id)
-            self._clock_may_have_changed(was, at)
+        if silent or state.shown is not Health.UNKNOWN:
+            self._void(state, Reading(Reason.STALE, detail), at)
+        if not silent:  # it goes on telling what is wrong, maybe with our clock
+            self._timers.set(state, due)
+            return
+        was = self.clock.word
+        self.clock.forget(state.spec.id)
+        self._clock_may_have_changed(was, at)

@@ -54,6 +54,8 @@ class IncidentMemory:
     view: IncidentView
     relapsed_at: float | None = None
     admitted_at: float | None = None
+    told_recovering: bool = False
+    onset_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,7 @@ class ServiceMemory:
     """One service. `verdict` and `since` are None where nothing was wrong.
 
     `hold_left` is what remained of a hold, in seconds: it does not run while we are dead.
+    `told_blind`, `sighted_at` and `damped` are what was announced of its sight.
     """
 
     id: str
@@ -84,6 +87,8 @@ class ServiceMemory:
     hold_left: float | None = None
     suppressed: bool = False
     told_blind: bool = False
+    sighted_at: float | None = None
+    damped: bool = False
     hush: Hush | None = None
     incident: IncidentMemory | None = None
     alarm: AlarmMemory = AlarmMemory()

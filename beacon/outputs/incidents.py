@@ -131,6 +131,7 @@ class Incidents:
             "incident": told,
             "runbook": runbook(self._site(), told["service"]),
             "story": [_dated(each) for each in reader.story(told["number"])],
+            "operators": [_dated(each) for each in reader.orders(told["service"], since, until)],
             "transitions": [
                 _dated(each) for each in reader.transitions(told["service"], since - LEAD_IN, until)
             ],
@@ -180,6 +181,7 @@ def _one(answer: Mapping[str, Any]) -> Iterator[str]:
     steps = (answer.get("runbook") or "").splitlines()
     yield from _headed("what to do", (line for step in steps for line in _wrapped("  ", step)))
     yield from _headed("what happened", _events(answer))
+    yield from _headed("what operators did", _orders(answer.get("operators", ())))
 
 
 def _facts(incident: Mapping[str, Any], now: str) -> dict[str, str | None]:
@@ -243,6 +245,16 @@ def _events(answer: Mapping[str, Any]) -> Iterator[str]:
     events += [(row["at"], _happened(row)) for row in answer["story"]]
     for at, words in sorted(events, key=_at):
         yield from _wrapped(f"  {_clock(at)}  ", words)
+
+
+def _orders(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for row in rows:
+        off = " --off" if row["state"] == "OFF" else ""
+        concerned = f" {row['service']}" if row["service"] else ""
+        why = f": {row['reason']}" if row["reason"] else ""
+        error = f" (refused: {row['error']})" if row["error"] else ""
+        words = f"{row['command']}{off}{concerned} by {row['by']}, {row['origin']}{why}{error}"
+        yield from _wrapped(f"  {_clock(row['at'])}  ", words)
 
 
 def _wrapped(head: str, words: str) -> list[str]:
