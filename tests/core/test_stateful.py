@@ -37,6 +37,7 @@ from beacon.core.events import (
     OverlaysChanged,
     QuietHours,
     Recheck,
+    Resume,
     Scheduled,
     ServiceChanged,
     Shelve,
@@ -120,7 +121,7 @@ GOOD = (Outcome.PASS, Outcome.WARN)
 ALARMS = (Announcement.OPENED, Announcement.ESCALATED, Announcement.RELAPSED)
 LENDING = (Verdict.OK, Verdict.ADVISORY, Verdict.RECOVERING)
 HUSHED = {"shelved", "maintenance"}
-ORDERS = (Acknowledge, Silence, Shelve, Maintenance, Bypass, Attest, Drill)
+ORDERS = (Acknowledge, Silence, Shelve, Maintenance, Bypass, Attest, Drill, Resume)
 NEWS = (Announced, Sounded, OverlaysChanged, SilenceChanged, ServiceChanged, IndicationChanged)
 BUDGETED = (Sound.CHIRP, Sound.TWO_CHIRPS, Sound.PULSE)
 
@@ -388,6 +389,10 @@ class Beacon(RuleBasedStateMachine):
     @rule(service=st.one_of(st.none(), services), on=st.booleans())
     def bypass(self, service, on):
         self.tell(Bypass(self.now, service, on, **WHO))
+
+    @rule(service=st.one_of(st.none(), services))
+    def resume(self, service):
+        self.tell(Resume(self.now, service, **WHO))
 
     @rule(kind=st.sampled_from((Shelve, Maintenance)), service=st.one_of(st.none(), services))
     def unsuppress(self, kind, service):
