@@ -673,6 +673,7 @@ def explained(answer: Mapping[str, Any]) -> list[str]:
             lines.append(f"  last: {each['outcome']}, {each['reason']}{detail}{took}{read}")
         lines.append(f"  {each['standing']}")
         lines += [f"  {each['pace']}"] if each.get("pace") else []
+        lines += [f"  {fared}" for fared in each.get("arrivals", ())]
         lines += _next(each["next"], "  ")
     return lines
 
