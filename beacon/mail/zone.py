@@ -1,5 +1,6 @@
 """A zone file that is proposed: its own names answered from its text, as its servers would."""
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -23,8 +24,16 @@ class ZoneRefused(Exception):
     """The file cannot be taken for a zone; the message says why."""
 
 
-def load(path: Path, origin: dns.name.Name) -> dns.zone.Zone:
-    """Read a zone file; `origin` is what its relative names hang on unless it says otherwise.
+def apex(zone: dns.zone.Zone) -> dns.name.Name:
+    """The zone's own name."""
+    assert zone.origin is not None, "a zone that was read has an origin"
+    return zone.origin
+
+
+def load(path: Path, origin: dns.name.Name, *, given: bool = True) -> dns.zone.Zone:
+    """Read a zone file; `origin` is what its relative names hang on.
+
+    Unless that is `given`, the file's own first $ORIGIN goes before it.
 
     Raises `ZoneRefused`: files are not included, nothing is generated, and there is a limit.
     """
@@ -39,14 +48,7 @@ def load(path: Path, origin: dns.name.Name) -> dns.zone.Zone:
     if len(raw) > LARGEST:
         raise ZoneRefused(f"{path} is larger than {LARGEST // 2**20} MiB")
     try:
-        zone = dns.zone.from_text(
-            text,
-            origin,
-            relativize=False,
-            filename=str(path),
-            allow_include=False,
-            allow_directives=_DIRECTIVES,
-        )
+        zone = _parsed(text, path, origin, given=given)
     except (dns.exception.DNSException, ValueError, RecursionError) as error:
         why = str(error) or type(error).__name__
         hint = "; only $ORIGIN and $TTL are followed" if "directive" in why else ""
@@ -57,12 +59,24 @@ def load(path: Path, origin: dns.name.Name) -> dns.zone.Zone:
     return zone
 
 
+def _parsed(text: str, path: Path, origin: dns.name.Name, *, given: bool) -> dns.zone.Zone:
+    if not given:
+        with contextlib.suppress(dns.zone.UnknownOrigin):
+            return _read(text, path, None)
+    return _read(text, path, origin)
+
+
+def _read(text: str, path: Path, origin: dns.name.Name | None) -> dns.zone.Zone:
+    return dns.zone.from_text(
+        text, origin, relativize=False, filename=str(path), allow_directives=_DIRECTIVES
+    )
+
+
 class Proposed:
     """The zone as it would be served; what is not in it, or delegated, is asked of `beyond`."""
 
     def __init__(self, zone: dns.zone.Zone, beyond: Fetch) -> None:
-        assert zone.origin is not None, "a zone that was read has an origin"
-        self.zone: dns.name.Name = zone.origin
+        self.zone = apex(zone)
         self._nodes: dict[dns.name.Name, dns.node.Node] = dict(zone.nodes)
         self._beyond = beyond
         self._inner = {
