@@ -26,7 +26,8 @@ class Found:
 
     `ttl` is how many seconds others may keep it; of what is not there too. `aliases` are the
     names gone through. `silent`: nobody answered at all; `bogus`: it is had only without a check
-    of its signatures; `vouched`: a resolver checked them. `why` tells of a failure.
+    of its signatures; `vouched`: a resolver checked them; `senseless`: an answer that cannot be
+    followed. `why` tells of a failure.
     """
 
     state: State
@@ -37,6 +38,7 @@ class Found:
     silent: bool = False
     bogus: bool = False
     vouched: bool = False
+    senseless: bool = False
 
     @property
     def values(self) -> frozenset[bytes]:

@@ -36,27 +36,27 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     name: str
     type: str
-    values: tuple[str, ...]
     ttl: int | None = None
+    values: tuple[str, ...]
 
 
 class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One domain: its selectors and senders, who was asked, what SPF cost, and its records."""
 
-    records: tuple[Entry, ...]
     selectors: tuple[str, ...] = ()
     senders: tuple[str, ...] = ()
     servers: tuple[str, ...] = ()
     spf_terms: int | None = None
+    records: tuple[Entry, ...]
 
 
 class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file."""
 
     golden: int
-    domains: dict[str, Kept]
     taken: str = ""
     resolvers: tuple[str, ...] = ()
+    domains: dict[str, Kept]
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ def read(reply: Reply, *, authoritative: bool = False) -> Found:
     except dns.exception.DNSException as error:
         circle = isinstance(error, dns.message.ChainTooLong)
         what = "aliases in a circle" if circle else "an answer that contradicts itself"
-        return Found(State.FAILED, why=f"{reply.peer} gives {what}")
+        return Found(State.FAILED, why=f"{reply.peer} gives {what}", senseless=True)
     aliases = tuple(rrset[0].target for rrset in chain.cnames)
     vouched = bool(message.flags & dns.flags.AD)
     ttl = None if chain.minimum_ttl == dns.ttl.MAX_TTL else float(chain.minimum_ttl)
@@ -134,7 +134,7 @@ class Authority:
 
     def __call__(self, name: dns.name.Name, kind: Kind) -> Found:
         """Take the first answer of a server that speaks for the zone."""
-        return self._chased(name, kind, ())
+        return self._chased(name, kind, Found(State.EMPTY))
 
     def all_at_once(self, keys: Iterable[Key]) -> None:
         """Put all these questions to all servers at once."""
@@ -156,22 +156,29 @@ class Authority:
     def _covers(self, name: dns.name.Name) -> bool:
         return name.is_subdomain(self.zone)
 
-    def _chased(self, name: dns.name.Name, kind: Kind, aliases: tuple[dns.name.Name, ...]) -> Found:
+    def _chased(self, name: dns.name.Name, kind: Kind, so_far: Found) -> Found:
+        """Follow the aliases that led here, `so_far`."""
         if not self._covers(name):
-            return _through(self._beyond(name, kind), aliases)
+            return _through(so_far, self._beyond(name, kind))
         self.all_at_once([(name, kind)])
-        said = [f for f in self.told(name, kind).values() if f.state is not State.FAILED]
-        if not said:
-            return _through(self._beyond(name, kind), aliases)
-        first = said[0]
-        through = (*aliases, *first.aliases)
-        if first.records or not first.aliases or len(through) > LONGEST_CHAIN:
-            return replace(first, aliases=through)
-        return self._chased(first.aliases[-1], kind, through)
+        told = self.told(name, kind).values()
+        first = next((f for f in told if f.state is not State.FAILED or f.senseless), None)
+        if first is None:
+            return _through(so_far, self._beyond(name, kind))
+        found = _through(so_far, first)
+        if first.records or not first.aliases:
+            return found
+        if len(found.aliases) > LONGEST_CHAIN:
+            why = f"aliases in a circle, or too many, at {plain(name)}"
+            return Found(State.FAILED, aliases=found.aliases, why=why, senseless=True)
+        return self._chased(first.aliases[-1], kind, found)
 
 
-def _through(found: Found, aliases: tuple[dns.name.Name, ...]) -> Found:
-    return replace(found, aliases=(*aliases, *found.aliases))
+def _through(before: Found, found: Found) -> Found:
+    """The answer with the aliases before it; the shortest TTL of all counts."""
+    ttls = [ttl for ttl in (before.ttl, found.ttl) if ttl is not None]
+    aliases = (*before.aliases, *found.aliases)
+    return replace(found, aliases=aliases, ttl=min(ttls, default=None))
 
 
 def _told(key: Key, found: Found) -> str:
