@@ -306,10 +306,10 @@ def test_a_zone_file_that_cannot_be_taken(kept, beacon, tmp_path, what):
     assert (status, json.loads(out)["status"]) == (3, "unasked")
 
 
-def test_a_zone_file_that_is_not_there_or_too_large(kept, beacon, tmp_path, monkeypatch):
+def test_a_zone_file_that_is_not_there_or_too_large(kept, beacon, tmp_path):
     assert "cannot read" in beacon("check", str(kept), "--zone", str(tmp_path / "none"))[2]
-    monkeypatch.setattr(zone, "LARGEST", 100)
-    (tmp_path / "large").write_text("; \n" * 100)
+    with (tmp_path / "large").open("wb") as large:
+        large.truncate(zone.LARGEST + 1)
     assert "larger than" in beacon("check", str(kept), "--zone", str(tmp_path / "large"))[2]
 
 

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from beacon.mail.found import State
 from beacon.mail.spf import Malformed, Result, check, is_spf, parse
 
 with warnings.catch_warnings():
@@ -379,7 +378,7 @@ REDIRECTED = {
 }
 
 
-@settings(max_examples=600, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TABLES, st.sampled_from(ADDRESSES))
 @example(REDIRECTED, ADDRESSES[0])
 def test_the_same_as_pyspf(dns_of, table, address):

@@ -1,17 +1,20 @@
 """`mail_dns` against NSD and a validating Unbound, whose zones break in every known way."""
 
-import dataclasses
+import contextlib
+import os
+import random
 import socket
+import threading
 
-import dns.flags
 import dns.message
+import dns.resolver
 import dns.rrset
 import pytest
 
 from beacon.core.model import Outcome, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
-from beacon.mail.picture import Picture
+from beacon.preflight import Asked, Preflight
 from beacon.probes.mail_dns import PROBE, MailDns
 
 SIGNED = {"signed.example": 30.0, "expired.example": -5.0}
@@ -369,4 +372,111 @@ def test_wrong_settings_are_named(settings, where, words):
 def test_it_is_a_cause_that_may_always_run():
     probe = PROBE(domains=("otp.example",))
     assert (probe.EVIDENCE, probe.clock_bound, probe.wait(0.0)) == ("cause", False, 0.0)
-    assert dataclasses.is_dataclass(Picture)
+
+
+# --- a golden file, our own resolver, servers by name -----------------------------
+
+
+@pytest.fixture
+def kept(serve, resolver, server, tmp_path):
+    """The golden file of the sound domain."""
+    serve()
+    how = Asked(resolvers=(resolver,), servers=(server.at,), selectors=("s1", "s2"))
+    text, found = Preflight(SystemClock(), how).golden(["otp.example"])
+    assert found == []
+    (tmp_path / "golden.yaml").write_text(text)
+    return tmp_path / "golden.yaml"
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason", "words"),
+    [
+        (("@ MX 10 mx", "@ MX 10 mx\n@ MX 5 ns1"), Reason.RECORD_CHANGED, "new 5 ns1.otp.example."),
+        ((f's1._domainkey TXT "{KEY}"', ""), Reason.RECORD_MISSING, "the key of selector s1"),
+    ],
+)
+def test_what_is_not_as_in_the_golden_file(kept, serve, observe, edit, reason, words):
+    settings = {"golden": str(kept), "selectors": ()}
+    assert observe(**settings).reason is Reason.OK
+    serve(edit)
+    reading = observe(**settings)
+    assert reading.reason is reason, reading.detail
+    assert words in reading.detail or "TXT of s1._domainkey" in reading.detail
+
+
+def test_a_golden_file_of_other_domains_is_a_mistake(kept):
+    [fault] = MailDns(domains=("signed.example",), golden=str(kept)).faults()
+    assert (fault.path, "does not know signed.example" in fault.message) == (("golden",), True)
+
+
+def test_a_golden_file_that_went_away(kept, observe):
+    probe = MailDns(domains=("otp.example",), golden=str(kept), resolvers=("127.0.0.1:9",))
+    kept.write_text("[]")
+    reading = probe.observe(Run(SystemClock(), 2.0))
+    assert (reading.reason, "no golden file" in reading.detail) == (Reason.INTERNAL_ERROR, True)
+
+
+def test_a_machine_without_a_resolver(monkeypatch):
+    """Where /etc/resolv.conf names none: the resolver of dnspython finds no file."""
+
+    def none(path):
+        raise dns.resolver.NoResolverConfiguration
+
+    monkeypatch.setattr(dns.resolver, "Resolver", none)
+    reading = MailDns(domains=("otp.example",)).observe(Run(SystemClock(), 1.0))
+    assert (reading.reason, reading.resolver) == (Reason.OWN_NETWORK, False)
+
+
+@pytest.fixture
+def at_53(resolver):
+    """An address of this machine whose port 53 leads to the resolver."""
+    address = f"127.{random.randint(64, 250)}.{random.randint(1, 250)}.{os.getpid() % 250 + 1}"
+    host, port = resolver.split(":")
+    over = threading.Event()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as front:
+        try:
+            front.bind((address, 53))
+        except PermissionError:
+            pytest.skip("only root can listen at port 53")
+        front.settimeout(0.05)
+
+        def forward():
+            while not over.is_set():
+                with contextlib.suppress(TimeoutError):
+                    data, asker = front.recvfrom(4096)
+                    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as back:
+                        back.settimeout(2.0)
+                        back.sendto(data, (host, int(port)))
+                        front.sendto(back.recv(65535), asker)
+
+        thread = threading.Thread(target=forward)
+        thread.start()
+        yield address
+        over.set()
+        thread.join()
+
+
+def test_our_own_resolver_that_answers_is_known_to_answer(serve, server, at_53, monkeypatch):
+    serve()
+    ours = type("Ours", (), {"nameservers": (at_53,)})
+    monkeypatch.setattr(dns.resolver, "Resolver", lambda path: ours)
+    probe = MailDns(domains=("otp.example",), authoritative=(server.at,))
+    reading = probe.observe(Run(SystemClock(), 3.0))
+    assert (reading.reason, reading.resolver) == (Reason.OK, True)
+
+
+def test_servers_that_cannot_be_found_leave_it_to_the_resolvers(serve, observe):
+    """ns1 of the zone has an address where nobody listens at port 53, or no address at all."""
+    serve()
+    notes = []
+    reading = observe(authoritative=("ns9.otp.example",), notes=notes)
+    assert reading.reason is Reason.OK, reading.detail
+
+
+def test_the_servers_a_zone_is_delegated_to_are_asked(serve, observe):
+    serve()
+    notes = []
+    reading = observe(authoritative=True, notes=notes, budget=3.0)
+    assert any("ns1.otp.example:53" in note for note in notes)
+    assert reading.reason is Reason.RESOLVER_DISAGREEMENT, reading.detail
+    assert "none of the servers of otp.example speaks for it" in reading.detail
