@@ -23,7 +23,10 @@ s2._domainkey CNAME s2.dkim.vendor.example.
 """
 VENDOR = f'_spf TXT "v=spf1 ip4:198.51.100.0/24 -all"\ns2.dkim TXT "{KEY}"\n'
 REVERSE = "10 PTR mx.otp.example.\n"
-HEAD = "$ORIGIN otp.example.\n$TTL 300\n@ SOA ns1 host 9 3600 600 86400 60\n@ NS ns1\nns1 A 127.0.0.1\n"
+HEAD = (
+    "$ORIGIN otp.example.\n$TTL 300\n@ SOA ns1 host 9 3600 600 86400 60\n"
+    "@ NS ns1\nns1 A 127.0.0.1\n"
+)
 
 pytestmark = pytest.mark.integration
 
@@ -168,19 +171,42 @@ HOSTS = "".join(f"h{n} A 203.0.113.{n}\n" for n in range(10))
 
 FAULTS = {
     "SPF removed": ((SPF, ""), "spf_missing", "no SPF record at otp.example"),
-    "an eleventh term": ((SPF, f'@ TXT "v=spf1 include:_spf.vendor.example {ELEVEN} -all"\n{HOSTS}'),
-        "spf_permerror", "a:h9.otp.example of otp.example is one too many"),
+    "an eleventh term": (
+        (SPF, f'@ TXT "v=spf1 include:_spf.vendor.example {ELEVEN} -all"\n{HOSTS}'),
+        "spf_permerror",
+        "a:h9.otp.example of otp.example is one too many",
+    ),
     "a lost selector": ((f's1._domainkey TXT "{KEY}"\n', ""), "dkim_missing", "selector s1"),
-    "a vendor's selector": (("s2._domainkey CNAME", "s3._domainkey CNAME"), "dkim_missing", "selector s2"),
-    "a revoked key": ((f's1._domainkey TXT "{KEY}"', 's1._domainkey TXT "v=DKIM1; p="'), "dkim_revoked", "s1"),
+    "a vendor's selector": (
+        ("s2._domainkey CNAME", "s3._domainkey CNAME"),
+        "dkim_missing",
+        "selector s2",
+    ),
+    "a revoked key": (
+        (f's1._domainkey TXT "{KEY}"', 's1._domainkey TXT "v=DKIM1; p="'),
+        "dkim_revoked",
+        "s1",
+    ),
     "a second SPF": ((SPF, SPF + '@ TXT "v=spf1 -all"\n'), "spf_permerror", "2 SPF records"),
     "the sender left out": (("192.0.2.0/28", "192.0.2.32/28"), "spf_fail", "192.0.2.10"),
     "DMARC removed": (("_dmarc TXT", "_d TXT"), "dmarc_missing", "_dmarc.otp.example"),
     "no MX": (("@ MX 10 mx\n", ""), "mx_missing", "neither MX nor address"),
-    "another MX": (("@ MX 10 mx\n", "@ MX 10 mx\n@ MX 5 ns1\n"), "record_changed", "new 5 ns1.otp.example."),
-    "another key": ((f's1._domainkey TXT "{KEY}"', f's1._domainkey TXT "{KEY}C"'), "record_changed", "lost v=DKIM1"),
-    "aliases in a circle": (("s2.dkim.vendor.example.", "loop\nloop CNAME s2._domainkey"), "dns_servfail", "in a circle"),
-}  # fmt: skip
+    "another MX": (
+        ("@ MX 10 mx\n", "@ MX 10 mx\n@ MX 5 ns1\n"),
+        "record_changed",
+        "new 5 ns1.otp.example.",
+    ),
+    "another key": (
+        (f's1._domainkey TXT "{KEY}"', f's1._domainkey TXT "{KEY}C"'),
+        "record_changed",
+        "lost v=DKIM1",
+    ),
+    "aliases in a circle": (
+        ("s2.dkim.vendor.example.", "loop\nloop CNAME s2._domainkey"),
+        "dns_servfail",
+        "in a circle",
+    ),
+}
 
 
 @pytest.mark.parametrize("fault", FAULTS)

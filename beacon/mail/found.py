@@ -40,11 +40,6 @@ class Found:
     vouched: bool = False
     senseless: bool = False
 
-    @property
-    def values(self) -> frozenset[bytes]:
-        """The records as values that can be compared."""
-        return frozenset(map(digest, self.records))
-
 
 Fetch = Callable[[dns.name.Name, dns.rdatatype.RdataType], Found]
 """Look one name and type up, aliases followed. Says `FAILED` rather than raising."""

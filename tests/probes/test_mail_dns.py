@@ -118,45 +118,97 @@ HOSTS = "".join(f"h{n} A 203.0.113.{n}\n" for n in range(11))
 
 BROKEN = {
     "removed SPF": ([(SPF, "")], Reason.SPF_MISSING, "no SPF record at otp.example"),
-    "two records": ([spf("v=spf1 ip4:192.0.2.10 -all", '@ TXT "v=spf1 mx -all"\n')],
-        Reason.SPF_PERMERROR, "2 SPF records at otp.example"),
-    "eleven terms": ([spf(f"v=spf1 {ELEVEN} -all", HOSTS)], Reason.SPF_PERMERROR,
-        "more than 10 terms that ask the DNS; a:h10.otp.example of otp.example is one too many"),
-    "nine terms": ([spf(f"v=spf1 ip4:192.0.2.10 {NINE} -all", HOSTS)],
-        Reason.SPF_NEAR_LIMIT, "SPF takes 9 of 10 terms"),
-    "void look-ups": ([spf("v=spf1 a:x1.otp.example a:x2.otp.example a:x3.otp.example -all")],
-        Reason.SPF_PERMERROR, "more than 2 look-ups that find nothing; A of x3.otp.example"),
-    "dead include": ([spf("v=spf1 include:_gone.vendor.example ip4:192.0.2.10 -all")],
-        Reason.SPF_PERMERROR, "include:_gone.vendor.example of otp.example: no SPF record there"),
-    "dead include behind": ([spf("v=spf1 ip4:192.0.2.10 include:_gone.vendor.example -all")],
-        Reason.SPF_NEAR_LIMIT, "SPF passes for those who send, and breaks behind them"),
-    "include of itself": ([spf("v=spf1 include:otp.example -all")], Reason.SPF_PERMERROR,
-        "more than 10 terms"),
-    "redirect to itself": ([spf("v=spf1 redirect=otp.example")], Reason.SPF_PERMERROR,
-        "more than 10 terms"),
-    "misspelt": ([spf("v=spf1 ipv4:192.0.2.10 -all")], Reason.SPF_PERMERROR,
-        "cannot be read: 'ipv4:192.0.2.10'"),
-    "sender left out": ([spf("v=spf1 ip4:192.0.2.99 ~all")], Reason.SPF_FAIL,
-        "SPF says softfail for 192.0.2.10 (~all of otp.example)"),
-    "no key": ([(f's1._domainkey TXT "{KEY}"', "")], Reason.DKIM_MISSING,
-        "DKIM selector s1: there is no key at s1._domainkey.otp.example"),
+    "two records": (
+        [spf("v=spf1 ip4:192.0.2.10 -all", '@ TXT "v=spf1 mx -all"\n')],
+        Reason.SPF_PERMERROR,
+        "2 SPF records at otp.example",
+    ),
+    "eleven terms": (
+        [spf(f"v=spf1 {ELEVEN} -all", HOSTS)],
+        Reason.SPF_PERMERROR,
+        "more than 10 terms that ask the DNS; a:h10.otp.example of otp.example is one too many",
+    ),
+    "nine terms": (
+        [spf(f"v=spf1 ip4:192.0.2.10 {NINE} -all", HOSTS)],
+        Reason.SPF_NEAR_LIMIT,
+        "SPF takes 9 of 10 terms",
+    ),
+    "void look-ups": (
+        [spf("v=spf1 a:x1.otp.example a:x2.otp.example a:x3.otp.example -all")],
+        Reason.SPF_PERMERROR,
+        "more than 2 look-ups that find nothing; A of x3.otp.example",
+    ),
+    "dead include": (
+        [spf("v=spf1 include:_gone.vendor.example ip4:192.0.2.10 -all")],
+        Reason.SPF_PERMERROR,
+        "include:_gone.vendor.example of otp.example: no SPF record there",
+    ),
+    "dead include behind": (
+        [spf("v=spf1 ip4:192.0.2.10 include:_gone.vendor.example -all")],
+        Reason.SPF_NEAR_LIMIT,
+        "SPF passes for those who send, and breaks behind them",
+    ),
+    "include of itself": (
+        [spf("v=spf1 include:otp.example -all")],
+        Reason.SPF_PERMERROR,
+        "more than 10 terms",
+    ),
+    "redirect to itself": (
+        [spf("v=spf1 redirect=otp.example")],
+        Reason.SPF_PERMERROR,
+        "more than 10 terms",
+    ),
+    "misspelt": (
+        [spf("v=spf1 ipv4:192.0.2.10 -all")],
+        Reason.SPF_PERMERROR,
+        "cannot be read: 'ipv4:192.0.2.10'",
+    ),
+    "sender left out": (
+        [spf("v=spf1 ip4:192.0.2.99 ~all")],
+        Reason.SPF_FAIL,
+        "SPF says softfail for 192.0.2.10 (~all of otp.example)",
+    ),
+    "no key": (
+        [(f's1._domainkey TXT "{KEY}"', "")],
+        Reason.DKIM_MISSING,
+        "DKIM selector s1: there is no key at s1._domainkey.otp.example",
+    ),
     "revoked": ([(KEY, "v=DKIM1; p=")], Reason.DKIM_REVOKED, "the key is revoked"),
-    "two keys": ([(f's1._domainkey TXT "{KEY}"', f's1._domainkey TXT "{KEY}"\ns1._domainkey TXT "{KEY}A"')],
-        Reason.DKIM_MISSING, "there are 2 keys"),
-    "vendor's key gone": ([("s2.dkim.vendor", "s3.dkim.vendor")], Reason.DKIM_MISSING,
-        "at s2._domainkey.otp.example, through s3.dkim.vendor.example"),
+    "two keys": (
+        [(f's1._domainkey TXT "{KEY}"', f's1._domainkey TXT "{KEY}"\ns1._domainkey TXT "{KEY}A"')],
+        Reason.DKIM_MISSING,
+        "there are 2 keys",
+    ),
+    "vendor's key gone": (
+        [("s2.dkim.vendor", "s3.dkim.vendor")],
+        Reason.DKIM_MISSING,
+        "at s2._domainkey.otp.example, through s3.dkim.vendor.example",
+    ),
     "alias to itself": ([("s2.dkim.vendor.example.", "s2._domainkey")], Reason.DNS_SERVFAIL, ""),
-    "aliases in a circle": ([("s2.dkim.vendor.example.", "loop"), ("mx A", "loop CNAME pool\npool CNAME loop\nmx A")],
-        Reason.DNS_SERVFAIL, ""),
+    "aliases in a circle": (
+        [("s2.dkim.vendor.example.", "loop"), ("mx A", "loop CNAME pool\npool CNAME loop\nmx A")],
+        Reason.DNS_SERVFAIL,
+        "",
+    ),
     "no DMARC": ([("_dmarc TXT", "_other TXT")], Reason.DMARC_MISSING, "no DMARC record at"),
-    "two DMARC": ([("_dmarc TXT", '_dmarc TXT "v=DMARC1; p=none"\n_dmarc TXT')],
-        Reason.DMARC_MISSING, "or several"),
-    "null MX": ([("@ MX 10 mx", "@ MX 0 .")], Reason.MX_MISSING, "no mail exchanger with an address"),
+    "two DMARC": (
+        [("_dmarc TXT", '_dmarc TXT "v=DMARC1; p=none"\n_dmarc TXT')],
+        Reason.DMARC_MISSING,
+        "or several",
+    ),
+    "null MX": (
+        [("@ MX 10 mx", "@ MX 0 .")],
+        Reason.MX_MISSING,
+        "no mail exchanger with an address",
+    ),
     "dead MX": ([("@ MX 10 mx", "@ MX 10 nowhere")], Reason.MX_MISSING, "takes no mail"),
     "neither MX nor address": ([("@ MX 10 mx", "")], Reason.MX_MISSING, "neither MX nor address"),
-    "forward gone": ([("mx A 192.0.2.10", "mx A 192.0.2.12")], Reason.PTR_MISMATCH,
-        "192.0.2.10 has a name that leads elsewhere"),
-}  # fmt: skip
+    "forward gone": (
+        [("mx A 192.0.2.10", "mx A 192.0.2.12")],
+        Reason.PTR_MISMATCH,
+        "192.0.2.10 has a name that leads elsewhere",
+    ),
+}
 
 
 @pytest.mark.parametrize("fault", BROKEN)
@@ -185,7 +237,10 @@ def test_the_policy_of_what_is_above_will_do(serve, observe):
     serve(
         (
             "mx A",
-            f'sub MX 10 mx\nsub TXT "v=spf1 ip4:192.0.2.10 -all"\ns1._domainkey.sub TXT "{KEY}"\nmx A',
+            (
+                f'sub MX 10 mx\nsub TXT "v=spf1 ip4:192.0.2.10 -all"\n'
+                f's1._domainkey.sub TXT "{KEY}"\nmx A'
+            ),
         )
     )
     reading = observe(domains=("sub.otp.example",), selectors=("s1",))
