@@ -20,6 +20,7 @@ from beacon import __version__
 
 if TYPE_CHECKING:
     from beacon.config.schema import Config
+    from beacon.preflight import Preflight
 
 OK: Final = 0
 BROKEN: Final = 1
@@ -106,6 +107,7 @@ def parser() -> Parser:
     _operator_commands(commands)
     _suppressing_commands(commands)
     _recording_commands(commands)
+    _dns_commands(commands)
     _sandbox_commands(commands)
     return root
 
@@ -322,6 +324,75 @@ def _takes_reason(command: Parser) -> None:
     command.add_argument("--reason", default="", help="why; recorded")
     _takes_state(command)
     _takes_json(command)
+
+
+def _dns_commands(commands: Any) -> None:  # noqa: ANN401
+    group = commands.add_parser(
+        "dns",
+        help="the DNS records that mailed codes depend on, before they are changed",
+        description="The DNS records that mailed codes depend on, before they are changed.",
+        epilog="example:\n  beacon dns golden otp.example.com --selector s1 > golden.yaml\n"
+        "  beacon dns check golden.yaml --zone otp.example.com.zone",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parts = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    golden = _add(
+        parts,
+        "golden",
+        _dns_golden,
+        "write the present records of domains that send codes, to compare with later",
+        "beacon dns golden otp.example.com --selector s1 --sender 192.0.2.10 > golden.yaml",
+    )
+    golden.add_argument("domains", metavar="DOMAIN", nargs="+", help="a domain that sends codes")
+    golden.add_argument(
+        "--selector",
+        dest="selectors",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="of a DKIM key; repeatable",
+    )
+    golden.add_argument(
+        "--sender",
+        dest="senders",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="that sends the codes; repeatable",
+    )
+    check = _add(
+        parts,
+        "check",
+        _dns_check,
+        "compare the DNS, a server or a proposed zone file with a golden file",
+        "beacon dns check golden.yaml --zone otp.example.com.zone --json",
+    )
+    check.add_argument("file", metavar="FILE", type=Path, help="of `beacon dns golden`")
+    check.add_argument(
+        "--zone", type=Path, metavar="ZONEFILE", help="as it shall be served; else live DNS"
+    )
+    check.add_argument(
+        "--origin", metavar="NAME", help="of the zone file, if it has no $ORIGIN to begin with"
+    )
+    _takes_json(check)
+    for each in (golden, check):
+        _takes_config(each)
+        _takes_servers(each)
+
+
+def _takes_servers(command: Parser) -> None:
+    for name, meaning in (
+        ("server", "asked instead of those the zone is delegated to"),
+        ("resolver", "asked instead of those of /etc/resolv.conf"),
+    ):
+        command.add_argument(
+            f"--{name}",
+            dest=f"{name}s",
+            action="append",
+            default=[],
+            metavar="ADDRESS",
+            help=f"{meaning}; with a port or without; repeatable",
+        )
 
 
 def _sandbox_commands(commands: Any) -> None:  # noqa: ANN401
@@ -621,6 +692,60 @@ def _lamp_test(args: argparse.Namespace) -> int:
     return OK
 
 
+# --- the DNS before it is changed -------------------------------------------------
+
+
+def _dns_golden(args: argparse.Namespace) -> int:
+    from beacon.preflight import CannotAsk, Status, told_golden
+
+    try:
+        text, found = _preflight(args).golden(args.domains)
+    except CannotAsk as error:
+        _complain(f"beacon dns golden: {error}")
+        return Status.UNASKED
+    for line in told_golden(found):
+        _complain(f"beacon dns golden: wrong already: {line}")
+    print(text, end="")
+    return OK
+
+
+def _dns_check(args: argparse.Namespace) -> int:
+    import shutil
+
+    from beacon.preflight import CannotAsk, Status, load
+
+    try:
+        report = _preflight(args).check(load(args.file), args.zone, args.origin)
+    except CannotAsk as error:
+        if args.json:
+            print(json.dumps({"status": "unasked", "error": str(error)}))
+        _complain(f"beacon dns check: {error}")
+        return Status.UNASKED
+    width = min(shutil.get_terminal_size().columns, 100)
+    print(json.dumps(report.document()) if args.json else report.text(width))
+    return report.status
+
+
+def _preflight(args: argparse.Namespace) -> "Preflight":
+    """What asks for both commands; wrong options exit with 64."""
+    from beacon.engine.clock import SystemClock
+    from beacon.preflight import Asked, Preflight, wrong
+
+    asked = Asked(
+        resolvers=tuple(args.resolvers),
+        servers=tuple(args.servers),
+        selectors=tuple(vars(args).get("selectors", ())),
+        senders=tuple(vars(args).get("senders", ())),
+    )
+    names = [*vars(args).get("domains", ()), *filter(None, [vars(args).get("origin")])]
+    problem = wrong(asked, names)
+    if problem:
+        _complain(f"beacon dns: {problem}")
+        raise SystemExit(USAGE)
+    config = None if args.config is None else _load(args, bad=NOT_ASKED)
+    return Preflight(SystemClock(), asked, config)
+
+
 # --- the operator -----------------------------------------------------------------
 
 
@@ -687,6 +812,7 @@ def explained(answer: Mapping[str, Any]) -> list[str]:
             lines.append(f"  last: {each['outcome']}, {each['reason']}{detail}{took}{read}")
         lines.append(f"  {each['standing']}")
         lines += [f"  {each['pace']}"] if each.get("pace") else []
+        lines += [f"  {fared}" for fared in each.get("arrivals", ())]
         lines += _next(each["next"], "  ")
     return lines
 

@@ -11,6 +11,8 @@ from enum import Enum, auto
 from typing import Final
 
 from beacon.core.baseline import Baseline, Slowness
+from beacon.core.deliveries import arrived
+from beacon.core.events import Arrivals
 from beacon.core.model import STANDING, Endpoint, Evidence, Health, Outcome, Reading, Reason
 
 WINDOW: Final = 6
@@ -62,6 +64,7 @@ class EndpointState:
     __slots__ = (
         "ailing",
         "ails",
+        "arrivals",
         "baseline",
         "before",
         "changes_from",
@@ -132,6 +135,7 @@ class EndpointState:
         self.baseline: Baseline | None = None  # what is usual; None: not judged by it
         self.slowness = Slowness()
         self.slow_because = SLOW_BEFORE
+        self.arrivals: dict[str, Arrivals] = {}  # of a cause, by what it is tied to
 
     @property
     def because(self) -> Reading | None:
@@ -274,6 +278,13 @@ class EndpointState:
     def resume(self) -> None:
         """An operator lets a stopped sign-in be tried once more: rejected again, it stops again."""
         self.guard_until = self.stopped_at + self.spec.guard_interval
+
+    def delivered(self, delivery: str, outcome: Outcome) -> None:
+        """Count a code that arrived, or did not, at something this cause is tied to."""
+        if self.shown is not Health.UNKNOWN and outcome is not Outcome.ERROR:
+            was = self.arrivals.get(delivery) or Arrivals(self.spec.id, delivery)
+            failing, lost = self.shown is Health.DOWN, outcome is Outcome.FAIL
+            self.arrivals[delivery] = arrived(was, failing=failing, lost=lost)
 
     def pace(self, latency: float, limit: float, at: float) -> None:
         """Take in how long a passing reading took; above `limit` it is slow for its hour."""

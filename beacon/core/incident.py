@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from beacon.core.diagnosis import PARTS, rank
-from beacon.core.events import Cause, IncidentState, IncidentView, VendorWord
+from beacon.core.events import Arrivals, Cause, IncidentState, IncidentView, VendorWord
 from beacon.core.model import RANK, RED, Verdict
 
 RELAPSE_EVERY: Final = 1800.0
@@ -48,6 +48,10 @@ class Incident:
         heard = {word.endpoint: word for word in self.view.vendor}
         heard |= {word.endpoint: word for word in words}
         self.view = replace(self.view, vendor=tuple(heard.values()))
+
+    def count(self, arrivals: tuple[Arrivals, ...]) -> None:
+        """Note how deliveries went while their causes were well, and while they failed."""
+        self.view = replace(self.view, arrivals=arrivals)
 
     def follow(self, verdict: Verdict) -> None:
         """Take on the service's verdict; `peak` keeps the worst."""

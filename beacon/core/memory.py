@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Final, TypeVar
 
 from beacon.core.endpoint import Fall
-from beacon.core.events import IncidentView, Overlay, SilenceChanged
+from beacon.core.events import Arrivals, IncidentView, Overlay, SilenceChanged
 from beacon.core.model import Health, Verdict
 from beacon.core.operators import Hush
 from beacon.core.sequences import Stage, Turn
@@ -45,6 +45,7 @@ class EndpointMemory:
     changes_from: int = 0
     fell: Fall | None = None
     slow: bool = False
+    arrivals: tuple[Arrivals, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

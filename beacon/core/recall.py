@@ -79,6 +79,7 @@ def _endpoint(state: EndpointState) -> EndpointMemory:
         changes_from=state.changes_from if state.flapping else 0,
         fell=state.fell,
         slow=state.slowness.slow,
+        arrivals=tuple(state.arrivals.values()),
     )
 
 
@@ -173,6 +174,7 @@ def _recall_endpoint(state: EndpointState, kept: EndpointMemory, *, resume: bool
     state.fell = kept.fell
     state.guard_until = _other(kept.guard_until, -math.inf)
     state.slowness.slow = kept.slow
+    state.arrivals = {each.delivery: each for each in kept.arrivals}
     if kept.stopped_at is None:
         return
     if resume:

@@ -17,6 +17,7 @@ from beacon.core.events import (
     Announced,
     Announcement,
     Answered,
+    Arrivals,
     Attest,
     Bypass,
     Cause,
@@ -218,6 +219,7 @@ class Room:
             # What blinds us does not explain what we saw before.
             incident.explain(self._diagnose(watched))
         incident.hear(_words(watched))
+        incident.count(self._arrivals(watched))
         if watched.state.judgement.vendor_admits:
             incident.admitted(at)
         if verdict in RED or verdict is Verdict.DEGRADED or change is Change.RECOVERING:
@@ -446,6 +448,17 @@ class Room:
             starting=watched.starting,
             proof_at=state.proof_at,
             overlays=overlays,
+            arrivals=self._arrivals(watched),
+        )
+
+    def _arrivals(self, watched: Watched) -> tuple[Arrivals, ...]:
+        """How its deliveries went, by the causes they hang on."""
+        own = {e.spec.id for e in watched.endpoints}
+        return tuple(
+            counts
+            for cause in (*watched.endpoints, *watched.elsewhere)
+            for counts in cause.arrivals.values()
+            if counts.delivery in own
         )
 
     def open_incidents(self) -> list[Incident]:

@@ -1,6 +1,7 @@
 """How things stand, as documents: for the command line, MQTT and other programs."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -74,6 +75,7 @@ def explanation(
                 "read_at": when(each.started),
                 "standing": each.standing,
                 "pace": each.pace,
+                "arrivals": list(each.arrivals),
                 "next": _prospects(each.prospects, now, when),
             }
             for each in found.endpoints
@@ -106,6 +108,7 @@ def _service(view: ServiceView, when: When) -> dict[str, Any]:
         "proof_at": when(view.proof_at),
         "endpoints": dict(view.endpoints),
         "overlays": list(view.overlays),
+        "arrivals": [asdict(counts) for counts in view.arrivals],
     }
 
 

@@ -3,10 +3,12 @@
 import sqlite3
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from beacon.core.events import Cause, CauseWindow, IncidentView
+from beacon.core.deliveries import told as fared
+from beacon.core.events import Arrivals, Cause, CauseWindow, IncidentView
 from beacon.core.model import Site
 from beacon.engine.clock import Clock
 from beacon.outputs.control import Answer, Refused
@@ -52,6 +54,7 @@ def document(view: IncidentView, name: str, moment: Callable[[float], datetime])
             for w in view.vendor
         ],
         "impact": view.impact,
+        "arrivals": [asdict(counts) for counts in view.arrivals],
         "acknowledged": view.acknowledged,
         "acknowledged_at": when(view.acknowledged_at),
         "acknowledged_by": view.acknowledged_by,
@@ -175,6 +178,8 @@ def _one(answer: Mapping[str, Any]) -> Iterator[str]:
         if fact:
             yield from _wrapped(f"  {word:<15}", fact)
     yield from _headed("why, the likeliest first", _causes(causes))
+    arrivals = incident.get("arrivals", ())
+    yield from _headed("codes, by what they hang on", _arrivals(arrivals))
     differ = incident.get("vendor_differs", False)
     sources = "the vendor's sources, which differ" if differ else "the vendor's sources"
     yield from _headed(sources, _vendor(vendor, None if incident["state"] == "closed" else now))
@@ -219,6 +224,11 @@ def _causes(causes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
             yield from _wrapped(f"     {at}", f"{cited['endpoint']}: {cited['reason']}{detail}")
         if cause["window"]:
             yield from _wrapped("     ", _reach(cause["window"]))
+
+
+def _arrivals(arrivals: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for each in arrivals:
+        yield from _wrapped("  ", f"{each['cause']}: {fared(Arrivals(**each))}")
 
 
 def _reach(window: Mapping[str, Any]) -> str:

@@ -116,6 +116,12 @@ CASES = {
       type: linotp_status
       url: {url}
     """,
+    "mail_dns": """
+      type: mail_dns
+      domains: [canary.example]
+      resolvers: ["{host}:{port}"]
+      authoritative: false
+    """,
     "ntp": """
       type: ntp
       servers: ["{host}:{port}"]
