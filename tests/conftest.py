@@ -33,6 +33,7 @@ pytest_plugins = [
         "openid",
         "portal",
         "privacyidea",
+        "vendor",
     )
 ]
 
