@@ -13,6 +13,7 @@ from beacon.config.fields import Url
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.probes.statuspage import StatusPage, parsed
 from beacon.transport.http import Answer
+from beacon.transport.source import Sources
 from beacon.transport.trouble import Trouble
 
 COMPONENTS = [
@@ -61,6 +62,19 @@ def read(probe: StatusPage, body: bytes) -> Reading:
         return probe.judge(parsed(Answer(status=200, body=body)))
     except Trouble as trouble:
         return trouble.reading
+
+
+@pytest.fixture
+def status(vendor: Any, sources: Sources) -> Callable[..., StatusPage]:
+    """The vendor's page, by an address below its own."""
+
+    class Own(StatusPage):
+        SOURCES = sources
+
+    def make(tail: str = "", **settings: Any) -> StatusPage:
+        return Own(url=Url(vendor.url + tail), **settings)
+
+    return make
 
 
 OK, DEAD = Reason.OK, Reason.SOURCE_DEAD
@@ -112,6 +126,40 @@ SAID = [
     (page(None, [event("verifying", "maintenance", "p1")]), (), MAINTENANCE, ""),
     (page(None, [event("completed", "maintenance", "p1")]), (), OK, ""),
     (page(None, [event("in_progress", "maintenance", "p2")]), ("DUO1",), OK, ""),
+    # in the vendor's words
+    (
+        page([{**event("investigating", None), "started_at": "2018-11-19T14:10:00.000-08:00"}]),
+        (),
+        DEGRADED,
+        "Investigating: Codes are late (impact not rated, since 19 Nov 22:10 UTC)",
+    ),
+    (
+        page([{**event("identified", "major"), "created_at": "2018-11-19T14:10:00Z"}]),
+        (),
+        INCIDENT,
+        "Identified: Codes are late (impact major, since 19 Nov 14:10 UTC)",
+    ),
+    (
+        page(
+            None,
+            [
+                {
+                    **event("in_progress", "maintenance"),
+                    "scheduled_for": "2018-11-19T14:00:00Z",
+                    "scheduled_until": "2018-11-19T16:00:00Z",
+                }
+            ],
+        ),
+        (),
+        MAINTENANCE,
+        "In progress: Codes are late (maintenance, until 19 Nov 16:00 UTC)",
+    ),
+    (
+        page([event("identified", "critical")], s1="major_outage", p1="degraded_performance"),
+        (),
+        INCIDENT,
+        "Identified: Codes are late (impact critical); DUO1/SMS Delivery: major outage",
+    ),
     # what is no summary proves nothing
     ({}, (), DEAD, "not a summary"),
     ([], (), DEAD, "not a summary"),
@@ -175,56 +223,79 @@ SUMMARY = "/api/v2/summary.json"
 
 @pytest.mark.parametrize("tail", ["", "/", SUMMARY])
 def test_the_page_or_its_summary_may_be_named(
-    vendor: Any, observed: Callable[..., Reading], tail: str
+    vendor: Any, status: Callable[..., StatusPage], observed: Callable[..., Reading], tail: str
 ) -> None:
     vendor.answers[SUMMARY] = (200, {}, json.dumps(page()).encode())
-    reading = observed(StatusPage(url=Url(vendor.url + tail)))
+    reading = observed(status(tail))
     assert reading.reason is Reason.OK
     assert vendor.paths == [SUMMARY]
     assert (reading.latency or 0) > 0
     assert "connect" in dict(reading.phases)
 
 
-DEAD_PAGES = [
-    ((404, {}, b"gone"), "status 404"),
-    ((401, {}, b"Your page is inactive"), "status 401"),
-    ((500, {}, json.dumps(page()).encode()), "status 500"),
-    ((204, {}, b""), "status 204"),
-    ((200, {}, b"<html>All Systems Operational</html>"), "protocol_error: the body is not JSON"),
-    ((200, {}, b""), "protocol_error: the body is empty"),
-    ((200, {}, json.dumps(page()).encode()[:-9]), "protocol_error"),
-    ((200, {}, b"[" * 100_000), "protocol_error: the JSON is nested too deep"),
-    ((200, {"Content-Encoding": "gzip"}, b"no gzip"), "body_undecodable"),
-    ((302, {"Location": SUMMARY}, b""), "redirect_limit"),
-]
-
-
-@pytest.mark.parametrize(("answer", "words"), DEAD_PAGES)
 def test_a_source_that_cannot_be_read_is_unknown_never_fine(
+    dead: tuple[Any, str],
     vendor: Any,
+    status: Callable[..., StatusPage],
+    observed: Callable[..., Reading],
+) -> None:
+    vendor.answers[SUMMARY], words = dead
+    reading = observed(status())
+    assert (reading.reason, reading.outcome) == (Reason.SOURCE_DEAD, Outcome.ERROR)
+    assert words in reading.detail
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ((500, {}, json.dumps(page()).encode()), "status 500"),
+        ((200, {}, json.dumps(page()).encode()[:-9]), "protocol_error: the body is not JSON"),
+        ((302, {"Location": SUMMARY}, b""), "redirect_limit"),
+    ],
+)
+def test_nor_is_half_a_page(
+    vendor: Any,
+    status: Callable[..., StatusPage],
     observed: Callable[..., Reading],
     answer: tuple[int, dict[str, str], bytes],
     words: str,
 ) -> None:
     vendor.answers[SUMMARY] = answer
-    reading = observed(StatusPage(url=vendor.url))
-    assert (reading.reason, reading.outcome) == (Reason.SOURCE_DEAD, Outcome.ERROR)
+    reading = observed(status())
+    assert reading.reason is Reason.SOURCE_DEAD
     assert words in reading.detail
 
 
 def test_an_inactive_page_redirects_to_a_refusal(
-    vendor: Any, observed: Callable[..., Reading]
+    vendor: Any, status: Callable[..., StatusPage], observed: Callable[..., Reading]
 ) -> None:
+    vendor.publish(SUMMARY, json.dumps(page()).encode(), Last_Modified="Mon, 05 Jan 2026")
+    assert observed(status()).reason is Reason.OK
     vendor.answers[SUMMARY] = (302, {"Location": "/inactive"}, b"")
     vendor.answers["/inactive"] = (401, {}, b"Your page is inactive")
-    reading = observed(StatusPage(url=vendor.url))
+    reading = observed(status())
     assert reading.reason is Reason.SOURCE_DEAD
     assert "the page may be inactive" in reading.detail
 
 
-def test_too_many_questions_are_told_apart(vendor: Any, observed: Callable[..., Reading]) -> None:
+def test_too_many_questions_are_told_apart_and_not_asked_again(
+    vendor: Any, status: Callable[..., StatusPage], observed: Callable[..., Reading]
+) -> None:
     vendor.answers[SUMMARY] = (429, {"Retry-After": "60"}, b"")
-    assert observed(StatusPage(url=vendor.url)).reason is Reason.RATE_LIMITED
+    assert observed(status()).reason is Reason.RATE_LIMITED
+    assert observed(status()).reason is Reason.RATE_LIMITED
+    assert len(vendor.asked) == 1
+
+
+def test_an_unchanged_page_is_judged_by_whoever_reads_it(
+    vendor: Any, status: Callable[..., StatusPage], observed: Callable[..., Reading]
+) -> None:
+    """What is kept is what the page says, not what it meant to somebody."""
+    vendor.publish(SUMMARY, json.dumps(page(p2="major_outage")).encode(), ETag='"1"')
+    assert observed(status(components=("DUO1",))).reason is Reason.OK
+    assert observed(status(components=("DUO2",))).reason is Reason.VENDOR_INCIDENT
+    assert observed(status(components=("DUO3",))).reason is Reason.SOURCE_DEAD
+    assert [one.headers.get("If-None-Match") for one in vendor.asked] == [None, '"1"', '"1"']
 
 
 def test_no_server_at_all_is_a_dead_source(

@@ -215,6 +215,10 @@ def test_entities_are_refused_before_they_expand(bomb: str) -> None:
     )
 
 
+def test_what_is_skipped_of_a_dtd_is_no_text() -> None:
+    assert read("<!DOCTYPE rss [%nobody;]>" + item("<title>t</title>"))[0].title == "t"
+
+
 def test_a_dtd_elsewhere_is_not_fetched() -> None:
     declared = '<!DOCTYPE rss PUBLIC "-//Netscape//DTD RSS 0.91//EN" "http://127.0.0.1:9/rss.dtd">'
     (entry,) = read(declared + item("<title>caf&eacute;</title>"))
