@@ -42,6 +42,7 @@ pytest_plugins = [
         "openid",
         "portal",
         "privacyidea",
+        "vendor",
     )
 ]
 

@@ -653,7 +653,8 @@ def test_the_full_memory_leaves_no_field_at_its_default(kind):
 
 
 def test_every_field_comes_back(well_formed):
-    memory = full()
+    untied = (replace(each, arrivals=()) for each in full().endpoints)  # none of these is a cause
+    memory = replace(full(), endpoints=tuple(untied))
     well_formed(memory)
     monitor = Monitor(site())
     effects = monitor.start(400.0, memory)
