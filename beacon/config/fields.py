@@ -10,6 +10,7 @@ describes it to editors.
 """
 
 import math
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Self
@@ -188,5 +189,25 @@ class File(str):
             raise Refused(f"cannot read {raw}: {why}", cls.ALLOWED) from None
 
 
-Text = (Duration, Url, Secret, Regex, Topic, File)
+class Directory(str):
+    """A directory that exists and can be listed, by its whole path."""
+
+    __slots__ = ()
+    ALLOWED: ClassVar = "the whole path of a readable directory: /var/…"
+    SCHEMA: ClassVar[dict[str, Any]] = {"type": "string", "pattern": "^/"}
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """List it once."""
+        if not isinstance(raw, str) or not raw.startswith("/"):
+            raise Refused(f"not a whole path: {raw!r}", cls.ALLOWED)
+        try:
+            with os.scandir(raw):
+                return cls(raw)
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            raise Refused(f"cannot read {raw}: {why}", cls.ALLOWED) from None
+
+
+Text = (Duration, Url, Secret, Regex, Topic, File, Directory)
 """The classes parsed from one scalar by `parse`, with `SCHEMA` for editors."""

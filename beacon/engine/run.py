@@ -88,6 +88,18 @@ class Run:
             raise DeadlinePassed
         return left
 
+    def pause(self, seconds: float) -> None:
+        """Let so much real time pass, for what has no socket to wait at; `expire` ends it.
+
+        Raises `DeadlinePassed`.
+        """
+        woken, other = socket.socketpair()
+        with woken, other, self.watching(woken):
+            woken.settimeout(min(seconds, self.remaining()))
+            with contextlib.suppress(TimeoutError):
+                woken.recv(1)
+        self.remaining()
+
     @contextlib.contextmanager
     def watching(self, sock: socket.socket) -> Iterator[None]:
         """While inside, `expire` shuts this socket. Inside or before is the same."""

@@ -4,6 +4,7 @@ Steps are HTTP requests in order, in one fresh cookie jar. What a step captures,
 may send. Nothing of what is sent, captured or answered is ever quoted.
 """
 
+import contextlib
 import re
 from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,16 +19,18 @@ import regex
 from jmespath.exceptions import JMESPathError
 from requests.cookies import RequestsCookieJar
 
-from beacon.config.fields import Refused, Regex, Secret, Url
+from beacon.config.fields import Duration, Refused, Regex, Secret, Url
+from beacon.config.problems import meant
 from beacon.core.model import Evidence, Outcome, Reading, Reason
-from beacon.engine.mask import Mask
 from beacon.engine.run import Run
 from beacon.probes import SIGN_IN, Fault, Timing
+from beacon.transport.arrivals import Watch, await_code
 from beacon.transport.condition import REGEX_BUDGET
 from beacon.transport.expect import Expectations, judge, parse_json
 from beacon.transport.http import Answer, Request, exchange, fresh_jar
+from beacon.transport.mailboxes import AnyMailbox
 from beacon.transport.onetime import claimed
-from beacon.transport.template import RESERVED, Code, JsonTemplate, Template
+from beacon.transport.template import RESERVED, Code, JsonTemplate, Template, Uses
 from beacon.transport.tls import TlsPolicy
 from beacon.transport.totp import LEDGER, Ledger, Token
 from beacon.transport.trouble import Trouble, one_line, timed
@@ -162,13 +165,15 @@ class Flow:
     steps: tuple[Step, ...]
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
+    mailboxes: Mapping[str, AnyMailbox] = field(default_factory=dict)
     tls: TlsPolicy = DEFAULT_TLS
 
     @property
     def clock_bound(self) -> bool:
         """Whether it makes one-time codes, or verifies certificates by our clock."""
         secure = any(step.url.begins("https:") for step in self.steps)
-        return bool(self._codes) or (secure and self.tls.verify)
+        timed_codes = any(not code.counted for code in self._codes)
+        return timed_codes or (secure and self.tls.verify)
 
     def faults(self) -> Iterator[Fault]:
         """What is wrong with the settings taken together."""
@@ -202,28 +207,46 @@ class Flow:
                     yield Fault(path, text, f"known are: {there}")
             for code in uses.codes:
                 yield from self._code_faults(path, code)
+            for awaited in uses.awaited:
+                if awaited.mailbox not in self.mailboxes:
+                    there = ", ".join(sorted(self.mailboxes)) or "none yet, see `mailboxes`"
+                    text = f"code_from: no mailbox {awaited.mailbox!r}"
+                    hint = meant(awaited.mailbox, self.mailboxes)
+                    yield Fault(path, text, f"known are: {there}", hint)
 
     def _code_faults(self, path: Place, code: Code) -> Iterator[Fault]:
         if code.secret not in self.secrets:
             return  # already told
         try:
-            self._token(code)
+            self.token(code)
         except TypeError:
-            yield Fault(path, "totp knows no such option", "digits, period, algorithm")
+            name, options = (
+                ("hotp", "counter, digits, algorithm")
+                if code.counted
+                else ("totp", "digits, period, algorithm")
+            )
+            yield Fault(path, f"{name} knows no such option", options)
         except ValueError as error:
-            yield Fault(path, f"totp(secrets.{code.secret}): {error}", "the seed in base32")
+            name = "hotp" if code.counted else "totp"
+            yield Fault(path, f"{name}(secrets.{code.secret}): {error}", "the seed in base32")
+
+    @cached_property
+    def _uses(self) -> tuple[Uses, ...]:
+        return tuple(template.uses for step in self.steps for _, template in step.templates())
 
     @cached_property
     def _codes(self) -> frozenset[Code]:
-        templates = (template for step in self.steps for _, template in step.templates())
-        return frozenset(code for template in templates for code in template.uses.codes)
+        return frozenset(code for uses in self._uses for code in uses.codes)
 
-    def _token(self, code: Code) -> Token:
-        return Token.parse(self.secrets[code.secret].reveal(), **dict(code.options))
+    def token(self, code: Code) -> Token:
+        """What makes the codes of one mention. Raises `ValueError`, `TypeError` for its options."""
+        return _token(
+            self.secrets[code.secret].reveal(), counted=code.counted, **dict(code.options)
+        )
 
     def wait(self, utc: float) -> float:
         """Seconds until each of its tokens has an unused code."""
-        tokens = (self._token(code) for code in self._codes)
+        tokens = (self.token(code) for code in self._codes if not code.counted)
         return max((self.LEDGER.wait(token, utc, self.me) for token in tokens), default=0.0)
 
     @cached_property
@@ -233,7 +256,18 @@ class Flow:
 
     def observe(self, run: Run) -> Reading:
         """Take each step in turn; the first that goes wrong is the reading."""
-        talk = _Talk(self, run)
+        wanted = {awaited.mailbox for uses in self._uses for awaited in uses.awaited}
+        with contextlib.ExitStack() as stack:
+            talk = _Talk(self, run)
+            for name in sorted(wanted):  # before anything is sent: what is there does not count
+                try:
+                    watch = self.mailboxes[name].open(run)
+                except Trouble as trouble:
+                    return timed(run, _said(run, f"mailbox {name}", trouble.reading))
+                talk.watches[name] = stack.enter_context(contextlib.closing(watch))
+            return self._sign_in(run, talk)
+
+    def _sign_in(self, run: Run, talk: "_Talk") -> Reading:
         reading = Reading(Reason.OK, f"{len(self.steps)} steps")
         spent = []
         for step in self.steps:
@@ -248,45 +282,67 @@ class Flow:
         return replace(timed(run, reading), phases=tuple(spent))
 
 
+def _token(seed: str, *, counted: bool, counter: int = 0, **options: Any) -> Token:  # noqa: ANN401
+    """The token of a mention as written; a counted one lives by its counter, not by a period."""
+    if counted and "period" in options:
+        raise TypeError("period")
+    if counter < 0:
+        raise ValueError("a counter is at least 0")
+    return Token.parse(seed, **options)
+
+
 class _Talk:
-    """One run of a flow: its cookies, what it captured, what it must not tell."""
+    """One run of a flow: its cookies, what it captured, the mailboxes it watches."""
 
     def __init__(self, flow: Flow, run: Run) -> None:
         self._flow, self._run = flow, run
         self._jar: RequestsCookieJar = fresh_jar()
         self._captured: dict[str, str] = {}
-        self._mask = Mask()
-        self._secrets = {
-            name: self._mask.hide(secret.reveal()) for name, secret in flow.secrets.items()
-        }
+        self._secrets = {name: run.hide(secret.reveal()) for name, secret in flow.secrets.items()}
+        self._counted: list[tuple[Token, int]] = []
+        self.watches: dict[str, Watch] = {}
 
     def take(self, step: Step) -> Reading:
         """Ask, judge, capture: what one step comes to, its id in the detail."""
-        noted = len(self._run.notes)
         self._run.note(f"step {step.id}")
         try:
             reading = self._judge(step, self._ask(step))
         except Trouble as trouble:
             reading = trouble.reading
-        finally:
-            self._run.notes[noted:] = [self._mask.over(note) for note in self._run.notes[noted:]]
-        detail = self._mask.over(f"step {step.id}: {reading.detail}")
-        return replace(reading, detail=one_line(detail))
+        return _said(self._run, f"step {step.id}", reading)
 
     def _ask(self, step: Step) -> Answer:
         values = {
             "secrets": self._secrets,
             "variables": self._flow.variables,
-            "totp": cache(self._code),  # the same code, however often one request says it
+            # The same code, however often one request says it.
+            "totp": cache(self._totp),
+            "hotp": cache(self._hotp),
+            "code_from": cache(self._code_from),
             **self._captured,
         }
+        self._counted.clear()
         request = _request(step, values)
         route = Route(tls=self._flow.tls)
-        return exchange(self._run, request, route, follow=step.follow_redirects, jar=self._jar)
+        try:
+            return exchange(self._run, request, route, follow=step.follow_redirects, jar=self._jar)
+        except BaseException:
+            for token, counter in self._counted:  # nobody judged them
+                self._flow.LEDGER.give_back(token, counter)
+            raise
 
-    def _code(self, seed: str, **options: Any) -> str:  # noqa: ANN401 - checked by Token.parse
-        token = Token.parse(seed, **options)
-        return self._mask.hide(claimed(token, self._run, self._flow.LEDGER, self._flow.me))
+    def _totp(self, seed: str, **options: Any) -> str:  # noqa: ANN401 - checked by Token.parse
+        token = _token(seed, counted=False, **options)
+        return self._run.hide(claimed(token, self._run, self._flow.LEDGER, self._flow.me))
+
+    def _hotp(self, seed: str, *, counter: int = 0, **options: Any) -> str:  # noqa: ANN401
+        token = _token(seed, counted=True, **options)
+        counter = self._flow.LEDGER.count(token, counter)
+        self._counted.append((token, counter))
+        return self._run.hide(token.counted(counter))
+
+    def _code_from(self, mailbox: str, pattern: str, within: str) -> str:
+        return await_code(self._run, self.watches[mailbox], pattern, Duration.parse(within))
 
     def _judge(self, step: Step, answer: Answer) -> Reading:
         if step.rejected and _is_met(step.rejected, answer):
@@ -300,8 +356,14 @@ class _Talk:
                 return Reading(Reason.OPERAND_MISSING, f"nothing to capture as {name}")
             self._captured[name] = value
             if len(value) >= _TELLING:
-                self._mask.hide(value)
+                self._run.hide(value)
         return reading
+
+
+def _said(run: Run, where: str, reading: Reading) -> Reading:
+    """The reading with its place in the detail, and nothing in it that is hidden."""
+    reading = run.masked(replace(reading, detail=f"{where}: {reading.detail}"))
+    return replace(reading, detail=one_line(reading.detail))
 
 
 def _is_met(expectations: Expectations, answer: Answer) -> bool:

@@ -11,14 +11,17 @@ from typing import Any, ClassVar, Final, Self
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
-from beacon.config.fields import Refused
+from beacon.config.fields import Duration, Refused, Regex
 from beacon.core.model import Reason
 from beacon.transport.trouble import Trouble
 
 SECRETS: Final = "secrets"
 VARIABLES: Final = "variables"
 TOTP: Final = "totp"
-_OURS: Final = frozenset({SECRETS, VARIABLES, TOTP})
+HOTP: Final = "hotp"
+CODE_FROM: Final = "code_from"
+_CALLS: Final = (TOTP, HOTP, CODE_FROM)
+_OURS: Final = frozenset({SECRETS, VARIABLES, *_CALLS})
 _WHAT_A_VALUE_CAN_DO: Final = (TypeError, ValueError, ArithmeticError, LookupError)
 
 # What is written are addresses, forms and JSON, never HTML: escaping would damage them.
@@ -33,10 +36,20 @@ RESERVED: Final = _OURS | frozenset(_JINJA.globals)
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """One `totp(secrets.name, …)` in a template."""
+    """One `totp(secrets.name, …)` in a template; `counted`: `hotp(secrets.name, …)`."""
 
     secret: str
     options: tuple[tuple[str, Any], ...] = ()
+    counted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """One `code_from('mailbox', 'pattern', 'within')` in a template; `within` is seconds."""
+
+    mailbox: str
+    pattern: str
+    within: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +60,7 @@ class Uses:
     variables: frozenset[str]
     captured: frozenset[str]
     codes: tuple[Code, ...]
+    awaited: tuple[Awaited, ...]
     flaws: tuple[str, ...]
 
 
@@ -55,8 +69,8 @@ class Template:
 
     __slots__ = ("_compiled", "_source", "uses")
     ALLOWED: ClassVar = (
-        "text with {{ secrets.name }}, {{ variables.name }}, {{ captured }} "
-        "or {{ totp(secrets.name) }}"
+        "text with {{ secrets.name }}, {{ variables.name }}, {{ captured }}, "
+        "{{ totp(secrets.name) }} or {{ code_from('mailbox', 'pattern', '60s') }}"
     )
     SCHEMA: ClassVar[dict[str, Any]] = {"type": "string"}
 
@@ -183,26 +197,33 @@ def _filled(tree: object, values: Mapping[str, Any]) -> object:
 def _uses(tree: nodes.Template) -> Uses:
     named: dict[str, set[str]] = {SECRETS: set(), VARIABLES: set()}
     proper = set()  # by identity: mentions of the reserved words that are as they should be
-    codes, flaws = [], []
+    codes, awaited, flaws = [], [], []
     for call in tree.find_all(nodes.Call):
-        if isinstance(call.node, nodes.Name) and call.node.name == TOTP:
+        if isinstance(call.node, nodes.Name) and call.node.name in _CALLS:
             proper.add(id(call.node))
-            code = _code(call)
-            codes += [code] if code else []
-            flaws += [] if code else ["totp takes one of the secrets: totp(secrets.name)"]
+            try:
+                found = _called(call.node.name, call)
+            except Refused as refused:
+                flaws.append(refused.message)
+            else:
+                codes += [found] if isinstance(found, Code) else []
+                awaited += [found] if isinstance(found, Awaited) else []
     for access in tree.find_all((nodes.Getattr, nodes.Getitem)):
-        found = _member(access)
-        if found:
+        member = _member(access)
+        if member:
             proper.add(id(access.node))  # type: ignore[attr-defined]
-            named[found[0]].add(found[1])
-    for name in tree.find_all(nodes.Name):
-        if name.name in _OURS and id(name) not in proper:
-            flaws.append(f"{name.name} cannot be used as a whole")
+            named[member[0]].add(member[1])
+    flaws += [
+        f"{name.name} cannot be used as a whole"
+        for name in tree.find_all(nodes.Name)
+        if name.name in _OURS and id(name) not in proper
+    ]
     return Uses(
         secrets=frozenset(named[SECRETS]),
         variables=frozenset(named[VARIABLES]),
         captured=frozenset(meta.find_undeclared_variables(tree) - RESERVED),
         codes=tuple(codes),
+        awaited=tuple(awaited),
         flaws=tuple(flaws),
     )
 
@@ -219,12 +240,34 @@ def _member(access: nodes.Node) -> tuple[str, str] | None:
     return (whole, name) if whole in (SECRETS, VARIABLES) else None
 
 
-def _code(call: nodes.Call) -> Code | None:
-    if len(call.args) != 1 or call.dyn_args or call.dyn_kwargs:
-        return None
-    found = _member(call.args[0])
+def _called(name: str, call: nodes.Call) -> Code | Awaited:
+    """What a call of ours asks for. Raises `Refused`."""
+    return _awaited(call) if name == CODE_FROM else _code(name, call)
+
+
+def _code(name: str, call: nodes.Call) -> Code:
+    found = _member(call.args[0]) if len(call.args) == 1 else None
     options = {option.key: option.value for option in call.kwargs}
     fixed = all(isinstance(value, nodes.Const) for value in options.values())
-    if not found or found[0] != SECRETS or not fixed:
-        return None
-    return Code(found[1], tuple((key, value.as_const()) for key, value in options.items()))
+    unpacked = call.dyn_args or call.dyn_kwargs
+    if not found or found[0] != SECRETS or not fixed or unpacked:
+        raise Refused(f"{name} takes one of the secrets: {name}(secrets.name)")
+    written = tuple((key, value.as_const()) for key, value in options.items())
+    return Code(found[1], written, counted=name == HOTP)
+
+
+def _awaited(call: nodes.Call) -> Awaited:
+    given = dict(zip(("mailbox", "pattern", "within"), call.args, strict=False))
+    given |= {option.key: option.value for option in call.kwargs}
+    texts = {key: value.value for key, value in given.items() if isinstance(value, nodes.Const)}
+    known = set(texts) == {"mailbox", "pattern", "within"}
+    if not known or len(call.args) + len(call.kwargs) != 3 or call.dyn_args or call.dyn_kwargs:
+        raise Refused("code_from takes three texts: code_from('mailbox', 'pattern', '60s')")
+    pattern = texts["pattern"]
+    if isinstance(pattern, str) and not pattern.isprintable():
+        raise Refused("the pattern of code_from has a backslash too few: write it twice, or [0-9]")
+    try:
+        within = Duration.parse(texts["within"])
+        return Awaited(str(texts["mailbox"]), Regex.parse(pattern), float(within))
+    except Refused as refused:
+        raise Refused(f"code_from: {refused.message}") from None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.config.fields import Duration, File, Refused, Regex, Secret, Text, Topic, Url
+from beacon.config.fields import Directory, Duration, File, Refused, Regex, Secret, Text, Topic, Url
 
 
 @pytest.mark.parametrize(
@@ -129,6 +129,21 @@ def test_files_are_opened_to_prove_them(tmp_path):
     ):
         with pytest.raises(Refused, match=why):
             File.parse(raw)
+
+
+def test_directories_are_listed_to_prove_them(tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    assert Directory.parse(str(tmp_path)) == str(tmp_path)
+    for raw, why in (
+        (str(tmp_path / "no"), "No such file"),
+        (str(file), "Not a directory"),
+        ("inbox", "not a whole path"),
+        ("/a\0b", "cannot read"),
+        (5, "not a whole path"),
+    ):
+        with pytest.raises(Refused, match=why):
+            Directory.parse(raw)
 
 
 @pytest.mark.parametrize("kind", Text)

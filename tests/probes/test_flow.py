@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,6 +21,8 @@ from beacon.engine.run import Run
 from beacon.probes.flow import Capture, Flow, Step
 from beacon.transport.condition import Condition, StatusSet
 from beacon.transport.expect import Expectations
+from beacon.transport.mailboxes import AnyMailbox
+from beacon.transport.smsd import Smsd
 from beacon.transport.template import JsonTemplate, Template
 from beacon.transport.tls import TlsPolicy
 from beacon.transport.totp import Ledger
@@ -37,6 +40,7 @@ class Provider(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.broken = ""
         self.asked: list[str] = []
+        self.inbox: Path | None = None
         self.codes: list[str] = []
         self.sessions: dict[str, str] = {}
 
@@ -51,7 +55,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
-        if self.path == "/login":
+        if self.path == "/message":
+            self._message()
+        elif self.path == "/login":
             session, token = secrets.token_hex(8), "canary-" + secrets.token_hex(8)
             self.server.sessions[session] = token
             field = "" if self.server.broken == "page" else f'<input name="csrf" value="{token}">'
@@ -74,6 +80,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._code(json.loads(body))
         else:
             self._say(200, body)
+
+    def _message(self) -> None:
+        if self.server.inbox:
+            (self.server.inbox / "IN20250101_000000_00_+1_00.txt").write_text("code 424242")
+        self._say(200, b"sent")
 
     def _password(self, form: dict[str, list[str]]) -> None:
         cookie = SimpleCookie(self.headers.get("Cookie", ""))
@@ -364,6 +375,100 @@ def test_a_host_that_is_a_secret_stays_one() -> None:
     assert "canary" not in "\n".join([*run.notes, reading.detail])
 
 
+def counted(url: str, **options: int) -> Step:
+    said = "".join(f", {key}={value}" for key, value in options.items())
+    code = f"{{{{ hotp(secrets.seed{said}) }}}}"
+    return Step(
+        id="count",
+        url=T(url + "/echo"),
+        method="POST",
+        body=T(code + code),
+        capture={"code": Capture(regex=Regex("^[0-9]{6}"))},
+    )
+
+
+def test_counted_codes_move_with_each_run(
+    provider: Provider, observed: Callable[..., Reading], flow: type[Flow]
+) -> None:
+    expected = pyotp.HOTP(SEED)
+    step = replace(counted(provider.url, counter=3), expect=met(body=expected.at(3) * 2))
+    probe = flow(steps=(step,), secrets={"seed": Secret(SEED)})
+    assert not list(probe.faults())
+    assert not probe.clock_bound
+    assert probe.wait(0.0) == 0, "nothing to wait for"
+    assert observed(probe).reason is Reason.OK
+    after = replace(step, expect=met(body=expected.at(4) * 2))
+    assert observed(flow(steps=(after,), secrets={"seed": Secret(SEED)})).reason is Reason.OK
+
+
+def test_a_counted_code_that_nobody_judged_is_the_next_again(
+    provider: Provider,
+    observed: Callable[..., Reading],
+    flow: type[Flow],
+    free_port: Callable[[], int],
+) -> None:
+    nobody = counted(f"http://127.0.0.1:{free_port()}")
+    secret = {"seed": Secret(SEED)}
+    for _ in range(3):
+        assert observed(flow(steps=(nobody,), secrets=secret)).reason is Reason.CONNECT_REFUSED
+    step = replace(counted(provider.url), expect=met(body=pyotp.HOTP(SEED).at(0) * 2))
+    assert observed(flow(steps=(step,), secrets=secret)).reason is Reason.OK
+
+
+def by_message(provider: Provider, inbox: Path, within: str = "5s") -> dict[str, Any]:
+    """A sign-in whose code comes as a text message."""
+    awaited = f"{{{{ code_from('phone', 'code ([0-9]{{6}})', '{within}') }}}}"
+    steps = (
+        Step(id="trigger", url=T(provider.url + "/message")),
+        Step(
+            id="code",
+            url=T(provider.url + "/echo"),
+            method="POST",
+            body=T(awaited + awaited),
+            expect=met(body={"matches": r"^(424242)\1$"}),
+        ),
+    )
+    return {"steps": steps, "mailboxes": {"phone": AnyMailbox(smsd=Smsd(inbox=inbox))}}
+
+
+def test_a_code_is_awaited_and_only_the_one_sent_in_this_run(
+    provider: Provider, tmp_path: Path
+) -> None:
+    (tmp_path / "IN20260105_120000_00_+1_00.txt").write_text("code 111111")
+    provider.inbox = tmp_path
+    probe = Flow(**by_message(provider, tmp_path))
+    assert not list(probe.faults())
+    assert not probe.clock_bound
+    run = Run(SystemClock(), 10.0)
+    reading = probe.observe(run)
+    assert reading.reason is Reason.OK, reading
+    assert [path.name for path in tmp_path.iterdir()] == ["IN20260105_120000_00_+1_00.txt"]
+    assert "424242" not in "\n".join(run.notes)
+
+
+def test_a_code_that_does_not_come_in_time(provider: Provider, tmp_path: Path) -> None:
+    reading = Flow(**by_message(provider, tmp_path, "400ms")).observe(Run(SystemClock(), 10.0))
+    assert reading.reason is Reason.CODE_NOT_ARRIVED
+    assert reading.detail == "step code: no message with a code within 0.4 s"
+
+
+def test_the_deadline_while_a_code_is_awaited(
+    provider: Provider, tmp_path: Path, observed: Callable[..., Reading]
+) -> None:
+    reading = observed(Flow(**by_message(provider, tmp_path, "1m")), 0.5)
+    assert reading.reason is Reason.CODE_NOT_ARRIVED
+
+
+def test_a_mailbox_that_cannot_be_read_is_told_before_anything_is_sent(
+    provider: Provider, tmp_path: Path
+) -> None:
+    gone = by_message(provider, tmp_path / "gone")
+    reading = Flow(**gone).observe(Run(SystemClock(), 5.0))
+    assert reading.reason is Reason.OWN_MODEM
+    assert reading.detail.startswith("mailbox phone: smsd's inbox cannot be read")
+    assert provider.asked == []
+
+
 FAULTS: list[tuple[dict[str, Any], tuple[str | int, ...], str]] = [
     ({"steps": ()}, ("steps",), "a flow without a step"),
     ({"id": "B C"}, ("steps", 0, "id"), "not an id: 'B C'"),
@@ -386,6 +491,16 @@ FAULTS: list[tuple[dict[str, Any], tuple[str | int, ...], str]] = [
      ("steps", 0, "body"), "no such option"),
     ({"body": T("{{ totp(secrets.none) }}"), "method": "POST"},
      ("steps", 0, "body"), "secrets.none is not known"),
+    ({"body": T("{{ hotp(secrets.seed, period=30) }}"), "method": "POST"},
+     ("steps", 0, "body"), "hotp knows no such option"),
+    ({"body": T("{{ hotp(secrets.seed, counter=-1) }}"), "method": "POST"},
+     ("steps", 0, "body"), "hotp takes one of the secrets"),
+    ({"body": T("{{ hotp(secrets.word) }}"), "method": "POST"},
+     ("steps", 0, "body"), "hotp(secrets.word): not a base32 seed"),
+    ({"body": T("{{ code_from('fone', 'a', '9s') }}"), "method": "POST"},
+     ("steps", 0, "body"), "code_from: no mailbox 'fone'"),
+    ({"body": T("{{ code_from('phone', '(', '9s') }}"), "method": "POST"},
+     ("steps", 0, "body"), "code_from: not a regular expression"),
     ({"body": T("a"), "form": {"a": T("b")}, "method": "POST"}, ("steps", 0), "more than one body"),
     ({"body": T("a")}, ("steps", 0, "method"), "GET sends no body"),
     ({"capture": {"a": Capture()}}, ("steps", 0, "capture", "a"), "one source"),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from beacon.config.fields import Refused
 from beacon.core.model import Reason
 from beacon.engine.mask import Mask
-from beacon.transport.template import RESERVED, Code, JsonTemplate, Template
+from beacon.transport.template import RESERVED, Awaited, Code, JsonTemplate, Template
 from beacon.transport.trouble import Trouble
 
 
@@ -34,6 +34,16 @@ def test_it_knows_what_it_refers_to() -> None:
     assert {"secrets", "variables", "totp", "range"} <= RESERVED
 
 
+def test_it_knows_the_codes_it_waits_for_and_counts() -> None:
+    uses = Template.parse(
+        "{{ hotp(secrets.f, counter=7) }}{{ code_from('phone', '([0-9]{6})', '90s') }}"
+        "{{ code_from(within='2m', pattern='\\\\d+', mailbox='mail') }}"
+    ).uses
+    assert uses.codes == (Code("f", (("counter", 7),), counted=True),)
+    assert uses.awaited == (Awaited("phone", "([0-9]{6})", 90.0), Awaited("mail", r"\d+", 120.0))
+    assert uses.flaws == ()
+
+
 @pytest.mark.parametrize(
     ("source", "flaw"),
     [
@@ -47,6 +57,19 @@ def test_it_knows_what_it_refers_to() -> None:
         ("{{ totp(secrets.seed, 8) }}", "totp takes one of the secrets"),
         ("{{ totp(secrets.seed, digits=n) }}", "totp takes one of the secrets"),
         ("{{ totp(*secrets.seed) }}", "totp takes one of the secrets"),
+        ("{{ totp(secrets.seed, **more) }}", "totp takes one of the secrets"),
+        ("{{ hotp }}", "hotp cannot be used as a whole"),
+        ("{{ hotp(variables.seed) }}", "hotp takes one of the secrets: hotp(secrets.name)"),
+        ("{{ code_from }}", "code_from cannot be used as a whole"),
+        ("{{ code_from('phone') }}", "code_from takes three texts"),
+        ("{{ code_from('phone', 'a', '9s', 'b') }}", "code_from takes three texts"),
+        ("{{ code_from('phone', 'a', '9s', pattern='b') }}", "code_from takes three texts"),
+        ("{{ code_from('phone', pattern, '9s') }}", "code_from takes three texts"),
+        ("{{ code_from(*phone, pattern='a', within='9s') }}", "code_from takes three texts"),
+        ("{{ code_from('phone', '\\bcode', '9s') }}", "the pattern of code_from has a backslash"),
+        ("{{ code_from('phone', '(', '9s') }}", "code_from: not a regular expression"),
+        ("{{ code_from('phone', 5, '9s') }}", "code_from: not a regular expression"),
+        ("{{ code_from('phone', 'a', '9') }}", "code_from: 9 has no unit"),
     ],
 )
 def test_a_misuse_is_found_when_it_is_read(source: str, flaw: str) -> None:

@@ -1,0 +1,134 @@
+"""The inbox of gammu-smsd (its `files` service): one file for each part of a message.
+
+`IN<date>_<time>_<serial>_<sender>_<part>.txt`. Dates are the sender's, so that only names tell
+what is new. Files are made in place: one may be seen empty, a message with parts missing.
+"""
+
+import io
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Final, NoReturn
+
+from msgspec import Meta
+
+from beacon.config.fields import Directory
+from beacon.core.model import Reason
+from beacon.engine.run import Run
+from beacon.transport.arrivals import MESSAGE_LIMIT, MESSAGES_LIMIT, Message
+from beacon.transport.trouble import Trouble
+
+POLL: Final = 0.25
+"""Seconds between two looks; a message counts that has not changed from one to the next."""
+
+_NAME: Final = re.compile(r"(IN\d{8}_\d{6}_\d+_.*)_(\d+)\.txt", re.DOTALL)
+
+_Parts = Mapping[int, int]  # number of a part → bytes of its file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Smsd:
+    """Where gammu-smsd puts what its modem received."""
+
+    inbox: Annotated[Directory, Meta(description="smsd's inboxpath")]
+
+    def open(self, run: Run) -> "_Watch":
+        """Note the messages that are there. Raises `Trouble` (`own_modem`)."""
+        run.remaining()
+        return _Watch(Path(self.inbox))
+
+
+@dataclass
+class _Watch:
+    """The inbox since it was opened."""
+
+    inbox: Path
+    _known: set[str] = field(default_factory=set)
+    _seen: Mapping[str, _Parts] = field(default_factory=dict)
+    _given: dict[str, _Parts] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._known.update(self._look())
+
+    def wait(self, run: Run, until: float) -> Message | None:
+        """The next message; looks at least once."""
+        while True:
+            before, self._seen = self._seen, self._look()
+            for name in sorted(self._seen):
+                if self._whole(name, before) and len(self._given) < MESSAGES_LIMIT:
+                    self._known.add(name)
+                    self._given[name] = self._seen[name]
+                    return Message(name, self._text(name))
+            left = until - run.clock.monotonic()
+            if left <= 0:
+                return None
+            run.pause(min(POLL, left))
+
+    def remove(self, run: Run, message: Message) -> None:
+        """Delete the files of all its parts."""
+        for part in self._given[str(message.key)]:
+            try:
+                self._path(str(message.key), part).unlink(missing_ok=True)
+            except OSError as error:
+                run.note(f"the message cannot be deleted: {error.strerror}")
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _whole(self, name: str, before: Mapping[str, _Parts]) -> bool:
+        parts = self._seen[name]
+        without_gaps = sorted(parts) == list(range(len(parts)))
+        return without_gaps and all(parts.values()) and before.get(name) == parts
+
+    def _look(self) -> Mapping[str, _Parts]:
+        """The messages that are not known, each with the sizes of its parts."""
+        found: dict[str, dict[int, int]] = {}
+        try:
+            for name, part, size in _files(self.inbox):
+                if name not in self._known:
+                    found.setdefault(name, {})[part] = size
+        except OSError as error:
+            _unreadable(error)
+        return found
+
+    def _path(self, name: str, part: int) -> Path:
+        return self.inbox / f"{name}_{part:02}.txt"
+
+    def _text(self, name: str) -> str:
+        text = ""
+        for part in sorted(self._seen[name]):
+            try:
+                text += _decoded(_read(self._path(name, part), MESSAGE_LIMIT - len(text)))
+            except FileNotFoundError:
+                continue  # somebody else took it
+            except OSError as error:
+                _unreadable(error)
+        return text
+
+
+def _files(inbox: Path) -> Iterator[tuple[str, int, int]]:
+    """Each part there is: the message's name, the part's number, its bytes."""
+    with os.scandir(inbox) as entries:
+        for entry in entries:
+            named = _NAME.fullmatch(entry.name)
+            if named and entry.is_file(follow_symlinks=False):
+                yield named[1], int(named[2]), entry.stat(follow_symlinks=False).st_size
+
+
+def _read(path: Path, limit: int) -> bytes:
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with io.FileIO(handle) as file:
+        return (file.read(limit) or b"") if stat.S_ISREG(os.fstat(handle).st_mode) else b""
+
+
+def _decoded(raw: bytes) -> str:
+    """As smsd writes: UTF-16 with its mark, or what its locale has."""
+    marked = raw.startswith((b"\xfe\xff", b"\xff\xfe"))
+    return raw.decode("utf-16" if marked else "utf-8", "replace")
+
+
+def _unreadable(error: OSError) -> NoReturn:
+    raise Trouble(Reason.OWN_MODEM, f"smsd's inbox cannot be read: {error.strerror}") from None

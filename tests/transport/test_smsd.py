@@ -1,0 +1,175 @@
+"""gammu-smsd's inbox: what counts as a message, what as new, and what is never read."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from beacon.core.model import Reason
+from beacon.engine.clock import SystemClock
+from beacon.engine.run import DeadlinePassed, Run
+from beacon.transport.arrivals import MESSAGE_LIMIT, MESSAGES_LIMIT, await_code
+from beacon.transport.smsd import Smsd
+from beacon.transport.trouble import Trouble
+
+FIRST = "IN20260105_120000_00_+15550100_{:02}.txt"
+PATTERN = "code ([0-9]{6})"
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+@pytest.fixture
+def run() -> Run:
+    return Run(SystemClock(), 20.0)
+
+
+def soon(run: Run) -> float:
+    return run.clock.monotonic() + 0.6
+
+
+def test_only_what_arrives_afterwards_counts_and_it_is_removed(inbox: Path, run: Run) -> None:
+    (inbox / FIRST.format(0)).write_text("code 111111")
+    watch = Smsd(inbox=inbox).open(run)
+    (inbox / FIRST.format(1)).write_text("code 222222")  # another part of what was there
+    new = inbox / "IN20260105_120000_01_+15550100_00.txt"
+    new.write_text("Your code 333333")
+    (inbox / "IN20200101_000000_00_ann_bob_00.txt").write_text("nothing")  # a clock behind ours
+    assert await_code(run, watch, PATTERN, 5.0) == "333333"
+    assert sorted(path.name for path in inbox.iterdir()) == [
+        "IN20200101_000000_00_ann_bob_00.txt",
+        FIRST.format(0),
+        FIRST.format(1),
+    ]
+    run.note("333333")
+    assert "333333" not in "".join(run.notes)
+    assert any("a message without what was looked for" in note for note in run.notes)
+    watch.close()
+
+
+def test_parts_are_joined_when_all_are_there(inbox: Path, run: Run) -> None:
+    watch = Smsd(inbox=inbox).open(run)
+    (inbox / FIRST.format(1)).write_bytes("\ufeffde 654321, ü".encode("utf-16-be"))
+    assert watch.wait(run, soon(run)) is None, "its beginning is missing"
+    (inbox / FIRST.format(0)).write_bytes("Ihr Co".encode("utf-16"))
+    message = watch.wait(run, soon(run))
+    assert message
+    assert message.text == "Ihr Code 654321, ü"
+    assert "654321" not in repr(message)
+    assert watch.wait(run, soon(run)) is None, "each message once"
+    watch.remove(run, message)
+    assert not list(inbox.iterdir())
+    watch.remove(run, message)
+
+
+def test_a_file_that_is_still_empty_is_no_message(
+    inbox: Path, run: Run, eventually: Callable[..., None]
+) -> None:
+    watch = Smsd(inbox=inbox).open(run)
+    came: list[str] = []
+    awaiting = threading.Thread(target=lambda: came.append(await_code(run, watch, PATTERN, 10.0)))
+    path = inbox / FIRST.format(0)
+    path.touch()
+    awaiting.start()
+    path.write_text("code 123456")
+    eventually(lambda: came)
+    awaiting.join(5)
+    assert came == ["123456"]
+
+
+def test_text_in_another_charset_is_read_as_well_as_can_be(inbox: Path, run: Run) -> None:
+    watch = Smsd(inbox=inbox).open(run)
+    (inbox / FIRST.format(0)).write_bytes(b"f\xfcr Sie: code 123456")
+    assert await_code(run, watch, PATTERN, 5.0) == "123456"
+
+
+def test_what_is_no_message_is_not_touched(inbox: Path, run: Run, tmp_path: Path) -> None:
+    watch = Smsd(inbox=inbox).open(run)
+    os.mkfifo(inbox / FIRST.format(0))
+    (inbox / FIRST.format(0).replace("_00_", "_01_")).symlink_to("/etc/hostname")
+    (inbox / "OUT20260105_120000_00_+1_00.txt").write_text("code 123456")
+    (inbox / FIRST.format(0).replace(".txt", ".bin")).write_text("code 123456")
+    assert watch.wait(run, soon(run)) is None
+    assert len(list(inbox.iterdir())) == 4
+
+
+def test_a_message_is_read_to_its_limit_and_so_is_an_inbox(inbox: Path, run: Run) -> None:
+    watch = Smsd(inbox=inbox).open(run)
+    (inbox / FIRST.format(0)).write_text("x" * MESSAGE_LIMIT + "code 123456")
+    message = watch.wait(run, soon(run))
+    assert message
+    assert len(message.text) == MESSAGE_LIMIT
+    for number in range(MESSAGES_LIMIT + 5):
+        (inbox / f"IN20260105_120001_{number}_+1_00.txt").write_text("x")
+    given = 1
+    while watch.wait(run, soon(run)):
+        given += 1
+    assert given == MESSAGES_LIMIT
+
+
+def test_no_code_in_time(inbox: Path, run: Run) -> None:
+    watch = Smsd(inbox=inbox).open(run)
+    (inbox / FIRST.format(0)).write_text("hello")
+    with pytest.raises(Trouble) as caught:
+        await_code(run, watch, PATTERN, 0.6)
+    assert caught.value.reading.reason is Reason.CODE_NOT_ARRIVED
+    assert caught.value.reading.detail == "no message with a code within 0.6 s"
+
+
+def test_the_runs_end_ends_the_wait_at_once_and_says_what_it_waited_for(inbox: Path) -> None:
+    run = Run(SystemClock(), 30.0)
+    watch = Smsd(inbox=inbox).open(run)
+    timer = threading.Timer(0.1, run.expire)
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(DeadlinePassed):
+        await_code(run, watch, PATTERN, 20.0)
+    assert time.monotonic() - began < 2
+    assert run.overstayed().reason is Reason.CODE_NOT_ARRIVED
+    timer.join()
+    with pytest.raises(DeadlinePassed):
+        Smsd(inbox=inbox).open(run)
+
+
+def test_a_code_leaves_the_run_as_it_was(inbox: Path, run: Run) -> None:
+    watch = Smsd(inbox=inbox).open(run)
+    (inbox / FIRST.format(0)).write_text("code 123456")
+    assert await_code(run, watch, "[0-9]+", 5.0) == "123456", "the whole match"
+    assert run.silence is None
+
+
+def test_an_expression_that_never_ends_finds_nothing(inbox: Path, run: Run) -> None:
+    watch = Smsd(inbox=inbox).open(run)
+    (inbox / FIRST.format(0)).write_text("a" * 60 + "!")
+    with pytest.raises(Trouble):
+        await_code(run, watch, r"^(a?)*?(a|aa)+$", 1.0)
+    assert run.elapsed() < 5
+
+
+def test_an_inbox_that_is_gone_is_ours_to_mend(inbox: Path, run: Run) -> None:
+    place = inbox / "inbox"
+    place.mkdir()
+    box = Smsd(inbox=place)
+    watch = box.open(run)
+    place.rmdir()
+    for ask in (lambda: watch.wait(run, soon(run)), lambda: box.open(run)):
+        with pytest.raises(Trouble) as caught:
+            ask()
+        assert caught.value.reading.reason is Reason.OWN_MODEM
+        assert "No such file" in caught.value.reading.detail
+
+
+def test_what_cannot_be_deleted_is_noted(inbox: Path, run: Run) -> None:
+    watch = Smsd(inbox=inbox).open(run)
+    (inbox / FIRST.format(0)).write_text("code 123456")
+    message = watch.wait(run, run.clock.monotonic() + 5)
+    assert message
+    (inbox / FIRST.format(0)).unlink()
+    (inbox / FIRST.format(0)).mkdir()
+    watch.remove(run, message)
+    assert "the message cannot be deleted" in run.notes[-1]
