@@ -15,6 +15,9 @@ from beacon.engine.mask import Mask
 from beacon.engine.prober import Finished, Prober
 from beacon.transport.trouble import Trouble
 
+TIDYING: Final = 6.0
+"""Seconds a run has to come back after its deadline: it may still sign out."""
+
 _FAILED: Final = {
     Evidence.SYMPTOM: "its cell fails: degraded, or outage if no other cell is up",
     Evidence.HEALTH: "its service is degraded; without any symptom it counts as one",
@@ -93,6 +96,7 @@ def try_endpoint(
     came = box.take(spec.timeout)
     found = prober.finish(came[0]) if came else prober.expire(task.run.deadline)[0]
     assert found is not None, "the first result of a run is never late"
+    prober.stop(TIDYING)
     # Each kind masks what it sends; this is for a kind that forgot.
     mask = Mask()
     for secret in secrets_in(probe):

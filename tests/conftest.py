@@ -20,6 +20,11 @@ from beacon.engine.clock import ManualClock
 from beacon.transport.onetime import OneTimeCode
 from beacon.transport.totp import Ledger, Token
 
+pytest_plugins = [
+    f"tests.servers.{name}"
+    for name in ("certificates", "duo", "freeradius", "nginx", "portal", "privacyidea")
+]
+
 # A busy or small machine is no failure: no example has to be done within a wall-clock time.
 settings.register_profile("patient", parent=settings.default, deadline=None)
 settings.load_profile("patient")

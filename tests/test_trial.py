@@ -144,3 +144,24 @@ def test_a_run_that_overstays_is_told_by_its_phase(endpoint_file: Config) -> Non
 
     trial = try_endpoint(replace(endpoint_file, probes={"mfa/it": Hanging()}), "mfa/it", print)
     assert trial.reading.reason is Reason.DEADLINE
+
+
+def test_what_a_run_does_past_its_deadline_is_waited_for_and_told(endpoint_file: Config) -> None:
+    class Tidy:
+        def wait(self, utc: float) -> float:
+            return 0.0
+
+        def observe(self, run: Run) -> Reading:
+            try:
+                run.pause(20.0)
+            finally:
+                after = run.afterwards(5.0)
+                after.hide("hunter2")
+                after.pause(0.05)
+                after.note("signed out hunter2")
+            return Reading(Reason.OK)
+
+    config = replace(endpoint_file, probes={"mfa/it": Tidy()})
+    trial = try_endpoint(config, "mfa/it", lambda _: None)
+    assert trial.reading.reason is Reason.DEADLINE
+    assert trial.notes[-1].endswith("signed out ***")

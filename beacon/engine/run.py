@@ -160,6 +160,12 @@ class Run:
         self.notes[:] = map(self._mask.over, self.notes)
         return value
 
+    def afterwards(self, budget: float) -> "Run":
+        """A run for tidying up, past the deadline too; what it notes and hides is noted here."""
+        after = Run(self.clock, budget)
+        after.started, after.notes, after._mask = self.started, self.notes, self._mask
+        return after
+
     def masked(self, reading: Reading) -> Reading:
         """The reading without what was hidden."""
         detail = self._mask.over(reading.detail)

@@ -10,23 +10,22 @@ from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import Any, ClassVar, Final, Literal
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from uuid import uuid4
 
-import jmespath
 import msgspec
-import regex
-from jmespath.exceptions import JMESPathError
 from requests.cookies import RequestsCookieJar
 
-from beacon.config.fields import Duration, Refused, Regex, Secret, Url
+from beacon.config.fields import Duration, Refused, Secret, Url
 from beacon.config.problems import meant
 from beacon.core.model import Evidence, Outcome, Reading, Reason
-from beacon.engine.run import Run
+from beacon.engine.run import DeadlinePassed, Run
 from beacon.probes import SIGN_IN, Fault, Timing
 from beacon.transport.arrivals import Watch, await_code
-from beacon.transport.condition import REGEX_BUDGET
-from beacon.transport.expect import Expectations, judge, parse_json
+from beacon.transport.capture import SOURCES, Capture, Captured
+from beacon.transport.dial import IpVersion
+from beacon.transport.expect import Expectations, judge
+from beacon.transport.html import Form
 from beacon.transport.http import Answer, Request, exchange, fresh_jar
 from beacon.transport.mailboxes import AnyMailbox
 from beacon.transport.onetime import claimed
@@ -36,7 +35,13 @@ from beacon.transport.totp import LEDGER, Ledger, Token
 from beacon.transport.trouble import Trouble, one_line, timed
 from beacon.transport.wire import DEFAULT_TLS, Route
 
+CLEAN_UP_BUDGET: Final = 5.0
+"""Seconds all clean-up steps may take together, and as many after the deadline."""
+
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+STEPS: Final = "steps"
+CLEAN_UP: Final = "clean_up"
+_SAID: Final = {STEPS: "step", CLEAN_UP: "clean-up step"}
 _SUCCESS: Final = Expectations()
 _WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _STEP: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -46,54 +51,10 @@ Place = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Capture:
-    """What to take from an answer: one of a JMESPath, a regular expression, a header.
-
-    Of a regular expression it is the first group, or the whole match.
-    """
-
-    json: str | None = None
-    regex: Regex | None = None
-    header: str | None = None
-
-    def flaw(self) -> str:
-        """What is wrong with it; nothing if all is well."""
-        if sum(source is not None for source in (self.json, self.regex, self.header)) != 1:
-            return "a captured value has one source"
-        try:
-            jmespath.compile(self.json or "@")
-        except JMESPathError as error:
-            return f"not a JMESPath expression: {str(error).splitlines()[0]}"
-        return ""
-
-    def take(self, answer: Answer) -> str | None:
-        """The value; None where it is missing. Raises `Trouble` for bodies that are no JSON."""
-        if self.header is not None:
-            return answer.headers.get(self.header)
-        if self.regex is not None:
-            return self._searched(answer.text())
-        try:
-            found = jmespath.search(self.json or "", parse_json(answer.body))
-        except (JMESPathError, RecursionError):
-            return None
-        if isinstance(found, str):
-            return found
-        number = isinstance(found, int | float) and not isinstance(found, bool)
-        return str(found) if number else None
-
-    def _searched(self, text: str) -> str | None:
-        pattern = regex.compile(self.regex or "")
-        try:
-            match = pattern.search(text, timeout=REGEX_BUDGET, concurrent=True)
-        except TimeoutError:
-            return None
-        return match[1 if pattern.groups else 0] if match else None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Step:
     """One request, what its answer should be, and what later steps need of it.
 
+    `fields_of` names a captured form: its fields are sent, those of `form` in their place.
     An answer that meets `rejected` is the server's no; one that does not meet `expect` fails
     for its own reason; one that does not meet `prefer` warns.
     """
@@ -103,6 +64,7 @@ class Step:
     method: Method = "GET"
     headers: Mapping[str, Template] = field(default_factory=dict)
     form: Mapping[str, Template] = field(default_factory=dict)
+    fields_of: str | None = None
     json: JsonTemplate | None = None
     body: Template | None = None
     follow_redirects: bool = True
@@ -124,6 +86,11 @@ class Step:
         if self.body is not None:
             yield ("body",), self.body
 
+    def needs(self) -> set[str]:
+        """The captured values it cannot do without."""
+        needed = {name for _, template in self.templates() for name in template.uses.captured}
+        return needed | ({self.fields_of} if self.fields_of else set())
+
     def faults(self) -> Iterator[Fault]:
         """What is wrong with it by itself; paths from the step down."""
         if not _STEP.fullmatch(self.id):
@@ -134,16 +101,16 @@ class Step:
                 yield Fault(("capture", name), "not a name for a value", "a word of its own")
             flaw = capture.flaw()
             if flaw:
-                yield Fault(("capture", name), flaw, "one of json, regex, header")
+                yield Fault(("capture", name), flaw, SOURCES)
         for section in ("rejected", "expect", "prefer"):
             expectations = getattr(self, section)
             for path, message, allowed in expectations.flaws() if expectations else ():
                 yield Fault((section, *path), message, allowed)
 
     def _request_faults(self) -> Iterator[Fault]:
-        bodies = (bool(self.form), self.json is not None, self.body is not None)
+        bodies = (bool(self.form or self.fields_of), self.json is not None, self.body is not None)
         if sum(bodies) > 1:
-            yield Fault((), "more than one body to send", "one of form, json, body")
+            yield Fault((), "more than one body to send", "one of form (and fields_of), json, body")
         if any(bodies) and self.method in ("GET", "HEAD"):
             yield Fault(("method",), f"{self.method} sends no body", "POST, PUT, PATCH, DELETE")
         if self.url.fixed is not None:
@@ -163,15 +130,18 @@ class Flow:
     LEDGER: ClassVar[Ledger] = LEDGER
 
     steps: tuple[Step, ...]
+    clean_up: tuple[Step, ...] = ()
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     mailboxes: Mapping[str, AnyMailbox] = field(default_factory=dict)
     tls: TlsPolicy = DEFAULT_TLS
+    proxy: Url | None = None
+    ip_version: IpVersion | None = None
 
     @property
     def clock_bound(self) -> bool:
         """Whether it makes one-time codes, or verifies certificates by our clock."""
-        secure = any(step.url.begins("https:") for step in self.steps)
+        secure = any(step.url.begins("https:") for step in self.steps + self.clean_up)
         timed_codes = any(not code.counted for code in self._codes)
         return timed_codes or (secure and self.tls.verify)
 
@@ -181,17 +151,36 @@ class Flow:
             yield Fault(("steps",), "a flow without a step", "at least one")
         for path, message, allowed in self.tls.flaws():
             yield Fault(("tls", *path), message, allowed)
-        first: dict[str, int] = {}
-        captured: set[str] = set()
-        for number, step in enumerate(self.steps):
-            if first.setdefault(step.id, number) != number:
-                text = f"the id {step.id!r} is taken by step {first[step.id] + 1}"
-                yield Fault(("steps", number, "id"), text, "an id of its own")
-            for fault in (*step.faults(), *self._references(step, captured)):
-                yield replace(fault, path=("steps", number, *fault.path))
-            captured |= step.capture.keys()
+        if self.proxy and not self.proxy.lower().startswith("http://"):
+            yield Fault(("proxy",), "a proxy is spoken to in plain HTTP", "http://host:port")
+        yield from self._step_faults()
 
-    def _references(self, step: Step, captured: Collection[str]) -> Iterator[Fault]:
+    def _step_faults(self) -> Iterator[Fault]:
+        taken: dict[str, str] = {}
+        known: dict[str, Capture] = {}
+        for place, step in self._places():
+            where = f"{_SAID[place[0]]} {place[1] + 1}"
+            if taken.setdefault(step.id, where) != where:
+                text = f"the id {step.id!r} is taken by {taken[step.id]}"
+                yield Fault((*place, "id"), text, "an id of its own")
+            found = [*step.faults(), *self._references(step, known)]
+            if place[0] == CLEAN_UP:
+                found += _clean_up_faults(step)
+            for fault in found:
+                yield replace(fault, path=(*place, *fault.path))
+            known |= step.capture
+
+    def _places(self) -> Iterator[tuple[tuple[str, int], Step]]:
+        for section in (STEPS, CLEAN_UP):
+            for number, step in enumerate(getattr(self, section)):
+                yield (section, number), step
+
+    def _references(self, step: Step, captured: Mapping[str, Capture]) -> Iterator[Fault]:
+        forms = {name for name, capture in captured.items() if capture.form is not None}
+        if step.fields_of is not None and step.fields_of not in forms:
+            text = f"no form {step.fields_of!r} is captured before this step"
+            allowed = f"known are: {', '.join(sorted(forms)) or 'none yet'}"
+            yield Fault(("fields_of",), text, allowed, meant(step.fields_of, forms))
         for path, template in step.templates():
             uses = template.uses
             for flaw in uses.flaws:
@@ -199,12 +188,12 @@ class Flow:
             for whole, wanted, known in (
                 ("secrets.", uses.secrets, self.secrets.keys()),
                 ("variables.", uses.variables, self.variables.keys()),
-                ("", uses.captured, captured),
+                ("", uses.captured, captured.keys()),
             ):
                 for name in sorted(wanted.difference(known)):
                     there = ", ".join(whole + one for one in sorted(known)) or "nothing yet"
                     text = f"{whole}{name} is not known at this step"
-                    yield Fault(path, text, f"known are: {there}")
+                    yield Fault(path, text, f"known are: {there}", _meant(whole, name, known))
             for code in uses.codes:
                 yield from self._code_faults(path, code)
             for awaited in uses.awaited:
@@ -255,7 +244,7 @@ class Flow:
         return uuid4().hex
 
     def observe(self, run: Run) -> Reading:
-        """Take each step in turn; the first that goes wrong is the reading."""
+        """Take each step in turn; the first that goes wrong is the reading. Then clean up."""
         wanted = {awaited.mailbox for uses in self._uses for awaited in uses.awaited}
         with contextlib.ExitStack() as stack:
             talk = _Talk(self, run)
@@ -265,7 +254,17 @@ class Flow:
                 except Trouble as trouble:
                     return timed(run, _said(run, f"mailbox {name}", trouble.reading))
                 talk.watches[name] = stack.enter_context(contextlib.closing(watch))
-            return self._sign_in(run, talk)
+            try:
+                reading = self._sign_in(run, talk)
+            except BaseException:  # its reading is given: this takes nobody's time
+                talk.clean_up(CLEAN_UP_BUDGET)
+                raise
+            left = run.deadline - run.clock.monotonic()
+            # A third: however slowly it is answered, the run must not overstay by tidying up.
+            flaw = talk.clean_up(min(CLEAN_UP_BUDGET, left / 3))
+        if flaw and reading.outcome is Outcome.PASS:
+            return replace(reading, detail=one_line(f"{reading.detail}; clean-up: {flaw}"))
+        return reading
 
     def _sign_in(self, run: Run, talk: "_Talk") -> Reading:
         reading = Reading(Reason.OK, f"{len(self.steps)} steps")
@@ -280,6 +279,27 @@ class Flow:
                 reading = found
                 break
         return replace(timed(run, reading), phases=tuple(spent))
+
+    def route(self) -> Route:
+        """How its servers are reached."""
+        parts = urlsplit(self.proxy) if self.proxy else None
+        proxy = (parts.hostname or "", parts.port or 80) if parts else None
+        return Route(tls=self.tls, proxy=proxy, ip_version=self.ip_version)
+
+
+def _clean_up_faults(step: Step) -> Iterator[Fault]:
+    for section in ("rejected", "prefer"):
+        if getattr(step, section) is not None:
+            text = "a clean-up step changes no reading"
+            yield Fault((section,), text, "expect: what is not met is told")
+    for path, template in step.templates():
+        if template.uses.codes or template.uses.awaited:
+            yield Fault(path, "a clean-up step has no code", "secrets, variables, captured values")
+
+
+def _meant(whole: str, name: str, known: Collection[str]) -> str:
+    near = meant(name, known)
+    return f"{whole}{near}" if near else ""
 
 
 def _token(seed: str, *, counted: bool, counter: int = 0, **options: Any) -> Token:  # noqa: ANN401
@@ -297,7 +317,7 @@ class _Talk:
     def __init__(self, flow: Flow, run: Run) -> None:
         self._flow, self._run = flow, run
         self._jar: RequestsCookieJar = fresh_jar()
-        self._captured: dict[str, str] = {}
+        self._captured: dict[str, Captured] = {}
         self._secrets = {name: run.hide(secret.reveal()) for name, secret in flow.secrets.items()}
         self._counted: list[tuple[Token, int]] = []
         self.watches: dict[str, Watch] = {}
@@ -311,6 +331,24 @@ class _Talk:
             reading = trouble.reading
         return _said(self._run, f"step {step.id}", reading)
 
+    def clean_up(self, budget: float) -> str:
+        """Take the clean-up steps, whatever became of the others; the first flaw, in words."""
+        before, self._run = self._run, self._run.afterwards(budget)
+        flaws = []
+        try:
+            for step in self._flow.clean_up:
+                missing = sorted(step.needs() - self._captured.keys())
+                if missing:
+                    self._run.note(f"step {step.id}: skipped, nothing was captured as {missing[0]}")
+                elif (found := self.take(step)).outcome is not Outcome.PASS:
+                    self._run.note(found.detail)
+                    flaws.append(found.detail)
+        except DeadlinePassed:
+            flaws.append(f"step {step.id}: no answer within {budget:.2g} s")
+            self._run.note(flaws[-1])
+        self._run = before
+        return flaws[0] if flaws else ""
+
     def _ask(self, step: Step) -> Answer:
         values = {
             "secrets": self._secrets,
@@ -322,10 +360,11 @@ class _Talk:
             **self._captured,
         }
         self._counted.clear()
-        request = _request(step, values)
-        route = Route(tls=self._flow.tls)
+        form = self._captured.get(step.fields_of or "")
+        request = _request(step, values, form.pairs if isinstance(form, Form) else ())
+        route, follow = self._flow.route(), step.follow_redirects
         try:
-            return exchange(self._run, request, route, follow=step.follow_redirects, jar=self._jar)
+            return exchange(self._run, request, route, follow=follow, jar=self._jar)
         except BaseException:
             for token, counter in self._counted:  # nobody judged them
                 self._flow.LEDGER.give_back(token, counter)
@@ -351,13 +390,23 @@ class _Talk:
         if reading.outcome not in (Outcome.PASS, Outcome.WARN):
             return reading
         for name, capture in step.capture.items():
-            value = capture.take(answer)
+            value = capture.take(answer, self._jar)
             if value is None:
                 return Reading(Reason.OPERAND_MISSING, f"nothing to capture as {name}")
             self._captured[name] = value
-            if len(value) >= _TELLING:
-                self._run.hide(value)
+            self._hide(value, answer)
         return reading
+
+    def _hide(self, value: Captured, answer: Answer) -> None:
+        if isinstance(value, Form):
+            parts, here = urlsplit(value.action), urlsplit(answer.url)
+            places = [parts.query] + ([parts.path] if parts.path != here.path else [])
+            hidden = [*places, *(text for _, text in value.pairs)]
+        else:
+            hidden = [value]
+        for text in hidden:
+            if len(text) >= _TELLING:
+                self._run.hide(text)
 
 
 def _said(run: Run, where: str, reading: Reading) -> Reading:
@@ -373,7 +422,9 @@ def _is_met(expectations: Expectations, answer: Answer) -> bool:
         return False
 
 
-def _request(step: Step, values: Mapping[str, Any]) -> Request:
+def _request(
+    step: Step, values: Mapping[str, Any], captured: tuple[tuple[str, str], ...]
+) -> Request:
     """The step with everything filled in. Raises `Trouble`."""
     try:
         url = Url.parse(step.url.fill(values))
@@ -382,8 +433,9 @@ def _request(step: Step, values: Mapping[str, Any]) -> Request:
     headers = {name: template.fill(values) for name, template in step.headers.items()}
     body: bytes | None = None
     kind = ""
-    if step.form:
-        pairs = {name: template.fill(values) for name, template in step.form.items()}
+    if step.form or step.fields_of:
+        own = {name: template.fill(values) for name, template in step.form.items()}
+        pairs = [pair for pair in captured if pair[0] not in own] + list(own.items())
         body, kind = urlencode(pairs).encode(), "application/x-www-form-urlencoded"
     elif step.json is not None:
         body, kind = msgspec.json.encode(step.json.fill(values)), "application/json"

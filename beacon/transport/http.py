@@ -30,6 +30,9 @@ REDIRECTS: Final = 5
 DATE_WITHIN: Final = 5.0
 """Seconds an exchange may take for its `Date` to say something of our clock."""
 
+DATE_TOLD: Final = 2.0
+"""Seconds our clock may be off before a conversation mentions it: a `Date` is no finer."""
+
 _DEFAULTS: Final = {
     "User-Agent": f"mfa-beacon/{beacon.__version__}",
     "Accept": "*/*",
@@ -176,7 +179,8 @@ def _clock_seen(run: Run, met: Exchange, response: Response) -> ClockSeen | None
     ours = run.clock.utc().timestamp() - met.waited / 2
     # A Date is cut to whole seconds: half of one is its middle.
     offset = theirs + 0.5 - ours
-    run.note(f"by its Date, our clock is off by {-offset:+.1f} s")
+    if abs(offset) > DATE_TOLD:
+        run.note(f"by its Date, our clock is off by {-offset:+.1f} s")
     return ClockSeen(offset, urlsplit(response.url).hostname or "")
 
 

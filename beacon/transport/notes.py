@@ -8,6 +8,7 @@ from beacon.transport.trouble import one_line
 
 MOST: Final = 24  # members of one answer
 LONGEST: Final = 400  # characters of one line
+WIDEST: Final = 120  # characters of one member
 _DEPTH: Final = 5
 
 
@@ -21,8 +22,14 @@ def outline(document: object, harmless: Collection[str] = ()) -> str:
         f"{path}={_shown(value)}" if path in harmless else path for path, value in _leaves(document)
     )
     lines = list(dict.fromkeys(islice(found, MOST + 1)))
-    more = " …" if len(lines) > MOST else ""
-    return one_line(" ".join(lines[:MOST]) + more, LONGEST) or "nothing"
+    # Whole or not at all: half of a value that must be hidden would not be known for one.
+    told = [one_line(line, len(line)) if len(line) <= WIDEST else "…" for line in lines]
+    kept = told[:MOST]
+    while sum(map(len, kept)) + len(kept) > LONGEST - 2:
+        kept.pop()
+    if len(kept) < len(told):
+        kept.append("…")
+    return " ".join(kept) or "nothing"
 
 
 def _leaves(tree: object, path: str = "", depth: int = _DEPTH) -> Iterator[tuple[str, object]]:
@@ -39,4 +46,4 @@ def _leaves(tree: object, path: str = "", depth: int = _DEPTH) -> Iterator[tuple
 def _shown(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return "null" if value is None else repr(value) if isinstance(value, str) else str(value)
+    return "null" if value is None else f"'{value}'" if isinstance(value, str) else str(value)

@@ -29,3 +29,21 @@ def test_no_pause_is_longer_than_the_run(clock: ManualClock) -> None:
     began = time.monotonic()
     run.pause(20.0)
     assert time.monotonic() - began < 2
+
+
+def test_what_comes_afterwards_has_time_of_its_own_and_notes_in_the_same_place(
+    clock: ManualClock,
+) -> None:
+    run = Run(clock, 10.0)
+    run.hide("hunter2")
+    clock.advance(20.0)
+    run.expire()
+    after = run.afterwards(5.0)
+    assert after.remaining() == 5.0
+    after.note("hunter2")
+    after.hide("tok")
+    assert [note.strip() for note in run.notes] == ["20000.0 ms  ***"]
+    run.note("tok")
+    assert run.notes[-1].endswith("***")
+    with pytest.raises(DeadlinePassed):
+        run.remaining()

@@ -1,18 +1,17 @@
-"""Real servers for probes: nginx in all its moods, a CA of our own, runs that end in time."""
+"""Runs that end in time, servers that answer as told, and what a room would show of readings."""
 
-import gzip
-import signal
-import socket
-import subprocess
+import contextlib
+import http.server
+import json
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
-import trustme
 
 from beacon.app import load_config
 from beacon.core.indication import Colour
@@ -39,349 +38,6 @@ def observed() -> Callable[..., Reading]:
             timer.join()
 
     return observe
-
-
-@pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    """The CA our servers' certificates are from."""
-    return trustme.CA(organization_name="Example CA")
-
-
-@pytest.fixture(scope="session")
-def ca_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Its certificate, as `tls: {ca: …}` takes it."""
-    path = tmp_path_factory.mktemp("ca") / "ca.pem"
-    authority.cert_pem.write_to_path(path)
-    return str(path)
-
-
-@dataclass
-class Pair:
-    """A certificate and its key, as files."""
-
-    certificate: str
-    key: str
-
-
-@pytest.fixture(scope="session")
-def issue(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pair]:
-    """Write a certificate by a CA for names, valid from and until so many days from now."""
-
-    def write(ca: trustme.CA, *names: str, since: float = -1, until: float = 365) -> Pair:
-        now = datetime.now(UTC)
-        cert = ca.issue_cert(
-            *names,
-            not_before=now + timedelta(days=since),
-            not_after=now + timedelta(days=until),
-        )
-        home = tmp_path_factory.mktemp("cert")
-        cert.private_key_pem.write_to_path(home / "key.pem")
-        chain = b"".join(blob.bytes() for blob in cert.cert_chain_pems)
-        (home / "cert.pem").write_bytes(chain)
-        return Pair(str(home / "cert.pem"), str(home / "key.pem"))
-
-    return write
-
-
-@dataclass
-class Nginx:
-    """A running nginx: its plain port, its TLS ports by the mood of their certificate."""
-
-    port: int
-    other: int
-    tls: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def https(self, mood: str = "good") -> str:
-        return f"https://127.0.0.1:{self.tls[mood]}"
-
-
-LOCATIONS = """
-    location = / { return 200 "hello"; }
-    location = /json { default_type application/json; return 200 '{"status": "UP", "queue": 3}'; }
-    location = /bad-gateway { default_type text/html; return 502 "<html>Bad Gateway</html>"; }
-    location = /teapot { return 418; }
-    location = /busy { return 429; }
-    location = /loop { return 302 /loop; }
-    location = /once { return 302 /json; }
-    location = /away { return 302 http://127.0.0.1:OTHER/whoami; }
-    location = /whoami { return 200 "auth=$http_authorization cookie=$http_cookie"; }
-    location = /method { return 200 "$request_method $content_type"; }
-    location = /token { return 200 '{"access_token": "abc", "expires_in": 3600}'; }
-    location = /unauthorized { return 401; }
-    location = /slow { limit_rate 10; }
-    location = /huge { }
-    location = /bomb { add_header Content-Encoding gzip; }
-    location = /not-gzip { add_header Content-Encoding gzip; return 200 "plain"; }
-    location = /zipped { gzip on; gzip_min_length 1; gzip_types *; }
-    location = /hang { proxy_pass http://127.0.0.1:SILENT; }
-"""
-
-
-def _server(port: int, extra: str = "") -> str:
-    common = f"root ROOT; default_type text/plain; {LOCATIONS}"
-    return f"server {{ listen 127.0.0.1:{port} {extra} {common} }}"
-
-
-@pytest.fixture(scope="session")
-def nginx(
-    need: Callable[[str], Path],
-    free_port: Callable[[], int],
-    eventually: Callable[..., None],
-    tmp_path_factory: pytest.TempPathFactory,
-    authority: trustme.CA,
-    ca_file: str,
-    issue: Callable[..., Pair],
-) -> Iterator[Nginx]:
-    """One nginx with a plain server, a second origin, and TLS servers good and bad."""
-    binary = need("nginx")
-    home = tmp_path_factory.mktemp("nginx")
-    (home / "slow").write_bytes(b"x" * 5000)
-    (home / "huge").write_bytes(b"x" * 2 * 1024 * 1024)
-    (home / "bomb").write_bytes(gzip.compress(bytes(50 * 1024 * 1024)))
-    (home / "zipped").write_bytes(b"the same again " * 1000)
-    names = ("127.0.0.1", "localhost")
-    pairs = {
-        "good": issue(authority, *names),
-        "expired": issue(authority, *names, since=-30, until=-3),
-        "early": issue(authority, *names, since=3),
-        "expiring": issue(authority, *names, until=5.5),
-        "untrusted": issue(trustme.CA(organization_name="Somebody else"), *names),
-        "misnamed": issue(authority, "other.example.com"),
-        "mutual": issue(authority, *names),
-    }
-    found = Nginx(free_port(), free_port(), {mood: free_port() for mood in pairs})
-    servers = [_server(found.port, ";"), _server(found.other, ";")]
-    for mood, pair in pairs.items():
-        tls = f"ssl; ssl_certificate {pair.certificate}; ssl_certificate_key {pair.key};"
-        if mood == "mutual":
-            tls += f" ssl_client_certificate {ca_file}; ssl_verify_client on;"
-        servers.append(_server(found.tls[mood], tls))
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never says a word
-        text = "\n".join(servers).replace("ROOT", str(home)).replace("OTHER", str(found.other))
-        text = text.replace("SILENT", str(silent.getsockname()[1]))
-        temps = "".join(
-            f"{kind}_temp_path {home}/{kind};"
-            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        (home / "nginx.conf").write_text(
-            f"daemon off; master_process off; pid {home}/pid; error_log {home}/error.log;\n"
-            f"events {{}}\nhttp {{ access_log off; {temps}\n{text} }}\n"
-        )
-        server = subprocess.Popen([binary, "-e", home / "start.log", "-c", home / "nginx.conf"])
-        try:
-            eventually(lambda: _listens(found.tls["mutual"]), "nginx")
-            yield found
-        finally:
-            server.terminate()
-            server.wait(10)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
-
-RADIUSD = """
-name = freeradius
-prefix = /usr
-libdir = LIBRARY
-raddbdir = HOME
-logdir = HOME
-run_dir = HOME
-db_dir = HOME
-pidfile = HOME/pid
-cleanup_delay = 5
-log {
-    destination = stdout
-}
-security {
-    status_server = yes
-    reject_delay = 1
-}
-thread pool {
-    start_servers = 2
-    max_servers = 4
-    min_spare_servers = 1
-    max_spare_servers = 2
-    max_requests_per_server = 0
-}
-client beacon {
-    ipaddr = 127.0.0.1
-    secret = canary-shared-secret
-}
-modules {
-    pap { }
-    totp { }
-    perl {
-        filename = HOME/site.pl
-    }
-}
-server default {
-    listen {
-        type = auth
-        ipaddr = 127.0.0.1
-        port = PORT
-    }
-    authorize {
-        perl
-    }
-    authenticate {
-        Auth-Type password {
-            pap
-        }
-        Auth-Type combined {
-            pap
-            totp
-        }
-        Auth-Type code {
-            totp
-        }
-    }
-    post-auth {
-        SIGNED
-        Post-Auth-Type REJECT {
-            SIGNED
-        }
-        Post-Auth-Type Challenge {
-            SIGNED
-        }
-    }
-}
-"""
-
-# As docs/probes/radius.md says, but in the mood "bare".
-SIGNED = """
-perl
-if (!&control:Tmp-String-0) {
-    update reply { Message-Authenticator := 0x00 }
-}
-"""
-
-SITE = r"""
-use strict;
-use warnings;
-our (%RAD_REQUEST, %RAD_REPLY, %RAD_CHECK);
-use constant { REJECT => 0, FAIL => 1, OK => 2, HANDLED => 3, NOTFOUND => 6, UPDATED => 8 };
-
-sub mood {
-    open(my $file, '<', 'HOME/mood') or return '';
-    my $mood = <$file> // '';
-    return $mood;
-}
-
-sub totp {
-    $RAD_REQUEST{'TOTP-Password'} = shift;
-    $RAD_CHECK{'TOTP-Secret'} = 'SEED';
-}
-
-sub combined {
-    my ($password, $code) = $RAD_REQUEST{'User-Password'} =~ /^(.*)([0-9]{6})$/ or return REJECT;
-    $RAD_REQUEST{'User-Password'} = $password;
-    $RAD_CHECK{'Cleartext-Password'} = 'canary-password';
-    totp($code);
-    $RAD_CHECK{'Auth-Type'} = 'combined';
-    return UPDATED;
-}
-
-sub challenge {
-    my $text = shift;
-    $RAD_CHECK{'Response-Packet-Type'} = 'Access-Challenge';
-    $RAD_REPLY{'Reply-Message'} = $text;
-    $RAD_REPLY{'State'} = 'the password was right';
-    return HANDLED;
-}
-
-sub in_two_steps {
-    if (!exists $RAD_REQUEST{'State'}) {
-        return REJECT if $RAD_REQUEST{'User-Password'} ne 'canary-password';
-        $RAD_CHECK{'Auth-Type'} = 'Accept', return UPDATED if mood() eq 'no challenge';
-        return challenge("Enter the code\nof your token, $RAD_REQUEST{'User-Password'}");
-    }
-    return challenge('One code more: 834211') if mood() eq 'one more';
-    totp($RAD_REQUEST{'User-Password'});
-    $RAD_CHECK{'Auth-Type'} = 'code';
-    return UPDATED;
-}
-
-sub authorize {
-    return FAIL if mood() eq 'back end gone';
-    $RAD_CHECK{'Response-Packet-Type'} = 'Do-Not-Respond', return HANDLED if mood() eq 'drop';
-    return combined() if $RAD_REQUEST{'User-Name'} eq 'probe';
-    return in_two_steps() if $RAD_REQUEST{'User-Name'} eq 'challenged';
-    return NOTFOUND;
-}
-
-sub post_auth {
-    $RAD_CHECK{'Tmp-String-0'} = 'bare' if mood() eq 'bare';
-    return UPDATED;
-}
-"""
-
-
-@dataclass
-class FreeRadius:
-    """A running FreeRADIUS: users `probe` (password and code in one) and `challenged`."""
-
-    port: int
-    process: subprocess.Popen[bytes]
-    home: Path
-    seed: str = SEED
-    password: str = "canary-password"
-    shared_secret: str = "canary-shared-secret"
-
-    def be(self, mood: str) -> None:
-        """Behave like this from now on: "" is sound."""
-        (self.home / "mood").write_text(mood)
-
-    @property
-    def log(self) -> str:
-        return (self.home / "log").read_text()
-
-
-@pytest.fixture(scope="session")
-def radius_process(
-    need: Callable[[str], Path],
-    free_port: Callable[[], int],
-    eventually: Callable[..., None],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[FreeRadius]:
-    """FreeRADIUS with PAP, rlm_totp, and rlm_perl for challenges and moods."""
-    binary = need("freeradius")
-    home, port = tmp_path_factory.mktemp("freeradius"), free_port()
-    library = next(Path("/usr/lib").rglob("rlm_totp.so")).parent
-    config = (
-        RADIUSD.replace("SIGNED", SIGNED)
-        .replace("LIBRARY", str(library))
-        .replace("PORT", str(port))
-    )
-    (home / "radiusd.conf").write_text(config.replace("HOME", str(home)))
-    (home / "site.pl").write_text(SITE.replace("HOME", str(home)).replace("SEED", SEED))
-    with (home / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [binary, "-d", home, "-f", "-xx", "-l", "stdout"], stdout=log, stderr=log
-        )
-    server = FreeRadius(port, process, home)
-    try:
-        eventually(lambda: process.poll() or "Ready to process requests" in server.log)
-        assert process.poll() is None, server.log
-        yield server
-    finally:
-        process.kill()  # also a stopped one
-        process.wait(10)
-
-
-@pytest.fixture
-def freeradius(radius_process: FreeRadius) -> Iterator[FreeRadius]:
-    """It, in a good mood and not stopped."""
-    radius_process.be("")
-    yield radius_process
-    radius_process.process.send_signal(signal.SIGCONT)
 
 
 @dataclass(frozen=True)
@@ -423,3 +79,39 @@ def shown(tmp_path: Path) -> Callable[..., Shown]:
         )
 
     return show
+
+
+Asked = Callable[[str, dict[str, str]], tuple[int, Any]]
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[[Asked], str]]:
+    """Start servers that answer a path and form with a status and a document (or bytes)."""
+    with contextlib.ExitStack() as servers:
+
+        def start(answer: Asked) -> str:
+            class Handler(http.server.BaseHTTPRequestHandler):
+                def do_POST(self) -> None:
+                    asked = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+                    status, said = answer(self.path, dict(parse_qsl(asked)))
+                    body = said if isinstance(said, bytes) else json.dumps(said).encode()
+                    self.send_response(status)
+                    self.send_header("Content-Type", "application/json")
+                    self.send_header("Content-Length", str(len(body)))
+                    self.end_headers()
+                    with contextlib.suppress(OSError):  # nobody waited for it
+                        self.wfile.write(body)
+
+                do_GET = do_POST  # noqa: N815 - as it is called
+
+                def log_message(self, *_: object) -> None:
+                    """Nothing: what is asked holds secrets."""
+
+            server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+            thread.start()
+            for end in (server.server_close, lambda: thread.join(10), server.shutdown):
+                servers.callback(end)
+            return f"http://127.0.0.1:{server.server_address[1]}"
+
+        yield start

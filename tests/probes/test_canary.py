@@ -9,14 +9,17 @@ import contextlib
 import json
 import logging
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, quote_plus
 
 import pytest
+import trustme
 
 from beacon import probes
 from beacon.app import load_config
@@ -39,6 +42,24 @@ CASES = {
       query: canary.example
       record: A
       resolvers: ["{host}:{port}"]
+    """,
+    "duo": """
+      type: duo
+      host: "{host}"
+      port: {port}
+      integration_key: DIXXXXXXXXXXXXXXXXXX
+      secret_key: !secret canary
+      username: probe
+      code: {totp: !secret seed}
+      tls: {verify: false}
+    """,
+    "duo_ping": """
+      type: duo_ping
+      host: "{host}"
+      port: {port}
+      integration_key: DIXXXXXXXXXXXXXXXXXX
+      secret_key: !secret canary
+      tls: {verify: false}
     """,
     "flow": """
       type: flow
@@ -66,6 +87,18 @@ CASES = {
       headers: {X-Key: !secret canary-of-a-header}
       expect: {body: never}
     """,
+    "linotp": """
+      type: linotp
+      url: {url}
+      username: probe
+      password: !secret canary
+      code: {hotp: !secret seed}
+      headers: {X-Key: !secret canary-of-a-header}
+    """,
+    "linotp_status": """
+      type: linotp_status
+      url: {url}
+    """,
     "ntp": """
       type: ntp
       servers: ["{host}:{port}"]
@@ -86,6 +119,18 @@ CASES = {
       port: {port}
       shared_secret: !secret canary
     """,
+    "privacyidea": """
+      type: privacyidea
+      url: {url}
+      username: probe
+      password: !secret canary
+      code: {hotp: !secret seed}
+      headers: {X-Key: !secret canary-of-a-header}
+    """,
+    "privacyidea_status": """
+      type: privacyidea_status
+      url: {url}
+    """,
     "statuspage": """
       type: statuspage
       url: {url}
@@ -104,7 +149,7 @@ INSTEAD = {"http": {"body"}}
 MOODS: dict[str, Callable[[bytes], bytes]] = {
     "echoes": lambda asked: _http(200, asked),
     "refuses in words": lambda asked: _http(
-        401, json.dumps({"error": asked.decode("latin-1"), "code": 1}).encode(), "application/json"
+        401, json.dumps(_complaint(asked.decode("latin-1"))).encode(), "application/json"
     ),
     "speaks of it in its headers": lambda asked: (
         b"HTTP/1.1 200 %b\r\nX: %b\r\nContent-Length: 0\r\n\r\n" % (_line(asked), _line(asked))
@@ -118,6 +163,10 @@ MOODS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+def _complaint(words: str) -> dict[str, object]:
+    return {"error": words, "code": 1, "stat": "FAIL", "message": words, "message_detail": words}
+
+
 def _line(asked: bytes) -> bytes:
     return asked.replace(b"\r", b" ").replace(b"\n", b" ")
 
@@ -127,9 +176,19 @@ def _http(status: int, body: bytes, kind: str = "text/plain") -> bytes:
     return head.encode() + body
 
 
+TLS_BEGINS = b"\x16"
+
+
+@cache
+def certified() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
 @dataclass
 class Parrot:
-    """A server over TCP and UDP of one port that says back what it is told, by its mood."""
+    """A server over TCP, TLS and UDP of one port that says back what it is told, by its mood."""
 
     mood: Callable[[bytes], bytes]
     heard: list[bytes] = field(default_factory=list)
@@ -161,7 +220,11 @@ class Parrot:
                 caller, _ = self._tcp.accept()
                 with caller, contextlib.suppress(OSError):
                     caller.settimeout(0.1)
-                    self._converse(caller)
+                    if caller.recv(1, socket.MSG_PEEK) == TLS_BEGINS:
+                        with certified().wrap_socket(caller, server_side=True) as secured:
+                            self._converse(secured)
+                    else:
+                        self._converse(caller)
 
     def _converse(self, caller: socket.socket) -> None:
         asked = b""
@@ -274,6 +337,74 @@ def test_no_kind_says_a_secret(
     assert reading.reason is not Reason.INTERNAL_ERROR, caplog.text
     if list(secrets_in(probe)):
         assert parrot.heard, "the secrets did fly"
+
+
+FLOW_WITH_ALL_IT_CAPTURES = """
+      type: flow
+      secrets: {password: !secret canary, seed: !secret seed}
+      mailboxes: {phone: {smsd: {inbox: INBOX}}}
+      steps:
+        - id: page
+          url: {url}
+          method: POST
+          form: {password: "{{ secrets.password }}"}
+          capture:
+            login: {form: form}
+            one: {field: hidden}
+            crumb: {cookie: crumb}
+            head: {header: X-Token}
+            found: {regex: "value=.([a-z-]+)"}
+        - id: send
+          url: "{{ login.action }}"
+          method: POST
+          fields_of: login
+          form: {a: "{{ one }}", b: "{{ crumb }}", c: "{{ head }}", d: "{{ found }}"}
+          headers: {X-Field: "{{ login.fields.hidden }}", X-Count: "{{ hotp(secrets.seed) }}"}
+        - id: code
+          url: "{url}{{ crumb }}/{{ head|urlencode }}?{{ one }}"
+          method: POST
+          body: "{{ code_from('phone', 'canary code ([0-9]+)', '5s') }}"
+          expect: {body: {contains: never}}
+      clean_up:
+        - id: out
+          url: "{url}{{ found }}/{{ crumb }}"
+          expect: {status: 418}
+"""
+CAPTURED = ("canary-in-a-field", "canary-in-a-cookie", "canary-in-a-head", "canary-in-an-action")
+CODE = "73910482"
+
+
+@pytest.mark.parametrize("last", ["echoes", "garbles", "hangs up", "sends elsewhere with it"])
+def test_nothing_a_flow_captures_or_waits_for_is_said(
+    last: str,
+    probe_of: Callable[[str, int], Any],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+
+    def mood(asked: bytes) -> bytes:
+        if asked.startswith((b"POST / ", b"POST /canary-in-an-action")):
+            (inbox / "IN20260105_120000_00_+1_00.txt").write_text(f"canary code {CODE}")
+            page = b"<form action=/canary-in-an-action?canary-in-an-action-too><input name=hidden"
+            page += b' value="canary-in-a-field"></form>'
+            head = b"X-Token: canary-in-a-head\r\nSet-Cookie: crumb=canary-in-a-cookie\r\n"
+            return _http(200, page, "text/html").replace(b"\r\n", b"\r\n" + head, 1)
+        return MOODS[last](asked)
+
+    with Parrot(mood) as parrot:
+        probe = probe_of(FLOW_WITH_ALL_IT_CAPTURES.replace("INBOX", str(inbox)), parrot.port)
+        run, reading = tried(probe, 10.0)
+        said = everything(probe, run, reading, caplog.text)
+        heard = b"".join(parrot.heard).decode("latin-1")
+    assert not leaks(said), said
+    for hidden in (*CAPTURED, CODE):
+        assert hidden in heard, "it did fly"
+        assert hidden not in said
+    assert "step out" in said
+    assert reading.reason is not Reason.INTERNAL_ERROR, caplog.text
 
 
 def test_the_canary_is_seen_where_it_is_said(

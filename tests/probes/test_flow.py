@@ -2,23 +2,28 @@
 
 import json
 import secrets
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote_plus, urlsplit
 
 import pyotp
 import pytest
 
-from beacon.config.fields import Regex, Secret
+from beacon.app import load_config
+from beacon.config.fields import Regex, Secret, Url
+from beacon.config.problems import ConfigError
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import Run
-from beacon.probes.flow import Capture, Flow, Step
+from beacon.probes.flow import Flow, Step
+from beacon.transport.capture import Capture
 from beacon.transport.condition import Condition, StatusSet
 from beacon.transport.expect import Expectations
 from beacon.transport.mailboxes import AnyMailbox
@@ -469,6 +474,150 @@ def test_a_mailbox_that_cannot_be_read_is_told_before_anything_is_sent(
     assert provider.asked == []
 
 
+def with_clean_up(provider: Provider, *clean_up: Step, **changes: Any) -> dict[str, Any]:
+    return sign_in(provider.url, **changes) | {"clean_up": clean_up}
+
+
+def out(**changes: Any) -> Step:
+    settings = {"id": "out", "url": T("{{ variables.base }}/account?out={{ csrf }}")}
+    return Step(**settings | changes)
+
+
+@pytest.mark.parametrize(
+    ("password", "reason"),
+    [(PASSWORD, Reason.OK), ("canary wrong", Reason.SIGN_IN_REJECTED)],
+)
+def test_clean_up_comes_last_whatever_became_of_the_sign_in(
+    provider: Provider, flow: type[Flow], password: str, reason: Reason
+) -> None:
+    run = Run(SystemClock(), 5.0)
+    probe = flow(**with_clean_up(provider, out(), password=password))
+    assert not list(probe.faults())
+    reading = probe.observe(run)
+    assert reading.reason is reason
+    assert "clean-up" not in reading.detail
+    (token,) = provider.sessions.values()
+    assert provider.asked[-1] == f"/account?out={token}"
+    assert "out" not in dict(reading.phases), "its time is not the users'"
+
+
+def test_clean_up_that_needs_what_was_never_captured_is_skipped(
+    provider: Provider, flow: type[Flow]
+) -> None:
+    provider.broken = "page"
+    run = Run(SystemClock(), 5.0)
+    last = out(id="last", url=T("{{ variables.base }}/account"))
+    reading = flow(**with_clean_up(provider, out(), last)).observe(run)
+    assert reading.detail == "step page: nothing to capture as csrf"
+    assert provider.asked == ["/login", "/account"], "the next one needs nothing"
+    assert any("step out: skipped, nothing was captured as csrf" in note for note in run.notes)
+
+
+def test_a_clean_up_that_fails_changes_words_only(provider: Provider, flow: type[Flow]) -> None:
+    step, second = out(expect=met(status=204)), out(id="second", expect=met(status=205))
+    reading = flow(**with_clean_up(provider, step, second)).observe(Run(SystemClock(), 5.0))
+    assert reading.reason is Reason.OK
+    assert reading.detail == "4 steps; clean-up: step out: status 200, expected 204"
+    provider.broken = "/password"
+    failed = flow(**with_clean_up(provider, step)).observe(Run(SystemClock(), 5.0))
+    assert failed.detail == "step password: status 500, expected 303"
+
+
+def test_a_clean_up_that_hangs_is_given_up_before_the_run_would_be(
+    provider: Provider, observed: Callable[..., Reading], flow: type[Flow]
+) -> None:
+    began = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = T(f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        reading = observed(flow(**with_clean_up(provider, out(url=url), out(id="b"))), 3.0)
+    assert reading.reason is Reason.OK
+    assert reading.detail.startswith("4 steps; clean-up: step out: no answer within ")
+    assert (reading.latency or 9) < 2
+    assert time.monotonic() - began < 3, "before its deadline"
+
+
+def test_a_form_is_sent_as_it_came_with_our_fields_in_place(
+    provider: Provider, observed: Callable[..., Reading]
+) -> None:
+    page = Step(
+        id="page",
+        url=T(provider.url + "/login"),
+        capture={"login": Capture(form="form"), "csrf": Capture(field="csrf")},
+    )
+    send = Step(
+        id="send",
+        url=T(provider.url + "/echo"),
+        method="POST",
+        fields_of="login",
+        form={"csrf": T("{{ csrf|length }}"), "more": T("{{ login.action }}")},
+        expect=met(body={"equals": "csrf=23&more=" + quote_plus(provider.url + "/login")}),
+    )
+    probe = Flow(steps=(page, send))
+    assert not list(probe.faults())
+    assert observed(probe).reason is Reason.OK
+    provider.broken = "page"
+    assert observed(probe).detail == "step page: nothing to capture as csrf"
+
+
+def test_a_cookie_is_captured(provider: Provider, observed: Callable[..., Reading]) -> None:
+    page = Step(
+        id="page",
+        url=T(provider.url + "/login"),
+        capture={"session": Capture(cookie="session")},
+    )
+    send = Step(
+        id="send",
+        url=T(provider.url + "/echo"),
+        method="POST",
+        body=T("{{ session }}"),
+        expect=met(body={"matches": "^[0-9a-f]{16}$"}),
+    )
+    assert observed(Flow(steps=(page, send))).reason is Reason.OK
+    missing = replace(page, capture={"session": Capture(cookie="other")})
+    assert observed(Flow(steps=(missing,))).detail == "step page: nothing to capture as session"
+
+
+def test_a_flow_goes_through_a_proxy_and_over_one_ip_version(
+    provider: Provider, observed: Callable[..., Reading], free_port: Callable[[], int]
+) -> None:
+    step = Step(id="a", url=T("http://nowhere.example.com/login"))
+    assert (
+        observed(Flow(steps=(step,), proxy=provider.url)).detail
+        == "step a: status 404, expected 2xx"
+    )
+    assert provider.asked == ["http://nowhere.example.com/login"], "all of the address"
+    nobody = f"http://127.0.0.1:{free_port()}"
+    assert observed(Flow(steps=(step,), proxy=nobody)).reason is Reason.OWN_NETWORK
+    local = Step(id="a", url=T(provider.url + "/login"))
+    assert observed(Flow(steps=(local,), ip_version=4)).reason is Reason.OK
+    assert observed(Flow(steps=(local,), ip_version=6)).reason is Reason.DNS_NO_ANSWER
+
+
+CLEAN_UP_FAULTS: list[tuple[dict[str, Any], tuple[str | int, ...], str]] = [
+    ({"id": "a"}, ("clean_up", 0, "id"), "the id 'a' is taken by step 1"),
+    ({"rejected": met(status=401)}, ("clean_up", 0, "rejected"), "changes no reading"),
+    ({"prefer": met(status=200)}, ("clean_up", 0, "prefer"), "changes no reading"),
+    ({"headers": {"A": T("{{ totp(secrets.seed) }}")}}, ("clean_up", 0, "headers", "A"), "no code"),
+    ({"headers": {"A": T("{{ code_from('phone', 'a', '9s') }}")}},
+     ("clean_up", 0, "headers", "A"), "code_from: no mailbox 'phone'"),
+    ({"url": T("http://a.example/{{ nothing }}")}, ("clean_up", 0, "url"), "is not known"),
+    ({"fields_of": "word", "method": "POST"}, ("clean_up", 0, "fields_of"), "no form 'word'"),
+    ({"fields_of": "page"}, ("clean_up", 0, "method"), "GET sends no body"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "path", "message"), CLEAN_UP_FAULTS)
+def test_wrong_clean_up_is_told_with_its_place(
+    given: dict[str, Any], path: tuple[str | int, ...], message: str
+) -> None:
+    captures = {"word": Capture(header="A"), "page": Capture(form="form")}
+    step = Step(id="a", url=T("http://a.example"), capture=captures)
+    last = Step(**{"id": "b", "url": T("http://a.example/{{ word }}")} | given)
+    (fault, *_) = Flow(steps=(step,), clean_up=(last,), secrets={"seed": Secret(SEED)}).faults()
+    assert fault.path == path
+    assert message in fault.message
+
+
 FAULTS: list[tuple[dict[str, Any], tuple[str | int, ...], str]] = [
     ({"steps": ()}, ("steps",), "a flow without a step"),
     ({"id": "B C"}, ("steps", 0, "id"), "not an id: 'B C'"),
@@ -510,6 +659,11 @@ FAULTS: list[tuple[dict[str, Any], tuple[str | int, ...], str]] = [
     ({"capture": {"a-b": Capture(header="A")}}, ("steps", 0, "capture", "a-b"), "a name"),
     ({"expect": met(**{"a[": "b"})}, ("steps", 0, "expect", "json", "a["), ""),
     ({"rejected": met(body=5)}, ("steps", 0, "rejected", "body"), ""),
+    ({"proxy": Url("https://proxy.example")}, ("proxy",), "a proxy is spoken to in plain HTTP"),
+    ({"capture": {"a": Capture(form="form[")}}, ("steps", 0, "capture", "a"), "not a CSS selector"),
+    ({"body": T("a"), "fields_of": "b", "method": "POST"}, ("steps", 0), "more than one body"),
+    ({"fields_of": "later", "method": "POST", "capture": {"later": Capture(form="form")}},
+     ("steps", 0, "fields_of"), "no form 'later' is captured before this step"),
     ({"tls": TlsPolicy(key="/dev/null")}, ("tls", "key"), "a key without"),
 ]  # fmt: skip
 
@@ -519,7 +673,7 @@ def test_wrong_settings_are_told_with_their_place(
     given: dict[str, Any], path: tuple[str | int, ...], message: str
 ) -> None:
     settings = {"secrets": {"seed": Secret(SEED), "word": Secret("canary 1")}}
-    for name in ("steps", "tls"):
+    for name in ("steps", "tls", "proxy"):
         if name in given:
             settings[name] = given.pop(name)
     if "steps" not in settings:
@@ -546,3 +700,78 @@ def test_the_clock_matters_for_codes_and_certificates() -> None:
     assert not bound("http://a.example/")
     assert bound("https://a.example/")
     assert not bound("https://a.example/", tls=TlsPolicy(verify=False))
+
+
+MISTAKES = """\
+site: soc
+services:
+  - name: MFA
+    endpoints:
+      - name: portal
+        type: flow
+        secrets: {password: canary-password, seed: JBSWY3DPEHPK3PXP, word: canary 1}
+        mailboxes: {phone: {smsd: {inbox: /var/spool/gammu/inbox}}}
+        steps:
+          - id: page
+            url: https://idp.example.com/{{ token }}
+            capture: {token: {field: csrf}, page: {form: "#login"}}
+          - id: send
+            method: POST
+            url: https://idp.example.com/
+            headers: {X-Token: "{{ tokn }}"}
+            fields_of: pag
+            form:
+              user: "{{ variables.user }}"
+              password: "{{ secrets.pasword }}"
+              code: "{{ code_from('fone', '[0-9]+', '60s') }}"
+              word: "{{ totp(secrets.word) }}"
+              count: "{{ hotp(secrets.seed, period=30) }}"
+              late: "{{ code_from('phone', '[0-9]+', '60') }}"
+        clean_up:
+          - id: page
+            url: https://idp.example.com/{{ later }}
+            headers: {X-Code: "{{ totp(secrets.seed) }}"}
+            rejected: {status: 401}
+"""
+TOLD = """\
+11:18: steps[0].url: token is not known at this step; known are: nothing yet
+16:32: steps[1].headers.X-Token: tokn is not known at this step; known are: page, token; \
+did you mean token?
+17:24: steps[1].fields_of: no form 'pag' is captured before this step; known are: page; \
+did you mean page?
+19:21: steps[1].form.user: variables.user is not known at this step; known are: nothing yet
+20:25: steps[1].form.password: secrets.pasword is not known at this step; known are: \
+secrets.password, secrets.seed, secrets.word; did you mean secrets.password?
+21:21: steps[1].form.code: code_from: no mailbox 'fone'; known are: phone; did you mean phone?
+22:21: steps[1].form.word: totp(secrets.word): not a base32 seed; the seed in base32
+23:22: steps[1].form.count: hotp knows no such option; counter, digits, algorithm
+24:21: steps[1].form.late: code_from: 60 has no unit; {allowed}
+26:17: clean_up[0].id: the id 'page' is taken by step 1; an id of its own
+27:18: clean_up[0].url: later is not known at this step; known are: page, token
+28:31: clean_up[0].headers.X-Code: a clean-up step has no code; \
+secrets, variables, captured values
+29:23: clean_up[0].rejected: a clean-up step changes no reading; expect: what is not met is told
+"""
+
+
+def told_of(text: str, tmp_path: Path) -> list[str]:
+    path = tmp_path / "beacon.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, {})
+    problems = [str(problem).removeprefix(f"{path}:") for problem in caught.value.problems]
+    return [problem.replace("services[0].endpoints[0].", "") for problem in problems]
+
+
+def test_mistakes_are_told_with_line_and_hint(tmp_path: Path) -> None:
+    expected = TOLD.format(allowed=Template.ALLOWED).splitlines()
+    assert told_of(MISTAKES, tmp_path) == expected
+
+
+def test_what_is_no_template_is_told_with_its_line(tmp_path: Path) -> None:
+    text = MISTAKES[: MISTAKES.index("        clean_up")].replace("{{ tokn }}", "{{ token }")
+    text += "        clean_up:\n          - {id: out, url: '{% if %}'}\n"
+    first, second = told_of(text, tmp_path)
+    assert first.startswith("16:32: steps[1].headers.X-Token: not a template: ")
+    assert second.startswith("26:28: clean_up[0].url: not a template: ")
+    assert "canary" not in first + second

@@ -22,3 +22,12 @@ def test_an_endless_or_deep_answer_stays_short() -> None:
     assert outline(deep) == "a.a.a.a.a"
     assert len(outline({"k" * 5000: 1})) <= LONGEST
     assert outline([]) == outline("text") == "nothing"
+
+
+def test_what_is_too_long_is_left_out_whole() -> None:
+    secret = "canary-" * 10
+    assert outline({"a": secret * 2, "b": 1}, {"a", "b"}) == "… b=1"
+    many = outline({f"{n}": f"{n} {secret}" for n in range(9)}, {f"{n}" for n in range(9)})
+    assert many.endswith(f"{secret}' …")
+    assert len(many) <= LONGEST
+    assert many.count("canary") == 10 * many.count("=")

@@ -82,6 +82,19 @@ def test_a_file_that_is_still_empty_is_no_message(
     assert came == ["123456"]
 
 
+def test_a_message_counts_when_nothing_changed_between_two_looks(inbox: Path, run: Run) -> None:
+    watch = Smsd(inbox=inbox).open(run)
+    one_look = run.clock.monotonic()
+    path = inbox / FIRST.format(0)
+    path.write_text("code 12")
+    assert watch.wait(run, one_look) is None, "it may grow"
+    path.write_text("code 123456")
+    assert watch.wait(run, one_look) is None, "it did"
+    message = watch.wait(run, one_look)
+    assert message
+    assert message.text == "code 123456"
+
+
 def test_text_in_another_charset_is_read_as_well_as_can_be(inbox: Path, run: Run) -> None:
     watch = Smsd(inbox=inbox).open(run)
     (inbox / FIRST.format(0)).write_bytes(b"f\xfcr Sie: code 123456")

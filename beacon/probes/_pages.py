@@ -1,0 +1,61 @@
+"""A server's own word about itself, by the pages it has for that: all of them, in order.
+
+What such pages say proves little; what each of them proves is in its kind's page of the docs.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from beacon.config.fields import Url
+from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.run import Run
+from beacon.probes import FAST, Fault, Timing
+from beacon.transport.expect import Expectations, judge
+from beacon.transport.http import Request, exchange
+from beacon.transport.tls import TlsPolicy
+from beacon.transport.trouble import Trouble, one_line, timed
+from beacon.transport.wire import DEFAULT_TLS, Route
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusPages:
+    """Whether every one of `PAGES` says what it should; no account is needed."""
+
+    EVIDENCE: ClassVar = Evidence.HEALTH
+    TIMING: ClassVar[Timing] = FAST
+    SIGN_IN: ClassVar = False
+    PAGES: ClassVar[Mapping[str, Expectations]]
+    """Path → what is expected there."""
+
+    url: Url
+    tls: TlsPolicy = DEFAULT_TLS
+
+    @property
+    def clock_bound(self) -> bool:
+        """Whether certificates are verified, which is done by our clock."""
+        return self.url.lower().startswith("https:") and self.tls.verify
+
+    def faults(self) -> Iterator[Fault]:
+        """What is wrong with the settings taken together."""
+        for path, message, allowed in self.tls.flaws():
+            yield Fault(("tls", *path), message, allowed)
+
+    def wait(self, utc: float) -> float:  # noqa: ARG002 - nothing here is used up
+        """Seconds it must not run yet: none."""
+        return 0.0
+
+    def observe(self, run: Run) -> Reading:
+        """Ask for each page; the first that is not as it should be is the reading."""
+        for path, expected in self.PAGES.items():
+            reading = self._asked(run, path, expected)
+            if reading.reason is not Reason.OK:
+                return timed(run, replace(reading, detail=one_line(f"{path}: {reading.detail}")))
+        return timed(run, Reading(Reason.OK, "it says that all is well, which proves little"))
+
+    def _asked(self, run: Run, path: str, expected: Expectations) -> Reading:
+        try:
+            request = Request(url=self.url.rstrip("/") + path)
+            return judge(exchange(run, request, Route(tls=self.tls)), expected)
+        except Trouble as trouble:
+            return trouble.reading

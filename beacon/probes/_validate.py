@@ -1,0 +1,293 @@
+"""Signing in by `/validate/check`, which privacyIDEA and LinOTP share; each judges for itself.
+
+What a server says is never judged by its words: they are translated, and policies hide them.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Final
+from urllib.parse import urlencode
+
+import msgspec
+
+from beacon.config.fields import Secret, Url
+from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.mask import HIDDEN
+from beacon.engine.run import DeadlinePassed, Run
+from beacon.probes import SIGN_IN, Fault, Timing
+from beacon.transport.condition import SUCCESS
+from beacon.transport.expect import parse_json
+from beacon.transport.http import Answer, Request, exchange, prepare
+from beacon.transport.onetime import OneTimeCode, Passcode
+from beacon.transport.tls import TlsPolicy
+from beacon.transport.trouble import Trouble, one_line, timed
+from beacon.transport.wire import DEFAULT_TLS, Route
+
+CHECK: Final = "/validate/check"
+_FORM: Final = {
+    "Content-Type": "application/x-www-form-urlencoded",
+    "Accept": "application/json",
+    "Accept-Language": "en",  # the words in details and notes; nothing is judged by them
+}
+_STEPS: Final = {"request": "the first request", "code": "the answer to the challenge"}
+_JUDGED: Final = frozenset(
+    {Reason.OK, Reason.SIGN_IN_REJECTED, Reason.SIGN_IN_UNFINISHED, Reason.CHALLENGE_MISSING}
+)
+"""Readings of a server that looked at the code; in any other the code is the next again."""
+_WORDS: Final = 120
+_DIGITS: Final = re.compile(r"\d{4,}")  # in foreign words they may be somebody's code
+
+
+class _Error(msgspec.Struct):
+    code: int | None = None
+    message: str = ""
+
+
+class _Result(msgspec.Struct):
+    status: bool
+    value: bool | None = None
+    authentication: str | None = None
+    error: _Error | None = None
+
+
+class _Detail(msgspec.Struct):
+    message: str | None = None
+    error: str | None = None
+    transaction_id: str | None = None
+    transactionid: str | None = None
+    multi_challenge: list[Any] | None = None
+
+
+class _Document(msgspec.Struct):
+    result: _Result
+    detail: _Detail | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What a server answered to `/validate/check`.
+
+    `error` is its code where it could not decide, `transaction` that of a challenge. `unsent`:
+    the password was right, and no challenge could be made of it.
+    """
+
+    status: int
+    decided: bool = True
+    accepted: bool = False
+    error: int | None = None
+    transaction: str | None = None
+    unsent: bool = False
+    words: str = field(default="", repr=False)
+
+    @property
+    def told(self) -> str:
+        """Its words as the end of a detail."""
+        return f": {self.words}" if self.words else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidateCheck(ABC):
+    """A sign-in with password and one-time code, at once or with a challenge between them."""
+
+    EVIDENCE: ClassVar = Evidence.SYMPTOM
+    TIMING: ClassVar[Timing] = SIGN_IN
+    SIGN_IN: ClassVar = True
+    TRANSACTION: ClassVar[str]
+    """What a server calls the id of a challenge."""
+
+    url: Url
+    realm: str | None = None
+    password: Secret | None = None
+    code: OneTimeCode | None = None
+    challenge: bool = False
+    headers: Mapping[str, Secret] = field(default_factory=dict)
+    tls: TlsPolicy = DEFAULT_TLS
+
+    @property
+    def clock_bound(self) -> bool:
+        """Whether it makes codes, or verifies certificates, by our clock."""
+        secure = self.url.lower().startswith("https:") and self.tls.verify
+        return secure or (self.code is not None and self.code.clock_bound)
+
+    def faults(self) -> Iterator[Fault]:
+        """What is wrong with the settings taken together."""
+        if self.code is None and not self.challenge:
+            text = "a sign-in without a second factor"
+            yield Fault((), text, "code, or challenge: true to see that one is asked for")
+        if self.challenge and self.password is None:
+            yield Fault(("challenge",), "nothing to ask for it with", "`password:` beside it")
+        for path, message, allowed in self.tls.flaws():
+            yield Fault(("tls", *path), message, allowed)
+        try:
+            prepare(self.request({}))
+        except Trouble:
+            yield Fault(("headers",), "a header that cannot be sent", "printable text")
+
+    def request(self, form: dict[str, str]) -> Request:
+        """One question, as it goes on the wire: who signs in, and this."""
+        headers = _FORM | {name: value.reveal() for name, value in self.headers.items()}
+        url = self.url.rstrip("/") + CHECK
+        known = {name: value for name, value in self.account().items() if value is not None}
+        body = urlencode(known | form).encode()
+        return Request(url=url, method="POST", headers=headers, body=body)
+
+    def wait(self, utc: float) -> float:
+        """Seconds until its token has a code nobody has used."""
+        return self.code.wait(utc) if self.code else 0.0
+
+    def observe(self, run: Run) -> Reading:
+        """Sign in; latency by step: `request`, and `code` where a challenge was answered."""
+        talk = _Talk(self, run)
+        try:
+            reading = talk.sign_in()
+        except Trouble as trouble:
+            reading = trouble.reading
+        except DeadlinePassed:
+            talk.give_back()
+            raise
+        if reading.reason not in _JUDGED:
+            talk.give_back()
+        masked = run.masked(reading)
+        return replace(
+            timed(run, replace(masked, detail=one_line(masked.detail))), phases=tuple(talk.spent)
+        )
+
+    def judge(self, said: Said, *, challenged: bool) -> Reading:
+        """What the last answer comes to; `challenged` says whether a challenge was answered."""
+        if not said.decided:
+            return self.undecided(said)
+        if said.transaction is not None:
+            if self.challenge and self.code is None:
+                return Reading(Reason.OK, f"a challenge was made{said.told}")
+            more = "one more challenge" if challenged else "a challenge, which is not set"
+            return Reading(Reason.SIGN_IN_UNFINISHED, f"{more}{said.told}")
+        if not said.accepted:
+            return self.rejected(said, _STEPS["code" if challenged else "request"])
+        if self.challenge and not challenged:
+            text = "accepted without a challenge: nobody asked for the second factor"
+            return Reading(Reason.CHALLENGE_MISSING, text)
+        return Reading(Reason.OK, "accepted, after a challenge" if challenged else "accepted")
+
+    def undecided(self, said: Said) -> Reading:
+        """What an answer comes to in which the server says that it could not decide."""
+        code = "" if said.error is None else f", error {said.error}"
+        reason = Reason.EXPECTATION_FAILED if said.status in SUCCESS else Reason.HTTP_STATUS
+        return Reading(reason, f"status {said.status}{code}{said.told}")
+
+    def rejected(self, said: Said, step: str) -> Reading:
+        """What a no comes to; `step` in words."""
+        return Reading(Reason.SIGN_IN_REJECTED, f"{step} was rejected{said.told}")
+
+    @abstractmethod
+    def account(self) -> dict[str, str | None]:
+        """Who signs in, in the server's words; what is None is not sent."""
+
+
+class _Talk:
+    """One run: the code that was claimed for it, and the seconds each step took."""
+
+    def __init__(self, kind: ValidateCheck, run: Run) -> None:
+        self._kind, self._run = kind, run
+        self._passcode: Passcode | None = None
+        self.spent: list[tuple[str, float]] = []
+        for secret in (kind.password, *kind.headers.values()):
+            if secret is not None:
+                run.hide(secret.reveal())
+
+    def sign_in(self) -> Reading:
+        """Take one step, or two; what the last one comes to. Raises `Trouble`."""
+        kind = self._kind
+        password = kind.password.reveal() if kind.password else ""
+        if not kind.challenge:
+            said = self._ask("request", {"pass": password + self._code()})
+            return kind.judge(said, challenged=False)
+        said = self._ask("request", {"pass": password})
+        if said.transaction is None or kind.code is None:
+            return kind.judge(said, challenged=False)
+        form = {"pass": self._code(), kind.TRANSACTION: said.transaction}
+        return kind.judge(self._ask("code", form), challenged=True)
+
+    def give_back(self) -> None:
+        """Nobody judged the code that was claimed, if one was."""
+        if self._kind.code is not None and self._passcode is not None:
+            self._kind.code.give_back(self._passcode)
+
+    def _code(self) -> str:
+        assert self._kind.code is not None, "else there is a challenge, and it ends there"
+        self._passcode = self._kind.code.claim(self._run)
+        return self._passcode
+
+    def _ask(self, step: str, form: dict[str, str]) -> Said:
+        run, kind = self._run, self._kind
+        began = run.elapsed()
+        try:
+            # A redirect would carry password and code to where nobody configured them to go.
+            answer = exchange(run, kind.request(form), Route(tls=kind.tls), follow=False)
+            said = heard(answer)
+        except Trouble as trouble:
+            if not kind.challenge:
+                raise
+            detail = f"{_STEPS[step]}: {trouble.reading.detail}"
+            raise Trouble(trouble.reading.reason, detail) from None
+        finally:
+            self.spent.append((step, run.elapsed() - began))
+        if said.transaction is not None:
+            run.hide(said.transaction)
+        said = replace(said, words=self._quotable(said.words))
+        run.note(_noted(said))
+        return said
+
+    def _quotable(self, words: str) -> str:
+        """Foreign words on one line; cut last, so that no part of a secret is left over."""
+        masked = self._run.masked(Reading(Reason.OK, words)).detail
+        return one_line(_DIGITS.sub(HIDDEN, masked), _WORDS)
+
+
+def heard(answer: Answer) -> Said:
+    """What was said. Raises `Trouble` where it is not an answer of such a server."""
+    status = answer.status
+    if status == 429:
+        raise Trouble(Reason.RATE_LIMITED, "status 429: the server asks us to come less often")
+    try:
+        document = msgspec.convert(parse_json(answer.body), _Document)
+    except Trouble as trouble:
+        raise (_strange(status) or trouble) from None
+    except msgspec.ValidationError as error:
+        text = f"not an answer of {CHECK}: {error}"
+        raise (_strange(status) or Trouble(Reason.OPERAND_MISSING, text)) from None
+    result, detail = document.result, document.detail or _Detail()
+    failure = result.error or _Error()
+    words = failure.message or detail.message or detail.error or ""
+    value, kind = result.value is True, result.authentication  # old servers and LinOTP have no kind
+    challenged = not value and kind in (None, "CHALLENGE")
+    return Said(
+        status=status,
+        decided=result.status and status in SUCCESS,
+        accepted=value and kind in (None, "ACCEPT"),
+        error=failure.code,
+        transaction=(detail.transaction_id or detail.transactionid) if challenged else None,
+        unsent=not value and detail.multi_challenge == [],
+        words=words,
+    )
+
+
+def _strange(status: int) -> Trouble | None:
+    """The trouble an answer in another form is by its status alone."""
+    if status in SUCCESS:
+        return None
+    if status in (401, 407):
+        text = f"status {status}: something before the server wants to know who we are"
+        return Trouble(Reason.OWN_CREDENTIALS, text)
+    return Trouble(Reason.HTTP_STATUS, f"status {status}, and not a word of the server's own")
+
+
+def _noted(said: Said) -> str:
+    if not said.decided:
+        what = "undecided" if said.error is None else f"error {said.error}"
+    elif said.transaction is not None:
+        what = "challenge"
+    else:
+        what = "accepted" if said.accepted else "rejected"
+    return f"{what}{said.told}"

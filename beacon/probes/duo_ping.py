@@ -1,0 +1,52 @@
+"""`duo_ping`: whether Duo answers, knows our keys and agrees with our clock.
+
+It says nothing of sign-ins: ping and check never touch what judges factors, and went on passing
+while those were down. No account is needed, no code is sent.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.run import Run
+from beacon.probes import FAST, Fault, Timing
+from beacon.transport.duo import CHECK, Application, Steps
+from beacon.transport.trouble import Trouble, timed
+
+
+@dataclass(frozen=True, kw_only=True)
+class DuoPing(Application):
+    """Ping, which is not signed, and check, which is."""
+
+    EVIDENCE: ClassVar = Evidence.HEALTH
+    TIMING: ClassVar[Timing] = FAST
+    SIGN_IN: ClassVar = False
+
+    @property
+    def clock_bound(self) -> bool:
+        """Always: what is signed has a date."""
+        return True
+
+    def faults(self) -> Iterator[Fault]:
+        """What is wrong with the settings taken together."""
+        for path, message, allowed in self.flaws():
+            yield Fault(path, message, allowed)
+
+    def wait(self, utc: float) -> float:  # noqa: ARG002 - nothing here is used up
+        """Seconds it must not run yet: none."""
+        return 0.0
+
+    def observe(self, run: Run) -> Reading:
+        """Ask both; latency by call: `ping`, `check`."""
+        spent: Steps = []
+        try:
+            self.clock_offset(run, spent)
+            self.ask(run, CHECK, dict, spent)
+            reading = Reading(Reason.OK, "it answers and knows us; that says nothing of sign-ins")
+        except Trouble as trouble:
+            reading = trouble.reading
+        return replace(timed(run, run.masked(reading)), phases=tuple(spent))
+
+
+PROBE = DuoPing

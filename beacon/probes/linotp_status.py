@@ -1,0 +1,30 @@
+"""`linotp_status`: what a LinOTP server says of itself.
+
+Alive means that it answers; the other page, that it can read its database. Neither says that
+anybody can sign in.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from beacon.probes._pages import StatusPages
+from beacon.transport.condition import Condition
+from beacon.transport.expect import Expectations
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinOtpStatus(StatusPages):
+    """Whether it is alive, and its configuration can be counted in the database."""
+
+    PAGES: ClassVar = {
+        "/healthcheck/status": Expectations(json={"status": Condition.parse("alive")}),
+        "/maintenance/check_status": Expectations(
+            json={
+                "result.value": Condition.parse({"equals": True}),
+                "detail.config.entries": Condition.parse({"min": 1}),
+            }
+        ),
+    }
+
+
+PROBE = LinOtpStatus

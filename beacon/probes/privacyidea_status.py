@@ -1,0 +1,27 @@
+"""`privacyidea_status`: what a privacyIDEA server says of itself.
+
+Ready means that it has started and has its key; resolvers are asked for their users, and with
+them the database. Neither says that anybody can sign in.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from beacon.probes._pages import StatusPages
+from beacon.transport.condition import Condition
+from beacon.transport.expect import Expectations
+
+_STATUS = "result.value.status"  # wrapped, unlike its documentation has it
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivacyIdeaStatus(StatusPages):
+    """Whether it is ready, and reaches its resolvers."""
+
+    PAGES: ClassVar = {
+        "/healthz/readyz": Expectations(json={_STATUS: Condition.parse("ready")}),
+        "/healthz/resolversz": Expectations(json={_STATUS: Condition.parse("OK")}),
+    }
+
+
+PROBE = PrivacyIdeaStatus

@@ -1,0 +1,79 @@
+"""What one step of a sign-in takes of an answer, for later steps to send."""
+
+from dataclasses import dataclass, fields
+from typing import Final, TypeAlias
+
+import jmespath
+import regex
+from jmespath.exceptions import JMESPathError
+from requests.cookies import RequestsCookieJar
+
+from beacon.config.fields import Regex
+from beacon.transport.condition import REGEX_BUDGET
+from beacon.transport.expect import parse_json
+from beacon.transport.html import Form, field_of, form_of, selector_flaw
+from beacon.transport.http import Answer
+
+SOURCES: Final = "one of json, regex, header, cookie, field, form"
+
+Captured: TypeAlias = str | Form
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capture:
+    """What to take: one of a JMESPath, a regular expression, a header, a cookie, a field, a form.
+
+    Of a regular expression it is the first group, or the whole match. `field` is the name of a
+    field of the page, `form` a CSS selector of a whole form.
+    """
+
+    json: str | None = None
+    regex: Regex | None = None
+    header: str | None = None
+    cookie: str | None = None
+    field: str | None = None
+    form: str | None = None
+
+    def flaw(self) -> str:
+        """What is wrong with it; nothing if all is well."""
+        if sum(getattr(self, source.name) is not None for source in fields(self)) != 1:
+            return "a captured value has one source"
+        if self.form is not None:
+            return selector_flaw(self.form)
+        try:
+            jmespath.compile(self.json or "@")
+        except JMESPathError as error:
+            return f"not a JMESPath expression: {str(error).splitlines()[0]}"
+        return ""
+
+    def take(self, answer: Answer, jar: RequestsCookieJar) -> Captured | None:
+        """The value; None where it is missing. Raises `Trouble` for bodies that hold none."""
+        if self.header is not None:
+            return answer.headers.get(self.header)
+        if self.cookie is not None:
+            return next((c.value for c in jar if c.name == self.cookie and c.value), None)
+        if self.field is not None:
+            return field_of(answer, self.field)
+        if self.form is not None:
+            return form_of(answer, self.form)
+        if self.regex is not None:
+            return self._searched(answer.text())
+        return self._found(answer)
+
+    def _found(self, answer: Answer) -> str | None:
+        try:
+            found = jmespath.search(self.json or "", parse_json(answer.body))
+        except (JMESPathError, RecursionError):
+            return None
+        if isinstance(found, str):
+            return found
+        number = isinstance(found, int | float) and not isinstance(found, bool)
+        return str(found) if number else None
+
+    def _searched(self, text: str) -> str | None:
+        pattern = regex.compile(self.regex or "")
+        try:
+            match = pattern.search(text, timeout=REGEX_BUDGET, concurrent=True)
+        except TimeoutError:
+            return None
+        return match[1 if pattern.groups else 0] if match else None

@@ -1,0 +1,651 @@
+"""`privacyidea` against a real privacyIDEA 3.14, broken on purpose; and against what others say."""
+
+import json
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beacon.app import load_config
+from beacon.config.fields import Secret, Url
+from beacon.config.problems import ConfigError
+from beacon.core.model import Outcome, Reading, Reason
+from beacon.engine.clock import SystemClock
+from beacon.engine.run import DeadlinePassed, Run
+from beacon.probes._validate import heard
+from beacon.probes.http import Http
+from beacon.probes.privacyidea import PrivacyIdea
+from beacon.probes.privacyidea_status import PrivacyIdeaStatus
+from beacon.transport.http import Answer
+from beacon.transport.onetime import OneTimeCode
+from beacon.transport.tls import TlsPolicy
+from beacon.transport.totp import Token
+from beacon.transport.trouble import Trouble
+
+PIN = "canary-pin"
+SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
+ENDPOINTS = f"""
+- name: sign-in
+  type: privacyidea
+  url: http://127.0.0.1
+  username: beacon-probe
+  password: {PIN}
+  code: {{totp: {SEED}}}
+"""
+STATUS = """
+- {name: server, type: privacyidea_status, url: "http://127.0.0.1"}
+"""
+READY = """
+- {name: ready, type: http, url: "http://127.0.0.1/healthz/readyz"}
+"""
+CLOCK = """
+- {name: clock, type: ntp, servers: [127.0.0.1]}
+"""
+RED = {"red": "fast"}
+RED_AND_STOPPED = {"red": "fast", "blue": "steady"}
+OURS = {"white": "steady", "blue": "steady"}
+
+
+class Skewed(SystemClock):
+    """A clock that is ahead by so many seconds."""
+
+    def __init__(self, ahead: float) -> None:
+        self.ahead = ahead
+
+    def utc(self) -> datetime:
+        return super().utc() + timedelta(seconds=self.ahead)
+
+
+class Standing(SystemClock):
+    """A clock whose date stands still."""
+
+    def __init__(self) -> None:
+        self.now = super().utc()
+
+    def utc(self) -> datetime:
+        return self.now
+
+
+class Watched(Run):
+    """A run whose notes something else happens at."""
+
+    def __init__(self, budget: float, noted: Callable[[str], None]) -> None:
+        super().__init__(SystemClock(), budget)
+        self.noted = noted
+
+    def note(self, line: str) -> None:
+        super().note(line)
+        self.noted(line)
+
+
+@pytest.fixture
+def make(privacyidea: Any, one_time: type[OneTimeCode]) -> Callable[..., PrivacyIdea]:
+    """The probe of an account of its own that is configured rightly, but for what is given."""
+
+    def build(kind: str = "totp", **given: Any) -> PrivacyIdea:
+        username, seed = privacyidea.account(kind)
+        settings: dict[str, Any] = {
+            "url": Url(privacyidea.url),
+            "username": username,
+            "password": Secret(PIN),
+            "code": one_time(**{kind: Secret(seed)}),
+        }
+        probe = PrivacyIdea(**settings | given)
+        assert not list(probe.faults())
+        return probe
+
+    return build
+
+
+def sign_in(
+    probe: Any, budget: float = 15.0, clock: SystemClock | None = None, run: Run | None = None
+) -> tuple[Reading, str]:
+    """One run; the reading, and what `-v` would show. Neither tells a secret."""
+    run = run or Run(clock or SystemClock(), budget)
+    try:
+        reading = probe.observe(run)
+    except DeadlinePassed:
+        reading = run.overstayed()
+    told = "\n".join(run.notes)
+    assert "canary" not in reading.detail + told
+    assert "kanarie" not in reading.detail + told
+    return reading, told
+
+
+# --- sound ------------------------------------------------------------------------------
+
+
+@pytest.mark.integration
+def test_pin_and_code_in_one(make: Callable[..., PrivacyIdea], shown: Callable[..., Any]) -> None:
+    reading, told = sign_in(make())
+    assert (reading.reason, reading.detail) == (Reason.OK, "accepted")
+    assert [name for name, _ in reading.phases] == ["request"]
+    assert "POST http://127.0.0.1:" in told
+    assert "accepted: matching 1 tokens" in told
+    after = shown(ENDPOINTS, {"sign-in": reading})
+    assert (after.verdict, after.lamps, after.shallow) == ("ok", {"green": "steady"}, False)
+
+
+@pytest.mark.integration
+def test_pin_then_code(make: Callable[..., PrivacyIdea]) -> None:
+    reading, told = sign_in(make(challenge=True))
+    assert (reading.reason, reading.detail) == (Reason.OK, "accepted, after a challenge")
+    assert [name for name, _ in reading.phases] == ["request", "code"]
+    assert "challenge: please enter otp:" in told
+    assert told.count("POST") == 2
+
+
+@pytest.mark.integration
+def test_counted_codes_go_on_counting(make: Callable[..., PrivacyIdea]) -> None:
+    probe = make("hotp")
+    assert [sign_in(probe)[0].reason for _ in range(3)] == [Reason.OK] * 3
+    assert not probe.clock_bound
+
+
+@pytest.mark.integration
+def test_a_token_by_its_serial(make: Callable[..., PrivacyIdea]) -> None:
+    probe = make()
+    by_serial = PrivacyIdea(
+        url=probe.url,
+        serial=(probe.username or "").upper(),
+        password=probe.password,
+        code=probe.code,
+    )
+    assert sign_in(by_serial)[0].reason is Reason.OK
+
+
+@pytest.mark.integration
+def test_over_tls(make: Callable[..., PrivacyIdea], privacyidea: Any, ca_file: str) -> None:
+    probe = make(url=Url(privacyidea.https()), tls=TlsPolicy(ca=ca_file))
+    assert sign_in(probe)[0].reason is Reason.OK
+
+
+# --- broken on purpose --------------------------------------------------------------------
+
+
+@pytest.mark.integration
+def test_the_database_is_gone_while_the_health_page_is_green(
+    make: Callable[..., PrivacyIdea], privacyidea: Any, shown: Callable[..., Any]
+) -> None:
+    probe, pages = make(), PrivacyIdeaStatus(url=Url(privacyidea.url))
+    ready = Http(url=Url(privacyidea.url + "/healthz/readyz"))
+    with privacyidea.without_database():
+        reading, _ = sign_in(probe)
+        assert reading.reason is Reason.HTTP_STATUS
+        assert reading.detail.startswith("status 500, error -500: ")
+        green, _ = sign_in(ready)
+        status, _ = sign_in(pages)
+    assert green.reason is Reason.OK, "it lies"
+    assert (status.reason, status.detail) == (
+        Reason.HTTP_STATUS,
+        "/healthz/resolversz: status 503, expected 2xx",
+    )
+    after = shown(ENDPOINTS + READY, {"sign-in": reading, "ready": green})
+    assert (after.verdict, after.lamps) == ("outage", RED)
+    claimed = shown(STATUS, {"server": status})
+    assert (claimed.verdict, claimed.shallow) == ("outage", True)
+    sound, _ = sign_in(pages)
+    assert sound.reason is Reason.OK
+    beside = shown(ENDPOINTS + STATUS, {"sign-in": Reading(Reason.OK), "server": status})
+    assert beside.verdict == "degraded", "beside a sign-in it never says more"
+
+
+REJECTIONS = {
+    "unknown user": ({"username": "nobody"}, "error 904: ERR904: User <nobody@example>"),
+    "unknown realm": ({"realm": "elsewhere"}, "error 904: ERR904: User <"),
+    "no token": ({"username": "none"}, "the first request was rejected: The user has no tokens"),
+    "wrong PIN": (
+        {"password": Secret("canary-other")},
+        "the first request was rejected: wrong otp",
+    ),
+    "unknown serial": ({"username": None, "serial": "NO0001"}, "error 601: The requested token"),
+}
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("case", REJECTIONS)
+def test_a_no_is_an_outage_if_it_ever_was_a_yes_else_ours(
+    make: Callable[..., PrivacyIdea], shown: Callable[..., Any], case: str
+) -> None:
+    """A user or realm that is gone looks the same, whoever lost it."""
+    given, words = REJECTIONS[case]
+    reading, _ = sign_in(make(**given))
+    assert reading.reason is Reason.SIGN_IN_REJECTED
+    assert reading.detail.startswith(words)
+    after = shown(ENDPOINTS, {"sign-in": reading})
+    assert (after.verdict, after.lamps) == ("outage", RED_AND_STOPPED)
+    never = shown(ENDPOINTS, {"sign-in": reading}, proven=False)
+    assert (never.verdict, never.lamps, never.cause) == ("blind", OURS, "our credentials")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("state", ["locked", "disabled", "deleted"])
+def test_a_token_that_was_good(
+    make: Callable[..., PrivacyIdea], privacyidea: Any, shown: Callable[..., Any], state: str
+) -> None:
+    probe = make()
+    serial = (probe.username or "").upper()
+    if state == "locked":
+        wrong = {"user": probe.username, "pass": PIN + "000000"}
+        for _ in range(10):
+            requests.post(privacyidea.url + "/validate/check", wrong)
+    elif state == "disabled":
+        privacyidea.administer("POST", "/token/disable", serial=serial)
+    else:
+        privacyidea.administer("DELETE", f"/token/{serial}")
+    reading, _ = sign_in(probe)
+    assert reading.reason is Reason.SIGN_IN_REJECTED
+    words = {"locked": "Failcounter", "disabled": "Token is disabled", "deleted": "no tokens"}
+    assert words[state] in reading.detail
+    after = shown(ENDPOINTS, {"sign-in": reading})
+    assert (after.verdict, after.lamps) == ("outage", RED_AND_STOPPED)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("ahead", "accepted"), [(20, True), (45, True), (300, False), (-45, True), (-300, False)]
+)
+def test_a_wrong_clock_of_our_own(
+    make: Callable[..., PrivacyIdea], shown: Callable[..., Any], ahead: float, accepted: bool
+) -> None:
+    """privacyIDEA forgives 180 s either way."""
+    reading, _ = sign_in(make(), clock=Skewed(ahead))
+    assert reading.reason is (Reason.OK if accepted else Reason.SIGN_IN_REJECTED)
+    known = shown(ENDPOINTS + CLOCK, {"sign-in": reading, "clock": Reading(Reason.OWN_CLOCK)})
+    assert (known.verdict, known.lamps) == ("blind", {"white": "steady"})
+    unknown = shown(ENDPOINTS, {"sign-in": reading})
+    assert unknown.verdict == ("ok" if accepted else "outage"), "nobody watches the clock"
+
+
+@pytest.mark.integration
+def test_a_clock_that_was_fast_is_seen_only_once_it_is_right(
+    make: Callable[..., PrivacyIdea],
+) -> None:
+    probe = make()
+    assert sign_in(probe, clock=Skewed(90))[0].reason is Reason.OK
+    reading, _ = sign_in(probe)
+    assert reading.reason is Reason.SIGN_IN_REJECTED
+    assert reading.detail == "the first request was rejected: wrong otp value"
+
+
+@pytest.mark.integration
+def test_two_runs_in_one_step_are_one_sign_in(make: Callable[..., PrivacyIdea]) -> None:
+    probe, clock = make(), Standing()
+    assert sign_in(probe, clock=clock)[0].reason is Reason.OK
+    reading, told = sign_in(probe, clock=clock)
+    assert (reading.reason, reading.outcome) == (Reason.RATE_LIMITED, Outcome.ERROR)
+    assert "POST" not in told, "nothing was sent"
+    assert probe.wait(clock.utc().timestamp()) > 0, "a re-check waits for the next"
+
+
+@pytest.mark.integration
+def test_a_server_that_hangs_after_the_first_factor(
+    make: Callable[..., PrivacyIdea], privacyidea: Any, shown: Callable[..., Any]
+) -> None:
+    def stop(line: str) -> None:
+        if "challenge: please" in line:
+            privacyidea.process.send_signal(signal.SIGSTOP)
+            run.deadline = run.clock.monotonic() + 0.5
+
+    run = Watched(15.0, stop)
+    reading, _ = sign_in(make(challenge=True), run=run)
+    assert reading.reason is Reason.DEADLINE
+    assert run.notes[-1].endswith("/validate/check"), "the second request was sent"
+    after = shown(ENDPOINTS, {"sign-in": reading})
+    assert (after.verdict, after.lamps) == ("outage", RED)
+
+
+@pytest.mark.integration
+def test_an_expired_certificate(
+    make: Callable[..., PrivacyIdea], privacyidea: Any, ca_file: str, shown: Callable[..., Any]
+) -> None:
+    probe = make(url=Url(privacyidea.https("expired")), tls=TlsPolicy(ca=ca_file))
+    reading, _ = sign_in(probe)
+    assert reading.reason is Reason.TLS_EXPIRED
+    after = shown(ENDPOINTS, {"sign-in": reading})
+    assert (after.verdict, after.lamps) == ("outage", RED)
+
+
+# --- codes that are sent to somebody ----------------------------------------------------
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("language", "made", "unsent"),
+    [
+        (
+            "en",
+            "Enter the OTP from the SMS:",
+            "The PIN was correct, but the SMS could not be sent!",
+        ),
+        (
+            "de-DE",
+            "Bitte geben Sie das Einmalpasswort aus der SMS ein:",
+            "Die PIN ist korrekt aber die SMS konnte nicht gesendet werden!",
+        ),
+    ],
+)
+def test_a_gateway_that_takes_messages_and_one_that_does_not(
+    make: Callable[..., PrivacyIdea],
+    privacyidea: Any,
+    answering: Callable[..., str],
+    shown: Callable[..., Any],
+    language: str,
+    made: str,
+    unsent: str,
+) -> None:
+    """Told by the shape of the answer, not by its words: they are translated."""
+    status = [200]
+    options = {
+        "option.URL": answering(lambda *_: (status[0], b"")),
+        "option.HTTP_METHOD": "POST",
+        "option.text": "{otp}",
+    }
+    module = "privacyidea.lib.smsprovider.HttpSMSProvider.HttpSMSProvider"
+    privacyidea.administer("POST", "/smsgateway", name="gateway", module=module, **options)
+    privacyidea.administer("POST", "/system/setConfig", **{"sms.identifier": "gateway"})
+    headers = {} if language == "en" else {"Accept-Language": Secret(language)}
+    probe = make(username="sms", code=None, challenge=True, headers=headers)
+    good, _ = sign_in(probe)
+    assert (good.reason, good.detail) == (Reason.OK, f"a challenge was made: {made}")
+    status[0] = 503
+    refused, _ = sign_in(probe)
+    assert refused.reason is Reason.DELIVERY_REFUSED
+    assert refused.detail == f"the code could not be sent: {unsent}"
+    after = shown(ENDPOINTS, {"sign-in": refused})
+    assert (after.verdict, after.lamps) == ("outage", RED)
+    policy = {"scope": "authentication", "action": "hide_specific_error_message"}
+    privacyidea.administer("POST", "/policy/hiding", **policy)
+    hidden, _ = sign_in(probe)
+    excepted, _ = sign_in(replace(probe, exception=True))
+    privacyidea.administer("DELETE", "/policy/hiding")
+    assert hidden.reason is Reason.SIGN_IN_REJECTED
+    assert excepted.reason is Reason.HTTP_STATUS, "as if its database were gone"
+
+
+# --- what others say ------------------------------------------------------------------------
+
+
+def document(**result: Any) -> dict[str, Any]:
+    detail = result.pop("detail", None)
+    return {"jsonrpc": "2.0", "id": 2, "result": {"status": True} | result, "detail": detail}
+
+
+def failed(code: int, message: str = "canary words 123456") -> dict[str, Any]:
+    return document(status=False, error={"code": code, "message": message})
+
+
+ACCEPT = document(value=True, authentication="ACCEPT")
+TRANSACTION = "kanarie-of-a-challenge"
+CHALLENGE = document(
+    value=False,
+    authentication="CHALLENGE",
+    detail={"transaction_id": TRANSACTION, "message": f"please answer {TRANSACTION}"},
+)
+REJECT = document(value=False, authentication="REJECT", detail={"message": "canary no"})
+
+
+@pytest.fixture
+def told(answering: Callable[..., str]) -> Callable[..., Reading]:
+    """The reading of a sign-in that is answered like this, step by step."""
+
+    def tell(*answers: tuple[int, Any], **given: Any) -> Reading:
+        left = list(answers)
+        settings: dict[str, Any] = {"username": "probe", "password": Secret("canary")} | given
+        url = answering(lambda *_: left.pop(0))
+        reading, _ = sign_in(PrivacyIdea(url=Url(url), **settings))
+        assert not left, "every answer was asked for"
+        assert "123456" not in reading.detail
+        return reading
+
+    return tell
+
+
+@pytest.fixture
+def counted(one_time: type[OneTimeCode]) -> OneTimeCode:
+    return one_time(hotp=Secret(SEED))
+
+
+JUDGED = [
+    (200, ACCEPT, Reason.OK, "accepted"),
+    (200, document(value=True), Reason.OK, "accepted"),
+    (200, REJECT, Reason.SIGN_IN_REJECTED, "the first request was rejected: *** no"),
+    (200, REJECT | {"detail": {"transaction_id": "t"}}, Reason.SIGN_IN_REJECTED, ""),
+    (200, document(value=True, authentication="REJECT"), Reason.SIGN_IN_REJECTED, ""),
+    (200, document(value=False, authentication="DECLINED"), Reason.SIGN_IN_REJECTED, ""),
+    (200, CHALLENGE, Reason.SIGN_IN_UNFINISHED, "a challenge, which is not set: please answer ***"),
+    (400, failed(904), Reason.SIGN_IN_REJECTED, "error 904: *** words ***"),
+    (401, failed(403), Reason.SIGN_IN_REJECTED, "error 403: "),
+    (403, failed(303), Reason.SIGN_IN_REJECTED, "error 303: "),
+    (400, failed(1007), Reason.SIGN_IN_REJECTED, "error 1007: "),
+]
+FAILED = [
+    (400, failed(902), Reason.HTTP_STATUS, "status 400, error 902: *** words ***"),
+    (400, failed(903), Reason.HTTP_STATUS, "status 400, error 903: "),
+    (400, failed(907), Reason.HTTP_STATUS, "status 400, error 907: "),
+    (400, failed(707), Reason.HTTP_STATUS, "status 400, error 707: "),
+    (401, failed(902), Reason.HTTP_STATUS, "status 401, error 902: "),
+    (400, document(status=False), Reason.HTTP_STATUS, "status 400"),
+    (200, document(status=False), Reason.EXPECTATION_FAILED, "status 200"),
+    (500, failed(-500), Reason.HTTP_STATUS, "status 500, error -500: "),
+    (500, ACCEPT, Reason.HTTP_STATUS, "status 500"),
+    (502, b"<html>Bad Gateway", Reason.HTTP_STATUS, "status 502, and not a word"),
+    (302, b"", Reason.HTTP_STATUS, "status 302, and not a word"),
+    (403, b"<html>Forbidden", Reason.HTTP_STATUS, "status 403, and not a word"),
+    (401, b"", Reason.OWN_CREDENTIALS, "status 401: something before the server"),
+    (429, ACCEPT, Reason.RATE_LIMITED, "status 429"),
+    (200, b"<html>welcome", Reason.PROTOCOL_ERROR, "the body is not JSON"),
+    (200, b"", Reason.PROTOCOL_ERROR, "the body is empty"),
+    (200, {}, Reason.OPERAND_MISSING, "not an answer of /validate/check: "),
+    (200, [], Reason.OPERAND_MISSING, "not an answer of /validate/check: "),
+    (200, {"result": {"status": True, "value": "true"}}, Reason.OPERAND_MISSING, "not an answer"),
+    (200, {"result": {"value": True}}, Reason.OPERAND_MISSING, "not an answer"),
+]
+
+
+@pytest.mark.parametrize(("status", "said", "reason", "words"), [*JUDGED, *FAILED])
+def test_what_an_answer_comes_to(
+    told: Callable[..., Reading],
+    counted: OneTimeCode,
+    status: int,
+    said: Any,
+    reason: Reason,
+    words: str,
+) -> None:
+    reading = told((status, said), code=counted)
+    assert reading.reason is reason
+    assert reading.detail.startswith(words)
+    assert len(reading.detail) <= 200
+
+
+@pytest.mark.parametrize(
+    ("answer", "judged"),
+    [(one[:2], True) for one in JUDGED] + [(one[:2], False) for one in FAILED],
+)
+def test_a_counted_code_that_nobody_judged_is_the_next_again(
+    told: Callable[..., Reading], counted: OneTimeCode, answer: tuple[int, Any], judged: bool
+) -> None:
+    told(answer, code=counted)
+    assert counted.LEDGER.count(Token.parse(SEED)) == (1 if judged else 0)
+
+
+SCALARS = st.sampled_from([None, True, False, 0, 1, "", "true", "ACCEPT", "CHALLENGE", "REJECT"])
+DOCUMENTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "result": SCALARS
+        | st.fixed_dictionaries(
+            {}, optional={"status": SCALARS, "value": SCALARS, "authentication": SCALARS}
+        ),
+        "detail": SCALARS | st.fixed_dictionaries({}, optional={"transaction_id": SCALARS}),
+    },
+)
+
+
+@given(st.sampled_from([200, 201, 302, 400, 401, 500]), DOCUMENTS | SCALARS)
+def test_only_a_clear_yes_passes(status: int, said: Any) -> None:
+    """Evidence or no green: what is missing, or of another type, is never taken for one."""
+    probe = PrivacyIdea(url=Url("http://pi.example.com"), username="p", password=Secret("p"))
+    try:
+        answer = heard(Answer(status=status, body=json.dumps(said).encode()))
+    except Trouble:
+        return  # no kind of yes
+    reading = probe.judge(answer, challenged=False)
+    result = said["result"]
+    yes = result["status"] is True and result.get("value") is True and status < 300
+    assert (reading.reason is Reason.OK) == (
+        yes and result.get("authentication") in (None, "ACCEPT")
+    )
+
+
+@pytest.mark.parametrize("before", ["", "x" * 110, "x" * 116])
+def test_foreign_words_are_masked_before_they_are_cut(
+    told: Callable[..., Reading], counted: OneTimeCode, before: str
+) -> None:
+    words = REJECT | {"detail": {"message": f"{before} canary 2026 words\n" * 3}}
+    reading = told((200, words), code=counted, password=Secret("canary 2026 words"))
+    assert reading.detail.startswith(f"the first request was rejected: {before}".strip())
+    assert len(reading.detail) <= 160
+    assert "words" not in reading.detail
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason", "words"),
+    [
+        ([CHALLENGE, ACCEPT], Reason.OK, "accepted, after a challenge"),
+        ([CHALLENGE, REJECT], Reason.SIGN_IN_REJECTED, "the answer to the challenge was rejected"),
+        ([CHALLENGE, CHALLENGE], Reason.SIGN_IN_UNFINISHED, "one more challenge"),
+        ([CHALLENGE, {}], Reason.OPERAND_MISSING, "the answer to the challenge: not an answer"),
+        ([ACCEPT], Reason.CHALLENGE_MISSING, "accepted without a challenge: nobody asked"),
+        ([REJECT], Reason.SIGN_IN_REJECTED, "the first request was rejected"),
+        ([{}], Reason.OPERAND_MISSING, "the first request: not an answer"),
+    ],
+)
+def test_a_challenge(
+    told: Callable[..., Reading],
+    counted: OneTimeCode,
+    shown: Callable[..., Any],
+    answers: list[Any],
+    reason: Reason,
+    words: str,
+) -> None:
+    reading = told(*((200, said) for said in answers), code=counted, challenge=True)
+    assert reading.reason is reason
+    assert reading.detail.startswith(words)
+    if reason is Reason.CHALLENGE_MISSING:
+        after = shown(ENDPOINTS, {"sign-in": reading})
+        assert (after.verdict, after.lamps) == ("outage", RED), "a second factor nobody asks for"
+
+
+def test_nobody_there_gives_the_code_back(
+    counted: OneTimeCode, free_port: Callable[[], int]
+) -> None:
+    probe = PrivacyIdea(url=Url(f"http://127.0.0.1:{free_port()}"), username="p", code=counted)
+    assert sign_in(probe)[0].reason is Reason.CONNECT_REFUSED
+    assert counted.LEDGER.count(Token.parse(SEED)) == 0
+
+
+def test_silence_gives_the_code_back(
+    counted: OneTimeCode, observed: Callable[..., Reading], nginx: Any
+) -> None:
+    probe = PrivacyIdea(url=Url(nginx.url + "/hang?"), username="p", code=counted)
+    assert observed(probe, 0.2).reason is Reason.DEADLINE
+    assert counted.LEDGER.count(Token.parse(SEED)) == 0
+
+
+def test_a_redirect_takes_nothing_elsewhere(counted: OneTimeCode, nginx: Any) -> None:
+    reading, told = sign_in(PrivacyIdea(url=Url(nginx.url + "/once?"), username="p", code=counted))
+    assert reading.reason is Reason.HTTP_STATUS
+    assert reading.detail == "status 302, and not a word of the server's own"
+    assert "/json" not in told
+
+
+def test_what_is_sent(counted: OneTimeCode, answering: Callable[..., str]) -> None:
+    sent: list[tuple[str, dict[str, str]]] = []
+
+    def answer(*asked: Any) -> tuple[int, Any]:
+        sent.append(asked)
+        return 200, (CHALLENGE, ACCEPT)[len(sent) - 1]
+
+    probe = PrivacyIdea(
+        url=Url(answering(answer) + "/pi/"),
+        username="probe",
+        realm="r",
+        password=Secret("canary p&ss"),
+        code=counted,
+        challenge=True,
+        exception=True,
+    )
+    assert sign_in(probe)[0].reason is Reason.OK
+    account = {"user": "probe", "realm": "r", "exception": "1"}
+    code = Token.parse(SEED).counted(0)
+    assert sent == [
+        ("/pi/validate/check", account | {"pass": "canary p&ss"}),
+        ("/pi/validate/check", account | {"pass": code, "transaction_id": TRANSACTION}),
+    ]
+
+
+# --- settings ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "paths"),
+    [
+        ({}, [()]),
+        ({"username": None}, [(), ()]),
+        ({"serial": "S", "challenge": True, "password": Secret("x")}, [()]),
+        (
+            {"username": None, "serial": "S", "realm": "r", "challenge": True},
+            [("realm",), ("challenge",)],
+        ),
+        (
+            {"challenge": True, "password": Secret("x"), "headers": {"X": Secret("a\nb")}},
+            [("headers",)],
+        ),
+        (
+            {
+                "challenge": True,
+                "password": Secret("x"),
+                "tls": TlsPolicy(certificate="/etc/hostname"),
+            },
+            [("tls",)],
+        ),
+    ],
+)
+def test_settings_that_do_not_go_together(given: dict[str, Any], paths: list[Any]) -> None:
+    probe = PrivacyIdea(**{"url": Url("https://pi.example.com"), "username": "p"} | given)
+    assert [fault.path for fault in probe.faults()] == paths
+
+
+def test_mistakes_are_told_with_their_place(tmp_path: Path) -> None:
+    path = tmp_path / "beacon.yaml"
+    path.write_text(
+        "site: soc\nservices:\n- name: mfa\n  endpoints:\n"
+        "  - {name: it, type: privacyidea, url: 'https://pi.example.com', username: p,\n"
+        "     code: {totp: 'not base 32!'}, challenge: maybe}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, {})
+    said = str(caught.value)
+    assert ":6:19: services[0].endpoints[0].code.totp: not a base32 seed" in said, said
+    assert "not base 32!" not in said
+
+
+def test_our_clock_matters_to_codes_of_time_and_to_certificates(
+    one_time: type[OneTimeCode],
+) -> None:
+    def bound(url: str, **given: Any) -> bool:
+        return PrivacyIdea(url=Url(url), username="p", **given).clock_bound
+
+    assert bound("https://pi.example.com")
+    assert not bound("https://pi.example.com", tls=TlsPolicy(verify=False))
+    assert not bound("http://pi.example.com", code=one_time(hotp=Secret(SEED)))
+    assert bound("http://pi.example.com", code=one_time(totp=Secret(SEED)))
+    assert PrivacyIdea(url=Url("http://pi.example.com"), username="p").wait(0.0) == 0.0

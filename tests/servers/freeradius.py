@@ -1,0 +1,207 @@
+"""FreeRADIUS in all its moods, with real one-time codes."""
+
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+
+RADIUSD = """
+name = freeradius
+prefix = /usr
+libdir = LIBRARY
+raddbdir = HOME
+logdir = HOME
+run_dir = HOME
+db_dir = HOME
+pidfile = HOME/pid
+cleanup_delay = 5
+log {
+    destination = stdout
+}
+security {
+    status_server = yes
+    reject_delay = 1
+}
+thread pool {
+    start_servers = 2
+    max_servers = 4
+    min_spare_servers = 1
+    max_spare_servers = 2
+    max_requests_per_server = 0
+}
+client beacon {
+    ipaddr = 127.0.0.1
+    secret = canary-shared-secret
+}
+modules {
+    pap { }
+    totp { }
+    perl {
+        filename = HOME/site.pl
+    }
+}
+server default {
+    listen {
+        type = auth
+        ipaddr = 127.0.0.1
+        port = PORT
+    }
+    authorize {
+        perl
+    }
+    authenticate {
+        Auth-Type password {
+            pap
+        }
+        Auth-Type combined {
+            pap
+            totp
+        }
+        Auth-Type code {
+            totp
+        }
+    }
+    post-auth {
+        SIGNED
+        Post-Auth-Type REJECT {
+            SIGNED
+        }
+        Post-Auth-Type Challenge {
+            SIGNED
+        }
+    }
+}
+"""
+
+# As docs/probes/radius.md says, but in the mood "bare".
+SIGNED = """
+perl
+if (!&control:Tmp-String-0) {
+    update reply { Message-Authenticator := 0x00 }
+}
+"""
+
+SITE = r"""
+use strict;
+use warnings;
+our (%RAD_REQUEST, %RAD_REPLY, %RAD_CHECK);
+use constant { REJECT => 0, FAIL => 1, OK => 2, HANDLED => 3, NOTFOUND => 6, UPDATED => 8 };
+
+sub mood {
+    open(my $file, '<', 'HOME/mood') or return '';
+    my $mood = <$file> // '';
+    return $mood;
+}
+
+sub totp {
+    $RAD_REQUEST{'TOTP-Password'} = shift;
+    $RAD_CHECK{'TOTP-Secret'} = 'SEED';
+}
+
+sub combined {
+    my ($password, $code) = $RAD_REQUEST{'User-Password'} =~ /^(.*)([0-9]{6})$/ or return REJECT;
+    $RAD_REQUEST{'User-Password'} = $password;
+    $RAD_CHECK{'Cleartext-Password'} = 'canary-password';
+    totp($code);
+    $RAD_CHECK{'Auth-Type'} = 'combined';
+    return UPDATED;
+}
+
+sub challenge {
+    my $text = shift;
+    $RAD_CHECK{'Response-Packet-Type'} = 'Access-Challenge';
+    $RAD_REPLY{'Reply-Message'} = $text;
+    $RAD_REPLY{'State'} = 'the password was right';
+    return HANDLED;
+}
+
+sub in_two_steps {
+    if (!exists $RAD_REQUEST{'State'}) {
+        return REJECT if $RAD_REQUEST{'User-Password'} ne 'canary-password';
+        $RAD_CHECK{'Auth-Type'} = 'Accept', return UPDATED if mood() eq 'no challenge';
+        return challenge("Enter the code\nof your token, $RAD_REQUEST{'User-Password'}");
+    }
+    return challenge('One code more: 834211') if mood() eq 'one more';
+    totp($RAD_REQUEST{'User-Password'});
+    $RAD_CHECK{'Auth-Type'} = 'code';
+    return UPDATED;
+}
+
+sub authorize {
+    return FAIL if mood() eq 'back end gone';
+    $RAD_CHECK{'Response-Packet-Type'} = 'Do-Not-Respond', return HANDLED if mood() eq 'drop';
+    return combined() if $RAD_REQUEST{'User-Name'} eq 'probe';
+    return in_two_steps() if $RAD_REQUEST{'User-Name'} eq 'challenged';
+    return NOTFOUND;
+}
+
+sub post_auth {
+    $RAD_CHECK{'Tmp-String-0'} = 'bare' if mood() eq 'bare';
+    return UPDATED;
+}
+"""
+
+
+@dataclass
+class FreeRadius:
+    """A running FreeRADIUS: users `probe` (password and code in one) and `challenged`."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+    home: Path
+    seed: str = SEED
+    password: str = "canary-password"
+    shared_secret: str = "canary-shared-secret"
+
+    def be(self, mood: str) -> None:
+        """Behave like this from now on: "" is sound."""
+        (self.home / "mood").write_text(mood)
+
+    @property
+    def log(self) -> str:
+        return (self.home / "log").read_text()
+
+
+@pytest.fixture(scope="session")
+def radius_process(
+    need: Callable[[str], Path],
+    free_port: Callable[[], int],
+    eventually: Callable[..., None],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[FreeRadius]:
+    """FreeRADIUS with PAP, rlm_totp, and rlm_perl for challenges and moods."""
+    binary = need("freeradius")
+    home, port = tmp_path_factory.mktemp("freeradius"), free_port()
+    library = next(Path("/usr/lib").rglob("rlm_totp.so")).parent
+    config = (
+        RADIUSD.replace("SIGNED", SIGNED)
+        .replace("LIBRARY", str(library))
+        .replace("PORT", str(port))
+    )
+    (home / "radiusd.conf").write_text(config.replace("HOME", str(home)))
+    (home / "site.pl").write_text(SITE.replace("HOME", str(home)).replace("SEED", SEED))
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [binary, "-d", home, "-f", "-xx", "-l", "stdout"], stdout=log, stderr=log
+        )
+    server = FreeRadius(port, process, home)
+    try:
+        eventually(lambda: process.poll() or "Ready to process requests" in server.log)
+        assert process.poll() is None, server.log
+        yield server
+    finally:
+        process.kill()  # also a stopped one
+        process.wait(10)
+
+
+@pytest.fixture
+def freeradius(radius_process: FreeRadius) -> Iterator[FreeRadius]:
+    """It, in a good mood and not stopped."""
+    radius_process.be("")
+    yield radius_process
+    radius_process.process.send_signal(signal.SIGCONT)
