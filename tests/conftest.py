@@ -22,7 +22,16 @@ from beacon.transport.totp import Ledger, Token
 
 pytest_plugins = [
     f"tests.servers.{name}"
-    for name in ("certificates", "duo", "freeradius", "nginx", "portal", "privacyidea")
+    for name in (
+        "certificates",
+        "duo",
+        "fake_imap",
+        "freeradius",
+        "mail",
+        "nginx",
+        "portal",
+        "privacyidea",
+    )
 ]
 
 # A busy or small machine is no failure: no example has to be done within a wall-clock time.

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Final
 from msgspec import Meta
 
 from beacon.core.model import Reason
-from beacon.engine.run import Run
+from beacon.engine.run import Phase, Run
 from beacon.transport import tls
 from beacon.transport.arrivals import MESSAGE_LIMIT, MESSAGES_LIMIT, Message
 from beacon.transport.letter import Letter
@@ -28,7 +28,7 @@ from beacon.transport.trouble import Trouble
 POLL: Final = 2.0
 """Seconds between two looks where the server has no IDLE."""
 
-JUNK_EVERY: Final = 10.0
+JUNK_EVERY: Final = 5.0
 """Seconds between two looks into junk: only one folder can be idled in."""
 
 IDLE_AGAIN: Final = 60.0
@@ -70,7 +70,7 @@ class Imap(MailServer):
 
     def open(self, run: Run) -> "MailWatch":
         """Sign in, and note what is there. Raises `Trouble` with an error."""
-        with silence_means(run, Reason.SOURCE_DEAD), own_trouble("mailbox"):
+        with silence_means(run, Reason.SOURCE_DEAD), own_trouble("IMAP"):
             return MailWatch(self, run)
 
 
@@ -83,8 +83,13 @@ class _Client(imaplib.IMAP4):
         self._traffic = 0
         super().__init__(host)
 
-    def _create_socket(self, timeout: float | None = None) -> socket.socket:  # noqa: ARG002
-        return self._given
+    def open(self, host: str = "", port: int = 0, timeout: float | None = None) -> None:  # noqa: ARG002
+        """Take the socket that is there."""
+        self.host, self.port, self.sock = host, port, self._given
+
+    def shutdown(self) -> None:
+        """Close it."""
+        self.sock.close()
 
     def readline(self) -> bytes:
         """One line with its end."""
@@ -104,10 +109,13 @@ class _Client(imaplib.IMAP4):
             self._fill()
         return self._take(size)
 
-    def secure(self, context: Any, host: str) -> None:  # noqa: ANN401 - as imaplib takes it
-        """STARTTLS; what came before it in the clear is forgotten."""
-        self.host = host
-        self.starttls(ssl_context=context)
+    def begin_tls(self) -> None:
+        """STARTTLS: the caller secures the socket. What came before it is forgotten."""
+        self.send(b"beacon STARTTLS\r\n")
+        while not (line := self.readline()).startswith(b"beacon "):
+            pass
+        if not line.startswith(b"beacon OK"):
+            raise self.error("STARTTLS is refused")
         self._buffer.clear()
 
     def begin_idle(self) -> bool:
@@ -161,13 +169,14 @@ class MailWatch:
         self._queue: deque[tuple[_Folder, int]] = deque()
         self._given = 0
         token = imap.token(run)
-        sock = imap.connected(run, _PORTS[imap.encryption])
-        self._sock = sock
+        self._sock = imap.connected(run, _PORTS[imap.encryption])
         try:
+            run.enter(Phase.WAIT)
             with self._asking(run, "the greeting"):
-                self._client = _Client(sock, imap.host)
+                self._client = _Client(self._sock, imap.host)
             if imap.encryption == "starttls":
                 self._secure(run, imap)
+            self._able = self._able_to(run)
             self._sign_in(run, imap, token)
             self._folders = self._look_around(run, imap)
         except BaseException:
@@ -177,14 +186,15 @@ class MailWatch:
     # --- signing in ----------------------------------------------------------------
 
     def _secure(self, run: Run, imap: Imap) -> None:
-        name = (imap.tls.server_name or imap.host).rstrip(".")
-        try:
-            with self._asking(run, "STARTTLS"):
-                self._client.secure(tls.context(imap.tls), name)
-        finally:
-            run.release(self._sock)
-            self._sock = self._client.sock
-            run.watch(self._sock)
+        with self._asking(run, "STARTTLS"):
+            self._client.begin_tls()
+        self._sock = self._client.sock = tls.handshake(run, self._sock, imap.tls, imap.host)
+        run.enter(Phase.WAIT)
+
+    def _able_to(self, run: Run) -> frozenset[str]:
+        with self._asking(run, "its capabilities"):
+            said = _joined(self._asked(self._client.capability))
+        return frozenset(said.decode("ascii", "replace").upper().split())
 
     def _sign_in(self, run: Run, imap: Imap, token: str | None) -> None:
         password = run.hide(imap.password.reveal()) if imap.password else ""
@@ -199,17 +209,15 @@ class MailWatch:
                 if any(code in str(error) for code in _NOT_OUR_FAULT):
                     raise Trouble(Reason.SOURCE_DEAD, "nobody can sign in now") from None
                 raise Trouble(Reason.OWN_CREDENTIALS, "the sign-in was refused") from None
-        with self._asking(run, "its capabilities"):
-            said = self._asked(self._client.capability)
-        self._able = frozenset(b" ".join(filter(None, said)).decode("ascii", "replace").split())
-        run.note(f"mailbox: signed in, {'IDLE' if 'IDLE' in self._able else 'no IDLE'}")
+        self._able = self._able_to(run)
+        run.note(f"IMAP: signed in, {'IDLE' if 'IDLE' in self._able else 'no IDLE'}")
 
     def _prove(self, username: str, password: str, token: str | None) -> None:
         if token:
             # After a refusal the server explains itself, and wants an empty answer.
             answers = iter([token.encode()])
             self._client.authenticate("XOAUTH2", lambda _: next(answers, b""))
-        elif "AUTH=PLAIN" in self._client.capabilities:
+        elif "AUTH=PLAIN" in self._able:
             proof = f"\0{username}\0{password}".encode()
             self._client.authenticate("PLAIN", lambda _: proof)
         else:
@@ -223,7 +231,7 @@ class MailWatch:
             folders += [_Folder(junk, junk=True)] if junk else []
             for folder in folders:
                 folder.uid, folder.validity = self._status(folder)
-        run.note(f"mailbox: junk is {'looked into' if junk else 'not there'}")
+        run.note(f"IMAP: junk is {'looked into' if junk else 'not there'}")
         return folders
 
     def _junk(self) -> bytes | None:
@@ -254,7 +262,7 @@ class MailWatch:
 
         Raises `Trouble` with an error, `DeadlinePassed`.
         """
-        with own_trouble("mailbox"):
+        with own_trouble("IMAP"):
             while True:
                 mail = self._next(run)
                 left = until - run.clock.monotonic()
@@ -334,7 +342,7 @@ class MailWatch:
     def earlier(self, run: Run, most: int) -> list[Mail]:
         """The last messages that were there before the opening, in each folder so many."""
         found = []
-        with own_trouble("mailbox"):
+        with own_trouble("IMAP"):
             for folder in self._folders:
                 with self._asking(run, "what was there"):
                     uids = self._last(folder, most)
@@ -376,7 +384,7 @@ class MailWatch:
         """Whether the account has no room left, as far as its server tells (RFC 2087)."""
         if "QUOTA" not in self._able:
             return False
-        with own_trouble("mailbox"), self._asking(run, "its quota"):
+        with own_trouble("IMAP"), self._asking(run, "its quota"):
             _, said = self._client.getquotaroot(_quoted(self._folders[0].name))
         told = _joined(each for part in said for each in part if isinstance(each, bytes))
         pairs = re.findall(rb"(?:STORAGE|MESSAGE) (\d+) (\d+)", told)

@@ -86,9 +86,10 @@ class Letter:
         head = [f"{name}: {_header(self._message, name)}" for name in _SHOWN]
         return "\n".join([*head, "", *filter(None, map(_text, self._leaves()))])
 
-    def holds(self, word: str) -> bool:
-        """Whether this word of ASCII is anywhere in it, in any case: headers, texts."""
-        return word.lower().encode() in self._raw.lower() or word.lower() in self.text.lower()
+    def holds(self, pattern: str) -> bool:
+        """Whether a pattern of ASCII is anywhere in it, in any case: headers, texts."""
+        seen = (self.text, self._raw.decode("ascii", "replace"))
+        return any(regex.search(pattern, text, regex.IGNORECASE) for text in seen)
 
     @cached_property
     def hops(self) -> tuple[Hop, ...]:
@@ -144,8 +145,8 @@ def _parsed(raw: bytes) -> Message:
 
 
 def _inside(part: Message) -> list[Message]:
-    inside = part.get_payload()
-    return [each for each in inside if isinstance(each, Message)] if part.is_multipart() else []
+    inside = part.get_payload() if part.is_multipart() else ()
+    return [each for each in inside if isinstance(each, Message)]
 
 
 def _all(message: Message, name: str) -> list[str]:

@@ -78,7 +78,7 @@ class MailServer:
         """
         if self.oauth2 is None:
             return None
-        with own_trouble("the mailbox's token"):
+        with own_trouble("the token"):
             return run.hide(self.oauth2.authorization(run, Route()).removeprefix("Bearer "))
 
     def xoauth2(self, token: str) -> str:

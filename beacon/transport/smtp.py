@@ -58,22 +58,14 @@ class Smtp(MailServer):
         of what went wrong with the connection.
         """
         token = self.token(run)
-        sock = self.connected(run, _PORTS[self.encryption])
-        try:
+        with contextlib.closing(_Talk(run, self.connected(run, _PORTS[self.encryption]))) as talk:
             run.enter(Phase.SEND)
-            talk = _Talk(run, sock)
             talk.greeted()
             if self.encryption == "starttls":
-                talk.take("STARTTLS", talk.command("STARTTLS"))
-                sock = tls.handshake(run, sock, self.tls, self.host)
-                talk = _Talk(run, sock)
-                talk.hello()
+                talk.secure(self)
             self._sign_in(run, talk, token)
             talk.send(self, self._message(run, nonce))
             run.note(f"SMTP: taken by {self.host}")
-        finally:
-            run.release(sock)
-            sock.close()
 
     def _sign_in(self, run: Run, talk: "_Talk", token: str | None) -> None:
         if token:
@@ -96,12 +88,31 @@ class _Talk:
     """A conversation on a connected socket; what goes wrong in it is `Trouble`."""
 
     def __init__(self, run: Run, sock: socket.socket) -> None:
-        self._run, self._sock = run, sock
         # An address as name: its own would look up what this machine is called.
         host = sock.getsockname()[0]
-        self.smtp = smtplib.SMTP(local_hostname=f"[{'IPv6:' if ':' in host else ''}{host}]")
+        self._name = f"[{'IPv6:' if ':' in host else ''}{host}]"
+        self._run = run
+        self._on(sock)
+
+    def _on(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self.smtp = smtplib.SMTP(local_hostname=self._name)
         self.smtp.sock = sock
-        self.smtp.file = _Lines(sock)
+        self.smtp.file = self._heard = _Lines(sock)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._run.release(self._sock)
+        self.smtp.close()
+        self._sock.close()
+
+    def secure(self, smtp: Smtp) -> None:
+        """STARTTLS. What was heard before it is forgotten."""
+        self.take("STARTTLS", self.command("STARTTLS"))
+        self._heard.close()
+        self._on(tls.handshake(self._run, self._sock, smtp.tls, smtp.host))
+        self._run.enter(Phase.SEND)
+        self.hello()
 
     def greeted(self) -> None:
         """Hear who it is, and say who we are."""
