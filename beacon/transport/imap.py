@@ -241,7 +241,7 @@ class MailWatch:
             listed = _LISTED.fullmatch(line) if isinstance(line, bytes) else None
             if not listed:
                 continue
-            name = listed[3].strip(b'"').replace(b'\\"', b'"').replace(b"\\\\", b"\\")
+            name = _unquoted(listed[3])
             if rb"\junk" in listed[1].lower():
                 return name
             last = name.rpartition(listed[2])[2] if listed[2] else name
@@ -425,6 +425,12 @@ class MailWatch:
 def _quoted(name: str | bytes) -> str:
     text = name.decode("ascii") if isinstance(name, bytes) else name
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _unquoted(name: bytes) -> bytes:
+    if not name.startswith(b'"'):
+        return name
+    return name[1:-1].replace(b'\\"', b'"').replace(b"\\\\", b"\\")
 
 
 def _joined(said: Any) -> bytes:  # noqa: ANN401 - whatever imaplib made of it

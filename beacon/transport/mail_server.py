@@ -114,12 +114,14 @@ def silence_means(run: Run, reason: Reason | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def answering(run: Run, sock: socket.socket, words: str) -> Iterator[None]:
-    """Inside, the server has `ANSWER_WITHIN` for what it is asked; `words` say what that is.
+def answering(
+    run: Run, sock: socket.socket, words: str, within: float = ANSWER_WITHIN
+) -> Iterator[None]:
+    """Inside, the server has so many seconds for what it is asked; `words` say what that is.
 
     Raises `Trouble` with the reason of what went wrong with the connection.
     """
-    patience = min(ANSWER_WITHIN, run.remaining())
+    patience = min(within, run.remaining())
     try:
         sock.settimeout(patience)
         yield

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 import pytest
 
@@ -40,21 +41,21 @@ class FakeImap:
         while not self._over:
             with contextlib.suppress(OSError):
                 caller, _ = self._listening.accept()
-                with caller, caller.makefile("rwb", 0) as talk, contextlib.suppress(OSError):
-                    self._converse(talk)
+                with caller, caller.makefile("rb") as lines, contextlib.suppress(OSError):
+                    self._converse(caller, lines)
 
-    def _converse(self, talk: "socket.SocketIO") -> None:
-        talk.write(self.greeting)
-        while line := talk.readline():
+    def _converse(self, caller: socket.socket, lines: BinaryIO) -> None:
+        caller.sendall(self.greeting)
+        while self.greeting and (line := lines.readline()):
             tag, _, said = line.decode().strip().partition(" ")
             self.heard.append(said)
             if said.startswith("AUTHENTICATE"):
-                talk.write(b"+ \r\n")
-                self.heard.append(talk.readline().decode().strip())
+                caller.sendall(b"+ \r\n")
+                self.heard.append(lines.readline().decode().strip())
             answer = self.mood(said)
             answer = self._proper(said) + b"TAG OK done\r\n" if answer is None else answer
-            talk.write(answer.replace(b"TAG", tag.encode()))
-            if not answer:
+            caller.sendall(answer.replace(b"TAG", tag.encode()))
+            if not answer or b"* BYE" in answer:
                 return
 
     def _proper(self, said: str) -> bytes:
@@ -75,8 +76,10 @@ class FakeImap:
                 )
             case ["UID", "FETCH", uid, *_]:
                 return self._fetched(int(uid))
-            case ["FETCH", *_]:
-                return b"".join(b"* %d FETCH (UID %d)\r\n" % (n, u) for n, u in enumerate(there, 1))
+            case ["FETCH", numbers, *_]:
+                first = int(numbers.partition(":")[0])
+                told = enumerate(there[first - 1 :], first)
+                return b"".join(b"* %d FETCH (UID %d)\r\n" % (n, uid) for n, uid in told)
             case ["UID", "STORE", uid, *_]:
                 self.deleted.add(int(uid))
         return b""

@@ -182,7 +182,10 @@ scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 """
 
-QUEUE = "active bounce corrupt defer deferred flush hold incoming private maildrop public pid saved trace"
+QUEUE = (
+    *("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming"),
+    *("maildrop", "pid", "private", "public", "saved", "trace"),
+)
 
 
 class Policy:
@@ -421,7 +424,7 @@ def _write_postfix(home: Path, values: dict[str, str], pair: Pair) -> None:
     (home / "postfix.log").touch()
     (home / "data").mkdir()
     shutil.chown(home / "data", "daemon")
-    for name in QUEUE.split():
+    for name in QUEUE:
         place = home / "queue" / name
         place.mkdir(parents=True)
         if name != "pid":
