@@ -566,6 +566,65 @@ def test_old_leftovers_are_deleted_and_only_ours(mail: Any, probe: Callable[...,
     assert told.count("a leftover") == 1
 
 
+def notice(action: str, status: str, mark: str) -> bytes:
+    """A notification of another server's; the nonce is where it tells what it is about."""
+    report = f"Reporting-MTA: dns; a\r\n\r\nAction: {action}\r\nStatus: {status}\r\n"
+    kind = 'multipart/report; report-type=delivery-status; boundary="b"'
+    parts = f"--b\r\nContent-Type: message/delivery-status\r\n\r\n{report}\r\n--b\r\n\r\n{mark}\r\n"
+    return letter(parts + "--b--", Content_Type=kind)
+
+
+@pytest.fixture
+def told(fake_imap: Callable[..., Any], answering: Callable[..., str]) -> Callable[..., OtpEmail]:
+    """A probe whose trigger puts messages into a mailbox; each is made of the run's nonce."""
+
+    def make(*messages: Callable[[str], bytes], able: str = "", **given: Any) -> OtpEmail:
+        fake = fake_imap(able=f"IMAP4rev1 AUTH=PLAIN {able}", **given.pop("server", {}))
+
+        def answer(path: str, form: dict[str, str]) -> tuple[int, Any]:
+            fake.inbox += [message(form["mark"]) for message in messages]
+            return 200, {"transaction": "canary-transaction"}
+
+        return watched(fake, **steps(answering(answer)) | {"every": None, "verify": ()} | given)
+
+    return make
+
+
+def test_a_delay_is_told_with_what_did_not_come(told: Callable[..., OtpEmail]) -> None:
+    late = [
+        lambda mark: notice("delayed", "4.7.23", mark),
+        lambda mark: notice("failed", "5", mark),
+    ]
+    reading, _ = run_once(told(*late, code_lifetime=seconds("100ms")))
+    assert reading.reason is Reason.CODE_NOT_ARRIVED
+    assert reading.detail == "not arrived within 0.1 s; delayed: 4.7.23 (no PTR record)"
+
+
+def test_notices_about_others_are_not_ours(told: Callable[..., OtpEmail]) -> None:
+    other = [lambda _: notice("failed", "5.7.26", "beacon0000000000000000"), lambda m: letter(X=m)]
+    with_code = [*other, lambda mark: letter(X_Mark=mark)]
+    reading, _ = run_once(told(*with_code, code_lifetime=seconds("1s")))
+    assert reading.reason is Reason.OK
+
+
+def test_where_nothing_came_room_is_asked_for(told: Callable[..., OtpEmail]) -> None:
+    said = b'* QUOTA "" (STORAGE 9 9)\r\nTAG OK x\r\n'
+    server = {"mood": lambda asked: said if asked.startswith("GETQUOTAROOT") else None}
+    it = told(able="QUOTA", server=server, code_lifetime=seconds("100ms"))
+    reading, _ = run_once(it)
+    assert (reading.reason, reading.detail) == (Reason.SOURCE_DEAD, "our own mailbox is full")
+
+
+def test_a_preference_of_the_verification_is_a_warning(
+    told: Callable[..., OtpEmail], answering: Callable[..., str]
+) -> None:
+    url = answering(lambda path, form: (200, {"ok": True}))
+    wish = Expectations(json={"quick": Condition.parse(True)})
+    verify = Step(id="verify", url=Template(f"{url}/{{{{ code }}}}"), prefer=wish)
+    reading, _ = run_once(told(lambda mark: letter(X_Mark=mark), verify=(verify,)))
+    assert reading.reason is Reason.PREFERENCE_UNMET
+
+
 # --- somebody else makes codes be sent ------------------------------------------------
 
 
