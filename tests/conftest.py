@@ -20,15 +20,19 @@ from beacon.engine.clock import ManualClock
 from beacon.transport.onetime import OneTimeCode
 from beacon.transport.totp import Ledger, Token
 
+# What others import comes first: pytest rewrites the assertions of what it imports itself.
 pytest_plugins = [
     f"tests.servers.{name}"
     for name in (
         "certificates",
+        "stand_in",
+        "authelia",
         "duo",
         "fake_imap",
         "freeradius",
         "mail",
         "nginx",
+        "openid",
         "portal",
         "privacyidea",
     )

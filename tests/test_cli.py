@@ -766,7 +766,7 @@ def test_one_incident_is_told_with_its_story(serve, capsys):
         ],
         "transitions": [
             {
-                "at": "2026-01-05T11:59:59.000+00:00",
+                "at": "2026-01-05T12:00:00.000+00:00",
                 "endpoint": "door/open",
                 "was": "up",
                 "now": "down",
@@ -792,7 +792,7 @@ def test_one_incident_is_told_with_its_story(serve, capsys):
         "  impact         50% of sessions (estimated)",
         "",
         "what happened",
-        "  2026-01-05 11:59:59 UTC  door/open: up -> down, dns_nxdomain (no such name)",
+        "  2026-01-05 12:00:00 UTC  door/open: up -> down, dns_nxdomain (no such name)",
         "  2026-01-05 12:00:00 UTC  OPENED: gray failure, cause dns",
         "  2026-01-05 12:00:00 UTC  ACKNOWLEDGED by alex: outage",
     ]

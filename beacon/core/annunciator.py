@@ -295,11 +295,11 @@ class Annunciator:
         alarm = self.alarms[service]
         alarm.hushed, alarm.settling = False, True
 
-    def unhush(self, service: str, at: float) -> None:
-        """Show a service as ever; what nobody had acknowledged asks for it again."""
+    def unhush(self, service: str, at: float, *, loud: bool) -> None:
+        """Show a service as ever; what nobody had acknowledged re-alarms in a minute, if `loud`."""
         alarm = self.alarms[service]
         alarm.hushed = alarm.settling = False
-        if not alarm.acknowledged and alarm.verdict in RED:
+        if loud and not alarm.acknowledged and alarm.verdict in RED:
             alarm.realarm_at = at + REALARM_MINUTE
 
     def _step(self, alarm: Alarm, step: Step) -> None:
@@ -413,10 +413,10 @@ class Annunciator:
         return sound
 
     def quiet_hours(self, at: float, *, on: bool) -> Sound | None:
-        """Quiet hours began or ended; an unacknowledged red sounds once at their end."""
+        """Quiet hours began or ended; a red that re-alarms, unacknowledged, sounds at their end."""
         ended = self.voice.quiet and not on
         self.voice.quiet = on
-        waiting = any(not a.acknowledged and a.verdict in RED and not a.mute for a in self._all())
+        waiting = any(math.isfinite(a.realarm_at) and a.verdict in RED for a in self._all())
         silenced = at < self.voice.silent_until
         return Sound.THREE_PULSES if ended and waiting and not silenced else None
 

@@ -29,6 +29,9 @@ RANKING: Final = (
 )
 """The words for a cause, the one that explains most first."""
 
+PARTS: Final = frozenset({"region", "factor", "part"})
+"""Those that say which part alone is in trouble: while all is, they are no explanation."""
+
 _OURS: Final = {
     Reason.OWN_CLOCK: "own clock",
     Reason.OWN_NETWORK: "own network",

@@ -101,9 +101,12 @@ def _prospects(watched: Watched) -> Iterator[Prospect]:
     if state.hold_until is not None:
         yield Prospect("ok, if all stays up until then", state.hold_until)
     elif state.hold_left is not None:
-        yield Prospect(f"the hold has {state.hold_left:g} s left, and waits until we see again")
-    elif verdict in RED:
-        yield Prospect(f"recovering when every cell is up; ok {spec.recovery_hold:g} s after that")
+        yield Prospect(f"the hold has {state.hold_left:.0f} s left, and waits until we see again")
+    elif verdict in RED or (verdict is Verdict.DEGRADED and state.was_red):
+        yield Prospect(
+            f"recovering when every cell is up; ok {spec.recovery_hold:g} s after that "
+            f"({spec.recovery_hold_long:g} s, if red for more than {spec.long_outage:g} s)"
+        )
     elif verdict is Verdict.DEGRADED:
         yield Prospect(f"ok {spec.degraded_hold:g} s after all is up")
     if state.blind:
@@ -160,7 +163,8 @@ def _standing(state: EndpointState) -> str:
         return "stopped by the sign-in guard, until an operator resumes it"
     if state.flapping:
         return "flapping: the worst is held until it rests"
-    if state.last is not None and state.last.outcome is Outcome.ERROR:
+    erring = state.last is not None and state.last.outcome is Outcome.ERROR
+    if erring and state.health is not Health.UNKNOWN:
         return f"{state.errors} of {spec.failure_threshold} errors in a row until it is unknown"
     return _counted(state)
 

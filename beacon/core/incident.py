@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from beacon.core.diagnosis import rank
+from beacon.core.diagnosis import PARTS, rank
 from beacon.core.events import Cause, IncidentState, IncidentView, VendorWord
 from beacon.core.model import RANK, RED, Verdict
 
@@ -28,10 +28,13 @@ class Incident:
     def explain(self, found: Sequence[Cause]) -> None:
         """Keep what explains the peak: recovery does not unexplain trouble.
 
-        While it is better than at its worst, only a better explanation is taken.
+        While it is better than at its worst, only a better explanation is taken, and never
+        that it is only the part which has not come back yet.
         """
         view = self.view
         at_worst = RANK[view.verdict] >= RANK[view.peak]
+        if not at_worst:
+            found = [cause for cause in found if cause.cause not in PARTS]
         if found and (at_worst or rank(found) < rank(view.causes)):
             first = found[0]
             self.view = replace(

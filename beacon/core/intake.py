@@ -398,9 +398,12 @@ class Intake:
             self._touch(state)
 
     def fell_silent(self, state: EndpointState, at: float) -> None:
-        """Note that nothing was heard of an endpoint for too long."""
-        silent = Reading(Reason.STALE, f"no reading for {state.spec.stale_after:g} s")
-        self._void(state, silent, at)
-        was = self.clock.word
-        self.clock.forget(state.spec.id)
-        self._clock_may_have_changed(was, at)
+        """Note that nothing that proves its health was heard of an endpoint for too long."""
+        lasting = state.spec.stale_after
+        silent = at - state.started >= lasting
+        detail = f"no {'reading' if silent else 'proof, only errors,'} for {lasting:g} s"
+        self._void(state, Reading(Reason.STALE, detail), at)
+        if silent:  # else it goes on telling what is wrong, maybe with our clock
+            was = self.clock.word
+            self.clock.forget(state.spec.id)
+            self._clock_may_have_changed(was, at)

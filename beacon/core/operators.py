@@ -106,7 +106,8 @@ class Operators:
             if overlay.origin != SCHEDULE and (drill or overlay.subject in known):
                 self._put(overlay)
                 if overlay.kind is OverlayKind.BYPASS:
-                    self._reminders[overlay.subject] = at + REMIND_EVERY
+                    into = (at - overlay.since) % REMIND_EVERY
+                    self._reminders[overlay.subject] = at + REMIND_EVERY - into
         self.expire(at)
 
     # --- what holds ---------------------------------------------------------------

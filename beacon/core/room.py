@@ -202,8 +202,8 @@ class Room:
         verdict = watched.state.verdict
         self.tower.alarms[watched.spec.id].verdict = verdict
         change = self._hushed(watched, change, at)
-        if watched.hush is None and (watched.suppressed or change in _ALARMING):
-            change = self._excused(watched, change, at)
+        if watched.hush is None:
+            change = self._excused(watched, self._unopened(watched) or change, at)
         if change is Change.OPENED:
             self._open(watched, at)
         incident = watched.incident
@@ -236,7 +236,7 @@ class Room:
             return calm
         watched.hush = None
         self._waiting.discard(name)
-        self.tower.unhush(name, at)
+        self.tower.unhush(name, at, loud=not watched.suppressed)
         return self._worse_than(hush.before, watched) or calm
 
     def _worse_than(self, before: Verdict, watched: Watched) -> Change | None:
@@ -261,11 +261,20 @@ class Room:
             e.guarded or (e.because and e.because.outcome in failed) for e in culprits
         )
 
+    def _unopened(self, watched: Watched) -> Change | None:
+        """Open what is wrong anew after an alarm that was held back until it was recovering."""
+        wrong = watched.state.verdict in RED or watched.state.verdict is Verdict.DEGRADED
+        if wrong and watched.incident is None and not watched.suppressed:
+            return Change.OPENED
+        return None
+
     def _excused(self, watched: Watched, change: Change, at: float) -> Change:
         """Hold an alarm back while all the trouble hangs on something else.
 
         The lamps flash as usual; incident and sound come when it fails by itself.
         """
+        if not watched.suppressed and change not in _ALARMING:
+            return change
         if watched.state.verdict in NO_PROBLEM or change in (Change.RECOVERING, Change.CLOSED):
             self._release(watched)
             if watched.incident is None:

@@ -102,6 +102,11 @@ def _subject(entry: Entry) -> object:
     return entry.text.partition(" ")[0] if entry.what == "verdict" else entry
 
 
+def _printable(text: str) -> str:
+    """What somebody else wrote, without anything that moves a cursor."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
 class Teller:
     """Writes timelines, at once or paced as they happened.
 
@@ -126,7 +131,7 @@ class Teller:
 
     def tell(self, replayed: Replayed) -> None:
         """Write one timeline."""
-        self._line(self._style(_BOLD, replayed.title))
+        self._line(self._style(_BOLD, _printable(replayed.title)))
         day, before = "", None
         for at, entries in groupby(replayed.entries, key=lambda entry: entry.at):
             if before is not None:
@@ -149,7 +154,7 @@ class Teller:
     def _moment(self, stamp: str, entries: Sequence[Entry]) -> None:
         for number, entry in enumerate(_settled(entries)):
             lead = _INDENT if number else self._style(_DIM, stamp)
-            first, *more = self._folded(entry.text)
+            first, *more = self._folded(_printable(entry.text))
             self._line(f"{lead}{MARKS[entry.what]} {self._text(entry.what, first)}")
             for text in more:
                 self._line(f"{_INDENT}  {self._text(entry.what, text)}")

@@ -13,6 +13,7 @@ from beacon.engine.loop import Engine
 from beacon.outputs.control import Action, Answer, Refused
 from beacon.outputs.documents import explanation, status
 from beacon.outputs.orders import OF_THE_TOWER, ORDERS, Command
+from beacon.outputs.topics import line
 
 ANSWER_WITHIN = 5.0
 """Seconds the deciding thread has to answer."""
@@ -69,7 +70,7 @@ class Actions:
         command = Command(
             name,
             by,
-            _text(request, "reason"),
+            line(_text(request, "reason")),
             _chosen(name, request),
             on=_switch(request),
             seconds=_seconds(name, request),

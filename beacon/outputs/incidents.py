@@ -238,8 +238,9 @@ def _vendor(sources: Iterable[Mapping[str, Any]], now: str | None) -> Iterator[s
 
 
 def _events(answer: Mapping[str, Any]) -> Iterator[str]:
-    events = [(row["at"], _happened(row)) for row in answer["story"]]
-    events += [(row["at"], _change(row)) for row in answer["transitions"]]
+    # At one moment, what was seen comes before what it came to.
+    events = [(row["at"], _change(row)) for row in answer["transitions"]]
+    events += [(row["at"], _happened(row)) for row in answer["story"]]
     for at, words in sorted(events, key=_at):
         yield from _wrapped(f"  {_clock(at)}  ", words)
 

@@ -14,7 +14,7 @@ from beacon.config.schema import COMMANDS
 from beacon.core.model import Verdict
 from beacon.engine.clock import Clock
 from beacon.outputs.orders import Command
-from beacon.outputs.topics import text
+from beacon.outputs.topics import line
 
 LARGEST: Final = 1024
 """Bytes of one command."""
@@ -54,8 +54,8 @@ def read(name: str, payload: bytes, allowed: tuple[str, ...], services: tuple[st
         raise Refused("no such service", f"known: {', '.join(services)}")
     return Command(
         name,
-        by=_line(fields.get("by")) or "mqtt",
-        reason=_line(fields.get("reason")),
+        by=line(fields.get("by")) or "mqtt",
+        reason=line(fields.get("reason")),
         service=service,
         on=fields.get("state", "ON") == "ON",
         seconds=_seconds(name, fields.get("for")),
@@ -93,11 +93,6 @@ def _words(name: str) -> tuple[str, ...]:
     if name in SWITCHES:
         return "ON", "OFF"
     return ("PRESS", "OFF") if name in UNDONE else ("PRESS",)
-
-
-def _line(words: str | None) -> str:
-    """One line that may stand in a log: nothing in it that moves a cursor."""
-    return text("".join(c if c.isprintable() else " " for c in words or "").strip()) or ""
 
 
 def _verdict(written: str | None) -> Verdict:

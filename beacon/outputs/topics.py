@@ -72,6 +72,11 @@ def text(words: str | None) -> str | None:
     return whole if len(whole) <= LONGEST_TEXT else whole[: LONGEST_TEXT - 1] + "…"
 
 
+def line(words: str | None) -> str:
+    """One line for logs and terminals: nothing in it that moves a cursor or feigns a line."""
+    return text("".join(c if c.isprintable() else " " for c in words or "").strip()) or ""
+
+
 def iso(moment: datetime) -> str:
     """ISO 8601 with zone, to the nearest millisecond: cut off, 06:00 might read 05:59:59.999."""
     return (moment + timedelta(microseconds=500)).isoformat(timespec="milliseconds")

@@ -4,7 +4,7 @@ Probe accounts have no rights; their secrets are revealed here, on their way to 
 """
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -89,17 +89,8 @@ class OAuth2:
 
     def _request(self) -> Request:
         form = {"grant_type": "client_credentials", "scope": self.scope, "audience": self.audience}
-        pair = f"{quote_plus(self.client_id)}:{quote_plus(self.client_secret.reveal())}"
-        return Request(
-            url=self.token_url,
-            method="POST",
-            headers={
-                "Authorization": _basic(pair),
-                "Content-Type": "application/x-www-form-urlencoded",
-                "Accept": "application/json",
-            },
-            body=urlencode({k: v for k, v in form.items() if v}).encode(),
-        )
+        given = {name: value for name, value in form.items() if value}
+        return client_request(self.token_url, self.client_id, self.client_secret, given)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +117,19 @@ class Auth:
         """The server answered 401."""
         if self.oauth2:
             self.oauth2.forget()
+
+
+def client_request(
+    url: str, client_id: str, client_secret: Secret | None, form: Mapping[str, str]
+) -> Request:
+    """A form sent by an OAuth2 client that proves itself, or has nothing to (RFC 6749 §2.3)."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+    if client_secret is None:
+        form = {**form, "client_id": client_id}
+    else:
+        pair = f"{quote_plus(client_id)}:{quote_plus(client_secret.reveal())}"
+        headers["Authorization"] = _basic(pair)
+    return Request(url=url, method="POST", headers=headers, body=urlencode(form).encode())
 
 
 def token_of(answer: Answer) -> tuple[str, float]:

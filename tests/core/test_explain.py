@@ -6,6 +6,9 @@ from beacon.core.events import Attest, Drill, Maintenance, Shelve
 from beacon.core.model import Attestation, Evidence, Health, Reason, Service
 
 ITEM = Attestation(id="keys", name="Spare keys", every=3600.0)
+RECOVERING_WHEN = (
+    "recovering when every cell is up; ok 900 s after that (1800 s, if red for more than 7200 s)"
+)
 WHO = {"by": "analyst", "origin": "cli"}
 
 
@@ -38,7 +41,7 @@ def test_failing_down_and_on_the_way_back(explained):
     found, sign_in = ask()
     assert sign_in.standing == "0 of 2 passes in a row until it is up"
     assert "mfa/sign-in: deadline" in found.why[0]
-    assert found.prospects[0].what == "recovering when every cell is up; ok 900 s after that"
+    assert found.prospects[0].what == RECOVERING_WHEN
     room.cue(Reason.OK, "mfa/sign-in").passes(2)
     assert ask()[1].standing == "1 of 2 passes in a row until it is up"
     room.passes(60)
@@ -56,23 +59,35 @@ def test_degraded(explained):
     assert sign_in.standing == "0 of 2 passes in a row until it is up"
 
 
+def test_degraded_after_red_recovers_first(make_room, make_endpoint):
+    two = tuple(make_endpoint("mfa", n, Evidence.SYMPTOM, region=n) for n in ("east", "west"))
+    room = make_room(Service(id="mfa", name="", endpoints=two)).passes(200)
+    room.cue(Reason.DEADLINE, "mfa/east", "mfa/west").passes(200)
+    room.cue(Reason.OK, "mfa/west").passes(200)
+    assert room.verdict() == "degraded"
+    assert room.simulation.monitor.explain("mfa").prospects[0].what == RECOVERING_WHEN
+
+
 def test_errors_blindness_and_what_is_held(explained):
     room, ask = explained
     room.cue(Reason.DEADLINE, "mfa/sign-in").passes(100)
     room.cue(Reason.INTERNAL_ERROR, "mfa/sign-in").passes(1)
     assert ask()[1].standing == "1 of 3 errors in a row until it is unknown"
     room.passes(200)
-    found, _ = ask()
+    found, sign_in = ask()
+    assert sign_in.health is Health.UNKNOWN
+    assert sign_in.standing == "0 of 2 passes in a row until it is up"
     assert "gray_failure is held while we are blind" in found.why
     assert "sighted when these have been read: mfa/sign-in" in [p.what for p in found.prospects]
 
 
-def test_the_hold_waits_while_we_are_blind(explained):
-    room, ask = explained
+def test_the_hold_waits_while_we_are_blind(make_room, usual_service):
+    room = make_room(usual_service(recovery_hold=900.1234)).passes(200)
     room.cue(Reason.DEADLINE, "mfa/sign-in").passes(100)
     room.cue(Reason.OK, "mfa/sign-in").passes(100)
     room.cue(None, "mfa/sign-in").passes(300)
-    assert any("waits until we see again" in p.what for p in ask()[0].prospects)
+    prospects = room.simulation.monitor.explain("mfa").prospects
+    assert "the hold has 690 s left, and waits until we see again" in [p.what for p in prospects]
 
 
 def test_never_read(make_room):
@@ -126,7 +141,7 @@ def test_an_unacknowledged_red_says_when_it_sounds_again(explained):
     assert "first-out: of the alarms that nobody has acknowledged, its came first" in found.why
     room.acknowledge()
     found, _ = ask()
-    assert whats(found.prospects) == ["recovering when every cell is up; ok 900 s after that"]
+    assert whats(found.prospects) == [RECOVERING_WHEN]
     assert found.lamps == (("red", "steady"), ("amber", "slow"))
     assert not any(why.startswith("first-out") for why in found.why)
 

@@ -18,6 +18,7 @@ from beacon.core.events import (
     Postpone,
     QuietHours,
     Recheck,
+    Shelve,
     Silence,
     SilenceChanged,
     TimePassed,
@@ -472,13 +473,29 @@ class TestSignInGuard:
         assert room.lamps["blue"] == "steady"
 
 
+def test_a_wrong_clock_stays_wrong_however_long_its_sources_say_so(make_room, make_endpoint):
+    often = {"interval": 3.0, "timeout": 2.0}
+    sign_in = make_endpoint("mfa", "sign-in", Evidence.SYMPTOM, clock_bound=True, **often)
+    clock = make_endpoint("mfa", "clock", Evidence.HEALTH, kind="ntp", interval=10.0, timeout=2.0)
+    room = make_room(Service(id="mfa", name="", endpoints=(sign_in, clock))).passes(MINUTE)
+    wrong = Reading(Reason.OWN_CLOCK, clock=ClockSeen(100.0, "time.example"))
+    room.simulation.cue("mfa/clock", wrong)
+    room.passes(1).forget().passes(HOUR)
+    assert room.told == []
+    assert room.lamps == {"white": "steady"}
+    assert room.simulation.monitor.view().overall.clock == "lost"
+
+
 class TestDependencies:
-    def _room(self, make_room, make_endpoint):
+    def _room(self, make_room, make_endpoint, *names):
         resolver = make_endpoint("dns", "resolver", Evidence.SYMPTOM)
-        child = make_endpoint("mfa", "sign-in", Evidence.SYMPTOM, depends_on=("dns/resolver",))
+        children = tuple(
+            make_endpoint("mfa", name, Evidence.SYMPTOM, depends_on=("dns/resolver",), factor=name)
+            for name in names or ("sign-in",)
+        )
         return make_room(
             Service(id="dns", name="", endpoints=(resolver,)),
-            Service(id="mfa", name="", endpoints=(child,)),
+            Service(id="mfa", name="", endpoints=children),
         ).passes(10 * MINUTE)
 
     def test_the_child_is_lit_but_opens_nothing(self, make_room, make_endpoint):
@@ -495,6 +512,32 @@ class TestDependencies:
         room.cue(Reason.DNS_TIMEOUT, SIGN_IN).passes(5 * MINUTE).forget()
         room.cue(Reason.OK, "dns/resolver").passes(3 * MINUTE)
         assert "opened" in room.told
+
+    def test_trouble_of_its_own_while_recovering_opens(self, make_room, make_endpoint):
+        room = self._room(make_room, make_endpoint, "sign-in", "voice")
+        room.cue(Reason.DNS_TIMEOUT, "dns/resolver").passes(MINUTE)
+        room.cue(Reason.DNS_TIMEOUT, SIGN_IN, "mfa/voice").passes(5 * MINUTE)
+        room.cue(Reason.OK, "dns/resolver", SIGN_IN, "mfa/voice").passes(3 * MINUTE).forget()
+        assert room.verdict() is Verdict.RECOVERING
+        room.cue(Reason.DEADLINE, SIGN_IN).passes(5 * MINUTE)
+        assert room.verdict() is Verdict.DEGRADED
+        assert (room.told, room.sounds) == (["opened"], ["chirp"])
+
+    def test_it_stays_silent_at_the_end_of_quiet_hours(self, make_room, make_endpoint):
+        room = self._room(make_room, make_endpoint)
+        room.simulation.tell(QuietHours(room.now, on=True))
+        room.cue(Reason.DNS_TIMEOUT, "dns/resolver").passes(MINUTE).acknowledge()
+        room.cue(Reason.DNS_TIMEOUT, SIGN_IN).passes(5 * MINUTE)
+        assert room.lamps["red"] == "fast"
+        assert room.simulation.tell(QuietHours(room.now, on=False)) == ()
+
+    def test_it_stays_silent_after_a_suppression(self, make_room, make_endpoint):
+        room = self._room(make_room, make_endpoint)
+        room.cue(Reason.DNS_TIMEOUT, "dns/resolver").passes(MINUTE).acknowledge()
+        room.cue(Reason.DNS_TIMEOUT, SIGN_IN).passes(5 * MINUTE).forget()
+        room.simulation.tell(Shelve(room.now, "mfa", True, "analyst", "cli", seconds=300.0))
+        assert room.passes(HOUR).lamps["red"] == "fast"
+        assert room.sounds == []
 
     def test_recovering_together_leaves_no_orphan(self, make_room, make_endpoint):
         room = self._room(make_room, make_endpoint)

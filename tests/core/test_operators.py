@@ -18,7 +18,7 @@ from beacon.core.events import (
     Silence,
 )
 from beacon.core.indication import Flag
-from beacon.core.model import Attestation, Preset, Reason, Sequence, Verdict
+from beacon.core.model import Attestation, Evidence, Preset, Reason, Sequence, Service, Verdict
 from beacon.engine.simulation import Simulation
 
 GREEN = {"green": "steady"}
@@ -309,6 +309,20 @@ def test_a_suppressed_red_is_not_said_at_the_end_of_quiet_hours(make_room):
     tell(room, Shelve, "mfa", True)
     room.simulation.tell(QuietHours(room.now, on=True))
     assert room.simulation.tell(QuietHours(room.now, on=False)) == ()
+
+
+def test_trouble_anew_after_a_recovery_that_began_while_suppressed_opens(make_room, make_endpoint):
+    two = tuple(make_endpoint("mfa", n, Evidence.SYMPTOM, region=n) for n in ("east", "west"))
+    room = make_room(Service(id="mfa", name="", endpoints=two)).passes(200)
+    tell(room, Shelve, "mfa", True)
+    room.cue(Reason.DEADLINE, "mfa/east", "mfa/west").passes(300)
+    room.cue(Reason.OK, "mfa/east", "mfa/west").passes(200)
+    tell(room, Shelve, "mfa", False)
+    assert room.passes(100).verdict() is Verdict.RECOVERING
+    assert (room.told, room.sounds) == ([], [])
+    room.cue(Reason.DEADLINE, "mfa/east").passes(100)
+    assert (room.told, room.sounds) == (["opened"], ["chirp"])
+    assert room.lamps == {"amber": "fast"}
 
 
 def test_ringback_of_a_suppressed_service_is_silent(make_room):
@@ -715,6 +729,14 @@ def test_a_bypass_and_an_attestation_come_back_and_a_window_is_said_anew(make_ro
     again.passes(100)
     assert again.sounds == [], "a restart itself reminds of nothing"
     assert again.lamps == {"green": "steady", "blue": "steady"}
+
+
+def test_restarts_do_not_put_off_the_reminder_of_a_bypass(make_room):
+    room = make_room().passes(200)
+    tell(room, Bypass, "mfa", True)
+    again = restarted(restarted(room.passes(1800)).passes(1500))
+    assert again.passes(HOUR - 1800 - 1500 - 60).sounds == []
+    assert again.passes(120).sounds == ["two_chirps"]
 
 
 def test_a_service_not_yet_settled_before_a_restart_is_settled_after_it(make_room):

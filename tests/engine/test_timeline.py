@@ -80,6 +80,14 @@ def test_long_lines_are_folded_under_their_own_text(width):
     assert all(line.startswith(" " * 26) for line in lines[1:])
 
 
+def test_nothing_a_script_says_moves_the_cursor():
+    out = io.StringIO()
+    entry = Entry(0.0, "script", "eve\x1b[2J: acknowledge")
+    Teller(out).tell(Replayed("A\x1b[31m title\r", START, (entry,), ()))
+    assert "A [31m title \n" in out.getvalue()
+    assert "eve [2J: acknowledge" in out.getvalue()
+
+
 def test_what_does_not_hold_is_counted():
     assert "  2 expectation(s) do not hold\n" in told(("one", "two"))
 

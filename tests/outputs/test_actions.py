@@ -159,7 +159,7 @@ def test_a_wrong_request_is_refused(room, action, request_, error):
 
 
 def test_overlays_are_laid_on_listed_and_taken_off(room):
-    assert room.do("maintenance", seconds=60, reason="upgrade") == {}
+    assert room.do("maintenance", seconds=60, reason="upgrade\x1b[2J\n") == {}
     found = json.loads(json.dumps(room.do("status")))
     assert found["services"]["door"]["overlays"] == ["maintenance"]
     (overlay,) = found["overlays"]
@@ -172,7 +172,7 @@ def test_overlays_are_laid_on_listed_and_taken_off(room):
         "until": 0,
         "by": "alex",
         "origin": "cli",
-        "reason": "upgrade",
+        "reason": "upgrade [2J",
     }
     assert room.do("maintenance", on=False) == {}
     assert room.do("status")["overlays"] == []

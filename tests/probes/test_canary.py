@@ -11,8 +11,8 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
@@ -31,12 +31,20 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.mailbox import Mailbox
 from beacon.engine.prober import Finished, Prober
 from beacon.engine.run import Probe, Run
+from beacon.transport.onetime import OneTimeCode
 from beacon.trial import Trial, secrets_in
 
 PASSWORD = "canary p&ss/wörd"
 SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 
 CASES = {
+    "authelia": """
+      type: authelia
+      url: {url}
+      username: probe
+      password: !secret canary
+      code: {totp: !secret seed}
+    """,
     "dns": """
       type: dns
       query: canary.example
@@ -88,6 +96,15 @@ CASES = {
       headers: {X-Key: !secret canary-of-a-header}
       expect: {body: never}
     """,
+    "keycloak": """
+      type: keycloak
+      issuer: {url}
+      client_id: beacon
+      client_secret: !secret canary
+      username: probe
+      password: !secret canary
+      code: {totp: !secret seed}
+    """,
     "linotp": """
       type: linotp
       url: {url}
@@ -103,6 +120,12 @@ CASES = {
     "ntp": """
       type: ntp
       servers: ["{host}:{port}"]
+    """,
+    "openid": """
+      type: openid
+      issuer: {url}
+      client_id: beacon
+      client_secret: !secret canary
     """,
     "radius": """
       type: radius
@@ -166,6 +189,16 @@ CASES = {
 INSTEAD = {"http": {"body"}}
 """Kind → settings for secrets that cannot stand beside those of its case."""
 
+WELL_KNOWN = """
+{"issuer": "{url}", "token_endpoint": "{url}token", "jwks_uri": "{url}keys"}
+"""
+HONEST = {
+    "authelia": {"POST /api/firstfactor ": '{"status": "OK"}'},
+    "keycloak": {"GET /.well-known/openid-configuration ": WELL_KNOWN},
+    "openid": {"GET /.well-known/openid-configuration ": WELL_KNOWN},
+}
+"""Kind → how requests begin, and their honest answers, without which no secret would fly after."""
+
 MOODS: dict[str, Callable[[bytes], bytes]] = {
     "echoes": lambda asked: _http(200, asked),
     "refuses in words": lambda asked: _http(
@@ -211,6 +244,7 @@ class Parrot:
     """A server over TCP, TLS and UDP of one port that says back what it is told, by its mood."""
 
     mood: Callable[[bytes], bytes]
+    honest: Mapping[str, str] = field(default_factory=dict)
     heard: list[bytes] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -275,7 +309,14 @@ class Parrot:
             while piece := caller.recv(65536):
                 asked += piece
         self.heard.append(asked)
-        caller.sendall(self.mood(asked))
+        caller.sendall(self._truth(asked) or self.mood(asked))
+
+    def _truth(self, asked: bytes) -> bytes:
+        for begin, body in self.honest.items():
+            if asked.startswith(begin.encode()):
+                url = f"http://127.0.0.1:{self.port}/"
+                return _http(200, body.replace("{url}", url).encode(), "application/json")
+        return b""
 
     def _datagrams(self) -> None:
         while not self._over.is_set():
@@ -364,22 +405,33 @@ def _schema(kind: object) -> str:
 
 
 @pytest.mark.parametrize("mood", MOODS)
-@pytest.mark.parametrize("kind", sorted(CASES))
+@pytest.mark.parametrize(
+    ("kind", "honest"),
+    [*((kind, {}) for kind in sorted(CASES)), *HONEST.items()],
+    ids=[*sorted(CASES), *(f"{kind} after an honest answer" for kind in HONEST)],
+)
 def test_no_kind_says_a_secret(
     kind: str,
+    honest: Mapping[str, str],
     mood: str,
     probe_of: Callable[[str, int], Any],
+    one_time: type[OneTimeCode],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    with Parrot(MOODS[mood]) as parrot:
+    with Parrot(MOODS[mood], honest) as parrot:
         probe = probe_of(CASES[kind], parrot.port)
+        if isinstance(code := getattr(probe, "code", None), OneTimeCode):
+            probe = replace(
+                probe, code=one_time(totp=code.totp, hotp=code.hotp)
+            )  # whatever was sent before
         run, reading = tried(probe)
         said = everything(probe, run, reading, caplog.text)
     assert not leaks(said), said
     assert reading.reason is not Reason.INTERNAL_ERROR, caplog.text
     if list(secrets_in(probe)):
         assert parrot.heard, "the secrets did fly"
+        assert not honest or len(parrot.heard) >= 2, "and after the honest answer, too"
 
 
 FLOW_WITH_ALL_IT_CAPTURES = """

@@ -1,0 +1,225 @@
+"""`keycloak`: whether somebody can sign in with password and one-time code, by direct grant.
+
+At Keycloak, or at any OpenID provider that has the grant (RFC 6749 §4.3). The token that
+comes of it must be one that applications can verify: with a key the provider still offers.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar, Final
+
+from beacon.config.fields import Secret, Url
+from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.run import DeadlinePassed, Run
+from beacon.probes import SIGN_IN, Fault, Timing
+from beacon.transport.auth import client_request, token_of
+from beacon.transport.expect import parse_json
+from beacon.transport.http import Answer, Request, exchange
+from beacon.transport.notes import outline
+from beacon.transport.onetime import OneTimeCode
+from beacon.transport.openid import Issued, Provider, discover, issuer_flaws, offered, signing_key
+from beacon.transport.steps import Steps, quoted
+from beacon.transport.tls import TlsPolicy
+from beacon.transport.trouble import Trouble
+from beacon.transport.wire import DEFAULT_TLS, Route
+
+_OURS: Final = frozenset(
+    {"invalid_client", "unauthorized_client", "invalid_scope", "unsupported_grant_type"}
+)
+"""Errors of the application we pretend to be: no user was looked at."""
+_MORE: Final = frozenset({"mfa_required", "interaction_required", "consent_required"})
+"""Errors that say: so far so good, and now something this grant cannot do."""
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")  # "Forbidden" is the word of something else
+_NO: Final = (400, 401, 403)
+_BROKEN: Final = frozenset({"temporarily_unavailable", "server_error"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Tokens:
+    """What was issued; `lasts` is seconds."""
+
+    access: str = field(repr=False)
+    identity: str = field(repr=False)
+    refresh: str = field(repr=False)
+    lasts: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keycloak:
+    """A sign-in by direct grant, its token's key looked for, and signed out again.
+
+    `token_url` is for a provider whose token endpoint is on another host than its issuer.
+    """
+
+    EVIDENCE: ClassVar = Evidence.SYMPTOM
+    TIMING: ClassVar[Timing] = SIGN_IN
+    SIGN_IN: ClassVar = True
+
+    issuer: Url
+    client_id: str
+    client_secret: Secret | None = None
+    username: str
+    password: Secret
+    code: OneTimeCode
+    scope: str = "openid"
+    token_url: Url | None = None
+    tls: TlsPolicy = DEFAULT_TLS
+
+    @property
+    def clock_bound(self) -> bool:
+        """Whether it makes codes, or verifies certificates, by our clock."""
+        secure = self.issuer.lower().startswith("https:") and self.tls.verify
+        return secure or self.code.clock_bound
+
+    def faults(self) -> Iterator[Fault]:
+        """What is wrong with the settings taken together."""
+        for path, message, allowed in issuer_flaws(self.issuer):
+            yield Fault(("issuer", *path), message, allowed)
+        for path, message, allowed in self.tls.flaws():
+            yield Fault(("tls", *path), message, allowed)
+
+    def wait(self, utc: float) -> float:
+        """Seconds until its token has a code nobody has used."""
+        return self.code.wait(utc)
+
+    def observe(self, run: Run) -> Reading:
+        """Sign in and out; latency by step: `discovery`, `token`, `keys`, `logout`."""
+        steps = Steps(run)
+        for secret in (self.password, self.client_secret):
+            if secret is not None:
+                run.hide(secret.reveal())
+        try:
+            reading = self._sign_in(run, steps)
+        except Trouble as trouble:
+            reading = trouble.reading
+        return steps.told(reading)
+
+    def _sign_in(self, run: Run, steps: Steps) -> Reading:
+        route = Route(tls=self.tls)
+        with steps.step("discovery"):
+            provider = discover(run, self.issuer, route, self.token_url)
+        with steps.step("token"):
+            tokens = self._tokens(run, provider, route)
+        try:
+            # After the token: of two answers with a change of keys between them, this order fits.
+            with steps.step("keys"):
+                signed = self._looked_for(run, provider, route, tokens)
+            found = "accepted" if signed else "accepted; its tokens name no key"
+            reading = Reading(Reason.OK, found)
+        except Trouble as trouble:
+            reading = trouble.reading
+        return self._signed_out(run, steps, provider, tokens, reading)
+
+    def _tokens(self, run: Run, provider: Provider, route: Route) -> _Tokens:
+        passcode = self.code.claim(run)
+        form = {
+            "grant_type": "password",
+            "username": self.username,
+            "password": self.password.reveal(),
+            "otp": passcode,
+            "totp": passcode,  # what it was called until Keycloak 9
+            "scope": self.scope,
+        }
+        try:
+            # A redirect would carry password and code to where nobody configured them to go.
+            answer = exchange(run, self._request(provider.token_url, form), route, follow=False)
+        except (Trouble, DeadlinePassed):
+            self.code.give_back(passcode)
+            raise
+        refused = self.judge(answer, run)
+        if refused is None:
+            return _issued(run, answer)
+        if refused.reason not in (Reason.SIGN_IN_REJECTED, Reason.SIGN_IN_UNFINISHED):
+            self.code.give_back(passcode)
+        raise Trouble(refused.reason, refused.detail)
+
+    def judge(self, answer: Answer, run: Run) -> Reading | None:
+        """What the token endpoint's answer comes to, unless it is tokens."""
+        if answer.status == 200:
+            return None
+        error, said = _error(answer, run)
+        return Reading(_reason(answer.status, error), f"status {answer.status}{said}")
+
+    def _looked_for(self, run: Run, provider: Provider, route: Route, tokens: _Tokens) -> bool:
+        """Whether a token names its key. Raises `Trouble` where it is not offered."""
+        keys = offered(run, provider, route)
+        now = run.clock.monotonic()
+        found = [signing_key(token, keys) for token in (tokens.identity, tokens.access)]
+        self._remembered.check(keys, now)
+        for key in found:
+            if key is not None:
+                self._remembered.add(key, now, tokens.lasts)
+        return any(found)
+
+    @cached_property
+    def _remembered(self) -> Issued:
+        return Issued()
+
+    def _signed_out(
+        self, run: Run, steps: Steps, provider: Provider, tokens: _Tokens, reading: Reading
+    ) -> Reading:
+        """The reading, or a warning where nothing else is wrong: sessions would pile up."""
+        if provider.revocation_url is None or not tokens.refresh:
+            run.note("no logout: the provider has nothing to revoke")
+            return reading
+        request = self._request(provider.revocation_url, {"token": tokens.refresh})
+        try:
+            with steps.step("logout"):
+                answer = exchange(run, request, Route(tls=self.tls), follow=False)
+                if answer.status != 200:
+                    raise Trouble(Reason.HTTP_STATUS, f"status {answer.status}")
+        except Trouble as trouble:
+            if reading.reason is Reason.OK:
+                text = f"signed in, but not out: {trouble.reading.detail}"
+                return Reading(Reason.PREFERENCE_UNMET, text)
+        return reading
+
+    def _request(self, url: str, form: dict[str, str]) -> Request:
+        return client_request(url, self.client_id, self.client_secret, form)
+
+
+def _issued(run: Run, answer: Answer) -> _Tokens:
+    """The tokens in an answer, hidden. Raises `Trouble` for one without."""
+    access, lasts = token_of(answer)
+    document = parse_json(answer.body)
+    run.note(f"it has {outline(document, harmless=('token_type', 'expires_in'))}")
+    assert isinstance(document, dict), "a token was in it"
+    others = (document.get(name) for name in ("id_token", "refresh_token"))
+    identity, refresh = (run.hide(each) if isinstance(each, str) else "" for each in others)
+    return _Tokens(run.hide(access), identity, refresh, lasts)
+
+
+def _reason(status: int, error: str) -> Reason:
+    """What a no of the token endpoint is.
+
+    A wrong password, a wrong code, an account that is locked or not set up: all of them are
+    `invalid_grant`, and some providers have other words. So every error in the form of the
+    protocol is a rejection, unless it is surely about something else.
+    """
+    if status == 429:
+        return Reason.RATE_LIMITED
+    if error in _OURS or (status == 401 and not error):  # something before it asks who we are
+        return Reason.OWN_CREDENTIALS
+    if status not in _NO or not error or error in _BROKEN:
+        return Reason.HTTP_STATUS
+    return Reason.SIGN_IN_UNFINISHED if error in _MORE else Reason.SIGN_IN_REJECTED
+
+
+def _error(answer: Answer, run: Run) -> tuple[str, str]:
+    """The error's name, empty if it is none of the protocol, and its words to be told."""
+    try:
+        document = parse_json(answer.body)
+    except Trouble:
+        return "", ""
+    error = document.get("error") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or not isinstance(error, str) or not _NAME.fullmatch(error):
+        return "", ""
+    # Where a server breaks, its words may be of its insides: Canaille's are its SQL.
+    said = document.get("error_description") if answer.status in _NO else None
+    words = (quoted(run, error), quoted(run, said))
+    return error, "".join(f": {each}" for each in words if each)
+
+
+PROBE = Keycloak

@@ -1,0 +1,123 @@
+"""`openid`: whether applications can use an OpenID provider: what it says of itself, its keys.
+
+With a client of its own also whether it issues tokens, and signs them with a key it offers.
+Nobody signs in: that is `keycloak`, `authelia`, `flow`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+from beacon.config.fields import Secret, Url
+from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.run import Run
+from beacon.probes import FAST, Fault, Timing
+from beacon.transport.auth import client_request, token_of
+from beacon.transport.http import exchange
+from beacon.transport.openid import (
+    Issued,
+    Key,
+    Provider,
+    discover,
+    issuer_flaws,
+    offered,
+    signing_key,
+)
+from beacon.transport.steps import Steps
+from beacon.transport.tls import TlsPolicy
+from beacon.transport.trouble import Trouble
+from beacon.transport.wire import DEFAULT_TLS, Route
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenId:
+    """Discovery and keys; by `client_id` and `client_secret` a token, too (RFC 6749 §4.4).
+
+    `keys` are the names (`kid`) of the keys that are offered, where they change by hand only.
+    """
+
+    EVIDENCE: ClassVar = Evidence.HEALTH
+    TIMING: ClassVar[Timing] = FAST
+    SIGN_IN: ClassVar = False
+
+    issuer: Url
+    keys: tuple[str, ...] = ()
+    client_id: str | None = None
+    client_secret: Secret | None = None
+    scope: str | None = None
+    token_url: Url | None = None
+    tls: TlsPolicy = DEFAULT_TLS
+
+    @property
+    def clock_bound(self) -> bool:
+        """Whether certificates are verified, which is done by our clock."""
+        return self.issuer.lower().startswith("https:") and self.tls.verify
+
+    def faults(self) -> Iterator[Fault]:
+        """What is wrong with the settings taken together."""
+        for path, message, allowed in issuer_flaws(self.issuer):
+            yield Fault(("issuer", *path), message, allowed)
+        for path, message, allowed in self.tls.flaws():
+            yield Fault(("tls", *path), message, allowed)
+        if (self.client_id is None) != (self.client_secret is None):
+            yield Fault((), "half a client", "client_id and client_secret, or none of them")
+        for name in ("scope", "token_url"):
+            if getattr(self, name) is not None and self.client_id is None:
+                yield Fault((name,), "nobody asks for a token", "client_id, client_secret")
+
+    def wait(self, utc: float) -> float:  # noqa: ARG002 - nothing here is used up
+        """Seconds it must not run yet: none."""
+        return 0.0
+
+    def observe(self, run: Run) -> Reading:
+        """Look; latency by step: `discovery`, `token`, `keys`."""
+        steps = Steps(run)
+        if self.client_secret is not None:
+            run.hide(self.client_secret.reveal())
+        try:
+            reading = self._look(run, steps)
+        except Trouble as trouble:
+            reading = trouble.reading
+        return steps.told(reading)
+
+    def _look(self, run: Run, steps: Steps) -> Reading:
+        route, token, lasts = Route(tls=self.tls), "", 0.0
+        with steps.step("discovery"):
+            provider = discover(run, self.issuer, route, self.token_url)
+        if self.client_id is not None:
+            with steps.step("token"):
+                token, lasts = self._token(run, provider, route)
+        with steps.step("keys"):
+            keys = offered(run, provider, route)
+            now = run.clock.monotonic()
+            signed = signing_key(token, keys)
+            self._issued.check(keys, now)
+            if signed is not None:
+                self._issued.add(signed, now, lasts)
+            return self.judge(keys)
+
+    def judge(self, keys: tuple[Key, ...]) -> Reading:
+        """What the keys that are offered come to."""
+        found, wanted = {key.name for key in keys}, set(self.keys)
+        new, gone = len(found - wanted), len(wanted - found)
+        if wanted and (new or gone):
+            text = f"keys: {new} that are not configured, {gone} missing"
+            return Reading(Reason.RECORD_CHANGED, text)
+        return Reading(Reason.OK, f"keys offered: {len(keys)}")
+
+    def _token(self, run: Run, provider: Provider, route: Route) -> tuple[str, float]:
+        assert self.client_id is not None, "asked before"
+        form = {"grant_type": "client_credentials"}
+        if self.scope is not None:
+            form["scope"] = self.scope
+        request = client_request(provider.token_url, self.client_id, self.client_secret, form)
+        token, lasts = token_of(exchange(run, request, route, follow=False))
+        return run.hide(token), lasts
+
+    @cached_property
+    def _issued(self) -> Issued:
+        return Issued()
+
+
+PROBE = OpenId

@@ -1,0 +1,52 @@
+"""A sign-in in named steps: how long each took, which one failed, and what may be told of it."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from beacon.core.model import Reading, Reason
+from beacon.engine.mask import HIDDEN
+from beacon.engine.run import Run
+from beacon.transport.trouble import Trouble, one_line, timed
+
+_WORDS: Final = 120
+_DIGITS: Final = re.compile(r"\d{4,}")  # in foreign words they may be somebody's code
+
+
+class Steps:
+    """The steps of one run, in the order they were begun."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._spent: list[tuple[str, float]] = []
+
+    @contextlib.contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """While inside it is this step that goes wrong: the `Trouble` says so."""
+        began = self._run.elapsed()
+        self._run.note(f"step {name}")
+        try:
+            yield
+        except Trouble as trouble:
+            reading = trouble.reading
+            raise Trouble(reading.reason, f"{name}: {reading.detail}") from None
+        finally:
+            self._spent.append((name, self._run.elapsed() - began))
+
+    def told(self, reading: Reading) -> Reading:
+        """The reading, masked and timed, with the seconds of each step as its phases."""
+        found = timed(self._run, self._run.masked(reading))
+        return replace(found, phases=tuple(self._spent))
+
+
+def quoted(run: Run, words: object) -> str:
+    """What a server says in words, on one short line; nothing where it says nothing.
+
+    Masked before it is cut: half a password is one, too.
+    """
+    if not isinstance(words, str):
+        return ""
+    masked = run.masked(Reading(Reason.OK, one_line(words, len(words)))).detail
+    return one_line(_DIGITS.sub(HIDDEN, masked), _WORDS)

@@ -1,0 +1,273 @@
+"""`openid` against a provider as it is documented, broken on purpose; and against Canaille."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from beacon.config.fields import Secret, Url
+from beacon.core.model import Outcome, Reading, Reason
+from beacon.engine.clock import SystemClock
+from beacon.engine.run import Run
+from beacon.probes.openid import OpenId
+from beacon.transport.tls import TlsPolicy
+
+DISCOVERY = """
+- {name: discovery, type: openid, issuer: "https://sso.example.com"}
+"""
+SIGN_IN = """
+- {name: sign-in, type: flow, steps: [{id: page, url: "https://sso.example.com"}]}
+"""
+CLIENT = {"client_id": "beacon", "client_secret": Secret("canary-client")}
+
+
+@pytest.fixture
+def provider(openid_provider: Callable[..., Any]) -> Any:
+    return openid_provider()
+
+
+@pytest.fixture
+def make(provider: Any) -> Callable[..., OpenId]:
+    def build(**given: Any) -> OpenId:
+        probe = OpenId(**{"issuer": Url(provider.url)} | given)
+        assert not list(probe.faults())
+        return probe
+
+    return build
+
+
+class Later(SystemClock):
+    """A clock that is ahead."""
+
+    later = 0.0
+
+    def utc(self) -> datetime:
+        return super().utc() + timedelta(seconds=self.later)
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.later
+
+
+def looked(probe: OpenId, clock: SystemClock | None = None) -> Reading:
+    run = Run(clock or SystemClock(), 5.0)
+    reading = probe.observe(run)
+    assert "canary" not in "\n".join([*run.notes, reading.detail])
+    return reading
+
+
+def test_discovery_and_keys(
+    make: Callable[..., OpenId], provider: Any, shown: Callable[..., Any]
+) -> None:
+    reading = looked(make())
+    assert (reading.reason, reading.detail) == (Reason.OK, "keys offered: 1")
+    assert [name for name, _ in reading.phases] == ["discovery", "keys"]
+    assert provider.paths() == [provider.WELL_KNOWN, provider.KEYS]
+    after = shown(DISCOVERY, {"discovery": reading})
+    assert (after.verdict, after.shallow) == ("ok", True), "nobody has signed in"
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "detail"),
+    [
+        ((404, {"error": "Realm does not exist"}), Reason.HTTP_STATUS, "status 404"),
+        ((503, ""), Reason.HTTP_STATUS, "status 503"),
+        ((429, ""), Reason.RATE_LIMITED, "status 429"),
+        ((200, "<html>Sorry</html>"), Reason.PROTOCOL_ERROR, "the body is not JSON"),
+        ((200, "[]"), Reason.PROTOCOL_ERROR, "the body is not a JSON object"),
+        ((200, {"issuer": "https://other.example.com"}), Reason.EXPECTATION_FAILED, "`issuer`"),
+    ],
+)
+def test_a_discovery_that_is_none(
+    make: Callable[..., OpenId], provider: Any, answer: Any, reason: Reason, detail: str
+) -> None:
+    provider.instead[provider.WELL_KNOWN] = answer
+    reading = looked(make())
+    assert reading.reason is reason
+    assert reading.detail.startswith(f"discovery: {detail}")
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason", "detail"),
+    [
+        ([], Reason.EXPECTATION_FAILED, "no key that a signature"),
+        ([{"kty": "RSA", "use": "enc", "n": "AQAB", "e": "AQAB"}], None, "no key that a signature"),
+        ([{"kty": "of 2040"}, {"kty": []}], None, "no key that a signature"),
+        (["canary"], None, "one of the keys is none"),
+        ([{"kty": "RSA", "e": "AQAB"}], None, "one of the keys has no usable `n`"),
+        ([{"kty": "EC", "crv": "P-256", "x": "AQAB", "y": ""}], None, "no usable `y`"),
+        ([{"kty": "OKP", "crv": "Ed25519", "x": "not base64!"}], None, "no usable `x`"),
+        ({"one": {}}, Reason.OPERAND_MISSING, "no list of keys"),
+        (None, Reason.OPERAND_MISSING, "no list of keys"),
+    ],
+)
+def test_keys_nothing_can_be_verified_with(
+    make: Callable[..., OpenId], provider: Any, keys: Any, reason: Reason | None, detail: str
+) -> None:
+    provider.keys = keys
+    reading = looked(make())
+    assert reading.reason is (reason or Reason.EXPECTATION_FAILED)
+    assert reading.detail.startswith("keys: ")
+    assert detail in reading.detail
+
+
+def test_all_types_of_keys(make: Callable[..., OpenId], provider: Any) -> None:
+    provider.keys = [
+        {"kty": "EC", "crv": "P-256", "x": "AQ", "y": "AQ", "kid": "ec"},
+        {"kty": "OKP", "crv": "Ed25519", "x": "AQ", "kid": "okp"},
+        {"kty": "RSA", "n": "AQ", "e": "AQAB", "kid": 7},
+        {"kty": "AKP", "pub": "AQ"},
+    ]
+    assert looked(make()).detail == "keys offered: 3"
+
+
+@pytest.mark.parametrize(
+    ("names", "detail"),
+    [
+        (("one",), None),
+        (("one", "two"), "0 that are not configured, 1 missing"),
+        (("two",), "1 that are not configured, 1 missing"),
+    ],
+)
+def test_keys_that_change_by_hand_only(
+    make: Callable[..., OpenId],
+    shown: Callable[..., Any],
+    names: tuple[str, ...],
+    detail: str | None,
+) -> None:
+    reading = looked(make(keys=names))
+    assert reading.reason is (Reason.RECORD_CHANGED if detail else Reason.OK)
+    if detail:
+        assert reading.detail == f"keys: {detail}"
+        beside = shown(DISCOVERY + SIGN_IN, {"discovery": reading})
+        assert (beside.verdict, beside.lamps) == ("degraded", {"amber": "fast"})
+        alone = shown(DISCOVERY, {"discovery": reading})
+        assert (alone.verdict, alone.lamps) == ("outage", {"red": "fast"})
+
+
+# --- with a client ------------------------------------------------------------------------
+
+
+def test_a_token_is_asked_for(make: Callable[..., OpenId], provider: Any) -> None:
+    reading = looked(make(**CLIENT, scope="health"))
+    assert reading.reason is Reason.OK
+    assert [name for name, _ in reading.phases] == ["discovery", "token", "keys"]
+    _, headers, form = provider.asked[1]
+    assert form == {"grant_type": "client_credentials", "scope": "health"}
+    assert headers["Authorization"].startswith("Basic ")
+    looked(make(**CLIENT))
+    assert "scope" not in provider.asked[4][2]
+
+
+def test_the_key_that_signs_is_not_offered(
+    make: Callable[..., OpenId], provider: Any, shown: Callable[..., Any], jwk: Any
+) -> None:
+    """Azure AD, 15 March 2021, without anybody who signs in."""
+    provider.keys = [jwk("two")]
+    assert looked(make()).reason is Reason.OK, "the keys alone do not tell"
+    reading = looked(make(**CLIENT))
+    assert reading.reason is Reason.SIGN_IN_UNFINISHED
+    assert shown(DISCOVERY, {"discovery": reading}).lamps == {"red": "fast"}
+
+
+def test_a_key_that_goes_before_its_tokens(
+    make: Callable[..., OpenId], provider: Any, jwk: Any
+) -> None:
+    probe, clock = make(**CLIENT), Later()
+    assert looked(probe, clock).reason is Reason.OK
+    provider.keys, provider.signer["kid"] = [jwk("two")], "two"
+    clock.later = 200
+    reading = looked(probe, clock)
+    assert reading.reason is Reason.EXPECTATION_FAILED
+    assert "s more is not offered any more" in reading.detail
+    clock.later = 301
+    assert looked(probe, clock).reason is Reason.OK
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ((401, {"error": "invalid_client"}), Reason.OWN_CREDENTIALS),
+        ((401, {"error": "unauthorized_client"}), Reason.OWN_CREDENTIALS),
+        ((500, "canary"), Reason.HTTP_STATUS),
+        ((302, ""), Reason.HTTP_STATUS),
+        ((200, {}), Reason.PROTOCOL_ERROR),
+    ],
+)
+def test_no_token(make: Callable[..., OpenId], provider: Any, answer: Any, reason: Reason) -> None:
+    provider.instead[provider.TOKEN] = answer
+    reading = looked(make(**CLIENT))
+    assert reading.reason is reason
+    assert reading.detail.startswith("token: no token: ")
+
+
+def test_secrets_go_where_they_were_told_to_go(
+    make: Callable[..., OpenId], provider: Any, openid_provider: Callable[..., Any]
+) -> None:
+    other = openid_provider()
+    provider.document["token_endpoint"] = other.url + other.TOKEN
+    assert looked(make(**CLIENT)).reason is Reason.EXPECTATION_FAILED
+    assert not other.asked
+    assert looked(make(**CLIENT, token_url=Url(other.url + other.TOKEN))).reason is Reason.OK
+    assert len(other.asked) == 1
+
+
+def test_secrets_follow_no_redirect(
+    make: Callable[..., OpenId], provider: Any, openid_provider: Callable[..., Any]
+) -> None:
+    other = openid_provider()
+    provider.instead[provider.TOKEN] = (307, "", {"Location": other.url + provider.TOKEN})
+    looked(make(**CLIENT))
+    assert not other.asked
+
+
+@pytest.mark.parametrize("step", ["WELL_KNOWN", "TOKEN", "KEYS"])
+def test_a_provider_that_hangs(
+    make: Callable[..., OpenId], provider: Any, observed: Callable[..., Reading], step: str
+) -> None:
+    provider.instead[getattr(provider, step)] = threading.Event()
+    assert observed(make(**CLIENT), 0.5).reason is Reason.DEADLINE
+
+
+# --- settings -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ({"issuer": Url("https://sso.example.com/?realm=staff")}, ("issuer",)),
+        ({"tls": TlsPolicy(certificate="/etc/hostname")}, ("tls",)),
+        ({"client_id": "beacon"}, ()),
+        ({"client_secret": Secret("canary")}, ()),
+        ({"scope": "openid"}, ("scope",)),
+        ({"token_url": Url("https://sso.example.com/token")}, ("token_url",)),
+    ],
+)
+def test_settings_that_cannot_be(given: dict[str, Any], path: tuple[str, ...]) -> None:
+    probe = OpenId(**{"issuer": Url("https://sso.example.com")} | given)
+    assert [fault.path[:1] for fault in probe.faults()] == [path]
+
+
+def test_what_depends_on_our_clock(make: Callable[..., OpenId]) -> None:
+    secure = Url("https://sso.example.com")
+    assert not make().clock_bound
+    assert make(issuer=secure).clock_bound
+    assert not make(issuer=secure, tls=TlsPolicy(verify=False)).clock_bound
+    assert make().wait(0.0) == 0.0
+
+
+# --- a real one ---------------------------------------------------------------------------
+
+
+@pytest.mark.integration
+def test_canaille(make: Callable[..., OpenId], canaille_openid: Any) -> None:
+    issuer = {"issuer": Url(canaille_openid.issuer)}
+    assert looked(make(**issuer)).detail == "keys offered: 2"
+    assert looked(make(**issuer, **CLIENT)).reason is Reason.OK
+    wrong = {**CLIENT, "client_secret": Secret("canary-other")}
+    reading = looked(make(**issuer, **wrong))
+    assert (reading.reason, reading.outcome) == (Reason.OWN_CREDENTIALS, Outcome.ERROR)
+    canaille_openid.lose_its_database()
+    assert looked(make(**issuer)).reason is Reason.OK, "it has not even looked"
+    assert looked(make(**issuer, **CLIENT)).reason is Reason.HTTP_STATUS

@@ -1,0 +1,64 @@
+"""Steps: which one failed, what each took, what may be told."""
+
+import pytest
+
+from beacon.core.model import Reading, Reason
+from beacon.engine.clock import ManualClock
+from beacon.engine.run import DeadlinePassed, Run
+from beacon.transport.steps import Steps, quoted
+from beacon.transport.trouble import Trouble
+
+
+def test_the_seconds_of_each_step_are_the_phases(clock: ManualClock) -> None:
+    run = Run(clock, 10.0)
+    steps = Steps(run)
+    for name, seconds in (("password", 1.5), ("code", 0.25)):
+        with steps.step(name):
+            clock.advance(seconds)
+    reading = steps.told(Reading(Reason.OK, "accepted"))
+    assert reading == Reading(Reason.OK, "accepted", 1.75, (("password", 1.5), ("code", 0.25)))
+    assert [note.split("ms  ")[1] for note in run.notes] == ["step password", "step code"]
+
+
+def test_trouble_names_its_step(clock: ManualClock) -> None:
+    steps = Steps(Run(clock, 10.0))
+
+    def ask() -> None:
+        with steps.step("code"):
+            clock.advance(2.0)
+            raise Trouble(Reason.HTTP_STATUS, "status 500")
+
+    with pytest.raises(Trouble) as caught:
+        ask()
+    assert caught.value.reading == Reading(Reason.HTTP_STATUS, "code: status 500")
+    assert steps.told(caught.value.reading).phases == (("code", 2.0),)
+
+
+def test_a_deadline_passes_through(clock: ManualClock) -> None:
+    steps = Steps(Run(clock, 10.0))
+    with pytest.raises(DeadlinePassed), steps.step("code"):
+        raise DeadlinePassed
+
+
+def test_what_was_hidden_is_not_told(clock: ManualClock) -> None:
+    run = Run(clock, 10.0)
+    run.hide("canary")
+    assert Steps(run).told(Reading(Reason.OK, "a canary")).detail == "a ***"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("No.", "No."),
+        ("your code\r\n 123456 \x1b[31m", "your code *** [31m"),
+        ("x" * 117 + "canary-4711", "x" * 117 + "***"),
+        ("x" * 200, "x" * 119 + "…"),
+        ("", ""),
+        (None, ""),
+        (["canary"], ""),
+    ],
+)
+def test_foreign_words_are_masked_then_cut(clock: ManualClock, words: object, told: str) -> None:
+    run = Run(clock, 10.0)
+    run.hide("canary-4711")
+    assert quoted(run, words) == told
