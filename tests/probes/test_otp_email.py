@@ -615,6 +615,13 @@ def test_where_nothing_came_room_is_asked_for(told: Callable[..., OtpEmail]) -> 
     assert (reading.reason, reading.detail) == (Reason.SOURCE_DEAD, "our own mailbox is full")
 
 
+def test_a_deadline_before_the_codes_end_says_that_it_did_not_come(
+    told: Callable[..., OtpEmail],
+) -> None:
+    reading, _ = run_once(told(), budget=0.5)
+    assert reading.reason is Reason.CODE_NOT_ARRIVED
+
+
 def test_a_preference_of_the_verification_is_a_warning(
     told: Callable[..., OtpEmail], answering: Callable[..., str]
 ) -> None:
