@@ -735,6 +735,15 @@ def test_settings_that_cannot_be(written: str, said: str, tmp_path: Path) -> Non
     assert "canary" not in str(raised.value)
 
 
+def test_the_lifetime_is_the_same_for_probe_and_judgement(tmp_path: Path) -> None:
+    path = tmp_path / "beacon.yaml"
+    path.write_text(WHOLE + "        every: 5m\n        pattern: x\n        code_lifetime: 3m\n")
+    config = load_config(path, {})
+    (endpoint,) = config.watched.services[0].endpoints
+    probe: Any = config.probes["codes/it"]
+    assert (endpoint.code_lifetime, probe.lifetime, probe.late) == (180.0, 180.0, 90.0)
+
+
 def test_what_is_left_out(mail: Any, probe: Callable[..., OtpEmail]) -> None:
     it = probe("a@example.org")
     assert (it.lifetime, it.late, it.wait(0.0)) == (120.0, 60.0, 0.0)
