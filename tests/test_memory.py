@@ -32,8 +32,9 @@ NOBODY = 65534
 
 # A daemon that becomes somebody else once all it needs is loaded: where this repository
 # lies, nobody else may be let in.
+# Python itself may lie where only its owner may look: what it reads later is read before.
 AS_NOBODY = f"""
-import os, sys
+import encodings.idna, encodings.utf_8_sig, os, sys
 import beacon.app, beacon.outputs.log, beacon.outputs.mqtt, beacon.probes.tcp, gpiozero.pins.mock
 from beacon.cli import main
 os.setgroups([])
