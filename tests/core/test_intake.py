@@ -401,3 +401,18 @@ def test_what_falls_again_beneath_a_held_health_is_explained_at_once(seen_first)
         assert left(it, at) == ()
     (service,) = it.monitor.view().services
     assert service.explanation.startswith("mfa/records: deadline")
+
+
+def test_one_that_waits_for_our_eyes_does_not_keep_the_others_waiting():
+    desk = Desk(build("mfa/a", failure_threshold=4), build("sms/b"))
+    desk.well(1.0, "mfa/a", "sms/b", *EYES)
+    for at in (10.0, 15.0, 20.0):
+        desk.read(at, "mfa/a", FAIL, regular=False)
+    for at in (30.0, 31.0, 32.0):
+        desk.read(at, "sms/b", FAIL, regular=False)
+    desk.read(40.0, "mfa/a", FAIL, regular=False)
+    desk.read(41.0, "witness/a", started=25.0)
+    assert desk.report("mfa/a").health is Health.DOWN
+    assert desk.report("sms/b").health is Health.UP, "it began to fail after that"
+    desk.read(42.0, "witness/b", started=33.0)
+    assert desk.report("sms/b").health is Health.DOWN
