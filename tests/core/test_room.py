@@ -77,6 +77,16 @@ def test_blindness_is_told_with_its_cause_and_sight_without(make_room, three_wit
     )
 
 
+def test_what_cannot_be_asked_from_the_start_is_blind_and_no_longer_starting(make_room):
+    room = make_room().cue(Reason.INTERNAL_ERROR, "mfa/sign-in").passes(110)
+    assert room.lamps == {"white": "slow"}
+    room.passes(20)
+    assert room.lamps == {"white": "steady"}, "three errors in a row: it is not starting any more"
+    assert room.told == ["blind"]
+    assert not room.service().starting
+    assert room.passes(301).sounds == ["chirp"]
+
+
 def test_one_factor_alone_is_named(make_room, make_endpoint):
     parts = tuple(make_endpoint("mfa", n, Evidence.SYMPTOM, factor=n) for n in ("push", "sms"))
     room = make_room(Service(id="mfa", name="", endpoints=parts)).passes(200)
