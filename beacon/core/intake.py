@@ -96,10 +96,11 @@ class Intake:
                 self._dependants.setdefault(parent, []).append(endpoint.service)
         self._tied = site.tied()
         self._hang_on()
+        word = self.clock.word
         self.clock.watch(site.endpoints, changed)
-        self._know_hour()
         if not self.trust.watches(site.witnesses):
             self.trust, self._network = Trust(site.witnesses, self.clock), (False, False, False)
+        self._clock_may_have_changed(word, at)
         self.touched = dict.fromkeys(self._services)
 
     def _hang_on(self) -> None:
