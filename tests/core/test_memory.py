@@ -339,6 +339,7 @@ def test_moments_in_tuples_shift_and_never_stays_never():
 NAMES = {
     "mfa/a": Evidence.SYMPTOM,
     "mfa/b": Evidence.SYMPTOM,
+    "mfa/users": Evidence.SYMPTOM,
     "mfa/health": Evidence.HEALTH,
     "mfa/vendor": Evidence.CLAIM,
     "sms/send": Evidence.SYMPTOM,
@@ -354,6 +355,7 @@ REASONS = (
     Reason.SIGN_IN_REJECTED,
     Reason.CERTIFICATE_EXPIRING,
     Reason.INTERNAL_ERROR,
+    Reason.SAMPLE_TOO_SMALL,
 )
 
 
@@ -367,6 +369,7 @@ def site():
                 kind="http",
                 evidence=evidence,
                 region={"mfa/a": "emea", "mfa/b": "apac"}.get(name),
+                hindsight=300.0 if name == "mfa/users" else None,
                 depends_on=("mfa/a",) if name == "sms/send" else (),
             )
             for name, evidence in NAMES.items()
