@@ -239,6 +239,20 @@ def test_what_is_over_by_fresher_proof_is_so_after_a_restart(watched_users, rest
     assert (room.verdict(), room.service().blind) == (Verdict.OK, False)
 
 
+def test_a_cause_explains_what_is_told_of_it_late(make_room, make_endpoint):
+    spf = make_endpoint("mfa", "spf", Evidence.CAUSE, kind="dns", failure_threshold=1)
+    page = make_endpoint("mfa", "page", Evidence.HEALTH)
+    users = make_endpoint(
+        "mfa", "users", Evidence.SYMPTOM, interval=300.0, hindsight=1800.0, failure_threshold=1
+    )
+    service = Service(id="mfa", name="mfa", endpoints=(users, page, spf))
+    assert Site(id="soc", services=(service,)).tied() == {"mfa/spf": ("mfa/users", "mfa/page")}
+    room = make_room(service).passes(HOUR).cue(Reason.SPF_MISSING, "mfa/spf")
+    room.passes(30 * MINUTE).cue(Reason.SUCCESS_RATIO_LOW, "mfa/users").passes(MINUTE)
+    assert (room.verdict(), room.incident.cause) == (Verdict.OUTAGE, "dns")
+    assert room.incident.causes[0].explains
+
+
 def test_nothing_is_starting_for_want_of_what_may_not_clear(watched_users):
     watched_users.cue(None, "mfa/users").passes(2 * MINUTE)
     assert (watched_users.verdict(), watched_users.service().starting) == (Verdict.OK, False)

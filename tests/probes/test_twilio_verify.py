@@ -174,6 +174,7 @@ def test_where_there_are_too_few_nothing_more_is_asked(
         (Tally(183, 17), Tally(9950, 50), Reason.SUCCESS_RATIO_REDUCED),
         (Tally(780, 220), Tally(8200, 1800), Reason.SUCCESS_RATIO_REDUCED),
         (Tally(79, 21), Tally(820, 180), Reason.OK),  # may be chance
+        (Tally(790, 210), Tally(820, 180), Reason.OK),  # so may this
         (Tally(1, 19), Tally(50, 0), Reason.SUCCESS_RATIO_LOW),
     ],
 )
