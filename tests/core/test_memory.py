@@ -251,6 +251,8 @@ def test_a_cause_explains_what_is_told_of_it_late(make_room, make_endpoint):
     room.passes(30 * MINUTE).cue(Reason.SUCCESS_RATIO_LOW, "mfa/users").passes(MINUTE)
     assert (room.verdict(), room.incident.cause) == (Verdict.OUTAGE, "dns")
     assert room.incident.causes[0].explains
+    arrivals = room.service().arrivals
+    assert [counts.delivery for counts in arrivals] == ["mfa/page"], "users are no delivery"
 
 
 def test_nothing_is_starting_for_want_of_what_may_not_clear(watched_users):
