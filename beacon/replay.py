@@ -46,7 +46,17 @@ from beacon.core.events import (
     View,
 )
 from beacon.core.indication import DARK, Colour, Indication, Light, Pattern
-from beacon.core.model import OUTCOME_OF, RANK, ClockSeen, Outcome, Reading, Reason, Site, Verdict
+from beacon.core.model import (
+    OUTCOME_OF,
+    RANK,
+    BreakGlassUse,
+    ClockSeen,
+    Outcome,
+    Reading,
+    Reason,
+    Site,
+    Verdict,
+)
 from beacon.engine.clock import ManualClock
 from beacon.engine.loop import Sign
 from beacon.engine.quiet_hours import QuietHoursWatch
@@ -151,6 +161,7 @@ class Line:
 
     `clock_offset`: by this reading our clock is so much behind (negative: ahead). `resolver`:
     whether our own resolver answered. `clock_set`: our clock was set forward by so much.
+    `break_glass`: by these readings the accounts with these labels were used at the line's time.
     """
 
     at: At
@@ -164,6 +175,7 @@ class Line:
     latency: Duration | None = None
     ttl: Duration | None = None
     detail: str = ""
+    break_glass: tuple[str, ...] = ()
     clock_offset: Offset | None = None
     resolver: bool | None = None
     clock: ClockWord | None = None
@@ -398,6 +410,7 @@ def _cue(document: Document, at: tuple[str | int, ...], line: Line) -> Iterator[
         ttl=line.ttl,
         clock=None if offset is None else ClockSeen(float(offset), line.endpoint),
         resolver=line.resolver,
+        uses=tuple(BreakGlassUse(f"{line.at}/{name}", name) for name in line.break_glass),
     )
     yield Cue(float(line.at), line.endpoint, reading, line.share)
 

@@ -1,7 +1,7 @@
 """What is wrong between settings that are right one by one."""
 
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from beacon.config.fields import Duration
@@ -244,6 +244,17 @@ def loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def looking_back(services: Iterable[tuple[Spot, Sequence[Polled]]]) -> Iterator[str]:
+    """Say which services have nothing but what looks back, and is silent when nobody is there."""
+    for spot, endpoints in services:
+        found = [each.endpoint for each in endpoints if each.endpoint is not None]
+        if found and all(endpoint.hindsight is not None for endpoint in found):
+            message = "judged by real users alone: white while nobody signs in, and late else"
+            allowed = "a sign-in, or at least a health endpoint, beside them"
+            place, shown = spot.place, path_text((*spot.path, "endpoints"))
+            yield str(Problem(place.file, place.line, place.col, shown, message, allowed))
 
 
 def warnings(spot: Spot, witnesses: Iterable[Polled]) -> tuple[str, ...]:

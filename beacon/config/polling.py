@@ -43,7 +43,10 @@ class Fault(Protocol):
 
 
 class Timing(Protocol):
-    """Times in seconds; `retry_interval` None means no re-checks."""
+    """Times in seconds; `retry_interval` None means no re-checks.
+
+    A probe that can be set to look back further has a `hindsight` of its own.
+    """
 
     @property
     def interval(self) -> float:
@@ -63,6 +66,11 @@ class Timing(Protocol):
     @property
     def retry_interval(self) -> float | None:
         """Between re-checks."""
+        ...
+
+    @property
+    def hindsight(self) -> float | None:
+        """How far back a run looks; None: it sees the present."""
         ...
 
 
@@ -100,6 +108,7 @@ class _WitnessTimes:
     timeout: float = 2.0
     failure_threshold: int = 1
     retry_interval: float | None = None
+    hindsight: float | None = None
 
 
 WITNESS_TIMES: Final = _WitnessTimes()
@@ -199,7 +208,8 @@ class Poller:
         self, full: str, owner: str, kind: type[Kind], values: Mapping[str, Any], probe: Kind | None
     ) -> Endpoint:
         witness = owner == "witness"
-        times = self._times(WITNESS_TIMES if witness else kind.TIMING, values)
+        timing = WITNESS_TIMES if witness else kind.TIMING
+        times = self._times(timing, values)
         said = {key: number(values[key]) for key in _TAKEN if key in values}
         return Endpoint(
             id=full,
@@ -208,6 +218,7 @@ class Poller:
             evidence=Evidence.WITNESS if witness else Evidence(values["evidence"] or kind.EVIDENCE),
             clock_bound=probe.clock_bound if probe is not None else False,
             sign_in=kind.SIGN_IN,
+            hindsight=getattr(probe, "hindsight", timing.hindsight),
             **times,
             **said,
         )

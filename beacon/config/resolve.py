@@ -107,7 +107,10 @@ class Resolver:
             mqtt=mqtt,
             maintenance=tuple(_window(each, known) for each in values["maintenance"]),
             digest=digest(spot.node),
-            warnings=checks.warnings(spot, witnesses),
+            warnings=(
+                *checks.warnings(spot, witnesses),
+                *checks.looking_back((s.spot, s.endpoints) for s in services),
+            ),
         )
 
     def _values(self, spot: Spot, section: Type) -> dict[str, Any]:

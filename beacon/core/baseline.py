@@ -182,7 +182,7 @@ class Baselines:
 
     def of(self, spec: Endpoint) -> Baseline | None:
         """The baseline of an endpoint; None where its latency says nothing about its service."""
-        if spec.evidence not in _JUDGED:
+        if spec.evidence not in _JUDGED or spec.hindsight is not None:
             return None
         found = self._of.setdefault(spec.id, Baseline())
         found.floor = FLOOR_SIGN_IN if spec.sign_in else FLOOR

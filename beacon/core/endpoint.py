@@ -6,6 +6,7 @@ unknown takes fresh evidence.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final
@@ -67,6 +68,23 @@ def slow_or(reading: Reading, slow_after: float | None) -> Reading:
     return replace(reading, reason=Reason.SLOW, detail=detail)
 
 
+def overtaken(late: "EndpointState", others: Iterable["EndpointState"]) -> bool:
+    """Whether what an endpoint that looks back tells of is over by fresher proof.
+
+    A symptom of the present in its cell fell before it did, and came up again after the
+    beginning of the time it tells of. One that was up while users failed proves nothing.
+    """
+    cell = (late.spec.region, late.spec.factor)
+    fell_at = late.fell.at if late.still_down and late.fell is not None else late.since
+    return any(
+        other.fell is not None and other.fell.at <= fell_at and other.up_again_at > late.tells_since
+        for other in others
+        if other.spec.hindsight is None
+        and other.spec.evidence is Evidence.SYMPTOM
+        and (other.spec.region, other.spec.factor) == cell
+    )
+
+
 class EndpointState:
     """What is remembered of one endpoint between readings."""
 
@@ -102,6 +120,7 @@ class EndpointState:
         "spec",
         "started",
         "stopped_at",
+        "told_at",
         "troubled",
         "ttl",
         "ttl_at",
@@ -119,6 +138,7 @@ class EndpointState:
         self.since = at
         self.up_again_at = -math.inf  # when it last came up after having been down
         self.started = -math.inf  # when the last reading's run began
+        self.told_at = math.inf  # when the last run began that told something; inf: not known
         self.last: Reading | None = None
         self.said: Reading | None = None  # the first reading of those that say the same
         self.said_at = at
@@ -185,6 +205,17 @@ class EndpointState:
         )
 
     @property
+    def in_trouble(self) -> bool:
+        """Degraded or down, or lost from sight while it was."""
+        known = self.before if self.health is Health.UNKNOWN else self.shown
+        return known in (Health.DEGRADED, Health.DOWN)
+
+    @property
+    def tells_since(self) -> float:
+        """The beginning of the time that it last told of; only of one that looks back."""
+        return self.told_at - (self.spec.hindsight or 0.0)
+
+    @property
     def guarded(self) -> bool:
         """Whether the sign-in guard has stopped it until an operator resumes it."""
         return self.guard_until == math.inf
@@ -203,9 +234,10 @@ class EndpointState:
         self._hear(reading, at)
         outcome = reading.outcome
         if outcome is Outcome.ERROR:
-            self.errors += 1
+            # Nobody was there to tell: that is silence, not trouble in asking.
+            self.errors += reading.reason is not Reason.SAMPLE_TOO_SMALL
             return reading
-        self.errors = 0
+        self.errors, self.told_at = 0, self.started
         if outcome is Outcome.FAIL:
             self._count_fail(reading, at)
         else:
@@ -376,7 +408,7 @@ class EndpointState:
     def _target(self, gate: Gate) -> Health:
         if self._unknown_for_a_reason():
             return Health.UNKNOWN
-        if self.errors:
+        if self.last is not None and self.last.outcome is Outcome.ERROR:
             return self.health
         if self.fails:
             may_fall = gate is Gate.OPEN and self._enough_fails()

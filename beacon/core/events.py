@@ -448,11 +448,15 @@ class Announcement(StrEnum):
     CLOSED = "closed"
     BLIND = "blind"
     SIGHTED = "sighted"
+    BREAK_GLASS_USED = "break_glass_used"
 
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """One thing happened, once. `incident` is None for blind and sighted."""
+    """One thing happened, once. `incident` is None for blind, sighted and a break-glass use.
+
+    Of that, `by` is the account.
+    """
 
     at: float
     what: Announcement
@@ -532,11 +536,14 @@ class OverlayKind(StrEnum):
     SHELVE = "shelve"
     ATTEST = "attest"
     DRILL = "drill"
+    BREAK_GLASS = "break_glass"
 
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
     """One thing an operator (origin "schedule": the calendar) has laid over a verdict.
+
+    A use of a break-glass account was read somewhere: `by` is the account, `origin` "log".
 
     `subject` is a service; of an attestation its id, `until` being when it is due; of a
     drill the verdict. `until` None: until it is ended.

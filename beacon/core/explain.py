@@ -7,15 +7,19 @@ times of day; where something happens at a known moment, `Prospect.at` says when
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from beacon.core.annunciator import Alarm, Annunciator
 from beacon.core.deliveries import told
-from beacon.core.endpoint import WINDOW, WINDOW_FAILS, EndpointState
+from beacon.core.endpoint import WINDOW, WINDOW_FAILS, EndpointState, overtaken
 from beacon.core.events import Overlay, OverlayKind, ServiceView, SilenceChanged
 from beacon.core.model import NO_PROBLEM, RED, Evidence, Health, Outcome, Reading, Verdict
 from beacon.core.operators import Operators
 from beacon.core.room import Watched
 from beacon.core.timers import Timers
+
+_RAISES: Final = "it may raise the verdict, and never clears it"
+_OVERTAKEN: Final = "of a time before a sign-in came up again, so it does not count"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +77,15 @@ def explain(
         (
             *_prospects(watched),
             *_until_acknowledged(alarm),
+            *(Prospect(f"no blue for {o.by}, once acknowledged") for o in overlays if _used(o)),
             *(Prospect(f"{o.kind} ends", o.until) for o in overlays if o.until is not None),
             *_attestations(operators, name),
         ),
     )
+
+
+def _used(overlay: Overlay) -> bool:
+    return overlay.kind is OverlayKind.BREAK_GLASS
 
 
 def _why(watched: Watched, *, first_out: bool) -> Iterator[str]:
@@ -92,6 +101,10 @@ def _why(watched: Watched, *, first_out: bool) -> Iterator[str]:
         yield "it was suppressed until now, and what is wrong has not been confirmed since"
     if watched.suppressed:
         yield "all its trouble is explained by what it depends on: no incident of its own"
+    for state in watched.endpoints:
+        if state.spec.hindsight is not None and state.in_trouble:
+            over = overtaken(state, watched.endpoints)
+            yield f"{state.spec.id} tells of the past: {_OVERTAKEN if over else _RAISES}"
     if view.shallow and view.verdict in NO_PROBLEM:
         yield "shallow: nothing proves a sign-in from end to end"
     if view.blind and view.verdict is not Verdict.BLIND:

@@ -104,9 +104,14 @@ class Intake:
         self.touched = dict.fromkeys(self._services)
 
     def _hang_on(self) -> None:
-        """Note of each delivery the causes that it is tied to; forget counts of what is not."""
+        """Note of each delivery the causes that it is tied to; forget counts of what is not.
+
+        What looks back tells nothing of how the cause was when it happened.
+        """
         self._hangs_on = {}
-        for name, tied in self._tied.items():
+        late = {n for n, state in self.endpoints.items() if state.spec.hindsight is not None}
+        for name, each_tied in self._tied.items():
+            tied = [each for each in each_tied if each not in late]
             cause = self.endpoints[name]
             cause.arrivals = {each: c for each, c in cause.arrivals.items() if each in tied}
             for each in tied:
@@ -195,6 +200,8 @@ class Intake:
             self._felt(state)
         elif self._waits(state):
             self._touch(state)
+        elif spec.hindsight is not None:
+            self._touch(state)  # what it tells of has moved on
 
     def _count_arrival(self, state: EndpointState, reading: Reading) -> None:
         for cause in self._hangs_on.get(state.spec.id, ()):

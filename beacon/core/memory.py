@@ -27,7 +27,7 @@ class EndpointMemory:
 
     `stopped_at` is when the run began after which the sign-in guard stopped it. `held` and
     the two after it are kept only while flapping: else every single fail would be news.
-    `slow`: against what is usual.
+    `slow`: against what is usual. `told_at` is when the last run began that told something.
     """
 
     id: str
@@ -46,6 +46,7 @@ class EndpointMemory:
     fell: Fall | None = None
     slow: bool = False
     arrivals: tuple[Arrivals, ...] = ()
+    told_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +108,10 @@ class VoiceMemory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """Everything that must survive a restart, as it stood `at`."""
+    """Everything that must survive a restart, as it stood `at`.
+
+    `uses` are the ids of the uses of break-glass accounts that were told, the newest last.
+    """
 
     at: float
     endpoints: tuple[EndpointMemory, ...] = ()
@@ -117,6 +121,7 @@ class Memory:
     overall_since: float | None = None
     silence: SilenceChanged | None = None
     overlays: tuple[Overlay, ...] = ()
+    uses: tuple[str, ...] = ()
     voice: VoiceMemory = VoiceMemory()
 
     @property

@@ -60,6 +60,7 @@ class Reason(StrEnum):
     VENDOR_DEGRADED = "vendor_degraded"
     VENDOR_MAINTENANCE = "vendor_maintenance"
     SUCCESS_RATIO_LOW = "success_ratio_low"
+    SUCCESS_RATIO_REDUCED = "success_ratio_reduced"
     SPF_PERMERROR = "spf_permerror"
     SPF_TEMPERROR = "spf_temperror"
     SPF_MISSING = "spf_missing"
@@ -81,6 +82,7 @@ class Reason(StrEnum):
     OWN_CREDENTIALS = "own_credentials"
     OWN_MODEM = "own_modem"
     SOURCE_DEAD = "source_dead"
+    SAMPLE_TOO_SMALL = "sample_too_small"
     RATE_LIMITED = "rate_limited"
     GUARD_STOPPED = "guard_stopped"
     INTERNAL_ERROR = "internal_error"
@@ -96,6 +98,7 @@ _WARNS: Final = frozenset(
         Reason.CODE_IN_JUNK,
         Reason.VENDOR_DEGRADED,
         Reason.VENDOR_MAINTENANCE,
+        Reason.SUCCESS_RATIO_REDUCED,
         Reason.RESOLVER_DISAGREEMENT,
         Reason.SPF_NEAR_LIMIT,
         Reason.ATTESTATION_OVERDUE,
@@ -108,6 +111,7 @@ _ERRORS: Final = frozenset(
         Reason.OWN_CREDENTIALS,
         Reason.OWN_MODEM,
         Reason.SOURCE_DEAD,
+        Reason.SAMPLE_TOO_SMALL,
         Reason.RATE_LIMITED,
         Reason.GUARD_STOPPED,
         Reason.INTERNAL_ERROR,
@@ -148,13 +152,25 @@ class ClockSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class BreakGlassUse:
+    """Somebody signed in with a break-glass account, or tried to: `ago` seconds before the run.
+
+    `id` is the same whenever the same sign-in is read again; `account` is the account's label.
+    """
+
+    id: str
+    account: str
+    ago: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What one run of a probe saw.
 
     `latency`, `phases` and `ttl` (how long others may keep what was read) are seconds.
     `detail` is one line for people, at most 200 characters, and never holds a secret, a
     code or a body. `resolver` is whether our own resolver answered ("no such name" is an
-    answer); None: it was not asked.
+    answer); None: it was not asked. `uses` are all that were read, old ones too.
     """
 
     reason: Reason
@@ -164,6 +180,7 @@ class Reading:
     ttl: float | None = None
     clock: ClockSeen | None = None
     resolver: bool | None = None
+    uses: tuple[BreakGlassUse, ...] = ()
 
     @property
     def outcome(self) -> Outcome:
@@ -240,6 +257,8 @@ class Endpoint:
 
     `code_lifetime` is how long the code it waits for may take (None: a run's timeout). Of a
     cause, `explains` names the endpoints it is tied to (None: those that prove its service).
+    `hindsight` is how far back a run looks (None: it sees the present). Whoever looks back may
+    raise a verdict, never clear it.
     """
 
     id: str
@@ -264,6 +283,7 @@ class Endpoint:
     depends_on: tuple[str, ...] = ()
     code_lifetime: float | None = None
     explains: tuple[str, ...] | None = None
+    hindsight: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,9 +302,14 @@ class Service:
 
     @property
     def proofs(self) -> tuple[Endpoint, ...]:
-        """The endpoints its cells are made of: its symptoms, else its health endpoints."""
+        """The endpoints its cells may be made of: its symptoms, else its health endpoints.
+
+        Symptoms that look back prove nothing alone: they stand beside either.
+        """
         symptoms = tuple(e for e in self.endpoints if e.evidence is Evidence.SYMPTOM)
-        return symptoms or tuple(e for e in self.endpoints if e.evidence is Evidence.HEALTH)
+        if any(e.hindsight is None for e in symptoms):
+            return symptoms
+        return symptoms + tuple(e for e in self.endpoints if e.evidence is Evidence.HEALTH)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,7 +53,7 @@ class Monitor:
         self._intake = Intake(self._timers, self._out, self._disturbed)
         self._room = Room(site, self._timers, self._out, self._intake.waiting)
         self._handlers: dict[type, Callable[..., None]] = {
-            Observed: self._intake.observed,
+            Observed: self._observed,
             TimePassed: lambda _: None,
             Acknowledge: self._operated(self._room.acknowledge),
             Silence: self._operated(self._room.silence),
@@ -161,6 +161,16 @@ class Monitor:
             explain(watched, self._room.tower, self._room.operators, self._timers),
             silence=self._room.silenced,
         )
+
+    def _observed(self, event: Observed) -> None:
+        """Take a reading in; uses of break-glass accounts are no part of what is judged."""
+        uses, state = event.reading.uses, self._intake.endpoints.get(event.endpoint)
+        if not uses or state is None:
+            self._intake.observed(event)
+            return
+        self._intake.observed(replace(event, reading=replace(event.reading, uses=())))
+        if self._room.used(state.spec.service, uses, event.started, event.at):
+            self._intake.touched[state.spec.service] = None
 
     def _disturbed(self, service: str) -> bool:
         """Whether its latencies now are no measure of what is usual."""

@@ -22,7 +22,7 @@ from beacon.core.events import (
     Scheduled,
     Shelve,
 )
-from beacon.core.model import Attestation, Site, Verdict
+from beacon.core.model import Attestation, BreakGlassUse, Site, Verdict
 
 SHELVED_AT_MOST: Final = 28_800.0
 MAINTAINED_AT_MOST: Final = 604_800.0
@@ -32,6 +32,10 @@ REMIND_EVERY: Final = 3600.0
 
 SCHEDULE: Final = "schedule"
 """The origin of overlays that the calendar laid on."""
+LOG: Final = "log"
+"""The origin of overlays that something read in a log laid on."""
+TOLD_AT_MOST: Final = 512
+"""Uses of break-glass accounts that are remembered as told."""
 
 _ENDING: Final = frozenset({OverlayKind.SHELVE, OverlayKind.MAINTENANCE, OverlayKind.DRILL})
 _SUPPRESSING: Final = frozenset({OverlayKind.SHELVE, OverlayKind.MAINTENANCE})
@@ -39,6 +43,7 @@ _WORDS: Final = (
     (OverlayKind.MAINTENANCE, "maintenance"),
     (OverlayKind.SHELVE, "shelved"),
     (OverlayKind.BYPASS, "bypass"),
+    (OverlayKind.BREAK_GLASS, "break_glass"),
 )
 _NOUNS: Final = {
     OverlayKind.MAINTENANCE: "maintenance",
@@ -74,6 +79,7 @@ class Operators:
         self._attested: Mapping[str, Attestation] = {}
         self._reminders: dict[str, float] = {}
         self._said: dict[OverlayKind, OverlaysChanged] = {}
+        self._told: dict[str, None] = {}
         self._handlers: dict[type, Callable[[Any], None]] = {
             Shelve: self._shelve,
             Maintenance: self._maintain,
@@ -172,6 +178,47 @@ class Operators:
             if was is None or (was.overlays, was.overdue) != (laid, overdue):
                 self._said[kind] = now
                 yield now
+
+    # --- break-glass accounts -----------------------------------------------------
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The ids of the uses that were told, the newest last."""
+        return tuple(self._told)
+
+    @told.setter
+    def told(self, uses: Iterable[str]) -> None:
+        self._told = dict.fromkeys(uses)
+
+    def use(self, service: str, uses: Iterable[BreakGlassUse], started: float) -> tuple[str, ...]:
+        """Note uses that a run read which began at `started`; the accounts with new ones."""
+        fresh = []
+        for use in uses:
+            if use.id not in self._told:
+                fresh.append(use)
+            self._told.pop(use.id, None)  # what is read again is remembered the longest
+            self._told[use.id] = None
+        for old in self.told[:-TOLD_AT_MOST]:
+            del self._told[old]
+        if not fresh:
+            return ()
+        accounts = tuple(dict.fromkeys(use.account for use in fresh))
+        since = min(started - use.ago for use in fresh)
+        laid = self._laid.get((OverlayKind.BREAK_GLASS, service, False))
+        names = accounts
+        if laid is not None:
+            names = tuple(dict.fromkeys((*laid.by.split(", "), *accounts)))
+            since = min(since, laid.since)
+        self._put(Overlay(OverlayKind.BREAK_GLASS, service, since, ", ".join(names), LOG))
+        return accounts
+
+    def acknowledge(self, service: str | None) -> bool:
+        """Somebody knows of the uses (None: of all services); whether there were any."""
+        kind = OverlayKind.BREAK_GLASS
+        found = [o.subject for o in self._of(kind) if service in (None, o.subject)]
+        for subject in found:
+            self._take_off(kind, subject)
+        return bool(found)
 
     # --- what is done -------------------------------------------------------------
 

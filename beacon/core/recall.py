@@ -57,6 +57,7 @@ def remember(intake: Intake, room: Room, at: float) -> Memory:
         overall_since=overall.since if overall else None,
         silence=room.silenced,
         overlays=room.operators.laid,
+        uses=room.operators.told,
         voice=_voice(room.tower.voice),
     )
 
@@ -80,6 +81,7 @@ def _endpoint(state: EndpointState) -> EndpointMemory:
         fell=state.fell,
         slow=state.slowness.slow,
         arrivals=tuple(state.arrivals.values()),
+        told_at=_some(state.told_at),
     )
 
 
@@ -159,6 +161,7 @@ def recall(
             yield _dropped(kept.incident, at)
     intake.waiting.update(name for name, watched in room.services.items() if watched.suppressed)
     room.incidents = memory.incidents
+    room.operators.told = memory.uses
     room.overall = _before(memory)
     _recall_voice(room.tower.voice, memory.voice)
     if memory.silence is not None and room.open_incidents():
@@ -175,6 +178,7 @@ def _recall_endpoint(state: EndpointState, kept: EndpointMemory, *, resume: bool
     state.guard_until = _other(kept.guard_until, -math.inf)
     state.slowness.slow = kept.slow
     state.arrivals = {each.delivery: each for each in kept.arrivals}
+    state.told_at = _other(kept.told_at, math.inf)
     if kept.stopped_at is None:
         return
     if resume:

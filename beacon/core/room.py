@@ -5,13 +5,13 @@ methods at the end. Services are always taken in configured order.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from beacon.core.annunciator import SILENCE_AT_MOST, Annunciator
 from beacon.core.diagnosis import Witnessed, diagnose
-from beacon.core.endpoint import EndpointState
+from beacon.core.endpoint import EndpointState, overtaken
 from beacon.core.events import (
     Acknowledge,
     Announced,
@@ -50,6 +50,7 @@ from beacon.core.model import (
     NO_PROBLEM,
     RANK,
     RED,
+    BreakGlassUse,
     Evidence,
     Health,
     Outcome,
@@ -107,8 +108,9 @@ class Watched:
     @property
     def basis(self) -> tuple[EndpointState, ...]:
         """The endpoints that its verdict rests on."""
+        present = tuple(e for e in self.endpoints if e.spec.hindsight is None)
         for kind in (Evidence.SYMPTOM, Evidence.HEALTH, Evidence.CAUSE, Evidence.CLAIM):
-            if found := tuple(e for e in self.endpoints if e.spec.evidence is kind):
+            if found := tuple(e for e in present or self.endpoints if e.spec.evidence is kind):
                 return found
         return ()
 
@@ -178,7 +180,7 @@ class Room:
         chosen = set(touched)
         for name in [name for name in self.services if name in chosen]:
             watched = self.services[name]
-            found = self._not_yet_red(watched, judge([_seen(e) for e in watched.endpoints]))
+            found = self._not_yet_red(watched, judge(_seen(watched.endpoints)))
             if found.verdict is Verdict.OK and self.operators.overdue(name, at):
                 found = replace(found, verdict=Verdict.ADVISORY)
             change = watched.state.judged(found, at)
@@ -384,8 +386,12 @@ class Room:
         self._timers.set(("sight", service), None if watched.hush else watched.sight.due)
 
     def _diagnose(self, watched: Watched) -> tuple[Cause, ...]:
+        seen = watched.endpoints
+        if any(e.in_trouble and e.spec.hindsight is None for e in seen):
+            # That users fared well before does not narrow what fails now.
+            seen = tuple(e for e in seen if e.spec.hindsight is None or e.in_trouble)
         return diagnose(
-            [self._witnessed(e) for e in watched.endpoints],
+            [self._witnessed(e) for e in seen],
             [self._witnessed(e) for e in watched.elsewhere],
         )
 
@@ -403,7 +409,7 @@ class Room:
             state.since if state.slow else state.said_at,
             state.fell,
             state.up_again_at,
-            spec.interval,
+            spec.interval + (spec.hindsight or 0.0),
             spec.timeout if lifetime is None else lifetime,
             spec.kind,
             self._tied.get(spec.id, ()),
@@ -531,11 +537,29 @@ class Room:
             error = f"no service {event.service!r}; there is: {', '.join(self.services)}"
         elif not event.on:
             error = "" if self._ask_again(event) else "no open incident is acknowledged"
-        elif not self.tower.acknowledge(event.service):
+        elif not self._take_note(event):
             error = "nothing to acknowledge"
         else:
             self._acknowledged(event)
         self._out.append(_answer(event, error))
+
+    def _take_note(self, event: Acknowledge) -> bool:
+        """Let the tower and the overlays know; whether there was anything."""
+        used = self.operators.acknowledge(event.service)
+        if used:
+            self.follow_operators(event.at)
+        return self.tower.acknowledge(event.service) or used
+
+    def used(self, service: str, uses: Iterable[BreakGlassUse], started: float, at: float) -> bool:
+        """Tell of uses of break-glass accounts, each once; whether there was news."""
+        watched = self.services.get(service)
+        accounts = () if watched is None else self.operators.use(service, uses, started)
+        if watched is None or not accounts:
+            return False
+        what, verdict = Announcement.BREAK_GLASS_USED, watched.state.verdict
+        self._out.extend(Announced(at, what, service, verdict, by=name) for name in accounts)
+        self.follow_operators(at)
+        return True
 
     def _acknowledged(self, event: Acknowledge) -> None:
         for incident in self._chosen(event, acknowledged=False):
@@ -752,6 +776,17 @@ def _words(watched: Watched) -> Iterator[VendorWord]:
             yield VendorWord(state.spec.id, _STANCE[said.outcome], words, state.said_at)
 
 
-def _seen(state: EndpointState) -> Seen:
-    spec = state.spec
-    return Seen(spec.id, spec.evidence, state.shown, state.standing, spec.region, spec.factor)
+def _seen(endpoints: Sequence[EndpointState]) -> list[Seen]:
+    return [
+        Seen(
+            e.spec.id,
+            e.spec.evidence,
+            e.shown,
+            e.standing,
+            e.spec.region,
+            e.spec.factor,
+            e.spec.hindsight is not None,
+            e.spec.hindsight is not None and e.in_trouble and not overtaken(e, endpoints),
+        )
+        for e in endpoints
+    ]

@@ -14,7 +14,10 @@ Cell = tuple[str, Health]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An endpoint as the table needs it. `standing`: degraded by something plannable only."""
+    """An endpoint as the table needs it. `standing`: degraded by something plannable only.
+
+    `late`: it looks back. Then `raises` is whether it is in trouble that still counts.
+    """
 
     id: str
     evidence: Evidence
@@ -22,6 +25,8 @@ class Seen:
     standing: bool = False
     region: str | None = None
     factor: str | None = None
+    late: bool = False
+    raises: bool = False
 
     @property
     def cell(self) -> str:
@@ -46,14 +51,30 @@ class Judgement:
 
 
 def judge(endpoints: Sequence[Seen]) -> Judgement:
-    """Judge a service by its endpoints, in configured order."""
+    """Judge a service by its endpoints, in configured order.
+
+    Those that look back can raise what the others come to: where users fare well is counted
+    against where they do not, never against what fails now.
+    """
+    present = [e for e in endpoints if not e.late]
+    if not present:
+        return _judge(endpoints)
+    found = _judge(present)
+    if not any(e.raises for e in endpoints):
+        return found
+    raised = _judge([e for e in endpoints if not e.late or e.raises or e.health is Health.UP])
+    return raised if RANK[raised.verdict] >= RANK[found.verdict] else found
+
+
+def _judge(endpoints: Sequence[Seen]) -> Judgement:
     by = {kind: [e for e in endpoints if e.evidence is kind] for kind in Evidence}
     claims, causes = by[Evidence.CLAIM], by[Evidence.CAUSE]
     admits = any(e.health in (Health.DEGRADED, Health.DOWN) for e in claims)
     fine = not admits and any(e.health is Health.UP for e in claims)
     symptoms, healths = by[Evidence.SYMPTOM], by[Evidence.HEALTH]
     if basis := symptoms or healths:
-        found = _by_cells(basis, fine=fine, admits=admits, shallow=not symptoms)
+        shallow = all(e.late for e in symptoms)
+        found = _by_cells(basis, fine=fine, admits=admits, shallow=shallow)
         standing = [e for e in basis if e.standing]
         return _beside(found, standing + healths + causes, admits=admits)
     if causes:

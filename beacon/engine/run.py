@@ -13,7 +13,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Final, Protocol
 
-from beacon.core.model import ClockSeen, Reading, Reason
+from beacon.core.model import BreakGlassUse, ClockSeen, Reading, Reason
 from beacon.engine.clock import Clock
 from beacon.engine.mask import Mask
 
@@ -58,6 +58,8 @@ class Run:
         """What the last answer said of our own clock."""
         self.resolver: bool | None = None
         """Whether our own resolver answered when it was asked last; None: it was not asked."""
+        self.uses: tuple[BreakGlassUse, ...] = ()
+        """Every use of a break-glass account that was read, old ones too."""
         self.notes: list[str] = []
         self._mask = Mask()
         self._began = self.started
@@ -145,6 +147,7 @@ class Run:
             self.phases(),
             clock=self.clock_seen,
             resolver=self.resolver,
+            uses=self.uses,
         )
 
     def note(self, line: str) -> None:

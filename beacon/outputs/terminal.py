@@ -78,6 +78,7 @@ _OVERLAID: Final = {
     OverlayKind.SHELVE: "shelved",
     OverlayKind.BYPASS: "bypass",
     OverlayKind.DRILL: "drill",
+    OverlayKind.BREAK_GLASS: "break-glass account used",
 }
 _HEALTH: Final = {
     Health.UP: ("●", "#2ecc40"),

@@ -14,17 +14,20 @@ from beacon.engine.run import Run
 class Timing:
     """A kind's default times in seconds; `retry_interval` None means no re-checks.
 
-    None it is for a kind whose runs cost a message or disturb a person.
+    None it is for a kind whose runs cost a message or disturb a person. `hindsight` is how far
+    back a run looks; None: it sees the present.
     """
 
     interval: float
     timeout: float
     failure_threshold: int
     retry_interval: float | None
+    hindsight: float | None = None
 
 
 FAST = Timing(interval=30, timeout=5, failure_threshold=3, retry_interval=5)
 SIGN_IN = Timing(interval=60, timeout=30, failure_threshold=3, retry_interval=30)
+USERS = Timing(interval=300, timeout=30, failure_threshold=1, retry_interval=None, hindsight=1800)
 CLAIM = Timing(interval=120, timeout=10, failure_threshold=1, retry_interval=None)
 
 

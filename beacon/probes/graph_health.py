@@ -5,7 +5,6 @@ count: outages of MFA were filed under other services. A service that is not the
 """
 
 import difflib
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,8 +12,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from beacon.config.checks import loopback
-from beacon.config.fields import Regex, Secret, Url
+from beacon.config.fields import Regex
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import CLAIM, Fault, Timing
@@ -30,15 +28,13 @@ from beacon.transport.claim import (
     spoken,
     worst,
 )
-from beacon.transport.graph import Graph
-from beacon.transport.http import origin
+from beacon.transport.graph import Application, Graph
 from beacon.transport.source import SOURCES, Kept, Sources
 
 SIGN_INS: Final = Regex(
     r"(?i)multi-?factor|\bMFA\b|passcode|\bOTP\b|verification code|authenticat|sign-?in"
 )
 _API: Final = "v1.0/admin/serviceAnnouncement"
-_TENANT: Final = re.compile(r"[A-Za-z0-9.-]+")
 
 WORST: Final[Kept[Reason]] = Kept(256)
 """The worst that each issue was seen at; in this process only."""
@@ -72,7 +68,7 @@ class Issue(msgspec.Struct, rename="camel"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GraphHealth:
+class GraphHealth(Application):
     """Service health of a tenant, read as an application with `ServiceHealth.Read.All`.
 
     `services` are ids or names. Open issues of any other service count if `keywords` is found
@@ -85,36 +81,19 @@ class GraphHealth:
     SOURCES: ClassVar[Sources] = SOURCES
     WORST: ClassVar[Kept[Reason]] = WORST
 
-    tenant: str
-    client_id: str
-    client_secret: Secret
     services: tuple[str, ...]
     keywords: Regex | None = SIGN_INS
-    graph_url: Url = Url("https://graph.microsoft.com")  # noqa: RUF009 - it is a text
-    login_url: Url = Url("https://login.microsoftonline.com")  # noqa: RUF009
-
-    @property
-    def clock_bound(self) -> bool:
-        """Whether certificates are verified, which is done by our clock."""
-        return any(url.lower().startswith("https:") for url in (self.graph_url, self.login_url))
 
     def faults(self) -> Iterator[Fault]:
         """What is wrong with the settings taken together."""
-        if not _TENANT.fullmatch(self.tenant):
-            yield Fault(
-                ("tenant",), f"not a tenant: {self.tenant!r}", "its id, or one of its domains"
-            )
+        for flaw in self.flaws():
+            yield Fault(*flaw)
         if not self.services:
             text = "no service named: nothing would tell whether there is anything to read"
             yield Fault(("services",), text, "ids or names as healthOverviews lists them")
         for number, name in enumerate(self.services):
             if not name.strip():
                 yield Fault(("services", number), "a service without a name")
-        for name in ("graph_url", "login_url"):
-            scheme, host, _ = origin(getattr(self, name))
-            if scheme == "http" and not loopback(host):
-                text = f"the secret or its token would go unencrypted to {host}"
-                yield Fault((name,), text, "https://…")
 
     def wait(self, utc: float) -> float:  # noqa: ARG002 - other kinds need the time
         """It may always run."""
@@ -137,15 +116,7 @@ class GraphHealth:
 
     @cached_property
     def _graph(self) -> Graph:
-        return Graph(
-            sources=self.SOURCES,
-            tenant=self.tenant,
-            client_id=self.client_id,
-            client_secret=self.client_secret,
-            login_url=self.login_url.rstrip("/"),
-            graph_url=self.graph_url.rstrip("/"),
-            permission="ServiceHealth.Read.All",
-        )
+        return self.graph(self.SOURCES, "ServiceHealth.Read.All")
 
     def judge(self, overviews: Sequence[Overview], issues: Iterable[Issue]) -> Reading:
         """What Microsoft admits: the worst of our services and of the issues that concern us."""

@@ -10,11 +10,12 @@ from functools import cached_property
 from typing import Final
 from urllib.parse import quote_plus, urlencode
 
+from beacon.config.checks import loopback
 from beacon.config.fields import Secret, Url
 from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.transport.expect import parse_json
-from beacon.transport.http import Answer, Request, exchange
+from beacon.transport.http import Answer, Request, exchange, origin
 from beacon.transport.tls import Flaw
 from beacon.transport.trouble import Trouble
 from beacon.transport.wire import Route
@@ -130,6 +131,13 @@ def client_request(
         pair = f"{quote_plus(client_id)}:{quote_plus(client_secret.reveal())}"
         headers["Authorization"] = _basic(pair)
     return Request(url=url, method="POST", headers=headers, body=urlencode(form).encode())
+
+
+def unencrypted(name: str, url: str) -> Iterator[Flaw]:
+    """What is wrong with sending a secret to this address, the setting `name`."""
+    scheme, host, _ = origin(url)
+    if scheme == "http" and not loopback(host):
+        yield (name,), f"the secret or its token would go unencrypted to {host}", "https://…"
 
 
 def token_of(answer: Answer) -> tuple[str, float]:

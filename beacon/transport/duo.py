@@ -37,7 +37,7 @@ BAD_TIMESTAMP: Final = 40105
 """The code of a request whose `Date` is too far from Duo's time."""
 
 _LOOK_AT: Final = {
-    40102: "`integration_key`, of an application of the type Auth API",
+    40102: "`integration_key`, and at the type of its application",
     40103: "`secret_key`",
 }
 _HARMLESS: Final = frozenset({"result", "status", "devices.type", "devices.capabilities"})
@@ -96,7 +96,7 @@ def signature(call: Call, host: str, date: str, secret_key: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Application:
-    """An application of the type Auth API: where its deployment is, and who we are to it."""
+    """An application (Auth API, or Admin API): where its deployment is, and who we are to it."""
 
     host: Annotated[Text, msgspec.Meta(description="the API hostname: api-XXXXXXXX.…")]
     port: Port = 443

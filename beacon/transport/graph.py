@@ -5,7 +5,9 @@ to one is trouble of the source (`source_dead`), unless Entra says by its `error
 is ours (`own_credentials`). No text of an answer is ever quoted.
 """
 
-from collections.abc import Hashable
+import math
+import re
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, TypeVar
@@ -13,13 +15,14 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from beacon.config.fields import Secret
+from beacon.config.fields import Secret, Url
 from beacon.core.model import Reason
 from beacon.engine.run import Run
-from beacon.transport.auth import MARGIN
+from beacon.transport.auth import MARGIN, unencrypted
 from beacon.transport.expect import parse_json
 from beacon.transport.http import Answer, Request
 from beacon.transport.source import Sources
+from beacon.transport.tls import Flaw
 from beacon.transport.trouble import Trouble
 
 T = TypeVar("T")
@@ -45,6 +48,9 @@ OURS: Final = frozenset(
 """Errors of the token endpoint that say that our settings or rights are wrong."""
 
 _THEIRS: Final = frozenset({"server_error", "temporarily_unavailable"})
+
+
+_TENANT: Final = re.compile(r"[A-Za-z0-9.-]+")
 
 
 class _Page(msgspec.Struct):
@@ -84,8 +90,13 @@ class Graph:
     def _held(self) -> _Held:
         return _Held()
 
-    def listed(self, run: Run, path: str, kind: type[T], *, prefer: str = "") -> list[T]:
-        """All of a list, page by page, from this host alone. Raises `Trouble`."""
+    def listed(
+        self, run: Run, path: str, kind: type[T], *, prefer: str = "", most: float = math.inf
+    ) -> list[T]:
+        """All of a list, page by page, from this host alone. Raises `Trouble`.
+
+        With `most`, no further page is asked for once there are as many.
+        """
         url: str | None = f"{self.graph_url}/{path}"
         found: list[T] = []
         for _ in range(PAGES):
@@ -98,7 +109,7 @@ class Graph:
             except msgspec.ValidationError as error:
                 raise Trouble(Reason.SOURCE_DEAD, f"not as documented: {error}") from None
             url = page.next
-            if not url:
+            if not url or len(found) >= most:
                 return found
         raise Trouble(Reason.SOURCE_DEAD, f"a list of more than {PAGES} pages")
 
@@ -150,6 +161,42 @@ class Graph:
                 "Accept": "application/json",
             },
             body=urlencode(form).encode(),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Application:
+    """The settings of an application in a tenant: who asks, and where."""
+
+    tenant: str
+    client_id: str
+    client_secret: Secret
+    graph_url: Url = Url("https://graph.microsoft.com")  # noqa: RUF009 - it is a text
+    login_url: Url = Url("https://login.microsoftonline.com")  # noqa: RUF009
+
+    @property
+    def clock_bound(self) -> bool:
+        """Whether certificates are verified, which is done by our clock."""
+        return any(url.lower().startswith("https:") for url in (self.graph_url, self.login_url))
+
+    def flaws(self) -> Iterator[Flaw]:
+        """What is wrong with these settings."""
+        if not _TENANT.fullmatch(self.tenant):
+            text = f"not a tenant: {self.tenant!r}"
+            yield ("tenant",), text, "its id, or one of its domains"
+        for name in ("graph_url", "login_url"):
+            yield from unencrypted(name, getattr(self, name))
+
+    def graph(self, sources: Sources, permission: str) -> Graph:
+        """Graph, as this application may read it."""
+        return Graph(
+            sources=sources,
+            tenant=self.tenant,
+            client_id=self.client_id,
+            client_secret=self.client_secret,
+            login_url=self.login_url.rstrip("/"),
+            graph_url=self.graph_url.rstrip("/"),
+            permission=permission,
         )
 
 

@@ -24,7 +24,7 @@ def one_line(text: str, limit: int = DETAIL_LIMIT) -> str:
 
 
 def timed(run: Run, reading: Reading) -> Reading:
-    """The reading with all that the run noted: latency, seconds of each phase, clock, resolver."""
+    """The reading with all the run noted: latency, seconds of each phase, clock, resolver, uses."""
     run.enter(run.phase)
     return replace(
         reading,
@@ -32,4 +32,5 @@ def timed(run: Run, reading: Reading) -> Reading:
         phases=run.phases(),
         clock=run.clock_seen,
         resolver=run.resolver,
+        uses=run.uses,
     )

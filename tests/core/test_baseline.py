@@ -266,6 +266,10 @@ def test_only_symptoms_and_health_have_one(evidence):
     assert Baselines().of(health(evidence=evidence)) is None
 
 
+def test_what_looks_back_has_none():
+    assert Baselines().of(health(evidence=Evidence.SYMPTOM, hindsight=1800.0)) is None
+
+
 def test_the_floor_is_higher_for_sign_ins():
     baselines = Baselines()
     assert baselines.of(health()).floor == FLOOR == 1.0

@@ -4,24 +4,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.core.endpoint import EndpointState, Gate, slow_or
-from beacon.core.model import OUTCOME_OF, Health, Outcome, Reading, Reason
+from beacon.core.endpoint import EndpointState, Gate, overtaken, slow_or
+from beacon.core.model import OUTCOME_OF, Evidence, Health, Outcome, Reading, Reason
 
 LETTERS = {
     "P": Reading(Reason.OK),
     "W": Reading(Reason.SLOW),
     "F": Reading(Reason.DEADLINE),
     "E": Reading(Reason.INTERNAL_ERROR),
+    "S": Reading(Reason.SAMPLE_TOO_SMALL),
 }
 
 
 @pytest.fixture
 def feed(make_endpoint):
-    from beacon.core.model import Evidence
-
     def run(letters: str, regular: bool = True, gate: Gate = Gate.OPEN, **settings):
         state = EndpointState(make_endpoint("s", "x", Evidence.SYMPTOM, **settings), 0.0)
         for n, letter in enumerate(letters):
+            state.started = float(n)
             state.count(LETTERS[letter], float(n), regular=regular)
             state.decide(float(n), gate)
         return state
@@ -71,6 +71,11 @@ def feed(make_endpoint):
         ("PWWWFFF", Health.DOWN),
         ("PWWWEEEP", Health.UNKNOWN),
         ("PWWWEEEPP", Health.UP),
+        ("PSSSSS", Health.UP),  # nobody was there: silence, until it is stale
+        ("PFFFSSSP", Health.DOWN),
+        ("PFFFSSSPP", Health.UP),
+        ("SSSS", Health.UNKNOWN),
+        ("PEESSE", Health.UNKNOWN),
     ],
 )
 def test_readings_to_health(feed, letters, health):
@@ -150,6 +155,7 @@ def test_every_reason_has_one_outcome_and_errors_are_only_ours():
         "own_credentials",
         "own_modem",
         "source_dead",
+        "sample_too_small",
         "rate_limited",
         "guard_stopped",
         "internal_error",
@@ -198,3 +204,53 @@ def test_what_was_down_when_it_began_to_flap_is_held_as_down(feed):
     assert state.health is Health.UP
     assert state.shown is Health.DOWN
     assert feed("FFF" + "P" * 25 + "FPFPFP").shown is Health.DEGRADED
+
+
+# --- what looks back --------------------------------------------------------------
+
+
+@pytest.fixture
+def both(make_endpoint):
+    """A sign-in and what users do, that looks back half an hour; each falls, one comes back."""
+
+    def make(fell: float, told_fell: float, back: float, told: float, **cell):
+        ours = EndpointState(make_endpoint("s", "x", Evidence.SYMPTOM), 0.0)
+        late = EndpointState(
+            make_endpoint(
+                "s", "users", Evidence.SYMPTOM, hindsight=1800.0, failure_threshold=1, **cell
+            ),
+            0.0,
+        )
+        story = [(ours, fell + n, "F") for n in range(3)]
+        story += [(ours, back + n, "P") for n in range(2)]
+        story += [(late, told_fell, "F"), (late, told, "F")]
+        for state, at, letter in sorted(story, key=lambda each: each[1]):
+            state.started = at
+            state.count(LETTERS[letter], at, regular=True)
+            state.decide(at, Gate.OPEN)
+        assert (ours.health, late.health) == (Health.UP, Health.DOWN)
+        return overtaken(late, [ours, late])
+
+    return make
+
+
+def test_trouble_of_before_our_sign_in_came_back_is_over(both):
+    assert both(fell=100, told_fell=1000, back=5000, told=6000)
+    assert not both(fell=100, told_fell=1000, back=5000, told=6802), "of afterwards it is not"
+
+
+def test_a_sign_in_that_was_up_while_users_failed_proves_nothing(both):
+    assert not both(fell=1000, told_fell=100, back=5000, told=6000)
+
+
+def test_nor_does_one_of_another_cell(both):
+    assert not both(fell=100, told_fell=1000, back=5000, told=6000, factor="sms")
+
+
+def test_whoever_told_nothing_is_never_overtaken(make_endpoint):
+    late = EndpointState(make_endpoint("s", "u", Evidence.SYMPTOM, hindsight=1800.0), 0.0)
+    ours = EndpointState(make_endpoint("s", "x", Evidence.SYMPTOM), 0.0)
+    ours.fell, ours.up_again_at = None, 9e9
+    assert not overtaken(late, [ours])
+    late.count(LETTERS["S"], 5.0, regular=True)
+    assert late.tells_since == float("inf"), "nobody was there: nothing was told"

@@ -203,6 +203,63 @@ def test_an_endpoint_that_is_asked_something_else_starts_afresh(in_outage, resta
     assert in_outage.verdict() is Verdict.GRAY_FAILURE, "held until it is read"
 
 
+@pytest.fixture
+def watched_users(make_room, make_endpoint):
+    """A sign-in, and what users do, which looks back half an hour."""
+    users = make_endpoint(
+        *("mfa", "users", Evidence.SYMPTOM),
+        interval=300.0,
+        hindsight=1800.0,
+        failure_threshold=1,
+        retry_interval=None,
+    )
+    sign_in = make_endpoint("mfa", "sign-in", Evidence.SYMPTOM)
+    return make_room(Service(id="mfa", name="mfa", endpoints=(sign_in, users)))
+
+
+def test_users_who_failed_are_held_until_they_are_read_again(watched_users, restart):
+    room = watched_users.passes(HOUR).cue(Reason.SUCCESS_RATIO_LOW, "mfa/users").passes(MINUTE)
+    assert room.verdict() is Verdict.OUTAGE
+    restart(room.cue(None, "mfa/users"), down=40.0)
+    room.passes(5 * MINUTE)
+    assert (room.verdict(), room.service().blind) == (Verdict.OUTAGE, True)
+    room.cue(Reason.OK, "mfa/users").passes(10 * MINUTE)
+    assert room.verdict() is Verdict.RECOVERING
+
+
+def test_what_is_over_by_fresher_proof_is_so_after_a_restart(watched_users, restart):
+    room = watched_users.passes(HOUR).cue(Reason.DEADLINE, "mfa/sign-in").passes(20 * MINUTE)
+    room.cue(Reason.SUCCESS_RATIO_LOW, "mfa/users").passes(20 * MINUTE)
+    room.cue(Reason.OK, "mfa/sign-in").passes(5 * MINUTE)
+    assert room.verdict() is Verdict.RECOVERING
+    explained = room.simulation.monitor.explain("mfa")
+    assert any("mfa/users" in why and "does not count" in why for why in explained.why)
+    restart(room.cue(None, "mfa/users"), down=40.0)
+    room.passes(20 * MINUTE)
+    assert (room.verdict(), room.service().blind) == (Verdict.OK, False)
+
+
+def test_a_cause_explains_what_is_told_of_it_late(make_room, make_endpoint):
+    spf = make_endpoint("mfa", "spf", Evidence.CAUSE, kind="dns", failure_threshold=1)
+    page = make_endpoint("mfa", "page", Evidence.HEALTH)
+    users = make_endpoint(
+        "mfa", "users", Evidence.SYMPTOM, interval=300.0, hindsight=1800.0, failure_threshold=1
+    )
+    service = Service(id="mfa", name="mfa", endpoints=(users, page, spf))
+    assert Site(id="soc", services=(service,)).tied() == {"mfa/spf": ("mfa/users", "mfa/page")}
+    room = make_room(service).passes(HOUR).cue(Reason.SPF_MISSING, "mfa/spf")
+    room.passes(30 * MINUTE).cue(Reason.SUCCESS_RATIO_LOW, "mfa/users").passes(MINUTE)
+    assert (room.verdict(), room.incident.cause) == (Verdict.OUTAGE, "dns")
+    assert room.incident.causes[0].explains
+    arrivals = room.service().arrivals
+    assert [counts.delivery for counts in arrivals] == ["mfa/page"], "users are no delivery"
+
+
+def test_nothing_is_starting_for_want_of_what_may_not_clear(watched_users):
+    watched_users.cue(None, "mfa/users").passes(2 * MINUTE)
+    assert (watched_users.verdict(), watched_users.service().starting) == (Verdict.OK, False)
+
+
 def test_a_part_is_not_called_the_whole_before_the_rest_is_read(make_room, make_endpoint, restart):
     """One of two regions was down and acknowledged; after the restart it is read first."""
     service = Service(
@@ -298,6 +355,7 @@ def test_moments_in_tuples_shift_and_never_stays_never():
 NAMES = {
     "mfa/a": Evidence.SYMPTOM,
     "mfa/b": Evidence.SYMPTOM,
+    "mfa/users": Evidence.SYMPTOM,
     "mfa/health": Evidence.HEALTH,
     "mfa/vendor": Evidence.CLAIM,
     "sms/send": Evidence.SYMPTOM,
@@ -313,6 +371,7 @@ REASONS = (
     Reason.SIGN_IN_REJECTED,
     Reason.CERTIFICATE_EXPIRING,
     Reason.INTERNAL_ERROR,
+    Reason.SAMPLE_TOO_SMALL,
 )
 
 
@@ -326,6 +385,7 @@ def site():
                 kind="http",
                 evidence=evidence,
                 region={"mfa/a": "emea", "mfa/b": "apac"}.get(name),
+                hindsight=300.0 if name == "mfa/users" else None,
                 depends_on=("mfa/a",) if name == "sms/send" else (),
             )
             for name, evidence in NAMES.items()
@@ -587,6 +647,7 @@ def full():
             changes_from=4,
             fell=Fall(299.0, Reading(Reason.DNS_NXDOMAIN, ttl=60.0), 60.0),
             slow=True,
+            told_at=298.0 + n,
         )
         for n, name in enumerate(e.id for e in site().endpoints)
     )
@@ -635,6 +696,7 @@ def full():
         overall_since=305.0,
         silence=SilenceChanged(390.0, True, 390.0, 900.0, "analyst", "call"),
         overlays=(shelved,),
+        uses=("a", "b"),
         voice=VoiceMemory(swallowed=5, opened_at=310.0, opened_rank=5, spent_at=(311.0, 312.0)),
     )
 

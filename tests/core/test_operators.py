@@ -13,6 +13,7 @@ from beacon.core.events import (
     Bypass,
     Drill,
     Maintenance,
+    Observed,
     OverlayKind,
     OverlaysChanged,
     QuietHours,
@@ -23,7 +24,18 @@ from beacon.core.events import (
     SilenceChanged,
 )
 from beacon.core.indication import Flag
-from beacon.core.model import Attestation, Evidence, Preset, Reason, Sequence, Service, Verdict
+from beacon.core.model import (
+    Attestation,
+    BreakGlassUse,
+    Evidence,
+    Preset,
+    Reading,
+    Reason,
+    Sequence,
+    Service,
+    Verdict,
+)
+from beacon.core.operators import TOLD_AT_MOST
 from beacon.engine.simulation import Simulation
 
 GREEN = {"green": "steady"}
@@ -974,3 +986,115 @@ def test_acknowledging_one_service_leaves_the_others_asking(make_room, usual_ser
     assert room.lamps["red"] == "fast"
     room.forget().passes(300)
     assert room.sounds, "it goes on asking by sound"
+
+
+# --- break-glass accounts ---------------------------------------------------------
+
+
+def use(room, *ids, account="first", endpoint="mfa/health", reason=Reason.OK, ago=0.0):
+    """From now on this endpoint reads these uses, among whatever else it reads."""
+    uses = tuple(BreakGlassUse(each, account, ago) for each in ids)
+    room.simulation.cue(endpoint, Reading(reason, uses=uses))
+    return room
+
+
+def told_of(room):
+    return [e.by for e in room.effects if isinstance(e, Announced) and e.what == "break_glass_used"]
+
+
+def test_a_use_is_told_once_and_blue_until_somebody_acknowledges(make_room):
+    room = make_room().passes(200).forget()
+    use(room, "a", ago=300.0).passes(600)
+    assert (room.verdict(), room.incident) == (Verdict.OK, None)
+    assert room.lamps == GREEN | {"blue": "steady"}
+    assert (told_of(room), room.sounds) == (["first"], [])
+    laid = overlays(room, OverlayKind.BREAK_GLASS)
+    (overlay,) = laid.overlays
+    assert (laid.on, overlay.subject, overlay.by, overlay.origin) == (True, "mfa", "first", "log")
+    assert overlay.since == pytest.approx(1200.0 - 300.0, abs=1.0), "when it was used"
+    assert room.service().overlays == ("break_glass",)
+    explained = room.simulation.monitor.explain("mfa")
+    assert "no blue for first, once acknowledged" in [each.what for each in explained.prospects]
+    assert tell(room, Acknowledge) == ""
+    assert room.lamps == GREEN
+    room.forget().passes(HOUR)
+    assert (told_of(room), room.lamps) == ([], GREEN)
+
+
+def test_further_uses_and_accounts_join_it(make_room):
+    room = make_room().passes(200)
+    use(room, "a").passes(60)
+    use(room, "a", "b", account="second", reason=Reason.SAMPLE_TOO_SMALL).passes(60)
+    assert told_of(room) == ["first", "second"]
+    (overlay,) = overlays(room, OverlayKind.BREAK_GLASS).overlays
+    assert overlay.by == "first, second"
+    assert tell(room, Acknowledge) == ""
+    use(room, "a", "b", "c").passes(60)
+    assert told_of(room) == ["first", "second", "first"]
+    assert overlays(room, OverlayKind.BREAK_GLASS).on
+
+
+def test_one_service_is_acknowledged_by_itself(make_room, usual_service):
+    room = make_room(usual_service("mfa"), usual_service("sms")).passes(200)
+    use(room, "a").passes(60)
+    assert tell(room, Acknowledge, service="sms") == "nothing to acknowledge"
+    assert room.lamps["blue"] == "steady"
+    assert tell(room, Acknowledge, service="mfa") == ""
+    assert "blue" not in room.lamps
+
+
+def test_it_is_acknowledged_together_with_an_incident_and_does_not_come_back_with_it(make_room):
+    room = fail(make_room().passes(200)).passes(300)
+    use(room, "a").passes(60)
+    assert tell(room, Acknowledge) == ""
+    assert room.lamps == {"red": "steady", "amber": "slow"}
+    assert tell(room, Acknowledge, on=False) == ""
+    assert "blue" not in room.lamps
+
+
+def test_a_shelved_service_tells_it_all_the_same(make_room):
+    room = make_room().passes(200)
+    assert tell(room, Shelve, "mfa", True) == ""
+    use(room, "a").passes(60)
+    assert told_of(room) == ["first"]
+    assert room.service().overlays == ("shelved", "break_glass")
+
+
+def test_it_is_told_whatever_the_reading_is_worth(make_room, three_witnesses):
+    room = make_room(witnesses=three_witnesses).passes(200)
+    room.cue(Reason.CONNECT_TIMEOUT, *(w.id for w in three_witnesses)).passes(60)
+    use(room, "a", reason=Reason.CONNECT_TIMEOUT).passes(60)
+    assert told_of(room) == ["first"]
+
+
+def test_it_and_what_was_told_survive_a_restart(make_room):
+    room = make_room().passes(200)
+    use(room, "a").passes(60)
+    room.simulation.restart(40.0)
+    assert room.lamps["blue"] == "steady"
+    room.forget().passes(300)
+    assert (told_of(room), room.lamps) == ([], GREEN | {"blue": "steady"})
+    assert tell(room, Acknowledge) == ""
+    room.simulation.restart(40.0)
+    assert told_of(room.passes(300)) == []
+    assert room.lamps == GREEN
+
+
+def test_what_was_told_is_remembered_within_bounds(make_room):
+    room = make_room().passes(200)
+    for n in range(8):
+        use(room, *(f"{n}-{m}" for m in range(100)), reason=Reason.DEADLINE).passes(60)
+    kept = room.simulation.monitor.remember(room.now)
+    assert len(kept.uses) == TOLD_AT_MOST
+    assert kept.uses[-1] == "7-99"
+    assert told_of(room) == ["first"] * 8
+    (fell,) = [e.fell for e in kept.endpoints if e.fell]
+    assert fell.reading.uses == ()
+
+
+def test_uses_read_for_what_is_not_watched_are_nothing(make_room, three_witnesses):
+    room = make_room(witnesses=three_witnesses).passes(200)
+    reading = Reading(Reason.OK, uses=(BreakGlassUse("a", "first"),))
+    for name in ("gone/users", "witness/gateway"):
+        room.simulation.tell(Observed(room.now, name, reading, room.now))
+    assert "blue" not in room.passes(60).lamps

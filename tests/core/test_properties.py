@@ -37,6 +37,7 @@ from beacon.core.monitor import Monitor
 ENDPOINTS = {
     "mfa/a": Evidence.SYMPTOM,
     "mfa/b": Evidence.SYMPTOM,
+    "mfa/users": Evidence.SYMPTOM,
     "mfa/health": Evidence.HEALTH,
     "mfa/vendor": Evidence.CLAIM,
     "sms/send": Evidence.SYMPTOM,
@@ -52,6 +53,7 @@ REASONS = (
     Reason.SIGN_IN_REJECTED,
     Reason.CERTIFICATE_EXPIRING,
     Reason.INTERNAL_ERROR,
+    Reason.SAMPLE_TOO_SMALL,
 )
 
 
@@ -60,8 +62,15 @@ def site() -> Site:
         service, _, _ = name.partition("/")
         region = {"mfa/a": "emea", "mfa/b": "apac"}.get(name)
         evidence = ENDPOINTS[name]
+        looks_back = 300.0 if name == "mfa/users" else None
         return Endpoint(
-            id=name, service=service, name=name, kind="http", evidence=evidence, region=region
+            id=name,
+            service=service,
+            name=name,
+            kind="http",
+            evidence=evidence,
+            region=region,
+            hindsight=looks_back,
         )
 
     def members(service: str) -> tuple[Endpoint, ...]:

@@ -18,6 +18,7 @@ from beacon.core.events import (
     IncidentChanged,
     IncidentState,
     Maintenance,
+    Observed,
     OverlayKind,
     OverlaysChanged,
     QuietHours,
@@ -29,9 +30,11 @@ from beacon.core.indication import Colour, Pattern, Sound
 from beacon.core.model import (
     NO_PROBLEM,
     Attestation,
+    BreakGlassUse,
     Evidence,
     Health,
     Outcome,
+    Reading,
     Reason,
     Sequence,
     Service,
@@ -63,6 +66,12 @@ def tell(kind, *args, **more):
 
 def sign(kind, *, on):
     return lambda room: room.effects.extend(room.simulation.tell(kind(room.now, on)))
+
+
+def used(room):
+    """Somebody signs in with a break-glass account."""
+    reading = Reading(Reason.OK, uses=(BreakGlassUse("a", "first"),))
+    room.effects.extend(room.simulation.tell(Observed(room.now, HEALTH, reading, room.now)))
 
 
 def both(*steps):
@@ -258,6 +267,7 @@ ANNOUNCED = {
     Announcement.CLOSED: both(ill(Reason.SLOW, SIGN_IN), well),
     Announcement.BLIND: ill(None, SIGN_IN, minutes=60),
     Announcement.SIGHTED: both(ill(None, SIGN_IN, minutes=60), well),
+    Announcement.BREAK_GLASS_USED: used,
 }
 
 
@@ -288,6 +298,7 @@ OVERLAYS = {
     "bypass": (tell(Bypass, "mfa", True), tell(Bypass, "mfa", False)),
     "attestation_overdue": (tell(Attest, "keys", on=False), tell(Attest, "keys")),
     "drill": (tell(Drill, True), tell(Drill, False)),
+    "break_glass": (used, tell(Acknowledge)),
 }
 KINDS = {
     OverlayKind.MAINTENANCE: "maintenance",
@@ -295,6 +306,7 @@ KINDS = {
     OverlayKind.BYPASS: "bypass",
     OverlayKind.ATTEST: "attestation_overdue",
     OverlayKind.DRILL: "drill",
+    OverlayKind.BREAK_GLASS: "break_glass",
 }
 
 

@@ -97,6 +97,7 @@ MFA = Service(
         endpoint("mfa/health", Evidence.HEALTH),
         endpoint("mfa/vendor", Evidence.CLAIM, failure_threshold=1),
         endpoint("mfa/records", Evidence.CAUSE),
+        endpoint("mfa/users", Evidence.SYMPTOM, hindsight=600.0, failure_threshold=1),
     ),
     session_lifetime=HOUR,
 )
@@ -149,7 +150,10 @@ class Account:
     fails: int = 0  # since then
     errors: int = 0  # in a row
 
-    def read(self, outcome, at):
+    def read(self, reading, at):
+        outcome = reading.outcome
+        if reading.reason is Reason.SAMPLE_TOO_SMALL:
+            return  # nobody was there: silence
         self.errors = self.errors + 1 if outcome is Outcome.ERROR else 0
         if outcome in GOOD:
             self.good_at, self.fails = at, 0
@@ -201,7 +205,7 @@ class Beacon(RuleBasedStateMachine):
         was = self.monitor.view()
         effects = self.monitor.handle(event)
         if isinstance(event, Observed) and event.endpoint in self.accounts:
-            self.accounts[event.endpoint].read(event.reading.outcome, event.at)
+            self.accounts[event.endpoint].read(event.reading, event.at)
         self.take(event, effects, suppressed(was), was)
         self.nothing_was_left()
         self.answer(effects)

@@ -244,3 +244,73 @@ def test_losing_sight_of_one_never_lowers_trouble(seen, which):
     before, after = judge(seen).verdict, judge(dark).verdict
     if before in RED:
         assert after in RED
+
+
+# --- what looks back --------------------------------------------------------------
+
+
+def late(health: Health, *, raises: bool | None = None, **cell: str) -> Seen:
+    troubled = health in (SLOW, DOWN) if raises is None else raises
+    return Seen("s/users", Evidence.SYMPTOM, health, late=True, raises=troubled, **cell)
+
+
+@pytest.mark.parametrize(
+    ("ours", "users", "verdict", "blind"),
+    [
+        (UP, UP, Verdict.OK, False),
+        (UP, DARK, Verdict.OK, False),
+        (UP, SLOW, Verdict.DEGRADED, False),
+        (UP, DOWN, Verdict.OUTAGE, False),
+        (DOWN, UP, Verdict.OUTAGE, False),
+        (DOWN, DOWN, Verdict.OUTAGE, False),
+        (DARK, UP, Verdict.BLIND, True),
+        (DARK, DOWN, Verdict.OUTAGE, False),
+    ],
+)
+def test_what_looks_back_raises_and_never_clears_nor_blinds(ours, users, verdict, blind):
+    found = judge([*cells(ours), late(users, region="r0")])
+    assert (found.verdict, found.blind, found.shallow) == (verdict, blind, False)
+
+
+def test_lost_from_sight_while_in_trouble_it_holds_what_it_raised():
+    found = judge([*cells(UP), late(DARK, raises=True, region="r0")])
+    assert (found.verdict, found.blind) == (Verdict.BLIND, True)
+
+
+def test_trouble_that_is_over_by_fresher_proof_does_not_count():
+    assert judge([*cells(UP), late(DOWN, raises=False, region="r0")]).verdict is Verdict.OK
+
+
+def test_alone_it_is_all_there_is_and_proves_little():
+    assert (judge([late(UP)]).verdict, judge([late(UP)]).shallow) == (Verdict.OK, True)
+    assert judge([late(DARK)]).verdict is Verdict.BLIND
+    assert judge([late(DOWN)]).verdict is Verdict.OUTAGE
+
+
+@pytest.mark.parametrize("evidence", [Evidence.HEALTH, Evidence.CLAIM, Evidence.CAUSE])
+def test_beside_what_is_no_symptom_that_decides_until_users_fail(evidence):
+    other = Seen("s/x", evidence, UP)
+    assert (judge([other, late(DARK)]).verdict, judge([other, late(DARK)]).shallow) == (
+        Verdict.OK,
+        True,
+    )
+    assert judge([other, late(DOWN)]).verdict in RED
+    assert judge([Seen("s/x", evidence, DARK), late(UP)]).verdict is Verdict.BLIND
+
+
+def test_users_elsewhere_count_against_users_here_and_not_against_what_fails_now():
+    here, elsewhere = late(DOWN, region="r0"), late(UP, region="r9")
+    found = judge([*cells(UP), here, elsewhere])
+    assert (found.verdict, found.partial) == (Verdict.DEGRADED, True)
+    assert judge([*cells(DOWN), here, elsewhere]).verdict is Verdict.OUTAGE
+
+
+@given(
+    st.lists(st.sampled_from([UP, SLOW, DOWN, DARK]), min_size=1, max_size=3),
+    st.lists(st.tuples(st.sampled_from([UP, SLOW, DOWN, DARK]), st.booleans()), max_size=3),
+    st.sampled_from([UP, DOWN, DARK]),
+)
+def test_nothing_that_looks_back_ever_lowers_a_verdict(ours, users, vendor):
+    present = [*cells(*ours), claim(vendor)]
+    looking = [late(h, raises=r, region=f"r{n}") for n, (h, r) in enumerate(users)]
+    assert RANK[judge([*present, *looking]).verdict] >= RANK[judge(present).verdict]

@@ -227,11 +227,13 @@ def test_overlays_say_who_why_and_until_when(view: View):
     view.take(laid(OverlayKind.BYPASS, "entra-mfa", reason="vendor is down"))
     view.take(laid(OverlayKind.DRILL, "gray_failure", until=900.0))
     view.take(laid(OverlayKind.ATTEST, "keys", overdue=("accounts",)))
+    view.take(laid(OverlayKind.BREAK_GLASS, "entra-mfa", by="first"))
     assert marked(shown(view, 20.0)) == [
         "■ bypass: Entra MFA · by anna: vendor is down",
         "■ shelved: SMS codes · until 05:39:00 UTC · by anna: ticket-17",
         "■ attestation overdue: Break-glass accounts",
         "■ drill: gray failure · until 04:54:00 UTC · by anna",
+        "■ break-glass account used: Entra MFA · by first",
     ]
     view.take(laid(OverlayKind.SHELVE))
     view.take(laid(OverlayKind.ATTEST, "accounts"))

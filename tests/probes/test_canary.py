@@ -65,6 +65,15 @@ CASES = {
       code: {totp: !secret seed}
       tls: {verify: false}
     """,
+    "duo_log": """
+      type: duo_log
+      host: "{host}"
+      port: {port}
+      integration_key: DIXXXXXXXXXXXXXXXXXX
+      secret_key: !secret canary
+      break_glass: {first: DU1}
+      tls: {verify: false}
+    """,
     "duo_ping": """
       type: duo_ping
       host: "{host}"
@@ -72,6 +81,15 @@ CASES = {
       integration_key: DIXXXXXXXXXXXXXXXXXX
       secret_key: !secret canary
       tls: {verify: false}
+    """,
+    "entra_mfa": """
+      type: entra_mfa
+      tenant: example.com
+      client_id: beacon
+      client_secret: !secret canary
+      break_glass: {first: first@example.com}
+      graph_url: {url}
+      login_url: {url}
     """,
     "flow": """
       type: flow
@@ -150,6 +168,12 @@ CASES = {
       client_id: beacon
       client_secret: !secret canary
     """,
+    "okta_log": """
+      type: okta_log
+      url: {url}
+      token: !secret canary
+      break_glass: {first: first@example.com}
+    """,
     "radius": """
       type: radius
       host: "{host}"
@@ -209,6 +233,12 @@ CASES = {
       type: tcp
       host: "{host}"
       port: {port}
+    """,
+    "twilio_verify": """
+      type: twilio_verify
+      username: AC123
+      password: !secret canary
+      url: {url}
     """,
 }
 """Kind → the settings of one, six spaces in; secrets are `!secret canary` and `!secret seed`."""

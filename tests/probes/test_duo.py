@@ -399,7 +399,7 @@ def test_the_deadline_gives_a_counted_code_back(
             {"integration_key": "DIYYYYYYYYYYYYYYYYYY"},
             (
                 "preauth: status 401, code 40102: Invalid integration key in request credentials "
-                "(look at `integration_key`, of an application of the type Auth API)"
+                "(look at `integration_key`, and at the type of its application)"
             ),
         ),
         (

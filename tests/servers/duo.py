@@ -23,7 +23,8 @@ from tests.servers.certificates import Pair
 
 
 class DuoServer(ThreadingHTTPServer):
-    """Duo's Auth API, made of its documentation: ping, check, preauth, auth with a passcode.
+    """Duo's Auth API, made of its documentation: ping, check, preauth, auth with a passcode; and of
+    its Admin API the authentication log.
 
     It verifies signatures by itself, and judges codes: of time by its own clock, which is
     `ahead`, each once; counted ones in order. `says` sets what a call answers instead;
@@ -45,6 +46,7 @@ class DuoServer(ThreadingHTTPServer):
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.proofs: list[str] = []
         self.codes: list[str] = []
+        self.logs: list[dict[str, Any]] = []
         self.counter = 0
         self.errors: list[BaseException | None] = []
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -59,6 +61,22 @@ class DuoServer(ThreadingHTTPServer):
 
     def now(self) -> float:
         return time.time() + self.ahead
+
+    def log(self, params: dict[str, str]) -> dict[str, Any]:
+        """A page of the authentication log (Admin API, version 2), as its client asks for it."""
+        assert params["sort"] == "ts:desc"
+        since, until = int(params["mintime"]), int(params["maxtime"])
+        found = [
+            entry
+            for entry in sorted(self.logs, key=lambda e: -e["timestamp"])
+            if since <= entry["timestamp"] * 1000 <= until
+            and params.get("users") in (None, entry["user"]["key"])
+        ]
+        begin, size = int(params.get("next_offset", ",0").partition(",")[2]), int(params["limit"])
+        end = begin + size
+        offset = ["1767614850000", str(end)] if end < len(found) else None
+        metadata = {"next_offset": offset, "total_objects": len(found)}
+        return {"authlogs": found[begin:end], "metadata": metadata}
 
     def accepts(self, code: str) -> bool:
         fresh = code not in self.codes
@@ -109,6 +127,8 @@ class _DuoCall(BaseHTTPRequestHandler):
     def _response(self, name: str, params: dict[str, str]) -> dict[str, Any]:
         if name in ("ping", "check"):
             return {"time": int(self.server.now())}
+        if name == "/admin/v2/logs/authentication":
+            return self.server.log(params)
         if name == "preauth":
             token = {"device": "DHFZEJKYRW5VA0I0RDWI", "name": "0", "type": "token"}
             said = "Account is active"

@@ -26,7 +26,10 @@ Said = tuple[int, dict[str, str], bytes]
 
 
 class Vendor(ThreadingHTTPServer):
-    """A vendor's web server: path → what it answers, or how it comes to its answer."""
+    """A vendor's web server: path → what it answers, or how it comes to its answer.
+
+    A path may be given without its query, or without a function's arguments.
+    """
 
     def __init__(self) -> None:
         self.answers: dict[str, Said | Callable[[Asked], Said]] = {}
@@ -60,7 +63,8 @@ class _Clerk(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length", 0))
         asked = Asked(self.command, self.path, dict(self.headers), self.rfile.read(length))
         self.server.asked.append(asked)
-        said = self.server.answers.get(self.path, (404, {}, b""))
+        bare = self.path.partition("?")[0].partition("(")[0]
+        said = self.server.answers.get(self.path, self.server.answers.get(bare, (404, {}, b"")))
         status, headers, body = said(asked) if callable(said) else said
         self.send_response(status)
         for name, value in headers.items():

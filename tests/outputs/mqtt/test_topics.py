@@ -311,6 +311,7 @@ def test_one_without_an_end_has_none_for_all(topics):
         (OverlayKind.SHELVE, {"services": []}),
         (OverlayKind.ATTEST, {"overdue": []}),
         (OverlayKind.DRILL, {"verdict": None}),
+        (OverlayKind.BREAK_GLASS, {"services": []}),
     ],
 )
 def test_no_overlay(topics, kind, more):

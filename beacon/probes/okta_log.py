@@ -1,0 +1,176 @@
+"""`okta_log`: how users of an Okta organisation fare, by its System Log; break-glass sign-ins.
+
+Either the second factor itself, or whether the codes that Okta sent by SMS or voice arrived: for
+each message sent there should be one receipt.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Literal
+from urllib.parse import urlencode
+
+import msgspec
+from requests.utils import parse_header_links
+
+from beacon.config.fields import Duration, Secret, Url
+from beacon.core.model import Reason
+from beacon.engine.run import Run
+from beacon.probes import Fault
+from beacon.probes._users import SAMPLE, USES, Entry, Span, Tally, WatchedUsers
+from beacon.transport.auth import unencrypted
+from beacon.transport.expect import parse_json
+from beacon.transport.http import Answer, Request, origin
+from beacon.transport.trouble import Trouble
+
+PAGE: Final = 200
+PAGE_LIMIT: Final = 8 * 1024 * 1024
+"""Bytes of one page: events are large."""
+SPARED: Final = 10
+"""Requests of the present minute that are left to others; with fewer the sample is smaller."""
+
+_FACTOR: Final = "user.authentication.auth_via_mfa"
+_SESSION: Final = "user.session.start"
+_GOOD: Final = frozenset({"SUCCESS", "ALLOW"})
+_BAD: Final = frozenset({"FAILURE", "DENY"})
+_BLOCKED: Final = "DENY"  # by Okta, as fraud: it was never sent
+_PASSWORD: Final = "PASSWORD_AS_FACTOR"  # noqa: S105 - the name of a factor
+_WHAT: Final = {"mfa": "sign-ins", "sms": "text messages", "voice": "calls"}
+
+
+class Outcome(msgspec.Struct):
+    """How it ended."""
+
+    result: str = ""
+
+
+class Actor(msgspec.Struct, rename="camel"):
+    """Who did it."""
+
+    id: str | None = None
+    alternate_id: str | None = None
+
+
+class Debug(msgspec.Struct, rename="camel"):
+    """What is not promised to stay."""
+
+    debug_data: dict[str, Any] | None = None
+
+
+class Event(msgspec.Struct, rename="camel"):
+    """One event of the System Log."""
+
+    uuid: str
+    published: str
+    event_type: str
+    outcome: Outcome | None = None
+    actor: Actor | None = None
+    debug_context: Debug | None = None
+
+    @property
+    def result(self) -> str:
+        """How it ended, in one way to write it."""
+        return (self.outcome.result if self.outcome else "").upper()
+
+    @property
+    def factor(self) -> object:
+        """The factor, where it is told."""
+        return ((self.debug_context and self.debug_context.debug_data) or {}).get("factor")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OktaLog(WatchedUsers):
+    """The share of second factors that go well, or of codes that arrive.
+
+    `token` is an API token; `break_glass` is label → login or id of the user.
+    """
+
+    ACCOUNT: ClassVar = "a login, or the id of a user"
+
+    url: Url
+    token: Secret
+    lag: Duration = Duration(120)  # noqa: RUF009 - it is a number
+    count: Literal["mfa", "sms", "voice"] = "mfa"
+
+    @property
+    def counted(self) -> str:
+        """What is counted, in the plural."""
+        return _WHAT[self.count]
+
+    def faults(self) -> Iterator[Fault]:
+        """What is wrong with the settings taken together."""
+        yield from super().faults()
+        for flaw in unencrypted("url", self.url):
+            yield Fault(*flaw)
+
+    def tally(self, run: Run, span: Span) -> Tally:
+        """Count what happened in a span of time. Raises `Trouble`."""
+        if self.count == "mfa":
+            found = self._events(run, f'eventType eq "{_FACTOR}"', span, SAMPLE)
+            results = [e.result for e in found if e.factor != _PASSWORD]
+            return Tally(sum(r in _GOOD for r in results), sum(r in _BAD for r in results))
+        start = f"system.{self.count}."
+        which = f'eventType sw "{start}send_" or eventType eq "{start}receive_status"'
+        found = self._events(run, which, span, SAMPLE)
+        sends = [e.result for e in found if e.event_type.startswith(f"{start}send_")]
+        sent = len([r for r in sends if r != _BLOCKED])
+        receipts = [e.result for e in found if e.event_type == f"{start}receive_status"]
+        arrived = min(sent, sum(r in _GOOD for r in receipts))
+        return Tally(arrived, sent - arrived)
+
+    def entries(self, run: Run, span: Span, accounts: tuple[str, ...]) -> Iterator[Entry]:
+        """Every attempt of these accounts to sign in that the log has. Raises `Trouble`."""
+        names = (f'actor.id eq "{a}" or actor.alternateId eq "{a}"' for a in accounts)
+        which = f'eventType eq "{_SESSION}" and ({" or ".join(names)})'
+        for event in self._events(run, which, span, USES):
+            actor = event.actor or Actor()
+            for account in (actor.id, actor.alternate_id):
+                yield Entry(event.uuid, account or "", event.published)
+
+    def _events(self, run: Run, which: str, span: Span, most: int) -> list[Event]:
+        """The newest events of a span, each once, page by page, from this host alone."""
+        since, until = span.texts
+        limit = str(min(PAGE, most))
+        asked = {"since": since, "until": until, "filter": which, "limit": limit}
+        url: str | None = (
+            f"{self.url.rstrip('/')}/api/v1/logs?sortOrder=DESCENDING&{urlencode(asked)}"
+        )
+        found: dict[str, Event] = {}
+        while url is not None and len(found) < most:
+            if origin(url) != origin(self.url):
+                raise Trouble(Reason.SOURCE_DEAD, "the next page is said to be at another host")
+            answer = self._ask(run, url)
+            page = _page(answer)
+            found |= {event.uuid: event for event in page}
+            url = _next(answer.headers) if page else None
+        return list(found.values())[:most]
+
+    def _ask(self, run: Run, url: str) -> Answer:
+        proof = f"SSWS {run.hide(self.token.reveal())}"
+        headers = {"Authorization": proof, "Accept": "application/json"}
+        request = Request(url=url, headers=headers, limit=PAGE_LIMIT)
+        answer = self.SOURCES.ask(run, request, ("okta", self.url, self.token), follow=False)
+        if answer.status in (401, 403):
+            text = f"status {answer.status}: look at `token`, and at the rights of its owner"
+            raise Trouble(Reason.OWN_CREDENTIALS, text)
+        if answer.status != 200:
+            raise Trouble(Reason.SOURCE_DEAD, f"Okta answers with status {answer.status}")
+        return answer
+
+
+def _page(answer: Answer) -> list[Event]:
+    try:
+        return msgspec.convert(parse_json(answer.body), list[Event])
+    except msgspec.ValidationError as error:
+        raise Trouble(Reason.SOURCE_DEAD, f"not a page of the System Log: {error}") from None
+
+
+def _next(headers: Mapping[str, str]) -> str | None:
+    """The address of the next page; None at the end, or where others need what is left to ask."""
+    left = headers.get("x-rate-limit-remaining", "")
+    if left.isdecimal() and int(left) < SPARED:
+        return None
+    links = parse_header_links(headers.get("link", ""))
+    return next((link["url"] for link in links if link.get("rel") == "next"), None)
+
+
+PROBE = OktaLog

@@ -1,0 +1,86 @@
+"""`twilio_verify`: how many of the codes that Twilio Verify sent were typed in by their users."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+from urllib.parse import urlencode
+
+import msgspec
+
+from beacon.config.fields import Duration, Secret, Url
+from beacon.core.model import Reason
+from beacon.engine.run import Run
+from beacon.probes import Fault
+from beacon.probes._users import Span, Tally, Users
+from beacon.transport.auth import Basic, unencrypted
+from beacon.transport.expect import parse_json
+from beacon.transport.http import Request
+from beacon.transport.trouble import Trouble
+
+_SUMMARY: Final = "/v2/Attempts/Summary"
+
+
+class Summary(msgspec.Struct):
+    """All attempts of a span, and those whose code was typed in. Its own rate is not used."""
+
+    total_attempts: int | None = None
+    total_converted: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwilioVerify(Users):
+    """The share of verification attempts that were converted.
+
+    `username` is the account SID or an API key's, `password` its token or secret. `service` and
+    `channel` narrow what is counted.
+    """
+
+    username: str
+    password: Secret
+    service: str | None = None
+    channel: Literal["sms", "call", "email", "whatsapp", "rbm"] | None = None
+    url: Url = Url("https://verify.twilio.com")  # noqa: RUF009 - it is a text
+    lag: Duration = Duration(600)  # noqa: RUF009 - it is a number
+
+    @property
+    def counted(self) -> str:
+        """What is counted, in the plural."""
+        return "codes sent"
+
+    def faults(self) -> Iterator[Fault]:
+        """What is wrong with the settings taken together."""
+        yield from super().faults()
+        for flaw in unencrypted("url", self.url):
+            yield Fault(*flaw)
+
+    def tally(self, run: Run, span: Span) -> Tally:
+        """Count what happened in a span of time. Raises `Trouble`."""
+        since, until = span.texts
+        asked = {
+            "DateCreatedAfter": since,
+            "DateCreatedBefore": until,
+            "VerifyServiceSid": self.service,
+            "Channel": self.channel,
+        }
+        query = urlencode({name: value for name, value in asked.items() if value})
+        run.hide(self.password.reveal())
+        proof = run.hide(Basic(username=self.username, password=self.password).authorization())
+        url = f"{self.url.rstrip('/')}{_SUMMARY}?{query}"
+        request = Request(url=url, headers={"Authorization": proof, "Accept": "application/json"})
+        answer = self.SOURCES.ask(run, request, ("twilio", self.url, self.username), follow=False)
+        if answer.status in (401, 403):
+            text = f"status {answer.status}: look at `username` and `password`"
+            raise Trouble(Reason.OWN_CREDENTIALS, text)
+        if answer.status != 200:
+            raise Trouble(Reason.SOURCE_DEAD, f"Twilio answers with status {answer.status}")
+        try:
+            said = msgspec.convert(parse_json(answer.body), Summary)
+        except msgspec.ValidationError as error:
+            raise Trouble(Reason.SOURCE_DEAD, f"not a summary: {error}") from None
+        total, good = said.total_attempts, said.total_converted
+        if total is None or good is None or not 0 <= good <= total:
+            raise Trouble(Reason.SOURCE_DEAD, "a summary without its numbers")
+        return Tally(good, total - good)
+
+
+PROBE = TwilioVerify
