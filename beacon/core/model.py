@@ -235,6 +235,7 @@ class Endpoint:
 
     `code_lifetime` is how long the code it waits for may take (None: a run's timeout). Of a
     cause, `explains` names the endpoints it is tied to (None: those that prove its service).
+    What is `pushed` is seen by others, and tells nothing of our own network and clock.
     """
 
     id: str
@@ -254,6 +255,7 @@ class Endpoint:
     local: bool = False
     clock_bound: bool = False
     sign_in: bool = False  # the rejection rule and its guard apply
+    pushed: bool = False  # others deliver its readings: it is never run
     guard_interval: float = 600.0
     guard_max: int = 5
     depends_on: tuple[str, ...] = ()

@@ -14,13 +14,15 @@ from beacon.engine.run import Run
 class Timing:
     """A kind's default times in seconds; `retry_interval` None means no re-checks.
 
-    None it is for a kind whose runs cost a message or disturb a person.
+    None it is for a kind whose runs cost a message or disturb a person. `success_threshold`
+    None: as for all.
     """
 
     interval: float
     timeout: float
     failure_threshold: int
     retry_interval: float | None
+    success_threshold: int | None = None
 
 
 FAST = Timing(interval=30, timeout=5, failure_threshold=3, retry_interval=5)
