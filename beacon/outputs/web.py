@@ -250,7 +250,7 @@ class _Inlet(io.RawIOBase):
 class _Exchange(BaseHTTPRequestHandler):
     """One request and its answer; then the connection ends."""
 
-    protocol_version = request_version = "HTTP/1.1"
+    protocol_version = "HTTP/1.1"
     command = ""
 
     def __init__(self, caller: socket.socket, server: WebServer) -> None:
@@ -279,7 +279,7 @@ class _Exchange(BaseHTTPRequestHandler):
 
     def _converse(self) -> None:
         try:
-            self.raw_requestline = self.rfile.readline(HEAD)
+            self.raw_requestline = self.rfile.readline(HEAD + 1)
             if self.raw_requestline and self.parse_request():
                 self._answer()
         except _TooMuch:
@@ -319,6 +319,7 @@ class _Exchange(BaseHTTPRequestHandler):
 
     def _say(self, answer: Answer) -> None:
         body = json.dumps(answer.document).encode()
+        self.request_version = self.protocol_version  # else what is garbled gets no headers
         self.send_response_only(answer.status)
         told = {"Content-Type": "application/json", "Content-Length": str(len(body))}
         told |= {"Connection": "close", "Cache-Control": "no-store", **answer.headers}

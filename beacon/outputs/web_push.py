@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import math
 import re
 import secrets
 from types import MappingProxyType
@@ -78,7 +79,7 @@ def _digest(token: str) -> bytes:
 def _refusal(denied: Denied) -> Answer:
     headers = {}
     if denied.retry_after is not None:
-        headers["Retry-After"] = str(max(1, round(denied.retry_after + 0.5)))
+        headers["Retry-After"] = str(math.ceil(denied.retry_after))
     if denied.cause is Cause.TOKEN:
         headers["WWW-Authenticate"] = "Bearer"
     document = {"ok": False, "error": denied.words}

@@ -33,7 +33,7 @@ def decoded(body: bytes, kind: type[Document]) -> Document:
 def _without_values(words: str) -> str:
     """Of `Invalid enum value 'x' - at …` everything but the value."""
     what, at, where = words.rpartition(" - at ")
-    return re.sub(r"(value|field|tag) ['`].*", r"\1", what or where, flags=re.DOTALL) + (
+    return re.sub(r"(value|field|tag) ['`\"].*", r"\1", what or where, flags=re.DOTALL) + (
         at + where if what else ""
     )
 
