@@ -102,10 +102,6 @@ class Bind:
                 pass
         raise Refused(f"not where one can listen: {raw!r}", cls.ALLOWED)
 
-    def __str__(self) -> str:
-        """Return it as it is written."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
 
 class Commands(tuple[str, ...]):
     """What may be ordered over MQTT."""

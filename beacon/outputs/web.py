@@ -3,7 +3,7 @@
 `http.server` parses; what it leaves open is closed here. A connection has a deadline that a
 trickle does not move, an allowance of bytes, and one of `CALLERS` places. When all are taken,
 whoever has been sending longest is cut off: one honest request takes milliseconds. See
-docs/adr/0018. There is no TLS: put a reverse proxy before it.
+docs/adr/0027. There is no TLS: put a reverse proxy before it.
 """
 
 import contextlib

@@ -290,7 +290,9 @@ def room(desk) -> Callable[..., Monitor]:
 
     def make(**more) -> Monitor:
         monitor = Monitor(
-            Site(id="soc", services=(Service(id="mfa", name="MFA", endpoints=(pushed_to(**more),)),))
+            Site(
+                id="soc", services=(Service(id="mfa", name="MFA", endpoints=(pushed_to(**more),)),)
+            )
         )
         desk.pushes.offer(monitor.start(desk.clock.monotonic()))
         return monitor

@@ -126,7 +126,9 @@ def test_it_is_only_posted_to(method):
         (Cause.BUSY, 503),
     ],
 )
-@pytest.mark.parametrize(("wait", "told"), [(None, None), (0.01, "1"), (0.6, "1"), (1.0, "1"), (1.1, "2")])
+@pytest.mark.parametrize(
+    ("wait", "told"), [(None, None), (0.01, "1"), (0.6, "1"), (1.0, "1"), (1.1, "2")]
+)
 def test_what_is_denied_is_told_with_its_status(cause, status, wait, told):
     def deny(*_: Any) -> None:
         raise Denied(cause, "words", wait)

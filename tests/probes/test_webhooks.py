@@ -89,7 +89,11 @@ WATCHDOG = alert("Watchdog", severity="none")
         ),
         (group(alert(severity="info")), Reason.OK, "nothing fires"),
         (group(alert(status="resolved")), Reason.OK, "nothing fires"),
-        (group(alert(status="resolved"), alert("B", status="resolved")), Reason.OK, "nothing fires"),
+        (
+            group(alert(status="resolved"), alert("B", status="resolved")),
+            Reason.OK,
+            "nothing fires",
+        ),
         (group(WATCHDOG), Reason.OK, "nothing fires"),
         (group(WATCHDOG, alert(status="resolved")), Reason.OK, "nothing fires"),
         (
@@ -186,7 +190,8 @@ def test_what_a_batch_of_sendgrid_comes_to(events, reason, detail):
 
 
 @pytest.mark.parametrize(
-    "events", [[], [mailed("processed"), mailed("click"), mailed("spamreport"), mailed("brand new")]]
+    "events",
+    [[], [mailed("processed"), mailed("click"), mailed("spamreport"), mailed("brand new")]],
 )
 def test_what_says_nothing_of_the_way_of_a_mail_is_no_reading(events):
     assert sendgrid(json.dumps(events).encode()) is None

@@ -147,7 +147,8 @@ def test_what_is_published_is_taken_and_what_is_retained_is_not(
     somebody.say(f"{BASE}/push/sms/gateway", "x" * (LARGEST + 1))
     somebody.say(f"{BASE}/push/sms/none", "{}")
     somebody.say(f"{BASE}/push/sign-in/portal/deeper", "{}")
-    somebody.say(f"{BASE}/push/sms/gateway", '{"reason": "own_modem"}', retain=True)
+    if protocol == "5":  # in 3.1.1 a broker does not say so of what it passes on at once
+        somebody.say(f"{BASE}/push/sms/gateway", '{"reason": "own_modem"}', retain=True)
     for cause in ("not understood", "too large", "no such endpoint", "retained"):
         eventually(lambda: f"refused: {cause}" in caplog.text, cause)  # noqa: B023 - at once
     assert live.reasons == [Reason.OK]
@@ -187,7 +188,9 @@ def test_who_may_publish_is_for_the_brokers_acl(
     passwords, acl = tmp_path / "passwords", tmp_path / "acl"
     for flag, name in (("-c", "beacon"), (None, "browser"), (None, "guest")):
         options = [flag] if flag else []
-        subprocess.run([need("mosquitto_passwd"), "-b", *options, passwords, name, "pw"], check=True)
+        subprocess.run(
+            [need("mosquitto_passwd"), "-b", *options, passwords, name, "pw"], check=True
+        )
     acl.write_text(
         f"user beacon\ntopic write {BASE}/#\ntopic read {BASE}/cmd/+\ntopic read {BASE}/push/+/+\n"
         f"user browser\ntopic write {BASE}/push/sign-in/portal\n"
