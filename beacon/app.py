@@ -27,7 +27,7 @@ import beacon
 from beacon import probes
 from beacon.config.loader import load
 from beacon.config.problems import ConfigError
-from beacon.config.schema import Config
+from beacon.config.schema import Config, Web
 from beacon.core.events import Acknowledge, Effect, StorageDegraded
 from beacon.core.model import Site
 from beacon.core.monitor import Monitor
@@ -39,6 +39,7 @@ from beacon.engine.loop import Engine, Item, Sign, Watched
 from beacon.engine.mailbox import Mailbox
 from beacon.engine.output import Heartbeat, Output
 from beacon.engine.prober import scrubbed
+from beacon.engine.pushes import Expected, Pushed, Pushes, Way
 from beacon.engine.quiet_hours import QuietHoursWatch
 from beacon.engine.windows import Window, WindowsWatch
 from beacon.outputs import lamps_file
@@ -60,7 +61,9 @@ from beacon.transport.totp import LEDGER
 
 if TYPE_CHECKING:
     from beacon.outputs.mqtt import MqttOutput
+    from beacon.outputs.push_door import Door
     from beacon.outputs.terminal import TerminalTower
+    from beacon.outputs.web import WebServer
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +79,8 @@ SWAP_WITHIN: Final = 30.0
 """Seconds the deciding thread has to take over a new configuration."""
 REMEMBER_WITHIN: Final = 1.0
 """Seconds the deciding thread has to say what it remembers."""
+TAKE_WITHIN: Final = 1.0
+"""Seconds the deciding thread has to take what is pushed."""
 HEALTH_EVERY: Final = 60.0
 RUNNING: Final = "running"
 """A file in the state directory while the daemon runs: found at start, the last run crashed."""
@@ -93,8 +98,23 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
 def watched(config: Config) -> dict[str, Watched]:
     """What the engine must know of each endpoint."""
     return {
-        each.id: Watched(config.probes[each.id], each.interval, each.timeout)
+        each.id: Watched(
+            config.probes[each.id], None if each.pushed else each.interval, each.timeout
+        )
         for each in config.watched.endpoints
+    }
+
+
+def expected(config: Config) -> dict[str, Expected]:
+    """What is to be pushed to us, and how."""
+    pushed = [(each, config.probes[each.id]) for each in config.watched.endpoints if each.pushed]
+    return {
+        each.id: Expected(
+            ways=probe.ways if each.local else (*probe.ways, Way.UPLINK),
+            heartbeat=probe.heartbeat,
+            max_age=probe.max_age,
+        )
+        for each, probe in pushed
     }
 
 
@@ -134,6 +154,7 @@ class Daemon:
         self._heart = Heartbeat(self._clock)
         self._mailbox: Mailbox[Item] = Mailbox()
         self._standing = Standing()
+        self._pushes = Pushes(self._clock, self._mailbox.post)
         self._reloads: SimpleQueue[bool] = SimpleQueue()
         self._stack = ExitStack()
         self._history = History(
@@ -197,7 +218,13 @@ class Daemon:
             judge=self._monitor,
             clock=self._clock,
             mailbox=self._mailbox,
-            outputs=(LogBook(self._notifier.status), tower, self._standing, self._history),
+            outputs=(
+                LogBook(self._notifier.status),
+                tower,
+                self._standing,
+                self._history,
+                self._pushes,
+            ),
             heart=self._heart,
             renderer=tower.heart,
             feed=self._notifier.watchdog,
@@ -216,10 +243,11 @@ class Daemon:
         actions[ACTION] = lending(LEDGER, self._clock)
         self._begin(self._history)
         self._begin(tower)
+        self._pushes.expect(expected(self._config))
         engine.start(watched(self._config), self._beginning(recalled, resume=not crashed))
         if drawn and self._place.draw:
             self._stack.enter_context(diverted(self._note))
-        mirrors = Mirrors(engine, self._standing, partial(self._mirrored, tower, drawn))
+        mirrors = Mirrors(engine, self._standing, partial(self._mirrored, engine, tower, drawn))
         self._stack.callback(mirrors.stop)
         mirrors.show(self._config, lambda call: call())
         if not crashed and not self._monitor.view().incidents:
@@ -348,6 +376,7 @@ class Daemon:
         yield KernelWatch(kernel_says, partial(timesyncd_says, self._clock))
         yield self._tell_storage
         yield self._windows
+        yield self._pushes
         yield self._tell_health
         yield self._tell_why
         hours = self._config.tower.buzzer and self._config.tower.buzzer.quiet_hours
@@ -397,11 +426,15 @@ class Daemon:
         if self._terminal is not None:
             self._terminal.note(line)
 
-    def _mirrored(self, tower: StackLight, drawn: bool, config: Config) -> Sequence[Output]:
+    def _mirrored(
+        self, engine: Engine, tower: StackLight, drawn: bool, config: Config
+    ) -> Sequence[Output]:
+        door = self._new_door(engine, config)
         self._terminal = self._new_terminal(config) if drawn and self._place.draw else None
-        self._mqtt = self._new_mqtt(tower, config) if config.mqtt is not None else None
+        self._mqtt = self._new_mqtt(tower, config, door) if config.mqtt is not None else None
+        web = self._new_web(config.web, door) if config.web is not None else None
         self._health_due = 0.0
-        return [output for output in (self._terminal, self._mqtt) if output is not None]
+        return [output for output in (self._terminal, self._mqtt, web) if output is not None]
 
     def _new_terminal(self, config: Config) -> "TerminalTower":
         from beacon.outputs.terminal import TerminalTower  # noqa: PLC0415 - brings rich
@@ -410,10 +443,30 @@ class Daemon:
         terminal.caption(self._place.caption)
         return terminal
 
-    def _new_mqtt(self, tower: StackLight, config: Config) -> "MqttOutput":
+    def _new_door(self, engine: Engine, config: Config) -> "Door | None":
+        pushed = {e.id: config.probes[e.id] for e in config.watched.endpoints if e.pushed}
+        if not pushed:
+            return None
+        from beacon.outputs.push_door import Door  # noqa: PLC0415 - only where others push
+
+        def take(endpoint: str, what: Pushed) -> None:
+            engine.ask(lambda: self._pushes.take(endpoint, what), TAKE_WITHIN)
+
+        return Door(pushed, take)
+
+    def _new_web(self, web: Web, door: "Door | None") -> "WebServer":
+        from beacon.outputs.web import WebServer  # noqa: PLC0415 - only where it is configured
+        from beacon.outputs.web_push import PATH, WebPush  # noqa: PLC0415
+
+        routes = {} if door is None else {PATH: WebPush(door)}
+        return WebServer((web.host, web.port), routes, partial(self._pushes.listening, Way.HTTP))
+
+    def _new_mqtt(self, tower: StackLight, config: Config, door: "Door | None") -> "MqttOutput":
         with without_dnspython():
             from beacon.outputs.mqtt import MqttOutput  # noqa: PLC0415 - brings paho
+            from beacon.outputs.mqtt_push import MqttPush  # noqa: PLC0415
 
+        wanted = door is not None and door.of(Way.MQTT)
         mqtt = MqttOutput(
             config,
             self._clock,
@@ -421,6 +474,9 @@ class Daemon:
             partial(tower.lamp_test, with_buzzer=True),
             beacon.__version__,
             random.Random(),  # noqa: S311 - spreads retries
+            push=MqttPush(door, self._clock, partial(self._pushes.listening, Way.MQTT))
+            if door is not None and wanted
+            else None,
         )
         tower.observe(mqtt.shown)
         return mqtt
@@ -457,6 +513,7 @@ class Daemon:
 
     def _swap(self, config: Config, engine: Engine, mirrors: Mirrors) -> None:
         def swap() -> None:
+            self._pushes.expect(expected(config))
             engine.reconfigure(config.watched, watched(config))
             self._windows.follow(_windows(config))
 

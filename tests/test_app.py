@@ -18,6 +18,7 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
+import requests
 from paho.mqtt.enums import CallbackAPIVersion
 
 from beacon.outputs.control import NoBeacon, ask
@@ -87,6 +88,23 @@ def press():
     factory.pin(5).drive_high()
 
 threading.Thread(target=press, daemon=True).start()
+path, state = Path(sys.argv[1]), Path(sys.argv[2])
+config = load_config(path, os.environ)
+os._exit(serve(Place(config=path, state_directory=state, environ=os.environ), config))
+"""
+
+
+# A daemon that says what it has loaded when a line comes in.
+LOADED = """
+import json, os, sys, threading
+from pathlib import Path
+from beacon.app import Place, load_config, serve
+
+def say():
+    sys.stdin.readline()
+    print(json.dumps(sorted(sys.modules)), flush=True)
+
+threading.Thread(target=say, daemon=True).start()
 path, state = Path(sys.argv[1]), Path(sys.argv[2])
 config = load_config(path, os.environ)
 os._exit(serve(Place(config=path, state_directory=state, environ=os.environ), config))
@@ -495,6 +513,125 @@ def test_mqtt_hears_it_come_reload_and_go(daemon, listening, need, free_port, ev
         client.loop_stop()
         broker.terminate()
         broker.wait(10)
+
+
+def pushing(port: int, *, head: str = HEAD) -> str:
+    """A configuration with its own HTTP port."""
+    return head.replace("tower:", f"web: {{bind: '127.0.0.1:{port}'}}\ntower:")
+
+
+def pushed(port: int, token: str, path: str = "door/browser", **told: Any) -> int:
+    """Push over HTTP; the status, 0 where nobody listens."""
+    try:
+        return requests.post(
+            f"http://127.0.0.1:{port}/api/push/{path}",
+            json={"reason": "ok"} | told,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=10,
+        ).status_code
+    except requests.ConnectionError:
+        return 0
+
+
+def reads(daemon: Daemon, name: str = "browser") -> tuple[str, str]:
+    """Health and reason of one endpoint of the door."""
+    found = daemon.status()["endpoints"].get(f"door/{name}", {})
+    return str(found.get("health")), str(found.get("reason"))
+
+
+def test_what_is_pushed_over_http_lights_the_lamps_and_no_token_is_told(
+    daemon, free_port, eventually
+):
+    port, old, new = free_port(), "canary-of-a-first-token", "canary-of-another-token"
+    settings = {"name": "browser", "type": "push", "evidence": "symptom", "local": True}
+    as_written = "      - " + json.dumps(settings | {"token": old})
+    daemon.write(as_written, head=pushing(port))
+    daemon.start("--log-level", "debug")
+    eventually(lambda: pushed(port, old) == 200, "the push is taken")
+    eventually(lambda: reads(daemon) == ("up", "ok"), "and counts")
+    assert daemon.status()["state"]["verdict"] == "ok"
+    eventually(
+        lambda: pushed(port, old, reason="sign_in_rejected", detail=f"by {old}") == 200, "a fail"
+    )
+    eventually(lambda: reads(daemon) == ("down", "sign_in_rejected"), "one is enough")
+    assert daemon.status()["state"]["verdict"] == "outage"
+    assert pushed(port, old, "door/none") == pushed(port, new) == 401
+
+    as_written = "      - " + json.dumps(settings | {"token": new})
+    daemon.write(as_written, head=pushing(other := free_port()))
+    daemon.signal(signal.SIGHUP)
+    eventually(lambda: pushed(other, new) == 200, "another port, another token")
+    assert pushed(other, old) == 401
+    assert pushed(port, new) == 0
+    status = json.dumps(daemon.status())
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait() == 0
+    assert pushed(other, new) == 0
+    for said in (daemon.said(), status):
+        assert old not in said
+        assert new not in said
+
+
+def test_a_port_that_is_taken_keeps_the_lamps_burning(daemon, listening, eventually):
+    daemon.write(endpoint("open", listening), head=pushing(listening))
+    daemon.start()
+    eventually(lambda: daemon.status()["state"]["verdict"] == "ok", "it is green")
+    assert f"HTTP: cannot listen at 127.0.0.1:{listening}" in daemon.said()
+
+
+@pytest.mark.integration
+def test_a_flood_of_pushes_keeps_nothing_from_the_lamps(
+    daemon, listening, need, free_port, eventually
+):
+    """By HTTP and MQTT at once, to one endpoint, while another is polled and one client drips."""
+    web, port, token = free_port(), free_port(), "canary-of-a-token"
+    broker = subprocess.Popen(
+        [need("mosquitto"), "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    head = pushing(web).replace("tower:", f"mqtt: {{broker: 'mqtt://127.0.0.1:{port}'}}\ntower:")
+    told = {"name": "browser", "type": "push", "token": token, "mqtt": True, "local": True}
+    try:
+        eventually(lambda: connected(client, port), "the broker is up")
+        client.loop_start()
+        daemon.write(endpoint("open", listening), "      - " + json.dumps(told), head=head)
+        daemon.start()
+        eventually(lambda: pushed(web, token) == 200, "a push is taken")
+        drips = [socket.create_connection(("127.0.0.1", web)) for _ in range(50)]
+        statuses = set()
+        for number in range(300):
+            body = json.dumps({"reason": "ok", "detail": "x" * number})
+            client.publish("mfa-beacon/test/push/door/browser", body, 1)
+            statuses.add(pushed(web, token, detail=str(number)))
+            drips[0].send(b"x" if number < 100 else b"")
+        assert statuses <= {200, 429}
+        client.publish("mfa-beacon/test/push/door/browser", '{"reason": "unreachable"}', 1)
+        eventually(lambda: reads(daemon) == ("down", "unreachable"), "the latest is shown")
+        assert reads(daemon, "open") == ("up", "ok")
+        for drip in drips:
+            drip.close()
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait() == 0
+        assert "Traceback" not in daemon.said()
+        assert daemon.said().count("too many") <= 4
+    finally:
+        client.disconnect()
+        client.loop_stop()
+        broker.terminate()
+        broker.wait(10)
+
+
+def test_where_nobody_pushes_nothing_for_it_is_loaded(daemon, listening, eventually):
+    daemon.write(endpoint("open", listening))
+    daemon.spawn(program=LOADED)
+    eventually(daemon.status, "the daemon answers", 30)
+    daemon.process.stdin.write("\n")
+    daemon.process.stdin.flush()
+    loaded = set(json.loads(daemon.process.stdout.readline()))
+    assert "beacon.probes.tcp" in loaded
+    for name in ("outputs.web", "outputs.web_push", "outputs.push_door", "probes.push"):
+        assert f"beacon.{name}" not in loaded
+    assert "http.server" not in loaded
 
 
 def explained(heard: dict[str, list[str]], topic: str) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 from beacon.config.fields import Duration
 from beacon.config.polling import Polled
 from beacon.config.problems import Place, Problem, Problems, meant, one_of, path_text
-from beacon.config.schema import Mqtt, Tower
+from beacon.config.schema import Mqtt, Tower, Web
 from beacon.config.sections import MaintenanceSection
 from beacon.config.tree import Spot
 from beacon.core.indication import Colour
@@ -102,6 +102,18 @@ def _explained(found: Sequence[Polled], problems: Problems) -> None:
             elif told and told.evidence not in proofs:
                 message = f"{name} is of evidence {told.evidence}, and proves nothing"
                 _note(problems, at, message, "endpoints of evidence symptom or health")
+
+
+def pushed(found: Sequence[Polled], there: Sequence[str], problems: Problems) -> None:
+    """Refuse what nobody could push to, and eyes of our own that are others'."""
+    for each in found:
+        if each.endpoint and each.endpoint.pushed and each.endpoint.service == "witness":
+            message = "a witness is our own eye, and what is pushed was seen by others"
+            _note(problems, each.spot.below("type"), message, "a kind that looks for itself")
+        for setting, section in getattr(each.probe, "needs", {}).items():
+            if section not in there:
+                message = f"nothing can come this way without the section `{section}`"
+                _note(problems, each.spot.below(setting), message, f"`{section}:` in the file")
 
 
 def _circles(found: Sequence[Polled], problems: Problems) -> None:
@@ -268,4 +280,15 @@ def warnings(spot: Spot, witnesses: Iterable[Polled]) -> tuple[str, ...]:
     allowed = "at least two, in different networks"
     place = at.place
     shown = path_text((*spot.path, "witnesses"))
+    return (str(Problem(place.file, place.line, place.col, shown, message, allowed)),)
+
+
+def open_to_others(spot: Spot, web: Web | None) -> tuple[str, ...]:
+    """Say that what listens beyond this machine is not encrypted."""
+    if web is None or loopback(web.host):
+        return ()
+    at = spot.below("web", "bind")
+    place, shown = at.place, path_text(at.path)
+    message = "tokens would come unencrypted from other machines"
+    allowed = "127.0.0.1, behind a reverse proxy with TLS"
     return (str(Problem(place.file, place.line, place.col, shown, message, allowed)),)

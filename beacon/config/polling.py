@@ -73,11 +73,18 @@ class Timing(Protocol):
         """How far back a run looks; None: it sees the present."""
         ...
 
+    @property
+    def success_threshold(self) -> int | None:
+        """Passes in a row until up again; None: as in `defaults:`."""
+        ...
+
 
 class Kind(Protocol):
     """What the configuration must know of a kind of probe: its fields are its settings.
 
-    `TIMING` is a `Timing`; typed loosely since class variables cannot be narrowed.
+    `TIMING` is a `Timing`; typed loosely since class variables cannot be narrowed. A kind whose
+    readings others deliver has `PUSHED` too, a `timing` by its settings, and in `needs` the
+    section each of these is in vain without.
     """
 
     EVIDENCE: ClassVar[Evidence]
@@ -109,6 +116,7 @@ class _WitnessTimes:
     failure_threshold: int = 1
     retry_interval: float | None = None
     hindsight: float | None = None
+    success_threshold: int | None = None
 
 
 WITNESS_TIMES: Final = _WitnessTimes()
@@ -208,7 +216,8 @@ class Poller:
         self, full: str, owner: str, kind: type[Kind], values: Mapping[str, Any], probe: Kind | None
     ) -> Endpoint:
         witness = owner == "witness"
-        timing = WITNESS_TIMES if witness else kind.TIMING
+        usual: Timing = getattr(probe, "timing", kind.TIMING)
+        timing: Timing = WITNESS_TIMES if witness else usual
         times = self._times(timing, values)
         said = {key: number(values[key]) for key in _TAKEN if key in values}
         return Endpoint(
@@ -219,6 +228,7 @@ class Poller:
             clock_bound=probe.clock_bound if probe is not None else False,
             sign_in=kind.SIGN_IN,
             hindsight=getattr(probe, "hindsight", timing.hindsight),
+            pushed=getattr(kind, "PUSHED", False),
             **times,
             **said,
         )
@@ -228,7 +238,7 @@ class Poller:
         ordinary = all(getattr(timing, key) == getattr(_BUILT_IN, key) for key in _TIMES)
         source = self._defaults if ordinary else timing
         times = {key: getattr(source, key) for key in _TIMES}
-        times["success_threshold"] = self._defaults.success_threshold
+        times["success_threshold"] = timing.success_threshold or self._defaults.success_threshold
         times |= {key: values[key] for key in times if values[key] is not UNSET}
         stale_after = values["stale_after"]
         if stale_after is UNSET:

@@ -19,6 +19,7 @@ from beacon.config.schema import (
     MqttTls,
     QuietHours,
     Tower,
+    Web,
     Window,
 )
 from beacon.config.sections import (
@@ -78,8 +79,12 @@ class Resolver:
         polled = [*witnesses, *(p for s in services for p in s.endpoints)]
         tower = self._tower(spot.below("tower"), values["tower"])
         mqtt = self._mqtt(spot.below("mqtt"), values["mqtt"])
+        web = values["web"] and Web(host=values["web"].bind.host, port=values["web"].bind.port)
         checks.services([(s.id, s.spot) for s in services], self._problems)
         checks.polled(polled, self._problems)
+        there = [name for name, section in (("mqtt", mqtt), ("web", web)) if section]
+        if not self._embedded:
+            checks.pushed(polled, there, self._problems)
         known = [s.id for s in services]
         checks.maintenance(spot.below("maintenance"), values["maintenance"], known, self._problems)
         attested = [_attestation(each) for each in values["attest"]]
@@ -105,11 +110,13 @@ class Resolver:
             written={p.id: p.settings for p in polled},
             tower=tower,
             mqtt=mqtt,
+            web=web,
             maintenance=tuple(_window(each, known) for each in values["maintenance"]),
             digest=digest(spot.node),
             warnings=(
                 *checks.warnings(spot, witnesses),
                 *checks.looking_back((s.spot, s.endpoints) for s in services),
+                *checks.open_to_others(spot, web),
             ),
         )
 

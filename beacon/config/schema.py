@@ -122,6 +122,14 @@ class Mqtt:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Web:
+    """Where HTTP is listened for: an IP address and a port."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Window:
     """Planned work on some services, every week between two local times.
 
@@ -151,6 +159,7 @@ class Config:
     probes: Mapping[str, Any]
     tower: Tower
     mqtt: Mqtt | None
+    web: Web | None = None
     maintenance: tuple[Window, ...] = ()
     digest: str
     warnings: tuple[str, ...] = ()

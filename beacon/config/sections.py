@@ -4,6 +4,7 @@ What is written in another shape than it is used in (broker, commands, quiet hou
 own small class here with a `parse`. `beacon.config.resolve` turns these into `Config`.
 """
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -78,6 +79,28 @@ class Broker:
             raise Refused(f"not a broker: {raw!r}", cls.ALLOWED)
         encrypted = parts.scheme == "mqtts"
         return cls(host, port or (8883 if encrypted else 1883), encrypted)
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """Where to listen: an IP address and a port, 127.0.0.1:8427 or [::1]:8427."""
+
+    host: str
+    port: int
+
+    ALLOWED: ClassVar = "an IP address and a port: 127.0.0.1:8427, [::1]:8427"
+    SCHEMA: ClassVar[dict[str, Any]] = {"type": "string", "examples": ["127.0.0.1:8427"]}
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """Read address and port; a name is refused, since it may mean several addresses."""
+        found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):([0-9]{1,5})", str(raw), re.ASCII)
+        if isinstance(raw, str) and found and 0 < int(found[3]) <= 65535:
+            try:
+                return cls(str(ipaddress.ip_address(found[1] or found[2])), int(found[3]))
+            except ValueError:
+                pass
+        raise Refused(f"not where one can listen: {raw!r}", cls.ALLOWED)
 
 
 class Commands(tuple[str, ...]):
@@ -265,6 +288,19 @@ class MqttSection:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WebSection:
+    """What listens for HTTP; without this section nothing does."""
+
+    bind: Annotated[
+        Bind,
+        Meta(
+            description="where it listens, unencrypted",
+            extra_json_schema={"default": "127.0.0.1:8427"},
+        ),
+    ] = field(default=Bind("127.0.0.1", 8427))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Defaults:
     """Times and thresholds where nothing else is said.
 
@@ -431,6 +467,7 @@ class FileSection:
     name: Annotated[str, Meta(description="what people read; left out: the site")] = ""
     tower: Annotated[TowerSection, Meta(description="the light stack")] = TowerSection()
     mqtt: Annotated[MqttSection | None, Meta(description="left out: no MQTT")] = None
+    web: Annotated[WebSection | None, Meta(description="left out: nothing listens for HTTP")] = None
     defaults: Annotated[Defaults, Meta(description="times and thresholds")] = Defaults()
     witnesses: Annotated[
         tuple[WitnessNode, ...],

@@ -229,7 +229,7 @@ class EndpointState:
 
     def count(self, reading: Reading, at: float, *, regular: bool) -> Reading:
         """Take one reading into the counters; the reading as it was understood."""
-        if reading.reason in REJECTED and not self.proven:
+        if self._rejected(reading) and not self.proven:
             reading = self._unproven(reading)
         self._hear(reading, at)
         outcome = reading.outcome
@@ -271,7 +271,7 @@ class EndpointState:
         self.good = self.clean = 0
         self.window = (self.window << 1 | 1) & _WINDOW_MASK
         self._count_trouble(troubled=True, ailing=True)
-        if reading.reason in REJECTED:
+        if self._rejected(reading):
             self.rejections += 1
             self._guard(at)
 
@@ -307,6 +307,10 @@ class EndpointState:
             self.flapping, self.held = True, Health.DOWN if recent else Health.DEGRADED
         elif count == 0:  # below 5 % of 20
             self.flapping = False
+
+    def _rejected(self, reading: Reading) -> bool:
+        """Whether a sign-in of our own was rejected: one of others is not ours to stop."""
+        return reading.reason in REJECTED and not self.spec.pushed
 
     def _unproven(self, reading: Reading) -> Reading:
         """Credentials that never passed are ours to mend: stop before an account is locked."""

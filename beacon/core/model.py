@@ -259,6 +259,7 @@ class Endpoint:
     cause, `explains` names the endpoints it is tied to (None: those that prove its service).
     `hindsight` is how far back a run looks (None: it sees the present). Whoever looks back may
     raise a verdict, never clear it.
+    What is `pushed` is seen by others, and tells nothing of our own network and clock.
     """
 
     id: str
@@ -278,6 +279,7 @@ class Endpoint:
     local: bool = False
     clock_bound: bool = False
     sign_in: bool = False  # the rejection rule and its guard apply
+    pushed: bool = False  # others deliver its readings: it is never run
     guard_interval: float = 600.0
     guard_max: int = 5
     depends_on: tuple[str, ...] = ()

@@ -77,6 +77,8 @@ class OwnClock:
 
     def read(self, endpoint: Endpoint, reading: Reading, at: float, started: float) -> None:
         """Take in what one reading says of our clock, if anything."""
+        if endpoint.pushed:  # what it doubts is another's clock
+            return
         changed = self._doubt(endpoint, reading)
         seen = self._seen(endpoint, reading)
         if seen is None:

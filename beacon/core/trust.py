@@ -136,6 +136,8 @@ class Trust:
 
     def passed(self, endpoint: Endpoint, at: float, started: float) -> None:
         """Something was reached: nothing outside can be if the uplink is gone."""
+        if endpoint.pushed:  # somebody else reached it, and may be our neighbour
+            return
         self._passed_inside = max(self._passed_inside, started)
         if not endpoint.local:
             self._passed = max(self._passed, started)

@@ -65,10 +65,10 @@ class Schedulable(Probe, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """One endpoint as the engine sees it; times in seconds."""
+    """One endpoint as the engine sees it; times in seconds. `interval` None: it is never run."""
 
     probe: Schedulable
-    interval: float
+    interval: float | None
     timeout: float
 
 
@@ -290,7 +290,9 @@ class Engine:
     def _watch(self, watched: Mapping[str, Watched], changed: frozenset[str]) -> None:
         self.prober.forget(changed)
         self._watched = watched
-        intervals = {name: each.interval for name, each in watched.items()}
+        intervals = {
+            name: each.interval for name, each in watched.items() if each.interval is not None
+        }
         self.schedule.update(intervals, self._now, changed)
 
     def _fold(self, event: Event) -> None:

@@ -194,10 +194,12 @@ def _endpoint(endpoint: Endpoint, owner: str, base: str) -> Iterator[tuple[str, 
     wanted = endpoint_path(endpoint.id).replace("/", "_")
     name = f"{owner} {endpoint.name}"
     # The topic is not written more often than once a minute while nothing changes, and a
-    # rejected sign-in is asked only once in its guard interval.
+    # rejected sign-in is asked only once in its guard interval; what is pushed comes when it comes.
     period = max(endpoint.interval, ENDPOINT_PERIOD)
     if endpoint.sign_in:
         period = max(period, endpoint.guard_interval)
+    if endpoint.pushed:
+        period = max(period, endpoint.stale_after / 3)
     more = _DIAGNOSTIC | {"exp_aft": round(3 * period)}
     healths = [health.value for health in Health]
     yield wanted, _enum(name, topic, healths, "health") | {"json_attr_t": topic} | more

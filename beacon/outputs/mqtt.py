@@ -20,7 +20,8 @@ from beacon.core.explain import Explained
 from beacon.engine.clock import Clock, Moments
 from beacon.outputs.homeassistant import birth_topic, config_topic, discovery
 from beacon.outputs.mqtt_board import Board
-from beacon.outputs.mqtt_conversation import USUAL, Commands, Conversation, Pace
+from beacon.outputs.mqtt_conversation import PUSH, USUAL, Commands, Conversation, Pace
+from beacon.outputs.mqtt_push import MqttPush
 from beacon.outputs.mqtt_session import Lost, Session, client_id
 from beacon.outputs.renderer import Shown
 from beacon.outputs.topics import OFFLINE, Health60, Topics
@@ -66,6 +67,7 @@ class MqttOutput:
 
     `submit` posts an event to the deciding thread and `lamp_test` starts one; both are called
     by the MQTT thread and must not block. `version` is the beacon's; `rng` spreads retries.
+    `push` takes what others push; None: nobody is listened to.
     """
 
     name = "mqtt"
@@ -79,11 +81,13 @@ class MqttOutput:
         version: str,
         rng: random.Random,
         pace: Pace = USUAL,
+        push: MqttPush | None = None,
     ) -> None:
         if config.mqtt is None:
             raise ValueError("the MQTT output needs the section mqtt")
         self._mqtt: Mqtt = config.mqtt
         self._config, self._clock, self._rng, self._pace = config, clock, rng, pace
+        self._push = push
         self._topics = Topics(config, version, Moments(clock))
         # Made anew each time: the wall clock may be wrong at the start.
         info = partial(self._topics.info, clock.monotonic(), socket.gethostname())
@@ -178,7 +182,8 @@ class MqttOutput:
                 session.dial()
                 self._await_welcome(session)
                 self._welcomed = self._clock.monotonic()
-                self._converse(session)
+                with self._push.listening() if self._push else contextlib.nullcontext():
+                    self._converse(session)
         except Lost as lost:
             return str(lost)
         except Exception:  # noqa: BLE001 - the border: logged, dialled again
@@ -190,7 +195,10 @@ class MqttOutput:
         commands = (f"{self._topics.base}/cmd/+", 1, False)
         own = (config_topic(self._config), 1, True)
         birth = (birth_topic(self._config), 0, True)
-        return [commands, own] if self._document is None else [commands, own, birth]
+        pushes = (f"{self._topics.base}/{PUSH}+/+", 1, False)
+        wanted = [commands, own]
+        wanted += [birth] if self._document is not None else []
+        return [*wanted, pushes] if self._push is not None else wanted
 
     def _await_welcome(self, session: Session) -> None:
         until = self._clock.monotonic() + self._pace.welcome
@@ -211,6 +219,7 @@ class MqttOutput:
             topics=self._topics,
             board=self._board,
             commands=self._commands,
+            push=self._push,
             document=self._document,
             clock=self._clock,
             rng=self._rng,

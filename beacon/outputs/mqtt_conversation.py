@@ -19,6 +19,7 @@ from beacon.engine.clock import Clock
 from beacon.outputs.homeassistant import birth_topic, config_topic, message, removals
 from beacon.outputs.mqtt_board import Board
 from beacon.outputs.mqtt_commands import Limit, read, refusal
+from beacon.outputs.mqtt_push import MqttPush
 from beacon.outputs.mqtt_session import Session
 from beacon.outputs.orders import Command
 from beacon.outputs.topics import ONLINE, Topics, text
@@ -42,6 +43,8 @@ class Pace:
 
 
 USUAL: Final = Pace()
+PUSH: Final = "push/"
+"""Below this, and the base, others push."""
 
 
 class Commands:
@@ -109,6 +112,7 @@ class Conversation:
         topics: Topics,
         board: Board,
         commands: Commands,
+        push: MqttPush | None,
         document: dict[str, Any] | None,
         clock: Clock,
         rng: random.Random,
@@ -118,6 +122,7 @@ class Conversation:
         self._commands, self._document = commands, document
         self._clock, self._rng, self._pace, self._session = clock, rng, pace, session
         self._commands_at = f"{topics.base}/cmd/"
+        self._push, self._push_at = push, f"{topics.base}/{PUSH}"
         now = clock.monotonic()
         self._read_back: float | None = now + pace.read_back
         self._birth: float | None = None
@@ -135,6 +140,8 @@ class Conversation:
                 self._hear(received)
             except Exception:  # noqa: BLE001 - the border: costs this message only
                 _log.exception("MQTT: a message could not be handled")
+        if self._push is not None:
+            self._push.turn()
         now = self._clock.monotonic()
         if self._read_back is not None and now >= self._read_back:
             self._introduce("")
@@ -148,7 +155,8 @@ class Conversation:
 
     def due(self) -> float:
         """Seconds until something has to be said by itself."""
-        moments = [m for m in (self._read_back, self._birth, self._again) if m is not None]
+        held = self._push.due() if self._push is not None else None
+        moments = [m for m in (self._read_back, self._birth, self._again, held) if m is not None]
         return min(moments) - self._clock.monotonic()
 
     def _snapshot(self) -> None:
@@ -180,6 +188,9 @@ class Conversation:
         if topic.startswith(self._commands_at):
             name = topic.removeprefix(self._commands_at)
             self._commands.obey(name, bytes(received.payload), retained=received.retain)
+        elif self._push is not None and topic.startswith(self._push_at):
+            endpoint = topic.removeprefix(self._push_at)
+            self._push.hear(endpoint, bytes(received.payload), retained=received.retain)
         elif topic == birth_topic(self._config) and received.payload == b"online":
             self._birth = self._clock.monotonic() + self._rng.uniform(*self._pace.birth)
         elif topic == config_topic(self._config) and received.retain and self._read_back:

@@ -15,7 +15,7 @@ class Timing:
     """A kind's default times in seconds; `retry_interval` None means no re-checks.
 
     None it is for a kind whose runs cost a message or disturb a person. `hindsight` is how far
-    back a run looks; None: it sees the present.
+    back a run looks; None: it sees the present. `success_threshold` None: as for all.
     """
 
     interval: float
@@ -23,6 +23,7 @@ class Timing:
     failure_threshold: int
     retry_interval: float | None
     hindsight: float | None = None
+    success_threshold: int | None = None
 
 
 FAST = Timing(interval=30, timeout=5, failure_threshold=3, retry_interval=5)

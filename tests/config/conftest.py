@@ -1,7 +1,7 @@
 """Small kinds of probes, so that these tests know no real one; and a way to load with them."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -113,7 +113,36 @@ class SignIn(Base):
     pause: Duration | None = None
 
 
-KINDS: Mapping[str, type] = {"http": Http, "page": Page, "sign-in": SignIn, "tcp": Tcp}
+@dataclass(frozen=True, kw_only=True)
+class Told(Base):
+    """What others deliver."""
+
+    TIMING: ClassVar[Timing] = Timing(
+        interval=300, timeout=30, failure_threshold=1, retry_interval=None, success_threshold=1
+    )
+    PUSHED: ClassVar = True
+
+    token: Secret | None = None
+    mqtt: bool = False
+    every: Duration | None = None
+
+    @property
+    def timing(self) -> Timing:
+        return self.TIMING if self.every is None else replace(self.TIMING, interval=self.every)
+
+    @property
+    def needs(self) -> dict[str, str]:
+        needs = {"token": "web"} if self.token else {}
+        return needs | ({"mqtt": "mqtt"} if self.mqtt else {})
+
+
+KINDS: Mapping[str, type] = {
+    "http": Http,
+    "page": Page,
+    "sign-in": SignIn,
+    "tcp": Tcp,
+    "told": Told,
+}
 
 Load = Callable[..., Config]
 

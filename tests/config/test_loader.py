@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from beacon.config.fields import Refused
 from beacon.config.loader import ConfigError, Document, load, load_embedded, read
 from beacon.config.schema import COMMANDS, Driver, QuietHours
+from beacon.config.sections import Bind
 from beacon.config.tree import Node
 from beacon.core.indication import Colour
 from beacon.core.model import Attestation, Evidence, Preset, Sequence
@@ -194,6 +196,70 @@ def test_an_empty_section_is_as_good_as_none(load_text, minimal):
     config = load_text(minimal + "tower:\nmqtt:\nwitnesses: []\n")
     assert config.mqtt is None
     assert len(config.tower.lamps) == 5
+
+
+@pytest.mark.parametrize(
+    ("written", "host", "port"),
+    [
+        ("web: {}", "127.0.0.1", 8427),
+        ('web: {bind: "127.0.0.1:9000"}', "127.0.0.1", 9000),
+        ('web: {bind: "[::1]:9000"}', "::1", 9000),
+    ],
+)
+def test_where_http_is_listened_for(load_text, minimal, written, host, port):
+    config = load_text(f"{minimal}{written}\n")
+    assert (config.web.host, config.web.port) == (host, port)
+    assert not [each for each in config.warnings if "unencrypted" in each]
+    assert load_text(minimal).web is load_text(minimal + "web:\n").web is None
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "192.0.2.1", "[::]"])
+def test_to_listen_beyond_this_machine_is_warned_of(load_text, minimal, address):
+    [said] = [
+        each
+        for each in load_text(f'{minimal}web: {{bind: "{address}:8427"}}\n').warnings
+        if "web.bind" in each
+    ]
+    assert "unencrypted" in said
+    assert "reverse proxy" in said
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "127.0.0.1",
+        ":8427",
+        "127.0.0.1:0",
+        "127.0.0.1:65536",
+        "999.0.0.1:80",
+        "::1:80",
+        "[1]:80",
+        "127.0.0.1:٨٠",
+    ],
+)
+def test_where_nobody_can_listen(written):
+    with pytest.raises(Refused):
+        Bind.parse(written)
+
+
+def test_what_is_pushed_has_times_of_its_own(load_text):
+    text = (
+        "site: soc\nweb: {}\nmqtt: {broker: mqtt://h.example}\nservices:\n"
+        "  - name: Mail\n    endpoints:\n"
+        "      - {name: a, type: told, token: correct horse battery}\n"
+        "      - {name: b, type: told, mqtt: true, every: 1d}\n"
+        "      - {name: c, type: told, mqtt: true, every: 1d, success_threshold: 4}\n"
+        "defaults: {interval: 10s, success_threshold: 7}\n"
+    )
+    a, b, c = load_text(text).watched.services[0].endpoints
+    assert (a.interval, a.failure_threshold, a.success_threshold, a.retry_interval) == (
+        300.0,
+        1,
+        1,
+        None,
+    )
+    assert (a.pushed, a.stale_after) == (True, 930.0)
+    assert (b.interval, b.stale_after, c.success_threshold) == (86400.0, 259230.0, 4)
 
 
 def test_dark_on_death_is_a_word(load_text, minimal):

@@ -21,6 +21,7 @@ from beacon.config.sections import (
     QuietHoursSection,
     ServiceSection,
     TowerSection,
+    WebSection,
 )
 from beacon.config.walker import Spec, metas, specs
 
@@ -35,6 +36,7 @@ TABLES = {
     "mqtt": specs(MqttSection),
     "mqtt.tls": specs(MqttTlsSection),
     "mqtt.discovery": specs(Discovery),
+    "web": specs(WebSection),
     "defaults": specs(Defaults),
     "maintenance": specs(MaintenanceSection),
     "attest": specs(AttestSection),

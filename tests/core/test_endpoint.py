@@ -29,6 +29,17 @@ def feed(make_endpoint):
     return run
 
 
+@pytest.mark.parametrize("first", ["", "P"])
+def test_the_guard_does_not_stop_sign_ins_of_others(feed, first):
+    state = feed(first, pushed=True)
+    for at in range(10, 20):
+        read = state.count(Reading(Reason.SIGN_IN_REJECTED), float(at), regular=True)
+        state.decide(float(at), Gate.OPEN)
+        assert read.reason is Reason.SIGN_IN_REJECTED
+    assert not state.guarded
+    assert state.health is Health.DOWN
+
+
 @pytest.mark.parametrize(
     ("letters", "health"),
     [

@@ -53,6 +53,13 @@ def test_an_ntp_endpoint_counts_alone(clock, off, word):
     assert clock.offset == off
 
 
+def test_what_others_see_tells_nothing_of_our_clock(clock):
+    one, other = (page(name, "told", pushed=True) for name in "ab")
+    early = Reading(Reason.TLS_NOT_YET_VALID, clock=ClockSeen(DAY))
+    assert heard(clock, (one, early), (other, early)) == "unverified"
+    assert heard(clock, (A, early), (B, early)) == "lost"
+
+
 def test_one_web_server_may_confirm_and_never_blinds(clock):
     assert heard(clock, (A, told(DAY, "a.example"))) == "unverified"
     assert heard(clock, (A, told(2.0, "a.example"))) == "ok"

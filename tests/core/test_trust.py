@@ -49,6 +49,15 @@ def test_the_uplink_is_lost_when_every_witness_outside_fails(trust):
     assert trust.lan_lost
 
 
+def test_what_somebody_else_reached_proves_nothing_of_our_uplink(trust, make_endpoint):
+    told = make_endpoint("s", "x", Evidence.SYMPTOM, pushed=True)
+    cut(trust, 10.0)
+    trust.passed(told, 12.0, 11.0)
+    assert trust.uplink_lost
+    seen = make_endpoint("s", "y", Evidence.SYMPTOM)
+    assert trust.gate(seen, 11.0) is Gate.SHUT
+
+
 def test_something_outside_that_passed_since_proves_the_uplink(trust, make_endpoint):
     outside = make_endpoint("s", "x", Evidence.SYMPTOM)
     cut(trust, 10.0)

@@ -49,6 +49,17 @@ def test_runs_happen_on_the_grid_and_reach_the_judge(house, clock, passing):
     assert all(e.regular for e in house.judge.readings())
 
 
+def test_what_is_pushed_is_never_run_and_a_change_of_it_is_told(house, clock, passing):
+    probe, other = passing(), passing()
+    house.engine.start({"a/b": Watched(probe, None, 2.0), "c/d": Watched(other, 10.0, 2.0)})
+    house.judge.answer = lambda event: (Recheck(event.at, event.at, ("a/b",)),)
+    step_to(house, clock, 1060.0)
+    assert (probe.runs, other.runs) == (0, 6)
+    assert {e.endpoint for e in house.judge.readings()} == {"c/d"}
+    house.engine.reconfigure(Site(id="x"), {"a/b": Watched(other, None, 2.0)})
+    assert house.judge.changed == {"a/b", "c/d"}
+
+
 def test_a_recheck_is_run_beside_the_schedule_and_says_so(house, clock, passing):
     house.judge.answer = lambda event: (
         (Recheck(event.at, event.at + 1, ("a/b",)),) if event.regular else ()

@@ -30,11 +30,16 @@ from beacon.core.model import Endpoint, Evidence, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.mailbox import Mailbox
 from beacon.engine.prober import Finished, Prober
+from beacon.engine.pushes import Pushed
 from beacon.engine.run import Probe, Run
+from beacon.outputs.push_door import Door
+from beacon.outputs.web import Request
+from beacon.outputs.web_push import WebPush
 from beacon.transport.onetime import OneTimeCode
 from beacon.trial import Trial, secrets_in
 
 PASSWORD = "canary p&ss/wörd"
+TOKEN = "canary-in-a-token"
 SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 
 CASES = {
@@ -225,6 +230,10 @@ CASES = {
       type: rss
       url: {url}
     """,
+    "push": """
+      type: push
+      token: !secret canary-of-a-token
+    """,
     "statuspage": """
       type: statuspage
       url: {url}
@@ -242,6 +251,9 @@ CASES = {
     """,
 }
 """Kind → the settings of one, six spaces in; secrets are `!secret canary` and `!secret seed`."""
+
+SILENT = {"push"}
+"""Kinds that ask nothing: their secrets fly to us."""
 
 INSTEAD = {"http": {"body"}}
 """Kind → settings for secrets that cannot stand beside those of its case."""
@@ -401,10 +413,13 @@ def probe_of(tmp_path: Path) -> Callable[[str, int], Any]:
         secrets.write_text(
             f"canary: {json.dumps(PASSWORD)}\nseed: {SEED}\n"
             "canary-of-a-header: canary-in-a-header\n"
+            f"canary-of-a-token: {TOKEN}\n"
         )
         secrets.chmod(0o600)
         path = tmp_path / "beacon.yaml"
-        whole = "site: soc\nname: SOC\nservices:\n- name: mfa\n  endpoints:\n    - name: it\n"
+        whole = (
+            "site: soc\nname: SOC\nweb: {}\nservices:\n- name: mfa\n  endpoints:\n    - name: it\n"
+        )
         path.write_text(whole + case.strip("\n").rstrip() + "\n")
         return load_config(path, {}).probes["mfa/it"]
 
@@ -434,7 +449,8 @@ def writings(secret: str) -> set[str]:
 
 def leaks(said: str) -> list[str]:
     """What of the secrets is in a text."""
-    hidden = writings(PASSWORD) | writings(SEED) | {"canary-in-a-header", "probe:canary"}
+    hidden = writings(PASSWORD) | writings(SEED) | writings(TOKEN)
+    hidden |= {"canary-in-a-header", "probe:canary"}
     return sorted(each for each in hidden if each.lower() in said.lower())
 
 
@@ -489,7 +505,7 @@ def test_no_kind_says_a_secret(
         said = everything(probe, run, reading, caplog.text)
     assert not leaks(said), said
     assert reading.reason is not Reason.INTERNAL_ERROR, caplog.text
-    if list(secrets_in(probe)):
+    if list(secrets_in(probe)) and kind not in SILENT:
         assert parrot.heard, "the secrets did fly"
         assert not honest or len(parrot.heard) >= 2, "and after the honest answer, too"
 
@@ -560,6 +576,31 @@ def test_nothing_a_flow_captures_or_waits_for_is_said(
         assert hidden not in said
     assert "step out" in said
     assert reading.reason is not Reason.INTERNAL_ERROR, caplog.text
+
+
+@pytest.mark.parametrize("told", ["reason", "detail", "id", "outcome", "none of these"])
+@pytest.mark.parametrize("token", [TOKEN, "wrong"])
+def test_nothing_that_is_pushed_says_a_token(
+    token: str,
+    told: str,
+    probe_of: Callable[[str, int], Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A sender that puts its token where it does not belong, at our door and in our words."""
+    caplog.set_level(logging.DEBUG)
+    taken: list[Pushed] = []
+    probe = probe_of(CASES["push"], 9)
+    door = Door({"mfa/it": probe}, lambda _, pushed: taken.append(pushed))
+    body = json.dumps({"reason": "ok"} | {told: f"<{TOKEN}>"}).encode()
+    answer = WebPush(door)(
+        Request("POST", f"/api/push/mfa/it?{TOKEN}", f"Bearer {token}", "application/json", body)
+    )
+    answer = WebPush(door)(
+        Request("POST", "/api/push/mfa/it", f"Bearer {token}", "application/json", body)
+    )
+    said = f"{answer!r} {door!r} {[pushed.reading for pushed in taken]!r} {caplog.text}"
+    assert not leaks(said), said
+    assert len(taken) == (token == TOKEN and told in ("detail", "id"))
 
 
 def test_the_canary_is_seen_where_it_is_said(

@@ -185,7 +185,10 @@ def test_the_example_of_a_kind_is_sound(kind: str, tmp_path: Path) -> None:
     for text in examples:
         file = tmp_path / "beacon.yaml"
         endpoints = textwrap.indent(text.replace("/etc/mfa-beacon", str(tmp_path)), "      ")
-        file.write_text(f"site: example\nservices:\n  - name: Example\n    endpoints:\n{endpoints}")
+        ways = "web: {}\nmqtt: {broker: mqtts://broker.example.com}\n"  # for what is pushed
+        file.write_text(
+            f"site: example\n{ways}services:\n  - name: Example\n    endpoints:\n{endpoints}"
+        )
         load_config(file, {})
 
 

@@ -42,6 +42,7 @@ from beacon.core.model import (
 from beacon.engine.clock import SystemClock
 from beacon.outputs.mqtt import MqttOutput
 from beacon.outputs.mqtt_conversation import Pace
+from beacon.outputs.mqtt_push import MqttPush
 
 BASE = "mfa-beacon/lab"
 QUICK = Pace(
@@ -321,7 +322,13 @@ def beacon(house) -> Iterator[Callable[..., Beacon]]:
     """Make and start outputs; all are stopped at the end."""
     made: list[Beacon] = []
 
-    def make(config: Config, pace: Pace = QUICK, submit: Any = None, lamp_test: Any = None):
+    def make(
+        config: Config,
+        pace: Pace = QUICK,
+        submit: Any = None,
+        lamp_test: Any = None,
+        push: MqttPush | None = None,
+    ):
         submitted: list[Any] = []
         tested: list[bool] = []
         clock = SystemClock()
@@ -333,6 +340,7 @@ def beacon(house) -> Iterator[Callable[..., Beacon]]:
             "1.2.3",
             random.Random(1),
             pace,
+            push,
         )
         made.append(Beacon(output, submitted, tested, clock))
         output.start()

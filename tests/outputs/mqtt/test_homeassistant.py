@@ -152,6 +152,13 @@ def test_an_entity_expires_later_than_its_topic_is_written(document):
     assert parts["stalled"]["exp_aft"] == 180
 
 
+def test_what_is_pushed_expires_when_it_is_stale(house, endpoint):
+    told = endpoint("mail/bounces", pushed=True, interval=300.0, stale_after=86_400.0)
+    site = Site(id="lab", services=(Service(id="mail", name="Mail", endpoints=(told,)),))
+    parts = discovery(house(site=site), "1.2.3")["cmps"]
+    assert parts["endpoint_mail_bounces"]["exp_aft"] == 86_400
+
+
 def test_only_what_is_allowed_and_wired_is_there(house):
     config = house(commands=("silence", "bypass"))
     config = replace(config, tower=Tower())

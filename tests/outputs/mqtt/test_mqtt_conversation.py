@@ -44,6 +44,7 @@ def talk(house, clock, words):
         topics=topics,
         board=board,
         commands=Commands(config, clock, print, print, board.say),
+        push=None,
         document=discovery(config, "1"),
         clock=clock,
         rng=random.Random(1),

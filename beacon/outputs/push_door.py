@@ -1,0 +1,95 @@
+"""The one door for readings that others deliver, whichever way they come.
+
+What is wrong with a push costs that push only: its sender hears why where it can be told, and
+the log has each cause once, and again at ten times as many.
+"""
+
+import itertools
+import logging
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
+
+from beacon.config.fields import Secret
+from beacon.core.model import Reading
+from beacon.engine.prober import scrubbed
+from beacon.engine.pushes import Cause, Denied, Pushed, Way
+
+log = logging.getLogger(__name__)
+
+BUSY_AGAIN: Final = 5.0
+"""Seconds after which to try again when the beacon was too busy."""
+
+
+class Pushable(Protocol):
+    """The settings of an endpoint that is pushed to (`beacon.probes.push.Push`)."""
+
+    @property
+    def token(self) -> Secret | None:
+        """What a sender over HTTP must know."""
+        ...
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """How it may come."""
+        ...
+
+    def read(self, body: bytes) -> Pushed | None:
+        """What a body says; None: nothing of health. Raises `Denied`."""
+        ...
+
+
+class Door:
+    """Lets in what is meant for `endpoints`; `take` judges it, and may raise `Denied`.
+
+    Called by any thread.
+    """
+
+    def __init__(
+        self, endpoints: Mapping[str, Pushable], take: Callable[[str, Pushed], None]
+    ) -> None:
+        self._endpoints, self._take = endpoints, take
+        self._counts: dict[tuple[Way, str, Cause], itertools.count[int]] = {}
+
+    def of(self, way: Way) -> Mapping[str, Pushable]:
+        """The endpoints that may be pushed to this way."""
+        return {name: each for name, each in self._endpoints.items() if way in each.ways}
+
+    def deliver(self, way: Way, endpoint: str, body: bytes) -> Reading | None:
+        """Take one push; None where it says nothing of health. Raises `Denied`."""
+        try:
+            return self._delivered(way, endpoint, body)
+        except Denied as denied:
+            self.complain(way, endpoint, denied)
+            raise
+
+    def complain(self, way: Way, endpoint: str, denied: Denied) -> None:
+        """Log what was denied, at the first and at ten times as many."""
+        known = endpoint if endpoint in self._endpoints else ""
+        count = self._counts.setdefault((way, known, denied.cause), itertools.count(1))
+        number = next(count)
+        if str(number).strip("0") == "1":
+            to = f" to {known}" if known else ""
+            so_far = f"; {number} so far" if number > 1 else ""
+            log.warning("a push%s by %s was refused: %s%s", to, way, denied.cause, so_far)
+
+    def _delivered(self, way: Way, endpoint: str, body: bytes) -> Reading | None:
+        wanted = self.of(way).get(endpoint)
+        if wanted is None:
+            raise Denied(Cause.UNKNOWN, "no such endpoint")
+        try:
+            pushed = wanted.read(body)
+            if pushed is None:
+                return None
+            self._take(endpoint, pushed)
+        except Denied:
+            raise
+        except TimeoutError:
+            raise Denied(Cause.BUSY, "the beacon is too busy", BUSY_AGAIN) from None
+        except Exception as error:  # noqa: BLE001 - the border: it costs this push only
+            _complain(endpoint, error)
+            raise Denied(Cause.BUG, "internal error; see the beacon's log") from None
+        return pushed.reading
+
+
+def _complain(endpoint: str, error: Exception) -> None:
+    log.error("a push to %s failed:\n%s", endpoint, scrubbed(error))

@@ -1,0 +1,368 @@
+"""The beacon's HTTP server: small, bounded in every direction, one request a connection.
+
+`http.server` parses; what it leaves open is closed here. A connection has a deadline that a
+trickle does not move, an allowance of bytes, and one of `CALLERS` places. When all are taken,
+whoever has been sending longest is cut off: one honest request takes milliseconds. See
+docs/adr/0027. There is no TLS: put a reverse proxy before it.
+"""
+
+import contextlib
+import io
+import json
+import logging
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from typing import Any, Final
+
+from beacon.core.events import Effect
+from beacon.engine.prober import scrubbed
+
+log = logging.getLogger(__name__)
+
+HEAD: Final = 16 * 1024
+"""Bytes of a request line and its headers."""
+BODY: Final = 64 * 1024
+"""Bytes of a body."""
+PATIENCE: Final = 10.0
+"""Seconds a connection may last."""
+CALLERS: Final = 32
+"""Most connections at once."""
+AGAIN: Final = 5.0
+"""Seconds between two tries to listen."""
+_LINGER: Final = 1.0
+"""Seconds in which a caller may finish what nobody reads, so that it hears the answer."""
+_BACKLOG: Final = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked, whole."""
+
+    method: str
+    path: str
+    authorization: str
+    content_type: str
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is answered: a status, and a document as JSON."""
+
+    status: int
+    document: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Route = Callable[[Request], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much patience there is, and for how many."""
+
+    patience: float = PATIENCE
+    callers: int = CALLERS
+    again: float = AGAIN
+
+
+class WebServer:
+    """Listens at one address. `routes` maps how paths begin to who answers, in its threads.
+
+    While callers can come, it is inside `listening`.
+    """
+
+    name = "web"
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        routes: Mapping[str, Route],
+        listening: Callable[[], AbstractContextManager[None]],
+        limits: Limits = Limits(),
+    ) -> None:
+        self._address, self._routes, self._listening = address, routes, listening
+        self.limits = limits
+        self._listener: socket.socket | None = None
+        self._stopping = threading.Event()
+        self._callers: dict[socket.socket, None] = {}  # everybody, the oldest first
+        self._sending: dict[socket.socket, None] = {}  # … who has not yet said all
+        self._cause = ""
+        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
+
+    # --- an output --------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to listen, now or as soon as that is possible."""
+        self._listener = self._listen()
+        self._thread.start()
+
+    def offer(self, effects: Sequence[Effect]) -> None:
+        """Nothing: who wants to know asks."""
+
+    def stop(self, budget: float) -> None:
+        """Listen no more, and cut off who is still there."""
+        self._stopping.set()
+        listener = self._listener
+        if listener is not None:
+            _shut(listener)
+        for caller in list(self._callers):
+            _shut(caller)
+        if self._thread.is_alive():
+            self._thread.join(budget)
+
+    # --- its thread -------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            if self._listener is None:
+                self._stopping.wait(self.limits.again)
+                self._listener = self._listen()
+                continue
+            with self._listener as listener, self._listening():
+                self._serve(listener)
+            self._listener = None
+
+    def _listen(self) -> socket.socket | None:
+        family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
+        try:
+            listener = socket.create_server(self._address, family=family, backlog=_BACKLOG)
+        except OSError as error:
+            self._say(f"cannot listen at {_shown(self._address)}: {error.strerror or error}")
+            return None
+        self._cause = ""
+        log.info("HTTP: listening at %s", _shown(self._address))
+        return listener
+
+    def _serve(self, listener: socket.socket) -> None:
+        while not self._stopping.is_set():
+            try:
+                caller, _ = listener.accept()
+            except ConnectionAbortedError:
+                continue  # it hung up before it was its turn
+            except OSError as error:
+                if not self._stopping.is_set():
+                    self._say(f"listening ended: {error.strerror or error}")
+                    self._stopping.wait(self.limits.again)  # no more sockets here, perhaps
+                return
+            if not self._has_room():
+                caller.close()
+                continue
+            self._callers[caller] = self._sending[caller] = None
+            thread = threading.Thread(
+                target=self._converse, args=(caller,), name="web-caller", daemon=True
+            )
+            try:
+                thread.start()
+            except RuntimeError:  # the system gives no more threads
+                self._forget(caller)
+
+    def _has_room(self) -> bool:
+        """Make room for one more, if anybody is still sending; who waits for us may stay."""
+        if len(self._callers) < self.limits.callers:
+            return True
+        for oldest in list(self._sending)[:1]:
+            self._sending.pop(oldest, None)
+            self._callers.pop(oldest, None)
+            _shut(oldest)
+        return len(self._callers) < self.limits.callers
+
+    def _forget(self, caller: socket.socket) -> None:
+        self._sending.pop(caller, None)
+        self._callers.pop(caller, None)
+        caller.close()
+
+    def _say(self, cause: str) -> None:
+        if cause != self._cause:
+            self._cause = cause
+            log.warning("HTTP: %s; the beacon goes on without and tries again", cause)
+
+    # --- a caller's thread ------------------------------------------------------------
+
+    def _converse(self, caller: socket.socket) -> None:
+        try:
+            _Exchange(caller, self)
+        except Exception as error:  # noqa: BLE001 - the border: it costs this caller only
+            _complain("a request", error)
+        finally:
+            self._forget(caller)
+
+    def heard(self, caller: socket.socket) -> None:
+        """A caller has said all: it is not to blame for what it waits for now."""
+        self._sending.pop(caller, None)
+
+    def answer(self, request: Request) -> Answer:
+        """What the one who answers below this path says; a bug of it costs this request."""
+        for begin, route in self._routes.items():
+            if request.path.startswith(begin):
+                try:
+                    return route(request)
+                except Exception as error:  # noqa: BLE001 - the border
+                    _complain(f"an answer below {begin}", error)
+                    return _refused(500, "internal error; see the beacon's log")
+        return _refused(404, "nothing is here")
+
+
+class _TooMuch(Exception):
+    """More was sent than is read."""
+
+
+class _Inlet(io.RawIOBase):
+    """What a caller sends, until its time or its allowance is up."""
+
+    def __init__(self, caller: socket.socket, patience: float, allowance: int) -> None:
+        super().__init__()
+        self._caller, self._allowance = caller, allowance
+        self._until = time.monotonic() + patience
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def allow(self, more: int) -> None:
+        """Let so many bytes more in."""
+        self._allowance += more
+
+    def left(self) -> float:
+        """Seconds left; raises `TimeoutError` when none are."""
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+    def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401 - whatever can be written to
+        """Read once."""
+        if self._allowance <= 0:
+            raise _TooMuch
+        self._caller.settimeout(self.left())
+        number = self._caller.recv_into(memoryview(buffer)[: self._allowance])
+        self._allowance -= number
+        return number
+
+
+class _Exchange(BaseHTTPRequestHandler):
+    """One request and its answer; then the connection ends."""
+
+    protocol_version = "HTTP/1.1"
+    command = ""
+
+    def __init__(self, caller: socket.socket, server: WebServer) -> None:
+        self._web = server
+        self._read = False  # all there was to read
+        super().__init__(caller, ("", 0), server)  # type: ignore[arg-type]
+
+    def setup(self) -> None:
+        """Read through the inlet."""
+        self._inlet = _Inlet(self.request, self._web.limits.patience, HEAD)
+        self.rfile = io.BufferedReader(self._inlet)
+        self.wfile = self._said = io.BytesIO()
+
+    def handle(self) -> None:
+        """Read, answer, and see that the answer is heard."""
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            self._converse()
+            self._inlet.left()
+            self.request.sendall(self._said.getvalue())
+            if not self._read:
+                self._linger()
+
+    def finish(self) -> None:
+        """Nothing is left to be written."""
+
+    def _converse(self) -> None:
+        try:
+            self.raw_requestline = self.rfile.readline(HEAD + 1)
+            if self.raw_requestline and self.parse_request():
+                self._answer()
+        except _TooMuch:
+            self.send_error(431)
+        except TimeoutError:
+            self.send_error(408)
+
+    def _answer(self) -> None:
+        length = self._length()
+        if isinstance(length, Answer):
+            self._say(length)
+            return
+        self._inlet.allow(length)
+        body = self.rfile.read(length)
+        if len(body) < length:
+            return  # it hung up
+        self._read = True
+        self._web.heard(self.request)
+        request = Request(
+            self.command,
+            self.path.partition("?")[0],
+            self.headers.get("Authorization", ""),
+            self.headers.get("Content-Type", ""),
+            body,
+        )
+        self._say(self._web.answer(request))
+
+    def _length(self) -> int | Answer:
+        """Bytes of the body, or why it is not read."""
+        if self.headers.get("Transfer-Encoding") is not None:
+            return _refused(411, "send `Content-Length`")
+        told = self.headers.get_all("Content-Length", ["0"])
+        if len(told) != 1 or not re.fullmatch(r"[0-9]{1,12}", told[0].strip()):
+            return _refused(400, "`Content-Length` is one number")
+        length = int(told[0])
+        return length if length <= BODY else _refused(413, f"at most {BODY} bytes")
+
+    def _say(self, answer: Answer) -> None:
+        body = json.dumps(answer.document).encode()
+        self.request_version = self.protocol_version  # else what is garbled gets no headers
+        self.send_response_only(answer.status)
+        told = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        told |= {"Connection": "close", "Cache-Control": "no-store", **answer.headers}
+        for name, value in told.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _linger(self) -> None:
+        """Take in what was not read: closed over it, the answer would be lost on its way."""
+        self.request.shutdown(socket.SHUT_WR)
+        self.request.settimeout(min(_LINGER, self._inlet.left()))
+        for _ in range(8):
+            if not self.request.recv(65536):
+                return
+
+    def send_error(self, code: int, *_: object) -> None:
+        """Say what the parser refuses, without what was sent."""
+        self._say(_refused(code, HTTPStatus(code).phrase))
+
+    def handle_expect_100(self) -> bool:
+        """Let the body come, at once."""
+        self.request.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return True
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the parent's word
+        """Nothing: what was sent is foreign."""
+
+
+def _complain(what: str, error: Exception) -> None:
+    log.error("HTTP: %s failed:\n%s", what, scrubbed(error))
+
+
+def _refused(status: int, error: str) -> Answer:
+    return Answer(status, {"ok": False, "error": error})
+
+
+def _shown(address: tuple[str, int]) -> str:
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _shut(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)

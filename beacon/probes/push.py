@@ -1,0 +1,173 @@
+"""`push`: readings that others deliver, by HTTP or MQTT; nothing is asked here.
+
+What comes is foreign: it is understood whole or refused, and of its text one line is kept.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import Annotated, ClassVar, Final, Literal
+
+import msgspec
+
+from beacon.config.fields import Duration, Secret
+from beacon.core.model import OUTCOME_OF, Evidence, Outcome, Reading, Reason
+from beacon.engine.mask import Mask
+from beacon.engine.pushes import Cause, Denied, Pushed, Way
+from beacon.engine.run import Run
+from beacon.probes import Fault, Timing
+from beacon.probes._webhooks import alertmanager, decoded, sendgrid, ses
+from beacon.transport.trouble import one_line
+
+LARGEST: Final = 65536
+"""Bytes of one push."""
+ERRORS: Final = frozenset(
+    {Reason.OWN_CREDENTIALS, Reason.OWN_MODEM, Reason.SOURCE_DEAD, Reason.RATE_LIMITED}
+)
+"""What others may say of themselves; the other errors are our own word about ourselves."""
+
+_TIMEOUT: Final = 30.0
+_SHORTEST_TOKEN: Final = 16
+_SHORTEST_HEARTBEAT: Final = Duration(60)
+_OLDEST: Final = Duration(3600)
+_IN_GENERAL: Final = MappingProxyType(
+    {
+        Outcome.PASS: Reason.OK,
+        Outcome.WARN: Reason.PREFERENCE_UNMET,
+        Outcome.FAIL: Reason.EXPECTATION_FAILED,
+        Outcome.ERROR: Reason.SOURCE_DEAD,
+    }
+)
+"""The reasons of those who tell none."""
+
+
+class Document(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A push in our own words."""
+
+    outcome: Outcome | None = None
+    reason: Reason | None = None
+    detail: str = ""
+    latency_ms: Annotated[float, msgspec.Meta(ge=0, le=86_400_000)] | None = None
+    at: Annotated[datetime, msgspec.Meta(tz=True)] | float | None = None
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | None = None
+
+
+def beacon(body: bytes) -> Pushed:
+    """Read a push in our own words. Raises `Denied`."""
+    told = decoded(body, Document)
+    reason = _reason(told)
+    at = told.at.timestamp() if isinstance(told.at, datetime) else told.at
+    latency = None if told.latency_ms is None else told.latency_ms / 1000
+    return Pushed(Reading(reason, told.detail, latency), at, told.id)
+
+
+def _reason(told: Document) -> Reason:
+    if told.reason is None and told.outcome is None:
+        raise Denied(Cause.MALFORMED, "it says neither `reason` nor `outcome`")
+    reason = told.reason or _IN_GENERAL[told.outcome or Outcome.ERROR]
+    outcome = OUTCOME_OF[reason]
+    if told.outcome not in (None, outcome):
+        raise Denied(Cause.MALFORMED, f"{reason} is a {outcome}, not a {told.outcome}")
+    if outcome is Outcome.ERROR and reason not in ERRORS:
+        allowed = ", ".join(sorted(ERRORS))
+        raise Denied(Cause.MALFORMED, f"{reason} is our own word; of errors send {allowed}")
+    return reason
+
+
+_FORMATS: Final = MappingProxyType(
+    {"beacon": beacon, "alertmanager": alertmanager, "sendgrid": sendgrid, "ses": ses}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Push:
+    """What is pushed to one endpoint. `token` lets it come by HTTP, `mqtt` by its topic."""
+
+    EVIDENCE: ClassVar = Evidence.HEALTH
+    TIMING: ClassVar[Timing] = Timing(
+        interval=300,
+        timeout=_TIMEOUT,
+        failure_threshold=1,
+        retry_interval=None,
+        success_threshold=1,
+    )
+    SIGN_IN: ClassVar = False
+    PUSHED: ClassVar = True
+
+    token: Annotated[Secret | None, msgspec.Meta(description="lets it come by HTTP")] = None
+    mqtt: Annotated[bool, msgspec.Meta(description="lets it come by MQTT")] = False
+    format: Annotated[
+        Literal["beacon", "alertmanager", "sendgrid", "ses"],
+        msgspec.Meta(description="whose words it is in"),
+    ] = "beacon"
+    heartbeat: Annotated[
+        Duration | None, msgspec.Meta(description="silence for so long is a fail; left out: none")
+    ] = None
+    max_age: Annotated[
+        Duration, msgspec.Meta(description="how far a push may be from our clock")
+    ] = field(default=Duration(300))
+
+    @property
+    def clock_bound(self) -> bool:
+        """Never: what came is of its sender's clock, and its age is judged when it comes."""
+        return False
+
+    @property
+    def timing(self) -> Timing:
+        """The times that go with the heartbeat, where there is one."""
+        if self.heartbeat is None:
+            return self.TIMING
+        interval = float(self.heartbeat)
+        return replace(self.TIMING, interval=interval, timeout=min(_TIMEOUT, interval / 2))
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """How it may come."""
+        ways = {Way.HTTP: self.token is not None, Way.MQTT: self.mqtt}
+        return tuple(way for way, open_ in ways.items() if open_)
+
+    @property
+    def needs(self) -> dict[str, str]:
+        """Settings, and the section of the configuration each is in vain without."""
+        needs = {Way.HTTP: ("token", "web"), Way.MQTT: ("mqtt", "mqtt")}
+        return dict(needs[way] for way in self.ways)
+
+    def faults(self) -> Iterator[Fault]:
+        """What is wrong with the settings taken together."""
+        if not self.ways:
+            allowed = "a `token:` for HTTP, or `mqtt: true`, or both"
+            yield Fault((), "nobody can push to it", allowed)
+        if self.token is not None and len(self.token.reveal()) < _SHORTEST_TOKEN:
+            yield Fault(("token",), "a token that can be guessed", "at least 16 characters")
+        if self.token is not None and not self.token.reveal().isascii():
+            yield Fault(("token",), "a token that no header can carry", "ASCII")
+        if self.heartbeat is not None and self.heartbeat < _SHORTEST_HEARTBEAT:
+            yield Fault(("heartbeat",), "too often", f"at least {_SHORTEST_HEARTBEAT}")
+        if self.max_age > _OLDEST:
+            yield Fault(("max_age",), "too old", f"at most {_OLDEST}")
+
+    def wait(self, utc: float) -> float:  # noqa: ARG002 - nothing here is used up
+        """Seconds it must not run yet: none."""
+        return 0.0
+
+    def observe(self, run: Run) -> Reading:
+        """Nothing is asked: only `beacon probe` ever comes here."""
+        run.note("its readings are pushed; nothing is asked")
+        return Reading(Reason.STALE, "nothing to ask: its readings are pushed by others")
+
+    def read(self, body: bytes) -> Pushed | None:
+        """What a body says; None where it says nothing of health. Raises `Denied`."""
+        if len(body) > LARGEST:
+            raise Denied(Cause.TOO_LARGE, f"at most {LARGEST} bytes")
+        pushed = _FORMATS[self.format](body)
+        if pushed is None:
+            return None
+        mask = Mask()
+        if self.token is not None:
+            mask.hide(self.token.reveal())
+        detail = one_line(mask.over(pushed.reading.detail))
+        return replace(pushed, reading=replace(pushed.reading, detail=detail))
+
+
+PROBE = Push

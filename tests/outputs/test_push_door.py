@@ -1,0 +1,100 @@
+"""The door for what others push: who may come in, and what is said of those who may not."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from beacon.config.fields import Secret
+from beacon.core.model import Reading, Reason
+from beacon.engine.pushes import Cause, Denied, Pushed, Way
+from beacon.outputs.push_door import Door
+
+READ = Pushed(Reading(Reason.OK, "read"))
+
+
+@dataclass(frozen=True)
+class Mat:
+    """An endpoint that reads whatever it is told to."""
+
+    ways: tuple[Way, ...]
+    reads: Callable[[bytes], Pushed | None] = lambda _: READ
+    token: Secret | None = None
+
+    def read(self, body: bytes) -> Pushed | None:
+        return self.reads(body)
+
+
+def fails(error: BaseException) -> Callable[..., Any]:
+    def fail(*_: Any) -> Any:
+        raise error
+
+    return fail
+
+
+@pytest.fixture
+def taken() -> list[tuple[str, Pushed]]:
+    return []
+
+
+@pytest.fixture
+def make_door(taken) -> Callable[..., Door]:
+    def make(mat: Mat, take: Callable[..., None] | None = None) -> Door:
+        return Door({"a/b": mat}, take or (lambda *what: taken.append(what)))
+
+    return make
+
+
+def denied(door: Door, endpoint: str = "a/b", way: Way = Way.MQTT) -> Denied:
+    with pytest.raises(Denied) as found:
+        door.deliver(way, endpoint, b"")
+    return found.value
+
+
+def test_what_is_read_is_taken(make_door, taken):
+    assert make_door(Mat((Way.MQTT,))).deliver(Way.MQTT, "a/b", b"") == READ.reading
+    assert taken == [("a/b", READ)]
+
+
+def test_what_says_nothing_is_not(make_door, taken):
+    assert make_door(Mat((Way.MQTT,), lambda _: None)).deliver(Way.MQTT, "a/b", b"") is None
+    assert taken == []
+
+
+@pytest.mark.parametrize(("endpoint", "way"), [("a/c", Way.MQTT), ("a/b", Way.HTTP)])
+def test_one_who_may_not_be_pushed_to_this_way_is_nobody(make_door, endpoint, way):
+    assert denied(make_door(Mat((Way.MQTT,))), endpoint, way).cause is Cause.UNKNOWN
+
+
+def test_a_fault_costs_this_push_and_tells_nothing_of_it(make_door, caplog):
+    secret = "hunter2"
+    door = make_door(Mat((Way.MQTT,), fails(ValueError(secret))))
+    assert denied(door).cause is Cause.BUG
+    assert "a push to a/b failed" in caplog.text
+    assert secret not in caplog.text.replace("secret", "")
+
+
+def test_when_nobody_decides_in_time_it_is_worth_another_try(make_door):
+    found = denied(make_door(Mat((Way.MQTT,)), fails(TimeoutError())))
+    assert (found.cause, found.retry_after) == (Cause.BUSY, 5.0)
+
+
+def test_the_log_has_each_cause_once_and_at_ten_times_as_many(make_door, caplog):
+    door = make_door(Mat((Way.MQTT,), fails(Denied(Cause.MALFORMED, "words for the sender"))))
+    for _ in range(1234):
+        denied(door)
+    denied(door, "hunter2")
+    refused = "a push to a/b by mqtt was refused: not understood"
+    assert [record.getMessage() for record in caplog.records] == [
+        refused,
+        *(f"{refused}; {many} so far" for many in (10, 100, 1000)),
+        "a push by mqtt was refused: no such endpoint",
+    ]
+
+
+def test_what_is_counted_is_bounded(make_door):
+    door = make_door(Mat((Way.MQTT,)))
+    for number in range(1000):
+        denied(door, f"a/{number}")
+    assert len(door._counts) == 1
