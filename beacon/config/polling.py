@@ -65,6 +65,11 @@ class Timing(Protocol):
         """Between re-checks."""
         ...
 
+    @property
+    def costly(self) -> bool:
+        """Whether a run costs a message."""
+        ...
+
 
 class Kind(Protocol):
     """What the configuration must know of a kind of probe: its fields are its settings.
@@ -100,6 +105,7 @@ class _WitnessTimes:
     timeout: float = 2.0
     failure_threshold: int = 1
     retry_interval: float | None = None
+    costly: bool = False
 
 
 WITNESS_TIMES: Final = _WitnessTimes()
@@ -208,6 +214,7 @@ class Poller:
             evidence=Evidence.WITNESS if witness else Evidence(values["evidence"] or kind.EVIDENCE),
             clock_bound=probe.clock_bound if probe is not None else False,
             sign_in=kind.SIGN_IN,
+            costly=kind.TIMING.costly,
             **times,
             **said,
         )

@@ -14,13 +14,15 @@ from beacon.engine.run import Run
 class Timing:
     """A kind's default times in seconds; `retry_interval` None means no re-checks.
 
-    None it is for a kind whose runs cost a message or disturb a person.
+    None it is for a kind whose runs disturb a person. `costly`: a run costs a message, so
+    that none is made at once after a restart: the last reading counts until it is stale.
     """
 
     interval: float
     timeout: float
     failure_threshold: int
     retry_interval: float | None
+    costly: bool = False
 
 
 FAST = Timing(interval=30, timeout=5, failure_threshold=3, retry_interval=5)

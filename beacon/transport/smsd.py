@@ -8,17 +8,18 @@ import io
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
 from msgspec import Meta
 
-from beacon.config.fields import Directory
+from beacon.config.fields import Directory, File
 from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.transport.arrivals import MESSAGE_LIMIT, MESSAGES_LIMIT, Message
+from beacon.transport.modem import look
 from beacon.transport.trouble import Trouble
 
 POLL: Final = 0.25
@@ -31,14 +32,32 @@ _Parts = Mapping[int, int]  # number of a part → bytes of its file
 
 @dataclass(frozen=True, kw_only=True)
 class Smsd:
-    """Where gammu-smsd puts what its modem received."""
+    """Where gammu-smsd puts what its modem received, and what tells whether it can."""
 
     inbox: Annotated[Directory, Meta(description="smsd's inboxpath")]
+    config: Annotated[
+        File | None,
+        Meta(description="smsd's configuration: its modem's signal and network are asked for"),
+    ] = None
 
     def open(self, run: Run) -> "_Watch":
         """Note the messages that are there. Raises `Trouble` (`own_modem`)."""
         run.remaining()
-        return _Watch(Path(self.inbox))
+        watch = _Watch(Path(self.inbox), self.modem)
+        run.note(f"modem: {'well' if self.config else 'not asked'}")
+        return watch
+
+    def modem(self) -> int | None:
+        """How many messages smsd has received, if it tells.
+
+        Raises `Trouble` (`own_modem`) where its modem can receive none.
+        """
+        if self.config is None:
+            return None
+        found = look(Path(self.config))
+        if found.flaw:
+            raise Trouble(Reason.OWN_MODEM, found.flaw)
+        return found.received
 
 
 @dataclass
@@ -46,17 +65,21 @@ class _Watch:
     """The inbox since it was opened."""
 
     inbox: Path
+    modem: Callable[[], int | None]
     _known: set[str] = field(default_factory=set)
     _seen: Mapping[str, _Parts] = field(default_factory=dict)
     _given: dict[str, _Parts] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._known.update(self._look())
+        self._received = self.modem()
+        self._came = False
 
     def wait(self, run: Run, until: float) -> Message | None:
-        """The next message; looks at least once."""
+        """The next message; looks at least once. That none came is said of a sound modem only."""
         while True:
             before, self._seen = self._seen, self._look()
+            self._came = self._came or bool(self._seen)
             for name in sorted(self._seen):
                 if self._whole(name, before) and len(self._given) < MESSAGES_LIMIT:
                     self._known.add(name)
@@ -64,8 +87,16 @@ class _Watch:
                     return Message(name, self._text(name))
             left = until - run.clock.monotonic()
             if left <= 0:
+                self._ask_modem()
                 return None
             run.pause(min(POLL, left))
+
+    def _ask_modem(self) -> None:
+        before, received = self._received, self.modem()
+        # One that cannot be saved (a "/" in its sender's name) is received again and again.
+        if before is not None and received is not None and received > before and not self._came:
+            text = "gammu-smsd received messages and saved none: its log says why"
+            raise Trouble(Reason.OWN_MODEM, text)
 
     def remove(self, run: Run, message: Message) -> None:
         """Delete the files of all its parts."""
