@@ -8,7 +8,7 @@ from typing import Any, Final
 from beacon.config.fields import Secret
 from beacon.config.schema import Config
 from beacon.core.endpoint import REJECTIONS_TO_DOWN, slow_or
-from beacon.core.model import STANDING, Endpoint, Evidence, Outcome, Reading, Reason
+from beacon.core.model import REJECTED, STANDING, Endpoint, Evidence, Outcome, Reading
 from beacon.engine.clock import SystemClock
 from beacon.engine.mailbox import Mailbox
 from beacon.engine.mask import Mask
@@ -129,7 +129,7 @@ def secrets_in(settings: object) -> Iterator[Secret]:
 def leads_to(spec: Endpoint, reading: Reading) -> str:
     """What readings like this one lead to, by the rules of the judgement."""
     threshold = spec.failure_threshold
-    if reading.reason is Reason.SIGN_IN_REJECTED:
+    if reading.reason in REJECTED:
         return (
             f"if these credentials have passed since they were changed: down after "
             f"{REJECTIONS_TO_DOWN}, then one try every {spec.guard_interval:g} s, none after "

@@ -11,7 +11,16 @@ from enum import Enum, auto
 from typing import Final
 
 from beacon.core.baseline import Baseline, Slowness
-from beacon.core.model import STANDING, Endpoint, Evidence, Health, Outcome, Reading, Reason
+from beacon.core.model import (
+    REJECTED,
+    STANDING,
+    Endpoint,
+    Evidence,
+    Health,
+    Outcome,
+    Reading,
+    Reason,
+)
 
 WINDOW: Final = 6
 WINDOW_FAILS: Final = 4
@@ -178,7 +187,7 @@ class EndpointState:
 
     def count(self, reading: Reading, at: float, *, regular: bool) -> Reading:
         """Take one reading into the counters; the reading as it was understood."""
-        if reading.reason is Reason.SIGN_IN_REJECTED and not self.proven:
+        if reading.reason in REJECTED and not self.proven:
             reading = self._unproven(reading)
         self._hear(reading, at)
         outcome = reading.outcome
@@ -219,7 +228,7 @@ class EndpointState:
         self.good = self.clean = 0
         self.window = (self.window << 1 | 1) & _WINDOW_MASK
         self._count_trouble(troubled=True, ailing=True)
-        if reading.reason is Reason.SIGN_IN_REJECTED:
+        if reading.reason in REJECTED:
             self.rejections += 1
             self._guard(at)
 

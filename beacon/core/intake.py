@@ -26,6 +26,7 @@ from beacon.core.events import (
     Transition,
 )
 from beacon.core.model import (
+    REJECTED,
     Endpoint,
     Evidence,
     Health,
@@ -244,7 +245,7 @@ class Intake:
 
     def _confirm(self, state: EndpointState, reading: Reading, at: float) -> None:
         """Order the re-check that a fail asks for, or the rest that rejections ask for."""
-        if reading.reason is Reason.SIGN_IN_REJECTED and state.guard_until > at:
+        if reading.reason in REJECTED and state.guard_until > at:
             self._out.append(Postpone(at, state.spec.id, state.guard_until))
             return
         retry = state.spec.retry_interval

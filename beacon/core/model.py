@@ -53,6 +53,7 @@ class Reason(StrEnum):
     CHALLENGE_MISSING = "challenge_missing"
     CODE_NOT_ARRIVED = "code_not_arrived"
     CODE_LATE = "code_late"
+    CODE_IN_JUNK = "code_in_junk"
     CODE_WRONG = "code_wrong"
     DELIVERY_REFUSED = "delivery_refused"
     VENDOR_INCIDENT = "vendor_incident"
@@ -90,6 +91,7 @@ _WARNS: Final = frozenset(
         Reason.CERTIFICATE_EXPIRING,
         Reason.PREFERENCE_UNMET,
         Reason.CODE_LATE,
+        Reason.CODE_IN_JUNK,
         Reason.VENDOR_DEGRADED,
         Reason.VENDOR_MAINTENANCE,
         Reason.RESOLVER_DISAGREEMENT,
@@ -121,6 +123,9 @@ def _outcome_of(reason: Reason) -> Outcome:
 
 OUTCOME_OF: Final = MappingProxyType({reason: _outcome_of(reason) for reason in Reason})
 """The one table from reason to outcome."""
+
+# A server said no: what the guard counts before an account is locked.
+REJECTED: Final = frozenset({Reason.SIGN_IN_REJECTED, Reason.CODE_WRONG})
 
 # Standing, plannable trouble: raises a service to advisory only, without sound.
 STANDING: Final = frozenset({Reason.CERTIFICATE_EXPIRING, Reason.ATTESTATION_OVERDUE})

@@ -143,7 +143,8 @@ class Flow:
         """Whether it makes one-time codes, or verifies certificates by our clock."""
         secure = any(step.url.begins("https:") for step in self.steps + self.clean_up)
         timed_codes = any(not code.counted for code in self._codes)
-        return timed_codes or (secure and self.tls.verify)
+        mailboxes = any(mailbox.clock_bound for mailbox in self.mailboxes.values())
+        return timed_codes or mailboxes or (secure and self.tls.verify)
 
     def faults(self) -> Iterator[Fault]:
         """What is wrong with the settings taken together."""
@@ -151,13 +152,17 @@ class Flow:
             yield Fault(("steps",), "a flow without a step", "at least one")
         for path, message, allowed in self.tls.flaws():
             yield Fault(("tls", *path), message, allowed)
+        for name, mailbox in self.mailboxes.items():
+            for path, message, allowed in mailbox.flaws():
+                yield Fault(("mailboxes", name, *path), message, allowed)
         if self.proxy and not self.proxy.lower().startswith("http://"):
             yield Fault(("proxy",), "a proxy is spoken to in plain HTTP", "http://host:port")
-        yield from self._step_faults()
+        yield from self.step_faults()
 
-    def _step_faults(self) -> Iterator[Fault]:
+    def step_faults(self, given: Collection[str] = ()) -> Iterator[Fault]:
+        """What is wrong with the steps; `given` are values that need no capturing."""
         taken: dict[str, str] = {}
-        known: dict[str, Capture] = {}
+        known: dict[str, Capture] = dict.fromkeys(given, Capture())
         for place, step in self._places():
             where = f"{_SAID[place[0]]} {place[1] + 1}"
             if taken.setdefault(step.id, where) != where:
@@ -247,7 +252,7 @@ class Flow:
         """Take each step in turn; the first that goes wrong is the reading. Then clean up."""
         wanted = {awaited.mailbox for uses in self._uses for awaited in uses.awaited}
         with contextlib.ExitStack() as stack:
-            talk = _Talk(self, run)
+            talk = Talk(self, run)
             for name in sorted(wanted):  # before anything is sent: what is there does not count
                 try:
                     watch = self.mailboxes[name].open(run)
@@ -266,7 +271,7 @@ class Flow:
             return replace(reading, detail=one_line(f"{reading.detail}; clean-up: {flaw}"))
         return reading
 
-    def _sign_in(self, run: Run, talk: "_Talk") -> Reading:
+    def _sign_in(self, run: Run, talk: "Talk") -> Reading:
         reading = Reading(Reason.OK, f"{len(self.steps)} steps")
         spent = []
         for step in self.steps:
@@ -311,7 +316,7 @@ def _token(seed: str, *, counted: bool, counter: int = 0, **options: Any) -> Tok
     return Token.parse(seed, **options)
 
 
-class _Talk:
+class Talk:
     """One run of a flow: its cookies, what it captured, the mailboxes it watches."""
 
     def __init__(self, flow: Flow, run: Run) -> None:
@@ -321,6 +326,10 @@ class _Talk:
         self._secrets = {name: run.hide(secret.reveal()) for name, secret in flow.secrets.items()}
         self._counted: list[tuple[Token, int]] = []
         self.watches: dict[str, Watch] = {}
+
+    def give(self, name: str, value: str) -> None:
+        """A value for the steps to come, as if it had been captured."""
+        self._captured[name] = value
 
     def take(self, step: Step) -> Reading:
         """Ask, judge, capture: what one step comes to, its id in the detail."""

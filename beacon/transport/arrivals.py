@@ -81,7 +81,7 @@ def await_code(run: Run, watch: Watch, pattern: str, within: float) -> str:
     until = run.clock.monotonic() + within
     before, run.silence = run.silence, Reason.CODE_NOT_ARRIVED
     while (message := watch.wait(run, until)) is not None:
-        code = _found(pattern, message.text)
+        code = found_in(pattern, message.text)
         if code:
             run.hide(code)
             watch.remove(run, message)
@@ -91,7 +91,8 @@ def await_code(run: Run, watch: Watch, pattern: str, within: float) -> str:
     raise Trouble(Reason.CODE_NOT_ARRIVED, f"no message with a code within {within:g} s")
 
 
-def _found(pattern: str, text: str) -> str | None:
+def found_in(pattern: str, text: str) -> str | None:
+    """The code in a text: the pattern's first group, or the whole match; None without one."""
     compiled = regex.compile(pattern)
     try:
         match = compiled.search(text, timeout=REGEX_BUDGET, concurrent=True)

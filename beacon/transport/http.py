@@ -42,7 +42,7 @@ _DEFAULTS: Final = {
 _FOLLOWED: Final = frozenset({301, 302, 303, 307, 308})
 _PROOFS: Final = ("Authorization", "Cookie")
 # Text codecs of Python that no server means, and that take quadratic time or run escapes.
-_NO_CHARSETS: Final = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape"})
+NO_CHARSETS: Final = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ class Answer:
         charset = _charset(self.headers.get("content-type") or "")
         try:
             name = codecs.lookup(charset).name
-            if name in _NO_CHARSETS:
+            if name in NO_CHARSETS:
                 raise LookupError(name)
             return self.body.decode("utf-8-sig" if name == "utf-8" else name)
         except LookupError:

@@ -1,5 +1,6 @@
 """The setting `mailboxes`: where the codes that servers send are awaited."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -8,21 +9,36 @@ from msgspec import Meta
 from beacon.config.fields import Refused
 from beacon.engine.run import Run
 from beacon.transport.arrivals import Watch
+from beacon.transport.imap import Imap
 from beacon.transport.smsd import Smsd
+from beacon.transport.tls import Flaw
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnyMailbox:
     """A place where messages arrive: one of its kinds."""
 
+    imap: Annotated[Imap | None, Meta(description="mail, by IMAP")] = None
     smsd: Annotated[Smsd | None, Meta(description="text messages, by gammu-smsd")] = None
 
     def __post_init__(self) -> None:
         """Refuse what is no place, or two."""
-        if self.smsd is None:
-            raise Refused("a mailbox without its kind", "smsd: {inbox: …}")
+        if (self.imap is None) == (self.smsd is None):
+            raise Refused("not exactly one kind of mailbox", "one of imap, smsd")
+
+    @property
+    def clock_bound(self) -> bool:
+        """Whether a wrong own clock would keep it shut."""
+        return self.imap is not None and self.imap.clock_bound
+
+    def flaws(self) -> Iterator[Flaw]:
+        """What is wrong with the settings taken together."""
+        for path, message, allowed in self.imap.flaws() if self.imap else ():
+            yield ("imap", *path), message, allowed
 
     def open(self, run: Run) -> Watch:
         """Open the one it is."""
+        if self.imap is not None:
+            return self.imap.open(run)
         assert self.smsd is not None, "refused above"
         return self.smsd.open(run)

@@ -1,0 +1,138 @@
+"""How a mail server is reached and told who we are: what IMAP and SMTP have in common."""
+
+import contextlib
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta
+
+from beacon.config.checks import loopback
+from beacon.config.fields import Port, Secret
+from beacon.core.model import Outcome, Reason
+from beacon.engine.run import EXHAUSTED, DeadlinePassed, Run
+from beacon.transport import dial, tls
+from beacon.transport.auth import OAuth2
+from beacon.transport.tls import Flaw, TlsPolicy
+from beacon.transport.trouble import Trouble
+from beacon.transport.wire import DEFAULT_TLS, Route
+
+ANSWER_WITHIN: Final = 20.0
+"""Seconds a mail server has for one answer."""
+
+Host = Annotated[str, Meta(min_length=1, description="a name or an IP address")]
+Encryption = Literal["tls", "starttls", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailServer:
+    """A server, and an account there: a password, or a token of OAuth 2 (XOAUTH2)."""
+
+    host: Host
+    port: Annotated[Port | None, Meta(description="left out: the usual one")] = None
+    encryption: Annotated[
+        Encryption, Meta(description="from the first byte, after STARTTLS, or none")
+    ] = "tls"
+    tls: TlsPolicy = DEFAULT_TLS
+    username: str | None = None
+    password: Secret | None = None
+    oauth2: Annotated[OAuth2 | None, Meta(description="client credentials, for XOAUTH2")] = None
+
+    @property
+    def clock_bound(self) -> bool:
+        """Whether a certificate is verified, which is done by our clock."""
+        return (self.encryption != "none" and self.tls.verify) or self.oauth2 is not None
+
+    def flaws(self) -> Iterator[Flaw]:
+        """What is wrong with the settings taken together."""
+        for path, message, allowed in self.tls.flaws():
+            yield ("tls", *path), message, allowed
+        ways = sum(way is not None for way in (self.password, self.oauth2))
+        if ways and self.encryption == "none" and not loopback(self.host):
+            text = f"the password would go unencrypted to {self.host}"
+            yield ("encryption",), text, "tls or starttls"
+        if ways > 1 or (self.username is None) != (ways == 0):
+            yield (), "not one way to sign in", "`username`, and one of password, oauth2"
+
+    def connected(self, run: Run, port: int) -> socket.socket:
+        """A socket to the server, watched by the run, by TLS where that comes first.
+
+        Raises `Trouble`.
+        """
+        sock = dial.connect(run, self.host, self.port or port)
+        if self.encryption != "tls":
+            return sock
+        try:
+            return tls.handshake(run, sock, self.tls, self.host)
+        except BaseException:
+            run.release(sock)
+            sock.close()
+            raise
+
+    def token(self, run: Run) -> str | None:
+        """The bearer token, hidden in what the run tells; None where a password is used.
+
+        Raises `Trouble` with an error: that we have none says nothing of what is watched.
+        """
+        if self.oauth2 is None:
+            return None
+        with own_trouble("the token"):
+            return run.hide(self.oauth2.authorization(run, Route()).removeprefix("Bearer "))
+
+    def xoauth2(self, token: str) -> str:
+        """What XOAUTH2 sends: user and token."""
+        return f"user={self.username}\x01auth=Bearer {token}\x01\x01"
+
+
+@contextlib.contextmanager
+def own_trouble(where: str) -> Iterator[None]:
+    """Inside, all trouble is an error: what we look with is broken, not what we look at."""
+    try:
+        yield
+    except Trouble as trouble:
+        reading = trouble.reading
+        if reading.outcome is Outcome.ERROR:
+            raise Trouble(reading.reason, f"{where}: {reading.detail}") from None
+        detail = f"{where}: {reading.reason}: {reading.detail}"
+        raise Trouble(Reason.SOURCE_DEAD, detail) from None
+
+
+@contextlib.contextmanager
+def silence_means(run: Run, reason: Reason | None) -> Iterator[None]:
+    """Inside, this is what no answer until the deadline means."""
+    before, run.silence = run.silence, reason
+    try:
+        yield
+    except DeadlinePassed:
+        raise  # whoever makes a reading of it asks for its meaning later
+    except BaseException:
+        run.silence = before
+        raise
+    run.silence = before
+
+
+@contextlib.contextmanager
+def answering(
+    run: Run, sock: socket.socket, words: str, within: float = ANSWER_WITHIN
+) -> Iterator[None]:
+    """Inside, the server has so many seconds for what it is asked; `words` say what that is.
+
+    Raises `Trouble` with the reason of what went wrong with the connection.
+    """
+    patience = min(within, run.remaining())
+    try:
+        sock.settimeout(patience)
+        yield
+    except TimeoutError:
+        run.remaining()
+        raise Trouble(Reason.DEADLINE, f"{words}: no answer within {patience:.2g} s") from None
+    except ssl.SSLError as error:
+        run.remaining()
+        raise tls.trouble_of(error) from None
+    except OSError as error:
+        run.remaining()  # a socket shut by the deadline looks like all sorts of trouble
+        if error.errno in EXHAUSTED:
+            raise
+        raise dial.trouble_of(error, words) from None

@@ -1,0 +1,113 @@
+"""A small IMAP server that can be made to misbehave, for what no sound one does."""
+
+import contextlib
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+import pytest
+
+Mood = Callable[[str], bytes | None]
+
+
+@dataclass
+class FakeImap:
+    """One account; `inbox` holds its messages. A mood answers a command in its own way.
+
+    It is given the command without its tag, and gives all the bytes of the answer (`TAG` stands
+    for the tag), or None to let the command be answered properly.
+    """
+
+    able: str = "IMAP4rev1 AUTH=PLAIN UIDPLUS"
+    mood: Mood = lambda _: None
+    greeting: bytes = b"* OK ready\r\n"
+    inbox: list[bytes] = field(default_factory=list)
+    on_search: Callable[[], None] = lambda: None
+    heard: list[str] = field(default_factory=list)
+    deleted: set[int] = field(default_factory=set)
+    folder: str = "INBOX"
+
+    def __post_init__(self) -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listening.getsockname()[1]
+        self._over = False
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while not self._over:
+            with contextlib.suppress(OSError):
+                caller, _ = self._listening.accept()
+                with caller, caller.makefile("rb") as lines, contextlib.suppress(OSError):
+                    self._converse(caller, lines)
+
+    def _converse(self, caller: socket.socket, lines: BinaryIO) -> None:
+        caller.sendall(self.greeting)
+        while self.greeting and (line := lines.readline()):
+            tag, _, said = line.decode().strip().partition(" ")
+            self.heard.append(said)
+            if said.startswith("AUTHENTICATE"):
+                caller.sendall(b"+ \r\n")
+                self.heard.append(lines.readline().decode().strip())
+            answer = self.mood(said)
+            answer = self._proper(said) + b"TAG OK done\r\n" if answer is None else answer
+            caller.sendall(answer.replace(b"TAG", tag.encode()))
+            if not answer or b"* BYE" in answer:
+                return
+
+    def _proper(self, said: str) -> bytes:
+        there = [uid for uid in range(1, len(self.inbox) + 1) if uid not in self.deleted]
+        match said.split():
+            case ["CAPABILITY"]:
+                return f"* CAPABILITY {self.able}\r\n".encode()
+            case ["STATUS", *_]:
+                return f"* STATUS INBOX (UIDNEXT {len(self.inbox) + 1} UIDVALIDITY 7)\r\n".encode()
+            case ["SELECT", *_]:
+                return f"* {len(there)} EXISTS\r\n* OK [UIDVALIDITY 7] ok\r\n".encode()
+            case ["UID", "SEARCH", *_]:
+                self.on_search()
+                return (
+                    b"* SEARCH "
+                    + " ".join(map(str, range(1, len(self.inbox) + 1))).encode()
+                    + b"\r\n"
+                )
+            case ["UID", "FETCH", uid, *_]:
+                return self._fetched(int(uid))
+            case ["FETCH", numbers, *_]:
+                first = int(numbers.partition(":")[0])
+                told = enumerate(there[first - 1 :], first)
+                return b"".join(b"* %d FETCH (UID %d)\r\n" % (n, uid) for n, uid in told)
+            case ["UID", "STORE", uid, *_]:
+                self.deleted.add(int(uid))
+        return b""
+
+    def _fetched(self, uid: int) -> bytes:
+        if uid in self.deleted:
+            return b""
+        raw = self.inbox[uid - 1][: int(re.search(r"\.(\d+)>", self.heard[-1])[1])]  # type: ignore[index]
+        date = b'INTERNALDATE "22-Nov-2026 09:40:00 +0000"'
+        return b"* 1 FETCH (UID %d %b BODY[]<0> {%d}\r\n%b)\r\n" % (uid, date, len(raw), raw)
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._over = True
+        with contextlib.suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self._thread.join(5)
+
+
+@pytest.fixture
+def fake_imap() -> Iterator[Callable[..., FakeImap]]:
+    """Start such servers."""
+    with contextlib.ExitStack() as servers:
+
+        def start(**given: object) -> FakeImap:
+            server = FakeImap(**given)  # type: ignore[arg-type]
+            servers.callback(server.close)
+            return server
+
+        yield start

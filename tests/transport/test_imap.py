@@ -1,0 +1,368 @@
+"""Mailboxes by IMAP: a server that can be made to misbehave; sound ones are with `otp_email`."""
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from beacon.config.fields import Secret, Url
+from beacon.core.model import Reason
+from beacon.engine.clock import SystemClock
+from beacon.engine.run import DeadlinePassed, Run
+from beacon.transport.arrivals import MESSAGE_LIMIT, MESSAGES_LIMIT
+from beacon.transport.auth import OAuth2
+from beacon.transport.imap import Imap, MailWatch
+from beacon.transport.tls import TlsPolicy
+from beacon.transport.trouble import Trouble
+
+PASSWORD = "canary-password"
+TOKENS = OAuth2(token_url=Url("https://x"), client_id="a", client_secret=Secret("canary"))
+REFUSED = "own_credentials: IMAP: the sign-in was refused"
+ENDED = "source_dead: IMAP: connect_reset: the sign-in: the connection ended"
+LISTED = {
+    "by its use": rb'(\HasNoChildren \Junk) "." "Unwanted \"mail\""',
+    "by its name": rb'(\HasNoChildren) "/" "[Gmail]/Spam"',
+    "at the top": rb"(\HasNoChildren) NIL Junk",
+}
+
+
+def settings(port: int, **given: Any) -> Imap:
+    told = {"host": "127.0.0.1", "encryption": "none", "username": 'pro"be'}
+    mailbox = Imap(**{**told, "port": port, "password": Secret(PASSWORD)} | given)
+    assert list(mailbox.flaws()) == []
+    return mailbox
+
+
+@pytest.fixture
+def opened(fake_imap: Callable[..., Any]) -> Callable[..., tuple[Any, Run, MailWatch]]:
+    """A server as told, a run, and the mailbox opened in it."""
+
+    def start(budget: float = 5.0, **given: Any) -> tuple[Any, Run, MailWatch]:
+        server = fake_imap(**given)
+        run = Run(SystemClock(), budget)
+        return server, run, settings(server.port).open(run)
+
+    return start
+
+
+def trouble(run: Run, port: int, **given: Any) -> str:
+    """What opening comes to, as `reason: detail`. Never what the server said."""
+    with pytest.raises(Trouble) as raised:
+        settings(port, **given).open(run)
+    reading = raised.value.reading
+    told = "\n".join([reading.detail, *run.notes])
+    assert "canary" not in told
+    assert "secret words" not in told
+    return f"{reading.reason}: {reading.detail}"
+
+
+def soon(run: Run, seconds: float = 0.0) -> float:
+    return run.clock.monotonic() + seconds
+
+
+# --- settings -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ({"username": None}, ()),
+        ({"password": None}, ()),
+        ({"oauth2": TOKENS}, ()),
+        ({"host": "192.0.2.1"}, ("encryption",)),
+        ({"tls": TlsPolicy(key="/x")}, ("tls", "key")),
+    ],
+)  # fmt: skip
+def test_settings_that_do_not_go_together(given: dict[str, Any], path: tuple[str, ...]) -> None:
+    told = {"host": "localhost", "encryption": "none", "username": "a", "password": Secret("b")}
+    assert path in [flaw[0] for flaw in Imap(**told | given).flaws()]
+
+
+def test_a_clock_is_needed_for_certificates_and_tokens() -> None:
+    told: dict[str, Any] = {"host": "127.0.0.1", "username": "a", "password": Secret("b")}
+    assert Imap(**told).clock_bound
+    assert not Imap(**told, encryption="none").clock_bound
+    assert not Imap(**told, tls=TlsPolicy(verify=False)).clock_bound
+
+
+# --- signing in ---------------------------------------------------------------------
+
+
+def test_a_password_goes_by_plain_or_by_login(opened: Callable[..., Any]) -> None:
+    server, _, watch = opened()
+    watch.close()
+    assert "AUTHENTICATE PLAIN" in server.heard
+    server, _, watch = opened(able="IMAP4rev1")
+    watch.close()
+    assert rf'LOGIN "pro\"be" "{PASSWORD}"' in server.heard
+
+
+@pytest.mark.parametrize(
+    ("mood", "comes_to"),
+    [
+        (b"TAG NO [AUTHENTICATIONFAILED] secret words\r\n", REFUSED),
+        (b"TAG NO secret words\r\n", REFUSED),
+        (b"TAG NO [UNAVAILABLE] secret words\r\n", "source_dead: IMAP: nobody can sign in now"),
+        (b"* BYE secret words\r\n", ENDED),
+        (b"secret words\r\n", ENDED),
+        (b"", ENDED),
+    ],
+)  # fmt: skip
+def test_a_sign_in_that_is_refused(
+    mood: bytes, comes_to: str, fake_imap: Callable[..., Any]
+) -> None:
+    server = fake_imap(mood=lambda said: mood if said.startswith("AUTH") else None)
+    assert trouble(Run(SystemClock(), 5.0), server.port) == comes_to
+
+
+@pytest.mark.parametrize(
+    ("greeting", "comes_to"),
+    [
+        (b"* BYE secret words\r\n", "protocol_error"),
+        (b"220 smtp.example.net ESMTP secret words\r\n", "connect_reset"),
+        (b"* PREAUTH you are somebody\r\n", "refused"),
+        (b"", "connect_reset"),
+        (b"* OK " + b"x" * 2_000_000, "connect_reset"),
+        (b"* OK {99999999}\r\nsecret words\r\n", "connect_reset"),
+    ],
+)
+def test_what_is_no_imap_server(
+    greeting: bytes, comes_to: str, fake_imap: Callable[..., Any]
+) -> None:
+    server = fake_imap(greeting=greeting)
+    assert comes_to in trouble(Run(SystemClock(), 5.0), server.port)
+
+
+def test_nobody_is_there(free_port: Callable[[], int]) -> None:
+    said = trouble(Run(SystemClock(), 5.0), free_port())
+    assert said.startswith("source_dead: IMAP: connect_refused: 127.0.0.1 port")
+
+
+def test_starttls_that_is_refused_sends_no_password(fake_imap: Callable[..., Any]) -> None:
+    server = fake_imap(mood=lambda s: b"TAG NO no\r\n" if s == "STARTTLS" else None)
+    said = trouble(Run(SystemClock(), 5.0), server.port, encryption="starttls")
+    assert said == "source_dead: IMAP: protocol_error: STARTTLS: refused or not understood"
+    assert server.heard == ["CAPABILITY", "STARTTLS"]
+
+
+def test_a_token_that_cannot_be_had_is_ours(free_port: Callable[[], int]) -> None:
+    url = Url(f"http://127.0.0.1:{free_port()}/token")
+    oauth2 = OAuth2(token_url=url, client_id="a", client_secret=Secret("canary"))
+    said = trouble(Run(SystemClock(), 5.0), 9, password=None, oauth2=oauth2)
+    assert said.startswith("source_dead: IMAP: the token: connect_refused")
+
+
+def test_a_server_that_says_nothing_at_all() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        run = Run(SystemClock(), 0.1)
+        with pytest.raises(DeadlinePassed):
+            settings(silent.getsockname()[1]).open(run)
+    assert run.overstayed().reason is Reason.SOURCE_DEAD
+
+
+def test_the_deadline_wakes_it_at_once(opened: Callable[..., Any]) -> None:
+    _, run, watch = opened(able="IMAP4rev1 AUTH=PLAIN IDLE", mood=_idle(b"+ \r\n"))
+    threading.Timer(0.2, run.expire).start()
+    run.silence = Reason.CODE_NOT_ARRIVED
+    began = time.monotonic()
+    with pytest.raises(DeadlinePassed):
+        watch.wait(run, soon(run, 60))
+    assert time.monotonic() - began < 2
+    assert run.overstayed().reason is Reason.CODE_NOT_ARRIVED, "the server had nothing to say"
+    watch.close()
+
+
+# --- waiting ------------------------------------------------------------------------
+
+
+def test_only_what_arrives_after_the_opening_counts(opened: Callable[..., Any]) -> None:
+    server, run, watch = opened(inbox=[b"Subject: old\r\n\r\n"])
+    assert watch.wait(run, soon(run)) is None
+    server.inbox.append(b"Subject: new\r\n\r\n834211" + b"x" * 100_000)
+    mail = watch.wait(run, soon(run, 9))
+    assert mail is not None
+    assert "Subject: new\n\n834211" in mail.text
+    assert len(mail.text) < MESSAGE_LIMIT + 100
+    assert (mail.junk, mail.arrived) == (False, 1795340400.0)
+    assert "834211" not in repr(mail)
+    assert watch.wait(run, soon(run)) is None, "each once"
+    watch.remove(run, mail)
+    assert server.deleted == {2}
+    assert "UID EXPUNGE 2" in server.heard
+    watch.close()
+
+
+def test_where_single_ones_cannot_be_expunged(opened: Callable[..., Any]) -> None:
+    server, run, watch = opened(able="IMAP4rev1 AUTH=PLAIN")
+    server.inbox.append(b"\r\n")
+    mail = watch.wait(run, soon(run, 9))
+    watch.remove(run, mail)
+    assert server.heard[-1] == "EXPUNGE"
+    watch.close()
+
+
+def test_what_cannot_be_deleted_is_noted(opened: Callable[..., Any]) -> None:
+    mood: Any = lambda said: b"TAG NO secret words\r\n" if "STORE" in said else None  # noqa: E731
+    server, run, watch = opened(mood=mood)
+    server.inbox.append(b"\r\n")
+    run.silence = Reason.CODE_NOT_ARRIVED
+    watch.remove(run, watch.wait(run, soon(run, 9)))
+    assert "cannot be deleted: a deletion: refused or not understood" in run.notes[-1]
+    assert run.silence is Reason.CODE_NOT_ARRIVED
+    watch.close()
+
+
+def test_what_another_took_is_passed_over(opened: Callable[..., Any]) -> None:
+    mood: Any = lambda said: b"TAG OK x\r\n" if "FETCH 1 " in said else None  # noqa: E731
+    server, run, watch = opened(mood=mood)
+    server.inbox += [b"Subject: gone\r\n\r\n", b"Subject: there\r\n\r\n"]
+    mail = watch.wait(run, soon(run, 9))
+    assert mail is not None
+    assert "there" in mail.text
+    watch.close()
+
+
+def test_a_bomb_of_messages_is_no_mailbox_of_a_probe(opened: Callable[..., Any]) -> None:
+    server, run, watch = opened(budget=60)
+    server.inbox += [b"\r\n"] * (MESSAGES_LIMIT + 1)
+    for _ in range(MESSAGES_LIMIT):
+        assert watch.wait(run, soon(run, 60))
+    with pytest.raises(Trouble) as raised:
+        watch.wait(run, soon(run, 60))
+    assert raised.value.reading.reason is Reason.SOURCE_DEAD
+    assert "more than 1000 messages came" in raised.value.reading.detail
+    watch.close()
+
+
+def _idle(begin: bytes, rest: bytes = b"") -> Callable[[str], bytes | None]:
+    def mood(said: str) -> bytes | None:
+        if said == "IDLE":
+            return begin
+        return b"beacon OK\r\n" + rest if said == "" else None
+
+    return mood
+
+
+def test_a_message_is_seen_when_it_comes(opened: Callable[..., Any]) -> None:
+    server, run, watch = opened(
+        able="IMAP4rev1 AUTH=PLAIN IDLE", mood=_idle(b"* 1 RECENT\r\n+ \r\n")
+    )
+    server.on_search = lambda: server.inbox.append(b"\r\n") if "IDLE" in server.heard else None
+    began = time.monotonic()
+    assert watch.wait(run, soon(run, 4))
+    assert time.monotonic() - began < 2, "told at once, so it does not wait"
+    watch.close()
+
+
+def test_idle_that_is_refused(opened: Callable[..., Any]) -> None:
+    _, run, watch = opened(able="IMAP4rev1 AUTH=PLAIN IDLE", mood=_idle(b"TAG NO\r\n"))
+    with pytest.raises(Trouble, match="source_dead"):
+        watch.wait(run, soon(run, 4))
+    watch.close()
+
+
+@pytest.mark.parametrize(
+    ("command", "said", "words"),
+    [
+        ("STATUS", b"* STATUS INBOX ()\r\nTAG OK x\r\n", "its folders"),
+        ("SELECT", b"* 1 EXISTS\r\n* OK [UIDVALIDITY 8] x\r\nTAG OK x\r\n", "made anew"),
+        ("SELECT", b"* OK [READ-ONLY] x\r\nTAG OK x\r\n", "we may only read"),
+        ("UID SEARCH", b"* SEARCH one two\r\nTAG OK x\r\n", "what is new"),
+        ("UID SEARCH", b"TAG BAD secret words\r\n", "what is new"),
+        ("UID FETCH", b"* 1 FETCH (BODY[] {80000}\r\n", "a message"),
+    ],
+)
+def test_answers_that_cannot_be(
+    command: str, said: bytes, words: str, fake_imap: Callable[..., Any]
+) -> None:
+    server = fake_imap(mood=lambda asked: said if asked.startswith(command) else None)
+    server.on_search = lambda: server.inbox.append(b"\r\n")
+    run = Run(SystemClock(), 5.0)
+
+    def looked() -> None:
+        with contextlib.closing(settings(server.port).open(run)) as watch:
+            watch.wait(run, soon(run))
+
+    with pytest.raises(Trouble) as raised:
+        looked()
+    assert raised.value.reading.reason in (Reason.SOURCE_DEAD, Reason.OWN_CREDENTIALS)
+    assert words in raised.value.reading.detail
+    assert "secret words" not in raised.value.reading.detail
+
+
+def test_an_answer_without_end(opened: Callable[..., Any]) -> None:
+    flood = (b"* OK " + b"x" * 1_000_000 + b"\r\n") * 85
+    _, run, watch = opened(budget=60, mood=lambda said: flood if said == "NOOP" else None)
+    assert watch.wait(run, soon(run)) is None
+    with pytest.raises(Trouble, match="source_dead"):
+        watch.wait(run, soon(run))
+    watch.close()
+
+
+# --- junk, what was there, room -----------------------------------------------------
+
+
+@pytest.mark.parametrize("how", LISTED)
+def test_junk_is_found(how: str, opened: Callable[..., Any]) -> None:
+    listed = (
+        b"* LIST (\\HasNoChildren) NIL {3}\r\nodd\r\n* LIST " + LISTED[how] + b"\r\nTAG OK x\r\n"
+    )
+    server, run, watch = opened(mood=lambda said: listed if said.startswith("LIST") else None)
+    assert "junk is looked into" in run.notes[-1]
+    statuses = [said for said in server.heard if said.startswith("STATUS")]
+    name = {"by its use": r'"Unwanted \"mail\""', "by its name": '"[Gmail]/Spam"'}
+    assert name.get(how, '"Junk"') in statuses[-1]
+    assert watch.wait(run, soon(run)) is None
+    watch.close()
+
+
+def test_junk_as_it_is_named(fake_imap: Callable[..., Any]) -> None:
+    server, run = fake_imap(), Run(SystemClock(), 5.0)
+    watch = settings(server.port, junk="Bulk", folder="Codes").open(run)
+    server.inbox.append(b"\r\n")
+    mail = watch.wait(run, soon(run))
+    assert mail is not None
+    assert mail.junk
+    watch.remove(run, mail)
+    watch.close()
+    assert not any(said.startswith("LIST") for said in server.heard)
+
+
+def test_the_last_ones_that_were_there(opened: Callable[..., Any]) -> None:
+    server, run, watch = opened(inbox=[b"Subject: %d\r\n\r\n" % n for n in range(1, 6)])
+    server.inbox.append(b"Subject: later\r\n\r\n")
+    found = [mail.text.split()[-1] for mail in watch.earlier(run, 3)]
+    assert found == ["4", "5"], "of the last three one came later"
+    watch.close()
+
+
+def test_nothing_was_there(opened: Callable[..., Any]) -> None:
+    _, run, watch = opened()
+    assert watch.earlier(run, 3) == []
+    watch.close()
+
+
+@pytest.mark.parametrize(
+    ("told", "full"),
+    [
+        (b'* QUOTAROOT INBOX ""\r\n* QUOTA "" (STORAGE 10 10)\r\n', True),
+        (b'* QUOTAROOT INBOX ""\r\n* QUOTA "" (STORAGE 9 10 MESSAGE 5 5)\r\n', True),
+        (b'* QUOTAROOT INBOX ""\r\n* QUOTA "" (STORAGE 9 10)\r\n', False),
+        (b"* QUOTAROOT INBOX\r\n", False),
+    ],
+)
+def test_whether_there_is_room(told: bytes, full: bool, opened: Callable[..., Any]) -> None:
+    mood: Any = lambda said: told + b"TAG OK x\r\n" if said.startswith("GETQ") else None  # noqa: E731
+    _, run, watch = opened(able="IMAP4rev1 AUTH=PLAIN QUOTA", mood=mood)
+    assert watch.full(run) is full
+    watch.close()
+
+
+def test_without_quotas_there_is_room(opened: Callable[..., Any]) -> None:
+    _, run, watch = opened()
+    assert not watch.full(run)
+    watch.close()
