@@ -197,7 +197,7 @@ def _kept_from_running(intake: Intake, state: EndpointState, at: float) -> Itera
 def _still_counts(
     intake: Intake, state: EndpointState, kept: EndpointMemory, at: float
 ) -> Iterator[Effect]:
-    """What cost a message counts until it is stale: the next one is sent when it would have been."""
+    """What cost a message counts until it is stale; the next is sent when it would have been."""
     spec, last, read_at, stale_at = state.spec, kept.last, kept.read_at, kept.stale_at
     if not spec.costly or kept.health is None or last is None or read_at is None:
         return

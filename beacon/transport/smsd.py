@@ -4,6 +4,7 @@
 what is new. Files are made in place: one may be seen empty, a message with parts missing.
 """
 
+import contextlib
 import io
 import os
 import re
@@ -40,10 +41,10 @@ class Smsd:
         Meta(description="smsd's configuration: its modem's signal and network are asked for"),
     ] = None
 
-    def open(self, run: Run) -> "_Watch":
+    def open(self, run: Run) -> "SmsdWatch":
         """Note the messages that are there. Raises `Trouble` (`own_modem`)."""
         run.remaining()
-        watch = _Watch(Path(self.inbox), self.modem)
+        watch = SmsdWatch(Path(self.inbox), self.modem)
         run.note(f"modem: {'well' if self.config else 'not asked'}")
         return watch
 
@@ -61,17 +62,19 @@ class Smsd:
 
 
 @dataclass
-class _Watch:
+class SmsdWatch:
     """The inbox since it was opened."""
 
     inbox: Path
     modem: Callable[[], int | None]
     _known: set[str] = field(default_factory=set)
+    _before: Mapping[str, _Parts] = field(default_factory=dict)
     _seen: Mapping[str, _Parts] = field(default_factory=dict)
     _given: dict[str, _Parts] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._known.update(self._look())
+        self._before = self._look()
+        self._known.update(self._before)
         self._received = self.modem()
         self._came = False
 
@@ -84,7 +87,7 @@ class _Watch:
                 if self._whole(name, before) and len(self._given) < MESSAGES_LIMIT:
                     self._known.add(name)
                     self._given[name] = self._seen[name]
-                    return Message(name, self._text(name))
+                    return Message(name, self._text(name, self._seen[name]))
             left = until - run.clock.monotonic()
             if left <= 0:
                 self._ask_modem()
@@ -97,6 +100,25 @@ class _Watch:
         if before is not None and received is not None and received > before and not self._came:
             text = "gammu-smsd received messages and saved none: its log says why"
             raise Trouble(Reason.OWN_MODEM, text)
+
+    def earlier(self, run: Run) -> list[tuple[float, Message]]:
+        """What was there at the opening, and how many seconds it had been, the youngest first.
+
+        At most `MESSAGES_LIMIT`. Raises `Trouble` where the inbox cannot be read.
+        """
+        now = run.clock.utc().timestamp()
+        found = [(now - self._came_at(name, parts), name) for name, parts in self._before.items()]
+        found = sorted(found)[:MESSAGES_LIMIT]
+        self._given |= {name: self._before[name] for _, name in found}
+        return [(age, Message(name, self._text(name, self._before[name]))) for age, name in found]
+
+    def _came_at(self, name: str, parts: _Parts) -> float:
+        """When its last part was written: its own dates are the sender's."""
+        moments = [0.0]
+        for part in parts:
+            with contextlib.suppress(OSError):  # somebody else took it
+                moments.append(self._path(name, part).stat(follow_symlinks=False).st_mtime)
+        return max(moments)
 
     def remove(self, run: Run, message: Message) -> None:
         """Delete the files of all its parts."""
@@ -128,9 +150,9 @@ class _Watch:
     def _path(self, name: str, part: int) -> Path:
         return self.inbox / f"{name}_{part:02}.txt"
 
-    def _text(self, name: str) -> str:
+    def _text(self, name: str, parts: _Parts) -> str:
         text = ""
-        for part in sorted(self._seen[name]):
+        for part in sorted(parts):
             try:
                 text += _decoded(_read(self._path(name, part), MESSAGE_LIMIT - len(text)))
             except FileNotFoundError:
