@@ -30,6 +30,7 @@ pytest_plugins = [
         "duo",
         "fake_imap",
         "freeradius",
+        "gammu",
         "mail",
         "nginx",
         "openid",

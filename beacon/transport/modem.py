@@ -27,7 +27,11 @@ NETWORK: Final = 840
 """Where its registration is."""
 
 REGISTERED: Final = frozenset({1, 3})  # at home, roaming
-_REFUSED: Final = {2: "no network", 4: "registration denied", 6: "searching for a network"}
+_NOT_REGISTERED: Final = {
+    2: "has no network",
+    4: "was denied registration",
+    6: "searches for a network",
+}
 _READ_ONLY: Final = 0o10000  # SHM_RDONLY
 _PROJECT: Final = 1  # what smsd hands to ftok(3)
 
@@ -59,8 +63,8 @@ def look(config: Path) -> Modem:
     )
     if version != VERSION:
         return Modem()  # laid out otherwise: that it runs is all that is known
-    if network in _REFUSED:
-        return Modem(f"the modem has {_REFUSED[network]}", received)
+    if network in _NOT_REGISTERED:
+        return Modem(f"the modem {_NOT_REGISTERED[network]}", received)
     if network not in REGISTERED and signal <= 0:
         return Modem("the modem has no signal", received)
     return Modem("", received)
