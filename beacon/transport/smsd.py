@@ -1,7 +1,8 @@
 """The inbox of gammu-smsd (its `files` service): one file for each part of a message.
 
 `IN<date>_<time>_<serial>_<sender>_<part>.txt`. Dates are the sender's, so that only names tell
-what is new. Files are made in place: one may be seen empty, a message with parts missing.
+what is new; each part has its own, often a second after the one before. Files are made in place:
+one may be seen empty, a message with parts missing.
 """
 
 import contextlib
@@ -9,7 +10,7 @@ import io
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
@@ -26,9 +27,9 @@ from beacon.transport.trouble import Trouble
 POLL: Final = 0.25
 """Seconds between two looks; a message counts that has not changed from one to the next."""
 
-_NAME: Final = re.compile(r"(IN\d{8}_\d{6}_\d+_.*)_(\d+)\.txt", re.DOTALL)
+_NAME: Final = re.compile(r"IN(\d{8})_(\d{6})_(\d+_.*)_(\d+)\.txt", re.DOTALL)
 
-_Parts = Mapping[int, int]  # number of a part → bytes of its file
+_Parts = Mapping[int, tuple[str, int]]  # number of a part → its file's name and bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,7 @@ class SmsdWatch:
                 if self._whole(name, before) and len(self._given) < MESSAGES_LIMIT:
                     self._known.add(name)
                     self._given[name] = self._seen[name]
-                    return Message(name, self._text(name, self._seen[name]))
+                    return Message(name, self._text(self._seen[name]))
             left = until - run.clock.monotonic()
             if left <= 0:
                 self._ask_modem()
@@ -107,24 +108,24 @@ class SmsdWatch:
         At most `MESSAGES_LIMIT`. Raises `Trouble` where the inbox cannot be read.
         """
         now = run.clock.utc().timestamp()
-        found = [(now - self._came_at(name, parts), name) for name, parts in self._before.items()]
+        found = [(now - self._came_at(parts), name) for name, parts in self._before.items()]
         found = sorted(found)[:MESSAGES_LIMIT]
         self._given |= {name: self._before[name] for _, name in found}
-        return [(age, Message(name, self._text(name, self._before[name]))) for age, name in found]
+        return [(age, Message(name, self._text(self._before[name]))) for age, name in found]
 
-    def _came_at(self, name: str, parts: _Parts) -> float:
+    def _came_at(self, parts: _Parts) -> float:
         """When its last part was written: its own dates are the sender's."""
         moments = [0.0]
-        for part in parts:
+        for file, _ in parts.values():
             with contextlib.suppress(OSError):  # somebody else took it
-                moments.append(self._path(name, part).stat(follow_symlinks=False).st_mtime)
+                moments.append((self.inbox / file).stat(follow_symlinks=False).st_mtime)
         return max(moments)
 
     def remove(self, run: Run, message: Message) -> None:
         """Delete the files of all its parts."""
-        for part in self._given[str(message.key)]:
+        for file, _ in self._given[str(message.key)].values():
             try:
-                self._path(str(message.key), part).unlink(missing_ok=True)
+                (self.inbox / file).unlink(missing_ok=True)
             except OSError as error:
                 run.note(f"the message cannot be deleted: {error.strerror}")
 
@@ -134,27 +135,22 @@ class SmsdWatch:
     def _whole(self, name: str, before: Mapping[str, _Parts]) -> bool:
         parts = self._seen[name]
         without_gaps = sorted(parts) == list(range(len(parts)))
-        return without_gaps and all(parts.values()) and before.get(name) == parts
+        not_empty = all(size for _, size in parts.values())
+        return without_gaps and not_empty and before.get(name) == parts
 
     def _look(self) -> Mapping[str, _Parts]:
-        """The messages that are not known, each with the sizes of its parts."""
-        found: dict[str, dict[int, int]] = {}
+        """The messages that are not known, each with its parts."""
         try:
-            for name, part, size in _files(self.inbox):
-                if name not in self._known:
-                    found.setdefault(name, {})[part] = size
+            found = _messages(_files(self.inbox))
         except OSError as error:
             _unreadable(error)
-        return found
+        return {name: parts for name, parts in found.items() if name not in self._known}
 
-    def _path(self, name: str, part: int) -> Path:
-        return self.inbox / f"{name}_{part:02}.txt"
-
-    def _text(self, name: str, parts: _Parts) -> str:
+    def _text(self, parts: _Parts) -> str:
         text = ""
         for part in sorted(parts):
             try:
-                text += _decoded(_read(self._path(name, part), MESSAGE_LIMIT - len(text)))
+                text += _decoded(_read(self.inbox / parts[part][0], MESSAGE_LIMIT - len(text)))
             except FileNotFoundError:
                 continue  # somebody else took it
             except OSError as error:
@@ -162,13 +158,40 @@ class SmsdWatch:
         return text
 
 
-def _files(inbox: Path) -> Iterator[tuple[str, int, int]]:
-    """Each part there is: the message's name, the part's number, its bytes."""
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One part there is. `origin` is its serial and sender, which its message's parts share."""
+
+    name: str
+    date: int
+    origin: str
+    part: int
+    size: int
+
+
+def _messages(files: Iterable[_File]) -> dict[str, dict[int, tuple[str, int]]]:
+    """The parts of each message, under the name it begins with."""
+    there = list(files)
+    begun: dict[str, list[int]] = {}
+    for file in there:
+        if file.part == 0:
+            begun.setdefault(file.origin, []).append(file.date)
+    found: dict[str, dict[int, tuple[str, int]]] = {}
+    for file in sorted(there, key=lambda file: file.name):
+        dates = begun.get(file.origin, [file.date])
+        nearest = min(dates, key=lambda date: abs(date - file.date))
+        found.setdefault(f"{nearest}_{file.origin}", {})[file.part] = (file.name, file.size)
+    return found
+
+
+def _files(inbox: Path) -> Iterator[_File]:
     with os.scandir(inbox) as entries:
         for entry in entries:
             named = _NAME.fullmatch(entry.name)
             if named and entry.is_file(follow_symlinks=False):
-                yield named[1], int(named[2]), entry.stat(follow_symlinks=False).st_size
+                size = entry.stat(follow_symlinks=False).st_size
+                date, origin, part = int(named[1] + named[2]), named[3], int(named[4])
+                yield _File(entry.name, date, origin, part, size)
 
 
 def _read(path: Path, limit: int) -> bytes:

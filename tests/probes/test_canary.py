@@ -379,7 +379,9 @@ def test_no_kind_says_a_secret(
     with Parrot(MOODS[mood], honest) as parrot:
         probe = probe_of(CASES[kind], parrot.port)
         if isinstance(code := getattr(probe, "code", None), OneTimeCode):
-            probe = replace(probe, code=one_time(totp=code.totp, hotp=code.hotp))  # whatever was sent before
+            probe = replace(
+                probe, code=one_time(totp=code.totp, hotp=code.hotp)
+            )  # whatever was sent before
         run, reading = tried(probe)
         said = everything(probe, run, reading, caplog.text)
     assert not leaks(said), said
