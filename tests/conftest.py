@@ -36,6 +36,7 @@ pytest_plugins = [
         "openid",
         "portal",
         "privacyidea",
+        "twilio",
     )
 ]
 

@@ -144,6 +144,9 @@ class SmsDelivery(ABC):
     def arrived(self, latency: float) -> Reading:
         """What a code that arrived after so many seconds comes to."""
         words = f"arrived after {latency:.1f} s"
+        if latency > self.lifetime:
+            text = f"{words}, its code is good for {self.lifetime:g} s"
+            return Reading(Reason.CODE_NOT_ARRIVED, text)
         if latency > self.late:
             return Reading(Reason.CODE_LATE, f"{words} of {self.lifetime:g} s")
         return Reading(Reason.OK, words)
