@@ -192,10 +192,11 @@ class OtpEmail:
         if trouble:
             return timed(run, trouble)
         with silence_means(run, Reason.CODE_NOT_ARRIVED):
-            mail = self._awaited(run, watch, nonce, began + self.lifetime)
+            delays: list[str] = []
+            mail = self._awaited(run, watch, nonce, began + self.lifetime, delays)
             came = run.clock.monotonic()
             if mail is None:
-                return timed(run, self._lost(run, watch, nonce))
+                return timed(run, self._lost(run, watch, nonce, delays))
         reading = self._verified(run, talk, mail, self.judge(mail, came - began))
         verified = run.clock.monotonic()
         watch.remove(run, mail)
@@ -215,8 +216,13 @@ class OtpEmail:
                 return began, found
         return began, None
 
-    def _awaited(self, run: Run, watch: MailWatch, nonce: str, until: float) -> Mail | None:
-        """The message, or none until then. Raises `Trouble` where a refusal comes in its place."""
+    def _awaited(
+        self, run: Run, watch: MailWatch, nonce: str, until: float, delays: list[str]
+    ) -> Mail | None:
+        """The message, or none until then; what is told of its delay.
+
+        Raises `Trouble` where a refusal comes in its place.
+        """
         while (mail := watch.wait(run, until)) is not None:
             if not self._is_it(mail.letter, nonce):
                 run.note("a message of others")
@@ -225,7 +231,7 @@ class OtpEmail:
             if mail.letter.bounce is None:
                 return mail
             watch.remove(run, mail)
-            self._hear(run, mail.letter.bounce)
+            delays.append(_heard(mail.letter.bounce))
         return None
 
     def _is_it(self, letter: Letter, nonce: str) -> bool:
@@ -236,26 +242,16 @@ class OtpEmail:
             return self._marked
         return self.pattern is None or found_in(self.pattern, letter.text) is not None
 
-    def _hear(self, run: Run, bounce: Bounce) -> None:
-        """Take in what a server says of our message. Raises `Trouble` where it is the end."""
-        by = f" by {bounce.by}" if bounce.by else ""
-        means = next((f" ({means})" for code, means in _MEANS if bounce.status.endswith(code)), "")
-        if not bounce.final:
-            run.note(f"delayed{by}: {bounce.status}{means}")
-        elif _MAILBOX_FULL.fullmatch(bounce.status):
-            raise Trouble(Reason.SOURCE_DEAD, f"our own mailbox is full: {bounce.status}{by}")
-        else:
-            raise Trouble(Reason.DELIVERY_REFUSED, f"refused{by}: {bounce.status}{means}")
-
-    def _lost(self, run: Run, watch: MailWatch, nonce: str) -> Reading:
+    def _lost(self, run: Run, watch: MailWatch, nonce: str, delays: list[str]) -> Reading:
         """What it means that nothing came. Raises `Trouble` where that is known."""
         if watch.full(run):
             return Reading(Reason.SOURCE_DEAD, "our own mailbox is full")
         if self.bounces is not None:
-            self._look_for_bounce(run, self.bounces, nonce)
-        return Reading(Reason.CODE_NOT_ARRIVED, f"not arrived within {self.lifetime:g} s")
+            self._look_for_bounces(run, self.bounces, nonce, delays)
+        words = [f"not arrived within {self.lifetime:g} s", *delays]
+        return Reading(Reason.CODE_NOT_ARRIVED, "; ".join(words))
 
-    def _look_for_bounce(self, run: Run, mailbox: Imap, nonce: str) -> None:
+    def _look_for_bounces(self, run: Run, mailbox: Imap, nonce: str, delays: list[str]) -> None:
         try:
             watch = mailbox.open(run)
         except Trouble as trouble:  # that nothing came is known all the same
@@ -265,7 +261,7 @@ class OtpEmail:
             for mail in watch.earlier(run, LEFTOVERS):
                 if mail.letter.bounce is not None and mail.letter.holds(nonce):
                     watch.remove(run, mail)
-                    self._hear(run, mail.letter.bounce)
+                    delays.append(_heard(mail.letter.bounce))
 
     def judge(self, mail: Mail, latency: float) -> Reading:
         """What a message that arrived after so many seconds comes to."""
@@ -323,6 +319,17 @@ class OtpEmail:
             if old and self._is_it(mail.letter, OWN_MARK):
                 run.note("a leftover")
                 watch.remove(run, mail)
+
+
+def _heard(bounce: Bounce) -> str:
+    """What a server says of a delay. Raises `Trouble` where it says that all is over."""
+    by = f" by {bounce.by}" if bounce.by else ""
+    means = next((f" ({means})" for code, means in _MEANS if bounce.status.endswith(code)), "")
+    if not bounce.final:
+        return f"delayed{by}: {bounce.status}{means}"
+    if _MAILBOX_FULL.fullmatch(bounce.status):
+        raise Trouble(Reason.SOURCE_DEAD, f"our own mailbox is full: {bounce.status}{by}")
+    raise Trouble(Reason.DELIVERY_REFUSED, f"refused{by}: {bounce.status}{means}")
 
 
 def _mention(steps: Collection[Step], name: str) -> bool:

@@ -8,11 +8,11 @@ import base64
 import contextlib
 import smtplib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import format_datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 import regex
 from msgspec import Meta
@@ -30,6 +30,8 @@ ANSWER_LIMIT: Final = 256 * 1024
 _PORTS: Final = {"tls": 465, "starttls": 587, "none": 25}
 _STATUS: Final = regex.compile(rb"\b[245]\.\d{1,3}\.\d{1,3}\b")
 _ADDRESS: Final = regex.compile(r"[^\s<>\"@,;:]+@[A-Za-z0-9.-]+")
+
+_Answer: TypeAlias = tuple[int, bytes | str]
 
 Address = Annotated[str, Meta(description="name@example.com")]
 
@@ -116,21 +118,16 @@ class _Talk:
 
     def greeted(self) -> None:
         """Hear who it is, and say who we are."""
-        with self._asking("the greeting"):
-            answer = self.smtp.getreply()
-        self.take("the greeting", answer)
+        self.take("the greeting", self._answer("the greeting", self.smtp.getreply))
         self.hello()
 
     def hello(self) -> None:
         """Say who we are, and hear what it can do."""
-        with self._asking("EHLO"):
-            answer = self.smtp.ehlo()
-        self.take("EHLO", answer)
+        self.take("EHLO", self._answer("EHLO", self.smtp.ehlo))
 
-    def command(self, name: str, argument: str = "") -> tuple[int, bytes]:
+    def command(self, name: str, argument: str = "") -> _Answer:
         """The answer to one command."""
-        with self._asking(name):
-            return self.smtp.docmd(name, argument)
+        return self._answer(name, lambda: self.smtp.docmd(name, argument))
 
     def prove(self, username: str, password: str) -> None:
         """Sign in with a password, once: a second mechanism would be a second failure."""
@@ -140,65 +137,49 @@ class _Talk:
         way = next((way for way in ways if way in offered), None)
         if way is None:
             raise Trouble(Reason.OWN_CREDENTIALS, "the server takes no password here")
-        try:
-            with self._asking("AUTH"):
-                self.smtp.auth(way, ways[way])
-        except smtplib.SMTPAuthenticationError as error:
-            self._refused(error.smtp_code, error.smtp_error)
+        self._signed_in(self._answer("AUTH", lambda: self.smtp.auth(way, ways[way])))
 
     def prove_by_token(self, proof: str) -> None:
         """Sign in with a bearer token."""
-        code, said = self.command("AUTH", f"XOAUTH2 {base64.b64encode(proof.encode()).decode()}")
-        if code == 334:  # it explains itself, and wants an empty answer
-            code, said = self.command("")
-        if code != 235:
-            self._refused(code, said)
+        answer = self.command("AUTH", f"XOAUTH2 {base64.b64encode(proof.encode()).decode()}")
+        if answer[0] == 334:  # it explains itself, and wants an empty answer
+            answer = self.command("")
+        self._signed_in(answer)
 
-    def _refused(self, code: int, said: bytes | str) -> None:
-        if code >= 500:
-            raise Trouble(Reason.OWN_CREDENTIALS, f"the sign-in was refused: {_told(code, said)}")
-        self.take("AUTH", (code, said))
+    def _signed_in(self, answer: _Answer) -> None:
+        if answer[0] >= 500:
+            raise Trouble(Reason.OWN_CREDENTIALS, f"the sign-in was refused: {_told(*answer)}")
+        self.take("AUTH", answer)
 
     def send(self, smtp: Smtp, message: bytes) -> None:
         """The envelope and the message."""
-        for words, argument in (
-            ("MAIL", f"FROM:<{smtp.sender}>"),
-            ("RCPT", f"TO:<{smtp.recipient}>"),
-        ):
-            self.take(words, self.command(words, argument))
-        answer: tuple[int, bytes | str]
-        try:
-            with self._asking("DATA"):
-                answer = self.smtp.data(message)
-        except smtplib.SMTPDataError as error:
-            answer = error.smtp_code, error.smtp_error
-        self.take("DATA", answer)
+        self.take("MAIL", self.command("MAIL", f"FROM:<{smtp.sender}>"))
+        self.take("RCPT", self.command("RCPT", f"TO:<{smtp.recipient}>"))
+        self.take("DATA", self._answer("DATA", lambda: self.smtp.data(message)))
         with contextlib.suppress(Trouble):  # it has the message: what comes now is manners
             self.command("QUIT")
 
-    def take(self, words: str, answer: tuple[int, bytes | str]) -> None:
+    def take(self, words: str, answer: _Answer) -> None:
         """Go on where the answer is good. Raises `Trouble` where it is a refusal."""
-        code, said = answer
+        code = answer[0]
         if not 200 <= code < 300:
-            text = f"{words} refused{' for now' if code < 500 else ''}: {_told(code, said)}"
+            text = f"{words} refused{' for now' if 400 <= code < 500 else ''}: {_told(*answer)}"
             raise Trouble(Reason.DELIVERY_REFUSED, text)
 
-    @contextlib.contextmanager
-    def _asking(self, words: str) -> Iterator[None]:
+    def _answer(self, words: str, ask: Callable[[], _Answer]) -> _Answer:
+        """What the server says. Raises `Trouble` where that is no answer."""
         words = f"SMTP {words}"
-        try:
-            with answering(self._run, self._sock, words):
-                try:
-                    yield
-                except smtplib.SMTPServerDisconnected as error:
-                    if isinstance(error.__context__, OSError):
-                        raise error.__context__ from None
-                    raise
-        except smtplib.SMTPResponseException:
-            raise  # a refusal, for whoever asked
-        except (smtplib.SMTPException, ValueError):
-            self._run.remaining()  # a socket shut by the deadline reads as its end
-            raise Trouble(Reason.PROTOCOL_ERROR, f"{words}: not understood, or cut off") from None
+        with answering(self._run, self._sock, words):
+            try:
+                return ask()
+            except smtplib.SMTPResponseException as error:
+                return error.smtp_code, error.smtp_error
+            except (smtplib.SMTPException, ValueError) as error:  # of which some are OSErrors
+                cause = error.__context__
+                if isinstance(cause, OSError) and not isinstance(cause, smtplib.SMTPException):
+                    raise cause from None
+        self._run.remaining()  # a socket shut by the deadline reads as its end
+        raise Trouble(Reason.PROTOCOL_ERROR, f"{words}: not understood, or cut off")
 
 
 class _Lines:

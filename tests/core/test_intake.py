@@ -11,11 +11,11 @@ MINUTE, HOUR = 60.0, 3600.0
 SIGN_IN = "mfa/sign-in"
 
 
-@pytest.fixture
-def stopped(make_room):
+@pytest.fixture(params=[Reason.SIGN_IN_REJECTED, Reason.CODE_WRONG])
+def stopped(make_room, request):
     """A proven sign-in, rejected until the guard stopped it."""
     room = make_room().passes(10 * MINUTE)
-    room.cue(Reason.SIGN_IN_REJECTED, SIGN_IN).passes(2 * HOUR)
+    room.cue(request.param, SIGN_IN).passes(2 * HOUR)
     assert "guard_stopped" in room.service().overlays
     return room.acknowledge().forget()
 

@@ -72,6 +72,7 @@ CASES = {
     "flow": """
       type: flow
       secrets: {password: !secret canary, seed: !secret seed}
+      mailboxes: {mail: {imap: {host: "{host}", username: probe, password: !secret canary}}}
       steps:
         - id: password
           url: {url}
@@ -141,6 +142,25 @@ CASES = {
       host: "{host}"
       port: {port}
       shared_secret: !secret canary
+    """,
+    "otp_email": """
+      type: otp_email
+      mailbox: &mailbox
+        host: "{host}"
+        port: {port}
+        encryption: none
+        username: probe
+        password: !secret canary
+      bounces: *mailbox
+      smtp:
+        host: "{host}"
+        port: {port}
+        encryption: none
+        username: probe
+        password: !secret canary
+        sender: a@example.org
+        recipient: b@example.org
+      secrets: {password: !secret canary, seed: !secret seed}
     """,
     "privacyidea": """
       type: privacyidea
@@ -254,11 +274,34 @@ class Parrot:
                 caller, _ = self._tcp.accept()
                 with caller, contextlib.suppress(OSError):
                     caller.settimeout(0.1)
-                    if caller.recv(1, socket.MSG_PEEK) == TLS_BEGINS:
-                        with certified().wrap_socket(caller, server_side=True) as secured:
-                            self._converse(secured)
-                    else:
-                        self._converse(caller)
+                    self._meet(caller)
+
+    def _meet(self, caller: socket.socket) -> None:
+        try:
+            begins = caller.recv(1, socket.MSG_PEEK)
+        except TimeoutError:
+            self._greet(caller)
+            return
+        if begins == TLS_BEGINS:
+            with certified().wrap_socket(caller, server_side=True) as secured:
+                self._converse(secured)
+        else:
+            self._converse(caller)
+
+    def _greet(self, caller: socket.socket) -> None:
+        """Whoever waits for a greeting is met as by a mailbox, until the password came."""
+        caller.sendall(b"* OK ready\r\n")
+        with caller.makefile("rb") as lines:
+            for line in lines:
+                self.heard.append(line)
+                tag, command, *_ = [*line.split(), b""]
+                if command == b"CAPABILITY":
+                    caller.sendall(b"* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n%b OK ok\r\n" % tag)
+                elif command == b"AUTHENTICATE":
+                    caller.sendall(b"+ \r\n")
+                else:
+                    caller.sendall(self.mood(line))
+                    return
 
     def _converse(self, caller: socket.socket) -> None:
         asked = b""

@@ -26,6 +26,7 @@ from beacon.probes.flow import Flow, Step
 from beacon.transport.capture import Capture
 from beacon.transport.condition import Condition, StatusSet
 from beacon.transport.expect import Expectations
+from beacon.transport.imap import Imap
 from beacon.transport.mailboxes import AnyMailbox
 from beacon.transport.smsd import Smsd
 from beacon.transport.template import JsonTemplate, Template
@@ -45,7 +46,7 @@ class Provider(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.broken = ""
         self.asked: list[str] = []
-        self.inbox: Path | None = None
+        self.on_message: Callable[[], object] = lambda: None
         self.codes: list[str] = []
         self.sessions: dict[str, str] = {}
 
@@ -87,8 +88,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(200, body)
 
     def _message(self) -> None:
-        if self.server.inbox:
-            (self.server.inbox / "IN20250101_000000_00_+1_00.txt").write_text("code 424242")
+        self.server.on_message()
         self._say(200, b"sent")
 
     def _password(self, form: dict[str, list[str]]) -> None:
@@ -440,7 +440,8 @@ def test_a_code_is_awaited_and_only_the_one_sent_in_this_run(
     provider: Provider, tmp_path: Path
 ) -> None:
     (tmp_path / "IN20260105_120000_00_+1_00.txt").write_text("code 111111")
-    provider.inbox = tmp_path
+    sms = tmp_path / "IN20250101_000000_00_+1_00.txt"
+    provider.on_message = lambda: sms.write_text("code 424242")
     probe = Flow(**by_message(provider, tmp_path))
     assert not list(probe.faults())
     assert not probe.clock_bound
@@ -449,6 +450,38 @@ def test_a_code_is_awaited_and_only_the_one_sent_in_this_run(
     assert reading.reason is Reason.OK, reading
     assert [path.name for path in tmp_path.iterdir()] == ["IN20260105_120000_00_+1_00.txt"]
     assert "424242" not in "\n".join(run.notes)
+
+
+@pytest.mark.integration
+def test_a_code_is_awaited_by_mail(provider: Provider, mail: Any, ca_file: str) -> None:
+    user = mail.user()
+    imap = Imap(
+        host="127.0.0.1",
+        port=mail.ports["IMAPS_PORT"],
+        tls=TlsPolicy(ca=ca_file),
+        username=user,
+        password=Secret("canary-password"),
+    )
+    given = by_message(provider, Path())
+    probe = Flow(steps=given["steps"], mailboxes={"phone": AnyMailbox(imap=imap)})
+    assert not list(probe.faults())
+    assert probe.clock_bound
+    provider.on_message = lambda: mail.drop(user, b"Subject: yours\r\n\r\ncode 424242\r\n")
+    run = Run(SystemClock(), 10.0)
+    reading = probe.observe(run)
+    assert reading.reason is Reason.OK, reading
+    assert "424242" not in "\n".join(run.notes)
+    assert mail.messages(user) == []
+
+
+def test_a_mailbox_that_cannot_be_is_a_fault(provider: Provider) -> None:
+    imap = Imap(host="192.0.2.1", encryption="none", username="a", password=Secret("b"))
+    probe = Flow(
+        steps=by_message(provider, Path())["steps"], mailboxes={"phone": AnyMailbox(imap=imap)}
+    )
+    assert [fault.path for fault in probe.faults()] == [
+        ("mailboxes", "phone", "imap", "encryption")
+    ]
 
 
 def test_a_code_that_does_not_come_in_time(provider: Provider, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ class FakeImap:
     on_search: Callable[[], None] = lambda: None
     heard: list[str] = field(default_factory=list)
     deleted: set[int] = field(default_factory=set)
-    folder: str = "INBOX"
+    dates: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -88,8 +88,13 @@ class FakeImap:
         if uid in self.deleted:
             return b""
         raw = self.inbox[uid - 1][: int(re.search(r"\.(\d+)>", self.heard[-1])[1])]  # type: ignore[index]
-        date = b'INTERNALDATE "22-Nov-2026 09:40:00 +0000"'
-        return b"* 1 FETCH (UID %d %b BODY[]<0> {%d}\r\n%b)\r\n" % (uid, date, len(raw), raw)
+        date = self.dates.get(uid, "22-Nov-2026 09:40:00 +0000").encode()
+        return b'* 1 FETCH (UID %d INTERNALDATE "%b" BODY[]<0> {%d}\r\n%b)\r\n' % (
+            uid,
+            date,
+            len(raw),
+            raw,
+        )
 
     def close(self) -> None:
         """Stop serving."""

@@ -38,7 +38,7 @@ instance_name = HOMENAME
 default_internal_user = dovecot
 disable_plaintext_auth = no
 auth_mechanisms = plain login xoauth2
-auth_failure_delay = 0
+auth_failure_delay = 0 secs
 first_valid_uid = 1
 mail_location = maildir:~/Maildir
 lmtp_save_to_detail_mailbox = yes
@@ -90,6 +90,11 @@ service imap-login {
   }
   inet_listener imaps {
     port = IMAPS_PORT
+  }
+}
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
   }
 }
 service imap {
@@ -146,7 +151,7 @@ smtpd_tls_security_level = may
 smtpd_sasl_type = dovecot
 smtpd_sasl_path = inet:127.0.0.1:SASL_PORT
 smtpd_relay_restrictions = permit_mynetworks, reject
-smtpd_authorized_xclient_hosts =
+smtpd_error_sleep_time = 0
 anvil_rate_time_unit = 1s
 smtpd_client_connection_count_limit = 0
 """

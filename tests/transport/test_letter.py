@@ -110,7 +110,9 @@ def test_a_wrong_charset_costs_no_more_than_its_letters(charset: str) -> None:
         b"Content-Type: message/delivery-status\r\n\r\n",
         b"Content-Type: \xff/\xff; charset*=x'y'%ff%\r\nSubject: =?utf-8?b?=== ?=\r\n\r\nx",
         b"Subject: =?" + b"?=" * 20000,
+        b"Subject: =?utf-8?b?a?=\r\n\r\n",
         b"<" * 65000,
+        b"Content-Type: text/html\r\n\r\n" + b"<style>" * 9000,
     ],
 )
 def test_what_is_no_mail_is_read_as_far_as_it_goes(raw: bytes) -> None:

@@ -1,19 +1,42 @@
 """The setting `mailboxes`."""
 
+import contextlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from beacon.config.fields import Refused
+from beacon.config.fields import Directory, Refused, Secret
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
+from beacon.transport.imap import Imap
 from beacon.transport.mailboxes import AnyMailbox
 from beacon.transport.smsd import Smsd
 
 
-def test_a_mailbox_is_one_of_its_kinds(tmp_path: Path) -> None:
+def test_a_mailbox_is_one_of_its_kinds(tmp_path: Path, fake_imap: Callable[..., Any]) -> None:
     run = Run(SystemClock(), 5.0)
-    watch = AnyMailbox(smsd=Smsd(inbox=tmp_path)).open(run)
-    assert watch.wait(run, run.clock.monotonic()) is None
-    with pytest.raises(Refused, match="a mailbox without its kind"):
-        AnyMailbox()
+    phone = AnyMailbox(smsd=Smsd(inbox=Directory(tmp_path)))
+    imap = Imap(
+        host="127.0.0.1",
+        port=fake_imap().port,
+        encryption="none",
+        username="a",
+        password=Secret("b"),
+    )
+    for mailbox in (phone, AnyMailbox(imap=imap)):
+        assert list(mailbox.flaws()) == []
+        assert not mailbox.clock_bound
+        with contextlib.closing(mailbox.open(run)) as watch:
+            assert watch.wait(run, run.clock.monotonic()) is None
+    for given in ({}, {"imap": imap, "smsd": phone.smsd}):
+        with pytest.raises(Refused, match="not exactly one kind of mailbox"):
+            AnyMailbox(**given)
+
+
+def test_flaws_are_told_with_their_place() -> None:
+    imap = Imap(host="192.0.2.1", encryption="none", username="a", password=Secret("b"))
+    assert [path for path, _, _ in AnyMailbox(imap=imap).flaws()] == [("imap", "encryption")]
+    secure = Imap(host="192.0.2.1", username="a", password=Secret("b"))
+    assert AnyMailbox(imap=secure).clock_bound

@@ -1,0 +1,735 @@
+"""`otp_email` through Postfix and Dovecot, broken on purpose; and in mailboxes that lie."""
+
+import os
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from beacon.app import load_config
+from beacon.config.fields import Duration, Regex, Secret, Url
+from beacon.config.problems import ConfigError
+from beacon.core.model import Outcome, Reading, Reason
+from beacon.engine.clock import SystemClock
+from beacon.engine.run import DeadlinePassed, Run
+from beacon.probes.flow import Step
+from beacon.probes.otp_email import LEFTOVERS, OtpEmail
+from beacon.transport.auth import OAuth2
+from beacon.transport.capture import Capture
+from beacon.transport.condition import Condition
+from beacon.transport.expect import Expectations
+from beacon.transport.imap import Imap
+from beacon.transport.smtp import Smtp
+from beacon.transport.template import Template
+from beacon.transport.tls import TlsPolicy
+
+PASSWORD = "canary-password"
+DIGITS = Regex(r"code is (\d{6})")
+CODE = "834211"
+
+# Two mailboxes for one service, as the page says: inside, and at one who looks closely.
+ENDPOINTS = """
+- name: inside
+  type: otp_email
+  region: inside
+  mailbox: {host: 127.0.0.1, encryption: none, username: probe, password: canary}
+  every: 10m
+  pattern: code
+- name: outside
+  type: otp_email
+  region: outside
+  mailbox: {host: 127.0.0.1, encryption: none, username: probe, password: canary}
+  every: 10m
+  pattern: code
+"""
+OK = {"green": "steady"}
+PARTLY = {"amber": "fast"}
+RED = {"red": "fast"}
+BLIND = {"white": "steady"}
+
+
+def run_once(
+    probe: OtpEmail, budget: float = 20.0, meanwhile: Callable[[str], None] = lambda _: None
+) -> tuple[Reading, str]:
+    """One run, ended as the prober ends it; its reading, and what `-v` would show of it.
+
+    Nothing of the message is in either. `meanwhile` is told of each line as it is noted.
+    """
+
+    class Watched(Run):
+        def note(self, line: str) -> None:
+            super().note(line)
+            meanwhile(line)
+
+    assert list(probe.faults()) == []
+    run = Watched(SystemClock(), budget)
+    timer = threading.Timer(budget, run.expire)
+    timer.start()
+    try:
+        reading = probe.observe(run)
+    except DeadlinePassed:
+        reading = run.overstayed()
+    finally:
+        timer.cancel()
+        timer.join()
+    told = "\n".join([reading.detail, *run.notes])
+    assert not [hidden for hidden in ("canary", CODE, "secret words") if hidden in told]
+    return reading, told
+
+
+def letter(text: str = f"Your code is {CODE}.", **headers: str) -> bytes:
+    told = {"From": "no-reply@example.com", "Subject": "secret words"} | headers
+    head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in told.items())
+    return f"{head}\r\n{text}\r\n".encode()
+
+
+@pytest.fixture
+def mailbox(mail: Any, ca_file: str) -> Callable[..., Imap]:
+    """An account of Dovecot."""
+
+    def make(user: str, **given: Any) -> Imap:
+        told = {"host": "127.0.0.1", "port": mail.ports["IMAPS_PORT"], "username": user}
+        return Imap(**told | {"tls": TlsPolicy(ca=ca_file), "password": Secret(PASSWORD)} | given)
+
+    return make
+
+
+@pytest.fixture
+def submission(mail: Any, ca_file: str) -> Callable[..., Smtp]:
+    """A submission to Postfix; the bounces come back to the sender."""
+
+    def make(recipient: str, **given: Any) -> Smtp:
+        told = {"host": "127.0.0.1", "port": mail.ports["SUBMISSION_PORT"], "recipient": recipient}
+        account = {"username": f"sender@{recipient}", "password": Secret(PASSWORD)}
+        return Smtp(**told | account | {"tls": TlsPolicy(ca=ca_file), "sender": recipient} | given)
+
+    return make
+
+
+@pytest.fixture
+def probe(mailbox: Callable[..., Imap], submission: Callable[..., Smtp]) -> Callable[..., OtpEmail]:
+    """A submission to a user, and the user's mailbox."""
+
+    def make(user: str, **given: Any) -> OtpEmail:
+        return OtpEmail(**{"mailbox": mailbox(user), "smtp": submission(user)} | given)
+
+    return make
+
+
+def seconds(text: str) -> Duration:
+    return Duration.parse(text)
+
+
+# --- through Postfix and Dovecot ------------------------------------------------------
+
+
+@pytest.mark.integration
+def test_a_code_that_arrives(
+    mail: Any, probe: Callable[..., OtpEmail], shown: Callable[..., Any]
+) -> None:
+    user = mail.user()
+    reading, told = run_once(probe(user))
+    assert reading.reason is Reason.OK
+    assert reading.detail.startswith("arrived after")
+    assert [name for name, _ in reading.phases] == ["trigger", "arrival"]
+    assert reading.latency == pytest.approx(sum(spent for _, spent in reading.phases))
+    assert "signed in, IDLE" in told
+    assert "mail: mail.example.org to mx.example.net: +" in told, "its hops"
+    assert mail.messages(user) == [], "it deletes what it made"
+    assert shown(ENDPOINTS, {"inside": reading, "outside": reading}).lamps == OK
+
+
+@pytest.mark.integration
+def test_without_idle_it_is_looked_for(mail: Any, probe: Callable[..., OtpEmail]) -> None:
+    reading, told = run_once(probe("poll@example.org"))
+    assert reading.reason is Reason.OK
+    assert "signed in, no IDLE" in told
+    assert mail.messages("poll@example.org") == []
+
+
+@pytest.mark.integration
+def test_starttls_on_both_sides_and_tls_from_the_first_byte(
+    mail: Any,
+    probe: Callable[..., OtpEmail],
+    mailbox: Callable[..., Imap],
+    submission: Callable[..., Smtp],
+) -> None:
+    user, port = mail.user(), mail.ports["IMAP_PORT"]
+    tls = submission(
+        user, encryption="tls", port=mail.ports["SMTPS_PORT"], password=None, username=None
+    )
+    box = mailbox(user, encryption="starttls", port=port)
+    assert run_once(probe(user, mailbox=box, smtp=tls))[0].reason is Reason.OK
+
+
+@pytest.mark.integration
+def test_a_code_in_junk_is_degraded(
+    mail: Any, probe: Callable[..., OtpEmail], shown: Callable[..., Any]
+) -> None:
+    user = "poll@example.org"  # whose mailbox is looked into every 2 s
+    mail.policy.moods[user] = lambda _: f"REDIRECT {user.replace('@', '+Junk@')}"
+    reading, _ = run_once(probe(user))
+    assert reading.reason is Reason.CODE_IN_JUNK
+    assert reading.detail.startswith("in junk; arrived after")
+    assert mail.messages(user) == [], "there too"
+    del mail.policy.moods[user]
+    after = shown(ENDPOINTS, {"outside": reading})
+    assert (after.verdict, after.lamps) == ("degraded", PARTLY)
+
+
+@pytest.mark.integration
+def test_what_its_receiver_found_is_told(mail: Any, probe: Callable[..., OtpEmail]) -> None:
+    user = mail.user()
+    said = "Authentication-Results: mx.example.net; spf=softfail x; dkim=pass; dmarc=fail (p=none)"
+    mail.policy.moods[user] = lambda _: f"PREPEND {said}"
+    reading, told = run_once(probe(user))
+    assert reading.reason is Reason.OK, "it arrived"
+    assert reading.detail.endswith("; spf=softfail; dmarc=fail")
+    assert "mail: spf=softfail dkim=pass dmarc=fail" in told
+
+
+@pytest.mark.integration
+def test_greylisting_makes_it_late(
+    mail: Any, probe: Callable[..., OtpEmail], shown: Callable[..., Any]
+) -> None:
+    user = mail.user()
+    mail.policy.moods[user] = lambda s: "DEFER 4.7.1 greylisted" if s < 1.5 else "DUNNO"
+    reading, _ = run_once(probe(user, code_lifetime=seconds("10s"), late_after=seconds("1s")))
+    assert reading.reason is Reason.CODE_LATE
+    assert reading.detail.startswith("arrived after")
+    assert "of 10 s; " in reading.detail
+    assert "s on its way to mx.example.net" in reading.detail
+    assert reading.latency is not None
+    assert reading.latency > 1.5
+    after = shown(ENDPOINTS, {"inside": reading, "outside": reading})
+    assert (after.verdict, after.lamps) == ("degraded", PARTLY)
+
+
+@pytest.mark.integration
+def test_a_code_that_comes_after_its_end_did_not_arrive(
+    mail: Any, probe: Callable[..., OtpEmail], shown: Callable[..., Any]
+) -> None:
+    user = mail.user()
+    mail.policy.moods[user] = lambda s: "DEFER 4.7.1 greylisted" if s < 600 else "DUNNO"
+    reading, _ = run_once(probe(user, code_lifetime=seconds("500ms")))
+    assert (reading.reason, reading.detail) == (Reason.CODE_NOT_ARRIVED, "not arrived within 0.5 s")
+    mail.policy.moods[user] = lambda _: "DISCARD"
+    everywhere = shown(ENDPOINTS, {"inside": reading, "outside": reading})
+    assert (everywhere.verdict, everywhere.lamps) == ("outage", RED)
+    somewhere = shown(ENDPOINTS, {"outside": reading})
+    assert (somewhere.verdict, somewhere.lamps) == ("degraded", PARTLY)
+
+
+@pytest.mark.integration
+def test_a_refusal_comes_back_to_the_same_mailbox(
+    mail: Any, probe: Callable[..., OtpEmail], submission: Callable[..., Smtp]
+) -> None:
+    user, outside = mail.user(), mail.user("outside")
+    mail.policy.moods[outside] = lambda _: "550 5.7.26 secret words"
+    smtp = submission(outside, sender=user)
+    reading, _ = run_once(probe(user, smtp=smtp))
+    assert reading.reason is Reason.DELIVERY_REFUSED
+    assert reading.detail == "refused by 127.0.0.1: 5.7.26 (neither SPF nor DKIM passed)"
+    assert mail.messages(user) == []
+
+
+@pytest.mark.integration
+def test_a_refusal_is_looked_for_in_the_senders_mailbox(
+    mail: Any,
+    probe: Callable[..., OtpEmail],
+    mailbox: Callable[..., Imap],
+    submission: Callable[..., Smtp],
+    shown: Callable[..., Any],
+) -> None:
+    sender, outside = mail.user("sender"), mail.user("outside")
+    mail.policy.moods[outside] = lambda _: "550 5.7.25 secret words"
+    it = probe(
+        outside,
+        smtp=submission(outside, sender=sender),
+        bounces=mailbox(sender),
+        code_lifetime=seconds("500ms"),
+    )
+    reading, _ = run_once(it)
+    assert reading.reason is Reason.DELIVERY_REFUSED
+    assert "5.7.25 (no PTR record)" in reading.detail
+    assert mail.messages(sender) == []
+    after = shown(ENDPOINTS, {"outside": reading})
+    assert (after.verdict, after.lamps) == ("degraded", PARTLY)
+
+
+@pytest.mark.integration
+def test_where_the_senders_mailbox_is_shut_the_code_is_missing_all_the_same(
+    mail: Any, probe: Callable[..., OtpEmail], mailbox: Callable[..., Imap]
+) -> None:
+    user = mail.user()
+    mail.policy.moods[user] = lambda _: "DISCARD"
+    shut = mailbox(mail.user(), password=Secret("canary-wrong"))
+    reading, told = run_once(probe(user, bounces=shut, code_lifetime=seconds("500ms")))
+    assert reading.reason is Reason.CODE_NOT_ARRIVED
+    assert "bounces: IMAP: the sign-in was refused" in told
+
+
+@pytest.mark.integration
+def test_a_full_mailbox_is_ours(
+    mail: Any,
+    probe: Callable[..., OtpEmail],
+    mailbox: Callable[..., Imap],
+    submission: Callable[..., Smtp],
+    shown: Callable[..., Any],
+) -> None:
+    sender, full = mail.user("sender"), "full@example.org"
+    it = probe(
+        full,
+        mailbox=mailbox(full),
+        smtp=submission(full, sender=sender),
+        bounces=mailbox(sender),
+        code_lifetime=seconds("500ms"),
+    )
+    mail.drop(full, letter("x" * 700))
+    reading, _ = run_once(it)
+    assert reading.reason is Reason.SOURCE_DEAD
+    assert reading.detail.startswith("our own mailbox is full")
+    blind = shown(ENDPOINTS, {"inside": reading, "outside": reading})
+    assert (blind.verdict, blind.lamps) == ("blind", BLIND)
+
+
+# --- the mailbox is broken, not the codes ---------------------------------------------
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("given", "reason", "words"),
+    [
+        ({"password": Secret("canary-wrong")}, Reason.OWN_CREDENTIALS, "the sign-in was refused"),
+        ({"host": "127.0.0.2"}, Reason.SOURCE_DEAD, "tls_expired: certificate"),
+        ({"tls": TlsPolicy()}, Reason.SOURCE_DEAD, "tls_untrusted: certificate"),
+        ({"encryption": "starttls"}, Reason.SOURCE_DEAD, "no answer within 1 s"),
+    ],
+)
+def test_a_mailbox_that_cannot_be_opened_is_no_outage(
+    given: dict[str, Any],
+    reason: Reason,
+    words: str,
+    mail: Any,
+    probe: Callable[..., OtpEmail],
+    mailbox: Callable[..., Imap],
+    shown: Callable[..., Any],
+) -> None:
+    user, sent = mail.user(), []
+    mail.policy.moods[user] = lambda _: sent.append(1) or "DUNNO"  # type: ignore[func-returns-value]
+    reading, _ = run_once(probe(user, mailbox=mailbox(user, **given)), budget=1.0)
+    assert reading.reason is reason
+    assert words in reading.detail
+    assert not sent, "nothing is sent that nobody waits for"
+    after = shown(ENDPOINTS, {"inside": reading, "outside": reading})
+    assert (after.verdict, after.lamps) == ("blind", BLIND)
+
+
+@pytest.mark.integration
+def test_nobody_listens(
+    mail: Any,
+    probe: Callable[..., OtpEmail],
+    mailbox: Callable[..., Imap],
+    free_port: Callable[[], int],
+) -> None:
+    user = mail.user()
+    reading, _ = run_once(probe(user, mailbox=mailbox(user, port=free_port())))
+    assert reading.reason is Reason.SOURCE_DEAD
+    assert "connect_refused" in reading.detail
+
+
+@pytest.mark.integration
+def test_a_mailbox_that_dies_while_it_is_waited_in(
+    mail: Any, probe: Callable[..., OtpEmail], shown: Callable[..., Any]
+) -> None:
+    user = mail.user()
+    mail.policy.moods[user] = lambda _: "DISCARD"
+
+    def kill(line: str) -> None:
+        if line.startswith("SMTP: taken"):
+            mail.kill(user)
+
+    reading, _ = run_once(probe(user), meanwhile=kill)
+    assert reading.reason is Reason.SOURCE_DEAD
+    assert "the connection ended" in reading.detail
+    assert shown(ENDPOINTS, {"inside": reading, "outside": reading}).lamps == BLIND
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("when", ["IMAP: signed in", "SMTP: taken"])
+def test_a_mailbox_that_hangs(when: str, mail: Any, probe: Callable[..., OtpEmail]) -> None:
+    user = mail.user()
+    mail.policy.moods[user] = lambda _: "DISCARD"
+    it = probe(user, code_lifetime=seconds("500ms"))
+    began = time.monotonic()
+    reading, _ = run_once(it, 1.5, lambda line: line.startswith(when) and mail.hang())
+    assert time.monotonic() - began < 4
+    assert reading.reason is Reason.SOURCE_DEAD, "not: the code did not arrive"
+    assert reading.outcome is Outcome.ERROR
+
+
+@pytest.mark.integration
+def test_a_token_in_place_of_a_password(mail: Any, probe: Callable[..., OtpEmail]) -> None:
+    user = "token@example.org"
+    url = Url(f"http://127.0.0.1:{mail.tokens.port}/token")
+    told = {"host": "127.0.0.1", "tls": TlsPolicy(verify=False), "username": user}
+    oauth2 = OAuth2(token_url=url, client_id="beacon", client_secret=Secret(PASSWORD))
+    box = Imap(**told, port=mail.ports["IMAPS_PORT"], oauth2=oauth2)
+    smtp = Smtp(
+        **told, port=mail.ports["SUBMISSION_PORT"], oauth2=oauth2, sender=user, recipient=user
+    )
+    it = probe(user, mailbox=box, smtp=smtp)
+    reading, told_of = run_once(it)
+    assert reading.reason is Reason.OK, told_of
+    assert f"POST http://127.0.0.1:{mail.tokens.port}/token" in told_of
+    mail.tokens.good = False
+    reading, _ = run_once(it)
+    assert reading.reason is Reason.OWN_CREDENTIALS
+    assert reading.detail == "IMAP: the sign-in was refused"
+    mail.tokens.good = True
+    reading, told_of = run_once(it)
+    assert reading.reason is Reason.OK
+    assert "/token" in told_of, "another one was asked for"
+
+
+@pytest.mark.integration
+def test_a_submission_that_is_refused(
+    mail: Any, probe: Callable[..., OtpEmail], submission: Callable[..., Smtp]
+) -> None:
+    user = mail.user()
+    wrong = submission(user, password=Secret("canary-wrong"))
+    reading, _ = run_once(probe(user, smtp=wrong))
+    assert (reading.reason, reading.detail) == (
+        Reason.OWN_CREDENTIALS,
+        "the sign-in was refused: 535 5.7.8",
+    )
+
+
+# --- bombs ----------------------------------------------------------------------------
+
+
+@pytest.mark.integration
+def test_ten_thousand_messages_that_were_there_hurt_nobody(
+    mail: Any, probe: Callable[..., OtpEmail]
+) -> None:
+    user = mail.user()
+    mail.drop(user, letter("the first"))
+    mail.fill(user, (letter(f"spam {n}") for n in range(10_000)))
+    reading, _ = run_once(probe(user), budget=60)
+    assert reading.reason is Reason.OK
+    assert reading.latency is not None
+    assert reading.latency < 20
+    assert len(mail.messages(user)) == 10_001, "what is not ours is left"
+
+
+@pytest.mark.integration
+def test_messages_of_others_large_and_broken_are_passed_over(
+    mail: Any, probe: Callable[..., OtpEmail]
+) -> None:
+    user = mail.user()
+    broken = [
+        letter(Content_Type="text/plain; charset=no-such-charset"),
+        letter(Content_Type="multipart/mixed; boundary=x"),
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n" * 1000,
+        letter(Content_Transfer_Encoding="base64"),
+        letter("x" * 50_000_000),
+    ]
+
+    def drop(line: str) -> None:
+        if line.startswith("IMAP: junk"):
+            for message in broken:
+                mail.drop(user, message)
+
+    reading, told = run_once(probe(user), 60, drop)
+    assert reading.reason is Reason.OK
+    assert told.count("a message of others") == len(broken)
+
+
+# --- steps, codes and other people's messages -----------------------------------------
+
+
+@pytest.fixture
+def portal(mail: Any, answering: Callable[..., str]) -> Callable[..., str]:
+    """A server that mails a code to a user, and takes it back."""
+
+    def start(user: str, takes: str = CODE, message: Callable[[str], bytes] | None = None) -> str:
+        def answer(path: str, form: dict[str, str]) -> tuple[int, Any]:
+            if path == "/send":
+                mail.drop(user, (message or (lambda mark: letter(X_Mark=mark)))(form["mark"]))
+                return 200, {"transaction": "canary-transaction"}
+            good = form == {"code": takes, "transaction": "canary-transaction"}
+            return (200, {"ok": good}) if path == "/verify" else (503, {})
+
+        return answering(answer)
+
+    return start
+
+
+def steps(url: str, mark: str = "{{ nonce }}") -> dict[str, Any]:
+    send = Step(
+        id="send",
+        url=Template(f"{url}/send"),
+        method="POST",
+        form={"mark": Template(mark)},
+        capture={"transaction": Capture(json="transaction")},
+    )
+    verify = Step(
+        id="verify",
+        url=Template(f"{url}/verify"),
+        method="POST",
+        form={"code": Template("{{ code }}"), "transaction": Template("{{ transaction }}")},
+        rejected=Expectations(json={"ok": Condition.parse(False)}),
+        expect=Expectations(json={"ok": Condition.parse(True)}),
+    )
+    return {"smtp": None, "steps": (send,), "verify": (verify,), "pattern": DIGITS}
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("mark", ["{{ nonce }}", "none of ours"])
+def test_a_code_is_sent_back(
+    mark: str, mail: Any, probe: Callable[..., OtpEmail], portal: Callable[..., str]
+) -> None:
+    user = mail.user()
+    reading, told = run_once(probe(user, **steps(portal(user), mark)))
+    assert reading.reason is Reason.OK, reading.detail
+    assert [name for name, _ in reading.phases] == ["trigger", "arrival", "verify"]
+    assert "step verify" in told
+    assert mail.messages(user) == []
+
+
+@pytest.mark.integration
+def test_a_code_that_is_not_taken_is_wrong(
+    mail: Any,
+    probe: Callable[..., OtpEmail],
+    portal: Callable[..., str],
+    shown: Callable[..., Any],
+) -> None:
+    user = mail.user()
+    reading, _ = run_once(probe(user, **steps(portal(user, takes="another"))))
+    assert reading.reason is Reason.CODE_WRONG
+    assert reading.detail == "step verify: rejected with status 200"
+    after = shown(ENDPOINTS, {"inside": reading, "outside": reading})
+    assert (after.verdict, after.lamps) == ("outage", RED | {"blue": "steady"}), (
+        "the guard stops it"
+    )
+    unproven = shown(ENDPOINTS, {"inside": reading, "outside": reading}, proven=False)
+    assert unproven.verdict == "blind"
+
+
+@pytest.mark.integration
+def test_a_code_that_was_there_before_is_not_taken_for_ours(
+    mail: Any, probe: Callable[..., OtpEmail], portal: Callable[..., str]
+) -> None:
+    user = mail.user()
+    mail.drop(user, letter("Your code is 000000."))
+    reading, _ = run_once(probe(user, **steps(portal(user), "none")))
+    assert reading.reason is Reason.OK
+    assert len(mail.messages(user)) == 1, "it may be another's, and is young"
+
+
+@pytest.mark.integration
+def test_a_step_that_fails_sends_no_code(
+    mail: Any, probe: Callable[..., OtpEmail], portal: Callable[..., str]
+) -> None:
+    user = mail.user()
+    given = steps(portal(user))
+    broken = Step(id="broken", url=Template(given["steps"][0].url.fixed.replace("send", "gone")))
+    reading, _ = run_once(probe(user, **given | {"steps": (broken, *given["steps"])}))
+    assert (reading.reason, reading.detail) == (
+        Reason.HTTP_STATUS,
+        "step broken: status 503, expected 2xx",
+    )
+    broken_end = given | {"verify": (broken,)}
+    assert run_once(probe(user, **broken_end))[0].reason is Reason.HTTP_STATUS
+
+
+@pytest.mark.integration
+def test_old_leftovers_are_deleted_and_only_ours(mail: Any, probe: Callable[..., OtpEmail]) -> None:
+    user = mail.user()
+    for text in ("beacon0123456789abcdef", "of somebody else"):
+        mail.drop(user, letter(text))
+    old = time.time() - 3600
+    for path in (mail.home / "mail" / user).rglob("new/*"):
+        os.utime(path, (old, old))
+    mail.drop(user, letter("beaconfedcba9876543210: a sibling waits for it"))
+    reading, told = run_once(probe(user))
+    assert reading.reason is Reason.OK
+    left = b"".join(mail.messages(user))
+    assert b"of somebody else" in left
+    assert b"a sibling" in left
+    assert b"beacon0123456789abcdef" not in left
+    assert told.count("a leftover") == 1
+
+
+def notice(action: str, status: str, mark: str) -> bytes:
+    """A notification of another server's; the nonce is where it tells what it is about."""
+    report = f"Reporting-MTA: dns; a\r\n\r\nAction: {action}\r\nStatus: {status}\r\n"
+    kind = 'multipart/report; report-type=delivery-status; boundary="b"'
+    parts = f"--b\r\nContent-Type: message/delivery-status\r\n\r\n{report}\r\n--b\r\n\r\n{mark}\r\n"
+    return letter(parts + "--b--", Content_Type=kind)
+
+
+@pytest.fixture
+def told(fake_imap: Callable[..., Any], answering: Callable[..., str]) -> Callable[..., OtpEmail]:
+    """A probe whose trigger puts messages into a mailbox; each is made of the run's nonce."""
+
+    def make(*messages: Callable[[str], bytes], able: str = "", **given: Any) -> OtpEmail:
+        fake = fake_imap(able=f"IMAP4rev1 AUTH=PLAIN {able}", **given.pop("server", {}))
+
+        def answer(path: str, form: dict[str, str]) -> tuple[int, Any]:
+            fake.inbox += [message(form["mark"]) for message in messages]
+            return 200, {"transaction": "canary-transaction"}
+
+        return watched(fake, **steps(answering(answer)) | {"every": None, "verify": ()} | given)
+
+    return make
+
+
+def test_a_delay_is_told_with_what_did_not_come(told: Callable[..., OtpEmail]) -> None:
+    late = [
+        lambda mark: notice("delayed", "4.7.23", mark),
+        lambda mark: notice("failed", "5", mark),
+    ]
+    reading, _ = run_once(told(*late, code_lifetime=seconds("100ms")))
+    assert reading.reason is Reason.CODE_NOT_ARRIVED
+    assert reading.detail == "not arrived within 0.1 s; delayed: 4.7.23 (no PTR record)"
+
+
+def test_notices_about_others_are_not_ours(told: Callable[..., OtpEmail]) -> None:
+    other = [lambda _: notice("failed", "5.7.26", "beacon0000000000000000"), lambda m: letter(X=m)]
+    with_code = [*other, lambda mark: letter(X_Mark=mark)]
+    reading, _ = run_once(told(*with_code, code_lifetime=seconds("1s")))
+    assert reading.reason is Reason.OK
+
+
+def test_where_nothing_came_room_is_asked_for(told: Callable[..., OtpEmail]) -> None:
+    said = b'* QUOTA "" (STORAGE 9 9)\r\nTAG OK x\r\n'
+    server = {"mood": lambda asked: said if asked.startswith("GETQUOTAROOT") else None}
+    it = told(able="QUOTA", server=server, code_lifetime=seconds("100ms"))
+    reading, _ = run_once(it)
+    assert (reading.reason, reading.detail) == (Reason.SOURCE_DEAD, "our own mailbox is full")
+
+
+def test_a_preference_of_the_verification_is_a_warning(
+    told: Callable[..., OtpEmail], answering: Callable[..., str]
+) -> None:
+    url = answering(lambda path, form: (200, {"ok": True}))
+    wish = Expectations(json={"quick": Condition.parse(True)})
+    verify = Step(id="verify", url=Template(f"{url}/{{{{ code }}}}"), prefer=wish)
+    reading, _ = run_once(told(lambda mark: letter(X_Mark=mark), verify=(verify,)))
+    assert reading.reason is Reason.PREFERENCE_UNMET
+
+
+# --- somebody else makes codes be sent ------------------------------------------------
+
+
+def watched(fake: Any, **given: Any) -> OtpEmail:
+    box = Imap(
+        host="127.0.0.1", port=fake.port, encryption="none", username="a", password=Secret(PASSWORD)
+    )
+    return OtpEmail(**{"mailbox": box, "every": seconds("15m"), "pattern": DIGITS} | given)
+
+
+def dated(ago: float) -> str:
+    return time.strftime("%d-%b-%Y %H:%M:%S +0000", time.gmtime(time.time() - ago))
+
+
+def test_the_last_code_is_young_enough(fake_imap: Callable[..., Any]) -> None:
+    fake = fake_imap(inbox=[letter("old: your code is 111111"), letter(), letter("no such thing")])
+    fake.dates = {1: dated(7000), 2: dated(60), 3: dated(1)}
+    reading, _ = run_once(watched(fake))
+    assert reading.reason is Reason.OK
+    assert fake.deleted == {1}, "what is older than the last one"
+
+
+def test_the_last_code_is_too_old(fake_imap: Callable[..., Any]) -> None:
+    fake = fake_imap(inbox=[letter()])
+    fake.dates = {1: dated(1000)}
+    reading, _ = run_once(watched(fake))
+    assert reading.reason is Reason.CODE_NOT_ARRIVED
+    assert reading.detail.startswith("the last one came 100")
+    reading, _ = run_once(watched(fake_imap()))
+    assert reading.detail == "no message with a code is there"
+
+
+def test_how_late_it_was_is_told_by_its_servers(fake_imap: Callable[..., Any]) -> None:
+    sent = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime(time.time() - 160))
+    fake = fake_imap(inbox=[letter(Received=f"by idp.example.com; {sent}")])
+    fake.dates = {1: dated(60)}
+    reading, _ = run_once(watched(fake))
+    assert reading.reason is Reason.CODE_LATE
+    assert reading.latency == pytest.approx(100, abs=2)
+
+
+def test_no_more_than_so_many_are_looked_at(fake_imap: Callable[..., Any]) -> None:
+    fake = fake_imap(inbox=[letter()] * 100)
+    fake.dates = {uid: dated(200 - uid) for uid in range(1, 101)}
+    run_once(watched(fake))
+    assert len(fake.deleted) == LEFTOVERS - 1
+
+
+# --- settings -------------------------------------------------------------------------
+
+
+WHOLE = """\
+site: soc
+services:
+  - name: Codes
+    endpoints:
+      - name: it
+        type: otp_email
+        mailbox: {host: 127.0.0.1, encryption: none, username: a, password: canary}
+"""
+
+
+STEP = "{id: a, url: 'http://x/'}"
+OTHER = "{host: 127.0.0.1, encryption: none, username: a, password: canary}"
+WATCH = "every: 5m, pattern: x"
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("local: true", "not exactly one way a code comes to be sent; steps, smtp or every"),
+        ("every: 5m", "nothing to know the message by; `pattern`, or {{ nonce }} in what"),
+        (f"{WATCH}, late_after: 3m", "late_after: late only after the code's end (120s); less"),
+        (f"{WATCH}, verify: [{STEP}]", "verify: no code to send back"),
+        (f"{WATCH}, bounces: {OTHER}", "bounces: nothing to know a refusal by"),
+        ("every: 5m, pattern: '('", "pattern: not a regular expression"),
+        ("steps: [{id: a, url: 'http://x/{{ code }}'}], pattern: x", "no code has arrived by then"),
+        (f"steps: [{STEP}]", "nothing to know the message by"),
+        ("steps: [{id: a, url: 'http://x/{{ cod }}'}], pattern: x", "steps[0].url: cod is not"),
+        (
+            f"steps: [{STEP}], pattern: x, verify: [{{id: b, url: 'http://x/{{{{ y }}}}'}}]",
+            "verify[0].url: y is not known",
+        ),
+        (
+            f"steps: [{STEP}], pattern: x, verify: [{STEP}]",
+            "verify[0].id: the id 'a' is taken by step 1",
+        ),
+        (
+            "smtp: {host: 127.0.0.1, encryption: none, sender: a, recipient: b@c.example}",
+            "smtp.sender: not an address",
+        ),
+    ],
+)
+def test_settings_that_cannot_be(written: str, said: str, tmp_path: Path) -> None:
+    more = yaml.safe_dump(yaml.safe_load(f"{{{written}}}"))
+    path = tmp_path / "beacon.yaml"
+    path.write_text(WHOLE + textwrap.indent(more, " " * 8))
+    with pytest.raises(ConfigError) as raised:
+        load_config(path, {})
+    assert said in str(raised.value)
+    assert "canary" not in str(raised.value)
+
+
+def test_what_is_left_out(mail: Any, probe: Callable[..., OtpEmail]) -> None:
+    it = probe("a@example.org")
+    assert (it.lifetime, it.late, it.wait(0.0)) == (120.0, 60.0, 0.0)
+    assert it.clock_bound
+    assert (it.TIMING.interval, it.TIMING.timeout, it.TIMING.failure_threshold) == (300, 150, 2)

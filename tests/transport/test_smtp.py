@@ -1,0 +1,204 @@
+"""Submitting by SMTP: servers that say what they are told to; Postfix is with `otp_email`."""
+
+import base64
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from beacon.config.fields import Secret
+from beacon.core.model import Outcome, Reason
+from beacon.engine.clock import SystemClock
+from beacon.engine.run import DeadlinePassed, Run
+from beacon.transport.smtp import Smtp
+from beacon.transport.trouble import Trouble
+
+PASSWORD = "canary-password"
+NONCE = "beacon0123456789abcdef"
+
+
+@dataclass
+class FakeSmtp:
+    """Says what `answers` has for the first word of a command; "" is its greeting."""
+
+    answers: dict[str, bytes]
+    heard: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listening.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            caller, _ = self._listening.accept()
+            with caller, caller.makefile("rb") as lines:
+                caller.sendall(self.answers.get("", b"220 ready\r\n"))
+                in_data = False
+                for line in lines:
+                    said = line.decode().strip()
+                    self.heard.append(said)
+                    word = "." if in_data and said == "." else said.partition(" ")[0].upper()
+                    if in_data and word != ".":
+                        continue
+                    answer = self.answers.get(word, PROPER.get(word, b"250 ok\r\n"))
+                    if answer == b"hang up":
+                        return
+                    caller.sendall(answer)
+                    in_data = word == "DATA"
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self._thread.join(5)
+
+
+PROPER = {
+    "EHLO": b"250-mx.example.org\r\n250 AUTH PLAIN LOGIN\r\n",
+    "AUTH": b"235 2.7.0 welcome\r\n",
+    "DATA": b"354 go on\r\n",
+    "QUIT": b"221 bye\r\n",
+}
+
+
+@pytest.fixture
+def fake_smtp() -> Iterator[Callable[..., FakeSmtp]]:
+    with contextlib.ExitStack() as servers:
+
+        def start(**answers: bytes) -> FakeSmtp:
+            names = {"greeting": "", "end": "."}
+            server = FakeSmtp({names.get(word, word): said for word, said in answers.items()})
+            servers.callback(server.close)
+            return server
+
+        yield start
+
+
+def settings(port: int, **given: Any) -> Smtp:
+    told = {"host": "127.0.0.1", "encryption": "none", "username": "sender"}
+    where = {"sender": "sender@example.org", "recipient": "probe@example.com", "port": port}
+    smtp = Smtp(**{**told, **where, "password": Secret(PASSWORD)} | given)
+    assert list(smtp.flaws()) == []
+    return smtp
+
+
+def trouble(server: FakeSmtp, **given: Any) -> str:
+    run = Run(SystemClock(), 5.0)
+    with pytest.raises(Trouble) as raised:
+        settings(server.port, **given).submit(run, NONCE)
+    told = "\n".join([raised.value.reading.detail, *run.notes])
+    assert "canary" not in told
+    assert "secret words" not in told
+    return f"{raised.value.reading.reason}: {raised.value.reading.detail}"
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ({"sender": "nobody"}, ("sender",)),
+        ({"recipient": "a@b\r\nRCPT TO:<c@d>"}, ("recipient",)),
+        ({"host": "192.0.2.1"}, ("encryption",)),
+        ({"username": None}, ()),
+    ],
+)
+def test_settings_that_do_not_go_together(given: dict[str, Any], path: tuple[str, ...]) -> None:
+    told: dict[str, Any] = {
+        "host": "127.0.0.1",
+        "sender": "a@b.example",
+        "recipient": "c@d.example",
+    }
+    account = {"username": "a", "password": Secret("b"), "encryption": "none"}
+    assert list(Smtp(**told, encryption="none").flaws()) == [], "a relay that knows us"
+    assert path in [flaw[0] for flaw in Smtp(**told | account | given).flaws()]
+
+
+def test_the_message_holds_the_nonce(fake_smtp: Callable[..., FakeSmtp]) -> None:
+    server = fake_smtp()
+    settings(server.port).submit(Run(SystemClock(), 5.0), NONCE)
+    heard = "\n".join(server.heard)
+    assert "ehlo [127.0.0.1]" in heard
+    proof = base64.b64encode(f"\0sender\0{PASSWORD}".encode()).decode()
+    assert f"AUTH PLAIN {proof}" in heard
+    assert "MAIL FROM:<sender@example.org>\nRCPT TO:<probe@example.com>" in heard
+    assert f"Message-ID: <{NONCE}@example.org>" in heard
+    assert heard.count(NONCE) == 3
+    assert server.heard[-1] == "QUIT"
+
+
+def test_a_relay_needs_no_sign_in(fake_smtp: Callable[..., FakeSmtp]) -> None:
+    server = fake_smtp(QUIT=b"garbage\r\n")
+    settings(server.port, username=None, password=None).submit(Run(SystemClock(), 5.0), NONCE)
+    assert not any(said.startswith("AUTH") for said in server.heard)
+
+
+def test_one_mechanism_is_tried_and_no_other(fake_smtp: Callable[..., FakeSmtp]) -> None:
+    server = fake_smtp(AUTH=b"535 5.7.8 secret words\r\n")
+    assert trouble(server) == "own_credentials: the sign-in was refused: 535 5.7.8"
+    assert sum(said.startswith("AUTH") for said in server.heard) == 1
+    login = fake_smtp(EHLO=b"250-x\r\n250 AUTH CRAM-MD5 LOGIN\r\n", AUTH=b"535 no\r\n")
+    assert trouble(login) == "own_credentials: the sign-in was refused: 535"
+    assert login.heard[1].startswith("AUTH LOGIN")
+
+
+@pytest.mark.parametrize(
+    ("answers", "comes_to"),
+    [
+        ({"greeting": b"554 5.7.1 secret words\r\n"}, "refused: the greeting refused: 554 5.7.1"),
+        ({"EHLO": b"502 no\r\n"}, "refused: EHLO refused: 502"),
+        ({"EHLO": b"250 x\r\n"}, "own_credentials: the server takes no password here"),
+        ({"AUTH": b"454 4.7.0 busy\r\n"}, "refused: AUTH refused for now: 454 4.7.0"),
+        ({"MAIL": b"550 5.7.60 secret words\r\n"}, "refused: MAIL refused: 550 5.7.60"),
+        ({"RCPT": b"451 4.7.1 greylisted\r\n"}, "refused: RCPT refused for now: 451 4.7.1"),
+        ({"RCPT": b"550 no such user\r\n"}, "refused: RCPT refused: 550"),
+        ({"DATA": b"452 4.3.1 full\r\n"}, "refused: DATA refused for now: 452 4.3.1"),
+        ({"end": b"550-5.7.26 a\r\n550 5.7.26 b\r\n"}, "refused: DATA refused: 550 5.7.26"),
+        ({"MAIL": b"\xff\r\n"}, "refused: MAIL refused: -1"),
+        ({"greeting": b"* OK IMAP4 secret words\r\n"}, "refused: the greeting refused: -1"),
+        ({"MAIL": b"250-" + b"x" * 90_000 + b"\r\n"}, "refused: MAIL refused: 500"),
+        ({"MAIL": (b"250-" + b"x" * 1000 + b"\r\n") * 300}, "protocol_error: SMTP MAIL"),
+    ],
+)  # fmt: skip
+def test_what_a_server_may_say(
+    answers: dict[str, bytes], comes_to: str, fake_smtp: Callable[..., FakeSmtp]
+) -> None:
+    server = fake_smtp(**answers)
+    assert trouble(server).removeprefix("delivery_").startswith(comes_to)
+
+
+def test_starttls_that_is_refused_sends_no_password(fake_smtp: Callable[..., FakeSmtp]) -> None:
+    server = fake_smtp(STARTTLS=b"454 4.7.0 not now\r\n")
+    said = trouble(server, encryption="starttls")
+    assert said == "delivery_refused: STARTTLS refused for now: 454 4.7.0"
+    assert [line.partition(" ")[0] for line in server.heard] == ["ehlo", "STARTTLS"]
+
+
+def test_a_password_that_cannot_be_sent(fake_smtp: Callable[..., FakeSmtp]) -> None:
+    said = trouble(fake_smtp(), password=Secret("canary-ü"))
+    assert said.startswith("protocol_error: SMTP AUTH")
+
+
+def test_a_server_that_hangs_up(fake_smtp: Callable[..., FakeSmtp]) -> None:
+    said = trouble(fake_smtp(RCPT=b"hang up"))
+    assert said == "protocol_error: SMTP RCPT: not understood, or cut off"
+
+
+def test_nobody_is_there(free_port: Callable[[], int]) -> None:
+    with pytest.raises(Trouble) as raised:
+        settings(free_port()).submit(Run(SystemClock(), 5.0), NONCE)
+    assert raised.value.reading.reason is Reason.CONNECT_REFUSED
+    assert raised.value.reading.outcome is Outcome.FAIL
+
+
+def test_a_server_that_hangs() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        run = Run(SystemClock(), 5.0)
+        threading.Timer(0.2, run.expire).start()
+        with pytest.raises(DeadlinePassed):
+            settings(silent.getsockname()[1]).submit(run, NONCE)
+    assert run.overstayed().reason is Reason.DEADLINE
