@@ -22,6 +22,9 @@ from beacon.transport.wire import DEFAULT_TLS
 LIFETIME: Final = 120.0
 """Seconds a code is good where nothing else is said: privacyIDEA's default."""
 
+FORGOTTEN_AFTER: Final = 600.0
+"""Seconds after which nobody waits for a code any more (NIST SP 800-63B)."""
+
 LATE: Final = 30.0
 """Seconds after which people wonder where their text message is."""
 
@@ -32,15 +35,13 @@ CODE: Final = "code"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SmsDelivery(ABC):
-    """How a text message comes to be sent, how long its code is good, and how many may be sent."""
+class Delivery(ABC):
+    """How a code comes to be sent, and how long it is good."""
 
     EVIDENCE: ClassVar = Evidence.SYMPTOM
-    TIMING: ClassVar[Timing] = Timing(
-        interval=900, timeout=150, failure_threshold=2, retry_interval=120, costly=True
-    )
     SIGN_IN: ClassVar = True
-    LEDGER: ClassVar[Ledger] = LEDGER
+    GIVEN: ClassVar[tuple[str, ...]] = (CODE,)
+    """Values that steps may send without having captured them."""
 
     steps: Annotated[
         tuple[Step, ...], Meta(description="requests that make a code be sent, as of `flow`")
@@ -51,20 +52,19 @@ class SmsDelivery(ABC):
     code_lifetime: Annotated[
         Duration | None, Meta(description="how long a code is good; left out: 2m")
     ] = None
-    late_after: Annotated[Duration | None, Meta(description="a warning above; left out: 30s")] = (
-        None
-    )
-    messages_per_day: Annotated[
-        int, Meta(ge=1, le=10_000, description="made be sent at most, by UTC, over restarts too")
-    ] = 120
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     tls: Annotated[TlsPolicy, Meta(description="of the steps")] = DEFAULT_TLS
 
     @property
     def after(self) -> tuple[Step, ...]:
-        """The steps once a code has arrived."""
+        """The steps once a code has arrived: its setting `verify`."""
         return ()
+
+    @property
+    def ways(self) -> Mapping[str, bool]:
+        """Which of the settings are given by which a code comes to be sent."""
+        return {"steps": bool(self.steps), "every": self.every is not None}
 
     @property
     def lifetime(self) -> float:
@@ -72,9 +72,9 @@ class SmsDelivery(ABC):
         return float(self.code_lifetime or LIFETIME)
 
     @property
+    @abstractmethod
     def late(self) -> float:
         """Seconds above which an arrival is a warning."""
-        return float(self.late_after or min(LATE, self.lifetime))
 
     @property
     def clock_bound(self) -> bool:
@@ -91,10 +91,11 @@ class SmsDelivery(ABC):
         """What is wrong with the settings taken together."""
         for path, message, allowed in self.tls.flaws():
             yield Fault(("tls", *path), message, allowed)
-        for fault in self.flow.step_faults(given=(CODE,)):
+        for fault in self.flow.step_faults(given=self.GIVEN):
             yield replace(fault, path=self._path(fault.path))
-        if bool(self.steps) == (self.every is not None):
-            yield Fault((), "not exactly one way a code comes to be sent", "steps, or every")
+        if sum(self.ways.values()) != 1:
+            text = "not exactly one way a code comes to be sent"
+            yield Fault((), text, f"one of {', '.join(self.ways)}")
         for number, step in enumerate(self.steps):
             if CODE in step.needs():
                 yield Fault(("steps", number), "no code has arrived by then", "{{ code }} later")
@@ -128,7 +129,6 @@ class SmsDelivery(ABC):
 
     def trigger(self, run: Run, talk: Talk) -> float:
         """When the last request for a code began. Raises `Trouble` where none was sent."""
-        spend(run, self.LEDGER, self.messages_per_day)
         began = run.clock.monotonic()
         for step in self.steps:
             began = run.clock.monotonic()
@@ -136,6 +136,46 @@ class SmsDelivery(ABC):
             if found.outcome not in (Outcome.PASS, Outcome.WARN):
                 raise Trouble(found.reason, found.detail)
         return began
+
+    def verified(self, talk: Talk, code: str, reading: Reading) -> Reading:
+        """The reading after the code was sent back."""
+        talk.give(CODE, code)
+        for step in self.after:
+            found = talk.take(step)
+            if found.reason is Reason.SIGN_IN_REJECTED:
+                return Reading(Reason.CODE_WRONG, found.detail)
+            if found.outcome not in (Outcome.PASS, Outcome.WARN):
+                return found
+            if found.outcome is Outcome.WARN and reading.outcome is Outcome.PASS:
+                reading = found
+        return reading
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmsDelivery(Delivery):
+    """The same by text message: when one is late, and how many may be sent."""
+
+    TIMING: ClassVar[Timing] = Timing(
+        interval=900, timeout=150, failure_threshold=2, retry_interval=120, costly=True
+    )
+    LEDGER: ClassVar[Ledger] = LEDGER
+
+    late_after: Annotated[Duration | None, Meta(description="a warning above; left out: 30s")] = (
+        None
+    )
+    messages_per_day: Annotated[
+        int, Meta(ge=1, le=10_000, description="made be sent at most, by UTC, over restarts too")
+    ] = 120
+
+    @property
+    def late(self) -> float:
+        """Seconds above which an arrival is a warning."""
+        return float(self.late_after or min(LATE, self.lifetime))
+
+    def trigger(self, run: Run, talk: Talk) -> float:
+        """Count the message, then ask for it."""
+        spend(run, self.LEDGER, self.messages_per_day)
+        return super().trigger(run, talk)
 
     def until(self, run: Run, began: float) -> float:
         """Until when a code is awaited that was asked for at `began`."""

@@ -9,22 +9,19 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Annotated, Final
+from typing import Annotated
 
 from msgspec import Meta
 
 from beacon.config.fields import Regex
-from beacon.core.model import Outcome, Reading, Reason
+from beacon.core.model import Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import Fault
-from beacon.probes._delivery import CODE, SmsDelivery, taken
+from beacon.probes._delivery import FORGOTTEN_AFTER, SmsDelivery, taken
 from beacon.probes.flow import Step, Talk
 from beacon.transport.arrivals import Message, found_in
 from beacon.transport.smsd import Smsd, SmsdWatch
 from beacon.transport.trouble import timed
-
-FORGOTTEN_AFTER: Final = 600.0
-"""Seconds after which nobody waits for a code any more (NIST SP 800-63B)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +89,7 @@ class OtpSms(SmsDelivery):
         self._owed.since = began if earlier is None else earlier
         while (code := self._awaited(run, watch, began)) is not None:
             came = run.clock.monotonic()
-            found = self._verified(talk, code, self._judged(began, came, earlier))
+            found = self.verified(talk, code, self._judged(began, came, earlier))
             if found.reason is Reason.CODE_WRONG and earlier is not None:
                 run.note(f"{found.detail}: it may be the code of an earlier run")
                 self._owed.since, earlier = began, None
@@ -125,21 +122,6 @@ class OtpSms(SmsDelivery):
             return self.arrived(came - began)
         text = f"arrived {came - began:.0f} s after this request, or {came - earlier:.0f} s after "
         return Reading(Reason.CODE_LATE, text + "one whose code never came")
-
-    def _verified(self, talk: Talk, code: str, reading: Reading) -> Reading:
-        """The reading after the code was sent back."""
-        if not self.verify:
-            return reading
-        talk.give(CODE, code)
-        for step in self.verify:
-            found = talk.take(step)
-            if found.reason is Reason.SIGN_IN_REJECTED:
-                return Reading(Reason.CODE_WRONG, found.detail)
-            if found.outcome not in (Outcome.PASS, Outcome.WARN):
-                return found
-            if found.outcome is Outcome.WARN and reading.outcome is Outcome.PASS:
-                reading = found
-        return reading
 
     def _tidy(self, run: Run, watch: SmsdWatch) -> None:
         """Delete codes that came too late for their runs; a fresh one may be another's."""

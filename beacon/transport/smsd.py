@@ -17,7 +17,7 @@ from typing import Annotated, Final, NoReturn
 
 from msgspec import Meta
 
-from beacon.config.fields import Directory, File
+from beacon.config.fields import Directory, ForeignFile
 from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.transport.arrivals import MESSAGE_LIMIT, MESSAGES_LIMIT, Message
@@ -38,7 +38,7 @@ class Smsd:
 
     inbox: Annotated[Directory, Meta(description="smsd's inboxpath")]
     config: Annotated[
-        File | None,
+        ForeignFile | None,
         Meta(description="smsd's configuration: its modem's signal and network are asked for"),
     ] = None
 

@@ -13,6 +13,8 @@ import pytest
 from beacon.app import load_config
 from beacon.config.problems import ConfigError
 from beacon.core.model import Reading, Reason
+from beacon.engine.clock import SystemClock
+from beacon.engine.run import Run
 from beacon.probes.otp_sms import OtpSms
 from beacon.transport.totp import Ledger
 
@@ -376,6 +378,15 @@ def test_a_day_has_so_many_messages(probe: Probes, observed: Observed, provider:
         Reason.RATE_LIMITED,
     ]
     assert provider.asked == 2
+
+
+def test_the_code_is_told_nobody(probe: Probes, provider: Provider) -> None:
+    run = Run(SystemClock(), 10.0)
+    reading = probe(VERIFY).observe(run)
+    said = "\n".join([*run.notes, repr(reading)])
+    assert provider.verified
+    assert provider.right[-1] not in said
+    assert "message 1 of 120 of this day" in said
 
 
 # --- settings -------------------------------------------------------------------------
