@@ -10,7 +10,9 @@ import io
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from bisect import bisect
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
@@ -26,6 +28,9 @@ from beacon.transport.trouble import Trouble
 
 POLL: Final = 0.25
 """Seconds between two looks; a message counts that has not changed from one to the next."""
+
+EARLIER_LIMIT: Final = 100
+"""Messages that were there before a watch, of which it tells."""
 
 _NAME: Final = re.compile(r"IN(\d{8})_(\d{6})_(\d+_.*)_(\d+)\.txt", re.DOTALL)
 
@@ -72,6 +77,8 @@ class SmsdWatch:
     _before: Mapping[str, _Parts] = field(default_factory=dict)
     _seen: Mapping[str, _Parts] = field(default_factory=dict)
     _given: dict[str, _Parts] = field(default_factory=dict)
+    _ready: deque[tuple[str, _Parts]] = field(default_factory=deque)
+    _new: int = 0
 
     def __post_init__(self) -> None:
         self._before = self._look()
@@ -82,13 +89,19 @@ class SmsdWatch:
     def wait(self, run: Run, until: float) -> Message | None:
         """The next message; looks at least once. That none came is said of a sound modem only."""
         while True:
+            if self._ready:
+                name, parts = self._ready.popleft()
+                return Message(name, self._text(parts))
             before, self._seen = self._seen, self._look()
             self._came = self._came or bool(self._seen)
             for name in sorted(self._seen):
-                if self._whole(name, before) and len(self._given) < MESSAGES_LIMIT:
+                if self._whole(name, before) and self._new < MESSAGES_LIMIT:
+                    self._new += 1
                     self._known.add(name)
                     self._given[name] = self._seen[name]
-                    return Message(name, self._text(self._seen[name]))
+                    self._ready.append((name, self._seen[name]))
+            if self._ready:
+                continue
             left = until - run.clock.monotonic()
             if left <= 0:
                 self._ask_modem()
@@ -105,11 +118,11 @@ class SmsdWatch:
     def earlier(self, run: Run) -> list[tuple[float, Message]]:
         """What was there at the opening, and how many seconds it had been, the youngest first.
 
-        At most `MESSAGES_LIMIT`. Raises `Trouble` where the inbox cannot be read.
+        At most `EARLIER_LIMIT`. Raises `Trouble` where the inbox cannot be read.
         """
         now = run.clock.utc().timestamp()
         found = [(now - self._came_at(parts), name) for name, parts in self._before.items()]
-        found = sorted(found)[:MESSAGES_LIMIT]
+        found = sorted(found)[:EARLIER_LIMIT]
         self._given |= {name: self._before[name] for _, name in found}
         return [(age, Message(name, self._text(self._before[name]))) for age, name in found]
 
@@ -173,15 +186,20 @@ def _messages(files: Iterable[_File]) -> dict[str, dict[int, tuple[str, int]]]:
     """The parts of each message, under the name it begins with."""
     there = list(files)
     begun: dict[str, list[int]] = {}
-    for file in there:
+    for file in sorted(there, key=lambda file: file.date):
         if file.part == 0:
             begun.setdefault(file.origin, []).append(file.date)
     found: dict[str, dict[int, tuple[str, int]]] = {}
-    for file in sorted(there, key=lambda file: file.name):
-        dates = begun.get(file.origin, [file.date])
-        nearest = min(dates, key=lambda date: abs(date - file.date))
-        found.setdefault(f"{nearest}_{file.origin}", {})[file.part] = (file.name, file.size)
+    for file in there:
+        date = _nearest(begun.get(file.origin, [file.date]), file.date)
+        found.setdefault(f"{date}_{file.origin}", {})[file.part] = (file.name, file.size)
     return found
+
+
+def _nearest(dates: Sequence[int], date: int) -> int:
+    """Of sorted dates the one that differs least."""
+    at = bisect(dates, date)
+    return min(dates[max(at - 1, 0) : at + 1], key=lambda each: abs(each - date))
 
 
 def _files(inbox: Path) -> Iterator[_File]:

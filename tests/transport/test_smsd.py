@@ -12,7 +12,7 @@ from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.transport.arrivals import MESSAGE_LIMIT, MESSAGES_LIMIT, await_code
-from beacon.transport.smsd import Smsd
+from beacon.transport.smsd import EARLIER_LIMIT, Smsd
 from beacon.transport.trouble import Trouble
 
 FIRST = "IN20260105_120000_00_+15550100_{:02}.txt"
@@ -224,6 +224,17 @@ def test_what_was_there_before_is_told_with_its_age(inbox: Path, run: Run) -> No
     ]
     watch.remove(run, found[1][1])
     assert len(list(inbox.iterdir())) == 2
+
+
+def test_of_many_the_youngest_are_told_and_a_new_one_is_seen_all_the_same(
+    inbox: Path, run: Run
+) -> None:
+    for number in range(MESSAGES_LIMIT + 5):
+        (inbox / f"IN20200101_000000_{number}_+1_00.txt").write_text("x")
+    watch = Smsd(inbox=inbox).open(run)
+    assert len(watch.earlier(run)) == EARLIER_LIMIT
+    (inbox / FIRST.format(0)).write_text("code 123456")
+    assert await_code(run, watch, PATTERN, 5.0) == "123456"
 
 
 def test_what_somebody_else_took_is_very_old_and_empty(inbox: Path, run: Run) -> None:
