@@ -12,7 +12,7 @@ LOCK_ONE := uv pip compile --quiet --universal --python-version 3.11 --generate-
 LOCK := $(LOCK_ONE) pyproject.toml
 APPLICATIONS = $(basename $(notdir $(wildcard lock/applications/*.in)))
 
-.PHONY: help run demo test check lint format coverage lock lock-check bench picture annunciator clean
+.PHONY: help run demo test check lint format coverage lock lock-check bench mutation picture annunciator clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -65,6 +65,10 @@ bench: .venv/dev.done  ## the budgets, measured beside the peers; ARGS=core_repl
 	@status=0; for name in $(or $(ARGS),$(BENCHMARKS)); do \
 		$(BIN)/python -m benchmarks.$$name || status=1; done; exit $$status
 
+mutation: .venv/dev.done  ## whether the core's tests notice a mistake; ARGS="beacon.core.trust.*": a part
+	$(BIN)/mutmut run --max-children 2 $(ARGS)
+	$(BIN)/mutmut export-cicd-stats && cat mutants/mutmut-cicd-stats.json
+
 picture: .venv/dev.done  ## docs/demo.svg, from a real run
 	$(BIN)/python scripts/picture.py docs/demo.svg
 
@@ -72,7 +76,7 @@ annunciator: .venv/dev.done  ## docs/annunciator.md, from the tables of the core
 	PYTHONPATH=. $(BIN)/python scripts/annunciator.py docs/annunciator.md
 
 clean:  ## the environment and what tests leave behind
-	rm -rf .venv .state .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .state .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis mutants
 
 .venv/%.done: lock/%.txt $(INPUTS)
 	@scripts/environment $(PYTHON) $*

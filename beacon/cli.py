@@ -20,6 +20,7 @@ from beacon import __version__
 
 if TYPE_CHECKING:
     from beacon.config.schema import Config
+    from beacon.preflight import Preflight
 
 OK: Final = 0
 BROKEN: Final = 1
@@ -102,7 +103,11 @@ def parser() -> Parser:
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _daemon_commands(commands)
     _trial_commands(commands)
+    _asking_commands(commands)
     _operator_commands(commands)
+    _suppressing_commands(commands)
+    _recording_commands(commands)
+    _dns_commands(commands)
     _sandbox_commands(commands)
     return root
 
@@ -189,7 +194,7 @@ def _trial_commands(commands: Any) -> None:  # noqa: ANN401
     _takes_state(lamps)
 
 
-def _operator_commands(commands: Any) -> None:  # noqa: ANN401
+def _asking_commands(commands: Any) -> None:  # noqa: ANN401
     status = _add(commands, "status", _status, "what the running daemon sees", "beacon status")
     _takes_state(status)
     _takes_json(status)
@@ -213,6 +218,9 @@ def _operator_commands(commands: Any) -> None:  # noqa: ANN401
     explain.add_argument("service", metavar="SERVICE", help="its id")
     _takes_state(explain)
     _takes_json(explain)
+
+
+def _operator_commands(commands: Any) -> None:  # noqa: ANN401
     acknowledge = _add(
         commands,
         "acknowledge",
@@ -246,10 +254,9 @@ def _operator_commands(commands: Any) -> None:  # noqa: ANN401
         "service", metavar="ID", nargs="?", help="of a service or an endpoint; all, if left out"
     )
     _takes_reason(resume)
-    _overlay_commands(commands)
 
 
-def _overlay_commands(commands: Any) -> None:  # noqa: ANN401
+def _suppressing_commands(commands: Any) -> None:  # noqa: ANN401
     shelve = _add(
         commands,
         "shelve",
@@ -270,6 +277,10 @@ def _overlay_commands(commands: Any) -> None:  # noqa: ANN401
     )
     maintenance.add_argument("service", metavar="SERVICE", nargs="?", help="all, if left out")
     _takes_time(maintenance, "until --off, if left out; at most 7d")
+    _can_be_undone(shelve, maintenance)
+
+
+def _recording_commands(commands: Any) -> None:  # noqa: ANN401
     bypass = _add(
         commands,
         "bypass",
@@ -296,7 +307,11 @@ def _overlay_commands(commands: Any) -> None:  # noqa: ANN401
     verdicts = ("outage", "gray_failure", "degraded", "recovering", "advisory", "blind")
     drill.add_argument("verdict", choices=verdicts, nargs="?", default="outage")
     _takes_time(drill, "default 15m, at most 1h")
-    for each in (shelve, maintenance, bypass, attest, drill):
+    _can_be_undone(bypass, attest, drill)
+
+
+def _can_be_undone(*commands: Parser) -> None:
+    for each in commands:
         each.add_argument("--off", action="store_true", help="undo it")
         _takes_reason(each)
 
@@ -309,6 +324,75 @@ def _takes_reason(command: Parser) -> None:
     command.add_argument("--reason", default="", help="why; recorded")
     _takes_state(command)
     _takes_json(command)
+
+
+def _dns_commands(commands: Any) -> None:  # noqa: ANN401
+    group = commands.add_parser(
+        "dns",
+        help="the DNS records that mailed codes depend on, before they are changed",
+        description="The DNS records that mailed codes depend on, before they are changed.",
+        epilog="example:\n  beacon dns golden otp.example.com --selector s1 > golden.yaml\n"
+        "  beacon dns check golden.yaml --zone otp.example.com.zone",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parts = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    golden = _add(
+        parts,
+        "golden",
+        _dns_golden,
+        "write the present records of domains that send codes, to compare with later",
+        "beacon dns golden otp.example.com --selector s1 --sender 192.0.2.10 > golden.yaml",
+    )
+    golden.add_argument("domains", metavar="DOMAIN", nargs="+", help="a domain that sends codes")
+    golden.add_argument(
+        "--selector",
+        dest="selectors",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="of a DKIM key; repeatable",
+    )
+    golden.add_argument(
+        "--sender",
+        dest="senders",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="that sends the codes; repeatable",
+    )
+    check = _add(
+        parts,
+        "check",
+        _dns_check,
+        "compare the DNS, a server or a proposed zone file with a golden file",
+        "beacon dns check golden.yaml --zone otp.example.com.zone --json",
+    )
+    check.add_argument("file", metavar="FILE", type=Path, help="of `beacon dns golden`")
+    check.add_argument(
+        "--zone", type=Path, metavar="ZONEFILE", help="as it shall be served; else live DNS"
+    )
+    check.add_argument(
+        "--origin", metavar="NAME", help="of the zone file, if it has no $ORIGIN to begin with"
+    )
+    _takes_json(check)
+    for each in (golden, check):
+        _takes_config(each)
+        _takes_servers(each)
+
+
+def _takes_servers(command: Parser) -> None:
+    for name, meaning in (
+        ("server", "asked instead of those the zone is delegated to"),
+        ("resolver", "asked instead of those of /etc/resolv.conf"),
+    ):
+        command.add_argument(
+            f"--{name}",
+            dest=f"{name}s",
+            action="append",
+            default=[],
+            metavar="ADDRESS",
+            help=f"{meaning}; with a port or without; repeatable",
+        )
 
 
 def _sandbox_commands(commands: Any) -> None:  # noqa: ANN401
@@ -608,6 +692,60 @@ def _lamp_test(args: argparse.Namespace) -> int:
     return OK
 
 
+# --- the DNS before it is changed -------------------------------------------------
+
+
+def _dns_golden(args: argparse.Namespace) -> int:
+    from beacon.preflight import CannotAsk, Status, told_golden
+
+    try:
+        text, found = _preflight(args).golden(args.domains)
+    except CannotAsk as error:
+        _complain(f"beacon dns golden: {error}")
+        return Status.UNASKED
+    for line in told_golden(found):
+        _complain(f"beacon dns golden: wrong already: {line}")
+    print(text, end="")
+    return OK
+
+
+def _dns_check(args: argparse.Namespace) -> int:
+    import shutil
+
+    from beacon.preflight import CannotAsk, Status, load
+
+    try:
+        report = _preflight(args).check(load(args.file), args.zone, args.origin)
+    except CannotAsk as error:
+        if args.json:
+            print(json.dumps({"status": "unasked", "error": str(error)}))
+        _complain(f"beacon dns check: {error}")
+        return Status.UNASKED
+    width = min(shutil.get_terminal_size().columns, 100)
+    print(json.dumps(report.document()) if args.json else report.text(width))
+    return report.status
+
+
+def _preflight(args: argparse.Namespace) -> "Preflight":
+    """What asks for both commands; wrong options exit with 64."""
+    from beacon.engine.clock import SystemClock
+    from beacon.preflight import Asked, Preflight, wrong
+
+    asked = Asked(
+        resolvers=tuple(args.resolvers),
+        servers=tuple(args.servers),
+        selectors=tuple(vars(args).get("selectors", ())),
+        senders=tuple(vars(args).get("senders", ())),
+    )
+    names = [*vars(args).get("domains", ()), *filter(None, [vars(args).get("origin")])]
+    problem = wrong(asked, names)
+    if problem:
+        _complain(f"beacon dns: {problem}")
+        raise SystemExit(USAGE)
+    config = None if args.config is None else _load(args, bad=NOT_ASKED)
+    return Preflight(SystemClock(), asked, config)
+
+
 # --- the operator -----------------------------------------------------------------
 
 
@@ -660,6 +798,7 @@ def explained(answer: Mapping[str, Any]) -> list[str]:
     lines.append(f"  asks for: {', '.join(lamps) or 'no lamp'}")
     lines += [f"  because: {why}" for why in answer["why"]]
     lines += [f"  {_overlay(each)}" for each in answer["overlaid"]]
+    lines += [f"  {line}" for line in _silent(answer)]
     lines += _next(answer["next"], "  ")
     for name, each in answer["endpoints"].items():
         lines += [
@@ -673,6 +812,7 @@ def explained(answer: Mapping[str, Any]) -> list[str]:
             lines.append(f"  last: {each['outcome']}, {each['reason']}{detail}{took}{read}")
         lines.append(f"  {each['standing']}")
         lines += [f"  {each['pace']}"] if each.get("pace") else []
+        lines += [f"  {fared}" for fared in each.get("arrivals", ())]
         lines += _next(each["next"], "  ")
     return lines
 
@@ -762,6 +902,7 @@ def told(answer: Mapping[str, Any]) -> list[str]:
         lines += [_endpoint(each, answer["endpoints"].get(each)) for each in service["endpoints"]]
     lines += ["", *(line for each in answer["incidents"] for line in _incident(each))]
     lines += [_overlay(each) for each in answer.get("overlays", ())]
+    lines += _silent(answer)
     lamps = [f"{colour} {word}" for colour, word in answer["lamps"].items() if word != "off"]
     lines.append(f"lamps: {', '.join(lamps) or 'dark'}")
     lines.append(f"network: {state['network']}, clock: {state['clock']}")
@@ -789,13 +930,19 @@ def _incident(incident: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _silent(answer: Mapping[str, Any]) -> list[str]:
+    silence = answer.get("silence")
+    return [] if silence is None else [_laid_on("silence", silence)]
+
+
 def _overlay(overlay: Mapping[str, Any]) -> str:
+    return _laid_on(f"{overlay['kind']} {overlay['subject']}", overlay)
+
+
+def _laid_on(what: str, overlay: Mapping[str, Any]) -> str:
     until = f", until {_clock(overlay['until'])}" if overlay["until"] else ""
     why = f": {overlay['reason']}" if overlay["reason"] else ""
-    return (
-        f"{overlay['kind']} {overlay['subject']}: by {overlay['by']}, since "
-        f"{_clock(overlay['since'])}{until}{why}"
-    )
+    return f"{what}: by {overlay['by']}, since {_clock(overlay['since'])}{until}{why}"
 
 
 def _clock(moment: str) -> str:

@@ -61,11 +61,12 @@ With `lock_in: false`, in every sequence: {lock_in}.
 | ringback begins (sequence `R`) | chirp |
 | a bypass is still on though all is well | two chirps, then every 60 min |
 
-Openings within {openings:g} s sound once, at the worst. Of chirps, that of an opening as degraded
-among them, and re-alarms there are at most {budget} an hour; an opening, escalation or relapse to
-red is never swallowed, and costs nothing. An acknowledgement that is taken back makes no sound of
-its own; red re-alarms from a minute later, as if it were new. In quiet hours there is light only;
-what is then still unacknowledged and red, or a bypass still on, is said once at their end.
+Openings within {openings:g} s sound once, at the worst, until somebody acknowledges: what opens
+after that sounds. Of chirps, that of an opening as degraded among them, and re-alarms there are at
+most {budget} an hour; an opening, escalation or relapse to red is never swallowed, and costs
+nothing. An acknowledgement that is taken back makes no sound of its own; red re-alarms a minute
+later, as if it were new. In quiet hours there is light only; what is then still unacknowledged and
+red, or a bypass still on, is said once at their end.
 """
 
 

@@ -4,17 +4,26 @@ import contextlib
 import os
 import random
 import shutil
+import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
+import dns.dnssec
+import dns.exception
+import dns.message
+import dns.name
+import dns.query
+import dns.zone
 import pytest
-from hypothesis import settings
+from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import Phase, settings
 
 from beacon.engine.clock import ManualClock
 from beacon.transport.onetime import OneTimeCode
@@ -37,12 +46,21 @@ pytest_plugins = [
         "portal",
         "privacyidea",
         "twilio",
+        "vendor",
     )
 ]
 
 # A busy or small machine is no failure: no example has to be done within a wall-clock time.
 settings.register_profile("patient", parent=settings.default, deadline=None)
 settings.load_profile("patient")
+# A mutant must be killed by the same example each time, or its score is luck; any example does.
+settings.register_profile(
+    "mutation",
+    parent=settings.get_profile("patient"),
+    derandomize=True,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
+)
 
 SBIN = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 
@@ -170,3 +188,156 @@ def udp_server() -> Iterator[Callable[[Callable[[bytes], Iterable[bytes]]], UdpS
     yield start
     for server in servers:
         server.close()
+
+
+SOA = "$ORIGIN {zone}.\n$TTL 300\n@ SOA ns1 host {serial} 3600 600 86400 60\n"
+
+
+class ZoneServer:
+    """NSD on 127.0.0.1; the texts of its zones are changed at will.
+
+    `signed` zones are signed anew at each change, until so many days from now.
+    """
+
+    def __init__(
+        self, nsd: Path, home: Path, port: int, eventually: Callable[..., None], *zones: str
+    ) -> None:
+        self._home, self._eventually, self._serial = home, eventually, 0
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self.dnskey = dns.dnssec.make_dnskey(self._key.public_key(), "ECDSAP256SHA256", flags=257)
+        self.port, self.zones = port, zones
+        config = (
+            "server:\n"
+            f"  ip-address: 127.0.0.1@{port}\n"
+            f'  username: ""\n  chroot: ""\n  zonesdir: "{home}"\n  database: ""\n'
+            f'  pidfile: "{home}/nsd.pid"\n  xfrdfile: "{home}/xfrd"\n'
+            f'  zonelistfile: "{home}/zones"\n  server-count: 1\n  rrl-ratelimit: 0\n'
+            "remote-control:\n  control-enable: no\n"
+        )
+        for zone in zones:
+            config += f"zone:\n  name: {zone}\n  zonefile: {zone}.zone\n"
+        (home / "nsd.conf").write_text(config)
+        self._texts = dict.fromkeys(zones, "@ NS ns1\nns1 A 127.0.0.1\n")
+        self._write({})
+        self.process = subprocess.Popen(
+            [nsd, "-d", "-c", home / "nsd.conf"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        eventually(self._loaded, "NSD's start")
+
+    @property
+    def at(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def serve(self, texts: Mapping[str, str], *, signed: Mapping[str, float] = {}) -> None:
+        """Put these records into these zones (beside SOA, NS and ns1); returns when it has them."""
+        self._texts |= {z: f"@ NS ns1\nns1 A 127.0.0.1\n{text}" for z, text in texts.items()}
+        self._write(signed)
+        self.process.send_signal(signal.SIGHUP)
+        self._eventually(self._loaded, "NSD's reload")
+
+    def _write(self, signed: Mapping[str, float]) -> None:
+        self._serial += 1
+        for zone, text in self._texts.items():
+            whole = SOA.format(zone=zone, serial=self._serial) + text
+            if zone in signed:
+                whole = self._signed(zone, whole, signed[zone])
+            (self._home / f"{zone}.zone").write_text(whole)
+
+    def _signed(self, origin: str, text: str, days: float) -> str:
+        zone = dns.zone.from_text(text, origin, relativize=False)
+        now = datetime.now(UTC)
+        with zone.writer() as txn:
+            dns.dnssec.sign_zone(
+                zone,
+                txn,
+                keys=[(self._key, self.dnskey)],
+                dnskey_ttl=300,
+                inception=now - timedelta(days=30),
+                expiration=now + timedelta(days=days),
+            )
+        return str(zone.to_text(relativize=False, want_origin=True))
+
+    def _loaded(self) -> bool:
+        for zone in self.zones:
+            try:
+                query = dns.message.make_query(zone, "SOA")
+                answer = dns.query.udp(query, "127.0.0.1", 1, self.port)
+            except (OSError, dns.exception.Timeout):
+                return False
+            if not answer.answer or answer.answer[0][0].serial != self._serial:
+                return False
+        return True
+
+
+@pytest.fixture(scope="session")
+def zone_server(
+    need: Callable[[str], Path],
+    eventually: Callable[..., None],
+    free_port: Callable[[], int],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[..., ZoneServer]]:
+    """Start authoritative servers for zones."""
+    servers: list[ZoneServer] = []
+
+    def start(*zones: str) -> ZoneServer:
+        home = tmp_path_factory.mktemp("nsd")
+        servers.append(ZoneServer(need("nsd"), home, free_port(), eventually, *zones))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.process.terminate()
+        server.process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def validating(
+    need: Callable[[str], Path],
+    eventually: Callable[..., None],
+    free_port: Callable[[], int],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[..., str]]:
+    """Start Unbound in front of a server: its address. It checks the signatures of `anchors`."""
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def start(server: ZoneServer, *anchors: str) -> str:
+        home, port = tmp_path_factory.mktemp("unbound"), free_port()
+        (home / "unbound.conf").write_text(
+            "server:\n"
+            f"  interface: 127.0.0.1\n  port: {port}\n  do-daemonize: no\n  do-ip6: no\n"
+            f'  username: ""\n  chroot: ""\n  directory: "{home}"\n  pidfile: ""\n'
+            '  use-syslog: no\n  module-config: "validator iterator"\n'
+            "  do-not-query-localhost: no\n  cache-max-ttl: 0\n  cache-max-negative-ttl: 0\n"
+            "  val-bogus-ttl: 0\n  infra-host-ttl: 0\n  ede: yes\n"
+            '  local-zone: "2.0.192.in-addr.arpa" nodefault\n'
+            + "".join(f'  trust-anchor: "{a}. DNSKEY {server.dnskey.to_text()}"\n' for a in anchors)
+            + "remote-control:\n  control-enable: no\n"
+            + "".join(
+                f'stub-zone:\n  name: "{zone}"\n  stub-addr: {server.at.replace(":", "@")}\n'
+                for zone in (".", *server.zones)
+            )
+        )
+        processes.append(
+            subprocess.Popen(
+                [need("unbound"), "-d", "-c", home / "unbound.conf"],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        )
+        eventually(lambda: _answers(port), "Unbound's start")
+        return f"127.0.0.1:{port}"
+
+    yield start
+    for process in processes:
+        process.terminate()
+        process.wait(10)
+
+
+def _answers(port: int) -> bool:
+    try:
+        dns.query.udp(dns.message.make_query("example", "A"), "127.0.0.1", 1, port)
+    except (OSError, dns.exception.Timeout):
+        return False
+    return True

@@ -524,6 +524,27 @@ def test_the_status_names_what_lies_over_the_verdicts(serve, capsys):
     ) in out
 
 
+SILENCE = {
+    "since": "2026-01-05T12:00:00.000+00:00",
+    "until": "2026-01-05T13:00:00.000+00:00",
+    "by": "alex",
+    "reason": "on the phone",
+}
+SILENT = (
+    "silence: by alex, since 2026-01-05 12:00:00 UTC, until 2026-01-05 13:00:00 UTC: on the phone"
+)
+
+
+def test_status_says_who_silenced_the_buzzer(serve, capsys):
+    main(["status", *serve(status=lambda request, by: SEEN | {"silence": SILENCE})])
+    assert SILENT in capsys.readouterr().out.splitlines()
+
+
+def test_explain_says_who_silenced_the_buzzer(serve, capsys):
+    main(["explain", "door", *serve(explain=lambda request, by: EXPLAINED | {"silence": SILENCE})])
+    assert f"  {SILENT}" in capsys.readouterr().out.splitlines()
+
+
 EXPLAINED = {
     "service": "door",
     "at": "2026-01-05T12:02:12.000+00:00",
@@ -774,6 +795,14 @@ def test_one_incident_is_told_with_its_story(serve, capsys):
                 "detail": "no such name",
             }
         ],
+        "operators": [
+            happened
+            | {"command": "shelve", "service": "door", "state": "OFF", "by": "alex"}
+            | {"origin": "mqtt", "reason": "", "error": ""},
+            happened
+            | {"command": "silence", "service": None, "state": "ON", "by": "eve"}
+            | {"origin": "cli", "reason": "on the phone", "error": "not now"},
+        ],
         "now": NOW,
         "storage_degraded": False,
     }
@@ -795,6 +824,10 @@ def test_one_incident_is_told_with_its_story(serve, capsys):
         "  2026-01-05 12:00:00 UTC  door/open: up -> down, dns_nxdomain (no such name)",
         "  2026-01-05 12:00:00 UTC  OPENED: gray failure, cause dns",
         "  2026-01-05 12:00:00 UTC  ACKNOWLEDGED by alex: outage",
+        "",
+        "what operators did",
+        "  2026-01-05 12:00:00 UTC  shelve --off door by alex, mqtt",
+        "  2026-01-05 12:00:00 UTC  silence by eve, cli: on the phone (refused: not now)",
     ]
 
 
@@ -821,6 +854,10 @@ why, the likeliest first
      explains what began to fail until 2026-01-05 12:09:30 UTC: no TTL was seen,
      + 2 m 00 s between its readings, + 5 m 00 s between those of door/open, + 2
      m 30 s for a code
+
+codes, by what they hang on
+  door/domain: door/open: 412 of 415 arrived while it was well, 0 of 7 arrived
+  while it failed
 
 the vendor's sources, which differ
   admits  door/feed, since 2026-01-08 14:00:00 UTC (37 m 00 s)
@@ -866,6 +903,16 @@ def test_one_incident_reads_well_at_eighty_columns_at_night(serve, capsys):
         "acknowledged_by": None,
         "vendor_lead_s": None,
         "vendor_differs": True,
+        "arrivals": [
+            {
+                "cause": "door/domain",
+                "delivery": "door/open",
+                "well_arrived": 412,
+                "well_lost": 3,
+                "failing_arrived": 0,
+                "failing_lost": 7,
+            }
+        ],
         "causes": [
             {"cause": "dns", "explains": True, "readings": [removed, missed], "window": window},
             {

@@ -11,7 +11,7 @@ from beacon.config.schema import Mqtt, Tower
 from beacon.config.sections import MaintenanceSection
 from beacon.config.tree import Spot
 from beacon.core.indication import Colour
-from beacon.core.model import Attestation, Endpoint
+from beacon.core.model import Attestation, Endpoint, Evidence
 
 WITNESSES_WANTED: Final = 2
 
@@ -47,6 +47,7 @@ def polled(found: Sequence[Polled], problems: Problems) -> None:
             _times(spot, each.endpoint, problems)
     _parents(found, problems)
     _circles(found, problems)
+    _explained(found, problems)
 
 
 def _times(spot: Spot, endpoint: Endpoint, problems: Problems) -> None:
@@ -81,6 +82,26 @@ def _parents(found: Sequence[Polled], problems: Problems) -> None:
                 sibling = f"{each.id.partition('/')[0]}/{parent}"
                 hint = sibling if sibling in known else meant(parent, known)
                 _note(problems, at, f"no endpoint {parent!r}", "the id of an endpoint", hint)
+
+
+def _explained(found: Sequence[Polled], problems: Problems) -> None:
+    """Refuse causes that explain what is not there, or proves nothing."""
+    known = {each.id: each.endpoint for each in found if not each.id.startswith("witness/")}
+    proofs = (Evidence.SYMPTOM, Evidence.HEALTH)
+    for each in found:
+        explains = each.endpoint.explains if each.endpoint else None
+        if each.endpoint and explains is not None and each.endpoint.evidence is not Evidence.CAUSE:
+            message = f"its evidence is {each.endpoint.evidence}, which explains nothing"
+            _note(problems, each.spot.below("explains"), message, "only with evidence: cause")
+        for index, name in enumerate(explains or ()):
+            at, told = each.spot.below("explains", index), known.get(name)
+            if name not in known:
+                sibling = f"{each.id.partition('/')[0]}/{name}"
+                hint = sibling if sibling in known else meant(name, known)
+                _note(problems, at, f"no endpoint {name!r}", "the id of an endpoint", hint)
+            elif told and told.evidence not in proofs:
+                message = f"{name} is of evidence {told.evidence}, and proves nothing"
+                _note(problems, at, message, "endpoints of evidence symptom or health")
 
 
 def _circles(found: Sequence[Polled], problems: Problems) -> None:

@@ -241,6 +241,8 @@ _TAKEN: Final = (
     "region",
     "factor",
     "depends_on",
+    "explains",
+    "code_lifetime",
     "guard_interval",
     "guard_max",
 )

@@ -350,6 +350,16 @@ class EndpointSection(PolledSection):
     depends_on: Annotated[
         tuple[str, ...], Meta(description="ids of endpoints whose trouble explains this one's")
     ] = ()
+    explains: Annotated[
+        tuple[str, ...] | None,
+        Meta(
+            description="of a cause, ids of what it would break; left out: what proves its service"
+        ),
+    ] = None
+    code_lifetime: Annotated[
+        Duration | None,
+        Meta(description="how long a code may take, for what a cause explains; left out: timeout"),
+    ] = None
     guard_interval: Annotated[
         Duration, Meta(description="between sign-ins after they were rejected")
     ] = field(default=Duration(600))

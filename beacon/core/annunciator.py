@@ -6,7 +6,7 @@ never red. Fast on red or amber means unacknowledged; slow and wink are informat
 
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -83,6 +83,8 @@ class Alarm:
     maintained: bool = False
     hushed: bool = False  # suppressed: no red, amber or sound
     settling: bool = False  # was suppressed until just now; not yet seen again
+    excused: bool = False  # what is wrong hangs on something else: lit, and silent
+    before: Verdict | None = None  # while settling: what it was in trouble by, and is held by
     stage: Stage = Stage.NORMAL
     turn: Turn = Turn.NONE
     realarms: int = 0
@@ -111,6 +113,12 @@ class Alarm:
         return self.hushed or self.settling
 
     @property
+    def insistent(self) -> bool:
+        """Whether it is red, and nobody has acknowledged it: then it asks by sound as well."""
+        red = self.verdict in RED and not self.acknowledged
+        return red and not self.mute and not self.excused
+
+    @property
     def locked_in(self) -> bool:
         """Over, and nobody has acknowledged it."""
         return not self.acknowledged and self.over
@@ -127,9 +135,9 @@ class Alarm:
     def _verdict_requests(self) -> Requests:
         if self.hushed:
             return {}
-        if self.settling:
-            return {Colour.WHITE: STEADY if self.blind else SLOW}
         table = ACKNOWLEDGED if self.acknowledged else UNACKNOWLEDGED
+        if self.settling:
+            return self._held(table) | {Colour.WHITE: STEADY if self.blind else SLOW}
         asked = dict(table[self.verdict])
         if self.starting or self.blind:
             asked[Colour.WHITE] = SLOW if self.starting else STEADY
@@ -138,6 +146,12 @@ class Alarm:
         if self.blind:
             asked.pop(Colour.GREEN, None)
         return asked
+
+    def _held(self, table: Mapping[Verdict, Requests]) -> Requests:
+        """What it asked for before it was suppressed, as far as that is still so."""
+        if self.before is None:
+            return {}
+        return table[min((self.verdict, self.before), key=RANK.__getitem__)]
 
     def _after(self) -> Requests:
         """What it asks for beside its verdict once all is over."""
@@ -216,6 +230,10 @@ class Voice:
             self.opened_at, self.opened_rank = at, rank
         return sound
 
+    def join_no_more(self) -> None:
+        """Let the next opening sound, however soon it comes."""
+        self.opened_at = -math.inf
+
     def remind(self, sound: Sound, at: float) -> Sound | None:
         """Say something that may be swallowed: a chirp or a re-alarm."""
         return self._allowed(sound, at)
@@ -283,23 +301,26 @@ class Annunciator:
     def end_drill(self) -> None:
         """End the rehearsal; the next opening sounds, however soon it comes."""
         self.drill = None
-        self.voice.opened_at = -math.inf
+        self.voice.join_no_more()
 
     def hush(self, service: str) -> None:
         """Let nothing more be heard or seen of a service's verdict."""
         alarm = self.alarms[service]
         alarm.hushed, alarm.settling, alarm.realarm_at = True, False, math.inf
 
-    def settle(self, service: str) -> None:
-        """Wait until a service that was hushed has been seen again."""
-        alarm = self.alarms[service]
-        alarm.hushed, alarm.settling = False, True
+    def settle(self, service: str, before: Verdict | None) -> None:
+        """Wait until a service that was hushed has been seen again.
 
-    def unhush(self, service: str, at: float, *, loud: bool) -> None:
-        """Show a service as ever; what nobody had acknowledged re-alarms in a minute, if `loud`."""
+        `before` is what was wrong with it, and held, when it was hushed: that is lit again.
+        """
+        alarm = self.alarms[service]
+        alarm.hushed, alarm.settling, alarm.before = False, True, before
+
+    def unhush(self, service: str, at: float) -> None:
+        """Show a service as ever; what nobody had acknowledged asks for it again."""
         alarm = self.alarms[service]
         alarm.hushed = alarm.settling = False
-        if loud and not alarm.acknowledged and alarm.verdict in RED:
+        if alarm.insistent:
             alarm.realarm_at = at + REALARM_MINUTE
 
     def _step(self, alarm: Alarm, step: Step) -> None:
@@ -324,6 +345,8 @@ class Annunciator:
         for alarm in waiting:
             self._step(alarm, Step.ACKNOWLEDGE)
             alarm.realarm_at = math.inf
+        if waiting:  # what opens from now on, nobody has seen
+            self.voice.join_no_more()
         return bool(waiting)
 
     def ask_again(self, service: str, at: float, *, loud: bool) -> None:
@@ -408,7 +431,7 @@ class Annunciator:
             early = alarm.realarms < REALARM_MINUTES
             alarm.realarm_at = max(alarm.realarm_at, now)
             alarm.realarm_at += REALARM_MINUTE if early else REALARM_LATER
-        if any(a.verdict in RED for a in due):
+        if any(a.insistent for a in due):
             sound = self.voice.remind(Sound.PULSE, at) or sound
         return sound
 
@@ -416,7 +439,7 @@ class Annunciator:
         """Quiet hours began or ended; a red that re-alarms, unacknowledged, sounds at their end."""
         ended = self.voice.quiet and not on
         self.voice.quiet = on
-        waiting = any(math.isfinite(a.realarm_at) and a.verdict in RED for a in self._all())
+        waiting = any(alarm.insistent for alarm in self._all())
         silenced = at < self.voice.silent_until
         return Sound.THREE_PULSES if ended and waiting and not silenced else None
 

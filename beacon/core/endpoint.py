@@ -11,6 +11,8 @@ from enum import Enum, auto
 from typing import Final
 
 from beacon.core.baseline import Baseline, Slowness
+from beacon.core.deliveries import arrived
+from beacon.core.events import Arrivals
 from beacon.core.model import (
     REJECTED,
     STANDING,
@@ -71,6 +73,7 @@ class EndpointState:
     __slots__ = (
         "ailing",
         "ails",
+        "arrivals",
         "baseline",
         "before",
         "changes_from",
@@ -141,6 +144,7 @@ class EndpointState:
         self.baseline: Baseline | None = None  # what is usual; None: not judged by it
         self.slowness = Slowness()
         self.slow_because = SLOW_BEFORE
+        self.arrivals: dict[str, Arrivals] = {}  # of a cause, by what it is tied to
 
     @property
     def because(self) -> Reading | None:
@@ -284,6 +288,13 @@ class EndpointState:
         """An operator lets a stopped sign-in be tried once more: rejected again, it stops again."""
         self.guard_until = self.stopped_at + self.spec.guard_interval
 
+    def delivered(self, delivery: str, outcome: Outcome) -> None:
+        """Count a code that arrived, or did not, at something this cause is tied to."""
+        if self.shown is not Health.UNKNOWN and outcome is not Outcome.ERROR:
+            was = self.arrivals.get(delivery) or Arrivals(self.spec.id, delivery)
+            failing, lost = self.shown is Health.DOWN, outcome is Outcome.FAIL
+            self.arrivals[delivery] = arrived(was, failing=failing, lost=lost)
+
     def pace(self, latency: float, limit: float, at: float) -> None:
         """Take in how long a passing reading took; above `limit` it is slow for its hour."""
         was = self.slowness.slow
@@ -320,9 +331,18 @@ class EndpointState:
         self.window = self.window_regular = self.window_troubled = self.window_ailing = 0
         self.slowness.forget()
 
+    def _uncount_fails(self) -> None:
+        """Take a fail streak that was ours, and not confirmed, back from the flap detector."""
+        for _ in range(self.fails):
+            if self.history & 1:
+                self.history >>= 1
+                self.changes_from -= 1
+
     def void(self, reading: Reading, at: float) -> None:
         """Lose all trust in what was seen: unknown at once, streaks and window emptied."""
         self._hear(reading, at)
+        if reading.reason is not Reason.STALE and self.health is not Health.DOWN:
+            self._uncount_fails()
         self._forget()
         self.settled = True
         if self.health is not Health.UNKNOWN:

@@ -242,12 +242,28 @@ class Transition:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrivals:
+    """How often a code arrived at `delivery`, and was lost, while `cause` was well, or failed.
+
+    Both are endpoints. What counts are the ratios: all are halved now and then.
+    """
+
+    cause: str
+    delivery: str
+    well_arrived: int = 0
+    well_lost: int = 0
+    failing_arrived: int = 0
+    failing_lost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceView:
     """A service as it is judged now.
 
     `cells` maps "region/factor" ("-" where not set) to a health; `cause` is a short
     word ("dns", "own network" …) and `explanation` one sentence citing its readings.
-    `proof_at` is when the verdict was last proved, while `blind`.
+    `proof_at` is when the verdict was last proved, while `blind`. `arrivals` are of the
+    causes that its deliveries hang on.
     """
 
     id: str
@@ -265,6 +281,7 @@ class ServiceView:
     starting: bool = False
     proof_at: float | None = None
     overlays: tuple[str, ...] = ()
+    arrivals: tuple[Arrivals, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,7 +392,7 @@ class IncidentView:
     """One incident of one service. `number` counts from 1; ids are made at the edge.
 
     `causes` are ranked; `cause` and `explanation` are those of the first. `vendor` holds
-    what each of the vendor's sources says.
+    what each of the vendor's sources says. `arrivals` are as in `ServiceView`.
 
     `vendor_lead` is seconds we knew before the vendor's first admission (None: not yet).
     `impact` is the estimated share, 0 to 1, of sessions that must have signed in again.
@@ -398,6 +415,7 @@ class IncidentView:
     closed_at: float | None = None
     causes: tuple[Cause, ...] = ()
     vendor: tuple[VendorWord, ...] = ()
+    arrivals: tuple[Arrivals, ...] = ()
 
     @property
     def vendor_differs(self) -> bool:
@@ -585,3 +603,4 @@ class View:
     indication: Indication
     overlays: tuple[Overlay, ...] = ()
     clock_offset: float | None = None  # seconds our clock is behind (negative: ahead)
+    silence: SilenceChanged | None = None  # while the buzzer is silenced

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from beacon.core.annunciator import Alarm, Annunciator
+from beacon.core.deliveries import told
 from beacon.core.endpoint import WINDOW, WINDOW_FAILS, EndpointState
-from beacon.core.events import Overlay, OverlayKind, ServiceView
+from beacon.core.events import Overlay, OverlayKind, ServiceView, SilenceChanged
 from beacon.core.model import NO_PROBLEM, RED, Evidence, Health, Outcome, Reading, Verdict
 from beacon.core.operators import Operators
 from beacon.core.room import Watched
@@ -38,6 +39,7 @@ class EndpointExplained:
     standing: str
     prospects: tuple[Prospect, ...] = ()
     pace: str | None = None  # how long it takes against what is usual
+    arrivals: tuple[str, ...] = ()  # how what is tied to it fared
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Explained:
     endpoints: tuple[EndpointExplained, ...]
     overlays: tuple[Overlay, ...]
     prospects: tuple[Prospect, ...]
+    silence: SilenceChanged | None = None  # of the whole tower
 
 
 def explain(
@@ -141,6 +144,7 @@ def _endpoint(state: EndpointState, timers: Timers) -> EndpointExplained:
         _standing(state),
         tuple(_endpoint_prospects(state, timers)),
         _pace(state),
+        tuple(map(told, state.arrivals.values())),
     )
 
 

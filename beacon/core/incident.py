@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from beacon.core.diagnosis import PARTS, rank
-from beacon.core.events import Cause, IncidentState, IncidentView, VendorWord
+from beacon.core.events import Arrivals, Cause, IncidentState, IncidentView, VendorWord
 from beacon.core.model import RANK, RED, Verdict
 
 RELAPSE_EVERY: Final = 1800.0
-"""Seconds between two relapses of one incident that are announced."""
+"""Seconds between two relapses of one incident that sound and ask for acknowledgement."""
 
 
 @dataclass(slots=True)
@@ -19,6 +19,8 @@ class Incident:
     view: IncidentView
     relapsed_at: float | None = None
     admitted_at: float | None = None  # the vendor's first admission
+    told_recovering: bool = False  # and not since that it relapsed
+    onset_at: float | None = None  # the first failing reading of the first-out
 
     @property
     def open(self) -> bool:
@@ -47,6 +49,10 @@ class Incident:
         heard |= {word.endpoint: word for word in words}
         self.view = replace(self.view, vendor=tuple(heard.values()))
 
+    def count(self, arrivals: tuple[Arrivals, ...]) -> None:
+        """Note how deliveries went while their causes were well, and while they failed."""
+        self.view = replace(self.view, arrivals=arrivals)
+
     def follow(self, verdict: Verdict) -> None:
         """Take on the service's verdict; `peak` keeps the worst."""
         view = self.view
@@ -66,11 +72,15 @@ class Incident:
 
     def relapse(self, at: float) -> bool:
         """Red again: unacknowledged anew, at most every 30 minutes; whether it counts."""
-        if self.relapsed_at is not None and at - self.relapsed_at < RELAPSE_EVERY:
+        if not self.may_relapse(at):
             return False
         self.relapsed_at = at
         self.reopen()
         return True
+
+    def may_relapse(self, at: float) -> bool:
+        """Whether a relapse would ask for acknowledgement anew."""
+        return self.relapsed_at is None or at - self.relapsed_at >= RELAPSE_EVERY
 
     def reopen(self) -> None:
         """Ask for acknowledgement anew."""
@@ -91,7 +101,8 @@ class Incident:
     def measure(self, at: float, session_lifetime: float | None) -> None:
         """Estimate the share of sessions that had to sign in again since the onset."""
         if session_lifetime is not None and self.view.peak in RED:
-            share = min(1.0, (at - self.view.since) / session_lifetime)
+            onset = self.view.since if self.onset_at is None else self.onset_at
+            share = min(1.0, (at - onset) / session_lifetime)
             self.view = replace(self.view, impact=round(share, 2))
 
     def close(self, at: float, verdict: Verdict) -> None:

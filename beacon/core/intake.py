@@ -69,6 +69,7 @@ class Intake:
         self._services: tuple[str, ...] = ()
         self._dependants: dict[str, list[str]] = {}
         self._tied: dict[str, tuple[str, ...]] = {}
+        self._hangs_on: dict[str, list[EndpointState]] = {}
 
     # --- what is watched ----------------------------------------------------------
 
@@ -94,11 +95,21 @@ class Intake:
             for parent in endpoint.depends_on:
                 self._dependants.setdefault(parent, []).append(endpoint.service)
         self._tied = site.tied()
+        self._hang_on()
         self.clock.watch(site.endpoints, changed)
         self._know_hour()
         if not self.trust.watches(site.witnesses):
             self.trust, self._network = Trust(site.witnesses, self.clock), (False, False, False)
         self.touched = dict.fromkeys(self._services)
+
+    def _hang_on(self) -> None:
+        """Note of each delivery the causes that it is tied to; forget counts of what is not."""
+        self._hangs_on = {}
+        for name, tied in self._tied.items():
+            cause = self.endpoints[name]
+            cause.arrivals = {each: c for each, c in cause.arrivals.items() if each in tied}
+            for each in tied:
+                self._hangs_on.setdefault(each, []).append(cause)
 
     def _kept(self, spec: Endpoint, at: float, changed: frozenset[str]) -> EndpointState:
         old = self.endpoints.get(spec.id)
@@ -175,12 +186,19 @@ class Intake:
         else:
             state.decide(at, gate)
         self._learn(state, reading)
+        self._count_arrival(state, reading)
         self._arm_stale(state, at)
         self._report(state, at)
         if state.shown is not was:
             self._changed(state, was, at)
         elif state.said is not said or state.standing is not standing or self._waits(state):
             self._touch(state)
+
+    def _count_arrival(self, state: EndpointState, reading: Reading) -> None:
+        for cause in self._hangs_on.get(state.spec.id, ()):
+            cause.delivered(state.spec.id, reading.outcome)
+            if cause.shown is Health.DOWN:
+                self._touch(state)
 
     # --- what is usual ------------------------------------------------------------
 
@@ -408,10 +426,14 @@ class Intake:
     def fell_silent(self, state: EndpointState, at: float) -> None:
         """Note that nothing that proves its health was heard of an endpoint for too long."""
         lasting = state.spec.stale_after
-        silent = at - state.started >= lasting
+        due = state.started + lasting
+        silent = at >= due
         detail = f"no {'reading' if silent else 'proof, only errors,'} for {lasting:g} s"
-        self._void(state, Reading(Reason.STALE, detail), at)
-        if silent:  # else it goes on telling what is wrong, maybe with our clock
-            was = self.clock.word
-            self.clock.forget(state.spec.id)
-            self._clock_may_have_changed(was, at)
+        if silent or state.shown is not Health.UNKNOWN:
+            self._void(state, Reading(Reason.STALE, detail), at)
+        if not silent:  # it goes on telling what is wrong, maybe with our clock
+            self._timers.set(state, due)
+            return
+        was = self.clock.word
+        self.clock.forget(state.spec.id)
+        self._clock_may_have_changed(was, at)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Final, TypeVar
 
 from beacon.core.endpoint import Fall
-from beacon.core.events import IncidentView, Overlay, SilenceChanged
+from beacon.core.events import Arrivals, IncidentView, Overlay, SilenceChanged
 from beacon.core.model import Health, Reading, Verdict
 from beacon.core.operators import Hush
 from beacon.core.sequences import Stage, Turn
@@ -46,6 +46,7 @@ class EndpointMemory:
     changes_from: int = 0
     fell: Fall | None = None
     slow: bool = False
+    arrivals: tuple[Arrivals, ...] = ()
     last: Reading | None = None
     read_at: float | None = None
     stale_at: float | None = None
@@ -59,6 +60,8 @@ class IncidentMemory:
     view: IncidentView
     relapsed_at: float | None = None
     admitted_at: float | None = None
+    told_recovering: bool = False
+    onset_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +79,7 @@ class ServiceMemory:
     """One service. `verdict` and `since` are None where nothing was wrong.
 
     `hold_left` is what remained of a hold, in seconds: it does not run while we are dead.
+    `told_blind`, `sighted_at` and `damped` are what was announced of its sight.
     """
 
     id: str
@@ -89,6 +93,8 @@ class ServiceMemory:
     hold_left: float | None = None
     suppressed: bool = False
     told_blind: bool = False
+    sighted_at: float | None = None
+    damped: bool = False
     hush: Hush | None = None
     incident: IncidentMemory | None = None
     alarm: AlarmMemory = AlarmMemory()

@@ -63,6 +63,8 @@ class Reason(StrEnum):
     SPF_PERMERROR = "spf_permerror"
     SPF_TEMPERROR = "spf_temperror"
     SPF_MISSING = "spf_missing"
+    SPF_FAIL = "spf_fail"
+    SPF_NEAR_LIMIT = "spf_near_limit"
     DKIM_MISSING = "dkim_missing"
     DKIM_REVOKED = "dkim_revoked"
     DMARC_MISSING = "dmarc_missing"
@@ -95,6 +97,7 @@ _WARNS: Final = frozenset(
         Reason.VENDOR_DEGRADED,
         Reason.VENDOR_MAINTENANCE,
         Reason.RESOLVER_DISAGREEMENT,
+        Reason.SPF_NEAR_LIMIT,
         Reason.ATTESTATION_OVERDUE,
     }
 )
@@ -128,7 +131,9 @@ OUTCOME_OF: Final = MappingProxyType({reason: _outcome_of(reason) for reason in 
 REJECTED: Final = frozenset({Reason.SIGN_IN_REJECTED, Reason.CODE_WRONG})
 
 # Standing, plannable trouble: raises a service to advisory only, without sound.
-STANDING: Final = frozenset({Reason.CERTIFICATE_EXPIRING, Reason.ATTESTATION_OVERDUE})
+STANDING: Final = frozenset(
+    {Reason.CERTIFICATE_EXPIRING, Reason.SPF_NEAR_LIMIT, Reason.ATTESTATION_OVERDUE}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ before the event that is later.
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from beacon.core.baseline import Learnt
 from beacon.core.endpoint import EndpointState
@@ -148,6 +149,7 @@ class Monitor:
             self._room.tower.shown,
             self._room.operators.laid,
             self._intake.clock.offset,
+            self._room.silenced,
         )
 
     def explain(self, service: str) -> Explained | None:
@@ -155,7 +157,10 @@ class Monitor:
         watched = self._room.services.get(service)
         if watched is None:
             return None
-        return explain(watched, self._room.tower, self._room.operators, self._timers)
+        return replace(
+            explain(watched, self._room.tower, self._room.operators, self._timers),
+            silence=self._room.silenced,
+        )
 
     def _disturbed(self, service: str) -> bool:
         """Whether its latencies now are no measure of what is usual."""
@@ -196,7 +201,9 @@ class Monitor:
         elif name == "impact":
             self._touch_all()
         elif isinstance(name, tuple):
-            self._room.hold_ended(name[1], at)
-            self._intake.touched[name[1]] = None
+            kind, service = name
+            if kind == "hold":
+                self._room.hold_ended(service, at)
+            self._intake.touched[service] = None
         if self._intake.touched:
             self._judge(at)

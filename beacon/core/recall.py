@@ -32,6 +32,7 @@ from beacon.core.memory import (
 )
 from beacon.core.model import NO_PROBLEM, Health, Reading, Reason, Verdict
 from beacon.core.room import Room, Watched
+from beacon.core.sight import Sight
 
 QUIET_START: Final = 5.0
 """Seconds after a restart before an overdue re-alarm sounds: the edge may know of quiet hours."""
@@ -81,6 +82,7 @@ def _endpoint(state: EndpointState, intake: Intake) -> EndpointMemory:
         changes_from=state.changes_from if state.flapping else 0,
         fell=state.fell,
         slow=state.slowness.slow,
+        arrivals=tuple(state.arrivals.values()),
         last=state.last if costly else None,
         read_at=state.started if costly else None,
         stale_at=intake.stale_at(state) if costly else None,
@@ -104,7 +106,9 @@ def _service(watched: Watched, alarm: Alarm, at: float) -> ServiceMemory:
         admitted=state.admitted,
         hold_left=left,
         suppressed=watched.suppressed,
-        told_blind=watched.told_blind,
+        told_blind=watched.sight.told_blind,
+        sighted_at=watched.sight.sighted_at,
+        damped=watched.sight.damped,
         hush=watched.hush,
         incident=None
         if incident is None
@@ -112,6 +116,8 @@ def _service(watched: Watched, alarm: Alarm, at: float) -> ServiceMemory:
             view=incident.view,
             relapsed_at=incident.relapsed_at,
             admitted_at=incident.admitted_at,
+            told_recovering=incident.told_recovering,
+            onset_at=incident.onset_at,
         ),
         alarm=AlarmMemory(
             stage=alarm.stage,
@@ -176,6 +182,7 @@ def _recall_endpoint(state: EndpointState, kept: EndpointMemory, *, resume: bool
     state.fell = kept.fell
     state.guard_until = _other(kept.guard_until, -math.inf)
     state.slowness.slow = kept.slow
+    state.arrivals = {each.delivery: each for each in kept.arrivals}
     if kept.stopped_at is None:
         return
     if resume:
@@ -232,11 +239,19 @@ def _recall_service(watched: Watched, alarm: Alarm, kept: ServiceMemory, at: flo
         kept.red_seconds,
     )
     state.admitted, state.hold_left = kept.admitted, kept.hold_left
-    watched.suppressed, watched.told_blind = kept.suppressed, kept.told_blind
+    watched.suppressed = kept.suppressed
+    watched.sight = Sight(kept.told_blind, kept.sighted_at, kept.damped)
     if incident is not None:
-        watched.incident = Incident(incident.view, incident.relapsed_at, incident.admitted_at)
+        watched.incident = Incident(
+            incident.view,
+            incident.relapsed_at,
+            incident.admitted_at,
+            incident.told_recovering,
+            incident.onset_at,
+        )
     alarm.stage, alarm.realarms = kept.alarm.stage, kept.alarm.realarms
     alarm.turn = kept.alarm.turn
+    alarm.excused = kept.suppressed
     if kept.alarm.realarm_at is not None:
         overdue = kept.alarm.realarm_at <= at
         alarm.realarm_at = at + QUIET_START if overdue else kept.alarm.realarm_at

@@ -6,7 +6,7 @@ methods at the end. Services are always taken in configured order.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from beacon.core.annunciator import SILENCE_AT_MOST, Annunciator
@@ -17,6 +17,7 @@ from beacon.core.events import (
     Announced,
     Announcement,
     Answered,
+    Arrivals,
     Attest,
     Bypass,
     Cause,
@@ -59,6 +60,7 @@ from beacon.core.model import (
 from beacon.core.operators import OVERDUE, Hush, Operators, Refusal
 from beacon.core.sequences import table
 from beacon.core.service import Change, ServiceState
+from beacon.core.sight import Sight
 from beacon.core.timers import Timers
 from beacon.core.trust import Trust
 from beacon.core.verdict import Judgement, Seen, judge
@@ -89,7 +91,7 @@ class Watched:
     incident: Incident | None = None
     suppressed: bool = False  # all its trouble is explained by what it depends on
     hush: Hush | None = None  # an operator's overlay suppresses it, or did until just now
-    told_blind: bool = False
+    sight: Sight = field(default_factory=Sight)
     view: ServiceView | None = None
 
     @property
@@ -145,7 +147,8 @@ class Room:
 
     def _forget(self, gone: Watched, at: float) -> None:
         """Close what a removed service leaves open."""
-        self._timers.set(("hold", gone.spec.id), None)
+        for kind in ("hold", "sight"):
+            self._timers.set((kind, gone.spec.id), None)
         self._release(gone)
         if gone.incident is not None:
             self._announce_change(gone, gone.incident, Change.CLOSED, at)
@@ -208,15 +211,19 @@ class Room:
             self._open(watched, at)
         incident = watched.incident
         if incident is None:
+            if change is Change.CLOSED:  # what was excused has no incident, but lamps that asked
+                self._sound(self.tower.returned(watched.spec.id, at), at)
             return
         incident.follow(verdict)
         if not (watched.state.blind and incident.view.causes):
             # What blinds us does not explain what we saw before.
             incident.explain(self._diagnose(watched))
         incident.hear(_words(watched))
+        incident.count(self._arrivals(watched))
         if watched.state.judgement.vendor_admits:
             incident.admitted(at)
-        incident.measure(at, watched.spec.session_lifetime)
+        if verdict in RED or verdict is Verdict.DEGRADED or change is Change.RECOVERING:
+            incident.measure(at, watched.spec.session_lifetime)
         self._announce_change(watched, incident, change, at)
 
     def _hushed(self, watched: Watched, change: Change, at: float) -> Change:
@@ -236,7 +243,7 @@ class Room:
             return calm
         watched.hush = None
         self._waiting.discard(name)
-        self.tower.unhush(name, at, loud=not watched.suppressed)
+        self.tower.unhush(name, at)
         return self._worse_than(hush.before, watched) or calm
 
     def _worse_than(self, before: Verdict, watched: Watched) -> Change | None:
@@ -277,24 +284,31 @@ class Room:
             return change
         if watched.state.verdict in NO_PROBLEM or change in (Change.RECOVERING, Change.CLOSED):
             self._release(watched)
-            if watched.incident is None:
-                self._sound(self.tower.returned(watched.spec.id, at), at)
-                return Change.NONE
             return change
         culprits = self._culprits(watched)
         if all(map(self._is_excused, culprits)) if culprits else watched.suppressed:
-            watched.suppressed = True
+            watched.suppressed = self.tower.alarms[watched.spec.id].excused = True
             self._waiting.add(watched.spec.id)
             if change in _ALARMING:
-                self.tower.flash(watched.spec.id)
+                self._flash(watched, change, at)
             return Change.NONE
         if watched.suppressed:
             self._release(watched)
             change = Change.RELAPSED
         return Change.OPENED if watched.incident is None else change
 
+    def _flash(self, watched: Watched, change: Change, at: float) -> None:
+        """Ask for acknowledgement without a sound, of the lamp as of the incident."""
+        incident = watched.incident
+        if incident is not None:
+            soon = self._flaps(watched) or not incident.may_relapse(at)
+            if change is Change.RELAPSED and soon:
+                return
+            incident.reopen()
+        self.tower.flash(watched.spec.id)
+
     def _release(self, watched: Watched) -> None:
-        watched.suppressed = False
+        watched.suppressed = self.tower.alarms[watched.spec.id].excused = False
         self._waiting.discard(watched.spec.id)
 
     def _culprits(self, watched: Watched) -> list[EndpointState]:
@@ -315,8 +329,10 @@ class Room:
         self.incidents += 1
         first = min(self._culprits(watched), key=lambda e: e.since, default=None)
         verdict = watched.state.verdict
+        fell = first.fell if first is not None and first.health is Health.DOWN else None
         watched.incident = Incident(
-            IncidentView(
+            onset_at=at if fell is None else fell.at,
+            view=IncidentView(
                 number=self.incidents,
                 service=watched.spec.id,
                 state=IncidentState.OPEN,
@@ -324,19 +340,19 @@ class Room:
                 verdict=verdict,
                 peak=verdict,
                 first_out=first.spec.id if first else watched.spec.id,
-            )
+            ),
         )
 
     def _announce_change(
         self, watched: Watched, incident: Incident, change: Change, at: float
     ) -> None:
         service, verdict = watched.spec.id, watched.state.verdict
-        flapping = any(e.flapping for e in self._culprits(watched))
-        if change is Change.RELAPSED and (flapping or not incident.relapse(at)):
-            return
-        if change is Change.ESCALATED:
-            incident.reopen()
-        if change in _ALARMING:
+        if change is Change.RELAPSED and not self._relapse(watched, incident, at):
+            # Too soon to call anybody again; but whoever was told that it recovers is told.
+            change = change if incident.told_recovering else Change.NONE
+        elif change in _ALARMING:
+            if change is Change.ESCALATED:
+                incident.reopen()
             self._end_drill(at)
             self._sound(self.tower.alarm(service, verdict, at), at)
         if change is Change.CLOSED:
@@ -345,21 +361,27 @@ class Room:
             watched.incident = None
         if change in _TOLD:
             told = incident.view
+            incident.told_recovering = change is Change.RECOVERING
             self._out.append(Announced(at, _TOLD[change], service, verdict, told, told.cause))
         if change is Change.CLOSED and not self.open_incidents():
             self.end_silence(at)
 
+    def _relapse(self, watched: Watched, incident: Incident, at: float) -> bool:
+        return not self._flaps(watched) and incident.relapse(at)
+
+    def _flaps(self, watched: Watched) -> bool:
+        return any(e.flapping for e in self._culprits(watched))
+
     def _tell_blind(self, watched: Watched, at: float) -> None:
-        if watched.hush is not None:
-            return
-        blind = watched.state.blind
-        if blind is not watched.told_blind and not (blind and watched.starting):
-            watched.told_blind = blind
-            what = Announcement.BLIND if blind else Announcement.SIGHTED
-            found = self._diagnose(watched)
-            cause = found[0].cause if found and blind else None
-            service, verdict = watched.spec.id, watched.state.verdict
-            self._out.append(Announced(at, what, service, verdict, cause=cause))
+        service, blind = watched.spec.id, watched.state.blind
+        if watched.hush is None:
+            what = watched.sight.news(at, blind=blind, starting=watched.starting)
+            if what is not None:
+                found = self._diagnose(watched)
+                cause = found[0].cause if found and blind else None
+                verdict = watched.state.verdict
+                self._out.append(Announced(at, what, service, verdict, cause=cause))
+        self._timers.set(("sight", service), None if watched.hush else watched.sight.due)
 
     def _diagnose(self, watched: Watched) -> tuple[Cause, ...]:
         return diagnose(
@@ -426,6 +448,17 @@ class Room:
             starting=watched.starting,
             proof_at=state.proof_at,
             overlays=overlays,
+            arrivals=self._arrivals(watched),
+        )
+
+    def _arrivals(self, watched: Watched) -> tuple[Arrivals, ...]:
+        """How its deliveries went, by the causes they hang on."""
+        own = {e.spec.id for e in watched.endpoints}
+        return tuple(
+            counts
+            for cause in (*watched.endpoints, *watched.elsewhere)
+            for counts in cause.arrivals.values()
+            if counts.delivery in own
         )
 
     def open_incidents(self) -> list[Incident]:
@@ -615,7 +648,7 @@ class Room:
             if name in self.services:
                 self.services[name].hush = hush
                 if hush.ended_at is not None:
-                    self.tower.settle(name)
+                    self._settle(self.services[name], hush)
         if (verdict := self.operators.drill()) is not None:
             self._drilled_over = self.tower.worst
             self.tower.resume_drill(verdict)
@@ -641,9 +674,15 @@ class Room:
             self.tower.hush(name)
         elif hush is not None and hush.ended_at is None:
             watched.hush = replace(hush, ended_at=at)
-            self.tower.settle(name)
-            asked = tuple(e.spec.id for e in watched.endpoints if not e.guarded)
-            self._out.append(Recheck(at, at, asked))
+            self._settle(watched, hush)
+            if asked := tuple(e.spec.id for e in watched.endpoints if not e.guarded):
+                self._out.append(Recheck(at, at, asked))
+
+    def _settle(self, watched: Watched, hush: Hush) -> None:
+        """Show at once what was wrong before and still is; the rest waits for a probe."""
+        held = watched.incident is not None or watched.suppressed
+        wrong = hush.before in RED or hush.before is Verdict.DEGRADED
+        self.tower.settle(watched.spec.id, hush.before if held and wrong else None)
 
     def _follow_drill(self, at: float) -> None:
         verdict = self.operators.drill()

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from beacon.core.model import NO_PROBLEM, RANK, RED, Service, Verdict
+from beacon.core.model import NO_PROBLEM, RED, Service, Verdict
 from beacon.core.verdict import Judgement
 
 
@@ -46,7 +46,7 @@ class ServiceState:
         if found.blind:
             self._go_blind(at)
             # What stands beside the unseen cells may raise the verdict, never lower it.
-            raised = found.verdict is Verdict.DEGRADED and RANK[self.verdict] < RANK[found.verdict]
+            raised = found.verdict is Verdict.DEGRADED and self.verdict not in RED
             return self._degraded(at) if raised else Change.NONE
         self._see(at)
         if found.verdict in NO_PROBLEM:

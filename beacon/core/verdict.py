@@ -55,8 +55,7 @@ def judge(endpoints: Sequence[Seen]) -> Judgement:
     if basis := symptoms or healths:
         found = _by_cells(basis, fine=fine, admits=admits, shallow=not symptoms)
         standing = [e for e in basis if e.standing]
-        beside = healths if symptoms else []
-        return _beside(found, standing + beside + causes, admits=admits)
+        return _beside(found, standing + healths + causes, admits=admits)
     if causes:
         return _beside(_by_causes(causes, admits=admits), causes, admits=admits)
     return _by_claims(fine=fine, admits=admits)

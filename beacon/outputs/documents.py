@@ -1,11 +1,12 @@
 """How things stand, as documents: for the command line, MQTT and other programs."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import beacon
-from beacon.core.events import EndpointRead, Overlay, ServiceView, View
+from beacon.core.events import EndpointRead, Overlay, ServiceView, SilenceChanged, View
 from beacon.core.explain import Explained, Prospect
 from beacon.core.indication import Colour
 from beacon.core.model import Reading, Site
@@ -43,6 +44,7 @@ def status(view: View, moment: Callable[[float], datetime], site: Site) -> dict[
             for each in view.incidents
         ],
         "overlays": [_overlay(overlay, when) for overlay in view.overlays],
+        "silence": _silence(view.silence, when),
         "lamps": {colour: view.indication.light(colour).pattern for colour in Colour},
     }
 
@@ -61,8 +63,9 @@ def explanation(
         **_service(found.view, when),
         "lamps": dict(found.lamps),
         "why": list(found.why),
-        "next": _prospects(found.prospects, when),
+        "next": _prospects(found.prospects, now, when),
         "overlaid": [_overlay(overlay, when) for overlay in found.overlays],
+        "silence": _silence(found.silence, when),
         "endpoints": {
             each.id: {
                 "evidence": each.evidence,
@@ -72,7 +75,8 @@ def explanation(
                 "read_at": when(each.started),
                 "standing": each.standing,
                 "pace": each.pace,
-                "next": _prospects(each.prospects, when),
+                "arrivals": list(each.arrivals),
+                "next": _prospects(each.prospects, now, when),
             }
             for each in found.endpoints
         },
@@ -82,8 +86,10 @@ def explanation(
 When = Callable[[float | None], str | None]
 
 
-def _prospects(found: Iterable[Prospect], when: When) -> list[dict[str, Any]]:
-    return [{"what": each.what, "at": when(each.at)} for each in found]
+def _prospects(found: Iterable[Prospect], now: float, when: When) -> list[dict[str, Any]]:
+    """What comes next; what is overdue has no moment any more that anybody could name."""
+    to_come = (each for each in found if each.at is None or each.at > now)
+    return [{"what": each.what, "at": when(each.at)} for each in to_come]
 
 
 def _service(view: ServiceView, when: When) -> dict[str, Any]:
@@ -102,6 +108,7 @@ def _service(view: ServiceView, when: When) -> dict[str, Any]:
         "proof_at": when(view.proof_at),
         "endpoints": dict(view.endpoints),
         "overlays": list(view.overlays),
+        "arrivals": [asdict(counts) for counts in view.arrivals],
     }
 
 
@@ -114,6 +121,17 @@ def _overlay(overlay: Overlay, when: When) -> dict[str, Any]:
         "by": overlay.by,
         "origin": overlay.origin,
         "reason": overlay.reason or None,
+    }
+
+
+def _silence(silence: SilenceChanged | None, when: When) -> dict[str, Any] | None:
+    if silence is None:
+        return None
+    return {
+        "since": when(silence.since),
+        "until": when(silence.until),
+        "by": silence.by,
+        "reason": silence.reason or None,
     }
 
 

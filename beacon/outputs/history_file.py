@@ -309,6 +309,11 @@ class Reader:
         prefix = f"{service}/"
         return self._dicts("transitions", where, (len(prefix), prefix, since, until))
 
+    def orders(self, service: str, since: float, until: float) -> list[dict[str, Any]]:
+        """What operators ordered about a service, or about all, between two moments."""
+        where = "(service = ? OR service IS NULL) AND at BETWEEN ? AND ?"
+        return self._dicts("operators", where, (service, since, until))
+
     def operators(self) -> list[dict[str, Any]]:
         """What operators ordered, in order."""
         return self._dicts("operators", "1", ())

@@ -3,10 +3,12 @@
 import sqlite3
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from beacon.core.events import Cause, CauseWindow, IncidentView
+from beacon.core.deliveries import told as fared
+from beacon.core.events import Arrivals, Cause, CauseWindow, IncidentView
 from beacon.core.model import Site
 from beacon.engine.clock import Clock
 from beacon.outputs.control import Answer, Refused
@@ -52,6 +54,7 @@ def document(view: IncidentView, name: str, moment: Callable[[float], datetime])
             for w in view.vendor
         ],
         "impact": view.impact,
+        "arrivals": [asdict(counts) for counts in view.arrivals],
         "acknowledged": view.acknowledged,
         "acknowledged_at": when(view.acknowledged_at),
         "acknowledged_by": view.acknowledged_by,
@@ -131,6 +134,7 @@ class Incidents:
             "incident": told,
             "runbook": runbook(self._site(), told["service"]),
             "story": [_dated(each) for each in reader.story(told["number"])],
+            "operators": [_dated(each) for each in reader.orders(told["service"], since, until)],
             "transitions": [
                 _dated(each) for each in reader.transitions(told["service"], since - LEAD_IN, until)
             ],
@@ -174,12 +178,15 @@ def _one(answer: Mapping[str, Any]) -> Iterator[str]:
         if fact:
             yield from _wrapped(f"  {word:<15}", fact)
     yield from _headed("why, the likeliest first", _causes(causes))
+    arrivals = incident.get("arrivals", ())
+    yield from _headed("codes, by what they hang on", _arrivals(arrivals))
     differ = incident.get("vendor_differs", False)
     sources = "the vendor's sources, which differ" if differ else "the vendor's sources"
     yield from _headed(sources, _vendor(vendor, None if incident["state"] == "closed" else now))
     steps = (answer.get("runbook") or "").splitlines()
     yield from _headed("what to do", (line for step in steps for line in _wrapped("  ", step)))
     yield from _headed("what happened", _events(answer))
+    yield from _headed("what operators did", _orders(answer.get("operators", ())))
 
 
 def _facts(incident: Mapping[str, Any], now: str) -> dict[str, str | None]:
@@ -219,6 +226,11 @@ def _causes(causes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
             yield from _wrapped("     ", _reach(cause["window"]))
 
 
+def _arrivals(arrivals: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for each in arrivals:
+        yield from _wrapped("  ", f"{each['cause']}: {fared(Arrivals(**each))}")
+
+
 def _reach(window: Mapping[str, Any]) -> str:
     ttl = "no TTL was seen" if window["ttl_s"] is None else f"TTL {_span(window['ttl_s'])}"
     return (
@@ -243,6 +255,16 @@ def _events(answer: Mapping[str, Any]) -> Iterator[str]:
     events += [(row["at"], _happened(row)) for row in answer["story"]]
     for at, words in sorted(events, key=_at):
         yield from _wrapped(f"  {_clock(at)}  ", words)
+
+
+def _orders(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for row in rows:
+        off = " --off" if row["state"] == "OFF" else ""
+        concerned = f" {row['service']}" if row["service"] else ""
+        why = f": {row['reason']}" if row["reason"] else ""
+        error = f" (refused: {row['error']})" if row["error"] else ""
+        words = f"{row['command']}{off}{concerned} by {row['by']}, {row['origin']}{why}{error}"
+        yield from _wrapped(f"  {_clock(row['at'])}  ", words)
 
 
 def _wrapped(head: str, words: str) -> list[str]:

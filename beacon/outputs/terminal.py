@@ -33,6 +33,7 @@ from beacon.core.events import (
     OverlaysChanged,
     ServiceChanged,
     ServiceView,
+    SilenceChanged,
     Sounded,
     Transition,
 )
@@ -102,6 +103,7 @@ class View:
         self.services: dict[str, ServiceView] = {}
         self.readings: dict[str, EndpointRead] = {}
         self.overlays: dict[OverlayKind, OverlaysChanged] = {}
+        self.silence: SilenceChanged | None = None
         self.incident: IncidentView | None = None
         self.others = 0
         self.sound: Sounded | None = None
@@ -120,10 +122,18 @@ class View:
                 self.incident, self.others = incident, others
             case OverlaysChanged(kind=kind):
                 self.overlays[kind] = effect
+            case SilenceChanged():
+                self.silence = effect if effect.on else None
             case EndpointRead(endpoint=endpoint):
                 self.readings[endpoint] = effect
             case IndicationChanged(indication=indication):
                 self.indication = indication
+            case _:
+                self._happened(effect)
+
+    def _happened(self, effect: Effect) -> None:
+        """Take in what also has its line under the picture."""
+        match effect:
             case Sounded(at=at, sound=sound):
                 self.sound = effect
                 self.note(at, f"♪ {_words(sound)}", "bold")
@@ -170,7 +180,13 @@ class _Picture:
         view, at = self.view, self.at
         wide = options.max_width >= _NARROW
         parts: list[RenderableType] = [_header(view, at), Text(), _body(view, at, wide=wide)]
-        parts += [Text(), _incident(view, at), *_overlays(view, at), Rule(style="#666666")]
+        parts += [
+            Text(),
+            _incident(view, at),
+            *_overlays(view, at),
+            *_silence(view, at),
+            Rule(style="#666666"),
+        ]
         caption: list[RenderableType] = []
         if view.caption:
             caption = [Rule(style="#666666"), Text(view.caption, "bold")]
@@ -306,6 +322,13 @@ def _particulars(incident: IncidentView, others: int) -> Iterator[str]:
         yield f"{_age(incident.vendor_lead)} before the vendor"
     if others:
         yield f"and {others} more"
+
+
+def _silence(view: View, at: float) -> Iterator[Text]:
+    silence = view.silence
+    if silence is not None and silence.until is not None:
+        why = f": {silence.reason}" if silence.reason else ""
+        yield Text(f"■ silence · until {_moment(view, silence.until, at)} · by {silence.by}{why}")
 
 
 def _overlays(view: View, at: float) -> Iterator[Text]:

@@ -6,7 +6,7 @@ aware UTC. `docs/mqtt.md` is this file in prose.
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -172,6 +172,7 @@ class Topics:
             "proof_at": self._iso(view.proof_at),
             "endpoints": dict(view.endpoints),
             "overlays": list(view.overlays),
+            "arrivals": [asdict(counts) for counts in view.arrivals],
         }
         return self._json(f"service/{view.id}", payload)
 

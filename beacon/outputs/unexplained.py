@@ -13,6 +13,7 @@ from beacon.core.events import (
     EndpointRead,
     OverlaysChanged,
     ServiceChanged,
+    SilenceChanged,
     Transition,
 )
 from beacon.core.model import Site
@@ -46,7 +47,7 @@ class Unexplained:
                     self._want(self._owners.get(endpoint), SOON)
                 case EndpointRead():
                     self._take(effect)
-                case OverlaysChanged():
+                case OverlaysChanged() | SilenceChanged():
                     for service in tuple(self._told):
                         self._want(service, SOON)
                 case _:

@@ -17,23 +17,17 @@ from beacon.config.fields import Url
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import CLAIM, Fault, Timing
+from beacon.transport.claim import Admission, claimed, entry, since, worst
 from beacon.transport.expect import parse_json
-from beacon.transport.http import Answer, Request, exchange
-from beacon.transport.trouble import Trouble, one_line, timed
+from beacon.transport.http import Answer, Request
+from beacon.transport.source import SOURCES, Sources
+from beacon.transport.trouble import Trouble, one_line
 
 _SUMMARY: Final = "/api/v2/summary.json"
-_SEVERITY: Final = (
-    Reason.OK,
-    Reason.SOURCE_DEAD,  # not understood: no longer fine, and hides no admission
-    Reason.VENDOR_MAINTENANCE,
-    Reason.VENDOR_DEGRADED,
-    Reason.VENDOR_INCIDENT,
-)
 _OF_COMPONENT: Final = {
     "operational": Reason.OK,
     "under_maintenance": Reason.VENDOR_MAINTENANCE,
     "degraded_performance": Reason.VENDOR_DEGRADED,
-    "partial_outage": Reason.VENDOR_INCIDENT,
     "major_outage": Reason.VENDOR_INCIDENT,
 }
 _OF_IMPACT: Final = {
@@ -63,20 +57,17 @@ class _Event(msgspec.Struct):
     status: str
     impact: str | None = None
     components: tuple[_Touched, ...] = ()
+    created_at: str | None = None
+    started_at: str | None = None
+    scheduled_until: str | None = None
 
 
-class _Summary(msgspec.Struct):
+class Summary(msgspec.Struct, frozen=True):
+    """What of a page concerns us."""
+
     components: tuple[_Component, ...]
     incidents: tuple[_Event, ...]
     scheduled_maintenances: tuple[_Event, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """One thing the vendor says, and how bad it is."""
-
-    reason: Reason
-    words: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +81,7 @@ class StatusPage:
     EVIDENCE: ClassVar = Evidence.CLAIM
     TIMING: ClassVar[Timing] = CLAIM
     SIGN_IN: ClassVar = False
+    SOURCES: ClassVar[Sources] = SOURCES
 
     url: Url
     components: tuple[str, ...] = ()
@@ -114,15 +106,9 @@ class StatusPage:
         return 0.0
 
     def observe(self, run: Run) -> Reading:
-        """Fetch the summary and judge it; a source that cannot be read is dead, not guilty."""
-        run.silence = Reason.SOURCE_DEAD
-        try:
-            answer = exchange(run, Request(url=self.summary))
-            return timed(run, self.judge(answer))
-        except Trouble as trouble:
-            # Trouble on the way to the page says nothing of the vendor.
-            why = f"{trouble.reading.reason}: {trouble.reading.detail}"
-            return timed(run, Reading(Reason.SOURCE_DEAD, one_line(why)))
+        """Read the summary and judge it; a source that cannot be read is dead, not guilty."""
+        request = Request(url=self.summary)
+        return claimed(run, lambda: self.judge(self.SOURCES.read(run, request, parsed)))
 
     @property
     def summary(self) -> str:
@@ -131,21 +117,11 @@ class StatusPage:
             return self.url
         return self.url.rstrip("/") + _SUMMARY
 
-    def judge(self, answer: Answer) -> Reading:
-        """What a page admits. Raises `Trouble` where it cannot be understood."""
-        if answer.status == 429:
-            return Reading(Reason.RATE_LIMITED, "the status page asks us to come less often")
-        if answer.status != 200:
-            text = f"status {answer.status} instead of a summary; the page may be inactive"
-            return Reading(Reason.SOURCE_DEAD, text)
-        try:
-            page = msgspec.convert(parse_json(answer.body), _Summary)
-        except msgspec.ValidationError as error:
-            return Reading(Reason.SOURCE_DEAD, one_line(f"not a summary: {error}"))
+    def judge(self, page: Summary) -> Reading:
+        """What a page admits."""
         watched, lost = self._watched(page.components)
-        said = [*_said(page, watched), *lost]
-        worst = max(said, key=lambda one: _SEVERITY.index(one.reason))
-        return Reading(worst.reason, one_line(worst.words))
+        partial = Reason.VENDOR_INCIDENT if self.components else Reason.VENDOR_DEGRADED
+        return worst((*_said(page, watched, partial), *lost))
 
     def _watched(
         self, components: Sequence[_Component]
@@ -167,28 +143,46 @@ class StatusPage:
         return watched, lost
 
 
+def parsed(answer: Answer) -> Summary:
+    """The page. Raises `Trouble` where it cannot be understood."""
+    try:
+        return msgspec.convert(parse_json(answer.body), Summary)
+    except msgspec.ValidationError as error:
+        raise Trouble(Reason.SOURCE_DEAD, f"not a summary: {error}") from None
+
+
 def _names(component: _Component, names: dict[str, str]) -> set[str]:
     """Every way to name a component."""
     group = names.get(component.group_id or "", "")
     return {component.id, component.name, f"{group}/{component.name}"}
 
 
-def _said(page: _Summary, watched: dict[str, _Component]) -> Iterator[Admission]:
-    """All that the page says of the watched components."""
+def _said(page: Summary, watched: dict[str, _Component], partial: Reason) -> Iterator[Admission]:
+    """All that the page says of the watched components; `partial` is what a partial outage is."""
     if page.components:
         text = f"{len(watched)} components operational, no open incident"
         yield Admission(Reason.OK, text)
     else:
         yield Admission(Reason.SOURCE_DEAD, "the page lists no components")
-    for component in watched.values():
-        reason = _OF_COMPONENT.get(component.status, Reason.SOURCE_DEAD)
-        yield Admission(reason, f"{component.name}: {component.status}")
     for event in page.incidents:
         if event.status not in _OVER and _touches(event, watched):
-            yield Admission(_rated(event), f"{event.name}: {event.status}, impact {event.impact}")
+            impact = f"impact {event.impact or 'not rated'}"
+            begin = since(event.started_at or event.created_at)
+            yield Admission(_rated(event), entry(event.status, event.name, impact, begin))
     for event in page.scheduled_maintenances:
         if event.status not in _OVER and _touches(event, watched):
-            yield Admission(Reason.VENDOR_MAINTENANCE, f"{event.name}: {event.status}")
+            words = entry(
+                event.status, event.name, "maintenance", since(event.scheduled_until, "until")
+            )
+            yield Admission(Reason.VENDOR_MAINTENANCE, words)
+    groups = {component.id: component.name for component in page.components}
+    for component in watched.values():
+        ours = partial if component.status == "partial_outage" else Reason.SOURCE_DEAD
+        reason = _OF_COMPONENT.get(component.status, ours)
+        if reason is not Reason.OK:
+            group = f"{groups[component.group_id]}/" if component.group_id in groups else ""
+            said = component.status.replace("_", " ")
+            yield Admission(reason, one_line(f"{group}{component.name}: {said}"))
 
 
 def _touches(event: _Event, watched: Iterable[str]) -> bool:

@@ -23,7 +23,7 @@ import beacon
 from beacon.core.model import ClockSeen, Reason
 from beacon.engine.run import Run
 from beacon.transport.trouble import Trouble
-from beacon.transport.wire import Exchange, Route
+from beacon.transport.wire import BODY_LIMIT, Exchange, Route
 
 REDIRECTS: Final = 5
 
@@ -47,12 +47,16 @@ NO_CHARSETS: Final = frozenset({"idna", "punycode", "unicode-escape", "raw-unico
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What to ask. Headers and body are as on the wire: secrets revealed, text encoded."""
+    """What to ask. Headers and body are as on the wire: secrets revealed, text encoded.
+
+    `limit` is how many bytes the answer's body may have.
+    """
 
     url: str
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
+    limit: int = BODY_LIMIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +129,8 @@ def exchange(
                 days.append(met.certificate_days)
             following = _redirected(request, response) if follow else None
             if following is None:
-                return _answer(run, met, response, redirects, min(days, default=None))
+                body = met.body(response, request.limit)
+                return _answer(run, response, body, redirects, min(days, default=None))
         except Trouble:
             run.remaining()  # sockets shut by the deadline look like all sorts of trouble
             raise
@@ -151,9 +156,8 @@ def prepare(request: Request, jar: RequestsCookieJar | None = None) -> PreparedR
 
 
 def _answer(
-    run: Run, met: Exchange, response: Response, redirects: int, days: float | None
+    run: Run, response: Response, body: bytes, redirects: int, days: float | None
 ) -> Answer:
-    body = met.body(response)
     kind = response.headers.get("content-type", "-")
     run.note(f"{response.status_code} {kind}, {len(body)} bytes")
     return Answer(

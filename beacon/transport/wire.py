@@ -35,7 +35,7 @@ HEAD_LIMIT: Final = 64 * 1024
 """Bytes of status lines and headers in all, those of `100 Continue` included."""
 
 BODY_LIMIT: Final = 1024 * 1024
-"""Bytes of a body, on the wire and decompressed."""
+"""Bytes of a body, on the wire and decompressed, unless a request allows more."""
 
 CHUNK: Final = 64 * 1024
 
@@ -72,10 +72,10 @@ class Exchange(HTTPAdapter):
             raise trouble_of(error) from None
         return self._response
 
-    def body(self, response: Response) -> bytes:
-        """The whole body, decompressed, within the limits. Raises `Trouble`."""
+    def body(self, response: Response, limit: int = BODY_LIMIT) -> bytes:
+        """The whole body, decompressed, within the limit in bytes. Raises `Trouble`."""
         try:
-            return _read(self._run, response.raw)
+            return _read(self._run, response.raw, limit)
         except (HTTPError, OSError, http.client.HTTPException) as error:
             raise trouble_of(error) from None
 
@@ -264,9 +264,9 @@ class _Lines(io.BufferedReader):
         return super().read(size)
 
 
-def _read(run: Run, raw: HTTPResponse) -> bytes:
+def _read(run: Run, raw: HTTPResponse, limit: int) -> bytes:
     """Read a body to its end, decompressing as it comes."""
-    if (raw.length_remaining or 0) > BODY_LIMIT:
+    if (raw.length_remaining or 0) > limit:
         raise Trouble(Reason.BODY_TOO_LARGE, f"{raw.length_remaining} bytes are announced")
     coding = (raw.headers.get("content-encoding") or "identity").strip().lower()
     body, received = bytearray(), 0
@@ -276,11 +276,12 @@ def _read(run: Run, raw: HTTPResponse) -> bytes:
         received += len(piece)
         if coding != "identity":
             inflate = inflate or _Inflate(coding, piece)
-            body += inflate.feed(piece, BODY_LIMIT + 1 - len(body))
+            body += inflate.feed(piece, limit + 1 - len(body))
         else:
             body += piece
-        if max(len(body), received) > BODY_LIMIT:
-            raise Trouble(Reason.BODY_TOO_LARGE, "the body is longer than 1 MiB")
+        if max(len(body), received) > limit:
+            longer = f"the body is longer than {limit // 2**20} MiB"
+            raise Trouble(Reason.BODY_TOO_LARGE, longer)
     if inflate and not inflate.complete:
         raise Trouble(Reason.BODY_UNDECODABLE, f"the {coding} data ends too early")
     return bytes(body)

@@ -1,8 +1,10 @@
 """A room to watch in virtual time: services, scripted readings, and what was shown."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Self
 
+import msgspec
 import pytest
 
 from beacon.core.events import (
@@ -18,12 +20,31 @@ from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site
 from beacon.engine.simulation import PASSING, Simulation
 
 
+def well_formed(thing) -> None:
+    """Every field holds what its annotation promises, all the way down."""
+    assert msgspec.convert(msgspec.to_builtins(thing), type(thing)) == thing
+
+
+class Told(list[Effect]):
+    """Effects as they come: each well formed, and none before the one that came before it."""
+
+    def extend(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            well_formed(effect)
+            assert not self or effect.at >= self[-1].at
+            self.append(effect)
+
+    def __iadd__(self, effects: Iterable[Effect]) -> Self:
+        self.extend(effects)
+        return self
+
+
 @dataclass
 class Room:
     """A simulation together with all that came out of it."""
 
     simulation: Simulation
-    effects: list[Effect] = field(default_factory=list)
+    effects: Told = field(default_factory=Told)
 
     def passes(self, seconds: float) -> "Room":
         self.effects += self.simulation.run(self.simulation.now + seconds)
@@ -95,6 +116,11 @@ def endpoint(service: str, name: str, evidence: Evidence, **settings) -> Endpoin
         timeout=timeout,
         **settings,
     )
+
+
+@pytest.fixture(name="well_formed")
+def well_formed_fixture() -> Callable[[object], None]:
+    return well_formed
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 
 from beacon.core.events import Attest, Drill, Maintenance, Shelve
-from beacon.core.model import Attestation, Evidence, Health, Reason, Service
+from beacon.core.model import Attestation, Evidence, Health, Reading, Reason, Service
 
 ITEM = Attestation(id="keys", name="Spare keys", every=3600.0)
 RECOVERING_WHEN = (
@@ -122,6 +122,85 @@ def test_maintenance_without_an_end_has_none(explained):
     room.simulation.tell(Maintenance(room.now, "mfa", True, **WHO))
     found, _ = ask()
     assert (len(found.overlays), found.prospects) == (1, ())
+
+
+def test_everything_an_endpoint_stands_on(explained):
+    room, ask = explained
+    found, sign_in = ask()
+    assert found.view == room.service()
+    assert (sign_in.evidence, sign_in.health) == (Evidence.SYMPTOM, Health.UP)
+    assert (sign_in.last, sign_in.since) == (Reading(Reason.OK), 1000.0)
+    assert sign_in.started == 1180.0
+
+
+def test_the_guard(explained):
+    room, ask = explained
+    room.cue(Reason.SIGN_IN_REJECTED, "mfa/sign-in").passes(100)
+    _, sign_in = ask()
+    (again, stale) = sign_in.prospects
+    assert again.what == "the guard lets it be tried again"
+    assert room.now < again.at <= room.now + 600
+    assert stale.at > again.at
+    room.passes(2 * 3600)
+    _, sign_in = ask()
+    assert sign_in.standing == "stopped by the sign-in guard, until an operator resumes it"
+    assert all(p.what != "the guard lets it be tried again" for p in sign_in.prospects)
+    room.simulation.restart(resume=True)
+    room.cue(Reason.OK, "mfa/sign-in").passes(3600)
+    assert all(p.what != "the guard lets it be tried again" for p in ask()[1].prospects)
+
+
+def test_flapping(explained):
+    room, ask = explained
+    for n in range(30):
+        room.cue(Reason.OK if n % 2 else Reason.DEADLINE, "mfa/sign-in").passes(3)
+    assert ask()[1].standing == "flapping: the worst is held until it rests"
+
+
+def test_a_warn_is_no_clean_pass_and_counts_after_down_all_the_same(explained):
+    room, ask = explained
+    room.cue(Reason.SLOW, "mfa/sign-in").passes(300).cue(Reason.OK, "mfa/sign-in").passes(2)
+    assert ask()[1].standing == "1 of 2 passes in a row until it is up"
+    room.cue(Reason.DEADLINE, "mfa/sign-in").passes(100).cue(Reason.SLOW, "mfa/sign-in").passes(2)
+    assert ask()[1].standing == "1 of 2 passes in a row until it is up"
+
+
+def test_what_hangs_on_something_else_says_so(make_room, make_endpoint, usual_service):
+    child = make_endpoint("sms", "send", Evidence.SYMPTOM, depends_on=("mfa/sign-in",))
+    room = make_room(usual_service(), Service(id="sms", name="", endpoints=(child,))).passes(200)
+    room.cue(Reason.DEADLINE, "mfa/sign-in").passes(60)
+    room.cue(Reason.DEADLINE, "sms/send").passes(200)
+    why = room.simulation.monitor.explain("sms").why
+    assert why[1:] == (
+        "all its trouble is explained by what it depends on: no incident of its own",
+    )
+
+
+def test_shallow_is_said_of_what_is_well_and_not_of_trouble(make_room, make_endpoint):
+    page = make_endpoint("mfa", "health", Evidence.HEALTH)
+    room = make_room(Service(id="mfa", name="", endpoints=(page,))).passes(200)
+    shallow = "shallow: nothing proves a sign-in from end to end"
+    assert room.simulation.monitor.explain("mfa").why == (shallow,)
+    room.cue(Reason.HTTP_STATUS, "mfa/health").passes(200)
+    assert shallow not in room.simulation.monitor.explain("mfa").why
+
+
+def test_what_is_not_seen_is_listed(make_room, make_endpoint):
+    endpoints = tuple(make_endpoint("mfa", name, Evidence.SYMPTOM) for name in ("a", "b"))
+    room = make_room(Service(id="mfa", name="", endpoints=endpoints)).passes(200)
+    room.cue(None, "mfa/a", "mfa/b").passes(3600)
+    told = [p.what for p in room.simulation.monitor.explain("mfa").prospects]
+    assert told == ["sighted when these have been read: mfa/a, mfa/b"]
+
+
+def test_a_suppression_that_ended_says_what_it_waits_for(explained):
+    room, ask = explained
+    room.simulation.tell(Shelve(room.now, "mfa", True, **WHO))
+    room.cue(Reason.DEADLINE, "mfa/sign-in").passes(300).cue(None, "mfa/sign-in").passes(1)
+    room.simulation.tell(Shelve(room.now, "mfa", False, **WHO))
+    assert ask()[0].why[1:] == (
+        "it was suppressed until now, and what is wrong has not been confirmed since",
+    )
 
 
 def test_no_such_service(explained):

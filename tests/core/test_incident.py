@@ -6,7 +6,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from beacon.core.events import Announced, Announcement, CauseWindow, Recheck, VendorWord
+from beacon.core.events import (
+    Announced,
+    Announcement,
+    Cause,
+    CauseWindow,
+    IncidentState,
+    IncidentView,
+    Recheck,
+    VendorWord,
+)
+from beacon.core.incident import Incident, foremost
 from beacon.core.model import Evidence, Reading, Reason, Service, Verdict
 
 MINUTE, HOUR = 60.0, 3600.0
@@ -245,9 +255,9 @@ def test_relapse_re_enters_asks_anew_and_at_most_every_30_minutes(make_room):
     assert (room.incident.number, room.incident.since) == (opened.number, opened.since)
     assert not room.incident.acknowledged
     room.acknowledge()
-    assert relapses() == []
+    assert relapses() == ["relapsed"]
     assert room.sounds == []
-    assert room.incident.acknowledged, "twice within 30 minutes is told once"
+    assert room.incident.acknowledged, "twice within 30 minutes sounds once"
     room.passes(30 * MINUTE)
     assert relapses() == ["relapsed"]
     assert not room.incident.acknowledged
@@ -366,3 +376,140 @@ def test_a_cause_that_is_well_and_long_over_is_not_mentioned(removed):
     room = removed().passes(10 * MINUTE).cue(Reason.OK, DOMAIN).passes(3 * HOUR)
     room.cue(Reason.CODE_NOT_ARRIVED, CODE).passes(2 * MINUTE)
     assert [cause.cause for cause in room.incident.causes] == ["unknown"]
+
+
+# --- the incident itself ----------------------------------------------------------
+
+OPEN, ACKNOWLEDGED = IncidentState.OPEN, IncidentState.ACKNOWLEDGED
+
+
+@pytest.fixture
+def one():
+    def build(verdict=Verdict.OUTAGE, since=100.0, **more):
+        view = IncidentView(1, "mfa", OPEN, since, verdict, verdict, "mfa/sign-in", **more)
+        return Incident(view)
+
+    return build
+
+
+def test_it_is_acknowledged_by_somebody_and_asks_anew(one):
+    incident = one()
+    incident.acknowledge(150.0, "analyst")
+    seen = incident.view
+    assert (seen.acknowledged, seen.acknowledged_at, seen.acknowledged_by, seen.state) == (
+        True,
+        150.0,
+        "analyst",
+        ACKNOWLEDGED,
+    )
+    incident.follow(Verdict.DEGRADED)
+    assert incident.view.state is ACKNOWLEDGED
+    incident.reopen()
+    anew = incident.view
+    assert (anew.acknowledged, anew.acknowledged_at, anew.acknowledged_by, anew.state) == (
+        False,
+        None,
+        None,
+        OPEN,
+    )
+
+
+def test_while_it_recovers_it_says_so_whoever_has_seen_it(one):
+    incident = one()
+    incident.follow(Verdict.RECOVERING)
+    assert incident.view.state is IncidentState.RECOVERING
+    incident.acknowledge(150.0, "analyst")
+    assert incident.view.state is IncidentState.RECOVERING
+    incident.reopen()
+    assert incident.view.state is IncidentState.RECOVERING
+
+
+@pytest.mark.parametrize(
+    ("story", "peak"),
+    [
+        ((Verdict.DEGRADED, Verdict.OUTAGE, Verdict.RECOVERING), Verdict.OUTAGE),
+        ((Verdict.OUTAGE, Verdict.GRAY_FAILURE), Verdict.OUTAGE),
+        ((Verdict.GRAY_FAILURE, Verdict.OUTAGE), Verdict.GRAY_FAILURE),
+        ((Verdict.OUTAGE, Verdict.DEGRADED), Verdict.OUTAGE),
+    ],
+)
+def test_the_peak_is_the_first_of_the_worst(one, story, peak):
+    incident = one(story[0])
+    for verdict in story[1:]:
+        incident.follow(verdict)
+    assert (incident.view.peak, incident.view.verdict) == (peak, story[-1])
+
+
+def test_relapses_count_at_most_every_half_hour_to_the_second(one):
+    incident = one()
+    assert incident.relapse(1000.0)
+    incident.acknowledge(1100.0, "analyst")
+    assert not incident.relapse(2799.9)
+    assert incident.view.acknowledged
+    assert incident.relapse(2800.0)
+    assert not incident.view.acknowledged
+
+
+def test_the_vendors_lead_is_never_less_than_nothing(one):
+    incident = one()
+    incident.admitted(99.0)
+    assert (incident.view.vendor_lead, incident.admitted_at) == (0.0, 99.0)
+    incident.admitted(500.0)
+    assert (incident.view.vendor_lead, incident.admitted_at) == (0.0, 99.0)
+
+
+@pytest.mark.parametrize(
+    ("after", "lifetime", "peak", "impact"),
+    [
+        (0.0, 3600.0, Verdict.OUTAGE, 0.0),
+        (1234.0, 3600.0, Verdict.OUTAGE, 0.34),
+        (1234.0, 3600.0, Verdict.GRAY_FAILURE, 0.34),
+        (3600.0, 3600.0, Verdict.OUTAGE, 1.0),
+        (9999.0, 3600.0, Verdict.OUTAGE, 1.0),
+        (1234.0, None, Verdict.OUTAGE, None),
+        (1234.0, 3600.0, Verdict.DEGRADED, None),
+    ],
+)
+def test_the_impact_is_the_share_of_sessions_that_had_to_be_renewed(
+    one, after, lifetime, peak, impact
+):
+    incident = one(peak)
+    incident.measure(100.0 + after, lifetime)
+    assert incident.view.impact == impact
+
+
+def test_it_closes_as_what_the_service_is_then(one):
+    incident = one()
+    assert incident.open
+    incident.close(900.0, Verdict.ADVISORY)
+    closed = incident.view
+    assert (closed.state, closed.closed_at, closed.verdict, closed.peak) == (
+        IncidentState.CLOSED,
+        900.0,
+        Verdict.ADVISORY,
+        Verdict.OUTAGE,
+    )
+    assert not incident.open
+
+
+def test_the_foremost_is_the_worst_then_the_unacknowledged_then_the_oldest(one):
+    amber, red = one(Verdict.DEGRADED, since=1.0), one(since=50.0)
+    older, younger = one(since=60.0), one(since=70.0)
+    red.acknowledge(55.0, "analyst")
+    assert foremost([]) is None
+    assert foremost([amber, red]) is red
+    assert foremost([amber, red, younger]) is younger
+    assert foremost([amber, red, younger, older]) is older
+
+
+def test_below_its_worst_only_a_better_explanation_is_taken(one):
+    incident = one()
+    incident.explain([Cause("vendor", "they admit it")])
+    incident.follow(Verdict.DEGRADED)
+    incident.explain([Cause("vendor", "they admit it otherwise")])
+    assert incident.view.explanation == "they admit it"
+    incident.follow(Verdict.OUTAGE)
+    incident.explain([Cause("vendor", "once more")])
+    assert incident.view.explanation == "once more"
+    incident.explain([])
+    assert (incident.view.cause, incident.view.explanation) == ("vendor", "once more")

@@ -1,72 +1,366 @@
-"""Sign-ins that the guard stopped, and how an operator lets them be tried again."""
+"""Readings in: what each is worth, whom it makes us ask, and what is said of it."""
 
 import math
 
 import pytest
 
-from beacon.core.events import Answered, Postpone, Resume
-from beacon.core.model import Reason, Verdict
+from beacon.core.events import (
+    DateImplausible,
+    EndpointRead,
+    Observed,
+    Postpone,
+    Recheck,
+    TimePassed,
+    Transition,
+)
+from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site
+from beacon.core.monitor import Monitor
 
-MINUTE, HOUR = 60.0, 3600.0
-SIGN_IN = "mfa/sign-in"
-
-
-@pytest.fixture(params=[Reason.SIGN_IN_REJECTED, Reason.CODE_WRONG])
-def stopped(make_room, request):
-    """A proven sign-in, rejected until the guard stopped it."""
-    room = make_room().passes(10 * MINUTE)
-    room.cue(request.param, SIGN_IN).passes(2 * HOUR)
-    assert "guard_stopped" in room.service().overlays
-    return room.acknowledge().forget()
-
-
-def resume(room, service=None):
-    found = room.simulation.tell(Resume(room.now, service, "alex", "cli", "unlocked"))
-    room.effects += found
-    return found
+FAIL, PASS = Reading(Reason.DEADLINE), Reading(Reason.OK)
+GONE = Reading(Reason.CONNECT_TIMEOUT)
+EYES = ("witness/a", "witness/b")
 
 
-@pytest.mark.parametrize("named", [None, "mfa", SIGN_IN])
-def test_a_resumed_sign_in_is_tried_at_once_and_may_pass(stopped, named):
-    [answer] = [e for e in resume(stopped, named) if isinstance(e, Answered)]
-    assert (answer.ok, answer.by, answer.command) == (True, "alex", "resume")
-    assert "guard_stopped" not in stopped.service().overlays
-    assert stopped.verdict() is Verdict.GRAY_FAILURE, "held until it passes"
-    stopped.cue(Reason.OK, SIGN_IN).passes(10 * MINUTE)
-    assert stopped.verdict() is Verdict.RECOVERING
-    stopped.passes(HOUR)
-    assert stopped.verdict() is Verdict.OK
+def build(name, evidence=Evidence.SYMPTOM, **more):
+    more.setdefault("kind", "http")
+    more.setdefault("interval", 30.0)
+    more.setdefault("stale_after", 95.0)
+    service, _, short = name.partition("/")
+    return Endpoint(id=name, service=service, name=short, evidence=evidence, **more)
 
 
-def test_rejected_again_it_stops_after_that_one_try(stopped):
-    resume(stopped)
-    stopped.forget().passes(2 * HOUR)
-    assert len([e for e in stopped.effects if hasattr(e, "failures")]) >= 1
-    sign_ins = [e for e in stopped.effects if hasattr(e, "failures") and e.endpoint == SIGN_IN]
-    assert len(sign_ins) == 1
-    assert "guard_stopped" in stopped.service().overlays
-    assert stopped.sounds == [], "what was acknowledged is not said again"
+def eye(name, **more):
+    return build(name, Evidence.WITNESS, failure_threshold=1, retry_interval=None, **more)
 
 
-def test_resuming_in_a_row_is_no_trying_in_a_row(stopped):
-    resume(stopped)
-    stopped.passes(2 * MINUTE)
-    assert "guard_stopped" in stopped.service().overlays
-    [rest] = [e for e in resume(stopped) if isinstance(e, Postpone)]
-    assert stopped.now + 8 * MINUTE <= rest.until <= stopped.now + 10 * MINUTE
+class Desk:
+    """A monitor to which readings are handed."""
+
+    def __init__(self, *endpoints, witnesses=None):
+        names = dict.fromkeys(e.service for e in endpoints)
+        self.services = tuple(
+            Service(id=n, name=n, endpoints=tuple(e for e in endpoints if e.service == n))
+            for n in names
+        )
+        eyes = tuple(map(eye, EYES)) if witnesses is None else witnesses
+        self.site = Site(id="soc", services=self.services, witnesses=eyes)
+        self.monitor = Monitor(self.site)
+        self.told = list(self.monitor.start(0.0))
+
+    def read(self, at, name, reading=PASS, started=None, **more):
+        began = at if started is None else started
+        effects = self.monitor.handle(Observed(at, name, reading, began, **more))
+        self.told += effects
+        return effects
+
+    def well(self, at, *names):
+        for name in names:
+            self.read(at, name)
+
+    def report(self, name):
+        return next(r for r in self.monitor.view().endpoints if r.endpoint == name)
+
+    def asked(self, effects):
+        return [(e.due, e.endpoints) for e in effects if isinstance(e, Recheck)]
 
 
-def test_credentials_that_never_passed_are_resumed_too(make_room):
-    room = make_room().cue(Reason.SIGN_IN_REJECTED, SIGN_IN).passes(HOUR)
-    [rest] = [e for e in resume(room) if isinstance(e, Postpone)]
-    assert rest.until < math.inf
-    room.cue(Reason.OK, SIGN_IN).passes(5 * MINUTE)
-    assert room.verdict() is Verdict.OK
-    assert room.lamps == {"green": "steady"}
+@pytest.fixture
+def desk():
+    it = Desk(build("mfa/a"), build("sms/b"))
+    it.well(1.0, "mfa/a", "sms/b", *EYES)
+    return it
 
 
-@pytest.mark.parametrize("named", [None, "mfa", "mfa/health", "nowhere"])
-def test_where_nothing_is_stopped_it_is_refused(make_room, named):
-    room = make_room().passes(10 * MINUTE)
-    [answer] = resume(room, named)
-    assert (answer.ok, answer.error) == (False, "no sign-in is stopped there")
+def test_a_reading_is_reported_as_it_was_understood(desk):
+    hung = Reading(Reason.DEADLINE, "hung", 5.0)
+    report = EndpointRead(10.0, "mfa/a", hung, Health.UP, failures=1)
+    assert report in desk.read(10.0, "mfa/a", hung)
+    assert desk.report("mfa/a") == report
+
+
+def test_a_late_pass_keeps_its_figures_and_says_why_it_is_a_warn():
+    desk = Desk(build("mfa/a", slow_after=2.0))
+    late = Reading(Reason.OK, "", 2.5, (("dns", 0.5), ("tls", 1.0)))
+    desk.read(1.0, "mfa/a", late)
+    found = desk.report("mfa/a").reading
+    assert (found.reason, found.detail) == (Reason.SLOW, "took 2.5 s, more than 2 s")
+    assert (found.latency, found.phases) == (late.latency, late.phases)
+
+
+def test_credentials_that_never_passed_are_ours_and_the_figures_are_kept():
+    desk = Desk(build("mfa/a", sign_in=True))
+    rejected = Reading(Reason.SIGN_IN_REJECTED, "bad", 0.3, (("tls", 0.1),))
+    effects = desk.read(1.0, "mfa/a", rejected)
+    found = desk.report("mfa/a").reading
+    assert found.reason is Reason.OWN_CREDENTIALS
+    assert found.detail == "credentials that never passed were rejected: mend them, then resume"
+    assert (found.latency, found.phases) == (0.3, (("tls", 0.1),))
+    assert Postpone(1.0, "mfa/a", math.inf) in effects
+
+
+def test_the_first_fail_asks_all_witnesses_at_once_and_is_rechecked(desk):
+    effects = desk.read(10.0, "mfa/a", FAIL)
+    assert desk.asked(effects) == [(10.0, EYES), (15.0, ("mfa/a",))]
+    effects = desk.read(15.0, "mfa/a", FAIL, regular=False)
+    assert desk.asked(effects) == [(20.0, ("mfa/a",))], "one round a streak"
+
+
+def test_witnesses_are_asked_at_most_every_two_seconds(desk):
+    assert desk.asked(desk.read(10.0, "mfa/a", FAIL))[0] == (10.0, EYES)
+    assert desk.asked(desk.read(10.0, "sms/b", FAIL)) == [(12.0, EYES), (15.0, ("sms/b",))]
+    desk.read(11.0, "sms/b")
+    assert desk.asked(desk.read(11.5, "sms/b", FAIL)) == [(16.5, ("sms/b",))], "one is on its way"
+    desk.read(13.0, "sms/b")
+    assert desk.asked(desk.read(13.5, "sms/b", FAIL))[0] == (14.0, EYES)
+    desk.read(30.0, "sms/b")
+    assert desk.asked(desk.read(31.0, "sms/b", FAIL))[0] == (31.0, EYES)
+
+
+def down(desk, name, at):
+    """Three fails; the health afterwards."""
+    for n in range(3):
+        desk.read(at + 5.0 * n, name, FAIL, regular=not n)
+    return desk.report(name).health
+
+
+def test_nothing_goes_down_before_our_own_eyes_were_asked(desk):
+    assert down(desk, "mfa/a", 10.0) is Health.UP
+    effects = desk.read(21.0, "witness/a")
+    changed = [e for e in effects if isinstance(e, Transition)]
+    assert changed == [Transition(21.0, "mfa/a", Health.UP, Health.DOWN, FAIL)]
+    report = EndpointRead(21.0, "mfa/a", FAIL, Health.DOWN, failures=3)
+    assert report in effects
+    assert desk.report("mfa/a") == report
+    assert not [e for e in desk.read(22.0, "witness/b") if isinstance(e, Transition)]
+
+
+def test_a_witness_that_began_before_the_first_fail_proves_nothing(desk):
+    down(desk, "mfa/a", 10.0)
+    desk.read(21.0, "witness/a", started=9.9)
+    assert desk.report("mfa/a").health is Health.UP
+    desk.read(22.0, "witness/a", started=10.0)
+    assert desk.report("mfa/a").health is Health.DOWN
+
+
+def test_something_else_that_passed_since_proves_the_uplink(desk):
+    desk.read(10.0, "mfa/a", FAIL)
+    desk.read(10.0, "sms/b")
+    desk.read(15.0, "mfa/a", FAIL)
+    desk.read(20.0, "mfa/a", FAIL)
+    assert desk.report("mfa/a").health is Health.DOWN
+
+
+def test_what_passes_while_it_waits_for_our_eyes_waits_no_longer(desk):
+    down(desk, "mfa/a", 10.0)
+    desk.read(25.0, "mfa/a")
+    effects = desk.read(26.0, "witness/a")
+    assert not [e for e in effects if isinstance(e, Transition)]
+    assert desk.report("mfa/a").health is Health.UP
+
+
+def test_a_lost_uplink_voids_everything_outside_once(desk):
+    down(desk, "mfa/a", 10.0)
+    down(desk, "sms/b", 10.5)
+    desk.read(22.0, "witness/a", GONE)
+    effects = desk.read(22.5, "witness/b", GONE)
+    ours = Reading(Reason.OWN_NETWORK, "every witness outside fails")
+    changed = [e for e in effects if isinstance(e, Transition) and e.endpoint not in EYES]
+    assert changed == [
+        Transition(22.5, "mfa/a", Health.UP, Health.UNKNOWN, ours),
+        Transition(22.5, "sms/b", Health.UP, Health.UNKNOWN, ours),
+    ]
+    assert desk.report("sms/b") == EndpointRead(22.5, "sms/b", ours, Health.UNKNOWN, 0)
+    assert desk.monitor.view().overall.network == "lost"
+    assert not [e for e in desk.read(32.0, "witness/b", GONE) if isinstance(e, Transition)]
+    desk.read(33.0, "mfa/a", Reading(Reason.DEADLINE, "x", 4.0))
+    assert desk.report("mfa/a").reading == Reading(ours.reason, ours.detail, 4.0)
+
+
+def test_after_a_loss_a_run_that_began_within_it_proves_nothing(desk):
+    down(desk, "mfa/a", 10.0)
+    for name in EYES:
+        desk.read(22.0, name, GONE)
+    desk.read(40.0, "witness/a")
+    assert desk.monitor.view().overall.network == "ok"
+    desk.read(41.0, "mfa/a", FAIL, started=39.9)
+    assert desk.report("mfa/a").reading.reason is Reason.OWN_NETWORK
+    desk.read(42.0, "mfa/a", FAIL, started=40.0)
+    assert desk.report("mfa/a").reading.reason is Reason.DEADLINE
+    desk.read(43.0, "mfa/a", started=41.0)
+    assert desk.report("mfa/a").health is Health.UP
+
+
+def test_a_pass_outside_ends_the_loss_and_is_itself_taken(desk):
+    down(desk, "mfa/a", 10.0)
+    for name in EYES:
+        desk.read(22.0, name, GONE)
+    effects = desk.read(30.0, "mfa/a")
+    assert desk.monitor.view().overall.network == "ok"
+    assert Transition(30.0, "mfa/a", Health.UNKNOWN, Health.UP, PASS) in effects
+
+
+def test_local_endpoints_are_unknown_only_with_the_lan():
+    lan = (eye("witness/gateway", local=True), *map(eye, EYES))
+    desk = Desk(build("mfa/a"), build("mfa/door", local=True), witnesses=lan)
+    desk.well(1.0, "mfa/a", "mfa/door", "witness/gateway", *EYES)
+    for name in EYES:
+        desk.read(20.0, name, GONE)
+    assert desk.report("mfa/a").health is Health.UNKNOWN
+    assert desk.report("mfa/door").health is Health.UP
+    desk.read(21.0, "mfa/door", FAIL, started=20.5)
+    assert desk.report("mfa/door").reading.reason is Reason.DEADLINE
+    desk.read(22.0, "witness/gateway", GONE)
+    assert desk.report("mfa/door").health is Health.UNKNOWN
+    desk.read(30.0, "witness/gateway")
+    desk.read(31.0, "mfa/door", FAIL, started=29.0)
+    assert desk.report("mfa/door").reading.reason is Reason.DEADLINE, "the uplink is not its own"
+
+
+# --- the clock --------------------------------------------------------------------
+
+
+def with_clock():
+    bound = build("mfa/a", clock_bound=True)
+    door = build("mfa/door", clock_bound=True, local=True)
+    lax = build("sms/b")
+    desk = Desk(bound, door, lax, witnesses=(*map(eye, EYES), eye("witness/clock", kind="ntp")))
+    desk.well(1.0, "mfa/a", "mfa/door", "sms/b", *EYES, "witness/clock")
+    assert desk.monitor.view().overall.clock == "ok"
+    return desk
+
+
+WRONG = Reading(Reason.OWN_CLOCK, "our own clock is wrong")
+
+
+def test_a_wrong_clock_voids_what_is_bound_to_it_and_not_the_local():
+    desk = with_clock()
+    effects = desk.read(10.0, "witness/clock", Reading(Reason.OWN_CLOCK))
+    changed = [e for e in effects if isinstance(e, Transition) and e.endpoint != "witness/clock"]
+    assert changed == [Transition(10.0, "mfa/a", Health.UP, Health.UNKNOWN, WRONG)]
+    assert desk.monitor.view().overall.clock == "lost"
+    desk.read(11.0, "mfa/a")
+    assert desk.report("mfa/a").reading == WRONG
+    effects = desk.read(20.0, "witness/clock", Reading(Reason.OWN_CLOCK))
+    assert not [e for e in effects if isinstance(e, Transition)], "once"
+    desk.read(30.0, "witness/clock")
+    assert desk.monitor.view().overall.clock == "ok"
+    assert desk.report("mfa/a").health is Health.UNKNOWN, "not before a fresh reading"
+    desk.read(31.0, "mfa/a")
+    assert desk.report("mfa/a").health is Health.UP
+
+
+def test_a_clock_source_that_falls_silent_says_nothing_any_more():
+    desk = with_clock()
+    desk.read(10.0, "witness/clock", Reading(Reason.OWN_CLOCK))
+    desk.monitor.handle(TimePassed(104.9))
+    assert desk.monitor.view().overall.clock == "lost", "stale at 95, and heard at 10"
+    desk.monitor.handle(TimePassed(105.0))
+    assert desk.monitor.view().overall.clock == "unverified"
+
+
+def test_a_service_may_watch_a_clock_of_its_own():
+    desk = Desk(build("mfa/a", clock_bound=True), build("ntp/pool", kind="ntp"))
+    desk.well(1.0, "mfa/a", "ntp/pool")
+    assert desk.monitor.view().overall.clock == "ok"
+    desk.read(10.0, "ntp/pool", Reading(Reason.OWN_CLOCK))
+    assert desk.report("mfa/a").health is Health.UNKNOWN
+    assert desk.report("ntp/pool").health is Health.UP, "what tells the time is not void by it"
+
+
+def test_certificates_from_the_future_at_two_services_are_our_clock():
+    desk = with_clock()
+    future = Reading(Reason.TLS_NOT_YET_VALID)
+    desk.read(10.0, "mfa/a", future)
+    assert desk.report("mfa/a").reading == future
+    assert desk.monitor.view().overall.clock == "ok"
+    effects = desk.read(11.0, "sms/b", future)
+    assert desk.monitor.view().overall.clock == "lost"
+    assert Transition(11.0, "mfa/a", Health.UP, Health.UNKNOWN, WRONG) in effects
+    assert desk.report("sms/b").reading == future, "it is not bound to the clock"
+    desk.read(12.0, "sms/b")
+    assert desk.monitor.view().overall.clock == "ok"
+
+
+def test_an_implausible_date_is_acted_upon_at_once():
+    desk = with_clock()
+    effects = desk.monitor.handle(DateImplausible(10.0, on=True))
+    assert Transition(10.0, "mfa/a", Health.UP, Health.UNKNOWN, WRONG) in effects
+    assert desk.monitor.handle(DateImplausible(11.0, on=True)) == ()
+    assert desk.monitor.handle(DateImplausible(12.0, on=False))
+    assert desk.monitor.view().overall.clock == "ok"
+
+
+# --- silence ----------------------------------------------------------------------
+
+
+def test_silence_is_told_at_its_moment(desk):
+    effects = desk.monitor.handle(TimePassed(96.0))
+    stale = Reading(Reason.STALE, "no reading for 95 s")
+    assert Transition(96.0, "mfa/a", Health.UP, Health.UNKNOWN, stale) in effects
+    assert desk.report("mfa/a") == EndpointRead(96.0, "mfa/a", stale, Health.UNKNOWN, 0)
+    assert not [e for e in desk.monitor.handle(TimePassed(9e9)) if isinstance(e, Transition)]
+
+
+def test_a_void_endpoint_that_was_failing_waits_for_nobody(desk):
+    down(desk, "mfa/a", 10.0)
+    desk.monitor.handle(TimePassed(20.0 + 95.0))
+    effects = desk.read(116.0, "witness/a")
+    assert not [e for e in effects if getattr(e, "endpoint", "") == "mfa/a"]
+
+
+# --- other settings ---------------------------------------------------------------
+
+
+def test_an_endpoint_with_other_settings_starts_afresh_and_says_so(desk):
+    effects = desk.monitor.reconfigure(desk.site, 10.0, frozenset({"mfa/a"}))
+    afresh = Reading(Reason.STALE, "not read since its settings changed")
+    assert EndpointRead(10.0, "mfa/a", afresh, Health.UNKNOWN, 0) in effects
+    assert Postpone(10.0, "mfa/a", 10.0) in effects
+    assert not [e for e in effects if isinstance(e, EndpointRead) and e.endpoint != "mfa/a"]
+    desk.read(20.0, "sms/b")
+    told = desk.monitor.handle(TimePassed(105.0))
+    assert [e.endpoint for e in told if isinstance(e, EndpointRead)] == [*EYES, "mfa/a"]
+
+
+def test_what_is_watched_no_longer_is_forgotten(desk):
+    desk.read(10.0, "sms/b", FAIL)
+    desk.monitor.reconfigure(
+        Site(id="soc", services=desk.services[:1], witnesses=desk.site.witnesses), 11.0
+    )
+    assert "sms/b" not in {r.endpoint for r in desk.monitor.view().endpoints}
+    assert desk.read(12.0, "sms/b") == ()
+    desk.monitor.reconfigure(desk.site, 13.0)
+    assert "sms/b" not in {r.endpoint for r in desk.monitor.view().endpoints}
+
+
+def test_other_witnesses_are_heard_afresh(desk):
+    for name in EYES:
+        desk.read(10.0, name, GONE)
+    assert desk.monitor.view().overall.network == "lost"
+    same = desk.monitor.reconfigure(desk.site, 11.0)
+    assert desk.monitor.view().overall.network == "lost", "the very same go on"
+    assert not [e for e in same if isinstance(e, Transition)]
+    others = (eye("witness/a"), eye("witness/c"))
+    desk.monitor.reconfigure(Site(id="soc", services=desk.services, witnesses=others), 12.0)
+    assert desk.monitor.view().overall.network == "ok"
+
+
+# --- the guard --------------------------------------------------------------------
+
+
+def test_rejections_are_spaced_and_then_stopped():
+    desk = Desk(build("mfa/a", sign_in=True, guard_max=3), witnesses=())
+    rejected = Reading(Reason.SIGN_IN_REJECTED)
+    desk.read(1.0, "mfa/a")
+    first = desk.read(10.0, "mfa/a", rejected)
+    assert not [e for e in first if isinstance(e, Postpone)]
+    assert desk.asked(first) == [(15.0, ("mfa/a",))]
+    second = desk.read(15.0, "mfa/a", rejected)
+    assert desk.report("mfa/a").health is Health.DOWN
+    assert [e for e in second if isinstance(e, Postpone)] == [Postpone(15.0, "mfa/a", 615.0)]
+    assert desk.asked(second) == []
+    assert not [e for e in desk.monitor.handle(TimePassed(615.0)) if isinstance(e, Transition)]
+    third = desk.read(616.0, "mfa/a", rejected)
+    assert [e for e in third if isinstance(e, Postpone)] == [Postpone(616.0, "mfa/a", math.inf)]
+    desk.monitor.handle(TimePassed(1e6))
+    assert desk.report("mfa/a").health is Health.DOWN, "the stop holds"

@@ -8,17 +8,24 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from beacon.core.endpoint import Fall
 from beacon.core.events import (
     Acknowledge,
     Announced,
     Announcement,
+    Arrivals,
     Bypass,
+    Cause,
     EndpointRead,
     FirstDue,
     IncidentChanged,
+    IncidentState,
+    IncidentView,
     Maintenance,
     Observed,
     OverallChanged,
+    Overlay,
+    OverlayKind,
     Postpone,
     Recheck,
     Shelve,
@@ -26,9 +33,18 @@ from beacon.core.events import (
     SilenceChanged,
     Sounded,
     TimePassed,
+    VendorWord,
 )
 from beacon.core.indication import Colour, Pattern
-from beacon.core.memory import EndpointMemory, IncidentMemory, Memory, shifted
+from beacon.core.memory import (
+    AlarmMemory,
+    EndpointMemory,
+    IncidentMemory,
+    Memory,
+    ServiceMemory,
+    VoiceMemory,
+    shifted,
+)
 from beacon.core.model import (
     Endpoint,
     Evidence,
@@ -41,6 +57,8 @@ from beacon.core.model import (
     Verdict,
 )
 from beacon.core.monitor import Monitor
+from beacon.core.operators import Hush
+from beacon.core.sequences import Stage, Turn
 from beacon.engine.simulation import Simulation
 
 HOUR, MINUTE = 3600.0, 60.0
@@ -257,6 +275,8 @@ def test_restarts_in_a_row_are_not_tries_in_a_row(stopped, restart):
 
 
 def test_every_moment_shifts_and_nothing_else(in_outage):
+    voice = in_outage.simulation.monitor.remember(in_outage.now).voice
+    assert shifted(voice, 100.0).opened_at == voice.opened_at + 100
     room = in_outage.acknowledge()
     memory = room.simulation.monitor.remember(room.now)
     later = shifted(memory, 100.0)
@@ -266,7 +286,6 @@ def test_every_moment_shifts_and_nothing_else(in_outage):
     assert other.incident.view.acknowledged_at == one.incident.view.acknowledged_at + 100
     assert other.incident.view.number == one.incident.view.number
     assert other.red_seconds == one.red_seconds
-    assert later.voice.opened_at == memory.voice.opened_at + 100
     assert later.at == memory.at + 100
 
 
@@ -635,3 +654,176 @@ def test_whenever_it_is_killed_what_was_acknowledged_stays_silent(story):
         seen = seen and not news
         if callable(what) and isinstance(what(room.now), Acknowledge):
             seen = True
+
+
+# --- every field ------------------------------------------------------------------
+
+
+def full():
+    """A memory none of whose fields is what it would be without it."""
+    view = IncidentView(
+        number=7,
+        service="mfa",
+        state=IncidentState.ACKNOWLEDGED,
+        since=310.0,
+        verdict=Verdict.OUTAGE,
+        peak=Verdict.OUTAGE,
+        first_out="mfa/a",
+        acknowledged=True,
+        acknowledged_at=320.0,
+        acknowledged_by="analyst",
+        cause="dns",
+        explanation="mfa/a: dns_nxdomain",
+        vendor_lead=12.0,
+        impact=0.25,
+        causes=(Cause("dns", "mfa/a: dns_nxdomain"),),
+        vendor=(VendorWord("mfa/vendor", "admits", "we are looking", 322.0),),
+    )
+    endpoints = tuple(
+        EndpointMemory(
+            id=name,
+            health=Health.DOWN,
+            since=300.0 + n,
+            up_again_at=200.0 + n,
+            ails=True,
+            arrivals=(Arrivals(name, "sms/send", 5, 1, 2, 4),),
+            proven=True,
+            rejections=3,
+            guard_until=None if name == "mfa/a" else 5000.0,
+            stopped_at=290.0 if name == "mfa/a" else None,
+            flapping=True,
+            held=Health.DEGRADED,
+            history=0b1010,
+            changes_from=4,
+            fell=Fall(299.0, Reading(Reason.DNS_NXDOMAIN, ttl=60.0), 60.0),
+            slow=True,
+        )
+        for n, name in enumerate(e.id for e in site().endpoints)
+    )
+    services = tuple(
+        ServiceMemory(
+            id=name,
+            verdict=verdict,
+            since=310.0,
+            proof_at=330.0,
+            was_red=True,
+            red_since=310.0,
+            red_seconds=77.0,
+            admitted=True,
+            hold_left=None if verdict is Verdict.OUTAGE else 123.0,
+            suppressed=name == "sms",
+            told_blind=True,
+            sighted_at=277.0,
+            damped=True,
+            hush=Hush(Verdict.OK, None) if name == "sms" else None,
+            incident=IncidentMemory(
+                view=replace(view, service=name, verdict=verdict, state=state),
+                relapsed_at=311.0,
+                admitted_at=322.0,
+                told_recovering=True,
+                onset_at=299.0,
+            ),
+            alarm=AlarmMemory(
+                stage=Stage.ALARM,
+                turn=Turn.FIRST_OUT if name == "mfa" else Turn.SUBSEQUENT,
+                realarms=2,
+                realarm_at=None if name == "sms" else 450.0,
+            ),
+        )
+        for name, verdict, state in (
+            ("mfa", Verdict.OUTAGE, IncidentState.ACKNOWLEDGED),
+            ("sms", Verdict.RECOVERING, IncidentState.RECOVERING),
+        )
+    )
+    shelved = Overlay(OverlayKind.SHELVE, "sms", 350.0, "analyst", "cli", "vendor", 9000.0)
+    return Memory(
+        at=400.0,
+        endpoints=endpoints,
+        services=services,
+        incidents=7,
+        overall=Verdict.OUTAGE,
+        overall_since=305.0,
+        silence=SilenceChanged(390.0, True, 390.0, 900.0, "analyst", "call"),
+        overlays=(shelved,),
+        voice=VoiceMemory(swallowed=5, opened_at=310.0, opened_rank=5, spent_at=(311.0, 312.0)),
+    )
+
+
+@pytest.mark.parametrize(
+    "kind", [EndpointMemory, IncidentMemory, AlarmMemory, ServiceMemory, VoiceMemory, Memory]
+)
+def test_the_full_memory_leaves_no_field_at_its_default(kind):
+    memory = full()
+    incidents = [s.incident for s in memory.services]
+    alarms = [s.alarm for s in memory.services]
+    found = [memory, memory.voice, *memory.endpoints, *memory.services, *incidents, *alarms]
+    for field in fields(kind):
+        values = [getattr(each, field.name) for each in found if isinstance(each, kind)]
+        assert any(value != field.default for value in values), field.name
+
+
+def test_every_field_comes_back(well_formed):
+    untied = (replace(each, arrivals=()) for each in full().endpoints)  # none of these is a cause
+    memory = replace(full(), endpoints=tuple(untied))
+    well_formed(memory)
+    monitor = Monitor(site())
+    effects = monitor.start(400.0, memory)
+    assert monitor.remember(400.0) == memory
+    assert not [e for e in effects if isinstance(e, Announced | Sounded)]
+    overall = monitor.view().overall
+    assert (overall.verdict, overall.since) == (Verdict.OUTAGE, 305.0)
+    assert (overall.problem, overall.blind, overall.starting) == (True, True, True)
+    postponed = {e.endpoint: e.until for e in effects if isinstance(e, Postpone)}
+    assert postponed == {n: math.inf if n == "mfa/a" else 5000.0 for n in NAMES}
+    stopped = next(r for r in monitor.view().endpoints if r.endpoint == "mfa/a")
+    assert stopped == EndpointRead(
+        400.0,
+        "mfa/a",
+        Reading(Reason.GUARD_STOPPED, "stopped before the restart by rejected sign-ins"),
+        Health.UNKNOWN,
+        0,
+    )
+    assert stopped in effects
+
+
+def test_the_next_incident_has_the_next_number_and_the_next_sound_knows_the_last(make_room):
+    monitor = Monitor(site())
+    monitor.start(400.0, replace(full(), services=(), overlays=(), endpoints=()))
+    assert monitor.remember(400.0).incidents == 7
+
+
+@pytest.mark.parametrize(("due", "sounds_at"), [(399.0, 405.0), (400.0, 405.0), (400.5, 400.5)])
+def test_a_re_alarm_that_is_overdue_waits_five_seconds(due, sounds_at):
+    memory = full()
+    mfa = memory.services[0]
+    mfa = replace(mfa, alarm=replace(mfa.alarm, realarm_at=due))
+    monitor = Monitor(site())
+    monitor.start(400.0, replace(memory, services=(mfa,), silence=None, overlays=()))
+    assert monitor.remember(400.0).services[0].alarm.realarm_at == sounds_at
+
+
+def test_what_is_remembered_of_a_service_that_is_gone_is_closed():
+    only = Site(id="soc", services=site().services[:1], witnesses=site().witnesses)
+    effects = Monitor(only).start(400.0, full())
+    (told,) = [e for e in effects if isinstance(e, Announced)]
+    assert (told.at, told.what, told.service, told.cause, told.verdict) == (
+        400.0,
+        Announcement.CLOSED,
+        "sms",
+        "dns",
+        Verdict.RECOVERING,
+    )
+    assert (told.incident.closed_at, told.incident.state) == (400.0, IncidentState.CLOSED)
+    assert told.incident.verdict is Verdict.RECOVERING
+
+
+def test_a_silence_that_has_just_ended_is_not_resumed():
+    monitor = Monitor(site())
+    memory = full()
+    ended = replace(memory, silence=replace(memory.silence, until=400.0))
+    assert not [e for e in monitor.start(400.0, ended) if isinstance(e, SilenceChanged)]
+    lasting = replace(memory, silence=replace(memory.silence, until=400.1))
+    again = Monitor(site())
+    assert [e for e in again.start(400.0, lasting) if isinstance(e, SilenceChanged)]
+    (ended,) = [e for e in again.handle(TimePassed(401.0)) if isinstance(e, SilenceChanged)]
+    assert (ended.at, ended.on) == (400.1, False)

@@ -13,6 +13,7 @@ from beacon.core.events import (
     ClockSynchronised,
     DateImplausible,
     IncidentState,
+    Maintenance,
     Observed,
     OverallChanged,
     Postpone,
@@ -29,6 +30,7 @@ from beacon.core.model import (
     Preset,
     Reading,
     Reason,
+    Sequence,
     Service,
     Site,
     Verdict,
@@ -150,10 +152,23 @@ def test_a_second_relapse_within_half_an_hour_makes_no_noise(make_room):
     room = make_room().passes(10 * MINUTE).cue(Reason.DEADLINE, SIGN_IN).passes(MINUTE)
     for _ in range(2):
         room.acknowledge().cue(Reason.OK, SIGN_IN).passes(5 * MINUTE)
+        assert room.told[-1] == "recovering"
         room.forget().cue(Reason.DEADLINE, SIGN_IN).passes(MINUTE)
-    assert room.told == []
+    assert room.told == ["relapsed"]
+    assert (room.incident.state, room.incident.acknowledged) == ("acknowledged", True)
     assert room.sounds == []
     assert room.lamps == {"red": "steady", "amber": "slow"}
+
+
+def test_a_relapse_too_soon_is_told_only_to_whom_recovery_was(make_room, make_endpoint):
+    cells = [make_endpoint("mfa", name, Evidence.SYMPTOM, region=name) for name in ("a", "b")]
+    room = make_room(Service(id="mfa", name="mfa", endpoints=tuple(cells))).passes(10 * MINUTE)
+    room.cue(Reason.DEADLINE, "mfa/a", "mfa/b").passes(5 * MINUTE).acknowledge()
+    for _ in range(2):
+        room.forget().cue(Reason.OK, "mfa/b").passes(5 * MINUTE)
+        assert (room.verdict(), room.told) == (Verdict.DEGRADED, [])
+        room.cue(Reason.DEADLINE, "mfa/b").passes(3 * MINUTE).acknowledge()
+    assert (room.verdict(), room.told) == (Verdict.OUTAGE, [])
 
 
 def test_a_long_outage_needs_the_long_hold(make_room):
@@ -250,6 +265,14 @@ def test_openings_within_a_minute_sound_once_at_the_worst(make_room, usual_servi
     assert room.told == ["opened", "opened"]
 
 
+def test_an_opening_soon_after_an_acknowledgement_sounds(make_room, usual_service):
+    room = make_room(usual_service("mfa"), usual_service("sms")).passes(10 * MINUTE).forget()
+    room.cue(Reason.DEADLINE, SIGN_IN).passes(15)
+    assert room.acknowledge().sounds == ["three_pulses"]
+    room.cue(Reason.DEADLINE, "sms/sign-in").passes(20)
+    assert room.sounds == ["three_pulses", "three_pulses"]
+
+
 def test_a_new_incident_flashes_its_own_lamp_beside_an_acknowledged_red(make_room, usual_service):
     room = make_room(usual_service("mfa"), usual_service("sms")).passes(10 * MINUTE)
     room.cue(Reason.DEADLINE, SIGN_IN).passes(MINUTE).acknowledge()
@@ -289,6 +312,20 @@ class TestOwnNetwork:
         room.forget().cue(Reason.OK, *everything).passes(2 * MINUTE)
         assert room.told == ["sighted"]
         assert room.lamps == {"green": "steady"}
+
+    def test_a_flapping_uplink_is_told_twice_while_the_lamps_follow_it(
+        self, make_room, usual_service, three_witnesses
+    ):
+        room = make_room(usual_service(), witnesses=three_witnesses)
+        room.passes(10 * MINUTE + 1).forget()
+        everything = (SIGN_IN, HEALTH, VENDOR, "witness/canary-a", "witness/canary-b")
+        for _ in range(20):
+            room.cue(Reason.UNREACHABLE, *everything).passes(40)
+            assert room.lamps == {"white": "steady"}
+            room.cue(Reason.OK, *everything).passes(40)
+            assert room.lamps == {"green": "steady"}
+        room.passes(10 * MINUTE)
+        assert room.told == ["blind", "sighted"]
 
     def test_it_is_blind_within_one_witness_interval(
         self, make_room, usual_service, three_witnesses
@@ -506,6 +543,33 @@ class TestDependencies:
         assert room.told == ["opened"]
         assert {i.service for i in room.simulation.monitor.view().incidents} == {"dns"}
 
+    def _lit_and_silent(self, make_room, make_endpoint):
+        room = self._room(make_room, make_endpoint).cue(Reason.DNS_TIMEOUT, "dns/resolver")
+        room.passes(MINUTE).acknowledge().cue(Reason.DNS_TIMEOUT, SIGN_IN).passes(5 * MINUTE)
+        assert room.lamps["red"] == "fast"
+        return room.forget()
+
+    def test_the_end_of_quiet_hours_is_not_the_childs_to_sound(self, make_room, make_endpoint):
+        room = self._lit_and_silent(make_room, make_endpoint)
+        room.simulation.tell(QuietHours(room.now, on=True))
+        room.passes(MINUTE)
+        assert room.simulation.tell(QuietHours(room.now, on=False)) == ()
+
+    @pytest.mark.parametrize("restarted", [False, True])
+    def test_it_does_not_re_alarm_after_it_was_shelved(self, make_room, make_endpoint, restarted):
+        room = self._lit_and_silent(make_room, make_endpoint)
+        room.simulation.tell(Shelve(room.now, "mfa", True, "analyst", "cli"))
+        if restarted:
+            room.passes(MINUTE).simulation.restart()
+        room.passes(10 * MINUTE)
+        room.simulation.tell(Shelve(room.now, "mfa", False, "analyst", "cli"))
+        room.forget().passes(20 * MINUTE)
+        assert (room.sounds, room.told) == ([], [])
+        assert room.lamps["red"] == "fast"
+        room.cue(Reason.OK, "dns/resolver").passes(5 * MINUTE)
+        assert "opened" in room.told
+        assert room.sounds[0] == "three_pulses"
+
     def test_it_opens_when_the_parent_is_back_and_it_is_still_down(self, make_room, make_endpoint):
         room = self._room(make_room, make_endpoint)
         room.cue(Reason.DNS_TIMEOUT, "dns/resolver").passes(MINUTE)
@@ -538,6 +602,19 @@ class TestDependencies:
         room.simulation.tell(Shelve(room.now, "mfa", True, "analyst", "cli", seconds=300.0))
         assert room.passes(HOUR).lamps["red"] == "fast"
         assert room.sounds == []
+
+    def test_ringback_of_an_excused_child_comes_when_it_is_well(self, make_room, make_endpoint):
+        resolver = make_endpoint("dns", "resolver", Evidence.SYMPTOM)
+        child = make_endpoint("mfa", "sign-in", Evidence.SYMPTOM, depends_on=("dns/resolver",))
+        services = (Service(id=e.service, name="", endpoints=(e,)) for e in (resolver, child))
+        room = make_room(*services, sequence=Sequence.R).passes(10 * MINUTE)
+        room.cue(Reason.DNS_TIMEOUT, "dns/resolver").passes(MINUTE)
+        room.cue(Reason.DNS_TIMEOUT, SIGN_IN).passes(5 * MINUTE).acknowledge().forget()
+        room.cue(Reason.OK, SIGN_IN).passes(5 * MINUTE)
+        assert (room.verdict(), room.sounds) == (Verdict.RECOVERING, [])
+        room.passes(15 * MINUTE)
+        assert (room.verdict(), room.sounds) == (Verdict.OK, ["chirp"])
+        assert room.acknowledge().passes(HOUR).sounds == ["chirp"]
 
     def test_recovering_together_leaves_no_orphan(self, make_room, make_endpoint):
         room = self._room(make_room, make_endpoint)
@@ -604,6 +681,22 @@ def test_a_three_lamp_tower_tells_blindness_by_its_slot_alone(make_room):
     room.passes(10 * MINUTE)
     assert room.lamps == {}
     assert [flag.value for flag in room.indication.flags] == ["blind"]
+
+
+def test_the_impact_counts_from_the_first_failing_reading_and_rests_while_recovering(
+    make_room, usual_service
+):
+    room = make_room(usual_service("mfa", session_lifetime=1000.0)).passes(10 * MINUTE)
+    room.simulation.tell(Maintenance(room.now, "mfa", True, "eve", "cli"))
+    room.cue(Reason.DEADLINE, SIGN_IN).passes(500)
+    room.simulation.tell(Maintenance(room.now, "mfa", False, "eve", "cli"))
+    room.passes(MINUTE)
+    assert room.incident.impact == pytest.approx(0.56, abs=0.02)
+    room.cue(Reason.OK, SIGN_IN).passes(2 * MINUTE)
+    assert room.verdict() is Verdict.RECOVERING
+    rested = room.incident.impact
+    assert rested == pytest.approx(0.62, abs=0.03)
+    assert room.passes(10 * MINUTE).incident.impact == rested
 
 
 def test_the_impact_grows_while_it_is_red(make_room, usual_service):
@@ -841,6 +934,24 @@ class TestMoreDependencies:
         assert room.sounds == []
         room.cue(Reason.OK, "dns/resolver").passes(5 * MINUTE)
         assert "relapsed" in room.told
+
+    def test_lamp_and_incident_agree_when_the_parent_takes_it_down_and_lets_go(
+        self, make_room, make_endpoint
+    ):
+        room = self._room(make_room, make_endpoint).cue(Reason.DEADLINE, SIGN_IN).passes(MINUTE)
+        asked = []
+        for _ in range(3):
+            room.acknowledge().cue(Reason.OK, SIGN_IN, "dns/resolver").passes(5 * MINUTE)
+            room.cue(Reason.DNS_TIMEOUT, "dns/resolver").passes(MINUTE).acknowledge()
+            room.cue(Reason.DNS_TIMEOUT, SIGN_IN).passes(MINUTE)
+            asked.append((self._child(room).acknowledged, room.lamps["red"]))
+            room.cue(Reason.OK, "dns/resolver").passes(3 * MINUTE)
+            asked.append((self._child(room).acknowledged, room.lamps["red"]))
+        assert asked == [(False, "fast")] * 2 + [(True, "steady")] * 4, "once within 30 min"
+
+    @staticmethod
+    def _child(room):
+        return next(i for i in room.simulation.monitor.view().incidents if i.service == "mfa")
 
 
 class TestReconfiguring:

@@ -1,10 +1,13 @@
 """Operators' overlays as people meet them: suppressed, reminded, rehearsed, refused."""
 
+from dataclasses import replace
+
 import pytest
 
 from beacon.core.events import (
     Acknowledge,
     Announced,
+    Announcement,
     Answered,
     Attest,
     Bypass,
@@ -13,9 +16,11 @@ from beacon.core.events import (
     OverlayKind,
     OverlaysChanged,
     QuietHours,
+    Recheck,
     Scheduled,
     Shelve,
     Silence,
+    SilenceChanged,
 )
 from beacon.core.indication import Flag
 from beacon.core.model import Attestation, Evidence, Preset, Reason, Sequence, Service, Verdict
@@ -169,6 +174,17 @@ def test_blindness_is_told_after_suppression_only_if_it_lasts(make_room):
     assert room.lamps == {"white": "steady"}
     room.passes(301)
     assert room.sounds == ["chirp"]
+
+
+def test_nobody_is_asked_again_where_the_guard_has_stopped_all(make_room, make_endpoint):
+    sign_in = make_endpoint("mfa", "sign-in", Evidence.SYMPTOM, sign_in=True)
+    room = make_room(Service(id="mfa", name="", endpoints=(sign_in,)))
+    room.passes(200).cue(Reason.SIGN_IN_REJECTED, "mfa/sign-in").passes(2 * HOUR)
+    assert "guard_stopped" in room.service().overlays
+    tell(room, Shelve, "mfa", True)
+    room.forget()
+    tell(room, Shelve, "mfa", False)
+    assert not [e for e in room.effects if isinstance(e, Recheck)]
 
 
 def test_a_service_that_depends_on_the_suppressed_one_speaks_for_itself(make_room, usual_service):
@@ -500,6 +516,14 @@ CASES = {
 }
 
 
+HELD = {
+    "acknowledged, no worse": {"red": "steady", "amber": "slow"},
+    "not acknowledged, no worse": {"red": "fast", "amber": "fast"},
+    "degraded, red": {"amber": "steady"},
+}
+"""What is lit beside white until it has been probed again: what it was before, and no more."""
+
+
 @pytest.mark.parametrize("kind", [Shelve, Maintenance, Scheduled])
 @pytest.mark.parametrize("case", CASES)
 def test_afterwards_only_what_is_worse_confirmed_and_probed_again_is_an_alarm(
@@ -516,12 +540,32 @@ def test_afterwards_only_what_is_worse_confirmed_and_probed_again_is_an_alarm(
     room.passes(15)
     wrong = lamps != GREEN
     assert (room.told, room.sounds) == ([], [])
-    assert room.lamps == ({"white": "slow"} if wrong else GREEN)
+    assert room.lamps == ({"white": "slow"} | HELD.get(case, {}) if wrong else GREEN)
     # Failed again: only now it is an alarm, and only if it is worse than before.
     meanwhile(room).passes(62)
     assert room.told == told
     assert room.sounds[:1] == sounds
     assert room.lamps == lamps
+
+
+def test_a_held_red_is_lit_beside_white_though_nothing_is_read_any_more(make_room):
+    room = fail(make_room().passes(200)).passes(300).acknowledge()
+    tell(room, Shelve, "mfa", True, seconds=300.0)
+    room.cue(None, "mfa/sign-in", "mfa/health", "mfa/vendor").forget().passes(HOUR)
+    held = {"red": "steady", "amber": "slow", "white": "steady"}
+    assert room.lamps == held
+    assert (room.told, room.sounds) == ([], [])
+    room.simulation.restart(10.0)
+    assert room.lamps == held
+
+
+def test_what_closed_and_came_again_while_suppressed_is_not_held(make_room):
+    room = fail(make_room().passes(200)).passes(300).acknowledge()
+    tell(room, Maintenance, "mfa", True)
+    mend(room).passes(HOUR)
+    fail(room).passes(600).cue(None, "mfa/sign-in").passes(1)
+    tell(room, Maintenance, "mfa", False)
+    assert room.lamps == {"white": "slow"}
 
 
 def lay(room, kind, *, on):
@@ -759,3 +803,174 @@ def test_a_reset_that_is_due_is_still_due_after_a_restart(make_room, sequence):
     again = restarted(room).passes(100)
     assert again.lamps == before != GREEN
     assert again.acknowledge().lamps == GREEN
+
+
+# --- to the letter ----------------------------------------------------------------
+
+WHO = {"by": "analyst", "origin": "cli", "reason": "because"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "args", "more", "subject", "until"),
+    [
+        (Shelve, ("mfa", True), {"seconds": 8 * HOUR}, "mfa", 8 * HOUR),
+        (Shelve, ("mfa", True), {}, "mfa", HOUR),
+        (Maintenance, ("mfa", True), {"seconds": 7 * 24 * HOUR}, "mfa", 7 * 24 * HOUR),
+        (Maintenance, ("mfa", True), {}, "mfa", None),
+        (Bypass, ("mfa", True), {}, "mfa", None),
+        (Attest, ("break-glass",), {}, "break-glass", 24 * HOUR),
+        (Drill, (True,), {"seconds": HOUR}, "outage", HOUR),
+        (Drill, (True,), {"verdict": Verdict.DEGRADED}, "degraded", 900.0),
+    ],
+)
+def test_an_overlay_carries_who_when_why_and_until(make_room, kind, args, more, subject, until):
+    room = make_room(attest=(ITEM,)).passes(200)
+    room.effects += room.simulation.tell(kind(room.now, *args, **WHO, **more))
+    (laid,) = room.simulation.monitor.view().overlays
+    assert (laid.subject, laid.since) == (subject, room.now)
+    assert (laid.by, laid.origin, laid.reason) == ("analyst", "cli", "because")
+    assert laid.until == (None if until is None else room.now + until)
+
+
+@pytest.mark.parametrize(
+    ("kind", "args", "seconds"),
+    [
+        (Shelve, ("mfa", True), 8 * HOUR + 1),
+        (Maintenance, ("mfa", True), 7 * 24 * HOUR + 1),
+        (Drill, (True,), HOUR + 1),
+    ],
+)
+def test_a_second_more_is_too_long(make_room, kind, args, seconds):
+    room = make_room().passes(200)
+    assert tell(room, kind, *args, seconds=seconds).startswith("too long: at most ")
+    assert room.simulation.monitor.view().overlays == ()
+
+
+def test_a_refusal_names_what_there_is(make_room, usual_service):
+    room = make_room(usual_service("mfa"), usual_service("sms")).passes(200)
+    assert tell(room, Shelve, "gate", True) == "no service 'gate'; there is: mfa, sms"
+
+
+def test_a_window_over_another_service_has_a_beginning_of_its_own(make_room, usual_service):
+    room = make_room(usual_service("mfa"), usual_service("sms")).passes(200)
+    tell(room, Maintenance, "sms", True)
+    first = room.now
+    room.simulation.tell(Scheduled(first, (("mfa", 9e5, "A"),)))
+    room.passes(60).simulation.tell(Scheduled(room.now, (("mfa", 9e5, "A"), ("sms", 9e5, "B"))))
+    begun = {(o.subject, o.origin): o.since for o in room.simulation.monitor.view().overlays}
+    assert begun == {
+        ("mfa", "schedule"): first,
+        ("sms", "cli"): first,
+        ("sms", "schedule"): room.now,
+    }
+
+
+def test_a_bypass_that_ended_reminds_nobody_at_the_end_of_quiet_hours(make_room):
+    room = make_room().passes(200)
+    tell(room, Bypass, "mfa", True)
+    room.simulation.tell(QuietHours(room.now, on=True))
+    room.passes(2 * HOUR)
+    tell(room, Bypass, "mfa", False)
+    room.forget()
+    room.effects += room.simulation.tell(QuietHours(room.now, on=False))
+    assert room.sounds == []
+
+
+def test_a_bypass_of_what_is_in_trouble_reminds_nobody_at_the_end_of_quiet_hours(make_room):
+    room = make_room().passes(200)
+    tell(room, Bypass, "mfa", True)
+    room.simulation.tell(QuietHours(room.now, on=True))
+    fail(room).passes(600).acknowledge()
+    room.effects += room.forget().simulation.tell(QuietHours(room.now, on=False))
+    assert room.sounds == []
+
+
+def test_an_attestation_does_not_end_it_falls_due(make_room):
+    room = make_room(attest=(ITEM,)).passes(200)
+    tell(room, Attest, "break-glass")
+    room.passes(25 * HOUR)
+    (laid,) = room.simulation.monitor.view().overlays
+    assert laid.kind is OverlayKind.ATTEST
+    assert overlays(room, OverlayKind.ATTEST).overdue == ("break-glass",)
+
+
+def test_two_overdue_things_are_both_named(make_room):
+    room = make_room(attest=(ITEM, Attestation(id="keys", name="Keys")))
+    assert room.passes(200).service().explanation == (
+        "not tested for too long: Break-glass accounts, Keys"
+    )
+    assert room.service().cause == "attestation_overdue"
+
+
+def test_trouble_explains_itself_though_something_is_overdue(make_room):
+    room = make_room(attest=(ITEM,)).passes(200).cue(Reason.VENDOR_INCIDENT, "mfa/vendor")
+    room.passes(300)
+    assert (room.verdict(), room.service().cause) == (Verdict.ADVISORY, "vendor")
+
+
+# --- whoever asks is answered -----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("event", "command", "error"),
+    [
+        (lambda at: Acknowledge(at, **WHO), "acknowledge", "nothing to acknowledge"),
+        (lambda at: Silence(at, True, **WHO), "silence", "no incident is open"),
+        (lambda at: Silence(at, False, **WHO), "silence", "not silenced"),
+    ],
+)
+def test_what_is_refused_says_why_to_whom(make_room, event, command, error):
+    room = make_room().passes(200)
+    order = event(room.now)
+    (answer,) = room.simulation.tell(order)
+    assert (answer.at, answer.command, answer.ok, answer.on) == (room.now, command, False, order.on)
+    assert (answer.by, answer.origin, answer.reason) == ("analyst", "cli", "because")
+    assert answer.error == error
+
+
+def test_what_is_done_says_so(make_room):
+    room = fail(make_room().passes(200)).passes(300)
+    effects = room.simulation.tell(Silence(room.now, True, **WHO, seconds=2 * HOUR))
+    until = room.now + HOUR
+    silence = SilenceChanged(room.now, True, room.now, until, "analyst", "because")
+    answer = Answered(room.now, "silence", True, "analyst", "cli", "", "because")
+    assert effects == (silence, answer)
+    assert room.simulation.tell(Silence(room.now, False, **WHO)) == (
+        SilenceChanged(room.now, on=False),
+        replace(answer, on=False),
+    )
+    effects = room.simulation.tell(Acknowledge(room.now, **WHO))
+    told = next(e for e in effects if isinstance(e, Announced))
+    assert told == Announced(
+        room.now,
+        Announcement.ACKNOWLEDGED,
+        "mfa",
+        Verdict.GRAY_FAILURE,
+        room.incident,
+        room.incident.cause,
+        "analyst",
+    )
+    assert room.incident.acknowledged_at == room.now
+    assert Answered(room.now, "acknowledge", True, "analyst", "cli", "", "because") in effects
+
+
+def test_a_silence_ends_by_itself_to_the_second(make_room):
+    room = fail(make_room().passes(200)).passes(300)
+    room.simulation.tell(Silence(room.now, True, **WHO, seconds=600.0))
+    room.forget().passes(599.9)
+    assert not [e for e in room.effects if isinstance(e, SilenceChanged)]
+    room.passes(0.1)
+    ends = [e for e in room.effects if isinstance(e, SilenceChanged)]
+    assert ends == [SilenceChanged(room.now, on=False)]
+    assert tell(room, Silence, False) == "not silenced"
+
+
+def test_acknowledging_one_service_leaves_the_others_asking(make_room, usual_service):
+    room = make_room(usual_service("mfa"), usual_service("sms")).passes(200)
+    fail(room), fail(room, "sms").passes(300)
+    tell(room, Acknowledge, service="sms")
+    asking = {i.service: i.acknowledged for i in room.simulation.monitor.view().incidents}
+    assert asking == {"mfa": False, "sms": True}
+    assert room.lamps["red"] == "fast"
+    room.forget().passes(300)
+    assert room.sounds, "it goes on asking by sound"

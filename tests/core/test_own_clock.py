@@ -218,3 +218,78 @@ def test_the_word_is_always_that_of_the_votes_as_they_stand(script):
         for one in (last[k] for k in last):
             anew.read(*one, at, at)
         assert clock.word == anew.word
+
+
+# --- to the letter ----------------------------------------------------------------
+
+
+def future(endpoint):
+    return endpoint, Reading(Reason.TLS_NOT_YET_VALID)
+
+
+def test_what_doubted_and_fell_silent_doubts_no_more(clock):
+    assert heard(clock, future(A), future(B)) == "lost"
+    clock.forget(A.id)
+    assert clock.word == "unverified"
+    clock.forget("nobody/ever")
+    assert clock.word == "unverified"
+
+
+def test_neither_what_is_local_nor_a_time_source_doubts_by_its_certificate(clock):
+    assert heard(clock, future(A), future(LOCAL)) == "unverified"
+    assert heard(clock, future(NTP), future(OTHER)) == "unverified"
+
+
+def test_a_local_answer_has_no_vote(clock):
+    assert heard(clock, (LOCAL, told(0.0)), (LOCAL, told(1.0, "here"))) == "unverified"
+    assert clock.offset is None
+
+
+def test_a_time_source_without_a_number_is_taken_at_its_word(clock):
+    heard(clock, (NTP, Reading(Reason.OK)))
+    assert clock.offset == 0.0
+    assert heard(clock, (NTP, Reading(Reason.OWN_CLOCK))) == "lost"
+    assert clock.offset == math.inf
+
+
+def test_a_run_that_began_as_the_clock_was_set_counts(clock):
+    clock.stepped(100.0, 0.0)
+    clock.read(NTP, told(DAY), 101.0, 99.9)
+    assert clock.word == "unverified"
+    clock.read(NTP, told(DAY), 101.0, 100.0)
+    assert clock.word == "lost"
+
+
+def test_the_last_word_is_remembered_to_the_second(clock):
+    heard(clock, (NTP, told(DAY)), at=1.0)
+    assert heard(clock, (NTP, Reading(Reason.DEADLINE)), at=1.0 + REMEMBERED) == "lost"
+    assert heard(clock, (NTP, Reading(Reason.DEADLINE)), at=1.5 + REMEMBERED) == "unverified"
+
+
+def test_dates_that_keep_it_from_telling_prolong_its_last_word(clock):
+    heard(clock, (A, told(DAY, "a.example")), (B, told(DAY, "b.example")), at=1.0)
+    heard(clock, (A, Reading(Reason.TLS_EXPIRED)), (B, Reading(Reason.TLS_EXPIRED)), at=3000.0)
+    silent = Reading(Reason.DEADLINE)
+    assert heard(clock, (A, silent), (B, silent), at=3000.0 + REMEMBERED) == "lost"
+
+
+@pytest.mark.parametrize("offsets", [(-DAY, 5.0), (5.0, -DAY), (DAY, -5.0), (-5.0, DAY)])
+def test_of_a_place_or_a_host_the_nearest_counts_whatever_the_sign(clock, offsets):
+    nearest = min(offsets, key=abs)
+    again = page("a", "again")
+    clock.watch((*ALL, again), frozenset())
+    for endpoint, offset, host in zip((A, again), offsets, ("x", "y"), strict=True):
+        heard(clock, (endpoint, told(offset, host)))
+    assert clock.offset == nearest
+    for endpoint, offset in zip((B, C), offsets, strict=True):
+        heard(clock, (endpoint, told(offset, "one.example")))
+    assert clock.offset == nearest
+
+
+def test_who_changes_its_host_is_judged_anew(clock):
+    heard(clock, (A, told(2.0, "one.example")), (B, told(3.0, "one.example")))
+    assert clock.offset == 2.0
+    heard(clock, (A, told(2.0, "other.example")))
+    assert clock.offset == 2.0
+    heard(clock, (B, told(1.0, "one.example")))
+    assert clock.word == "ok"

@@ -312,3 +312,71 @@ def test_every_suppression_ends(script):
     assert monitor.view().overall.overlays == ()
     lit = {c for c in Colour if monitor.view().indication.light(c).pattern is not Pattern.OFF}
     assert lit == {Colour.GREEN}
+
+
+def hanging_site() -> Site:
+    """Two services: what one rests on hangs on the other."""
+
+    def build(name: str, *parents: str) -> Endpoint:
+        service, _, _ = name.partition("/")
+        return Endpoint(
+            id=name,
+            service=service,
+            name=name,
+            kind="http",
+            evidence=Evidence.SYMPTOM,
+            depends_on=parents,
+            failure_threshold=1,
+            success_threshold=1,
+        )
+
+    return Site(
+        id="soc",
+        services=(
+            Service(id="dns", name="dns", endpoints=(build("dns/resolver"),)),
+            Service(id="mfa", name="mfa", endpoints=(build("mfa/a", "dns/resolver"),)),
+        ),
+    )
+
+
+hanging_steps = st.lists(
+    st.tuples(
+        st.sampled_from([1.0, 60.0, 400.0, 1000.0]),
+        st.one_of(
+            st.tuples(
+                st.sampled_from(["dns/resolver", "mfa/a"]),
+                st.sampled_from([Reason.OK, Reason.SLOW, Reason.DEADLINE]),
+            ),
+            st.just("acknowledge"),
+            st.sampled_from([o for o in OPERATIONS if o(0.0).__class__ is not Attest]),
+        ),
+    ),
+    max_size=60,
+)
+TAKEN_DOWN_BY_ITS_PARENT = [
+    (1.0, ("dns/resolver", Reason.OK)),
+    (1.0, ("mfa/a", Reason.OK)),
+    (1.0, ("mfa/a", Reason.DEADLINE)),
+    (1.0, "acknowledge"),
+    (60.0, ("mfa/a", Reason.OK)),
+    (1.0, ("dns/resolver", Reason.DEADLINE)),
+    (1.0, ("mfa/a", Reason.DEADLINE)),
+]
+
+
+@given(hanging_steps)
+@example(TAKEN_DOWN_BY_ITS_PARENT)
+@settings(max_examples=300, deadline=None)
+def test_lamp_and_incident_always_agree_whether_somebody_has_acknowledged(script):
+    monitor = Monitor(hanging_site())
+    monitor.start(0.0)
+    for event in events(script):
+        monitor.handle(event)
+        for incident in monitor.view().incidents:
+            lamps = dict(monitor.explain(incident.service).lamps)
+            fast = "fast" in (lamps.get("red"), lamps.get("amber"))
+            if incident.verdict in (Verdict.DEGRADED, Verdict.OUTAGE) and lamps.keys() & {
+                "red",
+                "amber",
+            }:
+                assert fast is not incident.acknowledged

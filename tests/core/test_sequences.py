@@ -346,7 +346,9 @@ def test_taken_back_while_it_hangs_on_something_else_makes_no_sound(make_room, m
     room.cue(Reason.SLOW, "app/sign-in").passes(300).acknowledge()
     room.simulation.tell(Shelve(room.now, "idp", True, "analyst", "cli", seconds=7200.0))
     fails(room, "idp").passes(120)
-    fails(room, "app").passes(300).forget()
+    fails(room, "app").passes(300)
+    assert room.lamps == {"red": "fast", "blue": "steady"}
+    assert room.acknowledge().forget().lamps == {"red": "steady", "blue": "steady"}
     assert undo(room, "app") == ""
     assert room.lamps == {"red": "fast", "blue": "steady"}
     assert room.passes(1800).sounds == []

@@ -212,3 +212,43 @@ def test_the_gate_waits_for_all_eyes_where_a_name_was_not_found(by_name, make_en
     assert by_name.gate(failing, 10.0, by_name=True) is Gate.SHUT
     by_name.looked_up(make_endpoint("t", "y", Evidence.SYMPTOM), FOUND, 13.0, 12.5)
     assert by_name.gate(failing, 10.0, by_name=True) is Gate.OPEN
+
+
+# --- to the very moment -----------------------------------------------------------
+
+
+def test_what_began_with_the_first_fail_counts(trust, make_endpoint):
+    failing = make_endpoint("s", "x", Evidence.SYMPTOM)
+    trust.witnessed("witness/canary-a", OK, 11.0, 10.0)
+    assert trust.gate(failing, 10.0) is Gate.OPEN
+    assert trust.gate(failing, 10.5) is Gate.PENDING
+    trust.passed(failing, 13.0, 12.0)
+    assert trust.gate(failing, 12.0) is Gate.OPEN
+    assert trust.gate(failing, 12.5) is Gate.PENDING
+
+
+def test_a_pass_inside_is_proof_for_the_lan_alone(trust, make_endpoint):
+    door = make_endpoint("s", "door", Evidence.SYMPTOM, local=True)
+    outside = make_endpoint("s", "x", Evidence.SYMPTOM)
+    trust.passed(door, 12.0, 11.0)
+    assert trust.gate(door, 11.0) is Gate.OPEN
+    assert trust.gate(outside, 11.0) is Gate.PENDING
+    trust.passed(door, 12.5, 9.0)
+    assert trust.gate(door, 11.0) is Gate.OPEN, "an older run takes nothing back"
+    trust.passed(outside, 14.0, 13.0)
+    assert trust.gate(door, 13.0) is Gate.OPEN, "what is outside is reached through the LAN"
+
+
+def test_a_pass_that_began_as_the_last_witness_was_lost_proves_the_uplink(trust, make_endpoint):
+    outside = make_endpoint("s", "x", Evidence.SYMPTOM)
+    cut(trust, 10.0)
+    trust.passed(outside, 12.0, 10.0 - 0.001)
+    assert trust.uplink_lost
+    trust.passed(outside, 13.0, 10.0)
+    assert (trust.uplink_lost, trust.back_at) == (False, 13.0)
+
+
+def test_without_a_loss_nothing_is_back(trust, make_endpoint):
+    trust.witnessed("witness/canary-a", OK, 10.0, 10.0)
+    trust.passed(make_endpoint("s", "x", Evidence.SYMPTOM), 11.0, 11.0)
+    assert trust.back_at == float("-inf")

@@ -121,6 +121,59 @@ def test_claims_alone(healths, verdict):
 
 
 @pytest.mark.parametrize(
+    ("healths", "admits", "blind"),
+    [
+        ((UP, DARK), False, False),
+        ((UP, DOWN), True, False),
+        ((SLOW,), True, False),
+        ((DARK,), False, True),
+    ],
+)
+def test_what_stands_beside_claims_alone(healths, admits, blind):
+    found = judge([Seen(f"s/{n}", Evidence.CLAIM, h) for n, h in enumerate(healths)])
+    assert (found.vendor_admits, found.blind, found.partial) == (admits, blind, False)
+    assert (found.cells, found.vendor_says_fine) == ((), False)
+
+
+@pytest.mark.parametrize(
+    ("healths", "vendor", "partial", "admits", "blind"),
+    [
+        ((UP, UP), NO_WORD, False, False, False),
+        ((UP, DARK), NO_WORD, True, False, True),
+        ((UP, UP, DARK, DARK), NO_WORD, True, False, True),
+        ((DARK, DARK), NO_WORD, False, False, True),
+        ((DARK, DOWN), ADMITS, True, True, True),
+        ((UP, UP), ADMITS, False, True, False),
+    ],
+)
+def test_what_stands_beside_causes_alone(healths, vendor, partial, admits, blind):
+    causes = [Seen(f"s/{n}", Evidence.CAUSE, h) for n, h in enumerate(healths)]
+    found = judge([*causes, claim(vendor)])
+    assert (found.partial, found.vendor_admits, found.blind) == (partial, admits, blind)
+    assert (found.shallow, found.cells) == (True, ())
+    if set(healths) == {UP}:
+        assert found.verdict is (Verdict.ADVISORY if admits else Verdict.OK)
+
+
+@pytest.mark.parametrize(
+    ("ours", "partial", "blind"),
+    [
+        ((UP, UP), False, False),
+        ((DARK, DARK), False, True),
+        ((UP, DARK), True, True),
+        ((DOWN, DARK), True, False),
+        ((SLOW, DARK), False, True),
+        ((SLOW, SLOW), False, False),
+        ((UP, DOWN, DARK), True, False),
+    ],
+)
+def test_what_is_only_a_part_and_what_is_not_seen(ours, partial, blind):
+    found = judge(cells(*ours))
+    assert (found.partial, found.blind) == (partial, blind)
+    assert found.cells == tuple((f"r{n}", health) for n, health in enumerate(ours))
+
+
+@pytest.mark.parametrize(
     ("healths", "verdict"),
     [
         ((UP, UP), Verdict.OK),

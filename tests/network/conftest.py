@@ -115,6 +115,10 @@ class Inhabitant:
                 self.seen.append(answer)
         return self.seen[-1]["services"][name] if self.seen else {"verdict": None}
 
+    def said(self) -> str:
+        """What it has logged until now."""
+        return Path(self._log.name).read_text()
+
     def end(self) -> str:
         """Stop it; all that it logged."""
         if self._process.poll() is None:

@@ -119,6 +119,7 @@ def test_names_not_found_here_are_our_trouble_and_a_missing_name_is_the_vendors(
     assert last["cause"] == "own resolver"
     resolver.start()
     eventually(lambda: verdict("by-name") == "ok", "found again", 40)
+    eventually(lambda: "by-name: sighted" in daemon.said(), "told when sight has lasted", 90)
     said = daemon.end()
     told = re.findall(r"beacon: by-name: (blind|sighted|opened)", said)
     assert told == ["blind", "sighted"], said[-3000:]

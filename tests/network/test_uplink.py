@@ -57,6 +57,7 @@ def test_a_cut_uplink_is_blind_never_red_and_told_twice_in_all(net, inhabit, eve
     assert took < 10, "within one interval of the witnesses"
     net.mend()
     eventually(lambda: outside()["verdict"] == "ok", "green again", 40)
+    eventually(lambda: "outside: sighted" in daemon.said(), "told when sight has lasted", 90)
     said = daemon.end()
     told = re.findall(r"beacon: \w+: (blind|sighted|opened)", said)
     assert told == ["blind", "sighted"], said[-3000:]

@@ -125,8 +125,15 @@ def test_silence_and_sound_again(room):
     with pytest.raises(Refused, match="no incident is open"):
         room.do("silence")
     room.fails()
-    assert room.do("silence", seconds=60) == {}
+    assert room.do("status")["silence"] is None
+    assert room.do("silence", seconds=60, reason="on the phone") == {}
+    told = room.do("status")["silence"]
+    assert (told["by"], told["reason"]) == ("alex", "on the phone")
+    since, until = (datetime.fromisoformat(told[word]) for word in ("since", "until"))
+    assert (until - since).total_seconds() == 60
+    assert room.do("explain", service="door")["silence"] == told
     assert room.do("silence", on=False) == {}
+    assert room.do("explain", service="door")["silence"] is None
     with pytest.raises(Refused, match="not silenced"):
         room.do("silence", on=False)
 

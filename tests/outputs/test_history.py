@@ -415,6 +415,22 @@ def test_the_service_an_action_concerned_is_written(live, clock):
     assert told == [("shelve", "mfa", "ON"), ("shelve", "mfa", "OFF")]
 
 
+def test_an_incident_lists_the_orders_of_its_life_that_concern_it(outage, clock):
+    life = outage
+    for service in ("mfa", "sms", None):
+        life.take(life.monitor.handle(Shelve(clock.monotonic(), service, True, "alex", "cli")))
+    life.settle()
+    story = Incidents(life.history, life.clock, lambda: life.monitor.site)
+    told = story({"incident": "1"}, "alex")["operators"]
+    assert [(o["command"], o["service"], o["by"], o["origin"]) for o in told] == [
+        ("acknowledge", None, "alex", "cli"),
+        ("shelve", "mfa", "alex", "cli"),
+        ("shelve", None, "alex", "cli"),
+    ]
+    [since] = [t["at"] for t in life.history.reader.story(1) if t["what"] == "opened"]
+    assert life.history.reader.orders("mfa", 0, since - 1) == []
+
+
 def test_an_older_file_is_read_and_gets_what_it_lacks(outage, live, tmp_path):
     outage.ends()
     with contextlib.closing(sqlite3.connect(tmp_path / NAME)) as db:

@@ -214,6 +214,13 @@ def marked(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.startswith("■")]
 
 
+def test_silence_says_who_why_and_until_when(view: View):
+    view.take(SilenceChanged(5.0, on=True, since=5.0, until=3600.0, by="anna", reason="a call"))
+    assert marked(shown(view, 20.0)) == ["■ silence · until 05:39:00 UTC · by anna: a call"]
+    view.take(SilenceChanged(30.0, on=False))
+    assert marked(shown(view, 40.0)) == []
+
+
 def test_overlays_say_who_why_and_until_when(view: View):
     shelve = laid(OverlayKind.SHELVE, "sms", until=3600.0, reason="ticket-17")
     view.take(shelve)

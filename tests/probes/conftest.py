@@ -1,6 +1,7 @@
 """Runs that end in time, servers that answer as told, and what a room would show of readings."""
 
 import contextlib
+import gzip
 import http.server
 import json
 import textwrap
@@ -16,7 +17,7 @@ import pytest
 from beacon.app import load_config
 from beacon.core.indication import Colour
 from beacon.core.model import Reading
-from beacon.engine.clock import SystemClock
+from beacon.engine.clock import Clock, SystemClock
 from beacon.engine.run import DeadlinePassed, Probe, Run
 from beacon.engine.simulation import Cue, Simulation
 
@@ -25,8 +26,8 @@ from beacon.engine.simulation import Cue, Simulation
 def observed() -> Callable[..., Reading]:
     """Run a probe once, expired at its deadline as the prober does it."""
 
-    def observe(probe: Probe, budget: float = 5.0) -> Reading:
-        run = Run(SystemClock(), budget)
+    def observe(probe: Probe, budget: float = 5.0, clock: Clock | None = None) -> Reading:
+        run = Run(clock or SystemClock(), budget)
         timer = threading.Timer(budget, run.expire)
         timer.start()
         try:
@@ -38,6 +39,35 @@ def observed() -> Callable[..., Reading]:
             timer.join()
 
     return observe
+
+
+Said = tuple[int, dict[str, str], bytes]
+
+DEAD: list[tuple[Said, str]] = [
+    ((404, {}, b"gone"), "status 404"),
+    ((401, {}, b"Your page is inactive"), "status 401"),
+    ((500, {}, b"{}"), "status 500"),
+    ((503, {}, b""), "status 503"),
+    ((204, {}, b""), "status 204"),
+    ((304, {}, b""), "status 304"),
+    ((200, {}, b""), "empty"),
+    ((200, {"Content-Type": "text/html"}, b"<!doctype html><html><body>All fine<br>"), ""),
+    ((200, {}, b"[" * 100_000), ""),
+    ((200, {}, b'{"a":' * 100_000), ""),
+    ((200, {}, b"9" * 100_000), ""),
+    ((200, {"Content-Encoding": "gzip"}, b"no gzip"), "body_undecodable"),
+    ((200, {"Content-Encoding": "gzip"}, gzip.compress(bytes(50 << 20))), "body_too_large"),
+    ((200, {"Content-Length": str(50 << 20)}, b" "), "body_too_large"),
+    ((302, {"Location": "/elsewhere"}, b""), "status 404"),
+]
+"""What a source answers that is dead, and a word of why; the same for every kind."""
+
+
+@pytest.fixture(params=DEAD, ids=lambda one: f"{one[0][0]} {one[1]}")
+def dead(request: pytest.FixtureRequest) -> tuple[Said, str]:
+    """One way for a source to be dead."""
+    found: tuple[Said, str] = request.param
+    return found
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,10 @@ CASES = {
       password: !secret canary
       code: {totp: !secret seed}
     """,
+    "aws_events": """
+      type: aws_events
+      url: {url}
+    """,
     "dns": """
       type: dns
       query: canary.example
@@ -87,6 +91,19 @@ CASES = {
           json: {code: "{{ totp(secrets.seed) }}", password: "{{ secrets.password }}"}
           expect: {body: never}
     """,
+    "google_incidents": """
+      type: google_incidents
+      url: {url}
+    """,
+    "graph_health": """
+      type: graph_health
+      tenant: example.com
+      client_id: beacon
+      client_secret: !secret canary
+      services: [OrgLiveID]
+      graph_url: {url}
+      login_url: {url}
+    """,
     "http": """
       type: http
       url: {url}
@@ -116,6 +133,12 @@ CASES = {
     "linotp_status": """
       type: linotp_status
       url: {url}
+    """,
+    "mail_dns": """
+      type: mail_dns
+      domains: [canary.example]
+      resolvers: ["{host}:{port}"]
+      authoritative: false
     """,
     "ntp": """
       type: ntp
@@ -187,6 +210,10 @@ CASES = {
       type: privacyidea_status
       url: {url}
     """,
+    "rss": """
+      type: rss
+      url: {url}
+    """,
     "statuspage": """
       type: statuspage
       url: {url}
@@ -228,6 +255,9 @@ MOODS: dict[str, Callable[[bytes], bytes]] = {
     "echoes": lambda asked: _http(200, asked),
     "refuses in words": lambda asked: _http(
         401, json.dumps(_complaint(asked.decode("latin-1"))).encode(), "application/json"
+    ),
+    "grants it as a token": lambda asked: _http(
+        200, json.dumps({"access_token": _line(asked).decode("latin-1"), "value": [1]}).encode()
     ),
     "speaks of it in its headers": lambda asked: (
         b"HTTP/1.1 200 %b\r\nX: %b\r\nContent-Length: 0\r\n\r\n" % (_line(asked), _line(asked))

@@ -615,6 +615,13 @@ def test_where_nothing_came_room_is_asked_for(told: Callable[..., OtpEmail]) -> 
     assert (reading.reason, reading.detail) == (Reason.SOURCE_DEAD, "our own mailbox is full")
 
 
+def test_a_deadline_before_the_codes_end_says_that_it_did_not_come(
+    told: Callable[..., OtpEmail],
+) -> None:
+    reading, _ = run_once(told(), budget=0.5)
+    assert reading.reason is Reason.CODE_NOT_ARRIVED
+
+
 def test_a_preference_of_the_verification_is_a_warning(
     told: Callable[..., OtpEmail], answering: Callable[..., str]
 ) -> None:
@@ -726,6 +733,15 @@ def test_settings_that_cannot_be(written: str, said: str, tmp_path: Path) -> Non
         load_config(path, {})
     assert said in str(raised.value)
     assert "canary" not in str(raised.value)
+
+
+def test_the_lifetime_is_the_same_for_probe_and_judgement(tmp_path: Path) -> None:
+    path = tmp_path / "beacon.yaml"
+    path.write_text(WHOLE + "        every: 5m\n        pattern: x\n        code_lifetime: 3m\n")
+    config = load_config(path, {})
+    (endpoint,) = config.watched.services[0].endpoints
+    probe: Any = config.probes["codes/it"]
+    assert (endpoint.code_lifetime, probe.lifetime, probe.late) == (180.0, 180.0, 90.0)
 
 
 def test_what_is_left_out(mail: Any, probe: Callable[..., OtpEmail]) -> None:

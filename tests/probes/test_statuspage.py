@@ -2,9 +2,8 @@
 
 import json
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,8 +11,9 @@ from hypothesis import strategies as st
 
 from beacon.config.fields import Url
 from beacon.core.model import Outcome, Reading, Reason
-from beacon.probes.statuspage import StatusPage
+from beacon.probes.statuspage import StatusPage, parsed
 from beacon.transport.http import Answer
+from beacon.transport.source import Sources
 from beacon.transport.trouble import Trouble
 
 COMPONENTS = [
@@ -54,10 +54,27 @@ def event(status: str, impact: str | None = "major", *touched: str) -> dict[str,
 def judged(document: object, *components: str) -> Reading:
     probe = StatusPage(url=Url("https://status.example.com"), components=components)
     assert not list(probe.faults())
+    return read(probe, json.dumps(document).encode())
+
+
+def read(probe: StatusPage, body: bytes) -> Reading:
     try:
-        return probe.judge(Answer(status=200, body=json.dumps(document).encode()))
+        return probe.judge(parsed(Answer(status=200, body=body)))
     except Trouble as trouble:
         return trouble.reading
+
+
+@pytest.fixture
+def status(vendor: Any, sources: Sources) -> Callable[..., StatusPage]:
+    """The vendor's page, by an address below its own."""
+
+    class Own(StatusPage):
+        SOURCES = sources
+
+    def make(tail: str = "", **settings: Any) -> StatusPage:
+        return Own(url=Url(vendor.url + tail), **settings)
+
+    return make
 
 
 OK, DEAD = Reason.OK, Reason.SOURCE_DEAD
@@ -66,10 +83,11 @@ MAINTENANCE = Reason.VENDOR_MAINTENANCE
 
 SAID = [
     (page(), (), OK, "5 components operational"),
-    (page(p1="degraded_performance"), (), DEGRADED, "Push Delivery: degraded_performance"),
-    (page(p1="partial_outage"), (), INCIDENT, "partial_outage"),
-    (page(p1="major_outage"), (), INCIDENT, "major_outage"),
-    (page(p1="under_maintenance"), (), MAINTENANCE, "under_maintenance"),
+    (page(p1="degraded_performance"), (), DEGRADED, "DUO1/Push Delivery: degraded performance"),
+    (page(p1="partial_outage"), (), DEGRADED, "partial outage"),
+    (page(p1="partial_outage"), ("DUO1",), INCIDENT, "DUO1/Push Delivery: partial outage"),
+    (page(p1="major_outage"), (), INCIDENT, "major outage"),
+    (page(p1="under_maintenance"), (), MAINTENANCE, "under maintenance"),
     (page(p1="haunted"), (), DEAD, "Push Delivery: haunted"),
     (page(p1="haunted", s1="major_outage"), (), INCIDENT, "SMS Delivery"),
     # one deployment of many: by group, by path, by id
@@ -99,10 +117,49 @@ SAID = [
     (page([event("monitoring", "critical", "p1")], p1="major_outage"), (), INCIDENT, ""),
     # maintenance counts while it is going on
     (page(None, [event("scheduled", "maintenance", "p1")]), (), OK, ""),
-    (page(None, [event("in_progress", "maintenance", "p1")]), (), MAINTENANCE, "in_progress"),
+    (
+        page(None, [event("in_progress", "maintenance", "p1")]),
+        (),
+        MAINTENANCE,
+        "In progress: Codes are late",
+    ),
     (page(None, [event("verifying", "maintenance", "p1")]), (), MAINTENANCE, ""),
     (page(None, [event("completed", "maintenance", "p1")]), (), OK, ""),
     (page(None, [event("in_progress", "maintenance", "p2")]), ("DUO1",), OK, ""),
+    # in the vendor's words
+    (
+        page([{**event("investigating", None), "started_at": "2018-11-19T14:10:00.000-08:00"}]),
+        (),
+        DEGRADED,
+        "Investigating: Codes are late (impact not rated, since 19 Nov 22:10 UTC)",
+    ),
+    (
+        page([{**event("identified", "major"), "created_at": "2018-11-19T14:10:00Z"}]),
+        (),
+        INCIDENT,
+        "Identified: Codes are late (impact major, since 19 Nov 14:10 UTC)",
+    ),
+    (
+        page(
+            None,
+            [
+                {
+                    **event("in_progress", "maintenance"),
+                    "scheduled_for": "2018-11-19T14:00:00Z",
+                    "scheduled_until": "2018-11-19T16:00:00Z",
+                }
+            ],
+        ),
+        (),
+        MAINTENANCE,
+        "In progress: Codes are late (maintenance, until 19 Nov 16:00 UTC)",
+    ),
+    (
+        page([event("identified", "critical")], s1="major_outage", p1="degraded_performance"),
+        (),
+        INCIDENT,
+        "Identified: Codes are late (impact critical); DUO1/SMS Delivery: major outage",
+    ),
     # what is no summary proves nothing
     ({}, (), DEAD, "not a summary"),
     ([], (), DEAD, "not a summary"),
@@ -142,11 +199,7 @@ JSON = st.recursive(
 @given(JSON | st.binary(max_size=50))
 def test_whatever_it_sends_it_never_crashes_and_never_passes(document: object) -> None:
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
-    probe = StatusPage(url=Url("https://status.example.com"))
-    try:
-        reading = probe.judge(Answer(status=200, body=body))
-    except Trouble as trouble:
-        reading = trouble.reading
+    reading = read(StatusPage(url=Url("https://status.example.com")), body)
     assert reading.reason is not Reason.OK
 
 
@@ -165,96 +218,84 @@ def test_a_pass_means_that_nothing_is_said_against_it(
     assert (reading.reason is Reason.OK) == fine
 
 
-class Pages(ThreadingHTTPServer):
-    """A vendor's web server: path → status, headers, body."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, tuple[int, dict[str, str], bytes]] = {}
-        self.asked: list[str] = []
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.url = Url(f"http://127.0.0.1:{self.server_port}")
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Pages
-
-    def do_GET(self) -> None:
-        self.server.asked.append(self.path)
-        status, headers, body = self.server.answers.get(self.path, (404, {}, b""))
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args: object) -> None: ...
-
-
-@pytest.fixture
-def vendor() -> Iterator[Pages]:
-    with Pages() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join(5)
-
-
 SUMMARY = "/api/v2/summary.json"
 
 
 @pytest.mark.parametrize("tail", ["", "/", SUMMARY])
 def test_the_page_or_its_summary_may_be_named(
-    vendor: Pages, observed: Callable[..., Reading], tail: str
+    vendor: Any, status: Callable[..., StatusPage], observed: Callable[..., Reading], tail: str
 ) -> None:
     vendor.answers[SUMMARY] = (200, {}, json.dumps(page()).encode())
-    reading = observed(StatusPage(url=Url(vendor.url + tail)))
+    reading = observed(status(tail))
     assert reading.reason is Reason.OK
-    assert vendor.asked == [SUMMARY]
+    assert vendor.paths == [SUMMARY]
     assert (reading.latency or 0) > 0
     assert "connect" in dict(reading.phases)
 
 
-DEAD_PAGES = [
-    ((404, {}, b"gone"), "status 404"),
-    ((401, {}, b"Your page is inactive"), "status 401"),
-    ((500, {}, json.dumps(page()).encode()), "status 500"),
-    ((204, {}, b""), "status 204"),
-    ((200, {}, b"<html>All Systems Operational</html>"), "protocol_error: the body is not JSON"),
-    ((200, {}, b""), "protocol_error: the body is empty"),
-    ((200, {}, json.dumps(page()).encode()[:-9]), "protocol_error"),
-    ((200, {}, b"[" * 100_000), "protocol_error: the JSON is nested too deep"),
-    ((200, {"Content-Encoding": "gzip"}, b"no gzip"), "body_undecodable"),
-    ((302, {"Location": SUMMARY}, b""), "redirect_limit"),
-]
-
-
-@pytest.mark.parametrize(("answer", "words"), DEAD_PAGES)
 def test_a_source_that_cannot_be_read_is_unknown_never_fine(
-    vendor: Pages,
+    dead: tuple[Any, str],
+    vendor: Any,
+    status: Callable[..., StatusPage],
+    observed: Callable[..., Reading],
+) -> None:
+    vendor.answers[SUMMARY], words = dead
+    reading = observed(status())
+    assert (reading.reason, reading.outcome) == (Reason.SOURCE_DEAD, Outcome.ERROR)
+    assert words in reading.detail
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ((500, {}, json.dumps(page()).encode()), "status 500"),
+        ((200, {}, json.dumps(page()).encode()[:-9]), "protocol_error: the body is not JSON"),
+        ((302, {"Location": SUMMARY}, b""), "redirect_limit"),
+    ],
+)
+def test_nor_is_half_a_page(
+    vendor: Any,
+    status: Callable[..., StatusPage],
     observed: Callable[..., Reading],
     answer: tuple[int, dict[str, str], bytes],
     words: str,
 ) -> None:
     vendor.answers[SUMMARY] = answer
-    reading = observed(StatusPage(url=vendor.url))
-    assert (reading.reason, reading.outcome) == (Reason.SOURCE_DEAD, Outcome.ERROR)
+    reading = observed(status())
+    assert reading.reason is Reason.SOURCE_DEAD
     assert words in reading.detail
 
 
 def test_an_inactive_page_redirects_to_a_refusal(
-    vendor: Pages, observed: Callable[..., Reading]
+    vendor: Any, status: Callable[..., StatusPage], observed: Callable[..., Reading]
 ) -> None:
+    vendor.publish(SUMMARY, json.dumps(page()).encode(), Last_Modified="Mon, 05 Jan 2026")
+    assert observed(status()).reason is Reason.OK
     vendor.answers[SUMMARY] = (302, {"Location": "/inactive"}, b"")
     vendor.answers["/inactive"] = (401, {}, b"Your page is inactive")
-    reading = observed(StatusPage(url=vendor.url))
+    reading = observed(status())
     assert reading.reason is Reason.SOURCE_DEAD
     assert "the page may be inactive" in reading.detail
 
 
-def test_too_many_questions_are_told_apart(vendor: Pages, observed: Callable[..., Reading]) -> None:
+def test_too_many_questions_are_told_apart_and_not_asked_again(
+    vendor: Any, status: Callable[..., StatusPage], observed: Callable[..., Reading]
+) -> None:
     vendor.answers[SUMMARY] = (429, {"Retry-After": "60"}, b"")
-    assert observed(StatusPage(url=vendor.url)).reason is Reason.RATE_LIMITED
+    assert observed(status()).reason is Reason.RATE_LIMITED
+    assert observed(status()).reason is Reason.RATE_LIMITED
+    assert len(vendor.asked) == 1
+
+
+def test_an_unchanged_page_is_judged_by_whoever_reads_it(
+    vendor: Any, status: Callable[..., StatusPage], observed: Callable[..., Reading]
+) -> None:
+    """What is kept is what the page says, not what it meant to somebody."""
+    vendor.publish(SUMMARY, json.dumps(page(p2="major_outage")).encode(), ETag='"1"')
+    assert observed(status(components=("DUO1",))).reason is Reason.OK
+    assert observed(status(components=("DUO2",))).reason is Reason.VENDOR_INCIDENT
+    assert observed(status(components=("DUO3",))).reason is Reason.SOURCE_DEAD
+    assert [one.headers.get("If-None-Match") for one in vendor.asked] == [None, '"1"', '"1"']
 
 
 def test_no_server_at_all_is_a_dead_source(

@@ -1,0 +1,221 @@
+"""The golden file: the records of a sender domain as they are when all is well.
+
+YAML that people read and keep beside their zones; a picture is compared with it.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import dns.exception
+import dns.name
+import dns.rdatatype
+import msgspec
+import yaml
+
+from beacon.core.model import Reason
+from beacon.mail.found import Found, State, plain
+from beacon.mail.judged import Trouble, Wanted
+from beacon.mail.picture import MX, NS, PTR, TXT, Picture, below, is_about_mail, is_dmarc, key_name
+from beacon.mail.spf import is_spf
+from beacon.mail.views import Key
+from beacon.transport.records import digest, listed, shown, value
+
+LARGEST: Final = 1024 * 1024
+"""Bytes of a golden file."""
+
+
+class GoldenRefused(Exception):
+    """The file is no golden file; the message says why."""
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One set of records: `values` as in a zone file, texts as they read; `ttl` is for people."""
+
+    name: str
+    type: str
+    ttl: int | None = None
+    values: tuple[str, ...]
+
+
+class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One domain: its selectors and senders, who was asked, what SPF cost, and its records."""
+
+    selectors: tuple[str, ...] = ()
+    senders: tuple[str, ...] = ()
+    servers: tuple[str, ...] = ()
+    spf_terms: int | None = None
+    records: tuple[Entry, ...]
+
+
+class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole file."""
+
+    golden: int
+    taken: str = ""
+    resolvers: tuple[str, ...] = ()
+    domains: dict[str, Kept]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """When it is taken, and which resolvers were asked."""
+
+    at: dt.datetime
+    resolvers: tuple[str, ...]
+
+
+def kept(picture: Picture, servers: tuple[str, ...]) -> Kept:
+    """What a golden file says of one picture."""
+    return Kept(
+        selectors=tuple(sorted(picture.selectors)),
+        senders=tuple(sender.address for sender in picture.senders),
+        servers=servers,
+        spf_terms=picture.spf.terms,
+        records=tuple(
+            Entry(
+                name=plain(name),
+                type=dns.rdatatype.to_text(kind),
+                ttl=None if found.ttl is None else int(found.ttl),
+                values=tuple(sorted(_values(found))),
+            )
+            for (name, kind), found in sorted(_pinned(picture), key=_order)
+        ),
+    )
+
+
+def _order(item: tuple[Key, Found]) -> tuple[dns.name.Name, str]:
+    (name, kind), _ = item
+    return name, dns.rdatatype.to_text(kind)
+
+
+def _pinned(picture: Picture) -> Iterator[tuple[Key, Found]]:
+    """The records that must stay: those of the domain, and of the senders; not of vendors."""
+    for (name, kind), found in picture.records.items():
+        own = name.is_subdomain(picture.domain) and kind in (MX, NS, TXT)
+        policy = picture.dmarc_at is not None and name == below(picture.dmarc_at, "_dmarc")
+        if (own or policy or kind == PTR) and list(_values(found)):
+            yield (name, kind), found
+
+
+def _values(found: Found) -> Iterator[str]:
+    for record in found.records:
+        if record.rdtype != TXT or is_about_mail(shown(record)):
+            yield shown(record)
+
+
+def written(taken: Taken, domains: Mapping[str, Kept]) -> str:
+    """The file, with a head that says what it is for."""
+    golden = Golden(
+        golden=1,
+        taken=taken.at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        resolvers=taken.resolvers,
+        domains=dict(sorted(domains.items())),
+    )
+    head = (
+        "# The DNS records that mail from these domains depends on, as they were when taken.\n"
+        "# `beacon dns check` compares the DNS, a server or a proposed zone file with them.\n"
+        "# `ttl`, `servers`, `resolvers` and `taken` are for people: they are not compared.\n"
+    )
+    plain_data = msgspec.to_builtins(golden)
+    return head + yaml.safe_dump(
+        _without_nothing(plain_data), sort_keys=False, width=100, allow_unicode=True
+    )
+
+
+def _without_nothing(data: Any) -> Any:  # noqa: ANN401 - what YAML holds
+    if isinstance(data, dict):
+        return {k: _without_nothing(v) for k, v in data.items() if v not in (None, (), [], "")}
+    if isinstance(data, list | tuple):
+        return [_without_nothing(each) for each in data]
+    return data
+
+
+def load(path: Path) -> Golden:
+    """Read a golden file. Raises `GoldenRefused`."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST + 1)
+    except OSError as error:
+        raise GoldenRefused(f"cannot read {path}: {error.strerror}") from None
+    if len(raw) > LARGEST:
+        raise GoldenRefused(f"{path} is larger than {LARGEST // 2**20} MiB")
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(raw, yaml.CSafeLoader)):
+            raise ValueError("aliases are not followed")
+        golden = msgspec.convert(yaml.load(raw, yaml.CSafeLoader), Golden)
+        if golden.golden != 1:
+            raise GoldenRefused(f"{path}: a golden file of another kind: golden: {golden.golden}")
+        _check(golden)
+    except (yaml.YAMLError, msgspec.ValidationError, ValueError, RecursionError) as error:
+        raise GoldenRefused(f"{path} is no golden file: {' '.join(str(error).split())}") from None
+    return golden
+
+
+def _check(golden: Golden) -> None:
+    """Raise `ValueError` for what is no name, type or record."""
+    for domain, each in golden.domains.items():
+        try:
+            dns.name.from_text(domain)
+            for entry in each.records:
+                dns.name.from_text(entry.name)
+                tuple(_raw(entry))
+        except dns.exception.DNSException as error:
+            raise ValueError(f"{domain}: {error or type(error).__name__}") from None
+
+
+def _raw(entry: Entry) -> Iterator[bytes]:
+    kind = dns.rdatatype.from_text(entry.type)
+    for text in entry.values:
+        yield digest(value(kind, text))
+
+
+def keys_of(domain: Kept) -> Iterable[Key]:
+    """Every record of one domain that is kept."""
+    for entry in domain.records:
+        yield dns.name.from_text(entry.name), dns.rdatatype.from_text(entry.type)
+
+
+def wanted(domain: Kept) -> Wanted:
+    """What the domain had must still be there; what it never had is not asked for."""
+    values = [text for entry in domain.records for text in entry.values if entry.type == "TXT"]
+    return Wanted(
+        spf=any(map(is_spf, values)),
+        dmarc=any(map(is_dmarc, values)),
+        mx=any(entry.type == "MX" for entry in domain.records),
+    )
+
+
+def compare(domain: str, golden: Kept, picture: Picture) -> Iterator[Trouble]:
+    """Where a picture is not as the golden file has it."""
+    for entry, key in zip(golden.records, keys_of(golden), strict=True):
+        found = picture.records.get(key)
+        if found is None or found.state is State.FAILED:
+            continue  # what could not be asked is told by the judgement
+        yield from _compared(domain, entry, found, picture)
+
+
+def _compared(domain: str, entry: Entry, found: Found, picture: Picture) -> Iterator[Trouble]:
+    where = f"{entry.type} of {entry.name}"
+    there = set(_values(found))
+    if not there:
+        selector = next((s for s in picture.selectors if _is_key(entry, s, picture)), None)
+        what = f"the key of selector {selector} ({where})" if selector else where
+        text = f"{what} is gone; it was {listed(entry.values)}"
+        yield Trouble(Reason.RECORD_MISSING, domain, text, entry.name, entry.type)
+        return
+    seen = {digest(record): shown(record) for record in found.records if shown(record) in there}
+    were = dict(zip(_raw(entry), entry.values, strict=True))
+    lost = [text for raw, text in were.items() if raw not in seen]
+    new = [text for raw, text in seen.items() if raw not in were]
+    if lost or new:
+        said = [f"lost {listed(lost)}"] if lost else []
+        said += [f"new {listed(new)}"] if new else []
+        text = f"{where} changed: {'; '.join(said)}"
+        yield Trouble(Reason.RECORD_CHANGED, domain, text, entry.name, entry.type)
+
+
+def _is_key(entry: Entry, selector: str, picture: Picture) -> bool:
+    return plain(key_name(picture.domain, selector)) == entry.name.lower()

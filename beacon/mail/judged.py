@@ -1,0 +1,218 @@
+"""What a picture of a sender domain means: every trouble, the worst first. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import dns.name
+import dns.rdatatype
+
+from beacon.core.model import Reason
+from beacon.mail.found import Found, State, plain, texts
+from beacon.mail.picture import MX, SOA, TXT, Picture, is_key, key_name, meaning, tags
+from beacon.mail.spf import MOST_TERMS, MOST_VOIDS, Checked, Result
+
+WORST: Final = (
+    Reason.DNSSEC_BOGUS,
+    Reason.DNS_NXDOMAIN,
+    Reason.DNS_TIMEOUT,
+    Reason.DNS_SERVFAIL,
+    Reason.SPF_MISSING,
+    Reason.SPF_PERMERROR,
+    Reason.SPF_FAIL,
+    Reason.DKIM_MISSING,
+    Reason.DKIM_REVOKED,
+    Reason.MX_MISSING,
+    Reason.DMARC_MISSING,
+    Reason.PTR_MISMATCH,
+    Reason.RECORD_MISSING,
+    Reason.RECORD_CHANGED,
+    Reason.SPF_TEMPERROR,
+    Reason.RESOLVER_DISAGREEMENT,
+    Reason.SPF_NEAR_LIMIT,
+)
+"""Every reason there can be; where there are several, the first of this list is told."""
+
+NEAR: Final = MOST_TERMS - 1
+"""So many terms of SPF leave one for the next vendor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One thing that is wrong with a domain; `name` and `kind` are the record it is about."""
+
+    reason: Reason
+    domain: str
+    text: str
+    name: str = ""
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a domain must have, beside a key for every selector and a name for every sender."""
+
+    spf: bool = True
+    dmarc: bool = True
+    mx: bool = True
+    dnssec: bool = False
+
+
+def worst_first(found: list[Trouble]) -> list[Trouble]:
+    """The same, sorted."""
+    return sorted(found, key=lambda trouble: WORST.index(trouble.reason))
+
+
+def judge(picture: Picture, wanted: Wanted) -> list[Trouble]:
+    """Everything that is wrong; a domain that is not there has no other trouble."""
+    soa, domain = picture.at(SOA), plain(picture.domain)
+    if soa.state in (State.GONE, State.FAILED):
+        text = f"{domain} does not exist" if soa.state is State.GONE else soa.why
+        return [Trouble(_unknown(soa), domain, text, domain, "SOA")]
+    found = [*_spf(picture, wanted), *_keys(picture), *_dmarc(picture, wanted)]
+    found += [*_mail(picture, wanted), *_senders(picture, wanted)]
+    if wanted.dnssec and not any(each.vouched for each in picture.records.values()):
+        text = "no resolver vouches for its signatures: unsigned, or none of them checks"
+        found.append(Trouble(Reason.RECORD_MISSING, domain, text, domain, "DS"))
+    return worst_first(list(dict.fromkeys(found)))
+
+
+def _unknown(found: Found) -> Reason:
+    """Why nothing is known, or is there."""
+    if found.state is State.GONE:
+        return Reason.DNS_NXDOMAIN
+    if found.bogus:
+        return Reason.DNSSEC_BOGUS
+    return Reason.DNS_TIMEOUT if found.silent else Reason.DNS_SERVFAIL
+
+
+def _failed(picture: Picture, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Trouble | None:
+    found = picture.records[name, kind]
+    if found.state is not State.FAILED:
+        return None
+    word = dns.rdatatype.to_text(kind)
+    text = f"{word} of {plain(name)}: {found.why}"
+    return Trouble(_unknown(found), plain(picture.domain), text, plain(name), word)
+
+
+def _spf(picture: Picture, wanted: Wanted) -> Iterator[Trouble]:
+    if not wanted.spf:
+        return
+    domain, checked = plain(picture.domain), picture.spf
+    bogus = next((f for f in picture.records.values() if f.bogus), None)
+    failed = _failed(picture, picture.domain, TXT)
+    if failed is not None:
+        yield failed
+    elif checked.result is Result.NONE:
+        yield Trouble(Reason.SPF_MISSING, domain, f"no SPF record at {domain}", domain, "TXT")
+    elif checked.result is Result.PERMERROR:
+        yield _broken_tree(picture)
+    elif checked.result is Result.TEMPERROR:
+        reason = Reason.DNSSEC_BOGUS if bogus else Reason.SPF_TEMPERROR
+        yield Trouble(reason, domain, f"SPF cannot be checked: {checked.why}", domain, "TXT")
+    elif checked.terms >= NEAR or checked.voids >= MOST_VOIDS:
+        yield Trouble(Reason.SPF_NEAR_LIMIT, domain, f"SPF takes {cost(checked)}", domain, "TXT")
+
+
+def cost(checked: Checked) -> str:
+    """What a check costs, against the limits of RFC 7208."""
+    voids = f", {checked.voids} of {MOST_VOIDS} look-ups in vain" if checked.voids else ""
+    return f"{checked.terms} of {MOST_TERMS} terms that ask the DNS{voids}"
+
+
+def _broken_tree(picture: Picture) -> Trouble:
+    """A tree that breaks behind all that send the codes breaks for others only."""
+    domain, why = plain(picture.domain), picture.spf.why
+    passing = [sender.spf.result is Result.PASS for sender in picture.senders]
+    if passing and all(passing):
+        text = f"SPF passes for those who send, and breaks behind them: {why}"
+        return Trouble(Reason.SPF_NEAR_LIMIT, domain, text, domain, "TXT")
+    return Trouble(Reason.SPF_PERMERROR, domain, f"SPF is broken: {why}", domain, "TXT")
+
+
+def _keys(picture: Picture) -> Iterator[Trouble]:
+    domain = plain(picture.domain)
+    for selector in picture.selectors:
+        name = key_name(picture.domain, selector)
+        failed, found = _failed(picture, name, TXT), picture.records[name, TXT]
+        if failed is not None:
+            yield failed
+            continue
+        keys = [text for text in texts(found) if is_key(text)]
+        via = f", through {plain(found.aliases[-1])}" if found.aliases else ""
+        reason, what = Reason.DKIM_MISSING, "there is no key"
+        if len(keys) > 1:
+            what = f"there are {len(keys)} keys, of which receivers take none"
+        elif keys and tags(keys[0])["p"]:
+            continue
+        elif keys:
+            reason, what = Reason.DKIM_REVOKED, "the key is revoked (p= is empty)"
+        text = f"DKIM selector {selector}: {what} at {plain(name)}{via}"
+        yield Trouble(reason, domain, text, plain(name), "TXT")
+
+
+def _dmarc(picture: Picture, wanted: Wanted) -> Iterator[Trouble]:
+    if not wanted.dmarc or picture.dmarc_at is not None:
+        return
+    domain, name = plain(picture.domain), f"_dmarc.{plain(picture.domain)}"
+    asked = [key for key in picture.records if key[0].labels[0].lower() == b"_dmarc"]
+    failed = next(filter(None, (_failed(picture, *key) for key in asked)), None)
+    text = f"no DMARC record at {name} nor above, or several"
+    yield failed or Trouble(Reason.DMARC_MISSING, domain, text, name, "TXT")
+
+
+def _mail(picture: Picture, wanted: Wanted) -> Iterator[Trouble]:
+    if not wanted.mx or picture.exchanges:
+        return
+    domain = plain(picture.domain)
+    if picture.exchanges is None:
+        failed = _failed(picture, picture.domain, MX)
+        why = failed.text if failed else "the addresses of its mail exchangers cannot be had"
+        reason = failed.reason if failed else Reason.DNS_SERVFAIL
+        yield Trouble(reason, domain, why, domain, "MX")
+        return
+    there = bool(picture.at(MX).records)
+    what = "no mail exchanger with an address" if there else "neither MX nor address"
+    yield Trouble(Reason.MX_MISSING, domain, f"{domain} takes no mail: {what}", domain, "MX")
+
+
+_REFUSED: Final = frozenset({Result.FAIL, Result.SOFTFAIL, Result.NEUTRAL})
+
+
+def _senders(picture: Picture, wanted: Wanted) -> Iterator[Trouble]:
+    domain = plain(picture.domain)
+    for sender in picture.senders:
+        where = (sender.address, "PTR")
+        if sender.names.state is State.FAILED:
+            text = f"the name of {sender.address}: {sender.names.why}"
+            yield Trouble(_unknown(sender.names), domain, text, *where)
+        elif sender.forward is False:
+            what = "has no name" if not sender.names.records else "has a name that leads elsewhere"
+            yield Trouble(Reason.PTR_MISMATCH, domain, f"{sender.address} {what}", *where)
+        if not wanted.spf:
+            continue
+        result = sender.spf.result
+        if result in _REFUSED:
+            text = f"SPF says {result} for {sender.address} ({sender.spf.why or 'nothing matches'})"
+            yield Trouble(Reason.SPF_FAIL, domain, text, domain, "TXT")
+        elif result is Result.PERMERROR and picture.spf.result is not Result.PERMERROR:
+            text = f"SPF is broken for {sender.address}: {sender.spf.why}"
+            yield Trouble(Reason.SPF_PERMERROR, domain, text, domain, "TXT")
+
+
+def differing(
+    record: tuple[dns.name.Name, dns.rdatatype.RdataType],
+    answers: Mapping[str, Found],
+    domain: str,
+) -> Iterator[Trouble]:
+    """Whether servers answer one question differently; `answers` by server."""
+    name, kind = plain(record[0]), dns.rdatatype.to_text(record[1])
+    said: dict[frozenset[bytes], str] = {}
+    for server, found in answers.items():
+        if found.state is not State.FAILED:
+            said.setdefault(meaning(found), server)
+    if len(said) > 1:
+        first, second, *_ = said.values()
+        what = "serial" if record[1] == SOA else kind
+        text = f"{what} of {name}: {first} and {second} differ"
+        yield Trouble(Reason.RESOLVER_DISAGREEMENT, domain, text, name, kind)

@@ -1,0 +1,205 @@
+"""One sender domain as the DNS shows it: everything that receivers of its mail look at."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Final
+
+import dns.name
+import dns.rdatatype
+import dns.reversename
+
+from beacon.mail.found import Fetch, Found, State, plain, texts
+from beacon.mail.spf import Checked, check, is_spf
+from beacon.mail.views import Key
+from beacon.transport.records import digest
+
+A, AAAA = dns.rdatatype.A, dns.rdatatype.AAAA
+TXT, MX, NS = dns.rdatatype.TXT, dns.rdatatype.MX, dns.rdatatype.NS
+PTR, SOA = dns.rdatatype.PTR, dns.rdatatype.SOA
+MOST_EXCHANGES: Final = 10
+"""Mail exchangers whose addresses are looked up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """One address that sends the codes: its name, and what SPF says of it.
+
+    `forward` is whether one of its names leads back to it; None: nobody could say.
+    """
+
+    address: str
+    names: Found
+    forward: bool | None
+    spf: Checked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """What was found. `spf` is the walk through the whole tree.
+
+    `records` holds every answer that mail depends on, those the SPF tree asked for too.
+    `dmarc_at` is where the policy was found, at the domain or above.
+    """
+
+    domain: dns.name.Name
+    records: Mapping[Key, Found]
+    spf: Checked
+    selectors: tuple[str, ...] = ()
+    senders: tuple[Sender, ...] = ()
+    dmarc_at: dns.name.Name | None = None
+    exchanges: bool | None = None
+
+    def at(self, kind: dns.rdatatype.RdataType, *labels: str) -> Found:
+        """The answer at the domain, or at a name below it."""
+        return self.records[below(self.domain, *labels), kind]
+
+    @property
+    def exists(self) -> bool:
+        """Whether the domain is there at all."""
+        return self.at(SOA).state is not State.GONE
+
+
+def below(domain: dns.name.Name, *labels: str) -> dns.name.Name:
+    """A name under the domain; a label may hold dots, as a DKIM selector does."""
+    prefix = ".".join(labels)
+    return dns.name.from_text(prefix, domain) if prefix else domain
+
+
+def key_name(domain: dns.name.Name, selector: str) -> dns.name.Name:
+    """Where the DKIM key of a selector stands."""
+    return below(domain, selector, "_domainkey")
+
+
+def keys(
+    domain: dns.name.Name, selectors: Iterable[str], senders: Iterable[str]
+) -> tuple[Key, ...]:
+    """What can be asked at once, before anything is known."""
+    return (
+        *((domain, kind) for kind in (SOA, NS, MX, TXT, A, AAAA)),
+        (below(domain, "_dmarc"), TXT),
+        *((key_name(domain, selector), TXT) for selector in selectors),
+        *((dns.reversename.from_address(address), PTR) for address in senders),
+    )
+
+
+@dataclass(slots=True)
+class _Noted:
+    """A `Fetch` that keeps what it was told."""
+
+    fetch: Fetch
+    told: dict[Key, Found] = field(default_factory=dict)
+
+    def __call__(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Found:
+        if (name, kind) not in self.told:
+            self.told[name, kind] = self.fetch(name, kind)
+        return self.told[name, kind]
+
+
+def survey(
+    domain: dns.name.Name,
+    fetch: Fetch,
+    selectors: tuple[str, ...] = (),
+    senders: tuple[str, ...] = (),
+    more: Iterable[Key] = (),
+) -> Picture:
+    """Look at everything of one domain, and at these records too."""
+    noted = _Noted(fetch)
+    for key in (*keys(domain, selectors, senders), *more):
+        noted(*key)
+    name = plain(domain)
+    return Picture(
+        domain=domain,
+        records=noted.told,
+        spf=check(name, noted),
+        selectors=selectors,
+        senders=tuple(_sender(name, address, noted) for address in senders),
+        dmarc_at=_policy(domain, noted),
+        exchanges=_exchanges(domain, noted),
+    )
+
+
+def _sender(domain: str, address: str, fetch: Fetch) -> Sender:
+    names = fetch(dns.reversename.from_address(address), PTR)
+    kind = AAAA if ":" in address else A
+    forward = [fetch(record.target, kind) for record in names.records[:MOST_EXCHANGES]]  # type: ignore[attr-defined]
+    back: bool | None = any(_leads_to(found, address) for found in forward)
+    failed = any(found.state is State.FAILED for found in (names, *forward))
+    return Sender(
+        address=address,
+        names=names,
+        forward=None if failed and not back else back,
+        spf=check(domain, fetch, ip_address(address)),
+    )
+
+
+def _leads_to(found: Found, address: str) -> bool:
+    wanted = ip_address(address)
+    return any(ip_address(record.address) == wanted for record in found.records)  # type: ignore[attr-defined]
+
+
+def _policy(domain: dns.name.Name, fetch: Fetch) -> dns.name.Name | None:
+    """The nearest name with one DMARC record: the domain, or what is above it."""
+    for above in _upwards(domain):
+        found = fetch(below(above, "_dmarc"), TXT)
+        if len([text for text in texts(found) if is_dmarc(text)]) == 1:
+            return above
+        if found.state is State.FAILED:
+            return None
+    return None
+
+
+def _upwards(domain: dns.name.Name) -> Iterator[dns.name.Name]:
+    """The domain and all above it, down to two labels: no list of public suffixes is needed."""
+    while len(domain.labels) >= 3:
+        yield domain
+        domain = domain.parent()
+
+
+def is_dmarc(text: str) -> bool:
+    """Whether a TXT is a DMARC record (RFC 7489, 6.3)."""
+    head, _, _ = text.partition(";")
+    return "".join(head.split()).lower() == "v=dmarc1"
+
+
+def is_key(text: str) -> bool:
+    """Whether a TXT is meant as a DKIM key (RFC 6376, 3.6.1)."""
+    return "p" in tags(text) and tags(text).get("v", "DKIM1") == "DKIM1"
+
+
+def tags(text: str) -> dict[str, str]:
+    """A tag list as DKIM and DMARC write it; blanks mean nothing."""
+    pairs = (each.partition("=") for each in text.split(";"))
+    return {name.strip(): "".join(value.split()) for name, equals, value in pairs if equals}
+
+
+def _exchanges(domain: dns.name.Name, fetch: Fetch) -> bool | None:
+    """Whether mail to the domain has somewhere to go; None: nobody could say."""
+    exchangers = fetch(domain, MX)
+    hosts = [domain]
+    if exchangers.records:
+        hosts = [record.exchange for record in sorted(exchangers.records)[:MOST_EXCHANGES]]  # type: ignore[attr-defined]
+    hosts = [host for host in hosts if host != dns.name.root]
+    answers = []
+    for host in hosts:
+        for kind in (A, AAAA):
+            answers.append(fetch(host, kind))
+            if answers[-1].records:
+                return True
+    unsure = any(found.state is State.FAILED for found in (exchangers, *answers))
+    return None if unsure else False
+
+
+def is_about_mail(text: str) -> bool:
+    """Whether receivers of mail read this TXT: SPF, DKIM or DMARC."""
+    return is_spf(text) or is_dmarc(text) or is_key(text)
+
+
+def meaning(found: Found) -> frozenset[bytes]:
+    """What counts of an answer: all its values; of texts those about mail."""
+    pairs = zip(found.records, map(digest, found.records), strict=True)
+    return frozenset(
+        value
+        for record, value in pairs
+        if record.rdtype != TXT or is_about_mail(value.decode("ascii", "replace"))
+    )

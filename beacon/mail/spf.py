@@ -1,0 +1,458 @@
+"""SPF (RFC 7208): whether an address may send for a domain, and what the question costs.
+
+Pure: how to look a name up is handed in. Bounded: the ten terms of section 4.6.4 end every
+loop, and at most 10 + 10 × 10 names are asked.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from typing import Final
+from urllib.parse import quote
+
+import dns.exception
+import dns.name
+import dns.rdatatype
+import dns.reversename
+
+from beacon.mail.found import Fetch, Found, State, plain, texts
+
+MOST_TERMS: Final = 10
+MOST_VOIDS: Final = 2
+MOST_NAMES: Final = 10
+"""Hosts of one `mx`, and names of one `ptr`, that are looked up (section 4.6.4)."""
+_LONGEST_NAME: Final = 253
+_LONGEST_TOLD: Final = 60
+
+Address = IPv4Address | IPv6Address
+Kind = dns.rdatatype.RdataType
+
+
+class Result(StrEnum):
+    """What a check comes to (section 2.6)."""
+
+    NONE = "none"
+    NEUTRAL = "neutral"
+    PASS = "pass"  # noqa: S105 - a result, not a password
+    FAIL = "fail"
+    SOFTFAIL = "softfail"
+    TEMPERROR = "temperror"
+    PERMERROR = "permerror"
+
+
+_QUALIFIERS: Final = {
+    "+": Result.PASS,
+    "-": Result.FAIL,
+    "~": Result.SOFTFAIL,
+    "?": Result.NEUTRAL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One term that was looked at: how deep, whose record, and what came of it."""
+
+    depth: int
+    domain: str
+    term: str
+    came: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The result of one check, why, and its cost.
+
+    `terms` and `voids` count what the limits count: terms that ask the DNS, and look-ups that
+    found nothing. `ttl` is the shortest in the tree, in seconds.
+    """
+
+    result: Result
+    why: str
+    terms: int
+    voids: int
+    trace: tuple[Step, ...] = ()
+    ttl: float | None = None
+
+
+class Malformed(ValueError):
+    """A record breaks the grammar; the message says where."""
+
+
+# --- the grammar (sections 4.6.1, 5, 6, 12) ---------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One mechanism. `domain` may hold macros; None: the record's own."""
+
+    text: str
+    result: Result
+    mechanism: str
+    domain: str | None = None
+    network: IPv4Network | IPv6Network | None = None
+    v4: int = 32
+    v6: int = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One SPF record, parsed."""
+
+    terms: tuple[Term, ...]
+    redirect: str | None = None
+
+
+_MACRO: Final = r"%(?:\{[a-zA-Z][0-9]*[rR]?[-.+,/_=]*\}|%|_|-)"
+_MACRO_STRING: Final = re.compile(rf"(?:{_MACRO}|[!-$&-~])*")
+_MACRO_PARTS: Final = re.compile(r"%(?:\{([a-zA-Z])([0-9]*)([rR]?)([-.+,/_=]*)\}|([%_-]))")
+_ENDS_IN_MACRO: Final = re.compile(rf".*{_MACRO}", re.DOTALL)
+_TOP_LABEL: Final = re.compile(r"(?![0-9]+\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
+_MODIFIER: Final = re.compile(r"([a-z][a-z0-9_.-]*)=(.*)", re.IGNORECASE)
+_DIRECTIVE: Final = re.compile(r"([-+~?]?)([a-z][a-z0-9]*)(:?)(.*)", re.IGNORECASE)
+_LENGTHS_AT_END: Final = re.compile(r"(?:/\d+)?(?://\d+)?\Z")
+_CIDRS: Final = re.compile(r"(?:/(0|[1-9][0-9]?))?(?://(0|[1-9][0-9]{0,2}))?")
+_TO_DNS: Final = frozenset("slodiphv")
+_ASKING: Final = frozenset({"include", "a", "mx", "ptr", "exists"})
+
+
+def is_spf(text: str) -> bool:
+    """Whether a TXT is an SPF record at all (section 4.5)."""
+    return text[:7].lower() == "v=spf1 " or text.lower() == "v=spf1"
+
+
+def parse(text: str) -> Record:
+    """Read one record. Raises `Malformed`."""
+    terms: list[Term] = []
+    modifiers: dict[str, str] = {}
+    for word in filter(None, text[6:].split(" ")):
+        modifier = _MODIFIER.fullmatch(word)
+        if modifier is None:
+            terms.append(_directive(word))
+            continue
+        name, value = modifier[1].lower(), modifier[2]
+        if name in ("redirect", "exp"):
+            if name in modifiers:
+                raise Malformed(f"{name}= twice")
+            _domain_spec(value, word)
+        elif not _MACRO_STRING.fullmatch(value):
+            raise _at(word)
+        modifiers[name] = value
+    return Record(tuple(terms), modifiers.get("redirect"))
+
+
+def _at(word: str) -> Malformed:
+    shown = word if len(word) <= _LONGEST_TOLD else word[: _LONGEST_TOLD - 1] + "…"
+    return Malformed(f"cannot be read: {shown!r}")
+
+
+def _directive(word: str) -> Term:
+    found = _DIRECTIVE.fullmatch(word)
+    if found is None:
+        raise _at(word)
+    result, name = _QUALIFIERS[found[1] or "+"], found[2].lower()
+    colon, rest = bool(found[3]), found[4]
+    if name in ("a", "mx"):
+        return _addressed(word, result, name, rest, colon=colon)
+    if name in ("ip4", "ip6") and colon:
+        return Term(word, result, name, network=_network(name, rest, word))
+    if name in ("include", "exists", "ptr") and colon:
+        return Term(word, result, name, _domain_spec(rest, word))
+    if name in ("all", "ptr") and not colon and not rest:
+        return Term(word, result, name)
+    raise _at(word)
+
+
+def _addressed(word: str, result: Result, name: str, rest: str, *, colon: bool) -> Term:
+    """`a` and `mx`: a domain may hold slashes, the prefix lengths are at the end."""
+    at = next(_LENGTHS_AT_END.finditer(rest)).start()
+    lengths = _CIDRS.fullmatch(rest[at:])
+    v4, v6 = (int(lengths[1] or 32), int(lengths[2] or 128)) if lengths else (33, 129)
+    if v4 > 32 or v6 > 128 or (at and not colon):
+        raise _at(word)
+    domain = _domain_spec(rest[:at], word) if colon else None
+    return Term(word, result, name, domain, v4=v4, v6=v6)
+
+
+def _network(name: str, text: str, word: str) -> IPv4Network | IPv6Network:
+    address, slash, length = text.partition("/")
+    try:
+        if (slash and not re.fullmatch(r"0|[1-9][0-9]{0,2}", length)) or "%" in address:
+            raise _at(word)
+        network = ip_network(text, strict=False)
+    except ValueError:
+        raise _at(word) from None
+    if network.version != (4 if name == "ip4" else 6):
+        raise _at(word)
+    return network
+
+
+def _domain_spec(text: str, word: str) -> str:
+    before, dot, top = text.removesuffix(".").rpartition(".")
+    ends = _ENDS_IN_MACRO.fullmatch(text) or (dot and before and _TOP_LABEL.fullmatch(top))
+    if not (ends and _MACRO_STRING.fullmatch(text)):
+        raise _at(word)
+    for letter, digits, *_ in _MACRO_PARTS.findall(text):
+        if letter and (letter.lower() not in _TO_DNS or not int(digits[:9] or 1)):
+            raise _at(word)
+    return text
+
+
+# --- the check (section 4) --------------------------------------------------------
+
+
+class _Ends(Exception):
+    """The whole check ends with an error."""
+
+    def __init__(self, result: Result, why: str) -> None:
+        super().__init__(why)
+        self.result, self.why = result, why
+
+
+def check(
+    domain: str, fetch: Fetch, address: Address | None = None, sender: str = "", helo: str = ""
+) -> Checked:
+    """Check whether `address` may send mail for `domain`.
+
+    None as the address is one that nothing but `all` matches, so that the whole tree is walked:
+    its cost is the highest there is. What such a walk cannot know (a macro of the address or
+    of the message) counts as a term, and is not asked. `sender` and `helo` are for macros.
+    """
+    walk = _Walk(fetch, address, sender or f"postmaster@{domain}", helo or domain)
+    try:
+        result = walk.host(domain, 0)
+        why = walk.decided
+    except _Ends as end:
+        result, why = end.result, end.why
+    if result is Result.NONE:
+        why = f"no SPF record at {domain}"
+    return Checked(result, why, walk.terms, walk.voids, tuple(walk.trace), walk.ttl)
+
+
+class _Walk:
+    """One check: what is counted goes on through the whole tree."""
+
+    def __init__(self, fetch: Fetch, address: Address | None, sender: str, helo: str) -> None:
+        self._fetch, self._address, self._helo = fetch, address, helo
+        local, _, self._sender_domain = sender.rpartition("@")
+        self._local = local or "postmaster"
+        self.terms = self.voids = 0
+        self.ttl: float | None = None
+        self.trace: list[Step] = []
+        self.decided = ""
+
+    def host(self, domain: str, depth: int) -> Result:
+        """`check_host()` for one domain of the tree."""
+        name = _name(domain)
+        if name is None:
+            return Result.NONE
+        record = self._record(name, domain)
+        if record is None:
+            return Result.NONE
+        for term in record.terms:
+            if self._counted(term, domain, depth):
+                return term.result
+        if record.redirect is None or any(t.mechanism == "all" for t in record.terms):
+            return Result.NEUTRAL
+        return self._redirected(record.redirect, domain, depth)
+
+    def _record(self, name: dns.name.Name, domain: str) -> Record | None:
+        found = self._ask(name, dns.rdatatype.TXT, void=False)
+        records = [text for text in texts(found) if is_spf(text)]
+        if len(records) > 1:
+            raise _Ends(Result.PERMERROR, f"{len(records)} SPF records at {domain}")
+        try:
+            return parse(records[0]) if records else None
+        except Malformed as error:
+            raise _Ends(Result.PERMERROR, f"the SPF record of {domain} {error}") from None
+
+    def _redirected(self, spec: str, domain: str, depth: int) -> Result:
+        self._count(f"redirect={spec}", domain)
+        target = self._expanded(spec, domain)
+        if target is None:
+            self._step(depth, domain, f"redirect={spec}", "depends on the message")
+            return Result.NEUTRAL
+        self._step(depth, domain, f"redirect={spec}", "followed")
+        result = self.host(target, depth)
+        if result is Result.NONE:
+            raise _Ends(Result.PERMERROR, f"redirect={target} of {domain}: no SPF record there")
+        return result
+
+    def _counted(self, term: Term, domain: str, depth: int) -> bool:
+        if term.mechanism in _ASKING:
+            self._count(term.text, domain)
+        where = len(self.trace)
+        self._step(depth, domain, term.text, "")
+        matched = self._matches(term, domain, depth)
+        came = "depends on the message" if matched is None else "match" if matched else "no match"
+        self.trace[where] = Step(depth, domain, term.text, came)
+        if matched:
+            self.decided = f"{term.text} of {domain}"
+        return bool(matched)
+
+    def _count(self, text: str, domain: str) -> None:
+        self.terms += 1
+        if self.terms > MOST_TERMS:
+            why = (
+                f"more than {MOST_TERMS} terms that ask the DNS; {text} of {domain} is one too many"
+            )
+            raise _Ends(Result.PERMERROR, why)
+
+    def _step(self, depth: int, domain: str, term: str, came: str) -> None:
+        self.trace.append(Step(depth, domain, term, came))
+
+    def _matches(self, term: Term, domain: str, depth: int) -> bool | None:
+        """Whether a term matches; None where only a message could tell."""
+        if term.mechanism == "all":
+            return True
+        if term.network is not None:
+            return self._address is not None and self._address in term.network
+        target = domain if term.domain is None else self._expanded(term.domain, domain)
+        if target is None or (term.mechanism == "ptr" and self._address is None):
+            return None
+        if term.mechanism == "include":
+            return self._included(target, domain, depth)
+        name = _name(target)
+        return name is not None and self._is_found(term, name, domain)
+
+    def _is_found(self, term: Term, name: dns.name.Name, domain: str) -> bool:
+        if term.mechanism == "exists":
+            return bool(self._ask(name, dns.rdatatype.A).records)
+        if term.mechanism == "ptr":
+            return any(host.is_subdomain(name) for host in self._validated())
+        return self._is_one_of(self._hosts(term, name, domain), term)
+
+    def _included(self, target: str, domain: str, depth: int) -> bool:
+        result = self.host(target, depth + 1)
+        if result is Result.NONE:
+            raise _Ends(Result.PERMERROR, f"include:{target} of {domain}: no SPF record there")
+        return result is Result.PASS
+
+    def _hosts(self, term: Term, name: dns.name.Name, domain: str) -> Iterator[dns.name.Name]:
+        if term.mechanism == "a":
+            yield name
+            return
+        found = self._ask(name, dns.rdatatype.MX)
+        if len(found.records) > MOST_NAMES:
+            why = f"{term.text} of {domain}: more than {MOST_NAMES} mail exchangers"
+            raise _Ends(Result.PERMERROR, why)
+        for record in sorted(found.records):
+            exchange: dns.name.Name = record.exchange  # type: ignore[attr-defined]
+            if exchange != dns.name.root:  # a null MX names nobody (RFC 7505)
+                yield exchange
+
+    def _is_one_of(self, hosts: Iterator[dns.name.Name], term: Term) -> bool:
+        length = term.v6 if isinstance(self._address, IPv6Address) else term.v4
+        for host in hosts:
+            found = self._ask(host, self._family)
+            for record in found.records:
+                network = ip_network(f"{record.address}/{length}", strict=False)  # type: ignore[attr-defined]
+                if self._address is not None and self._address in network:
+                    return True
+        return False
+
+    @property
+    def _family(self) -> Kind:
+        v6 = isinstance(self._address, IPv6Address)
+        return dns.rdatatype.AAAA if v6 else dns.rdatatype.A
+
+    def _validated(self) -> Iterator[dns.name.Name]:
+        """The names of the address that lead back to it (section 5.5); errors are none."""
+        assert self._address is not None, "a walk without an address has no names"
+        reverse = dns.reversename.from_address(str(self._address))
+        found = self._fetch(reverse, dns.rdatatype.PTR)
+        self._void(found, reverse, dns.rdatatype.PTR)
+        for record in sorted(found.records)[:MOST_NAMES]:
+            target: dns.name.Name = record.target  # type: ignore[attr-defined]
+            forward = self._fetch(target, self._family)
+            self._void(forward, target, self._family)
+            if any(r.address == str(self._address) for r in forward.records):  # type: ignore[attr-defined]
+                yield target
+
+    def _ask(self, name: dns.name.Name, kind: Kind, *, void: bool = True) -> Found:
+        found = self._fetch(name, kind)
+        if found.state is State.FAILED:
+            why = f"{dns.rdatatype.to_text(kind)} of {plain(name)}: {found.why}"
+            raise _Ends(Result.TEMPERROR, why)
+        if found.ttl is not None:
+            self.ttl = found.ttl if self.ttl is None else min(self.ttl, found.ttl)
+        if void:
+            self._void(found, name, kind)
+        return found
+
+    def _void(self, found: Found, name: dns.name.Name, kind: Kind) -> None:
+        if found.state in (State.EMPTY, State.GONE):
+            self.voids += 1
+            if self.voids > MOST_VOIDS:
+                what = f"{dns.rdatatype.to_text(kind)} of {plain(name)}"
+                why = f"more than {MOST_VOIDS} look-ups that find nothing; {what} is one too many"
+                raise _Ends(Result.PERMERROR, why)
+
+    # --- macros (section 7) -------------------------------------------------------
+
+    def _expanded(self, spec: str, domain: str) -> str | None:
+        """The name a domain-spec stands for; None where only a message could tell."""
+        found: list[str] = []
+        end = 0
+        for part in _MACRO_PARTS.finditer(spec):
+            found.append(spec[end : part.start()])
+            end = part.end()
+            if part[5]:
+                found.append({"%": "%", "_": " ", "-": "%20"}[part[5]])
+                continue
+            value = self._macro(part[1].lower(), domain)
+            if value is None:
+                return None
+            value = _transformed(value, part[2], part[3], part[4])
+            found.append(quote(value, safe="-._~") if part[1].isupper() else value)
+        return _shortened("".join((*found, spec[end:])).rstrip("."))
+
+    def _macro(self, letter: str, domain: str) -> str | None:
+        if letter == "d":
+            return domain
+        if letter == "o":
+            return self._sender_domain
+        return None if self._address is None else self._of_message(letter, self._address, domain)
+
+    def _of_message(self, letter: str, address: Address, domain: str) -> str:
+        if letter == "p":
+            return self._validated_name(domain)
+        v4 = isinstance(address, IPv4Address)
+        return {
+            "s": f"{self._local}@{self._sender_domain}",
+            "l": self._local,
+            "h": self._helo,
+            "v": "in-addr" if v4 else "ip6",
+            "i": str(address) if v4 else ".".join(address.exploded.replace(":", "")),
+        }[letter]
+
+    def _validated_name(self, domain: str) -> str:
+        names = [plain(name) for name in self._validated()]
+        below = [name for name in names if name == domain or name.endswith(f".{domain}")]
+        return next(iter((*(n for n in below if n == domain), *below, *names)), "unknown")
+
+
+def _transformed(value: str, digits: str, reverse: str, delimiters: str) -> str:
+    parts = re.split(f"[{re.escape(delimiters or '.')}]", value)
+    if reverse:
+        parts.reverse()
+    return ".".join(parts[-int(digits[:9]) :] if digits else parts)
+
+
+def _shortened(name: str) -> str:
+    """Drop labels from the left of a name that is too long (section 7.3)."""
+    while len(name) > _LONGEST_NAME and "." in name:
+        name = name.partition(".")[2]
+    return name
+
+
+def _name(domain: str) -> dns.name.Name | None:
+    """The domain as a name; None where it cannot be one that is asked for (section 4.3)."""
+    labels = domain.rstrip(".").split(".")
+    if len(labels) < 2 or not all(0 < len(label) < 64 for label in labels):
+        return None
+    try:
+        return dns.name.Name([*(label.encode("utf-8") for label in labels), b""])
+    except (dns.exception.DNSException, ValueError):
+        return None

@@ -1,0 +1,140 @@
+"""A zone file that is proposed: its own names answered from its text, as its servers would."""
+
+import contextlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import dns.exception
+import dns.name
+import dns.node
+import dns.rdataclass
+import dns.rdatatype
+import dns.zone
+
+from beacon.mail.found import Fetch, Found, State, plain
+
+LARGEST: Final = 16 * 1024 * 1024
+"""Bytes of a zone file."""
+_LONGEST_CHAIN: Final = 8
+_DIRECTIVES: Final = ("$ORIGIN", "$TTL")
+
+
+class ZoneRefused(Exception):
+    """The file cannot be taken for a zone; the message says why."""
+
+
+def apex(zone: dns.zone.Zone) -> dns.name.Name:
+    """The zone's own name."""
+    assert zone.origin is not None, "a zone that was read has an origin"
+    return zone.origin
+
+
+def load(path: Path, origin: dns.name.Name, *, given: bool = True) -> dns.zone.Zone:
+    """Read a zone file; `origin` is what its relative names hang on.
+
+    Unless that is `given`, the file's own first $ORIGIN goes before it.
+
+    Raises `ZoneRefused`: files are not included, nothing is generated, and there is a limit.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST + 1)
+        text = raw.decode("utf-8")
+    except OSError as error:
+        raise ZoneRefused(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ZoneRefused(f"{path} is not UTF-8 text") from None
+    if len(raw) > LARGEST:
+        raise ZoneRefused(f"{path} is larger than {LARGEST // 2**20} MiB")
+    try:
+        zone = _parsed(text, path, origin, given=given)
+    except (dns.exception.DNSException, ValueError, RecursionError) as error:
+        why = str(error) or type(error).__name__
+        hint = "; only $ORIGIN and $TTL are followed" if "directive" in why else ""
+        raise ZoneRefused(f"not a zone: {why}{hint}") from None
+    for name, node in zone.nodes.items():
+        if node.get_rdataset(dns.rdataclass.IN, dns.rdatatype.DNAME):
+            raise ZoneRefused(f"{path}: the DNAME at {plain(name)} is not followed")
+    return zone
+
+
+def _parsed(text: str, path: Path, origin: dns.name.Name, *, given: bool) -> dns.zone.Zone:
+    if not given:
+        with contextlib.suppress(dns.zone.UnknownOrigin):
+            return _read(text, path, None)
+    return _read(text, path, origin)
+
+
+def _read(text: str, path: Path, origin: dns.name.Name | None) -> dns.zone.Zone:
+    return dns.zone.from_text(
+        text, origin, relativize=False, filename=str(path), allow_directives=_DIRECTIVES
+    )
+
+
+class Proposed:
+    """The zone as it would be served; what is not in it, or delegated, is asked of `beyond`."""
+
+    def __init__(self, zone: dns.zone.Zone, beyond: Fetch) -> None:
+        self.zone = apex(zone)
+        self._nodes: dict[dns.name.Name, dns.node.Node] = dict(zone.nodes)
+        self._beyond = beyond
+        self._inner = {
+            above
+            for name in self._nodes
+            for above in _between(name, self.zone)
+            if above not in self._nodes
+        }
+        soa = zone.find_rdataset(self.zone, dns.rdatatype.SOA)
+        self._negative = float(min(soa.ttl, soa[0].minimum))
+
+    def __call__(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Found:
+        """Answer from the text; aliases are followed, out of the zone too."""
+        aliases: list[dns.name.Name] = []
+        ttl = float("inf")
+        while name.is_subdomain(self.zone) and not self._delegated(name):
+            node = self._node(name)
+            if node is None:
+                state = State.EMPTY if name in self._inner else State.GONE
+                return Found(state, (), self._negative, tuple(aliases))
+            here = node.get_rdataset(dns.rdataclass.IN, kind)
+            if here is not None:
+                return Found(State.THERE, tuple(here), min(ttl, here.ttl), tuple(aliases))
+            alias = node.get_rdataset(dns.rdataclass.IN, dns.rdatatype.CNAME)
+            if alias is None:
+                return Found(State.EMPTY, (), self._negative, tuple(aliases))
+            name, ttl = alias[0].target, min(ttl, float(alias.ttl))
+            aliases.append(name)
+            if len(aliases) > _LONGEST_CHAIN:
+                why = f"the zone file has aliases in a circle, or too many, at {plain(name)}"
+                return Found(State.FAILED, why=why, aliases=tuple(aliases))
+        found = self._beyond(name, kind)
+        return replace(found, aliases=(*aliases, *found.aliases))
+
+    def _node(self, name: dns.name.Name) -> dns.node.Node | None:
+        """The node of a name, or the wildcard that stands for it (RFC 4592)."""
+        if name in self._nodes or name in self._inner:
+            return self._nodes.get(name)
+        above = name.parent()
+        while above not in self._nodes and above not in self._inner:
+            above = above.parent()
+        return self._nodes.get(dns.name.Name((b"*", *above.labels)))
+
+    def _delegated(self, name: dns.name.Name) -> bool:
+        return any(
+            cut in self._nodes
+            and self._nodes[cut].get_rdataset(dns.rdataclass.IN, dns.rdatatype.NS)
+            for cut in (name, *_between(name, self.zone))
+            if cut != self.zone
+        )
+
+
+def _between(name: dns.name.Name, zone: dns.name.Name) -> list[dns.name.Name]:
+    """The names above this one, below the zone's own."""
+    found = []
+    if name != zone and name.is_subdomain(zone):
+        above = name.parent()
+        while above != zone:
+            found.append(above)
+            above = above.parent()
+    return found

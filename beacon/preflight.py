@@ -1,0 +1,383 @@
+"""The DNS before it is changed: `beacon dns golden` and `beacon dns check`."""
+
+import contextlib
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, Final
+
+import dns.name
+import dns.zone
+
+from beacon.config.schema import Config
+from beacon.core.model import OUTCOME_OF, Outcome, Reason
+from beacon.engine.clock import Clock
+from beacon.engine.run import DeadlinePassed, Run
+from beacon.mail import golden, zone
+from beacon.mail.found import State, plain
+from beacon.mail.golden import Golden, GoldenRefused, Kept
+from beacon.mail.judged import Trouble, cost, judge, worst_first
+from beacon.mail.look import Subject, look
+from beacon.mail.picture import SOA, TXT, Picture, below, key_name, keys
+from beacon.mail.receivers import CONSEQUENCES
+from beacon.mail.spf import Checked
+from beacon.mail.views import Authority, Resolvers
+from beacon.probes.mail_dns import MailDns
+from beacon.transport.datagram import Peer
+from beacon.transport.records import is_name
+from beacon.transport.resolve import PORT, is_address, locate, system_resolvers
+from beacon.transport.trouble import Trouble as Stuck
+
+BUDGET: Final = 30.0
+"""Seconds for one domain."""
+_UNASKED: Final = frozenset({Reason.DNS_TIMEOUT, Reason.DNS_SERVFAIL, Reason.SPF_TEMPERROR})
+
+
+class Status(IntEnum):
+    """What a command comes to: its exit status."""
+
+    SAME = 0
+    DIFFERS = 1
+    UNASKED = 3
+
+
+class CannotAsk(Exception):
+    """Nothing can be said; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Whom to ask, and of what: empty means the machine's resolvers and the zone's own servers."""
+
+    resolvers: tuple[str, ...] = ()
+    servers: tuple[str, ...] = ()
+    selectors: tuple[str, ...] = ()
+    senders: tuple[str, ...] = ()
+
+
+def wrong(asked: Asked, names: Sequence[str]) -> str | None:
+    """What cannot be asked for at all, in words."""
+    for text in (*asked.resolvers, *asked.servers):
+        try:
+            host = Peer.parse(text, PORT).host
+        except ValueError as error:
+            return str(error)
+        if not is_address(host) and (text in asked.resolvers or not is_name(host)):
+            return f"not an address: {text!r}"
+    for address in asked.senders:
+        if not is_address(address):
+            return f"not an address: {address!r}"
+    for name in (*names, *(f"{selector}._domainkey.example" for selector in asked.selectors)):
+        if not is_name(name):
+            return f"not a domain name: {name!r}"
+    return None
+
+
+def configured(config: Config | None, domain: str, asked: Asked) -> Asked:
+    """The same, with what the configuration says of the domain."""
+    found = list(_watching(config, domain))
+    selectors = (*asked.selectors, *(s for _, probe in found for s in probe.selectors))
+    senders = (*asked.senders, *(s for _, probe in found for s in probe.senders))
+    resolvers = asked.resolvers or next((p.resolvers for _, p in found if p.resolvers), ())
+    listed = (p.authoritative for _, p in found if not isinstance(p.authoritative, bool))
+    return Asked(
+        resolvers=resolvers,
+        servers=asked.servers or next(listed, ()),
+        selectors=tuple(dict.fromkeys(selectors)),
+        senders=tuple(dict.fromkeys(senders)),
+    )
+
+
+def _watching(config: Config | None, domain: str) -> Iterator[tuple[str, MailDns]]:
+    for name, probe in (config.probes if config else {}).items():
+        if isinstance(probe, MailDns) and domain in map(_key, probe.domains):
+            yield name, probe
+
+
+def _key(domain: str) -> str:
+    return domain.lower().rstrip(".")
+
+
+class Preflight:
+    """Asks the DNS for the commands. `config` names what hangs on a domain, if there is one."""
+
+    def __init__(self, clock: Clock, asked: Asked, config: Config | None = None) -> None:
+        self._clock, self._asked, self._config = clock, asked, config
+
+    # --- golden -------------------------------------------------------------------
+
+    def golden(self, domains: Sequence[str]) -> tuple[str, list[Trouble]]:
+        """The golden file of these domains, and what is wrong with them now.
+
+        Raises `CannotAsk`.
+        """
+        kept: dict[str, Kept] = {}
+        found: list[Trouble] = []
+        asked: dict[str, None] = {}
+        for domain in map(_key, domains):
+            how = configured(self._config, domain, self._asked)
+            run, resolvers = self._begin(how)
+            asked |= dict.fromkeys(map(str, resolvers.peers))
+            subject = _subject(domain, how.selectors, how.senders)
+            with _in_time(domain):
+                seen = look(run, resolvers, subject, how.servers or True)
+            _must_be_known(seen.picture)
+            kept[domain] = golden.kept(seen.picture, seen.servers)
+            found += judge(seen.picture, golden.wanted(kept[domain]))
+        taken = golden.Taken(self._clock.utc(), tuple(asked))
+        return golden.written(taken, kept), found
+
+    # --- check --------------------------------------------------------------------
+
+    def check(
+        self, kept: Golden, zone_file: Path | None = None, origin: str | None = None
+    ) -> "Report":
+        """Compare with the DNS as it is served, or as a zone file proposes it.
+
+        Raises `CannotAsk`.
+        """
+        proposed = None if zone_file is None else self._proposed(kept, zone_file, origin)
+        against = str(zone_file) if zone_file else ", ".join(self._asked.servers) or "live DNS"
+        checked = []
+        for domain, golden_domain in kept.domains.items():
+            if proposed is None or dns.name.from_text(domain).is_subdomain(zone.apex(proposed)):
+                checked.append(self._checked(domain, golden_domain, proposed))
+        if not checked:
+            names = ", ".join(kept.domains)
+            raise CannotAsk(f"{against} holds none of the domains kept: {names}")
+        return Report(against, tuple(checked))
+
+    def _proposed(self, kept: Golden, path: Path, origin: str | None) -> dns.zone.Zone:
+        name = dns.name.from_text(origin or min(kept.domains, key=len))
+        try:
+            return zone.load(path, name, given=origin is not None)
+        except zone.ZoneRefused as refused:
+            raise CannotAsk(str(refused)) from None
+
+    def _checked(self, domain: str, kept: Kept, proposed: dns.zone.Zone | None) -> "Domain":
+        how = configured(self._config, domain, self._asked)
+        run, resolvers = self._begin(how)
+        more = tuple(golden.keys_of(kept))
+        subject = _subject(domain, kept.selectors, kept.senders, more)
+        differences: tuple[Trouble, ...] = ()
+        with _in_time(domain):
+            if proposed is not None:
+                picture = subject.seen_by(zone.Proposed(proposed, resolvers))
+            elif self._asked.servers:
+                picture = subject.seen_by(_authority(run, resolvers, subject, how.servers))
+            else:
+                seen = look(run, resolvers, subject, how.servers or True)
+                picture, differences = seen.picture, seen.differences
+        found = [*judge(picture, golden.wanted(kept)), *differences]
+        if picture.exists:
+            found += _beside(golden.compare(domain, kept, picture), found)
+        return Domain(domain, picture, tuple(worst_first(found)), tuple(self._hanging_on(domain)))
+
+    def _hanging_on(self, domain: str) -> Iterator[str]:
+        """The endpoints whose codes the domain sends."""
+        if self._config is None:
+            return
+        site = self._config.watched
+        names = {service.id: service.name for service in site.services}
+        tied = site.tied()
+        found = dict.fromkeys(
+            e for c, _ in _watching(self._config, domain) for e in tied.get(c, ())
+        )
+        for endpoint in found:
+            yield f"{endpoint} ({names[endpoint.partition('/')[0]]})"
+
+    def _begin(self, how: Asked) -> tuple[Run, Resolvers]:
+        run = Run(self._clock, BUDGET)
+        try:
+            peers = tuple(Peer.parse(text, PORT) for text in how.resolvers) or system_resolvers()
+        except Stuck as stuck:
+            raise CannotAsk(stuck.reading.detail) from None
+        return run, Resolvers(run, peers)
+
+
+@contextlib.contextmanager
+def _in_time(domain: str) -> Iterator[None]:
+    """Turn a passed deadline into words."""
+    try:
+        yield
+    except DeadlinePassed:
+        raise CannotAsk(f"{domain}: not all answers came within {BUDGET:g} s") from None
+
+
+def _subject(
+    domain: str, selectors: tuple[str, ...], senders: tuple[str, ...], more: tuple[Any, ...] = ()
+) -> Subject:
+    name = dns.name.from_text(domain)
+    return Subject(domain=name, selectors=selectors, senders=senders, more=more)
+
+
+def _authority(
+    run: Run, resolvers: Resolvers, subject: Subject, servers: tuple[str, ...]
+) -> Authority:
+    """These servers; they must speak for the domain."""
+    peers = [Peer.parse(text, PORT) for text in servers]
+    if not all(is_address(peer.host) for peer in peers):
+        try:
+            peers, _ = locate(run, peers, resolvers.peers)
+        except Stuck as stuck:
+            raise CannotAsk(stuck.reading.detail) from None
+    authority = Authority(run, subject.domain, peers, resolvers)
+    authority.all_at_once(keys(subject.domain, subject.selectors, ()))
+    told = authority.told(subject.domain, SOA).values()
+    if all(found.state is State.FAILED for found in told):
+        why = next((found.why for found in told), "no server has an address")
+        raise CannotAsk(f"{plain(subject.domain)}: {why}")
+    return authority
+
+
+def _must_be_known(picture: Picture) -> None:
+    """Raise `CannotAsk` where something that belongs into a golden file was not answered."""
+    domain = picture.domain
+    named = [(domain, kind) for _, kind in keys(domain, (), ())[:4]]
+    named += [(below(domain, "_dmarc"), TXT)]
+    named += [(key_name(domain, selector), TXT) for selector in picture.selectors]
+    for key in named:
+        found = picture.records[key]
+        if found.state is State.FAILED:
+            raise CannotAsk(f"{plain(key[0])}: {found.why}")
+    if not picture.exists:
+        raise CannotAsk(f"{plain(domain)} does not exist: nothing to keep")
+
+
+def _beside(compared: Iterable[Trouble], judged: Sequence[Trouble]) -> Iterator[Trouble]:
+    """What the comparison adds: a record that is told to be missing is told once."""
+    told = {(t.name, t.kind) for t in judged if t.reason.value.endswith(("_missing", "_nxdomain"))}
+    for trouble in compared:
+        if trouble.reason is not Reason.RECORD_MISSING or (trouble.name, trouble.kind) not in told:
+            yield trouble
+
+
+# --- the report -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """One domain compared; `hanging` are the endpoints whose codes it sends."""
+
+    name: str
+    picture: Picture
+    troubles: tuple[Trouble, ...]
+    hanging: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> Status:
+        """Differs where anything would stop a code; else whether all could be asked."""
+        fails = {t.reason for t in self.troubles if _outcome(t) is Outcome.FAIL}
+        if fails - _UNASKED:
+            return Status.DIFFERS
+        return Status.UNASKED if fails else Status.SAME
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All domains of a golden file, compared."""
+
+    against: str
+    domains: tuple[Domain, ...] = field(default=())
+
+    @property
+    def status(self) -> Status:
+        """The exit status: a difference weighs more than what could not be asked."""
+        found = {domain.status for domain in self.domains}
+        return next(s for s in (Status.DIFFERS, Status.UNASKED, Status.SAME) if s in found)
+
+    def document(self) -> dict[str, Any]:
+        """As JSON wants it."""
+        return {
+            "status": self.status.name.lower(),
+            "against": self.against,
+            "domains": {domain.name: _document(domain) for domain in self.domains},
+        }
+
+    def text(self, width: int) -> str:
+        """In words, for people."""
+        return "\n".join(line for domain in self.domains for line in self._told(domain, width))
+
+    def _told(self, domain: Domain, width: int) -> Iterator[str]:
+        word = {
+            Status.SAME: "as it should be",
+            Status.DIFFERS: "DIFFERS",
+            Status.UNASKED: "COULD NOT BE ASKED",
+        }[domain.status]
+        yield f"{domain.name}: {word} ({self.against})"
+        yield f"  SPF: {domain.picture.spf.result}, {cost(domain.picture.spf)}"
+        for trouble in domain.troubles:
+            yield ""
+            yield from _wrapped(f"{_outcome(trouble):<5}{trouble.reason}", "", "  ", width)
+            yield from _wrapped(trouble.text, "", " " * 7, width)
+            for head, words in _consequences(domain, trouble).items():
+                yield from _wrapped(words, f"{head}: ", " " * 7, width)
+
+
+def _outcome(trouble: Trouble) -> Outcome:
+    return OUTCOME_OF[trouble.reason]
+
+
+def _consequences(domain: Domain, trouble: Trouble) -> dict[str, str]:
+    who = CONSEQUENCES.get(trouble.reason)
+    if who is None:
+        return {}
+    hanging = {"codes of": ", ".join(domain.hanging)} if domain.hanging else {}
+    return {"who stops receiving": who, **hanging}
+
+
+def _wrapped(text: str, head: str, indent: str, width: int) -> list[str]:
+    return textwrap.wrap(
+        head + text,
+        max(width, 40),
+        initial_indent=indent,
+        subsequent_indent=indent + ("  " if head else ""),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _document(domain: Domain) -> dict[str, Any]:
+    return {
+        "status": domain.status.name.lower(),
+        "spf": _spf(domain.picture.spf),
+        "troubles": [
+            {
+                "reason": trouble.reason,
+                "outcome": _outcome(trouble),
+                "record": f"{trouble.kind} {trouble.name}".strip() or None,
+                "text": trouble.text,
+                "receivers": CONSEQUENCES.get(trouble.reason),
+                "endpoints": list(domain.hanging),
+            }
+            for trouble in domain.troubles
+        ],
+    }
+
+
+def _spf(checked: Checked) -> dict[str, Any]:
+    return {
+        "result": checked.result,
+        "why": checked.why or None,
+        "terms": checked.terms,
+        "voids": checked.voids,
+        "trace": [
+            {"depth": s.depth, "domain": s.domain, "term": s.term, "came": s.came}
+            for s in checked.trace
+        ],
+    }
+
+
+def told_golden(found: Iterable[Trouble]) -> list[str]:
+    """What is wrong already when a golden file is taken."""
+    return [f"{t.domain}: {t.reason}: {t.text}" for t in found]
+
+
+def load(path: Path) -> Golden:
+    """Read a golden file. Raises `CannotAsk`."""
+    try:
+        return golden.load(path)
+    except GoldenRefused as refused:
+        raise CannotAsk(str(refused)) from None

@@ -1,0 +1,167 @@
+"""`google_incidents`: what Google admits, by the history of incidents of Workspace or Cloud.
+
+The list is a history: an incident is open while it has no end. A product that is nowhere in
+it cannot be told from one that is misspelled, and is unknown.
+"""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+import msgspec
+
+from beacon.config.fields import Url
+from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.run import Run
+from beacon.probes import CLAIM, Fault, Timing
+from beacon.transport.claim import Admission, claimed, entry, since, worst
+from beacon.transport.expect import parse_json
+from beacon.transport.http import Answer, Request
+from beacon.transport.source import SOURCES, Sources
+from beacon.transport.trouble import Trouble
+
+LIMIT: Final = 8 * 1024 * 1024
+"""Bytes of a history: it grows while there is trouble."""
+
+_OF_IMPACT: Final = {
+    "AVAILABLE": Reason.OK,
+    "SERVICE_INFORMATION": Reason.VENDOR_DEGRADED,
+    "SERVICE_DISRUPTION": Reason.VENDOR_DEGRADED,
+    "SERVICE_OUTAGE": Reason.VENDOR_INCIDENT,
+    "SERVICE_MAINTENANCE": Reason.VENDOR_MAINTENANCE,
+    "SCHEDULED_MAINTENANCE": Reason.VENDOR_MAINTENANCE,
+}
+"""Any other impact is degraded: what is open is an admission, whatever its name."""
+
+
+class _Product(msgspec.Struct, frozen=True):
+    title: str = ""
+    id: str = ""
+
+
+class _Update(msgspec.Struct, frozen=True):
+    status: str | None = None
+
+
+class _Incident(msgspec.Struct, frozen=True):
+    id: str
+    begin: str | None = None
+    end: str | None = None
+    external_desc: str | None = None
+    status_impact: str | None = None
+    service_name: str | None = None
+    affected_products: tuple[_Product, ...] | None = None
+    currently_affected_products: tuple[_Product, ...] | None = None
+    most_recent_update: _Update | None = None
+
+
+class _Open(msgspec.Struct, frozen=True):
+    """An incident that has no end, and the names it can be asked for by."""
+
+    reason: Reason
+    words: str
+    products: frozenset[str]
+
+
+class History(msgspec.Struct, frozen=True):
+    """What is open, and every product that ever was in trouble, by its small letters."""
+
+    open: tuple[_Open, ...]
+    products: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoogleIncidents:
+    """A history of incidents of Google, and which products concern us.
+
+    `products` are titles or ids; none named: all of them.
+    """
+
+    EVIDENCE: ClassVar = Evidence.CLAIM
+    TIMING: ClassVar[Timing] = CLAIM
+    SIGN_IN: ClassVar = False
+    SOURCES: ClassVar[Sources] = SOURCES
+
+    url: Url
+    products: tuple[str, ...] = ()
+
+    @property
+    def clock_bound(self) -> bool:
+        """Whether certificates are verified, which is done by our clock."""
+        return self.url.lower().startswith("https:")
+
+    def faults(self) -> Iterator[Fault]:
+        """What is wrong with the settings taken together."""
+        for number, name in enumerate(self.products):
+            if not name.strip():
+                yield Fault(("products", number), "a product without a name")
+
+    def wait(self, utc: float) -> float:  # noqa: ARG002 - other kinds need the time
+        """It may always run."""
+        return 0.0
+
+    def observe(self, run: Run) -> Reading:
+        """Read the history and judge what is open in it."""
+        request = Request(url=self.url, limit=LIMIT)
+        return claimed(run, lambda: self.judge(self.SOURCES.read(run, request, parsed)))
+
+    def judge(self, history: History) -> Reading:
+        """What Google admits of our products."""
+        wanted = {name.strip().casefold(): name for name in self.products}
+        ours = [one for one in history.open if not wanted or one.products & wanted.keys()]
+        said = [Admission(one.reason, one.words) for one in ours]
+        for folded, name in wanted.items():
+            if folded not in history.products:
+                near = difflib.get_close_matches(folded, history.products, 1)
+                hint = f"; did you mean {history.products[near[0]]!r}?" if near else ""
+                text = f"no incident ever named a product {name!r}{hint}"
+                said.append(Admission(Reason.SOURCE_DEAD, text))
+        text = f"{len(history.open)} incidents open, none of them ours"
+        return worst((Admission(Reason.OK, text), *said))
+
+
+def parsed(answer: Answer) -> History:
+    """What of the history counts. Raises `Trouble` where it cannot be understood."""
+    try:
+        incidents = msgspec.convert(parse_json(answer.body), tuple[_Incident, ...])
+    except msgspec.ValidationError as error:
+        raise Trouble(Reason.SOURCE_DEAD, f"no history of incidents: {error}") from None
+    if not incidents:
+        raise Trouble(Reason.SOURCE_DEAD, "an empty history: even of quiet times there is one")
+    products = {
+        name.strip().casefold(): name
+        for incident in incidents
+        for name in _names(incident, (*_products(incident), *(incident.affected_products or ())))
+    }
+    found = (_opened(incident) for incident in incidents if not (incident.end or "").strip())
+    return History(tuple(one for one in found if one.reason is not Reason.OK), products)
+
+
+def _products(incident: _Incident) -> Sequence[_Product]:
+    """The products in trouble now, where that is told apart."""
+    return incident.currently_affected_products or incident.affected_products or ()
+
+
+def _names(incident: _Incident, products: Sequence[_Product]) -> Iterator[str]:
+    if incident.service_name:
+        yield incident.service_name
+    for product in products:
+        yield from (name for name in (product.title, product.id) if name)
+
+
+def _opened(incident: _Incident) -> _Open:
+    update = incident.most_recent_update
+    impact = (update.status if update else None) or incident.status_impact or "open"
+    now = _products(incident)
+    title = (incident.external_desc or "").partition("\n")[0] or f"incident {incident.id}"
+    names = ", ".join(product.title for product in now if product.title)
+    words = entry(impact, title, names or incident.service_name or "", since(incident.begin))
+    return _Open(
+        _OF_IMPACT.get(impact, Reason.VENDOR_DEGRADED),
+        words,
+        frozenset(name.strip().casefold() for name in _names(incident, now)),
+    )
+
+
+PROBE = GoogleIncidents

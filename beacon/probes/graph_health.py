@@ -1,0 +1,210 @@
+"""`graph_health`: what Microsoft tells this tenant of its services, by Graph.
+
+Both the health of the services that are named and every open issue that speaks of sign-ins
+count: outages of MFA were filed under other services. A service that is not there is unknown.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, Final
+
+import msgspec
+
+from beacon.config.checks import loopback
+from beacon.config.fields import Regex, Secret, Url
+from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.run import Run
+from beacon.probes import CLAIM, Fault, Timing
+from beacon.transport.claim import (
+    OF_MICROSOFT,
+    RESTORING,
+    Admission,
+    claimed,
+    entry,
+    mentions,
+    severer,
+    since,
+    spoken,
+    worst,
+)
+from beacon.transport.graph import Graph
+from beacon.transport.http import origin
+from beacon.transport.source import SOURCES, Kept, Sources
+
+SIGN_INS: Final = Regex(
+    r"(?i)multi-?factor|\bMFA\b|passcode|\bOTP\b|verification code|authenticat|sign-?in"
+)
+_API: Final = "v1.0/admin/serviceAnnouncement"
+_TENANT: Final = re.compile(r"[A-Za-z0-9.-]+")
+
+WORST: Final[Kept[Reason]] = Kept(256)
+"""The worst that each issue was seen at; in this process only."""
+
+
+class Overview(msgspec.Struct):
+    """A service and its health."""
+
+    id: str
+    service: str
+    status: str
+
+
+class Issue(msgspec.Struct, rename="camel"):
+    """An issue, open or not, of one service."""
+
+    id: str
+    status: str
+    title: str | None = None
+    service: str | None = None
+    is_resolved: bool = False
+    feature: str | None = None
+    feature_group: str | None = None
+    impact_description: str | None = None
+    start_date_time: str | None = None
+
+    def text(self) -> str:
+        """All of it that may say what it is about."""
+        parts = (self.title, self.feature, self.feature_group, self.impact_description)
+        return "\n".join(part for part in parts if part)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphHealth:
+    """Service health of a tenant, read as an application with `ServiceHealth.Read.All`.
+
+    `services` are ids or names. Open issues of any other service count if `keywords` is found
+    in them; null: they do not.
+    """
+
+    EVIDENCE: ClassVar = Evidence.CLAIM
+    TIMING: ClassVar[Timing] = CLAIM
+    SIGN_IN: ClassVar = False
+    SOURCES: ClassVar[Sources] = SOURCES
+    WORST: ClassVar[Kept[Reason]] = WORST
+
+    tenant: str
+    client_id: str
+    client_secret: Secret
+    services: tuple[str, ...]
+    keywords: Regex | None = SIGN_INS
+    graph_url: Url = Url("https://graph.microsoft.com")  # noqa: RUF009 - it is a text
+    login_url: Url = Url("https://login.microsoftonline.com")  # noqa: RUF009
+
+    @property
+    def clock_bound(self) -> bool:
+        """Whether certificates are verified, which is done by our clock."""
+        return any(url.lower().startswith("https:") for url in (self.graph_url, self.login_url))
+
+    def faults(self) -> Iterator[Fault]:
+        """What is wrong with the settings taken together."""
+        if not _TENANT.fullmatch(self.tenant):
+            yield Fault(
+                ("tenant",), f"not a tenant: {self.tenant!r}", "its id, or one of its domains"
+            )
+        if not self.services:
+            text = "no service named: nothing would tell whether there is anything to read"
+            yield Fault(("services",), text, "ids or names as healthOverviews lists them")
+        for number, name in enumerate(self.services):
+            if not name.strip():
+                yield Fault(("services", number), "a service without a name")
+        for name in ("graph_url", "login_url"):
+            scheme, host, _ = origin(getattr(self, name))
+            if scheme == "http" and not loopback(host):
+                text = f"the secret or its token would go unencrypted to {host}"
+                yield Fault((name,), text, "https://…")
+
+    def wait(self, utc: float) -> float:  # noqa: ARG002 - other kinds need the time
+        """It may always run."""
+        return 0.0
+
+    def observe(self, run: Run) -> Reading:
+        """Read the services and the open issues, and judge them."""
+        return claimed(run, lambda: self._read(run))
+
+    def _read(self, run: Run) -> Reading:
+        overviews = self._graph.listed(run, f"{_API}/healthOverviews", Overview)
+        issues = self._graph.listed(
+            run,
+            f"{_API}/issues?$filter=isResolved%20eq%20false",
+            Issue,
+            prefer="odata.maxpagesize=100",
+        )
+        run.note("services: " + ", ".join(f"{one.service} ({one.id})" for one in overviews))
+        return self.judge(overviews, issues)
+
+    @cached_property
+    def _graph(self) -> Graph:
+        return Graph(
+            sources=self.SOURCES,
+            tenant=self.tenant,
+            client_id=self.client_id,
+            client_secret=self.client_secret,
+            login_url=self.login_url.rstrip("/"),
+            graph_url=self.graph_url.rstrip("/"),
+            permission="ServiceHealth.Read.All",
+        )
+
+    def judge(self, overviews: Sequence[Overview], issues: Iterable[Issue]) -> Reading:
+        """What Microsoft admits: the worst of our services and of the issues that concern us."""
+        wanted = {name.strip().casefold(): name for name in self.services}
+        ours = [one for one in overviews if _names(one) & wanted.keys()]
+        known = {name for one in ours for name in _names(one)}
+        said = [
+            *self._of_issues(issues, known | wanted.keys()),
+            *_of_services(ours),
+            *_lost(overviews, [name for folded, name in wanted.items() if folded not in known]),
+        ]
+        text = ", ".join(f"{one.service}: {spoken(one.status).lower()}" for one in ours)
+        return worst((*said, Admission(Reason.OK, f"{text}; no open issue concerns us")))
+
+    def _of_issues(self, issues: Iterable[Issue], ours: set[str]) -> Iterator[Admission]:
+        for issue in issues:
+            if issue.is_resolved or not self._concerns(issue, ours):
+                continue
+            reason = self._reason(issue)
+            if reason is not Reason.OK:
+                more = (issue.id, issue.service or "", since(issue.start_date_time))
+                yield Admission(reason, entry(issue.status, issue.title or "", *more))
+
+    def _concerns(self, issue: Issue, ours: set[str]) -> bool:
+        if (issue.service or "").strip().casefold() in ours:
+            return True
+        return self.keywords is not None and mentions(self.keywords, issue.text())
+
+    def _reason(self, issue: Issue) -> Reason:
+        """How bad it is; while the service is being restored, as bad as it ever was."""
+        status = issue.status.casefold()
+        reason = OF_MICROSOFT.get(status, Reason.SOURCE_DEAD)
+        if reason is Reason.SOURCE_DEAD:
+            return reason
+        key = (self.graph_url, self.tenant, issue.id)
+        was = self.WORST.get(key) or reason
+        self.WORST.put(key, severer(was, reason))
+        return severer(was, reason) if status == RESTORING else reason
+
+
+def _names(overview: Overview) -> set[str]:
+    return {overview.id.strip().casefold(), overview.service.strip().casefold()}
+
+
+def _of_services(ours: Iterable[Overview]) -> Iterator[Admission]:
+    for one in ours:
+        reason = OF_MICROSOFT.get(one.status.casefold(), Reason.SOURCE_DEAD)
+        if reason is not Reason.OK:
+            yield Admission(reason, f"{one.service}: {spoken(one.status).lower()}")
+
+
+def _lost(overviews: Sequence[Overview], names: Iterable[str]) -> Iterator[Admission]:
+    """Say of each service that is not there what was probably meant, and what there is."""
+    there = [one.service for one in overviews]
+    for name in names:
+        near = difflib.get_close_matches(name, [*there, *(one.id for one in overviews)], 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        listed = ", ".join(there) or "none"
+        yield Admission(Reason.SOURCE_DEAD, f"no service {name!r}; {hint}there are: {listed}")
+
+
+PROBE = GraphHealth

@@ -1,0 +1,189 @@
+"""`mail_dns`: whether the domains that send the codes would be believed by receivers.
+
+The zone's own servers are asked, and our resolvers beside them; what is wrong is found by
+`beacon.mail`, and the worst of it is the reading.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import dns.name
+import dns.rdatatype
+
+from beacon.config.fields import File
+from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.run import Phase, Run
+from beacon.mail.found import Found, State, plain
+from beacon.mail.golden import Golden, GoldenRefused, compare, keys_of, load
+from beacon.mail.judged import Trouble, Wanted, judge, worst_first
+from beacon.mail.look import Look, Subject, look
+from beacon.mail.picture import MX, TXT
+from beacon.mail.views import Resolvers
+from beacon.probes import Fault, Timing
+from beacon.transport.datagram import Peer
+from beacon.transport.records import is_name
+from beacon.transport.resolve import PORT, is_address, system_resolvers
+from beacon.transport.trouble import Trouble as Stuck
+from beacon.transport.trouble import one_line, timed
+
+MOST_DOMAINS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailDns:
+    """Domains that send codes, and what receivers of their mail will look for.
+
+    `selectors` are the names of DKIM keys, `senders` the addresses that send; both belong to
+    every domain listed. `golden` is a file of `beacon dns golden`.
+    """
+
+    EVIDENCE: ClassVar = Evidence.CAUSE
+    TIMING: ClassVar[Timing] = Timing(
+        interval=120, timeout=5, failure_threshold=2, retry_interval=10
+    )
+    SIGN_IN: ClassVar = False
+
+    domains: tuple[str, ...]
+    selectors: tuple[str, ...] = ()
+    senders: tuple[str, ...] = ()
+    resolvers: tuple[str, ...] = ()
+    authoritative: bool | tuple[str, ...] = True
+    spf: bool = True
+    dmarc: bool = True
+    mx: bool = True
+    dnssec: Literal["required", "if signed"] = "if signed"
+    golden: File | None = None
+
+    @property
+    def clock_bound(self) -> bool:
+        """Never: resolvers check signatures by their own clocks."""
+        return False
+
+    def faults(self) -> Iterator[Fault]:
+        """What is wrong with the settings taken together."""
+        if not 0 < len(self.domains) <= MOST_DOMAINS:
+            allowed = f"1 to {MOST_DOMAINS} domains; more in endpoints of their own"
+            yield Fault(("domains",), f"{len(self.domains)} domains", allowed)
+        for number, domain in enumerate(self.domains):
+            if not is_name(domain) or "." not in domain.strip("."):
+                yield Fault(("domains", number), f"not a domain that sends mail: {domain!r}")
+        for number, selector in enumerate(self.selectors):
+            if not is_name(f"{selector}._domainkey.{max(self.domains, key=len, default='')}"):
+                yield Fault(("selectors", number), f"not a selector: {selector!r}", "s1, 2024.mail")
+        for number, address in enumerate(self.senders):
+            if not is_address(address):
+                text = f"not an address: {address!r}"
+                yield Fault(("senders", number), text, "192.0.2.1 or 2001:db8::1")
+        yield from self._server_faults()
+        yield from self._golden_faults()
+
+    def _server_faults(self) -> Iterator[Fault]:
+        servers = () if isinstance(self.authoritative, bool) else self.authoritative
+        for name, listed in (("resolvers", self.resolvers), ("authoritative", servers)):
+            for number, text in enumerate(listed):
+                try:
+                    host = Peer.parse(text, PORT).host
+                except ValueError:
+                    host = ""
+                if not (is_address(host) or (name == "authoritative" and host and is_name(host))):
+                    allowed = "an IP address with or without a port: 192.0.2.1, [2001:db8::1]:53"
+                    yield Fault((name, number), f"not a server: {text!r}", allowed)
+
+    def _golden_faults(self) -> Iterator[Fault]:
+        if self.golden is None:
+            return
+        try:
+            kept = load(Path(self.golden))
+        except GoldenRefused as refused:
+            yield Fault(("golden",), str(refused), "a file of `beacon dns golden`")
+            return
+        for domain in self.domains:
+            if _key(domain) not in kept.domains:
+                text = f"{self.golden} does not know {domain}"
+                yield Fault(("golden",), text, "a file of `beacon dns golden` with every domain")
+
+    def wait(self, utc: float) -> float:  # noqa: ARG002 - other kinds need the time
+        """It may always run."""
+        return 0.0
+
+    def observe(self, run: Run) -> Reading:
+        """Look at every domain, and tell the worst."""
+        run.enter(Phase.DNS)
+        ours = not self.resolvers
+        run.resolver = False if ours else None  # until it has answered
+        try:
+            peers = tuple(Peer.parse(text, PORT) for text in self.resolvers)
+            resolvers = Resolvers(run, peers or system_resolvers())
+            kept = load(Path(self.golden)) if self.golden else None
+            looks = [
+                (domain, look(run, resolvers, self._subject(domain, kept), self.authoritative))
+                for domain in self.domains
+            ]
+        except Stuck as stuck:
+            return timed(run, stuck.reading)
+        except GoldenRefused as refused:
+            return timed(run, Reading(Reason.INTERNAL_ERROR, one_line(str(refused))))
+        if ours and resolvers.answered:
+            run.resolver = True
+        found = [trouble for domain, seen in looks for trouble in self.judge(domain, seen, kept)]
+        for trouble in found:
+            run.note(f"{trouble.reason}: {trouble.text}")
+        return timed(run, told(worst_first(found), [seen for _, seen in looks]))
+
+    def _subject(self, domain: str, kept: Golden | None) -> Subject:
+        more = () if kept is None else tuple(keys_of(kept.domains[_key(domain)]))
+        name = dns.name.from_text(domain)
+        return Subject(domain=name, selectors=self.selectors, senders=self.senders, more=more)
+
+    def judge(self, domain: str, seen: Look, kept: Golden | None) -> list[Trouble]:
+        """Everything that is wrong with one domain."""
+        required = self.dnssec == "required"
+        wanted = Wanted(spf=self.spf, dmarc=self.dmarc, mx=self.mx, dnssec=required)
+        found = judge(seen.picture, wanted)
+        if kept is not None and seen.picture.exists:
+            name = _key(domain)
+            found += compare(name, kept.domains[name], seen.picture)
+        return [*found, *seen.differences]
+
+
+def told(found: Sequence[Trouble], looks: Sequence[Look]) -> Reading:
+    """One reading of all that was found; `found` the worst first."""
+    if not found:
+        return Reading(Reason.OK, one_line("; ".join(map(_sound, looks))), ttl=_ttl(looks))
+    first, more = found[0], len(found) - 1
+    text = f"{first.text} (and {more} more)" if more else first.text
+    return Reading(first.reason, one_line(text), ttl=_ttl(looks, first))
+
+
+def _sound(seen: Look) -> str:
+    picture = seen.picture
+    keys = f", {len(picture.selectors)} DKIM keys" if picture.selectors else ""
+    return f"{picture.domain.to_text(omit_final_dot=True)}: {picture.spf.terms} SPF terms{keys}"
+
+
+def _ttl(looks: Sequence[Look], trouble: Trouble | None = None) -> float | None:
+    """How long others may keep what was read: the longest of all; of trouble, its own record."""
+    found = [
+        answer.ttl
+        for seen in looks
+        for (name, kind), answer in seen.picture.records.items()
+        if answer.ttl is not None and _counts(answer, plain(name), kind, trouble)
+    ]
+    return max(found, default=None)
+
+
+def _counts(
+    answer: Found, name: str, kind: dns.rdatatype.RdataType, trouble: Trouble | None
+) -> bool:
+    if trouble is None:
+        return answer.state is State.THERE and kind in (TXT, MX)
+    return (name, dns.rdatatype.to_text(kind)) == (trouble.name, trouble.kind)
+
+
+def _key(domain: str) -> str:
+    return domain.lower().rstrip(".")
+
+
+PROBE = MailDns

@@ -1,0 +1,145 @@
+"""What vendors say of themselves, as one reading: the worst counts, in the vendor's own words.
+
+A source that is dead, or is not understood, is unknown: it is neither fine nor an admission,
+and it hides no admission.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import regex
+
+from beacon.core.model import OUTCOME_OF, Outcome, Reading, Reason
+from beacon.engine.run import Run
+from beacon.transport.condition import REGEX_BUDGET
+from beacon.transport.trouble import Trouble, one_line, timed
+
+SEVERITY: Final = (
+    Reason.OK,
+    Reason.SOURCE_DEAD,  # not understood: no longer fine, and hides no admission
+    Reason.VENDOR_MAINTENANCE,
+    Reason.VENDOR_DEGRADED,
+    Reason.VENDOR_INCIDENT,
+)
+RESTORING: Final = "restoringservice"
+"""It hides how bad it is: see what the same issue was before."""
+
+OF_MICROSOFT: Final = {
+    **dict.fromkeys(
+        (
+            "available",
+            "operational",
+            "serviceoperational",
+            "servicerestored",
+            "falsepositive",
+            "postincidentreviewpublished",
+            "resolved",
+            "resolvedexternal",
+            "mitigated",
+            "mitigatedexternal",
+        ),
+        Reason.OK,
+    ),
+    **dict.fromkeys(
+        (
+            "advisory",
+            "investigating",
+            "investigation",
+            "investigationsuspended",
+            "verifyingservice",
+            "servicedegradation",
+            "extendedrecovery",
+            "confirmed",
+            "reported",
+            RESTORING,
+        ),
+        Reason.VENDOR_DEGRADED,
+    ),
+    "serviceinterruption": Reason.VENDOR_INCIDENT,
+}
+"""Microsoft's words for a status, in small letters (it has two ways to write them) → reason."""
+
+TITLE: Final = 120
+"""Characters of a title that are quoted: there is more to say in a detail."""
+
+LONGEST: Final = 4000
+"""Characters of a foreign text that are looked at."""
+
+_HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|_")
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """One thing the vendor says, and how bad it is."""
+
+    reason: Reason
+    words: str
+
+
+def severer(first: Reason, second: Reason) -> Reason:
+    """The worse of two."""
+    return max(first, second, key=SEVERITY.index)
+
+
+def worst(said: Iterable[Admission]) -> Reading:
+    """The worst of what is said; of things equally bad, all of them, as far as there is room."""
+    found = tuple(said)
+    reason = max((one.reason for one in found), key=SEVERITY.index)
+    words = dict.fromkeys(one.words for one in found if one.reason is reason)
+    return Reading(reason, one_line("; ".join(words)))
+
+
+def claimed(run: Run, say: Callable[[], Reading]) -> Reading:
+    """The reading of a claim. Trouble on the way to a source says nothing of the vendor."""
+    run.silence = Reason.SOURCE_DEAD
+    try:
+        return timed(run, say())
+    except Trouble as trouble:
+        reading = trouble.reading
+    if OUTCOME_OF[reading.reason] is not Outcome.ERROR:
+        reading = Reading(Reason.SOURCE_DEAD, one_line(f"{reading.reason}: {reading.detail}"))
+    return timed(run, reading)
+
+
+def entry(status: str, title: str, *more: str) -> str:
+    """One thing as people read it: `Investigating: codes are late (since 19 Nov 14:10 UTC)`."""
+    rest = ", ".join(one for one in more if one)
+    return f"{spoken(status)}: {one_line(title, TITLE)}{f' ({rest})' if rest else ''}"
+
+
+def spoken(status: str) -> str:
+    """A status as words: `serviceDegradation` and `service_degradation` → Service degradation."""
+    return one_line(_HUMP.sub(" ", status).lower(), 40).capitalize()
+
+
+def since(begin: object, word: str = "since") -> str:
+    """`since 19 Nov 14:10 UTC`, of a time in ISO 8601 or in seconds of Unix; else nothing."""
+    at = moment(begin)
+    return f"{word} {at.day} {at:%b %H:%M} UTC" if at is not None else ""
+
+
+def moment(written: object) -> datetime | None:
+    """A time in ISO 8601 or in seconds of Unix, of a number or a text; None for anything else."""
+    if isinstance(written, datetime):
+        return written
+    try:
+        if isinstance(written, str) and not written.strip().isdecimal():
+            at = datetime.fromisoformat(written.strip())
+            return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+        if isinstance(written, str | int):
+            return datetime.fromtimestamp(int(written), UTC)
+    except (ValueError, OverflowError, OSError):
+        pass
+    return None
+
+
+def mentions(pattern: str, text: str) -> bool:
+    """Whether a foreign text speaks of something. One that takes too long to search does."""
+    try:
+        found = regex.compile(pattern).search(text[:LONGEST], timeout=REGEX_BUDGET, concurrent=True)
+    except TimeoutError:
+        return True
+    return found is not None

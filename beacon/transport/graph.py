@@ -1,0 +1,187 @@
+"""Microsoft Graph for an application: a token of its own, lists read to their end, its limits.
+
+Whoever asks needs a token of Entra, the very thing a beacon may watch. So trouble on the way
+to one is trouble of the source (`source_dead`), unless Entra says by its `error` code that it
+is ours (`own_credentials`). No text of an answer is ever quoted.
+"""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+
+from beacon.config.fields import Secret
+from beacon.core.model import Reason
+from beacon.engine.run import Run
+from beacon.transport.auth import MARGIN
+from beacon.transport.expect import parse_json
+from beacon.transport.http import Answer, Request
+from beacon.transport.source import Sources
+from beacon.transport.trouble import Trouble
+
+T = TypeVar("T")
+
+PAGES: Final = 20
+"""Pages of one list at most."""
+
+PAGE_LIMIT: Final = 8 * 1024 * 1024
+"""Bytes of one page: a hundred issues come with all that was ever posted of them."""
+
+OURS: Final = frozenset(
+    {
+        "access_denied",
+        "invalid_client",
+        "invalid_grant",
+        "invalid_request",
+        "invalid_resource",
+        "invalid_scope",
+        "unauthorized_client",
+        "unsupported_grant_type",
+    }
+)
+"""Errors of the token endpoint that say that our settings or rights are wrong."""
+
+_THEIRS: Final = frozenset({"server_error", "temporarily_unavailable"})
+
+
+class _Page(msgspec.Struct):
+    value: list[Any]
+    next: str | None = msgspec.field(default=None, name="@odata.nextLink")
+
+
+class _Refusal(msgspec.Struct):
+    error: Any = None
+    error_codes: Any = None
+
+
+@dataclass
+class _Held:
+    """The token in hand, and the monotonic moment from which it is not used."""
+
+    token: str = field(default="", repr=False)
+    until: float = 0.0
+
+
+@dataclass(frozen=True)
+class Graph:
+    """An application in a tenant. Addresses are without a slash at their end.
+
+    `permission` is what it needs, for the message that it has not.
+    """
+
+    sources: Sources
+    tenant: str
+    client_id: str
+    client_secret: Secret
+    login_url: str
+    graph_url: str
+    permission: str
+
+    @cached_property
+    def _held(self) -> _Held:
+        return _Held()
+
+    def listed(self, run: Run, path: str, kind: type[T], *, prefer: str = "") -> list[T]:
+        """All of a list, page by page, from this host alone. Raises `Trouble`."""
+        url: str | None = f"{self.graph_url}/{path}"
+        found: list[T] = []
+        for _ in range(PAGES):
+            assert url is not None, "the loop ends without one"
+            if not url.startswith(f"{self.graph_url}/"):
+                raise Trouble(Reason.SOURCE_DEAD, "the next page is said to be at another host")
+            page = self._page(run, url, prefer)
+            try:
+                found += msgspec.convert(page.value, list[kind])  # type: ignore[valid-type]
+            except msgspec.ValidationError as error:
+                raise Trouble(Reason.SOURCE_DEAD, f"not as documented: {error}") from None
+            url = page.next
+            if not url:
+                return found
+        raise Trouble(Reason.SOURCE_DEAD, f"a list of more than {PAGES} pages")
+
+    def _page(self, run: Run, url: str, prefer: str) -> _Page:
+        headers = {"Authorization": f"Bearer {self._token(run)}", "Accept": "application/json"}
+        if prefer:
+            headers["Prefer"] = prefer
+        request = Request(url=url, headers=headers, limit=PAGE_LIMIT)
+        answer = self.sources.ask(run, request, self._limits, follow=False)
+        if answer.status == 401:
+            self._held.token = ""
+        if answer.status == 403:
+            text = f"status 403: has the application {self.permission}, consented to by an admin?"
+            raise Trouble(Reason.OWN_CREDENTIALS, text)
+        if answer.status != 200:
+            raise Trouble(Reason.SOURCE_DEAD, f"Graph answers with status {answer.status}")
+        try:
+            return msgspec.convert(parse_json(answer.body), _Page)
+        except msgspec.ValidationError as error:
+            raise Trouble(Reason.SOURCE_DEAD, f"not a list of Graph: {error}") from None
+
+    @property
+    def _limits(self) -> Hashable:
+        """Graph limits an application in a tenant, whatever it asks for."""
+        return self.graph_url, self.tenant, self.client_id
+
+    def _token(self, run: Run) -> str:
+        """The token in hand, else a new one. Raises `Trouble`."""
+        held, now = self._held, run.clock.monotonic()
+        if not held.token or now >= held.until:
+            request = self._request(run)
+            answer = self.sources.ask(run, request, (request.url, self.client_id), follow=False)
+            token, lasts = _granted(answer)
+            held.token, held.until = run.hide(token), now + lasts - MARGIN
+        return run.hide(held.token)
+
+    def _request(self, run: Run) -> Request:
+        form = {
+            "client_id": self.client_id,
+            "scope": f"{self.graph_url}/.default",
+            "client_secret": run.hide(self.client_secret.reveal()),
+            "grant_type": "client_credentials",
+        }
+        return Request(
+            url=f"{self.login_url}/{self.tenant}/oauth2/v2.0/token",
+            method="POST",
+            headers={
+                "Content-Type": "application/x-www-form-urlencoded",
+                "Accept": "application/json",
+            },
+            body=urlencode(form).encode(),
+        )
+
+
+class _Granted(msgspec.Struct):
+    access_token: str
+    expires_in: float = 0.0
+
+
+def _granted(answer: Answer) -> tuple[str, float]:
+    """The token and the seconds it lasts. Raises `Trouble`."""
+    if answer.status != 200:
+        raise _refused(answer)
+    try:
+        granted = msgspec.convert(parse_json(answer.body), _Granted, strict=False)
+    except (Trouble, msgspec.ValidationError):
+        raise Trouble(Reason.SOURCE_DEAD, "no token: the answer holds none") from None
+    token = granted.access_token
+    if not token or not token.isascii() or not token.isprintable():
+        raise Trouble(Reason.SOURCE_DEAD, "no token: the answer holds none that can be sent")
+    return token, granted.expires_in
+
+
+def _refused(answer: Answer) -> Trouble:
+    """Whose fault it is that there is no token: by the code of the error alone."""
+    try:
+        refusal = msgspec.convert(parse_json(answer.body), _Refusal)
+    except (Trouble, msgspec.ValidationError):
+        refusal = _Refusal()
+    error = refusal.error if isinstance(refusal.error, str) else ""
+    codes = refusal.error_codes if isinstance(refusal.error_codes, list) else []
+    numbers = [f"AADSTS{code}" for code in codes[:2] if type(code) is int and 0 < code < 10**8]
+    if error not in OURS | _THEIRS:
+        error = f"status {answer.status}"
+    reason = Reason.OWN_CREDENTIALS if error in OURS else Reason.SOURCE_DEAD
+    return Trouble(reason, " ".join(("no token:", error, *numbers)))

@@ -1,0 +1,411 @@
+"""Every state there is can be reached from the start, and left again.
+
+Each table must name every member of its enum: one that nobody reaches has no business there.
+"""
+
+import itertools
+
+import pytest
+
+from beacon.core.events import (
+    Acknowledge,
+    Announced,
+    Announcement,
+    Attest,
+    Bypass,
+    DateImplausible,
+    Drill,
+    IncidentChanged,
+    IncidentState,
+    Maintenance,
+    OverlayKind,
+    OverlaysChanged,
+    QuietHours,
+    Shelve,
+    Silence,
+    StorageDegraded,
+)
+from beacon.core.indication import Colour, Pattern, Sound
+from beacon.core.model import (
+    NO_PROBLEM,
+    Attestation,
+    Evidence,
+    Health,
+    Outcome,
+    Reason,
+    Sequence,
+    Service,
+    Site,
+    Verdict,
+)
+from beacon.core.sequences import Stage, Step, Turn, table
+
+SIGN_IN, HEALTH, VENDOR = "mfa/sign-in", "mfa/health", "mfa/vendor"
+MINUTE, HOUR = 60.0, 3600.0
+WHO = {"by": "analyst", "origin": "cli"}
+KEYS = Attestation(id="keys", name="Keys", every=HOUR)
+
+
+def well(room):
+    """Everything passes, for long enough to forget all trouble."""
+    room.cue(Reason.OK, SIGN_IN, HEALTH, VENDOR).passes(2 * HOUR)
+
+
+def ill(reason, *endpoints, minutes=10.0):
+    return lambda room: room.cue(reason, *endpoints).passes(minutes * MINUTE)
+
+
+def tell(kind, *args, **more):
+    return lambda room: room.effects.extend(
+        room.simulation.tell(kind(room.now, *args, **WHO, **more))
+    )
+
+
+def sign(kind, *, on):
+    return lambda room: room.effects.extend(room.simulation.tell(kind(room.now, on)))
+
+
+def both(*steps):
+    return lambda room: [step(room) for step in steps]
+
+
+outage = both(ill(Reason.HTTP_STATUS, VENDOR), ill(Reason.DEADLINE, SIGN_IN))
+recovering = both(ill(Reason.DEADLINE, SIGN_IN), ill(Reason.OK, SIGN_IN, minutes=3))
+acknowledge = lambda room: room.acknowledge()  # noqa: E731 - one step among others
+
+
+# --- verdicts, healths, incidents -------------------------------------------------
+
+VERDICTS = {
+    Verdict.OK: well,
+    Verdict.ADVISORY: ill(Reason.VENDOR_INCIDENT, VENDOR),
+    Verdict.DEGRADED: ill(Reason.SLOW, SIGN_IN),
+    Verdict.RECOVERING: recovering,
+    Verdict.OUTAGE: outage,
+    Verdict.GRAY_FAILURE: ill(Reason.DEADLINE, SIGN_IN),
+    Verdict.BLIND: ill(Reason.INTERNAL_ERROR, SIGN_IN),
+}
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+@pytest.mark.parametrize("then", Verdict)
+def test_every_verdict_leads_to_every_other_and_back_to_ok(make_room, verdict, then):
+    room = make_room()
+    VERDICTS[verdict](room)
+    assert room.verdict() is verdict
+    well(room)
+    assert room.verdict() is Verdict.OK
+    VERDICTS[then](room)
+    assert room.verdict() is then
+
+
+@pytest.mark.parametrize("verdict", [v for v in Verdict if v not in NO_PROBLEM])
+def test_what_is_bad_is_left_by_blindness_only_in_sight(make_room, verdict):
+    room = make_room()
+    VERDICTS[verdict](room)
+    room.cue(Reason.INTERNAL_ERROR, SIGN_IN, HEALTH).passes(10 * MINUTE)
+    assert room.verdict() is verdict
+    assert room.service().blind
+
+
+HEALTHS = {
+    Health.UP: ill(Reason.OK, SIGN_IN),
+    Health.DEGRADED: ill(Reason.SLOW, SIGN_IN),
+    Health.DOWN: ill(Reason.DEADLINE, SIGN_IN),
+    Health.UNKNOWN: ill(None, SIGN_IN),
+}
+
+
+@pytest.mark.parametrize(("one", "other"), tuple(itertools.permutations(Health, 2)))
+def test_every_health_leads_to_every_other(make_room, one, other):
+    room = make_room()
+    for health in (one, other):
+        HEALTHS[health](room)
+        assert dict(room.service().endpoints)[SIGN_IN] is health
+
+
+INCIDENTS = {
+    IncidentState.NONE: well,
+    IncidentState.OPEN: ill(Reason.DEADLINE, SIGN_IN),
+    IncidentState.ACKNOWLEDGED: both(ill(Reason.DEADLINE, SIGN_IN), acknowledge),
+    IncidentState.RECOVERING: recovering,
+    IncidentState.CLOSED: both(ill(Reason.DEADLINE, SIGN_IN), well),
+}
+
+
+def incident_state(room):
+    """What the last word on incidents was."""
+    last = [e for e in room.effects if isinstance(e, Announced) and e.incident][-1:]
+    if last and last[0].what is Announcement.CLOSED:
+        assert room.incident is None
+        return last[0].incident.state
+    shown = [e.incident for e in room.effects if isinstance(e, IncidentChanged)]
+    assert shown[-1:] in ([], [room.incident])
+    return room.incident.state if room.incident else IncidentState.NONE
+
+
+@pytest.mark.parametrize("state", IncidentState)
+def test_every_state_of_an_incident_is_reached_and_left(make_room, state):
+    room = make_room()
+    INCIDENTS[state](room)
+    assert incident_state(room) is state
+    ill(Reason.DEADLINE, SIGN_IN)(room)
+    well(room)
+    assert incident_state(room) is IncidentState.CLOSED
+
+
+# --- the annunciator --------------------------------------------------------------
+
+STEPS = {
+    Step.ALARM: ill(Reason.DEADLINE, SIGN_IN, minutes=5),
+    Step.ACKNOWLEDGE: acknowledge,
+    Step.UNDO: tell(Acknowledge, on=False),
+    Step.RETURN: both(ill(Reason.OK, SIGN_IN, minutes=5), ill(Reason.OK, SIGN_IN, minutes=20)),
+}
+
+
+def stage(room):
+    return room.simulation.monitor.remember(room.now).services[0].alarm.stage
+
+
+@pytest.mark.parametrize("lock_in", [True, False])
+@pytest.mark.parametrize("sequence", Sequence)
+def test_every_stage_a_sequence_has_is_reached_and_left_in_the_room(make_room, sequence, lock_in):
+    """By search: every trail of steps from the first reading on, as the table says."""
+    moves = table(sequence, lock_in=lock_in)
+    seen, left = {Stage.NORMAL}, set()
+    for trail in itertools.product(Step, repeat=4):
+        room, expected = make_room(sequence=sequence, lock_in=lock_in).passes(200), Stage.NORMAL
+        alarming = False
+        for step in trail:
+            STEPS[step](room)
+            if step is not Step.ALARM or not alarming:  # the same incident alarms but once
+                expected = moves.get((expected, step), expected)
+            alarming = step is Step.ALARM or (alarming and step is not Step.RETURN)
+            if stage(room) in seen:
+                left |= seen - {stage(room)}
+            assert stage(room) is expected, trail
+            seen.add(expected)
+    reachable = {Stage.NORMAL, *moves.values()}
+    if not lock_in:
+        reachable.discard(Stage.LOCKED_IN)
+    assert seen == reachable
+    assert left == reachable
+
+
+TURNS = {
+    Turn.NONE: {"mfa": well},
+    Turn.FIRST_OUT: {"mfa": ill(Reason.DEADLINE, SIGN_IN)},
+    Turn.SUBSEQUENT: {
+        "sms": ill(Reason.DEADLINE, "sms/sign-in"),
+        "mfa": ill(Reason.DEADLINE, SIGN_IN),
+    },
+}
+
+
+@pytest.mark.parametrize("turn", Turn)
+def test_every_turn_is_taken_and_given_up(make_room, usual_service, turn):
+    room = make_room(usual_service("mfa"), usual_service("sms"))
+    for step in TURNS[turn].values():
+        step(room)
+    taken = room.simulation.monitor.remember(room.now).services[0].alarm.turn
+    assert taken is turn
+    assert (
+        room.simulation.monitor.view().overall.first_out
+        == {
+            Turn.NONE: None,
+            Turn.FIRST_OUT: "mfa",
+            Turn.SUBSEQUENT: "sms",
+        }[turn]
+    )
+    room.acknowledge()
+    assert room.simulation.monitor.view().overall.first_out is None
+
+
+def test_every_stage_belongs_to_a_sequence():
+    tables = [table(sequence, lock_in=True) for sequence in Sequence]
+    assert {stage for moves in tables for stage in moves.values()} == set(Stage)
+
+
+SOUNDS = {
+    Sound.CHIRP: ill(Reason.SLOW, SIGN_IN),
+    Sound.TWO_CHIRPS: both(tell(Bypass, None, True), lambda room: room.passes(2 * HOUR)),
+    Sound.PULSE: ill(Reason.DEADLINE, SIGN_IN),
+    Sound.THREE_PULSES: ill(Reason.DEADLINE, SIGN_IN),
+}
+
+
+@pytest.mark.parametrize("sound", Sound)
+def test_every_sound_is_heard_and_ends(make_room, sound):
+    room = make_room()
+    SOUNDS[sound](room)
+    assert sound in room.sounds
+    well(room)
+    tell(Bypass, None, False)(room)
+    room.acknowledge().forget().passes(24 * HOUR)
+    assert room.sounds == []
+
+
+ANNOUNCED = {
+    Announcement.OPENED: ill(Reason.SLOW, SIGN_IN),
+    Announcement.ESCALATED: both(ill(Reason.SLOW, SIGN_IN), ill(Reason.DEADLINE, SIGN_IN)),
+    Announcement.RELAPSED: both(recovering, ill(Reason.DEADLINE, SIGN_IN)),
+    Announcement.ACKNOWLEDGED: INCIDENTS[IncidentState.ACKNOWLEDGED],
+    Announcement.UNACKNOWLEDGED: both(
+        INCIDENTS[IncidentState.ACKNOWLEDGED], tell(Acknowledge, on=False)
+    ),
+    Announcement.RECOVERING: recovering,
+    Announcement.CLOSED: both(ill(Reason.SLOW, SIGN_IN), well),
+    Announcement.BLIND: ill(None, SIGN_IN, minutes=60),
+    Announcement.SIGHTED: both(ill(None, SIGN_IN, minutes=60), well),
+}
+
+
+@pytest.mark.parametrize("what", Announcement)
+def test_everything_that_can_be_announced_is(make_room, what):
+    room = make_room().passes(MINUTE)
+    ANNOUNCED[what](room)
+    assert room.told[-1] == what
+    assert room.told.count(what) == 1
+
+
+def test_every_pattern_burns_and_ends_on_some_lamp(make_room):
+    room, seen, left = make_room(), set(), set()
+    for verdict in (*Verdict, Verdict.OK):
+        VERDICTS[verdict](room)
+        now = {light.pattern for light in map(room.indication.light, Colour)}
+        left |= seen - now
+        seen |= now
+    assert seen == set(Pattern)
+    assert left >= {Pattern.SLOW, Pattern.FAST}
+
+
+# --- overlays, trust, the edge ----------------------------------------------------
+
+OVERLAYS = {
+    "maintenance": (tell(Maintenance, "mfa", True), tell(Maintenance, "mfa", False)),
+    "shelved": (tell(Shelve, "mfa", True), tell(Shelve, "mfa", False)),
+    "bypass": (tell(Bypass, "mfa", True), tell(Bypass, "mfa", False)),
+    "attestation_overdue": (tell(Attest, "keys", on=False), tell(Attest, "keys")),
+    "drill": (tell(Drill, True), tell(Drill, False)),
+}
+KINDS = {
+    OverlayKind.MAINTENANCE: "maintenance",
+    OverlayKind.SHELVE: "shelved",
+    OverlayKind.BYPASS: "bypass",
+    OverlayKind.ATTEST: "attestation_overdue",
+    OverlayKind.DRILL: "drill",
+}
+
+
+@pytest.mark.parametrize("kind", OverlayKind)
+def test_every_overlay_comes_and_goes(make_room, kind):
+    room = make_room(attest=(KEYS,)).passes(200)
+    tell(Attest, "keys")(room)
+    begin, end = OVERLAYS[KINDS[kind]]
+    for step, on in ((begin, True), (end, False)):
+        step(room.forget())
+        changed = [e for e in room.effects if isinstance(e, OverlaysChanged)]
+        assert [(e.kind, e.on) for e in changed] == [(kind, on)]
+        found = room.simulation.monitor.view().overall.overlays
+        assert found == ((KINDS[kind],) if on else ())
+
+
+def test_the_guard_stops_a_sign_in_and_an_operators_restart_ends_it(make_room, make_endpoint):
+    sign_in = make_endpoint("mfa", "sign-in", Evidence.SYMPTOM, sign_in=True)
+    room = make_room(Service(id="mfa", name="", endpoints=(sign_in,))).passes(200)
+    room.cue(Reason.SIGN_IN_REJECTED, SIGN_IN).passes(2 * HOUR)
+    assert room.simulation.monitor.view().overall.overlays == ("guard_stopped",)
+    room.cue(Reason.OK, SIGN_IN).passes(HOUR)
+    assert room.simulation.monitor.view().overall.overlays == ("guard_stopped",)
+    room.simulation.restart(resume=True)
+    assert room.passes(HOUR).simulation.monitor.view().overall.overlays == ()
+
+
+def words(room):
+    overall = room.simulation.monitor.view().overall
+    return overall.network, overall.clock
+
+
+def test_every_word_of_network_and_clock_is_reached_and_left(
+    make_room, make_endpoint, usual_service, three_witnesses
+):
+    clock = make_endpoint("witness", "clock", Evidence.WITNESS, kind="ntp", failure_threshold=1)
+    canaries = ("witness/canary-a", "witness/canary-b")
+    outside = (*canaries, "witness/clock", SIGN_IN, HEALTH, VENDOR)
+    room = make_room(witnesses=(*three_witnesses, clock))
+    trail = [words(room)]
+    for reason, names in (
+        (Reason.OK, outside),
+        (Reason.CONNECT_TIMEOUT, outside),
+        (Reason.OK, outside),
+        (Reason.OWN_CLOCK, ("witness/clock",)),
+        (Reason.OK, ("witness/clock",)),
+    ):
+        room.passes(1).cue(reason, *names).passes(5 * MINUTE)
+        trail.append(words(room))
+    monitor = room.simulation.monitor
+    monitor.reconfigure(Site(id="soc", services=(usual_service(),)), room.now)
+    trail.append(words(room))
+    assert trail == [
+        ("ok", "unverified"),
+        ("ok", "ok"),
+        ("lost", "ok"),
+        ("ok", "ok"),
+        ("ok", "lost"),
+        ("ok", "ok"),
+        ("unverified", "unverified"),
+    ]
+
+
+def test_what_the_edge_knows_comes_and_goes(make_room):
+    room = make_room().passes(200)
+    for on in (True, False):
+        sign(DateImplausible, on=on)(room)
+        assert (words(room)[1] == "lost") is on
+        sign(StorageDegraded, on=on)(room)
+        assert room.simulation.monitor.view().overall.storage_degraded is on
+    INCIDENTS[IncidentState.OPEN](room.forget())
+    tell(Silence, True)(room)
+    sign(QuietHours, on=True)(room.forget())
+    room.passes(20 * MINUTE)
+    assert room.sounds == []
+    sign(QuietHours, on=False)(room)
+    assert room.sounds == [], "silence outlasts the quiet hours"
+    tell(Silence, False)(room)
+    assert room.passes(20 * MINUTE).sounds
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_is_taken_in_and_got_over(make_room, reason):
+    room = make_room().passes(200).cue(reason, SIGN_IN).passes(10 * MINUTE)
+    health = dict(room.service().endpoints)[SIGN_IN]
+    outcomes = {
+        Outcome.PASS: Health.UP,
+        Outcome.WARN: Health.DEGRADED,
+        Outcome.FAIL: Health.DOWN,
+        Outcome.ERROR: Health.UNKNOWN,
+    }
+    report = next(r for r in room.simulation.monitor.view().endpoints if r.endpoint == SIGN_IN)
+    assert report.reading.reason is reason
+    assert health is outcomes[report.reading.outcome]
+    well(room)
+    assert room.verdict() is Verdict.OK
+
+
+@pytest.mark.parametrize(
+    ("paths", "enum"),
+    [
+        (VERDICTS, Verdict),
+        (HEALTHS, Health),
+        (INCIDENTS, IncidentState),
+        (STEPS, Step),
+        (SOUNDS, Sound),
+        (ANNOUNCED, Announcement),
+        (TURNS, Turn),
+        (KINDS, OverlayKind),
+    ],
+    ids=lambda it: getattr(it, "__name__", ""),
+)
+def test_a_state_that_nobody_reaches_is_noticed(paths, enum):
+    assert set(paths) == set(enum)

@@ -1,0 +1,168 @@
+"""The wall clock may jump as it likes: whatever is decided goes by the monotonic clock."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from beacon.core.events import (
+    Announced,
+    Attest,
+    Bypass,
+    Drill,
+    IndicationChanged,
+    Maintenance,
+    QuietHours,
+    Shelve,
+    Silence,
+)
+from beacon.core.model import Attestation, Endpoint, Evidence, Reading, Reason, Service, Site
+from beacon.core.monitor import Monitor
+from beacon.engine.date_watch import DateWatch
+from beacon.engine.loop import Engine, Watched
+from beacon.engine.mailbox import Mailbox
+from beacon.engine.output import Heartbeat
+
+START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
+WHO = {"by": "analyst", "origin": "cli"}
+DAY, YEARS = timedelta(days=1), timedelta(days=3653)
+KEYS = Attestation(id="keys", name="Keys", every=3000.0)
+
+
+class JumpyClock:
+    """Monotonic seconds that pass when told, and a wall clock somebody sets."""
+
+    def __init__(self) -> None:
+        self.now, self.set_by = 1000.0, timedelta()
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def utc(self) -> datetime:
+        return START + timedelta(seconds=self.now) + self.set_by
+
+
+def endpoint(name, evidence, **more):
+    return Endpoint(
+        id=f"mfa/{name}", service="mfa", name=name, kind="http", evidence=evidence, **more
+    )
+
+
+SITE = Site(
+    id="soc",
+    services=(
+        Service(
+            id="mfa",
+            name="MFA",
+            endpoints=(
+                endpoint("sign-in", Evidence.SYMPTOM, interval=60.0, stale_after=210.0),
+                endpoint("vendor", Evidence.CLAIM, failure_threshold=1, retry_interval=None),
+            ),
+            session_lifetime=3600.0,
+        ),
+    ),
+    attest=(KEYS,),
+)
+
+
+class Scripted:
+    """A probe whose answer depends on the monotonic time alone."""
+
+    def __init__(self, clock, bad, reason) -> None:
+        self._clock, self._bad, self._reason = clock, bad, reason
+
+    def wait(self, utc: float) -> float:
+        return 0.0
+
+    def observe(self, run) -> Reading:
+        ill = any(begin <= self._clock.now < end for begin, end in self._bad)
+        return Reading(self._reason if ill else Reason.OK)
+
+
+class Notes:
+    name = "notes"
+
+    def __init__(self) -> None:
+        self.effects = []
+
+    def start(self) -> None: ...
+
+    def offer(self, effects) -> None:
+        self.effects.extend(effects)
+
+    def stop(self, budget: float) -> None: ...
+
+
+ORDERS = {
+    1900.0: lambda at: Silence(at, True, **WHO),
+    2500.0: lambda at: Shelve(at, "mfa", True, **WHO, seconds=900.0),
+    4300.0: lambda at: Attest(at, "keys", **WHO),
+    4400.0: lambda at: Bypass(at, "mfa", True, **WHO),
+    5000.0: lambda at: QuietHours(at, on=True),
+    5600.0: lambda at: QuietHours(at, on=False),
+    7000.0: lambda at: Maintenance(at, "mfa", True, **WHO, seconds=600.0),
+    9000.0: lambda at: Drill(at, True, **WHO, seconds=300.0),
+}
+OUTAGES = ((1600.0, 2700.0), (4700.0, 5800.0), (6200.0, 6400.0), (7100.0, 7300.0))
+ADMITS = ((2000.0, 2400.0),)
+
+
+def live(jumps, *, signs=()):
+    """Three hours of an engine with the real core; the effects, in order."""
+    clock = JumpyClock()
+    mailbox, notes, heart = Mailbox(), Notes(), Heartbeat(clock)
+    engine = Engine(
+        judge=Monitor(SITE),
+        clock=clock,
+        mailbox=mailbox,
+        outputs=(notes,),
+        heart=heart,
+        renderer=heart,
+        feed=lambda: None,
+        signs=tuple(sign(clock) for sign in signs),
+    )
+    probes = {
+        "mfa/sign-in": Scripted(clock, OUTAGES, Reason.DEADLINE),
+        "mfa/vendor": Scripted(clock, ADMITS, Reason.VENDOR_INCIDENT),
+    }
+    specs = {e.id: e for e in SITE.endpoints}
+    engine.start({k: Watched(p, specs[k].interval, specs[k].timeout) for k, p in probes.items()})
+    jumps, orders = sorted(jumps.items()), sorted(ORDERS.items())
+    while clock.now < 12_000.0:
+        clock.now += 1.0
+        while jumps and jumps[0][0] <= clock.now:
+            clock.set_by += jumps.pop(0)[1]
+        while orders and orders[0][0] <= clock.now:
+            engine.post(orders.pop(0)[1](clock.now))
+        engine.turn(mailbox.take(0))
+        while any(not task.over for task in engine.prober._tasks.values()):
+            engine.turn(mailbox.take(10))
+    assert engine.prober.stop(10)
+    return notes.effects
+
+
+@pytest.fixture(scope="module")
+def undisturbed():
+    effects = live({})
+    told = [e.what.value for e in effects if isinstance(e, Announced)]
+    assert {"opened", "relapsed", "recovering", "closed"} <= set(told), "there is something to see"
+    assert sum(isinstance(e, IndicationChanged) for e in effects) > 10
+    return effects
+
+
+@pytest.mark.parametrize("by", [DAY, -DAY, YEARS, -YEARS], ids=str)
+def test_a_jump_of_the_wall_clock_changes_nothing(undisturbed, by):
+    moments = (1001.0, 1650.0, 1800.0, 2100.0, 3000.0, 4720.0, 7250.0, 9100.0)
+    assert live(dict.fromkeys(moments, by)) == undisturbed
+
+
+def test_back_and_forth_changes_nothing(undisturbed):
+    jumps = {1500.0 + 97.0 * n: (DAY, -YEARS, YEARS, -DAY)[n % 4] for n in range(80)}
+    assert live(jumps) == undisturbed
+
+
+def test_only_a_date_before_the_beacon_was_built_is_a_reason_to_doubt(undisturbed):
+    released = "2026-01-01"
+    watch = lambda clock: DateWatch(clock, released)  # noqa: E731 - made once a run
+    assert live({1650.0: DAY, 1800.0: -DAY, 3000.0: YEARS}, signs=[watch]) == undisturbed
+    doubted = live({1650.0: -YEARS}, signs=[watch])
+    assert doubted != undisturbed

@@ -1,0 +1,37 @@
+"""The DNS as a table: (name, type) → records, for everything that only asks."""
+
+from collections.abc import Callable, Mapping
+
+import dns.name
+import dns.rdatatype
+import pytest
+
+from beacon.mail.found import Fetch, Found, State
+from beacon.transport.records import value
+
+Table = Mapping[tuple[str, str], list[str]]
+
+
+def fetch_from(table: Table, failing: frozenset[str] = frozenset()) -> Fetch:
+    def fetch(name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Found:
+        text = name.to_text(omit_final_dot=True).lower()
+        if text in failing:
+            return Found(State.FAILED, why="SERVFAIL")
+        aliases = []
+        while (text, "CNAME") in table and len(aliases) < 8:
+            [text] = table[text, "CNAME"]
+            aliases.append(dns.name.from_text(text))
+        texts = table.get((text, dns.rdatatype.to_text(kind)), [])
+        records = tuple(value(kind, each) for each in texts)
+        if records:
+            return Found(State.THERE, records, 300.0, tuple(aliases))
+        there = any(known == text for known, _ in table)
+        return Found(State.EMPTY if there else State.GONE, (), 60.0, tuple(aliases))
+
+    return fetch
+
+
+@pytest.fixture
+def dns_of() -> Callable[..., Fetch]:
+    """Make a `Fetch` of a table; what is in `failing` gives SERVFAIL."""
+    return fetch_from

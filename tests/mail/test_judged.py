@@ -1,0 +1,140 @@
+"""What a picture means, where nobody or only half of the DNS answers."""
+
+from dataclasses import replace
+
+import dns.name
+import pytest
+
+from beacon.core.model import OUTCOME_OF, STANDING, Outcome, Reason
+from beacon.mail.found import Found, State
+from beacon.mail.judged import WORST, Wanted, judge
+from beacon.mail.picture import survey, tags
+from beacon.mail.receivers import CONSEQUENCES
+from beacon.mail.spf import check
+
+D = "otp.example"
+TABLE = {
+    (D, "SOA"): ["ns1.otp.example. host.otp.example. 1 3600 600 86400 60"],
+    (D, "MX"): ["10 mx.otp.example"],
+    (f"mx.{D}", "A"): ["192.0.2.10"],
+    (D, "TXT"): ["v=spf1 a:mx.otp.example -all"],
+    (f"_dmarc.{D}", "TXT"): ["v=DMARC1; p=none"],
+    (f"s1._domainkey.{D}", "TXT"): ["v=DKIM1; p=MIIB"],
+    ("10.2.0.192.in-addr.arpa", "PTR"): [f"mx.{D}"],
+}
+
+
+@pytest.fixture
+def judged(dns_of):
+    """Judge the domain: the table changed, some names failing so."""
+
+    def do(changes=(), failing=(), how=(), **wanted):
+        fetch = dns_of(dict(TABLE | dict(changes)), frozenset(failing))
+
+        def failing_so(name, kind):
+            found = fetch(name, kind)
+            return replace(found, **dict(how)) if found.state is State.FAILED else found
+
+        domain = dns.name.from_text(D)
+        picture = survey(domain, failing_so, ("s1",), ("192.0.2.10",))
+        return [(t.reason, t.text) for t in judge(picture, Wanted(**wanted))]
+
+    return do
+
+
+def test_a_sound_domain_has_no_trouble(judged):
+    assert judged() == []
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ({}, Reason.DNS_SERVFAIL),
+        ({"silent": True}, Reason.DNS_TIMEOUT),
+        ({"bogus": True}, Reason.DNSSEC_BOGUS),
+    ],
+)
+@pytest.mark.parametrize(
+    "name", [D, f"_dmarc.{D}", f"s1._domainkey.{D}", "10.2.0.192.in-addr.arpa"]
+)
+def test_what_nobody_answers_is_named_by_how(judged, name, how, reason):
+    found = judged(failing=[name], how=how)
+    assert found[0][0] is reason
+    assert "SERVFAIL" in found[0][1]
+
+
+def test_a_tree_that_cannot_be_asked_is_temporary_unless_its_signatures_are_bogus(judged):
+    changes = {(D, "TXT"): ["v=spf1 include:x.example -all"]}
+    [(reason, text)] = judged(changes, ["x.example"])
+    assert reason is Reason.SPF_TEMPERROR
+    assert "SPF cannot be checked: TXT of x.example" in text
+    [(reason, _)] = judged(changes, ["x.example"], {"bogus": True})
+    assert reason is Reason.DNSSEC_BOGUS
+
+
+def test_exchangers_whose_addresses_nobody_knows(judged):
+    changes = {(D, "TXT"): ["v=spf1 ip4:192.0.2.10 -all"]}
+    found = judged(changes, [f"mx.{D}"])
+    assert [(r, t) for r, t in found if "exchangers" in t] == [
+        (Reason.DNS_SERVFAIL, "the addresses of its mail exchangers cannot be had")
+    ]
+    assert not [t for r, t in found if r is Reason.PTR_MISMATCH], "nobody knows that either"
+
+
+def test_a_tree_that_breaks_for_one_sender_only(judged):
+    """Of IPv6 the tree looks other names up, and finds nothing there."""
+    walked = {(D, "TXT"): ["v=spf1 a:a.example a:b.example a:c.example -all"]} | {
+        (f"{each}.example", "A"): ["203.0.113.1"] for each in "abc"
+    }
+    assert [reason for reason, _ in judged(walked)] == [Reason.SPF_FAIL]
+
+
+def test_a_sender_for_whom_the_tree_is_broken(dns_of):
+    table = TABLE | {
+        (D, "TXT"): ["v=spf1 a:a.example a:b.example a:c.example -all"],
+        **{(f"{each}.example", "A"): ["203.0.113.1"] for each in "abc"},
+    }
+    picture = survey(dns.name.from_text(D), dns_of(table), (), ("2001:db8::1",))
+    found = {t.reason: t.text for t in judge(picture, Wanted())}
+    assert "SPF is broken for 2001:db8::1: more than 2 look-ups" in found[Reason.SPF_PERMERROR]
+
+
+def test_every_consequence_is_of_a_reason_that_fails():
+    assert {OUTCOME_OF[reason] for reason in CONSEQUENCES} == {Outcome.FAIL}
+    assert set(CONSEQUENCES) <= set(WORST)
+
+
+def test_a_tree_near_its_limit_is_standing():
+    assert Reason.SPF_NEAR_LIMIT in STANDING
+    assert OUTCOME_OF[Reason.SPF_NEAR_LIMIT] is Outcome.WARN
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("v=DKIM1; p=MI IB ;t=s", {"v": "DKIM1", "p": "MIIB", "t": "s"}),
+        ("p=", {"p": ""}),
+        ("nothing", {}),
+        (";;=;", {"": ""}),
+    ],
+)
+def test_tags(text, found):
+    assert tags(text) == found
+
+
+def test_a_walk_asks_no_more_than_its_bound(dns_of):
+    """Ten terms of ten exchangers each: the most that one record can make us ask."""
+    table = {(f"m{n}.{D}", "A"): ["203.0.113.1"] for n in range(10)}
+    table |= {(D, "MX"): [f"10 m{n}.{D}" for n in range(10)], (D, "TXT"): ["v=spf1 " + "mx " * 10]}
+    fetch, asked = dns_of(table), []
+
+    def counting(name, kind):
+        asked.append(name)
+        return fetch(name, kind)
+
+    check(D, counting)
+    assert len(asked) == 1 + 10 * 11
+
+
+def test_found_is_data():
+    assert Found(State.GONE).records == ()

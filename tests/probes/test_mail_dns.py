@@ -1,0 +1,537 @@
+"""`mail_dns` against NSD and a validating Unbound, whose zones break in every known way."""
+
+import contextlib
+import os
+import random
+import socket
+import threading
+
+import dns.message
+import dns.resolver
+import dns.rrset
+import pytest
+
+from beacon.core.model import Outcome, Reason
+from beacon.engine.clock import SystemClock
+from beacon.engine.run import Run
+from beacon.preflight import Asked, Preflight
+from beacon.probes.mail_dns import PROBE, MailDns
+
+SIGNED = {"signed.example": 30.0, "expired.example": -5.0}
+"""Zone → days until its signatures expire."""
+ZONES = ("otp.example", "vendor.example", *SIGNED, "2.0.192.in-addr.arpa")
+KEY = "v=DKIM1; k=rsa; p=MIIB"
+OTP = f"""\
+@ MX 10 mx
+mx A 192.0.2.10
+@ TXT "v=spf1 ip4:192.0.2.0/28 include:_spf.vendor.example -all"
+@ TXT "unrelated"
+_dmarc TXT "v=DMARC1; p=reject"
+s1._domainkey TXT "{KEY}"
+s2._domainkey CNAME s2.dkim.vendor.example.
+"""
+VENDOR = f"""\
+_spf TXT "v=spf1 ip4:198.51.100.0/24 -all"
+a A 198.51.100.1
+s2.dkim TXT "{KEY}"
+"""
+REVERSE = "10 PTR mx.otp.example.\n11 PTR elsewhere.otp.example.\n"
+SOUND = {
+    "otp.example": OTP,
+    "vendor.example": VENDOR,
+    **dict.fromkeys(SIGNED, OTP),
+    "2.0.192.in-addr.arpa": REVERSE,
+}
+
+
+@pytest.fixture(scope="module")
+def server(zone_server):
+    return zone_server(*ZONES)
+
+
+@pytest.fixture
+def serve(server):
+    """Serve sound zones, with the sender's domain so changed."""
+
+    def change(*edits):
+        text = OTP
+        for old, new in edits:
+            assert old in text
+            text = text.replace(old, new)
+        server.serve(SOUND | {"otp.example": text}, signed=SIGNED)
+
+    return change
+
+
+@pytest.fixture(scope="module")
+def resolver(server, validating):
+    return validating(server, *SIGNED)
+
+
+@pytest.fixture
+def observe(server, resolver):
+    """Run the probe once on the sender's domain."""
+
+    def run(budget=5.0, notes=None, **settings):
+        given = {
+            "domains": ("otp.example",),
+            "selectors": ("s1", "s2"),
+            "senders": ("192.0.2.10",),
+            "resolvers": (resolver,),
+            "authoritative": (server.at,),
+        } | settings
+        probe = MailDns(**given)
+        assert not list(probe.faults())
+        one = Run(SystemClock(), budget)
+        reading = probe.observe(one)
+        if notes is not None:
+            notes += one.notes
+        return reading
+
+    return run
+
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.mark.parametrize("authoritative", [True, False])
+def test_a_sound_domain_passes_with_its_ttl(serve, observe, server, authoritative):
+    serve()
+    reading = observe(authoritative=(server.at,) if authoritative else False)
+    assert reading.reason is Reason.OK, reading.detail
+    assert reading.detail == "otp.example: 1 SPF terms, 2 DKIM keys"
+    assert reading.ttl == (300.0 if authoritative else 0.0)  # our resolver keeps nothing
+    assert reading.latency is not None
+    assert reading.resolver is None
+
+
+SPF = '@ TXT "v=spf1 ip4:192.0.2.0/28 include:_spf.vendor.example -all"\n'
+
+
+def spf(text, *more):
+    return (SPF, f'@ TXT "{text}"\n' + "\n".join(more))
+
+
+ELEVEN = " ".join(f"a:h{n}.otp.example" for n in range(11))
+NINE = ELEVEN[: ELEVEN.index(" a:h9.")]
+HOSTS = "".join(f"h{n} A 203.0.113.{n}\n" for n in range(11))
+
+BROKEN = {
+    "removed SPF": ([(SPF, "")], Reason.SPF_MISSING, "no SPF record at otp.example"),
+    "two records": (
+        [spf("v=spf1 ip4:192.0.2.10 -all", '@ TXT "v=spf1 mx -all"\n')],
+        Reason.SPF_PERMERROR,
+        "2 SPF records at otp.example",
+    ),
+    "eleven terms": (
+        [spf(f"v=spf1 {ELEVEN} -all", HOSTS)],
+        Reason.SPF_PERMERROR,
+        "more than 10 terms that ask the DNS; a:h10.otp.example of otp.example is one too many",
+    ),
+    "nine terms": (
+        [spf(f"v=spf1 ip4:192.0.2.10 {NINE} -all", HOSTS)],
+        Reason.SPF_NEAR_LIMIT,
+        "SPF takes 9 of 10 terms",
+    ),
+    "void look-ups": (
+        [spf("v=spf1 a:x1.otp.example a:x2.otp.example a:x3.otp.example -all")],
+        Reason.SPF_PERMERROR,
+        "more than 2 look-ups that find nothing; A of x3.otp.example",
+    ),
+    "dead include": (
+        [spf("v=spf1 include:_gone.vendor.example ip4:192.0.2.10 -all")],
+        Reason.SPF_PERMERROR,
+        "include:_gone.vendor.example of otp.example: no SPF record there",
+    ),
+    "dead include behind": (
+        [spf("v=spf1 ip4:192.0.2.10 include:_gone.vendor.example -all")],
+        Reason.SPF_NEAR_LIMIT,
+        "SPF passes for those who send, and breaks behind them",
+    ),
+    "include of itself": (
+        [spf("v=spf1 include:otp.example -all")],
+        Reason.SPF_PERMERROR,
+        "more than 10 terms",
+    ),
+    "redirect to itself": (
+        [spf("v=spf1 redirect=otp.example")],
+        Reason.SPF_PERMERROR,
+        "more than 10 terms",
+    ),
+    "misspelt": (
+        [spf("v=spf1 ipv4:192.0.2.10 -all")],
+        Reason.SPF_PERMERROR,
+        "cannot be read: 'ipv4:192.0.2.10'",
+    ),
+    "sender left out": (
+        [spf("v=spf1 ip4:192.0.2.99 ~all")],
+        Reason.SPF_FAIL,
+        "SPF says softfail for 192.0.2.10 (~all of otp.example)",
+    ),
+    "no key": (
+        [(f's1._domainkey TXT "{KEY}"', "")],
+        Reason.DKIM_MISSING,
+        "DKIM selector s1: there is no key at s1._domainkey.otp.example",
+    ),
+    "revoked": ([(KEY, "v=DKIM1; p=")], Reason.DKIM_REVOKED, "the key is revoked"),
+    "two keys": (
+        [(f's1._domainkey TXT "{KEY}"', f's1._domainkey TXT "{KEY}"\ns1._domainkey TXT "{KEY}A"')],
+        Reason.DKIM_MISSING,
+        "there are 2 keys",
+    ),
+    "vendor's key gone": (
+        [("s2.dkim.vendor", "s3.dkim.vendor")],
+        Reason.DKIM_MISSING,
+        "at s2._domainkey.otp.example, through s3.dkim.vendor.example",
+    ),
+    "alias to itself": ([("s2.dkim.vendor.example.", "s2._domainkey")], Reason.DNS_SERVFAIL, ""),
+    "aliases in a circle": (
+        [("s2.dkim.vendor.example.", "loop"), ("mx A", "loop CNAME pool\npool CNAME loop\nmx A")],
+        Reason.DNS_SERVFAIL,
+        "",
+    ),
+    "no DMARC": ([("_dmarc TXT", "_other TXT")], Reason.DMARC_MISSING, "no DMARC record at"),
+    "two DMARC": (
+        [("_dmarc TXT", '_dmarc TXT "v=DMARC1; p=none"\n_dmarc TXT')],
+        Reason.DMARC_MISSING,
+        "or several",
+    ),
+    "null MX": (
+        [("@ MX 10 mx", "@ MX 0 .")],
+        Reason.MX_MISSING,
+        "no mail exchanger with an address",
+    ),
+    "dead MX": ([("@ MX 10 mx", "@ MX 10 nowhere")], Reason.MX_MISSING, "takes no mail"),
+    "neither MX nor address": ([("@ MX 10 mx", "")], Reason.MX_MISSING, "neither MX nor address"),
+    "forward gone": (
+        [("mx A 192.0.2.10", "mx A 192.0.2.12")],
+        Reason.PTR_MISMATCH,
+        "192.0.2.10 has a name that leads elsewhere",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_every_fault_is_named(serve, observe, fault):
+    edits, reason, words = BROKEN[fault]
+    serve(*edits)
+    reading = observe()
+    assert reading.reason is reason, reading.detail
+    assert words in reading.detail
+    assert len(reading.detail) <= 200
+
+
+def test_removing_spf_tells_how_long_the_hole_is_kept(serve, observe):
+    """The texts that are left keep their TTL; a name without any has the negative one."""
+    serve((SPF, ""), ('@ TXT "unrelated"\n', ""))
+    reading = observe()
+    assert (reading.reason, reading.ttl) == (Reason.SPF_MISSING, 60.0)
+
+
+def test_settings_leave_out_what_a_domain_does_not_have(serve, observe):
+    serve((SPF, ""), ("_dmarc TXT", "_other TXT"), ("@ MX 10 mx", ""))
+    assert observe(spf=False, dmarc=False, mx=False).reason is Reason.OK
+
+
+def test_the_policy_of_what_is_above_will_do(serve, observe):
+    serve(
+        (
+            "mx A",
+            (
+                f'sub MX 10 mx\nsub TXT "v=spf1 ip4:192.0.2.10 -all"\n'
+                f's1._domainkey.sub TXT "{KEY}"\nmx A'
+            ),
+        )
+    )
+    reading = observe(domains=("sub.otp.example",), selectors=("s1",))
+    assert reading.reason is Reason.OK, reading.detail
+
+
+def test_an_address_without_a_name(serve, observe):
+    serve()
+    reading = observe(senders=("192.0.2.10", "192.0.2.9"))
+    assert (reading.reason, reading.detail) == (Reason.PTR_MISMATCH, "192.0.2.9 has no name")
+
+
+def test_a_domain_that_does_not_exist_has_no_other_trouble(serve, observe):
+    serve()
+    reading = observe(domains=("gone.otp.example",))
+    assert (reading.reason, reading.detail) == (
+        Reason.DNS_NXDOMAIN,
+        "gone.otp.example does not exist",
+    )
+
+
+def test_the_worst_of_several_domains_is_told(serve, observe):
+    serve((KEY, "v=DKIM1; p="))
+    reading = observe(domains=("signed.example", "otp.example"))
+    assert reading.reason is Reason.DKIM_REVOKED
+    assert "otp.example" in reading.detail
+
+
+# --- signatures -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("authoritative", [True, False])
+def test_expired_signatures_are_bogus(serve, observe, server, authoritative):
+    serve()
+    asked = (server.at,) if authoritative else False
+    reading = observe(domains=("expired.example",), authoritative=asked)
+    assert reading.reason is Reason.DNSSEC_BOGUS, reading.detail
+    assert "an answer when signatures are not checked" in reading.detail
+
+
+def test_a_signed_domain_that_is_sound_is_vouched_for(serve, observe):
+    serve()
+    reading = observe(domains=("signed.example",), dnssec="required")
+    assert reading.reason is Reason.OK, reading.detail
+
+
+def test_an_unsigned_domain_where_signatures_are_required(serve, observe):
+    serve()
+    reading = observe(dnssec="required")
+    assert reading.reason is Reason.RECORD_MISSING
+    assert "no resolver vouches" in reading.detail
+
+
+# --- who says what ----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def other(zone_server):
+    return zone_server("otp.example")
+
+
+@pytest.fixture(scope="module")
+def lame(zone_server):
+    return zone_server("vendor.example")
+
+
+def test_servers_that_differ_are_a_warning(serve, observe, server, other):
+    serve()
+    other.serve({"otp.example": OTP.replace(KEY, f"{KEY}B")})
+    reading = observe(authoritative=(server.at, other.at))
+    assert reading.reason is Reason.RESOLVER_DISAGREEMENT, reading.detail
+    assert reading.outcome is Outcome.WARN
+
+
+def test_a_removed_record_counts_though_resolvers_still_have_it(serve, observe, other):
+    """What the zone says is what everybody will see; resolvers forget within a TTL."""
+    serve()
+    other.serve({"otp.example": OTP.replace(SPF, "")})
+    assert observe(authoritative=(other.at,)).reason is Reason.SPF_MISSING
+
+
+def test_a_lame_server_is_a_warning(serve, observe, server, lame):
+    serve()
+    reading = observe(authoritative=(server.at, lame.at))
+    assert reading.reason is Reason.RESOLVER_DISAGREEMENT
+    assert "lame delegation" in reading.detail
+
+
+def test_only_lame_servers(serve, observe, lame):
+    serve()
+    reading = observe(authoritative=(lame.at,))
+    assert reading.reason is Reason.RESOLVER_DISAGREEMENT
+    assert "none of the servers of otp.example speaks for it" in reading.detail
+
+
+@pytest.fixture
+def silent():
+    """A resolver that hears and never answers."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{sock.getsockname()[1]}"
+
+
+def test_a_silent_resolver_beside_another_costs_time_only(serve, observe, resolver, silent):
+    serve()
+    reading = observe(resolvers=(silent, resolver), budget=2.0)
+    assert reading.reason is Reason.OK, reading.detail
+
+
+def test_resolvers_that_all_say_nothing(serve, observe, silent):
+    serve()
+    reading = observe(resolvers=(silent,), authoritative=False, budget=1.0)
+    assert reading.reason is Reason.DNS_TIMEOUT
+
+
+def test_a_lame_zone_alone_is_a_failure_to_resolve(serve, observe, lame, validating):
+    serve()
+    beside = validating(lame)
+    reading = observe(resolvers=(beside,), authoritative=False)
+    assert reading.reason is Reason.DNS_SERVFAIL
+
+
+def test_truncated_answers_come_over_tcp(serve, observe):
+    """64 KB of texts at the domain: none of them in the way of the one that counts."""
+    lump = "".join(f'@ TXT "{n:04} {"x" * 200}"\n' for n in range(250))
+    serve(("@ MX 10 mx", f"@ MX 10 mx\n{lump}"))
+    notes = []
+    reading = observe(notes=notes)
+    assert reading.reason is Reason.OK, reading.detail
+    assert any("over TCP" in note for note in notes)
+
+
+def test_one_text_of_60_kb_is_refused_in_time(serve, observe):
+    strings = " ".join(f'"{"ip4:192.0.2.1/" * 17}"' for _ in range(230))
+    serve((SPF, f'@ TXT "v=spf1 " {strings}\n'))
+    reading = observe()
+    assert reading.reason is Reason.SPF_PERMERROR
+    assert len(reading.detail) <= 200
+
+
+def test_an_answer_that_points_to_itself_by_hand(udp_server):
+    """A resolver that answers every question with an alias to the name asked for."""
+
+    def answer(data):
+        query = dns.message.from_wire(data)
+        response = dns.message.make_response(query)
+        name = query.question[0].name
+        response.answer.append(dns.rrset.from_text(name, 60, "IN", "CNAME", name.to_text()))
+        yield response.to_wire()
+
+    server = udp_server(answer)
+    probe = MailDns(
+        domains=("otp.example",), resolvers=(f"127.0.0.1:{server.port}",), authoritative=False
+    )
+    reading = probe.observe(Run(SystemClock(), 3.0))
+    assert reading.reason is Reason.DNS_SERVFAIL
+    assert "aliases in a circle" in reading.detail
+
+
+# --- settings ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "where", "words"),
+    [
+        ({"domains": ()}, ("domains",), "0 domains"),
+        ({"domains": ("a.example",) * 11}, ("domains",), "11 domains"),
+        ({"domains": ("example",)}, ("domains", 0), "not a domain that sends mail"),
+        ({"domains": ("a..example",)}, ("domains", 0), "not a domain that sends mail"),
+        ({"selectors": ("a..b",)}, ("selectors", 0), "not a selector"),
+        ({"senders": ("mail.example",)}, ("senders", 0), "not an address"),
+        ({"resolvers": ("dns.example",)}, ("resolvers", 0), "not a server"),
+        ({"resolvers": ("192.0.2.1:x",)}, ("resolvers", 0), "not a server"),
+        ({"authoritative": ("a..b",)}, ("authoritative", 0), "not a server"),
+        ({"golden": "/nowhere"}, ("golden",), "cannot read /nowhere"),
+    ],
+)
+def test_wrong_settings_are_named(settings, where, words):
+    [fault] = MailDns(**{"domains": ("otp.example",)} | settings).faults()
+    assert fault.path == where
+    assert words in fault.message
+
+
+def test_it_is_a_cause_that_may_always_run():
+    probe = PROBE(domains=("otp.example",))
+    assert (probe.EVIDENCE, probe.clock_bound, probe.wait(0.0)) == ("cause", False, 0.0)
+
+
+# --- a golden file, our own resolver, servers by name -----------------------------
+
+
+@pytest.fixture
+def kept(serve, resolver, server, tmp_path):
+    """The golden file of the sound domain."""
+    serve()
+    how = Asked(resolvers=(resolver,), servers=(server.at,), selectors=("s1", "s2"))
+    text, found = Preflight(SystemClock(), how).golden(["otp.example"])
+    assert found == []
+    (tmp_path / "golden.yaml").write_text(text)
+    return tmp_path / "golden.yaml"
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason", "words"),
+    [
+        (("@ MX 10 mx", "@ MX 10 mx\n@ MX 5 ns1"), Reason.RECORD_CHANGED, "new 5 ns1.otp.example."),
+        ((f's1._domainkey TXT "{KEY}"', ""), Reason.RECORD_MISSING, "the key of selector s1"),
+    ],
+)
+def test_what_is_not_as_in_the_golden_file(kept, serve, observe, edit, reason, words):
+    settings = {"golden": str(kept), "selectors": ()}
+    assert observe(**settings).reason is Reason.OK
+    serve(edit)
+    reading = observe(**settings)
+    assert reading.reason is reason, reading.detail
+    assert words in reading.detail or "TXT of s1._domainkey" in reading.detail
+
+
+def test_a_golden_file_of_other_domains_is_a_mistake(kept):
+    [fault] = MailDns(domains=("signed.example",), golden=str(kept)).faults()
+    assert (fault.path, "does not know signed.example" in fault.message) == (("golden",), True)
+
+
+def test_a_golden_file_that_went_away(kept, observe):
+    probe = MailDns(domains=("otp.example",), golden=str(kept), resolvers=("127.0.0.1:9",))
+    kept.write_text("[]")
+    reading = probe.observe(Run(SystemClock(), 2.0))
+    assert (reading.reason, "no golden file" in reading.detail) == (Reason.INTERNAL_ERROR, True)
+
+
+def test_a_machine_without_a_resolver(monkeypatch):
+    """Where /etc/resolv.conf names none: the resolver of dnspython finds no file."""
+
+    def none(path):
+        raise dns.resolver.NoResolverConfiguration
+
+    monkeypatch.setattr(dns.resolver, "Resolver", none)
+    reading = MailDns(domains=("otp.example",)).observe(Run(SystemClock(), 1.0))
+    assert (reading.reason, reading.resolver) == (Reason.OWN_NETWORK, False)
+
+
+@pytest.fixture
+def at_53(resolver):
+    """An address of this machine whose port 53 leads to the resolver."""
+    address = f"127.{random.randint(64, 250)}.{random.randint(1, 250)}.{os.getpid() % 250 + 1}"
+    host, port = resolver.split(":")
+    over = threading.Event()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as front:
+        try:
+            front.bind((address, 53))
+        except PermissionError:
+            pytest.skip("only root can listen at port 53")
+        front.settimeout(0.05)
+
+        def forward():
+            while not over.is_set():
+                with contextlib.suppress(TimeoutError):
+                    data, asker = front.recvfrom(4096)
+                    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as back:
+                        back.settimeout(2.0)
+                        back.sendto(data, (host, int(port)))
+                        front.sendto(back.recv(65535), asker)
+
+        thread = threading.Thread(target=forward)
+        thread.start()
+        yield address
+        over.set()
+        thread.join()
+
+
+def test_our_own_resolver_that_answers_is_known_to_answer(serve, server, at_53, monkeypatch):
+    serve()
+    ours = type("Ours", (), {"nameservers": (at_53,)})
+    monkeypatch.setattr(dns.resolver, "Resolver", lambda path: ours)
+    probe = MailDns(domains=("otp.example",), authoritative=(server.at,))
+    reading = probe.observe(Run(SystemClock(), 3.0))
+    assert (reading.reason, reading.resolver) == (Reason.OK, True)
+
+
+def test_servers_that_cannot_be_found_leave_it_to_the_resolvers(serve, observe):
+    """ns1 of the zone has an address where nobody listens at port 53, or no address at all."""
+    serve()
+    notes = []
+    reading = observe(authoritative=("ns9.otp.example",), notes=notes)
+    assert reading.reason is Reason.OK, reading.detail
+
+
+def test_the_servers_a_zone_is_delegated_to_are_asked(serve, observe):
+    serve()
+    notes = []
+    reading = observe(authoritative=True, notes=notes, budget=3.0)
+    assert any("ns1.otp.example:53" in note for note in notes)
+    assert reading.reason is Reason.RESOLVER_DISAGREEMENT, reading.detail
+    assert "none of the servers of otp.example speaks for it" in reading.detail

@@ -1,0 +1,266 @@
+"""`rss` on the feeds of real vendors, by their documented shapes."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from html import escape
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beacon.config.fields import Duration, Regex, Url
+from beacon.core.model import Outcome, Reading, Reason
+from beacon.engine.clock import ManualClock
+from beacon.probes.rss import Rss
+from beacon.transport.feed import Entry
+from beacon.transport.source import Sources
+
+NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
+OK, DEAD = Reason.OK, Reason.SOURCE_DEAD
+INCIDENT, DEGRADED = Reason.VENDOR_INCIDENT, Reason.VENDOR_DEGRADED
+MAINTENANCE = Reason.VENDOR_MAINTENANCE
+
+
+def said(
+    title: str = "Codes are late",
+    text: str = "",
+    of: str = "1",
+    hours: float | None = 1,
+    status: str = "",
+) -> Entry:
+    at = None if hours is None else NOW - timedelta(hours=hours)
+    return Entry(title=title, text=text, status=status, of=of, at=at)
+
+
+def judged(*feed: Entry, **settings: Any) -> Reading:
+    return Rss(url=Url("https://status.example.com/feed"), **settings).judge(feed, NOW)
+
+
+# Statuspage writes the newest update first, all of them in one entry.
+STATUSPAGE = (
+    "Jan 5, 11:00 UTC {first} - {said} Jan 5, 10:00 UTC Investigating - We are aware of late codes."
+)
+
+
+def statuspage(first: str, what: str = "") -> Entry:
+    return said(text=STATUSPAGE.format(first=first, said=what))
+
+
+BY_INCIDENT = [
+    ((), OK, "an empty feed: no event"),
+    ((said(),), INCIDENT, "Open: Codes are late (as of 5 Jan 11:00 UTC)"),
+    ((said(hours=None),), INCIDENT, "Open: Codes are late"),
+    ((said(title=""),), INCIDENT, "Open: an entry without a title"),
+    # the title says what it has come to
+    ((said("MFA - Sign-in failures - Investigating"),), INCIDENT, "Investigating: MFA"),
+    ((said("MFA - Sign-in failures - Mitigated"),), OK, "1 entries, none of them open"),
+    ((said("RESOLVED: errors when signing in"),), OK, ""),
+    ((said("Errors when signing in - Resolved"),), OK, ""),
+    ((said("Users not able to sign in - Mitigated"),), OK, ""),
+    ((said("Service is operating normally: [RESOLVED] Increased errors"),), OK, ""),
+    # an end that is still to come is none
+    ((said("MFA", "We are working to get this resolved."),), INCIDENT, "Open: MFA"),
+    ((said("MFA", "Sign-ins fail until sign-in is fully restored."),), INCIDENT, ""),
+    ((said("MFA", "This has not yet been resolved."),), INCIDENT, ""),
+    ((said("MFA", "The cause is being mitigated."),), INCIDENT, ""),
+    ((said("MFA", "It is expected to be resolved by noon."),), INCIDENT, ""),
+    ((said("MFA - partially restored"),), INCIDENT, ""),
+    ((said("MFA - unresolved"),), INCIDENT, ""),
+    ((said("MFA", "Users could not sign in. The issue has been resolved."),), OK, ""),
+    ((said("MFA", "Investigating. We hope that it is resolved soon."),), INCIDENT, "Investigating"),
+    # the newest update of an entry stands first
+    ((statuspage("Identified"),), INCIDENT, "Identified: Codes are late"),
+    ((statuspage("Monitoring", "It seems to be resolved."),), DEGRADED, "Monitoring: "),
+    ((statuspage("Resolved", "This incident has been resolved."),), OK, ""),
+    # the newest entry of an incident counts, in whatever order
+    ((said("Resolved", hours=1), said("Investigating", hours=2)), OK, ""),
+    ((said("Investigating", hours=2), said("Resolved", hours=1)), OK, ""),
+    ((said("Relapse", hours=1), said("Resolved", hours=2)), INCIDENT, "Relapse"),
+    ((said("Resolved", hours=None), said("Investigating", hours=None)), OK, ""),
+    ((said("Resolved", of="2", hours=1), said("SMS late", hours=2)), INCIDENT, "SMS late"),
+    # who never comes back to an incident has forgotten it
+    ((said(hours=23.9),), INCIDENT, ""),
+    ((said(hours=24.1),), OK, "none of them open"),
+    ((said(hours=-2),), INCIDENT, ""),
+    # maintenance is trouble while it goes on
+    ((said("Scheduled maintenance of MFA"),), OK, ""),
+    ((said("Maintenance", "THIS IS A SCHEDULED EVENT Scheduled - at night"),), OK, ""),
+    (
+        (said("Maintenance", "THIS IS A SCHEDULED EVENT In progress - now"),),
+        MAINTENANCE,
+        "In progr",
+    ),
+    ((said("Maintenance", "Verifying - nearly done"),), MAINTENANCE, "Verifying: Maintenance"),
+    ((said("Maintenance", "Completed - thank you. In progress - now"),), OK, ""),
+    ((said("Repair", "In progress - we mend it"),), INCIDENT, "In progress: Repair"),
+    # Microsoft 365: one entry, always, and its status
+    ((said("", "This site is updated when …", status="Available"),), OK, ""),
+    ((said("", "This site is updated when …", status="Operational"),), OK, ""),
+    ((said("Sign-in", status="ServiceDegradation"),), DEGRADED, "Service degradation: Sign-in"),
+    ((said("Sign-in", status="Service degradation"),), DEGRADED, ""),
+    ((said("Sign-in", status="serviceInterruption"),), INCIDENT, "Service interruption: Sign-in"),
+    ((said("Sign-in", "it was resolved", status="Investigation"),), DEGRADED, ""),
+    ((said("Sign-in", status="Haunted"),), INCIDENT, "Open: Sign-in"),
+    ((said("Sign-in", status="Unknown"),), INCIDENT, ""),
+]
+
+
+@pytest.mark.parametrize(("feed", "reason", "words"), BY_INCIDENT)
+def test_what_a_feed_says_by_incident(feed: tuple[Entry, ...], reason: Reason, words: str) -> None:
+    reading = judged(*feed)
+    assert reading.reason is reason, reading
+    assert words in reading.detail
+
+
+BY_AGE = [
+    ((), OK, "an empty feed"),
+    ((said(hours=23),), DEGRADED, "Published: Codes are late (as of 4 Jan 13:00 UTC)"),
+    ((said("It was resolved", hours=23),), DEGRADED, ""),
+    ((said(hours=25),), OK, "1 entries"),
+    ((said(hours=None),), DEAD, "an entry without a date: Codes are late"),
+    ((said(hours=None), said("SMS", hours=1)), DEGRADED, "SMS"),
+]
+
+
+@pytest.mark.parametrize(("feed", "reason", "words"), BY_AGE)
+def test_what_a_feed_says_by_age(feed: tuple[Entry, ...], reason: Reason, words: str) -> None:
+    reading = judged(*feed, mode="age")
+    assert reading.reason is reason, reading
+    assert words in reading.detail
+
+
+def test_how_old_is_too_old_can_be_set() -> None:
+    assert judged(said(hours=30), max_age=Duration.parse("2d")).reason is INCIDENT
+    assert judged(said(hours=2), max_age=Duration.parse("1h")).reason is OK
+
+
+@pytest.mark.parametrize("where", ["title", "text"])
+def test_only_what_speaks_of_it_concerns_us(where: str) -> None:
+    ours = said(**{where: "Multi-Factor sign-in fails"}, of="1")
+    theirs = said("Storage is slow", of="2")
+    keywords = Regex("(?i)multi-?factor")
+    assert judged(theirs, keywords=keywords).reason is OK
+    assert judged(theirs, ours, keywords=keywords).reason is INCIDENT
+
+
+ENTRIES = st.lists(
+    st.builds(
+        said,
+        title=st.sampled_from(["MFA", "MFA resolved", "MFA monitoring", "Maintenance scheduled"]),
+        of=st.sampled_from("12"),
+        hours=st.none() | st.floats(-50, 50),
+        status=st.sampled_from(["", "Available", "ServiceInterruption", "odd"]),
+    ),
+    max_size=5,
+)
+
+
+@given(ENTRIES, st.sampled_from(["incident", "age"]))
+def test_a_pass_means_that_no_entry_is_young_and_open(feed: list[Entry], mode: Any) -> None:
+    reading = judged(*feed, mode=mode)
+    assert reading.reason in (OK, DEAD, INCIDENT, DEGRADED)
+    if not feed:
+        assert reading.reason is OK
+    if mode == "age" and any(one.at and NOW - one.at < timedelta(hours=23) for one in feed):
+        assert reading.reason is DEGRADED
+
+
+@given(st.text(max_size=300), st.text(max_size=300))
+def test_no_text_is_too_strange(title: str, text: str) -> None:
+    assert judged(said(title, text)).outcome in (Outcome.PASS, Outcome.WARN, Outcome.FAIL)
+
+
+def test_hostile_texts_are_judged_in_bounded_time() -> None:
+    texts = ("not " * 1000, "until x " * 500, "working " * 500 + "resolved", "be " * 1300)
+    began = time.thread_time()
+    judged(*(said("MFA", text, of=str(n)) for n, text in enumerate(texts * 10)))
+    assert time.thread_time() - began < 5
+
+
+# --- through the wire -------------------------------------------------------------
+
+AZURE = """<?xml version="1.0" encoding="utf-8"?>
+<rss xmlns:a10="http://www.w3.org/2005/Atom" version="2.0"><channel><title>Azure Status</title>
+<link>https://status.example.com/</link><description>Azure Status</description>
+<lastBuildDate>Mon, 19 Nov 2018 14:00:00 Z</lastBuildDate>{items}</channel></rss>"""
+
+
+def azure(*items: tuple[str, str, datetime]) -> bytes:
+    """All its entries link to the page itself."""
+    rows = "".join(
+        f"<item><guid>{n}</guid><link>https://status.example.com</link><title>{escape(title)}"
+        f"</title><description>{escape(text)}</description><pubDate>{format_datetime(at)}"
+        "</pubDate></item>"
+        for n, (title, text, at) in enumerate(items)
+    )
+    return AZURE.format(items=rows).encode()
+
+
+@pytest.fixture
+def feed(vendor: Any, sources: Sources) -> Rss:
+    class Own(Rss):
+        SOURCES = sources
+
+    return Own(url=Url(vendor.url + "/feed/"))
+
+
+def test_an_old_address_leads_to_the_new_one(
+    vendor: Any, feed: Rss, observed: Callable[..., Reading], clock: ManualClock
+) -> None:
+    began = clock.utc() - timedelta(hours=1)
+    vendor.answers["/feed/"] = (301, {"Location": "/new/"}, b"")
+    vendor.publish("/new/", azure(("MFA fails", "<p>Starting at 04:39 …</p>", began)))
+    reading = observed(feed, clock=clock)
+    assert reading.reason is INCIDENT
+    assert reading.detail == "Open: MFA fails (as of 5 Jan 11:00 UTC)"
+    assert reading.outcome is Outcome.FAIL
+
+
+def test_two_incidents_on_one_page_are_two(
+    vendor: Any, feed: Rss, observed: Callable[..., Reading], clock: ManualClock
+) -> None:
+    hour = timedelta(hours=1)
+    items = (
+        ("Storage - Resolved", "", clock.utc() - hour),
+        ("MFA - Investigating", "", clock.utc() - 2 * hour),
+    )
+    vendor.publish("/feed/", azure(*items))
+    assert "MFA" in observed(feed, clock=clock).detail
+
+
+def test_an_unchanged_feed_is_judged_by_the_time_that_it_is(
+    vendor: Any, feed: Rss, observed: Callable[..., Reading], clock: ManualClock
+) -> None:
+    vendor.publish("/feed/", azure(("MFA fails", "", clock.utc())), ETag='"1"')
+    assert observed(feed, clock=clock).reason is INCIDENT
+    assert observed(feed, clock=clock).reason is INCIDENT
+    clock.advance(86401)
+    # an hour has passed too, so it is read whole: the server does not mind
+    assert observed(feed, clock=clock).reason is OK
+
+
+def test_an_empty_channel_is_a_weak_word_that_all_is_well(
+    vendor: Any, feed: Rss, observed: Callable[..., Reading]
+) -> None:
+    vendor.publish("/feed/", azure())
+    reading = observed(feed)
+    assert (reading.reason, reading.detail) == (OK, "an empty feed: no event")
+
+
+def test_a_dead_feed_is_unknown(
+    dead: tuple[Any, str], vendor: Any, feed: Rss, observed: Callable[..., Reading]
+) -> None:
+    vendor.answers["/feed/"], words = dead
+    reading = observed(feed)
+    assert (reading.reason, reading.outcome) == (DEAD, Outcome.ERROR)
+    assert words in reading.detail
+
+
+def test_settings_go_together_and_it_lives_by_our_clock() -> None:
+    probe = Rss(url=Url("http://status.example.com/feed"))
+    assert not list(probe.faults())
+    assert probe.clock_bound, "ages are told by our clock"
+    assert probe.wait(0.0) == 0.0

@@ -1,0 +1,400 @@
+"""`beacon dns golden` and `beacon dns check`, by the command line, against NSD and Unbound."""
+
+import json
+import re
+import textwrap
+
+import pytest
+import yaml
+
+from beacon import cli
+from beacon.mail import golden, zone
+from beacon.mail.golden import GoldenRefused
+
+KEY = "v=DKIM1; k=rsa; p=MIIB"
+SPF = '@ TXT "v=spf1 ip4:192.0.2.0/28 include:_spf.vendor.example -all"\n'
+OTP = f"""\
+@ MX 10 mx
+mx A 192.0.2.10
+{SPF}@ TXT "unrelated"
+_dmarc TXT "v=DMARC1; p=reject"
+s1._domainkey TXT "{KEY}"
+s2._domainkey CNAME s2.dkim.vendor.example.
+"""
+VENDOR = f'_spf TXT "v=spf1 ip4:198.51.100.0/24 -all"\ns2.dkim TXT "{KEY}"\n'
+REVERSE = "10 PTR mx.otp.example.\n"
+HEAD = (
+    "$ORIGIN otp.example.\n$TTL 300\n@ SOA ns1 host 9 3600 600 86400 60\n"
+    "@ NS ns1\nns1 A 127.0.0.1\n"
+)
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def server(zone_server):
+    return zone_server("otp.example", "vendor.example", "2.0.192.in-addr.arpa")
+
+
+@pytest.fixture(scope="module")
+def resolver(server, validating):
+    return validating(server)
+
+
+@pytest.fixture
+def serve(server):
+    def change(otp=OTP):
+        server.serve(
+            {"otp.example": otp, "vendor.example": VENDOR, "2.0.192.in-addr.arpa": REVERSE}
+        )
+
+    change()
+    return change
+
+
+@pytest.fixture
+def beacon(server, resolver, capsys):
+    """Run `beacon dns …`: status, what it prints, what it complains of."""
+
+    def run(command, *arguments, ask=True):
+        asked = ["--resolver", resolver] if ask else []
+        try:
+            status = cli.main(["dns", command, *arguments, *asked])
+        except SystemExit as ended:
+            status = ended.code
+        return status, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def kept(serve, beacon, server, tmp_path):
+    """The golden file of the sound domain."""
+    how = ["--selector", "s1", "--selector", "s2", "--sender", "192.0.2.10", "--server", server.at]
+    status, out, err = beacon("golden", "OTP.example.", *how)
+    assert (status, err) == (0, "")
+    path = tmp_path / "golden.yaml"
+    path.write_text(out)
+    return path
+
+
+@pytest.fixture
+def proposed(tmp_path):
+    """Write a zone file with these edits."""
+
+    def write(*edits, head=HEAD):
+        text = OTP
+        for old, new in edits:
+            assert old in text
+            text = text.replace(old, new)
+        path = tmp_path / "new.zone"
+        path.write_text(head + text)
+        return str(path)
+
+    return write
+
+
+GOLDEN = """\
+# The DNS records that mail from these domains depends on, as they were when taken.
+# `beacon dns check` compares the DNS, a server or a proposed zone file with them.
+# `ttl`, `servers`, `resolvers` and `taken` are for people: they are not compared.
+golden: 1
+taken: 'NOW'
+resolvers:
+- RESOLVER
+domains:
+  otp.example:
+    selectors:
+    - s1
+    - s2
+    senders:
+    - 192.0.2.10
+    servers:
+    - SERVER
+    spf_terms: 1
+    records:
+    - name: 10.2.0.192.in-addr.arpa
+      type: PTR
+      ttl: 300
+      values:
+      - mx.otp.example.
+    - name: otp.example
+      type: MX
+      ttl: 300
+      values:
+      - 10 mx.otp.example.
+    - name: otp.example
+      type: NS
+      ttl: 300
+      values:
+      - ns1.otp.example.
+    - name: otp.example
+      type: TXT
+      ttl: 300
+      values:
+      - v=spf1 ip4:192.0.2.0/28 include:_spf.vendor.example -all
+    - name: _dmarc.otp.example
+      type: TXT
+      ttl: 300
+      values:
+      - v=DMARC1; p=reject
+    - name: s1._domainkey.otp.example
+      type: TXT
+      ttl: 300
+      values:
+      - v=DKIM1; k=rsa; p=MIIB
+    - name: s2._domainkey.otp.example
+      type: TXT
+      ttl: 300
+      values:
+      - v=DKIM1; k=rsa; p=MIIB
+"""
+
+
+def test_the_golden_file_reads_well(kept, server, resolver):
+    text = re.sub(r"taken: '[-0-9T:]+Z'", "taken: 'NOW'", kept.read_text())
+    text = text.replace(server.at, "SERVER").replace(resolver, "RESOLVER")
+    text = text.replace("ttl: 0", "ttl: 300")  # our resolver keeps nothing
+    assert text == GOLDEN
+
+
+def test_the_same_is_the_same_everywhere(kept, beacon, server, proposed):
+    for how in ([], ["--server", server.at], ["--zone", proposed()]):
+        status, out, err = beacon("check", str(kept), *how)
+        assert (status, err) == (0, ""), out
+        assert "otp.example: as it should be" in out
+        assert "SPF: fail, 1 of 10 terms that ask the DNS" in out
+
+
+ELEVEN = " ".join(f"a:h{n}.otp.example" for n in range(10))
+HOSTS = "".join(f"h{n} A 203.0.113.{n}\n" for n in range(10))
+
+FAULTS = {
+    "SPF removed": ((SPF, ""), "spf_missing", "no SPF record at otp.example"),
+    "an eleventh term": (
+        (SPF, f'@ TXT "v=spf1 include:_spf.vendor.example {ELEVEN} -all"\n{HOSTS}'),
+        "spf_permerror",
+        "a:h9.otp.example of otp.example is one too many",
+    ),
+    "a lost selector": ((f's1._domainkey TXT "{KEY}"\n', ""), "dkim_missing", "selector s1"),
+    "a vendor's selector": (
+        ("s2._domainkey CNAME", "s3._domainkey CNAME"),
+        "dkim_missing",
+        "selector s2",
+    ),
+    "a revoked key": (
+        (f's1._domainkey TXT "{KEY}"', 's1._domainkey TXT "v=DKIM1; p="'),
+        "dkim_revoked",
+        "s1",
+    ),
+    "a second SPF": ((SPF, SPF + '@ TXT "v=spf1 -all"\n'), "spf_permerror", "2 SPF records"),
+    "the sender left out": (("192.0.2.0/28", "192.0.2.32/28"), "spf_fail", "192.0.2.10"),
+    "DMARC removed": (("_dmarc TXT", "_d TXT"), "dmarc_missing", "_dmarc.otp.example"),
+    "no MX": (("@ MX 10 mx\n", ""), "mx_missing", "neither MX nor address"),
+    "another MX": (
+        ("@ MX 10 mx\n", "@ MX 10 mx\n@ MX 5 ns1\n"),
+        "record_changed",
+        "new 5 ns1.otp.example.",
+    ),
+    "another key": (
+        (f's1._domainkey TXT "{KEY}"', f's1._domainkey TXT "{KEY}C"'),
+        "record_changed",
+        "lost v=DKIM1",
+    ),
+    "aliases in a circle": (
+        ("s2.dkim.vendor.example.", "loop\nloop CNAME s2._domainkey"),
+        "dns_servfail",
+        "in a circle",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_proposed_zone_is_refused(kept, beacon, proposed, fault):
+    edit, reason, words = FAULTS[fault]
+    status, out, _ = beacon("check", str(kept), "--zone", proposed(edit), "--json")
+    assert status == (3 if reason == "dns_servfail" else 1)
+    found = json.loads(out)
+    assert found["status"] == ("unasked" if status == 3 else "differs")
+    troubles = found["domains"]["otp.example"]["troubles"]
+    assert troubles[0]["reason"] == reason, troubles
+    assert words in troubles[0]["text"]
+    assert bool(troubles[0]["receivers"]) is (status == 1)
+
+
+@pytest.mark.parametrize("fault", ["SPF removed", "a lost selector", "another MX"])
+def test_live_dns_and_a_server_are_refused_alike(kept, beacon, server, serve, fault):
+    edit, reason, _ = FAULTS[fault]
+    serve(OTP.replace(*edit))
+    for how in ([], ["--server", server.at]):
+        status, out, _ = beacon("check", str(kept), *how)
+        assert status == 1, out
+        assert f"fail {reason}" in out
+
+
+def test_the_message_says_who_stops_receiving_codes(kept, beacon, proposed, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    config = tmp_path / "beacon.yaml"
+    config.write_text(
+        textwrap.dedent("""\
+        site: soc
+        services:
+          - name: Mailed codes
+            endpoints:
+              - {name: code, type: http, url: "https://idp.example.com/", evidence: symptom}
+              - {name: domain, type: mail_dns, domains: [otp.example], selectors: [s1, s2]}
+          - name: Portal
+            endpoints:
+              - {name: sign-in, type: http, url: "https://idp.example.com/", evidence: symptom}
+              - {name: domain, type: mail_dns, domains: [otp.example], explains: [portal/sign-in]}
+        """)
+    )
+    status, out, _ = beacon("check", str(kept), "--zone", proposed((SPF, "")), "-c", str(config))
+    assert status == 1
+    assert out.splitlines()[3:] == [
+        "  fail spf_missing",
+        "       no SPF record at otp.example",
+        "       who stops receiving: receivers that check SPF: Gmail puts the mail off",
+        "         (421-4.7.27: the code comes after it has expired), and refuses it where",
+        "         DKIM does not pass either (550-5.7.26: it never comes)",
+        "       codes of: mailed-codes/code (Mailed codes), portal/sign-in (Portal)",
+    ]
+
+
+def test_the_configuration_tells_selectors_and_senders(serve, beacon, server, tmp_path):
+    config = tmp_path / "beacon.yaml"
+    config.write_text(
+        textwrap.dedent(f"""\
+        site: soc
+        services:
+          - name: Mailed codes
+            endpoints:
+              - {{name: domain, type: mail_dns, domains: [otp.example], selectors: [s1],
+                 senders: [192.0.2.10], authoritative: ["{server.at}"]}}
+        """)
+    )
+    status, out, err = beacon("golden", "otp.example", "-c", str(config))
+    assert (status, err) == (0, "warning: " + err.partition("warning: ")[2])
+    kept = yaml.safe_load(out)["domains"]["otp.example"]
+    assert (kept["selectors"], kept["senders"]) == (["s1"], ["192.0.2.10"])
+
+
+def test_what_is_wrong_already_is_told(serve, beacon, server):
+    serve(OTP.replace(SPF, ""))
+    status, out, err = beacon("golden", "otp.example", "--selector", "s9", "--server", server.at)
+    assert status == 0
+    assert "selectors:\n    - s9" in out
+    assert "wrong already: otp.example: dkim_missing: DKIM selector s9" in err
+
+
+def test_nine_terms_are_a_warning_and_pass(kept, beacon, proposed):
+    nine = " ".join(f"a:h{n}.otp.example" for n in range(8))
+    zone = proposed(('-all"\n@ TXT "unrel', f'{nine} -all"\n{HOSTS}@ TXT "unrel'))
+    golden_file = kept.read_text().replace("vendor.example -all", f"vendor.example {nine} -all")
+    kept.write_text(golden_file)
+    status, out, _ = beacon("check", str(kept), "--zone", zone)
+    assert status == 0, out
+    assert "warn spf_near_limit\n       SPF takes 9 of 10 terms that ask the DNS" in out
+
+
+def test_what_a_wildcard_or_a_delegation_answers(kept, beacon, proposed):
+    """A wildcard stands for the key's name; what is delegated is asked of live DNS."""
+    wild = (f's1._domainkey TXT "{KEY}"', f'*._domainkey TXT "{KEY}"')
+    assert beacon("check", str(kept), "--zone", proposed(wild))[0] == 0
+    away = (f's1._domainkey TXT "{KEY}"', "s1._domainkey NS ns.vendor.example.")
+    assert beacon("check", str(kept), "--zone", proposed(away))[0] == 0, "as it is served now"
+
+
+# --- what cannot be asked ---------------------------------------------------------
+
+HOSTILE = {
+    "include": ("$INCLUDE /etc/passwd\n", "$INCLUDE"),
+    "generate": ("$GENERATE 1-4000000000 h$ A 192.0.2.1\n", "$GENERATE"),
+    "syntax": ("@ MX ten\n", "not a zone"),
+    "dname": ("sub DNAME vendor.example.\n", "DNAME"),
+    "cname beside": ("mx CNAME a\n", "not a zone"),
+    "not a name": (f"{'x' * 70} A 192.0.2.1\n", "not a zone"),
+    "no soa": (None, "not a zone"),
+    "bytes": ("\udcff", "not UTF-8"),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_zone_file_that_cannot_be_taken(kept, beacon, tmp_path, what):
+    text, words = HOSTILE[what]
+    path = tmp_path / "bad.zone"
+    whole = "$ORIGIN otp.example.\n$TTL 300\n@ NS ns1\n" if text is None else HEAD + OTP + text
+    path.write_text(whole, errors="surrogateescape")
+    status, out, err = beacon("check", str(kept), "--zone", str(path))
+    assert (status, out) == (3, "")
+    assert words in err
+    status, out, _ = beacon("check", str(kept), "--zone", str(path), "--json")
+    assert (status, json.loads(out)["status"]) == (3, "unasked")
+
+
+def test_a_zone_file_that_is_not_there_or_too_large(kept, beacon, tmp_path):
+    assert "cannot read" in beacon("check", str(kept), "--zone", str(tmp_path / "none"))[2]
+    with (tmp_path / "large").open("wb") as large:
+        large.truncate(zone.LARGEST + 1)
+    assert "larger than" in beacon("check", str(kept), "--zone", str(tmp_path / "large"))[2]
+
+
+def test_the_origin_of_a_zone_file(kept, beacon, proposed):
+    bare = proposed(head=HEAD.partition("\n")[2])
+    assert beacon("check", str(kept), "--zone", bare)[0] == 0, "that of the only domain"
+    assert beacon("check", str(kept), "--zone", bare, "--origin", "otp.example")[0] == 0
+    status, _, err = beacon("check", str(kept), "--zone", bare, "--origin", "other.example")
+    assert status == 3
+    assert "holds none of the domains kept: otp.example" in err
+
+
+BAD_GOLDEN = {
+    "not yaml": "a: [",
+    "a list": "[1]",
+    "another kind": "golden: 2\ndomains: {}",
+    "an unknown key": "golden: 1\ndomains: {}\nmore: 1",
+    "aliases": "golden: 1\ndomains: &a {}\nresolvers: *a",
+    "no name": "golden: 1\ndomains: {a..b: {records: []}}",
+    "no type": "golden: 1\ndomains: {a.b: {records: [{name: a.b, type: NO, values: []}]}}",
+    "no record": "golden: 1\ndomains: {a.b: {records: [{name: a.b, type: MX, values: [x]}]}}",
+}
+
+
+@pytest.mark.parametrize("what", BAD_GOLDEN)
+def test_a_golden_file_that_is_none(beacon, tmp_path, what):
+    (tmp_path / "golden.yaml").write_text(BAD_GOLDEN[what])
+    status, out, err = beacon("check", str(tmp_path / "golden.yaml"))
+    assert (status, out) == (3, "")
+    assert "golden.yaml" in err
+
+
+def test_a_golden_file_that_is_too_large(tmp_path):
+    (tmp_path / "golden.yaml").write_bytes(b"#" * (golden.LARGEST + 1))
+    with pytest.raises(GoldenRefused, match="larger than 1 MiB"):
+        golden.load(tmp_path / "golden.yaml")
+
+
+def test_servers_that_do_not_answer_cannot_be_asked(kept, beacon, server, free_port):
+    nobody = f"127.0.0.1:{free_port()}"
+    assert beacon("check", str(kept), "--server", nobody)[0] == 3
+    status, _, err = beacon("golden", "otp.example", "--resolver", nobody, ask=False)
+    assert status == 3
+    assert "otp.example" in err
+    assert beacon("golden", "gone.otp.example", "--server", server.at)[0] == 3
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("golden", "a..b"),
+        ("golden", "otp.example", "--sender", "mx.example"),
+        ("golden", "otp.example", "--selector", "a..b"),
+        ("golden", "otp.example", "--server", "a..b"),
+        ("golden", "otp.example", "--resolver", "dns.example"),
+        ("golden", "otp.example", "--resolver", "192.0.2.1:x"),
+        ("check", "golden.yaml", "--origin", "a..b"),
+        ("check",),
+    ],
+)
+def test_usage_errors_exit_64(beacon, arguments):
+    assert beacon(*arguments, ask=False)[0] == 64

@@ -1,0 +1,151 @@
+"""Claims: the worst counts, in words; what is dead is never fine."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beacon.core.model import Outcome, Reading, Reason
+from beacon.engine.clock import ManualClock
+from beacon.engine.run import Run
+from beacon.transport.claim import (
+    OF_MICROSOFT,
+    SEVERITY,
+    Admission,
+    claimed,
+    entry,
+    mentions,
+    moment,
+    severer,
+    since,
+    spoken,
+    worst,
+)
+from beacon.transport.trouble import Trouble
+
+ADMISSIONS = st.lists(
+    st.builds(Admission, st.sampled_from(SEVERITY), st.text(max_size=300)), min_size=1
+)
+
+
+@given(ADMISSIONS)
+def test_the_worst_counts_and_is_one_line(said: list[Admission]) -> None:
+    reading = worst(said)
+    assert all(SEVERITY.index(one.reason) <= SEVERITY.index(reading.reason) for one in said)
+    assert reading.reason in {one.reason for one in said}
+    assert len(reading.detail) <= 200
+    assert "\n" not in reading.detail
+
+
+def test_things_equally_bad_are_all_told_and_nothing_twice() -> None:
+    reading = worst(
+        [
+            Admission(Reason.OK, "fine"),
+            Admission(Reason.VENDOR_INCIDENT, "push is down"),
+            Admission(Reason.VENDOR_DEGRADED, "voice is slow"),
+            Admission(Reason.VENDOR_INCIDENT, "SMS is down"),
+            Admission(Reason.VENDOR_INCIDENT, "push is down"),
+        ]
+    )
+    assert reading == Reading(Reason.VENDOR_INCIDENT, "push is down; SMS is down")
+
+
+@given(st.sampled_from(SEVERITY), st.sampled_from(SEVERITY))
+def test_of_two_the_severer(first: Reason, second: Reason) -> None:
+    assert severer(first, second) is severer(second, first)
+    assert severer(first, Reason.OK) is first
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_trouble_on_the_way_to_a_source_is_never_an_admission(
+    reason: Reason, clock: ManualClock
+) -> None:
+    def say() -> Reading:
+        raise Trouble(reason, "why")
+
+    run = Run(clock, 5)
+    reading = claimed(run, say)
+    assert reading.outcome is Outcome.ERROR
+    assert reading.latency == 0.0
+    assert run.silence is Reason.SOURCE_DEAD
+    if Reading(reason).outcome is not Outcome.ERROR:
+        assert (reading.reason, reading.detail) == (Reason.SOURCE_DEAD, f"{reason}: why")
+    else:
+        assert (reading.reason, reading.detail) == (reason, "why")
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("serviceDegradation", "Service degradation"),
+        ("ServiceDegradation", "Service degradation"),
+        ("SERVICE_OUTAGE", "Service outage"),
+        ("in_progress", "In progress"),
+        ("investigating", "Investigating"),
+        ("", ""),
+        ("x" * 100, "X" + "x" * 38 + "…"),
+    ],
+)
+def test_a_status_is_spoken(status: str, words: str) -> None:
+    assert spoken(status) == words
+
+
+def test_an_entry_is_a_sentence_whose_title_leaves_room() -> None:
+    assert entry("identified", "Codes are late", "", "since 19 Nov 14:10 UTC") == (
+        "Identified: Codes are late (since 19 Nov 14:10 UTC)"
+    )
+    assert entry("identified", "Codes\nare late") == "Identified: Codes are late"
+    long = entry("identified", "x" * 500, "MO1", "since 19 Nov 14:10 UTC")
+    assert long.endswith("… (MO1, since 19 Nov 14:10 UTC)")
+    assert len(long) < 200
+
+
+MOMENT = datetime(2018, 11, 19, 4, 39, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2018-11-19T04:39:00Z",
+        "2018-11-19T04:39:00.000Z",
+        "2018-11-19T05:39:00+01:00",
+        "2018-11-18T20:39:00-08:00",
+        "2018-11-19T04:39:00",
+        " 2018-11-19 04:39 ",
+        "1542602340",
+        1542602340,
+        MOMENT,
+    ],
+)
+def test_times_as_vendors_write_them(written: object) -> None:
+    assert moment(written) == MOMENT
+    assert since(written) == "since 19 Nov 04:39 UTC"
+
+
+@pytest.mark.parametrize("written", [None, "", "soon", "9" * 400, 10**30, [], {}, 1.5, "٣"])
+def test_what_is_no_time_is_not_told(written: object) -> None:
+    assert since(written) in ("", "since 1 Jan 00:00 UTC")
+
+
+@given(st.text() | st.integers() | st.none())
+def test_no_time_is_too_strange(written: Any) -> None:
+    at = moment(written)
+    assert at is None or at.tzinfo is not None
+
+
+def test_foreign_text_is_searched_in_bounded_time() -> None:
+    assert mentions(r"(?i)\bMFA\b", "no mfa today")
+    assert not mentions(r"\bMFA\b", "no MFAs today")
+    assert not mentions("late", "x" * 4000 + "late")
+    assert mentions("^(a|aa)+$", "a" * 60 + "b"), "too long to tell: it may concern us"
+
+
+def test_every_word_of_microsoft_has_its_reason() -> None:
+    assert all(word == word.casefold() and word.isalpha() for word in OF_MICROSOFT)
+    assert set(OF_MICROSOFT.values()) == {
+        Reason.OK,
+        Reason.VENDOR_DEGRADED,
+        Reason.VENDOR_INCIDENT,
+    }
