@@ -532,7 +532,9 @@ def test_down_stays_down_and_red(by_sms):
     beacon = by_sms()
     beacon.cue(ARRIVES, Reading(Reason.CODE_NOT_ARRIVED))
     list(beacon.run(2 * HOUR))
+    [before] = beacon.monitor.remember(beacon.now).endpoints
     beacon.restart(down=100.0)
+    assert beacon.monitor.remember(beacon.now).endpoints == (before,)
     view = beacon.monitor.view()
     assert (view.services[0].verdict, view.services[0].blind) == (Verdict.OUTAGE, False)
     assert view.endpoints[0].health is Health.DOWN
@@ -700,6 +702,10 @@ def full():
         )
         for n, name in enumerate(e.id for e in site().endpoints)
     )
+    lost = Reading(Reason.CODE_NOT_ARRIVED, "not arrived within 120 s", 121.0)
+    endpoints = tuple(
+        replace(each, last=lost, read_at=380.0, stale_at=470.0, fails=2) for each in endpoints
+    )
     services = tuple(
         ServiceMemory(
             id=name,
@@ -763,8 +769,9 @@ def test_the_full_memory_leaves_no_field_at_its_default(kind):
 
 
 def test_every_field_comes_back(well_formed):
-    untied = (replace(each, arrivals=()) for each in full().endpoints)  # none of these is a cause
-    memory = replace(full(), endpoints=tuple(untied))
+    # None of these is a cause, and none is costly.
+    kept = {"arrivals": (), "last": None, "read_at": None, "stale_at": None, "fails": 0}
+    memory = replace(full(), endpoints=tuple(replace(each, **kept) for each in full().endpoints))
     well_formed(memory)
     monitor = Monitor(site())
     effects = monitor.start(400.0, memory)
