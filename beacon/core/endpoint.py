@@ -165,6 +165,13 @@ class EndpointState:
         return max(self.held, self.health, key=SEVERITY.__getitem__)
 
     @property
+    def told(self) -> tuple[object, ...]:
+        """All that services are judged and explained by; `shown` hides some while it flaps."""
+        because = self.slow_because if self.slow else self.said
+        words = (because, self.said_at, self.since)
+        return self.shown, self.health, self.standing, self.settled, self.flapping, *words
+
+    @property
     def standing(self) -> bool:
         """Degraded only by something standing and plannable (an expiring certificate)."""
         ailing = self.flapping or self.ails or self.slowness.slow

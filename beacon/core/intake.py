@@ -169,8 +169,7 @@ class Intake:
     def _take(
         self, state: EndpointState, reading: Reading, event: Observed, *, gated: bool
     ) -> None:
-        at, spec, said = event.at, state.spec, state.said
-        was, standing = state.shown, state.standing
+        at, spec, was, told = event.at, state.spec, state.shown, state.told
         state.started = event.started
         reading = state.count(reading, at, regular=event.regular)
         self._pace(state, reading, at)
@@ -191,7 +190,9 @@ class Intake:
         self._report(state, at)
         if state.shown is not was:
             self._changed(state, was, at)
-        elif state.said is not said or state.standing is not standing or self._waits(state):
+        elif state.told != told:
+            self._felt(state)
+        elif self._waits(state):
             self._touch(state)
 
     def _count_arrival(self, state: EndpointState, reading: Reading) -> None:
@@ -300,17 +301,20 @@ class Intake:
         because, spec = state.because, state.spec
         assert because is not None, "a change follows a reading"
         self._out.append(Transition(at, spec.id, was, state.shown, because))
-        self._touch(state)
-        self.touched.update(dict.fromkeys(self._dependants.get(spec.id, ())))
-        if spec.id in self._tied:
-            self._cause_changed(state, at)
+        self._felt(state)
+        tied = self._tied_to(state)
+        if state.shown is Health.DOWN and tied:  # look at once at what a failing cause will break
+            self._out.append(Recheck(at, at, tied))
 
-    def _cause_changed(self, state: EndpointState, at: float) -> None:
-        """Look at once at what a failing cause will break."""
-        tied = [name for name in self._tied[state.spec.id] if name in self.endpoints]
-        self.touched.update(dict.fromkeys(self.endpoints[name].spec.service for name in tied))
-        if state.shown is Health.DOWN and tied:
-            self._out.append(Recheck(at, at, tuple(tied)))
+    def _tied_to(self, state: EndpointState) -> tuple[str, ...]:
+        return tuple(n for n in self._tied.get(state.spec.id, ()) if n in self.endpoints)
+
+    def _felt(self, state: EndpointState) -> None:
+        """Have everything judged anew that rests on this endpoint or is explained by it."""
+        self._touch(state)
+        self.touched.update(dict.fromkeys(self._dependants.get(state.spec.id, ())))
+        tied = (self.endpoints[name].spec.service for name in self._tied_to(state))
+        self.touched.update(dict.fromkeys(tied))
 
     def _touch(self, state: EndpointState) -> None:
         if state.spec.evidence is not Evidence.WITNESS:
@@ -354,7 +358,7 @@ class Intake:
                 self._call_witnesses(at)
                 continue
             del self._pending[name]
-            was = state.shown
+            was, told = state.shown, state.told
             if gate is Gate.SHUT:
                 assert state.last is not None, "it is failing"
                 self._void(state, self._why_shut(state.last), at)
@@ -363,6 +367,8 @@ class Intake:
             if state.shown is not was:
                 self._report(state, at)
                 self._changed(state, was, at)
+            elif state.told != told:  # down again beneath what is held while it flaps
+                self._felt(state)
 
     def _network_may_have_changed(self, at: float) -> None:
         """Void what we can no longer trust, once, when the network is lost."""
@@ -421,7 +427,7 @@ class Intake:
         if state.shown is not was:
             self._changed(state, was, at)
         else:
-            self._touch(state)
+            self._felt(state)
 
     def fell_silent(self, state: EndpointState, at: float) -> None:
         """Note that nothing that proves its health was heard of an endpoint for too long."""

@@ -10,6 +10,7 @@ from beacon.core.events import (
     Observed,
     Postpone,
     Recheck,
+    StorageDegraded,
     TimePassed,
     Transition,
 )
@@ -364,3 +365,39 @@ def test_rejections_are_spaced_and_then_stopped():
     assert [e for e in third if isinstance(e, Postpone)] == [Postpone(616.0, "mfa/a", math.inf)]
     desk.monitor.handle(TimePassed(1e6))
     assert desk.report("mfa/a").health is Health.DOWN, "the stop holds"
+
+
+def left(desk, at):
+    """What only the next event makes known."""
+    return desk.monitor.handle(StorageDegraded(at, on=False))
+
+
+def test_a_service_that_cannot_be_seen_starts_no_more_and_says_so_at_once():
+    it = Desk(build("mfa/a"))
+    for n in range(3):
+        it.read(10.0 + n, "mfa/a", Reading(Reason.INTERNAL_ERROR))
+    (service,) = it.monitor.view().services
+    assert not service.starting
+    assert left(it, 12.0) == ()
+
+
+@pytest.mark.parametrize("seen_first", [True, False])
+def test_what_falls_again_beneath_a_held_health_is_explained_at_once(seen_first):
+    """By the reading that fells it, or by the witness that was asked about it."""
+    it, at = Desk(build("mfa/a"), build("mfa/records", Evidence.CAUSE)), 0.0
+    for reading in [PASS, *[FAIL, FAIL, FAIL, PASS, PASS] * 4, PASS]:
+        at += 30.0
+        it.read(at, "mfa/records")
+        it.read(at, "mfa/a", reading)
+        it.well(at, *EYES)
+        assert left(it, at) == ()
+    assert it.report("mfa/a").health is Health.DOWN, "held: it flaps"
+    for fails in range(1, 4):
+        at += 30.0
+        for name in ("mfa/records", "mfa/a"):
+            it.read(at, name, FAIL)
+            if seen_first or fails == 3:
+                it.well(at, *EYES)
+        assert left(it, at) == ()
+    (service,) = it.monitor.view().services
+    assert service.explanation.startswith("mfa/records: deadline")

@@ -181,7 +181,7 @@ class Beacon(RuleBasedStateMachine):
         self.accounts = {name: Account() for name in NAMES}
         self.last = {}  # the last effect of each kind, by what it is about
         self.stories = {}  # incident number → what was announced of it
-        self.relapses = {}
+        self.relapses = {}  # incident number → when a relapse last called
         self.spent = []
         self.asked = True  # somebody may have something to acknowledge
         self.presses = dict.fromkeys(("mfa", "sms", "vpn"), 0)  # since it was last in trouble
@@ -203,7 +203,15 @@ class Beacon(RuleBasedStateMachine):
         if isinstance(event, Observed) and event.endpoint in self.accounts:
             self.accounts[event.endpoint].read(event.reading.outcome, event.at)
         self.take(event, effects, suppressed(was), was)
+        self.nothing_was_left()
         self.answer(effects)
+
+    def nothing_was_left(self):
+        """Whatever follows from an event comes with it: to look again says nothing new."""
+        storage = self.monitor.view().overall.storage_degraded
+        again = self.monitor.handle(StorageDegraded(self.now, storage))
+        assert not [e for e in again if isinstance(e, NEWS)], "left for the next event"
+        self.only_changes(again)  # shares grow with time
 
     def answer(self, effects):
         """Run the witnesses that were asked for, at once."""
@@ -484,8 +492,9 @@ class Beacon(RuleBasedStateMachine):
         self.only_changes(effects)
         self.all_is_told(view)
         self.overall_is_the_worst(view)
-        self.announced_in_order(effects)
-        self.sounds_have_a_reason(event, effects, view, was)
+        acknowledged = {i.number: i.acknowledged for i in was.incidents} if was else {}
+        calls = self.announced_in_order(effects, acknowledged, view)
+        self.sounds_have_a_reason(event, effects, view, was, calls)
         self.sounds_are_few(effects)
         self.suppressed_are_mute(effects, hushed_before, view)
         self.green_is_proved(view)
@@ -582,8 +591,9 @@ class Beacon(RuleBasedStateMachine):
         assert len(view.incidents) == (others + 1 if shown else 0)
         assert shown is None or shown in view.incidents
 
-    def announced_in_order(self, effects):
-        """Opened once and first, closed once and last; relapses half an hour apart."""
+    def announced_in_order(self, effects, acknowledged_before, view):
+        """Opened once and first, closed once and last; return what calls for somebody."""
+        calls = []
         for effect in effects:
             if not isinstance(effect, Announced) or effect.incident is None:
                 continue
@@ -602,16 +612,37 @@ class Beacon(RuleBasedStateMachine):
             closed = effect.what is Announcement.CLOSED
             assert (effect.incident.closed_at == effect.at) is closed
             assert (effect.incident.state is IncidentState.CLOSED) is closed
+            if effect.what is Announcement.RELAPSED:
+                before = acknowledged_before.get(effect.incident.number, False)
+                if not self.relapse_calls(effect, before, view):
+                    continue
             if effect.what in ALARMS:
                 assert not effect.incident.acknowledged
                 assert effect.verdict in RED or effect.what is not Announcement.ESCALATED
-            if effect.what is Announcement.RELAPSED:
-                number = effect.incident.number
-                assert effect.at - self.relapses.get(number, -1e9) >= RELAPSE_EVERY
-                self.relapses[number] = effect.at
+                calls.append(effect)
+        return calls
 
-    def sounds_have_a_reason(self, event, effects, view, was):
-        alarms = [e for e in effects if isinstance(e, Announced) and e.what in ALARMS]
+    def relapse_calls(self, effect, acknowledged_before, view):
+        """Half an hour apart and while nothing flaps; else only who heard `recovering` is told."""
+        incident = effect.incident
+        last = self.relapses.get(incident.number, -math.inf)
+        if effect.at - last >= RELAPSE_EVERY and not self.flaps(incident.service, view):
+            self.relapses[incident.number] = effect.at
+            return True
+        presses = (Announcement.ACKNOWLEDGED, Announcement.UNACKNOWLEDGED)
+        told = [what for what in self.stories[incident.number] if what not in presses]
+        assert told[-2] is Announcement.RECOVERING
+        assert incident.acknowledged is acknowledged_before
+        return False
+
+    def flaps(self, service, view):
+        """Whether something that counts against a service flaps."""
+        flapping = {e.id for e in self.monitor.remember(self.now).endpoints if e.flapping}
+        (shown,) = (dict(s.endpoints) for s in view.services if s.id == service)
+        ill = {name for name, health in shown.items() if health in (Health.DEGRADED, Health.DOWN)}
+        return bool(ill & flapping - {"mfa/vendor"})
+
+    def sounds_have_a_reason(self, event, effects, view, was, alarms):
         sounds = [e.sound for e in effects if isinstance(e, Sounded)]
         pulses = [s for s in sounds if s in (Sound.PULSE, Sound.THREE_PULSES)]
         if alarms or (isinstance(event, Drill) and event.on):

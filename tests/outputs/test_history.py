@@ -833,8 +833,7 @@ def test_what_is_remembered_is_read_where_nothing_can_be_written(
     again.reads(Reason.DEADLINE, 3)
     assert (copy / NAME).read_bytes() == before
     mend()
-    again.clock.advance(1.0)
-    eventually(lambda: not again.history.degraded, "the storage is well")
+    eventually(lambda: _well_a_second_later(again), "the storage is well")
     again.reads(Reason.OK, 2).settle()
     assert [s["what"] for s in again.history.reader.story(1)][-1] == "recovering"
     again.ends()
@@ -856,8 +855,7 @@ def test_a_key_made_where_nothing_could_be_written_is_kept_later(tmp_path, live,
     life = live(place).reads(Reason.OK)
     assert life.history.degraded
     place.mkdir()
-    life.clock.advance(1.0)
-    eventually(lambda: not life.history.degraded, "the storage is well")
+    eventually(lambda: _well_a_second_later(life), "the storage is well")
     assert (place / KEY).read_bytes() == life.history.key
     life.ends()
     assert not live(place).recalled.changed
