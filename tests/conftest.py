@@ -39,11 +39,13 @@ pytest_plugins = [
         "duo",
         "fake_imap",
         "freeradius",
+        "gammu",
         "mail",
         "nginx",
         "openid",
         "portal",
         "privacyidea",
+        "twilio",
         "vendor",
     )
 ]

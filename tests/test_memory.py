@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
@@ -168,6 +169,40 @@ def test_what_was_well_is_green_only_when_read_again(beacon, eventually):
     assert first["state"]["verdict"] in ("blind", "outage")
     eventually(lambda: beacon.verdict() == "outage", "the outage")
     assert beacon.status()["lamps"]["green"] == "off"
+
+
+def test_what_cost_a_message_is_green_at_once_and_not_asked_for_again(
+    beacon, eventually, shared_memory, tmp_path
+):
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    code = inbox / "IN20260105_120000_00_+15550100_00.txt"
+    code.write_text("Your code 123456")
+    beacon.config.write_text(
+        HEAD.partition("defaults:")[0]
+        + f"""
+services:
+  - name: SMS
+    endpoints:
+      - name: arrives
+        type: otp_sms
+        mailbox: {{smsd: {{inbox: {inbox}, config: {shared_memory().config}}}}}
+        pattern: code
+        every: 1h
+"""
+    )
+    beacon.start()
+    eventually(lambda: beacon.verdict() == "ok", "green", 30)
+    read = beacon.status()["endpoints"]["sms/arrives"]
+    beacon.dies(signal.SIGTERM)
+    code.unlink()  # whoever looks again finds none
+    first = beacon.start()
+    assert (first["state"]["verdict"], first["state"]["starting"]) == ("ok", False)
+    assert first["lamps"]["green"] == "steady"
+    again = first["endpoints"]["sms/arrives"]
+    ages = [datetime.fromisoformat(each.pop("checked_at")) for each in (again, read)]
+    assert again == read
+    assert abs(ages[0] - ages[1]) < timedelta(seconds=1), "its own age, not ours"
 
 
 def test_incidents_are_listed_and_told(in_outage):

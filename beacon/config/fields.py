@@ -203,5 +203,12 @@ class Directory(str):
         return cls(raw)
 
 
-Text = (Duration, Url, Secret, Regex, Topic, File, Directory)
+class ForeignFile(Directory):
+    """The whole path of a file of another program, which may come and go."""
+
+    __slots__ = ()
+    ALLOWED: ClassVar = "the whole path of a file: /etc/…"
+
+
+Text = (Duration, Url, Secret, Regex, Topic, File, Directory, ForeignFile)
 """The classes parsed from one scalar by `parse`, with `SCHEMA` for editors."""

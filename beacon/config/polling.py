@@ -78,6 +78,11 @@ class Timing(Protocol):
         """Passes in a row until up again; None: as in `defaults:`."""
         ...
 
+    @property
+    def costly(self) -> bool:
+        """Whether a run costs a message."""
+        ...
+
 
 class Kind(Protocol):
     """What the configuration must know of a kind of probe: its fields are its settings.
@@ -117,6 +122,7 @@ class _WitnessTimes:
     retry_interval: float | None = None
     hindsight: float | None = None
     success_threshold: int | None = None
+    costly: bool = False
 
 
 WITNESS_TIMES: Final = _WitnessTimes()
@@ -229,6 +235,7 @@ class Poller:
             sign_in=kind.SIGN_IN,
             hindsight=getattr(probe, "hindsight", timing.hindsight),
             pushed=getattr(kind, "PUSHED", False),
+            costly=kind.TIMING.costly,
             **times,
             **said,
         )

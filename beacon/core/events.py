@@ -514,6 +514,15 @@ class Postpone:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstDue:
+    """Begin this endpoint's regular turns at `due`: what was read before the start still counts."""
+
+    at: float
+    endpoint: str
+    due: float
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     """What an operator's command came to. `on` is false for one that takes something back."""
 
@@ -584,6 +593,7 @@ Effect = (
     | SilenceChanged
     | Recheck
     | Postpone
+    | FirstDue
     | Answered
     | OverlaysChanged
 )

@@ -291,6 +291,14 @@ class Intake:
         if state.guarded and outcome is Outcome.ERROR:
             self._out.append(Postpone(at, state.spec.id, math.inf))
 
+    def stale_at(self, state: EndpointState) -> float | None:
+        """When an endpoint becomes unknown unless something proves its health before."""
+        return self._timers.get(state)
+
+    def expect(self, state: EndpointState, until: float) -> None:
+        """Wait for the next proof of an endpoint until then."""
+        self._timers.set(state, until)
+
     def _report(self, state: EndpointState, at: float) -> None:
         assert state.last is not None, "a report follows a reading"
         report = EndpointRead(at, state.spec.id, state.last, state.shown, state.fails)

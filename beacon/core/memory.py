@@ -3,7 +3,7 @@
 Whatever is called `at`, `since`, `until`, or ends so, is a moment in monotonic seconds;
 `None` stands for never. Clocks that count from the boot begin anew with it, so the edge
 says by how much all moments shift. Nothing here says that something is well: that takes
-fresh evidence.
+fresh evidence, except where every reading costs a message.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from beacon.core.endpoint import Fall
 from beacon.core.events import Arrivals, IncidentView, Overlay, SilenceChanged
-from beacon.core.model import Health, Verdict
+from beacon.core.model import Health, Reading, Verdict
 from beacon.core.operators import Hush
 from beacon.core.sequences import Stage, Turn
 
@@ -28,6 +28,8 @@ class EndpointMemory:
     `stopped_at` is when the run began after which the sign-in guard stopped it. `held` and
     the two after it are kept only while flapping: else every single fail would be news.
     `slow`: against what is usual. `told_at` is when the last run began that told something.
+    `last` and what follows are kept of one that is costly: its reading counts until
+    `stale_at`; `read_at` is when its run began.
     """
 
     id: str
@@ -47,6 +49,10 @@ class EndpointMemory:
     slow: bool = False
     arrivals: tuple[Arrivals, ...] = ()
     told_at: float | None = None
+    last: Reading | None = None
+    read_at: float | None = None
+    stale_at: float | None = None
+    fails: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -280,6 +280,7 @@ class Endpoint:
     clock_bound: bool = False
     sign_in: bool = False  # the rejection rule and its guard apply
     pushed: bool = False  # others deliver its readings: it is never run
+    costly: bool = False  # a run costs a message: none at once after a restart
     guard_interval: float = 600.0
     guard_max: int = 5
     depends_on: tuple[str, ...] = ()

@@ -9,14 +9,16 @@ from collections.abc import Container, Iterator
 from typing import Final
 
 from beacon.core.annunciator import Alarm, Voice
-from beacon.core.endpoint import EndpointState
+from beacon.core.endpoint import WINDOW, EndpointState, Fall
 from beacon.core.events import (
     Announced,
     Announcement,
     Effect,
     EndpointRead,
+    FirstDue,
     OverallView,
     Postpone,
+    Recheck,
 )
 from beacon.core.incident import Incident
 from beacon.core.intake import Intake
@@ -47,7 +49,7 @@ def remember(intake: Intake, room: Room, at: float) -> Memory:
     overall = room.overall if room.overall and room.overall.verdict not in _CALM else None
     return Memory(
         at=at,
-        endpoints=tuple(_endpoint(state) for state in intake.endpoints.values()),
+        endpoints=tuple(_endpoint(state, intake) for state in intake.endpoints.values()),
         services=tuple(
             _service(watched, room.tower.alarms[name], at)
             for name, watched in room.services.items()
@@ -62,8 +64,9 @@ def remember(intake: Intake, room: Room, at: float) -> Memory:
     )
 
 
-def _endpoint(state: EndpointState) -> EndpointMemory:
+def _endpoint(state: EndpointState, intake: Intake) -> EndpointMemory:
     known = state.health is not Health.UNKNOWN
+    costly = known and state.spec.costly
     return EndpointMemory(
         id=state.spec.id,
         health=state.health if known else state.before,
@@ -82,6 +85,10 @@ def _endpoint(state: EndpointState) -> EndpointMemory:
         slow=state.slowness.slow,
         arrivals=tuple(state.arrivals.values()),
         told_at=_some(state.told_at),
+        last=state.last if costly else None,
+        read_at=state.started if costly else None,
+        stale_at=intake.stale_at(state) if costly else None,
+        fails=state.fails if costly else 0,
     )
 
 
@@ -153,6 +160,7 @@ def recall(
         if state is not None and each.id not in changed:
             _recall_endpoint(state, each, resume=resume)
             yield from _kept_from_running(intake, state, at)
+            yield from _still_counts(intake, state, each, at)
     for kept in memory.services:
         watched = room.services.get(kept.id)
         if watched is not None:
@@ -195,6 +203,33 @@ def _kept_from_running(intake: Intake, state: EndpointState, at: float) -> Itera
         report = EndpointRead(at, state.spec.id, _STOPPED, state.shown, state.fails)
         intake.reports[state.spec.id] = report
         yield report
+
+
+def _still_counts(
+    intake: Intake, state: EndpointState, kept: EndpointMemory, at: float
+) -> Iterator[Effect]:
+    """What cost a message counts until it is stale; the next is sent when it would have been."""
+    spec, last, read_at, stale_at = state.spec, kept.last, kept.read_at, kept.stale_at
+    if not spec.costly or kept.health is None or last is None or read_at is None:
+        return
+    if stale_at is None or stale_at <= at or state.guarded:
+        return
+    state.health, state.settled, state.started = kept.health, True, read_at
+    state.last = state.said = last
+    state.said_at = read_at
+    if kept.fails:
+        state.fails, state.fail_since = kept.fails, read_at
+        state.window = (1 << min(kept.fails, WINDOW)) - 1
+        state.onset = Fall(read_at, last)
+    intake.expect(state, stale_at)
+    report = EndpointRead(read_at, spec.id, last, state.shown, state.fails)
+    intake.reports[spec.id] = report
+    yield report
+    due = read_at + spec.interval
+    if due > max(at, state.guard_until):
+        yield FirstDue(at, spec.id, due)
+        if state.wants_recheck and spec.retry_interval is not None:
+            yield Recheck(at, max(at, read_at + spec.retry_interval), (spec.id,))
 
 
 def _recall_service(watched: Watched, alarm: Alarm, kept: ServiceMemory, at: float) -> None:

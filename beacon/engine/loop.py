@@ -11,7 +11,15 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar
 
-from beacon.core.events import Effect, Event, Observed, Postpone, Recheck, TimePassed
+from beacon.core.events import (
+    Effect,
+    Event,
+    FirstDue,
+    Observed,
+    Postpone,
+    Recheck,
+    TimePassed,
+)
 from beacon.core.model import Reading, Site
 from beacon.engine.clock import Clock
 from beacon.engine.mailbox import Mailbox
@@ -308,6 +316,8 @@ class Engine:
                 self.schedule.recheck(effect.at, effect.due, effect.endpoints)
             elif isinstance(effect, Postpone):
                 self.schedule.hold(effect.endpoint, self._now, effect.until)
+            elif isinstance(effect, FirstDue):
+                self.schedule.begin(effect.endpoint, effect.due)
         self._effects.extend(effects)
 
     def _offer(self) -> None:

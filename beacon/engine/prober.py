@@ -73,7 +73,7 @@ class Prober:
 
     def start(self, endpoint: str, probe: Probe, timeout: float, *, regular: bool) -> None:
         """Begin a run of an endpoint that has none; its result comes by `post`."""
-        run = Run(self._clock, timeout)
+        run = Run(self._clock, timeout, endpoint)
         task = Task(endpoint, probe, run, regular)
         self._tasks[endpoint] = task
         heapq.heappush(self._deadlines, (run.deadline, next(self._count), task))

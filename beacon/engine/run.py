@@ -47,8 +47,10 @@ class Run:
     `note` lines are for `beacon probe -v`; what was given to `hide` is in none of them.
     """
 
-    def __init__(self, clock: Clock, budget: float) -> None:
+    def __init__(self, clock: Clock, budget: float, endpoint: str = "") -> None:
         self.clock = clock
+        self.endpoint = endpoint
+        """Whose run it is: for what is counted over runs."""
         self.started = clock.monotonic()
         self.deadline = self.started + budget
         self.phase = Phase.START
@@ -165,7 +167,7 @@ class Run:
 
     def afterwards(self, budget: float) -> "Run":
         """A run for tidying up, past the deadline too; what it notes and hides is noted here."""
-        after = Run(self.clock, budget)
+        after = Run(self.clock, budget, self.endpoint)
         after.started, after.notes, after._mask = self.started, self.notes, self._mask
         return after
 

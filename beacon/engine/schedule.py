@@ -44,6 +44,10 @@ class _Grid:
         self.due = start + share(endpoint) * min(interval, FIRST_WITHIN)
         self.held = -math.inf  # not before this
 
+    def begin(self, due: float) -> None:
+        """The first turn is this one."""
+        self._base = self.due = due
+
     def advance(self, now: float) -> None:
         """Move on to the next turn after `now`, at least half an interval after this one."""
         self._move(max(now, self.held, self.due + self.interval / 2))
@@ -116,6 +120,13 @@ class Schedule:
         self._extra[turn.endpoint] = both
         if pending is None or both.due != pending.due:
             heapq.heappush(self._heap, (both.due, turn.endpoint, False))
+
+    def begin(self, endpoint: str, due: float) -> None:
+        """Let the regular turns of this endpoint begin then, and go on from there."""
+        grid = self._grids.get(endpoint)
+        if grid is not None:
+            grid.begin(due)
+            self._push(endpoint)
 
     def hold(self, endpoint: str, now: float, until: float) -> None:
         """No turn of this endpoint before `until`; `inf`: none until it is held anew."""

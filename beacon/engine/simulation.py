@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from beacon.core.events import Effect, Event, Observed, Postpone, Recheck, TimePassed
+from beacon.core.events import (
+    Effect,
+    Event,
+    FirstDue,
+    Observed,
+    Postpone,
+    Recheck,
+    TimePassed,
+)
 from beacon.core.model import Reading, Reason, Site
 from beacon.core.monitor import Monitor
 
@@ -159,6 +167,8 @@ class Simulation:
                 self._not_before[effect.endpoint] = effect.until
                 if effect.until < math.inf:
                     self._ask(effect.endpoint, effect.until)
+            elif isinstance(effect, FirstDue):
+                self._plan(effect.endpoint, effect.due)
         return effects
 
     def _ask(self, name: str, due: float) -> None:

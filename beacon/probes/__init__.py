@@ -14,8 +14,10 @@ from beacon.engine.run import Run
 class Timing:
     """A kind's default times in seconds; `retry_interval` None means no re-checks.
 
-    None it is for a kind whose runs cost a message or disturb a person. `hindsight` is how far
-    back a run looks; None: it sees the present. `success_threshold` None: as for all.
+    None it is for a kind whose runs disturb a person. `costly`: a run costs a message, so
+    that none is made at once after a restart: the last reading counts until it is stale.
+    `hindsight` is how far back a run looks; None: it sees the present. `success_threshold`
+    None: as for all.
     """
 
     interval: float
@@ -24,6 +26,7 @@ class Timing:
     retry_interval: float | None
     hindsight: float | None = None
     success_threshold: int | None = None
+    costly: bool = False
 
 
 FAST = Timing(interval=30, timeout=5, failure_threshold=3, retry_interval=5)

@@ -8,7 +8,7 @@ Nothing of a message is ever quoted but what the servers on its way said of it.
 import contextlib
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, ClassVar, Final
@@ -16,31 +16,23 @@ from uuid import uuid4
 
 from msgspec import Meta
 
-from beacon.config.fields import Duration, Regex, Secret
-from beacon.core.model import Evidence, Outcome, Reading, Reason
+from beacon.config.fields import Duration, Regex
+from beacon.core.model import Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import Fault, Timing
-from beacon.probes.flow import Flow, Step, Talk
+from beacon.probes._delivery import CODE, FORGOTTEN_AFTER, Delivery, taken
+from beacon.probes.flow import Step, Talk
 from beacon.transport.arrivals import found_in
 from beacon.transport.imap import Imap, Mail, MailWatch
 from beacon.transport.letter import Bounce, Letter
 from beacon.transport.mail_server import silence_means
 from beacon.transport.smtp import Smtp
-from beacon.transport.tls import TlsPolicy
-from beacon.transport.trouble import Trouble, one_line, timed
-from beacon.transport.wire import DEFAULT_TLS
-
-LIFETIME: Final = 120.0
-"""Seconds a code is good where nothing else is said: privacyIDEA's default."""
+from beacon.transport.trouble import Trouble, timed
 
 LEFTOVERS: Final = 20
 """Messages of earlier runs that are looked for in each folder, in one run."""
 
-LEFT_AFTER: Final = 600.0
-"""Seconds after which nobody waits for a code any more (NIST SP 800-63B)."""
-
 NONCE: Final = "nonce"
-CODE: Final = "code"
 MARK: Final = "beacon"
 OWN_MARK: Final = rf"\b{MARK}[0-9a-f]{{16}}\b"
 """What every nonce of ours looks like."""
@@ -58,24 +50,17 @@ _MEANS: Final = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class OtpEmail:
+class OtpEmail(Delivery):
     """How a code is sent, where it arrives, how it is known, and how long it is good."""
 
-    EVIDENCE: ClassVar = Evidence.SYMPTOM
     TIMING: ClassVar[Timing] = Timing(
         interval=300, timeout=150, failure_threshold=2, retry_interval=60
     )
-    SIGN_IN: ClassVar = True
+    GIVEN: ClassVar = (NONCE, CODE)
 
     mailbox: Annotated[Imap, Meta(description="where the code arrives")]
-    steps: Annotated[
-        tuple[Step, ...], Meta(description="requests that make a code be sent, as of `flow`")
-    ] = ()
     smtp: Annotated[
         Smtp | None, Meta(description="submit a message, as whoever sends codes does")
-    ] = None
-    every: Annotated[
-        Duration | None, Meta(description="somebody else makes codes be sent, so often at least")
     ] = None
     pattern: Annotated[
         Regex | None, Meta(description="what is in the message; its first group is the code")
@@ -86,36 +71,25 @@ class OtpEmail:
     bounces: Annotated[
         Imap | None, Meta(description="the sender's mailbox, where refusals are told")
     ] = None
-    code_lifetime: Annotated[
-        Duration | None, Meta(description="how long a code is good; left out: 2m")
-    ] = None
     late_after: Annotated[
         Duration | None, Meta(description="a warning above; left out: half the lifetime")
     ] = None
-    secrets: Mapping[str, Secret] = field(default_factory=dict)
-    variables: Mapping[str, str] = field(default_factory=dict)
-    tls: Annotated[TlsPolicy, Meta(description="of the steps")] = DEFAULT_TLS
-
     # --- settings -------------------------------------------------------------------
 
     @property
-    def lifetime(self) -> float:
-        """Seconds a code is good."""
-        return float(self.code_lifetime or LIFETIME)
+    def after(self) -> tuple[Step, ...]:
+        """The steps once a code has arrived."""
+        return self.verify
+
+    @property
+    def ways(self) -> Mapping[str, bool]:
+        """Which of the settings are given by which a code comes to be sent."""
+        return {**super().ways, "smtp": self.smtp is not None}
 
     @property
     def late(self) -> float:
         """Seconds above which an arrival is a warning."""
         return float(self.late_after or self.lifetime / 2)
-
-    @cached_property
-    def _flow(self) -> Flow:
-        return Flow(
-            steps=self.steps + self.verify,
-            secrets=self.secrets,
-            variables=self.variables,
-            tls=self.tls,
-        )
 
     @cached_property
     def _marked(self) -> bool:
@@ -126,95 +100,60 @@ class OtpEmail:
     def clock_bound(self) -> bool:
         """Whether certificates are verified, codes made or ages judged by our clock."""
         servers = [server for server in (self.mailbox, self.smtp, self.bounces) if server]
-        by_clock = any(server.clock_bound for server in servers) or self._flow.clock_bound
-        return by_clock or self.every is not None
+        return super().clock_bound or any(server.clock_bound for server in servers)
 
     def faults(self) -> Iterator[Fault]:
         """What is wrong with the settings taken together."""
-        for name in ("mailbox", "smtp", "bounces", "tls"):
+        yield from super().faults()
+        for name in ("mailbox", "smtp", "bounces"):
             server = getattr(self, name)
             for path, message, allowed in server.flaws() if server else ():
                 yield Fault((name, *path), message, allowed)
-        for fault in self._flow.step_faults(given=(NONCE, CODE)):
-            yield replace(fault, path=self._path(fault.path))
         yield from self._own_faults()
 
-    def _path(self, path: tuple[str | int, ...]) -> tuple[str | int, ...]:
-        section, number, *rest = path
-        number = int(number)
-        if number < len(self.steps):
-            return section, number, *rest
-        return "verify", number - len(self.steps), *rest
-
     def _own_faults(self) -> Iterator[Fault]:
-        ways = (bool(self.steps), self.smtp is not None, self.every is not None)
-        if sum(ways) != 1:
-            yield Fault((), "not exactly one way a code comes to be sent", "steps, smtp or every")
         if self.pattern is None and not self._marked:
             text = "nothing to know the message by"
             yield Fault((), text, "`pattern`, or {{ nonce }} in what the steps send")
         if self.verify and (self.pattern is None or not self.steps):
             yield Fault(("verify",), "no code to send back", "`steps`, and `pattern` to find it by")
-        for number, step in enumerate(self.steps):
-            if _mention((step,), CODE):
-                yield Fault(("steps", number), "no code has arrived by then", "{{ nonce }}")
         if self.bounces is not None and not self._marked:
             text = "nothing to know a refusal by"
             yield Fault(("bounces",), text, "`smtp`, or {{ nonce }} in what the steps send")
-        if self.late > self.lifetime:
-            text = f"late only after the code's end ({self.lifetime:g}s)"
-            yield Fault(("late_after",), text, "less than `code_lifetime`")
-
-    def wait(self, utc: float) -> float:
-        """Seconds until its steps have an unused one-time code."""
-        return self._flow.wait(utc)
 
     # --- one run --------------------------------------------------------------------
 
-    def observe(self, run: Run) -> Reading:
+    def look(self, run: Run) -> Reading:
         """Note what is in the mailbox, make a code be sent, await it, send it back, tidy up."""
-        try:
-            with contextlib.closing(self.mailbox.open(run)) as watch:
-                found = self._watched(run, watch) if self.every else self._sent(run, watch)
-        except Trouble as trouble:
-            run.remaining()  # a socket shut by the deadline looks like all sorts of trouble
-            found = timed(run, trouble.reading)
-        return run.masked(replace(found, detail=one_line(found.detail)))
+        with contextlib.closing(self.mailbox.open(run)) as watch:
+            return self._watched(run, watch) if self.every else self._sent(run, watch)
 
     def _sent(self, run: Run, watch: MailWatch) -> Reading:
         """A code that we make be sent."""
         self._tidy(run, watch)
         nonce = f"{MARK}{uuid4().hex[:16]}"
-        talk = Talk(self._flow, run)
+        talk = Talk(self.flow, run)
         talk.give(NONCE, nonce)
-        began, trouble = self._trigger(run, talk, nonce)
+        began = run.clock.monotonic()
+        if self.smtp is not None:
+            self.smtp.submit(run, nonce)
+        else:
+            began = self.trigger(run, talk)
         triggered = run.clock.monotonic()
-        if trouble:
-            return timed(run, trouble)
         with silence_means(run, Reason.CODE_NOT_ARRIVED):
             delays: list[str] = []
             mail = self._awaited(run, watch, nonce, began + self.lifetime, delays)
             came = run.clock.monotonic()
             if mail is None:
                 return timed(run, self._lost(run, watch, nonce, delays))
-        reading = self._verified(run, talk, mail, self.judge(mail, came - began))
-        verified = run.clock.monotonic()
+        reading = self.judge(mail, came - began)
+        moments = [("trigger", triggered), ("arrival", came)]
+        code = found_in(self.pattern, mail.text) if self.pattern else None
+        if self.verify and code is not None:
+            reading = self.verified(talk, run.hide(code), reading)
+            moments.append(("verify", run.clock.monotonic()))
         watch.remove(run, mail)
-        phases = [("trigger", triggered - began), ("arrival", max(0.0, came - triggered))]
-        phases += [("verify", verified - came)] if self.verify else []
-        return replace(timed(run, reading), latency=came - began, phases=tuple(phases))
-
-    def _trigger(self, run: Run, talk: Talk, nonce: str) -> tuple[float, Reading | None]:
-        """When the last request for a code began; the reading of one that failed."""
-        began = run.clock.monotonic()
-        if self.smtp is not None:
-            self.smtp.submit(run, nonce)
-        for step in self.steps:
-            began = run.clock.monotonic()
-            found = talk.take(step)
-            if found.outcome not in (Outcome.PASS, Outcome.WARN):
-                return began, found
-        return began, None
+        return replace(taken(run, reading, moments, began), latency=came - began)
 
     def _awaited(
         self, run: Run, watch: MailWatch, nonce: str, until: float, delays: list[str]
@@ -276,22 +215,6 @@ class OtpEmail:
             return Reading(Reason.CODE_LATE, "; ".join([" ".join(words[:2]), *words[2:], *flawed]))
         return Reading(Reason.OK, "; ".join(words + flawed))
 
-    def _verified(self, run: Run, talk: Talk, mail: Mail, reading: Reading) -> Reading:
-        """The reading after the code was sent back."""
-        code = found_in(self.pattern, mail.text) if self.pattern else None
-        if not self.verify or code is None:
-            return reading
-        talk.give(CODE, run.hide(code))
-        for step in self.verify:
-            found = talk.take(step)
-            if found.reason is Reason.SIGN_IN_REJECTED:
-                return Reading(Reason.CODE_WRONG, found.detail)
-            if found.outcome not in (Outcome.PASS, Outcome.WARN):
-                return found
-            if found.outcome is Outcome.WARN and reading.outcome is Outcome.PASS:
-                reading = found
-        return reading
-
     def _watched(self, run: Run, watch: MailWatch) -> Reading:
         """A code that somebody else makes be sent: how old the last one is, and how late it was."""
         assert self.every is not None, "asked for"
@@ -315,7 +238,7 @@ class OtpEmail:
         """Delete what earlier runs waited for in vain; what may be another's is left."""
         now = run.clock.utc().timestamp()
         for mail in watch.earlier(run, LEFTOVERS):
-            old = 0.0 < mail.arrived < now - LEFT_AFTER
+            old = 0.0 < mail.arrived < now - FORGOTTEN_AFTER
             if old and self._is_it(mail.letter, OWN_MARK):
                 run.note("a leftover")
                 watch.remove(run, mail)

@@ -1,77 +1,144 @@
 """The inbox of gammu-smsd (its `files` service): one file for each part of a message.
 
 `IN<date>_<time>_<serial>_<sender>_<part>.txt`. Dates are the sender's, so that only names tell
-what is new. Files are made in place: one may be seen empty, a message with parts missing.
+what is new; each part has its own, often a second after the one before. Files are made in place:
+one may be seen empty, a message with parts missing.
 """
 
+import contextlib
 import io
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from bisect import bisect
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
 from msgspec import Meta
 
-from beacon.config.fields import Directory
+from beacon.config.fields import Directory, ForeignFile
 from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.transport.arrivals import MESSAGE_LIMIT, MESSAGES_LIMIT, Message
+from beacon.transport.modem import look
 from beacon.transport.trouble import Trouble
 
 POLL: Final = 0.25
 """Seconds between two looks; a message counts that has not changed from one to the next."""
 
-_NAME: Final = re.compile(r"(IN\d{8}_\d{6}_\d+_.*)_(\d+)\.txt", re.DOTALL)
+EARLIER_LIMIT: Final = 100
+"""Messages that were there before a watch, of which it tells."""
 
-_Parts = Mapping[int, int]  # number of a part → bytes of its file
+_NAME: Final = re.compile(r"IN(\d{8})_(\d{6})_(\d+_.*)_(\d+)\.txt", re.DOTALL)
+
+_Parts = Mapping[int, tuple[str, int]]  # number of a part → its file's name and bytes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Smsd:
-    """Where gammu-smsd puts what its modem received."""
+    """Where gammu-smsd puts what its modem received, and what tells whether it can."""
 
     inbox: Annotated[Directory, Meta(description="smsd's inboxpath")]
+    config: Annotated[
+        ForeignFile | None,
+        Meta(description="smsd's configuration: its modem's signal and network are asked for"),
+    ] = None
 
-    def open(self, run: Run) -> "_Watch":
+    def open(self, run: Run) -> "SmsdWatch":
         """Note the messages that are there. Raises `Trouble` (`own_modem`)."""
         run.remaining()
-        return _Watch(Path(self.inbox))
+        watch = SmsdWatch(Path(self.inbox), self.modem)
+        run.note(f"modem: {'well' if self.config else 'not asked'}")
+        return watch
+
+    def modem(self) -> int | None:
+        """How many messages smsd has received, if it tells.
+
+        Raises `Trouble` (`own_modem`) where its modem can receive none.
+        """
+        if self.config is None:
+            return None
+        found = look(Path(self.config))
+        if found.flaw:
+            raise Trouble(Reason.OWN_MODEM, found.flaw)
+        return found.received
 
 
 @dataclass
-class _Watch:
+class SmsdWatch:
     """The inbox since it was opened."""
 
     inbox: Path
+    modem: Callable[[], int | None]
     _known: set[str] = field(default_factory=set)
+    _before: Mapping[str, _Parts] = field(default_factory=dict)
     _seen: Mapping[str, _Parts] = field(default_factory=dict)
     _given: dict[str, _Parts] = field(default_factory=dict)
+    _ready: deque[tuple[str, _Parts]] = field(default_factory=deque)
+    _new: int = 0
 
     def __post_init__(self) -> None:
-        self._known.update(self._look())
+        self._before = self._look()
+        self._known.update(self._before)
+        self._received = self.modem()
+        self._came = False
 
     def wait(self, run: Run, until: float) -> Message | None:
-        """The next message; looks at least once."""
+        """The next message; looks at least once. That none came is said of a sound modem only."""
         while True:
+            if self._ready:
+                name, parts = self._ready.popleft()
+                return Message(name, self._text(parts))
             before, self._seen = self._seen, self._look()
+            self._came = self._came or bool(self._seen)
             for name in sorted(self._seen):
-                if self._whole(name, before) and len(self._given) < MESSAGES_LIMIT:
+                if self._whole(name, before) and self._new < MESSAGES_LIMIT:
+                    self._new += 1
                     self._known.add(name)
                     self._given[name] = self._seen[name]
-                    return Message(name, self._text(name))
+                    self._ready.append((name, self._seen[name]))
+            if self._ready:
+                continue
             left = until - run.clock.monotonic()
             if left <= 0:
+                self._ask_modem()
                 return None
             run.pause(min(POLL, left))
 
+    def _ask_modem(self) -> None:
+        before, received = self._received, self.modem()
+        # One that cannot be saved (a "/" in its sender's name) is received again and again.
+        if before is not None and received is not None and received > before and not self._came:
+            text = "gammu-smsd received messages and saved none: its log says why"
+            raise Trouble(Reason.OWN_MODEM, text)
+
+    def earlier(self, run: Run) -> list[tuple[float, Message]]:
+        """What was there at the opening, and how many seconds it had been, the youngest first.
+
+        At most `EARLIER_LIMIT`. Raises `Trouble` where the inbox cannot be read.
+        """
+        now = run.clock.utc().timestamp()
+        found = [(now - self._came_at(parts), name) for name, parts in self._before.items()]
+        found = sorted(found)[:EARLIER_LIMIT]
+        self._given |= {name: self._before[name] for _, name in found}
+        return [(age, Message(name, self._text(self._before[name]))) for age, name in found]
+
+    def _came_at(self, parts: _Parts) -> float:
+        """When its last part was written: its own dates are the sender's."""
+        moments = [0.0]
+        for file, _ in parts.values():
+            with contextlib.suppress(OSError):  # somebody else took it
+                moments.append((self.inbox / file).stat(follow_symlinks=False).st_mtime)
+        return max(moments)
+
     def remove(self, run: Run, message: Message) -> None:
         """Delete the files of all its parts."""
-        for part in self._given[str(message.key)]:
+        for file, _ in self._given[str(message.key)].values():
             try:
-                self._path(str(message.key), part).unlink(missing_ok=True)
+                (self.inbox / file).unlink(missing_ok=True)
             except OSError as error:
                 run.note(f"the message cannot be deleted: {error.strerror}")
 
@@ -81,27 +148,22 @@ class _Watch:
     def _whole(self, name: str, before: Mapping[str, _Parts]) -> bool:
         parts = self._seen[name]
         without_gaps = sorted(parts) == list(range(len(parts)))
-        return without_gaps and all(parts.values()) and before.get(name) == parts
+        not_empty = all(size for _, size in parts.values())
+        return without_gaps and not_empty and before.get(name) == parts
 
     def _look(self) -> Mapping[str, _Parts]:
-        """The messages that are not known, each with the sizes of its parts."""
-        found: dict[str, dict[int, int]] = {}
+        """The messages that are not known, each with its parts."""
         try:
-            for name, part, size in _files(self.inbox):
-                if name not in self._known:
-                    found.setdefault(name, {})[part] = size
+            found = _messages(_files(self.inbox))
         except OSError as error:
             _unreadable(error)
-        return found
+        return {name: parts for name, parts in found.items() if name not in self._known}
 
-    def _path(self, name: str, part: int) -> Path:
-        return self.inbox / f"{name}_{part:02}.txt"
-
-    def _text(self, name: str) -> str:
+    def _text(self, parts: _Parts) -> str:
         text = ""
-        for part in sorted(self._seen[name]):
+        for part in sorted(parts):
             try:
-                text += _decoded(_read(self._path(name, part), MESSAGE_LIMIT - len(text)))
+                text += _decoded(_read(self.inbox / parts[part][0], MESSAGE_LIMIT - len(text)))
             except FileNotFoundError:
                 continue  # somebody else took it
             except OSError as error:
@@ -109,13 +171,45 @@ class _Watch:
         return text
 
 
-def _files(inbox: Path) -> Iterator[tuple[str, int, int]]:
-    """Each part there is: the message's name, the part's number, its bytes."""
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One part there is. `origin` is its serial and sender, which its message's parts share."""
+
+    name: str
+    date: int
+    origin: str
+    part: int
+    size: int
+
+
+def _messages(files: Iterable[_File]) -> dict[str, dict[int, tuple[str, int]]]:
+    """The parts of each message, under the name it begins with."""
+    there = list(files)
+    begun: dict[str, list[int]] = {}
+    for file in sorted(there, key=lambda file: file.date):
+        if file.part == 0:
+            begun.setdefault(file.origin, []).append(file.date)
+    found: dict[str, dict[int, tuple[str, int]]] = {}
+    for file in there:
+        date = _nearest(begun.get(file.origin, [file.date]), file.date)
+        found.setdefault(f"{date}_{file.origin}", {})[file.part] = (file.name, file.size)
+    return found
+
+
+def _nearest(dates: Sequence[int], date: int) -> int:
+    """Of sorted dates the one that differs least."""
+    at = bisect(dates, date)
+    return min(dates[max(at - 1, 0) : at + 1], key=lambda each: abs(each - date))
+
+
+def _files(inbox: Path) -> Iterator[_File]:
     with os.scandir(inbox) as entries:
         for entry in entries:
             named = _NAME.fullmatch(entry.name)
             if named and entry.is_file(follow_symlinks=False):
-                yield named[1], int(named[2]), entry.stat(follow_symlinks=False).st_size
+                size = entry.stat(follow_symlinks=False).st_size
+                date, origin, part = int(named[1] + named[2]), named[3], int(named[4])
+                yield _File(entry.name, date, origin, part, size)
 
 
 def _read(path: Path, limit: int) -> bytes:

@@ -5,7 +5,15 @@ import threading
 
 import pytest
 
-from beacon.core.events import Acknowledge, EndpointRead, Postpone, QuietHours, Recheck, TimePassed
+from beacon.core.events import (
+    Acknowledge,
+    EndpointRead,
+    FirstDue,
+    Postpone,
+    QuietHours,
+    Recheck,
+    TimePassed,
+)
 from beacon.core.model import Health, Reading, Reason, Site
 from beacon.engine.loop import Watched
 from beacon.engine.output import Heartbeat
@@ -81,6 +89,20 @@ def test_a_postponed_endpoint_is_left_alone_until_its_time(house, clock, passing
     assert probe.runs == 1
     step_to(house, clock, 1000 + 600 + 70)
     assert probe.runs == 2
+
+
+def test_an_endpoint_whose_last_reading_counts_is_not_run_at_once(house, clock, passing):
+    probe = passing()
+    house.watch({"a/b": probe}, interval=900.0)
+    house.judge.answer = lambda event: (
+        (FirstDue(event.at, "a/b", 1700.0),) if isinstance(event, Acknowledge) else ()
+    )
+    house.engine.post(Acknowledge(1000.0, "a", "cli"))
+    house.turn()
+    step_to(house, clock, 1699.0)
+    assert probe.runs == 0
+    step_to(house, clock, 1701.0)
+    assert probe.runs == 1
 
 
 def test_a_deadline_of_the_judge_is_told(house, clock):

@@ -136,6 +136,16 @@ def test_an_endpoint_that_went_and_came_back_runs_once_a_turn():
     assert len(turns_until(schedule, 9.99)) == 1
 
 
+def test_turns_begin_when_told_and_go_on_from_there():
+    schedule = made({"a/b": 900.0, "a/c": 900.0}, 0.0)
+    schedule.begin("a/b", 500.0)
+    schedule.begin("gone/away", 1.0)
+    taken = [due for due, turn in turns_until(schedule, 2400.0) if turn.endpoint == "a/b"]
+    assert taken == [500.0, 1400.0, 2300.0]
+    schedule.ask(Turn("a/b", 2500.0, regular=False))
+    assert schedule.next_due() == 2500.0, "a turn that somebody asks for is not held"
+
+
 def test_a_held_endpoint_has_no_turn_until_then_and_stays_on_its_grid():
     schedule, free = made({"a/b": 60.0}, 0.0), made({"a/b": 60.0}, 0.0)
     turns_until(schedule, 10.0)

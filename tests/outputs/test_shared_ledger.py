@@ -10,10 +10,12 @@ import pytest
 
 from beacon.core.model import Reason
 from beacon.engine.clock import ManualClock
+from beacon.engine.run import Run
 from beacon.outputs.control import ControlSocket, NoBeacon, NotAllowed, NotAnswering, ask
 from beacon.outputs.history import KEY, NAME
 from beacon.outputs.history_file import Batch, HistoryFile
 from beacon.outputs.shared_ledger import ACTION, LeftBook, SharedLedger, lending, share
+from beacon.transport.allowance import spend
 from beacon.transport.totp import COUNTED, Ledger, Mark, Token
 from beacon.transport.trouble import Trouble
 
@@ -44,6 +46,16 @@ def mine(served: Path) -> Ledger:
     told = share(ledger, partial(ask, [served]), served.parent, "probe 1")
     assert told == "used codes are shared with the beacon that runs here"
     return ledger
+
+
+def test_messages_are_counted_together(mine: Ledger, theirs: Ledger, clock: ManualClock) -> None:
+    run = Run(clock, 5.0, "sms/arrives")
+    spend(run, theirs, 3)
+    spend(run, mine, 3)
+    spend(run, theirs, 3)
+    for ledger in (mine, theirs):
+        with pytest.raises(Trouble):
+            spend(run, ledger, 3)
 
 
 def test_a_step_is_used_by_one_of_both(mine: Ledger, theirs: Ledger, clock: ManualClock) -> None:

@@ -179,6 +179,19 @@ CASES = {
       token: !secret canary
       break_glass: {first: first@example.com}
     """,
+    "otp_sms": """
+      type: otp_sms
+      mailbox: {smsd: {inbox: "{inbox}", config: "{inbox}/smsdrc"}}
+      pattern: "code ([0-9]+)"
+      code_lifetime: 300ms
+      secrets: {password: !secret canary, seed: !secret seed}
+      steps:
+        - id: ask
+          url: {url}
+          method: POST
+          form: {password: "{{ secrets.password }}", code: "{{ hotp(secrets.seed) }}"}
+          expect: {status: [200, 302, 401]}
+    """,
     "radius": """
       type: radius
       host: "{host}"
@@ -249,6 +262,17 @@ CASES = {
       password: !secret canary
       url: {url}
     """,
+    "twilio_messages": """
+      type: twilio_messages
+      url: {url}
+      account: AC1
+      password: !secret canary
+      to: "+15550100"
+      code_lifetime: 300ms
+      secrets: {password: !secret canary}
+      steps:
+        - {id: ask, url: "{url}", method: POST, body: "{{ secrets.password }}"}
+    """,
 }
 """Kind → the settings of one, six spaces in; secrets are `!secret canary` and `!secret seed`."""
 
@@ -265,6 +289,7 @@ HONEST = {
     "authelia": {"POST /api/firstfactor ": '{"status": "OK"}'},
     "keycloak": {"GET /.well-known/openid-configuration ": WELL_KNOWN},
     "openid": {"GET /.well-known/openid-configuration ": WELL_KNOWN},
+    "twilio_messages": {"GET /2010-04-01/": '{"messages": []}'},
 }
 """Kind → how requests begin, and their honest answers, without which no secret would fly after."""
 
@@ -399,14 +424,17 @@ class Parrot:
 
 
 @pytest.fixture
-def probe_of(tmp_path: Path) -> Callable[[str, int], Any]:
+def probe_of(tmp_path: Path, shared_memory: Callable[..., Any]) -> Callable[[str, int], Any]:
     """Load one case as the beacon loads its configuration."""
+
+    shared_memory()  # of an smsd that runs
 
     def load(case: str, port: int) -> Any:
         for name, value in (
             ("{url}", f"http://127.0.0.1:{port}/"),
             ("{host}", "127.0.0.1"),
             ("{port}", str(port)),
+            ("{inbox}", str(tmp_path)),
         ):
             case = case.replace(name, value)
         secrets = tmp_path / "secrets.yaml"

@@ -702,7 +702,7 @@ WATCH = "every: 5m, pattern: x"
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("local: true", "not exactly one way a code comes to be sent; steps, smtp or every"),
+        ("local: true", "not exactly one way a code comes to be sent; one of steps, every, smtp"),
         ("every: 5m", "nothing to know the message by; `pattern`, or {{ nonce }} in what"),
         (f"{WATCH}, late_after: 3m", "late_after: late only after the code's end (120s); less"),
         (f"{WATCH}, verify: [{STEP}]", "verify: no code to send back"),

@@ -12,7 +12,7 @@ from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.transport.arrivals import MESSAGE_LIMIT, MESSAGES_LIMIT, await_code
-from beacon.transport.smsd import Smsd
+from beacon.transport.smsd import EARLIER_LIMIT, Smsd
 from beacon.transport.trouble import Trouble
 
 FIRST = "IN20260105_120000_00_+15550100_{:02}.txt"
@@ -65,6 +65,27 @@ def test_parts_are_joined_when_all_are_there(inbox: Path, run: Run) -> None:
     watch.remove(run, message)
     assert not list(inbox.iterdir())
     watch.remove(run, message)
+
+
+def test_parts_have_dates_of_their_own_and_messages_of_one_sender_stay_apart(
+    inbox: Path, run: Run
+) -> None:
+    watch = Smsd(inbox=inbox).open(run)
+    for name, text in (
+        ("IN20260105_120059_00_ACME_00.txt", "one "),
+        ("IN20260105_120101_00_ACME_01.txt", "ends"),
+        ("IN20260105_120800_00_ACME_00.txt", "two "),
+        ("IN20260105_120759_00_ACME_01.txt", "ends too"),
+        ("IN20260105_120800_01_ACME_00.txt", "three"),
+        ("IN20260105_120800_00_AC_ME_00.txt", "four"),
+    ):
+        (inbox / name).write_text(text)
+    found = [watch.wait(run, soon(run)) for _ in range(4)]
+    assert {m.text for m in found if m} == {"one ends", "two ends too", "three", "four"}
+    for message in found:
+        assert message
+        watch.remove(run, message)
+    assert not list(inbox.iterdir())
 
 
 def test_a_file_that_is_still_empty_is_no_message(
@@ -186,3 +207,125 @@ def test_what_cannot_be_deleted_is_noted(inbox: Path, run: Run) -> None:
     (inbox / FIRST.format(0)).mkdir()
     watch.remove(run, message)
     assert "the message cannot be deleted" in run.notes[-1]
+
+
+def test_what_was_there_before_is_told_with_its_age(inbox: Path, run: Run) -> None:
+    now = run.clock.utc().timestamp()
+    for number, age in ((0, 300.0), (1, 20.0)):
+        path = inbox / f"IN20200101_00000{number}_00_+1_00.txt"
+        path.write_text(f"code {number}")
+        os.utime(path, (now - age, now - age))
+    watch = Smsd(inbox=inbox).open(run)
+    (inbox / "IN20200101_000009_00_+1_00.txt").write_text("code 9")
+    found = watch.earlier(run)
+    assert [(round(age), message.text) for age, message in found] == [
+        (20, "code 1"),
+        (300, "code 0"),
+    ]
+    watch.remove(run, found[1][1])
+    assert len(list(inbox.iterdir())) == 2
+
+
+def test_of_many_the_youngest_are_told_and_a_new_one_is_seen_all_the_same(
+    inbox: Path, run: Run
+) -> None:
+    for number in range(MESSAGES_LIMIT + 5):
+        (inbox / f"IN20200101_000000_{number}_+1_00.txt").write_text("x")
+    watch = Smsd(inbox=inbox).open(run)
+    assert len(watch.earlier(run)) == EARLIER_LIMIT
+    (inbox / FIRST.format(0)).write_text("code 123456")
+    assert await_code(run, watch, PATTERN, 5.0) == "123456"
+
+
+def test_what_somebody_else_took_is_very_old_and_empty(inbox: Path, run: Run) -> None:
+    (inbox / FIRST.format(0)).write_text("code 123456")
+    watch = Smsd(inbox=inbox).open(run)
+    (inbox / FIRST.format(0)).unlink()
+    [(age, message)] = watch.earlier(run)
+    assert (age > 1e9, message.text) == (True, "")
+    watch.remove(run, message)
+
+
+# --- the modem ------------------------------------------------------------------------
+
+
+def reason(ask: Callable[[], object]) -> str:
+    with pytest.raises(Trouble) as caught:
+        ask()
+    assert caught.value.reading.reason is Reason.OWN_MODEM
+    return caught.value.reading.detail
+
+
+def test_a_modem_without_a_network_is_not_waited_for(
+    inbox: Path, run: Run, shared_memory: Callable
+) -> None:
+    modem = shared_memory()
+    box = Smsd(inbox=inbox, config=modem.config)
+    modem.knows(network=4)
+    assert reason(lambda: box.open(run)) == "the modem was denied registration"
+
+
+def test_one_that_lost_its_network_meanwhile_proves_nothing(
+    inbox: Path, run: Run, shared_memory: Callable
+) -> None:
+    modem = shared_memory()
+    watch = Smsd(inbox=inbox, config=modem.config).open(run)
+    assert watch.wait(run, soon(run)) is None
+    modem.knows(network=0, signal=0)
+    assert reason(lambda: watch.wait(run, soon(run))) == "the modem has no signal"
+
+
+def test_what_smsd_receives_and_cannot_save_is_our_own_trouble(
+    inbox: Path, run: Run, shared_memory: Callable
+) -> None:
+    modem = shared_memory()
+    watch = Smsd(inbox=inbox, config=modem.config).open(run)
+    modem.receives(3)
+    assert "received messages and saved none" in reason(lambda: watch.wait(run, soon(run)))
+    (inbox / FIRST.format(0)).write_text("code 123456")
+    assert watch.wait(run, run.clock.monotonic() + 5)
+    modem.receives(4)
+    assert watch.wait(run, soon(run)) is None, "the one that came is saved"
+
+
+# --- smsd itself ------------------------------------------------------------------------
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("settings", "text", "parts"),
+    [
+        ({}, ["Ihr Code für Sie: 123456"], 1),
+        ({"format": "standard"}, ["Ihr Code für Sie: 123456"], 1),
+        ({"format": "standard", "locale": "C"}, ["Ihr Code f?r Sie: 123456"], 1),
+        ({}, ["x" * 60 + " Ihr Code ", "für Sie: 123456"], 2),
+    ],
+    ids=["unicode", "standard", "standard in the C locale", "two parts"],
+)
+def test_what_smsd_saved_is_read(
+    settings: dict[str, str], text: list[str], parts: int, smsd: Callable, eventually: Callable
+) -> None:
+    gammu = smsd(**settings)
+    run = Run(SystemClock(), 30.0)
+    watch = Smsd(inbox=gammu.inbox, config=gammu.config).open(run)
+    for number, part in enumerate(text, 1):
+        gammu.receive(part.replace("?", "ü"), part=(number, parts))
+    message = watch.wait(run, run.clock.monotonic() + 20)
+    assert message
+    assert message.text.rstrip("\0") == "".join(text)
+    watch.remove(run, message)
+    assert not list(gammu.inbox.iterdir())
+
+
+@pytest.mark.integration
+def test_a_sender_with_a_slash_in_its_name_blocks_smsd_and_is_noticed(
+    smsd: Callable, eventually: Callable
+) -> None:
+    gammu = smsd()
+    gammu.receive("hello", sender="A/B")
+    eventually(lambda: "Cannot save file" in gammu.log)
+    run = Run(SystemClock(), 30.0)
+    watch = Smsd(inbox=gammu.inbox, config=gammu.config).open(run)
+    gammu.receive("Your code 123456")
+    assert "saved none" in reason(lambda: watch.wait(run, run.clock.monotonic() + 4))
+    assert (gammu.waiting, list(gammu.inbox.iterdir())) == (2, [])

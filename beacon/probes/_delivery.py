@@ -1,0 +1,203 @@
+"""What kinds share that make a code be sent, and look whether it arrives in time."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Annotated, ClassVar, Final
+
+from msgspec import Meta
+
+from beacon.config.fields import Duration, Secret
+from beacon.core.model import Evidence, Outcome, Reading, Reason
+from beacon.engine.run import Run
+from beacon.probes import Fault, Timing
+from beacon.probes.flow import Flow, Step, Talk
+from beacon.transport.allowance import spend
+from beacon.transport.tls import TlsPolicy
+from beacon.transport.totp import LEDGER, Ledger
+from beacon.transport.trouble import Trouble, one_line, timed
+from beacon.transport.wire import DEFAULT_TLS
+
+LIFETIME: Final = 120.0
+"""Seconds a code is good where nothing else is said: privacyIDEA's default."""
+
+FORGOTTEN_AFTER: Final = 600.0
+"""Seconds after which nobody waits for a code any more (NIST SP 800-63B)."""
+
+LATE: Final = 30.0
+"""Seconds after which people wonder where their text message is."""
+
+MARGIN: Final = 1.0
+"""Seconds before the run's end at which no code is awaited any more: there is a reading to make."""
+
+CODE: Final = "code"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery(ABC):
+    """How a code comes to be sent, and how long it is good."""
+
+    EVIDENCE: ClassVar = Evidence.SYMPTOM
+    SIGN_IN: ClassVar = True
+    GIVEN: ClassVar[tuple[str, ...]] = (CODE,)
+    """Values that steps may send without having captured them."""
+
+    steps: Annotated[
+        tuple[Step, ...], Meta(description="requests that make a code be sent, as of `flow`")
+    ] = ()
+    every: Annotated[
+        Duration | None, Meta(description="somebody else makes codes be sent, so often at least")
+    ] = None
+    code_lifetime: Annotated[
+        Duration | None, Meta(description="how long a code is good; left out: 2m")
+    ] = None
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    tls: Annotated[TlsPolicy, Meta(description="of the steps")] = DEFAULT_TLS
+
+    @property
+    def after(self) -> tuple[Step, ...]:
+        """The steps once a code has arrived: its setting `verify`."""
+        return ()
+
+    @property
+    def ways(self) -> Mapping[str, bool]:
+        """Which of the settings are given by which a code comes to be sent."""
+        return {"steps": bool(self.steps), "every": self.every is not None}
+
+    @property
+    def lifetime(self) -> float:
+        """Seconds a code is good."""
+        return float(self.code_lifetime or LIFETIME)
+
+    @property
+    @abstractmethod
+    def late(self) -> float:
+        """Seconds above which an arrival is a warning."""
+
+    @property
+    def clock_bound(self) -> bool:
+        """Whether certificates are verified, codes made or ages judged by our clock."""
+        return self.flow.clock_bound or self.every is not None
+
+    @cached_property
+    def flow(self) -> Flow:
+        """All of its steps."""
+        steps = self.steps + self.after
+        return Flow(steps=steps, secrets=self.secrets, variables=self.variables, tls=self.tls)
+
+    def faults(self) -> Iterator[Fault]:
+        """What is wrong with the settings taken together."""
+        for path, message, allowed in self.tls.flaws():
+            yield Fault(("tls", *path), message, allowed)
+        for fault in self.flow.step_faults(given=self.GIVEN):
+            yield replace(fault, path=self._path(fault.path))
+        if sum(self.ways.values()) != 1:
+            text = "not exactly one way a code comes to be sent"
+            yield Fault((), text, f"one of {', '.join(self.ways)}")
+        for number, step in enumerate(self.steps):
+            if CODE in step.needs():
+                yield Fault(("steps", number), "no code has arrived by then", "{{ code }} later")
+        if self.late > self.lifetime:
+            text = f"late only after the code's end ({self.lifetime:g}s)"
+            yield Fault(("late_after",), text, "less than `code_lifetime`")
+
+    def _path(self, path: tuple[str | int, ...]) -> tuple[str | int, ...]:
+        section, number, *rest = path
+        number = int(number)
+        if number < len(self.steps):
+            return section, number, *rest
+        return "verify", number - len(self.steps), *rest
+
+    def wait(self, utc: float) -> float:
+        """Seconds until its steps have an unused one-time code."""
+        return self.flow.wait(utc)
+
+    def observe(self, run: Run) -> Reading:
+        """Note what is there, make a code be sent, and await it; or look for the last one."""
+        try:
+            found = self.look(run)
+        except Trouble as trouble:
+            run.remaining()  # a socket shut by the deadline looks like all sorts of trouble
+            found = timed(run, trouble.reading)
+        return run.masked(replace(found, detail=one_line(found.detail)))
+
+    @abstractmethod
+    def look(self, run: Run) -> Reading:
+        """The reading, with its latency. Raises `Trouble`."""
+
+    def trigger(self, run: Run, talk: Talk) -> float:
+        """When the last request for a code began. Raises `Trouble` where none was sent."""
+        began = run.clock.monotonic()
+        for step in self.steps:
+            began = run.clock.monotonic()
+            found = talk.take(step)
+            if found.outcome not in (Outcome.PASS, Outcome.WARN):
+                raise Trouble(found.reason, found.detail)
+        return began
+
+    def verified(self, talk: Talk, code: str, reading: Reading) -> Reading:
+        """The reading after the code was sent back."""
+        talk.give(CODE, code)
+        for step in self.after:
+            found = talk.take(step)
+            if found.reason is Reason.SIGN_IN_REJECTED:
+                return Reading(Reason.CODE_WRONG, found.detail)
+            if found.outcome not in (Outcome.PASS, Outcome.WARN):
+                return found
+            if found.outcome is Outcome.WARN and reading.outcome is Outcome.PASS:
+                reading = found
+        return reading
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmsDelivery(Delivery):
+    """The same by text message: when one is late, and how many may be sent."""
+
+    TIMING: ClassVar[Timing] = Timing(
+        interval=900, timeout=150, failure_threshold=2, retry_interval=120, costly=True
+    )
+    LEDGER: ClassVar[Ledger] = LEDGER
+
+    late_after: Annotated[Duration | None, Meta(description="a warning above; left out: 30s")] = (
+        None
+    )
+    messages_per_day: Annotated[
+        int, Meta(ge=1, le=10_000, description="made be sent at most, by UTC, over restarts too")
+    ] = 120
+
+    @property
+    def late(self) -> float:
+        """Seconds above which an arrival is a warning."""
+        return float(self.late_after or min(LATE, self.lifetime))
+
+    def trigger(self, run: Run, talk: Talk) -> float:
+        """Count the message, then ask for it."""
+        spend(run, self.LEDGER, self.messages_per_day)
+        return super().trigger(run, talk)
+
+    def until(self, run: Run, began: float) -> float:
+        """Until when a code is awaited that was asked for at `began`."""
+        return min(began + self.lifetime, run.deadline - MARGIN)
+
+    def arrived(self, latency: float) -> Reading:
+        """What a code that arrived after so many seconds comes to."""
+        words = f"arrived after {latency:.1f} s"
+        if latency > self.lifetime:
+            text = f"{words}, its code is good for {self.lifetime:g} s"
+            return Reading(Reason.CODE_NOT_ARRIVED, text)
+        if latency > self.late:
+            return Reading(Reason.CODE_LATE, f"{words} of {self.lifetime:g} s")
+        return Reading(Reason.OK, words)
+
+
+def taken(
+    run: Run, reading: Reading, moments: Collection[tuple[str, float]], began: float
+) -> Reading:
+    """The reading with the seconds between its moments as its phases: (name, its end) each."""
+    phases, before = [], began
+    for name, end in moments:
+        phases.append((name, max(0.0, end - before)))
+        before = max(before, end)
+    return replace(timed(run, reading), phases=tuple(phases))

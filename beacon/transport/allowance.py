@@ -1,0 +1,30 @@
+"""How many messages may be sent in a day, for those that cost money; over restarts too.
+
+Counted in the ledger of used one-time codes: a message is written down before it is asked for,
+and `beacon probe` counts with the beacon that runs here. Days are UTC.
+"""
+
+import hashlib
+from datetime import timedelta
+from typing import Final
+
+from beacon.core.model import Reason
+from beacon.engine.run import Run
+from beacon.transport.totp import COUNTED, Ledger, Mark
+from beacon.transport.trouble import Trouble
+
+_ROOM: Final = 10**6  # counters from one day to the next, more than a day has messages
+
+
+def spend(run: Run, ledger: Ledger, most: int) -> None:
+    """Count one message of this endpoint. Raises `Trouble` where `most` are sent today."""
+    utc = run.clock.utc()
+    # One name a month: a clock that was ahead for a while holds nothing up for longer.
+    named = f"messages\0{run.endpoint}\0{utc:%Y-%m}".encode()
+    first = utc.day * _ROOM
+    sent = ledger.count(Mark(hashlib.sha256(named).digest(), COUNTED), first) - first
+    if sent >= most:
+        midnight = utc.replace(hour=0, minute=0, second=0) + timedelta(days=1)
+        text = f"all {most} messages of this day are sent, the next from {midnight:%Y-%m-%d} UTC on"
+        raise Trouble(Reason.RATE_LIMITED, text)
+    run.note(f"message {sent + 1} of {most} of this day")

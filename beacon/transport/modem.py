@@ -1,0 +1,106 @@
+"""What gammu-smsd knows of its modem, read without touching either.
+
+smsd keeps its status in System V shared memory that everybody may read, under a key made of its
+configuration file (`SMSD_GetStatus` of libgsmsd; gammu-smsd-monitor shows parts of it). It has no
+time in it, and smsd does not refresh it while its modem answers nothing: what it says may be old.
+"""
+
+import ctypes
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from beacon.core.model import Reason
+from beacon.transport.trouble import Trouble
+
+SEGMENTS: Final = Path("/proc/sysvipc/shm")
+VERSION: Final = 2
+"""Of the structure (`GSM_SMSDStatus`), its first member; that of gammu 1.37.90 to 1.42."""
+SIZE: Final = 928
+SIGNAL: Final = 560
+"""Where its signal in per cent is: an int, as all of these; -1 where it is not known."""
+RECEIVED: Final = 568
+"""Where the number of received messages is, saved or not."""
+NETWORK: Final = 840
+"""Where its registration is."""
+
+REGISTERED: Final = frozenset({1, 3})  # at home, roaming
+_NOT_REGISTERED: Final = {
+    2: "has no network",
+    4: "was denied registration",
+    6: "searches for a network",
+}
+_READ_ONLY: Final = 0o10000  # SHM_RDONLY
+_PROJECT: Final = 1  # what smsd hands to ftok(3)
+
+
+@dataclass(frozen=True, slots=True)
+class Modem:
+    """A modem as smsd sees it. `received` counts since smsd began; None: not told."""
+
+    flaw: str = ""
+    received: int | None = None
+
+
+def look(config: Path) -> Modem:
+    """What the smsd that runs with this configuration file knows.
+
+    Raises `Trouble` (`own_modem`) where none runs, or it cannot be asked.
+    """
+    try:
+        raw = _shared(config)
+    except OSError as error:
+        text = f"the state of smsd's modem cannot be read: {error.strerror}"
+        raise Trouble(Reason.OWN_MODEM, text) from None
+    if raw is None:
+        text = "gammu-smsd does not run, or its configuration was changed since it was started"
+        raise Trouble(Reason.OWN_MODEM, text)
+    version, signal, received, network = (
+        struct.unpack_from("=i", raw, at)[0] if len(raw) == SIZE else 0
+        for at in (0, SIGNAL, RECEIVED, NETWORK)
+    )
+    if version != VERSION:
+        return Modem()  # laid out otherwise: that it runs is all that is known
+    if network in _NOT_REGISTERED:
+        return Modem(f"the modem {_NOT_REGISTERED[network]}", received)
+    if network not in REGISTERED and signal <= 0:
+        return Modem("the modem has no signal", received)
+    return Modem("", received)
+
+
+def _shared(config: Path) -> bytes | None:
+    """The memory that smsd shares; None where nobody does. Raises `OSError`."""
+    key = _key(config)
+    for line in SEGMENTS.read_text(encoding="ascii").splitlines()[1:]:
+        fields = line.split()
+        attached = int(fields[6])
+        # smsd killed leaves its last status behind, with nobody attached to it.
+        if int(fields[0]) & 0xFFFFFFFF == key and attached:
+            return _read(int(fields[1]), int(fields[3]))
+    return None
+
+
+def _key(config: Path) -> int:
+    """As ftok(3) of glibc makes it."""
+    status = config.stat()
+    return _PROJECT << 24 | (status.st_dev & 0xFF) << 16 | status.st_ino & 0xFFFF
+
+
+def _read(segment: int, size: int) -> bytes:
+    address = _LIBC.shmat(segment, None, _READ_ONLY)
+    if address == _NOWHERE:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    try:
+        return ctypes.string_at(address, size)
+    finally:
+        _LIBC.shmdt(address)
+
+
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+_LIBC.shmat.restype = ctypes.c_void_p
+_LIBC.shmat.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_int)
+_LIBC.shmdt.argtypes = (ctypes.c_void_p,)
+_NOWHERE: Final = ctypes.c_void_p(-1).value
