@@ -91,10 +91,11 @@ class Intake:
             for parent in endpoint.depends_on:
                 self._dependants.setdefault(parent, []).append(endpoint.service)
         self._tied = site.tied()
+        word = self.clock.word
         self.clock.watch(site.endpoints, changed)
-        self._know_hour()
         if not self.trust.watches(site.witnesses):
             self.trust, self._network = Trust(site.witnesses, self.clock), (False, False, False)
+        self._clock_may_have_changed(word, at)
         self.touched = dict.fromkeys(self._services)
 
     def _kept(self, spec: Endpoint, at: float, changed: frozenset[str]) -> EndpointState:

@@ -14,7 +14,7 @@ from beacon.core.events import (
     TimePassed,
     Transition,
 )
-from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site
+from beacon.core.model import ClockSeen, Endpoint, Evidence, Health, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
 
 FAIL, PASS = Reading(Reason.DEADLINE), Reading(Reason.OK)
@@ -401,3 +401,29 @@ def test_what_falls_again_beneath_a_held_health_is_explained_at_once(seen_first)
         assert left(it, at) == ()
     (service,) = it.monitor.view().services
     assert service.explanation.startswith("mfa/records: deadline")
+
+
+def test_one_that_waits_for_our_eyes_does_not_keep_the_others_waiting():
+    desk = Desk(build("mfa/a", failure_threshold=4), build("sms/b"))
+    desk.well(1.0, "mfa/a", "sms/b", *EYES)
+    for at in (10.0, 15.0, 20.0):
+        desk.read(at, "mfa/a", FAIL, regular=False)
+    for at in (30.0, 31.0, 32.0):
+        desk.read(at, "sms/b", FAIL, regular=False)
+    desk.read(40.0, "mfa/a", FAIL, regular=False)
+    desk.read(41.0, "witness/a", started=25.0)
+    assert desk.report("mfa/a").health is Health.DOWN
+    assert desk.report("sms/b").health is Health.UP, "it began to fail after that"
+    desk.read(42.0, "witness/b", started=33.0)
+    assert desk.report("sms/b").health is Health.DOWN
+
+
+def test_a_clock_that_is_wrong_once_somebody_is_watched_no_longer_voids_at_once():
+    told = {"app": 0.0, "sms": 0.0, "mfa": -3600.0, "vpn": -3600.0}
+    desk = Desk(*(build(f"{n}/a", clock_bound=n == "vpn") for n in told), witnesses=())
+    for name, offset in told.items():
+        desk.read(1.0, f"{name}/a", Reading(Reason.OK, clock=ClockSeen(offset, name)))
+    assert desk.monitor.view().overall.clock == "ok"
+    effects = desk.monitor.reconfigure(Site(id="soc", services=desk.services[2:]), 3.0)
+    assert desk.monitor.view().overall.clock == "lost"
+    assert Transition(3.0, "vpn/a", Health.UP, Health.UNKNOWN, WRONG) in effects
