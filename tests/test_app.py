@@ -603,7 +603,8 @@ def test_a_flood_of_pushes_keeps_nothing_from_the_lamps(
             body = json.dumps({"reason": "ok", "detail": "x" * number})
             client.publish("mfa-beacon/test/push/door/browser", body, 1)
             statuses.add(pushed(web, token, detail=str(number)))
-            drips[0].send(b"x" if number < 100 else b"")
+            with contextlib.suppress(OSError):  # who drips too long is shut out
+                drips[0].send(b"x" if number < 100 else b"")
         assert statuses <= {200, 429}
         client.publish("mfa-beacon/test/push/door/browser", '{"reason": "unreachable"}', 1)
         eventually(lambda: reads(daemon) == ("down", "unreachable"), "the latest is shown")
