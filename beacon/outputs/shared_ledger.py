@@ -5,6 +5,7 @@ its fingerprint, and neither seed nor code is ever sent. Without one, what it wr
 used. The beacon's deciding thread has no part in it.
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
@@ -87,7 +88,8 @@ class SharedLedger:
 
     def give_back(self, token: Marked, counter: int) -> None:
         """A counter that is free again."""
-        self._do("give_back", token, counter)
+        with contextlib.suppress(Trouble):  # it is gone: then a counter is left out, no more
+            self._do("give_back", token, counter)
 
     def _do(self, what: str, token: Marked, counter: int = 0) -> Answer:
         request = {"action": ACTION, "do": what, "who": self._who, "counter": counter}
@@ -128,6 +130,19 @@ class LeftBook:
             raise Trouble(Reason.RATE_LIMITED, text) from None
 
 
+class Unkept:
+    """A ledger that forgets all when this process ends: no counted code may come of it."""
+
+    def __init__(self) -> None:
+        own = Ledger()
+        self.wait, self.claim, self.give_back = own.wait, own.claim, own.give_back
+
+    def count(self, token: Marked, first: int) -> int:  # noqa: ARG002 - none is given
+        """Raise `Trouble`: the next run would send the same code again."""
+        text = "no counted code is sent: no history here remembers them; start the beacon once"
+        raise Trouble(Reason.RATE_LIMITED, text)
+
+
 def share(
     ledger: Ledger, ask: Callable[[Mapping[str, Any]], Answer], directory: Path, who: str
 ) -> str:
@@ -140,6 +155,7 @@ def share(
         try:
             ledger.keep(LeftBook(directory))
         except (OSError, sqlite3.Error, Newer):
+            ledger.leave_to(Unkept())
             return "no beacon runs here, and none left a history: used codes are not known"
         return f"no beacon runs here: used codes are those in {directory / NAME}"
     ledger.leave_to(SharedLedger(ask, who))

@@ -154,6 +154,9 @@ class Users(ABC):
             text = f"{tally.good} of {tally.total} {self.counted} went well; too few to judge"
             text += f" (minimum {self.minimum})" + (f"; {tally.note}" if tally.note else "")
             return Reading(Reason.SAMPLE_TOO_SMALL, one_line(text))
+        if usual is not None and not usual.good:
+            text = "nothing went well at the usual time either: there is nothing to compare with"
+            return Reading(Reason.SOURCE_DEAD, text)
         known = "what is usual is not known" if usual is None else f"usually {usual.share:.0%}"
         text = f"{tally.share:.0%} of {tally.total} {self.counted} went well, {known}"
         more = f"; {tally.note}" if tally.note else ""
@@ -243,7 +246,7 @@ def _severity(reading: Reading) -> int:
     order = (Reason.OK, Reason.SAMPLE_TOO_SMALL)
     if reading.reason in order:
         return order.index(reading.reason)
-    return 3 if OUTCOME_OF[reading.reason] is Outcome.FAIL else 2
+    return {Outcome.FAIL: 4, Outcome.WARN: 3}.get(OUTCOME_OF[reading.reason], 2)
 
 
 def _uses(

@@ -75,6 +75,8 @@ def alertmanager(body: bytes) -> Pushed:
     severe = [alert for alert in trouble if _severity(alert) != "warning"]
     if severe:
         return Pushed(Reading(Reason.EXPECTATION_FAILED, _named(severe)))
+    if told.status == "firing" and not firing and not told.truncated:
+        raise Denied(Cause.MALFORMED, "it says firing, and names no alert that fires")
     if told.status == "firing" and told.truncated > 0:
         return Pushed(Reading(Reason.EXPECTATION_FAILED, f"{told.truncated} alerts left out"))
     if trouble:

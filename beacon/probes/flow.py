@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
+from types import SimpleNamespace
 from typing import Any, ClassVar, Final, Literal
 from urllib.parse import urlencode, urlsplit
 from uuid import uuid4
@@ -360,8 +361,9 @@ class Talk:
 
     def _ask(self, step: Step) -> Answer:
         values = {
-            "secrets": self._secrets,
-            "variables": self._flow.variables,
+            # No dicts: a secret by the name of a method of theirs would be that method.
+            "secrets": SimpleNamespace(**self._secrets),
+            "variables": SimpleNamespace(**self._flow.variables),
             # The same code, however often one request says it.
             "totp": cache(self._totp),
             "hotp": cache(self._hotp),

@@ -49,7 +49,11 @@ class Document(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     reason: Reason | None = None
     detail: str = ""
     latency_ms: Annotated[float, msgspec.Meta(ge=0, le=86_400_000)] | None = None
-    at: Annotated[datetime, msgspec.Meta(tz=True)] | float | None = None
+    at: (
+        Annotated[datetime, msgspec.Meta(tz=True)]
+        | Annotated[float, msgspec.Meta(ge=0, le=4_102_444_800)]
+        | None
+    ) = None
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | None = None
 
 

@@ -110,6 +110,14 @@ class Rss:
         return one.at is None or now - one.at <= timedelta(seconds=self.max_age)
 
 
+# "Restored to one of three zones; sign-ins continue to fail" is no end.
+_GOES_ON: Final = regex.compile(
+    r"\b(?:investigating(?!\s*[-–:])|continu\w+|still|again|fail(?:s|ing)"
+    r"|(?:\d+|one|two|some) of)\b",
+    regex.IGNORECASE,
+)
+
+
 def _words(state: str, one: Entry) -> str:
     return entry(state, one.title or "an entry without a title", since(one.at, "as of"))
 
@@ -121,10 +129,15 @@ def _judged(one: Entry) -> tuple[Reason, str]:
         return OF_MICROSOFT[status], one.status
     if regex.search(rf"\b(?:{_OVER})\b", _settled(one.title), regex.IGNORECASE):
         return Reason.OK, ""
-    found = _STATE.search(_settled(f"{one.title}\n{one.text}"))
-    if found is not None and found["over"]:
+    text = _settled(f"{one.title}\n{one.text}")
+    found = _STATE.search(text)
+    if (
+        found is not None
+        and found["over"]
+        and not _GOES_ON.search(text[found.end() :].partition("\n")[0])
+    ):
         return Reason.OK, ""
-    state = found["word"].lower() if found is not None else "open"
+    state = found["word"].lower() if found is not None and found["word"] else "open"
     planned = _MAINTENANCE.search(f"{one.title}\n{one.text}") is not None
     return _rated(state, planned=planned), state
 

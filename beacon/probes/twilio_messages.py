@@ -123,7 +123,9 @@ class TwilioMessages(SmsDelivery):
             if left <= 0:
                 break
             run.pause(min(pause, left))
-        return trouble or self.given_up(message, run.clock.monotonic() - began)
+        if message is None and trouble is not None:
+            return trouble
+        return self.given_up(message, run.clock.monotonic() - began)
 
     def _new(self, run: Run, known: Collection[str]) -> Iterator[Message]:
         """What was not there before, the oldest first."""

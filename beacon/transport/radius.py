@@ -208,6 +208,7 @@ class Conversation:
             if answer not in passed_over:  # once each: there may be a flood of them
                 run.note(f"passed over: {answer}")
                 passed_over.append(answer)
+                again = math.inf  # what was answered was heard: a second try may count as well
         raise self._silence(passed_over)
 
     def _receive(self, sock: socket.socket, patience: float) -> bytes | None:

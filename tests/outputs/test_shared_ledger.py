@@ -199,3 +199,11 @@ def test_a_code_that_cannot_be_written_down_is_not_sent(clock: ManualClock, tmp_
         ledger.claim(TOKEN, utc + 30)
     assert "locked" in trouble.value.reading.detail
     other.close()
+
+
+def test_without_a_history_no_counted_code_is_sent(tmp_path: Path) -> None:
+    ledger = Ledger()
+    share(ledger, nobody, tmp_path, "probe 1")
+    with pytest.raises(Trouble) as refused:
+        ledger.count(Mark(b"token", 0), 0)
+    assert "no counted code is sent" in refused.value.reading.detail

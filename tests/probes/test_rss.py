@@ -70,6 +70,8 @@ BY_INCIDENT = [
     ((said("MFA - partially restored"),), INCIDENT, ""),
     ((said("MFA - unresolved"),), INCIDENT, ""),
     ((said("MFA", "Users could not sign in. The issue has been resolved."),), OK, ""),
+    ((said("MFA", "Power has been restored to one of three zones; sign-ins fail."),), INCIDENT, ""),
+    ((said("MFA", "Rollback completed in 1 of 9 regions. Investigating."),), INCIDENT, ""),
     ((said("MFA", "Investigating. We hope that it is resolved soon."),), INCIDENT, "Investigating"),
     # the newest update of an entry stands first
     ((statuspage("Identified"),), INCIDENT, "Identified: Codes are late"),
