@@ -38,6 +38,7 @@ AS_NOBODY = f"""
 import encodings.idna, encodings.utf_8_sig, os, sys
 import beacon.app, beacon.outputs.log, beacon.outputs.mqtt, beacon.probes.tcp, gpiozero.pins.mock
 from beacon.cli import main
+beacon.probes.kinds()
 os.setgroups([])
 os.setresgid({NOBODY}, {NOBODY}, {NOBODY})
 os.setresuid({NOBODY}, {NOBODY}, {NOBODY})

@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar, Protocol
 
 from beacon.core.model import Evidence, Reading
@@ -73,6 +74,7 @@ class Kind(Protocol):
         ...
 
 
+@cache
 def kinds() -> tuple[str, ...]:
     """The names of all kinds, without importing one."""
     return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name[0] != "_"))

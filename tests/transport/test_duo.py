@@ -146,7 +146,7 @@ def test_an_answer_that_says_ok_is_opened(run: Run) -> None:
     ("status", "said", "reason", "detail"),
     [
         (401, fail(40101), Reason.OWN_CREDENTIALS, "status 401, code 40101: Some words"),
-        (401, fail(40102), Reason.OWN_CREDENTIALS, "(look at `integration_key`, of an"),
+        (401, fail(40102), Reason.OWN_CREDENTIALS, "(look at `integration_key`, and at the type"),
         (401, fail(40103), Reason.OWN_CREDENTIALS, "(look at `secret_key`)"),
         (401, fail(40104), Reason.OWN_CREDENTIALS, "code 40104"),
         (401, fail(40105), Reason.OWN_CLOCK, "Duo refuses our time (code 40105)"),
