@@ -176,6 +176,7 @@ def test_where_there_are_too_few_nothing_more_is_asked(
         (Tally(79, 21), Tally(820, 180), Reason.OK),  # may be chance
         (Tally(790, 210), Tally(820, 180), Reason.OK),  # so may this
         (Tally(1, 19), Tally(50, 0), Reason.SUCCESS_RATIO_LOW),
+        (Tally(0, 500), Tally(0, 900), Reason.SOURCE_DEAD),  # a lasting fault is no measure
     ],
 )
 def test_a_small_drop_is_told_only_where_it_is_no_chance(

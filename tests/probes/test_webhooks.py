@@ -61,6 +61,12 @@ def group(*alerts: dict[str, Any], **more: Any) -> dict[str, Any]:
     } | more
 
 
+def test_firing_without_an_alert_that_fires_is_no_all_clear() -> None:
+    for alerts in ([], [alert(status="resolved")]):
+        body = json.dumps(group(*alerts) | {"status": "firing"}).encode()
+        assert "names no alert" in refused(alertmanager, body)
+
+
 WATCHDOG = alert("Watchdog", severity="none")
 
 
