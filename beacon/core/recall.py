@@ -84,7 +84,8 @@ def _endpoint(state: EndpointState, intake: Intake) -> EndpointMemory:
         fell=state.fell,
         slow=state.slowness.slow,
         arrivals=tuple(state.arrivals.values()),
-        told_at=_some(state.told_at),
+        # Else every reading would be news to the card.
+        told_at=None if state.spec.hindsight is None else _some(state.told_at),
         last=state.last if costly else None,
         read_at=state.started if costly else None,
         stale_at=intake.stale_at(state) if costly else None,
