@@ -591,31 +591,32 @@ def test_a_flood_of_pushes_keeps_nothing_from_the_lamps(
     client = mqtt.Client(CallbackAPIVersion.VERSION2)
     head = pushing(web).replace("tower:", f"mqtt: {{broker: 'mqtt://127.0.0.1:{port}'}}\ntower:")
     told = {"name": "browser", "type": "push", "token": token, "mqtt": True, "local": True}
+    drips: list[socket.socket] = []
     try:
         eventually(lambda: connected(client, port), "the broker is up")
         client.loop_start()
         daemon.write(endpoint("open", listening), "      - " + json.dumps(told), head=head)
         daemon.start()
         eventually(lambda: pushed(web, token) == 200, "a push is taken")
-        drips = [socket.create_connection(("127.0.0.1", web)) for _ in range(50)]
+        drips.extend(socket.create_connection(("127.0.0.1", web)) for _ in range(50))
         statuses = set()
         for number in range(300):
             body = json.dumps({"reason": "ok", "detail": "x" * number})
             client.publish("mfa-beacon/test/push/door/browser", body, 1)
             statuses.add(pushed(web, token, detail=str(number)))
-            with contextlib.suppress(OSError):  # who drips too long is shut out
-                drips[0].send(b"x" if number < 100 else b"")
+            with contextlib.suppress(OSError):  # it is cut off for another
+                drips[number % 50].send(b"x")
         assert statuses <= {200, 429}
         client.publish("mfa-beacon/test/push/door/browser", '{"reason": "unreachable"}', 1)
         eventually(lambda: reads(daemon) == ("down", "unreachable"), "the latest is shown")
         assert reads(daemon, "open") == ("up", "ok")
-        for drip in drips:
-            drip.close()
         daemon.signal(signal.SIGTERM)
         assert daemon.wait() == 0
         assert "Traceback" not in daemon.said()
         assert daemon.said().count("too many") <= 4
     finally:
+        for drip in drips:
+            drip.close()
         client.disconnect()
         client.loop_stop()
         broker.terminate()

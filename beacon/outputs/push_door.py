@@ -73,8 +73,8 @@ class Door:
             log.warning("a push%s by %s was refused: %s%s", to, way, denied.cause, so_far)
 
     def _delivered(self, way: Way, endpoint: str, body: bytes) -> Reading | None:
-        wanted = self.of(way).get(endpoint)
-        if wanted is None:
+        wanted = self._endpoints.get(endpoint)
+        if wanted is None or way not in wanted.ways:
             raise Denied(Cause.UNKNOWN, "no such endpoint")
         try:
             pushed = wanted.read(body)
