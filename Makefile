@@ -8,7 +8,7 @@ BIN := .venv/bin
 INPUTS := pyproject.toml scripts/environment scripts/packages
 BENCHMARKS = $(basename $(notdir $(shell grep -l __main__ benchmarks/*.py)))
 LOCK_ONE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-header --no-annotate
+	--no-strip-extras --no-header --no-annotate
 LOCK := $(LOCK_ONE) pyproject.toml
 APPLICATIONS = $(basename $(notdir $(wildcard lock/applications/*.in)))
 

@@ -61,7 +61,7 @@ build_environment() {
     if on_a_pi; then set -- --system-site-packages; else set --; fi
     "$PYTHON" -m venv "$@" "$target"
     pip="$target/bin/python -m pip --disable-pip-version-check --no-input"
-    $pip install --quiet --ignore-installed --require-hashes -r "$house/lock/beacon.txt"
+    $pip install --quiet --ignore-installed --require-hashes --no-deps -r "$house/lock/beacon.txt"
     # From a copy: the build writes into its source directory.
     mkdir "$target/source"
     cp -R "$house/pyproject.toml" "$house/README.md" "$house/LICENSE" "$house/beacon" "$target/source"
