@@ -6,6 +6,7 @@ connection, the answer's head and the reading of its body are ours; all between 
 """
 
 # ruff: noqa: ANN401 - overridden methods take whatever requests, urllib3 and http.client pass
+import http
 import http.client
 import io
 import logging
@@ -13,6 +14,7 @@ import ssl
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.parser import Parser
 from functools import partial
 from typing import Any, Final
 
@@ -213,27 +215,57 @@ class _SecureConnection(_Connection):
             raise Trouble(Reason.OWN_NETWORK, "our proxy does not speak HTTP") from None
 
 
+_BODILESS: Final = (http.HTTPStatus.NO_CONTENT, http.HTTPStatus.NOT_MODIFIED, 101)
+
+
 class _Answer(http.client.HTTPResponse):
     """An answer whose head is counted, and taken for one only when it is whole."""
+
+    _method: str | None
+    _read_status: Callable[[], tuple[str, int, str]]
 
     def __init__(self, sock: Any, *args: Any, run: Run, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp: _Lines = _Lines(self.fp.detach(), run)
 
     def begin(self) -> None:
-        super().begin()
+        """Read the head. http.client refuses more than 100 lines; only the bytes are limited here.
+
+        Raises `HTTPException` for a head that is not HTTP.
+        """
+        version, status, reason = self._read_status()
+        while 100 <= status < 200 and status != http.HTTPStatus.SWITCHING_PROTOCOLS:
+            self._read_headers()  # an interim answer: the final one follows
+            version, status, reason = self._read_status()
+        if version != "HTTP/0.9" and not version.startswith("HTTP/1."):
+            raise http.client.UnknownProtocol(version)
+        self.version = 10 if version in ("HTTP/0.9", "HTTP/1.0") else 11
+        self.code = self.status = status
+        self.reason = reason.strip()
+        self.headers = self.msg = self._read_headers()
         self.fp.left = BODY_LIMIT  # from here on: chunk sizes and trailers
         self.fp.in_head = False
         assert_header_parsing(self.headers)
-        lengths = set(",".join(self.headers.get_all("content-length", ())).split(","))
-        if not all(length.strip().isdecimal() for length in lengths - {""}):
-            raise http.client.HTTPException("a Content-Length that is no number")
+        self.chunked = self.headers.get("transfer-encoding", "").lower() == "chunked"
+        self.chunk_left = None
+        self.length = self._content_length()
+        self.will_close = True  # every request asks for that
 
-    def _read_status(self) -> tuple[str, int, str]:
-        version, status, reason = super()._read_status()  # type: ignore[misc]
-        # http.client skips 100 only; every other interim answer but 101 is as good.
-        interim = 100 < status < 200 and status != http.HTTPStatus.SWITCHING_PROTOCOLS
-        return version, 100 if interim else status, reason
+    def _read_headers(self) -> http.client.HTTPMessage:
+        lines = [self.fp.readline()]
+        while lines[-1] not in (b"\r\n", b"\n"):
+            lines.append(self.fp.readline())
+        text = b"".join(lines).decode("iso-8859-1")
+        return Parser(_class=http.client.HTTPMessage).parsestr(text)
+
+    def _content_length(self) -> int | None:
+        """How many bytes the body has; None where its end is told otherwise."""
+        told = ",".join(self.headers.get_all("content-length", ())).split(",")
+        if not all(length.strip().isdecimal() and len(length) < 20 for length in told if length):
+            raise http.client.HTTPException("a Content-Length that is no number")
+        if self.status in _BODILESS or self._method == "HEAD":
+            return 0
+        return int(told[0]) if told[0] and not self.chunked else None
 
 
 class _Lines(io.BufferedReader):
