@@ -10,9 +10,10 @@ BENCHMARKS = $(basename $(notdir $(shell grep -l __main__ benchmarks/*.py)))
 LOCK_ONE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-strip-extras --no-header --no-annotate
 LOCK := $(LOCK_ONE) pyproject.toml
+SLOW = $(notdir $(wildcard scripts/slow/*))
 APPLICATIONS = $(basename $(notdir $(wildcard lock/applications/*.in)))
 
-.PHONY: help run demo test check lint format coverage lock lock-check bench mutation picture annunciator clean
+.PHONY: help run demo test slow check lint format coverage lock lock-check bench mutation picture annunciator clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -26,6 +27,10 @@ demo: .venv/demo.done  ## the story of 19 November 2018 in 90 seconds
 
 test: .venv/dev.done  ## the whole suite, against real servers; ARGS="-k sandbox": a part of it
 	@scripts/test $(ARGS)
+
+slow: .venv/dev.done  ## what takes hours, step by step; ARGS=locks: one of scripts/slow
+	@status=0; for name in $(or $(ARGS),$(SLOW)); do echo "== $$name"; \
+		scripts/slow/$$name || { echo "== $$name failed" >&2; status=1; }; done; exit $$status
 
 check: lint coverage lock-check  ## everything a change must pass, beside the tests
 
