@@ -10,7 +10,6 @@ import logging
 import os
 import random
 import resource
-import signal
 import sys
 import tempfile
 import threading
@@ -41,6 +40,7 @@ from beacon.engine.output import Heartbeat, Output
 from beacon.engine.prober import scrubbed
 from beacon.engine.pushes import Expected, Pushed, Pushes, Way
 from beacon.engine.quiet_hours import QuietHoursWatch
+from beacon.engine.signals import asked
 from beacon.engine.windows import Window, WindowsWatch
 from beacon.outputs import lamps_file
 from beacon.outputs.actions import Actions
@@ -135,7 +135,7 @@ def serve(place: Place, config: Config) -> int:
     To be called in the main thread. Raises `CannotStart`, with nothing left running.
     """
     daemon = Daemon(place, config)
-    with _signals(daemon.stop, daemon.reload):
+    with asked(daemon.stop, daemon.reload):
         return daemon.run()
 
 
@@ -565,27 +565,6 @@ def _not_reloaded(problems: Iterable[object]) -> None:
     for problem in problems:
         log.error("%s", problem)
     log.error("not reloaded: the configuration in use goes on unchanged")
-
-
-@contextlib.contextmanager
-def _signals(stop: Callable[[], None], reload: Callable[[], None]) -> Iterator[None]:
-    """Inside: the first SIGTERM or SIGINT asks to stop, the second ends the process at once."""
-    told = False
-
-    def end(_number: int, _frame: object) -> None:
-        nonlocal told
-        if told:
-            os._exit(1)
-        told = True
-        stop()
-
-    handlers = {signal.SIGTERM: end, signal.SIGINT: end, signal.SIGHUP: lambda *_: reload()}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 # --- without a daemon -------------------------------------------------------------

@@ -45,6 +45,7 @@ pytest_plugins = [
         "openid",
         "portal",
         "privacyidea",
+        "terminal",
         "twilio",
         "vendor",
     )

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import pty
 import re
 import signal
 import socket
@@ -22,6 +21,7 @@ import requests
 from paho.mqtt.enums import CallbackAPIVersion
 
 from beacon.outputs.control import NoBeacon, ask
+from tests.servers.terminal import Terminal
 
 HEAD = """
 site: test
@@ -143,11 +143,24 @@ class Daemon:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
+                start_new_session=True,  # as under systemd: without the terminal of the tests
             )
 
     def start(self, *options: str, **environ: str) -> None:
         self.spawn(*options, **environ)
         self._eventually(self.status, "the daemon answers", 30)
+
+    def start_in(self, window: Terminal, before: list[str], *options: str) -> None:
+        """In a terminal of its own, with nothing of it elsewhere but the log of `nohup`."""
+        run = ["-m", "beacon", "run", "-c", str(self.config), "--state-dir", str(self.state)]
+        with self.errors.open("a") as errors:
+            self.process = subprocess.Popen(
+                ["setsid", "--ctty", *before, sys.executable, *run, *options],
+                env=os.environ | {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"},
+                stdin=window.inside,
+                stdout=errors if before else window.inside,
+                stderr=errors if before else window.inside,
+            )
 
     def ask(self, **request: Any) -> dict[str, Any]:
         return ask([self.state / "control.sock"], request)
@@ -400,7 +413,12 @@ def test_a_second_beacon_of_the_same_state_is_refused(make_daemon, listening):
     first.start()
     second.spawn()
     assert second.wait() == 1
-    assert "another beacon is running: it serves" in second.said()
+    pid, socket_path = first.process.pid, first.state / "control.sock"
+    assert second.said().splitlines()[-1] == (
+        f"beacon: another beacon is running (process {pid}): it serves {socket_path}; end it with "
+        f"`kill {pid}` (the service: `systemctl stop mfa-beacon`), or choose another directory "
+        "with --state-dir"
+    )
     assert first.status()["ok"]
     assert (first.state / "running").exists()
 
@@ -654,40 +672,37 @@ def verdict(heard: dict[str, list[str]]) -> str:
 
 
 def test_in_a_terminal_the_tower_is_drawn_and_the_log_does_not_spoil_it(
-    daemon, listening, eventually
+    daemon, listening, eventually, terminal
 ):
     daemon.write(endpoint("open", listening))
-    ours, theirs = pty.openpty()
-    shown = bytearray()
+    window = terminal()
+    daemon.start_in(window, [], "--caption", "break it")
+    eventually(lambda: b"break it" in window.shown, "the caption is there", 60)
+    eventually(lambda: b"beacon.app: started" in window.shown, "the log is in the picture")
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait() == 0
+    eventually(lambda: window.shown.rstrip().endswith(b"INFO beacon.app: stopped"), "its end")
+    assert window.shown.index(b"\x1b[?1049h") < window.shown.index(b"\x1b[?1049l")
 
-    def read() -> None:
-        with contextlib.suppress(OSError):
-            while piece := os.read(ours, 65536):
-                shown.extend(piece)
 
-    reader = threading.Thread(target=read)
-    reader.start()
-    run = ["-m", "beacon", "run", "-c", daemon.config, "--state-dir", daemon.state]
-    daemon.process = subprocess.Popen(
-        [sys.executable, *map(str, run), "--caption", "break it"],
-        env=os.environ | {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"},
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-    )
-    os.close(theirs)
-    try:
-        eventually(lambda: b"break it" in shown, "the caption is there", 30)
-        eventually(lambda: b"beacon.app: started" in shown, "the log is in the picture")
-        daemon.signal(signal.SIGTERM)
-        assert daemon.wait() == 0
-        reader.join(10)
-        assert shown.index(b"\x1b[?1049h") < shown.index(b"\x1b[?1049l")
-        assert shown.rstrip().endswith(b"INFO beacon.app: stopped")
-    finally:
-        daemon.end()
-        reader.join(10)
-        os.close(ours)
+def test_closing_the_terminal_ends_it_in_order(daemon, listening, eventually, terminal):
+    daemon.write(endpoint("open", listening))
+    window = terminal()
+    daemon.start_in(window, [])
+    eventually(daemon.status, "the daemon answers", 60)
+    window.close()
+    assert daemon.wait() == 0
+    assert sorted(p.name for p in daemon.state.iterdir()) == LEFT
+
+
+def test_with_nohup_it_outlives_the_terminal(daemon, listening, eventually, terminal):
+    daemon.write(endpoint("open", listening))
+    window = terminal()
+    daemon.start_in(window, ["nohup"])
+    eventually(daemon.status, "the daemon answers", 60)
+    window.close()
+    eventually(lambda: "reloaded; endpoints: 1" in daemon.said(), "it took the hang-up", 60)
+    assert daemon.status()["ok"]
 
 
 def test_a_state_directory_gone_read_only_is_lived_without(daemon, listening, eventually):

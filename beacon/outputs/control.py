@@ -116,8 +116,12 @@ class ControlSocket:
                 "choose a shorter --state-dir"
             )
         if self._path.exists():
-            if _answers(self._path):
-                raise ControlError(f"another beacon is running: it serves {self._path}")
+            if (pid := _server(self._path)) is not None:
+                raise ControlError(
+                    f"another beacon is running (process {pid}): it serves {self._path}; "
+                    f"end it with `kill {pid}` (the service: `systemctl stop mfa-beacon`), or "
+                    "choose another directory with --state-dir"
+                )
             self._path.unlink()
         mask = os.umask(0o117)
         try:
@@ -185,12 +189,18 @@ def _complain(action: str, error: Exception) -> None:
 
 def peer(caller: socket.socket) -> str:
     """The user name at the other end, or its number where it has no name."""
-    raw = caller.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    uid: int = struct.unpack("3i", raw)[1]
+    _, uid, _ = _credentials(caller)
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
+
+
+def _credentials(wire: socket.socket) -> tuple[int, int, int]:
+    """Process, user and group at the other end, as the kernel knows them."""
+    raw = wire.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, uid, gid = struct.unpack("3i", raw)
+    return pid, uid, gid
 
 
 def socket_path(state_directory: Path, environ: Mapping[str, str]) -> Path:
@@ -235,7 +245,8 @@ def _not_allowed(path: Path) -> NotAllowed:
     return NotAllowed(f"{path}: permission denied; only root and the group {GROUP} may ask")
 
 
-def _answers(path: Path) -> bool:
+def _server(path: Path) -> int | None:
+    """The process that serves this socket; none where nobody does."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as wire:
         wire.settimeout(2.0)
         try:
@@ -246,8 +257,9 @@ def _answers(path: Path) -> bool:
                 "stop that one, or choose another directory with --state-dir"
             ) from error
         except OSError:
-            return False
-        return True
+            return None
+        pid, _, _ = _credentials(wire)
+        return pid
 
 
 def _lines(wire: socket.socket, patience: float, longest: int) -> Iterator[bytes]:

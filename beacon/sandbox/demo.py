@@ -254,7 +254,7 @@ def _daemon(config: str) -> Iterator[Daemon]:
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,
-                env={**os.environ, "RUNTIME_DIRECTORY": place},
+                env={**os.environ, "STATE_DIRECTORY": place, "RUNTIME_DIRECTORY": place},
             )
         try:
             yield daemon
