@@ -25,6 +25,12 @@ _ASKING: Final = 0o43  # no leap warning, version 4, mode 3 (client)
 _SERVER: Final = 4
 _UNSYNCHRONISED: Final = 3  # leap indicator
 _LAST_STRATUM: Final = 15
+_WANTS_FEWER: Final = frozenset({b"RATE", b"DENY", b"RSTR"})
+"""The kiss codes that ask a client to stop or slow down (RFC 5905, 7.4). All other codes of
+stratum 0 (INIT, STEP, none at all …) are the server's word about itself: it has no time yet."""
+_LARGEST_DISTANCE: Final = 16.0  # seconds to the source of the time: it was never reached
+_SLACK: Final = 1.0  # seconds between receiving and sending that no round trip explains
+_SHORT: Final = 1 << 16  # units of a short time, to the second
 _SINCE_1900: Final = 2_208_988_800  # seconds from NTP's epoch to 1970
 _UNITS: Final = 1 << 32  # of a timestamp, to the second
 
@@ -141,15 +147,33 @@ def _offset(heard: Heard, wall: float) -> float:
     if heard.data is None:
         reading = trouble(heard, Reason.DEADLINE)
         raise Trouble(reading.reason, reading.detail)
-    flags, stratum, *_, code, _, _, receive, transmit = _PACKET.unpack_from(heard.data)
-    if stratum == 0:
-        word = code.decode("ascii", "replace").rstrip("\0")
-        raise Trouble(Reason.RATE_LIMITED, f"{heard.peer} wants fewer questions ({word})")
-    if flags >> 6 == _UNSYNCHRONISED or stratum > _LAST_STRATUM or not transmit:
-        raise Trouble(Reason.SOURCE_DEAD, f"{heard.peer} does not know the time itself")
+    fields = _PACKET.unpack_from(heard.data)
+    flags, stratum, _, _, delay, dispersion, code, _, _, receive, transmit = fields
+    if stratum == 0 and code in _WANTS_FEWER:
+        raise Trouble(Reason.RATE_LIMITED, f"{heard.peer} wants fewer questions ({code.decode()})")
+    why = _ignorance(flags >> 6, stratum, code, (delay / 2 + dispersion) / _SHORT)
+    if not why and not (receive and transmit):
+        why = "a timestamp of zero"
+    if why:
+        raise Trouble(Reason.SOURCE_DEAD, f"{heard.peer} does not know the time itself ({why})")
     there = _apart(receive, _timestamp(wall + heard.sent))
     back = _apart(transmit, _timestamp(wall + heard.at))
+    if abs(there - back) > heard.at - heard.sent + _SLACK:
+        text = f"{heard.peer} contradicts itself: received and sent {abs(there - back):.0f} s apart"
+        raise Trouble(Reason.PROTOCOL_ERROR, text)
     return (there + back) / 2
+
+
+def _ignorance(leap: int, stratum: int, code: bytes, distance: float) -> str:
+    """Why a server says that it does not know the time; empty where it knows."""
+    if stratum == 0:
+        word = code.rstrip(b"\0")
+        return f"stratum 0, {word.decode()}" if word.isalnum() else "stratum 0"
+    if leap == _UNSYNCHRONISED:
+        return "not synchronised"
+    if stratum > _LAST_STRATUM:
+        return f"stratum {stratum}"
+    return f"{distance:.0f} s from its source" if distance >= _LARGEST_DISTANCE else ""
 
 
 def _timestamp(unix: float) -> int:

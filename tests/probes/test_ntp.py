@@ -37,14 +37,20 @@ def server(
     stratum: int = 2,
     code: bytes = b"\x7f\0\0\1",
     cookie: bytes | None = None,
+    receive: int | None = None,
     transmit: int | None = None,
+    delay: float = 0.0,
+    dispersion: float = 0.0,
 ) -> Callable[[bytes], list[bytes]]:
     """Tells `moment`, whatever the time."""
 
     def answer(asked: bytes) -> list[bytes]:
         told = stamp(moment)
-        head = struct.pack("!BBbbII4sQ", leap << 6 | 4 << 3 | mode, stratum, 6, -20, 0, 0, code, 0)
-        times = struct.pack("!QQ", told, told if transmit is None else transmit)
+        distance = int(delay * 2**16), int(dispersion * 2**16)
+        flags = leap << 6 | 4 << 3 | mode
+        head = struct.pack("!BBbbII4sQ", flags, stratum, 6, -20, *distance, code, 0)
+        received = told if receive is None else receive
+        times = struct.pack("!QQ", received, told if transmit is None else transmit)
         return [head + (asked[40:48] if cookie is None else cookie) + times]
 
     return answer
@@ -147,10 +153,42 @@ def test_a_clock_decades_off_is_seen_across_the_end_of_the_era(
 
 
 BAD = [
-    (server(stratum=0, code=b"RATE"), Reason.RATE_LIMITED, "(RATE)"),
-    (server(leap=3), Reason.SOURCE_DEAD, "does not know the time"),
-    (server(stratum=16), Reason.SOURCE_DEAD, "does not know the time"),
-    (server(transmit=0), Reason.SOURCE_DEAD, "does not know the time"),
+    # Only these three codes ask a client to come less often (RFC 5905, 7.4).
+    *[
+        (server(leap=leap, stratum=0, code=code, transmit=sent), Reason.RATE_LIMITED, words)
+        for code, words in ((b"RATE", "(RATE)"), (b"DENY", "(DENY)"), (b"RSTR", "(RSTR)"))
+        for leap, sent in ((0, None), (3, None), (3, 0))
+    ],
+    # What a server says while it has no time yet, and every other word of stratum 0.
+    *[
+        (server(leap=leap, stratum=0, code=code), Reason.SOURCE_DEAD, words)
+        for code, words in (
+            (b"INIT", "does not know the time itself (stratum 0, INIT)"),
+            (b"STEP", "(stratum 0, STEP)"),
+            (b"\0\0\0\0", "(stratum 0)"),
+            (b"\x7f\0\0\1", "(stratum 0)"),
+            (b"AUTH", "(stratum 0, AUTH)"),
+            (b"CRYP", "(stratum 0, CRYP)"),
+            (b"NKEY", "(stratum 0, NKEY)"),
+            (b"DROP", "(stratum 0, DROP)"),
+            (b"XFUN", "(stratum 0, XFUN)"),
+            (b"rate", "(stratum 0, rate)"),
+            (b"RAT\0", "(stratum 0, RAT)"),
+            (b"\x1b[2J", "(stratum 0)"),
+            (b"\xff\xfe\xfd\xfc", "(stratum 0)"),
+        )
+        for leap in (0, 3)
+    ],
+    (server(leap=3), Reason.SOURCE_DEAD, "(not synchronised)"),
+    (server(leap=3, stratum=1, code=b"RATE"), Reason.SOURCE_DEAD, "(not synchronised)"),
+    (server(leap=3, stratum=16, code=b"INIT"), Reason.SOURCE_DEAD, "(not synchronised)"),
+    (server(stratum=16), Reason.SOURCE_DEAD, "(stratum 16)"),
+    (server(stratum=255), Reason.SOURCE_DEAD, "(stratum 255)"),
+    (server(transmit=0), Reason.SOURCE_DEAD, "(a timestamp of zero)"),
+    (server(receive=0), Reason.SOURCE_DEAD, "(a timestamp of zero)"),
+    (server(dispersion=16.0), Reason.SOURCE_DEAD, "(16 s from its source)"),
+    (server(delay=34.0), Reason.SOURCE_DEAD, "(17 s from its source)"),
+    (server(receive=stamp(NOW) + (60 << 32)), Reason.PROTOCOL_ERROR, "60 s apart"),
     (server(mode=3), Reason.PROTOCOL_ERROR, "none an answer"),
     (server(mode=5), Reason.PROTOCOL_ERROR, "none an answer"),
     (server(cookie=b"12345678"), Reason.PROTOCOL_ERROR, "none an answer"),
