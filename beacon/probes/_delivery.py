@@ -12,7 +12,8 @@ from beacon.config.fields import Duration, Secret
 from beacon.core.model import Evidence, Outcome, Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import Fault, Timing
-from beacon.probes.flow import Flow, Step, Talk
+from beacon.probes._step import Step
+from beacon.probes.flow import Flow, Talk
 from beacon.transport.allowance import spend
 from beacon.transport.tls import TlsPolicy
 from beacon.transport.totp import LEDGER, Ledger

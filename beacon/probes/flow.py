@@ -5,32 +5,31 @@ may send. Nothing of what is sent, captured or answered is ever quoted.
 """
 
 import contextlib
-import re
 from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from types import SimpleNamespace
-from typing import Any, ClassVar, Final, Literal
-from urllib.parse import urlencode, urlsplit
+from typing import Any, ClassVar, Final
+from urllib.parse import urlsplit
 from uuid import uuid4
 
-import msgspec
 from requests.cookies import RequestsCookieJar
 
-from beacon.config.fields import Duration, Refused, Secret, Url
+from beacon.config.fields import Duration, Secret, Url
 from beacon.config.problems import meant
 from beacon.core.model import Evidence, Outcome, Reading, Reason
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.probes import SIGN_IN, Fault, Timing
+from beacon.probes._step import Place, Step
 from beacon.transport.arrivals import Watch, await_code
-from beacon.transport.capture import SOURCES, Capture, Captured
+from beacon.transport.capture import Capture, Captured
 from beacon.transport.dial import IpVersion
 from beacon.transport.expect import Expectations, judge
 from beacon.transport.html import Form
-from beacon.transport.http import Answer, Request, exchange, fresh_jar
+from beacon.transport.http import Answer, exchange, fresh_jar
 from beacon.transport.mailboxes import AnyMailbox
 from beacon.transport.onetime import claimed
-from beacon.transport.template import RESERVED, Code, JsonTemplate, Template, Uses
+from beacon.transport.template import Code, Template, Uses
 from beacon.transport.tls import TlsPolicy
 from beacon.transport.totp import LEDGER, Ledger, Token
 from beacon.transport.trouble import Trouble, one_line, timed
@@ -39,86 +38,10 @@ from beacon.transport.wire import DEFAULT_TLS, Route
 CLEAN_UP_BUDGET: Final = 5.0
 """Seconds all clean-up steps may take together, and as many after the deadline."""
 
-Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 STEPS: Final = "steps"
 CLEAN_UP: Final = "clean_up"
 _SAID: Final = {STEPS: "step", CLEAN_UP: "clean-up step"}
-_SUCCESS: Final = Expectations()
-_WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_STEP: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _TELLING: Final = 4  # a captured value shorter than this is no secret, and masks half the text
-
-Place = tuple[str | int, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """One request, what its answer should be, and what later steps need of it.
-
-    `fields_of` names a captured form: its fields are sent, those of `form` in their place.
-    An answer that meets `rejected` is the server's no; one that does not meet `expect` fails
-    for its own reason; one that does not meet `prefer` warns.
-    """
-
-    id: str
-    url: Template
-    method: Method = "GET"
-    headers: Mapping[str, Template] = field(default_factory=dict)
-    form: Mapping[str, Template] = field(default_factory=dict)
-    fields_of: str | None = None
-    json: JsonTemplate | None = None
-    body: Template | None = None
-    follow_redirects: bool = True
-    rejected: Expectations | None = None
-    expect: Expectations = _SUCCESS
-    prefer: Expectations | None = None
-    capture: Mapping[str, Capture] = field(default_factory=dict)
-
-    def templates(self) -> Iterator[tuple[Place, Template]]:
-        """Every template in it, with its place."""
-        yield ("url",), self.url
-        for name, template in self.headers.items():
-            yield ("headers", name), template
-        for name, template in self.form.items():
-            yield ("form", name), template
-        if self.json is not None:
-            for path, template in self.json.templates():
-                yield ("json", *path), template
-        if self.body is not None:
-            yield ("body",), self.body
-
-    def needs(self) -> set[str]:
-        """The captured values it cannot do without."""
-        needed = {name for _, template in self.templates() for name in template.uses.captured}
-        return needed | ({self.fields_of} if self.fields_of else set())
-
-    def faults(self) -> Iterator[Fault]:
-        """What is wrong with it by itself; paths from the step down."""
-        if not _STEP.fullmatch(self.id):
-            yield Fault(("id",), f"not an id: {self.id!r}", "a-z, 0-9, - and _")
-        yield from self._request_faults()
-        for name, capture in self.capture.items():
-            if not _WORD.fullmatch(name) or name in RESERVED:
-                yield Fault(("capture", name), "not a name for a value", "a word of its own")
-            flaw = capture.flaw()
-            if flaw:
-                yield Fault(("capture", name), flaw, SOURCES)
-        for section in ("rejected", "expect", "prefer"):
-            expectations = getattr(self, section)
-            for path, message, allowed in expectations.flaws() if expectations else ():
-                yield Fault((section, *path), message, allowed)
-
-    def _request_faults(self) -> Iterator[Fault]:
-        bodies = (bool(self.form or self.fields_of), self.json is not None, self.body is not None)
-        if sum(bodies) > 1:
-            yield Fault((), "more than one body to send", "one of form (and fields_of), json, body")
-        if any(bodies) and self.method in ("GET", "HEAD"):
-            yield Fault(("method",), f"{self.method} sends no body", "POST, PUT, PATCH, DELETE")
-        if self.url.fixed is not None:
-            try:
-                Url.parse(self.url.fixed)
-            except Refused as refused:
-                yield Fault(("url",), refused.message, refused.allowed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +94,7 @@ class Flow:
                 yield Fault((*place, "id"), text, "an id of its own")
             found = [*step.faults(), *self._references(step, known)]
             if place[0] == CLEAN_UP:
-                found += _clean_up_faults(step)
+                found += step.clean_up_faults()
             for fault in found:
                 yield replace(fault, path=(*place, *fault.path))
             known |= step.capture
@@ -293,16 +216,6 @@ class Flow:
         return Route(tls=self.tls, proxy=proxy, ip_version=self.ip_version)
 
 
-def _clean_up_faults(step: Step) -> Iterator[Fault]:
-    for section in ("rejected", "prefer"):
-        if getattr(step, section) is not None:
-            text = "a clean-up step changes no reading"
-            yield Fault((section,), text, "expect: what is not met is told")
-    for path, template in step.templates():
-        if template.uses.codes or template.uses.awaited:
-            yield Fault(path, "a clean-up step has no code", "secrets, variables, captured values")
-
-
 def _meant(whole: str, name: str, known: Collection[str]) -> str:
     near = meant(name, known)
     return f"{whole}{near}" if near else ""
@@ -372,7 +285,7 @@ class Talk:
         }
         self._counted.clear()
         form = self._captured.get(step.fields_of or "")
-        request = _request(step, values, form.pairs if isinstance(form, Form) else ())
+        request = step.request(values, form.pairs if isinstance(form, Form) else ())
         route, follow = self._flow.route(), step.follow_redirects
         try:
             return exchange(self._run, request, route, follow=follow, jar=self._jar)
@@ -431,29 +344,6 @@ def _is_met(expectations: Expectations, answer: Answer) -> bool:
         return expectations.unmet(answer, quote=False) is None
     except Trouble:
         return False
-
-
-def _request(
-    step: Step, values: Mapping[str, Any], captured: tuple[tuple[str, str], ...]
-) -> Request:
-    """The step with everything filled in. Raises `Trouble`."""
-    try:
-        url = Url.parse(step.url.fill(values))
-    except Refused:
-        raise Trouble(Reason.PROTOCOL_ERROR, "its url, filled in, is no address") from None
-    headers = {name: template.fill(values) for name, template in step.headers.items()}
-    body: bytes | None = None
-    kind = ""
-    if step.form or step.fields_of:
-        own = {name: template.fill(values) for name, template in step.form.items()}
-        pairs = [pair for pair in captured if pair[0] not in own] + list(own.items())
-        body, kind = urlencode(pairs).encode(), "application/x-www-form-urlencoded"
-    elif step.json is not None:
-        body, kind = msgspec.json.encode(step.json.fill(values)), "application/json"
-    elif step.body is not None:
-        body = step.body.fill(values).encode()
-    proper = {"Content-Type": kind} if kind else {}
-    return Request(url=url, method=step.method, headers=proper | headers, body=body)
 
 
 PROBE = Flow

@@ -21,7 +21,8 @@ from beacon.core.model import Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import Fault, Timing
 from beacon.probes._delivery import CODE, FORGOTTEN_AFTER, Delivery, taken
-from beacon.probes.flow import Step, Talk
+from beacon.probes._step import Step
+from beacon.probes.flow import Talk
 from beacon.transport.arrivals import found_in
 from beacon.transport.imap import Imap, Mail, MailWatch
 from beacon.transport.letter import Bounce, Letter

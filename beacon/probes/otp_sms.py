@@ -18,7 +18,8 @@ from beacon.core.model import Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import Fault
 from beacon.probes._delivery import FORGOTTEN_AFTER, SmsDelivery, taken
-from beacon.probes.flow import Step, Talk
+from beacon.probes._step import Step
+from beacon.probes.flow import Talk
 from beacon.transport.arrivals import Message, found_in
 from beacon.transport.smsd import Smsd, SmsdWatch
 from beacon.transport.trouble import timed

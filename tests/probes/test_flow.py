@@ -22,7 +22,8 @@ from beacon.config.problems import ConfigError
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import Run
-from beacon.probes.flow import Flow, Step
+from beacon.probes._step import Step
+from beacon.probes.flow import Flow
 from beacon.transport.capture import Capture
 from beacon.transport.condition import Condition, StatusSet
 from beacon.transport.expect import Expectations

@@ -17,7 +17,7 @@ from beacon.config.problems import ConfigError
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
-from beacon.probes.flow import Step
+from beacon.probes._step import Step
 from beacon.probes.otp_email import LEFTOVERS, OtpEmail
 from beacon.transport.auth import OAuth2
 from beacon.transport.capture import Capture
