@@ -29,7 +29,14 @@ PORT: Final = 53
 PATIENCE: Final = 0.8
 """The share of the time left after which a silent server is given up on, so that the
 run can still speak for the others before its deadline."""
+MOST_AT_ONCE: Final = 64
+"""Questions in the air at the same time, and hence sockets of one run."""
+MOST_SERVERS: Final = 13
+"""Servers of one zone that are asked: no zone needs more, and a hostile one may name thousands."""
 _PAYLOAD: Final = 1232  # bytes of UDP that survive every usual path
+_NO_EDNS: Final = frozenset({dns.rcode.FORMERR, dns.rcode.NOTIMP, dns.rcode.BADVERS})
+"""What servers answer that do not know EDNS, or not its version."""
+_KNOWN: Final = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +60,62 @@ def question(
 def ask(
     run: Run, questions: Sequence[tuple[Peer, dns.message.QueryMessage]], share: float = PATIENCE
 ) -> tuple[Reply, ...]:
-    """Put all questions at once; the replies in their order.
+    """Put all questions, at most `MOST_AT_ONCE` at a time; the replies in their order.
 
     `share` is the part of the remaining time to wait for UDP. Datagrams with another id
-    or question are passed over. Raises `DeadlinePassed`.
+    or question are passed over. A server that does not know EDNS is asked again without it
+    (RFC 6891, 7). Raises `DeadlinePassed`.
     """
+    replies = _put_all(run, questions, share)
+    older = [number for number, reply in enumerate(replies) if _refuses_edns(reply)]
+    for number in older:
+        run.note(f"{replies[number].peer}: does not know EDNS, asking again without")
+    again = _put_all(run, [_without_edns(*questions[number]) for number in older], share)
+    for number, reply in zip(older, again, strict=True):
+        if reply.message is not None:
+            replies[number] = reply
+    return tuple(replies)
+
+
+def _refuses_edns(reply: Reply) -> bool:
+    return reply.message is not None and reply.message.rcode() in _NO_EDNS
+
+
+def _without_edns(
+    peer: Peer, query: dns.message.QueryMessage
+) -> tuple[Peer, dns.message.QueryMessage]:
+    asked = query.question[0]
+    plain = dns.message.make_query(asked.name, asked.rdtype, flags=query.flags)
+    return peer, plain
+
+
+def _put_all(
+    run: Run, questions: Sequence[tuple[Peer, dns.message.QueryMessage]], share: float
+) -> list[Reply]:
+    """Put the questions in batches; who says nothing to one batch is left out of the next."""
+    until = run.clock.monotonic() + run.remaining() * share if questions else 0.0
+    silent: dict[Peer, Reply] = {}
+    replies: list[Reply] = []
+    for start in range(0, len(questions), MOST_AT_ONCE):
+        batch = questions[start : start + MOST_AT_ONCE]
+        awake = [each for each in batch if each[0] not in silent]
+        batches = -(-(len(questions) - start) // MOST_AT_ONCE)
+        patience = max(until - run.clock.monotonic(), 0.0) / batches
+        said = iter(_put(run, awake, patience, share))
+        replies += [silent[peer] if peer in silent else next(said) for peer, _ in batch]
+        told = replies[start:]
+        heard = {reply.peer for reply in told if reply.message is not None}
+        silent |= {reply.peer: reply for reply in told if reply.peer not in heard}
+    return replies
+
+
+def _put(
+    run: Run,
+    questions: Sequence[tuple[Peer, dns.message.QueryMessage]],
+    patience: float,
+    share: float,
+) -> list[Reply]:
+    """One batch: UDP for `patience` seconds, TCP for that share of what remains."""
     said: dict[int, dns.message.QueryMessage] = {}
 
     def fits(number: int, data: bytes) -> bool:
@@ -68,18 +126,20 @@ def ask(
         return True
 
     calls = [(peer, query.to_wire()) for peer, query in questions]
-    heard = ask_all(run, calls, fits, run.remaining() * share)
-    replies = []
-    for number, one in enumerate(heard):
+    replies: list[Reply] = []
+    stuck: dict[Peer, Reply] = {}
+    for number, one in enumerate(ask_all(run, calls, fits, patience)):
         message = said.get(number)
         if message is None:
             reply = Reply(one.peer, one.at, trouble=trouble(one, Reason.DNS_TIMEOUT))
         elif message.flags & dns.flags.TC:
-            reply = _ask_again(run, one.peer, questions[number][1])
+            reply = stuck.get(one.peer) or _ask_again(run, *questions[number], share)
+            if reply.message is None:
+                stuck[one.peer] = reply
         else:
             reply = Reply(one.peer, one.at, message)
         replies.append(reply)
-    return tuple(replies)
+    return replies
 
 
 def _read(data: bytes) -> dns.message.QueryMessage | None:
@@ -92,11 +152,11 @@ def _read(data: bytes) -> dns.message.QueryMessage | None:
     return message if isinstance(message, dns.message.QueryMessage) else None
 
 
-def _ask_again(run: Run, peer: Peer, query: dns.message.QueryMessage) -> Reply:
+def _ask_again(run: Run, peer: Peer, query: dns.message.QueryMessage, share: float) -> Reply:
     """Put the question over TCP, as a truncated answer demands."""
     run.note(f"{peer}: truncated, asking again over TCP")
     try:
-        return Reply(peer, run.clock.monotonic(), _over_tcp(run, peer, query))
+        return Reply(peer, run.clock.monotonic(), _over_tcp(run, peer, query, share))
     except dns.exception.Timeout:
         problem = Trouble(Reason.DNS_TIMEOUT, f"{peer} over TCP: no answer in time")
     except EOFError:
@@ -110,13 +170,15 @@ def _ask_again(run: Run, peer: Peer, query: dns.message.QueryMessage) -> Reply:
     return Reply(peer, run.clock.monotonic(), trouble=problem.reading)
 
 
-def _over_tcp(run: Run, peer: Peer, query: dns.message.QueryMessage) -> dns.message.QueryMessage:
+def _over_tcp(
+    run: Run, peer: Peer, query: dns.message.QueryMessage, share: float
+) -> dns.message.QueryMessage:
     family = socket.AF_INET6 if ":" in peer.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as sock, run.watching(sock):
-        sock.settimeout(run.remaining() * PATIENCE)
+        sock.settimeout(run.remaining() * share)
         sock.connect((peer.host, peer.port))
         sock.settimeout(0)
-        budget = run.remaining() * PATIENCE
+        budget = run.remaining() * share
         answer = dns.query.tcp(query, peer.host, timeout=budget, port=peer.port, sock=sock)
         return cast("dns.message.QueryMessage", answer)  # the same opcode, hence the same class
 
@@ -141,7 +203,7 @@ def is_address(host: str) -> bool:
 
 
 def zone_servers(run: Run, name: dns.name.Name, resolvers: Sequence[Peer]) -> tuple[Peer, ...]:
-    """The servers the zone of `name` is delegated to, by name, sorted.
+    """The servers the zone of `name` is delegated to, by name, sorted; at most `MOST_SERVERS`.
 
     Raises `Trouble` and `DeadlinePassed`.
     """
@@ -150,7 +212,9 @@ def zone_servers(run: Run, name: dns.name.Name, resolvers: Sequence[Peer]) -> tu
         for record in message.answer:
             if record.name == name and record.rdtype == dns.rdatatype.NS:
                 hosts = sorted(server.target.to_text(omit_final_dot=True) for server in record)
-                return tuple(Peer(host, PORT) for host in hosts)
+                if len(hosts) > MOST_SERVERS:
+                    run.note(f"{name} has {len(hosts)} name servers: {MOST_SERVERS} are asked")
+                return tuple(Peer(host, PORT) for host in hosts[:MOST_SERVERS])
         above = [
             soa.name
             for soa in message.authority
@@ -169,18 +233,35 @@ def _look_up(
     kind: dns.rdatatype.RdataType,
 ) -> dns.message.QueryMessage:
     """Ask one resolver after the other until one knows."""
-    problem = Reading(Reason.DNS_TIMEOUT, "no resolver to ask")
+    (found,) = _look_up_all(run, resolvers, [name], kind)
+    if isinstance(found, Reading):
+        raise Trouble(found.reason, found.detail)
+    return found
+
+
+def _look_up_all(
+    run: Run,
+    resolvers: Sequence[Peer],
+    names: Sequence[dns.name.Name],
+    kind: dns.rdatatype.RdataType,
+) -> list[dns.message.QueryMessage | Reading]:
+    """All these names at once; what one resolver does not know is asked of the next."""
+    nobody = Reading(Reason.DNS_TIMEOUT, "no resolver to ask")
+    found: list[dns.message.QueryMessage | Reading] = [nobody] * len(names)
     for left, resolver in zip(range(len(resolvers), 0, -1), resolvers, strict=True):
-        (reply,) = ask(run, [(resolver, question(name, kind))], PATIENCE / left)
-        problem = reply.trouble or problem
-        if reply.message is None:
-            continue
-        code = reply.message.rcode()
-        if code in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
-            return reply.message
-        text = f"{resolver} answered {dns.rcode.to_text(code)} to {kind.name} of {name}"
-        problem = Reading(Reason.DNS_SERVFAIL, text)
-    raise Trouble(problem.reason, problem.detail)
+        open_ = [number for number, each in enumerate(found) if isinstance(each, Reading)]
+        questions = [(resolver, question(names[number], kind)) for number in open_]
+        for number, reply in zip(open_, ask(run, questions, PATIENCE / left), strict=True):
+            message = reply.message
+            if message is None:
+                found[number] = reply.trouble or nobody
+            elif message.rcode() in _KNOWN:
+                found[number] = message
+            else:
+                code = dns.rcode.to_text(message.rcode())
+                text = f"{resolver} answered {code} to {kind.name} of {names[number]}"
+                found[number] = Reading(Reason.DNS_SERVFAIL, text)
+    return found
 
 
 def locate(
@@ -188,25 +269,35 @@ def locate(
 ) -> tuple[list[Peer], list[Reply]]:
     """Give each server its address (IPv4 first), and a reply to each that has none.
 
-    Raises `Trouble` and `DeadlinePassed`.
+    Raises `Trouble` where no server's address can be asked for, and `DeadlinePassed`.
     """
-    found, lost = [], []
+    hosts = list(dict.fromkeys(peer.host for peer in wanted if not is_address(peer.host)))
+    told: dict[str, str | Reading | None] = {}
+    for kind in (dns.rdatatype.A, dns.rdatatype.AAAA):
+        missing = [host for host in hosts if not isinstance(told.get(host), str)]
+        names = [dns.name.from_text(host) for host in missing]
+        answers = _look_up_all(run, resolvers, names, kind)
+        told |= {host: _address(kind, each) for host, each in zip(missing, answers, strict=True)}
+    found, lost, unasked = [], [], []
     for server in wanted:
-        address = server.host if is_address(server.host) else _address(run, server, resolvers)
-        if address is None:
-            problem = Reading(Reason.UNREACHABLE, f"{server} has no address")
-            lost.append(Reply(server, run.clock.monotonic(), trouble=problem))
-        else:
+        address = told.get(server.host, server.host)
+        if isinstance(address, str):
             name = "" if address == server.host else server.host
             found.append(replace(server, host=address, name=name))
+            continue
+        problem = address or Reading(Reason.UNREACHABLE, f"{server} has no address")
+        unasked += [address] if address else []
+        lost.append(Reply(server, run.clock.monotonic(), trouble=problem))
+    if unasked and not found:
+        raise Trouble(unasked[0].reason, unasked[0].detail)
     return found, lost
 
 
-def _address(run: Run, server: Peer, resolvers: Sequence[Peer]) -> str | None:
-    name = dns.name.from_text(server.host)
-    for kind in (dns.rdatatype.A, dns.rdatatype.AAAA):
-        message = _look_up(run, resolvers, name, kind)
-        for record in message.answer:
-            if record.rdtype == kind:
-                return str(record[0].address)
-    return None
+def _address(
+    kind: dns.rdatatype.RdataType, told: dns.message.QueryMessage | Reading
+) -> str | Reading | None:
+    """The first address of an answer; None where there is none, a reading where nobody knew."""
+    if isinstance(told, Reading):
+        return told
+    addresses = (str(each[0].address) for each in told.answer if each.rdtype == kind)
+    return next(addresses, None)

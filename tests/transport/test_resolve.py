@@ -8,6 +8,7 @@ from pathlib import Path
 import dns.flags
 import dns.message
 import dns.name
+import dns.rcode
 import dns.rdatatype
 import dns.rrset
 import pytest
@@ -16,7 +17,15 @@ from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.transport.datagram import Peer
-from beacon.transport.resolve import ask, locate, question, system_resolvers, zone_servers
+from beacon.transport.resolve import (
+    MOST_AT_ONCE,
+    MOST_SERVERS,
+    ask,
+    locate,
+    question,
+    system_resolvers,
+    zone_servers,
+)
 from beacon.transport.trouble import Trouble
 
 NAME = dns.name.from_text("www.deep.example.com")
@@ -116,6 +125,181 @@ def test_the_next_resolver_is_asked_where_the_first_fails(
     assert found == [Peer("2001:db8::5", 53, "ns1.example.com"), Peer("192.0.2.9", 54)]
     assert str(found[0]) == "ns1.example.com:53"
     assert [reply.trouble.reason for reply in lost if reply.trouble] == [Reason.UNREACHABLE]
+
+
+# --- servers that do not know EDNS (RFC 6891, 7) ------------------------------------
+
+
+def refusing(code: str, how: str) -> Callable[[bytes], list[bytes]]:
+    """Refuses what has EDNS: with its own EDNS, without, or with a bare header; else answers."""
+
+    def answer(data: bytes) -> list[bytes]:
+        query = dns.message.from_wire(data)
+        if query.edns < 0:
+            response = dns.message.make_response(query)
+            response.answer.append(dns.rrset.from_text(NAME, 60, "IN", "A", "192.0.2.1"))
+            return [response.to_wire()]
+        response = dns.message.make_response(query)
+        if how != "with EDNS":
+            response.use_edns(False)
+        if how == "a header":
+            response.question = []
+        response.set_rcode(dns.rcode.from_text(code))
+        return [response.to_wire()]
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("code", "how"),
+    [
+        ("FORMERR", "without EDNS"),
+        ("FORMERR", "with EDNS"),
+        ("FORMERR", "a header"),
+        ("NOTIMP", "without EDNS"),
+        ("NOTIMP", "with EDNS"),
+        ("NOTIMP", "a header"),
+        ("BADVERS", "with EDNS"),
+    ],
+)
+def test_a_server_that_does_not_know_edns_is_asked_without(
+    udp_server: Callable[..., object], code: str, how: str
+) -> None:
+    server = udp_server(refusing(code, how))
+    one = run()
+    query = question(NAME, dns.rdatatype.A)
+    query.flags |= dns.flags.CD
+    (reply,) = ask(one, [(Peer("127.0.0.1", server.port), query)])
+    assert reply.message is not None
+    assert [str(record) for record in reply.message.answer[0]] == ["192.0.2.1"]
+    first, second = map(dns.message.from_wire, server.asked)
+    assert (first.edns, second.edns) == (0, -1)
+    assert (second.flags, second.question) == (first.flags, first.question)
+    assert any("does not know EDNS" in note for note in one.notes)
+
+
+@pytest.mark.parametrize(
+    "second", [[], [b"noise"], ["FORMERR"]], ids=["silence", "noise", "refused too"]
+)
+def test_who_refuses_both_ways_has_refused(
+    udp_server: Callable[..., object], second: list[object]
+) -> None:
+    def answer(data: bytes) -> list[bytes]:
+        query = dns.message.from_wire(data)
+        response = dns.message.make_response(query)
+        response.set_rcode(dns.rcode.FORMERR)
+        said = [response.to_wire()]
+        return said if query.edns >= 0 or second == ["FORMERR"] else second
+
+    server = udp_server(answer)
+    (reply,) = ask(
+        Run(SystemClock(), 1.0),
+        [(Peer("127.0.0.1", server.port), question(NAME, dns.rdatatype.A))],
+    )
+    assert reply.message is not None
+    assert reply.message.rcode() == dns.rcode.FORMERR
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize("code", ["SERVFAIL", "REFUSED", "NXDOMAIN", "NOERROR"])
+def test_other_answers_are_not_asked_for_again(
+    udp_server: Callable[..., object], code: str
+) -> None:
+    server = udp_server(refusing(code, "without EDNS"))
+    ask(run(), [(Peer("127.0.0.1", server.port), question(NAME, dns.rdatatype.A))])
+    assert len(server.asked) == 1
+
+
+# --- what one run asks at most --------------------------------------------------------
+
+
+class Counting(Run):
+    """A run that counts the sockets that are open at the same time."""
+
+    most = 0
+
+    def watch(self, sock: socket.socket) -> None:
+        super().watch(sock)
+        self.most = max(self.most, len(self._sockets))
+
+
+def test_a_zone_with_thousands_of_servers_costs_little(udp_server: Callable[..., object]) -> None:
+    hosts = [f"ns{number:04}.example.com." for number in range(2500)]
+    servers = dns.rrset.from_text_list("example.com.", 60, "IN", "NS", hosts)
+
+    def answer(data: bytes) -> list[bytes]:
+        query = dns.message.from_wire(data)
+        response = dns.message.make_response(query)
+        if query.question[0].rdtype == dns.rdatatype.NS:
+            response.answer.append(servers)
+        return [response.to_wire(max_size=65535)]
+
+    server = udp_server(answer)
+    resolver, one = Peer("127.0.0.1", server.port), Counting(SystemClock(), 20.0)
+    named = zone_servers(one, dns.name.from_text("example.com"), [resolver])
+    assert [peer.host for peer in named] == [host[:-1] for host in hosts[:MOST_SERVERS]]
+    assert locate(one, named, [resolver])[0] == []
+    assert len(server.asked) == 1 + 2 * MOST_SERVERS
+    assert one.most <= MOST_AT_ONCE
+    assert any("2500 name servers" in note for note in one.notes)
+
+
+def test_many_questions_are_put_in_batches_and_the_silent_are_left_out(
+    udp_server: Callable[..., object],
+) -> None:
+    good, mute = udp_server(told({})), udp_server(lambda data: [])
+    peers = [Peer("127.0.0.1", each.port) for each in (good, mute)]
+    questions = [
+        (peer, question(dns.name.from_text(f"n{number}.example"), dns.rdatatype.A))
+        for number in range(100)
+        for peer in peers
+    ]
+    one = Counting(SystemClock(), 30.0)
+    replies = ask(one, questions, 0.2)
+    assert [reply.peer for reply in replies] == [peer for peer, _ in questions]
+    assert all((reply.message is None) is (reply.peer == peers[1]) for reply in replies)
+    assert all(reply.trouble for reply in replies if reply.peer == peers[1])
+    assert (len(good.asked), len(mute.asked)) == (100, MOST_AT_ONCE // 2)
+    assert one.most <= MOST_AT_ONCE
+
+
+def test_one_server_whose_name_nobody_knows_does_not_lose_the_others(
+    udp_server: Callable[..., object],
+) -> None:
+    def answer(data: bytes) -> list[bytes]:
+        response = dns.message.make_response(dns.message.from_wire(data))
+        name = response.question[0].name
+        if name.to_text() == "ns1.example.com.":
+            response.set_rcode(dns.rcode.SERVFAIL)
+        elif response.question[0].rdtype == dns.rdatatype.A:
+            response.answer.append(dns.rrset.from_text(name, 60, "IN", "A", "192.0.2.2"))
+        return [response.to_wire()]
+
+    resolver = Peer("127.0.0.1", udp_server(answer).port)
+    wanted = [Peer("ns1.example.com", 53), Peer("ns2.example.com", 53)]
+    found, lost = locate(run(), wanted, [resolver])
+    assert found == [Peer("192.0.2.2", 53, "ns2.example.com")]
+    assert [reply.trouble.reason for reply in lost if reply.trouble] == [Reason.DNS_SERVFAIL]
+    with pytest.raises(Trouble) as trouble:
+        locate(run(), wanted[:1], [resolver])
+    assert trouble.value.reading.reason is Reason.DNS_SERVFAIL
+
+
+def test_who_never_answers_over_tcp_is_waited_for_once(udp_server: Callable[..., object]) -> None:
+    """Truncated answers, and a port that takes connections and says nothing."""
+
+    def truncate(data: bytes) -> list[bytes]:
+        response = dns.message.make_response(dns.message.from_wire(data))
+        response.flags |= dns.flags.TC
+        return [response.to_wire()]
+
+    udp = udp_server(truncate)
+    with socket.create_server(("127.0.0.1", udp.port)) as mute:
+        peer = Peer("127.0.0.1", mute.getsockname()[1])
+        one = Run(SystemClock(), 20.0)
+        replies = ask(one, [(peer, question(NAME, dns.rdatatype.A))] * 5, 0.1)
+    assert {reply.trouble.reason for reply in replies if reply.trouble} == {Reason.DNS_TIMEOUT}
+    assert sum("over TCP" in note for note in one.notes) == 1
 
 
 def test_the_deadline_wakes_a_question_over_tcp() -> None:
