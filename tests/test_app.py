@@ -1,6 +1,7 @@
 """The daemon as a process of its own: real signals, real sockets, and what is left behind."""
 
 import contextlib
+import http.server
 import json
 import os
 import re
@@ -751,3 +752,56 @@ def test_mqtt_does_not_bring_dnspython_and_does_not_hinder_it():
         "assert sys.modules['dns.resolver'] is dns.resolver\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+HOSTILE = "".join(
+    f"<item><description><![CDATA[{'<' * 16_000}]]></description></item>" for _ in range(19)
+)
+
+
+@pytest.fixture
+def feed() -> Iterator[tuple[str, list[float]]]:
+    """The address of a feed of 300 KB of open brackets, and when it was asked for."""
+    asked: list[float] = []
+    body = f"<rss><channel>{HOSTILE}</channel></rss>".encode()
+
+    class Feed(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(time.monotonic())
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Feed) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/feed", asked
+        server.shutdown()
+        thread.join(10)
+
+
+def test_a_hostile_feed_costs_its_own_reading_only(daemon, listening, feed, eventually):
+    """Watchdog stamps keep coming and status answers, poll after poll."""
+    url, asked = feed
+    settings = {"name": "news", "type": "rss", "url": url, "interval": "1s", "timeout": "900ms"}
+    daemon.write(endpoint("open", listening), "      - " + json.dumps(settings))
+    receiver = daemon.state.parent / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(receiver))
+        systemd.settimeout(5)
+        daemon.start(NOTIFY_SOCKET=str(receiver), WATCHDOG_USEC="2000000")
+        stamps, slowest = 0, 0.0
+        while len(asked) < 5:
+            stamps += systemd.recv(4096).startswith(b"WATCHDOG=1")
+            began = time.monotonic()
+            assert daemon.status()["ok"]
+            slowest = max(slowest, time.monotonic() - began)
+        assert stamps >= 3
+        assert slowest < 5, "as long as nobody waits for"
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait() == 0
+    assert "Traceback" not in daemon.said()

@@ -133,7 +133,7 @@ def _said(event: Event) -> Admission:
     return Admission(reason, words)
 
 
-def parsed(answer: Answer) -> tuple[Event, ...]:
+def parsed(_: Run, answer: Answer) -> tuple[Event, ...]:
     """The events. Raises `Trouble` where they cannot be understood."""
     try:
         document = parse_json(_text(answer.body).encode())

@@ -121,7 +121,7 @@ class GoogleIncidents:
         return worst((Admission(Reason.OK, text), *said))
 
 
-def parsed(answer: Answer) -> History:
+def parsed(_: Run, answer: Answer) -> History:
     """What of the history counts. Raises `Trouble` where it cannot be understood."""
     try:
         incidents = msgspec.convert(parse_json(answer.body), tuple[_Incident, ...])

@@ -15,9 +15,10 @@ from beacon.config.fields import Duration, Regex, Url
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import CLAIM, Fault, Timing
+from beacon.transport import parser
 from beacon.transport.claim import OF_MICROSOFT, Admission, claimed, entry, mentions, since, worst
-from beacon.transport.feed import Entry, parsed
-from beacon.transport.http import Request
+from beacon.transport.feed import Entry
+from beacon.transport.http import Answer, Request
 from beacon.transport.source import SOURCES, Sources
 
 Mode = Literal["incident", "age"]
@@ -155,6 +156,11 @@ def _rated(state: str, *, planned: bool) -> Reason:
     if planned and state in ("in progress", "verifying"):
         return Reason.VENDOR_MAINTENANCE
     return Reason.VENDOR_INCIDENT
+
+
+def parsed(run: Run, answer: Answer) -> tuple[Entry, ...]:
+    """The entries of the feed. Raises `Trouble`."""
+    return parser.parsed(run, "feed", tuple[Entry, ...], answer.body, answer.charset)
 
 
 PROBE = Rss

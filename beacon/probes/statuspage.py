@@ -143,7 +143,7 @@ class StatusPage:
         return watched, lost
 
 
-def parsed(answer: Answer) -> Summary:
+def parsed(_: Run, answer: Answer) -> Summary:
     """The page. Raises `Trouble` where it cannot be understood."""
     try:
         return msgspec.convert(parse_json(answer.body), Summary)

@@ -7,7 +7,6 @@ which is not received. A message's body, which holds the code, is never looked a
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from email.utils import parsedate_to_datetime
 from itertools import chain, repeat
 from typing import Annotated, Final
 from urllib.parse import urlencode
@@ -23,6 +22,7 @@ from beacon.probes import Fault
 from beacon.probes._delivery import SmsDelivery, taken
 from beacon.probes.flow import Talk
 from beacon.transport.auth import Basic
+from beacon.transport.dates import mail_date
 from beacon.transport.expect import parse_json
 from beacon.transport.http import Answer, Request, exchange, origin
 from beacon.transport.steps import quoted
@@ -210,10 +210,8 @@ def _told(message: Message) -> str:
 
 def _moment(date: str | None) -> float:
     """UTC seconds; 0 where there is none."""
-    try:
-        return parsedate_to_datetime(date or "").timestamp()
-    except ValueError:
-        return 0.0
+    at = mail_date(date or "")
+    return 0.0 if at is None else at.timestamp()
 
 
 PROBE = TwilioMessages

@@ -7,7 +7,6 @@ and it hides no admission.
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 import regex
@@ -15,6 +14,8 @@ import regex
 from beacon.core.model import OUTCOME_OF, Outcome, Reading, Reason
 from beacon.engine.run import Run
 from beacon.transport.condition import REGEX_BUDGET
+from beacon.transport.dates import moment
+from beacon.transport.feed import LONGEST
 from beacon.transport.trouble import Trouble, one_line, timed
 
 SEVERITY: Final = (
@@ -64,9 +65,6 @@ OF_MICROSOFT: Final = {
 
 TITLE: Final = 120
 """Characters of a title that are quoted: there is more to say in a detail."""
-
-LONGEST: Final = 4000
-"""Characters of a foreign text that are looked at."""
 
 _HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|_")
 
@@ -119,21 +117,6 @@ def since(begin: object, word: str = "since") -> str:
     """`since 19 Nov 14:10 UTC`, of a time in ISO 8601 or in seconds of Unix; else nothing."""
     at = moment(begin)
     return f"{word} {at.day} {at:%b %H:%M} UTC" if at is not None else ""
-
-
-def moment(written: object) -> datetime | None:
-    """A time in ISO 8601 or in seconds of Unix, of a number or a text; None for anything else."""
-    if isinstance(written, datetime):
-        return written
-    try:
-        if isinstance(written, str) and not written.strip().isdecimal():
-            at = datetime.fromisoformat(written.strip())
-            return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
-        if isinstance(written, str | int):
-            return datetime.fromtimestamp(int(written), UTC)
-    except (ValueError, OverflowError, OSError):
-        pass
-    return None
 
 
 def mentions(pattern: str, text: str) -> bool:

@@ -4,23 +4,26 @@ Entities that a feed declares, its own or from elsewhere, are refused: nothing e
 nothing is fetched. What is no feed at all (a page of HTML, most often) is a dead source.
 """
 
+import codecs
 import html
-import re
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Final
 from xml.parsers import expat
 
 import msgspec
 
 from beacon.core.model import Reason
-from beacon.transport.claim import LONGEST, moment
-from beacon.transport.http import Answer
+from beacon.engine.pattern import ASCII, IGNORE_CASE, Pattern
+from beacon.transport.charset import codec
+from beacon.transport.dates import mail_date, moment
 from beacon.transport.trouble import Trouble
 
 ENTRIES: Final = 2000
 DEPTH: Final = 100
-_RAW: Final = 4 * LONGEST  # of one element, before its tags are taken out
+LONGEST: Final = 4000
+"""Characters of a text of an entry that are looked at."""
+_RAW: Final = 4 * LONGEST  # of one entry's text, before its tags are taken out
+_LONGEST_NAMESPACE: Final = 200  # expat copies it with the name of every element
 _ROOTS: Final = frozenset({"rss", "feed", "RDF"})
 _ENTRY: Final = frozenset({"item", "entry"})
 _SPACES: Final = frozenset(
@@ -54,7 +57,16 @@ _MEANT: Final = {
 }
 """Elements of an entry → what they are to us."""
 
-_TAG: Final = re.compile(r"<[^>]*>")
+_DECLARED: Final = Pattern(
+    r"<\?xml\s[^>]{0,200}?encoding\s*=\s*[\"']([A-Za-z0-9._:-]{1,40})", ASCII | IGNORE_CASE
+)
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf_8_sig"),
+    (codecs.BOM_UTF16_LE, "utf_16"),
+    (codecs.BOM_UTF16_BE, "utf_16"),
+    (b"<\0", "utf_16_le"),
+    (b"\0<", "utf_16_be"),
+)
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -67,8 +79,11 @@ class Entry(msgspec.Struct, frozen=True):
     at: datetime | None
 
 
-def parsed(answer: Answer) -> tuple[Entry, ...]:
-    """The entries of a feed, in its order. Raises `Trouble` for what is no feed."""
+def entries(raw: bytes, charset: str) -> tuple[Entry, ...]:
+    """The entries of a feed, in its order; `charset` is the one HTTP names.
+
+    Raises `Trouble` for what is no feed.
+    """
     reader = _Reader()
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
@@ -76,28 +91,42 @@ def parsed(answer: Answer) -> tuple[Entry, ...]:
     parser.EndElementHandler = reader.end
     parser.CharacterDataHandler = reader.data
     parser.EntityDeclHandler = _declared
+    parser.StartNamespaceDeclHandler = _namespace
     # Feeds use HTML's entities (&nbsp;) undeclared: as if a DTD that nobody reads had them.
     parser.UseForeignDTD(True)  # noqa: FBT003 - takes no keyword
     parser.ExternalEntityRefHandler = lambda *_: 1
     parser.SkippedEntityHandler = reader.skipped
     try:
-        parser.Parse(_markup(answer), True)  # noqa: FBT003
+        parser.Parse(_markup(raw, charset), True)  # noqa: FBT003
     except expat.ExpatError as error:
-        what = "empty" if not answer.body.strip() else f"no XML ({expat.ErrorString(error.code)})"
+        what = "empty" if not raw.strip() else f"no XML ({expat.ErrorString(error.code)})"
         raise _no_feed(f"the body is {what}") from None
-    except (LookupError, ValueError):  # of codecs
-        raise _no_feed("its charset cannot be read") from None
     return reader.entries()
 
 
-def _markup(answer: Answer) -> str | bytes:
+def _markup(raw: bytes, charset: str) -> str:
     """The feed by the charset HTTP names if it is right, else as the feed itself says."""
-    if "charset=" in (answer.headers.get("content-type") or "").lower():
+    named = codec(charset)
+    if named:
         try:
-            return answer.text().lstrip("\ufeff \t\r\n")
-        except Trouble:
+            return raw.decode(named).lstrip("\ufeff \t\r\n")
+        except ValueError:
             pass  # many servers name one, and few mean it
-    return answer.body.lstrip()
+    bare = raw.lstrip()
+    own = next((name for mark, name in _MARKS if bare.startswith(mark)), None)
+    own = own or _declared_charset(bare)
+    try:
+        return bare.decode(own)
+    except ValueError:
+        raise _no_feed("it is not in the charset it names") from None
+
+
+def _declared_charset(bare: bytes) -> str:
+    found = _DECLARED.search(bare[:300].decode("ascii", "replace"))
+    name = codec(found[1]) if found else "utf_8"
+    if name is None:
+        raise _no_feed("its charset cannot be read")
+    return name
 
 
 def _no_feed(why: str) -> Trouble:
@@ -106,6 +135,11 @@ def _no_feed(why: str) -> Trouble:
 
 def _declared(*_: object) -> None:
     raise _no_feed("it declares entities, which feeds have no use for and attacks have")
+
+
+def _namespace(_: str | None, uri: str | None) -> None:
+    if uri is not None and len(uri) > _LONGEST_NAMESPACE:
+        raise _no_feed("it has a namespace with an endless name")
 
 
 class _Reader:
@@ -154,8 +188,8 @@ class _Reader:
             self._length += len(text)
 
     def skipped(self, name: str, is_parameter: bool) -> None:
-        if not is_parameter:
-            self.data(html.unescape(f"&{name};"))
+        if not is_parameter and self._meant is not None and self._length < _RAW:
+            self.data(unescaped(f"&{name};"))
 
     def end(self, _: str) -> None:
         if self._meant is not None and self._depth == self._meant_at:
@@ -170,7 +204,8 @@ class _Reader:
         if not self._in_entry:
             self._pages.add(text.rstrip("/"))
         elif meant == "text" and "text" in self._found:
-            self._found["text"] += "\n" + text
+            if len(self._found["text"]) < _RAW:
+                self._found["text"] = f"{self._found['text']}\n{text}"[:_RAW]
         elif text:
             self._found.setdefault(meant, text)
 
@@ -192,15 +227,26 @@ class _Reader:
 
 def _plain(text: str) -> str:
     """A text without its tags, on one line."""
-    return " ".join(html.unescape(_TAG.sub(" ", text)).split())[:LONGEST]
+    return " ".join(unescaped(" ".join(_between_tags(text))).split())[:LONGEST]
+
+
+def _between_tags(text: str) -> list[str]:
+    """What stands outside of `<…>`; a bracket that nothing closes is text."""
+    pieces, at = [], 0
+    while (begin := text.find("<", at)) >= 0 and (end := text.find(">", begin)) >= 0:
+        pieces.append(text[at:begin])
+        at = end + 1
+    return [*pieces, text[at:]]
+
+
+def unescaped(text: str) -> str:
+    """The text with HTML's references replaced; one of thousands of digits is none."""
+    try:
+        return html.unescape(text)
+    except ValueError:
+        return text
 
 
 def _time(written: str) -> datetime | None:
     """A time as Atom or as RSS writes it."""
-    if (at := moment(written)) is not None:
-        return at
-    try:
-        at = parsedate_to_datetime(written)
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
+    return moment(written) or mail_date(written)

@@ -4,12 +4,9 @@ Every exchange dials anew. Nothing is read from the environment. Redirects are f
 us, each closed unread; what proves who we are never goes to another origin.
 """
 
-import codecs
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.cookiejar import Cookie, DefaultCookiePolicy
 from typing import Final
@@ -22,6 +19,8 @@ from requests.structures import CaseInsensitiveDict
 import beacon
 from beacon.core.model import ClockSeen, Reason
 from beacon.engine.run import Run
+from beacon.transport.charset import codec
+from beacon.transport.dates import mail_date
 from beacon.transport.trouble import Trouble
 from beacon.transport.wire import BODY_LIMIT, Exchange, Route
 
@@ -41,8 +40,6 @@ _DEFAULTS: Final = {
 }
 _FOLLOWED: Final = frozenset({301, 302, 303, 307, 308})
 _PROOFS: Final = ("Authorization", "Cookie")
-# Text codecs of Python that no server means, and that take quadratic time or run escapes.
-NO_CHARSETS: Final = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,16 +70,19 @@ class Answer:
     redirects: int = 0
     certificate_days: float | None = None
 
+    @property
+    def charset(self) -> str:
+        """The charset the answer names; nothing where it names none."""
+        return _charset(self.headers.get("content-type") or "")
+
     def text(self) -> str:
         """The body as text, by the charset it names, else UTF-8. Raises `Trouble`."""
-        charset = _charset(self.headers.get("content-type") or "")
+        charset = self.charset or "utf-8"
+        name = codec(charset)
+        if name is None:
+            raise Trouble(Reason.BODY_UNDECODABLE, f"unknown charset {charset[:40]!r}")
         try:
-            name = codecs.lookup(charset).name
-            if name in NO_CHARSETS:
-                raise LookupError(name)
-            return self.body.decode("utf-8-sig" if name == "utf-8" else name)
-        except LookupError:
-            raise Trouble(Reason.BODY_UNDECODABLE, f"unknown charset {charset[:40]!r}") from None
+            return self.body.decode("utf_8_sig" if name == "utf_8" else name)
         except ValueError:
             raise Trouble(Reason.BODY_UNDECODABLE, f"the body is not {charset[:40]}") from None
 
@@ -175,14 +175,12 @@ def _clock_seen(run: Run, met: Exchange, response: Response) -> ClockSeen | None
     written, age = response.headers.get("date"), response.headers.get("age", "0")
     if not written or age.strip() != "0" or met.waited > DATE_WITHIN:
         return None  # a cache tells the time at which it was filled
-    try:
-        told = parsedate_to_datetime(written)
-        theirs = (told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
+    told = mail_date(written)
+    if told is None:
         return None
     ours = run.clock.utc().timestamp() - met.waited / 2
     # A Date is cut to whole seconds: half of one is its middle.
-    offset = theirs + 0.5 - ours
+    offset = told.timestamp() + 0.5 - ours
     if abs(offset) > DATE_TOLD:
         run.note(f"by its Date, our clock is off by {-offset:+.1f} s")
     return ClockSeen(offset, urlsplit(response.url).hostname or "")
@@ -244,7 +242,7 @@ def _charset(content_type: str) -> str:
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "charset" and value.strip(" \"'"):
             return value.strip(" \"'").lower()
-    return "utf-8"
+    return ""
 
 
 def _note_request(run: Run, prepared: PreparedRequest, *, ours: bool) -> None:

@@ -12,7 +12,6 @@ import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import Annotated, Any, Final
 
 from msgspec import Meta
@@ -21,6 +20,7 @@ from beacon.core.model import Reason
 from beacon.engine.run import Phase, Run
 from beacon.transport import tls
 from beacon.transport.arrivals import MESSAGE_LIMIT, MESSAGES_LIMIT, Message
+from beacon.transport.dates import mail_date
 from beacon.transport.letter import Letter
 from beacon.transport.mail_server import MailServer, answering, own_trouble, silence_means
 from beacon.transport.trouble import Trouble
@@ -439,7 +439,5 @@ def _joined(said: Any) -> bytes:  # noqa: ANN401 - whatever imaplib made of it
 
 def _arrived(said: bytes) -> float:
     written = re.search(rb'INTERNALDATE "([^"]{1,40})"', said)
-    try:
-        return parsedate_to_datetime(written[1].decode().strip()).timestamp() if written else 0.0
-    except (ValueError, TypeError):
-        return 0.0
+    at = mail_date(written[1].decode("ascii", "replace").strip()) if written else None
+    return 0.0 if at is None else at.timestamp()

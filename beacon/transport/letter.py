@@ -4,7 +4,6 @@ Mail is the most foreign of texts: charsets that do not exist, parts in parts wi
 that is none. Whatever is wrong with a message costs that part of it only; nothing here raises.
 """
 
-import codecs
 import html
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,14 +12,14 @@ from email.errors import MessageError
 from email.header import decode_header
 from email.message import Message
 from email.parser import BytesHeaderParser
-from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Final
 
 import regex
 
+from beacon.transport.charset import codec
 from beacon.transport.condition import REGEX_BUDGET
-from beacon.transport.http import NO_CHARSETS
+from beacon.transport.dates import mail_date
 
 PARTS_LIMIT: Final = 50
 """Parts of a message that are looked at, whatever lies in whatever."""
@@ -176,11 +175,7 @@ def _text(part: Message) -> str:
 
 def decoded(raw: bytes, charset: str) -> str:
     """The bytes as text, by a charset that may not exist; what does not fit is replaced."""
-    try:
-        name = codecs.lookup(charset).name
-        return raw.decode("utf-8" if name in NO_CHARSETS else name, "replace")
-    except (LookupError, ValueError):
-        return raw.decode("utf-8", "replace")
+    return raw.decode(codec(charset) or "utf-8", "replace")
 
 
 def _without_tags(page: str) -> str:
@@ -193,11 +188,8 @@ def _without_tags(page: str) -> str:
 
 def _hop(received: str) -> Hop | None:
     by = _BY.search(received)
-    try:
-        at = parsedate_to_datetime(received.rpartition(";")[2].strip()).timestamp()
-    except (ValueError, TypeError, OverflowError, IndexError, OSError):
-        return None
-    return Hop(by[1] if by else "unnamed", at)
+    at = mail_date(received.rpartition(";")[2].strip())
+    return None if at is None else Hop(by[1] if by else "unnamed", at.timestamp())
 
 
 def _told(block: Message) -> Bounce | None:

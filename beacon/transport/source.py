@@ -5,16 +5,15 @@ answers "unchanged" (304) it says the same again, now. A source that asks to be 
 a while (`Retry-After`) is left alone, by all endpoints that read it, for at most an hour.
 """
 
-import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 
 from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.transport.claim import since
+from beacon.transport.dates import mail_date
 from beacon.transport.http import Answer, Request, exchange
 from beacon.transport.trouble import Trouble
 
@@ -81,7 +80,7 @@ class Sources:
         self._said: Kept[_Said] = Kept(KEPT)
         self._rests: Kept[_Rest] = Kept(KEPT)
 
-    def read(self, run: Run, request: Request, parse: Callable[[Answer], T]) -> T:
+    def read(self, run: Run, request: Request, parse: Callable[[Run, Answer], T]) -> T:
         """What a source says: parsed anew, or, if it is unchanged, what was parsed last.
 
         `parse` is a plain function that knows no settings: what it made is shared by all who
@@ -103,7 +102,7 @@ class Sources:
         if answer.status != 200:
             text = f"status {answer.status} instead of an answer; the page may be inactive"
             raise Trouble(Reason.SOURCE_DEAD, text)
-        what = parse(answer)
+        what = parse(run, answer)
         if validators := _validators(answer):
             said = _Said(what, answer.url, validators, run.clock.monotonic())
             self._said.put(key, said)
@@ -161,12 +160,8 @@ def _wait(answer: Answer, now: datetime) -> float | None:
     written = (answer.headers.get("retry-after") or "").strip()
     if written.isascii() and written.isdecimal():
         return float(written[:9])
-    try:
-        until = parsedate_to_datetime(written)
-        wait = (until if until.tzinfo else until.replace(tzinfo=UTC)).timestamp() - now.timestamp()
-    except (ValueError, OverflowError):
-        return None
-    return wait if math.isfinite(wait) else None
+    until = mail_date(written)
+    return None if until is None else (until - now).total_seconds()
 
 
 SOURCES: Final = Sources()

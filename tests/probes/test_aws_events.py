@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from beacon.config.fields import Url
 from beacon.core.model import Outcome, Reading, Reason
+from beacon.engine.clock import SystemClock
+from beacon.engine.run import Run
 from beacon.probes.aws_events import AwsEvents, parsed
 from beacon.transport.http import Answer
 from beacon.transport.source import Sources
@@ -42,7 +44,7 @@ def read(events: object, **settings: Any) -> Reading:
     probe = AwsEvents(**settings)
     assert not list(probe.faults())
     try:
-        return probe.judge(parsed(Answer(status=200, body=body)))
+        return probe.judge(parsed(Run(SystemClock(), 5), Answer(status=200, body=body)))
     except Trouble as trouble:
         return trouble.reading
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from beacon.config.fields import Url
 from beacon.core.model import Outcome, Reading, Reason
+from beacon.engine.clock import SystemClock
+from beacon.engine.run import Run
 from beacon.probes.google_incidents import GoogleIncidents, parsed
 from beacon.transport.http import Answer
 from beacon.transport.source import Sources
@@ -46,7 +48,7 @@ def read(history: object, *products: str) -> Reading:
     body = history if isinstance(history, bytes) else json.dumps(history).encode()
     probe = GoogleIncidents(url=URL, products=products)
     try:
-        return probe.judge(parsed(Answer(status=200, body=body)))
+        return probe.judge(parsed(Run(SystemClock(), 5), Answer(status=200, body=body)))
     except Trouble as trouble:
         return trouble.reading
 

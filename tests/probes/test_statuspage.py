@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from beacon.config.fields import Url
 from beacon.core.model import Outcome, Reading, Reason
+from beacon.engine.clock import SystemClock
+from beacon.engine.run import Run
 from beacon.probes.statuspage import StatusPage, parsed
 from beacon.transport.http import Answer
 from beacon.transport.source import Sources
@@ -59,7 +61,7 @@ def judged(document: object, *components: str) -> Reading:
 
 def read(probe: StatusPage, body: bytes) -> Reading:
     try:
-        return probe.judge(parsed(Answer(status=200, body=body)))
+        return probe.judge(parsed(Run(SystemClock(), 5), Answer(status=200, body=body)))
     except Trouble as trouble:
         return trouble.reading
 

@@ -24,13 +24,13 @@ from beacon.transport.source import (
 from beacon.transport.trouble import Trouble
 
 
-def words(answer: Answer) -> str:
+def words(_: Run, answer: Answer) -> str:
     if not answer.body:
         raise Trouble(Reason.PROTOCOL_ERROR, "nothing")
     return answer.body.decode()
 
 
-def others(answer: Answer) -> int:
+def others(_: Run, answer: Answer) -> int:
     return len(answer.body)
 
 

@@ -1,0 +1,73 @@
+"""The parser process: reads inputs from the socket that is its stdin, one after another.
+
+It has no settings, no secrets, no files to write. What kills it, kills nothing else.
+"""
+
+import contextlib
+import resource
+import signal
+import socket
+from typing import Final, TypeAlias
+
+import msgspec
+
+from beacon.core.model import Reason
+from beacon.transport.parser import (
+    CPU_LIMIT,
+    MEMORY_LIMIT,
+    PARSERS,
+    REPLY_LIMIT,
+    SERVED,
+    Reply,
+    receive,
+    send,
+)
+from beacon.transport.trouble import Trouble
+
+REQUEST_LIMIT: Final = 16 * 1024 * 1024
+"""Bytes of one request."""
+
+Request: TypeAlias = tuple[str, tuple[str, ...], bytes]
+"""A parser's name, its arguments, and what it reads."""
+
+
+def main() -> None:
+    """Serve until the beacon closes its end, or enough was served."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold what it read
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    with socket.socket(fileno=0) as channel, contextlib.suppress(OSError):
+        serve(channel)
+
+
+def serve(channel: socket.socket) -> None:
+    """Answer what comes, each within its processor time. Raises `OSError`."""
+    for _ in range(SERVED):
+        request = receive(channel, REQUEST_LIMIT)
+        if request is None:
+            return
+        signal.setitimer(signal.ITIMER_PROF, CPU_LIMIT)
+        reply = answer(request)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        send(channel, reply)
+
+
+def answer(request: bytes) -> bytes:
+    """The reply to one request; whatever goes wrong is one."""
+    try:
+        name, arguments, raw = msgspec.msgpack.decode(request, type=Request)
+        result = msgspec.msgpack.encode(PARSERS[name](raw, *arguments))
+        if len(result) > REPLY_LIMIT // 2:
+            raise MemoryError
+        reply = Reply(msgspec.Raw(result))
+    except Trouble as trouble:
+        reply = Reply(reason=trouble.reading.reason, words=trouble.reading.detail)
+    except MemoryError:
+        reply = Reply(reason=Reason.BODY_TOO_LARGE, words="reading it takes too much memory")
+    except Exception as error:  # noqa: BLE001 - the border: a bug in a parser costs this input only
+        reply = Reply(bug=type(error).__name__)
+    return msgspec.msgpack.encode(reply)
+
+
+if __name__ == "__main__":
+    main()

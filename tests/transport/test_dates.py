@@ -1,0 +1,49 @@
+"""Times that others write; what is none is None, whatever it is."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beacon.transport.dates import mail_date, moment
+
+AT = datetime(2018, 11, 19, 14, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("written", "at"),
+    [
+        ("Mon, 19 Nov 2018 14:00:00 GMT", AT),
+        ("Mon, 19 Nov 2018 15:00:00 +0100", AT),
+        ("19 Nov 2018 14:00:00", AT),
+        ("Mon, 19 Nov 2018 14:00:00 -0000", AT),
+        ("", None),
+        ("   ", None),
+        ("yesterday", None),
+        ("Mon, 99 Nov 2018 14:00:00 GMT", None),
+        ("Mon, 19 Nov 2018 14.00.00.1 GMT", None),
+        ("Mon, 19 Nov 99999999 14:00:00 GMT", None),
+        (f"Mon, {'1' * 5000} Nov 2018 14:00:00 GMT", None),
+        ("Mon, " * 100_000, None),
+    ],
+)
+def test_dates_of_mail_and_http(written: str, at: datetime | None) -> None:
+    assert mail_date(written) == at
+
+
+@pytest.mark.parametrize("written", ["2018-11-19T14:00:00Z", "2018-11-19 15:00:00+01:00",
+                                     "1542636000", 1542636000, AT])  # fmt: skip
+def test_moments(written: object) -> None:
+    assert moment(written) == AT
+
+
+@pytest.mark.parametrize("written", [None, "", "x", "1" * 5000, "9" * 30, -(10**30), 1.5, [], "²"])
+def test_what_is_no_moment(written: object) -> None:
+    assert moment(written) is None
+
+
+@given(st.text(max_size=120) | st.text("0123456789:+-,. MonNvGTZ", max_size=60))
+def test_no_text_breaks_them(written: str) -> None:
+    for found in (mail_date(written), moment(written)):
+        assert found is None or found.tzinfo is UTC
