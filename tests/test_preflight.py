@@ -11,7 +11,8 @@ from beacon import cli
 from beacon.mail import golden, zone
 from beacon.mail.golden import GoldenRefused
 
-KEY = "v=DKIM1; k=rsa; p=MIIB"
+KEY = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+OTHER_KEY = "v=DKIM1; k=ed25519; p=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 SPF = '@ TXT "v=spf1 ip4:192.0.2.0/28 include:_spf.vendor.example -all"\n'
 OTP = f"""\
 @ MX 10 mx
@@ -142,12 +143,12 @@ domains:
       type: TXT
       ttl: 300
       values:
-      - v=DKIM1; k=rsa; p=MIIB
+      - v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=
     - name: s2._domainkey.otp.example
       type: TXT
       ttl: 300
       values:
-      - v=DKIM1; k=rsa; p=MIIB
+      - v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=
 """
 
 
@@ -197,7 +198,7 @@ FAULTS = {
         "new 5 ns1.otp.example.",
     ),
     "another key": (
-        (f's1._domainkey TXT "{KEY}"', f's1._domainkey TXT "{KEY}C"'),
+        (f's1._domainkey TXT "{KEY}"', f's1._domainkey TXT "{OTHER_KEY}"'),
         "record_changed",
         "lost v=DKIM1",
     ),

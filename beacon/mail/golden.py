@@ -16,10 +16,11 @@ import msgspec
 import yaml
 
 from beacon.core.model import Reason
+from beacon.mail.dmarc import is_dmarc
 from beacon.mail.found import Found, State, plain
 from beacon.mail.judged import Trouble, Wanted
-from beacon.mail.picture import MX, NS, PTR, TXT, Picture, below, is_about_mail, is_dmarc, key_name
-from beacon.mail.spf import is_spf
+from beacon.mail.picture import MX, NS, PTR, TXT, Picture, below, is_about_mail, key_name
+from beacon.mail.spf_grammar import is_spf
 from beacon.mail.views import Key
 from beacon.transport.records import digest, listed, shown, value
 

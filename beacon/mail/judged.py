@@ -8,9 +8,12 @@ import dns.name
 import dns.rdatatype
 
 from beacon.core.model import Reason
+from beacon.mail.dkim import flaw, is_key, is_revoked
 from beacon.mail.found import Found, State, plain, texts
-from beacon.mail.picture import MX, SOA, TXT, Picture, is_key, key_name, meaning, tags
-from beacon.mail.spf import MOST_TERMS, MOST_VOIDS, Checked, Result
+from beacon.mail.picture import MX, SOA, TXT, Picture, key_name, meaning
+from beacon.mail.spf import MOST_TERMS, MOST_VOIDS, Checked
+from beacon.mail.spf_grammar import Result
+from beacon.mail.tag_list import quoted
 
 WORST: Final = (
     Reason.DNSSEC_BOGUS,
@@ -110,6 +113,9 @@ def _spf(picture: Picture, wanted: Wanted) -> Iterator[Trouble]:
     elif checked.result is Result.TEMPERROR:
         reason = Reason.DNSSEC_BOGUS if bogus else Reason.SPF_TEMPERROR
         yield Trouble(reason, domain, f"SPF cannot be checked: {checked.why}", domain, "TXT")
+    elif not checked.permits:
+        text = f"SPF lets nobody send for {domain} ({checked.why or 'nothing matches'})"
+        yield Trouble(Reason.SPF_FAIL, domain, text, domain, "TXT")
     elif checked.terms >= NEAR or checked.voids >= MOST_VOIDS:
         yield Trouble(Reason.SPF_NEAR_LIMIT, domain, f"SPF takes {cost(checked)}", domain, "TXT")
 
@@ -138,17 +144,26 @@ def _keys(picture: Picture) -> Iterator[Trouble]:
         if failed is not None:
             yield failed
             continue
-        keys = [text for text in texts(found) if is_key(text)]
         via = f", through {plain(found.aliases[-1])}" if found.aliases else ""
-        reason, what = Reason.DKIM_MISSING, "there is no key"
-        if len(keys) > 1:
-            what = f"there are {len(keys)} keys, of which receivers take none"
-        elif keys and tags(keys[0])["p"]:
-            continue
-        elif keys:
-            reason, what = Reason.DKIM_REVOKED, "the key is revoked (p= is empty)"
-        text = f"DKIM selector {selector}: {what} at {plain(name)}{via}"
-        yield Trouble(reason, domain, text, plain(name), "TXT")
+        wrong = _key_flaw(texts(found))
+        if wrong is not None:
+            reason, what = wrong
+            text = f"DKIM selector {selector}: {what} at {plain(name)}{via}"
+            yield Trouble(reason, domain, text, plain(name), "TXT")
+
+
+def _key_flaw(found: tuple[str, ...]) -> tuple[Reason, str] | None:
+    """What is wrong with the key among these texts; None: receivers can use it."""
+    keys = [text for text in found if is_key(text)]
+    if not keys:
+        other = f", only {quoted(found[0])}" if found else ""
+        return Reason.DKIM_MISSING, f"there is no key{other}"
+    if len(keys) > 1:
+        return Reason.DKIM_MISSING, f"there are {len(keys)} keys, of which receivers take none"
+    if is_revoked(keys[0]):
+        return Reason.DKIM_REVOKED, "the key is revoked (p= is empty)"
+    why = flaw(keys[0])
+    return None if why is None else (Reason.DKIM_MISSING, f"receivers cannot use the key ({why})")
 
 
 def _dmarc(picture: Picture, wanted: Wanted) -> Iterator[Trouble]:
@@ -157,7 +172,7 @@ def _dmarc(picture: Picture, wanted: Wanted) -> Iterator[Trouble]:
     domain, name = plain(picture.domain), f"_dmarc.{plain(picture.domain)}"
     asked = [key for key in picture.records if key[0].labels[0].lower() == b"_dmarc"]
     failed = next(filter(None, (_failed(picture, *key) for key in asked)), None)
-    text = f"no DMARC record at {name} nor above, or several"
+    text = picture.dmarc_flaw or f"no DMARC record at {name} nor above"
     yield failed or Trouble(Reason.DMARC_MISSING, domain, text, name, "TXT")
 
 

@@ -9,8 +9,12 @@ import dns.name
 import dns.rdatatype
 import dns.reversename
 
+from beacon.mail.dkim import is_key
+from beacon.mail.dmarc import flaw, is_dmarc, resembles
 from beacon.mail.found import Fetch, Found, State, plain, texts
-from beacon.mail.spf import Checked, check, is_spf
+from beacon.mail.spf import Checked, check
+from beacon.mail.spf_grammar import is_spf
+from beacon.mail.tag_list import quoted
 from beacon.mail.views import Key
 from beacon.transport.records import digest
 
@@ -39,7 +43,8 @@ class Picture:
     """What was found. `spf` is the walk through the whole tree.
 
     `records` holds every answer that mail depends on, those the SPF tree asked for too.
-    `dmarc_at` is where the policy was found, at the domain or above.
+    `dmarc_at` is where the policy was found, at the domain or above; `dmarc_flaw` is why there
+    is none that receivers apply.
     """
 
     domain: dns.name.Name
@@ -48,6 +53,7 @@ class Picture:
     selectors: tuple[str, ...] = ()
     senders: tuple[Sender, ...] = ()
     dmarc_at: dns.name.Name | None = None
+    dmarc_flaw: str = ""
     exchanges: bool | None = None
 
     def at(self, kind: dns.rdatatype.RdataType, *labels: str) -> Found:
@@ -108,13 +114,15 @@ def survey(
     for key in (*keys(domain, selectors, senders), *more):
         noted(*key)
     name = plain(domain)
+    dmarc_at, dmarc_flaw = _policy(domain, noted)
     return Picture(
         domain=domain,
         records=noted.told,
         spf=check(name, noted),
         selectors=selectors,
         senders=tuple(_sender(name, address, noted) for address in senders),
-        dmarc_at=_policy(domain, noted),
+        dmarc_at=dmarc_at,
+        dmarc_flaw=dmarc_flaw,
         exchanges=_exchanges(domain, noted),
     )
 
@@ -138,15 +146,29 @@ def _leads_to(found: Found, address: str) -> bool:
     return any(ip_address(record.address) == wanted for record in found.records)  # type: ignore[attr-defined]
 
 
-def _policy(domain: dns.name.Name, fetch: Fetch) -> dns.name.Name | None:
-    """The nearest name with one DMARC record: the domain, or what is above it."""
+def _policy(domain: dns.name.Name, fetch: Fetch) -> tuple[dns.name.Name | None, str]:
+    """The nearest name with a DMARC record: the domain, or what is above it (RFC 7489, 6.6.3).
+
+    A name that has several, or one that is not valid, ends the search: receivers apply none.
+    """
+    near = ""
     for above in _upwards(domain):
-        found = fetch(below(above, "_dmarc"), TXT)
-        if len([text for text in texts(found) if is_dmarc(text)]) == 1:
-            return above
+        name = below(above, "_dmarc")
+        found = fetch(name, TXT)
+        records = [text for text in texts(found) if is_dmarc(text)]
+        if len(records) > 1:
+            return None, f"there are {len(records)} DMARC records at {plain(name)}: none counts"
+        why = flaw(records[0]) if records else None
+        if why:
+            return None, f"the DMARC record at {plain(name)} is not applied: {why}"
+        if records:
+            return above, ""
         if found.state is State.FAILED:
-            return None
-    return None
+            return None, ""
+        meant = next((text for text in texts(found) if resembles(text)), None)
+        if meant is not None and not near:
+            near = f"{quoted(meant)} at {plain(name)} is no DMARC record: it must begin v=DMARC1;"
+    return None, near
 
 
 def _upwards(domain: dns.name.Name) -> Iterator[dns.name.Name]:
@@ -154,23 +176,6 @@ def _upwards(domain: dns.name.Name) -> Iterator[dns.name.Name]:
     while len(domain.labels) >= 3:
         yield domain
         domain = domain.parent()
-
-
-def is_dmarc(text: str) -> bool:
-    """Whether a TXT is a DMARC record (RFC 7489, 6.3)."""
-    head, _, _ = text.partition(";")
-    return "".join(head.split()).lower() == "v=dmarc1"
-
-
-def is_key(text: str) -> bool:
-    """Whether a TXT is meant as a DKIM key (RFC 6376, 3.6.1)."""
-    return "p" in tags(text) and tags(text).get("v", "DKIM1") == "DKIM1"
-
-
-def tags(text: str) -> dict[str, str]:
-    """A tag list as DKIM and DMARC write it; blanks mean nothing."""
-    pairs = (each.partition("=") for each in text.split(";"))
-    return {name.strip(): "".join(value.split()) for name, equals, value in pairs if equals}
 
 
 def _exchanges(domain: dns.name.Name, fetch: Fetch) -> bool | None:

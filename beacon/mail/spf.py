@@ -7,8 +7,7 @@ loop, and at most 10 + 10 × 10 names are asked.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Final
 from urllib.parse import quote
 
@@ -18,36 +17,16 @@ import dns.rdatatype
 import dns.reversename
 
 from beacon.mail.found import Fetch, Found, State, plain, texts
+from beacon.mail.spf_grammar import MACRO_PARTS, Malformed, Record, Result, Term, is_spf, parse
 
 MOST_TERMS: Final = 10
 MOST_VOIDS: Final = 2
 MOST_NAMES: Final = 10
 """Hosts of one `mx`, and names of one `ptr`, that are looked up (section 4.6.4)."""
 _LONGEST_NAME: Final = 253
-_LONGEST_TOLD: Final = 60
 
 Address = IPv4Address | IPv6Address
 Kind = dns.rdatatype.RdataType
-
-
-class Result(StrEnum):
-    """What a check comes to (section 2.6)."""
-
-    NONE = "none"
-    NEUTRAL = "neutral"
-    PASS = "pass"  # noqa: S105 - a result, not a password
-    FAIL = "fail"
-    SOFTFAIL = "softfail"
-    TEMPERROR = "temperror"
-    PERMERROR = "permerror"
-
-
-_QUALIFIERS: Final = {
-    "+": Result.PASS,
-    "-": Result.FAIL,
-    "~": Result.SOFTFAIL,
-    "?": Result.NEUTRAL,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +44,8 @@ class Checked:
     """The result of one check, why, and its cost.
 
     `terms` and `voids` count what the limits count: terms that ask the DNS, and look-ups that
-    found nothing. `ttl` is the shortest in the tree, in seconds.
+    found nothing. `ttl` is the shortest in the tree, in seconds. `permits` is whether any address
+    at all could pass; of a walk without an address only.
     """
 
     result: Result
@@ -74,132 +54,10 @@ class Checked:
     voids: int
     trace: tuple[Step, ...] = ()
     ttl: float | None = None
+    permits: bool = True
 
 
-class Malformed(ValueError):
-    """A record breaks the grammar; the message says where."""
-
-
-# --- the grammar (sections 4.6.1, 5, 6, 12) ---------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """One mechanism. `domain` may hold macros; None: the record's own."""
-
-    text: str
-    result: Result
-    mechanism: str
-    domain: str | None = None
-    network: IPv4Network | IPv6Network | None = None
-    v4: int = 32
-    v6: int = 128
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One SPF record, parsed."""
-
-    terms: tuple[Term, ...]
-    redirect: str | None = None
-
-
-_MACRO: Final = r"%(?:\{[a-zA-Z][0-9]*[rR]?[-.+,/_=]*\}|%|_|-)"
-_MACRO_STRING: Final = re.compile(rf"(?:{_MACRO}|[!-$&-~])*")
-_MACRO_PARTS: Final = re.compile(r"%(?:\{([a-zA-Z])([0-9]*)([rR]?)([-.+,/_=]*)\}|([%_-]))")
-_ENDS_IN_MACRO: Final = re.compile(rf".*{_MACRO}", re.DOTALL)
-_TOP_LABEL: Final = re.compile(r"(?![0-9]+\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
-_MODIFIER: Final = re.compile(r"([a-z][a-z0-9_.-]*)=(.*)", re.IGNORECASE)
-_DIRECTIVE: Final = re.compile(r"([-+~?]?)([a-z][a-z0-9]*)(:?)(.*)", re.IGNORECASE)
-_LENGTHS_AT_END: Final = re.compile(r"(?:/\d+)?(?://\d+)?\Z")
-_CIDRS: Final = re.compile(r"(?:/(0|[1-9][0-9]?))?(?://(0|[1-9][0-9]{0,2}))?")
-_TO_DNS: Final = frozenset("slodiphv")
 _ASKING: Final = frozenset({"include", "a", "mx", "ptr", "exists"})
-
-
-def is_spf(text: str) -> bool:
-    """Whether a TXT is an SPF record at all (section 4.5)."""
-    return text[:7].lower() == "v=spf1 " or text.lower() == "v=spf1"
-
-
-def parse(text: str) -> Record:
-    """Read one record. Raises `Malformed`."""
-    terms: list[Term] = []
-    modifiers: dict[str, str] = {}
-    for word in filter(None, text[6:].split(" ")):
-        modifier = _MODIFIER.fullmatch(word)
-        if modifier is None:
-            terms.append(_directive(word))
-            continue
-        name, value = modifier[1].lower(), modifier[2]
-        if name in ("redirect", "exp"):
-            if name in modifiers:
-                raise Malformed(f"{name}= twice")
-            _domain_spec(value, word)
-        elif not _MACRO_STRING.fullmatch(value):
-            raise _at(word)
-        modifiers[name] = value
-    return Record(tuple(terms), modifiers.get("redirect"))
-
-
-def _at(word: str) -> Malformed:
-    shown = word if len(word) <= _LONGEST_TOLD else word[: _LONGEST_TOLD - 1] + "…"
-    return Malformed(f"cannot be read: {shown!r}")
-
-
-def _directive(word: str) -> Term:
-    found = _DIRECTIVE.fullmatch(word)
-    if found is None:
-        raise _at(word)
-    result, name = _QUALIFIERS[found[1] or "+"], found[2].lower()
-    colon, rest = bool(found[3]), found[4]
-    if name in ("a", "mx"):
-        return _addressed(word, result, name, rest, colon=colon)
-    if name in ("ip4", "ip6") and colon:
-        return Term(word, result, name, network=_network(name, rest, word))
-    if name in ("include", "exists", "ptr") and colon:
-        return Term(word, result, name, _domain_spec(rest, word))
-    if name in ("all", "ptr") and not colon and not rest:
-        return Term(word, result, name)
-    raise _at(word)
-
-
-def _addressed(word: str, result: Result, name: str, rest: str, *, colon: bool) -> Term:
-    """`a` and `mx`: a domain may hold slashes, the prefix lengths are at the end."""
-    at = next(_LENGTHS_AT_END.finditer(rest)).start()
-    lengths = _CIDRS.fullmatch(rest[at:])
-    v4, v6 = (int(lengths[1] or 32), int(lengths[2] or 128)) if lengths else (33, 129)
-    if v4 > 32 or v6 > 128 or (at and not colon):
-        raise _at(word)
-    domain = _domain_spec(rest[:at], word) if colon else None
-    return Term(word, result, name, domain, v4=v4, v6=v6)
-
-
-def _network(name: str, text: str, word: str) -> IPv4Network | IPv6Network:
-    address, slash, length = text.partition("/")
-    try:
-        if (slash and not re.fullmatch(r"0|[1-9][0-9]{0,2}", length)) or "%" in address:
-            raise _at(word)
-        network = ip_network(text, strict=False)
-    except ValueError:
-        raise _at(word) from None
-    if network.version != (4 if name == "ip4" else 6):
-        raise _at(word)
-    return network
-
-
-def _domain_spec(text: str, word: str) -> str:
-    before, dot, top = text.removesuffix(".").rpartition(".")
-    ends = _ENDS_IN_MACRO.fullmatch(text) or (dot and before and _TOP_LABEL.fullmatch(top))
-    if not (ends and _MACRO_STRING.fullmatch(text)):
-        raise _at(word)
-    for letter, digits, *_ in _MACRO_PARTS.findall(text):
-        if letter and (letter.lower() not in _TO_DNS or not int(digits[:9] or 1)):
-            raise _at(word)
-    return text
-
-
-# --- the check (section 4) --------------------------------------------------------
 
 
 class _Ends(Exception):
@@ -227,7 +85,7 @@ def check(
         result, why = end.result, end.why
     if result is Result.NONE:
         why = f"no SPF record at {domain}"
-    return Checked(result, why, walk.terms, walk.voids, tuple(walk.trace), walk.ttl)
+    return Checked(result, why, walk.terms, walk.voids, tuple(walk.trace), walk.ttl, walk.permits)
 
 
 class _Walk:
@@ -241,6 +99,8 @@ class _Walk:
         self.ttl: float | None = None
         self.trace: list[Step] = []
         self.decided = ""
+        self.permits = False
+        self._could_match = True  # any address, of the term that was looked at last
 
     def host(self, domain: str, depth: int) -> Result:
         """`check_host()` for one domain of the tree."""
@@ -287,6 +147,7 @@ class _Walk:
         matched = self._matches(term, domain, depth)
         came = "depends on the message" if matched is None else "match" if matched else "no match"
         self.trace[where] = Step(depth, domain, term.text, came)
+        self.permits |= term.result is Result.PASS and self._could_match
         if matched:
             self.decided = f"{term.text} of {domain}"
         return bool(matched)
@@ -304,6 +165,7 @@ class _Walk:
 
     def _matches(self, term: Term, domain: str, depth: int) -> bool | None:
         """Whether a term matches; None where only a message could tell."""
+        self._could_match = True
         if term.mechanism == "all":
             return True
         if term.network is not None:
@@ -314,17 +176,21 @@ class _Walk:
         if term.mechanism == "include":
             return self._included(target, domain, depth)
         name = _name(target)
+        self._could_match = False
         return name is not None and self._is_found(term, name, domain)
 
     def _is_found(self, term: Term, name: dns.name.Name, domain: str) -> bool:
         if term.mechanism == "exists":
-            return bool(self._ask(name, dns.rdatatype.A).records)
+            self._could_match = bool(self._ask(name, dns.rdatatype.A).records)
+            return self._could_match
         if term.mechanism == "ptr":
             return any(host.is_subdomain(name) for host in self._validated())
         return self._is_one_of(self._hosts(term, name, domain), term)
 
     def _included(self, target: str, domain: str, depth: int) -> bool:
+        outside, self.permits = self.permits, False
         result = self.host(target, depth + 1)
+        self._could_match, self.permits = self.permits, outside
         if result is Result.NONE:
             raise _Ends(Result.PERMERROR, f"include:{target} of {domain}: no SPF record there")
         return result is Result.PASS
@@ -346,11 +212,16 @@ class _Walk:
         length = term.v6 if isinstance(self._address, IPv6Address) else term.v4
         for host in hosts:
             found = self._ask(host, self._family)
+            self._could_match |= bool(found.records) or self._has_other_family(host)
             for record in found.records:
                 network = ip_network(f"{record.address}/{length}", strict=False)  # type: ignore[attr-defined]
                 if self._address is not None and self._address in network:
                     return True
         return False
+
+    def _has_other_family(self, host: dns.name.Name) -> bool:
+        """Whether a host without an IPv4 address has one of IPv6; no receiver asks both."""
+        return self._address is None and bool(self._fetch(host, dns.rdatatype.AAAA).records)
 
     @property
     def _family(self) -> Kind:
@@ -395,7 +266,7 @@ class _Walk:
         """The name a domain-spec stands for; None where only a message could tell."""
         found: list[str] = []
         end = 0
-        for part in _MACRO_PARTS.finditer(spec):
+        for part in MACRO_PARTS.finditer(spec):
             found.append(spec[end : part.start()])
             end = part.end()
             if part[5]:

@@ -8,18 +8,22 @@ import pytest
 from beacon.core.model import OUTCOME_OF, STANDING, Outcome, Reason
 from beacon.mail.found import Found, State
 from beacon.mail.judged import WORST, Wanted, judge
-from beacon.mail.picture import survey, tags
+from beacon.mail.picture import survey
 from beacon.mail.receivers import CONSEQUENCES
 from beacon.mail.spf import check
+from beacon.mail.tag_list import tags
 
 D = "otp.example"
+KEY = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
 TABLE = {
     (D, "SOA"): ["ns1.otp.example. host.otp.example. 1 3600 600 86400 60"],
     (D, "MX"): ["10 mx.otp.example"],
     (f"mx.{D}", "A"): ["192.0.2.10"],
     (D, "TXT"): ["v=spf1 a:mx.otp.example -all"],
     (f"_dmarc.{D}", "TXT"): ["v=DMARC1; p=none"],
-    (f"s1._domainkey.{D}", "TXT"): ["v=DKIM1; p=MIIB"],
+    (f"s1._domainkey.{D}", "TXT"): [
+        "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+    ],
     ("10.2.0.192.in-addr.arpa", "PTR"): [f"mx.{D}"],
 }
 
@@ -70,6 +74,66 @@ def test_a_tree_that_cannot_be_asked_is_temporary_unless_its_signatures_are_bogu
     assert "SPF cannot be checked: TXT of x.example" in text
     [(reason, _)] = judged(changes, ["x.example"], {"bogus": True})
     assert reason is Reason.DNSSEC_BOGUS
+
+
+NOBODY = {
+    "v=spf1 -all": "-all of otp.example",
+    "v=spf1 ~all": "~all of otp.example",
+    "v=spf1 ?all": "?all of otp.example",
+    "v=spf1": "nothing matches",
+    "v=spf1 -all ip4:192.0.2.10": "-all of otp.example",
+    "v=spf1 -ip4:192.0.2.10 ~all": "~all of otp.example",
+    "v=spf1 redirect=parked.example": "-all of parked.example",
+    "v=spf1 include:parked.example -all": "-all of otp.example",
+    "v=spf1 -include:open.example -all": "-all of otp.example",
+    "v=spf1 a:empty.example -all": "-all of otp.example",
+    "v=spf1 mx:null.example -all": "-all of otp.example",
+    "v=spf1 exists:empty.example -all": "-all of otp.example",
+    "v=spf1 ~include:open.example -all": "-all of otp.example",
+}
+SOMEBODY = (
+    "v=spf1 ip4:192.0.2.0/24 -all",
+    "v=spf1 ip6:2001:db8::/32 -all",
+    "v=spf1 ip4:192.0.2.10",
+    "v=spf1 +all",
+    "v=spf1 all",
+    "v=spf1 include:open.example -all",
+    "v=spf1 redirect=open.example",
+    "v=spf1 include:parked.example include:open.example -all",
+    "v=spf1 include:open.example include:parked.example -all",
+    "v=spf1 a:six.example -all",
+    "v=spf1 mx -all",
+    "v=spf1 ptr -all",
+    "v=spf1 ptr:otp.example -all",
+    "v=spf1 exists:%{i}._spf.otp.example -all",
+    "v=spf1 exists:open.example -all",
+    "v=spf1 include:%{i}.otp.example -all",
+    "v=spf1 -ip4:192.0.2.9 mx -all",
+)
+PARTIES = {
+    ("parked.example", "TXT"): ["v=spf1 -all"],
+    ("open.example", "TXT"): ["v=spf1 ip4:203.0.113.0/24 -all"],
+    ("open.example", "A"): ["203.0.113.1"],
+    ("six.example", "AAAA"): ["2001:db8::1"],
+    ("null.example", "MX"): ["0 ."],
+    ("empty.example", "TXT"): ["nothing"],
+}
+
+
+@pytest.mark.parametrize("record", NOBODY)
+def test_a_domain_that_sends_codes_and_lets_nobody_send(dns_of, record):
+    """Parked: no address whatever passes, hence none that sends the codes."""
+    picture = survey(dns.name.from_text(D), dns_of(TABLE | PARTIES | {(D, "TXT"): [record]}))
+    [trouble] = judge(picture, Wanted())
+    assert trouble.reason is Reason.SPF_FAIL
+    assert trouble.text == f"SPF lets nobody send for otp.example ({NOBODY[record]})"
+    assert judge(picture, Wanted(spf=False)) == []
+
+
+@pytest.mark.parametrize("record", SOMEBODY)
+def test_a_domain_for_which_somebody_may_send(dns_of, record):
+    picture = survey(dns.name.from_text(D), dns_of(TABLE | PARTIES | {(D, "TXT"): [record]}))
+    assert judge(picture, Wanted()) == []
 
 
 def test_exchangers_whose_addresses_nobody_knows(judged):

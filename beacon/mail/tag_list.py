@@ -1,0 +1,42 @@
+"""Tag lists, as DKIM keys and DMARC policies are written (RFC 6376, 3.2). Pure."""
+
+from typing import Final
+
+_LONGEST_QUOTED: Final = 40
+
+
+class BrokenList(ValueError):
+    """The whole list is void; the message says why."""
+
+
+def tags(text: str) -> dict[str, str]:
+    """The tags of a text that may be none; blanks mean nothing, the last of a name counts."""
+    pairs = (each.partition("=") for each in text.split(";"))
+    return {name.strip(): "".join(value.split()) for name, equals, value in pairs if equals}
+
+
+def read(text: str) -> dict[str, str]:
+    """The tags of a list as receivers read it; values keep their inner blanks.
+
+    Raises `BrokenList`.
+    """
+    specs = text.split(";")
+    if not specs[-1].strip():
+        specs.pop()
+    found: dict[str, str] = {}
+    for spec in specs:
+        name, equals, value = spec.partition("=")
+        name = name.strip()
+        if not spec.strip():
+            raise BrokenList("there are two `;` in a row")
+        if not equals or not (name.isascii() and name.isidentifier()):
+            raise BrokenList(f"{quoted(spec.strip())} is no tag")
+        if name in found:
+            raise BrokenList(f"{quoted(name)} stands there twice")
+        found[name] = value.strip()
+    return found
+
+
+def quoted(text: str) -> str:
+    """A few words of a record, for a message."""
+    return repr(text if len(text) <= _LONGEST_QUOTED else text[: _LONGEST_QUOTED - 1] + "…")
