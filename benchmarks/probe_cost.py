@@ -19,11 +19,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from beacon.config.fields import Url
+from beacon.config.tls import TlsPolicy
 from beacon.core.model import Outcome
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.probes.http import Http
-from beacon.transport.tls import TlsPolicy
 from benchmarks.peers import cpu_of, free_port, nginx, server
 from benchmarks.table import Row, show
 

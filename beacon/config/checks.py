@@ -9,6 +9,7 @@ from beacon.config.polling import Polled
 from beacon.config.problems import Place, Problem, Problems, meant, one_of, path_text
 from beacon.config.schema import Mqtt, Tower, Web
 from beacon.config.sections import MaintenanceSection
+from beacon.config.tls import DEFAULT_TLS
 from beacon.config.tree import Spot
 from beacon.core.indication import Colour
 from beacon.core.model import Attestation, Endpoint, Evidence
@@ -237,12 +238,12 @@ def mqtt(spot: Spot, section: Mqtt, problems: Problems) -> None:
         message = f"the password would go unencrypted to {section.host}"
         allowed = "mqtts://, or allow_plain_password: true"
         _note(problems, spot.below("password"), message, allowed)
-    tls = section.tls
-    if not section.encrypted and (tls.ca or tls.certificate or tls.key):
-        _note(problems, spot.key("tls"), "mqtt:// does not use TLS", "mqtts://")
-    if bool(tls.certificate) != bool(tls.key):
-        message = "a client certificate needs its key, and a key its certificate"
-        _note(problems, spot.below("tls"), message, "both or neither")
+    if not section.encrypted:
+        if section.tls != DEFAULT_TLS:
+            _note(problems, spot.key("tls"), "mqtt:// does not use TLS", "mqtts://")
+        return
+    for path, message, allowed in section.tls.flaws():
+        _note(problems, spot.below("tls", *path), message, allowed)
 
 
 def _private(section: Mqtt) -> bool:

@@ -19,6 +19,9 @@ import msgspec
 import regex
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535, description="TCP or UDP port")]
+Flaw = tuple[tuple[str | int, ...], str, str]
+"""What is wrong with a setting: its path, what it is, what is allowed."""
+
 Count = Annotated[int, msgspec.Meta(ge=1, description="a whole number from 1")]
 
 

@@ -16,7 +16,6 @@ from beacon.config.schema import (
     Config,
     Driver,
     Mqtt,
-    MqttTls,
     QuietHours,
     Tower,
     Web,
@@ -157,7 +156,7 @@ class Resolver:
     def _mqtt(self, spot: Spot, section: MqttSection | None) -> Mqtt | None:
         if section is None:
             return None
-        broker, tls = section.broker, section.tls
+        broker = section.broker
         mqtt = Mqtt(
             host=broker.host,
             port=broker.port,
@@ -166,7 +165,7 @@ class Resolver:
             username=section.username,
             password=section.password,
             allow_plain_password=section.allow_plain_password,
-            tls=MqttTls(ca=tls.ca, certificate=tls.certificate, key=tls.key),
+            tls=section.tls,
             base_topic=section.base_topic,
             discovery=section.discovery,
             commands=tuple(section.commands),

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from beacon.config.fields import Secret, Topic
+from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.indication import Colour
 from beacon.core.model import Preset, Sequence, Site
 
@@ -86,15 +87,6 @@ class Tower:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MqttTls:
-    """Files for TLS to the broker; None: the system's CA bundle, no client certificate."""
-
-    ca: str | None = None
-    certificate: str | None = None
-    key: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Discovery:
     """Home Assistant's MQTT discovery."""
 
@@ -115,7 +107,7 @@ class Mqtt:
     username: str | None = None
     password: Secret | None = None
     allow_plain_password: bool = False
-    tls: MqttTls = MqttTls()
+    tls: TlsPolicy = DEFAULT_TLS
     base_topic: str = "mfa-beacon"
     discovery: Discovery = Discovery()
     commands: tuple[str, ...] = HARMLESS

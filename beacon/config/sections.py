@@ -14,9 +14,10 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from msgspec import UNSET, Meta, UnsetType
 
-from beacon.config.fields import Count, Duration, File, Refused, Secret, Topic
+from beacon.config.fields import Count, Duration, Refused, Secret, Topic
 from beacon.config.problems import meant, one_of
 from beacon.config.schema import COMMANDS, HARMLESS, WEEKDAYS, Buttons, Discovery, Driver, Pin
+from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.config.tree import Node
 from beacon.core.indication import Colour
 from beacon.core.model import Preset, Sequence
@@ -254,17 +255,6 @@ class TowerSection:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MqttTlsSection:
-    """TLS to the broker."""
-
-    ca: Annotated[File | None, Meta(description="CA certificates, PEM; left out: the system's")] = (
-        None
-    )
-    certificate: Annotated[File | None, Meta(description="client certificate, PEM")] = None
-    key: Annotated[File | None, Meta(description="key of the client certificate, PEM")] = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class MqttSection:
     """The broker; without this section the beacon speaks no MQTT."""
 
@@ -275,7 +265,7 @@ class MqttSection:
     allow_plain_password: Annotated[
         bool, Meta(description="send the password unencrypted to another machine")
     ] = False
-    tls: Annotated[MqttTlsSection, Meta(description="only with mqtts://")] = MqttTlsSection()
+    tls: Annotated[TlsPolicy, Meta(description="only with mqtts://")] = DEFAULT_TLS
     base_topic: Annotated[Topic, Meta(description="topics are <base_topic>/<site>/…")] = field(
         default=Topic("mfa-beacon")
     )

@@ -20,6 +20,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from beacon.config.schema import Mqtt
+from beacon.config.tls import context
 from beacon.outputs.topics import Message
 
 _log = logging.getLogger(__name__)
@@ -91,7 +92,7 @@ class Session:
         where = f"{self._mqtt.host}:{self._mqtt.port}"
         try:
             if self._mqtt.encrypted:
-                self._client.tls_set_context(_context(self._mqtt))
+                self._client.tls_set_context(self._context())
             self._client.connect(self._mqtt.host, self._mqtt.port, keepalive=KEEPALIVE)
             sock: Any = self._client.socket()
             # An event must not wait for the acknowledgement of the state sent before it.
@@ -150,6 +151,13 @@ class Session:
         sock: Any = self._client.socket()
         if sock is not None:
             sock.close()
+
+    def _context(self) -> ssl.SSLContext:
+        try:
+            return context(self._mqtt.tls)
+        except OSError as error:  # SSLError is one too: a file that is no certificate
+            words = f"TLS: cannot use the files of mqtt.tls: {error.strerror or error}"
+            raise Lost(words) from None
 
     # --- what paho calls ---
 
@@ -225,20 +233,6 @@ class Session:
         if self._mqtt.encrypted and self._mqtt.tls.certificate is None:
             words += "; perhaps for want of a client certificate: mqtt.tls.certificate and key"
         return words
-
-
-def _context(mqtt: Mqtt) -> ssl.SSLContext:
-    """TLS 1.2 or newer, chain and host name checked, our certificate if there is one."""
-    try:
-        context = ssl.create_default_context(cafile=mqtt.tls.ca)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if mqtt.tls.certificate is not None:
-            # An empty password: a key that needs one is refused, not asked for on the terminal.
-            context.load_cert_chain(mqtt.tls.certificate, mqtt.tls.key, password="")
-    except OSError as error:
-        # SSLError is an OSError too: a file that is there and is no certificate.
-        raise Lost(f"TLS: cannot use the files of mqtt.tls: {error.strerror or error}") from None
-    return context
 
 
 def _tls(where: str, error: ssl.SSLError) -> str:

@@ -9,16 +9,15 @@ from typing import Annotated, ClassVar, Final
 from msgspec import Meta
 
 from beacon.config.fields import Duration, Secret
+from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Evidence, Outcome, Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import Fault, Timing
 from beacon.probes._step import Step
 from beacon.probes.flow import Flow, Talk
 from beacon.transport.allowance import spend
-from beacon.transport.tls import TlsPolicy
 from beacon.transport.totp import LEDGER, Ledger
 from beacon.transport.trouble import Trouble, one_line, timed
-from beacon.transport.wire import DEFAULT_TLS
 
 LIFETIME: Final = 120.0
 """Seconds a code is good where nothing else is said: privacyIDEA's default."""

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from beacon.config.fields import Url
+from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import FAST, Fault, Timing
 from beacon.transport.expect import Expectations, judge
 from beacon.transport.http import Request, exchange
-from beacon.transport.tls import TlsPolicy
 from beacon.transport.trouble import Trouble, one_line, timed
-from beacon.transport.wire import DEFAULT_TLS, Route
+from beacon.transport.wire import Route
 
 
 @dataclass(frozen=True, kw_only=True)

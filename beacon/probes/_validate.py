@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from beacon.config.fields import Secret, Url
+from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.mask import HIDDEN
 from beacon.engine.run import DeadlinePassed, Run
@@ -21,9 +22,8 @@ from beacon.transport.condition import SUCCESS
 from beacon.transport.expect import parse_json
 from beacon.transport.http import Answer, Request, exchange, prepare
 from beacon.transport.onetime import OneTimeCode, Passcode
-from beacon.transport.tls import TlsPolicy
 from beacon.transport.trouble import Trouble, one_line, timed
-from beacon.transport.wire import DEFAULT_TLS, Route
+from beacon.transport.wire import Route
 
 CHECK: Final = "/validate/check"
 _FORM: Final = {

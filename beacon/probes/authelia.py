@@ -12,6 +12,7 @@ import msgspec
 from requests.cookies import RequestsCookieJar
 
 from beacon.config.fields import Secret, Url
+from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import SIGN_IN, Fault, Timing
@@ -19,9 +20,8 @@ from beacon.transport.expect import parse_json
 from beacon.transport.http import Request, exchange, fresh_jar
 from beacon.transport.onetime import OneTimeCode
 from beacon.transport.steps import Steps, quoted
-from beacon.transport.tls import TlsPolicy
 from beacon.transport.trouble import Trouble
-from beacon.transport.wire import DEFAULT_TLS, Route
+from beacon.transport.wire import Route
 
 _LEVEL: Final = 2
 """The authentication level of somebody who has shown both factors."""

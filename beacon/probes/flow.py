@@ -17,6 +17,7 @@ from requests.cookies import RequestsCookieJar
 
 from beacon.config.fields import Duration, Secret, Url
 from beacon.config.problems import meant
+from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Evidence, Outcome, Reading, Reason
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.probes import SIGN_IN, Fault, Timing
@@ -30,10 +31,9 @@ from beacon.transport.http import Answer, exchange, fresh_jar
 from beacon.transport.mailboxes import AnyMailbox
 from beacon.transport.onetime import claimed
 from beacon.transport.template import Code, Template, Uses
-from beacon.transport.tls import TlsPolicy
 from beacon.transport.totp import LEDGER, Ledger, Token
 from beacon.transport.trouble import Trouble, one_line, timed
-from beacon.transport.wire import DEFAULT_TLS, Route
+from beacon.transport.wire import Route
 
 CLEAN_UP_BUDGET: Final = 5.0
 """Seconds all clean-up steps may take together, and as many after the deadline."""

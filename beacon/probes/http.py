@@ -7,7 +7,8 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from beacon.config.fields import Secret, Url
+from beacon.config.fields import Flaw, Secret, Url
+from beacon.config.tls import TlsPolicy
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import FAST, Fault, Timing
@@ -15,7 +16,7 @@ from beacon.transport.auth import Auth
 from beacon.transport.dial import IpVersion
 from beacon.transport.expect import Expectations, judge
 from beacon.transport.http import Answer, Request, exchange, prepare
-from beacon.transport.tls import Flaw, TlsPolicy, certificate_words
+from beacon.transport.tls import certificate_words
 from beacon.transport.trouble import Trouble, timed
 from beacon.transport.wire import Route
 

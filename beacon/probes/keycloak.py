@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import ClassVar, Final
 
 from beacon.config.fields import Secret, Url
+from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.probes import SIGN_IN, Fault, Timing
@@ -21,9 +22,8 @@ from beacon.transport.notes import outline
 from beacon.transport.onetime import OneTimeCode
 from beacon.transport.openid import Issued, Provider, discover, issuer_flaws, offered, signing_key
 from beacon.transport.steps import Steps, quoted
-from beacon.transport.tls import TlsPolicy
 from beacon.transport.trouble import Trouble
-from beacon.transport.wire import DEFAULT_TLS, Route
+from beacon.transport.wire import Route
 
 _OURS: Final = frozenset(
     {"invalid_client", "unauthorized_client", "invalid_scope", "unsupported_grant_type"}

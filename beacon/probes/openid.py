@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import ClassVar
 
 from beacon.config.fields import Secret, Url
+from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import FAST, Fault, Timing
@@ -25,9 +26,8 @@ from beacon.transport.openid import (
     signing_key,
 )
 from beacon.transport.steps import Steps
-from beacon.transport.tls import TlsPolicy
 from beacon.transport.trouble import Trouble
-from beacon.transport.wire import DEFAULT_TLS, Route
+from beacon.transport.wire import Route
 
 
 @dataclass(frozen=True, kw_only=True)

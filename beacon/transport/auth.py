@@ -11,12 +11,11 @@ from typing import Final
 from urllib.parse import quote_plus, urlencode
 
 from beacon.config.checks import loopback
-from beacon.config.fields import Secret, Url
+from beacon.config.fields import Flaw, Secret, Url
 from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.transport.expect import parse_json
 from beacon.transport.http import Answer, Request, exchange, origin
-from beacon.transport.tls import Flaw
 from beacon.transport.trouble import Trouble
 from beacon.transport.wire import Route
 

@@ -17,16 +17,16 @@ from urllib.parse import quote
 
 import msgspec
 
-from beacon.config.fields import Port, Secret
+from beacon.config.fields import Flaw, Port, Secret
+from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import ClockSeen, Reading, Reason
 from beacon.engine.mask import HIDDEN
 from beacon.engine.run import Run
 from beacon.transport.expect import parse_json
 from beacon.transport.http import Answer, Request, exchange
 from beacon.transport.notes import outline
-from beacon.transport.tls import Flaw, TlsPolicy
 from beacon.transport.trouble import Trouble, one_line
-from beacon.transport.wire import DEFAULT_TLS, Route
+from beacon.transport.wire import Route
 
 T = TypeVar("T")
 Text = Annotated[str, msgspec.Meta(min_length=1)]

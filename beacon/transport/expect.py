@@ -18,10 +18,10 @@ from jmespath.exceptions import (
     UnknownFunctionError,
 )
 
+from beacon.config.fields import Flaw
 from beacon.core.model import Reading, Reason
 from beacon.transport.condition import SUCCESS, Condition, StatusSet, Unmet, WireText
 from beacon.transport.http import Answer
-from beacon.transport.tls import Flaw
 from beacon.transport.trouble import Trouble, one_line
 
 

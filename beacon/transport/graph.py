@@ -15,14 +15,13 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from beacon.config.fields import Secret, Url
+from beacon.config.fields import Flaw, Secret, Url
 from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.transport.auth import MARGIN, unencrypted
 from beacon.transport.expect import parse_json
 from beacon.transport.http import Answer, Request
 from beacon.transport.source import Sources
-from beacon.transport.tls import Flaw
 from beacon.transport.trouble import Trouble
 
 T = TypeVar("T")

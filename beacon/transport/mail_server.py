@@ -10,14 +10,14 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta
 
 from beacon.config.checks import loopback
-from beacon.config.fields import Port, Secret
+from beacon.config.fields import Flaw, Port, Secret
+from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Outcome, Reason
 from beacon.engine.run import EXHAUSTED, DeadlinePassed, Run
 from beacon.transport import dial, tls
 from beacon.transport.auth import OAuth2
-from beacon.transport.tls import Flaw, TlsPolicy
 from beacon.transport.trouble import Trouble
-from beacon.transport.wire import DEFAULT_TLS, Route
+from beacon.transport.wire import Route
 
 ANSWER_WITHIN: Final = 20.0
 """Seconds a mail server has for one answer."""

@@ -6,12 +6,11 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from beacon.config.fields import Refused
+from beacon.config.fields import Flaw, Refused
 from beacon.engine.run import Run
 from beacon.transport.arrivals import Watch
 from beacon.transport.imap import Imap
 from beacon.transport.smsd import Smsd
-from beacon.transport.tls import Flaw
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from beacon.config.fields import Refused, Url
+from beacon.config.fields import Flaw, Refused, Url
 from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.transport.expect import parse_json
 from beacon.transport.http import Request, exchange, origin
 from beacon.transport.notes import outline
-from beacon.transport.tls import Flaw
 from beacon.transport.trouble import Trouble
 from beacon.transport.wire import Route
 

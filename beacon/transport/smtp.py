@@ -17,11 +17,11 @@ from typing import Annotated, Any, Final, TypeAlias
 import regex
 from msgspec import Meta
 
+from beacon.config.fields import Flaw
 from beacon.core.model import Reason
 from beacon.engine.run import Phase, Run
 from beacon.transport import tls
 from beacon.transport.mail_server import Encryption, MailServer, answering
-from beacon.transport.tls import Flaw
 from beacon.transport.trouble import Trouble
 
 ANSWER_LIMIT: Final = 256 * 1024

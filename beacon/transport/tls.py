@@ -1,93 +1,15 @@
-"""TLS as configured: one shared context per policy, the handshake, the certificate's last day.
+"""TLS on a connected socket: the handshake, what its errors mean, the certificate's last day."""
 
-A CA bundle costs milliseconds and megabytes to load, so a context is made once per policy and
-never touched again; verify-off is a context of its own, so that it cannot weaken another.
-"""
-
-import os
 import ssl
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
 from socket import socket
-from typing import Final, Literal
+from typing import Final
 
-import certifi
-
+from beacon.config.tls import TlsPolicy, context
 from beacon.core.model import Reason
 from beacon.engine.run import DeadlinePassed, Phase, Run
 from beacon.transport import dial
 from beacon.transport.trouble import Trouble
-
-Flaw = tuple[tuple[str | int, ...], str, str]
-"""What is wrong with a setting: its path, what it is, what is allowed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TlsPolicy:
-    """How to meet a server by TLS.
-
-    `ca` is a file of PEM certificates to trust instead of the system's; `certificate` and
-    `key` are PEM files of our own certificate; `server_name` is the name to ask for and to
-    verify instead of the host's.
-    """
-
-    verify: bool = True
-    ca: str | None = None
-    certificate: str | None = None
-    key: str | None = None
-    min_version: Literal["1.2", "1.3"] = "1.2"
-    server_name: str | None = None
-
-    def flaws(self) -> Iterator[Flaw]:
-        """What is wrong with the policy, its files included."""
-        if self.key and not self.certificate:
-            yield ("key",), "a key without a certificate", "`certificate` beside it"
-        if self.ca and not self.verify:
-            yield ("ca",), "a CA that nothing is verified with", "`verify: true`, or no `ca`"
-        unreadable = [name for name in ("ca", "certificate", "key") if not self._readable(name)]
-        for name in unreadable:
-            yield (name,), f"cannot read {getattr(self, name)}", "a readable file in PEM form"
-        if not unreadable:
-            try:
-                context(self)
-            except (OSError, ValueError) as error:
-                yield (), f"these files do not make a TLS context: {error}", "files in PEM form"
-
-    def _readable(self, name: str) -> bool:
-        path = getattr(self, name)
-        return path is None or os.access(path, os.R_OK)
-
-
-VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
-
-
-@cache
-def context(policy: TlsPolicy) -> ssl.SSLContext:
-    """The one context of this policy. Raises `OSError` for files that cannot be used."""
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    made.minimum_version = VERSIONS[policy.min_version]
-    if policy.verify:
-        _trust(made, policy.ca)
-    else:
-        made.check_hostname = False
-        made.verify_mode = ssl.CERT_NONE
-    if policy.certificate:
-        made.load_cert_chain(policy.certificate, policy.key)
-    return made
-
-
-def _trust(made: ssl.SSLContext, ca: str | None) -> None:
-    """Trust the given file, else what the system trusts, else the bundle we came with."""
-    paths = ssl.get_default_verify_paths()
-    if ca:
-        made.load_verify_locations(cafile=ca)
-    elif paths.cafile or (paths.capath and any(Path(paths.capath).glob("*.0"))):
-        made.load_default_certs()
-    else:
-        made.load_verify_locations(cafile=certifi.where())
 
 
 def handshake(run: Run, sock: socket, policy: TlsPolicy, host: str) -> ssl.SSLSocket:

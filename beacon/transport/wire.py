@@ -27,10 +27,10 @@ from urllib3.util.response import assert_header_parsing
 from urllib3.util.retry import Retry
 from urllib3.util.url import parse_url
 
+from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Reason
 from beacon.engine.run import DeadlinePassed, Phase, Run
 from beacon.transport import dial, tls
-from beacon.transport.tls import TlsPolicy
 from beacon.transport.trouble import Trouble
 
 HEAD_LIMIT: Final = 64 * 1024
@@ -43,9 +43,6 @@ CHUNK: Final = 64 * 1024
 
 # Its lines quote addresses with their queries, which may hold a secret.
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
-
-
-DEFAULT_TLS: Final = TlsPolicy()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

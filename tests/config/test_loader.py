@@ -4,6 +4,7 @@ import dataclasses
 import zoneinfo
 from typing import Any
 
+import certifi
 import pytest
 
 from beacon.config.fields import Refused
@@ -34,7 +35,7 @@ mqtt:
   broker: mqtts://broker.example.com
   username: beacon
   password: word
-  tls: {ca: /etc/passwd}
+  tls: {ca: CA_FILE}
   base_topic: soc/beacon
   discovery: {enabled: false, prefix: ha}
   commands: [silence, silence]
@@ -70,7 +71,7 @@ services:
 
 @pytest.fixture
 def whole(load_text):
-    return load_text(WHOLE)
+    return load_text(WHOLE.replace("CA_FILE", certifi.where()))
 
 
 def test_site_and_sections(whole):
@@ -98,7 +99,7 @@ def test_mqtt(whole):
     assert (mqtt.host, mqtt.port, mqtt.encrypted) == ("broker.example.com", 8883, True)
     assert (mqtt.username, mqtt.password.reveal(), mqtt.protocol) == ("beacon", "word", "5")
     assert (mqtt.tls.ca, mqtt.base_topic, mqtt.discovery.prefix) == (
-        "/etc/passwd",
+        certifi.where(),
         "soc/beacon",
         "ha",
     )

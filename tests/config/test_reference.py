@@ -16,13 +16,13 @@ from beacon.config.sections import (
     FileSection,
     MaintenanceSection,
     MqttSection,
-    MqttTlsSection,
     PolledSection,
     QuietHoursSection,
     ServiceSection,
     TowerSection,
     WebSection,
 )
+from beacon.config.tls import TlsPolicy
 from beacon.config.walker import Spec, metas, specs
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
@@ -34,7 +34,7 @@ TABLES = {
     "tower.buzzer.quiet_hours": specs(QuietHoursSection),
     "tower.buttons": specs(Buttons),
     "mqtt": specs(MqttSection),
-    "mqtt.tls": specs(MqttTlsSection),
+    "mqtt.tls": specs(TlsPolicy),
     "mqtt.discovery": specs(Discovery),
     "web": specs(WebSection),
     "defaults": specs(Defaults),

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from beacon.config.fields import Secret, Url
+from beacon.config.tls import TlsPolicy
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.probes.authelia import Authelia
 from beacon.transport.onetime import OneTimeCode
-from beacon.transport.tls import TlsPolicy
 from beacon.transport.totp import Token
 
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"

@@ -13,12 +13,12 @@ import trustme
 from beacon.app import load_config
 from beacon.config.fields import Secret
 from beacon.config.problems import ConfigError
+from beacon.config.tls import TlsPolicy
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.probes.duo import Duo, Said
 from beacon.transport.onetime import OneTimeCode
-from beacon.transport.tls import TlsPolicy
 
 SECRET = "canary-Zh5eGmUq9zpfQnyUIu5OL9iWoMMv5ZNm"
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"

@@ -10,11 +10,11 @@ import pytest
 from beacon.app import load_config
 from beacon.config.fields import Secret
 from beacon.config.problems import ConfigError
+from beacon.config.tls import TlsPolicy
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.probes.duo_ping import DuoPing
-from beacon.transport.tls import TlsPolicy
 
 SECRET = "canary-Zh5eGmUq9zpfQnyUIu5OL9iWoMMv5ZNm"
 KEYS = f"{{host: api-XXXXXXXX.duosecurity.com, integration_key: DIX, secret_key: {SECRET}"

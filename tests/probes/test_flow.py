@@ -19,6 +19,7 @@ import pytest
 from beacon.app import load_config
 from beacon.config.fields import Regex, Secret, Url
 from beacon.config.problems import ConfigError
+from beacon.config.tls import TlsPolicy
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import Run
@@ -31,7 +32,6 @@ from beacon.transport.imap import Imap
 from beacon.transport.mailboxes import AnyMailbox
 from beacon.transport.smsd import Smsd
 from beacon.transport.template import JsonTemplate, Template
-from beacon.transport.tls import TlsPolicy
 from beacon.transport.totp import Ledger
 
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"

@@ -3,6 +3,7 @@
 import pytest
 
 from beacon.config.fields import Secret, Url
+from beacon.config.tls import TlsPolicy
 from beacon.core.model import Reason
 from beacon.probes import load
 from beacon.probes.http import Http
@@ -10,7 +11,6 @@ from beacon.transport.auth import Auth, Basic, Bearer, OAuth2
 from beacon.transport.condition import Condition, StatusSet
 from beacon.transport.expect import Expectations
 from beacon.transport.http import Answer
-from beacon.transport.tls import TlsPolicy
 
 
 def expecting(**conditions):

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from beacon.config.fields import Secret, Url
+from beacon.config.tls import TlsPolicy
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.probes.linotp import LinOtp
 from beacon.transport.onetime import OneTimeCode
-from beacon.transport.tls import TlsPolicy
 from beacon.transport.totp import Token
 
 PIN = "canary-pin"

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from beacon.config.fields import Secret, Url
+from beacon.config.tls import TlsPolicy
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.probes.openid import OpenId
-from beacon.transport.tls import TlsPolicy
 
 DISCOVERY = """
 - {name: discovery, type: openid, issuer: "https://sso.example.com"}

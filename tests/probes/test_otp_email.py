@@ -14,6 +14,7 @@ import yaml
 from beacon.app import load_config
 from beacon.config.fields import Duration, Regex, Secret, Url
 from beacon.config.problems import ConfigError
+from beacon.config.tls import TlsPolicy
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
@@ -26,7 +27,6 @@ from beacon.transport.expect import Expectations
 from beacon.transport.imap import Imap
 from beacon.transport.smtp import Smtp
 from beacon.transport.template import Template
-from beacon.transport.tls import TlsPolicy
 
 PASSWORD = "canary-password"
 DIGITS = Regex(r"code is (\d{6})")

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from beacon.app import load_config
 from beacon.config.fields import Secret, Url
 from beacon.config.problems import ConfigError
+from beacon.config.tls import TlsPolicy
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
@@ -25,7 +26,6 @@ from beacon.probes.privacyidea import PrivacyIdea
 from beacon.probes.privacyidea_status import PrivacyIdeaStatus
 from beacon.transport.http import Answer
 from beacon.transport.onetime import OneTimeCode
-from beacon.transport.tls import TlsPolicy
 from beacon.transport.totp import Token
 from beacon.transport.trouble import Trouble
 

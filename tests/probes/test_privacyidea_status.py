@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from beacon.config.fields import Url
+from beacon.config.tls import TlsPolicy
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.probes.privacyidea_status import PrivacyIdeaStatus
-from beacon.transport.tls import TlsPolicy
 
 
 def wrapped(**value: str) -> dict[str, Any]:

@@ -4,10 +4,10 @@ import socket
 
 import pytest
 
+from beacon.config.tls import TlsPolicy
 from beacon.core.model import Reason
 from beacon.probes import load
 from beacon.probes.tcp import Tcp
-from beacon.transport.tls import TlsPolicy
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from beacon.config.fields import Secret
+from beacon.config.tls import TlsPolicy
 from beacon.core.model import Reason
 from beacon.engine.clock import ManualClock
 from beacon.engine.run import Run
 from beacon.transport.duo import CHECK, PING, Application, Call, opened, signature, words
 from beacon.transport.http import Answer
-from beacon.transport.tls import TlsPolicy
 from beacon.transport.trouble import Trouble
 
 HOST = "api-XXXXXXXX.duosecurity.com"

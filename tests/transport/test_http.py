@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from requests import Response
 
+from beacon.config.tls import TlsPolicy
 from beacon.core.model import ClockSeen, Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import DeadlinePassed, Phase, Run
 from beacon.transport.http import Answer, Request, _clock_seen, exchange, fresh_jar, origin, prepare
-from beacon.transport.tls import TlsPolicy
 from beacon.transport.trouble import Trouble
 from beacon.transport.wire import BODY_LIMIT, Exchange, Route
 

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from beacon.config.fields import Secret, Url
+from beacon.config.tls import TlsPolicy
 from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.transport.arrivals import MESSAGE_LIMIT, MESSAGES_LIMIT
 from beacon.transport.auth import OAuth2
 from beacon.transport.imap import Imap, MailWatch
-from beacon.transport.tls import TlsPolicy
 from beacon.transport.trouble import Trouble
 
 PASSWORD = "canary-password"

@@ -1,4 +1,4 @@
-"""Policies, their contexts, and what is read from certificates."""
+"""The handshake, what its errors mean, and what is read from certificates."""
 
 import socket
 import ssl
@@ -9,89 +9,17 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
+from beacon.config.tls import TlsPolicy
 from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
-from beacon.transport.tls import (
-    TlsPolicy,
-    certificate_words,
-    context,
-    handshake,
-    not_after,
-    trouble_of,
-)
+from beacon.transport.tls import certificate_words, handshake, not_after, trouble_of
 from beacon.transport.trouble import Trouble
 
 
 @pytest.fixture(scope="module")
 def authority():
     return trustme.CA()
-
-
-@pytest.fixture
-def files(authority, tmp_path):
-    pair = authority.issue_cert("probe.example.com")
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    pair.private_key_pem.write_to_path(tmp_path / "key.pem")
-    pair.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
-    (tmp_path / "text").write_text("no certificate")
-    return tmp_path
-
-
-def test_one_context_serves_a_policy():
-    assert context(TlsPolicy()) is context(TlsPolicy())
-
-
-def test_verify_off_is_a_context_of_its_own():
-    strict, lax = context(TlsPolicy()), context(TlsPolicy(verify=False))
-    assert strict is not lax
-    assert (strict.verify_mode, strict.check_hostname) == (ssl.CERT_REQUIRED, True)
-    assert (lax.verify_mode, lax.check_hostname) == (ssl.CERT_NONE, False)
-
-
-def test_the_oldest_version_is_1_2_unless_it_is_1_3():
-    assert context(TlsPolicy()).minimum_version is ssl.TLSVersion.TLSv1_2
-    assert context(TlsPolicy(min_version="1.3")).minimum_version is ssl.TLSVersion.TLSv1_3
-
-
-def test_a_ca_of_ones_own_replaces_the_systems(files):
-    loaded = context(TlsPolicy(ca=str(files / "ca.pem"))).cert_store_stats()
-    assert loaded["x509_ca"] == 1
-
-
-def test_without_a_bundle_of_the_system_ours_is_loaded(monkeypatch, tmp_path):
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none"))
-    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
-    context.cache_clear()
-    try:
-        assert context(TlsPolicy()).cert_store_stats()["x509_ca"] > 50
-    finally:
-        context.cache_clear()
-
-
-def test_a_sound_policy_has_no_flaws(files):
-    policy = TlsPolicy(
-        ca=str(files / "ca.pem"), certificate=str(files / "cert.pem"), key=str(files / "key.pem")
-    )
-    assert list(policy.flaws()) == []
-
-
-@pytest.mark.parametrize(
-    ("settings", "path", "message"),
-    [
-        ({"key": "key.pem"}, ("key",), "a key without a certificate"),
-        ({"ca": "ca.pem", "verify": False}, ("ca",), "a CA that nothing is verified with"),
-        ({"ca": "missing"}, ("ca",), "cannot read "),
-        ({"certificate": "cert.pem", "key": "missing"}, ("key",), "cannot read "),
-        ({"ca": "text"}, (), "these files do not make a TLS context: "),
-        ({"certificate": "cert.pem", "key": "text"}, (), "these files do not make a TLS context: "),
-        ({"certificate": "cert.pem"}, (), "these files do not make a TLS context: "),
-    ],
-)
-def test_each_flaw_is_told(files, settings, path, message):
-    named = {k: str(files / v) if isinstance(v, str) else v for k, v in settings.items()}
-    flaws = list(TlsPolicy(**named).flaws())
-    assert [(where, said[: len(message)]) for where, said, _ in flaws] == [(path, message)]
 
 
 @pytest.mark.parametrize("year", [1999, 2026, 2049, 2050, 2120])

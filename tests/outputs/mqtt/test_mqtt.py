@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import socket
-import ssl
 import statistics
 import subprocess
 import sys
@@ -21,7 +20,8 @@ import pytest
 import trustme
 
 from beacon.config.fields import Secret
-from beacon.config.schema import Discovery, Mqtt, MqttTls
+from beacon.config.schema import Discovery
+from beacon.config.tls import TlsPolicy
 from beacon.core.events import (
     Acknowledge,
     Announced,
@@ -38,7 +38,6 @@ from beacon.core.monitor import Monitor
 from beacon.engine.clock import ManualClock
 from beacon.outputs.documents import explanation
 from beacon.outputs.mqtt import Moments
-from beacon.outputs.mqtt_session import _context
 from beacon.outputs.renderer import Shown
 from beacon.outputs.topics import Health60
 
@@ -545,16 +544,21 @@ def test_an_output_needs_a_section(beacon, house):
 # --- TLS ---------------------------------------------------------------------------
 
 
-@pytest.fixture
-def authority(tmp_path):
+def issue(home):
+    """A new CA's certificate, and what it issues for the broker, for us, and for another host."""
     authority = trustme.CA()
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    authority.cert_pem.write_to_path(home / "ca.pem")
     server, client = authority.issue_cert("127.0.0.1"), authority.issue_cert("beacon.example.com")
     other = authority.issue_cert("other.example.com")
     for name, issued in (("server", server), ("client", client), ("other", other)):
-        issued.private_key_pem.write_to_path(tmp_path / f"{name}.key")
-        with (tmp_path / f"{name}.pem").open("wb") as out:
+        issued.private_key_pem.write_to_path(home / f"{name}.key")
+        with (home / f"{name}.pem").open("wb") as out:
             out.writelines(blob.bytes() for blob in issued.cert_chain_pems)
+
+
+@pytest.fixture
+def authority(tmp_path):
+    issue(tmp_path)
     return tmp_path
 
 
@@ -570,7 +574,7 @@ def over_tls(authority, name="server"):
 
 @pytest.fixture
 def tls(authority):
-    return MqttTls(
+    return TlsPolicy(
         ca=f"{authority}/ca.pem",
         certificate=f"{authority}/client.pem",
         key=f"{authority}/client.key",
@@ -616,6 +620,24 @@ def test_tls_to_a_broker_without(broker, beacon, house, tls, eventually, caplog)
     beacon(house(broker.port, encrypted=True, tls=tls))
     eventually(lambda: causes(caplog), "the cause")
     assert f"127.0.0.1:{broker.port}" in causes(caplog)[0]
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_renewed_files_are_taken_at_the_next_connection(
+    broker, listen, beacon, house, authority, tls, free_port, eventually
+):
+    plain = free_port()
+    broker.start(*over_tls(authority), f"listener {plain} 127.0.0.1", "allow_anonymous true")
+    one = beacon(house(broker.port, encrypted=True, tls=tls))
+    tell_all(one)
+    listener = listen(plain)
+    listener.until(lambda: standing(listener) == STANDING, "all of it")
+    broker.stop()
+    issue(authority)  # a new CA, a new server's certificate, a new one of our own
+    broker.start(*over_tls(authority), f"listener {plain} 127.0.0.1", "allow_anonymous true")
+    tell_all(one)
+    listener = listen(plain)
+    listener.until(lambda: standing(listener) == STANDING, "all of it again")
 
 
 # --- commands ----------------------------------------------------------------------
@@ -829,10 +851,3 @@ def test_stop_before_start_and_twice(house, beacon):
     one.output.stop(10.0)
     one.output.stop(10.0)
     one.output.offer([one.words().overall()])
-
-
-def test_tls_is_at_least_1_2(tls):
-    made = _context(Mqtt(host="broker.example.com", port=8883, encrypted=True, tls=tls))
-    assert made.minimum_version is ssl.TLSVersion.TLSv1_2
-    assert made.check_hostname
-    assert made.verify_mode is ssl.CERT_REQUIRED

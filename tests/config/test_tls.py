@@ -1,0 +1,420 @@
+"""One policy for all of TLS: its files before a start, its one context, and renewed files."""
+
+import logging
+import os
+import shutil
+import socket
+import ssl
+import threading
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from beacon import probes
+from beacon.config import tls
+from beacon.config.loader import ConfigError, load
+from beacon.config.tls import TlsPolicy, context
+
+HOST = "probe.example.com"
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+def write(home, name, ca, host=HOST):
+    """A new certificate and its key as files."""
+    pair = ca.issue_cert(host)
+    pair.private_key_pem.write_to_path(home / f"{name}.key")
+    (home / f"{name}.pem").write_bytes(b"".join(b.bytes() for b in pair.cert_chain_pems))
+    return pair
+
+
+@pytest.fixture
+def files(authority, tmp_path):
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    pair = write(tmp_path, "own", authority)
+    write(tmp_path, "other", authority)
+    both = pair.private_key_pem.bytes() + (tmp_path / "own.pem").read_bytes()
+    (tmp_path / "both.pem").write_bytes(both)
+    key = serialization.load_pem_private_key(pair.private_key_pem.bytes(), None)
+    secret = serialization.BestAvailableEncryption(b"passphrase")
+    forms = serialization.PrivateFormat
+    for name, form in (("pkcs8", forms.PKCS8), ("old", forms.TraditionalOpenSSL)):
+        pem = key.private_bytes(serialization.Encoding.PEM, form, secret)
+        (tmp_path / f"{name}.key").write_bytes(pem)
+    der = ssl.PEM_cert_to_DER_cert(authority.cert_pem.bytes().decode())
+    (tmp_path / "ca.der").write_bytes(der)
+    rsa = trustme.CA(key_type=trustme.KeyType.RSA).issue_cert(HOST, key_type=trustme.KeyType.RSA)
+    rsa.private_key_pem.write_to_path(tmp_path / "rsa.key")
+    (tmp_path / "text").write_text("no certificate")
+    (tmp_path / "empty").write_text("")
+    broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    (tmp_path / "broken.pem").write_text(broken)
+    return tmp_path
+
+
+def policy_of(files, settings):
+    paths = ("ca", "certificate", "key")
+    return TlsPolicy(**{k: str(files / v) if k in paths else v for k, v in settings.items()})
+
+
+# --- what `beacon check` finds ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"strict": True},
+        {"verify": False},
+        {"ca": "ca.pem", "certificate": "own.pem", "key": "own.key"},
+        {"certificate": "both.pem"},
+        {"ca": "own.pem"},
+        {"ca": "both.pem"},
+    ],
+)
+def test_a_sound_policy_has_no_flaws(files, settings):
+    assert list(policy_of(files, settings).flaws()) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "path", "message"),
+    [
+        ({"key": "own.key"}, ("key",), "a key without a certificate"),
+        ({"ca": "ca.pem", "verify": False}, ("ca",), "a CA that nothing is verified with"),
+        ({"strict": True, "verify": False}, ("strict",), "nothing is verified"),
+        ({"ca": "missing"}, ("ca",), "cannot read {}/missing"),
+        ({"ca": "text"}, ("ca",), "no certificate in {}/text"),
+        ({"ca": "empty"}, ("ca",), "no certificate in {}/empty"),
+        ({"ca": "own.key"}, ("ca",), "no certificate in {}/own.key"),
+        ({"ca": "ca.der"}, ("ca",), "no certificate in {}/ca.der (DER?)"),
+        ({"ca": "broken.pem"}, ("ca",), "cannot use {}/broken.pem: "),
+        ({"certificate": "own.pem"}, ("certificate",), "no private key in {}/own.pem"),
+        ({"certificate": "own.key"}, ("certificate",), "no certificate in {}/own.key"),
+        ({"certificate": "own.pem", "key": "missing"}, ("key",), "cannot read {}/missing"),
+        ({"certificate": "own.pem", "key": "own.pem"}, ("key",), "no private key in {}/own.pem"),
+        (
+            {"certificate": "own.pem", "key": "pkcs8.key"},
+            ("key",),
+            "the key in {}/pkcs8.key is encrypted",
+        ),
+        (
+            {"certificate": "own.pem", "key": "old.key"},
+            ("key",),
+            "the key in {}/old.key is encrypted",
+        ),
+        (
+            {"certificate": "own.pem", "key": "other.key"},
+            ("key",),
+            "the key in {}/other.key does not belong to ",
+        ),
+        (
+            {"certificate": "own.pem", "key": "rsa.key"},
+            ("key",),
+            "the key in {}/rsa.key does not belong to ",
+        ),
+        (
+            {"certificate": "broken.pem", "key": "own.key"},
+            ("key",),
+            "cannot use {0}/broken.pem with {0}/own.key: ",
+        ),
+    ],
+)
+def test_each_flaw_is_told_where_it_is(files, settings, path, message):
+    [(where, said, _)] = policy_of(files, settings).flaws()
+    assert where == path
+    assert said.startswith(message.format(files))
+
+
+DUO = "host: api-1.example.com, integration_key: K, secret_key: s"
+ENDPOINTS = {
+    "http": 'url: "https://idp.example.com/"',
+    "tcp": "host: idp.example.com, port: 443",
+    "privacyidea_status": 'url: "https://idp.example.com/"',
+    "flow": 'steps: [{id: page, url: "https://idp.example.com/"}]',
+    "duo_ping": DUO,
+}
+
+
+def written(kind, tls):
+    """A configuration with this `tls` in an endpoint of that kind, or in `mqtt`."""
+    asked, mqtt = f"type: {kind}, {ENDPOINTS.get(kind)}, tls: {tls}", ""
+    if kind == "mqtt":
+        asked = "type: tcp, host: idp.example.com, port: 1"
+        mqtt = f'mqtt: {{broker: "mqtts://broker.example.com", tls: {tls}}}'
+    return f"site: soc\nservices: [{{name: S, endpoints: [{{name: p, {asked}}}]}}]\n{mqtt}\n"
+
+
+@pytest.mark.parametrize("kind", [*ENDPOINTS, "mqtt"])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("ca: {0}/text", "tls.ca: no certificate in {0}/text; "),
+        ("certificate: {0}/own.pem, key: {0}/pkcs8.key", "tls.key: the key in {0}/pkcs8.key is"),
+        ("certificate: {0}/own.pem, key: {0}/other.key", "tls.key: the key in {0}/other.key does"),
+        ("strict: maybe", "tls.strict: not allowed: 'maybe'"),
+    ],
+)  # fmt: skip
+def test_check_finds_them_for_every_kind_and_for_mqtt(files, kind, settings, message):
+    (files / "beacon.yaml").write_text(written(kind, f"{{{settings.format(files)}}}"))
+    with pytest.raises(ConfigError) as caught:
+        load(files / "beacon.yaml", kinds=probes.kinds, load_kind=probes.load, environ={})
+    assert message.format(files) in str(caught.value)
+
+
+# --- the context --------------------------------------------------------------------
+
+
+def test_one_context_serves_a_policy():
+    assert context(TlsPolicy()) is context(TlsPolicy())
+
+
+def test_verify_off_is_a_context_of_its_own():
+    verified, unverified = context(TlsPolicy()), context(TlsPolicy(verify=False))
+    assert (verified.verify_mode, verified.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert (unverified.verify_mode, unverified.check_hostname) == (ssl.CERT_NONE, False)
+
+
+def test_the_oldest_version_is_1_2_unless_it_is_1_3():
+    assert context(TlsPolicy()).minimum_version is ssl.TLSVersion.TLSv1_2
+    assert context(TlsPolicy(min_version="1.3")).minimum_version is ssl.TLSVersion.TLSv1_3
+
+
+def test_a_ca_of_ones_own_replaces_the_systems(files):
+    loaded = context(TlsPolicy(ca=str(files / "ca.pem"))).cert_store_stats()
+    assert loaded["x509_ca"] == 1
+
+
+def test_without_a_bundle_of_the_system_ours_is_loaded(monkeypatch, tmp_path):
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    assert context(TlsPolicy(server_name="x")).cert_store_stats()["x509_ca"] > 50
+
+
+# --- what is trusted ----------------------------------------------------------------
+
+
+def shake(client, server, name=HOST):
+    """Whether both agree; the client's error if not."""
+    ours, theirs = socket.socketpair()
+
+    def answer():
+        with theirs, suppress(OSError), server.wrap_socket(theirs, server_side=True) as secured:
+            secured.recv(1)
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    try:
+        with client.wrap_socket(ours, server_hostname=name):
+            return ""
+    except ssl.SSLCertVerificationError as error:
+        return error.verify_message
+    finally:
+        ours.close()
+        thread.join()
+
+
+def serving(*paths):
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.load_cert_chain(*paths)
+    return made
+
+
+@pytest.mark.parametrize("trusted", ["root", "intermediate", "leaf"])
+@pytest.mark.parametrize("sent", ["whole chain", "leaf alone"])
+def test_every_certificate_in_the_file_is_an_anchor(authority, tmp_path, trusted, sent):
+    middle = authority.create_child_ca()
+    pair = middle.issue_cert(HOST)
+    chain = [blob.bytes() for blob in pair.cert_chain_pems]
+    pem = {"root": authority.cert_pem, "intermediate": middle.cert_pem, "leaf": None}[trusted]
+    (tmp_path / "ca.pem").write_bytes(pem.bytes() if pem else chain[0])
+    pair.private_key_pem.write_to_path(tmp_path / "key")
+    (tmp_path / "cert").write_bytes(b"".join(chain) if sent == "whole chain" else chain[0])
+    policy = TlsPolicy(ca=str(tmp_path / "ca.pem"))
+    assert list(policy.flaws()) == []
+    said = shake(context(policy), serving(tmp_path / "cert", tmp_path / "key"))
+    missing = trusted == "root" and sent == "leaf alone"
+    assert said == ("unable to get local issuer certificate" if missing else "")
+
+
+def test_an_anchor_still_needs_the_name_and_its_time(authority, tmp_path):
+    past = datetime.now(UTC) - timedelta(days=9)
+    for name, pair, said in (
+        ("name", authority.issue_cert("other.example.com"), "Hostname mismatch"),
+        ("time", authority.issue_cert(HOST, not_after=past), "certificate has expired"),
+    ):
+        pair.private_key_pem.write_to_path(tmp_path / "key")
+        pair.cert_chain_pems[0].write_to_path(tmp_path / f"{name}.pem")
+        policy = TlsPolicy(ca=str(tmp_path / f"{name}.pem"))
+        heard = shake(context(policy), serving(tmp_path / f"{name}.pem", tmp_path / "key"))
+        assert heard.startswith(said)
+
+
+@pytest.fixture
+def private_ca(tmp_path):
+    """A CA as many make it by hand, without the extension key usage; and a server of it."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Private CA")])
+
+    def certificate(subject, public, *extensions):
+        made = (
+            x509.CertificateBuilder(issuer_name=name, subject_name=subject, public_key=public)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=9))
+        )
+        for extension, critical in extensions:
+            made = made.add_extension(extension, critical)
+        return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    constraint = (x509.BasicConstraints(ca=True, path_length=None), True)
+    of_ca = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    by_ca = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(of_ca)
+    (tmp_path / "private.pem").write_bytes(
+        certificate(name, key.public_key(), constraint, (of_ca, False))
+    )
+    leaf = ec.generate_private_key(ec.SECP256R1())
+    host = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
+    names = (x509.SubjectAlternativeName([x509.DNSName(HOST)]), False)
+    (tmp_path / "leaf.pem").write_bytes(certificate(host, leaf.public_key(), names, (by_ca, False)))
+    (tmp_path / "leaf.key").write_bytes(
+        leaf.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return tmp_path
+
+
+def test_a_private_ca_is_trusted_unless_we_are_strict(private_ca):
+    server = serving(private_ca / "leaf.pem", private_ca / "leaf.key")
+    ca = str(private_ca / "private.pem")
+    assert shake(context(TlsPolicy(ca=ca)), server) == ""
+    assert "key usage" in shake(context(TlsPolicy(ca=ca, strict=True)), server)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_the_flags_are_ours_whatever_python_sets(strict):
+    flags = context(TlsPolicy(strict=strict)).verify_flags
+    assert bool(flags & ssl.VerifyFlags.VERIFY_X509_STRICT) is strict
+    assert flags & ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+
+
+def test_nobody_else_makes_a_context():
+    source = Path(tls.__file__).parents[1]
+    makers = ("SSLContext(", "create_default_context", "_create_unverified_context")
+    found = {
+        file.relative_to(source).as_posix()
+        for file in source.rglob("*.py")
+        if any(maker in file.read_text() for maker in makers)
+    }
+    assert found == {"config/tls.py"}
+
+
+# --- renewed files ------------------------------------------------------------------
+
+
+def replaced(source, target):
+    """As certbot and Kubernetes do it: another file under the same name."""
+    shutil.copy(source, f"{target}.new")
+    Path(f"{target}.new").replace(target)
+
+
+def overwritten(source, target):
+    """As `cp` does it: the same file, with other bytes."""
+    Path(target).write_bytes(Path(source).read_bytes())
+
+
+def linked(source, target):
+    """As certbot's `live/`: a link that points elsewhere."""
+    Path(f"{target}.new").symlink_to(source)
+    Path(f"{target}.new").replace(target)
+
+
+@pytest.mark.parametrize("renew", [replaced, overwritten, linked])
+def test_a_renewed_ca_takes_effect_at_the_next_handshake(authority, tmp_path, renew):
+    new = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    new.cert_pem.write_to_path(tmp_path / "new.pem")
+    write(tmp_path, "before", authority)
+    write(tmp_path, "after", new)
+    before = serving(tmp_path / "before.pem", tmp_path / "before.key")
+    after = serving(tmp_path / "after.pem", tmp_path / "after.key")
+    policy = TlsPolicy(ca=str(tmp_path / "ca.pem"))
+    assert shake(context(policy), before) == ""
+    assert shake(context(policy), after) != ""
+    renew(tmp_path / "new.pem", tmp_path / "ca.pem")
+    assert shake(context(policy), after) == ""
+    assert shake(context(policy), before) != ""
+
+
+def test_the_systems_bundle_counts_as_well(authority, tmp_path, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "bundle.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
+    trustme.CA().cert_pem.write_to_path(tmp_path / "bundle.pem")
+    policy = TlsPolicy(server_name=HOST)
+    write(tmp_path, "server", authority)
+    server = serving(tmp_path / "server.pem", tmp_path / "server.key")
+    assert shake(context(policy), server) != ""
+    authority.cert_pem.write_to_path(tmp_path / "bundle.pem", append=True)
+    assert shake(context(policy), server) == ""
+
+
+def test_a_half_renewed_pair_keeps_the_old_and_says_so_once(files, caplog):
+    policy = policy_of(files, {"certificate": "own.pem", "key": "own.key"})
+    old = context(policy)
+    overwritten(files / "other.pem", files / "own.pem")
+    with caplog.at_level(logging.WARNING):
+        assert context(policy) is old
+        assert context(policy) is old
+    assert len(caplog.records) == 1
+    assert str(files / "own.pem") in caplog.text
+    overwritten(files / "other.key", files / "own.key")
+    new = context(policy)
+    assert new is not old
+    assert context(policy) is new
+
+
+@pytest.mark.parametrize("name", ["ca.pem", "own.pem", "own.key"])
+@pytest.mark.parametrize("damage", ["gone", "empty", "cut"])
+def test_a_file_that_cannot_be_used_keeps_the_old(files, name, damage):
+    policy = policy_of(files, {"ca": "ca.pem", "certificate": "own.pem", "key": "own.key"})
+    old, whole = context(policy), (files / name).read_bytes()
+    if damage == "gone":
+        (files / name).unlink()
+    else:
+        (files / name).write_bytes(whole[: len(whole) // 2] if damage == "cut" else b"")
+    assert context(policy) is old
+    (files / name).write_bytes(whole)
+    assert context(policy) is not old
+
+
+def test_files_that_never_worked_are_an_error_each_time(files):
+    policy = policy_of(files, {"ca": "text"})
+    for _ in range(2):
+        with pytest.raises(ssl.SSLError):
+            context(policy)
+
+
+def test_a_bundle_is_read_once_and_not_per_handshake(files, monkeypatch):
+    read = []
+    made = tls._made
+    monkeypatch.setattr(tls, "_made", lambda policy: read.append(policy) or made(policy))
+    policy = policy_of(files, {"ca": "ca.pem", "server_name": "once.example.com"})
+    for _ in range(50):
+        context(policy)
+    assert len(read) == 1
+    os.utime(files / "ca.pem", (1, 1))
+    for _ in range(50):
+        context(policy)
+    assert len(read) == 2
