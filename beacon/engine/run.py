@@ -60,6 +60,8 @@ class Run:
         """What the last answer said of our own clock."""
         self.resolver: bool | None = None
         """Whether our own resolver answered when it was asked last; None: it was not asked."""
+        self.to_allow = ""
+        """What was not sent, and how a person allows it: ours to mend until this has passed."""
         self.uses: tuple[BreakGlassUse, ...] = ()
         """Every use of a break-glass account that was read, old ones too."""
         self.notes: list[str] = []

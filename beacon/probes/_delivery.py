@@ -15,6 +15,7 @@ from beacon.engine.run import Run
 from beacon.probes import Fault, Timing
 from beacon.probes._step import Step
 from beacon.probes.flow import Flow, Talk
+from beacon.transport.address import Origin
 from beacon.transport.allowance import spend
 from beacon.transport.totp import LEDGER, Ledger
 from beacon.transport.trouble import Trouble, one_line, timed
@@ -55,6 +56,9 @@ class Delivery(ABC):
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     tls: Annotated[TlsPolicy, Meta(description="of the steps")] = DEFAULT_TLS
+    follow_to: Annotated[
+        tuple[Origin, ...], Meta(description="other origins that the steps may send secrets to")
+    ] = ()
 
     @property
     def after(self) -> tuple[Step, ...]:
@@ -85,7 +89,13 @@ class Delivery(ABC):
     def flow(self) -> Flow:
         """All of its steps."""
         steps = self.steps + self.after
-        return Flow(steps=steps, secrets=self.secrets, variables=self.variables, tls=self.tls)
+        return Flow(
+            steps=steps,
+            secrets=self.secrets,
+            variables=self.variables,
+            tls=self.tls,
+            follow_to=self.follow_to,
+        )
 
     def faults(self) -> Iterator[Fault]:
         """What is wrong with the settings taken together."""
@@ -121,6 +131,7 @@ class Delivery(ABC):
         except Trouble as trouble:
             run.remaining()  # a socket shut by the deadline looks like all sorts of trouble
             found = timed(run, trouble.reading)
+        found = self.flow.first_pass.judged(run, found)
         return run.masked(replace(found, detail=one_line(found.detail)))
 
     @abstractmethod

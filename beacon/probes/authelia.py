@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 import msgspec
-from requests.cookies import RequestsCookieJar
 
 from beacon.config.fields import Secret, Url
 from beacon.config.tls import DEFAULT_TLS, TlsPolicy
@@ -74,7 +73,7 @@ class _Talk:
 
     def __init__(self, kind: Authelia, run: Run) -> None:
         self._kind, self._run = kind, run
-        self._jar: RequestsCookieJar = fresh_jar()
+        self._jar = fresh_jar()
         self.steps = Steps(run)
 
     def sign_in(self) -> Reading:

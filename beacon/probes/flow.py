@@ -13,27 +13,29 @@ from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from requests.cookies import RequestsCookieJar
-
-from beacon.config.fields import Duration, Secret, Url
+from beacon.config.fields import Duration, Refused, Secret, Url
 from beacon.config.problems import meant
 from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Evidence, Outcome, Reading, Reason
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.probes import SIGN_IN, Fault, Timing
 from beacon.probes._step import Place, Step
+from beacon.transport.address import Origin, origin
 from beacon.transport.arrivals import Watch, await_code
 from beacon.transport.capture import Capture, Captured
 from beacon.transport.dial import IpVersion
 from beacon.transport.expect import Expectations, judge
 from beacon.transport.html import Form
-from beacon.transport.http import Answer, exchange, fresh_jar
+from beacon.transport.http import Answer, confined, exchange, fresh_jar
 from beacon.transport.mailboxes import AnyMailbox
 from beacon.transport.onetime import claimed
 from beacon.transport.template import Code, Template, Uses
 from beacon.transport.totp import LEDGER, Ledger, Token
-from beacon.transport.trouble import Trouble, one_line, timed
+from beacon.transport.trouble import FirstPass, Trouble, one_line, timed
 from beacon.transport.wire import Route
+
+BEFORE_THE_SERVER: Final = frozenset({407, 502, 503, 504})
+"""Statuses of a proxy or gateway that did not reach the server: no code was judged."""
 
 CLEAN_UP_BUDGET: Final = 5.0
 """Seconds all clean-up steps may take together, and as many after the deadline."""
@@ -61,6 +63,7 @@ class Flow:
     tls: TlsPolicy = DEFAULT_TLS
     proxy: Url | None = None
     ip_version: IpVersion | None = None
+    follow_to: tuple[Origin, ...] = ()
 
     @property
     def clock_bound(self) -> bool:
@@ -207,7 +210,28 @@ class Flow:
             elif found.outcome not in (Outcome.PASS, Outcome.WARN):
                 reading = found
                 break
-        return replace(timed(run, reading), phases=tuple(spent))
+        return replace(timed(run, self.first_pass.judged(run, reading)), phases=tuple(spent))
+
+    @cached_property
+    def first_pass(self) -> FirstPass:
+        """Whether it has passed in this process."""
+        return FirstPass()
+
+    @cached_property
+    def _named(self) -> Mapping[str, Origin]:
+        """Step → the origin that its address names by itself, not by what a server said."""
+        secrets = SimpleNamespace(**{name: s.reveal() for name, s in self.secrets.items()})
+        variables = SimpleNamespace(**self.variables)
+        found = {}
+        for step in self.steps + self.clean_up:
+            with contextlib.suppress(Refused, ValueError):
+                found[step.id] = origin(Url.parse(step.url.written(secrets, variables)))
+        return found
+
+    def home(self, step: Step) -> Collection[Origin]:
+        """The origins that may have what is secret: the step's own, or where it names none, all."""
+        own = self._named.get(step.id)
+        return {*self.follow_to, *(self._named.values() if own is None else (own,))}
 
     def route(self) -> Route:
         """How its servers are reached."""
@@ -235,7 +259,7 @@ class Talk:
 
     def __init__(self, flow: Flow, run: Run) -> None:
         self._flow, self._run = flow, run
-        self._jar: RequestsCookieJar = fresh_jar()
+        self._jar = fresh_jar()
         self._captured: dict[str, Captured] = {}
         self._secrets = {name: run.hide(secret.reveal()) for name, secret in flow.secrets.items()}
         self._counted: list[tuple[Token, int]] = []
@@ -248,6 +272,7 @@ class Talk:
     def take(self, step: Step) -> Reading:
         """Ask, judge, capture: what one step comes to, its id in the detail."""
         self._run.note(f"step {step.id}")
+        self._run.to_allow = ""
         try:
             reading = self._judge(step, self._ask(step))
         except Trouble as trouble:
@@ -285,14 +310,26 @@ class Talk:
         }
         self._counted.clear()
         form = self._captured.get(step.fields_of or "")
-        request = step.request(values, form.pairs if isinstance(form, Form) else ())
-        route, follow = self._flow.route(), step.follow_redirects
         try:
-            return exchange(self._run, request, route, follow=follow, jar=self._jar)
-        except BaseException:
+            request = step.request(values, form.pairs if isinstance(form, Form) else ())
+            request = replace(request, follow_to=self._flow.follow_to)
+            request = confined(self._run, request, self._flow.home(step), whole=step.url.tells)
+            return exchange(
+                self._run,
+                request,
+                self._flow.route(),
+                follow=step.follow_redirects,
+                jar=self._jar,
+                heard=self._heard,
+            )
+        finally:
             for token, counter in self._counted:  # nobody judged them
                 self._flow.LEDGER.give_back(token, counter)
-            raise
+
+    def _heard(self, status: int) -> None:
+        """The server has judged the codes of this step, unless something before it answered."""
+        if status not in BEFORE_THE_SERVER:
+            self._counted.clear()
 
     def _totp(self, seed: str, **options: Any) -> str:  # noqa: ANN401 - checked by Token.parse
         token = _token(seed, counted=False, **options)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlencode, urlsplit
 
@@ -12,12 +13,13 @@ from beacon.config.tls import TlsPolicy
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import FAST, Fault, Timing
+from beacon.transport.address import Origin
 from beacon.transport.auth import Auth
 from beacon.transport.dial import IpVersion
 from beacon.transport.expect import Expectations, judge
 from beacon.transport.http import Answer, Request, exchange, prepare
 from beacon.transport.tls import certificate_words
-from beacon.transport.trouble import Trouble, timed
+from beacon.transport.trouble import FirstPass, Trouble, timed
 from beacon.transport.wire import Route
 
 Days = Annotated[int, msgspec.Meta(ge=0, description="days; 0: never warn")]
@@ -50,6 +52,7 @@ class Http:
     proxy: Url | None = None
     ip_version: IpVersion | None = None
     certificate_days: Days = 14
+    follow_to: tuple[Origin, ...] = ()
 
     @property
     def clock_bound(self) -> bool:
@@ -85,10 +88,14 @@ class Http:
     def observe(self, run: Run) -> Reading:
         """Ask once, redirects followed, and judge the answer."""
         try:
-            answer = self._fetch(run)
+            reading = self.judge(self._fetch(run))
         except Trouble as trouble:
-            return timed(run, trouble.reading)
-        return timed(run, self.judge(answer))
+            reading = trouble.reading
+        return timed(run, self._first_pass.judged(run, reading))
+
+    @cached_property
+    def _first_pass(self) -> FirstPass:
+        return FirstPass()
 
     def judge(self, answer: Answer) -> Reading:
         """What an answer comes to; no latency yet."""
@@ -112,7 +119,13 @@ class Http:
         headers |= {name: value.reveal() for name, value in self.headers.items()}
         if proof:
             headers["Authorization"] = proof
-        return Request(url=self.url, method=self.method, headers=headers, body=body)
+        return Request(
+            url=self.url,
+            method=self.method,
+            headers=headers,
+            body=body,
+            follow_to=self.follow_to,
+        )
 
     def _payload(self) -> tuple[bytes | None, str]:
         """The body as sent, and its type."""

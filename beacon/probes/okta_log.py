@@ -17,9 +17,10 @@ from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.probes import Fault
 from beacon.probes._users import SAMPLE, USES, Entry, Span, Tally, WatchedUsers
+from beacon.transport.address import origin
 from beacon.transport.auth import unencrypted
 from beacon.transport.expect import parse_json
-from beacon.transport.http import Answer, Request, origin
+from beacon.transport.http import Answer, Request
 from beacon.transport.trouble import Trouble
 
 PAGE: Final = 200

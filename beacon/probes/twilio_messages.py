@@ -21,10 +21,11 @@ from beacon.engine.run import Run
 from beacon.probes import Fault
 from beacon.probes._delivery import SmsDelivery, taken
 from beacon.probes.flow import Talk
+from beacon.transport.address import origin
 from beacon.transport.auth import Basic
 from beacon.transport.dates import mail_date
 from beacon.transport.expect import parse_json
-from beacon.transport.http import Answer, Request, exchange, origin
+from beacon.transport.http import Answer, Request, exchange
 from beacon.transport.steps import quoted
 from beacon.transport.trouble import Trouble, timed
 from beacon.transport.wire import Route

@@ -14,8 +14,9 @@ from beacon.config.checks import loopback
 from beacon.config.fields import Flaw, Secret, Url
 from beacon.core.model import Reason
 from beacon.engine.run import Run
+from beacon.transport.address import origin
 from beacon.transport.expect import parse_json
-from beacon.transport.http import Answer, Request, exchange, origin
+from beacon.transport.http import Answer, Request, exchange
 from beacon.transport.trouble import Trouble
 from beacon.transport.wire import Route
 

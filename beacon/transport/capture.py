@@ -1,12 +1,12 @@
 """What one step of a sign-in takes of an answer, for later steps to send."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import jmespath
 import regex
 from jmespath.exceptions import JMESPathError
-from requests.cookies import RequestsCookieJar
 
 from beacon.config.fields import Regex
 from beacon.transport.condition import REGEX_BUDGET
@@ -17,6 +17,15 @@ from beacon.transport.http import Answer
 SOURCES: Final = "one of json, regex, header, cookie, field, form"
 
 Captured: TypeAlias = str | Form
+
+
+class _Named(Protocol):
+    """A cookie, as far as it is looked at."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> str | None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +55,7 @@ class Capture:
             return f"not a JMESPath expression: {str(error).splitlines()[0]}"
         return ""
 
-    def take(self, answer: Answer, jar: RequestsCookieJar) -> Captured | None:
+    def take(self, answer: Answer, jar: Iterable[_Named]) -> Captured | None:
         """The value; None where it is missing. Raises `Trouble` for bodies that hold none."""
         if self.header is not None:
             return answer.headers.get(self.header)

@@ -1,25 +1,24 @@
 """HTTP as probes use it: one request, redirects followed, the answer whole or a `Trouble`.
 
 Every exchange dials anew. Nothing is read from the environment. Redirects are followed by
-us, each closed unread; what proves who we are never goes to another origin.
+us, each closed unread; what is secret stays with its own origin and those it is allowed for.
 """
 
-import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from http.cookiejar import Cookie, DefaultCookiePolicy
 from typing import Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from requests import PreparedRequest, RequestException, Response
-from requests.cookies import RequestsCookieJar, extract_cookies_to_jar
 from requests.structures import CaseInsensitiveDict
 
 import beacon
 from beacon.core.model import ClockSeen, Reason
 from beacon.engine.run import Run
+from beacon.transport.address import Origin, join, origin
 from beacon.transport.charset import codec
+from beacon.transport.cookies import Jar
 from beacon.transport.dates import mail_date
 from beacon.transport.trouble import Trouble
 from beacon.transport.wire import BODY_LIMIT, Exchange, Route
@@ -39,14 +38,18 @@ _DEFAULTS: Final = {
     "Connection": "close",
 }
 _FOLLOWED: Final = frozenset({301, 302, 303, 307, 308})
-_PROOFS: Final = ("Authorization", "Cookie")
+_PUBLIC: Final = frozenset(
+    {*map(str.lower, _DEFAULTS), "accept-language", "if-none-match", "if-modified-since"}
+)
+"""Headers, in small letters, that tell nothing of us: all others are for their own origin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What to ask. Headers and body are as on the wire: secrets revealed, text encoded.
 
-    `limit` is how many bytes the answer's body may have.
+    `limit` is how many bytes the answer's body may have. Headers and body are for the
+    address's own origin, and may follow redirects to those of `follow_to`.
     """
 
     url: str
@@ -54,6 +57,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
     limit: int = BODY_LIMIT
+    follow_to: Collection[Origin] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,20 +91,9 @@ class Answer:
             raise Trouble(Reason.BODY_UNDECODABLE, f"the body is not {charset[:40]}") from None
 
 
-class _SameDoor(DefaultCookiePolicy):
-    """Cookies by the rules of browsers, and only to the scheme and port that set them."""
-
-    def set_ok(self, cookie: Cookie, request: urllib.request.Request) -> bool:
-        cookie.port = _door(request.get_full_url())
-        return super().set_ok(cookie, request)
-
-    def return_ok_port(self, cookie: Cookie, request: urllib.request.Request) -> bool:
-        return cookie.port == _door(request.get_full_url())
-
-
-def fresh_jar() -> RequestsCookieJar:
+def fresh_jar() -> Jar:
     """A cookie jar for one run: no cookie leaves the scheme, host and port that set it."""
-    return RequestsCookieJar(_SameDoor())
+    return Jar()
 
 
 def exchange(
@@ -109,22 +102,27 @@ def exchange(
     route: Route = Route(),  # noqa: B008 - frozen
     *,
     follow: bool = True,
-    jar: RequestsCookieJar | None = None,
+    jar: Jar | None = None,
+    heard: Callable[[int], None] = lambda _: None,
 ) -> Answer:
     """Send a request and return the answer, redirects followed up to five times.
 
-    Raises `Trouble` for whatever goes wrong on the way, `DeadlinePassed` when time is up.
+    `heard` is told the status of each answer as soon as there is one. Raises `Trouble` for
+    whatever goes wrong on the way, `DeadlinePassed` when time is up.
     """
     jar = fresh_jar() if jar is None else jar
     days: list[float] = []
+    home = {*request.follow_to}
     for redirects in range(REDIRECTS + 1):
         prepared = prepare(request, jar)
+        home |= {origin(prepared.url or "")} if not redirects else set()
         _note_request(run, prepared, ours=not redirects)
         met = Exchange(run, route)
         try:
             response = met.fetch(prepared)
+            heard(response.status_code)
             run.clock_seen = _clock_seen(run, met, response) or run.clock_seen
-            _take_cookies(jar, prepared, response)
+            _take_cookies(run, jar, response)
             if met.certificate_days is not None:
                 days.append(met.certificate_days)
             following = _redirected(request, response) if follow else None
@@ -137,32 +135,60 @@ def exchange(
         finally:
             met.close()
         run.note(f"{response.status_code} redirect to {urlsplit(following.url).netloc}")
-        request = following
+        request = confined(run, following, home)
     raise Trouble(Reason.REDIRECT_LIMIT, f"more than {REDIRECTS} redirects")
 
 
-def prepare(request: Request, jar: RequestsCookieJar | None = None) -> PreparedRequest:
-    """The request as it goes on the wire. Raises `Trouble` for an impossible address."""
+def prepare(request: Request, jar: Jar | None = None) -> PreparedRequest:
+    """The request as it goes on the wire. Raises `Trouble` where it cannot be sent."""
     prepared = PreparedRequest()
     headers = CaseInsensitiveDict(_DEFAULTS)
     headers.update(request.headers)
     try:
-        prepared.prepare(
-            method=request.method, url=request.url, headers=headers, data=request.body, cookies=jar
-        )
-    except (RequestException, UnicodeError):
+        prepared.prepare(method=request.method, url=request.url, headers=headers, data=request.body)
+        origin(prepared.url or "")
+        for name, value in prepared.headers.items():
+            name.encode("ascii"), value.encode("latin-1")
+    except (RequestException, ValueError):
         raise Trouble(Reason.PROTOCOL_ERROR, "an address or header that cannot be sent") from None
+    cookies = jar.header(prepared.url or "") if jar is not None else ""
+    if cookies:
+        prepared.headers.setdefault("Cookie", cookies)
     return prepared
+
+
+def confined(
+    run: Run, request: Request, home: Collection[Origin], *, whole: bool = False
+) -> Request:
+    """The request as its origin may have it: what is secret goes to the origins of `home` alone.
+
+    `whole`: its address is secret, too. Raises `Trouble` where nothing can be asked without it;
+    `run.to_allow` then says, as where a header was left out, what a person may allow.
+    """
+    try:
+        there = origin(request.url)
+    except ValueError:
+        raise Trouble(Reason.PROTOCOL_ERROR, "a redirect to no address") from None
+    public = {n: v for n, v in request.headers.items() if n.lower() in _PUBLIC}
+    sends = whole or request.body is not None
+    if there in home or not (sends or len(public) < len(request.headers)):
+        return request
+    run.to_allow = f"{there} is not sent what is secret; `follow_to: [{there}]` allows it"
+    if sends:
+        raise Trouble(Reason.EXPECTATION_FAILED, run.to_allow)
+    run.note(run.to_allow)
+    return replace(request, headers=public)
 
 
 def _answer(
     run: Run, response: Response, body: bytes, redirects: int, days: float | None
 ) -> Answer:
-    kind = response.headers.get("content-type", "-")
+    headers = _headers(response)
+    kind = headers.get("content-type", "-")
     run.note(f"{response.status_code} {kind}, {len(body)} bytes")
     return Answer(
         status=response.status_code,
-        headers=response.headers,
+        headers=headers,
         body=body,
         url=response.url,
         redirects=redirects,
@@ -186,55 +212,64 @@ def _clock_seen(run: Run, met: Exchange, response: Response) -> ClockSeen | None
     return ClockSeen(offset, urlsplit(response.url).hostname or "")
 
 
-def _take_cookies(jar: RequestsCookieJar, prepared: PreparedRequest, response: Response) -> None:
-    if "set-cookie" in response.headers:
-        extract_cookies_to_jar(jar, prepared, response.raw)  # type: ignore[no-untyped-call]
+def _take_cookies(run: Run, jar: Jar, response: Response) -> None:
+    lines = [_trimmed(line) for line in response.raw.headers.getlist("set-cookie")]
+    # By the server's own clock, where it tells: ours may be years away.
+    theirs = mail_date(response.headers.get("date") or "")
+    jar.take(response.url, lines, theirs or run.clock.utc())
+
+
+def _trimmed(value: str) -> str:
+    """A header's value on one line, without the blanks around it (RFC 9110 §5.5)."""
+    lines = value.replace("\r", "\n").split("\n")
+    return " ".join(line.strip(" \t") for line in lines).strip(" ")
+
+
+def _headers(response: Response) -> CaseInsensitiveDict[str]:
+    """The headers of an answer; of a name that comes several times all values in one."""
+    found: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+    for name in response.raw.headers:
+        values = map(_trimmed, response.raw.headers.getlist(name))
+        found[name] = ", ".join(map(_text_of, values))
+    return found
+
+
+def _text_of(value: str) -> str:
+    """http.client reads every byte as Latin-1; they are UTF-8 where they can be."""
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
 
 
 def _redirected(request: Request, response: Response) -> Request | None:
     """The request a redirect asks for; None where the answer is none."""
-    location = response.headers.get("location")
-    if response.status_code not in _FOLLOWED or not location:
+    written = next(map(_trimmed, response.raw.headers.getlist("location")), "")
+    if response.status_code not in _FOLLOWED or not written:
         return None
     try:
-        url = urljoin(response.url, location)
-        same = origin(url) == origin(response.url)
+        raw = written.encode("latin-1").decode("utf-8", "surrogateescape")
+        url = join(response.url, raw)
     except ValueError:
         raise Trouble(Reason.PROTOCOL_ERROR, "a redirect to no address") from None
     if not url.startswith(("http://", "https://")):
         raise Trouble(Reason.PROTOCOL_ERROR, "a redirect to something other than HTTP")
-    headers = request.headers if same else _bare(request)
-    following = replace(request, url=url, headers=headers)
+    following = replace(request, url=url)
     return following if _keeps_method(request.method, response.status_code) else _as_get(following)
 
 
-def _bare(request: Request) -> dict[str, str]:
-    """The headers without what proves who we are: they are for the first origin alone."""
-    return {n: v for n, v in request.headers.items() if n.title() not in _PROOFS}
-
-
 def _keeps_method(method: str, status: int) -> bool:
+    """As browsers do: 303 asks for a page, 301 and 302 do so after a POST alone."""
     if method in ("GET", "HEAD"):
         return True
-    return status in (HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT)
+    if status in (HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.FOUND):
+        return method != "POST"
+    return status != HTTPStatus.SEE_OTHER
 
 
 def _as_get(request: Request) -> Request:
-    """As every browser does after 303, and after 301 and 302 to a POST."""
     headers = {n: v for n, v in request.headers.items() if not n.lower().startswith("content-")}
     return replace(request, method="GET", body=None, headers=headers)
-
-
-def origin(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port. Raises `ValueError` for an address that has none."""
-    parts = urlsplit(url)
-    scheme = parts.scheme.lower()
-    return scheme, (parts.hostname or "").lower(), parts.port or (443 if scheme == "https" else 80)
-
-
-def _door(url: str) -> str:
-    scheme, _, port = origin(url)
-    return f"{scheme}:{port}"
 
 
 def _charset(content_type: str) -> str:

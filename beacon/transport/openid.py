@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 from beacon.config.fields import Flaw, Refused, Url
 from beacon.core.model import Reason
 from beacon.engine.run import Run
+from beacon.transport.address import origin
 from beacon.transport.expect import parse_json
-from beacon.transport.http import Request, exchange, origin
+from beacon.transport.http import Request, exchange
 from beacon.transport.notes import outline
 from beacon.transport.trouble import Trouble
 from beacon.transport.wire import Route

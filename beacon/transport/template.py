@@ -64,6 +64,20 @@ class Uses:
     flaws: tuple[str, ...]
 
 
+class _Blank(str):
+    """What stands for a value that nobody has written: empty, and so are all its parts."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> "_Blank":
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+    def __call__(self, *_: object, **__: object) -> "_Blank":
+        return self
+
+
 class Template:
     """A text with `{{ … }}` in it. Never shows itself: it may hold what is secret."""
 
@@ -94,6 +108,19 @@ class Template:
     def fixed(self) -> str | None:
         """The text, where nothing is to be filled in."""
         return None if any(mark in self._source for mark in ("{{", "{%", "{#")) else self._source
+
+    @property
+    def tells(self) -> bool:
+        """Whether a secret or a code is in it."""
+        return bool(self.uses.secrets or self.uses.codes or self.uses.awaited)
+
+    def written(self, secrets: object, variables: object) -> str:
+        """The text with a blank for every code and every captured value."""
+        blanks = dict.fromkeys((*_CALLS, *self.uses.captured), _Blank())
+        try:
+            return self.fill({SECRETS: secrets, VARIABLES: variables, **blanks})
+        except Trouble:
+            return ""
 
     def begins(self, text: str) -> bool:
         """Whether it begins with this text, in any case."""

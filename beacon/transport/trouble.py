@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from beacon.core.model import Reading, Reason
+from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.run import Run
 
 DETAIL_LIMIT: Final = 200
@@ -21,6 +21,41 @@ def one_line(text: str, limit: int = DETAIL_LIMIT) -> str:
     """The text on one line without control characters, cut to `limit` characters."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+_OF_AN_ANSWER: Final = frozenset(
+    {
+        Reason.HTTP_STATUS,
+        Reason.EXPECTATION_FAILED,
+        Reason.OPERAND_MISSING,
+        Reason.PROTOCOL_ERROR,
+        Reason.REDIRECT_LIMIT,
+    }
+)
+"""What an answer may come to for want of what was not sent. A rejection is not among them:
+the guard must count it."""
+
+
+class FirstPass:
+    """Whether an endpoint has passed in this process.
+
+    Until then it is ours to mend that something was kept from another origin: an error that
+    says what to allow. Later it is a failure: who passed yesterday is led elsewhere today.
+    """
+
+    def __init__(self) -> None:
+        self._passed = False
+
+    def judged(self, run: Run, reading: Reading) -> Reading:
+        """What a reading of the run comes to."""
+        self._passed |= reading.outcome in (Outcome.PASS, Outcome.WARN)
+        if not run.to_allow or reading.reason not in _OF_AN_ANSWER:
+            return reading
+        detail = reading.detail
+        if run.to_allow not in detail:
+            detail = one_line(f"{run.to_allow}; {detail}")
+        reason = reading.reason if self._passed else Reason.OWN_CREDENTIALS
+        return replace(reading, reason=reason, detail=detail)
 
 
 def timed(run: Run, reading: Reading) -> Reading:

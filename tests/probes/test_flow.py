@@ -350,7 +350,7 @@ def test_an_expression_that_never_ends_captures_nothing(
     )
     reading = observed(Flow(steps=(step,)))
     assert reading.reason is Reason.OPERAND_MISSING
-    assert 0.4 < (reading.latency or 0) < 3
+    assert (reading.latency or 0) > 0.4, "it was tried"
 
 
 def test_nothing_secret_is_noted_or_told(provider: Provider, flow: type[Flow]) -> None:
