@@ -617,10 +617,10 @@ def _probe(args: argparse.Namespace) -> int:
 
 
 def _no_endpoint(name: str, known: Iterable[str]) -> None:
-    import difflib
+    from beacon.config.problems import alike
 
     near = [each for each in known if name and name.lower() in each]
-    near = near or difflib.get_close_matches(name.lower(), known, n=5, cutoff=0.4)
+    near = near or alike(name.lower(), known, 5, 0.4)
     _complain(f"beacon probe: no endpoint {name!r}; {'near it' if near else 'there'} is:")
     for endpoint in near or known:
         _complain(f"  {endpoint}")

@@ -1,13 +1,17 @@
 """What is wrong with a configuration, where, and what would be right."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 Steps = tuple[str | int, ...]
 """Where in the document: ("services", 0, "endpoints", 2, "url")."""
 
 MEANT_CUTOFF = 0.6
+LONGEST_COMPARED = 40
+"""Characters of a word that is compared: the time grows with their square."""
+MOST_COMPARED = 10_000
+"""Characters of choices that one word is compared with; the names of all time zones are fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +94,25 @@ def meant(word: str, choices: Iterable[str]) -> str:
     begun = [full for lower, full in by_lower.items() if lower.startswith(word.lower())]
     if len(begun) == 1 and word:
         return begun[0]
-    close = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=MEANT_CUTOFF)
+    close = alike(word.lower(), by_lower, 1, MEANT_CUTOFF)
     return by_lower[close[0]] if close else ""
+
+
+def alike(word: str, choices: Iterable[str], most: int, cutoff: float) -> list[str]:
+    """Return the choices most like `word`, the most like it first; long ones are like nothing."""
+    if len(word) > LONGEST_COMPARED:
+        return []
+    return difflib.get_close_matches(word, list(_compared(choices)), most, cutoff)
+
+
+def _compared(choices: Iterable[str]) -> Iterator[str]:
+    left = MOST_COMPARED
+    for choice in choices:
+        if len(choice) <= LONGEST_COMPARED:
+            left -= len(choice)
+            if left < 0:
+                return
+            yield choice
 
 
 def one_of(choices: Iterable[str]) -> str:

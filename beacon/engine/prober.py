@@ -22,6 +22,7 @@ from beacon.core.model import Reading, Reason
 from beacon.engine.clock import Clock
 from beacon.engine.run import EXHAUSTED, DeadlinePassed, Probe, Run
 from beacon.engine.schedule import Turn
+from beacon.engine.text_pattern import SearchTimeout
 
 log = logging.getLogger(__name__)
 
@@ -165,6 +166,8 @@ def _observe(task: Task) -> Reading:
         return task.run.masked(task.probe.observe(task.run))
     except DeadlinePassed:
         return task.run.overstayed()
+    except SearchTimeout as timeout:
+        return Reading(Reason.INTERNAL_ERROR, f"not understood in time: {timeout}")
     except Exception as error:  # noqa: BLE001 - the border: a bug in a probe costs its reading only
         # Once its sockets are shut under it, anything may go wrong, and nobody will read it.
         return task.run.overstayed() if task.run.expired else bug(task.endpoint, error)

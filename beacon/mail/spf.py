@@ -4,7 +4,6 @@ Pure: how to look a name up is handed in. Bounded: the ten terms of section 4.6.
 loop, and at most 10 + 10 × 10 names are asked.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_network
@@ -305,7 +304,12 @@ class _Walk:
 
 
 def _transformed(value: str, digits: str, reverse: str, delimiters: str) -> str:
-    parts = re.split(f"[{re.escape(delimiters or '.')}]", value)
+    parts = [""]
+    for character in value:
+        if character in (delimiters or "."):
+            parts.append("")
+        else:
+            parts[-1] += character
     if reverse:
         parts.reverse()
     return ".".join(parts[-int(digits[:9]) :] if digits else parts)

@@ -1,10 +1,11 @@
 """The grammar of SPF records (RFC 7208, sections 4.5, 4.6.1, 5, 6 and 12). Pure."""
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
+
+from beacon.engine.text_pattern import DOT_ALL, IGNORE_CASE, TextPattern
 
 _LONGEST_TOLD: Final = 60
 
@@ -55,14 +56,15 @@ class Record:
 
 
 _MACRO: Final = r"%(?:\{[a-zA-Z][0-9]*[rR]?[-.+,/_=]*\}|%|_|-)"
-_MACRO_STRING: Final = re.compile(rf"(?:{_MACRO}|[!-$&-~])*")
-MACRO_PARTS: Final = re.compile(r"%(?:\{([a-zA-Z])([0-9]*)([rR]?)([-.+,/_=]*)\}|([%_-]))")
-_ENDS_IN_MACRO: Final = re.compile(rf".*{_MACRO}", re.DOTALL)
-_TOP_LABEL: Final = re.compile(r"(?![0-9]+\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
-_MODIFIER: Final = re.compile(r"([a-z][a-z0-9_.-]*)=(.*)", re.IGNORECASE)
-_DIRECTIVE: Final = re.compile(r"([-+~?]?)([a-z][a-z0-9]*)(:?)(.*)", re.IGNORECASE)
-_LENGTHS_AT_END: Final = re.compile(r"(?:/\d+)?(?://\d+)?\Z")
-_CIDRS: Final = re.compile(r"(?:/(0|[1-9][0-9]?))?(?://(0|[1-9][0-9]{0,2}))?")
+_MACRO_STRING: Final = TextPattern(rf"(?:{_MACRO}|[!-$&-~])*")
+MACRO_PARTS: Final = TextPattern(r"%(?:\{([a-zA-Z])([0-9]*)([rR]?)([-.+,/_=]*)\}|([%_-]))")
+_ENDS_IN_MACRO: Final = TextPattern(rf".*{_MACRO}", DOT_ALL)
+_TOP_LABEL: Final = TextPattern(r"(?![0-9]+\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", IGNORE_CASE)
+_MODIFIER: Final = TextPattern(r"([a-z][a-z0-9_.-]*)=(.*)", IGNORE_CASE)
+_DIRECTIVE: Final = TextPattern(r"([-+~?]?)([a-z][a-z0-9]*)(:?)(.*)", IGNORE_CASE)
+_LENGTHS_AT_END: Final = TextPattern(r"(?:/\d+)?(?://\d+)?\Z")
+_LENGTH: Final = TextPattern(r"0|[1-9][0-9]{0,2}")
+_CIDRS: Final = TextPattern(r"(?:/(0|[1-9][0-9]?))?(?://(0|[1-9][0-9]{0,2}))?")
 _TO_DNS: Final = frozenset("slodiphv")
 
 
@@ -127,7 +129,7 @@ def _addressed(word: str, result: Result, name: str, rest: str, *, colon: bool) 
 def _network(name: str, text: str, word: str) -> IPv4Network | IPv6Network:
     address, slash, length = text.partition("/")
     try:
-        if (slash and not re.fullmatch(r"0|[1-9][0-9]{0,2}", length)) or "%" in address:
+        if (slash and not _LENGTH.fullmatch(length)) or "%" in address:
             raise _at(word)
         network = ip_network(text, strict=False)
     except ValueError:

@@ -6,7 +6,6 @@ forget it: hence `removals`. Needs Home Assistant 2024.11 or newer.
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import Any, Final
@@ -15,6 +14,7 @@ from beacon.config.schema import Config, Mqtt
 from beacon.core.events import Announcement, IncidentState
 from beacon.core.indication import SIGNAL, Colour, Pattern
 from beacon.core.model import Endpoint, Health, Verdict
+from beacon.engine.text_pattern import TextPattern
 from beacon.outputs.topics import OFFLINE, ONLINE, Message, compact, endpoint_path
 
 ENDPOINT_PERIOD: Final = 60.0
@@ -25,7 +25,9 @@ _OFFERED: Final = ("acknowledge", "silence", "lamp_test", "maintenance", "bypass
 """What needs no more than one press; shelving, attesting and drills need a choice."""
 
 _HEALTH_EXPIRES: Final = 180
-_SAFE: Final = re.compile(r"[a-zA-Z0-9_-]+")
+_SAFE: Final = TextPattern(r"[a-zA-Z0-9_-]+")
+_UNSAFE: Final = TextPattern(r"[^a-zA-Z0-9_-]")
+_NO_SLUG: Final = TextPattern(r"[^a-z0-9]+")
 _DIAGNOSTIC: Final = {"ent_cat": "diagnostic"}
 _STATES: Final = [s.value for s in IncidentState if s is not IncidentState.CLOSED]
 
@@ -50,7 +52,7 @@ def discovery(config: Config, version: str) -> dict[str, Any]:
     components: dict[str, Component] = {}
     for wanted, component in _components(config, base):
         name = _unused(_id(wanted), components)
-        slug = re.sub(r"[^a-z0-9]+", "_", f"{device}_{name}".lower())
+        slug = _NO_SLUG.sub("_", f"{device}_{name}".lower())
         components[name] = component | {
             "uniq_id": f"{device}_{name}",
             "default_entity_id": f"{component['p']}.{slug}",
@@ -103,7 +105,7 @@ def _mqtt(config: Config) -> Mqtt:
 
 def _id(words: str) -> str:
     """A component id that Home Assistant can also remove again."""
-    return re.sub(r"[^a-zA-Z0-9_-]", "_", words)
+    return _UNSAFE.sub("_", words)
 
 
 def _unused(name: str, taken: Mapping[str, Component]) -> str:

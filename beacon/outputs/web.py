@@ -10,7 +10,6 @@ import contextlib
 import io
 import json
 import logging
-import re
 import socket
 import threading
 import time
@@ -23,6 +22,7 @@ from typing import Any, Final
 
 from beacon.core.events import Effect
 from beacon.engine.prober import scrubbed
+from beacon.engine.text_pattern import TextPattern
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ AGAIN: Final = 5.0
 """Seconds between two tries to listen."""
 _LINGER: Final = 1.0
 """Seconds in which a caller may finish what nobody reads, so that it hears the answer."""
+_LENGTH: Final = TextPattern(r"[0-9]{1,12}")
 _BACKLOG: Final = 128
 
 
@@ -312,7 +313,7 @@ class _Exchange(BaseHTTPRequestHandler):
         if self.headers.get("Transfer-Encoding") is not None:
             return _refused(411, "send `Content-Length`")
         told = self.headers.get_all("Content-Length", ["0"])
-        if len(told) != 1 or not re.fullmatch(r"[0-9]{1,12}", told[0].strip()):
+        if len(told) != 1 or not _LENGTH.fullmatch(told[0].strip()):
             return _refused(400, "`Content-Length` is one number")
         length = int(told[0])
         return length if length <= BODY else _refused(413, f"at most {BODY} bytes")

@@ -3,12 +3,12 @@
 import hashlib
 import hmac
 import math
-import re
 import secrets
 from types import MappingProxyType
 from typing import Final
 
 from beacon.engine.pushes import Cause, Denied, Way
+from beacon.engine.text_pattern import ASCII, IGNORE_CASE, TextPattern
 from beacon.outputs.push_door import Door
 from beacon.outputs.web import Answer, Request
 
@@ -27,8 +27,8 @@ _STATUS: Final = MappingProxyType(
     }
 )
 """Cause → status; 400 for every other."""
-_BEARER: Final = re.compile(r"Bearer +(\S+)", re.IGNORECASE)
-_JSON: Final = re.compile(r"application/(?:[\w.+-]+\+)?json\s*(?:;.*)?", re.IGNORECASE | re.ASCII)
+_BEARER: Final = TextPattern(r"Bearer +(\S+)", IGNORE_CASE)
+_JSON: Final = TextPattern(r"application/(?:[\w.+-]+\+)?json\s*(?:;.*)?", ASCII | IGNORE_CASE)
 
 
 class WebPush:

@@ -1,6 +1,5 @@
 """One step of a sign-in: a request with gaps, what is expected of its answer, what is captured."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
@@ -10,6 +9,7 @@ import msgspec
 
 from beacon.config.fields import Refused, Url
 from beacon.core.model import Reason
+from beacon.engine.text_pattern import TextPattern
 from beacon.probes import Fault
 from beacon.transport.capture import SOURCES, Capture
 from beacon.transport.expect import Expectations
@@ -21,8 +21,8 @@ Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 Place: TypeAlias = tuple[str | int, ...]
 
 _SUCCESS: Final = Expectations()
-_WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_STEP: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_WORD: Final = TextPattern(r"[A-Za-z_][A-Za-z0-9_]*")
+_STEP: Final = TextPattern(r"[a-z0-9][a-z0-9_-]*")
 
 
 @dataclass(frozen=True, kw_only=True)

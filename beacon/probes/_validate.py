@@ -3,7 +3,6 @@
 What a server says is never judged by its words: they are translated, and policies hide them.
 """
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.mask import HIDDEN
 from beacon.engine.run import DeadlinePassed, Run
+from beacon.engine.text_pattern import TextPattern
 from beacon.probes import SIGN_IN, Fault, Timing
 from beacon.transport.condition import SUCCESS
 from beacon.transport.expect import parse_json
@@ -37,7 +37,7 @@ _JUDGED: Final = frozenset(
 )
 """Readings of a server that looked at the code; in any other the code is the next again."""
 _WORDS: Final = 120
-_DIGITS: Final = re.compile(r"\d{4,}")  # in foreign words they may be somebody's code
+_DIGITS: Final = TextPattern(r"\d{4,}")  # in foreign words they may be somebody's code
 
 
 class _Error(msgspec.Struct):

@@ -4,7 +4,6 @@ Pure: a body in, a reading out. Of mail events only codes and classes are kept, 
 address or a text of a message. `docs/probes/push.md` is this file as tables.
 """
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from types import MappingProxyType
@@ -14,6 +13,7 @@ import msgspec
 
 from beacon.core.model import Reading, Reason
 from beacon.engine.pushes import Cause, Denied, Pushed
+from beacon.engine.text_pattern import DOT_ALL, TextPattern
 
 Document = TypeVar("Document")
 
@@ -30,12 +30,13 @@ def decoded(body: bytes, kind: type[Document]) -> Document:
         raise Denied(Cause.MALFORMED, "JSON too deep or with numbers too large") from None
 
 
+_VALUE: Final = TextPattern(r"(value|field|tag) ['`\"].*", DOT_ALL)
+
+
 def _without_values(words: str) -> str:
     """Of `Invalid enum value 'x' - at …` everything but the value."""
     what, at, where = words.rpartition(" - at ")
-    return re.sub(r"(value|field|tag) ['`\"].*", r"\1", what or where, flags=re.DOTALL) + (
-        at + where if what else ""
-    )
+    return _VALUE.sub(r"\1", what or where) + (at + where if what else "")
 
 
 # --- Alertmanager -------------------------------------------------------------------
@@ -122,8 +123,8 @@ _SENDGRID: Final = MappingProxyType(
 )
 """What it says of the way of a mail; every other event says nothing of it."""
 
-_CODE: Final = re.compile(r"\b([245][0-9]{2})(?:[ -]([245]\.[0-9]{1,3}\.[0-9]{1,3}))?\b")
-_STATUS: Final = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
+_CODE: Final = TextPattern(r"\b([245][0-9]{2})(?:[ -]([245]\.[0-9]{1,3}\.[0-9]{1,3}))?\b")
+_STATUS: Final = TextPattern(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
 
 
 def sendgrid(body: bytes) -> Pushed | None:
@@ -231,9 +232,12 @@ def ses(body: bytes) -> Pushed | None:
     return Pushed(Reading(reason, _told(event.event_type, about), latency), at, identity[:100])
 
 
+_KIND: Final = TextPattern(r"[A-Za-z]{1,40}")
+
+
 def _told(event: str, about: Happened) -> str:
     kind = about.bounce_type or about.delay_type
-    said = f"({kind})" if re.fullmatch(r"[A-Za-z]{1,40}", kind) else ""
+    said = f"({kind})" if _KIND.fullmatch(kind) else ""
     recipients = (*about.bounced_recipients, *about.delayed_recipients)[:1]
     codes = (_code(each.diagnosis) or _status(each.status) for each in recipients)
     return " ".join(filter(None, (event, said, *codes)))

@@ -4,7 +4,6 @@ A snapshot of what is open, in UTF-16, its numbers written as texts. It names on
 trouble: a service that is misspelled here cannot be found out.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
@@ -14,6 +13,7 @@ import msgspec
 from beacon.config.fields import Url
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
+from beacon.engine.text_pattern import DOT_ALL, TextPattern
 from beacon.probes import CLAIM, Fault, Timing
 from beacon.transport.claim import Admission, claimed, entry, since, worst
 from beacon.transport.expect import parse_json
@@ -27,8 +27,8 @@ _OF_STATUS: Final = {
     "2": (Reason.VENDOR_DEGRADED, "degraded"),
     "3": (Reason.VENDOR_INCIDENT, "outage"),
 }
-_REGION: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
-_ARN: Final = re.compile(r"arn:aws[a-z-]*:health:([a-z0-9-]*):[^:]*:event/([^/]+)/.*", re.DOTALL)
+_REGION: Final = TextPattern(r"[a-z]{2}(-[a-z]+)+-\d")
+_ARN: Final = TextPattern(r"arn:aws[a-z-]*:health:([a-z0-9-]*):[^:]*:event/([^/]+)/.*", DOT_ALL)
 _EVERYWHERE: Final = ("global", "")
 _SEVERAL: Final = "multiple_services"
 _MARKS: Final = (

@@ -4,7 +4,6 @@ The list is a history: an incident is open while it has no end. A product that i
 it cannot be told from one that is misspelled, and is unknown.
 """
 
-import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
@@ -12,6 +11,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from beacon.config.fields import Url
+from beacon.config.problems import meant
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import CLAIM, Fault, Timing
@@ -113,8 +113,8 @@ class GoogleIncidents:
         said = [Admission(one.reason, one.words) for one in ours]
         for folded, name in wanted.items():
             if folded not in history.products:
-                near = difflib.get_close_matches(folded, history.products, 1)
-                hint = f"; did you mean {history.products[near[0]]!r}?" if near else ""
+                near = meant(folded, history.products)
+                hint = f"; did you mean {history.products[near]!r}?" if near else ""
                 text = f"no incident ever named a product {name!r}{hint}"
                 said.append(Admission(Reason.SOURCE_DEAD, text))
         text = f"{len(history.open)} incidents open, none of them ours"

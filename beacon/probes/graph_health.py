@@ -4,7 +4,6 @@ Both the health of the services that are named and every open issue that speaks 
 count: outages of MFA were filed under other services. A service that is not there is unknown.
 """
 
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +12,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from beacon.config.fields import Regex
+from beacon.config.problems import meant
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import CLAIM, Fault, Timing
@@ -172,8 +172,8 @@ def _lost(overviews: Sequence[Overview], names: Iterable[str]) -> Iterator[Admis
     """Say of each service that is not there what was probably meant, and what there is."""
     there = [one.service for one in overviews]
     for name in names:
-        near = difflib.get_close_matches(name, [*there, *(one.id for one in overviews)], 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        near = meant(name, [*there, *(one.id for one in overviews)])
+        hint = f"did you mean {near!r}? " if near else ""
         listed = ", ".join(there) or "none"
         yield Admission(Reason.SOURCE_DEAD, f"no service {name!r}; {hint}there are: {listed}")
 

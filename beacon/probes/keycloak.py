@@ -4,7 +4,6 @@ At Keycloak, or at any OpenID provider that has the grant (RFC 6749 §4.3). The 
 comes of it must be one that applications can verify: with a key the provider still offers.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +13,7 @@ from beacon.config.fields import Secret, Url
 from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import DeadlinePassed, Run
+from beacon.engine.text_pattern import TextPattern
 from beacon.probes import SIGN_IN, Fault, Timing
 from beacon.transport.auth import client_request, token_of
 from beacon.transport.expect import parse_json
@@ -31,7 +31,7 @@ _OURS: Final = frozenset(
 """Errors of the application we pretend to be: no user was looked at."""
 _MORE: Final = frozenset({"mfa_required", "interaction_required", "consent_required"})
 """Errors that say: so far so good, and now something this grant cannot do."""
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")  # "Forbidden" is the word of something else
+_NAME: Final = TextPattern(r"[a-z][a-z0-9_]*")  # "Forbidden" is the word of something else
 _NO: Final = (400, 401, 403)
 _BROKEN: Final = frozenset({"temporarily_unavailable", "server_error"})
 

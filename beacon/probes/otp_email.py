@@ -6,7 +6,6 @@ Nothing of a message is ever quoted but what the servers on its way said of it.
 """
 
 import contextlib
-import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,6 +18,7 @@ from msgspec import Meta
 from beacon.config.fields import Duration, Regex
 from beacon.core.model import Reading, Reason
 from beacon.engine.run import Run
+from beacon.engine.text_pattern import TextPattern
 from beacon.probes import Fault, Timing
 from beacon.probes._delivery import CODE, FORGOTTEN_AFTER, Delivery, taken
 from beacon.probes._step import Step
@@ -38,7 +38,7 @@ MARK: Final = "beacon"
 OWN_MARK: Final = rf"\b{MARK}[0-9a-f]{{16}}\b"
 """What every nonce of ours looks like."""
 
-_MAILBOX_FULL: Final = re.compile(r"[45]\.2\.2")
+_MAILBOX_FULL: Final = TextPattern(r"[45]\.2\.2")
 _MEANS: Final = (
     (".7.23", "no PTR record"),
     (".7.25", "no PTR record"),

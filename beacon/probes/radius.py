@@ -5,7 +5,6 @@ Access-Accept. Only PAP carries a one-time code; what it hides it hides by the s
 """
 
 import ipaddress
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Literal
@@ -14,6 +13,7 @@ from beacon.config.fields import Port, Secret
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.mask import HIDDEN
 from beacon.engine.run import DeadlinePassed, Run
+from beacon.engine.text_pattern import TextPattern
 from beacon.probes import SIGN_IN, Fault, Timing
 from beacon.transport import dial
 from beacon.transport.onetime import OneTimeCode
@@ -43,10 +43,10 @@ _ANSWERED: Final = frozenset(
     {Reason.PROTOCOL_ERROR, Reason.OWN_CREDENTIALS, Reason.SIGN_IN_REJECTED}
 )
 """Reasons of trouble in which somebody did answer: the code may have been judged."""
-_GAP: Final = re.compile(r"\{(\w*)\}")
+_GAP: Final = TextPattern(r"\{(\w*)\}")
 _GAPS: Final = ("password", "code")
 _ALLOWED: Final = "text with {password} and {code}"
-_DIGITS: Final = re.compile(r"\d{4,}")  # in foreign words they may be somebody's code
+_DIGITS: Final = TextPattern(r"\d{4,}")  # in foreign words they may be somebody's code
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, Final, Literal
 
-import regex
-
 from beacon.config.fields import Duration, Regex, Url
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
+from beacon.engine.text_pattern import IGNORE_CASE, TextPattern
 from beacon.probes import CLAIM, Fault, Timing
 from beacon.transport import parser
 from beacon.transport.claim import OF_MICROSOFT, Admission, claimed, entry, mentions, since, worst
@@ -25,20 +24,21 @@ Mode = Literal["incident", "age"]
 
 _OVER: Final = "resolved|mitigated|restored|completed"
 _WITHIN: Final = r"(?:(?!\s[-–—|]\s|[.!?;:]).){0,60}?"  # one sentence, or part of a title
-_HOPED: Final = regex.compile(
+_HOPED: Final = TextPattern(
     rf"\b(?:(?:until|once|when|if|working|expect\w*|hope\w*)\b{_WITHIN}\b"
     r"|(?:not|never)\s+(?:\w+\s+){0,3}|(?:be|being|partially|partly)\s+(?:\w+ly\s+)?)"
     rf"(?:{_OVER})\b",
-    regex.IGNORECASE,
+    IGNORE_CASE,
 )
 """`… to be resolved`, `until … is restored`: the end is spoken of, and has not come."""
 
-_STATE: Final = regex.compile(
+_STATE: Final = TextPattern(
     rf"\b(?:(?P<over>{_OVER})|(?P<word>investigating|identified|monitoring|verifying|in progress|"
     r"scheduled(?! event)))\b",
-    regex.IGNORECASE,
+    IGNORE_CASE,
 )
-_MAINTENANCE: Final = regex.compile(r"\bmaintenance\b|\bscheduled\b", regex.IGNORECASE)
+_ENDED: Final = TextPattern(rf"\b(?:{_OVER})\b", IGNORE_CASE)
+_MAINTENANCE: Final = TextPattern(r"\bmaintenance\b|\bscheduled\b", IGNORE_CASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,10 +112,10 @@ class Rss:
 
 
 # "Restored to one of three zones; sign-ins continue to fail" is no end.
-_GOES_ON: Final = regex.compile(
+_GOES_ON: Final = TextPattern(
     r"\b(?:investigating(?!\s*[-–:])|continu\w+|still|again|fail(?:s|ing)"
     r"|(?:\d+|one|two|some) of)\b",
-    regex.IGNORECASE,
+    IGNORE_CASE,
 )
 
 
@@ -128,7 +128,7 @@ def _judged(one: Entry) -> tuple[Reason, str]:
     status = "".join(one.status.split()).casefold()
     if status in OF_MICROSOFT:
         return OF_MICROSOFT[status], one.status
-    if regex.search(rf"\b(?:{_OVER})\b", _settled(one.title), regex.IGNORECASE):
+    if _ENDED.search(_settled(one.title)):
         return Reason.OK, ""
     text = _settled(f"{one.title}\n{one.text}")
     found = _STATE.search(text)

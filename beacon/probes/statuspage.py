@@ -5,7 +5,6 @@ shown a critical incident above components that all read operational. A page tha
 read is a dead source: unknown, neither fine nor an admission.
 """
 
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from beacon.config.fields import Url
+from beacon.config.problems import meant
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import CLAIM, Fault, Timing
@@ -136,8 +136,8 @@ class StatusPage:
             found = {c.id for c in components if wanted in _names(c, names)}
             watched |= {c.id: c for c in components if {c.id, c.group_id} & found}
             if not found:
-                near = difflib.get_close_matches(wanted, names.values(), 1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
+                near = meant(wanted, names.values())
+                hint = f"; did you mean {near!r}?" if near else ""
                 text = f"no component {wanted!r} on the page{hint}"
                 lost.append(Admission(Reason.SOURCE_DEAD, text))
         return watched, lost

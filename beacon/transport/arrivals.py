@@ -15,11 +15,9 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-import regex
-
 from beacon.core.model import Reason
 from beacon.engine.run import Run
-from beacon.transport.condition import REGEX_BUDGET
+from beacon.engine.text_pattern import TextPattern
 from beacon.transport.trouble import Trouble
 
 MESSAGE_LIMIT: Final = 64 * 1024
@@ -93,9 +91,9 @@ def await_code(run: Run, watch: Watch, pattern: str, within: float) -> str:
 
 def found_in(pattern: str, text: str) -> str | None:
     """The code in a text: the pattern's first group, or the whole match; None without one."""
-    compiled = regex.compile(pattern)
+    compiled = TextPattern(pattern)
     try:
-        match = compiled.search(text, timeout=REGEX_BUDGET, concurrent=True)
+        match = compiled.search(text)
     except TimeoutError:
         return None
     return match[1 if compiled.groups else 0] if match else None

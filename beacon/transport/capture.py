@@ -5,11 +5,10 @@ from dataclasses import dataclass, fields
 from typing import Final, Protocol, TypeAlias
 
 import jmespath
-import regex
 from jmespath.exceptions import JMESPathError
 
 from beacon.config.fields import Regex
-from beacon.transport.condition import REGEX_BUDGET
+from beacon.engine.text_pattern import TextPattern
 from beacon.transport.expect import parse_json
 from beacon.transport.html import Form, field_of, form_of, selector_flaw
 from beacon.transport.http import Answer
@@ -80,9 +79,9 @@ class Capture:
         return str(found) if number else None
 
     def _searched(self, text: str) -> str | None:
-        pattern = regex.compile(self.regex or "")
+        pattern = TextPattern(str(self.regex or ""))
         try:
-            match = pattern.search(text, timeout=REGEX_BUDGET, concurrent=True)
+            match = pattern.search(text)
         except TimeoutError:
             return None
         return match[1 if pattern.groups else 0] if match else None

@@ -4,16 +4,13 @@ A source that is dead, or is not understood, is unknown: it is neither fine nor 
 and it hides no admission.
 """
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-import regex
-
 from beacon.core.model import OUTCOME_OF, Outcome, Reading, Reason
 from beacon.engine.run import Run
-from beacon.transport.condition import REGEX_BUDGET
+from beacon.engine.text_pattern import TextPattern
 from beacon.transport.dates import moment
 from beacon.transport.feed import LONGEST
 from beacon.transport.trouble import Trouble, one_line, timed
@@ -66,7 +63,7 @@ OF_MICROSOFT: Final = {
 TITLE: Final = 120
 """Characters of a title that are quoted: there is more to say in a detail."""
 
-_HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|_")
+_HUMP: Final = TextPattern(r"(?<=[a-z])(?=[A-Z])|_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +119,7 @@ def since(begin: object, word: str = "since") -> str:
 def mentions(pattern: str, text: str) -> bool:
     """Whether a foreign text speaks of something. One that takes too long to search does."""
     try:
-        found = regex.compile(pattern).search(text[:LONGEST], timeout=REGEX_BUDGET, concurrent=True)
+        found = TextPattern(pattern).search(text[:LONGEST])
     except TimeoutError:
         return True
     return found is not None

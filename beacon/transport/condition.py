@@ -4,27 +4,24 @@ Evidence or no green: an operand that is missing, of another type or not parsabl
 condition but `absent`. Words quote at most a short scalar, and nothing where told so.
 """
 
-import difflib
 import json
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Self
 
-import regex
-
 from beacon.config.fields import Refused, Regex
+from beacon.config.problems import meant
 from beacon.core.model import Reason
+from beacon.engine.text_pattern import REGEX_BUDGET, TextPattern
 from beacon.transport.trouble import one_line
-
-REGEX_BUDGET: Final = 0.5
-"""Seconds a regular expression may search a foreign text."""
 
 QUOTED: Final = 40
 """Characters of the answer a detail may quote."""
 
-_NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
+_CLASS: Final = TextPattern(r"[1-5]xx")
+_STATUS: Final = TextPattern(r"[1-5][0-9]{2}")
+_NUMBER: Final = TextPattern(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
 _ONE_STATUS: Final[list[dict[str, Any]]] = [
@@ -57,9 +54,9 @@ class StatusSet:
     def _item(cls, raw: object) -> int | str:
         if isinstance(raw, int) and not isinstance(raw, bool) and 100 <= raw <= 599:
             return raw
-        if isinstance(raw, str) and re.fullmatch(r"[1-5]xx", raw):
+        if isinstance(raw, str) and _CLASS.fullmatch(raw):
             return raw
-        hint = str(raw) if isinstance(raw, str) and re.fullmatch(r"[1-5]\d\d", raw) else ""
+        hint = str(raw) if isinstance(raw, str) and _STATUS.fullmatch(raw) else ""
         raise Refused(f"not an HTTP status: {raw!r}", cls.ALLOWED, hint)
 
     def __contains__(self, status: int) -> bool:
@@ -137,7 +134,7 @@ class Condition:
     @classmethod
     def _operator(cls, name: str, raw: object) -> Any:  # noqa: ANN401 - each has its own
         if name not in _PARSERS:
-            near = "".join(difflib.get_close_matches(name, _PARSERS, 1))
+            near = meant(name, _PARSERS)
             raise Refused(f"unknown operator {name!r}", cls.ALLOWED, near, (name,))
         try:
             return _PARSERS[name](raw)
@@ -201,9 +198,8 @@ def _number(operand: object) -> float | int:
 def _matches(operand: object, wanted: Regex) -> bool:
     if not isinstance(operand, str):
         raise _OtherType
-    # `regex` keeps what it has compiled; `concurrent` lets other threads run meanwhile.
-    found = regex.search(wanted, operand, timeout=REGEX_BUDGET, concurrent=True)
-    return found is not None
+    # `regex` keeps what it has compiled.
+    return TextPattern(str(wanted)).search(operand) is not None
 
 
 def _contains(operand: object, wanted: object) -> bool:

@@ -8,7 +8,6 @@ import base64
 import hashlib
 import hmac
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import format_datetime
@@ -22,6 +21,7 @@ from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import ClockSeen, Reading, Reason
 from beacon.engine.mask import HIDDEN
 from beacon.engine.run import Run
+from beacon.engine.text_pattern import TextPattern
 from beacon.transport.expect import parse_json
 from beacon.transport.http import Answer, Request, exchange
 from beacon.transport.notes import outline
@@ -42,9 +42,9 @@ _LOOK_AT: Final = {
 }
 _HARMLESS: Final = frozenset({"result", "status", "devices.type", "devices.capabilities"})
 _WORDS: Final = 120  # characters of foreign words
-_DIGITS: Final = re.compile(r"\d{4,}")  # in foreign words they may be somebody's code
-_HOST: Final = re.compile(r"[A-Za-z0-9.-]+")
-_KEY: Final = re.compile(r"[A-Za-z0-9]+")
+_DIGITS: Final = TextPattern(r"\d{4,}")  # in foreign words they may be somebody's code
+_HOST: Final = TextPattern(r"[A-Za-z0-9.-]+")
+_KEY: Final = TextPattern(r"[A-Za-z0-9]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

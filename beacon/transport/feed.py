@@ -5,7 +5,6 @@ nothing is fetched. What is no feed at all (a page of HTML, most often) is a dea
 """
 
 import codecs
-import html
 from datetime import datetime
 from typing import Final
 from xml.parsers import expat
@@ -13,9 +12,10 @@ from xml.parsers import expat
 import msgspec
 
 from beacon.core.model import Reason
-from beacon.engine.pattern import ASCII, IGNORE_CASE, Pattern
+from beacon.engine.text_pattern import ASCII, IGNORE_CASE, TextPattern
 from beacon.transport.charset import codec
 from beacon.transport.dates import mail_date, moment
+from beacon.transport.plain import unescaped, without_tags
 from beacon.transport.trouble import Trouble
 
 ENTRIES: Final = 2000
@@ -57,7 +57,7 @@ _MEANT: Final = {
 }
 """Elements of an entry → what they are to us."""
 
-_DECLARED: Final = Pattern(
+_DECLARED: Final = TextPattern(
     r"<\?xml\s[^>]{0,200}?encoding\s*=\s*[\"']([A-Za-z0-9._:-]{1,40})", ASCII | IGNORE_CASE
 )
 _MARKS: Final = (
@@ -227,24 +227,7 @@ class _Reader:
 
 def _plain(text: str) -> str:
     """A text without its tags, on one line."""
-    return " ".join(unescaped(" ".join(_between_tags(text))).split())[:LONGEST]
-
-
-def _between_tags(text: str) -> list[str]:
-    """What stands outside of `<…>`; a bracket that nothing closes is text."""
-    pieces, at = [], 0
-    while (begin := text.find("<", at)) >= 0 and (end := text.find(">", begin)) >= 0:
-        pieces.append(text[at:begin])
-        at = end + 1
-    return [*pieces, text[at:]]
-
-
-def unescaped(text: str) -> str:
-    """The text with HTML's references replaced; one of thousands of digits is none."""
-    try:
-        return html.unescape(text)
-    except ValueError:
-        return text
+    return " ".join(unescaped(without_tags(text)).split())[:LONGEST]
 
 
 def _time(written: str) -> datetime | None:

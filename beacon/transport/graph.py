@@ -6,7 +6,6 @@ is ours (`own_credentials`). No text of an answer is ever quoted.
 """
 
 import math
-import re
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +17,7 @@ import msgspec
 from beacon.config.fields import Flaw, Secret, Url
 from beacon.core.model import Reason
 from beacon.engine.run import Run
+from beacon.engine.text_pattern import TextPattern
 from beacon.transport.auth import MARGIN, unencrypted
 from beacon.transport.expect import parse_json
 from beacon.transport.http import Answer, Request
@@ -49,7 +49,7 @@ OURS: Final = frozenset(
 _THEIRS: Final = frozenset({"server_error", "temporarily_unavailable"})
 
 
-_TENANT: Final = re.compile(r"[A-Za-z0-9.-]+")
+_TENANT: Final = TextPattern(r"[A-Za-z0-9.-]+")
 
 
 class _Page(msgspec.Struct):

@@ -7,7 +7,6 @@ may hold whatever it was told.
 
 import contextlib
 import imaplib
-import re
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +17,7 @@ from msgspec import Meta
 
 from beacon.core.model import Reason
 from beacon.engine.run import Phase, Run
+from beacon.engine.text_pattern import TextPattern
 from beacon.transport import tls
 from beacon.transport.arrivals import MESSAGE_LIMIT, MESSAGES_LIMIT, Message
 from beacon.transport.dates import mail_date
@@ -42,7 +42,11 @@ _LITERAL_LIMIT: Final = MESSAGE_LIMIT + 1024
 _LINE_LIMIT: Final = 1024 * 1024  # of ten thousand messages the numbers
 _PORTS: Final = {"tls": 993, "starttls": 143, "none": 143}
 _JUNK_NAMES: Final = frozenset({"junk", "junk email", "junk e-mail", "spam", "bulk mail"})
-_LISTED: Final = re.compile(rb'\(([^)]*)\) (?:"([^"]*)"|NIL) (.+)')
+_COUNTERS: Final = TextPattern(rb"(UIDNEXT|UIDVALIDITY) (\d+)")
+_UID: Final = TextPattern(rb"UID (\d+)")
+_QUOTA: Final = TextPattern(rb"(?:STORAGE|MESSAGE) (\d+) (\d+)")
+_ARRIVED: Final = TextPattern(rb'INTERNALDATE "([^"]{1,40})"')
+_LISTED: Final = TextPattern(rb'\(([^)]*)\) (?:"([^"]*)"|NIL) (.+)')
 _NOT_OUR_FAULT: Final = ("[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]", "[CONTACTADMIN]")
 """Response codes (RFC 5530) of a refused sign-in that say nothing of our password."""
 
@@ -252,7 +256,7 @@ class MailWatch:
     def _status(self, folder: _Folder) -> tuple[int, int]:
         ask = "(UIDNEXT UIDVALIDITY)"
         said = self._asked(self._client.status, _quoted(folder.name), ask)
-        found = dict(re.findall(rb"(UIDNEXT|UIDVALIDITY) (\d+)", _joined(said)))
+        found = dict(_COUNTERS.findall(_joined(said)))
         return int(found[b"UIDNEXT"]), int(found[b"UIDVALIDITY"])
 
     # --- waiting -------------------------------------------------------------------
@@ -357,7 +361,7 @@ class MailWatch:
         self._select(folder)
         numbers = f"{max(1, self._there - most + 1)}:{self._there}"
         said = self._asked(self._client.fetch, numbers, "(UID)") if self._there else []
-        uids = (int(uid) for uid in re.findall(rb"UID (\d+)", _joined(said)))
+        uids = (int(uid) for uid in _UID.findall(_joined(said)))
         return sorted(uid for uid in uids if uid < folder.uid)
 
     # --- afterwards ----------------------------------------------------------------
@@ -387,7 +391,7 @@ class MailWatch:
         with own_trouble("IMAP"), self._asking(run, "its quota"):
             _, said = self._client.getquotaroot(_quoted(self._folders[0].name))
         told = _joined(each for part in said for each in part if isinstance(each, bytes))
-        pairs = re.findall(rb"(?:STORAGE|MESSAGE) (\d+) (\d+)", told)
+        pairs = _QUOTA.findall(told)
         return any(int(limit) and int(used) >= int(limit) for used, limit in pairs)
 
     def close(self) -> None:
@@ -438,6 +442,6 @@ def _joined(said: Any) -> bytes:  # noqa: ANN401 - whatever imaplib made of it
 
 
 def _arrived(said: bytes) -> float:
-    written = re.search(rb'INTERNALDATE "([^"]{1,40})"', said)
+    written = _ARRIVED.search(said)
     at = mail_date(written[1].decode("ascii", "replace").strip()) if written else None
     return 0.0 if at is None else at.timestamp()

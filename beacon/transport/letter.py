@@ -4,7 +4,6 @@ Mail is the most foreign of texts: charsets that do not exist, parts in parts wi
 that is none. Whatever is wrong with a message costs that part of it only; nothing here raises.
 """
 
-import html
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email import message_from_bytes
@@ -15,11 +14,10 @@ from email.parser import BytesHeaderParser
 from functools import cached_property
 from typing import Final
 
-import regex
-
+from beacon.engine.text_pattern import IGNORE_CASE, TextPattern
 from beacon.transport.charset import codec
-from beacon.transport.condition import REGEX_BUDGET
 from beacon.transport.dates import mail_date
+from beacon.transport.plain import unescaped
 
 PARTS_LIMIT: Final = 50
 """Parts of a message that are looked at, whatever lies in whatever."""
@@ -28,11 +26,11 @@ HOPS_LIMIT: Final = 30
 """Servers on its way that are told of."""
 
 _SHOWN: Final = ("From", "To", "Subject")
-_UNSEEN: Final = regex.compile(r"(?si)<(style|script)\b.*?</\1\s*>|<!--.*?-->|<[^<>]*>")
-_BY: Final = regex.compile(r"\bby\s+\[?([A-Za-z0-9._:-]{1,100})")
-_HOST: Final = regex.compile(r"[A-Za-z0-9._-]{1,100}")
-_STATUS: Final = regex.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
-_JUDGED: Final = regex.compile(r"\b(spf|dkim|dmarc)\s*=\s*([a-z]+)")
+_UNSEEN: Final = TextPattern(r"(?si)<(style|script)\b.*?</\1\s*>|<!--.*?-->|<[^<>]*>")
+_BY: Final = TextPattern(r"\bby\s+\[?([A-Za-z0-9._:-]{1,100})")
+_HOST: Final = TextPattern(r"[A-Za-z0-9._-]{1,100}")
+_STATUS: Final = TextPattern(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
+_JUDGED: Final = TextPattern(r"\b(spf|dkim|dmarc)\s*=\s*([a-z]+)")
 _JUDGEMENTS: Final = frozenset(
     {
         "none",
@@ -88,7 +86,7 @@ class Letter:
     def holds(self, pattern: str) -> bool:
         """Whether a pattern of ASCII is anywhere in it, in any case: headers, texts."""
         seen = (self.text, self._raw.decode("ascii", "replace"))
-        return any(regex.search(pattern, text, regex.IGNORECASE) for text in seen)
+        return any(TextPattern(pattern, IGNORE_CASE).search(text) for text in seen)
 
     @cached_property
     def hops(self) -> tuple[Hop, ...]:
@@ -180,10 +178,10 @@ def decoded(raw: bytes, charset: str) -> str:
 
 def _without_tags(page: str) -> str:
     try:
-        bare = _UNSEEN.sub(" ", page, timeout=REGEX_BUDGET, concurrent=True)
+        bare = _UNSEEN.sub(" ", page)
     except TimeoutError:
         return ""
-    return html.unescape(bare)
+    return unescaped(bare)
 
 
 def _hop(received: str) -> Hop | None:

@@ -7,7 +7,6 @@ key a token names: that is looked at.
 
 import base64
 import binascii
-import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 from beacon.config.fields import Flaw, Refused, Url
 from beacon.core.model import Reason
 from beacon.engine.run import Run
+from beacon.engine.text_pattern import TextPattern
 from beacon.transport.address import origin
 from beacon.transport.expect import parse_json
 from beacon.transport.http import Request, exchange
@@ -34,7 +34,7 @@ _MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {
     "OKP": ("crv", "x"),
 }
 """What makes a public key, by its type (RFC 7518, RFC 8037); other types are passed over."""
-_ENCODED: Final = re.compile(r"[A-Za-z0-9_-]+")  # base64url; names of curves are that, too
+_ENCODED: Final = TextPattern(r"[A-Za-z0-9_-]+")  # base64url; names of curves are that, too
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ one may be seen empty, a message with parts missing.
 import contextlib
 import io
 import os
-import re
 import stat
 from bisect import bisect
 from collections import deque
@@ -22,6 +21,7 @@ from msgspec import Meta
 from beacon.config.fields import Directory, ForeignFile
 from beacon.core.model import Reason
 from beacon.engine.run import Run
+from beacon.engine.text_pattern import DOT_ALL, TextPattern
 from beacon.transport.arrivals import MESSAGE_LIMIT, MESSAGES_LIMIT, Message
 from beacon.transport.modem import look
 from beacon.transport.trouble import Trouble
@@ -32,7 +32,7 @@ POLL: Final = 0.25
 EARLIER_LIMIT: Final = 100
 """Messages that were there before a watch, of which it tells."""
 
-_NAME: Final = re.compile(r"IN(\d{8})_(\d{6})_(\d+_.*)_(\d+)\.txt", re.DOTALL)
+_NAME: Final = TextPattern(r"IN(\d{8})_(\d{6})_(\d+_.*)_(\d+)\.txt", DOT_ALL)
 
 _Parts = Mapping[int, tuple[str, int]]  # number of a part → its file's name and bytes
 

@@ -14,12 +14,12 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Annotated, Any, Final, TypeAlias
 
-import regex
 from msgspec import Meta
 
 from beacon.config.fields import Flaw
 from beacon.core.model import Reason
 from beacon.engine.run import Phase, Run
+from beacon.engine.text_pattern import TextPattern
 from beacon.transport import tls
 from beacon.transport.mail_server import Encryption, MailServer, answering
 from beacon.transport.trouble import Trouble
@@ -28,8 +28,8 @@ ANSWER_LIMIT: Final = 256 * 1024
 """Bytes a server may say in one connection."""
 
 _PORTS: Final = {"tls": 465, "starttls": 587, "none": 25}
-_STATUS: Final = regex.compile(rb"\b[245]\.\d{1,3}\.\d{1,3}\b")
-_ADDRESS: Final = regex.compile(r"[^\s<>\"@,;:]+@[A-Za-z0-9.-]+")
+_STATUS: Final = TextPattern(rb"\b[245]\.\d{1,3}\.\d{1,3}\b")
+_ADDRESS: Final = TextPattern(r"[^\s<>\"@,;:]+@[A-Za-z0-9.-]+")
 
 _Answer: TypeAlias = tuple[int, bytes | str]
 

@@ -1,7 +1,6 @@
 """A sign-in in named steps: how long each took, which one failed, and what may be told of it."""
 
 import contextlib
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
@@ -9,10 +8,11 @@ from typing import Final
 from beacon.core.model import Reading, Reason
 from beacon.engine.mask import HIDDEN
 from beacon.engine.run import Run
+from beacon.engine.text_pattern import TextPattern
 from beacon.transport.trouble import Trouble, one_line, timed
 
 _WORDS: Final = 120
-_DIGITS: Final = re.compile(r"\d{4,}")  # in foreign words they may be somebody's code
+_DIGITS: Final = TextPattern(r"\d{4,}")  # in foreign words they may be somebody's code
 
 
 class Steps:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from beacon.config import problems
 from beacon.config.problems import ConfigError, Place, Problem, Problems, meant, one_of, path_text
 
 
@@ -57,3 +58,18 @@ def test_a_beginning_shared_by_two_is_settled_by_likeness():
 )
 def test_one_of(words, text):
     assert one_of(words) == text
+
+
+@pytest.mark.parametrize(
+    ("word", "choices"),
+    [
+        ("a" * 100_000, ["a" * 100_001]),
+        ("a" * 39 + "x", ["a" * 39 + "y"] * 5_000),
+        ("intervall", ["interval" * 20_000]),
+    ],
+)
+def test_likeness_is_not_sought_among_endless_words(word, choices):
+    """Each of these took seconds or minutes."""
+    compared = sum(map(len, problems._compared(choices)))
+    assert compared <= problems.MOST_COMPARED
+    assert problems.alike(word, choices, 1, 0.6) in ([], choices[:1])
