@@ -13,6 +13,7 @@ from beacon.engine.text_pattern import TextPattern
 from beacon.probes import Fault
 from beacon.transport.capture import SOURCES, Capture
 from beacon.transport.expect import Expectations
+from beacon.transport.html import Form
 from beacon.transport.http import Request
 from beacon.transport.template import RESERVED, JsonTemplate, Template
 from beacon.transport.trouble import Trouble
@@ -105,25 +106,30 @@ class Step:
                 allowed = "secrets, variables, captured values"
                 yield Fault(path, "a clean-up step has no code", allowed)
 
-    def request(self, values: Mapping[str, Any], captured: tuple[tuple[str, str], ...]) -> Request:
-        """The request, filled in; `captured` are the fields of a form. Raises `Trouble`."""
+    def request(self, values: Mapping[str, Any], captured: Form | None = None) -> Request:
+        """The request, filled in; `captured` is the form of `fields_of`. Raises `Trouble`."""
         try:
             url = Url.parse(self.url.fill(values))
+            headers = {name: template.fill(values) for name, template in self.headers.items()}
+            body, kind = self._filled_body(values, captured)
         except Refused:
             raise Trouble(Reason.PROTOCOL_ERROR, "its url, filled in, is no address") from None
-        headers = {name: template.fill(values) for name, template in self.headers.items()}
-        body, kind = self._filled_body(values, captured)
+        except UnicodeError:  # half of a character, which a server can write in JSON
+            raise Trouble(Reason.PROTOCOL_ERROR, "a value that cannot be sent as text") from None
         proper = {"Content-Type": kind} if kind else {}
         return Request(url=url, method=self.method, headers=proper | headers, body=body)
 
     def _filled_body(
-        self, values: Mapping[str, Any], captured: tuple[tuple[str, str], ...]
+        self, values: Mapping[str, Any], captured: Form | None
     ) -> tuple[bytes | None, str]:
         """The body as sent, and its type."""
         if self.form or self.fields_of:
             own = {name: template.fill(values) for name, template in self.form.items()}
-            pairs = [pair for pair in captured if pair[0] not in own] + list(own.items())
-            return urlencode(pairs).encode(), "application/x-www-form-urlencoded"
+            theirs = captured or Form("", ())
+            pairs = [pair for pair in theirs.pairs if pair[0] not in own] + list(own.items())
+            # As browsers do where the page's charset lacks a character.
+            body = urlencode(pairs, encoding=theirs.charset, errors="xmlcharrefreplace")
+            return body.encode(), "application/x-www-form-urlencoded"
         if self.json is not None:
             return msgspec.json.encode(self.json.fill(values)), "application/json"
         return (None if self.body is None else self.body.fill(values).encode()), ""

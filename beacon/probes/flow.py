@@ -311,7 +311,7 @@ class Talk:
         self._counted.clear()
         form = self._captured.get(step.fields_of or "")
         try:
-            request = step.request(values, form.pairs if isinstance(form, Form) else ())
+            request = step.request(values, form if isinstance(form, Form) else None)
             request = replace(request, follow_to=self._flow.follow_to)
             request = confined(self._run, request, self._flow.home(step), whole=step.url.tells)
             return exchange(

@@ -17,6 +17,8 @@ _AS_WRITTEN: Final = (
     "!#$%&'()*+,/:;=?@[]~"  # what may stand in an address beside letters and digits
 )
 
+_HEX: Final = frozenset("0123456789abcdefABCDEF")
+
 
 class _Place(NamedTuple):
     scheme: str

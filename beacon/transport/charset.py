@@ -4,6 +4,8 @@ Python imports a module for a charset's name and keeps every name it was asked f
 not, for ever. So only names from its own table of aliases are looked up at all.
 """
 
+import codecs
+import itertools
 from encodings.aliases import aliases
 from typing import Final
 
@@ -21,6 +23,7 @@ _NO_TEXT: Final = frozenset(
         "punycode",
         "raw_unicode_escape",
         "unicode_escape",
+        "utf_7",  # no browser takes it, and half characters come of it
         "mbcs",
         "oem",
     }
@@ -45,3 +48,50 @@ def codec(name: str) -> str | None:
         return None
     found = _KNOWN.get("".join(c for c in bare if c not in "-_ ."))
     return None if found in _NO_TEXT else found
+
+
+def codec_of_page(body: bytes, named: str) -> str:
+    """The charset a browser reads a page in: its first bytes tell, or `named`, or its <meta>.
+
+    Without any of them it is UTF-8 where it can be, else what pages were once written in.
+    """
+    for mark, found in _MARKS.items():
+        if body.startswith(mark):
+            return found
+    found = codec(named) or codec(_declared(body)) or ""
+    if found.startswith("utf_16") and not codec(named):
+        return "utf_8"  # or nobody could have read the word
+    return found or ("utf_8" if _is_utf8(body) else "cp1252")
+
+
+_MARKS: Final = {
+    codecs.BOM_UTF8: "utf_8",
+    codecs.BOM_UTF16_LE: "utf_16_le",
+    codecs.BOM_UTF16_BE: "utf_16_be",
+}
+_LOOKED_AT: Final = 1024
+"""Bytes of a page in which browsers look for its <meta>."""
+
+
+def _declared(body: bytes) -> str:
+    """The charset that a page's own <meta> names; nothing where none does."""
+    head = body[:_LOOKED_AT].decode("latin-1").lower()
+    while "<!--" in head:
+        before, _, comment = head.partition("<!--")
+        head = before + comment.partition("-->")[2]
+    for tag in head.split("<meta")[1:]:
+        before, found, after = tag.partition(">")[0].partition("charset")
+        after = after.lstrip()
+        if not found or not after.startswith("=") or ("content" in before) > ("http-equiv" in tag):
+            continue
+        value = after[1:].lstrip(" \t\"'")
+        return "".join(itertools.takewhile(lambda c: c not in " \t\r\n\"';/>", value))
+    return ""
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -4,14 +4,15 @@ Pages are foreign text. Lexbor reads them as browsers do, without holding up oth
 its time grows with the square of how deep elements lie in each other: so a page has limits.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urljoin
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 from beacon.core.model import Reason
+from beacon.transport.address import join
+from beacon.transport.charset import codec
 from beacon.transport.http import Answer
 from beacon.transport.trouble import Trouble
 
@@ -24,17 +25,25 @@ TAGS_LIMIT: Final = 20_000
 FIELDS_LIMIT: Final = 500
 """Fields of one form."""
 
-_CONTROLS: Final = "input[name], select[name], textarea[name]"
+_FIELDS: Final = ("input", "select", "textarea", "button")
+_CONTROLS: Final = ", ".join(_FIELDS)
+_DISABLED: Final = ", ".join(f"fieldset[disabled] {each}" for each in _FIELDS)
+_ENABLED: Final = ", ".join(f"fieldset[disabled] > legend:first-of-type {each}" for each in _FIELDS)
+_TABLE: Final = frozenset({"table", "tbody", "thead", "tfoot", "tr"})
 _NEVER_SENT: Final = frozenset({"submit", "button", "image", "reset", "file"})
 _WHERE_CHECKED: Final = frozenset({"checkbox", "radio"})
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One form: the whole address it is sent to, and its fields as they would be sent."""
+    """One form: the whole address it is sent to, and its fields as they would be sent.
+
+    `charset` is what the server reads them in.
+    """
 
     action: str = field(repr=False)
     pairs: tuple[tuple[str, str], ...] = field(repr=False)
+    charset: str = "utf_8"
 
     @property
     def fields(self) -> dict[str, str]:
@@ -43,22 +52,24 @@ class Form:
 
 
 def form_of(answer: Answer, selector: str) -> Form | None:
-    """The first form of a page that a CSS selector finds. Raises `Trouble`."""
-    page = _page(answer)
-    for node in _selected(page, selector):
-        if node.tag == "form":
-            action = (node.attributes.get("action") or "").strip()
-            try:
-                return Form(urljoin(answer.url, action), _pairs(node))
-            except ValueError:
-                raise Trouble(Reason.PROTOCOL_ERROR, "a form that is sent nowhere") from None
-    return None
+    """The first form of a page that a CSS selector finds, as its first button would send it.
+
+    A selector that finds a button is its form, sent by that button. Raises `Trouble`.
+    """
+    page = _Page(answer)
+    found = page.selected(selector)
+    pressed = found[0] if found and _sends(found[0]) else None
+    if pressed is not None:
+        form = page.form_of(pressed)
+    else:
+        form = next((node for node in found if node.tag == "form"), None)
+    return None if form is None else page.sent(form, pressed)
 
 
 def field_of(answer: Answer, name: str) -> str | None:
     """The value of the first field of this name, in a form or not. Raises `Trouble`."""
-    for node in _page(answer).css(_CONTROLS):
-        if node.attributes.get("name") == name:
+    for node in _parsed(answer).css(_CONTROLS):
+        if node.attributes.get("name") == name and node.tag != "button":
             return next((value for _, value in _sent(node)), None)
     return None
 
@@ -72,32 +83,136 @@ def selector_flaw(selector: str) -> str:
     return ""
 
 
-def _page(answer: Answer) -> LexborHTMLParser:
+class _Page:
+    """A page, and which of its fields belong to which form."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer, self._tree = answer, _parsed(answer)
+        self._controls = self._tree.css(_CONTROLS)
+        enabled = {node.mem_id for node in self._tree.css(_ENABLED)}
+        self._off = {node.mem_id for node in self._tree.css(_DISABLED)} - enabled
+
+    def selected(self, selector: str) -> list[LexborNode]:
+        """What a selector finds; nothing for one that is none."""
+        try:
+            return self._tree.css(selector)
+        except SelectolaxError:
+            return []
+
+    def form_of(self, button: LexborNode) -> LexborNode | None:
+        """The form that a button sends; None where it is in none."""
+        for form in self._tree.css("form"):
+            if any(node.mem_id == button.mem_id for node in self._owned(form)):
+                return form
+        return None
+
+    def sent(self, form: LexborNode, pressed: LexborNode | None) -> Form:
+        """What is sent by the button that was pressed, or by the first. Raises `Trouble`."""
+        nodes = [n for n in self._owned(form) if not self._is_off(n)]
+        if pressed is None:
+            pressed = next(filter(_sends, nodes), None)
+        last = {n.attributes.get("name"): n.mem_id for n in nodes if _is_radio(n)}
+        nodes = [n for n in nodes if not _is_radio(n) or last[n.attributes.get("name")] == n.mem_id]
+        pairs: list[tuple[str, str]] = []
+        for node in nodes:
+            mine = pressed is not None and node.mem_id == pressed.mem_id
+            pairs += _pressed(node) if mine else _sent(node)
+        if len(pairs) > FIELDS_LIMIT:
+            raise Trouble(Reason.BODY_TOO_LARGE, f"a form of more than {FIELDS_LIMIT} fields")
+        return Form(self._action(form, pressed), tuple(pairs), self._charset(form))
+
+    def _owned(self, form: LexborNode) -> list[LexborNode]:
+        """Its fields in the order of the page: those inside, and those that name it."""
+        inside = {node.mem_id for node in form.css(_CONTROLS)}
+        if not inside and form.parent is not None and form.parent.tag in _TABLE:
+            inside = self._in_table(form.parent)
+        name = form.attributes.get("id") or ""
+        first = self._tree.css_first(f'form[id="{_quoted(name)}"]') if name else None
+        if first is None or first.mem_id != form.mem_id:
+            name = ""  # of two forms with one id the first has it
+        return [node for node in self._controls if _belongs(node, name, inside)]
+
+    def _in_table(self, table: LexborNode) -> set[int]:
+        """The fields of a table that are in no form: the parser moved them out of one."""
+        while table.tag != "table" and table.parent is not None:
+            table = table.parent
+        others = {node.mem_id for form in table.css("form") for node in form.css(_CONTROLS)}
+        return {node.mem_id for node in table.css(_CONTROLS)} - others
+
+    def _is_off(self, node: LexborNode) -> bool:
+        return "disabled" in node.attributes or node.mem_id in self._off
+
+    def _action(self, form: LexborNode, pressed: LexborNode | None) -> str:
+        """Where it is sent. Raises `Trouble`."""
+        page = self._answer.url
+        action = (form.attributes.get("action") or "").strip()
+        if pressed is not None:
+            action = (pressed.attributes.get("formaction") or "").strip() or action
+        if not action:
+            return page
+        base = self._tree.css_first("base[href]")
+        try:
+            if base is not None:
+                beside = join(page, base.attributes.get("href") or "")
+                page = beside if beside.startswith(("http://", "https://")) else page
+            return join(page, action)
+        except ValueError:
+            raise Trouble(Reason.PROTOCOL_ERROR, "a form that is sent nowhere") from None
+
+    def _charset(self, form: LexborNode) -> str:
+        accepted = (form.attributes.get("accept-charset") or "").split()
+        found = next(filter(None, map(codec, accepted)), None) or self._answer.codec()
+        return "utf_8" if found.startswith(("utf_16", "utf_32")) else found
+
+
+def _parsed(answer: Answer) -> LexborHTMLParser:
     text = answer.text()
     if len(text) > PAGE_LIMIT or text.count("<") > TAGS_LIMIT:
         raise Trouble(Reason.BODY_TOO_LARGE, "a page too large to look for forms in")
     return LexborHTMLParser(text)
 
 
-def _selected(page: LexborHTMLParser, selector: str) -> list[LexborNode]:
-    try:
-        return page.css(selector)
-    except SelectolaxError:
-        return []
+def _belongs(node: LexborNode, name: str, inside: Container[int]) -> bool:
+    """Whether a field is of a form: `form="id"` outranks where it stands."""
+    if "form" in node.attributes:
+        return bool(name) and node.attributes["form"] == name
+    return node.mem_id in inside
 
 
-def _pairs(form: LexborNode) -> tuple[tuple[str, str], ...]:
-    pairs = tuple(pair for node in form.css(_CONTROLS) for pair in _sent(node))
-    if len(pairs) > FIELDS_LIMIT:
-        raise Trouble(Reason.BODY_TOO_LARGE, f"a form of more than {FIELDS_LIMIT} fields")
-    return pairs
+def _quoted(name: str) -> str:
+    """A value for the quotes of a selector."""
+    return "".join(f"\\{ord(char):x} " for char in name)
+
+
+def _kind(node: LexborNode) -> str:
+    return (node.attributes.get("type") or "").strip().lower()
+
+
+def _sends(node: LexborNode) -> bool:
+    """Whether it is a button that sends its form."""
+    if node.tag == "button":
+        return _kind(node) not in ("button", "reset")
+    return node.tag == "input" and _kind(node) in ("submit", "image")
+
+
+def _is_radio(node: LexborNode) -> bool:
+    return _kind(node) == "radio" and node.tag == "input" and "checked" in node.attributes
+
+
+def _pressed(node: LexborNode) -> Iterator[tuple[str, str]]:
+    """What the button that was pressed adds: a picture says where it was touched."""
+    name = node.attributes.get("name") or ""
+    if _kind(node) == "image" and node.tag == "input":
+        yield from (((f"{name}." if name else "") + axis, "0") for axis in "xy")
+    elif name:
+        yield name, node.attributes.get("value") or ""
 
 
 def _sent(node: LexborNode) -> Iterator[tuple[str, str]]:
     """What a browser would send of one field, untouched."""
     has = node.attributes
-    name, kind = has.get("name") or "", (has.get("type") or "").lower()
-    if "disabled" in has or not name:
+    name, kind = has.get("name") or "", _kind(node)
+    if "disabled" in has or not name or node.tag == "button":
         return
     if node.tag == "select":
         yield from ((name, value) for value in _chosen(node))
@@ -111,7 +226,7 @@ def _sent(node: LexborNode) -> Iterator[tuple[str, str]]:
 
 
 def _chosen(select: LexborNode) -> list[str]:
-    options = select.css("option")
+    options = [o for o in select.css("option") if "disabled" not in o.attributes]
     chosen = [option for option in options if "selected" in option.attributes]
     if "multiple" not in select.attributes:
         chosen = chosen[-1:] or options[:1]

@@ -17,7 +17,7 @@ import beacon
 from beacon.core.model import ClockSeen, Reason
 from beacon.engine.run import Run
 from beacon.transport.address import Origin, join, origin
-from beacon.transport.charset import codec
+from beacon.transport.charset import codec, codec_of_page
 from beacon.transport.cookies import Jar
 from beacon.transport.dates import mail_date
 from beacon.transport.trouble import Trouble
@@ -37,6 +37,7 @@ _DEFAULTS: Final = {
     "Accept-Encoding": "gzip, deflate",
     "Connection": "close",
 }
+_PAGES: Final = frozenset({"text/html", "application/xhtml+xml"})
 _FOLLOWED: Final = frozenset({301, 302, 303, 307, 308})
 _PUBLIC: Final = frozenset(
     {*map(str.lower, _DEFAULTS), "accept-language", "if-none-match", "if-modified-since"}
@@ -79,16 +80,28 @@ class Answer:
         """The charset the answer names; nothing where it names none."""
         return _charset(self.headers.get("content-type") or "")
 
+    def codec(self) -> str:
+        """Python's name of the body's charset. Raises `Trouble` for one that is not known."""
+        if self._is_page():
+            return codec_of_page(self.body, self.charset)
+        found = codec(self.charset or "utf-8")
+        if found is None:
+            raise Trouble(Reason.BODY_UNDECODABLE, "the body is in a charset that is not known")
+        return found
+
     def text(self) -> str:
-        """The body as text, by the charset it names, else UTF-8. Raises `Trouble`."""
-        charset = self.charset or "utf-8"
-        name = codec(charset)
-        if name is None:
-            raise Trouble(Reason.BODY_UNDECODABLE, f"unknown charset {charset[:40]!r}")
+        """The body as text: as it says, else UTF-8; a page as browsers do. Raises `Trouble`."""
+        name = self.codec()
         try:
-            return self.body.decode("utf_8_sig" if name == "utf_8" else name)
+            # Browsers show a damaged byte of a page as a question mark, and read the rest.
+            text = self.body.decode(name, "replace" if self._is_page() else "strict")
         except ValueError:
-            raise Trouble(Reason.BODY_UNDECODABLE, f"the body is not {charset[:40]}") from None
+            raise Trouble(Reason.BODY_UNDECODABLE, f"the body is not {name}") from None
+        return text.removeprefix("\ufeff")
+
+    def _is_page(self) -> bool:
+        kind = (self.headers.get("content-type") or "").partition(";")[0]
+        return kind.strip().lower() in _PAGES
 
 
 def fresh_jar() -> Jar:
@@ -275,8 +288,9 @@ def _as_get(request: Request) -> Request:
 def _charset(content_type: str) -> str:
     for parameter in content_type.split(";")[1:]:
         name, _, value = parameter.partition("=")
-        if name.strip().lower() == "charset" and value.strip(" \"'"):
-            return value.strip(" \"'").lower()
+        value = value.partition(",")[0].strip(" \t\"'")  # of a header that comes twice the first
+        if name.strip().lower() == "charset" and value:
+            return value.lower()
     return ""
 
 

@@ -297,13 +297,13 @@ def _read(run: Run, raw: HTTPResponse, limit: int) -> bytes:
     """Read a body to its end, decompressing as it comes."""
     if (raw.length_remaining or 0) > limit:
         raise Trouble(Reason.BODY_TOO_LARGE, f"{raw.length_remaining} bytes are announced")
-    coding = (raw.headers.get("content-encoding") or "identity").strip().lower()
+    coding = _coding(raw.headers.get("content-encoding") or "")
     body, received = bytearray(), 0
     inflate: _Inflate | None = None
     for piece in raw.stream(CHUNK, decode_content=False):
         run.remaining()
         received += len(piece)
-        if coding != "identity":
+        if coding:
             inflate = inflate or _Inflate(coding, piece)
             body += inflate.feed(piece, limit + 1 - len(body))
         else:
@@ -316,16 +316,33 @@ def _read(run: Run, raw: HTTPResponse, limit: int) -> bytes:
     return bytes(body)
 
 
+def _coding(written: str) -> str:
+    """What the body is compressed by; nothing where it is not, whatever else the header says.
+
+    As browsers do, a word that is no coding (`UTF-8`, `none`) is passed over. Raises `Trouble`.
+    """
+    found = [word for each in written.split(",") if (word := each.strip().lower()) in _CODINGS]
+    if len(found) > 1:
+        raise Trouble(Reason.BODY_UNDECODABLE, "the body is compressed more than once")
+    if found and found[0] not in _UNDONE:
+        raise Trouble(Reason.BODY_UNDECODABLE, f"content encoding '{found[0]}' was not asked for")
+    return found[0] if found else ""
+
+
+_UNDONE: Final = ("gzip", "x-gzip", "deflate")
+_CODINGS: Final = frozenset(
+    {*_UNDONE, "br", "zstd", "compress", "x-compress", "dcb", "dcz", "exi", "pack200-gzip"}
+)
+"""All content codings there are (IANA's list); `identity` is none."""
+
+
 class _Inflate:
     """Undoes gzip and deflate, no further than it is asked to."""
 
     def __init__(self, coding: str, begin: bytes) -> None:
-        if coding in ("gzip", "x-gzip"):
-            self._bits = 16 + zlib.MAX_WBITS
-        elif coding == "deflate":  # with a zlib header as the RFC has it, or bare as many do
+        self._bits = 16 + zlib.MAX_WBITS
+        if coding == "deflate":  # with a zlib header as the RFC has it, or bare as many do
             self._bits = zlib.MAX_WBITS if begin[0] & 0x0F == 8 else -zlib.MAX_WBITS
-        else:
-            raise Trouble(Reason.BODY_UNDECODABLE, f"content encoding {coding!r} was not asked for")
         self._coding = coding
         self._stream = zlib.decompressobj(self._bits)
 

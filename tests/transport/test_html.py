@@ -27,7 +27,7 @@ PAGE = """
   <input name="user"><input type="PASSWORD" name="password" value="p">
   <input type="checkbox" name="remember" checked><input type="checkbox" name="no">
   <input type="radio" name="way" value="sms"><input type="radio" name="way" value="app" checked>
-  <input type="submit" name="no" value="go"><button name="no">go</button>
+  <input type="submit" name="no" value="go"><button name="no">two</button>
   <input type="file" name="no"><input name="no" disabled value="x"><input value="nameless">
   <input name="" value="nameless">
   <textarea name="note">a &lt; b</textarea>
@@ -55,6 +55,7 @@ def test_a_form_is_found_as_a_browser_would_send_it() -> None:
         ("password", "p"),
         ("remember", "on"),
         ("way", "app"),
+        ("no", "go"),
         ("note", "a < b"),
         ("place", "t"),
         ("first", "one"),
