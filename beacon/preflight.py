@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from beacon.mail import golden, zone
 from beacon.mail.found import State, plain
 from beacon.mail.golden import Golden, GoldenRefused, Kept
 from beacon.mail.judged import Trouble, cost, judge, worst_first
-from beacon.mail.look import Subject, look
+from beacon.mail.look import Look, Subject, look, seen_by_servers
 from beacon.mail.picture import SOA, TXT, Picture, below, key_name, keys
 from beacon.mail.receivers import CONSEQUENCES
 from beacon.mail.spf import Checked
@@ -125,7 +126,7 @@ class Preflight:
                 seen = look(run, resolvers, subject, how.servers or True)
             _must_be_known(seen.picture)
             kept[domain] = golden.kept(seen.picture, seen.servers)
-            found += judge(seen.picture, golden.wanted(kept[domain]))
+            found += seen.judged(partial(judge, wanted=golden.wanted(kept[domain])))
         taken = golden.Taken(self._clock.utc(), tuple(asked))
         return golden.written(taken, kept), found
 
@@ -161,19 +162,21 @@ class Preflight:
         run, resolvers = self._begin(how)
         more = tuple(golden.keys_of(kept))
         subject = _subject(domain, kept.selectors, kept.senders, more)
-        differences: tuple[Trouble, ...] = ()
         with _in_time(domain):
             if proposed is not None:
-                picture = subject.seen_by(zone.Proposed(proposed, resolvers))
+                seen = Look((("", subject.seen_by(zone.Proposed(proposed, resolvers))),))
             elif self._asked.servers:
-                picture = subject.seen_by(_authority(run, resolvers, subject, how.servers))
+                seen = seen_by_servers(_authority(run, resolvers, subject, how.servers), subject)
             else:
                 seen = look(run, resolvers, subject, how.servers or True)
-                picture, differences = seen.picture, seen.differences
-        found = [*judge(picture, golden.wanted(kept)), *differences]
-        if picture.exists:
-            found += _beside(golden.compare(domain, kept, picture), found)
-        return Domain(domain, picture, tuple(worst_first(found)), tuple(self._hanging_on(domain)))
+
+        def of_view(picture: Picture) -> list[Trouble]:
+            found = judge(picture, golden.wanted(kept))
+            compared = golden.compare(domain, kept, picture) if picture.exists else ()
+            return [*found, *_beside(compared, found)]
+
+        troubles = worst_first(seen.judged(of_view))
+        return Domain(domain, seen.picture, tuple(troubles), tuple(self._hanging_on(domain)))
 
     def _hanging_on(self, domain: str) -> Iterator[str]:
         """The endpoints whose codes the domain sends."""

@@ -75,6 +75,7 @@ class Reason(StrEnum):
     RECORD_MISSING = "record_missing"
     DNSSEC_BOGUS = "dnssec_bogus"
     RESOLVER_DISAGREEMENT = "resolver_disagreement"
+    NAMESERVER_DEAD = "nameserver_dead"
     ATTESTATION_OVERDUE = "attestation_overdue"
     HEARTBEAT_MISSED = "heartbeat_missed"
     OWN_NETWORK = "own_network"
@@ -100,6 +101,7 @@ _WARNS: Final = frozenset(
         Reason.VENDOR_MAINTENANCE,
         Reason.SUCCESS_RATIO_REDUCED,
         Reason.RESOLVER_DISAGREEMENT,
+        Reason.NAMESERVER_DEAD,
         Reason.SPF_NEAR_LIMIT,
         Reason.ATTESTATION_OVERDUE,
     }
@@ -136,7 +138,12 @@ REJECTED: Final = frozenset({Reason.SIGN_IN_REJECTED, Reason.CODE_WRONG})
 
 # Standing, plannable trouble: raises a service to advisory only, without sound.
 STANDING: Final = frozenset(
-    {Reason.CERTIFICATE_EXPIRING, Reason.SPF_NEAR_LIMIT, Reason.ATTESTATION_OVERDUE}
+    {
+        Reason.CERTIFICATE_EXPIRING,
+        Reason.NAMESERVER_DEAD,
+        Reason.SPF_NEAR_LIMIT,
+        Reason.ATTESTATION_OVERDUE,
+    }
 )
 
 

@@ -26,8 +26,9 @@ class Found:
 
     `ttl` is how many seconds others may keep it; of what is not there too. `aliases` are the
     names gone through. `silent`: nobody answered at all; `bogus`: it is had only without a check
-    of its signatures; `vouched`: a resolver checked them; `senseless`: an answer that cannot be
-    followed. `why` tells of a failure.
+    of its signatures; `vouched`: a resolver checked them; `doubt`: what one resolver says of them
+    that calls them bogus, while others answer; `senseless`: an answer that cannot be followed.
+    `why` tells of a failure.
     """
 
     state: State
@@ -38,6 +39,7 @@ class Found:
     silent: bool = False
     bogus: bool = False
     vouched: bool = False
+    doubt: str = ""
     senseless: bool = False
 
 

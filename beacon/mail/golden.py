@@ -19,7 +19,8 @@ from beacon.core.model import Reason
 from beacon.mail.dmarc import is_dmarc
 from beacon.mail.found import Found, State, plain
 from beacon.mail.judged import Trouble, Wanted
-from beacon.mail.picture import MX, NS, PTR, TXT, Picture, below, is_about_mail, key_name
+from beacon.mail.meaning import is_about_mail
+from beacon.mail.picture import MX, NS, PTR, TXT, Picture, below, key_name
 from beacon.mail.spf_grammar import is_spf
 from beacon.mail.views import Key
 from beacon.transport.records import digest, listed, shown, value

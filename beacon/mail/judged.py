@@ -1,7 +1,7 @@
 """What a picture of a sender domain means: every trouble, the worst first. Pure."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import dns.name
@@ -10,10 +10,12 @@ import dns.rdatatype
 from beacon.core.model import Reason
 from beacon.mail.dkim import flaw, is_key, is_revoked
 from beacon.mail.found import Found, State, plain, texts
-from beacon.mail.picture import MX, SOA, TXT, Picture, key_name, meaning
+from beacon.mail.meaning import is_about_mail, meaning
+from beacon.mail.picture import MX, SOA, TXT, Picture, key_name
 from beacon.mail.spf import MOST_TERMS, MOST_VOIDS, Checked
 from beacon.mail.spf_grammar import Result
 from beacon.mail.tag_list import quoted
+from beacon.transport.records import listed, shown
 
 WORST: Final = (
     Reason.DNSSEC_BOGUS,
@@ -32,9 +34,12 @@ WORST: Final = (
     Reason.RECORD_CHANGED,
     Reason.SPF_TEMPERROR,
     Reason.RESOLVER_DISAGREEMENT,
+    Reason.NAMESERVER_DEAD,
     Reason.SPF_NEAR_LIMIT,
 )
 """Every reason there can be; where there are several, the first of this list is told."""
+
+Record = tuple[dns.name.Name, dns.rdatatype.RdataType]
 
 NEAR: Final = MOST_TERMS - 1
 """So many terms of SPF leave one for the next vendor."""
@@ -73,10 +78,7 @@ def judge(picture: Picture, wanted: Wanted) -> list[Trouble]:
         text = f"{domain} does not exist" if soa.state is State.GONE else soa.why
         return [Trouble(_unknown(soa), domain, text, domain, "SOA")]
     found = [*_spf(picture, wanted), *_keys(picture), *_dmarc(picture, wanted)]
-    found += [*_mail(picture, wanted), *_senders(picture, wanted)]
-    if wanted.dnssec and not any(each.vouched for each in picture.records.values()):
-        text = "no resolver vouches for its signatures: unsigned, or none of them checks"
-        found.append(Trouble(Reason.RECORD_MISSING, domain, text, domain, "DS"))
+    found += [*_mail(picture, wanted), *_senders(picture, wanted), *_signatures(picture, wanted)]
     return worst_first(list(dict.fromkeys(found)))
 
 
@@ -215,19 +217,66 @@ def _senders(picture: Picture, wanted: Wanted) -> Iterator[Trouble]:
             yield Trouble(Reason.SPF_PERMERROR, domain, text, domain, "TXT")
 
 
-def differing(
-    record: tuple[dns.name.Name, dns.rdatatype.RdataType],
-    answers: Mapping[str, Found],
-    domain: str,
-) -> Iterator[Trouble]:
-    """Whether servers answer one question differently; `answers` by server."""
-    name, kind = plain(record[0]), dns.rdatatype.to_text(record[1])
-    said: dict[frozenset[bytes], str] = {}
+def _signatures(picture: Picture, wanted: Wanted) -> Iterator[Trouble]:
+    """What resolvers that check say of the records of the domain itself."""
+    domain = plain(picture.domain)
+    own = [key for key, found in picture.records.items() if _must_be_signed(picture, key, found)]
+    open_ = [key for key in own if not picture.records[key].vouched] if wanted.dnssec else []
+    doubted = next((key for key in picture.records if picture.records[key].doubt), None)
+    if doubted is not None:
+        reason = Reason.DNSSEC_BOGUS if doubted in open_ else Reason.RESOLVER_DISAGREEMENT
+        text = f"{_shown(doubted)}: {picture.records[doubted].doubt}; others answer all the same"
+        yield Trouble(reason, domain, text, plain(doubted[0]), dns.rdatatype.to_text(doubted[1]))
+    if not open_ or doubted in open_:
+        return
+    checks = any(found.vouched for found in picture.records.values())
+    what = f"{_shown(open_[0])}{f' and {len(open_) - 1} more' if open_[1:] else ''}"
+    if picture.silent and not checks:
+        text = f"nobody vouches for {what}: {picture.silent[0]} says nothing, and no other checks"
+        yield Trouble(Reason.DNS_TIMEOUT, domain, text, domain, "DS")
+        return
+    why = "unsigned, or no chain of trust" if checks else "unsigned, or none of them checks"
+    text = f"no resolver vouches for {what}: {why}"
+    yield Trouble(Reason.RECORD_MISSING, domain, text, domain, "DS")
+
+
+def _must_be_signed(picture: Picture, key: Record, found: Found) -> bool:
+    return found.state is State.THERE and key[0].is_subdomain(picture.domain)
+
+
+def _shown(record: Record) -> str:
+    return f"{dns.rdatatype.to_text(record[1])} of {plain(record[0])}"
+
+
+def in_any(views: Sequence[tuple[str, Sequence[Trouble]]]) -> list[Trouble]:
+    """What is wrong in any view, the worst first; what not all of them have names its servers."""
+    said: dict[Trouble, list[str]] = {}
+    for server, troubles in views:
+        for trouble in troubles:
+            said.setdefault(trouble, []).append(server)
+    found = []
+    for trouble, servers in said.items():
+        where = "" if len(servers) == len(views) else f"at {', '.join(servers)} only: "
+        found.append(replace(trouble, text=where + trouble.text))
+    return worst_first(found)
+
+
+def differing(record: Record, answers: Mapping[str, Found], domain: str) -> Iterator[Trouble]:
+    """Whether servers answer one question differently, and how; `answers` by server."""
+    said: dict[frozenset[bytes], tuple[str, str]] = {}
     for server, found in answers.items():
         if found.state is not State.FAILED:
-            said.setdefault(meaning(found), server)
+            said.setdefault(meaning(found), (server, _words(record, found)))
     if len(said) > 1:
         first, second, *_ = said.values()
-        what = "serial" if record[1] == SOA else kind
-        text = f"{what} of {name}: {first} and {second} differ"
+        text = f"{_shown(record)}: {first[0]} has {first[1]}, {second[0]} has {second[1]}"
+        name, kind = plain(record[0]), dns.rdatatype.to_text(record[1])
         yield Trouble(Reason.RESOLVER_DISAGREEMENT, domain, text, name, kind)
+
+
+def _words(record: Record, found: Found) -> str:
+    """An answer in a few words."""
+    if record[1] == SOA:
+        return ", ".join(f"serial {each.serial}" for each in found.records) or "none"  # type: ignore[attr-defined]
+    values = map(shown, found.records)
+    return listed([text for text in values if record[1] != TXT or is_about_mail(text)], 60)

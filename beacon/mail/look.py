@@ -1,7 +1,7 @@
 """Looking at one sender domain within a run: through its own servers, and beside them ours."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import dns.name
 import dns.rdatatype
@@ -9,11 +9,11 @@ import dns.rdatatype
 from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.mail.found import Fetch, Found, State, plain
-from beacon.mail.judged import Trouble, differing
-from beacon.mail.picture import MX, SOA, TXT, Picture, below, key_name, keys, survey
-from beacon.mail.views import Authority, Key, Resolvers
+from beacon.mail.judged import Trouble, differing, in_any
+from beacon.mail.picture import CNAME, SOA, Picture, keys, survey
+from beacon.mail.views import COMPARED, Authority, Key, Resolvers
 from beacon.transport.datagram import Peer
-from beacon.transport.resolve import PORT, is_address, locate, zone_servers
+from beacon.transport.resolve import PORT, locate, zone_servers
 from beacon.transport.trouble import Trouble as Stuck
 
 Asked = bool | tuple[str, ...]
@@ -22,21 +22,37 @@ Asked = bool | tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One domain: what was found, by whom, and where those who were asked differ."""
+    """One domain: what was found, by whom, and where those who were asked differ.
 
-    picture: Picture
+    `views` are the pictures that the zone's servers give, by server: one, if they agree.
+    """
+
+    views: tuple[tuple[str, Picture], ...]
     servers: tuple[str, ...] = ()
     differences: tuple[Trouble, ...] = ()
+
+    @property
+    def picture(self) -> Picture:
+        """The first view."""
+        return self.views[0][1]
+
+    def judged(self, judge: Callable[[Picture], list[Trouble]]) -> list[Trouble]:
+        """What is wrong in any view; where servers differ, at which of them."""
+        return [*in_any([(server, judge(seen)) for server, seen in self.views]), *self.differences]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """One domain to look at, with what else belongs to it; `more` are further records."""
+    """One domain to look at, with what else belongs to it.
+
+    `more` are further records; `dnssec`: somebody must vouch for every record of the domain.
+    """
 
     domain: dns.name.Name
     selectors: tuple[str, ...] = ()
     senders: tuple[str, ...] = ()
     more: tuple[Key, ...] = ()
+    dnssec: bool = False
 
     def seen_by(self, fetch: Fetch) -> Picture:
         """The picture that this view gives."""
@@ -48,68 +64,102 @@ def look(run: Run, resolvers: Resolvers, subject: Subject, authoritative: Asked)
     domain = subject.domain
     first = (*keys(domain, subject.selectors, subject.senders), *subject.more)
     resolvers.all_at_once(first)
-    servers = _servers(run, resolvers, domain, authoritative) if authoritative else ()
+    servers, lost = _servers(run, resolvers, domain, authoritative)
     if not servers:
-        picture = subject.seen_by(resolvers)
-        return Look(picture, (), tuple(_differences(picture, resolvers, None)))
+        picture = subject.seen_by(_checked(resolvers, subject, resolvers))
+        picture = replace(picture, silent=resolvers.silent)
+        return Look((("", picture),), (), tuple(_differences(picture, resolvers, None)))
     authority = Authority(run, domain, servers, resolvers)
     authority.all_at_once(first)
-    picture = subject.seen_by(_checked(authority, resolvers))
-    found = tuple(_differences(picture, resolvers, authority))
-    return Look(picture, tuple(map(str, servers)), found)
+    views = tuple(
+        (server, replace(picture, silent=resolvers.silent))
+        for server, picture in _views(
+            authority, lambda told: subject.seen_by(_checked(told, subject, resolvers))
+        )
+    )
+    found = [*_differences(views[0][1], resolvers, authority), *_lame(authority, domain, lost)]
+    return Look(views, tuple(map(str, servers)), tuple(found))
 
 
-def _checked(authority: Authority, resolvers: Resolvers) -> Fetch:
-    """The zone's own word, but for what resolvers refuse to believe: its signatures are bogus."""
+def seen_by_servers(authority: Authority, subject: Subject) -> Look:
+    """Look at one domain through these servers alone. Raises `DeadlinePassed`."""
+    views = tuple(_views(authority, subject.seen_by))
+    return Look(views, differences=tuple(_differences(views[0][1], None, authority)))
+
+
+def _views(authority: Authority, survey: Callable[[Fetch], Picture]) -> list[tuple[str, Picture]]:
+    """The pictures that the servers of a zone give, by server: one, if they agree."""
+    first = survey(authority)
+    views = authority.views()
+    if len(views) < 2:
+        return [(str(views[0]) if views else "", first)]
+    return [(str(server), survey(authority.as_told_by(server))) for server in views]
+
+
+def _checked(told: Fetch, subject: Subject, resolvers: Resolvers) -> Fetch:
+    """What is told of the domain, but for what resolvers refuse to believe: bogus signatures.
+
+    All resolvers are asked of every name of the domain itself.
+    """
+    domain = subject.domain
 
     def fetch(name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Found:
-        told = resolvers.told(name, kind)
-        if told and all(found.state is State.FAILED for found in told.values()):
-            said = resolvers(name, kind)
-            if said.bogus:
-                return said
-        found = authority(name, kind)
-        vouched = any(each.vouched for each in told.values())
-        return found if not vouched else _vouched(found)
+        if not name.is_subdomain(domain):
+            return told(name, kind)
+        resolvers.all_at_once([(name, kind)])
+        said = resolvers(name, kind)
+        if said.bogus:
+            return said
+        vouched = said.vouched or (subject.dnssec and _aliases_vouched(name, said))
+        return replace(told(name, kind), vouched=vouched, doubt=said.doubt)
+
+    def _aliases_vouched(name: dns.name.Name, said: Found) -> bool:
+        """Of an alias that leads out of the domain, only what is within must be vouched for."""
+        if not said.aliases or said.aliases[-1].is_subdomain(domain):
+            return False
+        owners = [name, *(alias for alias in said.aliases if alias.is_subdomain(domain))]
+        resolvers.all_at_once((owner, CNAME) for owner in owners)
+        return all(resolvers(owner, CNAME).vouched for owner in owners)
 
     return fetch
 
 
-def _vouched(found: Found) -> Found:
-    return Found(found.state, found.records, found.ttl, found.aliases, vouched=True)
-
-
 def _servers(
     run: Run, resolvers: Resolvers, domain: dns.name.Name, wanted: Asked
-) -> tuple[Peer, ...]:
-    """The servers to ask; none where they cannot be found, which the SOA will tell."""
+) -> tuple[tuple[Peer, ...], tuple[str, ...]]:
+    """The servers to ask, and what is wrong with those that have no address.
+
+    None where they cannot be found, which the SOA will tell.
+    """
+    if wanted is False:
+        return (), ()
     try:
-        if isinstance(wanted, bool):
-            found, _ = locate(run, zone_servers(run, domain, resolvers.peers), resolvers.peers)
-            return tuple(found)
-        listed = [Peer.parse(text, PORT) for text in wanted]
-        if not all(is_address(peer.host) for peer in listed):
-            listed, _ = locate(run, listed, resolvers.peers)
+        if wanted is True:
+            named: Sequence[Peer] = zone_servers(run, domain, resolvers.peers)
+        else:
+            named = [Peer.parse(text, PORT) for text in wanted]
+        found, lost = locate(run, named, resolvers.peers)
     except Stuck as stuck:
         run.note(f"servers of {plain(domain)}: {stuck.reading.detail}")
-        return ()
-    return tuple(listed)
+        return (), ()
+    why = (reply.trouble.detail for reply in lost if reply.trouble)
+    return tuple(found), tuple(why)
 
 
 def _differences(
-    picture: Picture, resolvers: Resolvers, authority: Authority | None
+    picture: Picture, resolvers: Resolvers | None, authority: Authority | None
 ) -> Iterator[Trouble]:
     """Between the zone's servers, between our resolvers, and between the two."""
     domain = plain(picture.domain)
     for key in _compared(picture):
-        answers = {str(peer): found for peer, found in resolvers.told(*key).items()}
-        if key[1] == SOA:
-            answers = {}
-        if authority is not None:
-            answers |= {str(peer): found for peer, found in authority.told(*key).items()}
+        told = dict(resolvers.told(*key)) if resolvers and key[1] != SOA else {}
+        told |= authority.told(*key) if authority else {}
+        answers = {str(peer): found for peer, found in sorted(told.items(), key=_by_name)}
         yield from differing(key, _whole(answers), domain)
-    if authority is not None:
-        yield from _lame(authority, picture.domain)
+
+
+def _by_name(item: tuple[Peer, Found]) -> str:
+    return str(item[0])
 
 
 def _whole(answers: dict[str, Found]) -> dict[str, Found]:
@@ -118,19 +168,29 @@ def _whole(answers: dict[str, Found]) -> dict[str, Found]:
 
 
 def _compared(picture: Picture) -> Sequence[Key]:
-    domain = picture.domain
-    names = [domain, below(domain, "_dmarc"), *(key_name(domain, s) for s in picture.selectors)]
-    return [(domain, SOA), (domain, MX), *((name, TXT) for name in names)]
+    """The records that all must say alike: those of mail, of the domain itself."""
+    own = [
+        (name, kind)
+        for name, kind in picture.records
+        if kind in COMPARED and name.is_subdomain(picture.domain)
+    ]
+    return [(picture.domain, SOA), *own]
 
 
-def _lame(authority: Authority, domain: dns.name.Name) -> Iterator[Trouble]:
+def _lame(authority: Authority, domain: dns.name.Name, lost: Sequence[str]) -> Iterator[Trouble]:
+    """The servers that do not speak for the zone, and those that are dead beside others."""
     told = authority.told(domain, SOA)
     failed = {peer: found for peer, found in told.items() if found.state is State.FAILED}
-    spoken = [peer for peer, found in failed.items() if not found.silent]
     name = plain(domain)
     if failed and len(failed) == len(told):
         text = f"none of the servers of {name} speaks for it: {next(iter(failed.values())).why}"
         yield Trouble(Reason.RESOLVER_DISAGREEMENT, name, text, name, "NS")
-    elif spoken:
-        text = f"lame delegation: {failed[spoken[0]].why}"
+        return
+    spoken = [found.why for found in failed.values() if not found.silent]
+    if spoken:
+        text = f"lame delegation: {spoken[0]}"
         yield Trouble(Reason.RESOLVER_DISAGREEMENT, name, text, name, "NS")
+    dead = [found.why for peer, found in failed.items() if authority.is_dead(peer)]
+    for why in (*dead, *lost):
+        text = f"one of the servers of {name} is dead: {why}"
+        yield Trouble(Reason.NAMESERVER_DEAD, name, text, name, "NS")

@@ -9,18 +9,15 @@ import dns.name
 import dns.rdatatype
 import dns.reversename
 
-from beacon.mail.dkim import is_key
 from beacon.mail.dmarc import flaw, is_dmarc, resembles
 from beacon.mail.found import Fetch, Found, State, plain, texts
 from beacon.mail.spf import Checked, check
-from beacon.mail.spf_grammar import is_spf
 from beacon.mail.tag_list import quoted
 from beacon.mail.views import Key
-from beacon.transport.records import digest
 
 A, AAAA = dns.rdatatype.A, dns.rdatatype.AAAA
 TXT, MX, NS = dns.rdatatype.TXT, dns.rdatatype.MX, dns.rdatatype.NS
-PTR, SOA = dns.rdatatype.PTR, dns.rdatatype.SOA
+PTR, SOA, CNAME = dns.rdatatype.PTR, dns.rdatatype.SOA, dns.rdatatype.CNAME
 MOST_EXCHANGES: Final = 10
 """Mail exchangers whose addresses are looked up."""
 
@@ -44,7 +41,7 @@ class Picture:
 
     `records` holds every answer that mail depends on, those the SPF tree asked for too.
     `dmarc_at` is where the policy was found, at the domain or above; `dmarc_flaw` is why there
-    is none that receivers apply.
+    is none that receivers apply. `silent` are the resolvers that said nothing.
     """
 
     domain: dns.name.Name
@@ -55,6 +52,7 @@ class Picture:
     dmarc_at: dns.name.Name | None = None
     dmarc_flaw: str = ""
     exchanges: bool | None = None
+    silent: tuple[str, ...] = ()
 
     def at(self, kind: dns.rdatatype.RdataType, *labels: str) -> Found:
         """The answer at the domain, or at a name below it."""
@@ -193,18 +191,3 @@ def _exchanges(domain: dns.name.Name, fetch: Fetch) -> bool | None:
                 return True
     unsure = any(found.state is State.FAILED for found in (exchangers, *answers))
     return None if unsure else False
-
-
-def is_about_mail(text: str) -> bool:
-    """Whether receivers of mail read this TXT: SPF, DKIM or DMARC."""
-    return is_spf(text) or is_dmarc(text) or is_key(text)
-
-
-def meaning(found: Found) -> frozenset[bytes]:
-    """What counts of an answer: all its values; of texts those about mail."""
-    pairs = zip(found.records, map(digest, found.records), strict=True)
-    return frozenset(
-        value
-        for record, value in pairs
-        if record.rdtype != TXT or is_about_mail(value.decode("ascii", "replace"))
-    )

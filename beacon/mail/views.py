@@ -17,6 +17,7 @@ import dns.ttl
 
 from beacon.engine.run import Run
 from beacon.mail.found import Fetch, Found, State, plain
+from beacon.mail.meaning import meaning
 from beacon.transport.datagram import Peer
 from beacon.transport.resolve import Reply, ask, question
 
@@ -26,6 +27,12 @@ Key = tuple[dns.name.Name, Kind]
 SHARE: Final = 0.4
 """Of the time left, how much a server may take for its answers before the others are believed."""
 LONGEST_CHAIN: Final = 8
+MOST_VIEWS: Final = 4
+"""Servers of one zone that each say something else, and are each judged by themselves."""
+COMPARED: Final = frozenset({dns.rdatatype.MX, dns.rdatatype.TXT})
+"""What servers must say alike; addresses may well differ by who asks."""
+ENOUGH: Final = 2
+"""So many resolvers that call an answer bogus are believed, whatever the others say."""
 _ANSWERS: Final = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
 
 
@@ -65,60 +72,83 @@ class Resolvers:
         self.answered = False
         """Whether one of them has resolved anything; that there is no such name is an answer."""
         self._run = run
-        self._silent: set[Peer] = set()
+        self._silent: dict[Peer, Found] = {}
         self._told: dict[Key, dict[Peer, Found]] = {}
-        self._found: dict[Key, Found] = {}
 
     def __call__(self, name: dns.name.Name, kind: Kind) -> Found:
         """Ask one after the other until one knows."""
-        if (name, kind) not in self._found:
-            self._found[name, kind] = self._sought(name, kind)
-        return self._found[name, kind]
+        told = self._told.setdefault((name, kind), {})
+        for peer in self._awake():
+            if peer not in told:
+                self._ask([(peer, (name, kind))])
+            if told[peer].state is not State.FAILED:
+                break
+        return settled(tuple(told.values()) or tuple(self._silent.values()))
 
     def all_at_once(self, keys: Iterable[Key]) -> None:
         """Put all these questions to all of them at once."""
-        new = [key for key in dict.fromkeys(keys) if key not in self._told]
-        self._put([(peer, key) for key in new for peer in self._awake()])
+        self._ask(
+            [
+                (peer, key)
+                for key in dict.fromkeys(keys)
+                for peer in self._awake()
+                if peer not in self._told.get(key, {})
+            ]
+        )
 
     def told(self, name: dns.name.Name, kind: Kind) -> Mapping[Peer, Found]:
-        """What each of them has said to a question put to all."""
+        """What each of them has said to a question."""
         return self._told.get((name, kind), {})
 
-    def _awake(self) -> list[Peer]:
-        return [peer for peer in self.peers if peer not in self._silent] or list(self.peers[:1])
+    @property
+    def silent(self) -> tuple[str, ...]:
+        """Those that have said nothing."""
+        return tuple(str(peer) for peer in self.peers if peer in self._silent)
 
-    def _put(self, asked: Sequence[tuple[Peer, Key]], *, check: bool = True) -> list[Found]:
+    def _awake(self) -> list[Peer]:
+        return [peer for peer in self.peers if peer not in self._silent]
+
+    def _ask(self, asked: Sequence[tuple[Peer, Key]]) -> None:
+        """Ask; where a resolver fails, ask it once more without a check of the signatures."""
+        unsure = []
+        for (peer, key), found in zip(asked, self._put(asked, dns.flags.AD), strict=True):
+            self._told.setdefault(key, {})[peer] = found
+            if found.silent:
+                self._silent[peer] = found
+            elif found.state is State.FAILED and not found.senseless:
+                unsure.append((peer, key))
+        for (peer, key), found in zip(unsure, self._put(unsure, dns.flags.CD), strict=True):
+            if found.state is not State.FAILED:
+                said = self._told[key][peer]
+                why = f"{said.why}, and an answer when signatures are not checked"
+                self._told[key][peer] = replace(said, bogus=True, why=why)
+
+    def _put(self, asked: Sequence[tuple[Peer, Key]], flag: dns.flags.Flag) -> list[Found]:
         questions = []
         for peer, (name, kind) in asked:
             query = question(name, kind)
-            query.flags |= dns.flags.AD if check else dns.flags.CD
+            query.flags |= flag
             questions.append((peer, query))
         replies = [read(reply) for reply in ask(self._run, questions, SHARE)]
         for (peer, key), found in zip(asked, replies, strict=True):
             self._run.note(f"{peer}: {_told(key, found)}")
             self.answered |= found.state is not State.FAILED
-            if found.silent:
-                self._silent.add(peer)
-            if check:
-                self._told.setdefault(key, {})[peer] = found
         return replies
 
-    def _sought(self, name: dns.name.Name, kind: Kind) -> Found:
-        key = (name, kind)
-        told = self._told.setdefault(key, {})
-        for peer in self._awake():
-            if peer not in told:
-                self._put([(peer, key)])
-            if told[peer].state is not State.FAILED:
-                return told[peer]
-        failed = [found for found in told.values() if not found.silent]
-        if not failed:
-            return next(iter(told.values()))
-        spoke = [peer for peer, found in told.items() if not found.silent]
-        unchecked = self._put([(peer, key) for peer in spoke], check=False)
-        bogus = any(found.state is not State.FAILED for found in unchecked)
-        why = f"{failed[0].why}, and an answer when signatures are not checked" if bogus else ""
-        return replace(failed[0], bogus=bogus, why=why or failed[0].why)
+
+def settled(told: Sequence[Found]) -> Found:
+    """One answer out of what several resolvers say; `told` is not empty.
+
+    Signatures are bogus if all say so who have an answer, or `ENOUGH` of them; else the word of
+    the one who calls them so is kept as `doubt`. An answer that somebody vouches for goes first.
+    """
+    answers = [found for found in told if found.state is not State.FAILED]
+    bogus = [found for found in told if found.bogus]
+    if answers and len(bogus) < ENOUGH:
+        best = next((found for found in answers if found.vouched), answers[0])
+        return replace(best, doubt=bogus[0].why) if bogus else best
+    failed = [found for found in told if not found.silent]
+    return (*bogus, *failed, *told)[0]
 
 
 class Authority:
@@ -133,8 +163,36 @@ class Authority:
         self._silent: set[Peer] = set()
 
     def __call__(self, name: dns.name.Name, kind: Kind) -> Found:
-        """Take the first answer of a server that speaks for the zone."""
-        return self._chased(name, kind, Found(State.EMPTY))
+        """Take the answer of a server that speaks for the zone."""
+        return self._chased(name, kind, Found(State.EMPTY), None)
+
+    def as_told_by(self, server: Peer) -> Fetch:
+        """The same, with this server's answer wherever it has one."""
+        return lambda name, kind: self._chased(name, kind, Found(State.EMPTY), server)
+
+    def views(self) -> tuple[Peer, ...]:
+        """One server for each way in which they answer, by name; at most `MOST_VIEWS`."""
+        found: list[Peer] = []
+        for server in sorted(self.servers, key=str):
+            if not self.is_dead(server) and not any(self._alike(server, one) for one in found):
+                found.append(server)
+        return tuple(found[:MOST_VIEWS])
+
+    def is_dead(self, server: Peer) -> bool:
+        """Whether a server has said nothing at all."""
+        said = [told[server] for told in self._told.values() if server in told]
+        return bool(said) and all(found.silent for found in said)
+
+    def _alike(self, one: Peer, other: Peer) -> bool:
+        """Whether they say the same of mail; what one of them did not say counts for nothing."""
+        return all(
+            meaning(told[one]) == meaning(told[other])
+            for (_, kind), told in self._told.items()
+            if kind in COMPARED
+            and one in told
+            and other in told
+            and State.FAILED not in (told[one].state, told[other].state)
+        )
 
     def all_at_once(self, keys: Iterable[Key]) -> None:
         """Put all these questions to all servers at once."""
@@ -156,13 +214,16 @@ class Authority:
     def _covers(self, name: dns.name.Name) -> bool:
         return name.is_subdomain(self.zone)
 
-    def _chased(self, name: dns.name.Name, kind: Kind, so_far: Found) -> Found:
+    def _chased(
+        self, name: dns.name.Name, kind: Kind, so_far: Found, preferred: Peer | None
+    ) -> Found:
         """Follow the aliases that led here, `so_far`."""
         if not self._covers(name):
             return _through(so_far, self._beyond(name, kind))
         self.all_at_once([(name, kind)])
-        told = self.told(name, kind).values()
-        first = next((f for f in told if f.state is not State.FAILED or f.senseless), None)
+        told = sorted(self.told(name, kind).items(), key=lambda t: (t[0] != preferred, str(t[0])))
+        spoken = (f for _, f in told if f.state is not State.FAILED or f.senseless)
+        first = next(spoken, None)
         if first is None:
             return _through(so_far, self._beyond(name, kind))
         found = _through(so_far, first)
@@ -171,7 +232,7 @@ class Authority:
         if len(found.aliases) > LONGEST_CHAIN:
             why = f"aliases in a circle, or too many, at {plain(name)}"
             return Found(State.FAILED, aliases=found.aliases, why=why, senseless=True)
-        return self._chased(first.aliases[-1], kind, found)
+        return self._chased(first.aliases[-1], kind, found, preferred)
 
 
 def _through(before: Found, found: Found) -> Found:

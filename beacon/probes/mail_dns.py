@@ -19,7 +19,7 @@ from beacon.mail.found import Found, State, plain
 from beacon.mail.golden import Golden, GoldenRefused, compare, keys_of, load
 from beacon.mail.judged import Trouble, Wanted, judge, worst_first
 from beacon.mail.look import Look, Subject, look
-from beacon.mail.picture import MX, TXT
+from beacon.mail.picture import MX, TXT, Picture
 from beacon.mail.views import Resolvers
 from beacon.probes import Fault, Timing
 from beacon.transport.datagram import Peer
@@ -135,17 +135,30 @@ class MailDns:
     def _subject(self, domain: str, kept: Golden | None) -> Subject:
         more = () if kept is None else tuple(keys_of(kept.domains[_key(domain)]))
         name = dns.name.from_text(domain)
-        return Subject(domain=name, selectors=self.selectors, senders=self.senders, more=more)
+        return Subject(
+            domain=name,
+            selectors=self.selectors,
+            senders=self.senders,
+            more=more,
+            dnssec=self._signed,
+        )
+
+    @property
+    def _signed(self) -> bool:
+        return self.dnssec == "required"
 
     def judge(self, domain: str, seen: Look, kept: Golden | None) -> list[Trouble]:
         """Everything that is wrong with one domain."""
-        required = self.dnssec == "required"
-        wanted = Wanted(spf=self.spf, dmarc=self.dmarc, mx=self.mx, dnssec=required)
-        found = judge(seen.picture, wanted)
-        if kept is not None and seen.picture.exists:
-            name = _key(domain)
-            found += compare(name, kept.domains[name], seen.picture)
-        return [*found, *seen.differences]
+        wanted = Wanted(spf=self.spf, dmarc=self.dmarc, mx=self.mx, dnssec=self._signed)
+
+        def of_view(picture: Picture) -> list[Trouble]:
+            found = judge(picture, wanted)
+            if kept is not None and picture.exists:
+                name = _key(domain)
+                found += compare(name, kept.domains[name], picture)
+            return found
+
+        return seen.judged(of_view)
 
 
 def told(found: Sequence[Trouble], looks: Sequence[Look]) -> Reading:
@@ -168,7 +181,8 @@ def _ttl(looks: Sequence[Look], trouble: Trouble | None = None) -> float | None:
     found = [
         answer.ttl
         for seen in looks
-        for (name, kind), answer in seen.picture.records.items()
+        for _, picture in seen.views
+        for (name, kind), answer in picture.records.items()
         if answer.ttl is not None and _counts(answer, plain(name), kind, trouble)
     ]
     return max(found, default=None)

@@ -11,7 +11,7 @@ import dns.resolver
 import dns.rrset
 import pytest
 
-from beacon.core.model import Outcome, Reason
+from beacon.core.model import STANDING, Outcome, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.preflight import Asked, Preflight
@@ -314,6 +314,70 @@ def test_servers_that_differ_are_a_warning(serve, observe, server, other):
     reading = observe(authoritative=(server.at, other.at))
     assert reading.reason is Reason.RESOLVER_DISAGREEMENT, reading.detail
     assert reading.outcome is Outcome.WARN
+
+
+HALF = {
+    "no SPF": (SPF, "", Reason.SPF_MISSING, "only: no SPF record at otp.example"),
+    "no MX": ("@ MX 10 mx\n", "", Reason.MX_MISSING, "only: otp.example takes no mail"),
+    "no key": (f's1._domainkey TXT "{KEY}"\n', "", Reason.DKIM_MISSING, "only: DKIM selector s1"),
+    "no DMARC": ("_dmarc TXT", "_d TXT", Reason.DMARC_MISSING, "only: no DMARC record"),
+    "in the tree": (
+        "include:_spf.vendor.example",
+        "include:gone.vendor.example",
+        Reason.SPF_NEAR_LIMIT,
+        "breaks behind them",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", HALF)
+def test_a_half_broken_zone_is_judged_alike_in_any_order(serve, observe, server, other, what):
+    """Half of the receivers see what one server says: it counts, and it is named."""
+    old, new, reason, words = HALF[what]
+    serve()
+    other.serve({"otp.example": OTP.replace(old, new)})
+    notes = []
+    both = [observe(authoritative=each, notes=notes) for each in (
+        (server.at, other.at), (other.at, server.at),
+    )]  # fmt: skip
+    assert both[0].detail == both[1].detail
+    assert {reading.reason for reading in both} <= {reason, Reason.RESOLVER_DISAGREEMENT}
+    found = [note for note in notes if words in note]
+    assert found
+    assert all(f"at {other.at} only: " in note for note in found)
+
+
+def test_where_servers_differ_it_is_said_how(serve, observe, server, other):
+    serve()
+    other.serve({"otp.example": OTP.replace("p=reject", "p=none")})
+    notes = []
+    reading = observe(authoritative=(server.at, other.at), notes=notes)
+    assert reading.reason is Reason.RESOLVER_DISAGREEMENT
+    one, two = f"{server.at} has v=DMARC1; p=reject", f"{other.at} has v=DMARC1; p=none"
+    first, second = sorted((one, two))
+    assert any(f"TXT of _dmarc.otp.example: {first}, {second}" in note for note in notes), notes
+    assert any("SOA of otp.example: " in note and "serial" in note for note in notes)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_dead_server_of_several_is_an_advisory(serve, observe, server, silent, first):
+    serve()
+    asked = (silent, server.at) if first else (server.at, silent)
+    reading = observe(authoritative=asked, budget=3.0)
+    assert reading.reason is Reason.NAMESERVER_DEAD, reading.detail
+    assert reading.reason in STANDING
+    assert reading.detail.startswith(f"one of the servers of otp.example is dead: {silent}: no ans")
+
+
+def test_a_server_that_refuses_connections_or_has_no_address_is_dead(
+    serve, observe, server, free_port
+):
+    serve()
+    reading = observe(authoritative=(server.at, f"127.0.0.1:{free_port()}"))
+    assert reading.reason is Reason.NAMESERVER_DEAD, reading.detail
+    reading = observe(authoritative=(server.at, "ns9.otp.example"))
+    assert reading.reason is Reason.NAMESERVER_DEAD, reading.detail
+    assert "ns9.otp.example:53 has no address" in reading.detail
 
 
 def test_a_removed_record_counts_though_resolvers_still_have_it(serve, observe, other):

@@ -1,0 +1,23 @@
+"""What counts of an answer for mail: other texts are nobody's business. Pure."""
+
+import dns.rdatatype
+
+from beacon.mail.dkim import is_key
+from beacon.mail.dmarc import is_dmarc
+from beacon.mail.found import Found
+from beacon.mail.spf_grammar import is_spf
+from beacon.transport.records import digest
+
+
+def is_about_mail(text: str) -> bool:
+    """Whether receivers of mail read this TXT: SPF, DKIM or DMARC."""
+    return is_spf(text) or is_dmarc(text) or is_key(text)
+
+
+def meaning(found: Found) -> frozenset[bytes]:
+    """What counts of an answer: all its values; of texts those about mail."""
+    return frozenset(
+        value
+        for record, value in ((record, digest(record)) for record in found.records)
+        if record.rdtype != dns.rdatatype.TXT or is_about_mail(value.decode("ascii", "replace"))
+    )
