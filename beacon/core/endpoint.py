@@ -15,6 +15,7 @@ from beacon.core.baseline import Baseline, Slowness
 from beacon.core.deliveries import arrived
 from beacon.core.events import Arrivals
 from beacon.core.model import (
+    DETAIL_LIMIT,
     REJECTED,
     STANDING,
     Endpoint,
@@ -59,13 +60,25 @@ class Fall:
 
 
 def slow_or(reading: Reading, slow_after: float | None) -> Reading:
-    """Turn a pass that took longer than `slow_after` seconds into a warn."""
+    """Turn a pass that took longer than `slow_after` seconds into a warn.
+
+    So it does with planned trouble, which counts for less than being slow.
+    """
     if slow_after is None or reading.latency is None or reading.latency <= slow_after:
         return reading
-    if reading.outcome is not Outcome.PASS:
+    planned = reading.reason in STANDING
+    if reading.outcome is not Outcome.PASS and not planned:
         return reading
     detail = f"took {reading.latency:.3g} s, more than {slow_after:g} s"
-    return replace(reading, reason=Reason.SLOW, detail=detail)
+    detail = f"{detail}; {reading.detail}" if planned else detail
+    return replace(reading, reason=Reason.SLOW, detail=detail[:DETAIL_LIMIT])
+
+
+def only_its_words(reading: Reading) -> Reading:
+    """What a vendor's source says: that an address of its server is dead is no admission."""
+    if reading.reason is not Reason.ADDRESS_DEAD:
+        return reading
+    return replace(reading, reason=Reason.OK)
 
 
 def overtaken(late: "EndpointState", others: Iterable["EndpointState"]) -> bool:

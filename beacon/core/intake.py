@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from beacon.core.baseline import Baselines
-from beacon.core.endpoint import EndpointState, Gate, slow_or
+from beacon.core.endpoint import EndpointState, Gate, only_its_words, slow_or
 from beacon.core.events import (
     Answered,
     ClockStepped,
@@ -138,7 +138,10 @@ class Intake:
         if state is None:
             return
         at, spec = event.at, state.spec
-        reading = slow_or(event.reading, spec.slow_after)
+        told = event.reading
+        if spec.evidence is Evidence.CLAIM:
+            told = only_its_words(told)
+        reading = slow_or(told, spec.slow_after)
         self._hear_of_clock(spec, event)
         if spec.evidence is Evidence.WITNESS:
             self._take(state, reading, event, gated=False)

@@ -26,6 +26,7 @@ class Reason(StrEnum):
     SLOW = "slow"
     CERTIFICATE_EXPIRING = "certificate_expiring"
     PREFERENCE_UNMET = "preference_unmet"
+    ADDRESS_DEAD = "address_dead"
     DNS_NXDOMAIN = "dns_nxdomain"
     DNS_NO_ANSWER = "dns_no_answer"
     DNS_SERVFAIL = "dns_servfail"
@@ -95,6 +96,7 @@ _WARNS: Final = frozenset(
         Reason.SLOW,
         Reason.CERTIFICATE_EXPIRING,
         Reason.PREFERENCE_UNMET,
+        Reason.ADDRESS_DEAD,
         Reason.CODE_LATE,
         Reason.CODE_IN_JUNK,
         Reason.VENDOR_DEGRADED,
@@ -133,12 +135,16 @@ def _outcome_of(reason: Reason) -> Outcome:
 OUTCOME_OF: Final = MappingProxyType({reason: _outcome_of(reason) for reason in Reason})
 """The one table from reason to outcome."""
 
+DETAIL_LIMIT: Final = 200
+"""Characters of a reading's detail."""
+
 # A server said no: what the guard counts before an account is locked.
 REJECTED: Final = frozenset({Reason.SIGN_IN_REJECTED, Reason.CODE_WRONG})
 
 # Standing, plannable trouble: raises a service to advisory only, without sound.
 STANDING: Final = frozenset(
     {
+        Reason.ADDRESS_DEAD,
         Reason.CERTIFICATE_EXPIRING,
         Reason.NAMESERVER_DEAD,
         Reason.SPF_NEAR_LIMIT,

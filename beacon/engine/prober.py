@@ -148,7 +148,8 @@ class Prober:
 
 
 def _observed(at: float, task: Task, reading: Reading) -> Observed:
-    return Observed(at, task.endpoint, reading, task.run.started, task.regular)
+    named = task.run.naming_dead(reading)
+    return Observed(at, task.endpoint, named, task.run.started, task.regular)
 
 
 def _give_up(task: Task) -> Reading:

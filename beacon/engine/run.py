@@ -11,9 +11,9 @@ import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
-from beacon.core.model import BreakGlassUse, ClockSeen, Reading, Reason
+from beacon.core.model import DETAIL_LIMIT, BreakGlassUse, ClockSeen, Reading, Reason
 from beacon.engine.clock import Clock
 from beacon.engine.mask import Mask
 
@@ -35,6 +35,10 @@ OVERSTAYED = {Phase.DNS: Reason.DNS_TIMEOUT, Phase.CONNECT: Reason.CONNECT_TIMEO
 
 EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 """Errors that say something of this machine, not of whoever was asked."""
+
+
+_NAMED: Final = 120
+"""Characters of a detail that dead addresses may take."""
 
 
 class DeadlinePassed(Exception):
@@ -64,6 +68,12 @@ class Run:
         """What was not sent, and how a person allows it: ours to mend until this has passed."""
         self.uses: tuple[BreakGlassUse, ...] = ()
         """Every use of a break-glass account that was read, old ones too."""
+        self.worked: set[tuple[Any, ...]] = set()
+        """Addresses that took a connection: for the rest of the run they are tried first."""
+        self.dead: dict[str, str] = {}
+        """Addresses that do not take one, while their name has others; and in which words."""
+        self.dead_is_theirs = False
+        """Whether one of them is dead although our own line is well."""
         self.notes: list[str] = []
         self._mask = Mask()
         self._began = self.started
@@ -152,6 +162,20 @@ class Run:
             clock=self.clock_seen,
             resolver=self.resolver,
             uses=self.uses,
+        )
+
+    def naming_dead(self, reading: Reading) -> Reading:
+        """The reading with the dead addresses named; a pass beside one is an advisory."""
+        if not self.dead:
+            return reading
+        named = "; ".join(f"{where}: {words}" for where, words in self.dead.items())
+        named = f"dead address {named}" if len(self.dead) == 1 else f"dead addresses {named}"
+        named = named if len(named) <= _NAMED else named[: _NAMED - 1] + "…"
+        left = DETAIL_LIMIT - len(named) - 2
+        detail = f"{reading.detail[:left]}; {named}" if reading.detail else named
+        advise = self.dead_is_theirs and reading.reason is Reason.OK
+        return replace(
+            reading, reason=Reason.ADDRESS_DEAD if advise else reading.reason, detail=detail
         )
 
     def note(self, line: str) -> None:

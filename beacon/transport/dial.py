@@ -2,16 +2,22 @@
 
 import errno
 import ipaddress
+import os
+import selectors
 import socket
+from collections import deque
+from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 from beacon.core.model import Reason
 from beacon.engine.run import EXHAUSTED, Phase, Run
+from beacon.transport.addresses import ADDRESSES, Address, shown
 from beacon.transport.trouble import Trouble
 
 IpVersion = Literal[4, 6]
 
-Address = tuple[socket.AddressFamily, tuple[Any, ...]]
+APART: Final = 0.25
+"""Seconds between two attempts (RFC 8305 §5: the Connection Attempt Delay)."""
 
 _FAMILIES: Final = {None: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
 
@@ -23,25 +29,135 @@ _LOOKUP_REASONS: Final = {
 """What getaddrinfo says → reason; any other: the resolver failed."""
 
 
-def connect(run: Run, host: str, port: int, ip_version: IpVersion | None = None) -> socket.socket:
+def connect(
+    run: Run, host: str, port: int, ip_version: IpVersion | None = None, *, own: bool = False
+) -> socket.socket:
     """A connected socket, watched by the run; the caller releases and closes it.
 
-    Tries each address in turn; each gets an equal share of what remains. Raises `Trouble`
-    with a dns or connect reason.
+    Addresses are tried as RFC 8305 says, so that a dead one costs a quarter of a second. What
+    worked is tried first for the rest of the run. Dead addresses are noted in the run; those
+    of what is our `own` (a proxy) are never an advisory. Raises `Trouble` with a dns or connect
+    reason.
     """
     run.enter(Phase.DNS)
-    addresses = resolve(run, host, port, ip_version)
+    found = resolve(run, host, port, ip_version)
     run.remaining()
     run.enter(Phase.CONNECT)
-    failures: list[OSError] = []
-    for tried, (family, address) in enumerate(addresses):
+    ordered = ADDRESSES.in_order(found, run.clock.monotonic())
+    ordered.sort(key=lambda address: address[1] not in run.worked)
+    race = _Race(run)
+    try:
+        return race.run(ordered)
+    except _AllFailed as failed:
+        raise trouble_of(_most_telling(failed.errors), f"{host} port {port}") from None
+    finally:
+        race.end()
+        if len(ordered) > 1:
+            _note_dead(run, ordered, own=own)
+
+
+def _note_dead(run: Run, addresses: Sequence[Address], *, own: bool) -> None:
+    now = run.clock.monotonic()
+    words = {shown(address): ADDRESSES.dead(address) for address in addresses}
+    # A new dictionary: the deciding thread may be reading the one before.
+    run.dead = {where: told for where, told in (run.dead | words).items() if told}
+    if not own:
+        run.dead_is_theirs |= any(ADDRESSES.is_theirs(address, now) for address in addresses)
+
+
+class _AllFailed(Exception):
+    """No address took the connection."""
+
+    def __init__(self, errors: list[OSError]) -> None:
+        super().__init__()
+        self.errors = errors
+
+
+class _Race:
+    """Attempts to connect to one name, each begun a little after the one before.
+
+    The first that succeeds is kept; the others are closed before anything is said on them.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._begun: dict[socket.socket, tuple[Address, float]] = {}
+        self._selector = selectors.DefaultSelector()
+        self._errors: list[OSError] = []
+
+    def run(self, addresses: Sequence[Address]) -> socket.socket:
+        """The first socket that is connected. Raises `_AllFailed`."""
+        todo = deque(addresses)
+        while todo or self._begun:
+            if todo:
+                self._begin(todo.popleft())
+            if not self._begun:
+                continue
+            left = self._run.remaining()
+            ready = self._selector.select(min(left, APART) if todo else left)
+            self._run.remaining()  # the deadline wakes sockets, too
+            woken = [key.fileobj for key, _ in ready]
+            for sock in [sock for sock in self._begun if sock in woken]:  # the first begun wins
+                code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                if not code:
+                    return self._won(sock)
+                self._failed(sock, OSError(code, os.strerror(code)))
+        raise _AllFailed(self._errors)
+
+    def end(self) -> None:
+        """Close what is left: it has lost, or the time is up."""
+        now = self._run.clock.monotonic()
+        for sock, (address, began) in tuple(self._begun.items()):
+            if now - began >= APART:  # less is no time to answer in
+                ADDRESSES.died(address, f"no answer in {now - began:.2g} s", began)
+            self._close(sock)
+        self._selector.close()
+
+    def _begin(self, address: Address) -> None:
+        now = self._run.clock.monotonic()
         try:
-            return _attempt(run, family, address, run.remaining() / (len(addresses) - tried))
+            sock = socket.socket(address[0], socket.SOCK_STREAM)
         except OSError as error:
-            if error.errno in EXHAUSTED:
-                raise
-            failures.append(error)
-    raise trouble_of(_most_telling(failures), f"{host} port {port}")
+            self._note(address, error, now)
+            return
+        self._run.watch(sock)
+        self._begun[sock] = address, now
+        self._selector.register(sock, selectors.EVENT_WRITE)
+        sock.settimeout(0)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        code = sock.connect_ex(address[1])
+        if code not in (0, errno.EINPROGRESS):
+            self._failed(sock, OSError(code, os.strerror(code)))
+
+    def _failed(self, sock: socket.socket, error: OSError) -> None:
+        address, began = self._begun[sock]
+        self._close(sock)
+        self._note(address, error, began)
+
+    def _note(self, address: Address, error: OSError, began: float) -> None:
+        if error.errno in EXHAUSTED:
+            raise error
+        ADDRESSES.died(address, (error.strerror or "").lower(), began)
+        self._errors.append(error)
+
+    def _won(self, sock: socket.socket) -> socket.socket:
+        address, _ = self._begun.pop(sock)
+        self._selector.unregister(sock)
+        try:
+            sock.settimeout(self._run.remaining())
+        except BaseException:
+            self._run.release(sock)
+            sock.close()
+            raise
+        self._run.worked.add(address[1])
+        ADDRESSES.answered(address, self._run.clock.monotonic())
+        return sock
+
+    def _close(self, sock: socket.socket) -> None:
+        del self._begun[sock]
+        self._selector.unregister(sock)
+        self._run.release(sock)
+        sock.close()
 
 
 def resolve(
@@ -91,21 +207,6 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _attempt(run: Run, family: int, address: tuple[Any, ...], budget: float) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    run.watch(sock)
-    try:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.settimeout(budget)
-        sock.connect(address)
-        sock.settimeout(run.remaining())
-    except BaseException:
-        run.release(sock)
-        sock.close()
-        raise
-    return sock
 
 
 def _most_telling(failures: list[OSError]) -> OSError:

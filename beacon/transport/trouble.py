@@ -3,10 +3,8 @@
 from dataclasses import replace
 from typing import Final
 
-from beacon.core.model import Outcome, Reading, Reason
+from beacon.core.model import DETAIL_LIMIT, Outcome, Reading, Reason
 from beacon.engine.run import Run
-
-DETAIL_LIMIT: Final = 200
 
 
 class Trouble(Exception):

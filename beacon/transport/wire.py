@@ -153,7 +153,7 @@ class _Connection(HTTPConnection):
         if self._route.proxy is None:
             return dial.connect(self._run, *self._origin, self._route.ip_version)
         try:
-            return dial.connect(self._run, *self._route.proxy, self._route.ip_version)
+            return dial.connect(self._run, *self._route.proxy, self._route.ip_version, own=True)
         except Trouble as trouble:
             raise Trouble(Reason.OWN_NETWORK, f"our proxy: {trouble.reading.detail}") from None
 

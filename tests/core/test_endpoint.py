@@ -152,6 +152,17 @@ def test_a_late_pass_is_a_warn(latency, slow_after, reason):
     assert slow_or(Reading(Reason.OK, latency=latency), slow_after).reason is reason
 
 
+@pytest.mark.parametrize("reason", [Reason.ADDRESS_DEAD, Reason.CERTIFICATE_EXPIRING])
+def test_planned_trouble_does_not_hide_slowness(reason):
+    reading = Reading(reason, "what is planned", latency=6.0)
+    assert slow_or(reading, 9.0) is reading
+    slow = slow_or(reading, 5.0)
+    assert (slow.reason, slow.detail) == (
+        Reason.SLOW,
+        "took 6 s, more than 5 s; what is planned",
+    )
+
+
 def test_a_slow_failure_stays_a_failure():
     reading = Reading(Reason.HTTP_STATUS, latency=9.0)
     assert slow_or(reading, 1.0) is reading

@@ -200,6 +200,26 @@ def test_an_expiring_certificate_is_an_advisory_only(make_room):
     assert room.sounds == []
 
 
+@pytest.mark.parametrize("at", [SIGN_IN, HEALTH])
+def test_an_address_that_stays_dead_is_an_advisory_only(make_room, at):
+    room = make_room().passes(10 * MINUTE).forget()
+    room.cue(Reason.ADDRESS_DEAD, at).passes(10)
+    assert room.verdict() is Verdict.OK, "not the first time"
+    room.passes(10 * MINUTE)
+    assert room.verdict() is Verdict.ADVISORY
+    assert room.lamps == {"green": "steady", "amber": "slow"}
+    assert room.sounds == []
+    room.cue(Reason.OK, at).passes(10 * MINUTE)
+    assert room.verdict() is Verdict.OK
+
+
+def test_a_dead_address_of_the_vendors_page_is_no_admission(make_room):
+    room = make_room().passes(10 * MINUTE).cue(Reason.ADDRESS_DEAD, VENDOR).passes(HOUR)
+    assert room.verdict() is Verdict.OK
+    room.cue(Reason.DEADLINE, SIGN_IN).passes(5 * MINUTE)
+    assert room.verdict() is Verdict.GRAY_FAILURE, "its word is that all is fine"
+
+
 def test_silence_is_unknown_never_green(make_room):
     room = make_room().passes(10 * MINUTE).cue(None, SIGN_IN, HEALTH, VENDOR).passes(10 * MINUTE)
     assert room.verdict() is Verdict.BLIND

@@ -1,4 +1,4 @@
-"""From a name to a socket: every failure with its reason, every address with its share."""
+"""From a name to a socket: every failure with its reason."""
 
 import contextlib
 import errno
@@ -93,17 +93,6 @@ def test_silence_ends_at_the_deadline_in_the_phase_of_connecting(full_listener):
     if isinstance(caught.value, Trouble):
         assert caught.value.reading.reason is Reason.CONNECT_TIMEOUT
     assert asked.overstayed().reason is Reason.CONNECT_TIMEOUT
-
-
-def test_each_address_gets_its_share_of_what_remains(answers, full_listener, listener):
-    # The first address is silent on this port, the second answers.
-    with socket.create_server(("127.0.0.2", full_listener)):
-        answers("127.0.0.1", "127.0.0.2")
-        asked = run(1.0)
-        with connect(asked, "two.example.com", full_listener) as sock:
-            asked.release(sock)
-            assert sock.getpeername()[0] == "127.0.0.2"
-        assert 0.4 < asked.elapsed() < 0.95
 
 
 @pytest.mark.parametrize("order", [(NO_ROUTE, "127.0.0.1"), ("127.0.0.1", NO_ROUTE)])
