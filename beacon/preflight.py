@@ -17,9 +17,10 @@ from beacon.core.model import OUTCOME_OF, Outcome, Reason
 from beacon.engine.clock import Clock
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.mail import golden, zone
+from beacon.mail.delegation import Delegations
 from beacon.mail.found import State, plain
 from beacon.mail.golden import Golden, GoldenRefused, Kept
-from beacon.mail.judged import Trouble, cost, judge, worst_first
+from beacon.mail.judged import Trouble, cost, judge, spf_word, worst_first
 from beacon.mail.look import Look, Subject, look, seen_by_servers
 from beacon.mail.picture import SOA, TXT, Picture, below, key_name, keys
 from beacon.mail.receivers import CONSEQUENCES
@@ -164,7 +165,7 @@ class Preflight:
         subject = _subject(domain, kept.selectors, kept.senders, more)
         with _in_time(domain):
             if proposed is not None:
-                seen = Look((("", subject.seen_by(zone.Proposed(proposed, resolvers))),))
+                seen = _proposed(run, resolvers, subject, proposed)
             elif self._asked.servers:
                 seen = seen_by_servers(_authority(run, resolvers, subject, how.servers), subject)
             else:
@@ -214,6 +215,14 @@ def _subject(
 ) -> Subject:
     name = dns.name.from_text(domain)
     return Subject(domain=name, selectors=selectors, senders=senders, more=more)
+
+
+def _proposed(run: Run, resolvers: Resolvers, subject: Subject, proposed: dns.zone.Zone) -> Look:
+    """The domain as a zone file has it."""
+    delegations = Delegations(run, proposed, resolvers)
+    picture = subject.seen_by(zone.Proposed(proposed, resolvers, delegations))
+    troubles = delegations.troubles(plain(subject.domain))
+    return Look((("", picture),), differences=tuple(troubles))
 
 
 def _authority(
@@ -310,7 +319,7 @@ class Report:
             Status.UNASKED: "COULD NOT BE ASKED",
         }[domain.status]
         yield f"{domain.name}: {word} ({self.against})"
-        yield f"  SPF: {domain.picture.spf.result}, {cost(domain.picture.spf)}"
+        yield f"  SPF: {spf_word(domain.picture.spf)}, {cost(domain.picture.spf)}"
         for trouble in domain.troubles:
             yield ""
             yield from _wrapped(f"{_outcome(trouble):<5}{trouble.reason}", "", "  ", width)
@@ -362,7 +371,7 @@ def _document(domain: Domain) -> dict[str, Any]:
 
 def _spf(checked: Checked) -> dict[str, Any]:
     return {
-        "result": checked.result,
+        "result": spf_word(checked),
         "why": checked.why or None,
         "terms": checked.terms,
         "voids": checked.voids,

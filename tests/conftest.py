@@ -336,6 +336,43 @@ def validating(
         process.wait(10)
 
 
+@pytest.fixture
+def at_port_53() -> Iterator[Callable[[str], str]]:
+    """Give a DNS server of this machine an address of its own whose port 53 leads to it (UDP)."""
+    over = threading.Event()
+    with contextlib.ExitStack() as stack:
+
+        def listen(server: str) -> str:
+            dice = random.SystemRandom()
+            address = ".".join(("127", *(str(dice.randint(1, 250)) for _ in range(3))))
+            front = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            try:
+                front.bind((address, 53))
+            except PermissionError:
+                pytest.skip("only root can listen at port 53")
+            front.settimeout(0.05)
+            host, port = server.split(":")
+            thread = threading.Thread(target=_forward, args=(front, (host, int(port)), over))
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(over.set)
+            return address
+
+        yield listen
+
+
+def _forward(front: socket.socket, back: tuple[str, int], over: threading.Event) -> None:
+    while not over.is_set():
+        with (
+            contextlib.suppress(TimeoutError),
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking,
+        ):
+            data, asker = front.recvfrom(4096)
+            asking.settimeout(2.0)
+            asking.sendto(data, back)
+            front.sendto(asking.recv(65535), asker)
+
+
 def _answers(port: int) -> bool:
     try:
         dns.query.udp(dns.message.make_query("example", "A"), "127.0.0.1", 1, port)

@@ -164,7 +164,10 @@ def test_the_same_is_the_same_everywhere(kept, beacon, server, proposed):
         status, out, err = beacon("check", str(kept), *how)
         assert (status, err) == (0, ""), out
         assert "otp.example: as it should be" in out
-        assert "SPF: fail, 1 of 10 terms that ask the DNS" in out
+        assert "SPF: readable, 1 of 10 terms that ask the DNS" in out
+        assert "fail" not in out
+    status, out, _ = beacon("check", str(kept), "--json")
+    assert json.loads(out)["domains"]["otp.example"]["spf"]["result"] == "readable"
 
 
 ELEVEN = " ".join(f"a:h{n}.otp.example" for n in range(10))
@@ -298,12 +301,119 @@ def test_nine_terms_are_a_warning_and_pass(kept, beacon, proposed):
     assert "warn spf_near_limit\n       SPF takes 9 of 10 terms that ask the DNS" in out
 
 
-def test_what_a_wildcard_or_a_delegation_answers(kept, beacon, proposed):
-    """A wildcard stands for the key's name; what is delegated is asked of live DNS."""
+def test_what_a_wildcard_answers(kept, beacon, proposed):
+    """A wildcard stands for the key's name."""
     wild = (f's1._domainkey TXT "{KEY}"', f'*._domainkey TXT "{KEY}"')
     assert beacon("check", str(kept), "--zone", proposed(wild))[0] == 0
-    away = (f's1._domainkey TXT "{KEY}"', "s1._domainkey NS ns.vendor.example.")
-    assert beacon("check", str(kept), "--zone", proposed(away))[0] == 0, "as it is served now"
+
+
+# --- what the proposal delegates --------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def child(zone_server):
+    """A server of what lies below the cut, with a key."""
+    server = zone_server("_domainkey.otp.example")
+    text = f's1 TXT "{KEY}"\ns2 CNAME s2.dkim.vendor.example.\n'
+    server.serve({"_domainkey.otp.example": text})
+    return server
+
+
+KEYS = (f's1._domainkey TXT "{KEY}"\ns2._domainkey CNAME s2.dkim.vendor.example.\n',)
+CUT = "_domainkey NS ns.keys\n"
+
+
+def troubles_of(out):
+    found = json.loads(out)["domains"]["otp.example"]["troubles"]
+    return [(each["reason"], each["text"]) for each in found]
+
+
+@pytest.fixture
+def check(kept, beacon, proposed):
+    """Check the zone with these records in place of the keys: status, troubles."""
+
+    def do(text):
+        status, out, _ = beacon("check", str(kept), "--zone", proposed((*KEYS, text)), "--json")
+        return status, troubles_of(out)
+
+    return do
+
+
+def test_a_delegation_to_servers_that_answer(check, child, at_port_53):
+    assert check(f"{CUT}ns.keys A {at_port_53(child.at)}\n") == (0, [])
+
+
+def test_one_dead_server_of_two_is_a_warning(check, child, at_port_53):
+    two = f"{CUT}_domainkey NS ns2.keys\nns2.keys A 127.250.250.250\n"
+    status, found = check(f"{two}ns.keys A {at_port_53(child.at)}\n")
+    assert status == 0, found
+    assert found == [
+        (
+            "nameserver_dead",
+            "one of the servers named for _domainkey.otp.example is dead: ns2.keys.otp.example:53",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (f"{CUT}ns.keys A 127.250.250.250\n", "answers for it: ns.keys.otp.example:53"),
+        (CUT, "ns.keys.otp.example, a name server of _domainkey.otp.example, has no address"),
+        (f'{CUT}ns.keys TXT "x"\n', "has no address in the zone"),
+        ("_domainkey NS ns.vendor.example.\n", "answers for it: none of its servers has an addr"),
+        ("s1._domainkey NS ns.vendor.example.\n", "named for s1._domainkey.otp.example"),
+        ("", "DKIM selector s1: there is no key"),
+    ],
+)
+def test_a_dead_or_missing_delegation_differs(check, text, words):
+    """Live DNS still has the keys where they were: that is the old zone, and no excuse."""
+    status, found = check(text)
+    assert status == 1
+    assert any(words in said for _, said in found), found
+
+
+def test_a_server_that_does_not_speak_for_what_is_delegated_to_it(check, server, at_port_53):
+    status, found = check(f"_domainkey NS ns.keys\nns.keys A {at_port_53(server.at)}\n")
+    assert status == 1
+    assert any("does not serve it" in said for _, said in found), found
+
+
+def test_a_delegation_as_it_is_served_is_asked_of_live_dns(
+    beacon, serve, server, zone_server, validating, tmp_path
+):
+    """Where port 53 is closed to the outside, what is not changed is believed."""
+    inner = zone_server("in.otp.example")
+    records = f'@ TXT "v=spf1 ip4:192.0.2.1 -all"\ns1._domainkey TXT "{KEY}"\n'
+    inner.serve({"in.otp.example": f'{records}_dmarc TXT "v=DMARC1; p=none"\n@ MX 1 ns1\n'})
+    above = "in NS ns1.in\nns1.in A 127.0.0.1\n"
+    serve(OTP + above)
+    # A resolver that knows both; the delegation leads to a port where nobody listens.
+    both = validating(inner)
+    kept = tmp_path / "in.yaml"
+    how = ["--selector", "s1", "--resolver", both, "--server", inner.at]
+    kept.write_text(beacon("golden", "in.otp.example", *how, ask=False)[1])
+    (tmp_path / "new.zone").write_text(HEAD + OTP + above)
+    asked = ["check", str(kept), "--zone", str(tmp_path / "new.zone"), "--resolver", both]
+    status, out, err = beacon(*asked, ask=False)
+    assert status == 0, (out, err)
+    (tmp_path / "new.zone").write_text(HEAD + OTP + above.replace("127.0.0.1", "127.0.0.9"))
+    assert beacon(*asked, ask=False)[0] == 1, "other glue is another delegation"
+
+
+def test_name_servers_of_the_zone_itself(kept, beacon, proposed, child, server, at_port_53):
+    """Glue that changes must lead to a server that speaks for the zone."""
+
+    def status(address):
+        head = HEAD.replace("ns1 A 127.0.0.1\n", f"ns1 A {address}\n" if address else "")
+        return beacon("check", str(kept), "--zone", proposed(head=head))[:2]
+
+    assert status("127.0.0.1")[0] == 0, "as it is served"
+    assert status(at_port_53(server.at))[0] == 0
+    for dead in ("127.250.250.250", at_port_53(child.at), ""):
+        code, out = status(dead)
+        assert code == 1, out
+        assert "ns1.otp.example" in out or "speak for the zone" in out
 
 
 # --- what cannot be asked ---------------------------------------------------------
@@ -318,6 +428,14 @@ HOSTILE = {
     "no soa": (None, "not a zone"),
     "bytes": ("\udcff", "not UTF-8"),
 }
+EMPTY = {
+    "empty": "",
+    "blank": "\n\n  \n",
+    "comments": "; nothing\n",
+    "a TTL": "$TTL 300\n",
+    "an origin": "$ORIGIN otp.example.\n",
+    "a mark of UTF-8": "\ufeff",
+}
 
 
 @pytest.mark.parametrize("what", HOSTILE)
@@ -331,6 +449,18 @@ def test_a_zone_file_that_cannot_be_taken(kept, beacon, tmp_path, what):
     assert words in err
     status, out, _ = beacon("check", str(kept), "--zone", str(path), "--json")
     assert (status, json.loads(out)["status"]) == (3, "unasked")
+
+
+@pytest.mark.parametrize("what", EMPTY)
+@pytest.mark.parametrize("origin", [(), ("--origin", "otp.example")])
+def test_a_zone_file_without_records(kept, beacon, tmp_path, what, origin):
+    path = tmp_path / "empty.zone"
+    path.write_text(EMPTY[what])
+    status, out, err = beacon("check", str(kept), "--zone", str(path), *origin, "--json")
+    found = json.loads(out)
+    assert (status, found["status"]) == (3, "unasked")
+    assert "not a zone" in found["error"]
+    assert found["error"] in err
 
 
 def test_a_zone_file_that_is_not_there_or_too_large(kept, beacon, tmp_path):

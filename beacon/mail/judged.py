@@ -128,6 +128,15 @@ def cost(checked: Checked) -> str:
     return f"{checked.terms} of {MOST_TERMS} terms that ask the DNS{voids}"
 
 
+def spf_word(checked: Checked) -> str:
+    """What a walk through the whole tree came to.
+
+    Its result is the one for an address that nothing but `all` matches: no word about the record.
+    """
+    broken = checked.result in (Result.NONE, Result.PERMERROR, Result.TEMPERROR)
+    return str(checked.result) if broken else "readable"
+
+
 def _broken_tree(picture: Picture) -> Trouble:
     """A tree that breaks behind all that send the codes breaks for others only."""
     domain, why = plain(picture.domain), picture.spf.why

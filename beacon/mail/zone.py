@@ -12,6 +12,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.zone
 
+from beacon.mail.delegation import Delegations
 from beacon.mail.found import Fetch, Found, State, plain
 
 LARGEST: Final = 16 * 1024 * 1024
@@ -67,16 +68,28 @@ def _parsed(text: str, path: Path, origin: dns.name.Name, *, given: bool) -> dns
 
 
 def _read(text: str, path: Path, origin: dns.name.Name | None) -> dns.zone.Zone:
-    return dns.zone.from_text(
-        text, origin, relativize=False, filename=str(path), allow_directives=_DIRECTIVES
+    zone = dns.zone.from_text(
+        text,
+        origin,
+        relativize=False,
+        filename=str(path),
+        check_origin=False,
+        allow_directives=_DIRECTIVES,
     )
+    if zone.origin is None or not zone.nodes:
+        raise ZoneRefused(f"not a zone: {path} holds no record")
+    zone.check_origin()
+    return zone
 
 
 class Proposed:
-    """The zone as it would be served; what is not in it, or delegated, is asked of `beyond`."""
+    """The zone as it would be served; what is not in it is asked of `beyond`.
 
-    def __init__(self, zone: dns.zone.Zone, beyond: Fetch) -> None:
-        self.zone = apex(zone)
+    What it delegates is asked of the servers that it names: `beyond` knows the old ones.
+    """
+
+    def __init__(self, zone: dns.zone.Zone, beyond: Fetch, delegations: Delegations) -> None:
+        self.zone, self._delegations = apex(zone), delegations
         self._nodes: dict[dns.name.Name, dns.node.Node] = dict(zone.nodes)
         self._beyond = beyond
         self._inner = {
@@ -92,7 +105,11 @@ class Proposed:
         """Answer from the text; aliases are followed, out of the zone too."""
         aliases: list[dns.name.Name] = []
         ttl = float("inf")
-        while name.is_subdomain(self.zone) and not self._delegated(name):
+        while name.is_subdomain(self.zone):
+            cut = self._delegations.cut(name)
+            if cut is not None:
+                found = self._delegations.fetch(cut, name, kind)
+                return replace(found, aliases=(*aliases, *found.aliases))
             node = self._node(name)
             if node is None:
                 state = State.EMPTY if name in self._inner else State.GONE
@@ -119,14 +136,6 @@ class Proposed:
         while above not in self._nodes and above not in self._inner:
             above = above.parent()
         return self._nodes.get(dns.name.Name((b"*", *above.labels)))
-
-    def _delegated(self, name: dns.name.Name) -> bool:
-        return any(
-            cut in self._nodes
-            and self._nodes[cut].get_rdataset(dns.rdataclass.IN, dns.rdatatype.NS)
-            for cut in (name, *_between(name, self.zone))
-            if cut != self.zone
-        )
 
 
 def _between(name: dns.name.Name, zone: dns.name.Name) -> list[dns.name.Name]:

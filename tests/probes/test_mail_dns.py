@@ -1,10 +1,6 @@
 """`mail_dns` against NSD and a validating Unbound, whose zones break in every known way."""
 
-import contextlib
-import os
-import random
 import socket
-import threading
 
 import dns.message
 import dns.resolver
@@ -548,32 +544,9 @@ def test_a_machine_without_a_resolver(monkeypatch):
 
 
 @pytest.fixture
-def at_53(resolver):
+def at_53(resolver, at_port_53):
     """An address of this machine whose port 53 leads to the resolver."""
-    address = f"127.{random.randint(64, 250)}.{random.randint(1, 250)}.{os.getpid() % 250 + 1}"
-    host, port = resolver.split(":")
-    over = threading.Event()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as front:
-        try:
-            front.bind((address, 53))
-        except PermissionError:
-            pytest.skip("only root can listen at port 53")
-        front.settimeout(0.05)
-
-        def forward():
-            while not over.is_set():
-                with contextlib.suppress(TimeoutError):
-                    data, asker = front.recvfrom(4096)
-                    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as back:
-                        back.settimeout(2.0)
-                        back.sendto(data, (host, int(port)))
-                        front.sendto(back.recv(65535), asker)
-
-        thread = threading.Thread(target=forward)
-        thread.start()
-        yield address
-        over.set()
-        thread.join()
+    return at_port_53(resolver)
 
 
 def test_our_own_resolver_that_answers_is_known_to_answer(serve, server, at_53, monkeypatch):
