@@ -172,11 +172,13 @@ def _observe(task: Task) -> Reading:
     except Exception as error:  # noqa: BLE001 - the border: a bug in a probe costs its reading only
         # Once its sockets are shut under it, anything may go wrong, and nobody will read it.
         return task.run.overstayed() if task.run.expired else bug(task.endpoint, error)
+    finally:
+        task.run.answers.let_go()
 
 
 def bug(endpoint: str, error: Exception) -> Reading:
     """The reading of a probe that raised; the log has where."""
-    if isinstance(error, OSError) and error.errno in EXHAUSTED:
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in EXHAUSTED):
         log.error("%s was not asked: this machine gives no more sockets or memory", endpoint)
         return Reading(Reason.INTERNAL_ERROR, "no more sockets or memory here (LimitNOFILE?)")
     log.error("probe of %s failed:\n%s", endpoint, scrubbed(error))

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, Final, Protocol
 
 from beacon.core.model import DETAIL_LIMIT, BreakGlassUse, ClockSeen, Reading, Reason
+from beacon.engine.budget import BUDGET
 from beacon.engine.clock import Clock
 from beacon.engine.mask import Mask
 
@@ -74,6 +75,8 @@ class Run:
         """Addresses that do not take one, while their name has others; and in which words."""
         self.dead_is_theirs = False
         """Whether one of them is dead although our own line is well."""
+        self.answers = BUDGET.holder()
+        """How many bytes of answers it holds."""
         self.notes: list[str] = []
         self._mask = Mask()
         self._began = self.started

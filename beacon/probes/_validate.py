@@ -19,7 +19,7 @@ from beacon.engine.run import DeadlinePassed, Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.probes import SIGN_IN, Fault, Timing
 from beacon.transport.condition import SUCCESS
-from beacon.transport.expect import parse_json
+from beacon.transport.expect import parse_json_as
 from beacon.transport.http import Answer, Request, exchange, prepare
 from beacon.transport.onetime import OneTimeCode, Passcode
 from beacon.transport.trouble import Trouble, one_line, timed
@@ -251,7 +251,7 @@ def heard(answer: Answer) -> Said:
     if status == 429:
         raise Trouble(Reason.RATE_LIMITED, "status 429: the server asks us to come less often")
     try:
-        document = msgspec.convert(parse_json(answer.body), _Document)
+        document = parse_json_as(answer.body, _Document)
     except Trouble as trouble:
         raise (_strange(status) or trouble) from None
     except msgspec.ValidationError as error:

@@ -16,7 +16,7 @@ from beacon.engine.run import Run
 from beacon.engine.text_pattern import DOT_ALL, TextPattern
 from beacon.probes import CLAIM, Fault, Timing
 from beacon.transport.claim import Admission, claimed, entry, since, worst
-from beacon.transport.expect import parse_json
+from beacon.transport.expect import parse_json_as
 from beacon.transport.http import Answer, Request
 from beacon.transport.source import SOURCES, Sources
 from beacon.transport.trouble import Trouble
@@ -136,8 +136,7 @@ def _said(event: Event) -> Admission:
 def parsed(_: Run, answer: Answer) -> tuple[Event, ...]:
     """The events. Raises `Trouble` where they cannot be understood."""
     try:
-        document = parse_json(_text(answer.body).encode())
-        return msgspec.convert(document, tuple[Event, ...])
+        return parse_json_as(_text(answer.body).encode(), tuple[Event, ...])
     except UnicodeError:
         raise Trouble(Reason.BODY_UNDECODABLE, "the body is neither UTF-16 nor UTF-8") from None
     except msgspec.ValidationError as error:

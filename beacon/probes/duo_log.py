@@ -18,6 +18,8 @@ from beacon.probes._users import SAMPLE, USES, Entry, Span, Tally, WatchedUsers
 from beacon.transport.duo import Application, Call
 
 PAGE: Final = 200
+PAGES: Final = 20
+"""Pages of one list at most; a page without news is the last one, whatever it says of a next."""
 _LOG: Final = "/admin/v2/logs/authentication"
 
 WITHOUT_FACTOR: Final = frozenset(
@@ -130,13 +132,14 @@ class DuoLog(WatchedUsers, Application):
             **(which or {}),
         }
         found: dict[tuple[str | None, int, str | None], Attempt] = {}
-        while len(found) < most:
+        for _ in range(PAGES):
+            before = len(found)
             page = self.ask(run, Call(path=_LOG, params=asked), Page, [])
             for attempt in page.authlogs:
                 who = attempt.user.key if attempt.user else None
                 found[attempt.txid, attempt.timestamp, who] = attempt
             offset = ",".join(str(part) for part in page.metadata.next_offset or ())
-            if not page.authlogs or not offset or offset == asked.get("next_offset"):
+            if len(found) == before or len(found) >= most or not offset:
                 break
             asked = {**asked, "next_offset": offset}
         return list(found.values())[:most]

@@ -16,13 +16,16 @@ from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import CLAIM, Fault, Timing
 from beacon.transport.claim import Admission, claimed, entry, since, worst
-from beacon.transport.expect import parse_json
+from beacon.transport.expect import parse_json_as
 from beacon.transport.http import Answer, Request
 from beacon.transport.source import SOURCES, Sources
 from beacon.transport.trouble import Trouble
 
 LIMIT: Final = 8 * 1024 * 1024
 """Bytes of a history: it grows while there is trouble."""
+
+VALUES: Final = 500_000
+"""Values of a history, the commas of its texts counted too."""
 
 _OF_IMPACT: Final = {
     "AVAILABLE": Reason.OK,
@@ -124,7 +127,7 @@ class GoogleIncidents:
 def parsed(_: Run, answer: Answer) -> History:
     """What of the history counts. Raises `Trouble` where it cannot be understood."""
     try:
-        incidents = msgspec.convert(parse_json(answer.body), tuple[_Incident, ...])
+        incidents = parse_json_as(answer.body, tuple[_Incident, ...], VALUES)
     except msgspec.ValidationError as error:
         raise Trouble(Reason.SOURCE_DEAD, f"no history of incidents: {error}") from None
     if not incidents:

@@ -19,13 +19,17 @@ from beacon.probes import Fault
 from beacon.probes._users import SAMPLE, USES, Entry, Span, Tally, WatchedUsers
 from beacon.transport.address import origin
 from beacon.transport.auth import unencrypted
-from beacon.transport.expect import parse_json
+from beacon.transport.expect import parse_json_as
 from beacon.transport.http import Answer, Request
 from beacon.transport.trouble import Trouble
 
 PAGE: Final = 200
+PAGES: Final = 20
+"""Pages of one list at most; a page without news is the last one, whatever it says of a next."""
 PAGE_LIMIT: Final = 8 * 1024 * 1024
 """Bytes of one page: events are large."""
+VALUES: Final = 200_000
+"""Values of one page."""
 SPARED: Final = 10
 """Requests of the present minute that are left to others; with fewer the sample is smaller."""
 
@@ -136,13 +140,14 @@ class OktaLog(WatchedUsers):
             f"{self.url.rstrip('/')}/api/v1/logs?sortOrder=DESCENDING&{urlencode(asked)}"
         )
         found: dict[str, Event] = {}
-        while url is not None and len(found) < most:
+        read: set[str] = set()
+        while url is not None and url not in read and len(read) < PAGES and len(found) < most:
             if origin(url) != origin(self.url):
                 raise Trouble(Reason.SOURCE_DEAD, "the next page is said to be at another host")
-            answer = self._ask(run, url)
-            page = _page(answer)
-            found |= {event.uuid: event for event in page}
-            url = _next(answer.headers) if page else None
+            read.add(url)
+            answer, before = self._ask(run, url), len(found)
+            found |= {event.uuid: event for event in _page(answer)}
+            url = _next(answer.headers) if len(found) > before else None
         return list(found.values())[:most]
 
     def _ask(self, run: Run, url: str) -> Answer:
@@ -160,7 +165,7 @@ class OktaLog(WatchedUsers):
 
 def _page(answer: Answer) -> list[Event]:
     try:
-        return msgspec.convert(parse_json(answer.body), list[Event])
+        return parse_json_as(answer.body, list[Event], VALUES)
     except msgspec.ValidationError as error:
         raise Trouble(Reason.SOURCE_DEAD, f"not a page of the System Log: {error}") from None
 
@@ -170,7 +175,7 @@ def _next(headers: Mapping[str, str]) -> str | None:
     left = headers.get("x-rate-limit-remaining", "")
     if left.isdecimal() and int(left) < SPARED:
         return None
-    links = parse_header_links(headers.get("link", ""))
+    links = parse_header_links(headers.get("link", "")[:8192])
     return next((link["url"] for link in links if link.get("rel") == "next"), None)
 
 

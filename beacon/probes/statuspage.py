@@ -18,7 +18,7 @@ from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import CLAIM, Fault, Timing
 from beacon.transport.claim import Admission, claimed, entry, since, worst
-from beacon.transport.expect import parse_json
+from beacon.transport.expect import parse_json_as
 from beacon.transport.http import Answer, Request
 from beacon.transport.source import SOURCES, Sources
 from beacon.transport.trouble import Trouble, one_line
@@ -146,7 +146,7 @@ class StatusPage:
 def parsed(_: Run, answer: Answer) -> Summary:
     """The page. Raises `Trouble` where it cannot be understood."""
     try:
-        return msgspec.convert(parse_json(answer.body), Summary)
+        return parse_json_as(answer.body, Summary)
     except msgspec.ValidationError as error:
         raise Trouble(Reason.SOURCE_DEAD, f"not a summary: {error}") from None
 

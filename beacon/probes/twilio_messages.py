@@ -24,7 +24,7 @@ from beacon.probes.flow import Talk
 from beacon.transport.address import origin
 from beacon.transport.auth import Basic
 from beacon.transport.dates import mail_date
-from beacon.transport.expect import parse_json
+from beacon.transport.expect import parse_json_as
 from beacon.transport.http import Answer, Request, exchange
 from beacon.transport.steps import quoted
 from beacon.transport.trouble import Trouble, timed
@@ -188,7 +188,7 @@ class TwilioMessages(SmsDelivery):
         answer = exchange(run, request, Route(tls=self.tls), follow=False)
         _look_at_status(answer)
         try:
-            return msgspec.convert(parse_json(answer.body), _Page).messages[:LISTED]
+            return parse_json_as(answer.body, _Page).messages[:LISTED]
         except msgspec.ValidationError as error:
             raise Trouble(Reason.PROTOCOL_ERROR, f"not a list of messages: {error}") from None
 

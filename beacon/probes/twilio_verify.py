@@ -13,7 +13,7 @@ from beacon.engine.run import Run
 from beacon.probes import Fault
 from beacon.probes._users import Span, Tally, Users
 from beacon.transport.auth import Basic, unencrypted
-from beacon.transport.expect import parse_json
+from beacon.transport.expect import parse_json_as
 from beacon.transport.http import Request
 from beacon.transport.trouble import Trouble
 
@@ -74,7 +74,7 @@ class TwilioVerify(Users):
         if answer.status != 200:
             raise Trouble(Reason.SOURCE_DEAD, f"Twilio answers with status {answer.status}")
         try:
-            said = msgspec.convert(parse_json(answer.body), Summary)
+            said = parse_json_as(answer.body, Summary)
         except msgspec.ValidationError as error:
             raise Trouble(Reason.SOURCE_DEAD, f"not a summary: {error}") from None
         total, good = said.total_attempts, said.total_converted

@@ -9,7 +9,7 @@ import math
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -19,7 +19,7 @@ from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.transport.auth import MARGIN, unencrypted
-from beacon.transport.expect import parse_json
+from beacon.transport.expect import parse_json, parse_json_as
 from beacon.transport.http import Answer, Request
 from beacon.transport.source import Sources
 from beacon.transport.trouble import Trouble
@@ -31,6 +31,9 @@ PAGES: Final = 20
 
 PAGE_LIMIT: Final = 8 * 1024 * 1024
 """Bytes of one page: a hundred issues come with all that was ever posted of them."""
+
+VALUES: Final = 200_000
+"""Values of one page, the commas of its texts counted too."""
 
 OURS: Final = frozenset(
     {
@@ -52,8 +55,8 @@ _THEIRS: Final = frozenset({"server_error", "temporarily_unavailable"})
 _TENANT: Final = TextPattern(r"[A-Za-z0-9.-]+")
 
 
-class _Page(msgspec.Struct):
-    value: list[Any]
+class _Page(msgspec.Struct, Generic[T]):
+    value: list[T]
     next: str | None = msgspec.field(default=None, name="@odata.nextLink")
 
 
@@ -96,23 +99,23 @@ class Graph:
 
         With `most`, no further page is asked for once there are as many.
         """
-        url: str | None = f"{self.graph_url}/{path}"
+        url = f"{self.graph_url}/{path}"
         found: list[T] = []
-        for _ in range(PAGES):
-            assert url is not None, "the loop ends without one"
+        asked: set[str] = set()
+        while len(asked) < PAGES:
             if not url.startswith(f"{self.graph_url}/"):
                 raise Trouble(Reason.SOURCE_DEAD, "the next page is said to be at another host")
-            page = self._page(run, url, prefer)
-            try:
-                found += msgspec.convert(page.value, list[kind])  # type: ignore[valid-type]
-            except msgspec.ValidationError as error:
-                raise Trouble(Reason.SOURCE_DEAD, f"not as documented: {error}") from None
-            url = page.next
-            if not url or len(found) >= most:
+            if url in asked:
+                raise Trouble(Reason.SOURCE_DEAD, "the next page is said to be one that was read")
+            asked.add(url)
+            page = self._page(run, url, kind, prefer)
+            found += page.value
+            if not page.next or len(found) >= most:
                 return found
+            url = page.next
         raise Trouble(Reason.SOURCE_DEAD, f"a list of more than {PAGES} pages")
 
-    def _page(self, run: Run, url: str, prefer: str) -> _Page:
+    def _page(self, run: Run, url: str, kind: type[T], prefer: str) -> _Page[T]:
         headers = {"Authorization": f"Bearer {self._token(run)}", "Accept": "application/json"}
         if prefer:
             headers["Prefer"] = prefer
@@ -126,9 +129,9 @@ class Graph:
         if answer.status != 200:
             raise Trouble(Reason.SOURCE_DEAD, f"Graph answers with status {answer.status}")
         try:
-            return msgspec.convert(parse_json(answer.body), _Page)
+            return parse_json_as(answer.body, _Page[kind], VALUES)  # type: ignore[valid-type]
         except msgspec.ValidationError as error:
-            raise Trouble(Reason.SOURCE_DEAD, f"not a list of Graph: {error}") from None
+            raise Trouble(Reason.SOURCE_DEAD, f"not a list as documented: {error}") from None
 
     @property
     def _limits(self) -> Hashable:
@@ -221,7 +224,7 @@ def _granted(answer: Answer) -> tuple[str, float]:
 def _refused(answer: Answer) -> Trouble:
     """Whose fault it is that there is no token: by the code of the error alone."""
     try:
-        refusal = msgspec.convert(parse_json(answer.body), _Refusal)
+        refusal = parse_json_as(answer.body, _Refusal)
     except (Trouble, msgspec.ValidationError):
         refusal = _Refusal()
     error = refusal.error if isinstance(refusal.error, str) else ""

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from beacon.core.model import DETAIL_LIMIT, Outcome, Reading, Reason
+from beacon.engine.budget import TooMuchHeld
 from beacon.engine.run import Run
 
 
@@ -13,6 +14,15 @@ class Trouble(Exception):
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(reason.value)
         self.reading = Reading(reason, one_line(detail))
+
+
+def hold(run: Run, size: int) -> None:
+    """Count bytes of an answer that is read. Raises `Trouble` where they are too many."""
+    try:
+        run.answers.hold(size)
+    except TooMuchHeld as much:
+        reason = Reason.INTERNAL_ERROR if much.ours else Reason.BODY_TOO_LARGE
+        raise Trouble(reason, much.words) from None
 
 
 def one_line(text: str, limit: int = DETAIL_LIMIT) -> str:

@@ -31,7 +31,7 @@ from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Reason
 from beacon.engine.run import DeadlinePassed, Phase, Run
 from beacon.transport import dial, tls
-from beacon.transport.trouble import Trouble
+from beacon.transport.trouble import Trouble, hold
 
 HEAD_LIMIT: Final = 64 * 1024
 """Bytes of status lines and headers in all, those of `100 Continue` included."""
@@ -303,11 +303,13 @@ def _read(run: Run, raw: HTTPResponse, limit: int) -> bytes:
     for piece in raw.stream(CHUNK, decode_content=False):
         run.remaining()
         received += len(piece)
+        before = len(body)
         if coding:
             inflate = inflate or _Inflate(coding, piece)
             body += inflate.feed(piece, limit + 1 - len(body))
         else:
             body += piece
+        hold(run, len(body) - before)
         if max(len(body), received) > limit:
             longer = f"the body is longer than {limit // 2**20} MiB"
             raise Trouble(Reason.BODY_TOO_LARGE, longer)

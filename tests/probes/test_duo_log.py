@@ -145,6 +145,22 @@ def test_a_log_that_leads_in_circles_ends(make: Make, duo_server: Any) -> None:
     assert len(duo_server.asked) == 2
 
 
+def test_a_log_that_always_has_a_next_page_ends(make: Make, duo_server: Any) -> None:
+    entry = {"timestamp": int(NOW.timestamp()), "txid": "a"}
+    offsets = itertools.count()
+
+    class Endless(dict[str, Any]):
+        """A page that names another next one each time."""
+
+        def __getitem__(self, key: str) -> Any:
+            more = {"next_offset": [str(next(offsets)), "x"]}
+            return 200, {"stat": "OK", "response": {"authlogs": [entry], "metadata": more}}
+
+    duo_server.says = Endless({LOG: None})
+    assert talk(make())[0].reason is Reason.SAMPLE_TOO_SMALL
+    assert len(duo_server.asked) == 2
+
+
 @pytest.mark.parametrize(
     "said",
     [

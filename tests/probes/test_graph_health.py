@@ -1,6 +1,8 @@
 """`graph_health` at a tenant of the documented shape, with all its lies."""
 
 import json
+import re
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -501,3 +503,49 @@ def test_a_service_must_be_named() -> None:
 
 def test_on_this_machine_nothing_is_clock_bound(graph: Make) -> None:
     assert not graph().clock_bound
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_pages_that_lead_in_circles(
+    tenant: Tenant, graph: Make, observed: Observe, size: int
+) -> None:
+    path = f"{API}issues?$filter=isResolved%20eq%20false"
+    addresses = [path, *(f"{API}issues?$skip={number}" for number in range(1, size))]
+    for here, there in zip(addresses, addresses[1:] + addresses[:1], strict=True):
+        following = {"@odata.nextLink": tenant.vendor.url + there}
+        tenant.vendor.answers[here] = _value([issue("serviceInterruption")], **following)
+    reading = observed(graph())
+    assert (reading.reason, reading.detail) == (
+        DEAD,
+        "the next page is said to be one that was read",
+    )
+    assert tenant.asked == ["token", "healthOverviews", *["issues"] * size]
+
+
+EMPTY = "[],"
+HOSTILE_PAGES = {
+    "one long text": f'"impactDescription": "{"x" * 8_000_000}"',
+    "what nobody asked for": f'"posts": [{EMPTY * 60_000}[]], "more": "{"x" * 7_000_000}"',
+    "values without end": f'"posts": [{EMPTY * 2_500_000}[]]',
+}
+
+
+@pytest.mark.parametrize("hostile", HOSTILE_PAGES)
+def test_twenty_pages_of_eight_megabytes_cost_little_memory(
+    tenant: Tenant, graph: Make, observed: Observe, hostile: str
+) -> None:
+    path = f"{API}issues?$filter=isResolved%20eq%20false"
+    for number in range(PAGES):
+        following = f"{API}issues?$skip={number + 1}"
+        told = json.dumps({"id": f"MO{number}", "status": "investigating"})[:-1]
+        body = f'{{"value": [{told}, {HOSTILE_PAGES[hostile]}}}], "@odata.nextLink": '
+        body += json.dumps(tenant.vendor.url + following) + "}"
+        tenant.vendor.answers[path] = 200, {}, body.encode()
+        path = following
+    tracemalloc.start()
+    reading = observed(graph(), budget=60)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert reading.reason is DEAD
+    assert re.match("body_too_large|protocol_error: JSON of more than", reading.detail)
+    assert peak < 100 << 20

@@ -37,6 +37,7 @@ class Org:
     events: list[dict[str, Any]] = field(default_factory=list)
     left: int = 60
     elsewhere: str = ""
+    circle: Callable[[int], str] | None = None
     queries: list[dict[str, str]] = field(default_factory=list)
     numbers: Any = field(default_factory=itertools.count)
 
@@ -83,6 +84,9 @@ class Org:
         if len(found) > begin + size:
             after = f"{asked.path.partition('&after')[0]}&after={begin + size}"
             link += f', <{self.elsewhere or self.vendor.url}{after}>; rel="next"'
+        if self.circle is not None:
+            path = asked.path.partition("&after")[0] + self.circle(begin)
+            link = f'<{self.vendor.url}{path}>; rel="next"'
         headers = {"Link": link, "X-Rate-Limit-Remaining": str(self.left)}
         return 200, headers, json.dumps(found[begin : begin + size]).encode()
 
@@ -235,6 +239,31 @@ def test_requests_are_left_to_others(
     org.left = 12
     assert observed(okta(), clock=clock).detail.startswith("100% of 600 ")
     assert org.left == 8, "two pages more, and one of last week"
+
+
+@pytest.mark.parametrize(
+    ("circle", "requests"),
+    [
+        (lambda _: "", 1),
+        (lambda begin: f"&after={begin}", 2),
+        (lambda begin: "&after=30" if begin == 0 else "", 2),
+        (lambda begin: f"&after={begin + 1000}", 2),
+    ],
+    ids=["itself", "its own page", "each other", "always another"],
+)
+def test_a_next_page_that_brings_nothing_new_is_the_last(
+    org: Org,
+    okta: Make,
+    observed: Observe,
+    clock: ManualClock,
+    circle: Callable[[int], str],
+    requests: int,
+) -> None:
+    org.happen(60)
+    org.circle = circle
+    reading = observed(okta(), clock=clock)
+    assert reading.detail.startswith("100% of 60 "), reading
+    assert len([q for q in org.queries if q["since"] > "2026-01-05"]) <= requests + 1
 
 
 def test_the_token_goes_to_no_other_host(

@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import tracemalloc
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from requests.structures import CaseInsensitiveDict
 
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.transport.condition import Condition, StatusSet
-from beacon.transport.expect import Expectations, judge, parse_json
+from beacon.transport.expect import JSON_VALUES, Expectations, judge, parse_json, parse_json_as
 from beacon.transport.http import Answer
 from beacon.transport.trouble import Trouble
 
@@ -203,3 +205,40 @@ def test_sound_expressions_have_no_flaw():
 def test_text_compared_with_no_text_is_a_flaw(condition):
     (flaw,) = expecting(body=condition).flaws()
     assert flaw == (("body",), "text is never equal to what is no text", "the value in quotes")
+
+
+class Named(msgspec.Struct):
+    id: str = ""
+
+
+MANY = JSON_VALUES
+BOUNDS = [
+    (b"[" + b"[]," * (MANY // 2) + b"[]]", None),
+    (b"[" + b'{"a":1},' * (MANY // 2) + b"{}]", None),
+    (b"[" + b"1," * MANY + b"1]", None),
+    (b'["' + b"," * MANY + b'"]', None),
+    (b"[" + b"1," * (MANY - 10) + b"1]", list),
+    (b"[" * (MANY + 1), None),
+]
+
+
+@pytest.mark.parametrize(("body", "kind"), BOUNDS)
+def test_json_of_too_many_values_is_refused_before_it_is_read(body, kind):
+    if kind is not None:
+        assert isinstance(parse_json(body), kind)
+        return
+    with pytest.raises(Trouble) as told:
+        parse_json(body)
+    assert told.value.reading.reason is Reason.PROTOCOL_ERROR
+    assert told.value.reading.detail == "JSON of more than 100000 values"
+
+
+def test_what_a_form_does_not_name_costs_no_memory():
+    body = b'{"id": "a", "x": [' + b"1," * 90_000 + b"1]}"
+    tracemalloc.start()
+    assert parse_json_as(body, Named).id == "a"
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100_000
+    with pytest.raises(msgspec.ValidationError):
+        parse_json_as(b"[]", Named)

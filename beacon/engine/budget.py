@@ -1,0 +1,77 @@
+"""How many bytes of answers runs may hold: each one, and all of them together.
+
+What one answer may be is for who reads it to say; this bounds what many large ones add up to.
+"""
+
+import itertools
+import logging
+from typing import Final
+from weakref import WeakSet
+
+log = logging.getLogger(__name__)
+
+RUN_LIMIT: Final = 16 * 1024 * 1024
+"""Bytes of answers of one run."""
+
+ALL_LIMIT: Final = 64 * 1024 * 1024
+"""Bytes of answers of all runs that are under way."""
+
+
+class TooMuchHeld(Exception):
+    """No more is read. `ours`: because of what other runs hold."""
+
+    def __init__(self, words: str, *, ours: bool) -> None:
+        super().__init__(words)
+        self.words, self.ours = words, ours
+
+
+class Holder:
+    """What one run holds."""
+
+    def __init__(self, budget: "Budget") -> None:
+        self._budget = budget
+        self.held = 0
+
+    def hold(self, size: int) -> None:
+        """Count so many bytes more. Raises `TooMuchHeld`."""
+        self.held += size
+        self._budget.check(self)
+
+    def let_go(self) -> None:
+        """The run is over."""
+        self.held = 0
+
+
+class Budget:
+    """What all runs hold. For any thread: each step is one operation of the interpreter."""
+
+    def __init__(self, one: int = RUN_LIMIT, together: int = ALL_LIMIT) -> None:
+        self._one, self._together = one, together
+        self._holders: WeakSet[Holder] = WeakSet()
+        self._refused = itertools.count(1)
+
+    def holder(self) -> Holder:
+        """The books of a run that begins."""
+        holder = Holder(self)
+        self._holders.add(holder)
+        return holder
+
+    def check(self, holder: Holder) -> None:
+        """Raises `TooMuchHeld`."""
+        if holder.held > self._one:
+            words = f"the answers of one run are longer than {self._one >> 20} MiB together"
+            raise TooMuchHeld(words, ours=False)
+        if sum(each.held for each in list(self._holders)) > self._together:
+            number = next(self._refused)
+            if str(number).strip("0") == "1":
+                log.warning(
+                    "all runs together hold %d MiB: an answer was not read (%d so far)",
+                    self._together >> 20,
+                    number,
+                )
+            words = f"all runs together hold more than {self._together >> 20} MiB"
+            raise TooMuchHeld(words, ours=True)
+
+
+BUDGET: Final = Budget()
+"""That of this process."""
