@@ -21,8 +21,8 @@ from beacon.transport.claim import (
     RESTORING,
     Admission,
     claimed,
+    concerned,
     entry,
-    mentions,
     severer,
     since,
     spoken,
@@ -132,18 +132,16 @@ class GraphHealth(Application):
         return worst((*said, Admission(Reason.OK, f"{text}; no open issue concerns us")))
 
     def _of_issues(self, issues: Iterable[Issue], ours: set[str]) -> Iterator[Admission]:
-        for issue in issues:
-            if issue.is_resolved or not self._concerns(issue, ours):
+        unsolved = [issue for issue in issues if not issue.is_resolved]
+        named = concerned(self.keywords, unsolved, Issue.text) if self.keywords else []
+        words = {issue.id for issue in named}
+        for issue in unsolved:
+            if (issue.service or "").strip().casefold() not in ours and issue.id not in words:
                 continue
             reason = self._reason(issue)
             if reason is not Reason.OK:
                 more = (issue.id, issue.service or "", since(issue.start_date_time))
                 yield Admission(reason, entry(issue.status, issue.title or "", *more))
-
-    def _concerns(self, issue: Issue, ours: set[str]) -> bool:
-        if (issue.service or "").strip().casefold() in ours:
-            return True
-        return self.keywords is not None and mentions(self.keywords, issue.text())
 
     def _reason(self, issue: Issue) -> Reason:
         """How bad it is; while the service is being restored, as bad as it ever was."""

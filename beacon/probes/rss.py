@@ -7,38 +7,20 @@ empty is a weak word that nothing is wrong. A feed that cannot be read is a dead
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Literal
 
 from beacon.config.fields import Duration, Regex, Url
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
-from beacon.engine.text_pattern import IGNORE_CASE, TextPattern
 from beacon.probes import CLAIM, Fault, Timing
+from beacon.probes._announcements import incident_of, judged
 from beacon.transport import parser
-from beacon.transport.claim import OF_MICROSOFT, Admission, claimed, entry, mentions, since, worst
+from beacon.transport.claim import Admission, claimed, concerned, entry, since, worst
 from beacon.transport.feed import Entry
 from beacon.transport.http import Answer, Request
 from beacon.transport.source import SOURCES, Sources
 
 Mode = Literal["incident", "age"]
-
-_OVER: Final = "resolved|mitigated|restored|completed"
-_WITHIN: Final = r"(?:(?!\s[-–—|]\s|[.!?;:]).){0,60}?"  # one sentence, or part of a title
-_HOPED: Final = TextPattern(
-    rf"\b(?:(?:until|once|when|if|working|expect\w*|hope\w*)\b{_WITHIN}\b"
-    r"|(?:not|never)\s+(?:\w+\s+){0,3}|(?:be|being|partially|partly)\s+(?:\w+ly\s+)?)"
-    rf"(?:{_OVER})\b",
-    IGNORE_CASE,
-)
-"""`… to be resolved`, `until … is restored`: the end is spoken of, and has not come."""
-
-_STATE: Final = TextPattern(
-    rf"\b(?:(?P<over>{_OVER})|(?P<word>investigating|identified|monitoring|verifying|in progress|"
-    r"scheduled(?! event)))\b",
-    IGNORE_CASE,
-)
-_ENDED: Final = TextPattern(rf"\b(?:{_OVER})\b", IGNORE_CASE)
-_MAINTENANCE: Final = TextPattern(r"\bmaintenance\b|\bscheduled\b", IGNORE_CASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,13 +62,10 @@ class Rss:
 
     def judge(self, feed: Sequence[Entry], now: datetime) -> Reading:
         """What a feed admits at a time."""
-        ours = [one for one in feed if self._concerns(one)]
+        ours = concerned(self.keywords, feed, lambda one: f"{one.title}\n{one.text}")
         text = f"{len(feed)} entries, none of them open" if feed else "an empty feed: no event"
         said = self._by_age(ours, now) if self.mode == "age" else self._by_incident(ours, now)
         return worst((Admission(Reason.OK, text), *said))
-
-    def _concerns(self, one: Entry) -> bool:
-        return self.keywords is None or mentions(self.keywords, f"{one.title}\n{one.text}")
 
     def _by_age(self, entries: Iterable[Entry], now: datetime) -> Iterator[Admission]:
         for one in entries:
@@ -98,11 +77,12 @@ class Rss:
     def _by_incident(self, entries: Iterable[Entry], now: datetime) -> Iterator[Admission]:
         newest: dict[str, Entry] = {}
         for one in entries:
-            known = newest.get(one.of)
+            incident = incident_of(one)
+            known = newest.get(incident)
             if known is None or (one.at and known.at and one.at > known.at):
-                newest[one.of] = one
+                newest[incident] = one
         for one in newest.values():
-            reason, state = _judged(one)
+            reason, state = judged(one)
             if reason is not Reason.OK and self._is_young(one, now):
                 yield Admission(reason, _words(state, one))
 
@@ -111,51 +91,8 @@ class Rss:
         return one.at is None or now - one.at <= timedelta(seconds=self.max_age)
 
 
-# "Restored to one of three zones; sign-ins continue to fail" is no end.
-_GOES_ON: Final = TextPattern(
-    r"\b(?:investigating(?!\s*[-–:])|continu\w+|still|again|fail(?:s|ing)"
-    r"|(?:\d+|one|two|some) of)\b",
-    IGNORE_CASE,
-)
-
-
 def _words(state: str, one: Entry) -> str:
     return entry(state, one.title or "an entry without a title", since(one.at, "as of"))
-
-
-def _judged(one: Entry) -> tuple[Reason, str]:
-    """How bad an incident is by its newest entry, and the word for its state."""
-    status = "".join(one.status.split()).casefold()
-    if status in OF_MICROSOFT:
-        return OF_MICROSOFT[status], one.status
-    if _ENDED.search(_settled(one.title)):
-        return Reason.OK, ""
-    text = _settled(f"{one.title}\n{one.text}")
-    found = _STATE.search(text)
-    if (
-        found is not None
-        and found["over"]
-        and not _GOES_ON.search(text[found.end() :].partition("\n")[0])
-    ):
-        return Reason.OK, ""
-    state = found["word"].lower() if found is not None and found["word"] else "open"
-    planned = _MAINTENANCE.search(f"{one.title}\n{one.text}") is not None
-    return _rated(state, planned=planned), state
-
-
-def _settled(text: str) -> str:
-    """The text without what it says of an end that is still to come."""
-    return _HOPED.sub(" ", text)
-
-
-def _rated(state: str, *, planned: bool) -> Reason:
-    if state == "monitoring":  # a fix is in place, and watched
-        return Reason.VENDOR_DEGRADED
-    if planned and state == "scheduled":
-        return Reason.OK
-    if planned and state in ("in progress", "verifying"):
-        return Reason.VENDOR_MAINTENANCE
-    return Reason.VENDOR_INCIDENT
 
 
 def parsed(run: Run, answer: Answer) -> tuple[Entry, ...]:

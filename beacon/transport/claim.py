@@ -6,7 +6,7 @@ and it hides no admission.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from beacon.core.model import OUTCOME_OF, Outcome, Reading, Reason
 from beacon.engine.run import Run
@@ -14,6 +14,8 @@ from beacon.engine.text_pattern import TextPattern
 from beacon.transport.dates import moment
 from beacon.transport.feed import LONGEST
 from beacon.transport.trouble import Trouble, one_line, timed
+
+T = TypeVar("T")
 
 SEVERITY: Final = (
     Reason.OK,
@@ -116,10 +118,16 @@ def since(begin: object, word: str = "since") -> str:
     return f"{word} {at.day} {at:%b %H:%M} UTC" if at is not None else ""
 
 
-def mentions(pattern: str, text: str) -> bool:
-    """Whether a foreign text speaks of something. One that takes too long to search does."""
-    try:
-        found = TextPattern(pattern).search(text[:LONGEST])
-    except TimeoutError:
-        return True
-    return found is not None
+def concerned(pattern: str | None, items: Iterable[T], text_of: Callable[[T], str]) -> list[T]:
+    """Those whose text a pattern is found in. After one that takes too long to search: all."""
+    if pattern is None:
+        return list(items)
+    wanted, found, slow = TextPattern(str(pattern)), [], False
+    for item in items:
+        try:
+            if slow or wanted.search(text_of(item)[:LONGEST]):
+                found.append(item)
+        except TimeoutError:
+            slow = True
+            found.append(item)
+    return found

@@ -49,6 +49,17 @@ def statuspage(first: str, what: str = "") -> Entry:
     return said(text=STATUSPAGE.format(first=first, said=what))
 
 
+TWO = (
+    "Resolved - This incident has been resolved. "
+    "Investigating - We are currently investigating this issue."
+)
+OLDEST_FIRST = (
+    "Jan 5, 10:00 UTC Investigating - We look. Jan 5, 10:30 UTC Identified - It is DNS. "
+    "Jan 5, 11:00 UTC {last}"
+)
+AWS_OPEN = "10:15 AM PST We are investigating increased error rates in the US-EAST-1 Region."
+AWS_END = "11:30 AM PST The issue has been resolved. The service is now operating normally."
+
 BY_INCIDENT = [
     ((), OK, "an empty feed: no event"),
     ((said(),), INCIDENT, "Open: Codes are late (as of 5 Jan 11:00 UTC)"),
@@ -90,6 +101,48 @@ BY_INCIDENT = [
     # maintenance is trouble while it goes on
     ((said("Scheduled maintenance of MFA"),), OK, ""),
     ((said("Maintenance", "THIS IS A SCHEDULED EVENT Scheduled - at night"),), OK, ""),
+    # only the newest update of an entry counts
+    ((said(text=TWO),), OK, ""),
+    ((said(text=TWO.replace(" - ", ": ")),), OK, ""),
+    ((said(text=TWO.upper()),), OK, ""),
+    ((said(text="[Resolved] It is mended. [Investigating] We look."),), OK, ""),
+    ((said(text="[Investigating] We look. [Resolved] It was mended."),), INCIDENT, ""),
+    ((said(text="Resolved — Done. Identified — It is DNS."),), OK, ""),
+    ((said(text="Update: Resolved"),), OK, ""),
+    ((said(text="Investigating - We look. " + TWO),), INCIDENT, "Investigating: Codes are late"),
+    ((said(text="Monitoring - It seems resolved. " + TWO),), DEGRADED, "Monitoring: Codes"),
+    ((said(text="Update - Sign-ins still fail. Resolved - no longer."),), INCIDENT, "Open: Codes"),
+    ((said(text="Update - The service has recovered. Identified - It is DNS."),), OK, ""),
+    (
+        (said(text="Postmortem - Read it. Resolved - Done. Investigating - Yes."),),
+        OK,
+        "",
+    ),
+    ((said(text="Fixed - Done. Watching - We look. Identified - Yes."),), OK, ""),
+    ((said(text="Watching - A fix is in place. Identified - Yes."),), DEGRADED, "Watching: Codes"),
+    # by their times, where they have such, whatever the order
+    ((said(text=OLDEST_FIRST.format(last="Resolved - Thank you.")),), OK, ""),
+    ((said(text=OLDEST_FIRST.format(last="Monitoring - A fix.")),), DEGRADED, "Monitoring"),
+    ((said(text="Jan 1, 00:10 UTC Resolved - Done. Dec 31, 23:50 UTC Identified - Yes."),), OK, ""),
+    ((said(text="Dec 31, 23:50 UTC Identified - Yes. Jan 1, 00:10 UTC Resolved - Done."),), OK, ""),
+    # as AWS writes: a heading that stays, times, the oldest first
+    ((said("Informational message: Increased error rates", AWS_END),), OK, ""),
+    ((said("Informational message: Increased error rates", AWS_OPEN),), INCIDENT, ""),
+    ((said("Performance issues: Errors", f"{AWS_OPEN} {AWS_END}"),), OK, ""),
+    ((said("Performance issues: Errors", f"{AWS_END} {AWS_OPEN}"),), INCIDENT, ""),
+    ((said("Errors", "The service is operating normally."),), OK, ""),
+    ((said("Errors", "It is not operating normally."),), INCIDENT, ""),
+    ((said("Errors", "We will update you once the service is operating normally."),), INCIDENT, ""),
+    ((said("Errors", "Sign-in has recovered."),), OK, ""),
+    ((said("Errors", "All services have now fully recovered. We apologize."),), OK, ""),
+    ((said("Errors", "Sign-in has partially recovered."),), INCIDENT, ""),
+    ((said("Errors", "Sign-in has not recovered."),), INCIDENT, ""),
+    ((said("Errors", "Sign-in is recovering."),), INCIDENT, ""),
+    ((said("Errors", "Most of the regions have recovered, one of them has not."),), INCIDENT, ""),
+    ((said("Errors", "Sign-in has recovered. We continue to monitor."),), DEGRADED, "Monitoring"),
+    ((said("Errors", "Error rates have returned to normal."),), OK, ""),
+    ((said("Errors", "We expect error rates to be back to normal soon."),), INCIDENT, ""),
+    ((said("Errors", "All systems operational"),), OK, ""),
     (
         (said("Maintenance", "THIS IS A SCHEDULED EVENT In progress - now"),),
         MAINTENANCE,
@@ -115,6 +168,26 @@ def test_what_a_feed_says_by_incident(feed: tuple[Entry, ...], reason: Reason, w
     reading = judged(*feed)
     assert reading.reason is reason, reading
     assert words in reading.detail
+
+
+AWS_ID = "https://status.aws.amazon.com/#ec2-us-east-1_{}"
+
+
+def test_each_update_of_aws_has_an_id_of_its_own() -> None:
+    """The newest of one heading counts; another heading is another incident."""
+    began = said("Performance issues: Errors", AWS_OPEN, of=AWS_ID.format(1767600000), hours=3)
+    more = said("Service disruption: Errors", AWS_OPEN, of=AWS_ID.format(1767603600), hours=2)
+    end = said(
+        "Service is operating normally: [RESOLVED] Errors",
+        AWS_END,
+        of=AWS_ID.format(1767607200),
+        hours=1,
+    )
+    other = said("Informational message: Latency", AWS_OPEN, of=AWS_ID.format(1767600001), hours=2)
+    assert judged(began, more).detail.count("Errors") == 1
+    assert judged(end, more, began).reason is OK
+    assert judged(began, more, end).reason is OK
+    assert "Latency" in judged(began, more, end, other).detail
 
 
 BY_AGE = [

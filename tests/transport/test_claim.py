@@ -15,8 +15,8 @@ from beacon.transport.claim import (
     SEVERITY,
     Admission,
     claimed,
+    concerned,
     entry,
-    mentions,
     moment,
     severer,
     since,
@@ -136,10 +136,33 @@ def test_no_time_is_too_strange(written: Any) -> None:
 
 
 def test_foreign_text_is_searched_in_bounded_time() -> None:
-    assert mentions(r"(?i)\bMFA\b", "no mfa today")
-    assert not mentions(r"\bMFA\b", "no MFAs today")
-    assert not mentions("late", "x" * 4000 + "late")
-    assert mentions("^(a|aa)+$", "a" * 60 + "b"), "too long to tell: it may concern us"
+    def speak(pattern: str | None, *texts: str) -> list[str]:
+        return concerned(pattern, texts, str)
+
+    assert speak(None, "a", "b") == ["a", "b"]
+    assert speak(r"(?i)\bMFA\b", "no mfa today", "SMS") == ["no mfa today"]
+    assert speak(r"\bMFA\b", "no MFAs today") == []
+    assert speak("late", "x" * 4000 + "late") == []
+
+
+def test_what_takes_too_long_to_search_may_concern_us_and_so_may_all_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    searched: list[str] = []
+
+    class Slow:
+        def __init__(self, _: str) -> None:
+            """Any pattern."""
+
+        def search(self, text: str) -> None:
+            searched.append(text)
+            if text == "slow":
+                raise TimeoutError
+
+    monkeypatch.setattr("beacon.transport.claim.TextPattern", Slow)
+    texts = ["before", "slow", *(f"{n}" for n in range(2000))]
+    assert concerned("x", texts, str) == texts[1:]
+    assert searched == ["before", "slow"], "else one feed would take half a second each"
 
 
 def test_every_word_of_microsoft_has_its_reason() -> None:

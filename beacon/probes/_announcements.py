@@ -1,0 +1,199 @@
+"""What an entry of a feed says of its incident: whether it is over, and how bad it is.
+
+Only its newest update counts. Vendors write them into one text, each in its own manner.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from beacon.core.model import Reason
+from beacon.engine.text_pattern import IGNORE_CASE, TextPattern
+from beacon.transport.claim import OF_MICROSOFT
+from beacon.transport.feed import Entry
+
+LABELS: Final = MappingProxyType(
+    {
+        "investigating": False,  # Statuspage, Instatus, Cachet
+        "identified": False,  # Statuspage, Instatus, Cachet
+        "monitoring": False,  # Statuspage, Instatus
+        "watching": False,  # Cachet
+        "scheduled": False,  # Statuspage
+        "in progress": False,  # Statuspage
+        "verifying": False,  # Statuspage
+        "update": False,  # Statuspage, Google Cloud: the state of before; its text says more
+        "resolved": True,  # Statuspage, Instatus, Google Cloud, Okta
+        "completed": True,  # Statuspage, of maintenance
+        "postmortem": True,  # Statuspage: written after the end
+        "mitigated": True,  # Azure
+        "fixed": True,  # Cachet
+    }
+)
+"""What an update is headed with, as "Resolved - …" → whether that is the end."""
+
+ENDS: Final = (
+    # Azure, Google Cloud, Statuspage: "this incident has been resolved", "mitigated"
+    r"resolved|mitigated|restored|completed|fixed",
+    # AWS: "the service is (now) operating normally"; others say working, functioning, running
+    r"(?:operating|working|functioning|running)\s+(?:normally|as\s+(?:normal|expected))",
+    # Okta, Slack: "has recovered", "have fully recovered"
+    r"(?:has|have)\s+(?:\w+ly\s+|now\s+|since\s+)*recovered",
+    # Duo, Twilio: "is back to normal", "have returned to normal"
+    r"(?:back|returned)\s+to\s+normal",
+    r"(?:has|have|is)\s+(?:now\s+)?(?:ended|cleared)|all\s+clear",
+    # Cloudflare, GitHub: "fully operational", "all systems operational"
+    r"(?:fully|again|now|systems|services)\s+operational",
+)
+"""Words for an end within a text, and whose they are."""
+
+_END: Final = "|".join(ENDS)
+_ENDED: Final = TextPattern(rf"\b(?:{_END})\b", IGNORE_CASE)
+_WITHIN: Final = r"(?:(?!\s[-–—|]\s|[.!?;:]).){0,60}?"  # one sentence, or part of a title
+_HOPED: Final = TextPattern(
+    rf"\b(?:(?:until|once|when|if|working\s+(?:to|on|with|towards?)|expect\w*|hope\w*|will)\b"
+    rf"{_WITHIN}\b|(?:not|never)\s+(?:\w+\s+){{0,3}}?"
+    rf"|(?:be|being|partially|partly)\s+(?:\w+ly\s+)?|(?:has|have)\s+(?:partially|partly)\s+)"
+    rf"(?:{_END}|recovered)\b",
+    IGNORE_CASE,
+)
+"""`… to be resolved`, `until … is restored`: the end is spoken of, and has not come."""
+
+# "Restored to one of three zones; sign-ins continue to fail" is no end.
+_GOES_ON: Final = TextPattern(
+    r"\b(?:investigating|continu\w+|still|again|fail(?:s|ing)"
+    r"|(?:\d+|one|two|some|most|many) of)\b",
+    IGNORE_CASE,
+)
+_WATCHED: Final = TextPattern(
+    r"\b(?:continu\w+\s+(?:to\s+)?(?:\w+ly\s+)?)?monitor(?:ing)?\b", IGNORE_CASE
+)
+_STATE: Final = TextPattern(
+    r"\b(investigating|identified|monitoring|verifying|in progress|scheduled(?! event))\b",
+    IGNORE_CASE,
+)
+_MAINTENANCE: Final = TextPattern(r"\bmaintenance\b|\bscheduled\b", IGNORE_CASE)
+
+_LABEL: Final = TextPattern(
+    rf"\b(?P<label>{'|'.join(LABELS).replace(' ', '[ _]')})\s*(?:-|–|—|:|\])\s", IGNORE_CASE
+)
+_BEFORE: Final = ".!?;:)[]…"  # or a time: an update begins there, and no sentence goes on
+_DATED: Final = TextPattern(
+    r"\b(?P<month>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?\s+(?P<day>\d{1,2}),?"
+    r"(?:\s+\d{4},?)?\s+(?P<hour>\d{1,2}):(?P<minute>\d{2})\s*(?:-\s*)?[A-Z]{3,4}\b"
+)
+_CLOCKED: Final = TextPattern(r"\b\d{1,2}:\d{2}\s+[AP]M\s+P[SD]?T\b")  # AWS, the oldest first
+_MONTHS: Final = "JanFebMarAprMayJunJulAugSepOctNovDec"
+
+_PER_UPDATE: Final = TextPattern(r"(.*#[\w.-]+)_\d{9,11}")  # AWS: an id for each update
+_HEADING: Final = TextPattern(
+    r"^(?:service is operating normally|informational message|performance issues"
+    r"|service (?:degradation|disruption|impact))\s*:\s*|\[resolved\]\s*",
+    IGNORE_CASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One update of an entry; `label` as vendors head it, in small letters; `at` to compare."""
+
+    label: str
+    text: str
+    at: tuple[int, ...] | None = None
+
+
+def incident_of(one: Entry) -> str:
+    """What tells one incident from another, where each update has an id of its own too."""
+    found = _PER_UPDATE.fullmatch(one.of)
+    if found is None:
+        return one.of
+    return f"{found[1]}\n{_HEADING.sub('', one.title).casefold()}"
+
+
+def judged(one: Entry) -> tuple[Reason, str]:
+    """How bad an incident is by its newest entry, and the word for its state."""
+    status = "".join(one.status.split()).casefold()
+    if status in OF_MICROSOFT:
+        return OF_MICROSOFT[status], one.status
+    newest = newest_update(one.text)
+    if LABELS.get(newest.label) or (not newest.label and _ended(one.title)):
+        return Reason.OK, ""
+    planned = _MAINTENANCE.search(f"{one.title}\n{one.text}") is not None
+    if newest.label and newest.label != "update":
+        return _rated(newest.label, planned=planned), newest.label
+    if (end := _after_the_end(newest.text)) is not None:
+        watched = _WATCHED.search(end) is not None
+        return (Reason.VENDOR_DEGRADED, "monitoring") if watched else (Reason.OK, "")
+    told = _STATE.search(_settled(f"{one.title}\n{newest.text}"))
+    state = told[1].lower() if told else "open"
+    return _rated(state, planned=planned), state
+
+
+def newest_update(text: str) -> Update:
+    """The newest of the updates in a text; all of it where there is but one."""
+    updates = list(_updates(text))
+    if not updates:
+        clocked = list(_CLOCKED.finditer(text))
+        return Update("", text[clocked[-1].end() :] if clocked else text)
+    dated = [update for update in updates if update.at is not None]
+    if len(dated) < len(updates):
+        return updates[0]  # whoever writes no times writes the newest first
+    latest = max(update.at or () for update in updates)
+    return next(update for update in updates if update.at == latest)
+
+
+def _updates(text: str) -> Iterator[Update]:
+    """Each update with a heading of its own, in the order of the text."""
+    begins = [found for found in _LABEL.finditer(text) if _is_heading(text, found.start())]
+    ends = [found.start() for found in begins[1:]] + [len(text)]
+    before = 0
+    december = "Dec" in text
+    for found, end in zip(begins, ends, strict=False):
+        dates = list(_DATED.finditer(text[before : found.start()][-60:]))
+        at = _moment(dates[-1].groupdict(), december=december) if dates else None
+        before = found.end()
+        yield Update(found["label"].lower().replace("_", " "), text[found.end() : end], at)
+
+
+def _is_heading(text: str, at: int) -> bool:
+    before = text[:at].rstrip()[-40:]
+    if not before or before[-1] in _BEFORE:
+        return text[at].isupper()
+    capitals = before[-3:]
+    return text[at].isupper() and capitals.isascii() and capitals.isupper()  # 11:00 UTC, EVENT
+
+
+def _moment(date: dict[str, str], *, december: bool) -> tuple[int, ...]:
+    month = _MONTHS.index(date["month"]) // 3 + 1
+    if december and month == 1:
+        month = 13
+    return month, int(date["day"]), int(date["hour"]), int(date["minute"])
+
+
+def _settled(text: str) -> str:
+    """The text without what it says of an end that is still to come."""
+    return _HOPED.sub(" ", text)
+
+
+def _ended(text: str) -> bool:
+    return _ENDED.search(_settled(text)) is not None
+
+
+def _after_the_end(text: str) -> str | None:
+    """What follows the last word for an end; None where it is not over."""
+    settled = _settled(text)
+    ends = list(_ENDED.finditer(settled))
+    if not ends:
+        return None
+    rest = settled[ends[-1].end() :]
+    return None if _GOES_ON.search(_WATCHED.sub(" ", rest)) else rest
+
+
+def _rated(state: str, *, planned: bool) -> Reason:
+    if state in ("monitoring", "watching"):  # a fix is in place, and watched
+        return Reason.VENDOR_DEGRADED
+    if planned and state == "scheduled":
+        return Reason.OK
+    if planned and state in ("in progress", "verifying"):
+        return Reason.VENDOR_MAINTENANCE
+    return Reason.VENDOR_INCIDENT
