@@ -71,7 +71,12 @@ def join(base: str, written: str) -> str:
     """
     before, mark, after = written.strip(_EDGES).partition("?")
     parts = urlsplit(urljoin(base, before.replace("\\", "/") + mark + after))
-    path, query = (
-        quote(p, _AS_WRITTEN, errors="surrogateescape") for p in (parts.path, parts.query)
-    )
+    path, query = (_encoded(each) for each in (parts.path, parts.query))
     return urlunsplit(parts._replace(path=path, query=query, fragment=""))
+
+
+def _encoded(text: str) -> str:
+    """What may not stand in an address as %XX; a % that begins nothing is %25."""
+    first, *rest = quote(text, _AS_WRITTEN, errors="surrogateescape").split("%")
+    marks = ("%" if len(p) > 1 and _HEX.issuperset(p[:2]) else "%25" for p in rest)
+    return first + "".join(mark + p for mark, p in zip(marks, rest, strict=True))
