@@ -38,13 +38,45 @@ _OURS: Final = {
     Reason.OWN_CREDENTIALS: "our credentials",
     Reason.OWN_MODEM: "own modem",
 }
-_FAMILIES: Final = (
-    (
+_SPEAKS_OF: Final = {
+    **dict.fromkeys(
+        (
+            Reason.DNS_NXDOMAIN,
+            Reason.DNS_NO_ANSWER,
+            Reason.DNS_SERVFAIL,
+            Reason.DNS_TIMEOUT,
+            Reason.DNS_MISMATCH,
+            Reason.DNSSEC_BOGUS,
+            Reason.RESOLVER_DISAGREEMENT,
+            Reason.SPF_PERMERROR,
+            Reason.SPF_TEMPERROR,
+            Reason.SPF_MISSING,
+            Reason.SPF_FAIL,
+            Reason.SPF_NEAR_LIMIT,
+            Reason.DKIM_MISSING,
+            Reason.DKIM_REVOKED,
+            Reason.DMARC_MISSING,
+            Reason.MX_MISSING,
+            Reason.PTR_MISMATCH,
+        ),
         "dns",
-        ("dns_", "spf_", "dkim_", "dmarc_", "mx_", "ptr_", "record_", "dnssec_", "resolver_"),
     ),
-    ("tls", ("tls_", "certificate_")),
-)
+    **dict.fromkeys(
+        (
+            Reason.TLS_EXPIRED,
+            Reason.TLS_NOT_YET_VALID,
+            Reason.TLS_UNTRUSTED,
+            Reason.TLS_NAME,
+            Reason.TLS_HANDSHAKE,
+            Reason.CERTIFICATE_EXPIRING,
+        ),
+        "tls",
+    ),
+}
+"""What a reason speaks of, whatever kind of probe gives it."""
+
+_OF_RECORDS: Final = frozenset({Reason.RECORD_CHANGED, Reason.RECORD_MISSING})
+"""Reasons of kinds that read DNS, and of others: `openid` says so of a provider's keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +213,16 @@ def _span(seconds: float) -> str:
 
 def _word(cause: Witnessed, reading: Reading | None) -> str:
     """DNS, TLS, or whatever else stands behind a service."""
-    return _family(reading) or ("dns" if "dns" in cause.kind else "other cause")
+    return _subject(cause, reading) or ("dns" if "dns" in cause.kind else "other cause")
 
 
-def _family(reading: Reading | None) -> str | None:
-    reason = reading.reason.value if reading else ""
-    return next((word for word, starts in _FAMILIES if reason.startswith(starts)), None)
+def _subject(endpoint: Witnessed, reading: Reading | None) -> str | None:
+    """What a reading speaks of, by its reason and the kind that gave it."""
+    if reading is None:
+        return None
+    if reading.reason in _OF_RECORDS:
+        return "dns" if "dns" in endpoint.kind else None
+    return _SPEAKS_OF.get(reading.reason)
 
 
 # --- what the troubled say themselves ---------------------------------------------
@@ -196,7 +232,7 @@ def _by_reason(troubled: Sequence[Witnessed]) -> Iterator[Cause]:
     """Name DNS or TLS where what fails says so itself."""
     told = set()
     for endpoint in troubled:
-        word = _family(endpoint.last)
+        word = _subject(endpoint, endpoint.last)
         speaks = endpoint.evidence in (Evidence.SYMPTOM, Evidence.HEALTH)
         if speaks and word is not None and word not in told:
             told.add(word)

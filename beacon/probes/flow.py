@@ -26,7 +26,7 @@ from beacon.transport.capture import Capture, Captured
 from beacon.transport.dial import IpVersion
 from beacon.transport.expect import Expectations, judge
 from beacon.transport.html import Form
-from beacon.transport.http import Answer, confined, exchange, fresh_jar
+from beacon.transport.http import Answer, Request, confined, exchange, fresh_jar, prepare
 from beacon.transport.mailboxes import AnyMailbox
 from beacon.transport.onetime import claimed
 from beacon.transport.template import Code, Template, Uses
@@ -95,7 +95,7 @@ class Flow:
             if taken.setdefault(step.id, where) != where:
                 text = f"the id {step.id!r} is taken by {taken[step.id]}"
                 yield Fault((*place, "id"), text, "an id of its own")
-            found = [*step.faults(), *self._references(step, known)]
+            found = [*step.faults(), *self._references(step, known), *self._header_faults(step)]
             if place[0] == CLEAN_UP:
                 found += step.clean_up_faults()
             for fault in found:
@@ -134,6 +134,20 @@ class Flow:
                     text = f"code_from: no mailbox {awaited.mailbox!r}"
                     hint = meant(awaited.mailbox, self.mailboxes)
                     yield Fault(path, text, f"known are: {there}", hint)
+
+    def _header_faults(self, step: Step) -> Iterator[Fault]:
+        """What of its headers cannot be sent, as far as the settings alone tell."""
+        for name, template in step.headers.items():
+            text = template.written(self._revealed, SimpleNamespace(**self.variables))
+            try:
+                prepare(Request(url="http://localhost/", headers={name: text.strip(" ")}))
+            except Trouble:
+                allowed = "printable text in Latin-1; the name: letters, digits and -"
+                yield Fault(("headers", name), "a header that cannot be sent", allowed)
+
+    @cached_property
+    def _revealed(self) -> SimpleNamespace:
+        return SimpleNamespace(**{name: s.reveal() for name, s in self.secrets.items()})
 
     def _code_faults(self, path: Place, code: Code) -> Iterator[Fault]:
         if code.secret not in self.secrets:
@@ -220,12 +234,11 @@ class Flow:
     @cached_property
     def _named(self) -> Mapping[str, Origin]:
         """Step → the origin that its address names by itself, not by what a server said."""
-        secrets = SimpleNamespace(**{name: s.reveal() for name, s in self.secrets.items()})
         variables = SimpleNamespace(**self.variables)
         found = {}
         for step in self.steps + self.clean_up:
             with contextlib.suppress(Refused, ValueError):
-                found[step.id] = origin(Url.parse(step.url.written(secrets, variables)))
+                found[step.id] = origin(Url.parse(step.url.written(self._revealed, variables)))
         return found
 
     def home(self, step: Step) -> Collection[Origin]:

@@ -72,9 +72,10 @@ class Http:
         yield from self._flaws("prefer", self.prefer.flaws() if self.prefer else ())
         yield from self._flaws("auth", self.auth.flaws() if self.auth else ())
         try:
-            prepare(self._request(""))
+            prepare(self._request(self.auth.written if self.auth else ""))
         except Trouble:
-            yield Fault(("url",), "an address or a header that cannot be sent", "printable text")
+            text = "an address or a header that cannot be sent"
+            yield Fault(("url",), text, "printable text, in headers of Latin-1")
 
     @staticmethod
     def _flaws(section: str, flaws: Iterator[Flaw] | tuple[()]) -> Iterator[Fault]:

@@ -15,7 +15,7 @@ from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.probes import SIGN_IN, Fault, Timing
-from beacon.transport.auth import client_request, token_of
+from beacon.transport.auth import ClientAuth, client_request, token_of
 from beacon.transport.expect import parse_json
 from beacon.transport.http import Answer, Request, exchange
 from beacon.transport.notes import outline
@@ -65,6 +65,7 @@ class Keycloak:
     code: OneTimeCode
     scope: str = "openid"
     token_url: Url | None = None
+    client_auth: ClientAuth | None = None
     tls: TlsPolicy = DEFAULT_TLS
 
     @property
@@ -124,7 +125,9 @@ class Keycloak:
         }
         try:
             # A redirect would carry password and code to where nobody configured them to go.
-            answer = exchange(run, self._request(provider.token_url, form), route, follow=False)
+            answer = exchange(
+                run, self._request(provider, provider.token_url, form), route, follow=False
+            )
         except (Trouble, DeadlinePassed):
             self.code.give_back(passcode)
             raise
@@ -164,7 +167,7 @@ class Keycloak:
         if provider.revocation_url is None or not tokens.refresh:
             run.note("no logout: the provider has nothing to revoke")
             return reading
-        request = self._request(provider.revocation_url, {"token": tokens.refresh})
+        request = self._request(provider, provider.revocation_url, {"token": tokens.refresh})
         try:
             with steps.step("logout"):
                 answer = exchange(run, request, Route(tls=self.tls), follow=False)
@@ -176,8 +179,9 @@ class Keycloak:
                 return Reading(Reason.PREFERENCE_UNMET, text)
         return reading
 
-    def _request(self, url: str, form: dict[str, str]) -> Request:
-        return client_request(url, self.client_id, self.client_secret, form)
+    def _request(self, provider: Provider, url: str, form: dict[str, str]) -> Request:
+        how = self.client_auth or provider.client_auth
+        return client_request(url, self.client_id, self.client_secret, form, how)
 
 
 def _issued(run: Run, answer: Answer) -> _Tokens:

@@ -17,7 +17,7 @@ from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.probes import Fault
 from beacon.probes._users import SAMPLE, USES, Entry, Span, Tally, WatchedUsers
-from beacon.transport.address import origin
+from beacon.transport.address import same_origin
 from beacon.transport.auth import unencrypted
 from beacon.transport.expect import parse_json_as
 from beacon.transport.http import Answer, Request
@@ -142,7 +142,7 @@ class OktaLog(WatchedUsers):
         found: dict[str, Event] = {}
         read: set[str] = set()
         while url is not None and url not in read and len(read) < PAGES and len(found) < most:
-            if origin(url) != origin(self.url):
+            if not same_origin(url, self.url):
                 raise Trouble(Reason.SOURCE_DEAD, "the next page is said to be at another host")
             read.add(url)
             answer, before = self._ask(run, url), len(found)
@@ -173,10 +173,10 @@ def _page(answer: Answer) -> list[Event]:
 def _next(headers: Mapping[str, str]) -> str | None:
     """The address of the next page; None at the end, or where others need what is left to ask."""
     left = headers.get("x-rate-limit-remaining", "")
-    if left.isdecimal() and int(left) < SPARED:
+    if left.isdecimal() and int(left[:9]) < SPARED:
         return None
     links = parse_header_links(headers.get("link", "")[:8192])
-    return next((link["url"] for link in links if link.get("rel") == "next"), None)
+    return next((link.get("url") for link in links if link.get("rel") == "next"), None)
 
 
 PROBE = OktaLog

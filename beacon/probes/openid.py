@@ -14,7 +14,7 @@ from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import FAST, Fault, Timing
-from beacon.transport.auth import client_request, token_of
+from beacon.transport.auth import ClientAuth, client_request, token_of
 from beacon.transport.http import exchange
 from beacon.transport.openid import (
     Issued,
@@ -47,6 +47,7 @@ class OpenId:
     client_secret: Secret | None = None
     scope: str | None = None
     token_url: Url | None = None
+    client_auth: ClientAuth | None = None
     tls: TlsPolicy = DEFAULT_TLS
 
     @property
@@ -62,7 +63,7 @@ class OpenId:
             yield Fault(("tls", *path), message, allowed)
         if (self.client_id is None) != (self.client_secret is None):
             yield Fault((), "half a client", "client_id and client_secret, or none of them")
-        for name in ("scope", "token_url"):
+        for name in ("scope", "token_url", "client_auth"):
             if getattr(self, name) is not None and self.client_id is None:
                 yield Fault((name,), "nobody asks for a token", "client_id, client_secret")
 
@@ -84,7 +85,8 @@ class OpenId:
     def _look(self, run: Run, steps: Steps) -> Reading:
         route, token, lasts = Route(tls=self.tls), "", 0.0
         with steps.step("discovery"):
-            provider = discover(run, self.issuer, route, self.token_url)
+            asks = self.client_id is not None
+            provider = discover(run, self.issuer, route, self.token_url, asks=asks)
         if self.client_id is not None:
             with steps.step("token"):
                 token, lasts = self._token(run, provider, route)
@@ -100,18 +102,21 @@ class OpenId:
     def judge(self, keys: tuple[Key, ...]) -> Reading:
         """What the keys that are offered come to."""
         found, wanted = {key.name for key in keys}, set(self.keys)
-        new, gone = len(found - wanted), len(wanted - found)
-        if wanted and (new or gone):
+        new, gone = len(found - wanted) if wanted else 0, len(wanted - found)
+        if gone:
             text = f"keys: {new} that are not configured, {gone} missing"
             return Reading(Reason.RECORD_CHANGED, text)
-        return Reading(Reason.OK, f"keys offered: {len(keys)}")
+        # One key more hurts nobody: it is how a change of keys begins.
+        added = f", {new} of them not configured" if new else ""
+        return Reading(Reason.OK, f"keys offered: {len(keys)}{added}")
 
     def _token(self, run: Run, provider: Provider, route: Route) -> tuple[str, float]:
         assert self.client_id is not None, "asked before"
         form = {"grant_type": "client_credentials"}
         if self.scope is not None:
             form["scope"] = self.scope
-        request = client_request(provider.token_url, self.client_id, self.client_secret, form)
+        how = self.client_auth or provider.client_auth
+        request = client_request(provider.token_url, self.client_id, self.client_secret, form, how)
         token, lasts = token_of(exchange(run, request, route, follow=False))
         return run.hide(token), lasts
 

@@ -63,6 +63,14 @@ def origin(url: str) -> Origin:
     return Origin(scheme, host, parts.port or _PORTS.get(scheme, 0))
 
 
+def same_origin(one: str, other: str) -> bool:
+    """Whether two addresses have one origin; what is no address has none."""
+    try:
+        return origin(one) == origin(other)
+    except ValueError:
+        return False
+
+
 def join(base: str, written: str) -> str:
     """The whole address of one that a page or a header writes.
 

@@ -7,7 +7,7 @@ import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import quote_plus, urlencode
 
 from beacon.config.checks import loopback
@@ -22,6 +22,13 @@ from beacon.transport.wire import Route
 
 MARGIN: Final = 30.0
 """Seconds before its end at which a token is not used any more."""
+
+LONGEST: Final = 86400.0
+"""Seconds a token is held to be good at most, whatever is said of it."""
+
+ClientAuth = Literal["basic", "basic_raw", "post"]
+"""How a client shows its secret: in a header, encoded as the RFC has it (`client_secret_basic`) or
+as it is, for servers that do not decode it; or in the form (`client_secret_post`)."""
 
 _OUR_FAULT: Final = frozenset({400, 401, 403})
 _OUR_ERRORS: Final = frozenset(
@@ -69,6 +76,7 @@ class OAuth2:
     client_secret: Secret
     scope: str | None = None
     audience: str | None = None
+    client_auth: ClientAuth = "basic"
 
     @cached_property
     def _held(self) -> _Held:
@@ -91,7 +99,8 @@ class OAuth2:
     def _request(self) -> Request:
         form = {"grant_type": "client_credentials", "scope": self.scope, "audience": self.audience}
         given = {name: value for name, value in form.items() if value}
-        return client_request(self.token_url, self.client_id, self.client_secret, given)
+        url, how = self.token_url, self.client_auth
+        return client_request(url, self.client_id, self.client_secret, given, how)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +120,11 @@ class Auth:
         """The header's value. Raises `Trouble` where a token could not be had."""
         if self.oauth2:
             return self.oauth2.authorization(run, route)
+        return self.written
+
+    @property
+    def written(self) -> str:
+        """The header's value where the settings alone make it; else nothing."""
         way = self.basic or self.bearer
         return way.authorization() if way else ""
 
@@ -121,15 +135,23 @@ class Auth:
 
 
 def client_request(
-    url: str, client_id: str, client_secret: Secret | None, form: Mapping[str, str]
+    url: str,
+    client_id: str,
+    client_secret: Secret | None,
+    form: Mapping[str, str],
+    how: ClientAuth = "basic",
 ) -> Request:
     """A form sent by an OAuth2 client that proves itself, or has nothing to (RFC 6749 §2.3)."""
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
     if client_secret is None:
         form = {**form, "client_id": client_id}
+    elif how == "post":
+        form = {**form, "client_id": client_id, "client_secret": client_secret.reveal()}
     else:
-        pair = f"{quote_plus(client_id)}:{quote_plus(client_secret.reveal())}"
-        headers["Authorization"] = _basic(pair)
+        pair = client_id, client_secret.reveal()
+        headers["Authorization"] = _basic(
+            ":".join(pair if how == "basic_raw" else map(quote_plus, pair))
+        )
     return Request(url=url, method="POST", headers=headers, body=urlencode(form).encode())
 
 
@@ -143,7 +165,10 @@ def unencrypted(name: str, url: str) -> Iterator[Flaw]:
 def token_of(answer: Answer) -> tuple[str, float]:
     """The token and the seconds it lasts. Raises `Trouble` for an answer without one."""
     if answer.status in _OUR_FAULT and (answer.status == 401 or _error(answer) in _OUR_ERRORS):
-        raise Trouble(Reason.OWN_CREDENTIALS, f"no token: {_error(answer) or 'status 401'}")
+        text = (
+            f"no token: {_error(answer) or 'status 401'}: look at `client_id`, at `client_secret`"
+        )
+        raise Trouble(Reason.OWN_CREDENTIALS, f"{text} (has it expired?) and at `client_auth`")
     if answer.status == 429:
         raise Trouble(Reason.RATE_LIMITED, "no token: status 429")
     if answer.status != 200:
@@ -155,8 +180,16 @@ def token_of(answer: Answer) -> tuple[str, float]:
     token = document.get("access_token") if isinstance(document, dict) else None
     if not isinstance(document, dict) or not isinstance(token, str) or not token:
         raise Trouble(Reason.PROTOCOL_ERROR, "no token: the answer has no access_token")
-    lasts = document.get("expires_in")
-    return token, float(lasts) if isinstance(lasts, int | float) else 0.0
+    return token, lasting(document.get("expires_in"))
+
+
+def lasting(lasts: object) -> float:
+    """How long a token lasts, a number or (ADFS, Entra ID v1) the digits of one; else 0."""
+    if isinstance(lasts, str) and lasts.isascii() and lasts.isdecimal():
+        lasts = int(lasts[:12])
+    if isinstance(lasts, bool) or not isinstance(lasts, int | float):
+        return 0.0
+    return float(min(max(lasts, 0), LONGEST))
 
 
 def _error(answer: Answer) -> str:

@@ -9,7 +9,7 @@ from jmespath.exceptions import JMESPathError
 
 from beacon.config.fields import Regex
 from beacon.engine.text_pattern import TextPattern
-from beacon.transport.expect import parse_json
+from beacon.transport.expect import found_in, parse_json
 from beacon.transport.html import Form, field_of, form_of, selector_flaw
 from beacon.transport.http import Answer
 
@@ -69,10 +69,7 @@ class Capture:
         return self._found(answer)
 
     def _found(self, answer: Answer) -> str | None:
-        try:
-            found = jmespath.search(self.json or "", parse_json(answer.body))
-        except (JMESPathError, RecursionError):
-            return None
+        found = found_in(jmespath.compile(self.json or ""), parse_json(answer.body))
         if isinstance(found, str):
             return found
         number = isinstance(found, int | float) and not isinstance(found, bool)

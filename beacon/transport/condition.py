@@ -21,7 +21,7 @@ QUOTED: Final = 40
 
 _CLASS: Final = TextPattern(r"[1-5]xx")
 _STATUS: Final = TextPattern(r"[1-5][0-9]{2}")
-_NUMBER: Final = TextPattern(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
+_NUMBER: Final = TextPattern(r"[+-]?[0-9]{1,300}(\.[0-9]{1,300})?([eE][+-]?[0-9]{1,3})?")
 
 
 _ONE_STATUS: Final[list[dict[str, Any]]] = [
@@ -188,8 +188,11 @@ def same(found: object, wanted: object) -> bool:
 
 
 def _number(operand: object) -> float | int:
-    if isinstance(operand, WireText) and _NUMBER.fullmatch(operand.strip()):
-        return float(operand)
+    if isinstance(operand, WireText):
+        # Blanks as of HTTP alone: what else Python strips, it does not always read.
+        bare = operand.strip(" \t\r\n")
+        if _NUMBER.fullmatch(bare) and math.isfinite(float(bare)):
+            return float(bare)
     if isinstance(operand, bool) or not isinstance(operand, int | float):
         raise _OtherType
     return operand

@@ -67,14 +67,16 @@ class Expectations:
     def _conditions(self, answer: Answer, *, quote: bool) -> Iterator[Unmet | None]:
         for name, condition in self.headers.items():
             value = answer.headers.get(name)
-            operand = None if value is None else WireText(value)
-            yield _at(f"header {name}", condition.unmet(operand, quote=quote))
+            text = None if value is None else WireText(value)
+            yield _at(f"header {name}", condition.unmet(text, quote=quote))
         if self.body:
             yield _at("body", self.body.unmet(WireText(answer.text()) or None, quote=quote))
         if self.json:
             document = parse_json(answer.body)
             for path, compiled, condition in self._compiled:
-                yield _at(f"json {path}", condition.unmet(_found(compiled, document), quote=quote))
+                yield _at(
+                    f"json {path}", condition.unmet(found_in(compiled, document), quote=quote)
+                )
 
 
 def judge(
@@ -124,10 +126,12 @@ def parse_json_as(body: bytes, form: type[T], values: int = JSON_VALUES) -> T:
         raise Trouble(Reason.PROTOCOL_ERROR, f"the body is {what}") from None
 
 
-def _found(compiled: Any, document: object) -> object:  # noqa: ANN401 - jmespath has no types
+def found_in(compiled: Any, document: object) -> object:  # noqa: ANN401 - jmespath has no types
+    """What an expression finds in a document; None where it finds nothing."""
     try:
         return compiled.search(document)
-    except (JMESPathError, RecursionError):  # length() of a number and the like
+    # length() of a number, avg() of what is too large, and the like
+    except (JMESPathError, RecursionError, ArithmeticError, ValueError, TypeError, LookupError):
         return None
 
 

@@ -18,7 +18,7 @@ from beacon.config.fields import Flaw, Secret, Url
 from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
-from beacon.transport.auth import MARGIN, unencrypted
+from beacon.transport.auth import MARGIN, lasting, unencrypted
 from beacon.transport.expect import parse_json, parse_json_as
 from beacon.transport.http import Answer, Request
 from beacon.transport.source import Sources
@@ -204,7 +204,7 @@ class Application:
 
 class _Granted(msgspec.Struct):
     access_token: str
-    expires_in: float = 0.0
+    expires_in: Any = None
 
 
 def _granted(answer: Answer) -> tuple[str, float]:
@@ -218,7 +218,7 @@ def _granted(answer: Answer) -> tuple[str, float]:
     token = granted.access_token
     if not token or not token.isascii() or not token.isprintable():
         raise Trouble(Reason.SOURCE_DEAD, "no token: the answer holds none that can be sent")
-    return token, granted.expires_in
+    return token, lasting(granted.expires_in)
 
 
 def _refused(answer: Answer) -> Trouble:

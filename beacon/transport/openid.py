@@ -16,7 +16,8 @@ from beacon.config.fields import Flaw, Refused, Url
 from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
-from beacon.transport.address import origin
+from beacon.transport.address import origin, same_origin
+from beacon.transport.auth import ClientAuth
 from beacon.transport.expect import parse_json
 from beacon.transport.http import Request, exchange
 from beacon.transport.notes import outline
@@ -48,6 +49,7 @@ class Provider:
     token_url: str
     keys_url: str
     revocation_url: str | None
+    client_auth: ClientAuth = "basic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,13 @@ def issuer_flaws(issuer: str) -> Iterator[Flaw]:
         yield (), "an issuer has neither ? nor #", "https://host/path"
 
 
-def discover(run: Run, issuer: str, route: Route, token_url: str | None = None) -> Provider:
-    """Read a provider's discovery document. Raises `Trouble` where applications could not."""
+def discover(
+    run: Run, issuer: str, route: Route, token_url: str | None = None, *, asks: bool = True
+) -> Provider:
+    """Read a provider's discovery document. Raises `Trouble` where applications could not.
+
+    `asks`: a token is wanted, so that something secret is sent to its endpoint.
+    """
     document = _fetch(run, issuer.rstrip("/") + WELL_KNOWN, route)
     run.note(f"it has {outline(document, harmless=('issuer',))}")
     named = document.get("issuer")
@@ -75,14 +82,26 @@ def discover(run: Run, issuer: str, route: Route, token_url: str | None = None) 
         reason = Reason.EXPECTATION_FAILED if isinstance(named, str) else Reason.OPERAND_MISSING
         raise Trouble(reason, "`issuer` is not the configured one" + but)
     asked = token_url or _endpoint(document, "token_endpoint", issuer)
-    if not token_url and origin(asked) != origin(issuer):
+    if asks and not token_url and not same_origin(asked, issuer):
         text = "`token_endpoint` is on another host: set `token_url` if it is to be trusted"
         raise Trouble(Reason.EXPECTATION_FAILED, text)
     revoked = None
     if "revocation_endpoint" in document:
         revoked = _endpoint(document, "revocation_endpoint", issuer)
-    there = revoked is not None and origin(revoked) == origin(asked)
-    return Provider(asked, _endpoint(document, "jwks_uri", issuer), revoked if there else None)
+    there = revoked is not None and same_origin(revoked, asked)
+    return Provider(
+        asked,
+        _endpoint(document, "jwks_uri", issuer),
+        revoked if there else None,
+        _client_auth(document.get("token_endpoint_auth_methods_supported")),
+    )
+
+
+def _client_auth(supported: object) -> ClientAuth:
+    """How a provider wants a client's secret; where it does not say, in a header (Discovery §3)."""
+    methods = supported if isinstance(supported, list) else []
+    basic = "client_secret_basic" in methods or "client_secret_post" not in methods
+    return "basic" if basic else "post"
 
 
 def offered(run: Run, provider: Provider, route: Route) -> tuple[Key, ...]:

@@ -138,3 +138,33 @@ def test_all_that_applies_is_ranked_and_what_does_not_explain_comes_last():
 def test_a_failing_cause_has_a_word_whatever_it_reads(kind, reason, cause):
     failing = Witnessed("s/x", Evidence.CAUSE, Health.DOWN, Reading(reason), kind=kind)
     assert likeliest(FINE, failing).cause == cause
+
+
+@pytest.mark.parametrize("evidence", [Evidence.CAUSE, Evidence.HEALTH])
+@pytest.mark.parametrize(
+    ("kind", "reason", "is_dns"),
+    [
+        ("openid", Reason.RECORD_CHANGED, False),
+        ("openid", Reason.RECORD_MISSING, False),
+        ("http", Reason.RECORD_CHANGED, False),
+        ("push", Reason.RECORD_CHANGED, False),
+        ("dns", Reason.RECORD_CHANGED, True),
+        ("mail_dns", Reason.RECORD_CHANGED, True),
+        ("mail_dns", Reason.RECORD_MISSING, True),
+        ("openid", Reason.DNS_NXDOMAIN, True),
+        ("http", Reason.DNS_TIMEOUT, True),
+    ],
+)
+def test_a_record_is_one_of_dns_where_a_kind_that_reads_dns_says_so(evidence, kind, reason, is_dns):
+    failing = Witnessed("s/x", evidence, Health.DOWN, Reading(reason), kind=kind)
+    assert any(each.cause == "dns" for each in diagnose([failing])) is is_dns
+
+
+def test_what_a_reason_speaks_of_is_listed_for_each():
+    """A reason that is added must be put into the table, or be none of these."""
+    families = ("dns_", "dnssec_", "spf_", "dkim_", "dmarc_", "mx_", "ptr_", "tls_", "certificate_")
+    for reason in Reason:
+        failing = Witnessed("s/x", Evidence.HEALTH, Health.DOWN, Reading(reason), kind="http")
+        words = {each.cause for each in diagnose([failing])} & {"dns", "tls"}
+        expected = reason.value.startswith(families) or reason is Reason.RESOLVER_DISAGREEMENT
+        assert bool(words) is expected, reason

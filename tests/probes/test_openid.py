@@ -1,5 +1,6 @@
 """`openid` against a provider as it is documented, broken on purpose; and against Canaille."""
 
+import base64
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -146,6 +147,31 @@ def test_keys_that_change_by_hand_only(
         assert (alone.verdict, alone.lamps) == ("outage", {"red": "fast"})
 
 
+def test_a_key_that_is_added_is_news(
+    make: Callable[..., OpenId], provider: Any, jwk: Any, shown: Callable[..., Any]
+) -> None:
+    provider.keys = [jwk("one"), jwk("two")]
+    reading = looked(make(keys=("one",)))
+    assert reading.reason is Reason.OK
+    assert reading.detail == "keys offered: 2, 1 of them not configured"
+    assert shown(DISCOVERY, {"discovery": reading}).verdict == "ok"
+
+
+def test_a_key_that_is_gone_is_trouble_and_none_of_dns(
+    make: Callable[..., OpenId], shown: Callable[..., Any]
+) -> None:
+    reading = looked(make(keys=("one", "two")))
+    assert reading.reason is Reason.RECORD_CHANGED
+    assert shown(DISCOVERY, {"discovery": reading}).cause != "dns"
+
+
+def test_where_no_token_is_asked_for_its_endpoint_may_be_anywhere(
+    make: Callable[..., OpenId], provider: Any
+) -> None:
+    provider.document["token_endpoint"] = "https://tokens.example.com/token"
+    assert looked(make()).reason is Reason.OK
+
+
 # --- with a client ------------------------------------------------------------------------
 
 
@@ -158,6 +184,40 @@ def test_a_token_is_asked_for(make: Callable[..., OpenId], provider: Any) -> Non
     assert headers["Authorization"].startswith("Basic ")
     looked(make(**CLIENT))
     assert "scope" not in provider.asked[4][2]
+
+
+SUPPORTED = [
+    # what discovery says, what is set → how the secret is shown
+    (None, None, "basic"),
+    (["client_secret_basic"], None, "basic"),
+    (["client_secret_post", "client_secret_basic"], None, "basic"),
+    (["client_secret_post"], None, "post"),
+    (["private_key_jwt", "client_secret_post"], None, "post"),
+    (["private_key_jwt"], None, "basic"),
+    ("client_secret_post", None, "basic"),
+    ([None, {"a": 1}], None, "basic"),
+    (["client_secret_basic"], "post", "post"),
+    (["client_secret_post"], "basic", "basic"),
+    (None, "basic_raw", "raw"),
+]
+
+
+@pytest.mark.parametrize(("supported", "given", "shown_as"), SUPPORTED)
+def test_a_client_shows_its_secret_as_the_provider_wants_it(
+    make: Callable[..., OpenId], provider: Any, supported: Any, given: Any, shown_as: str
+) -> None:
+    if supported is not None:
+        provider.document["token_endpoint_auth_methods_supported"] = supported
+    client = {"client_id": "beacon", "client_secret": Secret("a b+ü")}
+    assert looked(make(**client, client_auth=given)).reason is Reason.OK
+    _, headers, form = provider.asked[1]
+    if shown_as == "post":
+        assert (form["client_id"], form["client_secret"]) == ("beacon", "a b+ü")
+        assert "Authorization" not in headers
+    else:
+        pair = "beacon:a b+ü" if shown_as == "raw" else "beacon:a+b%2B%C3%BC"
+        assert headers["Authorization"] == "Basic " + base64.b64encode(pair.encode()).decode()
+        assert "client_secret" not in form
 
 
 def test_the_key_that_signs_is_not_offered(

@@ -3,13 +3,14 @@
 import base64
 import json
 import re
+from urllib.parse import parse_qs
 
 import pytest
 
 from beacon.config.fields import Secret, Url
 from beacon.core.model import Reason
 from beacon.engine.run import Run
-from beacon.transport.auth import Auth, Basic, Bearer, OAuth2, token_of
+from beacon.transport.auth import Auth, Basic, Bearer, OAuth2, client_request, lasting, token_of
 from beacon.transport.http import Answer
 from beacon.transport.trouble import Trouble
 from beacon.transport.wire import Route
@@ -141,3 +142,48 @@ def test_exactly_one_way_is_allowed():
     both = Auth(bearer=Bearer(token=Secret("a")), basic=Basic(username="u", password=Secret("p")))
     assert [flaw[1] for flaw in both.flaws()] == ["not exactly one way to sign in"]
     assert not list(oauth("http://example.com/").flaws())
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        (3599, 3599.0),
+        ("3599", 3599.0),
+        (3599.5, 3599.5),
+        ("0", 0.0),
+        (None, 0.0),
+        ("", 0.0),
+        ("soon", 0.0),
+        ("3599.0", 0.0),
+        ("-1", 0.0),
+        (-1, 0.0),
+        ("²", 0.0),
+        ("٣٦٠٠", 0.0),
+        ("nan", 0.0),
+        ("inf", 0.0),
+        ("1" * 5000, 86400.0),
+        (10**400, 86400.0),
+        (1e300, 86400.0),
+        (True, 0.0),
+        ([3599], 0.0),
+        ({"s": 1}, 0.0),
+    ],
+)
+def test_how_long_a_token_lasts(written, seconds):
+    assert lasting(written) == seconds
+
+
+@pytest.mark.parametrize(
+    ("how", "header", "form"),
+    [
+        ("basic", "probe:a+b", {}),
+        ("basic_raw", "probe:a b", {}),
+        ("post", None, {"client_id": ["probe"], "client_secret": ["a b"]}),
+    ],
+)
+def test_a_client_shows_its_secret_in_one_of_three_ways(how, header, form):
+    request = client_request("https://id.example/", "probe", Secret("a b"), {}, how)
+    sent = request.headers.get("Authorization")
+    expected = None if header is None else "Basic " + base64.b64encode(header.encode()).decode()
+    assert sent == expected
+    assert parse_qs(request.body.decode()) == form
