@@ -272,11 +272,11 @@ def _suppressing_commands(commands: Any) -> None:  # noqa: ANN401
         commands,
         "maintenance",
         _laid("maintenance", "in maintenance", "maintenance ended"),
-        "planned work: no red, amber or sound until it is ended",
+        "planned work: no red, amber or sound for a time",
         "beacon maintenance entra-mfa --for 3h --reason upgrade",
     )
     maintenance.add_argument("service", metavar="SERVICE", nargs="?", help="all, if left out")
-    _takes_time(maintenance, "until --off, if left out; at most 7d")
+    _takes_time(maintenance, "default 4h, at most 7d")
     _can_be_undone(shelve, maintenance)
 
 
@@ -871,10 +871,21 @@ def _ordered(args: argparse.Namespace, request: Mapping[str, Any], done: str) ->
     if args.json:
         print(json.dumps(answer))
     elif answer["ok"]:
-        print(done)
+        print(done + _laid_over(request, answer.get("overlays", ())))
     else:
         _complain(f"beacon: {answer['error']}")
     return OK if answer["ok"] else REFUSED
+
+
+def _laid_over(request: Mapping[str, Any], overlays: Sequence[Mapping[str, Any]]) -> str:
+    """Over what something was laid, until when, and how to undo it."""
+    if not overlays:
+        return ""
+    subjects = ", ".join(each["subject"] for each in overlays)
+    until = overlays[0]["until"]
+    ends = f"until {_clock(until)}" if until else "until it is ended"
+    one = f" {request['service']}" if request.get("service") else ""
+    return f": {subjects}, {ends}; to undo it: beacon {request['action']}{one} --off"
 
 
 def _asked(args: argparse.Namespace, request: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -497,6 +497,22 @@ def test_an_overlay_is_ordered_over_the_socket(serve, capsys, words, request_, s
     assert capsys.readouterr().out == said + "\n"
 
 
+def test_an_order_says_over_what_until_when_and_how_to_undo_it(serve, capsys):
+    until = "2026-01-05T13:00:00.000+00:00"
+    both = {"overlays": [{"subject": name, "until": until} for name in ("door", "gate")]}
+    door = {"overlays": [{"subject": "door", "until": None}]}
+    state = serve(maintenance=lambda request, by: both, bypass=lambda request, by: door)
+    assert main(["maintenance", *state]) == 0
+    assert capsys.readouterr().out == (
+        "in maintenance: door, gate, until 2026-01-05 13:00:00 UTC; "
+        "to undo it: beacon maintenance --off\n"
+    )
+    assert main(["bypass", "door", *state]) == 0
+    assert capsys.readouterr().out == (
+        "bypass recorded: door, until it is ended; to undo it: beacon bypass door --off\n"
+    )
+
+
 def test_the_status_marks_the_first_out(serve, capsys):
     seen = SEEN | {"state": SEEN["state"] | {"first_out": "door"}}
     main(["status", *serve(status=lambda request, by: seen)])

@@ -195,9 +195,11 @@ def on_death(spot: Spot, tower: Tower, problems: Problems) -> None:
 def quiet_hours(spot: Spot, tower: Tower, problems: Problems) -> None:
     """Refuse quiet hours that begin when they end."""
     hours = tower.buzzer and tower.buzzer.quiet_hours
-    if hours and hours.begin == hours.end:
+    if hours:
         at = spot.below("buzzer", "quiet_hours")
-        _note(problems, at, "quiet hours end when they begin", "two different times")
+        _begins(at, hours.begin, problems)
+        if hours.begin == hours.end.replace("24:00", "00:00"):
+            _note(problems, at, "quiet hours end when they begin", "two different times")
 
 
 def maintenance(
@@ -206,9 +208,16 @@ def maintenance(
     """Refuse windows without length, and of services that are not there."""
     for index, window in enumerate(found):
         at = spot.below(index)
+        _begins(at, window.begin, problems)
         if window.begin == window.end:
-            _note(problems, at.below("to"), "it ends when it begins", "two different times")
+            text = 'two different times; a whole day is from "00:00" to "24:00"'
+            _note(problems, at.below("to"), "it ends when it begins", text)
         _known(at, window.services, known, problems)
+
+
+def _begins(spot: Spot, begin: str, problems: Problems) -> None:
+    if begin == "24:00":
+        _note(problems, spot.below("from"), "24:00 is only an end", '"00:00" of the next day')
 
 
 def attest(

@@ -8,7 +8,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -162,20 +162,23 @@ class OnDeath(tuple[Colour, ...]):
         return cls(colour for colour in Colour if colour in lit)
 
 
+_TIME_OF_DAY: Final = "(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)"
+
+
 class LocalTime(str):
-    """A time of day, written "22:00"."""
+    """A time of day, written "22:00"; "24:00" is the end of a day."""
 
     __slots__ = ()
-    ALLOWED: ClassVar = 'a time of day, "00:00" to "23:59"'
+    ALLOWED: ClassVar = 'a time of day, "00:00" to "24:00"'
     SCHEMA: ClassVar[dict[str, Any]] = {
         "type": "string",
-        "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        "pattern": f"^{_TIME_OF_DAY}$",
     }
 
     @classmethod
     def parse(cls, raw: object) -> Self:
         """Check hours and minutes."""
-        if isinstance(raw, str) and re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", raw):
+        if isinstance(raw, str) and re.fullmatch(_TIME_OF_DAY, raw):
             return cls(raw)
         raise Refused(f"not a time of day: {raw!r}", cls.ALLOWED)
 

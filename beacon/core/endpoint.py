@@ -109,6 +109,7 @@ class EndpointState:
         "before",
         "changes_from",
         "clean",
+        "delayed_until",
         "errors",
         "fail_since",
         "fails",
@@ -121,6 +122,7 @@ class EndpointState:
         "history",
         "last",
         "onset",
+        "passed_at",
         "proven",
         "regulars_since_down",
         "rejections",
@@ -151,6 +153,8 @@ class EndpointState:
         self.since = at
         self.up_again_at = -math.inf  # when it last came up after having been down
         self.started = -math.inf  # when the last reading's run began
+        self.passed_at = -math.inf  # when the last run began that passed; inf: at our stop
+        self.delayed_until = -math.inf  # a run that was due waits until then for a free code
         self.told_at = math.inf  # when the last run began that told something; inf: not known
         self.last: Reading | None = None
         self.said: Reading | None = None  # the first reading of those that say the same
@@ -233,6 +237,19 @@ class EndpointState:
         """Whether the sign-in guard has stopped it until an operator resumes it."""
         return self.guard_until == math.inf
 
+    def worked_since(self, moment: float) -> Health:
+        """Of one lost from sight: the health it was last proven to have since then, if it worked.
+
+        Otherwise `UNKNOWN`.
+        """
+        worked = self.before in (Health.UP, Health.DEGRADED) and self.passed_at >= moment
+        return self.before if worked and self.before is not None else Health.UNKNOWN
+
+    @property
+    def rereadable(self) -> bool:
+        """Whether it can be asked again now: not what is pushed to us, or stopped by the guard."""
+        return not (self.spec.pushed or self.guarded)
+
     @property
     def wants_recheck(self) -> bool:
         """Whether a fail waits to be confirmed."""
@@ -291,6 +308,7 @@ class EndpointState:
     def _count_good(self, reading: Reading) -> None:
         warned = reading.outcome is Outcome.WARN
         self.fails = self.rejections = 0
+        self.passed_at = self.started
         self.proven = True  # a slow success is a success
         self.guard_until = -math.inf
         self.good += 1

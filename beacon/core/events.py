@@ -29,6 +29,15 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True)
+class RunDelayed:
+    """A run that is due must wait `seconds` first, for a free one-time code: that is no silence."""
+
+    at: float
+    endpoint: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class TimePassed:
     """Nothing else happened; deadlines may have come due."""
 
@@ -125,7 +134,7 @@ class Shelve:
 
 @dataclass(frozen=True, slots=True)
 class Maintenance:
-    """Planned work on a service (None: on all) by hand; without `seconds` until it is ended."""
+    """Planned work on a service (None: on all) by hand for `seconds`; off: it is over."""
 
     at: float
     service: str | None
@@ -133,7 +142,7 @@ class Maintenance:
     by: str
     origin: str
     reason: str = ""
-    seconds: float | None = None
+    seconds: float = 14_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +209,7 @@ Operation = Shelve | Maintenance | Scheduled | Bypass | Attest | Drill
 
 Event = (
     Observed
+    | RunDelayed
     | TimePassed
     | Acknowledge
     | Silence

@@ -23,6 +23,7 @@ from beacon.core.events import (
     Postpone,
     Recheck,
     Resume,
+    RunDelayed,
     Transition,
 )
 from beacon.core.model import (
@@ -43,6 +44,8 @@ OWN_NETWORK: Final = Reading(Reason.OWN_NETWORK, "every witness outside fails")
 OWN_RESOLVER: Final = Reading(
     Reason.OWN_NETWORK, "our own resolver answers for no name outside", resolver=False
 )
+CONFIRMED_WITHIN: Final = 5.0
+"""Seconds that a confirming run may begin or be judged late, beyond its own timeout."""
 OWN_CLOCK: Final = Reading(Reason.OWN_CLOCK, "our own clock is wrong")
 
 
@@ -284,13 +287,31 @@ class Intake:
             due = max(at, state.started + retry)
             self._out.append(Recheck(at, due, (state.spec.id,)))
 
+    def run_delayed(self, event: RunDelayed) -> None:
+        """Do not count the wait for a free code as silence: health is held meanwhile."""
+        state = self.endpoints.get(event.endpoint)
+        if state is None or (due := self._timers.get(state)) is None:
+            return
+        until = event.at + event.seconds
+        waited = until - max(event.at, state.delayed_until)
+        if waited > 0:
+            state.delayed_until = until
+            self._timers.set(state, due + waited)
+
     def _arm_stale(self, state: EndpointState, at: float) -> None:
-        """Begin to wait for the next proof: errors prove nothing, and one fail is no health."""
+        """Begin to wait for the next proof: errors prove nothing, and one fail is no health.
+
+        But a fail that waits to be confirmed is no silence: its next run has its time.
+        """
         assert state.last is not None, "armed by a reading"
-        outcome = state.last.outcome
+        spec, outcome = state.spec, state.last.outcome
         unproved = outcome is Outcome.FAIL and state.shown in (Health.UP, Health.DEGRADED)
         if state.guarded or not (unproved or outcome is Outcome.ERROR):
-            self._timers.set(state, max(at, state.guard_until) + state.spec.stale_after)
+            self._timers.set(state, max(at, state.guard_until) + spec.stale_after)
+        elif unproved and state.wants_recheck and (due := self._timers.get(state)) is not None:
+            pause = spec.interval if spec.retry_interval is None else spec.retry_interval
+            begin = max(at, state.started + pause, state.guard_until)
+            self._timers.set(state, max(due, begin + spec.timeout + CONFIRMED_WITHIN))
         if state.guarded and outcome is Outcome.ERROR:
             self._out.append(Postpone(at, state.spec.id, math.inf))
 
@@ -445,7 +466,9 @@ class Intake:
         lasting = state.spec.stale_after
         due = state.started + lasting
         silent = at >= due
-        detail = f"no {'reading' if silent else 'proof, only errors,'} for {lasting:g} s"
+        only = "fails that nothing confirms" if state.fails else "errors"
+        what = "reading" if silent else f"proof, only {only},"
+        detail = f"no {what} for {lasting:g} s"
         if silent or state.shown is not Health.UNKNOWN:
             self._void(state, Reading(Reason.STALE, detail), at)
         if not silent:  # it goes on telling what is wrong, maybe with our clock

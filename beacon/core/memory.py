@@ -26,10 +26,10 @@ class EndpointMemory:
     """One endpoint. `health` is the last one known.
 
     `stopped_at` is when the run began after which the sign-in guard stopped it. `held` and
-    the two after it are kept only while flapping: else every single fail would be news.
-    `slow`: against what is usual. `told_at` is when the last run began that told something.
-    `last` and what follows are kept of one that is costly: its reading counts until
-    `stale_at`; `read_at` is when its run began.
+    the two after it are kept only while flapping, `passed_at` only while its health is
+    unknown: else every single reading would be news. `slow`: against what is usual. `told_at`
+    is when the last run began that told something. `last` and what follows are kept of one
+    that is costly: its reading counts until `stale_at`; `read_at` is when its run began.
     """
 
     id: str
@@ -48,6 +48,7 @@ class EndpointMemory:
     fell: Fall | None = None
     slow: bool = False
     arrivals: tuple[Arrivals, ...] = ()
+    passed_at: float | None = None
     told_at: float | None = None
     last: Reading | None = None
     read_at: float | None = None

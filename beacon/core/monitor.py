@@ -27,6 +27,7 @@ from beacon.core.events import (
     Observed,
     QuietHours,
     Resume,
+    RunDelayed,
     Scheduled,
     Shelve,
     Silence,
@@ -54,6 +55,7 @@ class Monitor:
         self._room = Room(site, self._timers, self._out, self._intake.waiting)
         self._handlers: dict[type, Callable[..., None]] = {
             Observed: self._observed,
+            RunDelayed: self._intake.run_delayed,
             TimePassed: lambda _: None,
             Acknowledge: self._operated(self._room.acknowledge),
             Silence: self._operated(self._room.silence),

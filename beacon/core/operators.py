@@ -245,10 +245,9 @@ class Operators:
         self._lay(OverlayKind.SHELVE, event, event.at + event.seconds)
 
     def _maintain(self, event: Maintenance) -> None:
-        if event.on and event.seconds is not None and event.seconds > MAINTAINED_AT_MOST:
+        if event.on and event.seconds > MAINTAINED_AT_MOST:
             raise Refusal("too long: at most 7 d")
-        until = None if event.seconds is None else event.at + event.seconds
-        self._lay(OverlayKind.MAINTENANCE, event, until)
+        self._lay(OverlayKind.MAINTENANCE, event, event.at + event.seconds)
 
     def _schedule(self, event: Scheduled) -> None:
         kind = OverlayKind.MAINTENANCE

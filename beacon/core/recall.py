@@ -84,6 +84,7 @@ def _endpoint(state: EndpointState, intake: Intake) -> EndpointMemory:
         fell=state.fell,
         slow=state.slowness.slow,
         arrivals=tuple(state.arrivals.values()),
+        passed_at=None if known else _some(state.passed_at),
         # Else every reading would be news to the card.
         told_at=None if state.spec.hindsight is None else _some(state.told_at),
         last=state.last if costly else None,
@@ -187,6 +188,8 @@ def _recall_endpoint(state: EndpointState, kept: EndpointMemory, *, resume: bool
     state.guard_until = _other(kept.guard_until, -math.inf)
     state.slowness.slow = kept.slow
     state.arrivals = {each.delivery: each for each in kept.arrivals}
+    worked = kept.health in (Health.UP, Health.DEGRADED)
+    state.passed_at = _other(kept.passed_at, math.inf if worked else -math.inf)
     state.told_at = _other(kept.told_at, math.inf)
     if kept.stopped_at is None:
         return

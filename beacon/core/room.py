@@ -5,7 +5,7 @@ methods at the end. Services are always taken in configured order.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -67,6 +67,8 @@ from beacon.core.trust import Trust
 from beacon.core.verdict import Judgement, Seen, judge
 
 IMPACT_EVERY: Final = 60.0
+SETTLED_WITHIN: Final = 300.0
+"""Seconds after a suppression within which trouble is an alarm, read again or not."""
 
 _TOLD: Final = {
     Change.OPENED: Announcement.OPENED,
@@ -104,6 +106,15 @@ class Watched:
     def recalling(self) -> bool:
         """Something its verdict rests on was known before a restart, and is not yet read again."""
         return any(not e.settled and e.before is not None for e in self.basis)
+
+    @property
+    def began_at(self) -> float:
+        """When its present trouble began: the first failing reading; `inf` while there is none."""
+        if self.incident is not None:
+            onset = self.incident.onset_at
+            return self.incident.view.since if onset is None else onset
+        down = (e.fell for e in self.endpoints if e.health is Health.DOWN)
+        return min((fell.at for fell in down if fell is not None), default=math.inf)
 
     @property
     def basis(self) -> tuple[EndpointState, ...]:
@@ -149,7 +160,7 @@ class Room:
 
     def _forget(self, gone: Watched, at: float) -> None:
         """Close what a removed service leaves open."""
-        for kind in ("hold", "sight"):
+        for kind in ("hold", "sight", "unseen"):
             self._timers.set((kind, gone.spec.id), None)
         self._release(gone)
         if gone.incident is not None:
@@ -180,7 +191,7 @@ class Room:
         chosen = set(touched)
         for name in [name for name in self.services if name in chosen]:
             watched = self.services[name]
-            found = self._not_yet_red(watched, judge(_seen(watched.endpoints)))
+            found = self._not_yet_red(watched, judge(_seen(watched)))
             if found.verdict is Verdict.OK and self.operators.overdue(name, at):
                 found = replace(found, verdict=Verdict.ADVISORY)
             change = watched.state.judged(found, at)
@@ -240,9 +251,12 @@ class Room:
         calm = Change.NONE if change in _ALARMING else change
         if hush.ended_at is None:
             return calm
-        if not self._seen_again(watched, hush.ended_at):
+        due = hush.ended_at + _longest_silence(watched)
+        if at < due and not self._seen_again(watched, hush.ended_at):
             self._waiting.add(name)
+            self._timers.set(("unseen", name), due)
             return calm
+        self._timers.set(("unseen", name), None)
         watched.hush = None
         self._waiting.discard(name)
         self.tower.unhush(name, at)
@@ -260,14 +274,17 @@ class Room:
         return None
 
     def _seen_again(self, watched: Watched, since: float) -> bool:
-        """Whether what is wrong with a service has been probed since then, and confirmed."""
+        """Whether what is wrong with a service has been probed since then, and confirmed.
+
+        Of what cannot be asked again the last word counts: it may be the last for ever.
+        """
         if watched.state.verdict not in RED and watched.state.verdict is not Verdict.DEGRADED:
             return True
         culprits = self._culprits(watched)
-        read = all(e.guarded or e.started >= since for e in culprits)
+        read = all(not e.rereadable or e.started >= since for e in culprits)
         failed = (Outcome.FAIL, Outcome.WARN)
         return read and any(
-            e.guarded or (e.because and e.because.outcome in failed) for e in culprits
+            not e.rereadable or (e.because and e.because.outcome in failed) for e in culprits
         )
 
     def _unopened(self, watched: Watched) -> Change | None:
@@ -323,8 +340,8 @@ class Room:
 
     def _is_excused(self, state: EndpointState) -> bool:
         parents = [self._endpoints[name] for name in state.spec.depends_on]
-        # One that the guard has stopped is not read again: it needs no later reading.
-        unread = not state.guarded and any(p.up_again_at > state.started for p in parents)
+        # One that cannot be asked again needs no later reading.
+        unread = state.rereadable and any(p.up_again_at > state.started for p in parents)
         return unread or any(p.still_down for p in parents)
 
     def _open(self, watched: Watched, at: float) -> None:
@@ -699,7 +716,7 @@ class Room:
         elif hush is not None and hush.ended_at is None:
             watched.hush = replace(hush, ended_at=at)
             self._settle(watched, hush)
-            if asked := tuple(e.spec.id for e in watched.endpoints if not e.guarded):
+            if asked := tuple(e.spec.id for e in watched.endpoints if e.rereadable):
                 self._out.append(Recheck(at, at, asked))
 
     def _settle(self, watched: Watched, hush: Hush) -> None:
@@ -776,7 +793,17 @@ def _words(watched: Watched) -> Iterator[VendorWord]:
             yield VendorWord(state.spec.id, _STANCE[said.outcome], words, state.said_at)
 
 
-def _seen(endpoints: Sequence[EndpointState]) -> list[Seen]:
+def _longest_silence(watched: Watched) -> float:
+    """Seconds after a suppression in which what is wrong must be read again, or is an alarm.
+
+    design: max(2 × interval + timeout, 5 min)
+    """
+    times = (2 * e.spec.interval + e.spec.timeout for e in watched.endpoints if e.rereadable)
+    return max((SETTLED_WITHIN, *times))
+
+
+def _seen(watched: Watched) -> list[Seen]:
+    endpoints, since = watched.endpoints, watched.began_at
     return [
         Seen(
             e.spec.id,
@@ -787,6 +814,7 @@ def _seen(endpoints: Sequence[EndpointState]) -> list[Seen]:
             e.spec.factor,
             e.spec.hindsight is not None,
             e.spec.hindsight is not None and e.in_trouble and not overtaken(e, endpoints),
+            e.worked_since(since),
         )
         for e in endpoints
     ]

@@ -17,6 +17,7 @@ class Seen:
     """An endpoint as the table needs it. `standing`: degraded by something plannable only.
 
     `late`: it looks back. Then `raises` is whether it is in trouble that still counts.
+    `proven`: of an unknown one, the health last proven since the incident began, if it worked.
     """
 
     id: str
@@ -27,6 +28,12 @@ class Seen:
     factor: str | None = None
     late: bool = False
     raises: bool = False
+    proven: Health = Health.UNKNOWN
+
+    @property
+    def counts(self) -> Health:
+        """The health that the verdict counts: what is unknown raises nothing."""
+        return self.proven if self.health is Health.UNKNOWN else self.health
 
     @property
     def cell(self) -> str:
@@ -89,17 +96,22 @@ def _cells(endpoints: Iterable[Seen]) -> dict[str, list[Seen]]:
     return cells
 
 
-def _cell_health(members: Iterable[Seen]) -> Health:
+def _worst(members: Iterable[tuple[Seen, Health]]) -> Health:
     """Judge one cell: down when any in it is down; unknown never hides known trouble."""
-    standing_is_up = (Health.UP if e.standing else e.health for e in members)
+    standing_is_up = (Health.UP if e.standing else health for e, health in members)
     return max(standing_is_up, key=SEVERITY.__getitem__)
 
 
 def _by_cells(endpoints: Sequence[Seen], *, fine: bool, admits: bool, shallow: bool) -> Judgement:
-    cells = tuple((name, _cell_health(members)) for name, members in _cells(endpoints).items())
-    healths = [health for _, health in cells]
-    unknown, down = healths.count(Health.UNKNOWN), healths.count(Health.DOWN)
-    known = len(healths) - unknown
+    members = _cells(endpoints)
+    cells = tuple((name, _worst((e, e.health) for e in each)) for name, each in members.items())
+    # A cell that is lost from sight while another is down counts as it was last proven: else our
+    # own expired password for one region would turn the loss of another into an outage of all.
+    healths = [_worst((e, e.counts) for e in each) for each in members.values()]
+    unknown = sum(health is Health.UNKNOWN for _, health in cells)
+    counted_unseen = unknown - healths.count(Health.UNKNOWN)
+    down = healths.count(Health.DOWN)
+    known = len(healths) - healths.count(Health.UNKNOWN)
     if not known:
         verdict = Verdict.BLIND
     elif down == known:
@@ -114,10 +126,10 @@ def _by_cells(endpoints: Sequence[Seen], *, fine: bool, admits: bool, shallow: b
         verdict,
         cells,
         shallow=shallow,
-        partial=bool(known and (0 < down < len(healths) or (unknown and verdict is Verdict.BLIND))),
+        partial=0 < down < len(healths) or (verdict is Verdict.BLIND and unknown < len(healths)),
         vendor_says_fine=fine and bool(down),
         vendor_admits=admits,
-        blind=bool(unknown and not down),
+        blind=bool(unknown and (not down or counted_unseen)),
     )
 
 

@@ -18,6 +18,7 @@ from beacon.core.events import (
     Observed,
     Postpone,
     Recheck,
+    RunDelayed,
     TimePassed,
 )
 from beacon.core.model import Reading, Site
@@ -288,6 +289,7 @@ class Engine:
             return
         if wait > 0:
             self.schedule.ask(replace(turn, due=self._now + wait))
+            self._fold(RunDelayed(self._now, turn.endpoint, wait))
         else:
             self.prober.start(turn.endpoint, watched.probe, watched.timeout, regular=turn.regular)
 

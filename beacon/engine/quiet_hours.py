@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from beacon.core.events import QuietHours
 from beacon.engine.clock import Clock
+from beacon.engine.windows import time_of_day
 
 
 class QuietHoursWatch:
@@ -16,7 +17,7 @@ class QuietHoursWatch:
 
     def __init__(self, clock: Clock, begin: str, end: str, time_zone: str) -> None:
         self._clock = clock
-        self._begin, self._end = time.fromisoformat(begin), time.fromisoformat(end)
+        self._begin, self._end = time_of_day(begin), time_of_day(end)
         self._zone = ZoneInfo(time_zone)
         self._on = False
 
@@ -29,6 +30,6 @@ class QuietHoursWatch:
         return QuietHours(at, on)
 
     def _quiet(self, local: time) -> bool:
-        if self._begin <= self._end:
+        if self._begin < self._end:
             return self._begin <= local < self._end
         return local >= self._begin or local < self._end

@@ -22,7 +22,8 @@ _DAY: Final = timedelta(days=1)
 class Window:
     """Every week on `weekdays` (0: Monday, of its beginning) between two local times.
 
-    `begin` and `end` are "22:00"; a window that ends before it begins goes over midnight.
+    `begin` and `end` are "22:00"; a window that ends before it begins goes over midnight, and
+    an end of "24:00" is that midnight: "00:00" to "24:00" is the whole day.
     """
 
     name: str
@@ -43,10 +44,15 @@ class Window:
         return None
 
     def _on(self, day: date) -> tuple[datetime, datetime]:
-        begin, end = time.fromisoformat(self.begin), time.fromisoformat(self.end)
+        begin, end = time_of_day(self.begin), time_of_day(self.end)
         zone = ZoneInfo(self.time_zone)
         last = day if begin < end else day + _DAY
         return _moment(day, begin, zone, fold=0), _moment(last, end, zone, fold=1)
+
+
+def time_of_day(text: str) -> time:
+    """A local time; that of "24:00" is the next day's first moment."""
+    return time.fromisoformat("00:00" if text == "24:00" else text)
 
 
 def _moment(day: date, at: time, zone: ZoneInfo, *, fold: int) -> datetime:

@@ -1,11 +1,11 @@
 """What an operator on this machine may ask and order: the actions of the control socket."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 from beacon.core.annunciator import SILENCE_AT_MOST
-from beacon.core.events import Answered, View
+from beacon.core.events import Answered, Effect, OverlaysChanged, View
 from beacon.core.explain import Explained
 from beacon.core.model import Site, Verdict
 from beacon.engine.clock import Clock, Moments
@@ -13,7 +13,7 @@ from beacon.engine.loop import Engine
 from beacon.outputs.control import Action, Answer, Refused
 from beacon.outputs.documents import explanation, status
 from beacon.outputs.orders import OF_THE_TOWER, ORDERS, Command
-from beacon.outputs.topics import line
+from beacon.outputs.topics import iso, line
 
 ANSWER_WITHIN = 5.0
 """Seconds the deciding thread has to answer."""
@@ -83,9 +83,20 @@ class Actions:
             refusals = [e.error for e in effects if isinstance(e, Answered) and not e.ok]
             if refusals:
                 raise Refused(refusals[0])
-            return {}
+            return self._laid(name, effects) if command.on else {}
 
         return self._engine.ask(act, ANSWER_WITHIN)
+
+    def _laid(self, name: str, effects: Iterable[Effect]) -> Answer:
+        """What this order has just laid on: over what, and until when."""
+        laid = [
+            {"subject": each.subject, "until": each.until and iso(self._moments(each.until))}
+            for effect in effects
+            if isinstance(effect, OverlaysChanged) and effect.kind == name
+            for each in effect.overlays
+            if each.since == effect.at and each.origin == "cli"
+        ]
+        return {"overlays": laid} if laid else {}
 
 
 def _switch(request: Mapping[str, Any]) -> bool:

@@ -44,7 +44,7 @@ def _silence(c: Command, at: float) -> Event:
 
 
 def _maintenance(c: Command, at: float) -> Event:
-    return Maintenance(at, c.service, c.on, c.by, c.origin, c.reason, c.seconds)
+    return Maintenance(at, c.service, c.on, c.by, c.origin, c.reason, c.seconds or 14_400.0)
 
 
 def _bypass(c: Command, at: float) -> Event:

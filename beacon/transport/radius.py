@@ -42,6 +42,7 @@ _LARGEST: Final = 4096  # bytes of a packet
 _FORGED: Final = "an answer that is not signed with our shared secret"
 _REJECTED: Final = "an Access-Reject that is not signed with our shared secret"
 _SHARED_SECRET: Final = "is `shared_secret` the one the server has for this address?"  # noqa: S105
+_CHANGED: Final = "it knew our secret before: was it changed there, or does something else answer?"
 
 
 class Packet(IntEnum):
@@ -117,6 +118,10 @@ class Server:
         return f"{self.host} port {self.port}"
 
 
+_PROVEN: Final[set[Server]] = set()
+"""Servers that have signed an answer with our secret since the start: it is not in doubt."""
+
+
 class Conversation:
     """Requests of one run to one address of a server, from one port of ours.
 
@@ -135,6 +140,7 @@ class Conversation:
         run.enter(Phase.SEND)
         self._sock: socket.socket | None = None
         self._where = ""
+        self._asked = _CHANGED if server in _PROVEN else _SHARED_SECRET
         self._id = AuthPacket.CreateAuthenticator()[0]
 
     def ask(
@@ -243,6 +249,7 @@ class Conversation:
         if not request.VerifyReply(reply):
             rejected = (request.code, reply.code) == (Packet.ACCESS_REQUEST, Packet.ACCESS_REJECT)
             return _REJECTED if rejected else _FORGED
+        _PROVEN.add(self._server)
         packet, signed = Packet(reply.code), Attribute.MESSAGE_AUTHENTICATOR in reply
         if self._server.signed and not signed and packet is not Packet.ACCESS_REJECT:
             text = (
@@ -258,14 +265,16 @@ class Conversation:
         if _REJECTED in passed_over:
             # A server that does not look at what we sign reads another password out of it: each
             # try may count against the account, and only this reason stops us.
-            text = f"{self._server}: {_REJECTED}: {_SHARED_SECRET}"
+            text = f"{self._server}: {_REJECTED}: {self._asked}"
             return Trouble(Reason.SIGN_IN_REJECTED, text)
         if _FORGED in passed_over:
-            text = f"{self._server}: what answers does not know our secret: {_SHARED_SECRET}"
+            text = f"{self._server}: what answers does not know our secret: {self._asked}"
             return Trouble(Reason.OWN_CREDENTIALS, text)
         if passed_over:
             return Trouble(Reason.PROTOCOL_ERROR, f"{self._server}: only {passed_over[-1]} came")
-        text = f"{self._server}: no answer: down, hanging, or it does not know us: {_SHARED_SECRET}"
+        unknown = self._asked is _SHARED_SECRET
+        more = f", hanging, or it does not know us: {_SHARED_SECRET}" if unknown else " or hanging"
+        text = f"{self._server}: no answer: down{more}"
         return Trouble(Reason.DEADLINE, text)
 
 

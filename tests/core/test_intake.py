@@ -11,6 +11,7 @@ from beacon.core.events import (
     Observed,
     Postpone,
     Recheck,
+    RunDelayed,
     StorageDegraded,
     TimePassed,
     Transition,
@@ -308,6 +309,62 @@ def test_a_void_endpoint_that_was_failing_waits_for_nobody(desk):
     desk.monitor.handle(TimePassed(20.0 + 95.0))
     effects = desk.read(116.0, "witness/a")
     assert not [e for e in effects if getattr(e, "endpoint", "") == "mfa/a"]
+
+
+def sign_in(**more):
+    times = {"interval": 60.0, "retry_interval": 30.0, "timeout": 30.0, "stale_after": 210.0}
+    return build("mfa/a", **times | more)
+
+
+def hangs(desk, *begun):
+    """A sign-in that hangs for its 30 s in each of these runs; what it is before and after each."""
+    shown = []
+    for began in begun:
+        desk.monitor.handle(TimePassed(began))
+        shown.append(desk.report("mfa/a").health)
+        desk.read(began + 30.0, "mfa/a", FAIL, began)
+    return [*shown, desk.report("mfa/a").health]
+
+
+def test_a_hang_that_waits_for_free_codes_is_red_and_never_unknown():
+    """Three endpoints share one token: a confirming run begins 90 s after the one before."""
+    desk = Desk(sign_in(), witnesses=())
+    desk.well(1.0, "mfa/a")
+    shown = []
+    for due in (60.0, 180.0, 300.0):
+        desk.monitor.handle(RunDelayed(due, "mfa/a", 60.0))
+        shown += hangs(desk, due + 60.0)
+    assert shown == [*[Health.UP] * 5, Health.DOWN]
+
+
+def test_a_streak_of_fails_is_no_silence():
+    desk = Desk(sign_in(retry_interval=None, failure_threshold=4), witnesses=())
+    desk.well(1.0, "mfa/a")
+    assert hangs(desk, 60.0, 120.0, 180.0, 240.0) == [*[Health.UP] * 4, Health.DOWN]
+
+
+def test_a_fail_that_nothing_confirms_is_unknown_in_time():
+    desk = Desk(sign_in(), witnesses=())
+    desk.well(1.0, "mfa/a")
+    desk.read(210.0, "mfa/a", FAIL, 180.0)
+    desk.monitor.handle(TimePassed(244.9))
+    assert desk.report("mfa/a").health is Health.UP
+    desk.monitor.handle(TimePassed(245.0))
+    assert desk.report("mfa/a").health is Health.UNKNOWN
+    detail = desk.report("mfa/a").reading.detail
+    assert detail == "no proof, only fails that nothing confirms, for 210 s"
+
+
+def test_only_the_wait_itself_is_not_counted_as_silence():
+    desk = Desk(sign_in(), witnesses=())
+    desk.well(1.0, "mfa/a")
+    for at, seconds in ((60.0, 40.0), (80.0, 20.0), (100.0, 10.0)):  # one wait, told in parts
+        desk.monitor.handle(RunDelayed(at, "mfa/a", seconds))
+    desk.monitor.handle(RunDelayed(110.0, "mfa/none", 50.0))
+    desk.monitor.handle(TimePassed(260.9))
+    assert desk.report("mfa/a").health is Health.UP
+    desk.monitor.handle(TimePassed(261.0))
+    assert desk.report("mfa/a").health is Health.UNKNOWN
 
 
 # --- other settings ---------------------------------------------------------------

@@ -760,6 +760,7 @@ def full():
             changes_from=4,
             fell=Fall(299.0, Reading(Reason.DNS_NXDOMAIN, ttl=60.0), 60.0),
             slow=True,
+            passed_at=250.0 + n,
             told_at=298.0 + n if name == "mfa/users" else None,
         )
         for n, name in enumerate(e.id for e in site().endpoints)

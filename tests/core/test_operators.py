@@ -39,6 +39,7 @@ from beacon.core.operators import TOLD_AT_MOST
 from beacon.engine.simulation import Simulation
 
 GREEN = {"green": "steady"}
+FAILED = Reading(Reason.DEADLINE)
 HOUR = 3600.0
 ITEM = Attestation(id="break-glass", name="Break-glass accounts", every=24 * HOUR)
 
@@ -560,15 +561,71 @@ def test_afterwards_only_what_is_worse_confirmed_and_probed_again_is_an_alarm(
     assert room.lamps == lamps
 
 
-def test_a_held_red_is_lit_beside_white_though_nothing_is_read_any_more(make_room):
+LAYING = [Shelve, Maintenance, Scheduled]
+
+
+@pytest.mark.parametrize("kind", LAYING)
+@pytest.mark.parametrize("restart", [False, True])
+def test_what_was_pushed_during_a_suppression_alarms_at_its_end(
+    make_room, make_endpoint, kind, restart
+):
+    """A sender that tells of changes only says nothing more: its last word counts."""
+    pushed = make_endpoint("mfa", "sign-in", Evidence.SYMPTOM, pushed=True, stale_after=HOUR * 24)
+    room = make_room(Service(id="mfa", name="MFA", endpoints=(pushed,))).passes(200)
+    lay(room, kind, on=True)
+    room.simulation.tell(Observed(room.now, "mfa/sign-in", FAILED, room.now))
+    for _ in range(3):
+        room.simulation.tell(Observed(room.now, "mfa/sign-in", FAILED, room.now))
+    room.cue(None, "mfa/sign-in").passes(600).forget()
+    if restart:
+        room = restarted(room)
+        room.cue(None, "mfa/sign-in").passes(0)
+    if not (restart and kind is Scheduled):  # the calendar's windows are not restored
+        lay(room, kind, on=False)
+    room.passes(300 if restart else 0)  # after a restart it may be pushed again first
+    assert "opened" in room.told
+    assert room.sounds[0] == "three_pulses"
+    assert room.lamps["red"] == "fast"
+
+
+@pytest.mark.parametrize("kind", LAYING)
+def test_trouble_that_is_never_read_again_alarms_within_five_minutes(make_room, kind):
+    room = make_room().passes(200)
+    lay(room, kind, on=True)
+    fail(room).passes(600)
+    room.cue(None, "mfa/sign-in").passes(1).forget()
+    lay(room, kind, on=False)
+    room.passes(299)
+    assert (room.told, room.sounds) == ([], [])
+    room.passes(1)
+    assert (room.told, room.sounds) == (["opened", "blind"], ["three_pulses"])
+
+
+def test_a_pushed_service_alarms_when_what_it_depends_on_is_up_again(make_room, make_endpoint):
+    pushed = make_endpoint(
+        "mfa", "sign-in", Evidence.SYMPTOM, pushed=True, stale_after=HOUR, depends_on=("dns/r",)
+    )
+    parent = make_endpoint("dns", "r", Evidence.SYMPTOM)
+    room = make_room(
+        *(Service(id=e.service, name=e.service, endpoints=(e,)) for e in (parent, pushed))
+    ).passes(200)
+    room.cue(Reason.DEADLINE, "dns/r").passes(300)
+    for _ in range(3):
+        room.simulation.tell(Observed(room.now, "mfa/sign-in", FAILED, room.now))
+    room.cue(None, "mfa/sign-in").passes(60).forget()
+    room.cue(Reason.OK, "dns/r").passes(300)
+    assert ("opened", "mfa") in [(e.what, e.service) for e in room.effects if type(e) is Announced]
+
+
+def test_a_held_red_is_lit_beside_white_and_blindness_told_though_nothing_is_read(make_room):
     room = fail(make_room().passes(200)).passes(300).acknowledge()
     tell(room, Shelve, "mfa", True, seconds=300.0)
     room.cue(None, "mfa/sign-in", "mfa/health", "mfa/vendor").forget().passes(HOUR)
     held = {"red": "steady", "amber": "slow", "white": "steady"}
     assert room.lamps == held
-    assert (room.told, room.sounds) == ([], [])
+    assert (room.told, room.sounds) == (["blind"], ["chirp"])
     room.simulation.restart(10.0)
-    assert room.lamps == held
+    assert room.lamps == held | {"white": "slow"}
 
 
 def test_what_closed_and_came_again_while_suppressed_is_not_held(make_room):

@@ -38,6 +38,7 @@ from beacon.core.events import (
     QuietHours,
     Recheck,
     Resume,
+    RunDelayed,
     Scheduled,
     ServiceChanged,
     Shelve,
@@ -399,7 +400,7 @@ class Beacon(RuleBasedStateMachine):
     def shelve(self, service, seconds):
         self.tell(Shelve(self.now, service, True, **WHO, seconds=seconds))
 
-    @rule(service=st.one_of(st.none(), services), seconds=st.sampled_from((None, 300.0)))
+    @rule(service=st.one_of(st.none(), services), seconds=st.sampled_from((4 * HOUR, 300.0)))
     def maintain(self, service, seconds):
         self.tell(Maintenance(self.now, service, True, **WHO, seconds=seconds))
 
@@ -411,6 +412,10 @@ class Beacon(RuleBasedStateMachine):
     @rule(service=st.one_of(st.none(), services), on=st.booleans())
     def bypass(self, service, on):
         self.tell(Bypass(self.now, service, on, **WHO))
+
+    @rule(name=st.sampled_from(NAMES), seconds=st.floats(0, 60))
+    def must_wait_for_a_code(self, name, seconds):
+        self.tell(RunDelayed(self.now, name, seconds))
 
     @rule(service=st.one_of(st.none(), services))
     def resume(self, service):
@@ -792,4 +797,11 @@ class TestBeacon(Beacon.TestCase):
 
 def test_an_event_that_the_machine_never_tells_is_noticed():
     clock = {DateImplausible, ClockSynchronised, ClockStepped, HourBegan, QuietHours, Scheduled}
-    assert set(get_args(Event)) == {*ORDERS, *clock, StorageDegraded, Observed, TimePassed}
+    assert set(get_args(Event)) == {
+        *ORDERS,
+        *clock,
+        StorageDegraded,
+        Observed,
+        RunDelayed,
+        TimePassed,
+    }

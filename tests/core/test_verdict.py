@@ -1,6 +1,7 @@
 """The table, row by row."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -75,6 +76,45 @@ def test_what_stands_beside_the_verdict(ours, vendor, partial, says_fine, admits
         says_fine,
         admits,
     )
+
+
+LOST = [
+    # what we see, what the unseen were last proven to be since the incident began → verdict, blind
+    ((DOWN, DARK), (DARK, UP), Verdict.DEGRADED, True),
+    ((DOWN, DARK), (DARK, SLOW), Verdict.DEGRADED, True),
+    ((DOWN, DARK), (DARK, DARK), Verdict.OUTAGE, False),
+    ((DOWN, DARK, DARK), (DARK, UP, DARK), Verdict.DEGRADED, True),
+    ((DOWN, UP, DARK), (DARK, DARK, UP), Verdict.DEGRADED, True),
+    ((UP, DARK), (DARK, UP), Verdict.BLIND, True),
+    ((DARK, DARK), (UP, UP), Verdict.BLIND, True),
+]
+
+
+@pytest.mark.parametrize(("seen", "proven", "verdict", "blind"), LOST)
+@pytest.mark.parametrize("evidence", [Evidence.SYMPTOM, Evidence.HEALTH])
+def test_a_cell_that_is_lost_counts_as_it_was_last_proven(seen, proven, verdict, blind, evidence):
+    ours = zip(cells(*seen, evidence=evidence), proven, strict=True)
+    found = judge([replace(one, proven=was) for one, was in ours])
+    assert (found.verdict, found.blind, found.partial) == (
+        verdict,
+        blind,
+        seen != (DARK, DARK),
+    )
+
+
+@given(st.lists(st.tuples(st.sampled_from([UP, SLOW, DOWN]), st.booleans()), min_size=1))
+def test_losing_sight_of_what_works_never_makes_it_red(parts):
+    """Universal: to lose from sight a cell that was proven to work raises nothing to red."""
+    before = judge(cells(*(health for health, _ in parts)))
+    after = judge(
+        [
+            Seen(f"s/{n}", Evidence.SYMPTOM, DARK, region=f"r{n}", proven=health)
+            if lost and health is not DOWN
+            else Seen(f"s/{n}", Evidence.SYMPTOM, health, region=f"r{n}")
+            for n, (health, lost) in enumerate(parts)
+        ]
+    )
+    assert after.verdict not in RED or before.verdict in RED
 
 
 def test_a_cell_is_down_when_any_symptom_in_it_is():

@@ -29,6 +29,12 @@ def test_over_midnight_and_through_the_change_to_summer_time():
     ]
 
 
+def test_until_midnight_is_written_24():
+    clock = ManualClock(datetime(2026, 1, 5, 12, 0, tzinfo=UTC))
+    watch = QuietHoursWatch(clock, "22:00", "24:00", "UTC")
+    assert changes(watch, clock, 24) == [("05 22:00", True), ("06 00:00", False)]
+
+
 def test_within_a_day_and_already_begun_at_start():
     clock = ManualClock(datetime(2026, 1, 5, 12, 30, tzinfo=UTC))
     watch = QuietHoursWatch(clock, "12:00", "13:00", "UTC")

@@ -52,6 +52,18 @@ def test_already_open_at_the_start():
 @pytest.mark.parametrize(
     ("begin", "end", "found"),
     [
+        ("00:00", "24:00", ["29 00:00", "29 23:00"]),  # the whole Sunday, of 23 hours
+        ("22:00", "24:00", ["29 21:00", "29 23:00"]),
+    ],
+)
+def test_a_day_ends_at_24(begin, end, found):
+    night = window(begin, end, weekdays=(SUNDAY,))
+    assert [at for at, _ in changes([night], (2026, 3, 28, 20), 30)] == found
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "found"),
+    [
         # London, 29 March 2026: 01:00 to 02:00 do not exist; 01:00 UTC is 02:00.
         ("00:30", "03:00", ["29 00:30", "29 02:00"]),
         ("00:30", "01:30", ["29 00:30", "29 01:00"]),

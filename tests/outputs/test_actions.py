@@ -166,12 +166,13 @@ def test_a_wrong_request_is_refused(room, action, request_, error):
 
 
 def test_overlays_are_laid_on_listed_and_taken_off(room):
-    assert room.do("maintenance", seconds=60, reason="upgrade\x1b[2J\n") == {}
+    said = room.do("maintenance", seconds=60, reason="upgrade\x1b[2J\n")
     found = json.loads(json.dumps(room.do("status")))
     assert found["services"]["door"]["overlays"] == ["maintenance"]
     (overlay,) = found["overlays"]
     since, until = (datetime.fromisoformat(overlay[key]) for key in ("since", "until"))
     assert abs((until - since).total_seconds() - 60) < 0.01
+    assert said == {"overlays": [{"subject": "door", "until": overlay["until"]}]}
     assert overlay | {"since": 0, "until": 0} == {
         "kind": "maintenance",
         "subject": "door",
@@ -233,7 +234,8 @@ def test_an_acknowledgement_is_taken_back(room):
 
 @pytest.mark.parametrize("action", ["shelve", "bypass"])
 def test_what_concerns_a_service_is_done_to_it_and_undone(room, action):
-    assert room.do(action, service="door") == {}
+    (laid,) = room.do(action, service="door")["overlays"]
+    assert (laid["subject"], laid["until"] is None) == ("door", action == "bypass")
     with pytest.raises(Refused, match="on already"):
         room.do(action, service="door")
     assert room.do(action, service="door", on=False) == {}
@@ -242,7 +244,7 @@ def test_what_concerns_a_service_is_done_to_it_and_undone(room, action):
 def test_a_drill_of_a_verdict(room):
     passed = Observed(room.clock.monotonic(), "door/open", Reading(Reason.OK), 0.0)
     room.engine.ask(lambda: room.engine.act(passed), 10)
-    assert room.do("drill", verdict="degraded") == {}
+    assert room.do("drill", verdict="degraded")["overlays"][0]["subject"] == "degraded"
     assert room.do("status")["lamps"]["amber"] == "fast"
     assert room.do("status")["lamps"]["blue"] == "fast"
     assert room.do("drill", on=False) == {}

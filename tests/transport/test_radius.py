@@ -190,6 +190,29 @@ def test_an_answer_that_proves_nothing_is_none(
     assert len(detail) <= 200
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda *_: [], "no answer: down or hanging"),
+        (other_secret, "it knew our secret before: was it changed there"),
+        (other_secret_rejects, "it knew our secret before: was it changed there"),
+    ],
+)
+def test_a_secret_that_has_passed_is_not_doubted(
+    udp_server: Callable[..., Any], change: Change, words: str
+) -> None:
+    first = iter([lambda _, reply: [reply.ReplyPacket()]])
+
+    def then(request: AuthPacket, reply: AuthPacket) -> list[bytes]:
+        return next(first, change)(request, reply)
+
+    port = udp_server(server(then)).port
+    assert ask(port).packet is Packet.ACCESS_ACCEPT
+    _, detail = refused(port)
+    assert words in detail
+    assert SECRET_ASKED not in detail
+
+
 def test_a_wrong_shared_secret_is_ours_and_never_red() -> None:
     assert Reason.OWN_CREDENTIALS.value == "own_credentials"
     assert Trouble(Reason.OWN_CREDENTIALS, "").reading.outcome is Outcome.ERROR
