@@ -30,7 +30,7 @@ from beacon.config.schema import Config, Web
 from beacon.core.events import Acknowledge, Effect, StorageDegraded
 from beacon.core.model import Site
 from beacon.core.monitor import Monitor
-from beacon.engine.clock import SystemClock
+from beacon.engine.clock import SystemClock, utc_at
 from beacon.engine.clock_watch import KernelWatch, StepWatch, kernel_says, timesyncd_says
 from beacon.engine.date_watch import DateWatch
 from beacon.engine.hour_watch import HourWatch
@@ -145,7 +145,7 @@ class Daemon:
     def __init__(self, place: Place, config: Config) -> None:
         self._place, self._config = place, config
         self._clock = SystemClock()
-        self._notifier = Notifier(place.environ, self._clock)
+        self._notifier = Notifier(place.environ)
         self._monitor = Monitor(config.watched)
         self._dates = DateWatch(self._clock, beacon.RELEASED)
         self._windows = WindowsWatch(
@@ -340,7 +340,12 @@ class Daemon:
         self, recalled: Recalled, *, resume: bool
     ) -> Callable[[float], tuple[Effect, ...]]:
         return lambda at: self._monitor.start(
-            at, recalled.memory, recalled.changed, resume=resume, learnt=recalled.learnt
+            at,
+            recalled.memory,
+            recalled.changed,
+            resume=resume,
+            learnt=recalled.learnt,
+            zero=utc_at(self._clock, 0.0).timestamp(),
         )
 
     # --- parts ---

@@ -399,7 +399,10 @@ class VendorWord:
 
 @dataclass(frozen=True, slots=True)
 class IncidentView:
-    """One incident of one service. `number` counts from 1; ids are made at the edge.
+    """One incident of one service. `number` counts from 1.
+
+    `opened_utc` is the wall time of `since` in UTC seconds as it was known at the opening; it
+    stays, whatever is done to the clock, and is part of the incident's id. None: not known.
 
     `causes` are ranked; `cause` and `explanation` are those of the first. `vendor` holds
     what each of the vendor's sources says. `arrivals` are as in `ServiceView`.
@@ -426,6 +429,7 @@ class IncidentView:
     causes: tuple[Cause, ...] = ()
     vendor: tuple[VendorWord, ...] = ()
     arrivals: tuple[Arrivals, ...] = ()
+    opened_utc: float | None = None
 
     @property
     def vendor_differs(self) -> bool:

@@ -62,7 +62,7 @@ class Monitor:
             QuietHours: self._room.quiet_hours,
             DateImplausible: self._intake.clock_told,
             ClockSynchronised: self._intake.clock_told,
-            ClockStepped: self._intake.clock_told,
+            ClockStepped: self._clock_stepped,
             HourBegan: self._intake.hour_began,
             StorageDegraded: self._operated(self._room.storage),
             Resume: self._intake.resume,
@@ -79,12 +79,15 @@ class Monitor:
         *,
         resume: bool = False,
         learnt: Iterable[Learnt] = (),
+        zero: float | None = None,
     ) -> tuple[Effect, ...]:
         """Begin with what is remembered, if anything; the effects describe everything once.
 
         `changed` names endpoints that are asked something else now. `resume`: sign-ins
-        stopped by the guard may be tried again. `learnt` is what was usual.
+        stopped by the guard may be tried again. `learnt` is what was usual. `zero` is the wall
+        time of moment 0, in UTC seconds.
         """
+        self._room.zero = zero
         self._intake.baselines.restore(learnt, changed)
         if memory is None:
             return self.reconfigure(self.site, at)
@@ -173,6 +176,10 @@ class Monitor:
         self._intake.observed(replace(event, reading=replace(event.reading, uses=())))
         if self._room.used(state.spec.service, uses, event.started, event.at):
             self._intake.touched[state.spec.service] = None
+
+    def _clock_stepped(self, event: ClockStepped) -> None:
+        self._room.clock_stepped(event)
+        self._intake.clock_told(event)
 
     def _disturbed(self, service: str) -> bool:
         """Whether its latencies now are no measure of what is usual."""

@@ -21,6 +21,7 @@ from beacon.core.events import (
     Attest,
     Bypass,
     Cause,
+    ClockStepped,
     Drill,
     Effect,
     IncidentChanged,
@@ -138,6 +139,7 @@ class Room:
         self._endpoints: Mapping[str, EndpointState] = {}
         self._tied: Mapping[str, tuple[str, ...]] = {}
         self.incidents = 0  # how many there have been
+        self.zero: float | None = None  # the wall time of moment 0 in UTC seconds; None: not known
         self._announced: tuple[IncidentView | None, int] = (None, 0)
         self.silenced: SilenceChanged | None = None
         self._storage_degraded = False
@@ -359,6 +361,7 @@ class Room:
                 verdict=verdict,
                 peak=verdict,
                 first_out=first.spec.id if first else watched.spec.id,
+                opened_utc=None if self.zero is None else self.zero + at,
             ),
         )
 
@@ -656,6 +659,11 @@ class Room:
             sound = self.tower.voice.remind(Sound.TWO_CHIRPS, at)
             self._timers.set("operators", self.operators.next_deadline(at))
         self._sound(sound, at)
+
+    def clock_stepped(self, event: ClockStepped) -> None:
+        """Our wall clock was set: incidents that open from now on are named by the new time."""
+        if self.zero is not None:
+            self.zero += event.by
 
     def storage(self, event: StorageDegraded) -> None:
         """Note that nothing can be written down, or that it can again."""

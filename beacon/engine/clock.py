@@ -18,11 +18,15 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The machine's own clock.
+
+    It counts the time in which the machine was suspended: what was read before that is old, and
+    two hours of maintenance are over after two hours.
+    """
 
     def monotonic(self) -> float:
         """Seconds that never jump."""
-        return time.monotonic()
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def utc(self) -> datetime:
         """Wall time, aware, UTC. May jump."""

@@ -39,7 +39,7 @@ def status(view: View, moment: Callable[[float], datetime], site: Site) -> dict[
         "services": {service.id: _service(service, when) for service in view.services},
         "endpoints": {read.endpoint: _endpoint(read, when) for read in view.endpoints},
         "incidents": [
-            document(each, incident_id(site.id, moment(each.since), each.number), moment)
+            document(each, incident_id(site.id, each, moment), moment)
             | {"runbook": runbook(site, each.service)}
             for each in view.incidents
         ],

@@ -471,7 +471,7 @@ class History:
         self._file.close()
 
     def _incident(self, view: IncidentView) -> tuple[int, str, bool, str]:
-        name = incident_id(self._site, self._moments(view.since), view.number)
+        name = incident_id(self._site, view, self._moments)
         text = msgspec.json.encode(document(view, name, self._moments)).decode()
         return view.number, name, view.closed_at is None, text
 

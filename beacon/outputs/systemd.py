@@ -7,19 +7,25 @@ once and dropped: the beacon goes on, and systemd's own timeouts judge the silen
 import logging
 import os
 import socket
-from collections.abc import Mapping
-
-from beacon.engine.clock import Clock, SystemClock
+import time
+from collections.abc import Callable, Mapping
 
 log = logging.getLogger(__name__)
 
 
 class Notifier:
-    """The daemon's side of `Type=notify` and `WatchdogSec=`. Never blocks."""
+    """The daemon's side of `Type=notify` and `WatchdogSec=`. Never blocks.
 
-    def __init__(self, environ: Mapping[str, str] = os.environ, clock: Clock | None = None) -> None:
+    `monotonic` is CLOCK_MONOTONIC, which systemd goes by; ours counts suspended time, too.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str] = os.environ,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._address = _address(environ.get("NOTIFY_SOCKET", ""))
-        self._clock = clock or SystemClock()
+        self._monotonic = monotonic
         self._complained = False
         self.watchdog_interval = _watchdog_interval(environ) if self._address else None
         """Seconds between two `watchdog` calls (half of systemd's limit); None: not wanted."""
@@ -30,7 +36,7 @@ class Notifier:
 
     def reloading(self) -> None:
         """A reload begins; `ready` ends it, whether the new file was taken or not."""
-        self._send(f"RELOADING=1\nMONOTONIC_USEC={int(self._clock.monotonic() * 1_000_000)}")
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={int(self._monotonic() * 1_000_000)}")
 
     def stopping(self) -> None:
         """The orderly stop begins."""

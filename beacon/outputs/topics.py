@@ -7,7 +7,7 @@ aware UTC. `docs/mqtt.md` is this file in prose.
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from beacon.config.schema import Config
@@ -82,9 +82,14 @@ def iso(moment: datetime) -> str:
     return (moment + timedelta(microseconds=500)).isoformat(timespec="milliseconds")
 
 
-def incident_id(site: str, opened: datetime, number: int) -> str:
-    """The name of an incident outside the core: site, UTC of its opening, number."""
-    return f"{site}-{opened:%Y%m%dT%H%M%SZ}-{number}"
+def incident_id(site: str, view: IncidentView, moment: Callable[[float], datetime]) -> str:
+    """The name of an incident outside the core: site, UTC of its opening, number.
+
+    `moment` gives the wall time of one whose opening time was not noted.
+    """
+    noted = view.opened_utc
+    opened = moment(view.since) if noted is None else datetime.fromtimestamp(noted, UTC)
+    return f"{site}-{opened:%Y%m%dT%H%M%SZ}-{view.number}"
 
 
 def compact(document: Mapping[str, Any]) -> str:
@@ -196,7 +201,7 @@ class Topics:
 
     def id_of(self, incident: IncidentView) -> str:
         """The name of this incident on every topic."""
-        return incident_id(self.site, self.moment(incident.since), incident.number)
+        return incident_id(self.site, incident, self.moment)
 
     def incident(self, incident: IncidentView | None, others: int) -> Message:
         """The incident people should look at, or that there is none."""

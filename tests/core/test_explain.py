@@ -117,11 +117,11 @@ def test_suppressed_and_not_yet_settled(explained):
     assert "it was suppressed until now" in ask()[0].why[1]
 
 
-def test_maintenance_without_an_end_has_none(explained):
+def test_maintenance_ends_by_itself_after_four_hours(explained):
     room, ask = explained
     room.simulation.tell(Maintenance(room.now, "mfa", True, **WHO))
     found, _ = ask()
-    assert (len(found.overlays), found.prospects) == (1, ())
+    assert [(p.what, p.at - room.now) for p in found.prospects] == [("maintenance ends", 4 * 3600)]
 
 
 def test_everything_an_endpoint_stands_on(explained):

@@ -24,6 +24,7 @@ from beacon.core.events import (
     SilenceChanged,
     TimePassed,
 )
+from beacon.core.memory import shifted
 from beacon.core.model import (
     ClockSeen,
     Evidence,
@@ -35,6 +36,7 @@ from beacon.core.model import (
     Site,
     Verdict,
 )
+from beacon.core.monitor import Monitor
 
 SIGN_IN, HEALTH, VENDOR = "mfa/sign-in", "mfa/health", "mfa/vendor"
 MINUTE = 60.0
@@ -1027,3 +1029,20 @@ class TestReconfiguring:
         effects = monitor.reconfigure(Site(id="soc", services=(usual_service("sms"),)), room.now)
         assert [e.what.value for e in effects if isinstance(e, Announced)] == ["closed"]
         assert [e.on for e in effects if isinstance(e, SilenceChanged)] == [False]
+
+
+@pytest.mark.parametrize("step", [-86_400.0, 0.6, 1e9])
+def test_an_incident_keeps_the_wall_time_of_its_opening(make_room, step):
+    room = make_room()
+    room.simulation.monitor.start(room.now, zero=1_000_000.0)
+    room.cue(Reason.DEADLINE, SIGN_IN).passes(5 * MINUTE)
+    opened = room.incident.opened_utc
+    assert opened == 1_000_000.0 + room.incident.since
+    room.simulation.tell(ClockStepped(room.now, step))
+    assert room.passes(MINUTE).incident.opened_utc == opened
+    memory = room.simulation.monitor.remember(room.now)
+    again = Monitor(room.simulation.monitor.site)
+    again.start(7.0, shifted(memory, 7.0 - room.now), zero=5.0)
+    assert again.view().incidents[0].opened_utc == opened
+    room.cue(Reason.OK, SIGN_IN).passes(HOUR).cue(Reason.DEADLINE, SIGN_IN).passes(5 * MINUTE)
+    assert room.incident.opened_utc == 1_000_000.0 + step + room.incident.since

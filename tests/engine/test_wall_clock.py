@@ -1,5 +1,8 @@
 """The wall clock may jump as it likes: whatever is decided goes by the monotonic clock."""
 
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -166,3 +169,13 @@ def test_only_a_date_before_the_beacon_was_built_is_a_reason_to_doubt(undisturbe
     assert live({1650.0: DAY, 1800.0: -DAY, 3000.0: YEARS}, signs=[watch]) == undisturbed
     doubted = live({1650.0: -YEARS}, signs=[watch])
     assert doubted != undisturbed
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a time namespace takes root")
+def test_time_in_which_the_machine_sleeps_passes_too():
+    """Ten hours asleep, as a time namespace shows them: only CLOCK_BOOTTIME counts those."""
+    asleep = ["unshare", "--time", "--boottime", "36000", sys.executable, "-c"]
+    say = "import time; from beacon.engine.clock import SystemClock as C; "
+    told = "print(C().monotonic() - time.clock_gettime(time.CLOCK_MONOTONIC))"
+    done = subprocess.run([*asleep, say + told], capture_output=True, text=True, check=True)
+    assert float(done.stdout) > 35_999

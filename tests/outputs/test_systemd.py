@@ -25,7 +25,7 @@ def systemd(request, tmp_path: Path) -> Iterator[tuple[socket.socket, str]]:
 
 def test_every_message_is_what_sd_notify_wants(systemd, clock: ManualClock):
     sock, address = systemd
-    notifier = Notifier({"NOTIFY_SOCKET": address}, clock)
+    notifier = Notifier({"NOTIFY_SOCKET": address}, clock.monotonic)
     for tell in (notifier.ready, notifier.reloading, notifier.stopping, notifier.watchdog):
         tell()
     assert [sock.recv(4096).decode() for _ in range(4)] == [
