@@ -84,13 +84,18 @@ class _Talk:
             form = {"username": kind.username, "password": kind.password.reveal()}
             self._send("firstfactor", {**form, "keepMeLoggedIn": False})
         try:
-            with self.steps.step("code"):
-                self._send("secondfactor/totp", {"token": str(kind.code.claim(self._run))})
-            with self.steps.step("state"):
-                reading = judge(self._ask("state", None)[1])
+            with self.steps.signing_out(self._leave):
+                with self.steps.step("code"):
+                    self._send("secondfactor/totp", {"token": str(kind.code.claim(self._run))})
+                with self.steps.step("state"):
+                    reading = judge(self._ask("state", None)[1])
         except Trouble as trouble:
             reading = trouble.reading
         return self._signed_out(reading)
+
+    def _leave(self, run: Run) -> None:
+        self._run = run
+        self._ask("logout", {})
 
     def _send(self, path: str, form: Mapping[str, object]) -> None:
         """Show one factor. Raises `Trouble` unless it is accepted."""

@@ -105,7 +105,8 @@ class Keycloak:
             tokens = self._tokens(run, provider, route)
         try:
             # After the token: of two answers with a change of keys between them, this order fits.
-            with steps.step("keys"):
+            leaving = steps.signing_out(lambda after: self._revoke(after, provider, tokens))
+            with leaving, steps.step("keys"):
                 signed = self._looked_for(run, provider, route, tokens)
             found = "accepted" if signed else "accepted; its tokens name no key"
             reading = Reading(Reason.OK, found)
@@ -167,17 +168,23 @@ class Keycloak:
         if provider.revocation_url is None or not tokens.refresh:
             run.note("no logout: the provider has nothing to revoke")
             return reading
-        request = self._request(provider, provider.revocation_url, {"token": tokens.refresh})
         try:
             with steps.step("logout"):
-                answer = exchange(run, request, Route(tls=self.tls), follow=False)
-                if answer.status != 200:
-                    raise Trouble(Reason.HTTP_STATUS, f"status {answer.status}")
+                self._revoke(run, provider, tokens)
         except Trouble as trouble:
             if reading.reason is Reason.OK:
                 text = f"signed in, but not out: {trouble.reading.detail}"
                 return Reading(Reason.PREFERENCE_UNMET, text)
         return reading
+
+    def _revoke(self, run: Run, provider: Provider, tokens: _Tokens) -> None:
+        """End the session, where the provider has a way to. Raises `Trouble`."""
+        if provider.revocation_url is None or not tokens.refresh:
+            return
+        request = self._request(provider, provider.revocation_url, {"token": tokens.refresh})
+        answer = exchange(run, request, Route(tls=self.tls), follow=False)
+        if answer.status != 200:
+            raise Trouble(Reason.HTTP_STATUS, f"status {answer.status}")
 
     def _request(self, provider: Provider, url: str, form: dict[str, str]) -> Request:
         how = self.client_auth or provider.client_auth

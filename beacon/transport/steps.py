@@ -1,15 +1,18 @@
 """A sign-in in named steps: how long each took, which one failed, and what may be told of it."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
 from beacon.core.model import Reading, Reason
 from beacon.engine.mask import HIDDEN
-from beacon.engine.run import Run
+from beacon.engine.run import DeadlinePassed, Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.transport.trouble import Trouble, one_line, timed
+
+SIGN_OUT_BUDGET: Final = 5.0
+"""Seconds that signing out may take after the deadline."""
 
 _WORDS: Final = 120
 _DIGITS: Final = TextPattern(r"\d{4,}")  # in foreign words they may be somebody's code
@@ -34,6 +37,21 @@ class Steps:
             raise Trouble(reading.reason, f"{name}: {reading.detail}") from None
         finally:
             self._spent.append((name, self._run.elapsed() - began))
+
+    @contextlib.contextmanager
+    def signing_out(self, leave: Callable[[Run], object]) -> Iterator[None]:
+        """While inside somebody is signed in: `leave` signs them out if the deadline passes.
+
+        The reading is given by then: it takes nobody's time, and what comes of it is only noted.
+        """
+        try:
+            yield
+        except DeadlinePassed:
+            run = self._run.afterwards(SIGN_OUT_BUDGET)
+            run.note("past the deadline: signing out")
+            with contextlib.suppress(Trouble, DeadlinePassed):
+                leave(run)
+            raise
 
     def told(self, reading: Reading) -> Reading:
         """The reading, masked and timed, with the seconds of each step as its phases."""

@@ -266,6 +266,16 @@ def test_a_portal_that_hangs(
     assert (after.verdict, after.lamps) == ("outage", RED)
 
 
+@pytest.mark.parametrize("path", [SECOND, STATE])
+def test_it_signs_out_after_the_deadline_too(
+    make: Callable[..., Authelia], server: Any, observed: Callable[..., Reading], path: str
+) -> None:
+    server.instead[path] = threading.Event()
+    assert observed(make(), 0.7).reason is Reason.DEADLINE
+    assert server.paths()[-2:] == [path, LOGOUT]
+    assert not server.levels, "no session is left"
+
+
 @pytest.mark.parametrize(
     ("days", "reason"), [(-3, Reason.TLS_EXPIRED), (30, Reason.OK)], ids=["expired", "sound"]
 )

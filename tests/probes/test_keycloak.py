@@ -516,6 +516,15 @@ def test_a_provider_that_hangs(
     assert (after.verdict, after.lamps) == ("outage", RED)
 
 
+def test_it_signs_out_after_the_deadline_too(
+    make: Callable[..., Keycloak], provider: Any, observed: Callable[..., Reading]
+) -> None:
+    provider.instead[provider.KEYS] = threading.Event()
+    assert observed(make(), 1.0).reason is Reason.DEADLINE
+    assert provider.paths()[-2:] == [provider.KEYS, provider.REVOKE]
+    assert not provider.sessions, "no session is left"
+
+
 @pytest.mark.parametrize(
     ("instead", "judged"),
     [

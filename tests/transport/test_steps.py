@@ -3,9 +3,9 @@
 import pytest
 
 from beacon.core.model import Reading, Reason
-from beacon.engine.clock import ManualClock
+from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import DeadlinePassed, Run
-from beacon.transport.steps import Steps, quoted
+from beacon.transport.steps import SIGN_OUT_BUDGET, Steps, quoted
 from beacon.transport.trouble import Trouble
 
 
@@ -62,3 +62,26 @@ def test_foreign_words_are_masked_then_cut(clock: ManualClock, words: object, to
     run = Run(clock, 10.0)
     run.hide("canary-4711")
     assert quoted(run, words) == told
+
+
+@pytest.mark.parametrize("raised", [None, DeadlinePassed(), Trouble(Reason.HTTP_STATUS, "no")])
+def test_somebody_who_is_signed_in_when_time_is_up_is_signed_out(raised):
+    run = Run(SystemClock(), 0.0)
+    left = []
+
+    def leave(after):
+        left.append(after.remaining())
+        if raised is not None:
+            raise raised
+
+    with pytest.raises(DeadlinePassed), Steps(run).signing_out(leave):
+        run.remaining()
+    assert 0 < left[0] <= SIGN_OUT_BUDGET
+
+
+def test_whose_time_is_not_up_is_left_alone():
+    steps = Steps(Run(SystemClock(), 5.0))
+    with steps.signing_out(lambda _: pytest.fail("signed out")):
+        pass
+    with pytest.raises(Trouble), steps.signing_out(lambda _: pytest.fail("signed out")):
+        raise Trouble(Reason.HTTP_STATUS, "no")
