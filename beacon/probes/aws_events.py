@@ -1,7 +1,7 @@
 """`aws_events`: what AWS admits on its public health dashboard, `currentevents`.
 
 A snapshot of what is open, in UTF-16, its numbers written as texts. It names only what is in
-trouble: a service that is misspelled here cannot be found out.
+trouble: so services are compared with those we know by name.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from beacon.config.fields import Url
+from beacon.config.problems import alike
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import DOT_ALL, TextPattern
@@ -19,7 +20,7 @@ from beacon.transport.claim import Admission, claimed, entry, since, worst
 from beacon.transport.expect import parse_json_as
 from beacon.transport.http import Answer, Request
 from beacon.transport.source import SOURCES, Sources
-from beacon.transport.trouble import Trouble
+from beacon.transport.trouble import Trouble, one_line
 
 _OF_STATUS: Final = {
     "0": (Reason.OK, "resolved"),
@@ -29,6 +30,7 @@ _OF_STATUS: Final = {
 }
 _REGION: Final = TextPattern(r"[a-z]{2}(-[a-z]+)+-\d")
 _ARN: Final = TextPattern(r"arn:aws[a-z-]*:health:([a-z0-9-]*):[^:]*:event/([^/]+)/.*", DOT_ALL)
+_WHERE: Final = TextPattern(r"-[a-z]{2}(-[a-z]+)+-[0-9]$")
 _EVERYWHERE: Final = ("global", "")
 _SEVERAL: Final = "multiple_services"
 _MARKS: Final = (
@@ -36,6 +38,37 @@ _MARKS: Final = (
     (b"\xfe\xff", "utf-16"),
     (b"\xff\xfe", "utf-16"),
 )
+
+
+MISSPELLED: Final = 0.75
+"""From how much likeness on a service we do not know is one of these, misspelled."""
+
+_NAMES: Final = """
+account acm amplify apigateway apprunner appconfig appflow appstream2 appsync athena
+autoscaling backup batch bedrock billing certificatemanager chime clouddirectory
+cloudformation cloudfront cloudhsm cloudmap cloudsearch cloudshell cloudtrail cloudwatch
+codeartifact codebuild codecommit codedeploy codepipeline cognito comprehend config connect
+controltower datasync detective devicefarm directconnect directoryservice dms docdb
+documentdb ds dynamodb ebs ec2 ec2systemsmanager ecr ecs efs eks elasticache
+elasticbeanstalk elasticcomputecloud elasticfilesystem elasticloadbalancing elasticsearch
+elb emr endusermessaging eventbridge events fargate firehose fsx gamelift glacier
+globalaccelerator glue guardduty health iam iamidentitycenter identityandaccessmanagement
+identitycenter imagebuilder inspector internetconnectivity iot iotcore kafka
+keymanagementservice keyspaces kinesis kms lakeformation lambda lex lightsail location macie
+managementconsole mediaconvert memorydb mq msk multipleservices natgateway neptune
+networkfirewall opensearch organizations pinpoint polly privatelink quicksight ram rds
+redshift rekognition resourcegroups route53 route53resolver s3 sagemaker secretsmanager
+securityhub securitytokenservice ses shield signin simpleemailservice
+simplenotificationservice simplequeueservice simplestorageservice singlesignon sms sns sqs
+ssm sso stepfunctions storagegateway sts supportcenter support swf textract transcribe
+transitgateway translate verifiedaccess verifiedpermissions vpc vpce_privatelink waf
+workdocs workmail workspaces xray
+"""
+SERVICES: Final = frozenset(_NAMES.split())
+"""How the health dashboard names services, in short and in full, without `Amazon` and blanks.
+
+There is no public list of them: one that is missing here is told of, not refused.
+"""
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -108,11 +141,37 @@ class AwsEvents:
     def judge(self, events: Iterable[Event]) -> Reading:
         """What AWS admits of our regions and services."""
         wanted = {name.strip().casefold() for name in self.services}
-        ours = [one for one in events if self._is_near(one) and _is_of(one, wanted)]
-        return worst((Admission(Reason.OK, "no current event concerns us"), *map(_said, ours)))
+        told = list(events)
+        ours = [one for one in told if self._is_near(one) and _is_of(one, wanted)]
+        lost, unheard = _unknown(self.services, {name for one in told for name in one.names()})
+        text = "no current event concerns us"
+        if unheard:
+            text += f"; AWS does not name {', '.join(unheard)} today, and we do not know them"
+        return worst((Admission(Reason.OK, one_line(text)), *map(_said, ours), *lost))
 
     def _is_near(self, event: Event) -> bool:
         return not self.regions or event.region in (*self.regions, *_EVERYWHERE)
+
+
+def _unknown(services: Iterable[str], named: set[str]) -> tuple[list[Admission], list[str]]:
+    """Services that are probably misspelled, and those we have never heard of."""
+    lost, unheard = [], []
+    for service in services:
+        bare = _bare(service)
+        if bare in SERVICES or service.strip().casefold() in named:
+            continue
+        if near := alike(bare, SERVICES, 1, MISSPELLED):
+            text = f"no service {service!r} of AWS; did you mean {near[0]!r}?"
+            lost.append(Admission(Reason.SOURCE_DEAD, text))
+        else:
+            unheard.append(repr(service))
+    return lost, unheard
+
+
+def _bare(service: str) -> str:
+    """A service as `SERVICES` has it: `Amazon API Gateway`, `apigateway-us-east-1` → apigateway."""
+    words = _WHERE.sub("", service.strip().casefold()).split()
+    return "".join(words[1:] if words[:1] in (["amazon"], ["aws"]) else words)
 
 
 def _is_of(event: Event, wanted: set[str]) -> bool:

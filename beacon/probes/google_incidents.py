@@ -6,6 +6,7 @@ it cannot be told from one that is misspelled, and is unknown.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
 import msgspec
@@ -16,6 +17,7 @@ from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import CLAIM, Fault, Timing
 from beacon.transport.claim import Admission, claimed, entry, since, worst
+from beacon.transport.dates import moment
 from beacon.transport.expect import parse_json_as
 from beacon.transport.http import Answer, Request
 from beacon.transport.source import SOURCES, Sources
@@ -36,6 +38,10 @@ _OF_IMPACT: Final = {
     "SCHEDULED_MAINTENANCE": Reason.VENDOR_MAINTENANCE,
 }
 """Any other impact is degraded: what is open is an admission, whatever its name."""
+
+
+EARLY: Final = timedelta(hours=1)
+"""How long before its time something planned may begin."""
 
 
 class _Product(msgspec.Struct, frozen=True):
@@ -65,6 +71,7 @@ class _Open(msgspec.Struct, frozen=True):
     reason: Reason
     words: str
     products: frozenset[str]
+    begin: datetime | None
 
 
 class History(msgspec.Struct, frozen=True):
@@ -107,12 +114,14 @@ class GoogleIncidents:
     def observe(self, run: Run) -> Reading:
         """Read the history and judge what is open in it."""
         request = Request(url=self.url, limit=LIMIT)
-        return claimed(run, lambda: self.judge(self.SOURCES.read(run, request, parsed)))
+        now = run.clock.utc()
+        return claimed(run, lambda: self.judge(self.SOURCES.read(run, request, parsed), now))
 
-    def judge(self, history: History) -> Reading:
-        """What Google admits of our products."""
+    def judge(self, history: History, now: datetime) -> Reading:
+        """What Google admits of our products at a time."""
         wanted = {name.strip().casefold(): name for name in self.products}
-        ours = [one for one in history.open if not wanted or one.products & wanted.keys()]
+        begun = [one for one in history.open if one.begin is None or one.begin <= now + EARLY]
+        ours = [one for one in begun if not wanted or one.products & wanted.keys()]
         said = [Admission(one.reason, one.words) for one in ours]
         for folded, name in wanted.items():
             if folded not in history.products:
@@ -120,7 +129,7 @@ class GoogleIncidents:
                 hint = f"; did you mean {history.products[near]!r}?" if near else ""
                 text = f"no incident ever named a product {name!r}{hint}"
                 said.append(Admission(Reason.SOURCE_DEAD, text))
-        text = f"{len(history.open)} incidents open, none of them ours"
+        text = f"{len(begun)} incidents open, none of them ours"
         return worst((Admission(Reason.OK, text), *said))
 
 
@@ -164,6 +173,7 @@ def _opened(incident: _Incident) -> _Open:
         _OF_IMPACT.get(impact, Reason.VENDOR_DEGRADED),
         words,
         frozenset(name.strip().casefold() for name in _names(incident, now)),
+        moment(incident.begin),
     )
 
 

@@ -7,6 +7,7 @@ read is a dead source: unknown, neither fine nor an admission.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import CLAIM, Fault, Timing
 from beacon.transport.claim import Admission, claimed, entry, since, worst
+from beacon.transport.dates import moment
 from beacon.transport.expect import parse_json_as
 from beacon.transport.http import Answer, Request
 from beacon.transport.source import SOURCES, Sources
@@ -37,6 +39,10 @@ _OF_IMPACT: Final = {
 }
 """Any other impact, `none` too, is degraded: an incident is opened before it is rated."""
 _OVER: Final = frozenset({"resolved", "postmortem", "scheduled", "completed"})
+
+
+EARLY: Final = timedelta(hours=1)
+"""How long before its time a maintenance may begin."""
 
 
 class _Component(msgspec.Struct):
@@ -59,6 +65,7 @@ class _Event(msgspec.Struct):
     components: tuple[_Touched, ...] = ()
     created_at: str | None = None
     started_at: str | None = None
+    scheduled_for: str | None = None
     scheduled_until: str | None = None
 
 
@@ -108,7 +115,8 @@ class StatusPage:
     def observe(self, run: Run) -> Reading:
         """Read the summary and judge it; a source that cannot be read is dead, not guilty."""
         request = Request(url=self.summary)
-        return claimed(run, lambda: self.judge(self.SOURCES.read(run, request, parsed)))
+        now = run.clock.utc()
+        return claimed(run, lambda: self.judge(self.SOURCES.read(run, request, parsed), now))
 
     @property
     def summary(self) -> str:
@@ -117,11 +125,11 @@ class StatusPage:
             return self.url
         return self.url.rstrip("/") + _SUMMARY
 
-    def judge(self, page: Summary) -> Reading:
-        """What a page admits."""
+    def judge(self, page: Summary, now: datetime) -> Reading:
+        """What a page admits at a time."""
         watched, lost = self._watched(page.components)
         partial = Reason.VENDOR_INCIDENT if self.components else Reason.VENDOR_DEGRADED
-        return worst((*_said(page, watched, partial), *lost))
+        return worst((*_said(page, watched, partial, now), *lost))
 
     def _watched(
         self, components: Sequence[_Component]
@@ -133,7 +141,7 @@ class StatusPage:
         lost = []
         names = {component.id: component.name for component in components}
         for wanted in self.components:
-            found = {c.id for c in components if wanted in _names(c, names)}
+            found = {c.id for c in components if _folded(wanted) in _names(c, names)}
             watched |= {c.id: c for c in components if {c.id, c.group_id} & found}
             if not found:
                 near = meant(wanted, names.values())
@@ -154,10 +162,17 @@ def parsed(_: Run, answer: Answer) -> Summary:
 def _names(component: _Component, names: dict[str, str]) -> set[str]:
     """Every way to name a component."""
     group = names.get(component.group_id or "", "")
-    return {component.id, component.name, f"{group}/{component.name}"}
+    return {*map(_folded, (component.id, component.name, f"{group}/{component.name}"))}
 
 
-def _said(page: Summary, watched: dict[str, _Component], partial: Reason) -> Iterator[Admission]:
+def _folded(name: str) -> str:
+    """A name as it is compared: pages have names with blanks around them."""
+    return "/".join(part.strip() for part in name.casefold().split("/"))
+
+
+def _said(
+    page: Summary, watched: dict[str, _Component], partial: Reason, now: datetime
+) -> Iterator[Admission]:
     """All that the page says of the watched components; `partial` is what a partial outage is."""
     if page.components:
         text = f"{len(watched)} components operational, no open incident"
@@ -165,12 +180,12 @@ def _said(page: Summary, watched: dict[str, _Component], partial: Reason) -> Ite
     else:
         yield Admission(Reason.SOURCE_DEAD, "the page lists no components")
     for event in page.incidents:
-        if event.status not in _OVER and _touches(event, watched):
+        if _goes_on(event, now) and _touches(event, watched):
             impact = f"impact {event.impact or 'not rated'}"
             begin = since(event.started_at or event.created_at)
             yield Admission(_rated(event), entry(event.status, event.name, impact, begin))
     for event in page.scheduled_maintenances:
-        if event.status not in _OVER and _touches(event, watched):
+        if _goes_on(event, now) and _touches(event, watched):
             words = entry(
                 event.status, event.name, "maintenance", since(event.scheduled_until, "until")
             )
@@ -183,6 +198,13 @@ def _said(page: Summary, watched: dict[str, _Component], partial: Reason) -> Ite
             group = f"{groups[component.group_id]}/" if component.group_id in groups else ""
             said = component.status.replace("_", " ")
             yield Admission(reason, one_line(f"{group}{component.name}: {said}"))
+
+
+def _goes_on(event: _Event, now: datetime) -> bool:
+    """Whether it is under way: maintenance of tomorrow is not, whatever its status says."""
+    begin = moment(event.scheduled_for)
+    planned = begin is not None and begin > now + EARLY
+    return event.status.strip().casefold() not in _OVER and not planned
 
 
 def _touches(event: _Event, watched: Iterable[str]) -> bool:

@@ -85,6 +85,16 @@ SAID: list[tuple[object, dict[str, Any], Reason, str]] = [
     ([SEVERAL], COGNITO, DEGRADED, ""),
     ([{**SEVERAL, "impacted_services": {"cognito-us-east-1": {}}}], COGNITO, DEGRADED, ""),
     ([{**SEVERAL, "impacted_services": {"ec2-us-east-1": {}}}], COGNITO, OK, ""),
+    # of what there is nothing, for it is misspelled
+    ([], {"services": ("cognit",)}, DEAD, "no service 'cognit' of AWS; did you mean 'cognito'?"),
+    ([], {"services": ("Congito",)}, DEAD, "did you mean 'cognito'?"),
+    ([], {"services": ("Amazon Cognitto",)}, DEAD, "did you mean 'cognito'?"),
+    ([], {"services": ("cogniti-eu-west-1",)}, DEAD, "did you mean 'cognito'?"),
+    ([], {"services": ("iam", "snss")}, DEAD, "did you mean 'sns'?"),
+    ([event("3")], {"services": ("cognito", "snss")}, INCIDENT, "Outage: "),
+    ([], {"services": ("Haunting",)}, OK, "AWS does not name 'Haunting' today"),
+    ([event("0", service="HAUNTING")], {"services": ("Haunting",)}, OK, "concerns us"),
+    ([], {"services": ("Amazon Cognito", "IAM", "AWS Lambda", "ses-us-east-1")}, OK, ""),
     # what little there may be
     ([{"arn": "x", "status": "1"}], {}, DEGRADED, "Degraded: an event"),
     # what is no list of events
@@ -131,7 +141,7 @@ def test_utf_16_with_and_without_a_mark(body: bytes) -> None:
         (codecs.BOM_UTF16_BE + b"\x00[\x00", Reason.BODY_UNDECODABLE),
         (codecs.BOM_UTF16_LE + "[\ud800]".encode("utf-16-le", "surrogatepass"), None),
         (b"\xff\xff\xff", Reason.BODY_UNDECODABLE),
-        ("[" * 100_000, Reason.PROTOCOL_ERROR),
+        ("[" * 100_000, None),
         ("[" + "9" * 100_000 + "]", None),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,6 +23,9 @@ OK, DEAD = Reason.OK, Reason.SOURCE_DEAD
 INCIDENT, DEGRADED = Reason.VENDOR_INCIDENT, Reason.VENDOR_DEGRADED
 GMAIL = {"title": "Gmail", "id": "prPt2Yra2CbGsbEm9cpC"}
 IDENTITY = {"title": "Identity and Access Management", "id": "adnGEDEt9zWzs8uF1oKA"}
+
+
+NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 
 
 def incident(impact: str | None = "SERVICE_OUTAGE", **other: Any) -> dict[str, Any]:
@@ -48,7 +52,7 @@ def read(history: object, *products: str) -> Reading:
     body = history if isinstance(history, bytes) else json.dumps(history).encode()
     probe = GoogleIncidents(url=URL, products=products)
     try:
-        return probe.judge(parsed(Run(SystemClock(), 5), Answer(status=200, body=body)))
+        return probe.judge(parsed(Run(SystemClock(), 5), Answer(status=200, body=body)), NOW)
     except Trouble as trouble:
         return trouble.reading
 
@@ -173,3 +177,12 @@ def test_settings() -> None:
     assert probe.clock_bound
     assert not GoogleIncidents(url=Url("http://status.example.com")).clock_bound
     assert probe.wait(0.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("hours", "reason"),
+    [(24, Reason.OK), (0.5, Reason.VENDOR_MAINTENANCE), (-1, Reason.VENDOR_MAINTENANCE)],
+)
+def test_maintenance_of_tomorrow_is_not_now(hours: float, reason: Reason) -> None:
+    begin = (NOW + timedelta(hours=hours)).isoformat()
+    assert read([incident("SCHEDULED_MAINTENANCE", begin=begin)]).reason is reason

@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -25,6 +26,9 @@ COMPONENTS = [
     {"id": "g2", "name": "DUO2", "status": "operational", "group": True, "group_id": None},
     {"id": "p2", "name": "Push Delivery", "status": "operational", "group_id": "g2"},
 ]
+
+
+NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 
 
 def page(
@@ -61,7 +65,7 @@ def judged(document: object, *components: str) -> Reading:
 
 def read(probe: StatusPage, body: bytes) -> Reading:
     try:
-        return probe.judge(parsed(Run(SystemClock(), 5), Answer(status=200, body=body)))
+        return probe.judge(parsed(Run(SystemClock(), 5), Answer(status=200, body=body)), NOW)
     except Trouble as trouble:
         return trouble.reading
 
@@ -332,3 +336,41 @@ def test_it_may_always_run_and_verifies_by_our_clock() -> None:
     assert probe.wait(0.0) == 0.0
     assert probe.clock_bound
     assert not StatusPage(url=Url("http://status.example.com")).clock_bound
+
+
+def planned(status: str, hours: float | None, impact: str = "maintenance") -> dict[str, object]:
+    begin = None if hours is None else (NOW + timedelta(hours=hours)).isoformat()
+    return event(status, impact) | {"scheduled_for": begin, "scheduled_until": None}
+
+
+MAINTENANCE = Reason.VENDOR_MAINTENANCE
+PLANNED = [
+    ("scheduled", 24, Reason.OK),
+    ("Scheduled", 24, Reason.OK),
+    ("in_progress", 24, Reason.OK),
+    ("verifying", 24, Reason.OK),
+    ("identified", 24, Reason.OK),
+    ("in_progress", 0.5, MAINTENANCE),
+    ("in_progress", -1, MAINTENANCE),
+    ("verifying", -1, MAINTENANCE),
+    ("in_progress", None, MAINTENANCE),
+    ("scheduled", -1, Reason.OK),
+    ("completed", -1, Reason.OK),
+]
+
+
+@pytest.mark.parametrize(("status", "hours", "reason"), PLANNED)
+def test_maintenance_of_tomorrow_is_not_now(
+    status: str, hours: float | None, reason: Reason
+) -> None:
+    assert judged(page(maintenances=[planned(status, hours)])).reason is reason
+    assert judged(page(incidents=[planned(status, hours)])).reason is reason
+
+
+@pytest.mark.parametrize("name", ["SMS ", " sms", "telephony / Sms", "Telephony/SMS"])
+def test_names_are_compared_without_case_and_blanks(name: str) -> None:
+    components = [
+        {"id": "g", "name": "Telephony", "status": "operational"},
+        {"id": "c", "name": "SMS  ", "status": "major_outage", "group_id": "g"},
+    ]
+    assert judged({**page(), "components": components}, name).reason is Reason.VENDOR_INCIDENT
