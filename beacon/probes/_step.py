@@ -11,9 +11,8 @@ from beacon.config.fields import Refused, Url
 from beacon.core.model import Reason
 from beacon.engine.text_pattern import TextPattern
 from beacon.probes import Fault
-from beacon.transport.capture import SOURCES, Capture
+from beacon.transport.capture import SOURCES, Capture, Form
 from beacon.transport.expect import Expectations
-from beacon.transport.html import Form
 from beacon.transport.http import Request
 from beacon.transport.template import RESERVED, JsonTemplate, Template
 from beacon.transport.trouble import Trouble

@@ -22,10 +22,9 @@ from beacon.probes import SIGN_IN, Fault, Timing
 from beacon.probes._step import Place, Step
 from beacon.transport.address import Origin, origin
 from beacon.transport.arrivals import Watch, await_code
-from beacon.transport.capture import Capture, Captured
+from beacon.transport.capture import Capture, Captured, Form
 from beacon.transport.dial import IpVersion
 from beacon.transport.expect import Expectations, judge
-from beacon.transport.html import Form
 from beacon.transport.http import Answer, Request, confined, exchange, fresh_jar, prepare
 from beacon.transport.mailboxes import AnyMailbox
 from beacon.transport.onetime import claimed
@@ -364,7 +363,7 @@ class Talk:
         if reading.outcome not in (Outcome.PASS, Outcome.WARN):
             return reading
         for name, capture in step.capture.items():
-            value = capture.take(answer, self._jar)
+            value = capture.take(self._run, answer, self._jar)
             if value is None:
                 return Reading(Reason.OPERAND_MISSING, f"nothing to capture as {name}")
             self._captured[name] = value

@@ -1,19 +1,42 @@
 """What one step of a sign-in takes of an answer, for later steps to send."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Final, Protocol, TypeAlias
 
 import jmespath
 from jmespath.exceptions import JMESPathError
 
 from beacon.config.fields import Regex
+from beacon.core.model import Reason
+from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
+from beacon.transport.address import join
 from beacon.transport.expect import found_in, parse_json
-from beacon.transport.html import Form, field_of, form_of, selector_flaw
+from beacon.transport.html import WrittenForm, selector_flaw
 from beacon.transport.http import Answer
+from beacon.transport.parser import parsed
+from beacon.transport.trouble import Trouble
 
 SOURCES: Final = "one of json, regex, header, cookie, field, form"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One form: the whole address it is sent to, and its fields as they would be sent.
+
+    `charset` is what the server reads them in.
+    """
+
+    action: str = field(repr=False)
+    pairs: tuple[tuple[str, str], ...] = field(repr=False)
+    charset: str = "utf_8"
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Name → value; of a name used twice the last one's."""
+        return dict(self.pairs)
+
 
 Captured: TypeAlias = str | Form
 
@@ -54,16 +77,19 @@ class Capture:
             return f"not a JMESPath expression: {str(error).splitlines()[0]}"
         return ""
 
-    def take(self, answer: Answer, jar: Iterable[_Named]) -> Captured | None:
+    def take(self, run: Run, answer: Answer, jar: Iterable[_Named]) -> Captured | None:
         """The value; None where it is missing. Raises `Trouble` for bodies that hold none."""
         if self.header is not None:
             return answer.headers.get(self.header)
         if self.cookie is not None:
             return next((c.value for c in jar if c.name == self.cookie and c.value), None)
         if self.field is not None:
-            return field_of(answer, self.field)
+            values = parsed(run, "field", tuple[str, ...], _page(answer), self.field)
+            return next(iter(values), None)
         if self.form is not None:
-            return form_of(answer, self.form)
+            asked = answer.codec(), self.form
+            forms = parsed(run, "form", tuple[WrittenForm, ...], _page(answer), *asked)
+            return next((_addressed(form, answer.url) for form in forms), None)
         if self.regex is not None:
             return self._searched(answer.text())
         return self._found(answer)
@@ -82,3 +108,20 @@ class Capture:
         except TimeoutError:
             return None
         return match[1 if pattern.groups else 0] if match else None
+
+
+def _page(answer: Answer) -> bytes:
+    """The page in UTF-8. Raises `Trouble`."""
+    return answer.text().encode("utf-8", "replace")
+
+
+def _addressed(form: WrittenForm, page: str) -> Form:
+    """The form with its whole address. Raises `Trouble`."""
+    try:
+        beside = join(page, form.base) if form.base else page
+        if not beside.startswith(("http://", "https://")):
+            beside = page
+        action = join(beside, form.action) if form.action else page
+    except ValueError:
+        raise Trouble(Reason.PROTOCOL_ERROR, "a form that is sent nowhere") from None
+    return Form(action, form.pairs, form.charset)

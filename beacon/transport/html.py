@@ -1,7 +1,7 @@
 """What a browser would find in the forms of a page: their fields, and where they are sent.
 
-Pages are foreign text. Lexbor reads them as browsers do, without holding up other threads, but
-its time grows with the square of how deep elements lie in each other: so a page has limits.
+Pages are foreign text. Lexbor reads them as browsers do, but its time grows with the square of how
+deep elements lie in each other: so a page has limits, and `beacon.transport.parser` reads it.
 """
 
 from collections.abc import Container, Iterator
@@ -11,9 +11,7 @@ from typing import Final
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 from beacon.core.model import Reason
-from beacon.transport.address import join
 from beacon.transport.charset import codec
-from beacon.transport.http import Answer
 from beacon.transport.trouble import Trouble
 
 PAGE_LIMIT: Final = 256 * 1024
@@ -35,43 +33,40 @@ _WHERE_CHECKED: Final = frozenset({"checkbox", "radio"})
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """One form: the whole address it is sent to, and its fields as they would be sent.
+class WrittenForm:
+    """One form as the page has it: where it is sent, beside what, and its fields.
 
     `charset` is what the server reads them in.
     """
 
+    base: str = field(repr=False)
     action: str = field(repr=False)
     pairs: tuple[tuple[str, str], ...] = field(repr=False)
     charset: str = "utf_8"
 
-    @property
-    def fields(self) -> dict[str, str]:
-        """Name → value; of a name used twice the last one's."""
-        return dict(self.pairs)
 
-
-def form_of(answer: Answer, selector: str) -> Form | None:
+def form(raw: bytes, charset: str, selector: str) -> tuple[WrittenForm, ...]:
     """The first form of a page that a CSS selector finds, as its first button would send it.
 
-    A selector that finds a button is its form, sent by that button. Raises `Trouble`.
+    A selector that finds a button is its form, sent by that button. The page is in UTF-8, whatever
+    its charset was; none is found where there is none. Raises `Trouble`.
     """
-    page = _Page(answer)
+    page = _Page(raw, charset)
     found = page.selected(selector)
     pressed = found[0] if found and _sends(found[0]) else None
     if pressed is not None:
-        form = page.form_of(pressed)
+        its = page.form_of(pressed)
     else:
-        form = next((node for node in found if node.tag == "form"), None)
-    return None if form is None else page.sent(form, pressed)
+        its = next((node for node in found if node.tag == "form"), None)
+    return () if its is None else (page.sent(its, pressed),)
 
 
-def field_of(answer: Answer, name: str) -> str | None:
+def value_of(raw: bytes, name: str) -> tuple[str, ...]:
     """The value of the first field of this name, in a form or not. Raises `Trouble`."""
-    for node in _parsed(answer).css(_CONTROLS):
+    for node in _parsed(raw).css(_CONTROLS):
         if node.attributes.get("name") == name and node.tag != "button":
-            return next((value for _, value in _sent(node)), None)
-    return None
+            return tuple(value for _, value in _sent(node))[:1]
+    return ()
 
 
 def selector_flaw(selector: str) -> str:
@@ -86,8 +81,8 @@ def selector_flaw(selector: str) -> str:
 class _Page:
     """A page, and which of its fields belong to which form."""
 
-    def __init__(self, answer: Answer) -> None:
-        self._answer, self._tree = answer, _parsed(answer)
+    def __init__(self, raw: bytes, charset: str) -> None:
+        self._sent_in, self._tree = charset, _parsed(raw)
         self._controls = self._tree.css(_CONTROLS)
         enabled = {node.mem_id for node in self._tree.css(_ENABLED)}
         self._off = {node.mem_id for node in self._tree.css(_DISABLED)} - enabled
@@ -106,7 +101,7 @@ class _Page:
                 return form
         return None
 
-    def sent(self, form: LexborNode, pressed: LexborNode | None) -> Form:
+    def sent(self, form: LexborNode, pressed: LexborNode | None) -> WrittenForm:
         """What is sent by the button that was pressed, or by the first. Raises `Trouble`."""
         nodes = [n for n in self._owned(form) if not self._is_off(n)]
         if pressed is None:
@@ -119,7 +114,9 @@ class _Page:
             pairs += _pressed(node) if mine else _sent(node)
         if len(pairs) > FIELDS_LIMIT:
             raise Trouble(Reason.BODY_TOO_LARGE, f"a form of more than {FIELDS_LIMIT} fields")
-        return Form(self._action(form, pressed), tuple(pairs), self._charset(form))
+        base = self._tree.css_first("base[href]")
+        beside = "" if base is None else base.attributes.get("href") or ""
+        return WrittenForm(beside, _action(form, pressed), tuple(pairs), self._charset(form))
 
     def _owned(self, form: LexborNode) -> list[LexborNode]:
         """Its fields in the order of the page: those inside, and those that name it."""
@@ -142,31 +139,22 @@ class _Page:
     def _is_off(self, node: LexborNode) -> bool:
         return "disabled" in node.attributes or node.mem_id in self._off
 
-    def _action(self, form: LexborNode, pressed: LexborNode | None) -> str:
-        """Where it is sent. Raises `Trouble`."""
-        page = self._answer.url
-        action = (form.attributes.get("action") or "").strip()
-        if pressed is not None:
-            action = (pressed.attributes.get("formaction") or "").strip() or action
-        if not action:
-            return page
-        base = self._tree.css_first("base[href]")
-        try:
-            if base is not None:
-                beside = join(page, base.attributes.get("href") or "")
-                page = beside if beside.startswith(("http://", "https://")) else page
-            return join(page, action)
-        except ValueError:
-            raise Trouble(Reason.PROTOCOL_ERROR, "a form that is sent nowhere") from None
-
     def _charset(self, form: LexborNode) -> str:
         accepted = (form.attributes.get("accept-charset") or "").split()
-        found = next(filter(None, map(codec, accepted)), None) or self._answer.codec()
+        found = next(filter(None, map(codec, accepted)), None) or self._sent_in
         return "utf_8" if found.startswith(("utf_16", "utf_32")) else found
 
 
-def _parsed(answer: Answer) -> LexborHTMLParser:
-    text = answer.text()
+def _action(form: LexborNode, pressed: LexborNode | None) -> str:
+    """Where it is sent, as the page has it; nothing where that is the page itself."""
+    action = (form.attributes.get("action") or "").strip()
+    if pressed is not None:
+        action = (pressed.attributes.get("formaction") or "").strip() or action
+    return action
+
+
+def _parsed(raw: bytes) -> LexborHTMLParser:
+    text = raw.decode()
     if len(text) > PAGE_LIMIT or text.count("<") > TAGS_LIMIT:
         raise Trouble(Reason.BODY_TOO_LARGE, "a page too large to look for forms in")
     return LexborHTMLParser(text)

@@ -5,11 +5,13 @@ from requests.cookies import RequestsCookieJar
 
 from beacon.config.fields import Regex
 from beacon.core.model import Reason
-from beacon.transport.capture import Capture
-from beacon.transport.html import Form
+from beacon.engine.clock import SystemClock
+from beacon.engine.run import Run
+from beacon.transport.capture import Capture, Form
 from beacon.transport.http import Answer
 from beacon.transport.trouble import Trouble
 
+RUN = Run(SystemClock(), 60)
 ANSWER = Answer(
     status=200,
     headers={"X-Token": "t"},
@@ -47,7 +49,7 @@ def jar() -> RequestsCookieJar:
 )
 def test_a_value_is_taken(capture: Capture, value: object, jar: RequestsCookieJar) -> None:
     assert not capture.flaw()
-    assert capture.take(ANSWER, jar) == value
+    assert capture.take(RUN, ANSWER, jar) == value
 
 
 @pytest.mark.parametrize(
@@ -65,5 +67,5 @@ def test_a_capture_has_one_source_that_can_be_read(capture: Capture, flaw: str) 
 
 def test_a_body_that_is_no_json_is_trouble(jar: RequestsCookieJar) -> None:
     with pytest.raises(Trouble) as caught:
-        Capture(json="id").take(Answer(status=200, body=b"<html>"), jar)
+        Capture(json="id").take(RUN, Answer(status=200, body=b"<html>"), jar)
     assert caught.value.reading.reason is Reason.PROTOCOL_ERROR

@@ -64,7 +64,7 @@ def test_every_document_meets_an_expression_or_not(path, value):
     answer = Answer(status=200, body=json.dumps({"a": value}).encode())
     expect = Expectations(json={path: Condition.parse({"min": 1})})
     assert isinstance(judge(answer, expect), Reading)
-    taken = Capture(json=path).take(answer, fresh_jar())
+    taken = Capture(json=path).take(Run(SystemClock(), 60), answer, fresh_jar())
     assert taken is None or isinstance(taken, str)
 
 
