@@ -1,17 +1,15 @@
 """One run of one endpoint by hand, and what it would come to: `beacon probe`."""
 
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
-from beacon.config.fields import Secret
 from beacon.config.schema import Config
 from beacon.core.endpoint import REJECTIONS_TO_DOWN, slow_or
 from beacon.core.model import REJECTED, STANDING, Endpoint, Evidence, Outcome, Reading
 from beacon.engine.clock import SystemClock
 from beacon.engine.mailbox import Mailbox
-from beacon.engine.mask import Mask
 from beacon.engine.prober import Finished, Prober
 from beacon.transport.trouble import Trouble
 
@@ -97,33 +95,12 @@ def try_endpoint(
     found = prober.finish(came[0]) if came else prober.expire(task.run.deadline)[0]
     assert found is not None, "the first result of a run is never late"
     prober.stop(TIDYING)
-    # Each kind masks what it sends; this is for a kind that forgot.
-    mask = Mask()
-    for secret in secrets_in(probe):
-        mask.hide(secret.reveal())
-    reading = slow_or(found.reading, spec.slow_after)
-    reading = replace(reading, detail=mask.over(reading.detail))
-    return Trial(spec, reading, tuple(map(mask.over, task.run.notes)), codes)
+    return Trial(spec, slow_or(found.reading, spec.slow_after), tuple(task.run.notes), codes)
 
 
 def _wrapped(text: str, width: int, first: str, then: str) -> str:
     wide = max(width, 40)
     return textwrap.fill(text, wide, initial_indent=first, subsequent_indent=then)
-
-
-def secrets_in(settings: object) -> Iterator[Secret]:
-    """Every secret in the settings of a probe, however deep."""
-    if isinstance(settings, Secret):
-        yield settings
-    elif is_dataclass(settings):
-        for each in fields(settings):
-            yield from secrets_in(getattr(settings, each.name))
-    elif isinstance(settings, Mapping):
-        for value in settings.values():
-            yield from secrets_in(value)
-    elif isinstance(settings, tuple | list):
-        for value in settings:
-            yield from secrets_in(value)
 
 
 def leads_to(spec: Endpoint, reading: Reading) -> str:

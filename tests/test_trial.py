@@ -11,9 +11,10 @@ from beacon.app import load_config
 from beacon.config.fields import Secret
 from beacon.config.schema import Config
 from beacon.core.model import Endpoint, Evidence, Reading, Reason
+from beacon.engine.quoting import quoted, secrets_in
 from beacon.engine.run import Run
 from beacon.transport.trouble import Trouble
-from beacon.trial import Trial, leads_to, secrets_in, try_endpoint
+from beacon.trial import Trial, leads_to, try_endpoint
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ def test_every_secret_in_the_settings_is_found() -> None:
 
     a, b, c = Secret("a"), Secret("b"), Secret("c")
     found = secrets_in(Settings(Inner(a), (Inner(b),), {"x": c}))
-    assert list(found) == [a, b, c]
+    assert list(found) == ["a", "b", "c"]
 
 
 def test_what_may_not_run_is_told_as_its_reading(endpoint_file: Config) -> None:
@@ -106,7 +107,7 @@ def test_what_may_not_run_is_told_as_its_reading(endpoint_file: Config) -> None:
     assert (trial.reading.detail, trial.codes, trial.notes) == ("not shared", "in words", ())
 
 
-def test_what_must_wait_waits_and_what_forgot_to_mask_is_masked(endpoint_file: Config) -> None:
+def test_what_must_wait_waits_and_its_secrets_are_masked(endpoint_file: Config) -> None:
     waited: list[float] = []
 
     @dataclass(frozen=True)
@@ -117,8 +118,8 @@ def test_what_must_wait_waits_and_what_forgot_to_mask_is_masked(endpoint_file: C
             return 0.0 if waited else 7.0
 
         def observe(self, run: Run) -> Reading:
-            run.note("canary was sent")
-            return Reading(Reason.HTTP_STATUS, "no canary")
+            run.note(f"{quoted('canary')} was sent")
+            return Reading(Reason.HTTP_STATUS, f"no {quoted('canary')}")
 
     trial = try_endpoint(
         replace(endpoint_file, probes={"mfa/it": Forgetful(Secret("canary"))}),
@@ -158,7 +159,7 @@ def test_what_a_run_does_past_its_deadline_is_waited_for_and_told(endpoint_file:
                 after = run.afterwards(5.0)
                 after.hide("hunter2")
                 after.pause(0.05)
-                after.note("signed out hunter2")
+                after.note(f"signed out {quoted('hunter2')}")
             return Reading(Reason.OK)
 
     config = replace(endpoint_file, probes={"mfa/it": Tidy()})

@@ -164,7 +164,7 @@ def _observe(task: Task) -> Reading:
     """Run the probe; whatever it raises becomes a reading."""
     task.begun = True
     try:
-        return task.run.masked(task.probe.observe(task.run))
+        return task.run.take(task.probe)
     except DeadlinePassed:
         return task.run.overstayed()
     except SearchTimeout as timeout:

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 from beacon.core.model import DETAIL_LIMIT, BreakGlassUse, ClockSeen, Reading, Reason
 from beacon.engine.budget import BUDGET
 from beacon.engine.clock import Clock
-from beacon.engine.mask import Mask
+from beacon.engine.quoting import Secrets, quoted
 
 
 class Phase(StrEnum):
@@ -49,7 +49,8 @@ class DeadlinePassed(Exception):
 class Run:
     """One run of one probe.
 
-    `note` lines are for `beacon probe -v`; what was given to `hide` is in none of them.
+    `note` lines are for `beacon probe -v`. Foreign text in them and in a reading's detail is
+    `quoted`.
     """
 
     def __init__(self, clock: Clock, budget: float, endpoint: str = "") -> None:
@@ -77,8 +78,10 @@ class Run:
         """Whether one of them is dead although our own line is well."""
         self.answers = BUDGET.holder()
         """How many bytes of answers it holds."""
-        self.notes: list[str] = []
-        self._mask = Mask()
+        self.foreign_host: str | None = None
+        """A host that is no setting: a server names it, or it is made of what is secret."""
+        self._notes: list[tuple[float, str]] = []
+        self._secrets = Secrets()
         self._began = self.started
         self._spent: dict[str, float] = {}
         self._expired = False
@@ -183,27 +186,36 @@ class Run:
 
     def note(self, line: str) -> None:
         """Write one line of the conversation, for `beacon probe -v`."""
-        self.notes.append(f"{self.elapsed() * 1000:7.1f} ms  {self._mask.over(line)}")
+        self._notes.append((self.elapsed(), line))
+
+    @property
+    def notes(self) -> list[str]:
+        """The conversation as people may read it."""
+        return [f"{at * 1000:7.1f} ms  {self._secrets.clear(line)}" for at, line in self._notes]
+
+    def name_of(self, host: str) -> str:
+        """A host as details and notes may name it."""
+        return quoted(host) if host == self.foreign_host else host
 
     def hide(self, value: str) -> str:
-        """Show this value nowhere, neither in notes nor in the reading's detail; return it.
+        """Show this value in no foreign text of this run, before and after; return it.
 
-        For what is sent or captured in the run: passwords, codes, cookies, tokens.
+        For what is made, claimed or captured in the run: codes, cookies, tokens. What is
+        secret in the settings is hidden from the start.
         """
-        self._mask.hide(value)
-        self.notes[:] = map(self._mask.over, self.notes)
+        self._secrets.hide(value)
         return value
 
     def afterwards(self, budget: float) -> "Run":
         """A run for tidying up, past the deadline too; what it notes and hides is noted here."""
         after = Run(self.clock, budget, self.endpoint)
-        after.started, after.notes, after._mask = self.started, self.notes, self._mask
+        after.started, after._notes, after._secrets = self.started, self._notes, self._secrets
         return after
 
-    def masked(self, reading: Reading) -> Reading:
-        """The reading without what was hidden."""
-        detail = self._mask.over(reading.detail)
-        return reading if detail == reading.detail else replace(reading, detail=detail)
+    def take(self, probe: "Probe") -> Reading:
+        """Let the probe observe; its reading as it may be told, foreign text made safe."""
+        self._secrets.hide_in(probe)
+        return self._secrets.cleared(probe.observe(self))
 
 
 def _shut(sock: socket.socket) -> None:

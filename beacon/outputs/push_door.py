@@ -7,12 +7,14 @@ the log has each cause once, and again at ten times as many.
 import itertools
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final, Protocol
 
 from beacon.config.fields import Secret
 from beacon.core.model import Reading
 from beacon.engine.prober import scrubbed
 from beacon.engine.pushes import Cause, Denied, Pushed, Way
+from beacon.engine.quoting import Secrets
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +82,9 @@ class Door:
             pushed = wanted.read(body)
             if pushed is None:
                 return None
+            secrets = Secrets()
+            secrets.hide_in(wanted)
+            pushed = replace(pushed, reading=secrets.cleared(pushed.reading))
             self._take(endpoint, pushed)
         except Denied:
             raise

@@ -18,7 +18,7 @@ from beacon.probes.flow import Flow, Talk
 from beacon.transport.address import Origin
 from beacon.transport.allowance import spend
 from beacon.transport.totp import LEDGER, Ledger
-from beacon.transport.trouble import Trouble, one_line, timed
+from beacon.transport.trouble import Trouble, timed
 
 LIFETIME: Final = 120.0
 """Seconds a code is good where nothing else is said: privacyIDEA's default."""
@@ -131,8 +131,7 @@ class Delivery(ABC):
         except Trouble as trouble:
             run.remaining()  # a socket shut by the deadline looks like all sorts of trouble
             found = timed(run, trouble.reading)
-        found = self.flow.first_pass.judged(run, found)
-        return run.masked(replace(found, detail=one_line(found.detail)))
+        return self.flow.first_pass.judged(run, found)
 
     @abstractmethod
     def look(self, run: Run) -> Reading:

@@ -14,7 +14,7 @@ from beacon.engine.run import Run
 from beacon.probes import FAST, Fault, Timing
 from beacon.transport.expect import Expectations, judge
 from beacon.transport.http import Request, exchange
-from beacon.transport.trouble import Trouble, one_line, timed
+from beacon.transport.trouble import Trouble, timed
 from beacon.transport.wire import Route
 
 
@@ -50,7 +50,7 @@ class StatusPages:
         for path, expected in self.PAGES.items():
             reading = self._asked(run, path, expected)
             if reading.reason is not Reason.OK:
-                return timed(run, replace(reading, detail=one_line(f"{path}: {reading.detail}")))
+                return timed(run, replace(reading, detail=f"{path}: {reading.detail}"))
         return timed(run, Reading(Reason.OK, "it says that all is well, which proves little"))
 
     def _asked(self, run: Run, path: str, expected: Expectations) -> Reading:

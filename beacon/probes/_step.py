@@ -14,7 +14,7 @@ from beacon.probes import Fault
 from beacon.transport.capture import SOURCES, Capture, Form
 from beacon.transport.expect import Expectations
 from beacon.transport.http import Request
-from beacon.transport.template import RESERVED, JsonTemplate, Template
+from beacon.transport.template import RESERVED, VARIABLES, JsonTemplate, Template
 from beacon.transport.trouble import Trouble
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
@@ -116,7 +116,13 @@ class Step:
         except UnicodeError:  # half of a character, which a server can write in JSON
             raise Trouble(Reason.PROTOCOL_ERROR, "a value that cannot be sent as text") from None
         proper = {"Content-Type": kind} if kind else {}
-        return Request(url=url, method=self.method, headers=proper | headers, body=body)
+        return Request(
+            url=url,
+            method=self.method,
+            headers=proper | headers,
+            body=body,
+            shown=self.url.shown(vars(values[VARIABLES])),
+        )
 
     def _filled_body(
         self, values: Mapping[str, Any], captured: Form | None

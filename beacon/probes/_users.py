@@ -23,7 +23,7 @@ from beacon.probes import USERS, Fault, Timing
 from beacon.transport.claim import claimed
 from beacon.transport.dates import moment
 from beacon.transport.source import SOURCES, Kept, Sources
-from beacon.transport.trouble import one_line, timed
+from beacon.transport.trouble import timed
 
 Share = Annotated[float, msgspec.Meta(gt=0, le=1, description="a part of 1")]
 
@@ -154,7 +154,7 @@ class Users(ABC):
         if tally.total < self.minimum:
             text = f"{tally.good} of {tally.total} {self.counted} went well; too few to judge"
             text += f" (minimum {self.minimum})" + (f"; {tally.note}" if tally.note else "")
-            return Reading(Reason.SAMPLE_TOO_SMALL, one_line(text))
+            return Reading(Reason.SAMPLE_TOO_SMALL, text)
         if usual is not None and not usual.good:
             text = "nothing went well at the usual time either: there is nothing to compare with"
             return Reading(Reason.SOURCE_DEAD, text)
@@ -163,9 +163,9 @@ class Users(ABC):
         more = f"; {tally.note}" if tally.note else ""
         least = self.min_ratio if usual is None else self.low * usual.share
         if tally.share < least:
-            return Reading(Reason.SUCCESS_RATIO_LOW, one_line(text + more))
+            return Reading(Reason.SUCCESS_RATIO_LOW, text + more)
         if usual and tally.share < self.reduced * usual.share and not _chance(tally, usual):
-            return Reading(Reason.SUCCESS_RATIO_REDUCED, one_line(text + more))
+            return Reading(Reason.SUCCESS_RATIO_REDUCED, text + more)
         return Reading(Reason.OK, text)
 
     @cached_property

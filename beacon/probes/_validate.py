@@ -14,15 +14,14 @@ import msgspec
 from beacon.config.fields import Secret, Url
 from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Evidence, Reading, Reason
-from beacon.engine.mask import HIDDEN
+from beacon.engine.quoting import quoted
 from beacon.engine.run import DeadlinePassed, Run
-from beacon.engine.text_pattern import TextPattern
 from beacon.probes import SIGN_IN, Fault, Timing
 from beacon.transport.condition import SUCCESS
 from beacon.transport.expect import parse_json_as
 from beacon.transport.http import Answer, Request, exchange, prepare
 from beacon.transport.onetime import OneTimeCode, Passcode
-from beacon.transport.trouble import Trouble, one_line, timed
+from beacon.transport.trouble import Trouble, timed
 from beacon.transport.wire import Route
 
 CHECK: Final = "/validate/check"
@@ -36,8 +35,6 @@ _JUDGED: Final = frozenset(
     {Reason.OK, Reason.SIGN_IN_REJECTED, Reason.SIGN_IN_UNFINISHED, Reason.CHALLENGE_MISSING}
 )
 """Readings of a server that looked at the code; in any other the code is the next again."""
-_WORDS: Final = 120
-_DIGITS: Final = TextPattern(r"\d{4,}")  # in foreign words they may be somebody's code
 
 
 class _Error(msgspec.Struct):
@@ -84,7 +81,8 @@ class Said:
     @property
     def told(self) -> str:
         """Its words as the end of a detail."""
-        return f": {self.words}" if self.words else ""
+        words = quoted(self.words)
+        return f": {words}" if words else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,10 +147,7 @@ class ValidateCheck(ABC):
             raise
         if reading.reason not in _JUDGED:
             talk.give_back()
-        masked = run.masked(reading)
-        return replace(
-            timed(run, replace(masked, detail=one_line(masked.detail))), phases=tuple(talk.spent)
-        )
+        return replace(timed(run, reading), phases=tuple(talk.spent))
 
     def judge(self, said: Said, *, challenged: bool) -> Reading:
         """What the last answer comes to; `challenged` says whether a challenge was answered."""
@@ -192,9 +187,6 @@ class _Talk:
         self._kind, self._run = kind, run
         self._passcode: Passcode | None = None
         self.spent: list[tuple[str, float]] = []
-        for secret in (kind.password, *kind.headers.values()):
-            if secret is not None:
-                run.hide(secret.reveal())
 
     def sign_in(self) -> Reading:
         """Take one step, or two; what the last one comes to. Raises `Trouble`."""
@@ -235,14 +227,8 @@ class _Talk:
             self.spent.append((step, run.elapsed() - began))
         if said.transaction is not None:
             run.hide(said.transaction)
-        said = replace(said, words=self._quotable(said.words))
         run.note(_noted(said))
         return said
-
-    def _quotable(self, words: str) -> str:
-        """Foreign words on one line; cut last, so that no part of a secret is left over."""
-        masked = self._run.masked(Reading(Reason.OK, words)).detail
-        return one_line(_DIGITS.sub(HIDDEN, masked), _WORDS)
 
 
 def heard(answer: Answer) -> Said:

@@ -13,6 +13,7 @@ import msgspec
 
 from beacon.core.model import Reading, Reason
 from beacon.engine.pushes import Cause, Denied, Pushed
+from beacon.engine.quoting import quoted
 from beacon.engine.text_pattern import DOT_ALL, TextPattern
 
 Document = TypeVar("Document")
@@ -95,7 +96,8 @@ def _named(alerts: Sequence[Alert]) -> str:
     first = alerts[0]
     summary = first.annotations.get("summary", "")
     more = f" (and {len(alerts) - 1} more)" if len(alerts) > 1 else ""
-    return f"{first.name}{more}: {summary}" if summary else f"{first.name}{more}"
+    name = quoted(first.name)
+    return f"{name}{more}: {quoted(summary)}" if summary else f"{name}{more}"
 
 
 # --- SendGrid -----------------------------------------------------------------------
@@ -237,7 +239,7 @@ _KIND: Final = TextPattern(r"[A-Za-z]{1,40}")
 
 def _told(event: str, about: Happened) -> str:
     kind = about.bounce_type or about.delay_type
-    said = f"({kind})" if _KIND.fullmatch(kind) else ""
+    said = f"({quoted(kind)})" if _KIND.fullmatch(kind) else ""
     recipients = (*about.bounced_recipients, *about.delayed_recipients)[:1]
     codes = (_code(each.diagnosis) or _status(each.status) for each in recipients)
     return " ".join(filter(None, (event, said, *codes)))

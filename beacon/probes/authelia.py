@@ -13,12 +13,13 @@ import msgspec
 from beacon.config.fields import Secret, Url
 from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.quoting import quoted
 from beacon.engine.run import Run
 from beacon.probes import SIGN_IN, Fault, Timing
 from beacon.transport.expect import parse_json
 from beacon.transport.http import Request, exchange, fresh_jar
 from beacon.transport.onetime import OneTimeCode
-from beacon.transport.steps import Steps, quoted
+from beacon.transport.steps import Steps
 from beacon.transport.trouble import Trouble
 from beacon.transport.wire import Route
 
@@ -60,7 +61,6 @@ class Authelia:
     def observe(self, run: Run) -> Reading:
         """Sign in and out; latency by step: `password`, `code`, `state`, `logout`."""
         talk = _Talk(self, run)
-        run.hide(self.password.reveal())
         try:
             reading = talk.sign_in()
         except Trouble as trouble:
@@ -102,7 +102,7 @@ class _Talk:
         status, said = self._ask(path, form)
         if said.get("status") == "OK" and status == 200:
             return
-        words = quoted(self._run, said.get("message"))
+        words = quoted(said.get("message"))
         told = f"status {status}" + (f": {words}" if words else "")
         # Wrong, banned, and a back end that is gone are all one: its pages must not tell.
         no = said.get("status") == "KO" and status < 500
@@ -141,7 +141,7 @@ class _Talk:
         if not isinstance(said, dict) or said.get("status") not in ("OK", "KO"):
             text = "not an answer of Authelia: no `status`"
             raise _strange(answer.status) or Trouble(Reason.OPERAND_MISSING, text)
-        self._run.note(f"{said['status']} {quoted(self._run, said.get('message'))}".rstrip())
+        self._run.note(f"{said['status']} {quoted(said.get('message'))}".rstrip())
         return answer.status, said
 
 

@@ -34,7 +34,7 @@ from beacon.transport.resolve import (
     system_resolvers,
     zone_servers,
 )
-from beacon.transport.trouble import Trouble, one_line, timed
+from beacon.transport.trouble import Trouble, timed
 
 _ADDRESS: Final = "an IP address with or without a port: 192.0.2.1, 192.0.2.1:8053, [2001:db8::1]"
 
@@ -283,7 +283,7 @@ def settle(votes: Sequence[Vote], agree: Agree) -> Reading:
     Servers that did not answer have no vote in a majority, unless nobody answered.
     """
     if len(votes) == 1:
-        return replace(votes[0].reading, detail=one_line(votes[0].reading.detail))
+        return votes[0].reading
     voters = list(votes)
     if agree is Agree.MAJORITY:
         voters = [vote for vote in votes if vote.answered] or voters
@@ -292,13 +292,13 @@ def settle(votes: Sequence[Vote], agree: Agree) -> Reading:
     if good and (agree is Agree.ANY or not bad):
         text = f"{len(good)} of {len(votes)} servers: {good[0].reading.detail}"
         longest = max(vote.reading.ttl or 0.0 for vote in good)
-        return Reading(Reason.OK, one_line(text), ttl=longest)
+        return Reading(Reason.OK, text, ttl=longest)
     reason = Counter(vote.reading.reason for vote in bad).most_common(1)[0][0]
     worst = next(vote for vote in bad if vote.reading.reason is reason)
     if agree is Agree.MAJORITY and good and len(good) >= len(bad):
         reason = Reason.RESOLVER_DISAGREEMENT
     text = f"{len(bad)} of {len(votes)} servers, {worst.server}: {worst.reading.detail}"
-    return Reading(reason, one_line(text))
+    return Reading(reason, text)
 
 
 def _resolves(reply: Reply) -> bool:

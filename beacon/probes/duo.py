@@ -60,16 +60,16 @@ class Duo(Application):
             reading = self._sign_in(run, spent)
         except Trouble as trouble:
             reading = trouble.reading
-        return replace(timed(run, run.masked(reading)), phases=tuple(spent))
+        return replace(timed(run, reading), phases=tuple(spent))
 
     def _sign_in(self, run: Run, spent: Steps) -> Reading:
         call = Call(path="/auth/v2/preauth", method="POST", params={"username": self.username})
         said = self.ask(run, call, Said, spent)
-        stopped = self.stopped(said, words(run, said.status_msg or ""))
+        stopped = self.stopped(said, words(said.status_msg or ""))
         if stopped is not None:
             return stopped
         said = self._entered(run, spent)
-        return self.judge(said, words(run, said.status_msg or ""))
+        return self.judge(said, words(said.status_msg or ""))
 
     def _entered(self, run: Run, spent: Steps) -> Said:
         passcode = self.code.claim(run)

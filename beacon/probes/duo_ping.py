@@ -46,7 +46,7 @@ class DuoPing(Application):
             reading = Reading(Reason.OK, "it answers and knows us; that says nothing of sign-ins")
         except Trouble as trouble:
             reading = trouble.reading
-        return replace(timed(run, run.masked(reading)), phases=tuple(spent))
+        return replace(timed(run, reading), phases=tuple(spent))
 
 
 PROBE = DuoPing

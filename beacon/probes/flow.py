@@ -30,12 +30,13 @@ from beacon.transport.mailboxes import AnyMailbox
 from beacon.transport.onetime import claimed
 from beacon.transport.template import Code, Template, Uses
 from beacon.transport.totp import LEDGER, Ledger, Token
-from beacon.transport.trouble import FirstPass, Trouble, one_line, timed
+from beacon.transport.trouble import FirstPass, Trouble, timed
 from beacon.transport.wire import Route
 
 BEFORE_THE_SERVER: Final = frozenset({407, 502, 503, 504})
 """Statuses of a proxy or gateway that did not reach the server: no code was judged."""
 
+_TELLING_PATH: Final = 8  # a shorter path is no secret
 CLEAN_UP_BUDGET: Final = 5.0
 """Seconds all clean-up steps may take together, and as many after the deadline."""
 
@@ -197,7 +198,7 @@ class Flow:
                 try:
                     watch = self.mailboxes[name].open(run)
                 except Trouble as trouble:
-                    return timed(run, _said(run, f"mailbox {name}", trouble.reading))
+                    return timed(run, _said(f"mailbox {name}", trouble.reading))
                 talk.watches[name] = stack.enter_context(contextlib.closing(watch))
             try:
                 reading = self._sign_in(run, talk)
@@ -208,7 +209,7 @@ class Flow:
             # A third: however slowly it is answered, the run must not overstay by tidying up.
             flaw = talk.clean_up(min(CLEAN_UP_BUDGET, left / 3))
         if flaw and reading.outcome is Outcome.PASS:
-            return replace(reading, detail=one_line(f"{reading.detail}; clean-up: {flaw}"))
+            return replace(reading, detail=f"{reading.detail}; clean-up: {flaw}")
         return reading
 
     def _sign_in(self, run: Run, talk: "Talk") -> Reading:
@@ -273,7 +274,7 @@ class Talk:
         self._flow, self._run = flow, run
         self._jar = fresh_jar()
         self._captured: dict[str, Captured] = {}
-        self._secrets = {name: run.hide(secret.reveal()) for name, secret in flow.secrets.items()}
+        self._secrets = {name: secret.reveal() for name, secret in flow.secrets.items()}
         self._counted: list[tuple[Token, int]] = []
         self.watches: dict[str, Watch] = {}
 
@@ -289,7 +290,7 @@ class Talk:
             reading = self._judge(step, self._ask(step))
         except Trouble as trouble:
             reading = trouble.reading
-        return _said(self._run, f"step {step.id}", reading)
+        return _said(f"step {step.id}", reading)
 
     def clean_up(self, budget: float) -> str:
         """Take the clean-up steps, whatever became of the others; the first flaw, in words."""
@@ -375,6 +376,9 @@ class Talk:
             parts, here = urlsplit(value.action), urlsplit(answer.url)
             places = [parts.query] + ([parts.path] if parts.path != here.path else [])
             hidden = [*places, *(text for _, text in value.pairs)]
+        elif (parts := urlsplit(value)).scheme in ("http", "https"):
+            # Its origin may be named: somebody has to allow it.
+            hidden = [each for each in (parts.path, parts.query) if len(each) > _TELLING_PATH]
         else:
             hidden = [value]
         for text in hidden:
@@ -382,10 +386,9 @@ class Talk:
                 self._run.hide(text)
 
 
-def _said(run: Run, where: str, reading: Reading) -> Reading:
-    """The reading with its place in the detail, and nothing in it that is hidden."""
-    reading = run.masked(replace(reading, detail=f"{where}: {reading.detail}"))
-    return replace(reading, detail=one_line(reading.detail))
+def _said(where: str, reading: Reading) -> Reading:
+    """The reading with its place in the detail."""
+    return replace(reading, detail=f"{where}: {reading.detail}")
 
 
 def _is_met(expectations: Expectations, answer: Answer) -> bool:

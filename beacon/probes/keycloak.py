@@ -12,6 +12,7 @@ from typing import ClassVar, Final
 from beacon.config.fields import Secret, Url
 from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.quoting import quoted
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.probes import SIGN_IN, Fault, Timing
@@ -21,7 +22,7 @@ from beacon.transport.http import Answer, Request, exchange
 from beacon.transport.notes import outline
 from beacon.transport.onetime import OneTimeCode
 from beacon.transport.openid import Issued, Provider, discover, issuer_flaws, offered, signing_key
-from beacon.transport.steps import Steps, quoted
+from beacon.transport.steps import Steps
 from beacon.transport.trouble import Trouble
 from beacon.transport.wire import Route
 
@@ -88,9 +89,6 @@ class Keycloak:
     def observe(self, run: Run) -> Reading:
         """Sign in and out; latency by step: `discovery`, `token`, `keys`, `logout`."""
         steps = Steps(run)
-        for secret in (self.password, self.client_secret):
-            if secret is not None:
-                run.hide(secret.reveal())
         try:
             reading = self._sign_in(run, steps)
         except Trouble as trouble:
@@ -132,18 +130,18 @@ class Keycloak:
         except (Trouble, DeadlinePassed):
             self.code.give_back(passcode)
             raise
-        refused = self.judge(answer, run)
+        refused = self.judge(answer)
         if refused is None:
             return _issued(run, answer)
         if refused.reason not in (Reason.SIGN_IN_REJECTED, Reason.SIGN_IN_UNFINISHED):
             self.code.give_back(passcode)
         raise Trouble(refused.reason, refused.detail)
 
-    def judge(self, answer: Answer, run: Run) -> Reading | None:
+    def judge(self, answer: Answer) -> Reading | None:
         """What the token endpoint's answer comes to, unless it is tokens."""
         if answer.status == 200:
             return None
-        error, said = _error(answer, run)
+        error, said = _error(answer)
         return Reading(_reason(answer.status, error), f"status {answer.status}{said}")
 
     def _looked_for(self, run: Run, provider: Provider, route: Route, tokens: _Tokens) -> bool:
@@ -218,7 +216,7 @@ def _reason(status: int, error: str) -> Reason:
     return Reason.SIGN_IN_UNFINISHED if error in _MORE else Reason.SIGN_IN_REJECTED
 
 
-def _error(answer: Answer, run: Run) -> tuple[str, str]:
+def _error(answer: Answer) -> tuple[str, str]:
     """The error's name, empty if it is none of the protocol, and its words to be told."""
     try:
         document = parse_json(answer.body)
@@ -229,7 +227,7 @@ def _error(answer: Answer, run: Run) -> tuple[str, str]:
         return "", ""
     # Where a server breaks, its words may be of its insides: Canaille's are its SQL.
     said = document.get("error_description") if answer.status in _NO else None
-    words = (quoted(run, error), quoted(run, said))
+    words = (quoted(error), quoted(said))
     return error, "".join(f": {each}" for each in words if each)
 
 

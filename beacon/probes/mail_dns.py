@@ -26,7 +26,7 @@ from beacon.transport.datagram import Peer
 from beacon.transport.records import is_name
 from beacon.transport.resolve import PORT, is_address, system_resolvers
 from beacon.transport.trouble import Trouble as Stuck
-from beacon.transport.trouble import one_line, timed
+from beacon.transport.trouble import timed
 
 MOST_DOMAINS = 10
 
@@ -124,7 +124,7 @@ class MailDns:
         except Stuck as stuck:
             return timed(run, stuck.reading)
         except GoldenRefused as refused:
-            return timed(run, Reading(Reason.INTERNAL_ERROR, one_line(str(refused))))
+            return timed(run, Reading(Reason.INTERNAL_ERROR, str(refused)))
         if ours and resolvers.answered:
             run.resolver = True
         found = [trouble for domain, seen in looks for trouble in self.judge(domain, seen, kept)]
@@ -164,10 +164,10 @@ class MailDns:
 def told(found: Sequence[Trouble], looks: Sequence[Look]) -> Reading:
     """One reading of all that was found; `found` the worst first."""
     if not found:
-        return Reading(Reason.OK, one_line("; ".join(map(_sound, looks))), ttl=_ttl(looks))
+        return Reading(Reason.OK, "; ".join(map(_sound, looks)), ttl=_ttl(looks))
     first, more = found[0], len(found) - 1
     text = f"{first.text} (and {more} more)" if more else first.text
-    return Reading(first.reason, one_line(text), ttl=_ttl(looks, first))
+    return Reading(first.reason, text, ttl=_ttl(looks, first))
 
 
 def _sound(seen: Look) -> str:

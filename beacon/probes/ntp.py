@@ -15,7 +15,7 @@ from beacon.engine.run import Phase, Run
 from beacon.probes import FAST, Fault, Timing
 from beacon.transport.datagram import Heard, Peer, ask_all, trouble
 from beacon.transport.dial import look_up
-from beacon.transport.trouble import Trouble, one_line, timed
+from beacon.transport.trouble import Trouble, timed
 
 _PORT: Final = 123
 _TOLERANCE: Final = Duration(15)  # one-time codes live 30 s
@@ -121,7 +121,7 @@ def _locate(run: Run, wanted: Sequence[Peer]) -> tuple[list[Peer], list[Reading]
         except (socket.gaierror, UnicodeError) as error:
             absent = isinstance(error, UnicodeError) or error.errno == socket.EAI_NONAME
             reason = Reason.DNS_NXDOMAIN if absent else Reason.DNS_SERVFAIL
-            problems.append(Reading(reason, one_line(f"{peer.host}: no address ({error})")))
+            problems.append(Reading(reason, f"{peer.host}: no address ({error})"))
         else:
             host = str(addresses[0][4][0])
             found.append(replace(peer, host=host, name="" if host == peer.host else peer.host))

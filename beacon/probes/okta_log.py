@@ -151,7 +151,7 @@ class OktaLog(WatchedUsers):
         return list(found.values())[:most]
 
     def _ask(self, run: Run, url: str) -> Answer:
-        proof = f"SSWS {run.hide(self.token.reveal())}"
+        proof = f"SSWS {self.token.reveal()}"
         headers = {"Authorization": proof, "Accept": "application/json"}
         request = Request(url=url, headers=headers, limit=PAGE_LIMIT)
         answer = self.SOURCES.ask(run, request, ("okta", self.url, self.token), follow=False)

@@ -74,8 +74,6 @@ class OpenId:
     def observe(self, run: Run) -> Reading:
         """Look; latency by step: `discovery`, `token`, `keys`."""
         steps = Steps(run)
-        if self.client_secret is not None:
-            run.hide(self.client_secret.reveal())
         try:
             reading = self._look(run, steps)
         except Trouble as trouble:

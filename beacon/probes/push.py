@@ -12,13 +12,12 @@ from typing import Annotated, ClassVar, Final, Literal
 import msgspec
 
 from beacon.config.fields import Duration, Secret
-from beacon.core.model import OUTCOME_OF, Evidence, Outcome, Reading, Reason
-from beacon.engine.mask import Mask
+from beacon.core.model import DETAIL_LIMIT, OUTCOME_OF, Evidence, Outcome, Reading, Reason
 from beacon.engine.pushes import Cause, Denied, Pushed, Way
+from beacon.engine.quoting import quoted
 from beacon.engine.run import Run
 from beacon.probes import Fault, Timing
 from beacon.probes._webhooks import alertmanager, decoded, sendgrid, ses
-from beacon.transport.trouble import one_line
 
 LARGEST: Final = 65536
 """Bytes of one push."""
@@ -63,7 +62,7 @@ def beacon(body: bytes) -> Pushed:
     reason = _reason(told)
     at = told.at.timestamp() if isinstance(told.at, datetime) else told.at
     latency = None if told.latency_ms is None else told.latency_ms / 1000
-    return Pushed(Reading(reason, told.detail, latency), at, told.id)
+    return Pushed(Reading(reason, quoted(told.detail, DETAIL_LIMIT), latency), at, told.id)
 
 
 def _reason(told: Document) -> Reason:
@@ -164,14 +163,7 @@ class Push:
         """What a body says; None where it says nothing of health. Raises `Denied`."""
         if len(body) > LARGEST:
             raise Denied(Cause.TOO_LARGE, f"at most {LARGEST} bytes")
-        pushed = _FORMATS[self.format](body)
-        if pushed is None:
-            return None
-        mask = Mask()
-        if self.token is not None:
-            mask.hide(self.token.reveal())
-        detail = one_line(mask.over(pushed.reading.detail))
-        return replace(pushed, reading=replace(pushed.reading, detail=detail))
+        return _FORMATS[self.format](body)
 
 
 PROBE = Push

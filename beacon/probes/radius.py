@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Literal
 
 from beacon.config.fields import Port, Secret
-from beacon.core.model import Evidence, Reading, Reason
-from beacon.engine.mask import HIDDEN
+from beacon.core.model import DETAIL_LIMIT, Evidence, Reading, Reason
+from beacon.engine.quoting import quoted
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.probes import SIGN_IN, Fault, Timing
@@ -29,7 +29,7 @@ from beacon.transport.radius import (
     Server,
     conversation,
 )
-from beacon.transport.trouble import Trouble, one_line, timed
+from beacon.transport.trouble import Trouble, timed
 
 ServiceType = Literal["login", "framed", "authenticate_only"]
 
@@ -46,7 +46,6 @@ _ANSWERED: Final = frozenset(
 _GAP: Final = TextPattern(r"\{(\w*)\}")
 _GAPS: Final = ("password", "code")
 _ALLOWED: Final = "text with {password} and {code}"
-_DIGITS: Final = TextPattern(r"\d{4,}")  # in foreign words they may be somebody's code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,14 +135,11 @@ class Radius:
             reading = self._sign_in(run, spent)
         except Trouble as trouble:
             reading = trouble.reading
-        masked = run.masked(reading)
-        found = timed(run, replace(masked, detail=one_line(masked.detail)))
+        found = timed(run, reading)
         located = tuple(phase for phase in found.phases if phase[0] == "dns")
         return replace(found, phases=(*located, *spent))
 
     def _sign_in(self, run: Run, spent: list[tuple[str, float]]) -> Reading:
-        if self.password is not None:
-            run.hide(self.password.reveal())
         with conversation(run, self._server) as talk:
             answer = self._step(run, talk, "request", (), spent)
             if self.challenge is None or answer.packet is not Packet.ACCESS_CHALLENGE:
@@ -170,7 +166,7 @@ class Radius:
             raise Trouble(trouble.reading.reason, detail) from None
         finally:
             spent.append((name, run.elapsed() - began))
-        run.note(f"Reply-Message: {_quoted(answer.message) or 'none'}")
+        run.note(f"Reply-Message: {quoted(answer.message) or 'none'}")
         return answer
 
     def _ask(self, run: Run, talk: Conversation, text: str, state: tuple[bytes, ...]) -> Answer:
@@ -213,7 +209,7 @@ class Radius:
 
     def judge(self, answer: Answer, *, challenged: bool) -> Reading:
         """What the last answer comes to; `challenged` says whether a challenge was answered."""
-        said = _quoted(answer.message)
+        said = quoted(answer.message, DETAIL_LIMIT)
         said = f": {said}" if said else ""
         if answer.packet is Packet.ACCESS_REJECT:
             what = _STEPS["code" if challenged else "request"]
@@ -228,11 +224,6 @@ class Radius:
             text = "accepted without a challenge: nobody asked for the second factor"
             return Reading(Reason.CHALLENGE_MISSING, text)
         return Reading(Reason.OK, "accepted, after a challenge" if challenged else "accepted")
-
-
-def _quoted(message: str) -> str:
-    """Foreign words on one line, without what may be a code; cut once they are masked."""
-    return _DIGITS.sub(HIDDEN, one_line(message, len(message)))
 
 
 def _is_address(text: str) -> bool:

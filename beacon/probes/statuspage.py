@@ -23,7 +23,7 @@ from beacon.transport.dates import moment
 from beacon.transport.expect import parse_json_as
 from beacon.transport.http import Answer, Request
 from beacon.transport.source import SOURCES, Sources
-from beacon.transport.trouble import Trouble, one_line
+from beacon.transport.trouble import Trouble
 
 _SUMMARY: Final = "/api/v2/summary.json"
 _OF_COMPONENT: Final = {
@@ -197,7 +197,7 @@ def _said(
         if reason is not Reason.OK:
             group = f"{groups[component.group_id]}/" if component.group_id in groups else ""
             said = component.status.replace("_", " ")
-            yield Admission(reason, one_line(f"{group}{component.name}: {said}"))
+            yield Admission(reason, f"{group}{component.name}: {said}")
 
 
 def _goes_on(event: _Event, now: datetime) -> bool:

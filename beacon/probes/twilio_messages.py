@@ -17,6 +17,7 @@ from msgspec import Meta
 from beacon.config.checks import loopback
 from beacon.config.fields import Secret, Url
 from beacon.core.model import Reading, Reason
+from beacon.engine.quoting import quoted
 from beacon.engine.run import Run
 from beacon.probes import Fault
 from beacon.probes._delivery import SmsDelivery, taken
@@ -26,7 +27,6 @@ from beacon.transport.auth import Basic
 from beacon.transport.dates import mail_date
 from beacon.transport.expect import parse_json_as
 from beacon.transport.http import Answer, Request, exchange
-from beacon.transport.steps import quoted
 from beacon.transport.trouble import Trouble, timed
 from beacon.transport.wire import Route
 
@@ -117,7 +117,7 @@ class TwilioMessages(SmsDelivery):
                 trouble = met.reading
             if message is not None:
                 run.note(f"message: {_told(message)}")
-                found = self.judge(run, message, run.clock.monotonic() - began)
+                found = self.judge(message, run.clock.monotonic() - began)
                 if found is not None:
                     return found
             left = until - run.clock.monotonic()
@@ -132,10 +132,10 @@ class TwilioMessages(SmsDelivery):
         """What was not there before, the oldest first."""
         return (each for each in reversed(self._messages(run)) if each.sid not in known)
 
-    def judge(self, run: Run, message: Message, latency: float) -> Reading | None:
+    def judge(self, message: Message, latency: float) -> Reading | None:
         """What a message comes to after so many seconds; None: it is under way."""
         if message.error_code is not None or message.status in _REFUSED:
-            words = quoted(run, message.error_message)
+            words = quoted(message.error_message)
             return Reading(Reason.DELIVERY_REFUSED, f"{_told(message)}{words and f': {words}'}")
         if message.status in _ARRIVED:
             return self.arrived(latency)
@@ -162,7 +162,7 @@ class TwilioMessages(SmsDelivery):
         now = run.clock.utc().timestamp()
         for message in there:
             created = _moment(message.date_created)
-            found = self.judge(run, message, max(0.0, _moment(message.date_updated) - created))
+            found = self.judge(message, max(0.0, _moment(message.date_updated) - created))
             if found is None and now - created < self.lifetime:
                 continue  # the one before it says more
             run.note(f"message: {_told(message)}")
@@ -178,9 +178,8 @@ class TwilioMessages(SmsDelivery):
 
     def _messages(self, run: Run) -> list[Message]:
         """Those to this number, the newest first. Raises `Trouble`."""
-        run.hide(self.password.reveal())
         who = self.username or self.account
-        proof = run.hide(Basic(username=who, password=self.password).authorization())
+        proof = Basic(username=who, password=self.password).authorization()
         query = urlencode({"To": self.to, "PageSize": LISTED})
         path = f"/2010-04-01/Accounts/{self.account}/Messages.json"
         url = f"{self.url.rstrip('/')}{path}?{query}"

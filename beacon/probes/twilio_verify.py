@@ -63,8 +63,7 @@ class TwilioVerify(Users):
             "Channel": self.channel,
         }
         query = urlencode({name: value for name, value in asked.items() if value})
-        run.hide(self.password.reveal())
-        proof = run.hide(Basic(username=self.username, password=self.password).authorization())
+        proof = Basic(username=self.username, password=self.password).authorization()
         url = f"{self.url.rstrip('/')}{_SUMMARY}?{query}"
         request = Request(url=url, headers={"Authorization": proof, "Accept": "application/json"})
         answer = self.SOURCES.ask(run, request, ("twilio", self.url, self.username), follow=False)

@@ -90,7 +90,7 @@ class OAuth2:
             answer = exchange(run, self._request(), route, follow=False)
             held.token, lasts = token_of(answer)
             held.until = now + lasts - MARGIN
-        return f"Bearer {held.token}"
+        return f"Bearer {run.hide(held.token)}"
 
     def forget(self) -> None:
         """The server did not want the token: the next run asks for another."""

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from beacon.core.model import OUTCOME_OF, Outcome, Reading, Reason
+from beacon.engine.quoting import quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.transport.dates import moment
 from beacon.transport.feed import LONGEST
-from beacon.transport.trouble import Trouble, one_line, timed
+from beacon.transport.trouble import Trouble, timed
 
 T = TypeVar("T")
 
@@ -86,7 +87,7 @@ def worst(said: Iterable[Admission]) -> Reading:
     found = tuple(said)
     reason = max((one.reason for one in found), key=SEVERITY.index)
     words = dict.fromkeys(one.words for one in found if one.reason is reason)
-    return Reading(reason, one_line("; ".join(words)))
+    return Reading(reason, "; ".join(words))
 
 
 def claimed(run: Run, say: Callable[[], Reading]) -> Reading:
@@ -97,19 +98,20 @@ def claimed(run: Run, say: Callable[[], Reading]) -> Reading:
     except Trouble as trouble:
         reading = trouble.reading
     if OUTCOME_OF[reading.reason] is not Outcome.ERROR:
-        reading = Reading(Reason.SOURCE_DEAD, one_line(f"{reading.reason}: {reading.detail}"))
+        reading = Reading(Reason.SOURCE_DEAD, f"{reading.reason}: {reading.detail}")
     return timed(run, reading)
 
 
 def entry(status: str, title: str, *more: str) -> str:
     """One thing as people read it: `Investigating: codes are late (since 19 Nov 14:10 UTC)`."""
     rest = ", ".join(one for one in more if one)
-    return f"{spoken(status)}: {one_line(title, TITLE)}{f' ({rest})' if rest else ''}"
+    return f"{spoken(status)}: {quoted(title, TITLE)}{f' ({rest})' if rest else ''}"
 
 
 def spoken(status: str) -> str:
     """A status as words: `serviceDegradation` and `service_degradation` → Service degradation."""
-    return one_line(_HUMP.sub(" ", status).lower(), 40).capitalize()
+    words = _HUMP.sub(" ", status).capitalize()
+    return words if status.lower() in OF_MICROSOFT else quoted(words, 40)
 
 
 def since(begin: object, word: str = "since") -> str:

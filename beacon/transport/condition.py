@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Final, Self
 from beacon.config.fields import Refused, Regex
 from beacon.config.problems import meant
 from beacon.core.model import Reason
+from beacon.engine.quoting import quoted
 from beacon.engine.text_pattern import REGEX_BUDGET, TextPattern
-from beacon.transport.trouble import one_line
 
 QUOTED: Final = 40
 """Characters of the answer a detail may quote."""
@@ -167,7 +167,7 @@ class Condition:
         except TimeoutError:
             words = f"took longer than {REGEX_BUDGET:g} s to match {_shown(wanted)}"
             return Unmet(Reason.EXPECTATION_FAILED, words)
-        said = f"{_shown(operand)} " if quote else ""
+        said = f"{_found(operand)} " if quote else ""
         return Unmet(Reason.EXPECTATION_FAILED, f": {said}{_SAID[name]} {_shown(wanted)}")
 
 
@@ -296,16 +296,26 @@ def _text_could(name: str, wanted: object) -> bool:
     return name not in ("equals", "contains") or isinstance(wanted, str)
 
 
-def _shown(value: object) -> str:
-    """A scalar cut short; of a foreign text or anything larger, what kind of thing it is."""
-    if isinstance(value, Condition):
-        return ", ".join(f"{name} {wanted}" for name, wanted in value.tests)
+def _found(value: object) -> str:
+    """Of an answer a scalar, quoted; of a long text or anything larger, what it is."""
     if isinstance(value, WireText) and len(value) > QUOTED:
         return f"text of {len(value)} characters"
+    return _larger(value) or quoted(_json(value), QUOTED)
+
+
+def _shown(value: object) -> str:
+    """What is wanted, cut short."""
+    if isinstance(value, Condition):
+        return ", ".join(f"{name} {wanted}" for name, wanted in value.tests)
+    line = _larger(value) or _json(value)
+    return line if len(line) <= QUOTED else line[: QUOTED - 1] + "…"
+
+
+def _larger(value: object) -> str:
     if isinstance(value, dict):
         return "an object"
-    if isinstance(value, list) and len(value) > 5:
-        return "a list"
-    if isinstance(value, str):
-        value = value[: QUOTED + 1]
-    return one_line(json.dumps(value, ensure_ascii=False, default=str), QUOTED)
+    return "a list" if isinstance(value, list) and len(value) > 5 else ""
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -49,7 +49,7 @@ def connect(
     try:
         return race.run(ordered)
     except _AllFailed as failed:
-        raise trouble_of(_most_telling(failed.errors), f"{host} port {port}") from None
+        raise trouble_of(_most_telling(failed.errors), f"{run.name_of(host)} port {port}") from None
     finally:
         race.end()
         if len(ordered) > 1:
@@ -175,9 +175,9 @@ def resolve(
         found = look_up(run, host, port, _FAMILIES[ip_version], kind)
     except socket.gaierror as error:
         reason = _LOOKUP_REASONS.get(error.errno or 0, Reason.DNS_SERVFAIL)
-        raise Trouble(reason, f"{host}: {error.strerror}") from None
+        raise Trouble(reason, f"{run.name_of(host)}: {error.strerror}") from None
     except UnicodeError:
-        raise Trouble(Reason.DNS_NXDOMAIN, f"{host!r} is no host name") from None
+        raise Trouble(Reason.DNS_NXDOMAIN, f"{run.name_of(host)!r} is no host name") from None
     return [(family, address) for family, _, _, _, address in found]
 
 

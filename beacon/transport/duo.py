@@ -18,14 +18,14 @@ import msgspec
 
 from beacon.config.fields import Flaw, Port, Secret
 from beacon.config.tls import DEFAULT_TLS, TlsPolicy
-from beacon.core.model import ClockSeen, Reading, Reason
-from beacon.engine.mask import HIDDEN
+from beacon.core.model import ClockSeen, Reason
+from beacon.engine.quoting import quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.transport.expect import parse_json
 from beacon.transport.http import Answer, Request, exchange
 from beacon.transport.notes import outline
-from beacon.transport.trouble import Trouble, one_line
+from beacon.transport.trouble import Trouble
 from beacon.transport.wire import Route
 
 T = TypeVar("T")
@@ -41,8 +41,6 @@ _LOOK_AT: Final = {
     40103: "`secret_key`",
 }
 _HARMLESS: Final = frozenset({"result", "status", "devices.type", "devices.capabilities"})
-_WORDS: Final = 120  # characters of foreign words
-_DIGITS: Final = TextPattern(r"\d{4,}")  # in foreign words they may be somebody's code
 _HOST: Final = TextPattern(r"[A-Za-z0-9.-]+")
 _KEY: Final = TextPattern(r"[A-Za-z0-9]+")
 
@@ -125,7 +123,7 @@ class Application:
     def ask(self, run: Run, call: Call, form: type[T], spent: Steps) -> T:
         """Sign and send a call; what was answered, in its form. Raises `Trouble`."""
         date = format_datetime(run.clock.utc())
-        secret_key = run.hide(self.secret_key.reveal())
+        secret_key = self.secret_key.reveal()
         proof = f"{self.integration_key}:{signature(call, self.host, date, secret_key)}"
         proof = run.hide(base64.b64encode(proof.encode()).decode())
         headers = {"Date": date, "Authorization": f"Basic {proof}"}
@@ -190,10 +188,10 @@ def opened(run: Run, answer: Answer) -> Mapping[str, Any]:
             raise NotUnderstood(trouble.reading.reason, trouble.reading.detail) from None
         envelope = _Envelope("")
     if answer.status == 200 and envelope.stat == "OK":
-        run.note(_DIGITS.sub(HIDDEN, outline(envelope.response, _HARMLESS)))
+        run.note(outline(envelope.response, _HARMLESS))
         return envelope.response
     code = envelope.code or 0
-    said = words(run, f"{envelope.message or ''} {envelope.message_detail or ''}")
+    said = words(f"{envelope.message or ''} {envelope.message_detail or ''}")
     told = f"status {answer.status}" + (f", code {code}" if code else "") + said
     run.note(told)
     raise Trouble(*_refused(answer.status, code, told))
@@ -213,11 +211,10 @@ def _refused(status: int, code: int, told: str) -> tuple[Reason, str]:
     return Reason.HTTP_STATUS, told
 
 
-def words(run: Run, said: str) -> str:
-    """Foreign words as the end of a detail: masked before they are cut; nothing where none."""
-    whole = run.masked(Reading(Reason.OK, one_line(said, len(said)))).detail
-    bare = one_line(_DIGITS.sub(HIDDEN, whole), _WORDS)
-    return f": {bare}" if bare else ""
+def words(said: str) -> str:
+    """Foreign words as the end of a detail; nothing where none."""
+    found = quoted(said)
+    return f": {found}" if found else ""
 
 
 def told_as(form: type[T], said: object) -> T:

@@ -22,7 +22,7 @@ from beacon.config.fields import Flaw
 from beacon.core.model import Reading, Reason
 from beacon.transport.condition import SUCCESS, Condition, StatusSet, Unmet, WireText
 from beacon.transport.http import Answer
-from beacon.transport.trouble import Trouble, one_line
+from beacon.transport.trouble import Trouble
 
 T = TypeVar("T")
 
@@ -90,12 +90,12 @@ def judge(
     try:
         unmet = expect.unmet(answer, quote=quote)
         if unmet:
-            return Reading(unmet.reason, one_line(unmet.words))
+            return Reading(unmet.reason, unmet.words)
         wish = prefer.unmet(answer, quote=quote) if prefer else None
     except Trouble as trouble:
         return trouble.reading
     if wish:
-        return Reading(Reason.PREFERENCE_UNMET, one_line(wish.words))
+        return Reading(Reason.PREFERENCE_UNMET, wish.words)
     return Reading(Reason.OK, f"status {answer.status}")
 
 

@@ -142,17 +142,18 @@ class Graph:
         """The token in hand, else a new one. Raises `Trouble`."""
         held, now = self._held, run.clock.monotonic()
         if not held.token or now >= held.until:
-            request = self._request(run)
+            request = self._request
             answer = self.sources.ask(run, request, (request.url, self.client_id), follow=False)
             token, lasts = _granted(answer)
             held.token, held.until = run.hide(token), now + lasts - MARGIN
         return run.hide(held.token)
 
-    def _request(self, run: Run) -> Request:
+    @property
+    def _request(self) -> Request:
         form = {
             "client_id": self.client_id,
             "scope": f"{self.graph_url}/.default",
-            "client_secret": run.hide(self.client_secret.reveal()),
+            "client_secret": self.client_secret.reveal(),
             "grant_type": "client_credentials",
         }
         return Request(

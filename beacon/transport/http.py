@@ -15,6 +15,7 @@ from requests.structures import CaseInsensitiveDict
 
 import beacon
 from beacon.core.model import ClockSeen, Reason
+from beacon.engine.quoting import HIDDEN, quoted
 from beacon.engine.run import Run
 from beacon.transport.address import Origin, join, origin
 from beacon.transport.charset import codec, codec_of_page
@@ -50,7 +51,8 @@ class Request:
     """What to ask. Headers and body are as on the wire: secrets revealed, text encoded.
 
     `limit` is how many bytes the answer's body may have. Headers and body are for the
-    address's own origin, and may follow redirects to those of `follow_to`.
+    address's own origin, and may follow redirects to those of `follow_to`. `shown` is the
+    address as notes may tell it, where it is not a setting as it stands.
     """
 
     url: str
@@ -59,6 +61,7 @@ class Request:
     body: bytes | None = field(default=None, repr=False)
     limit: int = BODY_LIMIT
     follow_to: Collection[Origin] = ()
+    shown: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +132,7 @@ def exchange(
     for redirects in range(REDIRECTS + 1):
         prepared = prepare(request, jar)
         home |= {origin(prepared.url or "")} if not redirects else set()
-        _note_request(run, prepared, ours=not redirects)
+        _note_request(run, prepared, request.shown or "", ours=not redirects)
         met = Exchange(run, route)
         try:
             response = met.fetch(prepared)
@@ -147,7 +150,7 @@ def exchange(
             raise
         finally:
             met.close()
-        run.note(f"{response.status_code} redirect to {urlsplit(following.url).netloc}")
+        run.note(f"{response.status_code} redirect to {quoted(urlsplit(following.url).netloc)}")
         request = confined(run, following, home)
     raise Trouble(Reason.REDIRECT_LIMIT, f"more than {REDIRECTS} redirects")
 
@@ -186,7 +189,8 @@ def confined(
     sends = whole or request.body is not None
     if there in home or not (sends or len(public) < len(request.headers)):
         return request
-    run.to_allow = f"{there} is not sent what is secret; `follow_to: [{there}]` allows it"
+    named = there._replace(host=quoted(there.host))  # its port tells nothing
+    run.to_allow = f"{named} is not sent what is secret; `follow_to: [{named}]` allows it"
     if sends:
         raise Trouble(Reason.EXPECTATION_FAILED, run.to_allow)
     run.note(run.to_allow)
@@ -197,7 +201,7 @@ def _answer(
     run: Run, response: Response, body: bytes, redirects: int, days: float | None
 ) -> Answer:
     headers = _headers(response)
-    kind = headers.get("content-type", "-")
+    kind = quoted(headers.get("content-type")) or "-"
     run.note(f"{response.status_code} {kind}, {len(body)} bytes")
     return Answer(
         status=response.status_code,
@@ -267,7 +271,7 @@ def _redirected(request: Request, response: Response) -> Request | None:
         raise Trouble(Reason.PROTOCOL_ERROR, "a redirect to no address") from None
     if not url.startswith(("http://", "https://")):
         raise Trouble(Reason.PROTOCOL_ERROR, "a redirect to something other than HTTP")
-    following = replace(request, url=url)
+    following = replace(request, url=url, shown=None)
     return following if _keeps_method(request.method, response.status_code) else _as_get(following)
 
 
@@ -294,9 +298,13 @@ def _charset(content_type: str) -> str:
     return ""
 
 
-def _note_request(run: Run, prepared: PreparedRequest, *, ours: bool) -> None:
+def _note_request(run: Run, prepared: PreparedRequest, shown: str, *, ours: bool) -> None:
     run.remaining()
-    parts = urlsplit(prepared.url or "")
-    # Where a server sends us may hold what we sent it, or what it shall not be told of.
-    path = parts.path if ours or parts.path in ("", "/") else "/…"
-    run.note(f"{prepared.method} {parts.scheme}://{parts.netloc}{path}")
+    parts = urlsplit(shown or prepared.url or "")
+    foreign = not ours or HIDDEN in parts.netloc
+    run.foreign_host = urlsplit(prepared.url or "").hostname if foreign else None
+    if ours:
+        run.note(f"{prepared.method} {parts.scheme}://{parts.netloc}{parts.path}")
+    else:  # where a server sends us may hold what we sent it, or what it shall not be told of
+        path = parts.path if parts.path in ("", "/") else "/…"
+        run.note(f"{prepared.method} {parts.scheme}://{quoted(parts.netloc)}{path}")

@@ -201,7 +201,7 @@ class MailWatch:
         return frozenset(said.decode("ascii", "replace").upper().split())
 
     def _sign_in(self, run: Run, imap: Imap, token: str | None) -> None:
-        password = run.hide(imap.password.reveal()) if imap.password else ""
+        password = imap.password.reveal() if imap.password else ""
         with self._asking(run, "the sign-in"):
             try:
                 self._prove(imap.username or "", password, token and imap.xoauth2(token))

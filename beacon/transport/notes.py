@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from typing import Final
 
-from beacon.transport.trouble import one_line
+from beacon.engine.quoting import quoted
 
 MOST: Final = 24  # members of one answer
 LONGEST: Final = 400  # characters of one line
@@ -23,13 +23,13 @@ def outline(document: object, harmless: Collection[str] = ()) -> str:
     )
     lines = list(dict.fromkeys(islice(found, MOST + 1)))
     # Whole or not at all: half of a value that must be hidden would not be known for one.
-    told = [one_line(line, len(line)) if len(line) <= WIDEST else "…" for line in lines]
+    told = [line if len(line) <= WIDEST else "…" for line in lines]
     kept = told[:MOST]
     while sum(map(len, kept)) + len(kept) > LONGEST - 2:
         kept.pop()
     if len(kept) < len(told):
         kept.append("…")
-    return " ".join(kept) or "nothing"
+    return quoted(" ".join(kept), LONGEST) or "nothing"
 
 
 def _leaves(tree: object, path: str = "", depth: int = _DEPTH) -> Iterator[tuple[str, object]]:

@@ -131,7 +131,7 @@ class Conversation:
 
     def __init__(self, run: Run, server: Server) -> None:
         self._run, self._server = run, server
-        self._key = run.hide(server.shared_secret.reveal()).encode()
+        self._key = server.shared_secret.reveal().encode()
         run.enter(Phase.DNS)
         self._addresses = resolve(
             run, server.host, server.port, server.ip_version, socket.SOCK_DGRAM

@@ -65,15 +65,15 @@ class Smtp(MailServer):
             talk.greeted()
             if self.encryption == "starttls":
                 talk.secure(self)
-            self._sign_in(run, talk, token)
+            self._sign_in(talk, token)
             talk.send(self, self._message(run, nonce))
             run.note(f"SMTP: taken by {self.host}")
 
-    def _sign_in(self, run: Run, talk: "_Talk", token: str | None) -> None:
+    def _sign_in(self, talk: "_Talk", token: str | None) -> None:
         if token:
             talk.prove_by_token(self.xoauth2(token))
         elif self.password is not None:
-            talk.prove(self.username or "", run.hide(self.password.reveal()))
+            talk.prove(self.username or "", self.password.reveal())
 
     def _message(self, run: Run, nonce: str) -> bytes:
         now = run.clock.utc()

@@ -5,17 +5,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from beacon.core.model import Reading, Reason
-from beacon.engine.mask import HIDDEN
+from beacon.core.model import Reading
 from beacon.engine.run import DeadlinePassed, Run
-from beacon.engine.text_pattern import TextPattern
-from beacon.transport.trouble import Trouble, one_line, timed
+from beacon.transport.trouble import Trouble, timed
 
 SIGN_OUT_BUDGET: Final = 5.0
 """Seconds that signing out may take after the deadline."""
-
-_WORDS: Final = 120
-_DIGITS: Final = TextPattern(r"\d{4,}")  # in foreign words they may be somebody's code
 
 
 class Steps:
@@ -54,17 +49,6 @@ class Steps:
             raise
 
     def told(self, reading: Reading) -> Reading:
-        """The reading, masked and timed, with the seconds of each step as its phases."""
-        found = timed(self._run, self._run.masked(reading))
+        """The reading, timed, with the seconds of each step as its phases."""
+        found = timed(self._run, reading)
         return replace(found, phases=tuple(self._spent))
-
-
-def quoted(run: Run, words: object) -> str:
-    """What a server says in words, on one short line; nothing where it says nothing.
-
-    Masked before it is cut: half a password is one, too.
-    """
-    if not isinstance(words, str):
-        return ""
-    masked = run.masked(Reading(Reason.OK, one_line(words, len(words)))).detail
-    return one_line(_DIGITS.sub(HIDDEN, masked), _WORDS)

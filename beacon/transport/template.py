@@ -13,6 +13,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from beacon.config.fields import Duration, Refused, Regex
 from beacon.core.model import Reason
+from beacon.engine.quoting import HIDDEN
 from beacon.transport.trouble import Trouble
 
 SECRETS: Final = "secrets"
@@ -81,7 +82,7 @@ class _Blank(str):
 class Template:
     """A text with `{{ … }}` in it. Never shows itself: it may hold what is secret."""
 
-    __slots__ = ("_compiled", "_source", "uses")
+    __slots__ = ("_compiled", "_source", "_tree", "uses")
     ALLOWED: ClassVar = (
         "text with {{ secrets.name }}, {{ variables.name }}, {{ captured }}, "
         "{{ totp(secrets.name) }} or {{ code_from('mailbox', 'pattern', '60s') }}"
@@ -91,7 +92,8 @@ class Template:
     def __init__(self, source: str) -> None:
         self._source = source
         self._compiled = _JINJA.from_string(source)
-        self.uses = _uses(_JINJA.parse(source))
+        self._tree = _JINJA.parse(source)
+        self.uses = _uses(self._tree)
 
     @classmethod
     def parse(cls, raw: object) -> Self:
@@ -133,6 +135,17 @@ class Template:
         except (TemplateError, *_WHAT_A_VALUE_CAN_DO) as error:
             text = f"a template cannot be filled in ({type(error).__name__})"
             raise Trouble(Reason.OPERAND_MISSING, text) from None
+
+    def shown(self, variables: Mapping[str, str]) -> str:
+        """The text with its variables filled in, and `***` for everything else.
+
+        A filter can give a secret any shape: what came of one is never shown.
+        """
+        parts = []
+        for node in self._tree.body:
+            inner = node.nodes if isinstance(node, nodes.Output) else [node]
+            parts += [_shown(each, variables) for each in inner]
+        return "".join(parts)
 
     def __repr__(self) -> str:
         """Show nothing."""
@@ -181,6 +194,13 @@ class JsonTemplate:
     def __hash__(self) -> int:
         """Hash by the places of its texts."""
         return hash(tuple(self.templates()))
+
+
+def _shown(node: nodes.Node, variables: Mapping[str, str]) -> str:
+    if isinstance(node, nodes.TemplateData):
+        return node.data
+    found = _member(node)
+    return variables[found[1]] if found and found[0] == VARIABLES else HIDDEN
 
 
 def _compile(raw: object) -> object:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from beacon.core.model import DETAIL_LIMIT, Outcome, Reading, Reason
+from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.budget import TooMuchHeld
 from beacon.engine.run import Run
 
@@ -13,7 +13,7 @@ class Trouble(Exception):
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(reason.value)
-        self.reading = Reading(reason, one_line(detail))
+        self.reading = Reading(reason, detail)
 
 
 def hold(run: Run, size: int) -> None:
@@ -23,12 +23,6 @@ def hold(run: Run, size: int) -> None:
     except TooMuchHeld as much:
         reason = Reason.INTERNAL_ERROR if much.ours else Reason.BODY_TOO_LARGE
         raise Trouble(reason, much.words) from None
-
-
-def one_line(text: str, limit: int = DETAIL_LIMIT) -> str:
-    """The text on one line without control characters, cut to `limit` characters."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 _OF_AN_ANSWER: Final = frozenset(
@@ -61,7 +55,7 @@ class FirstPass:
             return reading
         detail = reading.detail
         if run.to_allow not in detail:
-            detail = one_line(f"{run.to_allow}; {detail}")
+            detail = f"{run.to_allow}; {detail}"
         reason = reading.reason if self._passed else Reason.OWN_CREDENTIALS
         return replace(reading, reason=reason, detail=detail)
 

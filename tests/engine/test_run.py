@@ -6,6 +6,7 @@ import time
 import pytest
 
 from beacon.engine.clock import ManualClock, SystemClock
+from beacon.engine.quoting import quoted
 from beacon.engine.run import DeadlinePassed, Run
 
 
@@ -40,10 +41,10 @@ def test_what_comes_afterwards_has_time_of_its_own_and_notes_in_the_same_place(
     run.expire()
     after = run.afterwards(5.0)
     assert after.remaining() == 5.0
-    after.note("hunter2")
-    after.hide("tok")
+    after.note(quoted("hunter2"))
+    after.hide("token-1")
     assert [note.strip() for note in run.notes] == ["20000.0 ms  ***"]
-    run.note("tok")
+    run.note(quoted("token-1"))
     assert run.notes[-1].endswith("***")
     with pytest.raises(DeadlinePassed):
         run.remaining()

@@ -31,7 +31,7 @@ def observed() -> Callable[..., Reading]:
         timer = threading.Timer(budget, run.expire)
         timer.start()
         try:
-            return probe.observe(run)
+            return run.take(probe)
         except DeadlinePassed:
             return run.overstayed()
         finally:

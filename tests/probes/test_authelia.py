@@ -79,7 +79,7 @@ def sign_in(
     """One run; the reading, and what `-v` would show. Neither tells a secret."""
     run = Run(clock or SystemClock(), budget)
     try:
-        reading = probe.observe(run)
+        reading = run.take(probe)
     except DeadlinePassed:
         reading = run.overstayed()
     told = "\n".join(run.notes)
@@ -185,10 +185,10 @@ def test_secrets_follow_no_redirect(
 
 
 def test_foreign_words_are_masked_then_cut(make: Callable[..., Authelia], server: Any) -> None:
-    words = "834211 \x1b[31m" + "x" * 95 + PASSWORD
+    words = "834211 \x1b[31m " + "x" * 94 + PASSWORD
     server.instead[FIRST] = (401, {"status": "KO", "message": words})
     reading, _ = sign_in(make())
-    assert reading.detail.startswith("password: status 401: *** [31mxxx")
+    assert reading.detail.startswith("password: status 401: *** [31m xxx")
     assert reading.detail.endswith("x***")
 
 

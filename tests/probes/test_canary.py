@@ -31,12 +31,13 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.mailbox import Mailbox
 from beacon.engine.prober import Finished, Prober
 from beacon.engine.pushes import Pushed
+from beacon.engine.quoting import secrets_in
 from beacon.engine.run import Probe, Run
 from beacon.outputs.push_door import Door
 from beacon.outputs.web import Request
 from beacon.outputs.web_push import WebPush
 from beacon.transport.onetime import OneTimeCode
-from beacon.trial import Trial, secrets_in
+from beacon.trial import Trial
 
 PASSWORD = "canary p&ss/wörd"
 TOKEN = "canary-in-a-token"

@@ -59,7 +59,7 @@ def run(budget: float = 5.0) -> Run:
 
 def observe(probe: Dns, budget: float = 5.0) -> Reading:
     assert not list(probe.faults())
-    return probe.observe(run(budget))
+    return run(budget).take(probe)
 
 
 def may_listen_at_53(address: str) -> bool:
@@ -350,7 +350,7 @@ def test_an_answer_too_long_for_udp_is_fetched_over_tcp(
     for asked in ({"resolvers": (resolver,)}, {"authoritative": (authority.at,)}):
         probe = Dns(query="big.example.com", record="TXT", expect=Records(exact=wanted), **asked)
         seen = run()
-        assert probe.observe(seen).reason is Reason.OK
+        assert seen.take(probe).reason is Reason.OK
         assert any("again over TCP" in note for note in seen.notes)
 
 
@@ -366,7 +366,7 @@ def test_aliases_in_a_circle_are_not_followed_for_ever(authority: Authority) -> 
 def test_the_zones_own_servers_are_found_and_asked(authority: Authority, resolver: str) -> None:
     probe = Dns(query="deep.sms.example.com", authoritative=True, resolvers=(resolver,))
     seen = run()
-    assert probe.observe(seen).reason is Reason.DNS_NXDOMAIN
+    assert seen.take(probe).reason is Reason.DNS_NXDOMAIN
     assert any("ns1.example.com:53" in note for note in seen.notes)
     for query in ("sms.example.com", "www.example.com"):
         assert observe(Dns(query=query, authoritative=True, resolvers=(resolver,))).reason == "ok"
@@ -550,7 +550,7 @@ def test_the_deadline_wakes_a_probe_that_waits(silent: str) -> None:
     timer = threading.Timer(0.05, waiting.expire)
     timer.start()
     with pytest.raises(DeadlinePassed):
-        Dns(query="example.com", resolvers=(silent,)).observe(waiting)
+        waiting.take(Dns(query="example.com", resolvers=(silent,)))
     assert waiting.overstayed().reason is Reason.DNS_TIMEOUT
     assert waiting.elapsed() < 5
 
@@ -644,7 +644,7 @@ def test_random_bytes_are_never_a_crash_and_never_a_pass(
         refused.set_rcode(dns.rcode.REFUSED)
         return [head + junk, refused.to_wire()]
 
-    reading = wired(answer)(udp_server).observe(run())
+    reading = run().take(wired(answer)(udp_server))
     if reading.reason is not Reason.DNS_SERVFAIL:  # the bytes may by chance be an answer
         assert shape == "question"
         assert junk

@@ -77,7 +77,7 @@ def happen(duo_server: Any) -> Callable[..., None]:
 
 def talk(probe: DuoLog) -> tuple[Reading, str]:
     run = Run(ManualClock(NOW, 1000.0), 10.0)
-    reading = probe.observe(run)
+    reading = run.take(probe)
     told = "\n".join(run.notes)
     for hidden in ("canary", "somebody", "203.0.113.9", "555-0100"):
         assert hidden not in reading.detail + told

@@ -55,7 +55,7 @@ def make(duo_server: Any, ca_file: str) -> Callable[..., DuoPing]:
 
 def talk(probe: DuoPing, clock: SystemClock | None = None) -> tuple[Reading, str]:
     run = Run(clock or SystemClock(), 10.0)
-    reading = probe.observe(run)
+    reading = run.take(probe)
     told = "\n".join(run.notes)
     assert "canary" not in reading.detail + told
     return reading, told

@@ -222,14 +222,14 @@ def test_a_code_is_never_sent_twice(provider: Provider, flow: type[Flow]) -> Non
     now = ManualClock(SystemClock().utc())  # stands still: the step cannot end in between
     utc = now.utc().timestamp()
     probe, twin = flow(**sign_in(provider.url)), flow(**sign_in(provider.url, seed=SEED.lower()))
-    assert probe.observe(Run(now, 5.0)).reason is Reason.OK
+    assert Run(now, 5.0).take(probe).reason is Reason.OK
     assert 0 < twin.wait(utc) < 40
-    again = twin.observe(Run(now, 5.0))
+    again = Run(now, 5.0).take(twin)
     assert (again.reason, again.outcome) == (Reason.RATE_LIMITED, Outcome.ERROR)
     assert "was already used: not sent again" in again.detail
     assert len(provider.codes) == 1
     now.advance(30)
-    assert twin.observe(Run(now, 5.0)).reason is Reason.OK
+    assert Run(now, 5.0).take(twin).reason is Reason.OK
 
 
 def test_a_process_that_just_began_waits_for_the_next_step(provider: Provider) -> None:
@@ -363,7 +363,7 @@ def test_nothing_secret_is_noted_or_told(provider: Provider, flow: type[Flow]) -
         ),
     )
     run = Run(SystemClock(), 5.0)
-    reading = flow(**settings | {"steps": (*settings["steps"][:3], leaky)}).observe(run)
+    reading = run.take(flow(**settings | {"steps": (*settings["steps"][:3], leaky)}))
     assert reading.reason is Reason.HTTP_STATUS
     told = "\n".join([*run.notes, reading.detail, repr(reading), repr(settings)])
     assert "/nowhere/***/***/***" in told
@@ -376,7 +376,7 @@ def test_a_host_that_is_a_secret_stays_one() -> None:
     settings = {"secrets": {"host": Secret("canary.invalid")}}
     run = Run(SystemClock(), 5.0)
     step = Step(id="a", url=T("http://{{ secrets.host }}:1/"), headers={})
-    reading = Flow(steps=(step,), **settings).observe(run)
+    reading = run.take(Flow(steps=(step,), **settings))
     assert reading.outcome is Outcome.FAIL
     assert "canary" not in "\n".join([*run.notes, reading.detail])
 
@@ -447,7 +447,7 @@ def test_a_code_is_awaited_and_only_the_one_sent_in_this_run(
     assert not list(probe.faults())
     assert not probe.clock_bound
     run = Run(SystemClock(), 10.0)
-    reading = probe.observe(run)
+    reading = run.take(probe)
     assert reading.reason is Reason.OK, reading
     assert [path.name for path in tmp_path.iterdir()] == ["IN20260105_120000_00_+1_00.txt"]
     assert "424242" not in "\n".join(run.notes)
@@ -469,7 +469,7 @@ def test_a_code_is_awaited_by_mail(provider: Provider, mail: Any, ca_file: str) 
     assert probe.clock_bound
     provider.on_message = lambda: mail.drop(user, b"Subject: yours\r\n\r\ncode 424242\r\n")
     run = Run(SystemClock(), 10.0)
-    reading = probe.observe(run)
+    reading = run.take(probe)
     assert reading.reason is Reason.OK, reading
     assert "424242" not in "\n".join(run.notes)
     assert mail.messages(user) == []
@@ -486,7 +486,7 @@ def test_a_mailbox_that_cannot_be_is_a_fault(provider: Provider) -> None:
 
 
 def test_a_code_that_does_not_come_in_time(provider: Provider, tmp_path: Path) -> None:
-    reading = Flow(**by_message(provider, tmp_path, "400ms")).observe(Run(SystemClock(), 10.0))
+    reading = Run(SystemClock(), 10.0).take(Flow(**by_message(provider, tmp_path, "400ms")))
     assert reading.reason is Reason.CODE_NOT_ARRIVED
     assert reading.detail == "step code: no message with a code within 0.4 s"
 
@@ -502,7 +502,7 @@ def test_a_mailbox_that_cannot_be_read_is_told_before_anything_is_sent(
     provider: Provider, tmp_path: Path
 ) -> None:
     gone = by_message(provider, tmp_path / "gone")
-    reading = Flow(**gone).observe(Run(SystemClock(), 5.0))
+    reading = Run(SystemClock(), 5.0).take(Flow(**gone))
     assert reading.reason is Reason.OWN_MODEM
     assert reading.detail.startswith("mailbox phone: smsd's inbox cannot be read")
     assert provider.asked == []
@@ -527,7 +527,7 @@ def test_clean_up_comes_last_whatever_became_of_the_sign_in(
     run = Run(SystemClock(), 5.0)
     probe = flow(**with_clean_up(provider, out(), password=password))
     assert not list(probe.faults())
-    reading = probe.observe(run)
+    reading = run.take(probe)
     assert reading.reason is reason
     assert "clean-up" not in reading.detail
     (token,) = provider.sessions.values()
@@ -541,7 +541,7 @@ def test_clean_up_that_needs_what_was_never_captured_is_skipped(
     provider.broken = "page"
     run = Run(SystemClock(), 5.0)
     last = out(id="last", url=T("{{ variables.base }}/account"))
-    reading = flow(**with_clean_up(provider, out(), last)).observe(run)
+    reading = run.take(flow(**with_clean_up(provider, out(), last)))
     assert reading.detail == "step page: nothing to capture as csrf"
     assert provider.asked == ["/login", "/account"], "the next one needs nothing"
     assert any("step out: skipped, nothing was captured as csrf" in note for note in run.notes)
@@ -549,11 +549,11 @@ def test_clean_up_that_needs_what_was_never_captured_is_skipped(
 
 def test_a_clean_up_that_fails_changes_words_only(provider: Provider, flow: type[Flow]) -> None:
     step, second = out(expect=met(status=204)), out(id="second", expect=met(status=205))
-    reading = flow(**with_clean_up(provider, step, second)).observe(Run(SystemClock(), 5.0))
+    reading = Run(SystemClock(), 5.0).take(flow(**with_clean_up(provider, step, second)))
     assert reading.reason is Reason.OK
     assert reading.detail == "4 steps; clean-up: step out: status 200, expected 204"
     provider.broken = "/password"
-    failed = flow(**with_clean_up(provider, step)).observe(Run(SystemClock(), 5.0))
+    failed = Run(SystemClock(), 5.0).take(flow(**with_clean_up(provider, step)))
     assert failed.detail == "step password: status 500, expected 303"
 
 

@@ -14,6 +14,7 @@ from beacon.config.fields import Secret, Url
 from beacon.config.tls import TlsPolicy
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
+from beacon.engine.quoting import quoted
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.probes.keycloak import Keycloak
 from beacon.transport.onetime import OneTimeCode
@@ -85,7 +86,7 @@ def sign_in(
     """One run; the reading, and what `-v` would show. Neither tells a secret."""
     run = Run(clock or SystemClock(), budget)
     try:
-        reading = probe.observe(run)
+        reading = run.take(probe)
     except DeadlinePassed:
         reading = run.overstayed()
     told = "\n".join(run.notes)
@@ -220,13 +221,13 @@ def test_what_an_answer_is_worth(
 
 
 def test_foreign_words_are_masked_then_cut(make: Callable[..., Keycloak], provider: Any) -> None:
-    words = "834211 \x1b[31m" + "x" * 95 + PASSWORD
+    words = "834211 \x1b[31m " + "x" * 94 + PASSWORD
     provider.instead[provider.TOKEN] = (
         400,
         {"error": "invalid_grant", "error_description": words},
     )
     reading, _ = sign_in(make())
-    assert reading.detail.startswith("token: status 400: invalid_grant: *** [31mxxx")
+    assert reading.detail.startswith("token: status 400: invalid_grant: *** [31m xxx")
     assert reading.detail.endswith("x***"), "a password is not shown where the line is cut"
 
 
@@ -387,10 +388,11 @@ def test_secrets_follow_no_redirect(
 
 def test_tokens_are_hidden(make: Callable[..., Keycloak], provider: Any) -> None:
     run = Run(SystemClock(), 5.0)
-    make().observe(run)
+    run.take(make())
     refresh = provider.asked[-1][2]["token"]
     for token in (refresh, provider.jwt(typ="JWT"), provider.jwt(typ="ID")):
-        assert run.masked(Reading(Reason.OK, f"it is {token}")).detail == "it is ***"
+        run.note(f"it is {quoted(token)}")
+        assert run.notes[-1].endswith("it is ***")
 
 
 @pytest.mark.parametrize(

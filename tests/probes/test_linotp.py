@@ -96,7 +96,7 @@ def early(eventually: Callable[..., None]) -> None:
 
 def sign_in(probe: LinOtp) -> Reading:
     run = Run(SystemClock(), 5.0)
-    reading = probe.observe(run)
+    reading = run.take(probe)
     said = reading.detail + "\n".join(run.notes)
     assert "canary" not in said
     assert "123456" not in said

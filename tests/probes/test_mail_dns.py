@@ -80,7 +80,7 @@ def observe(server, resolver):
         probe = MailDns(**given)
         assert not list(probe.faults())
         one = Run(SystemClock(), budget)
-        reading = probe.observe(one)
+        reading = one.take(probe)
         if notes is not None:
             notes += one.notes
         return reading
@@ -456,7 +456,7 @@ def test_an_answer_that_points_to_itself_by_hand(udp_server):
     probe = MailDns(
         domains=("otp.example",), resolvers=(f"127.0.0.1:{server.port}",), authoritative=False
     )
-    reading = probe.observe(Run(SystemClock(), 3.0))
+    reading = Run(SystemClock(), 3.0).take(probe)
     assert reading.reason is Reason.DNS_SERVFAIL
     assert "aliases in a circle" in reading.detail
 
@@ -528,7 +528,7 @@ def test_a_golden_file_of_other_domains_is_a_mistake(kept):
 def test_a_golden_file_that_went_away(kept, observe):
     probe = MailDns(domains=("otp.example",), golden=str(kept), resolvers=("127.0.0.1:9",))
     kept.write_text("[]")
-    reading = probe.observe(Run(SystemClock(), 2.0))
+    reading = Run(SystemClock(), 2.0).take(probe)
     assert (reading.reason, "no golden file" in reading.detail) == (Reason.INTERNAL_ERROR, True)
 
 
@@ -539,7 +539,7 @@ def test_a_machine_without_a_resolver(monkeypatch):
         raise dns.resolver.NoResolverConfiguration
 
     monkeypatch.setattr(dns.resolver, "Resolver", none)
-    reading = MailDns(domains=("otp.example",)).observe(Run(SystemClock(), 1.0))
+    reading = Run(SystemClock(), 1.0).take(MailDns(domains=("otp.example",)))
     assert (reading.reason, reading.resolver) == (Reason.OWN_NETWORK, False)
 
 
@@ -554,7 +554,7 @@ def test_our_own_resolver_that_answers_is_known_to_answer(serve, server, at_53, 
     ours = type("Ours", (), {"nameservers": (at_53,)})
     monkeypatch.setattr(dns.resolver, "Resolver", lambda path: ours)
     probe = MailDns(domains=("otp.example",), authoritative=(server.at,))
-    reading = probe.observe(Run(SystemClock(), 3.0))
+    reading = Run(SystemClock(), 3.0).take(probe)
     assert (reading.reason, reading.resolver) == (Reason.OK, True)
 
 

@@ -59,7 +59,7 @@ def server(
 def observe(*ports: int, clock: ManualClock | SystemClock, **given: object) -> Reading:
     probe = Ntp(servers=tuple(f"127.0.0.1:{port}" for port in ports), **given)
     assert not list(probe.faults())
-    return probe.observe(Run(clock, 1.0))
+    return Run(clock, 1.0).take(probe)
 
 
 @pytest.fixture
@@ -207,7 +207,7 @@ def test_what_is_no_time_is_no_pass(
 ) -> None:
     def observed(*ports: int) -> Reading:
         probe = Ntp(servers=tuple(f"127.0.0.1:{port}" for port in ports))
-        return probe.observe(Run(SystemClock(), 0.5))
+        return Run(SystemClock(), 0.5).take(probe)
 
     port = udp_server(answer).port
     reading = observed(port)
@@ -226,7 +226,7 @@ def test_a_closed_port_is_refused(free_port: Callable[[], int], still: ManualClo
 
 def test_a_name_that_is_none_has_no_address(still: ManualClock) -> None:
     long = "a" * 64 + ".example"
-    reading = Ntp(servers=(long,)).observe(Run(still, 1.0))
+    reading = Run(still, 1.0).take(Ntp(servers=(long,)))
     assert reading.reason is Reason.DNS_NXDOMAIN
 
 
@@ -243,16 +243,16 @@ def test_one_name_that_was_found_is_word_enough_of_our_resolver(
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     names = (f"found.example:{port}", f"lost.example:{port}")
-    reading = Ntp(servers=names).observe(Run(still, 1.0))
+    reading = Run(still, 1.0).take(Ntp(servers=names))
     assert (reading.reason, reading.resolver) == (Reason.OK, True)
-    reading = Ntp(servers=names[1:]).observe(Run(still, 1.0))
+    reading = Run(still, 1.0).take(Ntp(servers=names[1:]))
     assert (reading.reason, reading.resolver) == (Reason.DNS_SERVFAIL, False)
 
 
 def test_a_name_is_looked_up(udp_server: Callable[..., object], still: ManualClock) -> None:
     port = udp_server(server()).port
     run = Run(still, 1.0)
-    assert Ntp(servers=(f"localhost:{port}",)).observe(run).reason in {
+    assert run.take(Ntp(servers=(f"localhost:{port}",))).reason in {
         Reason.OK,
         Reason.CONNECT_REFUSED,  # where localhost is ::1 first
     }
@@ -264,7 +264,7 @@ def test_the_deadline_wakes_it(udp_server: Callable[..., object]) -> None:
     timer = threading.Timer(0.05, run.expire)
     timer.start()
     with pytest.raises(DeadlinePassed):
-        Ntp(servers=(f"127.0.0.1:{mute.port}",)).observe(run)
+        run.take(Ntp(servers=(f"127.0.0.1:{mute.port}",)))
     assert run.overstayed().reason is Reason.DEADLINE
     timer.join()
 

@@ -340,7 +340,7 @@ def test_any_sign_in_by_a_break_glass_account_is_told(
 
 def test_its_name_is_in_no_note(org: Org, okta: Make, clock: ManualClock) -> None:
     run = Run(clock, 5.0)
-    okta(break_glass=BREAK_GLASS).observe(run)
+    run.take(okta(break_glass=BREAK_GLASS))
     told = "\n".join(run.notes)
     assert org.queries
     assert "First" not in told

@@ -53,7 +53,7 @@ class Later(SystemClock):
 
 def looked(probe: OpenId, clock: SystemClock | None = None) -> Reading:
     run = Run(clock or SystemClock(), 5.0)
-    reading = probe.observe(run)
+    reading = run.take(probe)
     assert "canary" not in "\n".join([*run.notes, reading.detail])
     return reading
 

@@ -71,7 +71,7 @@ def run_once(
     timer = threading.Timer(budget, run.expire)
     timer.start()
     try:
-        reading = probe.observe(run)
+        reading = run.take(probe)
     except DeadlinePassed:
         reading = run.overstayed()
     finally:

@@ -382,7 +382,7 @@ def test_a_day_has_so_many_messages(probe: Probes, observed: Observed, provider:
 
 def test_the_code_is_told_nobody(probe: Probes, provider: Provider) -> None:
     run = Run(SystemClock(), 10.0)
-    reading = probe(VERIFY).observe(run)
+    reading = run.take(probe(VERIFY))
     said = "\n".join([*run.notes, repr(reading)])
     assert provider.verified
     assert provider.right[-1] not in said

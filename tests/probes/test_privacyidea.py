@@ -110,7 +110,7 @@ def sign_in(
     """One run; the reading, and what `-v` would show. Neither tells a secret."""
     run = run or Run(clock or SystemClock(), budget)
     try:
-        reading = probe.observe(run)
+        reading = run.take(probe)
     except DeadlinePassed:
         reading = run.overstayed()
     told = "\n".join(run.notes)

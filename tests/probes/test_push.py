@@ -11,8 +11,11 @@ from beacon.config.fields import Duration, Secret
 from beacon.core.model import OUTCOME_OF, Evidence, Outcome, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.pushes import Cause, Denied, Pushed, Way
+from beacon.engine.quoting import Secrets
 from beacon.engine.run import Run
 from beacon.probes.push import ERRORS, LARGEST, Push, beacon
+
+clear = Secrets().clear
 
 TOKEN = Secret("canary-of-a-token")
 
@@ -59,7 +62,7 @@ def test_an_outcome_is_enough(outcome, reason):
 def test_all_that_may_be_told():
     at = "2026-01-05T13:00:00.250+01:00"
     found = read({"reason": "slow", "detail": "a", "latency_ms": 1500, "at": at, "id": "1"})
-    assert (found.reading.detail, found.reading.latency, found.id) == ("a", 1.5, "1")
+    assert (clear(found.reading.detail), found.reading.latency, found.id) == ("a", 1.5, "1")
     assert found.at == 1767614400.25
     assert read({"reason": "ok", "at": 1767614400.25}).at == found.at
     assert read({"reason": "ok", "at": 1767614400}).at == 1767614400.0
@@ -106,12 +109,14 @@ def test_a_body_has_an_end():
 
 
 def test_a_detail_is_one_short_line_without_our_token():
+    secrets = Secrets()
+    secrets.hide_in(Push(token=TOKEN))
     detail = f"{'x' * 190} {TOKEN.reveal()}\r\n\x1b[2J\u202e" + "y" * 500
-    found = read({"reason": "ok", "detail": detail}).reading.detail
+    found = secrets.cleared(read({"reason": "ok", "detail": detail}).reading).detail
     assert len(found) == 200
     assert found.isprintable()
     assert "canary" not in found
-    assert read({"reason": "ok", "detail": "a\nb\0c"}).reading.detail == "a b c"
+    assert clear(read({"reason": "ok", "detail": "a\nb\0c"}).reading.detail) == "a b c"
 
 
 @given(st.text(), st.none() | st.floats() | st.integers() | st.text(), st.text() | st.none())
@@ -123,8 +128,8 @@ def test_whatever_is_told_is_read_or_refused(detail, at, identity):
         return
     assert found is not None
     assert found.reading.reason is Reason.OK
-    assert len(found.reading.detail) <= 200
-    assert not found.reading.detail or found.reading.detail.isprintable()
+    assert len(clear(found.reading.detail)) <= 200
+    assert not clear(found.reading.detail) or clear(found.reading.detail).isprintable()
     assert found.at is None or found.at == found.at + 0.0
 
 
@@ -192,7 +197,7 @@ def test_its_times_go_with_its_heartbeat():
 
 def test_it_asks_nothing():
     probe = Push(mqtt=True)
-    reading = probe.observe(Run(SystemClock(), 1.0))
+    reading = Run(SystemClock(), 1.0).take(probe)
     assert reading.reason is Reason.STALE
     assert "pushed" in reading.detail
     assert (probe.wait(0.0), probe.clock_bound, Push.EVIDENCE) == (0.0, False, Evidence.HEALTH)

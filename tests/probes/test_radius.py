@@ -100,7 +100,7 @@ def sign_in(
     """One run; the reading, and what `-v` would show. Neither tells a secret."""
     run = Run(clock or SystemClock(), budget)
     try:
-        reading = probe.observe(run)
+        reading = run.take(probe)
     except DeadlinePassed:
         reading = run.overstayed()
     told = "\n".join(run.notes)
@@ -169,7 +169,7 @@ def test_a_slow_answer_is_waited_for_and_the_packet_sent_again(
             freeradius.process.send_signal(signal.SIGCONT)
 
     run = Watched(6.0, wake)
-    assert make().observe(run).reason is Reason.OK
+    assert run.take(make()).reason is Reason.OK
     assert "the same packet again" in run.notes[-3]
     eventually(lambda: "duplicate" in freeradius.log, "the second packet")
     assert freeradius.log.count("[totp] = ok") >= 1
@@ -341,7 +341,7 @@ def test_a_server_that_hangs_after_the_challenge(
         if "Access-Challenge" in line:
             freeradius.process.send_signal(signal.SIGSTOP)
 
-    reading = challenged().observe(Watched(2.0, stop))
+    reading = Watched(2.0, stop).take(challenged())
     assert reading.reason is Reason.DEADLINE
     assert reading.detail.startswith("the answer to the challenge: 127.0.0.1 port")
     assert [name for name, _ in reading.phases] == ["dns", "request", "code"]
@@ -443,7 +443,7 @@ def test_the_deadline_gives_a_counted_code_back(
 
     probe = replace(probe, port=udp_server(answer).port)
     with pytest.raises(DeadlinePassed):
-        probe.observe(run)
+        run.take(probe)
     assert ledger.count(Token.parse(SEED)) == 0
 
 
@@ -494,7 +494,7 @@ def test_foreign_words_are_one_short_line_without_codes(udp_server: Callable[...
 def test_a_password_is_not_shown_where_the_line_is_cut(udp_server: Callable[..., Any]) -> None:
     def reject(_: AuthPacket, reply: AuthPacket) -> list[bytes]:
         reply.code = 3
-        return [said(reply, "x" * 160 + PASSWORD)]
+        return [said(reply, "x " * 78 + "xx" + PASSWORD)]
 
     reading, _ = sign_in(asking(udp_server(server(reject)).port))
     assert reading.detail.endswith("x***")

@@ -25,7 +25,7 @@ def ask(port: int, budget: float = 1.0, **given: Any) -> Reading:
     assert not probe.clock_bound
     assert probe.wait(0.0) == 0.0
     run = Run(SystemClock(), budget)
-    reading = probe.observe(run)
+    reading = run.take(probe)
     assert "canary" not in reading.detail + "".join(run.notes)
     return reading
 

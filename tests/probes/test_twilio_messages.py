@@ -317,7 +317,7 @@ def test_neither_the_code_nor_who_we_are_is_told(
         "SM1", "failed", error_code=30003, error_message=f"{BODY} canary-of-twilio"
     )
     run = Run(SystemClock(), 10.0)
-    reading = probe().observe(run)
+    reading = run.take(probe())
     said = "\n".join([*run.notes, repr(reading)])
     assert "30003" in said
     assert "73910482" not in said

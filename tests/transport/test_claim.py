@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock
+from beacon.engine.quoting import Secrets
 from beacon.engine.run import Run
 from beacon.transport.claim import (
     OF_MICROSOFT,
@@ -25,6 +26,8 @@ from beacon.transport.claim import (
 )
 from beacon.transport.trouble import Trouble
 
+clear = Secrets().clear
+
 ADMISSIONS = st.lists(
     st.builds(Admission, st.sampled_from(SEVERITY), st.text(max_size=300)), min_size=1
 )
@@ -35,8 +38,8 @@ def test_the_worst_counts_and_is_one_line(said: list[Admission]) -> None:
     reading = worst(said)
     assert all(SEVERITY.index(one.reason) <= SEVERITY.index(reading.reason) for one in said)
     assert reading.reason in {one.reason for one in said}
-    assert len(reading.detail) <= 200
-    assert "\n" not in reading.detail
+    assert len(clear(reading.detail)) <= 200
+    assert "\n" not in clear(reading.detail)
 
 
 def test_things_equally_bad_are_all_told_and_nothing_twice() -> None:
@@ -89,15 +92,15 @@ def test_trouble_on_the_way_to_a_source_is_never_an_admission(
     ],
 )
 def test_a_status_is_spoken(status: str, words: str) -> None:
-    assert spoken(status) == words
+    assert clear(spoken(status)) == words
 
 
 def test_an_entry_is_a_sentence_whose_title_leaves_room() -> None:
-    assert entry("identified", "Codes are late", "", "since 19 Nov 14:10 UTC") == (
+    assert clear(entry("identified", "Codes are late", "", "since 19 Nov 14:10 UTC")) == (
         "Identified: Codes are late (since 19 Nov 14:10 UTC)"
     )
-    assert entry("identified", "Codes\nare late") == "Identified: Codes are late"
-    long = entry("identified", "x" * 500, "MO1", "since 19 Nov 14:10 UTC")
+    assert clear(entry("identified", "Codes\nare late")) == "Identified: Codes are late"
+    long = clear(entry("identified", "x" * 500, "MO1", "since 19 Nov 14:10 UTC"))
     assert long.endswith("… (MO1, since 19 Nov 14:10 UTC)")
     assert len(long) < 200
 

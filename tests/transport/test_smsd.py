@@ -10,6 +10,7 @@ import pytest
 
 from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
+from beacon.engine.quoting import quoted
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.transport.arrivals import MESSAGE_LIMIT, MESSAGES_LIMIT, await_code
 from beacon.transport.smsd import EARLIER_LIMIT, Smsd
@@ -46,7 +47,7 @@ def test_only_what_arrives_afterwards_counts_and_it_is_removed(inbox: Path, run:
         FIRST.format(0),
         FIRST.format(1),
     ]
-    run.note("333333")
+    run.note(quoted("333333"))
     assert "333333" not in "".join(run.notes)
     assert any("a message without what was looked for" in note for note in run.notes)
     watch.close()

@@ -5,7 +5,7 @@ import pytest
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import DeadlinePassed, Run
-from beacon.transport.steps import SIGN_OUT_BUDGET, Steps, quoted
+from beacon.transport.steps import SIGN_OUT_BUDGET, Steps
 from beacon.transport.trouble import Trouble
 
 
@@ -38,30 +38,6 @@ def test_a_deadline_passes_through(clock: ManualClock) -> None:
     steps = Steps(Run(clock, 10.0))
     with pytest.raises(DeadlinePassed), steps.step("code"):
         raise DeadlinePassed
-
-
-def test_what_was_hidden_is_not_told(clock: ManualClock) -> None:
-    run = Run(clock, 10.0)
-    run.hide("canary")
-    assert Steps(run).told(Reading(Reason.OK, "a canary")).detail == "a ***"
-
-
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        ("No.", "No."),
-        ("your code\r\n 123456 \x1b[31m", "your code *** [31m"),
-        ("x" * 117 + "canary-4711", "x" * 117 + "***"),
-        ("x" * 200, "x" * 119 + "…"),
-        ("", ""),
-        (None, ""),
-        (["canary"], ""),
-    ],
-)
-def test_foreign_words_are_masked_then_cut(clock: ManualClock, words: object, told: str) -> None:
-    run = Run(clock, 10.0)
-    run.hide("canary-4711")
-    assert quoted(run, words) == told
 
 
 @pytest.mark.parametrize("raised", [None, DeadlinePassed(), Trouble(Reason.HTTP_STATUS, "no")])

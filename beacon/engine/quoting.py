@@ -1,0 +1,257 @@
+"""Foreign text in what the beacon says: marked where it is quoted, made safe in one place.
+
+What a server, a sender or a library said goes through `quoted` on its way into a detail or a
+note. It is marked there, and stays whole, so that a secret is found before the text is cut.
+`Secrets.clear` takes the marks out again. It is called once for each reading and each note, and
+hides in the marked text, and only there, what the run must not tell.
+"""
+
+import base64
+import html
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from functools import cached_property
+from typing import Any, Final
+from urllib.parse import quote, quote_plus, unquote
+
+from beacon.core.model import DETAIL_LIMIT, Reading
+from beacon.engine.text_pattern import TextPattern
+
+HIDDEN: Final = "***"
+QUOTE_LIMIT: Final = 120
+"""Characters of a foreign text that are shown, unless its place has less room."""
+
+# Characters for private use, which nobody can send: `quoted` takes them out of foreign text.
+_BEGIN, _CUT, _END = "\ue000", "\ue001", "\ue002"
+
+_COMPARED: Final = 1000  # characters of a foreign text that are compared
+_ENCODED: Final = 4096  # characters of a secret whose encodings are known
+_KNOWN: Final = 65536  # characters of a secret that are known
+_PIECE: Final = 6  # so many letters and digits in a row are a piece of a secret
+_PIECE_ENCODED: Final = 7  # the same of its base64 or hexadecimal writing
+_SHORTEST_END: Final = 3  # letters of a secret that was cut at the edge of a text
+_DECODINGS: Final = 4  # layers of escapes that are undone
+
+_ESCAPE: Final = TextPattern(r"\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})|=([0-9A-F]{2})")
+_BETWEEN_CUTS: Final = TextPattern(r"(?:[^.…]|\.(?!\.))+")
+_WORD: Final = TextPattern(r"[^\W_]+")
+_ESCAPED: Final = TextPattern(r"%[0-9a-fA-F]{2}|&#?\w+;|\\|=[0-9A-F]{2}")
+_OPAQUE: Final = TextPattern(r"[A-Za-z0-9+/=_-]{16,}")
+_DIGITS: Final = TextPattern(r"\d(?:[ -]?\d){3,}")  # may be somebody's code
+
+
+def quoted(text: object, limit: int = QUOTE_LIMIT) -> str:
+    """Mark foreign text for a detail or a note; nothing for what is no text.
+
+    It is shown on one line without control characters, cut to `limit` characters.
+    """
+    if not isinstance(text, str):
+        return ""
+    line = one_line(text[:_COMPARED])
+    if len(line) > limit:
+        line = f"{line[: limit - 1]}{_CUT}{line[limit - 1 :]}"
+    return f"{_BEGIN}{line}{_END}" if line else ""
+
+
+def one_line(text: str) -> str:
+    """The text on one line without control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def secrets_in(settings: object) -> Iterator[str]:
+    """Every secret in the settings of a probe, however deep."""
+    if callable(reveal := getattr(settings, "reveal", None)):
+        yield reveal()
+    elif is_dataclass(settings):
+        for each in fields(settings):
+            yield from secrets_in(getattr(settings, each.name))
+    elif isinstance(settings, Mapping | tuple | list):
+        for value in settings.values() if isinstance(settings, Mapping) else settings:
+            yield from secrets_in(value)
+
+
+class Secrets:
+    """What one run must not tell: settings, codes, and tokens it was given.
+
+    With `codes`, numbers of four digits and more are hidden in foreign text, too.
+    """
+
+    def __init__(self) -> None:
+        self.codes = False
+        self._values: set[str] = set()
+
+    def hide(self, value: str) -> None:
+        """Remember a value."""
+        if value.strip() and value not in self._values:
+            self._values.add(value)
+            self.__dict__.pop("_writings", None)
+
+    def hide_in(self, settings: object) -> None:
+        """Hide what is secret in a probe's settings, and numbers where people sign in."""
+        self.codes = self.codes or bool(getattr(settings, "SIGN_IN", False))
+        for value in secrets_in(settings):
+            self.hide(value)
+
+    def cleared(self, reading: Reading) -> Reading:
+        """The reading as it may be told: every reading passes here before anybody sees it."""
+        return replace(reading, detail=self.clear(reading.detail, DETAIL_LIMIT))
+
+    def clear(self, text: str, limit: int | None = None) -> str:
+        """The text as people may read it: one line, at most `limit` characters, no marks.
+
+        This is the one place where foreign text is made safe.
+        """
+        line, *marked = text.split(_BEGIN)
+        for each in marked:
+            foreign, _, own = each.partition(_END)
+            line += self._safe(foreign) + own
+        line = one_line(line)
+        return line if limit is None else _cut(line, limit)
+
+    def _safe(self, marked: str) -> str:
+        """One foreign text without what is hidden. It is compared before it is cut."""
+        shown, cut, rest = marked.partition(_CUT)
+        text = shown + rest
+        spans = [found.span() for found in _DIGITS.finditer(text)] if self.codes else []
+        if self._values:
+            if self._writings.too_short:
+                return HIDDEN
+            told = self._writings.spans(text)
+            left = _blanked(text, told)
+            if any(map(self._writings.spans, _decoded(left))):
+                return HIDDEN
+            spans += told
+            spans += [found.span() for found in _OPAQUE.finditer(text) if _is_opaque(found[0])]
+        return _cut(_without(text, spans), len(shown) + 1 if cut else len(text))
+
+    @cached_property
+    def _writings(self) -> "_Writings":
+        return _Writings(self._values)
+
+
+class _Writings:
+    """How secrets may be written, folded and in pieces."""
+
+    def __init__(self, values: set[str]) -> None:
+        self.too_short = False
+        self._pieces: set[str] = set()
+        self._pieces_encoded: set[str] = set()
+        self._begins: set[str] = set()
+        self._ends: set[str] = set()
+        self._signs: set[str] = set()
+        for value in values:
+            self._add(value[:_KNOWN])
+
+    def _add(self, value: str) -> None:
+        folded = _folded(value)
+        self.too_short = self.too_short or len(folded) < _PIECE
+        self._signs |= {sign for sign in value if not sign.isalnum() and not sign.isspace()}
+        for each in {folded, _folded(value.encode(errors="replace").decode("latin-1"))}:
+            self._pieces |= set(_pieces(each, _PIECE))
+        for size in range(_SHORTEST_END, _PIECE):
+            self._begins.add(folded[:size])
+            self._ends.add(folded[-size:])
+        value = value[:_ENCODED]
+        for written in {value, quote(value, safe=""), quote_plus(value), html.escape(value)}:
+            for each in _encodings(written.encode(errors="replace")):
+                self._pieces_encoded |= set(_pieces(_folded(each), _PIECE_ENCODED))
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where pieces of a secret begin and end."""
+        found: list[tuple[int, int]] = []
+        for at in sorted(self._places(text)):
+            begin, end = found[-1] if found else (0, 0)
+            if found and not any(map(str.isalnum, text[end:at])):
+                found[-1] = begin, at + 1
+            else:
+                found.append((at, at + 1))
+        return [self._widened(text, begin, end) for begin, end in found]
+
+    def _places(self, text: str) -> set[int]:
+        """Where in the text the letters and digits are that belong to a secret."""
+        letters = [(letter, at) for at, char in enumerate(text) for letter in _folded(char)]
+        folded = "".join(letter for letter, _ in letters)
+        found: set[int] = set()
+        for pieces, size in ((self._pieces, _PIECE), (self._pieces_encoded, _PIECE_ENCODED)):
+            for at, piece in enumerate(_pieces(folded, size)):
+                if piece in pieces:
+                    found.update(place for _, place in letters[at : at + size])
+        for number, word in enumerate(_WORD.finditer(text)):
+            edges = self._begins | self._ends if len(word[0]) > _SHORTEST_END else self._ends
+            if _folded(word[0]) in edges and (len(word[0]) > _SHORTEST_END or not number):
+                found.update(range(*word.span()))
+        for part in _BETWEEN_CUTS.finditer(text):
+            places = [at for _, at in letters if part.start() <= at < part.end()]
+            folded = _folded(part[0])
+            for size in range(_SHORTEST_END, _PIECE):  # what a cut has left of one
+                found.update(places[-size:] if folded[-size:] in self._begins else ())
+        return found
+
+    def _widened(self, text: str, begin: int, end: int) -> tuple[int, int]:
+        """A place with the signs beside it, or the whole word where something is escaped."""
+        while begin and text[begin - 1] in self._signs:
+            begin -= 1
+        while end < len(text) and text[end] in self._signs:
+            end += 1
+        before, after = text[:begin].rpartition(" ")[2], text[end:].partition(" ")[0]
+        if _ESCAPED.search(before + text[begin:end] + after):
+            return begin - len(before), end + len(after)
+        return begin, end
+
+
+def _folded(text: str) -> str:
+    """Letters and digits alone, without case and accents."""
+    if text.isascii():
+        return "".join(filter(str.isalnum, text.lower()))
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", text).casefold()))
+
+
+def _pieces(text: str, size: int) -> Iterator[str]:
+    return (text[at : at + size] for at in range(len(text) - size + 1))
+
+
+def _encodings(raw: bytes) -> Iterator[str]:
+    """As hexadecimal digits, and as base64 wherever it stands in what was encoded."""
+    yield raw.hex()
+    for before in range(3):
+        encoded = base64.b64encode(b"\0" * before + raw).decode()
+        whole = (before + len(raw)) * 8 // 6  # the next character depends on what follows
+        yield encoded[-(-before * 8 // 6) : whole]
+
+
+def _decoded(text: str) -> Iterator[str]:
+    """The text as it was before it was escaped, layer by layer."""
+    for _ in range(_DECODINGS):
+        bare = html.unescape(text)  # noqa: TID251 - it is too short for a number that raises
+        bare = unquote(_ESCAPE.sub(lambda e: chr(int(e[1] or e[2] or e[3], 16)), bare))
+        if bare == text:
+            return
+        yield (text := bare)
+
+
+def _is_opaque(word: str) -> bool:
+    """Whether it may hold a secret in a shape that cannot be compared: a hash, a token."""
+    kinds: tuple[Any, ...] = (str.isdigit, str.isupper, str.islower)
+    present = [any(map(kind, word)) for kind in kinds]
+    return present[0] and (all(present) or (any(present[1:]) and len(word) >= 20))
+
+
+def _blanked(text: str, spans: list[tuple[int, int]]) -> str:
+    for begin, end in spans:
+        text = text[:begin] + " " * (end - begin) + text[end:]
+    return text
+
+
+def _without(text: str, spans: list[tuple[int, int]]) -> str:
+    """The text with `***` in place of each span."""
+    parts, at = [], 0
+    for begin, end in sorted(spans):
+        if at <= begin:
+            parts += [text[at:begin], HIDDEN]
+        at = max(at, end)
+    return "".join(parts) + text[at:]
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
