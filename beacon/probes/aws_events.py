@@ -20,7 +20,7 @@ from beacon.transport.claim import Admission, claimed, entry, since, worst
 from beacon.transport.expect import parse_json_as
 from beacon.transport.http import Answer, Request
 from beacon.transport.source import SOURCES, Sources
-from beacon.transport.trouble import Trouble, one_line
+from beacon.transport.trouble import Trouble
 
 _OF_STATUS: Final = {
     "0": (Reason.OK, "resolved"),
@@ -147,7 +147,7 @@ class AwsEvents:
         text = "no current event concerns us"
         if unheard:
             text += f"; AWS does not name {', '.join(unheard)} today, and we do not know them"
-        return worst((Admission(Reason.OK, one_line(text)), *map(_said, ours), *lost))
+        return worst((Admission(Reason.OK, text), *map(_said, ours), *lost))
 
     def _is_near(self, event: Event) -> bool:
         return not self.regions or event.region in (*self.regions, *_EVERYWHERE)
