@@ -354,8 +354,11 @@ def min_length(kind: Type) -> int:
 def _fits(node: Node, kind: Type) -> bool:
     """Whether a type of a union may be meant by a value of this shape."""
     inner = bare(kind)
-    if inner is Any or parses(inner):
+    if inner is Any:
         return True
+    if parses(inner):
+        scalar = getattr(inner, "SCHEMA", {}).get("type") == "string"
+        return isinstance(node, Scalar) or not scalar
     if isinstance(node, Listing):
         return origin(inner) is tuple
     keyed = is_dataclass(inner) or is_map(inner)

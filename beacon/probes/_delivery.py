@@ -9,7 +9,6 @@ from typing import Annotated, ClassVar, Final
 from msgspec import Meta
 
 from beacon.config.fields import Duration, Secret
-from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Evidence, Outcome, Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import Fault, Timing
@@ -17,6 +16,7 @@ from beacon.probes._step import Step
 from beacon.probes.flow import Flow, Talk
 from beacon.transport.address import Origin
 from beacon.transport.allowance import spend
+from beacon.transport.route import Reach
 from beacon.transport.totp import LEDGER, Ledger
 from beacon.transport.trouble import Trouble, timed
 
@@ -36,7 +36,7 @@ CODE: Final = "code"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Delivery(ABC):
+class Delivery(Reach, ABC):
     """How a code comes to be sent, and how long it is good."""
 
     EVIDENCE: ClassVar = Evidence.SYMPTOM
@@ -55,7 +55,6 @@ class Delivery(ABC):
     ] = None
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
-    tls: Annotated[TlsPolicy, Meta(description="of the steps")] = DEFAULT_TLS
     follow_to: Annotated[
         tuple[Origin, ...], Meta(description="other origins that the steps may send secrets to")
     ] = ()
@@ -94,13 +93,15 @@ class Delivery(ABC):
             secrets=self.secrets,
             variables=self.variables,
             tls=self.tls,
+            proxy=self.proxy,
+            ip_version=self.ip_version,
             follow_to=self.follow_to,
         )
 
     def faults(self) -> Iterator[Fault]:
         """What is wrong with the settings taken together."""
-        for path, message, allowed in self.tls.flaws():
-            yield Fault(("tls", *path), message, allowed)
+        for flaw in self.reach_flaws():
+            yield Fault(*flaw)
         for fault in self.flow.step_faults(given=self.GIVEN):
             yield replace(fault, path=self._path(fault.path))
         if sum(self.ways.values()) != 1:

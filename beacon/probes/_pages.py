@@ -8,18 +8,17 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from beacon.config.fields import Url
-from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import FAST, Fault, Timing
 from beacon.transport.expect import Expectations, judge
 from beacon.transport.http import Request, exchange
+from beacon.transport.route import Reach
 from beacon.transport.trouble import Trouble, timed
-from beacon.transport.wire import Route
 
 
 @dataclass(frozen=True, kw_only=True)
-class StatusPages:
+class StatusPages(Reach):
     """Whether every one of `PAGES` says what it should; no account is needed."""
 
     EVIDENCE: ClassVar = Evidence.HEALTH
@@ -29,7 +28,6 @@ class StatusPages:
     """Path → what is expected there."""
 
     url: Url
-    tls: TlsPolicy = DEFAULT_TLS
 
     @property
     def clock_bound(self) -> bool:
@@ -38,8 +36,8 @@ class StatusPages:
 
     def faults(self) -> Iterator[Fault]:
         """What is wrong with the settings taken together."""
-        for path, message, allowed in self.tls.flaws():
-            yield Fault(("tls", *path), message, allowed)
+        for flaw in self.reach_flaws():
+            yield Fault(*flaw)
 
     def wait(self, utc: float) -> float:  # noqa: ARG002 - nothing here is used up
         """Seconds it must not run yet: none."""
@@ -56,6 +54,6 @@ class StatusPages:
     def _asked(self, run: Run, path: str, expected: Expectations) -> Reading:
         try:
             request = Request(url=self.url.rstrip("/") + path)
-            return judge(exchange(run, request, Route(tls=self.tls)), expected)
+            return judge(exchange(run, request, self.route), expected)
         except Trouble as trouble:
             return trouble.reading

@@ -12,7 +12,6 @@ from urllib.parse import urlencode
 import msgspec
 
 from beacon.config.fields import Secret, Url
-from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.quoting import quoted
 from beacon.engine.run import DeadlinePassed, Run
@@ -21,8 +20,8 @@ from beacon.transport.condition import SUCCESS
 from beacon.transport.expect import parse_json_as
 from beacon.transport.http import Answer, Request, exchange, prepare
 from beacon.transport.onetime import OneTimeCode, Passcode
+from beacon.transport.route import Reach
 from beacon.transport.trouble import Trouble, timed
-from beacon.transport.wire import Route
 
 CHECK: Final = "/validate/check"
 _FORM: Final = {
@@ -86,7 +85,7 @@ class Said:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ValidateCheck(ABC):
+class ValidateCheck(Reach, ABC):
     """A sign-in with password and one-time code, at once or with a challenge between them."""
 
     EVIDENCE: ClassVar = Evidence.SYMPTOM
@@ -101,7 +100,6 @@ class ValidateCheck(ABC):
     code: OneTimeCode | None = None
     challenge: bool = False
     headers: Mapping[str, Secret] = field(default_factory=dict)
-    tls: TlsPolicy = DEFAULT_TLS
 
     @property
     def clock_bound(self) -> bool:
@@ -116,8 +114,8 @@ class ValidateCheck(ABC):
             yield Fault((), text, "code, or challenge: true to see that one is asked for")
         if self.challenge and self.password is None:
             yield Fault(("challenge",), "nothing to ask for it with", "`password:` beside it")
-        for path, message, allowed in self.tls.flaws():
-            yield Fault(("tls", *path), message, allowed)
+        for flaw in self.reach_flaws():
+            yield Fault(*flaw)
         try:
             prepare(self.request({}))
         except Trouble:
@@ -216,7 +214,7 @@ class _Talk:
         began = run.elapsed()
         try:
             # A redirect would carry password and code to where nobody configured them to go.
-            answer = exchange(run, kind.request(form), Route(tls=kind.tls), follow=False)
+            answer = exchange(run, kind.request(form), kind.route, follow=False)
             said = heard(answer)
         except Trouble as trouble:
             if not kind.challenge:

@@ -11,7 +11,6 @@ from typing import ClassVar, Final
 import msgspec
 
 from beacon.config.fields import Secret, Url
-from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.quoting import quoted
 from beacon.engine.run import Run
@@ -19,9 +18,9 @@ from beacon.probes import SIGN_IN, Fault, Timing
 from beacon.transport.expect import parse_json
 from beacon.transport.http import Request, exchange, fresh_jar
 from beacon.transport.onetime import OneTimeCode
+from beacon.transport.route import Reach
 from beacon.transport.steps import Steps
 from beacon.transport.trouble import Trouble
-from beacon.transport.wire import Route
 
 _LEVEL: Final = 2
 """The authentication level of somebody who has shown both factors."""
@@ -29,7 +28,7 @@ _JSON: Final = {"Content-Type": "application/json", "Accept": "application/json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Authelia:
+class Authelia(Reach):
     """A sign-in at the portal whose address people open: its cookie is for no other."""
 
     EVIDENCE: ClassVar = Evidence.SYMPTOM
@@ -40,7 +39,6 @@ class Authelia:
     username: str
     password: Secret
     code: OneTimeCode
-    tls: TlsPolicy = DEFAULT_TLS
 
     @property
     def clock_bound(self) -> bool:
@@ -51,8 +49,8 @@ class Authelia:
         """What is wrong with the settings taken together."""
         if self.code.totp is None:
             yield Fault(("code",), "Authelia has no counted codes", "totp")
-        for path, message, allowed in self.tls.flaws():
-            yield Fault(("tls", *path), message, allowed)
+        for flaw in self.reach_flaws():
+            yield Fault(*flaw)
 
     def wait(self, utc: float) -> float:
         """Seconds until its token has a code nobody has used."""
@@ -130,8 +128,7 @@ class _Talk:
             body=None if form is None else msgspec.json.encode(form),
         )
         # A redirect would carry password and code to where nobody configured them to go.
-        route = Route(tls=self._kind.tls)
-        answer = exchange(self._run, request, route, follow=False, jar=self._jar)
+        answer = exchange(self._run, request, self._kind.route, follow=False, jar=self._jar)
         if answer.status == 429:
             raise Trouble(Reason.RATE_LIMITED, "status 429: it asks us to come less often")
         try:

@@ -19,6 +19,7 @@ from beacon.probes import CLAIM, Fault, Timing
 from beacon.transport.claim import Admission, claimed, entry, since, worst
 from beacon.transport.expect import parse_json_as
 from beacon.transport.http import Answer, Request
+from beacon.transport.route import Reach
 from beacon.transport.source import SOURCES, Sources
 from beacon.transport.trouble import Trouble
 
@@ -103,7 +104,7 @@ class Event(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AwsEvents:
+class AwsEvents(Reach):
     """The public events of AWS, and which regions and services concern us; none named: all."""
 
     EVIDENCE: ClassVar = Evidence.CLAIM
@@ -122,6 +123,8 @@ class AwsEvents:
 
     def faults(self) -> Iterator[Fault]:
         """What is wrong with the settings taken together."""
+        for flaw in self.reach_flaws():
+            yield Fault(*flaw)
         for number, name in enumerate(self.regions):
             if not _REGION.fullmatch(name):
                 yield Fault(("regions", number), f"not a region: {name!r}", "eu-west-1 …")
@@ -136,7 +139,7 @@ class AwsEvents:
     def observe(self, run: Run) -> Reading:
         """Read the snapshot and judge it."""
         request = Request(url=self.url)
-        return claimed(run, lambda: self.judge(self.SOURCES.read(run, request, parsed)))
+        return claimed(run, lambda: self.judge(self.SOURCES.read(run, request, parsed, self.route)))
 
     def judge(self, events: Iterable[Event]) -> Reading:
         """What AWS admits of our regions and services."""

@@ -15,7 +15,6 @@ from uuid import uuid4
 
 from beacon.config.fields import Duration, Refused, Secret, Url
 from beacon.config.problems import meant
-from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Evidence, Outcome, Reading, Reason
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.probes import SIGN_IN, Fault, Timing
@@ -23,15 +22,14 @@ from beacon.probes._step import Place, Step
 from beacon.transport.address import Origin, origin
 from beacon.transport.arrivals import Watch, await_code
 from beacon.transport.capture import Capture, Captured, Form
-from beacon.transport.dial import IpVersion
 from beacon.transport.expect import Expectations, judge
 from beacon.transport.http import Answer, Request, confined, exchange, fresh_jar, prepare
 from beacon.transport.mailboxes import AnyMailbox
 from beacon.transport.onetime import claimed
+from beacon.transport.route import Reach
 from beacon.transport.template import Code, Template, Uses
 from beacon.transport.totp import LEDGER, Ledger, Token
 from beacon.transport.trouble import FirstPass, Trouble, timed
-from beacon.transport.wire import Route
 
 BEFORE_THE_SERVER: Final = frozenset({407, 502, 503, 504})
 """Statuses of a proxy or gateway that did not reach the server: no code was judged."""
@@ -47,7 +45,7 @@ _TELLING: Final = 4  # a captured value shorter than this is no secret, and mask
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flow:
+class Flow(Reach):
     """A sign-in of several steps, with secrets, captured values and one-time codes."""
 
     EVIDENCE: ClassVar = Evidence.SYMPTOM
@@ -60,9 +58,6 @@ class Flow:
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     mailboxes: Mapping[str, AnyMailbox] = field(default_factory=dict)
-    tls: TlsPolicy = DEFAULT_TLS
-    proxy: Url | None = None
-    ip_version: IpVersion | None = None
     follow_to: tuple[Origin, ...] = ()
 
     @property
@@ -77,13 +72,11 @@ class Flow:
         """What is wrong with the settings taken together."""
         if not self.steps:
             yield Fault(("steps",), "a flow without a step", "at least one")
-        for path, message, allowed in self.tls.flaws():
-            yield Fault(("tls", *path), message, allowed)
+        for flaw in self.reach_flaws():
+            yield Fault(*flaw)
         for name, mailbox in self.mailboxes.items():
             for path, message, allowed in mailbox.flaws():
                 yield Fault(("mailboxes", name, *path), message, allowed)
-        if self.proxy and not self.proxy.lower().startswith("http://"):
-            yield Fault(("proxy",), "a proxy is spoken to in plain HTTP", "http://host:port")
         yield from self.step_faults()
 
     def step_faults(self, given: Collection[str] = ()) -> Iterator[Fault]:
@@ -246,12 +239,6 @@ class Flow:
         own = self._named.get(step.id)
         return {*self.follow_to, *(self._named.values() if own is None else (own,))}
 
-    def route(self) -> Route:
-        """How its servers are reached."""
-        parts = urlsplit(self.proxy) if self.proxy else None
-        proxy = (parts.hostname or "", parts.port or 80) if parts else None
-        return Route(tls=self.tls, proxy=proxy, ip_version=self.ip_version)
-
 
 def _meant(whole: str, name: str, known: Collection[str]) -> str:
     near = meant(name, known)
@@ -330,7 +317,7 @@ class Talk:
             return exchange(
                 self._run,
                 request,
-                self._flow.route(),
+                self._flow.route,
                 follow=step.follow_redirects,
                 jar=self._jar,
                 heard=self._heard,

@@ -20,6 +20,7 @@ from beacon.transport.claim import Admission, claimed, entry, since, worst
 from beacon.transport.dates import moment
 from beacon.transport.expect import parse_json_as
 from beacon.transport.http import Answer, Request
+from beacon.transport.route import Reach
 from beacon.transport.source import SOURCES, Sources
 from beacon.transport.trouble import Trouble
 
@@ -82,7 +83,7 @@ class History(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GoogleIncidents:
+class GoogleIncidents(Reach):
     """A history of incidents of Google, and which products concern us.
 
     `products` are titles or ids; none named: all of them.
@@ -103,6 +104,8 @@ class GoogleIncidents:
 
     def faults(self) -> Iterator[Fault]:
         """What is wrong with the settings taken together."""
+        for flaw in self.reach_flaws():
+            yield Fault(*flaw)
         for number, name in enumerate(self.products):
             if not name.strip():
                 yield Fault(("products", number), "a product without a name")
@@ -115,7 +118,9 @@ class GoogleIncidents:
         """Read the history and judge what is open in it."""
         request = Request(url=self.url, limit=LIMIT)
         now = run.clock.utc()
-        return claimed(run, lambda: self.judge(self.SOURCES.read(run, request, parsed), now))
+        return claimed(
+            run, lambda: self.judge(self.SOURCES.read(run, request, parsed, self.route), now)
+        )
 
     def judge(self, history: History, now: datetime) -> Reading:
         """What Google admits of our products at a time."""

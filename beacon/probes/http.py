@@ -4,30 +4,28 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import msgspec
 
 from beacon.config.fields import Flaw, Secret, Url
-from beacon.config.tls import TlsPolicy
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import FAST, Fault, Timing
 from beacon.transport.address import Origin
 from beacon.transport.auth import Auth
-from beacon.transport.dial import IpVersion
 from beacon.transport.expect import Expectations, judge
 from beacon.transport.http import Answer, Request, exchange, prepare
+from beacon.transport.route import Reach
 from beacon.transport.tls import certificate_words
 from beacon.transport.trouble import FirstPass, Trouble, timed
-from beacon.transport.wire import Route
 
 Days = Annotated[int, msgspec.Meta(ge=0, description="days; 0: never warn")]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Http:
+class Http(Reach):
     """Whether a web server answers as it should.
 
     `headers` and `form` values are kept as secrets. One of `body` (text), `form` and `json`
@@ -47,10 +45,7 @@ class Http:
     expect: Expectations = field(default_factory=Expectations)
     prefer: Expectations | None = None
     auth: Auth | None = None
-    tls: TlsPolicy = field(default_factory=TlsPolicy)
     follow_redirects: bool = True
-    proxy: Url | None = None
-    ip_version: IpVersion | None = None
     certificate_days: Days = 14
     follow_to: tuple[Origin, ...] = ()
 
@@ -65,9 +60,8 @@ class Http:
             yield Fault((), "more than one body to send", "one of body, form, json")
         if self.method in ("GET", "HEAD") and self._payload()[0] is not None:
             yield Fault(("method",), f"{self.method} sends no body", "POST, PUT, PATCH, DELETE")
-        if self.proxy and not self.proxy.lower().startswith("http://"):
-            yield Fault(("proxy",), "a proxy is spoken to in plain HTTP", "http://host:port")
-        yield from self._flaws("tls", self.tls.flaws())
+        for flaw in self.reach_flaws():
+            yield Fault(*flaw)
         yield from self._flaws("expect", self.expect.flaws())
         yield from self._flaws("prefer", self.prefer.flaws() if self.prefer else ())
         yield from self._flaws("auth", self.auth.flaws() if self.auth else ())
@@ -107,7 +101,7 @@ class Http:
         return reading
 
     def _fetch(self, run: Run) -> Answer:
-        route = Route(tls=self.tls, proxy=self._proxy(), ip_version=self.ip_version)
+        route = self.route
         proof = self.auth.authorization(run, route) if self.auth else ""
         answer = exchange(run, self._request(proof), route, follow=self.follow_redirects)
         if self.auth and answer.status == 401:
@@ -136,12 +130,6 @@ class Http:
         if self.json is not None:
             return msgspec.json.encode(self.json), "application/json"
         return (self.body.reveal().encode(), "") if self.body else (None, "")
-
-    def _proxy(self) -> tuple[str, int] | None:
-        if self.proxy is None:
-            return None
-        parts = urlsplit(self.proxy)
-        return parts.hostname or "", parts.port or 80
 
 
 PROBE = Http

@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import ClassVar, Final
 
 from beacon.config.fields import Secret, Url
-from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.quoting import quoted
 from beacon.engine.run import DeadlinePassed, Run
@@ -22,9 +21,9 @@ from beacon.transport.http import Answer, Request, exchange
 from beacon.transport.notes import outline
 from beacon.transport.onetime import OneTimeCode
 from beacon.transport.openid import Issued, Provider, discover, issuer_flaws, offered, signing_key
+from beacon.transport.route import Reach, Route
 from beacon.transport.steps import Steps
 from beacon.transport.trouble import Trouble
-from beacon.transport.wire import Route
 
 _OURS: Final = frozenset(
     {"invalid_client", "unauthorized_client", "invalid_scope", "unsupported_grant_type"}
@@ -48,7 +47,7 @@ class _Tokens:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Keycloak:
+class Keycloak(Reach):
     """A sign-in by direct grant, its token's key looked for, and signed out again.
 
     `token_url` is for a provider whose token endpoint is on another host than its issuer.
@@ -67,7 +66,6 @@ class Keycloak:
     scope: str = "openid"
     token_url: Url | None = None
     client_auth: ClientAuth | None = None
-    tls: TlsPolicy = DEFAULT_TLS
 
     @property
     def clock_bound(self) -> bool:
@@ -79,8 +77,8 @@ class Keycloak:
         """What is wrong with the settings taken together."""
         for path, message, allowed in issuer_flaws(self.issuer):
             yield Fault(("issuer", *path), message, allowed)
-        for path, message, allowed in self.tls.flaws():
-            yield Fault(("tls", *path), message, allowed)
+        for flaw in self.reach_flaws():
+            yield Fault(*flaw)
 
     def wait(self, utc: float) -> float:
         """Seconds until its token has a code nobody has used."""
@@ -96,7 +94,7 @@ class Keycloak:
         return steps.told(reading)
 
     def _sign_in(self, run: Run, steps: Steps) -> Reading:
-        route = Route(tls=self.tls)
+        route = self.route
         with steps.step("discovery"):
             provider = discover(run, self.issuer, route, self.token_url)
         with steps.step("token"):
@@ -180,7 +178,7 @@ class Keycloak:
         if provider.revocation_url is None or not tokens.refresh:
             return
         request = self._request(provider, provider.revocation_url, {"token": tokens.refresh})
-        answer = exchange(run, request, Route(tls=self.tls), follow=False)
+        answer = exchange(run, request, self.route, follow=False)
         if answer.status != 200:
             raise Trouble(Reason.HTTP_STATUS, f"status {answer.status}")
 

@@ -21,6 +21,7 @@ from beacon.transport.address import same_origin
 from beacon.transport.auth import unencrypted
 from beacon.transport.expect import parse_json_as
 from beacon.transport.http import Answer, Request
+from beacon.transport.route import Reach
 from beacon.transport.trouble import Trouble
 
 PAGE: Final = 200
@@ -83,7 +84,7 @@ class Event(msgspec.Struct, rename="camel"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OktaLog(WatchedUsers):
+class OktaLog(WatchedUsers, Reach):
     """The share of second factors that go well, or of codes that arrive.
 
     `token` is an API token; `break_glass` is label → login or id of the user.
@@ -104,6 +105,8 @@ class OktaLog(WatchedUsers):
     def faults(self) -> Iterator[Fault]:
         """What is wrong with the settings taken together."""
         yield from super().faults()
+        for flaw in self.reach_flaws():
+            yield Fault(*flaw)
         for flaw in unencrypted("url", self.url):
             yield Fault(*flaw)
 
@@ -154,7 +157,8 @@ class OktaLog(WatchedUsers):
         proof = f"SSWS {self.token.reveal()}"
         headers = {"Authorization": proof, "Accept": "application/json"}
         request = Request(url=url, headers=headers, limit=PAGE_LIMIT)
-        answer = self.SOURCES.ask(run, request, ("okta", self.url, self.token), follow=False)
+        limits = ("okta", self.url, self.token)
+        answer = self.SOURCES.ask(run, request, limits, self.route, follow=False)
         if answer.status in (401, 403):
             text = f"status {answer.status}: look at `token`, and at the rights of its owner"
             raise Trouble(Reason.OWN_CREDENTIALS, text)

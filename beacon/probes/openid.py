@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import ClassVar
 
 from beacon.config.fields import Secret, Url
-from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import FAST, Fault, Timing
@@ -25,13 +24,13 @@ from beacon.transport.openid import (
     offered,
     signing_key,
 )
+from beacon.transport.route import Reach, Route
 from beacon.transport.steps import Steps
 from beacon.transport.trouble import Trouble
-from beacon.transport.wire import Route
 
 
 @dataclass(frozen=True, kw_only=True)
-class OpenId:
+class OpenId(Reach):
     """Discovery and keys; by `client_id` and `client_secret` a token, too (RFC 6749 §4.4).
 
     `keys` are the names (`kid`) of the keys that are offered, where they change by hand only.
@@ -48,7 +47,6 @@ class OpenId:
     scope: str | None = None
     token_url: Url | None = None
     client_auth: ClientAuth | None = None
-    tls: TlsPolicy = DEFAULT_TLS
 
     @property
     def clock_bound(self) -> bool:
@@ -59,8 +57,8 @@ class OpenId:
         """What is wrong with the settings taken together."""
         for path, message, allowed in issuer_flaws(self.issuer):
             yield Fault(("issuer", *path), message, allowed)
-        for path, message, allowed in self.tls.flaws():
-            yield Fault(("tls", *path), message, allowed)
+        for flaw in self.reach_flaws():
+            yield Fault(*flaw)
         if (self.client_id is None) != (self.client_secret is None):
             yield Fault((), "half a client", "client_id and client_secret, or none of them")
         for name in ("scope", "token_url", "client_auth"):
@@ -81,7 +79,7 @@ class OpenId:
         return steps.told(reading)
 
     def _look(self, run: Run, steps: Steps) -> Reading:
-        route, token, lasts = Route(tls=self.tls), "", 0.0
+        route, token, lasts = self.route, "", 0.0
         with steps.step("discovery"):
             asks = self.client_id is not None
             provider = discover(run, self.issuer, route, self.token_url, asks=asks)

@@ -18,13 +18,14 @@ from beacon.transport import parser
 from beacon.transport.claim import Admission, claimed, concerned, entry, since, worst
 from beacon.transport.feed import Entry
 from beacon.transport.http import Answer, Request
+from beacon.transport.route import Reach
 from beacon.transport.source import SOURCES, Sources
 
 Mode = Literal["incident", "age"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rss:
+class Rss(Reach):
     """A feed of incidents, and which of its entries concern us.
 
     `mode` incident: the newest entry of each incident counts unless it speaks of its end; age:
@@ -58,7 +59,9 @@ class Rss:
         """Read the feed and judge it by the time that it is now."""
         request = Request(url=self.url)
         now = run.clock.utc()
-        return claimed(run, lambda: self.judge(self.SOURCES.read(run, request, parsed), now))
+        return claimed(
+            run, lambda: self.judge(self.SOURCES.read(run, request, parsed, self.route), now)
+        )
 
     def judge(self, feed: Sequence[Entry], now: datetime) -> Reading:
         """What a feed admits at a time."""

@@ -22,6 +22,7 @@ from beacon.transport.claim import Admission, claimed, entry, since, worst
 from beacon.transport.dates import moment
 from beacon.transport.expect import parse_json_as
 from beacon.transport.http import Answer, Request
+from beacon.transport.route import Reach
 from beacon.transport.source import SOURCES, Sources
 from beacon.transport.trouble import Trouble
 
@@ -78,7 +79,7 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StatusPage:
+class StatusPage(Reach):
     """A vendor's status page, and which of its components concern us.
 
     `url` is the page or its summary. `components` are names, ids or "group/name"; a group
@@ -100,6 +101,8 @@ class StatusPage:
 
     def faults(self) -> Iterator[Fault]:
         """What is wrong with the settings taken together."""
+        for flaw in self.reach_flaws():
+            yield Fault(*flaw)
         for number, name in enumerate(self.components):
             if not name.strip():
                 yield Fault(("components", number), "a component without a name")
@@ -116,7 +119,9 @@ class StatusPage:
         """Read the summary and judge it; a source that cannot be read is dead, not guilty."""
         request = Request(url=self.summary)
         now = run.clock.utc()
-        return claimed(run, lambda: self.judge(self.SOURCES.read(run, request, parsed), now))
+        return claimed(
+            run, lambda: self.judge(self.SOURCES.read(run, request, parsed, self.route), now)
+        )
 
     @property
     def summary(self) -> str:

@@ -28,7 +28,6 @@ from beacon.transport.dates import mail_date
 from beacon.transport.expect import parse_json_as
 from beacon.transport.http import Answer, Request, exchange
 from beacon.transport.trouble import Trouble, timed
-from beacon.transport.wire import Route
 
 PAUSES: Final = (1.0, 1.0, 2.0, 3.0)
 """Seconds between two questions at first; then the last for ever: 40 questions in 2 minutes."""
@@ -184,7 +183,7 @@ class TwilioMessages(SmsDelivery):
         path = f"/2010-04-01/Accounts/{self.account}/Messages.json"
         url = f"{self.url.rstrip('/')}{path}?{query}"
         request = Request(url=url, headers={"Authorization": proof, "Accept": "application/json"})
-        answer = exchange(run, request, Route(tls=self.tls), follow=False)
+        answer = exchange(run, request, self.route, follow=False)
         _look_at_status(answer)
         try:
             return parse_json_as(answer.body, _Page).messages[:LISTED]

@@ -15,6 +15,7 @@ from beacon.probes._users import Span, Tally, Users
 from beacon.transport.auth import Basic, unencrypted
 from beacon.transport.expect import parse_json_as
 from beacon.transport.http import Request
+from beacon.transport.route import Reach
 from beacon.transport.trouble import Trouble
 
 _SUMMARY: Final = "/v2/Attempts/Summary"
@@ -28,7 +29,7 @@ class Summary(msgspec.Struct):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TwilioVerify(Users):
+class TwilioVerify(Users, Reach):
     """The share of verification attempts that were converted.
 
     `username` is the account SID or an API key's, `password` its token or secret. `service` and
@@ -50,6 +51,8 @@ class TwilioVerify(Users):
     def faults(self) -> Iterator[Fault]:
         """What is wrong with the settings taken together."""
         yield from super().faults()
+        for flaw in self.reach_flaws():
+            yield Fault(*flaw)
         for flaw in unencrypted("url", self.url):
             yield Fault(*flaw)
 
@@ -66,7 +69,8 @@ class TwilioVerify(Users):
         proof = Basic(username=self.username, password=self.password).authorization()
         url = f"{self.url.rstrip('/')}{_SUMMARY}?{query}"
         request = Request(url=url, headers={"Authorization": proof, "Accept": "application/json"})
-        answer = self.SOURCES.ask(run, request, ("twilio", self.url, self.username), follow=False)
+        limits = ("twilio", self.url, self.username)
+        answer = self.SOURCES.ask(run, request, limits, self.route, follow=False)
         if answer.status in (401, 403):
             text = f"status {answer.status}: look at `username` and `password`"
             raise Trouble(Reason.OWN_CREDENTIALS, text)

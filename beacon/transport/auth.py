@@ -17,8 +17,8 @@ from beacon.engine.run import Run
 from beacon.transport.address import origin
 from beacon.transport.expect import parse_json
 from beacon.transport.http import Answer, Request, exchange
+from beacon.transport.route import Route
 from beacon.transport.trouble import Trouble
-from beacon.transport.wire import Route
 
 MARGIN: Final = 30.0
 """Seconds before its end at which a token is not used any more."""

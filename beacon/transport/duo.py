@@ -17,7 +17,6 @@ from urllib.parse import quote
 import msgspec
 
 from beacon.config.fields import Flaw, Port, Secret
-from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import ClockSeen, Reason
 from beacon.engine.quoting import quoted
 from beacon.engine.run import Run
@@ -25,8 +24,8 @@ from beacon.engine.text_pattern import TextPattern
 from beacon.transport.expect import parse_json
 from beacon.transport.http import Answer, Request, exchange
 from beacon.transport.notes import outline
+from beacon.transport.route import Reach
 from beacon.transport.trouble import Trouble
-from beacon.transport.wire import Route
 
 T = TypeVar("T")
 Text = Annotated[str, msgspec.Meta(min_length=1)]
@@ -93,14 +92,13 @@ def signature(call: Call, host: str, date: str, secret_key: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Application:
+class Application(Reach):
     """An application (Auth API, or Admin API): where its deployment is, and who we are to it."""
 
     host: Annotated[Text, msgspec.Meta(description="the API hostname: api-XXXXXXXX.…")]
     port: Port = 443
     integration_key: Text
     secret_key: Secret
-    tls: TlsPolicy = DEFAULT_TLS
 
     def flaws(self) -> Iterator[Flaw]:
         """What is wrong with these settings."""
@@ -108,8 +106,7 @@ class Application:
             yield ("host",), "not the name of a host", "the API hostname alone, without https://"
         if not _KEY.fullmatch(self.integration_key):
             yield ("integration_key",), "not an integration key", "letters and digits"
-        for path, message, allowed in self.tls.flaws():
-            yield ("tls", *path), message, allowed
+        yield from self.reach_flaws()
 
     def clock_offset(self, run: Run, spent: Steps) -> float:
         """Seconds our clock is behind Duo's, by the unsigned ping. Raises `Trouble`."""
@@ -151,7 +148,7 @@ class Application:
         body = call.body or None
         request = Request(url=url, method=call.method, headers={**headers, **kind}, body=body)
         try:
-            answer = exchange(run, request, Route(tls=self.tls), follow=False)
+            answer = exchange(run, request, self.route, follow=False)
             return told_as(form, opened(run, answer))
         except Trouble as trouble:
             detail = f"{call.name}: {trouble.reading.detail}"

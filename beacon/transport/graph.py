@@ -21,6 +21,7 @@ from beacon.engine.text_pattern import TextPattern
 from beacon.transport.auth import MARGIN, lasting, unencrypted
 from beacon.transport.expect import parse_json, parse_json_as
 from beacon.transport.http import Answer, Request
+from beacon.transport.route import Reach, Route
 from beacon.transport.source import Sources
 from beacon.transport.trouble import Trouble
 
@@ -87,6 +88,7 @@ class Graph:
     login_url: str
     graph_url: str
     permission: str
+    route: Route
 
     @cached_property
     def _held(self) -> _Held:
@@ -120,7 +122,7 @@ class Graph:
         if prefer:
             headers["Prefer"] = prefer
         request = Request(url=url, headers=headers, limit=PAGE_LIMIT)
-        answer = self.sources.ask(run, request, self._limits, follow=False)
+        answer = self.sources.ask(run, request, self._limits, self.route, follow=False)
         if answer.status == 401:
             self._held.token = ""
         if answer.status == 403:
@@ -143,7 +145,8 @@ class Graph:
         held, now = self._held, run.clock.monotonic()
         if not held.token or now >= held.until:
             request = self._request
-            answer = self.sources.ask(run, request, (request.url, self.client_id), follow=False)
+            of = (request.url, self.client_id)
+            answer = self.sources.ask(run, request, of, self.route, follow=False)
             token, lasts = _granted(answer)
             held.token, held.until = run.hide(token), now + lasts - MARGIN
         return run.hide(held.token)
@@ -168,7 +171,7 @@ class Graph:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Application:
+class Application(Reach):
     """The settings of an application in a tenant: who asks, and where."""
 
     tenant: str
@@ -184,6 +187,7 @@ class Application:
 
     def flaws(self) -> Iterator[Flaw]:
         """What is wrong with these settings."""
+        yield from self.reach_flaws()
         if not _TENANT.fullmatch(self.tenant):
             text = f"not a tenant: {self.tenant!r}"
             yield ("tenant",), text, "its id, or one of its domains"
@@ -200,6 +204,7 @@ class Application:
             login_url=self.login_url.rstrip("/"),
             graph_url=self.graph_url.rstrip("/"),
             permission=permission,
+            route=self.route,
         )
 
 

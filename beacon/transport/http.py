@@ -21,8 +21,9 @@ from beacon.transport.address import Origin, join, origin
 from beacon.transport.charset import codec, codec_of_page
 from beacon.transport.cookies import Jar
 from beacon.transport.dates import mail_date
+from beacon.transport.route import Route
 from beacon.transport.trouble import Trouble
-from beacon.transport.wire import BODY_LIMIT, Exchange, Route
+from beacon.transport.wire import BODY_LIMIT, Exchange
 
 REDIRECTS: Final = 5
 

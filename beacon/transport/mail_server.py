@@ -10,14 +10,14 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta
 
 from beacon.config.checks import loopback
-from beacon.config.fields import Flaw, Port, Secret
+from beacon.config.fields import Flaw, Port, Secret, Url
 from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Outcome, Reason
 from beacon.engine.run import EXHAUSTED, DeadlinePassed, Run
 from beacon.transport import dial, tls
 from beacon.transport.auth import OAuth2
+from beacon.transport.route import Proxy, Route, proxy_flaws, proxy_of
 from beacon.transport.trouble import Trouble
-from beacon.transport.wire import Route
 
 ANSWER_WITHIN: Final = 20.0
 """Seconds a mail server has for one answer."""
@@ -39,6 +39,9 @@ class MailServer:
     username: str | None = None
     password: Secret | None = None
     oauth2: Annotated[OAuth2 | None, Meta(description="client credentials, for XOAUTH2")] = None
+    proxy: Annotated[
+        Url | Proxy | None, Meta(description="on the way to the token of `oauth2`, as of `http`")
+    ] = None
 
     @property
     def clock_bound(self) -> bool:
@@ -49,6 +52,7 @@ class MailServer:
         """What is wrong with the settings taken together."""
         for path, message, allowed in self.tls.flaws():
             yield ("tls", *path), message, allowed
+        yield from proxy_flaws(self.proxy)
         ways = sum(way is not None for way in (self.password, self.oauth2))
         if ways and self.encryption == "none" and not loopback(self.host):
             text = f"the password would go unencrypted to {self.host}"
@@ -78,8 +82,9 @@ class MailServer:
         """
         if self.oauth2 is None:
             return None
+        route = Route(proxy=proxy_of(self.proxy))
         with own_trouble("the token"):
-            return run.hide(self.oauth2.authorization(run, Route()).removeprefix("Bearer "))
+            return run.hide(self.oauth2.authorization(run, route).removeprefix("Bearer "))
 
     def xoauth2(self, token: str) -> str:
         """What XOAUTH2 sends: user and token."""

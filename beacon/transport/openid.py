@@ -21,8 +21,8 @@ from beacon.transport.auth import ClientAuth
 from beacon.transport.expect import parse_json
 from beacon.transport.http import Request, exchange
 from beacon.transport.notes import outline
+from beacon.transport.route import Route
 from beacon.transport.trouble import Trouble
-from beacon.transport.wire import Route
 
 WELL_KNOWN: Final = "/.well-known/openid-configuration"
 REMEMBERED: Final = 3600.0

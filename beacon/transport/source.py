@@ -15,6 +15,7 @@ from beacon.engine.run import Run
 from beacon.transport.claim import since
 from beacon.transport.dates import mail_date
 from beacon.transport.http import Answer, Request, exchange
+from beacon.transport.route import Route
 from beacon.transport.trouble import Trouble
 
 T = TypeVar("T")
@@ -31,6 +32,8 @@ USUAL_REST: Final = 60.0
 
 KEPT: Final = 32
 """Sources whose last word is kept, and sources that rest."""
+
+DIRECT: Final = Route()
 
 _LONGEST_VALIDATOR: Final = 1000
 
@@ -80,7 +83,13 @@ class Sources:
         self._said: Kept[_Said] = Kept(KEPT)
         self._rests: Kept[_Rest] = Kept(KEPT)
 
-    def read(self, run: Run, request: Request, parse: Callable[[Run, Answer], T]) -> T:
+    def read(
+        self,
+        run: Run,
+        request: Request,
+        parse: Callable[[Run, Answer], T],
+        route: Route = DIRECT,
+    ) -> T:
         """What a source says: parsed anew, or, if it is unchanged, what was parsed last.
 
         `parse` is a plain function that knows no settings: what it made is shared by all who
@@ -90,7 +99,7 @@ class Sources:
         held = self._said.get(key)
         if held is not None and run.clock.monotonic() - held.whole_at >= WHOLE_EVERY:
             held = None
-        answer = self.ask(run, _for_news(request, held), request.url)
+        answer = self.ask(run, _for_news(request, held), request.url, route)
         if answer.status == 304 and held is not None:
             if answer.url == held.url:
                 self._said.put(key, held)
@@ -98,7 +107,7 @@ class Sources:
                 what: T = held.what
                 return what
             # It was sent elsewhere, and what is there is older than what we know: a dead page.
-            answer = self.ask(run, request, request.url)
+            answer = self.ask(run, request, request.url, route)
         if answer.status != 200:
             text = f"status {answer.status} instead of an answer; the page may be inactive"
             raise Trouble(Reason.SOURCE_DEAD, text)
@@ -108,7 +117,15 @@ class Sources:
             self._said.put(key, said)
         return what
 
-    def ask(self, run: Run, request: Request, of: Hashable, *, follow: bool = True) -> Answer:
+    def ask(
+        self,
+        run: Run,
+        request: Request,
+        of: Hashable,
+        route: Route = DIRECT,
+        *,
+        follow: bool = True,
+    ) -> Answer:
         """Ask a source unless it rests; `of` is whatever its limits are kept by.
 
         Raises `Trouble`: `rate_limited` where it asks us to come less often.
@@ -116,7 +133,7 @@ class Sources:
         rest = self._rests.get(of)
         if rest is not None and run.clock.monotonic() < rest.until:
             raise Trouble(rest.reason, rest.words)
-        answer = exchange(run, request, follow=follow)
+        answer = exchange(run, request, route, follow=follow)
         if answer.status in (429, 503):
             self._rest(run, answer, of)
         return answer

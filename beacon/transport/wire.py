@@ -13,7 +13,6 @@ import logging
 import ssl
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from email.parser import Parser
 from functools import partial
 from typing import Any, Final
@@ -27,10 +26,10 @@ from urllib3.util.response import assert_header_parsing
 from urllib3.util.retry import Retry
 from urllib3.util.url import parse_url
 
-from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Reason
 from beacon.engine.run import DeadlinePassed, Phase, Run
 from beacon.transport import dial, tls
+from beacon.transport.route import Route
 from beacon.transport.trouble import Trouble, hold
 
 HEAD_LIMIT: Final = 64 * 1024
@@ -43,15 +42,6 @@ CHUNK: Final = 64 * 1024
 
 # Its lines quote addresses with their queries, which may hold a secret.
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """How a server is reached: by which TLS, through which proxy (host, port), over which IP."""
-
-    tls: TlsPolicy = DEFAULT_TLS
-    proxy: tuple[str, int] | None = None
-    ip_version: dial.IpVersion | None = None
 
 
 class Exchange(HTTPAdapter):
@@ -140,7 +130,7 @@ class _Connection(HTTPConnection):
     waited = 0.0
 
     def __init__(self, run: Run, route: Route, origin: tuple[str, int]) -> None:
-        super().__init__(*(route.proxy or origin))
+        super().__init__(*(route.proxy.address if route.proxy else origin))
         self._run, self._route, self._origin = run, route, origin
         self._watched: Any = None
         self._asked_at = 0.0
@@ -153,7 +143,8 @@ class _Connection(HTTPConnection):
         if self._route.proxy is None:
             return dial.connect(self._run, *self._origin, self._route.ip_version)
         try:
-            return dial.connect(self._run, *self._route.proxy, self._route.ip_version, own=True)
+            host, port = self._route.proxy.address
+            return dial.connect(self._run, host, port, self._route.ip_version, own=True)
         except Trouble as trouble:
             raise Trouble(Reason.OWN_NETWORK, f"our proxy: {trouble.reading.detail}") from None
 
@@ -162,6 +153,7 @@ class _Connection(HTTPConnection):
             self.connect()
             self._run.enter(Phase.SEND)
             self._asked_at = self._run.clock.monotonic()
+            kwargs["headers"] = {**kwargs.get("headers", {}), **self._for_the_proxy()}
             super().request(*args, **kwargs)
         except (BrokenPipeError, ConnectionResetError):
             raise  # urllib3 still reads what the server said before it closed
@@ -176,7 +168,18 @@ class _Connection(HTTPConnection):
             raise trouble_of(error) from None
         self._run.enter(Phase.READ)
         self.waited = self._run.clock.monotonic() - self._asked_at
+        if self._forwarded and answer.status == http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            raise _not_let_through(self._route, answer.headers.get("proxy-authenticate", ""))
         return answer
+
+    @property
+    def _forwarded(self) -> bool:
+        """Whether a proxy reads what is said: it does not in a tunnel."""
+        return self._route.proxy is not None
+
+    def _for_the_proxy(self) -> dict[str, str]:
+        """The headers that are for the proxy alone."""
+        return _proof(self._run, self._route) if self._forwarded else {}
 
     def hang_up(self) -> None:
         """End it for good. `close` is not enough: http.client calls it before the body is read."""
@@ -201,15 +204,48 @@ class _SecureConnection(_Connection):
         self.sock = self._watched = secured
         self.certificate_days = tls.certificate_days(self._run, secured)
 
+    @property
+    def _forwarded(self) -> bool:
+        return False
+
     def _open_tunnel(self) -> None:
+        """Ask the proxy for a tunnel (RFC 9110 §9.3.6). Raises `Trouble`."""
+        host, port = self._origin
+        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        lines = {"Host": where, **_proof(self._run, self._route)}
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        self.sock.sendall(f"CONNECT {where} HTTP/1.1\r\n{head}\r\n".encode("latin-1"))
+        answer = _Answer(self.sock, method="CONNECT", run=self._run)
         try:
-            self._tunnel()
-        except OSError as error:
-            if "407" in str(error):
-                raise Trouble(Reason.OWN_CREDENTIALS, "our proxy wants a sign-in") from None
-            raise Trouble(Reason.UNREACHABLE, f"our proxy: {error}") from None
-        except http.client.HTTPException:
+            answer.begin()
+        except (http.client.HTTPException, HTTPError):
             raise Trouble(Reason.OWN_NETWORK, "our proxy does not speak HTTP") from None
+        status = answer.status
+        if status == http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            offered = ", ".join(answer.headers.get_all("proxy-authenticate", ()))
+            raise _not_let_through(self._route, offered)
+        if status >= 500:
+            text = f"our proxy does not reach the server: status {status}"
+            raise Trouble(Reason.UNREACHABLE, text)
+        if not 200 <= status < 300:
+            raise Trouble(Reason.OWN_NETWORK, f"our proxy opens no way there: status {status}")
+
+
+def _proof(run: Run, route: Route) -> dict[str, str]:
+    """Who we are to the proxy."""
+    proof = route.proxy.authorization() if route.proxy else ""
+    return {"Proxy-Authorization": run.hide(proof)} if proof else {}
+
+
+def _not_let_through(route: Route, offered: str) -> Trouble:
+    """What a proxy's 407 comes to: our own trouble, and which setting mends it."""
+    if route.proxy and route.proxy.authorization():
+        text = "our proxy refuses `proxy.username` or `proxy.password`"
+    else:
+        text = "our proxy wants a sign-in: set `proxy.username` and `proxy.password`"
+    if offered and "basic" not in offered.lower():
+        text = "our proxy wants a sign-in other than Basic, which the beacon does not speak"
+    return Trouble(Reason.OWN_CREDENTIALS, text)
 
 
 _BODILESS: Final = (http.HTTPStatus.NO_CONTENT, http.HTTPStatus.NOT_MODIFIED, 101)

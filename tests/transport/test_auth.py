@@ -12,8 +12,8 @@ from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.transport.auth import Auth, Basic, Bearer, OAuth2, client_request, lasting, token_of
 from beacon.transport.http import Answer
+from beacon.transport.route import Route
 from beacon.transport.trouble import Trouble
-from beacon.transport.wire import Route
 
 
 def answered(status, document):

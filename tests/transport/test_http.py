@@ -17,13 +17,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from requests import Response
 
+from beacon.config.fields import Url
 from beacon.config.tls import TlsPolicy
 from beacon.core.model import ClockSeen, Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import DeadlinePassed, Phase, Run
 from beacon.transport.http import Answer, Request, _clock_seen, exchange, fresh_jar, origin, prepare
+from beacon.transport.route import Proxy, Route
 from beacon.transport.trouble import Trouble
-from beacon.transport.wire import BODY_LIMIT, Exchange, Route
+from beacon.transport.wire import BODY_LIMIT, Exchange
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -524,9 +526,13 @@ def test_an_early_refusal_is_read_although_the_body_was_not_taken(raw_server, dr
     assert driven(lambda run: exchange(run, request)).status == 413
 
 
+def through(server):
+    return Proxy(url=Url(server.url))
+
+
 def test_a_proxy_forwards_plain_requests(raw_server, driven):
     proxy = raw_server(OK + b"Content-Length: 0\r\n\r\n")
-    route = Route(proxy=("127.0.0.1", proxy.port))
+    route = Route(proxy=through(proxy))
     driven(lambda run: exchange(run, Request(url="http://nowhere.example/a?b#c"), route))
     assert proxy.heads[0].startswith(b"GET http://nowhere.example/a?b HTTP/1.1\r\n")
     assert b"Host: nowhere.example\r\n" in proxy.heads[0]
@@ -556,7 +562,7 @@ def test_a_proxy_tunnels_tls(raw_server, driven, authority, tmp_path):
     asked = []
     proxy = raw_server(script)
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    route = Route(proxy=("127.0.0.1", proxy.port), tls=TlsPolicy(ca=str(tmp_path / "ca.pem")))
+    route = Route(proxy=through(proxy), tls=TlsPolicy(ca=str(tmp_path / "ca.pem")))
     answer = driven(lambda run: exchange(run, Request(url="https://inside.example/x"), route))
     assert answer.body == b"hi"
     assert answer.certificate_days > 1000
@@ -604,7 +610,7 @@ def test_an_address_that_became_impossible_is_told(driven):
     ],
 )
 def test_a_proxy_that_opens_no_tunnel_says_why(raw_server, driven, said, reason):
-    route = Route(proxy=("127.0.0.1", raw_server(said).port))
+    route = Route(proxy=through(raw_server(said)))
     reading = driven(lambda run: exchange(run, Request(url="https://inside.example/"), route))
     assert reading.reason is reason
 

@@ -1,0 +1,237 @@
+"""Through a proxy: every kind that speaks HTTP, what the proxy is told, and what it says."""
+
+import base64
+import socket
+import threading
+from dataclasses import replace
+
+import pytest
+
+from beacon import probes
+from beacon.config.fields import Secret, Url
+from beacon.config.loader import ConfigError, load
+from beacon.config.walker import specs
+from beacon.core.model import Outcome, Reason
+from beacon.engine.clock import SystemClock
+from beacon.engine.run import Run
+from beacon.probes.http import Http
+from beacon.transport.auth import Auth, OAuth2
+from beacon.transport.imap import Imap
+from beacon.transport.route import Proxy
+
+NO_HTTP = {"dns", "mail_dns", "ntp", "push", "radius", "radius_status", "tcp"}
+
+HTTP = "url: http://idp.example.com/"
+GRAPH = "tenant: example.com, client_id: a, client_secret: b"
+DUO = "host: api-1.example.com, integration_key: K, secret_key: secret-key"
+CHALLENGE = "url: https://idp.example.com, username: a, password: hunter2, challenge: true"
+STEPS = "steps: [{id: ask, url: http://idp.example.com/}]"
+SETTINGS = {
+    "authelia": "url: https://idp.example.com, username: a, password: b, code: {totp: GEZDGNBV}",
+    "aws_events": HTTP,
+    "duo": f"{DUO}, username: a, code: {{totp: GEZDGNBV}}",
+    "duo_log": f"{DUO}",
+    "duo_ping": DUO,
+    "entra_mfa": GRAPH,
+    "flow": STEPS,
+    "google_incidents": HTTP,
+    "graph_health": f"{GRAPH}, services: [OrgLiveID]",
+    "http": HTTP,
+    "keycloak": (
+        "issuer: 'https://idp.example.com/realms/a', client_id: a, username: a, password: b,"
+        " code: {totp: GEZDGNBV}"
+    ),
+    "linotp": CHALLENGE,
+    "linotp_status": HTTP,
+    "okta_log": "url: https://example.okta.com, token: t",
+    "openid": "issuer: 'https://idp.example.com/realms/a'",
+    "privacyidea": CHALLENGE,
+    "privacyidea_status": HTTP,
+    "rss": HTTP,
+    "statuspage": HTTP,
+    "twilio_messages": f"{STEPS}, account: AC1, password: b, to: '+15005550006'",
+    "twilio_verify": "username: a, password: b",
+}
+LATER = {"otp_email", "otp_sms", "twilio_messages"}
+"""Kinds whose run needs more than HTTP before they ask; their steps are those of `flow`."""
+
+
+@pytest.fixture
+def proxy():
+    """A proxy that says the same to everybody, and keeps what it was told."""
+
+    class Said:
+        answer = (
+            b"HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic realm=x\r\n"
+            b"Content-Length: 0\r\n\r\n"
+        )
+        heads: list[bytes] = []  # noqa: RUF012 - one a test
+
+    said = Said()
+    said.heads = []
+    listener = socket.create_server(("127.0.0.1", 0))
+    said.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    def serve():
+        while True:
+            try:
+                peer, _ = listener.accept()
+            except OSError:
+                return
+            with peer:
+                head = b""
+                while b"\r\n\r\n" not in head and (piece := peer.recv(65536)):
+                    head += piece
+                said.heads.append(head)
+                peer.sendall(said.answer)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield said
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join()
+
+
+@pytest.fixture
+def loaded(tmp_path):
+    def load_it(settings):
+        (tmp_path / "beacon.yaml").write_text(
+            f"site: soc\nservices: [{{name: S, endpoints: [{{name: p, {settings}}}]}}]\n"
+        )
+        found = load(
+            tmp_path / "beacon.yaml", kinds=probes.kinds, load_kind=probes.load, environ={}
+        )
+        return found.probes["s/p"]
+
+    return load_it
+
+
+def test_every_kind_that_speaks_http_has_the_setting():
+    having = {kind for kind in probes.kinds() if "proxy" in specs(probes.load(kind))}
+    assert having == set(probes.kinds()) - NO_HTTP
+    assert having - LATER <= set(SETTINGS)
+
+
+@pytest.mark.parametrize("kind", sorted(set(SETTINGS) - LATER))
+def test_a_proxy_that_wants_a_sign_in_is_our_trouble_and_never_red(kind, proxy, loaded):
+    probe = loaded(f"type: {kind}, {SETTINGS[kind]}, proxy: '{proxy.url}'")
+    reading = probe.observe(Run(SystemClock(), 20.0))
+    assert proxy.heads, "it was asked"
+    assert (reading.reason, reading.outcome) == (Reason.OWN_CREDENTIALS, Outcome.ERROR)
+    assert "set `proxy.username` and `proxy.password`" in reading.detail
+
+
+@pytest.mark.parametrize("kind", sorted(set(SETTINGS) - LATER))
+def test_our_name_is_told_to_the_proxy_by_every_kind(kind, proxy, loaded):
+    told = f"{{url: '{proxy.url}', username: probe, password: word}}"
+    probe = loaded(f"type: {kind}, {SETTINGS[kind]}, proxy: {told}")
+    run = Run(SystemClock(), 20.0)
+    reading = probe.observe(run)
+    pair = base64.b64encode(b"probe:word")
+    assert all(b"Proxy-Authorization: Basic " + pair + b"\r\n" in head for head in proxy.heads)
+    assert "our proxy refuses `proxy.username` or `proxy.password`" in reading.detail
+    assert pair.decode() not in "".join(run.notes)
+
+
+def test_the_steps_of_a_delivery_go_through_it(loaded):
+    told = "{url: 'http://proxy.example:3128', username: a, password: b}"
+    probe = loaded(f"type: twilio_messages, {SETTINGS['twilio_messages']}, proxy: {told}")
+    assert probe.flow.route.proxy == Proxy(
+        url=Url("http://proxy.example:3128"), username="a", password=Secret("b")
+    )
+
+
+def test_the_token_of_a_mailbox_goes_through_it(proxy):
+    oauth2 = OAuth2(
+        token_url=Url("http://idp.example.com/token"), client_id="a", client_secret=Secret("b")
+    )
+    server = Imap(host="mail.example.com", username="a", oauth2=oauth2, proxy=Url(proxy.url))
+    with pytest.raises(Exception, match="own_credentials"):
+        server.token(Run(SystemClock(), 20.0))
+
+
+@pytest.mark.parametrize(
+    ("url", "proxy_says", "reason", "detail"),
+    [
+        ("http", b"407 No", Reason.OWN_CREDENTIALS, "our proxy wants a sign-in: set"),
+        ("https", b"407 No", Reason.OWN_CREDENTIALS, "our proxy wants a sign-in: set"),
+        (
+            "http",
+            b"407 No\r\nProxy-Authenticate: NTLM\r\nProxy-Authenticate: Negotiate",
+            Reason.OWN_CREDENTIALS,
+            "a sign-in other than Basic",
+        ),
+        (
+            "https",
+            b"407 No\r\nProxy-Authenticate: NTLM\r\nProxy-Authenticate: BASIC realm=x",
+            Reason.OWN_CREDENTIALS,
+            "set `proxy.username`",
+        ),
+        ("http", b"200 Fine", Reason.OK, ""),
+        ("http", b"401 No", Reason.HTTP_STATUS, "401"),
+        ("http", b"502 No", Reason.HTTP_STATUS, "502"),
+        ("https", b"502 No", Reason.UNREACHABLE, "status 502"),
+        ("https", b"504 No", Reason.UNREACHABLE, "status 504"),
+        ("https", b"403 No", Reason.OWN_NETWORK, "status 403"),
+        ("https", b"405 No", Reason.OWN_NETWORK, "status 405"),
+        ("https", b"302 Away\r\nLocation: http://portal/", Reason.OWN_NETWORK, "status 302"),
+    ],
+)
+def test_what_a_proxy_says_is_what_is_read(proxy, url, proxy_says, reason, detail):
+    proxy.answer = b"HTTP/1.1 " + proxy_says + b"\r\nContent-Length: 0\r\n\r\n"
+    probe = Http(url=f"{url}://idp.example.com/", proxy=Url(proxy.url))
+    reading = probe.observe(Run(SystemClock(), 20.0))
+    assert reading.reason is reason
+    assert detail in reading.detail
+
+
+def test_a_407_of_a_server_that_no_proxy_stands_before_is_its_status(proxy):
+    reading = Http(url=proxy.url).observe(Run(SystemClock(), 20.0))
+    assert reading.reason is Reason.HTTP_STATUS
+
+
+def test_our_name_at_the_proxy_is_told_to_no_server(proxy):
+    """It is no header of the request: a redirect does not take it along, nor does a tunnel."""
+    proxy.answer = b"HTTP/1.1 302 There\r\nLocation: https://idp.example.com/\r\n\r\n"
+    through = Proxy(url=Url(proxy.url), username="probe", password=Secret("word"))
+    probe = Http(url="http://idp.example.com/", proxy=through)
+    probe.observe(Run(SystemClock(), 20.0))
+    first, second = proxy.heads
+    assert first.startswith(b"GET http://idp.example.com/ ")
+    assert second.startswith(b"CONNECT idp.example.com:443 ")
+    assert b"Proxy-Authorization" in first
+    assert b"Proxy-Authorization" in second
+    direct = replace(probe, url=proxy.url, proxy=None, follow_redirects=False)
+    direct.observe(Run(SystemClock(), 20.0))
+    assert b"Proxy-Authorization" not in proxy.heads[-1]
+
+
+def test_the_way_to_a_token_goes_through_it(proxy):
+    oauth2 = OAuth2(
+        token_url=Url("http://idp.example.com/token"), client_id="a", client_secret=Secret("b")
+    )
+    probe = Http(url="http://api.example.com/", auth=Auth(oauth2=oauth2), proxy=Url(proxy.url))
+    assert probe.observe(Run(SystemClock(), 20.0)).reason is Reason.OWN_CREDENTIALS
+
+
+@pytest.mark.parametrize(
+    ("setting", "problem"),
+    [
+        ("'https://proxy.example'", "proxy: a proxy is spoken to in plain HTTP; http://host:port"),
+        ("{url: 'https://p.example'}", "proxy.url: a proxy is spoken to in plain HTTP"),
+        ("{url: 'http://p.example', username: a}", "proxy: half of a sign-in at the proxy"),
+        ("{url: 'http://p.example', password: a}", "proxy: half of a sign-in at the proxy"),
+        (
+            "{url: 'http://p.example', username: 'a:b', password: c}",
+            "proxy.username: a colon ends a user name",
+        ),
+        ("{username: a, password: b}", "proxy: `url` is missing"),
+        ("{url: 'http://p.example', user: a}", "proxy.user: unknown key"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["http", "flow", "statuspage", "duo_ping", "graph_health"])
+def test_mistakes_are_told_at_their_place(loaded, kind, setting, problem):
+    with pytest.raises(ConfigError) as caught:
+        loaded(f"type: {kind}, {SETTINGS[kind]}, proxy: {setting}")
+    assert problem in str(caught.value)
