@@ -115,6 +115,12 @@ class Inhabitant:
                 self.seen.append(answer)
         return self.seen[-1]["services"][name] if self.seen else {"verdict": None}
 
+    def explained(self, service: str) -> str:
+        """All that it knows of a service."""
+        with contextlib.suppress(NoBeacon):
+            return str(ask(self._socket, {"action": "explain", "service": service}))
+        return ""
+
     def said(self) -> str:
         """What it has logged until now."""
         return Path(self._log.name).read_text()
