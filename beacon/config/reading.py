@@ -166,7 +166,11 @@ class Reader:
     def _env_var(self, text: str, place: Place, at: Steps) -> str | None:
         name, *default = text.split(maxsplit=1) or [""]
         if name in self._environ:
-            return self._environ[name]
+            value = self._environ[name]
+            if not _is_text(value):  # its bytes would break whatever sends them later
+                what = f"environment variable {name} is not UTF-8 text"
+                self._problems.add(place, at, what)
+            return value
         if default:
             return default[0]
         if not name:
@@ -175,6 +179,15 @@ class Reader:
             what = f"environment variable {name} is not set"
             self._problems.add(place, at, what, f"set it, or write !env_var {name} default")
         return None
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be encoded: Python keeps bytes that are no UTF-8 as half characters."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class Secrets:

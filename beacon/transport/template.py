@@ -113,8 +113,9 @@ class Template:
 
     @property
     def tells(self) -> bool:
-        """Whether a secret or a code is in it."""
-        return bool(self.uses.secrets or self.uses.codes or self.uses.awaited)
+        """Whether a secret or a code is in it; of two captured values one may be such a code."""
+        uses = self.uses
+        return bool(uses.secrets or uses.codes or uses.awaited) or len(uses.captured) > 1
 
     def written(self, secrets: object, variables: object) -> str:
         """The text with a blank for every code and every captured value."""

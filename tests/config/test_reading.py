@@ -112,6 +112,15 @@ def test_environment_and_its_defaults(value):
     assert value(text, {"A": "1"}) == {"a": "1", "b": "two words", "c": "1"}
 
 
+@pytest.mark.parametrize("damaged", ["\udcff", "pass\udcfcword"])
+def test_an_environment_variable_that_is_no_text_is_refused(value, damaged):
+    with pytest.raises(ConfigError) as caught:
+        value("{a: !env_var A}", {"A": damaged})
+    (problem,) = caught.value.problems
+    assert "environment variable A is not UTF-8 text" in str(problem)
+    str(problem).encode()
+
+
 def test_an_environment_variable_may_be_a_number(load_text, minimal):
     text = minimal + "tower: {alive_relay: !env_var RELAY, lock_in: !env_var LOCK}\n"
     config = load_text(text, {"RELAY": "6", "LOCK": "false"})

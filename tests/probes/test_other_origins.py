@@ -200,7 +200,12 @@ def test_no_redirect_carries_what_a_step_sends(
 
 
 @pytest.mark.parametrize(
-    "url", ["{{ link }}?key={{ secrets.key }}", "{{ link }}/{{ hotp(secrets.seed) }}"]
+    "url",
+    [
+        "{{ link }}?key={{ secrets.key }}",
+        "{{ link }}/{{ hotp(secrets.seed) }}",
+        "{{ link }}?state={{ state }}",
+    ],
 )
 def test_no_captured_address_gets_a_secret_in_it(
     sites: tuple[Site, Site], flow: type[Flow], observed: Callable[..., Reading], url: str
