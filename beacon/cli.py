@@ -6,6 +6,7 @@ on a small machine.
 # ruff: noqa: PLC0415 - see above
 
 import argparse
+import contextlib
 import json
 import math
 import os
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from beacon import __version__
+from beacon import __version__, streams
 
 if TYPE_CHECKING:
     from beacon.config.schema import Config
@@ -53,21 +54,22 @@ Command = Callable[[argparse.Namespace], int]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status."""
+    streams.prepare()
+    status = OK
     try:
         args = parser().parse_args(arguments)
         command: Command = args.command
         status = command(args)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read us has seen enough; nor shall the interpreter complain when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
+        pass  # the reader has seen enough (`| head`)
     except KeyboardInterrupt:
-        return 130
+        status = 130
     except OSError as error:  # standard output on a full disk
         _complain(f"beacon: {error}")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN
+        status = BROKEN
+    finally:
+        streams.give_up()
     return status
 
 
@@ -518,8 +520,11 @@ def sockets(given: Path | None, environ: Mapping[str, str]) -> list[Path]:
     return [own] if given is not None else [own, SYSTEM_SOCKET, state / NAME]
 
 
-def _load(args: argparse.Namespace, bad: int = BAD_CONFIG) -> "Config":
+def _load(
+    args: argparse.Namespace, bad: int = BAD_CONFIG, tell: Callable[[str], None] | None = None
+) -> "Config":
     """The configuration; every problem on stderr and this exit status if it has any."""
+    tell = tell or _complain
     from beacon.app import load_config
     from beacon.config.problems import ConfigError
 
@@ -527,15 +532,22 @@ def _load(args: argparse.Namespace, bad: int = BAD_CONFIG) -> "Config":
         config = load_config(config_path(args.config, os.environ), os.environ)
     except ConfigError as error:
         for problem in error.problems:
-            _complain(str(problem))
+            tell(str(problem))
         raise SystemExit(bad) from None
     for warning in config.warnings:
-        _complain(f"warning: {warning}")
+        tell(f"warning: {warning}")
     return config
 
 
 def _complain(text: str) -> None:
-    print(text, file=sys.stderr)
+    with contextlib.suppress(OSError):  # nobody reads it: the exit status still counts
+        print(text, file=sys.stderr)
+
+
+def _show(text: str) -> None:
+    """Print an answer. A reader that has seen enough (`| head`) leaves the exit status as it is."""
+    with contextlib.suppress(BrokenPipeError):
+        print(text)
 
 
 # --- daemon -----------------------------------------------------------------------
@@ -548,11 +560,15 @@ def _run(args: argparse.Namespace) -> int:
     import faulthandler
 
     from beacon.app import CannotStart, Place, serve
-    from beacon.outputs.log import set_up
+    from beacon.outputs.log import FLUSH_WITHIN, set_up
 
     faulthandler.enable()  # the watchdog's SIGABRT leaves where every thread was
-    set_up(args.log_level, os.environ)
-    config = _load(args)
+    writer = set_up(args.log_level, os.environ)
+    try:
+        config = _load(args, tell=writer.say)
+    except SystemExit:
+        writer.drain(FLUSH_WITHIN)
+        raise
     place = Place(
         config=config_path(args.config, os.environ),
         state_directory=state_directory(args.state_dir, os.environ),
@@ -563,10 +579,10 @@ def _run(args: argparse.Namespace) -> int:
     try:
         status = serve(place, config)
     except CannotStart as error:
-        _complain(f"beacon: {error}")
+        writer.say(f"beacon: {error}")
         status = BROKEN
-    sys.stdout.flush()
-    sys.stderr.flush()
+    writer.drain(FLUSH_WITHIN)
+    streams.finish(FLUSH_WITHIN)
     # Everything has ended in order; a worker stuck in getaddrinfo shall not hold us.
     os._exit(status)
 
@@ -612,7 +628,7 @@ def _probe(args: argparse.Namespace) -> int:
         _complain(codes)
     trial = try_endpoint(config, args.endpoint, _wait, codes)
     width = shutil.get_terminal_size().columns
-    print(json.dumps(trial.document()) if args.json else trial.text(width, verbose=args.verbose))
+    _show(json.dumps(trial.document()) if args.json else trial.text(width, verbose=args.verbose))
     return OF_OUTCOME[trial.reading.outcome]
 
 
@@ -722,7 +738,7 @@ def _dns_check(args: argparse.Namespace) -> int:
         _complain(f"beacon dns check: {error}")
         return Status.UNASKED
     width = min(shutil.get_terminal_size().columns, 100)
-    print(json.dumps(report.document()) if args.json else report.text(width))
+    _show(json.dumps(report.document()) if args.json else report.text(width))
     return report.status
 
 
@@ -754,9 +770,9 @@ def _status(args: argparse.Namespace) -> int:
     if answer is None:
         return NO_BEACON
     if args.json:
-        print(json.dumps(answer))
+        _show(json.dumps(answer))
     elif answer["ok"]:
-        print("\n".join(told(answer)))
+        _show("\n".join(told(answer)))
     else:
         _complain(f"beacon: {answer['error']}")
     return OF_VERDICT[answer["state"]["verdict"]] if answer["ok"] else NO_BEACON
@@ -782,9 +798,9 @@ def _told(
     if answer is None:
         return NO_BEACON
     if args.json:
-        print(json.dumps(answer))
+        _show(json.dumps(answer))
     elif answer["ok"]:
-        print("\n".join(tell(answer)))
+        _show("\n".join(tell(answer)))
     else:
         _complain(f"beacon: {answer['error']}")
     return OK if answer["ok"] else REFUSED
@@ -869,9 +885,9 @@ def _ordered(args: argparse.Namespace, request: Mapping[str, Any], done: str) ->
     if answer is None:
         return NO_BEACON
     if args.json:
-        print(json.dumps(answer))
+        _show(json.dumps(answer))
     elif answer["ok"]:
-        print(done + _laid_over(request, answer.get("overlays", ())))
+        _show(done + _laid_over(request, answer.get("overlays", ())))
     else:
         _complain(f"beacon: {answer['error']}")
     return OK if answer["ok"] else REFUSED

@@ -3,14 +3,20 @@
 Tracebacks are cut down to places and types, because messages of foreign exceptions quote
 addresses and bodies; foreign libraries speak only from WARNING on, because their DEBUG
 records quote whole requests.
+
+Nobody waits for whoever reads stderr: a full pipe, a stopped terminal or a journal that hangs
+costs log lines, which are counted, and never a verdict.
 """
 
 import contextlib
 import logging
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Final
+from typing import Final, TextIO
 
 from beacon.core.events import (
     Announced,
@@ -30,6 +36,10 @@ from beacon.engine.prober import scrubbed
 log = logging.getLogger("beacon")
 
 _SYSTEMD: Final = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3}
+MOST_WAITING: Final = 1000
+"""Lines that wait for their reader at most; what comes then is dropped and counted."""
+FLUSH_WITHIN: Final = 1.0
+"""Seconds the last lines have to get out at the end."""
 _Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
@@ -53,14 +63,97 @@ class OneLine(logging.Formatter):
         return scrubbed(ei[1]) if ei[1] is not None else ""
 
 
-def set_up(level: str, environ: Mapping[str, str]) -> None:
+class LineWriter(logging.Handler):
+    """Writes lines to a stream in a thread of its own, so that whoever logs never waits."""
+
+    def __init__(self, stream: TextIO, most: int = MOST_WAITING) -> None:
+        super().__init__()
+        self._stream, self._most = stream, most
+        self._lines: SimpleQueue[str] = SimpleQueue()
+        # Both under the handler's lock, which is never held while something is written.
+        self._queued = self._dropped = 0
+        self._done = 0  # of those queued
+        self._thread: threading.Thread | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue the line of a record, or count it."""
+        try:
+            line = self.format(record)
+        except Exception as error:  # noqa: BLE001 - logging's own way would write to stderr
+            line = " | ".join(f"{record.name}: no such line\n{scrubbed(error)}".split("\n"))
+        self.say(line)
+
+    def say(self, line: str) -> None:
+        """Queue a line as it is, or count it. Any thread may call this."""
+        self.acquire()
+        try:
+            self._put(line)
+        finally:
+            self.release()
+
+    def _put(self, line: str) -> None:
+        if self._queued - self._done >= self._most:
+            self._dropped += 1
+            return
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+            self._thread.start()
+        self._queued += 1
+        self._lines.put(line)
+
+    def drain(self, within: float) -> None:
+        """Wait until everything is written, `within` seconds at most."""
+        until = time.monotonic() + within
+        while self._done < self._queued and time.monotonic() < until:
+            time.sleep(0.005)
+
+    def _run(self) -> None:
+        while True:
+            lines = [self._lines.get()]
+            with contextlib.suppress(Empty):
+                while True:
+                    lines.append(self._lines.get_nowait())
+            written = self._write(lines)
+            self._done += len(lines)
+            if not written:
+                self._drop(len(lines))
+            elif confession := list(self._confession()):
+                self._write(confession)
+
+    def _write(self, lines: Sequence[str]) -> bool:
+        try:
+            self._stream.write("".join(f"{line}\n" for line in lines))
+            self._stream.flush()
+        except (OSError, ValueError):  # the reader went away; another may come
+            return False
+        return True
+
+    def _confession(self) -> Iterator[str]:
+        """What is said of lines that were dropped."""
+        dropped = self._drop(-self._dropped)
+        if dropped:
+            words = f"{dropped} log lines were dropped: nobody read them in time"
+            yield self.format(logging.LogRecord(log.name, logging.WARNING, "", 0, words, (), None))
+
+    def _drop(self, count: int) -> int:
+        """Count dropped lines; how many there were before."""
+        self.acquire()
+        try:
+            before, self._dropped = self._dropped, max(0, self._dropped + count)
+        finally:
+            self.release()
+        return before
+
+
+def set_up(level: str, environ: Mapping[str, str]) -> LineWriter:
     """Log to stderr from `level` on. Under systemd the journal adds the time."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(OneLine(journal="JOURNAL_STREAM" in environ))
+    writer = LineWriter(sys.stderr)
+    writer.setFormatter(OneLine(journal="JOURNAL_STREAM" in environ))
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [writer]
     root.setLevel(logging.WARNING)
     log.setLevel(level.upper())
+    return writer
 
 
 class _Diverted(logging.Handler):
@@ -160,9 +253,6 @@ _CALM: Final = frozenset(
 
 
 def _announced(effect: Announced) -> tuple[int, str]:
-    if effect.what is Announcement.GUARD_STOPPED:
-        again = f"`beacon resume {effect.by}` lets them go on"
-        return logging.WARNING, f"{effect.by}: sign-ins are stopped, as they were rejected; {again}"
     level = logging.INFO if effect.what in _CALM else logging.WARNING
     words = [f"{effect.service}: {effect.what}, {effect.verdict}"]
     if effect.cause:

@@ -1,8 +1,11 @@
 """What the beacon says on stderr."""
 
+import contextlib
 import io
 import logging
+import os
 import sys
+import time
 from dataclasses import replace
 
 import pytest
@@ -23,7 +26,7 @@ from beacon.core.events import (
 )
 from beacon.core.indication import Sound
 from beacon.core.model import Health, Reading, Reason, Verdict
-from beacon.outputs.log import LogBook, OneLine, diverted, set_up
+from beacon.outputs.log import LineWriter, LogBook, OneLine, diverted, set_up
 
 FAILED = Reading(Reason.DNS_NXDOMAIN, "otp.example has no MX")
 
@@ -72,13 +75,72 @@ def test_an_empty_exception_is_nothing():
 
 
 def test_foreign_libraries_do_not_tell_what_they_send(root, capsys):
-    set_up("debug", {"JOURNAL_STREAM": "8:1"})
+    writer = set_up("debug", {"JOURNAL_STREAM": "8:1"})
     logging.getLogger("urllib3.connectionpool").debug("GET /?token=hunter2")
     logging.getLogger("beacon.transport").debug("asked")
+    writer.drain(10)
     assert capsys.readouterr().err == "<7>DEBUG beacon.transport: asked\n"
     set_up("info", {})
     logging.getLogger("beacon.transport").debug("asked")
     assert capsys.readouterr().err == ""
+
+
+@pytest.fixture
+def pipe():
+    """A pipe that is full, and nobody reads."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"x" * 4096)
+    os.set_blocking(writer, True)
+    with os.fdopen(reader, "rb", 0) as out, os.fdopen(writer, "w", 1, "utf-8") as stream:
+        yield out, stream
+
+
+def emit(writer, *words):
+    for word in words:
+        writer.handle(record(word))
+
+
+def test_whoever_logs_never_waits_for_whoever_reads(pipe):
+    out, stream = pipe
+    writer = LineWriter(stream, most=10)
+    writer.setFormatter(logging.Formatter("%(message)s"))
+    emit(writer, "first")
+    began = time.monotonic()
+    emit(writer, *("more" for _ in range(1000)))
+    writer.drain(0.01)
+    assert time.monotonic() - began < 5, "a thousand lines into a full pipe"
+    while b"dropped" not in (read := out.read(65536)):
+        pass  # at last somebody reads
+    kept = read.decode().lstrip("x").splitlines()
+    assert "991 log lines were dropped: nobody read them in time" in kept
+    writer.drain(10)
+    emit(writer, "as before")
+    assert out.read(65536) == b"as before\n"
+
+
+def test_a_reader_that_goes_away_costs_lines_and_nothing_else():
+    reader, end = os.pipe()
+    os.close(reader)
+    with contextlib.suppress(BrokenPipeError), os.fdopen(end, "w") as stream:
+        writer = LineWriter(stream)
+        emit(writer, "lost")
+        writer.drain(10)
+        emit(writer, "lost too")
+        writer.drain(10)
+
+
+def test_a_line_that_cannot_be_made_is_said_to_be_so(capsys):
+    writer = LineWriter(sys.stderr)
+    broken = record("%d")
+    broken.args = ("password=hunter2",)
+    writer.handle(broken)
+    writer.drain(10)
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("beacon.app: no such line | ")
+    assert "hunter2" not in line
 
 
 def test_lines_are_diverted_only_from_a_terminal(root, monkeypatch):
@@ -109,9 +171,6 @@ def overall(**changes) -> OverallView:
     return replace(view, **changes)
 
 
-STOPPED = "sign-ins are stopped, as they were rejected"
-
-
 def test_what_people_will_ask_about_is_written_down(caplog):
     told = []
     book = LogBook(told.append)
@@ -123,7 +182,6 @@ def test_what_people_will_ask_about_is_written_down(caplog):
                 Transition(2, "sms/mx", Health.DOWN, Health.UP, Reading(Reason.OK)),
                 Announced(3, Announcement.OPENED, "sms", Verdict.OUTAGE, cause="dns"),
                 Announced(4, Announcement.ACKNOWLEDGED, "sms", Verdict.OUTAGE, by="alex"),
-                Announced(4, Announcement.GUARD_STOPPED, "sms", Verdict.BLIND, by="sms/sign-in"),
                 Answered(5, "acknowledge", True, "alex", "cli"),
                 Answered(6, "silence", False, "alex", "cli", "not silenced"),
                 SilenceChanged(7, True, by="alex"),
@@ -139,10 +197,6 @@ def test_what_people_will_ask_about_is_written_down(caplog):
         ("INFO", "sms/mx: down -> up (ok)"),
         ("WARNING", "sms: opened, outage, cause dns"),
         ("INFO", "sms: acknowledged, outage, by alex"),
-        (
-            "WARNING",
-            f"sms/sign-in: {STOPPED}; `beacon resume sms/sign-in` lets them go on",
-        ),
         ("INFO", "acknowledge by alex (cli)"),
         ("INFO", "silence by alex (cli): refused, not silenced"),
         ("INFO", "silence by alex"),

@@ -1,0 +1,79 @@
+"""Standard input, output and error, whatever the caller left of them.
+
+A stream may be closed (`>&-`), and its encoding may not know the characters we write. Neither
+may cost a command its exit status, or the daemon a file: a closed descriptor is handed to the
+next file that is opened, and what is printed would then be written into the history.
+"""
+
+import codecs
+import io
+import os
+import sys
+import threading
+import unicodedata
+from typing import Final
+
+NAMES: Final = ("stdin", "stdout", "stderr")
+"""By descriptor."""
+
+ERRORS: Final = "beacon.plain"
+_PLAIN: Final = {
+    **dict(zip("–—─·•●■►▲↗✓✗♪☼⋮×“”’░", '----***>!^+x~*:x""\'.', strict=True)),
+    "→": "->",
+    "…": "...",
+    "≤": "<=",
+    "±": "+-",
+    "ß": "ss",
+}
+"""How what we write reads where the encoding does not know it; letters lose their accents."""
+_BLOCKS: Final = ("\u2580", "\u259f")
+
+
+def prepare() -> None:
+    """Open what is closed, and make every stream take every character."""
+    codecs.register_error(ERRORS, _plain)
+    for descriptor, name in enumerate(NAMES):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free one: this
+        stream = getattr(sys, name)
+        if stream is None:
+            mode = "w" if descriptor else "r"
+            stream = open(descriptor, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+        if descriptor and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=ERRORS)
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """Write a character that an encoding does not know with those that every one knows."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    unknown = error.object[error.start : error.end]
+    return "".join(_ascii(character) for character in unknown), error.end
+
+
+def _ascii(character: str) -> str:
+    if character in _PLAIN:
+        return _PLAIN[character]
+    if _BLOCKS[0] <= character <= _BLOCKS[1]:
+        return "#"
+    letter = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+    return letter or "?"
+
+
+def give_up() -> None:
+    """Drop what a stream does not take: the interpreter's last flush would change the status."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def finish(within: float) -> None:
+    """Flush what is left; whoever reads nothing for `within` seconds is not waited for."""
+    flushing = threading.Thread(target=give_up, name="flush", daemon=True)
+    flushing.start()
+    flushing.join(within)
