@@ -31,7 +31,7 @@ LONGEST_ANSWER: Final = 16 * 1024 * 1024
 PATIENCE: Final = 10.0
 """Seconds a connection may last."""
 CALLERS: Final = 8
-"""Most connections at once."""
+"""Most connections at once: the oldest that asks nothing gives way to a new one."""
 _LONGEST_PATH: Final = 107
 
 Answer = dict[str, Any]
@@ -78,6 +78,9 @@ class ControlSocket:
         self._path, self._actions = path, actions
         self._patience, self._group = patience, group
         self._listener: socket.socket | None = None
+        # Callers, the oldest first: who says nothing, and who waits for an answer of ours.
+        self._idle: dict[socket.socket, None] = {}
+        self._asking: dict[socket.socket, None] = {}
         self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
 
     def start(self) -> None:
@@ -90,7 +93,7 @@ class ControlSocket:
         with contextlib.ExitStack() as refused:
             refused.callback(listener.close)
             self._bind(listener)
-            listener.listen(CALLERS)
+            listener.listen()
             refused.pop_all()
         self._listener = listener
         self._thread.start()
@@ -132,28 +135,57 @@ class ControlSocket:
             shutil.chown(self._path, group=self._group)
 
     def _serve(self) -> None:
-        callers: list[threading.Thread] = []
         assert self._listener is not None, "it is served after it was taken"
         while True:
             try:
                 caller, _ = self._listener.accept()
             except OSError:
                 return
-            callers = [thread for thread in callers if thread.is_alive()]
-            if len(callers) >= CALLERS:
-                caller.close()
+            if len(self._idle) + len(self._asking) >= CALLERS and not self._make_room():
+                with caller, contextlib.suppress(OSError):
+                    caller.settimeout(0)
+                    caller.sendall(_encoded(_no("too many ask at once; try again")))
                 continue
-            thread = threading.Thread(
+            self._idle[caller] = None
+            threading.Thread(
                 target=self._converse, args=(caller,), name="control-caller", daemon=True
-            )
-            thread.start()
-            callers.append(thread)
+            ).start()
+
+    def _make_room(self) -> bool:
+        """Let the oldest caller go that asks nothing; false if all have asked something."""
+        for caller in list(self._idle):
+            if self._idle.pop(caller, self) is None:  # else it has just asked
+                with contextlib.suppress(OSError):
+                    caller.shutdown(socket.SHUT_RDWR)
+                return True
+        return False
 
     def _converse(self, caller: socket.socket) -> None:
-        with caller, contextlib.suppress(OSError):
-            by = peer(caller)
-            for line in _lines(caller, self._patience, LONGEST_REQUEST):
-                caller.sendall(_encoded(self._answer(line, by)))
+        try:
+            with caller, contextlib.suppress(OSError):
+                self._talk(caller)
+        finally:
+            self._idle.pop(caller, None)
+            self._asking.pop(caller, None)
+
+    def _talk(self, caller: socket.socket) -> None:
+        by = peer(caller)
+        for line in _lines(caller, self._patience, LONGEST_REQUEST):
+            if self._idle.pop(caller, self) is self:
+                return  # it had to give way
+            self._asking[caller] = None
+            answer = self._reply(line, by)
+            # Whoever does not read the answer is idle too.
+            self._idle[caller] = self._asking.pop(caller)
+            caller.sendall(answer)
+
+    def _reply(self, line: bytes, by: str) -> bytes:
+        answer = self._answer(line, by)
+        try:
+            return _encoded(answer)
+        except (TypeError, ValueError) as error:
+            _complain("answer", error)
+            return _encoded(_no("internal error; see the beacon's log"))
 
     def _answer(self, line: bytes, by: str) -> Answer:
         try:
@@ -222,7 +254,8 @@ def ask(paths: Sequence[Path], request: Mapping[str, Any], timeout: float = 10.0
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as wire:
             wire.settimeout(timeout)
             wire.connect(os.fspath(path))
-            wire.sendall(_encoded(request))
+            with contextlib.suppress(BrokenPipeError):  # sent away: the answer says why
+                wire.sendall(_encoded(request))
             line = next(_lines(wire, timeout, LONGEST_ANSWER), b"")
             answer = json.loads(line)
     except PermissionError as error:
@@ -256,8 +289,13 @@ def _server(path: Path) -> int | None:
                 f"control socket {path}: another user's, whose beacon may be running; "
                 "stop that one, or choose another directory with --state-dir"
             ) from error
-        except OSError:
+        except (ConnectionRefusedError, FileNotFoundError):
             return None
+        except OSError as error:  # it is there, and too busy or stopped to be asked
+            raise ControlError(
+                f"control socket {path}: another beacon serves it and does not answer; end it "
+                "(`fuser` names it), or choose another directory with --state-dir"
+            ) from error
         pid, _, _ = _credentials(wire)
         return pid
 

@@ -140,18 +140,77 @@ def test_a_caller_that_says_nothing_is_let_go(path):
         server.stop(5)
 
 
-def test_too_many_callers_are_sent_away_and_the_rest_served(served, path, eventually):
+@pytest.fixture
+def crowd(served, path):
+    """Callers who have connected, as many as may be, and two more."""
     with contextlib.ExitStack() as stack:
-        crowd = []
-        for _ in range(CALLERS + 1):
-            wire = stack.enter_context(socket.socket(socket.AF_UNIX))
+        wires = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(CALLERS + 2)]
+        for wire in wires:
             wire.settimeout(10)
-            wire.connect(str(path))
-            crowd.append(wire)
-        assert crowd[-1].recv(1) == b""
-        crowd[0].sendall(b'{"action": "echo", "word": 3}\n')
-        assert json.loads(crowd[0].recv(4096))["said"] == 3
-    eventually(lambda: answers(path), "the crowd is gone")
+        yield wires
+
+
+def idle(wire):
+    """Ask for nothing."""
+
+
+def slow(wire):
+    wire.sendall(b'{"action": "ec')
+
+
+def deaf(wire):
+    """Ask for more than the socket holds, and read nothing."""
+    with contextlib.suppress(OSError):
+        wire.sendall(b'{"action": "long"}\n')
+
+
+@pytest.mark.parametrize("manner", [idle, slow, deaf])
+def test_callers_who_block_give_way_to_one_who_asks(crowd, path, manner, monkeypatch):
+    monkeypatch.setitem(ACTIONS, "long", lambda *_: {"word": "x" * 4_000_000})
+    for wire in crowd:
+        wire.connect(str(path))
+        manner(wire)
+    assert ask([path], {"action": "echo", "word": 3})["said"] == 3
+    assert ask([path], {"action": "echo", "word": 4})["said"] == 4
+
+
+def test_the_oldest_idle_caller_goes_first(crowd, path):
+    for wire in crowd[:CALLERS]:
+        wire.connect(str(path))
+        wire.sendall(b'{"action": "echo", "word": 1}\n')
+        assert json.loads(wire.recv(4096))["said"] == 1
+    crowd[0].sendall(b'{"action": "echo", "word": 2}\n')
+    assert json.loads(crowd[0].recv(4096))["said"] == 2
+    crowd[CALLERS].connect(str(path))
+    assert crowd[1].recv(1) == b"", "it has asked nothing for the longest time"
+    crowd[0].sendall(b'{"action": "echo", "word": 3}\n')
+    assert json.loads(crowd[0].recv(4096))["said"] == 3
+
+
+def test_who_waits_for_an_answer_does_not_give_way(crowd, path, monkeypatch):
+    hold, began = threading.Event(), threading.Semaphore(0)
+
+    def wait(request, by):
+        began.release()
+        hold.wait(20)
+        return {"said": request["word"]}
+
+    monkeypatch.setitem(ACTIONS, "wait", wait)
+    for word, wire in enumerate(crowd[:CALLERS]):
+        wire.connect(str(path))
+        wire.sendall(json.dumps({"action": "wait", "word": word}).encode() + b"\n")
+        began.acquire(timeout=20)
+    assert ask([path], {"action": "echo"})["error"] == "too many ask at once; try again"
+    hold.set()
+    said = [json.loads(wire.recv(4096))["said"] for wire in crowd[:CALLERS]]
+    assert said == list(range(CALLERS))
+
+
+def test_an_answer_that_cannot_be_written_costs_no_place(served, path, monkeypatch):
+    monkeypatch.setitem(ACTIONS, "bad", lambda *_: {"word": object()})
+    for _ in range(2 * CALLERS):
+        assert "internal error" in ask([path], {"action": "bad"})["error"]
+    assert answers(path)
 
 
 def answers(path) -> bool:
@@ -162,9 +221,22 @@ def answers(path) -> bool:
 
 
 def test_two_beacons_do_not_share_a_socket(served, path):
-    with pytest.raises(ControlError, match=f"another beacon is running: it serves {path}"):
+    with pytest.raises(ControlError, match=f"is running .process {os.getpid()}.: it serves {path}"):
         ControlSocket(path, ACTIONS).start()
     assert ask([path], {"action": "echo"})["ok"]
+
+
+def test_a_beacon_that_is_stopped_keeps_its_socket(path):
+    """Its backlog is full: a second beacon beside it would drive the same lamps."""
+    with contextlib.ExitStack() as stack:
+        stopped = stack.enter_context(socket.socket(socket.AF_UNIX))
+        stopped.bind(str(path))
+        stopped.listen(0)
+        waiting = stack.enter_context(socket.socket(socket.AF_UNIX))
+        waiting.connect(str(path))
+        with pytest.raises(ControlError, match="another beacon serves it and does not answer"):
+            ControlSocket(path, ACTIONS).start()
+    assert path.exists()
 
 
 def test_a_socket_left_by_a_dead_beacon_is_taken_over(path):
