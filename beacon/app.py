@@ -9,7 +9,6 @@ import contextlib
 import logging
 import os
 import random
-import resource
 import sys
 import tempfile
 import threading
@@ -52,6 +51,7 @@ from beacon.outputs.lines import TowerError, walk
 from beacon.outputs.log import LogBook, diverted
 from beacon.outputs.mirrors import Mirrors, ended
 from beacon.outputs.owed import Owed
+from beacon.outputs.self_health import SelfHealth
 from beacon.outputs.shared_ledger import ACTION, lending
 from beacon.outputs.stack_light import StackLight
 from beacon.outputs.standing import Standing
@@ -81,7 +81,6 @@ REMEMBER_WITHIN: Final = 1.0
 """Seconds the deciding thread has to say what it remembers."""
 TAKE_WITHIN: Final = 1.0
 """Seconds the deciding thread has to take what is pushed."""
-HEALTH_EVERY: Final = 60.0
 RUNNING: Final = "running"
 """A file in the state directory while the daemon runs: found at start, the last run crashed."""
 
@@ -145,6 +144,7 @@ class Daemon:
     def __init__(self, place: Place, config: Config) -> None:
         self._place, self._config = place, config
         self._clock = SystemClock()
+        self._started = self._clock.monotonic()
         self._notifier = Notifier(place.environ)
         self._monitor = Monitor(config.watched)
         self._dates = DateWatch(self._clock, beacon.RELEASED)
@@ -169,10 +169,15 @@ class Daemon:
         self._engine: Engine | None = None
         self._terminal: TerminalTower | None = None
         self._mqtt: MqttOutput | None = None
-        self._health_due = 0.0
+        self._health = SelfHealth(
+            self._lag, self._monitor.view, lambda: self._degraded, self._say_health
+        )
         self._owed = Owed()
         self._told_degraded = False
         self._stopping = False
+        # Should a part hang beyond its budget, dark lamps matter more than good manners.
+        self._limit = threading.Timer(STOP_WITHIN, os._exit, (1,))
+        self._limit.daemon = True
 
     # --- from signal handlers ---
 
@@ -191,6 +196,7 @@ class Daemon:
     def run(self) -> int:
         """Start everything, turn until told to stop, stop everything."""
         with self._stack:
+            self._stack.callback(self._limit.cancel)  # first in, so that it is over last
             engine = self._start()
             self._notifier.ready()
             site = self._config.watched
@@ -297,11 +303,7 @@ class Daemon:
         self._stack.callback(ended, output, PART_BUDGET)
 
     def _begin_to_stop(self, engine: Engine) -> None:
-        # Should a part hang beyond its budget, dark lamps matter more than good manners.
-        limit = threading.Timer(STOP_WITHIN, os._exit, (1,))
-        limit.daemon = True
-        limit.start()
-        self._stack.callback(limit.cancel)
+        self._limit.start()
         self._notifier.stopping()
         engine.prober.stop(WORKERS_BUDGET)
 
@@ -382,7 +384,7 @@ class Daemon:
         yield self._tell_storage
         yield self._windows
         yield self._pushes
-        yield self._tell_health
+        yield self._health
         yield self._tell_why
         hours = self._config.tower.buzzer and self._config.tower.buzzer.quiet_hours
         if hours:
@@ -399,24 +401,12 @@ class Daemon:
         self._told_degraded = not self._told_degraded
         return StorageDegraded(at, self._told_degraded)
 
-    def _tell_health(self, at: float) -> None:
-        """Once a minute, how the beacon itself is."""
-        if self._mqtt is None or self._engine is None or at < self._health_due:
-            return
-        self._health_due = at + HEALTH_EVERY
-        lag, view = self._engine.lag(), self._monitor.view()
-        trusted, offset = view.overall.clock, view.clock_offset
-        self._mqtt.health(
-            Health60(
-                at,
-                loop_lag_ms=lag * 1000,
-                stalled=lag > Heartbeat.LIMIT,
-                clock_synced=None if trusted == "unverified" else trusted == "ok",
-                clock_offset_ms=None if offset is None else offset * 1000,
-                storage_degraded=self._degraded,
-                rss_mb=_rss_mb(),
-            )
-        )
+    def _lag(self) -> float:
+        return 0.0 if self._engine is None else self._engine.lag()
+
+    def _say_health(self, health: Health60) -> None:
+        if self._mqtt is not None:
+            self._mqtt.health(health)
 
     def _tell_why(self, at: float) -> None:
         """Explain over MQTT what moved some time ago."""
@@ -436,9 +426,9 @@ class Daemon:
     ) -> Sequence[Output]:
         door = self._new_door(engine, config)
         self._terminal = self._new_terminal(config) if drawn and self._place.draw else None
-        self._mqtt = self._new_mqtt(tower, config, door) if config.mqtt is not None else None
+        self._mqtt = None if config.mqtt is None else self._followed(tower, config, door)
         web = self._new_web(config.web, door) if config.web is not None else None
-        self._health_due = 0.0
+        self._health.again()
         return [output for output in (self._terminal, self._mqtt, web) if output is not None]
 
     def _new_terminal(self, config: Config) -> "TerminalTower":
@@ -466,12 +456,18 @@ class Daemon:
         routes = {} if door is None else {PATH: WebPush(door)}
         return WebServer((web.host, web.port), routes, partial(self._pushes.listening, Way.HTTP))
 
-    def _new_mqtt(self, tower: StackLight, config: Config, door: "Door | None") -> "MqttOutput":
+    def _followed(self, tower: StackLight, config: Config, door: "Door | None") -> "MqttOutput":
+        """The MQTT output: one for all configurations, so that a reload does not part it."""
         with without_dnspython():
             from beacon.outputs.mqtt import MqttOutput  # noqa: PLC0415 - brings paho
             from beacon.outputs.mqtt_push import MqttPush  # noqa: PLC0415
 
-        wanted = door is not None and door.of(Way.MQTT)
+        push = None
+        if door is not None and door.of(Way.MQTT):
+            push = MqttPush(door, self._clock, partial(self._pushes.listening, Way.MQTT))
+        if self._mqtt is not None:
+            self._mqtt.follow(config, push)
+            return self._mqtt
         mqtt = MqttOutput(
             config,
             self._clock,
@@ -479,9 +475,9 @@ class Daemon:
             partial(tower.lamp_test, with_buzzer=True),
             beacon.__version__,
             random.Random(),  # noqa: S311 - spreads retries
-            push=MqttPush(door, self._clock, partial(self._pushes.listening, Way.MQTT))
-            if door is not None and wanted
-            else None,
+            push=push,
+            judge=self._heart,
+            started=self._started,
         )
         tower.observe(mqtt.shown)
         return mqtt
@@ -559,11 +555,6 @@ def _removed(mark: Path) -> None:
 def _windows(config: Config) -> Iterator[Window]:
     """The planned windows, as the engine takes them."""
     return (Window(**vars(window)) for window in config.maintenance)
-
-
-def _rss_mb() -> float:
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * resource.getpagesize() / 1e6
 
 
 def _not_reloaded(problems: Iterable[object]) -> None:

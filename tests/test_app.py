@@ -94,6 +94,26 @@ config = load_config(path, os.environ)
 os._exit(serve(Place(config=path, state_directory=state, environ=os.environ), config))
 """
 
+# A daemon whose judge hangs as soon as a file is there.
+STALLING = """
+import os, sys, threading
+from pathlib import Path
+from beacon.app import Place, load_config, serve
+from beacon.core.monitor import Monitor
+
+handle = Monitor.handle
+
+def hang(self, event):
+    if Path(sys.argv[2], "hang").exists():
+        threading.Event().wait()
+    return handle(self, event)
+
+Monitor.handle = hang
+path, state = Path(sys.argv[1]), Path(sys.argv[2])
+config = load_config(path, os.environ)
+os._exit(serve(Place(config=path, state_directory=state, environ=os.environ), config))
+"""
+
 
 # A daemon that says what it has loaded when a line comes in.
 LOADED = """
@@ -131,7 +151,9 @@ class Daemon:
     def write(self, *endpoints: str, head: str = HEAD) -> None:
         self.config.write_text(head + "\n".join(endpoints) + "\n")
 
-    def spawn(self, *options: str, program: str | None = None, **environ: str) -> None:
+    def spawn(
+        self, *options: str, program: str | None = None, into: int | None = None, **environ: str
+    ) -> None:
         run = ["-m", "beacon", "run", "-c", str(self.config), "--state-dir", str(self.state)]
         if program:
             run = ["-c", program, str(self.config), str(self.state)]
@@ -142,7 +164,7 @@ class Daemon:
                 env=clean | environ,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=errors,
+                stderr=errors if into is None else into,
                 text=True,
                 start_new_session=True,  # as under systemd: without the terminal of the tests
             )
@@ -521,8 +543,15 @@ def test_mqtt_hears_it_come_reload_and_go(daemon, listening, need, free_port, ev
         daemon.write(endpoint("open", listening), endpoint("new", listening), head=head)
         daemon.signal(signal.SIGHUP)
         eventually(lambda: "mfa-beacon/test/endpoint/door/new" in heard, "the new one is there")
-        assert "offline" in heard[says]
-        eventually(lambda: heard[says][-1] == "online", "it is back")
+        assert "offline" not in heard[says], "a reload is no death"
+        infos = [json.loads(info) for info in heard["mfa-beacon/test/info"]]
+        assert len({info["config_hash"] for info in infos}) == 2
+        assert len({info["started_at"] for info in infos}) == 1
+
+        daemon.write(endpoint("open", listening), head=head)
+        daemon.signal(signal.SIGHUP)
+        gone = "mfa-beacon/test/endpoint/door/new"
+        eventually(lambda: heard[gone][-1] == "", "what is gone is emptied")
 
         daemon.signal(signal.SIGTERM)
         assert daemon.wait() == 0
@@ -532,6 +561,105 @@ def test_mqtt_hears_it_come_reload_and_go(daemon, listening, need, free_port, ev
         client.loop_stop()
         broker.terminate()
         broker.wait(10)
+
+
+@pytest.mark.integration
+@pytest.mark.realtime
+def test_a_judge_that_hangs_is_told_over_mqtt_within_ten_seconds(
+    daemon, listening, need, free_port, eventually
+):
+    port = free_port()
+    broker = subprocess.Popen(
+        [need("mosquitto"), "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    heard: dict[str, list[str]] = {}
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    client.on_connect = lambda *_: client.subscribe("mfa-beacon/#")
+    client.on_message = lambda _c, _u, m: heard.setdefault(m.topic, []).append(m.payload.decode())
+    try:
+        eventually(lambda: connected(client, port), "the broker is up")
+        client.loop_start()
+        head = HEAD.replace("tower:", f"mqtt: {{broker: 'mqtt://127.0.0.1:{port}'}}\ntower:")
+        daemon.write(endpoint("open", listening), head=head)
+        daemon.spawn(program=STALLING)
+        eventually(lambda: verdict(heard) == "ok", "it is green", 30)
+        began = time.monotonic()
+        (daemon.state / "hang").touch()
+        eventually(lambda: verdict(heard) == "blind", "it is blind", 30)
+        assert time.monotonic() - began < 10
+        assert json.loads(heard["mfa-beacon/test/health"][-1])["stalled"] is True
+        assert json.loads(heard["mfa-beacon/test/service/door"][-1])["verdict"] == "blind"
+    finally:
+        daemon.process.kill()
+        client.disconnect()
+        client.loop_stop()
+        broker.terminate()
+        broker.wait(10)
+
+
+def full_pipe() -> tuple[int, int]:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"x" * 4096)
+    os.set_blocking(writer, True)
+    return reader, writer
+
+
+def test_nobody_who_reads_stderr_keeps_it_from_judging_and_from_ending(daemon, eventually):
+    reader, writer = full_pipe()
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            daemon.write(endpoint("open", server.getsockname()[1]))
+            daemon.spawn("--log-level", "debug", into=writer)
+            eventually(lambda: read_verdict(daemon) == "ok", "it is green", 30)
+        eventually(lambda: read_verdict(daemon) == "outage", "it has seen the fault", 30)
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait() == 0
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+def test_a_terminal_that_nobody_reads_keeps_it_from_nothing(daemon, eventually):
+    keyboard, window = os.openpty()
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            daemon.write(endpoint("open", server.getsockname()[1]))
+            run = ["-m", "beacon", "run", "-c", str(daemon.config)]
+            daemon.process = subprocess.Popen(
+                [sys.executable, *run, "--state-dir", str(daemon.state)],
+                env=os.environ | {"TERM": "xterm-256color"},
+                stdin=window,
+                stdout=window,
+                stderr=window,
+                start_new_session=True,
+            )
+            eventually(lambda: read_verdict(daemon) == "ok", "it is green", 30)
+        eventually(lambda: read_verdict(daemon) == "outage", "it has seen the fault", 30)
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait() == 0
+    finally:
+        os.close(keyboard)
+        os.close(window)
+
+
+def read_verdict(daemon: Daemon) -> str:
+    return daemon.status().get("state", {}).get("verdict", "")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_cost_the_daemon_nothing(daemon, listening, eventually, closed):
+    daemon.write(endpoint("open", listening))
+    run = f"'{sys.executable}' -m beacon run -c '{daemon.config}' --state-dir '{daemon.state}'"
+    daemon.process = subprocess.Popen(["bash", "-c", f"exec {run} {closed}"])
+    eventually(lambda: read_verdict(daemon) == "ok", "it is green", 30)
+    descriptors = Path(f"/proc/{daemon.process.pid}/fd")
+    files = [str((descriptors / n).readlink()) for n in ("0", "1", "2")]
+    assert not any("state" in file for file in files), "the history is no log"
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait() == 0
 
 
 def pushing(port: int, *, head: str = HEAD) -> str:

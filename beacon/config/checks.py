@@ -247,6 +247,9 @@ def mqtt(spot: Spot, section: Mqtt, problems: Problems) -> None:
         message = f"the password would go unencrypted to {section.host}"
         allowed = "mqtts://, or allow_plain_password: true"
         _note(problems, spot.below("password"), message, allowed)
+    if section.password and section.username is None:
+        message = "a password without a user name is never sent"
+        _note(problems, spot.below("password"), message, "username: beside it, or neither")
     if not section.encrypted:
         if section.tls != DEFAULT_TLS:
             _note(problems, spot.key("tls"), "mqtt:// does not use TLS", "mqtts://")

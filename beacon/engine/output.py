@@ -33,14 +33,15 @@ class Heartbeat:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._at: float | None = None
+        self.at: float | None = None
+        """When it last beat; None before the first."""
 
     def beat(self) -> None:
         """I am alive, now."""
-        self._at = self._clock.monotonic()
+        self.at = self._clock.monotonic()
 
     @property
     def beating(self) -> bool:
         """Whether the last stamp is younger than `LIMIT`; false before the first."""
-        at = self._at
+        at = self.at
         return at is not None and self._clock.monotonic() - at < self.LIMIT

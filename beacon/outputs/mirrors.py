@@ -20,7 +20,10 @@ Decide = Callable[[Callable[[], None]], None]
 
 
 class Mirrors:
-    """MQTT and the terminal: what they show comes from elsewhere, so they can be replaced."""
+    """MQTT, the page and the terminal: what they show comes from elsewhere.
+
+    `make` may answer with one that it made before: that one stays, and is told what stands.
+    """
 
     def __init__(
         self, engine: Engine, standing: Standing, make: Callable[[Config], Sequence[Output]]
@@ -29,29 +32,41 @@ class Mirrors:
         self._outputs: Sequence[Output] = ()
 
     def show(self, config: Config, decide: Decide) -> None:
-        """End those there are, and begin those of this configuration, up to date at once."""
-        decide(self._detach)
-        self.stop()
-        self._outputs = self._make(config)
+        """Go over to the outputs of this configuration, up to date at once."""
+        before, wanted = self._outputs, self._make(config)
+        leaving = _without(before, wanted)
+        decide(lambda: self._detach(leaving))
+        self._end(leaving)
+        self._outputs = wanted
         site = config.watched
         known = frozenset([e.id for e in site.endpoints] + [s.id for s in site.services])
-        decide(lambda: self._attach(known))
-        for output in self._outputs:
+        # Of one that stays nothing is lost: what happens waits until it is attached again.
+        coming = _without(wanted, before)
+        decide(lambda: self._attach(_without(wanted, coming), known))
+        for output in coming:
             output.start()
 
     def stop(self) -> None:
         """End them, the last first."""
-        for output in reversed(self._outputs):
-            ended(output, BUDGET)
+        self._end(self._outputs)
         self._outputs = ()
 
-    def _attach(self, known: frozenset[str]) -> None:
+    def _end(self, outputs: Sequence[Output]) -> None:
+        for output in reversed(outputs):
+            ended(output, BUDGET)
+
+    def _attach(self, staying: Sequence[Output], known: frozenset[str]) -> None:
+        self._detach(staying)
         for output in self._outputs:
             self._engine.attach(output, self._standing.everything(known))
 
-    def _detach(self) -> None:
-        for output in self._outputs:
+    def _detach(self, outputs: Sequence[Output]) -> None:
+        for output in outputs:
             self._engine.detach(output)
+
+
+def _without(outputs: Sequence[Output], others: Sequence[Output]) -> list[Output]:
+    return [output for output in outputs if not any(output is other for other in others)]
 
 
 def ended(output: Output, budget: float) -> None:

@@ -11,26 +11,29 @@ import random
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import replace
 from typing import Final
 
 from beacon.config.schema import Config, Mqtt
 from beacon.core.events import Effect, Event
 from beacon.core.explain import Explained
 from beacon.engine.clock import Clock, Moments
-from beacon.outputs.homeassistant import birth_topic, config_topic, discovery
+from beacon.engine.output import Heartbeat
 from beacon.outputs.mqtt_board import Board
-from beacon.outputs.mqtt_conversation import PUSH, USUAL, Commands, Conversation, Pace
+from beacon.outputs.mqtt_conversation import USUAL, Commands, Conversation, Pace, Setup
 from beacon.outputs.mqtt_push import MqttPush
-from beacon.outputs.mqtt_session import Lost, Session, client_id
+from beacon.outputs.mqtt_session import TAKEN_OVER, Lost, Session, client_id
 from beacon.outputs.renderer import Shown
-from beacon.outputs.topics import OFFLINE, Health60, Topics
+from beacon.outputs.stalled import StallWatch
+from beacon.outputs.topics import OFFLINE, Health60, Message, Topics
 from beacon.outputs.unexplained import Unexplained
 
 _log = logging.getLogger(__name__)
 
 SHORT_SESSIONS: Final = 3
-"""So many sessions in a row that do not last: somebody else uses our name."""
+"""So many sessions in a row that do not last are said to be so."""
+LARGEST: Final = 256 * 1024
+"""Bytes of a message that is taken, beside our own description twice: pushes may have 64 KiB."""
 
 
 class _Waker:
@@ -67,7 +70,8 @@ class MqttOutput:
 
     `submit` posts an event to the deciding thread and `lamp_test` starts one; both are called
     by the MQTT thread and must not block. `version` is the beacon's; `rng` spreads retries.
-    `push` takes what others push; None: nobody is listened to.
+    `push` takes what others push; None: nobody is listened to. `judge` beats while somebody
+    judges; None: that is not watched. `started`: when the beacon did, in monotonic seconds.
     """
 
     name = "mqtt"
@@ -82,21 +86,18 @@ class MqttOutput:
         rng: random.Random,
         pace: Pace = USUAL,
         push: MqttPush | None = None,
+        judge: Heartbeat | None = None,
+        started: float | None = None,
     ) -> None:
-        if config.mqtt is None:
-            raise ValueError("the MQTT output needs the section mqtt")
-        self._mqtt: Mqtt = config.mqtt
-        self._config, self._clock, self._rng, self._pace = config, clock, rng, pace
-        self._push = push
-        self._topics = Topics(config, version, Moments(clock))
-        # Made anew each time: the wall clock may be wrong at the start.
-        info = partial(self._topics.info, clock.monotonic(), socket.gethostname())
-        self._board = Board(self._topics, clock, info)
+        self._clock, self._rng, self._pace = clock, rng, pace
+        self._submit, self._lamp_test, self._version = submit, lamp_test, version
+        self._moment = Moments(clock)
+        self._started = clock.monotonic() if started is None else started
+        self._board = Board(self._topics(config), clock, self._info)
+        self._setup = self._made(config, push)
+        self._left: Setup | None = None  # whose "online" still stands, although we left
         self._unexplained = Unexplained(config.watched)
-        self._commands = Commands(config, clock, submit, lamp_test, self._board.say)
-        wanted = self._mqtt.discovery.enabled
-        self._document = discovery(config, version) if wanted else None
-        self._id = client_id(config.watched.id)
+        self._stall = None if judge is None else StallWatch(judge, clock)
         self._waker = _Waker()
         self._stopping = threading.Event()
         self._cause: str | None = None
@@ -107,8 +108,17 @@ class MqttOutput:
     # --- any thread ---
 
     def start(self) -> None:
-        """Start the thread; a broker that is not there stops nobody."""
-        self._thread.start()
+        """Start the thread; a broker that is not there stops nobody. Once is enough."""
+        if not self._thread.is_alive():
+            self._thread.start()
+
+    def follow(self, config: Config, push: MqttPush | None = None) -> None:
+        """Go on with another configuration: what it does not change is not said again."""
+        self._unexplained = Unexplained(config.watched)
+        setup = self._made(config, push)
+        self._board.follow(setup.topics)
+        self._setup = setup
+        self._waker.wake()
 
     def offer(self, effects: Sequence[Effect]) -> None:
         """Note what is to be published."""
@@ -144,20 +154,39 @@ class MqttOutput:
         if not self._thread.is_alive():
             self._waker.close()
 
+    # --- what a configuration makes of it ---
+
+    def _topics(self, config: Config) -> Topics:
+        return Topics(config, self._version, self._moment)
+
+    def _info(self, topics: Topics) -> Message:
+        # Made anew each time: the wall clock may be wrong at the start.
+        return topics.info(self._started, socket.gethostname())
+
+    def _made(self, config: Config, push: MqttPush | None) -> Setup:
+        commands = Commands(config, self._clock, self._submit, self._lamp_test, self._board.say)
+        return Setup(config, self._version, self._topics(config), commands, push)
+
     # --- the MQTT thread ---
 
     def _run(self) -> None:
         retry = self._pace.first_retry
         while not self._stopping.is_set():
-            self._welcomed = None
-            cause = self._visit()
+            setup, self._welcomed = self._setup, None
+            cause = self._visit(setup)
             if self._stopping.is_set():
                 return
+            if self._welcomed is None and self._left is not None:
+                left, self._left = self._left, None
+                self._visit(left, only=OFFLINE)
+            if setup is not self._setup:  # a reload: nothing to complain of
+                retry, self._short = self._pace.first_retry, 0
+                continue
             lasted = self._lasted()
             self._short = 0 if lasted is None else self._short + 1
             if lasted is not None and lasted >= self._pace.settled:
                 retry, self._short = self._pace.first_retry, 0
-            self._say(self._diagnosed(cause))
+            self._say(self._diagnosed(cause, setup))
             self._stopping.wait(retry * self._rng.uniform(0.5, 1.0))
             retry = min(retry * 2, self._pace.last_retry)
 
@@ -165,40 +194,43 @@ class MqttOutput:
         """Seconds since the broker's welcome in the present or last session, if it came."""
         return None if self._welcomed is None else self._clock.monotonic() - self._welcomed
 
-    def _diagnosed(self, cause: str) -> str:
+    def _diagnosed(self, cause: str, setup: Setup) -> str:
         if self._short < SHORT_SESSIONS:
             return cause
-        return (
-            f"no session lasts {self._pace.settled:g} s: another client uses this id"
-            f" ({self._id}); give every beacon a `site` of its own"
-        )
+        name = client_id(setup.topics.site)
+        short = f"no session lasts {self._pace.settled:g} s: {cause}"
+        if TAKEN_OVER in cause:
+            return f"{short}: another client uses this id ({name}); give every beacon its `site`"
+        return f"{short}; look for {name} in the broker's log"
 
-    def _visit(self) -> str:
-        """One connection from dialling to its end; why it ended."""
-        will = self._topics.available(OFFLINE)
+    def _visit(self, setup: Setup, only: str = "") -> str:
+        """One connection from dialling to its end; why it ended. `only`: to say just this."""
+        mqtt = _mqtt(setup.config)
+        will = setup.topics.available(OFFLINE)
+        largest = LARGEST + 2 * len(setup.description.payload.encode())
         try:
-            made = Session(self._mqtt, self._id, will, self._subscriptions(), self._pace.patience)
+            made = Session(
+                mqtt,
+                client_id(setup.topics.site),
+                will,
+                [] if only else setup.subscriptions(),
+                patience=self._pace.patience,
+                largest=largest,
+            )
             with contextlib.closing(made) as session:
                 session.dial()
                 self._await_welcome(session)
-                self._welcomed = self._clock.monotonic()
-                with self._push.listening() if self._push else contextlib.nullcontext():
-                    self._converse(session)
+                if only:
+                    self._part(session, setup.topics.available(only))
+                    return ""
+                self._welcomed, self._left = self._clock.monotonic(), None
+                self._converse(session, setup)
         except Lost as lost:
             return str(lost)
         except Exception:  # noqa: BLE001 - the border: logged, dialled again
             _log.exception("MQTT: the connection failed by a fault of the beacon")
             return "a fault of the beacon: see its traceback"
         return "stopped"
-
-    def _subscriptions(self) -> list[tuple[str, int, bool]]:
-        commands = (f"{self._topics.base}/cmd/+", 1, False)
-        own = (config_topic(self._config), 1, True)
-        birth = (birth_topic(self._config), 0, True)
-        pushes = (f"{self._topics.base}/{PUSH}+/+", 1, False)
-        wanted = [commands, own]
-        wanted += [birth] if self._document is not None else []
-        return [*wanted, pushes] if self._push is not None else wanted
 
     def _await_welcome(self, session: Session) -> None:
         until = self._clock.monotonic() + self._pace.welcome
@@ -211,45 +243,67 @@ class MqttOutput:
             self._waker.clear()
             session.turn(self._waker.fileno(), left)
 
-    def _converse(self, session: Session) -> None:
+    def _converse(self, session: Session, setup: Setup) -> None:
         missed = self._board.forget()
         conversation = Conversation(
-            session,
-            config=self._config,
-            topics=self._topics,
-            board=self._board,
-            commands=self._commands,
-            push=self._push,
-            document=self._document,
-            clock=self._clock,
-            rng=self._rng,
-            pace=self._pace,
+            session, setup, board=self._board, clock=self._clock, rng=self._rng, pace=self._pace
         )
+        self._notice()
         conversation.begin()
-        while not self._stopping.is_set():
-            if self._short < SHORT_SESSIONS or (self._lasted() or 0.0) >= self._pace.settled:
-                self._welcome(missed)
-                missed = 0
-            session.turn(self._waker.fileno(), conversation.due())
-            self._waker.clear()
-            conversation.turn()
+        with contextlib.ExitStack() as listening:
+            listen(listening, None, setup.push)
+            while not self._stopping.is_set():
+                if self._short < SHORT_SESSIONS or (self._lasted() or 0.0) >= self._pace.settled:
+                    self._welcome(setup, missed)
+                    missed = 0
+                session.turn(self._waker.fileno(), conversation.due())
+                self._waker.clear()
+                self._notice()
+                if (fresh := self._setup) is not setup:
+                    if not _same_place(setup.config, fresh.config):
+                        self._leave(session, conversation, setup, fresh)
+                        return
+                    listen(listening, setup.push, fresh.push)
+                    setup = fresh
+                    conversation.follow(setup)
+                conversation.turn()
         conversation.turn()
-        self._part(session)
+        self._part(session, setup.topics.available(OFFLINE))
 
-    def _part(self, session: Session) -> None:
+    def _notice(self) -> None:
+        """Speak for the judge, should it have stalled."""
+        if self._stall is not None:
+            self._board.stall(self._stall.look())
+
+    def _part(self, session: Session, last_word: Message) -> None:
         """A clean goodbye suppresses the last will, so we say it ourselves."""
         until = self._clock.monotonic() + self._pace.farewell
-        last = session.publish(self._topics.available(OFFLINE))
+        last = session.publish(last_word)
         while not last.is_published() and self._clock.monotonic() < until:
             self._waker.clear()
             session.turn(self._waker.fileno(), until - self._clock.monotonic())
         session.disconnect()
 
+    def _leave(
+        self, session: Session, conversation: Conversation, setup: Setup, fresh: Setup
+    ) -> None:
+        """Go because a reload wants another connection."""
+        before, after = _mqtt(setup.config), _mqtt(fresh.config)
+        if setup.topics.base != fresh.topics.base:
+            conversation.take_away()
+            self._part(session, Message(setup.description.topic, "", retain=True, qos=1))
+        elif (before.host, before.port) != (after.host, after.port):
+            self._part(session, setup.topics.available(OFFLINE))
+        else:
+            session.disconnect()  # "online" stands, and will be true again in a moment
+            self._left = setup
+
     # --- words ---
 
-    def _welcome(self, missed: int) -> None:
+    def _welcome(self, setup: Setup, missed: int) -> None:
         if self._cause != "":
-            _log.info("MQTT: connected to %s:%d as %s", self._mqtt.host, self._mqtt.port, self._id)
+            mqtt, name = _mqtt(setup.config), client_id(setup.topics.site)
+            _log.info("MQTT: connected to %s:%d as %s", mqtt.host, mqtt.port, name)
             self._cause = ""
         if missed:
             _log.warning("MQTT: %d events were not published while offline", missed)
@@ -258,3 +312,25 @@ class MqttOutput:
         if cause != self._cause:
             _log.warning("MQTT: %s; the beacon goes on without and tries again", cause)
             self._cause = cause
+
+
+def listen(
+    listening: contextlib.ExitStack, before: MqttPush | None, after: MqttPush | None
+) -> None:
+    """Be known as one who listens to pushes, or no more."""
+    if before is None and after is not None:
+        listening.enter_context(after.listening())
+    elif after is None:
+        listening.close()
+
+
+def _mqtt(config: Config) -> Mqtt:
+    if config.mqtt is None:
+        raise ValueError("the MQTT output needs the section mqtt")
+    return config.mqtt
+
+
+def _same_place(before: Config, after: Config) -> bool:
+    """Whether one connection serves both configurations."""
+    old, new = _mqtt(before), _mqtt(after)
+    return replace(old, discovery=new.discovery, commands=new.commands) == new

@@ -7,9 +7,9 @@ marked, and the mark is taken away before the note is read, so a change is never
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
 from beacon.core.events import (
     Announced,
@@ -24,10 +24,11 @@ from beacon.core.events import (
 )
 from beacon.core.explain import Explained
 from beacon.engine.clock import Clock
+from beacon.outputs import stalled
 from beacon.outputs.documents import explanation
 from beacon.outputs.homeassistant import ENDPOINT_PERIOD
 from beacon.outputs.renderer import Shown
-from beacon.outputs.topics import Health60, Message, Topics
+from beacon.outputs.topics import FAMILIES, Health60, Message, Topics, endpoint_path
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +36,9 @@ MOST_WAITING: Final = 1000
 """Events and results that wait at most; older ones give way."""
 MOST_ANSWERS: Final = 100
 """Answers of our own to commands that wait at most: a flood must not drive out events."""
+HEALTH_EVERY: Final = 60.0
+"""Seconds between two words about the beacon's own health."""
+_OF_MEMBERS: Final = frozenset(family.partition("/")[0] for family in FAMILIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +54,12 @@ Note = Single | ServiceChanged | EndpointRead | OverlaysChanged | Told
 
 
 class Board:
-    """The latest notes by key, and which of them are not yet published."""
+    """The latest notes by key, and which of them are not yet published.
 
-    def __init__(self, topics: Topics, clock: Clock, info: Callable[[], Message]) -> None:
+    `info` makes the message that says who publishes here.
+    """
+
+    def __init__(self, topics: Topics, clock: Clock, info: Callable[[Topics], Message]) -> None:
         self._topics, self._clock, self._info = topics, clock, info
         self._notes: dict[str, Note] = {}
         self._changed: dict[str, None] = {}
@@ -60,30 +67,17 @@ class Board:
         self._answers: deque[Answered] = deque(maxlen=MOST_ANSWERS)
         self._sent: dict[str, str] = {}
         self._endpoints: dict[str, tuple[tuple[str, ...], float]] = {}
-        self._renderers: Mapping[type, Callable[[Any], Iterable[Message]]] = {
-            OverallChanged: lambda changed: [topics.state(changed.overall)],
-            ServiceChanged: lambda changed: [topics.service(changed.service)],
-            EndpointRead: lambda read: [topics.endpoint(read)],
-            IncidentChanged: lambda changed: [topics.incident(changed.incident, changed.others)],
-            SilenceChanged: lambda changed: [topics.silence(changed), *self._buzzer()],
-            OverlaysChanged: lambda changed: [topics.overlays(changed)],
-            Shown: lambda shown: [*topics.lamps(shown.lamps), *self._buzzer()],
-            Health60: lambda health: [topics.health(health)],
-            Told: lambda told: [
-                topics.explain(explanation(told.explained, told.at, topics.moment))
-            ],
-            Announced: lambda announced: [topics.event(announced)],
-            Answered: lambda answered: [topics.result(answered)],
-        }
+        self._stalled: float | None = None
 
     # --- any thread ---
 
     def offer(self, effects: Sequence[Effect]) -> None:
         """Note what of these effects is published."""
+        once: list[Announced | Answered] = []
         for effect in effects:
             match effect:
                 case Announced() | Answered(origin="mqtt"):
-                    self._once.append(effect)
+                    once.append(effect)
                 case ServiceChanged(service=view):
                     self._note(f"service {view.id}", effect)
                 case EndpointRead(endpoint=endpoint):
@@ -95,6 +89,8 @@ class Board:
                 case _:
                     pass
         self._complete()
+        # Last: whoever finds an event here finds what it is about noted already.
+        self._once.extend(once)
 
     def note(self, what: Single) -> None:
         """Note the latest of something there is only one of."""
@@ -121,24 +117,72 @@ class Board:
             if type(nothing).__name__ not in self._notes:
                 self.note(nothing)
 
+    def follow(self, topics: Topics) -> None:
+        """Go on with the topics of another configuration, and forget what it does not have."""
+        self._topics = topics
+        members = topics.members()
+        for key in list(self._notes):
+            kind, _, name = key.partition(" ")
+            path = endpoint_path(name) if kind == "endpoint" else f"{kind}/{name}"
+            if kind in _OF_MEMBERS and f"{topics.base}/{path}" not in members:
+                self._notes.pop(key, None)
+
     # --- the MQTT thread ---
+
+    def stall(self, since: float | None) -> None:
+        """Note since when nobody judges; None: somebody does."""
+        if since is not None:
+            now, last = self._clock.monotonic(), self._notes.get(Health60.__name__)
+            known = last if isinstance(last, Health60) else None
+            if self._stalled is None or known is None or now >= known.at + HEALTH_EVERY:
+                self.note(stalled.health(known, now, since))
+        if since != self._stalled:
+            self._stalled = since
+            for key in list(self._notes):
+                if key.startswith(("service ", "explain ", OverallChanged.__name__)):
+                    self._changed[key] = None
+
+    def gone(self) -> list[str]:
+        """Topics that something was published on, and that this configuration does not have."""
+        members, base = self._topics.members(), f"{self._topics.base}/"
+        topics = [
+            topic
+            for topic in self._sent
+            if topic not in members and topic.removeprefix(base).partition("/")[0] in _OF_MEMBERS
+        ]
+        for topic in topics:
+            del self._sent[topic]
+        return topics
+
+    @property
+    def standing(self) -> list[str]:
+        """All topics on which something of ours stands."""
+        return list(self._sent)
+
+    def info(self) -> Iterator[Message]:
+        """Who publishes here, if that is not yet published."""
+        yield from self._unsent(self._info(self._topics))
 
     def everything(self) -> Iterator[Message]:
         """All retained state there is, changed or not."""
         self._changed.clear()
         self._sent.clear()
-        yield self._info()
+        yield from self.info()
         for key in list(self._notes):
             yield from self._fresh(key, always=True)
 
-    def changes(self) -> Iterator[Message]:
-        """What happened once, then the retained state that is not yet published."""
-        for happened in (self._once, self._answers):
-            while happened:
-                yield from self._rendered(happened.popleft())
+    def changes(self, *, once: bool) -> Iterator[Message]:
+        """The retained state that is not yet published, then, if wanted, what happened once.
+
+        In this order: who hears of an event and looks at the state must not see that of before.
+        """
+        happened = [(waiting, len(waiting)) for waiting in (self._once, self._answers)]
         for key in list(self._changed):
             self._changed.pop(key, None)
             yield from self._fresh(key, always=False)
+        for waiting, count in happened if once else ():
+            for _ in range(min(count, len(waiting))):
+                yield from self._rendered(waiting.popleft())
 
     def forget(self) -> int:
         """Drop what happened while nobody could be told; how many things that were."""
@@ -149,13 +193,18 @@ class Board:
         return count
 
     def _fresh(self, key: str, *, always: bool) -> Iterator[Message]:
-        note = self._notes[key]
+        note = self._notes.get(key)
+        if note is None:  # left the configuration
+            return
         if isinstance(note, EndpointRead) and not self._due(note, always=always):
             return
         for message in self._rendered(note):
-            if self._sent.get(message.topic) != message.payload:
-                self._sent[message.topic] = message.payload
-                yield message
+            yield from self._unsent(message)
+
+    def _unsent(self, message: Message) -> Iterator[Message]:
+        if self._sent.get(message.topic) != message.payload:
+            self._sent[message.topic] = message.payload
+            yield message
 
     def _due(self, read: EndpointRead, *, always: bool) -> bool:
         """Whether an endpoint's topic is written: on a change, else once a minute."""
@@ -166,12 +215,52 @@ class Board:
         self._endpoints[read.endpoint] = (shown, read.at)
         return True
 
-    def _rendered(self, what: object) -> Sequence[Message]:
+    def _rendered(self, what: Note | Announced | Answered) -> Sequence[Message]:
         try:
-            return list(self._renderers[type(what)](what))
+            return list(self._messages(what))
         except Exception:  # noqa: BLE001 - the border: costs this topic only
             _log.exception("MQTT: %s cannot be published", type(what).__name__)
             return ()
+
+    def _messages(self, what: Note | Announced | Answered) -> Iterator[Message]:
+        topics = self._topics
+        match what:
+            case OverallChanged() | ServiceChanged() | Told():
+                yield self._judged(what)
+            case EndpointRead():
+                yield topics.endpoint(what)
+            case IncidentChanged(incident=incident, others=others):
+                yield topics.incident(incident, others)
+            case OverlaysChanged():
+                yield topics.overlays(what)
+            case Health60():
+                yield topics.health(what)
+            case Announced():
+                yield topics.event(what)
+            case Answered():
+                yield topics.result(what)
+            case SilenceChanged() | Shown():
+                yield from self._heard_and_seen(what)
+
+    def _judged(self, what: OverallChanged | ServiceChanged | Told) -> Message:
+        """What the judge said, unless it has stalled since."""
+        topics, since = self._topics, self._stalled
+        match what:
+            case OverallChanged(overall=view):
+                return topics.state(view if since is None else stalled.overall(view, since))
+            case ServiceChanged(service=view):
+                return topics.service(view if since is None else stalled.service(view, since))
+            case Told(at=at, explained=explained):
+                if since is not None:
+                    explained = replace(explained, view=stalled.service(explained.view, since))
+                return topics.explain(explanation(explained, at, topics.moment))
+
+    def _heard_and_seen(self, what: SilenceChanged | Shown) -> Iterator[Message]:
+        if isinstance(what, SilenceChanged):
+            yield self._topics.silence(what)
+        else:
+            yield from self._topics.lamps(what.lamps)
+        yield from self._buzzer()
 
     def _buzzer(self) -> Iterator[Message]:
         shown, silence = self._notes.get("Shown"), self._notes.get("SilenceChanged")

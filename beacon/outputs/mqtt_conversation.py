@@ -1,13 +1,15 @@
 """What is said in one connection to the broker, and what is done on command.
 
-Knows the order of things that Home Assistant needs: description, availability, states. A
-`Session` carries the words; when to dial and what to do after is `beacon.outputs.mqtt`.
+Knows the order of things that Home Assistant needs: description, states, then "online" (else
+the states of before would count again), then what happens. A `Session` carries the words;
+when to dial and what to do after is `beacon.outputs.mqtt`.
 """
 
 import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from paho.mqtt.client import MQTTMessage
@@ -16,13 +18,13 @@ from beacon.config.fields import Refused
 from beacon.config.schema import Config
 from beacon.core.events import Answered, Event
 from beacon.engine.clock import Clock
-from beacon.outputs.homeassistant import birth_topic, config_topic, message, removals
+from beacon.outputs.homeassistant import birth_topic, config_topic, discovery, message, removals
 from beacon.outputs.mqtt_board import Board
 from beacon.outputs.mqtt_commands import Limit, read, refusal
 from beacon.outputs.mqtt_push import MqttPush
-from beacon.outputs.mqtt_session import Session
+from beacon.outputs.mqtt_session import Session, Subscription
 from beacon.outputs.orders import Command
-from beacon.outputs.topics import ONLINE, Topics, text
+from beacon.outputs.topics import FAMILIES, ONLINE, Message, Topics, text
 
 _log = logging.getLogger(__name__)
 
@@ -101,36 +103,78 @@ class Commands:
             self._submit(command.event(now))
 
 
+@dataclass(frozen=True)
+class Setup:
+    """What one configuration makes of MQTT; a reload brings another one."""
+
+    config: Config
+    version: str
+    topics: Topics
+    commands: Commands
+    push: MqttPush | None
+
+    @cached_property
+    def document(self) -> dict[str, Any] | None:
+        """The description for Home Assistant, if it is wanted."""
+        assert self.config.mqtt is not None, "without it there is no MQTT"
+        return discovery(self.config, self.version) if self.config.mqtt.discovery.enabled else None
+
+    @cached_property
+    def description(self) -> Message:
+        """The message that describes the beacon, or removes it."""
+        return message(self.config, self.document)
+
+    def subscriptions(self) -> list[Subscription]:
+        """All that is listened to."""
+        base = self.topics.base
+        read_back = [Subscription(topic, 1, retained=True) for topic in self.read_back()]
+        commands = [Subscription(f"{base}/cmd/+", 1)]
+        return [*commands, *self.birth(), *self.pushes(), *read_back]
+
+    def birth(self) -> list[Subscription]:
+        """Where Home Assistant says that it has come."""
+        wanted = self.document is not None
+        return [Subscription(birth_topic(self.config), 0, retained=True)] if wanted else []
+
+    def pushes(self) -> list[Subscription]:
+        """Where others push."""
+        wanted = self.push is not None
+        return [Subscription(f"{self.topics.base}/{PUSH}+/+", 1)] if wanted else []
+
+    def read_back(self) -> list[str]:
+        """What is read at the beginning: our description, and what may have become nobody's."""
+        base = self.topics.base
+        return [config_topic(self.config), *(f"{base}/{family}" for family in FAMILIES)]
+
+
 class Conversation:
     """What is said in one connection, after the broker's welcome."""
 
     def __init__(
         self,
         session: Session,
+        setup: Setup,
         *,
-        config: Config,
-        topics: Topics,
         board: Board,
-        commands: Commands,
-        push: MqttPush | None,
-        document: dict[str, Any] | None,
         clock: Clock,
         rng: random.Random,
         pace: Pace,
     ) -> None:
-        self._config, self._topics, self._board = config, topics, board
-        self._commands, self._document = commands, document
+        self._setup, self._board = setup, board
         self._clock, self._rng, self._pace, self._session = clock, rng, pace, session
-        self._commands_at = f"{topics.base}/cmd/"
-        self._push, self._push_at = push, f"{topics.base}/{PUSH}"
+        self._members = setup.topics.members()
+        self._online = False
         now = clock.monotonic()
         self._read_back: float | None = now + pace.read_back
+        self._described = False
         self._birth: float | None = None
         self._again = now + pace.again
 
     def begin(self) -> None:
-        """We are here, and this is how things stand."""
-        self._snapshot()
+        """This is how things stand."""
+        self._states()
+        if self._setup.document is None:
+            self._go_online()
 
     def turn(self) -> None:
         """Everything that is to be said or done now."""
@@ -140,58 +184,101 @@ class Conversation:
                 self._hear(received)
             except Exception:  # noqa: BLE001 - the border: costs this message only
                 _log.exception("MQTT: a message could not be handled")
-        if self._push is not None:
-            self._push.turn()
+        if self._setup.push is not None:
+            self._setup.push.turn()
         now = self._clock.monotonic()
         if self._read_back is not None and now >= self._read_back:
+            self._read_back = None
+            self._session.unsubscribe(self._setup.read_back())
             self._introduce("")
         if now >= self._again or (self._birth is not None and now >= self._birth):
             self._birth, self._again = None, now + self._pace.again
-            self._describe()
-            self._snapshot()
+            if self._setup.document is not None:
+                self._session.publish(self._setup.description)
+            self._states()
+            self._go_online()
         if not self._session.congested:
-            for fresh in self._board.changes():
+            # Whoever sees us as offline would not take an event.
+            for fresh in self._board.changes(once=self._online):
                 self._session.publish(fresh)
 
     def due(self) -> float:
         """Seconds until something has to be said by itself."""
-        held = self._push.due() if self._push is not None else None
+        held = self._setup.push.due() if self._setup.push is not None else None
         moments = [m for m in (self._read_back, self._birth, self._again, held) if m is not None]
         return min(moments) - self._clock.monotonic()
 
-    def _snapshot(self) -> None:
-        self._session.publish(self._topics.available(ONLINE))
+    def follow(self, setup: Setup) -> None:
+        """Go on with another configuration at the same place: say what differs."""
+        before, self._setup = self._setup, setup
+        self._members = setup.topics.members()
+        self._listen_anew(before.birth(), setup.birth())
+        self._listen_anew(before.pushes(), setup.pushes())
+        for topic in self._board.gone():
+            self._empty(topic)
+        if config_topic(before.config) != config_topic(setup.config):
+            self._empty(config_topic(before.config))
+            self._described = False
+            self._introduce("")
+        elif self._described:
+            self._described = False
+            self._introduce(before.description.payload)
+        for info in self._board.info():
+            self._session.publish(info)
+
+    def take_away(self) -> None:
+        """Empty every topic of ours: nobody will care for them any more."""
+        for topic in (*self._board.standing, self._setup.topics.availability):
+            self._empty(topic)
+
+    def _listen_anew(self, before: list[Subscription], after: list[Subscription]) -> None:
+        if before != after:
+            if before:
+                self._session.unsubscribe([each.topics for each in before])
+            self._session.subscribe(after)
+
+    def _states(self) -> None:
         for standing in self._board.everything():
             self._session.publish(standing)
 
-    def _describe(self) -> None:
-        if self._document is not None:
-            self._session.publish(message(self._config, self._document))
+    def _go_online(self) -> None:
+        self._online = True
+        self._session.publish(self._setup.topics.available(ONLINE))
 
     def _introduce(self, previous: str) -> None:
-        """Put our discovery message where `previous` stands, if that is another one."""
-        self._read_back = None
-        self._session.unsubscribe(config_topic(self._config))
-        wanted = message(self._config, self._document)
-        if previous == wanted.payload:
+        """Put our description where `previous` stands, if that is another one; then be online."""
+        if self._described:
             return
-        if self._document is not None:
-            farewell = removals(previous, self._document)
+        self._described = True
+        document, wanted = self._setup.document, self._setup.description
+        if previous != wanted.payload:
+            farewell = removals(previous, document) if document is not None else None
             if farewell is not None:
-                self._session.publish(message(self._config, farewell))
-        self._session.publish(wanted)
-        if self._document is not None:
-            self._snapshot()  # a changed description expires the states
+                self._session.publish(message(self._setup.config, farewell))
+            self._session.publish(wanted)
+            if document is not None:
+                self._states()  # a changed description expires the states
+        if not self._online:
+            self._go_online()
+
+    def _empty(self, topic: str) -> None:
+        self._session.publish(Message(topic, "", retain=True, qos=1))
 
     def _hear(self, received: MQTTMessage) -> None:
-        topic = received.topic
-        if topic.startswith(self._commands_at):
-            name = topic.removeprefix(self._commands_at)
-            self._commands.obey(name, bytes(received.payload), retained=received.retain)
-        elif self._push is not None and topic.startswith(self._push_at):
-            endpoint = topic.removeprefix(self._push_at)
-            self._push.hear(endpoint, bytes(received.payload), retained=received.retain)
-        elif topic == birth_topic(self._config) and received.payload == b"online":
-            self._birth = self._clock.monotonic() + self._rng.uniform(*self._pace.birth)
-        elif topic == config_topic(self._config) and received.retain and self._read_back:
-            self._introduce(received.payload.decode("utf-8", "replace"))
+        topic, base = received.topic, self._setup.topics.base
+        kept = received.retain and self._read_back is not None
+        if topic.startswith(commands := f"{base}/cmd/"):
+            name = topic.removeprefix(commands)
+            self._setup.commands.obey(name, bytes(received.payload), retained=received.retain)
+        elif topic.startswith(pushes := f"{base}/{PUSH}"):
+            if self._setup.push is not None:
+                endpoint = topic.removeprefix(pushes)
+                self._setup.push.hear(endpoint, bytes(received.payload), retained=received.retain)
+        elif topic == birth_topic(self._setup.config):
+            if received.payload == b"online":
+                self._birth = self._clock.monotonic() + self._rng.uniform(*self._pace.birth)
+        elif topic == config_topic(self._setup.config):
+            if kept:
+                self._introduce(received.payload.decode("utf-8", "replace"))
+        elif kept and received.payload and topic not in self._members:
+            self._empty(topic)  # of a service or endpoint that left the configuration

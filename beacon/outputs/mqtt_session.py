@@ -11,16 +11,19 @@ import logging
 import select
 import socket
 import ssl
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
 
 from paho.mqtt.client import Client, DisconnectFlags, MQTTMessage, MQTTMessageInfo
-from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTProtocolVersion
+from paho.mqtt.enums import LogLevel, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from beacon.config.schema import Mqtt
 from beacon.config.tls import context
+from beacon.outputs.mqtt_bounded import BoundedClient
 from beacon.outputs.topics import Message
 
 _log = logging.getLogger(__name__)
@@ -28,9 +31,20 @@ _log = logging.getLogger(__name__)
 KEEPALIVE: Final = 30
 """Seconds; a broker that falls silent is given up after at most twice this."""
 
+TAKEN_OVER: Final = "Session taken over"
+"""What a broker of MQTT 5 says when somebody else comes with our client id."""
+
 
 class Lost(Exception):
     """The broker cannot be reached, does not want us, or is gone; the words say why."""
+
+
+class Subscription(NamedTuple):
+    """What is listened to. `retained`: also to what was published before, but not by us."""
+
+    topics: str
+    qos: int
+    retained: bool = False
 
 
 def client_id(site: str) -> str:
@@ -39,9 +53,9 @@ def client_id(site: str) -> str:
 
 
 class Session:
-    """A connection. `subscriptions` are (filter, qos, wants what is retained).
+    """A connection. `patience` is how long dialling may take, in seconds an address.
 
-    `patience` is how long dialling may take, in seconds an address.
+    `largest` is how many bytes a message may have; a larger one is dropped.
     """
 
     def __init__(
@@ -49,12 +63,14 @@ class Session:
         mqtt: Mqtt,
         name: str,
         will: Message,
-        subscriptions: Sequence[tuple[str, int, bool]],
+        subscriptions: Sequence[Subscription],
+        *,
         patience: float,
+        largest: int,
     ) -> None:
         self.connected = False
         self.arrived: list[MQTTMessage] = []
-        self._mqtt = mqtt
+        self._mqtt, self._name, self._largest = mqtt, name, largest
         self._subscriptions = subscriptions
         self._refusal = ""
         self._trouble = ""
@@ -63,10 +79,10 @@ class Session:
         self._client = self._made(name, will)
         self._client.connect_timeout = patience
 
-    def _made(self, name: str, will: Message) -> Client:
+    def _made(self, name: str, will: Message) -> BoundedClient:
         five = self._mqtt.protocol == "5"
-        client = Client(
-            CallbackAPIVersion.VERSION2,
+        client = BoundedClient(
+            self._largest,
             client_id=name,
             protocol=MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311,
             reconnect_on_failure=False,
@@ -93,7 +109,7 @@ class Session:
         try:
             if self._mqtt.encrypted:
                 self._client.tls_set_context(self._context())
-            self._client.connect(self._mqtt.host, self._mqtt.port, keepalive=KEEPALIVE)
+            self._connect()
             sock: Any = self._client.socket()
             # An event must not wait for the acknowledgement of the state sent before it.
             if sock is not None:  # the broker may have hung up already
@@ -109,6 +125,15 @@ class Session:
         except OSError as error:
             raise Lost(f"cannot connect to {where}: {error.strerror or error}") from None
 
+    def _connect(self) -> None:
+        properties = None
+        if self._mqtt.protocol == "5":
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.MaximumPacketSize = self._largest
+        self._client.connect(
+            self._mqtt.host, self._mqtt.port, keepalive=KEEPALIVE, properties=properties
+        )
+
     def turn(self, wake: int, timeout: float) -> None:
         """Wait for the broker, for `wake` to be readable, or for the time; raises `Lost`."""
         sock: Any = self._client.socket()
@@ -122,7 +147,12 @@ class Session:
         wait = 0.0 if pending else max(0.0, min(timeout, 1.0))
         events = dict(poll.poll(wait * 1000)).get(sock.fileno(), 0)
         if pending or events & ~select.POLLOUT:
-            self._client.loop_read()
+            code = self._client.loop_read()
+            # A refusal of MQTT 3.1.1 as such reaches no callback of paho.
+            if code == MQTTErrorCode.MQTT_ERR_PROTOCOL and not (self.connected or self._refusal):
+                self._refused("Unsupported protocol version")
+            for dropped in self._client.dropped():
+                self._tell(dropped)
         if events & select.POLLOUT:
             self._client.loop_write()
         self._client.loop_misc()
@@ -138,9 +168,27 @@ class Session:
         """Send one message; only while connected."""
         return self._client.publish(message.topic, message.payload, message.qos, message.retain)
 
-    def unsubscribe(self, topic: str) -> None:
-        """Hear no more of this topic."""
-        self._client.unsubscribe(topic)
+    def subscribe(self, subscriptions: Iterable[Subscription]) -> None:
+        """Hear of these topics too."""
+        for topics, qos, retained in subscriptions:
+            if self._mqtt.protocol == "5":
+                handling = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
+                if not retained:
+                    handling = SubscribeOptions.RETAIN_DO_NOT_SEND
+                options = SubscribeOptions(
+                    qos=qos,
+                    noLocal=retained,
+                    # Also a live message shall say that it was sent to be retained.
+                    retainAsPublished=True,
+                    retainHandling=handling,
+                )
+                self._client.subscribe(topics, options=options)
+            else:
+                self._client.subscribe(topics, qos)
+
+    def unsubscribe(self, topics: Sequence[str]) -> None:
+        """Hear no more of these topics."""
+        self._client.unsubscribe(list(topics))
 
     def disconnect(self) -> None:
         """Say goodbye: the broker then keeps the last will to itself."""
@@ -162,23 +210,12 @@ class Session:
     # --- what paho calls ---
 
     def _on_connect(
-        self, client: Client, _data: object, _flags: object, reason: ReasonCode, _props: object
+        self, _client: Client, _data: object, _flags: object, reason: ReasonCode, _props: object
     ) -> None:
         if reason.is_failure:
-            self._refusal = f"the broker refuses us: {reason}"
-            if str(reason) in ("Not authorized", "Bad user name or password"):
-                self._refusal += ": check mqtt.username and mqtt.password"
+            self._refused(str(reason))
             return
-        for topic, qos, retained in self._subscriptions:
-            if self._mqtt.protocol == "5":
-                handling = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
-                if not retained:
-                    handling = SubscribeOptions.RETAIN_DO_NOT_SEND
-                # Also a live message shall say that it was sent to be retained.
-                options = SubscribeOptions(qos=qos, retainAsPublished=True, retainHandling=handling)
-                client.subscribe(topic, options=options)
-            else:
-                client.subscribe(topic, qos)
+        self.subscribe(self._subscriptions)
         self.connected = True
 
     def _on_disconnect(
@@ -220,6 +257,25 @@ class Session:
             self._told.add(words)
             _log.warning("MQTT: %s", words)
 
+    def _refused(self, said: str) -> None:
+        cure = self._cure(said)
+        self._refusal = f"the broker refuses us: {said}" + (f": {cure}" if cure else "")
+
+    def _cure(self, said: str) -> str:
+        """What to do about a refusal. Brokers do not tell a wrong password from a wrong id."""
+        admitted = f"whether it admits the client id {self._name} (mosquitto: clientid_prefixes)"
+        match said:
+            case "Not authorized" | "Bad user name or password" if self._mqtt.username is None:
+                return f"set mqtt.username and mqtt.password if it wants them; see {admitted}"
+            case "Not authorized" | "Bad user name or password":
+                return f"check mqtt.username and mqtt.password, and {admitted}"
+            case "Client identifier not valid":
+                return f"see {admitted}; `site` is part of it"
+            case "Unsupported protocol version":
+                other = "3.1.1" if self._mqtt.protocol == "5" else "5"
+                return f'try mqtt.protocol: "{other}"'
+        return ""
+
     def _why(self) -> str:
         if self._refusal:
             return self._refusal
@@ -228,10 +284,12 @@ class Session:
         if "SSL" in self._trouble:
             return f"TLS: {self._trouble}"
         if self.connected:
-            return "the connection was lost"
+            return "the connection was lost, and the broker gave no reason"
         words = "the broker closed the connection without an answer"
         if self._mqtt.encrypted and self._mqtt.tls.certificate is None:
             words += "; perhaps for want of a client certificate: mqtt.tls.certificate and key"
+        if self._mqtt.protocol == "5":
+            words += '; if it is an old one: mqtt.protocol: "3.1.1"'
         return words
 
 

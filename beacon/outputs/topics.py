@@ -115,6 +115,10 @@ def _short(tree: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
             return tree
 
 
+FAMILIES: Final = ("service/+", "explain/+", "endpoint/+/+", "witness/+", "lamp/+")
+"""Retained topics, below the base, that come and go with the configuration."""
+
+
 class Topics:
     """The topics of one beacon. `moment` must name the same moment always the same."""
 
@@ -129,6 +133,17 @@ class Topics:
         self.moment = moment
         self._config = config
         self._runbooks = {service.id: service.runbook for service in site.services}
+
+    def members(self) -> frozenset[str]:
+        """The topics of `FAMILIES` on which something of this configuration stands."""
+        site, tower = self._config.watched, self._config.tower
+        services = [s.id for s in site.services]
+        paths = [
+            *(f"{family}/{name}" for family in ("service", "explain") for name in services),
+            *(endpoint_path(endpoint.id) for endpoint in site.endpoints),
+            *(f"lamp/{colour}" for colour in tower.lamps),
+        ]
+        return frozenset(f"{self.base}/{path}" for path in paths)
 
     def _iso(self, at: float | None) -> str | None:
         return None if at is None else iso(self.moment(at))
@@ -247,6 +262,9 @@ class Topics:
             "service": announced.service,
             "verdict": announced.verdict,
             "cause": text(announced.cause),
+            "explanation": text(None if incident is None else incident.explanation),
+            "impact": None if incident is None else incident.impact,
+            "runbook": text(self._runbooks.get(announced.service)),
             "by": text(announced.by),
             "at": self._iso(announced.at),
         }

@@ -40,6 +40,7 @@ from beacon.core.model import (
     Verdict,
 )
 from beacon.engine.clock import SystemClock
+from beacon.engine.output import Heartbeat
 from beacon.outputs.mqtt import MqttOutput
 from beacon.outputs.mqtt_conversation import Pace
 from beacon.outputs.mqtt_push import MqttPush
@@ -307,6 +308,7 @@ class Beacon:
     submitted: list[Any]
     tested: list[bool]
     clock: SystemClock
+    judge: Heartbeat
 
     def words(self) -> Words:
         return Words(self.clock.monotonic())
@@ -328,10 +330,12 @@ def beacon(house) -> Iterator[Callable[..., Beacon]]:
         submit: Any = None,
         lamp_test: Any = None,
         push: MqttPush | None = None,
+        judged: bool = False,
     ):
         submitted: list[Any] = []
         tested: list[bool] = []
         clock = SystemClock()
+        judge = Heartbeat(clock)
         output = MqttOutput(
             config,
             clock,
@@ -341,8 +345,9 @@ def beacon(house) -> Iterator[Callable[..., Beacon]]:
             random.Random(1),
             pace,
             push,
+            judge if judged else None,
         )
-        made.append(Beacon(output, submitted, tested, clock))
+        made.append(Beacon(output, submitted, tested, clock, judge))
         output.start()
         return made[-1]
 

@@ -156,7 +156,8 @@ def test_nothing_is_said_of_incidents_before_the_judge_has_spoken(broker, listen
     broker.start()
     one = beacon(house(broker.port))
     listener = listen(broker.port)
-    listener.until(lambda: CONFIG in listener.kept, "the description")
+    listener.until(lambda: "availability" in standing(listener), "that it is there")
+    assert CONFIG in listener.kept
     assert standing(listener) == {"availability", "info"}
     one.output.offer([one.words().overall()])
     listener.until(lambda: {"incident", "silence"} <= standing(listener), "what there is not")
@@ -202,7 +203,7 @@ def test_events_and_results_are_not_retained(broker, listen, beacon, house):
             Answered(words.at, "acknowledge", ok=True, by="button", origin="button"),
         ]
     )
-    listener.until(lambda: listener.json("incident")["state"] == "open", "the incident")
+    listener.until(lambda: listener.all("event") and listener.all("result"), "both")
     [event] = listener.all("event")
     assert event["event_type"] == "opened"
     assert event["id"] == listener.json("incident")["id"]
@@ -341,7 +342,8 @@ def assert_offers_are_quick(one, seconds):
         one.output.offer(effects)
         took.append(time.monotonic() - before)
     assert statistics.median(took) < 0.001
-    assert max(took) < 0.1  # the machine's own hiccups; a broker's would be seconds
+    # The machine's own hiccups are rare; a broker that is waited for holds up every offer.
+    assert sum(each > 0.1 for each in took) <= len(took) // 100
 
 
 def test_a_broker_that_never_answers_delays_nobody(beacon, house, quick, eventually, caplog):
@@ -408,6 +410,24 @@ def test_a_wrong_password_is_logged_once_with_its_cause(
     eventually(lambda: "as mfa-beacon-lab" in log.read_text(), "a session")
 
 
+@BOTH
+@pytest.mark.parametrize(
+    ("login", "words"),
+    [
+        ({}, "set mqtt.username and mqtt.password if it wants them; see whether it admits"),
+        ({"username": "beacon", "password": Secret("right")}, "and whether it admits"),
+    ],
+)
+def test_a_broker_that_does_not_admit_our_client_id_is_not_taken_for_a_wrong_password(
+    broker, beacon, house, protocol, login, words, eventually, caplog
+):
+    broker.start("allow_anonymous true", "clientid_prefixes other-")
+    one = beacon(house(broker.port, protocol=protocol, **login))
+    eventually(lambda: causes(caplog), "the cause")
+    assert f"{words} the client id mfa-beacon-lab (mosquitto: clientid_prefixes)" in caplog.text
+    one.output.stop(5.0)
+
+
 def test_a_name_that_is_not_in_dns(beacon, house, eventually, caplog):
     config = house(1883)
     beacon(replace(config, mqtt=replace(config.mqtt, host="broker.invalid.")))
@@ -416,19 +436,32 @@ def test_a_name_that_is_not_in_dns(beacon, house, eventually, caplog):
 
 
 @BOTH
-def test_two_beacons_with_one_name_are_told_so(
+def test_sessions_that_do_not_last_are_told_with_what_the_broker_said(
     broker, beacon, house, quick, protocol, eventually, caplog
 ):
+    """This mosquitto hangs up without a reason: nobody is blamed for what we do not know."""
     broker.start()
     pace = replace(quick, settled=5.0)
     first = beacon(house(broker.port, protocol=protocol), pace)
     second = beacon(house(broker.port, protocol=protocol), pace)
-    told = "another client uses this id (mfa-beacon-lab)"
+    told = "no session lasts 5 s: the connection was lost, and the broker gave no reason"
     eventually(lambda: sum(told in c for c in causes(caplog)) >= 2, "what is wrong", 20.0)
-    count = len(caplog.records)
-    assert count < 20, caplog.text
+    assert "look for mfa-beacon-lab in the broker's log" in caplog.text
+    assert "another client" not in caplog.text
+    assert len(caplog.records) < 20, caplog.text
     first.output.stop(5.0)
     second.output.stop(5.0)
+
+
+def test_another_client_is_named_when_the_broker_says_so(beacon, house, quick, eventually, caplog):
+    with contextlib.closing(Fake(V5)) as fake:
+        one = beacon(house(fake.port), replace(quick, settled=5.0, farewell=0.2))
+        told = (
+            "no session lasts 5 s: the broker ended it: Session taken over: another client uses"
+            " this id (mfa-beacon-lab); give every beacon its `site`"
+        )
+        eventually(lambda: any(told in c for c in causes(caplog)), "what the broker said")
+        one.output.stop(5.0)
 
 
 def test_an_acl_that_forbids_is_named(broker, beacon, house, tmp_path, eventually, caplog):
@@ -497,11 +530,19 @@ V311 = {
     CONNECT: lambda _: b"\x20\x02\x00\x00",
     SUBSCRIBE: lambda packet: b"\x90\x03" + packet[2:4] + b"\x80",
 }
+V3_ONLY = {CONNECT: lambda _: b"\x20\x02\x00\x01"}
+V5_NAME = {CONNECT: lambda _: b"\x20\x03\x00\x85\x00"}
+V5_BUSY = {CONNECT: lambda _: b"\x20\x03\x00\x89\x00"}
 HTTP = {CONNECT: lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n"}
 FAKES = [
     ("5", {}, "the broker closed the connection without an answer"),
     ("5", HTTP, "the broker takes the connection but does not answer"),
     ("5", V5, "the broker ended it: Session taken over"),
+    ("5", {}, 'if it is an old one: mqtt.protocol: "3.1.1"'),
+    ("5", V3_ONLY, 'refuses us: Unsupported protocol version: try mqtt.protocol: "3.1.1"'),
+    ("3.1.1", V3_ONLY, 'refuses us: Unsupported protocol version: try mqtt.protocol: "5"'),
+    ("5", V5_NAME, "Client identifier not valid: see whether it admits the client id mfa-beacon-l"),
+    ("5", V5_BUSY, "the broker refuses us: Server busy; the beacon goes on"),
     ("3.1.1", V311, "the broker refuses a subscription: Unspecified error: check its ACL"),
 ]
 
@@ -758,7 +799,7 @@ def test_home_assistant_comes_and_is_told_everything(broker, listen, beacon, hou
 
     everything = {f"{BASE}/{path}" for path in STANDING}
     listener.until(lambda: everything <= set(told()), "everything again")
-    assert told()[:2] == [CONFIG, f"{BASE}/availability"]
+    assert told()[-1] == f"{BASE}/availability"
 
 
 def test_what_is_no_longer_there_is_removed_first(broker, listen, beacon, house):

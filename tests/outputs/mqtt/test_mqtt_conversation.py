@@ -1,17 +1,22 @@
 """The order of what is said in one connection, on a clock that stands still."""
 
+import json
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from paho.mqtt.client import MQTTMessage
 
+from beacon.config.schema import Discovery
+from beacon.core.events import Announced, Announcement
 from beacon.core.model import Verdict
-from beacon.outputs.homeassistant import birth_topic, config_topic, discovery
+from beacon.engine.output import Heartbeat
+from beacon.outputs.homeassistant import birth_topic, config_topic
 from beacon.outputs.mqtt import Moments
 from beacon.outputs.mqtt_board import Board
-from beacon.outputs.mqtt_conversation import Commands, Conversation, Pace
-from beacon.outputs.topics import Topics
+from beacon.outputs.mqtt_conversation import Commands, Conversation, Pace, Setup
+from beacon.outputs.stalled import StallWatch
+from beacon.outputs.topics import FAMILIES, Topics
 
 BASE = "mfa-beacon/lab"
 
@@ -25,42 +30,59 @@ class Line:
     said: list = field(default_factory=list)
 
     def publish(self, message):
-        self.said.append(message.topic.removeprefix(f"{BASE}/"))
+        empty = "" if message.payload else "no "
+        self.said.append(empty + message.topic.removeprefix(f"{BASE}/"))
 
-    def unsubscribe(self, topic):
-        self.said.append(f"unsubscribe {topic}")
+    def subscribe(self, subscriptions):
+        self.said += [f"subscribe {each.topics}" for each in subscriptions]
+
+    def unsubscribe(self, topics):
+        self.said += [f"unsubscribe {topic}" for topic in topics]
+
+    def takes(self, topic, payload=b"", retain=False):
+        message = MQTTMessage(topic=topic.encode())
+        message.payload, message.retain = payload, retain
+        self.arrived.append(message)
+
+
+READ_BACK = [f"unsubscribe {BASE}/{family}" for family in FAMILIES]
 
 
 @pytest.fixture
-def talk(house, clock, words):
+def setup(clock):
+    """What a configuration makes of MQTT."""
+
+    def make(config, push=None):
+        topics = Topics(config, "1", Moments(clock))
+        commands = Commands(config, clock, print, print, lambda _answered: None)
+        return Setup(config, "1", topics, commands, push)
+
+    return make
+
+
+@pytest.fixture
+def talk(house, clock, words, setup):
     """A conversation that has begun, its line, and the board it reads from."""
-    config = house()
-    topics = Topics(config, "1", Moments(clock))
-    board = Board(topics, clock, lambda: topics.info(0.0, "pi"))
+    of_it = setup(house())
+    board = Board(of_it.topics, clock, lambda topics: topics.info(0.0, "pi"))
     line = Line()
     conversation = Conversation(
-        line,
-        config=config,
-        topics=topics,
-        board=board,
-        commands=Commands(config, clock, print, print, board.say),
-        push=None,
-        document=discovery(config, "1"),
-        clock=clock,
-        rng=random.Random(1),
-        pace=Pace(),
+        line, of_it, board=board, clock=clock, rng=random.Random(1), pace=Pace()
     )
     board.offer([words(clock.monotonic()).overall()])
     conversation.begin()
     return conversation, line, board
 
 
+STATES = ["info", "state", "incident", "silence"]
+
+
 def test_the_state_does_not_wait_for_the_description(talk):
     _, line, _ = talk
-    assert line.said == ["availability", "info", "state", "incident", "silence"]
+    assert line.said == STATES
 
 
-def test_without_a_retained_description_ours_comes_after_two_seconds(talk, clock, house):
+def test_it_is_online_once_description_and_states_are_there(talk, clock, house):
     conversation, line, _ = talk
     line.said.clear()
     clock.advance(1.9)
@@ -70,8 +92,177 @@ def test_without_a_retained_description_ours_comes_after_two_seconds(talk, clock
     clock.advance(0.1)
     conversation.turn()
     ours = config_topic(house())
-    assert line.said[:3] == [f"unsubscribe {ours}", ours, "availability"]
-    assert line.said[3:] == ["info", "state", "incident", "silence"]
+    assert line.said == [f"unsubscribe {ours}", *READ_BACK, ours, *STATES, "availability"]
+
+
+def test_with_the_description_in_place_it_is_online_at_once(talk, house, setup):
+    conversation, line, _ = talk
+    line.said.clear()
+    line.takes(config_topic(house()), setup(house()).description.payload.encode(), retain=True)
+    conversation.turn()
+    assert line.said == ["availability"]
+
+
+def test_without_a_description_it_is_online_after_the_states(house, clock, setup):
+    of_it = setup(house(discovery=Discovery(enabled=False)))
+    board = Board(of_it.topics, clock, lambda topics: topics.info(0.0, "pi"))
+    line = Line()
+    Conversation(line, of_it, board=board, clock=clock, rng=random.Random(1), pace=Pace()).begin()
+    assert line.said == ["info", "availability"]
+
+
+def test_an_event_waits_until_it_is_online_and_comes_after_the_state(talk, clock, words):
+    conversation, line, board = talk
+    line.said.clear()
+    say = words(clock.monotonic())
+    opened = Announced(say.at, Announcement.OPENED, "sign-in", Verdict.OUTAGE)
+    effects = [opened, say.overall(Verdict.OUTAGE), say.service(Verdict.OUTAGE)]
+    board.offer(effects)
+    conversation.turn()
+    assert line.said == ["state", "service/sign-in"]
+    line.said.clear()
+    clock.advance(2.0)
+    conversation.turn()
+    assert line.said[-2:] == ["availability", "event"]
+
+
+def test_what_became_nobodys_is_emptied(talk, house, clock):
+    conversation, line, _ = talk
+    line.said.clear()
+    for path in (
+        "service/sms",
+        "endpoint/sms/gateway",
+        "witness/canary",
+        "lamp/red",
+        "explain/sms",
+    ):
+        line.takes(f"{BASE}/{path}", b"{}", retain=True)
+    gone = ("service/old", "endpoint/sms/old", "witness/old", "lamp/blue", "explain/old")
+    for path in gone:
+        line.takes(f"{BASE}/{path}", b"{}", retain=True)
+        line.takes(f"{BASE}/{path}", b"", retain=True)
+    line.takes(f"{BASE}/service/live", b"{}")
+    conversation.turn()
+    assert line.said == [f"no {path}" for path in gone]
+    clock.advance(2.0)
+    conversation.turn()
+    line.said.clear()
+    line.takes(f"{BASE}/service/late", b"{}", retain=True)
+    conversation.turn()
+    assert line.said == []
+
+
+# --- a reload -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def settled(talk, clock, words):
+    """A conversation in which everything of the house was said."""
+    conversation, line, board = talk
+    board.offer(words(0.0).standing())
+    clock.advance(2.0)
+    conversation.turn()
+    line.said.clear()
+    return conversation, line, board
+
+
+def reload(settled, of_it, words, keep=lambda effect: True):
+    conversation, line, board = settled
+    board.follow(of_it.topics)
+    board.offer([effect for effect in words(0.0).standing() if keep(effect)])
+    conversation.follow(of_it)
+    conversation.turn()
+    return line.said
+
+
+def test_a_reload_that_changes_nothing_says_nothing(settled, setup, house, words):
+    assert reload(settled, setup(house()), words) == []
+
+
+def test_a_reload_says_the_new_digest(settled, setup, house, words):
+    fresh = replace(house(), digest="other")
+    assert reload(settled, setup(fresh), words) == ["info"]
+
+
+def test_what_a_reload_takes_away_is_emptied(settled, setup, house, words):
+    site = house().watched
+    fresh = house(site=replace(site, services=site.services[:1], witnesses=()))
+    gone = ("sms", "sms/gateway", "witness/canary")
+
+    def keep(effect):
+        name = getattr(effect, "endpoint", getattr(getattr(effect, "service", None), "id", ""))
+        return name not in gone
+
+    said = reload(settled, setup(fresh), words, keep)
+    emptied = {path for path in said if path.startswith("no ")}
+    assert emptied == {"no service/sms", "no endpoint/sms/gateway", "no witness/canary"}
+    ours = config_topic(house())
+    assert said.count(ours) == 2, "what goes is taken from the description, then the new one"
+    assert "availability" not in said
+    assert not {"service/sms", "endpoint/sms/gateway", "witness/canary"} & set(said)
+
+
+def test_a_changed_prefix_empties_the_old_description(settled, setup, house, words):
+    fresh = house(discovery=Discovery(prefix="ha"))
+    said = reload(settled, setup(fresh), words)
+    assert said[:3] == ["unsubscribe homeassistant/status", "subscribe ha/status",
+                        f"no {config_topic(house())}"]  # fmt: skip
+    assert said[3] == config_topic(fresh)
+    assert "availability" not in said
+
+
+def test_description_switched_off_by_a_reload_is_emptied(settled, setup, house, words):
+    fresh = house(discovery=Discovery(enabled=False))
+    said = reload(settled, setup(fresh), words)
+    assert said == ["unsubscribe homeassistant/status", f"no {config_topic(house())}"]
+
+
+# --- a judge that has stalled ---------------------------------------------------------
+
+
+def test_a_stalled_judge_is_told_and_its_last_words_do_not_stand(house, clock, setup, words):
+    board = Board(setup(house()).topics, clock, lambda topics: topics.info(0.0, "pi"))
+    heart = Heartbeat(clock)
+    watch = StallWatch(heart, clock)
+
+    def after(seconds):
+        clock.advance(seconds)
+        board.stall(watch.look())
+        said = {m.topic.removeprefix(f"{BASE}/"): m.payload for m in board.changes(once=True)}
+        return {path: json.loads(payload) for path, payload in said.items()}
+
+    board.offer(words(clock.monotonic()).standing())
+    assert after(1.0)["state"]["verdict"] == "ok"
+    for _ in range(10):
+        assert after(1.0) == {}, "before its first beat it has not stalled"
+    heart.beat()
+    for _ in range(4):
+        assert after(1.0) == {}
+    said = after(1.0)
+    assert said["state"]["verdict"] == "blind"
+    assert (said["state"]["problem"], said["state"]["blind"]) == (True, True)
+    assert set(said["state"]["services"].values()) <= {"blind"}
+    for service in ("service/sign-in", "service/sms"):
+        assert said[service]["verdict"] == "blind"
+        assert "stalled" in said[service]["explanation"]
+    assert said["health"]["stalled"] is True
+    assert said["health"]["loop_lag_ms"] == 5000
+    said = [path for _ in range(120) for path in after(1.0)]
+    assert said == ["health", "health"], "each minute, so that it does not expire"
+    heart.beat()
+    said = after(1.0)
+    assert {each["verdict"] for path, each in said.items() if path != "health"} == {"ok"}
+    assert "health" not in said, "the judge says by itself that it was late"
+
+
+def test_one_who_was_stopped_as_well_waits_for_one_more_beat(clock):
+    heart = Heartbeat(clock)
+    watch = StallWatch(heart, clock)
+    heart.beat()
+    clock.advance(60.0)
+    assert watch.look() is None
+    clock.advance(1.0)
+    assert watch.look() == clock.monotonic() - 61.0
 
 
 def test_home_assistant_is_given_one_to_five_seconds(talk, clock, house):
@@ -79,9 +270,7 @@ def test_home_assistant_is_given_one_to_five_seconds(talk, clock, house):
     clock.advance(2.0)
     conversation.turn()
     line.said.clear()
-    birth = MQTTMessage(topic=birth_topic(house()).encode())
-    birth.payload = b"online"
-    line.arrived.append(birth)
+    line.takes(birth_topic(house()), b"online")
     conversation.turn()
     assert 1.0 <= conversation.due() <= 5.0
     clock.advance(0.99)
@@ -89,11 +278,9 @@ def test_home_assistant_is_given_one_to_five_seconds(talk, clock, house):
     assert line.said == []
     clock.advance(4.01)
     conversation.turn()
-    assert line.said[:2] == [config_topic(house()), "availability"]
+    assert line.said == [config_topic(house()), *STATES, "availability"]
     line.said.clear()
-    gone = MQTTMessage(topic=birth_topic(house()).encode())
-    gone.payload = b"offline"
-    line.arrived.append(gone)
+    line.takes(birth_topic(house()), b"offline")
     conversation.turn()
     assert conversation.due() > 5.0
 
@@ -105,7 +292,7 @@ def test_everything_again_each_five_minutes(talk, clock, house):
     line.said.clear()
     clock.advance(298.0)
     conversation.turn()
-    assert line.said[:3] == [config_topic(house()), "availability", "info"]
+    assert line.said == [config_topic(house()), *STATES, "availability"]
     line.said.clear()
     clock.advance(299.0)
     conversation.turn()

@@ -182,9 +182,18 @@ def test_no_incident_has_the_same_keys(topics, say):
         assert {k for k, v in shown.items() if v is not None} == {"state", "acknowledged", "others"}
 
 
+EXPLANATION, IMPACT = "sign-in/portal: deadline", 0.25
+
+
 def test_event(topics, say):
     announced = Announced(
-        AT, Announcement.CLOSED, "sign-in", Verdict.OK, say.incident(), "dns", "Ann"
+        AT,
+        Announcement.CLOSED,
+        "sign-in",
+        Verdict.OK,
+        say.incident(explanation=EXPLANATION, impact=IMPACT),
+        "dns",
+        "Ann",
     )
     message = topics.event(announced)
     assert (message.topic, message.retain, message.qos) == ("mfa-beacon/lab/event", False, 1)
@@ -194,11 +203,19 @@ def test_event(topics, say):
         "service": "sign-in",
         "verdict": "ok",
         "cause": "dns",
+        "explanation": EXPLANATION,
+        "impact": IMPACT,
+        "runbook": "Call the duty officer.",
         "by": "Ann",
         "at": "2026-01-05T12:00:00.000+00:00",
     }
     blind = Announced(AT, Announcement.BLIND, "sign-in", Verdict.BLIND)
-    assert payload(topics.event(blind))["id"] is None
+    assert payload(topics.event(blind)) | {"at": None, "verdict": None} == {
+        "event_type": "blind",
+        "service": "sign-in",
+        "runbook": "Call the duty officer.",
+        **dict.fromkeys(("id", "verdict", "cause", "explanation", "impact", "by", "at")),
+    }
 
 
 def test_lamps_and_buzzer(topics):

@@ -1,0 +1,71 @@
+"""A paho client that takes no message larger than it was told to.
+
+With MQTT 5 the broker is told the largest packet. With 3.1.1 there is no such word, and a
+broker may ignore it: then the bytes of what is too large are read and thrown away, so that one
+hostile message costs itself only. Retained, it would come again at every connection, so hanging
+up is no answer.
+
+paho has no public door for this. `_sock_recv` is asked for the rest of a packet once its length
+is known; `_in_packet` is what it has of the packet. `tests/outputs/mqtt/test_mqtt_bounded.py`
+notices when that changes.
+"""
+
+import struct
+from typing import Any, Final
+
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
+
+_PIECE: Final = 65536
+_PUBLISH: Final = 0x30
+
+
+class BoundedClient(Client):
+    """Drops packets of more than `largest` bytes, and says which."""
+
+    def __init__(self, largest: int, **more: Any) -> None:  # noqa: ANN401 - paho's own
+        super().__init__(CallbackAPIVersion.VERSION2, **more)
+        self._largest = largest
+        self._left = 0
+        self._head = b""
+        self._drops: list[str] = []
+
+    def dropped(self) -> list[str]:
+        """What was dropped since this was asked last."""
+        drops, self._drops = self._drops, []
+        return drops
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        if bufsize <= self._largest:
+            return super()._sock_recv(bufsize)
+        if not self._left:
+            self._left, self._head = bufsize, b""
+        piece = super()._sock_recv(min(_PIECE, self._left))
+        if not piece:
+            return piece  # the end: paho notices
+        if len(self._head) < _PIECE + 4:  # a topic, and the number behind it
+            self._head += piece
+        self._left -= len(piece)
+        if not self._left:
+            self._drop(self._in_packet["command"], bufsize)
+        raise BlockingIOError  # paho comes back for more
+
+    def _drop(self, command: int, size: int) -> None:
+        """Forget the packet, and say so; acknowledged, lest the broker wait for it."""
+        topic = ""
+        if command & 0xF0 == _PUBLISH and len(self._head) >= 2:
+            (length,) = struct.unpack_from("!H", self._head)
+            topic = self._head[2 : 2 + length].decode("utf-8", "replace")
+            if command & 0x06 and len(self._head) >= 4 + length:
+                self._send_puback(struct.unpack_from("!H", self._head, 2 + length)[0])
+        self._drops.append(f"a message of {size} bytes on {topic[:200]!r} is dropped: too large")
+        self._in_packet = {
+            "command": 0,
+            "have_remaining": 0,
+            "remaining_count": [],
+            "remaining_mult": 1,
+            "remaining_length": 0,
+            "packet": bytearray(),
+            "to_process": 0,
+            "pos": 0,
+        }

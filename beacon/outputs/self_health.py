@@ -1,0 +1,58 @@
+"""How the beacon itself is, once a minute, as the deciding thread knows it.
+
+That it has stalled it cannot say: see `beacon.outputs.stalled`.
+"""
+
+import resource
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from beacon.core.events import View
+from beacon.engine.output import Heartbeat
+from beacon.outputs.topics import Health60
+
+EVERY: Final = 60.0
+"""Seconds between two words."""
+
+
+class SelfHealth:
+    """Asked at every beat; `tell` gets what is known when it is time."""
+
+    def __init__(
+        self,
+        lag: Callable[[], float],
+        view: Callable[[], View],
+        degraded: Callable[[], bool],
+        tell: Callable[[Health60], None],
+    ) -> None:
+        self._lag, self._view, self._degraded, self._tell = lag, view, degraded, tell
+        self._due = 0.0
+
+    def again(self) -> None:
+        """Say it at the next beat: somebody new listens."""
+        self._due = 0.0
+
+    def __call__(self, at: float) -> None:
+        """Say it, if it is time."""
+        if at < self._due:
+            return
+        self._due = at + EVERY
+        lag, view = self._lag(), self._view()
+        trusted, offset = view.overall.clock, view.clock_offset
+        self._tell(
+            Health60(
+                at,
+                loop_lag_ms=lag * 1000,
+                stalled=lag > Heartbeat.LIMIT,
+                clock_synced=None if trusted == "unverified" else trusted == "ok",
+                clock_offset_ms=None if offset is None else offset * 1000,
+                storage_degraded=self._degraded(),
+                rss_mb=_rss_mb(),
+            )
+        )
+
+
+def _rss_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize() / 1e6

@@ -1,0 +1,77 @@
+"""What is said for a judge that has stalled: blind, by somebody who notices.
+
+The judge cannot say that it hangs, and what it said last must not stand as if it were so.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from beacon.core.events import OverallView, ServiceView
+from beacon.core.model import Health, Verdict
+from beacon.engine.clock import Clock
+from beacon.engine.output import Heartbeat
+from beacon.outputs.topics import Health60
+
+LOOK_EVERY: Final = 1.0
+"""Seconds between two looks of a thread that is itself well, about."""
+EXPLANATION: Final = "the beacon's judge has stalled: nothing is judged now; see the beacon's log"
+
+
+class StallWatch:
+    """Looks at the judge's heart, for one thread that looks about once a second."""
+
+    def __init__(self, judge: Heartbeat, clock: Clock) -> None:
+        self._judge, self._clock = judge, clock
+        self._looked = clock.monotonic()
+
+    def look(self) -> float | None:
+        """Since when the judge has stalled; None while it has not."""
+        now = self._clock.monotonic()
+        late, self._looked = now - self._looked > 3 * LOOK_EVERY, now
+        # Whoever was stopped as well (SIGSTOP, suspend) waits for one more beat.
+        if late or self._judge.at is None or self._judge.beating:
+            return None
+        return self._judge.at
+
+
+def overall(view: OverallView, since: float) -> OverallView:
+    """The overall view while nobody judges."""
+    return replace(
+        view,
+        verdict=Verdict.BLIND,
+        problem=True,
+        since=since,
+        blind=True,
+        services=tuple((name, Verdict.BLIND) for name, _ in view.services),
+    )
+
+
+def service(view: ServiceView, since: float) -> ServiceView:
+    """A service while nobody judges."""
+    return replace(
+        view,
+        verdict=Verdict.BLIND,
+        since=since,
+        cause=None,
+        explanation=EXPLANATION,
+        cells=tuple((name, Health.UNKNOWN) for name, _ in view.cells),
+        endpoints=tuple((name, Health.UNKNOWN) for name, _ in view.endpoints),
+        blind=True,
+        proof_at=view.proof_at if view.blind else since,
+    )
+
+
+def health(last: Health60 | None, at: float, since: float) -> Health60:
+    """How the beacon is while nobody judges: as it was, but for what is known."""
+    lag = (at - since) * 1000
+    if last is not None:
+        return replace(last, at=at, loop_lag_ms=lag, stalled=True)
+    return Health60(
+        at,
+        lag,
+        stalled=True,
+        clock_synced=None,
+        clock_offset_ms=None,
+        storage_degraded=False,
+        rss_mb=0,
+    )
