@@ -45,7 +45,8 @@ from beacon.outputs import lamps_file
 from beacon.outputs.actions import Actions
 from beacon.outputs.control import Action, ControlError, ControlSocket, socket_path
 from beacon.outputs.gpio import GpioLines, open_lines, pin_factory
-from beacon.outputs.history import History, Recalled
+from beacon.outputs.history import History
+from beacon.outputs.history_recall import Recalled
 from beacon.outputs.incidents import Incidents
 from beacon.outputs.lines import TowerError, walk
 from beacon.outputs.log import LogBook, diverted

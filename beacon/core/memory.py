@@ -7,6 +7,7 @@ fresh evidence, except where every reading costs a message.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Final, TypeVar
 
@@ -135,6 +136,20 @@ class Memory:
     def open_incidents(self) -> tuple[IncidentView, ...]:
         """Every incident that has not closed."""
         return tuple(s.incident.view for s in self.services if s.incident is not None)
+
+
+def moments(remembered: object) -> Iterator[float]:
+    """Every moment in it."""
+    if isinstance(remembered, tuple):
+        for each in remembered:
+            yield from moments(each)
+    elif is_dataclass(remembered) and not isinstance(remembered, type):
+        for each in fields(remembered):
+            value = getattr(remembered, each.name)
+            if isinstance(value, float) and _MOMENT.fullmatch(each.name):
+                yield value
+            else:
+                yield from moments(value)
 
 
 def shifted(remembered: Remembered, by: float) -> Remembered:

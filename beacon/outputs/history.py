@@ -10,9 +10,7 @@ import logging
 import os
 import queue
 import secrets
-import shutil
 import sqlite3
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,10 +34,11 @@ from beacon.core.events import (
     Sounded,
     Transition,
 )
-from beacon.core.memory import Memory, shifted
+from beacon.core.memory import Memory
 from beacon.engine.clock import Clock, Moments
 from beacon.engine.prober import scrubbed
-from beacon.outputs.history_file import LOG, Batch, HistoryFile, Newer, Reader, Row, rotten
+from beacon.outputs.history_file import Batch, HistoryFile, Newer, Reader, Row, rotten
+from beacon.outputs.history_recall import Kept, Left, Recalled, Step, read_copy
 from beacon.outputs.incidents import document
 from beacon.outputs.topics import incident_id
 
@@ -49,8 +48,6 @@ NAME: Final = "history.db"
 KEY: Final = "history.key"
 WAITING: Final = 4096
 """Most things that wait to be written."""
-LONGEST_AWAY: Final = 30 * 86400.0
-"""Seconds a beacon is held to have been dead at most: more is a wall clock that jumped."""
 
 _MOVING: Final = (
     *(Announced, Answered, IndicationChanged, OverlaysChanged, Postpone, ServiceChanged),
@@ -88,24 +85,6 @@ class Ask(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Recalled:
-    """What is known from before the start, in this boot's monotonic seconds."""
-
-    memory: Memory | None = None
-    changed: frozenset[str] = frozenset()
-    learnt: Sequence[Learnt] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Kept:
-    """The memory as a document. `zero` is the UTC of monotonic 0, `prints` hash settings."""
-
-    zero: float
-    prints: dict[str, str]
-    memory: Memory
-
-
 @dataclass(slots=True)
 class _Step:
     entry: tuple[bytes, int, int]
@@ -124,17 +103,6 @@ class _Moved:
 
 
 _Item = Row | IncidentView | _Step | _Settle | _Moved | None  # None: come to an end
-
-
-def _without_none(tree: object) -> object:
-    """Leave out what says nothing: half of a memory is None."""
-    match tree:
-        case dict():
-            return {key: _without_none(value) for key, value in tree.items() if value is not None}
-        case list() | tuple():
-            return [_without_none(each) for each in tree]
-        case _:
-            return tree
 
 
 class History:
@@ -168,7 +136,8 @@ class History:
         self._queue: queue.Queue[_Item] = queue.Queue(WAITING)
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
         self._key = b""
-        self._steps: list[tuple[bytes, int, int]] = []
+        self._steps: list[Step] = []
+        self._counters: dict[bytes, Step] = {}  # the newest of each token
         self._rows: deque[Row] = deque(maxlen=WAITING)
         self._open: dict[int, IncidentView] = {}
         self._last: Memory | None = None
@@ -180,85 +149,29 @@ class History:
         self._remember_at: float | None = None
         self._open_at = 0.0
         self._failed = self._lost = self._overflowed = False
+        self._anew = False  # the file is a new one: what must survive is written once more
 
     # --- before the start ---
 
     def recall(self) -> Recalled:
         """Open the file and read what is remembered; nothing, and a warning, if that fails."""
-        found = Recalled()
         self._key = self._kept_key()
-        if not self._attempt(self._read) and not self._read_copy():
-            return found
-        kept = self._decoded(self._document)
-        if kept is not None:
-            found = self._rebased(kept)
-        elif self._numbers:
-            at = self._clock.monotonic()
-            found = Recalled(Memory(at=at, incidents=self._numbers))
-        found, self._baselines = replace(found, learnt=self._baselines), ()
-        self._last = found.memory
-        numbers = {view.number for view in found.memory.open_incidents} if found.memory else set()
+        found = Left()
+        if not self._attempt(lambda: found.read(self._file)):
+            found = read_copy(self._directory / NAME)
+        self._counters = {step[0]: step for step in found.steps if not step[1]}
+        self._steps = found.steps
+        recalled = found.recalled(self._clock.monotonic(), self._moments.zero, self._prints())
+        self._last = recalled.memory
+        open_now = recalled.memory.open_incidents if recalled.memory else ()
+        numbers = {view.number for view in open_now}
         if not self._failed:
             self._attempt(lambda: self._tidy(numbers))
-        return found
-
-    _document: str | None = None
-    _numbers = 0
-    _baselines: Sequence[Learnt] = ()
-
-    def _read(self) -> None:
-        self._file.open()
-        self._take_from(self._file)
-
-    def _read_copy(self) -> bool:
-        """Read what cannot be opened where it is: SQLite must write to read its log."""
-        try:
-            with tempfile.TemporaryDirectory(prefix="beacon-") as scratch:
-                for end in ("", LOG):
-                    path = self._directory / f"{NAME}{end}"
-                    if not end or path.exists():
-                        shutil.copyfile(path, Path(scratch, path.name))
-                copy = HistoryFile(Path(scratch, NAME))
-                try:
-                    copy.open()
-                    self._take_from(copy)
-                finally:
-                    copy.close()
-        except (sqlite3.Error, OSError, Newer):
-            return False
-        log.warning("what is remembered was read; new things wait to be written")
-        return True
-
-    def _take_from(self, file: HistoryFile) -> None:
-        self._document, self._steps = file.memory(), file.steps()
-        self._numbers, self._baselines = file.last_number(), file.learnt()
+        return recalled
 
     def _tidy(self, numbers: Iterable[int]) -> None:
         self._file.prune()
         self._file.close_others(numbers)
-
-    @staticmethod
-    def _decoded(text: str | None) -> _Kept | None:
-        if text is None:
-            return None
-        try:
-            return msgspec.json.decode(text, type=_Kept)
-        except msgspec.MsgspecError as error:
-            log.warning("what was remembered cannot be read and is dropped: %s", error)
-            return None
-
-    def _rebased(self, kept: _Kept) -> Recalled:
-        """Bring moments of an earlier boot into this one's monotonic seconds."""
-        memory, now = kept.memory, self._clock.monotonic()
-        away = now + self._moments.zero - (kept.zero + memory.at)
-        by = kept.zero - self._moments.zero
-        if not 0 <= away <= LONGEST_AWAY:
-            by = now - memory.at - min(max(away, 0.0), LONGEST_AWAY)
-        prints = self._prints()
-        changed = frozenset(k for k, print_ in kept.prints.items() if prints.get(k) != print_)
-        memory = shifted(memory, by)
-        memory = replace(memory, incidents=max(memory.incidents, self._numbers))
-        return Recalled(memory, changed)
 
     # --- the book of used codes (`beacon.transport.totp.Book`); any thread ---
 
@@ -402,6 +315,9 @@ class History:
             case IncidentView():
                 self._open[item.number] = item
             case _Step():
+                token, period, _ = item.entry
+                if not period:
+                    self._counters[token] = item.entry
                 self._save(Batch(steps=[item.entry]))
                 item.done.set()
                 return
@@ -438,6 +354,8 @@ class History:
         self._learnt = kept | {(each.endpoint, each.slot): each for each in learnt}
 
     def _write(self, memory: Memory | None) -> None:
+        if self._file.replaced():
+            self._last = None  # write all that must survive once more
         last = self._last
         news = memory is not None and (last is None or replace(last, at=memory.at) != memory)
         if memory is not None:
@@ -476,8 +394,7 @@ class History:
         return view.number, name, view.closed_at is None, text
 
     def _encoded(self, memory: Memory) -> str:
-        kept = _Kept(zero=self._moments.zero, prints=self._prints(), memory=memory)
-        return msgspec.json.encode(_without_none(msgspec.to_builtins(kept))).decode()
+        return Kept(zero=self._moments.zero, prints=self._prints(), memory=memory).encoded()
 
     def _prints(self) -> dict[str, str]:
         return {
@@ -487,9 +404,15 @@ class History:
 
     def _save(self, batch: Batch) -> bool:
         def save() -> None:
+            if self._file.replaced():
+                log.error("%s was deleted or replaced while we ran", self._file.path)
+                self._file.close()
+                self._lost = self._anew = True
             self._keep_key()
             self._file.open()
-            self._file.write(batch)
+            again = self._counters.values() if self._anew else ()
+            self._file.write(replace(batch, steps=(*batch.steps, *again)))
+            self._anew = False
 
         if self._failed and self._clock.monotonic() < self._open_at:
             return False
@@ -517,7 +440,8 @@ class History:
         return True
 
     def _set_aside(self, error: sqlite3.Error) -> None:
-        self._lost = True
+        self._lost = self._anew = True
+        self._last = None
         log.error("the history is broken (%s); it is set aside as %s.corrupt", error, NAME)
         self._file.set_aside()
 

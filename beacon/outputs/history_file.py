@@ -31,7 +31,16 @@ STEPS_KEPT: Final = 3600.0
 """Seconds around the newest step of a token in which its used steps are kept."""
 
 _MAGIC: Final = b"SQLite format 3\0"
-_ROTTEN: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_HIGHEST_VERSION: Final = 999
+"""No schema will ever have a higher one: such a number is damage, no newer beacon."""
+_OUT_OF_REACH: Final = frozenset(
+    getattr(sqlite3, f"SQLITE_{word}")
+    for word in (
+        *("BUSY", "CANTOPEN", "FULL", "INTERRUPT", "IOERR", "LOCKED", "NOLFS", "NOMEM", "PERM"),
+        *("PROTOCOL", "READONLY", "TOOBIG", "MISUSE"),
+    )
+)
+"""Errors that say nothing against what is in the file (sqlite.org/rescode.html)."""
 LOG: Final = "-wal"
 """What the name of SQLite's log ends with."""
 _FILES: Final = ("", LOG, "-shm")
@@ -64,6 +73,12 @@ _COLUMNS: Final = MappingProxyType(
         "operators": "at, command, by, origin, reason, error, service, state",
     }
 )
+
+
+_HIGHEST_NUMBER: Final = 2**53  # of an incident: what JSON can carry
+_EARLIEST, _LATEST = 0.0, 250_000_000_000.0  # UTC seconds that a date can be made of
+_ALWAYS: Final = ("what", "verdict", "endpoint", "was", "now", "reason", "command", "origin")
+"""Columns that are never empty."""
 
 
 class Newer(Exception):
@@ -103,6 +118,7 @@ class HistoryFile:
     path: Path
     kept: Mapping[str, int] = field(default_factory=lambda: KEPT)
     _db: sqlite3.Connection | None = field(default=None, init=False)
+    _inodes: dict[str, int] = field(default_factory=dict, init=False)  # of the file and its log
 
     def open(self) -> None:
         """Open it, or make it. Raises `Newer`, which leaves it untouched."""
@@ -120,12 +136,28 @@ class HistoryFile:
         db = sqlite3.connect(
             self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
         )
+        db.text_factory = _text
         try:
             _prepare(db, version)
+        except UnicodeDecodeError as error:  # the sqlite3 module's own, of a name in the schema
+            db.close()
+            raise damaged(str(error)) from None
         except BaseException:
             db.close()
             raise
-        self._db = db
+        self._db, self._inodes = db, {}
+        self.replaced()  # notes what is there now
+
+    def replaced(self) -> bool:
+        """Whether the open file, or its log, was deleted or replaced: what we write is lost."""
+        if self._db is None:
+            return False
+        there = {end: _inode(Path(f"{self.path}{end}")) for end in ("", LOG)}
+        # SQLite makes its log with the first write, and then keeps it for as long as it is open.
+        if any(inode and inode != there[end] for end, inode in self._inodes.items()):
+            return True
+        self._inodes = there
+        return False
 
     def close(self) -> None:
         """Close it; what was committed stays."""
@@ -197,7 +229,7 @@ class HistoryFile:
     def memory(self) -> str | None:
         """The document that was remembered last."""
         row = self._opened().execute("SELECT document FROM memory").fetchone()
-        return None if row is None else str(row[0])
+        return None if row is None or row[0] is None else str(row[0])
 
     def learnt(self) -> list[Learnt]:
         """Every slot of every baseline; what is no slot is left out."""
@@ -208,13 +240,21 @@ class HistoryFile:
         return [Learnt(*row) for row in rows]
 
     def steps(self) -> list[tuple[bytes, int, int]]:
-        """Every used step that is kept."""
-        return self._opened().execute("SELECT token, period, step FROM used_steps").fetchall()
+        """Every used step that is kept; what is none is left out."""
+        return (
+            self._opened()
+            .execute(
+                "SELECT token, period, step FROM used_steps WHERE typeof(token) = 'blob' "
+                "AND typeof(period) = 'integer' AND typeof(step) = 'integer' "
+                "AND period BETWEEN 0 AND 120 AND step >= 0"
+            )
+            .fetchall()
+        )
 
     def last_number(self) -> int:
         """The highest number of an incident."""
         found = self._opened().execute("SELECT max(number) FROM incidents").fetchone()[0]
-        return int(found or 0)
+        return found if isinstance(found, int) and 0 < found < _HIGHEST_NUMBER else 0
 
     def close_others(self, numbers: Iterable[int]) -> None:
         """Mark every open incident but these as closed: nobody knows when."""
@@ -222,7 +262,8 @@ class HistoryFile:
         rows = db.execute("SELECT number, document FROM incidents WHERE open").fetchall()
         for number, document in rows:
             if number not in known:
-                closed = json.dumps(json.loads(document) | {"state": "closed"})
+                found = _document(document)
+                closed = document if found is None else json.dumps(found | {"state": "closed"})
                 db.execute(
                     "UPDATE incidents SET open = 0, document = ? WHERE number = ?",
                     (closed, number),
@@ -237,7 +278,7 @@ class HistoryFile:
 def rotten(error: Exception) -> bool:
     """Whether an error means that the file is broken, not only out of reach."""
     code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in _ROTTEN
+    return code is not None and code & 0xFF not in _OUT_OF_REACH
 
 
 def _version(path: Path) -> int:
@@ -248,8 +289,33 @@ def _version(path: Path) -> int:
     except OSError:
         return 0
     if header and not (header.startswith(_MAGIC) and len(header) == 100):
-        raise _broken("not a database", sqlite3.SQLITE_NOTADB)  # SQLite would delete its log
-    return int.from_bytes(header[60:64], "big")
+        raise damaged("not a database")  # SQLite would delete its log
+    version = int.from_bytes(header[60:64], "big")
+    if version > _HIGHEST_VERSION:
+        raise damaged(f"no schema has the version {version}")
+    return version
+
+
+def _inode(path: Path) -> int:
+    """Tells one file by this name from another; 0: none is there."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
+
+
+def _text(written: bytes) -> str:
+    """Text of the file; a damaged byte in it costs that character only."""
+    return written.decode("utf-8", "replace")
+
+
+def _document(written: object) -> dict[str, Any] | None:
+    """An incident's document; None where it is none."""
+    try:
+        found = json.loads(written) if isinstance(written, str) else None
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _prepare(db: sqlite3.Connection, version: int) -> None:
@@ -261,7 +327,7 @@ def _prepare(db: sqlite3.Connection, version: int) -> None:
     db.execute(f"PRAGMA journal_size_limit = {1024 * PAGE}")
     [found] = db.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
-        raise _broken(found, sqlite3.SQLITE_CORRUPT)
+        raise damaged(str(found))
     if 0 < version < VERSION:
         db.executescript(f"BEGIN; {_BASELINES} PRAGMA user_version = {VERSION}; COMMIT;")
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # so that the version stands in the header
@@ -276,9 +342,10 @@ def _add_columns(db: sqlite3.Connection) -> None:
             db.execute(f"ALTER TABLE operators ADD COLUMN {column} TEXT")
 
 
-def _broken(words: str, code: int) -> sqlite3.DatabaseError:
+def damaged(words: str) -> sqlite3.DatabaseError:
+    """The error of a file whose content cannot be right."""
     error = sqlite3.DatabaseError(words)
-    error.sqlite_errorcode = code
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     return error
 
 
@@ -287,7 +354,10 @@ def _broken(words: str, code: int) -> sqlite3.DatabaseError:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads the file beside its writer; every call opens it anew. Raises `sqlite3.Error`."""
+    """Reads the file beside its writer; every call opens it anew. Raises `sqlite3.Error`.
+
+    Rows that are damaged are left out.
+    """
 
     path: Path
 
@@ -297,7 +367,8 @@ class Reader:
             rows = db.execute(
                 "SELECT id, document FROM incidents ORDER BY number DESC LIMIT ?", (most,)
             )
-            return [(name, json.loads(document)) for name, document in rows]
+            found = [(str(name), _document(document)) for name, document in rows]
+        return [(name, document) for name, document in found if document is not None]
 
     def story(self, number: int) -> list[dict[str, Any]]:
         """What happened in one incident, in order."""
@@ -325,10 +396,21 @@ class Reader:
                 f"SELECT {columns} FROM {table} WHERE {where} ORDER BY row",  # noqa: S608
                 tuple(values),
             )
-            return [dict(zip(columns.split(", "), row, strict=True)) for row in rows]
+            found = [dict(zip(columns.split(", "), row, strict=True)) for row in rows]
+        return [row for row in found if _sound(row)]
 
     @contextlib.contextmanager
     def _look(self) -> Iterator[sqlite3.Connection]:
         db = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=PATIENCE)
+        db.text_factory = _text
         with contextlib.closing(db):
             yield db
+
+
+def _sound(row: Mapping[str, Any]) -> bool:
+    """Whether each column holds what was written there."""
+    at = row["at"]
+    dated = isinstance(at, int | float) and _EARLIEST < at < _LATEST
+    words = (value for name, value in row.items() if name not in ("at", "incident"))
+    named = all(isinstance(row[name], str) for name in _ALWAYS if name in row)
+    return dated and named and all(isinstance(word, str | None) for word in words)

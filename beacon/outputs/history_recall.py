@@ -1,0 +1,144 @@
+"""What an earlier life of the beacon left in the history, brought into this life's seconds.
+
+Whatever the file holds, the beacon starts: what cannot be read, or cannot be true, is dropped
+with a word in the log.
+"""
+
+import logging
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from beacon.core.baseline import Learnt
+from beacon.core.memory import Memory, moments, shifted
+from beacon.outputs.history_file import LOG, HistoryFile, Newer, damaged
+
+log = logging.getLogger(__name__)
+
+LONGEST_AWAY: Final = 30 * 86400.0
+"""Seconds a beacon is held to have been dead at most: more is a wall clock that jumped."""
+FARTHEST: Final = 10 * 366 * 86400.0
+"""Seconds a remembered moment may lie before or after now: more is damage."""
+
+Step = tuple[bytes, int, int]
+"""A used one-time code: `beacon.transport.totp.Step`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What is known from before the start, in this boot's monotonic seconds."""
+
+    memory: Memory | None = None
+    changed: frozenset[str] = frozenset()
+    learnt: Sequence[Learnt] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """The memory as a document. `zero` is the UTC of monotonic 0, `prints` hash settings."""
+
+    zero: float
+    prints: dict[str, str]
+    memory: Memory
+
+    def encoded(self) -> str:
+        """As JSON."""
+        return msgspec.json.encode(_without_none(msgspec.to_builtins(self))).decode()
+
+
+@dataclass(slots=True)
+class Left:
+    """What stands in the file."""
+
+    document: str | None = None
+    steps: list[Step] = field(default_factory=list)
+    last_number: int = 0
+    learnt: Sequence[Learnt] = ()
+
+    def read(self, file: HistoryFile) -> None:
+        """Take it from a file, which is opened. Raises `sqlite3.Error`, `OSError` and `Newer`."""
+        try:
+            file.open()
+            self.document, self.steps = file.memory(), file.steps()
+            self.last_number, self.learnt = file.last_number(), file.learnt()
+        except (sqlite3.Error, OSError, Newer):
+            raise
+        except Exception as error:  # noqa: BLE001 - a damaged byte may surface as anything
+            raise damaged(f"{type(error).__name__}: {error}") from None
+
+    def recalled(self, now: float, zero: float, prints: Mapping[str, str]) -> Recalled:
+        """Bring it into this boot's monotonic seconds; `zero` and `prints` are the present ones."""
+        found = Recalled()
+        kept = _decoded(self.document)
+        if kept is not None:
+            found = _rebased(kept, now, zero, prints)
+        if found.memory is not None:
+            number = max(found.memory.incidents, self.last_number)
+            found = replace(found, memory=replace(found.memory, incidents=number))
+        elif self.last_number:
+            found = Recalled(Memory(at=now, incidents=self.last_number))
+        return replace(found, learnt=self.learnt)
+
+
+def read_copy(path: Path) -> Left:
+    """What stands in a file that cannot be opened where it is: SQLite must write to read its log.
+
+    Nothing, where the copy cannot be read either.
+    """
+    left = Left()
+    try:
+        with tempfile.TemporaryDirectory(prefix="beacon-") as scratch:
+            for end in ("", LOG):
+                part = Path(f"{path}{end}")
+                if not end or part.exists():
+                    shutil.copyfile(part, Path(scratch, part.name))
+            copy = HistoryFile(Path(scratch, path.name))
+            try:
+                left.read(copy)
+            finally:
+                copy.close()
+    except (sqlite3.Error, OSError, Newer):
+        return Left()
+    log.warning("what is remembered was read; new things wait to be written")
+    return left
+
+
+def _decoded(text: str | None) -> Kept | None:
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text, type=Kept)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        log.warning("what was remembered cannot be read and is dropped: %s", error)
+        return None
+
+
+def _rebased(kept: Kept, now: float, zero: float, prints: Mapping[str, str]) -> Recalled:
+    """Bring moments of an earlier boot into this one's monotonic seconds."""
+    away = now + zero - (kept.zero + kept.memory.at)
+    by = kept.zero - zero
+    if not 0 <= away <= LONGEST_AWAY:
+        by = now - kept.memory.at - min(max(away, 0.0), LONGEST_AWAY)
+    memory = shifted(kept.memory, by)
+    if any(abs(moment - now) > FARTHEST for moment in moments(memory)):
+        log.warning("what was remembered lies years away: it is damaged, and dropped")
+        return Recalled()
+    changed = frozenset(k for k, print_ in kept.prints.items() if prints.get(k) != print_)
+    return Recalled(memory, changed)
+
+
+def _without_none(tree: object) -> object:
+    """Leave out what says nothing: half of a memory is None."""
+    match tree:
+        case dict():
+            return {key: _without_none(value) for key, value in tree.items() if value is not None}
+        case list() | tuple():
+            return [_without_none(each) for each in tree]
+        case _:
+            return tree
