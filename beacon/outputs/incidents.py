@@ -110,7 +110,8 @@ class Incidents:
         """Tell all, or the one that `incident` names by its id or its number."""
         self._history.settle(SETTLE_WITHIN)
         try:
-            found = [told for _, told in self._history.reader.incidents(MOST)]
+            rows = [row for _, row in self._history.reader.incidents(MOST)]
+            found = [row for row in rows if _readable(row)]
             wanted = request.get("incident")
             answer: Answer = {"incidents": found} if wanted in (None, "") else {}
             answer = answer or self._story(found, wanted)
@@ -118,7 +119,7 @@ class Incidents:
             raise Refused(f"the history cannot be read: {error}") from error
         return answer | {
             "now": iso(self._clock.utc()),
-            "storage_degraded": self._history.degraded,
+            "storage_degraded": self._history.degraded or len(found) < len(rows),
         }
 
     def _story(self, found: list[dict[str, Any]], wanted: object) -> Answer:
@@ -139,6 +140,19 @@ class Incidents:
                 _dated(each) for each in reader.transitions(told["service"], since - LEAD_IN, until)
             ],
         }
+
+
+def _readable(incident: Mapping[str, Any]) -> bool:
+    """Whether it can be told in words: damage may have changed or dropped anything in it."""
+    about = {"now": incident.get("since"), "storage_degraded": False}
+    story: dict[str, Any] = {"story": (), "transitions": (), "operators": ()}
+    try:
+        told({"incidents": [incident]} | about)
+        told({"incident": incident} | story | about)
+        datetime.fromisoformat(incident["since"]).timestamp()
+        return isinstance(incident["number"], int) and isinstance(incident["id"], str)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        return False
 
 
 def _dated(row: dict[str, Any]) -> dict[str, Any]:
