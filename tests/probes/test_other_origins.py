@@ -211,11 +211,13 @@ def test_no_captured_address_gets_a_secret_in_it(
     sites: tuple[Site, Site], flow: type[Flow], observed: Callable[..., Reading], url: str
 ) -> None:
     own, other = sites
-    own.pages["/start"] = (200, {"X-Next": other.origin + "/next"}, "")
-    first = Step(
-        id="start", url=T(own.origin + "/start"), capture={"link": Capture(header="X-Next")}
+    own.pages["/start"] = (200, {"X-Next": other.origin + "/next", "X-State": "canary"}, "")
+    taken = {"link": Capture(header="X-Next"), "state": Capture(header="X-State")}
+    steps = (
+        Step(id="start", url=T(own.origin + "/start"), capture=taken),
+        Step(id="next", url=T(url)),
     )
-    reading = observed(flow(secrets=SECRETS, steps=(first, Step(id="next", url=T(url)))))
+    reading = observed(flow(secrets=SECRETS, steps=steps))
     refused(reading, other)
     assert other.asked == []
 
