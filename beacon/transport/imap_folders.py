@@ -1,0 +1,116 @@
+"""Folders of IMAP: how their names are written (RFC 3501, 5.1.3), and which of them is for junk."""
+
+import base64
+import binascii
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from beacon.engine.text_pattern import DOT_ALL, TextPattern
+
+_LISTED: Final = TextPattern(rb'\(([^)]*+)\) (?:"((?:[^"\\]|\\.)*+)"|NIL) (.+)', DOT_ALL)
+_SHIFTED: Final = TextPattern(r"&([A-Za-z0-9+,]*+)-")
+
+_JUNK_NAMES: Final = frozenset(
+    # As clients and providers name it who do not mark it; without blanks, hyphens and case.
+    (
+        *("junk", "junkemail", "junkmail", "spam", "bulk", "bulkmail"),
+        *("spamverdacht", "unerwünscht", "unerwünschtewerbung"),
+        *("courrierindésirable", "indésirables", "correonodeseado", "postaindesiderata"),
+        *("ongewensteemail", "lixoeletrônico", "skräppost", "uønsketemail", "søppelpost"),
+        *("roskaposti", "wiadomościśmieci", "нежелательнаяпочта", "спам", "垃圾邮件", "迷惑メール"),
+    )
+)
+
+
+def wire_name(name: str) -> bytes:
+    """A folder's name as it goes on the wire: in modified UTF-7.
+
+    A name that is written so already is left as it is.
+    """
+    if name.isascii() and "&" in name and encoded(shown_name(name.encode())) == name.encode():
+        return name.encode()
+    return encoded(name)
+
+
+def encoded(name: str) -> bytes:
+    """A name in modified UTF-7."""
+    found, foreign = bytearray(), ""
+    for letter in [*name, ""]:
+        if letter and not " " <= letter <= "~":
+            foreign += letter
+            continue
+        if foreign:
+            text = base64.b64encode(foreign.encode("utf-16-be", "surrogatepass"), b"+,")
+            found += b"&" + text.rstrip(b"=") + b"-"
+            foreign = ""
+        found += b"&-" if letter == "&" else letter.encode()
+    return bytes(found)
+
+
+def shown_name(name: bytes) -> str:
+    """A name in modified UTF-7 as people read it; what is none is left as it is."""
+    try:
+        return _SHIFTED.sub(lambda found: _unshifted(found[1]), name.decode())
+    except (binascii.Error, ValueError, TimeoutError):
+        return name.decode("utf-8", "replace")
+
+
+def _unshifted(text: str) -> str:
+    if not text:
+        return "&"
+    raw = base64.b64decode(text + "=" * (-len(text) % 4), b"+,", validate=True)
+    return raw.decode("utf-16-be")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A folder as a server lists it: its name on the wire, and its marks in lower case."""
+
+    name: bytes
+    marks: frozenset[bytes]
+    separator: bytes
+
+    @property
+    def shown(self) -> str:
+        """The last part of its name, as people read it."""
+        name = shown_name(self.name)
+        return (
+            name.rpartition(self.separator.decode("utf-8", "replace"))[2]
+            if self.separator
+            else name
+        )
+
+
+def listed(answer: Sequence[bytes | tuple[bytes, bytes]]) -> Iterator[Listed]:
+    """The folders in the answer to LIST that can be opened; a name may come as a literal."""
+    for each in answer:
+        line, name = (each[0], each[1]) if isinstance(each, tuple) else (each, None)
+        found = _LISTED.fullmatch(line)
+        marks = frozenset(found[1].lower().split()) if found else frozenset()
+        if found and not marks & {rb"\noselect", rb"\nonexistent"}:
+            yield Listed(name or unquoted(found[3]), marks, unquoted(b'"%b"' % (found[2] or b"")))
+
+
+def junk_of(folders: Iterator[Listed]) -> bytes | None:
+    """The folder for junk: by its use (RFC 6154), else by the names it usually has."""
+    named = None
+    for folder in folders:
+        if rb"\junk" in folder.marks:
+            return folder.name
+        plain = "".join(letter for letter in folder.shown.lower() if letter.isalnum())
+        if named is None and plain in _JUNK_NAMES:
+            named = folder.name
+    return named
+
+
+def quoted(name: bytes) -> bytes:
+    """A name, or a word, as a quoted string."""
+    return b'"' + name.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+
+
+def unquoted(name: bytes) -> bytes:
+    """What a string is, quoted or not."""
+    if not name.startswith(b'"'):
+        return name
+    return name[1:-1].replace(b'\\"', b'"').replace(b"\\\\", b"\\")

@@ -1,0 +1,69 @@
+"""What a mail reader shows of a page of HTML, as text.
+
+As a reader has it, `<b>482</b><b>913</b>` is one word, blocks begin a line, and what is hidden is
+not there. The page is read once from its begin to its end: no tree is made, nothing is nested.
+"""
+
+from itertools import islice
+from typing import Final
+
+from beacon.engine.text_pattern import TextPattern
+from beacon.transport.plain import unescaped
+
+_ATTRIBUTES: Final = r"""(?:[^<>="']|=\s*+(?:"[^"]*+"|'[^']*+')?+|["'])*+>?+"""
+_MARKUP: Final = TextPattern(
+    r"(?si)<(?=[a-z!?/])(?:!--(?:(?!-->).)*+(?:-->)?+"
+    rf"|(script|style|title|textarea|template)\b{_ATTRIBUTES}(?:(?!</\1).)*+(?:</\1[^>]*+>?+)?+"
+    rf"|(?P<closing>/?+)(?P<name>[a-z][a-z0-9:-]*+)(?P<attributes>{_ATTRIBUTES})"
+    r"|[!?/][^>]*+>?+)"
+)
+"""Comments, elements that are not shown, tags, declarations. Nothing here is tried twice."""
+
+TAGS_LIMIT: Final = 5000
+"""Tags of a page; what comes after them is not looked at."""
+
+_BLOCKS: Final = frozenset(
+    (
+        *("address", "article", "aside", "blockquote", "body", "br", "center", "dd", "div", "dl"),
+        *("dt", "fieldset", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6"),
+        *("header", "hr", "html", "li", "main", "nav", "ol", "p", "pre", "section", "table"),
+        *("tbody", "tfoot", "thead", "tr", "ul"),
+    )
+)
+_CELLS: Final = frozenset({"td", "th"})
+_EMPTY: Final = frozenset({"br", "col", "embed", "hr", "img", "input", "link", "meta", "wbr"})
+_HUGE: Final = TextPattern(r"&#[0-9A-Fa-fxX]{9,}+;?+")
+"""References to no character, too long for Python to make a number of."""
+
+_BLANKS: Final = str.maketrans(dict.fromkeys("\t\r\n\f", " "))
+
+
+def shown_text(page: str) -> str:
+    """The text of a page: a line for each block, a tab before each cell.
+
+    Raises `TimeoutError`.
+    """
+    shown: list[str] = []
+    hidden, depth, mark = "", 0, 0
+    at = 0
+    tags = _MARKUP.finditer(page)
+    for tag in islice(tags, TAGS_LIMIT):
+        shown.append(page[at : tag.start()].translate(_BLANKS))
+        at = tag.end()
+        name, closing = (tag["name"] or "").lower(), bool(tag["closing"])
+        if name and name == hidden:
+            depth += -1 if closing else 1
+            if not depth:
+                del shown[mark:]
+                hidden = ""
+        elif name and not hidden and not closing and _is_hidden(name, tag["attributes"]):
+            hidden, depth, mark = name, 1, len(shown)
+        shown.append("\n" if name in _BLOCKS else "\t" if name in _CELLS else "")
+    if next(tags, None) is None:
+        shown.append(page[at:].translate(_BLANKS))
+    return unescaped(_HUGE.sub(" ", "".join(shown)))
+
+
+def _is_hidden(name: str, attributes: str) -> bool:
+    style = "".join(attributes.lower().split())
+    return name not in _EMPTY and ("display:none" in style or "visibility:hidden" in style)
