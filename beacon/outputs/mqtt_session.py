@@ -40,7 +40,7 @@ class Lost(Exception):
 
 
 class Subscription(NamedTuple):
-    """What is listened to. `retained`: also to what was published before, but not by us."""
+    """What is listened to. `retained`: also to what was published before."""
 
     topics: str
     qos: int
@@ -177,7 +177,6 @@ class Session:
                     handling = SubscribeOptions.RETAIN_DO_NOT_SEND
                 options = SubscribeOptions(
                     qos=qos,
-                    noLocal=retained,
                     # Also a live message shall say that it was sent to be retained.
                     retainAsPublished=True,
                     retainHandling=handling,

@@ -173,6 +173,10 @@ def test_what_a_restart_left_behind_is_emptied(broker, listen, beacon, house, qu
     late.until(lambda: online(late), "what is retained")
     assert not of_sms(late)
     assert late.kept[f"{BASE}/notes/of-others"] == "kept"
+    configs = [json.loads(config)["cmps"] for config in of(listener, CONFIG)]
+    assert {"p": "sensor"} in [cmps.get("service_sms") for cmps in configs], (
+        "Home Assistant forgets"
+    )
     assert late.json("service/sign-in")["verdict"] == "ok"
 
 
