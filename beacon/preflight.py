@@ -28,7 +28,7 @@ from beacon.mail.spf import Checked
 from beacon.mail.views import Authority, Resolvers
 from beacon.probes.mail_dns import MailDns
 from beacon.transport.datagram import Peer
-from beacon.transport.records import is_name
+from beacon.transport.records import is_mail_domain, is_name, is_selector
 from beacon.transport.resolve import PORT, is_address, locate, system_resolvers
 from beacon.transport.trouble import Trouble as Stuck
 
@@ -71,8 +71,11 @@ def wrong(asked: Asked, names: Sequence[str]) -> str | None:
     for address in asked.senders:
         if not is_address(address):
             return f"not an address: {address!r}"
-    for name in (*names, *(f"{selector}._domainkey.example" for selector in asked.selectors)):
-        if not is_name(name):
+    for selector in asked.selectors:
+        if not is_selector(selector):
+            return f"not a selector: {selector!r}; it is what stands in front of ._domainkey"
+    for name in names:
+        if not is_mail_domain(name):
             return f"not a domain name: {name!r}"
     return None
 
@@ -174,7 +177,7 @@ class Preflight:
         def of_view(picture: Picture) -> list[Trouble]:
             found = judge(picture, golden.wanted(kept))
             compared = golden.compare(domain, kept, picture) if picture.exists else ()
-            return [*found, *_beside(compared, found)]
+            return [*found, *golden.beside(compared, found)]
 
         troubles = worst_first(seen.judged(of_view))
         return Domain(domain, seen.picture, tuple(troubles), tuple(self._hanging_on(domain)))
@@ -256,14 +259,6 @@ def _must_be_known(picture: Picture) -> None:
             raise CannotAsk(f"{plain(key[0])}: {found.why}")
     if not picture.exists:
         raise CannotAsk(f"{plain(domain)} does not exist: nothing to keep")
-
-
-def _beside(compared: Iterable[Trouble], judged: Sequence[Trouble]) -> Iterator[Trouble]:
-    """What the comparison adds: a record that is told to be missing is told once."""
-    told = {(t.name, t.kind) for t in judged if t.reason.value.endswith(("_missing", "_nxdomain"))}
-    for trouble in compared:
-        if trouble.reason is not Reason.RECORD_MISSING or (trouble.name, trouble.kind) not in told:
-            yield trouble
 
 
 # --- the report -------------------------------------------------------------------

@@ -5,7 +5,7 @@ import binascii
 import string
 from typing import Final
 
-from beacon.mail.tag_list import BrokenList, quoted, read, tags
+from beacon.mail.tag_list import BrokenList, excerpt, read, tags
 
 SMALLEST: Final = 1024
 """Bits of an RSA key; receivers must not use a smaller one (RFC 8301, 3.2)."""
@@ -32,7 +32,7 @@ def flaw(text: str) -> str | None:
         found = read(text)
         for name, allowed in (("s", {"*", "email"}), ("h", {"sha256"})):
             if name in found and not allowed & {v.strip() for v in found[name].split(":")}:
-                return f"{name}={quoted(found[name])} shuts mail out"
+                return f"{name}={excerpt(found[name])} shuts mail out"
         kind = found.get("k", "rsa")
         data = _decoded("".join(found["p"].split()))
         if kind == "rsa":
@@ -42,7 +42,7 @@ def flaw(text: str) -> str | None:
             return None if right else f"an Ed25519 key has 32 bytes, this one {len(data)}"
     except (BrokenList, _NoKey) as error:
         return str(error)
-    return f"k={quoted(kind)} is no type of key"
+    return f"k={excerpt(kind)} is no type of key"
 
 
 class _NoKey(ValueError):
@@ -54,7 +54,7 @@ def _decoded(text: str) -> bytes:
     digits = text.rstrip("=")
     strange = next((char for char in digits if char not in _BASE64), None)
     if strange is not None:
-        raise _NoKey(f"p= holds {quoted(strange)}, which is no base64")
+        raise _NoKey(f"p= holds {excerpt(strange)}, which is no base64")
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error:

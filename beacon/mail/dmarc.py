@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from beacon.mail.tag_list import BrokenList, quoted
+from beacon.mail.tag_list import BrokenList, excerpt
 
 _POLICIES: Final = frozenset({"none", "quarantine", "reject"})
 
@@ -30,7 +30,7 @@ def flaw(text: str) -> str | None:
             name, equals, value = spec.partition("=")
             name = name.strip().lower()
             if equals and name in found:
-                raise BrokenList(f"{quoted(name)} stands there twice")
+                raise BrokenList(f"{excerpt(name)} stands there twice")
             found[name] = value.strip()
     except BrokenList as error:
         return str(error)
@@ -43,7 +43,7 @@ def _wrong(name: str, found: dict[str, str]) -> str | None:
     if name not in found:
         return "it has no p=" if name == "p" else None
     valid = found[name].lower() in _POLICIES
-    return None if valid else f"{name}={quoted(found[name])} is no policy"
+    return None if valid else f"{name}={excerpt(found[name])} is no policy"
 
 
 def _is_address(text: str) -> bool:

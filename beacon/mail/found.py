@@ -27,8 +27,8 @@ class Found:
     `ttl` is how many seconds others may keep it; of what is not there too. `aliases` are the
     names gone through. `silent`: nobody answered at all; `bogus`: it is had only without a check
     of its signatures; `vouched`: a resolver checked them; `doubt`: what one resolver says of them
-    that calls them bogus, while others answer; `senseless`: an answer that cannot be followed.
-    `why` tells of a failure.
+    that calls them bogus, while others answer; `senseless`: an answer that cannot be followed;
+    `unrelated`: a failure that has nothing to do with signatures. `why` tells of a failure.
     """
 
     state: State
@@ -41,6 +41,7 @@ class Found:
     vouched: bool = False
     doubt: str = ""
     senseless: bool = False
+    unrelated: bool = False
 
 
 Fetch = Callable[[dns.name.Name, dns.rdatatype.RdataType], Found]

@@ -4,7 +4,7 @@ YAML that people read and keep beside their zones; a picture is compared with it
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,7 @@ from beacon.mail.dmarc import is_dmarc
 from beacon.mail.found import Found, State, plain
 from beacon.mail.judged import Trouble, Wanted
 from beacon.mail.meaning import is_about_mail
-from beacon.mail.picture import MX, NS, PTR, TXT, Picture, below, key_name
+from beacon.mail.picture import CNAME, MX, NS, PTR, TXT, Picture, below, key_name
 from beacon.mail.spf_grammar import is_spf
 from beacon.mail.views import Key
 from beacon.transport.records import digest, listed, shown, value
@@ -94,12 +94,37 @@ def _order(item: tuple[Key, Found]) -> tuple[dns.name.Name, str]:
 
 
 def _pinned(picture: Picture) -> Iterator[tuple[Key, Found]]:
-    """The records that must stay: those of the domain, and of the senders; not of vendors."""
-    for (name, kind), found in picture.records.items():
-        own = name.is_subdomain(picture.domain) and kind in (MX, NS, TXT)
-        policy = picture.dmarc_at is not None and name == below(picture.dmarc_at, "_dmarc")
-        if (own or policy or kind == PTR) and list(_values(found)):
-            yield (name, kind), found
+    """The records that must stay: those of the domain, and of the senders; not of vendors.
+
+    Of an alias that leads to a vendor the alias is kept: what it leads to is theirs to change.
+    """
+    found: dict[Key, Found] = {}
+    for (name, kind), answer in picture.records.items():
+        home = picture.domain
+        if picture.dmarc_at is not None and name == below(picture.dmarc_at, "_dmarc"):
+            home = picture.dmarc_at
+        own = name.is_subdomain(home) and kind in (MX, NS, TXT)
+        if not (own or kind == PTR) or not list(_values(answer)):
+            continue
+        if kind == TXT and name != home and _leaves(answer, home):
+            found |= _aliases(name, answer, home)
+        else:
+            found[name, kind] = answer
+    yield from found.items()
+
+
+def _leaves(found: Found, home: dns.name.Name) -> bool:
+    return bool(found.aliases) and not found.aliases[-1].is_subdomain(home)
+
+
+def _aliases(name: dns.name.Name, found: Found, home: dns.name.Name) -> Iterator[tuple[Key, Found]]:
+    """The aliases at and below `home`, up to the one that leaves it."""
+    for alias in found.aliases:
+        if not name.is_subdomain(home):
+            return
+        record = value(CNAME, alias.to_text())
+        yield (name, CNAME), Found(State.THERE, (record,), found.ttl)
+        name = alias
 
 
 def _values(found: Found) -> Iterator[str]:
@@ -185,9 +210,13 @@ def wanted(domain: Kept) -> Wanted:
     values = [text for entry in domain.records for text in entry.values if entry.type == "TXT"]
     return Wanted(
         spf=any(map(is_spf, values)),
-        dmarc=any(map(is_dmarc, values)),
+        dmarc=any(map(is_dmarc, values)) or any(map(_is_policy_alias, domain.records)),
         mx=any(entry.type == "MX" for entry in domain.records),
     )
+
+
+def _is_policy_alias(entry: Entry) -> bool:
+    return entry.type == "CNAME" and entry.name.lower().startswith("_dmarc.")
 
 
 def compare(domain: str, golden: Kept, picture: Picture) -> Iterator[Trouble]:
@@ -216,8 +245,22 @@ def _compared(domain: str, entry: Entry, found: Found, picture: Picture) -> Iter
         said = [f"lost {listed(lost)}"] if lost else []
         said += [f"new {listed(new)}"] if new else []
         text = f"{where} changed: {'; '.join(said)}"
+        if entry.type == "TXT" and _leaves(found, picture.domain):
+            text += f" (at {plain(found.aliases[-1])}: take the golden file anew, it keeps aliases)"
         yield Trouble(Reason.RECORD_CHANGED, domain, text, entry.name, entry.type)
 
 
 def _is_key(entry: Entry, selector: str, picture: Picture) -> bool:
     return plain(key_name(picture.domain, selector)) == entry.name.lower()
+
+
+def beside(compared: Iterable[Trouble], judged: Sequence[Trouble]) -> Iterator[Trouble]:
+    """What the comparison adds: a record that is told to be missing is told once."""
+    told = {t.name for t in judged if t.reason.value.endswith(("_missing", "_nxdomain"))}
+    exact = {(t.name, t.kind) for t in judged if t.name in told}
+    for trouble in compared:
+        known = (trouble.name, trouble.kind) in exact or (
+            trouble.kind == "CNAME" and trouble.name in told
+        )
+        if trouble.reason is not Reason.RECORD_MISSING or not known:
+            yield trouble

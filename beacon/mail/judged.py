@@ -14,7 +14,7 @@ from beacon.mail.meaning import is_about_mail, meaning
 from beacon.mail.picture import MX, SOA, TXT, Picture, key_name
 from beacon.mail.spf import MOST_TERMS, MOST_VOIDS, Checked
 from beacon.mail.spf_grammar import Result
-from beacon.mail.tag_list import quoted
+from beacon.mail.tag_list import excerpt
 from beacon.transport.records import listed, shown
 
 WORST: Final = (
@@ -167,7 +167,7 @@ def _key_flaw(found: tuple[str, ...]) -> tuple[Reason, str] | None:
     """What is wrong with the key among these texts; None: receivers can use it."""
     keys = [text for text in found if is_key(text)]
     if not keys:
-        other = f", only {quoted(found[0])}" if found else ""
+        other = f", only {excerpt(found[0])}" if found else ""
         return Reason.DKIM_MISSING, f"there is no key{other}"
     if len(keys) > 1:
         return Reason.DKIM_MISSING, f"there are {len(keys)} keys, of which receivers take none"

@@ -152,9 +152,10 @@ def _differences(
     """Between the zone's servers, between our resolvers, and between the two."""
     domain = plain(picture.domain)
     for key in _compared(picture):
-        told = dict(resolvers.told(*key)) if resolvers and key[1] != SOA else {}
-        told |= authority.told(*key) if authority else {}
-        answers = {str(peer): found for peer, found in sorted(told.items(), key=_by_name)}
+        of_zone = authority.told(*key) if authority else {}
+        of_ours = resolvers.told(*key) if resolvers and key[1] != SOA else {}
+        told = (*sorted(of_zone.items(), key=_by_name), *sorted(of_ours.items(), key=_by_name))
+        answers = {str(peer): found for peer, found in told}
         yield from differing(key, _whole(answers), domain)
 
 

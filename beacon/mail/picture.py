@@ -12,7 +12,7 @@ import dns.reversename
 from beacon.mail.dmarc import flaw, is_dmarc, resembles
 from beacon.mail.found import Fetch, Found, State, plain, texts
 from beacon.mail.spf import Checked, check
-from beacon.mail.tag_list import quoted
+from beacon.mail.tag_list import excerpt
 from beacon.mail.views import Key
 
 A, AAAA = dns.rdatatype.A, dns.rdatatype.AAAA
@@ -165,7 +165,7 @@ def _policy(domain: dns.name.Name, fetch: Fetch) -> tuple[dns.name.Name | None, 
             return None, ""
         meant = next((text for text in texts(found) if resembles(text)), None)
         if meant is not None and not near:
-            near = f"{quoted(meant)} at {plain(name)} is no DMARC record: it must begin v=DMARC1;"
+            near = f"{excerpt(meant)} at {plain(name)} is no DMARC record: it must begin v=DMARC1;"
     return None, near
 
 

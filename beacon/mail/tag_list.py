@@ -2,7 +2,7 @@
 
 from typing import Final
 
-_LONGEST_QUOTED: Final = 40
+_LONGEST: Final = 40
 
 
 class BrokenList(ValueError):
@@ -30,13 +30,13 @@ def read(text: str) -> dict[str, str]:
         if not spec.strip():
             raise BrokenList("there are two `;` in a row")
         if not equals or not (name.isascii() and name.isidentifier()):
-            raise BrokenList(f"{quoted(spec.strip())} is no tag")
+            raise BrokenList(f"{excerpt(spec.strip())} is no tag")
         if name in found:
-            raise BrokenList(f"{quoted(name)} stands there twice")
+            raise BrokenList(f"{excerpt(name)} stands there twice")
         found[name] = value.strip()
     return found
 
 
-def quoted(text: str) -> str:
+def excerpt(text: str) -> str:
     """A few words of a record, for a message."""
-    return repr(text if len(text) <= _LONGEST_QUOTED else text[: _LONGEST_QUOTED - 1] + "…")
+    return repr(text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…")

@@ -33,6 +33,8 @@ COMPARED: Final = frozenset({dns.rdatatype.MX, dns.rdatatype.TXT})
 """What servers must say alike; addresses may well differ by who asks."""
 ENOUGH: Final = 2
 """So many resolvers that call an answer bogus are believed, whatever the others say."""
+_ABOUT_SIGNATURES: Final = frozenset({0, 1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 25, 27})
+"""Extended errors about signatures and their keys, and "other error"."""
 _ANSWERS: Final = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
 
 
@@ -46,7 +48,7 @@ def read(reply: Reply, *, authoritative: bool = False) -> Found:
     if code not in _ANSWERS:
         said = "; ".join(error.to_text() for error in message.extended_errors())
         why = f"{reply.peer} answers {dns.rcode.to_text(code)}{f' ({said})' if said else ''}"
-        return Found(State.FAILED, why=why)
+        return Found(State.FAILED, why=why, unrelated=_is_unrelated(message))
     if authoritative and not message.flags & dns.flags.AA:
         return Found(State.FAILED, why=f"{reply.peer} does not speak for the zone")
     try:
@@ -54,7 +56,7 @@ def read(reply: Reply, *, authoritative: bool = False) -> Found:
     except dns.exception.DNSException as error:
         circle = isinstance(error, dns.message.ChainTooLong)
         what = "aliases in a circle" if circle else "an answer that contradicts itself"
-        return Found(State.FAILED, why=f"{reply.peer} gives {what}", senseless=True)
+        return Found(State.FAILED, why=f"{reply.peer} gives {what}", senseless=True, unrelated=True)
     aliases = tuple(rrset[0].target for rrset in chain.cnames)
     vouched = bool(message.flags & dns.flags.AD)
     ttl = None if chain.minimum_ttl == dns.ttl.MAX_TTL else float(chain.minimum_ttl)
@@ -62,6 +64,12 @@ def read(reply: Reply, *, authoritative: bool = False) -> Found:
         return Found(State.THERE, tuple(chain.answer), ttl, aliases, vouched=vouched)
     state = State.GONE if code == dns.rcode.NXDOMAIN else State.EMPTY
     return Found(state, (), ttl, aliases, vouched=vouched)
+
+
+def _is_unrelated(message: dns.message.QueryMessage) -> bool:
+    """Whether a failure has, by its own words, nothing to do with signatures (RFC 8914)."""
+    codes = {error.code for error in message.extended_errors()}
+    return message.rcode() != dns.rcode.SERVFAIL or bool(codes and not codes & _ABOUT_SIGNATURES)
 
 
 class Resolvers:
@@ -115,13 +123,16 @@ class Resolvers:
             self._told.setdefault(key, {})[peer] = found
             if found.silent:
                 self._silent[peer] = found
-            elif found.state is State.FAILED and not found.senseless:
+            elif found.state is State.FAILED and not found.unrelated:
                 unsure.append((peer, key))
-        for (peer, key), found in zip(unsure, self._put(unsure, dns.flags.CD), strict=True):
-            if found.state is not State.FAILED:
-                said = self._told[key][peer]
-                why = f"{said.why}, and an answer when signatures are not checked"
-                self._told[key][peer] = replace(said, bogus=True, why=why)
+        unchecked = zip(unsure, self._put(unsure, dns.flags.CD), strict=True)
+        bogus = [each for each, found in unchecked if found.state is not State.FAILED]
+        # One SERVFAIL is no proof: whoever answers now had another reason a moment ago.
+        for (peer, key), again in zip(bogus, self._put(bogus, dns.flags.AD), strict=True):
+            said = self._told[key][peer]
+            why = f"{said.why}, and an answer when signatures are not checked"
+            failed = again.state is State.FAILED
+            self._told[key][peer] = replace(said, bogus=True, why=why) if failed else again
 
     def _put(self, asked: Sequence[tuple[Peer, Key]], flag: dns.flags.Flag) -> list[Found]:
         questions = []

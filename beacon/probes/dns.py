@@ -128,7 +128,7 @@ class Dns:
             yield Fault(("expect", "exact"), text, "absent: true, or the records")
 
     def _query_faults(self) -> Iterator[Fault]:
-        if not is_name(self.query):
+        if not (is_address(self.query) or is_name(self.query)):
             yield Fault(("query",), f"not a domain name: {self.query!r}")
         kind = one_type(self.record)
         if kind is None:

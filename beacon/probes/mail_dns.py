@@ -7,28 +7,30 @@ The zone's own servers are asked, and our resolvers beside them; what is wrong i
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 import dns.name
 import dns.rdatatype
 
 from beacon.config.fields import File
-from beacon.core.model import Evidence, Reading, Reason
+from beacon.core.model import DETAIL_LIMIT, Evidence, Reading, Reason
 from beacon.engine.run import Phase, Run
 from beacon.mail.found import Found, State, plain
-from beacon.mail.golden import Golden, GoldenRefused, compare, keys_of, load
+from beacon.mail.golden import Golden, GoldenRefused, beside, compare, keys_of, load
 from beacon.mail.judged import Trouble, Wanted, judge, worst_first
 from beacon.mail.look import Look, Subject, look
 from beacon.mail.picture import MX, TXT, Picture
 from beacon.mail.views import Resolvers
 from beacon.probes import Fault, Timing
 from beacon.transport.datagram import Peer
-from beacon.transport.records import is_name
+from beacon.transport.records import is_mail_domain, is_name, is_selector, listed
 from beacon.transport.resolve import PORT, is_address, system_resolvers
 from beacon.transport.trouble import Trouble as Stuck
 from beacon.transport.trouble import timed
 
 MOST_DOMAINS = 10
+_LONGEST_FIRST: Final = 110
+"""Characters for the worst trouble where the detail has to name others too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +69,13 @@ class MailDns:
             allowed = f"1 to {MOST_DOMAINS} domains; more in endpoints of their own"
             yield Fault(("domains",), f"{len(self.domains)} domains", allowed)
         for number, domain in enumerate(self.domains):
-            if not is_name(domain) or "." not in domain.strip("."):
-                yield Fault(("domains", number), f"not a domain that sends mail: {domain!r}")
+            if not is_mail_domain(domain):
+                text = f"not a domain that sends mail: {domain!r}"
+                yield Fault(("domains", number), text, "what stands behind the @: otp.example.com")
         for number, selector in enumerate(self.selectors):
-            if not is_name(f"{selector}._domainkey.{max(self.domains, key=len, default='')}"):
-                yield Fault(("selectors", number), f"not a selector: {selector!r}", "s1, 2024.mail")
+            if not self._is_selector(selector):
+                allowed = "what stands in front of ._domainkey: s1, 2024.mail"
+                yield Fault(("selectors", number), f"not a selector: {selector!r}", allowed)
         for number, address in enumerate(self.senders):
             if not is_address(address):
                 text = f"not an address: {address!r}"
@@ -79,10 +83,15 @@ class MailDns:
         yield from self._server_faults()
         yield from self._golden_faults()
 
+    def _is_selector(self, text: str) -> bool:
+        below = any(f".{text}.".lower().endswith(f".{_key(name)}.") for name in self.domains)
+        longest = max(self.domains, key=len, default="")
+        return is_selector(text) and not below and is_name(f"{text}._domainkey.{longest}")
+
     def _server_faults(self) -> Iterator[Fault]:
         servers = () if isinstance(self.authoritative, bool) else self.authoritative
-        for name, listed in (("resolvers", self.resolvers), ("authoritative", servers)):
-            for number, text in enumerate(listed):
+        for name, given in (("resolvers", self.resolvers), ("authoritative", servers)):
+            for number, text in enumerate(given):
                 try:
                     host = Peer.parse(text, PORT).host
                 except ValueError:
@@ -155,7 +164,7 @@ class MailDns:
             found = judge(picture, wanted)
             if kept is not None and picture.exists:
                 name = _key(domain)
-                found += compare(name, kept.domains[name], picture)
+                found += beside(compare(name, kept.domains[name], picture), found)
             return found
 
         return seen.judged(of_view)
@@ -165,9 +174,43 @@ def told(found: Sequence[Trouble], looks: Sequence[Look]) -> Reading:
     """One reading of all that was found; `found` the worst first."""
     if not found:
         return Reading(Reason.OK, "; ".join(map(_sound, looks)), ttl=_ttl(looks))
-    first, more = found[0], len(found) - 1
-    text = f"{first.text} (and {more} more)" if more else first.text
-    return Reading(first.reason, text, ttl=_ttl(looks, first))
+    first, others = found[0], found[1:]
+    if not others:
+        return Reading(first.reason, first.text, ttl=_ttl(looks, first))
+    return Reading(first.reason, _with_others(first, others), ttl=_ttl(looks, first))
+
+
+def _with_others(first: Trouble, others: Sequence[Trouble]) -> str:
+    """The worst in full, the others by reason and name, as far as they fit: incidents keep it."""
+    grouped: dict[Reason, list[str]] = {}
+    for trouble in others:
+        grouped.setdefault(trouble.reason, []).append(_short(trouble, first.domain))
+    items = [
+        " ".join(filter(None, (reason if number == 0 else "", name)))
+        for reason, names in grouped.items()
+        for number, name in enumerate(dict.fromkeys(names))
+    ]
+    head = f"{listed([first.text], _LONGEST_FIRST)}; also "
+    for left in range(len(items)):
+        more = f" and {left} more" if left else ""
+        line = head + ", ".join(items[: len(items) - left]) + more
+        if len(line) <= DETAIL_LIMIT:
+            return line
+    return f"{head}{len(items)} more"
+
+
+def _short(trouble: Trouble, domain: str) -> str:
+    """Which record a trouble is about, as short as can be."""
+    name = trouble.name.removesuffix(f".{trouble.domain}")
+    if trouble.reason in (Reason.DKIM_MISSING, Reason.DKIM_REVOKED):
+        what = name.removesuffix("._domainkey")
+    elif trouble.reason is Reason.PTR_MISMATCH:
+        what = name
+    elif trouble.reason in (Reason.RECORD_MISSING, Reason.RECORD_CHANGED):
+        what = f"{trouble.kind} {'@' if name == trouble.domain else name}"
+    else:
+        what = ""
+    return " ".join(filter(None, (what, "" if trouble.domain == domain else trouble.domain)))
 
 
 def _sound(seen: Look) -> str:

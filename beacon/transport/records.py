@@ -10,6 +10,8 @@ import dns.rdataclass
 import dns.rdatatype
 
 _TEXTS: Final = frozenset({dns.rdatatype.TXT, dns.rdatatype.SPF})
+_STRANGE: Final = frozenset("@: \\\"'<>()[],;=")
+"""What stands in no name that is asked for; a slash does in some of in-addr.arpa (RFC 2317)."""
 _EXAMPLES: Final = {
     dns.rdatatype.A: "192.0.2.1",
     dns.rdatatype.AAAA: "2001:db8::1",
@@ -29,12 +31,28 @@ def one_type(text: str) -> dns.rdatatype.RdataType | None:
 
 
 def is_name(text: str) -> bool:
-    """Whether it can be a domain name."""
+    """Whether it can be a domain name, and is no address of a page or a mailbox."""
+    strange = _STRANGE if text.lower().rstrip(".").endswith(".arpa") else _STRANGE | {"/"}
+    if not text.isprintable() or strange & set(text):
+        return False
     try:
         dns.name.from_text(text)
     except (dns.exception.DNSException, ValueError):
         return False
     return bool(text)
+
+
+def is_mail_domain(text: str) -> bool:
+    """Whether it can stand in the sender's address, behind the @."""
+    labels = text.removesuffix(".").split(".")
+    plain = all(label and label[0] != "_" and "*" not in label for label in labels)
+    return is_name(text) and plain and len(labels) > 1 and not labels[-1].isdigit()
+
+
+def is_selector(text: str) -> bool:
+    """Whether it can name a DKIM key: what stands in front of `._domainkey`."""
+    labels = text.lower().split(".")
+    return is_name(f"{text}._domainkey.example") and "_domainkey" not in labels and "*" not in text
 
 
 def value(kind: dns.rdatatype.RdataType, text: str) -> dns.rdata.Rdata:

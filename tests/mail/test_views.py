@@ -1,9 +1,19 @@
 """What several resolvers' words on one question come to."""
 
+import dns.edns
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
 import pytest
 
+from beacon.engine.clock import SystemClock
+from beacon.engine.run import Run
 from beacon.mail.found import Found, State
-from beacon.mail.views import settled
+from beacon.mail.views import Resolvers, settled
+from beacon.transport.datagram import Peer
 
 ANSWER = Found(State.THERE)
 VOUCHED = Found(State.THERE, vouched=True)
@@ -42,3 +52,54 @@ def test_one_answer_of_many(told, found, doubt):
         found.why,
     )
     assert said.doubt == doubt
+
+
+NAME = dns.name.from_text("otp.example")
+SCRIPTS = {
+    "bogus": (["SERVFAIL", "NOERROR", "SERVFAIL"], True, State.FAILED),
+    "bogus, with its reason": (["SERVFAIL 6", "NOERROR", "SERVFAIL 6"], True, State.FAILED),
+    "expired": (["SERVFAIL 7", "NOERROR", "SERVFAIL 7"], True, State.FAILED),
+    "bogus, nothing without check": (["SERVFAIL 9", "NXDOMAIN", "SERVFAIL 9"], True, State.FAILED),
+    "another reason beside": (["SERVFAIL 22 9", "NOERROR", "SERVFAIL 9"], True, State.FAILED),
+    "other error": (["SERVFAIL 0", "NOERROR", "SERVFAIL 0"], True, State.FAILED),
+    "a failure of a moment": (["SERVFAIL", "NOERROR", "NOERROR"], False, State.THERE),
+    "gone a moment later": (["SERVFAIL", "NOERROR", "NXDOMAIN"], False, State.GONE),
+    "fails both ways": (["SERVFAIL", "SERVFAIL"], False, State.FAILED),
+    "nobody reachable": (["SERVFAIL 22"], False, State.FAILED),
+    "network error": (["SERVFAIL 23"], False, State.FAILED),
+    "not ready": (["SERVFAIL 14"], False, State.FAILED),
+    "refused": (["REFUSED"], False, State.FAILED),
+    "not authoritative": (["NOTAUTH"], False, State.FAILED),
+    "answered": (["NOERROR"], False, State.THERE),
+    "refused, with the bit that vouches": (["REFUSED AD"], False, State.FAILED),
+    "vouched": (["NOERROR AD"], False, State.THERE),
+}
+
+
+@pytest.mark.parametrize("what", SCRIPTS)
+def test_what_one_resolver_answers(udp_server, what):
+    """Bytes in, word out: rcode, extended errors (RFC 8914), AD; asked again with CD."""
+    script, bogus, state = SCRIPTS[what]
+    lines = iter(script)
+
+    def answer(data):
+        query = dns.message.from_wire(data)
+        response = dns.message.make_response(query)
+        response.flags &= ~dns.flags.AD
+        code, *rest = next(lines).split()
+        response.set_rcode(dns.rcode.from_text(code))
+        if "AD" in rest:
+            response.flags |= dns.flags.AD
+        codes = [int(each) for each in rest if each.isdigit()]
+        response.use_edns(0, options=[dns.edns.EDEOption(each) for each in codes])
+        if code == "NOERROR":
+            response.answer.append(dns.rrset.from_text(NAME, 60, "IN", "TXT", "x"))
+        return [response.to_wire()]
+
+    server = udp_server(answer)
+    resolvers = Resolvers(Run(SystemClock(), 10.0), [Peer("127.0.0.1", server.port)])
+    found = resolvers(NAME, dns.rdatatype.TXT)
+    assert (found.bogus, found.state) == (bogus, state)
+    assert found.vouched is (script == ["NOERROR AD"])
+    flags = [dns.message.from_wire(data).flags for data in server.asked]
+    assert [bool(each & dns.flags.CD) for each in flags] == [n == 1 for n in range(len(script))]

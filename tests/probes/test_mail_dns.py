@@ -218,6 +218,34 @@ def test_every_fault_is_named(serve, observe, fault):
     assert len(reading.detail) <= 200
 
 
+def test_everything_that_vanished_is_named(serve, observe):
+    """Incidents keep the detail, and with it which records were gone."""
+    serve(
+        (SPF, ""), ("@ MX 10 mx", ""), ("_dmarc TXT", "_d TXT"), ("s1._domainkey", "s8._domainkey"),
+        ("s2._domainkey", "s9._domainkey"),
+    )  # fmt: skip
+    reading = observe(senders=("192.0.2.10", "192.0.2.9"))
+    assert reading.reason is Reason.SPF_MISSING
+    # Unbound may remember the alias a moment longer: a disagreement, behind all this.
+    assert reading.detail.removesuffix(", resolver_disagreement") == (
+        "no SPF record at otp.example; also dkim_missing s1, s2, mx_missing, dmarc_missing, "
+        "ptr_mismatch 192.0.2.9"
+    )
+
+
+def test_what_does_not_fit_is_counted(serve, observe):
+    serve((SPF, ""))
+    many = tuple(f"selector-number-{number}" for number in range(40))
+    detail = observe(selectors=many).detail
+    assert detail.startswith(
+        "no SPF record at otp.example; also dkim_missing selector-number-0, selector-number-1, "
+    )
+    assert detail.endswith(" more")
+    assert len(detail) <= 200
+    named, more = detail.count("selector-number"), int(detail.split()[-2])
+    assert named + more == 40
+
+
 def test_removing_spf_tells_how_long_the_hole_is_kept(serve, observe):
     """The texts that are left keep their TTL; a name without any has the negative one."""
     serve((SPF, ""), ('@ TXT "unrelated"\n', ""))
@@ -471,7 +499,52 @@ def test_an_answer_that_points_to_itself_by_hand(udp_server):
         ({"domains": ("a.example",) * 11}, ("domains",), "11 domains"),
         ({"domains": ("example",)}, ("domains", 0), "not a domain that sends mail"),
         ({"domains": ("a..example",)}, ("domains", 0), "not a domain that sends mail"),
-        ({"selectors": ("a..b",)}, ("selectors", 0), "not a selector"),
+        *[
+            ({"domains": (text,)}, ("domains", 0), "not a domain that sends mail")
+            for text in (
+                "a@b",
+                "a@b.example",
+                "@b.example",
+                "https://otp.example",
+                "otp.example/x",
+                "otp.example:53",
+                "otp example",
+                "otp.example ",
+                "*.example",
+                "192.0.2.1",
+                "2001:db8::1",
+                "_dmarc.otp.example",
+                "_domainkey.otp.example",
+                ".otp.example",
+                ".",
+                "",
+                "v=spf1",
+                "otp.example,b.example",
+                "<a@b.example>",
+                "otp\\.example",
+            )
+        ],
+        *[
+            ({"selectors": (text,)}, ("selectors", 0), "not a selector")
+            for text in (
+                "a..b",
+                "x._domainkey",
+                "x._DOMAINKEY",
+                "x._domainkey.otp.example",
+                "_domainkey",
+                "x.otp.example",
+                "otp.example",
+                "x@otp.example",
+                "x y",
+                "x/",
+                "",
+                ".",
+                "x.",
+                "*",
+                "s=x",
+                "k" * 64,
+            )
+        ],
         ({"senders": ("mail.example",)}, ("senders", 0), "not an address"),
         ({"resolvers": ("dns.example",)}, ("resolvers", 0), "not a server"),
         ({"resolvers": ("192.0.2.1:x",)}, ("resolvers", 0), "not a server"),
@@ -483,6 +556,18 @@ def test_wrong_settings_are_named(settings, where, words):
     [fault] = MailDns(**{"domains": ("otp.example",)} | settings).faults()
     assert fault.path == where
     assert words in fault.message
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"domains": ("otp.example", "OTP.Example.", "xn--bcher-kva.example", "bücher.example")},
+        {"domains": ("mail_1.otp.example", "1and1.example", "0.example")},
+        {"selectors": ("s1", "2024.mail", "k1_a", "20230601", "selector1-otp-example", "S-1")},
+    ],
+)
+def test_right_settings_are_taken(settings):
+    assert not list(MailDns(**{"domains": ("otp.example",)} | settings).faults())
 
 
 def test_it_is_a_cause_that_may_always_run():

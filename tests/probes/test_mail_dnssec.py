@@ -116,6 +116,6 @@ def test_what_resolvers_say_of_signatures(
         dnssec="required" if required else "if signed",
     )
     run = Run(SystemClock(), 5.0)
-    reading = probe.observe(run)
+    reading = run.take(probe)
     assert reading.reason is reason, [reading.detail, *run.notes]
     assert words in reading.detail
