@@ -13,14 +13,15 @@ notices when that changes.
 import struct
 from typing import Any, Final
 
-from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
+
+from beacon.outputs.mqtt_dial import DialledClient
 
 _PIECE: Final = 65536
 _PUBLISH: Final = 0x30
 
 
-class BoundedClient(Client):
+class BoundedClient(DialledClient):
     """Drops packets of more than `largest` bytes, and says which."""
 
     def __init__(self, largest: int, **more: Any) -> None:  # noqa: ANN401 - paho's own

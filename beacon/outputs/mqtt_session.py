@@ -22,9 +22,11 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from beacon.config.schema import Mqtt
-from beacon.config.tls import context
+from beacon.engine.run import DeadlinePassed
 from beacon.outputs.mqtt_bounded import BoundedClient
+from beacon.outputs.mqtt_dial import why_not
 from beacon.outputs.topics import Message
+from beacon.transport.trouble import Trouble
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +55,7 @@ def client_id(site: str) -> str:
 
 
 class Session:
-    """A connection. `patience` is how long dialling may take, in seconds an address.
+    """A connection. `patience` is how long dialling may take, in seconds.
 
     `largest` is how many bytes a message may have; a larger one is dropped.
     """
@@ -87,6 +89,7 @@ class Session:
             protocol=MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311,
             reconnect_on_failure=False,
         )
+        client.policy = self._mqtt.tls if self._mqtt.encrypted else None
         if self._mqtt.username is not None:
             password = self._mqtt.password
             client.username_pw_set(
@@ -107,21 +110,15 @@ class Session:
         """Connect and send CONNECT; raises `Lost`."""
         where = f"{self._mqtt.host}:{self._mqtt.port}"
         try:
-            if self._mqtt.encrypted:
-                self._client.tls_set_context(self._context())
             self._connect()
             sock: Any = self._client.socket()
             # An event must not wait for the acknowledgement of the state sent before it.
             if sock is not None:  # the broker may have hung up already
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except socket.gaierror as error:
-            raise Lost(f"cannot find {self._mqtt.host} in DNS: {error.strerror}") from None
-        except ssl.SSLError as error:
-            raise Lost(_tls(where, error)) from None
-        except TimeoutError:
+        except Trouble as trouble:
+            raise Lost(why_not(self._mqtt.host, self._mqtt.port, trouble.reading)) from None
+        except DeadlinePassed:
             raise Lost(f"no answer from {where}") from None
-        except ConnectionRefusedError:
-            raise Lost(f"nobody listens at {where}: connection refused") from None
         except OSError as error:
             raise Lost(f"cannot connect to {where}: {error.strerror or error}") from None
 
@@ -198,13 +195,6 @@ class Session:
         sock: Any = self._client.socket()
         if sock is not None:
             sock.close()
-
-    def _context(self) -> ssl.SSLContext:
-        try:
-            return context(self._mqtt.tls)
-        except OSError as error:  # SSLError is one too: a file that is no certificate
-            words = f"TLS: cannot use the files of mqtt.tls: {error.strerror or error}"
-            raise Lost(words) from None
 
     # --- what paho calls ---
 
@@ -290,9 +280,3 @@ class Session:
         if self._mqtt.protocol == "5":
             words += '; if it is an old one: mqtt.protocol: "3.1.1"'
         return words
-
-
-def _tls(where: str, error: ssl.SSLError) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"TLS: the certificate of {where} is refused: {error.verify_message}"
-    return f"TLS: no agreement with {where}: {error.reason or error}"

@@ -1,0 +1,163 @@
+"""How the broker is reached: a dead address beside a good one, TLS by the one policy."""
+
+import socket
+import ssl
+import threading
+from dataclasses import replace
+
+import pytest
+import trustme
+
+from beacon.config.schema import Mqtt
+from beacon.config.tls import TlsPolicy
+from beacon.core.model import Reading, Reason
+from beacon.outputs.mqtt_dial import why_not
+from beacon.outputs.mqtt_session import Lost, Session
+from beacon.outputs.topics import Message
+
+HOST = "broker.example.com"
+
+
+@pytest.fixture
+def session():
+    made = []
+
+    def make(patience=10.0, **settings):
+        mqtt = Mqtt(**{"host": HOST, "port": 1, "encrypted": False, **settings})
+        will = Message("t", "")
+        made.append(Session(mqtt, "beacon", will, (), patience=patience, largest=1000))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def names(monkeypatch):
+    """Have the system's resolver say this of every name."""
+
+    def say(*hosts):
+        assert all(host.startswith("127.") for host in hosts), "loopback only"
+
+        def getaddrinfo(host, port, family=0, kind=0, *_, **__):
+            return [(socket.AF_INET, kind, 6, "", (each, port)) for each in hosts]
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+    return say
+
+
+@pytest.fixture
+def listening():
+    """A listener, and what the first caller says to it."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    heard = []
+
+    def start(context=None):
+        def accept():
+            peer, _ = listener.accept()
+            with peer:
+                try:
+                    if context is not None:
+                        peer = context.wrap_socket(peer, server_side=True)
+                    heard.append(peer.recv(1000))
+                except OSError:
+                    pass
+                peer.close()
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        return listener.getsockname()[1], heard, thread
+
+    yield start
+    listener.close()
+
+
+@pytest.mark.parametrize("order", [("127.0.0.9", "127.0.0.1"), ("127.0.0.1", "127.0.0.9")])
+def test_a_broker_with_one_dead_address_is_reached(session, names, listening, order):
+    port, heard, thread = listening()
+    names(*order)
+    session(port=port).dial()
+    thread.join(10)
+    assert heard[0][:1] == b"\x10", "CONNECT"
+
+
+def test_a_silent_address_takes_a_part_of_the_time_only(session, names):
+    """The listener's queue is full at the first address: it says nothing."""
+    with socket.socket() as silent, socket.socket() as good:
+        silent.bind(("127.0.0.8", 0))
+        silent.listen(0)
+        port = silent.getsockname()[1]
+        waiting = [socket.socket() for _ in range(4)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(("127.0.0.8", port))
+        good.bind(("127.0.0.1", port))
+        good.listen()
+        names("127.0.0.8", "127.0.0.1")
+        session(port=port, patience=60.0).dial()
+        peer, _ = good.accept()
+        with peer:
+            assert peer.recv(1) == b"\x10"
+        for each in waiting:
+            each.close()
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+@pytest.mark.parametrize(
+    ("issued", "changed", "refused"),
+    [
+        (HOST, {}, None),
+        ("inside.example.com", {"server_name": "inside.example.com"}, None),
+        ("inside.example.com", {}, "the certificate of broker.example.com"),
+        (HOST, {"ca": None}, "the certificate of broker.example.com"),
+        (HOST, {"ca": None, "verify": False}, None),
+        (HOST, {"ca": "/nowhere"}, "cannot use the files of mqtt.tls"),
+    ],
+)
+def test_every_key_of_the_policy_means_what_it_does_for_probes(
+    session, names, listening, authority, tmp_path, issued, changed, refused
+):
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(issued).configure_cert(context)
+    names("127.0.0.1")
+    port, heard, thread = listening(context)
+    policy = replace(TlsPolicy(ca=str(tmp_path / "ca.pem")), **changed)
+    asked = session(port=port, encrypted=True, tls=policy)
+    if refused:
+        with pytest.raises(Lost, match=refused):
+            asked.dial()
+    else:
+        asked.dial()
+        thread.join(10)
+        assert heard[0][:1] == b"\x10"
+
+
+@pytest.mark.parametrize(
+    ("reading", "words"),
+    [
+        (Reading(Reason.DNS_NXDOMAIN, "b: Name unknown"), "cannot find b in DNS: Name unknown"),
+        (
+            Reading(Reason.CONNECT_REFUSED, "b port 1: refused"),
+            "nobody listens at b:1: connection refused",
+        ),
+        (Reading(Reason.CONNECT_TIMEOUT, "b port 1: no answer in time"), "no answer from b:1"),
+        (
+            Reading(Reason.TLS_EXPIRED, "certificate: certificate has expired"),
+            "TLS: the certificate of b:1 is refused: certificate has expired",
+        ),
+        (
+            Reading(Reason.TLS_HANDSHAKE, "TLS: wrong version number"),
+            "TLS: no agreement with b:1: wrong version number",
+        ),
+        (Reading(Reason.UNREACHABLE, "b port 1: no route"), "cannot connect to b:1: no route"),
+    ],
+)
+def test_the_words(reading, words):
+    assert why_not("b", 1, reading) == words
