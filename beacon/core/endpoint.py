@@ -347,6 +347,8 @@ class EndpointState:
         """Credentials that never passed are ours to mend: stop before an account is locked."""
         self._stop()
         detail = "credentials that never passed were rejected: mend them, then resume"
+        if reading.detail:  # what the server says is what helps to mend them
+            detail += f" ({reading.detail})"
         return Reading(Reason.OWN_CREDENTIALS, detail, reading.latency, reading.phases)
 
     def _guard(self, at: float) -> None:

@@ -463,13 +463,15 @@ class Announcement(StrEnum):
     BLIND = "blind"
     SIGHTED = "sighted"
     BREAK_GLASS_USED = "break_glass_used"
+    GUARD_STOPPED = "guard_stopped"
 
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """One thing happened, once. `incident` is None for blind, sighted and a break-glass use.
+    """One thing happened, once.
 
-    Of that, `by` is the account.
+    `incident` is None for blind, sighted, a break-glass use (`by` is the account) and sign-ins that
+    the guard stopped (`by` is the endpoint).
     """
 
     at: float
@@ -625,3 +627,4 @@ class View:
     overlays: tuple[Overlay, ...] = ()
     clock_offset: float | None = None  # seconds our clock is behind (negative: ahead)
     silence: SilenceChanged | None = None  # while the buzzer is silenced
+    stopped: tuple[tuple[str, float], ...] = ()  # endpoints the guard has stopped, and since when

@@ -60,6 +60,7 @@ class Intake:
         self.reports: dict[str, EndpointRead] = {}
         self.touched: dict[str, None] = {}  # services to judge anew, in order of need
         self.waiting: set[str] = set()
+        self.just_stopped: list[EndpointState] = []  # by the guard, and not announced
         self.clock = OwnClock()
         self.trust = Trust((), self.clock)
         self.baselines = Baselines()
@@ -182,8 +183,10 @@ class Intake:
         self, state: EndpointState, reading: Reading, event: Observed, *, gated: bool
     ) -> None:
         at, spec, was, told = event.at, state.spec, state.shown, state.told
-        state.started = event.started
+        state.started, guarded = event.started, state.guarded
         reading = state.count(reading, at, regular=event.regular)
+        if state.guarded and not guarded:
+            self.just_stopped.append(state)
         self._pace(state, reading, at)
         gate = Gate.OPEN
         if reading.outcome is Outcome.FAIL:

@@ -14,6 +14,8 @@ from beacon.core.baseline import Learnt
 from beacon.core.endpoint import EndpointState
 from beacon.core.events import (
     Acknowledge,
+    Announced,
+    Announcement,
     Attest,
     Bypass,
     ClockStepped,
@@ -134,7 +136,17 @@ class Monitor:
         self._handlers[type(event)](event)
         if self._intake.touched:
             self._judge(event.at)
+        self._announce_stops(event.at)
         return tuple(self._out)
+
+    def _announce_stops(self, at: float) -> None:
+        """Say of each sign-in that the guard has just stopped that it has, after what it led to."""
+        stopped, self._intake.just_stopped = self._intake.just_stopped, []
+        for state in stopped:
+            watched = self._room.services.get(state.spec.service)
+            if watched is not None:
+                what, verdict = Announcement.GUARD_STOPPED, watched.state.verdict
+                self._out.append(Announced(at, what, state.spec.service, verdict, by=state.spec.id))
 
     def next_deadline(self) -> float | None:
         """When `TimePassed` would change something, in monotonic seconds."""
@@ -155,6 +167,7 @@ class Monitor:
             self._room.operators.laid,
             self._intake.clock.offset,
             self._room.silenced,
+            tuple((s.spec.id, s.stopped_at) for s in self._intake.endpoints.values() if s.guarded),
         )
 
     def explain(self, service: str) -> Explained | None:

@@ -1,5 +1,6 @@
 """How things stand, as documents: for the command line, MQTT and other programs."""
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from datetime import datetime
@@ -43,7 +44,10 @@ def status(view: View, moment: Callable[[float], datetime], site: Site) -> dict[
             | {"runbook": runbook(site, each.service)}
             for each in view.incidents
         ],
-        "overlays": [_overlay(overlay, when) for overlay in view.overlays],
+        "overlays": [
+            *(_overlay(overlay, when) for overlay in view.overlays),
+            *(_stopped(endpoint, since, when) for endpoint, since in view.stopped),
+        ],
         "silence": _silence(view.silence, when),
         "lamps": {colour: view.indication.light(colour).pattern for colour in Colour},
     }
@@ -121,6 +125,19 @@ def _overlay(overlay: Overlay, when: When) -> dict[str, Any]:
         "by": overlay.by,
         "origin": overlay.origin,
         "reason": overlay.reason or None,
+    }
+
+
+def _stopped(endpoint: str, since: float, when: When) -> dict[str, Any]:
+    """A sign-in that the guard has stopped, told like an overlay."""
+    return {
+        "kind": "guard_stopped",
+        "subject": endpoint,
+        "since": when(since if math.isfinite(since) else None),
+        "until": None,
+        "by": "guard",
+        "origin": "guard",
+        "reason": None,
     }
 
 

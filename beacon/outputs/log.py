@@ -253,6 +253,9 @@ _CALM: Final = frozenset(
 
 
 def _announced(effect: Announced) -> tuple[int, str]:
+    if effect.what is Announcement.GUARD_STOPPED:
+        again = f"`beacon resume {effect.by}` lets them go on"
+        return logging.WARNING, f"{effect.by}: sign-ins are stopped, as they were rejected; {again}"
     level = logging.INFO if effect.what in _CALM else logging.WARNING
     words = [f"{effect.service}: {effect.what}, {effect.verdict}"]
     if effect.cause:

@@ -96,7 +96,8 @@ def test_credentials_that_never_passed_are_ours_and_the_figures_are_kept():
     effects = desk.read(1.0, "mfa/a", rejected)
     found = desk.report("mfa/a").reading
     assert found.reason is Reason.OWN_CREDENTIALS
-    assert found.detail == "credentials that never passed were rejected: mend them, then resume"
+    words = "credentials that never passed were rejected: mend them, then resume (bad)"
+    assert found.detail == words
     assert (found.latency, found.phases) == (0.3, (("tls", 0.1),))
     assert Postpone(1.0, "mfa/a", math.inf) in effects
 

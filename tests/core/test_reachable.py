@@ -268,6 +268,7 @@ ANNOUNCED = {
     Announcement.BLIND: ill(None, SIGN_IN, minutes=60),
     Announcement.SIGHTED: both(ill(None, SIGN_IN, minutes=60), well),
     Announcement.BREAK_GLASS_USED: used,
+    Announcement.GUARD_STOPPED: ill(Reason.SIGN_IN_REJECTED, SIGN_IN, minutes=120),
 }
 
 
@@ -421,3 +422,19 @@ def test_every_reason_is_taken_in_and_got_over(make_room, reason):
 )
 def test_a_state_that_nobody_reaches_is_noticed(paths, enum):
     assert set(paths) == set(enum)
+
+
+def test_a_stop_by_the_guard_is_told_once_and_again_when_it_stops_again(make_room, make_endpoint):
+    sign_in = make_endpoint("mfa", "sign-in", Evidence.SYMPTOM, sign_in=True)
+    room = make_room(Service(id="mfa", name="", endpoints=(sign_in,)))
+    room.cue(Reason.SIGN_IN_REJECTED, SIGN_IN).passes(2 * HOUR)
+    stops = [e for e in room.effects if isinstance(e, Announced) and e.what == "guard_stopped"]
+    assert [(each.service, each.by, each.verdict) for each in stops] == [
+        ("mfa", SIGN_IN, Verdict.BLIND)
+    ]
+    ((endpoint, since),) = room.simulation.monitor.view().stopped
+    assert (endpoint, since <= stops[0].at) == (SIGN_IN, True)
+    room.simulation.restart(resume=True)
+    room.passes(HOUR)
+    again = [e for e in room.effects if isinstance(e, Announced) and e.what == "guard_stopped"]
+    assert len(again) == 2, "tried once after the order, and rejected again"

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site
 from beacon.engine.simulation import Simulation
-from beacon.outputs.documents import explanation
+from beacon.outputs.documents import explanation, status
 
 
 def moment(at):
@@ -31,3 +31,24 @@ def test_what_is_overdue_is_not_said_to_come_next():
     again, silent = "read again by then", "unknown, if nothing is heard until then"
     assert next_at(1.0) == [again, silent]
     assert next_at(1.0 + door.interval) == [silent]
+
+
+def test_a_sign_in_that_the_guard_stopped_is_among_the_overlays():
+    sign_in = Endpoint(
+        id="mfa/in",
+        service="mfa",
+        name="in",
+        kind="flow",
+        evidence=Evidence.SYMPTOM,
+        sign_in=True,
+    )
+    site = Site(id="soc", services=(Service(id="mfa", name="mfa", endpoints=(sign_in,)),))
+    simulation = Simulation(site, 0.0)
+    simulation.start()
+    assert status(simulation.monitor.view(), moment, site)["overlays"] == []
+    simulation.cue("mfa/in", Reading(Reason.SIGN_IN_REJECTED, "wrong otp pin"))
+    list(simulation.run(60.0))
+    (found,) = status(simulation.monitor.view(), moment, site)["overlays"]
+    assert (found["kind"], found["subject"], found["by"]) == ("guard_stopped", "mfa/in", "guard")
+    assert found["since"].startswith("2026-01-05T00:")
+    assert "wrong otp pin" in str(status(simulation.monitor.view(), moment, site)["endpoints"])

@@ -171,6 +171,9 @@ def overall(**changes) -> OverallView:
     return replace(view, **changes)
 
 
+STOPPED = "sign-ins are stopped, as they were rejected"
+
+
 def test_what_people_will_ask_about_is_written_down(caplog):
     told = []
     book = LogBook(told.append)
@@ -182,6 +185,7 @@ def test_what_people_will_ask_about_is_written_down(caplog):
                 Transition(2, "sms/mx", Health.DOWN, Health.UP, Reading(Reason.OK)),
                 Announced(3, Announcement.OPENED, "sms", Verdict.OUTAGE, cause="dns"),
                 Announced(4, Announcement.ACKNOWLEDGED, "sms", Verdict.OUTAGE, by="alex"),
+                Announced(4, Announcement.GUARD_STOPPED, "sms", Verdict.BLIND, by="sms/sign-in"),
                 Answered(5, "acknowledge", True, "alex", "cli"),
                 Answered(6, "silence", False, "alex", "cli", "not silenced"),
                 SilenceChanged(7, True, by="alex"),
@@ -197,6 +201,10 @@ def test_what_people_will_ask_about_is_written_down(caplog):
         ("INFO", "sms/mx: down -> up (ok)"),
         ("WARNING", "sms: opened, outage, cause dns"),
         ("INFO", "sms: acknowledged, outage, by alex"),
+        (
+            "WARNING",
+            f"sms/sign-in: {STOPPED}; `beacon resume sms/sign-in` lets them go on",
+        ),
         ("INFO", "acknowledge by alex (cli)"),
         ("INFO", "silence by alex (cli): refused, not silenced"),
         ("INFO", "silence by alex"),
