@@ -144,8 +144,9 @@ class Radius:
             answer = self._step(run, talk, "request", (), spent)
             if self.challenge is None or answer.packet is not Packet.ACCESS_CHALLENGE:
                 return self.judge(answer, challenged=False)
-            answer = self._step(run, talk, "code", answer.state, spent)
-            return self.judge(answer, challenged=True)
+            state = answer.state
+            answer = self._step(run, talk, "code", state, spent)
+            return self.judge(answer, challenged=True, stateless=not state)
 
     def _step(
         self,
@@ -207,13 +208,17 @@ class Radius:
             found[Attribute.CALLING_STATION_ID] = self.calling_station_id.encode()
         return {attribute: (value,) for attribute, value in found.items()}
 
-    def judge(self, answer: Answer, *, challenged: bool) -> Reading:
-        """What the last answer comes to; `challenged` says whether a challenge was answered."""
+    def judge(self, answer: Answer, *, challenged: bool, stateless: bool = False) -> Reading:
+        """What the last answer comes to; `challenged` says whether a challenge was answered.
+
+        `stateless`: that came without State, so its answer may be taken for another sign-in.
+        """
         said = quoted(answer.message, DETAIL_LIMIT)
         said = f": {said}" if said else ""
         if answer.packet is Packet.ACCESS_REJECT:
             what = _STEPS["code" if challenged else "request"]
             bare = "" if answer.signed else ", without Message-Authenticator"
+            bare += ", after a challenge without State" if stateless else ""
             return Reading(Reason.SIGN_IN_REJECTED, f"{what} was rejected{bare}{said}")
         if answer.packet is Packet.ACCESS_CHALLENGE:
             more = (

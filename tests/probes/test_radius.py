@@ -19,6 +19,7 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.probes.radius import Radius
 from beacon.transport.onetime import OneTimeCode
+from beacon.transport.radius import Answer, Packet
 from beacon.transport.totp import Ledger, Token
 
 SECRET = "canary-shared-secret"
@@ -590,6 +591,24 @@ def test_what_is_sent_without_saying_so(given: dict[str, Any], texts: dict[str, 
     probe = asking(1812, **given)
     assert not list(probe.faults())
     assert probe._texts == texts
+
+
+@pytest.mark.parametrize(
+    ("packet", "stateless", "reason", "words"),
+    [
+        (Packet.ACCESS_REJECT, True, Reason.SIGN_IN_REJECTED, "after a challenge without State"),
+        (Packet.ACCESS_REJECT, False, Reason.SIGN_IN_REJECTED, "the challenge was rejected"),
+        (Packet.ACCESS_ACCEPT, True, Reason.OK, "accepted, after a challenge"),
+    ],
+)
+def test_a_challenge_without_state_is_named_where_its_answer_is_rejected(
+    packet: Packet, stateless: bool, reason: Reason, words: str
+) -> None:
+    probe = asking(1812, code=TOTP, challenge="{code}")
+    reading = probe.judge(Answer(packet), challenged=True, stateless=stateless)
+    assert reading.reason is reason
+    assert words in reading.detail
+    assert ("State" in reading.detail) is (stateless and reason is not Reason.OK)
 
 
 def test_braces_of_a_password_are_not_filled_in(udp_server: Callable[..., Any]) -> None:
