@@ -113,6 +113,7 @@ def expected(config: Config) -> dict[str, Expected]:
             ways=probe.ways if each.local else (*probe.ways, Way.UPLINK),
             heartbeat=probe.heartbeat,
             max_age=probe.max_age,
+            share=probe.share,
         )
         for each, probe in pushed
     }

@@ -12,13 +12,14 @@ The deciding thread calls everything but `listening`.
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
 from beacon.core.events import Effect, Observed, OverallChanged
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import Clock
+from beacon.engine.samples import MailEvent, Share, Window
 
 AT_MOST_EVERY: Final = 1.0
 """Seconds between two readings of one endpoint that count."""
@@ -61,20 +62,28 @@ class Denied(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """One reading as it came. `at` is when it was made, by its sender's clock (UTC seconds)."""
+    """One reading as it came. `at` is when it was made, by its sender's clock (UTC seconds).
+
+    With `events` the reading is only that of the youngest of them.
+    """
 
     reading: Reading
     at: float | None = None
     id: str | None = None
+    events: tuple[MailEvent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What is expected of one endpoint. Times are seconds; `heartbeat` None: it may be silent."""
+    """What is expected of one endpoint. Times are seconds; `heartbeat` None: it may be silent.
+
+    `share`: how events of many mails become one reading.
+    """
 
     ways: tuple[Way, ...]
     max_age: float
     heartbeat: float | None = None
+    share: Share | None = None
 
 
 @dataclass(slots=True)
@@ -87,6 +96,7 @@ class _State:
     free_at: float = -math.inf  # the next one may be taken
     latest: float = -math.inf  # the youngest `at` taken
     ids: dict[str, float] = field(default_factory=dict)  # taken, in order → when
+    window: Window | None = None
 
 
 class Pushes:
@@ -161,7 +171,7 @@ class Pushes:
             words = f"one every {AT_MOST_EVERY:g} s is enough: send this one again"
             raise Denied(Cause.TOO_MANY, words, state.free_at - now)
         self._refuse_repeated(state, pushed, now)
-        reading = self._timely(state, pushed)
+        reading = self._of_another_time(state, pushed) or self._judged(state, pushed)
         state.free_at, state.heard = now + AT_MOST_EVERY, now
         state.speak_at = now + (state.expected.heartbeat or math.inf)
         if pushed.id is not None:
@@ -176,10 +186,10 @@ class Pushes:
         if pushed.id in state.ids:
             raise Denied(Cause.REPEATED, "this id was taken before")
 
-    def _timely(self, state: _State, pushed: Pushed) -> Reading:
-        """The reading, if it is of now; a word about clocks where nobody knows whose is wrong."""
+    def _of_another_time(self, state: _State, pushed: Pushed) -> Reading | None:
+        """None for a push of now; a word about clocks where nobody knows whose is wrong."""
         if pushed.at is None:
-            return pushed.reading
+            return None
         off = pushed.at - self._clock.utc().timestamp()
         most = state.expected.max_age
         if abs(off) > most:
@@ -188,9 +198,20 @@ class Pushes:
                 return Reading(Reason.OWN_CLOCK, _UNJUDGED.format(way=way, off=abs(off)))
             words = f"`at` is {abs(off):.0f} s {way} our clock; at most {most:g} s"
             raise Denied(Cause.SKEWED, words)
-        if pushed.at < state.latest:
-            raise Denied(Cause.OUTDATED, "a younger reading came before this one")
-        state.latest = pushed.at
+        return None
+
+    def _judged(self, state: _State, pushed: Pushed) -> Reading:
+        """What it comes to. Raises `Denied` for a reading older than one that came before."""
+        if pushed.events and state.expected.share is not None:
+            if state.window is None:
+                state.window = Window(state.expected.share)
+            now = self._clock.utc().timestamp()
+            reading = state.window.add(pushed.events, now, state.expected.max_age)
+            return replace(reading, latency=pushed.reading.latency)
+        if pushed.at is not None:
+            if pushed.at < state.latest:
+                raise Denied(Cause.OUTDATED, "a younger reading came before this one")
+            state.latest = pushed.at
         return pushed.reading
 
     # --- silence ----------------------------------------------------------------------

@@ -14,6 +14,7 @@ import msgspec
 from beacon.core.model import Reading, Reason
 from beacon.engine.pushes import Cause, Denied, Pushed
 from beacon.engine.quoting import quoted
+from beacon.engine.samples import MailEvent
 from beacon.engine.text_pattern import DOT_ALL, TextPattern
 
 Document = TypeVar("Document")
@@ -109,6 +110,7 @@ class Sent(msgspec.Struct, frozen=True):
     event: str
     timestamp: Annotated[float, msgspec.Meta(ge=0)]
     id: str | None = msgspec.field(default=None, name="sg_event_id")
+    mail: str | None = msgspec.field(default=None, name="sg_message_id")
     status: str = ""
     reason: str = ""
     response: str = ""
@@ -130,16 +132,32 @@ _STATUS: Final = TextPattern(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
 
 
 def sendgrid(body: bytes) -> Pushed | None:
-    """Read a batch of SendGrid's events: the youngest counts, of one second the worst."""
+    """Read a batch of SendGrid's events; the reading is the youngest's, of one second the worst."""
     events = [each for each in decoded(body, list[Sent]) if each.event in _SENDGRID]
     if not events:
         return None
     worst = list(dict.fromkeys(_SENDGRID.values()))
     last = max(events, key=lambda e: (e.timestamp, worst.index(_SENDGRID[e.event])))
-    code = _status(last.status) or _code(last.reason) or _code(last.response)
-    detail = f"{last.event} {code}".rstrip()
     identity = last.id[:100] if last.id else None
-    return Pushed(Reading(_SENDGRID[last.event], detail), last.timestamp, identity)
+    return Pushed(
+        Reading(_SENDGRID[last.event], _words(last)),
+        last.timestamp,
+        identity,
+        tuple(
+            MailEvent(
+                (event.mail or event.id or f"{event.timestamp}/{number}")[:100],
+                event.timestamp,
+                _SENDGRID[event.event],
+                _words(event),
+            )
+            for number, event in enumerate(events)
+        ),
+    )
+
+
+def _words(event: Sent) -> str:
+    code = _status(event.status) or _code(event.reason) or _code(event.response)
+    return f"{event.event} {code}".rstrip()
 
 
 def _status(text: str) -> str:
@@ -231,7 +249,10 @@ def ses(body: bytes) -> Pushed | None:
     at = (about.timestamp or event.mail.timestamp).timestamp()
     identity = envelope.id or f"{event.mail.message_id}/{event.event_type}"
     latency = None if took is None else took / 1000
-    return Pushed(Reading(reason, _told(event.event_type, about), latency), at, identity[:100])
+    words = _told(event.event_type, about)
+    mail = (event.mail.message_id or identity)[:100]
+    events = (MailEvent(mail, at, reason, words),)
+    return Pushed(Reading(reason, words, latency), at, identity[:100], events)
 
 
 _KIND: Final = TextPattern(r"[A-Za-z]{1,40}")

@@ -11,11 +11,12 @@ from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
 
-from beacon.config.fields import Duration, Secret
+from beacon.config.fields import Count, Duration, Secret
 from beacon.core.model import DETAIL_LIMIT, OUTCOME_OF, Evidence, Outcome, Reading, Reason
 from beacon.engine.pushes import Cause, Denied, Pushed, Way
 from beacon.engine.quoting import quoted
 from beacon.engine.run import Run
+from beacon.engine.samples import Share
 from beacon.probes import Fault, Timing
 from beacon.probes._webhooks import alertmanager, decoded, sendgrid, ses
 
@@ -30,6 +31,8 @@ _TIMEOUT: Final = 30.0
 _SHORTEST_TOKEN: Final = 16
 _SHORTEST_HEARTBEAT: Final = Duration(60)
 _OLDEST: Final = Duration(3600)
+_SHORTEST_WINDOW: Final = Duration(10)
+_LONGEST_WINDOW: Final = Duration(21600)
 _IN_GENERAL: Final = MappingProxyType(
     {
         Outcome.PASS: Reason.OK,
@@ -81,6 +84,7 @@ def _reason(told: Document) -> Reason:
 _FORMATS: Final = MappingProxyType(
     {"beacon": beacon, "alertmanager": alertmanager, "sendgrid": sendgrid, "ses": ses}
 )
+_OF_MAILS: Final = frozenset({"sendgrid", "ses"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +114,13 @@ class Push:
     max_age: Annotated[
         Duration, msgspec.Meta(description="how far a push may be from our clock")
     ] = field(default=Duration(300))
+    window: Annotated[
+        Duration, msgspec.Meta(description="mails of how long are judged together")
+    ] = field(default=Duration(900))
+    minimum: Annotated[Count, msgspec.Meta(description="mails without which nothing is said")] = 5
+    min_ratio: Annotated[
+        float, msgspec.Meta(gt=0, le=1, description="the share of mails that must arrive")
+    ] = 0.5
 
     @property
     def clock_bound(self) -> bool:
@@ -123,6 +134,13 @@ class Push:
             return self.TIMING
         interval = float(self.heartbeat)
         return replace(self.TIMING, interval=interval, timeout=min(_TIMEOUT, interval / 2))
+
+    @property
+    def share(self) -> Share | None:
+        """How events of mails become one reading; None where each push is one."""
+        if self.format not in _OF_MAILS:
+            return None
+        return Share(window=self.window, minimum=self.minimum, min_ratio=self.min_ratio)
 
     @property
     def ways(self) -> tuple[Way, ...]:
@@ -149,6 +167,9 @@ class Push:
             yield Fault(("heartbeat",), "too often", f"at least {_SHORTEST_HEARTBEAT}")
         if self.max_age > _OLDEST:
             yield Fault(("max_age",), "too old", f"at most {_OLDEST}")
+        if not _SHORTEST_WINDOW <= self.window <= _LONGEST_WINDOW:
+            allowed = f"{_SHORTEST_WINDOW} to {_LONGEST_WINDOW}"
+            yield Fault(("window",), f"{self.window} is no time to judge by", allowed)
 
     def wait(self, utc: float) -> float:  # noqa: ARG002 - nothing here is used up
         """Seconds it must not run yet: none."""

@@ -24,6 +24,7 @@ from beacon.core.model import (
 from beacon.core.monitor import Monitor
 from beacon.engine.clock import ManualClock
 from beacon.engine.pushes import Cause, Denied, Expected, Pushed, Pushes, Way
+from beacon.engine.samples import MailEvent, Share
 
 OK, FAILED = Reading(Reason.OK), Reading(Reason.DEADLINE)
 PORTAL = "mfa/portal"
@@ -349,3 +350,37 @@ def test_of_a_pushed_endpoint_no_word_stops_a_sign_in_or_tells_of_our_clock(reas
         assert read.reason is reason, "as it was told"
     if reasons and Reading(reasons[-1]).outcome is Outcome.PASS:
         assert monitor.view().overall.verdict in (Verdict.OK, Verdict.RECOVERING, Verdict.DEGRADED)
+
+
+# --- events of many mails -----------------------------------------------------------
+
+SHARE = Share(window=900.0, minimum=2, min_ratio=0.5)
+
+
+def test_events_of_mails_are_judged_together_over_pushes(desk):
+    desk.expect(Way.HTTP, share=SHARE)
+    desk.tell(clock="ok")
+
+    def mail(name: str, reason: Reason, ago: float = 1.0) -> Cause | None:
+        desk.clock.advance(2.0)
+        event = MailEvent(name, desk.utc - ago, reason, "bounce")
+        return desk.take(Reading(reason), at=event.at, id=name, events=(event,))
+
+    assert mail("a", Reason.DELIVERY_REFUSED) is None
+    assert mail("b", Reason.DELIVERY_REFUSED) is None
+    assert mail("c", Reason.OK) is None
+    assert desk.reasons == [
+        Reason.SAMPLE_TOO_SMALL,
+        Reason.DELIVERY_REFUSED,
+        Reason.DELIVERY_REFUSED,
+    ]
+    assert mail("d", Reason.OK, ago=200.0) is None, "older than one that came, and counted"
+    assert desk.reasons[-1] is Reason.OK
+    assert mail("d", Reason.OK) is Cause.REPEATED
+    assert mail("e", Reason.OK, ago=400.0) is Cause.SKEWED
+
+
+def test_without_a_share_the_youngest_event_is_the_reading(desk):
+    event = MailEvent("a", desk.utc, Reason.OK, "delivered")
+    assert desk.take(FAILED, at=desk.utc, events=(event,)) is None
+    assert desk.reasons == [FAILED.reason]

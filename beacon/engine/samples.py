@@ -1,0 +1,69 @@
+"""Events of many mails, pushed one by one or in batches, that only together make a reading.
+
+One user's mail that arrived says nothing of a thousand that did not: so the share of a window
+counts, and nothing is said of too few.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from beacon.core.model import Reading, Reason
+
+MOST: Final = 5000
+"""Mails of a window that are remembered: the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailEvent:
+    """What happened to one mail; `at` in UTC seconds."""
+
+    mail: str
+    at: float
+    reason: Reason
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """Of which window a reading is made, from how many mails on, and which share must arrive."""
+
+    window: float
+    minimum: int
+    min_ratio: float
+
+    def judge(self, events: Iterable[MailEvent]) -> Reading:
+        """What the newest event of each mail comes to."""
+        newest = sorted(events, key=lambda event: event.at)
+        total, minutes = len(newest), f"{self.window / 60:g} min"
+        if total < self.minimum:
+            words = f"{total} mails in {minutes}; too few to judge (minimum {self.minimum})"
+            return Reading(Reason.SAMPLE_TOO_SMALL, words)
+        refused = [each for each in newest if each.reason is Reason.DELIVERY_REFUSED]
+        late = [each for each in newest if each.reason is Reason.CODE_LATE]
+        arrived = total - len(refused) - len(late)
+        words = f"{arrived} of {total} mails arrived in {minutes}"
+        if (total - len(refused)) / total < self.min_ratio:
+            return Reading(Reason.DELIVERY_REFUSED, f"{words}; last: {refused[-1].words}")
+        if arrived / total < self.min_ratio:
+            return Reading(Reason.CODE_LATE, f"{words}; last: {(late or refused)[-1].words}")
+        return Reading(Reason.OK, words)
+
+
+@dataclass(slots=True)
+class Window:
+    """The newest event of each mail of the last while."""
+
+    share: Share
+    _newest: dict[str, MailEvent] = field(default_factory=dict)
+
+    def add(self, events: Iterable[MailEvent], now: float, ahead: float) -> Reading:
+        """Take these in, and judge all; an event more than `ahead` seconds ahead is none."""
+        for event in events:
+            known = self._newest.get(event.mail)
+            if event.at <= now + ahead and (known is None or known.at <= event.at):
+                self._newest[event.mail] = event
+        young = [each for each in self._newest.values() if each.at > now - self.share.window]
+        young = sorted(young, key=lambda event: event.at)[-MOST:]
+        self._newest = {each.mail: each for each in young}
+        return self.share.judge(young)
