@@ -70,6 +70,8 @@ class TlsPolicy:
             return
         if not _holds(self.certificate, "CERTIFICATE"):
             yield ("certificate",), _lacks(self.certificate, "certificate"), _PEM
+            if not self.key:
+                return  # one file that is of another kind: said once
         name, key = ("key", self.key) if self.key else ("certificate", self.certificate)
         if not _holds(key, "PRIVATE KEY"):
             allowed = "a private key in PEM form: -----BEGIN PRIVATE KEY-----"
