@@ -503,6 +503,8 @@ class Daemon:
         running = self._config
         if fresh.watched.id != running.watched.id or fresh.tower != running.tower:
             log.warning("changes of `site` and `tower` need a restart; the rest is taken over")
+        if fresh.watched.id != running.watched.id and running.mqtt is not None:
+            log.warning("a new `site` leaves old MQTT topics behind: docs/mqtt.md removes them")
         if "CREDENTIALS_DIRECTORY" in self._place.environ:
             log.info("credentials are read by systemd at start: changed ones need a restart")
         site = replace(

@@ -7,7 +7,7 @@ marked, and the mark is taken away before the note is read, so a change is never
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -38,6 +38,8 @@ MOST_ANSWERS: Final = 100
 """Answers of our own to commands that wait at most: a flood must not drive out events."""
 HEALTH_EVERY: Final = 60.0
 """Seconds between two words about the beacon's own health."""
+_AFTER_EVENTS: Final = ("endpoint ", "explain ", Health60.__name__)
+"""Keys of what is told in detail: it follows the event it belongs to."""
 _OF_MEMBERS: Final = frozenset(family.partition("/")[0] for family in FAMILIES)
 
 
@@ -172,17 +174,23 @@ class Board:
             yield from self._fresh(key, always=True)
 
     def changes(self, *, once: bool) -> Iterator[Message]:
-        """The retained state that is not yet published, then, if wanted, what happened once.
+        """What the judge holds now, if not yet published; then what happened once; then the rest.
 
-        In this order: who hears of an event and looks at the state must not see that of before.
+        In this order: who hears of an event and looks at the state must not see that of before,
+        and an event must not wait for fifty endpoints. `once`: whether events are wanted.
         """
         happened = [(waiting, len(waiting)) for waiting in (self._once, self._answers)]
-        for key in list(self._changed):
-            self._changed.pop(key, None)
-            yield from self._fresh(key, always=False)
+        changed = list(self._changed)
+        yield from self._fresh_of(key for key in changed if not key.startswith(_AFTER_EVENTS))
         for waiting, count in happened if once else ():
             for _ in range(min(count, len(waiting))):
                 yield from self._rendered(waiting.popleft())
+        yield from self._fresh_of(key for key in changed if key.startswith(_AFTER_EVENTS))
+
+    def _fresh_of(self, keys: Iterable[str]) -> Iterator[Message]:
+        for key in keys:
+            self._changed.pop(key, None)
+            yield from self._fresh(key, always=False)
 
     def forget(self) -> int:
         """Drop what happened while nobody could be told; how many things that were."""

@@ -112,6 +112,23 @@ def test_a_new_mirror_is_told_what_stands_and_then_what_comes(engine, clock):
     standing.stop(1)
 
 
+def test_one_that_is_made_again_stays_and_is_told_what_stands(engine, clock):
+    standing = Standing()
+    engine.attach(standing, ())
+    engine.start({})
+    stays, first, second = Mirror("stays"), Mirror(), Mirror()
+    made = [[stays, first], [stays, second]]
+    mirrors = Mirrors(engine, standing, lambda _config: made.pop(0))
+    mirrors.show(config("a", "b"), at_once)
+    mirrors.show(config("a"), at_once)
+    assert (stays.life, first.life, second.life) == (["start"], ["start", "stop"], ["start"])
+    known, again = stays.told
+    assert {type(effect) for effect in again} == {type(effect) for effect in known}
+    now = clock.monotonic()
+    engine.turn([Observed(now, "s/a", Reading(Reason.OK), now)])
+    assert len(stays.told) == 3, "each effect once"
+
+
 def test_one_that_does_not_end_keeps_no_other_from_ending(engine, caplog):
     made = [Mirror("good"), Mirror("bad", fails=True)]
     mirrors = Mirrors(engine, Standing(), lambda _config: made)

@@ -9,7 +9,7 @@ from paho.mqtt.client import MQTTMessage
 
 from beacon.config.schema import Discovery
 from beacon.core.events import Announced, Announcement
-from beacon.core.model import Verdict
+from beacon.core.model import Reason, Verdict
 from beacon.engine.output import Heartbeat
 from beacon.outputs.homeassistant import birth_topic, config_topic
 from beacon.outputs.mqtt import Moments
@@ -116,14 +116,19 @@ def test_an_event_waits_until_it_is_online_and_comes_after_the_state(talk, clock
     line.said.clear()
     say = words(clock.monotonic())
     opened = Announced(say.at, Announcement.OPENED, "sign-in", Verdict.OUTAGE)
-    effects = [opened, say.overall(Verdict.OUTAGE), say.service(Verdict.OUTAGE)]
+    effects = [opened, say.read(), say.overall(Verdict.OUTAGE), say.service(Verdict.OUTAGE)]
     board.offer(effects)
     conversation.turn()
-    assert line.said == ["state", "service/sign-in"]
+    assert line.said == ["state", "service/sign-in", "endpoint/sign-in/portal"]
     line.said.clear()
     clock.advance(2.0)
     conversation.turn()
     assert line.said[-2:] == ["availability", "event"]
+    line.said.clear()
+    read = say.read(reason=Reason.DEADLINE)
+    board.offer([opened, read, say.overall(Verdict.GRAY_FAILURE), say.service(Verdict.OK)])
+    conversation.turn()
+    assert line.said == ["state", "service/sign-in", "event", "endpoint/sign-in/portal"]
 
 
 def test_what_became_nobodys_is_emptied(talk, house, clock):
