@@ -1,5 +1,7 @@
 """What goes to another origin with a redirect: bytes in, bytes out."""
 
+import contextlib
+
 import pytest
 
 from beacon.config.fields import Refused
@@ -173,6 +175,18 @@ def test_an_address_that_two_parsers_read_in_two_ways_gets_nothing(raw_server, w
 )
 def test_an_origin_is_written_as_people_do(written, text):
     assert str(Origin.parse(written)) == text
+
+
+@pytest.mark.parametrize("second", [b"HTTP/1.1 502 Bad\r\n\r\n", b"", b"HTTP/1.1 "])
+def test_whoever_waits_for_a_judgement_is_told_of_each_answer_as_it_comes(raw_server, second):
+    """A code that was answered is used up, whatever becomes of the page that follows."""
+    answers = [redirect("/home", 303), second]
+    server = raw_server(lambda peer, _: peer.sendall(answers.pop(0)))
+    heard = []
+    request = Request(url=server.url, method="POST", body=b"otp=1")
+    with contextlib.suppress(Trouble):
+        exchange(Run(SystemClock(), 5), request, heard=heard.append)
+    assert heard == ([303, 502] if second.startswith(b"HTTP/1.1 502") else [303])
 
 
 @pytest.mark.parametrize(
