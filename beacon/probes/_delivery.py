@@ -18,6 +18,7 @@ from beacon.probes.flow import Flow, Talk
 from beacon.transport.address import Origin
 from beacon.transport.allowance import spend
 from beacon.transport.arrivals import Message, Watch
+from beacon.transport.mail_server import silence_means
 from beacon.transport.route import Reach
 from beacon.transport.totp import LEDGER, Ledger
 from beacon.transport.trouble import Trouble, timed
@@ -175,8 +176,9 @@ class Delivery(Reach, ABC):
         triggered = run.clock.monotonic()
         for code in codes:
             came = run.clock.monotonic()
-            owner = asked.owner(run, code.sent, code.dated) if code.ownable else Owner.OURS
-            if owner is Owner.EARLIER and not asked.is_late(came, code.sent):
+            sent = code.message.sent
+            owner = asked.owner(run, sent, code.dated) if code.ownable else Owner.OURS
+            if owner is Owner.EARLIER and not asked.is_late(came, sent):
                 continue  # it may be somebody else's
             watch.remove(run, code.message)
             if owner is Owner.EARLIER:
@@ -187,7 +189,8 @@ class Delivery(Reach, ABC):
             reading = code.reading(came - asked.began)
             moments = [("trigger", triggered), ("arrival", came)]
             if self.after and code.text is not None:
-                reading = self.verified(talk, code.text, reading)
+                with silence_means(run, None):
+                    reading = self.verified(talk, code.text, reading)
                 moments.append(("verify", run.clock.monotonic()))
                 if owner is Owner.UNSURE and reading.reason is Reason.CODE_WRONG:
                     run.note(f"{reading.detail}: it may be the code of an earlier run")
@@ -216,14 +219,13 @@ class Delivery(Reach, ABC):
 class Code:
     """A message that may answer a request: its code (None: it has none to send back).
 
-    `reading` is what it comes to after so many seconds, `sent` when it was sent as far as it
-    tells, `dated` whether it has a date of its own. Without `ownable` it is ours for certain.
+    `reading` is what it comes to after so many seconds, `dated` is whether it has a date of its
+    own. Without `ownable` it is ours for certain.
     """
 
     message: Message
     text: str | None
     reading: Callable[[float], Reading]
-    sent: float | None = None
     dated: bool = False
     ownable: bool = True
 

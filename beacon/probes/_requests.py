@@ -14,21 +14,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from math import inf
 from typing import Final
 
 from beacon.core.model import Reading, Reason
 from beacon.engine.run import Run
+from beacon.transport.arrivals import sent_before
 from beacon.transport.imap import Place
 from beacon.transport.trouble import Trouble
 
 FORGOTTEN_AFTER: Final = 600.0
 """Seconds after which nobody waits for a code any more (NIST SP 800-63B)."""
-
-CLOCKS_DIFFER: Final = 60.0
-"""Seconds a sender's clock may be behind ours without its codes being taken for earlier ones."""
-
-CLOCKS_KNOWN: Final = 5.0
-"""The same where the answer to the request said what its server's clock is."""
 
 
 class Owner(Enum):
@@ -102,12 +98,8 @@ class Asked:
         A time before our request tells. One after it tells only where the message itself is
         `dated`: servers on its way may have got it late.
         """
-        seen = run.clock_seen
-        slack = CLOCKS_KNOWN if seen else CLOCKS_DIFFER
-        if self.earlier:
-            slack = min(slack, (self.request.utc - self.earlier[-1].utc) / 2)
-        ours = sent - (seen.offset if seen else 0.0) if sent is not None else None
-        if ours is not None and ours < self.request.utc - slack:
+        slack = (self.request.at - self.earlier[-1].at) / 2 if self.earlier else inf
+        if sent_before(run, sent, self.request.utc, slack):
             return Owner.EARLIER
         return Owner.UNSURE if self.earlier and not dated else Owner.OURS
 

@@ -21,11 +21,11 @@ from beacon.core.model import Reading, Reason
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import IGNORE_CASE, TextPattern
 from beacon.probes import Fault, Timing
-from beacon.probes._delivery import CODE, Code, Delivery
+from beacon.probes._delivery import CODE, MARGIN, Code, Delivery
 from beacon.probes._requests import FORGOTTEN_AFTER
 from beacon.probes._step import Step
 from beacon.probes.flow import Talk
-from beacon.transport.arrivals import code_in, unmatched
+from beacon.transport.arrivals import code_in, counted, unmatched
 from beacon.transport.imap import Imap, Mail, MailWatch
 from beacon.transport.letter import Bounce, Letter
 from beacon.transport.mail_server import silence_means
@@ -150,10 +150,11 @@ class OtpEmail(Delivery):
                 asked.began = self.trigger(run, talk)
         with silence_means(run, Reason.CODE_NOT_ARRIVED):
             seen = _Seen()
-            until = asked.began + self.lifetime
+            until = min(asked.began + self.lifetime, run.deadline - MARGIN)
             codes = self._codes(run, watch, nonce, until, seen)
             found = self.answer(run, talk, watch, asked, codes)
             if found is None:
+                seen.waited = max(until - asked.began, 0.0)
                 lost = self._lost(run, watch, nonce, seen)
                 return timed(run, asked.verdict(lost))
         return found
@@ -185,7 +186,6 @@ class OtpEmail(Delivery):
             message=mail,
             text=self._found(run, mail),
             reading=partial(self.judge, mail),
-            sent=mail.letter.sent,
             dated=mail.letter.dated is not None,
             ownable=not self._marked,
         )
@@ -208,7 +208,7 @@ class OtpEmail(Delivery):
             return Reading(Reason.SOURCE_DEAD, "our own mailbox is full")
         if self.bounces is not None:
             self._look_for_bounces(run, self.bounces, nonce, seen)
-        words = [f"not arrived within {self.lifetime:g} s", *seen.words()]
+        words = [f"not arrived within {round(seen.waited, 1):g} s", *seen.words()]
         return Reading(Reason.CODE_NOT_ARRIVED, "; ".join(words))
 
     def _look_for_bounces(self, run: Run, mailbox: Imap, nonce: str, seen: "_Seen") -> None:
@@ -295,6 +295,7 @@ class _Seen:
     """What came that is not the message: refusals for now, and messages of others."""
 
     delays: list[str] = field(default_factory=list)
+    waited: float = 0.0
     others: int = 0
     unmatched: int = 0
 
@@ -302,8 +303,7 @@ class _Seen:
         """What of it tells why the message was not found."""
         words = [*self.delays, *unmatched(self.unmatched)]
         if self.others:
-            came = "1 message" if self.others == 1 else f"{self.others} messages"
-            words.append(f"{came} came without this run's nonce")
+            words.append(f"{counted(self.others)} came without this run's nonce")
         return words
 
 

@@ -7,13 +7,15 @@ The way of one code, within one run:
     code = await_code(run, watch, pattern, within)
     watch.close()                      # in any case, also past the deadline
 
-A message is taken for what it is by a pattern, not by its sender or its time: clocks of senders
-are theirs. The message the code was in is removed, every other one is left for whoever wants it.
+A message is taken for what it is by a pattern, not by its sender; one that was sent before the run
+began is an earlier run's, and clocks of senders may differ from ours. The message the code was in
+is removed, every other one is left for whoever wants it.
 """
 
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
+from math import inf
 from typing import Final, Protocol
 
 from beacon.core.model import Reason
@@ -23,6 +25,12 @@ from beacon.transport.trouble import Trouble
 
 MESSAGE_LIMIT: Final = 64 * 1024
 """Bytes of one message that are read; what comes after is not looked at."""
+
+CLOCKS_DIFFER: Final = 60.0
+"""Seconds a sender's clock may be behind ours without its codes being taken for earlier ones."""
+
+CLOCKS_KNOWN: Final = 5.0
+"""The same where the answer to a request said what its server's clock is."""
 
 MESSAGES_LIMIT: Final = 1000
 """Messages one watch looks at; more than that is no mailbox of a probe."""
@@ -45,11 +53,13 @@ class Message:
     """One message that has arrived. `key` is what its mailbox knows it by.
 
     `head` is what it is about, who it is from and to: looked at where the text has no code.
+    `sent` is when it was sent as far as it tells, by the clocks of others (UTC seconds).
     """
 
     key: Hashable
     text: str = field(repr=False)
     head: str = field(default="", repr=False, kw_only=True)
+    sent: float | None = field(default=None, kw_only=True)
 
 
 class Watch(Protocol):
@@ -95,8 +105,13 @@ def await_code(run: Run, watch: Watch, pattern: str, within: float) -> str:
     """
     until = run.clock.monotonic() + within
     before, run.silence = run.silence, Reason.CODE_NOT_ARRIVED
-    others = 0
+    others = earlier = 0
+    began = run.clock.utc().timestamp() - run.elapsed()
     while (message := watch.wait(run, until)) is not None:
+        if sent_before(run, message.sent, began):
+            earlier += 1
+            run.note("a message that was sent before this run began")
+            continue
         code = code_in(pattern, message)
         if code:
             run.hide(code)
@@ -106,13 +121,29 @@ def await_code(run: Run, watch: Watch, pattern: str, within: float) -> str:
         run.note("a message without what was looked for")
         others += 1
     words = [f"no message with a code within {within:g} s", *unmatched(others)]
+    if earlier:
+        words.append(f"{counted(earlier)} came that was sent before this run began")
     raise Trouble(Reason.CODE_NOT_ARRIVED, "; ".join(words))
 
 
 def unmatched(messages: int) -> list[str]:
     """That so many messages came without a code, in words; nothing where there were none."""
-    came = "1 message" if messages == 1 else f"{messages} messages"
-    return [f"{came} came in which `pattern` finds nothing"] if messages else []
+    return [f"{counted(messages)} came in which `pattern` finds nothing"] if messages else []
+
+
+def counted(messages: int) -> str:
+    """So many messages, in words."""
+    return "1 message" if messages == 1 else f"{messages} messages"
+
+
+def sent_before(run: Run, sent: float | None, moment: float, slack: float = inf) -> bool:
+    """Whether a message was sent before a moment of ours: then it answers an earlier run.
+
+    `sent` is by the clocks of others, `slack` the most they may differ from ours here.
+    """
+    seen = run.clock_seen
+    slack = min(slack, CLOCKS_KNOWN if seen else CLOCKS_DIFFER)
+    return sent is not None and sent - (seen.offset if seen else 0.0) < moment - slack
 
 
 def code_in(pattern: str, message: Message) -> str | None:

@@ -266,8 +266,15 @@ class MailWatch:
         hold(run, len(raw))
         letter, place = Letter(raw), Place(folder.name, folder.validity, uid)
         at = _arrived(_joined(each[0] if isinstance(each, tuple) else each for each in said))
-        head = letter.head
-        return Mail(place, letter.body, head=head, letter=letter, junk=folder.junk, arrived=at)
+        return Mail(
+            place,
+            letter.body,
+            head=letter.head,
+            sent=letter.sent,
+            letter=letter,
+            junk=folder.junk,
+            arrived=at,
+        )
 
     def _rest(self, run: Run, left: float) -> None:
         """Let time pass, or wait until the server tells of something."""

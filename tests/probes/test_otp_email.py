@@ -723,7 +723,8 @@ def test_a_dated_code_of_an_earlier_run_is_late_and_ours_is_still_waited_for(
     it.comes = lambda number: [it.letter(number - 1, ago=180)]
     reading = it.run()
     assert reading.reason is Reason.CODE_LATE
-    assert reading.detail.startswith("the code of an earlier run came 1 s after its request; this")
+    assert reading.detail.startswith("the code of an earlier run came ")
+    assert reading.detail.endswith(" s after its request; this run's: not arrived within 0.7 s")
     it.comes = lambda number: [it.letter(number - 1, ago=180), it.letter(number, ago=0)]
     reading = it.run()
     assert (reading.reason, reading.detail[:14]) == (Reason.OK, "arrived after ")
@@ -824,6 +825,28 @@ def test_the_code_of_an_earlier_run_is_not_sent_back(
     it.comes = lambda number: [it.letter(number - 1, ago=180), it.letter(number, ago=0)]
     assert it.run().reason is Reason.OK
     assert taken == it.codes[-1:]
+
+
+def test_a_server_that_hangs_when_the_code_is_sent_back_has_not_lost_it(
+    late: Callable[..., Late], answering: Callable[..., str]
+) -> None:
+    hung = threading.Event()
+    url = answering(lambda *_: (200, {"ok": hung.wait(20)}))
+    it = late(verify=sent_back(url))
+    it.comes = lambda number: [it.letter(number, ago=0)]
+    reading, _ = run_once(it.probe, 2.0)
+    hung.set()
+    assert reading.reason is Reason.DEADLINE
+
+
+def test_a_code_for_a_run_that_ends_before_the_codes_life_is_late_in_the_next(
+    late: Callable[..., Late],
+) -> None:
+    it = late(code_lifetime=seconds("60s"))
+    reading, _ = run_once(it.probe, 1.5)
+    assert reading.reason is Reason.CODE_NOT_ARRIVED
+    it.comes = lambda number: [it.letter(number - 1, ago=180)]
+    assert run_once(it.probe, 2.0)[0].reason is Reason.CODE_LATE
 
 
 def test_without_a_date_the_server_tells_whose_it_is(

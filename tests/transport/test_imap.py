@@ -6,6 +6,8 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from beacon.config.tls import TlsPolicy
 from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
-from beacon.transport.arrivals import MESSAGE_LIMIT, MESSAGES_LIMIT
+from beacon.transport.arrivals import MESSAGE_LIMIT, MESSAGES_LIMIT, await_code
 from beacon.transport.auth import OAuth2
 from beacon.transport.imap import Imap, MailWatch
 from beacon.transport.imap_client import LINES_LIMIT, TRAFFIC_LIMIT
@@ -421,6 +423,24 @@ def test_a_folder_that_is_not_there_is_named_by_its_setting(fake_imap: Callable[
     assert told == (
         "source_dead: IMAP: there is no folder of the name that `folder` says, or it is hidden"
     )
+
+
+@pytest.mark.parametrize(("ago", "code"), [(30, "834211"), (90, None)])
+def test_a_code_that_was_sent_before_a_run_began_is_not_its(
+    ago: float, code: str | None, opened: Callable[..., Any]
+) -> None:
+    server, run, watch = opened()
+    date = format_datetime(datetime.now(UTC) - timedelta(seconds=ago))
+    server.inbox.append(f"Date: {date}\r\n\r\ncode 834211".encode())
+    if code:
+        assert await_code(run, watch, r"code (\d{6})", 1.0) == code
+    else:
+        with pytest.raises(Trouble) as raised:
+            await_code(run, watch, r"code (\d{6})", 0.1)
+        text = "no message with a code within 0.1 s; 1 message came that was sent before this run"
+        assert raised.value.reading.detail.startswith(text)
+        assert server.deleted == set()
+    watch.close()
 
 
 # --- junk, what was there, room -----------------------------------------------------
