@@ -672,7 +672,7 @@ def pushed(port: int, token: str, path: str = "door/browser", **told: Any) -> in
     try:
         return requests.post(
             f"http://127.0.0.1:{port}/api/push/{path}",
-            json={"reason": "ok"} | told,
+            json={"reason": "ok", "at": time.time()} | told,
             headers={"Authorization": f"Bearer {token}"},
             timeout=10,
         ).status_code

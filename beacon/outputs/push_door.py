@@ -18,6 +18,9 @@ from beacon.engine.quoting import Secrets
 
 log = logging.getLogger(__name__)
 
+UNDATED: Final = "send `at`, when it was seen: else it could be sent again at any time"
+"""Said to senders over HTTP. Over MQTT only who may publish there can send again."""
+
 BUSY_AGAIN: Final = 5.0
 """Seconds after which to try again when the beacon was too busy."""
 
@@ -33,6 +36,11 @@ class Pushable(Protocol):
     @property
     def ways(self) -> tuple[Way, ...]:
         """How it may come."""
+        ...
+
+    @property
+    def dated(self) -> bool:
+        """Whether its senders can say when they saw what they tell."""
         ...
 
     def read(self, body: bytes) -> Pushed | None:
@@ -82,6 +90,8 @@ class Door:
             pushed = wanted.read(body)
             if pushed is None:
                 return None
+            if pushed.at is None and wanted.dated and way is Way.HTTP:
+                raise Denied(Cause.MALFORMED, UNDATED)
             secrets = Secrets()
             secrets.hide_in(wanted)
             pushed = replace(pushed, reading=secrets.cleared(pushed.reading))

@@ -136,6 +136,11 @@ class Push:
         return replace(self.TIMING, interval=interval, timeout=min(_TIMEOUT, interval / 2))
 
     @property
+    def dated(self) -> bool:
+        """Whether what comes can say when it was seen; Alertmanager does not."""
+        return self.format != "alertmanager"
+
+    @property
     def share(self) -> Share | None:
         """How events of mails become one reading; None where each push is one."""
         if self.format not in _OF_MAILS:

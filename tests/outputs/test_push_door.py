@@ -21,6 +21,7 @@ class Mat:
     ways: tuple[Way, ...]
     reads: Callable[[bytes], Pushed | None] = lambda _: READ
     token: Secret | None = None
+    dated: bool = False
 
     def read(self, body: bytes) -> Pushed | None:
         return self.reads(body)
@@ -55,6 +56,27 @@ def denied(door: Door, endpoint: str = "a/b", way: Way = Way.MQTT) -> Denied:
 def test_what_is_read_is_taken(make_door, taken):
     assert make_door(Mat((Way.MQTT,))).deliver(Way.MQTT, "a/b", b"") == READ.reading
     assert taken == [("a/b", READ)]
+
+
+@pytest.mark.parametrize(
+    ("way", "dated", "at", "let_in"),
+    [
+        (Way.HTTP, True, None, False),
+        (Way.HTTP, True, 1.0, True),
+        (Way.HTTP, False, None, True),  # a sender that cannot say
+        (Way.MQTT, True, None, True),
+    ],
+)
+def test_what_could_be_sent_again_at_any_time_is_refused(make_door, taken, way, dated, at, let_in):
+    mat = Mat((way,), lambda _: Pushed(READ.reading, at), dated=dated)
+    if let_in:
+        make_door(mat).deliver(way, "a/b", b"")
+        assert len(taken) == 1
+        return
+    with pytest.raises(Denied, match="send `at`, when it was seen") as denied:
+        make_door(mat).deliver(way, "a/b", b"")
+    assert denied.value.cause is Cause.MALFORMED
+    assert taken == []
 
 
 def test_what_says_nothing_is_not(make_door, taken):

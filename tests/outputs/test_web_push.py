@@ -33,7 +33,7 @@ def asked(endpoint: str = "mfa/portal", token: str | None = TOKEN, **more: Any) 
         "path": f"/api/push/{endpoint}",
         "authorization": "" if token is None else f"Bearer {token}",
         "content_type": "application/json",
-        "body": b'{"reason": "ok"}',
+        "body": b'{"reason": "ok", "at": 1767614400}',
     }
     return Request(**(plain | more))
 

@@ -620,7 +620,7 @@ def test_nothing_that_is_pushed_says_a_token(
     taken: list[Pushed] = []
     probe = probe_of(CASES["push"], 9)
     door = Door({"mfa/it": probe}, lambda _, pushed: taken.append(pushed))
-    body = json.dumps({"reason": "ok"} | {told: f"<{TOKEN}>"}).encode()
+    body = json.dumps({"reason": "ok", "at": 1767614400} | {told: f"<{TOKEN}>"}).encode()
     answer = WebPush(door)(
         Request("POST", f"/api/push/mfa/it?{TOKEN}", f"Bearer {token}", "application/json", body)
     )
