@@ -24,6 +24,7 @@ from beacon.mail.picture import CNAME, MX, NS, PTR, TXT, Picture, below, key_nam
 from beacon.mail.spf_grammar import is_spf
 from beacon.mail.views import Key
 from beacon.transport.records import digest, listed, shown, value
+from beacon.transport.records import written as as_written
 
 LARGEST: Final = 1024 * 1024
 """Bytes of a golden file."""
@@ -49,7 +50,7 @@ class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     senders: tuple[str, ...] = ()
     servers: tuple[str, ...] = ()
     spf_terms: int | None = None
-    records: tuple[Entry, ...]
+    records: tuple[Entry, ...] = ()
 
 
 class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -130,7 +131,7 @@ def _aliases(name: dns.name.Name, found: Found, home: dns.name.Name) -> Iterator
 def _values(found: Found) -> Iterator[str]:
     for record in found.records:
         if record.rdtype != TXT or is_about_mail(shown(record)):
-            yield shown(record)
+            yield as_written(record)
 
 
 def written(taken: Taken, domains: Mapping[str, Kept]) -> str:
@@ -237,7 +238,7 @@ def _compared(domain: str, entry: Entry, found: Found, picture: Picture) -> Iter
         text = f"{what} is gone; it was {listed(entry.values)}"
         yield Trouble(Reason.RECORD_MISSING, domain, text, entry.name, entry.type)
         return
-    seen = {digest(record): shown(record) for record in found.records if shown(record) in there}
+    seen = {digest(r): text for r in found.records if (text := as_written(r)) in there}
     were = dict(zip(_raw(entry), entry.values, strict=True))
     lost = [text for raw, text in were.items() if raw not in seen]
     new = [text for raw, text in seen.items() if raw not in were]

@@ -1,5 +1,6 @@
 """DNS records as administrators write them, and as values that can be compared."""
 
+import contextlib
 from collections.abc import Iterable
 from typing import Final
 
@@ -91,6 +92,15 @@ def shown(record: dns.rdata.Rdata) -> str:
         return record.to_text()
     text = digest(record).decode("utf-8", "backslashreplace")
     return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def written(record: dns.rdata.Rdata) -> str:
+    """A record as `value` reads it back: for people where that is possible, else as in a zone."""
+    text = shown(record)
+    with contextlib.suppress(dns.exception.DNSException):
+        if digest(value(record.rdtype, text)) == digest(record):
+            return text
+    return record.to_text()
 
 
 def listed(texts: Iterable[str], longest: int = 70) -> str:

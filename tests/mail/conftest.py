@@ -9,6 +9,7 @@ import pytest
 from beacon.mail.found import Fetch, Found, State
 from beacon.transport.records import value
 
+CNAME = dns.rdatatype.CNAME
 Table = Mapping[tuple[str, str], list[str]]
 
 
@@ -18,7 +19,7 @@ def fetch_from(table: Table, failing: frozenset[str] = frozenset()) -> Fetch:
         if text in failing:
             return Found(State.FAILED, why="SERVFAIL")
         aliases = []
-        while (text, "CNAME") in table and len(aliases) < 8:
+        while kind != CNAME and (text, "CNAME") in table and len(aliases) < 8:
             [text] = table[text, "CNAME"]
             aliases.append(dns.name.from_text(text))
         texts = table.get((text, dns.rdatatype.to_text(kind)), [])

@@ -171,6 +171,33 @@ BROKEN = {
         "DKIM selector s1: there is no key at s1._domainkey.otp.example",
     ),
     "revoked": ([(KEY, "v=DKIM1; p=")], Reason.DKIM_REVOKED, "the key is revoked"),
+    "a key cut at 255 bytes": (
+        [(KEY, f"v=DKIM1; k=rsa; p={'A' * 237}")],
+        Reason.DKIM_MISSING,
+        "receivers cannot use the key (p= is cut off: 237 characters of base64)",
+    ),
+    "no key yet": (
+        [(KEY, "v=DKIM1; p=todo")],
+        Reason.DKIM_MISSING,
+        "DKIM selector s1: receivers cannot use the key (p= is no RSA key: not DER)",
+    ),
+    "a key in quotes": (
+        [(f's1._domainkey TXT "{KEY}"', f's1._domainkey TXT "{KEY[:40]}\\" \\"{KEY[40:]}"')],
+        Reason.DKIM_MISSING,
+        "p= holds '\"', which is no base64",
+    ),
+    "parked": ([spf("v=spf1 -all")], Reason.SPF_FAIL, "SPF lets nobody send for otp.example"),
+    "a policy misspelt": (
+        [("p=reject", "p=quarentine")],
+        Reason.DMARC_MISSING,
+        "is not applied: p='quarentine' is no policy, and no `rua` asks for reports",
+    ),
+    "a policy left out": ([("; p=reject", ";")], Reason.DMARC_MISSING, "it has no p="),
+    "a version in small letters": (
+        [("v=DMARC1", "v=dmarc1")],
+        Reason.DMARC_MISSING,
+        "is no DMARC record: it must begin v=DMARC1;",
+    ),
     "two keys": (
         [(f's1._domainkey TXT "{KEY}"', f's1._domainkey TXT "{KEY}"\ns1._domainkey TXT "{KEY}A"')],
         Reason.DKIM_MISSING,
