@@ -430,7 +430,6 @@ class Daemon:
         self._terminal = self._new_terminal(config) if drawn and self._place.draw else None
         self._mqtt = None if config.mqtt is None else self._followed(tower, config, door)
         web = self._new_web(config.web, door) if config.web is not None else None
-        self._health.again()
         return [output for output in (self._terminal, self._mqtt, web) if output is not None]
 
     def _new_terminal(self, config: Config) -> "TerminalTower":
@@ -482,6 +481,7 @@ class Daemon:
             started=self._started,
         )
         tower.observe(mqtt.shown)
+        self._health.again()
         return mqtt
 
     # --- reload ---

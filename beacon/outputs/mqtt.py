@@ -17,6 +17,7 @@ from typing import Final
 from beacon.config.schema import Config, Mqtt
 from beacon.core.events import Effect, Event
 from beacon.core.explain import Explained
+from beacon.core.model import Site
 from beacon.engine.clock import Clock, Moments
 from beacon.engine.output import Heartbeat
 from beacon.outputs.mqtt_board import Board
@@ -96,7 +97,8 @@ class MqttOutput:
         self._board = Board(self._topics(config), clock, self._info)
         self._setup = self._made(config, push)
         self._left: Setup | None = None  # whose "online" still stands, although we left
-        self._unexplained = Unexplained(config.watched)
+        self._unexplained = Unexplained(config.watched)  # the deciding thread's
+        self._reloaded: Site | None = None
         self._stall = None if judge is None else StallWatch(judge, clock)
         self._waker = _Waker()
         self._stopping = threading.Event()
@@ -114,7 +116,7 @@ class MqttOutput:
 
     def follow(self, config: Config, push: MqttPush | None = None) -> None:
         """Go on with another configuration: what it does not change is not said again."""
-        self._unexplained = Unexplained(config.watched)
+        self._reloaded = config.watched
         setup = self._made(config, push)
         self._board.follow(setup.topics)
         self._setup = setup
@@ -123,6 +125,9 @@ class MqttOutput:
     def offer(self, effects: Sequence[Effect]) -> None:
         """Note what is to be published."""
         self._board.offer(effects)
+        if self._reloaded is not None:
+            self._unexplained.follow(self._reloaded)
+            self._reloaded = None
         self._unexplained.offer(effects)
         self._waker.wake()
 

@@ -22,6 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from beacon.config.schema import Mqtt
+from beacon.engine.quoting import Secrets, quoted
 from beacon.engine.run import DeadlinePassed
 from beacon.outputs.mqtt_bounded import BoundedClient
 from beacon.outputs.mqtt_dial import why_not
@@ -199,10 +200,10 @@ class Session:
     # --- what paho calls ---
 
     def _on_connect(
-        self, _client: Client, _data: object, _flags: object, reason: ReasonCode, _props: object
+        self, _client: Client, _data: object, _flags: object, reason: ReasonCode, props: object
     ) -> None:
         if reason.is_failure:
-            self._refused(str(reason))
+            self._refused(str(reason), props)
             return
         self.subscribe(self._subscriptions)
         self.connected = True
@@ -213,11 +214,11 @@ class Session:
         _data: object,
         flags: DisconnectFlags,
         reason: ReasonCode,
-        _props: object,
+        props: object,
     ) -> None:
         self._lost = True
         if flags.is_disconnect_packet_from_server:
-            self._refusal = self._refusal or f"the broker ended it: {reason}"
+            self._refusal = self._refusal or f"the broker ended it: {self._said(reason, props)}"
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         self.arrived.append(message)
@@ -246,9 +247,19 @@ class Session:
             self._told.add(words)
             _log.warning("MQTT: %s", words)
 
-    def _refused(self, said: str) -> None:
-        cure = self._cure(said)
+    def _refused(self, reason: str, props: object = None) -> None:
+        cure = self._cure(reason)
+        said = self._said(reason, props)
         self._refusal = f"the broker refuses us: {said}" + (f": {cure}" if cure else "")
+
+    def _said(self, reason: ReasonCode | str, props: object) -> str:
+        """The broker's reason code, and its own words where it adds some."""
+        words = quoted(getattr(props, "ReasonString", ""))
+        if not words:
+            return str(reason)
+        secrets = Secrets()
+        secrets.hide_in(self._mqtt)
+        return secrets.clear(f"{reason} ({words})")
 
     def _cure(self, said: str) -> str:
         """What to do about a refusal. Brokers do not tell a wrong password from a wrong id."""

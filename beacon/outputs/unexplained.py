@@ -30,34 +30,46 @@ class Unexplained:
     """For one thread, the deciding one. Times are monotonic seconds."""
 
     def __init__(self, site: Site) -> None:
-        self._due = {service.id: 0.0 for service in site.services}
-        self._owners = {e.id: service.id for service in site.services for e in service.endpoints}
+        self._due: dict[str, float] = {}
         self._told: dict[str, float] = {}
-        self._read: dict[str, tuple[object, ...]] = {}
+        self._last: dict[object, object] = {}
+        self._owners: dict[str, str] = {}
+        self.follow(site)
+
+    def follow(self, site: Site) -> None:
+        """Go on with another configuration; what it does not change has not moved."""
+        names = [service.id for service in site.services]
+        self._told = {name: at for name, at in self._told.items() if name in names}
+        new = {name: 0.0 for name in names if name not in self._told}
+        self._due = {name: at for name, at in self._due.items() if name in names} | new
+        self._owners = {e.id: service.id for service in site.services for e in service.endpoints}
 
     def offer(self, effects: Iterable[Effect]) -> None:
         """Note what has moved."""
         for effect in effects:
             match effect:
                 case ServiceChanged(service=view):
-                    self._want(view.id, SOON)
+                    if self._moved(view.id, view):
+                        self._want(view.id, SOON)
                 case Announced(service=service):
                     self._want(service, SOON)
                 case Transition(endpoint=endpoint):
                     self._want(self._owners.get(endpoint), SOON)
-                case EndpointRead():
-                    self._take(effect)
+                case EndpointRead(endpoint=endpoint, reading=reading):
+                    shown = (effect.health, reading.outcome, reading.reason, effect.failures)
+                    moved = self._moved(endpoint, shown)
+                    self._want(self._owners.get(endpoint), SOON if moved else LATER)
                 case OverlaysChanged() | SilenceChanged():
-                    for service in tuple(self._told):
+                    kind = effect.kind if isinstance(effect, OverlaysChanged) else SilenceChanged
+                    for service in tuple(self._told) if self._moved(kind, effect) else ():
                         self._want(service, SOON)
                 case _:
                     pass
 
-    def _take(self, read: EndpointRead) -> None:
-        shown = (read.health, read.reading.outcome, read.reading.reason, read.failures)
-        moved = self._read.get(read.endpoint) != shown
-        self._read[read.endpoint] = shown
-        self._want(self._owners.get(read.endpoint), SOON if moved else LATER)
+    def _moved(self, what: object, shown: object) -> bool:
+        """Whether something is shown otherwise than before: a reload offers all there is again."""
+        before, self._last[what] = self._last.get(what), shown
+        return before != shown
 
     def _want(self, service: str | None, after: float) -> None:
         if service in self._told:

@@ -92,3 +92,19 @@ def test_of_many_only_a_few_at_once_the_longest_waiting_first():
     found = [unexplained.due(float(n)) for n in range(4)]
     assert [len(each) for each in found] == [AT_ONCE, AT_ONCE, 2, 0]
     assert [name for each in found for name in each] == names
+
+
+def test_a_reload_that_offers_all_there_is_again_moves_nothing(told):
+    unexplained, at = told
+    standing = [
+        ServiceChanged(at, ServiceView("mfa", Verdict.OK, since=1.0)),
+        ServiceChanged(at, ServiceView("sms", Verdict.OK, since=1.0)),
+        OverlaysChanged(at, OverlayKind.BYPASS, on=False),
+        read(at),
+    ]
+    unexplained.offer(standing)
+    assert sorted(unexplained.due(at + LATER)) == ["mfa", "sms"]
+    at += LATER
+    unexplained.follow(site("mfa", "new"))
+    unexplained.offer([*standing[:1], *standing[2:3]])
+    assert unexplained.due(at + SOON) == ["new"], "only what came with it"

@@ -453,6 +453,34 @@ def test_sessions_that_do_not_last_are_told_with_what_the_broker_said(
     second.output.stop(5.0)
 
 
+def with_words(reason, words):
+    """A reason code with a reason string, as CONNACK and DISCONNECT of MQTT 5 hold them."""
+    text = words.encode()
+    return bytes([reason, len(text) + 3, 0x1F, 0, len(text)]) + text
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (b"\x20", "the broker refuses us: Quota exceeded (too many, *** and gone)"),
+        (b"\xe0", "the broker ended it: Quota exceeded (too many, *** and gone)"),
+    ],
+)
+def test_the_brokers_own_words_are_told_without_our_password(
+    beacon, house, quick, kind, told, eventually, caplog
+):
+    tail = with_words(0x97, "too many, hunter2-7f3a and gone")
+    head = b"\x00" if kind == b"\x20" else b""
+    packet = kind + bytes([len(head + tail)]) + head + tail
+    packet = packet if head else V5[CONNECT](b"")[:5] + packet
+    with contextlib.closing(Fake({CONNECT: lambda _: packet})) as fake:
+        login = {"username": "beacon", "password": Secret("hunter2-7f3a")}
+        one = beacon(house(fake.port, **login), replace(quick, farewell=0.2))
+        eventually(lambda: any(told in c for c in causes(caplog)), told)
+        one.output.stop(5.0)
+    assert "hunter2" not in caplog.text
+
+
 def test_another_client_is_named_when_the_broker_says_so(beacon, house, quick, eventually, caplog):
     with contextlib.closing(Fake(V5)) as fake:
         one = beacon(house(fake.port), replace(quick, settled=5.0, farewell=0.2))
