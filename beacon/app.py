@@ -25,7 +25,7 @@ import beacon
 from beacon import probes
 from beacon.config.loader import load
 from beacon.config.problems import ConfigError
-from beacon.config.schema import Config, Web
+from beacon.config.schema import Config, Tower, Web
 from beacon.core.events import Acknowledge, Effect, StorageDegraded
 from beacon.core.model import Site
 from beacon.core.monitor import Monitor
@@ -367,13 +367,20 @@ class Daemon:
             raise CannotStart(str(error)) from error
         except OSError as error:
             raise CannotStart(f"cannot look at the GPIO chip: {error}") from error
-        # Before a lamp is lit: from this file it is darkened when we are killed.
-        text = lamps_file.text(settings, chip)
-        self._owed.do(
-            partial(lamps_file.write, self._place.state_directory, text),
-            "a killed beacon cannot be darkened, the lamps file is old",
-        )
+        self._write_lamps_file(settings, chip)
         return StackLight(settings, self._clock, self._heart, self._pressed, lines), chip is None
+
+    def _write_lamps_file(self, settings: Tower, chip: lamps_file.Chip | None) -> None:
+        """Before a lamp is lit: from this file it is darkened when we are killed."""
+        content, kept = lamps_file.text(settings, chip), False
+        for directory in lamps_file.places(self._place.environ, self._place.state_directory):
+            said = f"{directory / lamps_file.NAME} cannot be written"
+            kept |= self._owed.do(partial(lamps_file.write, directory, content), said)
+        if chip and not kept:
+            raise CannotStart(
+                "no lamp is lit: the file by which they are darkened after a crash cannot be "
+                "written; give the beacon a state directory that it may write"
+            )
 
     def _pressed(self) -> None:
         self._mailbox.post(Acknowledge(self._clock.monotonic(), "button", "button"))

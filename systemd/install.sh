@@ -28,9 +28,9 @@ live() { [ -z "$ROOT" ] && [ -d /run/systemd/system ]; }
 on_a_pi() { tr -d '\0' 2>/dev/null <"$ROOT/proc/device-tree/model" | grep -q 'Raspberry Pi'; }
 
 need_python() {
-    "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
+    "$PYTHON" -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
         fail 1 "$PYTHON is missing or older than Python 3.11"
-    "$PYTHON" -c 'import venv, ensurepip' 2>/dev/null ||
+    "$PYTHON" -I -c 'import venv, ensurepip' 2>/dev/null ||
         fail 1 "Python's venv is missing: sudo apt install python3-venv"
     on_a_pi || return 0
     "$PYTHON" -I - <<'PY' || fail 1 "lgpio 0.2.2 or newer is missing: sudo apt install python3-lgpio"
@@ -59,8 +59,8 @@ free_name() {
 build_environment() {
     # On a Pi only lgpio comes from the system; --ignore-installed keeps the rest of it out.
     if on_a_pi; then set -- --system-site-packages; else set --; fi
-    "$PYTHON" -m venv "$@" "$target"
-    pip="$target/bin/python -m pip --disable-pip-version-check --no-input"
+    "$PYTHON" -I -m venv "$@" "$target"
+    pip="$target/bin/python -I -m pip --disable-pip-version-check --no-input"
     $pip install --quiet --ignore-installed --require-hashes --no-deps -r "$house/lock/beacon.txt"
     # From a copy: the build writes into its source directory.
     mkdir "$target/source"
@@ -73,6 +73,10 @@ install_system_files() {
     install -D -m 755 "$house/systemd/mfa-beacon-lamps" "$local/libexec/mfa-beacon-lamps"
     for unit in mfa-beacon.service mfa-beacon-lamps.service; do
         install -D -m 644 "$house/systemd/$unit" "$local/lib/systemd/system/$unit"
+        if on_a_pi; then
+            install -D -m 644 "$house/systemd/wait-for-gpio.conf" \
+                "$local/lib/systemd/system/$unit.d/wait-for-gpio.conf"
+        fi
     done
     mkdir -p "$local/bin"
     ln -sfn /opt/mfa-beacon/current/bin/beacon "$local/bin/beacon"
@@ -84,13 +88,11 @@ make_user() {
 }
 
 give_gpio_to_its_group() {
-    if ! grep -rqs 'GROUP="gpio"' "$ROOT/usr/lib/udev/rules.d" "$ROOT/etc/udev/rules.d"; then
-        install -D -m 644 "$house/systemd/60-mfa-beacon-gpio.rules" "$rule"
-        # Containers have no udev.
-        if live && [ -S /run/udev/control ]; then
-            udevadm control --reload
-            udevadm trigger --subsystem-match=gpio
-        fi
+    install -D -m 644 "$house/systemd/60-mfa-beacon-gpio.rules" "$rule"
+    # Containers have no udev.
+    if live && [ -S /run/udev/control ]; then
+        udevadm control --reload
+        udevadm trigger --subsystem-match=gpio
     fi
 }
 
@@ -165,6 +167,8 @@ uninstall_all() {
         "$local/lib/systemd/system/mfa-beacon.service" \
         "$local/lib/systemd/system/mfa-beacon-lamps.service" \
         "$local/lib/sysusers.d/mfa-beacon.conf"
+    rm -rf "$local/lib/systemd/system/mfa-beacon.service.d" \
+        "$local/lib/systemd/system/mfa-beacon-lamps.service.d"
     if live; then systemctl daemon-reload; fi
     if [ "${PURGE:-}" = 1 ]; then
         rm -rf "$etc" "$state"

@@ -15,6 +15,8 @@ from beacon.core.indication import Colour
 from beacon.core.model import Attestation, Endpoint, Evidence
 
 WITNESSES_WANTED: Final = 2
+LAST_PULLED_UP: Final = 8
+"""The lines of a Pi up to this one are pulled up at reset, the others down."""
 
 
 def _note(problems: Problems, at: Spot, message: str, allowed: str = "", hint: str = "") -> None:
@@ -294,6 +296,20 @@ def warnings(spot: Spot, witnesses: Iterable[Polled]) -> tuple[str, ...]:
     place = at.place
     shown = path_text((*spot.path, "witnesses"))
     return (str(Problem(place.file, place.line, place.col, shown, message, allowed)),)
+
+
+def relay_without_power(spot: Spot, tower: Tower) -> tuple[str, ...]:
+    """Say that a line which nobody drives would hold the alive relay."""
+    line = tower.alive_relay
+    if line is None or (line > LAST_PULLED_UP) is tower.active_high:
+        return ()
+    at = spot.below("alive_relay")
+    pulled, allowed = ("down", "0 to 8") if line > LAST_PULLED_UP else ("up", "9 to 27")
+    message = f"GPIO {line} is pulled {pulled} while nobody drives it: the relay would look alive"
+    board = "high" if tower.active_high else "low"
+    allowed = f"on a board that switches on at {board}: a line of {allowed}"
+    shown = path_text(at.path)
+    return (str(Problem(at.place.file, at.place.line, at.place.col, shown, message, allowed)),)
 
 
 def open_to_others(spot: Spot, web: Web | None) -> tuple[str, ...]:

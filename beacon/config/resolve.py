@@ -114,6 +114,7 @@ class Resolver:
             digest=digest(spot.node),
             warnings=(
                 *checks.warnings(spot, witnesses),
+                *checks.relay_without_power(spot.below("tower"), tower),
                 *checks.looking_back((s.spot, s.endpoints) for s in services),
                 *checks.open_to_others(spot, web),
             ),

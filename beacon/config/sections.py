@@ -242,7 +242,8 @@ class TowerSection:
     buzzer: Annotated[BuzzerSection | None, Meta(description="left out: no sound")] = None
     buttons: Annotated[Buttons, Meta(description="buttons to ground")] = field(default=Buttons())
     alive_relay: Annotated[
-        Pin | None, Meta(description="line of a fail-safe relay, driven by the judging loop")
+        Pin | None,
+        Meta(description="line of a fail-safe relay, held on while it judges, such as 12"),
     ] = None
     sequence: Annotated[Sequence, Meta(description="ISA-18.1 sequence")] = Sequence.A
     lock_in: Annotated[

@@ -75,7 +75,7 @@ _COLUMNS: Final = MappingProxyType(
 )
 
 
-_HIGHEST_NUMBER: Final = 2**53  # of an incident: what JSON can carry
+HIGHEST_NUMBER: Final = 2**53  # of an incident: what JSON can carry
 _EARLIEST, _LATEST = 0.0, 250_000_000_000.0  # UTC seconds that a date can be made of
 _ALWAYS: Final = ("what", "verdict", "endpoint", "was", "now", "reason", "command", "origin")
 """Columns that are never empty."""
@@ -254,7 +254,7 @@ class HistoryFile:
     def last_number(self) -> int:
         """The highest number of an incident."""
         found = self._opened().execute("SELECT max(number) FROM incidents").fetchone()[0]
-        return found if isinstance(found, int) and 0 < found < _HIGHEST_NUMBER else 0
+        return found if isinstance(found, int) and 0 < found < HIGHEST_NUMBER else 0
 
     def close_others(self, numbers: Iterable[int]) -> None:
         """Mark every open incident but these as closed: nobody knows when."""

@@ -17,7 +17,7 @@ import msgspec
 
 from beacon.core.baseline import Learnt
 from beacon.core.memory import Memory, moments, shifted
-from beacon.outputs.history_file import LOG, HistoryFile, Newer, damaged
+from beacon.outputs.history_file import HIGHEST_NUMBER, LOG, HistoryFile, Newer, damaged
 
 log = logging.getLogger(__name__)
 
@@ -126,8 +126,10 @@ def _rebased(kept: Kept, now: float, zero: float, prints: Mapping[str, str]) -> 
     if not 0 <= away <= LONGEST_AWAY:
         by = now - kept.memory.at - min(max(away, 0.0), LONGEST_AWAY)
     memory = shifted(kept.memory, by)
-    if any(abs(moment - now) > FARTHEST for moment in moments(memory)):
-        log.warning("what was remembered lies years away: it is damaged, and dropped")
+    numbers = (memory.incidents, *(view.number for view in memory.open_incidents))
+    far = any(abs(moment - now) > FARTHEST for moment in moments(memory))
+    if far or not all(0 <= number < HIGHEST_NUMBER for number in numbers):
+        log.warning("what was remembered cannot be true: it is damaged, and dropped")
         return Recalled()
     changed = frozenset(k for k, print_ in kept.prints.items() if prints.get(k) != print_)
     return Recalled(memory, changed)

@@ -12,6 +12,7 @@ from beacon.core.events import Arrivals, Cause, CauseWindow, IncidentView
 from beacon.core.model import Site
 from beacon.engine.clock import Clock
 from beacon.outputs.control import Answer, Refused
+from beacon.outputs.history_file import HIGHEST_NUMBER
 from beacon.outputs.topics import iso
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def _readable(incident: Mapping[str, Any]) -> bool:
         told({"incidents": [incident]} | about)
         told({"incident": incident} | story | about)
         datetime.fromisoformat(incident["since"]).timestamp()
-        return isinstance(incident["number"], int) and isinstance(incident["id"], str)
+        return 0 < incident["number"] < HIGHEST_NUMBER and isinstance(incident["id"], str)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return False
 

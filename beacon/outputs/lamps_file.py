@@ -1,19 +1,22 @@
 """The file from which `mfa-beacon-lamps` darkens the tower after the daemon's death.
 
-Plain text, because its reader has neither YAML nor this package:
+Plain text, because its reader has neither YAML nor this package. Each row ends with the CRC-32
+of what stands before it:
 
-    mfa-beacon-lamps 1
-    chip /dev/gpiochip0 pinctrl-bcm2835
-    line 17 0 1 red
+    mfa-beacon-lamps 2 3 #8f8eed35
+    chip /dev/gpiochip0 pinctrl-bcm2835 #06ff6818
+    line 17 0 1 red #9260e312
 
-`line` gives the offset, the physical level for darkness, the physical level of the
-`on_death` pattern, and the name. Without a `chip` line there is nothing to drive.
+The first row has the version and the number of rows. `line` gives the offset, the physical
+level for darkness, the physical level of the `on_death` pattern, and the name. Without a
+`chip` row there is nothing to drive.
 """
 
 import fcntl
 import os
 import struct
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,11 +50,12 @@ def chip_at(path: str, ioctl: Callable[[int, int, bytearray], object] = fcntl.io
 
 def text(tower: Tower, chip: Chip | None) -> str:
     """The file's content; `chip` None (no pins are driven) leaves nothing to drive."""
-    rows = ["mfa-beacon-lamps 1"]
+    rows = []
     if chip:
         rows.append(f"chip {chip.path} {' '.join(chip.label.split())}")
         rows += _lines(tower)
-    return "\n".join(rows) + "\n"
+    rows.insert(0, f"mfa-beacon-lamps 2 {len(rows) + 1}")
+    return "".join(f"{row} #{zlib.crc32(row.encode()):08x}\n" for row in rows)
 
 
 def _lines(tower: Tower) -> Iterator[str]:
@@ -61,17 +65,25 @@ def _lines(tower: Tower) -> Iterator[str]:
         yield f"line {pin} {off} {level} {channel}"
 
 
-def write(state_directory: Path, content: str) -> None:
+def places(environ: Mapping[str, str], state_directory: Path) -> Iterator[Path]:
+    """The directories that a copy belongs in: one in memory, and one that outlives a power cut."""
+    if runtime := environ.get("RUNTIME_DIRECTORY", "").split(":")[0]:
+        yield Path(runtime)
+    yield state_directory
+
+
+def write(directory: Path, content: str) -> None:
     """Put `lamps` in place, whole or not at all; an unchanged file is not written again.
 
     Raises `OSError` where the directory cannot be written.
     """
-    target = state_directory / NAME
-    if target.is_file() and target.read_text(encoding="utf-8") == content:
+    target = directory / NAME
+    if target.is_file() and target.read_bytes() == content.encode():
         return
     fresh = target.with_name(f".{NAME}.new")
     with fresh.open("w", encoding="utf-8") as file:
         file.write(content)
+        os.fchmod(file.fileno(), 0o640)  # its reader is root without rights, in our group
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(target)

@@ -34,8 +34,8 @@ class Owed:
         """Whether something is owed."""
         return bool(self._debts)
 
-    def do(self, what: Callable[[], object], otherwise: str = "") -> None:
-        """Do it, or owe it and say what that means. To be called before `start`.
+    def do(self, what: Callable[[], object], otherwise: str = "") -> bool:
+        """Do it, or owe it and say what that means; whether it is done. Call it before `start`.
 
         An `OSError` is owed; whatever else `what` raises is raised.
         """
@@ -45,6 +45,8 @@ class Owed:
             if otherwise:
                 log.warning("%s (%s)", otherwise, error.strerror)
             self._debts = (*self._debts, (what, otherwise))
+            return False
+        return True
 
     def start(self) -> None:
         """Begin to pay, if there is anything to pay."""

@@ -268,7 +268,7 @@ def extras() -> None:
         ("5 V · 2", "supply"),
         ("GPIO18 · 12", "buzzer"),
         ("GND · 14", "ground"),
-        ("GPIO6 · 31", "alive"),
+        ("GPIO12 · 32", "alive"),
         ("5 V · 4", "supply"),
         ("GND · 34", "ground"),
     ]
@@ -332,7 +332,7 @@ def small_buzzer(sheet: Sheet, places: dict[str, Point]) -> None:
 def alive_relay(sheet: Sheet, places: dict[str, Point]) -> None:
     """A lamp on the contact that closes when the coil loses its current."""
     x = places["5 V · 4"][0]
-    coil, plus, zero = (places[pin][1] for pin in ("GPIO6 · 31", "5 V · 4", "GND · 34"))
+    coil, plus, zero = (places[pin][1] for pin in ("GPIO12 · 32", "5 V · 4", "GND · 34"))
     sheet.box(400, coil - 40, 250, 192, title="Relay channel", fill="#eef1f8")
     for y, name, colour in ((coil, "IN", SIGNAL), (plus, "VCC", PLUS), (zero, "GND", ZERO)):
         sheet.wire(colour, (x + 5, y), (395, y))

@@ -495,3 +495,24 @@ def test_probes_are_loaded_only_when_configured(load_text, minimal, tmp_path, ki
     path.write_text(minimal)
     load(path, kinds=kinds["kinds"], load_kind=load_kind, environ={})
     assert asked == ["http"]
+
+
+@pytest.mark.parametrize(
+    ("line", "active_high", "warned"),
+    [
+        (12, True, ""),
+        (9, True, ""),
+        (26, True, ""),
+        (6, False, ""),
+        (6, True, "GPIO 6 is pulled up while nobody drives it"),
+        (8, True, "GPIO 8 is pulled up while nobody drives it"),
+        (12, False, "GPIO 12 is pulled down while nobody drives it"),
+    ],
+)
+def test_an_alive_relay_on_a_line_that_holds_it_by_itself_is_warned_of(
+    load_text, minimal, line, active_high, warned
+):
+    tower = f"tower: {{alive_relay: {line}, active_high: {str(active_high).lower()}}}\n"
+    found = [each for each in load_text(minimal + tower).warnings if "tower.alive_relay" in each]
+    assert bool(found) is bool(warned)
+    assert all(warned in each and "the relay would look alive" in each for each in found)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import zlib
 from pathlib import Path
 
 import pytest
@@ -17,22 +18,29 @@ LAMPS = {Colour.GREEN: 22, Colour.RED: 17, Colour.AMBER: 27}
 
 def test_every_output_line_has_its_level_for_darkness_and_for_death():
     tower = Tower(
-        lamps=LAMPS, buzzer=Buzzer(pin=18), alive_relay=6, on_death=(Colour.RED, Colour.AMBER)
+        lamps=LAMPS, buzzer=Buzzer(pin=18), alive_relay=12, on_death=(Colour.RED, Colour.AMBER)
     )
-    assert lamps_file.text(tower, PI) == (
-        "mfa-beacon-lamps 1\n"
-        "chip /dev/gpiochip0 pinctrl-bcm2835\n"
-        "line 17 0 1 red\n"
-        "line 27 0 1 amber\n"
-        "line 22 0 0 green\n"
-        "line 18 0 0 buzzer\n"
-        "line 6 0 0 alive\n"
-    )
+    assert rows(lamps_file.text(tower, PI)) == [
+        "mfa-beacon-lamps 2 7",
+        "chip /dev/gpiochip0 pinctrl-bcm2835",
+        "line 17 0 1 red",
+        "line 27 0 1 amber",
+        "line 22 0 0 green",
+        "line 18 0 0 buzzer",
+        "line 12 0 0 alive",
+    ]
+
+
+def rows(text: str) -> list[str]:
+    """The rows without their checksums, which are right."""
+    found = [row.rpartition(" #") for row in text.splitlines()]
+    assert all(checksum == f"{zlib.crc32(row.encode()):08x}" for row, _, checksum in found)
+    return [row for row, _, _ in found]
 
 
 def test_an_active_low_board_is_dark_when_its_lines_are_high():
     tower = Tower(lamps=LAMPS, active_high=False, alive_relay=6, on_death=(Colour.RED,))
-    assert lamps_file.text(tower, PI).splitlines()[2:] == [
+    assert rows(lamps_file.text(tower, PI))[2:] == [
         "line 17 1 0 red",
         "line 27 1 1 amber",
         "line 22 1 1 green",
@@ -41,11 +49,12 @@ def test_an_active_low_board_is_dark_when_its_lines_are_high():
 
 
 def test_without_a_chip_there_is_nothing_to_drive():
-    assert lamps_file.text(Tower(lamps=LAMPS), None) == "mfa-beacon-lamps 1\n"
+    assert rows(lamps_file.text(Tower(lamps=LAMPS), None)) == ["mfa-beacon-lamps 2 1"]
 
 
 def test_a_label_never_breaks_the_line():
-    assert "chip /dev/gpiochip0 a b c\n" in lamps_file.text(Tower(), Chip(PI.path, "a b\n\tc"))
+    text = lamps_file.text(Tower(), Chip(PI.path, "a b\n\tc"))
+    assert rows(text)[1] == "chip /dev/gpiochip0 a b c"
 
 
 def test_the_chip_says_its_label(tmp_path: Path):
@@ -76,6 +85,23 @@ def test_the_file_is_replaced_whole_and_left_alone_when_nothing_changed(tmp_path
     lamps_file.write(tmp_path, "two\n")
     assert (tmp_path / "lamps").stat().st_ino != first
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("lamps", "two\n")]
+
+
+def test_the_file_is_for_the_group_too(tmp_path: Path):
+    lamps_file.write(tmp_path, "one\n")
+    assert (tmp_path / "lamps").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize(
+    ("environ", "places"),
+    [
+        ({"RUNTIME_DIRECTORY": "/run/a:/run/b"}, ["/run/a", "/state"]),
+        ({"RUNTIME_DIRECTORY": ""}, ["/state"]),
+        ({}, ["/state"]),
+    ],
+)
+def test_one_copy_is_in_memory_and_one_on_the_disk(environ: dict[str, str], places: list[str]):
+    assert [str(each) for each in lamps_file.places(environ, Path("/state"))] == places
 
 
 def test_a_directory_that_is_not_there_is_an_os_error(tmp_path: Path):

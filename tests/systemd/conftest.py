@@ -119,8 +119,9 @@ def script() -> ModuleType:
 
 
 @pytest.fixture
-def kernel(tmp_path: Path) -> Kernel:
-    """A chip called gpiochip0 in the test's directory."""
+def kernel(tmp_path: Path, script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Kernel:
+    """A chip called gpiochip0 in the test's directory, which stands for /dev."""
+    monkeypatch.setattr(script, "DEVICES", str(tmp_path))
     return Kernel(tmp_path / "gpiochip0")
 
 

@@ -54,7 +54,7 @@ def test_systemd_finds_nothing_to_complain_about(units: Path, need):
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize(("unit", "limit"), [(DAEMON, 1.6), (LAMPS, 0.5)])
+@pytest.mark.parametrize(("unit", "limit"), [(DAEMON, 1.6), (LAMPS, 0.9)])
 def test_the_sandbox_does_not_get_weaker(units: Path, need, unit: str, limit: float):
     run = subprocess.run(
         [need("systemd-analyze"), "security", "--offline=true", "--no-pager", units / unit],
@@ -67,8 +67,8 @@ def test_the_sandbox_does_not_get_weaker(units: Path, need, unit: str, limit: fl
 
 def test_a_daemon_that_died_is_darkened_and_tried_again_for_ever(house: Path):
     service = settings(house, DAEMON)
-    assert service["ExecStopPost"] == [f"{PROGRAMS[1]} auto"]
-    assert service["ExecStartPre"][-1] == f"-{PROGRAMS[1]} on_death"
+    assert service["ExecStopPost"] == [f"+{PROGRAMS[1]} auto"]
+    assert service["ExecStartPre"][-1] == f"-+{PROGRAMS[1]} on_death"
     assert (service["Restart"], service["RestartSec"]) == (["always"], ["5"])
     assert service["RestartPreventExitStatus"] == ["78"]
     unit = settings(house, DAEMON, "Unit")
@@ -77,22 +77,39 @@ def test_a_daemon_that_died_is_darkened_and_tried_again_for_ever(house: Path):
 
 
 def test_the_next_start_takes_the_lines_back_before_it_drives_them(house: Path):
-    release, drive = settings(house, DAEMON)["ExecStartPre"]
+    release, forget, drive = settings(house, DAEMON)["ExecStartPre"]
     assert release == f"-+/usr/bin/systemctl stop {LAMPS}"
+    assert forget == f"-+/usr/bin/systemctl reset-failed {LAMPS}"
     assert drive.endswith("on_death")
     assert settings(house, LAMPS)["ExecStart"] == [f"{PROGRAMS[1]} hold"]
 
 
-def test_both_units_reach_the_chips_and_the_file_as_the_same_user(house: Path):
-    for unit in (DAEMON, LAMPS):
-        service = settings(house, unit)
-        assert service["User"] == service["Group"] == service["StateDirectory"] == ["mfa-beacon"]
-        assert service["SupplementaryGroups"] == ["gpio"]
+def test_the_second_line_does_not_share_the_first_ones_rights(house: Path):
+    first, second = settings(house, DAEMON), settings(house, LAMPS)
+    assert first["User"] == first["Group"] == first["StateDirectory"] == ["mfa-beacon"]
+    assert first["SupplementaryGroups"] == ["gpio"]
+    assert first["RuntimeDirectoryPreserve"] == ["yes"], "the file of the lamps outlives it"
+    assert (second["User"], second["SupplementaryGroups"]) == (["root"], ["mfa-beacon"])
+    assert second["CapabilityBoundingSet"] == [""]
+    for service in (first, second):
         assert (service["DevicePolicy"], service["DeviceAllow"]) == (
             ["closed"],
             ["char-gpiochip rw"],
         )
         assert "PrivateDevices" not in service
+
+
+def test_on_a_pi_both_units_wait_for_the_chip(house: Path):
+    unit = settings(house, "wait-for-gpio.conf", "Unit")
+    assert unit["Wants"] == unit["After"] == ["dev-gpiochip0.device"]
+    assert 'TAG+="systemd"' in (house / "systemd/60-mfa-beacon-gpio.rules").read_text()
+
+
+def test_its_appetite_is_bounded(house: Path):
+    service = settings(house, DAEMON)
+    assert (service["MemoryHigh"], service["MemoryMax"]) == (["192M"], ["256M"])
+    assert (service["MemorySwapMax"], service["NoExecPaths"]) == (["0"], ["/"])
+    assert (service["SocketBindDeny"], service["SocketBindAllow"]) == (["any"], ["tcp:8427"])
 
 
 def test_a_boot_without_a_network_is_not_held_up(house: Path):
