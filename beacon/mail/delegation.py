@@ -74,7 +74,7 @@ class Delegations:
                 text = f"none of the servers named for {name} answers for it: {self._dead[owner]}"
                 yield Trouble(Reason.RECORD_MISSING, domain, text, name, "NS")
             elif owner in self._asked:
-                for server in filter(self._asked[owner].is_dead, self._asked[owner].servers):
+                for server in self._asked[owner].dead():
                     text = f"one of the servers named for {name} is dead: {server}"
                     yield Trouble(Reason.NAMESERVER_DEAD, domain, text, name, "NS")
 

@@ -191,7 +191,7 @@ def _lame(authority: Authority, domain: dns.name.Name, lost: Sequence[str]) -> I
     if spoken:
         text = f"lame delegation: {spoken[0]}"
         yield Trouble(Reason.RESOLVER_DISAGREEMENT, name, text, name, "NS")
-    dead = [found.why for peer, found in failed.items() if authority.is_dead(peer)]
+    dead = [failed[server].why for server in authority.dead() if server in failed]
     for why in (*dead, *lost):
         text = f"one of the servers of {name} is dead: {why}"
         yield Trouble(Reason.NAMESERVER_DEAD, name, text, name, "NS")

@@ -194,6 +194,16 @@ class Authority:
         said = [told[server] for told in self._told.values() if server in told]
         return bool(said) and all(found.silent for found in said)
 
+    def dead(self) -> list[Peer]:
+        """The servers that have said nothing at all.
+
+        Of IPv6 none where no server answers over it: that says something of our own line.
+        """
+        alive = [server for server in self.servers if not self.is_dead(server)]
+        both = any(":" in server.host for server in alive)
+        silent = [server for server in self.servers if server not in alive]
+        return [server for server in silent if both or ":" not in server.host]
+
     def _alike(self, one: Peer, other: Peer) -> bool:
         """Whether they say the same of mail; what one of them did not say counts for nothing."""
         return all(

@@ -12,7 +12,7 @@ import pytest
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.mail.found import Found, State
-from beacon.mail.views import Resolvers, settled
+from beacon.mail.views import Authority, Resolvers, settled
 from beacon.transport.datagram import Peer
 
 ANSWER = Found(State.THERE)
@@ -103,3 +103,18 @@ def test_what_one_resolver_answers(udp_server, what):
     assert found.vouched is (script == ["NOERROR AD"])
     flags = [dns.message.from_wire(data).flags for data in server.asked]
     assert [bool(each & dns.flags.CD) for each in flags] == [n == 1 for n in range(len(script))]
+
+
+def test_a_server_of_ipv6_is_dead_only_where_another_answers_over_it(udp_server, free_port):
+    def answer(data):
+        response = dns.message.make_response(dns.message.from_wire(data))
+        response.flags |= dns.flags.AA
+        return [response.to_wire()]
+
+    alive = Peer("127.0.0.1", udp_server(answer).port)
+    four, six = Peer("127.0.0.1", free_port()), Peer("::1", free_port())
+    run = Run(SystemClock(), 10.0)
+    authority = Authority(run, NAME, (four, six, alive), lambda name, kind: SILENT)
+    authority.all_at_once([(NAME, dns.rdatatype.SOA)])
+    assert authority.dead() == [four]
+    assert (authority.is_dead(six), authority.is_dead(alive)) == (True, False)
