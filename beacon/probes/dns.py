@@ -284,9 +284,9 @@ def settle(votes: Sequence[Vote], agree: Agree) -> Reading:
     """
     if len(votes) == 1:
         return votes[0].reading
-    voters = list(votes)
+    voters = sorted(votes, key=lambda vote: vote.server)  # the settings' order decides nothing
     if agree is Agree.MAJORITY:
-        voters = [vote for vote in votes if vote.answered] or voters
+        voters = [vote for vote in voters if vote.answered] or voters
     good = [vote for vote in voters if vote.reading.reason is Reason.OK]
     bad = [vote for vote in voters if vote.reading.reason is not Reason.OK]
     if good and (agree is Agree.ANY or not bad):

@@ -625,6 +625,20 @@ def test_votes_without_a_good_answer_never_pass(
         assert reading.outcome is Outcome.FAIL
 
 
+@given(
+    st.lists(st.sampled_from([(OK, True), (BROKEN, True), (LATE, False)]), min_size=1),
+    st.sampled_from(Agree),
+    st.randoms(),
+)
+def test_the_order_of_servers_decides_nothing(
+    cast_votes: list[tuple[Reading, bool]], agree: Agree, dice: random.Random
+) -> None:
+    votes = [Vote(f"r{n}", reading, came) for n, (reading, came) in enumerate(cast_votes)]
+    reading = settle(votes, agree)
+    dice.shuffle(votes)
+    assert settle(votes, agree) == reading
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
 def test_random_bytes_are_never_a_crash_and_never_a_pass(
