@@ -142,8 +142,14 @@ Stamp = tuple[int, ...] | None
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
+    """A context, and the files it was made of as they were when it was made."""
+
     context: ssl.SSLContext
-    stamps: tuple[Stamp, ...]
+    stamps: dict[str, Stamp]
+
+    @property
+    def current(self) -> bool:
+        return all(_stamp(path) == stamp for path, stamp in self.stamps.items())
 
 
 _loaded: Final[dict[TlsPolicy, _Loaded]] = {}
@@ -154,10 +160,10 @@ def context(policy: TlsPolicy) -> ssl.SSLContext:
 
     Raises `OSError` for files that cannot be used, unless there is an older context.
     """
-    stamps = tuple(_stamp(path) for path in _files(policy))
     held = _loaded.get(policy)
-    if held is not None and held.stamps == stamps:
+    if held is not None and held.current:
         return held.context
+    stamps = {path: _stamp(path) for path in _files(policy)}
     try:
         made = _made(policy)
     except OSError as error:

@@ -93,8 +93,9 @@ class Addresses:
         lasting = before is not None and bool(before.words) == bool(words)
         since = before.since if before is not None and lasting else at
         self._known[key] = _Known(words, since, at, _kind(address))
-        for old in list(self._known)[:-KEPT]:
-            self._known.pop(old, None)
+        if len(self._known) > KEPT:
+            for old in list(self._known)[:-KEPT]:
+                self._known.pop(old, None)
 
 
 _NOT_DUE: Final = (3, 0.0)

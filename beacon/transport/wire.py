@@ -234,7 +234,8 @@ class _SecureConnection(_Connection):
 def _proof(run: Run, route: Route) -> dict[str, str]:
     """Who we are to the proxy."""
     proof = route.proxy.authorization() if route.proxy else ""
-    return {"Proxy-Authorization": run.hide(proof)} if proof else {}
+    run.hide(proof.removeprefix("Basic "))
+    return {"Proxy-Authorization": proof} if proof else {}
 
 
 def _not_let_through(route: Route, offered: str) -> Trouble:

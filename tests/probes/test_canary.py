@@ -23,7 +23,7 @@ import trustme
 
 from beacon import probes
 from beacon.app import load_config
-from beacon.config.fields import Secret
+from beacon.config.fields import Secret, Url
 from beacon.config.json_schema import of_type
 from beacon.config.walker import specs
 from beacon.core.model import Endpoint, Evidence, Reading, Reason
@@ -37,6 +37,7 @@ from beacon.outputs.push_door import Door
 from beacon.outputs.web import Request
 from beacon.outputs.web_push import WebPush
 from beacon.transport.onetime import OneTimeCode
+from beacon.transport.route import Proxy
 from beacon.trial import Trial
 
 PASSWORD = "canary p&ss/wörd"
@@ -502,7 +503,8 @@ def test_a_case_has_a_secret_wherever_its_kind_has_one(
     probe = probe_of(CASES[kind], 9)
     takes = [key for key, spec in specs(type(probe)).items() if '"writeOnly"' in _schema(spec.kind)]
     given = [key for key in takes if list(secrets_in(getattr(probe, key)))]
-    assert set(takes) - set(given) <= INSTEAD.get(kind, set()), "a secret wherever one may be"
+    instead = INSTEAD.get(kind, set()) | {"proxy"}  # which has a test of its own below
+    assert set(takes) - set(given) <= instead, "a secret wherever one may be"
 
 
 def _schema(kind: object) -> str:
@@ -537,6 +539,27 @@ def test_no_kind_says_a_secret(
     if list(secrets_in(probe)) and kind not in SILENT:
         assert parrot.heard, "the secrets did fly"
         assert not honest or len(parrot.heard) >= 2, "and after the honest answer, too"
+
+
+@pytest.mark.parametrize("mood", MOODS)
+@pytest.mark.parametrize("kind", sorted(k for k in CASES if "proxy" in specs(probes.load(k))))
+def test_no_kind_says_who_we_are_to_a_proxy(
+    kind: str,
+    mood: str,
+    probe_of: Callable[[str, int], Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with Parrot(MOODS[mood], {}) as parrot:
+        url = Url(f"http://127.0.0.1:{parrot.port}")
+        proxy = Proxy(url=url, username="probe", password=Secret(PASSWORD))
+        probe = replace(probe_of(CASES[kind], parrot.port), proxy=proxy)
+        run, reading = tried(probe)
+        said = everything(probe, run, reading, caplog.text)
+    pair = base64.b64encode(f"probe:{PASSWORD}".encode()).decode()
+    assert not leaks(said), said
+    assert pair not in said, said
+    assert reading.reason is not Reason.INTERNAL_ERROR, caplog.text
 
 
 FLOW_WITH_ALL_IT_CAPTURES = """
