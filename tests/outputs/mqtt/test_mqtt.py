@@ -222,9 +222,11 @@ def test_an_endpoint_is_written_on_a_change_else_once_a_minute(broker, listen, b
 
     def read(after, **more):
         one.output.offer([words.read(at=words.at + after, **more)])
-        one.output.offer([words.overall(starting=True, services=((str(after), Verdict.OK),))])
-        marker = {str(after): "ok"}
-        listener.until(lambda: listener.json("state").get("services") == marker, "the marker")
+        # Endpoints are told in their order, this one each time: it is another minute's.
+        later = words.at + 100.0 * (1 + after)
+        one.output.offer([words.read("sms/gateway", at=later, detail=str(after))])
+        marker = "endpoint/sms/gateway"
+        listener.until(lambda: listener.json(marker).get("detail") == str(after), "the marker")
         return len(listener.all("endpoint/sign-in/portal"))
 
     assert read(0) == 1
