@@ -1,6 +1,7 @@
 """Whatever a server writes where a number, an address or a header belongs: a reading, no bug."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -149,6 +150,6 @@ def test_a_header_of_a_step_that_cannot_be_sent_is_refused(text):
 )
 def test_what_a_server_said_is_sent_again_or_trouble(text, sends):
     step = Step(id="a", url=T("http://localhost/?a={{ said|urlencode }}"), **sends)
-    sent = sent_or(lambda: prepare(step.request({"said": text})))
+    sent = sent_or(lambda: prepare(step.request({"said": text, "variables": SimpleNamespace()})))
     refused = (Reason.PROTOCOL_ERROR, Reason.OPERAND_MISSING)
     assert not isinstance(sent, Reading) or sent.reason in refused
