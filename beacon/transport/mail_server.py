@@ -10,13 +10,13 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta
 
 from beacon.config.checks import loopback
-from beacon.config.fields import Flaw, Port, Secret, Url
+from beacon.config.fields import Flaw, Port, Secret
 from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Outcome, Reason
 from beacon.engine.run import EXHAUSTED, DeadlinePassed, Run
 from beacon.transport import dial, tls
 from beacon.transport.auth import OAuth2
-from beacon.transport.route import Proxy, Route, proxy_flaws, proxy_of
+from beacon.transport.route import Proxy, ProxyUrl, Route, proxy_flaws, proxy_of
 from beacon.transport.trouble import Trouble
 
 ANSWER_WITHIN: Final = 20.0
@@ -40,7 +40,8 @@ class MailServer:
     password: Secret | None = None
     oauth2: Annotated[OAuth2 | None, Meta(description="client credentials, for XOAUTH2")] = None
     proxy: Annotated[
-        Url | Proxy | None, Meta(description="on the way to the token of `oauth2`, as of `http`")
+        ProxyUrl | Proxy | None,
+        Meta(description="on the way to the token of `oauth2`, as of `http`"),
     ] = None
 
     @property

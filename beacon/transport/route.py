@@ -6,21 +6,37 @@ The settings are the same for every kind that speaks HTTP.
 import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 from msgspec import Meta
 
-from beacon.config.fields import Flaw, Secret, Url
+from beacon.config.fields import Flaw, Refused, Secret, Url
 from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.transport.dial import IpVersion
+
+
+class ProxyUrl(Url):
+    """The address of a proxy."""
+
+    __slots__ = ()
+    ALLOWED: ClassVar = "http://host:port"
+    SCHEMA: ClassVar[dict[str, Any]] = {"type": "string", "format": "uri", "pattern": "^http://"}
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """Check it as an address; a name and a password have keys of their own."""
+        if isinstance(raw, str) and "@" in raw:
+            allowed = "`proxy: {url: http://host:port, username: …, password: !secret …}`"
+            raise Refused("a user name or password in an address", allowed)
+        return super().parse(raw)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Proxy:
     """A proxy that is spoken to in plain HTTP, and who we are to it (Basic, RFC 7617)."""
 
-    url: Annotated[Url, Meta(description="http://host:port")]
+    url: Annotated[ProxyUrl, Meta(description="http://host:port")]
     username: Annotated[str | None, Meta(description="our name at the proxy")] = None
     password: Annotated[Secret | None, Meta(description="best written as !secret name")] = None
 
@@ -47,12 +63,12 @@ class Proxy:
         return "Basic " + base64.b64encode(pair.encode()).decode()
 
 
-def proxy_of(setting: Url | Proxy | None) -> Proxy | None:
+def proxy_of(setting: ProxyUrl | Proxy | None) -> Proxy | None:
     """The proxy of a setting, which may be its address alone."""
-    return Proxy(url=Url(setting)) if isinstance(setting, str) else setting
+    return Proxy(url=ProxyUrl(setting)) if isinstance(setting, str) else setting
 
 
-def proxy_flaws(setting: Url | Proxy | None) -> Iterator[Flaw]:
+def proxy_flaws(setting: ProxyUrl | Proxy | None) -> Iterator[Flaw]:
     """What is wrong with the setting `proxy`."""
     proxy = proxy_of(setting)
     for path, message, allowed in proxy.flaws() if proxy else ():
@@ -74,7 +90,8 @@ class Reach:
 
     tls: Annotated[TlsPolicy, Meta(description="how to meet servers by TLS")] = DEFAULT_TLS
     proxy: Annotated[
-        Url | Proxy | None, Meta(description="http://host:port, or with a user name and password")
+        ProxyUrl | Proxy | None,
+        Meta(description="http://host:port, or with a user name and password"),
     ] = None
     ip_version: Annotated[IpVersion | None, Meta(description="only these addresses")] = None
 

@@ -23,7 +23,7 @@ import trustme
 
 from beacon import probes
 from beacon.app import load_config
-from beacon.config.fields import Secret, Url
+from beacon.config.fields import Secret
 from beacon.config.json_schema import of_type
 from beacon.config.walker import specs
 from beacon.core.model import Endpoint, Evidence, Reading, Reason
@@ -37,7 +37,7 @@ from beacon.outputs.push_door import Door
 from beacon.outputs.web import Request
 from beacon.outputs.web_push import WebPush
 from beacon.transport.onetime import OneTimeCode
-from beacon.transport.route import Proxy
+from beacon.transport.route import Proxy, ProxyUrl
 from beacon.trial import Trial
 
 PASSWORD = "canary p&ss/wörd"
@@ -551,7 +551,7 @@ def test_no_kind_says_who_we_are_to_a_proxy(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     with Parrot(MOODS[mood], {}) as parrot:
-        url = Url(f"http://127.0.0.1:{parrot.port}")
+        url = ProxyUrl(f"http://127.0.0.1:{parrot.port}")
         proxy = Proxy(url=url, username="probe", password=Secret(PASSWORD))
         probe = replace(probe_of(CASES[kind], parrot.port), proxy=proxy)
         run, reading = tried(probe)

@@ -17,7 +17,7 @@ from beacon.engine.run import Run
 from beacon.probes.http import Http
 from beacon.transport.auth import Auth, OAuth2
 from beacon.transport.imap import Imap
-from beacon.transport.route import Proxy
+from beacon.transport.route import Proxy, ProxyUrl
 
 NO_HTTP = {"dns", "mail_dns", "ntp", "push", "radius", "radius_status", "tcp"}
 
@@ -138,7 +138,7 @@ def test_the_steps_of_a_delivery_go_through_it(loaded):
     told = "{url: 'http://proxy.example:3128', username: a, password: b}"
     probe = loaded(f"type: twilio_messages, {SETTINGS['twilio_messages']}, proxy: {told}")
     assert probe.flow.route.proxy == Proxy(
-        url=Url("http://proxy.example:3128"), username="a", password=Secret("b")
+        url=ProxyUrl("http://proxy.example:3128"), username="a", password=Secret("b")
     )
 
 
@@ -146,7 +146,7 @@ def test_the_token_of_a_mailbox_goes_through_it(proxy):
     oauth2 = OAuth2(
         token_url=Url("http://idp.example.com/token"), client_id="a", client_secret=Secret("b")
     )
-    server = Imap(host="mail.example.com", username="a", oauth2=oauth2, proxy=Url(proxy.url))
+    server = Imap(host="mail.example.com", username="a", oauth2=oauth2, proxy=ProxyUrl(proxy.url))
     with pytest.raises(Exception, match="own_credentials"):
         server.token(Run(SystemClock(), 20.0))
 
@@ -180,7 +180,7 @@ def test_the_token_of_a_mailbox_goes_through_it(proxy):
 )
 def test_what_a_proxy_says_is_what_is_read(proxy, url, proxy_says, reason, detail):
     proxy.answer = b"HTTP/1.1 " + proxy_says + b"\r\nContent-Length: 0\r\n\r\n"
-    probe = Http(url=f"{url}://idp.example.com/", proxy=Url(proxy.url))
+    probe = Http(url=f"{url}://idp.example.com/", proxy=ProxyUrl(proxy.url))
     reading = probe.observe(Run(SystemClock(), 20.0))
     assert reading.reason is reason
     assert detail in reading.detail
@@ -194,7 +194,7 @@ def test_a_407_of_a_server_that_no_proxy_stands_before_is_its_status(proxy):
 def test_our_name_at_the_proxy_is_told_to_no_server(proxy):
     """It is no header of the request: a redirect does not take it along, nor does a tunnel."""
     proxy.answer = b"HTTP/1.1 302 There\r\nLocation: https://idp.example.com/\r\n\r\n"
-    through = Proxy(url=Url(proxy.url), username="probe", password=Secret("word"))
+    through = Proxy(url=ProxyUrl(proxy.url), username="probe", password=Secret("word"))
     probe = Http(url="http://idp.example.com/", proxy=through)
     probe.observe(Run(SystemClock(), 20.0))
     first, second = proxy.heads
@@ -211,7 +211,7 @@ def test_the_way_to_a_token_goes_through_it(proxy):
     oauth2 = OAuth2(
         token_url=Url("http://idp.example.com/token"), client_id="a", client_secret=Secret("b")
     )
-    probe = Http(url="http://api.example.com/", auth=Auth(oauth2=oauth2), proxy=Url(proxy.url))
+    probe = Http(url="http://api.example.com/", auth=Auth(oauth2=oauth2), proxy=ProxyUrl(proxy.url))
     assert probe.observe(Run(SystemClock(), 20.0)).reason is Reason.OWN_CREDENTIALS
 
 
@@ -226,6 +226,11 @@ def test_the_way_to_a_token_goes_through_it(proxy):
             "{url: 'http://p.example', username: 'a:b', password: c}",
             "proxy.username: a colon ends a user name",
         ),
+        (
+            "'http://a:4711#x@p.example'",
+            "proxy: a user name or password in an address; `proxy: {url",
+        ),
+        ("{url: 'http://a:b@p.example'}", "proxy.url: a user name or password in an address"),
         ("{username: a, password: b}", "proxy: `url` is missing"),
         ("{url: 'http://p.example', user: a}", "proxy.user: unknown key"),
     ],
@@ -235,3 +240,4 @@ def test_mistakes_are_told_at_their_place(loaded, kind, setting, problem):
     with pytest.raises(ConfigError) as caught:
         loaded(f"type: {kind}, {SETTINGS[kind]}, proxy: {setting}")
     assert problem in str(caught.value)
+    assert "4711" not in str(caught.value)

@@ -17,13 +17,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from requests import Response
 
-from beacon.config.fields import Url
 from beacon.config.tls import TlsPolicy
 from beacon.core.model import ClockSeen, Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import DeadlinePassed, Phase, Run
 from beacon.transport.http import Answer, Request, _clock_seen, exchange, fresh_jar, origin, prepare
-from beacon.transport.route import Proxy, Route
+from beacon.transport.route import Proxy, ProxyUrl, Route
 from beacon.transport.trouble import Trouble
 from beacon.transport.wire import BODY_LIMIT, Exchange
 
@@ -527,7 +526,7 @@ def test_an_early_refusal_is_read_although_the_body_was_not_taken(raw_server, dr
 
 
 def through(server):
-    return Proxy(url=Url(server.url))
+    return Proxy(url=ProxyUrl(server.url))
 
 
 def test_a_proxy_forwards_plain_requests(raw_server, driven):
