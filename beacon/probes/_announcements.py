@@ -42,6 +42,8 @@ ENDS: Final = (
     # Duo, Twilio: "is back to normal", "have returned to normal"
     r"(?:back|returned)\s+to\s+normal",
     r"(?:has|have|is)\s+(?:now\s+)?(?:ended|cleared)|all\s+clear",
+    # Duo, Google Cloud: "this was a false alarm"
+    r"false\s+(?:alarm|positive)",
     # Cloudflare, GitHub: "fully operational", "all systems operational"
     r"(?:fully|again|now|systems|services)\s+operational",
 )
@@ -49,15 +51,29 @@ ENDS: Final = (
 
 _END: Final = "|".join(ENDS)
 _ENDED: Final = TextPattern(rf"\b(?:{_END})\b", IGNORE_CASE)
+_ENDS_LOOKED_AT: Final = 10  # the last of them
+_SENTENCE: Final = 100  # characters before such a word that say whether it has come
 _WITHIN: Final = r"(?:(?!\s[-–—|]\s|[.!?;:]).){0,60}?"  # one sentence, or part of a title
 _HOPED: Final = TextPattern(
     rf"\b(?:(?:until|once|when|if|working\s+(?:to|on|with|towards?)|expect\w*|hope\w*|will)\b"
     rf"{_WITHIN}\b|(?:not|never)\s+(?:\w+\s+){{0,3}}?"
     rf"|(?:be|being|partially|partly)\s+(?:\w+ly\s+)?|(?:has|have)\s+(?:partially|partly)\s+)"
-    rf"(?:{_END}|recovered)\b",
+    rf"(?:{_END}|recovered)\b\Z",
     IGNORE_CASE,
 )
 """`… to be resolved`, `until … is restored`: the end is spoken of, and has not come."""
+
+_IN_TITLE: Final = TextPattern(
+    r"(?:^|[-–—:|(\[])\s*(?:recovered|closed|ended)\s*(?:$|[-–—:|)\]])", IGNORE_CASE
+)
+"""Words too common to end anything but where they stand alone."""
+
+# "Engineers will continue to investigate to establish the full root cause": Azure, after the end.
+_AFTERWARDS: Final = TextPattern(
+    r"\bcontinu\w+\s+(?:to\s+)?(?:investigat\w+|review\w*|work\w*)[^.]{0,80}?"
+    r"\b(?:root\s+cause|future|prevent\w*)\b",
+    IGNORE_CASE,
+)
 
 # "Restored to one of three zones; sign-ins continue to fail" is no end.
 _GOES_ON: Final = TextPattern(
@@ -75,11 +91,13 @@ _STATE: Final = TextPattern(
 _MAINTENANCE: Final = TextPattern(r"\bmaintenance\b|\bscheduled\b", IGNORE_CASE)
 
 _LABEL: Final = TextPattern(
-    rf"\b(?P<label>{'|'.join(LABELS).replace(' ', '[ _]')})\s*(?:-|–|—|:|\])\s", IGNORE_CASE
+    rf"\b(?P<label>{'|'.join(LABELS).replace(' ', '[ _]')})"
+    r"(?:\s*(?:-|–|—|:|\])\s|(?=\s+(?:this|we|the|an?|our|all)\b))",
+    IGNORE_CASE,
 )
 _BEFORE: Final = ".!?;:)[]…"  # or a time: an update begins there, and no sentence goes on
 _DATED: Final = TextPattern(
-    r"\b(?P<month>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?\s+(?P<day>\d{1,2}),?"
+    r"\b(?P<month>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?\s+(?P<day>\d{1,2})\s*,?"
     r"(?:\s+\d{4},?)?\s+(?P<hour>\d{1,2}):(?P<minute>\d{2})\s*(?:-\s*)?[A-Z]{3,4}\b"
 )
 _CLOCKED: Final = TextPattern(r"\b\d{1,2}:\d{2}\s+[AP]M\s+P[SD]?T\b")  # AWS, the oldest first
@@ -124,7 +142,7 @@ def judged(one: Entry) -> tuple[Reason, str]:
     if (end := _after_the_end(newest.text)) is not None:
         watched = _WATCHED.search(end) is not None
         return (Reason.VENDOR_DEGRADED, "monitoring") if watched else (Reason.OK, "")
-    told = _STATE.search(_settled(f"{one.title}\n{newest.text}"))
+    told = _STATE.search(f"{one.title}\n{newest.text}")
     state = told[1].lower() if told else "open"
     return _rated(state, planned=planned), state
 
@@ -149,14 +167,14 @@ def _updates(text: str) -> Iterator[Update]:
     before = 0
     december = "Dec" in text
     for found, end in zip(begins, ends, strict=False):
-        dates = list(_DATED.finditer(text[before : found.start()][-60:]))
+        dates = list(_DATED.finditer(text[max(before, found.start() - 60) : found.start()]))
         at = _moment(dates[-1].groupdict(), december=december) if dates else None
         before = found.end()
         yield Update(found["label"].lower().replace("_", " "), text[found.end() : end], at)
 
 
 def _is_heading(text: str, at: int) -> bool:
-    before = text[:at].rstrip()[-40:]
+    before = text[max(0, at - 40) : at].rstrip()
     if not before or before[-1] in _BEFORE:
         return text[at].isupper()
     capitals = before[-3:]
@@ -170,22 +188,25 @@ def _moment(date: dict[str, str], *, december: bool) -> tuple[int, ...]:
     return month, int(date["day"]), int(date["hour"]), int(date["minute"])
 
 
-def _settled(text: str) -> str:
-    """The text without what it says of an end that is still to come."""
-    return _HOPED.sub(" ", text)
+def _last_end(text: str) -> int | None:
+    """Where the last word for an end that has come stops; None where there is none."""
+    ends = [found.span() for found in _ENDED.finditer(text)]
+    for begin, end in reversed(ends[-_ENDS_LOOKED_AT:]):
+        if not _HOPED.search(text[max(0, begin - _SENTENCE) : end]):
+            return end
+    return None
 
 
-def _ended(text: str) -> bool:
-    return _ENDED.search(_settled(text)) is not None
+def _ended(title: str) -> bool:
+    return _last_end(title) is not None or _IN_TITLE.search(title) is not None
 
 
 def _after_the_end(text: str) -> str | None:
     """What follows the last word for an end; None where it is not over."""
-    settled = _settled(text)
-    ends = list(_ENDED.finditer(settled))
-    if not ends:
+    end = _last_end(text)
+    if end is None:
         return None
-    rest = settled[ends[-1].end() :]
+    rest = _AFTERWARDS.sub(" ", text[end:])
     return None if _GOES_ON.search(_WATCHED.sub(" ", rest)) else rest
 
 

@@ -16,7 +16,7 @@ from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock
 from beacon.engine.quoting import Secrets
 from beacon.probes.rss import Rss
-from beacon.transport.feed import Entry
+from beacon.transport.feed import Entry, entries
 from beacon.transport.source import Sources
 
 clear = Secrets().clear
@@ -59,6 +59,10 @@ TWO = (
 OLDEST_FIRST = (
     "Jan 5, 10:00 UTC Investigating - We look. Jan 5, 10:30 UTC Identified - It is DNS. "
     "Jan 5, 11:00 UTC {last}"
+)
+AZURE_END = (
+    "Mitigation: Engineers deployed a hotfix. This issue is now mitigated. Next steps: We will "
+    "continue to investigate to establish the full root cause and prevent future occurrences."
 )
 AWS_OPEN = "10:15 AM PST We are investigating increased error rates in the US-EAST-1 Region."
 AWS_END = "11:30 AM PST The issue has been resolved. The service is now operating normally."
@@ -112,6 +116,14 @@ BY_INCIDENT = [
     ((said(text="[Investigating] We look. [Resolved] It was mended."),), INCIDENT, ""),
     ((said(text="Resolved — Done. Identified — It is DNS."),), OK, ""),
     ((said(text="Update: Resolved"),), OK, ""),
+    ((said(text="Resolved This has been resolved. Investigating We are looking."),), OK, ""),
+    ((said(text="Investigating We are looking. Resolved This was it."),), INCIDENT, ""),
+    ((said(text=AZURE_END),), OK, ""),
+    ((said(text=AZURE_END.replace("is now mitigated", "was seen")),), INCIDENT, ""),
+    ((said("Codes are late - Recovered"),), OK, ""),
+    ((said("Recovered: codes are late"),), OK, ""),
+    ((said("Recovered accounts cannot sign in"),), INCIDENT, ""),
+    ((said(text="This was a false alarm."),), OK, ""),
     ((said(text="Investigating - We look. " + TWO),), INCIDENT, "Investigating: Codes are late"),
     ((said(text="Monitoring - It seems resolved. " + TWO),), DEGRADED, "Monitoring: Codes"),
     ((said(text="Update - Sign-ins still fail. Resolved - no longer."),), INCIDENT, "Open: Codes"),
@@ -256,6 +268,25 @@ def test_hostile_texts_are_judged_in_bounded_time() -> None:
     began = time.thread_time()
     judged(*(said("MFA", text, of=str(n)) for n, text in enumerate(texts * 10)))
     assert time.thread_time() - began < 5
+
+
+def update(day: int, at: str, label: str, text: str) -> str:
+    """An update as Statuspage writes it."""
+    return (
+        f"<p><small>Jan <var data-var='date'> {day}</var>, <var data-var='time'>{at}</var> UTC"
+        f"</small><br /><strong>{label}</strong> - {text}</p>"
+    )
+
+
+RESOLVED = update(5, "11:00", "Resolved", "This incident has been resolved.")
+LOOKING = update(4, "23:00", "Investigating", "We are currently investigating this issue.")
+
+
+@pytest.mark.parametrize("html", [RESOLVED + LOOKING, LOOKING + RESOLVED])
+def test_a_feed_of_statuspage_as_it_is_written(html: str) -> None:
+    item = f"<title>Codes are late</title><description>{escape(html)}</description>"
+    feed = entries(f"<rss><channel><item>{item}</item></channel></rss>".encode(), "")
+    assert judged(*feed).reason is OK
 
 
 # --- through the wire -------------------------------------------------------------
