@@ -2,11 +2,12 @@
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from beacon.config.fields import Duration
 from beacon.config.polling import Polled
-from beacon.config.problems import Place, Problem, Problems, meant, one_of, path_text
+from beacon.config.problems import Place, Problem, Problems, Steps, meant, one_of, path_text
 from beacon.config.schema import Mqtt, Tower, Web
 from beacon.config.sections import MaintenanceSection
 from beacon.config.tls import DEFAULT_TLS
@@ -310,6 +311,22 @@ def relay_without_power(spot: Spot, tower: Tower) -> tuple[str, ...]:
     allowed = f"on a board that switches on at {board}: a line of {allowed}"
     shown = path_text(at.path)
     return (str(Problem(at.place.file, at.place.line, at.place.col, shown, message, allowed)),)
+
+
+def secrets_others_read(inline: Iterable[tuple[Place, Steps]]) -> Iterator[str]:
+    """Say of each file that others may read where the first secret is written in it."""
+    first: dict[str, tuple[Place, Steps]] = {}
+    for place, path in inline:
+        first.setdefault(place.file, (place, path))
+    for file, (place, path) in first.items():
+        try:
+            mode = Path(file).stat().st_mode & 0o777
+        except OSError:  # a pipe, or gone since
+            continue
+        if mode & 0o077:
+            message = f"a secret in a file that others may read or change (mode {mode:04o})"
+            allowed = f"!secret name, or chmod 600 {file}"
+            yield str(Problem(file, place.line, place.col, path_text(path), message, allowed))
 
 
 def open_to_others(spot: Spot, web: Web | None) -> tuple[str, ...]:

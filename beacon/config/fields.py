@@ -75,6 +75,22 @@ class Duration(float):
         return f"{self * 1000:g}ms"
 
 
+def refuse_credentials(address: object, instead: str) -> None:
+    """Refuse an address that holds a user name or a password, without repeating it.
+
+    A password may hold `#`, `?` and `@`, so where the host begins is the writer's secret: an @
+    before the first slash is none of a path. With a slash in it, the first half looks like a
+    host and its port.
+    """
+    _, slashes, rest = address.partition("//") if isinstance(address, str) else ("", "", "")
+    before, _, path = rest.partition("/")
+    name, _, port = before.partition(":")
+    doubtful = port and (not port.isdecimal() or not ("." in name or name == "localhost"))
+    if slashes and ("@" in before or ("@" in path and doubtful)):
+        allowed = f"{instead}; write %40 for an @ of the path"
+        raise Refused("a user name or password in the address", allowed)
+
+
 class Url(str):
     """An http:// or https:// address with a host and without a password in it."""
 
@@ -87,15 +103,14 @@ class Url(str):
         """Check scheme, host and port; user names and passwords belong to `auth:`."""
         if not isinstance(raw, str):
             raise Refused(f"not an address: {raw!r}", cls.ALLOWED)
+        refuse_credentials(raw, "use `username:` or `auth:`")
         try:
             parts = urlsplit(raw)
             host, _ = parts.hostname, parts.port
-        except ValueError as error:
-            raise Refused(f"not an address: {error}", cls.ALLOWED) from None
+        except ValueError:  # its words repeat what was meant for a password
+            raise Refused("not an address: its host or port", cls.ALLOWED) from None
         if parts.scheme not in ("http", "https") or not host or re.search(r"\s", raw):
             raise Refused(f"not an address: {raw!r}", cls.ALLOWED)
-        if parts.username is not None or parts.password is not None:
-            raise Refused("a user name or password in an address", "use `auth:`")
         return cls(raw)
 
 

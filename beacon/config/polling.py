@@ -13,7 +13,7 @@ from msgspec import UNSET
 from beacon.config.fields import Duration
 from beacon.config.problems import Problems, meant, one_of
 from beacon.config.sections import Defaults, EndpointSection, WitnessSection, slug
-from beacon.config.tree import Scalar, Spot, Table, plain
+from beacon.config.tree import Scalar, Spot, Table, plain, secret_values
 from beacon.config.walker import WRONG, Spec, Type, Walker, specs
 from beacon.core.model import Endpoint, Evidence
 
@@ -213,6 +213,8 @@ class Poller:
         if made is WRONG:
             return None
         probe: Kind = made
+        # Beside the fields: an address or a name given as !secret is as secret as a password.
+        object.__setattr__(probe, "secret_settings", tuple(secret_values(spot.node)))
         for fault in probe.faults():
             at = spot.below(*fault.path)
             self._problems.add(at.place, at.path, fault.message, fault.allowed, fault.hint)
@@ -278,6 +280,9 @@ def id_of(spot: Spot, values: Mapping[str, Any], problems: Problems) -> str:
     """Return the id as written or made of the name; one that cannot be made is noted."""
     name = values.get("name")
     made = values.get("id") or slug(name if isinstance(name, str) else "")
+    if isinstance(name, str) and not name.isprintable():
+        at = spot.below("name")
+        problems.add(at.place, at.path, "a control character in a name", "text on one line")
     if not made and isinstance(name, str) and isinstance(spot.node, Table):
         at = spot.below("name")
         problems.add(at.place, at.path, "no id can be made of this name", "give it an `id:`")

@@ -1,6 +1,7 @@
 """What is wrong with a configuration, where, and what would be right."""
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,12 @@ LONGEST_COMPARED = 40
 """Characters of a word that is compared: the time grows with their square."""
 MOST_COMPARED = 10_000
 """Characters of choices that one word is compared with; the names of all time zones are fewer."""
+
+
+_PIECE = 3
+_TELLING = 6
+"""Letters and digits of a secret that are looked for: at its own place, and anywhere."""
+_CREDENTIALS = re.compile(r"(?<=//)[^/'\"][^'\"]*@|[\w.+-]+:[^\s'\"/@]+@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +70,38 @@ class Problems:
 
     def __init__(self) -> None:
         self._found: dict[Problem, None] = {}
+        self._hidden: list[tuple[Place, str, str]] = []
+        self.inline: list[tuple[Place, Steps]] = []
+        """Where secrets are written as they are."""
 
     def add(
         self, place: Place, path: Steps, message: str, allowed: str = "", hint: str = ""
     ) -> None:
-        """Note one mistake; the same one twice (through an alias) counts once."""
+        """Note one mistake; the same one twice (through an alias) counts once.
+
+        Whoever notes it may quote what is written: secrets and credentials are taken out here.
+        """
         shown = path_text(path)
+        origin = self._told(place, f"{message} {hint}")
+        if origin:
+            message, hint = f"the value of {origin} will not do", ""
+        message, hint = (_CREDENTIALS.sub("***@", text) for text in (message, hint))
         found = Problem(place.file, place.line, place.col, shown, message, allowed, hint)
         self._found.setdefault(found)
+
+    def hide(self, place: Place, value: str, origin: str) -> None:
+        """Repeat nowhere the value of `origin` ("!secret x"), written at this place."""
+        self._hidden.append((place, _letters(value[:LONGEST_COMPARED]), origin))
+
+    def _told(self, place: Place, words: str) -> str:
+        """The origin of a secret that is in these words: at its place a piece of it is enough."""
+        said = _letters(words)
+        for where, value, origin in self._hidden:
+            size = min(len(value), _PIECE if where == place else LONGEST_COMPARED)
+            pieces = (value[at : at + size] for at in range(len(value) - size + 1))
+            if size >= (1 if where == place else _TELLING) and any(p in said for p in pieces):
+                return origin
+        return ""
 
     def __len__(self) -> int:
         return len(self._found)
@@ -119,3 +150,7 @@ def one_of(choices: Iterable[str]) -> str:
     """Return "a, b or c"."""
     words = list(choices)
     return " or ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold()))

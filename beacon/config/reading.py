@@ -150,7 +150,9 @@ class Reader:
         found = find(text, place, at)
         if found is None:
             return Broken(place)
-        return Scalar(place, found, found, f"{tag} {text.split(maxsplit=1)[0]}")
+        origin = f"{tag} {text.split(maxsplit=1)[0]}"
+        self._problems.hide(place, found, origin)
+        return Scalar(place, found, found, origin)
 
     def _include(self, name: str, place: Place, at: Steps) -> Node:
         self._bounded(place)

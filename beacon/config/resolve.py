@@ -117,6 +117,7 @@ class Resolver:
                 *checks.relay_without_power(spot.below("tower"), tower),
                 *checks.looking_back((s.spot, s.endpoints) for s in services),
                 *checks.open_to_others(spot, web),
+                *checks.secrets_others_read(self._problems.inline),
             ),
         )
 

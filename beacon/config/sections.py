@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from msgspec import UNSET, Meta, UnsetType
 
-from beacon.config.fields import Count, Duration, Refused, Secret, Topic
+from beacon.config.fields import Count, Duration, Refused, Secret, Topic, refuse_credentials
 from beacon.config.problems import meant, one_of
 from beacon.config.schema import COMMANDS, HARMLESS, WEEKDAYS, Buttons, Discovery, Driver, Pin
 from beacon.config.tls import DEFAULT_TLS, TlsPolicy
@@ -67,14 +67,12 @@ class Broker:
     @classmethod
     def parse(cls, raw: object) -> Self:
         """Read the address; user name and password have keys of their own."""
+        refuse_credentials(raw, "`username:` and `password: !secret name` are keys of their own")
         try:
             parts = urlsplit(raw if isinstance(raw, str) else "")
             host, port = parts.hostname, parts.port
-        except ValueError as error:
-            raise Refused(f"not a broker: {error}", cls.ALLOWED) from None
-        if parts.username is not None or parts.password is not None:
-            allowed = "`username:` and `password: !secret name` are keys of their own"
-            raise Refused("a user name or password in the address", allowed)
+        except ValueError:
+            raise Refused("not a broker: its host or port", cls.ALLOWED) from None
         known = parts.scheme in ("mqtt", "mqtts") and host and parts.path in ("", "/")
         if not known or not host or re.search(r"\s", host) or parts.query or port == 0:
             raise Refused(f"not a broker: {raw!r}", cls.ALLOWED)

@@ -1,5 +1,6 @@
 """A YAML document as a tree in which every value and every key knows its place."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -60,6 +61,19 @@ def plain(node: Node, *, masked: bool = False) -> Plain:
             return {key: plain(value, masked=masked) for key, value in node.entries.items()}
         case _:
             return None
+
+
+def secret_values(node: Node) -> Iterator[str]:
+    """Every value in this tree that is given as `!secret name`."""
+    match node:
+        case Scalar() if node.origin.startswith("!secret "):
+            yield node.text
+        case Listing():
+            for item in node.items:
+                yield from secret_values(item)
+        case Table():
+            for value in node.entries.values():
+                yield from secret_values(value)
 
 
 def broken(node: Node) -> bool:

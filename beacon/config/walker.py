@@ -15,7 +15,7 @@ from typing import get_type_hints as hints_of
 
 import msgspec
 
-from beacon.config.fields import Refused
+from beacon.config.fields import Refused, Secret
 from beacon.config.problems import Problems, Steps, meant, one_of
 from beacon.config.tree import (
     Broken,
@@ -254,6 +254,8 @@ class Walker:
         kind = bare(kind)
         if broken(node):
             return WRONG
+        if issubclass(kind, Secret) and isinstance(node, Scalar) and not node.origin:
+            self.problems.inline.append((node.place, at))
         try:
             return kind.parse(plain(node))
         except Refused as refused:

@@ -46,9 +46,9 @@ def quoted(text: object, limit: int = QUOTE_LIMIT) -> str:
 
     It is shown on one line without control characters, cut to `limit` characters.
     """
-    if not isinstance(text, str):
+    if not isinstance(text, str | Exception):
         return ""
-    line = one_line(text[:_COMPARED])
+    line = one_line(str(text)[:_COMPARED])
     if len(line) > limit:
         line = f"{line[: limit - 1]}{_CUT}{line[limit - 1 :]}"
     return f"{_BEGIN}{line}{_END}" if line else ""
@@ -90,12 +90,17 @@ class Secrets:
     def hide_in(self, settings: object) -> None:
         """Hide what is secret in a probe's settings, and numbers where people sign in."""
         self.codes = self.codes or bool(getattr(settings, "SIGN_IN", False))
-        for value in secrets_in(settings):
+        for value in (*secrets_in(settings), *getattr(settings, "secret_settings", ())):
             self.hide(value)
+
+    def begin(self, address: str) -> bool:
+        """Whether an address is a secret itself, up to what a kind adds to it."""
+        return any(address.startswith(each) for each in self._values if len(each) >= _PIECE)
 
     def cleared(self, reading: Reading) -> Reading:
         """The reading as it may be told: every reading passes here before anybody sees it."""
-        return replace(reading, detail=self.clear(reading.detail, DETAIL_LIMIT))
+        clock = reading.clock and replace(reading.clock, host=self.clear(reading.clock.host))
+        return replace(reading, detail=self.clear(reading.detail, DETAIL_LIMIT), clock=clock)
 
     def clear(self, text: str, limit: int | None = None) -> str:
         """The text as people may read it: one line, at most `limit` characters, no marks.

@@ -197,6 +197,10 @@ class Run:
         """A host as details and notes may name it."""
         return quoted(host) if host == self.foreign_host else host
 
+    def is_secret(self, address: str) -> bool:
+        """Whether an address was configured as a secret."""
+        return self._secrets.begin(address)
+
     def hide(self, value: str) -> str:
         """Show this value in no foreign text of this run, before and after; return it.
 

@@ -56,6 +56,7 @@ class OneLine(logging.Formatter):
         line = " | ".join(
             filter(None, (part.strip() for part in super().format(record).split("\n")))
         )
+        line = "".join(char if char.isprintable() else " " for char in line)
         return f"<{_SYSTEMD.get(record.levelno, 2)}>{line}" if self._journal else line
 
     def formatException(self, ei: _Raised) -> str:  # noqa: N802 - the name logging calls

@@ -239,7 +239,7 @@ def heard(answer: Answer) -> Said:
     except Trouble as trouble:
         raise (_strange(status) or trouble) from None
     except msgspec.ValidationError as error:
-        text = f"not an answer of {CHECK}: {error}"
+        text = f"not an answer of {CHECK}: {quoted(error)}"
         raise (_strange(status) or Trouble(Reason.OPERAND_MISSING, text)) from None
     result, detail = document.result, document.detail or _Detail()
     failure = result.error or _Error()

@@ -13,6 +13,7 @@ import msgspec
 from beacon.config.fields import Url
 from beacon.config.problems import alike
 from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.quoting import quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import DOT_ALL, TextPattern
 from beacon.probes import CLAIM, Fault, Timing
@@ -189,8 +190,8 @@ def _said(event: Event) -> Admission:
     reason, state = _OF_STATUS.get(str(event.status), unknown)
     if event.end_time:
         reason = Reason.OK
-    what = event.service_name or event.service or ""
-    where = event.region_name or event.region
+    what = quoted(event.service_name or event.service)
+    where = quoted(event.region_name or event.region)
     words = entry(state, event.summary or "an event", what, where, since(event.date))
     return Admission(reason, words)
 
@@ -202,7 +203,7 @@ def parsed(_: Run, answer: Answer) -> tuple[Event, ...]:
     except UnicodeError:
         raise Trouble(Reason.BODY_UNDECODABLE, "the body is neither UTF-16 nor UTF-8") from None
     except msgspec.ValidationError as error:
-        raise Trouble(Reason.SOURCE_DEAD, f"no list of events: {error}") from None
+        raise Trouble(Reason.SOURCE_DEAD, f"no list of events: {quoted(error)}") from None
 
 
 def _text(body: bytes) -> str:

@@ -20,6 +20,7 @@ import dns.rdatatype
 import dns.reversename
 
 from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.quoting import quoted
 from beacon.engine.run import Phase, Run
 from beacon.probes import FAST, Fault, Timing
 from beacon.transport.datagram import Peer
@@ -217,7 +218,7 @@ class Dns:
         """What one server's answer means."""
         code = message.rcode()
         if code not in _RESOLVED:
-            why = "; ".join(error.to_text() for error in message.extended_errors())
+            why = quoted("; ".join(error.to_text() for error in message.extended_errors()))
             text = f"{dns.rcode.to_text(code)} for {self._asked}"
             return Reading(Reason.DNS_SERVFAIL, f"{text} ({why})" if why else text)
         if self.authoritative is not False and not message.flags & dns.flags.AA:
@@ -237,14 +238,14 @@ class Dns:
         aliases = [rrset[0].target for rrset in chain.cnames]
         if self.cname and aliases != [dns.name.from_text(alias) for alias in self.cname]:
             seen = listed([alias.to_text(omit_final_dot=True) for alias in aliases])
-            text = f"aliases of {self.query}: saw {seen}, wanted {listed(self.cname)}"
+            text = f"aliases of {self.query}: saw {quoted(seen)}, wanted {listed(self.cname)}"
             return Reading(Reason.DNS_MISMATCH, text)
         if chain.answer is None:
             return self._judge_nothing(aliases, exists=exists)
         return self._judge_records(tuple(chain.answer), chain.minimum_ttl)
 
     def _judge_nothing(self, aliases: Sequence[dns.name.Name], *, exists: bool) -> Reading:
-        end = aliases[-1].to_text(omit_final_dot=True) if aliases else self.query
+        end = quoted(aliases[-1].to_text(omit_final_dot=True)) if aliases else self.query
         via = f", which {self.query} is an alias of" if aliases else ""
         if self.expect.absent is True:
             return Reading(Reason.OK, f"no {self.record} at {end}{via}, as expected")
@@ -257,10 +258,10 @@ class Dns:
         missing, unwanted = self.expect.compare(records[0].rdtype, seen)
         if missing or unwanted:
             said = [f"missing {listed(missing)}"] if missing else []
-            said += [f"not wanted {listed(unwanted)}"] if unwanted else []
+            said += [f"not wanted {quoted(listed(unwanted))}"] if unwanted else []
             text = f"{self._asked}: {', '.join(said)}, ttl {ttl} s"
             return Reading(Reason.DNS_MISMATCH, text, ttl=float(ttl))
-        text = f"{self._asked}: {listed(seen.values())}, ttl {ttl} s"
+        text = f"{self._asked}: {quoted(listed(seen.values()))}, ttl {ttl} s"
         return Reading(Reason.OK, text, ttl=float(ttl))
 
     @property

@@ -14,6 +14,7 @@ import msgspec
 from beacon.config.fields import Url
 from beacon.config.problems import meant
 from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.quoting import quoted
 from beacon.engine.run import Run
 from beacon.probes import CLAIM, Fault, Timing
 from beacon.transport.claim import Admission, claimed, entry, since, worst
@@ -131,7 +132,7 @@ class GoogleIncidents(Reach):
         for folded, name in wanted.items():
             if folded not in history.products:
                 near = meant(folded, history.products)
-                hint = f"; did you mean {history.products[near]!r}?" if near else ""
+                hint = f"; did you mean '{quoted(history.products[near])}'?" if near else ""
                 text = f"no incident ever named a product {name!r}{hint}"
                 said.append(Admission(Reason.SOURCE_DEAD, text))
         text = f"{len(begun)} incidents open, none of them ours"
@@ -143,7 +144,7 @@ def parsed(_: Run, answer: Answer) -> History:
     try:
         incidents = parse_json_as(answer.body, tuple[_Incident, ...], VALUES)
     except msgspec.ValidationError as error:
-        raise Trouble(Reason.SOURCE_DEAD, f"no history of incidents: {error}") from None
+        raise Trouble(Reason.SOURCE_DEAD, f"no history of incidents: {quoted(error)}") from None
     if not incidents:
         raise Trouble(Reason.SOURCE_DEAD, "an empty history: even of quiet times there is one")
     products = {
@@ -173,7 +174,7 @@ def _opened(incident: _Incident) -> _Open:
     now = _products(incident)
     title = (incident.external_desc or "").partition("\n")[0] or f"incident {incident.id}"
     names = ", ".join(product.title for product in now if product.title)
-    words = entry(impact, title, names or incident.service_name or "", since(incident.begin))
+    words = entry(impact, title, quoted(names or incident.service_name), since(incident.begin))
     return _Open(
         _OF_IMPACT.get(impact, Reason.VENDOR_DEGRADED),
         words,

@@ -14,6 +14,7 @@ import msgspec
 from beacon.config.fields import Regex
 from beacon.config.problems import meant
 from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.quoting import quoted
 from beacon.engine.run import Run
 from beacon.probes import CLAIM, Fault, Timing
 from beacon.transport.claim import (
@@ -111,7 +112,7 @@ class GraphHealth(Application):
             Issue,
             prefer="odata.maxpagesize=100",
         )
-        run.note("services: " + ", ".join(f"{one.service} ({one.id})" for one in overviews))
+        run.note("services: " + ", ".join(quoted(f"{one.service} ({one.id})") for one in overviews))
         return self.judge(overviews, issues)
 
     @cached_property
@@ -128,7 +129,7 @@ class GraphHealth(Application):
             *_of_services(ours),
             *_lost(overviews, [name for folded, name in wanted.items() if folded not in known]),
         ]
-        text = ", ".join(f"{one.service}: {spoken(one.status).lower()}" for one in ours)
+        text = ", ".join(f"{quoted(one.service)}: {spoken(one.status).lower()}" for one in ours)
         return worst((*said, Admission(Reason.OK, f"{text}; no open issue concerns us")))
 
     def _of_issues(self, issues: Iterable[Issue], ours: set[str]) -> Iterator[Admission]:
@@ -140,7 +141,7 @@ class GraphHealth(Application):
                 continue
             reason = self._reason(issue)
             if reason is not Reason.OK:
-                more = (issue.id, issue.service or "", since(issue.start_date_time))
+                more = (quoted(issue.id), quoted(issue.service), since(issue.start_date_time))
                 yield Admission(reason, entry(issue.status, issue.title or "", *more))
 
     def _reason(self, issue: Issue) -> Reason:
@@ -163,7 +164,7 @@ def _of_services(ours: Iterable[Overview]) -> Iterator[Admission]:
     for one in ours:
         reason = OF_MICROSOFT.get(one.status.casefold(), Reason.SOURCE_DEAD)
         if reason is not Reason.OK:
-            yield Admission(reason, f"{one.service}: {spoken(one.status).lower()}")
+            yield Admission(reason, f"{quoted(one.service)}: {spoken(one.status).lower()}")
 
 
 def _lost(overviews: Sequence[Overview], names: Iterable[str]) -> Iterator[Admission]:
@@ -171,9 +172,11 @@ def _lost(overviews: Sequence[Overview], names: Iterable[str]) -> Iterator[Admis
     there = [one.service for one in overviews]
     for name in names:
         near = meant(name, [*there, *(one.id for one in overviews)])
-        hint = f"did you mean {near!r}? " if near else ""
+        hint = f"did you mean '{quoted(near)}'? " if near else ""
         listed = ", ".join(there) or "none"
-        yield Admission(Reason.SOURCE_DEAD, f"no service {name!r}; {hint}there are: {listed}")
+        yield Admission(
+            Reason.SOURCE_DEAD, f"no service {name!r}; {hint}there are: {quoted(listed)}"
+        )
 
 
 PROBE = GraphHealth

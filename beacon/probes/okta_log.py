@@ -14,6 +14,7 @@ from requests.utils import parse_header_links
 
 from beacon.config.fields import Duration, Secret, Url
 from beacon.core.model import Reason
+from beacon.engine.quoting import quoted
 from beacon.engine.run import Run
 from beacon.probes import Fault
 from beacon.probes._users import SAMPLE, USES, Entry, Span, Tally, WatchedUsers
@@ -171,7 +172,9 @@ def _page(answer: Answer) -> list[Event]:
     try:
         return parse_json_as(answer.body, list[Event], VALUES)
     except msgspec.ValidationError as error:
-        raise Trouble(Reason.SOURCE_DEAD, f"not a page of the System Log: {error}") from None
+        raise Trouble(
+            Reason.SOURCE_DEAD, f"not a page of the System Log: {quoted(error)}"
+        ) from None
 
 
 def _next(headers: Mapping[str, str]) -> str | None:

@@ -18,6 +18,7 @@ from msgspec import Meta
 
 from beacon.config.fields import Duration, Regex
 from beacon.core.model import Reading, Reason
+from beacon.engine.quoting import quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import IGNORE_CASE, TextPattern
 from beacon.probes import Fault, Timing
@@ -320,7 +321,7 @@ def _code_of(pattern: str, mail: Mail) -> str | None:
 
 def _heard(bounce: Bounce) -> str:
     """What a server says of a delay. Raises `Trouble` where it says that all is over."""
-    by = f" by {bounce.by}" if bounce.by else ""
+    by = f" by {quoted(bounce.by)}" if bounce.by else ""
     means = next((f" ({means})" for code, means in _MEANS if bounce.status.endswith(code)), "")
     if not bounce.final:
         return f"delayed{by}: {bounce.status}{means}"
@@ -336,7 +337,7 @@ def _mention(steps: Collection[Step], name: str) -> bool:
 
 def _note_way(run: Run, letter: Letter) -> None:
     for before, hop in pairwise(letter.hops):
-        run.note(f"mail: {before.by} to {hop.by}: {hop.at - before.at:+.0f} s")
+        run.note(f"mail: {quoted(before.by)} to {quoted(hop.by)}: {hop.at - before.at:+.0f} s")
     found = " ".join(f"{name}={result}" for name, result in letter.authentication.items())
     run.note(f"mail: {found or 'nothing said of spf, dkim, dmarc'}")
 
@@ -345,7 +346,7 @@ def _slowest(letter: Letter) -> list[str]:
     """Where it stayed longest, in words; by clocks of others, so a hint."""
     steps = [(hop.at - before.at, hop.by) for before, hop in pairwise(letter.hops)]
     spent, by = max(steps, default=(0.0, ""))
-    return [f"{spent:.0f} s on its way to {by}"] if spent > 1 else []
+    return [f"{spent:.0f} s on its way to {quoted(by)}"] if spent > 1 else []
 
 
 PROBE = OtpEmail

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 
 from beacon.config.fields import Duration, Regex, Url
 from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.quoting import quoted
 from beacon.engine.run import Run
 from beacon.probes import CLAIM, Fault, Timing
 from beacon.probes._announcements import incident_of, judged
@@ -73,7 +74,7 @@ class Rss(Reach):
     def _by_age(self, entries: Iterable[Entry], now: datetime) -> Iterator[Admission]:
         for one in entries:
             if one.at is None:
-                yield Admission(Reason.SOURCE_DEAD, f"an entry without a date: {one.title}")
+                yield Admission(Reason.SOURCE_DEAD, f"an entry without a date: {quoted(one.title)}")
             elif self._is_young(one, now):
                 yield Admission(Reason.VENDOR_DEGRADED, _words("published", one))
 

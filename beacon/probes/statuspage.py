@@ -16,6 +16,7 @@ import msgspec
 from beacon.config.fields import Url
 from beacon.config.problems import meant
 from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.quoting import quoted
 from beacon.engine.run import Run
 from beacon.probes import CLAIM, Fault, Timing
 from beacon.transport.claim import Admission, claimed, entry, since, worst
@@ -150,7 +151,7 @@ class StatusPage(Reach):
             watched |= {c.id: c for c in components if {c.id, c.group_id} & found}
             if not found:
                 near = meant(wanted, names.values())
-                hint = f"; did you mean {near!r}?" if near else ""
+                hint = f"; did you mean '{quoted(near)}'?" if near else ""
                 text = f"no component {wanted!r} on the page{hint}"
                 lost.append(Admission(Reason.SOURCE_DEAD, text))
         return watched, lost
@@ -161,7 +162,7 @@ def parsed(_: Run, answer: Answer) -> Summary:
     try:
         return parse_json_as(answer.body, Summary)
     except msgspec.ValidationError as error:
-        raise Trouble(Reason.SOURCE_DEAD, f"not a summary: {error}") from None
+        raise Trouble(Reason.SOURCE_DEAD, f"not a summary: {quoted(error)}") from None
 
 
 def _names(component: _Component, names: dict[str, str]) -> set[str]:
@@ -202,7 +203,7 @@ def _said(
         if reason is not Reason.OK:
             group = f"{groups[component.group_id]}/" if component.group_id in groups else ""
             said = component.status.replace("_", " ")
-            yield Admission(reason, f"{group}{component.name}: {said}")
+            yield Admission(reason, f"{quoted(group + component.name)}: {quoted(said)}")
 
 
 def _goes_on(event: _Event, now: datetime) -> bool:

@@ -150,7 +150,7 @@ class TwilioMessages(SmsDelivery):
         if message.status == _HANDED_ON:
             text = f"handed to the carrier, receipt not confirmed within {waited:.0f} s"
             return Reading(Reason.CODE_LATE, text)
-        text = f"still {message.status} at Twilio after {waited:.0f} s"
+        text = f"still {quoted(message.status)} at Twilio after {waited:.0f} s"
         return Reading(Reason.CODE_NOT_ARRIVED, text)
 
     # --- a code that somebody else makes be sent --------------------------------------
@@ -188,7 +188,9 @@ class TwilioMessages(SmsDelivery):
         try:
             return parse_json_as(answer.body, _Page).messages[:LISTED]
         except msgspec.ValidationError as error:
-            raise Trouble(Reason.PROTOCOL_ERROR, f"not a list of messages: {error}") from None
+            raise Trouble(
+                Reason.PROTOCOL_ERROR, f"not a list of messages: {quoted(error)}"
+            ) from None
 
 
 def _look_at_status(answer: Answer) -> None:

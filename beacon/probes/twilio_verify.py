@@ -9,6 +9,7 @@ import msgspec
 
 from beacon.config.fields import Duration, Secret, Url
 from beacon.core.model import Reason
+from beacon.engine.quoting import quoted
 from beacon.engine.run import Run
 from beacon.probes import Fault
 from beacon.probes._users import Span, Tally, Users
@@ -79,7 +80,7 @@ class TwilioVerify(Users, Reach):
         try:
             said = parse_json_as(answer.body, Summary)
         except msgspec.ValidationError as error:
-            raise Trouble(Reason.SOURCE_DEAD, f"not a summary: {error}") from None
+            raise Trouble(Reason.SOURCE_DEAD, f"not a summary: {quoted(error)}") from None
         total, good = said.total_attempts, said.total_converted
         if total is None or good is None or not 0 <= good <= total:
             raise Trouble(Reason.SOURCE_DEAD, "a summary without its numbers")

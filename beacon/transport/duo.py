@@ -219,5 +219,5 @@ def told_as(form: type[T], said: object) -> T:
     try:
         return msgspec.convert(said, form)
     except msgspec.ValidationError as error:
-        detail = f"not what Duo answers: {error}"
+        detail = f"not what Duo answers: {quoted(error)}"
         raise NotUnderstood(Reason.PROTOCOL_ERROR, detail) from None

@@ -16,6 +16,7 @@ import msgspec
 
 from beacon.config.fields import Flaw, Secret, Url
 from beacon.core.model import Reason
+from beacon.engine.quoting import quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.transport.auth import MARGIN, lasting, unencrypted
@@ -133,7 +134,9 @@ class Graph:
         try:
             return parse_json_as(answer.body, _Page[kind], VALUES)  # type: ignore[valid-type]
         except msgspec.ValidationError as error:
-            raise Trouble(Reason.SOURCE_DEAD, f"not a list as documented: {error}") from None
+            raise Trouble(
+                Reason.SOURCE_DEAD, f"not a list as documented: {quoted(error)}"
+            ) from None
 
     @property
     def _limits(self) -> Hashable:

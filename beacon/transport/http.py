@@ -227,7 +227,7 @@ def _clock_seen(run: Run, met: Exchange, response: Response) -> ClockSeen | None
     offset = told.timestamp() + 0.5 - ours
     if abs(offset) > DATE_TOLD:
         run.note(f"by its Date, our clock is off by {-offset:+.1f} s")
-    return ClockSeen(offset, urlsplit(response.url).hostname or "")
+    return ClockSeen(offset, run.name_of(urlsplit(response.url).hostname or ""))
 
 
 def _take_cookies(run: Run, jar: Jar, response: Response) -> None:
@@ -304,7 +304,7 @@ def _note_request(run: Run, prepared: PreparedRequest, shown: str, *, ours: bool
     parts = urlsplit(shown or prepared.url or "")
     foreign = not ours or HIDDEN in parts.netloc
     run.foreign_host = urlsplit(prepared.url or "").hostname if foreign else None
-    if ours:
+    if ours and not run.is_secret(prepared.url or ""):
         run.note(f"{prepared.method} {parts.scheme}://{parts.netloc}{parts.path}")
     else:  # where a server sends us may hold what we sent it, or what it shall not be told of
         path = parts.path if parts.path in ("", "/") else "/…"

@@ -27,6 +27,7 @@ from urllib3.util.retry import Retry
 from urllib3.util.url import parse_url
 
 from beacon.core.model import Reason
+from beacon.engine.quoting import quoted
 from beacon.engine.run import DeadlinePassed, Phase, Run
 from beacon.transport import dial, tls
 from beacon.transport.route import Route
@@ -351,7 +352,7 @@ def _read(run: Run, raw: HTTPResponse, limit: int) -> bytes:
             longer = f"the body is longer than {limit // 2**20} MiB"
             raise Trouble(Reason.BODY_TOO_LARGE, longer)
     if inflate and not inflate.complete:
-        raise Trouble(Reason.BODY_UNDECODABLE, f"the {coding} data ends too early")
+        raise Trouble(Reason.BODY_UNDECODABLE, f"the {quoted(coding)} data ends too early")
     return bytes(body)
 
 
@@ -364,7 +365,9 @@ def _coding(written: str) -> str:
     if len(found) > 1:
         raise Trouble(Reason.BODY_UNDECODABLE, "the body is compressed more than once")
     if found and found[0] not in _UNDONE:
-        raise Trouble(Reason.BODY_UNDECODABLE, f"content encoding '{found[0]}' was not asked for")
+        raise Trouble(
+            Reason.BODY_UNDECODABLE, f"content encoding '{quoted(found[0])}' was not asked for"
+        )
     return found[0] if found else ""
 
 

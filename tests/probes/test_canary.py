@@ -18,8 +18,11 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, quote_plus
 
+import dns.message
+import dns.rrset
 import pytest
 import trustme
+from pyrad.packet import AuthPacket
 
 from beacon import probes
 from beacon.app import load_config
@@ -30,8 +33,8 @@ from beacon.core.model import Endpoint, Evidence, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.mailbox import Mailbox
 from beacon.engine.prober import Finished, Prober
-from beacon.engine.pushes import Pushed
-from beacon.engine.quoting import secrets_in
+from beacon.engine.pushes import Pushed, Way
+from beacon.engine.quoting import Secrets, secrets_in
 from beacon.engine.run import Probe, Run
 from beacon.outputs.push_door import Door
 from beacon.outputs.web import Request
@@ -42,6 +45,8 @@ from beacon.trial import Trial
 
 PASSWORD = "canary p&ss/wörd"
 TOKEN = "canary-in-a-token"
+ADDRESS = "canary-in-an-address"
+NAME = "canary-in-a-name.example"
 SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 
 CASES = {
@@ -54,12 +59,12 @@ CASES = {
     """,
     "aws_events": """
       type: aws_events
-      url: {url}
+      url: !secret canary-of-an-address
     """,
     "dns": """
       type: dns
-      query: canary.example
-      record: A
+      query: !secret canary-of-a-name
+      record: TXT
       resolvers: ["{host}:{port}"]
     """,
     "duo": """
@@ -118,7 +123,7 @@ CASES = {
     """,
     "google_incidents": """
       type: google_incidents
-      url: {url}
+      url: !secret canary-of-an-address
     """,
     "graph_health": """
       type: graph_health
@@ -136,7 +141,7 @@ CASES = {
       auth: {basic: {username: probe, password: !secret canary}}
       form: {password: !secret canary}
       headers: {X-Key: !secret canary-of-a-header}
-      expect: {body: never}
+      expect: {json: {access_token: never}}
     """,
     "keycloak": """
       type: keycloak
@@ -157,7 +162,7 @@ CASES = {
     """,
     "linotp_status": """
       type: linotp_status
-      url: {url}
+      url: !secret canary-of-an-address
     """,
     "mail_dns": """
       type: mail_dns
@@ -239,11 +244,11 @@ CASES = {
     """,
     "privacyidea_status": """
       type: privacyidea_status
-      url: {url}
+      url: !secret canary-of-an-address
     """,
     "rss": """
       type: rss
-      url: {url}
+      url: !secret canary-of-an-address
     """,
     "push": """
       type: push
@@ -251,7 +256,7 @@ CASES = {
     """,
     "statuspage": """
       type: statuspage
-      url: {url}
+      url: !secret canary-of-an-address
     """,
     "tcp": """
       type: tcp
@@ -444,6 +449,8 @@ def probe_of(tmp_path: Path, shared_memory: Callable[..., Any]) -> Callable[[str
             f"canary: {json.dumps(PASSWORD)}\nseed: {SEED}\n"
             "canary-of-a-header: canary-in-a-header\n"
             f"canary-of-a-token: {TOKEN}\n"
+            f"canary-of-an-address: http://127.0.0.1:{port}/{ADDRESS}\n"
+            f"canary-of-a-name: {NAME}\n"
         )
         secrets.chmod(0o600)
         path = tmp_path / "beacon.yaml"
@@ -470,26 +477,35 @@ def tried(probe: Probe, budget: float = 1.0) -> tuple[Run, Reading]:
     return task.run, found.reading
 
 
+def encoded(secret: str) -> str:
+    return base64.b64encode(secret.encode()).decode().rstrip("=")
+
+
 def writings(secret: str) -> set[str]:
     """How a secret may be written, and still be read."""
     raw = secret.encode()
     written = {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), raw.hex()}
-    return written | {base64.b64encode(raw).decode().rstrip("="), json.dumps(secret)[1:-1]}
+    return written | {encoded(secret), json.dumps(secret)[1:-1]}
 
 
 def leaks(said: str) -> list[str]:
     """What of the secrets is in a text."""
     hidden = writings(PASSWORD) | writings(SEED) | writings(TOKEN)
-    hidden |= {"canary-in-a-header", "probe:canary"}
+    hidden |= {"canary-in-a-header", "probe:canary", encoded(NAME)}
     return sorted(each for each in hidden if each.lower() in said.lower())
 
 
 def everything(probe: Any, run: Run, reading: Reading, log: str) -> str:
+    """All that anybody could read of one run, and of its probe in a traceback."""
+    return f"{told(run, reading, log)}\n{probe!r}"
+
+
+def told(run: Run, reading: Reading, log: str) -> str:
     """All that anybody could read of one run."""
     spec = Endpoint(id="mfa/it", service="mfa", name="it", kind="x", evidence=Evidence.SYMPTOM)
     trial = Trial(spec, reading, tuple(run.notes))
     document = json.dumps(trial.document(), ensure_ascii=False)
-    return "\n".join([document, trial.text(80, verbose=True), repr(reading), repr(probe), log])
+    return "\n".join([document, trial.text(800, verbose=True), repr(reading), log])
 
 
 def test_every_kind_has_a_case() -> None:
@@ -653,6 +669,66 @@ def test_nothing_that_is_pushed_says_a_token(
     said = f"{answer!r} {door!r} {[pushed.reading for pushed in taken]!r} {caplog.text}"
     assert not leaks(said), said
     assert len(taken) == (token == TOKEN and told in ("detail", "id"))
+
+
+MUTE = {
+    "mail_dns": "has no secret, and tells of public records",
+    "ntp": "tells numbers, and words of a closed list",
+    "otp_email": "tells of servers only numbers; who took a message is quoted, see its own tests",
+    "radius_status": "tells words of a closed list",
+    "tcp": "reads nothing",
+}
+"""Kinds that quote no foreign text here, and why."""
+
+
+def telling(kind: str, secrets: list[str], asked: bytes) -> bytes:
+    """The answer of a server that tells a kind its own secrets, where it would quote them."""
+    if kind == "radius":
+        request = AuthPacket(packet=asked, secret=PASSWORD.encode())
+        reply = request.CreateReply()
+        reply.code = 3
+        reply[18] = [f"{PASSWORD} is wrong".encode()]
+        reply.add_message_authenticator()
+        return bytes(reply.ReplyPacket())
+    if kind == "dns":
+        question = dns.message.from_wire(asked)
+        answer = dns.message.make_response(question)
+        text = dns.rrset.from_text(question.question[0].name, 60, "IN", "TXT", f'"{encoded(NAME)}"')
+        answer.answer.append(text)
+        return answer.to_wire()
+    words = quote(" ".join(secrets), safe="/")
+    return _http(401, json.dumps(_complaint(words)).encode(), f"application/json; {words}")
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["whole", "broken"])
+@pytest.mark.parametrize("kind", sorted(CASES))
+def test_the_canary_is_heard_when_the_one_place_is_broken(
+    kind: str,
+    broken: bool,
+    probe_of: Callable[[str, int], Any],
+    one_time: type[OneTimeCode],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    if broken:
+        monkeypatch.setattr(Secrets, "_safe", lambda _, marked: marked)
+    secrets: list[str] = []
+    with Parrot(lambda asked: telling(kind, secrets, asked), HONEST.get(kind, {})) as parrot:
+        probe = probe_of(CASES[kind], parrot.port)
+        secrets += {*secrets_in(probe), *probe.secret_settings}
+        if isinstance(code := getattr(probe, "code", None), OneTimeCode):
+            probe = replace(probe, code=one_time(totp=code.totp, hotp=code.hotp))
+        said = pushed_words(probe) if kind == "push" else told(*tried(probe), caplog.text)
+    assert bool(leaks(said) or ADDRESS in said) == (broken and kind not in MUTE), said
+
+
+def pushed_words(probe: Any) -> str:
+    taken: list[Pushed] = []
+    door = Door({"mfa/it": probe}, lambda _, pushed: taken.append(pushed))
+    body = json.dumps({"reason": "ok", "detail": f"<{TOKEN}>"}).encode()
+    door.deliver(Way.HTTP, "mfa/it", body)
+    return repr(taken)
 
 
 def test_the_canary_is_seen_where_it_is_said(
