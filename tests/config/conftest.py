@@ -160,6 +160,7 @@ def load_text(tmp_path: Path, kinds: dict[str, Any]) -> Load:
     def load_it(text: str, environ: Mapping[str, str] | None = None, **files: str) -> Config:
         main = tmp_path / "beacon.yaml"
         main.write_text(text)
+        main.chmod(0o600)
         for name, content in files.items():
             path = tmp_path / f"{name}.yaml"
             path.write_text(content)
