@@ -25,7 +25,7 @@ from beacon.outputs.mqtt_conversation import USUAL, Commands, Conversation, Pace
 from beacon.outputs.mqtt_push import MqttPush
 from beacon.outputs.mqtt_session import TAKEN_OVER, Lost, Session, client_id
 from beacon.outputs.renderer import Shown
-from beacon.outputs.stalled import StallWatch
+from beacon.outputs.stalled import LOOK_EVERY, StallWatch
 from beacon.outputs.topics import OFFLINE, Health60, Message, Topics
 from beacon.outputs.unexplained import Unexplained
 
@@ -192,8 +192,16 @@ class MqttOutput:
             if lasted is not None and lasted >= self._pace.settled:
                 retry, self._short = self._pace.first_retry, 0
             self._say(self._diagnosed(cause, setup))
-            self._stopping.wait(retry * self._rng.uniform(0.5, 1.0))
+            self._rest(retry * self._rng.uniform(0.5, 1.0))
             retry = min(retry * 2, self._pace.last_retry)
+
+    def _rest(self, seconds: float) -> None:
+        """Wait before the next try, and go on looking at the judge."""
+        until = self._clock.monotonic() + seconds
+        while (left := until - self._clock.monotonic()) > 0:
+            self._notice()
+            if self._stopping.wait(min(left, LOOK_EVERY)):
+                return
 
     def _lasted(self) -> float | None:
         """Seconds since the broker's welcome in the present or last session, if it came."""

@@ -23,15 +23,18 @@ class StallWatch:
     def __init__(self, judge: Heartbeat, clock: Clock) -> None:
         self._judge, self._clock = judge, clock
         self._looked = clock.monotonic()
+        self._since: float | None = None
 
     def look(self) -> float | None:
         """Since when the judge has stalled; None while it has not."""
-        now = self._clock.monotonic()
+        now, at = self._clock.monotonic(), self._judge.at
         late, self._looked = now - self._looked > 3 * LOOK_EVERY, now
+        if at is None or self._judge.beating:
+            self._since = None
         # Whoever was stopped as well (SIGSTOP, suspend) waits for one more beat.
-        if late or self._judge.at is None or self._judge.beating:
-            return None
-        return self._judge.at
+        elif not late or self._since is not None:
+            self._since = at
+        return self._since
 
 
 def overall(view: OverallView, since: float) -> OverallView:

@@ -268,6 +268,10 @@ def test_one_who_was_stopped_as_well_waits_for_one_more_beat(clock):
     assert watch.look() is None
     clock.advance(1.0)
     assert watch.look() == clock.monotonic() - 61.0
+    clock.advance(60.0)
+    assert watch.look() == clock.monotonic() - 121.0, "late again, but nothing has beaten since"
+    heart.beat()
+    assert watch.look() is None
 
 
 def test_home_assistant_is_given_one_to_five_seconds(talk, clock, house):

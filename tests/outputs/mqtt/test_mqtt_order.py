@@ -250,3 +250,16 @@ def test_a_stalled_judge_is_told_by_the_thread_that_listens(
     one.judge.beat()
     listener.until(lambda: listener.json("state")["verdict"] == "ok", "that it judges again")
     listener.until(lambda: listener.json("service/sms")["verdict"] == "ok", "its services too")
+
+
+def test_a_judge_that_stalls_while_the_broker_is_away_is_never_told_as_well(
+    broker, listen, beacon, house, quick, eventually
+):
+    one = beacon(house(broker.port), replace(quick, first_retry=0.5, last_retry=0.5), judged=True)
+    tell_all(one)
+    one.judge.at = one.clock.monotonic() - Heartbeat.LIMIT
+    eventually(lambda: one.output._board._stalled is not None, "that it is noticed")
+    broker.start()
+    listener = listen(broker.port)
+    listener.until(lambda: online(listener), "that it is there")
+    assert {json.loads(payload)["verdict"] for payload in of(listener, "state")} == {"blind"}
