@@ -5,6 +5,7 @@ Only its newest update counts. Vendors write them into one text, each in its own
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from types import MappingProxyType
 from typing import Final
 
@@ -48,6 +49,9 @@ ENDS: Final = (
     r"(?:fully|again|now|systems|services)\s+operational",
 )
 """Words for an end within a text, and whose they are."""
+
+UPDATES: Final = 50
+"""Headings of one text that are looked at."""
 
 _END: Final = "|".join(ENDS)
 _ENDED: Final = TextPattern(rf"\b(?:{_END})\b", IGNORE_CASE)
@@ -162,7 +166,8 @@ def newest_update(text: str) -> Update:
 
 def _updates(text: str) -> Iterator[Update]:
     """Each update with a heading of its own, in the order of the text."""
-    begins = [found for found in _LABEL.finditer(text) if _is_heading(text, found.start())]
+    labels = islice(_LABEL.finditer(text), UPDATES)
+    begins = [found for found in labels if _is_heading(text, found.start())]
     ends = [found.start() for found in begins[1:]] + [len(text)]
     before = 0
     december = "Dec" in text
