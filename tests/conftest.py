@@ -1,6 +1,7 @@
 """What every test may use: real servers by name, free ports, a clock that stands still."""
 
 import contextlib
+import math
 import os
 import random
 import shutil
@@ -25,7 +26,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import Phase, settings
 
-from beacon.engine.clock import ManualClock
+from beacon.engine.clock import ManualClock, SystemClock
 from beacon.transport.onetime import OneTimeCode
 from beacon.transport.totp import Ledger, Token
 
@@ -129,10 +130,13 @@ def free_port() -> Callable[[], int]:
 
 @pytest.fixture(scope="session")
 def eventually() -> Callable[..., None]:
-    """Wait until a condition holds; fail with `what` after `within` seconds."""
+    """Wait until a condition holds; fail with `what` after `within` seconds.
+
+    As every budget of a test: enough for a machine that is very busy, and over early on others.
+    """
 
     def wait(
-        holds: Callable[[], object], what: str = "the condition", within: float = 10.0
+        holds: Callable[[], object], what: str = "the condition", within: float = 60.0
     ) -> None:
         until = time.monotonic() + within
         while not holds():
@@ -144,9 +148,46 @@ def eventually() -> Callable[..., None]:
 
 
 @pytest.fixture
+def bounded() -> Callable[..., contextlib.AbstractContextManager[None]]:
+    """Fail where a block takes so much CPU time: work without bound is found, not a slow machine.
+
+    Waiting for a busy processor does not count, and the budget is many times what is needed.
+    """
+
+    @contextlib.contextmanager
+    def block(seconds: float = 20.0) -> Iterator[None]:
+        began = time.thread_time()
+        yield
+        took = time.thread_time() - began
+        assert took < seconds, f"{took:.1f} s of CPU time"
+
+    return block
+
+
+@pytest.fixture
 def clock() -> ManualClock:
     """A clock that stands at 2026-01-05 12:00 UTC, monotonic 1000 s, until told."""
     return ManualClock(datetime(2026, 1, 5, 12, 0, tzinfo=UTC), 1000.0)
+
+
+class StandingClock(SystemClock):
+    """The machine's clock, which stands until `go`: what comes first has all the time it needs.
+
+    After `most` seconds it stands again: just before a deadline that shall not be overstayed.
+    """
+
+    def __init__(self, go: Callable[[], object], most: float = math.inf) -> None:
+        self._go, self._most = go, most
+        self._began = time.monotonic()
+        self._stood: float | None = None
+
+    def monotonic(self) -> float:
+        """The moment of the beginning, and the seconds since `go` first held."""
+        if self._stood is None:
+            if not self._go():
+                return self._began
+            self._stood = time.monotonic() - self._began
+        return min(time.monotonic() - self._stood, self._began + self._most)
 
 
 class UdpServer:
@@ -154,6 +195,7 @@ class UdpServer:
 
     def __init__(self, answer: Callable[[bytes], Iterable[bytes]]) -> None:
         self.asked: list[bytes] = []
+        self.answered = 0
         self._answer = answer
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
@@ -169,6 +211,7 @@ class UdpServer:
             self.asked.append(data)
             for answer in self._answer(data):
                 self._socket.sendto(answer, peer)
+            self.answered += 1
 
     def close(self) -> None:
         """Stop serving."""

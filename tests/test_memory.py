@@ -72,7 +72,7 @@ class Beacon:
         entry = ["-c", program] if program else ["-m", "beacon"]
         self.socket = Path(environ.get("RUNTIME_DIRECTORY", self.state), "control.sock")
         self._spawn([*before, sys.executable, *entry, *run], environ)
-        self._eventually(self.status, "it answers", 30)
+        self._eventually(self.status, "it answers", 120)
         return self.status()
 
     def start_unheard(self, program: str) -> None:
@@ -89,7 +89,7 @@ class Beacon:
 
     def ends(self) -> int:
         assert self._process is not None
-        return self._process.wait(30)
+        return self._process.wait(120)
 
     @property
     def pid(self) -> int:
@@ -116,7 +116,7 @@ class Beacon:
             return 0
         process, self._process = self._process, None
         process.send_signal(number)
-        return process.wait(30)
+        return process.wait(120)
 
     def sounds(self) -> int:
         return self.said().count("sound: ")

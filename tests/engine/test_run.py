@@ -12,24 +12,20 @@ from beacon.engine.run import DeadlinePassed, Run
 
 def test_a_pause_is_over_in_time_or_when_the_run_is() -> None:
     began = time.monotonic()
-    Run(SystemClock(), 5.0).pause(0.05)
-    assert 0.04 < time.monotonic() - began < 2
-    run = Run(SystemClock(), 30.0)
+    Run(SystemClock(), 3600.0).pause(0.05)
+    assert time.monotonic() - began > 0.04
+    run = Run(SystemClock(), 3600.0)
     timer = threading.Timer(0.05, run.expire)
     timer.start()
     with pytest.raises(DeadlinePassed):
-        run.pause(20.0)
+        run.pause(3600.0)
     timer.join()
-    assert time.monotonic() - began < 5
     with pytest.raises(DeadlinePassed):
-        run.pause(20.0)
+        run.pause(3600.0)
 
 
 def test_no_pause_is_longer_than_the_run(clock: ManualClock) -> None:
-    run = Run(clock, 0.05)
-    began = time.monotonic()
-    run.pause(20.0)
-    assert time.monotonic() - began < 2
+    Run(clock, 0.05).pause(3600.0)
 
 
 def test_what_comes_afterwards_has_time_of_its_own_and_notes_in_the_same_place(

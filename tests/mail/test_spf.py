@@ -1,7 +1,6 @@
 """SPF: RFC 7208 by its examples, its grammar, its limits; and the same as pyspf finds."""
 
 import contextlib
-import time
 import warnings
 from ipaddress import ip_address
 from unittest import mock
@@ -294,10 +293,9 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("record", HOSTILE, ids=lambda r: r[7:20])
-def test_a_hostile_record_takes_no_time(dns_of, record):
-    began = time.process_time()
-    check(D, dns_of({(D, "TXT"): [record]}), ip_address("203.0.113.1"))
-    assert time.process_time() - began < 20  # what is not linear takes minutes
+def test_a_hostile_record_takes_no_time(dns_of, record, bounded):
+    with bounded():
+        check(D, dns_of({(D, "TXT"): [record]}), ip_address("203.0.113.1"))
 
 
 @given(st.text(alphabet="%{}abdilmpx/:=.-+~?0129 \té", max_size=40))

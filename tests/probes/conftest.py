@@ -26,7 +26,7 @@ from beacon.engine.simulation import Cue, Simulation
 def observed() -> Callable[..., Reading]:
     """Run a probe once, expired at its deadline as the prober does it."""
 
-    def observe(probe: Probe, budget: float = 5.0, clock: Clock | None = None) -> Reading:
+    def observe(probe: Probe, budget: float = 60.0, clock: Clock | None = None) -> Reading:
         run = Run(clock or SystemClock(), budget)
         timer = threading.Timer(budget, run.expire)
         timer.start()

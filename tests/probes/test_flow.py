@@ -24,7 +24,7 @@ from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import Run
 from beacon.probes._step import Step
-from beacon.probes.flow import Flow
+from beacon.probes.flow import CLEAN_UP_BUDGET, Flow
 from beacon.transport.capture import Capture
 from beacon.transport.condition import Condition, StatusSet
 from beacon.transport.expect import Expectations
@@ -362,7 +362,7 @@ def test_nothing_secret_is_noted_or_told(provider: Provider, flow: type[Flow]) -
             "/{{ csrf }}/{{ transaction }}"
         ),
     )
-    run = Run(SystemClock(), 5.0)
+    run = Run(SystemClock(), 60.0)
     reading = run.take(flow(**settings | {"steps": (*settings["steps"][:3], leaky)}))
     assert reading.reason is Reason.HTTP_STATUS
     told = "\n".join([*run.notes, reading.detail, repr(reading), repr(settings)])
@@ -374,7 +374,7 @@ def test_nothing_secret_is_noted_or_told(provider: Provider, flow: type[Flow]) -
 
 def test_a_host_that_is_a_secret_stays_one() -> None:
     settings = {"secrets": {"host": Secret("canary.invalid")}}
-    run = Run(SystemClock(), 5.0)
+    run = Run(SystemClock(), 60.0)
     step = Step(id="a", url=T("http://{{ secrets.host }}:1/"), headers={})
     reading = run.take(Flow(steps=(step,), **settings))
     assert reading.outcome is Outcome.FAIL
@@ -486,7 +486,7 @@ def test_a_code_is_awaited_and_only_the_one_sent_in_this_run(
     probe = Flow(**by_message(provider, tmp_path))
     assert not list(probe.faults())
     assert not probe.clock_bound
-    run = Run(SystemClock(), 10.0)
+    run = Run(SystemClock(), 60.0)
     reading = run.take(probe)
     assert reading.reason is Reason.OK, reading
     assert [path.name for path in tmp_path.iterdir()] == ["IN20260105_120000_00_+1_00.txt"]
@@ -508,7 +508,7 @@ def test_a_code_is_awaited_by_mail(provider: Provider, mail: Any, ca_file: str) 
     assert not list(probe.faults())
     assert probe.clock_bound
     provider.on_message = lambda: mail.drop(user, b"Subject: yours\r\n\r\ncode 424242\r\n")
-    run = Run(SystemClock(), 10.0)
+    run = Run(SystemClock(), 60.0)
     reading = run.take(probe)
     assert reading.reason is Reason.OK, reading
     assert "424242" not in "\n".join(run.notes)
@@ -526,7 +526,7 @@ def test_a_mailbox_that_cannot_be_is_a_fault(provider: Provider) -> None:
 
 
 def test_a_code_that_does_not_come_in_time(provider: Provider, tmp_path: Path) -> None:
-    reading = Run(SystemClock(), 10.0).take(Flow(**by_message(provider, tmp_path, "400ms")))
+    reading = Run(SystemClock(), 60.0).take(Flow(**by_message(provider, tmp_path, "400ms")))
     assert reading.reason is Reason.CODE_NOT_ARRIVED
     assert reading.detail == "step code: no message with a code within 0.4 s"
 
@@ -542,7 +542,7 @@ def test_a_mailbox_that_cannot_be_read_is_told_before_anything_is_sent(
     provider: Provider, tmp_path: Path
 ) -> None:
     gone = by_message(provider, tmp_path / "gone")
-    reading = Run(SystemClock(), 5.0).take(Flow(**gone))
+    reading = Run(SystemClock(), 60.0).take(Flow(**gone))
     assert reading.reason is Reason.OWN_MODEM
     assert reading.detail.startswith("mailbox phone: smsd's inbox cannot be read")
     assert provider.asked == []
@@ -564,7 +564,7 @@ def out(**changes: Any) -> Step:
 def test_clean_up_comes_last_whatever_became_of_the_sign_in(
     provider: Provider, flow: type[Flow], password: str, reason: Reason
 ) -> None:
-    run = Run(SystemClock(), 5.0)
+    run = Run(SystemClock(), 60.0)
     probe = flow(**with_clean_up(provider, out(), password=password))
     assert not list(probe.faults())
     reading = run.take(probe)
@@ -579,7 +579,7 @@ def test_clean_up_that_needs_what_was_never_captured_is_skipped(
     provider: Provider, flow: type[Flow]
 ) -> None:
     provider.broken = "page"
-    run = Run(SystemClock(), 5.0)
+    run = Run(SystemClock(), 60.0)
     last = out(id="last", url=T("{{ variables.base }}/account"))
     reading = run.take(flow(**with_clean_up(provider, out(), last)))
     assert reading.detail == "step page: nothing to capture as csrf"
@@ -589,11 +589,11 @@ def test_clean_up_that_needs_what_was_never_captured_is_skipped(
 
 def test_a_clean_up_that_fails_changes_words_only(provider: Provider, flow: type[Flow]) -> None:
     step, second = out(expect=met(status=204)), out(id="second", expect=met(status=205))
-    reading = Run(SystemClock(), 5.0).take(flow(**with_clean_up(provider, step, second)))
+    reading = Run(SystemClock(), 60.0).take(flow(**with_clean_up(provider, step, second)))
     assert reading.reason is Reason.OK
     assert reading.detail == "4 steps; clean-up: step out: status 200, expected 204"
     provider.broken = "/password"
-    failed = Run(SystemClock(), 5.0).take(flow(**with_clean_up(provider, step)))
+    failed = Run(SystemClock(), 60.0).take(flow(**with_clean_up(provider, step)))
     assert failed.detail == "step password: status 500, expected 303"
 
 
@@ -603,11 +603,12 @@ def test_a_clean_up_that_hangs_is_given_up_before_the_run_would_be(
     began = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = T(f"http://127.0.0.1:{silent.getsockname()[1]}/")
-        reading = observed(flow(**with_clean_up(provider, out(url=url), out(id="b"))), 3.0)
-    assert reading.reason is Reason.OK
+        reading = observed(flow(**with_clean_up(provider, out(url=url), out(id="b"))), 60.0)
+    took = time.monotonic() - began
+    assert reading.reason is Reason.OK, "before its deadline"
     assert reading.detail.startswith("4 steps; clean-up: step out: no answer within ")
-    assert (reading.latency or 9) < 2
-    assert time.monotonic() - began < 3, "before its deadline"
+    assert reading.latency is not None
+    assert took - reading.latency > 0.9 * CLEAN_UP_BUDGET, "the sign-in was quicker"
 
 
 def test_a_form_is_sent_as_it_came_with_our_fields_in_place(

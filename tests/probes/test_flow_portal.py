@@ -61,7 +61,7 @@ def flow(portal: Any, tmp_path: Path, eventually: Callable[..., None]) -> Flow:
 
 def sign_in(flow: Flow, run: Run | None = None) -> tuple[Reading, str]:
     """One run, and all that was told in it; nothing of it is secret."""
-    run = run or Run(SystemClock(), 20.0)
+    run = run or Run(SystemClock(), 60.0)
     try:
         reading = run.take(flow)
     except DeadlinePassed:
@@ -193,12 +193,12 @@ def test_a_server_that_hangs_after_the_first_factor(
     def hang(line: str) -> None:
         if line == "step code":
             portal.signal(signal.SIGSTOP)
+            run.deadline = run.clock.monotonic() + 2.0
 
-    began = time.monotonic()
-    reading, told = sign_in(changed(flow, clean_up=()), Watched(3.0, hang))
-    assert time.monotonic() - began < 10
+    run = Watched(60.0, hang)
+    reading, told = sign_in(changed(flow, clean_up=()), run)
     assert reading.reason is Reason.DEADLINE, told
-    assert reading.detail == "no answer within 3 s (phase wait)"
+    assert re.fullmatch(r"no answer within [\d.]+ s \(phase wait\)", reading.detail)
     after = shown(example(), {"portal": reading})
     assert (after.verdict, after.lamps) == ("outage", RED)
 
@@ -209,8 +209,9 @@ def test_clean_up_is_tried_past_the_deadline(
     def hang(line: str) -> None:
         if line == "step code":
             portal.signal(signal.SIGSTOP)
+            run.deadline = run.clock.monotonic() + 2.0
 
-    run = Watched(2.0, hang)
+    run = Watched(60.0, hang)
 
     def wake() -> None:
         eventually(lambda: any("step sign-out" in note for note in run.notes))
@@ -219,7 +220,7 @@ def test_clean_up_is_tried_past_the_deadline(
     waking = threading.Thread(target=wake)
     waking.start()
     reading, told = sign_in(flow, run)
-    waking.join(10)
+    waking.join(60)
     assert reading.reason is Reason.DEADLINE
     assert re.search(r"step sign-out\n.*GET .*/logout\n.*302 redirect", told), told
 

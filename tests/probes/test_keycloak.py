@@ -81,7 +81,7 @@ def make(provider: Any, one_time: type[OneTimeCode]) -> Callable[..., Keycloak]:
 
 
 def sign_in(
-    probe: Keycloak, budget: float = 10.0, clock: SystemClock | None = None
+    probe: Keycloak, budget: float = 60.0, clock: SystemClock | None = None
 ) -> tuple[Reading, str]:
     """One run; the reading, and what `-v` would show. Neither tells a secret."""
     run = Run(clock or SystemClock(), budget)
@@ -387,7 +387,7 @@ def test_secrets_follow_no_redirect(
 
 
 def test_tokens_are_hidden(make: Callable[..., Keycloak], provider: Any) -> None:
-    run = Run(SystemClock(), 5.0)
+    run = Run(SystemClock(), 60.0)
     run.take(make())
     refresh = provider.asked[-1][2]["token"]
     for token in (refresh, provider.jwt(typ="JWT"), provider.jwt(typ="ID")):

@@ -95,7 +95,7 @@ def early(eventually: Callable[..., None]) -> None:
 
 
 def sign_in(probe: LinOtp) -> Reading:
-    run = Run(SystemClock(), 5.0)
+    run = Run(SystemClock(), 60.0)
     reading = run.take(probe)
     said = reading.detail + "\n".join(run.notes)
     assert "canary" not in said

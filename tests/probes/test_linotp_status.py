@@ -37,7 +37,7 @@ def test_what_its_pages_come_to(
 ) -> None:
     pages = {"/linotp/healthcheck/status": alive, "/linotp/maintenance/check_status": database}
     url = answering(lambda path, _: pages[path]) + "/linotp/"
-    reading: Reading = Run(SystemClock(), 5.0).take(LinOtpStatus(url=Url(url)))
+    reading: Reading = Run(SystemClock(), 60.0).take(LinOtpStatus(url=Url(url)))
     assert reading.reason is reason
     assert reading.detail.startswith(detail)
 

@@ -69,7 +69,7 @@ def resolver(server, validating):
 def observe(server, resolver):
     """Run the probe once on the sender's domain."""
 
-    def run(budget=5.0, notes=None, **settings):
+    def run(budget=60.0, notes=None, **settings):
         given = {
             "domains": ("otp.example",),
             "selectors": ("s1", "s2"),

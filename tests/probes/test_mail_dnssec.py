@@ -115,7 +115,7 @@ def test_what_resolvers_say_of_signatures(
         authoritative=(server.at,) if authoritative else False,
         dnssec="required" if required else "if signed",
     )
-    run = Run(SystemClock(), 5.0)
+    run = Run(SystemClock(), 60.0)
     reading = run.take(probe)
     assert reading.reason is reason, [reading.detail, *run.notes]
     assert words in reading.detail

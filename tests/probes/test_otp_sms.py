@@ -2,9 +2,9 @@
 
 import os
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 from beacon.app import load_config
 from beacon.config.problems import ConfigError
 from beacon.core.model import Reading, Reason
-from beacon.engine.clock import SystemClock
+from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import Run
 from beacon.probes.otp_sms import OtpSms
 from beacon.transport.smsd import SAVES_NOTHING
@@ -74,7 +74,7 @@ class Inbox:
     """smsd's inbox, filled by hand."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self._number = path, 0
+        self.path, self._number, self.now = path, 0, datetime.now(UTC)
         path.mkdir()
 
     def put(self, text: str, age: float = 0.0) -> None:
@@ -82,7 +82,7 @@ class Inbox:
         path = self.path / f"IN20200101_{self._number:06}_00_+15550100_00.txt"
         path.write_text(text)
         if age:
-            os.utime(path, (time.time() - age,) * 2)
+            os.utime(path, (self.now.timestamp() - age,) * 2)
 
     @property
     def texts(self) -> list[str]:
@@ -118,7 +118,7 @@ def probe(
 ) -> Probes:
     """Load an endpoint as the beacon loads its configuration."""
 
-    def load(more: str = "", lifetime: str = "3s", late: str = "2s", **instead: Any) -> Any:
+    def load(more: str = "", lifetime: str = "60s", late: str = "50s", **instead: Any) -> Any:
         where = {"inbox": inbox.path, "config": modem.config, "url": answering(provider.answer)}
         where |= instead
         text = ENDPOINT.format(more=more.format(**where), lifetime=lifetime, late=late, **where)
@@ -164,7 +164,7 @@ def test_a_code_arrives(
     assert (reading.reason, provider.asked) == (Reason.OK, 1)
     assert reading.detail.startswith("arrived after ")
     assert reading.latency is not None
-    assert 0.4 <= reading.latency < 2
+    assert reading.latency >= 0.4
     assert [name for name, _ in reading.phases] == ["trigger", "arrival"]
     assert inbox.texts == ["Your code 111111"], "what was there may be another's"
 
@@ -175,7 +175,7 @@ def test_a_code_that_is_late_is_a_warning(
     provider.delay = 0.5
     reading = observed(probe(late="300ms"))
     assert reading.reason is Reason.CODE_LATE
-    assert reading.detail.endswith(" s of 3 s")
+    assert reading.detail.endswith(" s of 60 s")
 
 
 def test_a_code_that_comes_after_its_life_did_not_arrive(
@@ -213,7 +213,7 @@ def test_a_server_that_hangs(probe: Probes, observed: Observed, provider: Provid
     hung = threading.Event()
 
     def answer(path: str, form: dict[str, str]) -> tuple[int, Any]:
-        hung.wait(10)
+        hung.wait(60)
         return 200, {}
 
     provider.answer = answer  # type: ignore[method-assign]
@@ -262,7 +262,7 @@ def first_was_late(
     """A probe whose first run got no code: its code comes in the next run, its own never."""
 
     def run(more: str = "") -> Any:
-        made = probe(more, lifetime="900ms", late="800ms")
+        made = probe(more, lifetime="5s", late="4s")
         late: list[str] = []
         provider.send = late.append
         assert observed(made).reason is Reason.CODE_NOT_ARRIVED
@@ -340,7 +340,7 @@ def test_sent_back_it_is_known_for_what_it_is(
 def test_a_code_that_came_between_two_runs_is_owed_no_more(
     probe: Probes, observed: Observed, provider: Provider, inbox: Inbox
 ) -> None:
-    made = probe(lifetime="900ms", late="800ms")
+    made = probe(lifetime="5s", late="4s")
     late: list[str] = []
     provider.send = late.append
     observed(made)
@@ -377,7 +377,7 @@ def test_the_last_code_is_young_enough(waiting: Any, observed: Observed, inbox: 
     inbox.put("Your code 111111", age=1200)
     inbox.put("Your code 222222", age=300)
     inbox.put("no secret at all", age=1)
-    reading = observed(waiting)
+    reading = observed(waiting, clock=ManualClock(inbox.now))
     assert (reading.reason, reading.detail) == (Reason.OK, "the last one came 300 s ago")
     assert reading.latency is None
     assert inbox.texts == ["Your code 222222", "no secret at all"]
@@ -385,7 +385,7 @@ def test_the_last_code_is_young_enough(waiting: Any, observed: Observed, inbox: 
 
 def test_the_last_code_is_too_old(waiting: Any, observed: Observed, inbox: Inbox) -> None:
     inbox.put("Your code 111111", age=700)
-    reading = observed(waiting)
+    reading = observed(waiting, clock=ManualClock(inbox.now))
     assert (reading.reason, reading.detail) == (
         Reason.CODE_NOT_ARRIVED,
         "the last one came 700 s ago",
@@ -495,7 +495,7 @@ def test_a_day_has_so_many_messages(probe: Probes, observed: Observed, provider:
 
 
 def test_the_code_is_told_nobody(probe: Probes, provider: Provider) -> None:
-    run = Run(SystemClock(), 10.0)
+    run = Run(SystemClock(), 60.0)
     reading = run.take(probe(VERIFY))
     said = "\n".join([*run.notes, repr(reading)])
     assert provider.verified

@@ -25,7 +25,7 @@ def ask(url: str) -> Reading:
     probe = PrivacyIdeaStatus(url=Url(url))
     assert not list(probe.faults())
     assert probe.wait(0.0) == 0.0
-    return Run(SystemClock(), 5.0).take(probe)
+    return Run(SystemClock(), 60.0).take(probe)
 
 
 @pytest.mark.integration

@@ -67,7 +67,7 @@ class Watched(Run):
 @pytest.fixture
 def early(eventually: Callable[..., None]) -> None:
     """The code that is made now is still good when the server looks: rlm_totp takes no other."""
-    eventually(lambda: time.time() % 30 < 27, "the next step")
+    eventually(lambda: time.time() % 30 < 24, "the next step")
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def make(freeradius: Any, one_time: type[OneTimeCode]) -> Callable[..., Radius]:
             "shared_secret": Secret(SECRET),
             "username": "probe",
             "password": Secret(PASSWORD),
-            "code": one_time(totp=Secret(SEED)),
+            "code": one_time(totp=Secret(freeradius.seed)),
         }
         probe = Radius(**settings | given)
         assert not list(probe.faults())
@@ -96,7 +96,7 @@ def challenged(make: Callable[..., Radius]) -> Callable[..., Radius]:
 
 
 def sign_in(
-    probe: Radius, budget: float = 10.0, clock: SystemClock | None = None
+    probe: Radius, budget: float = 60.0, clock: SystemClock | None = None
 ) -> tuple[Reading, str]:
     """One run; the reading, and what `-v` would show. Neither tells a secret."""
     run = Run(clock or SystemClock(), budget)
@@ -106,7 +106,9 @@ def sign_in(
         reading = run.overstayed()
     told = "\n".join(run.notes)
     assert "canary" not in reading.detail + told
-    assert Token.parse(SEED).code(time.time()) not in reading.detail + told
+    if probe.code is not None and probe.code.totp is not None:
+        code = Token.parse(probe.code.totp.reveal()).code(time.time())
+        assert code not in reading.detail + told
     return reading, told
 
 
@@ -169,7 +171,7 @@ def test_a_slow_answer_is_waited_for_and_the_packet_sent_again(
         if "the same packet again" in line:
             freeradius.process.send_signal(signal.SIGCONT)
 
-    run = Watched(6.0, wake)
+    run = Watched(60.0, wake)
     assert run.take(make()).reason is Reason.OK
     assert "the same packet again" in run.notes[-3]
     eventually(lambda: "duplicate" in freeradius.log, "the second packet")
@@ -236,14 +238,16 @@ def test_a_wrong_token(challenged: Callable[..., Radius], one_time: type[OneTime
 @pytest.mark.integration
 @pytest.mark.parametrize("ahead", [20, 45, 300, -20, -45, -300])
 def test_a_wrong_clock_of_our_own(
-    make: Callable[..., Radius], shown: Callable[..., Any], ahead: float
+    make: Callable[..., Radius], freeradius: Any, shown: Callable[..., Any], ahead: float
 ) -> None:
     clock = Skewed(ahead)
-    token = Token.parse(SEED)
-    same = token.step(clock.utc().timestamp()) == token.step(time.time())
+    token = Token.parse(freeradius.seed)
+    old = token.step(time.time()) - token.step(clock.utc().timestamp())
+    good = 0 <= old <= freeradius.steps_back
     reading, _ = sign_in(make(), clock=clock)
-    assert reading.reason is (Reason.OK if same else Reason.SIGN_IN_REJECTED)
-    assert not same or abs(ahead) < 30, "within a step a small error cannot be seen"
+    assert reading.reason is (Reason.OK if good else Reason.SIGN_IN_REJECTED)
+    within = 30 * (1 + freeradius.steps_back)
+    assert not good or abs(ahead) < within, "an error of less cannot be seen"
     rejected = Reading(Reason.SIGN_IN_REJECTED, "the first request was rejected")
     known = shown(ENDPOINTS + CLOCK, {"sign-in": rejected, "clock": Reading(Reason.OWN_CLOCK)})
     assert (known.verdict, known.lamps) == ("blind", {"white": "steady"})
@@ -341,8 +345,10 @@ def test_a_server_that_hangs_after_the_challenge(
     def stop(line: str) -> None:
         if "Access-Challenge" in line:
             freeradius.process.send_signal(signal.SIGSTOP)
+            run.deadline = run.clock.monotonic() + 2.0
 
-    reading = Watched(2.0, stop).take(challenged())
+    run = Watched(60.0, stop)
+    reading = run.take(challenged())
     assert reading.reason is Reason.DEADLINE
     assert reading.detail.startswith("the answer to the challenge: 127.0.0.1 port")
     assert [name for name, _ in reading.phases] == ["dns", "request", "code"]
@@ -372,7 +378,6 @@ def test_a_dead_server(free_port: Callable[[], int], shown: Callable[..., Any]) 
     )
     reading, _ = sign_in(probe)
     assert reading.reason is Reason.CONNECT_REFUSED
-    assert reading.latency < 1.0, "the kernel tells at once"
     after = shown(ENDPOINTS, {"sign-in": reading})
     assert (after.verdict, after.lamps) == ("outage", RED)
 

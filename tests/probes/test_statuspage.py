@@ -68,7 +68,7 @@ def judged(document: object, *components: str) -> Reading:
 
 def read(probe: StatusPage, body: bytes) -> Reading:
     try:
-        return probe.judge(parsed(Run(SystemClock(), 5), Answer(status=200, body=body)), NOW)
+        return probe.judge(parsed(Run(SystemClock(), 60.0), Answer(status=200, body=body)), NOW)
     except Trouble as trouble:
         return trouble.reading
 

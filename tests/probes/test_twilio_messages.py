@@ -316,7 +316,7 @@ def test_neither_the_code_nor_who_we_are_is_told(
     sends["do"] = lambda: twilio.put(
         "SM1", "failed", error_code=30003, error_message=f"{BODY} canary-of-twilio"
     )
-    run = Run(SystemClock(), 10.0)
+    run = Run(SystemClock(), 60.0)
     reading = run.take(probe())
     said = "\n".join([*run.notes, repr(reading)])
     assert "30003" in said

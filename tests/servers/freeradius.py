@@ -1,14 +1,24 @@
 """FreeRADIUS in all its moods, with real one-time codes."""
 
+import base64
+import contextlib
+import hashlib
+import os
+import re
 import signal
+import socket
+import struct
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+SHARED_SECRET = "canary-shared-secret"
+MESSAGE_AUTHENTICATOR = 80
+HEAD = struct.Struct("!BBH16s")
 
 RADIUSD = """
 name = freeradius
@@ -100,7 +110,8 @@ sub mood {
 
 sub totp {
     $RAD_REQUEST{'TOTP-Password'} = shift;
-    $RAD_CHECK{'TOTP-Secret'} = 'SEED';
+    open(my $file, '<', 'HOME/seed');
+    $RAD_CHECK{'TOTP-Secret'} = <$file>;
 }
 
 sub combined {
@@ -147,20 +158,85 @@ sub post_auth {
 """
 
 
+class Unsigning:
+    """A relay that takes the signatures out of the answers, as of an older server."""
+
+    def __init__(self, server: int) -> None:
+        self._server = server
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._socket.sendto(b"", self._socket.getsockname())
+        self._thread.join(60)
+        self._socket.close()
+
+    def _serve(self) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as onwards:
+            onwards.connect(("127.0.0.1", self._server))
+            onwards.settimeout(10)
+            while asked := self._socket.recvfrom(4096):
+                request, peer = asked
+                if not request:
+                    return
+                onwards.send(request)
+                with contextlib.suppress(TimeoutError):
+                    self._socket.sendto(unsigned(request, onwards.recv(4096)), peer)
+
+
+def unsigned(request: bytes, answer: bytes) -> bytes:
+    """An answer without Message-Authenticator, and its authenticator as RFC 2865 makes it."""
+    code, number, length, _ = HEAD.unpack_from(answer)
+    left, kept = answer[HEAD.size : length], b""
+    while left:
+        kept += b"" if left[0] == MESSAGE_AUTHENTICATOR else left[: left[1]]
+        left = left[left[1] :]
+    total = HEAD.size + len(kept)
+    signed = HEAD.pack(code, number, total, request[4:20]) + kept + SHARED_SECRET.encode()
+    return HEAD.pack(code, number, total, hashlib.md5(signed).digest()) + kept
+
+
 @dataclass
 class FreeRadius:
     """A running FreeRADIUS: users `probe` (password and code in one) and `challenged`."""
 
-    port: int
+    version: tuple[int, ...]
+    own_port: int
+    unsigning: Unsigning
     process: subprocess.Popen[bytes]
     home: Path
-    seed: str = SEED
+    seed: str = ""
     password: str = "canary-password"
-    shared_secret: str = "canary-shared-secret"
+    shared_secret: str = SHARED_SECRET
+    mood: str = ""
 
     def be(self, mood: str) -> None:
         """Behave like this from now on: "" is sound."""
+        self.mood = mood
         (self.home / "mood").write_text(mood)
+
+    def take_token(self) -> None:
+        """Another token: a newer server takes no code of one token twice."""
+        self.seed = base64.b32encode(os.urandom(20)).decode()
+        (self.home / "seed").write_text(self.seed)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it signs every answer, and what its totp takes and refuses (seen: 3.2.7)."""
+        return self.version >= (3, 2, 5)
+
+    @property
+    def port(self) -> int:
+        """Where to ask it."""
+        return self.unsigning.port if self.is_new and self.mood == "bare" else self.own_port
+
+    @property
+    def steps_back(self) -> int:
+        """How many steps old a code may be."""
+        return 1 if self.is_new else 0
 
     @property
     def log(self) -> str:
@@ -184,12 +260,17 @@ def radius_process(
         .replace("PORT", str(port))
     )
     (home / "radiusd.conf").write_text(config.replace("HOME", str(home)))
-    (home / "site.pl").write_text(SITE.replace("HOME", str(home)).replace("SEED", SEED))
+    (home / "site.pl").write_text(SITE.replace("HOME", str(home)))
+    said = subprocess.run([binary, "-v"], capture_output=True, text=True, check=True).stdout
+    version = re.search(r"FreeRADIUS Version ([\d.]+)", said)
+    assert version is not None, said
+    unsigning = Unsigning(port)
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
             [binary, "-d", home, "-f", "-xx", "-l", "stdout"], stdout=log, stderr=log
         )
-    server = FreeRadius(port, process, home)
+    numbers = tuple(map(int, version[1].split(".")))
+    server = FreeRadius(numbers, port, unsigning, process, home)
     try:
         eventually(lambda: process.poll() or "Ready to process requests" in server.log)
         assert process.poll() is None, server.log
@@ -197,11 +278,13 @@ def radius_process(
     finally:
         process.kill()  # also a stopped one
         process.wait(10)
+        unsigning.close()
 
 
 @pytest.fixture
 def freeradius(radius_process: FreeRadius) -> Iterator[FreeRadius]:
     """It, in a good mood and not stopped."""
     radius_process.be("")
+    radius_process.take_token()
     yield radius_process
     radius_process.process.send_signal(signal.SIGCONT)

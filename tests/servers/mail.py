@@ -23,99 +23,9 @@ import pytest
 import trustme
 
 from tests.servers.certificates import Pair
+from tests.servers.dovecot import DOMAIN, PASSWORD, filled, write_dovecot
 
-PASSWORD = "canary-password"
 TOKEN = "canary-token-of-the-mailbox"
-DOMAIN = "example.org"
-
-DOVECOT = """
-protocols = imap lmtp
-listen = 127.0.0.1, 127.0.0.2
-base_dir = HOME/run
-state_dir = HOME/state
-log_path = HOME/dovecot.log
-instance_name = HOMENAME
-default_internal_user = dovecot
-disable_plaintext_auth = no
-auth_mechanisms = plain login xoauth2
-auth_failure_delay = 0 secs
-first_valid_uid = 1
-mail_location = maildir:~/Maildir
-lmtp_save_to_detail_mailbox = yes
-mailbox_list_index = no
-ssl = yes
-ssl_cert = <GOOD_CERT
-ssl_key = <GOOD_KEY
-local 127.0.0.2 {
-  ssl_cert = <EXPIRED_CERT
-  ssl_key = <EXPIRED_KEY
-}
-mail_plugins = quota
-protocol imap {
-  mail_plugins = quota imap_quota
-}
-plugin {
-  quota = maildir:User quota
-  quota_rule = *:storage=1G
-}
-passdb {
-  driver = static
-  mechanisms = plain login
-  args = password=PASSWORD
-}
-passdb {
-  driver = oauth2
-  mechanisms = xoauth2
-  args = HOME/oauth2.conf
-}
-userdb {
-  driver = passwd-file
-  args = HOME/users
-}
-userdb {
-  driver = static
-  args = uid=daemon gid=daemon home=HOME/mail/%u allow_all_users=yes
-}
-namespace inbox {
-  inbox = yes
-  mailbox Junk {
-    auto = create
-    special_use = \\Junk
-  }
-}
-service imap-login {
-  process_min_avail = 1
-  inet_listener imap {
-    port = IMAP_PORT
-  }
-  inet_listener imaps {
-    port = IMAPS_PORT
-  }
-}
-service anvil {
-  unix_listener anvil-auth-penalty {
-    mode = 0
-  }
-}
-service imap {
-  process_min_avail = 1
-}
-service lmtp {
-  unix_listener lmtp {
-    mode = 0600
-  }
-  inet_listener lmtp {
-    address = 127.0.0.1
-    port = LMTP_PORT
-  }
-}
-service auth {
-  inet_listener {
-    address = 127.0.0.1
-    port = SASL_PORT
-  }
-}
-"""
 
 MAIN = """
 compatibility_level = 3.6
@@ -314,7 +224,7 @@ class MailServers:
 
     def kill(self, user: str) -> None:
         """End the process that serves this user."""
-        served = re.findall(rf"Login: user=<{user}>.* mpid=(\d+)", self.log)
+        served = re.findall(rf"Log(?:in|ged in): user=<{user}>.* mpid=(\d+)", self.log)
         os.kill(int(served[-1]), signal.SIGKILL)
 
     @property
@@ -353,7 +263,7 @@ def mail_servers(
         "HOME": str(home),
         "ROOT": str(root).rstrip("/"),
     }
-    _write_dovecot(home, values, tokens)
+    write_dovecot(dovecot, home, values, f"http://127.0.0.1:{tokens.port}/look")
     _write_postfix(home, values, good)
     log = (home / "start.log").open("wb")
     with log:
@@ -396,34 +306,11 @@ def mail_servers(
         shutil.rmtree(home)
 
 
-def _filled(text: str, values: dict[str, str]) -> str:
-    return re.sub("|".join(sorted(values, key=len, reverse=True)), lambda m: values[m[0]], text)
-
-
-def _write_dovecot(home: Path, values: dict[str, str], tokens: Tokens) -> None:
-    for name in ("run", "state", "mail"):
-        (home / name).mkdir()
-    shutil.chown(home / "mail", "daemon", "daemon")
-    (home / "dovecot.log").touch()
-    (home / "dovecot.conf").write_text(_filled(DOVECOT, values))
-    (home / "oauth2.conf").write_text(
-        f"introspection_url = http://127.0.0.1:{tokens.port}/look\n"
-        "introspection_mode = post\nusername_attribute = username\nactive_attribute = active\n"
-        "active_value = true\n"
-    )
-    able = "IMAP4rev1 SASL-IR LITERAL+ ID ENABLE UIDPLUS SPECIAL-USE"
-    place = f"1:1::{home}/mail"
-    (home / "users").write_text(
-        f"poll@{DOMAIN}::{place}/poll@{DOMAIN}::userdb_imap_capability={able}\n"
-        f"full@{DOMAIN}::{place}/full@{DOMAIN}::userdb_quota_rule=*:storage=1K\n"
-    )
-
-
 def _write_postfix(home: Path, values: dict[str, str], pair: Pair) -> None:
     config = home / "postfix"
     config.mkdir()
-    (config / "main.cf").write_text(_filled(MAIN, values))
-    (config / "master.cf").write_text(_filled(MASTER, values))
+    (config / "main.cf").write_text(filled(MAIN, values))
+    (config / "master.cf").write_text(filled(MASTER, values))
     key, chain = Path(pair.key).read_text(), Path(pair.certificate).read_text()
     (home / "chain.pem").write_text(key + chain)
     (home / "postfix.log").touch()

@@ -55,12 +55,12 @@ class RawServer:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._accepting.join(5)
+        self._accepting.join(60)
         for peer in self._open:
             with contextlib.suppress(OSError):
                 peer.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(5)
+            thread.join(60)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def raw_server() -> Iterator[Callable[[Script | bytes], RawServer]]:
 def driven() -> Callable[..., object]:
     """Do something with a run that is expired at its deadline, as the prober does it."""
 
-    def drive(act: Callable[[Run], Answer], budget: float = 5.0) -> Answer | Reading:
+    def drive(act: Callable[[Run], Answer], budget: float = 60.0) -> Answer | Reading:
         run = Run(SystemClock(), budget)
         timer = threading.Timer(budget, run.expire)
         timer.start()

@@ -183,7 +183,7 @@ def test_what_a_socket_says_has_its_reason(error, expected):
     ],
 )
 def test_the_run_notes_whether_our_resolver_answered(answers, listener, error, answered):
-    run = Run(SystemClock(), 5.0)
+    run = Run(SystemClock(), 60.0)
     answers("127.0.0.1", error=error and socket.gaierror(error, "no"))
     with contextlib.suppress(Trouble):
         connect(run, "name.example.com", listener).close()
@@ -191,20 +191,20 @@ def test_the_run_notes_whether_our_resolver_answered(answers, listener, error, a
 
 
 def test_an_address_does_not_ask_it(listener):
-    run = Run(SystemClock(), 5.0)
+    run = Run(SystemClock(), 60.0)
     connect(run, "127.0.0.1", listener).close()
     assert run.resolver is None
 
 
 def test_a_name_that_cannot_be_does_not_reach_it():
-    run = Run(SystemClock(), 5.0)
+    run = Run(SystemClock(), 60.0)
     with pytest.raises(Trouble):
         connect(run, "a" * 64 + ".example", 1)
     assert run.resolver is None
 
 
 def test_a_run_that_ended_while_it_was_asked_says_so():
-    run = Run(SystemClock(), 5.0)
+    run = Run(SystemClock(), 60.0)
     run.enter(Phase.DNS)
     run.resolver = False
     assert run.expire().resolver is False

@@ -74,7 +74,7 @@ def filled(size):
     ],
 )  # fmt: skip
 def test_a_head_is_limited_by_its_bytes_and_not_by_its_lines(raw_server, sent, reason, detail):
-    reading = Run(SystemClock(), 10.0).take(Http(url=raw_server(sent).url))
+    reading = Run(SystemClock(), 60.0).take(Http(url=raw_server(sent).url))
     assert reading.reason is reason
     assert detail in reading.detail
 
@@ -86,5 +86,5 @@ def test_cookies_past_the_hundredth_line_are_kept_over_a_redirect(raw_server):
         else:
             peer.sendall(b"HTTP/1.1 302 Go\r\nLocation: /home\r\n" + cookies(105) + END)
 
-    reading = Run(SystemClock(), 10.0).take(Http(url=raw_server(script).url))
+    reading = Run(SystemClock(), 60.0).take(Http(url=raw_server(script).url))
     assert reading.reason is Reason.OK

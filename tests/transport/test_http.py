@@ -33,7 +33,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
 def fetched(raw_server, driven):
     """What comes of asking a server with this script once."""
 
-    def fetch(script, budget=5.0, **asked):
+    def fetch(script, budget=60.0, **asked):
         server = raw_server(script)
         return driven(lambda run: exchange(run, Request(url=server.url, **asked)), budget)
 
@@ -125,10 +125,8 @@ def test_an_interim_answer_is_not_the_answer(fetched, interim):
 
 
 def test_a_head_that_drips_ends_at_the_deadline(fetched):
-    began = time.monotonic()
     with pytest.raises(DeadlinePassed):
         fetched(sends(OK, b"X", forever=True, pause=0.02), 0.4)
-    assert time.monotonic() - began < 2
 
 
 def test_lines_that_drip_end_at_the_deadline_with_nobody_to_expire_the_run(raw_server):
@@ -144,9 +142,9 @@ def test_lines_that_drip_end_at_the_deadline_with_nobody_to_expire_the_run(raw_s
     ("sent", "phase"),
     [(b"", Phase.WAIT), (OK + b"Content-Length: 9\r\n\r\nab", Phase.READ)],
 )
-def test_a_blocked_read_is_woken_when_the_run_expires(raw_server, sent, phase):
+def test_a_blocked_read_is_woken_when_the_run_expires(raw_server, sent, phase, eventually):
     server = raw_server(hangs_after(sent))
-    run = Run(SystemClock(), 60.0)
+    run = Run(SystemClock(), 3600.0)
     ended = threading.Event()
     caught: list[BaseException] = []
 
@@ -159,11 +157,9 @@ def test_a_blocked_read_is_woken_when_the_run_expires(raw_server, sent, phase):
 
     thread = threading.Thread(target=ask)
     thread.start()
-    until = time.monotonic() + 5
-    while run.phase is not phase and time.monotonic() < until:
-        time.sleep(0.005)
+    eventually(lambda: run.phase is phase, f"phase {phase}")
     reading = run.expire()
-    assert ended.wait(5), "the read was not woken"
+    assert ended.wait(60), "the read was not woken"
     thread.join()
     assert [type(error) for error in caught] == [DeadlinePassed]
     assert reading.reason is Reason.DEADLINE
@@ -173,7 +169,7 @@ def test_a_blocked_read_is_woken_when_the_run_expires(raw_server, sent, phase):
 
 def test_a_run_without_time_left_asks_nothing(raw_server):
     server = raw_server(OK + b"\r\n")
-    run = Run(SystemClock(), 5.0)
+    run = Run(SystemClock(), 60.0)
     run.expire()
     with pytest.raises(DeadlinePassed):
         exchange(run, Request(url=server.url))
@@ -227,10 +223,8 @@ def test_whatever_a_server_sends_is_an_answer_or_trouble(raw_server, driven, par
 @pytest.mark.parametrize("sent", [b"", OK, OK + b"Content-Length: 9\r\n\r\nab"])
 def test_silence_ends_in_time_with_nobody_to_expire_the_run(raw_server, sent):
     server = raw_server(hangs_after(sent))
-    began = time.monotonic()
     with pytest.raises(DeadlinePassed):
         exchange(Run(SystemClock(), 0.2), Request(url=server.url))
-    assert time.monotonic() - began < 2
 
 
 def test_a_body_nobody_takes_ends_in_time(raw_server):
@@ -384,12 +378,10 @@ def test_text_is_decoded_by_its_charset(kind, body, text):
         ("text/plain; charset=zlib_codec", b"a"),
     ],
 )
-def test_text_that_cannot_be_decoded_has_its_reason(kind, body):
-    began = time.monotonic()
-    with pytest.raises(Trouble) as caught:
+def test_text_that_cannot_be_decoded_has_its_reason(kind, body, bounded):
+    with bounded(), pytest.raises(Trouble) as caught:
         Answer(status=200, headers={"content-type": kind}, body=body).text()
     assert caught.value.reading.reason is Reason.BODY_UNDECODABLE
-    assert time.monotonic() - began < 1
 
 
 # --- redirects --------------------------------------------------------------------
@@ -630,7 +622,7 @@ def test_origins_are_compared_with_their_default_ports():
 
 def test_the_conversation_is_noted_without_query_and_secrets(raw_server):
     server = raw_server(OK + b"Content-Length: 0\r\nContent-Type: text/x\r\n\r\n")
-    run = Run(SystemClock(), 5)
+    run = Run(SystemClock(), 60.0)
     exchange(run, Request(url=server.url + "a?token=canary", headers={"Cookie": "canary"}))
     noted = "\n".join(run.notes)
     assert f"GET http://127.0.0.1:{server.port}/a" in noted

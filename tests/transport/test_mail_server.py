@@ -16,7 +16,7 @@ from beacon.transport.trouble import Trouble
 def asked(error: BaseException) -> None:
     """Ask, and meet an error."""
     one, other = socket.socketpair()
-    with one, other, answering(Run(SystemClock(), 5.0), one, "a word", 0.5):
+    with one, other, answering(Run(SystemClock(), 60.0), one, "a word", 0.5):
         assert one.gettimeout() == 0.5
         raise error
 
@@ -58,7 +58,7 @@ def test_all_trouble_with_what_we_look_with_is_ours(
 
 
 def test_what_silence_means_ends_with_it_but_not_at_the_deadline() -> None:
-    run = Run(SystemClock(), 5.0)
+    run = Run(SystemClock(), 60.0)
     with silence_means(run, Reason.CODE_NOT_ARRIVED):
         with pytest.raises(Trouble), silence_means(run, Reason.SOURCE_DEAD):
             raise Trouble(Reason.SOURCE_DEAD, "why")

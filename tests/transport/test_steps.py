@@ -56,7 +56,7 @@ def test_somebody_who_is_signed_in_when_time_is_up_is_signed_out(raised):
 
 
 def test_whose_time_is_not_up_is_left_alone():
-    steps = Steps(Run(SystemClock(), 5.0))
+    steps = Steps(Run(SystemClock(), 60.0))
     with steps.signing_out(lambda _: pytest.fail("signed out")):
         pass
     with pytest.raises(Trouble), steps.signing_out(lambda _: pytest.fail("signed out")):

@@ -77,7 +77,7 @@ def test_any_other_error_of_tls_is_the_handshake():
     ("name", "reason"), [(".", Reason.TLS_NAME), ("example.com", Reason.CONNECT_RESET)]
 )
 def test_a_socket_that_left_or_a_name_that_cannot_be_ends_the_handshake(name, reason):
-    run = Run(SystemClock(), 5.0)
+    run = Run(SystemClock(), 60.0)
     with socket.socket() as unconnected, pytest.raises(Trouble) as caught:
         handshake(run, unconnected, TlsPolicy(server_name=name), "127.0.0.1")
     assert caught.value.reading.reason is reason

@@ -80,7 +80,7 @@ class Mosquitto:
             self._process = subprocess.Popen(
                 [self._binary, "-c", conf], stdin=subprocess.DEVNULL, stdout=out, stderr=out
             )
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while b"running" not in log.read_bytes():
             if self._process.poll() is not None or time.monotonic() > until:
                 pytest.fail(f"mosquitto did not start: {log.read_text()}")
@@ -143,7 +143,7 @@ class Listener:
                 self.kept[message.topic] = message.payload.decode()
             self._news.notify_all()
 
-    def until(self, holds: Callable[[], object], what: str, within: float = 10.0) -> None:
+    def until(self, holds: Callable[[], object], what: str, within: float = 60.0) -> None:
         until = time.monotonic() + within
         with self._news:
             while not holds():
