@@ -216,7 +216,7 @@ class UdpServer:
     def close(self) -> None:
         """Stop serving."""
         self._socket.sendto(b"stop", self._socket.getsockname())
-        self._thread.join(5)
+        self._thread.join(60)
         self._socket.close()
 
 
@@ -333,7 +333,7 @@ def zone_server(
     yield start
     for server in servers:
         server.process.terminate()
-        server.process.wait(10)
+        server.process.wait(60)
 
 
 @pytest.fixture(scope="session")
@@ -376,7 +376,7 @@ def validating(
     yield start
     for process in processes:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 @pytest.fixture

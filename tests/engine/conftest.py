@@ -142,7 +142,7 @@ class House:
     def close(self) -> None:
         self.engine.stop()
         if self._thread:
-            self._thread.join(10)
+            self._thread.join(60)
             assert not self._thread.is_alive()
         assert self.engine.prober.stop(10)
 

@@ -117,7 +117,7 @@ def test_what_breaks_because_its_sockets_were_shut_is_no_bug(prober, box, clock,
         raise OSError("closed under me")
 
     started(prober, "a/b", breaks)
-    assert probe.entered.acquire(timeout=10)
+    assert probe.entered.acquire(timeout=60)
     clock.advance(9)
     prober.expire(clock.monotonic())
     probe.go_on.set()
@@ -128,7 +128,7 @@ def test_what_breaks_because_its_sockets_were_shut_is_no_bug(prober, box, clock,
 def test_a_late_result_is_dropped_even_when_the_next_run_is_on(prober, box, clock, hanging):
     probe = hanging()
     task = started(prober, "a/b", probe.observe)
-    assert probe.entered.acquire(timeout=10)
+    assert probe.entered.acquire(timeout=60)
     clock.advance(5)
     [seen] = prober.expire(clock.monotonic())
     assert seen.reading.reason is Reason.DNS_TIMEOUT
@@ -149,7 +149,7 @@ def test_the_pool_grows_while_all_are_busy_and_only_then(prober, box, hanging):
     slow = [hanging() for _ in range(20)]
     for number, probe in enumerate(slow):
         started(prober, f"slow/{number}", probe.observe)
-    assert all(probe.entered.acquire(timeout=10) for probe in slow)
+    assert all(probe.entered.acquire(timeout=60) for probe in slow)
     for _ in range(50):
         started(prober, "quick/one", lambda run: Reading(Reason.OK))
         assert prober.finish(only(box)).endpoint == "quick/one"
@@ -160,7 +160,7 @@ def test_a_run_that_never_began_is_not_held_against_the_endpoint(clock, box, han
     prober = Prober(clock, box.post)
     probe = hanging()
     started(prober, "a/b", probe.observe)
-    assert probe.entered.acquire(timeout=10)
+    assert probe.entered.acquire(timeout=60)
     prober._grow = lambda: True  # the thread exists, but the machine does not let it run
     started(prober, "a/c", lambda run: Reading(Reason.OK), timeout=3.0)
     clock.advance(3)
@@ -184,7 +184,7 @@ def test_a_system_without_threads_is_our_trouble(prober, box, monkeypatch, caplo
 def test_forgotten_endpoints_say_nothing_more(prober, box, hanging):
     probe = hanging()
     started(prober, "a/b", probe.observe)
-    assert probe.entered.acquire(timeout=10)
+    assert probe.entered.acquire(timeout=60)
     prober.forget(["a/b", "never/seen"])
     assert prober.next_deadline() is None
     probe.go_on.set()
@@ -195,7 +195,7 @@ def test_stop_says_when_a_worker_does_not_come_back(box, hanging):
     prober = Prober(SystemClock(), box.post)
     probe = hanging()
     started(prober, "a/b", probe.observe)
-    assert probe.entered.acquire(timeout=10)
+    assert probe.entered.acquire(timeout=60)
     assert not prober.stop(0.02)
     probe.go_on.set()
     assert prober.stop(10)

@@ -129,7 +129,7 @@ class Inhabitant:
         """Stop it; all that it logged."""
         if self._process.poll() is None:
             self._process.terminate()
-            self._process.wait(20)
+            self._process.wait(60)
         if self._log.closed:
             return ""
         self._log.seek(0)

@@ -84,7 +84,7 @@ def room():
     it = Room()
     yield it
     it.engine.stop()
-    it.thread.join(10)
+    it.thread.join(60)
 
 
 def test_status_says_everything_and_is_json(room):

@@ -140,7 +140,7 @@ def answering() -> Iterator[Callable[[Asked], str]]:
             server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
             thread = threading.Thread(target=server.serve_forever, args=(0.01,))
             thread.start()
-            for end in (server.server_close, lambda: thread.join(10), server.shutdown):
+            for end in (server.server_close, lambda: thread.join(60), server.shutdown):
                 servers.callback(end)
             return f"http://127.0.0.1:{server.server_address[1]}"
 

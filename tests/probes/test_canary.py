@@ -368,7 +368,7 @@ class Parrot:
         self._over.set()
         self._tcp.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(10)
+            thread.join(60)
         self._tcp.close()
         self._udp.close()
 

@@ -140,7 +140,7 @@ class Authority:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +209,7 @@ def resolver(
     eventually(answers, "Unbound's start")
     yield f"127.0.0.1:{port}"
     process.terminate()
-    process.wait(10)
+    process.wait(60)
 
 
 @pytest.fixture
@@ -542,7 +542,7 @@ def test_a_bad_conversation_over_tcp(talk: Callable[[socket.socket], None], reas
         threading.Thread(target=truncate, daemon=True).start()
         probe = Dns(query="sms.example.com", resolvers=(f"127.0.0.1:{listening.getsockname()[1]}",))
         assert observe(probe, 0.8).reason is reason
-        thread.join(5)
+        thread.join(60)
 
 
 def test_the_deadline_wakes_a_probe_that_waits(silent: str) -> None:

@@ -126,7 +126,7 @@ def provider() -> Iterator[Provider]:
         thread.start()
         yield server
         server.shutdown()
-        thread.join(5)
+        thread.join(60)
 
 
 class Opened(Ledger):

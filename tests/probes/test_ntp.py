@@ -90,7 +90,7 @@ def chrony(need: Callable[[str], Path], tmp_path: Path, eventually: Callable[...
     )
     yield port
     process.send_signal(signal.SIGTERM)
-    process.wait(10)
+    process.wait(60)
 
 
 @pytest.mark.integration

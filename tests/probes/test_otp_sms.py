@@ -577,19 +577,19 @@ def indented(text: str) -> str:
 def real(smsd: Callable, probe: Probes, provider: Provider) -> Callable[..., Any]:
     """A probe at a real smsd, whose modem receives what the provider sends."""
 
-    def start(more: str = "", **settings: str) -> tuple[Any, Any]:
+    def start(more: str = "", lifetime: int = 10, **settings: str) -> tuple[Any, Any]:
         gammu = smsd(**settings)
         provider.send = gammu.receive
         where = {"inbox": gammu.inbox, "config": gammu.config}
-        return gammu, probe(more, lifetime="6s", late="5s", **where)
+        return gammu, probe(more, lifetime=f"{lifetime}s", late=f"{lifetime - 1}s", **where)
 
     return start
 
 
 @pytest.mark.integration
 def test_through_gammu_smsd(real: Callable, observed: Observed, provider: Provider) -> None:
-    gammu, made = real(VERIFY)
-    reading = observed(made, 15.0)
+    gammu, made = real(VERIFY, lifetime=60)
+    reading = observed(made)
     assert (reading.reason, provider.verified) == (Reason.OK, provider.right)
     assert not list(gammu.inbox.iterdir())
 
@@ -672,9 +672,9 @@ def test_broken_on_purpose(
     provider: Provider,
     shown: Callable[..., Any],
 ) -> None:
-    gammu, made = real()
+    gammu, made = real(lifetime=60 if reason is Reason.OK else 10)
     breaks(gammu, provider)
-    reading = observed(made, 15.0)
+    reading = observed(made)
     assert reading.reason is reason, reading.detail
     seen = shown(SHOWN, {"arrives": reading})
     assert (seen.verdict, seen.lamps) == (verdict, lamps)

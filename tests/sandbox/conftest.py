@@ -86,7 +86,7 @@ def spawn() -> Iterator[Callable[..., subprocess.Popen[str]]]:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             try:
-                process.communicate(timeout=10)
+                process.communicate(timeout=120)
             except subprocess.TimeoutExpired:
                 process.kill()
         process.communicate()

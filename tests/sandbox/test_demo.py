@@ -202,7 +202,7 @@ def test_leaving_in_the_middle_leaves_nothing_behind(
                     "--dns-port", str(ports.dns), "--mqtt-port", str(ports.mqtt))  # fmt: skip
     eventually(lambda: len(running(configuration)) == 2, "demo and daemon")
     process.send_signal(ending)
-    assert process.wait(20) == 130
+    assert process.wait(60) == 130
     assert running(configuration) == []
 
 

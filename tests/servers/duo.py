@@ -198,7 +198,7 @@ def duo_with() -> Iterator[Callable[[Pair], DuoServer]]:
     for server, thread in started:
         server.over.set()
         server.shutdown()
-        thread.join(10)
+        thread.join(60)
         server.server_close()
         assert all(isinstance(error, OSError) for error in server.errors), server.errors
 

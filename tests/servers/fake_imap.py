@@ -106,7 +106,7 @@ class FakeImap:
         with contextlib.suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
-        self._thread.join(5)
+        self._thread.join(60)
 
 
 @pytest.fixture

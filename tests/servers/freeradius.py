@@ -277,7 +277,7 @@ def radius_process(
         yield server
     finally:
         process.kill()  # also a stopped one
-        process.wait(10)
+        process.wait(60)
         unsigning.close()
 
 

@@ -96,12 +96,12 @@ class Gammu:
     def kill(self) -> None:
         """End it as a crash does: nothing is tidied up."""
         self.processes[-1].kill()
-        self.processes[-1].wait(10)
+        self.processes[-1].wait(60)
 
     def terminate(self) -> None:
         """End it in order."""
         self.processes[-1].terminate()
-        self.processes[-1].wait(30)
+        self.processes[-1].wait(60)
 
     def receive(self, text: str, sender: str = "+15550100", part: tuple[int, int] = (1, 1)) -> None:
         """Let its modem receive a message, or one part (number, of how many) of a long one."""
@@ -144,7 +144,7 @@ class Gammu:
             _LIBC.shmctl(segment, 0, None)  # IPC_RMID: what was killed leaves it behind
         for process in self.processes:
             process.kill()
-            process.wait(10)
+            process.wait(60)
 
     @property
     def settled(self) -> bool:

@@ -139,7 +139,7 @@ class Policy:
     def close(self) -> None:
         self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
-        self._thread.join(5)
+        self._thread.join(60)
 
 
 class Tokens:
@@ -179,7 +179,7 @@ class Tokens:
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(5)
+        self._thread.join(60)
 
 
 @dataclass
@@ -300,7 +300,7 @@ def mail_servers(
                 process.wait(5)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.wait(10)
+            process.wait(60)
         policy.close()
         tokens.close()
         shutil.rmtree(home)

@@ -137,7 +137,7 @@ class Canaille:
         with (self._home / "log").open("wb") as log:
             self.process = subprocess.Popen(self._command, stdout=log, stderr=log, env={})
         try:
-            self._ready(lambda: self.process.poll() or _listens(self.port), "Canaille", 60.0)
+            self._ready(lambda: self.process.poll() or _listens(self.port), "Canaille", 300.0)
             assert self.process.poll() is None, (self._home / "log").read_text()
         except BaseException:
             self.stop()
@@ -145,7 +145,7 @@ class Canaille:
 
     def stop(self) -> None:
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def lose_its_database(self) -> None:
         (self._home / "canaille.sqlite").write_bytes(b"")

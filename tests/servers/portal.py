@@ -125,12 +125,12 @@ def portal_process(
         )
     portal = Portal(port, process, home)
     try:
-        eventually(lambda: process.poll() or _listens(port), "the portal", within=60)
+        eventually(lambda: process.poll() or _listens(port), "the portal", within=300)
         assert process.poll() is None, portal.log
         yield portal
     finally:
         portal.signal(signal.SIGKILL)  # also a stopped one
-        process.wait(10)
+        process.wait(60)
 
 
 @pytest.fixture

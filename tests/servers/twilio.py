@@ -113,5 +113,5 @@ def twilio() -> Iterator[Twilio]:
     fake.url = f"http://127.0.0.1:{server.server_address[1]}"
     yield fake
     server.shutdown()
-    thread.join(10)
+    thread.join(60)
     server.server_close()

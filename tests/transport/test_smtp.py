@@ -56,7 +56,7 @@ class FakeSmtp:
         with contextlib.suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
-        self._thread.join(5)
+        self._thread.join(60)
 
 
 PROPER = {

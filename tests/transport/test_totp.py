@@ -161,7 +161,7 @@ def test_of_many_threads_one_gets_the_step(ledger: Ledger) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
     assert sorted(got) == [False] * 7 + [True]
 
 
