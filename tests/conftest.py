@@ -24,7 +24,8 @@ import dns.query
 import dns.zone
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from hypothesis import Phase, settings
+from hypothesis import Phase as Step
+from hypothesis import settings
 
 from beacon.engine.clock import ManualClock, SystemClock
 from beacon.transport.onetime import OneTimeCode
@@ -61,7 +62,7 @@ settings.register_profile(
     parent=settings.get_profile("patient"),
     derandomize=True,
     database=None,
-    phases=(Phase.explicit, Phase.generate),
+    phases=(Step.explicit, Step.generate),
 )
 
 SBIN = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])

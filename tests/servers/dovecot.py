@@ -118,9 +118,10 @@ protocol imap {
     imap_quota = yes
   }
 }
+quota_storage_size = 1G
+quota_storage_grace = 0
 quota "User quota" {
   driver = maildir
-  storage_size = 1G
 }
 passdb static {
   mechanisms_filter = plain login

@@ -212,11 +212,13 @@ class MailServers:
         found = (path for path in place.rglob("*") if path.parent.name in ("cur", "new"))
         return [path.read_bytes() for path in found]
 
-    def fill(self, user: str, messages: Iterable[bytes]) -> None:
-        """Put many messages into a mailbox, as if they had just arrived."""
-        place = self.home / "mail" / user / "Maildir/new"
+    def fill(self, user: str, messages: Iterable[bytes], age: float = 0.0) -> None:
+        """Put many messages into a mailbox that is there, as if they had arrived so long ago."""
+        place, arrived = self.home / "mail" / user / "Maildir/new", time.time() - age
         for number, message in enumerate(messages):
-            (place / f"{time.time():.0f}.M{number}P1.bomb").write_bytes(message)
+            path = place / f"{arrived:.0f}.M{number}P1.bomb"
+            path.write_bytes(message)
+            os.utime(path, (arrived, arrived))
 
     def hang(self) -> None:
         """Dovecot and all its processes stop, until the test ends."""

@@ -1,5 +1,7 @@
 """Forms of foreign pages: what a browser would send of them, and what nobody reads."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
