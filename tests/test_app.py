@@ -841,7 +841,7 @@ def test_a_state_directory_gone_read_only_is_lived_without(daemon, listening, ev
     runtime.mkdir()
     done = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False)
     if done.returncode:
-        pytest.skip("this user may not mount")
+        pytest.skip("no mounts of its own: this user may not, or / is no mount point here")
     script = 'mount -t tmpfs none "$1" && mount -o remount,ro "$1" && shift && exec "$@"'
     run = ["-m", "beacon", "run", "-c", daemon.config, "--state-dir", state]
     daemon.process = subprocess.Popen(

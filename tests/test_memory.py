@@ -380,7 +380,7 @@ def test_a_card_that_remounts_itself_read_only(acknowledged, eventually, need, f
     """A worn-out card: restored, judged, lit and published; well when it can be written."""
     beacon, port = acknowledged, free_port()
     if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode:
-        pytest.skip("this user may not mount")
+        pytest.skip("no mounts of its own: this user may not, or / is no mount point here")
     with listener(need("mosquitto"), port, eventually) as states:
         head = beacon.config.read_text()
         address = f"mqtt: {{broker: 'mqtt://127.0.0.1:{port}'}}\ntower:"

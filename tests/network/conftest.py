@@ -57,6 +57,10 @@ def net(need, eventually) -> Iterator[Net]:
 
     if subprocess.run([ip, "netns", "add", room], capture_output=True, check=False).returncode:
         pytest.skip("this user may not make network namespaces")
+    inside = [ip, "netns", "exec", room, "true"]
+    if subprocess.run(inside, capture_output=True, check=False).returncode:
+        subprocess.run([ip, "netns", "delete", room], check=False)
+        pytest.skip("network namespaces cannot be entered: / is no mount point here")
     servers = []
     try:
         for name in (router, world):

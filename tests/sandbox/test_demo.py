@@ -133,7 +133,8 @@ def configuration(ports: Ports, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def screen() -> Console:
+def screen(monkeypatch: pytest.MonkeyPatch) -> Console:
+    monkeypatch.setenv("TERM", "xterm")  # on a dumb one nothing is drawn
     return Console(file=io.StringIO(), force_terminal=True, width=80, height=24)
 
 
