@@ -28,6 +28,7 @@ from hypothesis import Phase as Step
 from hypothesis import settings
 
 from beacon.engine.clock import ManualClock, SystemClock
+from beacon.engine.run import Phase, Run
 from beacon.transport.onetime import OneTimeCode
 from beacon.transport.totp import Ledger, Token
 
@@ -169,6 +170,20 @@ def bounded() -> Callable[..., contextlib.AbstractContextManager[None]]:
 def clock() -> ManualClock:
     """A clock that stands at 2026-01-05 12:00 UTC, monotonic 1000 s, until told."""
     return ManualClock(datetime(2026, 1, 5, 12, 0, tzinfo=UTC), 1000.0)
+
+
+@pytest.fixture
+def expire_in(eventually: Callable[..., None]) -> Callable[[Run, Phase], None]:
+    """Let a run's time be up as soon as it is in this phase."""
+
+    def start(run: Run, phase: Phase) -> None:
+        def wait() -> None:
+            eventually(lambda: run.phase is phase, f"the phase {phase}")
+            run.expire()
+
+        threading.Thread(target=wait, daemon=True).start()
+
+    return start
 
 
 class StandingClock(SystemClock):

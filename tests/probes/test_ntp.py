@@ -5,7 +5,6 @@ import signal
 import socket
 import struct
 import subprocess
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +17,7 @@ from hypothesis import strategies as st
 from beacon.config.fields import Duration
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock, SystemClock
-from beacon.engine.run import DeadlinePassed, Run
+from beacon.engine.run import DeadlinePassed, Phase, Run
 from beacon.probes.ntp import Ntp
 from tests.conftest import StandingClock
 
@@ -265,15 +264,15 @@ def test_a_name_is_looked_up(udp_server: Callable[..., object], still: ManualClo
     }
 
 
-def test_the_deadline_wakes_it(udp_server: Callable[..., object]) -> None:
+def test_the_deadline_wakes_it(
+    udp_server: Callable[..., object], expire_in: Callable[[Run, Phase], None]
+) -> None:
     run = Run(SystemClock(), 3600.0)
     mute = udp_server(lambda asked: [])
-    timer = threading.Timer(0.05, run.expire)
-    timer.start()
+    expire_in(run, Phase.WAIT)
     with pytest.raises(DeadlinePassed):
         run.take(Ntp(servers=(f"127.0.0.1:{mute.port}",)))
     assert run.overstayed().reason is Reason.DEADLINE
-    timer.join()
 
 
 def test_wrong_settings_are_told_with_their_place() -> None:

@@ -13,7 +13,7 @@ import pytest
 from beacon.config.fields import Secret
 from beacon.core.model import Outcome, Reason
 from beacon.engine.clock import SystemClock
-from beacon.engine.run import DeadlinePassed, Run
+from beacon.engine.run import DeadlinePassed, Phase, Run
 from beacon.transport.smtp import Smtp
 from beacon.transport.trouble import Trouble
 
@@ -195,10 +195,10 @@ def test_nobody_is_there(free_port: Callable[[], int]) -> None:
     assert raised.value.reading.outcome is Outcome.FAIL
 
 
-def test_a_server_that_hangs() -> None:
+def test_a_server_that_hangs(expire_in: Callable[[Run, Phase], None]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         run = Run(SystemClock(), 60.0)
-        threading.Timer(0.2, run.expire).start()
+        expire_in(run, Phase.WAIT)
         with pytest.raises(DeadlinePassed):
             settings(silent.getsockname()[1]).submit(run, NONCE)
     assert run.overstayed().reason is Reason.DEADLINE
