@@ -66,6 +66,10 @@ settings.register_profile(
     phases=(Step.explicit, Step.generate),
 )
 
+# A script that starts the tests in its background has SIGINT ignored; what they start would be, too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 SBIN = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 
 
