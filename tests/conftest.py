@@ -66,7 +66,7 @@ settings.register_profile(
     phases=(Step.explicit, Step.generate),
 )
 
-# A script that starts the tests in its background has SIGINT ignored; what they start would be, too.
+# In the background of a script SIGINT is ignored, and so it would be in whatever tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
