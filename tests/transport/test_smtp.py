@@ -198,7 +198,7 @@ def test_nobody_is_there(free_port: Callable[[], int]) -> None:
 def test_a_server_that_hangs(expire_in: Callable[[Run, Phase], None]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         run = Run(SystemClock(), 60.0)
-        expire_in(run, Phase.WAIT)
+        expire_in(run, Phase.SEND)
         with pytest.raises(DeadlinePassed):
             settings(silent.getsockname()[1]).submit(run, NONCE)
     assert run.overstayed().reason is Reason.DEADLINE
