@@ -1,7 +1,7 @@
 """A message of mail taken apart (RFC 5322, 2045 to 2047), in time that grows with its bytes alone.
 
-Python's own parser takes time that grows with the square of a hostile parameter, header or depth,
-and holds up every other thread meanwhile. Here each byte is looked at a bounded number of times.
+Python's own parser takes seconds for 64 KiB of a hostile parameter, the square of its length.
+Here each byte is looked at a bounded number of times.
 Nothing raises: whatever is wrong with a message costs that part of it only.
 """
 
