@@ -6,9 +6,10 @@ tell a missing name from a missing record.
 
 import ipaddress
 import socket
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, cast
+from typing import Final
 
 import dns.exception
 import dns.flags
@@ -33,6 +34,9 @@ MOST_AT_ONCE: Final = 64
 """Questions in the air at the same time, and hence sockets of one run."""
 MOST_SERVERS: Final = 13
 """Servers of one zone that are asked: no zone needs more, and a hostile one may name thousands."""
+MOST_RECORDS: Final = 400
+"""Records of one answer: a name of 126 labels, pointed to by thousands, takes half a minute."""
+_HEADER: Final = struct.Struct("!6H")
 _PAYLOAD: Final = 1232  # bytes of UDP that survive every usual path
 _NO_EDNS: Final = frozenset({dns.rcode.FORMERR, dns.rcode.NOTIMP, dns.rcode.BADVERS})
 """What servers answer that do not know EDNS, or not its version."""
@@ -143,6 +147,9 @@ def _put(
 
 
 def _read(data: bytes) -> dns.message.QueryMessage | None:
+    """The message; None for what is none, or holds more records than are read in time."""
+    if len(data) < _HEADER.size or sum(_HEADER.unpack_from(data)[3:]) > MOST_RECORDS:
+        return None
     try:
         message = dns.message.from_wire(data, raise_on_truncation=True)
     except dns.message.Truncated as cut:
@@ -157,7 +164,7 @@ def _ask_again(run: Run, peer: Peer, query: dns.message.QueryMessage, share: flo
     run.note(f"{peer}: truncated, asking again over TCP")
     try:
         return Reply(peer, run.clock.monotonic(), _over_tcp(run, peer, query, share))
-    except dns.exception.Timeout:
+    except TimeoutError:
         problem = Trouble(Reason.DNS_TIMEOUT, f"{peer} over TCP: no answer in time")
     except EOFError:
         problem = Trouble(Reason.CONNECT_RESET, f"{peer} over TCP: closed before the answer ended")
@@ -177,10 +184,29 @@ def _over_tcp(
     with socket.socket(family, socket.SOCK_STREAM) as sock, run.watching(sock):
         sock.settimeout(run.remaining() * share)
         sock.connect((peer.host, peer.port))
-        sock.settimeout(0)
-        budget = run.remaining() * share
-        answer = dns.query.tcp(query, peer.host, timeout=budget, port=peer.port, sock=sock)
-        return cast("dns.message.QueryMessage", answer)  # the same opcode, hence the same class
+        wire = query.to_wire()
+        sock.sendall(struct.pack("!H", len(wire)) + wire)
+        (size,) = struct.unpack("!H", _received(run, sock, 2, share))
+        message = _read(_received(run, sock, size, share))
+        if message is None or not query.is_response(message):
+            raise dns.query.BadResponse
+        return message
+
+
+def _received(run: Run, sock: socket.socket, size: int, share: float) -> bytes:
+    """So many bytes, within that share of what remains. Raises `EOFError`."""
+    until = run.clock.monotonic() + run.remaining() * share
+    data = b""
+    while len(data) < size:
+        left = min(until - run.clock.monotonic(), run.remaining())
+        if left <= 0:
+            raise TimeoutError
+        sock.settimeout(left)
+        more = sock.recv(size - len(data))
+        if not more:
+            raise EOFError
+        data += more
+    return data
 
 
 def system_resolvers(path: str = "/etc/resolv.conf") -> tuple[Peer, ...]:

@@ -1,7 +1,9 @@
 """Questions to given servers; the rest is tested through the `dns` probe."""
 
 import socket
+import struct
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from beacon.engine.run import DeadlinePassed, Run
 from beacon.transport.datagram import Peer
 from beacon.transport.resolve import (
     MOST_AT_ONCE,
+    MOST_RECORDS,
     MOST_SERVERS,
     ask,
     locate,
@@ -223,8 +226,8 @@ class Counting(Run):
         self.most = max(self.most, len(self._sockets))
 
 
-def test_a_zone_with_thousands_of_servers_costs_little(udp_server: Callable[..., object]) -> None:
-    hosts = [f"ns{number:04}.example.com." for number in range(2500)]
+def test_a_zone_with_hundreds_of_servers_costs_little(udp_server: Callable[..., object]) -> None:
+    hosts = [f"ns{number:04}.example.com." for number in range(MOST_RECORDS - 1)]
     servers = dns.rrset.from_text_list("example.com.", 60, "IN", "NS", hosts)
 
     def answer(data: bytes) -> list[bytes]:
@@ -241,7 +244,46 @@ def test_a_zone_with_thousands_of_servers_costs_little(udp_server: Callable[...,
     assert locate(one, named, [resolver])[0] == []
     assert len(server.asked) == 1 + 2 * MOST_SERVERS
     assert one.most <= MOST_AT_ONCE
-    assert any("2500 name servers" in note for note in one.notes)
+    assert any(f"{MOST_RECORDS - 1} name servers" in note for note in one.notes)
+
+
+@pytest.mark.parametrize("over_tcp", [False, True])
+def test_an_answer_of_thousands_of_records_is_not_read(
+    udp_server: Callable[..., object], over_tcp: bool
+) -> None:
+    """Half a minute of processor time, if each of them points to a name of 126 labels."""
+    name = b"\x01a" * 126 + b"\0"
+    record = b"\xc0\x0c" + struct.pack("!HHIH", 2, 1, 60, 2) + b"\xc0\x0c"
+
+    def wire(data: bytes) -> bytes:
+        head = data[:2] + struct.pack("!5H", 0x8180, 1, 4000, 0, 0)
+        return head + name + b"\0\x02\0\x01" + record * 4000
+
+    def truncated(data: bytes) -> list[bytes]:
+        response = dns.message.make_response(dns.message.from_wire(data))
+        response.flags |= dns.flags.TC
+        return [response.to_wire() if over_tcp else wire(data)]
+
+    server = udp_server(truncated)
+    with socket.create_server(("127.0.0.1", server.port)) as stream:
+
+        def serve() -> None:
+            connection, _ = stream.accept()
+            with connection:
+                said = wire(connection.recv(2000)[2:])
+                connection.sendall(struct.pack("!H", len(said)) + said)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        peer = Peer("127.0.0.1", server.port)
+        query = question(dns.name.from_wire(name, 0)[0], dns.rdatatype.NS)
+        begun = time.thread_time()
+        (reply,) = ask(run(), [(peer, query)], 0.2)
+        assert time.thread_time() - begun < 5  # read, they take half a minute
+        if over_tcp:
+            thread.join(5)
+    assert reply.trouble is not None
+    assert reply.trouble.reason is Reason.PROTOCOL_ERROR
 
 
 def test_many_questions_are_put_in_batches_and_the_silent_are_left_out(
