@@ -196,7 +196,7 @@ def test_whoever_waits_for_a_judgement_is_told_of_each_answer_as_it_comes(raw_se
         ("https://id.example.com?a=b", "an origin has no path"),
         ("id.example.com", "not an address: 'id.example.com'"),
         ("ftp://id.example.com", "not an address: 'ftp://id.example.com'"),
-        ("https://user:word@id.example.com", "a user name or password in an address"),
+        ("https://user:word@id.example.com", "a user name or password in the address"),
         (5, "not an address: 5"),
     ],
 )
