@@ -726,7 +726,7 @@ def test_the_canary_is_heard_when_the_one_place_is_broken(
 def pushed_words(probe: Any) -> str:
     taken: list[Pushed] = []
     door = Door({"mfa/it": probe}, lambda _, pushed: taken.append(pushed))
-    body = json.dumps({"reason": "ok", "detail": f"<{TOKEN}>"}).encode()
+    body = json.dumps({"reason": "ok", "at": 1767614400, "detail": f"<{TOKEN}>"}).encode()
     door.deliver(Way.HTTP, "mfa/it", body)
     return repr(taken)
 
