@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 RUN_LIMIT: Final = 16 * 1024 * 1024
 """Bytes of answers of one run."""
 
-ALL_LIMIT: Final = 64 * 1024 * 1024
+ALL_LIMIT: Final = 32 * 1024 * 1024
 """Bytes of answers of all runs that are under way."""
 
 

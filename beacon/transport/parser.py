@@ -38,8 +38,9 @@ log = logging.getLogger(__name__)
 CPU_LIMIT: Final = 5.0
 """Seconds of processor time for one input: a usual one takes 0.1 s even on a small Pi."""
 
-MEMORY_LIMIT: Final = 256 * 1024 * 1024
-"""Bytes of address space of the parser process, its interpreter included."""
+MEMORY_LIMIT: Final = 128 * 1024 * 1024
+"""Bytes of address space of the parser process, its interpreter included: with the daemon it must
+stay below `MemoryMax=` of the unit, which would end both."""
 
 REPLY_LIMIT: Final = 4 * 1024 * 1024
 """Bytes of one reply."""
