@@ -414,7 +414,7 @@ def test_where_servers_differ_it_is_said_how(serve, observe, server, other):
 def test_a_dead_server_of_several_is_an_advisory(serve, observe, server, silent, first):
     serve()
     asked = (silent, server.at) if first else (server.at, silent)
-    reading = observe(authoritative=asked, budget=3.0)
+    reading = observe(authoritative=asked, budget=15.0)
     assert reading.reason is Reason.NAMESERVER_DEAD, reading.detail
     assert reading.reason in STANDING
     assert reading.detail.startswith(f"one of the servers of otp.example is dead: {silent}: no ans")
@@ -462,13 +462,13 @@ def silent():
 
 def test_a_silent_resolver_beside_another_costs_time_only(serve, observe, resolver, silent):
     serve()
-    reading = observe(resolvers=(silent, resolver), budget=2.0)
+    reading = observe(resolvers=(silent, resolver), budget=10.0)
     assert reading.reason is Reason.OK, reading.detail
 
 
 def test_resolvers_that_all_say_nothing(serve, observe, silent):
     serve()
-    reading = observe(resolvers=(silent,), authoritative=False, budget=1.0)
+    reading = observe(resolvers=(silent,), authoritative=False, budget=5.0)
     assert reading.reason is Reason.DNS_TIMEOUT
 
 
@@ -681,7 +681,7 @@ def test_servers_that_cannot_be_found_leave_it_to_the_resolvers(serve, observe):
 def test_the_servers_a_zone_is_delegated_to_are_asked(serve, observe):
     serve()
     notes = []
-    reading = observe(authoritative=True, notes=notes, budget=3.0)
+    reading = observe(authoritative=True, notes=notes, budget=15.0)
     assert any("ns1.otp.example:53" in note for note in notes)
     assert reading.reason is Reason.RESOLVER_DISAGREEMENT, reading.detail
     assert "none of the servers of otp.example speaks for it" in reading.detail

@@ -172,10 +172,18 @@ def test_a_server_that_says_nothing_at_all() -> None:
     assert run.overstayed().reason is Reason.SOURCE_DEAD
 
 
-def test_the_deadline_wakes_it_at_once(opened: Callable[..., Any]) -> None:
-    _, run, watch = opened(3600.0, able="IMAP4rev1 AUTH=PLAIN IDLE", mood=_idle(b"+ \r\n"))
-    threading.Timer(0.2, run.expire).start()
+def test_the_deadline_wakes_it_at_once(
+    opened: Callable[..., Any], eventually: Callable[..., None]
+) -> None:
+    server, run, watch = opened(3600.0, able="IMAP4rev1 AUTH=PLAIN IDLE", mood=_idle(b"+ \r\n"))
     run.silence = Reason.CODE_NOT_ARRIVED
+
+    def expire() -> None:
+        eventually(lambda: "IDLE" in server.heard, "it waits")
+        eventually(lambda: run.silence is Reason.CODE_NOT_ARRIVED, "for the server, not for IDLE")
+        run.expire()
+
+    threading.Thread(target=expire, daemon=True).start()
     with pytest.raises(DeadlinePassed):
         watch.wait(run, soon(run, 3600))
     assert run.overstayed().reason is Reason.CODE_NOT_ARRIVED, "the server had nothing to say"
