@@ -13,9 +13,28 @@ from beacon.config.sections import MaintenanceSection
 from beacon.config.tls import DEFAULT_TLS
 from beacon.config.tree import Spot
 from beacon.core.indication import Colour
-from beacon.core.model import Attestation, Endpoint, Evidence
+from beacon.core.model import Attestation, Endpoint, Evidence, Preset
 
 WITNESSES_WANTED: Final = 2
+SPECIAL_PINS: Final = {
+    0: "reads the memory of a board on the header: it is driven at boot",
+    1: "reads the memory of a board on the header: it is driven at boot",
+    2: "has a fixed resistor to 3.3 V: a lamp of an active-high board glows",
+    3: "has a fixed resistor to 3.3 V: a lamp of an active-high board glows",
+    14: "is the serial console: it flickers at boot",
+    15: "is the serial console: it flickers at boot",
+}
+"""Lines of a Pi with another use (raspberrypi.com: GPIO and the 40-pin header)."""
+LEAST_INTERVAL, LEAST_OF_SIGN_IN, LEAST_OF_CLAIM = 0.1, 1.0, 10.0
+"""Shortest intervals in seconds: of anything, of a sign-in, of a vendor's page."""
+UNSEEN: Final = {
+    Colour.RED: "an outage",
+    Colour.AMBER: "that something is degraded",
+    Colour.GREEN: "whether all is well or the beacon is dead",
+    Colour.BLUE: "that an operator must act",
+    Colour.WHITE: "that the beacon is blind",
+}
+"""What each lamp alone tells."""
 LAST_PULLED_UP: Final = 8
 """The lines of a Pi up to this one are pulled up at reset, the others down."""
 
@@ -56,6 +75,12 @@ def polled(found: Sequence[Polled], problems: Problems) -> None:
 
 def _times(spot: Spot, endpoint: Endpoint, problems: Problems) -> None:
     interval, timeout = Duration(endpoint.interval), Duration(endpoint.timeout)
+    claim = endpoint.evidence is Evidence.CLAIM
+    least = LEAST_OF_CLAIM if claim else LEAST_OF_SIGN_IN if endpoint.sign_in else LEAST_INTERVAL
+    if interval < least and not (endpoint.pushed or endpoint.local):
+        at = spot.below("interval") if spot.has("interval") else spot.below("name")
+        message = f"every {interval} is too often: whoever is asked may ban this address"
+        _note(problems, at, message, f"at least {Duration(least)}")
     if timeout >= interval:
         at = spot.below("timeout") if spot.has("timeout") else spot.below("interval")
         message = f"a run may take {timeout}, but the next is due after {interval}"
@@ -109,14 +134,20 @@ def _explained(found: Sequence[Polled], problems: Problems) -> None:
 
 
 def pushed(found: Sequence[Polled], there: Sequence[str], problems: Problems) -> None:
-    """Refuse what nobody could push to, and eyes of our own that are others'."""
+    """Refuse what nobody could push to, what two may push to, and pushed witnesses."""
+    tokens: dict[object, str] = {}
     for each in found:
+        own = each.endpoint is not None and each.endpoint.pushed
+        token = getattr(each.probe, "token", None) if own else None
+        if token is not None and tokens.setdefault(token, each.id) != each.id:
+            message = f"the token of {tokens[token]}: who may push to one could push to the other"
+            _note(problems, each.spot.below("token"), message, "a token of its own")
         if each.endpoint and each.endpoint.pushed and each.endpoint.service == "witness":
             message = "a witness is our own eye, and what is pushed was seen by others"
             _note(problems, each.spot.below("type"), message, "a kind that looks for itself")
         for setting, section in getattr(each.probe, "needs", {}).items():
             if section not in there:
-                message = f"nothing can come this way without the section `{section}`"
+                message = f"nothing can come this way: the section `{section}` is absent or empty"
                 _note(problems, each.spot.below(setting), message, f"`{section}:` in the file")
 
 
@@ -153,21 +184,29 @@ def _circle(start: str, parents: Mapping[str, tuple[str, ...]], done: set[str]) 
 def lamps(
     spot: Spot, wanted: Sequence[Colour], given: Mapping[Colour, int], problems: Problems
 ) -> None:
-    """Refuse lamps that the preset lacks, and a preset without all its lamps."""
+    """Refuse lamps that the preset lacks, and a tower without any."""
     preset = f"tower-{len(wanted)}"
     names = one_of(colour.value for colour in wanted).replace(" or ", " and ")
     for colour in given:
         if colour not in wanted:
             at = spot.below("lamps").key(colour.value)
             _note(problems, at, f"{preset} has no {colour.value} lamp", names)
-    absent = [colour.value for colour in wanted if colour not in given]
-    if absent:
-        message = f"no line for {one_of(absent).replace(' or ', ' and ')}"
-        _note(problems, spot.below("lamps"), message, f"{preset} has {names}")
+    if not given:
+        _note(problems, spot.below("lamps"), "no lamp", f"at least one of {names}")
 
 
-def pins(spot: Spot, tower: Tower, problems: Problems) -> None:
-    """Refuse one line for two things."""
+def missing_lamps(spot: Spot, tower: Tower) -> Iterator[str]:
+    """Say what nobody sees where a lamp of the preset is left out."""
+    for colour in list(Colour)[: 3 if tower.preset is Preset.TOWER_3 else 5]:
+        if colour not in tower.lamps:
+            flags = colour in (Colour.BLUE, Colour.WHITE)
+            allowed = "preset: tower-3" if flags else "a line for it"
+            message = f"without a {colour.value} lamp nobody sees {UNSEEN[colour]}"
+            yield _said(spot.below("lamps"), message, allowed)
+
+
+def _used(tower: Tower) -> dict[tuple[str, ...], int]:
+    """The line of each thing, by its path."""
     used: dict[tuple[str, ...], int] = {
         ("lamps", colour.value): pin for colour, pin in tower.lamps.items()
     }
@@ -177,6 +216,21 @@ def pins(spot: Spot, tower: Tower, problems: Problems) -> None:
         used["buttons", "acknowledge"] = tower.buttons.acknowledge
     if tower.alive_relay is not None:
         used["alive_relay",] = tower.alive_relay
+    return used
+
+
+def special_pins(spot: Spot, tower: Tower) -> Iterator[str]:
+    """Say which lines of a Pi's header have another use."""
+    for steps, pin in _used(tower).items():
+        button = steps[0] == "buttons"  # to ground: a pull-up does no harm
+        if pin in SPECIAL_PINS and not (button and pin in (2, 3)):
+            message = f"GPIO {pin} {SPECIAL_PINS[pin]}"
+            yield _said(spot.below(*steps), message, "another line, such as 17, 22, 23, 24 or 27")
+
+
+def pins(spot: Spot, tower: Tower, problems: Problems) -> None:
+    """Refuse one line for two things."""
+    used = _used(tower)
     first: dict[int, tuple[str, ...]] = {}
     for steps, pin in used.items():
         before = first.setdefault(pin, steps)
@@ -294,9 +348,13 @@ def warnings(spot: Spot, witnesses: Iterable[Polled]) -> tuple[str, ...]:
     found = "no witness that is not local" if not far else "only one witness that is not local"
     message = f"{found}: a lost network of our own cannot be told from an outage"
     allowed = "at least two, in different networks"
+    return (_said(Spot(at.node, (*spot.path, "witnesses")), message, allowed),)
+
+
+def _said(at: Spot, message: str, allowed: str) -> str:
+    """A warning, as a problem is written."""
     place = at.place
-    shown = path_text((*spot.path, "witnesses"))
-    return (str(Problem(place.file, place.line, place.col, shown, message, allowed)),)
+    return str(Problem(place.file, place.line, place.col, path_text(at.path), message, allowed))
 
 
 def relay_without_power(spot: Spot, tower: Tower) -> tuple[str, ...]:
@@ -304,13 +362,11 @@ def relay_without_power(spot: Spot, tower: Tower) -> tuple[str, ...]:
     line = tower.alive_relay
     if line is None or (line > LAST_PULLED_UP) is tower.active_high:
         return ()
-    at = spot.below("alive_relay")
     pulled, allowed = ("down", "0 to 8") if line > LAST_PULLED_UP else ("up", "9 to 27")
     message = f"GPIO {line} is pulled {pulled} while nobody drives it: the relay would look alive"
     board = "high" if tower.active_high else "low"
     allowed = f"on a board that switches on at {board}: a line of {allowed}"
-    shown = path_text(at.path)
-    return (str(Problem(at.place.file, at.place.line, at.place.col, shown, message, allowed)),)
+    return (_said(spot.below("alive_relay"), message, allowed),)
 
 
 def secrets_others_read(inline: Iterable[tuple[Place, Steps]]) -> Iterator[str]:
@@ -333,8 +389,6 @@ def open_to_others(spot: Spot, web: Web | None) -> tuple[str, ...]:
     """Say that what listens beyond this machine is not encrypted."""
     if web is None or loopback(web.host):
         return ()
-    at = spot.below("web", "bind")
-    place, shown = at.place, path_text(at.path)
     message = "tokens would come unencrypted from other machines"
     allowed = "127.0.0.1, behind a reverse proxy with TLS"
-    return (str(Problem(place.file, place.line, place.col, shown, message, allowed)),)
+    return (_said(spot.below("web", "bind"), message, allowed),)

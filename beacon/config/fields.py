@@ -9,6 +9,7 @@ under another name with `field(metadata={"key": "from"})`; `msgspec.Meta(descrip
 describes it to editors.
 """
 
+import ipaddress
 import math
 import re
 from pathlib import Path
@@ -40,6 +41,14 @@ class Refused(ValueError):
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+_PART: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)\s*")
+_WORDS: Final = {
+    **dict.fromkeys(("msec", "millisecond", "milliseconds"), "ms"),
+    **dict.fromkeys(("sec", "secs", "second", "seconds"), "s"),
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), "m"),
+    **dict.fromkeys(("hr", "hrs", "hour", "hours"), "h"),
+    **dict.fromkeys(("day", "days"), "d"),
+}
 
 
 class Duration(float):
@@ -58,14 +67,29 @@ class Duration(float):
         if isinstance(raw, bool) or not isinstance(raw, str | int | float):
             raise Refused(f"not a duration: {raw!r}", cls.ALLOWED)
         if isinstance(raw, int | float) or re.fullmatch(r"\d+(\.\d+)?", raw.strip()):
-            raise Refused(f"{raw} has no unit", cls.ALLOWED, f"{str(raw).strip()}s")
+            number = str(raw).strip()
+            raise Refused(f"{raw} has no unit", cls.ALLOWED, f"{number}s or {number}m")
         found = _DURATION.fullmatch(raw.strip())
         if not found:
-            raise Refused(f"not a duration: {raw!r}", cls.ALLOWED)
+            raise Refused(f"not a duration: {raw!r}", cls.ALLOWED, cls._meant(raw))
         seconds = float(found[1]) * _UNITS[found[2]]
         if not 0 < seconds < math.inf:
             raise Refused("a duration is longer than nothing", cls.ALLOWED)
         return cls(seconds)
+
+    @classmethod
+    def _meant(cls, raw: str) -> str:
+        """What was meant by 1m30s, 30sec or 30S; nothing where that is not known."""
+        text, seconds = raw.strip().lower(), 0.0
+        parts = list(_PART.finditer(text))
+        if not parts or sum(len(part[0]) for part in parts) != len(text):
+            return ""
+        for part in parts:
+            unit = _WORDS.get(part[2], part[2])
+            if unit not in _UNITS:
+                return ""
+            seconds += float(part[1]) * _UNITS[unit]
+        return str(cls(seconds)) if 0 < seconds < math.inf else ""
 
     def __str__(self) -> str:
         """Return it as it is written: 5m, 90s, 800ms."""
@@ -75,23 +99,18 @@ class Duration(float):
         return f"{self * 1000:g}ms"
 
 
-_BEGIN_OF_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?=[^/\\])")
-
-
 def refuse_credentials(address: object, instead: str) -> None:
     """Refuse an address that holds a user name or a password, without repeating it.
 
     A password may hold `#`, `?` and `@`, so where the host begins is the writer's secret: an @
     before the first slash is none of a path. With a slash in it, the first half looks like a
-    host and its port. Of what does not begin like an address nothing is told apart at all.
+    host and its port.
     """
-    if not isinstance(address, str):
-        return
-    begin = _BEGIN_OF_ADDRESS.match(address)
-    before, _, path = address[begin.end() :].partition("/") if begin else (address, "", "")
+    _, slashes, rest = address.partition("//") if isinstance(address, str) else ("", "", "")
+    before, _, path = rest.partition("/")
     name, _, port = before.partition(":")
     doubtful = port and (not port.isdecimal() or not ("." in name or name == "localhost"))
-    if "@" in before or ("@" in path and doubtful):
+    if slashes and ("@" in before or ("@" in path and doubtful)):
         allowed = f"{instead}; write %40 for an @ of the path"
         raise Refused("a user name or password in the address", allowed)
 
@@ -117,6 +136,51 @@ class Url(str):
         if parts.scheme not in ("http", "https") or not host or re.search(r"\s", raw):
             raise Refused(f"not an address: {raw!r}", cls.ALLOWED)
         return cls(raw)
+
+
+_NOT_ALONE: Final = re.compile(
+    r"(?P<scheme>[a-z]+://)?(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[\w.-]+))"
+    r"(?::(?P<port>\d+))?(?P<path>/.*)?"
+)
+"""A host with what belongs to other keys around it."""
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+class HostName(str):
+    """The name of a host, or its IP address, and nothing else."""
+
+    __slots__ = ()
+    ALLOWED: ClassVar = "the name of a host or an IP address, alone"
+    SCHEMA: ClassVar[dict[str, Any]] = {"type": "string", "minLength": 1}
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """Refuse what belongs to other keys: a scheme, a port, a path, a user."""
+        if not isinstance(raw, str):
+            raise Refused(f"not a host: {raw!r}", cls.ALLOWED)
+        if "@" in raw:
+            raise Refused("a user name or password in the name of a host", cls.ALLOWED)
+        if _is_ip(raw):
+            return cls(raw)
+        found = _NOT_ALONE.fullmatch(raw)
+        if found and found.group("scheme", "six", "port", "path") != (None, None, None, None):
+            host = found["six"] or found["host"]
+            if found["port"]:
+                raise Refused("a port in the name of a host", "`port` is a key of its own", host)
+            raise Refused("an address where a host belongs", cls.ALLOWED, host)
+        if len(raw) > 253 or not re.fullmatch(r"\w(?:[\w.-]*[\w.])?", raw):
+            raise Refused(f"not a host: {raw!r}", cls.ALLOWED)
+        return cls(raw)
+
+
+Host = Annotated[HostName, msgspec.Meta(description="a name or an IP address")]
 
 
 class Secret:
@@ -233,5 +297,5 @@ class ForeignFile(Directory):
     ALLOWED: ClassVar = "the whole path of a file: /etc/…"
 
 
-Text = (Duration, Url, Secret, Regex, Topic, File, Directory, ForeignFile)
+Text = (Duration, Url, HostName, Secret, Regex, Topic, File, Directory, ForeignFile)
 """The classes parsed from one scalar by `parse`, with `SCHEMA` for editors."""

@@ -172,11 +172,13 @@ class Poller:
             keys,
             spot.path,
             known=(*common, *own) if kind else None,
-            lenient=own if self._embedded else (),
+            lenient=(*own, "type") if self._embedded else ("type",),
         )
         values = {key: spec.default for key, spec in common.items()} | read
         name = id_of(spot, values, self._problems)
         full = f"{owner}/{name}"
+        if kind is None:
+            self._no_key_of_any_kind(spot, common)
         if kind is None or len(self._problems) > before:
             return Polled(full, spot, None)
         probe = self._probe(spot, kind, own, read)
@@ -190,17 +192,30 @@ class Poller:
     def _kind(self, spot: Spot) -> type[Kind] | None:
         """Load the kind that `type` names; None when it names none."""
         written = spot.below("type").node
+        kinds = self._registry.kinds()
+        if isinstance(spot.node, Table) and not spot.has("type"):
+            self._problems.add(spot.place, spot.path, "`type` is missing", one_of(kinds))
         if not spot.has("type") or not isinstance(written, Scalar):
             return None
-        kinds = self._registry.kinds()
         if written.value in kinds:
             return self._registry.load(str(written.value))
         if isinstance(written.value, str):
             message = f"unknown probe kind: {written.value!r}"
             path = (*spot.path, "type")
-            hint = meant(written.text, kinds)
-            self._problems.add(written.place, path, message, one_of(kinds), hint)
+            near = _USUAL.get(written.text.lower(), "")
+            hint = near if near in kinds else meant(written.text, kinds)
+            allowed = "docs/probes has a page for each"
+            self._problems.add(written.place, path, message, allowed, hint)
         return None
+
+    def _no_key_of_any_kind(self, spot: Spot, common: Mapping[str, Spec]) -> None:
+        """Refuse keys that are a mistake whatever kind was meant."""
+        kinds = map(self._registry.load, self._registry.kinds())
+        keys = {*common, *(key for kind in kinds for key in specs(kind))}
+        for key in spot.node.entries if isinstance(spot.node, Table) else ():
+            if key not in keys:
+                at, hint = spot.key(key), meant(key, sorted(keys))
+                self._problems.add(at.place, at.path, "unknown key", "a key of some kind", hint)
 
     def _probe(
         self, spot: Spot, kind: type[Kind], own: Mapping[str, Spec], read: Mapping[str, Any]
@@ -255,6 +270,19 @@ class Poller:
         return {key: number(value) for key, value in {**times, "stale_after": stale_after}.items()}
 
 
+_USUAL: Final = {
+    **dict.fromkeys(("ping", "icmp", "ldap", "ldaps", "port", "ssh"), "tcp"),
+    **dict.fromkeys(("https", "web", "url", "rest", "saml", "tls", "ssl", "certificate"), "http"),
+    **dict.fromkeys(("oidc", "oauth", "oauth2", "jwks"), "openid"),
+    **dict.fromkeys(("email", "mail", "imap", "smtp"), "otp_email"),
+    **dict.fromkeys(("sms", "text"), "otp_sms"),
+    **dict.fromkeys(("totp", "login", "signin", "sign-in", "browser"), "flow"),
+    **dict.fromkeys(("status", "status_page", "statuspage.io"), "statuspage"),
+    **dict.fromkeys(("feed", "atom"), "rss"),
+    **dict.fromkeys(("time", "clock", "sntp"), "ntp"),
+    **dict.fromkeys(("spf", "dkim", "dmarc"), "mail_dns"),
+}
+"""What people call a thing, and the kind that asks it."""
 _BUILT_IN: Final = Defaults()
 _TIMES: Final = ("interval", "timeout", "failure_threshold", "retry_interval")
 _TAKEN: Final = (

@@ -66,14 +66,25 @@ def read_whole(path: Path, environ: Mapping[str, str], problems: Problems) -> No
     trees = [reader.file(path, ())]
     packages = []
     try:
-        inside = sorted((path.parent / "packages").iterdir())
-        packages = [package for package in inside if package.suffix == ".yaml"]
+        packages = list(_packages(path.parent / "packages", problems))
     except (FileNotFoundError, NotADirectoryError):
         pass  # most configurations have none
     except OSError as error:
         problems.add(trees[0].place, (), f"cannot list packages/: {error.strerror}")
     trees += [reader.file(package, ()) for package in packages]
     return reduce(lambda a, b: _merged(a, b, problems), trees)
+
+
+def _packages(directory: Path, problems: Problems) -> Iterator[Path]:
+    """The files that are read; what only looks like one of them is said, hidden ones are not."""
+    for package in sorted(directory.iterdir()):
+        if package.name.startswith("."):  # an editor's, or another system's
+            continue
+        if package.suffix == ".yaml":
+            yield package
+        elif package.suffix.lower() in (".yml", ".yaml"):
+            message = f"{package.name} is not read"
+            problems.add(Place(str(package), 1, 1), (), message, "a name that ends in .yaml")
 
 
 def _merged(one: Node, other: Node, problems: Problems) -> Node:
@@ -219,7 +230,8 @@ class Secrets:
             self._problems.add(place, at, f"no secret {name}", self._looked(), self._near(name))
         elif isinstance(entry, Listing | Table):
             self._problems.add(entry.place, (name,), "not text", "one line: name: value")
-        return entry.text if isinstance(entry, Scalar) else None
+        # Of a block (`|`), and of what an editor adds, the last line ends are no part of it.
+        return entry.text.rstrip("\r\n") if isinstance(entry, Scalar) else None
 
     def _near(self, name: str) -> str:
         return meant(name, self._table.entries) if isinstance(self._table, Table) else ""
@@ -233,14 +245,14 @@ class Secrets:
         if self._directory is None:
             return None
         try:
-            text = Path(self._directory, name).read_text("utf-8")
+            text = Path(self._directory, name).read_text("utf-8-sig")
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or "not UTF-8 text"
             self._problems.add(place, at, f"cannot read credential {name}: {why}")
             return ""
-        return text.removesuffix("\n")
+        return text.rstrip("\r\n")
 
     def _load(self) -> Node:
         """Read secrets.yaml: Broken with a problem noted, an empty scalar if it is not there."""
@@ -306,6 +318,7 @@ class _Composer:
 
     def __init__(self, name: str, text: str, at: Steps, problems: Problems, tagged: Tagged) -> None:
         self._name, self._at, self._problems, self._tagged = name, at, problems, tagged
+        self._text = text
         self._events: Iterator[Event] = yaml.parse(text, Loader=yaml.CSafeLoader)
         self._anchors: dict[str, Node | None] = {}
 
@@ -318,8 +331,15 @@ class _Composer:
             place = self._place(mark) if mark else Place(self._name, 1, 1)
             begun = error.context_mark and f" that began at line {error.context_mark.line + 1}"
             context = f" ({error.context}{begun or ''})" if error.context else ""
-            self._problems.add(place, (), f"not valid YAML: {error.problem}{context}")
+            wrong = "a tab; YAML is indented by spaces" if self._tab(mark) else error.problem
+            self._problems.add(place, (), f"not valid YAML: {wrong}{context}")
             return Broken(place)
+
+    def _tab(self, mark: Event) -> bool:
+        """Whether a line begins with a tab where the parser stopped."""
+        lines = self._text.splitlines()
+        line = lines[mark.line] if mark and mark.line < len(lines) else ""
+        return "\t" in line[: len(line) - len(line.lstrip())]
 
     def _document(self) -> Node:
         root: Node = Scalar(Place(self._name, 1, 1), None)

@@ -115,6 +115,8 @@ class Resolver:
             warnings=(
                 *checks.warnings(spot, witnesses),
                 *checks.relay_without_power(spot.below("tower"), tower),
+                *checks.special_pins(spot.below("tower"), tower),
+                *checks.missing_lamps(spot.below("tower"), tower),
                 *checks.looking_back((s.spot, s.endpoints) for s in services),
                 *checks.open_to_others(spot, web),
                 *checks.secrets_others_read(self._problems.inline),

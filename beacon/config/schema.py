@@ -16,7 +16,7 @@ from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.indication import Colour
 from beacon.core.model import Preset, Sequence, Site
 
-Pin = Annotated[int, msgspec.Meta(ge=0, le=53, description="BCM number of a GPIO line")]
+Pin = Annotated[int, msgspec.Meta(ge=0, le=27, description="BCM number of a GPIO line")]
 
 COMMANDS: Final = (
     "acknowledge",

@@ -36,7 +36,9 @@ class Name(str):
         """Check the letters; offer the nearest name that would do."""
         if isinstance(raw, str) and cls.PATTERN.fullmatch(raw):
             return cls(raw)
-        raise Refused(f"not a name: {raw!r}", cls.ALLOWED, slug(str(raw or "")))
+        near = slug(str(raw or ""))
+        hint = near if isinstance(raw, str) else f'"{near}"'
+        raise Refused(f"not a name: {raw!r}", cls.ALLOWED, hint)
 
 
 class Id(Name):
@@ -181,6 +183,19 @@ class LocalTime(str):
         raise Refused(f"not a time of day: {raw!r}", cls.ALLOWED)
 
 
+_USUAL_ZONES: Final = {
+    **dict.fromkeys(("CET", "CEST", "MEZ", "MESZ"), "Europe/Berlin"),
+    **dict.fromkeys(("GMT", "BST", "WET", "WEST"), "Europe/London"),
+    **dict.fromkeys(("EET", "EEST"), "Europe/Helsinki"),
+    **dict.fromkeys(("EST", "EDT", "ET"), "America/New_York"),
+    **dict.fromkeys(("CST", "CDT", "CT"), "America/Chicago"),
+    **dict.fromkeys(("PST", "PDT", "PT"), "America/Los_Angeles"),
+    "IST": "Asia/Kolkata",
+    "JST": "Asia/Tokyo",
+}
+"""Abbreviations that people write, and one zone that has each."""
+
+
 class TimeZone(str):
     """A time zone by its name in the tz database."""
 
@@ -196,7 +211,8 @@ class TimeZone(str):
         try:
             ZoneInfo(raw)
         except (LookupError, ValueError, OSError):
-            hint = meant(raw, sorted(available_timezones()))
+            zones = sorted(zone for zone in available_timezones() if "/" in zone)
+            hint = _USUAL_ZONES.get(raw.upper(), "") or meant(raw, zones)
             raise Refused(f"unknown time zone: {raw!r}", cls.ALLOWED, hint) from None
         return cls(raw)
 
@@ -371,7 +387,11 @@ class EndpointSection(PolledSection):
 
     evidence: Annotated[
         Literal["symptom", "health", "claim", "cause"] | None,
-        Meta(description="how much its word counts; default by kind"),
+        Meta(
+            description="how much its word counts: `symptom` (end-to-end proof), `health` (a "
+            "component's word of itself), `claim` (the vendor's word), `cause` (explains, never "
+            "red); see the [glossary](glossary.md#how-much-it-counts); default by kind"
+        ),
     ] = None
     region: Annotated[str | None, Meta(description="where it is, for partial outages")] = None
     factor: Annotated[str | None, Meta(description="push, sms, voice, email, totp …")] = None
@@ -392,7 +412,7 @@ class EndpointSection(PolledSection):
         Duration, Meta(description="between sign-ins after they were rejected")
     ] = field(default=Duration(600))
     guard_max: Annotated[
-        Count, Meta(description="rejected sign-ins until an operator must resume it")
+        int, Meta(ge=1, le=20, description="rejected sign-ins until an operator must resume it")
     ] = 5
 
 

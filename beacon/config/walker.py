@@ -279,7 +279,9 @@ class Walker:
                 if isinstance(node, Scalar) and node.text and not node.origin
                 else ""
             )
-            return self.refuse(node, at, f"not a list: {shown(node)}", "a list", hint)
+            table = is_tree(item_kind) and isinstance(node, Table)
+            allowed = 'a list: "- name: …" for each' if table else "a list"
+            return self.refuse(node, at, f"not a list: {shown(node)}", allowed, hint)
         least = min_length(kind)
         if len(node.items) < least:
             found = f"too few: {len(node.items)}" if node.items else "the list is empty"
@@ -391,6 +393,9 @@ def _near(node: Node, kind: Type) -> str:
     if inner is bool:
         return "true" if text.lower() in _TRUE else "false" if text.lower() in _FALSE else ""
     choices = words(inner)
+    first, _, last = text.partition("-")
+    if first in choices and last in choices and choices.index(first) < choices.index(last):
+        return ", ".join(choices[choices.index(first) : choices.index(last) + 1])
     if inner is str or text in choices:
         return f'"{text}"' if isinstance(node.value, int | float) else ""
     return meant(text, choices)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Literal
 
-from beacon.config.fields import Port, Secret
+from beacon.config.fields import Host, Port, Secret
 from beacon.core.model import DETAIL_LIMIT, Evidence, Reading, Reason
 from beacon.engine.quoting import quoted
 from beacon.engine.run import DeadlinePassed, Run
@@ -24,7 +24,6 @@ from beacon.transport.radius import (
     Answer,
     Attribute,
     Conversation,
-    Host,
     Packet,
     Server,
     conversation,

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from beacon.config.fields import Port, Secret
+from beacon.config.fields import Host, Port, Secret
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import FAST, Fault, Timing
 from beacon.transport import dial
-from beacon.transport.radius import LONGEST, PORT, Attribute, Host, Packet, Server, conversation
+from beacon.transport.radius import LONGEST, PORT, Attribute, Packet, Server, conversation
 from beacon.transport.trouble import Trouble, timed
 
 

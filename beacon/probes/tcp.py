@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from beacon.config.fields import Port
+from beacon.config.fields import Host, Port
 from beacon.config.tls import TlsPolicy
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
@@ -15,7 +15,6 @@ from beacon.transport import dial
 from beacon.transport.tls import certificate_days, certificate_words, handshake
 from beacon.transport.trouble import Trouble, timed
 
-Host = Annotated[str, msgspec.Meta(min_length=1, description="a name or an IP address")]
 Days = Annotated[int, msgspec.Meta(ge=0, description="days; 0: never warn")]
 
 

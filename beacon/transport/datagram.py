@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
+from beacon.config.fields import HostName
 from beacon.core.model import Reading, Reason
 from beacon.engine.run import EXHAUSTED, Run
 from beacon.transport.dial import trouble_of
@@ -48,7 +49,7 @@ class Peer:
             host, number = text, str(port)
         if not host or not (number.isascii() and number.isdigit() and 0 < int(number) < 65536):
             raise ValueError(f"not an address with a port: {text!r}")
-        return cls(host, int(number))
+        return cls(HostName.parse(host), int(number))
 
 
 @dataclass(slots=True)

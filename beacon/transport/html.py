@@ -214,12 +214,10 @@ def _sent(node: LexborNode) -> Iterator[tuple[str, str]]:
 
 
 def _chosen(select: LexborNode) -> list[str]:
-    off = {node.mem_id for node in select.css("option[disabled], optgroup[disabled] option")}
-    options = [option for option in select.css("option") if option.mem_id not in off]
+    options = [o for o in select.css("option") if "disabled" not in o.attributes]
     chosen = [option for option in options if "selected" in option.attributes]
     if "multiple" not in select.attributes:
-        shows_one = (select.attributes.get("size") or "1").strip() in ("0", "1")
-        chosen = chosen[-1:] or (options[:1] if shows_one else [])
+        chosen = chosen[-1:] or options[:1]
     return [_value(option) for option in chosen]
 
 

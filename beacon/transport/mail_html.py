@@ -64,18 +64,6 @@ def shown_text(page: str) -> str:
     return unescaped(_HUGE.sub(" ", "".join(shown)))
 
 
-_HIDING: Final = TextPattern(
-    r"(?:display:none|visibility:hidden|mso-hide:all"
-    r"|(?<![a-z-])(?:font-size|max-height|opacity):0(?:\.0*)?(?![.\d]))"
-)
-_HIDDEN: Final = TextPattern(r"\bhidden(?=[\s/>]|=|$)")
-_QUOTED: Final = TextPattern(r"\"[^\"]*\"|'[^']*'")
-
-
 def _is_hidden(name: str, attributes: str) -> bool:
-    """Whether readers do not show it, as texts for the list of messages are hidden."""
-    if name in _EMPTY:
-        return False
-    written = attributes.lower()
-    style = "".join(written.split())
-    return bool(_HIDING.search(style) or _HIDDEN.search(_QUOTED.sub("", written)))
+    style = "".join(attributes.lower().split())
+    return name not in _EMPTY and ("display:none" in style or "visibility:hidden" in style)

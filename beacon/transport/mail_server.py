@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta
 
 from beacon.config.checks import loopback
-from beacon.config.fields import Flaw, Port, Secret
+from beacon.config.fields import Flaw, Host, Port, Secret
 from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Outcome, Reason
 from beacon.engine.run import EXHAUSTED, DeadlinePassed, Run
@@ -22,7 +22,6 @@ from beacon.transport.trouble import Trouble
 ANSWER_WITHIN: Final = 20.0
 """Seconds a mail server has for one answer."""
 
-Host = Annotated[str, Meta(min_length=1, description="a name or an IP address")]
 Encryption = Literal["tls", "starttls", "none"]
 
 

@@ -12,9 +12,8 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Annotated, Final
+from typing import Final
 
-import msgspec
 from pyrad.packet import AuthPacket, PacketError
 
 from beacon.config.fields import Secret
@@ -23,7 +22,6 @@ from beacon.engine.run import EXHAUSTED, Phase, Run
 from beacon.transport.dial import IpVersion, reason_of, resolve, trouble_of
 from beacon.transport.trouble import Trouble
 
-Host = Annotated[str, msgspec.Meta(min_length=1, description="a name or an IP address")]
 PORT: Final = 1812
 
 RESEND_AFTER: Final = 3.0

@@ -14,6 +14,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from beacon.config.fields import Duration, Refused, Regex
 from beacon.core.model import Reason
 from beacon.engine.quoting import HIDDEN
+from beacon.engine.text_pattern import TextPattern
 from beacon.transport.trouble import Trouble
 
 SECRETS: Final = "secrets"
@@ -79,6 +80,13 @@ class _Blank(str):
         return self
 
 
+_FOREIGN: Final = TextPattern(
+    r"(?<!\{)\{\s*((?:secrets|variables)\.\w+|(?:totp|hotp|code_from)\([^{}]*\))\s*\}(?!\})"
+    r"|\$\{(\w+)\}"
+)
+"""A place that other tools fill in, and we would not: in one brace, or a shell's."""
+
+
 class Template:
     """A text with `{{ … }}` in it. Never shows itself: it may hold what is secret."""
 
@@ -100,6 +108,10 @@ class Template:
         """Compile a text; the refusal says where it is wrong."""
         if not isinstance(raw, str):
             raise Refused("not text", cls.ALLOWED, "in quotes")
+        if found := _FOREIGN.search(raw):
+            name = (found[1] or found[2]).strip()
+            message = f"{found[0]} would be sent as it stands"
+            raise Refused(message, "a value in two braces", f"{{{{ {name} }}}}")
         try:
             return cls(raw)
         except TemplateSyntaxError as error:

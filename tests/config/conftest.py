@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 import pytest
 
-from beacon.config.fields import Count, Duration, Port, Refused, Regex, Secret, Url
+from beacon.config.fields import Count, Duration, Host, Port, Refused, Regex, Secret, Url
 from beacon.config.loader import load
 from beacon.config.schema import Config
 from beacon.core.model import Evidence
@@ -81,7 +81,7 @@ class Http(Base):
 class Tcp(Base):
     """Does a port open?"""
 
-    host: str
+    host: Host
     port: Port
     tls: bool | Expect = False
 

@@ -73,7 +73,7 @@ def test_types_descriptions_and_defaults(schema):
     assert tower["on_death"]["default"] == "dark"
     lamps = tower["lamps"]["anyOf"][0]
     assert lamps["propertyNames"]["enum"] == [colour.value for colour in Colour]
-    assert lamps["additionalProperties"]["maximum"] == 53
+    assert lamps["additionalProperties"]["maximum"] == 27
     defaults = schema["properties"]["defaults"]["properties"]
     assert defaults["recovery_hold"]["default"] == "15m"
     assert defaults["retry_interval"]["anyOf"][1] == {"type": "null"}

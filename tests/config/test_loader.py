@@ -325,12 +325,13 @@ def test_tower_3_has_three_lamps(load_text, minimal):
     ],
 )
 def test_a_password_may_go_in_the_clear_to_this_machine(load_text, minimal, broker, host, port):
-    mqtt = load_text(f'{minimal}mqtt: {{broker: "{broker}", password: word}}\n').mqtt
+    mqtt = load_text(f'{minimal}mqtt: {{broker: "{broker}", username: me, password: word}}\n').mqtt
     assert (mqtt.host, mqtt.port, mqtt.encrypted) == (host, port, False)
 
 
 def test_a_password_may_go_in_the_clear_when_asked_for(load_text, minimal):
-    text = 'mqtt: {broker: "mqtt://h.example.com", password: w, allow_plain_password: true}\n'
+    text = 'broker: "mqtt://h.example.com", username: me, password: w, allow_plain_password: true'
+    text = f"mqtt: {{{text}}}\n"
     assert load_text(minimal + text).mqtt.allow_plain_password is True
 
 
@@ -391,7 +392,7 @@ def test_too_few_witnesses_are_warned_of(load_text, minimal, witnesses, found):
 
 
 def test_the_digest_follows_the_configuration_but_no_secret(load_text, minimal):
-    text = minimal + "mqtt: {broker: mqtts://h.example.com, password: !secret word}\n"
+    text = minimal + "mqtt: {broker: mqtts://h.example.com, username: me, password: !secret word}\n"
     first = load_text(text, secrets="word: one\n").digest
     assert load_text(text, secrets="word: two\n").digest == first
     assert load_text(text + "name: x\n", secrets="word: two\n").digest != first
@@ -543,3 +544,59 @@ def test_an_alive_relay_on_a_line_that_holds_it_by_itself_is_warned_of(
     found = [each for each in load_text(minimal + tower).warnings if "tower.alive_relay" in each]
     assert bool(found) is bool(warned)
     assert all(warned in each and "the relay would look alive" in each for each in found)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [(0, "memory of a board"), (3, "fixed resistor"), (14, "serial console"), (26, "")],
+)
+def test_a_line_with_another_use_is_warned_of(load_text, minimal, line, words):
+    tower = f"tower: {{buzzer: {{pin: {line}}}}}\n"
+    found = [each for each in load_text(minimal + tower).warnings if "tower.buzzer.pin" in each]
+    assert bool(found) is bool(words)
+    assert all(words in each for each in found)
+
+
+def test_a_button_may_have_the_fixed_resistor(load_text, minimal):
+    tower = "tower: {buttons: {acknowledge: 3}}\n"
+    assert not [each for each in load_text(minimal + tower).warnings if "GPIO 3" in each]
+
+
+@pytest.mark.parametrize(
+    ("tower", "unseen"),
+    [
+        ("{lamps: {red: 17}}", ["amber", "green", "blue", "white"]),
+        ("{lamps: {red: 17, amber: 27, green: 22}}", ["blue", "white"]),
+        ("{lamps: {green: 22}, preset: tower-3}", ["red", "amber"]),
+        ("{preset: tower-3}", []),
+    ],
+)
+def test_a_tower_may_lack_lamps_and_says_what_nobody_sees(load_text, minimal, tower, unseen):
+    config = load_text(f"{minimal}tower: {tower}\n")
+    found = [each for each in config.warnings if "nobody sees" in each]
+    assert [each.partition("without a ")[2].split()[0] for each in found] == unseen
+
+
+@pytest.mark.parametrize("written", ["secret", "secret\n", "secret\r\n\n", "\ufeffsecret\n"])
+def test_what_an_editor_adds_is_no_part_of_a_credential(load_text, tmp_path, written):
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / "portal").write_text(written, newline="")
+    text = (
+        "site: soc\nservices:\n  - name: A\n    endpoints:\n      - {name: a, type: sign-in, "
+        'url: "https://idp.example.com/", password: !secret portal}\n'
+    )
+    config = load_text(text, environ={"CREDENTIALS_DIRECTORY": str(tmp_path / "given")})
+    assert config.probes["a/a"].password.reveal() == "secret"
+
+
+@pytest.mark.parametrize(
+    "written", ["portal: |\n  secret\n", "portal: secret\n\n\n", "\ufeffportal: secret"]
+)
+def test_how_a_secret_is_written_is_no_part_of_it(load_text, tmp_path, written):
+    (tmp_path / "secrets.yaml").write_text(written)
+    (tmp_path / "secrets.yaml").chmod(0o600)
+    text = (
+        "site: soc\nservices:\n  - name: A\n    endpoints:\n      - {name: a, type: sign-in, "
+        'url: "https://idp.example.com/", password: !secret portal}\n'
+    )
+    assert load_text(text).probes["a/a"].password.reveal() == "secret"

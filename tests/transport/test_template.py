@@ -148,3 +148,25 @@ def test_templates_compare_as_texts_and_show_nothing() -> None:
 )
 def test_what_is_shown_of_a_text(source: str, shown: str) -> None:
     assert Template.parse(source).shown({"base": "https://v", "x": "y"}) == shown
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("{secrets.password}", "{{ secrets.password }}"),
+        ("user={variables.user}&x", "{{ variables.user }}"),
+        ("{ totp(secrets.seed) }", "{{ totp(secrets.seed) }}"),
+        ("${PASSWORD}", "{{ PASSWORD }}"),
+        ("https://portal/${TENANT}/login", "{{ TENANT }}"),
+    ],
+)
+def test_a_place_that_only_other_tools_would_fill_in_is_refused(written, meant):
+    with pytest.raises(Refused) as caught:
+        Template.parse(written)
+    assert caught.value.hint == meant
+    assert "would be sent as it stands" in caught.value.message
+
+
+@pytest.mark.parametrize("written", ['{"a": {"b": 1}}', "{{ secrets.p }}", "{x}", "$5", "{{x}}{y}"])
+def test_braces_that_mean_nothing_are_sent_as_they_are(written):
+    Template.parse(written)
