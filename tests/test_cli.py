@@ -871,6 +871,10 @@ why, the likeliest first
      + 2 m 00 s between its readings, + 5 m 00 s between those of door/open, + 2
      m 30 s for a code
 
+records that were missing or wrong
+  spf_missing TXT otp.example
+  dkim_missing TXT s1._domainkey.otp.example
+
 codes, by what they hang on
   door/domain: door/open: 412 of 415 arrived while it was well, 0 of 7 arrived
   while it failed
@@ -919,6 +923,10 @@ def test_one_incident_reads_well_at_eighty_columns_at_night(serve, capsys):
         "acknowledged_by": None,
         "vendor_lead_s": None,
         "vendor_differs": True,
+        "records": [
+            "spf_missing TXT otp.example",
+            "dkim_missing TXT s1._domainkey.otp.example",
+        ],
         "arrivals": [
             {
                 "cause": "door/domain",

@@ -24,6 +24,7 @@ from beacon.core.model import (
     Outcome,
     Reading,
     Reason,
+    joined,
 )
 
 WINDOW: Final = 6
@@ -124,6 +125,7 @@ class EndpointState:
         "onset",
         "passed_at",
         "proven",
+        "records",
         "regulars_since_down",
         "rejections",
         "said",
@@ -157,6 +159,7 @@ class EndpointState:
         self.delayed_until = -math.inf  # a run that was due waits until then for a free code
         self.told_at = math.inf  # when the last run began that told something; inf: not known
         self.last: Reading | None = None
+        self.records: tuple[str, ...] = ()  # all that its fails have named since it began to fail
         self.said: Reading | None = None  # the first reading of those that say the same
         self.said_at = at
         self.onset: Fall | None = None  # of trouble that may not be confirmed
@@ -205,7 +208,7 @@ class EndpointState:
     def told(self) -> tuple[object, ...]:
         """All that services are judged and explained by; `shown` hides some while it flaps."""
         because = self.slow_because if self.slow else self.said
-        words = (because, self.said_at, self.since)
+        words = (because, self.said_at, self.since, self.records)
         return self.shown, self.health, self.standing, self.settled, self.flapping, *words
 
     @property
@@ -297,6 +300,8 @@ class EndpointState:
             self.fail_since = at
         if not self.window and not self.still_down:
             self.onset = Fall(at, reading, reading.ttl if self.ttl is None else self.ttl)
+            self.records = ()
+        self.records = joined(self.records, reading.records)
         self.fails += 1
         self.good = self.clean = 0
         self.window = (self.window << 1 | 1) & _WINDOW_MASK

@@ -404,6 +404,8 @@ class IncidentView:
     `opened_utc` is the wall time of `since` in UTC seconds as it was known at the opening; it
     stays, whatever is done to the clock, and is part of the incident's id. None: not known.
 
+    `records` are all that were missing or wrong so far, in the order in which they were seen.
+
     `causes` are ranked; `cause` and `explanation` are those of the first. `vendor` holds
     what each of the vendor's sources says. `arrivals` are as in `ServiceView`.
 
@@ -430,6 +432,7 @@ class IncidentView:
     vendor: tuple[VendorWord, ...] = ()
     arrivals: tuple[Arrivals, ...] = ()
     opened_utc: float | None = None
+    records: tuple[str, ...] = ()
 
     @property
     def vendor_differs(self) -> bool:

@@ -6,7 +6,7 @@ from typing import Final
 
 from beacon.core.diagnosis import PARTS, rank
 from beacon.core.events import Arrivals, Cause, IncidentState, IncidentView, VendorWord
-from beacon.core.model import RANK, RED, Verdict
+from beacon.core.model import RANK, RED, Verdict, joined
 
 RELAPSE_EVERY: Final = 1800.0
 """Seconds between two relapses of one incident that sound and ask for acknowledgement."""
@@ -48,6 +48,10 @@ class Incident:
         heard = {word.endpoint: word for word in self.view.vendor}
         heard |= {word.endpoint: word for word in words}
         self.view = replace(self.view, vendor=tuple(heard.values()))
+
+    def miss(self, records: Iterable[str]) -> None:
+        """Keep which records were missing or wrong: what is back now explains what failed then."""
+        self.view = replace(self.view, records=joined(self.view.records, records))
 
     def count(self, arrivals: tuple[Arrivals, ...]) -> None:
         """Note how deliveries went while their causes were well, and while they failed."""

@@ -4,6 +4,7 @@ Data only. Everything here is frozen and knows nothing of time, threads, files o
 networks. `docs/glossary.md` says each word in prose.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -136,6 +137,7 @@ OUTCOME_OF: Final = MappingProxyType({reason: _outcome_of(reason) for reason in 
 """The one table from reason to outcome."""
 
 DETAIL_LIMIT: Final = 200
+MOST_RECORDS: Final = 64  # names of records that a reading or an incident keeps
 """Characters of a reading's detail."""
 
 # A server said no: what the guard counts before an account is locked.
@@ -183,7 +185,8 @@ class Reading:
     `latency`, `phases` and `ttl` (how long others may keep what was read) are seconds.
     `detail` is one line for people, at most 200 characters, and never holds a secret, a
     code or a body. `resolver` is whether our own resolver answered ("no such name" is an
-    answer); None: it was not asked. `uses` are all that were read, old ones too.
+    answer); None: it was not asked. `uses` are all that were read, old ones too. `records` are
+    those that are missing or wrong, each by reason, type and name: the detail names what fits.
     """
 
     reason: Reason
@@ -194,11 +197,17 @@ class Reading:
     clock: ClockSeen | None = None
     resolver: bool | None = None
     uses: tuple[BreakGlassUse, ...] = ()
+    records: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> Outcome:
         """The outcome that belongs to the reason."""
         return OUTCOME_OF[self.reason]
+
+
+def joined(kept: tuple[str, ...], further: Iterable[str]) -> tuple[str, ...]:
+    """Names of records that were kept, and new ones behind them as far as there is room."""
+    return tuple(dict.fromkeys((*kept, *further)))[:MOST_RECORDS]
 
 
 class Health(StrEnum):

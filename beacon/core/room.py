@@ -234,6 +234,7 @@ class Room:
             # What blinds us does not explain what we saw before.
             incident.explain(self._diagnose(watched))
         incident.hear(_words(watched))
+        incident.miss(_records(watched))
         incident.count(self._arrivals(watched))
         if watched.state.judgement.vendor_admits:
             incident.admitted(at)
@@ -799,6 +800,13 @@ def _words(watched: Watched) -> Iterator[VendorWord]:
         if state.spec.evidence is Evidence.CLAIM and said is not None:
             words = said.detail or said.reason
             yield VendorWord(state.spec.id, _STANCE[said.outcome], words, state.said_at)
+
+
+def _records(watched: Watched) -> Iterator[str]:
+    """Which records its troubled endpoints have found missing or wrong."""
+    for state in (*watched.endpoints, *watched.elsewhere):
+        if state.in_trouble:
+            yield from state.records
 
 
 def _longest_silence(watched: Watched) -> float:

@@ -100,7 +100,12 @@ class Secrets:
     def cleared(self, reading: Reading) -> Reading:
         """The reading as it may be told: every reading passes here before anybody sees it."""
         clock = reading.clock and replace(reading.clock, host=self.clear(reading.clock.host))
-        return replace(reading, detail=self.clear(reading.detail, DETAIL_LIMIT), clock=clock)
+        return replace(
+            reading,
+            detail=self.clear(reading.detail, DETAIL_LIMIT),
+            clock=clock,
+            records=tuple(self.clear(each, DETAIL_LIMIT) for each in reading.records),
+        )
 
     def clear(self, text: str, limit: int | None = None) -> str:
         """The text as people may read it: one line, at most `limit` characters, no marks.

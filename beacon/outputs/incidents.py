@@ -55,6 +55,7 @@ def document(view: IncidentView, name: str, moment: Callable[[float], datetime])
             for w in view.vendor
         ],
         "impact": view.impact,
+        "records": list(view.records),
         "arrivals": [asdict(counts) for counts in view.arrivals],
         "acknowledged": view.acknowledged,
         "acknowledged_at": when(view.acknowledged_at),
@@ -193,6 +194,8 @@ def _one(answer: Mapping[str, Any]) -> Iterator[str]:
         if fact:
             yield from _wrapped(f"  {word:<15}", fact)
     yield from _headed("why, the likeliest first", _causes(causes))
+    records = (line for each in incident.get("records", ()) for line in _wrapped("  ", each))
+    yield from _headed("records that were missing or wrong", records)
     arrivals = incident.get("arrivals", ())
     yield from _headed("codes, by what they hang on", _arrivals(arrivals))
     differ = incident.get("vendor_differs", False)

@@ -13,7 +13,15 @@ import dns.name
 import dns.rdatatype
 
 from beacon.config.fields import File
-from beacon.core.model import DETAIL_LIMIT, Evidence, Reading, Reason
+from beacon.core.model import (
+    DETAIL_LIMIT,
+    OUTCOME_OF,
+    Evidence,
+    Outcome,
+    Reading,
+    Reason,
+    joined,
+)
 from beacon.engine.run import Phase, Run
 from beacon.mail.found import Found, State, plain
 from beacon.mail.golden import Golden, GoldenRefused, beside, compare, keys_of, load
@@ -175,13 +183,18 @@ def told(found: Sequence[Trouble], looks: Sequence[Look]) -> Reading:
     if not found:
         return Reading(Reason.OK, "; ".join(map(_sound, looks)), ttl=_ttl(looks))
     first, others = found[0], found[1:]
-    if not others:
-        return Reading(first.reason, first.text, ttl=_ttl(looks, first))
-    return Reading(first.reason, _with_others(first, others), ttl=_ttl(looks, first))
+    detail = _with_others(first, others) if others else first.text
+    return Reading(first.reason, detail, ttl=_ttl(looks, first), records=_records(found))
+
+
+def _records(found: Sequence[Trouble]) -> tuple[str, ...]:
+    """Every record that fails, by reason, type and name: incidents keep them beside the detail."""
+    fails = (each for each in found if OUTCOME_OF[each.reason] is Outcome.FAIL and each.name)
+    return joined((), (f"{each.reason} {each.kind} {each.name}" for each in fails))
 
 
 def _with_others(first: Trouble, others: Sequence[Trouble]) -> str:
-    """The worst in full, the others by reason and name, as far as they fit: incidents keep it."""
+    """The worst in full, the others by reason and name, as far as they fit."""
     grouped: dict[Reason, list[str]] = {}
     for trouble in others:
         grouped.setdefault(trouble.reason, []).append(_short(trouble, first.domain))

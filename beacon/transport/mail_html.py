@@ -32,6 +32,8 @@ _BLOCKS: Final = frozenset(
 )
 _CELLS: Final = frozenset({"td", "th"})
 _EMPTY: Final = frozenset({"br", "col", "embed", "hr", "img", "input", "link", "meta", "wbr"})
+_UNSEEN: Final = TextPattern(r"display:none|visibility:hidden|opacity:0(?![.\d])")
+_VALUE: Final = TextPattern(r"""=\s*+(?:"[^"]*+"|'[^']*+'|[^\s"'>]*+)""")
 _HUGE: Final = TextPattern(r"&#[0-9A-Fa-fxX]{9,}+;?+")
 """References to no character, too long for Python to make a number of."""
 
@@ -65,5 +67,9 @@ def shown_text(page: str) -> str:
 
 
 def _is_hidden(name: str, attributes: str) -> bool:
-    style = "".join(attributes.lower().split())
-    return name not in _EMPTY and ("display:none" in style or "visibility:hidden" in style)
+    """Whether an element is not shown. `font-size:0` is no sign: layouts set it around all."""
+    if name in _EMPTY or not attributes.strip(" >"):
+        return False
+    text = attributes.lower()
+    bare = _VALUE.sub(" ", text).strip(" >/").split()
+    return "hidden" in bare or _UNSEEN.search("".join(text.split())) is not None

@@ -17,7 +17,7 @@ from beacon.core.events import (
     VendorWord,
 )
 from beacon.core.incident import Incident, foremost
-from beacon.core.model import Evidence, Reading, Reason, Service, Verdict
+from beacon.core.model import MOST_RECORDS, Evidence, Reading, Reason, Service, Verdict
 
 MINUTE, HOUR = 60.0, 3600.0
 CODE, DOMAIN = "codes/code", "codes/domain"
@@ -376,6 +376,28 @@ def test_a_cause_that_is_well_and_long_over_is_not_mentioned(removed):
     room = removed().passes(10 * MINUTE).cue(Reason.OK, DOMAIN).passes(3 * HOUR)
     room.cue(Reason.CODE_NOT_ARRIVED, CODE).passes(2 * MINUTE)
     assert [cause.cause for cause in room.incident.causes] == ["unknown"]
+
+
+def test_an_incident_keeps_every_record_that_vanished_in_its_time(removed):
+    """Those of the onset, and those that follow with the same reason and the same detail."""
+    room = removed()
+
+    def lose(*names):
+        room.simulation.cue(DOMAIN, Reading(Reason.SPF_MISSING, "and more", records=names))
+        room.passes(10 * MINUTE)
+
+    lose("a", "b")
+    room.cue(Reason.CODE_NOT_ARRIVED, CODE)
+    lose("a", "b")
+    assert room.incident.records == ("a", "b")
+    lose("b", "c")
+    assert room.incident.records == ("a", "b", "c"), "what came back is still part of the story"
+    lose(*(f"{number}" for number in range(100)))
+    assert len(room.incident.records) == MOST_RECORDS
+    room.cue(Reason.OK, CODE, DOMAIN).passes(4 * HOUR)
+    assert room.incident is None
+    room.cue(Reason.CODE_NOT_ARRIVED, CODE).passes(10 * MINUTE)
+    assert room.incident.records == (), "the next incident has its own"
 
 
 # --- the incident itself ----------------------------------------------------------

@@ -374,15 +374,21 @@ def test_a_memory_without_causes_and_words_is_read(outage, live, tmp_path):
 
 def test_causes_and_their_readings_are_in_the_file_and_survive(outage, live):
     [cause] = outage.incident.causes
+    lost = Reading(Reason.DEADLINE, records=("spf_missing TXT otp.example",))
+    outage.clock.advance(30.0)
+    at = outage.clock.monotonic()
+    outage.take(outage.monitor.handle(Observed(at, "mfa/sign-in", lost, at)))
     outage.ends()
     again = live()
     assert again.incident.causes == (cause,)
+    assert again.incident.records == lost.records
     answer = Incidents(again.history, again.clock, site)({"incident": "1"}, "alex")
     [told] = answer["incident"]["causes"]
     assert (told["cause"], told["explains"], told["window"]) == ("unknown", True, None)
     assert told["readings"][0]["reason"] == "deadline"
     assert told["readings"][0]["at"].endswith("+00:00")
     assert answer["incident"]["vendor"] == []
+    assert answer["incident"]["records"] == list(lost.records)
     assert answer["incident"]["vendor_differs"] is False
     assert answer["runbook"] is None
     assert answer["now"] == iso(again.clock.utc())

@@ -263,7 +263,8 @@ def test_everything_that_vanished_is_named(serve, observe):
 def test_what_does_not_fit_is_counted(serve, observe):
     serve((SPF, ""))
     many = tuple(f"selector-number-{number}" for number in range(40))
-    detail = observe(selectors=many).detail
+    reading = observe(selectors=many)
+    detail = reading.detail
     assert detail.startswith(
         "no SPF record at otp.example; also dkim_missing selector-number-0, selector-number-1, "
     )
@@ -271,6 +272,10 @@ def test_what_does_not_fit_is_counted(serve, observe):
     assert len(detail) <= 200
     named, more = detail.count("selector-number"), int(detail.split()[-2])
     assert named + more == 40
+    assert reading.records == (
+        "spf_missing TXT otp.example",
+        *(f"dkim_missing TXT {name}._domainkey.otp.example" for name in many),
+    )
 
 
 def test_removing_spf_tells_how_long_the_hole_is_kept(serve, observe):
