@@ -214,8 +214,11 @@ class EndpointState:
     @property
     def standing(self) -> bool:
         """Degraded only by something standing and plannable (an expiring certificate)."""
-        ailing = self.flapping or self.ails or self.slowness.slow
-        return self.shown is Health.DEGRADED and not ailing
+        return self.shown is Health.DEGRADED and not self._ails_now
+
+    @property
+    def _ails_now(self) -> bool:
+        return self.flapping or self.ails or self.slowness.slow
 
     @property
     def still_down(self) -> bool:
@@ -243,10 +246,13 @@ class EndpointState:
     def worked_since(self, moment: float) -> Health:
         """Of one lost from sight: the health it was last proven to have since then, if it worked.
 
-        Otherwise `UNKNOWN`.
+        Otherwise `UNKNOWN`, also where nothing has begun (`inf`). What is standing is no trouble.
         """
-        worked = self.before in (Health.UP, Health.DEGRADED) and self.passed_at >= moment
-        return self.before if worked and self.before is not None else Health.UNKNOWN
+        if self.before not in (Health.UP, Health.DEGRADED) or not moment <= self.passed_at:
+            return Health.UNKNOWN
+        if moment == math.inf:
+            return Health.UNKNOWN
+        return self.before if self._ails_now else Health.UP
 
     @property
     def rereadable(self) -> bool:

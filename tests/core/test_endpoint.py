@@ -1,5 +1,7 @@
 """One endpoint: thresholds, windows, flapping, unknown."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -276,3 +278,24 @@ def test_whoever_told_nothing_is_never_overtaken(make_endpoint):
     assert not overtaken(late, [ours])
     late.count(LETTERS["S"], 5.0, regular=True)
     assert late.tells_since == float("inf"), "nobody was there: nothing was told"
+
+
+@pytest.mark.parametrize(
+    ("before", "ails", "since", "counts"),
+    [
+        (Health.UP, False, 5.0, Health.UP),
+        (Health.UP, False, 15.0, Health.UNKNOWN),
+        (Health.DEGRADED, True, 5.0, Health.DEGRADED),
+        (Health.DEGRADED, False, 5.0, Health.UP),  # an expiring certificate is no trouble
+        (Health.DOWN, False, 5.0, Health.UNKNOWN),
+        (Health.UP, False, math.inf, Health.UNKNOWN),  # nothing has begun
+    ],
+)
+def test_what_is_lost_from_sight_counts_as_it_last_worked(
+    make_endpoint, before, ails, since, counts
+):
+    state = EndpointState(make_endpoint("s", "x", Evidence.SYMPTOM), 0.0)
+    state.before, state.ails, state.passed_at = before, ails, 10.0
+    assert state.worked_since(since) is counts
+    state.passed_at = math.inf  # after a restart: it was well when we died
+    assert since == 15.0 or state.worked_since(since) is counts

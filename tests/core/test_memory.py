@@ -434,6 +434,7 @@ def told(story):
     return monitor, at
 
 
+EXPIRING = Reason.CERTIFICATE_EXPIRING
 A_STOPPED_SIGN_IN = [
     (0.0, (name, reason))
     for name, reason in (
@@ -447,8 +448,22 @@ A_STOPPED_SIGN_IN = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("reason", "verdict"),
+    [(Reason.CERTIFICATE_EXPIRING, Verdict.ADVISORY), (Reason.OK, Verdict.OK)],
+)
+def test_a_restart_alone_opens_no_incident(make_room, reason, verdict):
+    """Something standing and plannable is no trouble, also before it is read again."""
+    room = make_room().passes(600.0).cue(reason, "mfa/sign-in").passes(600.0)
+    assert room.verdict() is verdict
+    room.simulation.restart(5.0)
+    assert room.incident is None
+    assert (room.passes(600.0).verdict(), room.incident) == (verdict, None)
+
+
 @given(stories)
 @example(A_STOPPED_SIGN_IN)
+@example([(0.0, ("mfa/a", word)) for word in (Reason.DEADLINE, Reason.SLOW, EXPIRING)])
 @settings(max_examples=400, deadline=None)
 def test_what_is_recalled_is_what_was_remembered(story):
     monitor, at = told(story)
