@@ -29,6 +29,9 @@ LABELS: Final = MappingProxyType(
         "postmortem": True,  # Statuspage: written after the end
         "mitigated": True,  # Azure
         "fixed": True,  # Cachet
+        "recovered": True,  # this one and the next two: not of one vendor
+        "closed": True,
+        "reopened": False,
     }
 )
 """What an update is headed with, as "Resolved - …" → whether that is the end."""
@@ -38,15 +41,23 @@ ENDS: Final = (
     r"resolved|mitigated|restored|completed|fixed",
     # AWS: "the service is (now) operating normally"; others say working, functioning, running
     r"(?:operating|working|functioning|running)\s+(?:normally|as\s+(?:normal|expected))",
-    # Okta, Slack: "has recovered", "have fully recovered"
-    r"(?:has|have)\s+(?:\w+ly\s+|now\s+|since\s+)*recovered",
+    # of many: "has been addressed", "has been remediated"
+    r"been\s+(?:addressed|remediated|rectified)",
+    # Okta, Slack: "has recovered", "have fully recovered", "recovered at 11:00"
+    r"(?:has|have|is|are|now|fully)\s+(?:\w+ly\s+|now\s+|since\s+)*recovered|recovered\s+(?:at|by)",
     # Duo, Twilio: "is back to normal", "have returned to normal"
     r"(?:back|returned)\s+to\s+normal",
-    r"(?:has|have|is)\s+(?:now\s+)?(?:ended|cleared)|all\s+clear",
+    r"(?:has|have|is)\s+(?:now\s+)?(?:ended|cleared|concluded)|all\s+clear",
+    # Google Cloud: "Incident began at 10:00 and ended at 11:00"
+    r"ended\s+at",
+    # of many: "this incident is now closed", "the issue is over"
+    r"(?:incident|issue|outage)\s+(?:(?:is|was|has\s+been)\s+)?(?:now\s+)?(?:closed|over)",
+    # of many: "is now stable", "up and running again"
+    r"(?:now|again)\s+stable|up\s+and\s+running",
     # Duo, Google Cloud: "this was a false alarm"
     r"false\s+(?:alarm|positive)",
     # Cloudflare, GitHub: "fully operational", "all systems operational"
-    r"(?:fully|again|now|systems|services)\s+operational",
+    r"(?:fully|again|now|systems|services|is|are)\s+operational",
 )
 """Words for an end within a text, and whose they are."""
 
@@ -54,15 +65,16 @@ UPDATES: Final = 50
 """Headings of one text that are looked at."""
 
 _END: Final = "|".join(ENDS)
-_ENDED: Final = TextPattern(rf"\b(?:{_END})\b", IGNORE_CASE)
+_ENDED: Final = TextPattern(rf"\b(?:{_END})\b(?:\s+again\b)?", IGNORE_CASE)
 _ENDS_LOOKED_AT: Final = 10  # the last of them
 _SENTENCE: Final = 100  # characters before such a word that say whether it has come
 _WITHIN: Final = r"(?:(?!\s[-–—|]\s|[.!?;:]).){0,60}?"  # one sentence, or part of a title
 _HOPED: Final = TextPattern(
     rf"\b(?:(?:until|once|when|if|working\s+(?:to|on|with|towards?)|expect\w*|hope\w*|will)\b"
-    rf"{_WITHIN}\b|(?:not|never)\s+(?:\w+\s+){{0,3}}?"
+    rf"{_WITHIN}\b|(?:not|never|cannot|\w+n['’]t|unable\s+to)\s+(?:\S+\s+){{0,3}}?"
+    rf"|(?:only|no|none|some|few|\d+\s?%)\s+(?:\S+\s+){{0,3}}?"
     rf"|(?:be|being|partially|partly)\s+(?:\w+ly\s+)?|(?:has|have)\s+(?:partially|partly)\s+)"
-    rf"(?:{_END}|recovered)\b\Z",
+    rf"(?:{_END}|recovered)\b(?:\s+again)?\Z",
     IGNORE_CASE,
 )
 """`… to be resolved`, `until … is restored`: the end is spoken of, and has not come."""
@@ -81,10 +93,18 @@ _AFTERWARDS: Final = TextPattern(
 
 # "Restored to one of three zones; sign-ins continue to fail" is no end.
 _GOES_ON: Final = TextPattern(
-    r"\b(?:investigating|continu\w+|still|again|fail(?:s|ing)"
-    r"|(?:\d+|one|two|some|most|many) of)\b",
+    r"\b(?:investigating|continu\w+|still|again|fail(?:s|ing)?|cannot|can['’]t|persist\w*|re-?occur\w*"
+    r"|did\s+not|rolling\s+out|being\s+(?:deployed|rolled\s+out)|(?:is|are)\s+back(?!\s+to)"
+    r"|(?:is|are|remains?)\s+(?:currently\s+|partially\s+)?"
+    r"(?:affected|broken|degraded|down|elevated|impacted|unable|unavailable|unstable)"
+    r"|for\s+(?:a\s+(?:few|subset)|many|most|some)|(?:\d+|one|two|some|most|many) of)\b",
     IGNORE_CASE,
 )
+_COURTESY: Final = TextPattern(
+    r"\b(?:sorry|apolog\w+|thank|if\s+(?:you|your|users|customers|any))\b[^.!?]*", IGNORE_CASE
+)
+"""What is said to readers after an end: `if you continue to see errors, tell us`."""
+
 _WATCHED: Final = TextPattern(
     r"\b(?:continu\w+\s+(?:to\s+)?(?:\w+ly\s+)?)?monitor(?:ing)?\b", IGNORE_CASE
 )
@@ -100,10 +120,14 @@ _LABEL: Final = TextPattern(
     IGNORE_CASE,
 )
 _BEFORE: Final = ".!?;:)[]…"  # or a time: an update begins there, and no sentence goes on
+_MONTH: Final = "(?P<month>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
 _DATED: Final = TextPattern(
-    r"\b(?P<month>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?\s+(?P<day>\d{1,2})\s*,?"
-    r"(?:\s+\d{4},?)?\s+(?P<hour>\d{1,2}):(?P<minute>\d{2})\s*(?:-\s*)?[A-Z]{3,4}\b"
+    rf"\b(?:{_MONTH}\.?\s+(?P<day>\d{{1,2}})\s*,?(?:\s+\d{{4}},?)?"
+    rf"|(?P<day>\d{{1,2}})\.?\s+{_MONTH}\.?,?(?:\s+\d{{4}},?)?"
+    r"|\d{4}-(?P<number>\d{2})-(?P<day>\d{2})\]?(?:T(?=\d))?)"
+    r"\s*(?:at\s+)?(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::\d{2})?\s*(?P<half>[AP]M\b)?"
 )
+_TIMED: Final = TextPattern(r"\d:\d{2}(?:Z|\s*[AP]M)?\Z")
 _CLOCKED: Final = TextPattern(r"\b\d{1,2}:\d{2}\s+[AP]M\s+P[SD]?T\b")  # AWS, the oldest first
 _MONTHS: Final = "JanFebMarAprMayJunJulAugSepOctNovDec"
 
@@ -117,11 +141,15 @@ _HEADING: Final = TextPattern(
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """One update of an entry; `label` as vendors head it, in small letters; `at` to compare."""
+    """One update of an entry; `label` as vendors head it, in small letters; `at` to compare.
+
+    `begin` is where in the text it begins.
+    """
 
     label: str
     text: str
     at: tuple[int, ...] | None = None
+    begin: int = 0
 
 
 def incident_of(one: Entry) -> str:
@@ -158,8 +186,9 @@ def newest_update(text: str) -> Update:
         clocked = list(_CLOCKED.finditer(text))
         return Update("", text[clocked[-1].end() :] if clocked else text)
     dated = [update for update in updates if update.at is not None]
-    if len(dated) < len(updates):
-        return updates[0]  # whoever writes no times writes the newest first
+    if len(dated) < len(updates):  # whoever writes no times writes the newest first
+        before = text[: updates[0].begin]
+        return Update("", before) if _after_the_end(before) is not None else updates[0]
     latest = max(update.at or () for update in updates)
     return next(update for update in updates if update.at == latest)
 
@@ -170,27 +199,32 @@ def _updates(text: str) -> Iterator[Update]:
     begins = [found for found in labels if _is_heading(text, found.start())]
     ends = [found.start() for found in begins[1:]] + [len(text)]
     before = 0
-    december = "Dec" in text
+    december = "Dec" in text or "-12-" in text
     for found, end in zip(begins, ends, strict=False):
         dates = list(_DATED.finditer(text[max(before, found.start() - 60) : found.start()]))
         at = _moment(dates[-1].groupdict(), december=december) if dates else None
         before = found.end()
-        yield Update(found["label"].lower().replace("_", " "), text[found.end() : end], at)
+        label = found["label"].lower().replace("_", " ")
+        yield Update(label, text[found.end() : end], at, found.start())
 
 
 def _is_heading(text: str, at: int) -> bool:
     before = text[max(0, at - 40) : at].rstrip()
-    if not before or before[-1] in _BEFORE:
+    if not before or before[-1] in _BEFORE or _TIMED.search(before):
         return text[at].isupper()
     capitals = before[-3:]
     return text[at].isupper() and capitals.isascii() and capitals.isupper()  # 11:00 UTC, EVENT
 
 
-def _moment(date: dict[str, str], *, december: bool) -> tuple[int, ...]:
-    month = _MONTHS.index(date["month"]) // 3 + 1
+def _moment(date: dict[str, str | None], *, december: bool) -> tuple[int, ...]:
+    name, number = date["month"], date["number"]
+    month = _MONTHS.index(name) // 3 + 1 if name else int(number or 0)
     if december and month == 1:
         month = 13
-    return month, int(date["day"]), int(date["hour"]), int(date["minute"])
+    hour = int(date["hour"] or 0)
+    if date["half"]:
+        hour = hour % 12 + (12 if date["half"] == "PM" else 0)
+    return month, int(date["day"] or 0), hour, int(date["minute"] or 0)
 
 
 def _last_end(text: str) -> int | None:
@@ -211,7 +245,7 @@ def _after_the_end(text: str) -> str | None:
     end = _last_end(text)
     if end is None:
         return None
-    rest = _AFTERWARDS.sub(" ", text[end:])
+    rest = _COURTESY.sub(" ", _AFTERWARDS.sub(" ", text[end:]))
     return None if _GOES_ON.search(_WATCHED.sub(" ", rest)) else rest
 
 

@@ -185,6 +185,59 @@ def test_what_a_feed_says_by_incident(feed: tuple[Entry, ...], reason: Reason, w
     assert words in clear(reading.detail)
 
 
+ENDED = [
+    # in other words
+    "The issue has been addressed and sign-in works.",
+    "This incident is now closed.",
+    "Closed - all good. Investigating - we look.",
+    "It began at 2026-01-05 10:00 and ended at 2026-01-05 11:00 (US/Pacific).",
+    "Sign-ins recovered at 11:00 UTC.",
+    "Services are now fully recovered.",
+    "Service is now stable.",
+    "The issue is over.",
+    "Error rates have returned to normal levels. Investigating - We are looking.",
+    "All services are operational.",
+    "Sign-in is operational again.",
+    "The system is up and running again.",
+    "It has been resolved. If you continue to see failures, tell us.",
+    "The service has recovered. We are sorry for the failing sign-ins.",
+    "Some users saw errors, which has since been resolved.",
+    # by dates in other orders
+    "2026-01-05 10:00 UTC Investigating - look. 2026-01-05 11:00 UTC Resolved - done.",
+    "[2026-01-05 10:00] Investigating - look. [2026-01-05 11:00] Resolved - done.",
+    "5 Jan 2026, 10:00 UTC Investigating - a. 5 Jan 2026, 11:00 UTC Resolved - b.",
+    "Jan 5, 10:00 AM UTC Investigating - look. Jan 5, 1:00 PM UTC Resolved - done.",
+    "Jan 5, 1:00 PM Resolved - done. Jan 5, 12:10 AM Investigating - look.",
+]
+NOT_ENDED = [
+    "We thought this was resolved but errors are back.",
+    "This has been resolved for some customers.",
+    "The database has been restored, however users cannot sign in.",
+    "A fix has been completed and is rolling out.",
+    "The root cause is fixed; sign-ins remain degraded.",
+    "Reopened - It was resolved. Resolved - done.",
+    "The issue isn't resolved.",
+    "We believe it hasn\u2019t been resolved.",
+    "Only 10% of sign-ins are back to normal.",
+    "No services are operating normally.",
+    "The service is no longer operating normally.",
+    "The fix was completed but did not help; errors persist.",
+    "EU has been resolved. US sign-ins are impacted.",
+    "Users are unable to have sign-ins completed.",
+    "Some sign-ins are completed only after a long delay.",
+]
+
+
+@pytest.mark.parametrize("text", ENDED)
+def test_an_end_is_known_by_many_words(text: str) -> None:
+    assert judged(said(text=text)).reason is OK
+
+
+@pytest.mark.parametrize("text", NOT_ENDED)
+def test_what_only_sounds_like_an_end_is_none(text: str) -> None:
+    assert judged(said(text=text)).reason is INCIDENT
+
+
 AWS_ID = "https://status.aws.amazon.com/#ec2-us-east-1_{}"
 
 
