@@ -215,12 +215,21 @@ class HistoryFile:
             raise
 
     def prune(self) -> None:
-        """Drop the oldest rows beyond the number kept."""
+        """Drop damaged rows, and the oldest beyond the number kept.
+
+        A row with a number that was never given would make all others old.
+        """
+        for table in self.kept:
+            key = _key(table)
+            self._opened().execute(
+                f"DELETE FROM {table} WHERE {key} NOT BETWEEN 1 AND ?",  # noqa: S608
+                (HIGHEST_NUMBER,),
+            )
         self._prune(self._opened(), self.kept)
 
     def _prune(self, db: sqlite3.Connection, tables: Iterable[str]) -> None:
         for table in tables:
-            key = "number" if table == "incidents" else "row"
+            key = _key(table)
             db.execute(
                 f"DELETE FROM {table} WHERE {key} <= (SELECT max({key}) FROM {table}) - ?",  # noqa: S608
                 (self.kept[table],),
@@ -294,6 +303,10 @@ def _version(path: Path) -> int:
     if version > _HIGHEST_VERSION:
         raise damaged(f"no schema has the version {version}")
     return version
+
+
+def _key(table: str) -> str:
+    return "number" if table == "incidents" else "row"
 
 
 def _inode(path: Path) -> int:

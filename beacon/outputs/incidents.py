@@ -152,7 +152,8 @@ def _readable(incident: Mapping[str, Any]) -> bool:
         told({"incidents": [incident]} | about)
         told({"incident": incident} | story | about)
         datetime.fromisoformat(incident["since"]).timestamp()
-        return 0 < incident["number"] < HIGHEST_NUMBER and isinstance(incident["id"], str)
+        words = (incident[key] for key in ("id", "service", "state", "verdict", "first_out"))
+        return 0 < incident["number"] < HIGHEST_NUMBER and all(isinstance(w, str) for w in words)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return False
 
