@@ -29,7 +29,7 @@ from beacon.mail.views import Authority, Resolvers
 from beacon.probes.mail_dns import MailDns
 from beacon.transport.datagram import Peer
 from beacon.transport.records import is_mail_domain, is_name, is_selector
-from beacon.transport.resolve import PORT, is_address, locate, system_resolvers
+from beacon.transport.resolve import PORT, has_reverse, is_address, locate, system_resolvers
 from beacon.transport.trouble import Trouble as Stuck
 
 BUDGET: Final = 30.0
@@ -69,7 +69,7 @@ def wrong(asked: Asked, names: Sequence[str]) -> str | None:
         if not is_address(host) and (text in asked.resolvers or not is_name(host)):
             return f"not an address: {text!r}"
     for address in asked.senders:
-        if not is_address(address):
+        if not has_reverse(address):
             return f"not an address: {address!r}"
     for selector in asked.selectors:
         if not is_selector(selector):

@@ -29,6 +29,7 @@ from beacon.transport.resolve import (
     PORT,
     Reply,
     ask,
+    has_reverse,
     is_address,
     locate,
     question,
@@ -129,7 +130,7 @@ class Dns:
             yield Fault(("expect", "exact"), text, "absent: true, or the records")
 
     def _query_faults(self) -> Iterator[Fault]:
-        if not (is_address(self.query) or is_name(self.query)):
+        if not (has_reverse(self.query) or is_name(self.query)):
             yield Fault(("query",), f"not a domain name: {self.query!r}")
         kind = one_type(self.record)
         if kind is None:
@@ -308,7 +309,7 @@ def _resolves(reply: Reply) -> bool:
 
 
 def _owner(query: str) -> dns.name.Name:
-    return dns.reversename.from_address(query) if is_address(query) else dns.name.from_text(query)
+    return dns.reversename.from_address(query) if has_reverse(query) else dns.name.from_text(query)
 
 
 PROBE = Dns

@@ -32,7 +32,7 @@ from beacon.mail.views import Resolvers
 from beacon.probes import Fault, Timing
 from beacon.transport.datagram import Peer
 from beacon.transport.records import is_mail_domain, is_name, is_selector, listed
-from beacon.transport.resolve import PORT, is_address, system_resolvers
+from beacon.transport.resolve import PORT, has_reverse, is_address, system_resolvers
 from beacon.transport.trouble import Trouble as Stuck
 from beacon.transport.trouble import timed
 
@@ -85,7 +85,7 @@ class MailDns:
                 allowed = "what stands in front of ._domainkey: s1, 2024.mail"
                 yield Fault(("selectors", number), f"not a selector: {selector!r}", allowed)
         for number, address in enumerate(self.senders):
-            if not is_address(address):
+            if not has_reverse(address):
                 text = f"not an address: {address!r}"
                 yield Fault(("senders", number), text, "192.0.2.1 or 2001:db8::1")
         yield from self._server_faults()

@@ -228,6 +228,11 @@ def is_address(host: str) -> bool:
     return True
 
 
+def has_reverse(host: str) -> bool:
+    """Whether it is an IP address that DNS may know: without the name of an interface behind."""
+    return is_address(host) and "%" not in host
+
+
 def zone_servers(run: Run, name: dns.name.Name, resolvers: Sequence[Peer]) -> tuple[Peer, ...]:
     """The servers the zone of `name` is delegated to, by name, sorted; at most `MOST_SERVERS`.
 

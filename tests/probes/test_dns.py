@@ -557,6 +557,7 @@ def test_the_deadline_wakes_a_probe_that_waits(silent: str) -> None:
 FAULTS = [
     ({"query": "a..b"}, ("query",), "not a domain name: 'a..b'"),
     ({"query": ""}, ("query",), "not a domain name: ''"),
+    ({"query": "fe80::1%eth0"}, ("query",), "not a domain name: 'fe80::1%eth0'"),
     ({"query": "a.example", "record": "QUUX"}, ("record",), "not a type of record: 'QUUX'"),
     ({"query": "a.example", "record": "ANY"}, ("record",), "not a type of record: 'ANY'"),
     ({"query": "a.example", "expect": Records(exact=("192.0.2.1", "192.0.2"))},

@@ -578,6 +578,7 @@ def test_an_answer_that_points_to_itself_by_hand(udp_server):
             )
         ],
         ({"senders": ("mail.example",)}, ("senders", 0), "not an address"),
+        ({"senders": ("fe80::1%eth0",)}, ("senders", 0), "not an address"),
         ({"resolvers": ("dns.example",)}, ("resolvers", 0), "not a server"),
         ({"resolvers": ("192.0.2.1:x",)}, ("resolvers", 0), "not a server"),
         ({"authoritative": ("a..b",)}, ("authoritative", 0), "not a server"),
