@@ -161,6 +161,14 @@ def test_whatever_is_damaged_all_that_is_sound_is_driven(
         assert whole or "damaged; restart mfa-beacon to write it anew" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("row", [b"00000000", b" #00000000", b"", b" #", b"#", b"\0" * 64])
+def test_a_row_of_nothing_costs_nothing(script, kernel, lamps, capsys, row):
+    """The checksum of no words is eight zeros."""
+    lamps.write_bytes(lamps.read_bytes() + row + b"\n")
+    assert script.main(["on_death", str(lamps)], {}, kernel.ioctl) == 0
+    assert kernel.levels == DEATH
+
+
 def damaged(content: bytes, dice: random.Random) -> bytes:
     found = bytearray(content)
     at = dice.randrange(len(found))
