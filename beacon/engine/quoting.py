@@ -60,15 +60,28 @@ def one_line(text: str) -> str:
 
 
 def secrets_in(settings: object) -> Iterator[str]:
-    """Every secret in the settings of a probe, however deep."""
+    """Every secret in the settings of a probe, however deep.
+
+    A field with the metadata `secret` is a document whose texts are.
+    """
     if callable(reveal := getattr(settings, "reveal", None)):
         yield reveal()
     elif is_dataclass(settings):
         for each in fields(settings):
-            yield from secrets_in(getattr(settings, each.name))
+            value = getattr(settings, each.name)
+            yield from _texts(value) if each.metadata.get("secret") else secrets_in(value)
     elif isinstance(settings, Mapping | tuple | list):
         for value in settings.values() if isinstance(settings, Mapping) else settings:
             yield from secrets_in(value)
+
+
+def _texts(document: object) -> Iterator[str]:
+    """The texts of a document that is sent; words too short to be found would withhold all."""
+    if isinstance(document, str):
+        yield from [document] if len(_folded(document)) >= _PIECE else []
+    elif isinstance(document, Mapping | tuple | list):
+        for value in document.values() if isinstance(document, Mapping) else document:
+            yield from _texts(value)
 
 
 class Secrets:

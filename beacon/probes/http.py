@@ -28,8 +28,8 @@ Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 class Http(Reach):
     """Whether a web server answers as it should.
 
-    `headers` and `form` values are kept as secrets. One of `body` (text), `form` and `json`
-    may be sent. `certificate_days` before its end a certificate is warned of.
+    The values of `headers`, `form` and `json` are kept as secrets. One of `body` (text), `form`
+    and `json` may be sent. `certificate_days` before its end a certificate is warned of.
     """
 
     EVIDENCE: ClassVar = Evidence.HEALTH
@@ -41,7 +41,7 @@ class Http(Reach):
     headers: Mapping[str, Secret] = field(default_factory=dict)
     body: Secret | None = None
     form: Mapping[str, Secret] = field(default_factory=dict)
-    json: Any = field(default=None, repr=False)
+    json: Any = field(default=None, repr=False, metadata={"secret": True})
     expect: Expectations = field(default_factory=Expectations)
     prefer: Expectations | None = None
     auth: Auth | None = None

@@ -17,6 +17,7 @@ import beacon
 from beacon.core.model import ClockSeen, Reason
 from beacon.engine.quoting import HIDDEN, quoted
 from beacon.engine.run import Run
+from beacon.engine.text_pattern import TextPattern
 from beacon.transport.address import Origin, join, origin
 from beacon.transport.charset import codec, codec_of_page
 from beacon.transport.cookies import Jar
@@ -39,6 +40,9 @@ _DEFAULTS: Final = {
     "Accept-Encoding": "gzip, deflate",
     "Connection": "close",
 }
+_NAME: Final = TextPattern(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_CONTROL: Final = TextPattern(r"[\x00-\x08\x0a-\x1f\x7f]")
+_FRAMING: Final = frozenset({"content-length", "transfer-encoding"})
 _PAGES: Final = frozenset({"text/html", "application/xhtml+xml"})
 _FOLLOWED: Final = frozenset({301, 302, 303, 307, 308})
 _PUBLIC: Final = frozenset(
@@ -166,6 +170,10 @@ def prepare(request: Request, jar: Jar | None = None) -> PreparedRequest:
         origin(prepared.url or "")
         for name, value in prepared.headers.items():
             name.encode("ascii"), value.encode("latin-1")
+            if not _NAME.fullmatch(name) or _CONTROL.search(value):
+                raise ValueError
+        if not _FRAMING.isdisjoint(map(str.lower, request.headers)):
+            raise ValueError
     except (RequestException, ValueError):
         raise Trouble(Reason.PROTOCOL_ERROR, "an address or header that cannot be sent") from None
     cookies = jar.header(prepared.url or "") if jar is not None else ""

@@ -171,7 +171,15 @@ class _Connection(HTTPConnection):
         self.waited = self._run.clock.monotonic() - self._asked_at
         if self._forwarded and answer.status == http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             raise _not_let_through(self._route, answer.headers.get("proxy-authenticate", ""))
+        if answer.status == http.HTTPStatus.NETWORK_AUTHENTICATION_REQUIRED and self._in_the_clear:
+            text = "a network on the way wants a sign-in first: status 511"
+            raise Trouble(Reason.OWN_NETWORK, text)
         return answer
+
+    @property
+    def _in_the_clear(self) -> bool:
+        """Whether somebody on the way can answer in the server's place (RFC 6585 §6)."""
+        return True
 
     @property
     def _forwarded(self) -> bool:
@@ -207,6 +215,10 @@ class _SecureConnection(_Connection):
 
     @property
     def _forwarded(self) -> bool:
+        return False
+
+    @property
+    def _in_the_clear(self) -> bool:
         return False
 
     def _open_tunnel(self) -> None:
@@ -352,7 +364,7 @@ def _read(run: Run, raw: HTTPResponse, limit: int) -> bytes:
             longer = f"the body is longer than {limit // 2**20} MiB"
             raise Trouble(Reason.BODY_TOO_LARGE, longer)
     if inflate and not inflate.complete:
-        raise Trouble(Reason.BODY_UNDECODABLE, f"the {quoted(coding)} data ends too early")
+        raise Trouble(Reason.BODY_UNDECODABLE, f"the {coding} data ends too early")
     return bytes(body)
 
 

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from beacon.config.fields import Url
 from beacon.core.model import DETAIL_LIMIT, Reading, Reason
 from beacon.engine.clock import ManualClock
 from beacon.engine.quoting import Secrets, quoted
 from beacon.engine.run import Run
+from beacon.probes.http import Http
 
 PASSWORD = "Summer2024!pass"
 PASSPHRASE = "canary p&ss/wörd"
@@ -169,3 +171,10 @@ def test_nothing_hidden_is_left(secret: str, around: str, how: str) -> None:
 def test_marks_cannot_be_forged(before: str, secret: str) -> None:
     forged = f"\ue002{secret}\ue000{before}\ue001"
     assert secret not in clear(quoted(forged), secret).replace("***", "\0")
+
+
+def test_what_is_sent_as_json_is_hidden_and_short_words_withhold_nothing() -> None:
+    sent = {"user": "me", "proofs": [{"password": PASSWORD, "digits": 6}], "way": "sms"}
+    secrets = Secrets()
+    secrets.hide_in(Http(url=Url("https://id.example.com/"), method="POST", json=sent))
+    assert secrets.clear(quoted(f"no {PASSWORD} by sms for me")) == "no *** by sms for me"

@@ -101,7 +101,15 @@ def test_every_header_is_sent_or_trouble(name, value):
             text.encode("latin-1")
 
 
-NOT_SENT = ["snow ☃", "a\r\nb: c", "a\nb", "\udcff", "ключ"]
+NOT_SENT = ["snow ☃", "a\r\nb: c", "a\nb", "\udcff", "ключ", "a\0b", "a\x1eb", "\x7f"]
+NO_NAMES = ["X Key", "X:Key", "X(Key)", "X-Key\t", "Transfer-Encoding", "content-length"]
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_a_name_that_is_none_of_a_configured_header_is_refused(name):
+    url = Url("https://id.example.com/")
+    (fault,) = Http(url=url, headers={name: Secret("12")}).faults()
+    assert "cannot be sent" in fault.message
 
 
 @pytest.mark.parametrize("text", NOT_SENT)

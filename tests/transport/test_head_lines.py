@@ -47,6 +47,12 @@ def filled(size):
             id="trailers",
         ),
         pytest.param(
+            b"HTTP/1.1 511 No\r\n" + END,
+            Reason.OWN_NETWORK,
+            "a network on the way wants a sign-in first: status 511",
+            id="511",
+        ),
+        pytest.param(
             b"HTTP/1.1 503 No\r\n" + cookies(105) + END, Reason.HTTP_STATUS, "status 503", id="503"
         ),
         pytest.param(
