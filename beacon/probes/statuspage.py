@@ -40,7 +40,9 @@ _OF_IMPACT: Final = {
     "critical": Reason.VENDOR_INCIDENT,
 }
 """Any other impact, `none` too, is degraded: an incident is opened before it is rated."""
-_OVER: Final = frozenset({"resolved", "postmortem", "scheduled", "completed"})
+_OVER: Final = frozenset(
+    {"resolved", "postmortem", "scheduled", "completed", "closed", "canceled", "cancelled"}
+)
 
 
 EARLY: Final = timedelta(hours=1)
@@ -198,8 +200,9 @@ def _said(
             yield Admission(Reason.VENDOR_MAINTENANCE, words)
     groups = {component.id: component.name for component in page.components}
     for component in watched.values():
-        ours = partial if component.status == "partial_outage" else Reason.SOURCE_DEAD
-        reason = _OF_COMPONENT.get(component.status, ours)
+        status = _word(component.status)
+        ours = partial if status == "partial_outage" else Reason.SOURCE_DEAD
+        reason = _OF_COMPONENT.get(status, ours)
         if reason is not Reason.OK:
             group = f"{groups[component.group_id]}/" if component.group_id in groups else ""
             said = component.status.replace("_", " ")
@@ -210,7 +213,7 @@ def _goes_on(event: _Event, now: datetime) -> bool:
     """Whether it is under way: maintenance of tomorrow is not, whatever its status says."""
     begin = moment(event.scheduled_for)
     planned = begin is not None and begin > now + EARLY
-    return event.status.strip().casefold() not in _OVER and not planned
+    return _word(event.status) not in _OVER and not planned
 
 
 def _touches(event: _Event, watched: Iterable[str]) -> bool:
@@ -219,9 +222,14 @@ def _touches(event: _Event, watched: Iterable[str]) -> bool:
 
 
 def _rated(incident: _Event) -> Reason:
-    if incident.status == "monitoring":  # a fix is in place, and watched
+    if _word(incident.status) == "monitoring":  # a fix is in place, and watched
         return Reason.VENDOR_DEGRADED
-    return _OF_IMPACT.get(incident.impact or "", Reason.VENDOR_DEGRADED)
+    return _OF_IMPACT.get(_word(incident.impact or ""), Reason.VENDOR_DEGRADED)
+
+
+def _word(written: str) -> str:
+    """A word of the page's lists: other makers of such pages write `Under maintenance`."""
+    return "_".join(written.casefold().split())
 
 
 PROBE = StatusPage

@@ -97,6 +97,10 @@ SAID = [
     (page(p1="partial_outage"), ("DUO1",), INCIDENT, "DUO1/Push Delivery: partial outage"),
     (page(p1="major_outage"), (), INCIDENT, "major outage"),
     (page(p1="under_maintenance"), (), MAINTENANCE, "under maintenance"),
+    (page(p1="Operational", s1="OPERATIONAL "), (), OK, ""),
+    (page(p1="Partial outage"), ("DUO1",), INCIDENT, ""),
+    (page([event("Monitoring", "Critical")]), (), DEGRADED, ""),
+    (page([event("Identified", "Critical")]), (), INCIDENT, ""),
     (page(p1="haunted"), (), DEAD, "Push Delivery: haunted"),
     (page(p1="haunted", s1="major_outage"), (), INCIDENT, "SMS Delivery"),
     # one deployment of many: by group, by path, by id
@@ -359,6 +363,8 @@ PLANNED = [
     ("in_progress", None, MAINTENANCE),
     ("scheduled", -1, Reason.OK),
     ("completed", -1, Reason.OK),
+    ("Cancelled", -1, Reason.OK),
+    ("closed", -1, Reason.OK),
 ]
 
 
