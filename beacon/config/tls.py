@@ -5,6 +5,7 @@ shared. Only a file that changed (by a `stat`) makes a new one; what cannot be u
 new certificate whose key is not there yet, leaves the old context in place.
 """
 
+import errno
 import logging
 import os
 import re
@@ -216,6 +217,10 @@ def _trust(made: ssl.SSLContext, ca: str | None) -> None:
     """Trust the given file, else what the system trusts, else the bundle we came with."""
     paths = ssl.get_default_verify_paths()
     if ca:
+        written = _read(ca)
+        # OpenSSL takes the whole certificates of a bundle that is still being written.
+        if written.count(b"-----BEGIN ") != written.count(b"-----END "):
+            raise OSError(errno.EINVAL, "it ends within a certificate")
         made.load_verify_locations(cafile=ca)
     elif paths.cafile or (paths.capath and any(Path(paths.capath).glob("*.0"))):
         made.load_default_certs()

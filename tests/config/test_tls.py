@@ -385,6 +385,18 @@ def test_a_half_renewed_pair_keeps_the_old_and_says_so_once(files, caplog):
     assert context(policy) is new
 
 
+def test_a_bundle_that_is_still_being_written_keeps_the_old(files):
+    policy = policy_of(files, {"ca": "ca.pem"})
+    held = context(policy)
+    whole = (files / "ca.pem").read_bytes()
+    (files / "ca.pem").write_bytes(whole + whole[:-40])
+    assert context(policy) is held
+    ((path, message, _),) = policy.flaws()
+    assert (path, message.partition(": ")[2]) == (("ca",), "it ends within a certificate")
+    (files / "ca.pem").write_bytes(whole + whole)
+    assert context(policy) is not held
+
+
 @pytest.mark.parametrize("name", ["ca.pem", "own.pem", "own.key"])
 @pytest.mark.parametrize("damage", ["gone", "empty", "cut"])
 def test_a_file_that_cannot_be_used_keeps_the_old(files, name, damage):
