@@ -23,6 +23,12 @@ class MailEvent:
     reason: Reason
     words: str
 
+    @property
+    def order(self) -> tuple[float, int]:
+        """To compare events of one mail: within a second it waits, arrives, and comes back."""
+        ends = (Reason.OK, Reason.DELIVERY_REFUSED)
+        return self.at, ends.index(self.reason) + 1 if self.reason in ends else 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
@@ -61,7 +67,7 @@ class Window:
         """Take these in, and judge all; an event more than `ahead` seconds ahead is none."""
         for event in events:
             known = self._newest.get(event.mail)
-            if event.at <= now + ahead and (known is None or known.at <= event.at):
+            if event.at <= now + ahead and (known is None or known.order <= event.order):
                 self._newest[event.mail] = event
         young = [each for each in self._newest.values() if each.at > now - self.share.window]
         young = sorted(young, key=lambda event: event.at)[-MOST:]

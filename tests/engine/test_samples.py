@@ -89,3 +89,17 @@ def test_no_mail_alone_decides(reasons: list[Reason], minimum: int) -> None:
         assert reasons.count(GOOD) * 2 >= len(reasons)
     if found is BAD:
         assert reasons.count(BAD) * 2 > len(reasons)
+
+
+@pytest.mark.parametrize("ends", [GOOD, BAD])
+@pytest.mark.parametrize("turned", [False, True])
+def test_within_a_second_a_mail_waits_before_it_arrives_or_comes_back(
+    ends: Reason, turned: bool
+) -> None:
+    """A batch has no order, and its times are whole seconds."""
+    told = [
+        MailEvent(f"{number}", NOW - 60, reason, reason.value)
+        for number in range(5)
+        for reason in (LATE, ends)
+    ]
+    assert Window(SHARE).add(told[::-1] if turned else told, NOW, 60.0).reason is ends
