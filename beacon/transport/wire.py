@@ -227,17 +227,18 @@ class _SecureConnection(_Connection):
         where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         lines = {"Host": where, **_proof(self._run, self._route)}
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-        self.sock.sendall(f"CONNECT {where} HTTP/1.1\r\n{head}\r\n".encode("latin-1"))
         answer = _Answer(self.sock, method="CONNECT", run=self._run)
         try:
+            self.sock.sendall(f"CONNECT {where} HTTP/1.1\r\n{head}\r\n".encode("latin-1"))
             answer.begin()
-        except (http.client.HTTPException, HTTPError):
+        except (http.client.HTTPException, HTTPError, Trouble, ConnectionError):
+            self._run.remaining()  # sockets shut by the deadline look like all sorts of trouble
             raise Trouble(Reason.OWN_NETWORK, "our proxy does not speak HTTP") from None
         status = answer.status
         if status == http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             offered = ", ".join(answer.headers.get_all("proxy-authenticate", ()))
             raise _not_let_through(self._route, offered)
-        if status >= 500:
+        if status >= 500 and status != http.HTTPStatus.NETWORK_AUTHENTICATION_REQUIRED:
             text = f"our proxy does not reach the server: status {status}"
             raise Trouble(Reason.UNREACHABLE, text)
         if not 200 <= status < 300:

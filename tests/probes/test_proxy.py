@@ -175,6 +175,8 @@ def test_the_token_of_a_mailbox_goes_through_it(proxy):
         ("https", b"504 No", Reason.UNREACHABLE, "status 504"),
         ("https", b"403 No", Reason.OWN_NETWORK, "status 403"),
         ("https", b"405 No", Reason.OWN_NETWORK, "status 405"),
+        ("https", b"511 Sign in", Reason.OWN_NETWORK, "status 511"),
+        ("http", b"511 Sign in", Reason.OWN_NETWORK, "status 511"),
         ("https", b"302 Away\r\nLocation: http://portal/", Reason.OWN_NETWORK, "status 302"),
     ],
 )
@@ -184,6 +186,13 @@ def test_what_a_proxy_says_is_what_is_read(proxy, url, proxy_says, reason, detai
     reading = probe.observe(Run(SystemClock(), 20.0))
     assert reading.reason is reason
     assert detail in reading.detail
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200", b"SSH-2.0-x\r\n", b"\r\n"])
+def test_a_proxy_that_opens_no_tunnel_and_says_nothing_is_our_trouble(proxy, answer):
+    proxy.answer = answer
+    probe = Http(url="https://idp.example.com/", proxy=ProxyUrl(proxy.url))
+    assert probe.observe(Run(SystemClock(), 20.0)).reason is Reason.OWN_NETWORK
 
 
 def test_a_407_of_a_server_that_no_proxy_stands_before_is_its_status(proxy):

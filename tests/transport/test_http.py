@@ -597,7 +597,7 @@ def test_an_address_that_became_impossible_is_told(driven):
         (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", Reason.OWN_CREDENTIALS),
         (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", Reason.UNREACHABLE),
         (b"what?\r\n\r\n", Reason.OWN_NETWORK),
-        (b"", Reason.PROTOCOL_ERROR),
+        (b"", Reason.OWN_NETWORK),
     ],
 )
 def test_a_proxy_that_opens_no_tunnel_says_why(raw_server, driven, said, reason):
