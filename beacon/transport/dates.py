@@ -24,12 +24,18 @@ def moment(written: object) -> datetime | None:
     return None
 
 
-def mail_date(written: str) -> datetime | None:
-    """A time as RFC 5322 has it (mail, HTTP, RSS); without a zone it is UTC. None for others."""
+def mail_date(written: str, *, zoned: bool = False) -> datetime | None:
+    """A time as RFC 5322 has it (mail, HTTP, RSS); without a zone it is UTC. None for others.
+
+    With `zoned`, one without a zone, or with one that nobody knows ("BRT"), is none either: it
+    may be hours off (RFC 5322, 4.3). A zone of -0000 is UTC.
+    """
     if len(written) > LONGEST_DATE:
         return None
     try:
-        return _utc(parsedate_to_datetime(written))
+        at = parsedate_to_datetime(written)
+        unknown = at.tzinfo is None and "-0000" not in written
+        return None if zoned and unknown else _utc(at)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
 

@@ -153,7 +153,7 @@ def _found(pattern: str, text: str) -> bool:
 
 
 def _moment(date: str) -> float | None:
-    at = mail_date(date.strip())
+    at = mail_date(date.strip(), zoned=True)
     return None if at is None else at.timestamp()
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.transport.dates import mail_date, moment
+from beacon.transport.letter import Letter
 
 AT = datetime(2018, 11, 19, 14, 0, tzinfo=UTC)
 
@@ -30,6 +31,20 @@ AT = datetime(2018, 11, 19, 14, 0, tzinfo=UTC)
 )
 def test_dates_of_mail_and_http(written: str, at: datetime | None) -> None:
     assert mail_date(written) == at
+
+
+@pytest.mark.parametrize(
+    ("zone", "known"),
+    [("+0000", True), ("-0000", True), ("GMT", True), ("EST", True), ("Z", True),
+     ("-0300 (BRT)", True), ("BRT", False), ("CEST", False), ("", False), ("(UTC)", False)],
+)  # fmt: skip
+def test_a_date_without_a_zone_that_is_known_may_be_hours_off(zone: str, known: bool) -> None:
+    """By it no code of this run is taken for an earlier one's."""
+    written = f"Mon, 19 Nov 2018 14:00:00 {zone}"
+    assert (mail_date(written, zoned=True) is not None) is known
+    assert Letter(f"Date: {written}\r\n\r\n482913".encode()).dated == (
+        mail_date(written).timestamp() if known else None
+    )
 
 
 @pytest.mark.parametrize("written", ["2018-11-19T14:00:00Z", "2018-11-19 15:00:00+01:00",
