@@ -4,7 +4,7 @@ Mail is the most foreign of texts: charsets that do not exist, parts in parts wi
 that is none. Whatever is wrong with a message costs that part of it only; nothing here raises.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -130,12 +130,18 @@ class Letter:
                 return next((bounce for bounce in told if bounce), None)
         return None
 
-    def _texts(self) -> Iterator[Part]:
-        return (part for part in self._message.walk() if part.type.startswith("text/"))
+    def _texts(self) -> list[Part]:
+        """What is shown at once comes first, files that are attached last."""
+        found = (part for part in self._message.walk() if part.type.startswith("text/"))
+        return sorted(found, key=_is_attached)
 
     def __repr__(self) -> str:
         """Show nothing."""
         return "Letter(…)"
+
+
+def _is_attached(part: Part) -> bool:
+    return part.first("content-disposition").lower().startswith("attachment")
 
 
 def _shown(part: Part) -> str:

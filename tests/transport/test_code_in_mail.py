@@ -76,6 +76,16 @@ TABLE: list[tuple[str, bytes, str, str | None]] = [
     ("on the next line", html("code is<br>\r\n  <p>482913"), WORDED, "482913"),
     ("a line of its own", html("<p>Hello</p><p> 482913 </p>"), r"(?m)^(\d{6})$", "482913"),
     ("hidden decoy", html('<i style="DISPLAY : none">000000</i>code 482913'), BARE, "482913"),
+    (
+        "a file in front of the text",
+        multipart(
+            "b",
+            b"Content-Disposition: Attachment; filename=x\r\nContent-Type: text/plain\r\n\r\n111111",
+            b"Content-Disposition: inline\r\nContent-Type: text/plain\r\n\r\n482913",
+        ),
+        BARE,
+        "482913",
+    ),
     ("the attribute hidden", html("<div class=x hidden>111111</div>482913"), BARE, "482913"),
     ("hidden with a value", html("<div hidden='hidden'>111111</div>482913"), BARE, "482913"),
     ("hidden by name only", html("<b class='hidden' aria-hidden=false title='a hidden b'>482913</b>"), BARE, "482913"),
