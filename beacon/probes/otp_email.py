@@ -241,35 +241,46 @@ class OtpEmail(Delivery):
     def _watched(self, run: Run, watch: MailWatch) -> Reading:
         """A code that somebody else makes be sent: how old the last one is, and how late it was."""
         assert self.every is not None, "asked for"
-        there = []
+        there: list[Mail] = []
+        others = 0
         for folder in watch.earlier(run):
-            there += self._last_codes(run, folder, self.every)
+            codes, more = self._last_codes(run, folder, self.every)
+            there, others = there + codes, others + more
         there.sort(key=lambda mail: mail.arrived)
         for mail in there[:-1]:
             watch.remove(run, mail)
         if not there:
-            return timed(run, Reading(Reason.CODE_NOT_ARRIVED, "no message with a code is there"))
+            text = "; ".join(["no message with a code is there", *unmatched(others)])
+            return timed(run, Reading(Reason.CODE_NOT_ARRIVED, text))
         mail = there[-1]
         age = run.clock.utc().timestamp() - mail.arrived
         if age > self.every:
-            text = f"the last one came {age:.0f} s ago"
+            text = "; ".join([f"the last one came {age:.0f} s ago", *unmatched(others)])
             return timed(run, Reading(Reason.CODE_NOT_ARRIVED, text))
         _note_way(run, mail.letter)
         first = mail.letter.hops[0].at if mail.letter.hops else mail.arrived
         latency = max(0.0, mail.arrived - first)
         return replace(timed(run, self.judge(mail, latency)), latency=latency)
 
-    def _last_codes(self, run: Run, folder: Iterator[Mail], every: float) -> list[Mail]:
-        """The last code in a folder, however many others came after it, and those just before."""
+    def _last_codes(self, run: Run, folder: Iterator[Mail], every: float) -> tuple[list[Mail], int]:
+        """The last code in a folder, however many others came after it, and those just before.
+
+        And how many others came in time.
+        """
         now = run.clock.utc().timestamp()
         found: list[Mail] = []
+        others = 0
         old = 0  # messages in a row that are too old for a code in time
         for number, mail in enumerate(folder, 1):
-            found += [mail] if self._is_it(mail, "") else []
-            old = old + 1 if now - mail.arrived > every else 0
+            late = now - mail.arrived > every
+            if self._is_it(mail, ""):
+                found.append(mail)
+            else:
+                others += not late
+            old = old + 1 if late else 0
             if number >= LEFTOVERS and (found or old >= LEFTOVERS):
                 break
-        return found
+        return found, others
 
     def _tidy(self, run: Run, watch: MailWatch) -> str:
         """Delete what earlier runs waited for in vain; what may be another's is left.

@@ -129,7 +129,7 @@ class OtpSms(SmsDelivery):
     def _last(self, run: Run, watch: SmsdWatch) -> Reading:
         """How old the last one is; the ones before it go."""
         assert self.every is not None, "asked for"
-        reading = self._aged(self._last_code(run, watch, self.every), self.every)
+        reading = self._aged(*self._last_code(run, watch, self.every), self.every)
         now = watch.progress()
         before, self._before.progress = self._before.progress, now
         if before is not None and now.restarted(before):
@@ -138,28 +138,32 @@ class OtpSms(SmsDelivery):
             raise Trouble(Reason.OWN_MODEM, SAVES_NOTHING)
         return replace(timed(run, reading), latency=None)  # how long it was on its way: not known
 
-    def _last_code(self, run: Run, watch: SmsdWatch, every: float) -> float | None:
-        """How old the last code is, however many other messages came after it."""
+    def _last_code(self, run: Run, watch: SmsdWatch, every: float) -> tuple[float | None, int]:
+        """How old the last code is, and how many other messages came in time, before or after."""
         last, age = None, 0.0
-        number = 0
+        number = others = 0
         for number, (age, message) in enumerate(islice(watch.earlier(run), MESSAGES_LIMIT), 1):
             if code_in(self.pattern, message):
                 if last is not None:
                     watch.remove(run, message)
                 last = age if last is None else last
+            else:
+                others += age <= every
             if number >= LEFTOVERS and (last is not None or age > every):
                 break
         if last is None and number == MESSAGES_LIMIT and age <= every:
             text = f"more than {MESSAGES_LIMIT} messages without a code came within {every:g} s"
             raise Trouble(Reason.OWN_MODEM, text)
-        return last
+        return last, others
 
-    def _aged(self, age: float | None, every: float) -> Reading:
+    def _aged(self, age: float | None, others: int, every: float) -> Reading:
         """What it comes to that the last code is so old."""
-        if age is None:
-            return Reading(Reason.CODE_NOT_ARRIVED, "no message with a code is there")
-        reason = Reason.CODE_NOT_ARRIVED if age > every else Reason.OK
-        return Reading(reason, f"the last one came {age:.0f} s ago")
+        if age is not None and age <= every:
+            return Reading(Reason.OK, f"the last one came {age:.0f} s ago")
+        told = "no message with a code is there"
+        if age is not None:
+            told = f"the last one came {age:.0f} s ago"
+        return Reading(Reason.CODE_NOT_ARRIVED, "; ".join([told, *unmatched(others)]))
 
 
 @dataclass

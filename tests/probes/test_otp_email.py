@@ -973,6 +973,10 @@ def test_the_last_code_is_too_old(fake_imap: Callable[..., Any]) -> None:
     assert reading.detail.startswith("the last one came 100")
     reading, _ = run_once(watched(fake_imap()))
     assert reading.detail == "no message with a code is there"
+    fake = fake_imap(inbox=[letter(), letter("of others"), letter("of others")])
+    fake.dates = {1: dated(1000), 2: dated(2000), 3: dated(60)}
+    reading, _ = run_once(watched(fake))
+    assert reading.detail.endswith(" s ago; 1 message came in which `pattern` finds nothing")
 
 
 def test_how_late_it_was_is_told_by_its_servers(fake_imap: Callable[..., Any]) -> None:

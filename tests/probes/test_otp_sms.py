@@ -455,8 +455,14 @@ def test_a_modem_that_is_back_has_time_to_receive(
     assert observed(waiting).reason is Reason.OK
 
 
-def test_there_is_no_code(waiting: Any, observed: Observed) -> None:
+def test_there_is_no_code(waiting: Any, observed: Observed, inbox: Any) -> None:
     assert observed(waiting).detail == "no message with a code is there"
+    inbox.put("Your parcel is here")
+    reading = observed(waiting)
+    assert reading.reason is Reason.CODE_NOT_ARRIVED
+    assert reading.detail == (
+        "no message with a code is there; 1 message came in which `pattern` finds nothing"
+    )
     assert waiting.clock_bound
 
 
