@@ -157,7 +157,7 @@ def test_whatever_is_damaged_all_that_is_sound_is_driven(
             assert kernel.levels == DEATH
         elif any(row[0] == "chip" for row in rows):
             assert len(kernel.levels) == sum(row[0] == "line" for row in rows)
-        assert status == (0 if whole else 1)
+        assert status == (0 if whole or copies == 2 else 1)
         assert whole or "damaged; restart mfa-beacon to write it anew" in capsys.readouterr().err
 
 
@@ -167,6 +167,20 @@ def test_a_row_of_nothing_costs_nothing(script, kernel, lamps, capsys, row):
     lamps.write_bytes(lamps.read_bytes() + row + b"\n")
     assert script.main(["on_death", str(lamps)], {}, kernel.ioctl) == 0
     assert kernel.levels == DEATH
+
+
+@pytest.mark.parametrize(("damages", "status"), [((0,), 0), ((1,), 0), ((0, 1), 1)])
+def test_a_clean_stop_fails_only_where_a_line_may_be_missing(
+    script, kernel, lamps, capsys, damages, status
+):
+    """A failed ExecStopPost= makes the unit failed, and the tower shows a death that was none."""
+    paths = two_copies(lamps)
+    for number in damages:
+        Path(paths[number]).write_bytes(lamps.read_bytes()[:-20])
+    environ = {"SERVICE_RESULT": "success"}
+    assert script.main(["auto", *paths], environ, kernel.ioctl) == status
+    assert kernel.levels.items() <= DARK.items()
+    assert (kernel.levels == DARK) is (status == 0)
 
 
 def damaged(content: bytes, dice: random.Random) -> bytes:

@@ -112,6 +112,12 @@ def test_its_appetite_is_bounded(house: Path):
     assert (service["SocketBindDeny"], service["SocketBindAllow"]) == (["any"], ["tcp:8427"])
 
 
+def test_the_paths_it_may_run_are_asked_for_only_where_they_are(house: Path):
+    """A Pi has no /lib64: systemd starts nothing when a path is missing that has no `-`."""
+    paths = settings(house, DAEMON)["ExecPaths"][0].split()
+    assert {p for p in paths if not p.startswith("-")} == {"/usr", "/opt/mfa-beacon"}
+
+
 def test_a_boot_without_a_network_is_not_held_up(house: Path):
     unit = settings(house, DAEMON, "Unit")
     assert unit["After"] == ["network.target"]
