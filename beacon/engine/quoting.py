@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import cached_property
 from typing import Any, Final
-from urllib.parse import quote, quote_plus, unquote
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 from beacon.core.model import DETAIL_LIMIT, Reading
-from beacon.engine.text_pattern import TextPattern
+from beacon.engine.text_pattern import IGNORE_CASE, TextPattern
 
 HIDDEN: Final = "***"
 QUOTE_LIMIT: Final = 120
@@ -37,6 +37,9 @@ _ESCAPE: Final = TextPattern(r"\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})|=([0-9A-F
 _BETWEEN_CUTS: Final = TextPattern(r"(?:[^.…]|\.(?!\.))+")
 _WORD: Final = TextPattern(r"[^\W_]+")
 _ESCAPED: Final = TextPattern(r"%[0-9a-fA-F]{2}|&#?\w+;|\\|=[0-9A-F]{2}")
+_TELLS: Final = TextPattern(r"key|token|secret|passw|pwd|sig|auth|code", IGNORE_CASE)
+"""In the name of a parameter: its value is a secret, though it is written in an address."""
+
 _OPAQUE: Final = TextPattern(r"[A-Za-z0-9+/=_-]{16,}")
 _DIGITS: Final = TextPattern(r"\d(?:[ -]?\d){3,}")  # may be somebody's code
 
@@ -62,7 +65,8 @@ def one_line(text: str) -> str:
 def secrets_in(settings: object) -> Iterator[str]:
     """Every secret in the settings of a probe, however deep.
 
-    A field with the metadata `secret` is a document whose texts are.
+    A field with the metadata `secret` is a document whose texts are. In an address it is what its
+    parameters call so.
     """
     if callable(reveal := getattr(settings, "reveal", None)):
         yield reveal()
@@ -73,6 +77,10 @@ def secrets_in(settings: object) -> Iterator[str]:
     elif isinstance(settings, Mapping | tuple | list):
         for value in settings.values() if isinstance(settings, Mapping) else settings:
             yield from secrets_in(value)
+    elif isinstance(settings, str) and "://" in settings:
+        for name, value in parse_qsl(urlsplit(settings).query):
+            if _TELLS.search(name):
+                yield from _texts(value)
 
 
 def _texts(document: object) -> Iterator[str]:

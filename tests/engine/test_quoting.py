@@ -178,3 +178,13 @@ def test_what_is_sent_as_json_is_hidden_and_short_words_withhold_nothing() -> No
     secrets = Secrets()
     secrets.hide_in(Http(url=Url("https://id.example.com/"), method="POST", json=sent))
     assert secrets.clear(quoted(f"no {PASSWORD} by sms for me")) == "no *** by sms for me"
+
+
+@pytest.mark.parametrize(
+    "name", ["key", "api_key", "access_token", "sig", "X-Auth", "client_secret"]
+)
+def test_what_an_address_calls_a_secret_is_hidden(name: str) -> None:
+    url = Url(f"https://id.example.com/in?format=detailed&{name}=canary%2d4711#x")
+    secrets = Secrets()
+    secrets.hide_in(Http(url=url))
+    assert secrets.clear(quoted("no detailed /in for canary-4711")) == "no detailed /in for ***"
