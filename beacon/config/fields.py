@@ -99,18 +99,23 @@ class Duration(float):
         return f"{self * 1000:g}ms"
 
 
+_BEGIN_OF_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?=[^/\\])")
+
+
 def refuse_credentials(address: object, instead: str) -> None:
     """Refuse an address that holds a user name or a password, without repeating it.
 
     A password may hold `#`, `?` and `@`, so where the host begins is the writer's secret: an @
     before the first slash is none of a path. With a slash in it, the first half looks like a
-    host and its port.
+    host and its port. Of what does not begin like an address nothing is told apart at all.
     """
-    _, slashes, rest = address.partition("//") if isinstance(address, str) else ("", "", "")
-    before, _, path = rest.partition("/")
+    if not isinstance(address, str):
+        return
+    begin = _BEGIN_OF_ADDRESS.match(address)
+    before, _, path = address[begin.end() :].partition("/") if begin else (address, "", "")
     name, _, port = before.partition(":")
     doubtful = port and (not port.isdecimal() or not ("." in name or name == "localhost"))
-    if slashes and ("@" in before or ("@" in path and doubtful)):
+    if "@" in before or ("@" in path and doubtful):
         allowed = f"{instead}; write %40 for an @ of the path"
         raise Refused("a user name or password in the address", allowed)
 

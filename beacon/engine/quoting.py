@@ -33,7 +33,11 @@ _PIECE_ENCODED: Final = 7  # the same of its base64 or hexadecimal writing
 _SHORTEST_END: Final = 3  # letters of a secret that was cut at the edge of a text
 _DECODINGS: Final = 4  # layers of escapes that are undone
 
-_ESCAPE: Final = TextPattern(r"\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})|=([0-9A-F]{2})")
+_ESCAPE: Final = TextPattern(
+    r"\\u\{?+([0-9a-fA-F]{2,5})\}|\\u([0-9a-fA-F]{4})|\\U000([0-9a-fA-F]{5})|\\x([0-9a-fA-F]{2})"
+    r"|=([0-9A-F]{2})|\\([0-3][0-7]{2})"
+)
+_TAG: Final = TextPattern(r"</?+[a-zA-Z][^<>]{0,100}+>")
 _BETWEEN_CUTS: Final = TextPattern(r"(?:[^.…]|\.(?!\.))+")
 _WORD: Final = TextPattern(r"[^\W_]+")
 _ESCAPED: Final = TextPattern(r"%[0-9a-fA-F]{2}|&#?\w+;|\\|=[0-9A-F]{2}")
@@ -243,8 +247,9 @@ def _pieces(text: str, size: int) -> Iterator[str]:
 
 
 def _encodings(raw: bytes) -> Iterator[str]:
-    """As hexadecimal digits, and as base64 wherever it stands in what was encoded."""
+    """As hexadecimal digits, in base32, and in base64 wherever it stands in what was encoded."""
     yield raw.hex()
+    yield base64.b32encode(raw).decode()[: len(raw) * 8 // 5]
     for before in range(3):
         encoded = base64.b64encode(b"\0" * before + raw).decode()
         whole = (before + len(raw)) * 8 // 6  # the next character depends on what follows
@@ -255,10 +260,16 @@ def _decoded(text: str) -> Iterator[str]:
     """The text as it was before it was escaped, layer by layer."""
     for _ in range(_DECODINGS):
         bare = html.unescape(text)  # noqa: TID251 - it is too short for a number that raises
-        bare = unquote(_ESCAPE.sub(lambda e: chr(int(e[1] or e[2] or e[3], 16)), bare))
+        bare = unquote(_ESCAPE.sub(lambda e: _sign(*e.groups()), _TAG.sub("", bare)))
         if bare == text:
             return
         yield (text := bare)
+
+
+def _sign(*numbers: str | None) -> str:
+    """The character that an escape stands for, by its number: the last is octal."""
+    *hexadecimal, octal = numbers
+    return chr(int(octal, 8) if octal else int(next(filter(None, hexadecimal)), 16))
 
 
 def _is_opaque(word: str) -> bool:

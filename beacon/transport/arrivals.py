@@ -12,6 +12,7 @@ began is an earlier run's, and clocks of senders may differ from ours. The messa
 is removed, every other one is left for whoever wants it.
 """
 
+import unicodedata
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
@@ -44,6 +45,9 @@ _UNSEEN: Final = dict.fromkeys(
     )
 )
 """Characters of no width: soft hyphens, joiners, marks of direction."""
+
+_ADDRESS: Final = 200
+"""Characters before and after a code that are looked at for an address it is part of."""
 
 _SINGLES: Final = TextPattern(r"(?<![0-9A-Za-z])[0-9A-Z](?: [0-9A-Z](?![0-9A-Za-z])){3,}+")
 
@@ -151,7 +155,7 @@ def code_in(pattern: str, message: Message) -> str | None:
 
     Looked for as a reader would: in the text before the head; with lines, then without, then
     with single digits in a row as one word. What stands alone is taken before what is part of a
-    longer word, and never a part of a longer number.
+    longer word or of an address, and never a part of a longer number.
     """
     compiled = TextPattern(pattern)
     texts = (message.text, message.head, f"{message.head}\n{message.text}")
@@ -185,11 +189,24 @@ def _best(pattern: TextPattern[str], text: str) -> str | None:
         before = text[begin - 1 : begin] if begin == match.start() else ""
         after = text[end : end + 1] if end == match.end() else ""
         pairs = [(before, code[0]), (code[-1], after)]
-        if not any(_joins(*pair) for pair in pairs):
-            return code
-        if not any(left.isdigit() and right.isdigit() for left, right in pairs):
-            within = within or code
+        if any(left.isdigit() and right.isdigit() for left, right in pairs):
+            continue
+        if not any(_joins(*pair) for pair in pairs) and not _in_address(text, begin, end):
+            return _typed(code)
+        within = within or _typed(code)
     return within
+
+
+def _in_address(text: str, begin: int, end: int) -> bool:
+    """Whether it is part of a web address, or of one of mail."""
+    word = text[max(0, begin - _ADDRESS) : begin].rpartition(" ")[2].rpartition("\n")[2]
+    rest = text[end : end + _ADDRESS].partition(" ")[0].partition("\n")[0]
+    return "://" in word or "@" in word + rest
+
+
+def _typed(code: str) -> str:
+    """The code with the digits of every script as one would type them."""
+    return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in code)
 
 
 def _joins(left: str, right: str) -> bool:

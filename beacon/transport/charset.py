@@ -38,7 +38,23 @@ _KNOWN: Final = {
     "xsjis": "shift_jis",
     "utf16le": "utf_16_le",
     "utf16be": "utf_16_be",
+    "windows31j": "cp932",
+    "windows949": "cp949",
+    "iso88598i": "iso8859_8",
 }
+_AS_BROWSERS: Final = {
+    "ascii": "cp1252",
+    "latin_1": "cp1252",
+    "iso8859_9": "cp1254",
+    "iso8859_11": "cp874",
+    "tis_620": "cp874",
+    "shift_jis": "cp932",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "euc_kr": "cp949",
+    "big5": "big5hkscs",
+}
+"""What a browser reads a page in that names a narrower charset (WHATWG's Encoding, §4.2)."""
 
 
 def codec(name: str) -> str | None:
@@ -59,6 +75,7 @@ def codec_of_page(body: bytes, named: str) -> str:
         if body.startswith(mark):
             return found
     found = codec(named) or codec(_declared(body)) or ""
+    found = _AS_BROWSERS.get(found, found)
     if found.startswith("utf_16") and not codec(named):
         return "utf_8"  # or nobody could have read the word
     return found or ("utf_8" if _is_utf8(body) else "cp1252")
@@ -73,6 +90,9 @@ _LOOKED_AT: Final = 1024
 """Bytes of a page in which browsers look for its <meta>."""
 
 
+_ENDS_A_NAME: Final = (" ", "\t", "\r", "\n", "\f", "/")
+
+
 def _declared(body: bytes) -> str:
     """The charset that a page's own <meta> names; nothing where none does."""
     head = body[:_LOOKED_AT].decode("latin-1").lower()
@@ -80,6 +100,8 @@ def _declared(body: bytes) -> str:
         before, _, comment = head.partition("<!--")
         head = before + comment.partition("-->")[2]
     for tag in head.split("<meta")[1:]:
+        if tag[:1] not in _ENDS_A_NAME:
+            continue
         before, found, after = tag.partition(">")[0].partition("charset")
         after = after.lstrip()
         if not found or not after.startswith("=") or ("content" in before) > ("http-equiv" in tag):

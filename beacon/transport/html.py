@@ -214,10 +214,12 @@ def _sent(node: LexborNode) -> Iterator[tuple[str, str]]:
 
 
 def _chosen(select: LexborNode) -> list[str]:
-    options = [o for o in select.css("option") if "disabled" not in o.attributes]
+    off = {node.mem_id for node in select.css("option[disabled], optgroup[disabled] option")}
+    options = [option for option in select.css("option") if option.mem_id not in off]
     chosen = [option for option in options if "selected" in option.attributes]
     if "multiple" not in select.attributes:
-        chosen = chosen[-1:] or options[:1]
+        shows_one = (select.attributes.get("size") or "1").strip() in ("0", "1")
+        chosen = chosen[-1:] or (options[:1] if shows_one else [])
     return [_value(option) for option in chosen]
 
 

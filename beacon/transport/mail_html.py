@@ -32,7 +32,10 @@ _BLOCKS: Final = frozenset(
 )
 _CELLS: Final = frozenset({"td", "th"})
 _EMPTY: Final = frozenset({"br", "col", "embed", "hr", "img", "input", "link", "meta", "wbr"})
-_UNSEEN: Final = TextPattern(r"display:none|visibility:hidden|opacity:0(?![.\d])")
+_UNSEEN: Final = TextPattern(
+    r"display:none|visibility:hidden|mso-hide:all"
+    r"|(?<![a-z-])(?:max-height|opacity):0(?:\.0*)?(?![.\d])"
+)
 _VALUE: Final = TextPattern(r"""=\s*+(?:"[^"]*+"|'[^']*+'|[^\s"'>]*+)""")
 _HUGE: Final = TextPattern(r"&#[0-9A-Fa-fxX]{9,}+;?+")
 """References to no character, too long for Python to make a number of."""

@@ -346,6 +346,8 @@ class _Lines(io.BufferedReader):
 
 def _read(run: Run, raw: HTTPResponse, limit: int) -> bytes:
     """Read a body to its end, decompressing as it comes."""
+    if raw.status in _BODILESS:
+        return b""  # whatever its header says of chunks
     if (raw.length_remaining or 0) > limit:
         raise Trouble(Reason.BODY_TOO_LARGE, f"{raw.length_remaining} bytes are announced")
     coding = _coding(raw.headers.get("content-encoding") or "")

@@ -3,12 +3,14 @@
 import contextlib
 import copy
 import pickle
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.config.fields import Directory, Duration, File, Refused, Regex, Secret, Text, Topic, Url
+from beacon.config.sections import Broker
 
 
 @pytest.mark.parametrize(
@@ -156,3 +158,25 @@ def test_every_type_says_what_is_allowed_and_has_a_schema(kind):
 def test_whatever_is_written_is_read_or_refused(kind, raw):
     with contextlib.suppress(Refused):
         assert isinstance(kind.parse(raw), kind)
+
+
+@pytest.mark.parametrize("kind", [Url, Broker])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https:/probe:pa/ss@id/",
+        "https:probe:pa/ss@id/",
+        "https:///probe:pa/ss@id/",
+        r"https:\\probe:pa/ss@id",
+        r"\\probe:pa/ss@id",
+        "//probe:pa/ss@id",
+        "probe:pa/ss@id",
+        "https:/probe:pa'ss@id/",
+        "https:/probe:pa ss@id/",
+        " mqtts://probe:pa/ss@id",
+    ],
+)
+def test_credentials_in_what_hardly_is_an_address_are_not_repeated(kind, address):
+    with pytest.raises(Refused, match="a user name or password in the address") as caught:
+        kind.parse(address)
+    assert not {"pa", "ss", "probe"} & set(re.findall(r"\w+", caught.value.message))

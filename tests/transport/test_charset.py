@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from beacon.transport.charset import codec
 from beacon.transport.feed import entries
 from beacon.transport.http import Answer
-from beacon.transport.letter import decoded
+from beacon.transport.mime import decoded
 from beacon.transport.trouble import Trouble
 
 NAMES = {

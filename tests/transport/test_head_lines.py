@@ -53,6 +53,9 @@ def filled(size):
             id="511",
         ),
         pytest.param(
+            b"HTTP/1.1 204 No\r\nTransfer-Encoding: chunked\r\n\r\n", Reason.OK, "", id="no body"
+        ),
+        pytest.param(
             b"HTTP/1.1 503 No\r\n" + cookies(105) + END, Reason.HTTP_STATUS, "status 503", id="503"
         ),
         pytest.param(
