@@ -367,7 +367,7 @@ def test_ringback_of_a_suppressed_service_is_silent(make_room):
 def test_a_suppressed_service_does_not_remind(make_room):
     room = make_room().passes(200)
     tell(room, Bypass, "mfa", True)
-    tell(room, Maintenance, "mfa", True)
+    tell(room, Maintenance, "mfa", True, seconds=6 * HOUR)
     room.passes(5 * HOUR)
     room.simulation.tell(QuietHours(room.now, on=True))
     room.effects += room.simulation.tell(QuietHours(room.now, on=False))
@@ -885,7 +885,7 @@ WHO = {"by": "analyst", "origin": "cli", "reason": "because"}
         (Shelve, ("mfa", True), {"seconds": 8 * HOUR}, "mfa", 8 * HOUR),
         (Shelve, ("mfa", True), {}, "mfa", HOUR),
         (Maintenance, ("mfa", True), {"seconds": 7 * 24 * HOUR}, "mfa", 7 * 24 * HOUR),
-        (Maintenance, ("mfa", True), {}, "mfa", None),
+        (Maintenance, ("mfa", True), {}, "mfa", 4 * HOUR),
         (Bypass, ("mfa", True), {}, "mfa", None),
         (Attest, ("break-glass",), {}, "break-glass", 24 * HOUR),
         (Drill, (True,), {"seconds": HOUR}, "outage", HOUR),

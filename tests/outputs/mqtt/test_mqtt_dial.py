@@ -56,7 +56,10 @@ def listening():
 
     def start(context=None):
         def accept():
-            peer, _ = listener.accept()
+            try:
+                peer, _ = listener.accept()
+            except OSError:  # closed: nobody called
+                return
             with peer:
                 try:
                     if context is not None:
