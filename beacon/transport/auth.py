@@ -185,8 +185,9 @@ def token_of(answer: Answer) -> tuple[str, float]:
 
 def lasting(lasts: object) -> float:
     """How long a token lasts, a number or (ADFS, Entra ID v1) the digits of one; else 0."""
-    if isinstance(lasts, str) and lasts.isascii() and lasts.isdecimal():
-        lasts = int(lasts[:12])
+    if isinstance(lasts, str):
+        whole = lasts.strip().partition(".")[0]
+        lasts = int(whole[:12]) if whole.isascii() and whole.isdecimal() else 0
     if isinstance(lasts, bool) or not isinstance(lasts, int | float):
         return 0.0
     return float(min(max(lasts, 0), LONGEST))
