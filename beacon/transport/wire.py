@@ -11,7 +11,6 @@ import http.client
 import io
 import logging
 import ssl
-import zlib
 from collections.abc import Callable
 from email.parser import Parser
 from functools import partial
@@ -27,9 +26,9 @@ from urllib3.util.retry import Retry
 from urllib3.util.url import parse_url
 
 from beacon.core.model import Reason
-from beacon.engine.quoting import quoted
 from beacon.engine.run import DeadlinePassed, Phase, Run
 from beacon.transport import dial, tls
+from beacon.transport.inflate import Inflate, coding_of
 from beacon.transport.route import Route
 from beacon.transport.trouble import Trouble, hold
 
@@ -350,15 +349,15 @@ def _read(run: Run, raw: HTTPResponse, limit: int) -> bytes:
         return b""  # whatever its header says of chunks
     if (raw.length_remaining or 0) > limit:
         raise Trouble(Reason.BODY_TOO_LARGE, f"{raw.length_remaining} bytes are announced")
-    coding = _coding(raw.headers.get("content-encoding") or "")
+    coding = coding_of(raw.headers.get("content-encoding") or "")
     body, received = bytearray(), 0
-    inflate: _Inflate | None = None
+    inflate: Inflate | None = None
     for piece in raw.stream(CHUNK, decode_content=False):
         run.remaining()
         received += len(piece)
         before = len(body)
         if coding:
-            inflate = inflate or _Inflate(coding, piece)
+            inflate = inflate or Inflate(coding, piece)
             body += inflate.feed(piece, limit + 1 - len(body))
         else:
             body += piece
@@ -369,57 +368,6 @@ def _read(run: Run, raw: HTTPResponse, limit: int) -> bytes:
     if inflate and not inflate.complete:
         raise Trouble(Reason.BODY_UNDECODABLE, f"the {coding} data ends too early")
     return bytes(body)
-
-
-def _coding(written: str) -> str:
-    """What the body is compressed by; nothing where it is not, whatever else the header says.
-
-    As browsers do, a word that is no coding (`UTF-8`, `none`) is passed over. Raises `Trouble`.
-    """
-    found = [word for each in written.split(",") if (word := each.strip().lower()) in _CODINGS]
-    if len(found) > 1:
-        raise Trouble(Reason.BODY_UNDECODABLE, "the body is compressed more than once")
-    if found and found[0] not in _UNDONE:
-        raise Trouble(
-            Reason.BODY_UNDECODABLE, f"content encoding '{quoted(found[0])}' was not asked for"
-        )
-    return found[0] if found else ""
-
-
-_UNDONE: Final = ("gzip", "x-gzip", "deflate")
-_CODINGS: Final = frozenset(
-    {*_UNDONE, "br", "zstd", "compress", "x-compress", "dcb", "dcz", "exi", "pack200-gzip"}
-)
-"""All content codings there are (IANA's list); `identity` is none."""
-
-
-class _Inflate:
-    """Undoes gzip and deflate, no further than it is asked to."""
-
-    def __init__(self, coding: str, begin: bytes) -> None:
-        self._bits = 16 + zlib.MAX_WBITS
-        if coding == "deflate":  # with a zlib header as the RFC has it, or bare as many do
-            self._bits = zlib.MAX_WBITS if begin[0] & 0x0F == 8 else -zlib.MAX_WBITS
-        self._coding = coding
-        self._stream = zlib.decompressobj(self._bits)
-
-    @property
-    def complete(self) -> bool:
-        """Whether the compressed data had its end."""
-        return self._stream.eof
-
-    def feed(self, data: bytes, limit: int) -> bytes:
-        """At most `limit` bytes of what `data` stands for."""
-        out = bytearray()
-        try:
-            while data and len(out) < limit:
-                if self._stream.eof:  # gzip may hold several members
-                    self._stream = zlib.decompressobj(self._bits)
-                out += self._stream.decompress(data, limit - len(out))
-                data = self._stream.unused_data
-        except zlib.error:
-            raise Trouble(Reason.BODY_UNDECODABLE, f"not {self._coding} data") from None
-        return bytes(out)
 
 
 def trouble_of(error: BaseException) -> Trouble:

@@ -1,0 +1,58 @@
+"""How the body of an HTTP answer is compressed, and undoing it no further than asked."""
+
+import zlib
+from typing import Final
+
+from beacon.core.model import Reason
+from beacon.engine.quoting import quoted
+from beacon.transport.trouble import Trouble
+
+_UNDONE: Final = ("gzip", "x-gzip", "deflate")
+_CODINGS: Final = frozenset(
+    {*_UNDONE, "br", "zstd", "compress", "x-compress", "dcb", "dcz", "exi", "pack200-gzip"}
+)
+"""All content codings there are (IANA's list); `identity` is none."""
+
+
+def coding_of(written: str) -> str:
+    """What the body is compressed by; nothing where it is not, whatever else the header says.
+
+    As browsers do, a word that is no coding (`UTF-8`, `none`) is passed over. Raises `Trouble`.
+    """
+    found = [word for each in written.split(",") if (word := each.strip().lower()) in _CODINGS]
+    if len(found) > 1:
+        raise Trouble(Reason.BODY_UNDECODABLE, "the body is compressed more than once")
+    if found and found[0] not in _UNDONE:
+        raise Trouble(
+            Reason.BODY_UNDECODABLE, f"content encoding '{quoted(found[0])}' was not asked for"
+        )
+    return found[0] if found else ""
+
+
+class Inflate:
+    """Undoes gzip and deflate, no further than it is asked to."""
+
+    def __init__(self, coding: str, begin: bytes) -> None:
+        self._bits = 16 + zlib.MAX_WBITS
+        if coding == "deflate":  # with a zlib header as the RFC has it, or bare as many do
+            self._bits = zlib.MAX_WBITS if begin[0] & 0x0F == 8 else -zlib.MAX_WBITS
+        self._coding = coding
+        self._stream = zlib.decompressobj(self._bits)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the compressed data had its end."""
+        return self._stream.eof
+
+    def feed(self, data: bytes, limit: int) -> bytes:
+        """At most `limit` bytes of what `data` stands for."""
+        out = bytearray()
+        try:
+            while data and len(out) < limit:
+                if self._stream.eof:  # gzip may hold several members
+                    self._stream = zlib.decompressobj(self._bits)
+                out += self._stream.decompress(data, limit - len(out))
+                data = self._stream.unused_data
+        except zlib.error:
+            raise Trouble(Reason.BODY_UNDECODABLE, f"not {self._coding} data") from None
+        return bytes(out)
