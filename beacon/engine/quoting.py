@@ -19,6 +19,13 @@ from beacon.core.model import DETAIL_LIMIT, Reading
 from beacon.engine.text_pattern import IGNORE_CASE, TextPattern
 
 HIDDEN: Final = "***"
+PUBLIC_HEADERS: Final = frozenset(
+    {
+        *("accept", "accept-encoding", "accept-language", "connection"),
+        *("if-modified-since", "if-none-match", "user-agent"),
+    }
+)
+"""Headers, in small letters, that tell nothing of us; all others may hold a secret."""
 QUOTE_LIMIT: Final = 120
 """Characters of a foreign text that are shown, unless its place has less room."""
 
@@ -79,12 +86,23 @@ def secrets_in(settings: object) -> Iterator[str]:
             value = getattr(settings, each.name)
             yield from _texts(value) if each.metadata.get("secret") else secrets_in(value)
     elif isinstance(settings, Mapping | tuple | list):
-        for value in settings.values() if isinstance(settings, Mapping) else settings:
+        for value in _but_public_headers(settings):
             yield from secrets_in(value)
     elif isinstance(settings, str) and "://" in settings:
         for name, value in parse_qsl(urlsplit(settings).query):
             if _TELLS.search(name):
                 yield from _texts(value)
+
+
+def _but_public_headers(
+    settings: Mapping[Any, object] | tuple[object, ...] | list[object],
+) -> Iterator[object]:
+    if not isinstance(settings, Mapping):
+        yield from settings
+        return
+    for name, value in settings.items():
+        if str(name).lower() not in PUBLIC_HEADERS:
+            yield value
 
 
 def _texts(document: object) -> Iterator[str]:

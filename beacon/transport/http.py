@@ -15,7 +15,7 @@ from requests.structures import CaseInsensitiveDict
 
 import beacon
 from beacon.core.model import ClockSeen, Reason
-from beacon.engine.quoting import HIDDEN, quoted
+from beacon.engine.quoting import HIDDEN, PUBLIC_HEADERS, quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.transport.address import Origin, join, origin
@@ -45,10 +45,6 @@ _CONTROL: Final = TextPattern(r"[\x00-\x08\x0a-\x1f\x7f]")
 _FRAMING: Final = frozenset({"content-length", "transfer-encoding"})
 _PAGES: Final = frozenset({"text/html", "application/xhtml+xml"})
 _FOLLOWED: Final = frozenset({301, 302, 303, 307, 308})
-_PUBLIC: Final = frozenset(
-    {*map(str.lower, _DEFAULTS), "accept-language", "if-none-match", "if-modified-since"}
-)
-"""Headers, in small letters, that tell nothing of us: all others are for their own origin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +190,7 @@ def confined(
         there = origin(request.url)
     except ValueError:
         raise Trouble(Reason.PROTOCOL_ERROR, "a redirect to no address") from None
-    public = {n: v for n, v in request.headers.items() if n.lower() in _PUBLIC}
+    public = {n: v for n, v in request.headers.items() if n.lower() in PUBLIC_HEADERS}
     sends = whole or request.body is not None
     if there in home or not (sends or len(public) < len(request.headers)):
         return request

@@ -37,6 +37,7 @@ def observed() -> Callable[..., Reading]:
         finally:
             timer.cancel()
             timer.join()
+            run.answers.let_go()
 
     return observe
 

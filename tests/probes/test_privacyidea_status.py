@@ -92,4 +92,4 @@ def test_it_proves_little_and_depends_on_our_clock_over_tls() -> None:
     assert PrivacyIdeaStatus(url=url).clock_bound
     assert not PrivacyIdeaStatus(url=url, tls=TlsPolicy(verify=False)).clock_bound
     alone = PrivacyIdeaStatus(url=url, tls=TlsPolicy(certificate="/etc/hostname"))
-    assert [fault.path for fault in alone.faults()] == [("tls",)]
+    assert [fault.path for fault in alone.faults()] == [("tls", "certificate")]
