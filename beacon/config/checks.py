@@ -381,7 +381,7 @@ def secrets_others_read(inline: Iterable[tuple[Place, Steps]]) -> Iterator[str]:
             continue
         if mode & 0o077:
             message = f"a secret in a file that others may read or change (mode {mode:04o})"
-            allowed = f"!secret name, or chmod 600 {file}"
+            allowed = "written as !secret name, the value in secrets.yaml"
             yield str(Problem(file, place.line, place.col, path_text(path), message, allowed))
 
 
