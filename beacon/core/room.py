@@ -110,12 +110,15 @@ class Watched:
 
     @property
     def began_at(self) -> float:
-        """When its present trouble began: the first failing reading; `inf` while there is none."""
+        """When its present trouble began: the first failing reading; `inf` while there is none.
+
+        It is the same right before and after an incident opens, else what is judged would change.
+        """
+        fells = [e.fell.at for e in self.endpoints if e.health is Health.DOWN and e.fell]
         if self.incident is not None:
             onset = self.incident.onset_at
-            return self.incident.view.since if onset is None else onset
-        down = (e.fell for e in self.endpoints if e.health is Health.DOWN)
-        return min((fell.at for fell in down if fell is not None), default=math.inf)
+            fells.append(self.incident.view.since if onset is None else onset)
+        return min(fells, default=math.inf)
 
     @property
     def basis(self) -> tuple[EndpointState, ...]:
