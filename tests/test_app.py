@@ -267,7 +267,7 @@ def test_a_signal_ends_it_in_order_and_leaves_nothing(daemon, listening, eventua
     daemon.write(endpoint("open", listening))
     daemon.start()
     eventually(lambda: daemon.status()["state"]["verdict"] == "ok", "it is green")
-    assert (daemon.state / "lamps").read_text() == "mfa-beacon-lamps 1\n"
+    assert (daemon.state / "lamps").read_text().startswith("mfa-beacon-lamps 2 1 #")
     assert (daemon.state / "running").exists()
     daemon.signal(number)
     assert daemon.wait() == 0
