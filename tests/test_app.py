@@ -914,6 +914,7 @@ def test_a_hostile_feed_costs_its_own_reading_only(daemon, listening, feed, even
     """Watchdog stamps keep coming and status answers, poll after poll."""
     url, asked = feed
     settings = {"name": "news", "type": "rss", "url": url, "interval": "1s", "timeout": "900ms"}
+    settings["local"] = True
     daemon.write(endpoint("open", listening), "      - " + json.dumps(settings))
     receiver = daemon.state.parent / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
