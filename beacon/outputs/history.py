@@ -38,9 +38,10 @@ from beacon.core.memory import Memory
 from beacon.engine.clock import Clock, Moments
 from beacon.engine.prober import scrubbed
 from beacon.outputs.history_file import Batch, HistoryFile, Newer, Reader, Row, rotten
-from beacon.outputs.history_recall import Kept, Left, Recalled, Step, read_copy
+from beacon.outputs.history_recall import Kept, Left, Recalled, read_copy
 from beacon.outputs.incidents import document
 from beacon.outputs.topics import incident_id
+from beacon.transport.totp import Step
 
 log = logging.getLogger(__name__)
 

@@ -18,6 +18,7 @@ import msgspec
 from beacon.core.baseline import Learnt
 from beacon.core.memory import Memory, moments, shifted
 from beacon.outputs.history_file import HIGHEST_NUMBER, LOG, HistoryFile, Newer, damaged
+from beacon.transport.totp import Step
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +26,6 @@ LONGEST_AWAY: Final = 30 * 86400.0
 """Seconds a beacon is held to have been dead at most: more is a wall clock that jumped."""
 FARTHEST: Final = 10 * 366 * 86400.0
 """Seconds a remembered moment may lie before or after now: more is damage."""
-
-Step = tuple[bytes, int, int]
-"""A used one-time code: `beacon.transport.totp.Step`."""
 
 
 @dataclass(frozen=True, slots=True)
