@@ -39,7 +39,7 @@ from beacon.engine.output import Heartbeat, Output
 from beacon.engine.prober import scrubbed
 from beacon.engine.pushes import Expected, Pushed, Pushes, Way
 from beacon.engine.quiet_hours import QuietHoursWatch
-from beacon.engine.signals import asked
+from beacon.engine.signals import TerminalWatch, asked
 from beacon.engine.windows import Window, WindowsWatch
 from beacon.outputs import lamps_file
 from beacon.outputs.actions import Actions
@@ -174,6 +174,7 @@ class Daemon:
         self._health = SelfHealth(
             self._lag, self._monitor.view, lambda: self._degraded, self._say_health
         )
+        self._terminal_watch = TerminalWatch(self.stop)
         self._owed = Owed()
         self._told_degraded = False
         self._stopping = False
@@ -394,6 +395,7 @@ class Daemon:
         yield self._windows
         yield self._pushes
         yield self._health
+        yield self._terminal_watch
         yield self._tell_why
         hours = self._config.tower.buzzer and self._config.tower.buzzer.quiet_hours
         if hours:

@@ -94,12 +94,13 @@ config = load_config(path, os.environ)
 os._exit(serve(Place(config=path, state_directory=state, environ=os.environ), config))
 """
 
-# A daemon whose judge hangs as soon as a file is there.
+# A daemon whose judge hangs as soon as a file is there, in a turn or before the first.
 STALLING = """
 import os, sys, threading
 from pathlib import Path
 from beacon.app import Place, load_config, serve
 from beacon.core.monitor import Monitor
+from beacon.engine.loop import Engine
 
 handle = Monitor.handle
 
@@ -109,6 +110,8 @@ def hang(self, event):
     return handle(self, event)
 
 Monitor.handle = hang
+if Path(sys.argv[2], "hang").exists():
+    Engine.run = lambda self: threading.Event().wait()
 path, state = Path(sys.argv[1]), Path(sys.argv[2])
 config = load_config(path, os.environ)
 os._exit(serve(Place(config=path, state_directory=state, environ=os.environ), config))
@@ -563,8 +566,9 @@ def test_mqtt_hears_it_come_reload_and_go(daemon, listening, need, free_port, ev
 
 @pytest.mark.integration
 @pytest.mark.realtime
+@pytest.mark.parametrize("turning", [True, False], ids=["in a turn", "before its first"])
 def test_a_judge_that_hangs_is_told_over_mqtt_within_ten_seconds(
-    daemon, listening, need, free_port, eventually
+    daemon, listening, need, free_port, eventually, turning
 ):
     port = free_port()
     broker = subprocess.Popen(
@@ -579,14 +583,20 @@ def test_a_judge_that_hangs_is_told_over_mqtt_within_ten_seconds(
         client.loop_start()
         head = HEAD.replace("tower:", f"mqtt: {{broker: 'mqtt://127.0.0.1:{port}'}}\ntower:")
         daemon.write(endpoint("open", listening), head=head)
+        if not turning:
+            daemon.state.mkdir()
+            (daemon.state / "hang").touch()
         daemon.spawn(program=STALLING)
-        eventually(lambda: verdict(heard) == "ok", "it is green", 30)
+        first = "ok" if turning else "blind"
+        eventually(lambda: verdict(heard) == first, "it has begun", 30)
         began = time.monotonic()
         (daemon.state / "hang").touch()
-        eventually(lambda: verdict(heard) == "blind", "it is blind", 30)
+        eventually(lambda: said_to_stall(heard), "its hanging is told", 30)
+        assert verdict(heard) == "blind"
         assert time.monotonic() - began < 10
-        assert json.loads(heard["mfa-beacon/test/health"][-1])["stalled"] is True
-        assert json.loads(heard["mfa-beacon/test/service/door"][-1])["verdict"] == "blind"
+        door = json.loads(heard["mfa-beacon/test/service/door"][-1])
+        assert door["verdict"] == "blind"
+        assert "stalled" in door["explanation"]
     finally:
         daemon.process.kill()
         client.disconnect()
@@ -595,18 +605,31 @@ def test_a_judge_that_hangs_is_told_over_mqtt_within_ten_seconds(
         broker.wait(10)
 
 
-def full_pipe() -> tuple[int, int]:
-    reader, writer = os.pipe()
+def said_to_stall(heard: dict[str, list[str]]) -> bool:
+    return json.loads(heard.get("mfa-beacon/test/health", ["{}"])[-1]).get("stalled", False)
+
+
+def pipe() -> tuple[int, int]:
+    return os.pipe()
+
+
+def journal() -> tuple[int, int]:
+    """A stream socket, as systemd hands to a service for its log."""
+    reader, writer = socket.socketpair()
+    return reader.detach(), writer.detach()
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+@pytest.mark.parametrize("made", [pipe, journal])
+def test_nobody_who_reads_stderr_keeps_it_from_judging_and_from_ending(
+    daemon, eventually, made, blocking
+):
+    reader, writer = made()
     os.set_blocking(writer, False)
     with contextlib.suppress(BlockingIOError):
         while True:
             os.write(writer, b"x" * 4096)
-    os.set_blocking(writer, True)
-    return reader, writer
-
-
-def test_nobody_who_reads_stderr_keeps_it_from_judging_and_from_ending(daemon, eventually):
-    reader, writer = full_pipe()
+    os.set_blocking(writer, blocking)
     try:
         with socket.create_server(("127.0.0.1", 0)) as server:
             daemon.write(endpoint("open", server.getsockname()[1]))
@@ -812,10 +835,12 @@ def test_in_a_terminal_the_tower_is_drawn_and_the_log_does_not_spoil_it(
     assert window.shown.index(b"\x1b[?1049h") < window.shown.index(b"\x1b[?1049l")
 
 
-def test_closing_the_terminal_ends_it_in_order(daemon, listening, eventually, terminal):
+@pytest.mark.parametrize("before", [[], ["bash", "-c", 'trap : HUP; "$@"; exit $?', "make"]])
+def test_closing_the_terminal_ends_it_in_order(daemon, listening, eventually, terminal, before):
+    """Also where its first process is one that waits for us, as in `xterm -e make run`."""
     daemon.write(endpoint("open", listening))
     window = terminal()
-    daemon.start_in(window, [])
+    daemon.start_in(window, before)
     eventually(daemon.status, "the daemon answers", 60)
     window.close()
     assert daemon.wait() == 0

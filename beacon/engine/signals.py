@@ -1,9 +1,11 @@
 """What the daemon is told by signals."""
 
 import contextlib
+import errno
 import os
 import signal
 from collections.abc import Callable, Iterator
+from typing import Final
 
 
 @contextlib.contextmanager
@@ -32,12 +34,49 @@ def asked(stop: Callable[[], None], reload: Callable[[], None]) -> Iterator[None
             signal.signal(number, handler)
 
 
+class TerminalWatch:
+    """Stops what loses its terminal without a signal; to be made before `asked`.
+
+    The kernel sends SIGHUP to the terminal's first process only. Where that is `make run`, it
+    waits for its child and passes nothing on. Asked at every beat.
+    """
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self._stop = stop
+        self._watching = _ends_with_its_terminal()
+        self._in_front = True
+
+    def __call__(self, _at: float) -> None:
+        """Stop if the terminal is gone. A job in the background is its shell's business."""
+        if not self._watching:
+            return
+        try:
+            self._in_front = _in_front()
+        except OSError as error:
+            if error.errno in _GONE:
+                self._watching = False
+                if self._in_front:
+                    self._stop()
+
+
+_GONE: Final = {errno.ENXIO, errno.EIO, errno.ENOTTY}
+"""What a terminal that was closed answers."""
+
+
 def _ends_with_its_terminal() -> bool:
     """Whether there is a terminal, and whoever started us did not say `nohup`."""
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         return False
+    with contextlib.suppress(OSError):
+        _in_front()
+        return True
+    return False
+
+
+def _in_front() -> bool:
+    """Whether our terminal takes us for its foreground. Raises `OSError` without one."""
+    terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
     try:
-        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
-    except OSError:
-        return False
-    return True
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    finally:
+        os.close(terminal)

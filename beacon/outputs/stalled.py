@@ -22,14 +22,15 @@ class StallWatch:
 
     def __init__(self, judge: Heartbeat, clock: Clock) -> None:
         self._judge, self._clock = judge, clock
-        self._looked = clock.monotonic()
+        self._looked = self._began = clock.monotonic()
         self._since: float | None = None
 
     def look(self) -> float | None:
         """Since when the judge has stalled; None while it has not."""
         now, at = self._clock.monotonic(), self._judge.at
+        at = self._began if at is None else at  # it may hang before its first beat
         late, self._looked = now - self._looked > 3 * LOOK_EVERY, now
-        if at is None or self._judge.beating:
+        if now - at < Heartbeat.LIMIT:
             self._since = None
         # Whoever was stopped as well (SIGSTOP, suspend) waits for one more beat.
         elif not late or self._since is not None:

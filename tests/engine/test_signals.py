@@ -1,5 +1,6 @@
 """What signals ask of a process, with a terminal and without one."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -107,3 +108,55 @@ def test_the_second_order_to_stop_ends_it_at_once(started: Start, first: signal.
     assert says(process) == "stop"
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 1
+
+
+WATCHING = """
+import os, signal
+from beacon.engine.signals import TerminalWatch
+
+def look(*_):
+    watch(0.0)
+    print("looked", flush=True)
+
+watch = TerminalWatch(lambda: print("stop", flush=True))
+signal.signal(signal.SIGUSR1, look)
+print(os.getpid(), flush=True)
+while True:
+    signal.pause()
+"""
+
+# The terminal's first process is told of its end, and tells nobody, as make does.
+UNDER_MAKE = [*IN_TERMINAL, "bash", "-c"]
+
+
+@pytest.mark.parametrize(
+    ("script", "looks"),
+    [
+        ('trap : HUP; "$@"; wait', ["stop", "looked", "looked"]),
+        ('trap : HUP; nohup "$@"; wait', ["looked", "looked"]),
+        ('trap : HUP; set -m; "$@" & wait; wait', ["looked", "looked"]),
+    ],
+    ids=["in front", "nohup", "a job in the background"],
+)
+def test_one_whose_terminal_goes_without_a_signal_stops_once(
+    terminal: Callable[[], Terminal], script: str, looks: list[str]
+) -> None:
+    window = terminal()
+    with subprocess.Popen(
+        [*UNDER_MAKE, script, "make", sys.executable, "-c", WATCHING],
+        stdin=window.inside,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        watching = int(says(process))
+        os.kill(watching, signal.SIGUSR1)
+        assert says(process) == "looked", "the terminal is there"
+        window.close()
+        said: list[str] = []
+        while said.count("looked") < 2:
+            if said[-1:] != ["stop"]:
+                os.kill(watching, signal.SIGUSR1)
+            said.append(says(process))
+        os.kill(watching, signal.SIGKILL)
+    assert said == looks
