@@ -90,9 +90,9 @@ class CannotStart(Exception):
     """The daemon cannot run; the message says why and what to do."""
 
 
-def load_config(path: Path, environ: Mapping[str, str]) -> Config:
+def load_config(path: Path, environ: Mapping[str, str], *, starting: bool = False) -> Config:
     """Load a configuration with this house's probes. Raises `ConfigError`."""
-    return load(path, kinds=probes.kinds, load_kind=probes.load, environ=environ)
+    return load(path, kinds=probes.kinds, load_kind=probes.load, environ=environ, starting=starting)
 
 
 def watched(config: Config) -> dict[str, Watched]:

@@ -521,7 +521,11 @@ def sockets(given: Path | None, environ: Mapping[str, str]) -> list[Path]:
 
 
 def _load(
-    args: argparse.Namespace, bad: int = BAD_CONFIG, tell: Callable[[str], None] | None = None
+    args: argparse.Namespace,
+    bad: int = BAD_CONFIG,
+    tell: Callable[[str], None] | None = None,
+    *,
+    starting: bool = False,
 ) -> "Config":
     """The configuration; every problem on stderr and this exit status if it has any."""
     tell = tell or _complain
@@ -529,7 +533,8 @@ def _load(
     from beacon.config.problems import ConfigError
 
     try:
-        config = load_config(config_path(args.config, os.environ), os.environ)
+        path = config_path(args.config, os.environ)
+        config = load_config(path, os.environ, starting=starting)
     except ConfigError as error:
         for problem in error.problems:
             tell(str(problem))
@@ -565,7 +570,7 @@ def _run(args: argparse.Namespace) -> int:
     faulthandler.enable()  # the watchdog's SIGABRT leaves where every thread was
     writer = set_up(args.log_level, os.environ)
     try:
-        config = _load(args, tell=writer.say)
+        config = _load(args, tell=writer.say, starting=True)
     except SystemExit:
         writer.drain(FLUSH_WITHIN)
         raise

@@ -19,6 +19,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 import pytest
 import requests
+import trustme
 from paho.mqtt.enums import CallbackAPIVersion
 
 from beacon.outputs.control import NoBeacon, ask
@@ -429,6 +430,21 @@ def test_a_bad_configuration_starts_nothing(daemon):
     assert daemon.wait() == 78
     assert len(daemon.said().splitlines()) >= 3
     assert not daemon.state.exists()
+
+
+def test_a_start_in_the_middle_of_a_renewal_waits_for_the_new_key(daemon, listening, eventually):
+    old, new = trustme.CA().issue_cert("probe"), trustme.CA().issue_cert("probe")
+    pem, key = daemon.state.parent / "own.pem", daemon.state.parent / "own.key"
+    new.cert_chain_pems[0].write_to_path(pem)
+    old.private_key_pem.write_to_path(key)
+    asked = {"name": "pair", "type": "http", "url": f"https://127.0.0.1:{listening}/"}
+    tls = {"certificate": str(pem), "key": str(key)}
+    daemon.write("      - " + json.dumps(asked | {"local": True, "tls": tls}))
+    daemon.start()
+    eventually(lambda: reads(daemon, "pair") == ("unknown", "own_credentials"), "it says why")
+    assert f"the key in {key} does not belong to {pem}" in daemon.said()
+    new.private_key_pem.write_to_path(key)
+    eventually(lambda: reads(daemon, "pair")[0] == "down", "it asks with the new pair")
 
 
 def test_a_second_beacon_of_the_same_state_is_refused(make_daemon, listening):

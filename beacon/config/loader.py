@@ -7,6 +7,7 @@ A file that embeds a configuration (a replay script) is read with `read`, its ow
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -71,18 +72,24 @@ def load(
     kinds: Callable[[], tuple[str, ...]],
     load_kind: Callable[[str], type[Kind]],
     environ: Mapping[str, str],
+    starting: bool = False,
 ) -> Config:
     """Read, check and resolve a configuration and its packages.
 
     Raises `ConfigError` with every problem. `kinds` names the probe kinds, `load_kind`
-    imports one; `environ` serves !env_var and $CREDENTIALS_DIRECTORY.
+    imports one; `environ` serves !env_var and $CREDENTIALS_DIRECTORY. `starting`: TLS files
+    that do not fit each other are a warning, for they may just be renewed, and who needs them
+    reads them again. A start that they stopped would not be tried again.
     """
-    problems = Problems()
+    problems = Problems(starting=starting)
     document = _readable(Document(path, read_whole(path, environ, problems), problems))
     config = Resolver(problems, Registry(kinds, load_kind)).config(Spot(document.root), str(path))
     document.check()
     assert config is not None, "neither a configuration nor a problem"
-    return config
+    passing = (
+        f"{problem}; going on: both are read again at each use" for problem in problems.passing
+    )
+    return replace(config, warnings=(*config.warnings, *passing))
 
 
 def load_embedded(

@@ -65,11 +65,19 @@ class ConfigError(Exception):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
-class Problems:
-    """The growing list of what is wrong."""
+class Passing(str):
+    """A message about files that may be in the middle of their renewal."""
 
-    def __init__(self) -> None:
+    __slots__ = ()
+
+
+class Problems:
+    """The growing list of what is wrong. With `starting`, what is `Passing` stops nobody."""
+
+    def __init__(self, *, starting: bool = False) -> None:
+        self._starting = starting
         self._found: dict[Problem, None] = {}
+        self.passing: dict[Problem, None] = {}
         self._hidden: list[tuple[Place, str, str]] = []
         self.inline: list[tuple[Place, Steps]] = []
         """Where secrets are written as they are."""
@@ -81,13 +89,13 @@ class Problems:
 
         Whoever notes it may quote what is written: secrets and credentials are taken out here.
         """
-        shown = path_text(path)
+        shown, passing = path_text(path), self._starting and isinstance(message, Passing)
         origin = self._told(place, f"{message} {hint}")
         if origin:
             message, hint = f"the value of {origin} will not do", ""
         message, hint = (_CREDENTIALS.sub("***@", text) for text in (message, hint))
         found = Problem(place.file, place.line, place.col, shown, message, allowed, hint)
-        self._found.setdefault(found)
+        (self.passing if passing else self._found).setdefault(found)
 
     def hide(self, place: Place, value: str, origin: str) -> None:
         """Repeat nowhere the value of `origin` ("!secret x"), written at this place."""

@@ -19,6 +19,7 @@ import certifi
 from msgspec import Meta
 
 from beacon.config.fields import File, Flaw
+from beacon.config.problems import Passing
 
 _log = logging.getLogger(__name__)
 
@@ -57,10 +58,9 @@ class TlsPolicy:
             yield ("ca",), "a CA that nothing is verified with", "`verify: true`, or no `ca`"
         if self.strict and not self.verify:
             yield ("strict",), "nothing is verified", "`verify: true`, or no `strict`"
-        unfit = [*self._ca_flaws(), *self._certificate_flaws()]
-        yield from unfit
-        if not unfit:
-            yield from self._context_flaws()
+        unfit = [*self._ca_flaws(), *self._certificate_flaws()] or self._context_flaws()
+        for path, message, allowed in unfit:
+            yield path, Passing(message), allowed
 
     def _ca_flaws(self) -> Iterator[Flaw]:
         if self.ca and not _holds(self.ca, "CERTIFICATE"):

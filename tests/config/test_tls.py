@@ -171,6 +171,34 @@ def test_check_finds_them_for_every_kind_and_for_mqtt(files, kind, settings, mes
     assert message.format(files) in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", [*ENDPOINTS, "mqtt"])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("ca: {0}/text", "tls.ca: no certificate in {0}/text; "),
+        ("ca: {0}/broken.pem", "tls.ca: cannot use {0}/broken.pem: "),
+        ("certificate: {0}/own.pem, key: {0}/empty", "tls.key: no private key in {0}/empty"),
+        ("certificate: {0}/own.pem, key: {0}/other.key", "tls.key: the key in {0}/other.key does"),
+    ],
+)  # fmt: skip
+def test_a_start_in_the_middle_of_a_renewal_warns_and_goes_on(files, kind, settings, message):
+    """Systemd does not try again after a bad configuration."""
+    written_at = files / "beacon.yaml"
+    written_at.write_text(written(kind, f"{{{settings.format(files)}}}"))
+    house = {"kinds": probes.kinds, "load_kind": probes.load}
+    config = load(written_at, **house, environ={}, starting=True)
+    assert any(message.format(files) in warning for warning in config.warnings)
+    assert "s/p" in config.probes
+
+
+@pytest.mark.parametrize("settings", ["strict: maybe", "ca: {0}/ca.pem, verify: false"])
+def test_what_no_renewal_mends_stops_a_start(files, settings):
+    (files / "beacon.yaml").write_text(written("http", f"{{{settings.format(files)}}}"))
+    house = {"kinds": probes.kinds, "load_kind": probes.load}
+    with pytest.raises(ConfigError, match=r"tls\."):
+        load(files / "beacon.yaml", **house, environ={}, starting=True)
+
+
 # --- the context --------------------------------------------------------------------
 
 

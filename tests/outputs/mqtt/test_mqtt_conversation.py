@@ -226,9 +226,7 @@ def test_description_switched_off_by_a_reload_is_emptied(settled, setup, house, 
 
 
 @pytest.mark.parametrize("beats", [True, False])
-def test_a_stalled_judge_is_told_and_its_last_words_do_not_stand(
-    house, clock, setup, words, beats
-):
+def test_a_stalled_judge_is_told_and_its_last_words_do_not_stand(house, clock, setup, words, beats):
     """Also one that hangs before its first beat."""
     board = Board(setup(house()).topics, clock, lambda topics: topics.info(0.0, "pi"))
     heart = Heartbeat(clock)
