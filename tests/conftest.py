@@ -210,15 +210,45 @@ class StandingClock(SystemClock):
         return min(time.monotonic() - self._stood, self._began + self._most)
 
 
+def datagrams_at(address: tuple[str, int]) -> socket.socket:
+    """A UDP socket of this address; raises `OSError` if somebody has it."""
+    bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        bound.bind(address)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+@pytest.fixture
+def one_port() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A listener and a UDP socket of one port: what is free for one may be taken for the other."""
+
+    def found() -> tuple[socket.socket, socket.socket]:
+        for _ in range(100):
+            stream = socket.create_server(("127.0.0.1", 0))
+            try:
+                return stream, datagrams_at(stream.getsockname())
+            except OSError:
+                stream.close()
+        pytest.fail("no port is free for both TCP and UDP")
+
+    stream, datagrams = found()
+    with stream, datagrams:
+        yield stream, datagrams
+
+
 class UdpServer:
     """A UDP server on 127.0.0.1 that says what `answer` gives for each datagram."""
 
-    def __init__(self, answer: Callable[[bytes], Iterable[bytes]]) -> None:
+    def __init__(
+        self, answer: Callable[[bytes], Iterable[bytes]], bound: socket.socket | None = None
+    ) -> None:
         self.asked: list[bytes] = []
         self.answered = 0
         self._answer = answer
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
+        self._socket = bound or datagrams_at(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
@@ -241,12 +271,14 @@ class UdpServer:
 
 
 @pytest.fixture
-def udp_server() -> Iterator[Callable[[Callable[[bytes], Iterable[bytes]]], UdpServer]]:
+def udp_server() -> Iterator[Callable[..., UdpServer]]:
     """Start UDP servers; each is given the function from a datagram to its answers."""
     servers: list[UdpServer] = []
 
-    def start(answer: Callable[[bytes], Iterable[bytes]]) -> UdpServer:
-        servers.append(UdpServer(answer))
+    def start(
+        answer: Callable[[bytes], Iterable[bytes]], bound: socket.socket | None = None
+    ) -> UdpServer:
+        servers.append(UdpServer(answer, bound))
         return servers[-1]
 
     yield start

@@ -500,19 +500,6 @@ def test_truncated_and_no_tcp_behind_it(udp_server: Callable[..., object]) -> No
     assert "over TCP" in reading.detail
 
 
-def tcp_server(talk: Callable[[socket.socket], None]) -> tuple[socket.socket, threading.Thread]:
-    listening = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        connection, _ = listening.accept()
-        with connection:
-            talk(connection)
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    return listening, thread
-
-
 TALKS = [
     (lambda c: None, Reason.CONNECT_RESET),
     (lambda c: (c.recv(2000), c.sendall(b"\x00\x10half")), Reason.CONNECT_RESET),
@@ -529,19 +516,29 @@ TALKS = [
 
 
 @pytest.mark.parametrize(("talk", "reason"), TALKS)
-def test_a_bad_conversation_over_tcp(talk: Callable[[socket.socket], None], reason: Reason) -> None:
+def test_a_bad_conversation_over_tcp(
+    one_port: tuple[socket.socket, socket.socket],
+    talk: Callable[[socket.socket], None],
+    reason: Reason,
+) -> None:
     cut = made(flags=dns.flags.QR | dns.flags.TC)
-    listening, thread = tcp_server(talk)
-    with listening, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.bind(listening.getsockname())
+    listening, udp = one_port
 
-        def truncate() -> None:
-            data, peer = udp.recvfrom(2000)
-            udp.sendto(cut(data)[0], peer)
+    def truncate() -> None:
+        data, peer = udp.recvfrom(2000)
+        udp.sendto(cut(data)[0], peer)
 
-        threading.Thread(target=truncate, daemon=True).start()
-        probe = Dns(query="sms.example.com", resolvers=(f"127.0.0.1:{listening.getsockname()[1]}",))
-        assert observe(probe, 0.8).reason is reason
+    def serve() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            talk(connection)
+
+    threads = [threading.Thread(target=each, daemon=True) for each in (truncate, serve)]
+    for thread in threads:
+        thread.start()
+    probe = Dns(query="sms.example.com", resolvers=(f"127.0.0.1:{listening.getsockname()[1]}",))
+    assert observe(probe, 0.8).reason is reason
+    for thread in threads:
         thread.join(60)
 
 

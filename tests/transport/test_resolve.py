@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import dns.flags
 import dns.message
@@ -30,6 +31,8 @@ from beacon.transport.resolve import (
     zone_servers,
 )
 from beacon.transport.trouble import Trouble
+
+OnePort: TypeAlias = tuple[socket.socket, socket.socket]
 
 NAME = dns.name.from_text("www.deep.example.com")
 Answers = dict[tuple[str, str], dict[str, list[str]]]
@@ -249,7 +252,7 @@ def test_a_zone_with_hundreds_of_servers_costs_little(udp_server: Callable[..., 
 
 @pytest.mark.parametrize("over_tcp", [False, True])
 def test_an_answer_of_thousands_of_records_is_not_read(
-    udp_server: Callable[..., object], over_tcp: bool
+    one_port: OnePort, udp_server: Callable[..., object], over_tcp: bool
 ) -> None:
     """Half a minute of processor time, if each of them points to a name of 126 labels."""
     name = b"\x01a" * 126 + b"\0"
@@ -264,24 +267,24 @@ def test_an_answer_of_thousands_of_records_is_not_read(
         response.flags |= dns.flags.TC
         return [response.to_wire() if over_tcp else wire(data)]
 
-    server = udp_server(truncated)
-    with socket.create_server(("127.0.0.1", server.port)) as stream:
+    stream, datagrams = one_port
+    server = udp_server(truncated, datagrams)
 
-        def serve() -> None:
-            connection, _ = stream.accept()
-            with connection:
-                said = wire(connection.recv(2000)[2:])
-                connection.sendall(struct.pack("!H", len(said)) + said)
+    def serve() -> None:
+        connection, _ = stream.accept()
+        with connection:
+            said = wire(connection.recv(2000)[2:])
+            connection.sendall(struct.pack("!H", len(said)) + said)
 
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        peer = Peer("127.0.0.1", server.port)
-        query = question(dns.name.from_wire(name, 0)[0], dns.rdatatype.NS)
-        begun = time.thread_time()
-        (reply,) = ask(run(), [(peer, query)], 0.2)
-        assert time.thread_time() - begun < 5  # read, they take half a minute
-        if over_tcp:
-            thread.join(5)
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    peer = Peer("127.0.0.1", server.port)
+    query = question(dns.name.from_wire(name, 0)[0], dns.rdatatype.NS)
+    begun = time.thread_time()
+    (reply,) = ask(run(), [(peer, query)], 0.2)
+    assert time.thread_time() - begun < 5  # read, they take half a minute
+    if over_tcp:
+        thread.join(5)
     assert reply.trouble is not None
     assert reply.trouble.reason is Reason.PROTOCOL_ERROR
 
@@ -327,7 +330,9 @@ def test_one_server_whose_name_nobody_knows_does_not_lose_the_others(
     assert trouble.value.reading.reason is Reason.DNS_SERVFAIL
 
 
-def test_who_never_answers_over_tcp_is_waited_for_once(udp_server: Callable[..., object]) -> None:
+def test_who_never_answers_over_tcp_is_waited_for_once(
+    one_port: OnePort, udp_server: Callable[..., object]
+) -> None:
     """Truncated answers, and a port that takes connections and says nothing."""
 
     def truncate(data: bytes) -> list[bytes]:
@@ -335,36 +340,31 @@ def test_who_never_answers_over_tcp_is_waited_for_once(udp_server: Callable[...,
         response.flags |= dns.flags.TC
         return [response.to_wire()]
 
-    udp = udp_server(truncate)
-    with socket.create_server(("127.0.0.1", udp.port)) as mute:
-        peer = Peer("127.0.0.1", mute.getsockname()[1])
-        one = Run(SystemClock(), 20.0)
-        replies = ask(one, [(peer, question(NAME, dns.rdatatype.A))] * 5, 0.1)
+    _, datagrams = one_port
+    peer = Peer("127.0.0.1", udp_server(truncate, datagrams).port)
+    one = Run(SystemClock(), 20.0)
+    replies = ask(one, [(peer, question(NAME, dns.rdatatype.A))] * 5, 0.1)
     assert {reply.trouble.reason for reply in replies if reply.trouble} == {Reason.DNS_TIMEOUT}
     assert sum("over TCP" in note for note in one.notes) == 1
 
 
-def test_the_deadline_wakes_a_question_over_tcp() -> None:
+def test_the_deadline_wakes_a_question_over_tcp(one_port: OnePort) -> None:
     waiting = Run(SystemClock(), 3600.0)
-    with (
-        socket.create_server(("127.0.0.1", 0)) as mute,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
-    ):
-        udp.bind(mute.getsockname())
+    mute, udp = one_port
 
-        def truncate_then_end() -> None:
-            data, peer = udp.recvfrom(2000)
-            response = dns.message.make_response(dns.message.from_wire(data))
-            response.flags |= dns.flags.TC
-            udp.sendto(response.to_wire(), peer)
-            connection, _ = mute.accept()
-            with connection:
-                connection.recv(2000)
-                waiting.expire()
+    def truncate_then_end() -> None:
+        data, peer = udp.recvfrom(2000)
+        response = dns.message.make_response(dns.message.from_wire(data))
+        response.flags |= dns.flags.TC
+        udp.sendto(response.to_wire(), peer)
+        connection, _ = mute.accept()
+        with connection:
+            connection.recv(2000)
+            waiting.expire()
 
-        thread = threading.Thread(target=truncate_then_end, daemon=True)
-        thread.start()
-        peer = Peer("127.0.0.1", mute.getsockname()[1])
-        with pytest.raises(DeadlinePassed):
-            ask(waiting, [(peer, question(NAME, dns.rdatatype.A))])
-        thread.join(60)
+    thread = threading.Thread(target=truncate_then_end, daemon=True)
+    thread.start()
+    peer = Peer("127.0.0.1", mute.getsockname()[1])
+    with pytest.raises(DeadlinePassed):
+        ask(waiting, [(peer, question(NAME, dns.rdatatype.A))])
+    thread.join(60)

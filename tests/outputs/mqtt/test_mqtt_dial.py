@@ -1,5 +1,6 @@
 """How the broker is reached: a dead address beside a good one, TLS by the one policy."""
 
+import contextlib
 import socket
 import ssl
 import threading
@@ -35,13 +36,13 @@ def session():
 
 @pytest.fixture
 def names(monkeypatch):
-    """Have the system's resolver say this of every name."""
+    """Have the system's resolver say this of every name: a host, or a host with its own port."""
 
     def say(*hosts):
-        assert all(host.startswith("127.") for host in hosts), "loopback only"
-
         def getaddrinfo(host, port, family=0, kind=0, *_, **__):
-            return [(socket.AF_INET, kind, 6, "", (each, port)) for each in hosts]
+            found = [each if isinstance(each, tuple) else (each, port) for each in hosts]
+            assert all(address.startswith("127.") for address, _ in found), "loopback only"
+            return [(socket.AF_INET, kind, 6, "", each) for each in found]
 
         monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
@@ -88,23 +89,20 @@ def test_a_broker_with_one_dead_address_is_reached(session, names, listening, or
 
 def test_a_silent_address_takes_a_part_of_the_time_only(session, names):
     """The listener's queue is full at the first address: it says nothing."""
-    with socket.socket() as silent, socket.socket() as good:
-        silent.bind(("127.0.0.8", 0))
+    with contextlib.ExitStack() as opened:
+        silent = opened.enter_context(socket.socket())
+        silent.bind(("127.0.0.1", 0))
         silent.listen(0)
-        port = silent.getsockname()[1]
-        waiting = [socket.socket() for _ in range(4)]
-        for each in waiting:
-            each.setblocking(False)
-            each.connect_ex(("127.0.0.8", port))
-        good.bind(("127.0.0.1", port))
-        good.listen()
-        names("127.0.0.8", "127.0.0.1")
-        session(port=port, patience=60.0).dial()
+        for _ in range(4):
+            waiting = opened.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(silent.getsockname())
+        good = opened.enter_context(socket.create_server(("127.0.0.1", 0)))
+        names(silent.getsockname(), good.getsockname())
+        session(patience=60.0).dial()
         peer, _ = good.accept()
         with peer:
             assert peer.recv(1) == b"\x10"
-        for each in waiting:
-            each.close()
 
 
 @pytest.fixture(scope="module")
