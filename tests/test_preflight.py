@@ -475,6 +475,9 @@ HOSTILE = {
     "cname beside": ("mx CNAME a\n", "not a zone"),
     "not a name": (f"{'x' * 70} A 192.0.2.1\n", "not a zone"),
     "no soa": (None, "not a zone"),
+    "a second soa": ("@ SOA ns1 other 2 3600 600 86400 300\n", "a second SOA at otp.example"),
+    "a second alias": ("x CNAME a\nx CNAME b\n", "a second CNAME at x.otp.example"),
+    "a mark of UTF-8 before it": ("\ufeff", "byte order mark"),
     "bytes": ("\udcff", "not UTF-8"),
 }
 EMPTY = {
@@ -492,6 +495,8 @@ def test_a_zone_file_that_cannot_be_taken(kept, beacon, tmp_path, what):
     text, words = HOSTILE[what]
     path = tmp_path / "bad.zone"
     whole = "$ORIGIN otp.example.\n$TTL 300\n@ NS ns1\n" if text is None else HEAD + OTP + text
+    if text == "\ufeff":
+        whole = text + HEAD + OTP
     path.write_text(whole, errors="surrogateescape")
     status, out, err = beacon("check", str(kept), "--zone", str(path))
     assert (status, out) == (3, "")

@@ -265,7 +265,8 @@ class Secrets:
             mode = 0  # the reading below says why
         if mode & 0o077:
             what = f"others may read or change it (mode {mode:04o})"
-            self._problems.add(top, (), what, f"only its owner: chmod 600 {self._path}")
+            allowed = f"only its owner, the user the beacon runs as: chmod 600 {self._path}"
+            self._problems.add(top, (), what, allowed)
             return Broken(top)
         text = _text_of(self._path, top, (), self._problems)
         if text is None:

@@ -9,7 +9,9 @@ import dns.exception
 import dns.name
 import dns.node
 import dns.rdataclass
+import dns.rdataset
 import dns.rdatatype
+import dns.transaction
 import dns.zone
 
 from beacon.mail.delegation import Delegations
@@ -19,6 +21,7 @@ LARGEST: Final = 16 * 1024 * 1024
 """Bytes of a zone file."""
 _LONGEST_CHAIN: Final = 8
 _DIRECTIVES: Final = ("$ORIGIN", "$TTL")
+_MARK: Final = "\ufeff"
 
 
 class ZoneRefused(Exception):
@@ -48,6 +51,9 @@ def load(path: Path, origin: dns.name.Name, *, given: bool = True) -> dns.zone.Z
         raise ZoneRefused(f"{path} is not UTF-8 text") from None
     if len(raw) > LARGEST:
         raise ZoneRefused(f"{path} is larger than {LARGEST // 2**20} MiB")
+    if text.startswith(_MARK):
+        why = "begins with a byte order mark, which name servers take for a part of a name"
+        raise ZoneRefused(f"not a zone: {path} {why}")
     try:
         zone = _parsed(text, path, origin, given=given)
     except (dns.exception.DNSException, ValueError, RecursionError) as error:
@@ -75,11 +81,21 @@ def _read(text: str, path: Path, origin: dns.name.Name | None) -> dns.zone.Zone:
         filename=str(path),
         check_origin=False,
         allow_directives=_DIRECTIVES,
+        transaction_setup=lambda reading: reading.check_put_rdataset(_no_second),
     )
     if zone.origin is None or not zone.nodes:
         raise ZoneRefused(f"not a zone: {path} holds no record")
     zone.check_origin()
     return zone
+
+
+def _no_second(
+    reading: dns.transaction.Transaction, name: dns.name.Name, records: dns.rdataset.Rdataset
+) -> None:
+    """Refuse a second SOA or CNAME, as name servers do: the last one would count here."""
+    if dns.rdatatype.is_singleton(records.rdtype) and reading.get(name, records.rdtype):
+        kind = dns.rdatatype.to_text(records.rdtype)
+        raise ValueError(f"a second {kind} at {plain(name)}")
 
 
 class Proposed:

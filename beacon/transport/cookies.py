@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from beacon.config.checks import loopback
 from beacon.transport.address import Origin, origin
-from beacon.transport.dates import mail_date
+from beacon.transport.dates import cookie_date
 
 LONGEST: Final = 4096
 """Characters of name and value; one that is longer is no cookie."""
@@ -109,7 +109,7 @@ def _is_over(attributes: Mapping[str, str], now: datetime) -> bool:
     lasts = attributes.get("max-age", "")
     if lasts.isascii() and lasts.removeprefix("-").isdigit():
         return lasts.startswith("-") or not lasts.strip("0")
-    end = mail_date(attributes.get("expires", ""))
+    end = cookie_date(attributes.get("expires", ""))
     return end is not None and end <= now
 
 

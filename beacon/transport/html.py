@@ -115,6 +115,7 @@ class _Page:
         if len(pairs) > FIELDS_LIMIT:
             raise Trouble(Reason.BODY_TOO_LARGE, f"a form of more than {FIELDS_LIMIT} fields")
         base = self._tree.css_first("base[href]")
+        pairs = [(_one_newline(name), _one_newline(value)) for name, value in pairs]
         beside = "" if base is None else base.attributes.get("href") or ""
         return WrittenForm(beside, _action(form, pressed), tuple(pairs), self._charset(form))
 
@@ -210,7 +211,13 @@ def _sent(node: LexborNode) -> Iterator[tuple[str, str]]:
         if "checked" in has:
             yield name, has.get("value") or "on"
     elif kind not in _NEVER_SENT:
-        yield name, has.get("value") or ""
+        value = has.get("value") or ""
+        yield name, value if kind == "hidden" else value.replace("\r", "").replace("\n", "")
+
+
+def _one_newline(text: str) -> str:
+    """A text as forms are sent: each of its lines ends with CR LF."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
 
 
 def _chosen(select: LexborNode) -> list[str]:

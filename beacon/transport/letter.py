@@ -4,7 +4,7 @@ Mail is the most foreign of texts: charsets that do not exist, parts in parts wi
 that is none. Whatever is wrong with a message costs that part of it only; nothing here raises.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -71,8 +71,9 @@ class Letter:
 
     @cached_property
     def body(self) -> str:
-        """All its texts, as a mail reader shows them."""
-        return "\n".join(_shown(part) for part in self._texts())
+        """Its texts as a mail reader shows them: attached files only for want of others."""
+        texts = list(_texts(self._message, attached=False)) or self._texts()
+        return "\n".join(map(_shown, texts))
 
     @cached_property
     def head(self) -> str:
@@ -131,17 +132,21 @@ class Letter:
         return None
 
     def _texts(self) -> list[Part]:
-        """What is shown at once comes first, files that are attached last."""
-        found = (part for part in self._message.walk() if part.type.startswith("text/"))
-        return sorted(found, key=_is_attached)
+        return list(_texts(self._message, attached=True))
 
     def __repr__(self) -> str:
         """Show nothing."""
         return "Letter(…)"
 
 
-def _is_attached(part: Part) -> bool:
-    return part.first("content-disposition").lower().startswith("attachment")
+def _texts(part: Part, *, attached: bool) -> Iterator[Part]:
+    """The texts in a part; those of attached files and messages only if they are wanted."""
+    if not attached and part.first("content-disposition").lower().startswith("attachment"):
+        return
+    if part.type.startswith("text/"):
+        yield part
+    for each in part.parts:
+        yield from _texts(each, attached=attached)
 
 
 def _shown(part: Part) -> str:

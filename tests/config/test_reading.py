@@ -169,7 +169,9 @@ def test_secrets_that_others_may_read_or_change_are_refused(load_text, tmp_path,
         load_text(SIGN_IN)
     (problem,) = caught.value.problems
     assert problem.message == f"others may read or change it (mode {mode:04o})"
-    assert problem.allowed == f"only its owner: chmod 600 {tmp_path / 'secrets.yaml'}"
+    assert problem.allowed == (
+        f"only its owner, the user the beacon runs as: chmod 600 {tmp_path / 'secrets.yaml'}"
+    )
 
 
 def test_a_secrets_file_that_leads_nowhere(load_text, tmp_path):

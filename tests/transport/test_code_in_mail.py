@@ -86,6 +86,39 @@ TABLE: list[tuple[str, bytes, str, str | None]] = [
         BARE,
         "482913",
     ),
+    (
+        "a file alone",
+        multipart("b", b"Content-Disposition: attachment; filename=x\r\nContent-Type: text/plain\r\n\r\n482913"),
+        BARE,
+        "482913",
+    ),
+    (
+        "a file behind the text",
+        multipart("b", b"Content-Type: text/plain\r\n\r\nHello", b"Content-Disposition: attachment; filename=x\r\nContent-Type: text/plain\r\n\r\n482913"),
+        BARE,
+        None,
+    ),
+    (
+        "a message that is attached",
+        multipart(
+            "b",
+            b"Content-Type: text/plain\r\n\r\nHello",
+            b"Content-Disposition: attachment\r\nContent-Type: message/rfc822\r\n\r\n"
+            b"Content-Type: text/plain\r\n\r\n482913",
+        ),
+        BARE,
+        None,
+    ),
+    (
+        "a file that is shown",
+        multipart(
+            "b",
+            b"Content-Type: text/plain\r\n\r\nHello",
+            b"Content-Disposition: inline; filename=x\r\nContent-Type: text/plain\r\n\r\n482913",
+        ),
+        BARE,
+        "482913",
+    ),
     ("the attribute hidden", html("<div class=x hidden>111111</div>482913"), BARE, "482913"),
     ("hidden with a value", html("<div hidden='hidden'>111111</div>482913"), BARE, "482913"),
     ("hidden by name only", html("<b class='hidden' aria-hidden=false title='a hidden b'>482913</b>"), BARE, "482913"),

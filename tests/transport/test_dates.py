@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.transport.dates import mail_date, moment
+from beacon.transport.dates import cookie_date, mail_date, moment
 from beacon.transport.letter import Letter
 
 AT = datetime(2018, 11, 19, 14, 0, tzinfo=UTC)
@@ -31,6 +31,41 @@ AT = datetime(2018, 11, 19, 14, 0, tzinfo=UTC)
 )
 def test_dates_of_mail_and_http(written: str, at: datetime | None) -> None:
     assert mail_date(written) == at
+
+
+@pytest.mark.parametrize(
+    ("written", "at"),
+    [
+        ("Mon, 19 Nov 2018 14:00:00 GMT", AT),
+        ("Mon, 19-Nov-2018 14:00:00 GMT", AT),
+        ("Mon, 19-Nov-2018 14:00:00", AT),
+        ("Monday, 19-Nov-18 14:00:00 GMT", AT),
+        ("Mon Nov 19 14:00:00 2018", AT),
+        ("14:0:0 2018 november 19th", AT),
+        ("Mon,19-NOV-2018 14:00:00 CET", AT),  # no zone is looked at
+        ("Mon, 19-Nov-2018 14:00:00 EST", AT),
+        ("Thu, 01-Jan-70 00:00:00 GMT", datetime(1970, 1, 1, tzinfo=UTC)),
+        ("Mon, 01-Jan-69 00:00:00 GMT", datetime(2069, 1, 1, tzinfo=UTC)),
+        ("Mon, 19-Nov-2018", None),
+        ("Mon, 19-2018 14:00:00", None),
+        ("Mon, 19-Nov-2018 14:00", None),
+        ("Mon, 19-Nov-2018 24:00:00", None),
+        ("Fri, 30-Feb-2018 14:00:00", None),
+        ("Mon, 01-Jan-1600 00:00:00 GMT", None),
+        ("Mon, \u0661\u0669-Nov-2018 14:00:00 GMT", None),
+        ("0", None),
+        ("", None),
+        ("1" * 100_000, None),
+        (":" * 100_000, None),
+    ],
+)
+def test_dates_of_cookies(written: str, at: datetime | None) -> None:
+    assert cookie_date(written) == at
+
+
+@given(st.text(max_size=120) | st.text("0123456789:-, jaNuGMT", max_size=60))
+def test_whatever_is_written_as_the_end_of_a_cookie(written: str) -> None:
+    cookie_date(written)
 
 
 @pytest.mark.parametrize(

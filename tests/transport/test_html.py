@@ -54,6 +54,25 @@ def page(text: str = PAGE, url: str = "https://idp.example.com/auth/login?x=1") 
     return Answer(status=200, body=text.encode(), url=url)
 
 
+@pytest.mark.parametrize(
+    ("field", "sent"),
+    [
+        ('<textarea name="a">one\ntwo</textarea>', "one\r\ntwo"),
+        (
+            '<textarea name="a">\n\none\r\ntwo&#13;three\n</textarea>',
+            "\r\none\r\ntwo\r\nthree\r\n",
+        ),
+        ('<input type="hidden" name="a" value="one\ntwo&#13;&#10;">', "one\r\ntwo\r\n"),
+        ('<input name="a" value="one\ntwo&#13;">', "onetwo"),
+        ('<select name="a"><option value="one\ntwo"></select>', "one\r\ntwo"),
+    ],
+)
+def test_lines_are_sent_as_browsers_do(field: str, sent: str) -> None:
+    form = form_of(page(f"<form id=login>{field}</form>"), "#login")
+    assert form
+    assert form.pairs == (("a", sent),)
+
+
 def test_a_form_is_found_as_a_browser_would_send_it() -> None:
     form = form_of(page(), "#login")
     assert form
