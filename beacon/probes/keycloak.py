@@ -23,7 +23,7 @@ from beacon.transport.onetime import OneTimeCode
 from beacon.transport.openid import Issued, Provider, discover, issuer_flaws, offered, signing_key
 from beacon.transport.route import Reach, Route
 from beacon.transport.steps import Steps
-from beacon.transport.trouble import Trouble
+from beacon.transport.trouble import FirstPass, Trouble
 
 _OURS: Final = frozenset(
     {"invalid_client", "unauthorized_client", "invalid_scope", "unsupported_grant_type"}
@@ -91,7 +91,11 @@ class Keycloak(Reach):
             reading = self._sign_in(run, steps)
         except Trouble as trouble:
             reading = trouble.reading
-        return steps.told(reading)
+        return steps.told(self._first_pass.judged(run, reading))
+
+    @cached_property
+    def _first_pass(self) -> FirstPass:
+        return FirstPass()
 
     def _sign_in(self, run: Run, steps: Steps) -> Reading:
         route = self.route

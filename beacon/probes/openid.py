@@ -26,7 +26,7 @@ from beacon.transport.openid import (
 )
 from beacon.transport.route import Reach, Route
 from beacon.transport.steps import Steps
-from beacon.transport.trouble import Trouble
+from beacon.transport.trouble import FirstPass, Trouble
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,11 @@ class OpenId(Reach):
             reading = self._look(run, steps)
         except Trouble as trouble:
             reading = trouble.reading
-        return steps.told(reading)
+        return steps.told(self._first_pass.judged(run, reading))
+
+    @cached_property
+    def _first_pass(self) -> FirstPass:
+        return FirstPass()
 
     def _look(self, run: Run, steps: Steps) -> Reading:
         route, token, lasts = self.route, "", 0.0

@@ -194,12 +194,17 @@ def confined(
     sends = whole or request.body is not None
     if there in home or not (sends or len(public) < len(request.headers)):
         return request
-    named = there._replace(host=quoted(there.host))  # its port tells nothing
+    named = shown(there)
     run.to_allow = f"{named} is not sent what is secret; `follow_to: [{named}]` allows it"
     if sends:
         raise Trouble(Reason.EXPECTATION_FAILED, run.to_allow)
     run.note(run.to_allow)
     return replace(request, headers=public)
+
+
+def shown(there: Origin) -> Origin:
+    """An origin that a server names, as it may be told; its port tells nothing."""
+    return there._replace(host=quoted(there.host))
 
 
 def _answer(

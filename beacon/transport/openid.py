@@ -19,7 +19,7 @@ from beacon.engine.text_pattern import TextPattern
 from beacon.transport.address import origin, same_origin
 from beacon.transport.auth import ClientAuth
 from beacon.transport.expect import parse_json
-from beacon.transport.http import Request, exchange
+from beacon.transport.http import Request, exchange, shown
 from beacon.transport.notes import outline
 from beacon.transport.route import Route
 from beacon.transport.trouble import Trouble
@@ -83,8 +83,9 @@ def discover(
         raise Trouble(reason, "`issuer` is not the configured one" + but)
     asked = token_url or _endpoint(document, "token_endpoint", issuer)
     if asks and not token_url and not same_origin(asked, issuer):
-        text = "`token_endpoint` is on another host: set `token_url` if it is to be trusted"
-        raise Trouble(Reason.EXPECTATION_FAILED, text)
+        other = shown(origin(asked))
+        run.to_allow = f"`token_endpoint` is at {other}: set `token_url` if it is to be trusted"
+        raise Trouble(Reason.EXPECTATION_FAILED, run.to_allow)
     revoked = None
     if "revocation_endpoint" in document:
         revoked = _endpoint(document, "revocation_endpoint", issuer)

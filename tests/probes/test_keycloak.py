@@ -366,8 +366,8 @@ def test_secrets_go_where_they_were_told_to_go(
     other = openid_provider()
     provider.document["token_endpoint"] = other.url + other.TOKEN
     reading, _ = sign_in(make())
-    assert reading.reason is Reason.EXPECTATION_FAILED
-    assert "set `token_url`" in reading.detail
+    assert (reading.outcome, reading.reason) == (Outcome.ERROR, Reason.OWN_CREDENTIALS)
+    assert f"is at {other.url.rstrip('/')}: set `token_url`" in reading.detail
     assert not other.asked
     reading, told = sign_in(make(token_url=Url(other.url + other.TOKEN)))
     assert reading.reason is Reason.OK

@@ -267,7 +267,14 @@ def test_secrets_go_where_they_were_told_to_go(
 ) -> None:
     other = openid_provider()
     provider.document["token_endpoint"] = other.url + other.TOKEN
-    assert looked(make(**CLIENT)).reason is Reason.EXPECTATION_FAILED
+    probe = make(**CLIENT)
+    reading = looked(probe)
+    assert (reading.outcome, reading.reason) == (Outcome.ERROR, Reason.OWN_CREDENTIALS)
+    assert f"is at {other.url.rstrip('/')}: set `token_url`" in reading.detail
+    provider.document["token_endpoint"] = provider.url + provider.TOKEN
+    assert looked(probe).reason is Reason.OK
+    provider.document["token_endpoint"] = other.url + other.TOKEN
+    assert looked(probe).reason is Reason.EXPECTATION_FAILED, "once it passed it is a failure"
     assert not other.asked
     assert looked(make(**CLIENT, token_url=Url(other.url + other.TOKEN))).reason is Reason.OK
     assert len(other.asked) == 1
