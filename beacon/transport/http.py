@@ -130,13 +130,16 @@ def exchange(
     jar = fresh_jar() if jar is None else jar
     days: list[float] = []
     home = {*request.follow_to}
+    public = False
     for redirects in range(REDIRECTS + 1):
         prepared = prepare(request, jar)
-        home |= {origin(prepared.url or "")} if not redirects else set()
+        there = origin(prepared.url or "")
+        home |= {there} if not redirects else set()
         _note_request(run, prepared, request.shown or "", ours=not redirects)
-        met = Exchange(run, route)
+        met = Exchange(run, route, _inward(there) if public and there not in home else "")
         try:
             response = met.fetch(prepared)
+            public |= met.public
             heard(response.status_code)
             run.clock_seen = _clock_seen(run, met, response) or run.clock_seen
             _take_cookies(run, jar, response)
@@ -205,6 +208,12 @@ def confined(
 def shown(there: Origin) -> Origin:
     """An origin that a server names, as it may be told; its port tells nothing."""
     return there._replace(host=quoted(there.host))
+
+
+def _inward(there: Origin) -> str:
+    """Why a public server may not send us to a private address: a hostile one would use us."""
+    named = shown(there)
+    return f"{named} is a private address behind a public one; `follow_to: [{named}]` allows it"
 
 
 def _answer(

@@ -14,6 +14,8 @@ import ssl
 from collections.abc import Callable
 from email.parser import Parser
 from functools import partial
+from ipaddress import ip_address
+from socket import socket
 from typing import Any, Final
 
 from requests import PreparedRequest, RequestException, Response
@@ -45,11 +47,14 @@ logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 
 class Exchange(HTTPAdapter):
-    """One request and its answer; `close` ends the connection, read or not."""
+    """One request and its answer; `close` ends the connection, read or not.
 
-    def __init__(self, run: Run, route: Route) -> None:
+    `inward`: why no private address is asked; empty: any is.
+    """
+
+    def __init__(self, run: Run, route: Route, inward: str = "") -> None:
         super().__init__()
-        self._run, self._route = run, route
+        self._run, self._route, self._inward = run, route, inward
         self._connection: _Connection | None = None
         self._response: Response | None = None
 
@@ -78,6 +83,11 @@ class Exchange(HTTPAdapter):
         """Seconds from the request's first byte to the end of the answer's head."""
         return self._connection.waited if self._connection else 0.0
 
+    @property
+    def public(self) -> bool:
+        """Whether the server has a public address; behind a proxy nobody knows."""
+        return self._connection is not None and self._connection.public
+
     def close(self) -> None:
         """Close the connection; whatever was not read stays unread."""
         if self._response is not None:
@@ -98,7 +108,7 @@ class Exchange(HTTPAdapter):
         kind = _SecureConnection if secure else _Connection
 
         def connection() -> _Connection:
-            self._connection = kind(self._run, self._route, origin)
+            self._connection = kind(self._run, self._route, origin, self._inward)
             return self._connection
 
         return _Pool(origin[0], connection)
@@ -128,10 +138,11 @@ class _Connection(HTTPConnection):
 
     certificate_days: float | None = None
     waited = 0.0
+    public = False
 
-    def __init__(self, run: Run, route: Route, origin: tuple[str, int]) -> None:
+    def __init__(self, run: Run, route: Route, origin: tuple[str, int], inward: str) -> None:
         super().__init__(*(route.proxy.address if route.proxy else origin))
-        self._run, self._route, self._origin = run, route, origin
+        self._run, self._route, self._origin, self._inward = run, route, origin, inward
         self._watched: Any = None
         self._asked_at = 0.0
         self.response_class = partial(_Answer, run=run)  # type: ignore[assignment]
@@ -141,12 +152,22 @@ class _Connection(HTTPConnection):
 
     def _dial(self) -> Any:
         if self._route.proxy is None:
-            return dial.connect(self._run, *self._origin, self._route.ip_version)
+            return self._looked_at(dial.connect(self._run, *self._origin, self._route.ip_version))
         try:
             host, port = self._route.proxy.address
             return dial.connect(self._run, host, port, self._route.ip_version, own=True)
         except Trouble as trouble:
             raise Trouble(Reason.OWN_NETWORK, f"our proxy: {trouble.reading.detail}") from None
+
+    def _looked_at(self, sock: socket) -> socket:
+        """The socket, unless it leads where nobody may send us. Raises `Trouble`."""
+        self.public = ip_address(sock.getpeername()[0]).is_global
+        if self.public or not self._inward:
+            return sock
+        self._run.release(sock)
+        sock.close()
+        self._run.to_allow = self._inward
+        raise Trouble(Reason.EXPECTATION_FAILED, self._inward)
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         try:
