@@ -54,17 +54,22 @@ pytest_plugins = [
     )
 ]
 
-# A busy or small machine is no failure: no example has to be done within a wall-clock time.
-settings.register_profile("patient", parent=settings.default, deadline=None)
-settings.load_profile("patient")
-# A mutant must be killed by the same example each time, or its score is luck; any example does.
+# The same few examples each time: a run's result says something about the change, not about luck.
+# New examples are looked for by `make slow ARGS=worlds`. No deadline: a busy machine is no failure.
 settings.register_profile(
-    "mutation",
-    parent=settings.get_profile("patient"),
+    "short",
+    parent=settings.default,
+    max_examples=30,
     derandomize=True,
     database=None,
-    phases=(Step.explicit, Step.generate),
+    deadline=None,
+    phases=(Step.explicit, Step.generate, Step.shrink),
 )
+settings.register_profile(
+    "mutation", settings.get_profile("short"), phases=(Step.explicit, Step.generate)
+)
+settings.register_profile("long", parent=settings.default, max_examples=2000, deadline=None)
+settings.load_profile("short")
 
 # In the background of a script SIGINT is ignored, and so it would be in whatever tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.core.baseline import (
@@ -531,7 +531,6 @@ def test_the_calendar_may_jump(world):
     assert world.health is Health.UP
 
 
-@settings(max_examples=50)
 @given(st.lists(st.tuples(st.sampled_from("PWFE"), LATENCIES, st.booleans()), max_size=80))
 def test_only_slow_passes_make_it_slow(readings):
     reasons = {"P": Reason.OK, "W": Reason.SLOW, "F": Reason.DEADLINE, "E": Reason.INTERNAL_ERROR}
@@ -580,6 +579,7 @@ def month_of(world: World, work: dict[str, float], begin: float, days: int, chan
                 world.reads(endpoint, at, reading)
 
 
+@pytest.mark.slow
 def test_ordinary_mondays_for_two_months_give_hardly_a_false_warning():
     work = {f"s{n}/x": 1.6 for n in range(3)} | {f"s{n}/x": 0.5 for n in range(3, 6)}
     specs = [

@@ -5,7 +5,7 @@ from dataclasses import MISSING, fields, is_dataclass, replace
 from typing import get_args, get_type_hints
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from beacon.core.endpoint import Fall
@@ -464,7 +464,6 @@ def test_a_restart_alone_opens_no_incident(make_room, reason, verdict):
 @given(stories)
 @example(A_STOPPED_SIGN_IN)
 @example([(0.0, ("mfa/a", word)) for word in (Reason.DEADLINE, Reason.SLOW, EXPIRING)])
-@settings(max_examples=400, deadline=None)
 def test_what_is_recalled_is_what_was_remembered(story):
     monitor, at = told(story)
     memory = monitor.remember(at)
@@ -483,7 +482,6 @@ def told_of_blindness(memory):
 
 
 @given(stories, stories)
-@settings(max_examples=300, deadline=None)
 def test_after_a_restart_green_takes_fresh_evidence_of_every_service(before, after):
     monitor, at = told(before)
     again = Monitor(site())
@@ -501,7 +499,6 @@ def test_after_a_restart_green_takes_fresh_evidence_of_every_service(before, aft
 
 @given(stories)
 @example(A_STOPPED_SIGN_IN)
-@settings(max_examples=300, deadline=None)
 def test_a_restart_alone_says_and_sounds_nothing(story):
     monitor, at = told(story)
     shown = monitor.view()
@@ -680,7 +677,6 @@ NEW = ("opened", "escalated", "relapsed")
 
 
 @given(lives)
-@settings(max_examples=300, deadline=None)
 def test_whenever_it_is_killed_it_comes_back_as_it_was(story):
     """The same incidents, by whom they were seen, and what was laid over them."""
     room = Simulation(site(), 0.0)
@@ -713,7 +709,6 @@ def _happens(room, what):
 
 
 @given(lives)
-@settings(max_examples=300, deadline=None)
 def test_whenever_it_is_killed_what_was_acknowledged_stays_silent(story):
     """Until something new is told: an opening, an escalation, a relapse."""
     room = Simulation(site(), 0.0)

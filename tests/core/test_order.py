@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.core.events import Acknowledge, Observed, Sounded
@@ -29,7 +29,6 @@ endpoints = st.lists(
 
 
 @given(endpoints, st.randoms(use_true_random=False))
-@settings(max_examples=200)
 def test_a_verdict_does_not_depend_on_the_order_of_endpoints(seen, dice):
     one, shuffled = judge(seen), list(seen)
     dice.shuffle(shuffled)
@@ -40,7 +39,6 @@ def test_a_verdict_does_not_depend_on_the_order_of_endpoints(seen, dice):
 
 
 @given(endpoints)
-@settings(max_examples=200)
 def test_a_second_endpoint_that_says_the_same_changes_nothing(seen):
     assert judge([*seen, *seen]) == judge(seen)
 
@@ -86,7 +84,6 @@ def heard(told, order):
 
 
 @given(answers, st.permutations(EYES))
-@settings(max_examples=200)
 def test_a_round_of_witnesses_says_the_same_in_whatever_order_they_answer(told, order):
     assert heard(told, EYES) == heard(told, order)
 
@@ -164,7 +161,6 @@ def lived(story, order):
 
 
 @given(moments, st.permutations(SERVICES))
-@settings(max_examples=200)
 def test_services_that_fail_at_one_moment_are_shown_alike_in_any_order(story, order):
     for one, other in zip(lived(story, SERVICES), lived(story, order), strict=True):
         assert one == other

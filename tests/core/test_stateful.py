@@ -789,7 +789,6 @@ def suppressed(view):
 
 class TestBeacon(Beacon.TestCase):
     settings = settings(
-        max_examples=60,
         stateful_step_count=30,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     )
