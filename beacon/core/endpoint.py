@@ -243,14 +243,16 @@ class EndpointState:
         """Whether the sign-in guard has stopped it until an operator resumes it."""
         return self.guard_until == math.inf
 
-    def worked_since(self, moment: float) -> Health:
-        """Of one lost from sight: the health it was last proven to have since then, if it worked.
+    def proven_since(self, moment: float) -> Health:
+        """Of one lost from sight: the health it was last proven to have since then.
 
         Otherwise `UNKNOWN`, also where nothing has begun (`inf`). What is standing is no trouble.
         """
-        if self.before not in (Health.UP, Health.DEGRADED) or not moment <= self.passed_at:
+        if self.before is None or moment == math.inf:
             return Health.UNKNOWN
-        if moment == math.inf:
+        if self.before is Health.DOWN:
+            return Health.DOWN
+        if self.passed_at < moment:
             return Health.UNKNOWN
         return self.before if self._ails_now else Health.UP
 

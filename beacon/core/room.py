@@ -114,7 +114,7 @@ class Watched:
 
         It is the same right before and after an incident opens, else what is judged would change.
         """
-        fells = [e.fell.at for e in self.endpoints if e.health is Health.DOWN and e.fell]
+        fells = [e.fell.at for e in self.endpoints if e.still_down and e.fell]
         if self.incident is not None:
             onset = self.incident.onset_at
             fells.append(self.incident.view.since if onset is None else onset)
@@ -215,7 +215,7 @@ class Room:
     def _not_yet_red(watched: Watched, found: Judgement) -> Judgement:
         """After a restart, call nothing worse than it was before the rest is read afresh."""
         if found.verdict in RED and watched.recalling and watched.state.verdict not in RED:
-            return replace(found, verdict=Verdict.DEGRADED, partial=True)
+            return replace(found, verdict=Verdict.DEGRADED, known=Verdict.DEGRADED, partial=True)
         return found
 
     def _follow(self, watched: Watched, change: Change, at: float) -> None:
@@ -833,7 +833,7 @@ def _seen(watched: Watched) -> list[Seen]:
             e.spec.factor,
             e.spec.hindsight is not None,
             e.spec.hindsight is not None and e.in_trouble and not overtaken(e, endpoints),
-            e.worked_since(since),
+            e.proven_since(since),
         )
         for e in endpoints
     ]

@@ -1,15 +1,15 @@
 """One service over time: the table's word, held until it is proved and lasting.
 
 `judge` says what the endpoints show now; this file adds what needs memory: holds after
-trouble, the verdict kept while we are blind, and the step from red through recovering.
+trouble, the verdict kept while nothing is known, and the step from red through recovering.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 
 from beacon.core.model import NO_PROBLEM, RED, Service, Verdict
-from beacon.core.verdict import Judgement
+from beacon.core.verdict import NOTHING_KNOWN, Judgement
 
 
 class Change(Enum):
@@ -30,7 +30,7 @@ class ServiceState:
     spec: Service
     verdict: Verdict = Verdict.BLIND
     since: float = 0.0
-    judgement: Judgement = field(default_factory=lambda: Judgement(Verdict.BLIND, blind=True))
+    judgement: Judgement = NOTHING_KNOWN
     blind: bool = True
     proof_at: float | None = None  # when the verdict held while blind was last proved
     was_red: bool = False
@@ -43,18 +43,16 @@ class ServiceState:
     def judged(self, found: Judgement, at: float) -> Change:
         """Take in what the table says now."""
         self.judgement = found
-        if found.blind:
-            self._go_blind(at)
-            # What stands beside the unseen cells may raise the verdict, never lower it.
-            raised = found.verdict is Verdict.DEGRADED and self.verdict not in RED
-            return self._degraded(at) if raised else Change.NONE
-        self._see(at)
-        if found.verdict in NO_PROBLEM:
-            return self._well(found.verdict, at)
+        self._note_blind(blind=found.blind, at=at)
+        verdict = found.verdict if self._calm else found.known
+        if verdict is Verdict.BLIND:
+            return self._nothing_known(at)
+        if self.hold_left is not None:
+            self.hold_until, self.hold_left = at + self.hold_left, None
+        if verdict in NO_PROBLEM:
+            return self._well(verdict, at)
         self.hold_until = None
-        if found.verdict in RED:
-            return self._red(found.verdict, at)
-        return self._degraded(at)
+        return self._red(verdict, at) if verdict in RED else self._degraded(at)
 
     def time_passed(self, at: float) -> Change:
         """End the hold if it has come due."""
@@ -66,26 +64,31 @@ class ServiceState:
 
     # --- blind --------------------------------------------------------------------
 
-    def _go_blind(self, at: float) -> None:
-        if self.blind:
-            return
-        self.blind = True
-        if self.verdict in NO_PROBLEM:
-            self._become(Verdict.BLIND, at)
-            return
-        self.proof_at = at
-        if self.hold_until is not None:
-            self.hold_left, self.hold_until = self.hold_until - at, None
+    @property
+    def _calm(self) -> bool:
+        return self.verdict in NO_PROBLEM or self.verdict is Verdict.BLIND
 
-    def _see(self, at: float) -> None:
-        self.blind, self.proof_at = False, None
-        if self.hold_left is not None:
-            self.hold_until, self.hold_left = at + self.hold_left, None
+    def _note_blind(self, *, blind: bool, at: float) -> None:
+        if not blind:
+            self.proof_at = None
+        elif not (self.blind or self._calm):
+            self.proof_at = at
+        self.blind = blind
+
+    def _nothing_known(self, at: float) -> Change:
+        """Nothing that its cells rest on is known: hold the verdict, and a hold that runs."""
+        if self._calm:
+            self._become(Verdict.BLIND, at)
+        elif self.judgement.verdict is Verdict.DEGRADED and self.verdict not in RED:
+            return self._degraded(at)  # what stands beside the cells raises it
+        elif self.hold_until is not None:
+            self.hold_left, self.hold_until = self.hold_until - at, None
+        return Change.NONE
 
     # --- seeing -------------------------------------------------------------------
 
     def _well(self, verdict: Verdict, at: float) -> Change:
-        if self.verdict in NO_PROBLEM or self.verdict is Verdict.BLIND:
+        if self._calm:
             self._become(verdict, at)
             return Change.NONE
         if self.hold_until is not None:

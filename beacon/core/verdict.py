@@ -1,10 +1,12 @@
 """Many healths to one verdict: the table of the design, and nothing that remembers.
 
-Symptoms decide, claims advise, causes explain. Unknown never lowers a verdict.
+Symptoms decide, claims advise, causes explain. Unknown neither lowers nor raises a verdict:
+while there is trouble, what is unknown counts as it was last proven since the trouble began.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from beacon.core.endpoint import SEVERITY
 from beacon.core.model import RANK, Evidence, Health, Verdict
@@ -17,7 +19,7 @@ class Seen:
     """An endpoint as the table needs it. `standing`: degraded by something plannable only.
 
     `late`: it looks back. Then `raises` is whether it is in trouble that still counts.
-    `proven`: of an unknown one, the health last proven since the incident began, if it worked.
+    `proven`: of an unknown one, its last proven health since the trouble began, else unknown.
     """
 
     id: str
@@ -32,7 +34,7 @@ class Seen:
 
     @property
     def counts(self) -> Health:
-        """The health that the verdict counts: what is unknown raises nothing."""
+        """The health that the verdict counts; unknown: it is left out."""
         return self.proven if self.health is Health.UNKNOWN else self.health
 
     @property
@@ -45,16 +47,21 @@ class Seen:
 class Judgement:
     """What the table says of one service at one moment.
 
-    `blind`: none of the known cells is down, and some are not known.
+    `blind`: something it rests on is unknown now. `known`: the verdict of what counts alone,
+    which an open incident follows; `BLIND` if that is nothing.
     """
 
     verdict: Verdict
+    known: Verdict
     cells: tuple[Cell, ...] = ()
     shallow: bool = False
     partial: bool = False
     vendor_says_fine: bool = False
     vendor_admits: bool = False
     blind: bool = False
+
+
+NOTHING_KNOWN: Final = Judgement(Verdict.BLIND, Verdict.BLIND, blind=True)
 
 
 def judge(endpoints: Sequence[Seen]) -> Judgement:
@@ -109,64 +116,73 @@ def _by_cells(endpoints: Sequence[Seen], *, fine: bool, admits: bool, shallow: b
     # own expired password for one region would turn the loss of another into an outage of all.
     healths = [_worst((e, e.counts) for e in each) for each in members.values()]
     unknown = sum(health is Health.UNKNOWN for _, health in cells)
-    counted_unseen = unknown - healths.count(Health.UNKNOWN)
     down = healths.count(Health.DOWN)
-    known = len(healths) - healths.count(Health.UNKNOWN)
-    if not known:
-        verdict = Verdict.BLIND
-    elif down == known:
-        verdict = Verdict.GRAY_FAILURE if fine else Verdict.OUTAGE
+    counted = len(healths) - healths.count(Health.UNKNOWN)
+    if not counted:
+        known = Verdict.BLIND
+    elif down == counted:
+        known = Verdict.GRAY_FAILURE if fine else Verdict.OUTAGE
     elif down or Health.DEGRADED in healths:
-        verdict = Verdict.DEGRADED
-    elif unknown:
-        verdict = Verdict.BLIND
-    else:
-        verdict = Verdict.OK
+        known = Verdict.DEGRADED
+    else:  # that all was well before it was lost from sight proves no recovery
+        known = Verdict.OK if unknown < len(cells) else Verdict.BLIND
+    verdict = Verdict.BLIND if known is Verdict.OK and unknown else known
     return Judgement(
         verdict,
+        known,
         cells,
         shallow=shallow,
         partial=0 < down < len(healths) or (verdict is Verdict.BLIND and unknown < len(healths)),
         vendor_says_fine=fine and bool(down),
         vendor_admits=admits,
-        blind=bool(unknown and (not down or counted_unseen)),
+        blind=bool(unknown),
     )
 
 
 def _by_causes(causes: Sequence[Seen], *, admits: bool) -> Judgement:
     """Causes alone: they can raise to degraded, and their passing is a shallow green."""
     unknown = sum(e.health is Health.UNKNOWN for e in causes)
-    verdict = Verdict.BLIND if unknown else Verdict.OK
-    partial = 0 < unknown < len(causes)
     return Judgement(
-        verdict, shallow=True, partial=partial, vendor_admits=admits, blind=bool(unknown)
+        Verdict.BLIND if unknown else Verdict.OK,
+        Verdict.BLIND if unknown == len(causes) else Verdict.OK,
+        shallow=True,
+        partial=0 < unknown < len(causes),
+        vendor_admits=admits,
+        blind=bool(unknown),
     )
 
 
 def _by_claims(*, fine: bool, admits: bool) -> Judgement:
     if admits:
-        return Judgement(Verdict.ADVISORY, shallow=True, vendor_admits=True)
-    return Judgement(Verdict.OK if fine else Verdict.BLIND, shallow=True, blind=not fine)
+        return Judgement(Verdict.ADVISORY, Verdict.ADVISORY, shallow=True, vendor_admits=True)
+    verdict = Verdict.OK if fine else Verdict.BLIND
+    return Judgement(verdict, verdict, shallow=True, blind=not fine)
 
 
 def _beside(found: Judgement, others: Iterable[Seen], *, admits: bool) -> Judgement:
     """Raise by what stands beside the cells: never lower, never to red."""
-    raised = Verdict.ADVISORY if admits else Verdict.OK
+    raised, unseen = Verdict.ADVISORY if admits else Verdict.OK, False
     for other in others:
         worse = _raised_by(other)
+        unseen |= worse is not Verdict.OK and other.health is Health.UNKNOWN
         if RANK[worse] > RANK[raised]:
             raised = worse
-    if found.verdict is Verdict.BLIND and raised is not Verdict.DEGRADED:
-        return found
-    if RANK[raised] <= RANK[found.verdict]:
-        return found
-    return replace(found, verdict=raised)
+    return replace(
+        found,
+        verdict=_worse(found.verdict, raised),
+        known=found.known if found.known is Verdict.BLIND else _worse(found.known, raised),
+        blind=found.blind or unseen,
+    )
+
+
+def _worse(verdict: Verdict, raised: Verdict) -> Verdict:
+    return max(verdict, raised, key=RANK.__getitem__)
 
 
 def _raised_by(other: Seen) -> Verdict:
-    if other.health is Health.DOWN:
+    if other.counts is Health.DOWN:
         return Verdict.DEGRADED
-    if other.health is not Health.DEGRADED:
+    if other.counts is not Health.DEGRADED:
         return Verdict.OK
     if other.standing or other.evidence is Evidence.CAUSE:
         return Verdict.ADVISORY

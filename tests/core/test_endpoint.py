@@ -287,15 +287,16 @@ def test_whoever_told_nothing_is_never_overtaken(make_endpoint):
         (Health.UP, False, 15.0, Health.UNKNOWN),
         (Health.DEGRADED, True, 5.0, Health.DEGRADED),
         (Health.DEGRADED, False, 5.0, Health.UP),  # an expiring certificate is no trouble
-        (Health.DOWN, False, 5.0, Health.UNKNOWN),
+        (Health.DOWN, False, 5.0, Health.DOWN),
+        (None, False, 5.0, Health.UNKNOWN),
         (Health.UP, False, math.inf, Health.UNKNOWN),  # nothing has begun
     ],
 )
-def test_what_is_lost_from_sight_counts_as_it_last_worked(
+def test_what_is_lost_from_sight_counts_as_it_was_last_proven(
     make_endpoint, before, ails, since, counts
 ):
     state = EndpointState(make_endpoint("s", "x", Evidence.SYMPTOM), 0.0)
     state.before, state.ails, state.passed_at = before, ails, 10.0
-    assert state.worked_since(since) is counts
+    assert state.proven_since(since) is counts
     state.passed_at = math.inf  # after a restart: it was well when we died
-    assert since == 15.0 or state.worked_since(since) is counts
+    assert since == 15.0 or state.proven_since(since) is counts

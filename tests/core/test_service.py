@@ -23,11 +23,16 @@ BLIND = Verdict.BLIND
 
 
 def seen(verdict, **more):
-    return Judgement(verdict, **more)
+    return Judgement(verdict, verdict, **more)
 
 
 def unseen(verdict=BLIND, **more):
-    return Judgement(verdict, blind=True, **more)
+    return Judgement(verdict, BLIND, blind=True, **more)
+
+
+def partly_seen(known):
+    """One cell is unknown; the others, and it as it was last proven, come to `known`."""
+    return Judgement(BLIND if known is OK else known, known, blind=True)
 
 
 class Life:
@@ -76,6 +81,11 @@ class Life:
         ([(1, OUTAGE), (2, unseen(DEGRADED))], OUTAGE, 1, "opened none"),
         ([(1, DEGRADED), (2, unseen(DEGRADED))], DEGRADED, 1, "opened none"),
         ([(1, OK), (2, unseen()), (3, OK)], OK, 3, "none none none"),
+        ([(1, OK), (2, partly_seen(OK))], BLIND, 2, "none none"),
+        ([(1, OUTAGE), (2, partly_seen(OUTAGE))], OUTAGE, 1, "opened none"),
+        ([(1, OUTAGE), (2, partly_seen(DEGRADED))], DEGRADED, 2, "opened none"),
+        ([(1, OUTAGE), (2, partly_seen(OK))], RECOVERING, 2, "opened recovering"),
+        ([(1, OK), (2, partly_seen(OUTAGE))], OUTAGE, 2, "none opened"),
         ([(1, OK), (2, unseen()), (3, OUTAGE)], OUTAGE, 3, "none none opened"),
     ],
 )
@@ -84,6 +94,14 @@ def test_what_a_judgement_makes_of_a_service(story, verdict, since, changes):
     assert life.now == (verdict, since)
     assert [change.name.lower() for change in life.changes] == changes.split()
     assert life.state.blind is story[-1][1].blind if isinstance(story[-1][1], Judgement) else True
+
+
+def test_an_incident_closes_while_a_cell_is_unknown_and_blind_remains():
+    life = Life((1, DEGRADED), (2, partly_seen(OK)))
+    assert life.state.time_passed(302.0) is Change.CLOSED
+    assert life.now == (BLIND, 302)
+    life.judge(400, partly_seen(OUTAGE))
+    assert life.changes[-1] is Change.OPENED
 
 
 def test_coming_back_to_recovering_is_told_once():

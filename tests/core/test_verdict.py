@@ -82,7 +82,10 @@ LOST = [
     # what we see, what the unseen were last proven to be since the incident began → verdict, blind
     ((DOWN, DARK), (DARK, UP), Verdict.DEGRADED, True),
     ((DOWN, DARK), (DARK, SLOW), Verdict.DEGRADED, True),
-    ((DOWN, DARK), (DARK, DARK), Verdict.OUTAGE, False),
+    ((DOWN, DARK), (DARK, DARK), Verdict.OUTAGE, True),
+    ((UP, DARK), (DARK, DOWN), Verdict.DEGRADED, True),
+    ((DARK, DARK), (DOWN, UP), Verdict.DEGRADED, True),
+    ((DARK, DARK), (DOWN, DOWN), Verdict.OUTAGE, True),
     ((DOWN, DARK, DARK), (DARK, UP, DARK), Verdict.DEGRADED, True),
     ((DOWN, UP, DARK), (DARK, DARK, UP), Verdict.DEGRADED, True),
     ((UP, DARK), (DARK, UP), Verdict.BLIND, True),
@@ -98,7 +101,7 @@ def test_a_cell_that_is_lost_counts_as_it_was_last_proven(seen, proven, verdict,
     assert (found.verdict, found.blind, found.partial) == (
         verdict,
         blind,
-        seen != (DARK, DARK),
+        seen != (DARK, DARK) or proven == (DOWN, UP),
     )
 
 
@@ -138,6 +141,14 @@ def test_beside_symptoms_failing_health_and_causes_degrade_and_no_more(evidence)
     beside = Seen("s/x", evidence, DOWN)
     assert judge([*cells(UP), beside]).verdict is Verdict.DEGRADED
     assert judge([*cells(DOWN), beside]).verdict is Verdict.OUTAGE
+
+
+@pytest.mark.parametrize("evidence", [Evidence.HEALTH, Evidence.CAUSE])
+def test_beside_symptoms_what_failed_and_is_lost_holds_the_verdict(evidence):
+    found = judge([*cells(UP), Seen("s/x", evidence, DARK, proven=DOWN)])
+    assert (found.verdict, found.known, found.blind) == (Verdict.DEGRADED, Verdict.DEGRADED, True)
+    never = judge([*cells(UP), Seen("s/x", evidence, DARK)])
+    assert (never.verdict, never.blind) == (Verdict.OK, False)
 
 
 def test_a_failing_cause_shows_even_while_the_symptoms_are_unknown():
@@ -201,10 +212,10 @@ def test_what_stands_beside_causes_alone(healths, vendor, partial, admits, blind
         ((UP, UP), False, False),
         ((DARK, DARK), False, True),
         ((UP, DARK), True, True),
-        ((DOWN, DARK), True, False),
+        ((DOWN, DARK), True, True),
         ((SLOW, DARK), False, True),
         ((SLOW, SLOW), False, False),
-        ((UP, DOWN, DARK), True, False),
+        ((UP, DOWN, DARK), True, True),
     ],
 )
 def test_what_is_only_a_part_and_what_is_not_seen(ours, partial, blind):
