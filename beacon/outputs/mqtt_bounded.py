@@ -1,4 +1,4 @@
-"""A paho client that takes no message larger than it was told to.
+"""A paho client that takes no message larger than it was told to, and keeps how it was met.
 
 With MQTT 5 the broker is told the largest packet. With 3.1.1 there is no such word, and a
 broker may ignore it: then the bytes of what is too large are read and thrown away, so that one
@@ -17,15 +17,20 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from beacon.outputs.mqtt_dial import DialledClient
 
+OPENING: Final = 16
 _PIECE: Final = 65536
 _PUBLISH: Final = 0x30
 
 
 class BoundedClient(DialledClient):
-    """Drops packets of more than `largest` bytes, and says which."""
+    """Drops packets of more than `largest` bytes, and says which.
+
+    `opening` is the first bytes of whoever answers.
+    """
 
     def __init__(self, largest: int, **more: Any) -> None:  # noqa: ANN401 - paho's own
         super().__init__(CallbackAPIVersion.VERSION2, **more)
+        self.opening = b""
         self._largest = largest
         self._left = 0
         self._head = b""
@@ -38,7 +43,10 @@ class BoundedClient(DialledClient):
 
     def _sock_recv(self, bufsize: int) -> bytes:
         if bufsize <= self._largest:
-            return super()._sock_recv(bufsize)
+            taken: bytes = super()._sock_recv(bufsize)
+            if len(self.opening) < OPENING:
+                self.opening += taken[: OPENING - len(self.opening)]
+            return taken
         if not self._left:
             self._left, self._head = bufsize, b""
         piece = super()._sock_recv(min(_PIECE, self._left))

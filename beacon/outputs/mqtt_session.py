@@ -24,6 +24,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from beacon.config.schema import Mqtt
 from beacon.engine.quoting import Secrets, quoted
 from beacon.engine.run import DeadlinePassed
+from beacon.outputs.mqtt_answer import no_broker, refusal
 from beacon.outputs.mqtt_bounded import BoundedClient
 from beacon.outputs.mqtt_dial import why_not
 from beacon.outputs.topics import Message
@@ -146,9 +147,8 @@ class Session:
         events = dict(poll.poll(wait * 1000)).get(sock.fileno(), 0)
         if pending or events & ~select.POLLOUT:
             code = self._client.loop_read()
-            # A refusal of MQTT 3.1.1 as such reaches no callback of paho.
-            if code == MQTTErrorCode.MQTT_ERR_PROTOCOL and not (self.connected or self._refusal):
-                self._refused("Unsupported protocol version")
+            if not (self.connected or self._refusal):
+                self._judge_opening(code)
             for dropped in self._client.dropped():
                 self._tell(dropped)
         if events & select.POLLOUT:
@@ -203,7 +203,8 @@ class Session:
         self, _client: Client, _data: object, _flags: object, reason: ReasonCode, props: object
     ) -> None:
         if reason.is_failure:
-            self._refused(str(reason), props)
+            unknown = self._mqtt.protocol == "3.1.1" and reason == "Unspecified error"
+            self._refused(self._unknown() if unknown else str(reason), props)
             return
         self.subscribe(self._subscriptions)
         self.connected = True
@@ -247,6 +248,18 @@ class Session:
             self._told.add(words)
             _log.warning("MQTT: %s", words)
 
+    def _judge_opening(self, code: MQTTErrorCode) -> None:
+        """Say what answers, where it is no broker or none that paho understands."""
+        opening, where = self._client.opening, f"{self._mqtt.host}:{self._mqtt.port}"
+        if stranger := no_broker(opening, where):
+            self._refusal = stranger
+            self._lost = True
+        elif code == MQTTErrorCode.MQTT_ERR_PROTOCOL:
+            self._refused(self._unknown())
+
+    def _unknown(self) -> str:
+        return refusal(self._client.opening, self._mqtt.protocol)
+
     def _refused(self, reason: str, props: object = None) -> None:
         cure = self._cure(reason)
         said = self._said(reason, props)
@@ -286,7 +299,9 @@ class Session:
         if self.connected:
             return "the connection was lost, and the broker gave no reason"
         words = "the broker closed the connection without an answer"
-        if self._mqtt.encrypted and self._mqtt.tls.certificate is None:
+        if not self._mqtt.encrypted:
+            words += "; if it is a TLS port: mqtts:// in mqtt.broker"
+        elif self._mqtt.tls.certificate is None:
             words += "; perhaps for want of a client certificate: mqtt.tls.certificate and key"
         if self._mqtt.protocol == "5":
             words += '; if it is an old one: mqtt.protocol: "3.1.1"'

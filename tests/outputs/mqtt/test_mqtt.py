@@ -558,10 +558,28 @@ V311 = {
 V3_ONLY = {CONNECT: lambda _: b"\x20\x02\x00\x01"}
 V5_NAME = {CONNECT: lambda _: b"\x20\x03\x00\x85\x00"}
 V5_BUSY = {CONNECT: lambda _: b"\x20\x03\x00\x89\x00"}
-HTTP = {CONNECT: lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n"}
+
+
+def says(answer):
+    return {CONNECT: lambda _: answer}
+
+
+HTTP = says(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+ALERT = says(b"\x15\x03\x01\x00\x02\x02\x46")
+ECHO = {CONNECT: lambda packet: packet}
 FAKES = [
     ("5", {}, "the broker closed the connection without an answer"),
-    ("5", HTTP, "the broker takes the connection but does not answer"),
+    *((each, HTTP, "a web server answers at 127.0.0.1:") for each in ("5", "3.1.1")),
+    *((each, ALERT, " looks like a TLS port: write mqtts:// in") for each in ("5", "3.1.1")),
+    *((each, ECHO, " speaks no MQTT: see the port") for each in ("5", "3.1.1")),
+    ("5", says(b"220 mail.example.com ESMTP\r\n"), " speaks no MQTT: see the port"),
+    ("5", says(b"\x20"), "the broker takes the connection but does not answer"),
+    ("5", says(b"\x20\x03\x00\x7f\x00"), "refuses us: code 127, which MQTT 5 does not have"),
+    ("5", says(b"\x20\x82\x00\x00\x7f"), "refuses us: code 127, which MQTT 5 does not have"),
+    ("3.1.1", says(b"\x20\x02\x00\x63"), "us: code 99, which MQTT 3.1.1 does not have"),
+    ("5", says(b"\x20\x02\x00\x05"), "refuses us: Not authorized: set mqtt.username and"),
+    ("5", says(b"\x20\x02\x00\x00"), "refuses us: its answer is no CONNACK of MQTT 5"),
+    ("3.1.1", says(b"\x20\x03\x00\x00\x00"), "its answer is no CONNACK of MQTT 3.1.1"),
     ("5", V5, "the broker ended it: Session taken over"),
     ("5", {}, 'if it is an old one: mqtt.protocol: "3.1.1"'),
     ("5", V3_ONLY, 'refuses us: Unsupported protocol version: try mqtt.protocol: "3.1.1"'),
@@ -582,7 +600,6 @@ def test_a_broker_that_misbehaves_is_named(
         one.output.stop(5.0)
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # paho drops a socket that shakes no hands
 def test_tls_that_is_never_answered(beacon, house, eventually, caplog):
     with socket.create_server(("127.0.0.1", 0)) as hole:
         port = hole.getsockname()[1]
@@ -669,7 +686,6 @@ WITHOUT = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # paho drops a socket that shakes no hands
 @pytest.mark.parametrize(("changed", "name", "cause"), WITHOUT)
 def test_tls_trouble_is_named(
     broker, beacon, house, authority, tls, changed, name, cause, eventually, caplog
@@ -680,7 +696,6 @@ def test_tls_trouble_is_named(
     assert cause in causes(caplog)[0]
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_tls_to_a_broker_without(broker, beacon, house, tls, eventually, caplog):
     broker.start()
     beacon(house(broker.port, encrypted=True, tls=tls))
@@ -688,7 +703,17 @@ def test_tls_to_a_broker_without(broker, beacon, house, tls, eventually, caplog)
     assert f"127.0.0.1:{broker.port}" in causes(caplog)[0]
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@BOTH
+def test_plain_words_to_a_broker_with_tls(
+    broker, beacon, house, authority, protocol, eventually, caplog
+):
+    broker.start(*over_tls(authority))
+    beacon(house(broker.port, protocol=protocol))
+    eventually(lambda: causes(caplog), "the cause")
+    # This broker hangs up; one that says it by an alert is among the fakes.
+    assert "if it is a TLS port: mqtts:// in mqtt.broker" in causes(caplog)[0]
+
+
 def test_renewed_files_are_taken_at_the_next_connection(
     broker, listen, beacon, house, authority, tls, free_port, eventually
 ):

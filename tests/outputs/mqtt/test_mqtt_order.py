@@ -202,7 +202,6 @@ def test_a_reload_that_needs_another_connection_does_not_say_offline(
     assert "offline" not in of(listener, "availability")
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # paho drops a socket that shakes no hands
 def test_a_reload_that_ends_the_connection_for_good_leaves_no_online_behind(
     broker, listen, beacon, house
 ):
