@@ -290,12 +290,15 @@ class MqttOutput:
 
     def _part(self, session: Session, last_word: Message) -> None:
         """A clean goodbye suppresses the last will, so we say it ourselves."""
-        until = self._clock.monotonic() + self._pace.farewell
         last = session.publish(last_word)
-        while not last.is_published() and self._clock.monotonic() < until:
-            self._waker.clear()
-            session.turn(self._waker.fileno(), until - self._clock.monotonic())
+        self._linger(session, self._pace.farewell, last.is_published)
         session.disconnect()
+
+    def _linger(self, session: Session, seconds: float, enough: Callable[[], bool]) -> None:
+        until = self._clock.monotonic() + seconds
+        while not enough() and (left := until - self._clock.monotonic()) > 0:
+            self._waker.clear()
+            session.turn(self._waker.fileno(), left)
 
     def _leave(
         self, session: Session, conversation: Conversation, setup: Setup, fresh: Setup
@@ -303,8 +306,11 @@ class MqttOutput:
         """Go because a reload wants another connection."""
         before, after = _mqtt(setup.config), _mqtt(fresh.config)
         if setup.topics.base != fresh.topics.base:
+            # First the description: who still reads a topic would complain of an empty state.
+            session.publish(Message(setup.description.topic, "", retain=True, qos=1))
+            self._linger(session, self._pace.forgotten, self._stopping.is_set)
             conversation.take_away()
-            self._part(session, Message(setup.description.topic, "", retain=True, qos=1))
+            self._part(session, Message(setup.topics.availability, "", retain=True, qos=1))
         elif (before.host, before.port) != (after.host, after.port):
             self._part(session, setup.topics.available(OFFLINE))
         else:

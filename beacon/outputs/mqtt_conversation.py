@@ -40,6 +40,7 @@ class Pace:
     welcome: float = 10.0  # from CONNECT to the broker's answer
     read_back: float = 2.0  # for our own discovery message, if the broker has one
     birth: tuple[float, float] = (1.0, 5.0)  # Home Assistant came: give it time
+    forgotten: float = 5.0  # for Home Assistant to forget what it was told to
     again: float = 300.0  # everything is sent again
     farewell: float = 2.0  # for "offline" to be taken
 
@@ -169,6 +170,8 @@ class Conversation:
         self._described = False
         self._birth: float | None = None
         self._again = now + pace.again
+        self._orphans: list[str] = []
+        self._sweep: float | None = None
 
     def begin(self) -> None:
         """This is how things stand."""
@@ -191,6 +194,8 @@ class Conversation:
             self._read_back = None
             self._session.unsubscribe(self._setup.read_back())
             self._introduce("")
+        if self._sweep is not None and now >= self._sweep:
+            self._empty_orphans()
         if now >= self._again or (self._birth is not None and now >= self._birth):
             self._birth, self._again = None, now + self._pace.again
             if self._setup.document is not None:
@@ -205,8 +210,8 @@ class Conversation:
     def due(self) -> float:
         """Seconds until something has to be said by itself."""
         held = self._setup.push.due() if self._setup.push is not None else None
-        moments = [m for m in (self._read_back, self._birth, self._again, held) if m is not None]
-        return min(moments) - self._clock.monotonic()
+        due = (self._read_back, self._birth, self._again, self._sweep, held)
+        return min(moment for moment in due if moment is not None) - self._clock.monotonic()
 
     def follow(self, setup: Setup) -> None:
         """Go on with another configuration at the same place: say what differs."""
@@ -214,8 +219,7 @@ class Conversation:
         self._members = setup.topics.members()
         self._listen_anew(before.birth(), setup.birth())
         self._listen_anew(before.pushes(), setup.pushes())
-        for topic in self._board.gone():
-            self._empty(topic)
+        self._orphans += self._board.gone()
         if config_topic(before.config) != config_topic(setup.config):
             self._empty(config_topic(before.config))
             self._described = False
@@ -223,12 +227,13 @@ class Conversation:
         elif self._described:
             self._described = False
             self._introduce(before.description.payload)
+        self._sweep_later()
         for info in self._board.info():
             self._session.publish(info)
 
     def take_away(self) -> None:
         """Empty every topic of ours: nobody will care for them any more."""
-        for topic in (*self._board.standing, self._setup.topics.availability):
+        for topic in self._board.standing:
             self._empty(topic)
 
     def _listen_anew(self, before: list[Subscription], after: list[Subscription]) -> None:
@@ -260,6 +265,18 @@ class Conversation:
                 self._states()  # a changed description expires the states
         if not self._online:
             self._go_online()
+        self._sweep_later()
+
+    def _sweep_later(self) -> None:
+        """Empty what is nobody's any more: who still reads it would complain of an empty state."""
+        if self._orphans and self._described:
+            self._sweep = self._clock.monotonic() + self._pace.forgotten
+
+    def _empty_orphans(self) -> None:
+        for topic in self._orphans:
+            if topic not in self._members:  # a second reload may have brought it back
+                self._empty(topic)
+        self._orphans, self._sweep = [], None
 
     def _empty(self, topic: str) -> None:
         self._session.publish(Message(topic, "", retain=True, qos=1))
@@ -281,4 +298,5 @@ class Conversation:
             if kept:
                 self._introduce(received.payload.decode("utf-8", "replace"))
         elif kept and received.payload and topic not in self._members:
-            self._empty(topic)  # of a service or endpoint that left the configuration
+            self._orphans.append(topic)  # of a service or endpoint that left the configuration
+            self._sweep_later()

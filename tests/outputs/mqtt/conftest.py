@@ -54,6 +54,7 @@ QUICK = Pace(
     welcome=2.0,
     read_back=0.1,
     birth=(0.01, 0.02),
+    forgotten=0.02,
     again=300.0,
     farewell=2.0,
 )

@@ -230,6 +230,8 @@ def test_a_reload_that_moves_the_base_takes_everything_along(broker, listen, bea
     description = "ha/device/mfa_beacon_lab/config"
     late.until(lambda: late.kept.get(there) == "online" and description in late.kept, "all of it")
     assert {topic.partition("/")[0] for topic in late.kept} == {"elsewhere", "ha"}
+    emptied = [topic for topic, payload in heard(listener) if not payload]
+    assert emptied[0] == CONFIG, "who still reads a topic would complain of an empty state"
 
 
 @BOTH
