@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import signal
+import termios
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -70,6 +71,15 @@ def _ends_with_its_terminal() -> bool:
     with contextlib.suppress(OSError):
         _in_front()
         return True
+    return any(map(_closed, (0, 1, 2)))
+
+
+def _closed(stream: int) -> bool:
+    """Whether it was a terminal that was closed before we looked: while we were starting."""
+    try:
+        termios.tcgetattr(stream)
+    except termios.error as error:
+        return bool(error.args[0] == errno.EIO)
     return False
 
 

@@ -160,3 +160,24 @@ def test_one_whose_terminal_goes_without_a_signal_stops_once(
             said.append(says(process))
         os.kill(watching, signal.SIGKILL)
     assert said == looks
+
+
+def test_one_whose_terminal_is_closed_while_it_starts_stops(
+    terminal: Callable[[], Terminal],
+) -> None:
+    window = terminal()
+    script = 'trap : HUP; echo begun; while : 2>/dev/null </dev/tty; do :; done; "$@"'
+    with subprocess.Popen(
+        [*UNDER_MAKE, script, "make", sys.executable, "-c", WATCHING],
+        stdin=window.inside,
+        stdout=subprocess.PIPE,
+        stderr=window.inside,
+        text=True,
+    ) as process:
+        assert says(process) == "begun"
+        window.close()
+        watching = int(says(process))
+        os.kill(watching, signal.SIGUSR1)
+        said = [says(process), says(process)]
+        os.kill(watching, signal.SIGKILL)
+    assert said == ["stop", "looked"]
