@@ -76,12 +76,21 @@ def test_a_daemon_that_died_is_darkened_and_tried_again_for_ever(house: Path):
     assert unit["OnFailure"] == [LAMPS]
 
 
+def test_a_stop_does_not_kill_the_parser_process_at_its_work(house: Path):
+    assert settings(house, DAEMON)["KillMode"] == ["mixed"]
+
+
 def test_the_next_start_takes_the_lines_back_before_it_drives_them(house: Path):
-    release, forget, drive = settings(house, DAEMON)["ExecStartPre"]
+    release, drive = settings(house, DAEMON)["ExecStartPre"]
     assert release == f"-+/usr/bin/systemctl stop {LAMPS}"
-    assert forget == f"-+/usr/bin/systemctl reset-failed {LAMPS}"
     assert drive.endswith("on_death")
     assert settings(house, LAMPS)["ExecStart"] == [f"{PROGRAMS[1]} hold"]
+
+
+def test_once_the_daemon_runs_its_second_line_is_not_failed_any_more(house: Path):
+    """Not before: it may fail while the daemon starts."""
+    forget = settings(house, DAEMON)["ExecStartPost"]
+    assert forget == [f"-+/usr/bin/systemctl reset-failed {LAMPS}"]
 
 
 def test_the_second_line_does_not_share_the_first_ones_rights(house: Path):
