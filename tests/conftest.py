@@ -71,9 +71,11 @@ settings.register_profile(
 settings.register_profile("long", parent=settings.default, max_examples=2000, deadline=None)
 settings.load_profile("short")
 
-# In the background of a script SIGINT is ignored, and so it would be in whatever tests start.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# In the background of a script SIGINT is ignored, under nohup SIGHUP, and so they would be in
+# whatever tests start.
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
 
 SBIN = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 

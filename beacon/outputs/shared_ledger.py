@@ -7,7 +7,7 @@ used. The beacon's deciding thread has no part in it.
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -107,27 +107,36 @@ class SharedLedger:
 class LeftBook:
     """What a beacon that does not run now wrote down of used codes (`beacon.transport.totp.Book`).
 
-    Raises `OSError` or `sqlite3.Error` where there is nothing, or it may not be written.
+    Raises `OSError` or `sqlite3.Error` where there is nothing, or it may not be written. The file
+    is open only while it is read or written: the beacon may start meanwhile.
     """
 
     def __init__(self, directory: Path) -> None:
         self.key = (directory / KEY).read_bytes()
-        (directory / NAME).stat()  # SQLite would make one
-        self._file = HistoryFile(directory / NAME)
-        self._file.open()
-        self._file.write(Batch())
+        self._path = directory / NAME
+        self._path.stat()  # SQLite would make one
+        with self._opened() as file:
+            file.write(Batch())
 
     def used(self) -> Iterable[tuple[bytes, int, int]]:
         """The steps that were written down."""
-        return self._file.steps()
+        with self._opened() as file:
+            return file.steps()
 
     def write(self, step: tuple[bytes, int, int]) -> None:
         """Write one down. Raises `Trouble` if that cannot be: then it is not sent."""
         try:
-            self._file.write(Batch(steps=[step]))
-        except sqlite3.Error as error:
+            with self._opened() as file:
+                file.write(Batch(steps=[step]))
+        except (OSError, sqlite3.Error, Newer) as error:
             text = f"a used code cannot be written down, it is not sent: {error}"
             raise Trouble(Reason.RATE_LIMITED, text) from None
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[HistoryFile]:
+        with contextlib.closing(HistoryFile(self._path)) as file:
+            file.open()
+            yield file
 
 
 class Unkept:

@@ -10,12 +10,13 @@ import pytest
 
 from tests.servers.terminal import Terminal
 
+# A handler must not `print`: the signal may come while the line before is being printed.
 PROGRAM = """
-import signal
+import os, signal
 from beacon.engine.signals import asked
 
 def say(word):
-    print(word, flush=True)
+    os.write(1, f"{word}\\n".encode())
 
 with asked(lambda: say("stop"), lambda: say("reload")):
     say("ready")
@@ -114,13 +115,16 @@ WATCHING = """
 import os, signal
 from beacon.engine.signals import TerminalWatch
 
+def say(word):
+    os.write(1, f"{word}\\n".encode())
+
 def look(*_):
     watch(0.0)
-    print("looked", flush=True)
+    say("looked")
 
-watch = TerminalWatch(lambda: print("stop", flush=True))
+watch = TerminalWatch(lambda: say("stop"))
 signal.signal(signal.SIGUSR1, look)
-print(os.getpid(), flush=True)
+say(os.getpid())
 while True:
     signal.pause()
 """

@@ -1,5 +1,7 @@
 """Used codes, shared between a beacon and a run by hand: over the socket, or what it left."""
 
+import contextlib
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -166,6 +168,17 @@ def test_without_a_beacon_what_it_left_is_used_and_added_to(
     file.close()
 
 
+def test_what_a_beacon_left_is_not_held_open(tmp_path: Path) -> None:
+    (tmp_path / KEY).write_bytes(bytes(32))
+    with contextlib.closing(HistoryFile(tmp_path / NAME)) as file:
+        file.open()
+    ledger = Ledger()
+    share(ledger, nobody, tmp_path, "probe 1")
+    assert ledger.count(TOKEN, 4) == 4
+    held = {os.path.realpath(each) for each in Path("/proc/self/fd").iterdir()}
+    assert str(tmp_path / NAME) not in held
+
+
 def test_of_a_counter_only_the_highest_is_kept(tmp_path: Path) -> None:
     file = HistoryFile(tmp_path / NAME)
     file.open()
@@ -189,7 +202,8 @@ def test_what_is_not_left_is_not_made(tmp_path: Path) -> None:
 
 def test_a_code_that_cannot_be_written_down_is_not_sent(clock: ManualClock, tmp_path: Path) -> None:
     (tmp_path / KEY).write_bytes(bytes(32))
-    HistoryFile(tmp_path / NAME).open()
+    with contextlib.closing(HistoryFile(tmp_path / NAME)) as file:
+        file.open()
     ledger, utc = Ledger(), clock.utc().timestamp()
     share(ledger, nobody, tmp_path, "probe 1")
     ledger.wait(TOKEN, utc)
