@@ -24,8 +24,8 @@ import dns.query
 import dns.zone
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import HealthCheck, settings
 from hypothesis import Phase as Step
-from hypothesis import settings
 
 from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import Phase, Run
@@ -55,7 +55,8 @@ pytest_plugins = [
 ]
 
 # The same few examples each time: a run's result says something about the change, not about luck.
-# New examples are looked for by `make slow ARGS=worlds`. No deadline: a busy machine is no failure.
+# New examples are looked for by `make slow ARGS=worlds`. No deadline, and no complaint that
+# examples are made slowly: a busy machine is no failure.
 settings.register_profile(
     "short",
     parent=settings.default,
@@ -63,12 +64,19 @@ settings.register_profile(
     derandomize=True,
     database=None,
     deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
     phases=(Step.explicit, Step.generate, Step.shrink),
 )
 settings.register_profile(
     "mutation", settings.get_profile("short"), phases=(Step.explicit, Step.generate)
 )
-settings.register_profile("long", parent=settings.default, max_examples=2000, deadline=None)
+settings.register_profile(
+    "long",
+    parent=settings.default,
+    max_examples=2000,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("short")
 
 # In the background of a script SIGINT is ignored, under nohup SIGHUP, and so they would be in
