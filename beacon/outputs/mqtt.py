@@ -306,8 +306,11 @@ class MqttOutput:
         """Go because a reload wants another connection."""
         before, after = _mqtt(setup.config), _mqtt(fresh.config)
         if setup.topics.base != fresh.topics.base:
-            # First the description: who still reads a topic would complain of an empty state.
-            session.publish(Message(setup.description.topic, "", retain=True, qos=1))
+            # First the description: who still reads a topic would complain of an empty state. The
+            # new one where it has the same place: entities stay what people made of them.
+            here = setup.description.topic
+            moved = fresh.description if fresh.description.topic == here else None
+            session.publish(moved or Message(here, "", retain=True, qos=1))
             self._linger(session, self._pace.forgotten, self._stopping.is_set)
             conversation.take_away()
             self._part(session, Message(setup.topics.availability, "", retain=True, qos=1))

@@ -215,23 +215,30 @@ def test_a_reload_that_ends_the_connection_for_good_leaves_no_online_behind(
     listener.until(lambda: not online(listener), "that it is gone")
 
 
-def test_a_reload_that_moves_the_base_takes_everything_along(broker, listen, beacon, house):
+@pytest.mark.parametrize("prefix", ["ha", "homeassistant"])
+def test_a_reload_that_moves_the_base_takes_everything_along(broker, listen, beacon, house, prefix):
     broker.start()
     one = beacon(house(broker.port))
     tell_all(one)
     listener = listen(broker.port)
     listener.until(lambda: online(listener), "that it is there")
-    moved = house(broker.port, base_topic="elsewhere", discovery=Discovery(prefix="ha"))
+    moved = house(broker.port, base_topic="elsewhere", discovery=Discovery(prefix=prefix))
     one.output.follow(moved)
     tell_all(one)
     there = "elsewhere/lab/availability"
     listener.until(lambda: listener.kept.get(there) == "online", "that it is at the new place")
     late = listen(broker.port)
-    description = "ha/device/mfa_beacon_lab/config"
+    description = f"{prefix}/device/mfa_beacon_lab/config"
     late.until(lambda: late.kept.get(there) == "online" and description in late.kept, "all of it")
-    assert {topic.partition("/")[0] for topic in late.kept} == {"elsewhere", "ha"}
-    emptied = [topic for topic, payload in heard(listener) if not payload]
-    assert emptied[0] == CONFIG, "who still reads a topic would complain of an empty state"
+    assert {topic.partition("/")[0] for topic in late.kept} == {"elsewhere", prefix}
+    assert f'"{BASE}/' not in late.kept[description]
+    said = heard(listener)
+    old = [n for n, (topic, payload) in enumerate(said) if topic == CONFIG and BASE in payload]
+    emptied = [n for n, (topic, payload) in enumerate(said) if topic != CONFIG and not payload]
+    assert max(old) < min(emptied), "who still reads a topic would complain of an empty state"
+    told = next(n for n in range(max(old) + 1, len(said)) if said[n][0] == CONFIG)
+    assert told < min(emptied)
+    assert ((CONFIG, "") in said) is (prefix == "ha"), "entities stay what people made of them"
 
 
 @BOTH
