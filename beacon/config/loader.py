@@ -78,8 +78,8 @@ def load(
 
     Raises `ConfigError` with every problem. `kinds` names the probe kinds, `load_kind`
     imports one; `environ` serves !env_var and $CREDENTIALS_DIRECTORY. `starting`: TLS files
-    that do not fit each other are a warning, for they may just be renewed, and who needs them
-    reads them again. A start that they stopped would not be tried again.
+    that do not fit each other or have expired are a warning, for they may just be renewed, and who
+    needs them reads them again. A start that they stopped would not be tried again.
     """
     problems = Problems(starting=starting)
     document = _readable(Document(path, read_whole(path, environ, problems), problems))
@@ -87,9 +87,9 @@ def load(
     document.check()
     assert config is not None, "neither a configuration nor a problem"
     passing = (
-        f"{problem}; going on: both are read again at each use" for problem in problems.passing
+        f"{problem}; going on: they are read again at each use" for problem in problems.passing
     )
-    return replace(config, warnings=(*config.warnings, *passing))
+    return replace(config, warnings=(*config.warnings, *map(str, problems.notices), *passing))
 
 
 def load_embedded(

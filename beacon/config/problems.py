@@ -71,6 +71,12 @@ class Passing(str):
     __slots__ = ()
 
 
+class Notice(str):
+    """A message about what is right today, and not for long: a warning."""
+
+    __slots__ = ()
+
+
 class Problems:
     """The growing list of what is wrong. With `starting`, what is `Passing` stops nobody."""
 
@@ -78,6 +84,7 @@ class Problems:
         self._starting = starting
         self._found: dict[Problem, None] = {}
         self.passing: dict[Problem, None] = {}
+        self.notices: dict[Problem, None] = {}
         self._hidden: list[tuple[Place, str, str]] = []
         self.inline: list[tuple[Place, Steps]] = []
         """Where secrets are written as they are."""
@@ -89,13 +96,17 @@ class Problems:
 
         Whoever notes it may quote what is written: secrets and credentials are taken out here.
         """
-        shown, passing = path_text(path), self._starting and isinstance(message, Passing)
+        kept = self._found
+        if isinstance(message, Notice):
+            kept = self.notices
+        elif self._starting and isinstance(message, Passing):
+            kept = self.passing
         origin = self._told(place, f"{message} {hint}")
         if origin:
             message, hint = f"the value of {origin} will not do", ""
         message, hint = (_CREDENTIALS.sub("***@", text) for text in (message, hint))
-        found = Problem(place.file, place.line, place.col, shown, message, allowed, hint)
-        (self.passing if passing else self._found).setdefault(found)
+        where = place.file, place.line, place.col, path_text(path)
+        kept.setdefault(Problem(*where, message, allowed, hint))
 
     def hide(self, place: Place, value: str, origin: str) -> None:
         """Repeat nowhere the value of `origin` ("!secret x"), written at this place."""

@@ -81,8 +81,8 @@ class Resolver:
         web = values["web"] and Web(host=values["web"].bind.host, port=values["web"].bind.port)
         checks.services([(s.id, s.spot) for s in services], self._problems)
         checks.polled(polled, self._problems)
-        there = [name for name, section in (("mqtt", mqtt), ("web", web)) if section]
         if not self._embedded:
+            there = [name for name in ("mqtt", "web") if _is_written(spot, name)]
             checks.pushed(polled, there, self._problems)
         known = [s.id for s in services]
         checks.maintenance(spot.below("maintenance"), values["maintenance"], known, self._problems)
@@ -184,6 +184,11 @@ def _each(spot: Spot, key: str) -> Iterator[Spot]:
     found = listed.node if spot.has(key) else None
     items = found.items if isinstance(found, Listing) else ()
     return (listed.below(index) for index in range(len(items)))
+
+
+def _is_written(spot: Spot, key: str) -> bool:
+    """Whether there is something in a section, right or wrong."""
+    return spot.has(key) and plain(spot.below(key).node) is not None
 
 
 def _service(served: _Served, defaults: Defaults) -> Service:

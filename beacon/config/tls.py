@@ -10,19 +10,23 @@ import logging
 import os
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import certifi
 from msgspec import Meta
 
+from beacon.config.certificate import certificate_words, last_days
 from beacon.config.fields import File, Flaw
-from beacon.config.problems import Passing
+from beacon.config.problems import Notice, Passing
 
 _log = logging.getLogger(__name__)
 
+SOON: Final = 14
+"""Days before its end that a certificate of ours is warned of, as that of a server is."""
 VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
@@ -61,6 +65,9 @@ class TlsPolicy:
         unfit = [*self._ca_flaws(), *self._certificate_flaws()] or self._context_flaws()
         for path, message, allowed in unfit:
             yield path, Passing(message), allowed
+        # One CA that is valid is enough; of our own chain every certificate counts.
+        yield from _ending("ca", self.ca, max)
+        yield from _ending("certificate", self.certificate, min)
 
     def _ca_flaws(self) -> Iterator[Flaw]:
         if self.ca and not _holds(self.ca, "CERTIFICATE"):
@@ -105,6 +112,18 @@ DEFAULT_TLS: Final = TlsPolicy()
 
 _PEM: Final = "certificates in PEM form: -----BEGIN CERTIFICATE-----"
 _MISMATCHES: Final = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
+
+
+def _ending(name: str, path: str | None, which: Callable[..., datetime]) -> Iterator[Flaw]:
+    """What is to be said of the last day of the certificates in a file."""
+    ends = last_days(path) if path else []
+    if not ends:
+        return
+    days = (which(ends) - datetime.now(UTC)).total_seconds() / 86400
+    if days < 0:
+        yield (name,), Passing(f"{path}: {certificate_words(days)}"), "one that is valid"
+    elif days < SOON:
+        yield (name,), Notice(f"{path}: {certificate_words(days)}"), "a new one before that"
 
 
 def _read(path: str) -> bytes:

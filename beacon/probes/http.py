@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from beacon.config.certificate import certificate_words
 from beacon.config.fields import Flaw, Secret, Url
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
@@ -17,7 +18,6 @@ from beacon.transport.auth import Auth
 from beacon.transport.expect import Expectations, judge
 from beacon.transport.http import Answer, Request, exchange, prepare
 from beacon.transport.route import Reach
-from beacon.transport.tls import certificate_words
 from beacon.transport.trouble import FirstPass, Trouble, timed
 
 Days = Annotated[int, msgspec.Meta(ge=0, description="days; 0: never warn")]

@@ -6,13 +6,14 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
+from beacon.config.certificate import certificate_words
 from beacon.config.fields import Host, Port
 from beacon.config.tls import TlsPolicy
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.probes import FAST, Fault, Timing
 from beacon.transport import dial
-from beacon.transport.tls import certificate_days, certificate_words, handshake
+from beacon.transport.tls import certificate_days, handshake
 from beacon.transport.trouble import Trouble, timed
 
 Days = Annotated[int, msgspec.Meta(ge=0, description="days; 0: never warn")]

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -20,6 +21,7 @@ from cryptography.x509.oid import NameOID
 from beacon import probes
 from beacon.config import tls
 from beacon.config.loader import ConfigError, load
+from beacon.config.problems import Notice, Passing
 from beacon.config.tls import TlsPolicy, context
 
 HOST = "probe.example.com"
@@ -197,6 +199,60 @@ def test_what_no_renewal_mends_stops_a_start(files, settings):
     house = {"kinds": probes.kinds, "load_kind": probes.load}
     with pytest.raises(ConfigError, match=r"tls\."):
         load(files / "beacon.yaml", **house, environ={}, starting=True)
+
+
+# --- the last day -------------------------------------------------------------------
+
+
+def lasting(home, *days):
+    """Files of certificates that end in so many days, one after another, and their keys."""
+    now = datetime.now(UTC) + timedelta(hours=1)
+    pairs = [trustme.CA().issue_cert(HOST, not_after=now + timedelta(days=each)) for each in days]
+    (home / "last.pem").write_bytes(b"".join(p.cert_chain_pems[0].bytes() for p in pairs))
+    pairs[0].private_key_pem.write_to_path(home / "last.key")
+
+
+CA, OWN = {"ca": "last.pem"}, {"certificate": "last.pem", "key": "last.key"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "days", "kind", "message"),
+    [
+        (CA, [-3], Passing, "the certificate ended 3 days ago"),
+        (CA, [3], Notice, "the certificate ends in 3 days"),
+        (CA, [-3, -5], Passing, "the certificate ended 3 days ago"),
+        (CA, [-3, 5], Notice, "the certificate ends in 5 days"),
+        (CA, [-3, 5, 90], None, ""),
+        (CA, [15], None, ""),
+        (OWN, [-3], Passing, "the certificate ended 3 days ago"),
+        (OWN, [13], Notice, "the certificate ends in 13 days"),
+        (OWN, [90, -1], Passing, "the certificate ended 1 days ago"),
+        (OWN, [90, 5], Notice, "the certificate ends in 5 days"),
+        (OWN, [15, 90], None, ""),
+    ],
+)
+def test_the_last_day_of_our_own_files_is_told(tmp_path, settings, days, kind, message):
+    lasting(tmp_path, *days)
+    told = list(policy_of(tmp_path, settings).flaws())
+    assert [type(said) for _, said, _ in told] == ([kind] if kind else [])
+    for path, said, _ in told:
+        assert (path, said) == (tuple(settings)[:1], f"{tmp_path}/last.pem: {message}")
+
+
+@pytest.mark.parametrize("kind", [*ENDPOINTS, "mqtt"])
+@pytest.mark.parametrize("days", [-3, 3])
+def test_check_refuses_what_has_ended_and_warns_of_what_will(tmp_path, kind, days):
+    lasting(tmp_path, days)
+    file = tmp_path / "beacon.yaml"
+    file.write_text(written(kind, f"{{ca: {tmp_path}/last.pem}}"))
+    house = {"kinds": probes.kinds, "load_kind": probes.load, "environ": {}}
+    said = f"tls.ca: {tmp_path}/last.pem: the certificate en"
+    if days < 0:
+        with pytest.raises(ConfigError, match=re.escape(f"{said}ded")):
+            load(file, **house)
+    assert any(said in warning for warning in load(file, **house, starting=True).warnings)
+    if days > 0:
+        assert any(f"{said}ds in 3 days" in warning for warning in load(file, **house).warnings)
 
 
 # --- the context --------------------------------------------------------------------

@@ -1,53 +1,22 @@
-"""The handshake, what its errors mean, and what is read from certificates."""
+"""The handshake, and what its errors mean."""
 
 import socket
 import ssl
-from datetime import UTC, datetime, timedelta
 
 import pytest
 import trustme
-from hypothesis import given
-from hypothesis import strategies as st
 
 from beacon.config.tls import TlsPolicy
 from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
-from beacon.transport.tls import certificate_words, handshake, not_after, trouble_of
+from beacon.transport.tls import handshake, trouble_of
 from beacon.transport.trouble import Trouble
 
 
 @pytest.fixture(scope="module")
 def authority():
     return trustme.CA()
-
-
-@pytest.mark.parametrize("year", [1999, 2026, 2049, 2050, 2120])
-def test_the_end_of_a_certificate_is_read_from_its_bytes(authority, year):
-    end = datetime(year, 3, 4, 5, 6, 7, tzinfo=UTC)
-    begin = end - timedelta(days=400)
-    pair = authority.issue_cert("example.com", not_before=begin, not_after=end)
-    der = ssl.PEM_cert_to_DER_cert(pair.cert_chain_pems[0].bytes().decode())
-    assert not_after(der) == end
-
-
-@given(st.binary(max_size=80))
-def test_no_bytes_are_too_strange_for_a_certificate(der):
-    assert not_after(der) is None
-
-
-def test_a_cut_certificate_has_no_end(authority):
-    der = ssl.PEM_cert_to_DER_cert(authority.cert_pem.bytes().decode())
-    for length in range(0, 120, 3):
-        assert not_after(der[:length]) is None
-
-
-@pytest.mark.parametrize(
-    ("days", "words"),
-    [(5.4, "the certificate ends in 5 days"), (-2.6, "the certificate ended 3 days ago")],
-)
-def test_days_are_spoken_of(days, words):
-    assert certificate_words(days) == words
 
 
 @pytest.mark.parametrize(
