@@ -318,7 +318,7 @@ TEXTS = st.one_of(
 
 
 @given(raw=TEXTS)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_no_bytes_break_the_loader(tmp_path, kinds, raw):
     path = tmp_path / "text.yaml"
     path.write_bytes(raw)
@@ -354,7 +354,7 @@ KEYS = st.sampled_from(
         | st.lists(st.dictionaries(KEYS, JUNK | st.lists(st.dictionaries(KEYS, JUNK)))),
     )
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_no_values_break_the_loader(tmp_path, kinds, tree):
     path = Path(tmp_path, "tree.yaml")
     path.write_text(yaml.safe_dump(tree, allow_unicode=True))

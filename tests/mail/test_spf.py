@@ -392,7 +392,7 @@ REDIRECTED = {
 }
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(TABLES, st.sampled_from(ADDRESSES))
 @example(REDIRECTED, ADDRESSES[0])
 def test_the_same_as_pyspf(dns_of, table, address):

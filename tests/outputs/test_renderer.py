@@ -148,7 +148,7 @@ indications = st.builds(Indication, lights, lights, lights, lights, lights, flag
 
 
 @given(st.lists(st.tuples(indications, st.floats(0.001, 1.5)), min_size=1, max_size=12))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_no_lamp_rises_faster_than_2_8_hz_whatever_is_asked_when(bench: MakeBench, asked):
     b = bench()
     for indication, seconds in asked:

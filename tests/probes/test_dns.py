@@ -636,7 +636,7 @@ def test_the_order_of_servers_decides_nothing(
     assert settle(votes, agree) == reading
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.data())
 def test_random_bytes_are_never_a_crash_and_never_a_pass(
     udp_server: Callable[..., object], data: st.DataObject

@@ -289,7 +289,7 @@ def test_it_may_always_run_and_is_no_prey_of_the_clock_it_judges() -> None:
     assert not probe.clock_bound
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.binary(max_size=80), st.booleans())
 def test_random_bytes_are_never_a_crash_and_never_a_pass(
     udp_server: Callable[..., object], junk: bytes, echo: bool

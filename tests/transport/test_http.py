@@ -201,7 +201,7 @@ class Echo:
         peer.sendall(self.says)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(parts=st.lists(st.sampled_from(FRAGMENTS) | st.binary(max_size=20), max_size=8))
 def test_whatever_a_server_sends_is_an_answer_or_trouble(raw_server, driven, parts):
     echo = Echo()
@@ -704,7 +704,7 @@ def test_an_answer_that_took_too_long_says_nothing_of_our_clock(raw_server):
     assert clock_seen(raw_server, DATE, SlowWait(NOON, 1.0)) is None
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60))
 def test_no_text_of_a_date_is_a_crash(text):
     answer = Response()
