@@ -4,6 +4,8 @@ A decision is the moment the deciding thread offers its effects; the subscriber 
 process, on the event topic at QoS 1. Once nothing else happens; once every decision brings
 fifty changed endpoints, their service and the overall verdict with it; once four explanations
 a second of those fifty come just before a decision, the most the daemon sends. Needs mosquitto.
+
+Where others use the machine too, p99 tells of them: `chrt -f 20` in front leaves them out.
 """
 
 import random
