@@ -393,8 +393,9 @@ def test_a_card_that_remounts_itself_read_only(acknowledged, eventually, need, f
         eventually(lambda: states and states[-1]["storage_degraded"], "it is published")
         assert states[-1]["verdict"] == "outage"
         assert (beacon.state / "history.db").read_bytes() == before
-        remount = ["mount", "-o", "remount,bind,rw", str(beacon.state)]
-        subprocess.run(["nsenter", "-t", str(beacon.pid), "-m", *remount], check=True)
+        inside = ["nsenter", "-t", str(beacon.pid), "--mount", "--root"]
+        remount = [*inside, "mount", "-o", "remount,bind,rw", str(beacon.state)]
+        subprocess.run(remount, check=True)
         eventually(lambda: not states[-1]["storage_degraded"], "it is published")
         assert beacon.dies(signal.SIGTERM) == 0
     assert beacon.sounds() == heard

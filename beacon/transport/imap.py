@@ -134,18 +134,16 @@ class MailWatch:
         return frozenset(said.decode("ascii", "replace").upper().split())
 
     def _sign_in(self, run: Run, imap: Imap, token: str | None) -> None:
-        password = imap.password.reveal() if imap.password else ""
+        password, outside = imap.password.reveal() if imap.password else "", self._client.state
         with self._asking(run, "the sign-in"):
             try:
                 self._prove(imap.username or "", password, token and imap.xoauth2(token))
             except imaplib.IMAP4.abort:
                 raise
             except imaplib.IMAP4.error as error:
-                if imap.oauth2:
-                    imap.oauth2.forget()
-                if _says(error, _NOT_OUR_FAULT):
-                    raise Trouble(Reason.SOURCE_DEAD, "nobody can sign in now") from None
-                raise Trouble(Reason.OWN_CREDENTIALS, "the sign-in was refused") from None
+                # Python 3.14 asks for the capabilities as soon as it is let in. So do we, below.
+                if self._client.state == outside:
+                    raise _refused(imap, error) from None
         self._able = self._able_to(run)
         run.note(f"IMAP: signed in, {'IDLE' if 'IDLE' in self._able else 'no IDLE'}")
 
@@ -387,6 +385,15 @@ class MailWatch:
 
 class _Refused(imaplib.IMAP4.error):
     """A command was answered with NO; the answer is for us alone."""
+
+
+def _refused(imap: Imap, error: imaplib.IMAP4.error) -> Trouble:
+    """What it means that a sign-in was refused."""
+    if imap.oauth2:
+        imap.oauth2.forget()
+    if _says(error, _NOT_OUR_FAULT):
+        return Trouble(Reason.SOURCE_DEAD, "nobody can sign in now")
+    return Trouble(Reason.OWN_CREDENTIALS, "the sign-in was refused")
 
 
 def _says(error: Exception, words: Sequence[str]) -> bool:

@@ -17,7 +17,7 @@ from beacon.transport.trouble import Trouble
 
 SEGMENTS: Final = Path("/proc/sysvipc/shm")
 VERSION: Final = 2
-"""Of the structure (`GSM_SMSDStatus`), its first member; that of gammu 1.37.90 to 1.42."""
+"""Of the structure (`GSM_SMSDStatus`), its first member; that of gammu 1.37.90 to 1.45."""
 SIZE: Final = 928
 SIGNAL: Final = 560
 """Where its signal in per cent is: an int, as all of these; -1 where it is not known."""
@@ -33,7 +33,8 @@ _NOT_REGISTERED: Final = {
     6: "searches for a network",
 }
 _READ_ONLY: Final = 0o10000  # SHM_RDONLY
-_PROJECT: Final = 1  # what smsd hands to ftok(3)
+_PROJECTS: Final = (1, 2)
+"""What smsd hands to ftok(3): before and since gammu 1.45, which mended a slip (`||` for `|`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +73,21 @@ def look(config: Path) -> Modem:
 
 def _shared(config: Path) -> bytes | None:
     """The memory that smsd shares; None where nobody does. Raises `OSError`."""
-    key = _key(config)
+    keys = _keys(config)
     for line in SEGMENTS.read_text(encoding="ascii").splitlines()[1:]:
         fields = line.split()
         attached = int(fields[6])
         # smsd killed leaves its last status behind, with nobody attached to it.
-        if int(fields[0]) & 0xFFFFFFFF == key and attached:
+        if int(fields[0]) & 0xFFFFFFFF in keys and attached:
             return _read(int(fields[1]), int(fields[3]))
     return None
 
 
-def _key(config: Path) -> int:
-    """As ftok(3) of glibc makes it."""
+def _keys(config: Path) -> frozenset[int]:
+    """As ftok(3) of glibc makes them."""
     status = config.stat()
-    return _PROJECT << 24 | (status.st_dev & 0xFF) << 16 | status.st_ino & 0xFFFF
+    of_file = (status.st_dev & 0xFF) << 16 | status.st_ino & 0xFFFF
+    return frozenset(project << 24 | of_file for project in _PROJECTS)
 
 
 def _read(segment: int, size: int) -> bytes:

@@ -6,6 +6,7 @@ connection, the answer's head and the reading of its body are ours; all between 
 """
 
 # ruff: noqa: ANN401 - overridden methods take whatever requests, urllib3 and http.client pass
+import contextlib
 import http
 import http.client
 import io
@@ -189,12 +190,19 @@ class _Connection(HTTPConnection):
             raise trouble_of(error) from None
         self._run.enter(Phase.READ)
         self.waited = self._run.clock.monotonic() - self._asked_at
+        if trouble := self._on_the_way(answer):
+            answer.close()  # it holds the socket
+            raise trouble
+        return answer
+
+    def _on_the_way(self, answer: HTTPResponse) -> Trouble | None:
+        """What is wrong where this is the answer of somebody between us and the server."""
         if self._forwarded and answer.status == http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-            raise _not_let_through(self._route, answer.headers.get("proxy-authenticate", ""))
+            return _not_let_through(self._route, answer.headers.get("proxy-authenticate", ""))
         if answer.status == http.HTTPStatus.NETWORK_AUTHENTICATION_REQUIRED and self._in_the_clear:
             text = "a network on the way wants a sign-in first: status 511"
-            raise Trouble(Reason.OWN_NETWORK, text)
-        return answer
+            return Trouble(Reason.OWN_NETWORK, text)
+        return None
 
     @property
     def _in_the_clear(self) -> bool:
@@ -247,13 +255,13 @@ class _SecureConnection(_Connection):
         where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         lines = {"Host": where, **_proof(self._run, self._route)}
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-        answer = _Answer(self.sock, method="CONNECT", run=self._run)
-        try:
-            self.sock.sendall(f"CONNECT {where} HTTP/1.1\r\n{head}\r\n".encode("latin-1"))
-            answer.begin()
-        except (http.client.HTTPException, HTTPError, Trouble, ConnectionError):
-            self._run.remaining()  # sockets shut by the deadline look like all sorts of trouble
-            raise Trouble(Reason.OWN_NETWORK, "our proxy does not speak HTTP") from None
+        with contextlib.closing(_Answer(self.sock, method="CONNECT", run=self._run)) as answer:
+            try:
+                self.sock.sendall(f"CONNECT {where} HTTP/1.1\r\n{head}\r\n".encode("latin-1"))
+                answer.begin()
+            except (http.client.HTTPException, HTTPError, Trouble, ConnectionError):
+                self._run.remaining()  # sockets shut by the deadline look like all sorts of trouble
+                raise Trouble(Reason.OWN_NETWORK, "our proxy does not speak HTTP") from None
         status = answer.status
         if status == http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             offered = ", ".join(answer.headers.get_all("proxy-authenticate", ()))

@@ -15,6 +15,7 @@ from beacon.core.model import Outcome, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.probes.http import Http
+from beacon.transport import dial
 from beacon.transport.auth import Auth, OAuth2
 from beacon.transport.imap import Imap
 from beacon.transport.route import Proxy, ProxyUrl
@@ -94,6 +95,24 @@ def proxy():
 
 
 @pytest.fixture
+def dialled(monkeypatch):
+    """The sockets that were connected."""
+    sockets, connect = [], dial.connect
+
+    def remember(*args, **kwargs):
+        sockets.append(connect(*args, **kwargs))
+        return sockets[-1]
+
+    monkeypatch.setattr(dial, "connect", remember)
+    return sockets
+
+
+def assert_closed(sockets):
+    """None is left to the garbage collector."""
+    assert {sock.fileno() for sock in sockets} == {-1}
+
+
+@pytest.fixture
 def loaded(tmp_path):
     def load_it(settings):
         (tmp_path / "beacon.yaml").write_text(
@@ -114,12 +133,13 @@ def test_every_kind_that_speaks_http_has_the_setting():
 
 
 @pytest.mark.parametrize("kind", sorted(set(SETTINGS) - LATER))
-def test_a_proxy_that_wants_a_sign_in_is_our_trouble_and_never_red(kind, proxy, loaded):
+def test_a_proxy_that_wants_a_sign_in_is_our_trouble_and_never_red(kind, proxy, dialled, loaded):
     probe = loaded(f"type: {kind}, {SETTINGS[kind]}, proxy: '{proxy.url}'")
     reading = probe.observe(Run(SystemClock(), 20.0))
     assert proxy.heads, "it was asked"
     assert (reading.reason, reading.outcome) == (Reason.OWN_CREDENTIALS, Outcome.ERROR)
     assert "set `proxy.username` and `proxy.password`" in reading.detail
+    assert_closed(dialled)
 
 
 @pytest.mark.parametrize("kind", sorted(set(SETTINGS) - LATER))
@@ -142,13 +162,14 @@ def test_the_steps_of_a_delivery_go_through_it(loaded):
     )
 
 
-def test_the_token_of_a_mailbox_goes_through_it(proxy):
+def test_the_token_of_a_mailbox_goes_through_it(proxy, dialled):
     oauth2 = OAuth2(
         token_url=Url("http://idp.example.com/token"), client_id="a", client_secret=Secret("b")
     )
     server = Imap(host="mail.example.com", username="a", oauth2=oauth2, proxy=ProxyUrl(proxy.url))
     with pytest.raises(Exception, match="own_credentials"):
         server.token(Run(SystemClock(), 20.0))
+    assert_closed(dialled)
 
 
 @pytest.mark.parametrize(
@@ -180,12 +201,13 @@ def test_the_token_of_a_mailbox_goes_through_it(proxy):
         ("https", b"302 Away\r\nLocation: http://portal/", Reason.OWN_NETWORK, "status 302"),
     ],
 )
-def test_what_a_proxy_says_is_what_is_read(proxy, url, proxy_says, reason, detail):
+def test_what_a_proxy_says_is_what_is_read(proxy, dialled, url, proxy_says, reason, detail):
     proxy.answer = b"HTTP/1.1 " + proxy_says + b"\r\nContent-Length: 0\r\n\r\n"
     probe = Http(url=f"{url}://idp.example.com/", proxy=ProxyUrl(proxy.url))
     reading = probe.observe(Run(SystemClock(), 20.0))
     assert reading.reason is reason
     assert detail in reading.detail
+    assert_closed(dialled)
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200", b"SSH-2.0-x\r\n", b"\r\n"])

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import re
 import struct
 import subprocess
 from collections.abc import Callable, Iterator
@@ -62,6 +63,16 @@ class Gammu:
     locale: str = "C.UTF-8"
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     _number: int = 0
+
+    @property
+    def saves_any_sender(self) -> bool:
+        """Whether a slash in a sender's name is no part of a path (seen: 1.45)."""
+        said = subprocess.run(
+            [self.binary, "--version"], capture_output=True, text=True, check=True
+        )
+        version = re.search(r"version (\d+)\.(\d+)", said.stdout)
+        assert version is not None, said.stdout
+        return (int(version[1]), int(version[2])) >= (1, 45)
 
     @property
     def config(self) -> Path:
@@ -203,10 +214,10 @@ def shared_memory(tmp_path: Path) -> Iterator[Callable[..., Modem]]:
     """The memory an smsd shares whose configuration is a file here; of so many bytes."""
     with contextlib.ExitStack() as stack:
 
-        def share(size: int = SIZE) -> Modem:
+        def share(size: int = SIZE, project: int = 1) -> Modem:
             config = tmp_path / "smsdrc"
             config.write_text("[smsd]")
-            segment = _LIBC.shmget(_LIBC.ftok(bytes(config), 1), size, 0o1744)
+            segment = _LIBC.shmget(_LIBC.ftok(bytes(config), project), size, 0o1744)
             assert segment != -1
             stack.callback(_LIBC.shmctl, segment, 0, None)
             modem = Modem(config, stack.enter_context(attached(segment)))

@@ -44,6 +44,15 @@ def test_a_modem_that_is_registered_or_has_signal_can_receive(
     assert (found.flaw, found.received) == (flaw, 7)
 
 
+@pytest.mark.parametrize("project", [1, 2], ids=["before 1.45", "since 1.45"])
+def test_it_is_found_under_the_key_of_either_generation(
+    project: int, shared_memory: Callable
+) -> None:
+    smsd = shared_memory(project=project)
+    smsd.receives(7)
+    assert modem.look(smsd.config) == modem.Modem("", 7)
+
+
 def test_a_status_laid_out_otherwise_says_only_that_smsd_runs(shared_memory: Callable) -> None:
     smsd = shared_memory()
     smsd.knows(version=3, network=2)

@@ -330,6 +330,9 @@ def test_a_sender_with_a_slash_in_its_name_blocks_smsd_and_is_noticed(
 ) -> None:
     gammu = smsd()
     gammu.receive("hello", sender="A/B")
+    if gammu.saves_any_sender:
+        eventually(lambda: list(gammu.inbox.glob("IN*_A_B_*.txt")), "it is saved")
+        return
     eventually(lambda: "Cannot save file" in gammu.log)
     before: list[int] = []
 

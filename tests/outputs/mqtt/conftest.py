@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import signal
 import subprocess
 import threading
@@ -82,7 +83,7 @@ class Mosquitto:
                 [self._binary, "-c", conf], stdin=subprocess.DEVNULL, stdout=out, stderr=out
             )
         until = time.monotonic() + 60
-        while b"running" not in log.read_bytes():
+        while not re.search(rb"mosquitto version \S+ running", log.read_bytes()):
             if self._process.poll() is not None or time.monotonic() > until:
                 pytest.fail(f"mosquitto did not start: {log.read_text()}")
             time.sleep(0.005)

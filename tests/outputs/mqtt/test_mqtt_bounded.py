@@ -120,7 +120,7 @@ def test_a_broker_that_hangs_up_in_the_middle_is_lost(protocol):
 def test_with_a_real_broker_commands_go_on(
     broker, listen, beacon, house, protocol, retained, eventually
 ):
-    broker.start()
+    broker.start("allow_anonymous true", "max_packet_size 3000000")  # 2.1 takes 2 MB by itself
     listener = listen(broker.port)
     one = beacon(house(broker.port, protocol=protocol))
     availability = f"{BASE}/availability"
