@@ -9,6 +9,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -283,8 +284,10 @@ def radius_process(
 
 @pytest.fixture
 def freeradius(radius_process: FreeRadius) -> Iterator[FreeRadius]:
-    """It, in a good mood and not stopped."""
+    """It, in a good mood and not stopped; what it said is shown with a test that fails."""
     radius_process.be("")
     radius_process.take_token()
+    before = len(radius_process.log)
     yield radius_process
     radius_process.process.send_signal(signal.SIGCONT)
+    sys.stdout.write(radius_process.log[before:])
