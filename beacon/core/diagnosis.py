@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from beacon.core.endpoint import Fall
+from beacon.core.endpoint.state import Fall
 from beacon.core.events import Cause, CauseWindow, Cited
 from beacon.core.model import Evidence, Health, Outcome, Reading, Reason
 

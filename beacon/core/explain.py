@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from beacon.core.annunciator import Alarm, Annunciator
-from beacon.core.deliveries import told
-from beacon.core.endpoint import WINDOW, WINDOW_FAILS, EndpointState, overtaken
+from beacon.core.endpoint.delivery_stats import told
+from beacon.core.endpoint.state import WINDOW, WINDOW_FAILS, EndpointState, overtaken
 from beacon.core.events import Overlay, OverlayKind, ServiceView, SilenceChanged
 from beacon.core.model import NO_PROBLEM, RED, Evidence, Health, Outcome, Reading, Verdict
 from beacon.core.operators import Operators

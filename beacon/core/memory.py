@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Final, TypeVar
 
-from beacon.core.endpoint import Fall
+from beacon.core.endpoint.state import Fall
 from beacon.core.events import Arrivals, IncidentView, Overlay, SilenceChanged
 from beacon.core.model import Health, Reading, Verdict
 from beacon.core.operators import Hush

@@ -10,8 +10,9 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from beacon.core.baseline import Learnt
-from beacon.core.endpoint import EndpointState
+from beacon.core.endpoint.latency_baseline import Learnt
+from beacon.core.endpoint.readings import Intake
+from beacon.core.endpoint.state import EndpointState
 from beacon.core.events import (
     Acknowledge,
     Announced,
@@ -38,7 +39,6 @@ from beacon.core.events import (
     View,
 )
 from beacon.core.explain import Explained, explain
-from beacon.core.intake import Intake
 from beacon.core.memory import Memory
 from beacon.core.model import Site
 from beacon.core.recall import recall, remember

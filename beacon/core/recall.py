@@ -9,7 +9,8 @@ from collections.abc import Container, Iterator
 from typing import Final
 
 from beacon.core.annunciator import Alarm, Voice
-from beacon.core.endpoint import WINDOW, EndpointState, Fall
+from beacon.core.endpoint.readings import Intake
+from beacon.core.endpoint.state import WINDOW, EndpointState, Fall
 from beacon.core.events import (
     Announced,
     Announcement,
@@ -21,7 +22,6 @@ from beacon.core.events import (
     Recheck,
 )
 from beacon.core.incident import Incident
-from beacon.core.intake import Intake
 from beacon.core.memory import (
     AlarmMemory,
     EndpointMemory,

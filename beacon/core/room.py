@@ -11,7 +11,7 @@ from typing import Final
 
 from beacon.core.annunciator import SILENCE_AT_MOST, Annunciator
 from beacon.core.diagnosis import Witnessed, diagnose
-from beacon.core.endpoint import EndpointState, overtaken
+from beacon.core.endpoint.state import EndpointState, overtaken
 from beacon.core.events import (
     Acknowledge,
     Announced,

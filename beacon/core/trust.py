@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from beacon.core.endpoint import Gate
+from beacon.core.endpoint.state import Gate
 from beacon.core.model import Endpoint, Outcome, Reading, Reason
 from beacon.core.own_clock import OwnClock
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from beacon.core.endpoint import SEVERITY
+from beacon.core.endpoint.state import SEVERITY
 from beacon.core.model import RANK, Evidence, Health, Verdict
 
 Cell = tuple[str, Health]

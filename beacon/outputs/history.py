@@ -20,7 +20,7 @@ from typing import Final, Protocol, TypeVar
 
 import msgspec
 
-from beacon.core.baseline import Learnt
+from beacon.core.endpoint.latency_baseline import Learnt
 from beacon.core.events import (
     Announced,
     Answered,

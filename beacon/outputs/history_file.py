@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from beacon.core.baseline import Learnt
+from beacon.core.endpoint.latency_baseline import Learnt
 
 VERSION: Final = 2
 """Of the schema; in the header of the file as SQLite's user_version."""

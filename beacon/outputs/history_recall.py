@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from beacon.core.baseline import Learnt
+from beacon.core.endpoint.latency_baseline import Learnt
 from beacon.core.memory import Memory, moments, shifted
 from beacon.outputs.history_file import HIGHEST_NUMBER, LOG, HistoryFile, Newer, damaged
 from beacon.transport.totp import Step

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from beacon.core.deliveries import told as fared
+from beacon.core.endpoint.delivery_stats import told as fared
 from beacon.core.events import Arrivals, Cause, CauseWindow, IncidentView
 from beacon.core.model import Site
 from beacon.engine.clock import Clock

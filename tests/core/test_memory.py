@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from beacon.core.endpoint import Fall
+from beacon.core.endpoint.state import Fall
 from beacon.core.events import (
     Acknowledge,
     Announced,

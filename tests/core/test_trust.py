@@ -2,7 +2,7 @@
 
 import pytest
 
-from beacon.core.endpoint import Gate
+from beacon.core.endpoint.state import Gate
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.core.own_clock import OwnClock
 from beacon.core.trust import Trust, reached

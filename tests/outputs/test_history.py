@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from beacon.core.baseline import Learnt
+from beacon.core.endpoint.latency_baseline import Learnt
 from beacon.core.events import (
     Acknowledge,
     Bypass,

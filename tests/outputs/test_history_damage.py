@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from beacon.core.baseline import Learnt
+from beacon.core.endpoint.latency_baseline import Learnt
 from beacon.core.model import Reason
 from beacon.engine.clock import ManualClock
 from beacon.outputs.history import KEY, NAME

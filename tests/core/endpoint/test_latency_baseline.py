@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.core.baseline import (
+from beacon.core.endpoint.latency_baseline import (
     FLOOR,
     FLOOR_SIGN_IN,
     HOURS,

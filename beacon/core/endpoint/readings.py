@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from beacon.core.baseline import Baselines
-from beacon.core.endpoint import EndpointState, Gate, only_its_words, slow_or
+from beacon.core.endpoint.latency_baseline import Baselines
+from beacon.core.endpoint.state import EndpointState, Gate, only_its_words, slow_or
 from beacon.core.events import (
     Answered,
     ClockStepped,

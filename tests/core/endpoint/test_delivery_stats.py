@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from beacon.core.deliveries import MOST, arrived, told
+from beacon.core.endpoint.delivery_stats import MOST, arrived, told
 from beacon.core.events import Arrivals, ServiceChanged
 from beacon.core.model import Evidence, Reason, Service
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final
 
-from beacon.core.baseline import Baseline, Slowness
-from beacon.core.deliveries import arrived
+from beacon.core.endpoint.delivery_stats import arrived
+from beacon.core.endpoint.latency_baseline import Baseline, Slowness
 from beacon.core.events import Arrivals
 from beacon.core.model import (
     DETAIL_LIMIT,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.core.endpoint import EndpointState, Gate, overtaken, slow_or
+from beacon.core.endpoint.state import EndpointState, Gate, overtaken, slow_or
 from beacon.core.model import OUTCOME_OF, Evidence, Health, Outcome, Reading, Reason
 
 LETTERS = {
