@@ -70,7 +70,7 @@ bench: .venv/dev.done  ## the budgets, measured beside the peers; ARGS=core_repl
 	@status=0; for name in $(or $(ARGS),$(BENCHMARKS)); do \
 		$(BIN)/python -m benchmarks.$$name || status=1; done; exit $$status
 
-mutation: .venv/dev.done  ## whether the core's tests notice a mistake; ARGS="beacon.core.trust.*": a part
+mutation: .venv/dev.done  ## whether the core's tests notice a mistake; ARGS="beacon.core.trust.network.*": a part
 	$(BIN)/mutmut run --max-children 2 $(ARGS)
 	$(BIN)/mutmut export-cicd-stats && cat mutants/mutmut-cicd-stats.json
 

@@ -64,7 +64,7 @@ from beacon.core.sequences import table
 from beacon.core.service import Change, ServiceState
 from beacon.core.sight import Sight
 from beacon.core.timers import Timers
-from beacon.core.trust import Trust
+from beacon.core.trust.network import Trust
 from beacon.core.verdict import Judgement, Seen, judge
 
 IMPACT_EVERY: Final = 60.0

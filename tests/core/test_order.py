@@ -9,7 +9,7 @@ from beacon.core.events import Acknowledge, Observed, Sounded
 from beacon.core.indication import Sound
 from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
-from beacon.core.trust import Trust
+from beacon.core.trust.network import Trust
 from beacon.core.verdict import Seen, judge
 
 # --- the table --------------------------------------------------------------------

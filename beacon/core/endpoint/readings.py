@@ -36,9 +36,9 @@ from beacon.core.model import (
     Reason,
     Site,
 )
-from beacon.core.own_clock import OwnClock
 from beacon.core.timers import Timers
-from beacon.core.trust import ROUND_EVERY, Trust
+from beacon.core.trust.clock import OwnClock
+from beacon.core.trust.network import ROUND_EVERY, Trust
 
 OWN_NETWORK: Final = Reading(Reason.OWN_NETWORK, "every witness outside fails")
 OWN_RESOLVER: Final = Reading(

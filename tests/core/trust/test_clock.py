@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.core.model import ClockSeen, Endpoint, Evidence, Reading, Reason
-from beacon.core.own_clock import REMEMBERED, OwnClock, _median
+from beacon.core.trust.clock import REMEMBERED, OwnClock, _median
 
 DAY = 86400.0
 

@@ -4,8 +4,8 @@ import pytest
 
 from beacon.core.endpoint.state import Gate
 from beacon.core.model import Evidence, Reading, Reason
-from beacon.core.own_clock import OwnClock
-from beacon.core.trust import Trust, reached
+from beacon.core.trust.clock import OwnClock
+from beacon.core.trust.network import Trust, reached
 
 OK, LOST = Reading(Reason.OK), Reading(Reason.UNREACHABLE)
 

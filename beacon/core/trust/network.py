@@ -13,7 +13,7 @@ from typing import Final
 
 from beacon.core.endpoint.state import Gate
 from beacon.core.model import Endpoint, Outcome, Reading, Reason
-from beacon.core.own_clock import OwnClock
+from beacon.core.trust.clock import OwnClock
 
 ROUND_EVERY: Final = 2.0
 """Seconds between two rounds of witnesses called for by failing endpoints."""
