@@ -15,7 +15,7 @@ from beacon.core.endpoint.state import WINDOW, WINDOW_FAILS, EndpointState, over
 from beacon.core.events import Overlay, OverlayKind, ServiceView, SilenceChanged
 from beacon.core.model import NO_PROBLEM, RED, Evidence, Health, Outcome, Reading, Verdict
 from beacon.core.operators import Operators
-from beacon.core.room import Watched
+from beacon.core.service.roll_up import Watched
 from beacon.core.timers import Timers
 
 _RAISES: Final = "it may raise the verdict, and never clears it"

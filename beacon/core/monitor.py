@@ -42,7 +42,7 @@ from beacon.core.explain import Explained, explain
 from beacon.core.memory import Memory
 from beacon.core.model import Site
 from beacon.core.recall import recall, remember
-from beacon.core.room import Room
+from beacon.core.service.roll_up import Room
 from beacon.core.timers import Timers
 
 

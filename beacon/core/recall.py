@@ -21,7 +21,6 @@ from beacon.core.events import (
     Postpone,
     Recheck,
 )
-from beacon.core.incident import Incident
 from beacon.core.memory import (
     AlarmMemory,
     EndpointMemory,
@@ -31,8 +30,9 @@ from beacon.core.memory import (
     VoiceMemory,
 )
 from beacon.core.model import NO_PROBLEM, Health, Reading, Reason, Verdict
-from beacon.core.room import Room, Watched
-from beacon.core.sight import Sight
+from beacon.core.service.blind import Sight
+from beacon.core.service.incident import Incident
+from beacon.core.service.roll_up import Room, Watched
 
 QUIET_START: Final = 5.0
 """Seconds after a restart before an overdue re-alarm sounds: the edge may know of quiet hours."""

@@ -9,8 +9,8 @@ from beacon.core.events import Acknowledge, Observed, Sounded
 from beacon.core.indication import Sound
 from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
+from beacon.core.service.verdict import Seen, judge
 from beacon.core.trust.network import Trust
-from beacon.core.verdict import Seen, judge
 
 # --- the table --------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.core.model import RANK, RED, Evidence, Health, Verdict
-from beacon.core.verdict import Seen, judge
+from beacon.core.service.verdict import Seen, judge
 
 UP, SLOW, DOWN, DARK = Health.UP, Health.DEGRADED, Health.DOWN, Health.UNKNOWN
 

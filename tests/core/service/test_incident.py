@@ -16,8 +16,8 @@ from beacon.core.events import (
     Recheck,
     VendorWord,
 )
-from beacon.core.incident import Incident, foremost
 from beacon.core.model import MOST_RECORDS, Evidence, Reading, Reason, Service, Verdict
+from beacon.core.service.incident import Incident, foremost
 
 MINUTE, HOUR = 60.0, 3600.0
 CODE, DOMAIN = "codes/code", "codes/domain"

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from beacon.core.annunciator import SILENCE_AT_MOST, Annunciator
-from beacon.core.diagnosis import Witnessed, diagnose
 from beacon.core.endpoint.state import EndpointState, overtaken
 from beacon.core.events import (
     Acknowledge,
@@ -45,7 +44,6 @@ from beacon.core.events import (
     StorageDegraded,
     VendorWord,
 )
-from beacon.core.incident import Incident, foremost
 from beacon.core.indication import Sound
 from beacon.core.model import (
     NO_PROBLEM,
@@ -61,11 +59,13 @@ from beacon.core.model import (
 )
 from beacon.core.operators import OVERDUE, Hush, Operators, Refusal
 from beacon.core.sequences import table
-from beacon.core.service import Change, ServiceState
-from beacon.core.sight import Sight
+from beacon.core.service.blind import Sight
+from beacon.core.service.diagnosis import Witnessed, diagnose
+from beacon.core.service.hold import Change, ServiceState
+from beacon.core.service.incident import Incident, foremost
+from beacon.core.service.verdict import Judgement, Seen, judge
 from beacon.core.timers import Timers
 from beacon.core.trust.network import Trust
-from beacon.core.verdict import Judgement, Seen, judge
 
 IMPACT_EVERY: Final = 60.0
 SETTLED_WITHIN: Final = 300.0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from beacon.core.model import NO_PROBLEM, RED, Service, Verdict
-from beacon.core.verdict import NOTHING_KNOWN, Judgement
+from beacon.core.service.verdict import NOTHING_KNOWN, Judgement
 
 
 class Change(Enum):

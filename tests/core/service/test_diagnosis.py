@@ -2,8 +2,8 @@
 
 import pytest
 
-from beacon.core.diagnosis import Witnessed, diagnose
 from beacon.core.model import Evidence, Health, Reading, Reason
+from beacon.core.service.diagnosis import Witnessed, diagnose
 
 
 def seen(name, evidence, health, reason=None, detail="", region=None, factor=None):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from beacon.core.events import Announcement
 from beacon.core.memory import ServiceMemory
-from beacon.core.sight import AGAIN_WITHIN, LASTING, Sight
+from beacon.core.service.blind import AGAIN_WITHIN, LASTING, Sight
 
 BLIND, SIGHTED = Announcement.BLIND, Announcement.SIGHTED
 

@@ -5,8 +5,8 @@ import math
 import pytest
 
 from beacon.core.model import RED, Service, Verdict
-from beacon.core.service import Change, ServiceState
-from beacon.core.verdict import Judgement
+from beacon.core.service.hold import Change, ServiceState
+from beacon.core.service.verdict import Judgement
 
 SPEC = Service(
     id="mfa",
