@@ -57,13 +57,13 @@ from beacon.core.model import (
     Site,
     Verdict,
 )
+from beacon.core.operator.commands import OF_THE_TOWER, ORDERS, Command
 from beacon.engine.clock import ManualClock
 from beacon.engine.loop import Sign
 from beacon.engine.quiet_hours import QuietHoursWatch
 from beacon.engine.simulation import Cue, Simulation
 from beacon.engine.timeline import Entry, Replayed, Signal, Teller, coloured, relative
 from beacon.engine.windows import Window, WindowsWatch
-from beacon.outputs.orders import OF_THE_TOWER, ORDERS, Command
 from beacon.probes import kinds, load
 
 WARM_UP: Final = 2.0

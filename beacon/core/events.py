@@ -205,7 +205,7 @@ class Resume:
 
 
 Operation = Shelve | Maintenance | Scheduled | Bypass | Attest | Drill
-"""What lays an overlay on or takes it off: `beacon.core.operators`."""
+"""What lays an overlay on or takes it off: `beacon.core.operator.overlays`."""
 
 Event = (
     Observed

@@ -14,7 +14,7 @@ from beacon.core.endpoint.delivery_stats import told
 from beacon.core.endpoint.state import WINDOW, WINDOW_FAILS, EndpointState, overtaken
 from beacon.core.events import Overlay, OverlayKind, ServiceView, SilenceChanged
 from beacon.core.model import NO_PROBLEM, RED, Evidence, Health, Outcome, Reading, Verdict
-from beacon.core.operators import Operators
+from beacon.core.operator.overlays import Operators
 from beacon.core.service.roll_up import Watched
 from beacon.core.timers import Timers
 

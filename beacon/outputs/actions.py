@@ -8,11 +8,11 @@ from beacon.core.annunciator import SILENCE_AT_MOST
 from beacon.core.events import Answered, Effect, OverlaysChanged, View
 from beacon.core.explain import Explained
 from beacon.core.model import Site, Verdict
+from beacon.core.operator.commands import OF_THE_TOWER, ORDERS, Command
 from beacon.engine.clock import Clock, Moments
 from beacon.engine.loop import Engine
 from beacon.outputs.control import Action, Answer, Refused
 from beacon.outputs.documents import explanation, status
-from beacon.outputs.orders import OF_THE_TOWER, ORDERS, Command
 from beacon.outputs.topics import iso, line
 
 ANSWER_WITHIN = 5.0

@@ -12,8 +12,8 @@ from typing import Final
 from beacon.config.fields import Duration, Refused
 from beacon.config.schema import COMMANDS
 from beacon.core.model import Verdict
+from beacon.core.operator.commands import Command
 from beacon.engine.clock import Clock
-from beacon.outputs.orders import Command
 from beacon.outputs.topics import line
 
 LARGEST: Final = 1024

@@ -17,13 +17,13 @@ from paho.mqtt.client import MQTTMessage
 from beacon.config.fields import Refused
 from beacon.config.schema import Config
 from beacon.core.events import Answered, Event
+from beacon.core.operator.commands import Command
 from beacon.engine.clock import Clock
 from beacon.outputs.homeassistant import birth_topic, config_topic, discovery, message, removals
 from beacon.outputs.mqtt_board import Board
 from beacon.outputs.mqtt_commands import Limit, read, refusal
 from beacon.outputs.mqtt_push import MqttPush
 from beacon.outputs.mqtt_session import Session, Subscription
-from beacon.outputs.orders import Command
 from beacon.outputs.topics import FAMILIES, ONLINE, Message, Topics, text
 
 _log = logging.getLogger(__name__)

@@ -57,7 +57,7 @@ from beacon.core.model import (
     Verdict,
 )
 from beacon.core.monitor import Monitor
-from beacon.core.operators import Hush
+from beacon.core.operator.overlays import Hush
 from beacon.core.sequences import Stage, Turn
 from beacon.engine.simulation import Simulation
 

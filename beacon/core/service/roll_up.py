@@ -57,7 +57,7 @@ from beacon.core.model import (
     Site,
     Verdict,
 )
-from beacon.core.operators import OVERDUE, Hush, Operators, Refusal
+from beacon.core.operator.overlays import OVERDUE, Hush, Operators, Refusal
 from beacon.core.sequences import table
 from beacon.core.service.blind import Sight
 from beacon.core.service.diagnosis import Witnessed, diagnose

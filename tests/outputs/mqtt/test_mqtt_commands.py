@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from beacon.config.fields import Refused
 from beacon.config.schema import COMMANDS
 from beacon.core.model import Verdict
+from beacon.core.operator.commands import Command
 from beacon.outputs.mqtt_commands import FIELDS, HANDLED, LARGEST, Limit, read, refusal
-from beacon.outputs.orders import Command
 
 SERVICES = ("sign-in", "sms")
 

@@ -35,7 +35,7 @@ from beacon.core.model import (
     Service,
     Verdict,
 )
-from beacon.core.operators import TOLD_AT_MOST
+from beacon.core.operator.overlays import TOLD_AT_MOST
 from beacon.engine.simulation import Simulation
 
 GREEN = {"green": "steady"}
