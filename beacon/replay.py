@@ -45,7 +45,6 @@ from beacon.core.events import (
     Transition,
     View,
 )
-from beacon.core.indication import DARK, Colour, Indication, Light, Pattern
 from beacon.core.model import (
     OUTCOME_OF,
     RANK,
@@ -58,6 +57,7 @@ from beacon.core.model import (
     Verdict,
 )
 from beacon.core.operator.commands import OF_THE_TOWER, ORDERS, Command
+from beacon.core.tower.indication import DARK, Colour, Indication, Light, Pattern
 from beacon.engine.clock import ManualClock
 from beacon.engine.loop import Sign
 from beacon.engine.quiet_hours import QuietHoursWatch

@@ -4,11 +4,11 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from beacon.core import annunciator
-from beacon.core.annunciator import AFTER, Alarm, Requests
-from beacon.core.indication import Colour
 from beacon.core.model import RED, Sequence, Verdict
-from beacon.core.sequences import FIRST_OUT, SEQUENCES, WITHOUT_LOCK_IN, Stage, Step
+from beacon.core.tower import annunciator
+from beacon.core.tower.annunciator import AFTER, Alarm, Requests
+from beacon.core.tower.indication import Colour
+from beacon.core.tower.sequences import FIRST_OUT, SEQUENCES, WITHOUT_LOCK_IN, Stage, Step
 
 HEAD = """\
 # The annunciator

@@ -35,8 +35,8 @@ from beacon.config.sections import (
 )
 from beacon.config.tree import Listing, Node, Spot, plain
 from beacon.config.walker import Type, Walker, specs
-from beacon.core.indication import Colour
 from beacon.core.model import Attestation, Preset, Service, Site
+from beacon.core.tower.indication import Colour
 
 DEFAULT_LAMPS: Final = {
     Colour.RED: 17,

@@ -19,8 +19,8 @@ from beacon.config.problems import meant, one_of
 from beacon.config.schema import COMMANDS, HARMLESS, WEEKDAYS, Buttons, Discovery, Driver, Pin
 from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.config.tree import Node
-from beacon.core.indication import Colour
 from beacon.core.model import Preset, Sequence
+from beacon.core.tower.indication import Colour
 
 
 class Name(str):

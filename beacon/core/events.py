@@ -8,8 +8,8 @@ they are an `Effect`.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from beacon.core.indication import Indication, Sound
 from beacon.core.model import Health, Reading, Reason, Verdict
+from beacon.core.tower.indication import Indication, Sound
 
 # --- in ---------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from beacon.core.endpoint.state import Fall
 from beacon.core.events import Arrivals, IncidentView, Overlay, SilenceChanged
 from beacon.core.model import Health, Reading, Verdict
 from beacon.core.operator.overlays import Hush
-from beacon.core.sequences import Stage, Turn
+from beacon.core.tower.sequences import Stage, Turn
 
 _MOMENT: Final = re.compile(r"(?:.*_)?(?:at|since|until)")
 

@@ -8,7 +8,6 @@ import math
 from collections.abc import Container, Iterator
 from typing import Final
 
-from beacon.core.annunciator import Alarm, Voice
 from beacon.core.endpoint.readings import Intake
 from beacon.core.endpoint.state import WINDOW, EndpointState, Fall
 from beacon.core.events import (
@@ -33,6 +32,7 @@ from beacon.core.model import NO_PROBLEM, Health, Reading, Reason, Verdict
 from beacon.core.service.blind import Sight
 from beacon.core.service.incident import Incident
 from beacon.core.service.roll_up import Room, Watched
+from beacon.core.tower.annunciator import Alarm, Voice
 
 QUIET_START: Final = 5.0
 """Seconds after a restart before an overdue re-alarm sounds: the edge may know of quiet hours."""

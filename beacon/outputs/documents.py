@@ -9,8 +9,8 @@ from typing import Any
 import beacon
 from beacon.core.events import EndpointRead, Overlay, ServiceView, SilenceChanged, View
 from beacon.core.explain import Explained, Prospect
-from beacon.core.indication import Colour
 from beacon.core.model import Reading, Site
+from beacon.core.tower.indication import Colour
 from beacon.outputs.incidents import document, runbook
 from beacon.outputs.topics import incident_id, iso
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from beacon.config.schema import Config, Mqtt
 from beacon.core.events import Announcement, IncidentState
-from beacon.core.indication import SIGNAL, Colour, Pattern
 from beacon.core.model import Endpoint, Health, Verdict
+from beacon.core.tower.indication import SIGNAL, Colour, Pattern
 from beacon.engine.text_pattern import TextPattern
 from beacon.outputs.topics import OFFLINE, ONLINE, Message, compact, endpoint_path
 

@@ -37,8 +37,8 @@ from beacon.core.events import (
     Sounded,
     Transition,
 )
-from beacon.core.indication import DARK, Colour, levels, patterns
 from beacon.core.model import Endpoint, Health, Outcome, Service, Site, Verdict
+from beacon.core.tower.indication import DARK, Colour, levels, patterns
 from beacon.engine.clock import Clock, utc_at
 from beacon.engine.output import Heartbeat
 

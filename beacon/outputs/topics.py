@@ -24,7 +24,7 @@ from beacon.core.events import (
     SilenceChanged,
     VendorWord,
 )
-from beacon.core.indication import Colour, Sound
+from beacon.core.tower.indication import Colour, Sound
 
 ONLINE: Final = "online"
 OFFLINE: Final = "offline"

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.live import Live
 
 from beacon.config.schema import Config
-from beacon.core.indication import Colour, Pattern
+from beacon.core.tower.indication import Colour, Pattern
 from beacon.engine.clock import Clock
 from beacon.outputs.terminal import View, draw
 from beacon.sandbox.mirror import Mirror

@@ -27,8 +27,8 @@ from beacon.core.events import (
     Sounded,
     Transition,
 )
-from beacon.core.indication import SIGNAL, Colour, Indication, Light, Pattern, Sound
 from beacon.core.model import Health, Reading, Reason, Site, Verdict
+from beacon.core.tower.indication import SIGNAL, Colour, Indication, Light, Pattern, Sound
 from beacon.engine.clock import Clock, utc_at
 from beacon.outputs.terminal import View
 

@@ -9,7 +9,7 @@ from beacon import probes
 from beacon.config.json_schema import schema_json
 from beacon.config.sections import EndpointSection, FileSection, WitnessSection
 from beacon.config.walker import specs
-from beacon.core.indication import Colour
+from beacon.core.tower.indication import Colour
 
 
 @pytest.fixture(scope="module")

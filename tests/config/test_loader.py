@@ -12,8 +12,8 @@ from beacon.config.loader import ConfigError, Document, load, load_embedded, rea
 from beacon.config.schema import COMMANDS, Driver, QuietHours
 from beacon.config.sections import Bind
 from beacon.config.tree import Node
-from beacon.core.indication import Colour
 from beacon.core.model import Attestation, Evidence, Preset, Sequence
+from beacon.core.tower.indication import Colour
 
 WHOLE = """
 site: london-soc

@@ -15,8 +15,8 @@ from beacon.core.events import (
     IndicationChanged,
     Sounded,
 )
-from beacon.core.indication import Colour, Indication
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site, Verdict
+from beacon.core.tower.indication import Colour, Indication
 from beacon.engine.simulation import PASSING, Simulation
 
 

@@ -35,7 +35,6 @@ from beacon.core.events import (
     TimePassed,
     VendorWord,
 )
-from beacon.core.indication import Colour, Pattern
 from beacon.core.memory import (
     AlarmMemory,
     EndpointMemory,
@@ -58,7 +57,8 @@ from beacon.core.model import (
 )
 from beacon.core.monitor import Monitor
 from beacon.core.operator.overlays import Hush
-from beacon.core.sequences import Stage, Turn
+from beacon.core.tower.indication import Colour, Pattern
+from beacon.core.tower.sequences import Stage, Turn
 from beacon.engine.simulation import Simulation
 
 HOUR, MINUTE = 3600.0, 60.0

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.core.events import Acknowledge, Observed, Sounded
-from beacon.core.indication import Sound
 from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
 from beacon.core.service.verdict import Seen, judge
+from beacon.core.tower.indication import Sound
 from beacon.core.trust.network import Trust
 
 # --- the table --------------------------------------------------------------------

@@ -19,7 +19,6 @@ from beacon.core.events import (
     Sounded,
     TimePassed,
 )
-from beacon.core.indication import Colour, Pattern
 from beacon.core.model import (
     Attestation,
     Endpoint,
@@ -33,6 +32,7 @@ from beacon.core.model import (
     Verdict,
 )
 from beacon.core.monitor import Monitor
+from beacon.core.tower.indication import Colour, Pattern
 
 ENDPOINTS = {
     "mfa/a": Evidence.SYMPTOM,

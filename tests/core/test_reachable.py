@@ -26,7 +26,6 @@ from beacon.core.events import (
     Silence,
     StorageDegraded,
 )
-from beacon.core.indication import Colour, Pattern, Sound
 from beacon.core.model import (
     NO_PROBLEM,
     Attestation,
@@ -41,7 +40,8 @@ from beacon.core.model import (
     Site,
     Verdict,
 )
-from beacon.core.sequences import Stage, Step, Turn, table
+from beacon.core.tower.indication import Colour, Pattern, Sound
+from beacon.core.tower.sequences import Stage, Step, Turn, table
 
 SIGN_IN, HEALTH, VENDOR = "mfa/sign-in", "mfa/health", "mfa/vendor"
 MINUTE, HOUR = 60.0, 3600.0

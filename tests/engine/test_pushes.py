@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.core.events import Observed, OverallChanged, OverallView, TimePassed
-from beacon.core.indication import Colour
 from beacon.core.model import (
     Endpoint,
     Evidence,
@@ -23,6 +22,7 @@ from beacon.core.model import (
     Verdict,
 )
 from beacon.core.monitor import Monitor
+from beacon.core.tower.indication import Colour
 from beacon.engine.clock import ManualClock
 from beacon.engine.pushes import Cause, Denied, Expected, Pushed, Pushes, Way
 from beacon.engine.samples import MailEvent, Share

@@ -12,7 +12,7 @@ from gpiozero.pins.local import LocalPiFactory
 from gpiozero.pins.mock import MockFactory
 
 from beacon.config.schema import Buttons, Driver, Tower
-from beacon.core.indication import Colour
+from beacon.core.tower.indication import Colour
 from beacon.outputs.gpio import GpioLines, open_lines, pin_factory
 from beacon.outputs.lines import TowerError
 

@@ -31,7 +31,7 @@ from beacon.core.memory import Memory
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site, Verdict
 from beacon.core.monitor import Monitor
 from beacon.core.operator.overlays import Hush
-from beacon.core.sequences import Stage
+from beacon.core.tower.sequences import Stage
 from beacon.engine.clock import ManualClock
 from beacon.outputs import history_file
 from beacon.outputs.history import KEY, NAME, WAITING, History, Pace

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from beacon.config.schema import Buzzer, Tower
-from beacon.core.indication import Colour
+from beacon.core.tower.indication import Colour
 from beacon.outputs import lamps_file
 from beacon.outputs.lamps_file import Chip
 

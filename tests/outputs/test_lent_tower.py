@@ -7,7 +7,7 @@ import pytest
 
 from beacon.config.schema import Tower
 from beacon.core.events import IndicationChanged
-from beacon.core.indication import Indication, Light, Pattern
+from beacon.core.tower.indication import Indication, Light, Pattern
 from beacon.engine.clock import SystemClock
 from beacon.outputs.lent_tower import LentTower
 

@@ -24,8 +24,8 @@ from beacon.core.events import (
     Sounded,
     Transition,
 )
-from beacon.core.indication import Sound
 from beacon.core.model import Health, Reading, Reason, Verdict
+from beacon.core.tower.indication import Sound
 from beacon.outputs.log import LineWriter, LogBook, OneLine, diverted, set_up
 
 FAILED = Reading(Reason.DNS_NXDOMAIN, "otp.example has no MX")

@@ -15,9 +15,9 @@ from beacon.core.events import (
     Recheck,
     ServiceChanged,
 )
-from beacon.core.indication import Colour
 from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
+from beacon.core.tower.indication import Colour
 from beacon.engine.loop import Engine
 from beacon.engine.mailbox import Mailbox
 from beacon.engine.output import Heartbeat

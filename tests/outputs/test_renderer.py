@@ -10,7 +10,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from beacon.config.schema import Buttons
-from beacon.core.indication import GRID, Colour, Flag, Indication, Light, Pattern, Sound, levels
+from beacon.core.tower.indication import (
+    GRID,
+    Colour,
+    Flag,
+    Indication,
+    Light,
+    Pattern,
+    Sound,
+    levels,
+)
 from beacon.engine.clock import ManualClock
 from beacon.engine.output import Heartbeat
 from beacon.outputs.lines import BUZZER, Lines

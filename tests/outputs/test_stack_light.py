@@ -8,7 +8,7 @@ import pytest
 
 from beacon.config.schema import Tower
 from beacon.core.events import IndicationChanged, SilenceChanged, Sounded
-from beacon.core.indication import Colour, Indication, Light, Pattern, Sound
+from beacon.core.tower.indication import Colour, Indication, Light, Pattern, Sound
 from beacon.engine.clock import SystemClock
 from beacon.engine.output import Heartbeat
 from beacon.outputs.gpio import GpioLines

@@ -30,7 +30,6 @@ from beacon.core.events import (
     Sounded,
     Transition,
 )
-from beacon.core.indication import Colour, Flag, Indication, Light, Pattern, Sound, levels
 from beacon.core.model import (
     Attestation,
     Endpoint,
@@ -42,6 +41,7 @@ from beacon.core.model import (
     Site,
     Verdict,
 )
+from beacon.core.tower.indication import Colour, Flag, Indication, Light, Pattern, Sound, levels
 from beacon.engine.clock import SystemClock
 from beacon.engine.output import Heartbeat
 from beacon.outputs.terminal import TerminalTower, View, draw

@@ -13,8 +13,8 @@ from beacon.core.events import (
     Sounded,
     Transition,
 )
-from beacon.core.indication import Sound
 from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site, Verdict
+from beacon.core.tower.indication import Sound
 from beacon.outputs.unexplained import AT_ONCE, LATER, SOON, Unexplained
 
 

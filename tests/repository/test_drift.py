@@ -16,8 +16,8 @@ from beacon import probes
 from beacon.app import load_config
 from beacon.cli import main
 from beacon.core.events import Announcement
-from beacon.core.indication import Colour, Pattern
 from beacon.core.model import Evidence, Health, Outcome, Preset, Verdict
+from beacon.core.tower.indication import Colour, Pattern
 from beacon.sandbox.demo import PACE
 from beacon.sandbox.nameserver import DOMAIN
 from beacon.sandbox.provider import PASSWORD, SEED, USERNAME

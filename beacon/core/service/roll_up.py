@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from beacon.core.annunciator import SILENCE_AT_MOST, Annunciator
 from beacon.core.endpoint.state import EndpointState, overtaken
 from beacon.core.events import (
     Acknowledge,
@@ -44,7 +43,6 @@ from beacon.core.events import (
     StorageDegraded,
     VendorWord,
 )
-from beacon.core.indication import Sound
 from beacon.core.model import (
     NO_PROBLEM,
     RANK,
@@ -58,13 +56,15 @@ from beacon.core.model import (
     Verdict,
 )
 from beacon.core.operator.overlays import OVERDUE, Hush, Operators, Refusal
-from beacon.core.sequences import table
 from beacon.core.service.blind import Sight
 from beacon.core.service.diagnosis import Witnessed, diagnose
 from beacon.core.service.hold import Change, ServiceState
 from beacon.core.service.incident import Incident, foremost
 from beacon.core.service.verdict import Judgement, Seen, judge
 from beacon.core.timers import Timers
+from beacon.core.tower.annunciator import SILENCE_AT_MOST, Annunciator
+from beacon.core.tower.indication import Sound
+from beacon.core.tower.sequences import table
 from beacon.core.trust.network import Trust
 
 IMPACT_EVERY: Final = 60.0

@@ -23,7 +23,6 @@ from beacon.core.events import (
     Silence,
     SilenceChanged,
 )
-from beacon.core.indication import Flag
 from beacon.core.model import (
     Attestation,
     BreakGlassUse,
@@ -36,6 +35,7 @@ from beacon.core.model import (
     Verdict,
 )
 from beacon.core.operator.overlays import TOLD_AT_MOST
+from beacon.core.tower.indication import Flag
 from beacon.engine.simulation import Simulation
 
 GREEN = {"green": "steady"}

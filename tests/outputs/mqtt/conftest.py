@@ -29,7 +29,6 @@ from beacon.core.events import (
     ServiceChanged,
     ServiceView,
 )
-from beacon.core.indication import Colour
 from beacon.core.model import (
     Endpoint,
     Evidence,
@@ -40,6 +39,7 @@ from beacon.core.model import (
     Site,
     Verdict,
 )
+from beacon.core.tower.indication import Colour
 from beacon.engine.clock import SystemClock
 from beacon.engine.output import Heartbeat
 from beacon.outputs.mqtt import MqttOutput

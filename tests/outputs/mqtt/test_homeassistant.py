@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from beacon.config.schema import COMMANDS, Tower
 from beacon.core.events import Announcement, OverlayKind, OverlaysChanged, SilenceChanged
-from beacon.core.indication import Colour
 from beacon.core.model import Service, Site
+from beacon.core.tower.indication import Colour
 from beacon.outputs.homeassistant import (
     birth_topic,
     config_topic,

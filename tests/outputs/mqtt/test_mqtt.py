@@ -32,9 +32,9 @@ from beacon.core.events import (
     Silence,
     SilenceChanged,
 )
-from beacon.core.indication import Colour, Sound
 from beacon.core.model import Health, Reading, Reason, Verdict
 from beacon.core.monitor import Monitor
+from beacon.core.tower.indication import Colour, Sound
 from beacon.engine.clock import ManualClock
 from beacon.outputs.documents import explanation
 from beacon.outputs.mqtt import Moments

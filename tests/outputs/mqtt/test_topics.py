@@ -21,9 +21,9 @@ from beacon.core.events import (
     SilenceChanged,
     VendorWord,
 )
-from beacon.core.indication import Colour, Pattern, Sound
 from beacon.core.model import Health, Reason, Verdict
 from beacon.core.monitor import Monitor
+from beacon.core.tower.indication import Colour, Pattern, Sound
 from beacon.outputs.documents import explanation
 from beacon.outputs.topics import (
     LONGEST_TEXT,

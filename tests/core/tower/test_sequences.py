@@ -4,7 +4,7 @@ import pytest
 
 from beacon.core.events import Acknowledge, Answered, Drill, Shelve
 from beacon.core.model import Evidence, Reason, Sequence, Service, Verdict
-from beacon.core.sequences import FIRST_OUT, SEQUENCES, Stage, Step, table
+from beacon.core.tower.sequences import FIRST_OUT, SEQUENCES, Stage, Step, table
 from beacon.engine.simulation import Simulation
 
 GREEN = {"green": "steady"}

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from beacon.core.indication import (
+from beacon.core.model import RANK, RED, Preset, Verdict
+from beacon.core.tower.indication import (
     DARK,
     OFF,
     URGENCY,
@@ -21,8 +22,7 @@ from beacon.core.indication import (
     Pattern,
     Sound,
 )
-from beacon.core.model import RANK, RED, Preset, Verdict
-from beacon.core.sequences import FIRST_OUT, Stage, Step, Table, Turn, turn
+from beacon.core.tower.sequences import FIRST_OUT, Stage, Step, Table, Turn, turn
 
 STEADY: Final = Light(Pattern.STEADY)
 SLOW: Final = Light(Pattern.SLOW)

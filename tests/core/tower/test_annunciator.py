@@ -2,11 +2,11 @@
 
 import pytest
 
-from beacon.core.annunciator import BUDGET, BUDGET_WITHIN, Alarm, Annunciator, Voice, indicate
 from beacon.core.events import QuietHours
-from beacon.core.indication import DARK, Flag, Light, Pattern, Sound
 from beacon.core.model import Preset, Reason, Sequence, Verdict
-from beacon.core.sequences import Stage, table
+from beacon.core.tower.annunciator import BUDGET, BUDGET_WITHIN, Alarm, Annunciator, Voice, indicate
+from beacon.core.tower.indication import DARK, Flag, Light, Pattern, Sound
+from beacon.core.tower.sequences import Stage, table
 
 HOUR = 3600.0
 RED = (Verdict.OUTAGE, Verdict.GRAY_FAILURE)
