@@ -39,10 +39,10 @@ from beacon.core.events import (
     View,
 )
 from beacon.core.explain import Explained, explain
-from beacon.core.memory import Memory
 from beacon.core.model import Site
 from beacon.core.recall import recall, remember
 from beacon.core.service.roll_up import Room
+from beacon.core.snapshot import Memory
 from beacon.core.timers import Timers
 
 

@@ -20,7 +20,11 @@ from beacon.core.events import (
     Postpone,
     Recheck,
 )
-from beacon.core.memory import (
+from beacon.core.model import NO_PROBLEM, Health, Reading, Reason, Verdict
+from beacon.core.service.blind import Sight
+from beacon.core.service.incident import Incident
+from beacon.core.service.roll_up import Room, Watched
+from beacon.core.snapshot import (
     AlarmMemory,
     EndpointMemory,
     IncidentMemory,
@@ -28,10 +32,6 @@ from beacon.core.memory import (
     ServiceMemory,
     VoiceMemory,
 )
-from beacon.core.model import NO_PROBLEM, Health, Reading, Reason, Verdict
-from beacon.core.service.blind import Sight
-from beacon.core.service.incident import Incident
-from beacon.core.service.roll_up import Room, Watched
 from beacon.core.tower.annunciator import Alarm, Voice
 
 QUIET_START: Final = 5.0

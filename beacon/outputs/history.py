@@ -34,7 +34,7 @@ from beacon.core.events import (
     Sounded,
     Transition,
 )
-from beacon.core.memory import Memory
+from beacon.core.snapshot import Memory
 from beacon.engine.clock import Clock, Moments
 from beacon.engine.prober import scrubbed
 from beacon.outputs.history_file import Batch, HistoryFile, Newer, Reader, Row, rotten

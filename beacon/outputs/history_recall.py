@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from beacon.core.endpoint.latency_baseline import Learnt
-from beacon.core.memory import Memory, moments, shifted
+from beacon.core.snapshot import Memory, moments, shifted
 from beacon.outputs.history_file import HIGHEST_NUMBER, LOG, HistoryFile, Newer, damaged
 from beacon.transport.totp import Step
 

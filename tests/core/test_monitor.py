@@ -24,7 +24,6 @@ from beacon.core.events import (
     SilenceChanged,
     TimePassed,
 )
-from beacon.core.memory import shifted
 from beacon.core.model import (
     ClockSeen,
     Evidence,
@@ -37,6 +36,7 @@ from beacon.core.model import (
     Verdict,
 )
 from beacon.core.monitor import Monitor
+from beacon.core.snapshot import shifted
 
 SIGN_IN, HEALTH, VENDOR = "mfa/sign-in", "mfa/health", "mfa/vendor"
 MINUTE = 60.0

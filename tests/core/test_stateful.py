@@ -49,7 +49,6 @@ from beacon.core.events import (
     TimePassed,
     Transition,
 )
-from beacon.core.memory import shifted
 from beacon.core.model import (
     NO_PROBLEM,
     RANK,
@@ -70,6 +69,7 @@ from beacon.core.model import (
 )
 from beacon.core.monitor import Monitor
 from beacon.core.service.incident import RELAPSE_EVERY
+from beacon.core.snapshot import shifted
 from beacon.core.tower.indication import Colour, Pattern, Sound
 
 MINUTE, HOUR = 60.0, 3600.0

@@ -27,10 +27,10 @@ from beacon.core.events import (
     Sounded,
     TimePassed,
 )
-from beacon.core.memory import Memory
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site, Verdict
 from beacon.core.monitor import Monitor
 from beacon.core.operator.overlays import Hush
+from beacon.core.snapshot import Memory
 from beacon.core.tower.sequences import Stage
 from beacon.engine.clock import ManualClock
 from beacon.outputs import history_file

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.core.events import Announcement
-from beacon.core.memory import ServiceMemory
 from beacon.core.service.blind import AGAIN_WITHIN, LASTING, Sight
+from beacon.core.snapshot import ServiceMemory
 
 BLIND, SIGHTED = Announcement.BLIND, Announcement.SIGHTED
 

@@ -35,15 +35,6 @@ from beacon.core.events import (
     TimePassed,
     VendorWord,
 )
-from beacon.core.memory import (
-    AlarmMemory,
-    EndpointMemory,
-    IncidentMemory,
-    Memory,
-    ServiceMemory,
-    VoiceMemory,
-    shifted,
-)
 from beacon.core.model import (
     Endpoint,
     Evidence,
@@ -57,6 +48,15 @@ from beacon.core.model import (
 )
 from beacon.core.monitor import Monitor
 from beacon.core.operator.overlays import Hush
+from beacon.core.snapshot import (
+    AlarmMemory,
+    EndpointMemory,
+    IncidentMemory,
+    Memory,
+    ServiceMemory,
+    VoiceMemory,
+    shifted,
+)
 from beacon.core.tower.indication import Colour, Pattern
 from beacon.core.tower.sequences import Stage, Turn
 from beacon.engine.simulation import Simulation
