@@ -33,14 +33,15 @@ from beacon.engine.clock import SystemClock, utc_at
 from beacon.engine.clock_watch import KernelWatch, StepWatch, kernel_says, timesyncd_says
 from beacon.engine.date_watch import DateWatch
 from beacon.engine.hour_watch import HourWatch
+from beacon.engine.inbox import Mailbox
+from beacon.engine.latest import Standing
 from beacon.engine.loop import Engine, Item, Sign, Watched
-from beacon.engine.mailbox import Mailbox
 from beacon.engine.output import Heartbeat, Output
-from beacon.engine.prober import scrubbed
-from beacon.engine.pushes import Expected, Pushed, Pushes, Way
+from beacon.engine.push_receiver import Expected, Pushed, Pushes, Way
 from beacon.engine.quiet_hours import QuietHoursWatch
 from beacon.engine.signals import TerminalWatch, asked
 from beacon.engine.windows import Window, WindowsWatch
+from beacon.engine.workers import scrubbed
 from beacon.outputs import lamps_file
 from beacon.outputs.actions import Actions
 from beacon.outputs.control import Action, ControlError, ControlSocket, socket_path
@@ -55,7 +56,6 @@ from beacon.outputs.owed import Owed
 from beacon.outputs.self_health import SelfHealth
 from beacon.outputs.shared_ledger import ACTION, lending
 from beacon.outputs.stack_light import StackLight
-from beacon.outputs.standing import Standing
 from beacon.outputs.systemd import Notifier
 from beacon.outputs.topics import Health60
 from beacon.transport.totp import LEDGER

@@ -9,8 +9,8 @@ from beacon.config.schema import Config
 from beacon.core.endpoint.state import REJECTIONS_TO_DOWN, slow_or
 from beacon.core.model import REJECTED, STANDING, Endpoint, Evidence, Outcome, Reading
 from beacon.engine.clock import SystemClock
-from beacon.engine.mailbox import Mailbox
-from beacon.engine.prober import Finished, Prober
+from beacon.engine.inbox import Mailbox
+from beacon.engine.workers import Finished, Prober
 from beacon.transport.trouble import Trouble
 
 TIDYING: Final = 6.0

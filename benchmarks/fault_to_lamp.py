@@ -26,8 +26,8 @@ from beacon.core.model import Endpoint, Evidence, Service, Site
 from beacon.core.monitor import Monitor
 from beacon.core.tower.indication import Colour
 from beacon.engine.clock import SystemClock
+from beacon.engine.inbox import Mailbox
 from beacon.engine.loop import Engine, Item, Watched
-from beacon.engine.mailbox import Mailbox
 from beacon.engine.output import Heartbeat
 from beacon.outputs.gpio import GpioLines
 from beacon.outputs.stack_light import StackLight

@@ -22,8 +22,8 @@ from beacon.config.fields import Url
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
 from beacon.engine.clock import SystemClock
+from beacon.engine.inbox import Mailbox
 from beacon.engine.loop import Engine, Item, Watched
-from beacon.engine.mailbox import Mailbox
 from beacon.engine.output import Heartbeat
 from beacon.engine.run import Phase, Probe, Run
 from beacon.engine.schedule import Schedule, share

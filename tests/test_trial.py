@@ -11,7 +11,7 @@ from beacon.app import load_config
 from beacon.config.fields import Secret
 from beacon.config.schema import Config
 from beacon.core.model import Endpoint, Evidence, Reading, Reason
-from beacon.engine.quoting import quoted, secrets_in
+from beacon.engine.redaction import quoted, secrets_in
 from beacon.engine.run import Run
 from beacon.transport.trouble import Trouble
 from beacon.trial import Trial, leads_to, try_endpoint

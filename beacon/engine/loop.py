@@ -23,11 +23,11 @@ from beacon.core.events import (
 )
 from beacon.core.model import Reading, Site
 from beacon.engine.clock import Clock
-from beacon.engine.mailbox import Mailbox
+from beacon.engine.inbox import Mailbox
 from beacon.engine.output import Heartbeat, Output
-from beacon.engine.prober import Finished, Prober, bug, scrubbed
 from beacon.engine.run import Probe
 from beacon.engine.schedule import Schedule, Turn
+from beacon.engine.workers import Finished, Prober, bug, scrubbed
 
 log = logging.getLogger(__name__)
 

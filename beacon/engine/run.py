@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 from beacon.core.model import DETAIL_LIMIT, BreakGlassUse, ClockSeen, Reading, Reason
 from beacon.engine.budget import BUDGET
 from beacon.engine.clock import Clock
-from beacon.engine.quoting import Secrets, quoted
+from beacon.engine.redaction import Secrets, quoted
 
 
 class Phase(StrEnum):

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from beacon.core.events import Effect
-from beacon.engine.prober import scrubbed
+from beacon.engine.workers import scrubbed
 
 log = logging.getLogger(__name__)
 

@@ -36,7 +36,7 @@ from beacon.core.events import (
 )
 from beacon.core.snapshot import Memory
 from beacon.engine.clock import Clock, Moments
-from beacon.engine.prober import scrubbed
+from beacon.engine.workers import scrubbed
 from beacon.outputs.history_file import Batch, HistoryFile, Newer, Reader, Row, rotten
 from beacon.outputs.history_recall import Kept, Left, Recalled, read_copy
 from beacon.outputs.incidents import document

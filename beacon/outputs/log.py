@@ -31,7 +31,7 @@ from beacon.core.events import (
     Transition,
 )
 from beacon.core.model import Health
-from beacon.engine.prober import scrubbed
+from beacon.engine.workers import scrubbed
 
 log = logging.getLogger("beacon")
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from beacon.config.schema import Config
+from beacon.engine.latest import Standing
 from beacon.engine.loop import Engine
 from beacon.engine.output import Output
-from beacon.engine.prober import scrubbed
-from beacon.outputs.standing import Standing
+from beacon.engine.workers import scrubbed
 
 log = logging.getLogger(__name__)
 

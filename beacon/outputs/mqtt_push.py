@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from beacon.engine.clock import Clock
-from beacon.engine.pushes import AT_MOST_EVERY, Cause, Denied, Way
+from beacon.engine.push_receiver import AT_MOST_EVERY, Cause, Denied, Way
 from beacon.outputs.push_door import Door
 
 

@@ -22,7 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from beacon.config.schema import Mqtt
-from beacon.engine.quoting import Secrets, quoted
+from beacon.engine.redaction import Secrets, quoted
 from beacon.engine.run import DeadlinePassed
 from beacon.outputs.mqtt_answer import no_broker, refusal
 from beacon.outputs.mqtt_bounded import BoundedClient

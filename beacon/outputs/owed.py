@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from beacon.engine.prober import scrubbed
+from beacon.engine.workers import scrubbed
 
 log = logging.getLogger(__name__)
 

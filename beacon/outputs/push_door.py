@@ -12,9 +12,9 @@ from typing import Final, Protocol
 
 from beacon.config.fields import Secret
 from beacon.core.model import Reading
-from beacon.engine.prober import scrubbed
-from beacon.engine.pushes import Cause, Denied, Pushed, Way
-from beacon.engine.quoting import Secrets
+from beacon.engine.push_receiver import Cause, Denied, Pushed, Way
+from beacon.engine.redaction import Secrets
+from beacon.engine.workers import scrubbed
 
 log = logging.getLogger(__name__)
 

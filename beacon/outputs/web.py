@@ -21,8 +21,8 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 
 from beacon.core.events import Effect
-from beacon.engine.prober import scrubbed
 from beacon.engine.text_pattern import TextPattern
+from beacon.engine.workers import scrubbed
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import secrets
 from types import MappingProxyType
 from typing import Final
 
-from beacon.engine.pushes import Cause, Denied, Way
+from beacon.engine.push_receiver import Cause, Denied, Way
 from beacon.engine.text_pattern import ASCII, IGNORE_CASE, TextPattern
 from beacon.outputs.push_door import Door
 from beacon.outputs.web import Answer, Request

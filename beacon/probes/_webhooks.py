@@ -12,8 +12,8 @@ from typing import Annotated, Final, Literal, TypeVar
 import msgspec
 
 from beacon.core.model import Reading, Reason
-from beacon.engine.pushes import Cause, Denied, Pushed
-from beacon.engine.quoting import quoted
+from beacon.engine.push_receiver import Cause, Denied, Pushed
+from beacon.engine.redaction import quoted
 from beacon.engine.samples import MailEvent
 from beacon.engine.text_pattern import DOT_ALL, TextPattern
 

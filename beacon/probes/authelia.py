@@ -12,7 +12,7 @@ import msgspec
 
 from beacon.config.fields import Secret, Url
 from beacon.core.model import Evidence, Reading, Reason
-from beacon.engine.quoting import quoted
+from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.probes import SIGN_IN, Fault, Timing
 from beacon.transport.expect import parse_json

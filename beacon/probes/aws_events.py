@@ -13,7 +13,7 @@ import msgspec
 from beacon.config.fields import Url
 from beacon.config.problems import alike
 from beacon.core.model import Evidence, Reading, Reason
-from beacon.engine.quoting import quoted
+from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import DOT_ALL, TextPattern
 from beacon.probes import CLAIM, Fault, Timing

@@ -20,7 +20,7 @@ import dns.rdatatype
 import dns.reversename
 
 from beacon.core.model import Evidence, Reading, Reason
-from beacon.engine.quoting import quoted
+from beacon.engine.redaction import quoted
 from beacon.engine.run import Phase, Run
 from beacon.probes import FAST, Fault, Timing
 from beacon.transport.datagram import Peer

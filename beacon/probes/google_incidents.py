@@ -14,7 +14,7 @@ import msgspec
 from beacon.config.fields import Url
 from beacon.config.problems import meant
 from beacon.core.model import Evidence, Reading, Reason
-from beacon.engine.quoting import quoted
+from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.probes import CLAIM, Fault, Timing
 from beacon.transport.claim import Admission, claimed, entry, since, worst

@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 
 from beacon.config.fields import Secret, Url
 from beacon.core.model import Evidence, Reading, Reason
-from beacon.engine.quoting import quoted
+from beacon.engine.redaction import quoted
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.probes import SIGN_IN, Fault, Timing

@@ -14,7 +14,7 @@ from requests.utils import parse_header_links
 
 from beacon.config.fields import Duration, Secret, Url
 from beacon.core.model import Reason
-from beacon.engine.quoting import quoted
+from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.probes import Fault
 from beacon.probes._users import SAMPLE, USES, Entry, Span, Tally, WatchedUsers

@@ -18,7 +18,7 @@ from msgspec import Meta
 
 from beacon.config.fields import Duration, Regex
 from beacon.core.model import Reading, Reason
-from beacon.engine.quoting import quoted
+from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import IGNORE_CASE, TextPattern
 from beacon.probes import Fault, Timing

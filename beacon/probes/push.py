@@ -13,8 +13,8 @@ import msgspec
 
 from beacon.config.fields import Count, Duration, Secret
 from beacon.core.model import DETAIL_LIMIT, OUTCOME_OF, Evidence, Outcome, Reading, Reason
-from beacon.engine.pushes import Cause, Denied, Pushed, Way
-from beacon.engine.quoting import quoted
+from beacon.engine.push_receiver import Cause, Denied, Pushed, Way
+from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.engine.samples import Share
 from beacon.probes import Fault, Timing

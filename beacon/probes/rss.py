@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 
 from beacon.config.fields import Duration, Regex, Url
 from beacon.core.model import Evidence, Reading, Reason
-from beacon.engine.quoting import quoted
+from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.probes import CLAIM, Fault, Timing
 from beacon.probes._announcements import incident_of, judged

@@ -17,7 +17,7 @@ from msgspec import Meta
 from beacon.config.checks import loopback
 from beacon.config.fields import Secret, Url
 from beacon.core.model import Reading, Reason
-from beacon.engine.quoting import quoted
+from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.probes import Fault
 from beacon.probes._delivery import SmsDelivery, taken

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from beacon.core.model import OUTCOME_OF, Outcome, Reading, Reason
-from beacon.engine.quoting import quoted
+from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.transport.dates import moment

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final, Self
 from beacon.config.fields import Refused, Regex
 from beacon.config.problems import meant
 from beacon.core.model import Reason
-from beacon.engine.quoting import quoted
+from beacon.engine.redaction import quoted
 from beacon.engine.text_pattern import REGEX_BUDGET, TextPattern
 
 QUOTED: Final = 40

@@ -18,7 +18,7 @@ import msgspec
 
 from beacon.config.fields import Flaw, Port, Secret
 from beacon.core.model import ClockSeen, Reason
-from beacon.engine.quoting import quoted
+from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.transport.expect import parse_json

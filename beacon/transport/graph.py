@@ -16,7 +16,7 @@ import msgspec
 
 from beacon.config.fields import Flaw, Secret, Url
 from beacon.core.model import Reason
-from beacon.engine.quoting import quoted
+from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.transport.auth import MARGIN, lasting, unencrypted

@@ -15,7 +15,7 @@ from requests.structures import CaseInsensitiveDict
 
 import beacon
 from beacon.core.model import ClockSeen, Reason
-from beacon.engine.quoting import HIDDEN, PUBLIC_HEADERS, quoted
+from beacon.engine.redaction import HIDDEN, PUBLIC_HEADERS, quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.transport.address import Origin, join, origin

@@ -4,7 +4,7 @@ import zlib
 from typing import Final
 
 from beacon.core.model import Reason
-from beacon.engine.quoting import quoted
+from beacon.engine.redaction import quoted
 from beacon.transport.trouble import Trouble
 
 _UNDONE: Final = ("gzip", "x-gzip", "deflate")

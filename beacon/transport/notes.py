@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from typing import Final
 
-from beacon.engine.quoting import quoted
+from beacon.engine.redaction import quoted
 
 MOST: Final = 24  # members of one answer
 LONGEST: Final = 400  # characters of one line

@@ -13,7 +13,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from beacon.config.fields import Duration, Refused, Regex
 from beacon.core.model import Reason
-from beacon.engine.quoting import HIDDEN
+from beacon.engine.redaction import HIDDEN
 from beacon.engine.text_pattern import TextPattern
 from beacon.transport.trouble import Trouble
 

@@ -9,8 +9,8 @@ import pytest
 from beacon.core.events import Effect, EndpointRead, Event, Observed, TimePassed
 from beacon.core.model import Health, Reading, Reason, Site
 from beacon.engine.clock import Clock, SystemClock
+from beacon.engine.inbox import Mailbox
 from beacon.engine.loop import Engine, Item, Watched
-from beacon.engine.mailbox import Mailbox
 from beacon.engine.output import Heartbeat
 from beacon.engine.run import Phase, Run
 

@@ -17,9 +17,9 @@ from beacon.core.events import (
 from beacon.core.model import Health, Reading, Reason, Site
 from beacon.engine.loop import Watched
 from beacon.engine.output import Heartbeat
-from beacon.engine.prober import GRACE
 from beacon.engine.run import Phase
 from beacon.engine.schedule import share
+from beacon.engine.workers import GRACE
 
 FAIL = Reading(Reason.CONNECT_REFUSED)
 

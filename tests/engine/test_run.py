@@ -6,7 +6,7 @@ import time
 import pytest
 
 from beacon.engine.clock import ManualClock, SystemClock
-from beacon.engine.quoting import quoted
+from beacon.engine.redaction import quoted
 from beacon.engine.run import DeadlinePassed, Run
 
 

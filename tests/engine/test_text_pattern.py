@@ -7,9 +7,9 @@ import pytest
 
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import SystemClock
-from beacon.engine.prober import Finished, Prober
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import ASCII, DOT_ALL, IGNORE_CASE, SearchTimeout, TextPattern
+from beacon.engine.workers import Finished, Prober
 
 SLOW = TextPattern(r"(?:a|aa|aaa)*b|(a*)*c")
 HOSTILE = "a" * 40

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from beacon.engine.quoting import Secrets
+from beacon.engine.redaction import Secrets
 
 pytestmark = pytest.mark.integration
 

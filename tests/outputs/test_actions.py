@@ -11,8 +11,8 @@ from beacon.core.events import Observed
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
 from beacon.engine.clock import SystemClock
+from beacon.engine.inbox import Mailbox
 from beacon.engine.loop import Engine
-from beacon.engine.mailbox import Mailbox
 from beacon.engine.output import Heartbeat
 from beacon.outputs.actions import Actions
 from beacon.outputs.control import Refused

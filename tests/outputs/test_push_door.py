@@ -8,7 +8,7 @@ import pytest
 
 from beacon.config.fields import Secret
 from beacon.core.model import Reading, Reason
-from beacon.engine.pushes import Cause, Denied, Pushed, Way
+from beacon.engine.push_receiver import Cause, Denied, Pushed, Way
 from beacon.outputs.push_door import Door
 
 READ = Pushed(Reading(Reason.OK, "read"))

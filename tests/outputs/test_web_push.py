@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.config.fields import Secret
-from beacon.engine.pushes import Cause, Denied, Pushed
+from beacon.engine.push_receiver import Cause, Denied, Pushed
 from beacon.outputs.push_door import Door
 from beacon.outputs.web import Answer, Request
 from beacon.outputs.web_push import WebPush

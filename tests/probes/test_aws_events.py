@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from beacon.config.fields import Url
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
-from beacon.engine.quoting import Secrets
+from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
 from beacon.probes.aws_events import AwsEvents, parsed
 from beacon.transport.http import Answer

@@ -31,11 +31,11 @@ from beacon.config.json_schema import of_type
 from beacon.config.walker import specs
 from beacon.core.model import Endpoint, Evidence, Reading, Reason
 from beacon.engine.clock import SystemClock
-from beacon.engine.mailbox import Mailbox
-from beacon.engine.prober import Finished, Prober
-from beacon.engine.pushes import Pushed, Way
-from beacon.engine.quoting import Secrets, secrets_in
+from beacon.engine.inbox import Mailbox
+from beacon.engine.push_receiver import Pushed, Way
+from beacon.engine.redaction import Secrets, secrets_in
 from beacon.engine.run import Probe, Run
+from beacon.engine.workers import Finished, Prober
 from beacon.outputs.push_door import Door
 from beacon.outputs.web import Request
 from beacon.outputs.web_push import WebPush

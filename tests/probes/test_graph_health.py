@@ -13,7 +13,7 @@ import pytest
 from beacon.config.fields import Regex, Secret, Url
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock
-from beacon.engine.quoting import Secrets
+from beacon.engine.redaction import Secrets
 from beacon.probes.graph_health import GraphHealth, Issue
 from beacon.transport.graph import PAGES
 from beacon.transport.source import Kept, Sources

@@ -14,7 +14,7 @@ from beacon.config.fields import Secret, Url
 from beacon.config.tls import TlsPolicy
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
-from beacon.engine.quoting import quoted
+from beacon.engine.redaction import quoted
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.probes.keycloak import Keycloak
 from beacon.transport.onetime import OneTimeCode

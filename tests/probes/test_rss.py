@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from beacon.config.fields import Duration, Regex, Url
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock
-from beacon.engine.quoting import Secrets
+from beacon.engine.redaction import Secrets
 from beacon.probes.rss import Rss
 from beacon.transport.feed import Entry, entries
 from beacon.transport.source import Sources

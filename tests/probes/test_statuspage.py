@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from beacon.config.fields import Url
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
-from beacon.engine.quoting import Secrets
+from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
 from beacon.probes.statuspage import StatusPage, parsed
 from beacon.transport.http import Answer

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.core.model import Reason
-from beacon.engine.pushes import Cause, Denied, Pushed
-from beacon.engine.quoting import Secrets
+from beacon.engine.push_receiver import Cause, Denied, Pushed
+from beacon.engine.redaction import Secrets
 from beacon.probes._webhooks import alertmanager, sendgrid, ses
 
 clear = Secrets().clear

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock
-from beacon.engine.quoting import Secrets
+from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
 from beacon.transport.claim import (
     OF_MICROSOFT,

@@ -11,7 +11,7 @@ from beacon.config.fields import Secret
 from beacon.config.tls import TlsPolicy
 from beacon.core.model import Reason
 from beacon.engine.clock import ManualClock
-from beacon.engine.quoting import Secrets
+from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
 from beacon.transport.duo import CHECK, PING, Application, Call, opened, signature, words
 from beacon.transport.http import Answer

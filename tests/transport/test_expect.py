@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
 from beacon.core.model import Outcome, Reading, Reason
-from beacon.engine.quoting import Secrets
+from beacon.engine.redaction import Secrets
 from beacon.transport.condition import Condition, StatusSet
 from beacon.transport.expect import JSON_VALUES, Expectations, judge, parse_json, parse_json_as
 from beacon.transport.http import Answer

@@ -1,6 +1,6 @@
 """What is told of an answer: its shape."""
 
-from beacon.engine.quoting import Secrets
+from beacon.engine.redaction import Secrets
 from beacon.transport import notes
 from beacon.transport.notes import LONGEST, MOST
 

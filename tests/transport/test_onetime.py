@@ -10,7 +10,7 @@ import pytest
 from beacon.config.fields import Refused
 from beacon.core.model import Outcome, Reason
 from beacon.engine.clock import ManualClock
-from beacon.engine.quoting import quoted
+from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.transport.onetime import OneTimeCode, Passcode, Seed
 from beacon.transport.totp import Ledger, Token

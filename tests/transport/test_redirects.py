@@ -7,7 +7,7 @@ import pytest
 from beacon.config.fields import Refused
 from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
-from beacon.engine.quoting import Secrets
+from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
 from beacon.transport.address import Origin, origin
 from beacon.transport.http import Request, exchange

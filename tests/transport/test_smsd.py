@@ -9,7 +9,7 @@ import pytest
 
 from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
-from beacon.engine.quoting import quoted
+from beacon.engine.redaction import quoted
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.transport.arrivals import MESSAGE_LIMIT, MESSAGES_LIMIT, await_code
 from beacon.transport.modem import look

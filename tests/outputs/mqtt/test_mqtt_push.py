@@ -12,7 +12,7 @@ import pytest
 from beacon.config.fields import Secret
 from beacon.core.model import Reason
 from beacon.engine.clock import Clock, ManualClock, SystemClock
-from beacon.engine.pushes import Cause, Denied, Pushed
+from beacon.engine.push_receiver import Cause, Denied, Pushed
 from beacon.outputs.mqtt_push import MqttPush
 from beacon.outputs.push_door import Door
 from beacon.probes.push import LARGEST, Push

@@ -3,7 +3,7 @@
 import signal
 import threading
 
-from beacon.engine.mailbox import BATCH, Mailbox
+from beacon.engine.inbox import BATCH, Mailbox
 
 
 def test_what_was_posted_first_is_taken_first():

@@ -9,9 +9,9 @@ import pytest
 
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import SystemClock
-from beacon.engine.mailbox import Mailbox
-from beacon.engine.prober import GRACE, Finished, Prober, bug
+from beacon.engine.inbox import Mailbox
 from beacon.engine.run import DeadlinePassed, Phase
+from beacon.engine.workers import GRACE, Finished, Prober, bug
 
 
 class Probe:

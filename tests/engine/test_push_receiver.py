@@ -24,7 +24,7 @@ from beacon.core.model import (
 from beacon.core.monitor import Monitor
 from beacon.core.tower.indication import Colour
 from beacon.engine.clock import ManualClock
-from beacon.engine.pushes import Cause, Denied, Expected, Pushed, Pushes, Way
+from beacon.engine.push_receiver import Cause, Denied, Expected, Pushed, Pushes, Way
 from beacon.engine.samples import MailEvent, Share
 
 OK, FAILED = Reading(Reason.OK), Reading(Reason.DEADLINE)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from beacon.config.fields import Url
 from beacon.core.model import DETAIL_LIMIT, Reading, Reason
 from beacon.engine.clock import ManualClock
-from beacon.engine.quoting import Secrets, quoted
+from beacon.engine.redaction import Secrets, quoted
 from beacon.engine.run import Run
 from beacon.probes.http import Http
 
