@@ -29,18 +29,18 @@ from beacon.config.schema import Config, Tower, Web
 from beacon.core.events import Acknowledge, Effect, StorageDegraded
 from beacon.core.model import Site
 from beacon.core.monitor import Monitor
+from beacon.engine.calendar.clock_watch import KernelWatch, StepWatch, kernel_says, timesyncd_says
+from beacon.engine.calendar.date_watch import DateWatch
+from beacon.engine.calendar.hour_watch import HourWatch
+from beacon.engine.calendar.quiet_hours import QuietHoursWatch
+from beacon.engine.calendar.windows import Window, WindowsWatch
 from beacon.engine.clock import SystemClock, utc_at
-from beacon.engine.clock_watch import KernelWatch, StepWatch, kernel_says, timesyncd_says
-from beacon.engine.date_watch import DateWatch
-from beacon.engine.hour_watch import HourWatch
 from beacon.engine.inbox import Mailbox
 from beacon.engine.latest import Standing
 from beacon.engine.loop import Engine, Item, Sign, Watched
 from beacon.engine.output import Heartbeat, Output
 from beacon.engine.push_receiver import Expected, Pushed, Pushes, Way
-from beacon.engine.quiet_hours import QuietHoursWatch
 from beacon.engine.signals import TerminalWatch, asked
-from beacon.engine.windows import Window, WindowsWatch
 from beacon.engine.workers import scrubbed
 from beacon.outputs import lamps_file
 from beacon.outputs.actions import Actions

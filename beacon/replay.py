@@ -58,12 +58,12 @@ from beacon.core.model import (
 )
 from beacon.core.operator.commands import OF_THE_TOWER, ORDERS, Command
 from beacon.core.tower.indication import DARK, Colour, Indication, Light, Pattern
+from beacon.engine.calendar.quiet_hours import QuietHoursWatch
+from beacon.engine.calendar.windows import Window, WindowsWatch
 from beacon.engine.clock import ManualClock
 from beacon.engine.loop import Sign
-from beacon.engine.quiet_hours import QuietHoursWatch
 from beacon.engine.simulation import Cue, Simulation
 from beacon.engine.timeline import Entry, Replayed, Signal, Teller, coloured, relative
-from beacon.engine.windows import Window, WindowsWatch
 from beacon.probes import kinds, load
 
 WARM_UP: Final = 2.0

@@ -16,8 +16,8 @@ from pathlib import Path
 from beacon.core.events import Observed
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
+from beacon.engine.calendar.hour_watch import HourWatch
 from beacon.engine.clock import ManualClock
-from beacon.engine.hour_watch import HourWatch
 from beacon.outputs.history import History, Pace
 from beacon.transport.totp import Ledger, Token
 from benchmarks.table import Row, show

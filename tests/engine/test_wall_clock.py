@@ -20,7 +20,7 @@ from beacon.core.events import (
 )
 from beacon.core.model import Attestation, Endpoint, Evidence, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
-from beacon.engine.date_watch import DateWatch
+from beacon.engine.calendar.date_watch import DateWatch
 from beacon.engine.inbox import Mailbox
 from beacon.engine.loop import Engine, Watched
 from beacon.engine.output import Heartbeat

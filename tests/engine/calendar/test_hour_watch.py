@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 from beacon.core.events import HourBegan
+from beacon.engine.calendar.hour_watch import HourWatch
 from beacon.engine.clock import ManualClock
-from beacon.engine.hour_watch import HourWatch
 
 MONDAY_NINE = 9 + 168 * 2950
 """Hours to 9:00 of the Monday 2,950 weeks after the first one of 1970."""

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 from beacon.core.events import QuietHours
+from beacon.engine.calendar.quiet_hours import QuietHoursWatch
 from beacon.engine.clock import ManualClock
-from beacon.engine.quiet_hours import QuietHoursWatch
 
 
 def changes(watch: QuietHoursWatch, clock: ManualClock, hours: int) -> list[tuple[str, bool]]:

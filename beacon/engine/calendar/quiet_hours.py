@@ -4,8 +4,8 @@ from datetime import time
 from zoneinfo import ZoneInfo
 
 from beacon.core.events import QuietHours
+from beacon.engine.calendar.windows import time_of_day
 from beacon.engine.clock import Clock
-from beacon.engine.windows import time_of_day
 
 
 class QuietHoursWatch:

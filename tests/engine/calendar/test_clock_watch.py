@@ -8,14 +8,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from beacon.core.events import ClockStepped, ClockSynchronised
-from beacon.engine.clock import ManualClock
-from beacon.engine.clock_watch import (
+from beacon.engine.calendar.clock_watch import (
     UNSYNCHRONISED_AFTER,
     KernelWatch,
     StepWatch,
     kernel_says,
     timesyncd_says,
 )
+from beacon.engine.clock import ManualClock
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -91,7 +91,7 @@ held = ctypes.create_string_buffer(text)
 program = struct.pack("HxxxxxxP", len(code), ctypes.addressof(held))
 assert libc.prctl(22, 2, program) == 0, ctypes.get_errno()  # PR_SET_SECCOMP
 libc.prctl(65, 1, 0, 0, 0)  # PR_SET_MDWE: as MemoryDenyWriteExecute=, where the kernel knows it
-from beacon.engine.clock_watch import kernel_says
+from beacon.engine.calendar.clock_watch import kernel_says
 print(kernel_says())
 """
 

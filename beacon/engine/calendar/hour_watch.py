@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from beacon.core.events import HourBegan
+from beacon.engine.calendar.date_watch import DateWatch
 from beacon.engine.clock import Clock
-from beacon.engine.date_watch import DateWatch
 
 _MONDAY: Final = datetime(1970, 1, 5, tzinfo=UTC)
 _HOUR: Final = timedelta(hours=1)

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 from beacon.core.events import DateImplausible
+from beacon.engine.calendar.date_watch import DateWatch
 from beacon.engine.clock import ManualClock
-from beacon.engine.date_watch import DateWatch
 
 
 def test_a_pi_that_wakes_up_in_april_and_is_then_set_right():

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from beacon.core.events import Scheduled
+from beacon.engine.calendar.date_watch import DateWatch
+from beacon.engine.calendar.windows import Window, WindowsWatch
 from beacon.engine.clock import ManualClock
-from beacon.engine.date_watch import DateWatch
-from beacon.engine.windows import Window, WindowsWatch
 
 EVERY_DAY = tuple(range(7))
 SATURDAY, SUNDAY = 5, 6
