@@ -22,9 +22,9 @@ import msgspec
 
 from beacon.config.fields import Duration, Refused
 from beacon.config.loader import Document, load_embedded, read
+from beacon.config.nodes import Node, place_of
 from beacon.config.problems import ConfigError
 from beacon.config.schema import Config
-from beacon.config.tree import Node, place_of
 from beacon.core.events import (
     Announced,
     Announcement,

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from beacon.config.endpoints import Polled
 from beacon.config.fields import Duration
-from beacon.config.polling import Polled
+from beacon.config.file_schema import MaintenanceSection
+from beacon.config.nodes import Spot
 from beacon.config.problems import Place, Problem, Problems, Steps, meant, one_of, path_text
 from beacon.config.schema import Mqtt, Tower, Web
-from beacon.config.sections import MaintenanceSection
 from beacon.config.tls import DEFAULT_TLS
-from beacon.config.tree import Spot
 from beacon.core.model import Attestation, Endpoint, Evidence, Preset
 from beacon.core.tower.indication import Colour
 

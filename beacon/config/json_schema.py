@@ -13,9 +13,7 @@ from typing import Any, Final, TypeAlias, get_args
 
 import msgspec
 
-from beacon.config.polling import Kind
-from beacon.config.sections import EndpointSection, FileSection, ServiceSection, WitnessSection
-from beacon.config.walker import (
+from beacon.config.decoder import (
     Spec,
     Type,
     bare,
@@ -29,6 +27,8 @@ from beacon.config.walker import (
     specs,
     words,
 )
+from beacon.config.endpoints import Kind
+from beacon.config.file_schema import EndpointSection, FileSection, ServiceSection, WitnessSection
 
 Schema: TypeAlias = dict[str, Any]
 

@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from beacon.config.polling import Kind, Registry
+from beacon.config.decoder import WRONG, Walker
+from beacon.config.endpoints import Kind, Registry
+from beacon.config.nodes import Broken, Node, Plain, Spot, plain
 from beacon.config.problems import ConfigError, Problems, Steps
-from beacon.config.reading import read_document, read_whole
 from beacon.config.resolve import Resolver
 from beacon.config.schema import Config
-from beacon.config.tree import Broken, Node, Plain, Spot, plain
-from beacon.config.walker import WRONG, Walker
+from beacon.config.yaml_reader import read_document, read_whole
 
 T = TypeVar("T")
 

@@ -8,7 +8,21 @@ from typing import Any, Final
 
 from beacon import __version__
 from beacon.config import checks
-from beacon.config.polling import Polled, Poller, Registry, id_of, number
+from beacon.config.decoder import Type, Walker, specs
+from beacon.config.endpoints import Polled, Poller, Registry, id_of, number
+from beacon.config.file_schema import (
+    AttestSection,
+    BuzzerSection,
+    Defaults,
+    EmbeddedSection,
+    FileSection,
+    MaintenanceSection,
+    MqttSection,
+    ServiceSection,
+    TowerSection,
+    slug,
+)
+from beacon.config.nodes import Listing, Node, Spot, plain
 from beacon.config.problems import Problems
 from beacon.config.schema import (
     WEEKDAYS,
@@ -21,20 +35,6 @@ from beacon.config.schema import (
     Web,
     Window,
 )
-from beacon.config.sections import (
-    AttestSection,
-    BuzzerSection,
-    Defaults,
-    EmbeddedSection,
-    FileSection,
-    MaintenanceSection,
-    MqttSection,
-    ServiceSection,
-    TowerSection,
-    slug,
-)
-from beacon.config.tree import Listing, Node, Spot, plain
-from beacon.config.walker import Type, Walker, specs
 from beacon.core.model import Attestation, Preset, Service, Site
 from beacon.core.tower.indication import Colour
 

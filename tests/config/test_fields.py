@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.config.fields import Directory, Duration, File, Refused, Regex, Secret, Text, Topic, Url
-from beacon.config.sections import Broker
+from beacon.config.file_schema import Broker
 
 
 @pytest.mark.parametrize(

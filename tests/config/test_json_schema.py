@@ -6,9 +6,9 @@ import re
 import pytest
 
 from beacon import probes
+from beacon.config.decoder import specs
+from beacon.config.file_schema import EndpointSection, FileSection, WitnessSection
 from beacon.config.json_schema import schema_json
-from beacon.config.sections import EndpointSection, FileSection, WitnessSection
-from beacon.config.walker import specs
 from beacon.core.tower.indication import Colour
 
 

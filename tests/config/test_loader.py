@@ -8,10 +8,10 @@ import certifi
 import pytest
 
 from beacon.config.fields import Refused
+from beacon.config.file_schema import Bind
 from beacon.config.loader import ConfigError, Document, load, load_embedded, read
+from beacon.config.nodes import Node
 from beacon.config.schema import COMMANDS, Driver, QuietHours
-from beacon.config.sections import Bind
-from beacon.config.tree import Node
 from beacon.core.model import Attestation, Evidence, Preset, Sequence
 from beacon.core.tower.indication import Colour
 

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from beacon import probes
-from beacon.config.json_schema import written
-from beacon.config.schema import Buttons, Discovery
-from beacon.config.sections import (
+from beacon.config.decoder import Spec, metas, specs
+from beacon.config.file_schema import (
     AttestSection,
     BuzzerSection,
     Defaults,
@@ -22,8 +21,9 @@ from beacon.config.sections import (
     TowerSection,
     WebSection,
 )
+from beacon.config.json_schema import written
+from beacon.config.schema import Buttons, Discovery
 from beacon.config.tls import TlsPolicy
-from beacon.config.walker import Spec, metas, specs
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 OWN = {key: spec for key, spec in specs(EndpointSection).items() if key not in specs(PolledSection)}

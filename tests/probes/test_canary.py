@@ -26,9 +26,9 @@ from pyrad.packet import AuthPacket
 
 from beacon import probes
 from beacon.app import load_config
+from beacon.config.decoder import specs
 from beacon.config.fields import Secret
 from beacon.config.json_schema import of_type
-from beacon.config.walker import specs
 from beacon.core.model import Endpoint, Evidence, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.inbox import Mailbox

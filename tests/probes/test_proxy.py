@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from beacon import probes
+from beacon.config.decoder import specs
 from beacon.config.fields import Secret, Url
 from beacon.config.loader import ConfigError, load
-from beacon.config.walker import specs
 from beacon.core.model import Outcome, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run

@@ -15,10 +15,10 @@ from zoneinfo import ZoneInfo, available_timezones
 from msgspec import UNSET, Meta, UnsetType
 
 from beacon.config.fields import Count, Duration, Refused, Secret, Topic, refuse_credentials
+from beacon.config.nodes import Node
 from beacon.config.problems import meant, one_of
 from beacon.config.schema import COMMANDS, HARMLESS, WEEKDAYS, Buttons, Discovery, Driver, Pin
 from beacon.config.tls import DEFAULT_TLS, TlsPolicy
-from beacon.config.tree import Node
 from beacon.core.model import Preset, Sequence
 from beacon.core.tower.indication import Colour
 

@@ -8,10 +8,10 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 import pytest
 
+from beacon.config.decoder import WRONG, describe
 from beacon.config.fields import Duration, Refused, Secret
 from beacon.config.loader import ConfigError, read
-from beacon.config.tree import Node, Spot
-from beacon.config.walker import WRONG, describe
+from beacon.config.nodes import Node, Spot
 
 KEYS = (
     "keys here: text, flag, number, pause, size, level, many, some, sized, inner, either, "

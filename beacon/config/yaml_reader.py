@@ -12,8 +12,8 @@ from typing import Any, Final, TypeAlias
 
 import yaml
 
+from beacon.config.nodes import Broken, Listing, Node, Scalar, Table, step_into
 from beacon.config.problems import Place, Problems, Steps, meant
-from beacon.config.tree import Broken, Listing, Node, Scalar, Table, step_into
 
 MAX_BYTES: Final = 1 << 20
 MAX_DEPTH: Final = 40

@@ -10,11 +10,11 @@ from typing import Any, ClassVar, Final, Protocol
 
 from msgspec import UNSET
 
+from beacon.config.decoder import WRONG, Spec, Type, Walker, specs
 from beacon.config.fields import Duration
+from beacon.config.file_schema import Defaults, EndpointSection, WitnessSection, slug
+from beacon.config.nodes import Scalar, Spot, Table, plain, secret_values
 from beacon.config.problems import Problems, meant, one_of
-from beacon.config.sections import Defaults, EndpointSection, WitnessSection, slug
-from beacon.config.tree import Scalar, Spot, Table, plain, secret_values
-from beacon.config.walker import WRONG, Spec, Type, Walker, specs
 from beacon.core.model import Endpoint, Evidence
 
 

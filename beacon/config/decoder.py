@@ -16,8 +16,7 @@ from typing import get_type_hints as hints_of
 import msgspec
 
 from beacon.config.fields import Refused, Secret
-from beacon.config.problems import Problems, Steps, meant, one_of
-from beacon.config.tree import (
+from beacon.config.nodes import (
     Broken,
     Listing,
     Node,
@@ -27,6 +26,7 @@ from beacon.config.tree import (
     place_of,
     plain,
 )
+from beacon.config.problems import Problems, Steps, meant, one_of
 
 Type: TypeAlias = Any
 """A type as an annotation says it: a class, a union, Annotated …"""
