@@ -19,9 +19,9 @@ import msgspec
 from beacon.config.fields import Count, Duration
 from beacon.core.model import OUTCOME_OF, BreakGlassUse, Evidence, Outcome, Reading, Reason
 from beacon.engine.run import Run
+from beacon.net.parsing.dates import moment
 from beacon.probes import USERS, Fault, Timing
 from beacon.transport.claim import claimed
-from beacon.transport.dates import moment
 from beacon.transport.source import SOURCES, Kept, Sources
 from beacon.transport.trouble import timed
 

@@ -15,9 +15,9 @@ import msgspec
 
 from beacon.config.fields import Duration
 from beacon.engine.run import Run
+from beacon.net.parsing.dates import moment
 from beacon.probes import Fault
 from beacon.probes._users import SAMPLE, USES, Entry, Span, Tally, WatchedUsers, iso
-from beacon.transport.dates import moment
 from beacon.transport.graph import Application, Graph
 
 LATE: Final = 7200.0

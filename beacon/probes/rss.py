@@ -13,9 +13,9 @@ from beacon.config.fields import Duration, Regex, Url
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
+from beacon.net.parsing import parser
 from beacon.probes import CLAIM, Fault, Timing
 from beacon.probes._announcements import incident_of, judged
-from beacon.transport import parser
 from beacon.transport.claim import Admission, claimed, concerned, entry, since, worst
 from beacon.transport.feed import Entry
 from beacon.transport.http import Answer, Request

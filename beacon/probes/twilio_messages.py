@@ -19,12 +19,12 @@ from beacon.config.fields import Secret, Url
 from beacon.core.model import Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
+from beacon.net.parsing.dates import mail_date
 from beacon.probes import Fault
 from beacon.probes._delivery import SmsDelivery, taken
 from beacon.probes.flow import Talk
 from beacon.transport.address import origin
 from beacon.transport.auth import Basic
-from beacon.transport.dates import mail_date
 from beacon.transport.expect import parse_json_as
 from beacon.transport.http import Answer, Request, exchange
 from beacon.transport.trouble import Trouble, timed

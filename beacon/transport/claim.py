@@ -12,7 +12,7 @@ from beacon.core.model import OUTCOME_OF, Outcome, Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
-from beacon.transport.dates import moment
+from beacon.net.parsing.dates import moment
 from beacon.transport.feed import LONGEST
 from beacon.transport.trouble import Trouble, timed
 

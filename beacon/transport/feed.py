@@ -13,9 +13,9 @@ import msgspec
 
 from beacon.core.model import Reason
 from beacon.engine.text_pattern import ASCII, IGNORE_CASE, TextPattern
-from beacon.transport.charset import codec
-from beacon.transport.dates import mail_date, moment
-from beacon.transport.plain import unescaped, without_tags
+from beacon.net.parsing.charset import codec
+from beacon.net.parsing.dates import mail_date, moment
+from beacon.net.parsing.plain import unescaped, without_tags
 from beacon.transport.trouble import Trouble
 
 ENTRIES: Final = 2000

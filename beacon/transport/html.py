@@ -1,7 +1,7 @@
 """What a browser would find in the forms of a page: their fields, and where they are sent.
 
 Pages are foreign text. Lexbor reads them as browsers do, but its time grows with the square of how
-deep elements lie in each other: so a page has limits, and `beacon.transport.parser` reads it.
+deep elements lie in each other: so a page has limits, and `beacon.net.parsing.parser` reads it.
 """
 
 from collections.abc import Container, Iterator
@@ -11,7 +11,7 @@ from typing import Final
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 from beacon.core.model import Reason
-from beacon.transport.charset import codec
+from beacon.net.parsing.charset import codec
 from beacon.transport.trouble import Trouble
 
 PAGE_LIMIT: Final = 256 * 1024

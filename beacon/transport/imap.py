@@ -17,9 +17,9 @@ from msgspec import Meta
 from beacon.core.model import Reason
 from beacon.engine.run import Phase, Run
 from beacon.engine.text_pattern import TextPattern
+from beacon.net.parsing.dates import mail_date
 from beacon.transport import tls
 from beacon.transport.arrivals import MESSAGE_LIMIT, MESSAGES_LIMIT, Message
-from beacon.transport.dates import mail_date
 from beacon.transport.imap_client import TOO_MUCH, ImapClient
 from beacon.transport.imap_folders import Listed, junk_of, listed, quoted, wire_name
 from beacon.transport.letter import Letter

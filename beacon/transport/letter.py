@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Final
 
 from beacon.engine.text_pattern import IGNORE_CASE, TextPattern
-from beacon.transport.dates import mail_date
+from beacon.net.parsing.dates import mail_date
 from beacon.transport.mail_html import shown_text
 from beacon.transport.mime import Part, header_text, parse_fields, parse_message
 

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Final
 
 from beacon.engine.text_pattern import TextPattern
-from beacon.transport.plain import unescaped
+from beacon.net.parsing.plain import unescaped
 
 _ATTRIBUTES: Final = r"""(?:[^<>="']|=\s*+(?:"[^"]*+"|'[^']*+')?+|["'])*+>?+"""
 _MARKUP: Final = TextPattern(

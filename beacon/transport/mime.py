@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from beacon.engine.text_pattern import TextPattern
-from beacon.transport.charset import codec
+from beacon.net.parsing.charset import codec
 
 PARTS_LIMIT: Final = 50
 """Parts of a message that are looked at, whatever lies in whatever."""

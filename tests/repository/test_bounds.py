@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from beacon.transport.parser import PARSERS
+from beacon.net.parsing.parser import PARSERS
 from beacon.transport.trouble import Trouble
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.transport.charset import codec
+from beacon.net.parsing.charset import codec
 from beacon.transport.feed import entries
 from beacon.transport.http import Answer
 from beacon.transport.mime import decoded

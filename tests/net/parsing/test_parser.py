@@ -16,10 +16,10 @@ import pytest
 from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
-from beacon.transport import parser
+from beacon.net.parsing import parser
+from beacon.net.parsing.parser import PARSERS, ParserProcess, Reply, parsed, receive, send
+from beacon.net.parsing.parser_process import answer, serve
 from beacon.transport.feed import Entry
-from beacon.transport.parser import PARSERS, ParserProcess, Reply, parsed, receive, send
-from beacon.transport.parser_process import answer, serve
 from beacon.transport.trouble import Trouble
 
 # A process that does what its input says, by the same protocol.
@@ -27,7 +27,7 @@ OBEDIENT = """
 import os, resource, signal, socket, sys, time
 import msgspec
 from beacon.core.model import Reason
-from beacon.transport.parser import Reply, receive, send
+from beacon.net.parsing.parser import Reply, receive, send
 
 channel = socket.socket(fileno=0)
 while (request := receive(channel, 1 << 20)) is not None:
@@ -172,7 +172,7 @@ def test_it_is_told_no_secrets(process: ParserProcess, monkeypatch: pytest.Monke
         sys.executable,
         "-I",
         "-m",
-        "beacon.transport.parser_process",
+        "beacon.net.parsing.parser_process",
     )
 
 
@@ -230,7 +230,7 @@ def test_nothing_but_the_listed_parsers_can_be_asked_for() -> None:
 def test_it_ends_when_our_end_is_closed_and_after_so_many_inputs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("beacon.transport.parser_process.SERVED", 2)
+    monkeypatch.setattr("beacon.net.parsing.parser_process.SERVED", 2)
     request = msgspec.msgpack.encode(("feed", ("",), b"<rss/>"))
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -249,7 +249,7 @@ ORPHAN = """
 import os
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
-from beacon.transport import parser
+from beacon.net.parsing import parser
 parser.PROCESS.ask(Run(SystemClock(), 60), b"")
 child = parser.PROCESS._free.get()
 print(child._process.pid, flush=True)
@@ -284,7 +284,7 @@ def test_what_it_imports_is_little() -> None:
         f"heavy = {HEAVY}\n"
         # Some may be there before: coverage starts in every process, and brings its own.
         "for name in heavy: sys.modules.pop(name, None)\n"
-        "import beacon.transport.parser_process, beacon.transport.feed\n"
+        "import beacon.net.parsing.parser_process, beacon.transport.feed\n"
         "print(*heavy & set(sys.modules))"
     )
     told = subprocess.run(

@@ -228,7 +228,7 @@ def _exactly(channel: socket.socket, length: int) -> bytes | None:
     return bytes(found)
 
 
-PROCESS: Final = ParserProcess((sys.executable, "-I", "-m", "beacon.transport.parser_process"))
+PROCESS: Final = ParserProcess((sys.executable, "-I", "-m", "beacon.net.parsing.parser_process"))
 """The only one."""
 atexit.register(PROCESS.close)
 

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from beacon.core.model import Reason
-from beacon.transport.parser import (
+from beacon.net.parsing.parser import (
     CPU_LIMIT,
     MEMORY_LIMIT,
     PARSERS,
