@@ -26,11 +26,11 @@ from beacon.mail.picture import SOA, TXT, Picture, below, key_name, keys
 from beacon.mail.receivers import CONSEQUENCES
 from beacon.mail.spf import Checked
 from beacon.mail.views import Authority, Resolvers
+from beacon.net.dns_query import PORT, has_reverse, is_address, locate, system_resolvers
+from beacon.net.dns_records import is_mail_domain, is_name, is_selector
+from beacon.net.probe_failure import Trouble as Stuck
+from beacon.net.udp import Peer
 from beacon.probes.mail_dns import MailDns
-from beacon.transport.datagram import Peer
-from beacon.transport.records import is_mail_domain, is_name, is_selector
-from beacon.transport.resolve import PORT, has_reverse, is_address, locate, system_resolvers
-from beacon.transport.trouble import Trouble as Stuck
 
 BUDGET: Final = 30.0
 """Seconds for one domain."""

@@ -11,7 +11,7 @@ from beacon.core.model import REJECTED, STANDING, Endpoint, Evidence, Outcome, R
 from beacon.engine.clock import SystemClock
 from beacon.engine.inbox import Mailbox
 from beacon.engine.workers import Finished, Prober
-from beacon.transport.trouble import Trouble
+from beacon.net.probe_failure import Trouble
 
 TIDYING: Final = 6.0
 """Seconds a run has to come back after its deadline: it may still sign out."""

@@ -48,6 +48,7 @@ pytest_plugins = [
         "openid",
         "portal",
         "privacyidea",
+        "raw",
         "terminal",
         "twilio",
         "vendor",

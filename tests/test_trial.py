@@ -13,7 +13,7 @@ from beacon.config.schema import Config
 from beacon.core.model import Endpoint, Evidence, Reading, Reason
 from beacon.engine.redaction import quoted, secrets_in
 from beacon.engine.run import Run
-from beacon.transport.trouble import Trouble
+from beacon.net.probe_failure import Trouble
 from beacon.trial import Trial, leads_to, try_endpoint
 
 

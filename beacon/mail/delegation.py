@@ -14,8 +14,8 @@ from beacon.mail.found import Fetch, Found, State, plain
 from beacon.mail.judged import Trouble
 from beacon.mail.picture import AAAA, NS, SOA, A
 from beacon.mail.views import Authority
-from beacon.transport.datagram import Peer
-from beacon.transport.resolve import MOST_SERVERS, PORT
+from beacon.net.dns_query import MOST_SERVERS, PORT
+from beacon.net.udp import Peer
 
 _FAMILIES: Final = (A, AAAA)
 

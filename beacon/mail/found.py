@@ -8,7 +8,7 @@ import dns.name
 import dns.rdata
 import dns.rdatatype
 
-from beacon.transport.records import digest
+from beacon.net.dns_records import digest
 
 
 class State(StrEnum):

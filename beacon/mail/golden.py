@@ -23,8 +23,8 @@ from beacon.mail.meaning import is_about_mail
 from beacon.mail.picture import CNAME, MX, NS, PTR, TXT, Picture, below, key_name
 from beacon.mail.spf_grammar import is_spf
 from beacon.mail.views import Key
-from beacon.transport.records import digest, listed, shown, value
-from beacon.transport.records import written as as_written
+from beacon.net.dns_records import digest, listed, shown, value
+from beacon.net.dns_records import written as as_written
 
 LARGEST: Final = 1024 * 1024
 """Bytes of a golden file."""

@@ -15,7 +15,7 @@ from beacon.mail.picture import MX, SOA, TXT, Picture, key_name
 from beacon.mail.spf import MOST_TERMS, MOST_VOIDS, Checked
 from beacon.mail.spf_grammar import Result
 from beacon.mail.tag_list import excerpt
-from beacon.transport.records import listed, shown
+from beacon.net.dns_records import listed, shown
 
 WORST: Final = (
     Reason.DNSSEC_BOGUS,

@@ -12,9 +12,9 @@ from beacon.mail.found import Fetch, Found, State, plain
 from beacon.mail.judged import Trouble, differing, in_any
 from beacon.mail.picture import CNAME, SOA, Picture, keys, survey
 from beacon.mail.views import COMPARED, Authority, Key, Resolvers
-from beacon.transport.datagram import Peer
-from beacon.transport.resolve import PORT, locate, zone_servers
-from beacon.transport.trouble import Trouble as Stuck
+from beacon.net.dns_query import PORT, locate, zone_servers
+from beacon.net.probe_failure import Trouble as Stuck
+from beacon.net.udp import Peer
 
 Asked = bool | tuple[str, ...]
 """Whose word on the zone counts: its servers (or those listed), or only the resolvers."""

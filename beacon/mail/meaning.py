@@ -6,7 +6,7 @@ from beacon.mail.dkim import is_key
 from beacon.mail.dmarc import is_dmarc
 from beacon.mail.found import Found
 from beacon.mail.spf_grammar import is_spf
-from beacon.transport.records import digest
+from beacon.net.dns_records import digest
 
 
 def is_about_mail(text: str) -> bool:

@@ -18,8 +18,8 @@ import dns.ttl
 from beacon.engine.run import Run
 from beacon.mail.found import Fetch, Found, State, plain
 from beacon.mail.meaning import meaning
-from beacon.transport.datagram import Peer
-from beacon.transport.resolve import Reply, ask, question
+from beacon.net.dns_query import Reply, ask, question
+from beacon.net.udp import Peer
 
 Kind = dns.rdatatype.RdataType
 Key = tuple[dns.name.Name, Kind]

@@ -13,7 +13,7 @@ from beacon.config.tls import TlsPolicy
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
-from beacon.transport import dial, tls
+from beacon.net import dial, tls
 
 
 class DialledClient(Client):

@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from beacon.core.model import Reason
 from beacon.engine.clock import Clock
+from beacon.net.probe_failure import Trouble
 from beacon.outputs.control import Action, Answer, NoBeacon, NotAllowed, NotAnswering, Refused
 from beacon.outputs.history import KEY, NAME
 from beacon.outputs.history_file import Batch, HistoryFile, Newer
 from beacon.transport.totp import Ledger, Mark, Marked
-from beacon.transport.trouble import Trouble
 
 ACTION: Final = "one_time_code"
 _COUNTERS: Final = 2**62

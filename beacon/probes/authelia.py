@@ -14,13 +14,13 @@ from beacon.config.fields import Secret, Url
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
+from beacon.net.probe_failure import Trouble
 from beacon.probes import SIGN_IN, Fault, Timing
 from beacon.transport.expect import parse_json
 from beacon.transport.http import Request, exchange, fresh_jar
 from beacon.transport.onetime import OneTimeCode
 from beacon.transport.route import Reach
 from beacon.transport.steps import Steps
-from beacon.transport.trouble import Trouble
 
 _LEVEL: Final = 2
 """The authentication level of somebody who has shown both factors."""

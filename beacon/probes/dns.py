@@ -22,10 +22,7 @@ import dns.reversename
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Phase, Run
-from beacon.probes import FAST, Fault, Timing
-from beacon.transport.datagram import Peer
-from beacon.transport.records import digest, example, is_name, listed, one_type, shown, value
-from beacon.transport.resolve import (
+from beacon.net.dns_query import (
     PORT,
     Reply,
     ask,
@@ -36,7 +33,10 @@ from beacon.transport.resolve import (
     system_resolvers,
     zone_servers,
 )
-from beacon.transport.trouble import Trouble, timed
+from beacon.net.dns_records import digest, example, is_name, listed, one_type, shown, value
+from beacon.net.probe_failure import Trouble, timed
+from beacon.net.udp import Peer
+from beacon.probes import FAST, Fault, Timing
 
 _ADDRESS: Final = "an IP address with or without a port: 192.0.2.1, 192.0.2.1:8053, [2001:db8::1]"
 

@@ -12,10 +12,10 @@ import msgspec
 
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import DeadlinePassed, Run
+from beacon.net.probe_failure import Trouble, timed
 from beacon.probes import SIGN_IN, Fault, Timing
 from beacon.transport.duo import Application, Call, NotUnderstood, Steps, Text, words
 from beacon.transport.onetime import OneTimeCode
-from beacon.transport.trouble import Trouble, timed
 
 _BYPASSED: Final = "let in without a second factor"
 

@@ -17,9 +17,10 @@ from beacon.config.fields import Duration, Refused, Secret, Url
 from beacon.config.problems import meant
 from beacon.core.model import Evidence, Outcome, Reading, Reason
 from beacon.engine.run import DeadlinePassed, Run
+from beacon.net.address import Origin, origin
+from beacon.net.probe_failure import FirstPass, Trouble, timed
 from beacon.probes import SIGN_IN, Fault, Timing
 from beacon.probes._step import Place, Step
-from beacon.transport.address import Origin, origin
 from beacon.transport.arrivals import Watch, await_code
 from beacon.transport.capture import Capture, Captured, Form
 from beacon.transport.expect import Expectations, judge
@@ -29,7 +30,6 @@ from beacon.transport.onetime import claimed
 from beacon.transport.route import Reach
 from beacon.transport.template import Code, Template, Uses
 from beacon.transport.totp import LEDGER, Ledger, Token
-from beacon.transport.trouble import FirstPass, Trouble, timed
 
 BEFORE_THE_SERVER: Final = frozenset({407, 502, 503, 504})
 """Statuses of a proxy or gateway that did not reach the server: no code was judged."""

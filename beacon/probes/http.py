@@ -12,13 +12,13 @@ from beacon.config.certificate import certificate_words
 from beacon.config.fields import Flaw, Secret, Url
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
+from beacon.net.address import Origin
+from beacon.net.probe_failure import FirstPass, Trouble, timed
 from beacon.probes import FAST, Fault, Timing
-from beacon.transport.address import Origin
 from beacon.transport.auth import Auth
 from beacon.transport.expect import Expectations, judge
 from beacon.transport.http import Answer, Request, exchange, prepare
 from beacon.transport.route import Reach
-from beacon.transport.trouble import FirstPass, Trouble, timed
 
 Days = Annotated[int, msgspec.Meta(ge=0, description="days; 0: never warn")]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

@@ -14,16 +14,16 @@ from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.engine.text_pattern import TextPattern
+from beacon.net.outline import outline
+from beacon.net.probe_failure import FirstPass, Trouble
 from beacon.probes import SIGN_IN, Fault, Timing
 from beacon.transport.auth import ClientAuth, client_request, token_of
 from beacon.transport.expect import parse_json
 from beacon.transport.http import Answer, Request, exchange
-from beacon.transport.notes import outline
 from beacon.transport.onetime import OneTimeCode
 from beacon.transport.openid import Issued, Provider, discover, issuer_flaws, offered, signing_key
 from beacon.transport.route import Reach, Route
 from beacon.transport.steps import Steps
-from beacon.transport.trouble import FirstPass, Trouble
 
 _OURS: Final = frozenset(
     {"invalid_client", "unauthorized_client", "invalid_scope", "unsupported_grant_type"}

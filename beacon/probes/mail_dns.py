@@ -29,12 +29,12 @@ from beacon.mail.judged import Trouble, Wanted, judge, worst_first
 from beacon.mail.look import Look, Subject, look
 from beacon.mail.picture import MX, TXT, Picture
 from beacon.mail.views import Resolvers
+from beacon.net.dns_query import PORT, has_reverse, is_address, system_resolvers
+from beacon.net.dns_records import is_mail_domain, is_name, is_selector, listed
+from beacon.net.probe_failure import Trouble as Stuck
+from beacon.net.probe_failure import timed
+from beacon.net.udp import Peer
 from beacon.probes import Fault, Timing
-from beacon.transport.datagram import Peer
-from beacon.transport.records import is_mail_domain, is_name, is_selector, listed
-from beacon.transport.resolve import PORT, has_reverse, is_address, system_resolvers
-from beacon.transport.trouble import Trouble as Stuck
-from beacon.transport.trouble import timed
 
 MOST_DOMAINS = 10
 _LONGEST_FIRST: Final = 110

@@ -12,10 +12,10 @@ from typing import ClassVar, Final
 from beacon.config.fields import Duration
 from beacon.core.model import ClockSeen, Evidence, Reading, Reason
 from beacon.engine.run import Phase, Run
+from beacon.net.dial import look_up
+from beacon.net.probe_failure import Trouble, timed
+from beacon.net.udp import Heard, Peer, ask_all, trouble
 from beacon.probes import FAST, Fault, Timing
-from beacon.transport.datagram import Heard, Peer, ask_all, trouble
-from beacon.transport.dial import look_up
-from beacon.transport.trouble import Trouble, timed
 
 _PORT: Final = 123
 _TOLERANCE: Final = Duration(15)  # one-time codes live 30 s

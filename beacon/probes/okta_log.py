@@ -16,14 +16,14 @@ from beacon.config.fields import Duration, Secret, Url
 from beacon.core.model import Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
+from beacon.net.address import same_origin
+from beacon.net.probe_failure import Trouble
 from beacon.probes import Fault
 from beacon.probes._users import SAMPLE, USES, Entry, Span, Tally, WatchedUsers
-from beacon.transport.address import same_origin
 from beacon.transport.auth import unencrypted
 from beacon.transport.expect import parse_json_as
 from beacon.transport.http import Answer, Request
 from beacon.transport.route import Reach
-from beacon.transport.trouble import Trouble
 
 PAGE: Final = 200
 PAGES: Final = 20

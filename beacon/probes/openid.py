@@ -12,6 +12,7 @@ from typing import ClassVar
 from beacon.config.fields import Secret, Url
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
+from beacon.net.probe_failure import FirstPass, Trouble
 from beacon.probes import FAST, Fault, Timing
 from beacon.transport.auth import ClientAuth, client_request, token_of
 from beacon.transport.http import exchange
@@ -26,7 +27,6 @@ from beacon.transport.openid import (
 )
 from beacon.transport.route import Reach, Route
 from beacon.transport.steps import Steps
-from beacon.transport.trouble import FirstPass, Trouble
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from beacon.core.model import Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import IGNORE_CASE, TextPattern
+from beacon.net.probe_failure import Trouble, timed
 from beacon.probes import Fault, Timing
 from beacon.probes._delivery import CODE, MARGIN, Code, Delivery
 from beacon.probes._requests import FORGOTTEN_AFTER
@@ -31,7 +32,6 @@ from beacon.transport.imap import Imap, Mail, MailWatch
 from beacon.transport.letter import Bounce, Letter
 from beacon.transport.mail_server import silence_means
 from beacon.transport.smtp import Smtp
-from beacon.transport.trouble import Trouble, timed
 
 LEFTOVERS: Final = 20
 """Messages of earlier runs that are looked for in each folder, in one run."""

@@ -17,6 +17,7 @@ from msgspec import Meta
 from beacon.config.fields import Regex
 from beacon.core.model import Reading, Reason
 from beacon.engine.run import Run
+from beacon.net.probe_failure import Trouble, timed
 from beacon.probes import Fault
 from beacon.probes._delivery import Code, SmsDelivery
 from beacon.probes._requests import FORGOTTEN_AFTER
@@ -24,7 +25,6 @@ from beacon.probes._step import Step
 from beacon.probes.flow import Talk
 from beacon.transport.arrivals import MESSAGES_LIMIT, code_in, unmatched
 from beacon.transport.smsd import SAVES_NOTHING, Progress, Smsd, SmsdWatch
-from beacon.transport.trouble import Trouble, timed
 
 LEFTOVERS: Final = 100
 """Messages that were there before, of which a run looks through so many."""

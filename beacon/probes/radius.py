@@ -14,10 +14,9 @@ from beacon.core.model import DETAIL_LIMIT, Evidence, Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.engine.text_pattern import TextPattern
-from beacon.probes import SIGN_IN, Fault, Timing
-from beacon.transport import dial
-from beacon.transport.onetime import OneTimeCode
-from beacon.transport.radius import (
+from beacon.net import dial
+from beacon.net.probe_failure import Trouble, timed
+from beacon.net.radius import (
     LONGEST,
     LONGEST_PASSWORD,
     PORT,
@@ -28,7 +27,8 @@ from beacon.transport.radius import (
     Server,
     conversation,
 )
-from beacon.transport.trouble import Trouble, timed
+from beacon.probes import SIGN_IN, Fault, Timing
+from beacon.transport.onetime import OneTimeCode
 
 ServiceType = Literal["login", "framed", "authenticate_only"]
 

@@ -10,10 +10,10 @@ from typing import ClassVar
 from beacon.config.fields import Host, Port, Secret
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
+from beacon.net import dial
+from beacon.net.probe_failure import Trouble, timed
+from beacon.net.radius import LONGEST, PORT, Attribute, Packet, Server, conversation
 from beacon.probes import FAST, Fault, Timing
-from beacon.transport import dial
-from beacon.transport.radius import LONGEST, PORT, Attribute, Packet, Server, conversation
-from beacon.transport.trouble import Trouble, timed
 
 
 @dataclass(frozen=True, kw_only=True)

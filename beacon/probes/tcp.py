@@ -11,10 +11,10 @@ from beacon.config.fields import Host, Port
 from beacon.config.tls import TlsPolicy
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
+from beacon.net import dial
+from beacon.net.probe_failure import Trouble, timed
+from beacon.net.tls import certificate_days, handshake
 from beacon.probes import FAST, Fault, Timing
-from beacon.transport import dial
-from beacon.transport.tls import certificate_days, handshake
-from beacon.transport.trouble import Trouble, timed
 
 Days = Annotated[int, msgspec.Meta(ge=0, description="days; 0: never warn")]
 

@@ -19,15 +19,15 @@ from beacon.config.fields import Secret, Url
 from beacon.core.model import Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
+from beacon.net.address import origin
 from beacon.net.parsing.dates import mail_date
+from beacon.net.probe_failure import Trouble, timed
 from beacon.probes import Fault
 from beacon.probes._delivery import SmsDelivery, taken
 from beacon.probes.flow import Talk
-from beacon.transport.address import origin
 from beacon.transport.auth import Basic
 from beacon.transport.expect import parse_json_as
 from beacon.transport.http import Answer, Request, exchange
-from beacon.transport.trouble import Trouble, timed
 
 PAUSES: Final = (1.0, 1.0, 2.0, 3.0)
 """Seconds between two questions at first; then the last for ever: 40 questions in 2 minutes."""

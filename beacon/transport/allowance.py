@@ -10,8 +10,8 @@ from typing import Final
 
 from beacon.core.model import Reason
 from beacon.engine.run import Run
+from beacon.net.probe_failure import Trouble
 from beacon.transport.totp import COUNTED, Ledger, Mark
-from beacon.transport.trouble import Trouble
 
 _ROOM: Final = 10**6  # counters from one day to the next, more than a day has messages
 

@@ -22,7 +22,7 @@ from typing import Final, Protocol
 from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
-from beacon.transport.trouble import Trouble
+from beacon.net.probe_failure import Trouble
 
 MESSAGE_LIMIT: Final = 64 * 1024
 """Bytes of one message that are read; what comes after is not looked at."""

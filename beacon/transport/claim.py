@@ -13,8 +13,8 @@ from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.net.parsing.dates import moment
+from beacon.net.probe_failure import Trouble, timed
 from beacon.transport.feed import LONGEST
-from beacon.transport.trouble import Trouble, timed
 
 T = TypeVar("T")
 

@@ -7,8 +7,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from beacon.config.checks import loopback
+from beacon.net.address import Origin, origin
 from beacon.net.parsing.dates import cookie_date
-from beacon.transport.address import Origin, origin
 
 LONGEST: Final = 4096
 """Characters of name and value; one that is longer is no cookie."""

@@ -16,7 +16,7 @@ from beacon.engine.text_pattern import ASCII, IGNORE_CASE, TextPattern
 from beacon.net.parsing.charset import codec
 from beacon.net.parsing.dates import mail_date, moment
 from beacon.net.parsing.plain import unescaped, without_tags
-from beacon.transport.trouble import Trouble
+from beacon.net.probe_failure import Trouble
 
 ENTRIES: Final = 2000
 DEPTH: Final = 100

@@ -12,7 +12,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 from beacon.core.model import Reason
 from beacon.net.parsing.charset import codec
-from beacon.transport.trouble import Trouble
+from beacon.net.probe_failure import Trouble
 
 PAGE_LIMIT: Final = 256 * 1024
 """Characters of a page that is looked into."""

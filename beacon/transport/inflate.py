@@ -5,7 +5,7 @@ from typing import Final
 
 from beacon.core.model import Reason
 from beacon.engine.redaction import quoted
-from beacon.transport.trouble import Trouble
+from beacon.net.probe_failure import Trouble
 
 _UNDONE: Final = ("gzip", "x-gzip", "deflate")
 _CODINGS: Final = frozenset(

@@ -14,10 +14,10 @@ from beacon.config.fields import Flaw, Host, Port, Secret
 from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Outcome, Reason
 from beacon.engine.run import EXHAUSTED, DeadlinePassed, Run
-from beacon.transport import dial, tls
+from beacon.net import dial, tls
+from beacon.net.probe_failure import Trouble
 from beacon.transport.auth import OAuth2
 from beacon.transport.route import Proxy, ProxyUrl, Route, proxy_flaws, proxy_of
-from beacon.transport.trouble import Trouble
 
 ANSWER_WITHIN: Final = 20.0
 """Seconds a mail server has for one answer."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from beacon.core.model import Reason
-from beacon.transport.trouble import Trouble
+from beacon.net.probe_failure import Trouble
 
 SEGMENTS: Final = Path("/proc/sysvipc/shm")
 VERSION: Final = 2

@@ -17,8 +17,8 @@ from msgspec import Meta
 from beacon.config.fields import Refused, Secret
 from beacon.core.model import Reason
 from beacon.engine.run import Run
+from beacon.net.probe_failure import Trouble
 from beacon.transport.totp import LEDGER, Algorithm, Ledger, Token
-from beacon.transport.trouble import Trouble
 
 PERIOD: Final = 30
 

@@ -16,13 +16,13 @@ from beacon.config.fields import Flaw, Refused, Url
 from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
-from beacon.transport.address import origin, same_origin
+from beacon.net.address import origin, same_origin
+from beacon.net.outline import outline
+from beacon.net.probe_failure import Trouble
 from beacon.transport.auth import ClientAuth
 from beacon.transport.expect import parse_json
 from beacon.transport.http import Request, exchange, shown
-from beacon.transport.notes import outline
 from beacon.transport.route import Route
-from beacon.transport.trouble import Trouble
 
 WELL_KNOWN: Final = "/.well-known/openid-configuration"
 REMEMBERED: Final = 3600.0

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from beacon.config.fields import Flaw, Refused, Secret, Url
 from beacon.config.tls import DEFAULT_TLS, TlsPolicy
-from beacon.transport.dial import IpVersion
+from beacon.net.dial import IpVersion
 
 
 class ProxyUrl(Url):

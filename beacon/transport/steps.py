@@ -7,7 +7,7 @@ from typing import Final
 
 from beacon.core.model import Reading
 from beacon.engine.run import DeadlinePassed, Run
-from beacon.transport.trouble import Trouble, timed
+from beacon.net.probe_failure import Trouble, timed
 
 SIGN_OUT_BUDGET: Final = 5.0
 """Seconds that signing out may take after the deadline."""

@@ -15,7 +15,7 @@ from beacon.config.fields import Duration, Refused, Regex
 from beacon.core.model import Reason
 from beacon.engine.redaction import HIDDEN
 from beacon.engine.text_pattern import TextPattern
-from beacon.transport.trouble import Trouble
+from beacon.net.probe_failure import Trouble
 
 SECRETS: Final = "secrets"
 VARIABLES: Final = "variables"

@@ -30,10 +30,10 @@ from urllib3.util.url import parse_url
 
 from beacon.core.model import Reason
 from beacon.engine.run import DeadlinePassed, Phase, Run
-from beacon.transport import dial, tls
+from beacon.net import dial, tls
+from beacon.net.probe_failure import Trouble, hold
 from beacon.transport.inflate import Inflate, coding_of
 from beacon.transport.route import Route
-from beacon.transport.trouble import Trouble, hold
 
 HEAD_LIMIT: Final = 64 * 1024
 """Bytes of status lines and headers in all, those of `100 Continue` included."""

@@ -7,7 +7,7 @@ import dns.rdatatype
 import pytest
 
 from beacon.mail.found import Fetch, Found, State
-from beacon.transport.records import value
+from beacon.net.dns_records import value
 
 CNAME = dns.rdatatype.CNAME
 Table = Mapping[tuple[str, str], list[str]]

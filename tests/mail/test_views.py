@@ -13,7 +13,7 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.mail.found import Found, State
 from beacon.mail.views import Authority, Resolvers, settled
-from beacon.transport.datagram import Peer
+from beacon.net.udp import Peer
 
 ANSWER = Found(State.THERE)
 VOUCHED = Found(State.THERE, vouched=True)

@@ -13,13 +13,13 @@ import pytest
 from beacon.core.model import Reason
 from beacon.engine.clock import ManualClock
 from beacon.engine.run import Run
+from beacon.net.probe_failure import Trouble
 from beacon.outputs.control import ControlSocket, NoBeacon, NotAllowed, NotAnswering, ask
 from beacon.outputs.history import KEY, NAME
 from beacon.outputs.history_file import Batch, HistoryFile
 from beacon.outputs.shared_ledger import ACTION, LeftBook, SharedLedger, lending, share
 from beacon.transport.allowance import spend
 from beacon.transport.totp import COUNTED, Ledger, Mark, Token
-from beacon.transport.trouble import Trouble
 
 TOKEN = Token.parse("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")
 

@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
+from beacon.net.dns_query import Reply
+from beacon.net.udp import Peer
 from beacon.probes.dns import Agree, Dns, Records, Vote, _resolves, settle
-from beacon.transport.datagram import Peer
-from beacon.transport.resolve import Reply
 
 SOA = "@ SOA ns1 host {serial} 3600 600 86400 60\n"
 ZONE = """\

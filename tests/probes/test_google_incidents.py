@@ -14,10 +14,10 @@ from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
+from beacon.net.probe_failure import Trouble
 from beacon.probes.google_incidents import GoogleIncidents, parsed
 from beacon.transport.http import Answer
 from beacon.transport.source import Sources
-from beacon.transport.trouble import Trouble
 
 clear = Secrets().clear
 

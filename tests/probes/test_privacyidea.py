@@ -20,6 +20,7 @@ from beacon.config.tls import TlsPolicy
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
+from beacon.net.probe_failure import Trouble
 from beacon.probes._validate import heard
 from beacon.probes.http import Http
 from beacon.probes.privacyidea import PrivacyIdea
@@ -27,7 +28,6 @@ from beacon.probes.privacyidea_status import PrivacyIdeaStatus
 from beacon.transport.http import Answer
 from beacon.transport.onetime import OneTimeCode
 from beacon.transport.totp import Token
-from beacon.transport.trouble import Trouble
 
 PIN = "canary-pin"
 SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"

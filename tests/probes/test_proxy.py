@@ -14,8 +14,8 @@ from beacon.config.loader import ConfigError, load
 from beacon.core.model import Outcome, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
+from beacon.net import dial
 from beacon.probes.http import Http
-from beacon.transport import dial
 from beacon.transport.auth import Auth, OAuth2
 from beacon.transport.imap import Imap
 from beacon.transport.route import Proxy, ProxyUrl

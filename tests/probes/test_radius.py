@@ -17,9 +17,9 @@ from beacon.config.problems import ConfigError
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
+from beacon.net.radius import Answer, Packet
 from beacon.probes.radius import Radius
 from beacon.transport.onetime import OneTimeCode
-from beacon.transport.radius import Answer, Packet
 from beacon.transport.totp import Ledger, Token
 
 SECRET = "canary-shared-secret"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from beacon.net.parsing.parser import PARSERS
-from beacon.transport.trouble import Trouble
+from beacon.net.probe_failure import Trouble
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/bounds.md").read_text()

@@ -11,6 +11,7 @@ from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock
 from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
+from beacon.net.probe_failure import Trouble
 from beacon.transport.claim import (
     OF_MICROSOFT,
     SEVERITY,
@@ -24,7 +25,6 @@ from beacon.transport.claim import (
     spoken,
     worst,
 )
-from beacon.transport.trouble import Trouble
 
 clear = Secrets().clear
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from beacon.net.probe_failure import Trouble
 from beacon.transport import modem
-from beacon.transport.trouble import Trouble
 
 GONE = "own_modem: gammu-smsd does not run"
 

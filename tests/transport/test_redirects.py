@@ -9,9 +9,9 @@ from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
-from beacon.transport.address import Origin, origin
+from beacon.net.address import Origin, origin
+from beacon.net.probe_failure import Trouble
 from beacon.transport.http import Request, exchange
-from beacon.transport.trouble import Trouble
 
 clear = Secrets().clear
 

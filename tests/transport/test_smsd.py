@@ -11,10 +11,10 @@ from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.redaction import quoted
 from beacon.engine.run import DeadlinePassed, Run
+from beacon.net.probe_failure import Trouble
 from beacon.transport.arrivals import MESSAGE_LIMIT, MESSAGES_LIMIT, await_code
 from beacon.transport.modem import look
 from beacon.transport.smsd import Smsd
-from beacon.transport.trouble import Trouble
 from tests.conftest import StandingClock
 
 FIRST = "IN20260105_120000_00_+15550100_{:02}.txt"

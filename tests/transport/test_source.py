@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import ManualClock
 from beacon.engine.run import Run
+from beacon.net.probe_failure import Trouble
 from beacon.transport.http import Answer, Request
 from beacon.transport.source import (
     KEPT,
@@ -21,7 +22,6 @@ from beacon.transport.source import (
     Kept,
     Sources,
 )
-from beacon.transport.trouble import Trouble
 
 
 def words(_: Run, answer: Answer) -> str:

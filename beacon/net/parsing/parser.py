@@ -29,7 +29,7 @@ import msgspec
 
 from beacon.core.model import Reason
 from beacon.engine.run import Run
-from beacon.transport.trouble import Trouble
+from beacon.net.probe_failure import Trouble
 
 T = TypeVar("T")
 

@@ -22,7 +22,7 @@ from beacon.net.parsing.parser import (
     receive,
     send,
 )
-from beacon.transport.trouble import Trouble
+from beacon.net.probe_failure import Trouble
 
 REQUEST_LIMIT: Final = 16 * 1024 * 1024
 """Bytes of one request."""

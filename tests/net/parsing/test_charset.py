@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.net.parsing.charset import codec
+from beacon.net.probe_failure import Trouble
 from beacon.transport.feed import entries
 from beacon.transport.http import Answer
 from beacon.transport.mime import decoded
-from beacon.transport.trouble import Trouble
 
 NAMES = {
     "UTF-8": "utf_8",

@@ -19,8 +19,8 @@ from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.parsing import parser
 from beacon.net.parsing.parser import PARSERS, ParserProcess, Reply, parsed, receive, send
 from beacon.net.parsing.parser_process import answer, serve
+from beacon.net.probe_failure import Trouble
 from beacon.transport.feed import Entry
-from beacon.transport.trouble import Trouble
 
 # A process that does what its input says, by the same protocol.
 OBEDIENT = """

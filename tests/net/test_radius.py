@@ -16,8 +16,8 @@ from beacon.config.fields import Secret
 from beacon.core.model import Outcome, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Phase, Run
-from beacon.transport.radius import Answer, Attribute, Packet, Server, conversation
-from beacon.transport.trouble import Trouble
+from beacon.net.probe_failure import Trouble
+from beacon.net.radius import Answer, Attribute, Packet, Server, conversation
 from tests.conftest import StandingClock
 
 SECRET = "canary-shared-secret"

@@ -11,8 +11,8 @@ from typing import Any, Final, Literal
 
 from beacon.core.model import Reason
 from beacon.engine.run import EXHAUSTED, Phase, Run
-from beacon.transport.addresses import ADDRESSES, Address, shown
-from beacon.transport.trouble import Trouble
+from beacon.net.addresses import ADDRESSES, Address, shown
+from beacon.net.probe_failure import Trouble
 
 IpVersion = Literal[4, 6]
 

@@ -9,7 +9,7 @@ import pytest
 from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
-from beacon.transport.datagram import Heard, Peer, ask_all, trouble
+from beacon.net.udp import Heard, Peer, ask_all, trouble
 from tests.conftest import StandingClock
 
 

@@ -9,8 +9,8 @@ import pytest
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Phase, Run
-from beacon.transport.dial import connect, reason_of, trouble_of
-from beacon.transport.trouble import Trouble, timed
+from beacon.net.dial import connect, reason_of, trouble_of
+from beacon.net.probe_failure import Trouble, timed
 
 # TCP has no route to a broadcast address: unreachable, and it never leaves the machine.
 NO_ROUTE = "127.255.255.255"

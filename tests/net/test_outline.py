@@ -1,8 +1,8 @@
 """What is told of an answer: its shape."""
 
 from beacon.engine.redaction import Secrets
-from beacon.transport import notes
-from beacon.transport.notes import LONGEST, MOST
+from beacon.net import outline as notes
+from beacon.net.outline import LONGEST, MOST
 
 
 def outline(*given: object) -> str:

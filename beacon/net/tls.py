@@ -8,8 +8,8 @@ from beacon.config.certificate import not_after
 from beacon.config.tls import TlsPolicy, context
 from beacon.core.model import Reason
 from beacon.engine.run import DeadlinePassed, Phase, Run
-from beacon.transport import dial
-from beacon.transport.trouble import Trouble
+from beacon.net import dial
+from beacon.net.probe_failure import Trouble
 
 
 def handshake(run: Run, sock: socket, policy: TlsPolicy, host: str) -> ssl.SSLSocket:

@@ -8,7 +8,7 @@ from dns.rdtypes.ANY.TXT import TXT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.transport.records import digest, example, is_name, listed, one_type, shown, value
+from beacon.net.dns_records import digest, example, is_name, listed, one_type, shown, value
 
 KINDS = dns.rdatatype
 

@@ -22,9 +22,9 @@ import dns.resolver
 
 from beacon.core.model import Reading, Reason
 from beacon.engine.run import Run
-from beacon.transport.datagram import Peer, ask_all, trouble
-from beacon.transport.dial import trouble_of
-from beacon.transport.trouble import Trouble
+from beacon.net.dial import trouble_of
+from beacon.net.probe_failure import Trouble
+from beacon.net.udp import Peer, ask_all, trouble
 
 PORT: Final = 53
 PATIENCE: Final = 0.8

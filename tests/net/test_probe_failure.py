@@ -2,7 +2,7 @@
 
 from beacon.core.model import Reading, Reason
 from beacon.engine.run import Phase, Run
-from beacon.transport.trouble import Trouble, timed
+from beacon.net.probe_failure import Trouble, timed
 
 
 def test_it_carries_its_reading():

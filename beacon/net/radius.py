@@ -19,8 +19,8 @@ from pyrad.packet import AuthPacket, PacketError
 from beacon.config.fields import Secret
 from beacon.core.model import Reason
 from beacon.engine.run import EXHAUSTED, Phase, Run
-from beacon.transport.dial import IpVersion, reason_of, resolve, trouble_of
-from beacon.transport.trouble import Trouble
+from beacon.net.dial import IpVersion, reason_of, resolve, trouble_of
+from beacon.net.probe_failure import Trouble
 
 PORT: Final = 1812
 

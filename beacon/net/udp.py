@@ -14,7 +14,7 @@ from typing import Final
 from beacon.config.fields import HostName
 from beacon.core.model import Reading, Reason
 from beacon.engine.run import EXHAUSTED, Run
-from beacon.transport.dial import trouble_of
+from beacon.net.dial import trouble_of
 
 _LARGEST: Final = 65535
 

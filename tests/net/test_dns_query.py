@@ -19,8 +19,7 @@ import pytest
 from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
-from beacon.transport.datagram import Peer
-from beacon.transport.resolve import (
+from beacon.net.dns_query import (
     MOST_AT_ONCE,
     MOST_RECORDS,
     MOST_SERVERS,
@@ -30,7 +29,8 @@ from beacon.transport.resolve import (
     system_resolvers,
     zone_servers,
 )
-from beacon.transport.trouble import Trouble
+from beacon.net.probe_failure import Trouble
+from beacon.net.udp import Peer
 
 OnePort: TypeAlias = tuple[socket.socket, socket.socket]
 

@@ -13,10 +13,10 @@ from beacon.config.tls import TlsPolicy
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
+from beacon.net import dial
+from beacon.net.addresses import CHECKED_EVERY, FRESH, Addresses, interleave
 from beacon.probes.http import Http
 from beacon.probes.tcp import Tcp
-from beacon.transport import dial
-from beacon.transport.addresses import CHECKED_EVERY, FRESH, Addresses, interleave
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"

@@ -10,8 +10,8 @@ from beacon.config.tls import TlsPolicy
 from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
-from beacon.transport.tls import handshake, trouble_of
-from beacon.transport.trouble import Trouble
+from beacon.net.probe_failure import Trouble
+from beacon.net.tls import handshake, trouble_of
 
 
 @pytest.fixture(scope="module")
