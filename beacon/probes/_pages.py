@@ -10,11 +10,11 @@ from typing import ClassVar
 from beacon.config.fields import Url
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
+from beacon.net.http.client import Request, exchange
+from beacon.net.http.expectations import Expectations, judge
+from beacon.net.http.route import Reach
 from beacon.net.probe_failure import Trouble, timed
 from beacon.probes import FAST, Fault, Timing
-from beacon.transport.expect import Expectations, judge
-from beacon.transport.http import Request, exchange
-from beacon.transport.route import Reach
 
 
 @dataclass(frozen=True, kw_only=True)

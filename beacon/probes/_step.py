@@ -10,11 +10,11 @@ import msgspec
 from beacon.config.fields import Refused, Url
 from beacon.core.model import Reason
 from beacon.engine.text_pattern import TextPattern
+from beacon.net.http.client import Request
+from beacon.net.http.expectations import Expectations
 from beacon.net.probe_failure import Trouble
 from beacon.probes import Fault
 from beacon.transport.capture import SOURCES, Capture, Form
-from beacon.transport.expect import Expectations
-from beacon.transport.http import Request
 from beacon.transport.template import RESERVED, VARIABLES, JsonTemplate, Template
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]

@@ -19,11 +19,11 @@ import msgspec
 from beacon.config.fields import Count, Duration
 from beacon.core.model import OUTCOME_OF, BreakGlassUse, Evidence, Outcome, Reading, Reason
 from beacon.engine.run import Run
+from beacon.net.http.conditional_client import SOURCES, Kept, Sources
 from beacon.net.parsing.dates import moment
 from beacon.net.probe_failure import timed
 from beacon.probes import USERS, Fault, Timing
 from beacon.transport.claim import claimed
-from beacon.transport.source import SOURCES, Kept, Sources
 
 Share = Annotated[float, msgspec.Meta(gt=0, le=1, description="a part of 1")]
 

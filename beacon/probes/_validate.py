@@ -15,13 +15,13 @@ from beacon.config.fields import Secret, Url
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import DeadlinePassed, Run
+from beacon.net.http.client import Answer, Request, exchange, prepare
+from beacon.net.http.condition import SUCCESS
+from beacon.net.http.expectations import parse_json_as
+from beacon.net.http.route import Reach
 from beacon.net.probe_failure import Trouble, timed
 from beacon.probes import SIGN_IN, Fault, Timing
-from beacon.transport.condition import SUCCESS
-from beacon.transport.expect import parse_json_as
-from beacon.transport.http import Answer, Request, exchange, prepare
 from beacon.transport.onetime import OneTimeCode, Passcode
-from beacon.transport.route import Reach
 
 CHECK: Final = "/validate/check"
 _FORM: Final = {

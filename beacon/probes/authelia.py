@@ -14,12 +14,12 @@ from beacon.config.fields import Secret, Url
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
+from beacon.net.http.client import Request, exchange, fresh_jar
+from beacon.net.http.expectations import parse_json
+from beacon.net.http.route import Reach
 from beacon.net.probe_failure import Trouble
 from beacon.probes import SIGN_IN, Fault, Timing
-from beacon.transport.expect import parse_json
-from beacon.transport.http import Request, exchange, fresh_jar
 from beacon.transport.onetime import OneTimeCode
-from beacon.transport.route import Reach
 from beacon.transport.steps import Steps
 
 _LEVEL: Final = 2

@@ -18,16 +18,16 @@ from beacon.config.problems import meant
 from beacon.core.model import Evidence, Outcome, Reading, Reason
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.address import Origin, origin
+from beacon.net.http.client import Answer, Request, confined, exchange, fresh_jar, prepare
+from beacon.net.http.expectations import Expectations, judge
+from beacon.net.http.route import Reach
 from beacon.net.probe_failure import FirstPass, Trouble, timed
 from beacon.probes import SIGN_IN, Fault, Timing
 from beacon.probes._step import Place, Step
 from beacon.transport.arrivals import Watch, await_code
 from beacon.transport.capture import Capture, Captured, Form
-from beacon.transport.expect import Expectations, judge
-from beacon.transport.http import Answer, Request, confined, exchange, fresh_jar, prepare
 from beacon.transport.mailboxes import AnyMailbox
 from beacon.transport.onetime import claimed
-from beacon.transport.route import Reach
 from beacon.transport.template import Code, Template, Uses
 from beacon.transport.totp import LEDGER, Ledger, Token
 

@@ -16,6 +16,7 @@ from beacon.config.problems import meant
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
+from beacon.net.http.conditional_client import SOURCES, Kept, Sources
 from beacon.probes import CLAIM, Fault, Timing
 from beacon.transport.claim import (
     OF_MICROSOFT,
@@ -30,7 +31,6 @@ from beacon.transport.claim import (
     worst,
 )
 from beacon.transport.graph import Application, Graph
-from beacon.transport.source import SOURCES, Kept, Sources
 
 SIGN_INS: Final = Regex(
     r"(?i)multi-?factor|\bMFA\b|passcode|\bOTP\b|verification code|authenticat|sign-?in"

@@ -13,12 +13,12 @@ from beacon.config.fields import Flaw, Secret, Url
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.net.address import Origin
+from beacon.net.http.auth import Auth
+from beacon.net.http.client import Answer, Request, exchange, prepare
+from beacon.net.http.expectations import Expectations, judge
+from beacon.net.http.route import Reach
 from beacon.net.probe_failure import FirstPass, Trouble, timed
 from beacon.probes import FAST, Fault, Timing
-from beacon.transport.auth import Auth
-from beacon.transport.expect import Expectations, judge
-from beacon.transport.http import Answer, Request, exchange, prepare
-from beacon.transport.route import Reach
 
 Days = Annotated[int, msgspec.Meta(ge=0, description="days; 0: never warn")]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

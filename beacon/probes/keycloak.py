@@ -14,15 +14,15 @@ from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.engine.text_pattern import TextPattern
+from beacon.net.http.auth import ClientAuth, client_request, token_of
+from beacon.net.http.client import Answer, Request, exchange
+from beacon.net.http.expectations import parse_json
+from beacon.net.http.route import Reach, Route
 from beacon.net.outline import outline
 from beacon.net.probe_failure import FirstPass, Trouble
 from beacon.probes import SIGN_IN, Fault, Timing
-from beacon.transport.auth import ClientAuth, client_request, token_of
-from beacon.transport.expect import parse_json
-from beacon.transport.http import Answer, Request, exchange
 from beacon.transport.onetime import OneTimeCode
 from beacon.transport.openid import Issued, Provider, discover, issuer_flaws, offered, signing_key
-from beacon.transport.route import Reach, Route
 from beacon.transport.steps import Steps
 
 _OURS: Final = frozenset(

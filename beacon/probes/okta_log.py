@@ -17,13 +17,13 @@ from beacon.core.model import Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.net.address import same_origin
+from beacon.net.http.auth import unencrypted
+from beacon.net.http.client import Answer, Request
+from beacon.net.http.expectations import parse_json_as
+from beacon.net.http.route import Reach
 from beacon.net.probe_failure import Trouble
 from beacon.probes import Fault
 from beacon.probes._users import SAMPLE, USES, Entry, Span, Tally, WatchedUsers
-from beacon.transport.auth import unencrypted
-from beacon.transport.expect import parse_json_as
-from beacon.transport.http import Answer, Request
-from beacon.transport.route import Reach
 
 PAGE: Final = 200
 PAGES: Final = 20

@@ -12,10 +12,11 @@ from typing import ClassVar
 from beacon.config.fields import Secret, Url
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
+from beacon.net.http.auth import ClientAuth, client_request, token_of
+from beacon.net.http.client import exchange
+from beacon.net.http.route import Reach, Route
 from beacon.net.probe_failure import FirstPass, Trouble
 from beacon.probes import FAST, Fault, Timing
-from beacon.transport.auth import ClientAuth, client_request, token_of
-from beacon.transport.http import exchange
 from beacon.transport.openid import (
     Issued,
     Key,
@@ -25,7 +26,6 @@ from beacon.transport.openid import (
     offered,
     signing_key,
 )
-from beacon.transport.route import Reach, Route
 from beacon.transport.steps import Steps
 
 

@@ -7,9 +7,9 @@ them the database. Neither says that anybody can sign in.
 from dataclasses import dataclass
 from typing import ClassVar
 
+from beacon.net.http.condition import Condition
+from beacon.net.http.expectations import Expectations
 from beacon.probes._pages import StatusPages
-from beacon.transport.condition import Condition
-from beacon.transport.expect import Expectations
 
 _STATUS = "result.value.status"  # wrapped, unlike its documentation has it
 

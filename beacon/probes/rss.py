@@ -13,14 +13,14 @@ from beacon.config.fields import Duration, Regex, Url
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
+from beacon.net.http.client import Answer, Request
+from beacon.net.http.conditional_client import SOURCES, Sources
+from beacon.net.http.route import Reach
 from beacon.net.parsing import parser
 from beacon.probes import CLAIM, Fault, Timing
 from beacon.probes._announcements import incident_of, judged
 from beacon.transport.claim import Admission, claimed, concerned, entry, since, worst
 from beacon.transport.feed import Entry
-from beacon.transport.http import Answer, Request
-from beacon.transport.route import Reach
-from beacon.transport.source import SOURCES, Sources
 
 Mode = Literal["incident", "age"]
 

@@ -18,14 +18,14 @@ from beacon.config.problems import meant
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
+from beacon.net.http.client import Answer, Request
+from beacon.net.http.conditional_client import SOURCES, Sources
+from beacon.net.http.expectations import parse_json_as
+from beacon.net.http.route import Reach
 from beacon.net.parsing.dates import moment
 from beacon.net.probe_failure import Trouble
 from beacon.probes import CLAIM, Fault, Timing
 from beacon.transport.claim import Admission, claimed, entry, since, worst
-from beacon.transport.expect import parse_json_as
-from beacon.transport.http import Answer, Request
-from beacon.transport.route import Reach
-from beacon.transport.source import SOURCES, Sources
 
 _SUMMARY: Final = "/api/v2/summary.json"
 _OF_COMPONENT: Final = {

@@ -20,14 +20,14 @@ from beacon.core.model import Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.net.address import origin
+from beacon.net.http.auth import Basic
+from beacon.net.http.client import Answer, Request, exchange
+from beacon.net.http.expectations import parse_json_as
 from beacon.net.parsing.dates import mail_date
 from beacon.net.probe_failure import Trouble, timed
 from beacon.probes import Fault
 from beacon.probes._delivery import SmsDelivery, taken
 from beacon.probes.flow import Talk
-from beacon.transport.auth import Basic
-from beacon.transport.expect import parse_json_as
-from beacon.transport.http import Answer, Request, exchange
 
 PAUSES: Final = (1.0, 1.0, 2.0, 3.0)
 """Seconds between two questions at first; then the last for ever: 40 questions in 2 minutes."""

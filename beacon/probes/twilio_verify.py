@@ -11,13 +11,13 @@ from beacon.config.fields import Duration, Secret, Url
 from beacon.core.model import Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
+from beacon.net.http.auth import Basic, unencrypted
+from beacon.net.http.client import Request
+from beacon.net.http.expectations import parse_json_as
+from beacon.net.http.route import Reach
 from beacon.net.probe_failure import Trouble
 from beacon.probes import Fault
 from beacon.probes._users import Span, Tally, Users
-from beacon.transport.auth import Basic, unencrypted
-from beacon.transport.expect import parse_json_as
-from beacon.transport.http import Request
-from beacon.transport.route import Reach
 
 _SUMMARY: Final = "/v2/Attempts/Summary"
 

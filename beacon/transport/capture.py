@@ -12,11 +12,11 @@ from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.net.address import join
+from beacon.net.http.client import Answer
+from beacon.net.http.expectations import found_in, parse_json
 from beacon.net.parsing.parser import parsed
 from beacon.net.probe_failure import Trouble
-from beacon.transport.expect import found_in, parse_json
 from beacon.transport.html import WrittenForm, selector_flaw
-from beacon.transport.http import Answer
 
 SOURCES: Final = "one of json, regex, header, cookie, field, form"
 

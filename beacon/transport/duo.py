@@ -21,11 +21,11 @@ from beacon.core.model import ClockSeen, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
+from beacon.net.http.client import Answer, Request, exchange
+from beacon.net.http.expectations import parse_json
+from beacon.net.http.route import Reach
 from beacon.net.outline import outline
 from beacon.net.probe_failure import Trouble
-from beacon.transport.expect import parse_json
-from beacon.transport.http import Answer, Request, exchange
-from beacon.transport.route import Reach
 
 T = TypeVar("T")
 Text = Annotated[str, msgspec.Meta(min_length=1)]

@@ -19,12 +19,12 @@ from beacon.core.model import Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
+from beacon.net.http.auth import MARGIN, lasting, unencrypted
+from beacon.net.http.client import Answer, Request
+from beacon.net.http.conditional_client import Sources
+from beacon.net.http.expectations import parse_json, parse_json_as
+from beacon.net.http.route import Reach, Route
 from beacon.net.probe_failure import Trouble
-from beacon.transport.auth import MARGIN, lasting, unencrypted
-from beacon.transport.expect import parse_json, parse_json_as
-from beacon.transport.http import Answer, Request
-from beacon.transport.route import Reach, Route
-from beacon.transport.source import Sources
 
 T = TypeVar("T")
 

@@ -15,9 +15,9 @@ from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Outcome, Reason
 from beacon.engine.run import EXHAUSTED, DeadlinePassed, Run
 from beacon.net import dial, tls
+from beacon.net.http.auth import OAuth2
+from beacon.net.http.route import Proxy, ProxyUrl, Route, proxy_flaws, proxy_of
 from beacon.net.probe_failure import Trouble
-from beacon.transport.auth import OAuth2
-from beacon.transport.route import Proxy, ProxyUrl, Route, proxy_flaws, proxy_of
 
 ANSWER_WITHIN: Final = 20.0
 """Seconds a mail server has for one answer."""

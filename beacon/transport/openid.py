@@ -17,12 +17,12 @@ from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.net.address import origin, same_origin
+from beacon.net.http.auth import ClientAuth
+from beacon.net.http.client import Request, exchange, shown
+from beacon.net.http.expectations import parse_json
+from beacon.net.http.route import Route
 from beacon.net.outline import outline
 from beacon.net.probe_failure import Trouble
-from beacon.transport.auth import ClientAuth
-from beacon.transport.expect import parse_json
-from beacon.transport.http import Request, exchange, shown
-from beacon.transport.route import Route
 
 WELL_KNOWN: Final = "/.well-known/openid-configuration"
 REMEMBERED: Final = 3600.0

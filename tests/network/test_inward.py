@@ -22,7 +22,7 @@ import http.server, json, subprocess, sys, threading
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.net.address import origin
-from beacon.transport.http import Request, exchange
+from beacon.net.http.client import Request, exchange
 from beacon.net.probe_failure import Trouble
 
 subprocess.run("ip link set lo up && for a in 9.9.9.9 149.112.112.112 10.9.9.9; do"

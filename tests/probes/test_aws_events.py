@@ -14,10 +14,10 @@ from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
+from beacon.net.http.client import Answer
+from beacon.net.http.conditional_client import Sources
 from beacon.net.probe_failure import Trouble
 from beacon.probes.aws_events import AwsEvents, parsed
-from beacon.transport.http import Answer
-from beacon.transport.source import Sources
 
 clear = Secrets().clear
 

@@ -14,9 +14,9 @@ from beacon.config.fields import Regex, Secret, Url
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock
 from beacon.engine.redaction import Secrets
+from beacon.net.http.conditional_client import Kept, Sources
 from beacon.probes.graph_health import GraphHealth, Issue
 from beacon.transport.graph import PAGES
-from beacon.transport.source import Kept, Sources
 
 clear = Secrets().clear
 

@@ -5,12 +5,12 @@ import pytest
 from beacon.config.fields import Secret, Url
 from beacon.config.tls import TlsPolicy
 from beacon.core.model import Reason
+from beacon.net.http.auth import Auth, Basic, Bearer, OAuth2
+from beacon.net.http.client import Answer
+from beacon.net.http.condition import Condition, StatusSet
+from beacon.net.http.expectations import Expectations
 from beacon.probes import load
 from beacon.probes.http import Http
-from beacon.transport.auth import Auth, Basic, Bearer, OAuth2
-from beacon.transport.condition import Condition, StatusSet
-from beacon.transport.expect import Expectations
-from beacon.transport.http import Answer
 
 
 def expecting(**conditions):

@@ -17,9 +17,9 @@ from beacon.config.fields import Secret, Url
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock
 from beacon.engine.run import Run
+from beacon.net.http.conditional_client import Sources
 from beacon.probes._users import SAMPLE
 from beacon.probes.okta_log import PAGE, OktaLog
-from beacon.transport.source import Sources
 
 NOW = datetime(2026, 1, 5, 12, 7, 30, tzinfo=UTC)
 NOW_ISH = NOW - timedelta(minutes=10)

@@ -10,10 +10,10 @@ import pytest
 from beacon.config.fields import Secret, Url
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.net.address import Origin
+from beacon.net.http.auth import Auth, Bearer
 from beacon.probes._step import Step
 from beacon.probes.flow import Flow
 from beacon.probes.http import Http
-from beacon.transport.auth import Auth, Bearer
 from beacon.transport.capture import Capture
 from beacon.transport.template import JsonTemplate, Template
 from beacon.transport.totp import Ledger

@@ -21,13 +21,13 @@ from beacon.config.tls import TlsPolicy
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
+from beacon.net.http.auth import OAuth2
+from beacon.net.http.condition import Condition
+from beacon.net.http.expectations import Expectations
 from beacon.probes._step import Step
 from beacon.probes.otp_email import LEFTOVERS, OtpEmail, _code_of
 from beacon.transport.arrivals import MESSAGES_LIMIT
-from beacon.transport.auth import OAuth2
 from beacon.transport.capture import Capture
-from beacon.transport.condition import Condition
-from beacon.transport.expect import Expectations
 from beacon.transport.imap import Imap, Mail, Place
 from beacon.transport.letter import Letter
 from beacon.transport.smtp import Smtp

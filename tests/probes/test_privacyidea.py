@@ -20,12 +20,12 @@ from beacon.config.tls import TlsPolicy
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
+from beacon.net.http.client import Answer
 from beacon.net.probe_failure import Trouble
 from beacon.probes._validate import heard
 from beacon.probes.http import Http
 from beacon.probes.privacyidea import PrivacyIdea
 from beacon.probes.privacyidea_status import PrivacyIdeaStatus
-from beacon.transport.http import Answer
 from beacon.transport.onetime import OneTimeCode
 from beacon.transport.totp import Token
 

@@ -15,10 +15,10 @@ from beacon.core.model import Outcome, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.net import dial
+from beacon.net.http.auth import Auth, OAuth2
+from beacon.net.http.route import Proxy, ProxyUrl
 from beacon.probes.http import Http
-from beacon.transport.auth import Auth, OAuth2
 from beacon.transport.imap import Imap
-from beacon.transport.route import Proxy, ProxyUrl
 
 NO_HTTP = {"dns", "mail_dns", "ntp", "push", "radius", "radius_status", "tcp"}
 

@@ -15,9 +15,9 @@ from beacon.config.fields import Duration, Regex, Url
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock
 from beacon.engine.redaction import Secrets
+from beacon.net.http.conditional_client import Sources
 from beacon.probes.rss import Rss
 from beacon.transport.feed import Entry, entries
-from beacon.transport.source import Sources
 
 clear = Secrets().clear
 

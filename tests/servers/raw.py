@@ -10,8 +10,8 @@ import pytest
 from beacon.core.model import Reading
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
+from beacon.net.http.client import Answer
 from beacon.net.probe_failure import Trouble
-from beacon.transport.http import Answer
 
 Script = Callable[[socket.socket, bytes], None]
 

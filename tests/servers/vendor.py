@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from beacon.config.fields import Url
-from beacon.transport.source import Sources
+from beacon.net.http.conditional_client import Sources
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from beacon.config.fields import Regex
 from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
+from beacon.net.http.client import Answer
 from beacon.net.probe_failure import Trouble
 from beacon.transport.capture import Capture, Form
-from beacon.transport.http import Answer
 
 RUN = Run(SystemClock(), 60)
 ANSWER = Answer(

@@ -13,9 +13,9 @@ from beacon.core.model import Reason
 from beacon.engine.clock import ManualClock
 from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
+from beacon.net.http.client import Answer
 from beacon.net.probe_failure import Trouble
 from beacon.transport.duo import CHECK, PING, Application, Call, opened, signature, words
-from beacon.transport.http import Answer
 
 clear = Secrets().clear
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
+from beacon.net.http.client import Answer
 from beacon.net.probe_failure import Trouble
 from beacon.transport.capture import Capture, Form
 from beacon.transport.html import FIELDS_LIMIT, PAGE_LIMIT, TAGS_LIMIT, selector_flaw
-from beacon.transport.http import Answer
 
 
 def form_of(answer: Answer, selector: str) -> Form | None:

@@ -19,9 +19,9 @@ from beacon.config.tls import TlsPolicy
 from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
+from beacon.net.http.auth import OAuth2
 from beacon.net.probe_failure import Trouble
 from beacon.transport.arrivals import MESSAGE_LIMIT, MESSAGES_LIMIT, await_code
-from beacon.transport.auth import OAuth2
 from beacon.transport.imap import IDLE_AGAIN, Imap, MailWatch
 from beacon.transport.imap_client import LINES_LIMIT, TRAFFIC_LIMIT
 from beacon.transport.imap_folders import encoded, junk_of, shown_name, wire_name

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from beacon.net.http.client import Answer
 from beacon.net.parsing.charset import codec
 from beacon.net.probe_failure import Trouble
 from beacon.transport.feed import entries
-from beacon.transport.http import Answer
 from beacon.transport.mime import decoded
 
 NAMES = {

@@ -12,15 +12,15 @@ from beacon.core.model import Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.net.address import join, origin, same_origin
+from beacon.net.http.auth import Auth, Basic, Bearer
+from beacon.net.http.client import Answer, Request, confined, fresh_jar, prepare
+from beacon.net.http.condition import Condition
+from beacon.net.http.expectations import Expectations, judge
 from beacon.net.probe_failure import Trouble
 from beacon.probes._step import Step
 from beacon.probes.flow import Flow
 from beacon.probes.http import Http
-from beacon.transport.auth import Auth, Basic, Bearer
 from beacon.transport.capture import Capture
-from beacon.transport.condition import Condition
-from beacon.transport.expect import Expectations, judge
-from beacon.transport.http import Answer, Request, confined, fresh_jar, prepare
 from beacon.transport.template import JsonTemplate, Template
 
 T = Template.parse

@@ -5,8 +5,8 @@ import pytest
 from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
+from beacon.net.http.connection import HEAD_LIMIT
 from beacon.probes.http import Http
-from beacon.transport.wire import HEAD_LIMIT
 
 OK = b"HTTP/1.1 200 OK\r\n"
 END = b"Content-Length: 2\r\n\r\nhi"

@@ -31,9 +31,9 @@ from urllib3.util.url import parse_url
 from beacon.core.model import Reason
 from beacon.engine.run import DeadlinePassed, Phase, Run
 from beacon.net import dial, tls
+from beacon.net.http.inflate import Inflate, coding_of
+from beacon.net.http.route import Route
 from beacon.net.probe_failure import Trouble, hold
-from beacon.transport.inflate import Inflate, coding_of
-from beacon.transport.route import Route
 
 HEAD_LIMIT: Final = 64 * 1024
 """Bytes of status lines and headers in all, those of `100 Continue` included."""

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import Run
+from beacon.net.http.client import Answer, Request, exchange, fresh_jar
+from beacon.net.http.cookies import Jar
+from beacon.net.http.expectations import parse_json
 from beacon.net.probe_failure import Trouble
 from beacon.transport.capture import Capture, Form
-from beacon.transport.cookies import Jar
-from beacon.transport.expect import parse_json
-from beacon.transport.http import Answer, Request, exchange, fresh_jar
 
 END = b"Content-Length: 0\r\n\r\n"
 NOON = datetime(2026, 1, 5, 12, 0, 0, tzinfo=UTC)

@@ -12,11 +12,11 @@ from typing import Any, Final, Generic, TypeVar
 
 from beacon.core.model import Reason
 from beacon.engine.run import Run
+from beacon.net.http.client import Answer, Request, exchange
+from beacon.net.http.route import Route
 from beacon.net.parsing.dates import mail_date
 from beacon.net.probe_failure import Trouble
 from beacon.transport.claim import since
-from beacon.transport.http import Answer, Request, exchange
-from beacon.transport.route import Route
 
 T = TypeVar("T")
 V = TypeVar("V")

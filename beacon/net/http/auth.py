@@ -15,10 +15,10 @@ from beacon.config.fields import Flaw, Secret, Url
 from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.net.address import origin
+from beacon.net.http.client import Answer, Request, exchange
+from beacon.net.http.expectations import parse_json
+from beacon.net.http.route import Route
 from beacon.net.probe_failure import Trouble
-from beacon.transport.expect import parse_json
-from beacon.transport.http import Answer, Request, exchange
-from beacon.transport.route import Route
 
 MARGIN: Final = 30.0
 """Seconds before its end at which a token is not used any more."""

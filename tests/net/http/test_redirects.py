@@ -10,8 +10,8 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
 from beacon.net.address import Origin, origin
+from beacon.net.http.client import Request, exchange
 from beacon.net.probe_failure import Trouble
-from beacon.transport.http import Request, exchange
 
 clear = Secrets().clear
 

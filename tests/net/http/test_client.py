@@ -21,10 +21,18 @@ from beacon.config.tls import TlsPolicy
 from beacon.core.model import ClockSeen, Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import DeadlinePassed, Phase, Run
+from beacon.net.http.client import (
+    Answer,
+    Request,
+    _clock_seen,
+    exchange,
+    fresh_jar,
+    origin,
+    prepare,
+)
+from beacon.net.http.connection import BODY_LIMIT, Exchange
+from beacon.net.http.route import Proxy, ProxyUrl, Route
 from beacon.net.probe_failure import Trouble
-from beacon.transport.http import Answer, Request, _clock_seen, exchange, fresh_jar, origin, prepare
-from beacon.transport.route import Proxy, ProxyUrl, Route
-from beacon.transport.wire import BODY_LIMIT, Exchange
 
 OK = b"HTTP/1.1 200 OK\r\n"
 

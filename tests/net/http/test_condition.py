@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from beacon.config.fields import Refused
 from beacon.core.model import Reason
 from beacon.engine.redaction import Secrets
-from beacon.transport.condition import SUCCESS, Condition, StatusSet, WireText, same
+from beacon.net.http.condition import SUCCESS, Condition, StatusSet, WireText, same
 
 clear = Secrets().clear
 

@@ -10,10 +10,10 @@ import pytest
 from beacon.config.fields import Secret, Url
 from beacon.core.model import Reason
 from beacon.engine.run import Run
+from beacon.net.http.auth import Auth, Basic, Bearer, OAuth2, client_request, lasting, token_of
+from beacon.net.http.client import Answer
+from beacon.net.http.route import Route
 from beacon.net.probe_failure import Trouble
-from beacon.transport.auth import Auth, Basic, Bearer, OAuth2, client_request, lasting, token_of
-from beacon.transport.http import Answer
-from beacon.transport.route import Route
 
 
 def answered(status, document):

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import ManualClock
 from beacon.engine.run import Run
-from beacon.net.probe_failure import Trouble
-from beacon.transport.http import Answer, Request
-from beacon.transport.source import (
+from beacon.net.http.client import Answer, Request
+from beacon.net.http.conditional_client import (
     KEPT,
     LONGEST_REST,
     USUAL_REST,
@@ -22,6 +21,7 @@ from beacon.transport.source import (
     Kept,
     Sources,
 )
+from beacon.net.probe_failure import Trouble
 
 
 def words(_: Run, answer: Answer) -> str:

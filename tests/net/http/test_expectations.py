@@ -12,10 +12,10 @@ from requests.structures import CaseInsensitiveDict
 
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.redaction import Secrets
+from beacon.net.http.client import Answer
+from beacon.net.http.condition import Condition, StatusSet
+from beacon.net.http.expectations import JSON_VALUES, Expectations, judge, parse_json, parse_json_as
 from beacon.net.probe_failure import Trouble
-from beacon.transport.condition import Condition, StatusSet
-from beacon.transport.expect import JSON_VALUES, Expectations, judge, parse_json, parse_json_as
-from beacon.transport.http import Answer
 
 
 def expecting(**conditions):

@@ -20,9 +20,9 @@ from jmespath.exceptions import (
 
 from beacon.config.fields import Flaw
 from beacon.core.model import Reading, Reason
+from beacon.net.http.client import Answer
+from beacon.net.http.condition import SUCCESS, Condition, StatusSet, Unmet, WireText
 from beacon.net.probe_failure import Trouble
-from beacon.transport.condition import SUCCESS, Condition, StatusSet, Unmet, WireText
-from beacon.transport.http import Answer
 
 T = TypeVar("T")
 
