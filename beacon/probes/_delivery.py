@@ -13,6 +13,7 @@ from beacon.core.model import Evidence, Outcome, Reading, Reason
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.address import Origin
 from beacon.net.http.route import Reach
+from beacon.net.mail.mail_server import silence_means
 from beacon.net.probe_failure import Trouble, timed
 from beacon.probes import Fault, Timing
 from beacon.probes._requests import Asked, Owner, Request, Unanswered
@@ -20,7 +21,6 @@ from beacon.probes._step import Step
 from beacon.probes.flow import Flow, Talk
 from beacon.transport.allowance import spend
 from beacon.transport.arrivals import Message, Watch
-from beacon.transport.mail_server import silence_means
 from beacon.transport.totp import LEDGER, Ledger
 
 LIFETIME: Final = 120.0

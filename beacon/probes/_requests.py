@@ -19,9 +19,9 @@ from typing import Final
 
 from beacon.core.model import Reading, Reason
 from beacon.engine.run import Run
+from beacon.net.mail.imap import Place
 from beacon.net.probe_failure import Trouble
 from beacon.transport.arrivals import sent_before
-from beacon.transport.imap import Place
 
 FORGOTTEN_AFTER: Final = 600.0
 """Seconds after which nobody waits for a code any more (NIST SP 800-63B)."""

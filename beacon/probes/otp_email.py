@@ -21,6 +21,10 @@ from beacon.core.model import Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import IGNORE_CASE, TextPattern
+from beacon.net.mail.imap import Imap, Mail, MailWatch
+from beacon.net.mail.mail_message import Bounce, Letter
+from beacon.net.mail.mail_server import silence_means
+from beacon.net.mail.smtp import Smtp
 from beacon.net.probe_failure import Trouble, timed
 from beacon.probes import Fault, Timing
 from beacon.probes._delivery import CODE, MARGIN, Code, Delivery
@@ -28,10 +32,6 @@ from beacon.probes._requests import FORGOTTEN_AFTER
 from beacon.probes._step import Step
 from beacon.probes.flow import Talk
 from beacon.transport.arrivals import code_in, counted, unmatched
-from beacon.transport.imap import Imap, Mail, MailWatch
-from beacon.transport.letter import Bounce, Letter
-from beacon.transport.mail_server import silence_means
-from beacon.transport.smtp import Smtp
 
 LEFTOVERS: Final = 20
 """Messages of earlier runs that are looked for in each folder, in one run."""

@@ -8,8 +8,8 @@ from msgspec import Meta
 
 from beacon.config.fields import Flaw, Refused
 from beacon.engine.run import Run
+from beacon.net.mail.imap import Imap
 from beacon.transport.arrivals import Watch
-from beacon.transport.imap import Imap
 from beacon.transport.smsd import Smsd
 
 

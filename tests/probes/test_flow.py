@@ -25,10 +25,10 @@ from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import Run
 from beacon.net.http.condition import Condition, StatusSet
 from beacon.net.http.expectations import Expectations
+from beacon.net.mail.imap import Imap
 from beacon.probes._step import Step
 from beacon.probes.flow import CLEAN_UP_BUDGET, Flow
 from beacon.transport.capture import Capture
-from beacon.transport.imap import Imap
 from beacon.transport.mailboxes import AnyMailbox
 from beacon.transport.smsd import Smsd
 from beacon.transport.template import JsonTemplate, Template

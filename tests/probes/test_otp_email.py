@@ -24,13 +24,13 @@ from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.http.auth import OAuth2
 from beacon.net.http.condition import Condition
 from beacon.net.http.expectations import Expectations
+from beacon.net.mail.imap import Imap, Mail, Place
+from beacon.net.mail.mail_message import Letter
+from beacon.net.mail.smtp import Smtp
 from beacon.probes._step import Step
 from beacon.probes.otp_email import LEFTOVERS, OtpEmail, _code_of
 from beacon.transport.arrivals import MESSAGES_LIMIT
 from beacon.transport.capture import Capture
-from beacon.transport.imap import Imap, Mail, Place
-from beacon.transport.letter import Letter
-from beacon.transport.smtp import Smtp
 from beacon.transport.template import Template
 from tests.conftest import StandingClock
 

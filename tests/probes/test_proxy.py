@@ -17,8 +17,8 @@ from beacon.engine.run import Run
 from beacon.net import dial
 from beacon.net.http.auth import Auth, OAuth2
 from beacon.net.http.route import Proxy, ProxyUrl
+from beacon.net.mail.imap import Imap
 from beacon.probes.http import Http
-from beacon.transport.imap import Imap
 
 NO_HTTP = {"dns", "mail_dns", "ntp", "push", "radius", "radius_status", "tcp"}
 

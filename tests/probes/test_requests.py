@@ -5,9 +5,9 @@ import pytest
 from beacon.core.model import ClockSeen, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
+from beacon.net.mail.imap import Place
 from beacon.net.probe_failure import Trouble
 from beacon.probes._requests import FORGOTTEN_AFTER, Asked, Owner, Request, Unanswered
-from beacon.transport.imap import Place
 
 NOW = 1_000_000.0
 LOST = Reading(Reason.CODE_NOT_ARRIVED, "not arrived within 9 s")

@@ -10,7 +10,7 @@ import pytest
 from beacon.config.fields import Directory, Refused, Secret
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
-from beacon.transport.imap import Imap
+from beacon.net.mail.imap import Imap
 from beacon.transport.mailboxes import AnyMailbox
 from beacon.transport.smsd import Smsd
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.net.http.client import Answer
+from beacon.net.mail.mime import decoded
 from beacon.net.parsing.charset import codec
 from beacon.net.probe_failure import Trouble
 from beacon.transport.feed import entries
-from beacon.transport.mime import decoded
 
 NAMES = {
     "UTF-8": "utf_8",

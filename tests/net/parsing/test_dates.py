@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from beacon.net.mail.mail_message import Letter
 from beacon.net.parsing.dates import cookie_date, mail_date, moment
-from beacon.transport.letter import Letter
 
 AT = datetime(2018, 11, 19, 14, 0, tzinfo=UTC)
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from beacon.net.mail.mail_message import Letter
+from beacon.net.mail.mime import DEPTH_LIMIT, PARTS_LIMIT, decoded
 from beacon.transport.arrivals import MESSAGE_LIMIT, Message, code_in
-from beacon.transport.letter import Letter
-from beacon.transport.mime import DEPTH_LIMIT, PARTS_LIMIT, decoded
 
 WORDED = r"code is (\d{6})"
 BARE = r"(\d{6})"

@@ -14,8 +14,8 @@ from beacon.config.fields import Secret
 from beacon.core.model import Outcome, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Phase, Run
+from beacon.net.mail.smtp import Smtp
 from beacon.net.probe_failure import Trouble
-from beacon.transport.smtp import Smtp
 
 PASSWORD = "canary-password"
 NONCE = "beacon0123456789abcdef"

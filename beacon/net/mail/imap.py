@@ -18,13 +18,13 @@ from beacon.core.model import Reason
 from beacon.engine.run import Phase, Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.net import tls
+from beacon.net.mail.imap_client import TOO_MUCH, ImapClient
+from beacon.net.mail.imap_folders import Listed, junk_of, listed, quoted, wire_name
+from beacon.net.mail.mail_message import Letter
+from beacon.net.mail.mail_server import MailServer, answering, own_trouble, silence_means
 from beacon.net.parsing.dates import mail_date
 from beacon.net.probe_failure import Trouble, hold
 from beacon.transport.arrivals import MESSAGE_LIMIT, MESSAGES_LIMIT, Message
-from beacon.transport.imap_client import TOO_MUCH, ImapClient
-from beacon.transport.imap_folders import Listed, junk_of, listed, quoted, wire_name
-from beacon.transport.letter import Letter
-from beacon.transport.mail_server import MailServer, answering, own_trouble, silence_means
 
 POLL: Final = 2.0
 """Seconds between two looks where the server has no IDLE."""

@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import Final
 
 from beacon.engine.text_pattern import IGNORE_CASE, TextPattern
+from beacon.net.mail.mail_html import shown_text
+from beacon.net.mail.mime import Part, header_text, parse_fields, parse_message
 from beacon.net.parsing.dates import mail_date
-from beacon.transport.mail_html import shown_text
-from beacon.transport.mime import Part, header_text, parse_fields, parse_message
 
 HOPS_LIMIT: Final = 30
 """Servers on its way that are told of."""

@@ -21,8 +21,8 @@ from beacon.core.model import Reason
 from beacon.engine.run import Phase, Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.net import tls
+from beacon.net.mail.mail_server import Encryption, MailServer, answering
 from beacon.net.probe_failure import Trouble
-from beacon.transport.mail_server import Encryption, MailServer, answering
 
 ANSWER_LIMIT: Final = 256 * 1024
 """Bytes a server may say in one connection."""

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.transport.letter import HOPS_LIMIT, Bounce, Letter
-from beacon.transport.mime import decoded
+from beacon.net.mail.mail_message import HOPS_LIMIT, Bounce, Letter
+from beacon.net.mail.mime import decoded
 
 CODE = (
     b"Received: from relay.example.net by mx.example.com with ESMTPS id 1;\r\n"

@@ -9,8 +9,8 @@ import pytest
 from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
+from beacon.net.mail.mail_server import answering, own_trouble, silence_means
 from beacon.net.probe_failure import Trouble
-from beacon.transport.mail_server import answering, own_trouble, silence_means
 
 
 def asked(error: BaseException) -> None:

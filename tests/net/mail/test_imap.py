@@ -20,12 +20,12 @@ from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.http.auth import OAuth2
+from beacon.net.mail.imap import IDLE_AGAIN, Imap, MailWatch
+from beacon.net.mail.imap_client import LINES_LIMIT, TRAFFIC_LIMIT
+from beacon.net.mail.imap_folders import encoded, junk_of, shown_name, wire_name
+from beacon.net.mail.imap_folders import listed as list_of
 from beacon.net.probe_failure import Trouble
 from beacon.transport.arrivals import MESSAGE_LIMIT, MESSAGES_LIMIT, await_code
-from beacon.transport.imap import IDLE_AGAIN, Imap, MailWatch
-from beacon.transport.imap_client import LINES_LIMIT, TRAFFIC_LIMIT
-from beacon.transport.imap_folders import encoded, junk_of, shown_name, wire_name
-from beacon.transport.imap_folders import listed as list_of
 
 PASSWORD = "canary-password"
 TOKENS = OAuth2(token_url=Url("https://x"), client_id="a", client_secret=Secret("canary"))
