@@ -42,6 +42,7 @@ from beacon.engine.output import Heartbeat, Output
 from beacon.engine.push_receiver import Expected, Pushed, Pushes, Way
 from beacon.engine.signals import TerminalWatch, asked
 from beacon.engine.workers import scrubbed
+from beacon.otp.used_codes import LEDGER
 from beacon.outputs import lamps_file
 from beacon.outputs.actions import Actions
 from beacon.outputs.control import Action, ControlError, ControlSocket, socket_path
@@ -58,7 +59,6 @@ from beacon.outputs.shared_ledger import ACTION, lending
 from beacon.outputs.stack_light import StackLight
 from beacon.outputs.systemd import Notifier
 from beacon.outputs.topics import Health60
-from beacon.transport.totp import LEDGER
 
 if TYPE_CHECKING:
     from beacon.outputs.mqtt import MqttOutput

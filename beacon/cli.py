@@ -619,9 +619,9 @@ def _probe(args: argparse.Namespace) -> int:
     if args.endpoint not in config.probes:
         _no_endpoint(args.endpoint, config.probes)
         return OF_OUTCOME["error"]
+    from beacon.otp.used_codes import LEDGER
     from beacon.outputs.control import ask
     from beacon.outputs.shared_ledger import share
-    from beacon.transport.totp import LEDGER
     from beacon.trial import try_endpoint
 
     asked = sockets(args.state_dir, os.environ)

@@ -18,8 +18,8 @@ from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
 from beacon.engine.calendar.hour_watch import HourWatch
 from beacon.engine.clock import ManualClock
+from beacon.otp.used_codes import Ledger, Token
 from beacon.outputs.history import History, Pace
-from beacon.transport.totp import Ledger, Token
 from benchmarks.table import Row, show
 
 BUDGET_MB = 1.0

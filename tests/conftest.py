@@ -29,8 +29,8 @@ from hypothesis import Phase as Step
 
 from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import Phase, Run
-from beacon.transport.onetime import OneTimeCode
-from beacon.transport.totp import Ledger, Token
+from beacon.otp.code_setting import OneTimeCode
+from beacon.otp.used_codes import Ledger, Token
 
 # What others import comes first: pytest rewrites the assertions of what it imports itself.
 pytest_plugins = [

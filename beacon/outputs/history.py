@@ -37,11 +37,11 @@ from beacon.core.events import (
 from beacon.core.snapshot import Memory
 from beacon.engine.clock import Clock, Moments
 from beacon.engine.workers import scrubbed
+from beacon.otp.used_codes import Step
 from beacon.outputs.history_file import Batch, HistoryFile, Newer, Reader, Row, rotten
 from beacon.outputs.history_recall import Kept, Left, Recalled, read_copy
 from beacon.outputs.incidents import document
 from beacon.outputs.topics import incident_id
-from beacon.transport.totp import Step
 
 log = logging.getLogger(__name__)
 
@@ -174,7 +174,7 @@ class History:
         self._file.prune()
         self._file.close_others(numbers)
 
-    # --- the book of used codes (`beacon.transport.totp.Book`); any thread ---
+    # --- the book of used codes (`beacon.otp.used_codes.Book`); any thread ---
 
     @property
     def key(self) -> bytes:

@@ -14,10 +14,10 @@ from typing import Any, Final
 from beacon.core.model import Reason
 from beacon.engine.clock import Clock
 from beacon.net.probe_failure import Trouble
+from beacon.otp.used_codes import Ledger, Mark, Marked
 from beacon.outputs.control import Action, Answer, NoBeacon, NotAllowed, NotAnswering, Refused
 from beacon.outputs.history import KEY, NAME
 from beacon.outputs.history_file import Batch, HistoryFile, Newer
-from beacon.transport.totp import Ledger, Mark, Marked
 
 ACTION: Final = "one_time_code"
 _COUNTERS: Final = 2**62
@@ -105,7 +105,7 @@ class SharedLedger:
 
 
 class LeftBook:
-    """What a beacon that does not run now wrote down of used codes (`beacon.transport.totp.Book`).
+    """What a beacon that does not run now wrote down of used codes (`beacon.otp.used_codes.Book`).
 
     Raises `OSError` or `sqlite3.Error` where there is nothing, or it may not be written. The file
     is open only while it is read or written: the beacon may start meanwhile.

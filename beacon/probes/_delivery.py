@@ -15,13 +15,13 @@ from beacon.net.address import Origin
 from beacon.net.http.route import Reach
 from beacon.net.mail.mail_server import silence_means
 from beacon.net.probe_failure import Trouble, timed
+from beacon.otp.code_mailbox import Message, Watch
+from beacon.otp.daily_quota import spend
+from beacon.otp.used_codes import LEDGER, Ledger
 from beacon.probes import Fault, Timing
 from beacon.probes._requests import Asked, Owner, Request, Unanswered
 from beacon.probes._step import Step
 from beacon.probes.flow import Flow, Talk
-from beacon.transport.allowance import spend
-from beacon.transport.arrivals import Message, Watch
-from beacon.transport.totp import LEDGER, Ledger
 
 LIFETIME: Final = 120.0
 """Seconds a code is good where nothing else is said: privacyIDEA's default."""

@@ -21,7 +21,7 @@ from beacon.core.model import Reading, Reason
 from beacon.engine.run import Run
 from beacon.net.mail.imap import Place
 from beacon.net.probe_failure import Trouble
-from beacon.transport.arrivals import sent_before
+from beacon.otp.code_mailbox import sent_before
 
 FORGOTTEN_AFTER: Final = 600.0
 """Seconds after which nobody waits for a code any more (NIST SP 800-63B)."""

@@ -20,8 +20,8 @@ from beacon.net.http.condition import SUCCESS
 from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
 from beacon.net.probe_failure import Trouble, timed
+from beacon.otp.code_setting import OneTimeCode, Passcode
 from beacon.probes import SIGN_IN, Fault, Timing
-from beacon.transport.onetime import OneTimeCode, Passcode
 
 CHECK: Final = "/validate/check"
 _FORM: Final = {

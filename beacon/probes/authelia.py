@@ -18,8 +18,8 @@ from beacon.net.http.client import Request, exchange, fresh_jar
 from beacon.net.http.expectations import parse_json
 from beacon.net.http.route import Reach
 from beacon.net.probe_failure import Trouble
+from beacon.otp.code_setting import OneTimeCode
 from beacon.probes import SIGN_IN, Fault, Timing
-from beacon.transport.onetime import OneTimeCode
 from beacon.transport.steps import Steps
 
 _LEVEL: Final = 2

@@ -22,14 +22,14 @@ from beacon.net.http.client import Answer, Request, confined, exchange, fresh_ja
 from beacon.net.http.expectations import Expectations, judge
 from beacon.net.http.route import Reach
 from beacon.net.probe_failure import FirstPass, Trouble, timed
+from beacon.otp.code_mailbox import Watch, await_code
+from beacon.otp.code_setting import claimed
+from beacon.otp.mailbox_setting import AnyMailbox
+from beacon.otp.used_codes import LEDGER, Ledger, Token
 from beacon.probes import SIGN_IN, Fault, Timing
 from beacon.probes._step import Place, Step
-from beacon.transport.arrivals import Watch, await_code
 from beacon.transport.capture import Capture, Captured, Form
-from beacon.transport.mailboxes import AnyMailbox
-from beacon.transport.onetime import claimed
 from beacon.transport.template import Code, Template, Uses
-from beacon.transport.totp import LEDGER, Ledger, Token
 
 BEFORE_THE_SERVER: Final = frozenset({407, 502, 503, 504})
 """Statuses of a proxy or gateway that did not reach the server: no code was judged."""

@@ -20,8 +20,8 @@ from beacon.net.http.expectations import parse_json
 from beacon.net.http.route import Reach, Route
 from beacon.net.outline import outline
 from beacon.net.probe_failure import FirstPass, Trouble
+from beacon.otp.code_setting import OneTimeCode
 from beacon.probes import SIGN_IN, Fault, Timing
-from beacon.transport.onetime import OneTimeCode
 from beacon.transport.openid import Issued, Provider, discover, issuer_flaws, offered, signing_key
 from beacon.transport.steps import Steps
 

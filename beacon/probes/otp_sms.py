@@ -18,13 +18,13 @@ from beacon.config.fields import Regex
 from beacon.core.model import Reading, Reason
 from beacon.engine.run import Run
 from beacon.net.probe_failure import Trouble, timed
+from beacon.otp.code_mailbox import MESSAGES_LIMIT, code_in, unmatched
+from beacon.otp.gammu_inbox import SAVES_NOTHING, Progress, Smsd, SmsdWatch
 from beacon.probes import Fault
 from beacon.probes._delivery import Code, SmsDelivery
 from beacon.probes._requests import FORGOTTEN_AFTER
 from beacon.probes._step import Step
 from beacon.probes.flow import Talk
-from beacon.transport.arrivals import MESSAGES_LIMIT, code_in, unmatched
-from beacon.transport.smsd import SAVES_NOTHING, Progress, Smsd, SmsdWatch
 
 LEFTOVERS: Final = 100
 """Messages that were there before, of which a run looks through so many."""

@@ -27,8 +27,8 @@ from beacon.net.radius import (
     Server,
     conversation,
 )
+from beacon.otp.code_setting import OneTimeCode
 from beacon.probes import SIGN_IN, Fault, Timing
-from beacon.transport.onetime import OneTimeCode
 
 ServiceType = Literal["login", "framed", "authenticate_only"]
 

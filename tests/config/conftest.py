@@ -12,8 +12,8 @@ from beacon.config.fields import Count, Duration, Host, Port, Refused, Regex, Se
 from beacon.config.loader import load
 from beacon.config.schema import Config
 from beacon.core.model import Evidence
+from beacon.otp.code_setting import OneTimeCode
 from beacon.probes import CLAIM, FAST, SIGN_IN, Fault, Timing
-from beacon.transport.onetime import OneTimeCode
 
 
 @dataclass(frozen=True, kw_only=True)

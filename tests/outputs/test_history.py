@@ -33,12 +33,12 @@ from beacon.core.operator.overlays import Hush
 from beacon.core.snapshot import Memory
 from beacon.core.tower.sequences import Stage
 from beacon.engine.clock import ManualClock
+from beacon.otp.used_codes import Ledger, Token
 from beacon.outputs import history_file
 from beacon.outputs.history import KEY, NAME, WAITING, History, Pace
 from beacon.outputs.history_file import Batch, HistoryFile, Newer, Row
 from beacon.outputs.incidents import Incidents
 from beacon.outputs.topics import iso
-from beacon.transport.totp import Ledger, Token
 
 QUICK = Pace(batch=0.0, refresh=0.05, again=0.05, step=5.0)
 SLOW = Pace(batch=0.0, refresh=60.0, again=0.0, step=5.0)

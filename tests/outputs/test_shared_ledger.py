@@ -14,12 +14,12 @@ from beacon.core.model import Reason
 from beacon.engine.clock import ManualClock
 from beacon.engine.run import Run
 from beacon.net.probe_failure import Trouble
+from beacon.otp.daily_quota import spend
+from beacon.otp.used_codes import COUNTED, Ledger, Mark, Token
 from beacon.outputs.control import ControlSocket, NoBeacon, NotAllowed, NotAnswering, ask
 from beacon.outputs.history import KEY, NAME
 from beacon.outputs.history_file import Batch, HistoryFile
 from beacon.outputs.shared_ledger import ACTION, LeftBook, SharedLedger, lending, share
-from beacon.transport.allowance import spend
-from beacon.transport.totp import COUNTED, Ledger, Mark, Token
 
 TOKEN = Token.parse("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")
 

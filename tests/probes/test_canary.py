@@ -37,10 +37,10 @@ from beacon.engine.redaction import Secrets, secrets_in
 from beacon.engine.run import Probe, Run
 from beacon.engine.workers import Finished, Prober
 from beacon.net.http.route import Proxy, ProxyUrl
+from beacon.otp.code_setting import OneTimeCode
 from beacon.outputs.push_door import Door
 from beacon.outputs.web import Request
 from beacon.outputs.web_push import WebPush
-from beacon.transport.onetime import OneTimeCode
 from beacon.trial import Trial
 
 PASSWORD = "canary p&ss/wörd"

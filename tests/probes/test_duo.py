@@ -17,8 +17,8 @@ from beacon.config.tls import TlsPolicy
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
+from beacon.otp.code_setting import OneTimeCode
 from beacon.probes.duo import Duo, Said
-from beacon.transport.onetime import OneTimeCode
 
 SECRET = "canary-Zh5eGmUq9zpfQnyUIu5OL9iWoMMv5ZNm"
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"

@@ -26,13 +26,13 @@ from beacon.engine.run import Run
 from beacon.net.http.condition import Condition, StatusSet
 from beacon.net.http.expectations import Expectations
 from beacon.net.mail.imap import Imap
+from beacon.otp.gammu_inbox import Smsd
+from beacon.otp.mailbox_setting import AnyMailbox
+from beacon.otp.used_codes import Ledger
 from beacon.probes._step import Step
 from beacon.probes.flow import CLEAN_UP_BUDGET, Flow
 from beacon.transport.capture import Capture
-from beacon.transport.mailboxes import AnyMailbox
-from beacon.transport.smsd import Smsd
 from beacon.transport.template import JsonTemplate, Template
-from beacon.transport.totp import Ledger
 
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 PASSWORD = "canary p&ss/wörd"

@@ -19,8 +19,8 @@ from beacon.config.fields import Secret
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
+from beacon.otp.used_codes import Ledger, Token
 from beacon.probes.flow import Flow
-from beacon.transport.totp import Ledger, Token
 
 pytestmark = pytest.mark.integration
 

@@ -16,9 +16,9 @@ from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.redaction import quoted
 from beacon.engine.run import DeadlinePassed, Run
+from beacon.otp.code_setting import OneTimeCode
+from beacon.otp.used_codes import Token
 from beacon.probes.keycloak import Keycloak
-from beacon.transport.onetime import OneTimeCode
-from beacon.transport.totp import Token
 
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 PASSWORD = "canary p&ss/wörd"

@@ -16,9 +16,9 @@ from beacon.config.tls import TlsPolicy
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
+from beacon.otp.code_setting import OneTimeCode
+from beacon.otp.used_codes import Token
 from beacon.probes.linotp import LinOtp
-from beacon.transport.onetime import OneTimeCode
-from beacon.transport.totp import Token
 
 PIN = "canary-pin"
 SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"

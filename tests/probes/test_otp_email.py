@@ -27,9 +27,9 @@ from beacon.net.http.expectations import Expectations
 from beacon.net.mail.imap import Imap, Mail, Place
 from beacon.net.mail.mail_message import Letter
 from beacon.net.mail.smtp import Smtp
+from beacon.otp.code_mailbox import MESSAGES_LIMIT
 from beacon.probes._step import Step
 from beacon.probes.otp_email import LEFTOVERS, OtpEmail, _code_of
-from beacon.transport.arrivals import MESSAGES_LIMIT
 from beacon.transport.capture import Capture
 from beacon.transport.template import Template
 from tests.conftest import StandingClock

@@ -15,9 +15,9 @@ from beacon.config.problems import ConfigError
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import Run
+from beacon.otp.gammu_inbox import SAVES_NOTHING
+from beacon.otp.used_codes import Ledger
 from beacon.probes.otp_sms import OtpSms
-from beacon.transport.smsd import SAVES_NOTHING
-from beacon.transport.totp import Ledger
 from tests.conftest import StandingClock
 
 ENDPOINT = """

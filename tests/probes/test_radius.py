@@ -18,9 +18,9 @@ from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.radius import Answer, Packet
+from beacon.otp.code_setting import OneTimeCode
+from beacon.otp.used_codes import Ledger, Token
 from beacon.probes.radius import Radius
-from beacon.transport.onetime import OneTimeCode
-from beacon.transport.totp import Ledger, Token
 
 SECRET = "canary-shared-secret"
 PASSWORD = "canary-password"

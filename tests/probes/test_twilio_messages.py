@@ -12,8 +12,8 @@ from beacon.config.problems import ConfigError
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
+from beacon.otp.used_codes import Ledger
 from beacon.probes.twilio_messages import PAUSES
-from beacon.transport.totp import Ledger
 from tests.servers.twilio import ACCOUNT, BODY, Twilio
 
 ENDPOINT = """

@@ -24,7 +24,7 @@ from beacon.net.mail.mail_message import Letter
 from beacon.net.mail.mail_server import MailServer, answering, own_trouble, silence_means
 from beacon.net.parsing.dates import mail_date
 from beacon.net.probe_failure import Trouble, hold
-from beacon.transport.arrivals import MESSAGE_LIMIT, MESSAGES_LIMIT, Message
+from beacon.otp.code_mailbox import MESSAGE_LIMIT, MESSAGES_LIMIT, Message
 
 POLL: Final = 2.0
 """Seconds between two looks where the server has no IDLE."""

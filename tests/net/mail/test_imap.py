@@ -25,7 +25,7 @@ from beacon.net.mail.imap_client import LINES_LIMIT, TRAFFIC_LIMIT
 from beacon.net.mail.imap_folders import encoded, junk_of, shown_name, wire_name
 from beacon.net.mail.imap_folders import listed as list_of
 from beacon.net.probe_failure import Trouble
-from beacon.transport.arrivals import MESSAGE_LIMIT, MESSAGES_LIMIT, await_code
+from beacon.otp.code_mailbox import MESSAGE_LIMIT, MESSAGES_LIMIT, await_code
 
 PASSWORD = "canary-password"
 TOKENS = OAuth2(token_url=Url("https://x"), client_id="a", client_secret=Secret("canary"))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from beacon.net.probe_failure import Trouble
-from beacon.transport import modem
+from beacon.otp import gammu_modem as modem
 
 GONE = "own_modem: gammu-smsd does not run"
 

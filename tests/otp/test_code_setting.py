@@ -13,8 +13,8 @@ from beacon.engine.clock import ManualClock
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.net.probe_failure import Trouble
-from beacon.transport.onetime import OneTimeCode, Passcode, Seed
-from beacon.transport.totp import Ledger, Token
+from beacon.otp.code_setting import OneTimeCode, Passcode, Seed
+from beacon.otp.used_codes import Ledger, Token
 
 SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"  # of RFC 4226 and RFC 6238
 CODES = ("755224", "287082", "359152", "969429", "338314", "254676")  # RFC 4226, appendix D

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.transport.totp import EARLIEST, LATEST, SPREAD, Ledger, Mark, Token
+from beacon.otp.used_codes import EARLIEST, LATEST, SPREAD, Ledger, Mark, Token
 
 SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"  # of RFC 6238
 START = 1_700_000_015.0  # half-way through a step of 30 s: 1700000010 begins one

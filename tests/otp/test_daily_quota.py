@@ -10,8 +10,8 @@ from beacon.core.model import Reason
 from beacon.engine.clock import ManualClock
 from beacon.engine.run import Run
 from beacon.net.probe_failure import Trouble
-from beacon.transport.allowance import spend
-from beacon.transport.totp import Ledger
+from beacon.otp.daily_quota import spend
+from beacon.otp.used_codes import Ledger
 
 NOON = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 

@@ -23,8 +23,8 @@ from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import DOT_ALL, TextPattern
 from beacon.net.probe_failure import Trouble
-from beacon.transport.arrivals import MESSAGE_LIMIT, MESSAGES_LIMIT, Message
-from beacon.transport.modem import look
+from beacon.otp.code_mailbox import MESSAGE_LIMIT, MESSAGES_LIMIT, Message
+from beacon.otp.gammu_modem import look
 
 POLL: Final = 0.25
 """Seconds between two looks; a message counts that has not changed from one to the next."""

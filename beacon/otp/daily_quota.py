@@ -11,7 +11,7 @@ from typing import Final
 from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.net.probe_failure import Trouble
-from beacon.transport.totp import COUNTED, Ledger, Mark
+from beacon.otp.used_codes import COUNTED, Ledger, Mark
 
 _ROOM: Final = 10**6  # counters from one day to the next, more than a day has messages
 

@@ -18,7 +18,7 @@ from beacon.config.fields import Refused, Secret
 from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.net.probe_failure import Trouble
-from beacon.transport.totp import LEDGER, Algorithm, Ledger, Token
+from beacon.otp.used_codes import LEDGER, Algorithm, Ledger, Token
 
 PERIOD: Final = 30
 

@@ -9,8 +9,8 @@ from msgspec import Meta
 from beacon.config.fields import Flaw, Refused
 from beacon.engine.run import Run
 from beacon.net.mail.imap import Imap
-from beacon.transport.arrivals import Watch
-from beacon.transport.smsd import Smsd
+from beacon.otp.code_mailbox import Watch
+from beacon.otp.gammu_inbox import Smsd
 
 
 @dataclass(frozen=True, kw_only=True)

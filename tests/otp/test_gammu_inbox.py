@@ -12,9 +12,9 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.redaction import quoted
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.probe_failure import Trouble
-from beacon.transport.arrivals import MESSAGE_LIMIT, MESSAGES_LIMIT, await_code
-from beacon.transport.modem import look
-from beacon.transport.smsd import Smsd
+from beacon.otp.code_mailbox import MESSAGE_LIMIT, MESSAGES_LIMIT, await_code
+from beacon.otp.gammu_inbox import Smsd
+from beacon.otp.gammu_modem import look
 from tests.conftest import StandingClock
 
 FIRST = "IN20260105_120000_00_+15550100_{:02}.txt"

@@ -11,8 +11,8 @@ from beacon.config.fields import Directory, Refused, Secret
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.net.mail.imap import Imap
-from beacon.transport.mailboxes import AnyMailbox
-from beacon.transport.smsd import Smsd
+from beacon.otp.gammu_inbox import Smsd
+from beacon.otp.mailbox_setting import AnyMailbox
 
 
 def test_a_mailbox_is_one_of_its_kinds(tmp_path: Path, fake_imap: Callable[..., Any]) -> None:
