@@ -22,7 +22,7 @@ from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
 from beacon.net.probe_failure import Trouble
 from beacon.probes import CLAIM, Fault, Timing
-from beacon.transport.claim import Admission, claimed, entry, since, worst
+from beacon.vendors.status import Admission, claimed, entry, since, worst
 
 _OF_STATUS: Final = {
     "0": (Reason.OK, "resolved"),

@@ -15,7 +15,7 @@ from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.probe_failure import Trouble, timed
 from beacon.otp.code_setting import OneTimeCode
 from beacon.probes import SIGN_IN, Fault, Timing
-from beacon.transport.duo import Application, Call, NotUnderstood, Steps, Text, words
+from beacon.vendors.duo import Application, Call, NotUnderstood, Steps, Text, words
 
 _BYPASSED: Final = "let in without a second factor"
 

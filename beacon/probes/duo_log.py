@@ -15,7 +15,7 @@ from beacon.config.fields import Duration
 from beacon.engine.run import Run
 from beacon.probes import Fault
 from beacon.probes._users import SAMPLE, USES, Entry, Span, Tally, WatchedUsers
-from beacon.transport.duo import Application, Call
+from beacon.vendors.duo import Application, Call
 
 PAGE: Final = 200
 PAGES: Final = 20

@@ -12,7 +12,7 @@ from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.net.probe_failure import Trouble, timed
 from beacon.probes import FAST, Fault, Timing
-from beacon.transport.duo import CHECK, Application, Steps
+from beacon.vendors.duo import CHECK, Application, Steps
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from beacon.engine.run import Run
 from beacon.net.parsing.dates import moment
 from beacon.probes import Fault
 from beacon.probes._users import SAMPLE, USES, Entry, Span, Tally, WatchedUsers, iso
-from beacon.transport.graph import Application, Graph
+from beacon.vendors.graph import Application, Graph
 
 LATE: Final = 7200.0
 """Seconds that Microsoft says attempts may take until they are counted, rarely."""

@@ -23,7 +23,7 @@ from beacon.net.http.route import Reach
 from beacon.net.parsing.dates import moment
 from beacon.net.probe_failure import Trouble
 from beacon.probes import CLAIM, Fault, Timing
-from beacon.transport.claim import Admission, claimed, entry, since, worst
+from beacon.vendors.status import Admission, claimed, entry, since, worst
 
 LIMIT: Final = 8 * 1024 * 1024
 """Bytes of a history: it grows while there is trouble."""

@@ -18,7 +18,8 @@ from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.net.http.conditional_client import SOURCES, Kept, Sources
 from beacon.probes import CLAIM, Fault, Timing
-from beacon.transport.claim import (
+from beacon.vendors.graph import Application, Graph
+from beacon.vendors.status import (
     OF_MICROSOFT,
     RESTORING,
     Admission,
@@ -30,7 +31,6 @@ from beacon.transport.claim import (
     spoken,
     worst,
 )
-from beacon.transport.graph import Application, Graph
 
 SIGN_INS: Final = Regex(
     r"(?i)multi-?factor|\bMFA\b|passcode|\bOTP\b|verification code|authenticat|sign-?in"

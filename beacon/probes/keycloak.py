@@ -22,8 +22,8 @@ from beacon.net.outline import outline
 from beacon.net.probe_failure import FirstPass, Trouble
 from beacon.otp.code_setting import OneTimeCode
 from beacon.probes import SIGN_IN, Fault, Timing
-from beacon.transport.openid import Issued, Provider, discover, issuer_flaws, offered, signing_key
 from beacon.transport.steps import Steps
+from beacon.vendors.openid import Issued, Provider, discover, issuer_flaws, offered, signing_key
 
 _OURS: Final = frozenset(
     {"invalid_client", "unauthorized_client", "invalid_scope", "unsupported_grant_type"}

@@ -17,7 +17,8 @@ from beacon.net.http.client import exchange
 from beacon.net.http.route import Reach, Route
 from beacon.net.probe_failure import FirstPass, Trouble
 from beacon.probes import FAST, Fault, Timing
-from beacon.transport.openid import (
+from beacon.transport.steps import Steps
+from beacon.vendors.openid import (
     Issued,
     Key,
     Provider,
@@ -26,7 +27,6 @@ from beacon.transport.openid import (
     offered,
     signing_key,
 )
-from beacon.transport.steps import Steps
 
 
 @dataclass(frozen=True, kw_only=True)

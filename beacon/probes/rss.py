@@ -18,9 +18,9 @@ from beacon.net.http.conditional_client import SOURCES, Sources
 from beacon.net.http.route import Reach
 from beacon.net.parsing import parser
 from beacon.probes import CLAIM, Fault, Timing
-from beacon.probes._announcements import incident_of, judged
-from beacon.transport.claim import Admission, claimed, concerned, entry, since, worst
-from beacon.transport.feed import Entry
+from beacon.vendors.announcements import incident_of, judged
+from beacon.vendors.feed import Entry
+from beacon.vendors.status import Admission, claimed, concerned, entry, since, worst
 
 Mode = Literal["incident", "age"]
 

@@ -25,7 +25,7 @@ from beacon.net.http.route import Reach
 from beacon.net.parsing.dates import moment
 from beacon.net.probe_failure import Trouble
 from beacon.probes import CLAIM, Fault, Timing
-from beacon.transport.claim import Admission, claimed, entry, since, worst
+from beacon.vendors.status import Admission, claimed, entry, since, worst
 
 _SUMMARY: Final = "/api/v2/summary.json"
 _OF_COMPONENT: Final = {

@@ -16,7 +16,7 @@ from beacon.engine.clock import ManualClock
 from beacon.engine.redaction import Secrets
 from beacon.net.http.conditional_client import Kept, Sources
 from beacon.probes.graph_health import GraphHealth, Issue
-from beacon.transport.graph import PAGES
+from beacon.vendors.graph import PAGES
 
 clear = Secrets().clear
 

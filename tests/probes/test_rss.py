@@ -17,7 +17,7 @@ from beacon.engine.clock import ManualClock
 from beacon.engine.redaction import Secrets
 from beacon.net.http.conditional_client import Sources
 from beacon.probes.rss import Rss
-from beacon.transport.feed import Entry, entries
+from beacon.vendors.feed import Entry, entries
 
 clear = Secrets().clear
 

@@ -16,7 +16,7 @@ from beacon.net.http.client import Answer, Request, exchange
 from beacon.net.http.route import Route
 from beacon.net.parsing.dates import mail_date
 from beacon.net.probe_failure import Trouble
-from beacon.transport.claim import since
+from beacon.vendors.status import since
 
 T = TypeVar("T")
 V = TypeVar("V")

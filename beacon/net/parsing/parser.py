@@ -68,7 +68,7 @@ class Parser:
 
 PARSERS: Final[Mapping[str, Parser]] = MappingProxyType(
     {
-        "feed": Parser("beacon.transport.feed", "entries", inline=64 * 1024),
+        "feed": Parser("beacon.vendors.feed", "entries", inline=64 * 1024),
         "field": Parser("beacon.transport.html", "value_of", inline=16 * 1024),
         "form": Parser("beacon.transport.html", "form", inline=16 * 1024),
     }

@@ -12,7 +12,7 @@ from beacon.net.http.client import Answer
 from beacon.net.mail.mime import decoded
 from beacon.net.parsing.charset import codec
 from beacon.net.probe_failure import Trouble
-from beacon.transport.feed import entries
+from beacon.vendors.feed import entries
 
 NAMES = {
     "UTF-8": "utf_8",

@@ -20,7 +20,7 @@ from beacon.net.parsing import parser
 from beacon.net.parsing.parser import PARSERS, ParserProcess, Reply, parsed, receive, send
 from beacon.net.parsing.parser_process import answer, serve
 from beacon.net.probe_failure import Trouble
-from beacon.transport.feed import Entry
+from beacon.vendors.feed import Entry
 
 # A process that does what its input says, by the same protocol.
 OBEDIENT = """
@@ -211,13 +211,13 @@ def test_an_input_that_takes_too_much_memory(monkeypatch: pytest.MonkeyPatch) ->
     def hungry(*_: object) -> bytes:
         raise MemoryError
 
-    monkeypatch.setattr("beacon.transport.feed.entries", hungry)
+    monkeypatch.setattr("beacon.vendors.feed.entries", hungry)
     reply = answered("feed")
     assert (reply.reason, reply.words) == (
         Reason.BODY_TOO_LARGE,
         "reading it takes too much memory",
     )
-    monkeypatch.setattr("beacon.transport.feed.entries", lambda *_: bytes(parser.REPLY_LIMIT))
+    monkeypatch.setattr("beacon.vendors.feed.entries", lambda *_: bytes(parser.REPLY_LIMIT))
     reply = answered("feed")
     assert reply.reason is Reason.BODY_TOO_LARGE
 
@@ -284,7 +284,7 @@ def test_what_it_imports_is_little() -> None:
         f"heavy = {HEAVY}\n"
         # Some may be there before: coverage starts in every process, and brings its own.
         "for name in heavy: sys.modules.pop(name, None)\n"
-        "import beacon.net.parsing.parser_process, beacon.transport.feed\n"
+        "import beacon.net.parsing.parser_process, beacon.vendors.feed\n"
         "print(*heavy & set(sys.modules))"
     )
     told = subprocess.run(

@@ -13,7 +13,7 @@ from requests.structures import CaseInsensitiveDict
 from beacon.core.model import Reason
 from beacon.net.http.client import Answer
 from beacon.net.probe_failure import Trouble
-from beacon.transport.feed import ENTRIES, Entry, entries
+from beacon.vendors.feed import ENTRIES, Entry, entries
 
 AT = datetime(2018, 11, 19, 14, 0, tzinfo=UTC)
 

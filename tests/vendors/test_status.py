@@ -12,7 +12,7 @@ from beacon.engine.clock import ManualClock
 from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
 from beacon.net.probe_failure import Trouble
-from beacon.transport.claim import (
+from beacon.vendors.status import (
     OF_MICROSOFT,
     SEVERITY,
     Admission,
@@ -162,7 +162,7 @@ def test_what_takes_too_long_to_search_may_concern_us_and_so_may_all_after_it(
             if text == "slow":
                 raise TimeoutError
 
-    monkeypatch.setattr("beacon.transport.claim.TextPattern", Slow)
+    monkeypatch.setattr("beacon.vendors.status.TextPattern", Slow)
     texts = ["before", "slow", *(f"{n}" for n in range(2000))]
     assert concerned("x", texts, str) == texts[1:]
     assert searched == ["before", "slow"], "else one feed would take half a second each"

@@ -15,7 +15,7 @@ from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
 from beacon.net.http.client import Answer
 from beacon.net.probe_failure import Trouble
-from beacon.transport.duo import CHECK, PING, Application, Call, opened, signature, words
+from beacon.vendors.duo import CHECK, PING, Application, Call, opened, signature, words
 
 clear = Secrets().clear
 

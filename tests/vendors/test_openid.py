@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from beacon.core.model import Reason
 from beacon.net.probe_failure import Trouble
-from beacon.transport.openid import REMEMBERED, Issued, Key, issuer_flaws, signing_key
+from beacon.vendors.openid import REMEMBERED, Issued, Key, issuer_flaws, signing_key
 
 ONE, TWO = Key("one", ("RSA", "AQ", "AQAB")), Key("two", ("RSA", "Ag", "AQAB"))
 

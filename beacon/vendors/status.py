@@ -14,7 +14,7 @@ from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.net.parsing.dates import moment
 from beacon.net.probe_failure import Trouble, timed
-from beacon.transport.feed import LONGEST
+from beacon.vendors.feed import LONGEST
 
 T = TypeVar("T")
 

@@ -11,8 +11,8 @@ from typing import Final
 
 from beacon.core.model import Reason
 from beacon.engine.text_pattern import IGNORE_CASE, TextPattern
-from beacon.transport.claim import OF_MICROSOFT
-from beacon.transport.feed import Entry
+from beacon.vendors.feed import Entry
+from beacon.vendors.status import OF_MICROSOFT
 
 LABELS: Final = MappingProxyType(
     {
