@@ -16,16 +16,16 @@ from beacon.config.schema import Config
 from beacon.core.model import OUTCOME_OF, Outcome, Reason
 from beacon.engine.clock import Clock
 from beacon.engine.run import DeadlinePassed, Run
-from beacon.mail import golden, zone
-from beacon.mail.delegation import Delegations
-from beacon.mail.found import State, plain
-from beacon.mail.golden import Golden, GoldenRefused, Kept
-from beacon.mail.judged import Trouble, cost, judge, spf_word, worst_first
-from beacon.mail.look import Look, Subject, look, seen_by_servers
-from beacon.mail.picture import SOA, TXT, Picture, below, key_name, keys
-from beacon.mail.receivers import CONSEQUENCES
 from beacon.mail.spf import Checked
-from beacon.mail.views import Authority, Resolvers
+from beacon.maildns import golden, zone
+from beacon.maildns.answer import State, plain
+from beacon.maildns.delegation import Delegations
+from beacon.maildns.findings import Trouble, cost, judge, spf_word, worst_first
+from beacon.maildns.golden import Golden, GoldenRefused, Kept
+from beacon.maildns.receivers import CONSEQUENCES
+from beacon.maildns.snapshot import SOA, TXT, Picture, below, key_name, keys
+from beacon.maildns.sources import Authority, Resolvers
+from beacon.maildns.survey import Look, Subject, look, seen_by_servers
 from beacon.net.dns_query import PORT, has_reverse, is_address, locate, system_resolvers
 from beacon.net.dns_records import is_mail_domain, is_name, is_selector
 from beacon.net.probe_failure import Trouble as Stuck

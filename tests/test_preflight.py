@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from beacon import cli
-from beacon.mail import golden, zone
-from beacon.mail.golden import GoldenRefused
+from beacon.maildns import golden, zone
+from beacon.maildns.golden import GoldenRefused
 
 KEY = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
 OTHER_KEY = "v=DKIM1; k=ed25519; p=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="

@@ -15,8 +15,8 @@ import dns.name
 import dns.rdatatype
 import dns.reversename
 
-from beacon.mail.found import Fetch, Found, State, plain, texts
 from beacon.mail.spf_grammar import MACRO_PARTS, Malformed, Record, Result, Term, is_spf, parse
+from beacon.maildns.answer import Fetch, Found, State, plain, texts
 
 MOST_TERMS: Final = 10
 MOST_VOIDS: Final = 2

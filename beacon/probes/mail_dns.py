@@ -23,12 +23,12 @@ from beacon.core.model import (
     joined,
 )
 from beacon.engine.run import Phase, Run
-from beacon.mail.found import Found, State, plain
-from beacon.mail.golden import Golden, GoldenRefused, beside, compare, keys_of, load
-from beacon.mail.judged import Trouble, Wanted, judge, worst_first
-from beacon.mail.look import Look, Subject, look
-from beacon.mail.picture import MX, TXT, Picture
-from beacon.mail.views import Resolvers
+from beacon.maildns.answer import Found, State, plain
+from beacon.maildns.findings import Trouble, Wanted, judge, worst_first
+from beacon.maildns.golden import Golden, GoldenRefused, beside, compare, keys_of, load
+from beacon.maildns.snapshot import MX, TXT, Picture
+from beacon.maildns.sources import Resolvers
+from beacon.maildns.survey import Look, Subject, look
 from beacon.net.dns_query import PORT, has_reverse, is_address, system_resolvers
 from beacon.net.dns_records import is_mail_domain, is_name, is_selector, listed
 from beacon.net.probe_failure import Trouble as Stuck

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from beacon.core.model import Reason
 from beacon.mail.dmarc import flaw, is_dmarc
-from beacon.mail.judged import Wanted, judge
-from beacon.mail.picture import survey
+from beacon.maildns.findings import Wanted, judge
+from beacon.maildns.snapshot import survey
 
 # The words we say (None: applied), and what checkdmarc 6.0.4 makes of the record. It follows the
 # successor, RFC 9989, where a record without p counts as `none`; receivers of today do not.

@@ -14,8 +14,8 @@ import dns.rdatatype
 import dns.transaction
 import dns.zone
 
-from beacon.mail.delegation import Delegations
-from beacon.mail.found import Fetch, Found, State, plain
+from beacon.maildns.answer import Fetch, Found, State, plain
+from beacon.maildns.delegation import Delegations
 
 LARGEST: Final = 16 * 1024 * 1024
 """Bytes of a zone file."""

@@ -4,8 +4,8 @@ import dns.rdatatype
 
 from beacon.mail.dkim import is_key
 from beacon.mail.dmarc import is_dmarc
-from beacon.mail.found import Found
 from beacon.mail.spf_grammar import is_spf
+from beacon.maildns.answer import Found
 from beacon.net.dns_records import digest
 
 

@@ -10,10 +10,10 @@ import dns.zone
 
 from beacon.core.model import Reason
 from beacon.engine.run import Run
-from beacon.mail.found import Fetch, Found, State, plain
-from beacon.mail.judged import Trouble
-from beacon.mail.picture import AAAA, NS, SOA, A
-from beacon.mail.views import Authority
+from beacon.maildns.answer import Fetch, Found, State, plain
+from beacon.maildns.findings import Trouble
+from beacon.maildns.snapshot import AAAA, NS, SOA, A
+from beacon.maildns.sources import Authority
 from beacon.net.dns_query import MOST_SERVERS, PORT
 from beacon.net.udp import Peer
 

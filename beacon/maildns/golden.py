@@ -17,12 +17,12 @@ import yaml
 
 from beacon.core.model import Reason
 from beacon.mail.dmarc import is_dmarc
-from beacon.mail.found import Found, State, plain
-from beacon.mail.judged import Trouble, Wanted
-from beacon.mail.meaning import is_about_mail
-from beacon.mail.picture import CNAME, MX, NS, PTR, TXT, Picture, below, key_name
 from beacon.mail.spf_grammar import is_spf
-from beacon.mail.views import Key
+from beacon.maildns.answer import Found, State, plain
+from beacon.maildns.findings import Trouble, Wanted
+from beacon.maildns.meaning import is_about_mail
+from beacon.maildns.snapshot import CNAME, MX, NS, PTR, TXT, Picture, below, key_name
+from beacon.maildns.sources import Key
 from beacon.net.dns_records import digest, listed, shown, value
 from beacon.net.dns_records import written as as_written
 

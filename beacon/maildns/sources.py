@@ -16,8 +16,8 @@ import dns.rdatatype
 import dns.ttl
 
 from beacon.engine.run import Run
-from beacon.mail.found import Fetch, Found, State, plain
-from beacon.mail.meaning import meaning
+from beacon.maildns.answer import Fetch, Found, State, plain
+from beacon.maildns.meaning import meaning
 from beacon.net.dns_query import Reply, ask, question
 from beacon.net.udp import Peer
 

@@ -10,10 +10,10 @@ import dns.rdatatype
 import dns.reversename
 
 from beacon.mail.dmarc import flaw, is_dmarc, resembles
-from beacon.mail.found import Fetch, Found, State, plain, texts
 from beacon.mail.spf import Checked, check
 from beacon.mail.tag_list import excerpt
-from beacon.mail.views import Key
+from beacon.maildns.answer import Fetch, Found, State, plain, texts
+from beacon.maildns.sources import Key
 
 A, AAAA = dns.rdatatype.A, dns.rdatatype.AAAA
 TXT, MX, NS = dns.rdatatype.TXT, dns.rdatatype.MX, dns.rdatatype.NS

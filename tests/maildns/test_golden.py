@@ -5,8 +5,8 @@ import datetime as dt
 import dns.name
 import pytest
 
-from beacon.mail.golden import Taken, compare, kept, keys_of, load, wanted, written
-from beacon.mail.picture import survey
+from beacon.maildns.golden import Taken, compare, kept, keys_of, load, wanted, written
+from beacon.maildns.snapshot import survey
 
 D = "otp.example"
 SOA = {(D, "SOA"): ["ns1.otp.example. host.otp.example. 1 3600 600 86400 60"]}

@@ -6,12 +6,12 @@ import dns.name
 import pytest
 
 from beacon.core.model import OUTCOME_OF, STANDING, Outcome, Reason
-from beacon.mail.found import Found, State
-from beacon.mail.judged import WORST, Wanted, judge
-from beacon.mail.picture import survey
-from beacon.mail.receivers import CONSEQUENCES
 from beacon.mail.spf import check
 from beacon.mail.tag_list import tags
+from beacon.maildns.answer import Found, State
+from beacon.maildns.findings import WORST, Wanted, judge
+from beacon.maildns.receivers import CONSEQUENCES
+from beacon.maildns.snapshot import survey
 
 D = "otp.example"
 KEY = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="

@@ -6,7 +6,7 @@ import dns.name
 import dns.rdatatype
 import pytest
 
-from beacon.mail.found import Fetch, Found, State
+from beacon.maildns.answer import Fetch, Found, State
 from beacon.net.dns_records import value
 
 CNAME = dns.rdatatype.CNAME

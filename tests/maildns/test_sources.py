@@ -11,8 +11,8 @@ import pytest
 
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
-from beacon.mail.found import Found, State
-from beacon.mail.views import Authority, Resolvers, settled
+from beacon.maildns.answer import Found, State
+from beacon.maildns.sources import Authority, Resolvers, settled
 from beacon.net.udp import Peer
 
 ANSWER = Found(State.THERE)

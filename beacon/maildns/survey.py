@@ -8,10 +8,10 @@ import dns.rdatatype
 
 from beacon.core.model import Reason
 from beacon.engine.run import Run
-from beacon.mail.found import Fetch, Found, State, plain
-from beacon.mail.judged import Trouble, differing, in_any
-from beacon.mail.picture import CNAME, SOA, Picture, keys, survey
-from beacon.mail.views import COMPARED, Authority, Key, Resolvers
+from beacon.maildns.answer import Fetch, Found, State, plain
+from beacon.maildns.findings import Trouble, differing, in_any
+from beacon.maildns.snapshot import CNAME, SOA, Picture, keys, survey
+from beacon.maildns.sources import COMPARED, Authority, Key, Resolvers
 from beacon.net.dns_query import PORT, locate, zone_servers
 from beacon.net.probe_failure import Trouble as Stuck
 from beacon.net.udp import Peer
