@@ -16,13 +16,13 @@ from beacon.config.schema import Config
 from beacon.core.model import OUTCOME_OF, Outcome, Reason
 from beacon.engine.clock import Clock
 from beacon.engine.run import DeadlinePassed, Run
-from beacon.mail.spf import Checked
 from beacon.maildns import golden, zone
 from beacon.maildns.answer import State, plain
 from beacon.maildns.delegation import Delegations
 from beacon.maildns.findings import Trouble, cost, judge, spf_word, worst_first
 from beacon.maildns.golden import Golden, GoldenRefused, Kept
 from beacon.maildns.receivers import CONSEQUENCES
+from beacon.maildns.records.spf import Checked
 from beacon.maildns.snapshot import SOA, TXT, Picture, below, key_name, keys
 from beacon.maildns.sources import Authority, Resolvers
 from beacon.maildns.survey import Look, Subject, look, seen_by_servers

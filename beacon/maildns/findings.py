@@ -8,12 +8,12 @@ import dns.name
 import dns.rdatatype
 
 from beacon.core.model import Reason
-from beacon.mail.dkim import flaw, is_key, is_revoked
-from beacon.mail.spf import MOST_TERMS, MOST_VOIDS, Checked
-from beacon.mail.spf_grammar import Result
-from beacon.mail.tag_list import excerpt
 from beacon.maildns.answer import Found, State, plain, texts
 from beacon.maildns.meaning import is_about_mail, meaning
+from beacon.maildns.records.dkim import flaw, is_key, is_revoked
+from beacon.maildns.records.spf import MOST_TERMS, MOST_VOIDS, Checked
+from beacon.maildns.records.spf_grammar import Result
+from beacon.maildns.records.tag_list import excerpt
 from beacon.maildns.snapshot import MX, SOA, TXT, Picture, key_name
 from beacon.net.dns_records import listed, shown
 

@@ -16,11 +16,11 @@ import msgspec
 import yaml
 
 from beacon.core.model import Reason
-from beacon.mail.dmarc import is_dmarc
-from beacon.mail.spf_grammar import is_spf
 from beacon.maildns.answer import Found, State, plain
 from beacon.maildns.findings import Trouble, Wanted
 from beacon.maildns.meaning import is_about_mail
+from beacon.maildns.records.dmarc import is_dmarc
+from beacon.maildns.records.spf_grammar import is_spf
 from beacon.maildns.snapshot import CNAME, MX, NS, PTR, TXT, Picture, below, key_name
 from beacon.maildns.sources import Key
 from beacon.net.dns_records import digest, listed, shown, value

@@ -2,10 +2,10 @@
 
 import dns.rdatatype
 
-from beacon.mail.dkim import is_key
-from beacon.mail.dmarc import is_dmarc
-from beacon.mail.spf_grammar import is_spf
 from beacon.maildns.answer import Found
+from beacon.maildns.records.dkim import is_key
+from beacon.maildns.records.dmarc import is_dmarc
+from beacon.maildns.records.spf_grammar import is_spf
 from beacon.net.dns_records import digest
 
 

@@ -9,10 +9,10 @@ import dns.name
 import dns.rdatatype
 import dns.reversename
 
-from beacon.mail.dmarc import flaw, is_dmarc, resembles
-from beacon.mail.spf import Checked, check
-from beacon.mail.tag_list import excerpt
 from beacon.maildns.answer import Fetch, Found, State, plain, texts
+from beacon.maildns.records.dmarc import flaw, is_dmarc, resembles
+from beacon.maildns.records.spf import Checked, check
+from beacon.maildns.records.tag_list import excerpt
 from beacon.maildns.sources import Key
 
 A, AAAA = dns.rdatatype.A, dns.rdatatype.AAAA

@@ -6,11 +6,11 @@ import dns.name
 import pytest
 
 from beacon.core.model import OUTCOME_OF, STANDING, Outcome, Reason
-from beacon.mail.spf import check
-from beacon.mail.tag_list import tags
 from beacon.maildns.answer import Found, State
 from beacon.maildns.findings import WORST, Wanted, judge
 from beacon.maildns.receivers import CONSEQUENCES
+from beacon.maildns.records.spf import check
+from beacon.maildns.records.tag_list import tags
 from beacon.maildns.snapshot import survey
 
 D = "otp.example"

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from beacon.mail.tag_list import BrokenList, excerpt
+from beacon.maildns.records.tag_list import BrokenList, excerpt
 
 _POLICIES: Final = frozenset({"none", "quarantine", "reject"})
 

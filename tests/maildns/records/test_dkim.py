@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.mail.dkim import flaw, is_key, is_revoked
+from beacon.maildns.records.dkim import flaw, is_key, is_revoked
 
 RSA = bytes.fromhex("06092a864886f70d010101")
 EC = bytes.fromhex("06072a8648ce3d0201")

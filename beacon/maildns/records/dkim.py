@@ -5,7 +5,7 @@ import binascii
 import string
 from typing import Final
 
-from beacon.mail.tag_list import BrokenList, excerpt, read, tags
+from beacon.maildns.records.tag_list import BrokenList, excerpt, read, tags
 
 SMALLEST: Final = 1024
 """Bits of an RSA key; receivers must not use a smaller one (RFC 8301, 3.2)."""

@@ -15,8 +15,16 @@ import dns.name
 import dns.rdatatype
 import dns.reversename
 
-from beacon.mail.spf_grammar import MACRO_PARTS, Malformed, Record, Result, Term, is_spf, parse
 from beacon.maildns.answer import Fetch, Found, State, plain, texts
+from beacon.maildns.records.spf_grammar import (
+    MACRO_PARTS,
+    Malformed,
+    Record,
+    Result,
+    Term,
+    is_spf,
+    parse,
+)
 
 MOST_TERMS: Final = 10
 MOST_VOIDS: Final = 2

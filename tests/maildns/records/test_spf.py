@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from beacon.mail.spf import check
-from beacon.mail.spf_grammar import Malformed, Result, is_spf, parse
+from beacon.maildns.records.spf import check
+from beacon.maildns.records.spf_grammar import Malformed, Result, is_spf, parse
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.core.model import Reason
-from beacon.mail.dmarc import flaw, is_dmarc
 from beacon.maildns.findings import Wanted, judge
+from beacon.maildns.records.dmarc import flaw, is_dmarc
 from beacon.maildns.snapshot import survey
 
 # The words we say (None: applied), and what checkdmarc 6.0.4 makes of the record. It follows the
