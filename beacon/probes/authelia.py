@@ -20,7 +20,7 @@ from beacon.net.http.route import Reach
 from beacon.net.probe_failure import Trouble
 from beacon.otp.code_setting import OneTimeCode
 from beacon.probes import SIGN_IN, Fault, Timing
-from beacon.transport.steps import Steps
+from beacon.probing.steps import Steps
 
 _LEVEL: Final = 2
 """The authentication level of somebody who has shown both factors."""

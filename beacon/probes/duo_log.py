@@ -14,7 +14,7 @@ import msgspec
 from beacon.config.fields import Duration
 from beacon.engine.run import Run
 from beacon.probes import Fault
-from beacon.probes._users import SAMPLE, USES, Entry, Span, Tally, WatchedUsers
+from beacon.probing.sign_in_stats import SAMPLE, USES, Entry, Span, Tally, WatchedUsers
 from beacon.vendors.duo import Application, Call
 
 PAGE: Final = 200

@@ -17,7 +17,7 @@ from beacon.config.fields import Duration
 from beacon.engine.run import Run
 from beacon.net.parsing.dates import moment
 from beacon.probes import Fault
-from beacon.probes._users import SAMPLE, USES, Entry, Span, Tally, WatchedUsers, iso
+from beacon.probing.sign_in_stats import SAMPLE, USES, Entry, Span, Tally, WatchedUsers, iso
 from beacon.vendors.graph import Application, Graph
 
 LATE: Final = 7200.0

@@ -27,9 +27,9 @@ from beacon.otp.code_setting import claimed
 from beacon.otp.mailbox_setting import AnyMailbox
 from beacon.otp.used_codes import LEDGER, Ledger, Token
 from beacon.probes import SIGN_IN, Fault, Timing
-from beacon.probes._step import Place, Step
-from beacon.transport.capture import Capture, Captured, Form
-from beacon.transport.template import Code, Template, Uses
+from beacon.probing.extract import Capture, Captured, Form
+from beacon.probing.sign_in_step import Place, Step
+from beacon.probing.template import Code, Template, Uses
 
 BEFORE_THE_SERVER: Final = frozenset({407, 502, 503, 504})
 """Statuses of a proxy or gateway that did not reach the server: no code was judged."""

@@ -7,7 +7,7 @@ It answers an error of its own, and a code it could not send, like a wrong code:
 from dataclasses import dataclass
 from typing import ClassVar
 
-from beacon.probes._validate import ValidateCheck
+from beacon.probing.validate_api import ValidateCheck
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from beacon.net.http.condition import Condition
 from beacon.net.http.expectations import Expectations
-from beacon.probes._pages import StatusPages
+from beacon.probing.status_pages import StatusPages
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,10 +28,10 @@ from beacon.net.mail.smtp import Smtp
 from beacon.net.probe_failure import Trouble, timed
 from beacon.otp.code_mailbox import code_in, counted, unmatched
 from beacon.probes import Fault, Timing
-from beacon.probes._delivery import CODE, MARGIN, Code, Delivery
-from beacon.probes._requests import FORGOTTEN_AFTER
-from beacon.probes._step import Step
 from beacon.probes.flow import Talk
+from beacon.probing.code_requests import FORGOTTEN_AFTER
+from beacon.probing.delivery import CODE, MARGIN, Code, Delivery
+from beacon.probing.sign_in_step import Step
 
 LEFTOVERS: Final = 20
 """Messages of earlier runs that are looked for in each folder, in one run."""

@@ -21,10 +21,10 @@ from beacon.net.probe_failure import Trouble, timed
 from beacon.otp.code_mailbox import MESSAGES_LIMIT, code_in, unmatched
 from beacon.otp.gammu_inbox import SAVES_NOTHING, Progress, Smsd, SmsdWatch
 from beacon.probes import Fault
-from beacon.probes._delivery import Code, SmsDelivery
-from beacon.probes._requests import FORGOTTEN_AFTER
-from beacon.probes._step import Step
 from beacon.probes.flow import Talk
+from beacon.probing.code_requests import FORGOTTEN_AFTER
+from beacon.probing.delivery import Code, SmsDelivery
+from beacon.probing.sign_in_step import Step
 
 LEFTOVERS: Final = 100
 """Messages that were there before, of which a run looks through so many."""

@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 
 from beacon.core.model import Reading, Reason
 from beacon.probes import Fault
-from beacon.probes._validate import Said, ValidateCheck
+from beacon.probing.validate_api import Said, ValidateCheck
 
 _ITS_OWN: Final = frozenset({101, 302, 707, 902, 903, 907})
 """Errors that are the server's own: subscription, configuration, HSM, database, itself, resolver.

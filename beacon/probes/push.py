@@ -18,7 +18,7 @@ from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.engine.samples import Share
 from beacon.probes import Fault, Timing
-from beacon.probes._webhooks import alertmanager, decoded, sendgrid, ses
+from beacon.probing.webhooks import alertmanager, decoded, sendgrid, ses
 
 LARGEST: Final = 65536
 """Bytes of one push."""

@@ -13,8 +13,8 @@ from beacon.config.tls import TlsPolicy
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import ManualClock
 from beacon.engine.run import Run
-from beacon.probes._users import SAMPLE
 from beacon.probes.duo_log import PAGE, DuoLog
+from beacon.probing.sign_in_stats import SAMPLE
 
 SECRET = "canary-Zh5eGmUq9zpfQnyUIu5OL9iWoMMv5ZNm"
 LOG = "/admin/v2/logs/authentication"

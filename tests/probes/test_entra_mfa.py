@@ -15,8 +15,8 @@ from beacon.config.fields import Duration, Secret, Url
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock
 from beacon.net.http.conditional_client import Sources
-from beacon.probes._users import SAMPLE
 from beacon.probes.entra_mfa import TROUBLE, EntraMfa
+from beacon.probing.sign_in_stats import SAMPLE
 
 NOW = datetime(2026, 1, 5, 12, 7, 30, tzinfo=UTC)
 WINDOW = datetime(2026, 1, 5, 11, 35, tzinfo=UTC)  # 15 min late, 15 min long, whole buckets

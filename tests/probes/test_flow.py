@@ -29,10 +29,10 @@ from beacon.net.mail.imap import Imap
 from beacon.otp.gammu_inbox import Smsd
 from beacon.otp.mailbox_setting import AnyMailbox
 from beacon.otp.used_codes import Ledger
-from beacon.probes._step import Step
 from beacon.probes.flow import CLEAN_UP_BUDGET, Flow
-from beacon.transport.capture import Capture
-from beacon.transport.template import JsonTemplate, Template
+from beacon.probing.extract import Capture
+from beacon.probing.sign_in_step import Step
+from beacon.probing.template import JsonTemplate, Template
 
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 PASSWORD = "canary p&ss/wörd"

@@ -18,8 +18,8 @@ from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock
 from beacon.engine.run import Run
 from beacon.net.http.conditional_client import Sources
-from beacon.probes._users import SAMPLE
 from beacon.probes.okta_log import PAGE, OktaLog
+from beacon.probing.sign_in_stats import SAMPLE
 
 NOW = datetime(2026, 1, 5, 12, 7, 30, tzinfo=UTC)
 NOW_ISH = NOW - timedelta(minutes=10)

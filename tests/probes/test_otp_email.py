@@ -28,10 +28,10 @@ from beacon.net.mail.imap import Imap, Mail, Place
 from beacon.net.mail.mail_message import Letter
 from beacon.net.mail.smtp import Smtp
 from beacon.otp.code_mailbox import MESSAGES_LIMIT
-from beacon.probes._step import Step
 from beacon.probes.otp_email import LEFTOVERS, OtpEmail, _code_of
-from beacon.transport.capture import Capture
-from beacon.transport.template import Template
+from beacon.probing.extract import Capture
+from beacon.probing.sign_in_step import Step
+from beacon.probing.template import Template
 from tests.conftest import StandingClock
 
 PASSWORD = "canary-password"

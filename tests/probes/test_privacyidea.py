@@ -24,10 +24,10 @@ from beacon.net.http.client import Answer
 from beacon.net.probe_failure import Trouble
 from beacon.otp.code_setting import OneTimeCode
 from beacon.otp.used_codes import Token
-from beacon.probes._validate import heard
 from beacon.probes.http import Http
 from beacon.probes.privacyidea import PrivacyIdea
 from beacon.probes.privacyidea_status import PrivacyIdeaStatus
+from beacon.probing.validate_api import heard
 
 PIN = "canary-pin"
 SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"

@@ -16,8 +16,8 @@ from beacon.config.fields import Duration, Secret, Url
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock
 from beacon.net.http.conditional_client import Sources
-from beacon.probes._users import Tally
 from beacon.probes.twilio_verify import TwilioVerify
+from beacon.probing.sign_in_stats import Tally
 
 PATH = "/v2/Attempts/Summary"
 NOW = datetime(2026, 1, 5, 12, 7, 30, tzinfo=UTC)

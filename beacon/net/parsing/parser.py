@@ -69,8 +69,8 @@ class Parser:
 PARSERS: Final[Mapping[str, Parser]] = MappingProxyType(
     {
         "feed": Parser("beacon.vendors.feed", "entries", inline=64 * 1024),
-        "field": Parser("beacon.transport.html", "value_of", inline=16 * 1024),
-        "form": Parser("beacon.transport.html", "form", inline=16 * 1024),
+        "field": Parser("beacon.probing.html_forms", "value_of", inline=16 * 1024),
+        "form": Parser("beacon.probing.html_forms", "form", inline=16 * 1024),
     }
 )
 """All there are: nothing else can be asked of the process."""

@@ -16,7 +16,7 @@ from beacon.net.http.client import Answer, Request, exchange, fresh_jar
 from beacon.net.http.cookies import Jar
 from beacon.net.http.expectations import parse_json
 from beacon.net.probe_failure import Trouble
-from beacon.transport.capture import Capture, Form
+from beacon.probing.extract import Capture, Form
 
 END = b"Content-Length: 0\r\n\r\n"
 NOON = datetime(2026, 1, 5, 12, 0, 0, tzinfo=UTC)

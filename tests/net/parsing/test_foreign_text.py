@@ -17,11 +17,11 @@ from beacon.net.http.client import Answer, Request, confined, fresh_jar, prepare
 from beacon.net.http.condition import Condition
 from beacon.net.http.expectations import Expectations, judge
 from beacon.net.probe_failure import Trouble
-from beacon.probes._step import Step
 from beacon.probes.flow import Flow
 from beacon.probes.http import Http
-from beacon.transport.capture import Capture
-from beacon.transport.template import JsonTemplate, Template
+from beacon.probing.extract import Capture
+from beacon.probing.sign_in_step import Step
+from beacon.probing.template import JsonTemplate, Template
 
 T = Template.parse
 STRANGE = st.text(st.characters(max_codepoint=0x2FFFF), max_size=40)

@@ -5,7 +5,7 @@ import pytest
 from beacon.config.fields import Refused
 from beacon.core.model import Reason
 from beacon.net.probe_failure import Trouble
-from beacon.transport.template import RESERVED, Awaited, Code, JsonTemplate, Template
+from beacon.probing.template import RESERVED, Awaited, Code, JsonTemplate, Template
 
 
 def test_a_template_is_filled_in() -> None:

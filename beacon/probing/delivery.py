@@ -19,9 +19,9 @@ from beacon.otp.code_mailbox import Message, Watch
 from beacon.otp.daily_quota import spend
 from beacon.otp.used_codes import LEDGER, Ledger
 from beacon.probes import Fault, Timing
-from beacon.probes._requests import Asked, Owner, Request, Unanswered
-from beacon.probes._step import Step
 from beacon.probes.flow import Flow, Talk
+from beacon.probing.code_requests import Asked, Owner, Request, Unanswered
+from beacon.probing.sign_in_step import Step
 
 LIFETIME: Final = 120.0
 """Seconds a code is good where nothing else is said: privacyIDEA's default."""

@@ -14,8 +14,8 @@ from beacon.net.http.client import Request
 from beacon.net.http.expectations import Expectations
 from beacon.net.probe_failure import Trouble
 from beacon.probes import Fault
-from beacon.transport.capture import SOURCES, Capture, Form
-from beacon.transport.template import RESERVED, VARIABLES, JsonTemplate, Template
+from beacon.probing.extract import SOURCES, Capture, Form
+from beacon.probing.template import RESERVED, VARIABLES, JsonTemplate, Template
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 Place: TypeAlias = tuple[str | int, ...]

@@ -11,8 +11,8 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.net.http.client import Answer
 from beacon.net.probe_failure import Trouble
-from beacon.transport.capture import Capture, Form
-from beacon.transport.html import FIELDS_LIMIT, PAGE_LIMIT, TAGS_LIMIT, selector_flaw
+from beacon.probing.extract import Capture, Form
+from beacon.probing.html_forms import FIELDS_LIMIT, PAGE_LIMIT, TAGS_LIMIT, selector_flaw
 
 
 def form_of(answer: Answer, selector: str) -> Form | None:

@@ -9,7 +9,7 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.net.http.client import Answer
 from beacon.net.probe_failure import Trouble
-from beacon.transport.capture import Capture, Form
+from beacon.probing.extract import Capture, Form
 
 RUN = Run(SystemClock(), 60)
 ANSWER = Answer(

@@ -7,7 +7,7 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.net.mail.imap import Place
 from beacon.net.probe_failure import Trouble
-from beacon.probes._requests import FORGOTTEN_AFTER, Asked, Owner, Request, Unanswered
+from beacon.probing.code_requests import FORGOTTEN_AFTER, Asked, Owner, Request, Unanswered
 
 NOW = 1_000_000.0
 LOST = Reading(Reason.CODE_NOT_ARRIVED, "not arrived within 9 s")

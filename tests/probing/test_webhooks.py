@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from beacon.core.model import Reason
 from beacon.engine.push_receiver import Cause, Denied, Pushed
 from beacon.engine.redaction import Secrets
-from beacon.probes._webhooks import alertmanager, sendgrid, ses
+from beacon.probing.webhooks import alertmanager, sendgrid, ses
 
 clear = Secrets().clear
 

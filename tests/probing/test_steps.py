@@ -6,7 +6,7 @@ from beacon.core.model import Reading, Reason
 from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.probe_failure import Trouble
-from beacon.transport.steps import SIGN_OUT_BUDGET, Steps
+from beacon.probing.steps import SIGN_OUT_BUDGET, Steps
 
 
 def test_the_seconds_of_each_step_are_the_phases(clock: ManualClock) -> None:

@@ -16,7 +16,7 @@ from beacon.net.http.client import Answer
 from beacon.net.http.expectations import found_in, parse_json
 from beacon.net.parsing.parser import parsed
 from beacon.net.probe_failure import Trouble
-from beacon.transport.html import WrittenForm, selector_flaw
+from beacon.probing.html_forms import WrittenForm, selector_flaw
 
 SOURCES: Final = "one of json, regex, header, cookie, field, form"
 

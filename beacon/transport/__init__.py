@@ -1,1 +1,0 @@
-"""What probes share to reach others and to read their answers."""
