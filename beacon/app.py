@@ -50,8 +50,8 @@ from beacon.outputs.gpio import GpioLines, open_lines, pin_factory
 from beacon.outputs.history import History
 from beacon.outputs.history_recall import Recalled
 from beacon.outputs.incidents import Incidents
+from beacon.outputs.journal import LogBook, diverted
 from beacon.outputs.lines import TowerError, walk
-from beacon.outputs.log import LogBook, diverted
 from beacon.outputs.mirrors import Mirrors, ended
 from beacon.outputs.owed import Owed
 from beacon.outputs.self_health import SelfHealth
@@ -62,7 +62,7 @@ from beacon.outputs.topics import Health60
 
 if TYPE_CHECKING:
     from beacon.outputs.mqtt import MqttOutput
-    from beacon.outputs.push_door import Door
+    from beacon.outputs.push_gateway import Door
     from beacon.outputs.terminal import TerminalTower
     from beacon.outputs.web import WebServer
 
@@ -452,7 +452,7 @@ class Daemon:
         pushed = {e.id: config.probes[e.id] for e in config.watched.endpoints if e.pushed}
         if not pushed:
             return None
-        from beacon.outputs.push_door import Door  # noqa: PLC0415 - only where others push
+        from beacon.outputs.push_gateway import Door  # noqa: PLC0415 - only where others push
 
         def take(endpoint: str, what: Pushed) -> None:
             engine.ask(lambda: self._pushes.take(endpoint, what), TAKE_WITHIN)

@@ -565,7 +565,7 @@ def _run(args: argparse.Namespace) -> int:
     import faulthandler
 
     from beacon.app import CannotStart, Place, serve
-    from beacon.outputs.log import FLUSH_WITHIN, set_up
+    from beacon.outputs.journal import FLUSH_WITHIN, set_up
 
     faulthandler.enable()  # the watchdog's SIGABRT leaves where every thread was
     writer = set_up(args.log_level, os.environ)

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 
 from beacon.engine.clock import Clock
 from beacon.engine.push_receiver import AT_MOST_EVERY, Cause, Denied, Way
-from beacon.outputs.push_door import Door
+from beacon.outputs.push_gateway import Door
 
 
 class MqttPush:

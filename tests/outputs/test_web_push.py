@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from beacon.config.fields import Secret
 from beacon.engine.push_receiver import Cause, Denied, Pushed
-from beacon.outputs.push_door import Door
+from beacon.outputs.push_gateway import Door
 from beacon.outputs.web import Answer, Request
 from beacon.outputs.web_push import WebPush
 from beacon.probes.push import Push

@@ -38,7 +38,7 @@ from beacon.engine.run import Probe, Run
 from beacon.engine.workers import Finished, Prober
 from beacon.net.http.route import Proxy, ProxyUrl
 from beacon.otp.code_setting import OneTimeCode
-from beacon.outputs.push_door import Door
+from beacon.outputs.push_gateway import Door
 from beacon.outputs.web import Request
 from beacon.outputs.web_push import WebPush
 from beacon.trial import Trial

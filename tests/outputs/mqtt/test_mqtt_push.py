@@ -14,7 +14,7 @@ from beacon.core.model import Reason
 from beacon.engine.clock import Clock, ManualClock, SystemClock
 from beacon.engine.push_receiver import Cause, Denied, Pushed
 from beacon.outputs.mqtt_push import MqttPush
-from beacon.outputs.push_door import Door
+from beacon.outputs.push_gateway import Door
 from beacon.probes.push import LARGEST, Push
 
 BASE = "mfa-beacon/lab"

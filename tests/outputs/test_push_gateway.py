@@ -9,7 +9,7 @@ import pytest
 from beacon.config.fields import Secret
 from beacon.core.model import Reading, Reason
 from beacon.engine.push_receiver import Cause, Denied, Pushed, Way
-from beacon.outputs.push_door import Door
+from beacon.outputs.push_gateway import Door
 
 READ = Pushed(Reading(Reason.OK, "read"))
 

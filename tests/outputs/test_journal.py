@@ -26,7 +26,7 @@ from beacon.core.events import (
 )
 from beacon.core.model import Health, Reading, Reason, Verdict
 from beacon.core.tower.indication import Sound
-from beacon.outputs.log import LineWriter, LogBook, OneLine, diverted, set_up
+from beacon.outputs.journal import LineWriter, LogBook, OneLine, diverted, set_up
 
 FAILED = Reading(Reason.DNS_NXDOMAIN, "otp.example has no MX")
 
