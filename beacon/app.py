@@ -44,8 +44,9 @@ from beacon.engine.signals import TerminalWatch, asked
 from beacon.engine.workers import scrubbed
 from beacon.otp.used_codes import LEDGER
 from beacon.outputs import lamps_file
-from beacon.outputs.actions import Actions
-from beacon.outputs.control import Action, ControlError, ControlSocket, socket_path
+from beacon.outputs.control.actions import Actions
+from beacon.outputs.control.socket import Action, ControlError, ControlSocket, socket_path
+from beacon.outputs.control.used_codes import ACTION, lending
 from beacon.outputs.gpio import GpioLines, open_lines, pin_factory
 from beacon.outputs.history import History
 from beacon.outputs.history_recall import Recalled
@@ -55,7 +56,6 @@ from beacon.outputs.lines import TowerError, walk
 from beacon.outputs.mirrors import Mirrors, ended
 from beacon.outputs.owed import Owed
 from beacon.outputs.self_health import SelfHealth
-from beacon.outputs.shared_ledger import ACTION, lending
 from beacon.outputs.stack_light import StackLight
 from beacon.outputs.systemd import Notifier
 from beacon.outputs.topics import Health60

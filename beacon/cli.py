@@ -513,7 +513,7 @@ def state_directory(given: Path | None, environ: Mapping[str, str]) -> Path:
 
 def sockets(given: Path | None, environ: Mapping[str, str]) -> list[Path]:
     """Where a daemon may serve: only in the given state directory, else the usual places."""
-    from beacon.outputs.control import NAME, socket_path
+    from beacon.outputs.control.socket import NAME, socket_path
 
     state = state_directory(given, environ)
     own = socket_path(state, environ)
@@ -620,8 +620,8 @@ def _probe(args: argparse.Namespace) -> int:
         _no_endpoint(args.endpoint, config.probes)
         return OF_OUTCOME["error"]
     from beacon.otp.used_codes import LEDGER
-    from beacon.outputs.control import ask
-    from beacon.outputs.shared_ledger import share
+    from beacon.outputs.control.socket import ask
+    from beacon.outputs.control.used_codes import share
     from beacon.trial import try_endpoint
 
     asked = sockets(args.state_dir, os.environ)
@@ -693,7 +693,7 @@ def _speed(text: str) -> float:
 
 def _lamp_test(args: argparse.Namespace) -> int:
     from beacon.app import CannotStart, walk_lamps
-    from beacon.outputs.control import NoBeacon, NotAllowed, NotAnswering, ask
+    from beacon.outputs.control.socket import NoBeacon, NotAllowed, NotAnswering, ask
 
     try:
         answer = ask(sockets(args.state_dir, os.environ), {"action": "lamp_test"})
@@ -910,7 +910,7 @@ def _laid_over(request: Mapping[str, Any], overlays: Sequence[Mapping[str, Any]]
 
 
 def _asked(args: argparse.Namespace, request: Mapping[str, Any]) -> dict[str, Any] | None:
-    from beacon.outputs.control import NoBeacon, ask
+    from beacon.outputs.control.socket import NoBeacon, ask
 
     try:
         return ask(sockets(args.state_dir, os.environ), request)

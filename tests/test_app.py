@@ -22,7 +22,7 @@ import requests
 import trustme
 from paho.mqtt.enums import CallbackAPIVersion
 
-from beacon.outputs.control import NoBeacon, ask
+from beacon.outputs.control.socket import NoBeacon, ask
 from tests.servers.terminal import Terminal
 
 HEAD = """

@@ -11,7 +11,7 @@ import pytest
 
 from beacon import __version__
 from beacon.cli import config_path, main, parser, sockets, state_directory
-from beacon.outputs.control import ControlSocket, NotAnswering, Refused
+from beacon.outputs.control.socket import ControlSocket, NotAnswering, Refused
 
 GOOD = """
 site: test
@@ -729,7 +729,7 @@ def test_lamp_test_beside_a_hung_daemon_does_not_say_that_all_is_well(
     def hangs(*_: object) -> None:
         raise NotAnswering("the beacon at /run/x does not answer")
 
-    monkeypatch.setattr("beacon.outputs.control.ask", hangs)
+    monkeypatch.setattr("beacon.outputs.control.socket.ask", hangs)
     assert main(["lamp-test", "--state-dir", str(tmp_path)]) == 1
     assert "does not answer" in capsys.readouterr().err
 

@@ -100,7 +100,7 @@ class Beacon:
         return self.errors.read_text()
 
     def status(self) -> dict:
-        from beacon.outputs.control import NoBeacon, ask
+        from beacon.outputs.control.socket import NoBeacon, ask
 
         try:
             answer = ask([self.socket], {"action": "status"})

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from beacon import streams
-from beacon.outputs.control import ControlSocket
+from beacon.outputs.control.socket import ControlSocket
 from tests.test_cli import GOOD, SEEN
 
 LEFT = {

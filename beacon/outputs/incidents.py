@@ -11,7 +11,7 @@ from beacon.core.endpoint.delivery_stats import told as fared
 from beacon.core.events import Arrivals, Cause, CauseWindow, IncidentView
 from beacon.core.model import Site
 from beacon.engine.clock import Clock
-from beacon.outputs.control import Answer, Refused
+from beacon.outputs.control.socket import Answer, Refused
 from beacon.outputs.history_file import HIGHEST_NUMBER
 from beacon.outputs.topics import iso
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from beacon.outputs.control import NoBeacon, ask
+from beacon.outputs.control.socket import NoBeacon, ask
 
 SERVER = """
 import http.server, sys

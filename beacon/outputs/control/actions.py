@@ -11,7 +11,7 @@ from beacon.core.operator.commands import OF_THE_TOWER, ORDERS, Command
 from beacon.core.tower.annunciator import SILENCE_AT_MOST
 from beacon.engine.clock import Clock, Moments
 from beacon.engine.loop import Engine
-from beacon.outputs.control import Action, Answer, Refused
+from beacon.outputs.control.socket import Action, Answer, Refused
 from beacon.outputs.documents import explanation, status
 from beacon.outputs.topics import iso, line
 

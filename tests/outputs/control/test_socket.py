@@ -11,8 +11,8 @@ import threading
 
 import pytest
 
-from beacon.outputs import control
-from beacon.outputs.control import (
+from beacon.outputs.control import socket as control
+from beacon.outputs.control.socket import (
     CALLERS,
     ControlError,
     ControlSocket,

@@ -14,8 +14,8 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.inbox import Mailbox
 from beacon.engine.loop import Engine
 from beacon.engine.output import Heartbeat
-from beacon.outputs.actions import Actions
-from beacon.outputs.control import Refused
+from beacon.outputs.control.actions import Actions
+from beacon.outputs.control.socket import Refused
 from beacon.outputs.documents import status
 
 SITE = Site(

@@ -15,7 +15,14 @@ from beacon.core.model import Reason
 from beacon.engine.clock import Clock
 from beacon.net.probe_failure import Trouble
 from beacon.otp.used_codes import Ledger, Mark, Marked
-from beacon.outputs.control import Action, Answer, NoBeacon, NotAllowed, NotAnswering, Refused
+from beacon.outputs.control.socket import (
+    Action,
+    Answer,
+    NoBeacon,
+    NotAllowed,
+    NotAnswering,
+    Refused,
+)
 from beacon.outputs.history import KEY, NAME
 from beacon.outputs.history_file import Batch, HistoryFile, Newer
 
@@ -67,7 +74,7 @@ def _number(request: Mapping[str, Any], key: str, most: int) -> int:
 class SharedLedger:
     """The ledger of the beacon that runs here; `who` must differ between runs at once.
 
-    `ask` puts one request and returns its answer (`beacon.outputs.control.ask`). Where there
+    `ask` puts one request and returns its answer (`beacon.outputs.control.socket.ask`). Where there
     is none, everything raises `Trouble`: a code that may be used already is not sent.
     """
 

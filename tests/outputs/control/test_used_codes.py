@@ -16,10 +16,10 @@ from beacon.engine.run import Run
 from beacon.net.probe_failure import Trouble
 from beacon.otp.daily_quota import spend
 from beacon.otp.used_codes import COUNTED, Ledger, Mark, Token
-from beacon.outputs.control import ControlSocket, NoBeacon, NotAllowed, NotAnswering, ask
+from beacon.outputs.control.socket import ControlSocket, NoBeacon, NotAllowed, NotAnswering, ask
+from beacon.outputs.control.used_codes import ACTION, LeftBook, SharedLedger, lending, share
 from beacon.outputs.history import KEY, NAME
 from beacon.outputs.history_file import Batch, HistoryFile
-from beacon.outputs.shared_ledger import ACTION, LeftBook, SharedLedger, lending, share
 
 TOKEN = Token.parse("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")
 
