@@ -48,9 +48,9 @@ from beacon.outputs.control.actions import Actions
 from beacon.outputs.control.socket import Action, ControlError, ControlSocket, socket_path
 from beacon.outputs.control.used_codes import ACTION, lending
 from beacon.outputs.gpio import GpioLines, open_lines, pin_factory
-from beacon.outputs.history import History
-from beacon.outputs.history_recall import Recalled
-from beacon.outputs.incidents import Incidents
+from beacon.outputs.history.incidents import Incidents
+from beacon.outputs.history.output import History
+from beacon.outputs.history.recall import Recalled
 from beacon.outputs.journal import LogBook, diverted
 from beacon.outputs.lines import TowerError, walk
 from beacon.outputs.mirrors import Mirrors, ended

@@ -784,7 +784,7 @@ def _status(args: argparse.Namespace) -> int:
 
 
 def _incidents(args: argparse.Namespace) -> int:
-    from beacon.outputs import incidents
+    from beacon.outputs.history import incidents
 
     return _told(args, {"action": "incidents", "incident": args.incident}, incidents.told)
 

@@ -19,7 +19,7 @@ from beacon.core.monitor import Monitor
 from beacon.engine.calendar.hour_watch import HourWatch
 from beacon.engine.clock import ManualClock
 from beacon.otp.used_codes import Ledger, Token
-from beacon.outputs.history import History, Pace
+from beacon.outputs.history.output import History, Pace
 from benchmarks.table import Row, show
 
 BUDGET_MB = 1.0

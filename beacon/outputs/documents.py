@@ -11,7 +11,7 @@ from beacon.core.events import EndpointRead, Overlay, ServiceView, SilenceChange
 from beacon.core.explain import Explained, Prospect
 from beacon.core.model import Reading, Site
 from beacon.core.tower.indication import Colour
-from beacon.outputs.incidents import document, runbook
+from beacon.outputs.history.incidents import document, runbook
 from beacon.outputs.topics import incident_id, iso
 
 

@@ -23,8 +23,8 @@ from beacon.outputs.control.socket import (
     NotAnswering,
     Refused,
 )
-from beacon.outputs.history import KEY, NAME
-from beacon.outputs.history_file import Batch, HistoryFile, Newer
+from beacon.outputs.history.database import Batch, HistoryFile, Newer
+from beacon.outputs.history.output import KEY, NAME
 
 ACTION: Final = "one_time_code"
 _COUNTERS: Final = 2**62

@@ -12,11 +12,11 @@ from beacon.core.events import Arrivals, Cause, CauseWindow, IncidentView
 from beacon.core.model import Site
 from beacon.engine.clock import Clock
 from beacon.outputs.control.socket import Answer, Refused
-from beacon.outputs.history_file import HIGHEST_NUMBER
+from beacon.outputs.history.database import HIGHEST_NUMBER
 from beacon.outputs.topics import iso
 
 if TYPE_CHECKING:
-    from beacon.outputs.history import History
+    from beacon.outputs.history.output import History
 
 MOST: Final = 50
 """Incidents in one list."""

@@ -34,10 +34,10 @@ from beacon.core.snapshot import Memory
 from beacon.core.tower.sequences import Stage
 from beacon.engine.clock import ManualClock
 from beacon.otp.used_codes import Ledger, Token
-from beacon.outputs import history_file
-from beacon.outputs.history import KEY, NAME, WAITING, History, Pace
-from beacon.outputs.history_file import Batch, HistoryFile, Newer, Row
-from beacon.outputs.incidents import Incidents
+from beacon.outputs.history import database as history_file
+from beacon.outputs.history.database import Batch, HistoryFile, Newer, Row
+from beacon.outputs.history.incidents import Incidents
+from beacon.outputs.history.output import KEY, NAME, WAITING, History, Pace
 from beacon.outputs.topics import iso
 
 QUICK = Pace(batch=0.0, refresh=0.05, again=0.05, step=5.0)
@@ -763,7 +763,7 @@ READ_ONLY = """
 import os
 import sys
 from pathlib import Path
-from beacon.outputs.history_file import Batch, HistoryFile
+from beacon.outputs.history.database import Batch, HistoryFile
 import sqlite3
 os.setgroups([])  # only now: where this repository lies, nobody else may be let in
 os.setresuid(65534, 65534, 65534)

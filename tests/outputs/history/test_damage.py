@@ -20,9 +20,9 @@ from beacon.core.endpoint.latency_baseline import Learnt
 from beacon.core.model import Reason
 from beacon.engine.clock import ManualClock
 from beacon.otp.used_codes import Ledger, Token
-from beacon.outputs.history import KEY, NAME
-from beacon.outputs.history_file import Batch, HistoryFile
-from beacon.outputs.incidents import Incidents, told
+from beacon.outputs.history.database import Batch, HistoryFile
+from beacon.outputs.history.incidents import Incidents, told
+from beacon.outputs.history.output import KEY, NAME
 
 from .test_history import QUICK, SEED, START, Life, dead, site
 

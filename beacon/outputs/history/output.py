@@ -38,9 +38,9 @@ from beacon.core.snapshot import Memory
 from beacon.engine.clock import Clock, Moments
 from beacon.engine.workers import scrubbed
 from beacon.otp.used_codes import Step
-from beacon.outputs.history_file import Batch, HistoryFile, Newer, Reader, Row, rotten
-from beacon.outputs.history_recall import Kept, Left, Recalled, read_copy
-from beacon.outputs.incidents import document
+from beacon.outputs.history.database import Batch, HistoryFile, Newer, Reader, Row, rotten
+from beacon.outputs.history.incidents import document
+from beacon.outputs.history.recall import Kept, Left, Recalled, read_copy
 from beacon.outputs.topics import incident_id
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ import msgspec
 from beacon.core.endpoint.latency_baseline import Learnt
 from beacon.core.snapshot import Memory, moments, shifted
 from beacon.otp.used_codes import Step
-from beacon.outputs.history_file import HIGHEST_NUMBER, LOG, HistoryFile, Newer, damaged
+from beacon.outputs.history.database import HIGHEST_NUMBER, LOG, HistoryFile, Newer, damaged
 
 log = logging.getLogger(__name__)
 
