@@ -54,14 +54,14 @@ from beacon.outputs.history.recall import Recalled
 from beacon.outputs.journal import LogBook, diverted
 from beacon.outputs.lines import TowerError, walk
 from beacon.outputs.mirrors import Mirrors, ended
+from beacon.outputs.mqtt.topics import Health60
 from beacon.outputs.owed import Owed
 from beacon.outputs.self_health import SelfHealth
 from beacon.outputs.stack_light import StackLight
 from beacon.outputs.systemd import Notifier
-from beacon.outputs.topics import Health60
 
 if TYPE_CHECKING:
-    from beacon.outputs.mqtt import MqttOutput
+    from beacon.outputs.mqtt.output import MqttOutput
     from beacon.outputs.push_gateway import Door
     from beacon.outputs.terminal import TerminalTower
     from beacon.outputs.web import WebServer
@@ -469,8 +469,8 @@ class Daemon:
     def _followed(self, tower: StackLight, config: Config, door: "Door | None") -> "MqttOutput":
         """The MQTT output: one for all configurations, so that a reload does not part it."""
         with without_dnspython():
-            from beacon.outputs.mqtt import MqttOutput  # noqa: PLC0415 - brings paho
-            from beacon.outputs.mqtt_push import MqttPush  # noqa: PLC0415
+            from beacon.outputs.mqtt.output import MqttOutput  # noqa: PLC0415 - brings paho
+            from beacon.outputs.mqtt.push import MqttPush  # noqa: PLC0415
 
         push = None
         if door is not None and door.of(Way.MQTT):

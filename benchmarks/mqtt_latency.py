@@ -38,7 +38,7 @@ from beacon.core.explain import Explained
 from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site, Verdict
 from beacon.core.monitor import Monitor
 from beacon.engine.clock import SystemClock
-from beacon.outputs.mqtt import MqttOutput
+from beacon.outputs.mqtt.output import MqttOutput
 from benchmarks.table import Row, show
 
 BUDGET_MS = 5.0

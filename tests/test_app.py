@@ -912,7 +912,7 @@ def test_a_state_directory_gone_read_only_is_lived_without(daemon, listening, ev
 def test_mqtt_does_not_bring_dnspython_and_does_not_hinder_it():
     code = (
         "import sys; from beacon.app import without_dnspython\n"
-        "with without_dnspython():\n    import beacon.outputs.mqtt\n"
+        "with without_dnspython():\n    import beacon.outputs.mqtt.output\n"
         "assert 'dns.resolver' not in sys.modules and 'dns.message' not in sys.modules\n"
         "import dns.resolver, beacon.probes.dns\n"
         "with without_dnspython():\n    pass\n"

@@ -12,7 +12,7 @@ from beacon.core.explain import Explained, Prospect
 from beacon.core.model import Reading, Site
 from beacon.core.tower.indication import Colour
 from beacon.outputs.history.incidents import document, runbook
-from beacon.outputs.topics import incident_id, iso
+from beacon.outputs.mqtt.topics import incident_id, iso
 
 
 def status(view: View, moment: Callable[[float], datetime], site: Site) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """How the beacon itself is, once a minute, as the deciding thread knows it.
 
-That it has stalled it cannot say: see `beacon.outputs.stalled`.
+That it has stalled it cannot say: see `beacon.outputs.mqtt.stalled`.
 """
 
 import resource
@@ -10,7 +10,7 @@ from typing import Final
 
 from beacon.core.events import View
 from beacon.engine.output import Heartbeat
-from beacon.outputs.topics import Health60
+from beacon.outputs.mqtt.topics import Health60
 
 EVERY: Final = 60.0
 """Seconds between two words."""

@@ -22,7 +22,7 @@ from beacon.core.events import (
 from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site, Verdict
 from beacon.core.tower.indication import Colour, Indication, Light, Pattern, Sound
 from beacon.engine.clock import ManualClock, utc_at
-from beacon.outputs.topics import Message, Topics
+from beacon.outputs.mqtt.topics import Message, Topics
 from beacon.sandbox.mirror import Mirror
 
 SIGN_IN = Endpoint(

@@ -13,7 +13,7 @@ from beacon.engine.clock import Clock, Moments
 from beacon.engine.loop import Engine
 from beacon.outputs.control.socket import Action, Answer, Refused
 from beacon.outputs.documents import explanation, status
-from beacon.outputs.topics import iso, line
+from beacon.outputs.mqtt.topics import iso, line
 
 ANSWER_WITHIN = 5.0
 """Seconds the deciding thread has to answer."""

@@ -13,7 +13,7 @@ from beacon.core.model import Site
 from beacon.engine.clock import Clock
 from beacon.outputs.control.socket import Answer, Refused
 from beacon.outputs.history.database import HIGHEST_NUMBER
-from beacon.outputs.topics import iso
+from beacon.outputs.mqtt.topics import iso
 
 if TYPE_CHECKING:
     from beacon.outputs.history.output import History

@@ -41,7 +41,7 @@ from beacon.otp.used_codes import Step
 from beacon.outputs.history.database import Batch, HistoryFile, Newer, Reader, Row, rotten
 from beacon.outputs.history.incidents import document
 from beacon.outputs.history.recall import Kept, Left, Recalled, read_copy
-from beacon.outputs.topics import incident_id
+from beacon.outputs.mqtt.topics import incident_id
 
 log = logging.getLogger(__name__)
 

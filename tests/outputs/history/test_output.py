@@ -38,7 +38,7 @@ from beacon.outputs.history import database as history_file
 from beacon.outputs.history.database import Batch, HistoryFile, Newer, Row
 from beacon.outputs.history.incidents import Incidents
 from beacon.outputs.history.output import KEY, NAME, WAITING, History, Pace
-from beacon.outputs.topics import iso
+from beacon.outputs.mqtt.topics import iso
 
 QUICK = Pace(batch=0.0, refresh=0.05, again=0.05, step=5.0)
 SLOW = Pace(batch=0.0, refresh=60.0, again=0.0, step=5.0)

@@ -42,9 +42,9 @@ from beacon.core.model import (
 from beacon.core.tower.indication import Colour
 from beacon.engine.clock import SystemClock
 from beacon.engine.output import Heartbeat
-from beacon.outputs.mqtt import MqttOutput
-from beacon.outputs.mqtt_conversation import Pace
-from beacon.outputs.mqtt_push import MqttPush
+from beacon.outputs.mqtt.output import MqttOutput
+from beacon.outputs.mqtt.push import MqttPush
+from beacon.outputs.mqtt.session import Pace
 
 BASE = "mfa-beacon/lab"
 QUICK = Pace(

@@ -13,14 +13,14 @@ from beacon.config.schema import COMMANDS, Tower
 from beacon.core.events import Announcement, OverlayKind, OverlaysChanged, SilenceChanged
 from beacon.core.model import Service, Site
 from beacon.core.tower.indication import Colour
-from beacon.outputs.homeassistant import (
+from beacon.outputs.mqtt.homeassistant import (
     birth_topic,
     config_topic,
     discovery,
     message,
     removals,
 )
-from beacon.outputs.topics import Topics
+from beacon.outputs.mqtt.topics import Topics
 
 BASE = "mfa-beacon/lab"
 

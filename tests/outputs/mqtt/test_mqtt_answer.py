@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from beacon.config.fields import Secret
 from beacon.config.schema import Mqtt
+from beacon.outputs.mqtt.client import Lost, Session
+from beacon.outputs.mqtt.topics import Message
 from beacon.outputs.mqtt_answer import no_broker, refusal
-from beacon.outputs.mqtt_session import Lost, Session
-from beacon.outputs.topics import Message
 
 PASSWORD = "canary-of-a-password"
 

@@ -25,7 +25,7 @@ from beacon.core.model import Health, Reason, Verdict
 from beacon.core.monitor import Monitor
 from beacon.core.tower.indication import Colour, Pattern, Sound
 from beacon.outputs.documents import explanation
-from beacon.outputs.topics import (
+from beacon.outputs.mqtt.topics import (
     LONGEST_TEXT,
     OFFLINE,
     Health60,

@@ -20,14 +20,14 @@ from beacon.core.explain import Explained
 from beacon.core.model import Site
 from beacon.engine.clock import Clock, Moments
 from beacon.engine.output import Heartbeat
-from beacon.outputs.mqtt_board import Board
-from beacon.outputs.mqtt_conversation import USUAL, Commands, Conversation, Pace, Setup
-from beacon.outputs.mqtt_push import MqttPush
-from beacon.outputs.mqtt_session import TAKEN_OVER, Lost, Session, client_id
+from beacon.outputs.mqtt.client import TAKEN_OVER, Lost, Session, client_id
+from beacon.outputs.mqtt.explain_pacing import Unexplained
+from beacon.outputs.mqtt.outbox import Board
+from beacon.outputs.mqtt.push import MqttPush
+from beacon.outputs.mqtt.session import USUAL, Commands, Conversation, Pace, Setup
+from beacon.outputs.mqtt.stalled import LOOK_EVERY, StallWatch
+from beacon.outputs.mqtt.topics import OFFLINE, Health60, Message, Topics
 from beacon.outputs.renderer import Shown
-from beacon.outputs.stalled import LOOK_EVERY, StallWatch
-from beacon.outputs.topics import OFFLINE, Health60, Message, Topics
-from beacon.outputs.unexplained import Unexplained
 
 _log = logging.getLogger(__name__)
 

@@ -11,12 +11,12 @@ from beacon.config.schema import Discovery
 from beacon.core.events import Announced, Announcement
 from beacon.core.model import Reason, Verdict
 from beacon.engine.output import Heartbeat
-from beacon.outputs.homeassistant import birth_topic, config_topic
-from beacon.outputs.mqtt import Moments
-from beacon.outputs.mqtt_board import Board
-from beacon.outputs.mqtt_conversation import Commands, Conversation, Pace, Setup
-from beacon.outputs.stalled import StallWatch
-from beacon.outputs.topics import FAMILIES, Topics
+from beacon.outputs.mqtt.homeassistant import birth_topic, config_topic
+from beacon.outputs.mqtt.outbox import Board
+from beacon.outputs.mqtt.output import Moments
+from beacon.outputs.mqtt.session import Commands, Conversation, Pace, Setup
+from beacon.outputs.mqtt.stalled import StallWatch
+from beacon.outputs.mqtt.topics import FAMILIES, Topics
 
 BASE = "mfa-beacon/lab"
 

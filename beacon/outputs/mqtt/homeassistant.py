@@ -15,7 +15,7 @@ from beacon.core.events import Announcement, IncidentState
 from beacon.core.model import Endpoint, Health, Verdict
 from beacon.core.tower.indication import SIGNAL, Colour, Pattern
 from beacon.engine.text_pattern import TextPattern
-from beacon.outputs.topics import OFFLINE, ONLINE, Message, compact, endpoint_path
+from beacon.outputs.mqtt.topics import OFFLINE, ONLINE, Message, compact, endpoint_path
 
 ENDPOINT_PERIOD: Final = 60.0
 """Seconds after which an endpoint's topic is written again, changed or not."""

@@ -13,8 +13,8 @@ from beacon.core.events import Announced, Announcement, IncidentChanged
 from beacon.core.model import Verdict
 from beacon.core.tower.indication import Colour
 from beacon.engine.output import Heartbeat
+from beacon.outputs.mqtt.topics import Health60
 from beacon.outputs.renderer import Shown
-from beacon.outputs.topics import Health60
 
 pytestmark = pytest.mark.integration
 

@@ -24,11 +24,11 @@ from beacon.core.events import (
 )
 from beacon.core.explain import Explained
 from beacon.engine.clock import Clock
-from beacon.outputs import stalled
 from beacon.outputs.documents import explanation
-from beacon.outputs.homeassistant import ENDPOINT_PERIOD
+from beacon.outputs.mqtt import stalled
+from beacon.outputs.mqtt.homeassistant import ENDPOINT_PERIOD
+from beacon.outputs.mqtt.topics import FAMILIES, Health60, Message, Topics, endpoint_path
 from beacon.outputs.renderer import Shown
-from beacon.outputs.topics import FAMILIES, Health60, Message, Topics, endpoint_path
 
 _log = logging.getLogger(__name__)
 

@@ -25,10 +25,10 @@ from beacon.config.schema import Mqtt
 from beacon.engine.redaction import Secrets, quoted
 from beacon.engine.run import DeadlinePassed
 from beacon.net.probe_failure import Trouble
+from beacon.outputs.mqtt.bounded_client import BoundedClient
+from beacon.outputs.mqtt.dialling_client import why_not
+from beacon.outputs.mqtt.topics import Message
 from beacon.outputs.mqtt_answer import no_broker, refusal
-from beacon.outputs.mqtt_bounded import BoundedClient
-from beacon.outputs.mqtt_dial import why_not
-from beacon.outputs.topics import Message
 
 _log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from beacon.config.fields import Refused
 from beacon.config.schema import COMMANDS
 from beacon.core.model import Verdict
 from beacon.core.operator.commands import Command
-from beacon.outputs.mqtt_commands import FIELDS, HANDLED, LARGEST, Limit, read, refusal
+from beacon.outputs.mqtt.commands import FIELDS, HANDLED, LARGEST, Limit, read, refusal
 
 SERVICES = ("sign-in", "sms")
 

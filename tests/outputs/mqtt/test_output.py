@@ -37,9 +37,9 @@ from beacon.core.monitor import Monitor
 from beacon.core.tower.indication import Colour, Sound
 from beacon.engine.clock import ManualClock
 from beacon.outputs.documents import explanation
-from beacon.outputs.mqtt import Moments
+from beacon.outputs.mqtt.output import Moments
+from beacon.outputs.mqtt.topics import Health60
 from beacon.outputs.renderer import Shown
-from beacon.outputs.topics import Health60
 
 pytestmark = pytest.mark.integration
 
@@ -269,7 +269,7 @@ CHILD = """
     from beacon.config.schema import Config, Mqtt, Tower
     from beacon.core.model import Site
     from beacon.engine.clock import SystemClock
-    from beacon.outputs.mqtt import MqttOutput
+    from beacon.outputs.mqtt.output import MqttOutput
 
     mqtt = Mqtt(host="127.0.0.1", port=int(sys.argv[1]), encrypted=False, protocol=sys.argv[2])
     config = Config(path="", name="Lab", watched=Site(id="lab"), probes={}, tower=Tower(),

@@ -13,7 +13,7 @@ from beacon.config.fields import Secret
 from beacon.core.model import Reason
 from beacon.engine.clock import Clock, ManualClock, SystemClock
 from beacon.engine.push_receiver import Cause, Denied, Pushed
-from beacon.outputs.mqtt_push import MqttPush
+from beacon.outputs.mqtt.push import MqttPush
 from beacon.outputs.push_gateway import Door
 from beacon.probes.push import LARGEST, Push
 

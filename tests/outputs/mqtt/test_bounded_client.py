@@ -9,9 +9,9 @@ import tracemalloc
 import pytest
 
 from beacon.config.schema import Mqtt
-from beacon.outputs.mqtt import LARGEST
-from beacon.outputs.mqtt_session import Lost, Session
-from beacon.outputs.topics import Message
+from beacon.outputs.mqtt.client import Lost, Session
+from beacon.outputs.mqtt.output import LARGEST
+from beacon.outputs.mqtt.topics import Message
 
 pytestmark = pytest.mark.integration
 

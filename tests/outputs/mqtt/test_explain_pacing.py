@@ -15,7 +15,7 @@ from beacon.core.events import (
 )
 from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site, Verdict
 from beacon.core.tower.indication import Sound
-from beacon.outputs.unexplained import AT_ONCE, LATER, SOON, Unexplained
+from beacon.outputs.mqtt.explain_pacing import AT_ONCE, LATER, SOON, Unexplained
 
 
 def service(name):

@@ -10,7 +10,7 @@ from beacon.core.events import OverallView, ServiceView
 from beacon.core.model import Health, Verdict
 from beacon.engine.clock import Clock
 from beacon.engine.output import Heartbeat
-from beacon.outputs.topics import Health60
+from beacon.outputs.mqtt.topics import Health60
 
 LOOK_EVERY: Final = 1.0
 """Seconds between two looks of a thread that is itself well, about."""

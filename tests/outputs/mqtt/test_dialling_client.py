@@ -12,9 +12,9 @@ import trustme
 from beacon.config.schema import Mqtt
 from beacon.config.tls import TlsPolicy
 from beacon.core.model import Reading, Reason
-from beacon.outputs.mqtt_dial import why_not
-from beacon.outputs.mqtt_session import Lost, Session
-from beacon.outputs.topics import Message
+from beacon.outputs.mqtt.client import Lost, Session
+from beacon.outputs.mqtt.dialling_client import why_not
+from beacon.outputs.mqtt.topics import Message
 
 HOST = "broker.example.com"
 

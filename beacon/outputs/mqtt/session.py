@@ -2,7 +2,7 @@
 
 Knows the order of things that Home Assistant needs: description, states, then "online" (else
 the states of before would count again), then what happens. A `Session` carries the words;
-when to dial and what to do after is `beacon.outputs.mqtt`.
+when to dial and what to do after is `beacon.outputs.mqtt.output`.
 """
 
 import logging
@@ -19,12 +19,18 @@ from beacon.config.schema import Config
 from beacon.core.events import Answered, Event
 from beacon.core.operator.commands import Command
 from beacon.engine.clock import Clock
-from beacon.outputs.homeassistant import birth_topic, config_topic, discovery, message, removals
-from beacon.outputs.mqtt_board import Board
-from beacon.outputs.mqtt_commands import Limit, read, refusal
-from beacon.outputs.mqtt_push import MqttPush
-from beacon.outputs.mqtt_session import Session, Subscription
-from beacon.outputs.topics import FAMILIES, ONLINE, Message, Topics, text
+from beacon.outputs.mqtt.client import Session, Subscription
+from beacon.outputs.mqtt.commands import Limit, read, refusal
+from beacon.outputs.mqtt.homeassistant import (
+    birth_topic,
+    config_topic,
+    discovery,
+    message,
+    removals,
+)
+from beacon.outputs.mqtt.outbox import Board
+from beacon.outputs.mqtt.push import MqttPush
+from beacon.outputs.mqtt.topics import FAMILIES, ONLINE, Message, Topics, text
 
 _log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from beacon.config.schema import COMMANDS
 from beacon.core.model import Verdict
 from beacon.core.operator.commands import Command
 from beacon.engine.clock import Clock
-from beacon.outputs.topics import line
+from beacon.outputs.mqtt.topics import line
 
 LARGEST: Final = 1024
 """Bytes of one command."""

@@ -6,7 +6,7 @@ hostile message costs itself only. Retained, it would come again at every connec
 up is no answer.
 
 paho has no public door for this. `_sock_recv` is asked for the rest of a packet once its length
-is known; `_in_packet` is what it has of the packet. `tests/outputs/mqtt/test_mqtt_bounded.py`
+is known; `_in_packet` is what it has of the packet. `tests/outputs/mqtt/test_bounded_client.py`
 notices when that changes.
 """
 
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from paho.mqtt.enums import CallbackAPIVersion
 
-from beacon.outputs.mqtt_dial import DialledClient
+from beacon.outputs.mqtt.dialling_client import DialledClient
 
 OPENING: Final = 16
 _PIECE: Final = 65536
