@@ -43,22 +43,22 @@ from beacon.engine.push_receiver import Expected, Pushed, Pushes, Way
 from beacon.engine.signals import TerminalWatch, asked
 from beacon.engine.workers import scrubbed
 from beacon.otp.used_codes import LEDGER
-from beacon.outputs import lamps_file
 from beacon.outputs.control.actions import Actions
 from beacon.outputs.control.socket import Action, ControlError, ControlSocket, socket_path
 from beacon.outputs.control.used_codes import ACTION, lending
-from beacon.outputs.gpio import GpioLines, open_lines, pin_factory
 from beacon.outputs.history.incidents import Incidents
 from beacon.outputs.history.output import History
 from beacon.outputs.history.recall import Recalled
 from beacon.outputs.journal import LogBook, diverted
-from beacon.outputs.lines import TowerError, walk
 from beacon.outputs.mirrors import Mirrors, ended
 from beacon.outputs.mqtt.topics import Health60
 from beacon.outputs.owed import Owed
 from beacon.outputs.self_health import SelfHealth
-from beacon.outputs.stack_light import StackLight
 from beacon.outputs.systemd import Notifier
+from beacon.outputs.tower import failsafe_file as lamps_file
+from beacon.outputs.tower.channels import TowerError, walk
+from beacon.outputs.tower.gpio import GpioLines, open_lines, pin_factory
+from beacon.outputs.tower.output import StackLight
 
 if TYPE_CHECKING:
     from beacon.outputs.mqtt.output import MqttOutput

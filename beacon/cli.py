@@ -662,9 +662,9 @@ def _replay(args: argparse.Namespace) -> int:
 
 def _replay_on_lamps(args: argparse.Namespace) -> int:
     from beacon.engine.clock import SystemClock
-    from beacon.outputs.gpio import open_lines
     from beacon.outputs.lent_tower import LentTower
-    from beacon.outputs.lines import TowerError
+    from beacon.outputs.tower.channels import TowerError
+    from beacon.outputs.tower.gpio import open_lines
     from beacon.replay import main as replay
 
     tower = _load(args).tower

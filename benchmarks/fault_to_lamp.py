@@ -29,8 +29,8 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.inbox import Mailbox
 from beacon.engine.loop import Engine, Item, Watched
 from beacon.engine.output import Heartbeat
-from beacon.outputs.gpio import GpioLines
-from beacon.outputs.stack_light import StackLight
+from beacon.outputs.tower.gpio import GpioLines
+from beacon.outputs.tower.output import StackLight
 from beacon.probes.http import Http
 from benchmarks.table import Row, show
 

@@ -50,6 +50,7 @@ pytest_plugins = [
         "privacyidea",
         "raw",
         "terminal",
+        "tower",
         "twilio",
         "vendor",
     )

@@ -8,8 +8,8 @@ from beacon.config.schema import Tower
 from beacon.core.events import Effect
 from beacon.engine.clock import Clock
 from beacon.engine.output import Heartbeat
-from beacon.outputs.lines import Lines
-from beacon.outputs.stack_light import StackLight
+from beacon.outputs.tower.channels import Lines
+from beacon.outputs.tower.output import StackLight
 
 BEAT: Final = 1.0
 STOP_LIMIT: Final = 2.0

@@ -11,7 +11,7 @@ import pytest
 
 from beacon.config.schema import Buzzer, Tower
 from beacon.core.tower.indication import Colour
-from beacon.outputs import lamps_file
+from beacon.outputs.tower import failsafe_file as lamps_file
 
 TOWER = Tower(
     lamps={Colour.RED: 17, Colour.AMBER: 27, Colour.GREEN: 22},

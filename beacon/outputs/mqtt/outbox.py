@@ -28,7 +28,7 @@ from beacon.outputs.documents import explanation
 from beacon.outputs.mqtt import stalled
 from beacon.outputs.mqtt.homeassistant import ENDPOINT_PERIOD
 from beacon.outputs.mqtt.topics import FAMILIES, Health60, Message, Topics, endpoint_path
-from beacon.outputs.renderer import Shown
+from beacon.outputs.tower.renderer import Shown
 
 _log = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from beacon.outputs.mqtt.push import MqttPush
 from beacon.outputs.mqtt.session import USUAL, Commands, Conversation, Pace, Setup
 from beacon.outputs.mqtt.stalled import LOOK_EVERY, StallWatch
 from beacon.outputs.mqtt.topics import OFFLINE, Health60, Message, Topics
-from beacon.outputs.renderer import Shown
+from beacon.outputs.tower.renderer import Shown
 
 _log = logging.getLogger(__name__)
 

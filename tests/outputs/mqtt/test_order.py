@@ -14,7 +14,7 @@ from beacon.core.model import Verdict
 from beacon.core.tower.indication import Colour
 from beacon.engine.output import Heartbeat
 from beacon.outputs.mqtt.topics import Health60
-from beacon.outputs.renderer import Shown
+from beacon.outputs.tower.renderer import Shown
 
 pytestmark = pytest.mark.integration
 

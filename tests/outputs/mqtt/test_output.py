@@ -39,7 +39,7 @@ from beacon.engine.clock import ManualClock
 from beacon.outputs.documents import explanation
 from beacon.outputs.mqtt.output import Moments
 from beacon.outputs.mqtt.topics import Health60
-from beacon.outputs.renderer import Shown
+from beacon.outputs.tower.renderer import Shown
 
 pytestmark = pytest.mark.integration
 

@@ -19,7 +19,7 @@ from gpiozero.exc import GPIOPinInUse, PinInvalidPin, PinUnknownPi
 from gpiozero.pins import Factory
 
 from beacon.config.schema import Driver, Tower
-from beacon.outputs.lines import ALIVE, BUZZER, TowerError, wiring
+from beacon.outputs.tower.channels import ALIVE, BUZZER, TowerError, wiring
 
 _log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from beacon.config.schema import Buttons, Buzzer, Tower
 from beacon.core.tower.indication import Colour
 from beacon.engine.clock import ManualClock
 from beacon.engine.output import Heartbeat
-from beacon.outputs.gpio import GpioLines
-from beacon.outputs.lines import Lines, wiring
-from beacon.outputs.renderer import Renderer, Shown
+from beacon.outputs.tower.channels import Lines, wiring
+from beacon.outputs.tower.gpio import GpioLines
+from beacon.outputs.tower.renderer import Renderer, Shown
 
 LAMPS = {
     Colour.RED: 17,

@@ -1,7 +1,7 @@
 """What every line of the tower does, turn by turn: all lamps in phase, on one timeline.
 
 `Renderer.turn` reads the clock, computes one frame, writes what changed and says when it
-wants to be called again. It has no thread (that is `beacon.outputs.stack_light`) and all
+wants to be called again. It has no thread (that is `beacon.outputs.tower.output`) and all
 its methods belong to the one thread that calls `turn`.
 """
 
@@ -28,8 +28,8 @@ from beacon.core.tower.indication import (
 )
 from beacon.engine.clock import Clock
 from beacon.engine.output import Heartbeat
-from beacon.outputs.button import Button, Gesture
-from beacon.outputs.lines import ALIVE, BUZZER, Lines, wiring
+from beacon.outputs.tower.button import Button, Gesture
+from beacon.outputs.tower.channels import ALIVE, BUZZER, Lines, wiring
 
 _log = logging.getLogger(__name__)
 

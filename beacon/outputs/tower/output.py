@@ -10,8 +10,8 @@ from beacon.config.schema import Tower
 from beacon.core.events import Effect, IndicationChanged, Sounded
 from beacon.engine.clock import Clock
 from beacon.engine.output import Heartbeat
-from beacon.outputs.lines import Lines
-from beacon.outputs.renderer import Renderer, Shown
+from beacon.outputs.tower.channels import Lines
+from beacon.outputs.tower.renderer import Renderer, Shown
 
 _log = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ from beacon.core.events import IndicationChanged, SilenceChanged, Sounded
 from beacon.core.tower.indication import Colour, Indication, Light, Pattern, Sound
 from beacon.engine.clock import SystemClock
 from beacon.engine.output import Heartbeat
-from beacon.outputs.gpio import GpioLines
-from beacon.outputs.lines import BUZZER
-from beacon.outputs.renderer import Shown
-from beacon.outputs.stack_light import StackLight
+from beacon.outputs.tower.channels import BUZZER
+from beacon.outputs.tower.gpio import GpioLines
+from beacon.outputs.tower.output import StackLight
+from beacon.outputs.tower.renderer import Shown
 
 pytestmark = pytest.mark.usefixtures("no_thread_left")
 

@@ -13,8 +13,8 @@ from gpiozero.pins.mock import MockFactory
 
 from beacon.config.schema import Buttons, Driver, Tower
 from beacon.core.tower.indication import Colour
-from beacon.outputs.gpio import GpioLines, open_lines, pin_factory
-from beacon.outputs.lines import TowerError
+from beacon.outputs.tower.channels import TowerError
+from beacon.outputs.tower.gpio import GpioLines, open_lines, pin_factory
 
 MakeTower = Callable[..., Tower]
 

@@ -22,8 +22,8 @@ from beacon.core.tower.indication import (
 )
 from beacon.engine.clock import ManualClock
 from beacon.engine.output import Heartbeat
-from beacon.outputs.lines import BUZZER, Lines
-from beacon.outputs.renderer import NAP, SHORTEST, Renderer, Shown
+from beacon.outputs.tower.channels import BUZZER, Lines
+from beacon.outputs.tower.renderer import NAP, SHORTEST, Renderer, Shown
 
 STEADY, SLOW, FAST = Light(Pattern.STEADY), Light(Pattern.SLOW), Light(Pattern.FAST)
 ANTI = Light(Pattern.FAST, antiphase=True)

@@ -9,8 +9,8 @@ import pytest
 
 from beacon.config.schema import Buzzer, Tower
 from beacon.core.tower.indication import Colour
-from beacon.outputs import lamps_file
-from beacon.outputs.lamps_file import Chip
+from beacon.outputs.tower import failsafe_file as lamps_file
+from beacon.outputs.tower.failsafe_file import Chip
 
 PI = Chip("/dev/gpiochip0", "pinctrl-bcm2835")
 LAMPS = {Colour.GREEN: 22, Colour.RED: 17, Colour.AMBER: 27}

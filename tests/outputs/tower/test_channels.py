@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from beacon.config.schema import Tower
 from beacon.core.tower.indication import Colour
-from beacon.outputs.lines import walk, wiring
+from beacon.outputs.tower.channels import walk, wiring
 
 
 class Told:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from beacon.outputs.button import Button, Gesture
+from beacon.outputs.tower.button import Button, Gesture
 
 STEP = 0.05
 

@@ -1,6 +1,6 @@
 """The tower's lines, as the rest of the house sees them: channels that are lit or dark.
 
-Whoever drives lamps takes a `Lines`; `beacon.outputs.gpio` makes one of GPIO pins.
+Whoever drives lamps takes a `Lines`; `beacon.outputs.tower.gpio` makes one of GPIO pins.
 """
 
 from collections.abc import Callable

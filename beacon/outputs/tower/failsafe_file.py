@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from beacon.config.schema import Tower
-from beacon.outputs.lines import wiring
+from beacon.outputs.tower.channels import wiring
 
 NAME = "lamps"
 _CHIPINFO = struct.Struct("=32s32sI")
