@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from beacon.outputs.mqtt.output import MqttOutput
     from beacon.outputs.push_gateway import Door
     from beacon.outputs.terminal import TerminalTower
-    from beacon.outputs.web import WebServer
+    from beacon.outputs.web.server import WebServer
 
 log = logging.getLogger(__name__)
 
@@ -460,8 +460,8 @@ class Daemon:
         return Door(pushed, take)
 
     def _new_web(self, web: Web, door: "Door | None") -> "WebServer":
-        from beacon.outputs.web import WebServer  # noqa: PLC0415 - only where it is configured
-        from beacon.outputs.web_push import PATH, WebPush  # noqa: PLC0415
+        from beacon.outputs.web.push import PATH, WebPush  # noqa: PLC0415
+        from beacon.outputs.web.server import WebServer  # noqa: PLC0415 - only where it is configured
 
         routes = {} if door is None else {PATH: WebPush(door)}
         return WebServer((web.host, web.port), routes, partial(self._pushes.listening, Way.HTTP))

@@ -39,8 +39,8 @@ from beacon.engine.workers import Finished, Prober
 from beacon.net.http.route import Proxy, ProxyUrl
 from beacon.otp.code_setting import OneTimeCode
 from beacon.outputs.push_gateway import Door
-from beacon.outputs.web import Request
-from beacon.outputs.web_push import WebPush
+from beacon.outputs.web.push import WebPush
+from beacon.outputs.web.server import Request
 from beacon.trial import Trial
 
 PASSWORD = "canary p&ss/wörd"

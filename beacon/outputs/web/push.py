@@ -10,7 +10,7 @@ from typing import Final
 from beacon.engine.push_receiver import Cause, Denied, Way
 from beacon.engine.text_pattern import ASCII, IGNORE_CASE, TextPattern
 from beacon.outputs.push_gateway import Door
-from beacon.outputs.web import Answer, Request
+from beacon.outputs.web.server import Answer, Request
 
 PATH: Final = "/api/push/"
 _STATUS: Final = MappingProxyType(

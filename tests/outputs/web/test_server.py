@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from beacon.outputs.web import BODY, HEAD, Answer, Limits, Request, WebServer
+from beacon.outputs.web.server import BODY, HEAD, Answer, Limits, Request, WebServer
 
 QUICK = Limits(patience=1.0, callers=8, again=0.05)
 

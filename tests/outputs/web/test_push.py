@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from beacon.config.fields import Secret
 from beacon.engine.push_receiver import Cause, Denied, Pushed
 from beacon.outputs.push_gateway import Door
-from beacon.outputs.web import Answer, Request
-from beacon.outputs.web_push import WebPush
+from beacon.outputs.web.push import WebPush
+from beacon.outputs.web.server import Answer, Request
 from beacon.probes.push import Push
 
 TOKEN, OTHER = "canary-of-a-token", "canary-of-another"
