@@ -529,8 +529,8 @@ def _load(
 ) -> "Config":
     """The configuration; every problem on stderr and this exit status if it has any."""
     tell = tell or _complain
-    from beacon.app import load_config
     from beacon.config.problems import ConfigError
+    from beacon.daemon.life import load_config
 
     try:
         path = config_path(args.config, os.environ)
@@ -564,7 +564,7 @@ def _run(args: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: os._exit(OK))
     import faulthandler
 
-    from beacon.app import CannotStart, Place, serve
+    from beacon.daemon.life import CannotStart, Place, serve
     from beacon.outputs.journal import FLUSH_WITHIN, set_up
 
     faulthandler.enable()  # the watchdog's SIGABRT leaves where every thread was
@@ -692,7 +692,7 @@ def _speed(text: str) -> float:
 
 
 def _lamp_test(args: argparse.Namespace) -> int:
-    from beacon.app import CannotStart, walk_lamps
+    from beacon.daemon.life import CannotStart, walk_lamps
     from beacon.outputs.control.socket import NoBeacon, NotAllowed, NotAnswering, ask
 
     try:

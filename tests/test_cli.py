@@ -202,7 +202,10 @@ def test_version_imports_nothing_heavy():
     assert version == f"beacon {__version__}"
     loaded = set(modules.split())
     heavy = {"requests", "urllib3", "ssl", "yaml", "msgspec", "regex", "dns", "paho", "gpiozero"}
-    assert loaded & (heavy | {"rich", "logging", "beacon.app", "beacon.config", "asyncio"}) == set()
+    assert (
+        loaded & (heavy | {"rich", "logging", "beacon.daemon.life", "beacon.config", "asyncio"})
+        == set()
+    )
 
 
 def test_it_runs_as_a_module():
@@ -220,7 +223,7 @@ from beacon.cli import main
 
 class Stop(MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name == "beacon.app":
+        if name == "beacon.daemon.life":
             os.kill(os.getpid(), int(sys.argv[1]))
 
 sys.meta_path.insert(0, Stop())

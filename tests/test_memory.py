@@ -36,7 +36,7 @@ NOBODY = 65534
 # Python itself may lie where only its owner may look: what it reads later is read before.
 AS_NOBODY = f"""
 import encodings.idna, encodings.utf_8_sig, os, sys
-import beacon.app, beacon.outputs.journal, beacon.outputs.mqtt.output, beacon.probes.tcp, gpiozero.pins.mock
+import beacon.daemon.life, beacon.outputs.journal, beacon.outputs.mqtt.output, beacon.probes.tcp, gpiozero.pins.mock
 from beacon.cli import main
 beacon.probes.kinds()
 os.setgroups([])

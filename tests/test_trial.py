@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from beacon.app import load_config
 from beacon.config.fields import Secret
 from beacon.config.schema import Config
 from beacon.core.model import Endpoint, Evidence, Reading, Reason
+from beacon.daemon.life import load_config
 from beacon.engine.redaction import quoted, secrets_in
 from beacon.engine.run import Run
 from beacon.net.probe_failure import Trouble

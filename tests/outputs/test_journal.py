@@ -43,7 +43,7 @@ def root():
 
 
 def record(message="watching", exc_info=None, level=logging.INFO) -> logging.LogRecord:
-    return logging.LogRecord("beacon.app", level, "app.py", 1, message, (), exc_info)
+    return logging.LogRecord("beacon.daemon.life", level, "app.py", 1, message, (), exc_info)
 
 
 def raised(error: ValueError):
@@ -56,7 +56,7 @@ def raised(error: ValueError):
 def test_a_record_is_one_line_even_with_a_traceback():
     line = OneLine(journal=False).format(record("broke:\n  here", raised(ValueError("otp 123456"))))
     assert "\n" not in line
-    assert "INFO beacon.app: broke: | here | " in line
+    assert "INFO beacon.daemon.life: broke: | here | " in line
     assert line.endswith("builtins.ValueError")
     assert line[:4].isdigit()
 
@@ -67,7 +67,7 @@ def test_a_record_is_one_line_even_with_a_traceback():
 )
 def test_the_journal_gets_a_priority_and_no_time(level, priority):
     line = OneLine(journal=True).format(record(level=level))
-    assert line == f"<{priority}>{logging.getLevelName(level)} beacon.app: watching"
+    assert line == f"<{priority}>{logging.getLevelName(level)} beacon.daemon.life: watching"
 
 
 def test_an_empty_exception_is_nothing():
@@ -139,7 +139,7 @@ def test_a_line_that_cannot_be_made_is_said_to_be_so(capsys):
     writer.handle(broken)
     writer.drain(10)
     [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith("beacon.app: no such line | ")
+    assert line.startswith("beacon.daemon.life: no such line | ")
     assert "hunter2" not in line
 
 
@@ -154,9 +154,9 @@ def test_lines_are_diverted_only_from_a_terminal(root, monkeypatch):
         logging.getLogger("beacon").warning("to stderr: no terminal")
     monkeypatch.setattr(sys, "stderr", Terminal())
     with diverted(said.append):
-        logging.getLogger("beacon.app").warning("to the picture")
+        logging.getLogger("beacon.daemon.life").warning("to the picture")
         logging.getLogger("beacon").warning("what happened: the picture tells that by itself")
-    assert said == ["WARNING beacon.app: to the picture"]
+    assert said == ["WARNING beacon.daemon.life: to the picture"]
 
 
 def overall(**changes) -> OverallView:

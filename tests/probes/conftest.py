@@ -14,9 +14,9 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from beacon.app import load_config
 from beacon.core.model import Reading
 from beacon.core.tower.indication import Colour
+from beacon.daemon.life import load_config
 from beacon.engine.clock import Clock, SystemClock
 from beacon.engine.run import DeadlinePassed, Probe, Run
 from beacon.engine.simulation import Cue, Simulation

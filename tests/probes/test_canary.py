@@ -25,11 +25,11 @@ import trustme
 from pyrad.packet import AuthPacket
 
 from beacon import probes
-from beacon.app import load_config
 from beacon.config.decoder import specs
 from beacon.config.fields import Secret
 from beacon.config.json_schema import of_type
 from beacon.core.model import Endpoint, Evidence, Reading, Reason
+from beacon.daemon.life import load_config
 from beacon.engine.clock import SystemClock
 from beacon.engine.inbox import Mailbox
 from beacon.engine.push_receiver import Pushed, Way

@@ -10,11 +10,11 @@ import pyotp
 import pytest
 import trustme
 
-from beacon.app import load_config
 from beacon.config.fields import Secret
 from beacon.config.problems import ConfigError
 from beacon.config.tls import TlsPolicy
 from beacon.core.model import Outcome, Reading, Reason
+from beacon.daemon.life import load_config
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.otp.code_setting import OneTimeCode

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from beacon.app import load_config
 from beacon.config.fields import Secret
 from beacon.config.problems import ConfigError
 from beacon.config.tls import TlsPolicy
 from beacon.core.model import Outcome, Reading, Reason
+from beacon.daemon.life import load_config
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.probes.duo_ping import DuoPing

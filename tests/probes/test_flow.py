@@ -16,11 +16,11 @@ from urllib.parse import parse_qs, quote_plus, urlsplit
 import pyotp
 import pytest
 
-from beacon.app import load_config
 from beacon.config.fields import Regex, Secret, Url
 from beacon.config.problems import ConfigError
 from beacon.config.tls import TlsPolicy
 from beacon.core.model import Outcome, Reading, Reason
+from beacon.daemon.life import load_config
 from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import Run
 from beacon.net.http.condition import Condition, StatusSet

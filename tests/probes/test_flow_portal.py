@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import requests
 
-from beacon.app import load_config
 from beacon.config.fields import Secret
 from beacon.core.model import Outcome, Reading, Reason
+from beacon.daemon.life import load_config
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.otp.used_codes import Ledger, Token

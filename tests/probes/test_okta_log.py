@@ -12,9 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from beacon.app import load_config
 from beacon.config.fields import Secret, Url
 from beacon.core.model import Outcome, Reading, Reason
+from beacon.daemon.life import load_config
 from beacon.engine.clock import ManualClock
 from beacon.engine.run import Run
 from beacon.net.http.conditional_client import Sources

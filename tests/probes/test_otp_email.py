@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import yaml
 
-from beacon.app import load_config
 from beacon.config.fields import Duration, Regex, Secret, Url
 from beacon.config.problems import ConfigError
 from beacon.config.tls import TlsPolicy
 from beacon.core.model import Outcome, Reading, Reason
+from beacon.daemon.life import load_config
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.http.auth import OAuth2

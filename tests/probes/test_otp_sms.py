@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from beacon.app import load_config
 from beacon.config.problems import ConfigError
 from beacon.core.model import Reading, Reason
+from beacon.daemon.life import load_config
 from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import Run
 from beacon.otp.gammu_inbox import SAVES_NOTHING

@@ -13,11 +13,11 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.app import load_config
 from beacon.config.fields import Secret, Url
 from beacon.config.problems import ConfigError
 from beacon.config.tls import TlsPolicy
 from beacon.core.model import Outcome, Reading, Reason
+from beacon.daemon.life import load_config
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.http.client import Answer

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from pyrad.packet import AuthPacket
 
-from beacon.app import load_config
 from beacon.config.fields import Secret
 from beacon.config.problems import ConfigError
 from beacon.core.model import Outcome, Reading, Reason
+from beacon.daemon.life import load_config
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.radius import Answer, Packet

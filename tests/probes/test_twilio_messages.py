@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from beacon.app import load_config
 from beacon.config.problems import ConfigError
 from beacon.core.model import Reading, Reason
+from beacon.daemon.life import load_config
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.otp.used_codes import Ledger

@@ -13,11 +13,11 @@ import pytest
 import trustme
 
 from beacon import probes
-from beacon.app import load_config
 from beacon.cli import main
 from beacon.core.events import Announcement
 from beacon.core.model import Evidence, Health, Outcome, Preset, Verdict
 from beacon.core.tower.indication import Colour, Pattern
+from beacon.daemon.life import load_config
 from beacon.sandbox.demo import PACE
 from beacon.sandbox.nameserver import DOMAIN
 from beacon.sandbox.provider import PASSWORD, SEED, USERNAME

@@ -17,10 +17,10 @@ from typing import cast
 import pytest
 from rich.console import Console
 
-from beacon.app import load_config
 from beacon.config.schema import Config
 from beacon.core.model import Site
 from beacon.core.tower.indication import Colour
+from beacon.daemon.life import load_config
 from beacon.engine.clock import ManualClock, SystemClock
 from beacon.sandbox.commands import demo
 from beacon.sandbox.demo import FRAME, PATIENCE, STORY, Act, Daemon, Failed, Stage, play, tell

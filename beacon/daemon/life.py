@@ -29,6 +29,10 @@ from beacon.config.schema import Config, Tower, Web
 from beacon.core.events import Acknowledge, Effect, StorageDegraded
 from beacon.core.model import Site
 from beacon.core.monitor import Monitor
+from beacon.daemon.reload import Mirrors, ended
+from beacon.daemon.retry import Owed
+from beacon.daemon.self_health import SelfHealth
+from beacon.daemon.signals import TerminalWatch, asked
 from beacon.engine.calendar.clock_watch import KernelWatch, StepWatch, kernel_says, timesyncd_says
 from beacon.engine.calendar.date_watch import DateWatch
 from beacon.engine.calendar.hour_watch import HourWatch
@@ -40,7 +44,6 @@ from beacon.engine.latest import Standing
 from beacon.engine.loop import Engine, Item, Sign, Watched
 from beacon.engine.output import Heartbeat, Output
 from beacon.engine.push_receiver import Expected, Pushed, Pushes, Way
-from beacon.engine.signals import TerminalWatch, asked
 from beacon.engine.workers import scrubbed
 from beacon.otp.used_codes import LEDGER
 from beacon.outputs.control.actions import Actions
@@ -50,10 +53,7 @@ from beacon.outputs.history.incidents import Incidents
 from beacon.outputs.history.output import History
 from beacon.outputs.history.recall import Recalled
 from beacon.outputs.journal import LogBook, diverted
-from beacon.outputs.mirrors import Mirrors, ended
 from beacon.outputs.mqtt.topics import Health60
-from beacon.outputs.owed import Owed
-from beacon.outputs.self_health import SelfHealth
 from beacon.outputs.systemd import Notifier
 from beacon.outputs.tower import failsafe_file as lamps_file
 from beacon.outputs.tower.channels import TowerError, walk

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from beacon.outputs.owed import Owed
+from beacon.daemon.retry import Owed
 
 
 @pytest.fixture

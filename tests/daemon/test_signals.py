@@ -13,7 +13,7 @@ from tests.servers.terminal import Terminal
 # A handler must not `print`: the signal may come while the line before is being printed.
 PROGRAM = """
 import os, signal
-from beacon.engine.signals import asked
+from beacon.daemon.signals import asked
 
 def say(word):
     os.write(1, f"{word}\\n".encode())
@@ -113,7 +113,7 @@ def test_the_second_order_to_stop_ends_it_at_once(started: Start, first: signal.
 
 WATCHING = """
 import os, signal
-from beacon.engine.signals import TerminalWatch
+from beacon.daemon.signals import TerminalWatch
 
 def say(word):
     os.write(1, f"{word}\\n".encode())

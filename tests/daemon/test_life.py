@@ -43,7 +43,7 @@ STUCK = """
 import os, sys, threading
 from dataclasses import replace
 from pathlib import Path
-from beacon.app import Place, load_config, serve
+from beacon.daemon.life import Place, load_config, serve
 
 class Stuck:
     def wait(self, utc): return 0.0
@@ -62,7 +62,7 @@ BREAKING = """
 import os, sys
 from dataclasses import replace
 from pathlib import Path
-from beacon.app import Place, load_config, serve
+from beacon.daemon.life import Place, load_config, serve
 from beacon.core.model import Reading
 
 class Wrong:
@@ -80,7 +80,7 @@ PRESSED = """
 import gc, os, sys, threading, time
 from pathlib import Path
 from gpiozero.pins.mock import MockFactory
-from beacon.app import Place, load_config, serve
+from beacon.daemon.life import Place, load_config, serve
 
 def press():
     sys.stdin.readline()
@@ -99,7 +99,7 @@ os._exit(serve(Place(config=path, state_directory=state, environ=os.environ), co
 STALLING = """
 import os, sys, threading
 from pathlib import Path
-from beacon.app import Place, load_config, serve
+from beacon.daemon.life import Place, load_config, serve
 from beacon.core.monitor import Monitor
 from beacon.engine.loop import Engine
 
@@ -123,7 +123,7 @@ os._exit(serve(Place(config=path, state_directory=state, environ=os.environ), co
 LOADED = """
 import json, os, sys, threading
 from pathlib import Path
-from beacon.app import Place, load_config, serve
+from beacon.daemon.life import Place, load_config, serve
 
 def say():
     sys.stdin.readline()
@@ -276,7 +276,7 @@ def test_a_signal_ends_it_in_order_and_leaves_nothing(daemon, listening, eventua
     daemon.signal(number)
     assert daemon.wait() == 0
     assert sorted(p.name for p in daemon.state.iterdir()) == LEFT
-    assert "INFO beacon.app: stopped" in daemon.said()
+    assert "INFO beacon.daemon.life: stopped" in daemon.said()
     assert "Traceback" not in daemon.said()
 
 
@@ -844,10 +844,12 @@ def test_in_a_terminal_the_tower_is_drawn_and_the_log_does_not_spoil_it(
     window = terminal()
     daemon.start_in(window, [], "--caption", "break it")
     eventually(lambda: b"break it" in window.shown, "the caption is there", 60)
-    eventually(lambda: b"beacon.app: started" in window.shown, "the log is in the picture")
+    eventually(lambda: b"beacon.daemon.life: started" in window.shown, "the log is in the picture")
     daemon.signal(signal.SIGTERM)
     assert daemon.wait() == 0
-    eventually(lambda: window.shown.rstrip().endswith(b"INFO beacon.app: stopped"), "its end")
+    eventually(
+        lambda: window.shown.rstrip().endswith(b"INFO beacon.daemon.life: stopped"), "its end"
+    )
     assert window.shown.index(b"\x1b[?1049h") < window.shown.index(b"\x1b[?1049l")
 
 
@@ -911,7 +913,7 @@ def test_a_state_directory_gone_read_only_is_lived_without(daemon, listening, ev
 
 def test_mqtt_does_not_bring_dnspython_and_does_not_hinder_it():
     code = (
-        "import sys; from beacon.app import without_dnspython\n"
+        "import sys; from beacon.daemon.life import without_dnspython\n"
         "with without_dnspython():\n    import beacon.outputs.mqtt.output\n"
         "assert 'dns.resolver' not in sys.modules and 'dns.message' not in sys.modules\n"
         "import dns.resolver, beacon.probes.dns\n"

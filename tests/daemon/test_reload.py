@@ -18,11 +18,11 @@ from beacon.core.events import (
 from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
 from beacon.core.tower.indication import Colour
+from beacon.daemon.reload import Mirrors
 from beacon.engine.inbox import Mailbox
 from beacon.engine.latest import Standing
 from beacon.engine.loop import Engine
 from beacon.engine.output import Heartbeat
-from beacon.outputs.mirrors import Mirrors
 
 
 def endpoint(name: str) -> Endpoint:
