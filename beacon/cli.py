@@ -653,7 +653,7 @@ def _wait(seconds: float) -> None:
 
 
 def _replay(args: argparse.Namespace) -> int:
-    from beacon.replay import main as replay
+    from beacon.replay.play import main as replay
 
     if args.lamps:
         return _replay_on_lamps(args)
@@ -662,10 +662,10 @@ def _replay(args: argparse.Namespace) -> int:
 
 def _replay_on_lamps(args: argparse.Namespace) -> int:
     from beacon.engine.clock import SystemClock
-    from beacon.outputs.lent_tower import LentTower
     from beacon.outputs.tower.channels import TowerError
     from beacon.outputs.tower.gpio import open_lines
-    from beacon.replay import main as replay
+    from beacon.replay.play import main as replay
+    from beacon.replay.tower import LentTower
 
     tower = _load(args).tower
     try:

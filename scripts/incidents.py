@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from beacon.core.model import RED, Evidence, Verdict
-from beacon.engine.timeline import Replayed
-from beacon.replay import Line, Scene, play, read_scene
+from beacon.replay.play import Line, Scene, play, read_scene
+from beacon.replay.timeline import Replayed
 
 INCIDENTS: Final = Path(__file__).parents[1] / "incidents"
 LOTS: Final = 11

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from beacon.replay import play, read_scene, replay_file
+from beacon.replay.play import play, read_scene, replay_file
 
 FOLDER = Path(__file__).parent / "scenarios"
 SCENARIOS = sorted(FOLDER.glob("*.yaml"))

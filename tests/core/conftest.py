@@ -17,7 +17,7 @@ from beacon.core.events import (
 )
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site, Verdict
 from beacon.core.tower.indication import Colour, Indication
-from beacon.engine.simulation import PASSING, Simulation
+from beacon.replay.simulation import PASSING, Simulation
 
 
 def well_formed(thing) -> None:

@@ -59,7 +59,7 @@ from beacon.core.snapshot import (
 )
 from beacon.core.tower.indication import Colour, Pattern
 from beacon.core.tower.sequences import Stage, Turn
-from beacon.engine.simulation import Simulation
+from beacon.replay.simulation import Simulation
 
 HOUR, MINUTE = 3600.0, 60.0
 

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site
-from beacon.engine.simulation import Simulation
 from beacon.outputs.documents import explanation, status
+from beacon.replay.simulation import Simulation
 
 
 def moment(at):

@@ -19,7 +19,7 @@ from beacon.core.tower.indication import Colour
 from beacon.daemon.life import load_config
 from beacon.engine.clock import Clock, SystemClock
 from beacon.engine.run import DeadlinePassed, Probe, Run
-from beacon.engine.simulation import Cue, Simulation
+from beacon.replay.simulation import Cue, Simulation
 
 
 @pytest.fixture

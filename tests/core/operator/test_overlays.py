@@ -36,7 +36,7 @@ from beacon.core.model import (
 )
 from beacon.core.operator.overlays import TOLD_AT_MOST
 from beacon.core.tower.indication import Flag
-from beacon.engine.simulation import Simulation
+from beacon.replay.simulation import Simulation
 
 GREEN = {"green": "steady"}
 FAILED = Reading(Reason.DEADLINE)

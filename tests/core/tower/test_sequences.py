@@ -5,7 +5,7 @@ import pytest
 from beacon.core.events import Acknowledge, Answered, Drill, Shelve
 from beacon.core.model import Evidence, Reason, Sequence, Service, Verdict
 from beacon.core.tower.sequences import FIRST_OUT, SEQUENCES, Stage, Step, table
-from beacon.engine.simulation import Simulation
+from beacon.replay.simulation import Simulation
 
 GREEN = {"green": "steady"}
 OVER = 100.0 + 900.0

@@ -7,7 +7,7 @@ import pytest
 
 from beacon.core.events import IndicationChanged, Sounded
 from beacon.core.tower.indication import DARK, Sound
-from beacon.engine.timeline import Entry, Replayed, Teller, coloured
+from beacon.replay.timeline import Entry, Replayed, Teller, coloured
 
 START = datetime(2026, 1, 12, 23, 59, tzinfo=UTC)
 ENTRIES = (

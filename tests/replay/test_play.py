@@ -7,7 +7,7 @@ import pytest
 
 from beacon.cli import main as cli
 from beacon.config.fields import Refused
-from beacon.replay import Moment, Offset, main
+from beacon.replay.play import Moment, Offset, main
 
 SCRIPT = """\
 title: A sign-in fails

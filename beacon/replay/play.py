@@ -62,9 +62,9 @@ from beacon.engine.calendar.quiet_hours import QuietHoursWatch
 from beacon.engine.calendar.windows import Window, WindowsWatch
 from beacon.engine.clock import ManualClock
 from beacon.engine.loop import Sign
-from beacon.engine.simulation import Cue, Simulation
-from beacon.engine.timeline import Entry, Replayed, Signal, Teller, coloured, relative
 from beacon.probes import kinds, load
+from beacon.replay.simulation import Cue, Simulation
+from beacon.replay.timeline import Entry, Replayed, Signal, Teller, coloured, relative
 
 WARM_UP: Final = 2.0
 """How many of its longest intervals a script passes well before its first line."""

@@ -9,7 +9,7 @@ from beacon.config.schema import Tower
 from beacon.core.events import IndicationChanged
 from beacon.core.tower.indication import Indication, Light, Pattern
 from beacon.engine.clock import SystemClock
-from beacon.outputs.lent_tower import LentTower
+from beacon.replay.tower import LentTower
 
 pytestmark = pytest.mark.usefixtures("no_thread_left")
 
