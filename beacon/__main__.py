@@ -2,6 +2,6 @@
 
 import sys
 
-from beacon.cli import main
+from beacon.cli.main import main
 
 sys.exit(main())

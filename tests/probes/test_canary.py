@@ -25,6 +25,7 @@ import trustme
 from pyrad.packet import AuthPacket
 
 from beacon import probes
+from beacon.cli.probe_once import Trial
 from beacon.config.decoder import specs
 from beacon.config.fields import Secret
 from beacon.config.json_schema import of_type
@@ -41,7 +42,6 @@ from beacon.otp.code_setting import OneTimeCode
 from beacon.outputs.push_gateway import Door
 from beacon.outputs.web.push import WebPush
 from beacon.outputs.web.server import Request
-from beacon.trial import Trial
 
 PASSWORD = "canary p&ss/wörd"
 TOKEN = "canary-in-a-token"

@@ -7,10 +7,10 @@ import dns.resolver
 import dns.rrset
 import pytest
 
+from beacon.cli.dns_check import Asked, Preflight
 from beacon.core.model import STANDING, Outcome, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
-from beacon.preflight import Asked, Preflight
 from beacon.probes.mail_dns import PROBE, MailDns
 
 SIGNED = {"signed.example": 30.0, "expired.example": -5.0}

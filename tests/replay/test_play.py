@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from beacon.cli import main as cli
+from beacon.cli.main import main as cli
 from beacon.config.fields import Refused
 from beacon.replay.play import Moment, Offset, main
 

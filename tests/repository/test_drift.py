@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from beacon import probes
-from beacon.cli import main
+from beacon.cli.main import main
 from beacon.core.events import Announcement
 from beacon.core.model import Evidence, Health, Outcome, Preset, Verdict
 from beacon.core.tower.indication import Colour, Pattern

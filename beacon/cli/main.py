@@ -17,11 +17,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from beacon import __version__, streams
+from beacon import __version__
+from beacon.cli import streams
 
 if TYPE_CHECKING:
+    from beacon.cli.dns_check import Preflight
     from beacon.config.schema import Config
-    from beacon.preflight import Preflight
 
 OK: Final = 0
 BROKEN: Final = 1
@@ -619,10 +620,10 @@ def _probe(args: argparse.Namespace) -> int:
     if args.endpoint not in config.probes:
         _no_endpoint(args.endpoint, config.probes)
         return OF_OUTCOME["error"]
+    from beacon.cli.probe_once import try_endpoint
     from beacon.otp.used_codes import LEDGER
     from beacon.outputs.control.socket import ask
     from beacon.outputs.control.used_codes import share
-    from beacon.trial import try_endpoint
 
     asked = sockets(args.state_dir, os.environ)
     state = state_directory(args.state_dir, os.environ)
@@ -717,7 +718,7 @@ def _lamp_test(args: argparse.Namespace) -> int:
 
 
 def _dns_golden(args: argparse.Namespace) -> int:
-    from beacon.preflight import CannotAsk, Status, told_golden
+    from beacon.cli.dns_check import CannotAsk, Status, told_golden
 
     try:
         text, found = _preflight(args).golden(args.domains)
@@ -733,7 +734,7 @@ def _dns_golden(args: argparse.Namespace) -> int:
 def _dns_check(args: argparse.Namespace) -> int:
     import shutil
 
-    from beacon.preflight import CannotAsk, Status, load
+    from beacon.cli.dns_check import CannotAsk, Status, load
 
     try:
         report = _preflight(args).check(load(args.file), args.zone, args.origin)
@@ -749,8 +750,8 @@ def _dns_check(args: argparse.Namespace) -> int:
 
 def _preflight(args: argparse.Namespace) -> "Preflight":
     """What asks for both commands; wrong options exit with 64."""
+    from beacon.cli.dns_check import Asked, Preflight, wrong
     from beacon.engine.clock import SystemClock
-    from beacon.preflight import Asked, Preflight, wrong
 
     asked = Asked(
         resolvers=tuple(args.resolvers),

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from beacon import streams
+from beacon.cli import streams
 from beacon.outputs.control.socket import ControlSocket
-from tests.test_cli import GOOD, SEEN
+from tests.cli.test_main import GOOD, SEEN
 
 LEFT = {
     "ascii": ("", {"PYTHONIOENCODING": "ascii"}),

@@ -7,7 +7,7 @@ import textwrap
 import pytest
 import yaml
 
-from beacon import cli
+from beacon.cli import main as cli
 from beacon.maildns import golden, zone
 from beacon.maildns.golden import GoldenRefused
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from beacon import __version__
-from beacon.cli import config_path, main, parser, sockets, state_directory
+from beacon.cli.main import config_path, main, parser, sockets, state_directory
 from beacon.outputs.control.socket import ControlSocket, NotAnswering, Refused
 
 GOOD = """
@@ -192,7 +192,7 @@ def test_the_examples_are_good(capsys):
 def test_version_imports_nothing_heavy():
     code = (
         "import sys\n"
-        "from beacon.cli import main\n"
+        "from beacon.cli.main import main\n"
         "try: main(['--version'])\n"
         "except SystemExit: pass\n"
         "print(*sorted(sys.modules))"
@@ -219,7 +219,7 @@ def test_it_runs_as_a_module():
 EARLY = """
 import os, signal, sys
 from importlib.abc import MetaPathFinder
-from beacon.cli import main
+from beacon.cli.main import main
 
 class Stop(MetaPathFinder):
     def find_spec(self, name, path, target=None):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from beacon.cli.probe_once import Trial, leads_to, try_endpoint
 from beacon.config.fields import Secret
 from beacon.config.schema import Config
 from beacon.core.model import Endpoint, Evidence, Reading, Reason
@@ -14,7 +15,6 @@ from beacon.daemon.life import load_config
 from beacon.engine.redaction import quoted, secrets_in
 from beacon.engine.run import Run
 from beacon.net.probe_failure import Trouble
-from beacon.trial import Trial, leads_to, try_endpoint
 
 
 @pytest.fixture
