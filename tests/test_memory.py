@@ -36,7 +36,8 @@ NOBODY = 65534
 # Python itself may lie where only its owner may look: what it reads later is read before.
 AS_NOBODY = f"""
 import encodings.idna, encodings.utf_8_sig, os, sys
-import beacon.daemon.life, beacon.outputs.journal, beacon.outputs.mqtt.output, beacon.probes.tcp, gpiozero.pins.mock
+import beacon.daemon.life, beacon.outputs.journal, beacon.outputs.mqtt.output, beacon.probes.tcp
+import gpiozero.pins.mock
 from beacon.cli.main import main
 beacon.probes.kinds()
 os.setgroups([])
@@ -134,7 +135,7 @@ def in_outage(beacon, eventually):
     """A beacon in an outage that was acknowledged."""
     beacon.start()
     eventually(lambda: beacon.verdict() == "outage", "the outage")
-    assert beacon.cli.main("acknowledge", "--reason", "seen").returncode == 0
+    assert beacon.cli("acknowledge", "--reason", "seen").returncode == 0
     return beacon
 
 
@@ -237,7 +238,7 @@ def test_a_history_of_a_newer_beacon_is_left_alone_and_said(beacon, eventually):
     beacon.start()
     eventually(lambda: beacon.verdict() == "outage", "it judges all the same")
     eventually(lambda: beacon.status()["state"]["storage_degraded"], "it says so")
-    assert "storage: degraded" in beacon.cli.main("status").stdout
+    assert "storage: degraded" in beacon.cli("status").stdout
     assert beacon.dies(signal.SIGTERM) == 0
     assert (beacon.state / "history.db").read_bytes() == before
     assert "newer beacon (schema 99" in beacon.errors.read_text()
@@ -245,7 +246,7 @@ def test_a_history_of_a_newer_beacon_is_left_alone_and_said(beacon, eventually):
 
 def test_what_latency_is_usual_is_learnt_kept_and_explained(beacon, eventually):
     def pace() -> str:
-        told = beacon.cli.main("explain", "door", "--json")
+        told = beacon.cli("explain", "door", "--json")
         endpoints = json.loads(told.stdout)["endpoints"] if told.returncode == 0 else {}
         return endpoints.get("door/open", {}).get("pace") or ""
 
@@ -262,7 +263,7 @@ def test_what_latency_is_usual_is_learnt_kept_and_explained(beacon, eventually):
         db.close()
         beacon.start()
         eventually(lambda: "usually 0.13 s at this hour" in pace(), "it is known again")
-        assert "slow above 1 s for 3 min" in beacon.cli.main("explain", "door").stdout
+        assert "slow above 1 s for 3 min" in beacon.cli("explain", "door").stdout
 
 
 # --- a state directory that cannot be written -------------------------------------
@@ -312,7 +313,7 @@ def comes_back_and_says_so(beacon: Beacon, first: dict, heard: int, eventually) 
     assert incident["state"] == "acknowledged"
     eventually(lambda: not beacon.status()["state"]["starting"], "it has read again")
     eventually(lambda: beacon.status()["state"]["storage_degraded"], "it says so")
-    told = beacon.cli.main("status").stdout
+    told = beacon.cli("status").stdout
     assert "storage: degraded" in told or beacon.socket.parent != beacon.state
     assert beacon.status()["lamps"]["red"] == "steady"
     assert beacon.sounds() == heard
@@ -355,7 +356,7 @@ def test_a_directory_of_somebody_else(acknowledged, eventually, elsewhere, runti
         eventually(lambda: beacon.said().count("started; endpoints") == 2, "it runs")
         assert "control.sock cannot be made: `beacon status`, `acknowledge`" in beacon.said()
         assert "or name another in $RUNTIME_DIRECTORY" in beacon.said()
-        assert beacon.cli.main("status").returncode == 3
+        assert beacon.cli("status").returncode == 3
     assert "cannot be written, going on without" in beacon.said()
     owned_by_nobody(beacon.state)
     eventually(lambda: well(beacon), "the storage is well again, and commands reach it")

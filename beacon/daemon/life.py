@@ -55,7 +55,7 @@ from beacon.outputs.history.recall import Recalled
 from beacon.outputs.journal import LogBook, diverted
 from beacon.outputs.mqtt.topics import Health60
 from beacon.outputs.systemd import Notifier
-from beacon.outputs.tower import failsafe_file as lamps_file
+from beacon.outputs.tower import failsafe_file
 from beacon.outputs.tower.channels import TowerError, walk
 from beacon.outputs.tower.gpio import GpioLines, open_lines, pin_factory
 from beacon.outputs.tower.output import StackLight
@@ -363,7 +363,7 @@ class Daemon:
             lines = GpioLines(settings, factory)
             self._stack.callback(lines.close)
             number: int | None = getattr(factory, "chip", None)  # gpiozero's mock has none
-            chip = None if number is None else lamps_file.chip_at(f"/dev/gpiochip{number}")
+            chip = None if number is None else failsafe_file.chip_at(f"/dev/gpiochip{number}")
         except TowerError as error:
             raise CannotStart(str(error)) from error
         except OSError as error:
@@ -371,12 +371,12 @@ class Daemon:
         self._write_lamps_file(settings, chip)
         return StackLight(settings, self._clock, self._heart, self._pressed, lines), chip is None
 
-    def _write_lamps_file(self, settings: Tower, chip: lamps_file.Chip | None) -> None:
+    def _write_lamps_file(self, settings: Tower, chip: failsafe_file.Chip | None) -> None:
         """Before a lamp is lit: from this file it is darkened when we are killed."""
-        content, kept = lamps_file.text(settings, chip), False
-        for directory in lamps_file.places(self._place.environ, self._place.state_directory):
-            said = f"{directory / lamps_file.NAME} cannot be written"
-            kept |= self._owed.do(partial(lamps_file.write, directory, content), said)
+        content, kept = failsafe_file.text(settings, chip), False
+        for directory in failsafe_file.places(self._place.environ, self._place.state_directory):
+            said = f"{directory / failsafe_file.NAME} cannot be written"
+            kept |= self._owed.do(partial(failsafe_file.write, directory, content), said)
         if chip and not kept:
             raise CannotStart(
                 "no lamp is lit: the file by which they are darkened after a crash cannot be "

@@ -13,28 +13,22 @@ is removed, every other one is left for whoever wants it.
 """
 
 import unicodedata
-from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from itertools import chain
 from math import inf
-from typing import Final, Protocol
+from typing import Final
 
 from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
+from beacon.net.mailbox import Message, Watch
 from beacon.net.probe_failure import Trouble
-
-MESSAGE_LIMIT: Final = 64 * 1024
-"""Bytes of one message that are read; what comes after is not looked at."""
 
 CLOCKS_DIFFER: Final = 60.0
 """Seconds a sender's clock may be behind ours without its codes being taken for earlier ones."""
 
 CLOCKS_KNOWN: Final = 5.0
 """The same where the answer to a request said what its server's clock is."""
-
-MESSAGES_LIMIT: Final = 1000
-"""Messages one watch looks at; more than that is no mailbox of a probe."""
 
 _UNSEEN: Final = dict.fromkeys(
     chain(
@@ -50,55 +44,6 @@ _ADDRESS: Final = 200
 """Characters before and after a code that are looked at for an address it is part of."""
 
 _SINGLES: Final = TextPattern(r"(?<![0-9A-Za-z])[0-9A-Z](?: [0-9A-Z](?![0-9A-Za-z])){3,}+")
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message that has arrived. `key` is what its mailbox knows it by.
-
-    `head` is what it is about, who it is from and to: looked at where the text has no code.
-    `sent` is when it was sent as far as it tells, by the clocks of others (UTC seconds).
-    """
-
-    key: Hashable
-    text: str = field(repr=False)
-    head: str = field(default="", repr=False, kw_only=True)
-    sent: float | None = field(default=None, kw_only=True)
-
-
-class Watch(Protocol):
-    """A mailbox from the moment it was opened on."""
-
-    def wait(self, run: Run, until: float) -> Message | None:
-        """The next message that arrived since the opening, each once; None: none until then.
-
-        `until` is by the run's monotonic clock. Reads at most `MESSAGE_LIMIT` bytes of a message
-        and gives at most `MESSAGES_LIMIT` of them. Raises `Trouble` with an error where the
-        mailbox cannot be read (`own_modem`, `own_credentials`, `source_dead`), `DeadlinePassed`.
-        """
-        ...
-
-    def remove(self, run: Run, message: Message) -> None:
-        """Delete a message for good, so that the mailbox never fills.
-
-        One that cannot be deleted is noted: its code is as good. Raises `DeadlinePassed`.
-        """
-        ...
-
-    def close(self) -> None:
-        """Let go of it. Never raises and never blocks: the run's time may be up."""
-        ...
-
-
-class Mailbox(Protocol):
-    """The settings of one place where messages arrive."""
-
-    def open(self, run: Run) -> Watch:
-        """Note what is there, so that only what arrives from now on counts.
-
-        Raises `Trouble` with an error, as `Watch.wait` does, and `DeadlinePassed`.
-        """
-        ...
 
 
 def await_code(run: Run, watch: Watch, pattern: str, within: float) -> str:

@@ -22,8 +22,8 @@ from beacon.config.fields import Directory, ForeignFile
 from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import DOT_ALL, TextPattern
+from beacon.net.mailbox import MESSAGE_LIMIT, MESSAGES_LIMIT, Message
 from beacon.net.probe_failure import Trouble
-from beacon.otp.code_mailbox import MESSAGE_LIMIT, MESSAGES_LIMIT, Message
 from beacon.otp.gammu_modem import look
 
 POLL: Final = 0.25

@@ -9,7 +9,7 @@ from msgspec import Meta
 from beacon.config.fields import Flaw, Refused
 from beacon.engine.run import Run
 from beacon.net.mail.imap import Imap
-from beacon.otp.code_mailbox import Watch
+from beacon.net.mailbox import Watch
 from beacon.otp.gammu_inbox import Smsd
 
 

@@ -19,7 +19,7 @@ from beacon.net.http.expectations import parse_json
 from beacon.net.http.route import Reach
 from beacon.net.probe_failure import Trouble
 from beacon.otp.code_setting import OneTimeCode
-from beacon.probes import SIGN_IN, Fault, Timing
+from beacon.probing.base import SIGN_IN, Fault, Timing
 from beacon.probing.steps import Steps
 
 _LEVEL: Final = 2

@@ -20,9 +20,10 @@ from beacon.net.http.client import Answer, Request
 from beacon.net.http.conditional_client import SOURCES, Sources
 from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
+from beacon.net.parsing.dates import since
 from beacon.net.probe_failure import Trouble
-from beacon.probes import CLAIM, Fault, Timing
-from beacon.vendors.status import Admission, claimed, entry, since, worst
+from beacon.probing.base import CLAIM, Fault, Timing
+from beacon.vendors.status import Admission, claimed, entry, worst
 
 _OF_STATUS: Final = {
     "0": (Reason.OK, "resolved"),

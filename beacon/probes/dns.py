@@ -36,7 +36,7 @@ from beacon.net.dns_query import (
 from beacon.net.dns_records import digest, example, is_name, listed, one_type, shown, value
 from beacon.net.probe_failure import Trouble, timed
 from beacon.net.udp import Peer
-from beacon.probes import FAST, Fault, Timing
+from beacon.probing.base import FAST, Fault, Timing
 
 _ADDRESS: Final = "an IP address with or without a port: 192.0.2.1, 192.0.2.1:8053, [2001:db8::1]"
 

@@ -14,7 +14,7 @@ from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.probe_failure import Trouble, timed
 from beacon.otp.code_setting import OneTimeCode
-from beacon.probes import SIGN_IN, Fault, Timing
+from beacon.probing.base import SIGN_IN, Fault, Timing
 from beacon.vendors.duo import Application, Call, NotUnderstood, Steps, Text, words
 
 _BYPASSED: Final = "let in without a second factor"

@@ -13,7 +13,7 @@ import msgspec
 
 from beacon.config.fields import Duration
 from beacon.engine.run import Run
-from beacon.probes import Fault
+from beacon.probing.base import Fault
 from beacon.probing.sign_in_stats import SAMPLE, USES, Entry, Span, Tally, WatchedUsers
 from beacon.vendors.duo import Application, Call
 

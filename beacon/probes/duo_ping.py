@@ -11,7 +11,7 @@ from typing import ClassVar
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.net.probe_failure import Trouble, timed
-from beacon.probes import FAST, Fault, Timing
+from beacon.probing.base import FAST, Fault, Timing
 from beacon.vendors.duo import CHECK, Application, Steps
 
 

@@ -16,7 +16,7 @@ import msgspec
 from beacon.config.fields import Duration
 from beacon.engine.run import Run
 from beacon.net.parsing.dates import moment
-from beacon.probes import Fault
+from beacon.probing.base import Fault
 from beacon.probing.sign_in_stats import SAMPLE, USES, Entry, Span, Tally, WatchedUsers, iso
 from beacon.vendors.graph import Application, Graph
 

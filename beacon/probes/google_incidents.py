@@ -20,10 +20,10 @@ from beacon.net.http.client import Answer, Request
 from beacon.net.http.conditional_client import SOURCES, Sources
 from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
-from beacon.net.parsing.dates import moment
+from beacon.net.parsing.dates import moment, since
 from beacon.net.probe_failure import Trouble
-from beacon.probes import CLAIM, Fault, Timing
-from beacon.vendors.status import Admission, claimed, entry, since, worst
+from beacon.probing.base import CLAIM, Fault, Timing
+from beacon.vendors.status import Admission, claimed, entry, worst
 
 LIMIT: Final = 8 * 1024 * 1024
 """Bytes of a history: it grows while there is trouble."""

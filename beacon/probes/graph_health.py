@@ -17,7 +17,8 @@ from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.net.http.conditional_client import SOURCES, Kept, Sources
-from beacon.probes import CLAIM, Fault, Timing
+from beacon.net.parsing.dates import since
+from beacon.probing.base import CLAIM, Fault, Timing
 from beacon.vendors.graph import Application, Graph
 from beacon.vendors.status import (
     OF_MICROSOFT,
@@ -27,7 +28,6 @@ from beacon.vendors.status import (
     concerned,
     entry,
     severer,
-    since,
     spoken,
     worst,
 )

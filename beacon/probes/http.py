@@ -18,7 +18,7 @@ from beacon.net.http.client import Answer, Request, exchange, prepare
 from beacon.net.http.expectations import Expectations, judge
 from beacon.net.http.route import Reach
 from beacon.net.probe_failure import FirstPass, Trouble, timed
-from beacon.probes import FAST, Fault, Timing
+from beacon.probing.base import FAST, Fault, Timing
 
 Days = Annotated[int, msgspec.Meta(ge=0, description="days; 0: never warn")]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

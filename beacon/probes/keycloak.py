@@ -21,7 +21,7 @@ from beacon.net.http.route import Reach, Route
 from beacon.net.outline import outline
 from beacon.net.probe_failure import FirstPass, Trouble
 from beacon.otp.code_setting import OneTimeCode
-from beacon.probes import SIGN_IN, Fault, Timing
+from beacon.probing.base import SIGN_IN, Fault, Timing
 from beacon.probing.steps import Steps
 from beacon.vendors.openid import Issued, Provider, discover, issuer_flaws, offered, signing_key
 

@@ -34,7 +34,7 @@ from beacon.net.dns_records import is_mail_domain, is_name, is_selector, listed
 from beacon.net.probe_failure import Trouble as Stuck
 from beacon.net.probe_failure import timed
 from beacon.net.udp import Peer
-from beacon.probes import Fault, Timing
+from beacon.probing.base import Fault, Timing
 
 MOST_DOMAINS = 10
 _LONGEST_FIRST: Final = 110

@@ -15,7 +15,7 @@ from beacon.engine.run import Phase, Run
 from beacon.net.dial import look_up
 from beacon.net.probe_failure import Trouble, timed
 from beacon.net.udp import Heard, Peer, ask_all, trouble
-from beacon.probes import FAST, Fault, Timing
+from beacon.probing.base import FAST, Fault, Timing
 
 _PORT: Final = 123
 _TOLERANCE: Final = Duration(15)  # one-time codes live 30 s

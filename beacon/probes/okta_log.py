@@ -22,7 +22,7 @@ from beacon.net.http.client import Answer, Request
 from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
 from beacon.net.probe_failure import Trouble
-from beacon.probes import Fault
+from beacon.probing.base import Fault
 from beacon.probing.sign_in_stats import SAMPLE, USES, Entry, Span, Tally, WatchedUsers
 
 PAGE: Final = 200

@@ -16,7 +16,7 @@ from beacon.net.http.auth import ClientAuth, client_request, token_of
 from beacon.net.http.client import exchange
 from beacon.net.http.route import Reach, Route
 from beacon.net.probe_failure import FirstPass, Trouble
-from beacon.probes import FAST, Fault, Timing
+from beacon.probing.base import FAST, Fault, Timing
 from beacon.probing.steps import Steps
 from beacon.vendors.openid import (
     Issued,

@@ -27,10 +27,10 @@ from beacon.net.mail.mail_server import silence_means
 from beacon.net.mail.smtp import Smtp
 from beacon.net.probe_failure import Trouble, timed
 from beacon.otp.code_mailbox import code_in, counted, unmatched
-from beacon.probes import Fault, Timing
-from beacon.probes.flow import Talk
+from beacon.probing.base import Fault, Timing
 from beacon.probing.code_requests import FORGOTTEN_AFTER
 from beacon.probing.delivery import CODE, MARGIN, Code, Delivery
+from beacon.probing.dialogue import Talk
 from beacon.probing.sign_in_step import Step
 
 LEFTOVERS: Final = 20

@@ -17,13 +17,14 @@ from msgspec import Meta
 from beacon.config.fields import Regex
 from beacon.core.model import Reading, Reason
 from beacon.engine.run import Run
+from beacon.net.mailbox import MESSAGES_LIMIT
 from beacon.net.probe_failure import Trouble, timed
-from beacon.otp.code_mailbox import MESSAGES_LIMIT, code_in, unmatched
+from beacon.otp.code_mailbox import code_in, unmatched
 from beacon.otp.gammu_inbox import SAVES_NOTHING, Progress, Smsd, SmsdWatch
-from beacon.probes import Fault
-from beacon.probes.flow import Talk
+from beacon.probing.base import Fault
 from beacon.probing.code_requests import FORGOTTEN_AFTER
 from beacon.probing.delivery import Code, SmsDelivery
+from beacon.probing.dialogue import Talk
 from beacon.probing.sign_in_step import Step
 
 LEFTOVERS: Final = 100

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from beacon.core.model import Reading, Reason
-from beacon.probes import Fault
+from beacon.probing.base import Fault
 from beacon.probing.validate_api import Said, ValidateCheck
 
 _ITS_OWN: Final = frozenset({101, 302, 707, 902, 903, 907})

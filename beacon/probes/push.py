@@ -17,7 +17,7 @@ from beacon.engine.push_receiver import Cause, Denied, Pushed, Way
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.engine.samples import Share
-from beacon.probes import Fault, Timing
+from beacon.probing.base import Fault, Timing
 from beacon.probing.webhooks import alertmanager, decoded, sendgrid, ses
 
 LARGEST: Final = 65536

@@ -28,7 +28,7 @@ from beacon.net.radius import (
     conversation,
 )
 from beacon.otp.code_setting import OneTimeCode
-from beacon.probes import SIGN_IN, Fault, Timing
+from beacon.probing.base import SIGN_IN, Fault, Timing
 
 ServiceType = Literal["login", "framed", "authenticate_only"]
 

@@ -13,7 +13,7 @@ from beacon.engine.run import Run
 from beacon.net import dial
 from beacon.net.probe_failure import Trouble, timed
 from beacon.net.radius import LONGEST, PORT, Attribute, Packet, Server, conversation
-from beacon.probes import FAST, Fault, Timing
+from beacon.probing.base import FAST, Fault, Timing
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,10 +17,11 @@ from beacon.net.http.client import Answer, Request
 from beacon.net.http.conditional_client import SOURCES, Sources
 from beacon.net.http.route import Reach
 from beacon.net.parsing import parser
-from beacon.probes import CLAIM, Fault, Timing
+from beacon.net.parsing.dates import since
+from beacon.probing.base import CLAIM, Fault, Timing
 from beacon.vendors.announcements import incident_of, judged
 from beacon.vendors.feed import Entry
-from beacon.vendors.status import Admission, claimed, concerned, entry, since, worst
+from beacon.vendors.status import Admission, claimed, concerned, entry, worst
 
 Mode = Literal["incident", "age"]
 

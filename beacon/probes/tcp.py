@@ -14,7 +14,7 @@ from beacon.engine.run import Run
 from beacon.net import dial
 from beacon.net.probe_failure import Trouble, timed
 from beacon.net.tls import certificate_days, handshake
-from beacon.probes import FAST, Fault, Timing
+from beacon.probing.base import FAST, Fault, Timing
 
 Days = Annotated[int, msgspec.Meta(ge=0, description="days; 0: never warn")]
 

@@ -25,9 +25,9 @@ from beacon.net.http.client import Answer, Request, exchange
 from beacon.net.http.expectations import parse_json_as
 from beacon.net.parsing.dates import mail_date
 from beacon.net.probe_failure import Trouble, timed
-from beacon.probes import Fault
-from beacon.probes.flow import Talk
+from beacon.probing.base import Fault
 from beacon.probing.delivery import SmsDelivery, taken
+from beacon.probing.dialogue import Talk
 
 PAUSES: Final = (1.0, 1.0, 2.0, 3.0)
 """Seconds between two questions at first; then the last for ever: 40 questions in 2 minutes."""

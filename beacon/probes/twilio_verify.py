@@ -16,7 +16,7 @@ from beacon.net.http.client import Request
 from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
 from beacon.net.probe_failure import Trouble
-from beacon.probes import Fault
+from beacon.probing.base import Fault
 from beacon.probing.sign_in_stats import Span, Tally, Users
 
 _SUMMARY: Final = "/v2/Attempts/Summary"

@@ -14,13 +14,13 @@ from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.address import Origin
 from beacon.net.http.route import Reach
 from beacon.net.mail.mail_server import silence_means
+from beacon.net.mailbox import Message, Watch
 from beacon.net.probe_failure import Trouble, timed
-from beacon.otp.code_mailbox import Message, Watch
 from beacon.otp.daily_quota import spend
 from beacon.otp.used_codes import LEDGER, Ledger
-from beacon.probes import Fault, Timing
-from beacon.probes.flow import Flow, Talk
+from beacon.probing.base import Fault, Timing
 from beacon.probing.code_requests import Asked, Owner, Request, Unanswered
+from beacon.probing.dialogue import Flow, Talk
 from beacon.probing.sign_in_step import Step
 
 LIFETIME: Final = 120.0

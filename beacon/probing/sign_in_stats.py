@@ -22,7 +22,7 @@ from beacon.engine.run import Run
 from beacon.net.http.conditional_client import SOURCES, Kept, Sources
 from beacon.net.parsing.dates import moment
 from beacon.net.probe_failure import timed
-from beacon.probes import USERS, Fault, Timing
+from beacon.probing.base import USERS, Fault, Timing
 from beacon.vendors.status import claimed
 
 Share = Annotated[float, msgspec.Meta(gt=0, le=1, description="a part of 1")]

@@ -13,7 +13,7 @@ from beacon.engine.text_pattern import TextPattern
 from beacon.net.http.client import Request
 from beacon.net.http.expectations import Expectations
 from beacon.net.probe_failure import Trouble
-from beacon.probes import Fault
+from beacon.probing.base import Fault
 from beacon.probing.extract import SOURCES, Capture, Form
 from beacon.probing.template import RESERVED, VARIABLES, JsonTemplate, Template
 

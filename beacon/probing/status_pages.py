@@ -14,7 +14,7 @@ from beacon.net.http.client import Request, exchange
 from beacon.net.http.expectations import Expectations, judge
 from beacon.net.http.route import Reach
 from beacon.net.probe_failure import Trouble, timed
-from beacon.probes import FAST, Fault, Timing
+from beacon.probing.base import FAST, Fault, Timing
 
 
 @dataclass(frozen=True, kw_only=True)

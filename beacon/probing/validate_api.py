@@ -21,7 +21,7 @@ from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
 from beacon.net.probe_failure import Trouble, timed
 from beacon.otp.code_setting import OneTimeCode, Passcode
-from beacon.probes import SIGN_IN, Fault, Timing
+from beacon.probing.base import SIGN_IN, Fault, Timing
 
 CHECK: Final = "/validate/check"
 _FORM: Final = {

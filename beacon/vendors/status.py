@@ -12,7 +12,6 @@ from beacon.core.model import OUTCOME_OF, Outcome, Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
-from beacon.net.parsing.dates import moment
 from beacon.net.probe_failure import Trouble, timed
 from beacon.vendors.feed import LONGEST
 
@@ -112,12 +111,6 @@ def spoken(status: str) -> str:
     """A status as words: `serviceDegradation` and `service_degradation` → Service degradation."""
     words = _HUMP.sub(" ", status).capitalize()
     return words if status.lower() in OF_MICROSOFT else quoted(words, 40)
-
-
-def since(begin: object, word: str = "since") -> str:
-    """`since 19 Nov 14:10 UTC`, of a time in ISO 8601 or in seconds of Unix; else nothing."""
-    at = moment(begin)
-    return f"{word} {at.day} {at:%b %H:%M} UTC" if at is not None else ""
 
 
 def concerned(pattern: str | None, items: Iterable[T], text_of: Callable[[T], str]) -> list[T]:

@@ -25,7 +25,7 @@ LEFT = {
 }
 """What the caller leaves of the standard streams, and of the environment."""
 SCRIPT = "incidents/2015-10-07-duo-telephony.yaml"
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 STATUS = copy.deepcopy(SEEN)
 STATUS["incidents"][0]["runbook"] = "Zürich → Straße „Größe“ … ☎ \u202e 日本"
 STATUS["endpoints"]["door/open"]["detail"] = "cut: \udcc3"

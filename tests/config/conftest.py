@@ -13,7 +13,7 @@ from beacon.config.loader import load
 from beacon.config.schema import Config
 from beacon.core.model import Evidence
 from beacon.otp.code_setting import OneTimeCode
-from beacon.probes import CLAIM, FAST, SIGN_IN, Fault, Timing
+from beacon.probing.base import CLAIM, FAST, SIGN_IN, Fault, Timing
 
 
 @dataclass(frozen=True, kw_only=True)

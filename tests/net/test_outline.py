@@ -1,12 +1,12 @@
 """What is told of an answer: its shape."""
 
 from beacon.engine.redaction import Secrets
-from beacon.net import outline as notes
+from beacon.net import outline as module
 from beacon.net.outline import LONGEST, MOST
 
 
 def outline(*given: object) -> str:
-    return Secrets().clear(notes.outline(*given))
+    return Secrets().clear(module.outline(*given))
 
 
 def test_only_harmless_values_are_told() -> None:

@@ -11,8 +11,9 @@ from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.redaction import quoted
 from beacon.engine.run import DeadlinePassed, Run
+from beacon.net.mailbox import MESSAGE_LIMIT, MESSAGES_LIMIT
 from beacon.net.probe_failure import Trouble
-from beacon.otp.code_mailbox import MESSAGE_LIMIT, MESSAGES_LIMIT, await_code
+from beacon.otp.code_mailbox import await_code
 from beacon.otp.gammu_inbox import Smsd
 from beacon.otp.gammu_modem import look
 from tests.conftest import StandingClock

@@ -1,4 +1,4 @@
-"""What smsd knows of its modem, as smsd itself shares it, and as it does not."""
+"""What smsd knows of its gammu_modem, as smsd itself shares it, and as it does not."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from beacon.net.probe_failure import Trouble
-from beacon.otp import gammu_modem as modem
+from beacon.otp import gammu_modem
 
 GONE = "own_modem: gammu-smsd does not run"
 
@@ -14,7 +14,7 @@ GONE = "own_modem: gammu-smsd does not run"
 def told(config: Path) -> str:
     """What stands in the way of messages; nothing: nothing does."""
     try:
-        return modem.look(config).flaw
+        return gammu_modem.look(config).flaw
     except Trouble as trouble:
         return f"{trouble.reading.reason}: {trouble.reading.detail}"
 
@@ -40,7 +40,7 @@ def test_a_modem_that_is_registered_or_has_signal_can_receive(
     smsd = shared_memory()
     smsd.knows(network=network, signal=signal)
     smsd.receives(7)
-    found = modem.look(smsd.config)
+    found = gammu_modem.look(smsd.config)
     assert (found.flaw, found.received) == (flaw, 7)
 
 
@@ -50,17 +50,17 @@ def test_it_is_found_under_the_key_of_either_generation(
 ) -> None:
     smsd = shared_memory(project=project)
     smsd.receives(7)
-    assert modem.look(smsd.config) == modem.Modem("", 7)
+    assert gammu_modem.look(smsd.config) == gammu_modem.Modem("", 7)
 
 
 def test_a_status_laid_out_otherwise_says_only_that_smsd_runs(shared_memory: Callable) -> None:
     smsd = shared_memory()
     smsd.knows(version=3, network=2)
-    assert modem.look(smsd.config) == modem.Modem()
+    assert gammu_modem.look(smsd.config) == gammu_modem.Modem()
 
 
 def test_so_does_one_of_another_size(shared_memory: Callable) -> None:
-    assert modem.look(shared_memory(64).config) == modem.Modem()
+    assert gammu_modem.look(shared_memory(64).config) == gammu_modem.Modem()
 
 
 def test_nobody_shares_anything(tmp_path: Path) -> None:
@@ -74,9 +74,9 @@ def test_nobody_shares_anything(tmp_path: Path) -> None:
 @pytest.mark.integration
 def test_smsd_itself(smsd: Callable, eventually: Callable) -> None:
     gammu = smsd()
-    assert modem.look(gammu.config) == modem.Modem("", 0)
+    assert gammu_modem.look(gammu.config) == gammu_modem.Modem("", 0)
     gammu.receive("Your code 123456")
-    eventually(lambda: modem.look(gammu.config).received == 1)
+    eventually(lambda: gammu_modem.look(gammu.config).received == 1)
     gammu.knows(network=2, signal=0)
     assert told(gammu.config) == "the modem has no network"
     gammu.knows(network=0, signal=0)

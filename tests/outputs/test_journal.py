@@ -77,11 +77,11 @@ def test_an_empty_exception_is_nothing():
 def test_foreign_libraries_do_not_tell_what_they_send(root, capsys):
     writer = set_up("debug", {"JOURNAL_STREAM": "8:1"})
     logging.getLogger("urllib3.connectionpool").debug("GET /?token=hunter2")
-    logging.getLogger("beacon.transport").debug("asked")
+    logging.getLogger("beacon.net").debug("asked")
     writer.drain(10)
-    assert capsys.readouterr().err == "<7>DEBUG beacon.transport: asked\n"
+    assert capsys.readouterr().err == "<7>DEBUG beacon.net: asked\n"
     set_up("info", {})
-    logging.getLogger("beacon.transport").debug("asked")
+    logging.getLogger("beacon.net").debug("asked")
     assert capsys.readouterr().err == ""
 
 

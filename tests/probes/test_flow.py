@@ -29,7 +29,7 @@ from beacon.net.mail.imap import Imap
 from beacon.otp.gammu_inbox import Smsd
 from beacon.otp.mailbox_setting import AnyMailbox
 from beacon.otp.used_codes import Ledger
-from beacon.probes.flow import CLEAN_UP_BUDGET, Flow
+from beacon.probing.dialogue import CLEAN_UP_BUDGET, Flow
 from beacon.probing.extract import Capture
 from beacon.probing.sign_in_step import Step
 from beacon.probing.template import JsonTemplate, Template

@@ -20,7 +20,7 @@ from beacon.daemon.life import load_config
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.otp.used_codes import Ledger, Token
-from beacon.probes.flow import Flow
+from beacon.probing.dialogue import Flow
 
 pytestmark = pytest.mark.integration
 

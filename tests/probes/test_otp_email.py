@@ -27,7 +27,7 @@ from beacon.net.http.expectations import Expectations
 from beacon.net.mail.imap import Imap, Mail, Place
 from beacon.net.mail.mail_message import Letter
 from beacon.net.mail.smtp import Smtp
-from beacon.otp.code_mailbox import MESSAGES_LIMIT
+from beacon.net.mailbox import MESSAGES_LIMIT
 from beacon.probes.otp_email import LEFTOVERS, OtpEmail, _code_of
 from beacon.probing.extract import Capture
 from beacon.probing.sign_in_step import Step

@@ -127,7 +127,7 @@ def test_demo_with_a_bad_configuration_says_so(
 
 
 def test_serve_without_the_extra_says_which(ports: Ports) -> None:
-    code = "import sys; sys.modules['amqtt'] = None; from beacon.cli.main import main; sys.exit(main())"
+    code = "import sys; sys.modules['amqtt'] = None; from beacon.cli.main import main; exit(main())"
     ended = subprocess.run(
         [sys.executable, "-c", code, "sandbox", "serve", *options(ports)],
         capture_output=True,

@@ -11,7 +11,7 @@ import pytest
 
 from beacon.config.schema import Buzzer, Tower
 from beacon.core.tower.indication import Colour
-from beacon.outputs.tower import failsafe_file as lamps_file
+from beacon.outputs.tower import failsafe_file
 
 TOWER = Tower(
     lamps={Colour.RED: 17, Colour.AMBER: 27, Colour.GREEN: 22},
@@ -26,8 +26,8 @@ DEATH = {17: 1, 27: 1, 22: 0, 18: 0, 12: 0}
 @pytest.fixture
 def lamps(tmp_path: Path, kernel) -> Path:
     """The file the daemon writes for `TOWER` on the fake chip."""
-    chip = lamps_file.chip_at(str(kernel.device), kernel.ioctl)
-    lamps_file.write(tmp_path, lamps_file.text(TOWER, chip))
+    chip = failsafe_file.chip_at(str(kernel.device), kernel.ioctl)
+    failsafe_file.write(tmp_path, failsafe_file.text(TOWER, chip))
     return tmp_path / "lamps"
 
 
@@ -54,8 +54,8 @@ def test_the_lines_take_the_pattern(script, kernel, lamps, capsys, arguments, re
 
 def test_an_active_low_board_is_darkened_by_high_lines(script, kernel, tmp_path):
     tower = Tower(lamps={Colour.GREEN: 22}, active_high=False)
-    chip = lamps_file.Chip(str(kernel.device), "pinctrl-bcm2835")
-    lamps_file.write(tmp_path, lamps_file.text(tower, chip))
+    chip = failsafe_file.Chip(str(kernel.device), "pinctrl-bcm2835")
+    failsafe_file.write(tmp_path, failsafe_file.text(tower, chip))
     assert script.main(["dark", str(tmp_path / "lamps")], {}, kernel.ioctl) == 0
     assert kernel.levels == {22: 1}
 
@@ -101,8 +101,8 @@ def test_another_chip_under_the_same_name_is_not_touched(script, kernel, lamps, 
 @pytest.mark.parametrize("label", [b"two words", b"two\twords and more "])
 def test_a_label_of_several_words_is_the_same_chip(script, kernel, tmp_path, label):
     kernel.label = label
-    chip = lamps_file.chip_at(str(kernel.device), kernel.ioctl)
-    lamps_file.write(tmp_path, lamps_file.text(TOWER, chip))
+    chip = failsafe_file.chip_at(str(kernel.device), kernel.ioctl)
+    failsafe_file.write(tmp_path, failsafe_file.text(TOWER, chip))
     assert script.main(["dark", str(tmp_path / "lamps")], {}, kernel.ioctl) == 0
 
 
@@ -126,7 +126,7 @@ def test_without_a_file_there_is_nothing_to_do(script, tmp_path, capsys):
 
 
 def test_a_beacon_without_pins_leaves_nothing_to_do(script, kernel, tmp_path, capsys):
-    lamps_file.write(tmp_path, lamps_file.text(TOWER, None))
+    failsafe_file.write(tmp_path, failsafe_file.text(TOWER, None))
     assert script.main(["on_death", str(tmp_path / "lamps")], {}, kernel.ioctl) == 0
     assert kernel.levels == {}
     assert "the beacon last ran without pins" in capsys.readouterr().out
@@ -216,8 +216,8 @@ def test_a_file_of_somebody_else_names_no_other_device_and_is_not_quoted(
     script, kernel, tmp_path, capsys
 ):
     """It belongs to the beacon's user; this script may be root."""
-    chip = lamps_file.Chip(str(tmp_path / "elsewhere" / "gpiochip0"), "pinctrl-bcm2835")
-    lamps_file.write(tmp_path, lamps_file.text(TOWER, chip))
+    chip = failsafe_file.Chip(str(tmp_path / "elsewhere" / "gpiochip0"), "pinctrl-bcm2835")
+    failsafe_file.write(tmp_path, failsafe_file.text(TOWER, chip))
     assert script.main(["dark", str(tmp_path / "lamps")], {}, kernel.ioctl) == 1
     assert "names something that is no GPIO chip" in capsys.readouterr().err
     (tmp_path / "link").symlink_to("/etc/passwd")

@@ -11,6 +11,7 @@ from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock
 from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
+from beacon.net.parsing.dates import moment, since
 from beacon.net.probe_failure import Trouble
 from beacon.vendors.status import (
     OF_MICROSOFT,
@@ -19,9 +20,7 @@ from beacon.vendors.status import (
     claimed,
     concerned,
     entry,
-    moment,
     severer,
-    since,
     spoken,
     worst,
 )

@@ -14,9 +14,8 @@ from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.net.http.client import Answer, Request, exchange
 from beacon.net.http.route import Route
-from beacon.net.parsing.dates import mail_date
+from beacon.net.parsing.dates import mail_date, since
 from beacon.net.probe_failure import Trouble
-from beacon.vendors.status import since
 
 T = TypeVar("T")
 V = TypeVar("V")

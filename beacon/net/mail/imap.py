@@ -22,9 +22,9 @@ from beacon.net.mail.imap_client import TOO_MUCH, ImapClient
 from beacon.net.mail.imap_folders import Listed, junk_of, listed, quoted, wire_name
 from beacon.net.mail.mail_message import Letter
 from beacon.net.mail.mail_server import MailServer, answering, own_trouble, silence_means
+from beacon.net.mailbox import MESSAGE_LIMIT, MESSAGES_LIMIT, Message
 from beacon.net.parsing.dates import mail_date
 from beacon.net.probe_failure import Trouble, hold
-from beacon.otp.code_mailbox import MESSAGE_LIMIT, MESSAGES_LIMIT, Message
 
 POLL: Final = 2.0
 """Seconds between two looks where the server has no IDLE."""

@@ -8,7 +8,7 @@ import imaplib
 import socket
 from typing import Final
 
-from beacon.otp.code_mailbox import MESSAGE_LIMIT
+from beacon.net.mailbox import MESSAGE_LIMIT
 
 TRAFFIC_LIMIT: Final = 16 * 1024 * 1024
 """Bytes one connection may bring, whatever they are: 250 messages at their limit."""

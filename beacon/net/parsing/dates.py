@@ -96,3 +96,9 @@ def _clock_time(word: str) -> tuple[int, int, int] | None:
 
 def _utc(at: datetime) -> datetime:
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def since(begin: object, word: str = "since") -> str:
+    """`since 19 Nov 14:10 UTC`, of a time in ISO 8601 or in seconds of Unix; else nothing."""
+    at = moment(begin)
+    return f"{word} {at.day} {at:%b %H:%M} UTC" if at is not None else ""

@@ -1,8 +1,8 @@
 """A paho client that connects as probes do: addresses 250 ms apart, TLS by the one policy.
 
 paho tries addresses one after another, each for the whole time, and knows no `server_name`.
-It has no public door for a socket of one's own; `tests/outputs/mqtt/test_dialling_client.py` notices
-when this one changes.
+It has no public door for a socket of one's own; when this one changes,
+`tests/outputs/mqtt/test_dialling_client.py` notices.
 """
 
 from typing import Any, Final

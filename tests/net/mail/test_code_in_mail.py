@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from beacon.net.mail.mail_message import Letter
 from beacon.net.mail.mime import DEPTH_LIMIT, PARTS_LIMIT, decoded
-from beacon.otp.code_mailbox import MESSAGE_LIMIT, Message, code_in
+from beacon.net.mailbox import MESSAGE_LIMIT, Message
+from beacon.otp.code_mailbox import code_in
 
 WORDED = r"code is (\d{6})"
 BARE = r"(\d{6})"

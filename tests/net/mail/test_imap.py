@@ -24,8 +24,9 @@ from beacon.net.mail.imap import IDLE_AGAIN, Imap, MailWatch
 from beacon.net.mail.imap_client import LINES_LIMIT, TRAFFIC_LIMIT
 from beacon.net.mail.imap_folders import encoded, junk_of, shown_name, wire_name
 from beacon.net.mail.imap_folders import listed as list_of
+from beacon.net.mailbox import MESSAGE_LIMIT, MESSAGES_LIMIT
 from beacon.net.probe_failure import Trouble
-from beacon.otp.code_mailbox import MESSAGE_LIMIT, MESSAGES_LIMIT, await_code
+from beacon.otp.code_mailbox import await_code
 
 PASSWORD = "canary-password"
 TOKENS = OAuth2(token_url=Url("https://x"), client_id="a", client_secret=Secret("canary"))

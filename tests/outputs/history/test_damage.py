@@ -24,7 +24,7 @@ from beacon.outputs.history.database import Batch, HistoryFile
 from beacon.outputs.history.incidents import Incidents, told
 from beacon.outputs.history.output import KEY, NAME
 
-from .test_history import QUICK, SEED, START, Life, dead, site
+from .test_output import QUICK, SEED, START, Life, dead, site
 
 DAMAGES = int(os.environ.get("BEACON_DAMAGES", "150"))
 FILES = (NAME, NAME, f"{NAME}-wal", f"{NAME}-shm", KEY)

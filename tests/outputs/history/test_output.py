@@ -34,7 +34,7 @@ from beacon.core.snapshot import Memory
 from beacon.core.tower.sequences import Stage
 from beacon.engine.clock import ManualClock
 from beacon.otp.used_codes import Ledger, Token
-from beacon.outputs.history import database as history_file
+from beacon.outputs.history import database
 from beacon.outputs.history.database import Batch, HistoryFile, Newer, Row
 from beacon.outputs.history.incidents import Incidents
 from beacon.outputs.history.output import KEY, NAME, WAITING, History, Pace
@@ -480,7 +480,7 @@ def test_old_rows_go_while_it_runs_and_the_newest_stay(tmp_path):
         file.write(Batch(rows=rows, incidents=[(n, f"i{n}", False, "{}")]))
         if n == 30:
             pages = file._db.execute("PRAGMA page_count").fetchone()
-    reader = history_file.Reader(tmp_path / NAME)
+    reader = database.Reader(tmp_path / NAME)
     assert [t["at"] for t in reader.transitions("a", 0, 1e9)] == [float(n) for n in range(291, 301)]
     assert [name for name, _ in reader.incidents(9)] == ["i300", "i299", "i298"]
     assert len(reader.operators()) == 5
@@ -617,7 +617,7 @@ def test_a_history_of_the_first_schema_is_taken_over_in_place(outage, live, tmp_
     again = live()
     assert again.incident.acknowledged
     assert not again.history.degraded
-    assert path.read_bytes()[60:64] == (history_file.VERSION).to_bytes(4, "big")
+    assert path.read_bytes()[60:64] == (database.VERSION).to_bytes(4, "big")
     again.ends()
     assert not (tmp_path / f"{NAME}.corrupt").exists()
     file = HistoryFile(path)
@@ -789,7 +789,7 @@ def test_a_file_of_somebody_else_is_refused_in_words():
         (directory / NAME).chmod(0o644)
         done = subprocess.run(
             [sys.executable, "-c", READ_ONLY, str(directory / NAME)],
-            env={**os.environ, "PYTHONPATH": str(Path(history_file.__file__).parents[2])},
+            env={**os.environ, "PYTHONPATH": str(Path(database.__file__).parents[2])},
             capture_output=True,
             text=True,
             check=False,

@@ -9,7 +9,7 @@ import pytest
 
 from beacon.config.schema import Buzzer, Tower
 from beacon.core.tower.indication import Colour
-from beacon.outputs.tower import failsafe_file as lamps_file
+from beacon.outputs.tower import failsafe_file
 from beacon.outputs.tower.failsafe_file import Chip
 
 PI = Chip("/dev/gpiochip0", "pinctrl-bcm2835")
@@ -20,7 +20,7 @@ def test_every_output_line_has_its_level_for_darkness_and_for_death():
     tower = Tower(
         lamps=LAMPS, buzzer=Buzzer(pin=18), alive_relay=12, on_death=(Colour.RED, Colour.AMBER)
     )
-    assert rows(lamps_file.text(tower, PI)) == [
+    assert rows(failsafe_file.text(tower, PI)) == [
         "mfa-beacon-lamps 2 7",
         "chip /dev/gpiochip0 pinctrl-bcm2835",
         "line 17 0 1 red",
@@ -40,7 +40,7 @@ def rows(text: str) -> list[str]:
 
 def test_an_active_low_board_is_dark_when_its_lines_are_high():
     tower = Tower(lamps=LAMPS, active_high=False, alive_relay=6, on_death=(Colour.RED,))
-    assert rows(lamps_file.text(tower, PI))[2:] == [
+    assert rows(failsafe_file.text(tower, PI))[2:] == [
         "line 17 1 0 red",
         "line 27 1 1 amber",
         "line 22 1 1 green",
@@ -49,11 +49,11 @@ def test_an_active_low_board_is_dark_when_its_lines_are_high():
 
 
 def test_without_a_chip_there_is_nothing_to_drive():
-    assert rows(lamps_file.text(Tower(lamps=LAMPS), None)) == ["mfa-beacon-lamps 2 1"]
+    assert rows(failsafe_file.text(Tower(lamps=LAMPS), None)) == ["mfa-beacon-lamps 2 1"]
 
 
 def test_a_label_never_breaks_the_line():
-    text = lamps_file.text(Tower(), Chip(PI.path, "a b\n\tc"))
+    text = failsafe_file.text(Tower(), Chip(PI.path, "a b\n\tc"))
     assert rows(text)[1] == "chip /dev/gpiochip0 a b c"
 
 
@@ -67,28 +67,28 @@ def test_the_chip_says_its_label(tmp_path: Path):
         info[32:47] = b"pinctrl-bcm2835"
         return 0
 
-    assert lamps_file.chip_at(str(device), ioctl) == Chip(str(device), "pinctrl-bcm2835")
+    assert failsafe_file.chip_at(str(device), ioctl) == Chip(str(device), "pinctrl-bcm2835")
     assert asked == [(device.stat().st_ino, 0x8044B401, 68)]
 
 
 def test_what_is_no_gpio_chip_is_an_os_error():
     with pytest.raises(OSError, match="Inappropriate ioctl") as refusal:
-        lamps_file.chip_at("/dev/null")
+        failsafe_file.chip_at("/dev/null")
     assert refusal.value.errno == errno.ENOTTY
 
 
 def test_the_file_is_replaced_whole_and_left_alone_when_nothing_changed(tmp_path: Path):
-    lamps_file.write(tmp_path, "one\n")
+    failsafe_file.write(tmp_path, "one\n")
     first = (tmp_path / "lamps").stat().st_ino
-    lamps_file.write(tmp_path, "one\n")
+    failsafe_file.write(tmp_path, "one\n")
     assert (tmp_path / "lamps").stat().st_ino == first
-    lamps_file.write(tmp_path, "two\n")
+    failsafe_file.write(tmp_path, "two\n")
     assert (tmp_path / "lamps").stat().st_ino != first
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("lamps", "two\n")]
 
 
 def test_the_file_is_for_the_group_too(tmp_path: Path):
-    lamps_file.write(tmp_path, "one\n")
+    failsafe_file.write(tmp_path, "one\n")
     assert (tmp_path / "lamps").stat().st_mode & 0o777 == 0o640
 
 
@@ -101,9 +101,9 @@ def test_the_file_is_for_the_group_too(tmp_path: Path):
     ],
 )
 def test_one_copy_is_in_memory_and_one_on_the_disk(environ: dict[str, str], places: list[str]):
-    assert [str(each) for each in lamps_file.places(environ, Path("/state"))] == places
+    assert [str(each) for each in failsafe_file.places(environ, Path("/state"))] == places
 
 
 def test_a_directory_that_is_not_there_is_an_os_error(tmp_path: Path):
     with pytest.raises(FileNotFoundError):
-        lamps_file.write(tmp_path / "missing", "one\n")
+        failsafe_file.write(tmp_path / "missing", "one\n")
