@@ -7,7 +7,7 @@ time. The budget is of design: 50,000 readings a second.
 import statistics
 import time
 
-from beacon.core.events import HourBegan, Observed
+from beacon.core.inputs import HourBegan, Observed
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
 from benchmarks.table import Row, show

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from beacon.core.events import Observed
+from beacon.core.inputs import Observed
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
 from beacon.engine.calendar.hour_watch import HourWatch

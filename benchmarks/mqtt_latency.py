@@ -23,20 +23,12 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from beacon.config.schema import Config, Mqtt, Tower
-from beacon.core.events import (
-    Announced,
-    Announcement,
-    Effect,
-    EndpointRead,
-    Observed,
-    OverallChanged,
-    OverallView,
-    ServiceChanged,
-    ServiceView,
-)
+from beacon.core.effects import Announced, Announcement, Effect, OverallChanged, ServiceChanged
 from beacon.core.explain import Explained
+from beacon.core.inputs import Observed
 from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site, Verdict
 from beacon.core.monitor import Monitor
+from beacon.core.views import EndpointRead, OverallView, ServiceView
 from beacon.engine.clock import SystemClock
 from beacon.outputs.mqtt.output import MqttOutput
 from benchmarks.table import Row, show

@@ -11,12 +11,12 @@ from typing import Final
 
 from beacon.core.endpoint.delivery_stats import told
 from beacon.core.endpoint.state import WINDOW, WINDOW_FAILS, EndpointState, overtaken
-from beacon.core.events import Overlay, OverlayKind, ServiceView, SilenceChanged
 from beacon.core.model import NO_PROBLEM, RED, Evidence, Health, Outcome, Reading, Verdict
 from beacon.core.operator.overlays import Operators
 from beacon.core.service.roll_up import Watched
 from beacon.core.timers import Timers
 from beacon.core.tower.annunciator import Alarm, Annunciator
+from beacon.core.views import Overlay, OverlayKind, ServiceView, SilenceChanged
 
 _RAISES: Final = "it may raise the verdict, and never clears it"
 _OVERTAKEN: Final = "of a time before a sign-in came up again, so it does not count"

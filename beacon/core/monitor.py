@@ -10,20 +10,19 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from beacon.core.effects import Announced, Announcement, Effect
 from beacon.core.endpoint.latency_baseline import Learnt
 from beacon.core.endpoint.readings import Intake
 from beacon.core.endpoint.state import EndpointState
-from beacon.core.events import (
+from beacon.core.explain import Explained, explain
+from beacon.core.inputs import (
     Acknowledge,
-    Announced,
-    Announcement,
     Attest,
     Bypass,
     ClockStepped,
     ClockSynchronised,
     DateImplausible,
     Drill,
-    Effect,
     Event,
     HourBegan,
     Maintenance,
@@ -36,14 +35,13 @@ from beacon.core.events import (
     Silence,
     StorageDegraded,
     TimePassed,
-    View,
 )
-from beacon.core.explain import Explained, explain
 from beacon.core.model import Site
 from beacon.core.recall import recall, remember
 from beacon.core.service.roll_up import Room
 from beacon.core.snapshot import Memory
 from beacon.core.timers import Timers
+from beacon.core.views import View
 
 
 class Monitor:

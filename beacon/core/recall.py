@@ -8,18 +8,9 @@ import math
 from collections.abc import Container, Iterator
 from typing import Final
 
+from beacon.core.effects import Announced, Announcement, Effect, FirstDue, Postpone, Recheck
 from beacon.core.endpoint.readings import Intake
 from beacon.core.endpoint.state import WINDOW, EndpointState, Fall
-from beacon.core.events import (
-    Announced,
-    Announcement,
-    Effect,
-    EndpointRead,
-    FirstDue,
-    OverallView,
-    Postpone,
-    Recheck,
-)
 from beacon.core.model import NO_PROBLEM, Health, Reading, Reason, Verdict
 from beacon.core.service.blind import Sight
 from beacon.core.service.incident import Incident
@@ -33,6 +24,7 @@ from beacon.core.snapshot import (
     VoiceMemory,
 )
 from beacon.core.tower.annunciator import Alarm, Voice
+from beacon.core.views import EndpointRead, OverallView
 
 QUIET_START: Final = 5.0
 """Seconds after a restart before an overdue re-alarm sounds: the edge may know of quiet hours."""

@@ -12,10 +12,10 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Final, TypeVar
 
 from beacon.core.endpoint.state import Fall
-from beacon.core.events import Arrivals, IncidentView, Overlay, SilenceChanged
 from beacon.core.model import Health, Reading, Verdict
 from beacon.core.operator.overlays import Hush
 from beacon.core.tower.sequences import Stage, Turn
+from beacon.core.views import Arrivals, IncidentView, Overlay, SilenceChanged
 
 _MOMENT: Final = re.compile(r"(?:.*_)?(?:at|since|until)")
 

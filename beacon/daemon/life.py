@@ -26,7 +26,8 @@ from beacon import probes
 from beacon.config.loader import load
 from beacon.config.problems import ConfigError
 from beacon.config.schema import Config, Tower, Web
-from beacon.core.events import Acknowledge, Effect, StorageDegraded
+from beacon.core.effects import Effect
+from beacon.core.inputs import Acknowledge, StorageDegraded
 from beacon.core.model import Site
 from beacon.core.monitor import Monitor
 from beacon.daemon.reload import Mirrors, ended

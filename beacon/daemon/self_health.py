@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from beacon.core.events import View
+from beacon.core.views import View
 from beacon.engine.output import Heartbeat
 from beacon.outputs.mqtt.topics import Health60
 

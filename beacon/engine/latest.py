@@ -3,17 +3,15 @@
 from collections.abc import Sequence
 from typing import Final
 
-from beacon.core.events import (
+from beacon.core.effects import (
     Effect,
-    EndpointRead,
     IncidentChanged,
     IndicationChanged,
     OverallChanged,
-    OverlayKind,
     OverlaysChanged,
     ServiceChanged,
-    SilenceChanged,
 )
+from beacon.core.views import EndpointRead, OverlayKind, SilenceChanged
 
 _SINGLE: Final = (OverallChanged, IncidentChanged, SilenceChanged, IndicationChanged)
 

@@ -11,16 +11,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar
 
-from beacon.core.events import (
-    Effect,
-    Event,
-    FirstDue,
-    Observed,
-    Postpone,
-    Recheck,
-    RunDelayed,
-    TimePassed,
-)
+from beacon.core.effects import Effect, FirstDue, Postpone, Recheck
+from beacon.core.inputs import Event, Observed, RunDelayed, TimePassed
 from beacon.core.model import Reading, Site
 from beacon.engine.clock import Clock
 from beacon.engine.inbox import Mailbox

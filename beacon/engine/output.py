@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from beacon.core.events import Effect
+from beacon.core.effects import Effect
 from beacon.engine.clock import Clock
 
 

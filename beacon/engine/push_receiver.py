@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from beacon.core.events import Effect, Observed, OverallChanged
+from beacon.core.effects import Effect, OverallChanged
+from beacon.core.inputs import Observed
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import Clock
 from beacon.engine.samples import MailEvent, Share, Window

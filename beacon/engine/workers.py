@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Final
 
-from beacon.core.events import Observed
+from beacon.core.inputs import Observed
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import Clock
 from beacon.engine.run import EXHAUSTED, DeadlinePassed, Probe, Run

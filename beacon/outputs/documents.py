@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 
 import beacon
-from beacon.core.events import EndpointRead, Overlay, ServiceView, SilenceChanged, View
 from beacon.core.explain import Explained, Prospect
 from beacon.core.model import Reading, Site
 from beacon.core.tower.indication import Colour
+from beacon.core.views import EndpointRead, Overlay, ServiceView, SilenceChanged, View
 from beacon.outputs.history.incidents import document, runbook
 from beacon.outputs.mqtt.topics import incident_id, iso
 

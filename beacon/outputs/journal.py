@@ -18,19 +18,18 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Final, TextIO
 
-from beacon.core.events import (
+from beacon.core.effects import (
     Announced,
     Announcement,
     Answered,
     Effect,
     OverallChanged,
-    OverlayKind,
     OverlaysChanged,
-    SilenceChanged,
     Sounded,
     Transition,
 )
 from beacon.core.model import Health
+from beacon.core.views import OverlayKind, SilenceChanged
 from beacon.engine.workers import scrubbed
 
 log = logging.getLogger("beacon")

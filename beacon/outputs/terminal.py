@@ -20,25 +20,27 @@ from rich.table import Table
 from rich.text import Text
 
 from beacon.config.schema import Tower
-from beacon.core.events import (
+from beacon.core.effects import (
     Announced,
     Effect,
-    EndpointRead,
     IncidentChanged,
-    IncidentView,
     IndicationChanged,
     OverallChanged,
-    OverallView,
-    OverlayKind,
     OverlaysChanged,
     ServiceChanged,
-    ServiceView,
-    SilenceChanged,
     Sounded,
     Transition,
 )
 from beacon.core.model import Endpoint, Health, Outcome, Service, Site, Verdict
 from beacon.core.tower.indication import DARK, Colour, levels, patterns
+from beacon.core.views import (
+    EndpointRead,
+    IncidentView,
+    OverallView,
+    OverlayKind,
+    ServiceView,
+    SilenceChanged,
+)
 from beacon.engine.clock import Clock, utc_at
 from beacon.engine.output import Heartbeat
 

@@ -25,26 +25,18 @@ from beacon.config.loader import Document, load_embedded, read
 from beacon.config.nodes import Node, place_of
 from beacon.config.problems import ConfigError
 from beacon.config.schema import Config
-from beacon.core.events import (
+from beacon.core.effects import (
     Announced,
     Announcement,
     Answered,
-    ClockStepped,
-    ClockSynchronised,
-    DateImplausible,
     Effect,
-    Event,
-    IncidentState,
-    IncidentView,
     IndicationChanged,
-    OverlayKind,
     OverlaysChanged,
     ServiceChanged,
-    ServiceView,
     Sounded,
     Transition,
-    View,
 )
+from beacon.core.inputs import ClockStepped, ClockSynchronised, DateImplausible, Event
 from beacon.core.model import (
     OUTCOME_OF,
     RANK,
@@ -58,6 +50,7 @@ from beacon.core.model import (
 )
 from beacon.core.operator.commands import OF_THE_TOWER, ORDERS, Command
 from beacon.core.tower.indication import DARK, Colour, Indication, Light, Pattern
+from beacon.core.views import IncidentState, IncidentView, OverlayKind, ServiceView, View
 from beacon.engine.calendar.quiet_hours import QuietHoursWatch
 from beacon.engine.calendar.windows import Window, WindowsWatch
 from beacon.engine.clock import ManualClock

@@ -12,15 +12,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from beacon.core.events import (
-    Effect,
-    Event,
-    FirstDue,
-    Observed,
-    Postpone,
-    Recheck,
-    TimePassed,
-)
+from beacon.core.effects import Effect, FirstDue, Postpone, Recheck
+from beacon.core.inputs import Event, Observed, TimePassed
 from beacon.core.model import Reading, Reason, Site
 from beacon.core.monitor import Monitor
 

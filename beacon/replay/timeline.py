@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final, TextIO
 
-from beacon.core.events import IndicationChanged, Sounded
+from beacon.core.effects import IndicationChanged, Sounded
 from beacon.core.model import Verdict
 from beacon.core.tower.indication import Colour
 

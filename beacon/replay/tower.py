@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Self
 
 from beacon.config.schema import Tower
-from beacon.core.events import Effect
+from beacon.core.effects import Effect
 from beacon.engine.clock import Clock
 from beacon.engine.output import Heartbeat
 from beacon.outputs.tower.channels import Lines

@@ -9,26 +9,28 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from beacon.core.events import (
+from beacon.core.effects import (
     Announced,
     Announcement,
-    EndpointRead,
     IncidentChanged,
-    IncidentState,
-    IncidentView,
     IndicationChanged,
     OverallChanged,
-    OverallView,
-    Overlay,
-    OverlayKind,
     OverlaysChanged,
     ServiceChanged,
-    ServiceView,
     Sounded,
     Transition,
 )
 from beacon.core.model import Health, Reading, Reason, Site, Verdict
 from beacon.core.tower.indication import SIGNAL, Colour, Indication, Light, Pattern, Sound
+from beacon.core.views import (
+    EndpointRead,
+    IncidentState,
+    IncidentView,
+    OverallView,
+    Overlay,
+    OverlayKind,
+    ServiceView,
+)
 from beacon.engine.clock import Clock, utc_at
 from beacon.outputs.terminal import View
 

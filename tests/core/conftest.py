@@ -7,16 +7,11 @@ from typing import Self
 import msgspec
 import pytest
 
-from beacon.core.events import (
-    Acknowledge,
-    Announced,
-    Effect,
-    IncidentView,
-    IndicationChanged,
-    Sounded,
-)
+from beacon.core.effects import Announced, Effect, IndicationChanged, Sounded
+from beacon.core.inputs import Acknowledge
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site, Verdict
 from beacon.core.tower.indication import Colour, Indication
+from beacon.core.views import IncidentView
 from beacon.replay.simulation import PASSING, Simulation
 
 

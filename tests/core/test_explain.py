@@ -2,7 +2,7 @@
 
 import pytest
 
-from beacon.core.events import Attest, Drill, Maintenance, Shelve
+from beacon.core.inputs import Attest, Drill, Maintenance, Shelve
 from beacon.core.model import Attestation, Evidence, Health, Reading, Reason, Service
 
 ITEM = Attestation(id="keys", name="Spare keys", every=3600.0)

@@ -5,23 +5,17 @@ import itertools
 
 import pytest
 
-from beacon.core.events import (
+from beacon.core.effects import Announced, Answered, OverallChanged, Postpone, Recheck
+from beacon.core.inputs import (
     Acknowledge,
-    Announced,
-    Answered,
     ClockStepped,
     ClockSynchronised,
     DateImplausible,
-    IncidentState,
     Maintenance,
     Observed,
-    OverallChanged,
-    Postpone,
     QuietHours,
-    Recheck,
     Shelve,
     Silence,
-    SilenceChanged,
     TimePassed,
 )
 from beacon.core.model import (
@@ -37,6 +31,7 @@ from beacon.core.model import (
 )
 from beacon.core.monitor import Monitor
 from beacon.core.snapshot import shifted
+from beacon.core.views import IncidentState, SilenceChanged
 
 SIGN_IN, HEALTH, VENDOR = "mfa/sign-in", "mfa/health", "mfa/vendor"
 MINUTE = 60.0

@@ -5,7 +5,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.core.events import Acknowledge, Observed, Sounded
+from beacon.core.effects import Sounded
+from beacon.core.inputs import Acknowledge, Observed
 from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
 from beacon.core.service.verdict import Seen, judge

@@ -3,20 +3,16 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from beacon.core.events import (
+from beacon.core.effects import Announced, Announcement, IndicationChanged, OverlaysChanged, Sounded
+from beacon.core.inputs import (
     Acknowledge,
-    Announced,
-    Announcement,
     Attest,
     Bypass,
     Drill,
-    IndicationChanged,
     Maintenance,
     Observed,
-    OverlaysChanged,
     Scheduled,
     Shelve,
-    Sounded,
     TimePassed,
 )
 from beacon.core.model import (

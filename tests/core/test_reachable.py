@@ -7,20 +7,15 @@ import itertools
 
 import pytest
 
-from beacon.core.events import (
+from beacon.core.effects import Announced, Announcement, IncidentChanged, OverlaysChanged
+from beacon.core.inputs import (
     Acknowledge,
-    Announced,
-    Announcement,
     Attest,
     Bypass,
     DateImplausible,
     Drill,
-    IncidentChanged,
-    IncidentState,
     Maintenance,
     Observed,
-    OverlayKind,
-    OverlaysChanged,
     QuietHours,
     Shelve,
     Silence,
@@ -42,6 +37,7 @@ from beacon.core.model import (
 )
 from beacon.core.tower.indication import Colour, Pattern, Sound
 from beacon.core.tower.sequences import Stage, Step, Turn, table
+from beacon.core.views import IncidentState, OverlayKind
 
 SIGN_IN, HEALTH, VENDOR = "mfa/sign-in", "mfa/health", "mfa/vendor"
 MINUTE, HOUR = 60.0, 3600.0

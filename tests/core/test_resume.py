@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from beacon.core.events import Answered, Postpone, Resume
+from beacon.core.effects import Answered, Postpone
+from beacon.core.inputs import Resume
 from beacon.core.model import Reason, Verdict
 
 MINUTE, HOUR = 60.0, 3600.0

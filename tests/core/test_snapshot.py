@@ -8,32 +8,25 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from beacon.core.endpoint.state import Fall
-from beacon.core.events import (
-    Acknowledge,
+from beacon.core.effects import (
     Announced,
     Announcement,
-    Arrivals,
-    Bypass,
-    Cause,
-    EndpointRead,
     FirstDue,
     IncidentChanged,
-    IncidentState,
-    IncidentView,
-    Maintenance,
-    Observed,
     OverallChanged,
-    Overlay,
-    OverlayKind,
     Postpone,
     Recheck,
+    Sounded,
+)
+from beacon.core.endpoint.state import Fall
+from beacon.core.inputs import (
+    Acknowledge,
+    Bypass,
+    Maintenance,
+    Observed,
     Shelve,
     Silence,
-    SilenceChanged,
-    Sounded,
     TimePassed,
-    VendorWord,
 )
 from beacon.core.model import (
     Endpoint,
@@ -59,6 +52,17 @@ from beacon.core.snapshot import (
 )
 from beacon.core.tower.indication import Colour, Pattern
 from beacon.core.tower.sequences import Stage, Turn
+from beacon.core.views import (
+    Arrivals,
+    Cause,
+    EndpointRead,
+    IncidentState,
+    IncidentView,
+    Overlay,
+    OverlayKind,
+    SilenceChanged,
+    VendorWord,
+)
 from beacon.replay.simulation import Simulation
 
 HOUR, MINUTE = 3600.0, 60.0

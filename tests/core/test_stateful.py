@@ -14,40 +14,39 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from beacon.core.events import (
-    Acknowledge,
+from beacon.core.effects import (
     Announced,
     Announcement,
     Answered,
+    IncidentChanged,
+    IndicationChanged,
+    OverallChanged,
+    OverlaysChanged,
+    Recheck,
+    ServiceChanged,
+    Sounded,
+    Transition,
+)
+from beacon.core.inputs import (
+    Acknowledge,
     Attest,
     Bypass,
     ClockStepped,
     ClockSynchronised,
     DateImplausible,
     Drill,
-    EndpointRead,
     Event,
     HourBegan,
-    IncidentChanged,
-    IncidentState,
-    IndicationChanged,
     Maintenance,
     Observed,
-    OverallChanged,
-    OverlaysChanged,
     QuietHours,
-    Recheck,
     Resume,
     RunDelayed,
     Scheduled,
-    ServiceChanged,
     Shelve,
     Silence,
-    SilenceChanged,
-    Sounded,
     StorageDegraded,
     TimePassed,
-    Transition,
 )
 from beacon.core.model import (
     NO_PROBLEM,
@@ -71,6 +70,7 @@ from beacon.core.monitor import Monitor
 from beacon.core.service.incident import RELAPSE_EVERY
 from beacon.core.snapshot import shifted
 from beacon.core.tower.indication import Colour, Pattern, Sound
+from beacon.core.views import EndpointRead, IncidentState, SilenceChanged
 
 MINUTE, HOUR = 60.0, 3600.0
 INTERVAL, STALE_AFTER = 30.0, 95.0

@@ -6,18 +6,12 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from beacon.config.schema import Config, Tower
-from beacon.core.events import (
-    EndpointRead,
-    Observed,
-    OverallChanged,
-    OverlayKind,
-    OverlaysChanged,
-    Recheck,
-    ServiceChanged,
-)
+from beacon.core.effects import OverallChanged, OverlaysChanged, Recheck, ServiceChanged
+from beacon.core.inputs import Observed
 from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
 from beacon.core.tower.indication import Colour
+from beacon.core.views import EndpointRead, OverlayKind
 from beacon.daemon.reload import Mirrors
 from beacon.engine.inbox import Mailbox
 from beacon.engine.latest import Standing

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from beacon.core.events import Effect, EndpointRead, Event, Observed, TimePassed
+from beacon.core.effects import Effect
+from beacon.core.inputs import Event, Observed, TimePassed
 from beacon.core.model import Health, Reading, Reason, Site
+from beacon.core.views import EndpointRead
 from beacon.engine.clock import Clock, SystemClock
 from beacon.engine.inbox import Mailbox
 from beacon.engine.loop import Engine, Item, Watched

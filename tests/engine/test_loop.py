@@ -5,16 +5,10 @@ import threading
 
 import pytest
 
-from beacon.core.events import (
-    Acknowledge,
-    EndpointRead,
-    FirstDue,
-    Postpone,
-    QuietHours,
-    Recheck,
-    TimePassed,
-)
+from beacon.core.effects import FirstDue, Postpone, Recheck
+from beacon.core.inputs import Acknowledge, QuietHours, TimePassed
 from beacon.core.model import Health, Reading, Reason, Site
+from beacon.core.views import EndpointRead
 from beacon.engine.loop import Watched
 from beacon.engine.output import Heartbeat
 from beacon.engine.run import Phase

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.core.events import Observed, OverallChanged, OverallView, TimePassed
+from beacon.core.effects import OverallChanged
+from beacon.core.inputs import Observed, TimePassed
 from beacon.core.model import (
     Endpoint,
     Evidence,
@@ -23,6 +24,7 @@ from beacon.core.model import (
 )
 from beacon.core.monitor import Monitor
 from beacon.core.tower.indication import Colour
+from beacon.core.views import OverallView
 from beacon.engine.clock import ManualClock
 from beacon.engine.push_receiver import Cause, Denied, Expected, Pushed, Pushes, Way
 from beacon.engine.samples import MailEvent, Share

@@ -7,17 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from beacon.core.events import (
-    Announced,
-    Attest,
-    Bypass,
-    Drill,
-    IndicationChanged,
-    Maintenance,
-    QuietHours,
-    Shelve,
-    Silence,
-)
+from beacon.core.effects import Announced, IndicationChanged
+from beacon.core.inputs import Attest, Bypass, Drill, Maintenance, QuietHours, Shelve, Silence
 from beacon.core.model import Attestation, Endpoint, Evidence, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
 from beacon.engine.calendar.date_watch import DateWatch

@@ -10,22 +10,19 @@ from dataclasses import replace
 
 import pytest
 
-from beacon.core.events import (
+from beacon.core.effects import (
     Announced,
     Announcement,
     Answered,
     OverallChanged,
-    OverallView,
-    Overlay,
-    OverlayKind,
     OverlaysChanged,
     Recheck,
-    SilenceChanged,
     Sounded,
     Transition,
 )
 from beacon.core.model import Health, Reading, Reason, Verdict
 from beacon.core.tower.indication import Sound
+from beacon.core.views import OverallView, Overlay, OverlayKind, SilenceChanged
 from beacon.outputs.journal import LineWriter, LogBook, OneLine, diverted, set_up
 
 FAILED = Reading(Reason.DNS_NXDOMAIN, "otp.example has no MX")

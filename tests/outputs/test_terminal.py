@@ -11,22 +11,14 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from beacon.config.schema import Tower
-from beacon.core.events import (
+from beacon.core.effects import (
     Announced,
     Announcement,
-    EndpointRead,
     IncidentChanged,
-    IncidentState,
-    IncidentView,
     IndicationChanged,
     OverallChanged,
-    OverallView,
-    Overlay,
-    OverlayKind,
     OverlaysChanged,
     ServiceChanged,
-    ServiceView,
-    SilenceChanged,
     Sounded,
     Transition,
 )
@@ -42,6 +34,16 @@ from beacon.core.model import (
     Verdict,
 )
 from beacon.core.tower.indication import Colour, Flag, Indication, Light, Pattern, Sound, levels
+from beacon.core.views import (
+    EndpointRead,
+    IncidentState,
+    IncidentView,
+    OverallView,
+    Overlay,
+    OverlayKind,
+    ServiceView,
+    SilenceChanged,
+)
 from beacon.engine.clock import SystemClock
 from beacon.engine.output import Heartbeat
 from beacon.outputs.terminal import TerminalTower, View, draw

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from beacon.core.events import IndicationChanged, Sounded
+from beacon.core.effects import IndicationChanged, Sounded
 from beacon.core.tower.indication import DARK, Sound
 from beacon.replay.timeline import Entry, Replayed, Teller, coloured
 

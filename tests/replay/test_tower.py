@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from beacon.config.schema import Tower
-from beacon.core.events import IndicationChanged
+from beacon.core.effects import IndicationChanged
 from beacon.core.tower.indication import Indication, Light, Pattern
 from beacon.engine.clock import SystemClock
 from beacon.replay.tower import LentTower

@@ -14,7 +14,7 @@ import trustme
 
 from beacon import probes
 from beacon.cli.main import main
-from beacon.core.events import Announcement
+from beacon.core.effects import Announcement
 from beacon.core.model import Evidence, Health, Outcome, Preset, Verdict
 from beacon.core.tower.indication import Colour, Pattern
 from beacon.daemon.life import load_config

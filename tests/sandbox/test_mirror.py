@@ -7,20 +7,18 @@ from datetime import UTC
 import pytest
 
 from beacon.config.schema import Config, Mqtt, Tower
-from beacon.core.events import (
-    Announced,
-    Announcement,
+from beacon.core.effects import Announced, Announcement, OverlaysChanged
+from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site, Verdict
+from beacon.core.tower.indication import Colour, Indication, Light, Pattern, Sound
+from beacon.core.views import (
     EndpointRead,
     IncidentState,
     IncidentView,
     OverallView,
     Overlay,
     OverlayKind,
-    OverlaysChanged,
     ServiceView,
 )
-from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site, Verdict
-from beacon.core.tower.indication import Colour, Indication, Light, Pattern, Sound
 from beacon.engine.clock import ManualClock, utc_at
 from beacon.outputs.mqtt.topics import Message, Topics
 from beacon.sandbox.mirror import Mirror

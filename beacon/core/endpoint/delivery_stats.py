@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from beacon.core.events import Arrivals
+from beacon.core.views import Arrivals
 
 MOST: Final = 4096
 """Counts are halved when they reach this together: two weeks of a code every five minutes."""

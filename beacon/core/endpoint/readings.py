@@ -9,22 +9,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from beacon.core.effects import Answered, Effect, Postpone, Recheck, Transition
 from beacon.core.endpoint.latency_baseline import Baselines
 from beacon.core.endpoint.state import EndpointState, Gate, only_its_words, slow_or
-from beacon.core.events import (
-    Answered,
+from beacon.core.inputs import (
     ClockStepped,
     ClockSynchronised,
     DateImplausible,
-    Effect,
-    EndpointRead,
     HourBegan,
     Observed,
-    Postpone,
-    Recheck,
     Resume,
     RunDelayed,
-    Transition,
 )
 from beacon.core.model import (
     REJECTED,
@@ -39,6 +34,7 @@ from beacon.core.model import (
 from beacon.core.timers import Timers
 from beacon.core.trust.clock import OwnClock
 from beacon.core.trust.network import ROUND_EVERY, Trust
+from beacon.core.views import EndpointRead
 
 OWN_NETWORK: Final = Reading(Reason.OWN_NETWORK, "every witness outside fails")
 OWN_RESOLVER: Final = Reading(

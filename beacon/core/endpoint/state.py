@@ -13,7 +13,6 @@ from typing import Final
 
 from beacon.core.endpoint.delivery_stats import arrived
 from beacon.core.endpoint.latency_baseline import Baseline, Slowness
-from beacon.core.events import Arrivals
 from beacon.core.model import (
     DETAIL_LIMIT,
     REJECTED,
@@ -26,6 +25,7 @@ from beacon.core.model import (
     Reason,
     joined,
 )
+from beacon.core.views import Arrivals
 
 WINDOW: Final = 6
 WINDOW_FAILS: Final = 4

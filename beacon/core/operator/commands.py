@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from beacon.core.events import (
+from beacon.core.inputs import (
     Acknowledge,
     Attest,
     Bypass,

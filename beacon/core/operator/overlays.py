@@ -10,19 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from beacon.core.events import (
-    Attest,
-    Bypass,
-    Drill,
-    Maintenance,
-    Operation,
-    Overlay,
-    OverlayKind,
-    OverlaysChanged,
-    Scheduled,
-    Shelve,
-)
+from beacon.core.effects import OverlaysChanged
+from beacon.core.inputs import Attest, Bypass, Drill, Maintenance, Operation, Scheduled, Shelve
 from beacon.core.model import Attestation, BreakGlassUse, Site, Verdict
+from beacon.core.views import Overlay, OverlayKind
 
 SHELVED_AT_MOST: Final = 28_800.0
 MAINTAINED_AT_MOST: Final = 604_800.0

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from beacon.core.events import Announcement
+from beacon.core.effects import Announcement
 
 LASTING: Final = 60.0
 """Seconds of sight before it is announced: one full interval of a sign-in has gone well."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from beacon.core.endpoint.state import Fall
-from beacon.core.events import Cause, CauseWindow, Cited
 from beacon.core.model import Evidence, Health, Outcome, Reading, Reason
+from beacon.core.views import Cause, CauseWindow, Cited
 
 RANKING: Final = (
     "dns",

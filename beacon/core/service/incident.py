@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from beacon.core.events import Arrivals, Cause, IncidentState, IncidentView, VendorWord
 from beacon.core.model import RANK, RED, Verdict, joined
 from beacon.core.service.diagnosis import PARTS, rank
+from beacon.core.views import Arrivals, Cause, IncidentState, IncidentView, VendorWord
 
 RELAPSE_EVERY: Final = 1800.0
 """Seconds between two relapses of one incident that sound and ask for acknowledgement."""

@@ -9,39 +9,32 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from beacon.core.endpoint.state import EndpointState, overtaken
-from beacon.core.events import (
-    Acknowledge,
+from beacon.core.effects import (
     Announced,
     Announcement,
     Answered,
-    Arrivals,
-    Attest,
-    Bypass,
-    Cause,
-    ClockStepped,
-    Drill,
     Effect,
     IncidentChanged,
-    IncidentState,
-    IncidentView,
     IndicationChanged,
+    OverallChanged,
+    Recheck,
+    ServiceChanged,
+    Sounded,
+)
+from beacon.core.endpoint.state import EndpointState, overtaken
+from beacon.core.inputs import (
+    Acknowledge,
+    Attest,
+    Bypass,
+    ClockStepped,
+    Drill,
     Maintenance,
     Operation,
-    OverallChanged,
-    OverallView,
-    Overlay,
     QuietHours,
-    Recheck,
     Scheduled,
-    ServiceChanged,
-    ServiceView,
     Shelve,
     Silence,
-    SilenceChanged,
-    Sounded,
     StorageDegraded,
-    VendorWord,
 )
 from beacon.core.model import (
     NO_PROBLEM,
@@ -66,6 +59,17 @@ from beacon.core.tower.annunciator import SILENCE_AT_MOST, Annunciator
 from beacon.core.tower.indication import Sound
 from beacon.core.tower.sequences import table
 from beacon.core.trust.network import Trust
+from beacon.core.views import (
+    Arrivals,
+    Cause,
+    IncidentState,
+    IncidentView,
+    OverallView,
+    Overlay,
+    ServiceView,
+    SilenceChanged,
+    VendorWord,
+)
 
 IMPACT_EVERY: Final = 60.0
 SETTLED_WITHIN: Final = 300.0

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from beacon.core.events import ClockStepped, ClockSynchronised
+from beacon.core.inputs import ClockStepped, ClockSynchronised
 from beacon.engine.clock import Clock, utc_at
 
 STEP: Final = 1.0

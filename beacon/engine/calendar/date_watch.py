@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from beacon.core.events import DateImplausible
+from beacon.core.inputs import DateImplausible
 from beacon.engine.clock import Clock
 
 

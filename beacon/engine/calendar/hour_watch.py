@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from beacon.core.events import HourBegan
+from beacon.core.inputs import HourBegan
 from beacon.engine.calendar.date_watch import DateWatch
 from beacon.engine.clock import Clock
 

@@ -3,7 +3,7 @@
 from datetime import time
 from zoneinfo import ZoneInfo
 
-from beacon.core.events import QuietHours
+from beacon.core.inputs import QuietHours
 from beacon.engine.calendar.windows import time_of_day
 from beacon.engine.clock import Clock
 

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from beacon.core.events import Scheduled
+from beacon.core.inputs import Scheduled
 from beacon.engine.clock import Clock, utc_at
 
 _MINUTE: Final = timedelta(minutes=1)

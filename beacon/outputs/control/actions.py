@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from beacon.core.events import Answered, Effect, OverlaysChanged, View
+from beacon.core.effects import Answered, Effect, OverlaysChanged
 from beacon.core.explain import Explained
 from beacon.core.model import Site, Verdict
 from beacon.core.operator.commands import OF_THE_TOWER, ORDERS, Command
 from beacon.core.tower.annunciator import SILENCE_AT_MOST
+from beacon.core.views import View
 from beacon.engine.clock import Clock, Moments
 from beacon.engine.loop import Engine
 from beacon.outputs.control.socket import Action, Answer, Refused

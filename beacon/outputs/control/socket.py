@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from beacon.core.events import Effect
+from beacon.core.effects import Effect
 from beacon.engine.workers import scrubbed
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from beacon.core.endpoint.delivery_stats import told as fared
-from beacon.core.events import Arrivals, Cause, CauseWindow, IncidentView
 from beacon.core.model import Site
+from beacon.core.views import Arrivals, Cause, CauseWindow, IncidentView
 from beacon.engine.clock import Clock
 from beacon.outputs.control.socket import Answer, Refused
 from beacon.outputs.history.database import HIGHEST_NUMBER

@@ -20,21 +20,20 @@ from typing import Final, Protocol, TypeVar
 
 import msgspec
 
-from beacon.core.endpoint.latency_baseline import Learnt
-from beacon.core.events import (
+from beacon.core.effects import (
     Announced,
     Answered,
     Effect,
-    IncidentView,
     IndicationChanged,
     OverlaysChanged,
     Postpone,
     ServiceChanged,
-    SilenceChanged,
     Sounded,
     Transition,
 )
+from beacon.core.endpoint.latency_baseline import Learnt
 from beacon.core.snapshot import Memory
+from beacon.core.views import IncidentView, SilenceChanged
 from beacon.engine.clock import Clock, Moments
 from beacon.engine.workers import scrubbed
 from beacon.otp.used_codes import Step

@@ -7,16 +7,9 @@ once a minute; never in the turn that brings the event, so that the event is not
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from beacon.core.events import (
-    Announced,
-    Effect,
-    EndpointRead,
-    OverlaysChanged,
-    ServiceChanged,
-    SilenceChanged,
-    Transition,
-)
+from beacon.core.effects import Announced, Effect, OverlaysChanged, ServiceChanged, Transition
 from beacon.core.model import Site
+from beacon.core.views import EndpointRead, SilenceChanged
 
 SOON: Final = 5.0
 """Seconds between two explanations of one service at least."""

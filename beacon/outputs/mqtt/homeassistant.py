@@ -11,9 +11,10 @@ from itertools import count
 from typing import Any, Final
 
 from beacon.config.schema import Config, Mqtt
-from beacon.core.events import Announcement, IncidentState
+from beacon.core.effects import Announcement
 from beacon.core.model import Endpoint, Health, Verdict
 from beacon.core.tower.indication import SIGNAL, Colour, Pattern
+from beacon.core.views import IncidentState
 from beacon.engine.text_pattern import TextPattern
 from beacon.outputs.mqtt.topics import OFFLINE, ONLINE, Message, compact, endpoint_path
 

@@ -11,18 +11,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from beacon.core.events import (
+from beacon.core.effects import (
     Announced,
     Answered,
     Effect,
-    EndpointRead,
     IncidentChanged,
     OverallChanged,
     OverlaysChanged,
     ServiceChanged,
-    SilenceChanged,
 )
 from beacon.core.explain import Explained
+from beacon.core.views import EndpointRead, SilenceChanged
 from beacon.engine.clock import Clock
 from beacon.outputs.documents import explanation
 from beacon.outputs.mqtt import stalled

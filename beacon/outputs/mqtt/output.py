@@ -15,8 +15,9 @@ from dataclasses import replace
 from typing import Final
 
 from beacon.config.schema import Config, Mqtt
-from beacon.core.events import Effect, Event
+from beacon.core.effects import Effect
 from beacon.core.explain import Explained
+from beacon.core.inputs import Event
 from beacon.core.model import Site
 from beacon.engine.clock import Clock, Moments
 from beacon.engine.output import Heartbeat

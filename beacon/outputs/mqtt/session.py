@@ -16,7 +16,8 @@ from paho.mqtt.client import MQTTMessage
 
 from beacon.config.fields import Refused
 from beacon.config.schema import Config
-from beacon.core.events import Answered, Event
+from beacon.core.effects import Answered
+from beacon.core.inputs import Event
 from beacon.core.operator.commands import Command
 from beacon.engine.clock import Clock
 from beacon.outputs.mqtt.client import Session, Subscription

@@ -6,8 +6,8 @@ The judge cannot say that it hangs, and what it said last must not stand as if i
 from dataclasses import replace
 from typing import Final
 
-from beacon.core.events import OverallView, ServiceView
 from beacon.core.model import Health, Verdict
+from beacon.core.views import OverallView, ServiceView
 from beacon.engine.clock import Clock
 from beacon.engine.output import Heartbeat
 from beacon.outputs.mqtt.topics import Health60

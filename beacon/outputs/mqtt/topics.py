@@ -11,20 +11,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from beacon.config.schema import Config
-from beacon.core.events import (
-    Announced,
-    Answered,
+from beacon.core.effects import Announced, Answered, OverlaysChanged
+from beacon.core.tower.indication import Colour, Sound
+from beacon.core.views import (
     EndpointRead,
     IncidentState,
     IncidentView,
     OverallView,
     OverlayKind,
-    OverlaysChanged,
     ServiceView,
     SilenceChanged,
     VendorWord,
 )
-from beacon.core.tower.indication import Colour, Sound
 
 ONLINE: Final = "online"
 OFFLINE: Final = "offline"

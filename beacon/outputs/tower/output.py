@@ -7,7 +7,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 
 from beacon.config.schema import Tower
-from beacon.core.events import Effect, IndicationChanged, Sounded
+from beacon.core.effects import Effect, IndicationChanged, Sounded
 from beacon.engine.clock import Clock
 from beacon.engine.output import Heartbeat
 from beacon.outputs.tower.channels import Lines

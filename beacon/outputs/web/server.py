@@ -20,7 +20,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 
-from beacon.core.events import Effect
+from beacon.core.effects import Effect
 from beacon.engine.text_pattern import TextPattern
 from beacon.engine.workers import scrubbed
 

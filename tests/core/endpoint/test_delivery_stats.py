@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from beacon.core.effects import ServiceChanged
 from beacon.core.endpoint.delivery_stats import MOST, arrived, told
-from beacon.core.events import Arrivals, ServiceChanged
 from beacon.core.model import Evidence, Reason, Service
+from beacon.core.views import Arrivals
 
 CODE, DOMAIN, OTHER = "codes/code", "codes/domain", "portal/sign-in"
 MINUTE = 60.0

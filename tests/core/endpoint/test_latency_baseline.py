@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from beacon.core.effects import Transition
 from beacon.core.endpoint.latency_baseline import (
     FLOOR,
     FLOOR_SIGN_IN,
@@ -20,16 +21,10 @@ from beacon.core.endpoint.latency_baseline import (
     Learnt,
     Slowness,
 )
-from beacon.core.events import (
-    DateImplausible,
-    EndpointRead,
-    HourBegan,
-    Observed,
-    Shelve,
-    Transition,
-)
+from beacon.core.inputs import DateImplausible, HourBegan, Observed, Shelve
 from beacon.core.model import Endpoint, Evidence, Health, Outcome, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
+from beacon.core.views import EndpointRead
 
 MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
 HOUR = 3600.0

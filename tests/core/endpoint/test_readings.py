@@ -5,19 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from beacon.core.events import (
-    DateImplausible,
-    EndpointRead,
-    Observed,
-    Postpone,
-    Recheck,
-    RunDelayed,
-    StorageDegraded,
-    TimePassed,
-    Transition,
-)
+from beacon.core.effects import Postpone, Recheck, Transition
+from beacon.core.inputs import DateImplausible, Observed, RunDelayed, StorageDegraded, TimePassed
 from beacon.core.model import ClockSeen, Endpoint, Evidence, Health, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
+from beacon.core.views import EndpointRead
 
 FAIL, PASS = Reading(Reason.DEADLINE), Reading(Reason.OK)
 GONE = Reading(Reason.CONNECT_TIMEOUT)

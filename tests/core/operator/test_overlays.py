@@ -4,24 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from beacon.core.events import (
+from beacon.core.effects import Announced, Announcement, Answered, OverlaysChanged, Recheck
+from beacon.core.inputs import (
     Acknowledge,
-    Announced,
-    Announcement,
-    Answered,
     Attest,
     Bypass,
     Drill,
     Maintenance,
     Observed,
-    OverlayKind,
-    OverlaysChanged,
     QuietHours,
-    Recheck,
     Scheduled,
     Shelve,
     Silence,
-    SilenceChanged,
 )
 from beacon.core.model import (
     Attestation,
@@ -36,6 +30,7 @@ from beacon.core.model import (
 )
 from beacon.core.operator.overlays import TOLD_AT_MOST
 from beacon.core.tower.indication import Flag
+from beacon.core.views import OverlayKind, SilenceChanged
 from beacon.replay.simulation import Simulation
 
 GREEN = {"green": "steady"}

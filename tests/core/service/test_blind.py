@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.core.events import Announcement
+from beacon.core.effects import Announcement
 from beacon.core.service.blind import AGAIN_WITHIN, LASTING, Sight
 from beacon.core.snapshot import ServiceMemory
 

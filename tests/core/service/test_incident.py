@@ -6,18 +6,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from beacon.core.events import (
-    Announced,
-    Announcement,
-    Cause,
-    CauseWindow,
-    IncidentState,
-    IncidentView,
-    Recheck,
-    VendorWord,
-)
+from beacon.core.effects import Announced, Announcement, Recheck
 from beacon.core.model import MOST_RECORDS, Evidence, Reading, Reason, Service, Verdict
 from beacon.core.service.incident import Incident, foremost
+from beacon.core.views import Cause, CauseWindow, IncidentState, IncidentView, VendorWord
 
 MINUTE, HOUR = 60.0, 3600.0
 CODE, DOMAIN = "codes/code", "codes/domain"

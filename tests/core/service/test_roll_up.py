@@ -2,16 +2,10 @@
 
 from itertools import pairwise
 
-from beacon.core.events import (
-    Announced,
-    Announcement,
-    IncidentChanged,
-    OverallChanged,
-    Shelve,
-    Silence,
-    SilenceChanged,
-)
+from beacon.core.effects import Announced, Announcement, IncidentChanged, OverallChanged
+from beacon.core.inputs import Shelve, Silence
 from beacon.core.model import Evidence, Reason, Service, Site, Verdict
+from beacon.core.views import SilenceChanged
 
 WHO = {"by": "analyst", "origin": "cli"}
 MINUTE, HOUR = 60.0, 3600.0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from beacon.core.events import QuietHours
+from beacon.core.inputs import QuietHours
 from beacon.core.model import Preset, Reason, Sequence, Verdict
 from beacon.core.tower.annunciator import BUDGET, BUDGET_WITHIN, Alarm, Annunciator, Voice, indicate
 from beacon.core.tower.indication import DARK, Flag, Light, Pattern, Sound

@@ -2,7 +2,8 @@
 
 import pytest
 
-from beacon.core.events import Acknowledge, Answered, Drill, Shelve
+from beacon.core.effects import Answered
+from beacon.core.inputs import Acknowledge, Drill, Shelve
 from beacon.core.model import Evidence, Reason, Sequence, Service, Verdict
 from beacon.core.tower.sequences import FIRST_OUT, SEQUENCES, Stage, Step, table
 from beacon.replay.simulation import Simulation

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from beacon.core.events import ClockStepped, ClockSynchronised
+from beacon.core.inputs import ClockStepped, ClockSynchronised
 from beacon.engine.calendar.clock_watch import (
     UNSYNCHRONISED_AFTER,
     KernelWatch,

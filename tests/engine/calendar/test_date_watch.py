@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from beacon.core.events import DateImplausible
+from beacon.core.inputs import DateImplausible
 from beacon.engine.calendar.date_watch import DateWatch
 from beacon.engine.clock import ManualClock
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from beacon.core.events import HourBegan
+from beacon.core.inputs import HourBegan
 from beacon.engine.calendar.hour_watch import HourWatch
 from beacon.engine.clock import ManualClock
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from beacon.core.events import QuietHours
+from beacon.core.inputs import QuietHours
 from beacon.engine.calendar.quiet_hours import QuietHoursWatch
 from beacon.engine.clock import ManualClock
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from beacon.core.events import Scheduled
+from beacon.core.inputs import Scheduled
 from beacon.engine.calendar.date_watch import DateWatch
 from beacon.engine.calendar.windows import Window, WindowsWatch
 from beacon.engine.clock import ManualClock

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from beacon.core.events import Observed
+from beacon.core.inputs import Observed
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
 from beacon.engine.clock import SystemClock

@@ -17,16 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from beacon.core.effects import Sounded
 from beacon.core.endpoint.latency_baseline import Learnt
-from beacon.core.events import (
-    Acknowledge,
-    Bypass,
-    Maintenance,
-    Observed,
-    Shelve,
-    Sounded,
-    TimePassed,
-)
+from beacon.core.inputs import Acknowledge, Bypass, Maintenance, Observed, Shelve, TimePassed
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site, Verdict
 from beacon.core.monitor import Monitor
 from beacon.core.operator.overlays import Hush

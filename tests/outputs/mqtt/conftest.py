@@ -18,17 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from beacon.config.schema import Buzzer, Config, Mqtt, Tower
-from beacon.core.events import (
-    Effect,
-    EndpointRead,
-    IncidentChanged,
-    IncidentState,
-    IncidentView,
-    OverallChanged,
-    OverallView,
-    ServiceChanged,
-    ServiceView,
-)
+from beacon.core.effects import Effect, IncidentChanged, OverallChanged, ServiceChanged
 from beacon.core.model import (
     Endpoint,
     Evidence,
@@ -40,6 +30,7 @@ from beacon.core.model import (
     Verdict,
 )
 from beacon.core.tower.indication import Colour
+from beacon.core.views import EndpointRead, IncidentState, IncidentView, OverallView, ServiceView
 from beacon.engine.clock import SystemClock
 from beacon.engine.output import Heartbeat
 from beacon.outputs.mqtt.output import MqttOutput

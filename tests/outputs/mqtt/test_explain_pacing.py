@@ -2,19 +2,17 @@
 
 import pytest
 
-from beacon.core.events import (
+from beacon.core.effects import (
     Announced,
     Announcement,
-    EndpointRead,
-    OverlayKind,
     OverlaysChanged,
     ServiceChanged,
-    ServiceView,
     Sounded,
     Transition,
 )
 from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site, Verdict
 from beacon.core.tower.indication import Sound
+from beacon.core.views import EndpointRead, OverlayKind, ServiceView
 from beacon.outputs.mqtt.explain_pacing import AT_ONCE, LATER, SOON, Unexplained
 
 

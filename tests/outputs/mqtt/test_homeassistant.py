@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.config.schema import COMMANDS, Tower
-from beacon.core.events import Announcement, OverlayKind, OverlaysChanged, SilenceChanged
+from beacon.core.effects import Announcement, OverlaysChanged
 from beacon.core.model import Service, Site
 from beacon.core.tower.indication import Colour
+from beacon.core.views import OverlayKind, SilenceChanged
 from beacon.outputs.mqtt.homeassistant import (
     birth_topic,
     config_topic,

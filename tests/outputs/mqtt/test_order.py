@@ -9,7 +9,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from beacon.config.fields import Secret
 from beacon.config.schema import Discovery
-from beacon.core.events import Announced, Announcement, IncidentChanged
+from beacon.core.effects import Announced, Announcement, IncidentChanged
 from beacon.core.model import Verdict
 from beacon.core.tower.indication import Colour
 from beacon.engine.output import Heartbeat

@@ -22,19 +22,12 @@ import trustme
 from beacon.config.fields import Secret
 from beacon.config.schema import Discovery
 from beacon.config.tls import TlsPolicy
-from beacon.core.events import (
-    Acknowledge,
-    Announced,
-    Announcement,
-    Answered,
-    IncidentChanged,
-    Observed,
-    Silence,
-    SilenceChanged,
-)
+from beacon.core.effects import Announced, Announcement, Answered, IncidentChanged
+from beacon.core.inputs import Acknowledge, Observed, Silence
 from beacon.core.model import Health, Reading, Reason, Verdict
 from beacon.core.monitor import Monitor
 from beacon.core.tower.indication import Colour, Sound
+from beacon.core.views import SilenceChanged
 from beacon.engine.clock import ManualClock
 from beacon.outputs.documents import explanation
 from beacon.outputs.mqtt.output import Moments

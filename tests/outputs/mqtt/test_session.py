@@ -8,7 +8,7 @@ import pytest
 from paho.mqtt.client import MQTTMessage
 
 from beacon.config.schema import Discovery
-from beacon.core.events import Announced, Announcement
+from beacon.core.effects import Announced, Announcement
 from beacon.core.model import Reason, Verdict
 from beacon.engine.output import Heartbeat
 from beacon.outputs.mqtt.homeassistant import birth_topic, config_topic

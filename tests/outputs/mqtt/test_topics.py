@@ -10,20 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.core.events import (
-    Announced,
-    Announcement,
-    Answered,
-    IncidentState,
-    Overlay,
-    OverlayKind,
-    OverlaysChanged,
-    SilenceChanged,
-    VendorWord,
-)
+from beacon.core.effects import Announced, Announcement, Answered, OverlaysChanged
 from beacon.core.model import Health, Reason, Verdict
 from beacon.core.monitor import Monitor
 from beacon.core.tower.indication import Colour, Pattern, Sound
+from beacon.core.views import IncidentState, Overlay, OverlayKind, SilenceChanged, VendorWord
 from beacon.outputs.documents import explanation
 from beacon.outputs.mqtt.topics import (
     LONGEST_TEXT,

@@ -7,8 +7,9 @@ from queue import SimpleQueue
 import pytest
 
 from beacon.config.schema import Tower
-from beacon.core.events import IndicationChanged, SilenceChanged, Sounded
+from beacon.core.effects import IndicationChanged, Sounded
 from beacon.core.tower.indication import Colour, Indication, Light, Pattern, Sound
+from beacon.core.views import SilenceChanged
 from beacon.engine.clock import SystemClock
 from beacon.engine.output import Heartbeat
 from beacon.outputs.tower.channels import BUZZER
