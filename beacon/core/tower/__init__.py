@@ -1,1 +1,8 @@
-"""tower."""
+"""What the light stack shows and sounds, as data.
+
+`indication` is a pattern for each lamp. `annunciator` merges the requests of all services.
+`sequences` are the alarm sequences of ISA-18.1 as tables. No pin is touched here: see
+`outputs.tower`.
+
+Must never happen: green beside an outage; a lamp that blinks faster than 2.8 Hz.
+"""

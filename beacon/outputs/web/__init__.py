@@ -1,1 +1,1 @@
-"""web."""
+"""The HTTP listener: health for other monitors, and pushed readings."""
