@@ -19,7 +19,7 @@ from beacon.core.monitor import Monitor
 from beacon.engine.calendar.hour_watch import HourWatch
 from beacon.engine.clock import ManualClock
 from beacon.otp.used_codes import Ledger, Token
-from beacon.outputs.history.output import History, Pace
+from beacon.outputs.history.output import History, WritePace
 from benchmarks.table import Row, show
 
 BUDGET_MB = 1.0
@@ -63,7 +63,7 @@ class Life:
             learnt=self.monitor.learnt,
             ask=lambda call: call(),
             written=lambda: {e.id: e.id for e in self.watched.endpoints},
-            pace=Pace(refresh=3600.0),
+            pace=WritePace(refresh=3600.0),
         )
         self.history.recall()
         self.history.start()

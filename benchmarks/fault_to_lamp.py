@@ -26,10 +26,10 @@ from beacon.core.model import Endpoint, Evidence, Service, Site
 from beacon.core.monitor import Monitor
 from beacon.core.tower.indication import Colour
 from beacon.engine.clock import SystemClock
-from beacon.engine.inbox import Mailbox
-from beacon.engine.loop import Engine, Item, Watched
+from beacon.engine.inbox import Inbox
+from beacon.engine.loop import Engine, Item, ScheduledProbe
 from beacon.engine.output import Heartbeat
-from beacon.outputs.tower.gpio import GpioLines
+from beacon.outputs.tower.gpio import GpioChannels
 from beacon.outputs.tower.output import StackLight
 from beacon.probes.http import Http
 from benchmarks.table import Row, show
@@ -84,7 +84,7 @@ class Watching:
 
     def __init__(self) -> None:
         self.red: float | None = None
-        self._lines = GpioLines(TOWER, MockFactory())
+        self._lines = GpioChannels(TOWER, MockFactory())
 
     def set(self, channel: str, lit: bool) -> None:
         """Note, and drive the pin."""
@@ -127,7 +127,7 @@ class Beacon:
         self.lines = Watching()
         heart = Heartbeat(clock)
         self._tower = StackLight(TOWER, clock, heart, lambda: None, self.lines)
-        mailbox: Mailbox[Item] = Mailbox()
+        mailbox: Inbox[Item] = Inbox()
         self._engine = Engine(
             judge=Monitor(site(name)),
             clock=clock,
@@ -139,7 +139,7 @@ class Beacon:
         )
         probe = Http(url=Url(f"http://127.0.0.1:{port}/{name}"))
         self._tower.start()
-        self._engine.start({name: Watched(probe, INTERVAL, TIMEOUT)})
+        self._engine.start({name: ScheduledProbe(probe, INTERVAL, TIMEOUT)})
         first = self._engine.schedule.next_due()
         assert first is not None, "its endpoint is due"
         self.first_turn = first

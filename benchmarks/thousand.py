@@ -22,8 +22,8 @@ from beacon.config.fields import Url
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
 from beacon.engine.clock import SystemClock
-from beacon.engine.inbox import Mailbox
-from beacon.engine.loop import Engine, Item, Watched
+from beacon.engine.inbox import Inbox
+from beacon.engine.loop import Engine, Item, ScheduledProbe
 from beacon.engine.output import Heartbeat
 from beacon.engine.run import Phase, Probe, Run
 from beacon.engine.schedule import Schedule, share
@@ -142,7 +142,7 @@ def measure(seconds: float, answering: int, silent: int) -> bool:
     names = [e.id for e in watched.endpoints]
     probes, hanging = timed(names, answering, silent)
     heart, monitor = Heartbeat(clock), Monitor(watched)
-    mailbox: Mailbox[Item] = Mailbox()
+    mailbox: Inbox[Item] = Inbox()
     engine = Engine(
         judge=monitor,
         clock=clock,
@@ -152,7 +152,7 @@ def measure(seconds: float, answering: int, silent: int) -> bool:
         renderer=heart,
         feed=lambda: None,
     )
-    engine.start({name: Watched(probe, INTERVAL, TIMEOUT) for name, probe in probes.items()})
+    engine.start({name: ScheduledProbe(probe, INTERVAL, TIMEOUT) for name, probe in probes.items()})
     first = engine.schedule.next_due()
     assert first is not None, "a thousand are due"
     start = first - min(map(share, names)) * INTERVAL

@@ -8,7 +8,7 @@ from beacon.core.model import RED, Sequence, Verdict
 from beacon.core.tower import annunciator
 from beacon.core.tower.annunciator import AFTER, Alarm, Requests
 from beacon.core.tower.indication import Colour
-from beacon.core.tower.sequences import FIRST_OUT, SEQUENCES, WITHOUT_LOCK_IN, Stage, Step
+from beacon.core.tower.sequences import FIRST_OUT, SEQUENCES, WITHOUT_LOCK_IN, AlarmEvent, Stage
 
 HEAD = """\
 # The annunciator
@@ -122,17 +122,17 @@ def _sequence(sequence: Sequence) -> Iterator[str]:
     moves = SEQUENCES[sequence]
     stages = [s for s in Stage if s is Stage.NORMAL or s in set(moves.values())]
     yield f"### {sequence}\n{NAMES[sequence]}\n"
-    yield "| stage | " + " | ".join(Step) + " | first-out |"
-    yield "|---" * (len(Step) + 2) + "|"
+    yield "| stage | " + " | ".join(AlarmEvent) + " | first-out |"
+    yield "|---" * (len(AlarmEvent) + 2) + "|"
     for stage in stages:
-        to = " | ".join(moves.get((stage, step), "–") for step in Step)
+        to = " | ".join(moves.get((stage, step), "–") for step in AlarmEvent)
         yield f"| {stage} | {to} | {'kept' if stage in FIRST_OUT else '–'} |"
     yield ""
     yield from _drawing(stages, moves.items())
 
 
 def _drawing(
-    stages: Iterable[Stage], moves: Iterable[tuple[tuple[Stage, Step], Stage]]
+    stages: Iterable[Stage], moves: Iterable[tuple[tuple[Stage, AlarmEvent], Stage]]
 ) -> Iterator[str]:
     yield "```mermaid"
     yield "stateDiagram-v2"

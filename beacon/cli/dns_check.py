@@ -19,16 +19,16 @@ from beacon.engine.run import DeadlinePassed, Run
 from beacon.maildns import golden, zone
 from beacon.maildns.answer import State, plain
 from beacon.maildns.delegation import Delegations
-from beacon.maildns.findings import Trouble, cost, judge, spf_word, worst_first
-from beacon.maildns.golden import Golden, GoldenRefused, Kept
+from beacon.maildns.findings import Finding, cost, judge, spf_word, worst_first
+from beacon.maildns.golden import Golden, GoldenDomain, GoldenRefused
 from beacon.maildns.receivers import CONSEQUENCES
 from beacon.maildns.records.spf import Checked
-from beacon.maildns.snapshot import SOA, TXT, Picture, below, key_name, keys
+from beacon.maildns.snapshot import SOA, TXT, Snapshot, below, key_name, keys
 from beacon.maildns.sources import Authority, Resolvers
-from beacon.maildns.survey import Look, Subject, look, seen_by_servers
+from beacon.maildns.survey import Subject, Survey, look, seen_by_servers
 from beacon.net.dns_query import PORT, has_reverse, is_address, locate, system_resolvers
 from beacon.net.dns_records import is_mail_domain, is_name, is_selector
-from beacon.net.probe_failure import Trouble as Stuck
+from beacon.net.probe_failure import ProbeFailure
 from beacon.net.udp import Peer
 from beacon.probes.mail_dns import MailDns
 
@@ -37,7 +37,7 @@ BUDGET: Final = 30.0
 _UNASKED: Final = frozenset({Reason.DNS_TIMEOUT, Reason.DNS_SERVFAIL, Reason.SPF_TEMPERROR})
 
 
-class Status(IntEnum):
+class ExitStatus(IntEnum):
     """What a command comes to: its exit status."""
 
     SAME = 0
@@ -50,7 +50,7 @@ class CannotAsk(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class CheckScope:
     """Whom to ask, and of what: empty means the machine's resolvers and the zone's own servers."""
 
     resolvers: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ class Asked:
     senders: tuple[str, ...] = ()
 
 
-def wrong(asked: Asked, names: Sequence[str]) -> str | None:
+def wrong(asked: CheckScope, names: Sequence[str]) -> str | None:
     """What cannot be asked for at all, in words."""
     for text in (*asked.resolvers, *asked.servers):
         try:
@@ -80,14 +80,14 @@ def wrong(asked: Asked, names: Sequence[str]) -> str | None:
     return None
 
 
-def configured(config: Config | None, domain: str, asked: Asked) -> Asked:
+def configured(config: Config | None, domain: str, asked: CheckScope) -> CheckScope:
     """The same, with what the configuration says of the domain."""
     found = list(_watching(config, domain))
     selectors = (*asked.selectors, *(s for _, probe in found for s in probe.selectors))
     senders = (*asked.senders, *(s for _, probe in found for s in probe.senders))
     resolvers = asked.resolvers or next((p.resolvers for _, p in found if p.resolvers), ())
     listed = (p.authoritative for _, p in found if not isinstance(p.authoritative, bool))
-    return Asked(
+    return CheckScope(
         resolvers=resolvers,
         servers=asked.servers or next(listed, ()),
         selectors=tuple(dict.fromkeys(selectors)),
@@ -105,21 +105,21 @@ def _key(domain: str) -> str:
     return domain.lower().rstrip(".")
 
 
-class Preflight:
+class DnsCheck:
     """Asks the DNS for the commands. `config` names what hangs on a domain, if there is one."""
 
-    def __init__(self, clock: Clock, asked: Asked, config: Config | None = None) -> None:
+    def __init__(self, clock: Clock, asked: CheckScope, config: Config | None = None) -> None:
         self._clock, self._asked, self._config = clock, asked, config
 
     # --- golden -------------------------------------------------------------------
 
-    def golden(self, domains: Sequence[str]) -> tuple[str, list[Trouble]]:
+    def golden(self, domains: Sequence[str]) -> tuple[str, list[Finding]]:
         """The golden file of these domains, and what is wrong with them now.
 
         Raises `CannotAsk`.
         """
-        kept: dict[str, Kept] = {}
-        found: list[Trouble] = []
+        kept: dict[str, GoldenDomain] = {}
+        found: list[Finding] = []
         asked: dict[str, None] = {}
         for domain in map(_key, domains):
             how = configured(self._config, domain, self._asked)
@@ -161,7 +161,7 @@ class Preflight:
         except zone.ZoneRefused as refused:
             raise CannotAsk(str(refused)) from None
 
-    def _checked(self, domain: str, kept: Kept, proposed: dns.zone.Zone | None) -> "Domain":
+    def _checked(self, domain: str, kept: GoldenDomain, proposed: dns.zone.Zone | None) -> "Domain":
         how = configured(self._config, domain, self._asked)
         run, resolvers = self._begin(how)
         more = tuple(golden.keys_of(kept))
@@ -174,7 +174,7 @@ class Preflight:
             else:
                 seen = look(run, resolvers, subject, how.servers or True)
 
-        def of_view(picture: Picture) -> list[Trouble]:
+        def of_view(picture: Snapshot) -> list[Finding]:
             found = judge(picture, golden.wanted(kept))
             compared = golden.compare(domain, kept, picture) if picture.exists else ()
             return [*found, *golden.beside(compared, found)]
@@ -195,11 +195,11 @@ class Preflight:
         for endpoint in found:
             yield f"{endpoint} ({names[endpoint.partition('/')[0]]})"
 
-    def _begin(self, how: Asked) -> tuple[Run, Resolvers]:
+    def _begin(self, how: CheckScope) -> tuple[Run, Resolvers]:
         run = Run(self._clock, BUDGET)
         try:
             peers = tuple(Peer.parse(text, PORT) for text in how.resolvers) or system_resolvers()
-        except Stuck as stuck:
+        except ProbeFailure as stuck:
             raise CannotAsk(stuck.reading.detail) from None
         return run, Resolvers(run, peers)
 
@@ -220,12 +220,12 @@ def _subject(
     return Subject(domain=name, selectors=selectors, senders=senders, more=more)
 
 
-def _proposed(run: Run, resolvers: Resolvers, subject: Subject, proposed: dns.zone.Zone) -> Look:
+def _proposed(run: Run, resolvers: Resolvers, subject: Subject, proposed: dns.zone.Zone) -> Survey:
     """The domain as a zone file has it."""
     delegations = Delegations(run, proposed, resolvers)
     picture = subject.seen_by(zone.Proposed(proposed, resolvers, delegations))
     troubles = delegations.troubles(plain(subject.domain))
-    return Look((("", picture),), differences=tuple(troubles))
+    return Survey((("", picture),), differences=tuple(troubles))
 
 
 def _authority(
@@ -236,7 +236,7 @@ def _authority(
     if not all(is_address(peer.host) for peer in peers):
         try:
             peers, _ = locate(run, peers, resolvers.peers)
-        except Stuck as stuck:
+        except ProbeFailure as stuck:
             raise CannotAsk(stuck.reading.detail) from None
     authority = Authority(run, subject.domain, peers, resolvers)
     authority.all_at_once(keys(subject.domain, subject.selectors, ()))
@@ -247,7 +247,7 @@ def _authority(
     return authority
 
 
-def _must_be_known(picture: Picture) -> None:
+def _must_be_known(picture: Snapshot) -> None:
     """Raise `CannotAsk` where something that belongs into a golden file was not answered."""
     domain = picture.domain
     named = [(domain, kind) for _, kind in keys(domain, (), ())[:4]]
@@ -269,17 +269,17 @@ class Domain:
     """One domain compared; `hanging` are the endpoints whose codes it sends."""
 
     name: str
-    picture: Picture
-    troubles: tuple[Trouble, ...]
+    picture: Snapshot
+    troubles: tuple[Finding, ...]
     hanging: tuple[str, ...] = ()
 
     @property
-    def status(self) -> Status:
+    def status(self) -> ExitStatus:
         """Differs where anything would stop a code; else whether all could be asked."""
         fails = {t.reason for t in self.troubles if _outcome(t) is Outcome.FAIL}
         if fails - _UNASKED:
-            return Status.DIFFERS
-        return Status.UNASKED if fails else Status.SAME
+            return ExitStatus.DIFFERS
+        return ExitStatus.UNASKED if fails else ExitStatus.SAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,10 +290,12 @@ class Report:
     domains: tuple[Domain, ...] = field(default=())
 
     @property
-    def status(self) -> Status:
+    def status(self) -> ExitStatus:
         """The exit status: a difference weighs more than what could not be asked."""
         found = {domain.status for domain in self.domains}
-        return next(s for s in (Status.DIFFERS, Status.UNASKED, Status.SAME) if s in found)
+        return next(
+            s for s in (ExitStatus.DIFFERS, ExitStatus.UNASKED, ExitStatus.SAME) if s in found
+        )
 
     def document(self) -> dict[str, Any]:
         """As JSON wants it."""
@@ -309,9 +311,9 @@ class Report:
 
     def _told(self, domain: Domain, width: int) -> Iterator[str]:
         word = {
-            Status.SAME: "as it should be",
-            Status.DIFFERS: "DIFFERS",
-            Status.UNASKED: "COULD NOT BE ASKED",
+            ExitStatus.SAME: "as it should be",
+            ExitStatus.DIFFERS: "DIFFERS",
+            ExitStatus.UNASKED: "COULD NOT BE ASKED",
         }[domain.status]
         yield f"{domain.name}: {word} ({self.against})"
         yield f"  SPF: {spf_word(domain.picture.spf)}, {cost(domain.picture.spf)}"
@@ -323,11 +325,11 @@ class Report:
                 yield from _wrapped(words, f"{head}: ", " " * 7, width)
 
 
-def _outcome(trouble: Trouble) -> Outcome:
+def _outcome(trouble: Finding) -> Outcome:
     return OUTCOME_OF[trouble.reason]
 
 
-def _consequences(domain: Domain, trouble: Trouble) -> dict[str, str]:
+def _consequences(domain: Domain, trouble: Finding) -> dict[str, str]:
     who = CONSEQUENCES.get(trouble.reason)
     if who is None:
         return {}
@@ -377,7 +379,7 @@ def _spf(checked: Checked) -> dict[str, Any]:
     }
 
 
-def told_golden(found: Iterable[Trouble]) -> list[str]:
+def told_golden(found: Iterable[Finding]) -> list[str]:
     """What is wrong already when a golden file is taken."""
     return [f"{t.domain}: {t.reason}: {t.text}" for t in found]
 

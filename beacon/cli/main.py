@@ -21,7 +21,7 @@ from beacon import __version__
 from beacon.cli import streams
 
 if TYPE_CHECKING:
-    from beacon.cli.dns_check import Preflight
+    from beacon.cli.dns_check import DnsCheck
     from beacon.config.schema import Config
 
 OK: Final = 0
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 # --- the parser -------------------------------------------------------------------
 
 
-class Parser(argparse.ArgumentParser):
+class ArgumentParser(argparse.ArgumentParser):
     """Usage errors exit with 64."""
 
     def error(self, message: str) -> NoReturn:
@@ -95,9 +95,9 @@ class Parser(argparse.ArgumentParser):
         return found, left
 
 
-def parser() -> Parser:
+def parser() -> ArgumentParser:
     """Every command with its options."""
-    root = Parser(
+    root = ArgumentParser(
         prog="beacon",
         description="A light stack that knows first when multi-factor sign-in fails.",
         epilog="`beacon COMMAND --help` says more, with an example.",
@@ -115,8 +115,8 @@ def parser() -> Parser:
     return root
 
 
-def _add(commands: Any, name: str, run: Command, summary: str, example: str) -> Parser:  # noqa: ANN401 - argparse has no public type for it
-    added: Parser = commands.add_parser(
+def _add(commands: Any, name: str, run: Command, summary: str, example: str) -> ArgumentParser:  # noqa: ANN401 - argparse has no public type for it
+    added: ArgumentParser = commands.add_parser(
         name,
         help=summary,
         description=summary[0].upper() + summary[1:] + ".",
@@ -313,17 +313,17 @@ def _recording_commands(commands: Any) -> None:  # noqa: ANN401
     _can_be_undone(bypass, attest, drill)
 
 
-def _can_be_undone(*commands: Parser) -> None:
+def _can_be_undone(*commands: ArgumentParser) -> None:
     for each in commands:
         each.add_argument("--off", action="store_true", help="undo it")
         _takes_reason(each)
 
 
-def _takes_time(command: Parser, bounds: str) -> None:
+def _takes_time(command: ArgumentParser, bounds: str) -> None:
     command.add_argument("--for", dest="time", metavar="TIME", help=f"30m, 2h; {bounds}")
 
 
-def _takes_reason(command: Parser) -> None:
+def _takes_reason(command: ArgumentParser) -> None:
     command.add_argument("--reason", default="", help="why; recorded")
     _takes_state(command)
     _takes_json(command)
@@ -383,7 +383,7 @@ def _dns_commands(commands: Any) -> None:  # noqa: ANN401
         _takes_servers(each)
 
 
-def _takes_servers(command: Parser) -> None:
+def _takes_servers(command: ArgumentParser) -> None:
     for name, meaning in (
         ("server", "asked instead of those the zone is delegated to"),
         ("resolver", "asked instead of those of /etc/resolv.conf"),
@@ -439,7 +439,7 @@ def _sandbox_commands(commands: Any) -> None:  # noqa: ANN401
         _takes_ports(each, wanted.split())
 
 
-def _takes_config(command: Parser) -> None:
+def _takes_config(command: ArgumentParser) -> None:
     command.add_argument(
         "-c",
         "--config",
@@ -449,7 +449,7 @@ def _takes_config(command: Parser) -> None:
     )
 
 
-def _takes_state(command: Parser) -> None:
+def _takes_state(command: ArgumentParser) -> None:
     command.add_argument(
         "--state-dir",
         metavar="DIR",
@@ -458,11 +458,11 @@ def _takes_state(command: Parser) -> None:
     )
 
 
-def _takes_json(command: Parser) -> None:
+def _takes_json(command: ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="print one JSON document")
 
 
-def _takes_ports(command: Parser, wanted: Sequence[str]) -> None:
+def _takes_ports(command: ArgumentParser, wanted: Sequence[str]) -> None:
     defaults = {"http": 8480, "dns": 8453, "mqtt": 8483}
     for name in wanted:
         command.add_argument(
@@ -565,7 +565,7 @@ def _run(args: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: os._exit(OK))
     import faulthandler
 
-    from beacon.daemon.life import CannotStart, Place, serve
+    from beacon.daemon.life import CannotStart, Surroundings, serve
     from beacon.outputs.journal import FLUSH_WITHIN, set_up
 
     faulthandler.enable()  # the watchdog's SIGABRT leaves where every thread was
@@ -575,7 +575,7 @@ def _run(args: argparse.Namespace) -> int:
     except SystemExit:
         writer.drain(FLUSH_WITHIN)
         raise
-    place = Place(
+    place = Surroundings(
         config=config_path(args.config, os.environ),
         state_directory=state_directory(args.state_dir, os.environ),
         environ=os.environ,
@@ -666,7 +666,7 @@ def _replay_on_lamps(args: argparse.Namespace) -> int:
     from beacon.outputs.tower.channels import TowerError
     from beacon.outputs.tower.gpio import open_lines
     from beacon.replay.play import main as replay
-    from beacon.replay.tower import LentTower
+    from beacon.replay.tower import ReplayTower
 
     tower = _load(args).tower
     try:
@@ -674,7 +674,7 @@ def _replay_on_lamps(args: argparse.Namespace) -> int:
     except TowerError as error:
         _complain(f"beacon: {error}")
         return BROKEN
-    with LentTower(tower, SystemClock(), lines) as lent:
+    with ReplayTower(tower, SystemClock(), lines) as lent:
         return replay(
             args.files,
             as_json=args.json,
@@ -718,13 +718,13 @@ def _lamp_test(args: argparse.Namespace) -> int:
 
 
 def _dns_golden(args: argparse.Namespace) -> int:
-    from beacon.cli.dns_check import CannotAsk, Status, told_golden
+    from beacon.cli.dns_check import CannotAsk, ExitStatus, told_golden
 
     try:
         text, found = _preflight(args).golden(args.domains)
     except CannotAsk as error:
         _complain(f"beacon dns golden: {error}")
-        return Status.UNASKED
+        return ExitStatus.UNASKED
     for line in told_golden(found):
         _complain(f"beacon dns golden: wrong already: {line}")
     print(text, end="")
@@ -734,7 +734,7 @@ def _dns_golden(args: argparse.Namespace) -> int:
 def _dns_check(args: argparse.Namespace) -> int:
     import shutil
 
-    from beacon.cli.dns_check import CannotAsk, Status, load
+    from beacon.cli.dns_check import CannotAsk, ExitStatus, load
 
     try:
         report = _preflight(args).check(load(args.file), args.zone, args.origin)
@@ -742,18 +742,18 @@ def _dns_check(args: argparse.Namespace) -> int:
         if args.json:
             print(json.dumps({"status": "unasked", "error": str(error)}))
         _complain(f"beacon dns check: {error}")
-        return Status.UNASKED
+        return ExitStatus.UNASKED
     width = min(shutil.get_terminal_size().columns, 100)
     _show(json.dumps(report.document()) if args.json else report.text(width))
     return report.status
 
 
-def _preflight(args: argparse.Namespace) -> "Preflight":
+def _preflight(args: argparse.Namespace) -> "DnsCheck":
     """What asks for both commands; wrong options exit with 64."""
-    from beacon.cli.dns_check import Asked, Preflight, wrong
+    from beacon.cli.dns_check import CheckScope, DnsCheck, wrong
     from beacon.engine.clock import SystemClock
 
-    asked = Asked(
+    asked = CheckScope(
         resolvers=tuple(args.resolvers),
         servers=tuple(args.servers),
         selectors=tuple(vars(args).get("selectors", ())),
@@ -765,7 +765,7 @@ def _preflight(args: argparse.Namespace) -> "Preflight":
         _complain(f"beacon dns: {problem}")
         raise SystemExit(USAGE)
     config = None if args.config is None else _load(args, bad=NOT_ASKED)
-    return Preflight(SystemClock(), asked, config)
+    return DnsCheck(SystemClock(), asked, config)
 
 
 # --- the operator -----------------------------------------------------------------
@@ -870,14 +870,14 @@ def _laid(action: str, done: str, undone: str) -> Command:
     """A command that lays something on, and with --off takes it off again."""
 
     def run(args: argparse.Namespace) -> int:
-        from beacon.config.fields import Duration, Refused
+        from beacon.config.fields import Duration, SettingRefused
 
         request = {"action": action, "on": not args.off, "reason": args.reason}
         chosen = vars(args)
         try:
             if chosen.get("time") is not None:
                 request["seconds"] = float(Duration.parse(args.time))
-        except Refused as refused:
+        except SettingRefused as refused:
             _complain(f"beacon {action}: --for: {refused.message}; {refused.allowed}")
             return USAGE
         request |= {k: chosen[k] for k in ("service", "verdict") if k in chosen}

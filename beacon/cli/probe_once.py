@@ -9,9 +9,9 @@ from beacon.config.schema import Config
 from beacon.core.endpoint.state import REJECTIONS_TO_DOWN, slow_or
 from beacon.core.model import REJECTED, STANDING, Endpoint, Evidence, Outcome, Reading
 from beacon.engine.clock import SystemClock
-from beacon.engine.inbox import Mailbox
+from beacon.engine.inbox import Inbox
 from beacon.engine.workers import Finished, Prober
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 TIDYING: Final = 6.0
 """Seconds a run has to come back after its deadline: it may still sign out."""
@@ -26,7 +26,7 @@ _FAILED: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class SingleRun:
     """What was said in the run, what it came to, and what the beacon would make of that."""
 
     endpoint: Endpoint
@@ -74,7 +74,7 @@ class Trial:
 
 def try_endpoint(
     config: Config, endpoint: str, wait: Callable[[float], None], codes: str = ""
-) -> Trial:
+) -> SingleRun:
     """Run one probe as the daemon would; `wait` is called when it must not run yet.
 
     `codes` says in words how used one-time codes are known.
@@ -84,9 +84,9 @@ def try_endpoint(
     try:
         while (held := probe.wait(clock.utc().timestamp())) > 0:
             wait(held)
-    except Trouble as trouble:
-        return Trial(spec, trouble.reading, (), codes)
-    box: Mailbox[Finished] = Mailbox()
+    except ProbeFailure as trouble:
+        return SingleRun(spec, trouble.reading, (), codes)
+    box: Inbox[Finished] = Inbox()
     prober = Prober(clock, box.post)
     prober.start(endpoint, probe, spec.timeout, regular=True)
     task = prober.task(endpoint)
@@ -95,7 +95,7 @@ def try_endpoint(
     found = prober.finish(came[0]) if came else prober.expire(task.run.deadline)[0]
     assert found is not None, "the first result of a run is never late"
     prober.stop(TIDYING)
-    return Trial(spec, slow_or(found.reading, spec.slow_after), tuple(task.run.notes), codes)
+    return SingleRun(spec, slow_or(found.reading, spec.slow_after), tuple(task.run.notes), codes)
 
 
 def _wrapped(text: str, width: int, first: str, then: str) -> str:

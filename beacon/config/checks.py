@@ -8,8 +8,8 @@ from typing import Final
 from beacon.config.endpoints import Polled
 from beacon.config.fields import Duration
 from beacon.config.file_schema import MaintenanceSection
-from beacon.config.nodes import Spot
-from beacon.config.problems import Place, Problem, Problems, Steps, meant, one_of, path_text
+from beacon.config.nodes import NodePath
+from beacon.config.problems import Position, Problem, Problems, Steps, meant, one_of, path_text
 from beacon.config.schema import Mqtt, Tower, Web
 from beacon.config.tls import DEFAULT_TLS
 from beacon.core.model import Attestation, Endpoint, Evidence, Preset
@@ -39,13 +39,15 @@ LAST_PULLED_UP: Final = 8
 """The lines of a Pi up to this one are pulled up at reset, the others down."""
 
 
-def _note(problems: Problems, at: Spot, message: str, allowed: str = "", hint: str = "") -> None:
+def _note(
+    problems: Problems, at: NodePath, message: str, allowed: str = "", hint: str = ""
+) -> None:
     problems.add(at.place, at.path, message, allowed, hint)
 
 
-def services(found: Iterable[tuple[str, Spot]], problems: Problems) -> None:
+def services(found: Iterable[tuple[str, NodePath]], problems: Problems) -> None:
     """Refuse two services of one id, and the id that belongs to the witnesses."""
-    first: dict[str, Place] = {}
+    first: dict[str, Position] = {}
     for name, spot in found:
         at = spot.below("id") if spot.has("id") else spot.below("name")
         if name == "witness":
@@ -53,7 +55,7 @@ def services(found: Iterable[tuple[str, Spot]], problems: Problems) -> None:
         _once(name, at, first, problems)
 
 
-def _once(name: str, at: Spot, first: dict[str, Place], problems: Problems) -> None:
+def _once(name: str, at: NodePath, first: dict[str, Position], problems: Problems) -> None:
     before = first.setdefault(name, at.place)
     if name and not name.endswith("/") and before != at.place:
         message = f"the id {name} is given twice, first at {before}"
@@ -62,7 +64,7 @@ def _once(name: str, at: Spot, first: dict[str, Place], problems: Problems) -> N
 
 def polled(found: Sequence[Polled], problems: Problems) -> None:
     """Check ids, times and dependencies of everything polled."""
-    first: dict[str, Place] = {}
+    first: dict[str, Position] = {}
     for each in found:
         spot = each.spot
         _once(each.id, spot.below("id") if spot.has("id") else spot.below("name"), first, problems)
@@ -73,7 +75,7 @@ def polled(found: Sequence[Polled], problems: Problems) -> None:
     _explained(found, problems)
 
 
-def _times(spot: Spot, endpoint: Endpoint, problems: Problems) -> None:
+def _times(spot: NodePath, endpoint: Endpoint, problems: Problems) -> None:
     interval, timeout = Duration(endpoint.interval), Duration(endpoint.timeout)
     claim = endpoint.evidence is Evidence.CLAIM
     least = LEAST_OF_CLAIM if claim else LEAST_OF_SIGN_IN if endpoint.sign_in else LEAST_INTERVAL
@@ -182,7 +184,7 @@ def _circle(start: str, parents: Mapping[str, tuple[str, ...]], done: set[str]) 
 
 
 def lamps(
-    spot: Spot, wanted: Sequence[Colour], given: Mapping[Colour, int], problems: Problems
+    spot: NodePath, wanted: Sequence[Colour], given: Mapping[Colour, int], problems: Problems
 ) -> None:
     """Refuse lamps that the preset lacks, and a tower without any."""
     preset = f"tower-{len(wanted)}"
@@ -195,7 +197,7 @@ def lamps(
         _note(problems, spot.below("lamps"), "no lamp", f"at least one of {names}")
 
 
-def missing_lamps(spot: Spot, tower: Tower) -> Iterator[str]:
+def missing_lamps(spot: NodePath, tower: Tower) -> Iterator[str]:
     """Say what nobody sees where a lamp of the preset is left out."""
     for colour in list(Colour)[: 3 if tower.preset is Preset.TOWER_3 else 5]:
         if colour not in tower.lamps:
@@ -219,7 +221,7 @@ def _used(tower: Tower) -> dict[tuple[str, ...], int]:
     return used
 
 
-def special_pins(spot: Spot, tower: Tower) -> Iterator[str]:
+def special_pins(spot: NodePath, tower: Tower) -> Iterator[str]:
     """Say which lines of a Pi's header have another use."""
     for steps, pin in _used(tower).items():
         button = steps[0] == "buttons"  # to ground: a pull-up does no harm
@@ -228,7 +230,7 @@ def special_pins(spot: Spot, tower: Tower) -> Iterator[str]:
             yield _said(spot.below(*steps), message, "another line, such as 17, 22, 23, 24 or 27")
 
 
-def pins(spot: Spot, tower: Tower, problems: Problems) -> None:
+def pins(spot: NodePath, tower: Tower, problems: Problems) -> None:
     """Refuse one line for two things."""
     used = _used(tower)
     first: dict[int, tuple[str, ...]] = {}
@@ -241,7 +243,7 @@ def pins(spot: Spot, tower: Tower, problems: Problems) -> None:
             _note(problems, spot.below(*steps), message, "a line of its own")
 
 
-def on_death(spot: Spot, tower: Tower, problems: Problems) -> None:
+def on_death(spot: NodePath, tower: Tower, problems: Problems) -> None:
     """Refuse a pattern of lamps that the tower lacks."""
     for colour in tower.on_death:
         if colour not in tower.lamps:
@@ -249,7 +251,7 @@ def on_death(spot: Spot, tower: Tower, problems: Problems) -> None:
             _note(problems, spot.below("on_death"), message, "lamps of this tower")
 
 
-def quiet_hours(spot: Spot, tower: Tower, problems: Problems) -> None:
+def quiet_hours(spot: NodePath, tower: Tower, problems: Problems) -> None:
     """Refuse quiet hours that begin when they end."""
     hours = tower.buzzer and tower.buzzer.quiet_hours
     if hours:
@@ -260,7 +262,7 @@ def quiet_hours(spot: Spot, tower: Tower, problems: Problems) -> None:
 
 
 def maintenance(
-    spot: Spot, found: Sequence[MaintenanceSection], known: Sequence[str], problems: Problems
+    spot: NodePath, found: Sequence[MaintenanceSection], known: Sequence[str], problems: Problems
 ) -> None:
     """Refuse windows without length, and of services that are not there."""
     for index, window in enumerate(found):
@@ -272,16 +274,16 @@ def maintenance(
         _known(at, window.services, known, problems)
 
 
-def _begins(spot: Spot, begin: str, problems: Problems) -> None:
+def _begins(spot: NodePath, begin: str, problems: Problems) -> None:
     if begin == "24:00":
         _note(problems, spot.below("from"), "24:00 is only an end", '"00:00" of the next day')
 
 
 def attest(
-    spot: Spot, found: Sequence[Attestation], known: Sequence[str], problems: Problems
+    spot: NodePath, found: Sequence[Attestation], known: Sequence[str], problems: Problems
 ) -> None:
     """Refuse two attestations of one id, and those of services that are not there."""
-    first: dict[str, Place] = {}
+    first: dict[str, Position] = {}
     for index, item in enumerate(found):
         at = spot.below(index)
         name = at.below("id") if at.has("id") else at.below("name")
@@ -291,14 +293,14 @@ def attest(
         _known(at, item.services, known, problems)
 
 
-def _known(spot: Spot, wanted: Sequence[str], known: Sequence[str], problems: Problems) -> None:
+def _known(spot: NodePath, wanted: Sequence[str], known: Sequence[str], problems: Problems) -> None:
     for index, service in enumerate(wanted):
         if service not in known:
             at = spot.below("services", index)
             _note(problems, at, f"no service {service!r}", one_of(known), meant(service, known))
 
 
-def mqtt(spot: Spot, section: Mqtt, problems: Problems) -> None:
+def mqtt(spot: NodePath, section: Mqtt, problems: Problems) -> None:
     """Refuse a password in the clear, and TLS settings that cannot work."""
     if section.password and not _private(section):
         message = f"the password would go unencrypted to {section.host}"
@@ -328,7 +330,7 @@ def loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def looking_back(services: Iterable[tuple[Spot, Sequence[Polled]]]) -> Iterator[str]:
+def looking_back(services: Iterable[tuple[NodePath, Sequence[Polled]]]) -> Iterator[str]:
     """Say which services have nothing but what looks back, and is silent when nobody is there."""
     for spot, endpoints in services:
         found = [each.endpoint for each in endpoints if each.endpoint is not None]
@@ -339,7 +341,7 @@ def looking_back(services: Iterable[tuple[Spot, Sequence[Polled]]]) -> Iterator[
             yield str(Problem(place.file, place.line, place.col, shown, message, allowed))
 
 
-def warnings(spot: Spot, witnesses: Iterable[Polled]) -> tuple[str, ...]:
+def warnings(spot: NodePath, witnesses: Iterable[Polled]) -> tuple[str, ...]:
     """Say what works but should not be left so."""
     far = [w for w in witnesses if w.endpoint and not w.endpoint.local]
     if len(far) >= WITNESSES_WANTED:
@@ -348,16 +350,16 @@ def warnings(spot: Spot, witnesses: Iterable[Polled]) -> tuple[str, ...]:
     found = "no witness that is not local" if not far else "only one witness that is not local"
     message = f"{found}: a lost network of our own cannot be told from an outage"
     allowed = "at least two, in different networks"
-    return (_said(Spot(at.node, (*spot.path, "witnesses")), message, allowed),)
+    return (_said(NodePath(at.node, (*spot.path, "witnesses")), message, allowed),)
 
 
-def _said(at: Spot, message: str, allowed: str) -> str:
+def _said(at: NodePath, message: str, allowed: str) -> str:
     """A warning, as a problem is written."""
     place = at.place
     return str(Problem(place.file, place.line, place.col, path_text(at.path), message, allowed))
 
 
-def relay_without_power(spot: Spot, tower: Tower) -> tuple[str, ...]:
+def relay_without_power(spot: NodePath, tower: Tower) -> tuple[str, ...]:
     """Say that a line which nobody drives would hold the alive relay."""
     line = tower.alive_relay
     if line is None or (line > LAST_PULLED_UP) is tower.active_high:
@@ -369,9 +371,9 @@ def relay_without_power(spot: Spot, tower: Tower) -> tuple[str, ...]:
     return (_said(spot.below("alive_relay"), message, allowed),)
 
 
-def secrets_others_read(inline: Iterable[tuple[Place, Steps]]) -> Iterator[str]:
+def secrets_others_read(inline: Iterable[tuple[Position, Steps]]) -> Iterator[str]:
     """Say of each file that others may read where the first secret is written in it."""
-    first: dict[str, tuple[Place, Steps]] = {}
+    first: dict[str, tuple[Position, Steps]] = {}
     for place, path in inline:
         first.setdefault(place.file, (place, path))
     for file, (place, path) in first.items():
@@ -385,7 +387,7 @@ def secrets_others_read(inline: Iterable[tuple[Place, Steps]]) -> Iterator[str]:
             yield str(Problem(file, place.line, place.col, path_text(path), message, allowed))
 
 
-def open_to_others(spot: Spot, web: Web | None) -> tuple[str, ...]:
+def open_to_others(spot: NodePath, web: Web | None) -> tuple[str, ...]:
     """Say that what listens beyond this machine is not encrypted."""
     if web is None or loopback(web.host):
         return ()

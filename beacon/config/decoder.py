@@ -15,7 +15,7 @@ from typing import get_type_hints as hints_of
 
 import msgspec
 
-from beacon.config.fields import Refused, Secret
+from beacon.config.fields import Secret, SettingRefused
 from beacon.config.nodes import (
     Broken,
     Listing,
@@ -160,7 +160,7 @@ def _number(kind: Type, inner: Type) -> str:
     return what
 
 
-class Walker:
+class Decoder:
     """Reads values of given types from a tree, and notes what is wrong with it."""
 
     def __init__(self, problems: Problems) -> None:
@@ -246,7 +246,7 @@ class Walker:
         """Build an object from its fields; what it refuses is noted."""
         try:
             return kind(**values)
-        except Refused as refused:
+        except SettingRefused as refused:
             self._refused(node, at, refused)
             return WRONG
 
@@ -258,14 +258,14 @@ class Walker:
             self.problems.inline.append((node.place, at))
         try:
             return kind.parse(plain(node))
-        except Refused as refused:
+        except SettingRefused as refused:
             if isinstance(node, Scalar) and node.origin:
                 self.refuse(node, at, f"the value of {node.origin} will not do", refused.allowed)
             else:
                 self._refused(node, at, refused)
             return WRONG
 
-    def _refused(self, node: Node, at: Steps, refused: Refused) -> None:
+    def _refused(self, node: Node, at: Steps, refused: SettingRefused) -> None:
         place = place_of(node, refused.path)
         full = (*at, *refused.path)
         self.problems.add(place, full, refused.message, refused.allowed, refused.hint)
@@ -316,7 +316,7 @@ class Walker:
         if len(fitting) == 1:
             return self.read(node, fitting[0], at)
         for alternative in fitting:
-            trial = Walker(Problems())
+            trial = Decoder(Problems())
             value = trial.read(node, alternative, at)
             if value is not WRONG:
                 return value

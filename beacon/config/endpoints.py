@@ -10,15 +10,15 @@ from typing import Any, ClassVar, Final, Protocol
 
 from msgspec import UNSET
 
-from beacon.config.decoder import WRONG, Spec, Type, Walker, specs
+from beacon.config.decoder import WRONG, Decoder, Spec, Type, specs
 from beacon.config.fields import Duration
 from beacon.config.file_schema import Defaults, EndpointSection, WitnessSection, slug
-from beacon.config.nodes import Scalar, Spot, Table, plain, secret_values
+from beacon.config.nodes import NodePath, Scalar, Table, plain, secret_values
 from beacon.config.problems import Problems, meant, one_of
 from beacon.core.model import Endpoint, Evidence
 
 
-class Fault(Protocol):
+class SettingFlawLike(Protocol):
     """What a kind finds wrong with its settings taken together."""
 
     @property
@@ -42,7 +42,7 @@ class Fault(Protocol):
         ...
 
 
-class Timing(Protocol):
+class ProbeTimes(Protocol):
     """Times in seconds; `retry_interval` None means no re-checks.
 
     A probe that can be set to look back further has a `hindsight` of its own.
@@ -84,10 +84,10 @@ class Timing(Protocol):
         ...
 
 
-class Kind(Protocol):
+class ConfiguredKind(Protocol):
     """What the configuration must know of a kind of probe: its fields are its settings.
 
-    `TIMING` is a `Timing`; typed loosely since class variables cannot be narrowed. A kind whose
+    `TIMING` is a `ProbeTimes`; typed loosely since class variables cannot be narrowed. A kind whose
     readings others deliver has `PUSHED` too, a `timing` by its settings, and in `needs` the
     section each of these is in vain without.
     """
@@ -101,7 +101,7 @@ class Kind(Protocol):
         """Whether a wrong own clock would make its readings wrong."""
         ...
 
-    def faults(self) -> Iterable[Fault]:
+    def faults(self) -> Iterable[SettingFlawLike]:
         """What is wrong with the settings taken together."""
         ...
 
@@ -111,7 +111,7 @@ class Registry:
     """The kinds of probes there are: their names, and how to load one."""
 
     kinds: Callable[[], tuple[str, ...]]
-    load: Callable[[str], type[Kind]]
+    load: Callable[[str], type[ConfiguredKind]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +137,9 @@ class Polled:
     """
 
     id: str
-    spot: Spot
+    spot: NodePath
     endpoint: Endpoint | None
-    probe: Kind | None = None
+    probe: ConfiguredKind | None = None
     settings: str = field(default="", repr=False)
 
 
@@ -150,18 +150,18 @@ class Poller:
         self, problems: Problems, registry: Registry, defaults: Defaults, *, embedded: bool
     ) -> None:
         self._problems, self._registry, self._defaults = problems, registry, defaults
-        self._walker = Walker(problems)
+        self._walker = Decoder(problems)
         self._embedded = embedded
 
-    def witness(self, spot: Spot) -> Polled:
+    def witness(self, spot: NodePath) -> Polled:
         """Read one of our own eyes; its times are the witnesses' whatever its kind."""
         return self._polled(spot, WitnessSection, "witness")
 
-    def endpoint(self, spot: Spot, service: str) -> Polled:
+    def endpoint(self, spot: NodePath, service: str) -> Polled:
         """Read one endpoint of a service."""
         return self._polled(spot, EndpointSection, service)
 
-    def _polled(self, spot: Spot, section: Type, owner: str) -> Polled:
+    def _polled(self, spot: NodePath, section: Type, owner: str) -> Polled:
         before = len(self._problems)
         kind = self._kind(spot)
         own = specs(kind) if kind else {}
@@ -189,7 +189,7 @@ class Poller:
             full, spot, endpoint, probe, json.dumps(settings, sort_keys=True, default=str)
         )
 
-    def _kind(self, spot: Spot) -> type[Kind] | None:
+    def _kind(self, spot: NodePath) -> type[ConfiguredKind] | None:
         """Load the kind that `type` names; None when it names none."""
         written = spot.below("type").node
         kinds = self._registry.kinds()
@@ -208,7 +208,7 @@ class Poller:
             self._problems.add(written.place, path, message, allowed, hint)
         return None
 
-    def _no_key_of_any_kind(self, spot: Spot, common: Mapping[str, Spec]) -> None:
+    def _no_key_of_any_kind(self, spot: NodePath, common: Mapping[str, Spec]) -> None:
         """Refuse keys that are a mistake whatever kind was meant."""
         kinds = map(self._registry.load, self._registry.kinds())
         keys = {*common, *(key for kind in kinds for key in specs(kind))}
@@ -218,8 +218,12 @@ class Poller:
                 self._problems.add(at.place, at.path, "unknown key", "a key of some kind", hint)
 
     def _probe(
-        self, spot: Spot, kind: type[Kind], own: Mapping[str, Spec], read: Mapping[str, Any]
-    ) -> Kind | None:
+        self,
+        spot: NodePath,
+        kind: type[ConfiguredKind],
+        own: Mapping[str, Spec],
+        read: Mapping[str, Any],
+    ) -> ConfiguredKind | None:
         """Build the probe; None where settings are left out of an embedded configuration."""
         if any(spec.required and key not in read for key, spec in own.items()):
             return None
@@ -227,7 +231,7 @@ class Poller:
         made = self._walker.make(spot.node, spot.path, kind, settings)
         if made is WRONG:
             return None
-        probe: Kind = made
+        probe: ConfiguredKind = made
         # Beside the fields: an address or a name given as !secret is as secret as a password.
         object.__setattr__(probe, "secret_settings", tuple(secret_values(spot.node)))
         for fault in probe.faults():
@@ -236,11 +240,16 @@ class Poller:
         return probe
 
     def _endpoint(
-        self, full: str, owner: str, kind: type[Kind], values: Mapping[str, Any], probe: Kind | None
+        self,
+        full: str,
+        owner: str,
+        kind: type[ConfiguredKind],
+        values: Mapping[str, Any],
+        probe: ConfiguredKind | None,
     ) -> Endpoint:
         witness = owner == "witness"
-        usual: Timing = getattr(probe, "timing", kind.TIMING)
-        timing: Timing = WITNESS_TIMES if witness else usual
+        usual: ProbeTimes = getattr(probe, "timing", kind.TIMING)
+        timing: ProbeTimes = WITNESS_TIMES if witness else usual
         times = self._times(timing, values)
         said = {key: number(values[key]) for key in _TAKEN if key in values}
         return Endpoint(
@@ -257,7 +266,7 @@ class Poller:
             **said,
         )
 
-    def _times(self, timing: Timing, values: Mapping[str, Any]) -> dict[str, Any]:
+    def _times(self, timing: ProbeTimes, values: Mapping[str, Any]) -> dict[str, Any]:
         """Say what is written here, else what is written in `defaults:`, else by kind."""
         ordinary = all(getattr(timing, key) == getattr(_BUILT_IN, key) for key in _TIMES)
         source = self._defaults if ordinary else timing
@@ -304,7 +313,7 @@ def number(value: Any) -> Any:  # noqa: ANN401 - takes whatever a setting may be
     return float(value) if isinstance(value, Duration) else value
 
 
-def id_of(spot: Spot, values: Mapping[str, Any], problems: Problems) -> str:
+def id_of(spot: NodePath, values: Mapping[str, Any], problems: Problems) -> str:
     """Return the id as written or made of the name; one that cannot be made is noted."""
     name = values.get("name")
     made = values.get("id") or slug(name if isinstance(name, str) else "")

@@ -26,7 +26,7 @@ Flaw = tuple[tuple[str | int, ...], str, str]
 Count = Annotated[int, msgspec.Meta(ge=1, description="a whole number from 1")]
 
 
-class Refused(ValueError):
+class SettingRefused(ValueError):
     """A setting is wrong. `allowed` says what would be right, `hint` what was meant.
 
     `path` leads from the setting to the very spot, for settings that are maps or lists.
@@ -65,16 +65,16 @@ class Duration(float):
     def parse(cls, raw: object) -> Self:
         """Read "30s"; a bare number is refused with the likely meaning."""
         if isinstance(raw, bool) or not isinstance(raw, str | int | float):
-            raise Refused(f"not a duration: {raw!r}", cls.ALLOWED)
+            raise SettingRefused(f"not a duration: {raw!r}", cls.ALLOWED)
         if isinstance(raw, int | float) or re.fullmatch(r"\d+(\.\d+)?", raw.strip()):
             number = str(raw).strip()
-            raise Refused(f"{raw} has no unit", cls.ALLOWED, f"{number}s or {number}m")
+            raise SettingRefused(f"{raw} has no unit", cls.ALLOWED, f"{number}s or {number}m")
         found = _DURATION.fullmatch(raw.strip())
         if not found:
-            raise Refused(f"not a duration: {raw!r}", cls.ALLOWED, cls._meant(raw))
+            raise SettingRefused(f"not a duration: {raw!r}", cls.ALLOWED, cls._meant(raw))
         seconds = float(found[1]) * _UNITS[found[2]]
         if not 0 < seconds < math.inf:
-            raise Refused("a duration is longer than nothing", cls.ALLOWED)
+            raise SettingRefused("a duration is longer than nothing", cls.ALLOWED)
         return cls(seconds)
 
     @classmethod
@@ -117,7 +117,7 @@ def refuse_credentials(address: object, instead: str) -> None:
     doubtful = port and (not port.isdecimal() or not ("." in name or name == "localhost"))
     if "@" in before or ("@" in path and doubtful):
         allowed = f"{instead}; write %40 for an @ of the path"
-        raise Refused("a user name or password in the address", allowed)
+        raise SettingRefused("a user name or password in the address", allowed)
 
 
 class Url(str):
@@ -131,15 +131,15 @@ class Url(str):
     def parse(cls, raw: object) -> Self:
         """Check scheme, host and port; user names and passwords belong to `auth:`."""
         if not isinstance(raw, str):
-            raise Refused(f"not an address: {raw!r}", cls.ALLOWED)
+            raise SettingRefused(f"not an address: {raw!r}", cls.ALLOWED)
         refuse_credentials(raw, "use `username:` or `auth:`")
         try:
             parts = urlsplit(raw)
             host, _ = parts.hostname, parts.port
         except ValueError:  # its words repeat what was meant for a password
-            raise Refused("not an address: its host or port", cls.ALLOWED) from None
+            raise SettingRefused("not an address: its host or port", cls.ALLOWED) from None
         if parts.scheme not in ("http", "https") or not host or re.search(r"\s", raw):
-            raise Refused(f"not an address: {raw!r}", cls.ALLOWED)
+            raise SettingRefused(f"not an address: {raw!r}", cls.ALLOWED)
         return cls(raw)
 
 
@@ -169,19 +169,21 @@ class HostName(str):
     def parse(cls, raw: object) -> Self:
         """Refuse what belongs to other keys: a scheme, a port, a path, a user."""
         if not isinstance(raw, str):
-            raise Refused(f"not a host: {raw!r}", cls.ALLOWED)
+            raise SettingRefused(f"not a host: {raw!r}", cls.ALLOWED)
         if "@" in raw:
-            raise Refused("a user name or password in the name of a host", cls.ALLOWED)
+            raise SettingRefused("a user name or password in the name of a host", cls.ALLOWED)
         if _is_ip(raw):
             return cls(raw)
         found = _NOT_ALONE.fullmatch(raw)
         if found and found.group("scheme", "six", "port", "path") != (None, None, None, None):
             host = found["six"] or found["host"]
             if found["port"]:
-                raise Refused("a port in the name of a host", "`port` is a key of its own", host)
-            raise Refused("an address where a host belongs", cls.ALLOWED, host)
+                raise SettingRefused(
+                    "a port in the name of a host", "`port` is a key of its own", host
+                )
+            raise SettingRefused("an address where a host belongs", cls.ALLOWED, host)
         if len(raw) > 253 or not re.fullmatch(r"\w(?:[\w.-]*[\w.])?", raw):
-            raise Refused(f"not a host: {raw!r}", cls.ALLOWED)
+            raise SettingRefused(f"not a host: {raw!r}", cls.ALLOWED)
         return cls(raw)
 
 
@@ -202,9 +204,9 @@ class Secret:
     def parse(cls, raw: object) -> Self:
         """Any text but an empty or blank one; the refusal never repeats it."""
         if raw is None or (isinstance(raw, str) and not raw.strip()):
-            raise Refused("an empty secret", cls.ALLOWED)
+            raise SettingRefused("an empty secret", cls.ALLOWED)
         if not isinstance(raw, str):
-            raise Refused("not text", cls.ALLOWED)
+            raise SettingRefused("not text", cls.ALLOWED)
         return cls(raw)
 
     def reveal(self) -> str:
@@ -237,11 +239,11 @@ class Regex(str):
     def parse(cls, raw: object) -> Self:
         """Compile, and say where it is wrong."""
         if not isinstance(raw, str):
-            raise Refused(f"not a regular expression: {raw!r}", cls.ALLOWED)
+            raise SettingRefused(f"not a regular expression: {raw!r}", cls.ALLOWED)
         try:
             regex.compile(raw)
         except regex.error as error:
-            raise Refused(f"not a regular expression: {error}", cls.ALLOWED) from None
+            raise SettingRefused(f"not a regular expression: {error}", cls.ALLOWED) from None
         return cls(raw)
 
 
@@ -257,7 +259,7 @@ class Topic(str):
         """Refuse wildcards, empty levels and control characters."""
         if isinstance(raw, str) and re.fullmatch(r"[^+#$/\0-\x1f]+(/[^+#$/\0-\x1f]+)*", raw):
             return cls(raw)
-        raise Refused(f"not a topic: {raw!r}", cls.ALLOWED)
+        raise SettingRefused(f"not a topic: {raw!r}", cls.ALLOWED)
 
 
 class File(str):
@@ -271,13 +273,13 @@ class File(str):
     def parse(cls, raw: object) -> Self:
         """Open it once."""
         if not isinstance(raw, str) or not raw.startswith("/"):
-            raise Refused(f"not a whole path: {raw!r}", cls.ALLOWED)
+            raise SettingRefused(f"not a whole path: {raw!r}", cls.ALLOWED)
         try:
             with Path(raw).open("rb"):
                 return cls(raw)
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or str(error)
-            raise Refused(f"cannot read {raw}: {why}", cls.ALLOWED) from None
+            raise SettingRefused(f"cannot read {raw}: {why}", cls.ALLOWED) from None
 
 
 class Directory(str):
@@ -291,7 +293,7 @@ class Directory(str):
     def parse(cls, raw: object) -> Self:
         """Read the path; whether it is there is seen when it is used."""
         if not isinstance(raw, str) or not raw.startswith("/") or "\0" in raw:
-            raise Refused(f"not a whole path: {raw!r}", cls.ALLOWED)
+            raise SettingRefused(f"not a whole path: {raw!r}", cls.ALLOWED)
         return cls(raw)
 
 

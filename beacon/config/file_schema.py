@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from msgspec import UNSET, Meta, UnsetType
 
-from beacon.config.fields import Count, Duration, Refused, Secret, Topic, refuse_credentials
+from beacon.config.fields import Count, Duration, Secret, SettingRefused, Topic, refuse_credentials
 from beacon.config.nodes import Node
 from beacon.config.problems import meant, one_of
 from beacon.config.schema import COMMANDS, HARMLESS, WEEKDAYS, Buttons, Discovery, Driver, Pin
@@ -38,7 +38,7 @@ class Name(str):
             return cls(raw)
         near = slug(str(raw or ""))
         hint = near if isinstance(raw, str) else f'"{near}"'
-        raise Refused(f"not a name: {raw!r}", cls.ALLOWED, hint)
+        raise SettingRefused(f"not a name: {raw!r}", cls.ALLOWED, hint)
 
 
 class Id(Name):
@@ -56,7 +56,7 @@ def slug(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Broker:
+class BrokerUrl:
     """Where the broker is: mqtt://host[:1883] or mqtts://host[:8883]."""
 
     host: str
@@ -74,10 +74,10 @@ class Broker:
             parts = urlsplit(raw if isinstance(raw, str) else "")
             host, port = parts.hostname, parts.port
         except ValueError:
-            raise Refused("not a broker: its host or port", cls.ALLOWED) from None
+            raise SettingRefused("not a broker: its host or port", cls.ALLOWED) from None
         known = parts.scheme in ("mqtt", "mqtts") and host and parts.path in ("", "/")
         if not known or not host or re.search(r"\s", host) or parts.query or port == 0:
-            raise Refused(f"not a broker: {raw!r}", cls.ALLOWED)
+            raise SettingRefused(f"not a broker: {raw!r}", cls.ALLOWED)
         encrypted = parts.scheme == "mqtts"
         return cls(host, port or (8883 if encrypted else 1883), encrypted)
 
@@ -101,10 +101,10 @@ class Bind:
                 return cls(str(ipaddress.ip_address(found[1] or found[2])), int(found[3]))
             except ValueError:
                 pass
-        raise Refused(f"not where one can listen: {raw!r}", cls.ALLOWED)
+        raise SettingRefused(f"not where one can listen: {raw!r}", cls.ALLOWED)
 
 
-class Commands(tuple[str, ...]):
+class CommandsSection(tuple[str, ...]):
     """What may be ordered over MQTT."""
 
     __slots__ = ()
@@ -122,11 +122,11 @@ class Commands(tuple[str, ...]):
         if raw == "all":
             return cls(COMMANDS)
         if not isinstance(raw, list):
-            raise Refused("not a list of commands", cls.ALLOWED)
+            raise SettingRefused("not a list of commands", cls.ALLOWED)
         for index, command in enumerate(raw):
             if command not in COMMANDS:
                 hint = meant(str(command), COMMANDS)
-                raise Refused("unknown command", one_of(COMMANDS), hint, (index,))
+                raise SettingRefused("unknown command", one_of(COMMANDS), hint, (index,))
         return cls(dict.fromkeys(raw))
 
 
@@ -153,12 +153,12 @@ class OnDeath(tuple[Colour, ...]):
             return cls()
         names = [colour.value for colour in Colour]
         if not isinstance(raw, list) or any(colour not in names for colour in raw):
-            raise Refused("not a pattern", cls.ALLOWED)
+            raise SettingRefused("not a pattern", cls.ALLOWED)
         lit = {Colour(colour) for colour in raw}
         if Colour.GREEN in lit:
-            raise Refused("a dead beacon must not show green", cls.ALLOWED)
+            raise SettingRefused("a dead beacon must not show green", cls.ALLOWED)
         if not {Colour.RED, Colour.AMBER} <= lit:
-            raise Refused("this pattern is a state of a living beacon", cls.ALLOWED)
+            raise SettingRefused("this pattern is a state of a living beacon", cls.ALLOWED)
         return cls(colour for colour in Colour if colour in lit)
 
 
@@ -180,7 +180,7 @@ class LocalTime(str):
         """Check hours and minutes."""
         if isinstance(raw, str) and re.fullmatch(_TIME_OF_DAY, raw):
             return cls(raw)
-        raise Refused(f"not a time of day: {raw!r}", cls.ALLOWED)
+        raise SettingRefused(f"not a time of day: {raw!r}", cls.ALLOWED)
 
 
 _USUAL_ZONES: Final = {
@@ -207,13 +207,13 @@ class TimeZone(str):
     def parse(cls, raw: object) -> Self:
         """Look the zone up."""
         if not isinstance(raw, str):
-            raise Refused(f"not a time zone: {raw!r}", cls.ALLOWED)
+            raise SettingRefused(f"not a time zone: {raw!r}", cls.ALLOWED)
         try:
             ZoneInfo(raw)
         except (LookupError, ValueError, OSError):
             zones = sorted(zone for zone in available_timezones() if "/" in zone)
             hint = _USUAL_ZONES.get(raw.upper(), "") or meant(raw, zones)
-            raise Refused(f"unknown time zone: {raw!r}", cls.ALLOWED, hint) from None
+            raise SettingRefused(f"unknown time zone: {raw!r}", cls.ALLOWED, hint) from None
         return cls(raw)
 
 
@@ -276,7 +276,7 @@ class TowerSection:
 class MqttSection:
     """The broker; without this section the beacon speaks no MQTT."""
 
-    broker: Annotated[Broker, Meta(description="mqtt://host[:1883] or mqtts://host[:8883]")]
+    broker: Annotated[BrokerUrl, Meta(description="mqtt://host[:1883] or mqtts://host[:8883]")]
     protocol: Annotated[Literal["5", "3.1.1"], Meta(description="MQTT version")] = "5"
     username: Annotated[str | None, Meta(description="user name at the broker")] = None
     password: Annotated[Secret | None, Meta(description="best written as !secret name")] = None
@@ -291,8 +291,8 @@ class MqttSection:
         default=Discovery()
     )
     commands: Annotated[
-        Commands, Meta(description="what may be ordered over MQTT: all, a list, or []")
-    ] = field(default=Commands(HARMLESS))
+        CommandsSection, Meta(description="what may be ordered over MQTT: all, a list, or []")
+    ] = field(default=CommandsSection(HARMLESS))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ from beacon.config.decoder import (
     specs,
     words,
 )
-from beacon.config.endpoints import Kind
+from beacon.config.endpoints import ConfiguredKind
 from beacon.config.file_schema import EndpointSection, FileSection, ServiceSection, WitnessSection
 
 Schema: TypeAlias = dict[str, Any]
@@ -36,7 +36,7 @@ DIALECT: Final = "http://json-schema.org/draft-07/schema#"
 
 
 def schema_json(
-    *, kinds: Callable[[], tuple[str, ...]], load_kind: Callable[[str], type[Kind]]
+    *, kinds: Callable[[], tuple[str, ...]], load_kind: Callable[[str], type[ConfiguredKind]]
 ) -> str:
     """Return the schema of a whole configuration, with the settings of every kind of probe."""
     loaded = {name: load_kind(name) for name in kinds()}

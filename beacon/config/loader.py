@@ -3,7 +3,7 @@
     config = load(path, kinds=probes.kinds, load_kind=probes.load, environ=os.environ)
 
 A file that embeds a configuration (a replay script) is read with `read`, its own keys with
-`Document.build`, and the configuration inside with `load_embedded`.
+`YamlDocument.build`, and the configuration inside with `load_embedded`.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from beacon.config.decoder import WRONG, Walker
-from beacon.config.endpoints import Kind, Registry
-from beacon.config.nodes import Broken, Node, Plain, Spot, plain
+from beacon.config.decoder import WRONG, Decoder
+from beacon.config.endpoints import ConfiguredKind, Registry
+from beacon.config.nodes import Broken, Node, NodePath, Plain, plain
 from beacon.config.problems import ConfigError, Problems, Steps
 from beacon.config.resolve import Resolver
 from beacon.config.schema import Config
@@ -22,7 +22,7 @@ from beacon.config.yaml_reader import read_document, read_whole
 T = TypeVar("T")
 
 
-class Document:
+class YamlDocument:
     """One YAML file as read; problems are gathered until `check` raises them."""
 
     def __init__(self, path: Path, root: Node, problems: Problems) -> None:
@@ -35,18 +35,18 @@ class Document:
 
         A field of type `tree.Node` takes anything as it is.
         """
-        spot = Spot(self.root).below(*at)
-        value: T | Any = Walker(self.problems).read(spot.node, kind, spot.path)
+        spot = NodePath(self.root).below(*at)
+        value: T | Any = Decoder(self.problems).read(spot.node, kind, spot.path)
         return None if value is WRONG else value
 
     def refuse(self, at: Steps, message: str, allowed: str = "", hint: str = "") -> None:
         """Note that what is written at a path is wrong."""
-        place = Spot(self.root).below(*at).place
+        place = NodePath(self.root).below(*at).place
         self.problems.add(place, at, message, allowed, hint)
 
     def value(self, at: Steps = ()) -> Plain:
         """Return what is written at a path: str, int, float, bool, None, lists, dicts."""
-        return plain(Spot(self.root).below(*at).node)
+        return plain(NodePath(self.root).below(*at).node)
 
     def check(self) -> None:
         """Raise `ConfigError` with all problems, if there are any."""
@@ -54,13 +54,13 @@ class Document:
             raise ConfigError(self.problems.in_order(str(self.path)))
 
 
-def read(path: Path, *, environ: Mapping[str, str]) -> Document:
+def read(path: Path, *, environ: Mapping[str, str]) -> YamlDocument:
     """Read one YAML file; only what cannot be read at all raises `ConfigError` here."""
     problems = Problems()
-    return _readable(Document(path, read_document(path, environ, problems), problems))
+    return _readable(YamlDocument(path, read_document(path, environ, problems), problems))
 
 
-def _readable(document: Document) -> Document:
+def _readable(document: YamlDocument) -> YamlDocument:
     if isinstance(document.root, Broken):
         document.check()
     return document
@@ -70,7 +70,7 @@ def load(
     path: Path,
     *,
     kinds: Callable[[], tuple[str, ...]],
-    load_kind: Callable[[str], type[Kind]],
+    load_kind: Callable[[str], type[ConfiguredKind]],
     environ: Mapping[str, str],
     starting: bool = False,
 ) -> Config:
@@ -82,8 +82,10 @@ def load(
     needs them reads them again. A start that they stopped would not be tried again.
     """
     problems = Problems(starting=starting)
-    document = _readable(Document(path, read_whole(path, environ, problems), problems))
-    config = Resolver(problems, Registry(kinds, load_kind)).config(Spot(document.root), str(path))
+    document = _readable(YamlDocument(path, read_whole(path, environ, problems), problems))
+    config = Resolver(problems, Registry(kinds, load_kind)).config(
+        NodePath(document.root), str(path)
+    )
     document.check()
     assert config is not None, "neither a configuration nor a problem"
     passing = (
@@ -93,11 +95,11 @@ def load(
 
 
 def load_embedded(
-    document: Document,
+    document: YamlDocument,
     at: Steps,
     *,
     kinds: Callable[[], tuple[str, ...]],
-    load_kind: Callable[[str], type[Kind]],
+    load_kind: Callable[[str], type[ConfiguredKind]],
 ) -> Config | None:
     """Resolve the configuration at a path of a document; None with the problems noted.
 
@@ -105,4 +107,4 @@ def load_embedded(
     absent from `Config.probes`. What is written is checked all the same.
     """
     resolver = Resolver(document.problems, Registry(kinds, load_kind), embedded=True)
-    return resolver.config(Spot(document.root).below(*at), str(document.path))
+    return resolver.config(NodePath(document.root).below(*at), str(document.path))

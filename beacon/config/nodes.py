@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from beacon.config.problems import Place, Steps
+from beacon.config.problems import Position, Steps
 
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
     """One value. `text` is as written; `origin` ("!secret x") marks what must not be shown."""
 
-    place: Place
+    place: Position
     value: str | int | float | bool | None
     text: str = ""
     origin: str = ""
@@ -22,7 +22,7 @@ class Scalar:
 class Listing:
     """A sequence. `size` counts the values below, aliases written out."""
 
-    place: Place
+    place: Position
     items: tuple["Node", ...] = ()
     size: int = 1
 
@@ -31,9 +31,9 @@ class Listing:
 class Table:
     """A mapping; `keys` holds the places of its keys."""
 
-    place: Place
+    place: Position
     entries: dict[str, "Node"] = field(default_factory=dict)
-    keys: dict[str, Place] = field(default_factory=dict)
+    keys: dict[str, Position] = field(default_factory=dict)
     size: int = 1
 
 
@@ -41,7 +41,7 @@ class Table:
 class Broken:
     """A value whose problem is already noted; nobody need complain of it again."""
 
-    place: Place
+    place: Position
     size: int = 1
 
 
@@ -96,7 +96,7 @@ def step_into(node: Node, step: str | int) -> Node | None:
     return None
 
 
-def place_of(node: Node, path: Steps) -> Place:
+def place_of(node: Node, path: Steps) -> Position:
     """Return the place at the end of `path`, or the deepest that exists on the way."""
     for step in path:
         below = step_into(node, step)
@@ -107,18 +107,18 @@ def place_of(node: Node, path: Steps) -> Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class NodePath:
     """A node together with its path in the document."""
 
     node: Node
     path: Steps = ()
 
     @property
-    def place(self) -> Place:
+    def place(self) -> Position:
         """Where it is in its file."""
         return self.node.place
 
-    def below(self, *steps: str | int) -> "Spot":
+    def below(self, *steps: str | int) -> "NodePath":
         """Return the spot at the end of `steps`, or the deepest that is written."""
         node, path = self.node, self.path
         for step in steps:
@@ -126,12 +126,12 @@ class Spot:
             if child is None:
                 break
             node, path = child, (*path, step)
-        return Spot(node, path)
+        return NodePath(node, path)
 
-    def key(self, name: str) -> "Spot":
+    def key(self, name: str) -> "NodePath":
         """Return the spot of a key itself, not of its value."""
         place = self.node.keys.get(name) if isinstance(self.node, Table) else None
-        return Spot(Broken(place or self.place), (*self.path, name))
+        return NodePath(Broken(place or self.place), (*self.path, name))
 
     def has(self, key: str) -> bool:
         """Whether a key is written here."""

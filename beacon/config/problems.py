@@ -22,7 +22,7 @@ _CREDENTIALS = re.compile(r"(?<=//)[^/'\"][^'\"]*@|[\w.+-]+:[^\s'\"/@]+@")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Position:
     """Where in a file; lines and columns count from 1."""
 
     file: str
@@ -85,12 +85,12 @@ class Problems:
         self._found: dict[Problem, None] = {}
         self.passing: dict[Problem, None] = {}
         self.notices: dict[Problem, None] = {}
-        self._hidden: list[tuple[Place, str, str]] = []
-        self.inline: list[tuple[Place, Steps]] = []
+        self._hidden: list[tuple[Position, str, str]] = []
+        self.inline: list[tuple[Position, Steps]] = []
         """Where secrets are written as they are."""
 
     def add(
-        self, place: Place, path: Steps, message: str, allowed: str = "", hint: str = ""
+        self, place: Position, path: Steps, message: str, allowed: str = "", hint: str = ""
     ) -> None:
         """Note one mistake; the same one twice (through an alias) counts once.
 
@@ -108,11 +108,11 @@ class Problems:
         where = place.file, place.line, place.col, path_text(path)
         kept.setdefault(Problem(*where, message, allowed, hint))
 
-    def hide(self, place: Place, value: str, origin: str) -> None:
+    def hide(self, place: Position, value: str, origin: str) -> None:
         """Repeat nowhere the value of `origin` ("!secret x"), written at this place."""
         self._hidden.append((place, _letters(value[:LONGEST_COMPARED]), origin))
 
-    def _told(self, place: Place, words: str) -> str:
+    def _told(self, place: Position, words: str) -> str:
         """The origin of a secret that is in these words: at its place a piece of it is enough."""
         said = _letters(words)
         for where, value, origin in self._hidden:

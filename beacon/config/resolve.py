@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from beacon import __version__
 from beacon.config import checks
-from beacon.config.decoder import Type, Walker, specs
+from beacon.config.decoder import Decoder, Type, specs
 from beacon.config.endpoints import Polled, Poller, Registry, id_of, number
 from beacon.config.file_schema import (
     AttestSection,
@@ -22,18 +22,18 @@ from beacon.config.file_schema import (
     TowerSection,
     slug,
 )
-from beacon.config.nodes import Listing, Node, Spot, plain
+from beacon.config.nodes import Listing, Node, NodePath, plain
 from beacon.config.problems import Problems
 from beacon.config.schema import (
     WEEKDAYS,
     Buzzer,
     Config,
     Driver,
+    MaintenanceWindow,
     Mqtt,
-    QuietHours,
+    QuietHoursSetting,
     Tower,
     Web,
-    Window,
 )
 from beacon.core.model import Attestation, Preset, Service, Site
 from beacon.core.tower.indication import Colour
@@ -53,7 +53,7 @@ class _Served:
     """One service: where it is written, its values, and its endpoints."""
 
     id: str
-    spot: Spot
+    spot: NodePath
     values: dict[str, Any]
     endpoints: tuple[Polled, ...]
 
@@ -65,9 +65,9 @@ class Resolver:
         self._problems = problems
         self._registry = registry
         self._embedded = embedded
-        self._walker = Walker(problems)
+        self._walker = Decoder(problems)
 
-    def config(self, spot: Spot, path: str) -> Config | None:
+    def config(self, spot: NodePath, path: str) -> Config | None:
         """Resolve and check everything; None when problems were noted."""
         before = len(self._problems)
         values = self._values(spot, EmbeddedSection if self._embedded else FileSection)
@@ -123,19 +123,19 @@ class Resolver:
             ),
         )
 
-    def _values(self, spot: Spot, section: Type) -> dict[str, Any]:
+    def _values(self, spot: NodePath, section: Type) -> dict[str, Any]:
         """Read a section key by key, so that one bad key hides no other's problems."""
         keys = specs(section)
         values = {key: spec.default for key, spec in keys.items()}
         return values | self._walker.read_keys(spot.node, keys, spot.path, known=keys)
 
-    def _served(self, spot: Spot, poller: Poller) -> _Served:
+    def _served(self, spot: NodePath, poller: Poller) -> _Served:
         values = self._values(spot, ServiceSection)
         name = id_of(spot, values, self._problems)
         endpoints = tuple(poller.endpoint(each, name) for each in _each(spot, "endpoints"))
         return _Served(name, spot, values, endpoints)
 
-    def _tower(self, spot: Spot, section: TowerSection) -> Tower:
+    def _tower(self, spot: NodePath, section: TowerSection) -> Tower:
         three = section.preset is Preset.TOWER_3
         wanted = list(DEFAULT_LAMPS)[: 3 if three else 5]
         if section.lamps is not None or section.driver is Driver.LGPIO:
@@ -157,7 +157,7 @@ class Resolver:
         checks.quiet_hours(spot, tower, self._problems)
         return tower
 
-    def _mqtt(self, spot: Spot, section: MqttSection | None) -> Mqtt | None:
+    def _mqtt(self, spot: NodePath, section: MqttSection | None) -> Mqtt | None:
         if section is None:
             return None
         broker = section.broker
@@ -178,7 +178,7 @@ class Resolver:
         return mqtt
 
 
-def _each(spot: Spot, key: str) -> Iterator[Spot]:
+def _each(spot: NodePath, key: str) -> Iterator[NodePath]:
     """Go through the items of a list; what is no list has been refused already."""
     listed = spot.below(key)
     found = listed.node if spot.has(key) else None
@@ -186,7 +186,7 @@ def _each(spot: Spot, key: str) -> Iterator[Spot]:
     return (listed.below(index) for index in range(len(items)))
 
 
-def _is_written(spot: Spot, key: str) -> bool:
+def _is_written(spot: NodePath, key: str) -> bool:
     """Whether there is something in a section, right or wrong."""
     return spot.has(key) and plain(spot.below(key).node) is not None
 
@@ -205,8 +205,8 @@ def _service(served: _Served, defaults: Defaults) -> Service:
     )
 
 
-def _window(section: MaintenanceSection, known: Sequence[str]) -> Window:
-    return Window(
+def _window(section: MaintenanceSection, known: Sequence[str]) -> MaintenanceWindow:
+    return MaintenanceWindow(
         name=section.name,
         weekdays=tuple(WEEKDAYS.index(day) for day in section.weekdays),
         begin=section.begin,
@@ -229,7 +229,7 @@ def _buzzer(section: BuzzerSection | None) -> Buzzer | None:
     quiet = section.quiet_hours
     if quiet is None:
         return Buzzer(pin=section.pin)
-    hours = QuietHours(begin=quiet.begin, end=quiet.end, time_zone=quiet.time_zone)
+    hours = QuietHoursSetting(begin=quiet.begin, end=quiet.end, time_zone=quiet.time_zone)
     return Buzzer(pin=section.pin, quiet_hours=hours)
 
 

@@ -45,7 +45,7 @@ class Driver(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuietHours:
+class QuietHoursSetting:
     """Light only between two local times; `begin` is `from` in YAML."""
 
     begin: str
@@ -58,7 +58,7 @@ class Buzzer:
     """The buzzer's line, and when it keeps quiet."""
 
     pin: Pin
-    quiet_hours: QuietHours | None = None
+    quiet_hours: QuietHoursSetting | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +122,7 @@ class Web:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Window:
+class MaintenanceWindow:
     """Planned work on some services, every week between two local times.
 
     `weekdays` counts from 0, Monday; a window belongs to the day it begins on. One that
@@ -152,7 +152,7 @@ class Config:
     tower: Tower
     mqtt: Mqtt | None
     web: Web | None = None
-    maintenance: tuple[Window, ...] = ()
+    maintenance: tuple[MaintenanceWindow, ...] = ()
     digest: str
     warnings: tuple[str, ...] = ()
     written: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 import yaml
 
 from beacon.config.nodes import Broken, Listing, Node, Scalar, Table, step_into
-from beacon.config.problems import Place, Problems, Steps, meant
+from beacon.config.problems import Position, Problems, Steps, meant
 
 MAX_BYTES: Final = 1 << 20
 MAX_DEPTH: Final = 40
@@ -37,7 +37,7 @@ _CONCATENATED: Final = ("services", "witnesses")
 class _TooMuch(Exception):
     """The document is deeper or larger than any configuration."""
 
-    def __init__(self, place: Place, message: str) -> None:
+    def __init__(self, place: Position, message: str) -> None:
         super().__init__(message)
         self.place = place
 
@@ -57,12 +57,12 @@ def resolve(text: str) -> str | int | float | bool | None:
 
 def read_document(path: Path, environ: Mapping[str, str], problems: Problems) -> Node:
     """Read one file and what it includes. Trouble goes to `problems`."""
-    return Reader(path, environ, problems).file(path, ())
+    return YamlReader(path, environ, problems).file(path, ())
 
 
 def read_whole(path: Path, environ: Mapping[str, str], problems: Problems) -> Node:
     """Read a configuration and the files of `packages/` beside it, merged."""
-    reader = Reader(path, environ, problems)
+    reader = YamlReader(path, environ, problems)
     trees = [reader.file(path, ())]
     packages = []
     try:
@@ -84,7 +84,7 @@ def _packages(directory: Path, problems: Problems) -> Iterator[Path]:
             yield package
         elif package.suffix.lower() in (".yml", ".yaml"):
             message = f"{package.name} is not read"
-            problems.add(Place(str(package), 1, 1), (), message, "a name that ends in .yaml")
+            problems.add(Position(str(package), 1, 1), (), message, "a name that ends in .yaml")
 
 
 def _merged(one: Node, other: Node, problems: Problems) -> Node:
@@ -109,7 +109,7 @@ def _merged(one: Node, other: Node, problems: Problems) -> Node:
 Event: TypeAlias = Any
 """An event of libyaml, or its mark; the stubs know too little of them."""
 
-Tagged = Callable[[str, str, Place, Steps], Node]
+Tagged = Callable[[str, str, Position, Steps], Node]
 """Finds the node for a tag, its text, its place and its path."""
 
 
@@ -121,19 +121,19 @@ def _joined(one: Node, other: Node, at: Steps, problems: Problems) -> Node:
     return Listing(one.place, one.items + other.items, one.size + other.size)
 
 
-class Reader:
+class YamlReader:
     """Reads the files of one configuration; secrets lie beside the first."""
 
     def __init__(self, main: Path, environ: Mapping[str, str], problems: Problems) -> None:
         self._environ = environ
         self._problems = problems
-        self._secrets = Secrets(main.parent / "secrets.yaml", environ, problems)
+        self._secrets = SecretFiles(main.parent / "secrets.yaml", environ, problems)
         self._open: list[Path] = []
         self._values = 0
 
-    def file(self, path: Path, at: Steps, asked: Place | None = None) -> Node:
+    def file(self, path: Path, at: Steps, asked: Position | None = None) -> Node:
         """Read one file; `asked` is where it was included. Trouble becomes `Broken`."""
-        top = Place(str(path), 1, 1)
+        top = Position(str(path), 1, 1)
         text = _text_of(path, asked or top, at if asked else (), self._problems)
         if text is None:
             return Broken(asked or top)
@@ -150,11 +150,11 @@ class Reader:
         finally:
             self._open.pop()
 
-    def _bounded(self, place: Place) -> None:
+    def _bounded(self, place: Position) -> None:
         if self._values > MAX_VALUES:
             raise _TooMuch(place, _TOO_MANY)
 
-    def _tagged(self, tag: str, text: str, place: Place, at: Steps) -> Node:
+    def _tagged(self, tag: str, text: str, place: Position, at: Steps) -> Node:
         if tag == "!include":
             return self._include(text, place, at)
         find = self._secrets.find if tag == "!secret" else self._env_var
@@ -165,7 +165,7 @@ class Reader:
         self._problems.hide(place, found, origin)
         return Scalar(place, found, found, origin)
 
-    def _include(self, name: str, place: Place, at: Steps) -> Node:
+    def _include(self, name: str, place: Position, at: Steps) -> Node:
         self._bounded(place)
         wanted = Path(place.file).parent / name
         if len(self._open) > MAX_INCLUDES:
@@ -176,7 +176,7 @@ class Reader:
             return Broken(place)
         return self.file(wanted, at, place)
 
-    def _env_var(self, text: str, place: Place, at: Steps) -> str | None:
+    def _env_var(self, text: str, place: Position, at: Steps) -> str | None:
         name, *default = text.split(maxsplit=1) or [""]
         if name in self._environ:
             value = self._environ[name]
@@ -203,7 +203,7 @@ def _is_text(value: str) -> bool:
     return True
 
 
-class Secrets:
+class SecretFiles:
     """Finds secrets by name: systemd credentials first, then `secrets.yaml`."""
 
     def __init__(self, path: Path, environ: Mapping[str, str], problems: Problems) -> None:
@@ -212,7 +212,7 @@ class Secrets:
         self._problems = problems
         self._table: Node | None = None
 
-    def find(self, name: str, place: Place, at: Steps) -> str | None:
+    def find(self, name: str, place: Position, at: Steps) -> str | None:
         """Return the secret, or None with the problem noted."""
         if not _NAME.match(name):
             allowed = "letters, digits, _, - and ."
@@ -241,7 +241,7 @@ class Secrets:
         credentials = self._directory or "$CREDENTIALS_DIRECTORY (not set)"
         return f"looked in {credentials} and {self._path}{absent}"
 
-    def _credential(self, name: str, place: Place, at: Steps) -> str | None:
+    def _credential(self, name: str, place: Position, at: Steps) -> str | None:
         if self._directory is None:
             return None
         try:
@@ -256,7 +256,7 @@ class Secrets:
 
     def _load(self) -> Node:
         """Read secrets.yaml: Broken with a problem noted, an empty scalar if it is not there."""
-        top = Place(str(self._path), 1, 1)
+        top = Position(str(self._path), 1, 1)
         try:
             mode = self._path.stat().st_mode & 0o777
         except FileNotFoundError:
@@ -281,12 +281,12 @@ class Secrets:
         self._problems.add(tree.place, (), "not a mapping", "lines of name: value")
         return Broken(top)
 
-    def _no_tags(self, _tag: str, _text: str, place: Place, at: Steps) -> Node:
+    def _no_tags(self, _tag: str, _text: str, place: Position, at: Steps) -> Node:
         self._problems.add(place, at, "a tag among the secrets", "plain or quoted text")
         return Broken(place)
 
 
-def _text_of(path: Path, place: Place, at: Steps, problems: Problems) -> str | None:
+def _text_of(path: Path, place: Position, at: Steps, problems: Problems) -> str | None:
     """Read a file's text, or None with the problem noted at `place`."""
     try:
         with path.open("rb") as file:
@@ -309,9 +309,9 @@ def _text_of(path: Path, place: Place, at: Steps, problems: Problems) -> str | N
     return None
 
 
-def _end_of(text: str, path: Path) -> Place:
+def _end_of(text: str, path: Path) -> Position:
     """Return the place after some text of a file."""
-    return Place(str(path), text.count("\n") + 1, len(text.rpartition("\n")[2]) + 1)
+    return Position(str(path), text.count("\n") + 1, len(text.rpartition("\n")[2]) + 1)
 
 
 class _Composer:
@@ -329,7 +329,7 @@ class _Composer:
             return self._document()
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            place = self._place(mark) if mark else Place(self._name, 1, 1)
+            place = self._place(mark) if mark else Position(self._name, 1, 1)
             begun = error.context_mark and f" that began at line {error.context_mark.line + 1}"
             context = f" ({error.context}{begun or ''})" if error.context else ""
             wrong = "a tab; YAML is indented by spaces" if self._tab(mark) else error.problem
@@ -343,7 +343,7 @@ class _Composer:
         return "\t" in line[: len(line) - len(line.lstrip())]
 
     def _document(self) -> Node:
-        root: Node = Scalar(Place(self._name, 1, 1), None)
+        root: Node = Scalar(Position(self._name, 1, 1), None)
         documents = 0
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
@@ -355,8 +355,8 @@ class _Composer:
                 root = self._node(next(self._events), self._at)
         return root
 
-    def _place(self, mark: Event) -> Place:
-        return Place(self._name, mark.line + 1, mark.column + 1)
+    def _place(self, mark: Event) -> Position:
+        return Position(self._name, mark.line + 1, mark.column + 1)
 
     def _node(self, event: Event, at: Steps) -> Node:
         if len(at) > MAX_DEPTH:
@@ -399,7 +399,7 @@ class _Composer:
         value = resolve(event.value) if is_plain else event.value
         return Scalar(place, value, event.value)
 
-    def _foreign(self, event: Event, place: Place, at: Steps) -> Node:
+    def _foreign(self, event: Event, place: Position, at: Steps) -> Node:
         # The tag itself is not repeated: it may be the start of a password without quotes.
         self._problems.add(place, at, "an unknown tag", _TAGS_ALLOWED, meant(event.tag, _TAGS))
         return Broken(place)
@@ -415,7 +415,7 @@ class _Composer:
 
     def _table(self, event: Event, at: Steps) -> Node:
         entries: dict[str, Node] = {}
-        keys: dict[str, Place] = {}
+        keys: dict[str, Position] = {}
         merged: list[tuple[Node, Steps]] = []
         while not isinstance(key := next(self._events), yaml.MappingEndEvent):
             place = self._place(key.start_mark)
@@ -445,7 +445,7 @@ class _Composer:
         return None
 
     def _merge(
-        self, value: Node, at: Steps, entries: dict[str, Node], keys: dict[str, Place]
+        self, value: Node, at: Steps, entries: dict[str, Node], keys: dict[str, Position]
     ) -> None:
         """Take in what `<<:` names; what is written wins, then what is named first."""
         for source in value.items if isinstance(value, Listing) else (value,):

@@ -12,8 +12,8 @@ from typing import Final
 from beacon.core.endpoint.delivery_stats import told
 from beacon.core.endpoint.state import WINDOW, WINDOW_FAILS, EndpointState, overtaken
 from beacon.core.model import NO_PROBLEM, RED, Evidence, Health, Outcome, Reading, Verdict
-from beacon.core.operator.overlays import Operators
-from beacon.core.service.roll_up import Watched
+from beacon.core.operator.overlays import Overlays
+from beacon.core.service.roll_up import ServiceMonitor
 from beacon.core.timers import Timers
 from beacon.core.tower.annunciator import Alarm, Annunciator
 from beacon.core.views import Overlay, OverlayKind, ServiceView, SilenceChanged
@@ -60,7 +60,7 @@ class Explained:
 
 
 def explain(
-    watched: Watched, tower: Annunciator, operators: Operators, timers: Timers
+    watched: ServiceMonitor, tower: Annunciator, operators: Overlays, timers: Timers
 ) -> Explained:
     """Explain one service that has been judged."""
     assert watched.view is not None, "judged"
@@ -88,7 +88,7 @@ def _used(overlay: Overlay) -> bool:
     return overlay.kind is OverlayKind.BREAK_GLASS
 
 
-def _why(watched: Watched, *, first_out: bool) -> Iterator[str]:
+def _why(watched: ServiceMonitor, *, first_out: bool) -> Iterator[str]:
     view, hush = watched.view, watched.hush
     assert view is not None, "judged"
     if view.explanation:
@@ -111,7 +111,7 @@ def _why(watched: Watched, *, first_out: bool) -> Iterator[str]:
         yield f"{view.verdict} is held while we are blind"
 
 
-def _prospects(watched: Watched) -> Iterator[Prospect]:
+def _prospects(watched: ServiceMonitor) -> Iterator[Prospect]:
     state, spec = watched.state, watched.spec
     verdict = state.verdict
     if state.hold_until is not None:
@@ -138,7 +138,7 @@ def _until_acknowledged(alarm: Alarm) -> Iterator[Prospect]:
         yield Prospect("the buzzer sounds again, if nobody has", alarm.realarm_at)
 
 
-def _attestations(operators: Operators, service: str) -> Iterator[Prospect]:
+def _attestations(operators: Overlays, service: str) -> Iterator[Prospect]:
     for item, due in operators.attestations(service):
         if due is None:
             yield Prospect(f"no advisory for it once tested by hand: beacon attest {item.id}")

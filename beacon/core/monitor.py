@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from beacon.core.effects import Announced, Announcement, Effect
 from beacon.core.endpoint.latency_baseline import Learnt
-from beacon.core.endpoint.readings import Intake
+from beacon.core.endpoint.readings import EndpointMonitors
 from beacon.core.endpoint.state import EndpointState
 from beacon.core.explain import Explained, explain
 from beacon.core.inputs import (
@@ -38,7 +38,7 @@ from beacon.core.inputs import (
 )
 from beacon.core.model import Site
 from beacon.core.recall import recall, remember
-from beacon.core.service.roll_up import Room
+from beacon.core.service.roll_up import Services
 from beacon.core.snapshot import Memory
 from beacon.core.timers import Timers
 from beacon.core.views import View
@@ -51,8 +51,8 @@ class Monitor:
         self.site = site
         self._out: list[Effect] = []
         self._timers = Timers()
-        self._intake = Intake(self._timers, self._out, self._disturbed)
-        self._room = Room(site, self._timers, self._out, self._intake.waiting)
+        self._intake = EndpointMonitors(self._timers, self._out, self._disturbed)
+        self._room = Services(site, self._timers, self._out, self._intake.waiting)
         self._handlers: dict[type, Callable[..., None]] = {
             Observed: self._observed,
             RunDelayed: self._intake.run_delayed,

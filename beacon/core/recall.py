@@ -9,12 +9,12 @@ from collections.abc import Container, Iterator
 from typing import Final
 
 from beacon.core.effects import Announced, Announcement, Effect, FirstDue, Postpone, Recheck
-from beacon.core.endpoint.readings import Intake
-from beacon.core.endpoint.state import WINDOW, EndpointState, Fall
+from beacon.core.endpoint.readings import EndpointMonitors
+from beacon.core.endpoint.state import WINDOW, EndpointState, Onset
 from beacon.core.model import NO_PROBLEM, Health, Reading, Reason, Verdict
-from beacon.core.service.blind import Sight
+from beacon.core.service.blind import BlindAnnouncer
 from beacon.core.service.incident import Incident
-from beacon.core.service.roll_up import Room, Watched
+from beacon.core.service.roll_up import ServiceMonitor, Services
 from beacon.core.snapshot import (
     AlarmMemory,
     EndpointMemory,
@@ -23,7 +23,7 @@ from beacon.core.snapshot import (
     ServiceMemory,
     VoiceMemory,
 )
-from beacon.core.tower.annunciator import Alarm, Voice
+from beacon.core.tower.annunciator import Alarm, BuzzerPolicy
 from beacon.core.views import EndpointRead, OverallView
 
 QUIET_START: Final = 5.0
@@ -36,7 +36,7 @@ _CALM: Final = NO_PROBLEM | {Verdict.BLIND}
 # --- remembering ------------------------------------------------------------------
 
 
-def remember(intake: Intake, room: Room, at: float) -> Memory:
+def remember(intake: EndpointMonitors, room: Services, at: float) -> Memory:
     """Everything that must survive a restart, as it stands."""
     overall = room.overall if room.overall and room.overall.verdict not in _CALM else None
     return Memory(
@@ -56,7 +56,7 @@ def remember(intake: Intake, room: Room, at: float) -> Memory:
     )
 
 
-def _endpoint(state: EndpointState, intake: Intake) -> EndpointMemory:
+def _endpoint(state: EndpointState, intake: EndpointMonitors) -> EndpointMemory:
     known = state.health is not Health.UNKNOWN
     costly = known and state.spec.costly
     return EndpointMemory(
@@ -86,7 +86,7 @@ def _endpoint(state: EndpointState, intake: Intake) -> EndpointMemory:
     )
 
 
-def _service(watched: Watched, alarm: Alarm, at: float) -> ServiceMemory:
+def _service(watched: ServiceMonitor, alarm: Alarm, at: float) -> ServiceMemory:
     state, incident = watched.state, watched.incident
     calm = state.verdict in _CALM
     proved = state.proof_at if state.blind else at
@@ -124,7 +124,7 @@ def _service(watched: Watched, alarm: Alarm, at: float) -> ServiceMemory:
     )
 
 
-def _voice(voice: Voice) -> VoiceMemory:
+def _voice(voice: BuzzerPolicy) -> VoiceMemory:
     return VoiceMemory(
         swallowed=voice.swallowed,
         opened_at=_some(voice.opened_at),
@@ -141,7 +141,13 @@ def _some(moment: float) -> float | None:
 
 
 def recall(
-    memory: Memory, intake: Intake, room: Room, at: float, changed: Container[str], *, resume: bool
+    memory: Memory,
+    intake: EndpointMonitors,
+    room: Services,
+    at: float,
+    changed: Container[str],
+    *,
+    resume: bool,
 ) -> Iterator[Effect]:
     """Bring a room that was just configured back to what is remembered of it.
 
@@ -192,7 +198,9 @@ def _recall_endpoint(state: EndpointState, kept: EndpointMemory, *, resume: bool
     state.settled = True  # it will not be read: nothing is starting
 
 
-def _kept_from_running(intake: Intake, state: EndpointState, at: float) -> Iterator[Effect]:
+def _kept_from_running(
+    intake: EndpointMonitors, state: EndpointState, at: float
+) -> Iterator[Effect]:
     if state.guard_until > at:
         yield Postpone(at, state.spec.id, state.guard_until)
     if state.guarded:
@@ -202,7 +210,7 @@ def _kept_from_running(intake: Intake, state: EndpointState, at: float) -> Itera
 
 
 def _still_counts(
-    intake: Intake, state: EndpointState, kept: EndpointMemory, at: float
+    intake: EndpointMonitors, state: EndpointState, kept: EndpointMemory, at: float
 ) -> Iterator[Effect]:
     """What cost a message counts until it is stale; the next is sent when it would have been."""
     spec, last, read_at, stale_at = state.spec, kept.last, kept.read_at, kept.stale_at
@@ -216,7 +224,7 @@ def _still_counts(
     if kept.fails:
         state.fails, state.fail_since = kept.fails, read_at
         state.window = (1 << min(kept.fails, WINDOW)) - 1
-        state.onset = Fall(read_at, last)
+        state.onset = Onset(read_at, last)
     intake.expect(state, stale_at)
     report = EndpointRead(read_at, spec.id, last, state.shown, state.fails)
     intake.reports[spec.id] = report
@@ -228,7 +236,7 @@ def _still_counts(
             yield Recheck(at, max(at, read_at + spec.retry_interval), (spec.id,))
 
 
-def _recall_service(watched: Watched, alarm: Alarm, kept: ServiceMemory, at: float) -> None:
+def _recall_service(watched: ServiceMonitor, alarm: Alarm, kept: ServiceMemory, at: float) -> None:
     state, incident = watched.state, kept.incident
     if kept.verdict is not None:
         state.verdict, state.since = kept.verdict, _other(kept.since, at)
@@ -240,7 +248,7 @@ def _recall_service(watched: Watched, alarm: Alarm, kept: ServiceMemory, at: flo
     )
     state.admitted, state.hold_left = kept.admitted, kept.hold_left
     watched.suppressed = kept.suppressed
-    watched.sight = Sight(kept.told_blind, kept.sighted_at, kept.damped)
+    watched.sight = BlindAnnouncer(kept.told_blind, kept.sighted_at, kept.damped)
     if incident is not None:
         watched.incident = Incident(
             incident.view,
@@ -257,7 +265,7 @@ def _recall_service(watched: Watched, alarm: Alarm, kept: ServiceMemory, at: flo
         alarm.realarm_at = at + QUIET_START if overdue else kept.alarm.realarm_at
 
 
-def _recall_voice(voice: Voice, kept: VoiceMemory) -> None:
+def _recall_voice(voice: BuzzerPolicy, kept: VoiceMemory) -> None:
     voice.swallowed, voice.opened_rank = kept.swallowed, kept.opened_rank
     voice.opened_at = _other(kept.opened_at, -math.inf)
     voice.spent.extend(kept.spent_at)

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Final, TypeVar
 
-from beacon.core.endpoint.state import Fall
+from beacon.core.endpoint.state import Onset
 from beacon.core.model import Health, Reading, Verdict
-from beacon.core.operator.overlays import Hush
+from beacon.core.operator.overlays import Suppression
 from beacon.core.tower.sequences import Stage, Turn
 from beacon.core.views import Arrivals, IncidentView, Overlay, SilenceChanged
 
@@ -46,7 +46,7 @@ class EndpointMemory:
     held: Health = Health.UP
     history: int = 0
     changes_from: int = 0
-    fell: Fall | None = None
+    fell: Onset | None = None
     slow: bool = False
     arrivals: tuple[Arrivals, ...] = ()
     passed_at: float | None = None
@@ -99,7 +99,7 @@ class ServiceMemory:
     told_blind: bool = False
     sighted_at: float | None = None
     damped: bool = False
-    hush: Hush | None = None
+    hush: Suppression | None = None
     incident: IncidentMemory | None = None
     alarm: AlarmMemory = AlarmMemory()
 

@@ -30,19 +30,19 @@ from beacon.core.effects import Effect
 from beacon.core.inputs import Acknowledge, StorageDegraded
 from beacon.core.model import Site
 from beacon.core.monitor import Monitor
-from beacon.daemon.reload import Mirrors, ended
-from beacon.daemon.retry import Owed
+from beacon.daemon.reload import ReloadableOutputs, ended
+from beacon.daemon.retry import RetryThread
 from beacon.daemon.self_health import SelfHealth
 from beacon.daemon.signals import TerminalWatch, asked
 from beacon.engine.calendar.clock_watch import KernelWatch, StepWatch, kernel_says, timesyncd_says
 from beacon.engine.calendar.date_watch import DateWatch
 from beacon.engine.calendar.hour_watch import HourWatch
 from beacon.engine.calendar.quiet_hours import QuietHoursWatch
-from beacon.engine.calendar.windows import Window, WindowsWatch
+from beacon.engine.calendar.windows import WeeklyWindow, WindowsWatch
 from beacon.engine.clock import SystemClock, utc_at
-from beacon.engine.inbox import Mailbox
-from beacon.engine.latest import Standing
-from beacon.engine.loop import Engine, Item, Sign, Watched
+from beacon.engine.inbox import Inbox
+from beacon.engine.latest import Latest
+from beacon.engine.loop import Engine, Item, ScheduledProbe, Sign
 from beacon.engine.output import Heartbeat, Output
 from beacon.engine.push_receiver import Expected, Pushed, Pushes, Way
 from beacon.engine.workers import scrubbed
@@ -54,16 +54,16 @@ from beacon.outputs.history.incidents import Incidents
 from beacon.outputs.history.output import History
 from beacon.outputs.history.recall import Recalled
 from beacon.outputs.journal import LogBook, diverted
-from beacon.outputs.mqtt.topics import Health60
+from beacon.outputs.mqtt.topics import HealthReport
 from beacon.outputs.systemd import Notifier
 from beacon.outputs.tower import failsafe_file
 from beacon.outputs.tower.channels import TowerError, walk
-from beacon.outputs.tower.gpio import GpioLines, open_lines, pin_factory
+from beacon.outputs.tower.gpio import GpioChannels, open_lines, pin_factory
 from beacon.outputs.tower.output import StackLight
 
 if TYPE_CHECKING:
     from beacon.outputs.mqtt.output import MqttOutput
-    from beacon.outputs.push_gateway import Door
+    from beacon.outputs.push_gateway import PushGateway
     from beacon.outputs.terminal import TerminalTower
     from beacon.outputs.web.server import WebServer
 
@@ -96,10 +96,10 @@ def load_config(path: Path, environ: Mapping[str, str], *, starting: bool = Fals
     return load(path, kinds=probes.kinds, load_kind=probes.load, environ=environ, starting=starting)
 
 
-def watched(config: Config) -> dict[str, Watched]:
+def watched(config: Config) -> dict[str, ScheduledProbe]:
     """What the engine must know of each endpoint."""
     return {
-        each.id: Watched(
+        each.id: ScheduledProbe(
             config.probes[each.id], None if each.pushed else each.interval, each.timeout
         )
         for each in config.watched.endpoints
@@ -121,7 +121,7 @@ def expected(config: Config) -> dict[str, Expected]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Surroundings:
     """Where a daemon lives. `draw`: show a tower without lamps in the terminal."""
 
     config: Path
@@ -131,7 +131,7 @@ class Place:
     caption: str = ""
 
 
-def serve(place: Place, config: Config) -> int:
+def serve(place: Surroundings, config: Config) -> int:
     """Run the daemon until a signal; 0 when it was stopped by one, 1 when it broke.
 
     To be called in the main thread. Raises `CannotStart`, with nothing left running.
@@ -144,7 +144,7 @@ def serve(place: Place, config: Config) -> int:
 class Daemon:
     """Everything that runs, wired together."""
 
-    def __init__(self, place: Place, config: Config) -> None:
+    def __init__(self, place: Surroundings, config: Config) -> None:
         self._place, self._config = place, config
         self._clock = SystemClock()
         self._started = self._clock.monotonic()
@@ -155,8 +155,8 @@ class Daemon:
             self._clock, _windows(config), plausible=lambda: self._dates.plausible
         )
         self._heart = Heartbeat(self._clock)
-        self._mailbox: Mailbox[Item] = Mailbox()
-        self._standing = Standing()
+        self._mailbox: Inbox[Item] = Inbox()
+        self._standing = Latest()
         self._pushes = Pushes(self._clock, self._mailbox.post)
         self._reloads: SimpleQueue[bool] = SimpleQueue()
         self._stack = ExitStack()
@@ -176,7 +176,7 @@ class Daemon:
             self._lag, self._monitor.view, lambda: self._degraded, self._say_health
         )
         self._terminal_watch = TerminalWatch(self.stop)
-        self._owed = Owed()
+        self._owed = RetryThread()
         self._told_degraded = False
         self._stopping = False
         # Should a part hang beyond its budget, dark lamps matter more than good manners.
@@ -257,7 +257,9 @@ class Daemon:
         engine.start(watched(self._config), self._beginning(recalled, resume=not crashed))
         if drawn and self._place.draw:
             self._stack.enter_context(diverted(self._note))
-        mirrors = Mirrors(engine, self._standing, partial(self._mirrored, engine, tower, drawn))
+        mirrors = ReloadableOutputs(
+            engine, self._standing, partial(self._mirrored, engine, tower, drawn)
+        )
         self._stack.callback(mirrors.stop)
         mirrors.show(self._config, lambda call: call())
         if not crashed and not self._monitor.view().incidents:
@@ -361,7 +363,7 @@ class Daemon:
         settings = self._config.tower
         try:
             factory = pin_factory(settings.driver)
-            lines = GpioLines(settings, factory)
+            lines = GpioChannels(settings, factory)
             self._stack.callback(lines.close)
             number: int | None = getattr(factory, "chip", None)  # gpiozero's mock has none
             chip = None if number is None else failsafe_file.chip_at(f"/dev/gpiochip{number}")
@@ -416,7 +418,7 @@ class Daemon:
     def _lag(self) -> float:
         return 0.0 if self._engine is None else self._engine.lag()
 
-    def _say_health(self, health: Health60) -> None:
+    def _say_health(self, health: HealthReport) -> None:
         if self._mqtt is not None:
             self._mqtt.health(health)
 
@@ -449,25 +451,27 @@ class Daemon:
         terminal.caption(self._place.caption)
         return terminal
 
-    def _new_door(self, engine: Engine, config: Config) -> "Door | None":
+    def _new_door(self, engine: Engine, config: Config) -> "PushGateway | None":
         pushed = {e.id: config.probes[e.id] for e in config.watched.endpoints if e.pushed}
         if not pushed:
             return None
-        from beacon.outputs.push_gateway import Door  # noqa: PLC0415 - only where others push
+        from beacon.outputs.push_gateway import PushGateway  # noqa: PLC0415 - only where others push
 
         def take(endpoint: str, what: Pushed) -> None:
             engine.ask(lambda: self._pushes.take(endpoint, what), TAKE_WITHIN)
 
-        return Door(pushed, take)
+        return PushGateway(pushed, take)
 
-    def _new_web(self, web: Web, door: "Door | None") -> "WebServer":
+    def _new_web(self, web: Web, door: "PushGateway | None") -> "WebServer":
         from beacon.outputs.web.push import PATH, WebPush  # noqa: PLC0415
         from beacon.outputs.web.server import WebServer  # noqa: PLC0415 - only where it is configured
 
         routes = {} if door is None else {PATH: WebPush(door)}
         return WebServer((web.host, web.port), routes, partial(self._pushes.listening, Way.HTTP))
 
-    def _followed(self, tower: StackLight, config: Config, door: "Door | None") -> "MqttOutput":
+    def _followed(
+        self, tower: StackLight, config: Config, door: "PushGateway | None"
+    ) -> "MqttOutput":
         """The MQTT output: one for all configurations, so that a reload does not part it."""
         with without_dnspython():
             from beacon.outputs.mqtt.output import MqttOutput  # noqa: PLC0415 - brings paho
@@ -496,7 +500,7 @@ class Daemon:
 
     # --- reload ---
 
-    def _reload_when_told(self, engine: Engine, mirrors: Mirrors) -> None:
+    def _reload_when_told(self, engine: Engine, mirrors: ReloadableOutputs) -> None:
         while self._reloads.get():
             self._notifier.reloading()
             try:
@@ -526,7 +530,7 @@ class Daemon:
         )
         return replace(fresh, watched=site, tower=running.tower)
 
-    def _swap(self, config: Config, engine: Engine, mirrors: Mirrors) -> None:
+    def _swap(self, config: Config, engine: Engine, mirrors: ReloadableOutputs) -> None:
         def swap() -> None:
             self._pushes.expect(expected(config))
             engine.reconfigure(config.watched, watched(config))
@@ -566,9 +570,9 @@ def _removed(mark: Path) -> None:
         mark.unlink(missing_ok=True)
 
 
-def _windows(config: Config) -> Iterator[Window]:
+def _windows(config: Config) -> Iterator[WeeklyWindow]:
     """The planned windows, as the engine takes them."""
-    return (Window(**vars(window)) for window in config.maintenance)
+    return (WeeklyWindow(**vars(window)) for window in config.maintenance)
 
 
 def _not_reloaded(problems: Iterable[object]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from beacon.config.schema import Config
-from beacon.engine.latest import Standing
+from beacon.engine.latest import Latest
 from beacon.engine.loop import Engine
 from beacon.engine.output import Output
 from beacon.engine.workers import scrubbed
@@ -19,14 +19,14 @@ Decide = Callable[[Callable[[], None]], None]
 """Runs a call in the deciding thread and waits for it."""
 
 
-class Mirrors:
+class ReloadableOutputs:
     """MQTT, the page and the terminal: what they show comes from elsewhere.
 
     `make` may answer with one that it made before: that one stays, and is told what stands.
     """
 
     def __init__(
-        self, engine: Engine, standing: Standing, make: Callable[[Config], Sequence[Output]]
+        self, engine: Engine, standing: Latest, make: Callable[[Config], Sequence[Output]]
     ) -> None:
         self._engine, self._standing, self._make = engine, standing, make
         self._outputs: Sequence[Output] = ()

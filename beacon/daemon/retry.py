@@ -20,7 +20,7 @@ STOP_WITHIN: Final = 1.0
 Debt = tuple[Callable[[], object], str]
 
 
-class Owed:
+class RetryThread:
     """Does things that need a writable place: now, or as soon as they can be done."""
 
     def __init__(self, again: float = AGAIN) -> None:

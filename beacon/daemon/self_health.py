@@ -10,7 +10,7 @@ from typing import Final
 
 from beacon.core.views import View
 from beacon.engine.output import Heartbeat
-from beacon.outputs.mqtt.topics import Health60
+from beacon.outputs.mqtt.topics import HealthReport
 
 EVERY: Final = 60.0
 """Seconds between two words."""
@@ -24,7 +24,7 @@ class SelfHealth:
         lag: Callable[[], float],
         view: Callable[[], View],
         degraded: Callable[[], bool],
-        tell: Callable[[Health60], None],
+        tell: Callable[[HealthReport], None],
     ) -> None:
         self._lag, self._view, self._degraded, self._tell = lag, view, degraded, tell
         self._due = 0.0
@@ -41,7 +41,7 @@ class SelfHealth:
         lag, view = self._lag(), self._view()
         trusted, offset = view.overall.clock, view.clock_offset
         self._tell(
-            Health60(
+            HealthReport(
                 at,
                 loop_lag_ms=lag * 1000,
                 stalled=lag > Heartbeat.LIMIT,

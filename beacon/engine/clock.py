@@ -59,7 +59,7 @@ def utc_at(clock: Clock, at: float) -> datetime:
     return clock.utc() - timedelta(seconds=clock.monotonic() - at)
 
 
-class Moments:
+class WallClockMap:
     """UTC of monotonic moments; the same moment is named alike until the wall clock steps."""
 
     STEP: Final = timedelta(seconds=0.5)

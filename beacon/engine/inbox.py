@@ -12,7 +12,7 @@ BATCH: Final = 256
 """Most items taken at once, so that a flood cannot keep the deciding thread from its deadlines."""
 
 
-class Mailbox(Generic[Item]):
+class Inbox(Generic[Item]):
     """First in, first out, without limit. `post` never blocks and is safe in a signal handler."""
 
     def __init__(self) -> None:

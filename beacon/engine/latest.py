@@ -16,7 +16,7 @@ from beacon.core.views import EndpointRead, OverlayKind, SilenceChanged
 _SINGLE: Final = (OverallChanged, IncidentChanged, SilenceChanged, IndicationChanged)
 
 
-class Standing:
+class Latest:
     """Keeps the last effect of each thing that stands; what happens once is not kept."""
 
     name = "standing"

@@ -15,10 +15,10 @@ from beacon.core.effects import Effect, FirstDue, Postpone, Recheck
 from beacon.core.inputs import Event, Observed, RunDelayed, TimePassed
 from beacon.core.model import Reading, Site
 from beacon.engine.clock import Clock
-from beacon.engine.inbox import Mailbox
+from beacon.engine.inbox import Inbox
 from beacon.engine.output import Heartbeat, Output
 from beacon.engine.run import Probe
-from beacon.engine.schedule import Schedule, Turn
+from beacon.engine.schedule import DueRun, Schedule
 from beacon.engine.workers import Finished, Prober, bug, scrubbed
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class Schedulable(Probe, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class ScheduledProbe:
     """One endpoint as the engine sees it; times in seconds. `interval` None: it is never run."""
 
     probe: Schedulable
@@ -74,13 +74,13 @@ class Watched:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class DecidedCall:
     """Something to be run in the deciding thread."""
 
     run: Callable[[], None]
 
 
-Item = Event | Finished | Call
+Item = Event | Finished | DecidedCall
 
 Sign = Callable[[float], Event | None]
 """Asked at every beat: an event that nobody posts, if there is one now."""
@@ -98,7 +98,7 @@ class Engine:
         *,
         judge: Judge,
         clock: Clock,
-        mailbox: Mailbox[Item],
+        mailbox: Inbox[Item],
         outputs: Sequence[Output],
         heart: Heartbeat,
         renderer: Heartbeat,
@@ -115,7 +115,7 @@ class Engine:
         self._renderer = renderer
         self._feed = feed
         self._signs = signs
-        self._watched: Mapping[str, Watched] = {}
+        self._watched: Mapping[str, ScheduledProbe] = {}
         self._effects: list[Effect] = []
         self._failing: set[str] = set()
         self._now = clock.monotonic()
@@ -144,19 +144,19 @@ class Engine:
             except Exception as error:  # noqa: BLE001 - it belongs to the one who asked
                 future.set_exception(error)
 
-        self._mailbox.post(Call(answer))
+        self._mailbox.post(DecidedCall(answer))
         return future.result(timeout)
 
     def stop(self) -> None:
         """End `run` after the present turn; safe in a signal handler."""
         self._running = False
-        self._mailbox.post(Call(lambda: None))
+        self._mailbox.post(DecidedCall(lambda: None))
 
     # --- in the deciding thread ---
 
     def start(
         self,
-        watched: Mapping[str, Watched],
+        watched: Mapping[str, ScheduledProbe],
         begin: Callable[[float], tuple[Effect, ...]] | None = None,
     ) -> None:
         """Show the first state and schedule the first runs.
@@ -168,7 +168,7 @@ class Engine:
         self._take((begin or self._judge.start)(self._now))
         self._offer()
 
-    def reconfigure(self, site: Site, watched: Mapping[str, Watched]) -> None:
+    def reconfigure(self, site: Site, watched: Mapping[str, ScheduledProbe]) -> None:
         """Go on with another configuration; unchanged endpoints keep state and schedule."""
         self._now = self._clock.monotonic()
         changed = frozenset(k for k, old in self._watched.items() if watched.get(k) != old)
@@ -244,7 +244,7 @@ class Engine:
                     self.post(event)
 
     def _receive(self, item: Item) -> None:
-        if isinstance(item, Call):
+        if isinstance(item, DecidedCall):
             item.run()
         elif isinstance(item, Finished):
             self._finish(item)
@@ -258,7 +258,7 @@ class Engine:
         if done.task.again is not None:
             self.schedule.ask(replace(done.task.again, due=self._now))
 
-    def _serve(self, turn: Turn) -> None:
+    def _serve(self, turn: DueRun) -> None:
         """Run what is due, unless a run of the same endpoint is in the way."""
         task = self.prober.task(turn.endpoint)
         if task is None:
@@ -272,7 +272,7 @@ class Engine:
             if task.run.started < turn.asked:
                 task.again = replace(turn, regular=False)
 
-    def _probe(self, turn: Turn) -> None:
+    def _probe(self, turn: DueRun) -> None:
         watched = self._watched[turn.endpoint]
         try:
             wait = watched.probe.wait(self._clock.utc().timestamp())
@@ -285,11 +285,11 @@ class Engine:
         else:
             self.prober.start(turn.endpoint, watched.probe, watched.timeout, regular=turn.regular)
 
-    def _read(self, turn: Turn, reading: Reading) -> None:
+    def _read(self, turn: DueRun, reading: Reading) -> None:
         """A reading without a run."""
         self._fold(Observed(self._now, turn.endpoint, reading, self._now, turn.regular))
 
-    def _watch(self, watched: Mapping[str, Watched], changed: frozenset[str]) -> None:
+    def _watch(self, watched: Mapping[str, ScheduledProbe], changed: frozenset[str]) -> None:
         self.prober.forget(changed)
         self._watched = watched
         intervals = {

@@ -20,7 +20,7 @@ from beacon.core.effects import Effect, OverallChanged
 from beacon.core.inputs import Observed
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import Clock
-from beacon.engine.samples import MailEvent, Share, Window
+from beacon.engine.samples import EventWindow, MailEvent, Share
 
 AT_MOST_EVERY: Final = 1.0
 """Seconds between two readings of one endpoint that count."""
@@ -36,7 +36,7 @@ class Way(StrEnum):
     UPLINK = "uplink"  # what is not local comes over it
 
 
-class Cause(StrEnum):
+class PushRefusal(StrEnum):
     """Why a push is not taken."""
 
     UNKNOWN = "no such endpoint"
@@ -53,10 +53,10 @@ class Cause(StrEnum):
     BUG = "a fault of the beacon"
 
 
-class Denied(Exception):
+class PushDenied(Exception):
     """A push is not taken; the words are for its sender. `retry_after`: seconds until it may be."""
 
-    def __init__(self, cause: Cause, words: str, retry_after: float | None = None) -> None:
+    def __init__(self, cause: PushRefusal, words: str, retry_after: float | None = None) -> None:
         super().__init__(words)
         self.cause, self.words, self.retry_after = cause, words, retry_after
 
@@ -97,7 +97,7 @@ class _State:
     free_at: float = -math.inf  # the next one may be taken
     latest: float = -math.inf  # the youngest `at` taken
     ids: dict[str, float] = field(default_factory=dict)  # taken, in order → when
-    window: Window | None = None
+    window: EventWindow | None = None
 
 
 class Pushes:
@@ -163,14 +163,14 @@ class Pushes:
     # --- pushes -----------------------------------------------------------------------
 
     def take(self, endpoint: str, pushed: Pushed) -> None:
-        """Post this reading. Raises `Denied`."""
+        """Post this reading. Raises `PushDenied`."""
         state = self._states.get(endpoint)
         if state is None:
-            raise Denied(Cause.UNKNOWN, "no such endpoint")
+            raise PushDenied(PushRefusal.UNKNOWN, "no such endpoint")
         now = self._clock.monotonic()
         if now < state.free_at:
             words = f"one every {AT_MOST_EVERY:g} s is enough: send this one again"
-            raise Denied(Cause.TOO_MANY, words, state.free_at - now)
+            raise PushDenied(PushRefusal.TOO_MANY, words, state.free_at - now)
         self._refuse_repeated(state, pushed, now)
         reading = self._of_another_time(state, pushed) or self._judged(state, pushed)
         state.free_at, state.heard = now + AT_MOST_EVERY, now
@@ -185,7 +185,7 @@ class Pushes:
         while state.ids and (first := next(iter(state.ids))) and state.ids[first] < forgotten:
             del state.ids[first]
         if pushed.id in state.ids:
-            raise Denied(Cause.REPEATED, "this id was taken before")
+            raise PushDenied(PushRefusal.REPEATED, "this id was taken before")
 
     def _of_another_time(self, state: _State, pushed: Pushed) -> Reading | None:
         """None for a push of now; a word about clocks where nobody knows whose is wrong."""
@@ -198,20 +198,20 @@ class Pushes:
             if self._clock_is != "ok":
                 return Reading(Reason.OWN_CLOCK, _UNJUDGED.format(way=way, off=abs(off)))
             words = f"`at` is {abs(off):.0f} s {way} our clock; at most {most:g} s"
-            raise Denied(Cause.SKEWED, words)
+            raise PushDenied(PushRefusal.SKEWED, words)
         return None
 
     def _judged(self, state: _State, pushed: Pushed) -> Reading:
-        """What it comes to. Raises `Denied` for a reading older than one that came before."""
+        """What it comes to. Raises `PushDenied` for a reading older than one that came before."""
         if pushed.events and state.expected.share is not None:
             if state.window is None:
-                state.window = Window(state.expected.share)
+                state.window = EventWindow(state.expected.share)
             now = self._clock.utc().timestamp()
             reading = state.window.add(pushed.events, now, state.expected.max_age)
             return replace(reading, latency=pushed.reading.latency)
         if pushed.at is not None:
             if pushed.at < state.latest:
-                raise Denied(Cause.OUTDATED, "a younger reading came before this one")
+                raise PushDenied(PushRefusal.OUTDATED, "a younger reading came before this one")
             state.latest = pushed.at
         return pushed.reading
 

@@ -57,7 +57,7 @@ class Share:
 
 
 @dataclass(slots=True)
-class Window:
+class EventWindow:
     """The newest event of each mail of the last while."""
 
     share: Share

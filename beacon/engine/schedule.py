@@ -18,7 +18,7 @@ FIRST_WITHIN: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class DueRun:
     """One endpoint is to be run. A run that began before `asked` does not answer the turn."""
 
     endpoint: str
@@ -72,7 +72,7 @@ class Schedule:
 
     def __init__(self) -> None:
         self._grids: dict[str, _Grid] = {}
-        self._extra: dict[str, Turn] = {}
+        self._extra: dict[str, DueRun] = {}
         self._heap: list[tuple[float, str, bool]] = []
 
     def update(
@@ -95,9 +95,9 @@ class Schedule:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
-    def due(self, now: float) -> tuple[Turn, ...]:
+    def due(self, now: float) -> tuple[DueRun, ...]:
         """Take out the turns due by `now`, earliest first, one for an endpoint."""
-        turns: dict[str, Turn] = {}
+        turns: dict[str, DueRun] = {}
         while self._heap and self._heap[0][0] <= now:
             entry = heapq.heappop(self._heap)
             if self._valid(*entry):
@@ -108,9 +108,9 @@ class Schedule:
     def recheck(self, asked: float, due: float, endpoints: Iterable[str]) -> None:
         """Run these at `due` beside their regular turns; where one is sooner, that one serves."""
         for endpoint in endpoints:
-            self.ask(Turn(endpoint, due, regular=False, asked=asked))
+            self.ask(DueRun(endpoint, due, regular=False, asked=asked))
 
-    def ask(self, turn: Turn) -> None:
+    def ask(self, turn: DueRun) -> None:
         """Add one extra turn; of two for one endpoint the sooner serves both."""
         grid = self._grids.get(turn.endpoint)
         if grid is None or turn.due < grid.held:
@@ -149,15 +149,15 @@ class Schedule:
         held = self._grids.get(endpoint) if grid else self._extra.get(endpoint)
         return held is not None and held.due == due
 
-    def _taken(self, due: float, endpoint: str, grid: bool, *, now: float) -> Turn:
+    def _taken(self, due: float, endpoint: str, grid: bool, *, now: float) -> DueRun:
         if not grid:
             return self._extra.pop(endpoint)
         self._grids[endpoint].advance(now)
         self._push(endpoint)
-        return Turn(endpoint, due, regular=True)
+        return DueRun(endpoint, due, regular=True)
 
 
-def _both(first: Turn | None, second: Turn) -> Turn:
+def _both(first: DueRun | None, second: DueRun) -> DueRun:
     """One turn that answers two."""
     if first is None:
         return second

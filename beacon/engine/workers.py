@@ -21,7 +21,7 @@ from beacon.core.inputs import Observed
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import Clock
 from beacon.engine.run import EXHAUSTED, DeadlinePassed, Probe, Run
-from beacon.engine.schedule import Turn
+from beacon.engine.schedule import DueRun
 from beacon.engine.text_pattern import SearchTimeout
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Task:
     regular: bool
     begun: bool = False
     over: bool = False  # its reading is given (or unwanted): what comes later is dropped
-    again: Turn | None = None  # asked for while this run was in the way
+    again: DueRun | None = None  # asked for while this run was in the way
 
     def stuck(self, now: float) -> bool:
         """Whether the worker did not come back although its time was up long ago."""

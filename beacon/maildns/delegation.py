@@ -11,7 +11,7 @@ import dns.zone
 from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.maildns.answer import Fetch, Found, State, plain
-from beacon.maildns.findings import Trouble
+from beacon.maildns.findings import Finding
 from beacon.maildns.snapshot import AAAA, NS, SOA, A
 from beacon.maildns.sources import Authority
 from beacon.net.dns_query import MOST_SERVERS, PORT
@@ -58,7 +58,7 @@ class Delegations:
             self._dead[cut] = why
         return Found(State.FAILED, why=f"nobody answers for {plain(cut)}: {why}", silent=True)
 
-    def troubles(self, domain: str) -> Iterator[Trouble]:
+    def troubles(self, domain: str) -> Iterator[Finding]:
         """What is wrong with the servers of the zone, and of every cut that was asked for."""
         if self._is_as_served(self._apex) is False:
             authority = self._authority(self._apex)
@@ -69,14 +69,14 @@ class Delegations:
             for target in self._targets(owner):
                 if target.is_subdomain(self._apex) and not self._addresses(target):
                     text = f"{plain(target)}, a name server of {name}, has no address in the zone"
-                    yield Trouble(Reason.RECORD_MISSING, domain, text, plain(target), "A")
+                    yield Finding(Reason.RECORD_MISSING, domain, text, plain(target), "A")
             if owner in self._dead:
                 text = f"none of the servers named for {name} answers for it: {self._dead[owner]}"
-                yield Trouble(Reason.RECORD_MISSING, domain, text, name, "NS")
+                yield Finding(Reason.RECORD_MISSING, domain, text, name, "NS")
             elif owner in self._asked:
                 for server in self._asked[owner].dead():
                     text = f"one of the servers named for {name} is dead: {server}"
-                    yield Trouble(Reason.NAMESERVER_DEAD, domain, text, name, "NS")
+                    yield Finding(Reason.NAMESERVER_DEAD, domain, text, name, "NS")
 
     def _authority(self, owner: dns.name.Name) -> Authority:
         if owner not in self._asked:

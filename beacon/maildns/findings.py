@@ -14,7 +14,7 @@ from beacon.maildns.records.dkim import flaw, is_key, is_revoked
 from beacon.maildns.records.spf import MOST_TERMS, MOST_VOIDS, Checked
 from beacon.maildns.records.spf_grammar import Result
 from beacon.maildns.records.tag_list import excerpt
-from beacon.maildns.snapshot import MX, SOA, TXT, Picture, key_name
+from beacon.maildns.snapshot import MX, SOA, TXT, Snapshot, key_name
 from beacon.net.dns_records import listed, shown
 
 WORST: Final = (
@@ -46,7 +46,7 @@ NEAR: Final = MOST_TERMS - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Finding:
     """One thing that is wrong with a domain; `name` and `kind` are the record it is about."""
 
     reason: Reason
@@ -66,17 +66,17 @@ class Wanted:
     dnssec: bool = False
 
 
-def worst_first(found: list[Trouble]) -> list[Trouble]:
+def worst_first(found: list[Finding]) -> list[Finding]:
     """The same, sorted."""
     return sorted(found, key=lambda trouble: WORST.index(trouble.reason))
 
 
-def judge(picture: Picture, wanted: Wanted) -> list[Trouble]:
+def judge(picture: Snapshot, wanted: Wanted) -> list[Finding]:
     """Everything that is wrong; a domain that is not there has no other trouble."""
     soa, domain = picture.at(SOA), plain(picture.domain)
     if soa.state in (State.GONE, State.FAILED):
         text = f"{domain} does not exist" if soa.state is State.GONE else soa.why
-        return [Trouble(_unknown(soa), domain, text, domain, "SOA")]
+        return [Finding(_unknown(soa), domain, text, domain, "SOA")]
     found = [*_spf(picture, wanted), *_keys(picture), *_dmarc(picture, wanted)]
     found += [*_mail(picture, wanted), *_senders(picture, wanted), *_signatures(picture, wanted)]
     return worst_first(list(dict.fromkeys(found)))
@@ -91,16 +91,18 @@ def _unknown(found: Found) -> Reason:
     return Reason.DNS_TIMEOUT if found.silent else Reason.DNS_SERVFAIL
 
 
-def _failed(picture: Picture, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Trouble | None:
+def _failed(
+    picture: Snapshot, name: dns.name.Name, kind: dns.rdatatype.RdataType
+) -> Finding | None:
     found = picture.records[name, kind]
     if found.state is not State.FAILED:
         return None
     word = dns.rdatatype.to_text(kind)
     text = f"{word} of {plain(name)}: {found.why}"
-    return Trouble(_unknown(found), plain(picture.domain), text, plain(name), word)
+    return Finding(_unknown(found), plain(picture.domain), text, plain(name), word)
 
 
-def _spf(picture: Picture, wanted: Wanted) -> Iterator[Trouble]:
+def _spf(picture: Snapshot, wanted: Wanted) -> Iterator[Finding]:
     if not wanted.spf:
         return
     domain, checked = plain(picture.domain), picture.spf
@@ -109,17 +111,17 @@ def _spf(picture: Picture, wanted: Wanted) -> Iterator[Trouble]:
     if failed is not None:
         yield failed
     elif checked.result is Result.NONE:
-        yield Trouble(Reason.SPF_MISSING, domain, f"no SPF record at {domain}", domain, "TXT")
+        yield Finding(Reason.SPF_MISSING, domain, f"no SPF record at {domain}", domain, "TXT")
     elif checked.result is Result.PERMERROR:
         yield _broken_tree(picture)
     elif checked.result is Result.TEMPERROR:
         reason = Reason.DNSSEC_BOGUS if bogus else Reason.SPF_TEMPERROR
-        yield Trouble(reason, domain, f"SPF cannot be checked: {checked.why}", domain, "TXT")
+        yield Finding(reason, domain, f"SPF cannot be checked: {checked.why}", domain, "TXT")
     elif not checked.permits:
         text = f"SPF lets nobody send for {domain} ({checked.why or 'nothing matches'})"
-        yield Trouble(Reason.SPF_FAIL, domain, text, domain, "TXT")
+        yield Finding(Reason.SPF_FAIL, domain, text, domain, "TXT")
     elif checked.terms >= NEAR or checked.voids >= MOST_VOIDS:
-        yield Trouble(Reason.SPF_NEAR_LIMIT, domain, f"SPF takes {cost(checked)}", domain, "TXT")
+        yield Finding(Reason.SPF_NEAR_LIMIT, domain, f"SPF takes {cost(checked)}", domain, "TXT")
 
 
 def cost(checked: Checked) -> str:
@@ -137,17 +139,17 @@ def spf_word(checked: Checked) -> str:
     return str(checked.result) if broken else "readable"
 
 
-def _broken_tree(picture: Picture) -> Trouble:
+def _broken_tree(picture: Snapshot) -> Finding:
     """A tree that breaks behind all that send the codes breaks for others only."""
     domain, why = plain(picture.domain), picture.spf.why
     passing = [sender.spf.result is Result.PASS for sender in picture.senders]
     if passing and all(passing):
         text = f"SPF passes for those who send, and breaks behind them: {why}"
-        return Trouble(Reason.SPF_NEAR_LIMIT, domain, text, domain, "TXT")
-    return Trouble(Reason.SPF_PERMERROR, domain, f"SPF is broken: {why}", domain, "TXT")
+        return Finding(Reason.SPF_NEAR_LIMIT, domain, text, domain, "TXT")
+    return Finding(Reason.SPF_PERMERROR, domain, f"SPF is broken: {why}", domain, "TXT")
 
 
-def _keys(picture: Picture) -> Iterator[Trouble]:
+def _keys(picture: Snapshot) -> Iterator[Finding]:
     domain = plain(picture.domain)
     for selector in picture.selectors:
         name = key_name(picture.domain, selector)
@@ -160,7 +162,7 @@ def _keys(picture: Picture) -> Iterator[Trouble]:
         if wrong is not None:
             reason, what = wrong
             text = f"DKIM selector {selector}: {what} at {plain(name)}{via}"
-            yield Trouble(reason, domain, text, plain(name), "TXT")
+            yield Finding(reason, domain, text, plain(name), "TXT")
 
 
 def _key_flaw(found: tuple[str, ...]) -> tuple[Reason, str] | None:
@@ -177,17 +179,17 @@ def _key_flaw(found: tuple[str, ...]) -> tuple[Reason, str] | None:
     return None if why is None else (Reason.DKIM_MISSING, f"receivers cannot use the key ({why})")
 
 
-def _dmarc(picture: Picture, wanted: Wanted) -> Iterator[Trouble]:
+def _dmarc(picture: Snapshot, wanted: Wanted) -> Iterator[Finding]:
     if not wanted.dmarc or picture.dmarc_at is not None:
         return
     domain, name = plain(picture.domain), f"_dmarc.{plain(picture.domain)}"
     asked = [key for key in picture.records if key[0].labels[0].lower() == b"_dmarc"]
     failed = next(filter(None, (_failed(picture, *key) for key in asked)), None)
     text = picture.dmarc_flaw or f"no DMARC record at {name} nor above"
-    yield failed or Trouble(Reason.DMARC_MISSING, domain, text, name, "TXT")
+    yield failed or Finding(Reason.DMARC_MISSING, domain, text, name, "TXT")
 
 
-def _mail(picture: Picture, wanted: Wanted) -> Iterator[Trouble]:
+def _mail(picture: Snapshot, wanted: Wanted) -> Iterator[Finding]:
     if not wanted.mx or picture.exchanges:
         return
     domain = plain(picture.domain)
@@ -195,38 +197,38 @@ def _mail(picture: Picture, wanted: Wanted) -> Iterator[Trouble]:
         failed = _failed(picture, picture.domain, MX)
         why = failed.text if failed else "the addresses of its mail exchangers cannot be had"
         reason = failed.reason if failed else Reason.DNS_SERVFAIL
-        yield Trouble(reason, domain, why, domain, "MX")
+        yield Finding(reason, domain, why, domain, "MX")
         return
     there = bool(picture.at(MX).records)
     what = "no mail exchanger with an address" if there else "neither MX nor address"
-    yield Trouble(Reason.MX_MISSING, domain, f"{domain} takes no mail: {what}", domain, "MX")
+    yield Finding(Reason.MX_MISSING, domain, f"{domain} takes no mail: {what}", domain, "MX")
 
 
 _REFUSED: Final = frozenset({Result.FAIL, Result.SOFTFAIL, Result.NEUTRAL})
 
 
-def _senders(picture: Picture, wanted: Wanted) -> Iterator[Trouble]:
+def _senders(picture: Snapshot, wanted: Wanted) -> Iterator[Finding]:
     domain = plain(picture.domain)
     for sender in picture.senders:
         where = (sender.address, "PTR")
         if sender.names.state is State.FAILED:
             text = f"the name of {sender.address}: {sender.names.why}"
-            yield Trouble(_unknown(sender.names), domain, text, *where)
+            yield Finding(_unknown(sender.names), domain, text, *where)
         elif sender.forward is False:
             what = "has no name" if not sender.names.records else "has a name that leads elsewhere"
-            yield Trouble(Reason.PTR_MISMATCH, domain, f"{sender.address} {what}", *where)
+            yield Finding(Reason.PTR_MISMATCH, domain, f"{sender.address} {what}", *where)
         if not wanted.spf:
             continue
         result = sender.spf.result
         if result in _REFUSED:
             text = f"SPF says {result} for {sender.address} ({sender.spf.why or 'nothing matches'})"
-            yield Trouble(Reason.SPF_FAIL, domain, text, domain, "TXT")
+            yield Finding(Reason.SPF_FAIL, domain, text, domain, "TXT")
         elif result is Result.PERMERROR and picture.spf.result is not Result.PERMERROR:
             text = f"SPF is broken for {sender.address}: {sender.spf.why}"
-            yield Trouble(Reason.SPF_PERMERROR, domain, text, domain, "TXT")
+            yield Finding(Reason.SPF_PERMERROR, domain, text, domain, "TXT")
 
 
-def _signatures(picture: Picture, wanted: Wanted) -> Iterator[Trouble]:
+def _signatures(picture: Snapshot, wanted: Wanted) -> Iterator[Finding]:
     """What resolvers that check say of the records of the domain itself."""
     domain = plain(picture.domain)
     own = [key for key, found in picture.records.items() if _must_be_signed(picture, key, found)]
@@ -235,21 +237,21 @@ def _signatures(picture: Picture, wanted: Wanted) -> Iterator[Trouble]:
     if doubted is not None:
         reason = Reason.DNSSEC_BOGUS if doubted in open_ else Reason.RESOLVER_DISAGREEMENT
         text = f"{_shown(doubted)}: {picture.records[doubted].doubt}; others answer all the same"
-        yield Trouble(reason, domain, text, plain(doubted[0]), dns.rdatatype.to_text(doubted[1]))
+        yield Finding(reason, domain, text, plain(doubted[0]), dns.rdatatype.to_text(doubted[1]))
     if not open_ or doubted in open_:
         return
     checks = any(found.vouched for found in picture.records.values())
     what = f"{_shown(open_[0])}{f' and {len(open_) - 1} more' if open_[1:] else ''}"
     if picture.silent and not checks:
         text = f"nobody vouches for {what}: {picture.silent[0]} says nothing, and no other checks"
-        yield Trouble(Reason.DNS_TIMEOUT, domain, text, domain, "DS")
+        yield Finding(Reason.DNS_TIMEOUT, domain, text, domain, "DS")
         return
     why = "unsigned, or no chain of trust" if checks else "unsigned, or none of them checks"
     text = f"no resolver vouches for {what}: {why}"
-    yield Trouble(Reason.RECORD_MISSING, domain, text, domain, "DS")
+    yield Finding(Reason.RECORD_MISSING, domain, text, domain, "DS")
 
 
-def _must_be_signed(picture: Picture, key: Record, found: Found) -> bool:
+def _must_be_signed(picture: Snapshot, key: Record, found: Found) -> bool:
     return found.state is State.THERE and key[0].is_subdomain(picture.domain)
 
 
@@ -257,9 +259,9 @@ def _shown(record: Record) -> str:
     return f"{dns.rdatatype.to_text(record[1])} of {plain(record[0])}"
 
 
-def in_any(views: Sequence[tuple[str, Sequence[Trouble]]]) -> list[Trouble]:
+def in_any(views: Sequence[tuple[str, Sequence[Finding]]]) -> list[Finding]:
     """What is wrong in any view, the worst first; what not all of them have names its servers."""
-    said: dict[Trouble, list[str]] = {}
+    said: dict[Finding, list[str]] = {}
     for server, troubles in views:
         for trouble in troubles:
             said.setdefault(trouble, []).append(server)
@@ -270,7 +272,7 @@ def in_any(views: Sequence[tuple[str, Sequence[Trouble]]]) -> list[Trouble]:
     return worst_first(found)
 
 
-def differing(record: Record, answers: Mapping[str, Found], domain: str) -> Iterator[Trouble]:
+def differing(record: Record, answers: Mapping[str, Found], domain: str) -> Iterator[Finding]:
     """Whether servers answer one question differently, and how; `answers` by server."""
     said: dict[frozenset[bytes], tuple[str, str]] = {}
     for server, found in answers.items():
@@ -280,7 +282,7 @@ def differing(record: Record, answers: Mapping[str, Found], domain: str) -> Iter
         first, second, *_ = said.values()
         text = f"{_shown(record)}: {first[0]} has {first[1]}, {second[0]} has {second[1]}"
         name, kind = plain(record[0]), dns.rdatatype.to_text(record[1])
-        yield Trouble(Reason.RESOLVER_DISAGREEMENT, domain, text, name, kind)
+        yield Finding(Reason.RESOLVER_DISAGREEMENT, domain, text, name, kind)
 
 
 def _words(record: Record, found: Found) -> str:

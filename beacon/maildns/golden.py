@@ -17,11 +17,11 @@ import yaml
 
 from beacon.core.model import Reason
 from beacon.maildns.answer import Found, State, plain
-from beacon.maildns.findings import Trouble, Wanted
+from beacon.maildns.findings import Finding, Wanted
 from beacon.maildns.meaning import is_about_mail
 from beacon.maildns.records.dmarc import is_dmarc
 from beacon.maildns.records.spf_grammar import is_spf
-from beacon.maildns.snapshot import CNAME, MX, NS, PTR, TXT, Picture, below, key_name
+from beacon.maildns.snapshot import CNAME, MX, NS, PTR, TXT, Snapshot, below, key_name
 from beacon.maildns.sources import Key
 from beacon.net.dns_records import digest, listed, shown, value
 from beacon.net.dns_records import written as as_written
@@ -34,7 +34,7 @@ class GoldenRefused(Exception):
     """The file is no golden file; the message says why."""
 
 
-class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class GoldenRecords(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One set of records: `values` as in a zone file, texts as they read; `ttl` is for people."""
 
     name: str
@@ -43,14 +43,14 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     values: tuple[str, ...]
 
 
-class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class GoldenDomain(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One domain: its selectors and senders, who was asked, what SPF cost, and its records."""
 
     selectors: tuple[str, ...] = ()
     senders: tuple[str, ...] = ()
     servers: tuple[str, ...] = ()
     spf_terms: int | None = None
-    records: tuple[Entry, ...] = ()
+    records: tuple[GoldenRecords, ...] = ()
 
 
 class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -59,7 +59,7 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     golden: int
     taken: str = ""
     resolvers: tuple[str, ...] = ()
-    domains: dict[str, Kept]
+    domains: dict[str, GoldenDomain]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +70,15 @@ class Taken:
     resolvers: tuple[str, ...]
 
 
-def kept(picture: Picture, servers: tuple[str, ...]) -> Kept:
+def kept(picture: Snapshot, servers: tuple[str, ...]) -> GoldenDomain:
     """What a golden file says of one picture."""
-    return Kept(
+    return GoldenDomain(
         selectors=tuple(sorted(picture.selectors)),
         senders=tuple(sender.address for sender in picture.senders),
         servers=servers,
         spf_terms=picture.spf.terms,
         records=tuple(
-            Entry(
+            GoldenRecords(
                 name=plain(name),
                 type=dns.rdatatype.to_text(kind),
                 ttl=None if found.ttl is None else int(found.ttl),
@@ -94,7 +94,7 @@ def _order(item: tuple[Key, Found]) -> tuple[dns.name.Name, str]:
     return name, dns.rdatatype.to_text(kind)
 
 
-def _pinned(picture: Picture) -> Iterator[tuple[Key, Found]]:
+def _pinned(picture: Snapshot) -> Iterator[tuple[Key, Found]]:
     """The records that must stay: those of the domain, and of the senders; not of vendors.
 
     Of an alias that leads to a vendor the alias is kept: what it leads to is theirs to change.
@@ -134,7 +134,7 @@ def _values(found: Found) -> Iterator[str]:
             yield as_written(record)
 
 
-def written(taken: Taken, domains: Mapping[str, Kept]) -> str:
+def written(taken: Taken, domains: Mapping[str, GoldenDomain]) -> str:
     """The file, with a head that says what it is for."""
     golden = Golden(
         golden=1,
@@ -194,19 +194,19 @@ def _check(golden: Golden) -> None:
             raise ValueError(f"{domain}: {error or type(error).__name__}") from None
 
 
-def _raw(entry: Entry) -> Iterator[bytes]:
+def _raw(entry: GoldenRecords) -> Iterator[bytes]:
     kind = dns.rdatatype.from_text(entry.type)
     for text in entry.values:
         yield digest(value(kind, text))
 
 
-def keys_of(domain: Kept) -> Iterable[Key]:
+def keys_of(domain: GoldenDomain) -> Iterable[Key]:
     """Every record of one domain that is kept."""
     for entry in domain.records:
         yield dns.name.from_text(entry.name), dns.rdatatype.from_text(entry.type)
 
 
-def wanted(domain: Kept) -> Wanted:
+def wanted(domain: GoldenDomain) -> Wanted:
     """What the domain had must still be there; what it never had is not asked for."""
     values = [text for entry in domain.records for text in entry.values if entry.type == "TXT"]
     return Wanted(
@@ -216,11 +216,11 @@ def wanted(domain: Kept) -> Wanted:
     )
 
 
-def _is_policy_alias(entry: Entry) -> bool:
+def _is_policy_alias(entry: GoldenRecords) -> bool:
     return entry.type == "CNAME" and entry.name.lower().startswith("_dmarc.")
 
 
-def compare(domain: str, golden: Kept, picture: Picture) -> Iterator[Trouble]:
+def compare(domain: str, golden: GoldenDomain, picture: Snapshot) -> Iterator[Finding]:
     """Where a picture is not as the golden file has it."""
     for entry, key in zip(golden.records, keys_of(golden), strict=True):
         found = picture.records.get(key)
@@ -229,14 +229,16 @@ def compare(domain: str, golden: Kept, picture: Picture) -> Iterator[Trouble]:
         yield from _compared(domain, entry, found, picture)
 
 
-def _compared(domain: str, entry: Entry, found: Found, picture: Picture) -> Iterator[Trouble]:
+def _compared(
+    domain: str, entry: GoldenRecords, found: Found, picture: Snapshot
+) -> Iterator[Finding]:
     where = f"{entry.type} of {entry.name}"
     there = set(_values(found))
     if not there:
         selector = next((s for s in picture.selectors if _is_key(entry, s, picture)), None)
         what = f"the key of selector {selector} ({where})" if selector else where
         text = f"{what} is gone; it was {listed(entry.values)}"
-        yield Trouble(Reason.RECORD_MISSING, domain, text, entry.name, entry.type)
+        yield Finding(Reason.RECORD_MISSING, domain, text, entry.name, entry.type)
         return
     seen = {digest(r): text for r in found.records if (text := as_written(r)) in there}
     were = dict(zip(_raw(entry), entry.values, strict=True))
@@ -248,14 +250,14 @@ def _compared(domain: str, entry: Entry, found: Found, picture: Picture) -> Iter
         text = f"{where} changed: {'; '.join(said)}"
         if entry.type == "TXT" and _leaves(found, picture.domain):
             text += f" (at {plain(found.aliases[-1])}: take the golden file anew, it keeps aliases)"
-        yield Trouble(Reason.RECORD_CHANGED, domain, text, entry.name, entry.type)
+        yield Finding(Reason.RECORD_CHANGED, domain, text, entry.name, entry.type)
 
 
-def _is_key(entry: Entry, selector: str, picture: Picture) -> bool:
+def _is_key(entry: GoldenRecords, selector: str, picture: Snapshot) -> bool:
     return plain(key_name(picture.domain, selector)) == entry.name.lower()
 
 
-def beside(compared: Iterable[Trouble], judged: Sequence[Trouble]) -> Iterator[Trouble]:
+def beside(compared: Iterable[Finding], judged: Sequence[Finding]) -> Iterator[Finding]:
     """What the comparison adds: a record that is told to be missing is told once."""
     told = {t.name for t in judged if t.reason.value.endswith(("_missing", "_nxdomain"))}
     exact = {(t.name, t.kind) for t in judged if t.name in told}

@@ -36,7 +36,7 @@ class Sender:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class Snapshot:
     """What was found. `spf` is the walk through the whole tree.
 
     `records` holds every answer that mail depends on, those the SPF tree asked for too.
@@ -106,14 +106,14 @@ def survey(
     selectors: tuple[str, ...] = (),
     senders: tuple[str, ...] = (),
     more: Iterable[Key] = (),
-) -> Picture:
+) -> Snapshot:
     """Look at everything of one domain, and at these records too."""
     noted = _Noted(fetch)
     for key in (*keys(domain, selectors, senders), *more):
         noted(*key)
     name = plain(domain)
     dmarc_at, dmarc_flaw = _policy(domain, noted)
-    return Picture(
+    return Snapshot(
         domain=domain,
         records=noted.told,
         spf=check(name, noted),

@@ -18,7 +18,7 @@ import dns.ttl
 from beacon.engine.run import Run
 from beacon.maildns.answer import Fetch, Found, State, plain
 from beacon.maildns.meaning import meaning
-from beacon.net.dns_query import Reply, ask, question
+from beacon.net.dns_query import DnsReply, ask, question
 from beacon.net.udp import Peer
 
 Kind = dns.rdatatype.RdataType
@@ -38,7 +38,7 @@ _ABOUT_SIGNATURES: Final = frozenset({0, 1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 25, 27
 _ANSWERS: Final = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
 
 
-def read(reply: Reply, *, authoritative: bool = False) -> Found:
+def read(reply: DnsReply, *, authoritative: bool = False) -> Found:
     """What one server's reply says; with `authoritative` only one that speaks for the zone."""
     message = reply.message
     if message is None:

@@ -9,11 +9,11 @@ import dns.rdatatype
 from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.maildns.answer import Fetch, Found, State, plain
-from beacon.maildns.findings import Trouble, differing, in_any
-from beacon.maildns.snapshot import CNAME, SOA, Picture, keys, survey
+from beacon.maildns.findings import Finding, differing, in_any
+from beacon.maildns.snapshot import CNAME, SOA, Snapshot, keys, survey
 from beacon.maildns.sources import COMPARED, Authority, Key, Resolvers
 from beacon.net.dns_query import PORT, locate, zone_servers
-from beacon.net.probe_failure import Trouble as Stuck
+from beacon.net.probe_failure import ProbeFailure
 from beacon.net.udp import Peer
 
 Asked = bool | tuple[str, ...]
@@ -21,22 +21,22 @@ Asked = bool | tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Survey:
     """One domain: what was found, by whom, and where those who were asked differ.
 
     `views` are the pictures that the zone's servers give, by server: one, if they agree.
     """
 
-    views: tuple[tuple[str, Picture], ...]
+    views: tuple[tuple[str, Snapshot], ...]
     servers: tuple[str, ...] = ()
-    differences: tuple[Trouble, ...] = ()
+    differences: tuple[Finding, ...] = ()
 
     @property
-    def picture(self) -> Picture:
+    def picture(self) -> Snapshot:
         """The first view."""
         return self.views[0][1]
 
-    def judged(self, judge: Callable[[Picture], list[Trouble]]) -> list[Trouble]:
+    def judged(self, judge: Callable[[Snapshot], list[Finding]]) -> list[Finding]:
         """What is wrong in any view; where servers differ, at which of them."""
         return [*in_any([(server, judge(seen)) for server, seen in self.views]), *self.differences]
 
@@ -54,12 +54,12 @@ class Subject:
     more: tuple[Key, ...] = ()
     dnssec: bool = False
 
-    def seen_by(self, fetch: Fetch) -> Picture:
+    def seen_by(self, fetch: Fetch) -> Snapshot:
         """The picture that this view gives."""
         return survey(self.domain, fetch, self.selectors, self.senders, self.more)
 
 
-def look(run: Run, resolvers: Resolvers, subject: Subject, authoritative: Asked) -> Look:
+def look(run: Run, resolvers: Resolvers, subject: Subject, authoritative: Asked) -> Survey:
     """Look at one domain. Raises `DeadlinePassed`."""
     domain = subject.domain
     first = (*keys(domain, subject.selectors, subject.senders), *subject.more)
@@ -68,7 +68,7 @@ def look(run: Run, resolvers: Resolvers, subject: Subject, authoritative: Asked)
     if not servers:
         picture = subject.seen_by(_checked(resolvers, subject, resolvers))
         picture = replace(picture, silent=resolvers.silent)
-        return Look((("", picture),), (), tuple(_differences(picture, resolvers, None)))
+        return Survey((("", picture),), (), tuple(_differences(picture, resolvers, None)))
     authority = Authority(run, domain, servers, resolvers)
     authority.all_at_once(first)
     views = tuple(
@@ -78,16 +78,16 @@ def look(run: Run, resolvers: Resolvers, subject: Subject, authoritative: Asked)
         )
     )
     found = [*_differences(views[0][1], resolvers, authority), *_lame(authority, domain, lost)]
-    return Look(views, tuple(map(str, servers)), tuple(found))
+    return Survey(views, tuple(map(str, servers)), tuple(found))
 
 
-def seen_by_servers(authority: Authority, subject: Subject) -> Look:
+def seen_by_servers(authority: Authority, subject: Subject) -> Survey:
     """Look at one domain through these servers alone. Raises `DeadlinePassed`."""
     views = tuple(_views(authority, subject.seen_by))
-    return Look(views, differences=tuple(_differences(views[0][1], None, authority)))
+    return Survey(views, differences=tuple(_differences(views[0][1], None, authority)))
 
 
-def _views(authority: Authority, survey: Callable[[Fetch], Picture]) -> list[tuple[str, Picture]]:
+def _views(authority: Authority, survey: Callable[[Fetch], Snapshot]) -> list[tuple[str, Snapshot]]:
     """The pictures that the servers of a zone give, by server: one, if they agree."""
     first = survey(authority)
     views = authority.views()
@@ -139,7 +139,7 @@ def _servers(
         else:
             named = [Peer.parse(text, PORT) for text in wanted]
         found, lost = locate(run, named, resolvers.peers)
-    except Stuck as stuck:
+    except ProbeFailure as stuck:
         run.note(f"servers of {plain(domain)}: {stuck.reading.detail}")
         return (), ()
     why = (reply.trouble.detail for reply in lost if reply.trouble)
@@ -147,8 +147,8 @@ def _servers(
 
 
 def _differences(
-    picture: Picture, resolvers: Resolvers | None, authority: Authority | None
-) -> Iterator[Trouble]:
+    picture: Snapshot, resolvers: Resolvers | None, authority: Authority | None
+) -> Iterator[Finding]:
     """Between the zone's servers, between our resolvers, and between the two."""
     domain = plain(picture.domain)
     for key in _compared(picture):
@@ -168,7 +168,7 @@ def _whole(answers: dict[str, Found]) -> dict[str, Found]:
     return {s: f for s, f in answers.items() if f.records or not f.aliases}
 
 
-def _compared(picture: Picture) -> Sequence[Key]:
+def _compared(picture: Snapshot) -> Sequence[Key]:
     """The records that all must say alike: those of mail, of the domain itself."""
     own = [
         (name, kind)
@@ -178,20 +178,20 @@ def _compared(picture: Picture) -> Sequence[Key]:
     return [(picture.domain, SOA), *own]
 
 
-def _lame(authority: Authority, domain: dns.name.Name, lost: Sequence[str]) -> Iterator[Trouble]:
+def _lame(authority: Authority, domain: dns.name.Name, lost: Sequence[str]) -> Iterator[Finding]:
     """The servers that do not speak for the zone, and those that are dead beside others."""
     told = authority.told(domain, SOA)
     failed = {peer: found for peer, found in told.items() if found.state is State.FAILED}
     name = plain(domain)
     if failed and len(failed) == len(told):
         text = f"none of the servers of {name} speaks for it: {next(iter(failed.values())).why}"
-        yield Trouble(Reason.RESOLVER_DISAGREEMENT, name, text, name, "NS")
+        yield Finding(Reason.RESOLVER_DISAGREEMENT, name, text, name, "NS")
         return
     spoken = [found.why for found in failed.values() if not found.silent]
     if spoken:
         text = f"lame delegation: {spoken[0]}"
-        yield Trouble(Reason.RESOLVER_DISAGREEMENT, name, text, name, "NS")
+        yield Finding(Reason.RESOLVER_DISAGREEMENT, name, text, name, "NS")
     dead = [failed[server].why for server in authority.dead() if server in failed]
     for why in (*dead, *lost):
         text = f"one of the servers of {name} is dead: {why}"
-        yield Trouble(Reason.NAMESERVER_DEAD, name, text, name, "NS")
+        yield Finding(Reason.NAMESERVER_DEAD, name, text, name, "NS")

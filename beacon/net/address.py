@@ -9,7 +9,7 @@ from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 from urllib3.util import parse_url
 
-from beacon.config.fields import Refused, Url
+from beacon.config.fields import SettingRefused, Url
 
 _PORTS: Final = {"http": 80, "https": 443}
 _EDGES: Final = "".join(map(chr, range(0x21)))  # control characters and blanks
@@ -39,13 +39,13 @@ class Origin(_Place):
         try:
             url = Url.parse(raw)
             found = origin(url)
-        except Refused as refused:
-            raise Refused(refused.message, cls.ALLOWED) from None
+        except SettingRefused as refused:
+            raise SettingRefused(refused.message, cls.ALLOWED) from None
         except ValueError:
-            raise Refused(f"not an address: {raw!r}", cls.ALLOWED) from None
+            raise SettingRefused(f"not an address: {raw!r}", cls.ALLOWED) from None
         parts = urlsplit(url)
         if parts.path not in ("", "/") or parts.query or parts.fragment:
-            raise Refused("an origin has no path", cls.ALLOWED, str(found))
+            raise SettingRefused("an origin has no path", cls.ALLOWED, str(found))
         return cls(*found)
 
     def __str__(self) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from beacon.core.model import Reason
 from beacon.engine.run import EXHAUSTED, Phase, Run
 from beacon.net.addresses import ADDRESSES, Address, shown
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 IpVersion = Literal[4, 6]
 
@@ -36,8 +36,7 @@ def connect(
 
     Addresses are tried as RFC 8305 says, so that a dead one costs a quarter of a second. What
     worked is tried first for the rest of the run. Dead addresses are noted in the run; those
-    of what is our `own` (a proxy) are never an advisory. Raises `Trouble` with a dns or connect
-    reason.
+    of our `own` (a proxy) are never an advisory. Raises `ProbeFailure`: a dns or connect reason.
     """
     run.enter(Phase.DNS)
     found = resolve(run, host, port, ip_version)
@@ -167,7 +166,7 @@ def resolve(
     ip_version: IpVersion | None = None,
     kind: socket.SocketKind = socket.SOCK_STREAM,
 ) -> list[Address]:
-    """The addresses of a host, the best first, by the system's resolver. Raises `Trouble`.
+    """The addresses of a host, the best first, by the system's resolver. Raises `ProbeFailure`.
 
     It cannot be woken: the caller asks the run afterwards whether there is time left.
     """
@@ -175,9 +174,9 @@ def resolve(
         found = look_up(run, host, port, _FAMILIES[ip_version], kind)
     except socket.gaierror as error:
         reason = _LOOKUP_REASONS.get(error.errno or 0, Reason.DNS_SERVFAIL)
-        raise Trouble(reason, f"{run.name_of(host)}: {error.strerror}") from None
+        raise ProbeFailure(reason, f"{run.name_of(host)}: {error.strerror}") from None
     except UnicodeError:
-        raise Trouble(Reason.DNS_NXDOMAIN, f"{run.name_of(host)!r} is no host name") from None
+        raise ProbeFailure(Reason.DNS_NXDOMAIN, f"{run.name_of(host)!r} is no host name") from None
     return [(family, address) for family, _, _, _, address in found]
 
 
@@ -229,7 +228,7 @@ def reason_of(error: OSError) -> Reason:
     return Reason.UNREACHABLE
 
 
-def trouble_of(error: OSError, where: str) -> Trouble:
+def trouble_of(error: OSError, where: str) -> ProbeFailure:
     """The trouble a socket's error comes to."""
     said = "no answer in time" if isinstance(error, TimeoutError) else error.strerror or str(error)
-    return Trouble(reason_of(error), f"{where}: {said.lower()}")
+    return ProbeFailure(reason_of(error), f"{where}: {said.lower()}")

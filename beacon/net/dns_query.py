@@ -23,7 +23,7 @@ import dns.resolver
 from beacon.core.model import Reading, Reason
 from beacon.engine.run import Run
 from beacon.net.dial import trouble_of
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 from beacon.net.udp import Peer, ask_all, trouble
 
 PORT: Final = 53
@@ -44,7 +44,7 @@ _KNOWN: Final = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class DnsReply:
     """What one server said, at monotonic second `at`: a `message`, or the `trouble` instead."""
 
     peer: Peer
@@ -63,7 +63,7 @@ def question(
 
 def ask(
     run: Run, questions: Sequence[tuple[Peer, dns.message.QueryMessage]], share: float = PATIENCE
-) -> tuple[Reply, ...]:
+) -> tuple[DnsReply, ...]:
     """Put all questions, at most `MOST_AT_ONCE` at a time; the replies in their order.
 
     `share` is the part of the remaining time to wait for UDP. Datagrams with another id
@@ -81,7 +81,7 @@ def ask(
     return tuple(replies)
 
 
-def _refuses_edns(reply: Reply) -> bool:
+def _refuses_edns(reply: DnsReply) -> bool:
     return reply.message is not None and reply.message.rcode() in _NO_EDNS
 
 
@@ -95,11 +95,11 @@ def _without_edns(
 
 def _put_all(
     run: Run, questions: Sequence[tuple[Peer, dns.message.QueryMessage]], share: float
-) -> list[Reply]:
+) -> list[DnsReply]:
     """Put the questions in batches; who says nothing to one batch is left out of the next."""
     until = run.clock.monotonic() + run.remaining() * share if questions else 0.0
-    silent: dict[Peer, Reply] = {}
-    replies: list[Reply] = []
+    silent: dict[Peer, DnsReply] = {}
+    replies: list[DnsReply] = []
     for start in range(0, len(questions), MOST_AT_ONCE):
         batch = questions[start : start + MOST_AT_ONCE]
         awake = [each for each in batch if each[0] not in silent]
@@ -118,7 +118,7 @@ def _put(
     questions: Sequence[tuple[Peer, dns.message.QueryMessage]],
     patience: float,
     share: float,
-) -> list[Reply]:
+) -> list[DnsReply]:
     """One batch: UDP for `patience` seconds, TCP for that share of what remains."""
     said: dict[int, dns.message.QueryMessage] = {}
 
@@ -130,18 +130,18 @@ def _put(
         return True
 
     calls = [(peer, query.to_wire()) for peer, query in questions]
-    replies: list[Reply] = []
-    stuck: dict[Peer, Reply] = {}
+    replies: list[DnsReply] = []
+    stuck: dict[Peer, DnsReply] = {}
     for number, one in enumerate(ask_all(run, calls, fits, patience)):
         message = said.get(number)
         if message is None:
-            reply = Reply(one.peer, one.at, trouble=trouble(one, Reason.DNS_TIMEOUT))
+            reply = DnsReply(one.peer, one.at, trouble=trouble(one, Reason.DNS_TIMEOUT))
         elif message.flags & dns.flags.TC:
             reply = stuck.get(one.peer) or _ask_again(run, *questions[number], share)
             if reply.message is None:
                 stuck[one.peer] = reply
         else:
-            reply = Reply(one.peer, one.at, message)
+            reply = DnsReply(one.peer, one.at, message)
         replies.append(reply)
     return replies
 
@@ -159,22 +159,24 @@ def _read(data: bytes) -> dns.message.QueryMessage | None:
     return message if isinstance(message, dns.message.QueryMessage) else None
 
 
-def _ask_again(run: Run, peer: Peer, query: dns.message.QueryMessage, share: float) -> Reply:
+def _ask_again(run: Run, peer: Peer, query: dns.message.QueryMessage, share: float) -> DnsReply:
     """Put the question over TCP, as a truncated answer demands."""
     run.note(f"{peer}: truncated, asking again over TCP")
     try:
-        return Reply(peer, run.clock.monotonic(), _over_tcp(run, peer, query, share))
+        return DnsReply(peer, run.clock.monotonic(), _over_tcp(run, peer, query, share))
     except TimeoutError:
-        problem = Trouble(Reason.DNS_TIMEOUT, f"{peer} over TCP: no answer in time")
+        problem = ProbeFailure(Reason.DNS_TIMEOUT, f"{peer} over TCP: no answer in time")
     except EOFError:
-        problem = Trouble(Reason.CONNECT_RESET, f"{peer} over TCP: closed before the answer ended")
+        problem = ProbeFailure(
+            Reason.CONNECT_RESET, f"{peer} over TCP: closed before the answer ended"
+        )
     except OSError as error:
         problem = trouble_of(error, f"{peer} over TCP")
     except (dns.exception.DNSException, ValueError) as error:
         text = f"{peer} over TCP: no answer to the question ({type(error).__name__})"
-        problem = Trouble(Reason.PROTOCOL_ERROR, text)
+        problem = ProbeFailure(Reason.PROTOCOL_ERROR, text)
     run.remaining()  # a socket shut by the deadline looks like a peer that closed
-    return Reply(peer, run.clock.monotonic(), trouble=problem.reading)
+    return DnsReply(peer, run.clock.monotonic(), trouble=problem.reading)
 
 
 def _over_tcp(
@@ -210,12 +212,12 @@ def _received(run: Run, sock: socket.socket, size: int, share: float) -> bytes:
 
 
 def system_resolvers(path: str = "/etc/resolv.conf") -> tuple[Peer, ...]:
-    """The machine's own resolvers. Raises `Trouble` where it names none."""
+    """The machine's own resolvers. Raises `ProbeFailure` where it names none."""
     try:
         servers = dns.resolver.Resolver(path).nameservers
     except (dns.resolver.NoResolverConfiguration, OSError, ValueError):
         text = f"no resolver in {path}: name some under `resolvers:`"
-        raise Trouble(Reason.OWN_NETWORK, text) from None
+        raise ProbeFailure(Reason.OWN_NETWORK, text) from None
     return tuple(Peer(str(server), PORT) for server in servers)
 
 
@@ -236,7 +238,7 @@ def has_reverse(host: str) -> bool:
 def zone_servers(run: Run, name: dns.name.Name, resolvers: Sequence[Peer]) -> tuple[Peer, ...]:
     """The servers the zone of `name` is delegated to, by name, sorted; at most `MOST_SERVERS`.
 
-    Raises `Trouble` and `DeadlinePassed`.
+    Raises `ProbeFailure` and `DeadlinePassed`.
     """
     while True:
         message = _look_up(run, resolvers, name, dns.rdatatype.NS)
@@ -253,7 +255,7 @@ def zone_servers(run: Run, name: dns.name.Name, resolvers: Sequence[Peer]) -> tu
         ]
         if name == dns.name.root:
             text = "no name servers found, not even those of the root"
-            raise Trouble(Reason.DNS_NO_ANSWER, text)
+            raise ProbeFailure(Reason.DNS_NO_ANSWER, text)
         name = above[0] if above else name.parent()
 
 
@@ -266,7 +268,7 @@ def _look_up(
     """Ask one resolver after the other until one knows."""
     (found,) = _look_up_all(run, resolvers, [name], kind)
     if isinstance(found, Reading):
-        raise Trouble(found.reason, found.detail)
+        raise ProbeFailure(found.reason, found.detail)
     return found
 
 
@@ -297,10 +299,10 @@ def _look_up_all(
 
 def locate(
     run: Run, wanted: Sequence[Peer], resolvers: Sequence[Peer]
-) -> tuple[list[Peer], list[Reply]]:
+) -> tuple[list[Peer], list[DnsReply]]:
     """Give each server its address (IPv4 first), and a reply to each that has none.
 
-    Raises `Trouble` where no server's address can be asked for, and `DeadlinePassed`.
+    Raises `ProbeFailure` where no server's address can be asked for, and `DeadlinePassed`.
     """
     hosts = list(dict.fromkeys(peer.host for peer in wanted if not is_address(peer.host)))
     told: dict[str, str | Reading | None] = {}
@@ -318,9 +320,9 @@ def locate(
             continue
         problem = address or Reading(Reason.UNREACHABLE, f"{server} has no address")
         unasked += [address] if address else []
-        lost.append(Reply(server, run.clock.monotonic(), trouble=problem))
+        lost.append(DnsReply(server, run.clock.monotonic(), trouble=problem))
     if unasked and not found:
-        raise Trouble(unasked[0].reason, unasked[0].detail)
+        raise ProbeFailure(unasked[0].reason, unasked[0].detail)
     return found, lost
 
 

@@ -8,7 +8,7 @@ from beacon.engine.budget import TooMuchHeld
 from beacon.engine.run import Run
 
 
-class Trouble(Exception):
+class ProbeFailure(Exception):
     """The run ends here; `reading` says why. A probe catches it and returns it, timed."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
@@ -17,12 +17,12 @@ class Trouble(Exception):
 
 
 def hold(run: Run, size: int) -> None:
-    """Count bytes of an answer that is read. Raises `Trouble` where they are too many."""
+    """Count bytes of an answer that is read. Raises `ProbeFailure` where they are too many."""
     try:
         run.answers.hold(size)
     except TooMuchHeld as much:
         reason = Reason.INTERNAL_ERROR if much.ours else Reason.BODY_TOO_LARGE
-        raise Trouble(reason, much.words) from None
+        raise ProbeFailure(reason, much.words) from None
 
 
 _OF_AN_ANSWER: Final = frozenset(

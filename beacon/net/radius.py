@@ -20,7 +20,7 @@ from beacon.config.fields import Secret
 from beacon.core.model import Reason
 from beacon.engine.run import EXHAUSTED, Phase, Run
 from beacon.net.dial import IpVersion, reason_of, resolve, trouble_of
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 PORT: Final = 1812
 
@@ -83,7 +83,7 @@ _ANSWERS: Final = frozenset({Packet.ACCESS_ACCEPT, Packet.ACCESS_REJECT, Packet.
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RadiusAnswer:
     """What a server said. `message` is its Reply-Message as it came: foreign text.
 
     `signed`: with a Message-Authenticator. Only an Access-Reject is taken without one where
@@ -120,7 +120,7 @@ _PROVEN: Final[set[Server]] = set()
 """Servers that have signed an answer with our secret since the start: it is not in doubt."""
 
 
-class Conversation:
+class RadiusExchange:
     """Requests of one run to one address of a server, from one port of ours.
 
     An address that refuses makes room for the next; one that is silent does not: it may have
@@ -146,10 +146,10 @@ class Conversation:
         packet: Packet,
         attributes: Mapping[Attribute, Sequence[bytes]],
         password: str | None = None,
-    ) -> Answer:
+    ) -> RadiusAnswer:
         """Send one request, once more if nobody answers, and wait for a proven answer.
 
-        Raises `Trouble` where there is none, and `DeadlinePassed`.
+        Raises `ProbeFailure` where there is none, and `DeadlinePassed`.
         """
         request = self._request(packet, attributes, password)
         carried = ", ".join(Attribute(key).words for key in request)
@@ -187,7 +187,7 @@ class Conversation:
             request[int(Attribute.USER_PASSWORD)] = [hidden]
         return request
 
-    def _exchange(self, request: AuthPacket) -> Answer:
+    def _exchange(self, request: AuthPacket) -> RadiusAnswer:
         """Raises `OSError` where this address is not there."""
         run, sock = self._run, self._connected()
         payload = request.RequestPacket()
@@ -206,7 +206,7 @@ class Conversation:
             if data is None:
                 continue
             answer = self._proven(request, data)
-            if isinstance(answer, Answer):
+            if isinstance(answer, RadiusAnswer):
                 self._addresses.clear()
                 return answer
             if answer not in passed_over:  # once each: there may be a flood of them
@@ -236,8 +236,8 @@ class Conversation:
             self._run.note(f"to {self._where}")
         return self._sock
 
-    def _proven(self, request: AuthPacket, data: bytes) -> Answer | str:
-        """The answer, or why it is none. Raises `Trouble` where a good server must be mended."""
+    def _proven(self, request: AuthPacket, data: bytes) -> RadiusAnswer | str:
+        """The answer, or why it is none. Raises `ProbeFailure` where our settings are wrong."""
         try:
             reply = request.CreateReply(packet=data)
         except PacketError:
@@ -254,30 +254,32 @@ class Conversation:
                 f"{packet.words} without Message-Authenticator: it could be forged "
                 "(CVE-2024-3596); have the server send one, see the page of this kind"
             )
-            raise Trouble(Reason.PROTOCOL_ERROR, text)
+            raise ProbeFailure(Reason.PROTOCOL_ERROR, text)
         message = b"".join(reply.get(int(Attribute.REPLY_MESSAGE), [])).decode(errors="replace")
         self._run.note(f"{packet.words}, {'' if signed else 'no '}Message-Authenticator")
-        return Answer(packet, tuple(reply.get(int(Attribute.STATE), [])), message, signed)
+        return RadiusAnswer(packet, tuple(reply.get(int(Attribute.STATE), [])), message, signed)
 
-    def _silence(self, passed_over: Sequence[str]) -> Trouble:
+    def _silence(self, passed_over: Sequence[str]) -> ProbeFailure:
         if _REJECTED in passed_over:
             # A server that does not look at what we sign reads another password out of it: each
             # try may count against the account, and only this reason stops us.
             text = f"{self._server}: {_REJECTED}: {self._asked}"
-            return Trouble(Reason.SIGN_IN_REJECTED, text)
+            return ProbeFailure(Reason.SIGN_IN_REJECTED, text)
         if _FORGED in passed_over:
             text = f"{self._server}: what answers does not know our secret: {self._asked}"
-            return Trouble(Reason.OWN_CREDENTIALS, text)
+            return ProbeFailure(Reason.OWN_CREDENTIALS, text)
         if passed_over:
-            return Trouble(Reason.PROTOCOL_ERROR, f"{self._server}: only {passed_over[-1]} came")
+            return ProbeFailure(
+                Reason.PROTOCOL_ERROR, f"{self._server}: only {passed_over[-1]} came"
+            )
         unknown = self._asked is _SHARED_SECRET
         more = f", hanging, or it does not know us: {_SHARED_SECRET}" if unknown else " or hanging"
         text = f"{self._server}: no answer: down{more}"
-        return Trouble(Reason.DEADLINE, text)
+        return ProbeFailure(Reason.DEADLINE, text)
 
 
 @contextlib.contextmanager
-def conversation(run: Run, server: Server) -> Iterator[Conversation]:
-    """Talk to a server. Raises `Trouble` where its name has no address."""
-    with contextlib.closing(Conversation(run, server)) as talk:
+def conversation(run: Run, server: Server) -> Iterator[RadiusExchange]:
+    """Talk to a server. Raises `ProbeFailure` where its name has no address."""
+    with contextlib.closing(RadiusExchange(run, server)) as talk:
         yield talk

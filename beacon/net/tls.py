@@ -9,27 +9,27 @@ from beacon.config.tls import TlsPolicy, context
 from beacon.core.model import Reason
 from beacon.engine.run import DeadlinePassed, Phase, Run
 from beacon.net import dial
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 
 def handshake(run: Run, sock: socket, policy: TlsPolicy, host: str) -> ssl.SSLSocket:
     """Speak TLS on a connected socket. The new socket is watched; the old one is spent.
 
-    Raises `Trouble` with a tls reason, or `own_credentials` where our own files fail.
+    Raises `ProbeFailure` with a tls reason, or `own_credentials` where our own files fail.
     """
     run.enter(Phase.TLS)
     name = (policy.server_name or host).rstrip(".")
     try:
         shared = context(policy)
     except OSError as error:
-        raise Trouble(Reason.OWN_CREDENTIALS, f"our own TLS files fail: {error}") from None
+        raise ProbeFailure(Reason.OWN_CREDENTIALS, f"our own TLS files fail: {error}") from None
     run.release(sock)  # wrapping moves the descriptor to a new socket
     try:
         wrapped = shared.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
     except OSError as error:
         raise trouble_of(error) from None
     except ValueError:
-        raise Trouble(Reason.TLS_NAME, f"{name!r} is no name a certificate can have") from None
+        raise ProbeFailure(Reason.TLS_NAME, f"{name!r} is no name a certificate can have") from None
     run.watch(wrapped)
     try:
         wrapped.do_handshake()
@@ -49,17 +49,17 @@ _VERIFY_REASONS: Final = {
 """OpenSSL's X509_V_ERR_* codes → reason; any other: the chain is not trusted."""
 
 
-def trouble_of(error: OSError) -> Trouble:
+def trouble_of(error: OSError) -> ProbeFailure:
     """What an error while speaking TLS means. Raises `DeadlinePassed` for a timeout."""
     if isinstance(error, TimeoutError):
         raise DeadlinePassed from None
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = _VERIFY_REASONS.get(error.verify_code, Reason.TLS_UNTRUSTED)
-        return Trouble(reason, f"certificate: {error.verify_message}")
+        return ProbeFailure(reason, f"certificate: {error.verify_message}")
     if not isinstance(error, ssl.SSLError):
         return dial.trouble_of(error, "TLS")
     said = str(getattr(error, "reason", None) or error).replace("_", " ").lower()
-    return Trouble(Reason.TLS_HANDSHAKE, f"TLS: {said}")
+    return ProbeFailure(Reason.TLS_HANDSHAKE, f"TLS: {said}")
 
 
 def certificate_days(run: Run, sock: ssl.SSLSocket) -> float | None:

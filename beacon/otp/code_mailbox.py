@@ -22,7 +22,7 @@ from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.net.mailbox import Message, Watch
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 CLOCKS_DIFFER: Final = 60.0
 """Seconds a sender's clock may be behind ours without its codes being taken for earlier ones."""
@@ -50,7 +50,7 @@ def await_code(run: Run, watch: Watch, pattern: str, within: float) -> str:
     """The code in the next message that holds one, hidden in what the run tells.
 
     The code is the pattern's first group, or the whole match. Its message is removed. Raises
-    `Trouble` (`code_not_arrived`) where none has come within so many seconds.
+    `ProbeFailure` (`code_not_arrived`) where none has come within so many seconds.
     """
     until = run.clock.monotonic() + within
     before, run.silence = run.silence, Reason.CODE_NOT_ARRIVED
@@ -72,7 +72,7 @@ def await_code(run: Run, watch: Watch, pattern: str, within: float) -> str:
     words = [f"no message with a code within {within:g} s", *unmatched(others)]
     if earlier:
         words.append(f"{counted(earlier)} came that was sent before this run began")
-    raise Trouble(Reason.CODE_NOT_ARRIVED, "; ".join(words))
+    raise ProbeFailure(Reason.CODE_NOT_ARRIVED, "; ".join(words))
 
 
 def unmatched(messages: int) -> list[str]:

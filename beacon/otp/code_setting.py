@@ -14,10 +14,10 @@ from uuid import uuid4
 
 from msgspec import Meta
 
-from beacon.config.fields import Refused, Secret
+from beacon.config.fields import Secret, SettingRefused
 from beacon.core.model import Reason
 from beacon.engine.run import Run
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.used_codes import LEDGER, Algorithm, Ledger, Token
 
 PERIOD: Final = 30
@@ -36,11 +36,11 @@ class Seed(Secret):
     def parse(cls, raw: object) -> Self:
         """Decode it once; the refusal never repeats it."""
         if not isinstance(raw, str):
-            raise Refused("not text", cls.ALLOWED)
+            raise SettingRefused("not text", cls.ALLOWED)
         try:
             Token.parse(raw)
         except ValueError as error:
-            raise Refused(str(error), cls.ALLOWED) from None
+            raise SettingRefused(str(error), cls.ALLOWED) from None
         return cls(raw)
 
 
@@ -82,11 +82,11 @@ class OneTimeCode:
     def __post_init__(self) -> None:
         """Refuse what does not go together."""
         if (self.totp is None) == (self.hotp is None):
-            raise Refused("a one-time code has one seed", "one of totp, hotp")
+            raise SettingRefused("a one-time code has one seed", "one of totp, hotp")
         if self.totp is not None and self.counter:
-            raise Refused("time-based codes have no counter", "hotp", path=("counter",))
+            raise SettingRefused("time-based codes have no counter", "hotp", path=("counter",))
         if self.hotp is not None and self.period != PERIOD:
-            raise Refused("counted codes have no period", "totp", path=("period",))
+            raise SettingRefused("counted codes have no period", "totp", path=("period",))
 
     @property
     def clock_bound(self) -> bool:
@@ -111,7 +111,7 @@ class OneTimeCode:
     def claim(self, run: Run) -> Passcode:
         """A code never handed out before, marked as used and hidden in what the run tells.
 
-        Raises `Trouble` where there is none: somebody else used this step.
+        Raises `ProbeFailure` where there is none: somebody else used this step.
         """
         if not self.clock_bound:
             counter = self.LEDGER.count(self._token, self.counter)
@@ -128,9 +128,9 @@ class OneTimeCode:
 
 
 def claimed(token: Token, run: Run, ledger: Ledger, by: Hashable) -> str:
-    """The present code of a time-based token, marked as used. Raises `Trouble` if it was."""
+    """The present code of a time-based token, marked as used. Raises `ProbeFailure` if it was."""
     utc = run.clock.utc().timestamp()
     if not ledger.claim(token, utc, by):
         text = f"the one-time code of these {token.period} s was already used: not sent again"
-        raise Trouble(Reason.RATE_LIMITED, text)
+        raise ProbeFailure(Reason.RATE_LIMITED, text)
     return token.code(utc)

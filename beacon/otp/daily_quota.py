@@ -10,14 +10,14 @@ from typing import Final
 
 from beacon.core.model import Reason
 from beacon.engine.run import Run
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.used_codes import COUNTED, Ledger, Mark
 
 _ROOM: Final = 10**6  # counters from one day to the next, more than a day has messages
 
 
 def spend(run: Run, ledger: Ledger, most: int) -> None:
-    """Count one message of this endpoint. Raises `Trouble` where `most` are sent today."""
+    """Count one message of this endpoint. Raises `ProbeFailure` where `most` are sent today."""
     utc = run.clock.utc()
     # One name a month: a clock that was ahead for a while holds nothing up for longer.
     named = f"messages\0{run.endpoint}\0{utc:%Y-%m}".encode()
@@ -26,5 +26,5 @@ def spend(run: Run, ledger: Ledger, most: int) -> None:
     if sent >= most:
         midnight = utc.replace(hour=0, minute=0, second=0) + timedelta(days=1)
         text = f"all {most} messages of this day are sent, the next from {midnight:%Y-%m-%d} UTC on"
-        raise Trouble(Reason.RATE_LIMITED, text)
+        raise ProbeFailure(Reason.RATE_LIMITED, text)
     run.note(f"message {sent + 1} of {most} of this day")

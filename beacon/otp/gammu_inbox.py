@@ -23,7 +23,7 @@ from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import DOT_ALL, TextPattern
 from beacon.net.mailbox import MESSAGE_LIMIT, MESSAGES_LIMIT, Message
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.gammu_modem import look
 
 POLL: Final = 0.25
@@ -47,7 +47,7 @@ class Smsd:
     ] = None
 
     def open(self, run: Run) -> "SmsdWatch":
-        """Note the messages that are there. Raises `Trouble` (`own_modem`)."""
+        """Note the messages that are there. Raises `ProbeFailure` (`own_modem`)."""
         run.remaining()
         watch = SmsdWatch(Path(self.inbox), self.modem)
         run.note(f"modem: {'well' if self.config else 'not asked'}")
@@ -56,13 +56,13 @@ class Smsd:
     def modem(self) -> int | None:
         """How many messages smsd has received, if it tells.
 
-        Raises `Trouble` (`own_modem`) where its modem can receive none.
+        Raises `ProbeFailure` (`own_modem`) where its modem can receive none.
         """
         if self.config is None:
             return None
         found = look(Path(self.config))
         if found.flaw:
-            raise Trouble(Reason.OWN_MODEM, found.flaw)
+            raise ProbeFailure(Reason.OWN_MODEM, found.flaw)
         return found.received
 
 
@@ -129,12 +129,12 @@ class SmsdWatch:
         before, received = self._received, self.modem()
         # One that cannot be saved (a "/" in its sender's name) is received again and again.
         if before is not None and received is not None and received > before and not self._came:
-            raise Trouble(Reason.OWN_MODEM, SAVES_NOTHING)
+            raise ProbeFailure(Reason.OWN_MODEM, SAVES_NOTHING)
 
     def earlier(self, run: Run) -> Iterator[tuple[float, Message]]:
         """What was there at the opening, and how many seconds it had been, the youngest first.
 
-        Each is read when it is asked for. Raises `Trouble` where the inbox cannot be read.
+        Each is read when it is asked for. Raises `ProbeFailure` where the inbox cannot be read.
         """
         now = run.clock.utc().timestamp()
         found = sorted((now - self._came_at(parts), name) for name, parts in self._before.items())
@@ -144,7 +144,7 @@ class SmsdWatch:
             yield age, Message(name, self._text(self._before[name]))
 
     def progress(self) -> Progress:
-        """How far smsd has come. Raises `Trouble` (`own_modem`)."""
+        """How far smsd has come. Raises `ProbeFailure` (`own_modem`)."""
         try:
             changed = self.inbox.stat().st_mtime_ns
         except OSError as error:
@@ -250,4 +250,4 @@ def _decoded(raw: bytes) -> str:
 
 
 def _unreadable(error: OSError) -> NoReturn:
-    raise Trouble(Reason.OWN_MODEM, f"smsd's inbox cannot be read: {error.strerror}") from None
+    raise ProbeFailure(Reason.OWN_MODEM, f"smsd's inbox cannot be read: {error.strerror}") from None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from beacon.core.model import Reason
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 SEGMENTS: Final = Path("/proc/sysvipc/shm")
 VERSION: Final = 2
@@ -48,16 +48,16 @@ class Modem:
 def look(config: Path) -> Modem:
     """What the smsd that runs with this configuration file knows.
 
-    Raises `Trouble` (`own_modem`) where none runs, or it cannot be asked.
+    Raises `ProbeFailure` (`own_modem`) where none runs, or it cannot be asked.
     """
     try:
         raw = _shared(config)
     except OSError as error:
         text = f"the state of smsd's modem cannot be read: {error.strerror}"
-        raise Trouble(Reason.OWN_MODEM, text) from None
+        raise ProbeFailure(Reason.OWN_MODEM, text) from None
     if raw is None:
         text = "gammu-smsd does not run, or its configuration was changed since it was started"
-        raise Trouble(Reason.OWN_MODEM, text)
+        raise ProbeFailure(Reason.OWN_MODEM, text)
     version, signal, received, network = (
         struct.unpack_from("=i", raw, at)[0] if len(raw) == SIZE else 0
         for at in (0, SIGNAL, RECEIVED, NETWORK)

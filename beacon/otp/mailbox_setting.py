@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from beacon.config.fields import Flaw, Refused
+from beacon.config.fields import Flaw, SettingRefused
 from beacon.engine.run import Run
 from beacon.net.mail.imap import Imap
 from beacon.net.mailbox import Watch
@@ -23,7 +23,7 @@ class AnyMailbox:
     def __post_init__(self) -> None:
         """Refuse what is no place, or two."""
         if (self.imap is None) == (self.smsd is None):
-            raise Refused("not exactly one kind of mailbox", "one of imap, smsd")
+            raise SettingRefused("not exactly one kind of mailbox", "one of imap, smsd")
 
     @property
     def clock_bound(self) -> bool:

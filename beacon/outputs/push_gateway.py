@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from beacon.config.fields import Secret
 from beacon.core.model import Reading
-from beacon.engine.push_receiver import Cause, Denied, Pushed, Way
+from beacon.engine.push_receiver import PushDenied, Pushed, PushRefusal, Way
 from beacon.engine.redaction import Secrets
 from beacon.engine.workers import scrubbed
 
@@ -44,12 +44,12 @@ class Pushable(Protocol):
         ...
 
     def read(self, body: bytes) -> Pushed | None:
-        """What a body says; None: nothing of health. Raises `Denied`."""
+        """What a body says; None: nothing of health. Raises `PushDenied`."""
         ...
 
 
-class Door:
-    """Lets in what is meant for `endpoints`; `take` judges it, and may raise `Denied`.
+class PushGateway:
+    """Lets in what is meant for `endpoints`; `take` judges it, and may raise `PushDenied`.
 
     Called by any thread.
     """
@@ -58,21 +58,21 @@ class Door:
         self, endpoints: Mapping[str, Pushable], take: Callable[[str, Pushed], None]
     ) -> None:
         self._endpoints, self._take = endpoints, take
-        self._counts: dict[tuple[Way, str, Cause], itertools.count[int]] = {}
+        self._counts: dict[tuple[Way, str, PushRefusal], itertools.count[int]] = {}
 
     def of(self, way: Way) -> Mapping[str, Pushable]:
         """The endpoints that may be pushed to this way."""
         return {name: each for name, each in self._endpoints.items() if way in each.ways}
 
     def deliver(self, way: Way, endpoint: str, body: bytes) -> Reading | None:
-        """Take one push; None where it says nothing of health. Raises `Denied`."""
+        """Take one push; None where it says nothing of health. Raises `PushDenied`."""
         try:
             return self._delivered(way, endpoint, body)
-        except Denied as denied:
+        except PushDenied as denied:
             self.complain(way, endpoint, denied)
             raise
 
-    def complain(self, way: Way, endpoint: str, denied: Denied) -> None:
+    def complain(self, way: Way, endpoint: str, denied: PushDenied) -> None:
         """Log what was denied, at the first and at ten times as many."""
         known = endpoint if endpoint in self._endpoints else ""
         count = self._counts.setdefault((way, known, denied.cause), itertools.count(1))
@@ -85,24 +85,24 @@ class Door:
     def _delivered(self, way: Way, endpoint: str, body: bytes) -> Reading | None:
         wanted = self._endpoints.get(endpoint)
         if wanted is None or way not in wanted.ways:
-            raise Denied(Cause.UNKNOWN, "no such endpoint")
+            raise PushDenied(PushRefusal.UNKNOWN, "no such endpoint")
         try:
             pushed = wanted.read(body)
             if pushed is None:
                 return None
             if pushed.at is None and wanted.dated and way is Way.HTTP:
-                raise Denied(Cause.MALFORMED, UNDATED)
+                raise PushDenied(PushRefusal.MALFORMED, UNDATED)
             secrets = Secrets()
             secrets.hide_in(wanted)
             pushed = replace(pushed, reading=secrets.cleared(pushed.reading))
             self._take(endpoint, pushed)
-        except Denied:
+        except PushDenied:
             raise
         except TimeoutError:
-            raise Denied(Cause.BUSY, "the beacon is too busy", BUSY_AGAIN) from None
+            raise PushDenied(PushRefusal.BUSY, "the beacon is too busy", BUSY_AGAIN) from None
         except Exception as error:  # noqa: BLE001 - the border: it costs this push only
             _complain(endpoint, error)
-            raise Denied(Cause.BUG, "internal error; see the beacon's log") from None
+            raise PushDenied(PushRefusal.BUG, "internal error; see the beacon's log") from None
         return pushed.reading
 
 

@@ -1,6 +1,6 @@
 """The tower drawn in a terminal: for machines without one, and to see why a lamp burns.
 
-`View` gathers effects, `draw` makes a picture of a view at a moment, and `TerminalTower`
+`TerminalScreen` gathers effects, `draw` makes a picture of a view at a moment, and `TerminalTower`
 is the output that shows it, ten times a second. Import this module only where it is used:
 it brings rich.
 """
@@ -90,7 +90,7 @@ _HEALTH: Final = {
 }
 
 
-class View:
+class TerminalScreen:
     """What the picture is made of: the last word on each thing, and the last events.
 
     `epoch` is the wall time that belongs to monotonic 0, `caption` a line for whoever
@@ -168,7 +168,7 @@ class View:
         self.note(effect.at, line, style)
 
 
-def draw(view: View, at: float) -> RenderableType:
+def draw(view: TerminalScreen, at: float) -> RenderableType:
     """Make the picture of a view at monotonic `at`; it fits itself to its console's width."""
     return _Picture(view, at)
 
@@ -176,7 +176,7 @@ def draw(view: View, at: float) -> RenderableType:
 class _Picture:
     """One moment, laid out when the console's size is known."""
 
-    def __init__(self, view: View, at: float) -> None:
+    def __init__(self, view: TerminalScreen, at: float) -> None:
         self.view, self.at = view, at
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -198,7 +198,7 @@ class _Picture:
         yield Group(*parts, *_events(view, room), *caption)
 
 
-def _header(view: View, at: float) -> RenderableType:
+def _header(view: TerminalScreen, at: float) -> RenderableType:
     head = Table.grid(expand=True)
     head.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     head.add_column(justify="right", no_wrap=True)
@@ -212,7 +212,7 @@ def _header(view: View, at: float) -> RenderableType:
     return head
 
 
-def _body(view: View, at: float, *, wide: bool) -> RenderableType:
+def _body(view: TerminalScreen, at: float, *, wide: bool) -> RenderableType:
     if not wide:
         return Group(_tower(view, at, tall=False), Text(), _services(view, at))
     body = Table.grid(padding=(0, 2), expand=True)
@@ -222,7 +222,7 @@ def _body(view: View, at: float, *, wide: bool) -> RenderableType:
     return body
 
 
-def _tower(view: View, at: float, *, tall: bool) -> Text:
+def _tower(view: TerminalScreen, at: float, *, tall: bool) -> Text:
     indication = view.indication if view.judged else DARK
     burning, words = levels(indication, at), patterns(indication, at)
     tower = Text("  ▗▄▄▄▄▄▄▖\n" if tall else "", "#888888")
@@ -244,7 +244,7 @@ def _tower(view: View, at: float, *, tall: bool) -> Text:
     return tower
 
 
-def _services(view: View, at: float) -> RenderableType:
+def _services(view: TerminalScreen, at: float) -> RenderableType:
     parts: list[RenderableType] = []
     for service in view.site.services:
         parts += [_service(view, service, at), _endpoints(view, service.endpoints), Text()]
@@ -253,7 +253,7 @@ def _services(view: View, at: float) -> RenderableType:
     return Group(*parts)
 
 
-def _service(view: View, service: Service, at: float) -> Text:
+def _service(view: TerminalScreen, service: Service, at: float) -> Text:
     judged = view.services.get(service.id)
     text = Text.assemble((service.name, "bold"))
     if judged is None:
@@ -274,7 +274,7 @@ def _verdict(verdict: Verdict) -> Text:
     return Text.assemble((f"  {mark} {_words(verdict).upper()}", style))
 
 
-def _eyes(view: View) -> Text:
+def _eyes(view: TerminalScreen) -> Text:
     text = Text.assemble(("Our own eyes", "bold"))
     if view.overall is not None:
         text.append(f"  network {view.overall.network}, clock {view.overall.clock}", "#aaaaaa")
@@ -283,11 +283,11 @@ def _eyes(view: View) -> Text:
     return text
 
 
-def _endpoints(view: View, endpoints: Sequence[Endpoint]) -> RenderableType:
+def _endpoints(view: TerminalScreen, endpoints: Sequence[Endpoint]) -> RenderableType:
     return Columns([_endpoint(view, endpoint) for endpoint in endpoints], padding=(0, 3))
 
 
-def _endpoint(view: View, endpoint: Endpoint) -> Text:
+def _endpoint(view: TerminalScreen, endpoint: Endpoint) -> Text:
     read = view.readings.get(endpoint.id)
     if read is None:
         return Text(f"· {endpoint.name}", "#888888")
@@ -301,7 +301,7 @@ def _endpoint(view: View, endpoint: Endpoint) -> Text:
     return text
 
 
-def _incident(view: View, at: float) -> Text:
+def _incident(view: TerminalScreen, at: float) -> Text:
     incident = view.incident
     if incident is None:
         return Text("No incident is open.", "#888888")
@@ -327,14 +327,14 @@ def _particulars(incident: IncidentView, others: int) -> Iterator[str]:
         yield f"and {others} more"
 
 
-def _silence(view: View, at: float) -> Iterator[Text]:
+def _silence(view: TerminalScreen, at: float) -> Iterator[Text]:
     silence = view.silence
     if silence is not None and silence.until is not None:
         why = f": {silence.reason}" if silence.reason else ""
         yield Text(f"■ silence · until {_moment(view, silence.until, at)} · by {silence.by}{why}")
 
 
-def _overlays(view: View, at: float) -> Iterator[Text]:
+def _overlays(view: TerminalScreen, at: float) -> Iterator[Text]:
     """What operators have laid on, one line for all that came with the same word."""
     for kind in OverlayKind:
         changed = view.overlays.get(kind)
@@ -356,14 +356,14 @@ def _overlays(view: View, at: float) -> Iterator[Text]:
             yield Text(f"■ {_OVERLAID[kind]}: {subjects}{ends} · by {by}{why}", _OVERLAY)
 
 
-def _moment(view: View, moment: float, at: float) -> str:
+def _moment(view: TerminalScreen, moment: float, at: float) -> str:
     """A time of day, to the nearest second, with its day if that is not today."""
     told = view.epoch + timedelta(seconds=moment + 0.5)
     today = (view.epoch + timedelta(seconds=at)).date() == told.date()
     return f"{told:%H:%M:%S} UTC" if today else f"{told:%a %d %b %H:%M:%S} UTC"
 
 
-def _events(view: View, room: int) -> list[Text]:
+def _events(view: TerminalScreen, room: int) -> list[Text]:
     lines: list[Text] = []
     for at, text, style in sorted(view.log, key=lambda line: line[0])[-max(room, 1) :]:
         stamp = f"{view.epoch + timedelta(seconds=at):%H:%M:%S}  "
@@ -409,7 +409,7 @@ class TerminalTower:
         self._clock, self._judge = clock, judge
         self._console = console or Console()
         lamps = [colour for colour in Colour if colour in tower.lamps]
-        self._view = View(site, lamps, datetime.now(UTC))
+        self._view = TerminalScreen(site, lamps, datetime.now(UTC))
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="terminal", daemon=True)
 

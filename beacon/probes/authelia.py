@@ -17,9 +17,9 @@ from beacon.engine.run import Run
 from beacon.net.http.client import Request, exchange, fresh_jar
 from beacon.net.http.expectations import parse_json
 from beacon.net.http.route import Reach
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.code_setting import OneTimeCode
-from beacon.probing.base import SIGN_IN, Fault, Timing
+from beacon.probing.base import SIGN_IN, SettingFlaw, Timing
 from beacon.probing.steps import Steps
 
 _LEVEL: Final = 2
@@ -45,12 +45,12 @@ class Authelia(Reach):
         """Always: its codes are made by our clock."""
         return True
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         if self.code.totp is None:
-            yield Fault(("code",), "Authelia has no counted codes", "totp")
+            yield SettingFlaw(("code",), "Authelia has no counted codes", "totp")
         for flaw in self.reach_flaws():
-            yield Fault(*flaw)
+            yield SettingFlaw(*flaw)
 
     def wait(self, utc: float) -> float:
         """Seconds until its token has a code nobody has used."""
@@ -61,7 +61,7 @@ class Authelia(Reach):
         talk = _Talk(self, run)
         try:
             reading = talk.sign_in()
-        except Trouble as trouble:
+        except ProbeFailure as trouble:
             reading = trouble.reading
         return talk.steps.told(reading)
 
@@ -75,7 +75,7 @@ class _Talk:
         self.steps = Steps(run)
 
     def sign_in(self) -> Reading:
-        """Take the steps; what they come to. Raises `Trouble`."""
+        """Take the steps; what they come to. Raises `ProbeFailure`."""
         kind = self._kind
         with self.steps.step("password"):
             # `keepMeLoggedIn` would make a session of a month.
@@ -87,7 +87,7 @@ class _Talk:
                     self._send("secondfactor/totp", {"token": str(kind.code.claim(self._run))})
                 with self.steps.step("state"):
                     reading = judge(self._ask("state", None)[1])
-        except Trouble as trouble:
+        except ProbeFailure as trouble:
             reading = trouble.reading
         return self._signed_out(reading)
 
@@ -96,7 +96,7 @@ class _Talk:
         self._ask("logout", {})
 
     def _send(self, path: str, form: Mapping[str, object]) -> None:
-        """Show one factor. Raises `Trouble` unless it is accepted."""
+        """Show one factor. Raises `ProbeFailure` unless it is accepted."""
         status, said = self._ask(path, form)
         if said.get("status") == "OK" and status == 200:
             return
@@ -104,7 +104,7 @@ class _Talk:
         told = f"status {status}" + (f": {words}" if words else "")
         # Wrong, banned, and a back end that is gone are all one: its pages must not tell.
         no = said.get("status") == "KO" and status < 500
-        raise Trouble(Reason.SIGN_IN_REJECTED if no else Reason.HTTP_STATUS, told)
+        raise ProbeFailure(Reason.SIGN_IN_REJECTED if no else Reason.HTTP_STATUS, told)
 
     def _signed_out(self, reading: Reading) -> Reading:
         """The reading, or a warning where nothing else is wrong: sessions would pile up."""
@@ -112,15 +112,15 @@ class _Talk:
             with self.steps.step("logout"):
                 status, said = self._ask("logout", {})
                 if said.get("status") != "OK" or status != 200:
-                    raise Trouble(Reason.HTTP_STATUS, f"status {status}")
-        except Trouble as trouble:
+                    raise ProbeFailure(Reason.HTTP_STATUS, f"status {status}")
+        except ProbeFailure as trouble:
             if reading.reason is Reason.OK:
                 text = f"signed in, but not out: {trouble.reading.detail}"
                 return Reading(Reason.PREFERENCE_UNMET, text)
         return reading
 
     def _ask(self, path: str, form: Mapping[str, object] | None) -> tuple[int, dict[str, object]]:
-        """The status and the document of an answer. Raises `Trouble` where it is none of its."""
+        """The status and the document of an answer. Raises `ProbeFailure` where it is none."""
         request = Request(
             url=f"{self._kind.url.rstrip('/')}/api/{path}",
             method="GET" if form is None else "POST",
@@ -130,14 +130,14 @@ class _Talk:
         # A redirect would carry password and code to where nobody configured them to go.
         answer = exchange(self._run, request, self._kind.route, follow=False, jar=self._jar)
         if answer.status == 429:
-            raise Trouble(Reason.RATE_LIMITED, "status 429: it asks us to come less often")
+            raise ProbeFailure(Reason.RATE_LIMITED, "status 429: it asks us to come less often")
         try:
             said = parse_json(answer.body)
-        except Trouble as trouble:
+        except ProbeFailure as trouble:
             raise (_strange(answer.status) or trouble) from None
         if not isinstance(said, dict) or said.get("status") not in ("OK", "KO"):
             text = "not an answer of Authelia: no `status`"
-            raise _strange(answer.status) or Trouble(Reason.OPERAND_MISSING, text)
+            raise _strange(answer.status) or ProbeFailure(Reason.OPERAND_MISSING, text)
         self._run.note(f"{said['status']} {quoted(said.get('message'))}".rstrip())
         return answer.status, said
 
@@ -154,14 +154,14 @@ def judge(said: Mapping[str, object]) -> Reading:
     return Reading(Reason.OK, "accepted, signed in with both factors")
 
 
-def _strange(status: int) -> Trouble | None:
+def _strange(status: int) -> ProbeFailure | None:
     """The trouble an answer in another form is by its status alone."""
     if status == 200:
         return None
     if status in (401, 407):
         text = f"status {status}: something before the portal wants to know who we are"
-        return Trouble(Reason.OWN_CREDENTIALS, text)
-    return Trouble(Reason.HTTP_STATUS, f"status {status}, and not a word of Authelia's own")
+        return ProbeFailure(Reason.OWN_CREDENTIALS, text)
+    return ProbeFailure(Reason.HTTP_STATUS, f"status {status}, and not a word of Authelia's own")
 
 
 PROBE = Authelia

@@ -17,12 +17,12 @@ from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import DOT_ALL, TextPattern
 from beacon.net.http.client import Answer, Request
-from beacon.net.http.conditional_client import SOURCES, Sources
+from beacon.net.http.conditional_client import SOURCES, ConditionalClient
 from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
 from beacon.net.parsing.dates import since
-from beacon.net.probe_failure import Trouble
-from beacon.probing.base import CLAIM, Fault, Timing
+from beacon.net.probe_failure import ProbeFailure
+from beacon.probing.base import CLAIM, SettingFlaw, Timing
 from beacon.vendors.status import Admission, claimed, entry, worst
 
 _OF_STATUS: Final = {
@@ -74,7 +74,7 @@ There is no public list of them: one that is missing here is told of, not refuse
 """
 
 
-class Event(msgspec.Struct, frozen=True):
+class AwsEvent(msgspec.Struct, frozen=True):
     """One event: where, of what, how bad."""
 
     arn: str
@@ -112,7 +112,7 @@ class AwsEvents(Reach):
     EVIDENCE: ClassVar = Evidence.CLAIM
     TIMING: ClassVar[Timing] = CLAIM
     SIGN_IN: ClassVar = False
-    SOURCES: ClassVar[Sources] = SOURCES
+    SOURCES: ClassVar[ConditionalClient] = SOURCES
 
     url: Url = Url("https://health.aws.amazon.com/public/currentevents")  # noqa: RUF009 - a text
     regions: tuple[str, ...] = ()
@@ -123,16 +123,16 @@ class AwsEvents(Reach):
         """Whether certificates are verified, which is done by our clock."""
         return self.url.lower().startswith("https:")
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         for flaw in self.reach_flaws():
-            yield Fault(*flaw)
+            yield SettingFlaw(*flaw)
         for number, name in enumerate(self.regions):
             if not _REGION.fullmatch(name):
-                yield Fault(("regions", number), f"not a region: {name!r}", "eu-west-1 …")
+                yield SettingFlaw(("regions", number), f"not a region: {name!r}", "eu-west-1 …")
         for number, name in enumerate(self.services):
             if not name.strip():
-                yield Fault(("services", number), "a service without a name")
+                yield SettingFlaw(("services", number), "a service without a name")
 
     def wait(self, utc: float) -> float:  # noqa: ARG002 - other kinds need the time
         """It may always run."""
@@ -143,7 +143,7 @@ class AwsEvents(Reach):
         request = Request(url=self.url)
         return claimed(run, lambda: self.judge(self.SOURCES.read(run, request, parsed, self.route)))
 
-    def judge(self, events: Iterable[Event]) -> Reading:
+    def judge(self, events: Iterable[AwsEvent]) -> Reading:
         """What AWS admits of our regions and services."""
         wanted = {name.strip().casefold() for name in self.services}
         told = list(events)
@@ -154,7 +154,7 @@ class AwsEvents(Reach):
             text += f"; AWS does not name {', '.join(unheard)} today, and we do not know them"
         return worst((Admission(Reason.OK, text), *map(_said, ours), *lost))
 
-    def _is_near(self, event: Event) -> bool:
+    def _is_near(self, event: AwsEvent) -> bool:
         return not self.regions or event.region in (*self.regions, *_EVERYWHERE)
 
 
@@ -179,14 +179,14 @@ def _bare(service: str) -> str:
     return "".join(words[1:] if words[:1] in (["amazon"], ["aws"]) else words)
 
 
-def _is_of(event: Event, wanted: set[str]) -> bool:
+def _is_of(event: AwsEvent, wanted: set[str]) -> bool:
     """Whether it is of one of these services; one of several that names none is of all."""
     names = set(event.names())
     unnamed = _SEVERAL in names and not event.impacted_services
     return not wanted or unnamed or bool(names & wanted)
 
 
-def _said(event: Event) -> Admission:
+def _said(event: AwsEvent) -> Admission:
     unknown = (Reason.SOURCE_DEAD, f"status {event.status}")
     reason, state = _OF_STATUS.get(str(event.status), unknown)
     if event.end_time:
@@ -197,14 +197,16 @@ def _said(event: Event) -> Admission:
     return Admission(reason, words)
 
 
-def parsed(_: Run, answer: Answer) -> tuple[Event, ...]:
-    """The events. Raises `Trouble` where they cannot be understood."""
+def parsed(_: Run, answer: Answer) -> tuple[AwsEvent, ...]:
+    """The events. Raises `ProbeFailure` where they cannot be understood."""
     try:
-        return parse_json_as(_text(answer.body).encode(), tuple[Event, ...])
+        return parse_json_as(_text(answer.body).encode(), tuple[AwsEvent, ...])
     except UnicodeError:
-        raise Trouble(Reason.BODY_UNDECODABLE, "the body is neither UTF-16 nor UTF-8") from None
+        raise ProbeFailure(
+            Reason.BODY_UNDECODABLE, "the body is neither UTF-16 nor UTF-8"
+        ) from None
     except msgspec.ValidationError as error:
-        raise Trouble(Reason.SOURCE_DEAD, f"no list of events: {quoted(error)}") from None
+        raise ProbeFailure(Reason.SOURCE_DEAD, f"no list of events: {quoted(error)}") from None
 
 
 def _text(body: bytes) -> str:

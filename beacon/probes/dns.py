@@ -24,7 +24,7 @@ from beacon.engine.redaction import quoted
 from beacon.engine.run import Phase, Run
 from beacon.net.dns_query import (
     PORT,
-    Reply,
+    DnsReply,
     ask,
     has_reverse,
     is_address,
@@ -34,9 +34,9 @@ from beacon.net.dns_query import (
     zone_servers,
 )
 from beacon.net.dns_records import digest, example, is_name, listed, one_type, shown, value
-from beacon.net.probe_failure import Trouble, timed
+from beacon.net.probe_failure import ProbeFailure, timed
 from beacon.net.udp import Peer
-from beacon.probing.base import FAST, Fault, Timing
+from beacon.probing.base import FAST, SettingFlaw, Timing
 
 _ADDRESS: Final = "an IP address with or without a port: 192.0.2.1, 192.0.2.1:8053, [2001:db8::1]"
 
@@ -52,7 +52,7 @@ class Agree(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Records:
+class RecordSet:
     """What the full set of records must be; records are compared as values, in any order.
 
     `exact`: these and no others. `contains`: at least these. `absent`: none of these, or,
@@ -106,7 +106,7 @@ class Dns:
     record: str = "A"
     resolvers: tuple[str, ...] = ()
     authoritative: bool | tuple[str, ...] = False
-    expect: Records = Records()
+    expect: RecordSet = RecordSet()
     cname: tuple[str, ...] = ()
     agree: Agree = Agree.MAJORITY
 
@@ -115,43 +115,45 @@ class Dns:
         """Never: resolvers check signatures by their own clocks."""
         return False
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         yield from self._query_faults()
         yield from self._server_faults()
         for number, alias in enumerate(self.cname):
             if not is_name(alias):
-                yield Fault(("cname", number), f"not a domain name: {alias!r}")
+                yield SettingFlaw(("cname", number), f"not a domain name: {alias!r}")
         if self.expect.absent is True and (self.expect.exact or self.expect.contains):
             text = "no record at all and certain records cannot both be expected"
-            yield Fault(("expect", "absent"), text, "absent: true alone, or a list")
+            yield SettingFlaw(("expect", "absent"), text, "absent: true alone, or a list")
         if self.expect.exact == ():
             text = "an empty list is met by nothing"
-            yield Fault(("expect", "exact"), text, "absent: true, or the records")
+            yield SettingFlaw(("expect", "exact"), text, "absent: true, or the records")
 
-    def _query_faults(self) -> Iterator[Fault]:
+    def _query_faults(self) -> Iterator[SettingFlaw]:
         if not (has_reverse(self.query) or is_name(self.query)):
-            yield Fault(("query",), f"not a domain name: {self.query!r}")
+            yield SettingFlaw(("query",), f"not a domain name: {self.query!r}")
         kind = one_type(self.record)
         if kind is None:
             text = f"not a type of record: {self.record!r}"
-            yield Fault(("record",), text, "one type: A, AAAA, MX, TXT, CNAME, NS, PTR, TYPE65 …")
+            yield SettingFlaw(
+                ("record",), text, "one type: A, AAAA, MX, TXT, CNAME, NS, PTR, TYPE65 …"
+            )
             return
         for name, number, text in self.expect.written():
             try:
                 value(kind, text)
             except dns.exception.DNSException as error:
                 message = f"not the text of a record of type {self.record}: {error}"
-                yield Fault(("expect", name, number), message, example(kind))
+                yield SettingFlaw(("expect", name, number), message, example(kind))
 
-    def _server_faults(self) -> Iterator[Fault]:
+    def _server_faults(self) -> Iterator[SettingFlaw]:
         for number, text in enumerate(self.resolvers):
             try:
                 peer = Peer.parse(text, PORT)
             except ValueError:
                 peer = Peer("", PORT)
             if not is_address(peer.host):
-                yield Fault(("resolvers", number), f"not an address: {text!r}", _ADDRESS)
+                yield SettingFlaw(("resolvers", number), f"not an address: {text!r}", _ADDRESS)
         if isinstance(self.authoritative, bool):
             return
         for number, text in enumerate(self.authoritative):
@@ -161,7 +163,7 @@ class Dns:
                 peer = Peer("", PORT)
             if not (is_address(peer.host) or (peer.host and is_name(peer.host))):
                 where = ("authoritative", number)
-                yield Fault(where, f"not a server: {text!r}", f"a name, or {_ADDRESS}")
+                yield SettingFlaw(where, f"not a server: {text!r}", f"a name, or {_ADDRESS}")
 
     def wait(self, utc: float) -> float:  # noqa: ARG002 - other kinds need the time
         """It may always run."""
@@ -174,7 +176,7 @@ class Dns:
         run.resolver = False if ours else None  # until it has answered
         try:
             replies = self._fetch(run)
-        except Trouble as trouble:
+        except ProbeFailure as trouble:
             return timed(run, trouble.reading)
         if ours and (self.authoritative or any(map(_resolves, replies))):
             run.resolver = True
@@ -189,7 +191,7 @@ class Dns:
         # Waiting for a server that says nothing is no latency of those that answered.
         return replace(reading, latency=max(heard, default=reading.latency))
 
-    def _fetch(self, run: Run) -> tuple[Reply, ...]:
+    def _fetch(self, run: Run) -> tuple[DnsReply, ...]:
         resolvers = tuple(Peer.parse(text, PORT) for text in self.resolvers)
         name, kind = _owner(self.query), dns.rdatatype.from_text(self.record)
         if self.authoritative is False:
@@ -201,7 +203,7 @@ class Dns:
 
     def _authorities(
         self, run: Run, name: dns.name.Name, resolvers: tuple[Peer, ...]
-    ) -> tuple[list[Peer], list[Reply]]:
+    ) -> tuple[list[Peer], list[DnsReply]]:
         if isinstance(self.authoritative, bool):
             resolvers = resolvers or system_resolvers()
             return locate(run, zone_servers(run, name, resolvers), resolvers)
@@ -210,7 +212,7 @@ class Dns:
             resolvers = resolvers or system_resolvers()
         return locate(run, wanted, resolvers)
 
-    def _weigh(self, reply: Reply) -> Reading:
+    def _weigh(self, reply: DnsReply) -> Reading:
         if reply.message is None:
             return reply.trouble or Reading(Reason.DNS_TIMEOUT)
         return self.judge(reply.message)
@@ -303,7 +305,7 @@ def settle(votes: Sequence[Vote], agree: Agree) -> Reading:
     return Reading(reason, text)
 
 
-def _resolves(reply: Reply) -> bool:
+def _resolves(reply: DnsReply) -> bool:
     """Whether a resolver did its work; that there is no such name is an answer."""
     return reply.message is not None and reply.message.rcode() in _RESOLVED
 

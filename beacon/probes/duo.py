@@ -12,15 +12,15 @@ import msgspec
 
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import DeadlinePassed, Run
-from beacon.net.probe_failure import Trouble, timed
+from beacon.net.probe_failure import ProbeFailure, timed
 from beacon.otp.code_setting import OneTimeCode
-from beacon.probing.base import SIGN_IN, Fault, Timing
-from beacon.vendors.duo import Application, Call, NotUnderstood, Steps, Text, words
+from beacon.probing.base import SIGN_IN, SettingFlaw, Timing
+from beacon.vendors.duo import DuoApplication, DuoCall, NotUnderstood, Steps, Text, words
 
 _BYPASSED: Final = "let in without a second factor"
 
 
-class Said(msgspec.Struct, frozen=True):
+class DuoAnswer(msgspec.Struct, frozen=True):
     """What preauth and auth answer."""
 
     result: str
@@ -29,7 +29,7 @@ class Said(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Duo(Application):
+class Duo(DuoApplication):
     """A second factor at Duo: preauth, and auth with the code of a token."""
 
     EVIDENCE: ClassVar = Evidence.SYMPTOM
@@ -44,10 +44,10 @@ class Duo(Application):
         """Always: what is signed has a date."""
         return True
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         for path, message, allowed in self.flaws():
-            yield Fault(path, message, allowed)
+            yield SettingFlaw(path, message, allowed)
 
     def wait(self, utc: float) -> float:
         """Seconds until its token has a code nobody has used."""
@@ -58,20 +58,20 @@ class Duo(Application):
         spent: Steps = []
         try:
             reading = self._sign_in(run, spent)
-        except Trouble as trouble:
+        except ProbeFailure as trouble:
             reading = trouble.reading
         return replace(timed(run, reading), phases=tuple(spent))
 
     def _sign_in(self, run: Run, spent: Steps) -> Reading:
-        call = Call(path="/auth/v2/preauth", method="POST", params={"username": self.username})
-        said = self.ask(run, call, Said, spent)
+        call = DuoCall(path="/auth/v2/preauth", method="POST", params={"username": self.username})
+        said = self.ask(run, call, DuoAnswer, spent)
         stopped = self.stopped(said, words(said.status_msg or ""))
         if stopped is not None:
             return stopped
         said = self._entered(run, spent)
         return self.judge(said, words(said.status_msg or ""))
 
-    def _entered(self, run: Run, spent: Steps) -> Said:
+    def _entered(self, run: Run, spent: Steps) -> DuoAnswer:
         passcode = self.code.claim(run)
         params = {
             "async": "0",
@@ -79,16 +79,16 @@ class Duo(Application):
             "passcode": passcode,
             "username": self.username,
         }
-        call = Call(path="/auth/v2/auth", method="POST", params=params)
+        call = DuoCall(path="/auth/v2/auth", method="POST", params=params)
         try:
-            return self.ask(run, call, Said, spent)
+            return self.ask(run, call, DuoAnswer, spent)
         except NotUnderstood:
             raise  # it may have been judged
-        except (Trouble, DeadlinePassed):
+        except (ProbeFailure, DeadlinePassed):
             self.code.give_back(passcode)
             raise
 
-    def stopped(self, said: Said, told: str) -> Reading | None:
+    def stopped(self, said: DuoAnswer, told: str) -> Reading | None:
         """What preauth comes to where no code is asked for; None: it is. `told`: its words."""
         if said.result == "auth":
             return None
@@ -101,7 +101,7 @@ class Duo(Application):
             return Reading(Reason.SIGN_IN_REJECTED, f"{text}{told}")
         return Reading(Reason.PROTOCOL_ERROR, "preauth: an unknown result")
 
-    def judge(self, said: Said, told: str) -> Reading:
+    def judge(self, said: DuoAnswer, told: str) -> Reading:
         """What auth comes to; `told` are its words."""
         if said.result == "deny":
             how = "locked out" if said.status == "locked_out" else "denied"

@@ -13,9 +13,9 @@ import msgspec
 
 from beacon.config.fields import Duration
 from beacon.engine.run import Run
-from beacon.probing.base import Fault
-from beacon.probing.sign_in_stats import SAMPLE, USES, Entry, Span, Tally, WatchedUsers
-from beacon.vendors.duo import Application, Call
+from beacon.probing.base import SettingFlaw
+from beacon.probing.sign_in_stats import SAMPLE, USES, LoggedSignIn, Span, Tally, WatchedUsers
+from beacon.vendors.duo import DuoApplication, DuoCall
 
 PAGE: Final = 200
 PAGES: Final = 20
@@ -83,7 +83,7 @@ class Page(msgspec.Struct):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DuoLog(WatchedUsers, Application):
+class DuoLog(WatchedUsers, DuoApplication):
     """The share of sign-ins with a factor that go well; the application is of the Admin API.
 
     `factors` are Duo's names of those that count (none named: all). `break_glass` is label →
@@ -95,11 +95,11 @@ class DuoLog(WatchedUsers, Application):
     lag: Duration = Duration(180)  # noqa: RUF009 - it is a number
     factors: tuple[str, ...] = ()
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         yield from super().faults()
         for path, message, allowed in self.flaws():
-            yield Fault(path, message, allowed)
+            yield SettingFlaw(path, message, allowed)
 
     def tally(self, run: Run, span: Span) -> Tally:
         """Count what happened in a span of time. Raises `Trouble`."""
@@ -113,12 +113,12 @@ class DuoLog(WatchedUsers, Application):
         kind = attempt.event_type in (None, "authentication")
         return kind and (not self.factors or attempt.factor in self.factors)
 
-    def entries(self, run: Run, span: Span, accounts: tuple[str, ...]) -> Iterator[Entry]:
+    def entries(self, run: Run, span: Span, accounts: tuple[str, ...]) -> Iterator[LoggedSignIn]:
         """Every attempt of these accounts to sign in that the log has. Raises `Trouble`."""
         for account in accounts:
             for attempt in self._attempts(run, span, USES, {"users": account}):
                 name = attempt.txid or str(attempt.timestamp)
-                yield Entry(name, (attempt.user or Named()).key or "", attempt.timestamp)
+                yield LoggedSignIn(name, (attempt.user or Named()).key or "", attempt.timestamp)
 
     def _attempts(
         self, run: Run, span: Span, most: int, which: dict[str, str] | None = None
@@ -134,7 +134,7 @@ class DuoLog(WatchedUsers, Application):
         found: dict[tuple[str | None, int, str | None], Attempt] = {}
         for _ in range(PAGES):
             before = len(found)
-            page = self.ask(run, Call(path=_LOG, params=asked), Page, [])
+            page = self.ask(run, DuoCall(path=_LOG, params=asked), Page, [])
             for attempt in page.authlogs:
                 who = attempt.user.key if attempt.user else None
                 found[attempt.txid, attempt.timestamp, who] = attempt

@@ -10,13 +10,13 @@ from typing import ClassVar
 
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
-from beacon.net.probe_failure import Trouble, timed
-from beacon.probing.base import FAST, Fault, Timing
-from beacon.vendors.duo import CHECK, Application, Steps
+from beacon.net.probe_failure import ProbeFailure, timed
+from beacon.probing.base import FAST, SettingFlaw, Timing
+from beacon.vendors.duo import CHECK, DuoApplication, Steps
 
 
 @dataclass(frozen=True, kw_only=True)
-class DuoPing(Application):
+class DuoPing(DuoApplication):
     """Ping, which is not signed, and check, which is."""
 
     EVIDENCE: ClassVar = Evidence.HEALTH
@@ -28,10 +28,10 @@ class DuoPing(Application):
         """Always: what is signed has a date."""
         return True
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         for path, message, allowed in self.flaws():
-            yield Fault(path, message, allowed)
+            yield SettingFlaw(path, message, allowed)
 
     def wait(self, utc: float) -> float:  # noqa: ARG002 - nothing here is used up
         """Seconds it must not run yet: none."""
@@ -44,7 +44,7 @@ class DuoPing(Application):
             self.clock_offset(run, spent)
             self.ask(run, CHECK, dict, spent)
             reading = Reading(Reason.OK, "it answers and knows us; that says nothing of sign-ins")
-        except Trouble as trouble:
+        except ProbeFailure as trouble:
             reading = trouble.reading
         return replace(timed(run, reading), phases=tuple(spent))
 

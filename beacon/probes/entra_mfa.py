@@ -16,9 +16,9 @@ import msgspec
 from beacon.config.fields import Duration
 from beacon.engine.run import Run
 from beacon.net.parsing.dates import moment
-from beacon.probing.base import Fault
-from beacon.probing.sign_in_stats import SAMPLE, USES, Entry, Span, Tally, WatchedUsers, iso
-from beacon.vendors.graph import Application, Graph
+from beacon.probing.base import SettingFlaw
+from beacon.probing.sign_in_stats import SAMPLE, USES, LoggedSignIn, Span, Tally, WatchedUsers, iso
+from beacon.vendors.graph import Graph, GraphApplication
 
 LATE: Final = 7200.0
 """Seconds that Microsoft says attempts may take until they are counted, rarely."""
@@ -39,7 +39,7 @@ class Metric(msgspec.Struct, rename="camel"):
     value: int
 
 
-class Status(msgspec.Struct, frozen=True, rename="camel"):
+class EntraStatus(msgspec.Struct, frozen=True, rename="camel"):
     """How a sign-in ended."""
 
     error_code: int = 0
@@ -52,12 +52,12 @@ class SignIn(msgspec.Struct, rename="camel"):
     created_date_time: str
     user_id: str | None = None
     user_principal_name: str | None = None
-    status: Status = Status()
+    status: EntraStatus = EntraStatus()
     authentication_requirement: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class EntraMfa(WatchedUsers, Application):
+class EntraMfa(WatchedUsers, GraphApplication):
     """The share of MFA sign-ins of a tenant that go well.
 
     `count`: from Microsoft's metrics, or from the error codes of the sign-in log. `break_glass`
@@ -70,13 +70,15 @@ class EntraMfa(WatchedUsers, Application):
     lag: Duration = Duration(900)  # noqa: RUF009 - it is a number
     count: Literal["metrics", "sign_ins"] = "metrics"
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         yield from super().faults()
         for flaw in self.flaws():
-            yield Fault(*flaw)
+            yield SettingFlaw(*flaw)
         if self.window % self.STEP or self.lag % self.STEP:
-            yield Fault(("window",), "the metrics come in steps of 5 min", "window, lag: 5m, 10m …")
+            yield SettingFlaw(
+                ("window",), "the metrics come in steps of 5 min", "window, lag: 5m, 10m …"
+            )
 
     @cached_property
     def _metrics(self) -> Graph:
@@ -115,14 +117,14 @@ class EntraMfa(WatchedUsers, Application):
         path = self._query("beta", span, "", "id,createdDateTime,status,authenticationRequirement")
         return self._log.listed(run, f"{path}&$top={SAMPLE // 2}", SignIn, most=SAMPLE)
 
-    def entries(self, run: Run, span: Span, accounts: tuple[str, ...]) -> Iterator[Entry]:
+    def entries(self, run: Run, span: Span, accounts: tuple[str, ...]) -> Iterator[LoggedSignIn]:
         """Every attempt of these accounts to sign in that the log has. Raises `Trouble`."""
         names = (f"{_field(name)} eq '{name.lower()}'" for name in accounts)
         which = f" and ({' or '.join(names)})"
         path = self._query("v1.0", span, which, "id,createdDateTime,userId,userPrincipalName")
         for found in self._log.listed(run, f"{path}&$top={USES}", SignIn, most=USES):
             for account in (found.user_id, found.user_principal_name):
-                yield Entry(found.id, account or "", found.created_date_time)
+                yield LoggedSignIn(found.id, account or "", found.created_date_time)
 
     @staticmethod
     def _query(version: str, span: Span, which: str, fields: str) -> str:

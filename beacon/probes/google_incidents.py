@@ -17,12 +17,12 @@ from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.net.http.client import Answer, Request
-from beacon.net.http.conditional_client import SOURCES, Sources
+from beacon.net.http.conditional_client import SOURCES, ConditionalClient
 from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
 from beacon.net.parsing.dates import moment, since
-from beacon.net.probe_failure import Trouble
-from beacon.probing.base import CLAIM, Fault, Timing
+from beacon.net.probe_failure import ProbeFailure
+from beacon.probing.base import CLAIM, SettingFlaw, Timing
 from beacon.vendors.status import Admission, claimed, entry, worst
 
 LIMIT: Final = 8 * 1024 * 1024
@@ -76,7 +76,7 @@ class _Open(msgspec.Struct, frozen=True):
     begin: datetime | None
 
 
-class History(msgspec.Struct, frozen=True):
+class GoogleHistory(msgspec.Struct, frozen=True):
     """What is open, and every product that ever was in trouble, by its small letters."""
 
     open: tuple[_Open, ...]
@@ -93,7 +93,7 @@ class GoogleIncidents(Reach):
     EVIDENCE: ClassVar = Evidence.CLAIM
     TIMING: ClassVar[Timing] = CLAIM
     SIGN_IN: ClassVar = False
-    SOURCES: ClassVar[Sources] = SOURCES
+    SOURCES: ClassVar[ConditionalClient] = SOURCES
 
     url: Url
     products: tuple[str, ...] = ()
@@ -103,13 +103,13 @@ class GoogleIncidents(Reach):
         """Whether certificates are verified, which is done by our clock."""
         return self.url.lower().startswith("https:")
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         for flaw in self.reach_flaws():
-            yield Fault(*flaw)
+            yield SettingFlaw(*flaw)
         for number, name in enumerate(self.products):
             if not name.strip():
-                yield Fault(("products", number), "a product without a name")
+                yield SettingFlaw(("products", number), "a product without a name")
 
     def wait(self, utc: float) -> float:  # noqa: ARG002 - other kinds need the time
         """It may always run."""
@@ -123,7 +123,7 @@ class GoogleIncidents(Reach):
             run, lambda: self.judge(self.SOURCES.read(run, request, parsed, self.route), now)
         )
 
-    def judge(self, history: History, now: datetime) -> Reading:
+    def judge(self, history: GoogleHistory, now: datetime) -> Reading:
         """What Google admits of our products at a time."""
         wanted = {name.strip().casefold(): name for name in self.products}
         begun = [one for one in history.open if one.begin is None or one.begin <= now + EARLY]
@@ -139,21 +139,23 @@ class GoogleIncidents(Reach):
         return worst((Admission(Reason.OK, text), *said))
 
 
-def parsed(_: Run, answer: Answer) -> History:
-    """What of the history counts. Raises `Trouble` where it cannot be understood."""
+def parsed(_: Run, answer: Answer) -> GoogleHistory:
+    """What of the history counts. Raises `ProbeFailure` where it cannot be understood."""
     try:
         incidents = parse_json_as(answer.body, tuple[_Incident, ...], VALUES)
     except msgspec.ValidationError as error:
-        raise Trouble(Reason.SOURCE_DEAD, f"no history of incidents: {quoted(error)}") from None
+        raise ProbeFailure(
+            Reason.SOURCE_DEAD, f"no history of incidents: {quoted(error)}"
+        ) from None
     if not incidents:
-        raise Trouble(Reason.SOURCE_DEAD, "an empty history: even of quiet times there is one")
+        raise ProbeFailure(Reason.SOURCE_DEAD, "an empty history: even of quiet times there is one")
     products = {
         name.strip().casefold(): name
         for incident in incidents
         for name in _names(incident, (*_products(incident), *(incident.affected_products or ())))
     }
     found = (_opened(incident) for incident in incidents if not (incident.end or "").strip())
-    return History(tuple(one for one in found if one.reason is not Reason.OK), products)
+    return GoogleHistory(tuple(one for one in found if one.reason is not Reason.OK), products)
 
 
 def _products(incident: _Incident) -> Sequence[_Product]:

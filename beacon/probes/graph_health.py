@@ -16,10 +16,10 @@ from beacon.config.problems import meant
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
-from beacon.net.http.conditional_client import SOURCES, Kept, Sources
+from beacon.net.http.conditional_client import SOURCES, BoundedCache, ConditionalClient
 from beacon.net.parsing.dates import since
-from beacon.probing.base import CLAIM, Fault, Timing
-from beacon.vendors.graph import Application, Graph
+from beacon.probing.base import CLAIM, SettingFlaw, Timing
+from beacon.vendors.graph import Graph, GraphApplication
 from beacon.vendors.status import (
     OF_MICROSOFT,
     RESTORING,
@@ -37,7 +37,7 @@ SIGN_INS: Final = Regex(
 )
 _API: Final = "v1.0/admin/serviceAnnouncement"
 
-WORST: Final[Kept[Reason]] = Kept(256)
+WORST: Final[BoundedCache[Reason]] = BoundedCache(256)
 """The worst that each issue was seen at; in this process only."""
 
 
@@ -69,7 +69,7 @@ class Issue(msgspec.Struct, rename="camel"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GraphHealth(Application):
+class GraphHealth(GraphApplication):
     """Service health of a tenant, read as an application with `ServiceHealth.Read.All`.
 
     `services` are ids or names. Open issues of any other service count if `keywords` is found
@@ -79,22 +79,22 @@ class GraphHealth(Application):
     EVIDENCE: ClassVar = Evidence.CLAIM
     TIMING: ClassVar[Timing] = CLAIM
     SIGN_IN: ClassVar = False
-    SOURCES: ClassVar[Sources] = SOURCES
-    WORST: ClassVar[Kept[Reason]] = WORST
+    SOURCES: ClassVar[ConditionalClient] = SOURCES
+    WORST: ClassVar[BoundedCache[Reason]] = WORST
 
     services: tuple[str, ...]
     keywords: Regex | None = SIGN_INS
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         for flaw in self.flaws():
-            yield Fault(*flaw)
+            yield SettingFlaw(*flaw)
         if not self.services:
             text = "no service named: nothing would tell whether there is anything to read"
-            yield Fault(("services",), text, "ids or names as healthOverviews lists them")
+            yield SettingFlaw(("services",), text, "ids or names as healthOverviews lists them")
         for number, name in enumerate(self.services):
             if not name.strip():
-                yield Fault(("services", number), "a service without a name")
+                yield SettingFlaw(("services", number), "a service without a name")
 
     def wait(self, utc: float) -> float:  # noqa: ARG002 - other kinds need the time
         """It may always run."""

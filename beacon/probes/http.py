@@ -17,8 +17,8 @@ from beacon.net.http.auth import Auth
 from beacon.net.http.client import Answer, Request, exchange, prepare
 from beacon.net.http.expectations import Expectations, judge
 from beacon.net.http.route import Reach
-from beacon.net.probe_failure import FirstPass, Trouble, timed
-from beacon.probing.base import FAST, Fault, Timing
+from beacon.net.probe_failure import FirstPass, ProbeFailure, timed
+from beacon.probing.base import FAST, SettingFlaw, Timing
 
 Days = Annotated[int, msgspec.Meta(ge=0, description="days; 0: never warn")]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -54,27 +54,29 @@ class Http(Reach):
         """Whether certificates are verified, which is done by our clock."""
         return self.url.lower().startswith("https:") and self.tls.verify
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         if sum((self.body is not None, bool(self.form), self.json is not None)) > 1:
-            yield Fault((), "more than one body to send", "one of body, form, json")
+            yield SettingFlaw((), "more than one body to send", "one of body, form, json")
         if self.method in ("GET", "HEAD") and self._payload()[0] is not None:
-            yield Fault(("method",), f"{self.method} sends no body", "POST, PUT, PATCH, DELETE")
+            yield SettingFlaw(
+                ("method",), f"{self.method} sends no body", "POST, PUT, PATCH, DELETE"
+            )
         for flaw in self.reach_flaws():
-            yield Fault(*flaw)
+            yield SettingFlaw(*flaw)
         yield from self._flaws("expect", self.expect.flaws())
         yield from self._flaws("prefer", self.prefer.flaws() if self.prefer else ())
         yield from self._flaws("auth", self.auth.flaws() if self.auth else ())
         try:
             prepare(self._request(self.auth.written if self.auth else ""))
-        except Trouble:
+        except ProbeFailure:
             text = "an address or a header that cannot be sent"
-            yield Fault(("url",), text, "printable text, in headers of Latin-1")
+            yield SettingFlaw(("url",), text, "printable text, in headers of Latin-1")
 
     @staticmethod
-    def _flaws(section: str, flaws: Iterator[Flaw] | tuple[()]) -> Iterator[Fault]:
+    def _flaws(section: str, flaws: Iterator[Flaw] | tuple[()]) -> Iterator[SettingFlaw]:
         for path, message, allowed in flaws:
-            yield Fault((section, *path), message, allowed)
+            yield SettingFlaw((section, *path), message, allowed)
 
     def wait(self, utc: float) -> float:  # noqa: ARG002 - nothing here is used up
         """Seconds it must not run yet: none."""
@@ -84,7 +86,7 @@ class Http(Reach):
         """Ask once, redirects followed, and judge the answer."""
         try:
             reading = self.judge(self._fetch(run))
-        except Trouble as trouble:
+        except ProbeFailure as trouble:
             reading = trouble.reading
         return timed(run, self._first_pass.judged(run, reading))
 

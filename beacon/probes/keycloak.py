@@ -19,11 +19,18 @@ from beacon.net.http.client import Answer, Request, exchange
 from beacon.net.http.expectations import parse_json
 from beacon.net.http.route import Reach, Route
 from beacon.net.outline import outline
-from beacon.net.probe_failure import FirstPass, Trouble
+from beacon.net.probe_failure import FirstPass, ProbeFailure
 from beacon.otp.code_setting import OneTimeCode
-from beacon.probing.base import SIGN_IN, Fault, Timing
+from beacon.probing.base import SIGN_IN, SettingFlaw, Timing
 from beacon.probing.steps import Steps
-from beacon.vendors.openid import Issued, Provider, discover, issuer_flaws, offered, signing_key
+from beacon.vendors.openid import (
+    Issued,
+    ProviderMetadata,
+    discover,
+    issuer_flaws,
+    offered,
+    signing_key,
+)
 
 _OURS: Final = frozenset(
     {"invalid_client", "unauthorized_client", "invalid_scope", "unsupported_grant_type"}
@@ -73,12 +80,12 @@ class Keycloak(Reach):
         secure = self.issuer.lower().startswith("https:") and self.tls.verify
         return secure or self.code.clock_bound
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         for path, message, allowed in issuer_flaws(self.issuer):
-            yield Fault(("issuer", *path), message, allowed)
+            yield SettingFlaw(("issuer", *path), message, allowed)
         for flaw in self.reach_flaws():
-            yield Fault(*flaw)
+            yield SettingFlaw(*flaw)
 
     def wait(self, utc: float) -> float:
         """Seconds until its token has a code nobody has used."""
@@ -89,7 +96,7 @@ class Keycloak(Reach):
         steps = Steps(run)
         try:
             reading = self._sign_in(run, steps)
-        except Trouble as trouble:
+        except ProbeFailure as trouble:
             reading = trouble.reading
         return steps.told(self._first_pass.judged(run, reading))
 
@@ -110,11 +117,11 @@ class Keycloak(Reach):
                 signed = self._looked_for(run, provider, route, tokens)
             found = "accepted" if signed else "accepted; its tokens name no key"
             reading = Reading(Reason.OK, found)
-        except Trouble as trouble:
+        except ProbeFailure as trouble:
             reading = trouble.reading
         return self._signed_out(run, steps, provider, tokens, reading)
 
-    def _tokens(self, run: Run, provider: Provider, route: Route) -> _Tokens:
+    def _tokens(self, run: Run, provider: ProviderMetadata, route: Route) -> _Tokens:
         passcode = self.code.claim(run)
         form = {
             "grant_type": "password",
@@ -129,7 +136,7 @@ class Keycloak(Reach):
             answer = exchange(
                 run, self._request(provider, provider.token_url, form), route, follow=False
             )
-        except (Trouble, DeadlinePassed):
+        except (ProbeFailure, DeadlinePassed):
             self.code.give_back(passcode)
             raise
         refused = self.judge(answer)
@@ -137,7 +144,7 @@ class Keycloak(Reach):
             return _issued(run, answer)
         if refused.reason not in (Reason.SIGN_IN_REJECTED, Reason.SIGN_IN_UNFINISHED):
             self.code.give_back(passcode)
-        raise Trouble(refused.reason, refused.detail)
+        raise ProbeFailure(refused.reason, refused.detail)
 
     def judge(self, answer: Answer) -> Reading | None:
         """What the token endpoint's answer comes to, unless it is tokens."""
@@ -146,8 +153,10 @@ class Keycloak(Reach):
         error, said = _error(answer)
         return Reading(_reason(answer.status, error), f"status {answer.status}{said}")
 
-    def _looked_for(self, run: Run, provider: Provider, route: Route, tokens: _Tokens) -> bool:
-        """Whether a token names its key. Raises `Trouble` where it is not offered."""
+    def _looked_for(
+        self, run: Run, provider: ProviderMetadata, route: Route, tokens: _Tokens
+    ) -> bool:
+        """Whether a token names its key. Raises `ProbeFailure` where it is not offered."""
         keys = offered(run, provider, route)
         now = run.clock.monotonic()
         found = [signing_key(token, keys) for token in (tokens.identity, tokens.access)]
@@ -162,7 +171,7 @@ class Keycloak(Reach):
         return Issued()
 
     def _signed_out(
-        self, run: Run, steps: Steps, provider: Provider, tokens: _Tokens, reading: Reading
+        self, run: Run, steps: Steps, provider: ProviderMetadata, tokens: _Tokens, reading: Reading
     ) -> Reading:
         """The reading, or a warning where nothing else is wrong: sessions would pile up."""
         if provider.revocation_url is None or not tokens.refresh:
@@ -171,28 +180,28 @@ class Keycloak(Reach):
         try:
             with steps.step("logout"):
                 self._revoke(run, provider, tokens)
-        except Trouble as trouble:
+        except ProbeFailure as trouble:
             if reading.reason is Reason.OK:
                 text = f"signed in, but not out: {trouble.reading.detail}"
                 return Reading(Reason.PREFERENCE_UNMET, text)
         return reading
 
-    def _revoke(self, run: Run, provider: Provider, tokens: _Tokens) -> None:
-        """End the session, where the provider has a way to. Raises `Trouble`."""
+    def _revoke(self, run: Run, provider: ProviderMetadata, tokens: _Tokens) -> None:
+        """End the session, where the provider has a way to. Raises `ProbeFailure`."""
         if provider.revocation_url is None or not tokens.refresh:
             return
         request = self._request(provider, provider.revocation_url, {"token": tokens.refresh})
         answer = exchange(run, request, self.route, follow=False)
         if answer.status != 200:
-            raise Trouble(Reason.HTTP_STATUS, f"status {answer.status}")
+            raise ProbeFailure(Reason.HTTP_STATUS, f"status {answer.status}")
 
-    def _request(self, provider: Provider, url: str, form: dict[str, str]) -> Request:
+    def _request(self, provider: ProviderMetadata, url: str, form: dict[str, str]) -> Request:
         how = self.client_auth or provider.client_auth
         return client_request(url, self.client_id, self.client_secret, form, how)
 
 
 def _issued(run: Run, answer: Answer) -> _Tokens:
-    """The tokens in an answer, hidden. Raises `Trouble` for one without."""
+    """The tokens in an answer, hidden. Raises `ProbeFailure` for one without."""
     access, lasts = token_of(answer)
     document = parse_json(answer.body)
     run.note(f"it has {outline(document, harmless=('token_type', 'expires_in'))}")
@@ -222,7 +231,7 @@ def _error(answer: Answer) -> tuple[str, str]:
     """The error's name, empty if it is none of the protocol, and its words to be told."""
     try:
         document = parse_json(answer.body)
-    except Trouble:
+    except ProbeFailure:
         return "", ""
     error = document.get("error") if isinstance(document, dict) else None
     if not isinstance(document, dict) or not isinstance(error, str) or not _NAME.fullmatch(error):

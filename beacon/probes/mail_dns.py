@@ -24,17 +24,16 @@ from beacon.core.model import (
 )
 from beacon.engine.run import Phase, Run
 from beacon.maildns.answer import Found, State, plain
-from beacon.maildns.findings import Trouble, Wanted, judge, worst_first
+from beacon.maildns.findings import Finding, Wanted, judge, worst_first
 from beacon.maildns.golden import Golden, GoldenRefused, beside, compare, keys_of, load
-from beacon.maildns.snapshot import MX, TXT, Picture
+from beacon.maildns.snapshot import MX, TXT, Snapshot
 from beacon.maildns.sources import Resolvers
-from beacon.maildns.survey import Look, Subject, look
+from beacon.maildns.survey import Subject, Survey, look
 from beacon.net.dns_query import PORT, has_reverse, is_address, system_resolvers
 from beacon.net.dns_records import is_mail_domain, is_name, is_selector, listed
-from beacon.net.probe_failure import Trouble as Stuck
-from beacon.net.probe_failure import timed
+from beacon.net.probe_failure import ProbeFailure, timed
 from beacon.net.udp import Peer
-from beacon.probing.base import Fault, Timing
+from beacon.probing.base import SettingFlaw, Timing
 
 MOST_DOMAINS = 10
 _LONGEST_FIRST: Final = 110
@@ -71,23 +70,25 @@ class MailDns:
         """Never: resolvers check signatures by their own clocks."""
         return False
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         if not 0 < len(self.domains) <= MOST_DOMAINS:
             allowed = f"1 to {MOST_DOMAINS} domains; more in endpoints of their own"
-            yield Fault(("domains",), f"{len(self.domains)} domains", allowed)
+            yield SettingFlaw(("domains",), f"{len(self.domains)} domains", allowed)
         for number, domain in enumerate(self.domains):
             if not is_mail_domain(domain):
                 text = f"not a domain that sends mail: {domain!r}"
-                yield Fault(("domains", number), text, "what stands behind the @: otp.example.com")
+                yield SettingFlaw(
+                    ("domains", number), text, "what stands behind the @: otp.example.com"
+                )
         for number, selector in enumerate(self.selectors):
             if not self._is_selector(selector):
                 allowed = "what stands in front of ._domainkey: s1, 2024.mail"
-                yield Fault(("selectors", number), f"not a selector: {selector!r}", allowed)
+                yield SettingFlaw(("selectors", number), f"not a selector: {selector!r}", allowed)
         for number, address in enumerate(self.senders):
             if not has_reverse(address):
                 text = f"not an address: {address!r}"
-                yield Fault(("senders", number), text, "192.0.2.1 or 2001:db8::1")
+                yield SettingFlaw(("senders", number), text, "192.0.2.1 or 2001:db8::1")
         yield from self._server_faults()
         yield from self._golden_faults()
 
@@ -96,7 +97,7 @@ class MailDns:
         longest = max(self.domains, key=len, default="")
         return is_selector(text) and not below and is_name(f"{text}._domainkey.{longest}")
 
-    def _server_faults(self) -> Iterator[Fault]:
+    def _server_faults(self) -> Iterator[SettingFlaw]:
         servers = () if isinstance(self.authoritative, bool) else self.authoritative
         for name, given in (("resolvers", self.resolvers), ("authoritative", servers)):
             for number, text in enumerate(given):
@@ -106,20 +107,22 @@ class MailDns:
                     host = ""
                 if not (is_address(host) or (name == "authoritative" and host and is_name(host))):
                     allowed = "an IP address with or without a port: 192.0.2.1, [2001:db8::1]:53"
-                    yield Fault((name, number), f"not a server: {text!r}", allowed)
+                    yield SettingFlaw((name, number), f"not a server: {text!r}", allowed)
 
-    def _golden_faults(self) -> Iterator[Fault]:
+    def _golden_faults(self) -> Iterator[SettingFlaw]:
         if self.golden is None:
             return
         try:
             kept = load(Path(self.golden))
         except GoldenRefused as refused:
-            yield Fault(("golden",), str(refused), "a file of `beacon dns golden`")
+            yield SettingFlaw(("golden",), str(refused), "a file of `beacon dns golden`")
             return
         for domain in self.domains:
             if _key(domain) not in kept.domains:
                 text = f"{self.golden} does not know {domain}"
-                yield Fault(("golden",), text, "a file of `beacon dns golden` with every domain")
+                yield SettingFlaw(
+                    ("golden",), text, "a file of `beacon dns golden` with every domain"
+                )
 
     def wait(self, utc: float) -> float:  # noqa: ARG002 - other kinds need the time
         """It may always run."""
@@ -138,7 +141,7 @@ class MailDns:
                 (domain, look(run, resolvers, self._subject(domain, kept), self.authoritative))
                 for domain in self.domains
             ]
-        except Stuck as stuck:
+        except ProbeFailure as stuck:
             return timed(run, stuck.reading)
         except GoldenRefused as refused:
             return timed(run, Reading(Reason.INTERNAL_ERROR, str(refused)))
@@ -164,11 +167,11 @@ class MailDns:
     def _signed(self) -> bool:
         return self.dnssec == "required"
 
-    def judge(self, domain: str, seen: Look, kept: Golden | None) -> list[Trouble]:
+    def judge(self, domain: str, seen: Survey, kept: Golden | None) -> list[Finding]:
         """Everything that is wrong with one domain."""
         wanted = Wanted(spf=self.spf, dmarc=self.dmarc, mx=self.mx, dnssec=self._signed)
 
-        def of_view(picture: Picture) -> list[Trouble]:
+        def of_view(picture: Snapshot) -> list[Finding]:
             found = judge(picture, wanted)
             if kept is not None and picture.exists:
                 name = _key(domain)
@@ -178,7 +181,7 @@ class MailDns:
         return seen.judged(of_view)
 
 
-def told(found: Sequence[Trouble], looks: Sequence[Look]) -> Reading:
+def told(found: Sequence[Finding], looks: Sequence[Survey]) -> Reading:
     """One reading of all that was found; `found` the worst first."""
     if not found:
         return Reading(Reason.OK, "; ".join(map(_sound, looks)), ttl=_ttl(looks))
@@ -187,13 +190,13 @@ def told(found: Sequence[Trouble], looks: Sequence[Look]) -> Reading:
     return Reading(first.reason, detail, ttl=_ttl(looks, first), records=_records(found))
 
 
-def _records(found: Sequence[Trouble]) -> tuple[str, ...]:
+def _records(found: Sequence[Finding]) -> tuple[str, ...]:
     """Every record that fails, by reason, type and name: incidents keep them beside the detail."""
     fails = (each for each in found if OUTCOME_OF[each.reason] is Outcome.FAIL and each.name)
     return joined((), (f"{each.reason} {each.kind} {each.name}" for each in fails))
 
 
-def _with_others(first: Trouble, others: Sequence[Trouble]) -> str:
+def _with_others(first: Finding, others: Sequence[Finding]) -> str:
     """The worst in full, the others by reason and name, as far as they fit."""
     grouped: dict[Reason, list[str]] = {}
     for trouble in others:
@@ -212,7 +215,7 @@ def _with_others(first: Trouble, others: Sequence[Trouble]) -> str:
     return f"{head}{len(items)} more"
 
 
-def _short(trouble: Trouble, domain: str) -> str:
+def _short(trouble: Finding, domain: str) -> str:
     """Which record a trouble is about, as short as can be."""
     name = trouble.name.removesuffix(f".{trouble.domain}")
     if trouble.reason in (Reason.DKIM_MISSING, Reason.DKIM_REVOKED):
@@ -226,13 +229,13 @@ def _short(trouble: Trouble, domain: str) -> str:
     return " ".join(filter(None, (what, "" if trouble.domain == domain else trouble.domain)))
 
 
-def _sound(seen: Look) -> str:
+def _sound(seen: Survey) -> str:
     picture = seen.picture
     keys = f", {len(picture.selectors)} DKIM keys" if picture.selectors else ""
     return f"{picture.domain.to_text(omit_final_dot=True)}: {picture.spf.terms} SPF terms{keys}"
 
 
-def _ttl(looks: Sequence[Look], trouble: Trouble | None = None) -> float | None:
+def _ttl(looks: Sequence[Survey], trouble: Finding | None = None) -> float | None:
     """How long others may keep what was read: the longest of all; of trouble, its own record."""
     found = [
         answer.ttl
@@ -245,7 +248,7 @@ def _ttl(looks: Sequence[Look], trouble: Trouble | None = None) -> float | None:
 
 
 def _counts(
-    answer: Found, name: str, kind: dns.rdatatype.RdataType, trouble: Trouble | None
+    answer: Found, name: str, kind: dns.rdatatype.RdataType, trouble: Finding | None
 ) -> bool:
     if trouble is None:
         return answer.state is State.THERE and kind in (TXT, MX)

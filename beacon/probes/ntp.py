@@ -13,9 +13,9 @@ from beacon.config.fields import Duration
 from beacon.core.model import ClockSeen, Evidence, Reading, Reason
 from beacon.engine.run import Phase, Run
 from beacon.net.dial import look_up
-from beacon.net.probe_failure import Trouble, timed
+from beacon.net.probe_failure import ProbeFailure, timed
 from beacon.net.udp import Heard, Peer, ask_all, trouble
-from beacon.probing.base import FAST, Fault, Timing
+from beacon.probing.base import FAST, SettingFlaw, Timing
 
 _PORT: Final = 123
 _TOLERANCE: Final = Duration(15)  # one-time codes live 30 s
@@ -51,16 +51,16 @@ class Ntp:
         """Never: it is the one that judges the clock."""
         return False
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         if not self.servers:
-            yield Fault(("servers",), "no server to ask", "at least one name or address")
+            yield SettingFlaw(("servers",), "no server to ask", "at least one name or address")
         for number, text in enumerate(self.servers):
             try:
                 Peer.parse(text, _PORT)
             except ValueError as error:
                 allowed = "a name or address, with or without a port: time.example.com"
-                yield Fault(("servers", number), str(error), allowed)
+                yield SettingFlaw(("servers", number), str(error), allowed)
 
     def wait(self, utc: float) -> float:  # noqa: ARG002 - other kinds need the time
         """It may always run."""
@@ -84,7 +84,7 @@ class Ntp:
         for one in heard:
             try:
                 offset = _offset(one, wall - monotonic)
-            except Trouble as why:
+            except ProbeFailure as why:
                 run.note(f"{one.peer}: {why.reading.detail}")
                 problems.append(why.reading)
             else:
@@ -143,24 +143,28 @@ def _answers(data: bytes, cookie: int) -> bool:
 
 
 def _offset(heard: Heard, wall: float) -> float:
-    """Seconds we are behind. `wall` is wall time minus monotonic time. Raises `Trouble`."""
+    """Seconds we are behind. `wall` is wall time minus monotonic time. Raises `ProbeFailure`."""
     if heard.data is None:
         reading = trouble(heard, Reason.DEADLINE)
-        raise Trouble(reading.reason, reading.detail)
+        raise ProbeFailure(reading.reason, reading.detail)
     fields = _PACKET.unpack_from(heard.data)
     flags, stratum, _, _, delay, dispersion, code, _, _, receive, transmit = fields
     if stratum == 0 and code in _WANTS_FEWER:
-        raise Trouble(Reason.RATE_LIMITED, f"{heard.peer} wants fewer questions ({code.decode()})")
+        raise ProbeFailure(
+            Reason.RATE_LIMITED, f"{heard.peer} wants fewer questions ({code.decode()})"
+        )
     why = _ignorance(flags >> 6, stratum, code, (delay / 2 + dispersion) / _SHORT)
     if not why and not (receive and transmit):
         why = "a timestamp of zero"
     if why:
-        raise Trouble(Reason.SOURCE_DEAD, f"{heard.peer} does not know the time itself ({why})")
+        raise ProbeFailure(
+            Reason.SOURCE_DEAD, f"{heard.peer} does not know the time itself ({why})"
+        )
     there = _apart(receive, _timestamp(wall + heard.sent))
     back = _apart(transmit, _timestamp(wall + heard.at))
     if abs(there - back) > heard.at - heard.sent + _SLACK:
         text = f"{heard.peer} contradicts itself: received and sent {abs(there - back):.0f} s apart"
-        raise Trouble(Reason.PROTOCOL_ERROR, text)
+        raise ProbeFailure(Reason.PROTOCOL_ERROR, text)
     return (there + back) / 2
 
 

@@ -21,9 +21,9 @@ from beacon.net.http.auth import unencrypted
 from beacon.net.http.client import Answer, Request
 from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
-from beacon.net.probe_failure import Trouble
-from beacon.probing.base import Fault
-from beacon.probing.sign_in_stats import SAMPLE, USES, Entry, Span, Tally, WatchedUsers
+from beacon.net.probe_failure import ProbeFailure
+from beacon.probing.base import SettingFlaw
+from beacon.probing.sign_in_stats import SAMPLE, USES, LoggedSignIn, Span, Tally, WatchedUsers
 
 PAGE: Final = 200
 PAGES: Final = 20
@@ -44,7 +44,7 @@ _PASSWORD: Final = "PASSWORD_AS_FACTOR"  # noqa: S105 - the name of a factor
 _WHAT: Final = {"mfa": "sign-ins", "sms": "text messages", "voice": "calls"}
 
 
-class Outcome(msgspec.Struct):
+class OktaOutcome(msgspec.Struct):
     """How it ended."""
 
     result: str = ""
@@ -63,13 +63,13 @@ class Debug(msgspec.Struct, rename="camel"):
     debug_data: dict[str, Any] | None = None
 
 
-class Event(msgspec.Struct, rename="camel"):
+class OktaEvent(msgspec.Struct, rename="camel"):
     """One event of the System Log."""
 
     uuid: str
     published: str
     event_type: str
-    outcome: Outcome | None = None
+    outcome: OktaOutcome | None = None
     actor: Actor | None = None
     debug_context: Debug | None = None
 
@@ -103,16 +103,16 @@ class OktaLog(WatchedUsers, Reach):
         """What is counted, in the plural."""
         return _WHAT[self.count]
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         yield from super().faults()
         for flaw in self.reach_flaws():
-            yield Fault(*flaw)
+            yield SettingFlaw(*flaw)
         for flaw in unencrypted("url", self.url):
-            yield Fault(*flaw)
+            yield SettingFlaw(*flaw)
 
     def tally(self, run: Run, span: Span) -> Tally:
-        """Count what happened in a span of time. Raises `Trouble`."""
+        """Count what happened in a span of time. Raises `ProbeFailure`."""
         if self.count == "mfa":
             found = self._events(run, f'eventType eq "{_FACTOR}"', span, SAMPLE)
             results = [e.result for e in found if e.factor != _PASSWORD]
@@ -126,16 +126,16 @@ class OktaLog(WatchedUsers, Reach):
         arrived = min(sent, sum(r in _GOOD for r in receipts))
         return Tally(arrived, sent - arrived)
 
-    def entries(self, run: Run, span: Span, accounts: tuple[str, ...]) -> Iterator[Entry]:
-        """Every attempt of these accounts to sign in that the log has. Raises `Trouble`."""
+    def entries(self, run: Run, span: Span, accounts: tuple[str, ...]) -> Iterator[LoggedSignIn]:
+        """Every attempt of these accounts to sign in that the log has. Raises `ProbeFailure`."""
         names = (f'actor.id eq "{a}" or actor.alternateId eq "{a}"' for a in accounts)
         which = f'eventType eq "{_SESSION}" and ({" or ".join(names)})'
         for event in self._events(run, which, span, USES):
             actor = event.actor or Actor()
             for account in (actor.id, actor.alternate_id):
-                yield Entry(event.uuid, account or "", event.published)
+                yield LoggedSignIn(event.uuid, account or "", event.published)
 
-    def _events(self, run: Run, which: str, span: Span, most: int) -> list[Event]:
+    def _events(self, run: Run, which: str, span: Span, most: int) -> list[OktaEvent]:
         """The newest events of a span, each once, page by page, from this host alone."""
         since, until = span.texts
         limit = str(min(PAGE, most))
@@ -143,11 +143,13 @@ class OktaLog(WatchedUsers, Reach):
         url: str | None = (
             f"{self.url.rstrip('/')}/api/v1/logs?sortOrder=DESCENDING&{urlencode(asked)}"
         )
-        found: dict[str, Event] = {}
+        found: dict[str, OktaEvent] = {}
         read: set[str] = set()
         while url is not None and url not in read and len(read) < PAGES and len(found) < most:
             if not same_origin(url, self.url):
-                raise Trouble(Reason.SOURCE_DEAD, "the next page is said to be at another host")
+                raise ProbeFailure(
+                    Reason.SOURCE_DEAD, "the next page is said to be at another host"
+                )
             read.add(url)
             answer, before = self._ask(run, url), len(found)
             found |= {event.uuid: event for event in _page(answer)}
@@ -162,17 +164,17 @@ class OktaLog(WatchedUsers, Reach):
         answer = self.SOURCES.ask(run, request, limits, self.route, follow=False)
         if answer.status in (401, 403):
             text = f"status {answer.status}: look at `token`, and at the rights of its owner"
-            raise Trouble(Reason.OWN_CREDENTIALS, text)
+            raise ProbeFailure(Reason.OWN_CREDENTIALS, text)
         if answer.status != 200:
-            raise Trouble(Reason.SOURCE_DEAD, f"Okta answers with status {answer.status}")
+            raise ProbeFailure(Reason.SOURCE_DEAD, f"Okta answers with status {answer.status}")
         return answer
 
 
-def _page(answer: Answer) -> list[Event]:
+def _page(answer: Answer) -> list[OktaEvent]:
     try:
-        return parse_json_as(answer.body, list[Event], VALUES)
+        return parse_json_as(answer.body, list[OktaEvent], VALUES)
     except msgspec.ValidationError as error:
-        raise Trouble(
+        raise ProbeFailure(
             Reason.SOURCE_DEAD, f"not a page of the System Log: {quoted(error)}"
         ) from None
 

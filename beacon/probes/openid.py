@@ -15,13 +15,13 @@ from beacon.engine.run import Run
 from beacon.net.http.auth import ClientAuth, client_request, token_of
 from beacon.net.http.client import exchange
 from beacon.net.http.route import Reach, Route
-from beacon.net.probe_failure import FirstPass, Trouble
-from beacon.probing.base import FAST, Fault, Timing
+from beacon.net.probe_failure import FirstPass, ProbeFailure
+from beacon.probing.base import FAST, SettingFlaw, Timing
 from beacon.probing.steps import Steps
 from beacon.vendors.openid import (
     Issued,
     Key,
-    Provider,
+    ProviderMetadata,
     discover,
     issuer_flaws,
     offered,
@@ -53,17 +53,17 @@ class OpenId(Reach):
         """Whether certificates are verified, which is done by our clock."""
         return self.issuer.lower().startswith("https:") and self.tls.verify
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         for path, message, allowed in issuer_flaws(self.issuer):
-            yield Fault(("issuer", *path), message, allowed)
+            yield SettingFlaw(("issuer", *path), message, allowed)
         for flaw in self.reach_flaws():
-            yield Fault(*flaw)
+            yield SettingFlaw(*flaw)
         if (self.client_id is None) != (self.client_secret is None):
-            yield Fault((), "half a client", "client_id and client_secret, or none of them")
+            yield SettingFlaw((), "half a client", "client_id and client_secret, or none of them")
         for name in ("scope", "token_url", "client_auth"):
             if getattr(self, name) is not None and self.client_id is None:
-                yield Fault((name,), "nobody asks for a token", "client_id, client_secret")
+                yield SettingFlaw((name,), "nobody asks for a token", "client_id, client_secret")
 
     def wait(self, utc: float) -> float:  # noqa: ARG002 - nothing here is used up
         """Seconds it must not run yet: none."""
@@ -74,7 +74,7 @@ class OpenId(Reach):
         steps = Steps(run)
         try:
             reading = self._look(run, steps)
-        except Trouble as trouble:
+        except ProbeFailure as trouble:
             reading = trouble.reading
         return steps.told(self._first_pass.judged(run, reading))
 
@@ -110,7 +110,7 @@ class OpenId(Reach):
         added = f", {new} of them not configured" if new else ""
         return Reading(Reason.OK, f"keys offered: {len(keys)}{added}")
 
-    def _token(self, run: Run, provider: Provider, route: Route) -> tuple[str, float]:
+    def _token(self, run: Run, provider: ProviderMetadata, route: Route) -> tuple[str, float]:
         assert self.client_id is not None, "asked before"
         form = {"grant_type": "client_credentials"}
         if self.scope is not None:

@@ -21,16 +21,16 @@ from beacon.core.model import Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import IGNORE_CASE, TextPattern
-from beacon.net.mail.imap import Imap, Mail, MailWatch
-from beacon.net.mail.mail_message import Bounce, Letter
+from beacon.net.mail.imap import Imap, ImapMessage, MailWatch
+from beacon.net.mail.mail_message import Bounce, MailMessage
 from beacon.net.mail.mail_server import silence_means
 from beacon.net.mail.smtp import Smtp
-from beacon.net.probe_failure import Trouble, timed
+from beacon.net.probe_failure import ProbeFailure, timed
 from beacon.otp.code_mailbox import code_in, counted, unmatched
-from beacon.probing.base import Fault, Timing
+from beacon.probing.base import SettingFlaw, Timing
 from beacon.probing.code_requests import FORGOTTEN_AFTER
-from beacon.probing.delivery import CODE, MARGIN, Code, Delivery
-from beacon.probing.dialogue import Talk
+from beacon.probing.delivery import CODE, MARGIN, ArrivedCode, Delivery
+from beacon.probing.dialogue import Dialogue
 from beacon.probing.sign_in_step import Step
 
 LEFTOVERS: Final = 20
@@ -109,24 +109,26 @@ class OtpEmail(Delivery):
         dates = bool(self.steps) and not self._marked
         return dates or super().clock_bound or any(server.clock_bound for server in servers)
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         yield from super().faults()
         for name in ("mailbox", "smtp", "bounces"):
             server = getattr(self, name)
             for path, message, allowed in server.flaws() if server else ():
-                yield Fault((name, *path), message, allowed)
+                yield SettingFlaw((name, *path), message, allowed)
         yield from self._own_faults()
 
-    def _own_faults(self) -> Iterator[Fault]:
+    def _own_faults(self) -> Iterator[SettingFlaw]:
         if self.pattern is None and not self._marked:
             text = "nothing to know the message by"
-            yield Fault((), text, "`pattern`, or {{ nonce }} in what the steps send")
+            yield SettingFlaw((), text, "`pattern`, or {{ nonce }} in what the steps send")
         if self.verify and (self.pattern is None or not self.steps):
-            yield Fault(("verify",), "no code to send back", "`steps`, and `pattern` to find it by")
+            yield SettingFlaw(
+                ("verify",), "no code to send back", "`steps`, and `pattern` to find it by"
+            )
         if self.bounces is not None and not self._marked:
             text = "nothing to know a refusal by"
-            yield Fault(("bounces",), text, "`smtp`, or {{ nonce }} in what the steps send")
+            yield SettingFlaw(("bounces",), text, "`smtp`, or {{ nonce }} in what the steps send")
 
     # --- one run --------------------------------------------------------------------
 
@@ -138,7 +140,7 @@ class OtpEmail(Delivery):
     def _sent(self, run: Run, watch: MailWatch) -> Reading:
         """A code that we make be sent."""
         late = self._tidy(run, watch)
-        talk, nonce = Talk(self.flow, run), new_nonce()
+        talk, nonce = Dialogue(self.flow, run), new_nonce()
         talk.give(NONCE, nonce)
         asked = self.asks(run, watch.mark(run))
         run.note("IMAP: what comes from now on counts")
@@ -162,10 +164,10 @@ class OtpEmail(Delivery):
 
     def _codes(
         self, run: Run, watch: MailWatch, nonce: str, until: float, seen: "_Seen"
-    ) -> Iterator[Code]:
+    ) -> Iterator[ArrivedCode]:
         """The messages that may be ours, until then; what else came is noted in `seen`.
 
-        Raises `Trouble` where a refusal comes in its place.
+        Raises `ProbeFailure` where a refusal comes in its place.
         """
         while (mail := watch.wait(run, until)) is not None:
             if self._marked and not mail.letter.holds(nonce):
@@ -182,8 +184,8 @@ class OtpEmail(Delivery):
                 seen.unmatched += 1
                 run.note("a message in which `pattern` finds nothing")
 
-    def _code(self, run: Run, mail: Mail) -> Code:
-        return Code(
+    def _code(self, run: Run, mail: ImapMessage) -> ArrivedCode:
+        return ArrivedCode(
             message=mail,
             text=self._found(run, mail),
             reading=partial(self.judge, mail),
@@ -191,11 +193,11 @@ class OtpEmail(Delivery):
             ownable=not self._marked,
         )
 
-    def _found(self, run: Run, mail: Mail) -> str | None:
+    def _found(self, run: Run, mail: ImapMessage) -> str | None:
         code = _code_of(self.pattern, mail) if self.pattern else None
         return run.hide(code) if code else None
 
-    def _is_it(self, mail: Mail, mark: str) -> bool:
+    def _is_it(self, mail: ImapMessage, mark: str) -> bool:
         """Whether this is the message, or tells what became of it."""
         if self._marked and not mail.letter.holds(mark):
             return False
@@ -204,7 +206,7 @@ class OtpEmail(Delivery):
         return self.pattern is None or _code_of(self.pattern, mail) is not None
 
     def _lost(self, run: Run, watch: MailWatch, nonce: str, seen: "_Seen") -> Reading:
-        """What it means that nothing came. Raises `Trouble` where that is known."""
+        """What it means that nothing came. Raises `ProbeFailure` where that is known."""
         if watch.full(run):
             return Reading(Reason.SOURCE_DEAD, "our own mailbox is full")
         if self.bounces is not None:
@@ -215,7 +217,7 @@ class OtpEmail(Delivery):
     def _look_for_bounces(self, run: Run, mailbox: Imap, nonce: str, seen: "_Seen") -> None:
         try:
             watch = mailbox.open(run)
-        except Trouble as trouble:  # that nothing came is known all the same
+        except ProbeFailure as trouble:  # that nothing came is known all the same
             run.note(f"bounces: {trouble.reading.detail}")
             return
         with contextlib.closing(watch):
@@ -225,7 +227,7 @@ class OtpEmail(Delivery):
                         watch.remove(run, mail)
                         seen.delays.append(_heard(mail.letter.bounce))
 
-    def judge(self, mail: Mail, latency: float) -> Reading:
+    def judge(self, mail: ImapMessage, latency: float) -> Reading:
         """What a message that arrived after so many seconds comes to."""
         found = mail.letter.authentication
         flawed = [f"{name}={result}" for name, result in found.items() if result != "pass"]
@@ -241,7 +243,7 @@ class OtpEmail(Delivery):
     def _watched(self, run: Run, watch: MailWatch) -> Reading:
         """A code that somebody else makes be sent: how old the last one is, and how late it was."""
         assert self.every is not None, "asked for"
-        there: list[Mail] = []
+        there: list[ImapMessage] = []
         others = 0
         for folder in watch.earlier(run):
             codes, more = self._last_codes(run, folder, self.every)
@@ -262,13 +264,15 @@ class OtpEmail(Delivery):
         latency = max(0.0, mail.arrived - first)
         return replace(timed(run, self.judge(mail, latency)), latency=latency)
 
-    def _last_codes(self, run: Run, folder: Iterator[Mail], every: float) -> tuple[list[Mail], int]:
+    def _last_codes(
+        self, run: Run, folder: Iterator[ImapMessage], every: float
+    ) -> tuple[list[ImapMessage], int]:
         """The last code in a folder, however many others came after it, and those just before.
 
         And how many others came in time.
         """
         now = run.clock.utc().timestamp()
-        found: list[Mail] = []
+        found: list[ImapMessage] = []
         others = 0
         old = 0  # messages in a row that are too old for a code in time
         for number, mail in enumerate(folder, 1):
@@ -324,21 +328,21 @@ def new_nonce() -> str:
     return MARK + "".join(secrets.choice(ascii_lowercase) for _ in range(16))
 
 
-def _code_of(pattern: str, mail: Mail) -> str | None:
+def _code_of(pattern: str, mail: ImapMessage) -> str | None:
     """The code in a message; our own nonces, which may come back in it, are none."""
     body, head = (_MARKS.sub("…", text) for text in (mail.text, mail.head))
     return code_in(pattern, replace(mail, text=body, head=head))
 
 
 def _heard(bounce: Bounce) -> str:
-    """What a server says of a delay. Raises `Trouble` where it says that all is over."""
+    """What a server says of a delay. Raises `ProbeFailure` where it says that all is over."""
     by = f" by {quoted(bounce.by)}" if bounce.by else ""
     means = next((f" ({means})" for code, means in _MEANS if bounce.status.endswith(code)), "")
     if not bounce.final:
         return f"delayed{by}: {bounce.status}{means}"
     if _MAILBOX_FULL.fullmatch(bounce.status):
-        raise Trouble(Reason.SOURCE_DEAD, f"our own mailbox is full: {bounce.status}{by}")
-    raise Trouble(Reason.DELIVERY_REFUSED, f"refused{by}: {bounce.status}{means}")
+        raise ProbeFailure(Reason.SOURCE_DEAD, f"our own mailbox is full: {bounce.status}{by}")
+    raise ProbeFailure(Reason.DELIVERY_REFUSED, f"refused{by}: {bounce.status}{means}")
 
 
 def _mention(steps: Collection[Step], name: str) -> bool:
@@ -346,14 +350,14 @@ def _mention(steps: Collection[Step], name: str) -> bool:
     return any(name in step.needs() for step in steps)
 
 
-def _note_way(run: Run, letter: Letter) -> None:
+def _note_way(run: Run, letter: MailMessage) -> None:
     for before, hop in pairwise(letter.hops):
         run.note(f"mail: {quoted(before.by)} to {quoted(hop.by)}: {hop.at - before.at:+.0f} s")
     found = " ".join(f"{name}={result}" for name, result in letter.authentication.items())
     run.note(f"mail: {found or 'nothing said of spf, dkim, dmarc'}")
 
 
-def _slowest(letter: Letter) -> list[str]:
+def _slowest(letter: MailMessage) -> list[str]:
     """Where it stayed longest, in words; by clocks of others, so a hint."""
     steps = [(hop.at - before.at, hop.by) for before, hop in pairwise(letter.hops)]
     spent, by = max(steps, default=(0.0, ""))

@@ -18,13 +18,13 @@ from beacon.config.fields import Regex
 from beacon.core.model import Reading, Reason
 from beacon.engine.run import Run
 from beacon.net.mailbox import MESSAGES_LIMIT
-from beacon.net.probe_failure import Trouble, timed
+from beacon.net.probe_failure import ProbeFailure, timed
 from beacon.otp.code_mailbox import code_in, unmatched
 from beacon.otp.gammu_inbox import SAVES_NOTHING, Progress, Smsd, SmsdWatch
-from beacon.probing.base import Fault
+from beacon.probing.base import SettingFlaw
 from beacon.probing.code_requests import FORGOTTEN_AFTER
-from beacon.probing.delivery import Code, SmsDelivery
-from beacon.probing.dialogue import Talk
+from beacon.probing.delivery import ArrivedCode, SmsDelivery
+from beacon.probing.dialogue import Dialogue
 from beacon.probing.sign_in_step import Step
 
 LEFTOVERS: Final = 100
@@ -61,17 +61,21 @@ class OtpSms(SmsDelivery):
     def _before(self) -> "_Before":
         return _Before()
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         yield from super().faults()
         if self.verify and not self.steps:
-            yield Fault(("verify",), "nobody to send the code back to", "`steps` that ask for it")
+            yield SettingFlaw(
+                ("verify",), "nobody to send the code back to", "`steps` that ask for it"
+            )
         if self.mailbox.smsd.config is None:
             text = "a modem without a network would be taken for a code that does not arrive"
-            yield Fault(("mailbox", "smsd"), text, "`config:`, the file smsd was started with")
+            yield SettingFlaw(
+                ("mailbox", "smsd"), text, "`config:`, the file smsd was started with"
+            )
 
     def look(self, run: Run) -> Reading:
-        """Watch the inbox from before the first request on. Raises `Trouble`."""
+        """Watch the inbox from before the first request on. Raises `ProbeFailure`."""
         with contextlib.closing(self.mailbox.smsd.open(run)) as watch:
             return self._last(run, watch) if self.every else self._sent(run, watch)
 
@@ -79,7 +83,7 @@ class OtpSms(SmsDelivery):
 
     def _sent(self, run: Run, watch: SmsdWatch) -> Reading:
         late = self._tidy(run, watch)
-        talk, asked = Talk(self.flow, run), self.asks(run)
+        talk, asked = Dialogue(self.flow, run), self.asks(run)
         asked.late = late
         with asked.asking():
             asked.began = self.trigger(run, talk)
@@ -97,12 +101,12 @@ class OtpSms(SmsDelivery):
 
     def _codes(
         self, run: Run, watch: SmsdWatch, began: float, others: list[Hashable]
-    ) -> Iterator[Code]:
+    ) -> Iterator[ArrivedCode]:
         """The messages with a code, until its time is up; which ones have none."""
         while (message := watch.wait(run, self.until(run, began))) is not None:
             code = code_in(self.pattern, message)
             if code:
-                yield Code(message, run.hide(code), self.arrived)
+                yield ArrivedCode(message, run.hide(code), self.arrived)
             else:
                 others.append(message.key)
                 run.note("a message in which `pattern` finds nothing")
@@ -136,7 +140,7 @@ class OtpSms(SmsDelivery):
         if before is not None and now.restarted(before):
             self.reception.blind = True  # nobody knows for how long smsd was away
         if reading.reason is not Reason.OK and before is not None and now.saves_nothing(before):
-            raise Trouble(Reason.OWN_MODEM, SAVES_NOTHING)
+            raise ProbeFailure(Reason.OWN_MODEM, SAVES_NOTHING)
         return replace(timed(run, reading), latency=None)  # how long it was on its way: not known
 
     def _last_code(self, run: Run, watch: SmsdWatch, every: float) -> tuple[float | None, int]:
@@ -154,7 +158,7 @@ class OtpSms(SmsDelivery):
                 break
         if last is None and number == MESSAGES_LIMIT and age <= every:
             text = f"more than {MESSAGES_LIMIT} messages without a code came within {every:g} s"
-            raise Trouble(Reason.OWN_MODEM, text)
+            raise ProbeFailure(Reason.OWN_MODEM, text)
         return last, others
 
     def _aged(self, age: float | None, others: int, every: float) -> Reading:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from beacon.core.model import Reading, Reason
-from beacon.probing.base import Fault
-from beacon.probing.validate_api import Said, ValidateCheck
+from beacon.probing.base import SettingFlaw
+from beacon.probing.validate_api import ValidateAnswer, ValidateCheck
 
 _ITS_OWN: Final = frozenset({101, 302, 707, 902, 903, 907})
 """Errors that are the server's own: subscription, configuration, HSM, database, itself, resolver.
@@ -29,21 +29,21 @@ class PrivacyIdea(ValidateCheck):
     serial: str | None = None
     exception: bool = False
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         if (self.username is None) == (self.serial is None):
-            yield Fault((), "one account signs in", "one of username, serial")
+            yield SettingFlaw((), "one account signs in", "one of username, serial")
         if self.serial is not None and self.realm is not None:
-            yield Fault(("realm",), "a serial has no realm", "`username:` beside it")
+            yield SettingFlaw(("realm",), "a serial has no realm", "`username:` beside it")
         yield from super().faults()
 
-    def undecided(self, said: Said) -> Reading:
+    def undecided(self, said: ValidateAnswer) -> Reading:
         """What an error comes to: the server's own, or its no to this sign-in."""
         if said.status >= 500 or said.error is None or said.error in _ITS_OWN:
             return super().undecided(said)
         return Reading(Reason.SIGN_IN_REJECTED, f"error {said.error}{said.told}")
 
-    def rejected(self, said: Said, step: str) -> Reading:
+    def rejected(self, said: ValidateAnswer, step: str) -> Reading:
         """What a no comes to: where only the challenge is missing, it could not be sent."""
         if said.unsent:
             return Reading(Reason.DELIVERY_REFUSED, f"the code could not be sent{said.told}")

@@ -13,11 +13,11 @@ import msgspec
 
 from beacon.config.fields import Count, Duration, Secret
 from beacon.core.model import DETAIL_LIMIT, OUTCOME_OF, Evidence, Outcome, Reading, Reason
-from beacon.engine.push_receiver import Cause, Denied, Pushed, Way
+from beacon.engine.push_receiver import PushDenied, Pushed, PushRefusal, Way
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.engine.samples import Share
-from beacon.probing.base import Fault, Timing
+from beacon.probing.base import SettingFlaw, Timing
 from beacon.probing.webhooks import alertmanager, decoded, sendgrid, ses
 
 LARGEST: Final = 65536
@@ -44,7 +44,7 @@ _IN_GENERAL: Final = MappingProxyType(
 """The reasons of those who tell none."""
 
 
-class Document(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class PushBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A push in our own words."""
 
     outcome: Outcome | None = None
@@ -60,24 +60,26 @@ class Document(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 def beacon(body: bytes) -> Pushed:
-    """Read a push in our own words. Raises `Denied`."""
-    told = decoded(body, Document)
+    """Read a push in our own words. Raises `PushDenied`."""
+    told = decoded(body, PushBody)
     reason = _reason(told)
     at = told.at.timestamp() if isinstance(told.at, datetime) else told.at
     latency = None if told.latency_ms is None else told.latency_ms / 1000
     return Pushed(Reading(reason, quoted(told.detail, DETAIL_LIMIT), latency), at, told.id)
 
 
-def _reason(told: Document) -> Reason:
+def _reason(told: PushBody) -> Reason:
     if told.reason is None and told.outcome is None:
-        raise Denied(Cause.MALFORMED, "it says neither `reason` nor `outcome`")
+        raise PushDenied(PushRefusal.MALFORMED, "it says neither `reason` nor `outcome`")
     reason = told.reason or _IN_GENERAL[told.outcome or Outcome.ERROR]
     outcome = OUTCOME_OF[reason]
     if told.outcome not in (None, outcome):
-        raise Denied(Cause.MALFORMED, f"{reason} is a {outcome}, not a {told.outcome}")
+        raise PushDenied(PushRefusal.MALFORMED, f"{reason} is a {outcome}, not a {told.outcome}")
     if outcome is Outcome.ERROR and reason not in ERRORS:
         allowed = ", ".join(sorted(ERRORS))
-        raise Denied(Cause.MALFORMED, f"{reason} is our own word; of errors send {allowed}")
+        raise PushDenied(
+            PushRefusal.MALFORMED, f"{reason} is our own word; of errors send {allowed}"
+        )
     return reason
 
 
@@ -159,22 +161,22 @@ class Push:
         needs = {Way.HTTP: ("token", "web"), Way.MQTT: ("mqtt", "mqtt")}
         return dict(needs[way] for way in self.ways)
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         if not self.ways:
             allowed = "a `token:` for HTTP, or `mqtt: true`, or both"
-            yield Fault((), "nobody can push to it", allowed)
+            yield SettingFlaw((), "nobody can push to it", allowed)
         if self.token is not None and len(self.token.reveal()) < _SHORTEST_TOKEN:
-            yield Fault(("token",), "a token that can be guessed", "at least 16 characters")
+            yield SettingFlaw(("token",), "a token that can be guessed", "at least 16 characters")
         if self.token is not None and not self.token.reveal().isascii():
-            yield Fault(("token",), "a token that no header can carry", "ASCII")
+            yield SettingFlaw(("token",), "a token that no header can carry", "ASCII")
         if self.heartbeat is not None and self.heartbeat < _SHORTEST_HEARTBEAT:
-            yield Fault(("heartbeat",), "too often", f"at least {_SHORTEST_HEARTBEAT}")
+            yield SettingFlaw(("heartbeat",), "too often", f"at least {_SHORTEST_HEARTBEAT}")
         if self.max_age > _OLDEST:
-            yield Fault(("max_age",), "too old", f"at most {_OLDEST}")
+            yield SettingFlaw(("max_age",), "too old", f"at most {_OLDEST}")
         if not _SHORTEST_WINDOW <= self.window <= _LONGEST_WINDOW:
             allowed = f"{_SHORTEST_WINDOW} to {_LONGEST_WINDOW}"
-            yield Fault(("window",), f"{self.window} is no time to judge by", allowed)
+            yield SettingFlaw(("window",), f"{self.window} is no time to judge by", allowed)
 
     def wait(self, utc: float) -> float:  # noqa: ARG002 - nothing here is used up
         """Seconds it must not run yet: none."""
@@ -186,9 +188,9 @@ class Push:
         return Reading(Reason.STALE, "nothing to ask: its readings are pushed by others")
 
     def read(self, body: bytes) -> Pushed | None:
-        """What a body says; None where it says nothing of health. Raises `Denied`."""
+        """What a body says; None where it says nothing of health. Raises `PushDenied`."""
         if len(body) > LARGEST:
-            raise Denied(Cause.TOO_LARGE, f"at most {LARGEST} bytes")
+            raise PushDenied(PushRefusal.TOO_LARGE, f"at most {LARGEST} bytes")
         return _FORMATS[self.format](body)
 
 

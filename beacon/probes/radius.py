@@ -15,20 +15,20 @@ from beacon.engine.redaction import quoted
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.net import dial
-from beacon.net.probe_failure import Trouble, timed
+from beacon.net.probe_failure import ProbeFailure, timed
 from beacon.net.radius import (
     LONGEST,
     LONGEST_PASSWORD,
     PORT,
-    Answer,
     Attribute,
-    Conversation,
     Packet,
+    RadiusAnswer,
+    RadiusExchange,
     Server,
     conversation,
 )
 from beacon.otp.code_setting import OneTimeCode
-from beacon.probing.base import SIGN_IN, Fault, Timing
+from beacon.probing.base import SIGN_IN, SettingFlaw, Timing
 
 ServiceType = Literal["login", "framed", "authenticate_only"]
 
@@ -79,36 +79,40 @@ class Radius:
         """Whether its codes are made by our clock."""
         return self.code is not None and self.code.clock_bound
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         yield from self._text_faults()
         if self.nas_address is not None and not _is_address(self.nas_address):
-            yield Fault(("nas_address",), "not an IP address", "192.0.2.10 or 2001:db8::10")
+            yield SettingFlaw(("nas_address",), "not an IP address", "192.0.2.10 or 2001:db8::10")
         if self.password is None and self.code is None:
-            yield Fault((), "nothing to sign in with", "password, code, or both")
+            yield SettingFlaw((), "nothing to sign in with", "password, code, or both")
         used = [gap for text in self._texts.values() for gap in _GAP.findall(text)]
         for name, text in self._texts.items():
             for gap in _GAP.findall(text):
                 if gap not in _GAPS:
-                    yield Fault((name,), f"{{{gap}}} is not known", _ALLOWED)
+                    yield SettingFlaw((name,), f"{{{gap}}} is not known", _ALLOWED)
                 elif getattr(self, gap) is None:
-                    yield Fault((name,), f"{{{gap}}} without `{gap}:`", f"`{gap}:` beside it")
+                    yield SettingFlaw((name,), f"{{{gap}}} without `{gap}:`", f"`{gap}:` beside it")
         if used.count("code") > 1:
-            yield Fault(("challenge",), "the code would be sent twice", "{code} in one place")
+            yield SettingFlaw(("challenge",), "the code would be sent twice", "{code} in one place")
         for gap in _GAPS:
             if getattr(self, gap) is not None and gap not in used:
-                yield Fault((gap,), f"{gap} is never sent", f"{{{gap}}} in `send` or `challenge`")
+                yield SettingFlaw(
+                    (gap,), f"{gap} is never sent", f"{{{gap}}} in `send` or `challenge`"
+                )
 
-    def _text_faults(self) -> Iterator[Fault]:
+    def _text_faults(self) -> Iterator[SettingFlaw]:
         for name in ("username", "nas_identifier", "calling_station_id"):
             value = getattr(self, name)
             if value is not None and not 0 < len(value.encode()) <= LONGEST:
-                yield Fault((name,), "not a length RADIUS has room for", f"1 to {LONGEST} bytes")
+                yield SettingFlaw(
+                    (name,), "not a length RADIUS has room for", f"1 to {LONGEST} bytes"
+                )
         digits = "0" * (self.code.digits if self.code else 0)
         for name, text in self._texts.items():
             if len(self._filled(text, digits).encode()) > LONGEST_PASSWORD:
                 allowed = f"at most {LONGEST_PASSWORD} bytes, as RADIUS allows"
-                yield Fault((name,), "too long, once it is filled in", allowed)
+                yield SettingFlaw((name,), "too long, once it is filled in", allowed)
 
     @property
     def _texts(self) -> dict[str, str]:
@@ -132,7 +136,7 @@ class Radius:
         spent: list[tuple[str, float]] = []
         try:
             reading = self._sign_in(run, spent)
-        except Trouble as trouble:
+        except ProbeFailure as trouble:
             reading = trouble.reading
         found = timed(run, reading)
         located = tuple(phase for phase in found.phases if phase[0] == "dns")
@@ -150,32 +154,34 @@ class Radius:
     def _step(
         self,
         run: Run,
-        talk: Conversation,
+        talk: RadiusExchange,
         name: str,
         state: tuple[bytes, ...],
         spent: list[tuple[str, float]],
-    ) -> Answer:
+    ) -> RadiusAnswer:
         began = run.elapsed()
         text = self._texts["send" if name == "request" else "challenge"]
         try:
             answer = self._ask(run, talk, text, state)
-        except Trouble as trouble:
+        except ProbeFailure as trouble:
             if self.challenge is None:
                 raise
             detail = f"{_STEPS[name]}: {trouble.reading.detail}"
-            raise Trouble(trouble.reading.reason, detail) from None
+            raise ProbeFailure(trouble.reading.reason, detail) from None
         finally:
             spent.append((name, run.elapsed() - began))
         run.note(f"Reply-Message: {quoted(answer.message) or 'none'}")
         return answer
 
-    def _ask(self, run: Run, talk: Conversation, text: str, state: tuple[bytes, ...]) -> Answer:
+    def _ask(
+        self, run: Run, talk: RadiusExchange, text: str, state: tuple[bytes, ...]
+    ) -> RadiusAnswer:
         attributes = self._attributes | ({Attribute.STATE: state} if state else {})
         passcode = self.code.claim(run) if self.code and "{code}" in text else None
         try:
             return talk.ask(Packet.ACCESS_REQUEST, attributes, self._filled(text, passcode or ""))
-        except (Trouble, DeadlinePassed) as error:
-            answered = isinstance(error, Trouble) and error.reading.reason in _ANSWERED
+        except (ProbeFailure, DeadlinePassed) as error:
+            answered = isinstance(error, ProbeFailure) and error.reading.reason in _ANSWERED
             if self.code and passcode is not None and not answered:
                 self.code.give_back(passcode)
             raise
@@ -207,7 +213,7 @@ class Radius:
             found[Attribute.CALLING_STATION_ID] = self.calling_station_id.encode()
         return {attribute: (value,) for attribute, value in found.items()}
 
-    def judge(self, answer: Answer, *, challenged: bool, stateless: bool = False) -> Reading:
+    def judge(self, answer: RadiusAnswer, *, challenged: bool, stateless: bool = False) -> Reading:
         """What the last answer comes to; `challenged` says whether a challenge was answered.
 
         `stateless`: that came without State, so its answer may be taken for another sign-in.

@@ -11,9 +11,9 @@ from beacon.config.fields import Host, Port, Secret
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.net import dial
-from beacon.net.probe_failure import Trouble, timed
+from beacon.net.probe_failure import ProbeFailure, timed
 from beacon.net.radius import LONGEST, PORT, Attribute, Packet, Server, conversation
-from beacon.probing.base import FAST, Fault, Timing
+from beacon.probing.base import FAST, SettingFlaw, Timing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +35,11 @@ class RadiusStatus:
         """Never: nothing in it has to do with time."""
         return False
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         if not 0 < len(self.nas_identifier.encode()) <= LONGEST:
             allowed = f"1 to {LONGEST} bytes"
-            yield Fault(("nas_identifier",), "not a length RADIUS has room for", allowed)
+            yield SettingFlaw(("nas_identifier",), "not a length RADIUS has room for", allowed)
 
     def wait(self, utc: float) -> float:  # noqa: ARG002 - nothing here is used up
         """Seconds it must not run yet: none."""
@@ -52,7 +52,7 @@ class RadiusStatus:
         try:
             with conversation(run, server) as talk:
                 answer = talk.ask(Packet.STATUS_SERVER, carried)
-        except Trouble as trouble:
+        except ProbeFailure as trouble:
             return timed(run, trouble.reading)
         return timed(run, self.judge(answer.packet))
 

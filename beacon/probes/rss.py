@@ -14,13 +14,13 @@ from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.net.http.client import Answer, Request
-from beacon.net.http.conditional_client import SOURCES, Sources
+from beacon.net.http.conditional_client import SOURCES, ConditionalClient
 from beacon.net.http.route import Reach
 from beacon.net.parsing import parser
 from beacon.net.parsing.dates import since
-from beacon.probing.base import CLAIM, Fault, Timing
+from beacon.probing.base import CLAIM, SettingFlaw, Timing
 from beacon.vendors.announcements import incident_of, judged
-from beacon.vendors.feed import Entry
+from beacon.vendors.feed import FeedEntry
 from beacon.vendors.status import Admission, claimed, concerned, entry, worst
 
 Mode = Literal["incident", "age"]
@@ -37,7 +37,7 @@ class Rss(Reach):
     EVIDENCE: ClassVar = Evidence.CLAIM
     TIMING: ClassVar[Timing] = CLAIM
     SIGN_IN: ClassVar = False
-    SOURCES: ClassVar[Sources] = SOURCES
+    SOURCES: ClassVar[ConditionalClient] = SOURCES
 
     url: Url
     mode: Mode = "incident"
@@ -49,7 +49,7 @@ class Rss(Reach):
         """Whether a wrong own clock makes wrong ages: always."""
         return True
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """Nothing is wrong with any settings taken together."""
         return iter(())
 
@@ -65,22 +65,22 @@ class Rss(Reach):
             run, lambda: self.judge(self.SOURCES.read(run, request, parsed, self.route), now)
         )
 
-    def judge(self, feed: Sequence[Entry], now: datetime) -> Reading:
+    def judge(self, feed: Sequence[FeedEntry], now: datetime) -> Reading:
         """What a feed admits at a time."""
         ours = concerned(self.keywords, feed, lambda one: f"{one.title}\n{one.text}")
         text = f"{len(feed)} entries, none of them open" if feed else "an empty feed: no event"
         said = self._by_age(ours, now) if self.mode == "age" else self._by_incident(ours, now)
         return worst((Admission(Reason.OK, text), *said))
 
-    def _by_age(self, entries: Iterable[Entry], now: datetime) -> Iterator[Admission]:
+    def _by_age(self, entries: Iterable[FeedEntry], now: datetime) -> Iterator[Admission]:
         for one in entries:
             if one.at is None:
                 yield Admission(Reason.SOURCE_DEAD, f"an entry without a date: {quoted(one.title)}")
             elif self._is_young(one, now):
                 yield Admission(Reason.VENDOR_DEGRADED, _words("published", one))
 
-    def _by_incident(self, entries: Iterable[Entry], now: datetime) -> Iterator[Admission]:
-        newest: dict[str, Entry] = {}
+    def _by_incident(self, entries: Iterable[FeedEntry], now: datetime) -> Iterator[Admission]:
+        newest: dict[str, FeedEntry] = {}
         for one in entries:
             incident = incident_of(one)
             known = newest.get(incident)
@@ -91,18 +91,18 @@ class Rss(Reach):
             if reason is not Reason.OK and self._is_young(one, now):
                 yield Admission(reason, _words(state, one))
 
-    def _is_young(self, one: Entry, now: datetime) -> bool:
+    def _is_young(self, one: FeedEntry, now: datetime) -> bool:
         """Whether it still counts; an entry without a date does while it is there."""
         return one.at is None or now - one.at <= timedelta(seconds=self.max_age)
 
 
-def _words(state: str, one: Entry) -> str:
+def _words(state: str, one: FeedEntry) -> str:
     return entry(state, one.title or "an entry without a title", since(one.at, "as of"))
 
 
-def parsed(run: Run, answer: Answer) -> tuple[Entry, ...]:
+def parsed(run: Run, answer: Answer) -> tuple[FeedEntry, ...]:
     """The entries of the feed. Raises `Trouble`."""
-    return parser.parsed(run, "feed", tuple[Entry, ...], answer.body, answer.charset)
+    return parser.parsed(run, "feed", tuple[FeedEntry, ...], answer.body, answer.charset)
 
 
 PROBE = Rss

@@ -19,12 +19,12 @@ from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.net.http.client import Answer, Request
-from beacon.net.http.conditional_client import SOURCES, Sources
+from beacon.net.http.conditional_client import SOURCES, ConditionalClient
 from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
 from beacon.net.parsing.dates import moment, since
-from beacon.net.probe_failure import Trouble
-from beacon.probing.base import CLAIM, Fault, Timing
+from beacon.net.probe_failure import ProbeFailure
+from beacon.probing.base import CLAIM, SettingFlaw, Timing
 from beacon.vendors.status import Admission, claimed, entry, worst
 
 _SUMMARY: Final = "/api/v2/summary.json"
@@ -73,7 +73,7 @@ class _Event(msgspec.Struct):
     scheduled_until: str | None = None
 
 
-class Summary(msgspec.Struct, frozen=True):
+class PageSummary(msgspec.Struct, frozen=True):
     """What of a page concerns us."""
 
     components: tuple[_Component, ...]
@@ -92,7 +92,7 @@ class StatusPage(Reach):
     EVIDENCE: ClassVar = Evidence.CLAIM
     TIMING: ClassVar[Timing] = CLAIM
     SIGN_IN: ClassVar = False
-    SOURCES: ClassVar[Sources] = SOURCES
+    SOURCES: ClassVar[ConditionalClient] = SOURCES
 
     url: Url
     components: tuple[str, ...] = ()
@@ -102,17 +102,17 @@ class StatusPage(Reach):
         """Whether certificates are verified, which is done by our clock."""
         return self.url.lower().startswith("https:")
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         for flaw in self.reach_flaws():
-            yield Fault(*flaw)
+            yield SettingFlaw(*flaw)
         for number, name in enumerate(self.components):
             if not name.strip():
-                yield Fault(("components", number), "a component without a name")
+                yield SettingFlaw(("components", number), "a component without a name")
         path = urlsplit(self.url).path
         if path.endswith(".json") and not path.endswith("/summary.json"):
             text = "this file does not tell components and incidents together"
-            yield Fault(("url",), text, f"the page's address, or …{_SUMMARY}")
+            yield SettingFlaw(("url",), text, f"the page's address, or …{_SUMMARY}")
 
     def wait(self, utc: float) -> float:  # noqa: ARG002 - other kinds need the time
         """It may always run."""
@@ -133,7 +133,7 @@ class StatusPage(Reach):
             return self.url
         return self.url.rstrip("/") + _SUMMARY
 
-    def judge(self, page: Summary, now: datetime) -> Reading:
+    def judge(self, page: PageSummary, now: datetime) -> Reading:
         """What a page admits at a time."""
         watched, lost = self._watched(page.components)
         partial = Reason.VENDOR_INCIDENT if self.components else Reason.VENDOR_DEGRADED
@@ -159,12 +159,12 @@ class StatusPage(Reach):
         return watched, lost
 
 
-def parsed(_: Run, answer: Answer) -> Summary:
-    """The page. Raises `Trouble` where it cannot be understood."""
+def parsed(_: Run, answer: Answer) -> PageSummary:
+    """The page. Raises `ProbeFailure` where it cannot be understood."""
     try:
-        return parse_json_as(answer.body, Summary)
+        return parse_json_as(answer.body, PageSummary)
     except msgspec.ValidationError as error:
-        raise Trouble(Reason.SOURCE_DEAD, f"not a summary: {quoted(error)}") from None
+        raise ProbeFailure(Reason.SOURCE_DEAD, f"not a summary: {quoted(error)}") from None
 
 
 def _names(component: _Component, names: dict[str, str]) -> set[str]:
@@ -179,7 +179,7 @@ def _folded(name: str) -> str:
 
 
 def _said(
-    page: Summary, watched: dict[str, _Component], partial: Reason, now: datetime
+    page: PageSummary, watched: dict[str, _Component], partial: Reason, now: datetime
 ) -> Iterator[Admission]:
     """All that the page says of the watched components; `partial` is what a partial outage is."""
     if page.components:

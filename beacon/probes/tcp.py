@@ -12,9 +12,9 @@ from beacon.config.tls import TlsPolicy
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.net import dial
-from beacon.net.probe_failure import Trouble, timed
+from beacon.net.probe_failure import ProbeFailure, timed
 from beacon.net.tls import certificate_days, handshake
-from beacon.probing.base import FAST, Fault, Timing
+from beacon.probing.base import FAST, SettingFlaw, Timing
 
 Days = Annotated[int, msgspec.Meta(ge=0, description="days; 0: never warn")]
 
@@ -47,11 +47,11 @@ class Tcp:
         """Whether a certificate is verified, which is done by our clock."""
         return self._policy is not None and self._policy.verify
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         if self._policy:
             for path, message, allowed in self._policy.flaws():
-                yield Fault(("tls", *path), message, allowed)
+                yield SettingFlaw(("tls", *path), message, allowed)
 
     def wait(self, utc: float) -> float:  # noqa: ARG002 - nothing here is used up
         """Seconds it must not run yet: none."""
@@ -61,7 +61,7 @@ class Tcp:
         """Connect once, and judge the certificate where there is one."""
         try:
             days = self._fetch(run)
-        except Trouble as trouble:
+        except ProbeFailure as trouble:
             run.remaining()  # a socket shut by the deadline looks like all sorts of trouble
             return timed(run, trouble.reading)
         return timed(run, self.judge(days))

@@ -24,10 +24,10 @@ from beacon.net.http.auth import Basic
 from beacon.net.http.client import Answer, Request, exchange
 from beacon.net.http.expectations import parse_json_as
 from beacon.net.parsing.dates import mail_date
-from beacon.net.probe_failure import Trouble, timed
-from beacon.probing.base import Fault
+from beacon.net.probe_failure import ProbeFailure, timed
+from beacon.probing.base import SettingFlaw
 from beacon.probing.delivery import SmsDelivery, taken
-from beacon.probing.dialogue import Talk
+from beacon.probing.dialogue import Dialogue
 
 PAUSES: Final = (1.0, 1.0, 2.0, 3.0)
 """Seconds between two questions at first; then the last for ever: 40 questions in 2 minutes."""
@@ -41,7 +41,7 @@ _HANDED_ON: Final = "sent"
 _UNDER_WAY: Final = frozenset({"accepted", "scheduled", "queued", "sending", _HANDED_ON})
 
 
-class Message(msgspec.Struct):
+class TwilioMessage(msgspec.Struct):
     """One message as Twilio tells it; dates are RFC 2822."""
 
     sid: str
@@ -53,7 +53,7 @@ class Message(msgspec.Struct):
 
 
 class _Page(msgspec.Struct):
-    messages: list[Message]
+    messages: list[TwilioMessage]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,20 +81,20 @@ class TwilioMessages(SmsDelivery):
         """Whether certificates are verified, codes made or ages judged by our clock."""
         return super().clock_bound or (self.url.startswith("https:") and self.tls.verify)
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         yield from super().faults()
         scheme, host, _ = origin(self.url)
         if scheme == "http" and not loopback(host):
-            yield Fault(("url",), f"the password would go unencrypted to {host}", "https://…")
+            yield SettingFlaw(("url",), f"the password would go unencrypted to {host}", "https://…")
 
     def look(self, run: Run) -> Reading:
-        """Find the message and follow it. Raises `Trouble`."""
+        """Find the message and follow it. Raises `ProbeFailure`."""
         there = self._messages(run)
         if self.every:
             return self._last(run, there)
         known = {message.sid for message in there}  # what is there does not count
-        began = self.trigger(run, Talk(self.flow, run))
+        began = self.trigger(run, Dialogue(self.flow, run))
         triggered = run.clock.monotonic()
         found = self._followed(run, known, began)
         came = run.clock.monotonic()
@@ -111,7 +111,7 @@ class TwilioMessages(SmsDelivery):
             try:
                 message = next(self._new(run, known), message)
                 trouble = None
-            except Trouble as met:  # one answer that fails is no lost message
+            except ProbeFailure as met:  # one answer that fails is no lost message
                 run.note(met.reading.detail)
                 trouble = met.reading
             if message is not None:
@@ -127,11 +127,11 @@ class TwilioMessages(SmsDelivery):
             return trouble
         return self.given_up(message, run.clock.monotonic() - began)
 
-    def _new(self, run: Run, known: Collection[str]) -> Iterator[Message]:
+    def _new(self, run: Run, known: Collection[str]) -> Iterator[TwilioMessage]:
         """What was not there before, the oldest first."""
         return (each for each in reversed(self._messages(run)) if each.sid not in known)
 
-    def judge(self, message: Message, latency: float) -> Reading | None:
+    def judge(self, message: TwilioMessage, latency: float) -> Reading | None:
         """What a message comes to after so many seconds; None: it is under way."""
         if message.error_code is not None or message.status in _REFUSED:
             words = quoted(message.error_message)
@@ -142,7 +142,7 @@ class TwilioMessages(SmsDelivery):
             return Reading(Reason.PROTOCOL_ERROR, "a message with a status that is not known")
         return None
 
-    def given_up(self, message: Message | None, waited: float) -> Reading:
+    def given_up(self, message: TwilioMessage | None, waited: float) -> Reading:
         """What it means that a message has come to no end in so many seconds."""
         if message is None:
             text = f"no message to this number appeared at Twilio within {waited:.0f} s"
@@ -155,7 +155,7 @@ class TwilioMessages(SmsDelivery):
 
     # --- a code that somebody else makes be sent --------------------------------------
 
-    def _last(self, run: Run, there: Collection[Message]) -> Reading:
+    def _last(self, run: Run, there: Collection[TwilioMessage]) -> Reading:
         """The last one that has come to an end, or should have."""
         assert self.every is not None, "asked for"
         now = run.clock.utc().timestamp()
@@ -175,8 +175,8 @@ class TwilioMessages(SmsDelivery):
 
     # --- the API ------------------------------------------------------------------------
 
-    def _messages(self, run: Run) -> list[Message]:
-        """Those to this number, the newest first. Raises `Trouble`."""
+    def _messages(self, run: Run) -> list[TwilioMessage]:
+        """Those to this number, the newest first. Raises `ProbeFailure`."""
         who = self.username or self.account
         proof = Basic(username=who, password=self.password).authorization()
         query = urlencode({"To": self.to, "PageSize": LISTED})
@@ -188,7 +188,7 @@ class TwilioMessages(SmsDelivery):
         try:
             return parse_json_as(answer.body, _Page).messages[:LISTED]
         except msgspec.ValidationError as error:
-            raise Trouble(
+            raise ProbeFailure(
                 Reason.PROTOCOL_ERROR, f"not a list of messages: {quoted(error)}"
             ) from None
 
@@ -196,14 +196,14 @@ class TwilioMessages(SmsDelivery):
 def _look_at_status(answer: Answer) -> None:
     if answer.status in (401, 403):
         text = f"Twilio: status {answer.status}: look at `account`, `username` and `password`"
-        raise Trouble(Reason.OWN_CREDENTIALS, text)
+        raise ProbeFailure(Reason.OWN_CREDENTIALS, text)
     if answer.status == 429:
-        raise Trouble(Reason.RATE_LIMITED, "Twilio: too many requests (status 429)")
+        raise ProbeFailure(Reason.RATE_LIMITED, "Twilio: too many requests (status 429)")
     if answer.status != 200:
-        raise Trouble(Reason.HTTP_STATUS, f"Twilio: status {answer.status}")
+        raise ProbeFailure(Reason.HTTP_STATUS, f"Twilio: status {answer.status}")
 
 
-def _told(message: Message) -> str:
+def _told(message: TwilioMessage) -> str:
     known = message.status in _ARRIVED | _REFUSED | _UNDER_WAY
     status = message.status if known else "of an unknown status"
     return status if message.error_code is None else f"{status}, but error {message.error_code}"

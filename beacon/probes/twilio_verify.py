@@ -15,14 +15,14 @@ from beacon.net.http.auth import Basic, unencrypted
 from beacon.net.http.client import Request
 from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
-from beacon.net.probe_failure import Trouble
-from beacon.probing.base import Fault
+from beacon.net.probe_failure import ProbeFailure
+from beacon.probing.base import SettingFlaw
 from beacon.probing.sign_in_stats import Span, Tally, Users
 
 _SUMMARY: Final = "/v2/Attempts/Summary"
 
 
-class Summary(msgspec.Struct):
+class AttemptSummary(msgspec.Struct):
     """All attempts of a span, and those whose code was typed in. Its own rate is not used."""
 
     total_attempts: int | None = None
@@ -49,16 +49,16 @@ class TwilioVerify(Users, Reach):
         """What is counted, in the plural."""
         return "codes sent"
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         yield from super().faults()
         for flaw in self.reach_flaws():
-            yield Fault(*flaw)
+            yield SettingFlaw(*flaw)
         for flaw in unencrypted("url", self.url):
-            yield Fault(*flaw)
+            yield SettingFlaw(*flaw)
 
     def tally(self, run: Run, span: Span) -> Tally:
-        """Count what happened in a span of time. Raises `Trouble`."""
+        """Count what happened in a span of time. Raises `ProbeFailure`."""
         since, until = span.texts
         asked = {
             "DateCreatedAfter": since,
@@ -74,16 +74,16 @@ class TwilioVerify(Users, Reach):
         answer = self.SOURCES.ask(run, request, limits, self.route, follow=False)
         if answer.status in (401, 403):
             text = f"status {answer.status}: look at `username` and `password`"
-            raise Trouble(Reason.OWN_CREDENTIALS, text)
+            raise ProbeFailure(Reason.OWN_CREDENTIALS, text)
         if answer.status != 200:
-            raise Trouble(Reason.SOURCE_DEAD, f"Twilio answers with status {answer.status}")
+            raise ProbeFailure(Reason.SOURCE_DEAD, f"Twilio answers with status {answer.status}")
         try:
-            said = parse_json_as(answer.body, Summary)
+            said = parse_json_as(answer.body, AttemptSummary)
         except msgspec.ValidationError as error:
-            raise Trouble(Reason.SOURCE_DEAD, f"not a summary: {quoted(error)}") from None
+            raise ProbeFailure(Reason.SOURCE_DEAD, f"not a summary: {quoted(error)}") from None
         total, good = said.total_attempts, said.total_converted
         if total is None or good is None or not 0 <= good <= total:
-            raise Trouble(Reason.SOURCE_DEAD, "a summary without its numbers")
+            raise ProbeFailure(Reason.SOURCE_DEAD, "a summary without its numbers")
         return Tally(good, total - good)
 
 

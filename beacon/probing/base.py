@@ -34,7 +34,7 @@ CLAIM = Timing(interval=120, timeout=10, failure_threshold=1, retry_interval=Non
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class SettingFlaw:
     """What is wrong with a probe's settings beyond their types.
 
     `path` is relative to the endpoint: ("steps", 0, "url").
@@ -58,7 +58,7 @@ class Kind(Protocol):
         """Whether a wrong own clock would make its readings wrong."""
         ...
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         ...
 

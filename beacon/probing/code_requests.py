@@ -19,8 +19,8 @@ from typing import Final
 
 from beacon.core.model import Reading, Reason
 from beacon.engine.run import Run
-from beacon.net.mail.imap import Place
-from beacon.net.probe_failure import Trouble
+from beacon.net.mail.imap import MessageId
+from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.code_mailbox import sent_before
 
 FORGOTTEN_AFTER: Final = 600.0
@@ -36,7 +36,7 @@ class Owner(Enum):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Request:
+class CodeRequest:
     """A request for a code: when, by the monotonic clock and in UTC, and the mailbox then.
 
     `mark` is for each folder (its name and validity) the number its next message was to have.
@@ -47,33 +47,33 @@ class Request:
     mark: Mapping[tuple[bytes, int], int] = field(default_factory=dict)
 
 
-class Unanswered:
+class UnansweredRequests:
     """The requests of one endpoint whose code was not seen, the oldest first."""
 
     def __init__(self) -> None:
-        self._requests: list[Request] = []
+        self._requests: list[CodeRequest] = []
 
-    def recent(self, now: float) -> list[Request]:
+    def recent(self, now: float) -> list[CodeRequest]:
         """Those whose code may still come."""
         self._requests = [each for each in self._requests if now - each.at < FORGOTTEN_AFTER]
         return list(self._requests)
 
-    def drop(self, request: Request) -> None:
+    def drop(self, request: CodeRequest) -> None:
         """Its code was seen, or will not come."""
         self._requests = [each for each in self._requests if each is not request]
 
-    def add(self, request: Request) -> None:
+    def add(self, request: CodeRequest) -> None:
         """A code was asked for."""
         self._requests.append(request)
 
 
 @dataclass
-class Asked:
+class OpenRequests:
     """This run's request, beside the earlier ones whose code may still come."""
 
-    unanswered: Unanswered
-    request: Request
-    earlier: list[Request]
+    unanswered: UnansweredRequests
+    request: CodeRequest
+    earlier: list[CodeRequest]
     began: float = 0.0
     """When its last step began: latency counts from here."""
     late: str = ""
@@ -87,7 +87,7 @@ class Asked:
         self.unanswered.add(self.request)
         try:
             yield
-        except Trouble as trouble:
+        except ProbeFailure as trouble:
             if trouble.reading.reason is not Reason.DEADLINE:  # it may have been heard
                 self.unanswered.drop(self.request)
             raise
@@ -103,7 +103,7 @@ class Asked:
             return Owner.EARLIER
         return Owner.UNSURE if self.earlier and not dated else Owner.OURS
 
-    def came_after(self, place: Place, arrived: float) -> bool:
+    def came_after(self, place: MessageId, arrived: float) -> bool:
         """Whether a message came after the oldest request whose code may still come."""
         if not self.earlier:
             return False
@@ -145,6 +145,6 @@ class Asked:
         text = self.unsure or f"{self.late}; this run's: {lost.detail}"
         return Reading(Reason.CODE_LATE, text)
 
-    def _drop(self, request: Request) -> None:
+    def _drop(self, request: CodeRequest) -> None:
         self.unanswered.drop(request)
         self.earlier = [each for each in self.earlier if each is not request]

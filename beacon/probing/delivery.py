@@ -15,12 +15,12 @@ from beacon.net.address import Origin
 from beacon.net.http.route import Reach
 from beacon.net.mail.mail_server import silence_means
 from beacon.net.mailbox import Message, Watch
-from beacon.net.probe_failure import Trouble, timed
+from beacon.net.probe_failure import ProbeFailure, timed
 from beacon.otp.daily_quota import spend
 from beacon.otp.used_codes import LEDGER, Ledger
-from beacon.probing.base import Fault, Timing
-from beacon.probing.code_requests import Asked, Owner, Request, Unanswered
-from beacon.probing.dialogue import Flow, Talk
+from beacon.probing.base import SettingFlaw, Timing
+from beacon.probing.code_requests import CodeRequest, OpenRequests, Owner, UnansweredRequests
+from beacon.probing.dialogue import Dialogue, Flow
 from beacon.probing.sign_in_step import Step
 
 LIFETIME: Final = 120.0
@@ -100,21 +100,23 @@ class Delivery(Reach, ABC):
             follow_to=self.follow_to,
         )
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         for flaw in self.reach_flaws():
-            yield Fault(*flaw)
+            yield SettingFlaw(*flaw)
         for fault in self.flow.step_faults(given=self.GIVEN):
             yield replace(fault, path=self._path(fault.path))
         if sum(self.ways.values()) != 1:
             text = "not exactly one way a code comes to be sent"
-            yield Fault((), text, f"one of {', '.join(self.ways)}")
+            yield SettingFlaw((), text, f"one of {', '.join(self.ways)}")
         for number, step in enumerate(self.steps):
             if CODE in step.needs():
-                yield Fault(("steps", number), "no code has arrived by then", "{{ code }} later")
+                yield SettingFlaw(
+                    ("steps", number), "no code has arrived by then", "{{ code }} later"
+                )
         if self.late > self.lifetime:
             text = f"late only after the code's end ({self.lifetime:g}s)"
-            yield Fault(("late_after",), text, "less than `code_lifetime`")
+            yield SettingFlaw(("late_after",), text, "less than `code_lifetime`")
 
     def _path(self, path: tuple[str | int, ...]) -> tuple[str | int, ...]:
         section, number, *rest = path
@@ -128,8 +130,8 @@ class Delivery(Reach, ABC):
         return self.flow.wait(utc)
 
     @cached_property
-    def _unanswered(self) -> Unanswered:
-        return Unanswered()
+    def _unanswered(self) -> UnansweredRequests:
+        return UnansweredRequests()
 
     @cached_property
     def reception(self) -> "Reception":
@@ -140,7 +142,7 @@ class Delivery(Reach, ABC):
         """Note what is there, make a code be sent, and await it; or look for the last one."""
         try:
             found = self.look(run)
-        except Trouble as trouble:
+        except ProbeFailure as trouble:
             run.remaining()  # a socket shut by the deadline looks like all sorts of trouble
             found = timed(run, trouble.reading)
         except DeadlinePassed:
@@ -151,26 +153,31 @@ class Delivery(Reach, ABC):
 
     @abstractmethod
     def look(self, run: Run) -> Reading:
-        """The reading, with its latency. Raises `Trouble`."""
+        """The reading, with its latency. Raises `ProbeFailure`."""
 
-    def trigger(self, run: Run, talk: Talk) -> float:
-        """When the last request for a code began. Raises `Trouble` where none was sent."""
+    def trigger(self, run: Run, talk: Dialogue) -> float:
+        """When the last request for a code began. Raises `ProbeFailure` where none was sent."""
         began = run.clock.monotonic()
         for step in self.steps:
             began = run.clock.monotonic()
             found = talk.take(step)
             if found.outcome not in (Outcome.PASS, Outcome.WARN):
-                raise Trouble(found.reason, found.detail)
+                raise ProbeFailure(found.reason, found.detail)
         return began
 
-    def asks(self, run: Run, mark: Mapping[tuple[bytes, int], int] | None = None) -> Asked:
+    def asks(self, run: Run, mark: Mapping[tuple[bytes, int], int] | None = None) -> OpenRequests:
         """The request this run is about to make, beside the earlier ones whose code may come."""
         now = run.clock.monotonic()
-        request = Request(now, run.clock.utc().timestamp(), mark or {})
-        return Asked(self._unanswered, request, self._unanswered.recent(now))
+        request = CodeRequest(now, run.clock.utc().timestamp(), mark or {})
+        return OpenRequests(self._unanswered, request, self._unanswered.recent(now))
 
     def answer(
-        self, run: Run, talk: Talk, watch: Watch, asked: Asked, codes: Iterator["Code"]
+        self,
+        run: Run,
+        talk: Dialogue,
+        watch: Watch,
+        asked: OpenRequests,
+        codes: Iterator["ArrivedCode"],
     ) -> Reading | None:
         """What the code comes to that answers this run's request; None: none did."""
         triggered = run.clock.monotonic()
@@ -201,7 +208,7 @@ class Delivery(Reach, ABC):
             return replace(found, latency=came - asked.began)
         return None
 
-    def verified(self, talk: Talk, code: str, reading: Reading) -> Reading:
+    def verified(self, talk: Dialogue, code: str, reading: Reading) -> Reading:
         """The reading after the code was sent back."""
         talk.give(CODE, code)
         for step in self.after:
@@ -216,7 +223,7 @@ class Delivery(Reach, ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Code:
+class ArrivedCode:
     """A message that may answer a request: its code (None: it has none to send back).
 
     `reading` is what it comes to after so many seconds, `dated` is whether it has a date of its
@@ -281,7 +288,7 @@ class SmsDelivery(Delivery):
         """Seconds above which an arrival is a warning."""
         return float(self.late_after or min(LATE, self.lifetime))
 
-    def trigger(self, run: Run, talk: Talk) -> float:
+    def trigger(self, run: Run, talk: Dialogue) -> float:
         """Count the message, then ask for it."""
         spend(run, self.LEDGER, self.messages_per_day)
         return super().trigger(run, talk)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from beacon.config.fields import Duration, Refused, Secret, Url
+from beacon.config.fields import Duration, Secret, SettingRefused, Url
 from beacon.config.problems import meant
 from beacon.core.model import Evidence, Outcome, Reading, Reason
 from beacon.engine.run import DeadlinePassed, Run
@@ -22,15 +22,15 @@ from beacon.net.http.client import Answer, Request, confined, exchange, fresh_ja
 from beacon.net.http.expectations import Expectations, judge
 from beacon.net.http.route import Reach
 from beacon.net.mailbox import Watch
-from beacon.net.probe_failure import FirstPass, Trouble, timed
+from beacon.net.probe_failure import FirstPass, ProbeFailure, timed
 from beacon.otp.code_mailbox import await_code
 from beacon.otp.code_setting import claimed
 from beacon.otp.mailbox_setting import AnyMailbox
 from beacon.otp.used_codes import LEDGER, Ledger, Token
-from beacon.probing.base import SIGN_IN, Fault, Timing
+from beacon.probing.base import SIGN_IN, SettingFlaw, Timing
 from beacon.probing.extract import Capture, Captured, Form
 from beacon.probing.sign_in_step import Place, Step
-from beacon.probing.template import Code, Template, Uses
+from beacon.probing.template import CodeCall, Template, Uses
 
 BEFORE_THE_SERVER: Final = frozenset({407, 502, 503, 504})
 """Statuses of a proxy or gateway that did not reach the server: no code was judged."""
@@ -69,18 +69,18 @@ class Flow(Reach):
         mailboxes = any(mailbox.clock_bound for mailbox in self.mailboxes.values())
         return timed_codes or mailboxes or (secure and self.tls.verify)
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         if not self.steps:
-            yield Fault(("steps",), "a flow without a step", "at least one")
+            yield SettingFlaw(("steps",), "a flow without a step", "at least one")
         for flaw in self.reach_flaws():
-            yield Fault(*flaw)
+            yield SettingFlaw(*flaw)
         for name, mailbox in self.mailboxes.items():
             for path, message, allowed in mailbox.flaws():
-                yield Fault(("mailboxes", name, *path), message, allowed)
+                yield SettingFlaw(("mailboxes", name, *path), message, allowed)
         yield from self.step_faults()
 
-    def step_faults(self, given: Collection[str] = ()) -> Iterator[Fault]:
+    def step_faults(self, given: Collection[str] = ()) -> Iterator[SettingFlaw]:
         """What is wrong with the steps; `given` are values that need no capturing."""
         taken: dict[str, str] = {}
         known: dict[str, Capture] = dict.fromkeys(given, Capture())
@@ -88,7 +88,7 @@ class Flow(Reach):
             where = f"{_SAID[place[0]]} {place[1] + 1}"
             if taken.setdefault(step.id, where) != where:
                 text = f"the id {step.id!r} is taken by {taken[step.id]}"
-                yield Fault((*place, "id"), text, "an id of its own")
+                yield SettingFlaw((*place, "id"), text, "an id of its own")
             found = [*step.faults(), *self._references(step, known), *self._header_faults(step)]
             if place[0] == CLEAN_UP:
                 found += step.clean_up_faults()
@@ -101,16 +101,16 @@ class Flow(Reach):
             for number, step in enumerate(getattr(self, section)):
                 yield (section, number), step
 
-    def _references(self, step: Step, captured: Mapping[str, Capture]) -> Iterator[Fault]:
+    def _references(self, step: Step, captured: Mapping[str, Capture]) -> Iterator[SettingFlaw]:
         forms = {name for name, capture in captured.items() if capture.form is not None}
         if step.fields_of is not None and step.fields_of not in forms:
             text = f"no form {step.fields_of!r} is captured before this step"
             allowed = f"known are: {', '.join(sorted(forms)) or 'none yet'}"
-            yield Fault(("fields_of",), text, allowed, meant(step.fields_of, forms))
+            yield SettingFlaw(("fields_of",), text, allowed, meant(step.fields_of, forms))
         for path, template in step.templates():
             uses = template.uses
             for flaw in uses.flaws:
-                yield Fault(path, flaw, Template.ALLOWED)
+                yield SettingFlaw(path, flaw, Template.ALLOWED)
             for whole, wanted, known in (
                 ("secrets.", uses.secrets, self.secrets.keys()),
                 ("variables.", uses.variables, self.variables.keys()),
@@ -119,7 +119,7 @@ class Flow(Reach):
                 for name in sorted(wanted.difference(known)):
                     there = ", ".join(whole + one for one in sorted(known)) or "nothing yet"
                     text = f"{whole}{name} is not known at this step"
-                    yield Fault(path, text, f"known are: {there}", _meant(whole, name, known))
+                    yield SettingFlaw(path, text, f"known are: {there}", _meant(whole, name, known))
             for code in uses.codes:
                 yield from self._code_faults(path, code)
             for awaited in uses.awaited:
@@ -127,23 +127,23 @@ class Flow(Reach):
                     there = ", ".join(sorted(self.mailboxes)) or "none yet, see `mailboxes`"
                     text = f"code_from: no mailbox {awaited.mailbox!r}"
                     hint = meant(awaited.mailbox, self.mailboxes)
-                    yield Fault(path, text, f"known are: {there}", hint)
+                    yield SettingFlaw(path, text, f"known are: {there}", hint)
 
-    def _header_faults(self, step: Step) -> Iterator[Fault]:
+    def _header_faults(self, step: Step) -> Iterator[SettingFlaw]:
         """What of its headers cannot be sent, as far as the settings alone tell."""
         for name, template in step.headers.items():
             text = template.written(self._revealed, SimpleNamespace(**self.variables))
             try:
                 prepare(Request(url="http://localhost/", headers={name: text.strip(" ")}))
-            except Trouble:
+            except ProbeFailure:
                 allowed = "printable text in Latin-1; the name: letters, digits and -"
-                yield Fault(("headers", name), "a header that cannot be sent", allowed)
+                yield SettingFlaw(("headers", name), "a header that cannot be sent", allowed)
 
     @cached_property
     def _revealed(self) -> SimpleNamespace:
         return SimpleNamespace(**{name: s.reveal() for name, s in self.secrets.items()})
 
-    def _code_faults(self, path: Place, code: Code) -> Iterator[Fault]:
+    def _code_faults(self, path: Place, code: CodeCall) -> Iterator[SettingFlaw]:
         if code.secret not in self.secrets:
             return  # already told
         try:
@@ -154,20 +154,20 @@ class Flow(Reach):
                 if code.counted
                 else ("totp", "digits, period, algorithm")
             )
-            yield Fault(path, f"{name} knows no such option", options)
+            yield SettingFlaw(path, f"{name} knows no such option", options)
         except ValueError as error:
             name = "hotp" if code.counted else "totp"
-            yield Fault(path, f"{name}(secrets.{code.secret}): {error}", "the seed in base32")
+            yield SettingFlaw(path, f"{name}(secrets.{code.secret}): {error}", "the seed in base32")
 
     @cached_property
     def _uses(self) -> tuple[Uses, ...]:
         return tuple(template.uses for step in self.steps for _, template in step.templates())
 
     @cached_property
-    def _codes(self) -> frozenset[Code]:
+    def _codes(self) -> frozenset[CodeCall]:
         return frozenset(code for uses in self._uses for code in uses.codes)
 
-    def token(self, code: Code) -> Token:
+    def token(self, code: CodeCall) -> Token:
         """What makes the codes of one mention. Raises `ValueError`, `TypeError` for its options."""
         return _token(
             self.secrets[code.secret].reveal(), counted=code.counted, **dict(code.options)
@@ -187,11 +187,11 @@ class Flow(Reach):
         """Take each step in turn; the first that goes wrong is the reading. Then clean up."""
         wanted = {awaited.mailbox for uses in self._uses for awaited in uses.awaited}
         with contextlib.ExitStack() as stack:
-            talk = Talk(self, run)
+            talk = Dialogue(self, run)
             for name in sorted(wanted):  # before anything is sent: what is there does not count
                 try:
                     watch = self.mailboxes[name].open(run)
-                except Trouble as trouble:
+                except ProbeFailure as trouble:
                     return timed(run, _said(f"mailbox {name}", trouble.reading))
                 talk.watches[name] = stack.enter_context(contextlib.closing(watch))
             try:
@@ -206,7 +206,7 @@ class Flow(Reach):
             return replace(reading, detail=f"{reading.detail}; clean-up: {flaw}")
         return reading
 
-    def _sign_in(self, run: Run, talk: "Talk") -> Reading:
+    def _sign_in(self, run: Run, talk: "Dialogue") -> Reading:
         reading = Reading(Reason.OK, f"{len(self.steps)} steps")
         spent = []
         for step in self.steps:
@@ -231,7 +231,7 @@ class Flow(Reach):
         variables = SimpleNamespace(**self.variables)
         found = {}
         for step in self.steps + self.clean_up:
-            with contextlib.suppress(Refused, ValueError):
+            with contextlib.suppress(SettingRefused, ValueError):
                 found[step.id] = origin(Url.parse(step.url.written(self._revealed, variables)))
         return found
 
@@ -255,7 +255,7 @@ def _token(seed: str, *, counted: bool, counter: int = 0, **options: Any) -> Tok
     return Token.parse(seed, **options)
 
 
-class Talk:
+class Dialogue:
     """One run of a flow: its cookies, what it captured, the mailboxes it watches."""
 
     def __init__(self, flow: Flow, run: Run) -> None:
@@ -276,7 +276,7 @@ class Talk:
         self._run.to_allow = ""
         try:
             reading = self._judge(step, self._ask(step))
-        except Trouble as trouble:
+        except ProbeFailure as trouble:
             reading = trouble.reading
         return _said(f"step {step.id}", reading)
 
@@ -382,5 +382,5 @@ def _said(where: str, reading: Reading) -> Reading:
 def _is_met(expectations: Expectations, answer: Answer) -> bool:
     try:
         return expectations.unmet(answer, quote=False) is None
-    except Trouble:
+    except ProbeFailure:
         return False

@@ -15,7 +15,7 @@ from beacon.net.address import join
 from beacon.net.http.client import Answer
 from beacon.net.http.expectations import found_in, parse_json
 from beacon.net.parsing.parser import parsed
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 from beacon.probing.html_forms import WrittenForm, selector_flaw
 
 SOURCES: Final = "one of json, regex, header, cookie, field, form"
@@ -78,7 +78,7 @@ class Capture:
         return ""
 
     def take(self, run: Run, answer: Answer, jar: Iterable[_Named]) -> Captured | None:
-        """The value; None where it is missing. Raises `Trouble` for bodies that hold none."""
+        """The value; None where it is missing. Raises `ProbeFailure` for bodies that hold none."""
         if self.header is not None:
             return answer.headers.get(self.header)
         if self.cookie is not None:
@@ -111,17 +111,17 @@ class Capture:
 
 
 def _page(answer: Answer) -> bytes:
-    """The page in UTF-8. Raises `Trouble`."""
+    """The page in UTF-8. Raises `ProbeFailure`."""
     return answer.text().encode("utf-8", "replace")
 
 
 def _addressed(form: WrittenForm, page: str) -> Form:
-    """The form with its whole address. Raises `Trouble`."""
+    """The form with its whole address. Raises `ProbeFailure`."""
     try:
         beside = join(page, form.base) if form.base else page
         if not beside.startswith(("http://", "https://")):
             beside = page
         action = join(beside, form.action) if form.action else page
     except ValueError:
-        raise Trouble(Reason.PROTOCOL_ERROR, "a form that is sent nowhere") from None
+        raise ProbeFailure(Reason.PROTOCOL_ERROR, "a form that is sent nowhere") from None
     return Form(action, form.pairs, form.charset)

@@ -12,7 +12,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 from beacon.core.model import Reason
 from beacon.net.parsing.charset import codec
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 PAGE_LIMIT: Final = 256 * 1024
 """Characters of a page that is looked into."""
@@ -49,7 +49,7 @@ def form(raw: bytes, charset: str, selector: str) -> tuple[WrittenForm, ...]:
     """The first form of a page that a CSS selector finds, as its first button would send it.
 
     A selector that finds a button is its form, sent by that button. The page is in UTF-8, whatever
-    its charset was; none is found where there is none. Raises `Trouble`.
+    its charset was; none is found where there is none. Raises `ProbeFailure`.
     """
     page = _Page(raw, charset)
     found = page.selected(selector)
@@ -62,7 +62,7 @@ def form(raw: bytes, charset: str, selector: str) -> tuple[WrittenForm, ...]:
 
 
 def value_of(raw: bytes, name: str) -> tuple[str, ...]:
-    """The value of the first field of this name, in a form or not. Raises `Trouble`."""
+    """The value of the first field of this name, in a form or not. Raises `ProbeFailure`."""
     for node in _parsed(raw).css(_CONTROLS):
         if node.attributes.get("name") == name and node.tag != "button":
             return tuple(value for _, value in _sent(node))[:1]
@@ -102,7 +102,7 @@ class _Page:
         return None
 
     def sent(self, form: LexborNode, pressed: LexborNode | None) -> WrittenForm:
-        """What is sent by the button that was pressed, or by the first. Raises `Trouble`."""
+        """What is sent by the button that was pressed, or by the first. Raises `ProbeFailure`."""
         nodes = [n for n in self._owned(form) if not self._is_off(n)]
         if pressed is None:
             pressed = next(filter(_sends, nodes), None)
@@ -113,7 +113,7 @@ class _Page:
             mine = pressed is not None and node.mem_id == pressed.mem_id
             pairs += _pressed(node) if mine else _sent(node)
         if len(pairs) > FIELDS_LIMIT:
-            raise Trouble(Reason.BODY_TOO_LARGE, f"a form of more than {FIELDS_LIMIT} fields")
+            raise ProbeFailure(Reason.BODY_TOO_LARGE, f"a form of more than {FIELDS_LIMIT} fields")
         base = self._tree.css_first("base[href]")
         pairs = [(_one_newline(name), _one_newline(value)) for name, value in pairs]
         beside = "" if base is None else base.attributes.get("href") or ""
@@ -157,7 +157,7 @@ def _action(form: LexborNode, pressed: LexborNode | None) -> str:
 def _parsed(raw: bytes) -> LexborHTMLParser:
     text = raw.decode()
     if len(text) > PAGE_LIMIT or text.count("<") > TAGS_LIMIT:
-        raise Trouble(Reason.BODY_TOO_LARGE, "a page too large to look for forms in")
+        raise ProbeFailure(Reason.BODY_TOO_LARGE, "a page too large to look for forms in")
     return LexborHTMLParser(text)
 
 

@@ -19,10 +19,10 @@ import msgspec
 from beacon.config.fields import Count, Duration
 from beacon.core.model import OUTCOME_OF, BreakGlassUse, Evidence, Outcome, Reading, Reason
 from beacon.engine.run import Run
-from beacon.net.http.conditional_client import SOURCES, Kept, Sources
+from beacon.net.http.conditional_client import SOURCES, BoundedCache, ConditionalClient
 from beacon.net.parsing.dates import moment
 from beacon.net.probe_failure import timed
-from beacon.probing.base import USERS, Fault, Timing
+from beacon.probing.base import USERS, SettingFlaw, Timing
 from beacon.vendors.status import claimed
 
 Share = Annotated[float, msgspec.Meta(gt=0, le=1, description="a part of 1")]
@@ -91,7 +91,7 @@ class Users(ABC):
     EVIDENCE: ClassVar = Evidence.SYMPTOM
     TIMING: ClassVar[Timing] = USERS
     SIGN_IN: ClassVar = False
-    SOURCES: ClassVar[Sources] = SOURCES
+    SOURCES: ClassVar[ConditionalClient] = SOURCES
     STEP: ClassVar = 60.0
     """Seconds; windows begin and end at multiples of it."""
 
@@ -117,14 +117,14 @@ class Users(ABC):
         """What is counted, in the plural."""
         return "sign-ins"
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         if not 300 <= self.window <= 6 * HOUR:
-            yield Fault(("window",), f"{self.window} is no time to judge by", "5m to 6h")
+            yield SettingFlaw(("window",), f"{self.window} is no time to judge by", "5m to 6h")
         if self.lag > 6 * HOUR:
-            yield Fault(("lag",), f"{self.lag} is too late to warn anybody", "at most 6h")
+            yield SettingFlaw(("lag",), f"{self.lag} is too late to warn anybody", "at most 6h")
         if self.reduced < self.low:
-            yield Fault(("reduced",), "below `low`: it would never warn", "at least `low`")
+            yield SettingFlaw(("reduced",), "below `low`: it would never warn", "at least `low`")
 
     def wait(self, utc: float) -> float:  # noqa: ARG002 - other kinds need the time
         """It may always run."""
@@ -169,8 +169,8 @@ class Users(ABC):
         return Reading(Reason.OK, text)
 
     @cached_property
-    def _past(self) -> Kept[Tally]:
-        return Kept(2 * len(WEEKS))
+    def _past(self) -> BoundedCache[Tally]:
+        return BoundedCache(2 * len(WEEKS))
 
     def _usual(self, run: Run, span: Span) -> Tally | None:
         """The better of the same hour's tallies. A run asks for one of them at most."""
@@ -196,7 +196,7 @@ def _chance(tally: Tally, usual: Tally) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LoggedSignIn:
     """A sign-in as its log has it: by which account, and when in ISO 8601 or seconds of Unix."""
 
     id: str
@@ -210,14 +210,14 @@ class WatchedUsers(Users):
 
     break_glass: Mapping[str, str] = field(default_factory=dict)
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         yield from super().faults()
         for label, account in self.break_glass.items():
             if not label.strip() or "," in label:
-                yield Fault(("break_glass", label), "not a label", "a name without commas")
+                yield SettingFlaw(("break_glass", label), "not a label", "a name without commas")
             if not account or not account.isprintable() or set(account) & set("'\"\\ "):
-                yield Fault(("break_glass", label), "not an account", self.ACCOUNT)
+                yield SettingFlaw(("break_glass", label), "not an account", self.ACCOUNT)
 
     ACCOUNT: ClassVar[str]
     """What names an account here."""
@@ -239,7 +239,7 @@ class WatchedUsers(Users):
         return Reading(Reason.OK)
 
     @abstractmethod
-    def entries(self, run: Run, span: Span, accounts: tuple[str, ...]) -> Iterable[Entry]:
+    def entries(self, run: Run, span: Span, accounts: tuple[str, ...]) -> Iterable[LoggedSignIn]:
         """Every attempt of these accounts to sign in that the log has. Raises `Trouble`."""
 
 
@@ -251,7 +251,7 @@ def _severity(reading: Reading) -> int:
 
 
 def _uses(
-    entries: Iterable[Entry], labels: Mapping[str, str], now: float
+    entries: Iterable[LoggedSignIn], labels: Mapping[str, str], now: float
 ) -> Iterator[BreakGlassUse]:
     """The newest of them, each once. Ids are hashed: they are foreign text of any length."""
     found: dict[str, BreakGlassUse] = {}

@@ -7,13 +7,13 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from beacon.config.fields import Refused, Url
+from beacon.config.fields import SettingRefused, Url
 from beacon.core.model import Reason
 from beacon.engine.text_pattern import TextPattern
 from beacon.net.http.client import Request
 from beacon.net.http.expectations import Expectations
-from beacon.net.probe_failure import Trouble
-from beacon.probing.base import Fault
+from beacon.net.probe_failure import ProbeFailure
+from beacon.probing.base import SettingFlaw
 from beacon.probing.extract import SOURCES, Capture, Form
 from beacon.probing.template import RESERVED, VARIABLES, JsonTemplate, Template
 
@@ -66,55 +66,61 @@ class Step:
         needed = {name for _, template in self.templates() for name in template.uses.captured}
         return needed | ({self.fields_of} if self.fields_of else set())
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with it by itself; paths from the step down."""
         if not _STEP.fullmatch(self.id):
-            yield Fault(("id",), f"not an id: {self.id!r}", "a-z, 0-9, - and _")
+            yield SettingFlaw(("id",), f"not an id: {self.id!r}", "a-z, 0-9, - and _")
         yield from self._request_faults()
         for name, capture in self.capture.items():
             if not _WORD.fullmatch(name) or name in RESERVED:
-                yield Fault(("capture", name), "not a name for a value", "a word of its own")
+                yield SettingFlaw(("capture", name), "not a name for a value", "a word of its own")
             flaw = capture.flaw()
             if flaw:
-                yield Fault(("capture", name), flaw, SOURCES)
+                yield SettingFlaw(("capture", name), flaw, SOURCES)
         for section in ("rejected", "expect", "prefer"):
             expectations = getattr(self, section)
             for path, message, allowed in expectations.flaws() if expectations else ():
-                yield Fault((section, *path), message, allowed)
+                yield SettingFlaw((section, *path), message, allowed)
 
-    def _request_faults(self) -> Iterator[Fault]:
+    def _request_faults(self) -> Iterator[SettingFlaw]:
         bodies = (bool(self.form or self.fields_of), self.json is not None, self.body is not None)
         if sum(bodies) > 1:
-            yield Fault((), "more than one body to send", "one of form (and fields_of), json, body")
+            yield SettingFlaw(
+                (), "more than one body to send", "one of form (and fields_of), json, body"
+            )
         if any(bodies) and self.method in ("GET", "HEAD"):
-            yield Fault(("method",), f"{self.method} sends no body", "POST, PUT, PATCH, DELETE")
+            yield SettingFlaw(
+                ("method",), f"{self.method} sends no body", "POST, PUT, PATCH, DELETE"
+            )
         if self.url.fixed is not None:
             try:
                 Url.parse(self.url.fixed)
-            except Refused as refused:
-                yield Fault(("url",), refused.message, refused.allowed)
+            except SettingRefused as refused:
+                yield SettingFlaw(("url",), refused.message, refused.allowed)
 
-    def clean_up_faults(self) -> Iterator[Fault]:
+    def clean_up_faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with it as a step of clean-up; paths from the step down."""
         for section in ("rejected", "prefer"):
             if getattr(self, section) is not None:
                 text = "a clean-up step changes no reading"
-                yield Fault((section,), text, "expect: what is not met is told")
+                yield SettingFlaw((section,), text, "expect: what is not met is told")
         for path, template in self.templates():
             if template.uses.codes or template.uses.awaited:
                 allowed = "secrets, variables, captured values"
-                yield Fault(path, "a clean-up step has no code", allowed)
+                yield SettingFlaw(path, "a clean-up step has no code", allowed)
 
     def request(self, values: Mapping[str, Any], captured: Form | None = None) -> Request:
-        """The request, filled in; `captured` is the form of `fields_of`. Raises `Trouble`."""
+        """The request, filled in; `captured` is the form of `fields_of`. Raises `ProbeFailure`."""
         try:
             url = Url.parse(self.url.fill(values))
             headers = {name: template.fill(values) for name, template in self.headers.items()}
             body, kind = self._filled_body(values, captured)
-        except Refused:
-            raise Trouble(Reason.PROTOCOL_ERROR, "its url, filled in, is no address") from None
+        except SettingRefused:
+            raise ProbeFailure(Reason.PROTOCOL_ERROR, "its url, filled in, is no address") from None
         except UnicodeError:  # half of a character, which a server can write in JSON
-            raise Trouble(Reason.PROTOCOL_ERROR, "a value that cannot be sent as text") from None
+            raise ProbeFailure(
+                Reason.PROTOCOL_ERROR, "a value that cannot be sent as text"
+            ) from None
         proper = {"Content-Type": kind} if kind else {}
         return Request(
             url=url,

@@ -13,8 +13,8 @@ from beacon.engine.run import Run
 from beacon.net.http.client import Request, exchange
 from beacon.net.http.expectations import Expectations, judge
 from beacon.net.http.route import Reach
-from beacon.net.probe_failure import Trouble, timed
-from beacon.probing.base import FAST, Fault, Timing
+from beacon.net.probe_failure import ProbeFailure, timed
+from beacon.probing.base import FAST, SettingFlaw, Timing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +34,10 @@ class StatusPages(Reach):
         """Whether certificates are verified, which is done by our clock."""
         return self.url.lower().startswith("https:") and self.tls.verify
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         for flaw in self.reach_flaws():
-            yield Fault(*flaw)
+            yield SettingFlaw(*flaw)
 
     def wait(self, utc: float) -> float:  # noqa: ARG002 - nothing here is used up
         """Seconds it must not run yet: none."""
@@ -55,5 +55,5 @@ class StatusPages(Reach):
         try:
             request = Request(url=self.url.rstrip("/") + path)
             return judge(exchange(run, request, self.route), expected)
-        except Trouble as trouble:
+        except ProbeFailure as trouble:
             return trouble.reading

@@ -7,7 +7,7 @@ from typing import Final
 
 from beacon.core.model import Reading
 from beacon.engine.run import DeadlinePassed, Run
-from beacon.net.probe_failure import Trouble, timed
+from beacon.net.probe_failure import ProbeFailure, timed
 
 SIGN_OUT_BUDGET: Final = 5.0
 """Seconds that signing out may take after the deadline."""
@@ -22,14 +22,14 @@ class Steps:
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """While inside it is this step that goes wrong: the `Trouble` says so."""
+        """While inside it is this step that goes wrong: the `ProbeFailure` says so."""
         began = self._run.elapsed()
         self._run.note(f"step {name}")
         try:
             yield
-        except Trouble as trouble:
+        except ProbeFailure as trouble:
             reading = trouble.reading
-            raise Trouble(reading.reason, f"{name}: {reading.detail}") from None
+            raise ProbeFailure(reading.reason, f"{name}: {reading.detail}") from None
         finally:
             self._spent.append((name, self._run.elapsed() - began))
 
@@ -44,7 +44,7 @@ class Steps:
         except DeadlinePassed:
             run = self._run.afterwards(SIGN_OUT_BUDGET)
             run.note("past the deadline: signing out")
-            with contextlib.suppress(Trouble, DeadlinePassed):
+            with contextlib.suppress(ProbeFailure, DeadlinePassed):
                 leave(run)
             raise
 

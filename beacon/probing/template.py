@@ -11,11 +11,11 @@ from typing import Any, ClassVar, Final, Self
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
-from beacon.config.fields import Duration, Refused, Regex
+from beacon.config.fields import Duration, Regex, SettingRefused
 from beacon.core.model import Reason
 from beacon.engine.redaction import HIDDEN
 from beacon.engine.text_pattern import TextPattern
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 SECRETS: Final = "secrets"
 VARIABLES: Final = "variables"
@@ -37,7 +37,7 @@ RESERVED: Final = _OURS | frozenset(_JINJA.globals)
 
 
 @dataclass(frozen=True, slots=True)
-class Code:
+class CodeCall:
     """One `totp(secrets.name, …)` in a template; `counted`: `hotp(secrets.name, …)`."""
 
     secret: str
@@ -61,7 +61,7 @@ class Uses:
     secrets: frozenset[str]
     variables: frozenset[str]
     captured: frozenset[str]
-    codes: tuple[Code, ...]
+    codes: tuple[CodeCall, ...]
     awaited: tuple[Awaited, ...]
     flaws: tuple[str, ...]
 
@@ -107,16 +107,16 @@ class Template:
     def parse(cls, raw: object) -> Self:
         """Compile a text; the refusal says where it is wrong."""
         if not isinstance(raw, str):
-            raise Refused("not text", cls.ALLOWED, "in quotes")
+            raise SettingRefused("not text", cls.ALLOWED, "in quotes")
         if found := _FOREIGN.search(raw):
             name = (found[1] or found[2]).strip()
             message = f"{found[0]} would be sent as it stands"
-            raise Refused(message, "a value in two braces", f"{{{{ {name} }}}}")
+            raise SettingRefused(message, "a value in two braces", f"{{{{ {name} }}}}")
         try:
             return cls(raw)
         except TemplateSyntaxError as error:
             message = f"not a template: {error.message} (its line {error.lineno})"
-            raise Refused(message, cls.ALLOWED) from None
+            raise SettingRefused(message, cls.ALLOWED) from None
 
     @property
     def fixed(self) -> str | None:
@@ -134,7 +134,7 @@ class Template:
         blanks = dict.fromkeys((*_CALLS, *self.uses.captured), _Blank())
         try:
             return self.fill({SECRETS: secrets, VARIABLES: variables, **blanks})
-        except Trouble:
+        except ProbeFailure:
             return ""
 
     def begins(self, text: str) -> bool:
@@ -142,12 +142,12 @@ class Template:
         return self._source.lower().startswith(text)
 
     def fill(self, values: Mapping[str, Any]) -> str:
-        """The text with everything filled in. Raises `Trouble` where that cannot be done."""
+        """The text with everything filled in. Raises `ProbeFailure` where that cannot be done."""
         try:
             return self._compiled.render(values)
         except (TemplateError, *_WHAT_A_VALUE_CAN_DO) as error:
             text = f"a template cannot be filled in ({type(error).__name__})"
-            raise Trouble(Reason.OPERAND_MISSING, text) from None
+            raise ProbeFailure(Reason.OPERAND_MISSING, text) from None
 
     def shown(self, variables: Mapping[str, str]) -> str:
         """The text with its variables filled in, and `***` for everything else.
@@ -193,7 +193,7 @@ class JsonTemplate:
         return _leaves(self._tree)
 
     def fill(self, values: Mapping[str, Any]) -> object:
-        """The document with everything filled in. Raises `Trouble`."""
+        """The document with everything filled in. Raises `ProbeFailure`."""
         return _filled(self._tree, values)
 
     def __repr__(self) -> str:
@@ -229,9 +229,9 @@ def _compile(raw: object) -> object:
 def _below(step: str | int, raw: object) -> object:
     try:
         return _compile(raw)
-    except Refused as refused:
+    except SettingRefused as refused:
         path = (step, *refused.path)
-        raise Refused(refused.message, refused.allowed, refused.hint, path) from None
+        raise SettingRefused(refused.message, refused.allowed, refused.hint, path) from None
 
 
 def _leaves(tree: object) -> Iterator[tuple[tuple[str | int, ...], Template]]:
@@ -263,10 +263,10 @@ def _uses(tree: nodes.Template) -> Uses:
             proper.add(id(call.node))
             try:
                 found = _called(call.node.name, call)
-            except Refused as refused:
+            except SettingRefused as refused:
                 flaws.append(refused.message)
             else:
-                codes += [found] if isinstance(found, Code) else []
+                codes += [found] if isinstance(found, CodeCall) else []
                 awaited += [found] if isinstance(found, Awaited) else []
     for access in tree.find_all((nodes.Getattr, nodes.Getitem)):
         member = _member(access)
@@ -300,20 +300,20 @@ def _member(access: nodes.Node) -> tuple[str, str] | None:
     return (whole, name) if whole in (SECRETS, VARIABLES) else None
 
 
-def _called(name: str, call: nodes.Call) -> Code | Awaited:
-    """What a call of ours asks for. Raises `Refused`."""
+def _called(name: str, call: nodes.Call) -> CodeCall | Awaited:
+    """What a call of ours asks for. Raises `SettingRefused`."""
     return _awaited(call) if name == CODE_FROM else _code(name, call)
 
 
-def _code(name: str, call: nodes.Call) -> Code:
+def _code(name: str, call: nodes.Call) -> CodeCall:
     found = _member(call.args[0]) if len(call.args) == 1 else None
     options = {option.key: option.value for option in call.kwargs}
     fixed = all(isinstance(value, nodes.Const) for value in options.values())
     unpacked = call.dyn_args or call.dyn_kwargs
     if not found or found[0] != SECRETS or not fixed or unpacked:
-        raise Refused(f"{name} takes one of the secrets: {name}(secrets.name)")
+        raise SettingRefused(f"{name} takes one of the secrets: {name}(secrets.name)")
     written = tuple((key, value.as_const()) for key, value in options.items())
-    return Code(found[1], written, counted=name == HOTP)
+    return CodeCall(found[1], written, counted=name == HOTP)
 
 
 def _awaited(call: nodes.Call) -> Awaited:
@@ -322,12 +322,14 @@ def _awaited(call: nodes.Call) -> Awaited:
     texts = {key: value.value for key, value in given.items() if isinstance(value, nodes.Const)}
     known = set(texts) == {"mailbox", "pattern", "within"}
     if not known or len(call.args) + len(call.kwargs) != 3 or call.dyn_args or call.dyn_kwargs:
-        raise Refused("code_from takes three texts: code_from('mailbox', 'pattern', '60s')")
+        raise SettingRefused("code_from takes three texts: code_from('mailbox', 'pattern', '60s')")
     pattern = texts["pattern"]
     if isinstance(pattern, str) and not pattern.isprintable():
-        raise Refused("the pattern of code_from has a backslash too few: write it twice, or [0-9]")
+        raise SettingRefused(
+            "the pattern of code_from has a backslash too few: write it twice, or [0-9]"
+        )
     try:
         within = Duration.parse(texts["within"])
         return Awaited(str(texts["mailbox"]), Regex.parse(pattern), float(within))
-    except Refused as refused:
-        raise Refused(f"code_from: {refused.message}") from None
+    except SettingRefused as refused:
+        raise SettingRefused(f"code_from: {refused.message}") from None

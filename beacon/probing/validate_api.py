@@ -19,9 +19,9 @@ from beacon.net.http.client import Answer, Request, exchange, prepare
 from beacon.net.http.condition import SUCCESS
 from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
-from beacon.net.probe_failure import Trouble, timed
+from beacon.net.probe_failure import ProbeFailure, timed
 from beacon.otp.code_setting import OneTimeCode, Passcode
-from beacon.probing.base import SIGN_IN, Fault, Timing
+from beacon.probing.base import SIGN_IN, SettingFlaw, Timing
 
 CHECK: Final = "/validate/check"
 _FORM: Final = {
@@ -62,7 +62,7 @@ class _Document(msgspec.Struct):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
+class ValidateAnswer:
     """What a server answered to `/validate/check`.
 
     `error` is its code where it could not decide, `transaction` that of a challenge. `unsent`:
@@ -107,19 +107,19 @@ class ValidateCheck(Reach, ABC):
         secure = self.url.lower().startswith("https:") and self.tls.verify
         return secure or (self.code is not None and self.code.clock_bound)
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         if self.code is None and not self.challenge:
             text = "a sign-in without a second factor"
-            yield Fault((), text, "code, or challenge: true to see that one is asked for")
+            yield SettingFlaw((), text, "code, or challenge: true to see that one is asked for")
         if self.challenge and self.password is None:
-            yield Fault(("challenge",), "nothing to ask for it with", "`password:` beside it")
+            yield SettingFlaw(("challenge",), "nothing to ask for it with", "`password:` beside it")
         for flaw in self.reach_flaws():
-            yield Fault(*flaw)
+            yield SettingFlaw(*flaw)
         try:
             prepare(self.request({}))
-        except Trouble:
-            yield Fault(("headers",), "a header that cannot be sent", "printable text")
+        except ProbeFailure:
+            yield SettingFlaw(("headers",), "a header that cannot be sent", "printable text")
 
     def request(self, form: dict[str, str]) -> Request:
         """One question, as it goes on the wire: who signs in, and this."""
@@ -138,7 +138,7 @@ class ValidateCheck(Reach, ABC):
         talk = _Talk(self, run)
         try:
             reading = talk.sign_in()
-        except Trouble as trouble:
+        except ProbeFailure as trouble:
             reading = trouble.reading
         except DeadlinePassed:
             talk.give_back()
@@ -147,7 +147,7 @@ class ValidateCheck(Reach, ABC):
             talk.give_back()
         return replace(timed(run, reading), phases=tuple(talk.spent))
 
-    def judge(self, said: Said, *, challenged: bool) -> Reading:
+    def judge(self, said: ValidateAnswer, *, challenged: bool) -> Reading:
         """What the last answer comes to; `challenged` says whether a challenge was answered."""
         if not said.decided:
             return self.undecided(said)
@@ -163,13 +163,13 @@ class ValidateCheck(Reach, ABC):
             return Reading(Reason.CHALLENGE_MISSING, text)
         return Reading(Reason.OK, "accepted, after a challenge" if challenged else "accepted")
 
-    def undecided(self, said: Said) -> Reading:
+    def undecided(self, said: ValidateAnswer) -> Reading:
         """What an answer comes to in which the server says that it could not decide."""
         code = "" if said.error is None else f", error {said.error}"
         reason = Reason.EXPECTATION_FAILED if said.status in SUCCESS else Reason.HTTP_STATUS
         return Reading(reason, f"status {said.status}{code}{said.told}")
 
-    def rejected(self, said: Said, step: str) -> Reading:
+    def rejected(self, said: ValidateAnswer, step: str) -> Reading:
         """What a no comes to; `step` in words."""
         return Reading(Reason.SIGN_IN_REJECTED, f"{step} was rejected{said.told}")
 
@@ -187,7 +187,7 @@ class _Talk:
         self.spent: list[tuple[str, float]] = []
 
     def sign_in(self) -> Reading:
-        """Take one step, or two; what the last one comes to. Raises `Trouble`."""
+        """Take one step, or two; what the last one comes to. Raises `ProbeFailure`."""
         kind = self._kind
         password = kind.password.reveal() if kind.password else ""
         if not kind.challenge:
@@ -209,18 +209,18 @@ class _Talk:
         self._passcode = self._kind.code.claim(self._run)
         return self._passcode
 
-    def _ask(self, step: str, form: dict[str, str]) -> Said:
+    def _ask(self, step: str, form: dict[str, str]) -> ValidateAnswer:
         run, kind = self._run, self._kind
         began = run.elapsed()
         try:
             # A redirect would carry password and code to where nobody configured them to go.
             answer = exchange(run, kind.request(form), kind.route, follow=False)
             said = heard(answer)
-        except Trouble as trouble:
+        except ProbeFailure as trouble:
             if not kind.challenge:
                 raise
             detail = f"{_STEPS[step]}: {trouble.reading.detail}"
-            raise Trouble(trouble.reading.reason, detail) from None
+            raise ProbeFailure(trouble.reading.reason, detail) from None
         finally:
             self.spent.append((step, run.elapsed() - began))
         if said.transaction is not None:
@@ -229,24 +229,24 @@ class _Talk:
         return said
 
 
-def heard(answer: Answer) -> Said:
-    """What was said. Raises `Trouble` where it is not an answer of such a server."""
+def heard(answer: Answer) -> ValidateAnswer:
+    """What was said. Raises `ProbeFailure` where it is not an answer of such a server."""
     status = answer.status
     if status == 429:
-        raise Trouble(Reason.RATE_LIMITED, "status 429: the server asks us to come less often")
+        raise ProbeFailure(Reason.RATE_LIMITED, "status 429: the server asks us to come less often")
     try:
         document = parse_json_as(answer.body, _Document)
-    except Trouble as trouble:
+    except ProbeFailure as trouble:
         raise (_strange(status) or trouble) from None
     except msgspec.ValidationError as error:
         text = f"not an answer of {CHECK}: {quoted(error)}"
-        raise (_strange(status) or Trouble(Reason.OPERAND_MISSING, text)) from None
+        raise (_strange(status) or ProbeFailure(Reason.OPERAND_MISSING, text)) from None
     result, detail = document.result, document.detail or _Detail()
     failure = result.error or _Error()
     words = failure.message or detail.message or detail.error or ""
     value, kind = result.value is True, result.authentication  # old servers and LinOTP have no kind
     challenged = not value and kind in (None, "CHALLENGE")
-    return Said(
+    return ValidateAnswer(
         status=status,
         decided=result.status and status in SUCCESS,
         accepted=value and kind in (None, "ACCEPT"),
@@ -257,17 +257,17 @@ def heard(answer: Answer) -> Said:
     )
 
 
-def _strange(status: int) -> Trouble | None:
+def _strange(status: int) -> ProbeFailure | None:
     """The trouble an answer in another form is by its status alone."""
     if status in SUCCESS:
         return None
     if status in (401, 407):
         text = f"status {status}: something before the server wants to know who we are"
-        return Trouble(Reason.OWN_CREDENTIALS, text)
-    return Trouble(Reason.HTTP_STATUS, f"status {status}, and not a word of the server's own")
+        return ProbeFailure(Reason.OWN_CREDENTIALS, text)
+    return ProbeFailure(Reason.HTTP_STATUS, f"status {status}, and not a word of the server's own")
 
 
-def _noted(said: Said) -> str:
+def _noted(said: ValidateAnswer) -> str:
     if not said.decided:
         what = "undecided" if said.error is None else f"error {said.error}"
     elif said.transaction is not None:

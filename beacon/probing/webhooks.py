@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal, TypeVar
 import msgspec
 
 from beacon.core.model import Reading, Reason
-from beacon.engine.push_receiver import Cause, Denied, Pushed
+from beacon.engine.push_receiver import PushDenied, Pushed, PushRefusal
 from beacon.engine.redaction import quoted
 from beacon.engine.samples import MailEvent
 from beacon.engine.text_pattern import DOT_ALL, TextPattern
@@ -21,15 +21,15 @@ Document = TypeVar("Document")
 
 
 def decoded(body: bytes, kind: type[Document]) -> Document:
-    """JSON of a known shape. Raises `Denied`, with words that repeat no value."""
+    """JSON of a known shape. Raises `PushDenied`, with words that repeat no value."""
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        raise Denied(Cause.MALFORMED, _without_values(str(error))) from None
+        raise PushDenied(PushRefusal.MALFORMED, _without_values(str(error))) from None
     except (msgspec.DecodeError, UnicodeError):
-        raise Denied(Cause.MALFORMED, "not JSON in UTF-8") from None
+        raise PushDenied(PushRefusal.MALFORMED, "not JSON in UTF-8") from None
     except (RecursionError, ValueError, OverflowError):
-        raise Denied(Cause.MALFORMED, "JSON too deep or with numbers too large") from None
+        raise PushDenied(PushRefusal.MALFORMED, "JSON too deep or with numbers too large") from None
 
 
 _VALUE: Final = TextPattern(r"(value|field|tag) ['`\"].*", DOT_ALL)
@@ -79,7 +79,7 @@ def alertmanager(body: bytes) -> Pushed:
     if severe:
         return Pushed(Reading(Reason.EXPECTATION_FAILED, _named(severe)))
     if told.status == "firing" and not firing and not told.truncated:
-        raise Denied(Cause.MALFORMED, "it says firing, and names no alert that fires")
+        raise PushDenied(PushRefusal.MALFORMED, "it says firing, and names no alert that fires")
     if told.status == "firing" and told.truncated > 0:
         return Pushed(Reading(Reason.EXPECTATION_FAILED, f"{told.truncated} alerts left out"))
     if trouble:
@@ -193,18 +193,18 @@ class Happened(msgspec.Struct, frozen=True, rename="camel"):
     delayed_recipients: list[Recipient] = []
 
 
-class Mail(msgspec.Struct, frozen=True, rename="camel"):
+class SesMail(msgspec.Struct, frozen=True, rename="camel"):
     """The mail an event is of."""
 
     timestamp: Moment
     message_id: str = ""
 
 
-class Event(msgspec.Struct, frozen=True, rename="camel"):
+class SesEvent(msgspec.Struct, frozen=True, rename="camel"):
     """One event of SES, as its event publishing writes it."""
 
     event_type: str
-    mail: Mail
+    mail: SesMail
     delivery: Happened = Happened()
     delivery_delay: Happened = Happened()
     bounce: Happened = Happened()
@@ -235,8 +235,10 @@ def ses(body: bytes) -> Pushed | None:
     """Read an event of SES, as it is or within one of EventBridge."""
     envelope = decoded(body, Enveloped)
     if envelope.sns:
-        raise Denied(Cause.MALFORMED, "SNS envelopes are not verified here: use EventBridge")
-    event = decoded(bytes(envelope.detail) or body, Event)
+        raise PushDenied(
+            PushRefusal.MALFORMED, "SNS envelopes are not verified here: use EventBridge"
+        )
+    event = decoded(bytes(envelope.detail) or body, SesEvent)
     reason = _SES.get(event.event_type)
     if reason is None:
         return None

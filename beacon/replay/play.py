@@ -20,8 +20,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self, TextIO
 
 import msgspec
 
-from beacon.config.fields import Duration, Refused
-from beacon.config.loader import Document, load_embedded, read
+from beacon.config.fields import Duration, SettingRefused
+from beacon.config.loader import YamlDocument, load_embedded, read
 from beacon.config.nodes import Node, place_of
 from beacon.config.problems import ConfigError
 from beacon.config.schema import Config
@@ -52,12 +52,19 @@ from beacon.core.operator.commands import OF_THE_TOWER, ORDERS, Command
 from beacon.core.tower.indication import DARK, Colour, Indication, Light, Pattern
 from beacon.core.views import IncidentState, IncidentView, OverlayKind, ServiceView, View
 from beacon.engine.calendar.quiet_hours import QuietHoursWatch
-from beacon.engine.calendar.windows import Window, WindowsWatch
+from beacon.engine.calendar.windows import WeeklyWindow, WindowsWatch
 from beacon.engine.clock import ManualClock
 from beacon.engine.loop import Sign
 from beacon.probes import kinds, load
-from beacon.replay.simulation import Cue, Simulation
-from beacon.replay.timeline import Entry, Replayed, Signal, Teller, coloured, relative
+from beacon.replay.simulation import ScriptedReading, Simulation
+from beacon.replay.timeline import (
+    Replayed,
+    Signal,
+    TimelineEntry,
+    TimelinePrinter,
+    coloured,
+    relative,
+)
 
 WARM_UP: Final = 2.0
 """How many of its longest intervals a script passes well before its first line."""
@@ -79,7 +86,7 @@ class Offset(float):
         """Read one or several durations after one optional sign."""
         found = re.fullmatch(r"([+-]?)((?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+)", str(raw).strip())
         if not found:
-            raise Refused(f"not a time: {raw!r}", cls.ALLOWED)
+            raise SettingRefused(f"not a time: {raw!r}", cls.ALLOWED)
         seconds = sum(_seconds(part) for part in re.findall(r"[\d.]+[a-z]+", found[2]))
         return cls(-seconds if found[1] == "-" else seconds)
 
@@ -100,11 +107,11 @@ class At(Offset):
         """Read an offset of at most `LONGEST`."""
         found = super().parse(raw)
         if abs(found) > LONGEST:
-            raise Refused(f"too far from the start: {raw}", f"at most {LONGEST / 86400:g}d")
+            raise SettingRefused(f"too far from the start: {raw}", f"at most {LONGEST / 86400:g}d")
         return found
 
 
-class Moment(str):
+class ScriptMoment(str):
     """A moment in UTC: 2018-11-19T04:39:00Z."""
 
     __slots__ = ()
@@ -117,11 +124,11 @@ class Moment(str):
         try:
             moment = datetime.fromisoformat(str(raw))
         except ValueError:
-            raise Refused(f"not a moment: {raw!r}", cls.ALLOWED) from None
+            raise SettingRefused(f"not a moment: {raw!r}", cls.ALLOWED) from None
         if moment.year not in YEARS:
-            raise Refused(f"not a moment of this age: {raw}", cls.ALLOWED)
+            raise SettingRefused(f"not a moment of this age: {raw}", cls.ALLOWED)
         if moment.tzinfo is None:
-            raise Refused(f"{raw} has no zone", cls.ALLOWED, f"{raw}Z")
+            raise SettingRefused(f"{raw} has no zone", cls.ALLOWED, f"{raw}Z")
         return cls(moment.astimezone(UTC).isoformat())
 
     @property
@@ -211,7 +218,7 @@ class Script:
     """
 
     title: str
-    start: Moment
+    start: ScriptMoment
     config: Node
     summary: str = ""
     source: tuple[str, ...] = ()
@@ -228,10 +235,10 @@ class Scene:
     `deaths` are when the beacon dies and when it is back; `dead` is what is lit in between.
     """
 
-    document: Document
+    document: YamlDocument
     script: Script
     site: Site
-    cues: tuple[Cue, ...]
+    cues: tuple[ScriptedReading, ...]
     events: tuple[Event, ...]
     deaths: tuple[tuple[float, float], ...] = ()
     dead: Indication = DARK
@@ -294,9 +301,11 @@ def read_scene(path: Path, environ: Mapping[str, str]) -> Scene:
 # --- reading the script -----------------------------------------------------------
 
 
-def _script(document: Document, script: Script, site: Site) -> tuple[list[Cue], list[Event]]:
+def _script(
+    document: YamlDocument, script: Script, site: Site
+) -> tuple[list[ScriptedReading], list[Event]]:
     known = {e.id for e in site.endpoints}
-    cues: list[Cue] = []
+    cues: list[ScriptedReading] = []
     events: list[Event] = []
     for number, line in enumerate(script.events):
         at: tuple[str | int, ...] = ("events", number)
@@ -318,7 +327,7 @@ def _script(document: Document, script: Script, site: Site) -> tuple[list[Cue], 
     return cues, events
 
 
-def _deaths(document: Document, script: Script) -> list[tuple[float, float]]:
+def _deaths(document: YamlDocument, script: Script) -> list[tuple[float, float]]:
     """When the beacon dies and when it is back. Nobody reaches it in between."""
     deaths: list[tuple[float, float]] = []
     for number, line in sorted(enumerate(script.events), key=lambda each: each[1].at):
@@ -336,7 +345,7 @@ def _deaths(document: Document, script: Script) -> list[tuple[float, float]]:
 
 
 def _action(
-    document: Document, at: tuple[str | int, ...], line: Line, site: Site
+    document: YamlDocument, at: tuple[str | int, ...], line: Line, site: Site
 ) -> Iterator[Event]:
     word = {"unsilence": "silence"}.get(str(line.operator), str(line.operator))
     if word not in ORDERS:
@@ -374,10 +383,12 @@ def _own_clock(line: Line) -> Event:
     return ClockSynchronised(at, line.clock is ClockWord.SYNCHRONISED)
 
 
-def _cue(document: Document, at: tuple[str | int, ...], line: Line) -> Iterator[Cue]:
+def _cue(
+    document: YamlDocument, at: tuple[str | int, ...], line: Line
+) -> Iterator[ScriptedReading]:
     assert line.endpoint is not None, "the caller has looked"
     if line.silent:
-        yield Cue(float(line.at), line.endpoint, None)
+        yield ScriptedReading(float(line.at), line.endpoint, None)
         return
     said = {
         Outcome.PASS: line.passes,
@@ -405,7 +416,7 @@ def _cue(document: Document, at: tuple[str | int, ...], line: Line) -> Iterator[
         resolver=line.resolver,
         uses=tuple(BreakGlassUse(f"{line.at}/{name}", name) for name in line.break_glass),
     )
-    yield Cue(float(line.at), line.endpoint, reading, line.share)
+    yield ScriptedReading(float(line.at), line.endpoint, reading, line.share)
 
 
 # --- playing it -------------------------------------------------------------------
@@ -415,7 +426,7 @@ class _Room:
     """What the room was shown so far."""
 
     def __init__(self) -> None:
-        self.entries: list[Entry] = []
+        self.entries: list[TimelineEntry] = []
         self.sounded: list[float] = []
         self.verdicts: list[tuple[float, str, Verdict]] = []
         self.signals: list[Signal] = []
@@ -425,7 +436,7 @@ class _Room:
 
     def dies(self, at: float, lit: Indication) -> None:
         """Nothing is told any more; the lamps fall to what death leaves."""
-        self.entries.append(Entry(at, "tower", describe(lit)))
+        self.entries.append(TimelineEntry(at, "tower", describe(lit)))
         self.signals.append(IndicationChanged(at, lit))
         self._verdicts.clear()
 
@@ -434,7 +445,7 @@ class _Room:
             if isinstance(effect, Signal):
                 self.signals.append(effect)
             if said := self._say(effect):
-                self.entries.append(Entry(effect.at, *said))
+                self.entries.append(TimelineEntry(effect.at, *said))
 
     def _say(self, effect: Effect) -> tuple[str, str] | None:
         match effect:
@@ -531,7 +542,7 @@ class _Playing:
             self.dead = back > at
             if self.dead:
                 return
-            self.room.entries.append(Entry(back, "script", "the beacon starts again"))
+            self.room.entries.append(TimelineEntry(back, "script", "the beacon starts again"))
             self.room.take(self.simulation.restart(back - died))
             del self._deaths[0]
         self.room.take(self.simulation.run(at))
@@ -559,7 +570,7 @@ def play(scene: Scene, lot: int = 0) -> Replayed:
             found = compare(expectation, view, room.sounded, room.closed)
         failures += [f"{place}: expect[{number}]: {wrong}" for wrong in found]
     playing.until(end)
-    said = [Entry(float(e.at), "script", _line(e)) for e in script.events]
+    said = [TimelineEntry(float(e.at), "script", _line(e)) for e in script.events]
     entries = sorted([*said, *room.entries], key=lambda entry: entry.at)
     return Replayed(
         script.title,
@@ -574,7 +585,7 @@ def play(scene: Scene, lot: int = 0) -> Replayed:
 def _calendar(config: Config, start: datetime, begin: float, end: float) -> Iterator[Event]:
     """What the calendar says between two times: quiet hours, planned windows."""
     clock = ManualClock(start + timedelta(seconds=begin), begin)
-    windows = (Window(**vars(window)) for window in config.maintenance)
+    windows = (WeeklyWindow(**vars(window)) for window in config.maintenance)
     signs: list[Sign] = [WindowsWatch(clock, windows)]
     if config.tower.buzzer is not None and (hours := config.tower.buzzer.quiet_hours):
         signs.append(QuietHoursWatch(clock, hours.begin, hours.end, hours.time_zone))
@@ -705,7 +716,7 @@ def main(
     """
     out, err = out or sys.stdout, err or sys.stderr
     width = shutil.get_terminal_size().columns if out.isatty() else None
-    teller = Teller(
+    teller = TimelinePrinter(
         out, colour=coloured(out, environ), width=width, speed=speed, wait=wait, show=show
     )
     status = 0

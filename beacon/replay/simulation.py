@@ -22,7 +22,7 @@ _ALWAYS: Final = (1.0, Random())  # noqa: S311 - never drawn from
 
 
 @dataclass(frozen=True, slots=True)
-class Cue:
+class ScriptedReading:
     """From `at` (monotonic seconds) on, this endpoint's readings are like this; None: silence.
 
     With a `share` below 1 only so many of them are; the others pass, in an order drawn by
@@ -42,7 +42,7 @@ class Simulation:
         self,
         site: Site,
         start: float,
-        cues: Iterable[Cue] = (),
+        cues: Iterable[ScriptedReading] = (),
         events: Iterable[Event] = (),
         lot: int = 0,
     ) -> None:
@@ -55,7 +55,7 @@ class Simulation:
         self._not_before: dict[str, float] = {}
         self._grid: dict[str, float] = {}  # the next regular reading of each endpoint
         self._extra: dict[str, float] = {}  # its next re-check; one at a time
-        self._heap: list[tuple[float, bool, int, Cue | Event | tuple[str, bool]]] = []
+        self._heap: list[tuple[float, bool, int, ScriptedReading | Event | tuple[str, bool]]] = []
         self._pushed = 0
         for cue in sorted(cues, key=lambda cue: cue.at):
             self._push(cue.at, cue)
@@ -98,14 +98,14 @@ class Simulation:
         self._extra.clear()
         while self._heap and self._heap[0][0] < now:
             *_, item = heapq.heappop(self._heap)
-            if isinstance(item, Cue):
+            if isinstance(item, ScriptedReading):
                 self._begin(item)
         for name in self._specs:
             self._plan(name, now)
 
     def cue(self, endpoint: str, reading: Reading | None) -> None:
         """Change an endpoint's readings from now on."""
-        self._push(self.now, Cue(self.now, endpoint, reading))
+        self._push(self.now, ScriptedReading(self.now, endpoint, reading))
 
     def tell(self, event: Event) -> tuple[Effect, ...]:
         """Fold an operator's action in, now."""
@@ -114,7 +114,7 @@ class Simulation:
     def _step(self) -> tuple[Effect, ...]:
         at, _, _, item = heapq.heappop(self._heap)
         self.now = at
-        if isinstance(item, Cue):
+        if isinstance(item, ScriptedReading):
             self._begin(item)
             self._plan(item.endpoint, at)
             return ()
@@ -122,11 +122,11 @@ class Simulation:
             return self._read(*item)
         return self._fold(item)
 
-    def _begin(self, cue: Cue) -> None:
+    def _begin(self, cue: ScriptedReading) -> None:
         self._reading[cue.endpoint] = cue.reading
         self._lots[cue.endpoint] = cue.share, self._draw(cue)
 
-    def _draw(self, cue: Cue) -> Random:
+    def _draw(self, cue: ScriptedReading) -> Random:
         return Random(f"{self._lot} {cue.endpoint} {cue.at:g}")  # noqa: S311 - no secret
 
     def _read(self, name: str, regular: bool) -> tuple[Effect, ...]:
@@ -169,7 +169,7 @@ class Simulation:
             self._extra[name] = due
             self._push(due, (name, False))
 
-    def _push(self, at: float, item: Cue | Event | tuple[str, bool]) -> None:
+    def _push(self, at: float, item: ScriptedReading | Event | tuple[str, bool]) -> None:
         self._pushed += 1
-        later = not isinstance(item, Cue)  # at one moment, cues come first
+        later = not isinstance(item, ScriptedReading)  # at one moment, cues come first
         heapq.heappush(self._heap, (at, later, self._pushed, item))

@@ -20,7 +20,7 @@ Signal = IndicationChanged | Sounded
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TimelineEntry:
     """One line of the timeline. `at` is seconds from the script's start."""
 
     at: float
@@ -38,7 +38,7 @@ class Replayed:
 
     title: str
     start: datetime
-    entries: tuple[Entry, ...]
+    entries: tuple[TimelineEntry, ...]
     failures: tuple[str, ...]
     verdicts: tuple[tuple[float, str, Verdict], ...] = ()
     signals: tuple[Signal, ...] = ()
@@ -89,13 +89,13 @@ def relative(seconds: float) -> str:
     return f"{sign}{whole // 3600}:{whole % 3600 // 60:02}:{whole % 60:02}"
 
 
-def _settled(entries: Sequence[Entry]) -> list[Entry]:
+def _settled(entries: Sequence[TimelineEntry]) -> list[TimelineEntry]:
     """Order what happened at one moment; of tower and verdicts only what it came to."""
     came_to = {_subject(entry): entry for entry in entries}
     return sorted(came_to.values(), key=lambda entry: _ORDER.index(entry.what))
 
 
-def _subject(entry: Entry) -> object:
+def _subject(entry: TimelineEntry) -> object:
     """What an entry tells of, where only the last word at one moment counts."""
     if entry.what == "tower":
         return entry.what
@@ -107,7 +107,7 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-class Teller:
+class TimelinePrinter:
     """Writes timelines, at once or paced as they happened.
 
     `speed` is replayed seconds for each real one; None: all at once. `wait` sleeps, `show`
@@ -151,7 +151,7 @@ class Teller:
         if self._speed is not None:
             self._wait(seconds / self._speed)
 
-    def _moment(self, stamp: str, entries: Sequence[Entry]) -> None:
+    def _moment(self, stamp: str, entries: Sequence[TimelineEntry]) -> None:
         for number, entry in enumerate(_settled(entries)):
             lead = _INDENT if number else self._style(_DIM, stamp)
             first, *more = self._folded(_printable(entry.text))

@@ -8,21 +8,21 @@ from beacon.config.schema import Tower
 from beacon.core.effects import Effect
 from beacon.engine.clock import Clock
 from beacon.engine.output import Heartbeat
-from beacon.outputs.tower.channels import Lines
+from beacon.outputs.tower.channels import Channels
 from beacon.outputs.tower.output import StackLight
 
 BEAT: Final = 1.0
 STOP_LIMIT: Final = 2.0
 
 
-class LentTower:
+class ReplayTower:
     """A tower without a judge: whoever plays on it waits with `wait`, which keeps it lit."""
 
     def __init__(
         self,
         tower: Tower,
         clock: Clock,
-        lines: Lines,
+        lines: Channels,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._judge, self._sleep = Heartbeat(clock), sleep

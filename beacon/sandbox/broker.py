@@ -20,7 +20,7 @@ STOP_LIMIT: Final = 5.0
 """Seconds to wait for the broker's thread."""
 
 
-class Broker:
+class SandboxBroker:
     """amqtt, started and stopped from ordinary code."""
 
     def __init__(self, port: int) -> None:

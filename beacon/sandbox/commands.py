@@ -20,9 +20,9 @@ from beacon import probes
 from beacon.config.loader import load
 from beacon.config.problems import ConfigError
 from beacon.engine.clock import SystemClock
-from beacon.sandbox.servers import CannotStart, Ports, sandbox
+from beacon.sandbox.servers import Ports, SandboxCannotStart, sandbox
 from beacon.sandbox.web import BREAK
-from beacon.sandbox.world import HOST, RECOVER, Fault, Pace
+from beacon.sandbox.world import HOST, RECOVER, Fault, SandboxTimes
 
 MEANING: Final = {
     Fault.SLOW: "sign-ins work, but take very long",
@@ -41,10 +41,10 @@ def serve(args: argparse.Namespace) -> int:
     ports = Ports(http=args.http_port, dns=args.dns_port, mqtt=args.mqtt_port)
     stopping = _asked_to_end(signal.SIGINT, signal.SIGTERM)
     try:
-        with sandbox(ports, Pace(slow=args.slow, period=args.period), SystemClock()):
+        with sandbox(ports, SandboxTimes(slow=args.slow, period=args.period), SystemClock()):
             _say(_welcome(ports))
             stopping.wait()
-    except CannotStart as error:
+    except SandboxCannotStart as error:
         return _refuse(str(error))
     return 0
 
@@ -95,7 +95,7 @@ def demo(args: argparse.Namespace) -> int:
     # The picture is drawn by rich, which the other commands do without.
     from rich.console import Console  # noqa: PLC0415
 
-    from beacon.sandbox.demo import STORY, Failed, Left, tell  # noqa: PLC0415
+    from beacon.sandbox.demo import STORY, Failed, ViewerLeft, tell  # noqa: PLC0415
 
     # A flag and no exception: one raised while the daemon is being started would lose it.
     leaving = _asked_to_end(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -107,9 +107,9 @@ def demo(args: argparse.Namespace) -> int:
         tell(STORY, config, ports, SystemClock(), console=Console(), leaving=leaving)
     except ConfigError as error:
         return _refuse("\n".join(str(problem) for problem in error.problems), BAD_CONFIG)
-    except (CannotStart, Failed) as error:
+    except (SandboxCannotStart, Failed) as error:
         return _refuse(str(error))
-    except Left:
+    except ViewerLeft:
         return INTERRUPTED
     return 0
 

@@ -23,12 +23,12 @@ from rich.live import Live
 from beacon.config.schema import Config
 from beacon.core.tower.indication import Colour, Pattern
 from beacon.engine.clock import Clock
-from beacon.outputs.terminal import View, draw
+from beacon.outputs.terminal import TerminalScreen, draw
 from beacon.sandbox.mirror import Mirror
 from beacon.sandbox.servers import Ports, sandbox
-from beacon.sandbox.world import HOST, RECOVER, Fault, Pace, World
+from beacon.sandbox.world import HOST, RECOVER, Fault, SandboxTimes, World
 
-PACE: Final = Pace(slow=2.0, hang=5.0, period=5)
+PACE: Final = SandboxTimes(slow=2.0, hang=5.0, period=5)
 FRAME: Final = 0.1
 """Seconds between two pictures."""
 PATIENCE: Final = 45.0
@@ -111,11 +111,11 @@ class Failed(Exception):
     """The story did not come true; the message says where."""
 
 
-class Left(Exception):
+class ViewerLeft(Exception):
     """Who watched has left in the middle."""
 
 
-class Stage:
+class DemoStage:
     """A sandbox, the daemon that watches it, and a client that hears what it publishes."""
 
     def __init__(
@@ -124,7 +124,7 @@ class Stage:
         self._world, self._mirror, self._say, self._daemon = world, mirror, say, daemon
 
     @property
-    def view(self) -> View:
+    def view(self) -> TerminalScreen:
         """What there is to see."""
         return self._mirror.view
 
@@ -149,7 +149,7 @@ class Stage:
 
 def play(
     story: Sequence[Act],
-    stage: Stage,
+    stage: DemoStage,
     clock: Clock,
     wait: Callable[[], None],
     seen: Callable[[Act], None],
@@ -183,7 +183,7 @@ def tell(
 ) -> None:
     """Play a story, drawn where the console is a terminal; say what the tower showed, and when.
 
-    Raises `CannotStart`, `Failed`, and `Left` once `leaving` is set.
+    Raises `CannotStart`, `Failed`, and `ViewerLeft` once `leaving` is set.
     """
     began, drawn = clock.monotonic(), console.is_terminal
     told: list[str] = []
@@ -196,7 +196,7 @@ def tell(
             if drawn:
                 screen.update(draw(stage.view, clock.monotonic()), refresh=True)
             if leaving.wait(FRAME):
-                raise Left
+                raise ViewerLeft
 
         def seen(act: Act) -> None:
             lamps = ", ".join(f"{colour} {pattern}" for colour, pattern in act.lamps.items())
@@ -210,7 +210,7 @@ def tell(
 
 
 @contextlib.contextmanager
-def staged(config: Config, ports: Ports, clock: Clock) -> Iterator[Stage]:
+def staged(config: Config, ports: Ports, clock: Clock) -> Iterator[DemoStage]:
     """Sandbox, daemon and listener while inside. Raises `CannotStart`, `Failed`."""
     if config.mqtt is None:
         raise Failed(f"{config.path} has no section mqtt: there is nothing to see")
@@ -221,7 +221,7 @@ def staged(config: Config, ports: Ports, clock: Clock) -> Iterator[Stage]:
         _listening(ports.mqtt, base, mirror) as client,
         _daemon(config.path) as daemon,
     ):
-        yield Stage(
+        yield DemoStage(
             world, mirror, lambda path, word: client.publish(f"{base}/{path}", word), daemon
         )
 

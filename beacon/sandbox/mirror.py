@@ -32,7 +32,7 @@ from beacon.core.views import (
     ServiceView,
 )
 from beacon.engine.clock import Clock, utc_at
-from beacon.outputs.terminal import View
+from beacon.outputs.terminal import TerminalScreen
 
 FLASHING: Final = (Pattern.SLOW, Pattern.FAST)
 
@@ -45,7 +45,7 @@ class Mirror:
     def __init__(self, site: Site, lamps: Sequence[Colour], clock: Clock) -> None:
         self._clock = clock
         self._lamps: dict[Colour, str] = dict.fromkeys(lamps, Pattern.OFF)
-        self.view = View(site, lamps, utc_at(clock, 0.0))
+        self.view = TerminalScreen(site, lamps, utc_at(clock, 0.0))
 
     @property
     def lamps(self) -> Mapping[Colour, str]:

@@ -46,7 +46,7 @@ def _zone(text: str) -> dns.zone.Zone:
     return dns.zone.from_text(text, origin=DOMAIN, relativize=False)
 
 
-class Records:
+class ZoneRecords:
     """The zone as it is now: whole, or without the records that mail needs."""
 
     def __init__(self, world: World) -> None:
@@ -113,7 +113,7 @@ class _TcpHandler(socketserver.StreamRequestHandler):
 class _UdpServer(socketserver.ThreadingUDPServer):
     daemon_threads = True
 
-    def __init__(self, port: int, records: Records) -> None:
+    def __init__(self, port: int, records: ZoneRecords) -> None:
         self.records = records
         super().__init__((HOST, port), _UdpHandler)
 
@@ -122,7 +122,7 @@ class _TcpServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, port: int, records: Records) -> None:
+    def __init__(self, port: int, records: ZoneRecords) -> None:
         self.records = records
         super().__init__((HOST, port), _TcpHandler)
 
@@ -131,7 +131,7 @@ class NameServer:
     """Both transports on one port. Raises `OSError` when the port is taken."""
 
     def __init__(self, port: int, world: World) -> None:
-        records = Records(world)
+        records = ZoneRecords(world)
         self.tcp = _TcpServer(port, records)
         try:
             self.udp = _UdpServer(self.port, records)

@@ -11,7 +11,7 @@ import pyotp
 from pyotp.exceptions import OTPVerificationError
 
 from beacon.engine.clock import Clock
-from beacon.sandbox.world import Fault, Pace, World
+from beacon.sandbox.world import Fault, SandboxTimes, World
 
 USERNAME: Final = "beacon-probe"
 PASSWORD: Final = "sandbox"  # noqa: S105 - public, opens only the sandbox
@@ -23,10 +23,10 @@ Answer = tuple[int, dict[str, Any]]
 """HTTP status and JSON body."""
 
 
-class Provider:
+class SandboxProvider:
     """Signs one user in: `log_in`, then `verify`."""
 
-    def __init__(self, world: World, clock: Clock, pace: Pace) -> None:
+    def __init__(self, world: World, clock: Clock, pace: SandboxTimes) -> None:
         self._world, self._clock, self._pace = world, clock, pace
         self._totp = pyotp.TOTP(SEED, interval=pace.period)
         self._transactions: dict[str, None] = {}

@@ -9,15 +9,15 @@ from typing import Final
 
 from beacon.engine.clock import Clock
 from beacon.sandbox.nameserver import NameServer
-from beacon.sandbox.provider import Provider
-from beacon.sandbox.web import Site, WebServer
-from beacon.sandbox.world import HOST, Pace, World
+from beacon.sandbox.provider import SandboxProvider
+from beacon.sandbox.web import SandboxSite, SandboxWebServer
+from beacon.sandbox.world import HOST, SandboxTimes, World
 
 POLL: Final = 0.05
 """Seconds between looks at the stop flag of a server."""
 
 
-class CannotStart(Exception):
+class SandboxCannotStart(Exception):
     """A part of the sandbox cannot start; the message says what to do."""
 
 
@@ -31,21 +31,21 @@ class Ports:
 
 
 @contextlib.contextmanager
-def sandbox(ports: Ports, pace: Pace, clock: Clock) -> Iterator[World]:
-    """Everything runs while inside. Raises `CannotStart`."""
+def sandbox(ports: Ports, pace: SandboxTimes, clock: Clock) -> Iterator[World]:
+    """Everything runs while inside. Raises `SandboxCannotStart`."""
     world = World()
-    site = Site(world, Provider(world, clock, pace), clock)
+    site = SandboxSite(world, SandboxProvider(world, clock, pace), clock)
     with contextlib.ExitStack() as running:
         with _explained("web server", ports.http, "--http-port"):
-            running.enter_context(_serving(WebServer(ports.http, site)))
+            running.enter_context(_serving(SandboxWebServer(ports.http, site)))
         with _explained("name server", ports.dns, "--dns-port"):
             names = NameServer(ports.dns, world)
         running.enter_context(_serving(names.tcp))
         running.enter_context(_serving(names.udp))
         with _explained("MQTT broker", ports.mqtt, "--mqtt-port"):
-            from beacon.sandbox.broker import Broker  # noqa: PLC0415 - its library is an extra
+            from beacon.sandbox.broker import SandboxBroker  # noqa: PLC0415 - its library is an extra
 
-            broker = Broker(ports.mqtt)
+            broker = SandboxBroker(ports.mqtt)
             broker.start()
         running.callback(broker.stop)
         running.callback(world.release)
@@ -69,11 +69,11 @@ def _explained(part: str, port: int, option: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise CannotStart(
+        raise SandboxCannotStart(
             f"the sandbox's {part} cannot listen at {HOST}:{port}: {error.strerror or error}; "
             f"end what listens there (another sandbox?), or choose another port with {option}"
         ) from None
     except ImportError:
-        raise CannotStart(
+        raise SandboxCannotStart(
             f"the sandbox's {part} needs the package amqtt: pip install 'mfa-beacon[demo]'"
         ) from None

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 from beacon.engine.clock import Clock
 from beacon.sandbox import statuspage
-from beacon.sandbox.provider import Answer, Provider
+from beacon.sandbox.provider import Answer, SandboxProvider
 from beacon.sandbox.world import HOST, RECOVER, Fault, World
 
 STATUS_PAGE: Final = "/status/api/v2/summary.json"
@@ -23,10 +23,10 @@ FORM_LIMIT: Final = 4096
 Form = Mapping[str, str]
 
 
-class Site:
+class SandboxSite:
     """Every path of the sandbox, and who answers it."""
 
-    def __init__(self, world: World, provider: Provider, clock: Clock) -> None:
+    def __init__(self, world: World, provider: SandboxProvider, clock: Clock) -> None:
         self._world, self._provider, self._clock = world, provider, clock
 
     def get(self, path: str) -> Answer:
@@ -71,7 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 30.0
 
     def __init__(
-        self, site: Site, request: socket, client: tuple[str, int], server: BaseServer
+        self, site: SandboxSite, request: socket, client: tuple[str, int], server: BaseServer
     ) -> None:
         self._site = site
         super().__init__(request, client, server)
@@ -101,10 +101,10 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: codes and passwords pass here."""
 
 
-class WebServer(ThreadingHTTPServer):
+class SandboxWebServer(ThreadingHTTPServer):
     """The sandbox's web server. Raises `OSError` when the port is taken."""
 
-    def __init__(self, port: int, site: Site) -> None:
+    def __init__(self, port: int, site: SandboxSite) -> None:
         super().__init__((HOST, port), partial(_Handler, site))
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401

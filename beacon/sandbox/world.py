@@ -23,7 +23,7 @@ RECOVER: Final = "recover"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pace:
+class SandboxTimes:
     """Seconds: a slow sign-in, a hanging one before it fails, the life of a TOTP step."""
 
     slow: float = 9.0

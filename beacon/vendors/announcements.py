@@ -11,7 +11,7 @@ from typing import Final
 
 from beacon.core.model import Reason
 from beacon.engine.text_pattern import IGNORE_CASE, TextPattern
-from beacon.vendors.feed import Entry
+from beacon.vendors.feed import FeedEntry
 from beacon.vendors.status import OF_MICROSOFT
 
 LABELS: Final = MappingProxyType(
@@ -152,7 +152,7 @@ class Update:
     begin: int = 0
 
 
-def incident_of(one: Entry) -> str:
+def incident_of(one: FeedEntry) -> str:
     """What tells one incident from another, where each update has an id of its own too."""
     found = _PER_UPDATE.fullmatch(one.of)
     if found is None:
@@ -160,7 +160,7 @@ def incident_of(one: Entry) -> str:
     return f"{found[1]}\n{_HEADING.sub('', one.title).casefold()}"
 
 
-def judged(one: Entry) -> tuple[Reason, str]:
+def judged(one: FeedEntry) -> tuple[Reason, str]:
     """How bad an incident is by its newest entry, and the word for its state."""
     status = "".join(one.status.split()).casefold()
     if status in OF_MICROSOFT:

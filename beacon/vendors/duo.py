@@ -25,7 +25,7 @@ from beacon.net.http.client import Answer, Request, exchange
 from beacon.net.http.expectations import parse_json
 from beacon.net.http.route import Reach
 from beacon.net.outline import outline
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 T = TypeVar("T")
 Text = Annotated[str, msgspec.Meta(min_length=1)]
@@ -45,7 +45,7 @@ _KEY: Final = TextPattern(r"[A-Za-z0-9]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class DuoCall:
     """What is asked. `params` go into the address of a GET, and as JSON into a POST."""
 
     path: str
@@ -73,11 +73,11 @@ class Call:
         return json.dumps(self.params, sort_keys=True, separators=(",", ":")).encode()
 
 
-PING: Final = Call(path="/auth/v2/ping")
-CHECK: Final = Call(path="/auth/v2/check")
+PING: Final = DuoCall(path="/auth/v2/ping")
+CHECK: Final = DuoCall(path="/auth/v2/check")
 
 
-def signature(call: Call, host: str, date: str, secret_key: str) -> str:
+def signature(call: DuoCall, host: str, date: str, secret_key: str) -> str:
     """What proves a call, in hexadecimal digits. `date` is as in the header `Date`."""
     lines = (
         date,
@@ -92,7 +92,7 @@ def signature(call: Call, host: str, date: str, secret_key: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Application(Reach):
+class DuoApplication(Reach):
     """An application (Auth API, or Admin API): where its deployment is, and who we are to it."""
 
     host: Annotated[Text, msgspec.Meta(description="the API hostname: api-XXXXXXXX.…")]
@@ -109,7 +109,7 @@ class Application(Reach):
         yield from self.reach_flaws()
 
     def clock_offset(self, run: Run, spent: Steps) -> float:
-        """Seconds our clock is behind Duo's, by the unsigned ping. Raises `Trouble`."""
+        """Seconds our clock is behind Duo's, by the unsigned ping. Raises `ProbeFailure`."""
         said = self._ask(run, PING, {}, _Ping, spent)
         # Cut to whole seconds: half of one is its middle.
         offset = said.time + 0.5 - run.clock.utc().timestamp()
@@ -117,8 +117,8 @@ class Application(Reach):
         run.note(f"by its time, our clock is off by {-offset:+.1f} s")
         return offset
 
-    def ask(self, run: Run, call: Call, form: type[T], spent: Steps) -> T:
-        """Sign and send a call; what was answered, in its form. Raises `Trouble`."""
+    def ask(self, run: Run, call: DuoCall, form: type[T], spent: Steps) -> T:
+        """Sign and send a call; what was answered, in its form. Raises `ProbeFailure`."""
         date = format_datetime(run.clock.utc())
         secret_key = self.secret_key.reveal()
         proof = f"{self.integration_key}:{signature(call, self.host, date, secret_key)}"
@@ -126,21 +126,21 @@ class Application(Reach):
         headers = {"Date": date, "Authorization": f"Basic {proof}"}
         try:
             return self._ask(run, call, headers, form, spent)
-        except Trouble as trouble:
+        except ProbeFailure as trouble:
             if trouble.reading.reason is not Reason.OWN_CLOCK:
                 raise
             run.silence = Reason.OWN_CLOCK  # whatever comes of the ping, this much is known
             detail = trouble.reading.detail + self._off_by(run, spent)
-            raise Trouble(Reason.OWN_CLOCK, detail) from None
+            raise ProbeFailure(Reason.OWN_CLOCK, detail) from None
 
     def _off_by(self, run: Run, spent: Steps) -> str:
         try:
             return f": by its own, our clock is off by {-self.clock_offset(run, spent):+.0f} s"
-        except Trouble as trouble:
+        except ProbeFailure as trouble:
             return f", and does not tell its own: {trouble.reading.detail}"
 
     def _ask(
-        self, run: Run, call: Call, headers: Mapping[str, str], form: type[T], spent: Steps
+        self, run: Run, call: DuoCall, headers: Mapping[str, str], form: type[T], spent: Steps
     ) -> T:
         began = run.elapsed()
         url = f"https://{self.host}:{self.port}{call.path}" + (call.query and f"?{call.query}")
@@ -150,14 +150,14 @@ class Application(Reach):
         try:
             answer = exchange(run, request, self.route, follow=False)
             return told_as(form, opened(run, answer))
-        except Trouble as trouble:
+        except ProbeFailure as trouble:
             detail = f"{call.name}: {trouble.reading.detail}"
             raise type(trouble)(trouble.reading.reason, detail) from None
         finally:
             spent.append((call.name, run.elapsed() - began))
 
 
-class NotUnderstood(Trouble):
+class NotUnderstood(ProbeFailure):
     """An answer that came, and is not what Duo answers: what was asked may have been done."""
 
 
@@ -174,13 +174,13 @@ class _Envelope(msgspec.Struct):
 
 
 def opened(run: Run, answer: Answer) -> Mapping[str, Any]:
-    """What is in the envelope of an answer that says OK. Raises `Trouble` for any other.
+    """What is in the envelope of an answer that says OK. Raises `ProbeFailure` for any other.
 
     That is `NotUnderstood` where the status says OK and the body cannot be read.
     """
     try:
         envelope = told_as(_Envelope, parse_json(answer.body))
-    except Trouble as trouble:
+    except ProbeFailure as trouble:
         if answer.status == 200:
             raise NotUnderstood(trouble.reading.reason, trouble.reading.detail) from None
         envelope = _Envelope("")
@@ -191,7 +191,7 @@ def opened(run: Run, answer: Answer) -> Mapping[str, Any]:
     said = words(f"{envelope.message or ''} {envelope.message_detail or ''}")
     told = f"status {answer.status}" + (f", code {code}" if code else "") + said
     run.note(told)
-    raise Trouble(*_refused(answer.status, code, told))
+    raise ProbeFailure(*_refused(answer.status, code, told))
 
 
 def _refused(status: int, code: int, told: str) -> tuple[Reason, str]:
@@ -215,7 +215,7 @@ def words(said: str) -> str:
 
 
 def told_as(form: type[T], said: object) -> T:
-    """What was said, in its form. Raises `Trouble` for anything of another form."""
+    """What was said, in its form. Raises `ProbeFailure` for anything of another form."""
     try:
         return msgspec.convert(said, form)
     except msgspec.ValidationError as error:

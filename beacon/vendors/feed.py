@@ -16,7 +16,7 @@ from beacon.engine.text_pattern import ASCII, IGNORE_CASE, TextPattern
 from beacon.net.parsing.charset import codec
 from beacon.net.parsing.dates import mail_date, moment
 from beacon.net.parsing.plain import unescaped, without_tags
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 ENTRIES: Final = 2000
 DEPTH: Final = 100
@@ -69,7 +69,7 @@ _MARKS: Final = (
 )
 
 
-class Entry(msgspec.Struct, frozen=True):
+class FeedEntry(msgspec.Struct, frozen=True):
     """One entry of a feed, its texts plain; `of` tells which incident it is about."""
 
     title: str
@@ -79,10 +79,10 @@ class Entry(msgspec.Struct, frozen=True):
     at: datetime | None
 
 
-def entries(raw: bytes, charset: str) -> tuple[Entry, ...]:
+def entries(raw: bytes, charset: str) -> tuple[FeedEntry, ...]:
     """The entries of a feed, in its order; `charset` is the one HTTP names.
 
-    Raises `Trouble` for what is no feed.
+    Raises `ProbeFailure` for what is no feed.
     """
     reader = _Reader()
     parser = expat.ParserCreate(namespace_separator=" ")
@@ -129,8 +129,8 @@ def _declared_charset(bare: bytes) -> str:
     return name
 
 
-def _no_feed(why: str) -> Trouble:
-    return Trouble(Reason.SOURCE_DEAD, f"no feed: {why}")
+def _no_feed(why: str) -> ProbeFailure:
+    return ProbeFailure(Reason.SOURCE_DEAD, f"no feed: {why}")
 
 
 def _declared(*_: object) -> None:
@@ -209,14 +209,14 @@ class _Reader:
         elif text:
             self._found.setdefault(meant, text)
 
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[FeedEntry, ...]:
         return tuple(self._entry(found) for found in self._all)
 
-    def _entry(self, found: dict[str, str]) -> Entry:
+    def _entry(self, found: dict[str, str]) -> FeedEntry:
         link, title = found.get("link", ""), _plain(found.get("title", ""))
         # A link to the feed's own page tells no incident from another.
         incident = "" if link.rstrip("/") in self._pages else link
-        return Entry(
+        return FeedEntry(
             title=title,
             text=_plain(found.get("text", "")),
             status=_plain(found.get("status", "")),

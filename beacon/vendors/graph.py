@@ -21,10 +21,10 @@ from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.net.http.auth import MARGIN, lasting, unencrypted
 from beacon.net.http.client import Answer, Request
-from beacon.net.http.conditional_client import Sources
+from beacon.net.http.conditional_client import ConditionalClient
 from beacon.net.http.expectations import parse_json, parse_json_as
 from beacon.net.http.route import Reach, Route
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ class Graph:
     `permission` is what it needs, for the message that it has not.
     """
 
-    sources: Sources
+    sources: ConditionalClient
     tenant: str
     client_id: str
     client_secret: Secret
@@ -98,7 +98,7 @@ class Graph:
     def listed(
         self, run: Run, path: str, kind: type[T], *, prefer: str = "", most: float = math.inf
     ) -> list[T]:
-        """All of a list, page by page, from this host alone. Raises `Trouble`.
+        """All of a list, page by page, from this host alone. Raises `ProbeFailure`.
 
         With `most`, no further page is asked for once there are as many.
         """
@@ -107,16 +107,20 @@ class Graph:
         asked: set[str] = set()
         while len(asked) < PAGES:
             if not url.startswith(f"{self.graph_url}/"):
-                raise Trouble(Reason.SOURCE_DEAD, "the next page is said to be at another host")
+                raise ProbeFailure(
+                    Reason.SOURCE_DEAD, "the next page is said to be at another host"
+                )
             if url in asked:
-                raise Trouble(Reason.SOURCE_DEAD, "the next page is said to be one that was read")
+                raise ProbeFailure(
+                    Reason.SOURCE_DEAD, "the next page is said to be one that was read"
+                )
             asked.add(url)
             page = self._page(run, url, kind, prefer)
             found += page.value
             if not page.next or len(found) >= most:
                 return found
             url = page.next
-        raise Trouble(Reason.SOURCE_DEAD, f"a list of more than {PAGES} pages")
+        raise ProbeFailure(Reason.SOURCE_DEAD, f"a list of more than {PAGES} pages")
 
     def _page(self, run: Run, url: str, kind: type[T], prefer: str) -> _Page[T]:
         headers = {"Authorization": f"Bearer {self._token(run)}", "Accept": "application/json"}
@@ -128,13 +132,13 @@ class Graph:
             self._held.token = ""
         if answer.status == 403:
             text = f"status 403: has the application {self.permission}, consented to by an admin?"
-            raise Trouble(Reason.OWN_CREDENTIALS, text)
+            raise ProbeFailure(Reason.OWN_CREDENTIALS, text)
         if answer.status != 200:
-            raise Trouble(Reason.SOURCE_DEAD, f"Graph answers with status {answer.status}")
+            raise ProbeFailure(Reason.SOURCE_DEAD, f"Graph answers with status {answer.status}")
         try:
             return parse_json_as(answer.body, _Page[kind], VALUES)  # type: ignore[valid-type]
         except msgspec.ValidationError as error:
-            raise Trouble(
+            raise ProbeFailure(
                 Reason.SOURCE_DEAD, f"not a list as documented: {quoted(error)}"
             ) from None
 
@@ -144,7 +148,7 @@ class Graph:
         return self.graph_url, self.tenant, self.client_id
 
     def _token(self, run: Run) -> str:
-        """The token in hand, else a new one. Raises `Trouble`."""
+        """The token in hand, else a new one. Raises `ProbeFailure`."""
         held, now = self._held, run.clock.monotonic()
         if not held.token or now >= held.until:
             request = self._request
@@ -174,7 +178,7 @@ class Graph:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Application(Reach):
+class GraphApplication(Reach):
     """The settings of an application in a tenant: who asks, and where."""
 
     tenant: str
@@ -197,7 +201,7 @@ class Application(Reach):
         for name in ("graph_url", "login_url"):
             yield from unencrypted(name, getattr(self, name))
 
-    def graph(self, sources: Sources, permission: str) -> Graph:
+    def graph(self, sources: ConditionalClient, permission: str) -> Graph:
         """Graph, as this application may read it."""
         return Graph(
             sources=sources,
@@ -217,24 +221,24 @@ class _Granted(msgspec.Struct):
 
 
 def _granted(answer: Answer) -> tuple[str, float]:
-    """The token and the seconds it lasts. Raises `Trouble`."""
+    """The token and the seconds it lasts. Raises `ProbeFailure`."""
     if answer.status != 200:
         raise _refused(answer)
     try:
         granted = msgspec.convert(parse_json(answer.body), _Granted, strict=False)
-    except (Trouble, msgspec.ValidationError):
-        raise Trouble(Reason.SOURCE_DEAD, "no token: the answer holds none") from None
+    except (ProbeFailure, msgspec.ValidationError):
+        raise ProbeFailure(Reason.SOURCE_DEAD, "no token: the answer holds none") from None
     token = granted.access_token
     if not token or not token.isascii() or not token.isprintable():
-        raise Trouble(Reason.SOURCE_DEAD, "no token: the answer holds none that can be sent")
+        raise ProbeFailure(Reason.SOURCE_DEAD, "no token: the answer holds none that can be sent")
     return token, lasting(granted.expires_in)
 
 
-def _refused(answer: Answer) -> Trouble:
+def _refused(answer: Answer) -> ProbeFailure:
     """Whose fault it is that there is no token: by the code of the error alone."""
     try:
         refusal = parse_json_as(answer.body, _Refusal)
-    except (Trouble, msgspec.ValidationError):
+    except (ProbeFailure, msgspec.ValidationError):
         refusal = _Refusal()
     error = refusal.error if isinstance(refusal.error, str) else ""
     codes = refusal.error_codes if isinstance(refusal.error_codes, list) else []
@@ -242,4 +246,4 @@ def _refused(answer: Answer) -> Trouble:
     if error not in OURS | _THEIRS:
         error = f"status {answer.status}"
     reason = Reason.OWN_CREDENTIALS if error in OURS else Reason.SOURCE_DEAD
-    return Trouble(reason, " ".join(("no token:", error, *numbers)))
+    return ProbeFailure(reason, " ".join(("no token:", error, *numbers)))

@@ -12,7 +12,7 @@ from beacon.core.model import OUTCOME_OF, Outcome, Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
-from beacon.net.probe_failure import Trouble, timed
+from beacon.net.probe_failure import ProbeFailure, timed
 from beacon.vendors.feed import LONGEST
 
 T = TypeVar("T")
@@ -94,7 +94,7 @@ def claimed(run: Run, say: Callable[[], Reading]) -> Reading:
     run.silence = Reason.SOURCE_DEAD
     try:
         return timed(run, say())
-    except Trouble as trouble:
+    except ProbeFailure as trouble:
         reading = trouble.reading
     if OUTCOME_OF[reading.reason] is not Outcome.ERROR:
         reading = Reading(Reason.SOURCE_DEAD, f"{reading.reason}: {reading.detail}")

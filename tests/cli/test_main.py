@@ -11,7 +11,7 @@ import pytest
 
 from beacon import __version__
 from beacon.cli.main import config_path, main, parser, sockets, state_directory
-from beacon.outputs.control.socket import ControlSocket, NotAnswering, Refused
+from beacon.outputs.control.socket import ActionRefused, ControlSocket, NotAnswering
 
 GOOD = """
 site: test
@@ -614,7 +614,7 @@ def test_explain_as_json_refused_and_without_a_daemon(serve, tmp_path, capsys):
 
 def test_explain_of_what_is_not_there_is_refused(serve, capsys):
     def refuse(request, by):
-        raise Refused("no service 'gate'")
+        raise ActionRefused("no service 'gate'")
 
     assert main(["explain", "gate", *serve(explain=refuse)]) == 1
     assert capsys.readouterr().err == "beacon: no service 'gate'\n"
@@ -623,7 +623,7 @@ def test_explain_of_what_is_not_there_is_refused(serve, capsys):
 @pytest.mark.parametrize("command", OPERATIONS)
 def test_a_refusal_is_1_and_says_why(serve, capsys, command):
     def refuse(request, by):
-        raise Refused("nothing to acknowledge")
+        raise ActionRefused("nothing to acknowledge")
 
     assert main([command, *serve(**{command: refuse})]) == 1
     assert capsys.readouterr().err == "beacon: nothing to acknowledge\n"
@@ -663,11 +663,11 @@ def test_lamp_test_says_why_the_pins_cannot_be_had(config, tmp_path, capsys):
 
 def test_the_sandboxs_ports_are_the_ones_it_has():
     from beacon.sandbox.servers import Ports
-    from beacon.sandbox.world import Fault, Pace
+    from beacon.sandbox.world import Fault, SandboxTimes
 
     args = parser().parse_args(["sandbox", "serve"])
     assert Ports(http=args.http_port, dns=args.dns_port, mqtt=args.mqtt_port) == Ports()
-    assert (args.slow, args.period) == (Pace().slow, Pace().period)
+    assert (args.slow, args.period) == (SandboxTimes().slow, SandboxTimes().period)
     for fault in (*Fault, "recover"):
         assert parser().parse_args(["sandbox", "break", fault]).fault == fault
 
@@ -982,7 +982,7 @@ def test_one_incident_reads_well_at_eighty_columns_at_night(serve, capsys):
 
 def test_an_incident_nobody_knows_is_refused(serve, capsys):
     def refuse(request, by):
-        raise Refused("no incident 9")
+        raise ActionRefused("no incident 9")
 
     assert main(["incidents", "9", *serve(incidents=refuse)]) == 1
     assert capsys.readouterr().err == "beacon: no incident 9\n"

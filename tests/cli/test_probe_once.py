@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from beacon.cli.probe_once import Trial, leads_to, try_endpoint
+from beacon.cli.probe_once import SingleRun, leads_to, try_endpoint
 from beacon.config.fields import Secret
 from beacon.config.schema import Config
 from beacon.core.model import Endpoint, Evidence, Reading, Reason
 from beacon.daemon.life import load_config
 from beacon.engine.redaction import quoted, secrets_in
 from beacon.engine.run import Run
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 
 @pytest.fixture
@@ -71,11 +71,11 @@ def test_every_class_of_evidence_leads_somewhere(evidence: Evidence) -> None:
 
 def test_long_notes_and_details_are_wrapped_and_phases_aligned() -> None:
     reading = Reading(Reason.OK, "word " * 30, 1.5, (("a-rather-long-step", 1.0), ("b", 0.5)))
-    text = Trial(SPEC, reading, ("    1.0 ms  " + "note " * 40,)).text(72, verbose=True)
+    text = SingleRun(SPEC, reading, ("    1.0 ms  " + "note " * 40,)).text(72, verbose=True)
     assert max(map(len, text.splitlines())) <= 72
     assert "  a-rather-long-step   1000.0 ms\n  b                     500.0 ms" in text
-    assert "note" not in Trial(SPEC, reading, ("note",)).text(72, verbose=False)
-    assert Trial(SPEC, Reading(Reason.OK), ()).text(0, verbose=False) == "mfa/sign-in: pass  ok"
+    assert "note" not in SingleRun(SPEC, reading, ("note",)).text(72, verbose=False)
+    assert SingleRun(SPEC, Reading(Reason.OK), ()).text(0, verbose=False) == "mfa/sign-in: pass  ok"
 
 
 def test_every_secret_in_the_settings_is_found() -> None:
@@ -100,7 +100,7 @@ def test_what_may_not_run_is_told_as_its_reading(endpoint_file: Config) -> None:
 
     class Refusing:
         def wait(self, _utc: float) -> float:
-            raise Trouble(Reason.RATE_LIMITED, "not shared")
+            raise ProbeFailure(Reason.RATE_LIMITED, "not shared")
 
     refused = replace(endpoint_file, probes={"mfa/it": Refusing()})
     trial = try_endpoint(refused, "mfa/it", waited.append, "in words")

@@ -8,12 +8,12 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 import pytest
 
-from beacon.config.fields import Count, Duration, Host, Port, Refused, Regex, Secret, Url
+from beacon.config.fields import Count, Duration, Host, Port, Regex, Secret, SettingRefused, Url
 from beacon.config.loader import load
 from beacon.config.schema import Config
 from beacon.core.model import Evidence
 from beacon.otp.code_setting import OneTimeCode
-from beacon.probing.base import CLAIM, FAST, SIGN_IN, Fault, Timing
+from beacon.probing.base import CLAIM, FAST, SIGN_IN, SettingFlaw, Timing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +33,10 @@ class Even:
     @classmethod
     def parse(cls, raw: object) -> tuple[int, ...]:
         if not isinstance(raw, list):
-            raise Refused("not even a list", cls.ALLOWED)
+            raise SettingRefused("not even a list", cls.ALLOWED)
         for index, number in enumerate(raw):
             if number % 2:
-                raise Refused(f"{number} is odd", cls.ALLOWED, str(number + 1), (index,))
+                raise SettingRefused(f"{number} is odd", cls.ALLOWED, str(number + 1), (index,))
         return tuple(raw)
 
 
@@ -46,7 +46,7 @@ class Base:
     SIGN_IN: ClassVar = False
     clock_bound: ClassVar = False
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         yield from ()
 
 
@@ -70,11 +70,11 @@ class Http(Base):
 
     def __post_init__(self) -> None:
         if self.url.endswith("!"):
-            raise Refused("an exclamation mark", "quiet addresses", path=("url",))
+            raise SettingRefused("an exclamation mark", "quiet addresses", path=("url",))
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[SettingFlaw]:
         if self.method == "HEAD" and self.json is not None:
-            yield Fault(("json",), "HEAD has no body", "GET", "method: GET")
+            yield SettingFlaw(("json",), "HEAD has no body", "GET", "method: GET")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from beacon.config.decoder import WRONG, describe
-from beacon.config.fields import Duration, Refused, Secret
+from beacon.config.fields import Duration, Secret, SettingRefused
 from beacon.config.loader import ConfigError, read
-from beacon.config.nodes import Node, Spot
+from beacon.config.nodes import Node, NodePath
 
 KEYS = (
     "keys here: text, flag, number, pause, size, level, many, some, sized, inner, either, "
@@ -31,7 +31,7 @@ class Pair:
     def parse(cls, raw: object) -> tuple[object, ...]:
         if isinstance(raw, dict) and "a" in raw:
             return tuple(raw.items())
-        raise Refused("no a", path=("a", 0))
+        raise SettingRefused("no a", path=("a", 0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,9 +182,9 @@ def test_a_secret_is_not_shown_by_any_sort_of_type(build, key):
 
 def test_a_tree_is_given_as_it_is(build):
     tree = build("tree: {a: [1]}").tree
-    assert Spot(tree).below("a", 0).node.value == 1
-    assert str(Spot(tree).key("a").place).endswith(":1:8")
-    assert str(Spot(tree).key("b").place).endswith(":1:7")
+    assert NodePath(tree).below("a", 0).node.value == 1
+    assert str(NodePath(tree).key("a").place).endswith(":1:8")
+    assert str(NodePath(tree).key("b").place).endswith(":1:7")
 
 
 @pytest.mark.parametrize(

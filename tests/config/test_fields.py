@@ -9,8 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.config.fields import Directory, Duration, File, Refused, Regex, Secret, Text, Topic, Url
-from beacon.config.file_schema import Broker
+from beacon.config.fields import (
+    Directory,
+    Duration,
+    File,
+    Regex,
+    Secret,
+    SettingRefused,
+    Text,
+    Topic,
+    Url,
+)
+from beacon.config.file_schema import BrokerUrl
 
 
 @pytest.mark.parametrize(
@@ -25,13 +35,13 @@ def test_durations(raw, seconds):
     "raw", ["", "s", "5", 5, 5.5, -5, "-5s", "5S", "5s5", True, None, "0s", []]
 )
 def test_what_is_no_duration(raw):
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(SettingRefused) as caught:
         Duration.parse(raw)
     assert "30s" in caught.value.allowed
 
 
 def test_a_bare_number_is_answered_with_its_likely_unit():
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(SettingRefused) as caught:
         Duration.parse(30)
     assert (caught.value.message, caught.value.hint) == ("30 has no unit", "30s or 30m")
 
@@ -72,12 +82,12 @@ def test_addresses(raw):
     ],
 )
 def test_what_is_no_address(raw):
-    with pytest.raises(Refused):
+    with pytest.raises(SettingRefused):
         Url.parse(raw)
 
 
 def test_the_password_in_an_address_is_not_repeated():
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(SettingRefused) as caught:
         Url.parse("http://me:hunter2@h/")
     assert "hunter2" not in f"{caught.value} {caught.value.allowed} {caught.value.hint}"
 
@@ -95,7 +105,7 @@ def test_a_secret_shows_itself_nowhere_but_by_reveal():
 
 @pytest.mark.parametrize("raw", ["", None, 5, ["hunter2"]])
 def test_what_is_no_secret_is_refused_without_repeating_it(raw):
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(SettingRefused) as caught:
         Secret.parse(raw)
     assert "hunter2" not in str(caught.value)
 
@@ -103,7 +113,7 @@ def test_what_is_no_secret_is_refused_without_repeating_it(raw):
 def test_regular_expressions_are_compiled_to_prove_them():
     assert Regex.parse("^a+$") == "^a+$"
     for raw in ("(", 5):
-        with pytest.raises(Refused, match="not a regular expression"):
+        with pytest.raises(SettingRefused, match="not a regular expression"):
             Regex.parse(raw)
 
 
@@ -114,7 +124,7 @@ def test_topics(raw):
 
 @pytest.mark.parametrize("raw", ["", "/a", "a/", "a//b", "a/+", "#", "$SYS/a", "a\0", "a\n", 5])
 def test_what_is_no_topic(raw):
-    with pytest.raises(Refused):
+    with pytest.raises(SettingRefused):
         Topic.parse(raw)
 
 
@@ -129,14 +139,14 @@ def test_files_are_opened_to_prove_them(tmp_path):
         ("/a\0b", "cannot read"),
         (5, "not a whole path"),
     ):
-        with pytest.raises(Refused, match=why):
+        with pytest.raises(SettingRefused, match=why):
             File.parse(raw)
 
 
 def test_directories_are_whole_paths_that_may_come_and_go():
     assert Directory.parse("/var/spool/nobody/inbox") == "/var/spool/nobody/inbox"
     for raw in ("inbox", "/a\0b", 5, None):
-        with pytest.raises(Refused, match="not a whole path"):
+        with pytest.raises(SettingRefused, match="not a whole path"):
             Directory.parse(raw)
 
 
@@ -156,11 +166,11 @@ def test_every_type_says_what_is_allowed_and_has_a_schema(kind):
     | st.lists(st.text(max_size=3), max_size=2)
 )
 def test_whatever_is_written_is_read_or_refused(kind, raw):
-    with contextlib.suppress(Refused):
+    with contextlib.suppress(SettingRefused):
         assert isinstance(kind.parse(raw), kind)
 
 
-@pytest.mark.parametrize("kind", [Url, Broker])
+@pytest.mark.parametrize("kind", [Url, BrokerUrl])
 @pytest.mark.parametrize(
     "address",
     [
@@ -177,6 +187,6 @@ def test_whatever_is_written_is_read_or_refused(kind, raw):
     ],
 )
 def test_credentials_in_what_hardly_is_an_address_are_not_repeated(kind, address):
-    with pytest.raises(Refused, match="a user name or password in the address") as caught:
+    with pytest.raises(SettingRefused, match="a user name or password in the address") as caught:
         kind.parse(address)
     assert not {"pa", "ss", "probe"} & set(re.findall(r"\w+", caught.value.message))

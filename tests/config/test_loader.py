@@ -7,11 +7,11 @@ from typing import Any
 import certifi
 import pytest
 
-from beacon.config.fields import Refused
+from beacon.config.fields import SettingRefused
 from beacon.config.file_schema import Bind
-from beacon.config.loader import ConfigError, Document, load, load_embedded, read
+from beacon.config.loader import ConfigError, YamlDocument, load, load_embedded, read
 from beacon.config.nodes import Node
-from beacon.config.schema import COMMANDS, Driver, QuietHours
+from beacon.config.schema import COMMANDS, Driver, QuietHoursSetting
 from beacon.core.model import Attestation, Evidence, Preset, Sequence
 from beacon.core.tower.indication import Colour
 
@@ -114,7 +114,7 @@ def test_tower(whole):
     assert tower.driver is Driver.AUTO
     assert tower.lamps[Colour.WHITE] == 24
     assert tower.active_high is False
-    assert tower.buzzer.quiet_hours == QuietHours(
+    assert tower.buzzer.quiet_hours == QuietHoursSetting(
         begin="22:00", end="06:00", time_zone="Europe/London"
     )
     assert (tower.buttons.acknowledge, tower.alive_relay) == (5, 6)
@@ -266,7 +266,7 @@ def test_to_listen_beyond_this_machine_is_warned_of(load_text, minimal, address)
     ],
 )
 def test_where_nobody_can_listen(written):
-    with pytest.raises(Refused):
+    with pytest.raises(SettingRefused):
         Bind.parse(written)
 
 
@@ -473,7 +473,7 @@ def test_a_document_is_built_into_types_of_its_reader(replay):
     assert script.title == "A bad morning"
     assert len(script.events) == 1
     assert document.value(("events", 0, "at")) == "5m"
-    assert isinstance(document, Document)
+    assert isinstance(document, YamlDocument)
 
 
 def test_a_document_of_another_shape_is_refused(replay):

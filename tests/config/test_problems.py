@@ -3,7 +3,15 @@
 import pytest
 
 from beacon.config import problems
-from beacon.config.problems import ConfigError, Place, Problem, Problems, meant, one_of, path_text
+from beacon.config.problems import (
+    ConfigError,
+    Position,
+    Problem,
+    Problems,
+    meant,
+    one_of,
+    path_text,
+)
 
 
 def test_a_problem_is_one_line():
@@ -21,7 +29,12 @@ def test_an_error_prints_every_problem_on_a_line():
 
 def test_the_same_problem_counts_once_and_the_main_file_comes_first():
     problems = Problems()
-    for place in (Place("b", 1, 1), Place("z", 9, 1), Place("z", 2, 5), Place("b", 1, 1)):
+    for place in (
+        Position("b", 1, 1),
+        Position("z", 9, 1),
+        Position("z", 2, 5),
+        Position("b", 1, 1),
+    ):
         problems.add(place, ("x", 0, "y"), "wrong")
     assert len(problems) == 3
     assert [(p.file, p.line) for p in problems.in_order("z")] == [("z", 2), ("z", 9), ("b", 1)]

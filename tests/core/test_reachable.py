@@ -36,7 +36,7 @@ from beacon.core.model import (
     Verdict,
 )
 from beacon.core.tower.indication import Colour, Pattern, Sound
-from beacon.core.tower.sequences import Stage, Step, Turn, table
+from beacon.core.tower.sequences import AlarmEvent, Stage, Turn, table
 from beacon.core.views import IncidentState, OverlayKind
 
 SIGN_IN, HEALTH, VENDOR = "mfa/sign-in", "mfa/health", "mfa/vendor"
@@ -162,10 +162,12 @@ def test_every_state_of_an_incident_is_reached_and_left(make_room, state):
 # --- the annunciator --------------------------------------------------------------
 
 STEPS = {
-    Step.ALARM: ill(Reason.DEADLINE, SIGN_IN, minutes=5),
-    Step.ACKNOWLEDGE: acknowledge,
-    Step.UNDO: tell(Acknowledge, on=False),
-    Step.RETURN: both(ill(Reason.OK, SIGN_IN, minutes=5), ill(Reason.OK, SIGN_IN, minutes=20)),
+    AlarmEvent.ALARM: ill(Reason.DEADLINE, SIGN_IN, minutes=5),
+    AlarmEvent.ACKNOWLEDGE: acknowledge,
+    AlarmEvent.UNDO: tell(Acknowledge, on=False),
+    AlarmEvent.RETURN: both(
+        ill(Reason.OK, SIGN_IN, minutes=5), ill(Reason.OK, SIGN_IN, minutes=20)
+    ),
 }
 
 
@@ -179,14 +181,14 @@ def test_every_stage_a_sequence_has_is_reached_and_left_in_the_room(make_room, s
     """By search: every trail of steps from the first reading on, as the table says."""
     moves = table(sequence, lock_in=lock_in)
     seen, left = {Stage.NORMAL}, set()
-    for trail in itertools.product(Step, repeat=4):
+    for trail in itertools.product(AlarmEvent, repeat=4):
         room, expected = make_room(sequence=sequence, lock_in=lock_in).passes(200), Stage.NORMAL
         alarming = False
         for step in trail:
             STEPS[step](room)
-            if step is not Step.ALARM or not alarming:  # the same incident alarms but once
+            if step is not AlarmEvent.ALARM or not alarming:  # the same incident alarms but once
                 expected = moves.get((expected, step), expected)
-            alarming = step is Step.ALARM or (alarming and step is not Step.RETURN)
+            alarming = step is AlarmEvent.ALARM or (alarming and step is not AlarmEvent.RETURN)
             if stage(room) in seen:
                 left |= seen - {stage(room)}
             assert stage(room) is expected, trail
@@ -408,7 +410,7 @@ def test_every_reason_is_taken_in_and_got_over(make_room, reason):
         (VERDICTS, Verdict),
         (HEALTHS, Health),
         (INCIDENTS, IncidentState),
-        (STEPS, Step),
+        (STEPS, AlarmEvent),
         (SOUNDS, Sound),
         (ANNOUNCED, Announcement),
         (TURNS, Turn),

@@ -18,7 +18,7 @@ from beacon.core.effects import (
     Recheck,
     Sounded,
 )
-from beacon.core.endpoint.state import Fall
+from beacon.core.endpoint.state import Onset
 from beacon.core.inputs import (
     Acknowledge,
     Bypass,
@@ -40,7 +40,7 @@ from beacon.core.model import (
     Verdict,
 )
 from beacon.core.monitor import Monitor
-from beacon.core.operator.overlays import Hush
+from beacon.core.operator.overlays import Suppression
 from beacon.core.snapshot import (
     AlarmMemory,
     EndpointMemory,
@@ -772,7 +772,7 @@ def full():
             held=Health.DEGRADED,
             history=0b1010,
             changes_from=4,
-            fell=Fall(299.0, Reading(Reason.DNS_NXDOMAIN, ttl=60.0), 60.0),
+            fell=Onset(299.0, Reading(Reason.DNS_NXDOMAIN, ttl=60.0), 60.0),
             slow=True,
             passed_at=250.0 + n,
             told_at=298.0 + n if name == "mfa/users" else None,
@@ -798,7 +798,7 @@ def full():
             told_blind=True,
             sighted_at=277.0,
             damped=True,
-            hush=Hush(Verdict.OK, None) if name == "sms" else None,
+            hush=Suppression(Verdict.OK, None) if name == "sms" else None,
             incident=IncidentMemory(
                 view=replace(view, service=name, verdict=verdict, state=state),
                 relapsed_at=311.0,

@@ -12,9 +12,9 @@ from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Servi
 from beacon.core.monitor import Monitor
 from beacon.core.tower.indication import Colour
 from beacon.core.views import EndpointRead, OverlayKind
-from beacon.daemon.reload import Mirrors
-from beacon.engine.inbox import Mailbox
-from beacon.engine.latest import Standing
+from beacon.daemon.reload import ReloadableOutputs
+from beacon.engine.inbox import Inbox
+from beacon.engine.latest import Latest
 from beacon.engine.loop import Engine
 from beacon.engine.output import Heartbeat
 
@@ -65,7 +65,7 @@ def engine(clock):
     return Engine(
         judge=Monitor(site("a", "b")),
         clock=clock,
-        mailbox=Mailbox(),
+        mailbox=Inbox(),
         outputs=(),
         heart=heart,
         renderer=heart,
@@ -78,13 +78,13 @@ def at_once(call):
 
 
 def test_a_new_mirror_is_told_what_stands_and_then_what_comes(engine, clock):
-    standing = Standing()
+    standing = Latest()
     standing.start()
     engine.attach(standing, ())
     engine.start({})
     made = [Mirror(), Mirror()]
     queue = list(made)
-    mirrors = Mirrors(engine, standing, lambda _config: [queue.pop(0)])
+    mirrors = ReloadableOutputs(engine, standing, lambda _config: [queue.pop(0)])
     mirrors.show(config("a", "b"), at_once)
     first, second = made
     [known] = first.told
@@ -107,12 +107,12 @@ def test_a_new_mirror_is_told_what_stands_and_then_what_comes(engine, clock):
 
 
 def test_one_that_is_made_again_stays_and_is_told_what_stands(engine, clock):
-    standing = Standing()
+    standing = Latest()
     engine.attach(standing, ())
     engine.start({})
     stays, first, second = Mirror("stays"), Mirror(), Mirror()
     made = [[stays, first], [stays, second]]
-    mirrors = Mirrors(engine, standing, lambda _config: made.pop(0))
+    mirrors = ReloadableOutputs(engine, standing, lambda _config: made.pop(0))
     mirrors.show(config("a", "b"), at_once)
     mirrors.show(config("a"), at_once)
     assert (stays.life, first.life, second.life) == (["start"], ["start", "stop"], ["start"])
@@ -125,7 +125,7 @@ def test_one_that_is_made_again_stays_and_is_told_what_stands(engine, clock):
 
 def test_one_that_does_not_end_keeps_no_other_from_ending(engine, caplog):
     made = [Mirror("good"), Mirror("bad", fails=True)]
-    mirrors = Mirrors(engine, Standing(), lambda _config: made)
+    mirrors = ReloadableOutputs(engine, Latest(), lambda _config: made)
     mirrors.show(config("a"), at_once)
     with caplog.at_level(logging.DEBUG):
         mirrors.stop()
@@ -135,7 +135,7 @@ def test_one_that_does_not_end_keeps_no_other_from_ending(engine, caplog):
 
 
 def test_what_happens_once_does_not_stand():
-    standing = Standing()
+    standing = Latest()
     read = EndpointRead(1, "s/a", Reading(Reason.OK), Health.UP, 0)
     newer = replace(read, at=2.0)
     standing.offer([read, Recheck(1, 1, ("s/a",)), newer])
@@ -144,7 +144,7 @@ def test_what_happens_once_does_not_stand():
 
 
 def test_overlays_stand_and_are_told_to_those_who_come_later():
-    standing = Standing()
+    standing = Latest()
     none = OverlaysChanged(0.0, OverlayKind.BYPASS, on=False)
     some = OverlaysChanged(1.0, OverlayKind.DRILL, on=True)
     standing.offer([none, OverlaysChanged(0.0, OverlayKind.DRILL, on=False), some])

@@ -4,12 +4,12 @@ import logging
 
 import pytest
 
-from beacon.daemon.retry import Owed
+from beacon.daemon.retry import RetryThread
 
 
 @pytest.fixture
 def owed():
-    made = Owed(again=0.01)
+    made = RetryThread(again=0.01)
     yield made
     made.stop()
 

@@ -11,8 +11,8 @@ from beacon.core.inputs import Event, Observed, TimePassed
 from beacon.core.model import Health, Reading, Reason, Site
 from beacon.core.views import EndpointRead
 from beacon.engine.clock import Clock, SystemClock
-from beacon.engine.inbox import Mailbox
-from beacon.engine.loop import Engine, Item, Watched
+from beacon.engine.inbox import Inbox
+from beacon.engine.loop import Engine, Item, ScheduledProbe
 from beacon.engine.output import Heartbeat
 from beacon.engine.run import Phase, Run
 
@@ -111,7 +111,7 @@ class House:
         self.clock = clock
         self.judge = NotingJudge()
         self.output = NotingOutput()
-        self.mailbox: Mailbox[Item] = Mailbox()
+        self.mailbox: Inbox[Item] = Inbox()
         self.heart, self.renderer = Heartbeat(clock), Heartbeat(clock)
         self.fed = 0
         outputs = parts.pop("outputs", ())
@@ -131,7 +131,7 @@ class House:
         self.fed += 1
 
     def watch(self, probes, interval: float = 10.0, timeout: float = 2.0) -> None:
-        self.engine.start({k: Watched(p, interval, timeout) for k, p in probes.items()})
+        self.engine.start({k: ScheduledProbe(p, interval, timeout) for k, p in probes.items()})
 
     def turn(self, wait: float = 0.0) -> None:
         """One turn with what is in the mailbox, waiting up to `wait` real seconds for it."""

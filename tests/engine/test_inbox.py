@@ -3,11 +3,11 @@
 import signal
 import threading
 
-from beacon.engine.inbox import BATCH, Mailbox
+from beacon.engine.inbox import BATCH, Inbox
 
 
 def test_what_was_posted_first_is_taken_first():
-    box = Mailbox()
+    box = Inbox()
     for number in range(5):
         box.post(number)
     assert box.take(0) == [0, 1, 2, 3, 4]
@@ -15,7 +15,7 @@ def test_what_was_posted_first_is_taken_first():
 
 
 def test_a_flood_is_taken_in_batches():
-    box = Mailbox()
+    box = Inbox()
     for number in range(BATCH + 3):
         box.post(number)
     assert box.take(0) == list(range(BATCH))
@@ -23,11 +23,11 @@ def test_a_flood_is_taken_in_batches():
 
 
 def test_a_time_already_past_does_not_wait():
-    assert Mailbox().take(-5.0) == []
+    assert Inbox().take(-5.0) == []
 
 
 def test_a_waiting_reader_wakes_at_once():
-    box, waiting = Mailbox(), threading.Event()
+    box, waiting = Inbox(), threading.Event()
     woke = []
 
     def read():
@@ -43,7 +43,7 @@ def test_a_waiting_reader_wakes_at_once():
 
 
 def test_a_signal_handler_may_post_to_the_waiting_reader():
-    box = Mailbox()
+    box = Inbox()
     before = signal.signal(signal.SIGALRM, lambda *_: box.post("signal"))
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.02)

@@ -9,7 +9,7 @@ from beacon.core.effects import FirstDue, Postpone, Recheck
 from beacon.core.inputs import Acknowledge, QuietHours, TimePassed
 from beacon.core.model import Health, Reading, Reason, Site
 from beacon.core.views import EndpointRead
-from beacon.engine.loop import Watched
+from beacon.engine.loop import ScheduledProbe
 from beacon.engine.output import Heartbeat
 from beacon.engine.run import Phase
 from beacon.engine.schedule import share
@@ -53,12 +53,14 @@ def test_runs_happen_on_the_grid_and_reach_the_judge(house, clock, passing):
 
 def test_what_is_pushed_is_never_run_and_a_change_of_it_is_told(house, clock, passing):
     probe, other = passing(), passing()
-    house.engine.start({"a/b": Watched(probe, None, 2.0), "c/d": Watched(other, 10.0, 2.0)})
+    house.engine.start(
+        {"a/b": ScheduledProbe(probe, None, 2.0), "c/d": ScheduledProbe(other, 10.0, 2.0)}
+    )
     house.judge.answer = lambda event: (Recheck(event.at, event.at, ("a/b",)),)
     step_to(house, clock, 1060.0)
     assert (probe.runs, other.runs) == (0, 6)
     assert {e.endpoint for e in house.judge.readings()} == {"c/d"}
-    house.engine.reconfigure(Site(id="x"), {"a/b": Watched(other, None, 2.0)})
+    house.engine.reconfigure(Site(id="x"), {"a/b": ScheduledProbe(other, None, 2.0)})
     assert house.judge.changed == {"a/b", "c/d"}
 
 
@@ -333,7 +335,10 @@ def test_a_reload_keeps_what_did_not_change(house, clock, hanging, passing):
     assert drop.entered.acquire(timeout=60)
     due = 1000 + share("a/keep") * 10
     fresh = passing()
-    watched = {"a/keep": Watched(keep, 10.0, 9.0), "a/change": Watched(fresh, 10.0, 9.0)}
+    watched = {
+        "a/keep": ScheduledProbe(keep, 10.0, 9.0),
+        "a/change": ScheduledProbe(fresh, 10.0, 9.0),
+    }
     house.engine.reconfigure(Site(id="other"), watched)
     assert house.judge.changed == {"a/change", "a/drop"}
     change.go_on.set()

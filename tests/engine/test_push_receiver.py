@@ -26,7 +26,7 @@ from beacon.core.monitor import Monitor
 from beacon.core.tower.indication import Colour
 from beacon.core.views import OverallView
 from beacon.engine.clock import ManualClock
-from beacon.engine.push_receiver import Cause, Denied, Expected, Pushed, Pushes, Way
+from beacon.engine.push_receiver import Expected, PushDenied, Pushed, Pushes, PushRefusal, Way
 from beacon.engine.samples import MailEvent, Share
 
 OK, FAILED = Reading(Reason.OK), Reading(Reason.DEADLINE)
@@ -54,10 +54,10 @@ class Desk:
     def expect(self, *ways: Way, **more) -> None:
         self.pushes.expect({PORTAL: Expected(**{"ways": ways, "max_age": 300.0} | more)})
 
-    def take(self, reading: Reading = OK, **more) -> Cause | None:
+    def take(self, reading: Reading = OK, **more) -> PushRefusal | None:
         try:
             self.pushes.take(PORTAL, Pushed(reading, **more))
-        except Denied as denied:
+        except PushDenied as denied:
             return denied.cause
         return None
 
@@ -98,7 +98,7 @@ def test_a_push_is_a_reading_of_now(desk):
 
 
 def test_nobody_pushes_to_what_expects_nothing(desk):
-    with pytest.raises(Denied, match="no such endpoint"):
+    with pytest.raises(PushDenied, match="no such endpoint"):
         desk.pushes.take("mfa/other", Pushed(OK))
     assert desk.posted == []
 
@@ -106,9 +106,9 @@ def test_nobody_pushes_to_what_expects_nothing(desk):
 def test_one_a_second(desk):
     assert desk.take() is None
     desk.clock.advance(0.4)
-    with pytest.raises(Denied) as denied:
+    with pytest.raises(PushDenied) as denied:
         desk.pushes.take(PORTAL, Pushed(FAILED))
-    assert denied.value.cause is Cause.TOO_MANY
+    assert denied.value.cause is PushRefusal.TOO_MANY
     assert denied.value.retry_after == pytest.approx(0.6)
     desk.clock.advance(0.6)
     assert desk.take(FAILED) is None
@@ -119,14 +119,14 @@ def test_what_was_denied_takes_nobodys_place(desk):
     assert desk.take(at=0.0) is None, "nobody knows whose clock is wrong"
     desk.clock.advance(1.0)
     desk.tell(clock="ok")
-    assert desk.take(at=0.0) is Cause.SKEWED
+    assert desk.take(at=0.0) is PushRefusal.SKEWED
     assert desk.take() is None
 
 
 @pytest.mark.parametrize(("off", "taken"), [(0, True), (300, True), (-300, True), (301, False)])
 def test_a_reading_of_another_time_is_denied_by_a_clock_that_is_right(desk, off, taken):
     desk.tell(clock="ok")
-    assert desk.take(at=desk.utc + off) is (None if taken else Cause.SKEWED)
+    assert desk.take(at=desk.utc + off) is (None if taken else PushRefusal.SKEWED)
 
 
 @pytest.mark.parametrize("word", ["lost", "unverified"])
@@ -144,17 +144,17 @@ def test_by_a_clock_that_may_be_wrong_it_is_neither_believed_nor_denied(desk, wo
 def test_an_older_one_does_not_undo_a_younger(desk):
     assert desk.take(FAILED, at=desk.utc) is None
     desk.clock.advance(1.0)
-    assert desk.take(at=desk.utc - 2.0) is Cause.OUTDATED
+    assert desk.take(at=desk.utc - 2.0) is PushRefusal.OUTDATED
     assert desk.take(at=desk.utc - 1.0) is None, "of the same moment"
 
 
 def test_an_id_is_taken_once(desk):
     assert desk.take(id="a") is None
     desk.clock.advance(1.0)
-    assert desk.take(id="a") is Cause.REPEATED
+    assert desk.take(id="a") is PushRefusal.REPEATED
     assert desk.take(id="b") is None
     desk.clock.advance(2 * 300.0 - 2.0)
-    assert desk.take(id="a") is Cause.REPEATED
+    assert desk.take(id="a") is PushRefusal.REPEATED
     desk.clock.advance(2.0)
     assert desk.take(id="a") is None, "forgotten: what is so old is denied by its time"
 
@@ -253,7 +253,7 @@ def test_an_old_one_sent_again_is_none(desk, listening):
     desk.take(at=at, id="a")
     for _ in range(9):
         desk.later(66)
-        assert desk.take(at=at, id="a") in (Cause.REPEATED, Cause.SKEWED)
+        assert desk.take(at=at, id="a") in (PushRefusal.REPEATED, PushRefusal.SKEWED)
     assert desk.later(6) == [Reason.HEARTBEAT_MISSED]
 
 
@@ -263,7 +263,7 @@ def test_a_reload_keeps_what_is_unchanged(desk, listening):
     desk.take(id="a")
     desk.later(500)
     desk.expect(Way.HTTP, heartbeat=600.0)
-    assert desk.take(id="a") is Cause.REPEATED
+    assert desk.take(id="a") is PushRefusal.REPEATED
     assert desk.later(100) == [Reason.HEARTBEAT_MISSED]
     desk.expect(Way.HTTP, heartbeat=900.0)
     assert desk.later(899) == []
@@ -365,7 +365,7 @@ def test_events_of_mails_are_judged_together_over_pushes(desk):
     desk.expect(Way.HTTP, share=SHARE)
     desk.tell(clock="ok")
 
-    def mail(name: str, reason: Reason, ago: float = 1.0) -> Cause | None:
+    def mail(name: str, reason: Reason, ago: float = 1.0) -> PushRefusal | None:
         desk.clock.advance(2.0)
         event = MailEvent(name, desk.utc - ago, reason, "bounce")
         return desk.take(Reading(reason), at=event.at, id=name, events=(event,))
@@ -380,8 +380,8 @@ def test_events_of_mails_are_judged_together_over_pushes(desk):
     ]
     assert mail("d", Reason.OK, ago=200.0) is None, "older than one that came, and counted"
     assert desk.reasons[-1] is Reason.OK
-    assert mail("d", Reason.OK) is Cause.REPEATED
-    assert mail("e", Reason.OK, ago=400.0) is Cause.SKEWED
+    assert mail("d", Reason.OK) is PushRefusal.REPEATED
+    assert mail("e", Reason.OK, ago=400.0) is PushRefusal.SKEWED
 
 
 def test_without_a_share_the_youngest_event_is_the_reading(desk):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.core.model import Reason
-from beacon.engine.samples import MOST, MailEvent, Share, Window
+from beacon.engine.samples import MOST, EventWindow, MailEvent, Share
 
 NOW = 1_767_614_400.0
 GOOD, LATE, BAD = Reason.OK, Reason.CODE_LATE, Reason.DELIVERY_REFUSED
@@ -41,13 +41,13 @@ TABLE = [
 
 @pytest.mark.parametrize(("reasons", "reason", "words"), TABLE)
 def test_what_a_window_comes_to(reasons: tuple[Reason, ...], reason: Reason, words: str) -> None:
-    reading = Window(SHARE).add(mails(*reasons), NOW, 300.0)
+    reading = EventWindow(SHARE).add(mails(*reasons), NOW, 300.0)
     assert reading.reason is reason
     assert words in reading.detail
 
 
 def test_batches_and_single_events_are_the_same() -> None:
-    whole, single = Window(SHARE), Window(SHARE)
+    whole, single = EventWindow(SHARE), EventWindow(SHARE)
     events = mails(*(BAD,) * 9, GOOD)
     found = [single.add([event], NOW, 300.0) for event in events]
     assert found[-1] == whole.add(events, NOW, 300.0)
@@ -58,22 +58,22 @@ def test_of_a_mail_the_newest_event_counts_in_whatever_order() -> None:
     late = [MailEvent(f"{n}", NOW - 60, LATE, "deferred") for n in range(5)]
     arrived = [MailEvent(f"{n}", NOW - 30, GOOD, "delivered") for n in range(5)]
     for order in (late + arrived, arrived + late):
-        assert Window(SHARE).add(order, NOW, 300.0).reason is GOOD
-    window = Window(SHARE)
+        assert EventWindow(SHARE).add(order, NOW, 300.0).reason is GOOD
+    window = EventWindow(SHARE)
     window.add(arrived, NOW, 300.0)
     assert window.add(late, NOW, 300.0).reason is GOOD
     assert window.add(arrived, NOW, 300.0).detail.startswith("5 of 5"), "sent again"
 
 
 def test_what_is_older_than_the_window_is_forgotten_and_the_future_has_not_come() -> None:
-    window = Window(SHARE)
+    window = EventWindow(SHARE)
     assert window.add(mails(*(BAD,) * 10, ago=890.0), NOW, 300.0).reason is BAD
     assert window.add(mails(*(GOOD,) * 5), NOW + 20, 300.0).detail.startswith("5 of 5")
     assert window.add(mails(*(BAD,) * 9, ago=-500.0), NOW, 300.0).reason is GOOD
 
 
 def test_it_does_not_grow_without_end() -> None:
-    window = Window(SHARE)
+    window = EventWindow(SHARE)
     window.add(mails(*(BAD,) * MOST), NOW, 300.0)
     window.add(mails(*(GOOD,) * MOST, ago=30.0), NOW, 300.0)
     assert len(window._newest) == MOST
@@ -83,7 +83,7 @@ def test_it_does_not_grow_without_end() -> None:
 def test_no_mail_alone_decides(reasons: list[Reason], minimum: int) -> None:
     """Neither raises nor clears what the rest say by more than itself."""
     share = Share(window=900.0, minimum=minimum, min_ratio=0.5)
-    found = Window(share).add(mails(*reasons), NOW, 300.0).reason
+    found = EventWindow(share).add(mails(*reasons), NOW, 300.0).reason
     assert (found is FEW) == (len(reasons) < minimum)
     if found is GOOD:
         assert reasons.count(GOOD) * 2 >= len(reasons)
@@ -102,4 +102,4 @@ def test_within_a_second_a_mail_waits_before_it_arrives_or_comes_back(
         for number in range(5)
         for reason in (LATE, ends)
     ]
-    assert Window(SHARE).add(told[::-1] if turned else told, NOW, 60.0).reason is ends
+    assert EventWindow(SHARE).add(told[::-1] if turned else told, NOW, 60.0).reason is ends

@@ -12,8 +12,8 @@ from beacon.core.inputs import Attest, Bypass, Drill, Maintenance, QuietHours, S
 from beacon.core.model import Attestation, Endpoint, Evidence, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
 from beacon.engine.calendar.date_watch import DateWatch
-from beacon.engine.inbox import Mailbox
-from beacon.engine.loop import Engine, Watched
+from beacon.engine.inbox import Inbox
+from beacon.engine.loop import Engine, ScheduledProbe
 from beacon.engine.output import Heartbeat
 
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
@@ -103,7 +103,7 @@ ADMITS = ((2000.0, 2400.0),)
 def live(jumps, *, signs=()):
     """Three hours of an engine with the real core; the effects, in order."""
     clock = JumpyClock()
-    mailbox, notes, heart = Mailbox(), Notes(), Heartbeat(clock)
+    mailbox, notes, heart = Inbox(), Notes(), Heartbeat(clock)
     engine = Engine(
         judge=Monitor(SITE),
         clock=clock,
@@ -119,7 +119,9 @@ def live(jumps, *, signs=()):
         "mfa/vendor": Scripted(clock, ADMITS, Reason.VENDOR_INCIDENT),
     }
     specs = {e.id: e for e in SITE.endpoints}
-    engine.start({k: Watched(p, specs[k].interval, specs[k].timeout) for k, p in probes.items()})
+    engine.start(
+        {k: ScheduledProbe(p, specs[k].interval, specs[k].timeout) for k, p in probes.items()}
+    )
     jumps, orders = sorted(jumps.items()), sorted(ORDERS.items())
     while clock.now < 12_000.0:
         clock.now += 1.0

@@ -9,7 +9,7 @@ import pytest
 
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import SystemClock
-from beacon.engine.inbox import Mailbox
+from beacon.engine.inbox import Inbox
 from beacon.engine.run import DeadlinePassed, Phase
 from beacon.engine.workers import GRACE, Finished, Prober, bug
 
@@ -21,7 +21,7 @@ class Probe:
 
 @pytest.fixture
 def box():
-    return Mailbox()
+    return Inbox()
 
 
 @pytest.fixture

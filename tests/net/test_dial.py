@@ -10,7 +10,7 @@ from beacon.core.model import Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Phase, Run
 from beacon.net.dial import connect, reason_of, trouble_of
-from beacon.net.probe_failure import Trouble, timed
+from beacon.net.probe_failure import ProbeFailure, timed
 
 # TCP has no route to a broadcast address: unreachable, and it never leaves the machine.
 NO_ROUTE = "127.255.255.255"
@@ -63,7 +63,7 @@ def answers(monkeypatch):
 
 
 def reason(run, host, port, **how):
-    with pytest.raises(Trouble) as caught:
+    with pytest.raises(ProbeFailure) as caught:
         connect(run, host, port, **how)
     assert not run._sockets
     return caught.value.reading.reason
@@ -88,9 +88,9 @@ def test_a_closed_port_refuses(free_port):
 
 def test_silence_ends_at_the_deadline_in_the_phase_of_connecting(full_listener):
     asked = run(0.3)
-    with pytest.raises((DeadlinePassed, Trouble)) as caught:
+    with pytest.raises((DeadlinePassed, ProbeFailure)) as caught:
         connect(asked, "127.0.0.1", full_listener)
-    if isinstance(caught.value, Trouble):
+    if isinstance(caught.value, ProbeFailure):
         assert caught.value.reading.reason is Reason.CONNECT_TIMEOUT
     assert asked.overstayed().reason is Reason.CONNECT_TIMEOUT
 
@@ -185,7 +185,7 @@ def test_what_a_socket_says_has_its_reason(error, expected):
 def test_the_run_notes_whether_our_resolver_answered(answers, listener, error, answered):
     run = Run(SystemClock(), 60.0)
     answers("127.0.0.1", error=error and socket.gaierror(error, "no"))
-    with contextlib.suppress(Trouble):
+    with contextlib.suppress(ProbeFailure):
         connect(run, "name.example.com", listener).close()
     assert timed(run, Reading(Reason.OK)).resolver is answered
 
@@ -198,7 +198,7 @@ def test_an_address_does_not_ask_it(listener):
 
 def test_a_name_that_cannot_be_does_not_reach_it():
     run = Run(SystemClock(), 60.0)
-    with pytest.raises(Trouble):
+    with pytest.raises(ProbeFailure):
         connect(run, "a" * 64 + ".example", 1)
     assert run.resolver is None
 

@@ -29,7 +29,7 @@ from beacon.net.dns_query import (
     system_resolvers,
     zone_servers,
 )
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 from beacon.net.udp import Peer
 
 OnePort: TypeAlias = tuple[socket.socket, socket.socket]
@@ -73,7 +73,7 @@ def test_a_machine_without_resolvers_is_our_own_trouble(tmp_path: Path, text: st
     conf = tmp_path / "resolv.conf"
     if text is not None:
         conf.write_text(text)
-    with pytest.raises(Trouble) as trouble:
+    with pytest.raises(ProbeFailure) as trouble:
         system_resolvers(str(conf))
     assert trouble.value.reading.reason is Reason.OWN_NETWORK
     assert "name some under `resolvers:`" in trouble.value.reading.detail
@@ -113,7 +113,7 @@ def test_the_zone_of_a_name_is_found(udp_server: Callable[..., object], answers:
 
 def test_no_zone_anywhere_is_told(udp_server: Callable[..., object]) -> None:
     resolver = Peer("127.0.0.1", udp_server(told({})).port)
-    with pytest.raises(Trouble) as trouble:
+    with pytest.raises(ProbeFailure) as trouble:
         zone_servers(run(), NAME, [resolver])
     assert trouble.value.reading.reason is Reason.DNS_NO_ANSWER
 
@@ -325,7 +325,7 @@ def test_one_server_whose_name_nobody_knows_does_not_lose_the_others(
     found, lost = locate(run(), wanted, [resolver])
     assert found == [Peer("192.0.2.2", 53, "ns2.example.com")]
     assert [reply.trouble.reason for reply in lost if reply.trouble] == [Reason.DNS_SERVFAIL]
-    with pytest.raises(Trouble) as trouble:
+    with pytest.raises(ProbeFailure) as trouble:
         locate(run(), wanted[:1], [resolver])
     assert trouble.value.reading.reason is Reason.DNS_SERVFAIL
 

@@ -2,11 +2,11 @@
 
 from beacon.core.model import Reading, Reason
 from beacon.engine.run import Phase, Run
-from beacon.net.probe_failure import Trouble, timed
+from beacon.net.probe_failure import ProbeFailure, timed
 
 
 def test_it_carries_its_reading():
-    trouble = Trouble(Reason.TLS_NAME, "of another")
+    trouble = ProbeFailure(Reason.TLS_NAME, "of another")
     assert trouble.reading == Reading(Reason.TLS_NAME, "of another")
     assert str(trouble) == "tls_name"
 

@@ -16,8 +16,8 @@ from beacon.config.fields import Secret
 from beacon.core.model import Outcome, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Phase, Run
-from beacon.net.probe_failure import Trouble
-from beacon.net.radius import Answer, Attribute, Packet, Server, conversation
+from beacon.net.probe_failure import ProbeFailure
+from beacon.net.radius import Attribute, Packet, RadiusAnswer, Server, conversation
 from tests.conftest import StandingClock
 
 SECRET = "canary-shared-secret"
@@ -36,7 +36,7 @@ def server(change: Change) -> Callable[[bytes], list[bytes]]:
     return answer
 
 
-def ask(port: int, run: Run | None = None, **settings: Any) -> Answer:
+def ask(port: int, run: Run | None = None, **settings: Any) -> RadiusAnswer:
     """One request with a password; what was noted holds no secret."""
     run = run or Run(SystemClock(), 60.0)
     to = Server(**{"host": "127.0.0.1", "port": port, "shared_secret": Secret(SECRET)} | settings)
@@ -50,7 +50,7 @@ def ask(port: int, run: Run | None = None, **settings: Any) -> Answer:
 def refused(port: int, there: Any = None, **settings: Any) -> tuple[Reason, str]:
     """What comes of it when nothing good comes; time begins when the server has said its words."""
     run = Run(StandingClock(lambda: there is None or there.answered, most=0.59), 0.6)
-    with pytest.raises(Trouble) as caught:
+    with pytest.raises(ProbeFailure) as caught:
         ask(port, run, **settings)
     return caught.value.reading.reason, caught.value.reading.detail
 
@@ -119,7 +119,7 @@ def test_an_answer_has_its_state_and_its_words(
         return [reply.ReplyPacket()]
 
     answer = ask(udp_server(server(say)).port)
-    assert answer == Answer(packet, (b"\0state",), "Wörter \ufffd")
+    assert answer == RadiusAnswer(packet, (b"\0state",), "Wörter \ufffd")
 
 
 def resigned(request: AuthPacket, raw: bytes) -> bytes:
@@ -219,7 +219,7 @@ def test_a_secret_that_has_passed_is_not_doubted(
 
 def test_a_wrong_shared_secret_is_ours_and_never_red() -> None:
     assert Reason.OWN_CREDENTIALS.value == "own_credentials"
-    assert Trouble(Reason.OWN_CREDENTIALS, "").reading.outcome is Outcome.ERROR
+    assert ProbeFailure(Reason.OWN_CREDENTIALS, "").reading.outcome is Outcome.ERROR
 
 
 @pytest.mark.parametrize("lie", [other_secret, forged_accept, other_id, lambda *_: [b"", b"x"]])
@@ -238,7 +238,7 @@ def test_a_rejection_is_known_without_a_message_authenticator(
         return [reply.ReplyPacket()]
 
     answer = ask(udp_server(server(reject)).port)
-    assert answer == Answer(Packet.ACCESS_REJECT, signed=False)
+    assert answer == RadiusAnswer(Packet.ACCESS_REJECT, signed=False)
 
 
 def test_an_unsigned_answer_can_be_accepted(udp_server: Callable[..., Any]) -> None:
@@ -269,7 +269,7 @@ def test_whatever_comes_is_an_answer_or_trouble(udp_server: Callable[..., Any]) 
         run = Run(SystemClock(), 0.03)
         try:
             answer = ask(there.port, run)
-        except (Trouble, DeadlinePassed):
+        except (ProbeFailure, DeadlinePassed):
             return
         assert answer.packet is Packet.ACCESS_REJECT, "which needs no Message-Authenticator"
 
@@ -337,7 +337,7 @@ def test_a_server_that_dies_after_the_challenge_is_not_replaced(
         with conversation(run, Server("radius.example.com", 1812, Secret(SECRET))) as talk:
             talk.ask(Packet.ACCESS_REQUEST, USER)
             thread.join(60)
-            with pytest.raises(Trouble) as caught:
+            with pytest.raises(ProbeFailure) as caught:
                 talk.ask(Packet.ACCESS_REQUEST, USER)
     assert caught.value.reading.reason is Reason.CONNECT_REFUSED
     assert second.asked == []
@@ -359,7 +359,7 @@ def test_ipv6(free_port: Callable[[], int]) -> None:
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as there:
         there.bind(("::1", 0))
         run = Run(StandingClock(lambda: True, most=0.29), 0.3)
-        with pytest.raises(Trouble):
+        with pytest.raises(ProbeFailure):
             ask(there.getsockname()[1], run, host="::1")
         assert there.recv(4096)
 

@@ -10,7 +10,7 @@ from beacon.config.tls import TlsPolicy
 from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 from beacon.net.tls import handshake, trouble_of
 
 
@@ -47,7 +47,7 @@ def test_any_other_error_of_tls_is_the_handshake():
 )
 def test_a_socket_that_left_or_a_name_that_cannot_be_ends_the_handshake(name, reason):
     run = Run(SystemClock(), 60.0)
-    with socket.socket() as unconnected, pytest.raises(Trouble) as caught:
+    with socket.socket() as unconnected, pytest.raises(ProbeFailure) as caught:
         handshake(run, unconnected, TlsPolicy(server_name=name), "127.0.0.1")
     assert caught.value.reading.reason is reason
     assert not run._sockets

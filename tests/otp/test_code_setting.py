@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from beacon.config.fields import Refused
+from beacon.config.fields import SettingRefused
 from beacon.core.model import Outcome, Reason
 from beacon.engine.clock import ManualClock
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.code_setting import OneTimeCode, Passcode, Seed
 from beacon.otp.used_codes import Ledger, Token
 
@@ -43,7 +43,7 @@ def run() -> Run:
 
 @pytest.mark.parametrize("raw", ["not base32!", "JBSWY3DP1", "", "  ", 17, None])
 def test_a_seed_that_is_none_is_refused_without_repeating_it(raw: object) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(SettingRefused) as refused:
         Seed.parse(raw)
     assert "base32" in refused.value.allowed
     assert not str(raw).strip() or str(raw) not in refused.value.message
@@ -61,7 +61,7 @@ def test_a_seed_that_is_none_is_refused_without_repeating_it(raw: object) -> Non
 def test_what_does_not_go_together_is_refused(
     settings: dict[str, Any], path: tuple[str, ...], words: str
 ) -> None:
-    with pytest.raises(Refused, match=words) as refused:
+    with pytest.raises(SettingRefused, match=words) as refused:
         OneTimeCode(**settings)
     assert refused.value.path == path
     assert SEED not in str(refused.value)
@@ -75,7 +75,7 @@ def test_a_time_based_code_is_given_once_in_its_step(one_time: Callable[..., One
     assert code.wait(utc) == 0
     assert code.claim(Run(clock, 5.0)) == Token.parse(SEED).code(utc)
     assert 0 < code.wait(utc) < 40
-    with pytest.raises(Trouble) as trouble:
+    with pytest.raises(ProbeFailure) as trouble:
         code.claim(Run(clock, 5.0))
     assert trouble.value.reading.reason is Reason.RATE_LIMITED
     assert trouble.value.reading.outcome is Outcome.ERROR
@@ -88,7 +88,7 @@ def test_giving_back_a_time_based_code_frees_nothing(
 ) -> None:
     code = one_time(totp=MINE)
     code.give_back(code.claim(run))
-    with pytest.raises(Trouble):
+    with pytest.raises(ProbeFailure):
         code.claim(run)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from beacon.core.model import Reason
 from beacon.engine.clock import ManualClock
 from beacon.engine.run import Run
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.daily_quota import spend
 from beacon.otp.used_codes import Ledger
 
@@ -46,7 +46,7 @@ def sent(ledger: Ledger, moment: datetime, most: int, endpoint: str = "sms/arriv
     for count in range(most + 1):
         try:
             spend(at(moment, endpoint), ledger, most)
-        except Trouble:
+        except ProbeFailure:
             return count
     return most + 1
 
@@ -64,7 +64,7 @@ def test_it_says_when_the_next_may_be_sent_and_how_many_were() -> None:
     run = at(NOON)
     spend(run, ledger, 1)
     assert "message 1 of 1 of this day" in run.notes[-1]
-    with pytest.raises(Trouble) as caught:
+    with pytest.raises(ProbeFailure) as caught:
         spend(at(NOON), ledger, 1)
     assert caught.value.reading.reason is Reason.RATE_LIMITED
     assert caught.value.reading.detail == (
@@ -105,7 +105,7 @@ def test_never_more_than_allowed_on_any_day(hours: list[int], most: int) -> None
         moment = NOON.replace(day=1, hour=0) + timedelta(hours=hour)
         try:
             spend(at(moment), kept(book), most)
-        except Trouble:
+        except ProbeFailure:
             continue
         day = f"{moment:%d}"
         days[day] = days.get(day, 0) + 1

@@ -12,7 +12,7 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.redaction import quoted
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.mailbox import MESSAGE_LIMIT, MESSAGES_LIMIT
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.code_mailbox import await_code
 from beacon.otp.gammu_inbox import Smsd
 from beacon.otp.gammu_modem import look
@@ -156,7 +156,7 @@ def test_a_message_is_read_to_its_limit_and_so_is_an_inbox(inbox: Path, run: Run
 def test_no_code_in_time(inbox: Path, run: Run) -> None:
     watch = Smsd(inbox=inbox).open(run)
     (inbox / FIRST.format(0)).write_text("hello")
-    with pytest.raises(Trouble) as caught:
+    with pytest.raises(ProbeFailure) as caught:
         await_code(run, watch, PATTERN, 0.6)
     assert caught.value.reading.reason is Reason.CODE_NOT_ARRIVED
     assert caught.value.reading.detail == (
@@ -187,7 +187,7 @@ def test_a_code_leaves_the_run_as_it_was(inbox: Path, run: Run) -> None:
 def test_an_expression_that_never_ends_finds_nothing(inbox: Path, run: Run) -> None:
     watch = Smsd(inbox=inbox).open(run)
     (inbox / FIRST.format(0)).write_text("a" * 60 + "!")
-    with pytest.raises(Trouble):
+    with pytest.raises(ProbeFailure):
         await_code(run, watch, r"^(a?)*?(a|aa)+$", 1.0)
 
 
@@ -198,7 +198,7 @@ def test_an_inbox_that_is_gone_is_ours_to_mend(inbox: Path, run: Run) -> None:
     watch = box.open(run)
     place.rmdir()
     for ask in (lambda: watch.wait(run, soon(run)), lambda: box.open(run)):
-        with pytest.raises(Trouble) as caught:
+        with pytest.raises(ProbeFailure) as caught:
             ask()
         assert caught.value.reading.reason is Reason.OWN_MODEM
         assert "No such file" in caught.value.reading.detail
@@ -258,7 +258,7 @@ def test_what_somebody_else_took_is_very_old_and_empty(inbox: Path, run: Run) ->
 
 
 def reason(ask: Callable[[], object]) -> str:
-    with pytest.raises(Trouble) as caught:
+    with pytest.raises(ProbeFailure) as caught:
         ask()
     assert caught.value.reading.reason is Reason.OWN_MODEM
     return caught.value.reading.detail

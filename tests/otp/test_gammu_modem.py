@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 from beacon.otp import gammu_modem
 
 GONE = "own_modem: gammu-smsd does not run"
@@ -15,7 +15,7 @@ def told(config: Path) -> str:
     """What stands in the way of messages; nothing: nothing does."""
     try:
         return gammu_modem.look(config).flaw
-    except Trouble as trouble:
+    except ProbeFailure as trouble:
         return f"{trouble.reading.reason}: {trouble.reading.detail}"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from beacon.config.fields import Directory, Refused, Secret
+from beacon.config.fields import Directory, Secret, SettingRefused
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.net.mail.imap import Imap
@@ -31,7 +31,7 @@ def test_a_mailbox_is_one_of_its_kinds(tmp_path: Path, fake_imap: Callable[..., 
         with contextlib.closing(mailbox.open(run)) as watch:
             assert watch.wait(run, run.clock.monotonic()) is None
     for given in ({}, {"imap": imap, "smsd": phone.smsd}):
-        with pytest.raises(Refused, match="not exactly one kind of mailbox"):
+        with pytest.raises(SettingRefused, match="not exactly one kind of mailbox"):
             AnyMailbox(**given)
 
 

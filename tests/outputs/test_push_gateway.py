@@ -8,8 +8,8 @@ import pytest
 
 from beacon.config.fields import Secret
 from beacon.core.model import Reading, Reason
-from beacon.engine.push_receiver import Cause, Denied, Pushed, Way
-from beacon.outputs.push_gateway import Door
+from beacon.engine.push_receiver import PushDenied, Pushed, PushRefusal, Way
+from beacon.outputs.push_gateway import PushGateway
 
 READ = Pushed(Reading(Reason.OK, "read"))
 
@@ -40,15 +40,15 @@ def taken() -> list[tuple[str, Pushed]]:
 
 
 @pytest.fixture
-def make_door(taken) -> Callable[..., Door]:
-    def make(mat: Mat, take: Callable[..., None] | None = None) -> Door:
-        return Door({"a/b": mat}, take or (lambda *what: taken.append(what)))
+def make_door(taken) -> Callable[..., PushGateway]:
+    def make(mat: Mat, take: Callable[..., None] | None = None) -> PushGateway:
+        return PushGateway({"a/b": mat}, take or (lambda *what: taken.append(what)))
 
     return make
 
 
-def denied(door: Door, endpoint: str = "a/b", way: Way = Way.MQTT) -> Denied:
-    with pytest.raises(Denied) as found:
+def denied(door: PushGateway, endpoint: str = "a/b", way: Way = Way.MQTT) -> PushDenied:
+    with pytest.raises(PushDenied) as found:
         door.deliver(way, endpoint, b"")
     return found.value
 
@@ -73,9 +73,9 @@ def test_what_could_be_sent_again_at_any_time_is_refused(make_door, taken, way, 
         make_door(mat).deliver(way, "a/b", b"")
         assert len(taken) == 1
         return
-    with pytest.raises(Denied, match="send `at`, when it was seen") as denied:
+    with pytest.raises(PushDenied, match="send `at`, when it was seen") as denied:
         make_door(mat).deliver(way, "a/b", b"")
-    assert denied.value.cause is Cause.MALFORMED
+    assert denied.value.cause is PushRefusal.MALFORMED
     assert taken == []
 
 
@@ -86,24 +86,26 @@ def test_what_says_nothing_is_not(make_door, taken):
 
 @pytest.mark.parametrize(("endpoint", "way"), [("a/c", Way.MQTT), ("a/b", Way.HTTP)])
 def test_one_who_may_not_be_pushed_to_this_way_is_nobody(make_door, endpoint, way):
-    assert denied(make_door(Mat((Way.MQTT,))), endpoint, way).cause is Cause.UNKNOWN
+    assert denied(make_door(Mat((Way.MQTT,))), endpoint, way).cause is PushRefusal.UNKNOWN
 
 
 def test_a_fault_costs_this_push_and_tells_nothing_of_it(make_door, caplog):
     secret = "hunter2"
     door = make_door(Mat((Way.MQTT,), fails(ValueError(secret))))
-    assert denied(door).cause is Cause.BUG
+    assert denied(door).cause is PushRefusal.BUG
     assert "a push to a/b failed" in caplog.text
     assert secret not in caplog.text.replace("secret", "")
 
 
 def test_when_nobody_decides_in_time_it_is_worth_another_try(make_door):
     found = denied(make_door(Mat((Way.MQTT,)), fails(TimeoutError())))
-    assert (found.cause, found.retry_after) == (Cause.BUSY, 5.0)
+    assert (found.cause, found.retry_after) == (PushRefusal.BUSY, 5.0)
 
 
 def test_the_log_has_each_cause_once_and_at_ten_times_as_many(make_door, caplog):
-    door = make_door(Mat((Way.MQTT,), fails(Denied(Cause.MALFORMED, "words for the sender"))))
+    door = make_door(
+        Mat((Way.MQTT,), fails(PushDenied(PushRefusal.MALFORMED, "words for the sender")))
+    )
     for _ in range(1234):
         denied(door)
     denied(door, "hunter2")

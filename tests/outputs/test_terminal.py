@@ -46,7 +46,7 @@ from beacon.core.views import (
 )
 from beacon.engine.clock import SystemClock
 from beacon.engine.output import Heartbeat
-from beacon.outputs.terminal import TerminalTower, View, draw
+from beacon.outputs.terminal import TerminalScreen, TerminalTower, draw
 
 pytestmark = pytest.mark.usefixtures("no_thread_left")
 
@@ -77,11 +77,11 @@ SITE = Site(
 
 
 @pytest.fixture
-def view() -> View:
-    return View(SITE, tuple(Colour), EPOCH)
+def view() -> TerminalScreen:
+    return TerminalScreen(SITE, tuple(Colour), EPOCH)
 
 
-def shown(view: View, at: float, width: int = 100, height: int = 40) -> str:
+def shown(view: TerminalScreen, at: float, width: int = 100, height: int = 40) -> str:
     """The picture as plain text."""
     console = Console(file=io.StringIO(), width=width, height=height, color_system=None)
     console.print(draw(view, at))
@@ -102,7 +102,7 @@ indications = st.builds(Indication, lights, lights, lights, lights, lights, flag
 
 @given(indications, st.integers(0, 400), st.sampled_from([40, 100]))
 def test_the_drawn_lamps_are_the_levels_of_the_core(indication, step, width):
-    view = View(SITE, tuple(Colour), EPOCH)
+    view = TerminalScreen(SITE, tuple(Colour), EPOCH)
     view.take(IndicationChanged(0.0, indication))
     at = step * 0.05
     expected = {c.value: on for c, on in levels(indication, at).items()}
@@ -110,7 +110,7 @@ def test_the_drawn_lamps_are_the_levels_of_the_core(indication, step, width):
 
 
 def test_each_lamp_says_its_pattern_and_only_wired_lamps_are_drawn():
-    view = View(SITE, (Colour.RED, Colour.GREEN), EPOCH)
+    view = TerminalScreen(SITE, (Colour.RED, Colour.GREEN), EPOCH)
     view.take(IndicationChanged(0.0, Indication(red=FAST, green=STEADY, blue=STEADY)))
     text = shown(view, 0.3)
     assert "▌ red   fast" in text
@@ -118,7 +118,7 @@ def test_each_lamp_says_its_pattern_and_only_wired_lamps_are_drawn():
     assert "blue" not in text
 
 
-def test_without_a_judge_no_lamp_burns_and_it_says_why(view: View):
+def test_without_a_judge_no_lamp_burns_and_it_says_why(view: TerminalScreen):
     view.take(IndicationChanged(0.0, Indication(green=STEADY)))
     view.judged = False
     text = shown(view, 1.0)
@@ -126,7 +126,7 @@ def test_without_a_judge_no_lamp_burns_and_it_says_why(view: View):
     assert "no judge: dark" in text
 
 
-def test_an_empty_view_waits(view: View):
+def test_an_empty_view_waits(view: TerminalScreen):
     text = shown(view, 0.0)
     assert text.count("waiting for the first reading") == 2
     assert "· sign-in" in text
@@ -135,13 +135,13 @@ def test_an_empty_view_waits(view: View):
 
 
 def test_a_site_without_witnesses_has_no_line_for_them():
-    view = View(Site(id="lab", services=SITE.services), tuple(Colour), EPOCH)
+    view = TerminalScreen(Site(id="lab", services=SITE.services), tuple(Colour), EPOCH)
     text = shown(view, 0.0)
     assert "MFA beacon  lab" in text
     assert "Our own eyes" not in text
 
 
-def test_a_service_shows_verdict_age_cause_and_explanation(view: View):
+def test_a_service_shows_verdict_age_cause_and_explanation(view: TerminalScreen):
     judged = ServiceView(
         "entra-mfa", Verdict.GRAY_FAILURE, 60.0, cause="dns", explanation="The record is gone."
     )
@@ -154,7 +154,7 @@ def test_a_service_shows_verdict_age_cause_and_explanation(view: View):
 @pytest.mark.parametrize(
     ("seconds", "age"), [(-1, "0 s"), (59.9, "59 s"), (60, "1 min 00 s"), (3900, "1 h 05 min")]
 )
-def test_ages_are_short(view: View, seconds, age):
+def test_ages_are_short(view: TerminalScreen, seconds, age):
     view.take(ServiceChanged(0.0, ServiceView("sms", Verdict.OK, 100.0)))
     assert f"✓ OK  for {age}" in shown(view, 100.0 + seconds)
 
@@ -170,12 +170,14 @@ def test_ages_are_short(view: View, seconds, age):
         (Reading(Reason.STALE), Health.UNKNOWN, "? sign-in stale"),
     ],
 )
-def test_an_endpoint_shows_health_and_latency_or_reason(view: View, reading, health, line):
+def test_an_endpoint_shows_health_and_latency_or_reason(
+    view: TerminalScreen, reading, health, line
+):
     view.take(EndpointRead(1.0, "entra-mfa/sign-in", reading, health, 0))
     assert line in shown(view, 2.0)
 
 
-def test_the_overall_verdict_and_our_own_eyes_are_shown(view: View):
+def test_the_overall_verdict_and_our_own_eyes_are_shown(view: TerminalScreen):
     overall = OverallView(Verdict.BLIND, False, 0.0, True, False, (), network="lost", clock="ok")
     view.take(OverallChanged(0.0, overall))
     text = shown(view, 1.0)
@@ -192,7 +194,7 @@ def incident(**settings: object) -> IncidentView:
     return IncidentView(**{**given_first, **rest, **settings})  # type: ignore[arg-type]
 
 
-def test_the_incident_line_tells_who_when_and_what_more(view: View):
+def test_the_incident_line_tells_who_when_and_what_more(view: TerminalScreen):
     view.take(IncidentChanged(30.0, incident(), 0))
     text = shown(view, 40.0)
     assert "Incident 7: Entra MFA open since 04:39:30 (10 s)" in text
@@ -216,14 +218,14 @@ def marked(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.startswith("■")]
 
 
-def test_silence_says_who_why_and_until_when(view: View):
+def test_silence_says_who_why_and_until_when(view: TerminalScreen):
     view.take(SilenceChanged(5.0, on=True, since=5.0, until=3600.0, by="anna", reason="a call"))
     assert marked(shown(view, 20.0)) == ["■ silence · until 05:39:00 UTC · by anna: a call"]
     view.take(SilenceChanged(30.0, on=False))
     assert marked(shown(view, 40.0)) == []
 
 
-def test_overlays_say_who_why_and_until_when(view: View):
+def test_overlays_say_who_why_and_until_when(view: TerminalScreen):
     shelve = laid(OverlayKind.SHELVE, "sms", until=3600.0, reason="ticket-17")
     view.take(shelve)
     view.take(laid(OverlayKind.BYPASS, "entra-mfa", reason="vendor is down"))
@@ -244,7 +246,7 @@ def test_overlays_say_who_why_and_until_when(view: View):
     assert "overdue" not in text
 
 
-def test_one_line_for_all_services_in_one_window(view: View):
+def test_one_line_for_all_services_in_one_window(view: TerminalScreen):
     both = laid(
         OverlayKind.MAINTENANCE,
         "entra-mfa",
@@ -259,7 +261,7 @@ def test_one_line_for_all_services_in_one_window(view: View):
     ]
 
 
-def test_the_first_out_is_marked(view: View):
+def test_the_first_out_is_marked(view: TerminalScreen):
     for name in ("entra-mfa", "sms"):
         view.take(ServiceChanged(0.0, ServiceView(name, Verdict.OUTAGE, 0.0)))
     overall = OverallView(Verdict.OUTAGE, True, 0.0, False, False, (), first_out="sms")
@@ -268,7 +270,7 @@ def test_the_first_out_is_marked(view: View):
     assert "SMS codes  ✗ OUTAGE  first-out" in line
 
 
-def test_events_are_listed_in_order_of_time_with_their_words(view: View):
+def test_events_are_listed_in_order_of_time_with_their_words(view: TerminalScreen):
     because = Reading(Reason.DEADLINE, "no answer within 30 s")
     opened = Announced(
         3.0, Announcement.OPENED, "entra-mfa", Verdict.OUTAGE, incident(), cause="dns", by="anna"
@@ -287,7 +289,7 @@ def test_events_are_listed_in_order_of_time_with_their_words(view: View):
     ]
 
 
-def test_the_log_leaves_room_for_the_rest_and_is_bounded(view: View):
+def test_the_log_leaves_room_for_the_rest_and_is_bounded(view: TerminalScreen):
     for second in range(1000):
         view.note(float(second), f"line {second}")
     view.caption = "Act 1"
@@ -298,7 +300,7 @@ def test_the_log_leaves_room_for_the_rest_and_is_bounded(view: View):
     assert len(view.log) == 50
 
 
-def test_a_caption_of_two_lines_is_seen_whole(view: View):
+def test_a_caption_of_two_lines_is_seen_whole(view: TerminalScreen):
     for second in range(1000):
         view.note(float(second), f"line {second}")
     view.caption = "a caption of many words " * 5 + "and an end"
@@ -307,7 +309,7 @@ def test_a_caption_of_two_lines_is_seen_whole(view: View):
     assert lines[-1].strip().endswith("and an end")
 
 
-def test_a_sound_rings_on_the_screen_for_three_seconds(view: View):
+def test_a_sound_rings_on_the_screen_for_three_seconds(view: TerminalScreen):
     view.take(Sounded(10.0, Sound.THREE_PULSES))
     assert "London SOC   ♪ three pulses" in shown(view, 12.9)
     assert "London SOC   ♪" not in shown(view, 13.0)
@@ -315,7 +317,7 @@ def test_a_sound_rings_on_the_screen_for_three_seconds(view: View):
 
 
 @pytest.mark.parametrize("width", [24, 40, 63, 64, 80, 200])
-def test_no_line_is_wider_than_the_terminal(view: View, width: int):
+def test_no_line_is_wider_than_the_terminal(view: TerminalScreen, width: int):
     view.take(IndicationChanged(0.0, Indication(red=FAST)))
     view.take(
         ServiceChanged(0.0, ServiceView("sms", Verdict.OUTAGE, 0.0, explanation="long " * 40))
@@ -325,7 +327,7 @@ def test_no_line_is_wider_than_the_terminal(view: View, width: int):
 
 
 def test_no_color_means_no_colour():
-    view = View(SITE, tuple(Colour), EPOCH)
+    view = TerminalScreen(SITE, tuple(Colour), EPOCH)
     view.take(IndicationChanged(0.0, Indication(red=FAST)))
     out = io.StringIO()
     environ = {"NO_COLOR": "1", "TERM": "xterm-256color", "COLORTERM": "truecolor"}
@@ -337,7 +339,7 @@ def test_no_color_means_no_colour():
 
 def test_a_recorded_picture_can_be_exported():
     console = Console(file=io.StringIO(), record=True, width=100, height=30)
-    console.print(draw(View(SITE, tuple(Colour), EPOCH), 0.0))
+    console.print(draw(TerminalScreen(SITE, tuple(Colour), EPOCH), 0.0))
     assert "<svg" in console.export_svg(title="beacon")
 
 

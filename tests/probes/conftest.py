@@ -19,7 +19,7 @@ from beacon.core.tower.indication import Colour
 from beacon.daemon.life import load_config
 from beacon.engine.clock import Clock, SystemClock
 from beacon.engine.run import DeadlinePassed, Probe, Run
-from beacon.replay.simulation import Cue, Simulation
+from beacon.replay.simulation import ScriptedReading, Simulation
 
 
 @pytest.fixture
@@ -95,7 +95,9 @@ def shown(tmp_path: Path) -> Callable[..., Shown]:
         config = load_config(path, environ={})
         hour = 3600.0
         begin = hour if proven else 0.0
-        cues = [Cue(begin, f"mfa/{name}", reading) for name, reading in readings.items()]
+        cues = [
+            ScriptedReading(begin, f"mfa/{name}", reading) for name, reading in readings.items()
+        ]
         simulation = Simulation(config.watched, 0.0, cues)
         simulation.start()
         list(simulation.run(begin + hour))

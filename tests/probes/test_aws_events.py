@@ -15,8 +15,8 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
 from beacon.net.http.client import Answer
-from beacon.net.http.conditional_client import Sources
-from beacon.net.probe_failure import Trouble
+from beacon.net.http.conditional_client import ConditionalClient
+from beacon.net.probe_failure import ProbeFailure
 from beacon.probes.aws_events import AwsEvents, parsed
 
 clear = Secrets().clear
@@ -48,7 +48,7 @@ def read(events: object, **settings: Any) -> Reading:
     assert not list(probe.faults())
     try:
         return probe.judge(parsed(Run(SystemClock(), 60.0), Answer(status=200, body=body)))
-    except Trouble as trouble:
+    except ProbeFailure as trouble:
         return trouble.reading
 
 
@@ -161,7 +161,7 @@ def test_no_bytes_are_too_strange(body: bytes) -> None:
 
 
 @pytest.fixture
-def aws(vendor: Any, sources: Sources) -> AwsEvents:
+def aws(vendor: Any, sources: ConditionalClient) -> AwsEvents:
     class Own(AwsEvents):
         SOURCES = sources
 

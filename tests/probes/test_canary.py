@@ -25,23 +25,23 @@ import trustme
 from pyrad.packet import AuthPacket
 
 from beacon import probes
-from beacon.cli.probe_once import Trial
+from beacon.cli.probe_once import SingleRun
 from beacon.config.decoder import specs
 from beacon.config.fields import Secret
 from beacon.config.json_schema import of_type
 from beacon.core.model import Endpoint, Evidence, Reading, Reason
 from beacon.daemon.life import load_config
 from beacon.engine.clock import SystemClock
-from beacon.engine.inbox import Mailbox
+from beacon.engine.inbox import Inbox
 from beacon.engine.push_receiver import Pushed, Way
 from beacon.engine.redaction import Secrets, secrets_in
 from beacon.engine.run import Probe, Run
 from beacon.engine.workers import Finished, Prober
 from beacon.net.http.route import Proxy, ProxyUrl
 from beacon.otp.code_setting import OneTimeCode
-from beacon.outputs.push_gateway import Door
+from beacon.outputs.push_gateway import PushGateway
 from beacon.outputs.web.push import WebPush
-from beacon.outputs.web.server import Request
+from beacon.outputs.web.server import WebRequest
 
 PASSWORD = "canary p&ss/wörd"
 TOKEN = "canary-in-a-token"
@@ -465,7 +465,7 @@ def probe_of(tmp_path: Path, shared_memory: Callable[..., Any]) -> Callable[[str
 
 def tried(probe: Probe, budget: float = 1.0) -> tuple[Run, Reading]:
     """One run, as the daemon runs it: masked by nothing but the kind itself."""
-    box: Mailbox[Finished] = Mailbox()
+    box: Inbox[Finished] = Inbox()
     prober = Prober(SystemClock(), box.post)
     prober.start("mfa/it", probe, budget, regular=True)
     task = prober.task("mfa/it")
@@ -503,7 +503,7 @@ def everything(probe: Any, run: Run, reading: Reading, log: str) -> str:
 def told(run: Run, reading: Reading, log: str) -> str:
     """All that anybody could read of one run."""
     spec = Endpoint(id="mfa/it", service="mfa", name="it", kind="x", evidence=Evidence.SYMPTOM)
-    trial = Trial(spec, reading, tuple(run.notes))
+    trial = SingleRun(spec, reading, tuple(run.notes))
     document = json.dumps(trial.document(), ensure_ascii=False)
     return "\n".join([document, trial.text(800, verbose=True), repr(reading), log])
 
@@ -658,13 +658,13 @@ def test_nothing_that_is_pushed_says_a_token(
     caplog.set_level(logging.DEBUG)
     taken: list[Pushed] = []
     probe = probe_of(CASES["push"], 9)
-    door = Door({"mfa/it": probe}, lambda _, pushed: taken.append(pushed))
+    door = PushGateway({"mfa/it": probe}, lambda _, pushed: taken.append(pushed))
     body = json.dumps({"reason": "ok", "at": 1767614400} | {told: f"<{TOKEN}>"}).encode()
     answer = WebPush(door)(
-        Request("POST", f"/api/push/mfa/it?{TOKEN}", f"Bearer {token}", "application/json", body)
+        WebRequest("POST", f"/api/push/mfa/it?{TOKEN}", f"Bearer {token}", "application/json", body)
     )
     answer = WebPush(door)(
-        Request("POST", "/api/push/mfa/it", f"Bearer {token}", "application/json", body)
+        WebRequest("POST", "/api/push/mfa/it", f"Bearer {token}", "application/json", body)
     )
     said = f"{answer!r} {door!r} {[pushed.reading for pushed in taken]!r} {caplog.text}"
     assert not leaks(said), said
@@ -725,7 +725,7 @@ def test_the_canary_is_heard_when_the_one_place_is_broken(
 
 def pushed_words(probe: Any) -> str:
     taken: list[Pushed] = []
-    door = Door({"mfa/it": probe}, lambda _, pushed: taken.append(pushed))
+    door = PushGateway({"mfa/it": probe}, lambda _, pushed: taken.append(pushed))
     body = json.dumps({"reason": "ok", "at": 1767614400, "detail": f"<{TOKEN}>"}).encode()
     door.deliver(Way.HTTP, "mfa/it", body)
     return repr(taken)

@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
-from beacon.net.dns_query import Reply
+from beacon.net.dns_query import DnsReply
 from beacon.net.udp import Peer
-from beacon.probes.dns import Agree, Dns, Records, Vote, _resolves, settle
+from beacon.probes.dns import Agree, Dns, RecordSet, Vote, _resolves, settle
 
 SOA = "@ SOA ns1 host {serial} 3600 600 86400 60\n"
 ZONE = """\
@@ -222,32 +222,33 @@ def silent() -> Iterator[str]:
 
 GOOD = [
     ({"query": "sms.example.com"}, "192.0.2.1, 192.0.2.2"),
-    ({"query": "SMS.Example.COM.", "expect": Records(exact=("192.0.2.2", "192.0.2.1"))}, "ttl 300"),
-    ({"query": "sms.example.com", "expect": Records(contains=("192.0.2.2",))}, ""),
-    ({"query": "sms.example.com", "expect": Records(absent=("192.0.2.9",))}, ""),
+    ({"query": "SMS.Example.COM.", "expect": RecordSet(exact=("192.0.2.2", "192.0.2.1"))},
+     "ttl 300"),
+    ({"query": "sms.example.com", "expect": RecordSet(contains=("192.0.2.2",))}, ""),
+    ({"query": "sms.example.com", "expect": RecordSet(absent=("192.0.2.9",))}, ""),
     ({"query": "sms.example.com", "record": "AAAA",
-      "expect": Records(exact=("2001:0db8:0::1",))}, ""),
+      "expect": RecordSet(exact=("2001:0db8:0::1",))}, ""),
     ({"query": "example.com", "record": "MX",
-      "expect": Records(exact=("10 mail.EXAMPLE.com",))}, ""),
+      "expect": RecordSet(exact=("10 mail.EXAMPLE.com",))}, ""),
     ({"query": "example.com", "record": "TXT",
-      "expect": Records(exact=("v=spf1 include:_spf.example.com -all",))}, ""),
+      "expect": RecordSet(exact=("v=spf1 include:_spf.example.com -all",))}, ""),
     ({"query": "example.com", "record": "txt",
-      "expect": Records(exact=('"v=spf1 include" ":_spf.example.com -all"',))}, ""),
+      "expect": RecordSet(exact=('"v=spf1 include" ":_spf.example.com -all"',))}, ""),
     ({"query": "dkim.example.com", "record": "TXT",
-      "expect": Records(exact=("v=DKIM1; k=rsa; p=MIIB",))}, ""),
+      "expect": RecordSet(exact=("v=DKIM1; k=rsa; p=MIIB",))}, ""),
     ({"query": "_sip._tcp.example.com", "record": "SRV",
-      "expect": Records(exact=("0 5 443 SIP.example.net.",))}, ""),
+      "expect": RecordSet(exact=("0 5 443 SIP.example.net.",))}, ""),
     ({"query": "example.com", "record": "CAA",
-      "expect": Records(exact=('0 issue "ca.example.net"',))}, ""),
+      "expect": RecordSet(exact=('0 issue "ca.example.net"',))}, ""),
     ({"query": "typed.example.com", "record": "TYPE65280",
-      "expect": Records(exact=("\\# 3 010203",))}, ""),
-    ({"query": "192.0.2.7", "record": "PTR", "expect": Records(exact=("host.example.com",))}, ""),
+      "expect": RecordSet(exact=("\\# 3 010203",))}, ""),
+    ({"query": "192.0.2.7", "record": "PTR", "expect": RecordSet(exact=("host.example.com",))}, ""),
     ({"query": "www.example.com", "cname": ("alias.example.com", "SMS.example.com.")}, ""),
     ({"query": "www.example.com", "record": "CNAME",
-      "expect": Records(exact=("alias.example.com",))}, ""),
-    ({"query": "gone.example.com", "expect": Records(absent=True)}, "as expected"),
-    ({"query": "sms.example.com", "record": "MX", "expect": Records(absent=True)}, "as expected"),
-    ({"query": "empty.example.com", "record": "TXT", "expect": Records(exact=("",))}, ""),
+      "expect": RecordSet(exact=("alias.example.com",))}, ""),
+    ({"query": "gone.example.com", "expect": RecordSet(absent=True)}, "as expected"),
+    ({"query": "sms.example.com", "record": "MX", "expect": RecordSet(absent=True)}, "as expected"),
+    ({"query": "empty.example.com", "record": "TXT", "expect": RecordSet(exact=("",))}, ""),
 ]  # fmt: skip
 
 BAD = [
@@ -255,15 +256,15 @@ BAD = [
     ({"query": "sms.example.com", "record": "TXT"}, Reason.DNS_NO_ANSWER, "no TXT"),
     ({"query": "dangling.example.com"}, Reason.DNS_NXDOMAIN, "nowhere.example.com does not exist"),
     ({"query": "toempty.example.com"}, Reason.DNS_NO_ANSWER, "no A at empty.example.com"),
-    ({"query": "sms.example.com", "expect": Records(exact=("192.0.2.1",))},
+    ({"query": "sms.example.com", "expect": RecordSet(exact=("192.0.2.1",))},
      Reason.DNS_MISMATCH, "not wanted 192.0.2.2, ttl 300 s"),
-    ({"query": "sms.example.com", "expect": Records(contains=("192.0.2.1", "192.0.2.9"))},
+    ({"query": "sms.example.com", "expect": RecordSet(contains=("192.0.2.1", "192.0.2.9"))},
      Reason.DNS_MISMATCH, "missing 192.0.2.9"),
-    ({"query": "sms.example.com", "expect": Records(absent=("192.0.2.1",))},
+    ({"query": "sms.example.com", "expect": RecordSet(absent=("192.0.2.1",))},
      Reason.DNS_MISMATCH, "not wanted 192.0.2.1"),
-    ({"query": "sms.example.com", "expect": Records(absent=True)},
+    ({"query": "sms.example.com", "expect": RecordSet(absent=True)},
      Reason.DNS_MISMATCH, "not wanted 192.0.2.1, 192.0.2.2"),
-    ({"query": "example.com", "record": "TXT", "expect": Records(exact=("V=SPF1 x",))},
+    ({"query": "example.com", "record": "TXT", "expect": RecordSet(exact=("V=SPF1 x",))},
      Reason.DNS_MISMATCH, "missing V=SPF1 x"),
     ({"query": "www.example.com", "cname": ("alias.example.com",)},
      Reason.DNS_MISMATCH, "saw alias.example.com, sms.example.com"),
@@ -311,7 +312,7 @@ def test_records_that_vanish_change_and_return_are_seen(
         query="example.com",
         record="TXT",
         resolvers=(resolver,),
-        expect=Records(exact=("v=spf1 include:_spf.example.com -all",)),
+        expect=RecordSet(exact=("v=spf1 include:_spf.example.com -all",)),
     )
     assert observe(probe).reason is Reason.OK
     authority.change(' " -all"', ' " ?all"')
@@ -326,7 +327,7 @@ def test_records_that_vanish_change_and_return_are_seen(
 def test_a_broken_zone_a_refusal_and_a_lame_server_are_told_from_absence(
     authority: Authority, resolver: str, udp_server: Callable[..., object]
 ) -> None:
-    absent = Records(absent=True)  # met by nothing but a true "no"
+    absent = RecordSet(absent=True)  # met by nothing but a true "no"
     broken = observe(Dns(query="x.broken.example", resolvers=(resolver,), expect=absent))
     assert broken.reason is Reason.DNS_SERVFAIL
     assert "SERVFAIL for A of x.broken.example" in broken.detail
@@ -348,7 +349,7 @@ def test_an_answer_too_long_for_udp_is_fetched_over_tcp(
     wanted = tuple(f"{n:03d} {'x' * 200}" for n in range(12))
     authority.change("www CNAME", "".join(f'big TXT "{text}"\n' for text in wanted) + "www CNAME")
     for asked in ({"resolvers": (resolver,)}, {"authoritative": (authority.at,)}):
-        probe = Dns(query="big.example.com", record="TXT", expect=Records(exact=wanted), **asked)
+        probe = Dns(query="big.example.com", record="TXT", expect=RecordSet(exact=wanted), **asked)
         seen = run()
         assert seen.take(probe).reason is Reason.OK
         assert any("again over TCP" in note for note in seen.notes)
@@ -399,7 +400,7 @@ def test_a_rogue_resolver_is_a_disagreement_and_a_silent_one_has_no_vote(
     authority: Authority, resolver: str, silent: str, udp_server: Callable[..., object]
 ) -> None:
     rogue = f"127.0.0.1:{udp_server(made('sms.example.com. 60 IN A 198.51.100.6')).port}"
-    expect = Records(exact=("192.0.2.1", "192.0.2.2"))
+    expect = RecordSet(exact=("192.0.2.1", "192.0.2.2"))
 
     def said(*resolvers: str, agree: Agree = Agree.MAJORITY) -> Reading:
         probe = Dns(query="sms.example.com", resolvers=resolvers, expect=expect, agree=agree)
@@ -557,12 +558,12 @@ FAULTS = [
     ({"query": "fe80::1%eth0"}, ("query",), "not a domain name: 'fe80::1%eth0'"),
     ({"query": "a.example", "record": "QUUX"}, ("record",), "not a type of record: 'QUUX'"),
     ({"query": "a.example", "record": "ANY"}, ("record",), "not a type of record: 'ANY'"),
-    ({"query": "a.example", "expect": Records(exact=("192.0.2.1", "192.0.2"))},
+    ({"query": "a.example", "expect": RecordSet(exact=("192.0.2.1", "192.0.2"))},
      ("expect", "exact", 1), "not the text of a record of type A"),
-    ({"query": "a.example", "expect": Records(exact=())}, ("expect", "exact"), "an empty list"),
-    ({"query": "a.example", "record": "MX", "expect": Records(absent=("mx.example.com",))},
+    ({"query": "a.example", "expect": RecordSet(exact=())}, ("expect", "exact"), "an empty list"),
+    ({"query": "a.example", "record": "MX", "expect": RecordSet(absent=("mx.example.com",))},
      ("expect", "absent", 0), "not the text of a record of type MX"),
-    ({"query": "a.example", "expect": Records(absent=True, contains=("192.0.2.1",))},
+    ({"query": "a.example", "expect": RecordSet(absent=True, contains=("192.0.2.1",))},
      ("expect", "absent"), "cannot both"),
     ({"query": "a.example", "resolvers": ("dns.example.com",)},
      ("resolvers", 0), "not an address: 'dns.example.com'"),
@@ -668,8 +669,8 @@ def test_random_bytes_are_never_a_crash_and_never_a_pass(
 def test_that_there_is_no_such_name_is_an_answer(rcode: int, answered: bool) -> None:
     message = dns.message.make_response(dns.message.make_query("sms.example.com", "A"))
     message.set_rcode(rcode)
-    assert _resolves(Reply(Peer("127.0.0.1", 53), 0.0, message)) is answered
-    assert not _resolves(Reply(Peer("127.0.0.1", 53), 0.0))
+    assert _resolves(DnsReply(Peer("127.0.0.1", 53), 0.0, message)) is answered
+    assert not _resolves(DnsReply(Peer("127.0.0.1", 53), 0.0))
 
 
 def test_it_says_whether_our_own_resolver_answered(

@@ -18,7 +18,7 @@ from beacon.daemon.life import load_config
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.otp.code_setting import OneTimeCode
-from beacon.probes.duo import Duo, Said
+from beacon.probes.duo import Duo, DuoAnswer
 
 SECRET = "canary-Zh5eGmUq9zpfQnyUIu5OL9iWoMMv5ZNm"
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
@@ -515,10 +515,10 @@ def test_pinned_to_other_authorities_nothing_is_said_to_it(
 
 def test_results_that_may_yet_come_let_in_only_by_allow(make: Callable[..., Duo]) -> None:
     probe = make()
-    assert probe.stopped(Said("auth"), "") is None
-    assert probe.judge(Said("allow", "remembered"), "").reason is Reason.OK
-    assert probe.judge(Said("allowed"), "").reason is Reason.SIGN_IN_UNFINISHED
-    assert probe.judge(Said("ALLOW"), "").outcome is Outcome.FAIL
+    assert probe.stopped(DuoAnswer("auth"), "") is None
+    assert probe.judge(DuoAnswer("allow", "remembered"), "").reason is Reason.OK
+    assert probe.judge(DuoAnswer("allowed"), "").reason is Reason.SIGN_IN_UNFINISHED
+    assert probe.judge(DuoAnswer("ALLOW"), "").outcome is Outcome.FAIL
 
 
 # --- configuration -------------------------------------------------------------------

@@ -14,7 +14,7 @@ import pytest
 from beacon.config.fields import Duration, Secret, Url
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock
-from beacon.net.http.conditional_client import Sources
+from beacon.net.http.conditional_client import ConditionalClient
 from beacon.probes.entra_mfa import TROUBLE, EntraMfa
 from beacon.probing.sign_in_stats import SAMPLE
 
@@ -119,7 +119,7 @@ def tenant(vendor: Any) -> Tenant:
 
 
 @pytest.fixture
-def entra(vendor: Any, sources: Sources) -> Make:
+def entra(vendor: Any, sources: ConditionalClient) -> Make:
     class Own(EntraMfa):
         SOURCES = sources
 

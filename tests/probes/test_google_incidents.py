@@ -15,8 +15,8 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
 from beacon.net.http.client import Answer
-from beacon.net.http.conditional_client import Sources
-from beacon.net.probe_failure import Trouble
+from beacon.net.http.conditional_client import ConditionalClient
+from beacon.net.probe_failure import ProbeFailure
 from beacon.probes.google_incidents import GoogleIncidents, parsed
 
 clear = Secrets().clear
@@ -56,7 +56,7 @@ def read(history: object, *products: str) -> Reading:
     probe = GoogleIncidents(url=URL, products=products)
     try:
         return probe.judge(parsed(Run(SystemClock(), 60.0), Answer(status=200, body=body)), NOW)
-    except Trouble as trouble:
+    except ProbeFailure as trouble:
         return trouble.reading
 
 
@@ -146,7 +146,7 @@ def test_whatever_it_sends_a_pass_takes_an_end(document: object) -> None:
 
 
 @pytest.fixture
-def google(vendor: Any, sources: Sources) -> GoogleIncidents:
+def google(vendor: Any, sources: ConditionalClient) -> GoogleIncidents:
     class Own(GoogleIncidents):
         SOURCES = sources
 

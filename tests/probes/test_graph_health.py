@@ -14,7 +14,7 @@ from beacon.config.fields import Regex, Secret, Url
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock
 from beacon.engine.redaction import Secrets
-from beacon.net.http.conditional_client import Kept, Sources
+from beacon.net.http.conditional_client import BoundedCache, ConditionalClient
 from beacon.probes.graph_health import GraphHealth, Issue
 from beacon.vendors.graph import PAGES
 
@@ -108,10 +108,10 @@ def tenant(vendor: Any) -> Tenant:
 
 
 @pytest.fixture
-def graph(vendor: Any, sources: Sources) -> Callable[..., GraphHealth]:
+def graph(vendor: Any, sources: ConditionalClient) -> Callable[..., GraphHealth]:
     class Own(GraphHealth):
         SOURCES = sources
-        WORST = Kept(256)
+        WORST = BoundedCache(256)
 
     def make(**settings: Any) -> GraphHealth:
         common = {

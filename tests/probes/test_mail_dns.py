@@ -7,7 +7,7 @@ import dns.resolver
 import dns.rrset
 import pytest
 
-from beacon.cli.dns_check import Asked, Preflight
+from beacon.cli.dns_check import CheckScope, DnsCheck
 from beacon.core.model import STANDING, Outcome, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
@@ -615,8 +615,8 @@ def test_it_is_a_cause_that_may_always_run():
 def kept(serve, resolver, server, tmp_path):
     """The golden file of the sound domain."""
     serve()
-    how = Asked(resolvers=(resolver,), servers=(server.at,), selectors=("s1", "s2"))
-    text, found = Preflight(SystemClock(), how).golden(["otp.example"])
+    how = CheckScope(resolvers=(resolver,), servers=(server.at,), selectors=("s1", "s2"))
+    text, found = DnsCheck(SystemClock(), how).golden(["otp.example"])
     assert found == []
     (tmp_path / "golden.yaml").write_text(text)
     return tmp_path / "golden.yaml"

@@ -17,7 +17,7 @@ from beacon.core.model import Outcome, Reading, Reason
 from beacon.daemon.life import load_config
 from beacon.engine.clock import ManualClock
 from beacon.engine.run import Run
-from beacon.net.http.conditional_client import Sources
+from beacon.net.http.conditional_client import ConditionalClient
 from beacon.probes.okta_log import PAGE, OktaLog
 from beacon.probing.sign_in_stats import SAMPLE
 
@@ -110,7 +110,7 @@ def org(vendor: Any) -> Org:
 
 
 @pytest.fixture
-def okta(vendor: Any, sources: Sources) -> Make:
+def okta(vendor: Any, sources: ConditionalClient) -> Make:
     class Own(OktaLog):
         SOURCES = sources
 

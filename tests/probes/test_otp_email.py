@@ -24,8 +24,8 @@ from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.http.auth import OAuth2
 from beacon.net.http.condition import Condition
 from beacon.net.http.expectations import Expectations
-from beacon.net.mail.imap import Imap, Mail, Place
-from beacon.net.mail.mail_message import Letter
+from beacon.net.mail.imap import Imap, ImapMessage, MessageId
+from beacon.net.mail.mail_message import MailMessage
 from beacon.net.mail.smtp import Smtp
 from beacon.net.mailbox import MESSAGES_LIMIT
 from beacon.probes.otp_email import LEFTOVERS, OtpEmail, _code_of
@@ -939,7 +939,9 @@ def test_no_nonce_holds_a_digit_and_none_is_taken_for_a_code(told: Callable[...,
     reading, _ = run_once(it)
     assert reading.reason is Reason.OK
     assert seen[0].isalpha()
-    (mail,) = [Mail(Place(b"", 1, 1), f"for {seen[0]} Qwertyuiopas", letter=Letter(b""))]
+    (mail,) = [
+        ImapMessage(MessageId(b"", 1, 1), f"for {seen[0]} Qwertyuiopas", letter=MailMessage(b""))
+    ]
     assert _code_of(r"(\w{12,})", mail) == "Qwertyuiopas"
 
 

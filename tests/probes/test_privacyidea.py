@@ -21,7 +21,7 @@ from beacon.daemon.life import load_config
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.http.client import Answer
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.code_setting import OneTimeCode
 from beacon.otp.used_codes import Token
 from beacon.probes.http import Http
@@ -496,7 +496,7 @@ def test_only_a_clear_yes_passes(status: int, said: Any) -> None:
     probe = PrivacyIdea(url=Url("http://pi.example.com"), username="p", password=Secret("p"))
     try:
         answer = heard(Answer(status=status, body=json.dumps(said).encode()))
-    except Trouble:
+    except ProbeFailure:
         return  # no kind of yes
     reading = probe.judge(answer, challenged=False)
     result = said["result"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from beacon.config.fields import Duration, Secret
 from beacon.core.model import OUTCOME_OF, Evidence, Outcome, Reason
 from beacon.engine.clock import SystemClock
-from beacon.engine.push_receiver import Cause, Denied, Pushed, Way
+from beacon.engine.push_receiver import PushDenied, Pushed, PushRefusal, Way
 from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
 from beacon.probes.push import ERRORS, LARGEST, Push, beacon
@@ -27,9 +27,9 @@ def read(document: Any, **settings: Any) -> Pushed:
 
 
 def refused(document: Any) -> str:
-    with pytest.raises(Denied) as denied:
+    with pytest.raises(PushDenied) as denied:
         Push(token=TOKEN).read(json.dumps(document).encode())
-    assert denied.value.cause is Cause.MALFORMED
+    assert denied.value.cause is PushRefusal.MALFORMED
     return denied.value.words
 
 
@@ -97,15 +97,15 @@ def test_anything_else_is_refused_with_its_place(document, words):
     "body", [b"", b"ok", b"[" * 60_000, b'{"at":' + b"9" * 5_000 + b"}", b'{"at":1e999}', b"\xff"]
 )
 def test_what_is_no_json_is_refused(body):
-    with pytest.raises(Denied):
+    with pytest.raises(PushDenied):
         Push(token=TOKEN).read(body)
 
 
 def test_a_body_has_an_end():
     body = json.dumps({"reason": "ok", "detail": "x" * LARGEST}).encode()
-    with pytest.raises(Denied) as denied:
+    with pytest.raises(PushDenied) as denied:
         Push(token=TOKEN).read(body)
-    assert denied.value.cause is Cause.TOO_LARGE
+    assert denied.value.cause is PushRefusal.TOO_LARGE
 
 
 def test_a_detail_is_one_short_line_without_our_token():
@@ -124,7 +124,7 @@ def test_whatever_is_told_is_read_or_refused(detail, at, identity):
     body = json.dumps({"reason": "ok", "detail": detail, "at": at, "id": identity}).encode()
     try:
         found = Push(token=TOKEN).read(body)
-    except Denied:
+    except PushDenied:
         return
     assert found is not None
     assert found.reading.reason is Reason.OK
@@ -135,7 +135,7 @@ def test_whatever_is_told_is_read_or_refused(detail, at, identity):
 
 @given(st.binary())
 def test_no_bytes_are_a_fault_of_ours(body):
-    with pytest.raises(Denied):
+    with pytest.raises(PushDenied):
         beacon(body)
 
 

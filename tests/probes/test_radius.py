@@ -17,7 +17,7 @@ from beacon.core.model import Outcome, Reading, Reason
 from beacon.daemon.life import load_config
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
-from beacon.net.radius import Answer, Packet
+from beacon.net.radius import Packet, RadiusAnswer
 from beacon.otp.code_setting import OneTimeCode
 from beacon.otp.used_codes import Ledger, Token
 from beacon.probes.radius import Radius
@@ -610,7 +610,7 @@ def test_a_challenge_without_state_is_named_where_its_answer_is_rejected(
     packet: Packet, stateless: bool, reason: Reason, words: str
 ) -> None:
     probe = asking(1812, code=TOTP, challenge="{code}")
-    reading = probe.judge(Answer(packet), challenged=True, stateless=stateless)
+    reading = probe.judge(RadiusAnswer(packet), challenged=True, stateless=stateless)
     assert reading.reason is reason
     assert words in reading.detail
     assert ("State" in reading.detail) is (stateless and reason is not Reason.OK)

@@ -15,9 +15,9 @@ from beacon.config.fields import Duration, Regex, Url
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock
 from beacon.engine.redaction import Secrets
-from beacon.net.http.conditional_client import Sources
+from beacon.net.http.conditional_client import ConditionalClient
 from beacon.probes.rss import Rss
-from beacon.vendors.feed import Entry, entries
+from beacon.vendors.feed import FeedEntry, entries
 
 clear = Secrets().clear
 
@@ -33,12 +33,12 @@ def said(
     of: str = "1",
     hours: float | None = 1,
     status: str = "",
-) -> Entry:
+) -> FeedEntry:
     at = None if hours is None else NOW - timedelta(hours=hours)
-    return Entry(title=title, text=text, status=status, of=of, at=at)
+    return FeedEntry(title=title, text=text, status=status, of=of, at=at)
 
 
-def judged(*feed: Entry, **settings: Any) -> Reading:
+def judged(*feed: FeedEntry, **settings: Any) -> Reading:
     return Rss(url=Url("https://status.example.com/feed"), **settings).judge(feed, NOW)
 
 
@@ -48,7 +48,7 @@ STATUSPAGE = (
 )
 
 
-def statuspage(first: str, what: str = "") -> Entry:
+def statuspage(first: str, what: str = "") -> FeedEntry:
     return said(text=STATUSPAGE.format(first=first, said=what))
 
 
@@ -179,7 +179,9 @@ BY_INCIDENT = [
 
 
 @pytest.mark.parametrize(("feed", "reason", "words"), BY_INCIDENT)
-def test_what_a_feed_says_by_incident(feed: tuple[Entry, ...], reason: Reason, words: str) -> None:
+def test_what_a_feed_says_by_incident(
+    feed: tuple[FeedEntry, ...], reason: Reason, words: str
+) -> None:
     reading = judged(*feed)
     assert reading.reason is reason, reading
     assert words in clear(reading.detail)
@@ -269,7 +271,7 @@ BY_AGE = [
 
 
 @pytest.mark.parametrize(("feed", "reason", "words"), BY_AGE)
-def test_what_a_feed_says_by_age(feed: tuple[Entry, ...], reason: Reason, words: str) -> None:
+def test_what_a_feed_says_by_age(feed: tuple[FeedEntry, ...], reason: Reason, words: str) -> None:
     reading = judged(*feed, mode="age")
     assert reading.reason is reason, reading
     assert words in clear(reading.detail)
@@ -302,7 +304,7 @@ ENTRIES = st.lists(
 
 
 @given(ENTRIES, st.sampled_from(["incident", "age"]))
-def test_a_pass_means_that_no_entry_is_young_and_open(feed: list[Entry], mode: Any) -> None:
+def test_a_pass_means_that_no_entry_is_young_and_open(feed: list[FeedEntry], mode: Any) -> None:
     reading = judged(*feed, mode=mode)
     assert reading.reason in (OK, DEAD, INCIDENT, DEGRADED)
     if not feed:
@@ -362,7 +364,7 @@ def azure(*items: tuple[str, str, datetime]) -> bytes:
 
 
 @pytest.fixture
-def feed(vendor: Any, sources: Sources) -> Rss:
+def feed(vendor: Any, sources: ConditionalClient) -> Rss:
     class Own(Rss):
         SOURCES = sources
 

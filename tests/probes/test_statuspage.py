@@ -16,8 +16,8 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
 from beacon.net.http.client import Answer
-from beacon.net.http.conditional_client import Sources
-from beacon.net.probe_failure import Trouble
+from beacon.net.http.conditional_client import ConditionalClient
+from beacon.net.probe_failure import ProbeFailure
 from beacon.probes.statuspage import StatusPage, parsed
 
 clear = Secrets().clear
@@ -69,12 +69,12 @@ def judged(document: object, *components: str) -> Reading:
 def read(probe: StatusPage, body: bytes) -> Reading:
     try:
         return probe.judge(parsed(Run(SystemClock(), 60.0), Answer(status=200, body=body)), NOW)
-    except Trouble as trouble:
+    except ProbeFailure as trouble:
         return trouble.reading
 
 
 @pytest.fixture
-def status(vendor: Any, sources: Sources) -> Callable[..., StatusPage]:
+def status(vendor: Any, sources: ConditionalClient) -> Callable[..., StatusPage]:
     """The vendor's page, by an address below its own."""
 
     class Own(StatusPage):

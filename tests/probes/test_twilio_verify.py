@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from beacon.config.fields import Duration, Secret, Url
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock
-from beacon.net.http.conditional_client import Sources
+from beacon.net.http.conditional_client import ConditionalClient
 from beacon.probes.twilio_verify import TwilioVerify
 from beacon.probing.sign_in_stats import Tally
 
@@ -60,7 +60,7 @@ def verify(vendor: Any) -> Verify:
 
 
 @pytest.fixture
-def twilio(vendor: Any, sources: Sources) -> Make:
+def twilio(vendor: Any, sources: ConditionalClient) -> Make:
     class Own(TwilioVerify):
         SOURCES = sources
 

@@ -5,20 +5,26 @@ import pytest
 from beacon.core.model import ClockSeen, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
-from beacon.net.mail.imap import Place
-from beacon.net.probe_failure import Trouble
-from beacon.probing.code_requests import FORGOTTEN_AFTER, Asked, Owner, Request, Unanswered
+from beacon.net.mail.imap import MessageId
+from beacon.net.probe_failure import ProbeFailure
+from beacon.probing.code_requests import (
+    FORGOTTEN_AFTER,
+    CodeRequest,
+    OpenRequests,
+    Owner,
+    UnansweredRequests,
+)
 
 NOW = 1_000_000.0
 LOST = Reading(Reason.CODE_NOT_ARRIVED, "not arrived within 9 s")
 
 
-def asked(*ages: float) -> Asked:
+def asked(*ages: float) -> OpenRequests:
     """Our request, now, and earlier ones so many seconds ago."""
-    book = Unanswered()
+    book = UnansweredRequests()
     for age in ages:
-        book.add(Request(100.0 - age, NOW - age, {(b"INBOX", 7): 10}))
-    return Asked(book, Request(100.0, NOW), book.recent(100.0), began=100.0)
+        book.add(CodeRequest(100.0 - age, NOW - age, {(b"INBOX", 7): 10}))
+    return OpenRequests(book, CodeRequest(100.0, NOW), book.recent(100.0), began=100.0)
 
 
 @pytest.mark.parametrize(
@@ -59,9 +65,9 @@ def test_whose_it_is(
 
 
 def test_a_clock_that_was_set_back_makes_no_code_an_earlier_one() -> None:
-    book = Unanswered()
-    book.add(Request(10.0, NOW + 5000))
-    it = Asked(book, Request(100.0, NOW), book.recent(100.0))
+    book = UnansweredRequests()
+    book.add(CodeRequest(10.0, NOW + 5000))
+    it = OpenRequests(book, CodeRequest(100.0, NOW), book.recent(100.0))
     assert it.owner(Run(SystemClock(), 5.0), NOW + 1, dated=True) is Owner.OURS
 
 
@@ -92,14 +98,14 @@ def test_only_a_loss_becomes_late() -> None:
 @pytest.mark.parametrize(
     ("place", "arrived", "after"),
     [
-        (Place(b"INBOX", 7, 9), NOW, False),
-        (Place(b"INBOX", 7, 10), NOW - 900, True),
-        (Place(b"INBOX", 8, 1), NOW - 101, False),
-        (Place(b"INBOX", 8, 1), NOW - 99, True),
-        (Place(b"Junk", 7, 1), NOW - 99, True),
+        (MessageId(b"INBOX", 7, 9), NOW, False),
+        (MessageId(b"INBOX", 7, 10), NOW - 900, True),
+        (MessageId(b"INBOX", 8, 1), NOW - 101, False),
+        (MessageId(b"INBOX", 8, 1), NOW - 99, True),
+        (MessageId(b"Junk", 7, 1), NOW - 99, True),
     ],
 )
-def test_what_came_after_the_oldest_request(place: Place, arrived: float, after: bool) -> None:
+def test_what_came_after_the_oldest_request(place: MessageId, arrived: float, after: bool) -> None:
     assert asked(100, 50).came_after(place, arrived) is after
     assert not asked().came_after(place, arrived)
 
@@ -111,6 +117,6 @@ def test_a_request_that_was_answered_with_trouble_sends_no_code(
     reason: Reason, waits: bool
 ) -> None:
     it = asked()
-    with pytest.raises(Trouble), it.asking():
-        raise Trouble(reason, "")
+    with pytest.raises(ProbeFailure), it.asking():
+        raise ProbeFailure(reason, "")
     assert bool(it.unanswered.recent(100.0)) is waits

@@ -8,7 +8,7 @@ from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.net.http.client import Answer
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 from beacon.probing.extract import Capture, Form
 
 RUN = Run(SystemClock(), 60)
@@ -66,6 +66,6 @@ def test_a_capture_has_one_source_that_can_be_read(capture: Capture, flaw: str) 
 
 
 def test_a_body_that_is_no_json_is_trouble(jar: RequestsCookieJar) -> None:
-    with pytest.raises(Trouble) as caught:
+    with pytest.raises(ProbeFailure) as caught:
         Capture(json="id").take(RUN, Answer(status=200, body=b"<html>"), jar)
     assert caught.value.reading.reason is Reason.PROTOCOL_ERROR

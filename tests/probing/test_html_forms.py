@@ -10,7 +10,7 @@ from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.net.http.client import Answer
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 from beacon.probing.extract import Capture, Form
 from beacon.probing.html_forms import FIELDS_LIMIT, PAGE_LIMIT, TAGS_LIMIT, selector_flaw
 
@@ -111,7 +111,7 @@ def test_a_form_without_an_action_is_sent_to_its_page() -> None:
     form = form_of(page(), "#nowhere")
     assert form
     assert (form.action, form.pairs) == ("https://idp.example.com/auth/login?x=1", ())
-    with pytest.raises(Trouble):
+    with pytest.raises(ProbeFailure):
         form_of(page('<form action="http://[">'), "form")
 
 
@@ -137,7 +137,7 @@ def test_selectors_are_checked() -> None:
     ],
 )
 def test_a_page_has_limits(text: str) -> None:
-    with pytest.raises(Trouble) as caught:
+    with pytest.raises(ProbeFailure) as caught:
         form_of(page(text), "form")
     assert caught.value.reading.reason is Reason.BODY_TOO_LARGE
 
@@ -151,7 +151,7 @@ def test_the_worst_page_within_the_limits_costs_the_beacon_nothing(worst: str) -
     began, reason = time.thread_time(), None
     try:
         assert form_of(page(worst), "form") is None
-    except Trouble as trouble:
+    except ProbeFailure as trouble:
         reason = trouble.reading.reason
     assert reason in (None, Reason.BODY_TOO_LARGE)
     assert time.thread_time() - began < 0.5

@@ -5,7 +5,7 @@ import pytest
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import DeadlinePassed, Run
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 from beacon.probing.steps import SIGN_OUT_BUDGET, Steps
 
 
@@ -26,9 +26,9 @@ def test_trouble_names_its_step(clock: ManualClock) -> None:
     def ask() -> None:
         with steps.step("code"):
             clock.advance(2.0)
-            raise Trouble(Reason.HTTP_STATUS, "status 500")
+            raise ProbeFailure(Reason.HTTP_STATUS, "status 500")
 
-    with pytest.raises(Trouble) as caught:
+    with pytest.raises(ProbeFailure) as caught:
         ask()
     assert caught.value.reading == Reading(Reason.HTTP_STATUS, "code: status 500")
     assert steps.told(caught.value.reading).phases == (("code", 2.0),)
@@ -40,7 +40,7 @@ def test_a_deadline_passes_through(clock: ManualClock) -> None:
         raise DeadlinePassed
 
 
-@pytest.mark.parametrize("raised", [None, DeadlinePassed(), Trouble(Reason.HTTP_STATUS, "no")])
+@pytest.mark.parametrize("raised", [None, DeadlinePassed(), ProbeFailure(Reason.HTTP_STATUS, "no")])
 def test_somebody_who_is_signed_in_when_time_is_up_is_signed_out(raised):
     run = Run(SystemClock(), 0.0)
     left = []
@@ -59,5 +59,5 @@ def test_whose_time_is_not_up_is_left_alone():
     steps = Steps(Run(SystemClock(), 60.0))
     with steps.signing_out(lambda _: pytest.fail("signed out")):
         pass
-    with pytest.raises(Trouble), steps.signing_out(lambda _: pytest.fail("signed out")):
-        raise Trouble(Reason.HTTP_STATUS, "no")
+    with pytest.raises(ProbeFailure), steps.signing_out(lambda _: pytest.fail("signed out")):
+        raise ProbeFailure(Reason.HTTP_STATUS, "no")

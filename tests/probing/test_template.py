@@ -2,10 +2,10 @@
 
 import pytest
 
-from beacon.config.fields import Refused
+from beacon.config.fields import SettingRefused
 from beacon.core.model import Reason
-from beacon.net.probe_failure import Trouble
-from beacon.probing.template import RESERVED, Awaited, Code, JsonTemplate, Template
+from beacon.net.probe_failure import ProbeFailure
+from beacon.probing.template import RESERVED, Awaited, CodeCall, JsonTemplate, Template
 
 
 def test_a_template_is_filled_in() -> None:
@@ -26,7 +26,7 @@ def test_it_knows_what_it_refers_to() -> None:
     assert uses.secrets == {"a", "b", "f", "g"}
     assert uses.variables == {"c"}
     assert uses.captured == {"d", "e"}
-    assert uses.codes == (Code("f"), Code("g", (("digits", 8), ("algorithm", "sha256"))))
+    assert uses.codes == (CodeCall("f"), CodeCall("g", (("digits", 8), ("algorithm", "sha256"))))
     assert uses.flaws == ()
     assert {"secrets", "variables", "totp", "range"} <= RESERVED
 
@@ -36,7 +36,7 @@ def test_it_knows_the_codes_it_waits_for_and_counts() -> None:
         "{{ hotp(secrets.f, counter=7) }}{{ code_from('phone', '([0-9]{6})', '90s') }}"
         "{{ code_from(within='2m', pattern='\\\\d+', mailbox='mail') }}"
     ).uses
-    assert uses.codes == (Code("f", (("counter", 7),), counted=True),)
+    assert uses.codes == (CodeCall("f", (("counter", 7),), counted=True),)
     assert uses.awaited == (Awaited("phone", "([0-9]{6})", 90.0), Awaited("mail", r"\d+", 120.0))
     assert uses.flaws == ()
 
@@ -75,13 +75,13 @@ def test_a_misuse_is_found_when_it_is_read(source: str, flaw: str) -> None:
 
 @pytest.mark.parametrize("source", ["{{ a", "{% if %}", "{{ a|nofilter }}", "{{ a is odd? }}"])
 def test_what_is_no_template_is_refused(source: str) -> None:
-    with pytest.raises(Refused, match=r"not a template: .* \(its line 1\)"):
+    with pytest.raises(SettingRefused, match=r"not a template: .* \(its line 1\)"):
         Template.parse(source)
 
 
 @pytest.mark.parametrize("raw", [None, 5, True, ["a"], {"a": "b"}])
 def test_a_template_is_text(raw: object) -> None:
-    with pytest.raises(Refused, match="not text"):
+    with pytest.raises(SettingRefused, match="not text"):
         Template.parse(raw)
 
 
@@ -98,7 +98,7 @@ def test_a_template_is_text(raw: object) -> None:
     ],
 )
 def test_what_cannot_be_filled_in_is_trouble_that_quotes_nothing(source: str) -> None:
-    with pytest.raises(Trouble) as trouble:
+    with pytest.raises(ProbeFailure) as trouble:
         Template.parse(source).fill({"v": "canary-value"})
     assert trouble.value.reading.reason is Reason.OPERAND_MISSING
     assert "canary" not in trouble.value.reading.detail
@@ -119,7 +119,7 @@ def test_json_is_filled_in_all_the_way_down() -> None:
 
 
 def test_a_wrong_text_in_json_is_told_with_its_place() -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(SettingRefused) as refused:
         JsonTemplate.parse({"a": [0, {"b": "{{"}]})
     assert refused.value.path == ("a", 1, "b")
 
@@ -161,7 +161,7 @@ def test_what_is_shown_of_a_text(source: str, shown: str) -> None:
     ],
 )
 def test_a_place_that_only_other_tools_would_fill_in_is_refused(written, meant):
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(SettingRefused) as caught:
         Template.parse(written)
     assert caught.value.hint == meant
     assert "would be sent as it stands" in caught.value.message

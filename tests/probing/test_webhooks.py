@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.core.model import Reason
-from beacon.engine.push_receiver import Cause, Denied, Pushed
+from beacon.engine.push_receiver import PushDenied, Pushed, PushRefusal
 from beacon.engine.redaction import Secrets
 from beacon.probing.webhooks import alertmanager, sendgrid, ses
 
@@ -26,9 +26,9 @@ def said(mapping: Callable[[bytes], Pushed | None], document: Any) -> Pushed:
 
 
 def refused(mapping: Callable[[bytes], Pushed | None], body: bytes) -> str:
-    with pytest.raises(Denied) as denied:
+    with pytest.raises(PushDenied) as denied:
         mapping(body)
-    assert denied.value.cause is Cause.MALFORMED
+    assert denied.value.cause is PushRefusal.MALFORMED
     return denied.value.words
 
 
@@ -355,7 +355,7 @@ def test_what_is_not_of_the_shape_is_refused_and_not_repeated(mapping, body):
 @pytest.mark.parametrize("mapping", MAPPINGS)
 @given(document=JSON)
 def test_no_document_is_a_fault_of_ours(mapping, document):
-    with contextlib.suppress(Denied):
+    with contextlib.suppress(PushDenied):
         found = mapping(json.dumps(document).encode())
         assert found is None or found.reading.detail
 
@@ -363,7 +363,7 @@ def test_no_document_is_a_fault_of_ours(mapping, document):
 @pytest.mark.parametrize("mapping", MAPPINGS)
 @given(body=st.binary())
 def test_no_body_is_a_fault_of_ours(mapping, body):
-    with pytest.raises(Denied):
+    with pytest.raises(PushDenied):
         mapping(body)
 
 

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from beacon.cli.main import main as cli
-from beacon.config.fields import Refused
-from beacon.replay.play import Moment, Offset, main
+from beacon.config.fields import SettingRefused
+from beacon.replay.play import Offset, ScriptMoment, main
 
 SCRIPT = """\
 title: A sign-in fails
@@ -267,13 +267,13 @@ def test_offsets(text, seconds):
 
 @pytest.mark.parametrize("text", ["", "5", "m", "--1m", "1m 2", None])
 def test_offsets_refused(text):
-    with pytest.raises(Refused):
+    with pytest.raises(SettingRefused):
         Offset.parse(text)
 
 
 def test_a_moment_needs_its_zone():
-    with pytest.raises(Refused, match="has no zone"):
-        Moment.parse("2026-01-12T09:00:00")
+    with pytest.raises(SettingRefused, match="has no zone"):
+        ScriptMoment.parse("2026-01-12T09:00:00")
 
 
 CONFIG = """\

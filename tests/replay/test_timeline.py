@@ -7,16 +7,16 @@ import pytest
 
 from beacon.core.effects import IndicationChanged, Sounded
 from beacon.core.tower.indication import DARK, Sound
-from beacon.replay.timeline import Entry, Replayed, Teller, coloured
+from beacon.replay.timeline import Replayed, TimelineEntry, TimelinePrinter, coloured
 
 START = datetime(2026, 1, 12, 23, 59, tzinfo=UTC)
 ENTRIES = (
-    Entry(0.0, "sound", "chirp"),
-    Entry(0.0, "tower", "amber fast"),
-    Entry(0.0, "tower", "red fast, green off"),
-    Entry(0.0, "verdict", "mfa is outage: ok it is not"),
-    Entry(60.0, "script", "analyst: acknowledge"),
-    Entry(3660.0, "told", "closed"),
+    TimelineEntry(0.0, "sound", "chirp"),
+    TimelineEntry(0.0, "tower", "amber fast"),
+    TimelineEntry(0.0, "tower", "red fast, green off"),
+    TimelineEntry(0.0, "verdict", "mfa is outage: ok it is not"),
+    TimelineEntry(60.0, "script", "analyst: acknowledge"),
+    TimelineEntry(3660.0, "told", "closed"),
 )
 
 
@@ -30,7 +30,7 @@ class Terminal(io.StringIO):
 
 def told(failures=(), **options):
     out = io.StringIO()
-    Teller(out, **options).tell(Replayed("A title", START, ENTRIES, failures))
+    TimelinePrinter(out, **options).tell(Replayed("A title", START, ENTRIES, failures))
     return out.getvalue()
 
 
@@ -54,13 +54,13 @@ def test_one_time_for_each_moment_and_one_line_for_each_day():
 
 def test_of_a_verdict_only_what_it_came_to_at_one_moment():
     entries = (
-        Entry(0.0, "verdict", "mfa is degraded"),
-        Entry(0.0, "verdict", "sms is ok"),
-        Entry(0.0, "verdict", "mfa is outage"),
-        Entry(1.0, "verdict", "mfa is ok"),
+        TimelineEntry(0.0, "verdict", "mfa is degraded"),
+        TimelineEntry(0.0, "verdict", "sms is ok"),
+        TimelineEntry(0.0, "verdict", "mfa is outage"),
+        TimelineEntry(1.0, "verdict", "mfa is ok"),
     )
     out = io.StringIO()
-    Teller(out).tell(Replayed("A title", START, entries, ()))
+    TimelinePrinter(out).tell(Replayed("A title", START, entries, ()))
     assert [line.partition("▌ ")[2] for line in out.getvalue().splitlines() if "▌" in line] == [
         "mfa is outage",
         "sms is ok",
@@ -72,7 +72,9 @@ def test_of_a_verdict_only_what_it_came_to_at_one_moment():
 def test_long_lines_are_folded_under_their_own_text(width):
     words = "mfa/sign-in reads deadline and says why in many words, one after another, at length"
     out = io.StringIO()
-    Teller(out, width=width).tell(Replayed("Title", START, (Entry(0.0, "script", words),), ()))
+    TimelinePrinter(out, width=width).tell(
+        Replayed("Title", START, (TimelineEntry(0.0, "script", words),), ())
+    )
     lines = out.getvalue().splitlines()[3:-2]
     assert len(lines) > 1
     assert max(len(line) for line in lines) <= max(width, 50)
@@ -82,8 +84,8 @@ def test_long_lines_are_folded_under_their_own_text(width):
 
 def test_nothing_a_script_says_moves_the_cursor():
     out = io.StringIO()
-    entry = Entry(0.0, "script", "eve\x1b[2J: acknowledge")
-    Teller(out).tell(Replayed("A\x1b[31m title\r", START, (entry,), ()))
+    entry = TimelineEntry(0.0, "script", "eve\x1b[2J: acknowledge")
+    TimelinePrinter(out).tell(Replayed("A\x1b[31m title\r", START, (entry,), ()))
     assert "A [31m title \n" in out.getvalue()
     assert "eve [2J: acknowledge" in out.getvalue()
 
@@ -122,7 +124,7 @@ def test_paced_it_waits_between_moments():
 def test_the_tower_is_shown_each_moment_as_it_is_told():
     dark, loud = IndicationChanged(0.0, DARK), Sounded(60.0, Sound.CHIRP)
     seen = []
-    Teller(io.StringIO(), show=seen.append).tell(
+    TimelinePrinter(io.StringIO(), show=seen.append).tell(
         Replayed("A title", START, ENTRIES, (), signals=(dark, loud))
     )
     assert seen == [[dark], [loud], []]

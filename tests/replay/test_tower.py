@@ -9,7 +9,7 @@ from beacon.config.schema import Tower
 from beacon.core.effects import IndicationChanged
 from beacon.core.tower.indication import Indication, Light, Pattern
 from beacon.engine.clock import SystemClock
-from beacon.replay.tower import LentTower
+from beacon.replay.tower import ReplayTower
 
 pytestmark = pytest.mark.usefixtures("no_thread_left")
 
@@ -35,7 +35,7 @@ class Watched:
 def test_it_shows_and_waits_in_small_steps(make_tower: Callable[..., Tower]) -> None:
     lines = Watched()
     slept: list[float] = []
-    with LentTower(make_tower(), SystemClock(), lines, slept.append) as tower:
+    with ReplayTower(make_tower(), SystemClock(), lines, slept.append) as tower:
         tower.show([IndicationChanged(0.0, Indication(red=Light(Pattern.FAST)))])
         assert lines.red.wait(5)
         tower.wait(2.5)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from beacon.net.parsing.parser import PARSERS
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/bounds.md").read_text()
@@ -91,7 +91,7 @@ def spent(act: Callable[[], object]) -> float:
         began = time.thread_time()
         try:
             act()
-        except Trouble:
+        except ProbeFailure:
             return time.thread_time() - began
         return time.thread_time() - began
 

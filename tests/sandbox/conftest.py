@@ -13,9 +13,9 @@ from urllib.parse import urlencode
 import pytest
 
 from beacon.engine.clock import ManualClock
-from beacon.sandbox.provider import Provider
+from beacon.sandbox.provider import SandboxProvider
 from beacon.sandbox.servers import Ports
-from beacon.sandbox.world import HOST, Pace, World
+from beacon.sandbox.world import HOST, SandboxTimes, World
 
 
 @pytest.fixture(autouse=True)
@@ -34,13 +34,13 @@ def world() -> World:
 
 
 @pytest.fixture
-def pace() -> Pace:
-    return Pace(slow=0.01, hang=0.02)
+def pace() -> SandboxTimes:
+    return SandboxTimes(slow=0.01, hang=0.02)
 
 
 @pytest.fixture
-def provider(world: World, clock: ManualClock, pace: Pace) -> Provider:
-    return Provider(world, clock, pace)
+def provider(world: World, clock: ManualClock, pace: SandboxTimes) -> SandboxProvider:
+    return SandboxProvider(world, clock, pace)
 
 
 @pytest.fixture

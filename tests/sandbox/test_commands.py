@@ -15,7 +15,7 @@ import pytest
 from beacon.engine.clock import SystemClock
 from beacon.sandbox.commands import break_, demo, serve, watch
 from beacon.sandbox.servers import Ports, sandbox
-from beacon.sandbox.world import HOST, Pace, World
+from beacon.sandbox.world import HOST, SandboxTimes, World
 
 Spawn = Callable[..., "subprocess.Popen[str]"]
 
@@ -27,7 +27,7 @@ def arguments(ports: Ports, **more: Any) -> argparse.Namespace:
 
 
 @pytest.fixture
-def running(ports: Ports, pace: Pace) -> Iterator[World]:
+def running(ports: Ports, pace: SandboxTimes) -> Iterator[World]:
     with sandbox(ports, pace, SystemClock()) as world:
         yield world
 

@@ -23,9 +23,9 @@ from beacon.core.tower.indication import Colour
 from beacon.daemon.life import load_config
 from beacon.engine.clock import ManualClock, SystemClock
 from beacon.sandbox.commands import demo
-from beacon.sandbox.demo import FRAME, PATIENCE, STORY, Act, Daemon, Failed, Stage, play, tell
+from beacon.sandbox.demo import FRAME, PATIENCE, STORY, Act, Daemon, DemoStage, Failed, play, tell
 from beacon.sandbox.mirror import Mirror
-from beacon.sandbox.servers import CannotStart, Ports
+from beacon.sandbox.servers import Ports, SandboxCannotStart
 from beacon.sandbox.world import HOST, World
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +38,7 @@ class Scene:
         self.clock = ManualClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
         self.world, self.said, self.status = World(), [], None
         self.mirror = Mirror(Site(id="demo"), tuple(Colour), self.clock)
-        self.stage = Stage(self.world, self.mirror, self._say, cast("Daemon", self))
+        self.stage = DemoStage(self.world, self.mirror, self._say, cast("Daemon", self))
         self.seen: list[tuple[str, float, tuple[str, ...]]] = []
         self.captions: list[str] = []
         self.returncode = 9
@@ -178,7 +178,7 @@ def test_a_taken_port_ends_the_story_before_it_begins(
 ) -> None:
     config = load_config(configuration, os.environ)
     taken = dataclasses.replace(ports, http=ports.mqtt)
-    with pytest.raises(CannotStart, match="MQTT broker"):
+    with pytest.raises(SandboxCannotStart, match="MQTT broker"):
         watched(STORY, config, taken, screen)
 
 

@@ -20,7 +20,7 @@ from beacon.core.views import (
     ServiceView,
 )
 from beacon.engine.clock import ManualClock, utc_at
-from beacon.outputs.mqtt.topics import Message, Topics
+from beacon.outputs.mqtt.topics import Publication, Topics
 from beacon.sandbox.mirror import Mirror
 
 SIGN_IN = Endpoint(
@@ -46,7 +46,7 @@ def topics(clock: ManualClock) -> Topics:
 
 @pytest.fixture
 def hear(mirror: Mirror, topics: Topics) -> Callable[..., None]:
-    def take(*messages: Message) -> None:
+    def take(*messages: Publication) -> None:
         for message in messages:
             mirror.hear(message.topic.removeprefix(f"{topics.base}/"), message.payload)
 
@@ -156,7 +156,9 @@ def test_an_event_and_a_sound(mirror: Mirror, topics: Topics, hear: Hear) -> Non
 def test_lamps_that_flash_alike_do_so_in_turn(
     mirror: Mirror, topics: Topics, hear: Hear, words: dict[str, str], shown: Indication
 ) -> None:
-    lamps: Iterable[Message] = topics.lamps({Colour(name): word for name, word in words.items()})
+    lamps: Iterable[Publication] = topics.lamps(
+        {Colour(name): word for name, word in words.items()}
+    )
     hear(*lamps)
     assert mirror.view.indication == shown
     assert {c: p for c, p in mirror.lamps.items() if p != "off"} == words

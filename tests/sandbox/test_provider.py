@@ -4,22 +4,29 @@ import pyotp
 import pytest
 
 from beacon.engine.clock import ManualClock
-from beacon.sandbox.provider import OPEN_TRANSACTIONS, PASSWORD, SEED, USERNAME, Answer, Provider
-from beacon.sandbox.world import Fault, Pace, World
+from beacon.sandbox.provider import (
+    OPEN_TRANSACTIONS,
+    PASSWORD,
+    SEED,
+    USERNAME,
+    Answer,
+    SandboxProvider,
+)
+from beacon.sandbox.world import Fault, SandboxTimes, World
 
 
 def code_at(clock: ManualClock, steps: int = 0) -> str:
     return pyotp.TOTP(SEED).at(clock.utc(), counter_offset=steps)
 
 
-def begun(provider: Provider) -> str:
+def begun(provider: SandboxProvider) -> str:
     status, body = provider.log_in(USERNAME, PASSWORD)
     assert status == 200
     transaction: str = body["transaction"]
     return transaction
 
 
-def signed_in(provider: Provider, code: str) -> Answer:
+def signed_in(provider: SandboxProvider, code: str) -> Answer:
     return provider.verify(begun(provider), code)
 
 
@@ -29,28 +36,30 @@ def error(answer: Answer) -> tuple[int, Any]:
 
 
 @pytest.mark.parametrize("name", [USERNAME, "someone", "beacon-probe\0", "ü"])
-def test_a_wrong_password_or_name_begins_nothing(provider: Provider, name: str) -> None:
+def test_a_wrong_password_or_name_begins_nothing(provider: SandboxProvider, name: str) -> None:
     assert error(provider.log_in(name, "wrong")) == (401, "wrong user name or password")
 
 
 @pytest.mark.parametrize("steps", [-1, 0, 1])
 def test_the_code_of_this_step_or_a_neighbour_signs_in(
-    provider: Provider, clock: ManualClock, steps: int
+    provider: SandboxProvider, clock: ManualClock, steps: int
 ) -> None:
     assert signed_in(provider, code_at(clock, steps)) == (200, {"authenticated": True})
 
 
 @pytest.mark.parametrize("steps", [-2, 2])
-def test_a_code_two_steps_away_does_not(provider: Provider, clock: ManualClock, steps: int) -> None:
+def test_a_code_two_steps_away_does_not(
+    provider: SandboxProvider, clock: ManualClock, steps: int
+) -> None:
     assert error(signed_in(provider, code_at(clock, steps))) == (401, "wrong code")
 
 
 @pytest.mark.parametrize("code", ["", "abc", "0" * 5, "ü"])
-def test_a_code_that_is_none_is_wrong(provider: Provider, code: str) -> None:
+def test_a_code_that_is_none_is_wrong(provider: SandboxProvider, code: str) -> None:
     assert error(signed_in(provider, code)) == (401, "wrong code")
 
 
-def test_a_step_counts_once(provider: Provider, clock: ManualClock) -> None:
+def test_a_step_counts_once(provider: SandboxProvider, clock: ManualClock) -> None:
     code = code_at(clock)
     assert signed_in(provider, code)[0] == 200
     clock.advance(59)  # a neighbour of the step by now
@@ -58,13 +67,15 @@ def test_a_step_counts_once(provider: Provider, clock: ManualClock) -> None:
     assert signed_in(provider, code_at(clock))[0] == 200
 
 
-def test_a_transaction_counts_once(provider: Provider, clock: ManualClock) -> None:
+def test_a_transaction_counts_once(provider: SandboxProvider, clock: ManualClock) -> None:
     transaction = begun(provider)
     assert provider.verify(transaction, "000000")[0] == 401
     assert error(provider.verify(transaction, code_at(clock))) == (401, "unknown transaction")
 
 
-def test_transactions_nobody_ends_are_forgotten(provider: Provider, clock: ManualClock) -> None:
+def test_transactions_nobody_ends_are_forgotten(
+    provider: SandboxProvider, clock: ManualClock
+) -> None:
     first = begun(provider)
     for _ in range(OPEN_TRANSACTIONS):
         newest = begun(provider)
@@ -73,7 +84,7 @@ def test_transactions_nobody_ends_are_forgotten(provider: Provider, clock: Manua
 
 
 def test_another_period_has_other_codes(world: World, clock: ManualClock) -> None:
-    provider = Provider(world, clock, Pace(period=5))
+    provider = SandboxProvider(world, clock, SandboxTimes(period=5))
     assert signed_in(provider, pyotp.TOTP(SEED, interval=5).at(clock.utc()))[0] == 200
     assert signed_in(provider, code_at(clock))[0] == 401
 
@@ -94,26 +105,28 @@ def watched() -> Watched:
     return Watched()
 
 
-def test_slow_is_late_and_right(watched: Watched, clock: ManualClock, pace: Pace) -> None:
+def test_slow_is_late_and_right(watched: Watched, clock: ManualClock, pace: SandboxTimes) -> None:
     watched.break_(Fault.SLOW)
-    answer = signed_in(Provider(watched, clock, pace), code_at(clock))
+    answer = signed_in(SandboxProvider(watched, clock, pace), code_at(clock))
     assert answer == (200, {"authenticated": True})
     assert watched.held == [pace.slow]
 
 
 def test_in_an_outage_sign_ins_hang_and_fail_while_health_is_green(
-    watched: Watched, clock: ManualClock, pace: Pace
+    watched: Watched, clock: ManualClock, pace: SandboxTimes
 ) -> None:
     watched.break_(Fault.SLOW)
     watched.break_(Fault.OUTAGE)
-    provider = Provider(watched, clock, pace)
+    provider = SandboxProvider(watched, clock, pace)
     answer = signed_in(provider, code_at(clock))
     assert error(answer) == (503, "the token service did not answer")
     assert watched.held == [pace.hang]
     assert provider.health() == (200, {"status": "ok"})
 
 
-def test_an_outage_uses_no_code_up(provider: Provider, clock: ManualClock, world: World) -> None:
+def test_an_outage_uses_no_code_up(
+    provider: SandboxProvider, clock: ManualClock, world: World
+) -> None:
     world.break_(Fault.OUTAGE)
     assert signed_in(provider, code_at(clock))[0] == 503
     world.break_("recover")

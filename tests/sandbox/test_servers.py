@@ -18,15 +18,15 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from beacon.engine.clock import SystemClock
 from beacon.sandbox.provider import PASSWORD, SEED, USERNAME
-from beacon.sandbox.servers import CannotStart, Ports, sandbox
+from beacon.sandbox.servers import Ports, SandboxCannotStart, sandbox
 from beacon.sandbox.web import FORM_LIMIT, STATUS_PAGE
-from beacon.sandbox.world import HOST, Fault, Pace, World
+from beacon.sandbox.world import HOST, Fault, SandboxTimes, World
 
 Ask = Callable[..., tuple[int, Any]]
 
 
 @pytest.fixture
-def running(ports: Ports, pace: Pace) -> Iterator[World]:
+def running(ports: Ports, pace: SandboxTimes) -> Iterator[World]:
     with sandbox(ports, pace, SystemClock()) as world:
         yield world
 
@@ -252,12 +252,12 @@ def test_nobody_is_greeted_with_what_others_subscribed(running: World, ports: Po
     [("http", "--http-port"), ("dns", "--dns-port"), ("mqtt", "--mqtt-port")],
 )
 def test_a_taken_port_is_said_with_its_cure(
-    ports: Ports, pace: Pace, part: str, option: str
+    ports: Ports, pace: SandboxTimes, part: str, option: str
 ) -> None:
     port = getattr(ports, part)
     with (
         socket.create_server((HOST, port)),
-        pytest.raises(CannotStart) as refused,
+        pytest.raises(SandboxCannotStart) as refused,
         sandbox(ports, pace, SystemClock()),
     ):
         pass
@@ -265,14 +265,17 @@ def test_a_taken_port_is_said_with_its_cure(
     assert option in str(refused.value)
 
 
-def test_a_taken_datagram_port_is_said_too(ports: Ports, pace: Pace) -> None:
+def test_a_taken_datagram_port_is_said_too(ports: Ports, pace: SandboxTimes) -> None:
     with socket.socket(type=socket.SOCK_DGRAM) as holder:
         holder.bind((HOST, ports.dns))
-        with pytest.raises(CannotStart, match="name server"), sandbox(ports, pace, SystemClock()):
+        with (
+            pytest.raises(SandboxCannotStart, match="name server"),
+            sandbox(ports, pace, SystemClock()),
+        ):
             pass
 
 
-def test_all_ports_are_free_again_afterwards(ports: Ports, pace: Pace) -> None:
+def test_all_ports_are_free_again_afterwards(ports: Ports, pace: SandboxTimes) -> None:
     for _ in range(2):
         with sandbox(ports, pace, SystemClock()):
             pass

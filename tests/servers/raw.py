@@ -11,7 +11,7 @@ from beacon.core.model import Reading
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.net.http.client import Answer
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 Script = Callable[[socket.socket, bytes], None]
 
@@ -88,7 +88,7 @@ def driven() -> Callable[..., object]:
         timer.start()
         try:
             return act(run)
-        except Trouble as trouble:
+        except ProbeFailure as trouble:
             return trouble.reading
         finally:
             timer.cancel()

@@ -11,8 +11,8 @@ from beacon.config.schema import Buttons, Buzzer, Tower
 from beacon.core.tower.indication import Colour
 from beacon.engine.clock import ManualClock
 from beacon.engine.output import Heartbeat
-from beacon.outputs.tower.channels import Lines, wiring
-from beacon.outputs.tower.gpio import GpioLines
+from beacon.outputs.tower.channels import Channels, wiring
+from beacon.outputs.tower.gpio import GpioChannels
 from beacon.outputs.tower.renderer import Renderer, Shown
 
 LAMPS = {
@@ -62,7 +62,7 @@ class Bench:
     tower: Tower
     clock: ManualClock
     factory: MockFactory
-    lines: Lines
+    lines: Channels
     judge: Heartbeat
     heart: Heartbeat
     renderer: Renderer = field(init=False)
@@ -115,10 +115,12 @@ def bench(clock: ManualClock) -> Iterator[Callable[..., Bench]]:
     """Set up a tower on the bench; settings as in `Tower`, `wrap` to stand before its lines."""
     built: list[Bench] = []
 
-    def build(wrap: Callable[[Lines], Lines] = lambda lines: lines, **settings: object) -> Bench:
+    def build(
+        wrap: Callable[[Channels], Channels] = lambda lines: lines, **settings: object
+    ) -> Bench:
         tower = tower_of(**settings)
         factory = factory_of(clock)
-        lines = wrap(GpioLines(tower, factory))
+        lines = wrap(GpioChannels(tower, factory))
         judge, heart = Heartbeat(clock), Heartbeat(clock)
         built.append(Bench(tower, clock, factory, lines, judge, heart))
         return built[-1]

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from beacon.config.fields import Url
-from beacon.net.http.conditional_client import Sources
+from beacon.net.http.conditional_client import ConditionalClient
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,6 @@ def vendor(vendors: Callable[[], Vendor]) -> Vendor:
 
 
 @pytest.fixture
-def sources() -> Sources:
+def sources() -> ConditionalClient:
     """A memory of sources of this test's own."""
-    return Sources()
+    return ConditionalClient()

@@ -14,8 +14,8 @@ from beacon.engine.clock import ManualClock
 from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
 from beacon.net.http.client import Answer
-from beacon.net.probe_failure import Trouble
-from beacon.vendors.duo import CHECK, PING, Application, Call, opened, signature, words
+from beacon.net.probe_failure import ProbeFailure
+from beacon.vendors.duo import CHECK, PING, DuoApplication, DuoCall, opened, signature, words
 
 clear = Secrets().clear
 
@@ -23,7 +23,7 @@ HOST = "api-XXXXXXXX.duosecurity.com"
 DATE = "Tue, 21 Aug 2012 17:29:18 +0000"
 SECRET_KEY = "Zh5eGmUq9zpfQnyUIu5OL9iWoMMv5ZNmk3zLJ4Ep"
 
-AUTH = Call(
+AUTH = DuoCall(
     path="/auth/v2/auth",
     method="POST",
     params={"username": "beacon", "passcode": "123456", "factor": "passcode", "async": "0"},
@@ -46,7 +46,9 @@ VECTORS = {
         ),
     ),
     "a user beyond ASCII": (
-        Call(path="/auth/v2/preauth", method="POST", params={"username": "bücher@example.com / ~"}),
+        DuoCall(
+            path="/auth/v2/preauth", method="POST", params={"username": "bücher@example.com / ~"}
+        ),
         SECRET_KEY,
         (
             "bca8b4cb016de27ec95eccb300964094066b286fa9fe8bbdd8385c21f7355851"
@@ -54,7 +56,7 @@ VECTORS = {
         ),
     ),
     "parameters of a GET": (
-        Call(
+        DuoCall(
             path="/auth/v2/auth_status",
             params={
                 "txid": "45f7c92b-f45f-4862-8545-e0f58e78075a",
@@ -100,13 +102,13 @@ def test_the_host_is_signed_in_lower_case() -> None:
     ("call", "host", "date"),
     [
         (PING, HOST, DATE),
-        (Call(path=CHECK.path, method="POST"), HOST, DATE),
+        (DuoCall(path=CHECK.path, method="POST"), HOST, DATE),
         (CHECK, "api-YYYYYYYY.duosecurity.com", DATE),
         (CHECK, HOST, "Tue, 21 Aug 2012 17:29:19 +0000"),
-        (Call(path=CHECK.path, params={"a": "1"}), HOST, DATE),
+        (DuoCall(path=CHECK.path, params={"a": "1"}), HOST, DATE),
     ],
 )
-def test_all_of_a_call_is_signed(call: Call, host: str, date: str) -> None:
+def test_all_of_a_call_is_signed(call: DuoCall, host: str, date: str) -> None:
     assert signature(call, host, date, SECRET_KEY) != VECTORS["check"][2]
 
 
@@ -181,7 +183,7 @@ def test_an_answer_that_says_ok_is_opened(run: Run) -> None:
 def test_any_other_answer_is_trouble(
     run: Run, status: int, said: object, reason: Reason, detail: str
 ) -> None:
-    with pytest.raises(Trouble) as trouble:
+    with pytest.raises(ProbeFailure) as trouble:
         opened(run, answered(status, said))
     assert trouble.value.reading.reason is reason
     assert detail in clear(trouble.value.reading.detail)
@@ -201,13 +203,13 @@ def test_foreign_words_are_masked_before_they_are_cut() -> None:
     assert words(" ") == ""
 
 
-def application(**given: Any) -> Application:
+def application(**given: Any) -> DuoApplication:
     settings: dict[str, Any] = {
         "host": HOST,
         "integration_key": "DIXXXXXXXXXXXXXXXXXX",
         "secret_key": Secret(SECRET_KEY),
     }
-    return Application(**settings | given)
+    return DuoApplication(**settings | given)
 
 
 @pytest.mark.parametrize(

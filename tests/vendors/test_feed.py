@@ -12,8 +12,8 @@ from requests.structures import CaseInsensitiveDict
 
 from beacon.core.model import Reason
 from beacon.net.http.client import Answer
-from beacon.net.probe_failure import Trouble
-from beacon.vendors.feed import ENTRIES, Entry, entries
+from beacon.net.probe_failure import ProbeFailure
+from beacon.vendors.feed import ENTRIES, FeedEntry, entries
 
 AT = datetime(2018, 11, 19, 14, 0, tzinfo=UTC)
 
@@ -49,7 +49,7 @@ RDF = """<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 <link>https://status.example.com/incidents/1</link><dc:date>2018-11-19T14:00:00Z</dc:date>
 <description>Starting at 04:39 UTC and more</description></item></rdf:RDF>"""
 
-WANTED = Entry(
+WANTED = FeedEntry(
     title="Sign-in & codes - Investigating",
     text="Starting at 04:39 UTC and more",
     status="",
@@ -58,7 +58,7 @@ WANTED = Entry(
 )
 
 
-def read(body: str | bytes, kind: str = "") -> tuple[Entry, ...]:
+def read(body: str | bytes, kind: str = "") -> tuple[FeedEntry, ...]:
     headers = CaseInsensitiveDict({"Content-Type": kind} if kind else {})
     answer = Answer(status=200, headers=headers, body=_bytes(body))
     return entries(answer.body, answer.charset)
@@ -69,7 +69,7 @@ def _bytes(body: str | bytes) -> bytes:
 
 
 def why(body: str | bytes, kind: str = "") -> str:
-    with pytest.raises(Trouble) as told:
+    with pytest.raises(ProbeFailure) as told:
         read(body, kind)
     assert told.value.reading.reason is Reason.SOURCE_DEAD
     return told.value.reading.detail
@@ -273,10 +273,10 @@ def test_a_hostile_mebibyte_costs_little(
     name: str, bounded: Callable[..., contextlib.AbstractContextManager[None]]
 ) -> None:
     body = HOSTILE[name].encode()[: 1 << 20]
-    with bounded(), contextlib.suppress(Trouble):
+    with bounded(), contextlib.suppress(ProbeFailure):
         read(body)
     tracemalloc.start()  # only now: it makes everything many times slower
-    with contextlib.suppress(Trouble):
+    with contextlib.suppress(ProbeFailure):
         read(body)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -288,6 +288,6 @@ def test_whatever_it_is_it_is_a_feed_or_trouble(body: str | bytes) -> None:
     reason = None
     try:
         entries(_bytes(body), "")
-    except Trouble as trouble:
+    except ProbeFailure as trouble:
         reason = trouble.reading.reason
     assert reason in (None, Reason.SOURCE_DEAD)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.core.model import Reason
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 from beacon.vendors.openid import REMEMBERED, Issued, Key, issuer_flaws, signing_key
 
 ONE, TWO = Key("one", ("RSA", "AQ", "AQAB")), Key("two", ("RSA", "Ag", "AQAB"))
@@ -43,7 +43,7 @@ def test_what_is_no_signed_token_has_none(opaque: str) -> None:
 
 @given(st.text() | st.binary().map(token))
 def test_no_token_is_too_strange(strange: str) -> None:
-    with contextlib.suppress(Trouble):
+    with contextlib.suppress(ProbeFailure):
         assert signing_key(strange, (ONE, TWO)) in (ONE, TWO, None)
 
 
@@ -56,7 +56,7 @@ def test_no_token_is_too_strange(strange: str) -> None:
     ],
 )
 def test_a_token_no_application_believes(header: object, words: str) -> None:
-    with pytest.raises(Trouble) as caught:
+    with pytest.raises(ProbeFailure) as caught:
         signing_key(token(header), (ONE, TWO))
     assert caught.value.reading.reason is Reason.SIGN_IN_UNFINISHED
     assert words in caught.value.reading.detail
@@ -68,7 +68,7 @@ def test_keys_are_needed_until_the_last_of_their_tokens_is_over() -> None:
     issued.add(ONE, 10.0, 60.0)  # shorter: the first one is still there
     issued.check((ONE, TWO), 299.0)
     for now, words in ((100.0, "200 s more is not offered"), (299.0, "1 s more is not offered")):
-        with pytest.raises(Trouble) as caught:
+        with pytest.raises(ProbeFailure) as caught:
             issued.check((TWO,), now)
         assert words in caught.value.reading.detail
     issued.check((TWO,), 300.0)
@@ -78,7 +78,7 @@ def test_keys_are_needed_until_the_last_of_their_tokens_is_over() -> None:
 def test_a_token_that_never_ends_is_not_remembered_for_ever() -> None:
     issued = Issued()
     issued.add(ONE, 0.0, 10.0**9)
-    with pytest.raises(Trouble):
+    with pytest.raises(ProbeFailure):
         issued.check((TWO,), REMEMBERED - 1)
     issued.check((TWO,), REMEMBERED)
 
@@ -92,7 +92,7 @@ def test_a_token_that_lasts_no_time_needs_nothing() -> None:
 def test_the_same_name_is_not_the_same_key() -> None:
     issued = Issued()
     issued.add(ONE, 0.0, 300.0)
-    with pytest.raises(Trouble, match="expectation_failed") as caught:
+    with pytest.raises(ProbeFailure, match="expectation_failed") as caught:
         issued.check((Key("one", TWO.material),), 1.0)
     assert "another under the same name" in caught.value.reading.detail
 

@@ -12,7 +12,7 @@ from beacon.engine.clock import ManualClock
 from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
 from beacon.net.parsing.dates import moment, since
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 from beacon.vendors.status import (
     OF_MICROSOFT,
     SEVERITY,
@@ -65,7 +65,7 @@ def test_trouble_on_the_way_to_a_source_is_never_an_admission(
     reason: Reason, clock: ManualClock
 ) -> None:
     def say() -> Reading:
-        raise Trouble(reason, "why")
+        raise ProbeFailure(reason, "why")
 
     run = Run(clock, 5)
     reading = claimed(run, say)

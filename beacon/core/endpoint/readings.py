@@ -11,7 +11,7 @@ from typing import Final
 
 from beacon.core.effects import Answered, Effect, Postpone, Recheck, Transition
 from beacon.core.endpoint.latency_baseline import Baselines
-from beacon.core.endpoint.state import EndpointState, Gate, only_its_words, slow_or
+from beacon.core.endpoint.state import Confirmation, EndpointState, only_its_words, slow_or
 from beacon.core.inputs import (
     ClockStepped,
     ClockSynchronised,
@@ -45,7 +45,7 @@ CONFIRMED_WITHIN: Final = 5.0
 OWN_CLOCK: Final = Reading(Reason.OWN_CLOCK, "our own clock is wrong")
 
 
-class Intake:
+class EndpointMonitors:
     """All endpoints. `waiting` names the services that wait for their next readings.
 
     `disturbed` says of a service whether its present latencies teach nothing.
@@ -184,14 +184,14 @@ class Intake:
         if state.guarded and not guarded:
             self.just_stopped.append(state)
         self._pace(state, reading, at)
-        gate = Gate.OPEN
+        gate = Confirmation.OPEN
         if reading.outcome is Outcome.FAIL:
             if gated:
                 gate = self._gate(state, at)
             self._confirm(state, reading, at)
         elif not state.fails:
             self._pending.pop(spec.id, None)
-        if gate is Gate.SHUT:
+        if gate is Confirmation.SHUT:
             state.void(self._why_shut(reading), at)
         else:
             state.decide(at, gate)
@@ -252,21 +252,21 @@ class Intake:
         """Whether its service waits for this very reading: to open, or to ask for an operator."""
         return state.guarded or state.spec.service in self.waiting
 
-    def _gate(self, state: EndpointState, at: float) -> Gate:
+    def _gate(self, state: EndpointState, at: float) -> Confirmation:
         """Ask our own eyes whether this endpoint may go down."""
         spec = state.spec
         if state.fails == 1 and self.trust.asked_by(spec):
             self._call_witnesses(at)
         if not state.failing:
-            return Gate.OPEN
+            return Confirmation.OPEN
         gate = self._asked_gate(state)
-        if gate is Gate.PENDING:
+        if gate is Confirmation.PENDING:
             self._pending[spec.id] = state
         else:
             self._pending.pop(spec.id, None)
         return gate
 
-    def _asked_gate(self, state: EndpointState) -> Gate:
+    def _asked_gate(self, state: EndpointState) -> Confirmation:
         by_name = self.trust.failed_by_name(state.last)
         return self.trust.gate(state.spec, state.fail_since, by_name=by_name)
 
@@ -385,12 +385,12 @@ class Intake:
     def _settle_pending(self, at: float) -> None:
         for name, state in tuple(self._pending.items()):
             gate = self._asked_gate(state)
-            if gate is Gate.PENDING:
+            if gate is Confirmation.PENDING:
                 self._call_witnesses(at)
                 continue
             del self._pending[name]
             was, told = state.shown, state.told
-            if gate is Gate.SHUT:
+            if gate is Confirmation.SHUT:
                 assert state.last is not None, "it is failing"
                 self._void(state, self._why_shut(state.last), at)
                 continue

@@ -43,7 +43,7 @@ SEVERITY: Final = {Health.UP: 0, Health.UNKNOWN: 1, Health.DEGRADED: 2, Health.D
 """Worst-of order: unknown is worse than up, and never hides known trouble."""
 
 
-class Gate(Enum):
+class Confirmation(Enum):
     """Whether a failing endpoint may be called down: what our own eyes say."""
 
     OPEN = auto()
@@ -52,7 +52,7 @@ class Gate(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Fall:
+class Onset:
     """How trouble began: the first failing reading, and the TTL (seconds) seen before it."""
 
     at: float
@@ -162,8 +162,8 @@ class EndpointState:
         self.records: tuple[str, ...] = ()  # all that its fails have named since it began to fail
         self.said: Reading | None = None  # the first reading of those that say the same
         self.said_at = at
-        self.onset: Fall | None = None  # of trouble that may not be confirmed
-        self.fell: Fall | None = None  # the onset of the last time it went down
+        self.onset: Onset | None = None  # of trouble that may not be confirmed
+        self.fell: Onset | None = None  # the onset of the last time it went down
         self.ttl: float | None = None
         self.ttl_at = at
         self.settled = False  # known once, or found to be unknown for a reason
@@ -307,7 +307,7 @@ class EndpointState:
         if not self.fails:
             self.fail_since = at
         if not self.window and not self.still_down:
-            self.onset = Fall(at, reading, reading.ttl if self.ttl is None else self.ttl)
+            self.onset = Onset(at, reading, reading.ttl if self.ttl is None else self.ttl)
             self.records = ()
         self.records = joined(self.records, reading.records)
         self.fails += 1
@@ -394,7 +394,7 @@ class EndpointState:
 
     # --- deciding -----------------------------------------------------------------
 
-    def decide(self, at: float, gate: Gate) -> None:
+    def decide(self, at: float, gate: Confirmation) -> None:
         """Come to a health after `count`."""
         target = self._target(gate)
         if target is not self.health:
@@ -455,13 +455,13 @@ class EndpointState:
         stopped = self.errors > 0 and self.guarded and not self.proven
         return stopped or self.errors >= self.spec.failure_threshold
 
-    def _target(self, gate: Gate) -> Health:
+    def _target(self, gate: Confirmation) -> Health:
         if self._unknown_for_a_reason():
             return Health.UNKNOWN
         if self.last is not None and self.last.outcome is Outcome.ERROR:
             return self.health
         if self.fails:
-            may_fall = gate is Gate.OPEN and self._enough_fails()
+            may_fall = gate is Confirmation.OPEN and self._enough_fails()
             return Health.DOWN if may_fall else self.health
         if self.health is Health.UP:
             slow = self.slowness.slow or self._enough_warns()

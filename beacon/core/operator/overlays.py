@@ -1,7 +1,7 @@
 """What operators lay over the verdicts: shelving, maintenance, bypass, attestation, drill.
 
 An overlay never changes what is seen. Shelving and maintenance *suppress* a service: no
-red, amber or sound comes from it, while it is probed as ever. `Operators` only keeps the
+red, amber or sound comes from it, while it is probed as ever. `Overlays` only keeps the
 overlays and refuses what makes no sense; the room draws the consequences.
 """
 
@@ -46,12 +46,12 @@ OVERDUE: Final = "attestation_overdue"
 Key = tuple[OverlayKind, str, bool]
 
 
-class Refusal(Exception):
+class OperationRefused(Exception):
     """An action makes no sense; the message says why, for the one who asked."""
 
 
 @dataclass(frozen=True, slots=True)
-class Hush:
+class Suppression:
     """A service that is suppressed, or was until just now and is not yet settled.
 
     `before` is its verdict when it began; `ended_at` is None while it is suppressed.
@@ -61,7 +61,7 @@ class Hush:
     ended_at: float | None = None
 
 
-class Operators:
+class Overlays:
     """Every overlay there is. Times are monotonic seconds."""
 
     def __init__(self) -> None:
@@ -214,7 +214,7 @@ class Operators:
     # --- what is done -------------------------------------------------------------
 
     def fold(self, event: Operation) -> None:
-        """Do what an operator asks; raises `Refusal`, and then nothing has changed."""
+        """Do what an operator asks; raises `OperationRefused`, and then nothing has changed."""
         self._handlers[type(event)](event)
 
     def expire(self, at: float) -> None:
@@ -230,14 +230,14 @@ class Operators:
 
     def _shelve(self, event: Shelve) -> None:
         if event.on and event.service is None:
-            raise Refusal("name the service to shelve")
+            raise OperationRefused("name the service to shelve")
         if event.on and event.seconds > SHELVED_AT_MOST:
-            raise Refusal("too long: at most 8 h; for planned work there is maintenance")
+            raise OperationRefused("too long: at most 8 h; for planned work there is maintenance")
         self._lay(OverlayKind.SHELVE, event, event.at + event.seconds)
 
     def _maintain(self, event: Maintenance) -> None:
         if event.on and event.seconds > MAINTAINED_AT_MOST:
-            raise Refusal("too long: at most 7 d")
+            raise OperationRefused("too long: at most 7 d")
         self._lay(OverlayKind.MAINTENANCE, event, event.at + event.seconds)
 
     def _schedule(self, event: Scheduled) -> None:
@@ -272,32 +272,34 @@ class Operators:
                 key[0], item.id, event.at, event.by, event.origin, event.reason, due
             )
         elif self._laid.pop(key, None) is None:
-            raise Refusal(f"{item.id} is not attested")
+            raise OperationRefused(f"{item.id} is not attested")
 
     def _item(self, name: str | None) -> Attestation:
         if not self._attested:
-            raise Refusal("nothing to attest: the section `attest` of the configuration is empty")
+            raise OperationRefused(
+                "nothing to attest: the section `attest` of the configuration is empty"
+            )
         known = ", ".join(self._attested)
         if name is None:
             if len(self._attested) > 1:
-                raise Refusal(f"name what was tested: {known}")
+                raise OperationRefused(f"name what was tested: {known}")
             return next(iter(self._attested.values()))
         if name not in self._attested:
-            raise Refusal(f"nothing to attest by the name {name!r}; there is: {known}")
+            raise OperationRefused(f"nothing to attest by the name {name!r}; there is: {known}")
         return self._attested[name]
 
     def _drill(self, event: Drill) -> None:
         if not event.on:
             if self.drill() is None:
-                raise Refusal("no drill is on")
+                raise OperationRefused("no drill is on")
             self.end_drill()
             return
         if event.verdict is Verdict.OK:
-            raise Refusal("ok needs no rehearsal")
+            raise OperationRefused("ok needs no rehearsal")
         if event.seconds > DRILLED_AT_MOST:
-            raise Refusal("too long: at most 1 h")
+            raise OperationRefused("too long: at most 1 h")
         if self.drill() is not None:
-            raise Refusal("a drill is on already")
+            raise OperationRefused("a drill is on already")
         until = event.at + event.seconds
         kind = OverlayKind.DRILL
         self._put(
@@ -309,17 +311,19 @@ class Operators:
     ) -> tuple[str, ...]:
         """Lay a kind of overlay on a service or on all, or take it off; which it concerned."""
         if event.service is not None and event.service not in self._services:
-            raise Refusal(f"no service {event.service!r}; there is: {', '.join(self._services)}")
+            raise OperationRefused(
+                f"no service {event.service!r}; there is: {', '.join(self._services)}"
+            )
         asked = self._services if event.service is None else (event.service,)
         noun = _NOUNS[kind]
         if not event.on:
             concerned = tuple(s for s in asked if self._take_off(kind, s))
             if not concerned:
-                raise Refusal(f"there is no {noun} to end")
+                raise OperationRefused(f"there is no {noun} to end")
             return concerned
         concerned = tuple(s for s in asked if (kind, s, False) not in self._laid)
         if not concerned:
-            raise Refusal(f"{noun} is on already; end it first to change it")
+            raise OperationRefused(f"{noun} is on already; end it first to change it")
         for service in concerned:
             self._put(Overlay(kind, service, event.at, event.by, event.origin, event.reason, until))
         return concerned

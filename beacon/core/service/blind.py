@@ -16,7 +16,7 @@ AGAIN_WITHIN: Final = 600.0
 
 
 @dataclass(slots=True)
-class Sight:
+class BlindAnnouncer:
     """One service. Times are monotonic seconds."""
 
     told_blind: bool = False

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from beacon.core.endpoint.state import Fall
+from beacon.core.endpoint.state import Onset
 from beacon.core.model import Evidence, Health, Outcome, Reading, Reason
 from beacon.core.views import Cause, CauseWindow, Cited
 
@@ -96,7 +96,7 @@ class Witnessed:
     standing: bool = False
     since: float = 0.0
     said_at: float | None = None
-    fell: Fall | None = None
+    fell: Onset | None = None
     up_again_at: float | None = None
     interval: float = 0.0
     code_lifetime: float = 0.0

@@ -48,8 +48,8 @@ from beacon.core.model import (
     Site,
     Verdict,
 )
-from beacon.core.operator.overlays import OVERDUE, Hush, Operators, Refusal
-from beacon.core.service.blind import Sight
+from beacon.core.operator.overlays import OVERDUE, OperationRefused, Overlays, Suppression
+from beacon.core.service.blind import BlindAnnouncer
 from beacon.core.service.diagnosis import Witnessed, diagnose
 from beacon.core.service.hold import Change, ServiceState
 from beacon.core.service.incident import Incident, foremost
@@ -89,7 +89,7 @@ _ALARMING: Final = frozenset({Change.OPENED, Change.ESCALATED, Change.RELAPSED})
 
 
 @dataclass(slots=True)
-class Watched:
+class ServiceMonitor:
     """One service with everything that is remembered of it."""
 
     spec: Service
@@ -98,8 +98,8 @@ class Watched:
     elsewhere: tuple[EndpointState, ...] = ()  # other services' causes, tied to its endpoints
     incident: Incident | None = None
     suppressed: bool = False  # all its trouble is explained by what it depends on
-    hush: Hush | None = None  # an operator's overlay suppresses it, or did until just now
-    sight: Sight = field(default_factory=Sight)
+    hush: Suppression | None = None  # an operator's overlay suppresses it, or did until just now
+    sight: BlindAnnouncer = field(default_factory=BlindAnnouncer)
     view: ServiceView | None = None
 
     @property
@@ -134,14 +134,14 @@ class Watched:
         return ()
 
 
-class Room:
+class Services:
     """All services and the tower. `waiting` is kept for the intake: see `Intake.waiting`."""
 
     def __init__(self, site: Site, timers: Timers, out: list[Effect], waiting: set[str]) -> None:
-        self.services: dict[str, Watched] = {}
+        self.services: dict[str, ServiceMonitor] = {}
         self.overall: OverallView | None = None
         self.tower = _tower(site)
-        self.operators = Operators()
+        self.operators = Overlays()
         self._timers, self._out, self._waiting = timers, out, waiting
         self._endpoints: Mapping[str, EndpointState] = {}
         self._tied: Mapping[str, tuple[str, ...]] = {}
@@ -167,7 +167,7 @@ class Room:
         self.tower = tower
         self.operators.configure(site)
 
-    def _forget(self, gone: Watched, at: float) -> None:
+    def _forget(self, gone: ServiceMonitor, at: float) -> None:
         """Close what a removed service leaves open."""
         for kind in ("hold", "sight", "unseen"):
             self._timers.set((kind, gone.spec.id), None)
@@ -175,7 +175,7 @@ class Room:
         if gone.incident is not None:
             self._announce_change(gone, gone.incident, Change.CLOSED, at)
 
-    def _watch(self, spec: Service, old: Watched | None, at: float) -> Watched:
+    def _watch(self, spec: Service, old: ServiceMonitor | None, at: float) -> ServiceMonitor:
         endpoints = tuple(self._endpoints[e.id] for e in spec.endpoints)
         own = {e.id for e in spec.endpoints}
         elsewhere = tuple(
@@ -184,7 +184,7 @@ class Room:
             if cause not in own and not own.isdisjoint(tied)
         )
         if old is None:
-            return Watched(spec, endpoints, ServiceState(spec, since=at), elsewhere)
+            return ServiceMonitor(spec, endpoints, ServiceState(spec, since=at), elsewhere)
         old.spec, old.endpoints, old.state.spec = spec, endpoints, spec
         old.elsewhere = elsewhere
         return old
@@ -216,13 +216,13 @@ class Room:
         self._light(at)
 
     @staticmethod
-    def _not_yet_red(watched: Watched, found: Judgement) -> Judgement:
+    def _not_yet_red(watched: ServiceMonitor, found: Judgement) -> Judgement:
         """After a restart, call nothing worse than it was before the rest is read afresh."""
         if found.verdict in RED and watched.recalling and watched.state.verdict not in RED:
             return replace(found, verdict=Verdict.DEGRADED, known=Verdict.DEGRADED, partial=True)
         return found
 
-    def _follow(self, watched: Watched, change: Change, at: float) -> None:
+    def _follow(self, watched: ServiceMonitor, change: Change, at: float) -> None:
         """Let the incident follow the verdict."""
         verdict = watched.state.verdict
         self.tower.alarms[watched.spec.id].verdict = verdict
@@ -249,7 +249,7 @@ class Room:
             incident.measure(at, watched.spec.session_lifetime)
         self._announce_change(watched, incident, change, at)
 
-    def _hushed(self, watched: Watched, change: Change, at: float) -> Change:
+    def _hushed(self, watched: ServiceMonitor, change: Change, at: float) -> Change:
         """Hold alarms back while an overlay suppresses a service, and until it is seen again.
 
         Afterwards only what is worse than before is an alarm.
@@ -272,7 +272,7 @@ class Room:
         self.tower.unhush(name, at)
         return self._worse_than(hush.before, watched) or calm
 
-    def _worse_than(self, before: Verdict, watched: Watched) -> Change | None:
+    def _worse_than(self, before: Verdict, watched: ServiceMonitor) -> Change | None:
         """What a service is worse by than before it was suppressed."""
         verdict = watched.state.verdict
         if verdict not in RED and verdict is not Verdict.DEGRADED:
@@ -283,7 +283,7 @@ class Room:
             return Change.RELAPSED if before is Verdict.RECOVERING else Change.ESCALATED
         return None
 
-    def _seen_again(self, watched: Watched, since: float) -> bool:
+    def _seen_again(self, watched: ServiceMonitor, since: float) -> bool:
         """Whether what is wrong with a service has been probed since then, and confirmed.
 
         Of what cannot be asked again the last word counts: it may be the last for ever.
@@ -297,14 +297,14 @@ class Room:
             not e.rereadable or (e.because and e.because.outcome in failed) for e in culprits
         )
 
-    def _unopened(self, watched: Watched) -> Change | None:
+    def _unopened(self, watched: ServiceMonitor) -> Change | None:
         """Open what is wrong anew after an alarm that was held back until it was recovering."""
         wrong = watched.state.verdict in RED or watched.state.verdict is Verdict.DEGRADED
         if wrong and watched.incident is None and not watched.suppressed:
             return Change.OPENED
         return None
 
-    def _excused(self, watched: Watched, change: Change, at: float) -> Change:
+    def _excused(self, watched: ServiceMonitor, change: Change, at: float) -> Change:
         """Hold an alarm back while all the trouble hangs on something else.
 
         The lamps flash as usual; incident and sound come when it fails by itself.
@@ -326,7 +326,7 @@ class Room:
             change = Change.RELAPSED
         return Change.OPENED if watched.incident is None else change
 
-    def _flash(self, watched: Watched, change: Change, at: float) -> None:
+    def _flash(self, watched: ServiceMonitor, change: Change, at: float) -> None:
         """Ask for acknowledgement without a sound, of the lamp as of the incident."""
         incident = watched.incident
         if incident is not None:
@@ -336,11 +336,11 @@ class Room:
             incident.reopen()
         self.tower.flash(watched.spec.id)
 
-    def _release(self, watched: Watched) -> None:
+    def _release(self, watched: ServiceMonitor) -> None:
         watched.suppressed = self.tower.alarms[watched.spec.id].excused = False
         self._waiting.discard(watched.spec.id)
 
-    def _culprits(self, watched: Watched) -> list[EndpointState]:
+    def _culprits(self, watched: ServiceMonitor) -> list[EndpointState]:
         troubled = (Health.DOWN, Health.DEGRADED)
         return [
             e
@@ -354,7 +354,7 @@ class Room:
         unread = state.rereadable and any(p.up_again_at > state.started for p in parents)
         return unread or any(p.still_down for p in parents)
 
-    def _open(self, watched: Watched, at: float) -> None:
+    def _open(self, watched: ServiceMonitor, at: float) -> None:
         self.incidents += 1
         first = min(self._culprits(watched), key=lambda e: e.since, default=None)
         verdict = watched.state.verdict
@@ -374,7 +374,7 @@ class Room:
         )
 
     def _announce_change(
-        self, watched: Watched, incident: Incident, change: Change, at: float
+        self, watched: ServiceMonitor, incident: Incident, change: Change, at: float
     ) -> None:
         service, verdict = watched.spec.id, watched.state.verdict
         if change is Change.RELAPSED and not self._relapse(watched, incident, at):
@@ -396,13 +396,13 @@ class Room:
         if change is Change.CLOSED and not self.open_incidents():
             self.end_silence(at)
 
-    def _relapse(self, watched: Watched, incident: Incident, at: float) -> bool:
+    def _relapse(self, watched: ServiceMonitor, incident: Incident, at: float) -> bool:
         return not self._flaps(watched) and incident.relapse(at)
 
-    def _flaps(self, watched: Watched) -> bool:
+    def _flaps(self, watched: ServiceMonitor) -> bool:
         return any(e.flapping for e in self._culprits(watched))
 
-    def _tell_blind(self, watched: Watched, at: float) -> None:
+    def _tell_blind(self, watched: ServiceMonitor, at: float) -> None:
         service, blind = watched.spec.id, watched.state.blind
         if watched.hush is None:
             what = watched.sight.news(at, blind=blind, starting=watched.starting)
@@ -413,7 +413,7 @@ class Room:
                 self._out.append(Announced(at, what, service, verdict, cause=cause))
         self._timers.set(("sight", service), None if watched.hush else watched.sight.due)
 
-    def _diagnose(self, watched: Watched) -> tuple[Cause, ...]:
+    def _diagnose(self, watched: ServiceMonitor) -> tuple[Cause, ...]:
         seen = watched.endpoints
         if any(e.in_trouble and e.spec.hindsight is None for e in seen):
             # That users fared well before does not narrow what fails now.
@@ -443,7 +443,7 @@ class Room:
             self._tied.get(spec.id, ()),
         )
 
-    def _show_service(self, watched: Watched, at: float) -> None:
+    def _show_service(self, watched: ServiceMonitor, at: float) -> None:
         alarm = self.tower.alarms[watched.spec.id]
         alarm.verdict, alarm.blind = watched.state.verdict, watched.state.blind
         alarm.starting = watched.starting
@@ -455,12 +455,14 @@ class Room:
             watched.view = view
             self._out.append(ServiceChanged(at, view))
 
-    def _overlays(self, watched: Watched, at: float) -> tuple[str, ...]:
+    def _overlays(self, watched: ServiceMonitor, at: float) -> tuple[str, ...]:
         guarded = any(e.guarded for e in watched.endpoints)
         laid = self.operators.words(watched.spec.id, at)
         return (*laid, "guard_stopped") if guarded else laid
 
-    def _service_view(self, watched: Watched, overlays: tuple[str, ...], at: float) -> ServiceView:
+    def _service_view(
+        self, watched: ServiceMonitor, overlays: tuple[str, ...], at: float
+    ) -> ServiceView:
         state, found = watched.state, watched.state.judgement
         why = next(iter(self._diagnose(watched)), None)
         overdue = self.operators.overdue(watched.spec.id, at)
@@ -485,7 +487,7 @@ class Room:
             arrivals=self._arrivals(watched),
         )
 
-    def _arrivals(self, watched: Watched) -> tuple[Arrivals, ...]:
+    def _arrivals(self, watched: ServiceMonitor) -> tuple[Arrivals, ...]:
         """How its deliveries went, by the causes they hang on."""
         own = {e.spec.id for e in watched.endpoints}
         return tuple(
@@ -684,9 +686,9 @@ class Room:
         error = ""
         try:
             if isinstance(event, Drill) and event.on and self.tower.worst not in _CALM:
-                raise Refusal("something is really wrong: no time for a drill")
+                raise OperationRefused("something is really wrong: no time for a drill")
             self.operators.fold(event)
-        except Refusal as refusal:
+        except OperationRefused as refusal:
             error = str(refusal)
         else:
             self.follow_operators(event.at)
@@ -694,7 +696,7 @@ class Room:
             self._out.append(_answer(event, error))
 
     def resume_overlays(
-        self, overlays: Iterable[Overlay], hushes: Mapping[str, Hush], at: float
+        self, overlays: Iterable[Overlay], hushes: Mapping[str, Suppression], at: float
     ) -> None:
         """Lay on again what lay before a restart, without a sound; `hushes` by service.
 
@@ -724,10 +726,10 @@ class Room:
         self._out.extend(self.operators.changes(at))
         self._timers.set("operators", self.operators.next_deadline(at))
 
-    def _follow_overlay(self, watched: Watched, *, suppressed: bool, at: float) -> None:
+    def _follow_overlay(self, watched: ServiceMonitor, *, suppressed: bool, at: float) -> None:
         name, hush = watched.spec.id, watched.hush
         if suppressed:
-            watched.hush = Hush(hush.before if hush is not None else watched.state.verdict)
+            watched.hush = Suppression(hush.before if hush is not None else watched.state.verdict)
             self.tower.hush(name)
         elif hush is not None and hush.ended_at is None:
             watched.hush = replace(hush, ended_at=at)
@@ -735,7 +737,7 @@ class Room:
             if asked := tuple(e.spec.id for e in watched.endpoints if e.rereadable):
                 self._out.append(Recheck(at, at, asked))
 
-    def _settle(self, watched: Watched, hush: Hush) -> None:
+    def _settle(self, watched: ServiceMonitor, hush: Suppression) -> None:
         """Show at once what was wrong before and still is; the rest waits for a probe."""
         held = watched.incident is not None or watched.suppressed
         wrong = hush.before in RED or hush.before is Verdict.DEGRADED
@@ -758,7 +760,7 @@ class Room:
     def _audible(self) -> frozenset[str]:
         return frozenset(name for name, watched in self.services.items() if watched.hush is None)
 
-    def _remind(self, watched: Watched, at: float) -> None:
+    def _remind(self, watched: ServiceMonitor, at: float) -> None:
         """Say that MFA is still switched off though all is well."""
         name, verdict = watched.spec.id, watched.state.verdict
         if watched.hush is not None or verdict is Verdict.BLIND:
@@ -800,7 +802,7 @@ _STANCE: Final = {
 }
 
 
-def _words(watched: Watched) -> Iterator[VendorWord]:
+def _words(watched: ServiceMonitor) -> Iterator[VendorWord]:
     """What each of the vendor's sources says, where it has been heard."""
     for state in watched.endpoints:
         said = state.said
@@ -809,14 +811,14 @@ def _words(watched: Watched) -> Iterator[VendorWord]:
             yield VendorWord(state.spec.id, _STANCE[said.outcome], words, state.said_at)
 
 
-def _records(watched: Watched) -> Iterator[str]:
+def _records(watched: ServiceMonitor) -> Iterator[str]:
     """Which records its troubled endpoints have found missing or wrong."""
     for state in (*watched.endpoints, *watched.elsewhere):
         if state.in_trouble:
             yield from state.records
 
 
-def _longest_silence(watched: Watched) -> float:
+def _longest_silence(watched: ServiceMonitor) -> float:
     """Seconds after a suppression in which what is wrong must be read again, or is an alarm.
 
     design: max(2 × interval + timeout, 5 min)
@@ -825,7 +827,7 @@ def _longest_silence(watched: Watched) -> float:
     return max((SETTLED_WITHIN, *times))
 
 
-def _seen(watched: Watched) -> list[Seen]:
+def _seen(watched: ServiceMonitor) -> list[Seen]:
     endpoints, since = watched.endpoints, watched.began_at
     return [
         Seen(

@@ -22,7 +22,7 @@ from beacon.core.tower.indication import (
     Pattern,
     Sound,
 )
-from beacon.core.tower.sequences import FIRST_OUT, Stage, Step, Table, Turn, turn
+from beacon.core.tower.sequences import FIRST_OUT, AlarmEvent, Stage, Table, Turn, turn
 
 STEADY: Final = Light(Pattern.STEADY)
 SLOW: Final = Light(Pattern.SLOW)
@@ -209,7 +209,7 @@ def _flags(alarms: Sequence[Alarm]) -> Iterator[Flag]:
 
 
 @dataclass(slots=True)
-class Voice:
+class BuzzerPolicy:
     """The buzzer's manners: what may sound now, and what is swallowed."""
 
     quiet: bool = False  # quiet hours: light only
@@ -260,7 +260,7 @@ class Annunciator:
     def __init__(self, services: Sequence[str], preset: Preset, table: Table) -> None:
         self.alarms = {service: Alarm() for service in services}
         self.preset, self._table = preset, table
-        self.voice = Voice()
+        self.voice = BuzzerPolicy()
         self.drill: Alarm | None = None
         self.shown = DARK
 
@@ -281,7 +281,7 @@ class Annunciator:
                     other.turn = Turn.SUBSEQUENT
 
     def _begin(self, alarm: Alarm, verdict: Verdict, at: float) -> Sound | None:
-        self._step(alarm, Step.ALARM)
+        self._step(alarm, AlarmEvent.ALARM)
         alarm.realarms = 0
         alarm.realarm_at = at + REALARM_MINUTE if verdict in RED else math.inf
         return self.voice.opening(verdict, at)
@@ -323,27 +323,27 @@ class Annunciator:
         if alarm.insistent:
             alarm.realarm_at = at + REALARM_MINUTE
 
-    def _step(self, alarm: Alarm, step: Step) -> None:
+    def _step(self, alarm: Alarm, step: AlarmEvent) -> None:
         alarm.stage = self._table.get((alarm.stage, step), alarm.stage)
 
     def flash(self, service: str) -> None:
         """Ask for acknowledgement without a sound: what is wrong hangs on something else."""
-        self._step(self.alarms[service], Step.ALARM)
+        self._step(self.alarms[service], AlarmEvent.ALARM)
 
     def returned(self, service: str, at: float) -> Sound | None:
         """All is lastingly well with a service; what to sound."""
         alarm, was = self.alarms[service], self.alarms[service].stage
         alarm.realarm_at = math.inf
-        self._step(alarm, Step.RETURN)
+        self._step(alarm, AlarmEvent.RETURN)
         rings = alarm.stage is Stage.RINGBACK and was is not Stage.RINGBACK and not alarm.mute
         return self.voice.remind(Sound.CHIRP, at) if rings else None
 
     def acknowledge(self, service: str | None) -> bool:
         """Take note that somebody has seen, or reset what is over; whether there was anything."""
         asked = self._all() if service is None else (self.alarms[service],)
-        waiting = [a for a in asked if (a.stage, Step.ACKNOWLEDGE) in self._table]
+        waiting = [a for a in asked if (a.stage, AlarmEvent.ACKNOWLEDGE) in self._table]
         for alarm in waiting:
-            self._step(alarm, Step.ACKNOWLEDGE)
+            self._step(alarm, AlarmEvent.ACKNOWLEDGE)
             alarm.realarm_at = math.inf
         if waiting:  # what opens from now on, nobody has seen
             self.voice.join_no_more()
@@ -362,7 +362,7 @@ class Annunciator:
         return True
 
     def _ask_again(self, alarm: Alarm, at: float, *, loud: bool) -> None:
-        self._step(alarm, Step.UNDO)
+        self._step(alarm, AlarmEvent.UNDO)
         alarm.realarms = 0
         sounds = loud and alarm.verdict in RED and not alarm.mute
         alarm.realarm_at = at + REALARM_MINUTE if sounds else math.inf

@@ -24,7 +24,7 @@ class Stage(StrEnum):
     RINGBACK = "ringback"  # over and acknowledged; R: asks to be reset
 
 
-class Step(StrEnum):
+class AlarmEvent(StrEnum):
     """What moves a service from stage to stage."""
 
     ALARM = "alarm"  # an incident opens, escalates or relapses
@@ -41,39 +41,39 @@ class Turn(StrEnum):
     SUBSEQUENT = "subsequent"
 
 
-Table = Mapping[tuple[Stage, Step], Stage]
+Table = Mapping[tuple[Stage, AlarmEvent], Stage]
 
 _COMMON: Final = {
-    **{(stage, Step.ALARM): Stage.ALARM for stage in Stage},
-    (Stage.ALARM, Step.ACKNOWLEDGE): Stage.ACKNOWLEDGED,
-    (Stage.ALARM, Step.RETURN): Stage.LOCKED_IN,
-    (Stage.ACKNOWLEDGED, Step.UNDO): Stage.ALARM,
+    **{(stage, AlarmEvent.ALARM): Stage.ALARM for stage in Stage},
+    (Stage.ALARM, AlarmEvent.ACKNOWLEDGE): Stage.ACKNOWLEDGED,
+    (Stage.ALARM, AlarmEvent.RETURN): Stage.LOCKED_IN,
+    (Stage.ACKNOWLEDGED, AlarmEvent.UNDO): Stage.ALARM,
 }
 
 SEQUENCES: Final[Mapping[Sequence, Table]] = MappingProxyType(
     {
         Sequence.A: {
             **_COMMON,
-            (Stage.ACKNOWLEDGED, Step.RETURN): Stage.NORMAL,
-            (Stage.LOCKED_IN, Step.ACKNOWLEDGE): Stage.NORMAL,
+            (Stage.ACKNOWLEDGED, AlarmEvent.RETURN): Stage.NORMAL,
+            (Stage.LOCKED_IN, AlarmEvent.ACKNOWLEDGE): Stage.NORMAL,
         },
         Sequence.M: {
             **_COMMON,
-            (Stage.ACKNOWLEDGED, Step.RETURN): Stage.RESET_DUE,
-            (Stage.LOCKED_IN, Step.ACKNOWLEDGE): Stage.RESET_DUE,
-            (Stage.RESET_DUE, Step.ACKNOWLEDGE): Stage.NORMAL,
+            (Stage.ACKNOWLEDGED, AlarmEvent.RETURN): Stage.RESET_DUE,
+            (Stage.LOCKED_IN, AlarmEvent.ACKNOWLEDGE): Stage.RESET_DUE,
+            (Stage.RESET_DUE, AlarmEvent.ACKNOWLEDGE): Stage.NORMAL,
         },
         Sequence.R: {
             **_COMMON,
-            (Stage.ACKNOWLEDGED, Step.RETURN): Stage.RINGBACK,
-            (Stage.LOCKED_IN, Step.ACKNOWLEDGE): Stage.RINGBACK,
-            (Stage.RINGBACK, Step.ACKNOWLEDGE): Stage.NORMAL,
+            (Stage.ACKNOWLEDGED, AlarmEvent.RETURN): Stage.RINGBACK,
+            (Stage.LOCKED_IN, AlarmEvent.ACKNOWLEDGE): Stage.RINGBACK,
+            (Stage.RINGBACK, AlarmEvent.ACKNOWLEDGE): Stage.NORMAL,
         },
     }
 )
 """Automatic reset, manual reset, ringback."""
 
-WITHOUT_LOCK_IN: Final[Table] = MappingProxyType({(Stage.ALARM, Step.RETURN): Stage.NORMAL})
+WITHOUT_LOCK_IN: Final[Table] = MappingProxyType({(Stage.ALARM, AlarmEvent.RETURN): Stage.NORMAL})
 """What `lock_in: false` changes: trouble that went by itself is forgotten."""
 
 FIRST_OUT: Final = frozenset({Stage.ALARM, Stage.LOCKED_IN})

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from beacon.core.endpoint.state import Gate
+from beacon.core.endpoint.state import Confirmation
 from beacon.core.model import Endpoint, Outcome, Reading, Reason
 from beacon.core.trust.clock import OwnClock
 
@@ -92,30 +92,32 @@ class Trust:
             return False
         return reading.resolver is False
 
-    def gate(self, endpoint: Endpoint, failed_at: float, *, by_name: bool = False) -> Gate:
+    def gate(self, endpoint: Endpoint, failed_at: float, *, by_name: bool = False) -> Confirmation:
         """Whether an endpoint failing since `failed_at` may be called down.
 
         `by_name`: our resolver did not answer, so all our eyes must have been asked.
         """
-        if by_name and (found := self._resolver_gate(failed_at)) is not Gate.OPEN:
+        if by_name and (found := self._resolver_gate(failed_at)) is not Confirmation.OPEN:
             return found
         asked = self.asked_by(endpoint)
         if not asked:
-            return Gate.OPEN
+            return Confirmation.OPEN
         if self.covers(endpoint):
-            return Gate.SHUT
+            return Confirmation.SHUT
         heard = [self._seen[name] for name in asked if self._seen[name].started >= failed_at]
         passed = self._passed_inside if endpoint.local else self._passed
         if passed >= failed_at or any(seen.reached for seen in heard):
-            return Gate.OPEN
+            return Confirmation.OPEN
         if len(heard) < len(asked):
-            return Gate.PENDING
-        return Gate.SHUT if any(seen.reached is False for seen in heard) else Gate.OPEN
+            return Confirmation.PENDING
+        return (
+            Confirmation.SHUT if any(seen.reached is False for seen in heard) else Confirmation.OPEN
+        )
 
-    def _resolver_gate(self, failed_at: float) -> Gate:
+    def _resolver_gate(self, failed_at: float) -> Confirmation:
         if any(self._seen[name].started < failed_at for name in self.outside):
-            return Gate.PENDING
-        return Gate.SHUT if self.resolver_lost else Gate.OPEN
+            return Confirmation.PENDING
+        return Confirmation.SHUT if self.resolver_lost else Confirmation.OPEN
 
     def asked_by(self, endpoint: Endpoint) -> tuple[str, ...]:
         """The witnesses whose word decides whether this endpoint's fails are ours."""

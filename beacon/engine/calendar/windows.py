@@ -19,7 +19,7 @@ _DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
+class WeeklyWindow:
     """Every week on `weekdays` (0: Monday, of its beginning) between two local times.
 
     `begin` and `end` are "22:00"; a window that ends before it begins goes over midnight, and
@@ -84,14 +84,14 @@ class WindowsWatch:
     def __init__(
         self,
         clock: Clock,
-        windows: Iterable[Window],
+        windows: Iterable[WeeklyWindow],
         plausible: Callable[[], bool] = lambda: True,
     ) -> None:
         self._clock, self._plausible = clock, plausible
-        self._windows: Sequence[Window] = tuple(windows)
+        self._windows: Sequence[WeeklyWindow] = tuple(windows)
         self._open: dict[str, _Open] = {}
 
-    def follow(self, windows: Iterable[Window]) -> None:
+    def follow(self, windows: Iterable[WeeklyWindow]) -> None:
         """Go by other windows from now on."""
         self._windows = tuple(windows)
 

@@ -37,7 +37,7 @@ Kind = dns.rdatatype.RdataType
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SpfStep:
     """One term that was looked at: how deep, whose record, and what came of it."""
 
     depth: int
@@ -59,7 +59,7 @@ class Checked:
     why: str
     terms: int
     voids: int
-    trace: tuple[Step, ...] = ()
+    trace: tuple[SpfStep, ...] = ()
     ttl: float | None = None
     permits: bool = True
 
@@ -104,7 +104,7 @@ class _Walk:
         self._local = local or "postmaster"
         self.terms = self.voids = 0
         self.ttl: float | None = None
-        self.trace: list[Step] = []
+        self.trace: list[SpfStep] = []
         self.decided = ""
         self.permits = False
         self._could_match = True  # any address, of the term that was looked at last
@@ -153,7 +153,7 @@ class _Walk:
         self._step(depth, domain, term.text, "")
         matched = self._matches(term, domain, depth)
         came = "depends on the message" if matched is None else "match" if matched else "no match"
-        self.trace[where] = Step(depth, domain, term.text, came)
+        self.trace[where] = SpfStep(depth, domain, term.text, came)
         self.permits |= term.result is Result.PASS and self._could_match
         if matched:
             self.decided = f"{term.text} of {domain}"
@@ -168,7 +168,7 @@ class _Walk:
             raise _Ends(Result.PERMERROR, why)
 
     def _step(self, depth: int, domain: str, term: str, came: str) -> None:
-        self.trace.append(Step(depth, domain, term, came))
+        self.trace.append(SpfStep(depth, domain, term, came))
 
     def _matches(self, term: Term, domain: str, depth: int) -> bool | None:
         """Whether a term matches; None where only a message could tell."""

@@ -18,7 +18,7 @@ from beacon.net.address import origin
 from beacon.net.http.client import Answer, Request, exchange
 from beacon.net.http.expectations import parse_json
 from beacon.net.http.route import Route
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 MARGIN: Final = 30.0
 """Seconds before its end at which a token is not used any more."""
@@ -83,7 +83,7 @@ class OAuth2:
         return _Held()
 
     def authorization(self, run: Run, route: Route) -> str:
-        """The header's value; asks for a token where none is in hand. Raises `Trouble`."""
+        """The header's value; asks for a token where none is in hand. Raises `ProbeFailure`."""
         held = self._held
         now = run.clock.monotonic()
         if not held.token or now >= held.until:
@@ -117,7 +117,7 @@ class Auth:
             yield (), "not exactly one way to sign in", "one of basic, bearer, oauth2"
 
     def authorization(self, run: Run, route: Route) -> str:
-        """The header's value. Raises `Trouble` where a token could not be had."""
+        """The header's value. Raises `ProbeFailure` where a token could not be had."""
         if self.oauth2:
             return self.oauth2.authorization(run, route)
         return self.written
@@ -163,23 +163,23 @@ def unencrypted(name: str, url: str) -> Iterator[Flaw]:
 
 
 def token_of(answer: Answer) -> tuple[str, float]:
-    """The token and the seconds it lasts. Raises `Trouble` for an answer without one."""
+    """The token and the seconds it lasts. Raises `ProbeFailure` for an answer without one."""
     if answer.status in _OUR_FAULT and (answer.status == 401 or _error(answer) in _OUR_ERRORS):
         text = (
             f"no token: {_error(answer) or 'status 401'}: look at `client_id`, at `client_secret`"
         )
-        raise Trouble(Reason.OWN_CREDENTIALS, f"{text} (has it expired?) and at `client_auth`")
+        raise ProbeFailure(Reason.OWN_CREDENTIALS, f"{text} (has it expired?) and at `client_auth`")
     if answer.status == 429:
-        raise Trouble(Reason.RATE_LIMITED, "no token: status 429")
+        raise ProbeFailure(Reason.RATE_LIMITED, "no token: status 429")
     if answer.status != 200:
-        raise Trouble(Reason.HTTP_STATUS, f"no token: status {answer.status}")
+        raise ProbeFailure(Reason.HTTP_STATUS, f"no token: status {answer.status}")
     try:
         document = parse_json(answer.body)
-    except Trouble as trouble:
-        raise Trouble(trouble.reading.reason, f"no token: {trouble.reading.detail}") from None
+    except ProbeFailure as trouble:
+        raise ProbeFailure(trouble.reading.reason, f"no token: {trouble.reading.detail}") from None
     token = document.get("access_token") if isinstance(document, dict) else None
     if not isinstance(document, dict) or not isinstance(token, str) or not token:
-        raise Trouble(Reason.PROTOCOL_ERROR, "no token: the answer has no access_token")
+        raise ProbeFailure(Reason.PROTOCOL_ERROR, "no token: the answer has no access_token")
     return token, lasting(document.get("expires_in"))
 
 
@@ -197,7 +197,7 @@ def _error(answer: Answer) -> str:
     """The error's name where it is one of RFC 6749: nothing else of the body is quoted."""
     try:
         document = parse_json(answer.body)
-    except Trouble:
+    except ProbeFailure:
         return ""
     error = document.get("error") if isinstance(document, dict) else None
     return error if isinstance(error, str) and error in _OUR_ERRORS else ""

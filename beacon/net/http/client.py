@@ -1,4 +1,4 @@
-"""HTTP as probes use it: one request, redirects followed, the answer whole or a `Trouble`.
+"""HTTP as probes use it: one request, redirects followed, the answer whole or a `ProbeFailure`.
 
 Every exchange dials anew. Nothing is read from the environment. Redirects are followed by
 us, each closed unread; what is secret stays with its own origin and those it is allowed for.
@@ -24,7 +24,7 @@ from beacon.net.http.cookies import Jar
 from beacon.net.http.route import Route
 from beacon.net.parsing.charset import codec, codec_of_page
 from beacon.net.parsing.dates import mail_date
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 REDIRECTS: Final = 5
 
@@ -85,22 +85,24 @@ class Answer:
         return _charset(self.headers.get("content-type") or "")
 
     def codec(self) -> str:
-        """Python's name of the body's charset. Raises `Trouble` for one that is not known."""
+        """Python's name of the body's charset. Raises `ProbeFailure` for one that is not known."""
         if self._is_page():
             return codec_of_page(self.body, self.charset)
         found = codec(self.charset or "utf-8")
         if found is None:
-            raise Trouble(Reason.BODY_UNDECODABLE, "the body is in a charset that is not known")
+            raise ProbeFailure(
+                Reason.BODY_UNDECODABLE, "the body is in a charset that is not known"
+            )
         return found
 
     def text(self) -> str:
-        """The body as text: as it says, else UTF-8; a page as browsers do. Raises `Trouble`."""
+        """The body as text as it says, a page as browsers do. Raises `ProbeFailure`."""
         name = self.codec()
         try:
             # Browsers show a damaged byte of a page as a question mark, and read the rest.
             text = self.body.decode(name, "replace" if self._is_page() else "strict")
         except ValueError:
-            raise Trouble(Reason.BODY_UNDECODABLE, f"the body is not {name}") from None
+            raise ProbeFailure(Reason.BODY_UNDECODABLE, f"the body is not {name}") from None
         return text.removeprefix("\ufeff")
 
     def _is_page(self) -> bool:
@@ -124,7 +126,7 @@ def exchange(
 ) -> Answer:
     """Send a request and return the answer, redirects followed up to five times.
 
-    `heard` is told the status of each answer as soon as there is one. Raises `Trouble` for
+    `heard` is told the status of each answer as soon as there is one. Raises `ProbeFailure` for
     whatever goes wrong on the way, `DeadlinePassed` when time is up.
     """
     jar = fresh_jar() if jar is None else jar
@@ -149,18 +151,18 @@ def exchange(
             if following is None:
                 body = met.body(response, request.limit)
                 return _answer(run, response, body, redirects, min(days, default=None))
-        except Trouble:
+        except ProbeFailure:
             run.remaining()  # sockets shut by the deadline look like all sorts of trouble
             raise
         finally:
             met.close()
         run.note(f"{response.status_code} redirect to {quoted(urlsplit(following.url).netloc)}")
         request = confined(run, following, home)
-    raise Trouble(Reason.REDIRECT_LIMIT, f"more than {REDIRECTS} redirects")
+    raise ProbeFailure(Reason.REDIRECT_LIMIT, f"more than {REDIRECTS} redirects")
 
 
 def prepare(request: Request, jar: Jar | None = None) -> PreparedRequest:
-    """The request as it goes on the wire. Raises `Trouble` where it cannot be sent."""
+    """The request as it goes on the wire. Raises `ProbeFailure` where it cannot be sent."""
     prepared = PreparedRequest()
     headers = CaseInsensitiveDict(_DEFAULTS)
     headers.update(request.headers)
@@ -174,7 +176,9 @@ def prepare(request: Request, jar: Jar | None = None) -> PreparedRequest:
         if not _FRAMING.isdisjoint(map(str.lower, request.headers)):
             raise ValueError
     except (RequestException, ValueError):
-        raise Trouble(Reason.PROTOCOL_ERROR, "an address or header that cannot be sent") from None
+        raise ProbeFailure(
+            Reason.PROTOCOL_ERROR, "an address or header that cannot be sent"
+        ) from None
     cookies = jar.header(prepared.url or "") if jar is not None else ""
     if cookies:
         prepared.headers.setdefault("Cookie", cookies)
@@ -186,13 +190,13 @@ def confined(
 ) -> Request:
     """The request as its origin may have it: what is secret goes to the origins of `home` alone.
 
-    `whole`: its address is secret, too. Raises `Trouble` where nothing can be asked without it;
+    `whole`: its address is secret too. Raises `ProbeFailure` where it cannot be asked without;
     `run.to_allow` then says, as where a header was left out, what a person may allow.
     """
     try:
         there = origin(request.url)
     except ValueError:
-        raise Trouble(Reason.PROTOCOL_ERROR, "a redirect to no address") from None
+        raise ProbeFailure(Reason.PROTOCOL_ERROR, "a redirect to no address") from None
     public = {n: v for n, v in request.headers.items() if n.lower() in PUBLIC_HEADERS}
     sends = whole or request.body is not None
     if there in home or not (sends or len(public) < len(request.headers)):
@@ -200,7 +204,7 @@ def confined(
     named = shown(there)
     run.to_allow = f"{named} is not sent what is secret; `follow_to: [{named}]` allows it"
     if sends:
-        raise Trouble(Reason.EXPECTATION_FAILED, run.to_allow)
+        raise ProbeFailure(Reason.EXPECTATION_FAILED, run.to_allow)
     run.note(run.to_allow)
     return replace(request, headers=public)
 
@@ -287,9 +291,9 @@ def _redirected(request: Request, response: Response) -> Request | None:
         raw = written.encode("latin-1").decode("utf-8", "surrogateescape")
         url = join(response.url, raw)
     except ValueError:
-        raise Trouble(Reason.PROTOCOL_ERROR, "a redirect to no address") from None
+        raise ProbeFailure(Reason.PROTOCOL_ERROR, "a redirect to no address") from None
     if not url.startswith(("http://", "https://")):
-        raise Trouble(Reason.PROTOCOL_ERROR, "a redirect to something other than HTTP")
+        raise ProbeFailure(Reason.PROTOCOL_ERROR, "a redirect to something other than HTTP")
     following = replace(request, url=url, shown=None)
     return following if _keeps_method(request.method, response.status_code) else _as_get(following)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Self
 
-from beacon.config.fields import Refused, Regex
+from beacon.config.fields import Regex, SettingRefused
 from beacon.config.problems import meant
 from beacon.core.model import Reason
 from beacon.engine.redaction import quoted
@@ -47,7 +47,7 @@ class StatusSet:
         """Read one status or a list of them."""
         items = raw if isinstance(raw, list | tuple) else [raw]
         if not items:
-            raise Refused("an empty list of statuses", cls.ALLOWED)
+            raise SettingRefused("an empty list of statuses", cls.ALLOWED)
         return cls(*(cls._item(item) for item in items))
 
     @classmethod
@@ -57,7 +57,7 @@ class StatusSet:
         if isinstance(raw, str) and _CLASS.fullmatch(raw):
             return raw
         hint = str(raw) if isinstance(raw, str) and _STATUS.fullmatch(raw) else ""
-        raise Refused(f"not an HTTP status: {raw!r}", cls.ALLOWED, hint)
+        raise SettingRefused(f"not an HTTP status: {raw!r}", cls.ALLOWED, hint)
 
     def __contains__(self, status: int) -> bool:
         """Whether this status is right."""
@@ -128,19 +128,19 @@ class Condition:
         if not isinstance(raw, Mapping):
             return cls((("equals", _literal(raw)),))
         if not raw:
-            raise Refused("an empty condition", cls.ALLOWED)
+            raise SettingRefused("an empty condition", cls.ALLOWED)
         return cls(tuple((str(name), cls._operator(str(name), raw[name])) for name in raw))
 
     @classmethod
     def _operator(cls, name: str, raw: object) -> Any:  # noqa: ANN401 - each has its own
         if name not in _PARSERS:
             near = meant(name, _PARSERS)
-            raise Refused(f"unknown operator {name!r}", cls.ALLOWED, near, (name,))
+            raise SettingRefused(f"unknown operator {name!r}", cls.ALLOWED, near, (name,))
         try:
             return _PARSERS[name](raw)
-        except Refused as refused:
+        except SettingRefused as refused:
             path = (name, *refused.path)
-            raise Refused(refused.message, refused.allowed, refused.hint, path) from None
+            raise SettingRefused(refused.message, refused.allowed, refused.hint, path) from None
 
     def fits_text(self) -> bool:
         """Whether a header or a body could meet it: they are text, and equal to text alone."""
@@ -244,27 +244,31 @@ _SAID: Final[Mapping[str, str]] = {
 
 def _literal(raw: object) -> object:
     if raw is None:
-        raise Refused("null never meets anything: it counts as missing", "`absent: true`")
+        raise SettingRefused("null never meets anything: it counts as missing", "`absent: true`")
     if not isinstance(raw, str | int | float | bool | list | dict):
-        raise Refused(f"no value a server could send: {raw!r}", "text, a number, true or false")
+        raise SettingRefused(
+            f"no value a server could send: {raw!r}", "text, a number, true or false"
+        )
     return raw
 
 
 def _finite(raw: object) -> float | int:
     if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
-        raise Refused(f"not a number: {raw!r}", "a number")
+        raise SettingRefused(f"not a number: {raw!r}", "a number")
     return raw
 
 
 def _only_true(raw: object) -> bool:
     if raw is not True:
-        raise Refused(f"{raw!r} says nothing here", "true", "the opposite of present is absent")
+        raise SettingRefused(
+            f"{raw!r} says nothing here", "true", "the opposite of present is absent"
+        )
     return True
 
 
 def _choices(raw: object) -> list[object]:
     if not isinstance(raw, list | tuple) or not raw:
-        raise Refused(f"not a list of values: {raw!r}", "a list of at least one value")
+        raise SettingRefused(f"not a list of values: {raw!r}", "a list of at least one value")
     return [_literal(item) for item in raw]
 
 
@@ -273,7 +277,7 @@ def _length_of(raw: object) -> Condition:
     for name, wanted in condition.tests:
         whole = isinstance(wanted, int) and not isinstance(wanted, bool)
         if name not in ("equals", "min", "max") or not whole:
-            raise Refused("a length is a whole number", "3, or {min: 1}, {max: 9}")
+            raise SettingRefused("a length is a whole number", "3, or {min: 1}, {max: 9}")
     return condition
 
 

@@ -15,7 +15,7 @@ from beacon.engine.run import Run
 from beacon.net.http.client import Answer, Request, exchange
 from beacon.net.http.route import Route
 from beacon.net.parsing.dates import mail_date, since
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -37,7 +37,7 @@ DIRECT: Final = Route()
 _LONGEST_VALIDATOR: Final = 1000
 
 
-class Kept(Generic[V]):
+class BoundedCache(Generic[V]):
     """At most so many things by key; the one put in first gives way. For any thread."""
 
     def __init__(self, most: int) -> None:
@@ -75,12 +75,12 @@ class _Rest:
     words: str
 
 
-class Sources:
+class ConditionalClient:
     """The sources of this process, and what is known of them."""
 
     def __init__(self) -> None:
-        self._said: Kept[_Said] = Kept(KEPT)
-        self._rests: Kept[_Rest] = Kept(KEPT)
+        self._said: BoundedCache[_Said] = BoundedCache(KEPT)
+        self._rests: BoundedCache[_Rest] = BoundedCache(KEPT)
 
     def read(
         self,
@@ -92,7 +92,7 @@ class Sources:
         """What a source says: parsed anew, or, if it is unchanged, what was parsed last.
 
         `parse` is a plain function that knows no settings: what it made is shared by all who
-        read this address with it. Raises `Trouble`.
+        read this address with it. Raises `ProbeFailure`.
         """
         key = (request.url, parse)
         held = self._said.get(key)
@@ -109,7 +109,7 @@ class Sources:
             answer = self.ask(run, request, request.url, route)
         if answer.status != 200:
             text = f"status {answer.status} instead of an answer; the page may be inactive"
-            raise Trouble(Reason.SOURCE_DEAD, text)
+            raise ProbeFailure(Reason.SOURCE_DEAD, text)
         what = parse(run, answer)
         if validators := _validators(answer):
             said = _Said(what, answer.url, validators, run.clock.monotonic())
@@ -127,18 +127,18 @@ class Sources:
     ) -> Answer:
         """Ask a source unless it rests; `of` is whatever its limits are kept by.
 
-        Raises `Trouble`: `rate_limited` where it asks us to come less often.
+        Raises `ProbeFailure`: `rate_limited` where it asks us to come less often.
         """
         rest = self._rests.get(of)
         if rest is not None and run.clock.monotonic() < rest.until:
-            raise Trouble(rest.reason, rest.words)
+            raise ProbeFailure(rest.reason, rest.words)
         answer = exchange(run, request, route, follow=follow)
         if answer.status in (429, 503):
             self._rest(run, answer, of)
         return answer
 
     def _rest(self, run: Run, answer: Answer, of: Hashable) -> None:
-        """Leave it alone as long as it asks for. Raises `Trouble`."""
+        """Leave it alone as long as it asks for. Raises `ProbeFailure`."""
         limited = answer.status == 429
         now = run.clock.utc()
         wait = _wait(answer, now)
@@ -151,7 +151,7 @@ class Sources:
             again = since((now + timedelta(seconds=wait)).isoformat(), "before")
             words += f": it asks us to wait, and is not asked again {again}"
             self._rests.put(of, _Rest(run.clock.monotonic() + wait, reason, words))
-        raise Trouble(reason, words)
+        raise ProbeFailure(reason, words)
 
 
 def _for_news(request: Request, held: _Said | None) -> Request:
@@ -180,5 +180,5 @@ def _wait(answer: Answer, now: datetime) -> float | None:
     return None if until is None else (until - now).total_seconds()
 
 
-SOURCES: Final = Sources()
+SOURCES: Final = ConditionalClient()
 """Those of this process, shared by all kinds of probes."""

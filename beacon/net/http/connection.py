@@ -33,7 +33,7 @@ from beacon.engine.run import DeadlinePassed, Phase, Run
 from beacon.net import dial, tls
 from beacon.net.http.inflate import Inflate, coding_of
 from beacon.net.http.route import Route
-from beacon.net.probe_failure import Trouble, hold
+from beacon.net.probe_failure import ProbeFailure, hold
 
 HEAD_LIMIT: Final = 64 * 1024
 """Bytes of status lines and headers in all, those of `100 Continue` included."""
@@ -60,7 +60,7 @@ class Exchange(HTTPAdapter):
         self._response: Response | None = None
 
     def fetch(self, request: PreparedRequest) -> Response:
-        """The answer's head; its body is not read yet. Raises `Trouble`."""
+        """The answer's head; its body is not read yet. Raises `ProbeFailure`."""
         try:
             self._response = self.send(request, stream=True, timeout=self._run.remaining())
         except (RequestException, HTTPError) as error:
@@ -68,7 +68,7 @@ class Exchange(HTTPAdapter):
         return self._response
 
     def body(self, response: Response, limit: int = BODY_LIMIT) -> bytes:
-        """The whole body, decompressed, within the limit in bytes. Raises `Trouble`."""
+        """The whole body, decompressed, within the limit in bytes. Raises `ProbeFailure`."""
         try:
             return _read(self._run, response.raw, limit)
         except (HTTPError, OSError, http.client.HTTPException) as error:
@@ -157,18 +157,18 @@ class _Connection(HTTPConnection):
         try:
             host, port = self._route.proxy.address
             return dial.connect(self._run, host, port, self._route.ip_version, own=True)
-        except Trouble as trouble:
-            raise Trouble(Reason.OWN_NETWORK, f"our proxy: {trouble.reading.detail}") from None
+        except ProbeFailure as trouble:
+            raise ProbeFailure(Reason.OWN_NETWORK, f"our proxy: {trouble.reading.detail}") from None
 
     def _looked_at(self, sock: socket) -> socket:
-        """The socket, unless it leads where nobody may send us. Raises `Trouble`."""
+        """The socket, unless it leads where nobody may send us. Raises `ProbeFailure`."""
         self.public = ip_address(sock.getpeername()[0]).is_global
         if self.public or not self._inward:
             return sock
         self._run.release(sock)
         sock.close()
         self._run.to_allow = self._inward
-        raise Trouble(Reason.EXPECTATION_FAILED, self._inward)
+        raise ProbeFailure(Reason.EXPECTATION_FAILED, self._inward)
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         try:
@@ -195,13 +195,13 @@ class _Connection(HTTPConnection):
             raise trouble
         return answer
 
-    def _on_the_way(self, answer: HTTPResponse) -> Trouble | None:
+    def _on_the_way(self, answer: HTTPResponse) -> ProbeFailure | None:
         """What is wrong where this is the answer of somebody between us and the server."""
         if self._forwarded and answer.status == http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             return _not_let_through(self._route, answer.headers.get("proxy-authenticate", ""))
         if answer.status == http.HTTPStatus.NETWORK_AUTHENTICATION_REQUIRED and self._in_the_clear:
             text = "a network on the way wants a sign-in first: status 511"
-            return Trouble(Reason.OWN_NETWORK, text)
+            return ProbeFailure(Reason.OWN_NETWORK, text)
         return None
 
     @property
@@ -250,7 +250,7 @@ class _SecureConnection(_Connection):
         return False
 
     def _open_tunnel(self) -> None:
-        """Ask the proxy for a tunnel (RFC 9110 §9.3.6). Raises `Trouble`."""
+        """Ask the proxy for a tunnel (RFC 9110 §9.3.6). Raises `ProbeFailure`."""
         host, port = self._origin
         where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         lines = {"Host": where, **_proof(self._run, self._route)}
@@ -259,18 +259,18 @@ class _SecureConnection(_Connection):
             try:
                 self.sock.sendall(f"CONNECT {where} HTTP/1.1\r\n{head}\r\n".encode("latin-1"))
                 answer.begin()
-            except (http.client.HTTPException, HTTPError, Trouble, ConnectionError):
+            except (http.client.HTTPException, HTTPError, ProbeFailure, ConnectionError):
                 self._run.remaining()  # sockets shut by the deadline look like all sorts of trouble
-                raise Trouble(Reason.OWN_NETWORK, "our proxy does not speak HTTP") from None
+                raise ProbeFailure(Reason.OWN_NETWORK, "our proxy does not speak HTTP") from None
         status = answer.status
         if status == http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             offered = ", ".join(answer.headers.get_all("proxy-authenticate", ()))
             raise _not_let_through(self._route, offered)
         if status >= 500 and status != http.HTTPStatus.NETWORK_AUTHENTICATION_REQUIRED:
             text = f"our proxy does not reach the server: status {status}"
-            raise Trouble(Reason.UNREACHABLE, text)
+            raise ProbeFailure(Reason.UNREACHABLE, text)
         if not 200 <= status < 300:
-            raise Trouble(Reason.OWN_NETWORK, f"our proxy opens no way there: status {status}")
+            raise ProbeFailure(Reason.OWN_NETWORK, f"our proxy opens no way there: status {status}")
 
 
 def _proof(run: Run, route: Route) -> dict[str, str]:
@@ -280,7 +280,7 @@ def _proof(run: Run, route: Route) -> dict[str, str]:
     return {"Proxy-Authorization": proof} if proof else {}
 
 
-def _not_let_through(route: Route, offered: str) -> Trouble:
+def _not_let_through(route: Route, offered: str) -> ProbeFailure:
     """What a proxy's 407 comes to: our own trouble, and which setting mends it."""
     if route.proxy and route.proxy.authorization():
         text = "our proxy refuses `proxy.username` or `proxy.password`"
@@ -288,7 +288,7 @@ def _not_let_through(route: Route, offered: str) -> Trouble:
         text = "our proxy wants a sign-in: set `proxy.username` and `proxy.password`"
     if offered and "basic" not in offered.lower():
         text = "our proxy wants a sign-in other than Basic, which the beacon does not speak"
-    return Trouble(Reason.OWN_CREDENTIALS, text)
+    return ProbeFailure(Reason.OWN_CREDENTIALS, text)
 
 
 _BODILESS: Final = (http.HTTPStatus.NO_CONTENT, http.HTTPStatus.NOT_MODIFIED, 101)
@@ -360,15 +360,15 @@ class _Lines(io.BufferedReader):
         self.left -= len(line)
         if self.left < 0:
             limit = "header block is longer than 64 KiB" if self.in_head else "framing never ends"
-            raise Trouble(Reason.PROTOCOL_ERROR, f"the answer's {limit}")
+            raise ProbeFailure(Reason.PROTOCOL_ERROR, f"the answer's {limit}")
         if self.in_head and not line.endswith(b"\n") and len(line) < asked:
             what = "ended inside its header block" if self.left < HEAD_LIMIT else "never began"
-            raise Trouble(Reason.PROTOCOL_ERROR, f"connection closed: the answer {what}")
+            raise ProbeFailure(Reason.PROTOCOL_ERROR, f"connection closed: the answer {what}")
         return line
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is None or size < 0:  # a chunk of "-1" bytes would be read to the end of time
-            raise Trouble(Reason.PROTOCOL_ERROR, "a chunk of negative size")
+            raise ProbeFailure(Reason.PROTOCOL_ERROR, "a chunk of negative size")
         return super().read(size)
 
 
@@ -377,7 +377,7 @@ def _read(run: Run, raw: HTTPResponse, limit: int) -> bytes:
     if raw.status in _BODILESS:
         return b""  # whatever its header says of chunks
     if (raw.length_remaining or 0) > limit:
-        raise Trouble(Reason.BODY_TOO_LARGE, f"{raw.length_remaining} bytes are announced")
+        raise ProbeFailure(Reason.BODY_TOO_LARGE, f"{raw.length_remaining} bytes are announced")
     coding = coding_of(raw.headers.get("content-encoding") or "")
     body, received = bytearray(), 0
     inflate: Inflate | None = None
@@ -393,13 +393,13 @@ def _read(run: Run, raw: HTTPResponse, limit: int) -> bytes:
         hold(run, len(body) - before)
         if max(len(body), received) > limit:
             longer = f"the body is longer than {limit // 2**20} MiB"
-            raise Trouble(Reason.BODY_TOO_LARGE, longer)
+            raise ProbeFailure(Reason.BODY_TOO_LARGE, longer)
     if inflate and not inflate.complete:
-        raise Trouble(Reason.BODY_UNDECODABLE, f"the {coding} data ends too early")
+        raise ProbeFailure(Reason.BODY_UNDECODABLE, f"the {coding} data ends too early")
     return bytes(body)
 
 
-def trouble_of(error: BaseException) -> Trouble:
+def trouble_of(error: BaseException) -> ProbeFailure:
     """What an error of requests, urllib3, http.client or a socket comes to.
 
     Raises `DeadlinePassed` for a timeout: every timeout here is what remains of the run.
@@ -413,7 +413,7 @@ def trouble_of(error: BaseException) -> Trouble:
                 return tls.trouble_of(cause)
             case OSError() if not isinstance(cause, RequestException):
                 return dial.trouble_of(cause, "connection")
-    return Trouble(Reason.PROTOCOL_ERROR, f"not HTTP: {_said(causes)}")
+    return ProbeFailure(Reason.PROTOCOL_ERROR, f"not HTTP: {_said(causes)}")
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -22,7 +22,7 @@ from beacon.config.fields import Flaw
 from beacon.core.model import Reading, Reason
 from beacon.net.http.client import Answer
 from beacon.net.http.condition import SUCCESS, Condition, StatusSet, Unmet, WireText
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ class Expectations:
         return tuple((path, jmespath.compile(path), c) for path, c in self.json.items())
 
     def unmet(self, answer: Answer, *, quote: bool = True) -> Unmet | None:
-        """The first expectation the answer does not meet. Raises `Trouble` for bad bodies."""
+        """The first expectation the answer does not meet. Raises `ProbeFailure` for bad bodies."""
         allowed = self.status or SUCCESS
         if answer.status not in allowed:
             limited = answer.status == 429
@@ -92,7 +92,7 @@ def judge(
         if unmet:
             return Reading(unmet.reason, unmet.words)
         wish = prefer.unmet(answer, quote=quote) if prefer else None
-    except Trouble as trouble:
+    except ProbeFailure as trouble:
         return trouble.reading
     if wish:
         return Reading(Reason.PREFERENCE_UNMET, wish.words)
@@ -100,30 +100,30 @@ def judge(
 
 
 def parse_json(body: bytes) -> object:
-    """The document in a body. Raises `Trouble` for what is not JSON by its RFC, NaN included."""
+    """The document in a body. Raises `ProbeFailure` for what is not JSON, NaN included."""
     try:
         return parse_json_as(body, object)
     except msgspec.ValidationError:  # a number that no float can be
-        raise Trouble(Reason.PROTOCOL_ERROR, "the body is not JSON") from None
+        raise ProbeFailure(Reason.PROTOCOL_ERROR, "the body is not JSON") from None
 
 
 def parse_json_as(body: bytes, form: type[T], values: int = JSON_VALUES) -> T:
     """The same in its form: what the form does not name is skipped and costs no memory.
 
-    `values` bounds how many there may be, by what begins or parts them. Raises `Trouble`, and
+    `values` bounds how many there may be, by what begins or parts them. Raises `ProbeFailure`, and
     `msgspec.ValidationError` for a document of another form.
     """
     if body.count(b",") + body.count(b"[") + body.count(b"{") > values:
-        raise Trouble(Reason.PROTOCOL_ERROR, f"JSON of more than {values} values")
+        raise ProbeFailure(Reason.PROTOCOL_ERROR, f"JSON of more than {values} values")
     try:
         return msgspec.json.decode(body.removeprefix(b"\xef\xbb\xbf"), type=form)
     except msgspec.ValidationError:
         raise
     except RecursionError:
-        raise Trouble(Reason.PROTOCOL_ERROR, "the JSON is nested too deep") from None
+        raise ProbeFailure(Reason.PROTOCOL_ERROR, "the JSON is nested too deep") from None
     except ValueError:
         what = "empty" if not body.strip() else "not JSON"
-        raise Trouble(Reason.PROTOCOL_ERROR, f"the body is {what}") from None
+        raise ProbeFailure(Reason.PROTOCOL_ERROR, f"the body is {what}") from None
 
 
 def found_in(compiled: Any, document: object) -> object:  # noqa: ANN401 - jmespath has no types

@@ -5,7 +5,7 @@ from typing import Final
 
 from beacon.core.model import Reason
 from beacon.engine.redaction import quoted
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 _UNDONE: Final = ("gzip", "x-gzip", "deflate")
 _CODINGS: Final = frozenset(
@@ -17,13 +17,13 @@ _CODINGS: Final = frozenset(
 def coding_of(written: str) -> str:
     """What the body is compressed by; nothing where it is not, whatever else the header says.
 
-    As browsers do, a word that is no coding (`UTF-8`, `none`) is passed over. Raises `Trouble`.
+    As browsers do, what is no coding (`UTF-8`, `none`) is passed over. Raises `ProbeFailure`.
     """
     found = [word for each in written.split(",") if (word := each.strip().lower()) in _CODINGS]
     if len(found) > 1:
-        raise Trouble(Reason.BODY_UNDECODABLE, "the body is compressed more than once")
+        raise ProbeFailure(Reason.BODY_UNDECODABLE, "the body is compressed more than once")
     if found and found[0] not in _UNDONE:
-        raise Trouble(
+        raise ProbeFailure(
             Reason.BODY_UNDECODABLE, f"content encoding '{quoted(found[0])}' was not asked for"
         )
     return found[0] if found else ""
@@ -54,5 +54,5 @@ class Inflate:
                 out += self._stream.decompress(data, limit - len(out))
                 data = self._stream.unused_data
         except zlib.error:
-            raise Trouble(Reason.BODY_UNDECODABLE, f"not {self._coding} data") from None
+            raise ProbeFailure(Reason.BODY_UNDECODABLE, f"not {self._coding} data") from None
         return bytes(out)

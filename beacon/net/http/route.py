@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta
 
-from beacon.config.fields import Flaw, Refused, Secret, Url
+from beacon.config.fields import Flaw, Secret, SettingRefused, Url
 from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.net.dial import IpVersion
 
@@ -28,7 +28,7 @@ class ProxyUrl(Url):
         """Check it as an address; a name and a password have keys of their own."""
         if isinstance(raw, str) and "@" in raw:
             allowed = "`proxy: {url: http://host:port, username: …, password: !secret …}`"
-            raise Refused("a user name or password in an address", allowed)
+            raise SettingRefused("a user name or password in an address", allowed)
         return super().parse(raw)
 
 

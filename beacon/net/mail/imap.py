@@ -20,11 +20,11 @@ from beacon.engine.text_pattern import TextPattern
 from beacon.net import tls
 from beacon.net.mail.imap_client import TOO_MUCH, ImapClient
 from beacon.net.mail.imap_folders import Listed, junk_of, listed, quoted, wire_name
-from beacon.net.mail.mail_message import Letter
+from beacon.net.mail.mail_message import MailMessage
 from beacon.net.mail.mail_server import MailServer, answering, own_trouble, silence_means
 from beacon.net.mailbox import MESSAGE_LIMIT, MESSAGES_LIMIT, Message
 from beacon.net.parsing.dates import mail_date
-from beacon.net.probe_failure import Trouble, hold
+from beacon.net.probe_failure import ProbeFailure, hold
 
 POLL: Final = 2.0
 """Seconds between two looks where the server has no IDLE."""
@@ -51,7 +51,7 @@ _NO_RIGHTS: Final = ("AUTHENTICATED BUT NOT CONNECTED", "[NOPERM]", "[AUTHORIZAT
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class MessageId:
     """What a message is known by: a number that is never used again while `validity` stays."""
 
     folder: bytes
@@ -60,14 +60,14 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Mail(Message):
+class ImapMessage(Message):
     """A message of mail: its letter, whether it lay in junk, and when it arrived (UTC seconds).
 
     That moment is by its server's clock; 0 where the server did not say.
     """
 
-    key: Place
-    letter: Letter = field(repr=False)
+    key: MessageId
+    letter: MailMessage = field(repr=False)
     junk: bool = False
     arrived: float = 0.0
 
@@ -82,7 +82,7 @@ class Imap(MailServer):
     ] = None
 
     def open(self, run: Run) -> "MailWatch":
-        """Sign in, and note what is there. Raises `Trouble` with an error."""
+        """Sign in, and note what is there. Raises `ProbeFailure` with an error."""
         with silence_means(run, Reason.SOURCE_DEAD), own_trouble("IMAP"):
             return MailWatch(self, run)
 
@@ -171,7 +171,7 @@ class MailWatch:
         return listed(self._asked(self._client.list))
 
     def _found(self, run: Run, name: bytes, setting: str) -> _Folder:
-        """A folder as it is now. Raises `Trouble` where there is none of this name."""
+        """A folder as it is now. Raises `ProbeFailure` where there is none of this name."""
         folder = _Folder(name, junk=setting == "junk")
         with self._asking(run, "its folders"):
             try:
@@ -180,7 +180,7 @@ class MailWatch:
                 if _says(refused, _NO_RIGHTS):
                     raise
                 text = f"there is no folder of the name that `{setting}` says, or it is hidden"
-                raise Trouble(Reason.SOURCE_DEAD, text) from None
+                raise ProbeFailure(Reason.SOURCE_DEAD, text) from None
         return folder
 
     def _status(self, folder: _Folder) -> tuple[int, int]:
@@ -191,10 +191,10 @@ class MailWatch:
 
     # --- waiting -------------------------------------------------------------------
 
-    def wait(self, run: Run, until: float) -> Mail | None:
+    def wait(self, run: Run, until: float) -> ImapMessage | None:
         """The next message in the folder or in junk; looks at least once.
 
-        Raises `Trouble` with an error, `DeadlinePassed`.
+        Raises `ProbeFailure` with an error, `DeadlinePassed`.
         """
         with own_trouble("IMAP"):
             while True:
@@ -204,7 +204,7 @@ class MailWatch:
                     return mail
                 self._rest(run, left)
 
-    def _next(self, run: Run) -> Mail | None:
+    def _next(self, run: Run) -> ImapMessage | None:
         for folder in reversed(self._folders):  # the last one selected is the one idled in
             if not self._queue:
                 with self._asking(run, "what is new"):
@@ -244,16 +244,18 @@ class MailWatch:
         there = int(_joined(self._asked(self._client.select, quoted(folder.name))) or 0)
         validity = _joined(self._client.response("UIDVALIDITY")[1])
         if not validity.isdigit() or int(validity) != folder.validity:
-            raise Trouble(Reason.SOURCE_DEAD, "a folder was made anew: its messages are others")
+            raise ProbeFailure(
+                Reason.SOURCE_DEAD, "a folder was made anew: its messages are others"
+            )
         self._selected = folder
         return there
 
-    def _fetched(self, run: Run, folder: _Folder, uid: int) -> Mail | None:
+    def _fetched(self, run: Run, folder: _Folder, uid: int) -> ImapMessage | None:
         """One message, as far as it is read; None where it is gone."""
         self._given += 1
         if self._given > MESSAGES_LIMIT:
             text = f"more than {MESSAGES_LIMIT} messages came: no mailbox of a probe"
-            raise Trouble(Reason.SOURCE_DEAD, text)
+            raise ProbeFailure(Reason.SOURCE_DEAD, text)
         with self._asking(run, "a message"):
             self._select(folder)
             ask = f"(INTERNALDATE BODY.PEEK[]<0.{MESSAGE_LIMIT}>)"
@@ -262,9 +264,9 @@ class MailWatch:
         if raw is None:
             return None
         hold(run, len(raw))
-        letter, place = Letter(raw), Place(folder.name, folder.validity, uid)
+        letter, place = MailMessage(raw), MessageId(folder.name, folder.validity, uid)
         at = _arrived(_joined(each[0] if isinstance(each, tuple) else each for each in said))
-        return Mail(
+        return ImapMessage(
             place,
             letter.body,
             head=letter.head,
@@ -290,14 +292,14 @@ class MailWatch:
         with self._asking(run, "the end of IDLE"):
             self._client.end_idle()
 
-    def earlier(self, run: Run) -> Iterator[Iterator[Mail]]:
+    def earlier(self, run: Run) -> Iterator[Iterator[ImapMessage]]:
         """For each folder what was there before the opening, or the last `mark`, newest first.
 
         Each is fetched when it is asked for, so take no more than is needed.
         """
         return (self._back(run, folder, folder.uid) for folder in self._folders)
 
-    def _back(self, run: Run, folder: _Folder, before: int) -> Iterator[Mail]:
+    def _back(self, run: Run, folder: _Folder, before: int) -> Iterator[ImapMessage]:
         with own_trouble("IMAP"):
             with self._asking(run, "what was there"):
                 self._selected = None  # to be told how many there are
@@ -319,7 +321,7 @@ class MailWatch:
 
     def remove(self, run: Run, message: Message) -> None:
         """Delete a message for good; where that cannot be done it is noted."""
-        assert isinstance(message, Mail), "it gave no others"
+        assert isinstance(message, ImapMessage), "it gave no others"
         folder = next(each for each in self._folders if each.name == message.key.folder)
         uid = str(message.key.uid)
         try:
@@ -330,7 +332,7 @@ class MailWatch:
                     self._asked(self._client.uid, "EXPUNGE", uid)
                 else:
                     self._asked(self._client.expunge)
-        except Trouble as trouble:
+        except ProbeFailure as trouble:
             run.note(f"the message cannot be deleted: {trouble.reading.detail}")
 
     def full(self, run: Run) -> bool:
@@ -361,19 +363,19 @@ class MailWatch:
                 with answering(run, self._sock, words):
                     yield
             except imaplib.IMAP4.readonly:
-                raise Trouble(Reason.OWN_CREDENTIALS, f"{words}: we may only read") from None
+                raise ProbeFailure(Reason.OWN_CREDENTIALS, f"{words}: we may only read") from None
             except imaplib.IMAP4.abort as error:
                 if TOO_MUCH in str(error):
                     text = f"{words}: {TOO_MUCH} came: no mailbox of a probe"
-                    raise Trouble(Reason.SOURCE_DEAD, text) from None
+                    raise ProbeFailure(Reason.SOURCE_DEAD, text) from None
                 run.remaining()  # a socket shut by the deadline reads as its end
-                raise Trouble(Reason.CONNECT_RESET, f"{words}: the connection ended") from None
+                raise ProbeFailure(Reason.CONNECT_RESET, f"{words}: the connection ended") from None
             except (imaplib.IMAP4.error, ValueError, LookupError, TypeError) as error:
                 if _says(error, _NO_RIGHTS):
                     text = f"{words}: signed in, but without rights to this mailbox"
-                    raise Trouble(Reason.OWN_CREDENTIALS, text) from None
+                    raise ProbeFailure(Reason.OWN_CREDENTIALS, text) from None
                 text = f"{words}: refused or not understood"
-                raise Trouble(Reason.PROTOCOL_ERROR, text) from None
+                raise ProbeFailure(Reason.PROTOCOL_ERROR, text) from None
 
     def _asked(self, command: Callable[..., Any], *args: object) -> list[Any]:
         """What a command that was answered with OK brought."""
@@ -387,13 +389,13 @@ class _Refused(imaplib.IMAP4.error):
     """A command was answered with NO; the answer is for us alone."""
 
 
-def _refused(imap: Imap, error: imaplib.IMAP4.error) -> Trouble:
+def _refused(imap: Imap, error: imaplib.IMAP4.error) -> ProbeFailure:
     """What it means that a sign-in was refused."""
     if imap.oauth2:
         imap.oauth2.forget()
     if _says(error, _NOT_OUR_FAULT):
-        return Trouble(Reason.SOURCE_DEAD, "nobody can sign in now")
-    return Trouble(Reason.OWN_CREDENTIALS, "the sign-in was refused")
+        return ProbeFailure(Reason.SOURCE_DEAD, "nobody can sign in now")
+    return ProbeFailure(Reason.OWN_CREDENTIALS, "the sign-in was refused")
 
 
 def _says(error: Exception, words: Sequence[str]) -> bool:

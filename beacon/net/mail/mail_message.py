@@ -62,7 +62,7 @@ class Bounce:
     final: bool
 
 
-class Letter:
+class MailMessage:
     """A message by its bytes, of which the end may be missing. Never shows itself."""
 
     def __init__(self, raw: bytes) -> None:

@@ -17,7 +17,7 @@ from beacon.engine.run import EXHAUSTED, DeadlinePassed, Run
 from beacon.net import dial, tls
 from beacon.net.http.auth import OAuth2
 from beacon.net.http.route import Proxy, ProxyUrl, Route, proxy_flaws, proxy_of
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 ANSWER_WITHIN: Final = 20.0
 """Seconds a mail server has for one answer."""
@@ -63,7 +63,7 @@ class MailServer:
     def connected(self, run: Run, port: int) -> socket.socket:
         """A socket to the server, watched by the run, by TLS where that comes first.
 
-        Raises `Trouble`.
+        Raises `ProbeFailure`.
         """
         sock = dial.connect(run, self.host, self.port or port)
         if self.encryption != "tls":
@@ -78,7 +78,7 @@ class MailServer:
     def token(self, run: Run) -> str | None:
         """The bearer token, hidden in what the run tells; None where a password is used.
 
-        Raises `Trouble` with an error: that we have none says nothing of what is watched.
+        Raises `ProbeFailure` with an error: that we have none says nothing of what is watched.
         """
         if self.oauth2 is None:
             return None
@@ -96,12 +96,12 @@ def own_trouble(where: str) -> Iterator[None]:
     """Inside, all trouble is an error: what we look with is broken, not what we look at."""
     try:
         yield
-    except Trouble as trouble:
+    except ProbeFailure as trouble:
         reading = trouble.reading
         if reading.outcome is Outcome.ERROR:
-            raise Trouble(reading.reason, f"{where}: {reading.detail}") from None
+            raise ProbeFailure(reading.reason, f"{where}: {reading.detail}") from None
         detail = f"{where}: {reading.reason}: {reading.detail}"
-        raise Trouble(Reason.SOURCE_DEAD, detail) from None
+        raise ProbeFailure(Reason.SOURCE_DEAD, detail) from None
 
 
 @contextlib.contextmanager
@@ -124,7 +124,7 @@ def answering(
 ) -> Iterator[None]:
     """Inside, the server has so many seconds for what it is asked; `words` say what that is.
 
-    Raises `Trouble` with the reason of what went wrong with the connection.
+    Raises `ProbeFailure` with the reason of what went wrong with the connection.
     """
     patience = min(within, run.remaining())
     try:
@@ -132,7 +132,7 @@ def answering(
         yield
     except TimeoutError:
         run.remaining()
-        raise Trouble(Reason.DEADLINE, f"{words}: no answer within {patience:.2g} s") from None
+        raise ProbeFailure(Reason.DEADLINE, f"{words}: no answer within {patience:.2g} s") from None
     except ssl.SSLError as error:
         run.remaining()
         raise tls.trouble_of(error) from None

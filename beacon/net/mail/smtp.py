@@ -22,7 +22,7 @@ from beacon.engine.run import Phase, Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.net import tls
 from beacon.net.mail.mail_server import Encryption, MailServer, answering
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 ANSWER_LIMIT: Final = 256 * 1024
 """Bytes a server may say in one connection."""
@@ -56,7 +56,7 @@ class Smtp(MailServer):
     def submit(self, run: Run, nonce: str) -> None:
         """Hand over a message that holds the nonce.
 
-        Raises `Trouble`: `delivery_refused` with the status, `own_credentials`, or the reason
+        Raises `ProbeFailure`: `delivery_refused` with the status, `own_credentials`, or the reason
         of what went wrong with the connection.
         """
         token = self.token(run)
@@ -87,7 +87,7 @@ class Smtp(MailServer):
 
 
 class _Talk:
-    """A conversation on a connected socket; what goes wrong in it is `Trouble`."""
+    """A conversation on a connected socket; what goes wrong in it is `ProbeFailure`."""
 
     def __init__(self, run: Run, sock: socket.socket) -> None:
         # An address as name: its own would look up what this machine is called.
@@ -136,7 +136,7 @@ class _Talk:
         ways = {"PLAIN": self.smtp.auth_plain, "LOGIN": self.smtp.auth_login}
         way = next((way for way in ways if way in offered), None)
         if way is None:
-            raise Trouble(Reason.OWN_CREDENTIALS, "the server takes no password here")
+            raise ProbeFailure(Reason.OWN_CREDENTIALS, "the server takes no password here")
         self._signed_in(self._answer("AUTH", lambda: self.smtp.auth(way, ways[way])))
 
     def prove_by_token(self, proof: str) -> None:
@@ -148,7 +148,7 @@ class _Talk:
 
     def _signed_in(self, answer: _Answer) -> None:
         if answer[0] >= 500:
-            raise Trouble(Reason.OWN_CREDENTIALS, f"the sign-in was refused: {_told(*answer)}")
+            raise ProbeFailure(Reason.OWN_CREDENTIALS, f"the sign-in was refused: {_told(*answer)}")
         self.take("AUTH", answer)
 
     def send(self, smtp: Smtp, message: bytes) -> None:
@@ -156,18 +156,18 @@ class _Talk:
         self.take("MAIL", self.command("MAIL", f"FROM:<{smtp.sender}>"))
         self.take("RCPT", self.command("RCPT", f"TO:<{smtp.recipient}>"))
         self.take("DATA", self._answer("DATA", lambda: self.smtp.data(message)))
-        with contextlib.suppress(Trouble):  # it has the message: what comes now is manners
+        with contextlib.suppress(ProbeFailure):  # it has the message: what comes now is manners
             self.command("QUIT")
 
     def take(self, words: str, answer: _Answer) -> None:
-        """Go on where the answer is good. Raises `Trouble` where it is a refusal."""
+        """Go on where the answer is good. Raises `ProbeFailure` where it is a refusal."""
         code = answer[0]
         if not 200 <= code < 300:
             text = f"{words} refused{' for now' if 400 <= code < 500 else ''}: {_told(*answer)}"
-            raise Trouble(Reason.DELIVERY_REFUSED, text)
+            raise ProbeFailure(Reason.DELIVERY_REFUSED, text)
 
     def _answer(self, words: str, ask: Callable[[], _Answer]) -> _Answer:
-        """What the server says. Raises `Trouble` where that is no answer."""
+        """What the server says. Raises `ProbeFailure` where that is no answer."""
         words = f"SMTP {words}"
         with answering(self._run, self._sock, words):
             try:
@@ -179,7 +179,7 @@ class _Talk:
                 if isinstance(cause, OSError) and not isinstance(cause, smtplib.SMTPException):
                     raise cause from None
         self._run.remaining()  # a socket shut by the deadline reads as its end
-        raise Trouble(Reason.PROTOCOL_ERROR, f"{words}: not understood, or cut off")
+        raise ProbeFailure(Reason.PROTOCOL_ERROR, f"{words}: not understood, or cut off")
 
 
 class _Lines:

@@ -29,7 +29,7 @@ import msgspec
 
 from beacon.core.model import Reason
 from beacon.engine.run import Run
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 T = TypeVar("T")
 
@@ -50,10 +50,10 @@ SERVED: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Parser:
+class ParserFunction:
     """A function `(raw: bytes, *arguments: str)` in a module that imports little.
 
-    It may raise `Trouble`. `inline` is the largest input, in bytes, that is read without the
+    It may raise `ProbeFailure`. `inline` is the largest input, in bytes, that is read without the
     process: at most 50 ms of a usual machine's time, whatever is in it.
     """
 
@@ -62,21 +62,21 @@ class Parser:
     inline: int
 
     def __call__(self, raw: bytes, *arguments: str) -> Any:  # noqa: ANN401 - each has its own
-        """Read it here. Raises `Trouble`."""
+        """Read it here. Raises `ProbeFailure`."""
         return getattr(import_module(self.module), self.function)(raw, *arguments)
 
 
-PARSERS: Final[Mapping[str, Parser]] = MappingProxyType(
+PARSERS: Final[Mapping[str, ParserFunction]] = MappingProxyType(
     {
-        "feed": Parser("beacon.vendors.feed", "entries", inline=64 * 1024),
-        "field": Parser("beacon.probing.html_forms", "value_of", inline=16 * 1024),
-        "form": Parser("beacon.probing.html_forms", "form", inline=16 * 1024),
+        "feed": ParserFunction("beacon.vendors.feed", "entries", inline=64 * 1024),
+        "field": ParserFunction("beacon.probing.html_forms", "value_of", inline=16 * 1024),
+        "form": ParserFunction("beacon.probing.html_forms", "form", inline=16 * 1024),
     }
 )
 """All there are: nothing else can be asked of the process."""
 
 
-class Reply(msgspec.Struct, frozen=True, array_like=True):
+class ParserReply(msgspec.Struct, frozen=True, array_like=True):
     """What the process answers: a result, or a reason and its words, or the name of a bug."""
 
     result: msgspec.Raw = msgspec.Raw(b"\xc0")  # nil
@@ -95,13 +95,13 @@ class ParserProcess:
         self._free.put(None)
         self._deaths = itertools.count(1)
 
-    def ask(self, run: Run, request: bytes) -> Reply:
-        """Let the process read it. Raises `Trouble`, `DeadlinePassed`."""
+    def ask(self, run: Run, request: bytes) -> ParserReply:
+        """Let the process read it. Raises `ProbeFailure`, `DeadlinePassed`."""
         try:
             child = self._free.get(timeout=run.remaining())
         except Empty:
             words = "the parser process was busy with other inputs"
-            raise Trouble(Reason.INTERNAL_ERROR, words) from None
+            raise ProbeFailure(Reason.INTERNAL_ERROR, words) from None
         try:
             if child is not None and not child.lives():
                 child.kill()
@@ -122,9 +122,9 @@ class ParserProcess:
         except OSError as error:
             self._complain(f"it cannot be started: {error.strerror}")
             words = "the parser process cannot be started"
-            raise Trouble(Reason.INTERNAL_ERROR, words) from None
+            raise ProbeFailure(Reason.INTERNAL_ERROR, words) from None
 
-    def _asked(self, run: Run, child: "_Child", request: bytes) -> Reply:
+    def _asked(self, run: Run, child: "_Child", request: bytes) -> ParserReply:
         with run.watching(child.channel):
             try:
                 child.channel.settimeout(run.remaining())
@@ -139,18 +139,20 @@ class ParserProcess:
             run.remaining()  # at the deadline its channel is shut
             raise self._died(child.ended())
         try:
-            return msgspec.msgpack.decode(reply, type=Reply)
+            return msgspec.msgpack.decode(reply, type=ParserReply)
         except msgspec.DecodeError:
             raise self._died(child.kill()) from None
 
-    def _died(self, status: int) -> Trouble:
+    def _died(self, status: int) -> ProbeFailure:
         """What a death comes to: a limit is the input's doing, anything else is ours."""
         if status == -signal.SIGPROF:
             self._complain("an input took too long")
             words = f"reading it takes more than {CPU_LIMIT:g} s of processor time"
-            return Trouble(Reason.BODY_TOO_LARGE, words)
+            return ProbeFailure(Reason.BODY_TOO_LARGE, words)
         self._complain(f"exit status {status}")
-        return Trouble(Reason.INTERNAL_ERROR, f"the parser process died (exit status {status})")
+        return ProbeFailure(
+            Reason.INTERNAL_ERROR, f"the parser process died (exit status {status})"
+        )
 
     def _complain(self, words: str) -> None:
         number = next(self._deaths)
@@ -234,7 +236,7 @@ atexit.register(PROCESS.close)
 
 
 def parsed(run: Run, name: str, kind: type[T], raw: bytes, *arguments: str) -> T:
-    """What the parser of this name finds, as `kind`. Raises `Trouble`, `DeadlinePassed`."""
+    """What the parser of this name finds, as `kind`. Raises `ProbeFailure`, `DeadlinePassed`."""
     parser = PARSERS[name]
     if len(raw) <= parser.inline:
         found: T = parser(raw, *arguments)
@@ -242,7 +244,7 @@ def parsed(run: Run, name: str, kind: type[T], raw: bytes, *arguments: str) -> T
     reply = PROCESS.ask(run, msgspec.msgpack.encode((name, arguments, raw)))
     if reply.bug:
         log.error("bug in the parser %s: %s", name, reply.bug)
-        raise Trouble(Reason.INTERNAL_ERROR, f"bug in the parser: {reply.bug}")
+        raise ProbeFailure(Reason.INTERNAL_ERROR, f"bug in the parser: {reply.bug}")
     if reply.reason is not None:
-        raise Trouble(reply.reason, reply.words)
+        raise ProbeFailure(reply.reason, reply.words)
     return msgspec.msgpack.decode(reply.result, type=kind)

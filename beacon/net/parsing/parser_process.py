@@ -18,11 +18,11 @@ from beacon.net.parsing.parser import (
     PARSERS,
     REPLY_LIMIT,
     SERVED,
-    Reply,
+    ParserReply,
     receive,
     send,
 )
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 REQUEST_LIMIT: Final = 16 * 1024 * 1024
 """Bytes of one request."""
@@ -59,13 +59,13 @@ def answer(request: bytes) -> bytes:
         result = msgspec.msgpack.encode(PARSERS[name](raw, *arguments))
         if len(result) > REPLY_LIMIT // 2:
             raise MemoryError
-        reply = Reply(msgspec.Raw(result))
-    except Trouble as trouble:
-        reply = Reply(reason=trouble.reading.reason, words=trouble.reading.detail)
+        reply = ParserReply(msgspec.Raw(result))
+    except ProbeFailure as trouble:
+        reply = ParserReply(reason=trouble.reading.reason, words=trouble.reading.detail)
     except MemoryError:
-        reply = Reply(reason=Reason.BODY_TOO_LARGE, words="reading it takes too much memory")
+        reply = ParserReply(reason=Reason.BODY_TOO_LARGE, words="reading it takes too much memory")
     except Exception as error:  # noqa: BLE001 - the border: a bug in a parser costs this input only
-        reply = Reply(bug=type(error).__name__)
+        reply = ParserReply(bug=type(error).__name__)
     return msgspec.msgpack.encode(reply)
 
 

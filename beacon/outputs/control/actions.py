@@ -10,9 +10,9 @@ from beacon.core.model import Site, Verdict
 from beacon.core.operator.commands import OF_THE_TOWER, ORDERS, Command
 from beacon.core.tower.annunciator import SILENCE_AT_MOST
 from beacon.core.views import View
-from beacon.engine.clock import Clock, Moments
+from beacon.engine.clock import Clock, WallClockMap
 from beacon.engine.loop import Engine
-from beacon.outputs.control.socket import Action, Answer, Refused
+from beacon.outputs.control.socket import Action, ActionRefused, Answer
 from beacon.outputs.documents import explanation, status
 from beacon.outputs.mqtt.topics import iso, line
 
@@ -40,7 +40,7 @@ class Actions:
     ) -> None:
         self._engine, self._view, self._lamp_test = engine, view, lamp_test
         self._explain, self._clock, self._site = explain, clock, site
-        self._moments = Moments(clock)
+        self._moments = WallClockMap(clock)
 
     def all(self) -> dict[str, Action]:
         """The actions by name."""
@@ -60,7 +60,7 @@ class Actions:
         found = self._engine.ask(lambda: self._explain(service), ANSWER_WITHIN)
         if found is None:
             known = self._engine.ask(self._view, ANSWER_WITHIN).overall.services
-            raise Refused(f"no service {service!r}; there is: {', '.join(dict(known))}")
+            raise ActionRefused(f"no service {service!r}; there is: {', '.join(dict(known))}")
         return explanation(found, self._clock.monotonic(), self._moments)
 
     def _test_lamps(self, request: Mapping[str, Any], _by: str) -> Answer:
@@ -83,7 +83,7 @@ class Actions:
             effects = self._engine.act(command.event(self._clock.monotonic()))
             refusals = [e.error for e in effects if isinstance(e, Answered) and not e.ok]
             if refusals:
-                raise Refused(refusals[0])
+                raise ActionRefused(refusals[0])
             return self._laid(name, effects) if command.on else {}
 
         return self._engine.ask(act, ANSWER_WITHIN)
@@ -103,17 +103,17 @@ class Actions:
 def _switch(request: Mapping[str, Any]) -> bool:
     on = request.get("on", True)
     if not isinstance(on, bool):
-        raise Refused("`on` is true or false")
+        raise ActionRefused("`on` is true or false")
     return on
 
 
 def _chosen(name: str, request: Mapping[str, Any]) -> str | None:
     service = request.get("service")
     if service is not None and name in OF_THE_TOWER:
-        raise Refused(f"{name} concerns the whole tower: leave `service` out")
+        raise ActionRefused(f"{name} concerns the whole tower: leave `service` out")
     if service is None or (isinstance(service, str) and service):
         return service
-    raise Refused("`service` is the id of one, or left out for all")
+    raise ActionRefused("`service` is the id of one, or left out for all")
 
 
 def _seconds(name: str, request: Mapping[str, Any]) -> float | None:
@@ -121,21 +121,21 @@ def _seconds(name: str, request: Mapping[str, Any]) -> float | None:
     if seconds is None:
         return None
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
-        raise Refused("`seconds` is a number greater than 0")
+        raise ActionRefused("`seconds` is a number greater than 0")
     if name == "silence" and seconds > SILENCE_AT_MOST:
-        raise Refused(f"a silence lasts {SILENCE_AT_MOST / 60:g} minutes at most")
+        raise ActionRefused(f"a silence lasts {SILENCE_AT_MOST / 60:g} minutes at most")
     return float(min(seconds, FOREVER))
 
 
 def _verdict(request: Mapping[str, Any]) -> Verdict:
     word = _text(request, "verdict") or Verdict.OUTAGE
     if word not in tuple(Verdict):
-        raise Refused(f"`verdict` is one of {', '.join(Verdict)}")
+        raise ActionRefused(f"`verdict` is one of {', '.join(Verdict)}")
     return Verdict(word)
 
 
 def _text(request: Mapping[str, Any], key: str) -> str:
     value = request.get(key) or ""
     if not isinstance(value, str) or len(value) > 200:
-        raise Refused(f"`{key}` is text of at most 200 characters")
+        raise ActionRefused(f"`{key}` is text of at most 200 characters")
     return value

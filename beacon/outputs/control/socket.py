@@ -43,7 +43,7 @@ class ControlError(Exception):
     """The socket cannot be had; the message says why and what to do."""
 
 
-class Refused(Exception):
+class ActionRefused(Exception):
     """An action is not done; the message says why, for the one who asked."""
 
 
@@ -206,7 +206,7 @@ class ControlSocket:
 def _done(action: Action, request: Mapping[str, Any], by: str) -> Answer:
     try:
         return {"ok": True} | action(request, by)
-    except Refused as refusal:
+    except ActionRefused as refusal:
         return _no(str(refusal))
     except TimeoutError:
         return _no("the beacon is too busy to answer")

@@ -13,15 +13,15 @@ from typing import Any, Final
 
 from beacon.core.model import Reason
 from beacon.engine.clock import Clock
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.used_codes import Ledger, Mark, Marked
 from beacon.outputs.control.socket import (
     Action,
+    ActionRefused,
     Answer,
     NoBeacon,
     NotAllowed,
     NotAnswering,
-    Refused,
 )
 from beacon.outputs.history.database import Batch, HistoryFile, Newer
 from beacon.outputs.history.output import KEY, NAME
@@ -49,7 +49,7 @@ def lending(ledger: Ledger, clock: Clock) -> Action:
                 ledger.give_back(token, number)
                 return {}
             case _:
-                raise Refused("`do` is wait, claim (with `period`), count or give_back")
+                raise ActionRefused("`do` is wait, claim (with `period`), count or give_back")
 
     return lend
 
@@ -60,14 +60,14 @@ def _fingerprint(request: Mapping[str, Any]) -> bytes:
     except (KeyError, TypeError, ValueError):
         found = b""
     if len(found) != len(Mark(bytes(32), 1).fingerprint):
-        raise Refused("`token` is a fingerprint of 64 hexadecimal digits")
+        raise ActionRefused("`token` is a fingerprint of 64 hexadecimal digits")
     return found
 
 
 def _number(request: Mapping[str, Any], key: str, most: int) -> int:
     found = request.get(key, 0)
     if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found <= most:
-        raise Refused(f"`{key}` is a whole number from 0 to {most}")
+        raise ActionRefused(f"`{key}` is a whole number from 0 to {most}")
     return found
 
 
@@ -75,7 +75,7 @@ class SharedLedger:
     """The ledger of the beacon that runs here; `who` must differ between runs at once.
 
     `ask` puts one request and returns its answer (`beacon.outputs.control.socket.ask`). Where there
-    is none, everything raises `Trouble`: a code that may be used already is not sent.
+    is none, everything raises `ProbeFailure`: a code that may be used already is not sent.
     """
 
     def __init__(self, ask: Callable[[Mapping[str, Any]], Answer], who: str) -> None:
@@ -95,7 +95,7 @@ class SharedLedger:
 
     def give_back(self, token: Marked, counter: int) -> None:
         """A counter that is free again."""
-        with contextlib.suppress(Trouble):  # it is gone: then a counter is left out, no more
+        with contextlib.suppress(ProbeFailure):  # it is gone: then a counter is left out, no more
             self._do("give_back", token, counter)
 
     def _do(self, what: str, token: Marked, counter: int = 0) -> Answer:
@@ -104,10 +104,10 @@ class SharedLedger:
         try:
             answer = self._ask(request | named)
         except NoBeacon as why:
-            raise Trouble(Reason.RATE_LIMITED, f"no code is sent unshared: {why}") from None
+            raise ProbeFailure(Reason.RATE_LIMITED, f"no code is sent unshared: {why}") from None
         if not answer.get("ok"):
             text = f"the beacon shares no code: {answer.get('error')}"
-            raise Trouble(Reason.RATE_LIMITED, text)
+            raise ProbeFailure(Reason.RATE_LIMITED, text)
         return answer
 
 
@@ -131,13 +131,13 @@ class LeftBook:
             return file.steps()
 
     def write(self, step: tuple[bytes, int, int]) -> None:
-        """Write one down. Raises `Trouble` if that cannot be: then it is not sent."""
+        """Write one down. Raises `ProbeFailure` if that cannot be: then it is not sent."""
         try:
             with self._opened() as file:
                 file.write(Batch(steps=[step]))
         except (OSError, sqlite3.Error, Newer) as error:
             text = f"a used code cannot be written down, it is not sent: {error}"
-            raise Trouble(Reason.RATE_LIMITED, text) from None
+            raise ProbeFailure(Reason.RATE_LIMITED, text) from None
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[HistoryFile]:
@@ -154,9 +154,9 @@ class Unkept:
         self.wait, self.claim, self.give_back = own.wait, own.claim, own.give_back
 
     def count(self, token: Marked, first: int) -> int:  # noqa: ARG002 - none is given
-        """Raise `Trouble`: the next run would send the same code again."""
+        """Raise `ProbeFailure`: the next run would send the same code again."""
         text = "no counted code is sent: no history here remembers them; start the beacon once"
-        raise Trouble(Reason.RATE_LIMITED, text)
+        raise ProbeFailure(Reason.RATE_LIMITED, text)
 
 
 def share(

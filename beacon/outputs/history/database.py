@@ -366,7 +366,7 @@ def damaged(words: str) -> sqlite3.DatabaseError:
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class DatabaseReader:
     """Reads the file beside its writer; every call opens it anew. Raises `sqlite3.Error`.
 
     Rows that are damaged are left out.

@@ -11,7 +11,7 @@ from beacon.core.endpoint.delivery_stats import told as fared
 from beacon.core.model import Site
 from beacon.core.views import Arrivals, Cause, CauseWindow, IncidentView
 from beacon.engine.clock import Clock
-from beacon.outputs.control.socket import Answer, Refused
+from beacon.outputs.control.socket import ActionRefused, Answer
 from beacon.outputs.history.database import HIGHEST_NUMBER
 from beacon.outputs.mqtt.topics import iso
 
@@ -118,7 +118,7 @@ class Incidents:
             answer: Answer = {"incidents": found} if wanted in (None, "") else {}
             answer = answer or self._story(found, wanted)
         except sqlite3.Error as error:
-            raise Refused(f"the history cannot be read: {error}") from error
+            raise ActionRefused(f"the history cannot be read: {error}") from error
         return answer | {
             "now": iso(self._clock.utc()),
             "storage_degraded": self._history.degraded or len(found) < len(rows),
@@ -127,7 +127,7 @@ class Incidents:
     def _story(self, found: list[dict[str, Any]], wanted: object) -> Answer:
         chosen = [each for each in found if str(wanted) in (each["id"], str(each["number"]))]
         if not chosen:
-            raise Refused(f"no incident {wanted!r}; `beacon incidents` lists them")
+            raise ActionRefused(f"no incident {wanted!r}; `beacon incidents` lists them")
         [told] = chosen
         reader = self._history.reader
         since = datetime.fromisoformat(told["since"]).timestamp()

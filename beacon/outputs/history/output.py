@@ -34,12 +34,12 @@ from beacon.core.effects import (
 from beacon.core.endpoint.latency_baseline import Learnt
 from beacon.core.snapshot import Memory
 from beacon.core.views import IncidentView, SilenceChanged
-from beacon.engine.clock import Clock, Moments
+from beacon.engine.clock import Clock, WallClockMap
 from beacon.engine.workers import scrubbed
 from beacon.otp.used_codes import Step
-from beacon.outputs.history.database import Batch, HistoryFile, Newer, Reader, Row, rotten
+from beacon.outputs.history.database import Batch, DatabaseReader, HistoryFile, Newer, Row, rotten
 from beacon.outputs.history.incidents import document
-from beacon.outputs.history.recall import Kept, Left, Recalled, read_copy
+from beacon.outputs.history.recall import Recalled, StoredMemory, StoredState, read_copy
 from beacon.outputs.mqtt.topics import incident_id
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ _MOVING: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class WritePace:
     """How patient the history is, in seconds.
 
     `batch`: how long rows are gathered; `refresh`: how old the memory of an open incident
@@ -72,7 +72,7 @@ class Pace:
     learn: float = 900.0
 
 
-USUAL: Final = Pace()
+USUAL: Final = WritePace()
 
 Result = TypeVar("Result")
 
@@ -125,13 +125,13 @@ class History:
         learnt: Callable[[], tuple[Iterable[Learnt], Iterable[str]]],
         ask: Ask,
         written: Callable[[], Mapping[str, str]],
-        pace: Pace = USUAL,
+        pace: WritePace = USUAL,
     ) -> None:
-        self.reader = Reader(directory / NAME)
+        self.reader = DatabaseReader(directory / NAME)
         self._directory, self._site, self._clock = directory, site, clock
         self._remember, self._learn, self._ask = remember, learnt, ask
         self._written, self._pace = written, pace
-        self._moments = Moments(clock)
+        self._moments = WallClockMap(clock)
         self._file = HistoryFile(directory / NAME)
         self._queue: queue.Queue[_Item] = queue.Queue(WAITING)
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
@@ -156,7 +156,7 @@ class History:
     def recall(self) -> Recalled:
         """Open the file and read what is remembered; nothing, and a warning, if that fails."""
         self._key = self._kept_key()
-        found = Left()
+        found = StoredState()
         if not self._attempt(lambda: found.read(self._file)):
             found = read_copy(self._directory / NAME)
         self._counters = {step[0]: step for step in found.steps if not step[1]}
@@ -394,7 +394,7 @@ class History:
         return view.number, name, view.closed_at is None, text
 
     def _encoded(self, memory: Memory) -> str:
-        return Kept(zero=self._moments.zero, prints=self._prints(), memory=memory).encoded()
+        return StoredMemory(zero=self._moments.zero, prints=self._prints(), memory=memory).encoded()
 
     def _prints(self) -> dict[str, str]:
         return {

@@ -38,7 +38,7 @@ class Recalled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class StoredMemory:
     """The memory as a document. `zero` is the UTC of monotonic 0, `prints` hash settings."""
 
     zero: float
@@ -51,7 +51,7 @@ class Kept:
 
 
 @dataclass(slots=True)
-class Left:
+class StoredState:
     """What stands in the file."""
 
     document: str | None = None
@@ -84,12 +84,12 @@ class Left:
         return replace(found, learnt=self.learnt)
 
 
-def read_copy(path: Path) -> Left:
+def read_copy(path: Path) -> StoredState:
     """What stands in a file that cannot be opened where it is: SQLite must write to read its log.
 
     Nothing, where the copy cannot be read either.
     """
-    left = Left()
+    left = StoredState()
     try:
         with tempfile.TemporaryDirectory(prefix="beacon-") as scratch:
             for end in ("", LOG):
@@ -102,22 +102,22 @@ def read_copy(path: Path) -> Left:
             finally:
                 copy.close()
     except (sqlite3.Error, OSError, Newer):
-        return Left()
+        return StoredState()
     log.warning("what is remembered was read; new things wait to be written")
     return left
 
 
-def _decoded(text: str | None) -> Kept | None:
+def _decoded(text: str | None) -> StoredMemory | None:
     if text is None:
         return None
     try:
-        return msgspec.json.decode(text, type=Kept)
+        return msgspec.json.decode(text, type=StoredMemory)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         log.warning("what was remembered cannot be read and is dropped: %s", error)
         return None
 
 
-def _rebased(kept: Kept, now: float, zero: float, prints: Mapping[str, str]) -> Recalled:
+def _rebased(kept: StoredMemory, now: float, zero: float, prints: Mapping[str, str]) -> Recalled:
     """Bring moments of an earlier boot into this one's monotonic seconds."""
     away = now + zero - (kept.zero + kept.memory.at)
     by = kept.zero - zero

@@ -24,10 +24,10 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from beacon.config.schema import Mqtt
 from beacon.engine.redaction import Secrets, quoted
 from beacon.engine.run import DeadlinePassed
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 from beacon.outputs.mqtt.bounded_client import BoundedClient
 from beacon.outputs.mqtt.dialling_client import why_not
-from beacon.outputs.mqtt.topics import Message
+from beacon.outputs.mqtt.topics import Publication
 from beacon.outputs.mqtt_answer import no_broker, refusal
 
 _log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 KEEPALIVE: Final = 30
 """Seconds; a broker that falls silent is given up after at most twice this."""
 
-TAKEN_OVER: Final = "Session taken over"
+TAKEN_OVER: Final = "MqttClient taken over"
 """What a broker of MQTT 5 says when somebody else comes with our client id."""
 
 
@@ -56,7 +56,7 @@ def client_id(site: str) -> str:
     return f"mfa-beacon-{site}"
 
 
-class Session:
+class MqttClient:
     """A connection. `patience` is how long dialling may take, in seconds.
 
     `largest` is how many bytes a message may have; a larger one is dropped.
@@ -66,7 +66,7 @@ class Session:
         self,
         mqtt: Mqtt,
         name: str,
-        will: Message,
+        will: Publication,
         subscriptions: Sequence[Subscription],
         *,
         patience: float,
@@ -83,7 +83,7 @@ class Session:
         self._client = self._made(name, will)
         self._client.connect_timeout = patience
 
-    def _made(self, name: str, will: Message) -> BoundedClient:
+    def _made(self, name: str, will: Publication) -> BoundedClient:
         five = self._mqtt.protocol == "5"
         client = BoundedClient(
             self._largest,
@@ -117,7 +117,7 @@ class Session:
             # An event must not wait for the acknowledgement of the state sent before it.
             if sock is not None:  # the broker may have hung up already
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except Trouble as trouble:
+        except ProbeFailure as trouble:
             raise Lost(why_not(self._mqtt.host, self._mqtt.port, trouble.reading)) from None
         except DeadlinePassed:
             raise Lost(f"no answer from {where}") from None
@@ -162,7 +162,7 @@ class Session:
         """Whether the broker does not take what was sent: send nothing more for now."""
         return self._client.want_write()
 
-    def publish(self, message: Message) -> MQTTMessageInfo:
+    def publish(self, message: Publication) -> MQTTMessageInfo:
         """Send one message; only while connected."""
         return self._client.publish(message.topic, message.payload, message.qos, message.retain)
 

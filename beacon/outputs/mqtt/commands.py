@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
-from beacon.config.fields import Duration, Refused
+from beacon.config.fields import Duration, SettingRefused
 from beacon.config.schema import COMMANDS
 from beacon.core.model import Verdict
 from beacon.core.operator.commands import Command
@@ -41,17 +41,17 @@ _AT_MOST: Final = {"silence": (3600.0, "1h")}
 
 
 def read(name: str, payload: bytes, allowed: tuple[str, ...], services: tuple[str, ...]) -> Command:
-    """What a message on `cmd/<name>` asks for; raises `Refused` with words for its sender."""
+    """What a message on `cmd/<name>` asks for. Raises `SettingRefused`, for the sender to read."""
     if name not in HANDLED:
-        raise Refused("unknown command", f"known: {', '.join(HANDLED)}")
+        raise SettingRefused("unknown command", f"known: {', '.join(HANDLED)}")
     if name not in allowed:
-        raise Refused("switched off by mqtt.commands")
+        raise SettingRefused("switched off by mqtt.commands")
     if len(payload) > LARGEST:
-        raise Refused(f"{len(payload)} bytes are too many", f"at most {LARGEST}")
+        raise SettingRefused(f"{len(payload)} bytes are too many", f"at most {LARGEST}")
     fields = _fields(name, payload)
     service = fields.get("service")
     if service is not None and name != "attest" and service not in services:
-        raise Refused("no such service", f"known: {', '.join(services)}")
+        raise SettingRefused("no such service", f"known: {', '.join(services)}")
     return Command(
         name,
         by=line(fields.get("by")) or "mqtt",
@@ -63,7 +63,7 @@ def read(name: str, payload: bytes, allowed: tuple[str, ...], services: tuple[st
     )
 
 
-def refusal(refused: Refused) -> str:
+def refusal(refused: SettingRefused) -> str:
     """The sentence that goes back to the sender."""
     return f"{refused.message}; {refused.allowed}" if refused.allowed else refused.message
 
@@ -77,15 +77,15 @@ def _fields(name: str, payload: bytes) -> Mapping[str, str]:
             return {"state": "OFF" if raw == "OFF" else "ON"}
         document = json.loads(raw)
     except (ValueError, RecursionError):
-        raise Refused("not understood", wanted) from None
+        raise SettingRefused("not understood", wanted) from None
     if not isinstance(document, dict) or set(document) - set(FIELDS[name]):
-        raise Refused("not understood", wanted)
+        raise SettingRefused("not understood", wanted)
     fields = {key: value for key, value in document.items() if value is not None}
     if not all(isinstance(value, str) for value in fields.values()):
-        raise Refused("every value is text", wanted)
+        raise SettingRefused("every value is text", wanted)
     stated = "state" in fields or name in SWITCHES
     if stated and fields.get("state") not in ("ON", "OFF"):
-        raise Refused("`state` is ON or OFF", wanted)
+        raise SettingRefused("`state` is ON or OFF", wanted)
     return fields
 
 
@@ -99,7 +99,7 @@ def _verdict(written: str | None) -> Verdict:
     try:
         return Verdict(written or Verdict.OUTAGE)
     except ValueError:
-        raise Refused("no such verdict", f"known: {', '.join(Verdict)}") from None
+        raise SettingRefused("no such verdict", f"known: {', '.join(Verdict)}") from None
 
 
 def _seconds(name: str, written: str | None) -> float | None:
@@ -107,11 +107,11 @@ def _seconds(name: str, written: str | None) -> float | None:
         return None
     try:
         seconds = Duration.parse(written)
-    except Refused as refused:
-        raise Refused("`for` is not a duration", refused.allowed) from None
+    except SettingRefused as refused:
+        raise SettingRefused("`for` is not a duration", refused.allowed) from None
     most, words = _AT_MOST.get(name, (math.inf, ""))
     if seconds > most:
-        raise Refused("`for` is too long", f"at most {words}")
+        raise SettingRefused("`for` is too long", f"at most {words}")
     return float(seconds)
 
 

@@ -16,7 +16,7 @@ from beacon.core.model import Endpoint, Health, Verdict
 from beacon.core.tower.indication import SIGNAL, Colour, Pattern
 from beacon.core.views import IncidentState
 from beacon.engine.text_pattern import TextPattern
-from beacon.outputs.mqtt.topics import OFFLINE, ONLINE, Message, compact, endpoint_path
+from beacon.outputs.mqtt.topics import OFFLINE, ONLINE, Publication, compact, endpoint_path
 
 ENDPOINT_PERIOD: Final = 60.0
 """Seconds after which an endpoint's topic is written again, changed or not."""
@@ -67,10 +67,10 @@ def discovery(config: Config, version: str) -> dict[str, Any]:
     }
 
 
-def message(config: Config, document: Mapping[str, Any] | None) -> Message:
+def message(config: Config, document: Mapping[str, Any] | None) -> Publication:
     """A discovery document on its topic; None empties the topic and removes the device."""
     payload = "" if document is None else compact(document)
-    return Message(config_topic(config), payload, retain=True, qos=1)
+    return Publication(config_topic(config), payload, retain=True, qos=1)
 
 
 def removals(old: str, new: Mapping[str, Any]) -> dict[str, Any] | None:

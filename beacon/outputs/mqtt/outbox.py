@@ -26,7 +26,7 @@ from beacon.engine.clock import Clock
 from beacon.outputs.documents import explanation
 from beacon.outputs.mqtt import stalled
 from beacon.outputs.mqtt.homeassistant import ENDPOINT_PERIOD
-from beacon.outputs.mqtt.topics import FAMILIES, Health60, Message, Topics, endpoint_path
+from beacon.outputs.mqtt.topics import FAMILIES, HealthReport, Publication, Topics, endpoint_path
 from beacon.outputs.tower.renderer import Shown
 
 _log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ MOST_ANSWERS: Final = 100
 """Answers of our own to commands that wait at most: a flood must not drive out events."""
 HEALTH_EVERY: Final = 60.0
 """Seconds between two words about the beacon's own health."""
-_AFTER_EVENTS: Final = ("endpoint ", "explain ", Health60.__name__)
+_AFTER_EVENTS: Final = ("endpoint ", "explain ", HealthReport.__name__)
 """Keys of what is told in detail: it follows the event it belongs to."""
 _OF_MEMBERS: Final = frozenset(family.partition("/")[0] for family in FAMILIES)
 
@@ -50,17 +50,17 @@ class Told:
     explained: Explained
 
 
-Single = OverallChanged | IncidentChanged | SilenceChanged | Shown | Health60
+Single = OverallChanged | IncidentChanged | SilenceChanged | Shown | HealthReport
 Note = Single | ServiceChanged | EndpointRead | OverlaysChanged | Told
 
 
-class Board:
+class Outbox:
     """The latest notes by key, and which of them are not yet published.
 
     `info` makes the message that says who publishes here.
     """
 
-    def __init__(self, topics: Topics, clock: Clock, info: Callable[[Topics], Message]) -> None:
+    def __init__(self, topics: Topics, clock: Clock, info: Callable[[Topics], Publication]) -> None:
         self._topics, self._clock, self._info = topics, clock, info
         self._notes: dict[str, Note] = {}
         self._changed: dict[str, None] = {}
@@ -133,8 +133,8 @@ class Board:
     def stall(self, since: float | None) -> None:
         """Note since when nobody judges; None: somebody does."""
         if since is not None:
-            now, last = self._clock.monotonic(), self._notes.get(Health60.__name__)
-            known = last if isinstance(last, Health60) else None
+            now, last = self._clock.monotonic(), self._notes.get(HealthReport.__name__)
+            known = last if isinstance(last, HealthReport) else None
             if self._stalled is None or known is None or now >= known.at + HEALTH_EVERY:
                 self.note(stalled.health(known, now, since))
         if since != self._stalled:
@@ -160,11 +160,11 @@ class Board:
         """All topics on which something of ours stands."""
         return list(self._sent)
 
-    def info(self) -> Iterator[Message]:
+    def info(self) -> Iterator[Publication]:
         """Who publishes here, if that is not yet published."""
         yield from self._unsent(self._info(self._topics))
 
-    def everything(self) -> Iterator[Message]:
+    def everything(self) -> Iterator[Publication]:
         """All retained state there is, changed or not."""
         self._changed.clear()
         self._sent.clear()
@@ -172,7 +172,7 @@ class Board:
         for key in list(self._notes):
             yield from self._fresh(key, always=True)
 
-    def changes(self, *, once: bool) -> Iterator[Message]:
+    def changes(self, *, once: bool) -> Iterator[Publication]:
         """What the judge holds now, if not yet published; then what happened once; then the rest.
 
         In this order: who hears of an event and looks at the state must not see that of before,
@@ -186,7 +186,7 @@ class Board:
                 yield from self._rendered(waiting.popleft())
         yield from self._fresh_of(key for key in changed if key.startswith(_AFTER_EVENTS))
 
-    def _fresh_of(self, keys: Iterable[str]) -> Iterator[Message]:
+    def _fresh_of(self, keys: Iterable[str]) -> Iterator[Publication]:
         for key in keys:
             self._changed.pop(key, None)
             yield from self._fresh(key, always=False)
@@ -199,7 +199,7 @@ class Board:
             self._once.popleft()
         return count
 
-    def _fresh(self, key: str, *, always: bool) -> Iterator[Message]:
+    def _fresh(self, key: str, *, always: bool) -> Iterator[Publication]:
         note = self._notes.get(key)
         if note is None:  # left the configuration
             return
@@ -208,7 +208,7 @@ class Board:
         for message in self._rendered(note):
             yield from self._unsent(message)
 
-    def _unsent(self, message: Message) -> Iterator[Message]:
+    def _unsent(self, message: Publication) -> Iterator[Publication]:
         if self._sent.get(message.topic) != message.payload:
             self._sent[message.topic] = message.payload
             yield message
@@ -222,14 +222,14 @@ class Board:
         self._endpoints[read.endpoint] = (shown, read.at)
         return True
 
-    def _rendered(self, what: Note | Announced | Answered) -> Sequence[Message]:
+    def _rendered(self, what: Note | Announced | Answered) -> Sequence[Publication]:
         try:
             return list(self._messages(what))
         except Exception:  # noqa: BLE001 - the border: costs this topic only
             _log.exception("MQTT: %s cannot be published", type(what).__name__)
             return ()
 
-    def _messages(self, what: Note | Announced | Answered) -> Iterator[Message]:
+    def _messages(self, what: Note | Announced | Answered) -> Iterator[Publication]:
         topics = self._topics
         match what:
             case OverallChanged() | ServiceChanged() | Told():
@@ -240,7 +240,7 @@ class Board:
                 yield topics.incident(incident, others)
             case OverlaysChanged():
                 yield topics.overlays(what)
-            case Health60():
+            case HealthReport():
                 yield topics.health(what)
             case Announced():
                 yield topics.event(what)
@@ -249,7 +249,7 @@ class Board:
             case SilenceChanged() | Shown():
                 yield from self._heard_and_seen(what)
 
-    def _judged(self, what: OverallChanged | ServiceChanged | Told) -> Message:
+    def _judged(self, what: OverallChanged | ServiceChanged | Told) -> Publication:
         """What the judge said, unless it has stalled since."""
         topics, since = self._topics, self._stalled
         match what:
@@ -262,14 +262,14 @@ class Board:
                     explained = replace(explained, view=stalled.service(explained.view, since))
                 return topics.explain(explanation(explained, at, topics.moment))
 
-    def _heard_and_seen(self, what: SilenceChanged | Shown) -> Iterator[Message]:
+    def _heard_and_seen(self, what: SilenceChanged | Shown) -> Iterator[Publication]:
         if isinstance(what, SilenceChanged):
             yield self._topics.silence(what)
         else:
             yield from self._topics.lamps(what.lamps)
         yield from self._buzzer()
 
-    def _buzzer(self) -> Iterator[Message]:
+    def _buzzer(self) -> Iterator[Publication]:
         shown, silence = self._notes.get("Shown"), self._notes.get("SilenceChanged")
         if isinstance(shown, Shown):
             silenced = isinstance(silence, SilenceChanged) and silence.on

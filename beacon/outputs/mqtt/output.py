@@ -19,15 +19,15 @@ from beacon.core.effects import Effect
 from beacon.core.explain import Explained
 from beacon.core.inputs import Event
 from beacon.core.model import Site
-from beacon.engine.clock import Clock, Moments
+from beacon.engine.clock import Clock, WallClockMap
 from beacon.engine.output import Heartbeat
-from beacon.outputs.mqtt.client import TAKEN_OVER, Lost, Session, client_id
+from beacon.outputs.mqtt.client import TAKEN_OVER, Lost, MqttClient, client_id
 from beacon.outputs.mqtt.explain_pacing import Unexplained
-from beacon.outputs.mqtt.outbox import Board
+from beacon.outputs.mqtt.outbox import Outbox
 from beacon.outputs.mqtt.push import MqttPush
-from beacon.outputs.mqtt.session import USUAL, Commands, Conversation, Pace, Setup
+from beacon.outputs.mqtt.session import USUAL, CommandRunner, Session, SessionTimes, Setup
 from beacon.outputs.mqtt.stalled import LOOK_EVERY, StallWatch
-from beacon.outputs.mqtt.topics import OFFLINE, Health60, Message, Topics
+from beacon.outputs.mqtt.topics import OFFLINE, HealthReport, Publication, Topics
 from beacon.outputs.tower.renderer import Shown
 
 _log = logging.getLogger(__name__)
@@ -86,16 +86,16 @@ class MqttOutput:
         lamp_test: Callable[[], None],
         version: str,
         rng: random.Random,
-        pace: Pace = USUAL,
+        pace: SessionTimes = USUAL,
         push: MqttPush | None = None,
         judge: Heartbeat | None = None,
         started: float | None = None,
     ) -> None:
         self._clock, self._rng, self._pace = clock, rng, pace
         self._submit, self._lamp_test, self._version = submit, lamp_test, version
-        self._moment = Moments(clock)
+        self._moment = WallClockMap(clock)
         self._started = clock.monotonic() if started is None else started
-        self._board = Board(self._topics(config), clock, self._info)
+        self._board = Outbox(self._topics(config), clock, self._info)
         self._setup = self._made(config, push)
         self._left: Setup | None = None  # whose "online" still stands, although we left
         self._unexplained = Unexplained(config.watched)  # the deciding thread's
@@ -137,7 +137,7 @@ class MqttOutput:
         self._board.note(shown)
         self._waker.wake()
 
-    def health(self, health: Health60) -> None:
+    def health(self, health: HealthReport) -> None:
         """Note how the beacon itself is."""
         self._board.note(health)
         self._waker.wake()
@@ -165,12 +165,14 @@ class MqttOutput:
     def _topics(self, config: Config) -> Topics:
         return Topics(config, self._version, self._moment)
 
-    def _info(self, topics: Topics) -> Message:
+    def _info(self, topics: Topics) -> Publication:
         # Made anew each time: the wall clock may be wrong at the start.
         return topics.info(self._started, socket.gethostname())
 
     def _made(self, config: Config, push: MqttPush | None) -> Setup:
-        commands = Commands(config, self._clock, self._submit, self._lamp_test, self._board.say)
+        commands = CommandRunner(
+            config, self._clock, self._submit, self._lamp_test, self._board.say
+        )
         return Setup(config, self._version, self._topics(config), commands, push)
 
     # --- the MQTT thread ---
@@ -223,7 +225,7 @@ class MqttOutput:
         will = setup.topics.available(OFFLINE)
         largest = LARGEST + 2 * len(setup.description.payload.encode())
         try:
-            made = Session(
+            made = MqttClient(
                 mqtt,
                 client_id(setup.topics.site),
                 will,
@@ -246,7 +248,7 @@ class MqttOutput:
             return "a fault of the beacon: see its traceback"
         return "stopped"
 
-    def _await_welcome(self, session: Session) -> None:
+    def _await_welcome(self, session: MqttClient) -> None:
         until = self._clock.monotonic() + self._pace.welcome
         while not session.connected:
             left = until - self._clock.monotonic()
@@ -257,9 +259,9 @@ class MqttOutput:
             self._waker.clear()
             session.turn(self._waker.fileno(), left)
 
-    def _converse(self, session: Session, setup: Setup) -> None:
+    def _converse(self, session: MqttClient, setup: Setup) -> None:
         missed = self._board.forget()
-        conversation = Conversation(
+        conversation = Session(
             session, setup, board=self._board, clock=self._clock, rng=self._rng, pace=self._pace
         )
         self._notice()
@@ -289,20 +291,20 @@ class MqttOutput:
         if self._stall is not None:
             self._board.stall(self._stall.look())
 
-    def _part(self, session: Session, last_word: Message) -> None:
+    def _part(self, session: MqttClient, last_word: Publication) -> None:
         """A clean goodbye suppresses the last will, so we say it ourselves."""
         last = session.publish(last_word)
         self._linger(session, self._pace.farewell, last.is_published)
         session.disconnect()
 
-    def _linger(self, session: Session, seconds: float, enough: Callable[[], bool]) -> None:
+    def _linger(self, session: MqttClient, seconds: float, enough: Callable[[], bool]) -> None:
         until = self._clock.monotonic() + seconds
         while not enough() and (left := until - self._clock.monotonic()) > 0:
             self._waker.clear()
             session.turn(self._waker.fileno(), left)
 
     def _leave(
-        self, session: Session, conversation: Conversation, setup: Setup, fresh: Setup
+        self, session: MqttClient, conversation: Session, setup: Setup, fresh: Setup
     ) -> None:
         """Go because a reload wants another connection."""
         before, after = _mqtt(setup.config), _mqtt(fresh.config)
@@ -311,10 +313,10 @@ class MqttOutput:
             # new one where it has the same place: entities stay what people made of them.
             here = setup.description.topic
             moved = fresh.description if fresh.description.topic == here else None
-            session.publish(moved or Message(here, "", retain=True, qos=1))
+            session.publish(moved or Publication(here, "", retain=True, qos=1))
             self._linger(session, self._pace.forgotten, self._stopping.is_set)
             conversation.take_away()
-            self._part(session, Message(setup.topics.availability, "", retain=True, qos=1))
+            self._part(session, Publication(setup.topics.availability, "", retain=True, qos=1))
         elif (before.host, before.port) != (after.host, after.port):
             self._part(session, setup.topics.available(OFFLINE))
         else:

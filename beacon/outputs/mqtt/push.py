@@ -8,15 +8,15 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from beacon.engine.clock import Clock
-from beacon.engine.push_receiver import AT_MOST_EVERY, Cause, Denied, Way
-from beacon.outputs.push_gateway import Door
+from beacon.engine.push_receiver import AT_MOST_EVERY, PushDenied, PushRefusal, Way
+from beacon.outputs.push_gateway import PushGateway
 
 
 class MqttPush:
     """What is published below `push/`. While it can come, we are inside `listening`."""
 
     def __init__(
-        self, door: Door, clock: Clock, listening: Callable[[], AbstractContextManager[None]]
+        self, door: PushGateway, clock: Clock, listening: Callable[[], AbstractContextManager[None]]
     ) -> None:
         self._door, self._clock, self.listening = door, clock, listening
         self._known = frozenset(door.of(Way.MQTT))
@@ -26,9 +26,11 @@ class MqttPush:
     def hear(self, endpoint: str, payload: bytes, *, retained: bool) -> None:
         """Note one message; it is taken at the next turn, or when its second is over."""
         if retained:
-            denied = Denied(Cause.RETAINED, "retained: it would come again at every connection")
+            denied = PushDenied(
+                PushRefusal.RETAINED, "retained: it would come again at every connection"
+            )
         elif endpoint not in self._known:
-            denied = Denied(Cause.UNKNOWN, "no such endpoint")
+            denied = PushDenied(PushRefusal.UNKNOWN, "no such endpoint")
         else:
             self._waiting[endpoint] = payload
             return
@@ -42,7 +44,7 @@ class MqttPush:
             payload = self._waiting.pop(endpoint)
             try:
                 self._door.deliver(Way.MQTT, endpoint, payload)
-            except Denied as denied:
+            except PushDenied as denied:
                 if denied.retry_after is not None:  # by HTTP, or while the beacon is busy
                     self._waiting[endpoint] = payload
                     self._free_at[endpoint] = now + denied.retry_after

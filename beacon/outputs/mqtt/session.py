@@ -1,7 +1,7 @@
 """What is said in one connection to the broker, and what is done on command.
 
 Knows the order of things that Home Assistant needs: description, states, then "online" (else
-the states of before would count again), then what happens. A `Session` carries the words;
+the states of before would count again), then what happens. A `MqttClient` carries the words;
 when to dial and what to do after is `beacon.outputs.mqtt.output`.
 """
 
@@ -14,13 +14,13 @@ from typing import Any, Final
 
 from paho.mqtt.client import MQTTMessage
 
-from beacon.config.fields import Refused
+from beacon.config.fields import SettingRefused
 from beacon.config.schema import Config
 from beacon.core.effects import Answered
 from beacon.core.inputs import Event
 from beacon.core.operator.commands import Command
 from beacon.engine.clock import Clock
-from beacon.outputs.mqtt.client import Session, Subscription
+from beacon.outputs.mqtt.client import MqttClient, Subscription
 from beacon.outputs.mqtt.commands import Limit, read, refusal
 from beacon.outputs.mqtt.homeassistant import (
     birth_topic,
@@ -29,15 +29,15 @@ from beacon.outputs.mqtt.homeassistant import (
     message,
     removals,
 )
-from beacon.outputs.mqtt.outbox import Board
+from beacon.outputs.mqtt.outbox import Outbox
 from beacon.outputs.mqtt.push import MqttPush
-from beacon.outputs.mqtt.topics import FAMILIES, ONLINE, Message, Topics, text
+from beacon.outputs.mqtt.topics import FAMILIES, ONLINE, Publication, Topics, text
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class SessionTimes:
     """How long things take, in seconds."""
 
     first_retry: float = 1.0
@@ -52,12 +52,12 @@ class Pace:
     farewell: float = 2.0  # for "offline" to be taken
 
 
-USUAL: Final = Pace()
+USUAL: Final = SessionTimes()
 PUSH: Final = "push/"
 """Below this, and the base, others push."""
 
 
-class Commands:
+class CommandRunner:
     """Carries out what comes on `cmd/`; every command gets its answer."""
 
     def __init__(
@@ -86,7 +86,7 @@ class Commands:
             return
         try:
             command = read(name, payload, self._allowed, self._services)
-        except Refused as refused:
+        except SettingRefused as refused:
             self._refuse(name, refusal(refused))
             return
         try:
@@ -118,7 +118,7 @@ class Setup:
     config: Config
     version: str
     topics: Topics
-    commands: Commands
+    commands: CommandRunner
     push: MqttPush | None
 
     @cached_property
@@ -128,7 +128,7 @@ class Setup:
         return discovery(self.config, self.version) if self.config.mqtt.discovery.enabled else None
 
     @cached_property
-    def description(self) -> Message:
+    def description(self) -> Publication:
         """The message that describes the beacon, or removes it."""
         return message(self.config, self.document)
 
@@ -155,18 +155,18 @@ class Setup:
         return [config_topic(self.config), *(f"{base}/{family}" for family in FAMILIES)]
 
 
-class Conversation:
+class Session:
     """What is said in one connection, after the broker's welcome."""
 
     def __init__(
         self,
-        session: Session,
+        session: MqttClient,
         setup: Setup,
         *,
-        board: Board,
+        board: Outbox,
         clock: Clock,
         rng: random.Random,
-        pace: Pace,
+        pace: SessionTimes,
     ) -> None:
         self._setup, self._board = setup, board
         self._clock, self._rng, self._pace, self._session = clock, rng, pace, session
@@ -286,7 +286,7 @@ class Conversation:
         self._orphans, self._sweep = [], None
 
     def _empty(self, topic: str) -> None:
-        self._session.publish(Message(topic, "", retain=True, qos=1))
+        self._session.publish(Publication(topic, "", retain=True, qos=1))
 
     def _hear(self, received: MQTTMessage) -> None:
         topic, base = received.topic, self._setup.topics.base

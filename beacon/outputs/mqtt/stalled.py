@@ -10,7 +10,7 @@ from beacon.core.model import Health, Verdict
 from beacon.core.views import OverallView, ServiceView
 from beacon.engine.clock import Clock
 from beacon.engine.output import Heartbeat
-from beacon.outputs.mqtt.topics import Health60
+from beacon.outputs.mqtt.topics import HealthReport
 
 LOOK_EVERY: Final = 1.0
 """Seconds between two looks of a thread that is itself well, about."""
@@ -65,12 +65,12 @@ def service(view: ServiceView, since: float) -> ServiceView:
     )
 
 
-def health(last: Health60 | None, at: float, since: float) -> Health60:
+def health(last: HealthReport | None, at: float, since: float) -> HealthReport:
     """How the beacon is while nobody judges: as it was, but for what is known."""
     lag = (at - since) * 1000
     if last is not None:
         return replace(last, at=at, loop_lag_ms=lag, stalled=True)
-    return Health60(
+    return HealthReport(
         at,
         lag,
         stalled=True,

@@ -36,7 +36,7 @@ NO_INCIDENT: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class Publication:
     """One thing to publish, exactly as it goes on the wire."""
 
     topic: str
@@ -46,7 +46,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Health60:
+class HealthReport:
     """The beacon's own health, once a minute. `at` is monotonic seconds.
 
     `loop_lag_ms`: how late the deciding thread was; `stalled`: it missed its beats.
@@ -148,14 +148,14 @@ class Topics:
 
     def _json(
         self, path: str, payload: Mapping[str, Any], *, retain: bool = True, qos: int = 0
-    ) -> Message:
-        return Message(f"{self.base}/{path}", compact(payload), retain, qos)
+    ) -> Publication:
+        return Publication(f"{self.base}/{path}", compact(payload), retain, qos)
 
-    def available(self, word: str) -> Message:
+    def available(self, word: str) -> Publication:
         """`ONLINE` or `OFFLINE`; the latter is the last will too."""
-        return Message(self.availability, word, retain=True, qos=1)
+        return Publication(self.availability, word, retain=True, qos=1)
 
-    def state(self, overall: OverallView) -> Message:
+    def state(self, overall: OverallView) -> Publication:
         """The overall verdict and what stands beside it."""
         payload = {
             "verdict": overall.verdict,
@@ -173,7 +173,7 @@ class Topics:
         }
         return self._json("state", payload)
 
-    def service(self, view: ServiceView) -> Message:
+    def service(self, view: ServiceView) -> Publication:
         """One service as it is judged now."""
         payload = {
             "verdict": view.verdict,
@@ -194,11 +194,11 @@ class Topics:
         }
         return self._json(f"service/{view.id}", payload)
 
-    def explain(self, document: Mapping[str, Any]) -> Message:
+    def explain(self, document: Mapping[str, Any]) -> Publication:
         """Why a service is shown as it is: `beacon.outputs.documents.explanation`."""
         return self._json(f"explain/{document['service']}", _short(document))
 
-    def endpoint(self, read: EndpointRead) -> Message:
+    def endpoint(self, read: EndpointRead) -> Publication:
         """What an endpoint is held to be, with its last reading."""
         latency = read.reading.latency
         payload = {
@@ -216,7 +216,7 @@ class Topics:
         """The name of this incident on every topic."""
         return incident_id(self.site, incident, self.moment)
 
-    def incident(self, incident: IncidentView | None, others: int) -> Message:
+    def incident(self, incident: IncidentView | None, others: int) -> Publication:
         """The incident people should look at, or that there is none."""
         if incident is None or incident.state is IncidentState.CLOSED:
             none = {"state": IncidentState.NONE, "acknowledged": False, "others": others}
@@ -251,7 +251,7 @@ class Topics:
             "since": self._iso(word.since),
         }
 
-    def event(self, announced: Announced) -> Message:
+    def event(self, announced: Announced) -> Publication:
         """One thing that happened, once."""
         incident = announced.incident
         payload = {
@@ -268,17 +268,17 @@ class Topics:
         }
         return self._json("event", payload, retain=False, qos=1)
 
-    def lamps(self, lamps: Mapping[Colour, str]) -> Iterable[Message]:
+    def lamps(self, lamps: Mapping[Colour, str]) -> Iterable[Publication]:
         """What each lamp's pin does."""
         for colour, word in lamps.items():
-            yield Message(f"{self.base}/lamp/{colour}", word)
+            yield Publication(f"{self.base}/lamp/{colour}", word)
 
-    def buzzer(self, sound: Sound | None, *, silenced: bool) -> Message:
+    def buzzer(self, sound: Sound | None, *, silenced: bool) -> Publication:
         """What the buzzer does."""
         state = "OFF" if sound is None else "ON"
         return self._json("buzzer", {"state": state, "pattern": sound, "silenced": silenced})
 
-    def silence(self, changed: SilenceChanged) -> Message:
+    def silence(self, changed: SilenceChanged) -> Publication:
         """The operator's silence."""
         payload = {
             "state": "ON" if changed.on else "OFF",
@@ -289,7 +289,7 @@ class Topics:
         }
         return self._json("silence", payload)
 
-    def overlays(self, changed: OverlaysChanged) -> Message:
+    def overlays(self, changed: OverlaysChanged) -> Publication:
         """All overlays of one kind: the earliest beginning, the latest end, who and why."""
         laid = changed.overlays
         first = min(laid, key=lambda overlay: overlay.since, default=None)
@@ -312,7 +312,7 @@ class Topics:
                 payload["services"] = list(dict.fromkeys(o.subject for o in laid))
         return self._json(changed.kind, payload)
 
-    def info(self, started: float, host: str) -> Message:
+    def info(self, started: float, host: str) -> Publication:
         """Who publishes here."""
         payload = {
             "version": self._version,
@@ -323,7 +323,7 @@ class Topics:
         }
         return self._json("info", payload)
 
-    def health(self, health: Health60) -> Message:
+    def health(self, health: HealthReport) -> Publication:
         """How the beacon itself is."""
         offset = health.clock_offset_ms
         payload = {
@@ -337,7 +337,7 @@ class Topics:
         }
         return self._json("health", payload)
 
-    def result(self, answered: Answered) -> Message:
+    def result(self, answered: Answered) -> Publication:
         """What a command came to."""
         payload = {
             "cmd": text(answered.command),

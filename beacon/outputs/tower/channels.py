@@ -1,6 +1,6 @@
 """The tower's lines, as the rest of the house sees them: channels that are lit or dark.
 
-Whoever drives lamps takes a `Lines`; `beacon.outputs.tower.gpio` makes one of GPIO pins.
+Whoever drives lamps takes a `Channels`; `beacon.outputs.tower.gpio` makes one of GPIO pins.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ class TowerError(Exception):
     """The lines cannot be had; the message says which, why, and what to do."""
 
 
-class Lines(Protocol):
+class Channels(Protocol):
     """Every output the tower has, by channel, and its one button.
 
     A channel is a `Colour`, `BUZZER` or `ALIVE`. "Lit" is what people see: whether that is
@@ -48,7 +48,7 @@ def wiring(tower: Tower) -> dict[str, int]:
 
 
 def walk(
-    tower: Tower, lines: Lines, wait: Callable[[float], object], say: Callable[[str], object]
+    tower: Tower, lines: Channels, wait: Callable[[float], object], say: Callable[[str], object]
 ) -> None:
     """Light every output alone for a second, saying its name first: the power-on check."""
     for channel in wiring(tower):

@@ -39,9 +39,9 @@ _CHIP_REFUSED: Final = (
 )
 
 
-def open_lines(tower: Tower, model: Path = MODEL) -> "GpioLines":
+def open_lines(tower: Tower, model: Path = MODEL) -> "GpioChannels":
     """Take every line of the tower, dark. Raises `TowerError`."""
-    return GpioLines(tower, pin_factory(tower.driver, model))
+    return GpioChannels(tower, pin_factory(tower.driver, model))
 
 
 def pin_factory(driver: Driver, model: Path = MODEL) -> Factory:
@@ -111,7 +111,7 @@ def _lgpio_directory() -> Iterator[str]:
             os.chdir(before)
 
 
-class GpioLines:
+class GpioChannels:
     """Every line of one tower, held until `close`. Raises `TowerError` when one is refused."""
 
     def __init__(self, tower: Tower, factory: Factory) -> None:

@@ -10,7 +10,7 @@ from beacon.config.schema import Tower
 from beacon.core.effects import Effect, IndicationChanged, Sounded
 from beacon.engine.clock import Clock
 from beacon.engine.output import Heartbeat
-from beacon.outputs.tower.channels import Lines
+from beacon.outputs.tower.channels import Channels
 from beacon.outputs.tower.renderer import Renderer, Shown
 
 _log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class StackLight:
         clock: Clock,
         judge: Heartbeat,
         on_press: Callable[[], None],
-        lines: Lines,
+        lines: Channels,
     ) -> None:
         self.heart = Heartbeat(clock)
         self._clock, self._lines = clock, lines

@@ -29,7 +29,7 @@ from beacon.core.tower.indication import (
 from beacon.engine.clock import Clock
 from beacon.engine.output import Heartbeat
 from beacon.outputs.tower.button import Button, Gesture
-from beacon.outputs.tower.channels import ALIVE, BUZZER, Lines, wiring
+from beacon.outputs.tower.channels import ALIVE, BUZZER, Channels, wiring
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def _frame(lamps: Mapping[Colour, bool], *, buzzer: bool, alive: bool) -> dict[s
     return {BUZZER: buzzer, ALIVE: alive, **{c.value: on for c, on in lamps.items()}}
 
 
-class Voice:
+class BuzzerPlayer:
     """The buzzer: one sound after another, each once, a sound that waits already only once."""
 
     def __init__(self) -> None:
@@ -117,7 +117,7 @@ class Renderer:
         self,
         tower: Tower,
         clock: Clock,
-        lines: Lines,
+        lines: Channels,
         *,
         judge: Heartbeat,
         heart: Heartbeat,
@@ -136,7 +136,7 @@ class Renderer:
         self._known: dict[int, tuple[dict[str, bool], Shown]] = {}
         self._settled: dict[str, bool] | None = None  # the frame the lines are known to show
         self._has_button = tower.buttons.acknowledge is not None
-        self._voice, self._button = Voice(), Button()
+        self._voice, self._button = BuzzerPlayer(), Button()
         self._test_asked = False
         self._test_begun: float | None = None
         self._written: dict[str, bool] = {}

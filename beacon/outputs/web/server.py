@@ -43,7 +43,7 @@ _BACKLOG: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class WebRequest:
     """What was asked, whole."""
 
     method: str
@@ -54,7 +54,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WebAnswer:
     """What is answered: a status, and a document as JSON."""
 
     status: int
@@ -62,7 +62,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Route = Callable[[Request], Answer]
+Route = Callable[[WebRequest], WebAnswer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ class WebServer:
         """A caller has said all: it is not to blame for what it waits for now."""
         self._sending.pop(caller, None)
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: WebRequest) -> WebAnswer:
         """What the one who answers below this path says; a bug of it costs this request."""
         for begin, route in self._routes.items():
             if request.path.startswith(begin):
@@ -290,7 +290,7 @@ class _Exchange(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         length = self._length()
-        if isinstance(length, Answer):
+        if isinstance(length, WebAnswer):
             self._say(length)
             return
         self._inlet.allow(length)
@@ -299,7 +299,7 @@ class _Exchange(BaseHTTPRequestHandler):
             return  # it hung up
         self._read = True
         self._web.heard(self.request)
-        request = Request(
+        request = WebRequest(
             self.command,
             self.path.partition("?")[0],
             self.headers.get("Authorization", ""),
@@ -308,7 +308,7 @@ class _Exchange(BaseHTTPRequestHandler):
         )
         self._say(self._web.answer(request))
 
-    def _length(self) -> int | Answer:
+    def _length(self) -> int | WebAnswer:
         """Bytes of the body, or why it is not read."""
         if self.headers.get("Transfer-Encoding") is not None:
             return _refused(411, "send `Content-Length`")
@@ -318,7 +318,7 @@ class _Exchange(BaseHTTPRequestHandler):
         length = int(told[0])
         return length if length <= BODY else _refused(413, f"at most {BODY} bytes")
 
-    def _say(self, answer: Answer) -> None:
+    def _say(self, answer: WebAnswer) -> None:
         body = json.dumps(answer.document).encode()
         self.request_version = self.protocol_version  # else what is garbled gets no headers
         self.send_response_only(answer.status)
@@ -355,8 +355,8 @@ def _complain(what: str, error: Exception) -> None:
     log.error("HTTP: %s failed:\n%s", what, scrubbed(error))
 
 
-def _refused(status: int, error: str) -> Answer:
-    return Answer(status, {"ok": False, "error": error})
+def _refused(status: int, error: str) -> WebAnswer:
+    return WebAnswer(status, {"ok": False, "error": error})
 
 
 def _shown(address: tuple[str, int]) -> str:

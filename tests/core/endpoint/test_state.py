@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.core.endpoint.state import EndpointState, Gate, overtaken, slow_or
+from beacon.core.endpoint.state import Confirmation, EndpointState, overtaken, slow_or
 from beacon.core.model import OUTCOME_OF, Evidence, Health, Outcome, Reading, Reason
 
 LETTERS = {
@@ -20,7 +20,7 @@ LETTERS = {
 
 @pytest.fixture
 def feed(make_endpoint):
-    def run(letters: str, regular: bool = True, gate: Gate = Gate.OPEN, **settings):
+    def run(letters: str, regular: bool = True, gate: Confirmation = Confirmation.OPEN, **settings):
         state = EndpointState(make_endpoint("s", "x", Evidence.SYMPTOM, **settings), 0.0)
         for n, letter in enumerate(letters):
             state.started = float(n)
@@ -36,7 +36,7 @@ def test_the_guard_does_not_stop_sign_ins_of_others(feed, first):
     state = feed(first, pushed=True)
     for at in range(10, 20):
         read = state.count(Reading(Reason.SIGN_IN_REJECTED), float(at), regular=True)
-        state.decide(float(at), Gate.OPEN)
+        state.decide(float(at), Confirmation.OPEN)
         assert read.reason is Reason.SIGN_IN_REJECTED
     assert not state.guarded
     assert state.health is Health.DOWN
@@ -101,7 +101,7 @@ def test_thresholds_are_the_endpoints_own(feed):
 
 
 def test_while_our_own_eyes_are_in_doubt_nothing_goes_down(feed):
-    state = feed("PFFFFFF", gate=Gate.PENDING)
+    state = feed("PFFFFFF", gate=Confirmation.PENDING)
     assert state.health is Health.UP
     assert state.failing
 
@@ -137,7 +137,7 @@ def test_void_empties_streak_and_window(feed):
     state.void(Reading(Reason.OWN_NETWORK), 9.0)
     assert state.health is Health.UNKNOWN
     state.count(LETTERS["F"], 10.0, regular=True)
-    state.decide(10.0, Gate.OPEN)
+    state.decide(10.0, Confirmation.OPEN)
     assert state.fails == 1
 
 
@@ -196,7 +196,7 @@ def test_never_up_without_a_good_reading_and_never_down_without_fails(letters):
     for n, letter in enumerate(letters):
         was = state.health
         state.count(LETTERS[letter], float(n), regular=True)
-        state.decide(float(n), Gate.OPEN)
+        state.decide(float(n), Confirmation.OPEN)
         if state.health is not was:
             arrived = {
                 Health.UP: "P",
@@ -212,13 +212,13 @@ def test_one_dead_back_end_of_two_is_seen_though_every_recheck_passes(make_endpo
 
     state = EndpointState(make_endpoint("s", "x", Evidence.SYMPTOM), 0.0)
     state.count(LETTERS["P"], -1.0, regular=True)
-    state.decide(-1.0, Gate.OPEN)
+    state.decide(-1.0, Confirmation.OPEN)
     for n in range(4):
         state.count(LETTERS["F"], float(2 * n), regular=True)
-        state.decide(float(2 * n), Gate.OPEN)
+        state.decide(float(2 * n), Confirmation.OPEN)
         if state.health is not Health.DOWN:
             state.count(LETTERS["P"], float(2 * n + 1), regular=False)
-            state.decide(float(2 * n + 1), Gate.OPEN)
+            state.decide(float(2 * n + 1), Confirmation.OPEN)
     assert state.health is Health.DOWN
 
 
@@ -251,7 +251,7 @@ def both(make_endpoint):
         for state, at, letter in sorted(story, key=lambda each: each[1]):
             state.started = at
             state.count(LETTERS[letter], at, regular=True)
-            state.decide(at, Gate.OPEN)
+            state.decide(at, Confirmation.OPEN)
         assert (ours.health, late.health) == (Health.UP, Health.DOWN)
         return overtaken(late, [ours, late])
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.core.effects import Announcement
-from beacon.core.service.blind import AGAIN_WITHIN, LASTING, Sight
+from beacon.core.service.blind import AGAIN_WITHIN, LASTING, BlindAnnouncer
 from beacon.core.snapshot import ServiceMemory
 
 BLIND, SIGHTED = Announcement.BLIND, Announcement.SIGHTED
@@ -17,7 +17,7 @@ def news(sight, at, blind):
 
 
 def test_blindness_is_told_at_once_and_sight_when_it_has_lasted():
-    sight = Sight()
+    sight = BlindAnnouncer()
     assert news(sight, 0, True) is BLIND
     assert news(sight, 40, False) is None
     assert sight.due == 40 + LASTING
@@ -27,13 +27,13 @@ def test_blindness_is_told_at_once_and_sight_when_it_has_lasted():
 
 
 def test_a_start_is_no_blindness():
-    sight = Sight()
+    sight = BlindAnnouncer()
     assert sight.news(0, blind=True, starting=True) is None
     assert news(sight, 5, False) is None
 
 
 def test_sight_that_was_lost_soon_after_it_was_told_must_last_longer():
-    sight = Sight(told_blind=True)
+    sight = BlindAnnouncer(told_blind=True)
     assert (news(sight, 0, False), news(sight, LASTING, False)) == (None, SIGHTED)
     assert news(sight, LASTING + AGAIN_WITHIN - 1, True) is BLIND
     assert news(sight, 1000, False) is None
@@ -52,7 +52,7 @@ def test_an_older_memory_knows_nothing_of_damping():
 
 @given(st.lists(st.floats(1, 400), min_size=1, max_size=80))
 def test_however_it_flaps_it_is_told_at_most_twice_in_the_time_sight_must_last(turns):
-    sight, at, blind, told = Sight(), 0.0, True, []
+    sight, at, blind, told = BlindAnnouncer(), 0.0, True, []
     for turn in turns:
         if what := news(sight, at, blind):
             told.append((at, what))

@@ -4,7 +4,14 @@ import pytest
 
 from beacon.core.inputs import QuietHours
 from beacon.core.model import Preset, Reason, Sequence, Verdict
-from beacon.core.tower.annunciator import BUDGET, BUDGET_WITHIN, Alarm, Annunciator, Voice, indicate
+from beacon.core.tower.annunciator import (
+    BUDGET,
+    BUDGET_WITHIN,
+    Alarm,
+    Annunciator,
+    BuzzerPolicy,
+    indicate,
+)
 from beacon.core.tower.indication import DARK, Flag, Light, Pattern, Sound
 from beacon.core.tower.sequences import Stage, table
 
@@ -14,7 +21,7 @@ RED = (Verdict.OUTAGE, Verdict.GRAY_FAILURE)
 
 def spent(at=0.0):
     """A voice that has said all it may for an hour, the first and the last at `at`."""
-    voice = Voice()
+    voice = BuzzerPolicy()
     for _ in range(BUDGET):
         assert voice.remind(Sound.PULSE, at) is Sound.PULSE
     return voice
@@ -34,13 +41,13 @@ def test_red_is_never_swallowed_and_costs_nothing(verdict):
     for n in range(10):
         assert voice.opening(verdict, 100.0 + 61.0 * n) is Sound.THREE_PULSES
     assert voice.swallowed == 0
-    fresh = Voice()
+    fresh = BuzzerPolicy()
     assert fresh.opening(verdict, 0.0) is Sound.THREE_PULSES
     assert not fresh.spent
 
 
 def test_the_chirp_of_a_degraded_opening_is_a_chirp_and_in_the_budget():
-    assert Voice().opening(Verdict.DEGRADED, 0.0) is Sound.CHIRP
+    assert BuzzerPolicy().opening(Verdict.DEGRADED, 0.0) is Sound.CHIRP
     voice = spent()
     assert voice.opening(Verdict.DEGRADED, 100.0) is None
     assert voice.swallowed == 1
@@ -48,7 +55,7 @@ def test_the_chirp_of_a_degraded_opening_is_a_chirp_and_in_the_budget():
 
 
 def test_within_a_minute_only_something_worse_sounds():
-    voice = Voice()
+    voice = BuzzerPolicy()
     assert voice.opening(Verdict.DEGRADED, 0.0) is Sound.CHIRP
     assert voice.opening(Verdict.DEGRADED, 59.0) is None
     assert voice.opening(Verdict.OUTAGE, 59.5) is Sound.THREE_PULSES
@@ -57,7 +64,7 @@ def test_within_a_minute_only_something_worse_sounds():
 
 
 def test_silence_swallows_all_but_red():
-    voice = Voice(silent_until=HOUR)
+    voice = BuzzerPolicy(silent_until=HOUR)
     assert voice.remind(Sound.PULSE, 0.0) is None
     assert voice.opening(Verdict.DEGRADED, 0.0) is None
     assert (voice.swallowed, len(voice.spent)) == (0, 0), "silence spends no budget"
@@ -66,7 +73,7 @@ def test_silence_swallows_all_but_red():
 
 
 def test_quiet_hours_are_light_only_even_for_red():
-    voice = Voice(quiet=True)
+    voice = BuzzerPolicy(quiet=True)
     assert voice.opening(Verdict.OUTAGE, 0.0) is None
     assert voice.remind(Sound.CHIRP, 0.0) is None
     voice.quiet = False
@@ -227,7 +234,7 @@ def test_three_lamps_tell_the_rest_by_flags(alarms, drill, flags):
 
 
 def test_openings_within_a_minute_sound_once_at_the_worst():
-    voice = Voice()
+    voice = BuzzerPolicy()
     assert voice.opening(Verdict.DEGRADED, 100.0) is Sound.CHIRP
     assert voice.opening(Verdict.DEGRADED, 159.9) is None
     assert voice.opening(Verdict.OUTAGE, 159.9) is Sound.THREE_PULSES
@@ -237,14 +244,14 @@ def test_openings_within_a_minute_sound_once_at_the_worst():
 
 
 def test_an_opening_that_was_not_heard_does_not_stand_for_the_next():
-    voice = Voice(quiet=True)
+    voice = BuzzerPolicy(quiet=True)
     assert voice.opening(Verdict.OUTAGE, 100.0) is None
     voice.quiet = False
     assert voice.opening(Verdict.OUTAGE, 101.0) is Sound.THREE_PULSES
 
 
 def test_six_small_sounds_an_hour_the_rest_is_counted():
-    voice = Voice()
+    voice = BuzzerPolicy()
     heard = [voice.remind(Sound.CHIRP, float(n)) for n in range(9)]
     assert heard == [Sound.CHIRP] * 6 + [None] * 3
     assert voice.swallowed == 3
@@ -257,7 +264,7 @@ def test_six_small_sounds_an_hour_the_rest_is_counted():
 
 
 def test_silence_ends_at_its_moment_and_red_goes_through():
-    voice = Voice(silent_until=100.0)
+    voice = BuzzerPolicy(silent_until=100.0)
     assert voice.remind(Sound.PULSE, 99.9) is None
     assert voice.swallowed == 0, "silenced is not swallowed"
     assert voice.opening(Verdict.OUTAGE, 99.9) is Sound.THREE_PULSES

@@ -5,7 +5,7 @@ import pytest
 from beacon.core.effects import Answered
 from beacon.core.inputs import Acknowledge, Drill, Shelve
 from beacon.core.model import Evidence, Reason, Sequence, Service, Verdict
-from beacon.core.tower.sequences import FIRST_OUT, SEQUENCES, Stage, Step, table
+from beacon.core.tower.sequences import FIRST_OUT, SEQUENCES, AlarmEvent, Stage, table
 from beacon.replay.simulation import Simulation
 
 GREEN = {"green": "steady"}
@@ -25,7 +25,7 @@ def reached(moves, start=Stage.NORMAL):
     found, todo = {start}, [start]
     while todo:
         stage = todo.pop()
-        for step in Step:
+        for step in AlarmEvent:
             to = moves.get((stage, step), stage)
             if to not in found:
                 found.add(to)
@@ -44,10 +44,10 @@ def test_every_stage_of_a_sequence_is_reached_and_leads_back_to_normal(sequence,
 
 @pytest.mark.parametrize("sequence", Sequence)
 def test_an_alarm_is_an_alarm_from_every_stage(sequence):
-    assert all(SEQUENCES[sequence][stage, Step.ALARM] is Stage.ALARM for stage in Stage)
+    assert all(SEQUENCES[sequence][stage, AlarmEvent.ALARM] is Stage.ALARM for stage in Stage)
 
 
-ALARM, ACKNOWLEDGE, RETURN = Step.ALARM, Step.ACKNOWLEDGE, Step.RETURN
+ALARM, ACKNOWLEDGE, RETURN = AlarmEvent.ALARM, AlarmEvent.ACKNOWLEDGE, AlarmEvent.RETURN
 
 
 @pytest.mark.parametrize(
@@ -68,9 +68,9 @@ def test_the_sequences_step_by_step(sequence, steps, trail):
 def test_the_first_out_mark_ends_where_somebody_has_acknowledged():
     """ISA's F1 and F2; every stage in which nobody has, keeps it."""
     for moves in SEQUENCES.values():
-        kept = {stage for stage in FIRST_OUT if (stage, Step.ACKNOWLEDGE) in moves}
+        kept = {stage for stage in FIRST_OUT if (stage, AlarmEvent.ACKNOWLEDGE) in moves}
         assert kept == FIRST_OUT
-        assert not {moves[stage, Step.ACKNOWLEDGE] for stage in kept} & FIRST_OUT
+        assert not {moves[stage, AlarmEvent.ACKNOWLEDGE] for stage in kept} & FIRST_OUT
 
 
 def outage(room):

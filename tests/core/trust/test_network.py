@@ -2,7 +2,7 @@
 
 import pytest
 
-from beacon.core.endpoint.state import Gate
+from beacon.core.endpoint.state import Confirmation
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.core.trust.clock import OwnClock
 from beacon.core.trust.network import Trust, reached
@@ -55,7 +55,7 @@ def test_what_somebody_else_reached_proves_nothing_of_our_uplink(trust, make_end
     trust.passed(told, 12.0, 11.0)
     assert trust.uplink_lost
     seen = make_endpoint("s", "y", Evidence.SYMPTOM)
-    assert trust.gate(seen, 11.0) is Gate.SHUT
+    assert trust.gate(seen, 11.0) is Confirmation.SHUT
 
 
 def test_something_outside_that_passed_since_proves_the_uplink(trust, make_endpoint):
@@ -89,43 +89,43 @@ def test_one_witness_is_enough_to_be_back(trust):
 def test_the_gate_opens_only_to_a_round_that_began_after_the_first_fail(trust, make_endpoint):
     failing = make_endpoint("s", "x", Evidence.SYMPTOM)
     trust.witnessed("witness/canary-a", OK, 10.0, 9.0)
-    assert trust.gate(failing, 9.5) is Gate.PENDING
+    assert trust.gate(failing, 9.5) is Confirmation.PENDING
     trust.witnessed("witness/canary-b", LOST, 10.5, 10.0)
-    assert trust.gate(failing, 9.5) is Gate.PENDING
+    assert trust.gate(failing, 9.5) is Confirmation.PENDING
     trust.witnessed("witness/canary-a", OK, 11.0, 10.0)
-    assert trust.gate(failing, 9.5) is Gate.OPEN
+    assert trust.gate(failing, 9.5) is Confirmation.OPEN
     cut(trust, 12.0)
-    assert trust.gate(failing, 11.5) is Gate.SHUT
+    assert trust.gate(failing, 11.5) is Confirmation.SHUT
 
 
 def test_witnesses_that_say_nothing_do_not_hold_the_gate_for_ever(trust, make_endpoint):
     broken = Reading(Reason.INTERNAL_ERROR)
     for name in ("canary-a", "canary-b"):
         trust.witnessed(f"witness/{name}", broken, 10.0, 10.0)
-    assert trust.gate(make_endpoint("s", "x", Evidence.SYMPTOM), 9.0) is Gate.OPEN
+    assert trust.gate(make_endpoint("s", "x", Evidence.SYMPTOM), 9.0) is Confirmation.OPEN
 
 
 def test_without_witnesses_we_never_call_ourselves_blind(make_endpoint):
     trust = Trust((), OwnClock())
-    assert trust.gate(make_endpoint("s", "x", Evidence.SYMPTOM), 5.0) is Gate.OPEN
+    assert trust.gate(make_endpoint("s", "x", Evidence.SYMPTOM), 5.0) is Confirmation.OPEN
     assert trust.network == "unverified"
 
 
 def test_a_local_endpoint_asks_only_the_lan(trust, make_endpoint):
     local = make_endpoint("s", "x", Evidence.SYMPTOM, local=True)
     cut(trust, 10.0)
-    assert trust.gate(local, 11.0) is Gate.PENDING
+    assert trust.gate(local, 11.0) is Confirmation.PENDING
     trust.witnessed("witness/gateway", OK, 12.0, 11.5)
-    assert trust.gate(local, 11.0) is Gate.OPEN
+    assert trust.gate(local, 11.0) is Confirmation.OPEN
     cut(trust, 13.0, "gateway")
-    assert trust.gate(local, 12.5) is Gate.SHUT
+    assert trust.gate(local, 12.5) is Confirmation.SHUT
 
 
 def test_a_local_endpoint_without_a_local_witness_has_nobody_to_ask(three_witnesses, make_endpoint):
     trust = Trust(three_witnesses[1:], OwnClock())
     cut(trust, 10.0)
     local = make_endpoint("s", "x", Evidence.SYMPTOM, local=True)
-    assert trust.gate(local, 11.0) is Gate.OPEN
+    assert trust.gate(local, 11.0) is Confirmation.OPEN
 
 
 def test_a_heard_round_in_which_nobody_was_reached_shuts_the_gate(trust, make_endpoint):
@@ -134,15 +134,15 @@ def test_a_heard_round_in_which_nobody_was_reached_shuts_the_gate(trust, make_en
     trust.passed(failing, 11.0, 11.0)  # a blip: the uplink does not count as lost any more
     assert not trust.uplink_lost
     cut(trust, 20.0)
-    assert trust.gate(failing, 15.0) is Gate.SHUT
+    assert trust.gate(failing, 15.0) is Confirmation.SHUT
     trust.passed(make_endpoint("t", "y", Evidence.SYMPTOM), 21.0, 16.0)
-    assert trust.gate(failing, 15.0) is Gate.OPEN
+    assert trust.gate(failing, 15.0) is Confirmation.OPEN
 
 
 def test_one_silent_witness_beside_a_lost_one_proves_no_uplink(trust, make_endpoint):
     trust.witnessed("witness/canary-a", Reading(Reason.INTERNAL_ERROR), 10.0, 10.0)
     cut(trust, 10.0, "canary-b")
-    assert trust.gate(make_endpoint("s", "x", Evidence.SYMPTOM), 9.0) is Gate.SHUT
+    assert trust.gate(make_endpoint("s", "x", Evidence.SYMPTOM), 9.0) is Confirmation.SHUT
 
 
 UNRESOLVED = Reading(Reason.DNS_SERVFAIL, resolver=False)
@@ -215,12 +215,12 @@ def test_the_gate_waits_for_all_eyes_where_a_name_was_not_found(by_name, make_en
     failing = make_endpoint("s", "x", Evidence.SYMPTOM)
     by_name.looked_up(failing, UNRESOLVED, 10.0, 10.0)
     by_name.witnessed("witness/canary-b", OK, 11.0, 10.5)
-    assert by_name.gate(failing, 10.0) is Gate.OPEN
-    assert by_name.gate(failing, 10.0, by_name=True) is Gate.PENDING
+    assert by_name.gate(failing, 10.0) is Confirmation.OPEN
+    assert by_name.gate(failing, 10.0, by_name=True) is Confirmation.PENDING
     by_name.witnessed("witness/canary-a", UNRESOLVED, 12.0, 10.5)
-    assert by_name.gate(failing, 10.0, by_name=True) is Gate.SHUT
+    assert by_name.gate(failing, 10.0, by_name=True) is Confirmation.SHUT
     by_name.looked_up(make_endpoint("t", "y", Evidence.SYMPTOM), FOUND, 13.0, 12.5)
-    assert by_name.gate(failing, 10.0, by_name=True) is Gate.OPEN
+    assert by_name.gate(failing, 10.0, by_name=True) is Confirmation.OPEN
 
 
 # --- to the very moment -----------------------------------------------------------
@@ -229,23 +229,23 @@ def test_the_gate_waits_for_all_eyes_where_a_name_was_not_found(by_name, make_en
 def test_what_began_with_the_first_fail_counts(trust, make_endpoint):
     failing = make_endpoint("s", "x", Evidence.SYMPTOM)
     trust.witnessed("witness/canary-a", OK, 11.0, 10.0)
-    assert trust.gate(failing, 10.0) is Gate.OPEN
-    assert trust.gate(failing, 10.5) is Gate.PENDING
+    assert trust.gate(failing, 10.0) is Confirmation.OPEN
+    assert trust.gate(failing, 10.5) is Confirmation.PENDING
     trust.passed(failing, 13.0, 12.0)
-    assert trust.gate(failing, 12.0) is Gate.OPEN
-    assert trust.gate(failing, 12.5) is Gate.PENDING
+    assert trust.gate(failing, 12.0) is Confirmation.OPEN
+    assert trust.gate(failing, 12.5) is Confirmation.PENDING
 
 
 def test_a_pass_inside_is_proof_for_the_lan_alone(trust, make_endpoint):
     door = make_endpoint("s", "door", Evidence.SYMPTOM, local=True)
     outside = make_endpoint("s", "x", Evidence.SYMPTOM)
     trust.passed(door, 12.0, 11.0)
-    assert trust.gate(door, 11.0) is Gate.OPEN
-    assert trust.gate(outside, 11.0) is Gate.PENDING
+    assert trust.gate(door, 11.0) is Confirmation.OPEN
+    assert trust.gate(outside, 11.0) is Confirmation.PENDING
     trust.passed(door, 12.5, 9.0)
-    assert trust.gate(door, 11.0) is Gate.OPEN, "an older run takes nothing back"
+    assert trust.gate(door, 11.0) is Confirmation.OPEN, "an older run takes nothing back"
     trust.passed(outside, 14.0, 13.0)
-    assert trust.gate(door, 13.0) is Gate.OPEN, "what is outside is reached through the LAN"
+    assert trust.gate(door, 13.0) is Confirmation.OPEN, "what is outside is reached through the LAN"
 
 
 def test_a_pass_that_began_as_the_last_witness_was_lost_proves_the_uplink(trust, make_endpoint):

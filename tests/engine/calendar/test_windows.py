@@ -6,7 +6,7 @@ import pytest
 
 from beacon.core.inputs import Scheduled
 from beacon.engine.calendar.date_watch import DateWatch
-from beacon.engine.calendar.windows import Window, WindowsWatch
+from beacon.engine.calendar.windows import WeeklyWindow, WindowsWatch
 from beacon.engine.clock import ManualClock
 
 EVERY_DAY = tuple(range(7))
@@ -14,7 +14,7 @@ SATURDAY, SUNDAY = 5, 6
 
 
 def window(begin, end, *, weekdays=EVERY_DAY, zone="Europe/London", name="W", services=("mfa",)):
-    return Window(
+    return WeeklyWindow(
         name=name, weekdays=weekdays, begin=begin, end=end, time_zone=zone, services=services
     )
 

@@ -15,7 +15,7 @@ from beacon.engine.run import Run
 from beacon.net.http.client import Answer, Request, exchange, fresh_jar
 from beacon.net.http.cookies import Jar
 from beacon.net.http.expectations import parse_json
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 from beacon.probing.extract import Capture, Form
 
 END = b"Content-Length: 0\r\n\r\n"
@@ -333,7 +333,7 @@ def test_pages(raw_server, driven, kind, body, text):
 @pytest.mark.parametrize("kind", ["text/plain", "application/json", ""])
 def test_a_meta_of_what_is_no_page_says_nothing(kind):
     body = b"<meta charset=latin1>" + LATIN
-    with pytest.raises(Trouble) as caught:
+    with pytest.raises(ProbeFailure) as caught:
         Answer(status=200, headers={"content-type": kind}, body=body).text()
     assert caught.value.reading.reason is Reason.BODY_UNDECODABLE
 

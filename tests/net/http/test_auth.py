@@ -13,7 +13,7 @@ from beacon.engine.run import Run
 from beacon.net.http.auth import Auth, Basic, Bearer, OAuth2, client_request, lasting, token_of
 from beacon.net.http.client import Answer
 from beacon.net.http.route import Route
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 
 def answered(status, document):
@@ -121,7 +121,7 @@ def test_asks_by_the_rfc(raw_server, clock):
 )
 def test_a_token_that_cannot_be_had_has_its_reason(status, body, reason):
     sent = body if isinstance(body, str) else json.dumps(body)
-    with pytest.raises(Trouble) as caught:
+    with pytest.raises(ProbeFailure) as caught:
         token_of(Answer(status=status, body=sent.encode()))
     assert caught.value.reading.reason is reason
     assert "no token: " in caught.value.reading.detail
@@ -129,7 +129,7 @@ def test_a_token_that_cannot_be_had_has_its_reason(status, body, reason):
 
 def test_nothing_of_a_foreign_answer_is_quoted():
     body = b'{"error": "canary", "error_description": "canary"}'
-    with pytest.raises(Trouble) as caught:
+    with pytest.raises(ProbeFailure) as caught:
         token_of(Answer(status=401, body=body))
     assert "canary" not in caught.value.reading.detail
 

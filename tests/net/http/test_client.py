@@ -32,7 +32,7 @@ from beacon.net.http.client import (
 )
 from beacon.net.http.connection import BODY_LIMIT, Exchange
 from beacon.net.http.route import Proxy, ProxyUrl, Route
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -385,7 +385,7 @@ def test_text_is_decoded_by_its_charset(kind, body, text):
     ],
 )
 def test_text_that_cannot_be_decoded_has_its_reason(kind, body, bounded):
-    with bounded(), pytest.raises(Trouble) as caught:
+    with bounded(), pytest.raises(ProbeFailure) as caught:
         Answer(status=200, headers={"content-type": kind}, body=body).text()
     assert caught.value.reading.reason is Reason.BODY_UNDECODABLE
 
@@ -617,7 +617,7 @@ def test_a_request_that_cannot_be_sent_is_told(driven):
         Request(url="http://exa mple/"),
         Request(url="http://example.com/", headers={"A": "b\nc: d"}),
     ):
-        with pytest.raises(Trouble):
+        with pytest.raises(ProbeFailure):
             prepare(request)
 
 

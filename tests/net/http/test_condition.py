@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.config.fields import Refused
+from beacon.config.fields import SettingRefused
 from beacon.core.model import Reason
 from beacon.engine.redaction import Secrets
 from beacon.net.http.condition import SUCCESS, Condition, StatusSet, WireText, same
@@ -173,13 +173,13 @@ def test_the_words_quote_nothing_where_told_so():
     ],
 )
 def test_a_wrong_condition_is_refused(raw, message, path):
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(SettingRefused) as caught:
         Condition.parse(raw)
     assert (caught.value.message, caught.value.path) == (message, path)
 
 
 def test_the_refusal_of_an_operator_says_what_was_meant():
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(SettingRefused) as caught:
         Condition.parse({"matchs": "a"})
     assert caught.value.hint == "matches"
 
@@ -240,7 +240,7 @@ def test_a_set_of_statuses(raw, inside, outside):
     ],
 )
 def test_a_wrong_status_is_refused(raw, hint):
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(SettingRefused) as caught:
         StatusSet.parse(raw)
     assert caught.value.hint == hint
 

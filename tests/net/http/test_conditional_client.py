@@ -18,15 +18,15 @@ from beacon.net.http.conditional_client import (
     LONGEST_REST,
     USUAL_REST,
     WHOLE_EVERY,
-    Kept,
-    Sources,
+    BoundedCache,
+    ConditionalClient,
 )
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 
 def words(_: Run, answer: Answer) -> str:
     if not answer.body:
-        raise Trouble(Reason.PROTOCOL_ERROR, "nothing")
+        raise ProbeFailure(Reason.PROTOCOL_ERROR, "nothing")
     return answer.body.decode()
 
 
@@ -35,7 +35,7 @@ def others(_: Run, answer: Answer) -> int:
 
 
 @pytest.fixture
-def read(sources: Sources, vendor: Any, clock: ManualClock) -> Callable[..., Any]:
+def read(sources: ConditionalClient, vendor: Any, clock: ManualClock) -> Callable[..., Any]:
     """Read a path of the vendor."""
 
     def ask(path: str = "/feed", parse: Callable[[Answer], Any] = words) -> Any:
@@ -49,7 +49,7 @@ def refused(read: Callable[..., Any]) -> Callable[..., Reading]:
     """Read a path that gives trouble."""
 
     def ask(path: str = "/feed") -> Reading:
-        with pytest.raises(Trouble) as told:
+        with pytest.raises(ProbeFailure) as told:
             read(path)
         return told.value.reading
 
@@ -241,7 +241,7 @@ def test_all_who_read_it_leave_it_alone(
 ) -> None:
     vendor.answers["/feed"] = (429, {"Retry-After": "120"}, b"")
     refused()
-    with pytest.raises(Trouble):
+    with pytest.raises(ProbeFailure):
         read("/feed", others)
     assert len(vendor.asked) == 1
     vendor.publish("/other", b"fine")
@@ -249,12 +249,12 @@ def test_all_who_read_it_leave_it_alone(
 
 
 def test_a_step_of_the_wall_clock_does_not_wake_it(
-    vendor: Any, sources: Sources, clock: ManualClock
+    vendor: Any, sources: ConditionalClient, clock: ManualClock
 ) -> None:
     vendor.answers["/feed"] = (429, {"Retry-After": "120"}, b"")
     later = ManualClock(clock.utc() + timedelta(days=1), clock.monotonic())
     for each in (clock, later):
-        with pytest.raises(Trouble):
+        with pytest.raises(ProbeFailure):
             sources.read(Run(each, 5), Request(url=vendor.url + "/feed"), words)
     assert len(vendor.asked) == 1
 
@@ -264,7 +264,7 @@ def test_a_step_of_the_wall_clock_does_not_wake_it(
 
 @given(st.lists(st.integers(0, 20)), st.integers(1, 8))
 def test_no_more_is_kept_than_may_be_and_the_newest(keys: list[int], most: int) -> None:
-    kept: Kept[int] = Kept(most)
+    kept: BoundedCache[int] = BoundedCache(most)
     for key in keys:
         kept.put(key, key)
     newest = list(dict.fromkeys(reversed(keys)))
@@ -284,7 +284,7 @@ def test_sources_are_forgotten_when_there_are_too_many(
 
 
 def test_many_threads_may_keep_at_once() -> None:
-    kept: Kept[int] = Kept(4)
+    kept: BoundedCache[int] = BoundedCache(4)
 
     def work(number: int) -> None:
         for key in range(2000):

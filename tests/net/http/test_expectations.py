@@ -15,7 +15,7 @@ from beacon.engine.redaction import Secrets
 from beacon.net.http.client import Answer
 from beacon.net.http.condition import Condition, StatusSet
 from beacon.net.http.expectations import JSON_VALUES, Expectations, judge, parse_json, parse_json_as
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 
 def expecting(**conditions):
@@ -176,7 +176,7 @@ def test_a_byte_order_mark_is_no_part_of_the_json():
     | st.text(alphabet='[]{}",:0123456789.eE+-truefalsn ', max_size=60).map(str.encode)
 )
 def test_any_bytes_are_json_or_trouble(body):
-    with contextlib.suppress(Trouble):
+    with contextlib.suppress(ProbeFailure):
         parse_json(body)
 
 
@@ -228,7 +228,7 @@ def test_json_of_too_many_values_is_refused_before_it_is_read(body, kind):
     if kind is not None:
         assert isinstance(parse_json(body), kind)
         return
-    with pytest.raises(Trouble) as told:
+    with pytest.raises(ProbeFailure) as told:
         parse_json(body)
     assert told.value.reading.reason is Reason.PROTOCOL_ERROR
     assert told.value.reading.detail == "JSON of more than 100000 values"

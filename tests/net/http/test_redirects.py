@@ -4,14 +4,14 @@ import contextlib
 
 import pytest
 
-from beacon.config.fields import Refused
+from beacon.config.fields import SettingRefused
 from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
 from beacon.net.address import Origin, origin
 from beacon.net.http.client import Request, exchange
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 clear = Secrets().clear
 
@@ -103,7 +103,7 @@ def test_a_body_goes_to_no_other_origin(pair, status, method):
         assert kept.bodies == [b""]
         assert run.to_allow == ""
         return
-    with pytest.raises(Trouble) as caught:
+    with pytest.raises(ProbeFailure) as caught:
         exchange(run, request)
     assert other.heads == []
     assert caught.value.reading.reason is Reason.EXPECTATION_FAILED
@@ -157,7 +157,7 @@ def test_an_address_that_two_parsers_read_in_two_ways_gets_nothing(raw_server, w
     answer = redirect(written.format(other=other_at, own=own_at), 307)
     run = Run(SystemClock(), 60.0)
     request = Request(url=own.url, method="POST", body=SECRET, headers={"X-Api-Key": "canary"})
-    with pytest.raises(Trouble):
+    with pytest.raises(ProbeFailure):
         exchange(run, request)
     assert other.heads == []
 
@@ -184,7 +184,7 @@ def test_whoever_waits_for_a_judgement_is_told_of_each_answer_as_it_comes(raw_se
     server = raw_server(lambda peer, _: peer.sendall(answers.pop(0)))
     heard = []
     request = Request(url=server.url, method="POST", body=b"otp=1")
-    with contextlib.suppress(Trouble):
+    with contextlib.suppress(ProbeFailure):
         exchange(Run(SystemClock(), 5), request, heard=heard.append)
     assert heard == ([303, 502] if second.startswith(b"HTTP/1.1 502") else [303])
 
@@ -201,7 +201,7 @@ def test_whoever_waits_for_a_judgement_is_told_of_each_answer_as_it_comes(raw_se
     ],
 )
 def test_what_is_no_origin_is_refused(written, message):
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(SettingRefused) as caught:
         Origin.parse(written)
     assert caught.value.message == message
     assert caught.value.allowed == Origin.ALLOWED

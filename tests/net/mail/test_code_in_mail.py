@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.net.mail.mail_message import Letter
+from beacon.net.mail.mail_message import MailMessage
 from beacon.net.mail.mime import DEPTH_LIMIT, PARTS_LIMIT, decoded
 from beacon.net.mailbox import MESSAGE_LIMIT, Message
 from beacon.otp.code_mailbox import code_in
@@ -20,7 +20,7 @@ CPU_LIMIT = 1.0
 
 
 def message(raw: bytes) -> Message:
-    letter = Letter(raw[:MESSAGE_LIMIT])
+    letter = MailMessage(raw[:MESSAGE_LIMIT])
     return Message("key", letter.body, head=letter.head)
 
 
@@ -257,7 +257,7 @@ HOSTILE: dict[str, bytes] = {
 def test_no_message_takes_long(name: str) -> None:
     raw = HOSTILE[name][:MESSAGE_LIMIT]
     began = time.thread_time()
-    letter = Letter(raw)
+    letter = MailMessage(raw)
     letter.holds(r"\bbeacon[0-9a-z]{16}\b")
     found = (
         letter.body,
@@ -277,9 +277,9 @@ def test_parts_have_limits_in_number_and_in_depth() -> None:
         b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n)
         for n in range(DEPTH_LIMIT + 5)
     )
-    assert Letter(deep + b"\r\n482913").body == ""
+    assert MailMessage(deep + b"\r\n482913").body == ""
     flat = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\nx\r\n" * 100
-    assert Letter(flat).body.count("x") == PARTS_LIMIT - 1
+    assert MailMessage(flat).body.count("x") == PARTS_LIMIT - 1
 
 
 def test_charsets_that_do_not_exist_are_not_looked_up() -> None:

@@ -25,7 +25,7 @@ from beacon.net.mail.imap_client import LINES_LIMIT, TRAFFIC_LIMIT
 from beacon.net.mail.imap_folders import encoded, junk_of, shown_name, wire_name
 from beacon.net.mail.imap_folders import listed as list_of
 from beacon.net.mailbox import MESSAGE_LIMIT, MESSAGES_LIMIT
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.code_mailbox import await_code
 
 PASSWORD = "canary-password"
@@ -60,7 +60,7 @@ def opened(fake_imap: Callable[..., Any]) -> Callable[..., tuple[Any, Run, MailW
 
 def trouble(run: Run, port: int, **given: Any) -> str:
     """What opening comes to, as `reason: detail`. Never what the server said."""
-    with pytest.raises(Trouble) as raised:
+    with pytest.raises(ProbeFailure) as raised:
         settings(port, **given).open(run)
     reading = raised.value.reading
     told = "\n".join([reading.detail, *run.notes])
@@ -247,7 +247,7 @@ def test_a_bomb_of_messages_is_no_mailbox_of_a_probe(opened: Callable[..., Any])
     server.inbox += [b"\r\n"] * (MESSAGES_LIMIT + 1)
     for _ in range(MESSAGES_LIMIT):
         assert watch.wait(run, soon(run, 60))
-    with pytest.raises(Trouble) as raised:
+    with pytest.raises(ProbeFailure) as raised:
         watch.wait(run, soon(run, 60))
     assert raised.value.reading.reason is Reason.SOURCE_DEAD
     assert "more than 1000 messages came" in raised.value.reading.detail
@@ -276,7 +276,7 @@ def test_a_message_is_seen_when_it_comes(opened: Callable[..., Any]) -> None:
 
 def test_idle_that_is_refused(opened: Callable[..., Any]) -> None:
     _, run, watch = opened(able="IMAP4rev1 AUTH=PLAIN IDLE", mood=_idle(b"TAG NO\r\n"))
-    with pytest.raises(Trouble, match="source_dead"):
+    with pytest.raises(ProbeFailure, match="source_dead"):
         watch.wait(run, soon(run, 4))
     watch.close()
 
@@ -303,7 +303,7 @@ def test_answers_that_cannot_be(
         with contextlib.closing(settings(server.port).open(run)) as watch:
             watch.wait(run, soon(run))
 
-    with pytest.raises(Trouble) as raised:
+    with pytest.raises(ProbeFailure) as raised:
         looked()
     assert raised.value.reading.reason in (Reason.SOURCE_DEAD, Reason.OWN_CREDENTIALS)
     assert words in raised.value.reading.detail
@@ -314,7 +314,7 @@ def test_an_answer_without_end(opened: Callable[..., Any]) -> None:
     flood = (b"* OK " + b"x" * 1_000_000 + b"\r\n") * 85
     _, run, watch = opened(budget=60, mood=lambda said: flood if said == "NOOP" else None)
     assert watch.wait(run, soon(run)) is None
-    with pytest.raises(Trouble, match="source_dead"):
+    with pytest.raises(ProbeFailure, match="source_dead"):
         watch.wait(run, soon(run))
     watch.close()
 
@@ -323,7 +323,7 @@ def test_many_small_lines_have_a_limit_too(opened: Callable[..., Any]) -> None:
     flood = b"* OK x\r\n" * (LINES_LIMIT + 1)
     _, run, watch = opened(budget=60, mood=lambda said: flood if said == "NOOP" else None)
     assert watch.wait(run, soon(run)) is None
-    with pytest.raises(Trouble, match="source_dead") as raised:
+    with pytest.raises(ProbeFailure, match="source_dead") as raised:
         watch.wait(run, soon(run))
     assert "what is new: more than 20000 lines or 16 MiB came" in raised.value.reading.detail
     watch.close()
@@ -334,7 +334,7 @@ def test_what_a_flood_costs_is_bounded(opened: Callable[..., Any]) -> None:
     _, run, watch = opened(budget=60, mood=lambda said: flood if said == "NOOP" else None)
     watch.wait(run, soon(run))
     tracemalloc.start()
-    with pytest.raises(Trouble):
+    with pytest.raises(ProbeFailure):
         watch.wait(run, soon(run))
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -442,7 +442,7 @@ def test_a_code_that_was_sent_before_a_run_began_is_not_its(
     if code:
         assert await_code(run, watch, r"code (\d{6})", 1.0) == code
     else:
-        with pytest.raises(Trouble) as raised:
+        with pytest.raises(ProbeFailure) as raised:
             await_code(run, watch, r"code (\d{6})", 0.1)
         text = "no message with a code within 0.1 s; 1 message came that was sent before this run"
         assert raised.value.reading.detail.startswith(text)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.net.mail.mail_message import HOPS_LIMIT, Bounce, Letter
+from beacon.net.mail.mail_message import HOPS_LIMIT, Bounce, MailMessage
 from beacon.net.mail.mime import decoded
 
 CODE = (
@@ -50,14 +50,14 @@ Message-ID: <beacon0123456789abcdef@example.org>\r
 
 
 def bounce(action: bytes, status: bytes, by: bytes = b"", said: bytes = b"") -> Bounce | None:
-    return Letter(BOUNCE % (action, status, by, said)).bounce
+    return MailMessage(BOUNCE % (action, status, by, said)).bounce
 
 
 # --- text ---------------------------------------------------------------------------
 
 
 def test_a_text_has_its_head_and_all_its_parts() -> None:
-    letter = Letter(
+    letter = MailMessage(
         CODE + b'Content-Type: multipart/alternative; boundary="b"\r\n\r\n'
         b"--b\r\nContent-Type: text/plain; charset=utf-8\r\n"
         b"Content-Transfer-Encoding: quoted-printable\r\n\r\nDer Code f=C3=BCr Sie: 834211\r\n"
@@ -78,7 +78,7 @@ def test_a_text_has_its_head_and_all_its_parts() -> None:
 
 
 def test_a_word_is_found_wherever_it_is() -> None:
-    letter = Letter(CODE + b"Content-Transfer-Encoding: base64\r\n\r\nYmVhY29uY2FmZQ==\r\n")
+    letter = MailMessage(CODE + b"Content-Transfer-Encoding: base64\r\n\r\nYmVhY29uY2FmZQ==\r\n")
     assert letter.holds("BEACONcafe")
     assert letter.holds(r"beacon[0-9a-f]{16}")
     assert letter.holds("forged")
@@ -90,11 +90,13 @@ def test_a_word_is_found_wherever_it_is() -> None:
 )
 def test_a_wrong_charset_costs_no_more_than_its_letters(charset: str) -> None:
     kind = f'Content-Type: text/plain; charset="{charset}"\r\n\r\n'.encode()
-    assert isinstance(Letter(kind + b"code 834211 \xff").body, str)
+    assert isinstance(MailMessage(kind + b"code 834211 \xff").body, str)
     assert isinstance(decoded(b"834211 \xff", charset), str)
-    assert "834211" in Letter(b"Content-Type: text/plain; charset=nope\r\n\r\ncode 834211").body
+    assert (
+        "834211" in MailMessage(b"Content-Type: text/plain; charset=nope\r\n\r\ncode 834211").body
+    )
     header = f"Subject: =?{charset}?q?834211?= \r\n\r\n".encode()
-    assert isinstance(Letter(header).head, str)
+    assert isinstance(MailMessage(header).head, str)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_a_wrong_charset_costs_no_more_than_its_letters(charset: str) -> None:
     ],
 )
 def test_what_is_no_mail_is_read_as_far_as_it_goes(raw: bytes) -> None:
-    letter = Letter(raw)
+    letter = MailMessage(raw)
     assert letter.head.startswith("Subject: ")
     assert isinstance(letter.body, str)
     assert letter.bounce is None
@@ -126,7 +128,7 @@ def test_what_is_no_mail_is_read_as_far_as_it_goes(raw: bytes) -> None:
     st.binary(max_size=400), st.sampled_from([b"", CODE, BOUNCE, b"Content-Type: text/html\r\n"])
 )
 def test_nothing_in_a_message_makes_it_unreadable(tail: bytes, head: bytes) -> None:
-    letter = Letter(head + tail)
+    letter = MailMessage(head + tail)
     assert isinstance(letter.body + letter.head, str)
     assert letter.sent is None or letter.sent
     assert isinstance(letter.authentication, dict)
@@ -138,20 +140,20 @@ def test_nothing_in_a_message_makes_it_unreadable(tail: bytes, head: bytes) -> N
 
 
 def test_hops_come_in_the_order_of_the_way() -> None:
-    first, second = Letter(CODE + b"\r\n").hops
+    first, second = MailMessage(CODE + b"\r\n").hops
     assert (first.by, second.by) == ("relay.example.net", "mx.example.com")
     assert second.at - first.at == 5.0
 
 
 def test_hops_have_a_limit_and_need_no_name() -> None:
     raw = b"Received: with nothing; Sun, 22 Nov 2026 09:40:07 +0000\r\n" * 100
-    hops = Letter(raw + b"\r\n").hops
+    hops = MailMessage(raw + b"\r\n").hops
     assert len(hops) == HOPS_LIMIT
     assert {hop.by for hop in hops} == {"unnamed"}
 
 
 def test_the_topmost_results_count_and_one_good_signature_is_enough() -> None:
-    assert Letter(CODE + b"\r\n").authentication == {"spf": "softfail", "dkim": "pass"}
+    assert MailMessage(CODE + b"\r\n").authentication == {"spf": "softfail", "dkim": "pass"}
 
 
 # --- notifications ------------------------------------------------------------------
@@ -176,4 +178,4 @@ def test_a_notification_says_what_became_of_it(
 
 
 def test_a_notification_holds_what_it_is_about() -> None:
-    assert Letter(BOUNCE % (b"failed", b"5.1.1", b"", b"")).holds("beacon0123456789abcdef")
+    assert MailMessage(BOUNCE % (b"failed", b"5.1.1", b"", b"")).holds("beacon0123456789abcdef")

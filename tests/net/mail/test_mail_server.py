@@ -10,7 +10,7 @@ from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.mail.mail_server import answering, own_trouble, silence_means
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 
 def asked(error: BaseException) -> None:
@@ -30,7 +30,7 @@ def asked(error: BaseException) -> None:
     ],
 )
 def test_what_goes_wrong_with_an_answer(error: OSError, reason: Reason, words: str) -> None:
-    with pytest.raises(Trouble) as raised:
+    with pytest.raises(ProbeFailure) as raised:
         asked(error)
     assert raised.value.reading.reason is reason
     assert raised.value.reading.detail.startswith(words)
@@ -52,16 +52,16 @@ def test_a_machine_without_room_is_no_word_of_the_server() -> None:
 def test_all_trouble_with_what_we_look_with_is_ours(
     reason: Reason, becomes: Reason, detail: str
 ) -> None:
-    with pytest.raises(Trouble) as raised, own_trouble("IMAP"):
-        raise Trouble(reason, "why")
+    with pytest.raises(ProbeFailure) as raised, own_trouble("IMAP"):
+        raise ProbeFailure(reason, "why")
     assert (raised.value.reading.reason, raised.value.reading.detail) == (becomes, detail)
 
 
 def test_what_silence_means_ends_with_it_but_not_at_the_deadline() -> None:
     run = Run(SystemClock(), 60.0)
     with silence_means(run, Reason.CODE_NOT_ARRIVED):
-        with pytest.raises(Trouble), silence_means(run, Reason.SOURCE_DEAD):
-            raise Trouble(Reason.SOURCE_DEAD, "why")
+        with pytest.raises(ProbeFailure), silence_means(run, Reason.SOURCE_DEAD):
+            raise ProbeFailure(Reason.SOURCE_DEAD, "why")
         assert run.silence is Reason.CODE_NOT_ARRIVED
     assert run.silence is None
     with pytest.raises(DeadlinePassed), silence_means(run, Reason.SOURCE_DEAD):

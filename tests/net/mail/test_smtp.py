@@ -15,7 +15,7 @@ from beacon.core.model import Outcome, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Phase, Run
 from beacon.net.mail.smtp import Smtp
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 PASSWORD = "canary-password"
 NONCE = "beacon0123456789abcdef"
@@ -90,7 +90,7 @@ def settings(port: int, **given: Any) -> Smtp:
 
 def trouble(server: FakeSmtp, **given: Any) -> str:
     run = Run(SystemClock(), 60.0)
-    with pytest.raises(Trouble) as raised:
+    with pytest.raises(ProbeFailure) as raised:
         settings(server.port, **given).submit(run, NONCE)
     told = "\n".join([raised.value.reading.detail, *run.notes])
     assert "canary" not in told
@@ -189,7 +189,7 @@ def test_a_server_that_hangs_up(fake_smtp: Callable[..., FakeSmtp]) -> None:
 
 
 def test_nobody_is_there(free_port: Callable[[], int]) -> None:
-    with pytest.raises(Trouble) as raised:
+    with pytest.raises(ProbeFailure) as raised:
         settings(free_port()).submit(Run(SystemClock(), 60.0), NONCE)
     assert raised.value.reading.reason is Reason.CONNECT_REFUSED
     assert raised.value.reading.outcome is Outcome.FAIL

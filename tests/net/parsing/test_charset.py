@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from beacon.net.http.client import Answer
 from beacon.net.mail.mime import decoded
 from beacon.net.parsing.charset import codec
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 from beacon.vendors.feed import entries
 
 NAMES = {
@@ -68,9 +68,9 @@ def test_names_that_nobody_knows_are_not_kept() -> None:
     before = len(encodings._cache)
     for number in range(50):
         kind = {"content-type": f"text/plain; charset=new-{number}"}
-        with pytest.raises(Trouble):
+        with pytest.raises(ProbeFailure):
             Answer(status=200, headers=kind, body=b"x").text()
-        with pytest.raises(Trouble):
+        with pytest.raises(ProbeFailure):
             entries(f'<?xml version="1.0" encoding="fresh-{number}"?><rss/>'.encode(), "")
         assert decoded(b"x", f"unseen-{number}") == "x"
     assert len(encodings._cache) == before

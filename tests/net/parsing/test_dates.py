@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.net.mail.mail_message import Letter
+from beacon.net.mail.mail_message import MailMessage
 from beacon.net.parsing.dates import cookie_date, mail_date, moment
 
 AT = datetime(2018, 11, 19, 14, 0, tzinfo=UTC)
@@ -77,7 +77,7 @@ def test_a_date_without_a_zone_that_is_known_may_be_hours_off(zone: str, known: 
     """By it no code of this run is taken for an earlier one's."""
     written = f"Mon, 19 Nov 2018 14:00:00 {zone}"
     assert (mail_date(written, zoned=True) is not None) is known
-    assert Letter(f"Date: {written}\r\n\r\n482913".encode()).dated == (
+    assert MailMessage(f"Date: {written}\r\n\r\n482913".encode()).dated == (
         mail_date(written).timestamp() if known else None
     )
 

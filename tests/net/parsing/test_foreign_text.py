@@ -16,7 +16,7 @@ from beacon.net.http.auth import Auth, Basic, Bearer
 from beacon.net.http.client import Answer, Request, confined, fresh_jar, prepare
 from beacon.net.http.condition import Condition
 from beacon.net.http.expectations import Expectations, judge
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 from beacon.probes.http import Http
 from beacon.probing.dialogue import Flow
 from beacon.probing.extract import Capture
@@ -35,7 +35,7 @@ def sent_or(act):
     """What is sent, or the reading of the trouble with it."""
     try:
         return act()
-    except Trouble as trouble:
+    except ProbeFailure as trouble:
         return trouble.reading
 
 

@@ -17,10 +17,10 @@ from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.parsing import parser
-from beacon.net.parsing.parser import PARSERS, ParserProcess, Reply, parsed, receive, send
+from beacon.net.parsing.parser import PARSERS, ParserProcess, ParserReply, parsed, receive, send
 from beacon.net.parsing.parser_process import answer, serve
-from beacon.net.probe_failure import Trouble
-from beacon.vendors.feed import Entry
+from beacon.net.probe_failure import ProbeFailure
+from beacon.vendors.feed import FeedEntry
 
 # A process that does what its input says, by the same protocol.
 OBEDIENT = """
@@ -64,12 +64,12 @@ def run_of(seconds: float = 60) -> Run:
 
 
 def trouble(ask: Callable[[], object]) -> tuple[Reason, str]:
-    with pytest.raises(Trouble) as told:
+    with pytest.raises(ProbeFailure) as told:
         ask()
     return told.value.reading.reason, told.value.reading.detail
 
 
-def pid(reply: Reply) -> int:
+def pid(reply: ParserReply) -> int:
     return msgspec.msgpack.decode(reply.result, type=int)
 
 
@@ -185,26 +185,26 @@ FEED = f"<rss>{''.join(f'<item><title>{t}</title><link>/{t}</link></item>' for t
 def test_small_and_large_inputs_say_the_same() -> None:
     run, raw = run_of(), FEED.encode()
     assert len(raw) > PARSERS["feed"].inline
-    there = parsed(run, "feed", tuple[Entry, ...], raw, "")
+    there = parsed(run, "feed", tuple[FeedEntry, ...], raw, "")
     assert [entry.title for entry in there] == list(TITLES)
     assert there == PARSERS["feed"](raw, "")
 
 
 def test_trouble_comes_back_as_it_is() -> None:
     raw = b"[" * (PARSERS["feed"].inline + 1)
-    there = trouble(lambda: parsed(run_of(), "feed", tuple[Entry, ...], raw, ""))
+    there = trouble(lambda: parsed(run_of(), "feed", tuple[FeedEntry, ...], raw, ""))
     assert there == trouble(lambda: PARSERS["feed"](raw, ""))
 
 
 def test_a_bug_in_a_parser_is_ours(caplog: pytest.LogCaptureFixture) -> None:
     raw = b"x" * (PARSERS["feed"].inline + 1)
-    there = trouble(lambda: parsed(run_of(), "feed", tuple[Entry, ...], raw, "", "too", "many"))
+    there = trouble(lambda: parsed(run_of(), "feed", tuple[FeedEntry, ...], raw, "", "too", "many"))
     assert there == (Reason.INTERNAL_ERROR, "bug in the parser: TypeError")
     assert "bug in the parser feed: TypeError" in caplog.text
 
 
-def answered(name: str) -> Reply:
-    return msgspec.msgpack.decode(answer(msgspec.msgpack.encode((name, (), b""))), type=Reply)
+def answered(name: str) -> ParserReply:
+    return msgspec.msgpack.decode(answer(msgspec.msgpack.encode((name, (), b""))), type=ParserReply)
 
 
 def test_an_input_that_takes_too_much_memory(monkeypatch: pytest.MonkeyPatch) -> None:

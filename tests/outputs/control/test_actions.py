@@ -11,11 +11,11 @@ from beacon.core.inputs import Observed
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
 from beacon.engine.clock import SystemClock
-from beacon.engine.inbox import Mailbox
+from beacon.engine.inbox import Inbox
 from beacon.engine.loop import Engine
 from beacon.engine.output import Heartbeat
 from beacon.outputs.control.actions import Actions
-from beacon.outputs.control.socket import Refused
+from beacon.outputs.control.socket import ActionRefused
 from beacon.outputs.documents import status
 
 SITE = Site(
@@ -52,7 +52,7 @@ class Room:
         self.engine = Engine(
             judge=self.monitor,
             clock=self.clock,
-            mailbox=Mailbox(),
+            mailbox=Inbox(),
             outputs=(),
             heart=heart,
             renderer=heart,
@@ -112,17 +112,17 @@ def test_times_are_told_by_the_wall_clock(room):
 
 
 def test_acknowledge_is_done_once_in_the_callers_name(room):
-    with pytest.raises(Refused, match="nothing to acknowledge"):
+    with pytest.raises(ActionRefused, match="nothing to acknowledge"):
         room.do("acknowledge")
     room.fails()
-    with pytest.raises(Refused, match="no service 'gate'"):
+    with pytest.raises(ActionRefused, match="no service 'gate'"):
         room.do("acknowledge", service="gate")
     assert room.do("acknowledge", service="door", reason="seen") == {}
     assert room.do("status")["incidents"][0]["acknowledged_by"] == "alex"
 
 
 def test_silence_and_sound_again(room):
-    with pytest.raises(Refused, match="no incident is open"):
+    with pytest.raises(ActionRefused, match="no incident is open"):
         room.do("silence")
     room.fails()
     assert room.do("status")["silence"] is None
@@ -134,7 +134,7 @@ def test_silence_and_sound_again(room):
     assert room.do("explain", service="door")["silence"] == told
     assert room.do("silence", on=False) == {}
     assert room.do("explain", service="door")["silence"] is None
-    with pytest.raises(Refused, match="not silenced"):
+    with pytest.raises(ActionRefused, match="not silenced"):
         room.do("silence", on=False)
 
 
@@ -161,7 +161,7 @@ def test_silence_and_sound_again(room):
 )
 def test_a_wrong_request_is_refused(room, action, request_, error):
     room.fails()
-    with pytest.raises(Refused, match=error):
+    with pytest.raises(ActionRefused, match=error):
         room.do(action, **request_)
 
 
@@ -213,7 +213,7 @@ UNKNOWN = "no service 'gate'; there is: door"
 def test_what_is_not_there_or_over_is_refused_and_changes_nothing(room, action, request_, error):
     room.fails()
     before = room.do("status")
-    with pytest.raises(Refused, match=error):
+    with pytest.raises(ActionRefused, match=error):
         room.do(action, **{"service": "gate"} | request_)
     assert without_drift(room.do("status")) == without_drift(before)
 
@@ -236,7 +236,7 @@ def test_an_acknowledgement_is_taken_back(room):
 def test_what_concerns_a_service_is_done_to_it_and_undone(room, action):
     (laid,) = room.do(action, service="door")["overlays"]
     assert (laid["subject"], laid["until"] is None) == ("door", action == "bypass")
-    with pytest.raises(Refused, match="on already"):
+    with pytest.raises(ActionRefused, match="on already"):
         room.do(action, service="door")
     assert room.do(action, service="door", on=False) == {}
 
@@ -251,7 +251,7 @@ def test_a_drill_of_a_verdict(room):
 
 
 def test_nothing_to_attest(room):
-    with pytest.raises(Refused, match="nothing to attest"):
+    with pytest.raises(ActionRefused, match="nothing to attest"):
         room.do("attest")
 
 
@@ -275,7 +275,7 @@ def test_explain_says_why_and_what_would_change_it(room):
 
 
 def test_explain_of_a_service_that_is_not_there(room):
-    with pytest.raises(Refused, match="no service 'gate'; there is: door"):
+    with pytest.raises(ActionRefused, match="no service 'gate'; there is: door"):
         room.do("explain", service="gate")
 
 

@@ -14,11 +14,11 @@ import pytest
 from beacon.outputs.control import socket as control
 from beacon.outputs.control.socket import (
     CALLERS,
+    ActionRefused,
     ControlError,
     ControlSocket,
     NoBeacon,
     NotAllowed,
-    Refused,
     ask,
     socket_path,
 )
@@ -29,7 +29,7 @@ def echo(request, by):
 
 
 def refuse(request, by):
-    raise Refused("not today")
+    raise ActionRefused("not today")
 
 
 def break_(request, by):

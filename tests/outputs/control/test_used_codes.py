@@ -13,7 +13,7 @@ import pytest
 from beacon.core.model import Reason
 from beacon.engine.clock import ManualClock
 from beacon.engine.run import Run
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.daily_quota import spend
 from beacon.otp.used_codes import COUNTED, Ledger, Mark, Token
 from beacon.outputs.control.socket import ControlSocket, NoBeacon, NotAllowed, NotAnswering, ask
@@ -56,7 +56,7 @@ def test_messages_are_counted_together(mine: Ledger, theirs: Ledger, clock: Manu
     spend(run, mine, 3)
     spend(run, theirs, 3)
     for ledger in (mine, theirs):
-        with pytest.raises(Trouble):
+        with pytest.raises(ProbeFailure):
             spend(run, ledger, 3)
 
 
@@ -130,7 +130,7 @@ def test_a_beacon_that_cannot_be_asked_is_a_reason_to_send_no_code(
         lambda: ledger.count(TOKEN),
     ]
     for call in asking:
-        with pytest.raises(Trouble) as trouble:
+        with pytest.raises(ProbeFailure) as trouble:
             call()
         assert trouble.value.reading.reason is Reason.RATE_LIMITED
         assert str(why) in trouble.value.reading.detail
@@ -139,7 +139,7 @@ def test_a_beacon_that_cannot_be_asked_is_a_reason_to_send_no_code(
 def test_a_beacon_that_knows_no_sharing_is_a_reason_too(tmp_path: Path) -> None:
     ledger = Ledger()
     share(ledger, lambda _: {"ok": False, "error": "no such action"}, tmp_path, "probe 1")
-    with pytest.raises(Trouble, match="rate_limited"):
+    with pytest.raises(ProbeFailure, match="rate_limited"):
         ledger.claim(TOKEN, 0.0)
 
 
@@ -209,7 +209,7 @@ def test_a_code_that_cannot_be_written_down_is_not_sent(clock: ManualClock, tmp_
     ledger.wait(TOKEN, utc)
     other = sqlite3.connect(tmp_path / NAME, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(Trouble) as trouble:
+    with pytest.raises(ProbeFailure) as trouble:
         ledger.claim(TOKEN, utc + 30)
     assert "locked" in trouble.value.reading.detail
     other.close()
@@ -218,6 +218,6 @@ def test_a_code_that_cannot_be_written_down_is_not_sent(clock: ManualClock, tmp_
 def test_without_a_history_no_counted_code_is_sent(tmp_path: Path) -> None:
     ledger = Ledger()
     share(ledger, nobody, tmp_path, "probe 1")
-    with pytest.raises(Trouble) as refused:
+    with pytest.raises(ProbeFailure) as refused:
         ledger.count(Mark(b"token", 0), 0)
     assert "no counted code is sent" in refused.value.reading.detail

@@ -22,7 +22,7 @@ from beacon.core.endpoint.latency_baseline import Learnt
 from beacon.core.inputs import Acknowledge, Bypass, Maintenance, Observed, Shelve, TimePassed
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site, Verdict
 from beacon.core.monitor import Monitor
-from beacon.core.operator.overlays import Hush
+from beacon.core.operator.overlays import Suppression
 from beacon.core.snapshot import Memory
 from beacon.core.tower.sequences import Stage
 from beacon.engine.clock import ManualClock
@@ -30,11 +30,11 @@ from beacon.otp.used_codes import Ledger, Token
 from beacon.outputs.history import database
 from beacon.outputs.history.database import Batch, HistoryFile, Newer, Row
 from beacon.outputs.history.incidents import Incidents
-from beacon.outputs.history.output import KEY, NAME, WAITING, History, Pace
+from beacon.outputs.history.output import KEY, NAME, WAITING, History, WritePace
 from beacon.outputs.mqtt.topics import iso
 
-QUICK = Pace(batch=0.0, refresh=0.05, again=0.05, step=5.0)
-SLOW = Pace(batch=0.0, refresh=60.0, again=0.0, step=5.0)
+QUICK = WritePace(batch=0.0, refresh=0.05, again=0.05, step=5.0)
+SLOW = WritePace(batch=0.0, refresh=60.0, again=0.0, step=5.0)
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 
@@ -56,7 +56,9 @@ def site(*names: str) -> Site:
 class Life:
     """One life of a beacon: a monitor with its history, from start to its end."""
 
-    def __init__(self, directory: Path, clock: ManualClock, pace: Pace = QUICK, **written) -> None:
+    def __init__(
+        self, directory: Path, clock: ManualClock, pace: WritePace = QUICK, **written
+    ) -> None:
         self.clock = clock
         self.monitor = Monitor(site())
         self.history = History(
@@ -173,7 +175,7 @@ def test_what_operators_have_laid_on_comes_back_after_a_kill(outage, live, clock
     again.settle()
     third = live(dead(tmp_path / "copy", tmp_path / "third"))
     (service,) = third.monitor.remember(at + 2.0).services
-    assert service.hush == Hush(Verdict.OUTAGE, at + 1.0), "not yet seen again"
+    assert service.hush == Suppression(Verdict.OUTAGE, at + 1.0), "not yet seen again"
 
 
 def test_a_kill_comes_back_with_the_same_incident(outage, live, clock, tmp_path):
@@ -473,7 +475,7 @@ def test_old_rows_go_while_it_runs_and_the_newest_stay(tmp_path):
         file.write(Batch(rows=rows, incidents=[(n, f"i{n}", False, "{}")]))
         if n == 30:
             pages = file._db.execute("PRAGMA page_count").fetchone()
-    reader = database.Reader(tmp_path / NAME)
+    reader = database.DatabaseReader(tmp_path / NAME)
     assert [t["at"] for t in reader.transitions("a", 0, 1e9)] == [float(n) for n in range(291, 301)]
     assert [name for name, _ in reader.incidents(9)] == ["i300", "i299", "i298"]
     assert len(reader.operators()) == 5

@@ -35,10 +35,10 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.output import Heartbeat
 from beacon.outputs.mqtt.output import MqttOutput
 from beacon.outputs.mqtt.push import MqttPush
-from beacon.outputs.mqtt.session import Pace
+from beacon.outputs.mqtt.session import SessionTimes
 
 BASE = "mfa-beacon/lab"
-QUICK = Pace(
+QUICK = SessionTimes(
     first_retry=0.05,
     last_retry=0.1,
     settled=0.2,
@@ -308,7 +308,7 @@ class Beacon:
 
 
 @pytest.fixture
-def quick() -> Pace:
+def quick() -> SessionTimes:
     return QUICK
 
 
@@ -319,7 +319,7 @@ def beacon(house) -> Iterator[Callable[..., Beacon]]:
 
     def make(
         config: Config,
-        pace: Pace = QUICK,
+        pace: SessionTimes = QUICK,
         submit: Any = None,
         lamp_test: Any = None,
         push: MqttPush | None = None,

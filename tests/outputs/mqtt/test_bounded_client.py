@@ -9,9 +9,9 @@ import tracemalloc
 import pytest
 
 from beacon.config.schema import Mqtt
-from beacon.outputs.mqtt.client import Lost, Session
+from beacon.outputs.mqtt.client import Lost, MqttClient
 from beacon.outputs.mqtt.output import LARGEST
-from beacon.outputs.mqtt.topics import Message
+from beacon.outputs.mqtt.topics import Publication
 
 pytestmark = pytest.mark.integration
 
@@ -66,8 +66,8 @@ class Careless(threading.Thread):
 @contextlib.contextmanager
 def visit(broker: Careless):
     mqtt = Mqtt(host="127.0.0.1", port=broker.port, encrypted=False, protocol=broker.protocol)
-    will = Message(f"{BASE}/availability", "offline")
-    session = Session(mqtt, "mfa-beacon-lab", will, [], patience=5.0, largest=LARGEST)
+    will = Publication(f"{BASE}/availability", "offline")
+    session = MqttClient(mqtt, "mfa-beacon-lab", will, [], patience=5.0, largest=LARGEST)
     mine, theirs = socket.socketpair()
     with contextlib.closing(session), mine, theirs, broker.server:
         session.dial()

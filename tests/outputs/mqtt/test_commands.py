@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.config.fields import Refused
+from beacon.config.fields import SettingRefused
 from beacon.config.schema import COMMANDS
 from beacon.core.model import Verdict
 from beacon.core.operator.commands import Command
@@ -112,20 +112,20 @@ def test_good(name, payload, command):
 
 @pytest.mark.parametrize(("name", "payload", "words"), BAD)
 def test_bad(name, payload, words):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(SettingRefused) as refused:
         understand(name, payload)
     assert refusal(refused.value) == words
 
 
 def test_a_command_that_is_switched_off():
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(SettingRefused) as refused:
         read("silence", b"ON", ("acknowledge",), SERVICES)
     assert refusal(refused.value) == "switched off by mqtt.commands"
 
 
 @given(st.sampled_from(HANDLED), st.binary(max_size=2000) | st.text().map(str.encode))
 def test_whatever_comes_is_understood_or_refused(name, payload):
-    with contextlib.suppress(Refused):
+    with contextlib.suppress(SettingRefused):
         assert read(name, payload, HANDLED, SERVICES).name == name
 
 
@@ -133,7 +133,7 @@ def test_whatever_comes_is_understood_or_refused(name, payload):
 def test_whatever_is_said_fits_a_log_line(name, fields):
     try:
         command = understand(name, json.dumps({"by": "x", **fields}))
-    except Refused:
+    except SettingRefused:
         return
     assert command.by.isprintable()
     assert command.reason.isprintable()
@@ -154,7 +154,7 @@ def test_ten_at_once_then_one_a_second(clock):
 def test_a_service_that_is_not_there_is_refused_by_every_command(name, state):
     """What is attested is known to the core alone: it refuses."""
     payload = json.dumps({"state": state, "service": "gate"}).encode()
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(SettingRefused) as refused:
         read(name, payload, COMMANDS, ("sign-in", "sms"))
     assert refusal(refused.value) == "no such service; known: sign-in, sms"
 

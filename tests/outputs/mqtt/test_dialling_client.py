@@ -12,9 +12,9 @@ import trustme
 from beacon.config.schema import Mqtt
 from beacon.config.tls import TlsPolicy
 from beacon.core.model import Reading, Reason
-from beacon.outputs.mqtt.client import Lost, Session
+from beacon.outputs.mqtt.client import Lost, MqttClient
 from beacon.outputs.mqtt.dialling_client import why_not
-from beacon.outputs.mqtt.topics import Message
+from beacon.outputs.mqtt.topics import Publication
 
 HOST = "broker.example.com"
 
@@ -25,8 +25,8 @@ def session():
 
     def make(patience=10.0, **settings):
         mqtt = Mqtt(**{"host": HOST, "port": 1, "encrypted": False, **settings})
-        will = Message("t", "")
-        made.append(Session(mqtt, "beacon", will, (), patience=patience, largest=1000))
+        will = Publication("t", "")
+        made.append(MqttClient(mqtt, "beacon", will, (), patience=patience, largest=1000))
         return made[-1]
 
     yield make

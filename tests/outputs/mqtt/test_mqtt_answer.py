@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from beacon.config.fields import Secret
 from beacon.config.schema import Mqtt
-from beacon.outputs.mqtt.client import Lost, Session
-from beacon.outputs.mqtt.topics import Message
+from beacon.outputs.mqtt.client import Lost, MqttClient
+from beacon.outputs.mqtt.topics import Publication
 from beacon.outputs.mqtt_answer import no_broker, refusal
 
 PASSWORD = "canary-of-a-password"
@@ -27,8 +27,8 @@ def met(protocol: str, answer: bytes) -> str:
             username="beacon",
             password=Secret(PASSWORD),
         )
-        will = Message("t", "")
-        session = Session(mqtt, "mfa-beacon-lab", will, (), patience=60.0, largest=100_000)
+        will = Publication("t", "")
+        session = MqttClient(mqtt, "mfa-beacon-lab", will, (), patience=60.0, largest=100_000)
         with contextlib.closing(session):
             session.dial()
             broker, _ = server.accept()

@@ -13,7 +13,7 @@ from beacon.core.effects import Announced, Announcement, IncidentChanged
 from beacon.core.model import Verdict
 from beacon.core.tower.indication import Colour
 from beacon.engine.output import Heartbeat
-from beacon.outputs.mqtt.topics import Health60
+from beacon.outputs.mqtt.topics import HealthReport
 from beacon.outputs.tower.renderer import Shown
 
 pytestmark = pytest.mark.integration
@@ -248,7 +248,7 @@ def test_a_stalled_judge_is_told_by_the_thread_that_listens(
     broker.start()
     one = beacon(house(broker.port, protocol=protocol), judged=True)
     tell_all(one)
-    one.output.health(Health60(one.clock.monotonic(), 1.0, False, True, 3.0, False, 40.0))
+    one.output.health(HealthReport(one.clock.monotonic(), 1.0, False, True, 3.0, False, 40.0))
     one.judge.at = one.clock.monotonic() - Heartbeat.LIMIT  # its last beat, five seconds ago
     listener = listen(broker.port)
     listener.until(lambda: listener.json("state").get("verdict") == "blind", "that it is blind")

@@ -31,7 +31,7 @@ from beacon.core.views import SilenceChanged
 from beacon.engine.clock import ManualClock
 from beacon.outputs.documents import explanation
 from beacon.outputs.mqtt.output import Moments
-from beacon.outputs.mqtt.topics import Health60
+from beacon.outputs.mqtt.topics import HealthReport
 from beacon.outputs.tower.renderer import Shown
 
 pytestmark = pytest.mark.integration
@@ -68,7 +68,7 @@ def health(at, **more):
         "storage_degraded": False,
         "rss_mb": 40.0,
     }
-    return Health60(at, **(plain | more))
+    return HealthReport(at, **(plain | more))
 
 
 def tell_all(one, verdict=Verdict.OK):

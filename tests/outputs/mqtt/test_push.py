@@ -12,9 +12,9 @@ import pytest
 from beacon.config.fields import Secret
 from beacon.core.model import Reason
 from beacon.engine.clock import Clock, ManualClock, SystemClock
-from beacon.engine.push_receiver import Cause, Denied, Pushed
+from beacon.engine.push_receiver import PushDenied, Pushed, PushRefusal
 from beacon.outputs.mqtt.push import MqttPush
-from beacon.outputs.push_gateway import Door
+from beacon.outputs.push_gateway import PushGateway
 from beacon.probes.push import LARGEST, Push
 
 BASE = "mfa-beacon/lab"
@@ -26,12 +26,12 @@ class Inbox:
 
     clock: Clock
     taken: list[tuple[str, Pushed]] = field(default_factory=list)
-    deny: list[Denied] = field(default_factory=list)
+    deny: list[PushDenied] = field(default_factory=list)
     open: int = 0
 
     def __post_init__(self) -> None:
         endpoints = {"sign-in/portal": Push(mqtt=True), "sms/gateway": Push(mqtt=True)}
-        self.push = MqttPush(Door(endpoints, self.take), self.clock, self.listening)
+        self.push = MqttPush(PushGateway(endpoints, self.take), self.clock, self.listening)
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
@@ -104,7 +104,7 @@ def test_nothing_retained_is_taken(inbox, caplog):
 
 
 def test_what_came_too_soon_after_another_way_waits(inbox, clock):
-    inbox.deny = [Denied(Cause.TOO_MANY, "later", 0.25)]
+    inbox.deny = [PushDenied(PushRefusal.TOO_MANY, "later", 0.25)]
     inbox.say(reason="slow")
     assert inbox.taken == []
     assert inbox.push.due() == clock.monotonic() + 0.25
@@ -114,7 +114,7 @@ def test_what_came_too_soon_after_another_way_waits(inbox, clock):
 
 
 def test_what_is_denied_for_good_is_gone(inbox, clock):
-    inbox.deny = [Denied(Cause.REPEATED, "seen")]
+    inbox.deny = [PushDenied(PushRefusal.REPEATED, "seen")]
     inbox.say()
     assert inbox.push.due() is None
 

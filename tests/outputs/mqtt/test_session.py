@@ -12,9 +12,9 @@ from beacon.core.effects import Announced, Announcement
 from beacon.core.model import Reason, Verdict
 from beacon.engine.output import Heartbeat
 from beacon.outputs.mqtt.homeassistant import birth_topic, config_topic
-from beacon.outputs.mqtt.outbox import Board
+from beacon.outputs.mqtt.outbox import Outbox
 from beacon.outputs.mqtt.output import Moments
-from beacon.outputs.mqtt.session import Commands, Conversation, Pace, Setup
+from beacon.outputs.mqtt.session import CommandRunner, Session, SessionTimes, Setup
 from beacon.outputs.mqtt.stalled import StallWatch
 from beacon.outputs.mqtt.topics import FAMILIES, Topics
 
@@ -54,7 +54,7 @@ def setup(clock):
 
     def make(config, push=None):
         topics = Topics(config, "1", Moments(clock))
-        commands = Commands(config, clock, print, print, lambda _answered: None)
+        commands = CommandRunner(config, clock, print, print, lambda _answered: None)
         return Setup(config, "1", topics, commands, push)
 
     return make
@@ -64,10 +64,10 @@ def setup(clock):
 def talk(house, clock, words, setup):
     """A conversation that has begun, its line, and the board it reads from."""
     of_it = setup(house())
-    board = Board(of_it.topics, clock, lambda topics: topics.info(0.0, "pi"))
+    board = Outbox(of_it.topics, clock, lambda topics: topics.info(0.0, "pi"))
     line = Line()
-    conversation = Conversation(
-        line, of_it, board=board, clock=clock, rng=random.Random(1), pace=Pace()
+    conversation = Session(
+        line, of_it, board=board, clock=clock, rng=random.Random(1), pace=SessionTimes()
     )
     board.offer([words(clock.monotonic()).overall()])
     conversation.begin()
@@ -105,9 +105,11 @@ def test_with_the_description_in_place_it_is_online_at_once(talk, house, setup):
 
 def test_without_a_description_it_is_online_after_the_states(house, clock, setup):
     of_it = setup(house(discovery=Discovery(enabled=False)))
-    board = Board(of_it.topics, clock, lambda topics: topics.info(0.0, "pi"))
+    board = Outbox(of_it.topics, clock, lambda topics: topics.info(0.0, "pi"))
     line = Line()
-    Conversation(line, of_it, board=board, clock=clock, rng=random.Random(1), pace=Pace()).begin()
+    Session(
+        line, of_it, board=board, clock=clock, rng=random.Random(1), pace=SessionTimes()
+    ).begin()
     assert line.said == ["info", "availability"]
 
 
@@ -251,7 +253,7 @@ def test_description_switched_off_by_a_reload_is_emptied(settled, setup, house, 
 @pytest.mark.parametrize("beats", [True, False])
 def test_a_stalled_judge_is_told_and_its_last_words_do_not_stand(house, clock, setup, words, beats):
     """Also one that hangs before its first beat."""
-    board = Board(setup(house()).topics, clock, lambda topics: topics.info(0.0, "pi"))
+    board = Outbox(setup(house()).topics, clock, lambda topics: topics.info(0.0, "pi"))
     heart = Heartbeat(clock)
     watch = StallWatch(heart, clock)
 

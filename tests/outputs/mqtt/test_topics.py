@@ -19,7 +19,7 @@ from beacon.outputs.documents import explanation
 from beacon.outputs.mqtt.topics import (
     LONGEST_TEXT,
     OFFLINE,
-    Health60,
+    HealthReport,
     Topics,
     endpoint_path,
     text,
@@ -234,7 +234,7 @@ def test_info_and_health(topics):
     info = payload(topics.info(AT, "pi"))
     assert info["started_at"] == "2026-01-05T12:00:00.000+00:00"
     assert (info["host"], info["site"], info["config_hash"]) == ("pi", "lab", "0123abcd")
-    unknown = Health60(
+    unknown = HealthReport(
         AT,
         loop_lag_ms=1.26,
         stalled=False,

@@ -14,7 +14,7 @@ from gpiozero.pins.mock import MockFactory
 from beacon.config.schema import Buttons, Driver, Tower
 from beacon.core.tower.indication import Colour
 from beacon.outputs.tower.channels import TowerError
-from beacon.outputs.tower.gpio import GpioLines, open_lines, pin_factory
+from beacon.outputs.tower.gpio import GpioChannels, open_lines, pin_factory
 
 MakeTower = Callable[..., Tower]
 
@@ -118,7 +118,7 @@ def test_on_a_pi_auto_is_lgpio(tmp_path: Path, lgpio: FakeLgpio):
 def test_lines_are_taken_dark_and_left_dark(make_tower: MakeTower):
     tower = make_tower(driver=Driver.MOCK)
     factory = pin_factory(tower.driver)
-    lines = GpioLines(tower, factory)
+    lines = GpioChannels(tower, factory)
     pins = {colour: factory.pin(pin) for colour, pin in tower.lamps.items()}
     assert {pin.function for pin in pins.values()} == {"output"}
     lines.set("red", True)
@@ -132,7 +132,7 @@ def test_lines_are_taken_dark_and_left_dark(make_tower: MakeTower):
 
 def test_an_active_low_board_is_left_high(make_tower: MakeTower):
     factory = pin_factory(Driver.MOCK)
-    lines = GpioLines(make_tower(active_high=False), factory)
+    lines = GpioChannels(make_tower(active_high=False), factory)
     red = factory.pin(17)
     lines.set("red", True)
     lines.close()

@@ -13,7 +13,7 @@ from beacon.core.views import SilenceChanged
 from beacon.engine.clock import SystemClock
 from beacon.engine.output import Heartbeat
 from beacon.outputs.tower.channels import BUZZER
-from beacon.outputs.tower.gpio import GpioLines
+from beacon.outputs.tower.gpio import GpioChannels
 from beacon.outputs.tower.output import StackLight
 from beacon.outputs.tower.renderer import Shown
 
@@ -157,7 +157,9 @@ def test_on_real_pins_in_real_time_red_flashes_twice_a_second_and_ends_dark(
     clock, factory = SystemClock(), MockFactory()
     judge = Heartbeat(clock)
     judge.beat()
-    light = StackLight(make_tower(), clock, judge, lambda: None, GpioLines(make_tower(), factory))
+    light = StackLight(
+        make_tower(), clock, judge, lambda: None, GpioChannels(make_tower(), factory)
+    )
     red = factory.pin(17)
     light.start()
     light.offer([RED])

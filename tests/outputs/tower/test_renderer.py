@@ -22,7 +22,7 @@ from beacon.core.tower.indication import (
 )
 from beacon.engine.clock import ManualClock
 from beacon.engine.output import Heartbeat
-from beacon.outputs.tower.channels import BUZZER, Lines
+from beacon.outputs.tower.channels import BUZZER, Channels
 from beacon.outputs.tower.renderer import NAP, SHORTEST, Renderer, Shown
 
 STEADY, SLOW, FAST = Light(Pattern.STEADY), Light(Pattern.SLOW), Light(Pattern.FAST)
@@ -252,7 +252,7 @@ def test_a_lamp_test_shows_nothing_while_the_judge_is_dead(bench: MakeBench):
 class Loose:
     """Lines with one loose wire."""
 
-    def __init__(self, inner: Lines) -> None:
+    def __init__(self, inner: Channels) -> None:
         self.inner = inner
         self.broken: set[str] = set()
         self.tried = 0
@@ -440,7 +440,7 @@ def test_without_a_button_a_quiet_tower_naps_and_misses_no_edge(make_tower, cloc
     """It sleeps up to a quarter of a second, and wakes for every wink."""
     written = []
 
-    class Lines:
+    class Channels:
         def set(self, channel, lit):
             written.append((round(clock.monotonic() - 1000, 2), channel, lit))
 
@@ -452,7 +452,7 @@ def test_without_a_button_a_quiet_tower_naps_and_misses_no_edge(make_tower, cloc
 
     judge, heart = Heartbeat(clock), Heartbeat(clock)
     tower = replace(make_tower(), buttons=Buttons())
-    renderer = Renderer(tower, clock, Lines(), judge=judge, heart=heart, on_press=lambda: None)
+    renderer = Renderer(tower, clock, Channels(), judge=judge, heart=heart, on_press=lambda: None)
     renderer.show(Indication(green=Light(Pattern.STEADY)))
     turns = 0
     while clock.monotonic() < 1011:
@@ -469,7 +469,7 @@ def test_without_a_button_a_quiet_tower_naps_and_misses_no_edge(make_tower, cloc
 def test_a_sound_asked_for_in_a_nap_is_whole_and_prompt(make_tower, clock):
     sounds = []
 
-    class Lines:
+    class Channels:
         def set(self, channel, lit):
             if channel == BUZZER:
                 sounds.append((round(clock.monotonic() - 1000, 2), lit))
@@ -483,7 +483,7 @@ def test_a_sound_asked_for_in_a_nap_is_whole_and_prompt(make_tower, clock):
     judge = Heartbeat(clock)
     tower = replace(make_tower(), buttons=Buttons())
     renderer = Renderer(
-        tower, clock, Lines(), judge=judge, heart=Heartbeat(clock), on_press=lambda: None
+        tower, clock, Channels(), judge=judge, heart=Heartbeat(clock), on_press=lambda: None
     )
     renderer.show(Indication(green=Light(Pattern.STEADY)))
     judge.beat()

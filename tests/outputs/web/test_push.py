@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.config.fields import Secret
-from beacon.engine.push_receiver import Cause, Denied, Pushed
-from beacon.outputs.push_gateway import Door
+from beacon.engine.push_receiver import PushDenied, Pushed, PushRefusal
+from beacon.outputs.push_gateway import PushGateway
 from beacon.outputs.web.push import WebPush
-from beacon.outputs.web.server import Answer, Request
+from beacon.outputs.web.server import WebAnswer, WebRequest
 from beacon.probes.push import Push
 
 TOKEN, OTHER = "canary-of-a-token", "canary-of-another"
@@ -24,10 +24,10 @@ def made(take: Callable[[str, Pushed], None] = lambda *_: None) -> WebPush:
         "mfa/other": Push(token=Secret(OTHER)),
         "mfa/by-mqtt": Push(mqtt=True),
     }
-    return WebPush(Door(endpoints, take))
+    return WebPush(PushGateway(endpoints, take))
 
 
-def asked(endpoint: str = "mfa/portal", token: str | None = TOKEN, **more: Any) -> Request:
+def asked(endpoint: str = "mfa/portal", token: str | None = TOKEN, **more: Any) -> WebRequest:
     plain: dict[str, Any] = {
         "method": "POST",
         "path": f"/api/push/{endpoint}",
@@ -35,7 +35,7 @@ def asked(endpoint: str = "mfa/portal", token: str | None = TOKEN, **more: Any) 
         "content_type": "application/json",
         "body": b'{"reason": "ok", "at": 1767614400}',
     }
-    return Request(**(plain | more))
+    return WebRequest(**(plain | more))
 
 
 def test_a_push_is_taken_and_told_so():
@@ -46,7 +46,9 @@ def test_a_push_is_taken_and_told_so():
 
 
 def test_what_says_nothing_is_told_so():
-    push = WebPush(Door({"a/b": Push(token=Secret(TOKEN), format="sendgrid")}, lambda *_: None))
+    push = WebPush(
+        PushGateway({"a/b": Push(token=Secret(TOKEN), format="sendgrid")}, lambda *_: None)
+    )
     assert push(asked("a/b", body=b"[]")).document == {"ok": True, "reason": None}
 
 
@@ -116,14 +118,14 @@ def test_it_is_only_posted_to(method):
 @pytest.mark.parametrize(
     ("cause", "status"),
     [
-        (Cause.MALFORMED, 400),
-        (Cause.REPEATED, 409),
-        (Cause.OUTDATED, 409),
-        (Cause.TOO_LARGE, 413),
-        (Cause.SKEWED, 422),
-        (Cause.TOO_MANY, 429),
-        (Cause.BUG, 500),
-        (Cause.BUSY, 503),
+        (PushRefusal.MALFORMED, 400),
+        (PushRefusal.REPEATED, 409),
+        (PushRefusal.OUTDATED, 409),
+        (PushRefusal.TOO_LARGE, 413),
+        (PushRefusal.SKEWED, 422),
+        (PushRefusal.TOO_MANY, 429),
+        (PushRefusal.BUG, 500),
+        (PushRefusal.BUSY, 503),
     ],
 )
 @pytest.mark.parametrize(
@@ -131,8 +133,8 @@ def test_it_is_only_posted_to(method):
 )
 def test_what_is_denied_is_told_with_its_status(cause, status, wait, told):
     def deny(*_: Any) -> None:
-        raise Denied(cause, "words", wait)
+        raise PushDenied(cause, "words", wait)
 
     answer = made(deny)(asked())
     headers = {} if told is None else {"Retry-After": told}
-    assert answer == Answer(status, {"ok": False, "error": "words"}, headers)
+    assert answer == WebAnswer(status, {"ok": False, "error": "words"}, headers)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from beacon.outputs.web.server import BODY, HEAD, Answer, Limits, Request, WebServer
+from beacon.outputs.web.server import BODY, HEAD, Limits, WebAnswer, WebRequest, WebServer
 
 QUICK = Limits(patience=1.0, callers=8, again=0.05)
 
@@ -23,7 +23,7 @@ class Site:
     def __init__(self, port: int, limits: Limits, host: str = "127.0.0.1") -> None:
         self.port, self.asked = port, []
         self.open = 0
-        self.answers: Callable[[Request], Answer] = lambda _: Answer(200, {"ok": True})
+        self.answers: Callable[[WebRequest], WebAnswer] = lambda _: WebAnswer(200, {"ok": True})
         self.server = WebServer((host, port), {"/api/": self.answer}, self.listening, limits)
 
     @contextlib.contextmanager
@@ -34,7 +34,7 @@ class Site:
         finally:
             self.open -= 1
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: WebRequest) -> WebAnswer:
         self.asked.append(request)
         return self.answers(request)
 
@@ -96,7 +96,7 @@ def threads() -> int:
 
 
 def test_a_request_comes_whole_and_its_answer_goes_back(site):
-    site.answers = lambda _: Answer(418, {"ok": False}, {"Retry-After": "3"})
+    site.answers = lambda _: WebAnswer(418, {"ok": False}, {"Retry-After": "3"})
     answer = site.post(
         "/api/a/b?c=d", data=b'{"e": 1}', json=None, headers={"Authorization": "Bearer x"}
     )
@@ -104,7 +104,7 @@ def test_a_request_comes_whole_and_its_answer_goes_back(site):
     assert answer.headers["Retry-After"] == "3"
     assert answer.headers["Connection"] == "close"
     assert "Server" not in answer.headers
-    assert site.asked == [Request("POST", "/api/a/b", "Bearer x", "", b'{"e": 1}')]
+    assert site.asked == [WebRequest("POST", "/api/a/b", "Bearer x", "", b'{"e": 1}')]
 
 
 def test_requests_session_and_all(site):
@@ -145,12 +145,12 @@ def test_it_listens_on_ipv6_too(make_site):
 
 
 def test_a_fault_in_an_answer_costs_that_answer(site, caplog):
-    def break_down(request: Request) -> Answer:
+    def break_down(request: WebRequest) -> WebAnswer:
         raise ValueError(request.body.decode())
 
     site.answers = break_down
     assert site.post(json="hunter2").status_code == 500
-    site.answers = lambda _: Answer(200, {})
+    site.answers = lambda _: WebAnswer(200, {})
     assert site.post().status_code == 200
     assert "an answer below /api/ failed" in caplog.text
     assert "hunter2" not in caplog.text
@@ -268,7 +268,7 @@ def test_the_slow_do_not_keep_the_honest_out(make_site, eventually):
 def test_who_waits_for_an_answer_is_not_cut_off_for_another(make_site, eventually):
     site = make_site(Limits(patience=30.0, callers=2))
     go_on = threading.Event()
-    site.answers = lambda _: Answer(200, {}) if go_on.wait(10) else Answer(500, {})
+    site.answers = lambda _: WebAnswer(200, {}) if go_on.wait(10) else WebAnswer(500, {})
     whole = b"POST /api/ HTTP/1.1\r\n\r\n"
     waiting = [site.dial(whole), site.dial(whole)]
     eventually(lambda: len(site.asked) == 2, "both wait")
