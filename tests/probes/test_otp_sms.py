@@ -646,7 +646,7 @@ def denied(gammu: Any, provider: Provider) -> None:
 
 def slash(gammu: Any, provider: Provider) -> None:
     """A message from "A/B", which smsd cannot save, came before."""
-    gammu.receive("hello", sender="A/B")
+    gammu.receive_what_it_cannot_save()
 
 
 def gone(gammu: Any, provider: Provider) -> None:
@@ -706,7 +706,7 @@ def test_a_message_that_cannot_be_saved_hides_codes_of_others(
     gammu.receive("Your code 111111")
     eventually(lambda: list(gammu.inbox.iterdir()) and gammu.waiting == 0, "the first one")
     assert observed(it).reason in (Reason.OK, Reason.CODE_NOT_ARRIVED), "it may be a second old"
-    gammu.receive("hello", sender="A/B")
+    gammu.receive_what_it_cannot_save()
     gammu.receive("Your code 222222")
     eventually(lambda: observed(it).reason is Reason.OWN_MODEM, "it is received, and not saved")
     assert observed(it).reason is not Reason.OK
