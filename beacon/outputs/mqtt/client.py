@@ -26,9 +26,9 @@ from beacon.engine.redaction import Secrets, quoted
 from beacon.engine.run import DeadlinePassed
 from beacon.net.probe_failure import ProbeFailure
 from beacon.outputs.mqtt.bounded_client import BoundedClient
+from beacon.outputs.mqtt.broker_answer import no_broker, refusal
 from beacon.outputs.mqtt.dialling_client import why_not
 from beacon.outputs.mqtt.topics import Publication
-from beacon.outputs.mqtt_answer import no_broker, refusal
 
 _log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from beacon.config.fields import Secret
 from beacon.config.schema import Mqtt
+from beacon.outputs.mqtt.broker_answer import no_broker, refusal
 from beacon.outputs.mqtt.client import Lost, MqttClient
 from beacon.outputs.mqtt.topics import Publication
-from beacon.outputs.mqtt_answer import no_broker, refusal
 
 PASSWORD = "canary-of-a-password"
 
