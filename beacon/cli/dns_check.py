@@ -37,7 +37,7 @@ BUDGET: Final = 30.0
 _UNASKED: Final = frozenset({Reason.DNS_TIMEOUT, Reason.DNS_SERVFAIL, Reason.SPF_TEMPERROR})
 
 
-class ExitStatus(IntEnum):
+class CheckStatus(IntEnum):
     """What a command comes to: its exit status."""
 
     SAME = 0
@@ -274,12 +274,12 @@ class Domain:
     hanging: tuple[str, ...] = ()
 
     @property
-    def status(self) -> ExitStatus:
+    def status(self) -> CheckStatus:
         """Differs where anything would stop a code; else whether all could be asked."""
         fails = {t.reason for t in self.troubles if _outcome(t) is Outcome.FAIL}
         if fails - _UNASKED:
-            return ExitStatus.DIFFERS
-        return ExitStatus.UNASKED if fails else ExitStatus.SAME
+            return CheckStatus.DIFFERS
+        return CheckStatus.UNASKED if fails else CheckStatus.SAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,11 +290,11 @@ class Report:
     domains: tuple[Domain, ...] = field(default=())
 
     @property
-    def status(self) -> ExitStatus:
+    def status(self) -> CheckStatus:
         """The exit status: a difference weighs more than what could not be asked."""
         found = {domain.status for domain in self.domains}
         return next(
-            s for s in (ExitStatus.DIFFERS, ExitStatus.UNASKED, ExitStatus.SAME) if s in found
+            s for s in (CheckStatus.DIFFERS, CheckStatus.UNASKED, CheckStatus.SAME) if s in found
         )
 
     def document(self) -> dict[str, Any]:
@@ -311,9 +311,9 @@ class Report:
 
     def _told(self, domain: Domain, width: int) -> Iterator[str]:
         word = {
-            ExitStatus.SAME: "as it should be",
-            ExitStatus.DIFFERS: "DIFFERS",
-            ExitStatus.UNASKED: "COULD NOT BE ASKED",
+            CheckStatus.SAME: "as it should be",
+            CheckStatus.DIFFERS: "DIFFERS",
+            CheckStatus.UNASKED: "COULD NOT BE ASKED",
         }[domain.status]
         yield f"{domain.name}: {word} ({self.against})"
         yield f"  SPF: {spf_word(domain.picture.spf)}, {cost(domain.picture.spf)}"

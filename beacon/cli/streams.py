@@ -6,6 +6,7 @@ next file that is opened, and what is printed would then be written into the his
 """
 
 import codecs
+import contextlib
 import io
 import os
 import sys
@@ -77,3 +78,15 @@ def finish(within: float) -> None:
     flushing = threading.Thread(target=give_up, name="flush", daemon=True)
     flushing.start()
     flushing.join(within)
+
+
+def print_error(text: str) -> None:
+    """Print to stderr. If nobody reads it, the exit status still counts."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr)
+
+
+def print_answer(text: str) -> None:
+    """Print an answer. A reader that closed the pipe (`| head`) does not change the exit status."""
+    with contextlib.suppress(BrokenPipeError):
+        print(text)

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from beacon import __version__
-from beacon.cli.main import config_path, main, parser, sockets, state_directory
+from beacon.cli.locations import config_path, sockets, state_directory
+from beacon.cli.main import main
+from beacon.cli.parser import parser
 from beacon.outputs.control.socket import ActionRefused, ControlSocket, NotAnswering
 
 GOOD = """

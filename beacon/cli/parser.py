@@ -1,0 +1,460 @@
+"""The commands of `beacon` with their options, and which function runs each."""
+
+import argparse
+import math
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from beacon import __version__
+from beacon.cli import operator_commands, run_commands
+from beacon.cli.exit_status import ExitStatus
+
+Commands = Any
+"""What `add_subparsers` returns: argparse has no public type for it."""
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """Usage errors exit with 64."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and what is wrong."""
+        self.print_usage(sys.stderr)
+        self.exit(ExitStatus.USAGE, f"{self.prog}: {message}\n")
+
+    def parse_known_args(  # type: ignore[override]  # argparse types more ways to call it
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Refuse unknown arguments here, so that the usage printed is that of the command."""
+        found, left = super().parse_known_args(args, namespace)
+        if left:
+            self.error(f"unrecognized arguments: {' '.join(left)}")
+        return found, left
+
+
+def parser() -> ArgumentParser:
+    """Build the parser of all commands."""
+    root = ArgumentParser(
+        prog="beacon",
+        description="A light stack that knows first when multi-factor sign-in fails.",
+        epilog="`beacon COMMAND --help` says more, with an example.",
+    )
+    root.add_argument("--version", action="version", version=f"beacon {__version__}")
+    commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _daemon_commands(commands)
+    _trial_commands(commands)
+    _asking_commands(commands)
+    _operator_commands(commands)
+    _suppressing_commands(commands)
+    _recording_commands(commands)
+    _dns_commands(commands)
+    _sandbox_commands(commands)
+    return root
+
+
+def _add(
+    commands: Commands,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    summary: str,
+    example: str,
+) -> ArgumentParser:
+    added: ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    added.set_defaults(command=run)
+    return added
+
+
+def _daemon_commands(commands: Commands) -> None:
+    run = _add(
+        commands,
+        "run",
+        run_commands.run,
+        "the daemon",
+        "beacon run -c config/beacon.yaml --state-dir .state",
+    )
+    _takes_config(run)
+    _takes_state(run)
+    run.add_argument(
+        "--log-level",
+        choices=("debug", "info", "warning", "error"),
+        default="info",
+        help="least level that is logged to stderr (default: info)",
+    )
+    run.add_argument(
+        "--caption", default="", metavar="TEXT", help="a line under the tower in the terminal"
+    )
+    check = _add(
+        commands,
+        "check",
+        run_commands.check,
+        "every problem in the configuration",
+        "beacon check -c /etc/mfa-beacon/beacon.yaml",
+    )
+    _takes_config(check)
+    _add(
+        commands,
+        "schema",
+        run_commands.schema,
+        "the JSON schema of the configuration, for editors",
+        "beacon schema > beacon.schema.json",
+    )
+
+
+def _trial_commands(commands: Commands) -> None:
+    probe = _add(
+        commands,
+        "probe",
+        run_commands.probe,
+        "one run of one endpoint",
+        "beacon probe entra-mfa/sign-in -v",
+    )
+    probe.add_argument("endpoint", metavar="ENDPOINT", help="its id: service/endpoint")
+    probe.add_argument("-v", "--verbose", action="store_true", help="show the conversation")
+    _takes_config(probe)
+    _takes_state(probe)
+    _takes_json(probe)
+    replay = _add(
+        commands,
+        "replay",
+        run_commands.replay,
+        "a scripted incident through the same core",
+        "beacon replay incidents --speed 600",
+    )
+    replay.add_argument(
+        "files", metavar="FILE", nargs="+", type=Path, help="a script, or a directory of them"
+    )
+    replay.add_argument(
+        "--speed", type=_speed, metavar="N", help="paced: N replayed seconds for each real one"
+    )
+    replay.add_argument(
+        "--lamps", action="store_true", help="on the tower of the configuration; 60 times as fast"
+    )
+    _takes_config(replay)
+    _takes_json(replay)
+    lamps = _add(
+        commands,
+        "lamp-test",
+        run_commands.lamp_test,
+        "every lamp and the buzzer in turn",
+        "beacon lamp-test -c config/beacon.yaml",
+    )
+    _takes_config(lamps)
+    _takes_state(lamps)
+
+
+def _asking_commands(commands: Commands) -> None:
+    status = _add(
+        commands,
+        "status",
+        operator_commands.status,
+        "what the running daemon sees",
+        "beacon status",
+    )
+    _takes_state(status)
+    _takes_json(status)
+    incidents = _add(
+        commands,
+        "incidents",
+        operator_commands.incidents,
+        "every incident that is remembered, or the story of one",
+        "beacon incidents 3",
+    )
+    incidents.add_argument("incident", metavar="ID", nargs="?", help="its id, or its number")
+    _takes_state(incidents)
+    _takes_json(incidents)
+    explain = _add(
+        commands,
+        "explain",
+        operator_commands.explain,
+        "why a service is shown as it is, and what would change that",
+        "beacon explain entra-mfa",
+    )
+    explain.add_argument("service", metavar="SERVICE", help="its id")
+    _takes_state(explain)
+    _takes_json(explain)
+
+
+def _operator_commands(commands: Commands) -> None:
+    acknowledge = _add(
+        commands,
+        "acknowledge",
+        operator_commands.overlay_command("acknowledge", "acknowledged", "asks again"),
+        "say that somebody has seen it: no flashing, no sound",
+        'beacon acknowledge entra-mfa --reason "with the vendor"',
+    )
+    acknowledge.add_argument("service", metavar="SERVICE", nargs="?", help="only this one")
+    silence = _add(
+        commands,
+        "silence",
+        operator_commands.overlay_command("silence", "silent", "sound again"),
+        "no sound until the incident ends, at most an hour",
+        "beacon silence --for 30m",
+    )
+    silence.add_argument(
+        "--for", dest="time", metavar="TIME", default="1h", help="30m, 1h (default)"
+    )
+    silence.add_argument("--off", action="store_true", help="sound again")
+    acknowledge.add_argument("--off", action="store_true", help="undo it: it asks again")
+    for each in (acknowledge, silence):
+        _takes_reason(each)
+    resume = _add(
+        commands,
+        "resume",
+        operator_commands.resume,
+        "let a sign-in that the guard stopped be tried once more",
+        "beacon resume entra-mfa/sign-in --reason unlocked",
+    )
+    resume.add_argument(
+        "service", metavar="ID", nargs="?", help="of a service or an endpoint; all, if left out"
+    )
+    _takes_reason(resume)
+
+
+def _suppressing_commands(commands: Commands) -> None:
+    shelve = _add(
+        commands,
+        "shelve",
+        operator_commands.overlay_command("shelve", "shelved", "taken back"),
+        "put a service aside for a time: no red, amber or sound from it",
+        "beacon shelve sms-codes --for 2h --reason ticket-17",
+    )
+    shelve.add_argument(
+        "service", metavar="SERVICE", nargs="?", help="with --off: all, if left out"
+    )
+    _takes_time(shelve, "default 1h, at most 8h")
+    maintenance = _add(
+        commands,
+        "maintenance",
+        operator_commands.overlay_command("maintenance", "in maintenance", "maintenance ended"),
+        "planned work: no red, amber or sound for a time",
+        "beacon maintenance entra-mfa --for 3h --reason upgrade",
+    )
+    maintenance.add_argument("service", metavar="SERVICE", nargs="?", help="all, if left out")
+    _takes_time(maintenance, "default 4h, at most 7d")
+    _can_be_undone(shelve, maintenance)
+
+
+def _recording_commands(commands: Commands) -> None:
+    bypass = _add(
+        commands,
+        "bypass",
+        operator_commands.overlay_command("bypass", "bypass recorded", "bypass ended"),
+        "record that MFA is switched off as a mitigation; reminds when all is well again",
+        "beacon bypass entra-mfa --reason approved-by-the-CISO",
+    )
+    bypass.add_argument("service", metavar="SERVICE", nargs="?", help="all, if left out")
+    attest = _add(
+        commands,
+        "attest",
+        operator_commands.overlay_command("attest", "attested", "attestation withdrawn"),
+        "record that something was tested by hand",
+        "beacon attest break-glass-accounts",
+    )
+    attest.add_argument("service", metavar="THING", nargs="?", help="its id; the only one there is")
+    drill = _add(
+        commands,
+        "drill",
+        operator_commands.overlay_command("drill", "drill begun", "drill ended"),
+        "rehearse a verdict on the real tower, without an incident",
+        "beacon drill gray_failure --for 10m",
+    )
+    verdicts = ("outage", "gray_failure", "degraded", "recovering", "advisory", "blind")
+    drill.add_argument("verdict", choices=verdicts, nargs="?", default="outage")
+    _takes_time(drill, "default 15m, at most 1h")
+    _can_be_undone(bypass, attest, drill)
+
+
+def _can_be_undone(*commands: ArgumentParser) -> None:
+    for each in commands:
+        each.add_argument("--off", action="store_true", help="undo it")
+        _takes_reason(each)
+
+
+def _takes_time(command: ArgumentParser, bounds: str) -> None:
+    command.add_argument("--for", dest="time", metavar="TIME", help=f"30m, 2h; {bounds}")
+
+
+def _takes_reason(command: ArgumentParser) -> None:
+    command.add_argument("--reason", default="", help="why; recorded")
+    _takes_state(command)
+    _takes_json(command)
+
+
+def _dns_commands(commands: Commands) -> None:
+    group = commands.add_parser(
+        "dns",
+        help="the DNS records that mailed codes depend on, before they are changed",
+        description="The DNS records that mailed codes depend on, before they are changed.",
+        epilog="example:\n  beacon dns golden otp.example.com --selector s1 > golden.yaml\n"
+        "  beacon dns check golden.yaml --zone otp.example.com.zone",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parts = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    golden = _add(
+        parts,
+        "golden",
+        run_commands.dns_golden,
+        "write the present records of domains that send codes, to compare with later",
+        "beacon dns golden otp.example.com --selector s1 --sender 192.0.2.10 > golden.yaml",
+    )
+    golden.add_argument("domains", metavar="DOMAIN", nargs="+", help="a domain that sends codes")
+    golden.add_argument(
+        "--selector",
+        dest="selectors",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="of a DKIM key; repeatable",
+    )
+    golden.add_argument(
+        "--sender",
+        dest="senders",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="that sends the codes; repeatable",
+    )
+    check = _add(
+        parts,
+        "check",
+        run_commands.dns_check,
+        "compare the DNS, a server or a proposed zone file with a golden file",
+        "beacon dns check golden.yaml --zone otp.example.com.zone --json",
+    )
+    check.add_argument("file", metavar="FILE", type=Path, help="of `beacon dns golden`")
+    check.add_argument(
+        "--zone", type=Path, metavar="ZONEFILE", help="as it shall be served; else live DNS"
+    )
+    check.add_argument(
+        "--origin", metavar="NAME", help="of the zone file, if it has no $ORIGIN to begin with"
+    )
+    _takes_json(check)
+    for each in (golden, check):
+        _takes_config(each)
+        _takes_servers(each)
+
+
+def _takes_servers(command: ArgumentParser) -> None:
+    for name, meaning in (
+        ("server", "asked instead of those the zone is delegated to"),
+        ("resolver", "asked instead of those of /etc/resolv.conf"),
+    ):
+        command.add_argument(
+            f"--{name}",
+            dest=f"{name}s",
+            action="append",
+            default=[],
+            metavar="ADDRESS",
+            help=f"{meaning}; with a port or without; repeatable",
+        )
+
+
+def _sandbox_commands(commands: Commands) -> None:
+    sandbox = commands.add_parser(
+        "sandbox",
+        help="a local identity provider to try things on",
+        description="A local identity provider to try things on (extra `demo`).",
+        epilog="example:\n  beacon sandbox serve",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parts = sandbox.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    serve = _add(
+        parts,
+        "serve",
+        run_commands.sandbox_command("serve"),
+        "run it until a signal",
+        "beacon sandbox serve",
+    )
+    serve.add_argument("--slow", type=float, default=9.0, help="seconds of a slow sign-in")
+    serve.add_argument("--period", type=int, default=30, help="seconds of one TOTP step")
+    broken = _add(
+        parts,
+        "break",
+        run_commands.sandbox_command("break_"),
+        "break or mend it",
+        "beacon sandbox break outage",
+    )
+    broken.add_argument("fault", choices=("slow", "outage", "dns", "claim", "recover"))
+    watch = _add(
+        parts,
+        "watch",
+        run_commands.sandbox_command("watch"),
+        "print what is published",
+        "beacon sandbox watch",
+    )
+    watch.add_argument(
+        "topic", nargs="?", default="mfa-beacon/#", help="MQTT filter (default: mfa-beacon/#)"
+    )
+    demo = _add(
+        commands,
+        "demo",
+        run_commands.sandbox_command("demo"),
+        "sandbox, daemon and a scripted incident",
+        "beacon demo",
+    )
+    demo.add_argument("-c", "--config", metavar="FILE", default="config/demo.yaml")
+    for each, wanted in (
+        (serve, "http dns mqtt"),
+        (broken, "http"),
+        (watch, "mqtt"),
+        (demo, "http dns mqtt"),
+    ):
+        _takes_ports(each, wanted.split())
+
+
+def _takes_config(command: ArgumentParser) -> None:
+    command.add_argument(
+        "-c",
+        "--config",
+        metavar="FILE",
+        type=Path,
+        help="default: $BEACON_CONFIG, /etc/mfa-beacon/beacon.yaml, ./config/beacon.yaml",
+    )
+
+
+def _takes_state(command: ArgumentParser) -> None:
+    command.add_argument(
+        "--state-dir",
+        metavar="DIR",
+        type=Path,
+        help="default: $STATE_DIRECTORY, ~/.local/state/mfa-beacon",
+    )
+
+
+def _takes_json(command: ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def _takes_ports(command: ArgumentParser, wanted: Sequence[str]) -> None:
+    defaults = {"http": 8480, "dns": 8453, "mqtt": 8483}
+    for name in wanted:
+        command.add_argument(
+            f"--{name}-port",
+            type=_port,
+            default=defaults[name],
+            metavar="PORT",
+            help="on 127.0.0.1",
+        )
+
+
+def _port(text: str) -> int:
+    """A TCP or UDP port; raises `ValueError` for argparse to tell."""
+    port = int(text)
+    if not 1 <= port <= 65535:
+        raise ValueError
+    return port
+
+
+def _speed(text: str) -> float:
+    """Replayed seconds for each real one; raises `ValueError` for argparse to tell."""
+    speed = float(text)
+    if not 0 < speed < math.inf:
+        raise ValueError
+    return speed
