@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from beacon.core.model import RED, Evidence, Verdict
-from beacon.replay.play import Line, Scene, play, read_scene
+from beacon.replay.load import Scene, read_scene
+from beacon.replay.play import play
+from beacon.replay.script import Line
 from beacon.replay.timeline import Replayed
 
 INCIDENTS: Final = Path(__file__).parents[1] / "incidents"

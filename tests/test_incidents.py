@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from beacon.core.model import Evidence
-from beacon.replay.play import read_scene, replay_file
+from beacon.replay.load import read_scene
+from beacon.replay.play import replay_file
 
 ROOT = Path(__file__).parents[1]
 INCIDENTS = sorted((ROOT / "incidents").glob("*.yaml"))

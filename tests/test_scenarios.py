@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from beacon.replay.play import play, read_scene, replay_file
+from beacon.replay.load import read_scene
+from beacon.replay.play import play, replay_file
 
 FOLDER = Path(__file__).parent / "scenarios"
 SCENARIOS = sorted(FOLDER.glob("*.yaml"))

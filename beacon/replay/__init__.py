@@ -1,4 +1,5 @@
 """Scripted incidents, judged by the live core on a clock that is moved by hand.
 
-`play` reads a script, runs it and compares with what it expects. `timeline` prints it for people.
+`script` is the grammar of a file, `load` reads and checks one, `play` runs it in the `simulation`,
+`expect` compares, `timeline` prints it for people, and `tower` shows it on real lamps.
 """

@@ -1,8 +1,8 @@
 """Virtual time: a scripted past (or a test) driven through the very same core.
 
-Before its first cue an endpoint passes. A cue holds until the endpoint's next one: there
-is a reading at the cue itself and then one every interval, and one for every re-check the
-core asks for. Nothing waits for real time.
+A cue says what an endpoint reads from a moment on, until its next cue. There is a reading at
+the cue itself, then one every interval, and one for each re-check the core asks for. Before
+its first cue an endpoint passes. Nothing waits for real time.
 """
 
 import heapq
@@ -25,8 +25,8 @@ _ALWAYS: Final = (1.0, Random())  # noqa: S311 - never drawn from
 class ScriptedReading:
     """From `at` (monotonic seconds) on, this endpoint's readings are like this; None: silence.
 
-    With a `share` below 1 only so many of them are; the others pass, in an order drawn by
-    lot: the same each time for the same number of the lot.
+    With a `share` below 1 only that part of them is; the others pass. Chance decides which, the
+    same way each time for the same `lot`.
     """
 
     at: float
@@ -36,7 +36,7 @@ class ScriptedReading:
 
 
 class Simulation:
-    """A monitor, its endpoints' scripted readings, and time that passes when told."""
+    """A monitor, scripted readings for its endpoints, and a clock that moves when asked."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Simulation:
         self._specs = {e.id: e for e in site.endpoints}
         self._reading: dict[str, Reading | None] = dict.fromkeys(self._specs, PASSING)
         self._lot = lot
-        self._lots: dict[str, tuple[float, Random]] = {}  # endpoints that fail at times
+        self._lots: dict[str, tuple[float, Random]] = {}  # share and chance of each endpoint
         self._not_before: dict[str, float] = {}
         self._grid: dict[str, float] = {}  # the next regular reading of each endpoint
         self._extra: dict[str, float] = {}  # its next re-check; one at a time
@@ -65,35 +65,35 @@ class Simulation:
             self._plan(name, start)
 
     def run(self, until: float) -> Iterator[Effect]:
-        """Let time pass to `until`; what the core says on the way."""
+        """Let time pass until `until`; yield the effects on the way."""
         while True:
             due = self._heap[0][0] if self._heap else math.inf
             deadline = self.monitor.next_deadline()
             if deadline is not None and deadline < due and deadline <= until:
-                yield from self._fold(TimePassed(deadline))
+                yield from self._handle(TimePassed(deadline))
             elif due <= until:
                 yield from self._step()
             else:
                 break
         self.now = until
-        yield from self._fold(TimePassed(until))
+        yield from self._handle(TimePassed(until))
 
     def start(self) -> tuple[Effect, ...]:
-        """Begin; the effects that describe everything once."""
+        """Start; the effects describe everything once."""
         return self.monitor.start(self.now)
 
     def restart(
         self, down: float = 0.0, changed: frozenset[str] = frozenset(), *, resume: bool = False
     ) -> tuple[Effect, ...]:
-        """Die, be dead for `down` seconds, and begin again with what is remembered."""
+        """Be dead for `down` seconds, then start again with what was saved."""
         memory = self.monitor.remember(self.now)
         self.now += down
         self._miss(self.now)
         self.monitor = Monitor(self.monitor.site)
-        return self._obeyed(self.monitor.start(self.now, memory, changed, resume=resume))
+        return self._obey(self.monitor.start(self.now, memory, changed, resume=resume))
 
     def _miss(self, now: float) -> None:
-        """Lose what happens while dead; what is asked afterwards is asked anew."""
+        """Skip what happens while dead, then plan every endpoint anew."""
         self._not_before.clear()
         self._extra.clear()
         while self._heap and self._heap[0][0] < now:
@@ -108,8 +108,8 @@ class Simulation:
         self._push(self.now, ScriptedReading(self.now, endpoint, reading))
 
     def tell(self, event: Event) -> tuple[Effect, ...]:
-        """Fold an operator's action in, now."""
-        return self._fold(event)
+        """Handle an event now, such as an operator's command."""
+        return self._handle(event)
 
     def _step(self) -> tuple[Effect, ...]:
         at, _, _, item = heapq.heappop(self._heap)
@@ -120,7 +120,7 @@ class Simulation:
             return ()
         if isinstance(item, tuple):
             return self._read(*item)
-        return self._fold(item)
+        return self._handle(item)
 
     def _begin(self, cue: ScriptedReading) -> None:
         self._reading[cue.endpoint] = cue.reading
@@ -142,16 +142,16 @@ class Simulation:
         share, lot = self._lots.get(name, _ALWAYS)
         if share < 1 and lot.random() >= share:
             reading = PASSING
-        return self._fold(Observed(self.now, name, reading, self.now, regular=regular))
+        return self._handle(Observed(self.now, name, reading, self.now, regular=regular))
 
     def _plan(self, name: str, at: float) -> None:
         self._grid[name] = at
         self._push(at, (name, True))
 
-    def _fold(self, event: Event) -> tuple[Effect, ...]:
-        return self._obeyed(self.monitor.handle(event))
+    def _handle(self, event: Event) -> tuple[Effect, ...]:
+        return self._obey(self.monitor.handle(event))
 
-    def _obeyed(self, effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
+    def _obey(self, effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
         for effect in effects:
             if isinstance(effect, Recheck):
                 for name in effect.endpoints:

@@ -1,4 +1,4 @@
-"""What came of a replay, told to people: a timeline of moments, in colour on a terminal.
+"""Prints the result of a replay for people: a timeline, in colour on a terminal.
 
 Everything that happened at one moment stands under one time; a new day gets a line.
 """
@@ -30,10 +30,10 @@ class TimelineEntry:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What came of one file.
+    """The result of one file.
 
-    `verdicts` are the changes of every service's verdict, `signals` what the tower was
-    told to show and to sound; times are seconds from the script's start.
+    `verdicts` are the changes of every service's verdict, `signals` what the tower
+    showed and sounded; times are seconds from the script's start.
     """
 
     title: str
@@ -54,10 +54,10 @@ MARKS: Final = {
 }
 _ORDER: Final = tuple(MARKS)
 _LONG: Final = 1800.0
-"""Seconds in which nothing happens, from which on the gap is drawn."""
+"""A gap of this many seconds or more is drawn."""
 _INDENT: Final = " " * 24
 _NARROWEST: Final = 24
-"""Columns of text to which a line is folded at least."""
+"""Fewer columns than this are never folded to."""
 
 _BOLD, _DIM, _PLAIN = "1", "2", "0"
 _STYLES: Final[Mapping[str, str]] = {
@@ -79,40 +79,40 @@ _VERDICT: Final = re.compile(rf"(?<= is )({'|'.join(Verdict)})\b")
 
 
 def coloured(out: TextIO, environ: Mapping[str, str]) -> bool:
-    """Whether colour may be written there: a terminal, and nobody objects (NO_COLOR)."""
+    """Whether it is a terminal that shows colour, and NO_COLOR is not set."""
     return out.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
 def relative(seconds: float) -> str:
-    """Tell seconds from the start as +0:04:30."""
+    """Render seconds from the start as +0:04:30."""
     sign, whole = ("-" if seconds < 0 else "+"), abs(round(seconds))
     return f"{sign}{whole // 3600}:{whole % 3600 // 60:02}:{whole % 60:02}"
 
 
-def _settled(entries: Sequence[TimelineEntry]) -> list[TimelineEntry]:
-    """Order what happened at one moment; of tower and verdicts only what it came to."""
-    came_to = {_subject(entry): entry for entry in entries}
-    return sorted(came_to.values(), key=lambda entry: _ORDER.index(entry.what))
+def _last_of_each(entries: Sequence[TimelineEntry]) -> list[TimelineEntry]:
+    """Order the entries of one moment; of tower and verdicts keep the last one only."""
+    last = {_subject(entry): entry for entry in entries}
+    return sorted(last.values(), key=lambda entry: _ORDER.index(entry.what))
 
 
 def _subject(entry: TimelineEntry) -> object:
-    """What an entry tells of, where only the last word at one moment counts."""
+    """What an entry is about, where only the last one of a moment counts."""
     if entry.what == "tower":
         return entry.what
     return entry.text.partition(" ")[0] if entry.what == "verdict" else entry
 
 
 def _printable(text: str) -> str:
-    """What somebody else wrote, without anything that moves a cursor."""
+    """Foreign text without control characters: they could move the cursor."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 
 class TimelinePrinter:
     """Writes timelines, at once or paced as they happened.
 
-    `speed` is replayed seconds for each real one; None: all at once. `wait` sleeps, `show`
-    is handed what the tower shows and sounds at each moment, after its lines are written.
-    Lines longer than `width` columns are folded; None: they are not.
+    `speed`: replayed seconds for each real one; None: all at once. `wait` sleeps. `show` gets
+    what the tower shows and sounds at each moment, after its lines are written. Lines longer
+    than `width` columns are folded; None: they are not.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class TimelinePrinter:
         self._out, self._colour, self._width = out, colour, width
         self._speed, self._wait = speed, wait
 
-    def tell(self, replayed: Replayed) -> None:
+    def print(self, replayed: Replayed) -> None:
         """Write one timeline."""
         self._line(self._style(_BOLD, _printable(replayed.title)))
         day, before = "", None
@@ -152,7 +152,7 @@ class TimelinePrinter:
             self._wait(seconds / self._speed)
 
     def _moment(self, stamp: str, entries: Sequence[TimelineEntry]) -> None:
-        for number, entry in enumerate(_settled(entries)):
+        for number, entry in enumerate(_last_of_each(entries)):
             lead = _INDENT if number else self._style(_DIM, stamp)
             first, *more = self._folded(_printable(entry.text))
             self._line(f"{lead}{MARKS[entry.what]} {self._text(entry.what, first)}")

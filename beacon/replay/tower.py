@@ -1,4 +1,4 @@
-"""The tower, lent to a replay: shows what it is told, for as long as it is lent."""
+"""The real tower, used by a replay."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ STOP_LIMIT: Final = 2.0
 
 
 class ReplayTower:
-    """A tower without a judge: whoever plays on it waits with `wait`, which keeps it lit."""
+    """A tower without a monitor. The replay must wait with `wait`, which keeps it lit."""
 
     def __init__(
         self,
@@ -29,13 +29,13 @@ class ReplayTower:
         self._light = StackLight(tower, clock, self._judge, lambda: None, lines)
 
     def __enter__(self) -> Self:
-        """Take the tower."""
+        """Start the tower."""
         self._judge.beat()
         self._light.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Give it back, dark."""
+        """Stop it, dark."""
         self._light.stop(STOP_LIMIT)
 
     def show(self, effects: Sequence[Effect]) -> None:

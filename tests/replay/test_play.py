@@ -7,7 +7,8 @@ import pytest
 
 from beacon.cli.main import main as cli
 from beacon.config.fields import SettingRefused
-from beacon.replay.play import Offset, ScriptMoment, main
+from beacon.replay.play import main
+from beacon.replay.script import Offset, ScriptMoment
 
 SCRIPT = """\
 title: A sign-in fails

@@ -30,7 +30,7 @@ class Terminal(io.StringIO):
 
 def told(failures=(), **options):
     out = io.StringIO()
-    TimelinePrinter(out, **options).tell(Replayed("A title", START, ENTRIES, failures))
+    TimelinePrinter(out, **options).print(Replayed("A title", START, ENTRIES, failures))
     return out.getvalue()
 
 
@@ -60,7 +60,7 @@ def test_of_a_verdict_only_what_it_came_to_at_one_moment():
         TimelineEntry(1.0, "verdict", "mfa is ok"),
     )
     out = io.StringIO()
-    TimelinePrinter(out).tell(Replayed("A title", START, entries, ()))
+    TimelinePrinter(out).print(Replayed("A title", START, entries, ()))
     assert [line.partition("▌ ")[2] for line in out.getvalue().splitlines() if "▌" in line] == [
         "mfa is outage",
         "sms is ok",
@@ -72,7 +72,7 @@ def test_of_a_verdict_only_what_it_came_to_at_one_moment():
 def test_long_lines_are_folded_under_their_own_text(width):
     words = "mfa/sign-in reads deadline and says why in many words, one after another, at length"
     out = io.StringIO()
-    TimelinePrinter(out, width=width).tell(
+    TimelinePrinter(out, width=width).print(
         Replayed("Title", START, (TimelineEntry(0.0, "script", words),), ())
     )
     lines = out.getvalue().splitlines()[3:-2]
@@ -85,7 +85,7 @@ def test_long_lines_are_folded_under_their_own_text(width):
 def test_nothing_a_script_says_moves_the_cursor():
     out = io.StringIO()
     entry = TimelineEntry(0.0, "script", "eve\x1b[2J: acknowledge")
-    TimelinePrinter(out).tell(Replayed("A\x1b[31m title\r", START, (entry,), ()))
+    TimelinePrinter(out).print(Replayed("A\x1b[31m title\r", START, (entry,), ()))
     assert "A [31m title \n" in out.getvalue()
     assert "eve [2J: acknowledge" in out.getvalue()
 
@@ -124,7 +124,7 @@ def test_paced_it_waits_between_moments():
 def test_the_tower_is_shown_each_moment_as_it_is_told():
     dark, loud = IndicationChanged(0.0, DARK), Sounded(60.0, Sound.CHIRP)
     seen = []
-    TimelinePrinter(io.StringIO(), show=seen.append).tell(
+    TimelinePrinter(io.StringIO(), show=seen.append).print(
         Replayed("A title", START, ENTRIES, (), signals=(dark, loud))
     )
     assert seen == [[dark], [loud], []]
