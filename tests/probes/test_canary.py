@@ -50,13 +50,6 @@ NAME = "canary-in-a-name.example"
 SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 
 CASES = {
-    "authelia": """
-      type: authelia
-      url: {url}
-      username: probe
-      password: !secret canary
-      code: {totp: !secret seed}
-    """,
     "aws_events": """
       type: aws_events
       url: !secret canary-of-an-address
@@ -293,7 +286,6 @@ WELL_KNOWN = """
 {"issuer": "{url}", "token_endpoint": "{url}token", "jwks_uri": "{url}keys"}
 """
 HONEST = {
-    "authelia": {"POST /api/firstfactor ": '{"status": "OK"}'},
     "keycloak": {"GET /.well-known/openid-configuration ": WELL_KNOWN},
     "openid": {"GET /.well-known/openid-configuration ": WELL_KNOWN},
     "twilio_messages": {"GET /2010-04-01/": '{"messages": []}'},

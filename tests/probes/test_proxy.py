@@ -28,7 +28,6 @@ DUO = "host: api-1.example.com, integration_key: K, secret_key: secret-key"
 CHALLENGE = "url: https://idp.example.com, username: a, password: hunter2, challenge: true"
 STEPS = "steps: [{id: ask, url: http://idp.example.com/}]"
 SETTINGS = {
-    "authelia": "url: https://idp.example.com, username: a, password: b, code: {totp: GEZDGNBV}",
     "aws_events": HTTP,
     "duo": f"{DUO}, username: a, code: {{totp: GEZDGNBV}}",
     "duo_log": f"{DUO}",
