@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -10,6 +9,7 @@ from typing import Any, NoReturn
 from beacon import __version__
 from beacon.cli import operator_commands, run_commands
 from beacon.cli.exit_status import ExitStatus
+from beacon.cli.streams import print_error
 
 Commands = Any
 """What `add_subparsers` returns: argparse has no public type for it."""
@@ -19,9 +19,9 @@ class ArgumentParser(argparse.ArgumentParser):
     """Usage errors exit with 64."""
 
     def error(self, message: str) -> NoReturn:
-        """Print the usage and what is wrong."""
-        self.print_usage(sys.stderr)
-        self.exit(ExitStatus.USAGE, f"{self.prog}: {message}\n")
+        """Print the usage and what is wrong. argparse of 3.11.2 raises where nobody reads it."""
+        print_error(f"{self.format_usage()}{self.prog}: {message}")
+        self.exit(ExitStatus.USAGE)
 
     def parse_known_args(  # type: ignore[override]  # argparse types more ways to call it
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
