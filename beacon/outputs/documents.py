@@ -1,105 +1,88 @@
-"""How things stand, as documents: for the command line, MQTT and other programs."""
+"""The body of everything that is shown, built once and whole.
+
+What comes in: the core's views, in monotonic seconds. What goes out: dictionaries with UTC times,
+ready for JSON. The control socket and the history show a body as it is here; an MQTT topic picks
+keys of it and cuts its texts (`beacon.outputs.mqtt.topics`).
+"""
 
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import beacon
 from beacon.core.explain import Explained, Prospect
 from beacon.core.model import Reading, Site
 from beacon.core.tower.indication import Colour
-from beacon.core.views import EndpointRead, Overlay, ServiceView, SilenceChanged, View
-from beacon.outputs.history.incidents import document, runbook
-from beacon.outputs.mqtt.topics import incident_id, iso
+from beacon.core.views import (
+    Cause,
+    CauseWindow,
+    EndpointRead,
+    IncidentView,
+    OverallView,
+    Overlay,
+    ServiceView,
+    SilenceChanged,
+    View,
+)
+
+Body = dict[str, Any]
+UtcOf = Callable[[float], datetime]
+"""The wall time, in UTC, of monotonic seconds."""
 
 
-def status(view: View, moment: Callable[[float], datetime], site: Site) -> dict[str, Any]:
-    """Everything as it stands: one document for the command line and other programs."""
+def iso(moment: datetime) -> str:
+    """ISO 8601 with zone, to the nearest millisecond: cut off, 06:00 might read 05:59:59.999."""
+    return (moment + timedelta(microseconds=500)).isoformat(timespec="milliseconds")
 
-    def when(at: float | None) -> str | None:
-        return None if at is None else iso(moment(at))
 
-    overall = view.overall
+def iso_at(utc: UtcOf, at: float | None) -> str | None:
+    """The same of monotonic seconds; None for none."""
+    return None if at is None else iso(utc(at))
+
+
+def incident_id(site: str, view: IncidentView, utc: UtcOf) -> str:
+    """The name of an incident outside the core: site, UTC of its opening, number.
+
+    `utc` gives the wall time of an incident whose opening time was not noted.
+    """
+    noted = view.opened_utc
+    opened = utc(view.since) if noted is None else datetime.fromtimestamp(noted, UTC)
+    return f"{site}-{opened:%Y%m%dT%H%M%SZ}-{view.number}"
+
+
+def runbook(site: Site, service: str) -> str | None:
+    """What the configuration says to do for a service."""
+    return next((s.runbook for s in site.services if s.id == service), None) or None
+
+
+# --- one thing ----------------------------------------------------------------------
+
+
+def state(overall: OverallView, utc: UtcOf, version: str) -> Body:
+    """The overall verdict and what stands beside it; `version` is the beacon's."""
     return {
-        "state": {
-            "verdict": overall.verdict,
-            "problem": overall.problem,
-            "since": when(overall.since),
-            "blind": overall.blind,
-            "starting": overall.starting,
-            "overlays": list(overall.overlays),
-            "services": dict(overall.services),
-            "network": overall.network,
-            "clock": overall.clock,
-            "storage_degraded": overall.storage_degraded,
-            "first_out": overall.first_out,
-            "version": beacon.__version__,
-        },
-        "services": {service.id: _service(service, when) for service in view.services},
-        "endpoints": {read.endpoint: _endpoint(read, when) for read in view.endpoints},
-        "incidents": [
-            document(each, incident_id(site.id, each, moment), moment)
-            | {"runbook": runbook(site, each.service)}
-            for each in view.incidents
-        ],
-        "overlays": [
-            *(_overlay(overlay, when) for overlay in view.overlays),
-            *(_stopped(endpoint, since, when) for endpoint, since in view.stopped),
-        ],
-        "silence": _silence(view.silence, when),
-        "lamps": {colour: view.indication.light(colour).pattern for colour in Colour},
+        "verdict": overall.verdict,
+        "problem": overall.problem,
+        "since": iso_at(utc, overall.since),
+        "blind": overall.blind,
+        "starting": overall.starting,
+        "overlays": list(overall.overlays),
+        "services": dict(overall.services),
+        "network": overall.network,
+        "clock": overall.clock,
+        "storage_degraded": overall.storage_degraded,
+        "first_out": overall.first_out,
+        "version": version,
     }
 
 
-def explanation(
-    found: Explained, now: float, moment: Callable[[float], datetime]
-) -> dict[str, Any]:
-    """Why a service is shown as it is `now`: one document for people and other programs."""
-
-    def when(at: float | None) -> str | None:
-        return None if at is None else iso(moment(at))
-
-    return {
-        "service": found.view.id,
-        "at": when(now),
-        **_service(found.view, when),
-        "lamps": dict(found.lamps),
-        "why": list(found.why),
-        "next": _prospects(found.prospects, now, when),
-        "overlaid": [_overlay(overlay, when) for overlay in found.overlays],
-        "silence": _silence(found.silence, when),
-        "endpoints": {
-            each.id: {
-                "evidence": each.evidence,
-                "health": each.health,
-                "since": when(each.since),
-                **_reading(each.last),
-                "read_at": when(each.started),
-                "standing": each.standing,
-                "pace": each.pace,
-                "arrivals": list(each.arrivals),
-                "next": _prospects(each.prospects, now, when),
-            }
-            for each in found.endpoints
-        },
-    }
-
-
-When = Callable[[float | None], str | None]
-
-
-def _prospects(found: Iterable[Prospect], now: float, when: When) -> list[dict[str, Any]]:
-    """What comes next; what is overdue has no moment any more that anybody could name."""
-    to_come = (each for each in found if each.at is None or each.at > now)
-    return [{"what": each.what, "at": when(each.at)} for each in to_come]
-
-
-def _service(view: ServiceView, when: When) -> dict[str, Any]:
+def service(view: ServiceView, utc: UtcOf) -> Body:
+    """One service as it is judged now."""
     return {
         "verdict": view.verdict,
-        "since": when(view.since),
+        "since": iso_at(utc, view.since),
         "cause": view.cause,
         "explanation": view.explanation or None,
         "cells": dict(view.cells),
@@ -109,59 +92,24 @@ def _service(view: ServiceView, when: When) -> dict[str, Any]:
         "vendor_admits": view.vendor_admits,
         "blind": view.blind,
         "starting": view.starting,
-        "proof_at": when(view.proof_at),
+        "proof_at": iso_at(utc, view.proof_at),
         "endpoints": dict(view.endpoints),
         "overlays": list(view.overlays),
         "arrivals": [asdict(counts) for counts in view.arrivals],
     }
 
 
-def _overlay(overlay: Overlay, when: When) -> dict[str, Any]:
-    return {
-        "kind": overlay.kind,
-        "subject": overlay.subject,
-        "since": when(overlay.since),
-        "until": when(overlay.until),
-        "by": overlay.by,
-        "origin": overlay.origin,
-        "reason": overlay.reason or None,
-    }
-
-
-def _stopped(endpoint: str, since: float, when: When) -> dict[str, Any]:
-    """A sign-in that the guard has stopped, told like an overlay."""
-    return {
-        "kind": "guard_stopped",
-        "subject": endpoint,
-        "since": when(since if math.isfinite(since) else None),
-        "until": None,
-        "by": "guard",
-        "origin": "guard",
-        "reason": None,
-    }
-
-
-def _silence(silence: SilenceChanged | None, when: When) -> dict[str, Any] | None:
-    if silence is None:
-        return None
-    return {
-        "since": when(silence.since),
-        "until": when(silence.until),
-        "by": silence.by,
-        "reason": silence.reason or None,
-    }
-
-
-def _endpoint(read: EndpointRead, when: When) -> dict[str, Any]:
+def endpoint(read: EndpointRead, utc: UtcOf) -> Body:
+    """The health of an endpoint, with its last reading."""
     return {
         "health": read.health,
         **_reading(read.reading),
-        "checked_at": when(read.at),
+        "checked_at": iso_at(utc, read.at),
         "failures": read.failures,
     }
 
 
-def _reading(reading: Reading | None) -> dict[str, Any]:
+def _reading(reading: Reading | None) -> Body:
     if reading is None:
         return dict.fromkeys(("outcome", "reason", "detail", "latency_ms"))
     latency = reading.latency
@@ -171,3 +119,153 @@ def _reading(reading: Reading | None) -> dict[str, Any]:
         "detail": reading.detail or None,
         "latency_ms": None if latency is None else round(latency * 1000, 1),
     }
+
+
+def incident(view: IncidentView, site: str, utc: UtcOf) -> Body:
+    """One incident; `site` is the id of the site, and part of the incident's own."""
+    return {
+        "id": incident_id(site, view, utc),
+        "number": view.number,
+        "service": view.service,
+        "state": view.state,
+        "verdict": view.verdict,
+        "peak": view.peak,
+        "since": iso_at(utc, view.since),
+        "closed_at": iso_at(utc, view.closed_at),
+        "first_out": view.first_out,
+        "cause": view.cause,
+        "explanation": view.explanation or None,
+        "causes": [_cause(cause, utc) for cause in view.causes],
+        "vendor_lead_s": view.vendor_lead,
+        "vendor_differs": view.vendor_differs,
+        "vendor": [asdict(w) | {"since": iso_at(utc, w.since)} for w in view.vendor],
+        "impact": view.impact,
+        "records": list(view.records),
+        "arrivals": [asdict(counts) for counts in view.arrivals],
+        "acknowledged": view.acknowledged,
+        "acknowledged_at": iso_at(utc, view.acknowledged_at),
+        "acknowledged_by": view.acknowledged_by,
+    }
+
+
+def _cause(cause: Cause, utc: UtcOf) -> Body:
+    return {
+        "cause": cause.cause,
+        "explanation": cause.explanation or None,
+        "explains": cause.explains,
+        "readings": [
+            {
+                "endpoint": cited.endpoint,
+                "reason": cited.reason,
+                "detail": cited.detail or None,
+                "at": iso_at(utc, cited.at),
+            }
+            for cited in cause.readings
+        ],
+        "window": None if cause.window is None else _window(cause.window, utc),
+    }
+
+
+def _window(window: CauseWindow, utc: UtcOf) -> Body:
+    return {
+        "since": iso_at(utc, window.since),
+        "until": iso_at(utc, window.until),
+        "ttl_s": window.ttl,
+        "interval_s": window.interval,
+        "delivery_interval_s": window.delivery_interval,
+        "code_lifetime_s": window.code_lifetime,
+        "delivery": window.delivery,
+        "failed_at": iso_at(utc, window.failed_at),
+    }
+
+
+def overlay(laid: Overlay, utc: UtcOf) -> Body:
+    """One overlay."""
+    return {
+        "kind": laid.kind,
+        "subject": laid.subject,
+        "since": iso_at(utc, laid.since),
+        "until": iso_at(utc, laid.until),
+        "by": laid.by,
+        "origin": laid.origin,
+        "reason": laid.reason or None,
+    }
+
+
+def _guard_stopped(endpoint_id: str, since: float, utc: UtcOf) -> Body:
+    """A sign-in that the guard has stopped, in the shape of an overlay."""
+    return {
+        "kind": "guard_stopped",
+        "subject": endpoint_id,
+        "since": iso_at(utc, since if math.isfinite(since) else None),
+        "until": None,
+        "by": "guard",
+        "origin": "guard",
+        "reason": None,
+    }
+
+
+def silence(changed: SilenceChanged, utc: UtcOf) -> Body:
+    """The operator's silence."""
+    return {
+        "since": iso_at(utc, changed.since),
+        "until": iso_at(utc, changed.until),
+        "by": changed.by,
+        "reason": changed.reason or None,
+    }
+
+
+# --- everything, and why -----------------------------------------------------------------
+
+
+def status(view: View, utc: UtcOf, site: Site) -> Body:
+    """Everything as it is now: the answer to `beacon status`."""
+    return {
+        "state": state(view.overall, utc, beacon.__version__),
+        "services": {each.id: service(each, utc) for each in view.services},
+        "endpoints": {read.endpoint: endpoint(read, utc) for read in view.endpoints},
+        "incidents": [
+            incident(each, site.id, utc) | {"runbook": runbook(site, each.service)}
+            for each in view.incidents
+        ],
+        "overlays": [
+            *(overlay(each, utc) for each in view.overlays),
+            *(_guard_stopped(name, since, utc) for name, since in view.stopped),
+        ],
+        "silence": None if view.silence is None else silence(view.silence, utc),
+        "lamps": {colour: view.indication.light(colour).pattern for colour in Colour},
+    }
+
+
+def explanation(found: Explained, now: float, utc: UtcOf) -> Body:
+    """Why a service is shown as it is `now`: the answer to `beacon explain`."""
+    return {
+        "service": found.view.id,
+        "at": iso_at(utc, now),
+        **service(found.view, utc),
+        "lamps": dict(found.lamps),
+        "why": list(found.why),
+        "next": _prospects(found.prospects, now, utc),
+        "overlaid": [overlay(each, utc) for each in found.overlays],
+        "silence": None if found.silence is None else silence(found.silence, utc),
+        "endpoints": {
+            each.id: {
+                "evidence": each.evidence,
+                "health": each.health,
+                "since": iso_at(utc, each.since),
+                **_reading(each.last),
+                "read_at": iso_at(utc, each.started),
+                "standing": each.standing,
+                "pace": each.pace,
+                "arrivals": list(each.arrivals),
+                "next": _prospects(each.prospects, now, utc),
+            }
+            for each in found.endpoints
+        },
+    }
+
+
+def _prospects(found: Iterable[Prospect], now: float, utc: UtcOf) -> list[Body]:
+    """Upcoming changes only; overdue ones are left out."""
+    upcoming = (each for each in found if each.at is None or each.at > now)
+    return [{"what": each.what, "at": iso_at(utc, each.at)} for each in upcoming]

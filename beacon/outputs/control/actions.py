@@ -13,8 +13,8 @@ from beacon.core.views import View
 from beacon.engine.clock import Clock, WallClockMap
 from beacon.engine.loop import Engine
 from beacon.outputs.control.socket import Action, ActionRefused, Answer
-from beacon.outputs.documents import explanation, status
-from beacon.outputs.mqtt.topics import iso, line
+from beacon.outputs.documents import explanation, iso, status
+from beacon.outputs.mqtt.topics import line
 
 ANSWER_WITHIN = 5.0
 """Seconds the deciding thread has to answer."""

@@ -3,17 +3,16 @@
 import sqlite3
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from beacon.core.endpoint.delivery_stats import told as fared
 from beacon.core.model import Site
-from beacon.core.views import Arrivals, Cause, CauseWindow, IncidentView
+from beacon.core.views import Arrivals
 from beacon.engine.clock import Clock
 from beacon.outputs.control.socket import ActionRefused, Answer
+from beacon.outputs.documents import iso, runbook
 from beacon.outputs.history.database import HIGHEST_NUMBER
-from beacon.outputs.mqtt.topics import iso
 
 if TYPE_CHECKING:
     from beacon.outputs.history.output import History
@@ -25,78 +24,6 @@ LEAD_IN: Final = 600.0
 SETTLE_WITHIN: Final = 2.0
 WIDTH: Final = 80
 """Columns of the terminal at which somebody reads this at night."""
-
-When = Callable[[float | None], str | None]
-
-
-def document(view: IncidentView, name: str, moment: Callable[[float], datetime]) -> dict[str, Any]:
-    """One incident; `name` is its id outside the core."""
-
-    def when(at: float | None) -> str | None:
-        return None if at is None else iso(moment(at))
-
-    return {
-        "id": name,
-        "number": view.number,
-        "service": view.service,
-        "state": view.state,
-        "verdict": view.verdict,
-        "peak": view.peak,
-        "since": when(view.since),
-        "closed_at": when(view.closed_at),
-        "first_out": view.first_out,
-        "cause": view.cause,
-        "explanation": view.explanation or None,
-        "causes": [_cause(cause, when) for cause in view.causes],
-        "vendor_lead_s": view.vendor_lead,
-        "vendor_differs": view.vendor_differs,
-        "vendor": [
-            {"endpoint": w.endpoint, "says": w.says, "words": w.words, "since": when(w.since)}
-            for w in view.vendor
-        ],
-        "impact": view.impact,
-        "records": list(view.records),
-        "arrivals": [asdict(counts) for counts in view.arrivals],
-        "acknowledged": view.acknowledged,
-        "acknowledged_at": when(view.acknowledged_at),
-        "acknowledged_by": view.acknowledged_by,
-    }
-
-
-def _cause(cause: Cause, when: When) -> dict[str, Any]:
-    return {
-        "cause": cause.cause,
-        "explanation": cause.explanation or None,
-        "explains": cause.explains,
-        "readings": [
-            {
-                "endpoint": cited.endpoint,
-                "reason": cited.reason,
-                "detail": cited.detail or None,
-                "at": when(cited.at),
-            }
-            for cited in cause.readings
-        ],
-        "window": None if cause.window is None else _window(cause.window, when),
-    }
-
-
-def _window(window: CauseWindow, when: When) -> dict[str, Any]:
-    return {
-        "since": when(window.since),
-        "until": when(window.until),
-        "ttl_s": window.ttl,
-        "interval_s": window.interval,
-        "delivery_interval_s": window.delivery_interval,
-        "code_lifetime_s": window.code_lifetime,
-        "delivery": window.delivery,
-        "failed_at": when(window.failed_at),
-    }
-
-
-def runbook(site: Site, service: str) -> str | None:
-    """What the configuration says to do for a service."""
-    return next((s.runbook for s in site.services if s.id == service), None) or None
 
 
 class Incidents:

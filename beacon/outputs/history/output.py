@@ -37,10 +37,9 @@ from beacon.core.views import IncidentView, SilenceChanged
 from beacon.engine.clock import Clock, WallClockMap
 from beacon.engine.workers import scrubbed
 from beacon.otp.used_codes import Step
+from beacon.outputs.documents import incident
 from beacon.outputs.history.database import Batch, DatabaseReader, HistoryFile, Newer, Row, rotten
-from beacon.outputs.history.incidents import document
 from beacon.outputs.history.recall import Recalled, StoredMemory, StoredState, read_copy
-from beacon.outputs.mqtt.topics import incident_id
 
 log = logging.getLogger(__name__)
 
@@ -389,9 +388,9 @@ class History:
         self._file.close()
 
     def _incident(self, view: IncidentView) -> tuple[int, str, bool, str]:
-        name = incident_id(self._site, view, self._moments)
-        text = msgspec.json.encode(document(view, name, self._moments)).decode()
-        return view.number, name, view.closed_at is None, text
+        body = incident(view, self._site, self._moments)
+        text = msgspec.json.encode(body).decode()
+        return view.number, body["id"], view.closed_at is None, text
 
     def _encoded(self, memory: Memory) -> str:
         return StoredMemory(zero=self._moments.zero, prints=self._prints(), memory=memory).encoded()

@@ -23,7 +23,6 @@ from beacon.core.effects import (
 from beacon.core.explain import Explained
 from beacon.core.views import EndpointRead, SilenceChanged
 from beacon.engine.clock import Clock
-from beacon.outputs.documents import explanation
 from beacon.outputs.mqtt import stalled
 from beacon.outputs.mqtt.homeassistant import ENDPOINT_PERIOD
 from beacon.outputs.mqtt.topics import FAMILIES, HealthReport, Publication, Topics, endpoint_path
@@ -260,7 +259,7 @@ class Outbox:
             case Told(at=at, explained=explained):
                 if since is not None:
                     explained = replace(explained, view=stalled.service(explained.view, since))
-                return topics.explain(explanation(explained, at, topics.moment))
+                return topics.explain(explained, at)
 
     def _heard_and_seen(self, what: SilenceChanged | Shown) -> Iterator[Publication]:
         if isinstance(what, SilenceChanged):

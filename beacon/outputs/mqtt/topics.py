@@ -1,38 +1,34 @@
-"""What stands on which topic: pure functions from the core's words to MQTT messages.
+"""The topics: which keys of which body stand where, as pure functions.
 
-No client, no clock: times come in through `moment`, which turns monotonic seconds into
-aware UTC. `docs/mqtt.md` is this file in prose.
+What comes in: the core's views and effects. What goes out: messages, not yet published. No client
+and no clock: `utc` turns monotonic seconds into wall time. `docs/mqtt.md` describes every topic.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from beacon.config.schema import Config
 from beacon.core.effects import Announced, Answered, OverlaysChanged
+from beacon.core.explain import Explained
 from beacon.core.tower.indication import Colour, Sound
 from beacon.core.views import (
     EndpointRead,
     IncidentState,
     IncidentView,
     OverallView,
+    Overlay,
     OverlayKind,
     ServiceView,
     SilenceChanged,
-    VendorWord,
 )
+from beacon.outputs import documents
+from beacon.outputs.documents import Body, UtcOf, iso_at
 
 ONLINE: Final = "online"
 OFFLINE: Final = "offline"
 LONGEST_TEXT: Final = 200
-NO_INCIDENT: Final = (
-    *("id", "since", "service", "verdict", "peak", "first_out", "cause", "explanation"),
-    *("vendor_lead_s", "vendor_differs", "vendor", "impact"),
-    *("acknowledged_at", "acknowledged_by", "runbook"),
-)
-"""The keys of the incident topic that are null while there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +39,71 @@ class Publication:
     payload: str
     retain: bool = True
     qos: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """What is published at one path below the base: these keys of a body, or all of it.
+
+    `{}` in `path` stands for the name of what is published. A key that the body lacks is null.
+    """
+
+    path: str
+    keys: tuple[str, ...] = ()
+    retain: bool = True
+    qos: int = 0
+
+    def at(self, base: str, name: str = "") -> str:
+        """The whole topic."""
+        return f"{base}/{self.path.format(name)}"
+
+    def publication(self, base: str, body: Mapping[str, Any], name: str = "") -> Publication:
+        """The message that shows this body; its texts are cut to 200 characters."""
+        picked = {key: body.get(key) for key in self.keys or body}
+        return Publication(self.at(base, name), compact(_short(picked)), self.retain, self.qos)
+
+
+AVAILABILITY: Final = Topic("availability", qos=1)
+STATE: Final = Topic("state")
+SERVICE: Final = Topic("service/{}")
+EXPLAIN: Final = Topic("explain/{}")
+ENDPOINT: Final = Topic("{}")
+"""The name is `endpoint_path`."""
+INCIDENT: Final = Topic(
+    "incident",
+    (
+        *("state", "acknowledged", "others", "id", "since", "service", "verdict", "peak"),
+        *("first_out", "cause", "explanation", "vendor_lead_s", "vendor_differs", "vendor"),
+        *("impact", "acknowledged_at", "acknowledged_by", "runbook"),
+    ),
+)
+EVENT: Final = Topic(
+    "event",
+    (
+        *("event_type", "id", "service", "verdict", "cause", "explanation", "impact", "runbook"),
+        *("by", "at"),
+    ),
+    retain=False,
+    qos=1,
+)
+LAMP: Final = Topic("lamp/{}")
+BUZZER: Final = Topic("buzzer")
+_LAID: Final = ("state", "since", "until", "by", "reason")
+SILENCE: Final = Topic("silence", _LAID)
+OVERLAYS: Final = {
+    kind: Topic(kind, (*_LAID, more))
+    for kind, more in (
+        *((kind, "services") for kind in ("maintenance", "bypass", "shelve", "break_glass")),
+        ("attest", "overdue"),
+        ("drill", "verdict"),
+    )
+}
+INFO: Final = Topic("info")
+HEALTH: Final = Topic("health")
+RESULT: Final = Topic("result", retain=False, qos=1)
+
+FAMILIES: Final = ("service/+", "explain/+", "endpoint/+/+", "witness/+", "lamp/+")
+"""Retained topics, below the base, that come and go with the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +136,6 @@ def line(words: str | None) -> str:
     return text("".join(c if c.isprintable() else " " for c in words or "").strip()) or ""
 
 
-def iso(moment: datetime) -> str:
-    """ISO 8601 with zone, to the nearest millisecond: cut off, 06:00 might read 05:59:59.999."""
-    return (moment + timedelta(microseconds=500)).isoformat(timespec="milliseconds")
-
-
-def incident_id(site: str, view: IncidentView, moment: Callable[[float], datetime]) -> str:
-    """The name of an incident outside the core: site, UTC of its opening, number.
-
-    `moment` gives the wall time of one whose opening time was not noted.
-    """
-    noted = view.opened_utc
-    opened = moment(view.since) if noted is None else datetime.fromtimestamp(noted, UTC)
-    return f"{site}-{opened:%Y%m%dT%H%M%SZ}-{view.number}"
-
-
 def compact(document: Mapping[str, Any]) -> str:
     """JSON without blanks."""
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -113,237 +159,147 @@ def _short(tree: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
             return tree
 
 
-FAMILIES: Final = ("service/+", "explain/+", "endpoint/+/+", "witness/+", "lamp/+")
-"""Retained topics, below the base, that come and go with the configuration."""
-
-
 class Topics:
-    """The topics of one beacon. `moment` must name the same moment always the same."""
+    """The messages of one beacon. `utc` must give the same moment always the same time."""
 
-    def __init__(self, config: Config, version: str, moment: Callable[[float], datetime]) -> None:
+    def __init__(self, config: Config, version: str, utc: UtcOf) -> None:
         if config.mqtt is None:
             raise ValueError("topics need the section mqtt")
-        site = config.watched
-        self.site = site.id
-        self.base = f"{config.mqtt.base_topic}/{site.id}"
-        self.availability = f"{self.base}/availability"
-        self._version = version
-        self.moment = moment
-        self._config = config
-        self._runbooks = {service.id: service.runbook for service in site.services}
+        self._site = config.watched
+        self.site = self._site.id
+        self.base = f"{config.mqtt.base_topic}/{self.site}"
+        self.availability = AVAILABILITY.at(self.base)
+        self._version, self._utc, self._config = version, utc, config
 
     def members(self) -> frozenset[str]:
-        """The topics of `FAMILIES` on which something of this configuration stands."""
-        site, tower = self._config.watched, self._config.tower
-        services = [s.id for s in site.services]
-        paths = [
-            *(f"{family}/{name}" for family in ("service", "explain") for name in services),
-            *(endpoint_path(endpoint.id) for endpoint in site.endpoints),
-            *(f"lamp/{colour}" for colour in tower.lamps),
-        ]
-        return frozenset(f"{self.base}/{path}" for path in paths)
-
-    def _iso(self, at: float | None) -> str | None:
-        return None if at is None else iso(self.moment(at))
-
-    def _json(
-        self, path: str, payload: Mapping[str, Any], *, retain: bool = True, qos: int = 0
-    ) -> Publication:
-        return Publication(f"{self.base}/{path}", compact(payload), retain, qos)
+        """The topics of `FAMILIES` that this configuration has."""
+        named = (
+            *((topic, each.id) for topic in (SERVICE, EXPLAIN) for each in self._site.services),
+            *((ENDPOINT, endpoint_path(endpoint.id)) for endpoint in self._site.endpoints),
+            *((LAMP, colour) for colour in self._config.tower.lamps),
+        )
+        return frozenset(topic.at(self.base, name) for topic, name in named)
 
     def available(self, word: str) -> Publication:
         """`ONLINE` or `OFFLINE`; the latter is the last will too."""
-        return Publication(self.availability, word, retain=True, qos=1)
+        return Publication(self.availability, word, AVAILABILITY.retain, AVAILABILITY.qos)
 
     def state(self, overall: OverallView) -> Publication:
         """The overall verdict and what stands beside it."""
-        payload = {
-            "verdict": overall.verdict,
-            "problem": overall.problem,
-            "since": self._iso(overall.since),
-            "blind": overall.blind,
-            "starting": overall.starting,
-            "overlays": list(overall.overlays),
-            "services": dict(overall.services),
-            "network": overall.network,
-            "clock": overall.clock,
-            "storage_degraded": overall.storage_degraded,
-            "first_out": overall.first_out,
-            "version": self._version,
-        }
-        return self._json("state", payload)
+        body = documents.state(overall, self._utc, self._version)
+        return STATE.publication(self.base, body)
 
     def service(self, view: ServiceView) -> Publication:
         """One service as it is judged now."""
-        payload = {
-            "verdict": view.verdict,
-            "since": self._iso(view.since),
-            "cause": text(view.cause),
-            "explanation": text(view.explanation),
-            "cells": dict(view.cells),
-            "shallow": view.shallow,
-            "partial": view.partial,
-            "vendor_says_fine": view.vendor_says_fine,
-            "vendor_admits": view.vendor_admits,
-            "blind": view.blind,
-            "starting": view.starting,
-            "proof_at": self._iso(view.proof_at),
-            "endpoints": dict(view.endpoints),
-            "overlays": list(view.overlays),
-            "arrivals": [asdict(counts) for counts in view.arrivals],
-        }
-        return self._json(f"service/{view.id}", payload)
+        return SERVICE.publication(self.base, documents.service(view, self._utc), view.id)
 
-    def explain(self, document: Mapping[str, Any]) -> Publication:
-        """Why a service is shown as it is: `beacon.outputs.documents.explanation`."""
-        return self._json(f"explain/{document['service']}", _short(document))
+    def explain(self, explained: Explained, at: float) -> Publication:
+        """Why a service is shown as it is."""
+        body = documents.explanation(explained, at, self._utc)
+        return EXPLAIN.publication(self.base, body, explained.view.id)
 
     def endpoint(self, read: EndpointRead) -> Publication:
-        """What an endpoint is held to be, with its last reading."""
-        latency = read.reading.latency
-        payload = {
-            "health": read.health,
-            "outcome": read.reading.outcome,
-            "reason": read.reading.reason,
-            "detail": text(read.reading.detail),
-            "latency_ms": None if latency is None else round(latency * 1000, 1),
-            "checked_at": self._iso(read.at),
-            "failures": read.failures,
-        }
-        return self._json(endpoint_path(read.endpoint), payload)
-
-    def id_of(self, incident: IncidentView) -> str:
-        """The name of this incident on every topic."""
-        return incident_id(self.site, incident, self.moment)
+        """The health of an endpoint, with its last reading."""
+        body = documents.endpoint(read, self._utc)
+        return ENDPOINT.publication(self.base, body, endpoint_path(read.endpoint))
 
     def incident(self, incident: IncidentView | None, others: int) -> Publication:
         """The incident people should look at, or that there is none."""
-        if incident is None or incident.state is IncidentState.CLOSED:
-            none = {"state": IncidentState.NONE, "acknowledged": False, "others": others}
-            return self._json("incident", none | dict.fromkeys(NO_INCIDENT))
-        payload = {
-            "state": incident.state,
-            "acknowledged": incident.acknowledged,
-            "others": others,
-            "id": self.id_of(incident),
-            "since": self._iso(incident.since),
-            "service": incident.service,
-            "verdict": incident.verdict,
-            "peak": incident.peak,
-            "first_out": text(incident.first_out),
-            "cause": text(incident.cause),
-            "explanation": text(incident.explanation),
-            "vendor_lead_s": incident.vendor_lead,
-            "vendor_differs": incident.vendor_differs,
-            "vendor": [self._vendor_word(word) for word in incident.vendor],
-            "impact": incident.impact,
-            "acknowledged_at": self._iso(incident.acknowledged_at),
-            "acknowledged_by": text(incident.acknowledged_by),
-            "runbook": text(self._runbooks.get(incident.service)),
-        }
-        return self._json("incident", payload)
-
-    def _vendor_word(self, word: VendorWord) -> dict[str, Any]:
-        return {
-            "endpoint": word.endpoint,
-            "says": word.says,
-            "words": text(word.words),
-            "since": self._iso(word.since),
-        }
+        body: Body = {"state": IncidentState.NONE, "acknowledged": False}
+        if incident is not None and incident.state is not IncidentState.CLOSED:
+            body = documents.incident(incident, self.site, self._utc)
+            body["runbook"] = documents.runbook(self._site, incident.service)
+        return INCIDENT.publication(self.base, body | {"others": others})
 
     def event(self, announced: Announced) -> Publication:
         """One thing that happened, once."""
-        incident = announced.incident
-        payload = {
+        view = announced.incident
+        body = {} if view is None else documents.incident(view, self.site, self._utc)
+        body |= {
             "event_type": announced.what,
-            "id": None if incident is None else self.id_of(incident),
             "service": announced.service,
             "verdict": announced.verdict,
-            "cause": text(announced.cause),
-            "explanation": text(None if incident is None else incident.explanation),
-            "impact": None if incident is None else incident.impact,
-            "runbook": text(self._runbooks.get(announced.service)),
-            "by": text(announced.by),
-            "at": self._iso(announced.at),
+            "cause": announced.cause,
+            "runbook": documents.runbook(self._site, announced.service),
+            "by": announced.by,
+            "at": iso_at(self._utc, announced.at),
         }
-        return self._json("event", payload, retain=False, qos=1)
+        return EVENT.publication(self.base, body)
 
-    def lamps(self, lamps: Mapping[Colour, str]) -> Iterable[Publication]:
+    def lamps(self, lamps: Mapping[Colour, str]) -> Iterator[Publication]:
         """What each lamp's pin does."""
         for colour, word in lamps.items():
-            yield Publication(f"{self.base}/lamp/{colour}", word)
+            yield Publication(LAMP.at(self.base, colour), word)
 
     def buzzer(self, sound: Sound | None, *, silenced: bool) -> Publication:
         """What the buzzer does."""
-        state = "OFF" if sound is None else "ON"
-        return self._json("buzzer", {"state": state, "pattern": sound, "silenced": silenced})
+        body = {"state": _switch(on=sound is not None), "pattern": sound, "silenced": silenced}
+        return BUZZER.publication(self.base, body)
 
     def silence(self, changed: SilenceChanged) -> Publication:
         """The operator's silence."""
-        payload = {
-            "state": "ON" if changed.on else "OFF",
-            "since": self._iso(changed.since),
-            "until": self._iso(changed.until),
-            "by": text(changed.by),
-            "reason": text(changed.reason),
-        }
-        return self._json("silence", payload)
+        body = documents.silence(changed, self._utc) | {"state": _switch(on=changed.on)}
+        return SILENCE.publication(self.base, body)
 
     def overlays(self, changed: OverlaysChanged) -> Publication:
         """All overlays of one kind: the earliest beginning, the latest end, who and why."""
         laid = changed.overlays
-        first = min(laid, key=lambda overlay: overlay.since, default=None)
-        ends = [overlay.until for overlay in laid]
-        last = min if changed.kind is OverlayKind.ATTEST else max  # what is due next
-        until = None if None in ends else last((e for e in ends if e is not None), default=None)
-        payload: dict[str, Any] = {
-            "state": "ON" if changed.on else "OFF",
-            "since": self._iso(first.since if first else None),
-            "until": self._iso(until),
-            "by": text(first.by if first else None),
-            "reason": text(first.reason if first else None),
+        body: Body = {}
+        if laid:
+            first = min(laid, key=lambda overlay: overlay.since)
+            body = documents.overlay(first, self._utc) | {"verdict": first.subject}
+        body |= {
+            "state": _switch(on=changed.on),
+            "until": iso_at(self._utc, _until(changed.kind, laid)),
+            "overdue": list(changed.overdue),
+            "services": list(dict.fromkeys(overlay.subject for overlay in laid)),
         }
-        match changed.kind:
-            case OverlayKind.ATTEST:
-                payload["overdue"] = list(changed.overdue)
-            case OverlayKind.DRILL:
-                payload["verdict"] = first.subject if first else None
-            case _:
-                payload["services"] = list(dict.fromkeys(o.subject for o in laid))
-        return self._json(changed.kind, payload)
+        return OVERLAYS[changed.kind].publication(self.base, body)
 
     def info(self, started: float, host: str) -> Publication:
         """Who publishes here."""
-        payload = {
+        body = {
             "version": self._version,
-            "started_at": self._iso(started),
-            "host": text(host),
+            "started_at": iso_at(self._utc, started),
+            "host": host,
             "site": self.site,
             "config_hash": self._config.digest,
         }
-        return self._json("info", payload)
+        return INFO.publication(self.base, body)
 
     def health(self, health: HealthReport) -> Publication:
-        """How the beacon itself is."""
+        """The health of the beacon itself."""
         offset = health.clock_offset_ms
-        payload = {
+        body = {
             "loop_lag_ms": round(health.loop_lag_ms, 1),
             "stalled": health.stalled,
             "clock_synced": health.clock_synced,
             "clock_offset_ms": None if offset is None else round(offset, 1),
             "storage_degraded": health.storage_degraded,
             "rss_mb": round(health.rss_mb, 1),
-            "at": self._iso(health.at),
+            "at": iso_at(self._utc, health.at),
         }
-        return self._json("health", payload)
+        return HEALTH.publication(self.base, body)
 
     def result(self, answered: Answered) -> Publication:
-        """What a command came to."""
-        payload = {
-            "cmd": text(answered.command),
+        """The answer to a command."""
+        body = {
+            "cmd": answered.command,
             "ok": answered.ok,
-            "error": text(answered.error),
-            "by": text(answered.by),
-            "at": self._iso(answered.at),
+            "error": answered.error,
+            "by": answered.by,
+            "at": iso_at(self._utc, answered.at),
         }
-        return self._json("result", payload, retain=False, qos=1)
+        return RESULT.publication(self.base, body)
+
+
+def _switch(*, on: bool) -> str:
+    return "ON" if on else "OFF"
+
+
+def _until(kind: OverlayKind, laid: tuple[Overlay, ...]) -> float | None:
+    """The latest end, None if one has no end; of attestations the moment the next is due."""
+    ends = [overlay.until for overlay in laid if overlay.until is not None]
+    if len(ends) < len(laid):
+        return None
+    return (min if kind is OverlayKind.ATTEST else max)(ends, default=None)

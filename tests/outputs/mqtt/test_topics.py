@@ -15,7 +15,6 @@ from beacon.core.model import Health, Reason, Verdict
 from beacon.core.monitor import Monitor
 from beacon.core.tower.indication import Colour, Pattern, Sound
 from beacon.core.views import IncidentState, Overlay, OverlayKind, SilenceChanged, VendorWord
-from beacon.outputs.documents import explanation
 from beacon.outputs.mqtt.topics import (
     LONGEST_TEXT,
     OFFLINE,
@@ -354,8 +353,7 @@ def test_what_is_written_is_documented(topics, say, house):
     assert {*Announcement} <= documented("event")
     monitor = Monitor(house().watched)
     monitor.start(say.at)
-    told = explanation(monitor.explain("sms"), say.at, topics.moment)
-    message = topics.explain(told)
+    message = topics.explain(monitor.explain("sms"), say.at)
     assert (message.topic, message.retain, message.qos) == (
         "mfa-beacon/lab/explain/sms",
         True,
