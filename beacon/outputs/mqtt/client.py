@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 KEEPALIVE: Final = 30
 """Seconds; a broker that falls silent is given up after at most twice this."""
 
-TAKEN_OVER: Final = "MqttClient taken over"
+TAKEN_OVER: Final = "Session taken over"
 """What a broker of MQTT 5 says when somebody else comes with our client id."""
 
 

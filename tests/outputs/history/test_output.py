@@ -27,11 +27,11 @@ from beacon.core.snapshot import Memory
 from beacon.core.tower.sequences import Stage
 from beacon.engine.clock import ManualClock
 from beacon.otp.used_codes import Ledger, Token
+from beacon.outputs.documents import iso
 from beacon.outputs.history import database
 from beacon.outputs.history.database import Batch, HistoryFile, Newer, Row
 from beacon.outputs.history.incidents import Incidents
 from beacon.outputs.history.output import KEY, NAME, WAITING, History, WritePace
-from beacon.outputs.mqtt.topics import iso
 
 QUICK = WritePace(batch=0.0, refresh=0.05, again=0.05, step=5.0)
 SLOW = WritePace(batch=0.0, refresh=60.0, again=0.0, step=5.0)

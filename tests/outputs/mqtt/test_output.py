@@ -28,9 +28,8 @@ from beacon.core.model import Health, Reading, Reason, Verdict
 from beacon.core.monitor import Monitor
 from beacon.core.tower.indication import Colour, Sound
 from beacon.core.views import SilenceChanged
-from beacon.engine.clock import ManualClock
+from beacon.engine.clock import ManualClock, WallClockMap
 from beacon.outputs.documents import explanation
-from beacon.outputs.mqtt.output import Moments
 from beacon.outputs.mqtt.topics import HealthReport
 from beacon.outputs.tower.renderer import Shown
 
@@ -129,7 +128,7 @@ def test_the_explanation_stands_on_a_topic_of_its_own(broker, listen, beacon, ho
     one.output.explain(explained, now)
     early.until(lambda: early.json("explain/sms"), "the explanation")
     told = early.json("explain/sms")
-    document = explanation(explained, now, Moments(one.clock))
+    document = explanation(explained, now, WallClockMap(one.clock))
     assert list(told) == list(document)
     assert (told["service"], told["why"]) == ("sms", document["why"])
     gateway = told["endpoints"]["sms/gateway"]
@@ -927,7 +926,7 @@ def test_many_threads_may_note_and_the_last_word_stands(broker, listen, beacon, 
 
 def test_moments_are_named_alike_until_the_wall_clock_steps():
     clock = ManualClock(datetime(2026, 1, 5, 12, 0, tzinfo=UTC), 1000.0)
-    moments = Moments(clock)
+    moments = WallClockMap(clock)
     first = moments(990.0)
     assert first.isoformat() == "2026-01-05T11:59:50+00:00"
     clock.advance(3600)

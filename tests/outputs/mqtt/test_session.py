@@ -10,10 +10,10 @@ from paho.mqtt.client import MQTTMessage
 from beacon.config.schema import Discovery
 from beacon.core.effects import Announced, Announcement
 from beacon.core.model import Reason, Verdict
+from beacon.engine.clock import WallClockMap
 from beacon.engine.output import Heartbeat
 from beacon.outputs.mqtt.homeassistant import birth_topic, config_topic
 from beacon.outputs.mqtt.outbox import Outbox
-from beacon.outputs.mqtt.output import Moments
 from beacon.outputs.mqtt.session import CommandRunner, Session, SessionTimes, Setup
 from beacon.outputs.mqtt.stalled import StallWatch
 from beacon.outputs.mqtt.topics import FAMILIES, Topics
@@ -53,7 +53,7 @@ def setup(clock):
     """What a configuration makes of MQTT."""
 
     def make(config, push=None):
-        topics = Topics(config, "1", Moments(clock))
+        topics = Topics(config, "1", WallClockMap(clock))
         commands = CommandRunner(config, clock, print, print, lambda _answered: None)
         return Setup(config, "1", topics, commands, push)
 
