@@ -13,7 +13,7 @@ LOCK := $(LOCK_ONE) pyproject.toml
 SLOW = $(notdir $(wildcard scripts/slow/*))
 APPLICATIONS = $(basename $(notdir $(wildcard lock/applications/*.in)))
 
-.PHONY: help run demo test slow check lint format coverage lock lock-check bench mutation picture annunciator clean
+.PHONY: help run demo test slow check lint format coverage lock lock-check bench mutation picture annunciator architecture clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -79,6 +79,9 @@ picture: .venv/dev.done  ## docs/demo.svg, from a real run
 
 annunciator: .venv/dev.done  ## docs/annunciator.md, from the tables of the core
 	PYTHONPATH=. $(BIN)/python scripts/annunciator.py docs/annunciator.md
+
+architecture: .venv/dev.done  ## docs/architecture.svg, from the imports
+	PYTHONPATH=. $(BIN)/python scripts/architecture.py docs/architecture.svg
 
 clean:  ## the environment and what tests leave behind
 	rm -rf .venv .state .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis mutants

@@ -1,0 +1,20 @@
+"""What is drawn from the code shows the code of today."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize("name", ["annunciator.md", "architecture.svg"])
+def test_a_drawing_is_current(name, root, tmp_path):
+    target = name.partition(".")[0]
+    subprocess.run(
+        [sys.executable, f"scripts/{target}.py", tmp_path / name],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        check=True,
+    )
+    committed = (root / "docs" / name).read_text(encoding="utf-8")
+    assert (tmp_path / name).read_text(encoding="utf-8") == committed, f"run `make {target}`"
