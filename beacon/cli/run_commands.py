@@ -32,7 +32,8 @@ def run(args: Namespace) -> int:
         signal.signal(number, lambda *_: os._exit(ExitStatus.OK))
     import faulthandler
 
-    from beacon.daemon.life import CannotStart, Surroundings, serve
+    from beacon.daemon.life import CannotStart, serve
+    from beacon.daemon.wiring import DaemonOptions
     from beacon.outputs.journal import FLUSH_WITHIN, set_up
 
     faulthandler.enable()  # the watchdog's SIGABRT leaves where every thread was
@@ -42,7 +43,7 @@ def run(args: Namespace) -> int:
     except SystemExit:
         writer.drain(FLUSH_WITHIN)
         raise
-    place = Surroundings(
+    options = DaemonOptions(
         config=config_path(args.config, os.environ),
         state_directory=state_directory(args.state_dir, os.environ),
         environ=os.environ,
@@ -50,7 +51,7 @@ def run(args: Namespace) -> int:
         caption=args.caption,
     )
     try:
-        status = serve(place, config)
+        status = serve(options, config)
     except CannotStart as error:
         writer.say(f"beacon: {error}")
         status = ExitStatus.FAILED

@@ -1,38 +1,50 @@
-"""The outputs that are made from a whole configuration, and made anew when it changes."""
+"""What happens at SIGHUP: the file is read again, and the running parts take it over.
+
+A configuration with a problem changes nothing. A good one goes to the engine first, then to the
+outputs that are made from it. What only a restart can change stays as it is.
+"""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from queue import SimpleQueue
 from typing import Final
 
+from beacon.config.problems import ConfigError
 from beacon.config.schema import Config
+from beacon.daemon.wiring import Parts
 from beacon.engine.latest import Latest
 from beacon.engine.loop import Engine
 from beacon.engine.output import Output
 from beacon.engine.workers import scrubbed
+from beacon.outputs.systemd import Notifier
 
 log = logging.getLogger(__name__)
 
 BUDGET: Final = 3.0
-"""Seconds for one of them to come to its end."""
+"""Seconds for one output to stop."""
+SWAP_WITHIN: Final = 30.0
+"""Seconds the deciding thread has to take over a new configuration."""
 
 Decide = Callable[[Callable[[], None]], None]
 """Runs a call in the deciding thread and waits for it."""
 
 
 class ReloadableOutputs:
-    """MQTT, the page and the terminal: what they show comes from elsewhere.
+    """The outputs that are made from a configuration, and made again when it changes.
 
-    `make` may answer with one that it made before: that one stays, and is told what stands.
+    `make` may return an output that it made before: that one is not stopped, and gets the latest
+    of everything again.
     """
 
     def __init__(
-        self, engine: Engine, standing: Latest, make: Callable[[Config], Sequence[Output]]
+        self, engine: Engine, latest: Latest, make: Callable[[Config], Sequence[Output]]
     ) -> None:
-        self._engine, self._standing, self._make = engine, standing, make
+        self._engine, self._latest, self._make = engine, latest, make
         self._outputs: Sequence[Output] = ()
 
     def show(self, config: Config, decide: Decide) -> None:
-        """Go over to the outputs of this configuration, up to date at once."""
+        """Change to the outputs of this configuration and bring them up to date."""
         before, wanted = self._outputs, self._make(config)
         leaving = _without(before, wanted)
         decide(lambda: self._detach(leaving))
@@ -40,25 +52,25 @@ class ReloadableOutputs:
         self._outputs = wanted
         site = config.watched
         known = frozenset([e.id for e in site.endpoints] + [s.id for s in site.services])
-        # Of one that stays nothing is lost: what happens waits until it is attached again.
+        # One that stays misses nothing: effects wait in the engine until it is attached again.
         coming = _without(wanted, before)
         decide(lambda: self._attach(_without(wanted, coming), known))
         for output in coming:
             output.start()
 
     def stop(self) -> None:
-        """End them, the last first."""
+        """Stop them, the last one first."""
         self._end(self._outputs)
         self._outputs = ()
 
     def _end(self, outputs: Sequence[Output]) -> None:
         for output in reversed(outputs):
-            ended(output, BUDGET)
+            stop_output(output, BUDGET)
 
     def _attach(self, staying: Sequence[Output], known: frozenset[str]) -> None:
         self._detach(staying)
         for output in self._outputs:
-            self._engine.attach(output, self._standing.everything(known))
+            self._engine.attach(output, self._latest.everything(known))
 
     def _detach(self, outputs: Sequence[Output]) -> None:
         for output in outputs:
@@ -69,13 +81,71 @@ def _without(outputs: Sequence[Output], others: Sequence[Output]) -> list[Output
     return [output for output in outputs if not any(output is other for other in others)]
 
 
-def ended(output: Output, budget: float) -> None:
-    """Stop an output; a bug in it costs nobody else their orderly end."""
+def stop_output(output: Output, budget: float) -> None:
+    """Stop an output. A bug in it must not keep the other parts from stopping in order."""
     try:
         output.stop(budget)
     except Exception as error:  # noqa: BLE001 - the border
-        _complain(output.name, error)
+        problem = scrubbed(error)  # no traceback: it may quote a secret
+        log.error("output %s did not stop:\n%s", output.name, problem)  # noqa: TRY400
 
 
-def _complain(name: str, error: Exception) -> None:
-    log.error("output %s did not stop:\n%s", name, scrubbed(error))
+class Reloader:
+    """Waits for requests to reload, in a thread of its own."""
+
+    def __init__(
+        self,
+        requests: SimpleQueue[bool],
+        load: Callable[[], Config],
+        parts: Parts,
+        outputs: ReloadableOutputs,
+        notifier: Notifier,
+    ) -> None:
+        self._requests, self._load = requests, load
+        self._parts, self._outputs, self._notifier = parts, outputs, notifier
+
+    def run(self) -> None:
+        """Reload whenever a request comes; a false one ends it."""
+        while self._requests.get():
+            self._notifier.reloading()
+            try:
+                self._take_over(self._without_restart(self._load()))
+            except ConfigError as error:
+                _not_reloaded(error.problems)
+            except Exception as error:  # noqa: BLE001 - the border: a reload costs only itself
+                _not_reloaded((scrubbed(error),))
+            self._notifier.ready()
+
+    def _without_restart(self, fresh: Config) -> Config:
+        """Return the new configuration with what only a restart can change as it is now."""
+        running = self._parts.config
+        if fresh.watched.id != running.watched.id or fresh.tower != running.tower:
+            log.warning("changes of `site` and `tower` need a restart; the rest is taken over")
+        if fresh.watched.id != running.watched.id and running.mqtt is not None:
+            log.warning("a new `site` leaves old MQTT topics behind: docs/mqtt.md removes them")
+        if "CREDENTIALS_DIRECTORY" in self._parts.options.environ:
+            log.info("credentials are read by systemd at start: changed ones need a restart")
+        site = replace(
+            fresh.watched,
+            id=running.watched.id,
+            preset=running.watched.preset,
+            sequence=running.watched.sequence,
+            lock_in=running.watched.lock_in,
+        )
+        return replace(fresh, watched=site, tower=running.tower)
+
+    def _take_over(self, config: Config) -> None:
+        engine = self._parts.engine
+        engine.ask(lambda: self._parts.follow(config), SWAP_WITHIN)
+        if config.digest != self._parts.config.digest:
+            self._outputs.show(config, lambda call: engine.ask(call, SWAP_WITHIN))
+        self._parts.config = config
+        for warning in config.warnings:
+            log.warning("%s", warning)
+        log.info("reloaded; endpoints: %d", len(config.watched.endpoints))
+
+
+def _not_reloaded(problems: Iterable[object]) -> None:
+    for problem in problems:
+        log.error("%s", problem)
+    log.error("not reloaded: the configuration in use goes on unchanged")

@@ -1,7 +1,7 @@
-"""What is owed to a place that cannot be written just now: tried, and tried again.
+"""Writes that failed are tried again until they succeed.
 
-A card that wore out remounts itself read-only, and may be writable again tomorrow. What
-belongs there is then owed, and the beacon goes on without.
+A worn-out card remounts itself read-only, and may be writable again tomorrow. The beacon goes
+on meanwhile.
 """
 
 import logging
@@ -14,56 +14,56 @@ from beacon.engine.workers import scrubbed
 log = logging.getLogger(__name__)
 
 AGAIN: Final = 10.0
-"""Seconds after which what is owed is tried again."""
+"""Seconds between two tries."""
 STOP_WITHIN: Final = 1.0
 
-Debt = tuple[Callable[[], object], str]
+PendingWrite = tuple[Callable[[], object], str]
 
 
 class RetryThread:
-    """Does things that need a writable place: now, or as soon as they can be done."""
+    """Does what needs a writable place: now, or as soon as it can be done."""
 
     def __init__(self, again: float = AGAIN) -> None:
         self._again = again
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._try, name="owed", daemon=True)
-        self._debts: tuple[Debt, ...] = ()
+        self._thread = threading.Thread(target=self._try, name="retry", daemon=True)
+        self._pending: tuple[PendingWrite, ...] = ()
 
     @property
     def any(self) -> bool:
-        """Whether something is owed."""
-        return bool(self._debts)
+        """Whether a write is pending."""
+        return bool(self._pending)
 
-    def do(self, what: Callable[[], object], otherwise: str = "") -> bool:
-        """Do it, or owe it and say what that means; whether it is done. Call it before `start`.
+    def do(self, what: Callable[[], object], failure: str = "") -> bool:
+        """Do it; on an `OSError` log `failure` and keep it pending. Call it before `start`.
 
-        An `OSError` is owed; whatever else `what` raises is raised.
+        Returns whether it is done. Any other exception is raised.
         """
         try:
             what()
         except OSError as error:
-            if otherwise:
-                log.warning("%s (%s)", otherwise, error.strerror)
-            self._debts = (*self._debts, (what, otherwise))
+            if failure:
+                log.warning("%s (%s)", failure, error.strerror)
+            self._pending = (*self._pending, (what, failure))
             return False
         return True
 
     def start(self) -> None:
-        """Begin to pay, if there is anything to pay."""
-        if self._debts:
+        """Start the thread if a write is pending."""
+        if self._pending:
             self._thread.start()
 
     def stop(self) -> None:
-        """Owe nothing any more."""
+        """Try nothing again."""
         self._over.set()
         if self._thread.is_alive():
             self._thread.join(STOP_WITHIN)
 
     def _try(self) -> None:
-        while self._debts and not self._over.wait(self._again):
-            self._debts = tuple(debt for debt in self._debts if not self._paid(*debt))
+        while self._pending and not self._over.wait(self._again):
+            self._pending = tuple(write for write in self._pending if not self._done(*write))
 
-    def _paid(self, what: Callable[[], object], otherwise: str) -> bool:
+    def _done(self, what: Callable[[], object], failure: str) -> bool:
         if self._over.is_set():
             return False
         try:
@@ -71,8 +71,8 @@ class RetryThread:
         except OSError:
             return False
         except Exception as error:  # noqa: BLE001 - the border: it costs only itself
-            log.warning("given up: %s\n%s", otherwise, scrubbed(error))
+            log.warning("given up: %s\n%s", failure, scrubbed(error))
             return True
-        if otherwise:
-            log.info("it can be done again; before: %s", otherwise)
+        if failure:
+            log.info("it can be done again; before: %s", failure)
         return True

@@ -1,6 +1,6 @@
-"""How the beacon itself is, once a minute, as the deciding thread knows it.
+"""Reports once a minute how the beacon itself is.
 
-That it has stalled it cannot say: see `beacon.outputs.mqtt.stalled`.
+The deciding thread cannot report that it stalled: see `beacon.outputs.mqtt.stalled`.
 """
 
 import resource
@@ -13,34 +13,34 @@ from beacon.engine.output import Heartbeat
 from beacon.outputs.mqtt.topics import HealthReport
 
 EVERY: Final = 60.0
-"""Seconds between two words."""
+"""Seconds between two reports."""
 
 
 class SelfHealth:
-    """Asked at every beat; `tell` gets what is known when it is time."""
+    """Called at every beat; calls `report` when it is time."""
 
     def __init__(
         self,
         lag: Callable[[], float],
         view: Callable[[], View],
         degraded: Callable[[], bool],
-        tell: Callable[[HealthReport], None],
+        report: Callable[[HealthReport], None],
     ) -> None:
-        self._lag, self._view, self._degraded, self._tell = lag, view, degraded, tell
+        self._lag, self._view, self._degraded, self._report = lag, view, degraded, report
         self._due = 0.0
 
     def again(self) -> None:
-        """Say it at the next beat: somebody new listens."""
+        """Report at the next beat: there is a new listener."""
         self._due = 0.0
 
     def __call__(self, at: float) -> None:
-        """Say it, if it is time."""
+        """Report, if it is time."""
         if at < self._due:
             return
         self._due = at + EVERY
         lag, view = self._lag(), self._view()
         trusted, offset = view.overall.clock, view.clock_offset
-        self._tell(
+        self._report(
             HealthReport(
                 at,
                 loop_lag_ms=lag * 1000,

@@ -1,4 +1,4 @@
-"""What the daemon is told by signals."""
+"""Signals: stop, reload, and a terminal that was closed."""
 
 import contextlib
 import errno
@@ -10,19 +10,19 @@ from typing import Final
 
 
 @contextlib.contextmanager
-def asked(stop: Callable[[], None], reload: Callable[[], None]) -> Iterator[None]:
+def handle_signals(stop: Callable[[], None], reload: Callable[[], None]) -> Iterator[None]:
     """Inside: the first SIGTERM or SIGINT asks to stop, the second ends the process at once.
 
-    SIGHUP asks for a reload, but in a terminal it says that the terminal was closed. Then it
-    comes more than once (from the kernel and from the shell): it never ends the process at once.
+    SIGHUP asks for a reload, but in a terminal it means that the terminal was closed. Then it
+    comes more than once (from the kernel and from the shell), so it never ends the process at once.
     """
-    told = False
+    stopping = False
 
     def end(_number: int, _frame: object) -> None:
-        nonlocal told
-        if told:
+        nonlocal stopping
+        if stopping:
             os._exit(1)
-        told = True
+        stopping = True
         stop()
 
     hang_up = stop if _ends_with_its_terminal() else reload
@@ -36,7 +36,7 @@ def asked(stop: Callable[[], None], reload: Callable[[], None]) -> Iterator[None
 
 
 class TerminalWatch:
-    """Stops what loses its terminal without a signal; to be made before `asked`.
+    """Stops the daemon if it loses its terminal without a signal. Make it before `handle_signals`.
 
     The kernel sends SIGHUP to the terminal's first process only. Where that is `make run`, it
     waits for its child and passes nothing on. Asked at every beat.
@@ -65,7 +65,7 @@ _GONE: Final = {errno.ENXIO, errno.EIO, errno.ENOTTY}
 
 
 def _ends_with_its_terminal() -> bool:
-    """Whether there is a terminal, and whoever started us did not say `nohup`."""
+    """Whether there is a terminal, and we were not started by `nohup`."""
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         return False
     with contextlib.suppress(OSError):
@@ -75,7 +75,7 @@ def _ends_with_its_terminal() -> bool:
 
 
 def _closed(stream: int) -> bool:
-    """Whether it was a terminal that was closed before we looked: while we were starting."""
+    """Whether it was a terminal that was closed while we were starting."""
     try:
         termios.tcgetattr(stream)
     except termios.error as error:
@@ -84,7 +84,7 @@ def _closed(stream: int) -> bool:
 
 
 def _in_front() -> bool:
-    """Whether our terminal takes us for its foreground. Raises `OSError` without one."""
+    """Whether we are in the foreground of our terminal. Raises `OSError` without one."""
     terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
     try:
         return os.tcgetpgrp(terminal) == os.getpgrp()

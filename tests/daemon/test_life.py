@@ -43,7 +43,8 @@ STUCK = """
 import os, sys, threading
 from dataclasses import replace
 from pathlib import Path
-from beacon.daemon.life import Place, load_config, serve
+from beacon.daemon.life import load_config, serve
+from beacon.daemon.wiring import DaemonOptions
 
 class Stuck:
     def wait(self, utc): return 0.0
@@ -54,7 +55,7 @@ class Stuck:
 path, state = Path(sys.argv[1]), Path(sys.argv[2])
 config = load_config(path, os.environ)
 config = replace(config, probes=dict.fromkeys(config.probes, Stuck()))
-os._exit(serve(Place(config=path, state_directory=state, environ=os.environ), config))
+os._exit(serve(DaemonOptions(config=path, state_directory=state, environ=os.environ), config))
 """
 
 # A daemon whose probe answers what no probe may: the core breaks on it.
@@ -62,7 +63,8 @@ BREAKING = """
 import os, sys
 from dataclasses import replace
 from pathlib import Path
-from beacon.daemon.life import Place, load_config, serve
+from beacon.daemon.life import load_config, serve
+from beacon.daemon.wiring import DaemonOptions
 from beacon.core.model import Reading
 
 class Wrong:
@@ -72,7 +74,7 @@ class Wrong:
 path, state = Path(sys.argv[1]), Path(sys.argv[2])
 config = load_config(path, os.environ)
 config = replace(config, probes=dict.fromkeys(config.probes, Wrong()))
-os._exit(serve(Place(config=path, state_directory=state, environ=os.environ), config))
+os._exit(serve(DaemonOptions(config=path, state_directory=state, environ=os.environ), config))
 """
 
 # A daemon whose button is pressed for a while when a line comes in.
@@ -80,7 +82,8 @@ PRESSED = """
 import gc, os, sys, threading, time
 from pathlib import Path
 from gpiozero.pins.mock import MockFactory
-from beacon.daemon.life import Place, load_config, serve
+from beacon.daemon.life import load_config, serve
+from beacon.daemon.wiring import DaemonOptions
 
 def press():
     sys.stdin.readline()
@@ -92,14 +95,15 @@ def press():
 threading.Thread(target=press, daemon=True).start()
 path, state = Path(sys.argv[1]), Path(sys.argv[2])
 config = load_config(path, os.environ)
-os._exit(serve(Place(config=path, state_directory=state, environ=os.environ), config))
+os._exit(serve(DaemonOptions(config=path, state_directory=state, environ=os.environ), config))
 """
 
 # A daemon whose judge hangs as soon as a file is there, in a turn or before the first.
 STALLING = """
 import os, sys, threading
 from pathlib import Path
-from beacon.daemon.life import Place, load_config, serve
+from beacon.daemon.life import load_config, serve
+from beacon.daemon.wiring import DaemonOptions
 from beacon.core.monitor import Monitor
 from beacon.engine.loop import Engine
 
@@ -115,7 +119,7 @@ if Path(sys.argv[2], "hang").exists():
     Engine.run = lambda self: threading.Event().wait()
 path, state = Path(sys.argv[1]), Path(sys.argv[2])
 config = load_config(path, os.environ)
-os._exit(serve(Place(config=path, state_directory=state, environ=os.environ), config))
+os._exit(serve(DaemonOptions(config=path, state_directory=state, environ=os.environ), config))
 """
 
 
@@ -123,7 +127,8 @@ os._exit(serve(Place(config=path, state_directory=state, environ=os.environ), co
 LOADED = """
 import json, os, sys, threading
 from pathlib import Path
-from beacon.daemon.life import Place, load_config, serve
+from beacon.daemon.life import load_config, serve
+from beacon.daemon.wiring import DaemonOptions
 
 def say():
     sys.stdin.readline()
@@ -132,7 +137,7 @@ def say():
 threading.Thread(target=say, daemon=True).start()
 path, state = Path(sys.argv[1]), Path(sys.argv[2])
 config = load_config(path, os.environ)
-os._exit(serve(Place(config=path, state_directory=state, environ=os.environ), config))
+os._exit(serve(DaemonOptions(config=path, state_directory=state, environ=os.environ), config))
 """
 
 
@@ -913,7 +918,7 @@ def test_a_state_directory_gone_read_only_is_lived_without(daemon, listening, ev
 
 def test_mqtt_does_not_bring_dnspython_and_does_not_hinder_it():
     code = (
-        "import sys; from beacon.daemon.life import without_dnspython\n"
+        "import sys; from beacon.daemon.wiring import without_dnspython\n"
         "with without_dnspython():\n    import beacon.outputs.mqtt.output\n"
         "assert 'dns.resolver' not in sys.modules and 'dns.message' not in sys.modules\n"
         "import dns.resolver, beacon.probes.dns\n"

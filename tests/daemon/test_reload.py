@@ -41,8 +41,8 @@ def config(*names: str) -> Config:
 
 
 @dataclass
-class Mirror:
-    name: str = "mirror"
+class RecordingOutput:
+    name: str = "output"
     fails: bool = False
     told: list = field(default_factory=list)
     life: list = field(default_factory=list)
@@ -77,15 +77,15 @@ def at_once(call):
     call()
 
 
-def test_a_new_mirror_is_told_what_stands_and_then_what_comes(engine, clock):
-    standing = Latest()
-    standing.start()
-    engine.attach(standing, ())
+def test_a_new_output_is_told_what_stands_and_then_what_comes(engine, clock):
+    latest = Latest()
+    latest.start()
+    engine.attach(latest, ())
     engine.start({})
-    made = [Mirror(), Mirror()]
+    made = [RecordingOutput(), RecordingOutput()]
     queue = list(made)
-    mirrors = ReloadableOutputs(engine, standing, lambda _config: [queue.pop(0)])
-    mirrors.show(config("a", "b"), at_once)
+    outputs = ReloadableOutputs(engine, latest, lambda _config: [queue.pop(0)])
+    outputs.show(config("a", "b"), at_once)
     first, second = made
     [known] = first.told
     assert {type(effect) for effect in known} >= {OverallChanged, ServiceChanged}
@@ -93,28 +93,28 @@ def test_a_new_mirror_is_told_what_stands_and_then_what_comes(engine, clock):
     engine.turn([Observed(now, "s/a", Reading(Reason.OK), now)])
     assert any(isinstance(effect, EndpointRead) for effect in first.told[1])
 
-    mirrors.show(config("a"), at_once)
+    outputs.show(config("a"), at_once)
     assert first.life == ["start", "stop"]
     assert second.life == ["start"]
     [known] = second.told
     assert [e.endpoint for e in known if isinstance(e, EndpointRead)] == ["s/a"]
     engine.turn([Observed(now, "s/a", Reading(Reason.SLOW), now)])
     assert (len(first.told), len(second.told)) == (2, 2)
-    mirrors.stop()
-    mirrors.stop()
+    outputs.stop()
+    outputs.stop()
     assert second.life == ["start", "stop"]
-    standing.stop(1)
+    latest.stop(1)
 
 
 def test_one_that_is_made_again_stays_and_is_told_what_stands(engine, clock):
-    standing = Latest()
-    engine.attach(standing, ())
+    latest = Latest()
+    engine.attach(latest, ())
     engine.start({})
-    stays, first, second = Mirror("stays"), Mirror(), Mirror()
+    stays, first, second = RecordingOutput("stays"), RecordingOutput(), RecordingOutput()
     made = [[stays, first], [stays, second]]
-    mirrors = ReloadableOutputs(engine, standing, lambda _config: made.pop(0))
-    mirrors.show(config("a", "b"), at_once)
-    mirrors.show(config("a"), at_once)
+    outputs = ReloadableOutputs(engine, latest, lambda _config: made.pop(0))
+    outputs.show(config("a", "b"), at_once)
+    outputs.show(config("a"), at_once)
     assert (stays.life, first.life, second.life) == (["start"], ["start", "stop"], ["start"])
     known, again = stays.told
     assert {type(effect) for effect in again} == {type(effect) for effect in known}
@@ -124,28 +124,28 @@ def test_one_that_is_made_again_stays_and_is_told_what_stands(engine, clock):
 
 
 def test_one_that_does_not_end_keeps_no_other_from_ending(engine, caplog):
-    made = [Mirror("good"), Mirror("bad", fails=True)]
-    mirrors = ReloadableOutputs(engine, Latest(), lambda _config: made)
-    mirrors.show(config("a"), at_once)
+    made = [RecordingOutput("good"), RecordingOutput("bad", fails=True)]
+    outputs = ReloadableOutputs(engine, Latest(), lambda _config: made)
+    outputs.show(config("a"), at_once)
     with caplog.at_level(logging.DEBUG):
-        mirrors.stop()
-    assert [mirror.life for mirror in made] == [["start", "stop"], ["start", "stop"]]
+        outputs.stop()
+    assert [output.life for output in made] == [["start", "stop"], ["start", "stop"]]
     assert "output bad did not stop" in caplog.text
     assert "hunter2" not in caplog.text.replace('raise OSError("password=hunter2")', "")
 
 
 def test_what_happens_once_does_not_stand():
-    standing = Latest()
+    latest = Latest()
     read = EndpointRead(1, "s/a", Reading(Reason.OK), Health.UP, 0)
     newer = replace(read, at=2.0)
-    standing.offer([read, Recheck(1, 1, ("s/a",)), newer])
-    assert standing.everything(frozenset({"s/a"})) == (newer,)
-    assert standing.everything(frozenset()) == ()
+    latest.offer([read, Recheck(1, 1, ("s/a",)), newer])
+    assert latest.everything(frozenset({"s/a"})) == (newer,)
+    assert latest.everything(frozenset()) == ()
 
 
 def test_overlays_stand_and_are_told_to_those_who_come_later():
-    standing = Latest()
+    latest = Latest()
     none = OverlaysChanged(0.0, OverlayKind.BYPASS, on=False)
     some = OverlaysChanged(1.0, OverlayKind.DRILL, on=True)
-    standing.offer([none, OverlaysChanged(0.0, OverlayKind.DRILL, on=False), some])
-    assert standing.everything(frozenset()) == (none, some)
+    latest.offer([none, OverlaysChanged(0.0, OverlayKind.DRILL, on=False), some])
+    assert latest.everything(frozenset()) == (none, some)

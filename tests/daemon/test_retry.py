@@ -8,7 +8,7 @@ from beacon.daemon.retry import RetryThread
 
 
 @pytest.fixture
-def owed():
+def retry():
     made = RetryThread(again=0.01)
     yield made
     made.stop()
@@ -27,38 +27,38 @@ class Place:
         self.written += 1
 
 
-def test_what_can_be_done_is_done_at_once(owed):
+def test_what_can_be_done_is_done_at_once(retry):
     place = Place()
     place.read_only = False
-    owed.do(place.write)
-    owed.start()
-    assert (place.written, owed.any) == (1, False)
+    retry.do(place.write)
+    retry.start()
+    assert (place.written, retry.any) == (1, False)
 
 
-def test_what_cannot_is_said_once_and_done_once_as_soon_as_it_can_be(owed, eventually, caplog):
+def test_what_cannot_is_said_once_and_done_once_as_soon_as_it_can_be(retry, eventually, caplog):
     caplog.set_level(logging.INFO)
     place, other = Place(), Place()
-    owed.do(place.write, "nothing is remembered")
-    owed.do(other.write)
-    assert owed.any
-    owed.start()
+    retry.do(place.write, "nothing is remembered")
+    retry.do(other.write)
+    assert retry.any
+    retry.start()
     eventually(lambda: place.tried > 3, "it is tried again")
     assert caplog.text.count("nothing is remembered (Read-only file system)") == 1
     place.read_only = False
     eventually(lambda: place.written, "it is written")
-    assert owed.any, "the other is still owed"
+    assert retry.any, "the other is still pending"
     other.read_only = False
-    eventually(lambda: not owed.any, "nothing is owed")
+    eventually(lambda: not retry.any, "nothing is pending")
     assert (place.written, other.written) == (1, 1)
     assert "it can be done again; before: nothing is remembered" in caplog.text
 
 
-def test_what_waiting_does_not_mend_is_given_up_later_and_raised_now(owed, eventually, caplog):
+def test_what_waiting_does_not_mend_is_given_up_later_and_raised_now(retry, eventually, caplog):
     def breaks() -> None:
         raise ValueError("password=hunter2")
 
     with pytest.raises(ValueError, match="hunter2"):
-        owed.do(breaks)
+        retry.do(breaks)
     place = Place()
 
     def worse() -> None:
@@ -66,20 +66,20 @@ def test_what_waiting_does_not_mend_is_given_up_later_and_raised_now(owed, event
             place.write()
         breaks()
 
-    owed.do(worse, "the socket")
-    owed.start()
+    retry.do(worse, "the socket")
+    retry.start()
     place.read_only = False
-    eventually(lambda: not owed.any, "it is given up")
+    eventually(lambda: not retry.any, "it is given up")
     assert "given up: the socket" in caplog.text
     assert "hunter2" not in caplog.text.replace('raise ValueError("password=hunter2")', "")
 
 
-def test_after_the_end_nothing_is_tried(owed):
+def test_after_the_end_nothing_is_tried(retry):
     place = Place()
-    owed.do(place.write)
-    owed.start()
-    owed.stop()
+    retry.do(place.write)
+    retry.start()
+    retry.stop()
     tried = place.tried
     place.read_only = False
     assert (place.tried, place.written) == (tried, 0)
-    owed.stop()
+    retry.stop()

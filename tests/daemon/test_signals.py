@@ -13,12 +13,12 @@ from tests.servers.terminal import Terminal
 # A handler must not `print`: the signal may come while the line before is being printed.
 PROGRAM = """
 import os, signal
-from beacon.daemon.signals import asked
+from beacon.daemon.signals import handle_signals
 
 def say(word):
     os.write(1, f"{word}\\n".encode())
 
-with asked(lambda: say("stop"), lambda: say("reload")):
+with handle_signals(lambda: say("stop"), lambda: say("reload")):
     say("ready")
     while True:
         signal.pause()
