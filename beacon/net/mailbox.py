@@ -34,7 +34,7 @@ class Watch(Protocol):
         """The next message that arrived since the opening, each once; None: none until then.
 
         `until` is by the run's monotonic clock. Reads at most `MESSAGE_LIMIT` bytes of a message
-        and gives at most `MESSAGES_LIMIT` of them. Raises `Trouble` with an error where the
+        and gives at most `MESSAGES_LIMIT` of them. Raises `ProbeFailure` with an error where the
         mailbox cannot be read (`own_modem`, `own_credentials`, `source_dead`), `DeadlinePassed`.
         """
         ...
@@ -57,6 +57,6 @@ class Mailbox(Protocol):
     def open(self, run: Run) -> Watch:
         """Note what is there, so that only what arrives from now on counts.
 
-        Raises `Trouble` with an error, as `Watch.wait` does, and `DeadlinePassed`.
+        Raises `ProbeFailure` with an error, as `Watch.wait` does, and `DeadlinePassed`.
         """
         ...

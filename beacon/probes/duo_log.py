@@ -102,7 +102,7 @@ class DuoLog(WatchedUsers, DuoApplication):
             yield SettingFlaw(path, message, allowed)
 
     def tally(self, run: Run, span: Span) -> Tally:
-        """Count what happened in a span of time. Raises `Trouble`."""
+        """Count what happened in a span of time. Raises `ProbeFailure`."""
         found = [e for e in self._attempts(run, span, SAMPLE) if self._counts(e)]
         good = sum(e.result == "success" and e.reason not in WITHOUT_FACTOR for e in found)
         bad = Counter(e.reason for e in found if e.result != "success" and e.reason in TROUBLE)
@@ -114,7 +114,7 @@ class DuoLog(WatchedUsers, DuoApplication):
         return kind and (not self.factors or attempt.factor in self.factors)
 
     def entries(self, run: Run, span: Span, accounts: tuple[str, ...]) -> Iterator[LoggedSignIn]:
-        """Every attempt of these accounts to sign in that the log has. Raises `Trouble`."""
+        """Every attempt of these accounts to sign in that the log has. Raises `ProbeFailure`."""
         for account in accounts:
             for attempt in self._attempts(run, span, USES, {"users": account}):
                 name = attempt.txid or str(attempt.timestamp)

@@ -89,7 +89,7 @@ class EntraMfa(WatchedUsers, GraphApplication):
         return self.graph(self.SOURCES, "AuditLog.Read.All and Directory.Read.All")
 
     def tally(self, run: Run, span: Span) -> Tally:
-        """Count what happened in a span of time. Raises `Trouble`."""
+        """Count what happened in a span of time. Raises `ProbeFailure`."""
         if self.count == "sign_ins":
             return _of_codes(self._sign_ins(run, span))
         wide = Span(span.since - LATE, span.until)
@@ -118,7 +118,7 @@ class EntraMfa(WatchedUsers, GraphApplication):
         return self._log.listed(run, f"{path}&$top={SAMPLE // 2}", SignIn, most=SAMPLE)
 
     def entries(self, run: Run, span: Span, accounts: tuple[str, ...]) -> Iterator[LoggedSignIn]:
-        """Every attempt of these accounts to sign in that the log has. Raises `Trouble`."""
+        """Every attempt of these accounts to sign in that the log has. Raises `ProbeFailure`."""
         names = (f"{_field(name)} eq '{name.lower()}'" for name in accounts)
         which = f" and ({' or '.join(names)})"
         path = self._query("v1.0", span, which, "id,createdDateTime,userId,userPrincipalName")

@@ -1,7 +1,7 @@
 """`mail_dns`: whether the domains that send the codes would be believed by receivers.
 
 The zone's own servers are asked, and our resolvers beside them; what is wrong is found by
-`beacon.mail`, and the worst of it is the reading.
+`beacon.maildns`, and the worst of it is the reading.
 """
 
 from collections.abc import Iterator, Sequence

@@ -101,7 +101,7 @@ def _words(state: str, one: FeedEntry) -> str:
 
 
 def parsed(run: Run, answer: Answer) -> tuple[FeedEntry, ...]:
-    """The entries of the feed. Raises `Trouble`."""
+    """The entries of the feed. Raises `ProbeFailure`."""
     return parser.parsed(run, "feed", tuple[FeedEntry, ...], answer.body, answer.charset)
 
 

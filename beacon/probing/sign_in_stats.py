@@ -135,7 +135,7 @@ class Users(ABC):
         return claimed(run, lambda: self.fare(run))
 
     def fare(self, run: Run) -> Reading:
-        """Count what happened in the window, and judge it. Raises `Trouble`."""
+        """Count what happened in the window, and judge it. Raises `ProbeFailure`."""
         until = run.clock.utc().timestamp() - self.lag
         until -= until % self.STEP
         span = Span(until - self.window, until)
@@ -147,7 +147,7 @@ class Users(ABC):
 
     @abstractmethod
     def tally(self, run: Run, span: Span) -> Tally:
-        """Count what happened in a span of time. Raises `Trouble`."""
+        """Count what happened in a span of time. Raises `ProbeFailure`."""
 
     def judge(self, tally: Tally, usual: Tally | None) -> Reading:
         """What a tally comes to; `usual` is that of a usual time, None where none is known."""
@@ -240,7 +240,7 @@ class WatchedUsers(Users):
 
     @abstractmethod
     def entries(self, run: Run, span: Span, accounts: tuple[str, ...]) -> Iterable[LoggedSignIn]:
-        """Every attempt of these accounts to sign in that the log has. Raises `Trouble`."""
+        """Every attempt of these accounts to sign in that the log has. Raises `ProbeFailure`."""
 
 
 def _severity(reading: Reading) -> int:

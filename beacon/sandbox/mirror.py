@@ -1,7 +1,7 @@
 """The tower's picture from what the beacon publishes: a consumer as any other behind MQTT.
 
 `Mirror.hear` turns retained topics back into the words of the core, for
-`beacon.outputs.terminal.View`. What is not on a topic is not in the picture.
+`beacon.outputs.terminal.TerminalScreen`. What is not on a topic is not in the picture.
 """
 
 import json

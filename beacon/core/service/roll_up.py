@@ -135,7 +135,7 @@ class ServiceMonitor:
 
 
 class Services:
-    """All services and the tower. `waiting` is kept for the intake: see `Intake.waiting`."""
+    """All services and the tower. `waiting` belongs to `EndpointMonitors`."""
 
     def __init__(self, site: Site, timers: Timers, out: list[Effect], waiting: set[str]) -> None:
         self.services: dict[str, ServiceMonitor] = {}

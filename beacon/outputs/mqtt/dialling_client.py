@@ -22,7 +22,7 @@ class DialledClient(Client):
     policy: TlsPolicy | None = None
 
     def _create_socket(self) -> Any:  # noqa: ANN401 - as paho's own
-        """Raises `Trouble` and `DeadlinePassed`."""
+        """Raises `ProbeFailure` and `DeadlinePassed`."""
         run = Run(SystemClock(), self.connect_timeout)
         sock = dial.connect(run, self._host, self._port)
         try:
