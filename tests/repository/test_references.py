@@ -25,7 +25,7 @@ CODE_FILE = re.compile(rf"`((?:{PACKAGES})/[\w/]+\.py)`")
 """A path in the package."""
 NAME = re.compile(rf"(?<![\"-])(?:\bbeacon\.|`(?=(?:{PACKAGES})\.))((?:__)?[a-z]\w*(?:\.\w+)*)")
 """A dotted name of the code."""
-OTHERS = {"com", "example", "json", "log", "txt", "yaml"}
+OTHERS = {"com", "example", "json", "log", "pem", "txt", "yaml"}
 """Ends of files and hosts that look like one."""
 CLASS = re.compile(r"`([A-Z][a-z]\w*)(?:\.\w+)*(?:\([^`]*\))?`")
 
