@@ -10,6 +10,7 @@ from beacon.cli.exit_status import OF_VERDICT, ExitStatus
 from beacon.cli.render import render_explanation, render_status
 from beacon.cli.streams import print_error
 from beacon.cli.times import utc_second
+from beacon.core.operator.commands import OperatorCommand
 
 
 def status(args: Namespace) -> int:
@@ -31,41 +32,35 @@ def explain(args: Namespace) -> int:
     return ask_and_print(args, request, render_explanation)[0]
 
 
-def resume(args: Namespace) -> int:
-    """Let a sign-in that the guard stopped be tried once more."""
-    request = {"action": "resume", "service": args.service, "reason": args.reason}
-    return _ordered(args, request, "resumed: it is tried once, and stops again if rejected")
+def sender(command: OperatorCommand) -> Callable[[Namespace], int]:
+    """Make the function that sends one of the operator commands to the daemon."""
 
-
-def overlay_command(action: str, done: str, undone: str) -> Callable[[Namespace], int]:
-    """A command that lays something on, and with --off takes it off again."""
-
-    def run(args: Namespace) -> int:
+    def send(args: Namespace) -> int:
         from beacon.config.fields import Duration, SettingRefused
 
-        request = {"action": action, "on": not args.off, "reason": args.reason}
-        chosen = vars(args)
+        given = vars(args)
+        request = {"action": command.name, "reason": args.reason}
+        request |= {key: given[key] for key in ("service", "verdict") if key in given}
+        if command.undone:
+            request["on"] = not args.off
         try:
-            if chosen.get("time") is not None:
+            if given.get("time") is not None:
                 request["seconds"] = float(Duration.parse(args.time))
         except SettingRefused as refused:
-            print_error(f"beacon {action}: --for: {refused.message}; {refused.allowed}")
+            print_error(f"beacon {command.name}: --for: {refused.message}; {refused.allowed}")
             return ExitStatus.USAGE
-        request |= {k: chosen[k] for k in ("service", "verdict") if k in chosen}
-        return _ordered(args, request, undone if args.off else done)
+        done = command.done if request.get("on", True) else command.undone
 
-    return run
+        def render(answer: Mapping[str, Any]) -> list[str]:
+            return [done + _extent(request, answer.get("overlays", ()))]
 
+        return ask_and_print(args, request, render)[0]
 
-def _ordered(args: Namespace, request: Mapping[str, Any], done: str) -> int:
-    def render(answer: Mapping[str, Any]) -> list[str]:
-        return [done + _laid_over(request, answer.get("overlays", ()))]
-
-    return ask_and_print(args, request, render)[0]
+    return send
 
 
-def _laid_over(request: Mapping[str, Any], overlays: Sequence[Mapping[str, Any]]) -> str:
-    """Over what something was laid, until when, and how to undo it."""
+def _extent(request: Mapping[str, Any], overlays: Sequence[Mapping[str, Any]]) -> str:
+    """Say what a command concerns, until when, and how to undo it."""
     if not overlays:
         return ""
     subjects = ", ".join(each["subject"] for each in overlays)

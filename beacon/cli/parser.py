@@ -10,6 +10,7 @@ from beacon import __version__
 from beacon.cli import operator_commands, run_commands
 from beacon.cli.exit_status import ExitStatus
 from beacon.cli.streams import print_error
+from beacon.core.operator.commands import COMMANDS, REHEARSED, LampTest, span
 
 Commands = Any
 """What `add_subparsers` returns: argparse has no public type for it."""
@@ -46,8 +47,6 @@ def parser() -> ArgumentParser:
     _trial_commands(commands)
     _asking_commands(commands)
     _operator_commands(commands)
-    _suppressing_commands(commands)
-    _recording_commands(commands)
     _dns_commands(commands)
     _sandbox_commands(commands)
     return root
@@ -142,8 +141,8 @@ def _trial_commands(commands: Commands) -> None:
         commands,
         "lamp-test",
         run_commands.lamp_test,
-        "every lamp and the buzzer in turn",
-        "beacon lamp-test -c config/beacon.yaml",
+        COMMANDS["lamp_test"].summary,
+        COMMANDS["lamp_test"].example,
     )
     _takes_config(lamps)
     _takes_state(lamps)
@@ -182,109 +181,25 @@ def _asking_commands(commands: Commands) -> None:
 
 
 def _operator_commands(commands: Commands) -> None:
-    acknowledge = _add(
-        commands,
-        "acknowledge",
-        operator_commands.overlay_command("acknowledge", "acknowledged", "asks again"),
-        "say that somebody has seen it: no flashing, no sound",
-        'beacon acknowledge entra-mfa --reason "with the vendor"',
-    )
-    acknowledge.add_argument("service", metavar="SERVICE", nargs="?", help="only this one")
-    silence = _add(
-        commands,
-        "silence",
-        operator_commands.overlay_command("silence", "silent", "sound again"),
-        "no sound until the incident ends, at most an hour",
-        "beacon silence --for 30m",
-    )
-    silence.add_argument(
-        "--for", dest="time", metavar="TIME", default="1h", help="30m, 1h (default)"
-    )
-    silence.add_argument("--off", action="store_true", help="sound again")
-    acknowledge.add_argument("--off", action="store_true", help="undo it: it asks again")
-    for each in (acknowledge, silence):
-        _takes_reason(each)
-    resume = _add(
-        commands,
-        "resume",
-        operator_commands.resume,
-        "let a sign-in that the guard stopped be tried once more",
-        "beacon resume entra-mfa/sign-in --reason unlocked",
-    )
-    resume.add_argument(
-        "service", metavar="ID", nargs="?", help="of a service or an endpoint; all, if left out"
-    )
-    _takes_reason(resume)
-
-
-def _suppressing_commands(commands: Commands) -> None:
-    shelve = _add(
-        commands,
-        "shelve",
-        operator_commands.overlay_command("shelve", "shelved", "taken back"),
-        "put a service aside for a time: no red, amber or sound from it",
-        "beacon shelve sms-codes --for 2h --reason ticket-17",
-    )
-    shelve.add_argument(
-        "service", metavar="SERVICE", nargs="?", help="with --off: all, if left out"
-    )
-    _takes_time(shelve, "default 1h, at most 8h")
-    maintenance = _add(
-        commands,
-        "maintenance",
-        operator_commands.overlay_command("maintenance", "in maintenance", "maintenance ended"),
-        "planned work: no red, amber or sound for a time",
-        "beacon maintenance entra-mfa --for 3h --reason upgrade",
-    )
-    maintenance.add_argument("service", metavar="SERVICE", nargs="?", help="all, if left out")
-    _takes_time(maintenance, "default 4h, at most 7d")
-    _can_be_undone(shelve, maintenance)
-
-
-def _recording_commands(commands: Commands) -> None:
-    bypass = _add(
-        commands,
-        "bypass",
-        operator_commands.overlay_command("bypass", "bypass recorded", "bypass ended"),
-        "record that MFA is switched off as a mitigation; reminds when all is well again",
-        "beacon bypass entra-mfa --reason approved-by-the-CISO",
-    )
-    bypass.add_argument("service", metavar="SERVICE", nargs="?", help="all, if left out")
-    attest = _add(
-        commands,
-        "attest",
-        operator_commands.overlay_command("attest", "attested", "attestation withdrawn"),
-        "record that something was tested by hand",
-        "beacon attest break-glass-accounts",
-    )
-    attest.add_argument("service", metavar="THING", nargs="?", help="its id; the only one there is")
-    drill = _add(
-        commands,
-        "drill",
-        operator_commands.overlay_command("drill", "drill begun", "drill ended"),
-        "rehearse a verdict on the real tower, without an incident",
-        "beacon drill gray_failure --for 10m",
-    )
-    verdicts = ("outage", "gray_failure", "degraded", "recovering", "advisory", "blind")
-    drill.add_argument("verdict", choices=verdicts, nargs="?", default="outage")
-    _takes_time(drill, "default 15m, at most 1h")
-    _can_be_undone(bypass, attest, drill)
-
-
-def _can_be_undone(*commands: ArgumentParser) -> None:
-    for each in commands:
-        each.add_argument("--off", action="store_true", help="undo it")
-        _takes_reason(each)
-
-
-def _takes_time(command: ArgumentParser, bounds: str) -> None:
-    command.add_argument("--for", dest="time", metavar="TIME", help=f"30m, 2h; {bounds}")
-
-
-def _takes_reason(command: ArgumentParser) -> None:
-    command.add_argument("--reason", default="", help="why; recorded")
-    _takes_state(command)
-    _takes_json(command)
+    for command in COMMANDS.values():
+        if command.event is LampTest:
+            continue  # it is above: without a daemon it drives the pins itself
+        run = operator_commands.sender(command)
+        added = _add(commands, command.name, run, command.summary, command.example)
+        if "service" in command.fields:
+            added.add_argument(
+                "service", metavar=command.subject_word, nargs="?", help=command.subject
+            )
+        if "verdict" in command.fields:
+            added.add_argument("verdict", choices=REHEARSED, nargs="?", default="outage")
+        if "seconds" in command.fields:
+            bounds = f"default {span(command.usual)}, at most {span(command.longest)}"
+            added.add_argument("--for", dest="time", metavar="TIME", help=f"30m, 2h; {bounds}")
+        if command.undone:
+            added.add_argument("--off", action="store_true", help=f"undo it: {command.undone}")
+        added.add_argument("--reason", default="", help="why; recorded")
+        _takes_state(added)
+        _takes_json(added)
 
 
 def _dns_commands(commands: Commands) -> None:

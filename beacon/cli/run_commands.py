@@ -17,6 +17,7 @@ from beacon.cli import streams
 from beacon.cli.exit_status import OF_OUTCOME, ExitStatus
 from beacon.cli.locations import config_path, load_config, sockets, state_directory
 from beacon.cli.streams import print_answer, print_error
+from beacon.core.operator.commands import COMMANDS
 
 if TYPE_CHECKING:
     from beacon.cli.dns_check import DnsCheck
@@ -169,7 +170,7 @@ def lamp_test(args: Namespace) -> int:
     except NoBeacon:
         pass
     else:
-        print("the running daemon tests its lamps" if answer["ok"] else answer["error"])
+        print(COMMANDS["lamp_test"].done if answer["ok"] else answer["error"])
         return ExitStatus.OK if answer["ok"] else ExitStatus.FAILED
     try:
         walk_lamps(load_config(args, bad=ExitStatus.FAILED), print)

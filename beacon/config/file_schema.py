@@ -17,9 +17,10 @@ from msgspec import UNSET, Meta, UnsetType
 from beacon.config.fields import Count, Duration, Secret, SettingRefused, Topic, refuse_credentials
 from beacon.config.nodes import Node
 from beacon.config.problems import meant, one_of
-from beacon.config.schema import COMMANDS, HARMLESS, WEEKDAYS, Buttons, Discovery, Driver, Pin
+from beacon.config.schema import WEEKDAYS, Buttons, Discovery, Driver, Pin
 from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Preset, Sequence
+from beacon.core.operator.commands import HARMLESS, OVER_MQTT
 from beacon.core.tower.indication import Colour
 
 
@@ -108,11 +109,11 @@ class CommandsSection(tuple[str, ...]):
     """What may be ordered over MQTT."""
 
     __slots__ = ()
-    ALLOWED: ClassVar = f"all, or a list of {', '.join(COMMANDS)}; []: none"
+    ALLOWED: ClassVar = f"all, or a list of {', '.join(OVER_MQTT)}; []: none"
     SCHEMA: ClassVar[dict[str, Any]] = {
         "oneOf": [
             {"const": "all"},
-            {"type": "array", "items": {"enum": list(COMMANDS)}, "uniqueItems": True},
+            {"type": "array", "items": {"enum": list(OVER_MQTT)}, "uniqueItems": True},
         ]
     }
 
@@ -120,13 +121,13 @@ class CommandsSection(tuple[str, ...]):
     def parse(cls, raw: object) -> Self:
         """Read the word `all` or a list of known commands."""
         if raw == "all":
-            return cls(COMMANDS)
+            return cls(OVER_MQTT)
         if not isinstance(raw, list):
             raise SettingRefused("not a list of commands", cls.ALLOWED)
         for index, command in enumerate(raw):
-            if command not in COMMANDS:
-                hint = meant(str(command), COMMANDS)
-                raise SettingRefused("unknown command", one_of(COMMANDS), hint, (index,))
+            if command not in OVER_MQTT:
+                hint = meant(str(command), OVER_MQTT)
+                raise SettingRefused("unknown command", one_of(OVER_MQTT), hint, (index,))
         return cls(dict.fromkeys(raw))
 
 

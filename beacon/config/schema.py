@@ -14,24 +14,10 @@ import msgspec
 from beacon.config.fields import Secret, Topic
 from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.core.model import Preset, Sequence, Site
+from beacon.core.operator.commands import HARMLESS
 from beacon.core.tower.indication import Colour
 
 Pin = Annotated[int, msgspec.Meta(ge=0, le=27, description="BCM number of a GPIO line")]
-
-COMMANDS: Final = (
-    "acknowledge",
-    "silence",
-    "lamp_test",
-    "maintenance",
-    "bypass",
-    "shelve",
-    "attest",
-    "drill",
-)
-"""Every action that may be ordered over MQTT."""
-
-HARMLESS: Final = ("acknowledge", "silence", "lamp_test")
-"""The actions that may be ordered unless the configuration says otherwise."""
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 

@@ -21,7 +21,7 @@ from beacon.core.model import (
     Reason,
     Site,
 )
-from beacon.core.operator.commands import OF_THE_TOWER, ORDERS, Command
+from beacon.core.operator.commands import LampTest, Refusal, parse
 from beacon.core.tower.indication import DARK, Indication, Light, Pattern
 from beacon.engine.calendar.quiet_hours import QuietHoursWatch
 from beacon.engine.calendar.windows import WeeklyWindow, WindowsWatch
@@ -152,12 +152,19 @@ def _operator_event(
     document: YamlDocument, at: LinePath, line: Line, site: Site
 ) -> Iterator[Event]:
     word = {"unsilence": "silence"}.get(str(line.operator), str(line.operator))
-    if word not in ORDERS:
-        allowed = ", ".join((*ORDERS, "unsilence"))
-        document.refuse((*at, "operator"), f"unknown action {line.operator!r}", allowed)
-        return
-    if line.service is not None and word in OF_THE_TOWER:
-        document.refuse((*at, "service"), f"{word} concerns the whole tower", "leave it out")
+    asked = {
+        "on": line.on and line.operator != "unsilence",
+        "reason": line.reason,
+        "service": line.service,
+        "seconds": None if line.lasting is None else float(line.lasting),
+        "verdict": line.verdict,
+    }
+    event = parse(word, asked, at=float(line.at), by=line.by, origin="replay")
+    if isinstance(event, LampTest):
+        event = Refusal("command", "a replay has no lamps to test")
+    if isinstance(event, Refusal):
+        place = {"command": "operator", "seconds": "for"}.get(event.field, event.field)
+        document.refuse((*at, place), event.message)
         return
     things = site.attest if word == "attest" else site.services
     known = [thing.id for thing in things]
@@ -165,17 +172,7 @@ def _operator_event(
         allowed = "one of " + ", ".join(known)
         document.refuse((*at, "service"), f"unknown {line.service!r}", allowed)
         return
-    command = Command(
-        word,
-        line.by,
-        line.reason,
-        line.service,
-        on=line.on and line.operator != "unsilence",
-        seconds=None if line.lasting is None else float(line.lasting),
-        verdict=line.verdict,
-        origin="replay",
-    )
-    yield command.event(float(line.at))
+    yield event
 
 
 def _clock_event(line: Line) -> Event:

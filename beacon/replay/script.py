@@ -138,7 +138,7 @@ class Line:
     service: str | None = None
     on: bool = True
     lasting: Duration | None = field(default=None, metadata={"key": "for"})
-    verdict: Verdict = Verdict.OUTAGE
+    verdict: Verdict | None = None
     modelled: bool = False
 
 

@@ -11,8 +11,9 @@ from beacon.config.fields import SettingRefused
 from beacon.config.file_schema import Bind
 from beacon.config.loader import ConfigError, YamlDocument, load, load_embedded, read
 from beacon.config.nodes import Node
-from beacon.config.schema import COMMANDS, Driver, QuietHoursSetting
+from beacon.config.schema import Driver, QuietHoursSetting
 from beacon.core.model import Attestation, Evidence, Preset, Sequence
+from beacon.core.operator.commands import OVER_MQTT
 from beacon.core.tower.indication import Colour
 
 WHOLE = """
@@ -337,7 +338,7 @@ def test_a_password_may_go_in_the_clear_when_asked_for(load_text, minimal):
 
 @pytest.mark.parametrize(
     ("written", "commands"),
-    [("all", COMMANDS), ("[]", ())],
+    [("all", OVER_MQTT), ("[]", ())],
 )
 def test_commands_all_and_none(load_text, minimal, written, commands):
     text = f'mqtt: {{broker: "mqtt://localhost", commands: {written}}}\n'

@@ -236,12 +236,22 @@ def test_a_restart_that_cannot_be(play, line, told):
         ("fail: deadline", "fail: ok", "events[0].fail: not a reason to fail: 'ok'"),
         ("fail: deadline", "fail: deadline, warn: slow", "events[0]: one of pass, warn, fail"),
         ("endpoint: mfa/sign-in, pass", "endpoint: mfa/x, pass", "unknown endpoint 'mfa/x'"),
-        ("operator: acknowledge", "operator: shout", "events[1].operator: unknown action 'shout'"),
+        ("operator: acknowledge", "operator: shout", "events[1].operator: no command 'shout'"),
         ("operator: silence", "operator: shelve, service: x", "events[2].service: unknown 'x'"),
         (
             "operator: silence",
             "operator: silence, service: mfa",
             "events[2].service: silence concerns the whole tower",
+        ),
+        (
+            "operator: silence",
+            "operator: silence, for: 3h",
+            "events[2].for: too long: at most 1 h",
+        ),
+        (
+            "operator: silence",
+            "operator: resume, on: false",
+            "events[2].on: resume cannot be undone",
         ),
         ("operator: silence", "operator: drill, verdict: fire", "events[2].verdict: not allowed"),
         ("operator: silence", "operator: silence, endpoint: mfa/sign-in", "events[2]: one of"),

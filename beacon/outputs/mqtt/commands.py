@@ -1,76 +1,77 @@
-"""Commands that come over MQTT: what is allowed, what it says, how often. No client here.
+"""Commands that come over MQTT: what is allowed, what they say, how often, and their answers.
 
-Whatever arrives is foreign text: a command is understood whole or refused with a
-sentence for the sender, never guessed at.
+Whatever arrives is foreign text: a command is understood whole, or refused with a sentence for the
+sender. Nothing is guessed. What a command may say is in `beacon.core.operator.commands`.
 """
 
 import json
-import math
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from beacon.config.fields import Duration, SettingRefused
-from beacon.config.schema import COMMANDS
-from beacon.core.model import Verdict
-from beacon.core.operator.commands import Command
+from beacon.config.schema import Config
+from beacon.core.effects import Answered
+from beacon.core.operator.commands import (
+    COMMANDS,
+    OVER_MQTT,
+    LampTest,
+    OperatorCommand,
+    OperatorEvent,
+    Refusal,
+    parse,
+)
 from beacon.engine.clock import Clock
-from beacon.outputs.mqtt.topics import line
+from beacon.outputs.mqtt.topics import line, text
+
+_log = logging.getLogger(__name__)
 
 LARGEST: Final = 1024
 """Bytes of one command."""
-
-SWITCHES: Final = ("silence", "maintenance", "bypass", "shelve", "drill")
-UNDONE: Final = ("acknowledge", "attest")
-"""Those that are pressed, and can be taken back."""
-HANDLED: Final = COMMANDS
-"""The commands somebody carries out; only these are subscribed to and allowed."""
-
-FIELDS: Final = {
-    "acknowledge": ("state", "by", "reason", "service"),
-    "silence": ("state", "by", "reason", "for"),
-    "lamp_test": ("by", "reason"),
-    "maintenance": ("state", "by", "reason", "service", "for"),
-    "bypass": ("state", "by", "reason", "service"),
-    "shelve": ("state", "by", "reason", "service", "for"),
-    "attest": ("state", "by", "reason", "service"),
-    "drill": ("state", "by", "reason", "verdict", "for"),
-}
-"""What an object on a command's topic may hold."""
-_AT_MOST: Final = {"silence": (3600.0, "1h")}
-"""Seconds; of the others the core says when it is too long."""
+_WRITTEN: Final = {"seconds": "for"}
+"""How a field is written over MQTT, where it differs."""
 
 
-def read(name: str, payload: bytes, allowed: tuple[str, ...], services: tuple[str, ...]) -> Command:
-    """What a message on `cmd/<name>` asks for. Raises `SettingRefused`, for the sender to read."""
-    if name not in HANDLED:
-        raise SettingRefused("unknown command", f"known: {', '.join(HANDLED)}")
+def fields_of(command: OperatorCommand) -> tuple[str, ...]:
+    """List what an object on a command's topic may hold."""
+    state = ("state",) if command.undone else ()
+    return (*state, "by", "reason", *(_WRITTEN.get(field, field) for field in command.fields))
+
+
+def words_of(command: OperatorCommand) -> tuple[str, ...]:
+    """List the payloads that are one word."""
+    if command.switch:
+        return "ON", "OFF"
+    return ("PRESS", "OFF") if command.undone else ("PRESS",)
+
+
+def read(
+    name: str, payload: bytes, allowed: tuple[str, ...], at: float
+) -> OperatorEvent | LampTest:
+    """Read a message on `cmd/<name>`. Raises `SettingRefused`, for the sender to read."""
+    if name not in OVER_MQTT:
+        raise SettingRefused("unknown command", f"known: {', '.join(OVER_MQTT)}")
     if name not in allowed:
         raise SettingRefused("switched off by mqtt.commands")
     if len(payload) > LARGEST:
         raise SettingRefused(f"{len(payload)} bytes are too many", f"at most {LARGEST}")
-    fields = _fields(name, payload)
-    service = fields.get("service")
-    if service is not None and name != "attest" and service not in services:
-        raise SettingRefused("no such service", f"known: {', '.join(services)}")
-    return Command(
-        name,
-        by=line(fields.get("by")) or "mqtt",
-        reason=line(fields.get("reason")),
-        service=service,
-        on=fields.get("state", "ON") == "ON",
-        seconds=_seconds(name, fields.get("for")),
-        verdict=_verdict(fields.get("verdict")),
-    )
+    fields = _fields(COMMANDS[name], payload)
+    asked = {
+        "on": fields.get("state", "ON") == "ON",
+        "reason": line(fields.get("reason")),
+        "service": fields.get("service"),
+        "seconds": _seconds(fields.get("for")),
+        "verdict": fields.get("verdict"),
+    }
+    event = parse(name, asked, at=at, by=line(fields.get("by")) or "mqtt", origin="mqtt")
+    if isinstance(event, Refusal):
+        raise SettingRefused(event.message)
+    return event
 
 
-def refusal(refused: SettingRefused) -> str:
-    """The sentence that goes back to the sender."""
-    return f"{refused.message}; {refused.allowed}" if refused.allowed else refused.message
-
-
-def _fields(name: str, payload: bytes) -> Mapping[str, str]:
-    words = _words(name)
-    wanted = f"send {' or '.join(words)}, or an object of {', '.join(FIELDS[name])}"
+def _fields(command: OperatorCommand, payload: bytes) -> Mapping[str, str]:
+    words, known = words_of(command), fields_of(command)
+    wanted = f"send {' or '.join(words)}, or an object of {', '.join(known)}"
     try:
         raw = payload.decode("utf-8").strip()
         if raw in words:
@@ -78,41 +79,22 @@ def _fields(name: str, payload: bytes) -> Mapping[str, str]:
         document = json.loads(raw)
     except (ValueError, RecursionError):
         raise SettingRefused("not understood", wanted) from None
-    if not isinstance(document, dict) or set(document) - set(FIELDS[name]):
+    if not isinstance(document, dict) or set(document) - set(known):
         raise SettingRefused("not understood", wanted)
     fields = {key: value for key, value in document.items() if value is not None}
     if not all(isinstance(value, str) for value in fields.values()):
         raise SettingRefused("every value is text", wanted)
-    stated = "state" in fields or name in SWITCHES
+    stated = "state" in fields or command.switch
     if stated and fields.get("state") not in ("ON", "OFF"):
         raise SettingRefused("`state` is ON or OFF", wanted)
     return fields
 
 
-def _words(name: str) -> tuple[str, ...]:
-    if name in SWITCHES:
-        return "ON", "OFF"
-    return ("PRESS", "OFF") if name in UNDONE else ("PRESS",)
-
-
-def _verdict(written: str | None) -> Verdict:
+def _seconds(written: str | None) -> float | None:
     try:
-        return Verdict(written or Verdict.OUTAGE)
-    except ValueError:
-        raise SettingRefused("no such verdict", f"known: {', '.join(Verdict)}") from None
-
-
-def _seconds(name: str, written: str | None) -> float | None:
-    if written is None:
-        return None
-    try:
-        seconds = Duration.parse(written)
+        return None if written is None else float(Duration.parse(written))
     except SettingRefused as refused:
         raise SettingRefused("`for` is not a duration", refused.allowed) from None
-    most, words = _AT_MOST.get(name, (math.inf, ""))
-    if seconds > most:
-        raise SettingRefused("`for` is too long", f"at most {words}")
-    return float(seconds)
 
 
 class Limit:
@@ -127,7 +109,7 @@ class Limit:
         self._at = clock.monotonic()
 
     def allows(self) -> bool:
-        """Whether one more command may pass now; one that passes is counted."""
+        """Count one more command, if it may pass now."""
         now = self._clock.monotonic()
         self._left = min(float(self.BURST), self._left + (now - self._at) * self.RATE)
         self._at = now
@@ -135,3 +117,55 @@ class Limit:
             return False
         self._left -= 1
         return True
+
+
+class CommandRunner:
+    """Carries out what comes on `cmd/`; every command gets an answer on `result`."""
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        submit: Callable[[OperatorEvent], None],
+        lamp_test: Callable[[], None],
+        answer: Callable[[Answered], None],
+    ) -> None:
+        self._allowed = config.mqtt.commands if config.mqtt else ()
+        self._clock = clock
+        self._submit, self._lamp_test, self._answer = submit, lamp_test, answer
+        self._limit = Limit(clock)
+
+    def obey(self, name: str, payload: bytes, *, retained: bool) -> None:
+        """Carry out one command, or say why not."""
+        if not self._limit.allows():
+            burst = f"{Limit.BURST} at once, then 1 a second"
+            self._refuse(name, f"ignored: too many commands; {burst}")
+            return
+        if retained:
+            self._refuse(name, "ignored: retained")
+            return
+        try:
+            event = read(name, payload, self._allowed, self._clock.monotonic())
+        except SettingRefused as refused:
+            allowed = f"; {refused.allowed}" if refused.allowed else ""
+            self._refuse(name, refused.message + allowed)
+            return
+        try:
+            self._carry_out(name, event)
+        except Exception:  # noqa: BLE001 - the border: costs this command only
+            _log.exception("MQTT: the command %s failed", name)
+            self._refuse(name, "failed: see the beacon's log")
+
+    def _refuse(self, name: str, error: str) -> None:
+        now = self._clock.monotonic()
+        self._answer(
+            Answered(now, text(name) or "", ok=False, by="mqtt", origin="mqtt", error=error)
+        )
+
+    def _carry_out(self, name: str, event: OperatorEvent | LampTest) -> None:
+        _log.info("command %s over MQTT, by %s %s", name, event.by, event.reason)
+        if isinstance(event, LampTest):
+            self._lamp_test()
+            self._answer(Answered(event.at, name, ok=True, by=event.by, origin="mqtt"))
+        else:
+            self._submit(event)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from beacon.config.schema import Config, Mqtt
 from beacon.core.effects import Announcement
 from beacon.core.model import Endpoint, Health, Verdict
+from beacon.core.operator.commands import COMMANDS
 from beacon.core.tower.indication import SIGNAL, Colour, Pattern
 from beacon.core.views import IncidentState
 from beacon.engine.text_pattern import TextPattern
@@ -20,10 +21,6 @@ from beacon.outputs.mqtt.topics import OFFLINE, ONLINE, Publication, compact, en
 
 ENDPOINT_PERIOD: Final = 60.0
 """Seconds after which an endpoint's topic is written again, changed or not."""
-
-_SWITCHES: Final = ("silence", "maintenance", "bypass")
-_OFFERED: Final = ("acknowledge", "silence", "lamp_test", "maintenance", "bypass")
-"""What needs no more than one press; shelving, attesting and drills need a choice."""
 
 _HEALTH_EXPIRES: Final = 180
 _SAFE: Final = TextPattern(r"[a-zA-Z0-9_-]+")
@@ -172,11 +169,11 @@ def _tower(config: Config, base: str) -> Iterator[tuple[str, Component]]:
 
 
 def _commands(config: Config, base: str) -> Iterator[tuple[str, Component]]:
-    for name in _OFFERED:
-        if name not in _mqtt(config).commands:
+    for name, operator_command in COMMANDS.items():
+        if not operator_command.one_press or name not in _mqtt(config).commands:
             continue
         command: Component = {"cmd_t": f"{base}/cmd/{name}", "qos": 1}
-        if name in _SWITCHES:
+        if operator_command.switch:
             topic, label = f"{base}/{name}", name.capitalize()
             yield (
                 name,

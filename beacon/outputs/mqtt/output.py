@@ -22,10 +22,11 @@ from beacon.core.model import Site
 from beacon.engine.clock import Clock, WallClockMap
 from beacon.engine.output import Heartbeat
 from beacon.outputs.mqtt.client import TAKEN_OVER, Lost, MqttClient, client_id
+from beacon.outputs.mqtt.commands import CommandRunner
 from beacon.outputs.mqtt.explain_pacing import Unexplained
 from beacon.outputs.mqtt.outbox import Outbox
 from beacon.outputs.mqtt.push import MqttPush
-from beacon.outputs.mqtt.session import USUAL, CommandRunner, Session, SessionTimes, Setup
+from beacon.outputs.mqtt.session import USUAL, Session, SessionTimes, Setup
 from beacon.outputs.mqtt.stalled import LOOK_EVERY, StallWatch
 from beacon.outputs.mqtt.topics import OFFLINE, HealthReport, Publication, Topics
 from beacon.outputs.tower.renderer import Shown

@@ -1,4 +1,4 @@
-"""What is said in one connection to the broker, and what is done on command.
+"""What is said in one connection to the broker.
 
 Knows the order of things that Home Assistant needs: description, states, then "online" (else
 the states of before would count again), then what happens. A `MqttClient` carries the words;
@@ -7,21 +7,16 @@ when to dial and what to do after is `beacon.outputs.mqtt.output`.
 
 import logging
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
 from paho.mqtt.client import MQTTMessage
 
-from beacon.config.fields import SettingRefused
 from beacon.config.schema import Config
-from beacon.core.effects import Answered
-from beacon.core.inputs import Event
-from beacon.core.operator.commands import Command
 from beacon.engine.clock import Clock
 from beacon.outputs.mqtt.client import MqttClient, Subscription
-from beacon.outputs.mqtt.commands import Limit, read, refusal
+from beacon.outputs.mqtt.commands import CommandRunner
 from beacon.outputs.mqtt.homeassistant import (
     birth_topic,
     config_topic,
@@ -31,7 +26,7 @@ from beacon.outputs.mqtt.homeassistant import (
 )
 from beacon.outputs.mqtt.outbox import Outbox
 from beacon.outputs.mqtt.push import MqttPush
-from beacon.outputs.mqtt.topics import FAMILIES, ONLINE, Publication, Topics, text
+from beacon.outputs.mqtt.topics import FAMILIES, ONLINE, Publication, Topics
 
 _log = logging.getLogger(__name__)
 
@@ -55,60 +50,6 @@ class SessionTimes:
 USUAL: Final = SessionTimes()
 PUSH: Final = "push/"
 """Below this, and the base, others push."""
-
-
-class CommandRunner:
-    """Carries out what comes on `cmd/`; every command gets its answer."""
-
-    def __init__(
-        self,
-        config: Config,
-        clock: Clock,
-        submit: Callable[[Event], None],
-        lamp_test: Callable[[], None],
-        answer: Callable[[Answered], None],
-    ) -> None:
-        self._allowed = config.mqtt.commands if config.mqtt else ()
-        self._services = tuple(service.id for service in config.watched.services)
-        self._clock, self._submit, self._lamp_test = clock, submit, lamp_test
-        self._answer = answer
-        self._limit = Limit(clock)
-
-    def obey(self, name: str, payload: bytes, *, retained: bool) -> None:
-        """Do it, or say why not."""
-        if not self._limit.allows():
-            self._refuse(
-                name, f"ignored: too many commands; {Limit.BURST} at once, then 1 a second"
-            )
-            return
-        if retained:
-            self._refuse(name, "ignored: retained")
-            return
-        try:
-            command = read(name, payload, self._allowed, self._services)
-        except SettingRefused as refused:
-            self._refuse(name, refusal(refused))
-            return
-        try:
-            self._carry_out(command)
-        except Exception:  # noqa: BLE001 - the border: costs this command only
-            _log.exception("MQTT: the command %s failed", command.name)
-            self._refuse(name, "failed: see the beacon's log")
-
-    def _refuse(self, name: str, error: str) -> None:
-        now = self._clock.monotonic()
-        self._answer(
-            Answered(now, text(name) or "", ok=False, by="mqtt", origin="mqtt", error=error)
-        )
-
-    def _carry_out(self, command: Command) -> None:
-        now = self._clock.monotonic()
-        _log.info("command %s over MQTT, by %s %s", command.name, command.by, command.reason)
-        if command.name == "lamp_test":
-            self._lamp_test()
-            self._answer(Answered(now, command.name, ok=True, by=command.by, origin="mqtt"))
-        else:
-            self._submit(command.event(now))
 
 
 @dataclass(frozen=True)

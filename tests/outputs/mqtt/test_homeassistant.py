@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.config.schema import COMMANDS, Tower
+from beacon.config.schema import Tower
 from beacon.core.effects import Announcement, OverlaysChanged
 from beacon.core.model import Service, Site
+from beacon.core.operator.commands import OVER_MQTT
 from beacon.core.tower.indication import Colour
 from beacon.core.views import OverlayKind, SilenceChanged
 from beacon.outputs.mqtt.homeassistant import (
@@ -170,7 +171,7 @@ def test_only_what_is_allowed_and_wired_is_there(house):
 
 
 def test_of_all_commands_those_are_offered_that_need_one_press(house):
-    document = discovery(house(commands=COMMANDS), "1")
+    document = discovery(house(commands=OVER_MQTT), "1")
     parts = document["cmps"]
     commanded = [name for name, part in parts.items() if "cmd_t" in part]
     assert commanded == ["acknowledge", "silence", "lamp_test", "maintenance", "bypass"]
