@@ -24,7 +24,7 @@ from beacon.outputs.control.socket import (
     NotAnswering,
 )
 from beacon.outputs.history.database import Batch, HistoryFile, Newer
-from beacon.outputs.history.output import KEY, NAME
+from beacon.outputs.history.storage import KEY, NAME
 
 ACTION: Final = "one_time_code"
 _COUNTERS: Final = 2**62

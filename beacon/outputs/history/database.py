@@ -214,8 +214,8 @@ class HistoryFile:
                 db.execute("ROLLBACK")
             raise
 
-    def prune(self) -> None:
-        """Drop damaged rows, and the oldest beyond the number kept.
+    def tidy(self, open_incidents: Iterable[int]) -> None:
+        """Drop damaged rows and the oldest beyond the number kept; close all other incidents.
 
         A row with a number that was never given would make all others old.
         """
@@ -226,6 +226,7 @@ class HistoryFile:
                 (HIGHEST_NUMBER,),
             )
         self._prune(self._opened(), self.kept)
+        self._close_others(open_incidents)
 
     def _prune(self, db: sqlite3.Connection, tables: Iterable[str]) -> None:
         for table in tables:
@@ -265,7 +266,7 @@ class HistoryFile:
         found = self._opened().execute("SELECT max(number) FROM incidents").fetchone()[0]
         return found if isinstance(found, int) and 0 < found < HIGHEST_NUMBER else 0
 
-    def close_others(self, numbers: Iterable[int]) -> None:
+    def _close_others(self, numbers: Iterable[int]) -> None:
         """Mark every open incident but these as closed: nobody knows when."""
         db, known = self._opened(), frozenset(numbers)
         rows = db.execute("SELECT number, document FROM incidents WHERE open").fetchall()

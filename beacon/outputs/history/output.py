@@ -1,16 +1,14 @@
-"""What the beacon writes down: incidents, transitions, orders, used codes, and its memory.
+"""The output that remembers: incidents, transitions, commands, used codes, and the memory.
 
-The deciding thread leaves rows in a bounded queue and goes on; one thread commits them in
-batches, and with each batch what must survive a restart. Whatever is wrong with the disk,
-lamps and topics go on: the beacon then says `storage_degraded`, and tries again.
+What comes in: effects, in the deciding thread, which leaves them in a bounded queue and goes on.
+What is decided: one thread commits them in batches, and with each batch what must survive a
+restart. What goes out: `storage`. Must never happen: a disk that fails costs a lamp or a topic; the
+beacon then says `storage_degraded` and tries again.
 """
 
 import hmac
 import logging
-import os
 import queue
-import secrets
-import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,39 +18,22 @@ from typing import Final, Protocol, TypeVar
 
 import msgspec
 
-from beacon.core.effects import (
-    Announced,
-    Answered,
-    Effect,
-    IndicationChanged,
-    OverlaysChanged,
-    Postpone,
-    ServiceChanged,
-    Sounded,
-    Transition,
-)
+from beacon.core.effects import Announced, Effect
 from beacon.core.endpoint.latency_baseline import Learnt
 from beacon.core.snapshot import Memory
-from beacon.core.views import IncidentView, SilenceChanged
+from beacon.core.views import IncidentView
 from beacon.engine.clock import Clock, WallClockMap
-from beacon.engine.workers import scrubbed
 from beacon.otp.used_codes import Step
 from beacon.outputs.documents import incident
-from beacon.outputs.history.database import Batch, DatabaseReader, HistoryFile, Newer, Row, rotten
+from beacon.outputs.history.database import Batch, DatabaseReader, Row
 from beacon.outputs.history.recall import Recalled, StoredMemory, StoredState, read_copy
+from beacon.outputs.history.rows import CHANGES_MEMORY, rows
+from beacon.outputs.history.storage import NAME, Storage
 
 log = logging.getLogger(__name__)
 
-NAME: Final = "history.db"
-KEY: Final = "history.key"
 WAITING: Final = 4096
 """Most things that wait to be written."""
-
-_MOVING: Final = (
-    *(Announced, Answered, IndicationChanged, OverlaysChanged, Postpone, ServiceChanged),
-    *(SilenceChanged, Sounded, Transition),
-)
-"""Effects after which there is something new to remember."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +65,15 @@ class Ask(Protocol):
         ...
 
 
+Baselines = tuple[Iterable[Learnt], Iterable[str]]
+"""What was learnt, and the endpoints whose baselines are void."""
+
+
 @dataclass(slots=True)
-class _Step:
-    entry: tuple[bytes, int, int]
+class _UsedCode:
+    """Somebody waits until this used code is on disk."""
+
+    step: Step
     done: threading.Event = field(default_factory=threading.Event)
 
 
@@ -97,11 +84,19 @@ class _Settle:
     done: threading.Event = field(default_factory=threading.Event)
 
 
-class _Moved:
+class _Changed:
     """There is something new to remember."""
 
 
-_Item = Row | IncidentView | _Step | _Settle | _Moved | None  # None: come to an end
+@dataclass(slots=True)
+class _End:
+    """Write these, then end."""
+
+    memory: Memory | None = None
+    baselines: Baselines = ((), ())
+
+
+_Item = Row | IncidentView | _UsedCode | _Settle | _Changed | _End
 
 
 class History:
@@ -127,92 +122,57 @@ class History:
         pace: WritePace = USUAL,
     ) -> None:
         self.reader = DatabaseReader(directory / NAME)
-        self._directory, self._site, self._clock = directory, site, clock
+        self._site, self._clock = site, clock
         self._remember, self._learn, self._ask = remember, learnt, ask
         self._written, self._pace = written, pace
-        self._moments = WallClockMap(clock)
-        self._file = HistoryFile(directory / NAME)
+        self._utc = WallClockMap(clock)
+        self._storage = Storage(directory, clock, pace.again)
         self._queue: queue.Queue[_Item] = queue.Queue(WAITING)
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
-        self._key = b""
-        self._steps: list[Step] = []
+        self._used_before: Sequence[Step] = ()
+        self._overflowed = False
+        # From here on: the writing thread's.
         self._counters: dict[bytes, Step] = {}  # the newest of each token
         self._rows: deque[Row] = deque(maxlen=WAITING)
         self._open: dict[int, IncidentView] = {}
-        self._last: Memory | None = None
-        self._final: Memory | None = None
+        self._last: Memory | None = None  # as it is on disk
         self._learnt: dict[tuple[str, int], Learnt] = {}  # to be written
         self._forgotten: set[str] = set()
-        self._last_learnt: tuple[Iterable[Learnt], Iterable[str]] = ((), ())
         self._learn_at = clock.monotonic() + pace.learn
-        self._remember_at: float | None = None
-        self._open_at = 0.0
-        self._failed = self._lost = self._overflowed = False
-        self._anew = False  # the file is a new one: what must survive is written once more
+        self._commit_at: float | None = None
 
     # --- before the start ---
 
     def recall(self) -> Recalled:
         """Open the file and read what is remembered; nothing, and a warning, if that fails."""
-        self._key = self._kept_key()
-        found = StoredState()
-        if not self._attempt(lambda: found.read(self._file)):
-            found = read_copy(self._directory / NAME)
+        self._storage.key.load()
+        file, found = self._storage.file, StoredState()
+        if not self._storage.attempt(lambda: found.read(file)):
+            found = read_copy(file.path)
         self._counters = {step[0]: step for step in found.steps if not step[1]}
-        self._steps = found.steps
-        recalled = found.recalled(self._clock.monotonic(), self._moments.zero, self._prints())
+        self._used_before = tuple(found.steps)
+        recalled = found.recalled(self._clock.monotonic(), self._utc.zero, self._prints())
         self._last = recalled.memory
         open_now = recalled.memory.open_incidents if recalled.memory else ()
-        numbers = {view.number for view in open_now}
-        if not self._failed:
-            self._attempt(lambda: self._tidy(numbers))
+        if not self._storage.failed:
+            self._storage.attempt(lambda: file.tidy(view.number for view in open_now))
         return recalled
-
-    def _tidy(self, numbers: Iterable[int]) -> None:
-        self._file.prune()
-        self._file.close_others(numbers)
 
     # --- the book of used codes (`beacon.otp.used_codes.Book`); any thread ---
 
     @property
     def key(self) -> bytes:
-        """What seeds and settings are hashed with; made once, kept beside the history."""
-        return self._key
+        """What seeds and settings are hashed with."""
+        return self._storage.key.value
 
-    def _kept_key(self) -> bytes:
-        path = self._directory / KEY
-        try:
-            if path.exists() and len(found := path.read_bytes()) == 32:
-                return found
-        except OSError as error:
-            log.warning("%s: %s; used codes are not remembered", path, error.strerror)
-        self._key_owed = True
-        return secrets.token_bytes(32)
-
-    _key_owed = False
-
-    def _keep_key(self) -> None:
-        """Write down a key that was made, before anything that was hashed with it."""
-        if not self._key_owed:
-            return
-        path = self._directory / KEY
-        fresh = path.with_suffix(".new")
-        fresh.unlink(missing_ok=True)
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-            out.write(self._key)
-            out.flush()
-            os.fsync(out.fileno())
-        fresh.replace(path)
-        self._key_owed = False
-
-    def used(self) -> Iterable[tuple[bytes, int, int]]:
+    def used(self) -> Iterable[Step]:
         """The steps that were written down before the start."""
-        return tuple(self._steps)
+        return self._used_before
 
-    def write(self, step: tuple[bytes, int, int]) -> None:
+    def write(self, step: Step) -> None:
         """Return when this step is on disk, or cannot be: then it is used all the same."""
-        asked = _Step(step)
-        if self._thread.is_alive() and not self._failed and self._put(asked):
+        asked = _UsedCode(step)
+        if self._thread.is_alive() and not self._storage.failed and self._put(asked):
             asked.done.wait(self._pace.step)
 
     # --- the deciding thread ---
@@ -223,28 +183,28 @@ class History:
 
     def offer(self, effects: Sequence[Effect]) -> None:
         """Note what is to be written; never blocks."""
-        moved = False
         for effect in effects:
-            moved = moved or isinstance(effect, _MOVING)
-            for item in self._items(effect):
-                self._put(item)
-        if moved:
-            self._put(_Moved())
+            if isinstance(effect, Announced) and effect.incident is not None:
+                self._put(effect.incident)
+            for row in rows(effect, self._utc):
+                self._put(row)
+        if any(isinstance(effect, CHANGES_MEMORY) for effect in effects):
+            self._put(_Changed())
 
     def stop(self, budget: float) -> None:
         """Write down the rest, and where everything stands."""
+        end = _End()
         try:
-            self._final = self._remember()
-            self._last_learnt = self._learn()
+            end.memory, end.baselines = self._remember(), self._learn()
         finally:
-            self._put(None)
+            self._put(end)
             if self._thread.is_alive():
                 self._thread.join(budget)
 
     @property
     def degraded(self) -> bool:
         """Whether something that must survive could not be written, or was lost in this run."""
-        return self._failed or self._lost or self._overflowed
+        return self._storage.failed or self._storage.lost or self._overflowed
 
     def settle(self, timeout: float) -> None:
         """Wait until what was offered is written, at most so many seconds; any thread."""
@@ -260,31 +220,6 @@ class History:
             return False
         return True
 
-    def _items(self, effect: Effect) -> Iterable[_Item]:
-        match effect:
-            case Transition():
-                because = effect.because
-                change = (effect.endpoint, effect.was, effect.now)
-                yield self._row("transitions", effect.at, *change, because.reason, because.detail)
-            case Answered():
-                order = (effect.command, effect.by, effect.origin)
-                state = "ON" if effect.on else "OFF"
-                what = (effect.reason, effect.error, effect.service, state)
-                yield self._row("operators", effect.at, *order, *what)
-            case Announced():
-                view = effect.incident
-                if view is not None:
-                    yield view
-                number = None if view is None else view.number
-                at = self._moments(effect.at).timestamp()
-                happened = (effect.service, effect.what, effect.verdict, effect.cause, effect.by)
-                yield Row("story", (number, at, *happened))
-            case _:
-                pass
-
-    def _row(self, table: str, at: float, *values: str | None) -> Row:
-        return Row(table, (self._moments(at).timestamp(), *values))
-
     # --- the writing thread ---
 
     def _run(self) -> None:
@@ -294,17 +229,17 @@ class History:
             except queue.Empty:
                 self._commit()
                 continue
-            if item is None:
-                self._end()
+            if isinstance(item, _End):
+                self._end(item)
                 return
             self._take(item)
-            if self._remember_at is not None and self._clock.monotonic() >= self._remember_at:
+            if self._commit_at is not None and self._clock.monotonic() >= self._commit_at:
                 self._commit()
 
     def _patience(self) -> float:
         now = self._clock.monotonic()
-        if self._remember_at is not None:
-            return max(0.0, self._remember_at - now)
+        if self._commit_at is not None:
+            return max(0.0, self._commit_at - now)
         return max(0.0, min(self._pace.refresh, self._learn_at - now))
 
     def _take(self, item: _Item) -> None:
@@ -313,11 +248,11 @@ class History:
                 self._rows.append(item)
             case IncidentView():
                 self._open[item.number] = item
-            case _Step():
-                token, period, _ = item.entry
+            case _UsedCode(step=step):
+                token, period, _ = step
                 if not period:
-                    self._counters[token] = item.entry
-                self._save(Batch(steps=[item.entry]))
+                    self._counters[token] = step
+                self._storage.write(lambda fresh: Batch(steps=[step, *self._once_more(fresh)]))
                 item.done.set()
                 return
             case _Settle():
@@ -326,26 +261,26 @@ class History:
                 return
             case _:
                 pass
-        if self._remember_at is None:
-            self._remember_at = self._clock.monotonic() + self._pace.batch
+        if self._commit_at is None:
+            self._commit_at = self._clock.monotonic() + self._pace.batch
 
     def _commit(self) -> None:
         """Write what waits, with the memory as it stands now, if anything changed."""
-        self._remember_at = None
-        if self._failed and self._clock.monotonic() < self._open_at:
-            self._remember_at = self._open_at
+        self._commit_at = None
+        if self._storage.waiting:
+            self._commit_at = self._storage.retry_at
             return
         memory = None
         try:
             memory = self._ask(self._remember)
-            if not self._failed and self._clock.monotonic() >= self._learn_at:
+            if not self._storage.failed and self._clock.monotonic() >= self._learn_at:
                 self._take_learnt(self._ask(self._learn))
                 self._learn_at = self._clock.monotonic() + self._pace.learn
         except TimeoutError:
-            self._remember_at = self._clock.monotonic() + self._pace.batch
+            self._commit_at = self._clock.monotonic() + self._pace.batch
         self._write(memory)
 
-    def _take_learnt(self, found: tuple[Iterable[Learnt], Iterable[str]]) -> None:
+    def _take_learnt(self, found: Baselines) -> None:
         learnt, forgotten = found
         void = frozenset(forgotten)
         self._forgotten |= void
@@ -353,100 +288,61 @@ class History:
         self._learnt = kept | {(each.endpoint, each.slot): each for each in learnt}
 
     def _write(self, memory: Memory | None) -> None:
-        if self._file.replaced():
+        if self._storage.file.replaced():
             self._last = None  # write all that must survive once more
         last = self._last
         news = memory is not None and (last is None or replace(last, at=memory.at) != memory)
         if memory is not None:
             self._open |= {view.number: view for view in memory.open_incidents}
-        rows = tuple(self._rows)
-        new = news or rows or self._learnt or self._forgotten
-        if not (new or self._failed or self._overflowed):
+        waiting = tuple(self._rows)
+        new = news or waiting or self._learnt or self._forgotten
+        if not (new or self._storage.failed or self._overflowed):
             return
-        batch = Batch(
-            rows=rows,
-            incidents=[self._incident(view) for view in self._open.values()],
-            memory=self._encoded(memory) if memory is not None and news else None,
-            forgotten=self._forgotten,
-            learnt=self._learnt.values(),
-        )
-        if not self._save(batch):
-            self._remember_at = self._open_at
+
+        def batch(fresh: bool) -> Batch:
+            return Batch(
+                rows=waiting,
+                steps=self._once_more(fresh),
+                incidents=[self._incident(view) for view in self._open.values()],
+                memory=self._encoded(memory) if memory is not None and (news or fresh) else None,
+                forgotten=self._forgotten,
+                learnt=self._learnt.values(),
+            )
+
+        if not self._storage.write(batch):
+            self._commit_at = self._storage.retry_at
             return
-        for _ in rows:
+        for _ in waiting:
             self._rows.popleft()
         self._open, self._learnt, self._forgotten = {}, {}, set()
-        self._last = memory or last
+        self._last = memory or self._last
         if self._overflowed and self._queue.empty():
             log.warning("too much at once: some of the history was not written down")
             self._overflowed = False
 
-    def _end(self) -> None:
-        self._open_at = 0.0
-        self._take_learnt(self._last_learnt)
-        self._write(self._final)
-        self._file.close()
+    def _once_more(self, fresh: bool) -> Sequence[Step]:
+        """The steps that a new file needs once more; the memory follows with the next commit."""
+        if not fresh:
+            return ()
+        self._last = None
+        return tuple(self._counters.values())
+
+    def _end(self, end: _End) -> None:
+        self._storage.retry_at = 0.0
+        self._take_learnt(end.baselines)
+        self._write(end.memory)
+        self._storage.file.close()
 
     def _incident(self, view: IncidentView) -> tuple[int, str, bool, str]:
-        body = incident(view, self._site, self._moments)
+        body = incident(view, self._site, self._utc)
         text = msgspec.json.encode(body).decode()
         return view.number, body["id"], view.closed_at is None, text
 
     def _encoded(self, memory: Memory) -> str:
-        return StoredMemory(zero=self._moments.zero, prints=self._prints(), memory=memory).encoded()
+        return StoredMemory(zero=self._utc.zero, prints=self._prints(), memory=memory).encoded()
 
     def _prints(self) -> dict[str, str]:
         return {
             name: hmac.digest(self.key, text.encode("utf-8", "surrogatepass"), "sha256").hex()[:16]
             for name, text in self._written().items()
         }
-
-    def _save(self, batch: Batch) -> bool:
-        def save() -> None:
-            if self._file.replaced():
-                log.error("%s was deleted or replaced while we ran", self._file.path)
-                self._file.close()
-                self._lost = self._anew = True
-            self._keep_key()
-            self._file.open()
-            again = self._counters.values() if self._anew else ()
-            self._file.write(replace(batch, steps=(*batch.steps, *again)))
-            self._anew = False
-
-        if self._failed and self._clock.monotonic() < self._open_at:
-            return False
-        return self._attempt(save)
-
-    def _attempt(self, do: Callable[[], None]) -> bool:
-        """Do something with the file; a broken one is set aside and made anew, once."""
-        try:
-            try:
-                do()
-            except sqlite3.Error as error:
-                if not rotten(error):
-                    raise
-                self._set_aside(error)
-                do()
-        except (sqlite3.Error, OSError, Newer) as error:
-            self._fail(error)
-            return False
-        except Exception as error:  # noqa: BLE001 - the border: a bug here costs the history only
-            self._fail(scrubbed(error))
-            return False
-        if self._failed:
-            log.info("the history is written again")
-        self._failed = False
-        return True
-
-    def _set_aside(self, error: sqlite3.Error) -> None:
-        self._lost = self._anew = True
-        self._last = None
-        log.error("the history is broken (%s); it is set aside as %s.corrupt", error, NAME)
-        self._file.set_aside()
-
-    def _fail(self, error: object) -> None:
-        if not self._failed:
-            log.error("the history cannot be written, the beacon goes on without: %s", error)
-        self._failed = True
-        self._open_at = self._clock.monotonic() + self._pace.again
-        self._file.close()

@@ -19,7 +19,7 @@ from beacon.otp.used_codes import COUNTED, Ledger, Mark, Token
 from beacon.outputs.control.socket import ControlSocket, NoBeacon, NotAllowed, NotAnswering, ask
 from beacon.outputs.control.used_codes import ACTION, LeftBook, SharedLedger, lending, share
 from beacon.outputs.history.database import Batch, HistoryFile
-from beacon.outputs.history.output import KEY, NAME
+from beacon.outputs.history.storage import KEY, NAME
 
 TOKEN = Token.parse("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")
 

@@ -22,7 +22,7 @@ from beacon.engine.clock import ManualClock
 from beacon.otp.used_codes import Ledger, Token
 from beacon.outputs.history.database import Batch, HistoryFile
 from beacon.outputs.history.incidents import Incidents, told
-from beacon.outputs.history.output import KEY, NAME
+from beacon.outputs.history.storage import KEY, NAME
 
 from .test_output import QUICK, SEED, START, Life, dead, site
 
@@ -143,7 +143,7 @@ def lives_on(directory: Path, number: int) -> None:
         assert life.incident is not None, number
         life.monitor.view()
         ask = Incidents(life.history, clock, site)
-        if life.history._failed:  # out of reach: the beacon says so, and runs
+        if life.history._storage.failed:  # out of reach: the beacon says so, and runs
             assert any((directory / name).is_dir() for name in FILES), number
             return
         answer = ask({}, "alex")

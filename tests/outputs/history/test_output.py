@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from beacon.core.effects import Sounded
+from beacon.core.effects import Answered, Sounded
 from beacon.core.endpoint.latency_baseline import Learnt
 from beacon.core.inputs import Acknowledge, Bypass, Maintenance, Observed, Shelve, TimePassed
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site, Verdict
@@ -31,7 +31,8 @@ from beacon.outputs.documents import iso
 from beacon.outputs.history import database
 from beacon.outputs.history.database import Batch, HistoryFile, Newer, Row
 from beacon.outputs.history.incidents import Incidents
-from beacon.outputs.history.output import KEY, NAME, WAITING, History, WritePace
+from beacon.outputs.history.output import WAITING, History, WritePace
+from beacon.outputs.history.storage import KEY, NAME
 
 QUICK = WritePace(batch=0.0, refresh=0.05, again=0.05, step=5.0)
 SLOW = WritePace(batch=0.0, refresh=60.0, again=0.0, step=5.0)
@@ -188,8 +189,8 @@ def test_another_boot_counts_its_seconds_anew(outage, live):
     off = outage.clock.utc() + timedelta(minutes=10)
     again = live(clock=ManualClock(off, 7.0))
     [row] = again.settle().history.reader.incidents(9)
-    since = outage.history._moments(outage.incident.since)
-    assert again.history._moments(again.incident.since) == since
+    since = outage.history._utc(outage.incident.since)
+    assert again.history._utc(again.incident.since) == since
     assert again.incident.since == pytest.approx(
         outage.incident.since - outage.clock.monotonic() - 593
     )
@@ -675,6 +676,24 @@ def test_a_broken_file_is_set_aside_whole_and_made_anew(outage, live, tmp_path, 
     again.reads(Reason.OK).reads(Reason.DEADLINE, 4).settle()
     assert again.incident.number == 1
     assert [told["state"] for _, told in again.history.reader.incidents(9)] == ["open"]
+
+
+def test_a_file_made_anew_by_a_row_holds_the_memory_too(live, clock, tmp_path, eventually):
+    life = live().reads(Reason.OK)
+    now = clock.monotonic()
+    life.take(life.monitor.handle(Bypass(now, "mfa", on=True, by="alex", origin="cli")))
+    life.settle()
+    other = sqlite3.connect(tmp_path / NAME, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    life.take([Answered(now, "silence", ok=False, by="alex", origin="cli")])
+    eventually(lambda: life.history.degraded, "the storage is degraded")
+    other.execute("ROLLBACK")
+    other.close()
+    (tmp_path / NAME).write_bytes(b"not a database" * 200)
+    clock.advance(10.0)
+    life.settle()
+    assert (tmp_path / f"{NAME}.corrupt").exists()
+    assert live(dead(tmp_path, tmp_path / "copy")).monitor.view().overlays
 
 
 def test_a_newer_file_is_refused_and_left_untouched(outage, live, tmp_path, caplog):
