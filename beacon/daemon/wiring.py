@@ -52,7 +52,7 @@ from beacon.outputs.tower.output import StackLight
 if TYPE_CHECKING:
     from beacon.outputs.mqtt.output import MqttOutput
     from beacon.outputs.push_gateway import PushGateway
-    from beacon.outputs.terminal import TerminalTower
+    from beacon.outputs.terminal.output import TerminalTower
     from beacon.outputs.web.server import WebServer
 
 Result = TypeVar("Result")
@@ -308,7 +308,7 @@ class OutputFactory:
             self.mqtt.health(report)
 
     def _new_terminal(self, config: Config) -> "TerminalTower":
-        from beacon.outputs.terminal import TerminalTower  # noqa: PLC0415 - brings rich
+        from beacon.outputs.terminal.output import TerminalTower  # noqa: PLC0415 - brings rich
 
         parts = self._parts
         terminal = TerminalTower(config.watched, config.tower, parts.clock, parts.heart)

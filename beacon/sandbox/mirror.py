@@ -1,7 +1,7 @@
 """The tower's picture from what the beacon publishes: a consumer as any other behind MQTT.
 
 `Mirror.hear` turns retained topics back into the words of the core, for
-`beacon.outputs.terminal.TerminalScreen`. What is not on a topic is not in the picture.
+`beacon.outputs.terminal.screen`. What is not on a topic is not in the picture.
 """
 
 import json
@@ -32,7 +32,7 @@ from beacon.core.views import (
     ServiceView,
 )
 from beacon.engine.clock import Clock, utc_at
-from beacon.outputs.terminal import TerminalScreen
+from beacon.outputs.terminal.screen import TerminalScreen
 
 FLASHING: Final = (Pattern.SLOW, Pattern.FAST)
 

@@ -42,7 +42,7 @@ class Publication:
 
 
 @dataclass(frozen=True, slots=True)
-class Topic:
+class MqttTopic:
     """What is published at one path below the base: these keys of a body, or all of it.
 
     `{}` in `path` stands for the name of what is published. A key that the body lacks is null.
@@ -63,13 +63,13 @@ class Topic:
         return Publication(self.at(base, name), compact(_short(picked)), self.retain, self.qos)
 
 
-AVAILABILITY: Final = Topic("availability", qos=1)
-STATE: Final = Topic("state")
-SERVICE: Final = Topic("service/{}")
-EXPLAIN: Final = Topic("explain/{}")
-ENDPOINT: Final = Topic("{}")
+AVAILABILITY: Final = MqttTopic("availability", qos=1)
+STATE: Final = MqttTopic("state")
+SERVICE: Final = MqttTopic("service/{}")
+EXPLAIN: Final = MqttTopic("explain/{}")
+ENDPOINT: Final = MqttTopic("{}")
 """The name is `endpoint_path`."""
-INCIDENT: Final = Topic(
+INCIDENT: Final = MqttTopic(
     "incident",
     (
         *("state", "acknowledged", "others", "id", "since", "service", "verdict", "peak"),
@@ -77,7 +77,7 @@ INCIDENT: Final = Topic(
         *("impact", "acknowledged_at", "acknowledged_by", "runbook"),
     ),
 )
-EVENT: Final = Topic(
+EVENT: Final = MqttTopic(
     "event",
     (
         *("event_type", "id", "service", "verdict", "cause", "explanation", "impact", "runbook"),
@@ -86,21 +86,21 @@ EVENT: Final = Topic(
     retain=False,
     qos=1,
 )
-LAMP: Final = Topic("lamp/{}")
-BUZZER: Final = Topic("buzzer")
+LAMP: Final = MqttTopic("lamp/{}")
+BUZZER: Final = MqttTopic("buzzer")
 _LAID: Final = ("state", "since", "until", "by", "reason")
-SILENCE: Final = Topic("silence", _LAID)
+SILENCE: Final = MqttTopic("silence", _LAID)
 OVERLAYS: Final = {
-    kind: Topic(kind, (*_LAID, more))
+    kind: MqttTopic(kind, (*_LAID, more))
     for kind, more in (
         *((kind, "services") for kind in ("maintenance", "bypass", "shelve", "break_glass")),
         ("attest", "overdue"),
         ("drill", "verdict"),
     )
 }
-INFO: Final = Topic("info")
-HEALTH: Final = Topic("health")
-RESULT: Final = Topic("result", retain=False, qos=1)
+INFO: Final = MqttTopic("info")
+HEALTH: Final = MqttTopic("health")
+RESULT: Final = MqttTopic("result", retain=False, qos=1)
 
 FAMILIES: Final = ("service/+", "explain/+", "endpoint/+/+", "witness/+", "lamp/+")
 """Retained topics, below the base, that come and go with the configuration."""

@@ -46,7 +46,9 @@ from beacon.core.views import (
 )
 from beacon.engine.clock import SystemClock
 from beacon.engine.output import Heartbeat
-from beacon.outputs.terminal import TerminalScreen, TerminalTower, draw
+from beacon.outputs.terminal.output import TerminalTower
+from beacon.outputs.terminal.picture import draw
+from beacon.outputs.terminal.screen import TerminalScreen
 
 pytestmark = pytest.mark.usefixtures("no_thread_left")
 
