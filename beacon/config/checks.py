@@ -8,10 +8,10 @@ from typing import Final
 from beacon.config.endpoints import Polled
 from beacon.config.fields import Duration
 from beacon.config.file_schema import MaintenanceSection
-from beacon.config.nodes import NodePath
 from beacon.config.problems import Position, Problem, Problems, Steps, meant, one_of, path_text
 from beacon.config.schema import Mqtt, Tower, Web
 from beacon.config.tls import DEFAULT_TLS
+from beacon.config.yaml.nodes import NodePath
 from beacon.core.model import Attestation, Endpoint, Evidence, Preset
 from beacon.core.tower.indication import Colour
 

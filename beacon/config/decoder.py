@@ -16,7 +16,8 @@ from typing import get_type_hints as hints_of
 import msgspec
 
 from beacon.config.fields import Secret, SettingRefused
-from beacon.config.nodes import (
+from beacon.config.problems import Problems, Steps, meant, one_of
+from beacon.config.yaml.nodes import (
     Broken,
     Listing,
     Node,
@@ -26,7 +27,6 @@ from beacon.config.nodes import (
     place_of,
     plain,
 )
-from beacon.config.problems import Problems, Steps, meant, one_of
 
 Type: TypeAlias = Any
 """A type as an annotation says it: a class, a union, Annotated …"""

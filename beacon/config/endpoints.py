@@ -12,9 +12,10 @@ from msgspec import UNSET
 
 from beacon.config.decoder import WRONG, Decoder, Spec, Type, specs
 from beacon.config.fields import Duration
-from beacon.config.file_schema import Defaults, EndpointSection, WitnessSection, slug
-from beacon.config.nodes import NodePath, Scalar, Table, plain, secret_values
+from beacon.config.file_fields import slug
+from beacon.config.file_schema import Defaults, EndpointSection, WitnessSection
 from beacon.config.problems import Problems, meant, one_of
+from beacon.config.yaml.nodes import NodePath, Scalar, Table, plain, secret_values
 from beacon.core.model import Endpoint, Evidence
 
 

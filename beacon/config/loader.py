@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 
 from beacon.config.decoder import WRONG, Decoder
 from beacon.config.endpoints import ConfiguredKind, Registry
-from beacon.config.nodes import Broken, Node, NodePath, Plain, plain
 from beacon.config.problems import ConfigError, Problems, Steps
 from beacon.config.resolve import Resolver
 from beacon.config.schema import Config
-from beacon.config.yaml_reader import read_document, read_whole
+from beacon.config.yaml.nodes import Broken, Node, NodePath, Plain, plain
+from beacon.config.yaml.reader import read_document, read_whole
 
 T = TypeVar("T")
 

@@ -10,6 +10,7 @@ from beacon import __version__
 from beacon.config import checks
 from beacon.config.decoder import Decoder, Type, specs
 from beacon.config.endpoints import Polled, Poller, Registry, id_of, number
+from beacon.config.file_fields import slug
 from beacon.config.file_schema import (
     AttestSection,
     BuzzerSection,
@@ -20,9 +21,7 @@ from beacon.config.file_schema import (
     MqttSection,
     ServiceSection,
     TowerSection,
-    slug,
 )
-from beacon.config.nodes import Listing, Node, NodePath, plain
 from beacon.config.problems import Problems
 from beacon.config.schema import (
     WEEKDAYS,
@@ -35,6 +34,7 @@ from beacon.config.schema import (
     Tower,
     Web,
 )
+from beacon.config.yaml.nodes import Listing, Node, NodePath, plain
 from beacon.core.model import Attestation, Preset, Service, Site
 from beacon.core.tower.indication import Colour
 

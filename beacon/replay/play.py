@@ -16,8 +16,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TextIO
 
-from beacon.config.nodes import place_of
 from beacon.config.problems import ConfigError
+from beacon.config.yaml.nodes import place_of
 from beacon.core.effects import (
     Announced,
     Announcement,

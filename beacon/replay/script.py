@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 import msgspec
 
 from beacon.config.fields import Duration, SettingRefused
-from beacon.config.nodes import Node
+from beacon.config.yaml.nodes import Node
 from beacon.core.model import Verdict
 from beacon.core.tower.indication import Colour, Pattern
 from beacon.core.views import IncidentState

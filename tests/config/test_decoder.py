@@ -11,7 +11,7 @@ import pytest
 from beacon.config.decoder import WRONG, describe
 from beacon.config.fields import Duration, Secret, SettingRefused
 from beacon.config.loader import ConfigError, read
-from beacon.config.nodes import Node, NodePath
+from beacon.config.yaml.nodes import Node, NodePath
 
 KEYS = (
     "keys here: text, flag, number, pause, size, level, many, some, sized, inner, either, "

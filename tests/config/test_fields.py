@@ -20,7 +20,7 @@ from beacon.config.fields import (
     Topic,
     Url,
 )
-from beacon.config.file_schema import BrokerUrl
+from beacon.config.file_fields import BrokerUrl
 
 
 @pytest.mark.parametrize(

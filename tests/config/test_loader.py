@@ -8,10 +8,10 @@ import certifi
 import pytest
 
 from beacon.config.fields import SettingRefused
-from beacon.config.file_schema import Bind
+from beacon.config.file_fields import Bind
 from beacon.config.loader import ConfigError, YamlDocument, load, load_embedded, read
-from beacon.config.nodes import Node
 from beacon.config.schema import Driver, QuietHoursSetting
+from beacon.config.yaml.nodes import Node
 from beacon.core.model import Attestation, Evidence, Preset, Sequence
 from beacon.core.operator.commands import OVER_MQTT
 from beacon.core.tower.indication import Colour

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from beacon.config.loader import load, read
 from beacon.config.problems import ConfigError
-from beacon.config.yaml_reader import MAX_BYTES, resolve
+from beacon.config.yaml.composer import MAX_BYTES, resolve
 
 NOBODY = 65534
 

@@ -39,7 +39,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A value whose problem is already noted; nobody need complain of it again."""
+    """A value whose problem is already noted: it is not reported again."""
 
     place: Position
     size: int = 1
