@@ -9,8 +9,8 @@ from beacon.cli.client import ask_and_print
 from beacon.cli.exit_status import OF_VERDICT, ExitStatus
 from beacon.cli.render import render_explanation, render_status
 from beacon.cli.streams import print_error
-from beacon.cli.times import utc_second
 from beacon.core.operator.commands import OperatorCommand
+from beacon.outputs import times
 
 
 def status(args: Namespace) -> int:
@@ -21,9 +21,10 @@ def status(args: Namespace) -> int:
 
 def incidents(args: Namespace) -> int:
     """Print the list of incidents, or the story of one."""
-    from beacon.outputs.history.incidents import told
+    from beacon.cli.render_incidents import render_incidents
 
-    return ask_and_print(args, {"action": "incidents", "incident": args.incident}, told)[0]
+    request = {"action": "incidents", "incident": args.incident}
+    return ask_and_print(args, request, render_incidents)[0]
 
 
 def explain(args: Namespace) -> int:
@@ -65,6 +66,6 @@ def _extent(request: Mapping[str, Any], overlays: Sequence[Mapping[str, Any]]) -
         return ""
     subjects = ", ".join(each["subject"] for each in overlays)
     until = overlays[0]["until"]
-    ends = f"until {utc_second(until)}" if until else "until it is ended"
+    ends = f"until {times.second(until)}" if until else "until it is ended"
     one = f" {request['service']}" if request.get("service") else ""
     return f": {subjects}, {ends}; to undo it: beacon {request['action']}{one} --off"

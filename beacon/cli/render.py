@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from beacon.cli.times import age, utc_second
+from beacon.outputs import times
 
 
 def render_status(answer: Mapping[str, Any]) -> list[str]:
@@ -11,7 +11,7 @@ def render_status(answer: Mapping[str, Any]) -> list[str]:
     state = answer["state"]
     beside = [word for word in ("blind", "starting") if state[word] and state["verdict"] != word]
     lines = [", ".join([state["verdict"].upper().replace("_", " "), *beside, *state["overlays"]])]
-    lines[0] += f"  since {utc_second(state['since'])}"
+    lines[0] += f"  since {times.second(state['since'])}"
     for name, service in answer["services"].items():
         words = [service["verdict"].replace("_", " "), *service.get("overlays", ())]
         words += ["first-out"] if name == state.get("first_out") else []
@@ -39,11 +39,13 @@ def _endpoint(name: str, read: Mapping[str, Any] | None) -> str:
 
 
 def _incident(incident: Mapping[str, Any]) -> list[str]:
-    by = f" by {incident['acknowledged_by']}" if incident["acknowledged_by"] else ""
+    by, at = incident["acknowledged_by"], incident.get("acknowledged_at")
+    seen = f" by {by}{f' at {times.second(at)}' if at else ''}" if by else ""
     runbook = incident["runbook"] or ""
+    opened = times.second(incident["since"])
     return [
         f"incident {incident['id']}",
-        f"  {incident['service']}: {incident['state']}{by}, since {utc_second(incident['since'])}",
+        f"  {incident['service']}: {incident['state']}{seen}, opened {opened}",
         f"  first {incident['first_out']}; `beacon incidents {incident['number']}` tells more",
         *(f"  {step}" for step in runbook.splitlines()),
     ]
@@ -59,15 +61,15 @@ def _overlay(overlay: Mapping[str, Any]) -> str:
 
 
 def _laid_on(what: str, overlay: Mapping[str, Any]) -> str:
-    until = f", until {utc_second(overlay['until'])}" if overlay["until"] else ""
+    until = f", until {times.second(overlay['until'])}" if overlay["until"] else ""
     why = f": {overlay['reason']}" if overlay["reason"] else ""
-    return f"{what}: by {overlay['by']}, since {utc_second(overlay['since'])}{until}{why}"
+    return f"{what}: by {overlay['by']}, since {times.second(overlay['since'])}{until}{why}"
 
 
 def render_explanation(answer: Mapping[str, Any]) -> list[str]:
     """Write the explanation in words, line by line."""
     verdict = answer["verdict"].replace("_", " ")
-    lines = [f"{answer['service']}: {verdict} since {utc_second(answer['since'])}"]
+    lines = [f"{answer['service']}: {verdict} since {times.second(answer['since'])}"]
     lamps = [f"{colour} {pattern}" for colour, pattern in answer["lamps"].items()]
     lines.append(f"  asks for: {', '.join(lamps) or 'no lamp'}")
     lines += [f"  because: {why}" for why in answer["why"]]
@@ -77,11 +79,11 @@ def render_explanation(answer: Mapping[str, Any]) -> list[str]:
     for name, each in answer["endpoints"].items():
         lines += [
             "",
-            f"{name} ({each['evidence']}): {each['health']} since {utc_second(each['since'])}",
+            f"{name} ({each['evidence']}): {each['health']} since {times.second(each['since'])}",
         ]
         if each["reason"]:
             took = "" if each["latency_ms"] is None else f", {each['latency_ms']:.0f} ms"
-            read = f", read {age(each['read_at'], answer['at'])}" if each["read_at"] else ""
+            read = f", read {times.age(each['read_at'], answer['at'])}" if each["read_at"] else ""
             detail = f" ({each['detail']})" if each["detail"] else ""
             lines.append(f"  last: {each['outcome']}, {each['reason']}{detail}{took}{read}")
         lines.append(f"  {each['standing']}")
@@ -93,6 +95,6 @@ def render_explanation(answer: Mapping[str, Any]) -> list[str]:
 
 def _next(prospects: Sequence[Mapping[str, Any]], indent: str) -> list[str]:
     return [
-        f"{indent}next: {each['what']}" + (f" ({utc_second(each['at'])})" if each["at"] else "")
+        f"{indent}next: {each['what']}" + (f" ({times.second(each['at'])})" if each["at"] else "")
         for each in prospects
     ]

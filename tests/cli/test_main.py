@@ -85,6 +85,7 @@ SEEN = {
             "service": "door",
             "state": "acknowledged",
             "acknowledged_by": "alex",
+            "acknowledged_at": "2026-01-05T11:59:12.600+00:00",
             "since": "2026-01-05T11:58:01.000+00:00",
             "first_out": "door/open",
         }
@@ -394,7 +395,7 @@ def test_status_reads_well_without_colour(serve, capsys):
         "  door/new                         unknown   not yet asked\n"
         "\n"
         "incident soc-20260105T115801Z-4\n"
-        "  door: acknowledged by alex, since 2026-01-05 11:58:01 UTC\n"
+        "  door: acknowledged by alex at 2026-01-05 11:59:13 UTC, opened 2026-01-05 11:58:01 UTC\n"
         "  first door/open; `beacon incidents 4` tells more\n"
         "  Call the vendor.\n"
         "  Then the desk.\n"
@@ -787,6 +788,23 @@ def test_incidents_are_told_line_by_line(serve, capsys):
         "\n"
         "storage: degraded, something may be missing here\n"
     )
+
+
+def test_status_and_incidents_show_the_same_moment_alike(serve, capsys):
+    """To the nearest second, not cut off in one of them."""
+    moment = "2026-01-05T11:58:01.600+00:00"
+    shown = SEEN["incidents"][0] | {"since": moment}
+    known = OPEN | {"since": moment}
+    story = {"incident": known, "story": [], "transitions": []}
+    state = serve(
+        status=lambda request, by: SEEN | {"incidents": [shown]},
+        incidents=lambda request, by: story | {"now": NOW, "storage_degraded": False},
+    )
+    main(["status", *state])
+    main(["incidents", "4", *state])
+    out = capsys.readouterr().out
+    assert "opened 2026-01-05 11:58:02 UTC\n" in out
+    assert "  since          2026-01-05 11:58:02 UTC\n" in out
 
 
 def test_none_are_told_so_and_json_is_the_answer(serve, capsys):

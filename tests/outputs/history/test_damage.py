@@ -16,12 +16,13 @@ from pathlib import Path
 
 import pytest
 
+from beacon.cli.render_incidents import render_incidents
 from beacon.core.endpoint.latency_baseline import Learnt
 from beacon.core.model import Reason
 from beacon.engine.clock import ManualClock
 from beacon.otp.used_codes import Ledger, Token
 from beacon.outputs.history.database import Batch, HistoryFile
-from beacon.outputs.history.incidents import Incidents, told
+from beacon.outputs.history.incidents import Incidents
 from beacon.outputs.history.storage import KEY, NAME
 
 from .test_output import QUICK, SEED, START, Life, dead, site
@@ -149,8 +150,8 @@ def lives_on(directory: Path, number: int) -> None:
         answer = ask({}, "alex")
         assert answer["incidents"][0]["number"] == life.incident.number
         for each in answer["incidents"]:
-            assert told(ask({"incident": each["id"]}, "alex"))
-        assert told(answer)
+            assert render_incidents(ask({"incident": each["id"]}, "alex"))
+        assert render_incidents(answer)
     finally:
         life.ends()
 
