@@ -201,7 +201,7 @@ class EndpointSection(PolledSection):
         Meta(
             description="how much its word counts: `symptom` (end-to-end proof), `health` (a "
             "component's word of itself), `claim` (the vendor's word), `cause` (explains, never "
-            "red); see the [glossary](glossary.md#how-much-it-counts); default by kind"
+            "red); see the [glossary](glossary.md#evidence); default by kind"
         ),
     ] = None
     region: Annotated[str | None, Meta(description="where it is, for partial outages")] = None

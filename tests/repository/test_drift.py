@@ -112,14 +112,23 @@ def test_the_glossary_has_every_word(words: type[StrEnum]) -> None:
 
 def links() -> Iterator[tuple[Path, str]]:
     for page in PAGES:
-        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", (ROOT / page).read_text()):
+        for target in re.findall(r"\]\(([^)\s]+)[^)]*\)", (ROOT / page).read_text()):
             if "://" not in target:
                 yield page, target
 
 
+def anchors(page: Path) -> set[str]:
+    """What a page's headings are called in a link."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize(("page", "target"), list(links()), ids=str)
 def test_links_lead_somewhere(page: Path, target: str) -> None:
-    assert ((ROOT / page).parent / target).exists()
+    name, _, anchor = target.partition("#")
+    there = (ROOT / page).parent / name if name else ROOT / page
+    assert there.exists()
+    assert not anchor or anchor in anchors(there)
 
 
 def make_targets() -> set[str]:
