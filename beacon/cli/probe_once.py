@@ -10,7 +10,7 @@ from beacon.core.endpoint.state import REJECTIONS_TO_DOWN, slow_or
 from beacon.core.model import REJECTED, STANDING, Endpoint, Evidence, Outcome, Reading
 from beacon.engine.clock import SystemClock
 from beacon.engine.inbox import Inbox
-from beacon.engine.workers import Finished, Prober
+from beacon.engine.workers import Finished, Workers
 from beacon.net.probe_failure import ProbeFailure
 
 TIDYING: Final = 6.0
@@ -87,14 +87,14 @@ def try_endpoint(
     except ProbeFailure as trouble:
         return SingleRun(spec, trouble.reading, (), codes)
     box: Inbox[Finished] = Inbox()
-    prober = Prober(clock, box.post)
-    prober.start(endpoint, probe, spec.timeout, regular=True)
-    task = prober.task(endpoint)
+    workers = Workers(clock, box.post)
+    workers.start(endpoint, probe, spec.timeout, regular=True)
+    task = workers.task(endpoint)
     assert task is not None, "just started"
     came = box.take(spec.timeout)
-    found = prober.finish(came[0]) if came else prober.expire(task.run.deadline)[0]
+    found = workers.finish(came[0]) if came else workers.expire(task.run.deadline)[0]
     assert found is not None, "the first result of a run is never late"
-    prober.stop(TIDYING)
+    workers.stop(TIDYING)
     return SingleRun(spec, slow_or(found.reading, spec.slow_after), tuple(task.run.notes), codes)
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from beacon.core.effects import Effect
-from beacon.engine.workers import scrubbed
+from beacon.engine.redaction import safe_traceback
 
 log = logging.getLogger(__name__)
 
@@ -215,7 +215,7 @@ def _done(action: Action, request: Mapping[str, Any], by: str) -> Answer:
 
 
 def _complain(action: str, error: Exception) -> None:
-    log.error("control action %s failed:\n%s", action, scrubbed(error))
+    log.error("control action %s failed:\n%s", action, safe_traceback(error))
 
 
 def peer(caller: socket.socket) -> str:
