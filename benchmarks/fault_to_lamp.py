@@ -127,13 +127,13 @@ class Beacon:
         self.lines = Watching()
         heart = Heartbeat(clock)
         self._tower = StackLight(TOWER, clock, heart, lambda: None, self.lines)
-        inbox: Inbox[Item] = Inbox()
+        mailbox: Inbox[Item] = Inbox()
         self._engine = Engine(
             judge=Monitor(site(name)),
             clock=clock,
-            inbox=inbox,
+            mailbox=mailbox,
             outputs=(self._tower,),
-            heartbeat=heart,
+            heart=heart,
             renderer=self._tower.heart,
             feed=lambda: None,
         )

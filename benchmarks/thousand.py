@@ -142,13 +142,13 @@ def measure(seconds: float, answering: int, silent: int) -> bool:
     names = [e.id for e in watched.endpoints]
     probes, hanging = timed(names, answering, silent)
     heart, monitor = Heartbeat(clock), Monitor(watched)
-    inbox: Inbox[Item] = Inbox()
+    mailbox: Inbox[Item] = Inbox()
     engine = Engine(
         judge=monitor,
         clock=clock,
-        inbox=inbox,
+        mailbox=mailbox,
         outputs=(),
-        heartbeat=heart,
+        heart=heart,
         renderer=heart,
         feed=lambda: None,
     )

@@ -24,12 +24,7 @@ from beacon.core.inputs import Acknowledge, StorageDegraded
 from beacon.core.monitor import Monitor
 from beacon.daemon.retry import RetryThread
 from beacon.daemon.self_health import SelfHealth
-from beacon.engine.calendar.clock_watch import (
-    KernelWatch,
-    StepWatch,
-    kernel_synchronised,
-    timesyncd_synchronised,
-)
+from beacon.engine.calendar.clock_watch import KernelWatch, StepWatch, kernel_says, timesyncd_says
 from beacon.engine.calendar.date_watch import DateWatch
 from beacon.engine.calendar.hour_watch import HourWatch
 from beacon.engine.calendar.quiet_hours import QuietHoursWatch
@@ -37,7 +32,7 @@ from beacon.engine.calendar.windows import WeeklyWindow, WindowsWatch
 from beacon.engine.clock import SystemClock
 from beacon.engine.inbox import Inbox
 from beacon.engine.latest import Latest
-from beacon.engine.loop import Engine, Item, Poll, ScheduledProbe
+from beacon.engine.loop import Engine, Item, ScheduledProbe, Sign
 from beacon.engine.output import Heartbeat, Output
 from beacon.engine.push_receiver import Expected, Pushed, Pushes, Way
 from beacon.otp.used_codes import LEDGER
@@ -156,7 +151,7 @@ class Parts:
         *,
         notifier: Notifier,
         retry: RetryThread,
-        terminal_watch: Poll,
+        terminal_watch: Sign,
         drawn: bool,
     ) -> None:
         self.options, self.config = options, config
@@ -190,7 +185,7 @@ class Parts:
         self.engine = Engine(
             judge=self.monitor,
             clock=clock,
-            inbox=self.inbox,
+            mailbox=self.inbox,
             outputs=(
                 LogBook(notifier.status),
                 self.tower,
@@ -198,14 +193,14 @@ class Parts:
                 self.history,
                 self.pushes,
             ),
-            heartbeat=self.heart,
+            heart=self.heart,
             renderer=self.tower.heart,
             feed=notifier.watchdog,
-            polls=(
+            signs=(
                 StepWatch(clock),
                 dates,
                 HourWatch(clock, beacon.RELEASED),
-                KernelWatch(kernel_synchronised, partial(timesyncd_synchronised, clock)),
+                KernelWatch(kernel_says, partial(timesyncd_says, clock)),
                 self._storage_changed,
                 self._windows,
                 self.pushes,
@@ -251,7 +246,7 @@ class Parts:
     def _lag(self) -> float:
         return self.engine.lag()
 
-    def _quiet_hours(self) -> Iterator[Poll]:
+    def _quiet_hours(self) -> Iterator[Sign]:
         hours = self.config.tower.buzzer and self.config.tower.buzzer.quiet_hours
         if hours:
             yield QuietHoursWatch(self.clock, hours.begin, hours.end, hours.time_zone)

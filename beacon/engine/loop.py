@@ -1,7 +1,7 @@
-"""The deciding thread: takes events from the inbox, lets the core handle them, offers the effects.
+"""The deciding thread: takes what was posted, folds it into the judge, offers the effects.
 
-Every change of state happens in `Engine.turn`, in this one thread. There is a turn when something
-was posted, when something is due, and at least once a second.
+Everything that changes the beacon's mind passes through `Engine.turn`, in one thread. A
+turn comes when something is posted, when something is due, and at least once a second.
 """
 
 import logging
@@ -17,10 +17,9 @@ from beacon.core.model import Reading, Site
 from beacon.engine.clock import Clock
 from beacon.engine.inbox import Inbox
 from beacon.engine.output import Heartbeat, Output
-from beacon.engine.redaction import safe_traceback
 from beacon.engine.run import Probe
 from beacon.engine.schedule import DueRun, Schedule
-from beacon.engine.workers import Finished, Workers, bug_reading
+from beacon.engine.workers import Finished, Prober, bug, scrubbed
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +28,7 @@ Result = TypeVar("Result")
 BEAT: Final = 1.0
 """Longest time between two turns, in seconds."""
 LAG_MEMORY: Final = 60
-"""The reported lag is the worst of this many beats."""
+"""How many beats the reported lag looks back."""
 
 
 class Judge(Protocol):
@@ -40,17 +39,17 @@ class Judge(Protocol):
         ...
 
     def handle(self, event: Event) -> tuple[Effect, ...]:
-        """Handle one event and return what follows from it."""
+        """Fold one event; what follows from it."""
         ...
 
     def next_deadline(self) -> float | None:
-        """When time alone will change something: then it needs `TimePassed`."""
+        """When it will change by itself: then it wants `TimePassed`."""
         ...
 
     def reconfigure(
         self, site: Site, at: float, changed: frozenset[str] = frozenset()
     ) -> tuple[Effect, ...]:
-        """Use another configuration; what is unchanged keeps its state.
+        """Go on with another configuration; what is unchanged keeps its state.
 
         `changed` names endpoints whose probe changed, though the core may see no difference.
         """
@@ -58,16 +57,16 @@ class Judge(Protocol):
 
 
 class Schedulable(Probe, Protocol):
-    """A probe that may have to wait before it runs."""
+    """A probe that can say that it must not run yet."""
 
     def wait(self, utc: float) -> float:
-        """Seconds to wait before it may run; 0: it may run now."""
+        """Seconds it must not run yet; 0: now."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduledProbe:
-    """What the engine knows of one endpoint; times in seconds. `interval` None: it never runs."""
+    """One endpoint as the engine sees it; times in seconds. `interval` None: it is never run."""
 
     probe: Schedulable
     interval: float | None
@@ -75,23 +74,23 @@ class ScheduledProbe:
 
 
 @dataclass(frozen=True, slots=True)
-class PostedCall:
-    """A call that somebody posted, to be made in the deciding thread."""
+class DecidedCall:
+    """Something to be run in the deciding thread."""
 
     run: Callable[[], None]
 
 
-Item = Event | Finished | PostedCall
+Item = Event | Finished | DecidedCall
 
-Poll = Callable[[float], Event | None]
-"""Called at every beat: returns an event that nobody posts, if there is one now."""
+Sign = Callable[[float], Event | None]
+"""Asked at every beat: an event that nobody posts, if there is one now."""
 
 
 class Engine:
     """One inbox, one deciding thread. Only `post` and `ask` may be called by others.
 
-    `polls` are called at every beat for events that nobody posts, such as quiet hours. `feed` feeds
-    systemd's watchdog: it is called at every beat while the renderer's heartbeat is young.
+    `signs` are asked at every beat for events nobody posts (quiet hours). `feed` is
+    called at every beat while the renderer's heart beats: systemd's watchdog.
     """
 
     def __init__(
@@ -99,28 +98,28 @@ class Engine:
         *,
         judge: Judge,
         clock: Clock,
-        inbox: Inbox[Item],
+        mailbox: Inbox[Item],
         outputs: Sequence[Output],
-        heartbeat: Heartbeat,
+        heart: Heartbeat,
         renderer: Heartbeat,
         feed: Callable[[], None],
-        polls: Sequence[Poll] = (),
+        signs: Sequence[Sign] = (),
     ) -> None:
         self.schedule = Schedule()
-        self.workers = Workers(clock, inbox.post)
+        self.prober = Prober(clock, mailbox.post)
         self._judge = judge
         self._clock = clock
-        self._inbox = inbox
+        self._mailbox = mailbox
         self._outputs = list(outputs)
-        self._heartbeat = heartbeat
+        self._heart = heart
         self._renderer = renderer
         self._feed = feed
-        self._polls = polls
-        self._probes: Mapping[str, ScheduledProbe] = {}
+        self._signs = signs
+        self._watched: Mapping[str, ScheduledProbe] = {}
         self._effects: list[Effect] = []
         self._failing: set[str] = set()
         self._now = clock.monotonic()
-        self._last_event = self._now
+        self._latest = self._now
         self._wake = self._now
         self._beat_due = self._now
         self._lags: deque[float] = deque([0.0], maxlen=LAG_MEMORY)
@@ -129,8 +128,8 @@ class Engine:
     # --- from any thread ---
 
     def post(self, event: Event) -> None:
-        """Post an event."""
-        self._inbox.post(event)
+        """Hand in an event."""
+        self._mailbox.post(event)
 
     def ask(self, call: Callable[[], Result], timeout: float) -> Result:
         """Run `call` in the deciding thread and wait for what it returns or raises.
@@ -142,16 +141,16 @@ class Engine:
         def answer() -> None:
             try:
                 future.set_result(call())
-            except Exception as error:  # noqa: BLE001 - raised where `ask` was called
+            except Exception as error:  # noqa: BLE001 - it belongs to the one who asked
                 future.set_exception(error)
 
-        self._inbox.post(PostedCall(answer))
+        self._mailbox.post(DecidedCall(answer))
         return future.result(timeout)
 
     def stop(self) -> None:
-        """End `run` after the current turn; safe in a signal handler."""
+        """End `run` after the present turn; safe in a signal handler."""
         self._running = False
-        self._inbox.post(PostedCall(lambda: None))
+        self._mailbox.post(DecidedCall(lambda: None))
 
     # --- in the deciding thread ---
 
@@ -160,64 +159,64 @@ class Engine:
         watched: Mapping[str, ScheduledProbe],
         begin: Callable[[float], tuple[Effect, ...]] | None = None,
     ) -> None:
-        """Show the first state and plan the first runs.
+        """Show the first state and schedule the first runs.
 
-        `begin` starts the judge, where it starts with what was saved.
+        `begin` is how the judge begins, if not from nothing.
         """
         self._now = self._clock.monotonic()
-        self._schedule_all(watched, frozenset())
-        self._obey((begin or self._judge.start)(self._now))
+        self._watch(watched, frozenset())
+        self._take((begin or self._judge.start)(self._now))
         self._offer()
 
     def reconfigure(self, site: Site, watched: Mapping[str, ScheduledProbe]) -> None:
-        """Use another configuration; unchanged endpoints keep their state and their schedule."""
+        """Go on with another configuration; unchanged endpoints keep state and schedule."""
         self._now = self._clock.monotonic()
-        changed = frozenset(k for k, old in self._probes.items() if watched.get(k) != old)
-        self._obey(self._judge.reconfigure(site, self._now, changed))
-        self._schedule_all(watched, changed)
+        changed = frozenset(k for k, old in self._watched.items() if watched.get(k) != old)
+        self._take(self._judge.reconfigure(site, self._now, changed))
+        self._watch(watched, changed)
 
     def attach(self, output: Output, effects: Sequence[Effect]) -> None:
-        """Add an output; `effects` bring it up to date."""
+        """Offer to one output more, beginning with what it must know to be up to date."""
         self._offer()
         output.offer(effects)
         self._outputs.append(output)
 
     def detach(self, output: Output) -> None:
-        """Remove an output."""
+        """Offer to this output no more."""
         self._offer()
         self._outputs.remove(output)
 
     def act(self, event: Event) -> tuple[Effect, ...]:
-        """Handle an event now and return its effects: for use inside `ask`."""
+        """Fold an event at once and return what came of it: for use inside `ask`."""
         before = len(self._effects)
-        self._handle(event)
+        self._fold(event)
         return tuple(self._effects[before:])
 
     def lag(self) -> float:
-        """The worst delay of a turn in the last minute, in seconds."""
+        """The worst lateness of a turn in the last minute, in seconds."""
         return max(self._lags)
 
     def run(self) -> None:
-        """Take turns until `stop`."""
+        """Turn after turn, until `stop`."""
         while self._running:
             self._wake = self._next_wake()
-            self.turn(self._inbox.take(self._wake - self._clock.monotonic()))
+            self.turn(self._mailbox.take(self._wake - self._clock.monotonic()))
 
     def turn(self, items: Sequence[Item]) -> None:
-        """Handle what was posted, then do what is due."""
+        """Take in what was posted, then do what is due."""
         self._now = self._clock.monotonic()
         self._lags[-1] = max(self._lags[-1], self._now - self._wake)
         for item in items:
             self._receive(item)
-        for reading in self.workers.expire(self._now):
-            self._handle(reading)
+        for reading in self.prober.expire(self._now):
+            self._fold(reading)
         deadline = self._judge.next_deadline()
         if deadline is not None and deadline <= self._now:
-            self._handle(TimePassed(self._now))
-        for due_run in self.schedule.due(self._now):
-            self._run_due(due_run)
+            self._fold(TimePassed(self._now))
+        for turn in self.schedule.due(self._now):
+            self._serve(turn)
         self._offer()
-        self._heartbeat.beat()
+        self._heart.beat()
         if self._now >= self._beat_due:
             self._beat()
 
@@ -225,7 +224,7 @@ class Engine:
         dues = (
             self._beat_due,
             self.schedule.next_due(),
-            self.workers.next_deadline(),
+            self.prober.next_deadline(),
             self._judge.next_deadline(),
         )
         return min(due for due in dues if due is not None)
@@ -235,79 +234,77 @@ class Engine:
         self._lags.append(0.0)
         if self._renderer.beating:
             self._feed()
-        for poll in self._polls:
+        for sign in self._signs:
             try:
-                event = poll(self._now)
-            except Exception as error:  # noqa: BLE001 - the border: a bug in a poll costs that poll only
-                self._complain(repr(poll), error)
+                event = sign(self._now)
+            except Exception as error:  # noqa: BLE001 - the border: a sign costs only itself
+                self._complain(repr(sign), error)
             else:
                 if event is not None:
                     self.post(event)
 
     def _receive(self, item: Item) -> None:
-        if isinstance(item, PostedCall):
+        if isinstance(item, DecidedCall):
             item.run()
         elif isinstance(item, Finished):
             self._finish(item)
         else:
-            self._handle(item)
+            self._fold(item)
 
     def _finish(self, done: Finished) -> None:
-        reading = self.workers.finish(done)
-        if reading is not None and reading.endpoint in self._probes:
-            self._handle(reading)
+        reading = self.prober.finish(done)
+        if reading is not None and reading.endpoint in self._watched:
+            self._fold(reading)
         if done.task.again is not None:
-            self.schedule.add(replace(done.task.again, due=self._now))
+            self.schedule.ask(replace(done.task.again, due=self._now))
 
-    def _run_due(self, due_run: DueRun) -> None:
-        """Start a run that is due, unless the endpoint has a run already."""
-        task = self.workers.task(due_run.endpoint)
+    def _serve(self, turn: DueRun) -> None:
+        """Run what is due, unless a run of the same endpoint is in the way."""
+        task = self.prober.task(turn.endpoint)
         if task is None:
-            self._start_run(due_run)
+            self._probe(turn)
         elif task.stuck(self._now):
-            self._observed(due_run, task.run.overstayed())
+            self._read(turn, task.run.overstayed())
         elif task.over:
-            task.again = due_run  # its sockets are shut: the worker returns in a moment
+            task.again = turn  # its sockets are shut: it will be back in a moment
         else:
-            task.regular = task.regular or due_run.regular
-            if task.run.started < due_run.requested:
-                task.again = replace(due_run, regular=False)
+            task.regular = task.regular or turn.regular
+            if task.run.started < turn.asked:
+                task.again = replace(turn, regular=False)
 
-    def _start_run(self, due_run: DueRun) -> None:
-        watched = self._probes[due_run.endpoint]
+    def _probe(self, turn: DueRun) -> None:
+        watched = self._watched[turn.endpoint]
         try:
             wait = watched.probe.wait(self._clock.utc().timestamp())
         except Exception as error:  # noqa: BLE001 - the border: a bug in a probe costs its reading
-            self._observed(due_run, bug_reading(due_run.endpoint, error))
+            self._read(turn, bug(turn.endpoint, error))
             return
         if wait > 0:
-            self.schedule.add(replace(due_run, due=self._now + wait))
-            self._handle(RunDelayed(self._now, due_run.endpoint, wait))
+            self.schedule.ask(replace(turn, due=self._now + wait))
+            self._fold(RunDelayed(self._now, turn.endpoint, wait))
         else:
-            self.workers.start(
-                due_run.endpoint, watched.probe, watched.timeout, regular=due_run.regular
-            )
+            self.prober.start(turn.endpoint, watched.probe, watched.timeout, regular=turn.regular)
 
-    def _observed(self, due_run: DueRun, reading: Reading) -> None:
-        """Handle a reading that needs no run."""
-        self._handle(Observed(self._now, due_run.endpoint, reading, self._now, due_run.regular))
+    def _read(self, turn: DueRun, reading: Reading) -> None:
+        """A reading without a run."""
+        self._fold(Observed(self._now, turn.endpoint, reading, self._now, turn.regular))
 
-    def _schedule_all(self, watched: Mapping[str, ScheduledProbe], changed: frozenset[str]) -> None:
-        self.workers.forget(changed)
-        self._probes = watched
+    def _watch(self, watched: Mapping[str, ScheduledProbe], changed: frozenset[str]) -> None:
+        self.prober.forget(changed)
+        self._watched = watched
         intervals = {
             name: each.interval for name, each in watched.items() if each.interval is not None
         }
         self.schedule.update(intervals, self._now, changed)
 
-    def _handle(self, event: Event) -> None:
-        # Workers set the time of their events; for the core, time only moves forward.
-        if event.at < self._last_event:
-            event = replace(event, at=self._last_event)
-        self._last_event = event.at
-        self._obey(self._judge.handle(event))
+    def _fold(self, event: Event) -> None:
+        # Workers stamp their own events; in the core time only moves forward.
+        if event.at < self._latest:
+            event = replace(event, at=self._latest)
+        self._latest = event.at
+        self._take(self._judge.handle(event))
 
-    def _obey(self, effects: Sequence[Effect]) -> None:
+    def _take(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
             if isinstance(effect, Recheck):
                 self.schedule.recheck(effect.at, effect.due, effect.endpoints)
@@ -318,7 +315,7 @@ class Engine:
         self._effects.extend(effects)
 
     def _offer(self) -> None:
-        """Offer the effects of this turn to every output; a bug in one costs that output only."""
+        """Offer what this turn brought to every output; a bug in one costs that one only."""
         if not self._effects:
             return
         effects, self._effects = tuple(self._effects), []
@@ -330,7 +327,7 @@ class Engine:
                 self._complain(f"output {output.name}", error)
 
     def _complain(self, part: str, error: Exception) -> None:
-        """Log the first failure of a series."""
+        """Log the first of a row of failures."""
         if part not in self._failing:
             self._failing.add(part)
-            log.error("%s failed:\n%s", part, safe_traceback(error))
+            log.error("%s failed:\n%s", part, scrubbed(error))

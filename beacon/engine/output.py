@@ -1,4 +1,4 @@
-"""The interface of an output, and the heartbeats by which threads watch each other."""
+"""What the deciding thread asks of an output, and the heartbeats that watch each other."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -13,35 +13,35 @@ class Output(Protocol):
     name: str
 
     def start(self) -> None:
-        """Start; raises only for what must stop the daemon before it is ready (a pin in use)."""
+        """Begin; raises only for what must stop the daemon before it is ready (a pin taken)."""
         ...
 
     def offer(self, effects: Sequence[Effect]) -> None:
-        """Note what to show and return at once; never blocks, and does no I/O that could."""
+        """Take note and return at once; never blocks, never does I/O that could."""
         ...
 
     def stop(self, budget: float) -> None:
-        """Stop in order within `budget` seconds."""
+        """Come to a clean end within `budget` seconds."""
         ...
 
 
 class Heartbeat:
-    """A time that one thread sets and another reads: judge and renderer watch each other."""
+    """A stamp one thread sets and another reads: judge and renderer watch each other."""
 
     LIMIT = 5.0
-    """Seconds without a beat after which its thread counts as stopped."""
+    """Seconds after which a heart that does not beat counts as stopped."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.at: float | None = None
-        """The last beat; None before the first."""
+        """When it last beat; None before the first."""
 
     def beat(self) -> None:
-        """Set the time to now."""
+        """I am alive, now."""
         self.at = self._clock.monotonic()
 
     @property
     def beating(self) -> bool:
-        """Whether the last beat is younger than `LIMIT`; false before the first."""
+        """Whether the last stamp is younger than `LIMIT`; false before the first."""
         at = self.at
         return at is not None and self._clock.monotonic() - at < self.LIMIT

@@ -65,9 +65,9 @@ def engine(clock):
     return Engine(
         judge=Monitor(site("a", "b")),
         clock=clock,
-        inbox=Inbox(),
+        mailbox=Inbox(),
         outputs=(),
-        heartbeat=heart,
+        heart=heart,
         renderer=heart,
         feed=lambda: None,
     )

@@ -7,17 +7,17 @@ from pathlib import Path
 
 EVERYDAY = """
     agree alert api application argument attribute auth author await base basic batch bearer
-    bind body book bound broken cache call charset chip cite cli colour config confirm cookie
-    daily database debug decode default delay deny dial dialled dialling direct driver duration
-    embed engine envelope exchange exit extract field finish flag flaw foreign found function
-    gpio grammar hear homeassistant host html idea implausible inflate input jar json kernel
-    learnt life like limit load logged main malformed manual map mark metric mime model
-    nameserver net node notification notify observe operation option origin overview packet
-    parse path peer phase phone plain play policy position postpone privacy process progress
-    prospect proxy recheck recipient regex registry reply route runner sample scalar schema
-    scope screen search section set setting setup single smtp span spec stepped stored stream
-    subject subscription summary synchronise table tag tally task told turn udp unanswered
-    unexplained unkept unmet update url validate wall want weekly write
+    bind body book bound broken cache call charset chip cite cli colour composer config confirm
+    cookie daily database debug decode default delay deny dial dialled dialling direct driver
+    duration embed engine envelope exchange exit extract field finish flag flaw foreign found
+    function gpio grammar hear homeassistant host html idea implausible inflate input jar json
+    kernel large learnt life like limit load logged main malformed manual map mark metric mime
+    model nameserver net node notification notify observe operation option origin overview
+    packet parse path peer phase phone picture plain play policy position postpone privacy
+    process progress prospect proxy recheck recipient regex registry reply route runner sample
+    scalar schema scope screen search section set setting setup single smtp span spec stepped
+    stored stream subject subscription summary synchronise table tag tally task told turn udp
+    unanswered unexplained unkept unmet update url validate wall want weekly write
 """
 """What any programmer understands without the glossary."""
 

@@ -16,13 +16,13 @@ from beacon.outputs.control.socket import Action, ActionRefused, Answer
 from beacon.outputs.documents import explanation, iso, status
 
 ANSWER_WITHIN = 5.0
-"""Seconds that the loop's thread has to answer."""
+"""Seconds the deciding thread has to answer."""
 
 
 class Actions:
-    """Carries out what is asked. Called in the control socket's threads; the loop's thread decides.
+    """Asks the deciding thread; called from the control socket's threads.
 
-    `site` returns what is watched now.
+    `site` is what is watched now.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Actions:
         self._moments = WallClockMap(clock)
 
     def all(self) -> dict[str, Action]:
-        """Return the actions by name."""
+        """The actions by name."""
         return {
             "status": self._status,
             "explain": self._explained,

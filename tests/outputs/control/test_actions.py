@@ -52,9 +52,9 @@ class Room:
         self.engine = Engine(
             judge=self.monitor,
             clock=self.clock,
-            inbox=Inbox(),
+            mailbox=Inbox(),
             outputs=(),
-            heartbeat=heart,
+            heart=heart,
             renderer=heart,
             feed=lambda: None,
         )
