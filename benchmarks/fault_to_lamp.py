@@ -127,13 +127,13 @@ class Beacon:
         self.lines = Watching()
         heart = Heartbeat(clock)
         self._tower = StackLight(TOWER, clock, heart, lambda: None, self.lines)
-        mailbox: Inbox[Item] = Inbox()
+        inbox: Inbox[Item] = Inbox()
         self._engine = Engine(
             judge=Monitor(site(name)),
             clock=clock,
-            mailbox=mailbox,
+            inbox=inbox,
             outputs=(self._tower,),
-            heart=heart,
+            heartbeat=heart,
             renderer=self._tower.heart,
             feed=lambda: None,
         )

@@ -142,13 +142,13 @@ def measure(seconds: float, answering: int, silent: int) -> bool:
     names = [e.id for e in watched.endpoints]
     probes, hanging = timed(names, answering, silent)
     heart, monitor = Heartbeat(clock), Monitor(watched)
-    mailbox: Inbox[Item] = Inbox()
+    inbox: Inbox[Item] = Inbox()
     engine = Engine(
         judge=monitor,
         clock=clock,
-        mailbox=mailbox,
+        inbox=inbox,
         outputs=(),
-        heart=heart,
+        heartbeat=heart,
         renderer=heart,
         feed=lambda: None,
     )

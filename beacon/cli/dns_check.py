@@ -1,4 +1,4 @@
-"""The DNS before it is changed: `beacon dns golden` and `beacon dns check`."""
+"""`beacon dns golden` and `beacon dns check`: compare the DNS before and after a change."""
 
 import contextlib
 import textwrap
@@ -38,7 +38,7 @@ _UNASKED: Final = frozenset({Reason.DNS_TIMEOUT, Reason.DNS_SERVFAIL, Reason.SPF
 
 
 class CheckStatus(IntEnum):
-    """What a command comes to: its exit status."""
+    """The exit status of the dns commands."""
 
     SAME = 0
     DIFFERS = 1
@@ -46,12 +46,12 @@ class CheckStatus(IntEnum):
 
 
 class CannotAsk(Exception):
-    """Nothing can be said; the message says why."""
+    """The DNS could not be asked. The message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckScope:
-    """Whom to ask, and of what: empty means the machine's resolvers and the zone's own servers."""
+    """What to ask which servers. Empty: the resolvers of this machine, and the zone's servers."""
 
     resolvers: tuple[str, ...] = ()
     servers: tuple[str, ...] = ()
@@ -59,8 +59,8 @@ class CheckScope:
     senders: tuple[str, ...] = ()
 
 
-def wrong(asked: CheckScope, names: Sequence[str]) -> str | None:
-    """What cannot be asked for at all, in words."""
+def problem_with(asked: CheckScope, names: Sequence[str]) -> str | None:
+    """Say what is wrong with the options, or None."""
     for text in (*asked.resolvers, *asked.servers):
         try:
             host = Peer.parse(text, PORT).host
@@ -81,7 +81,7 @@ def wrong(asked: CheckScope, names: Sequence[str]) -> str | None:
 
 
 def configured(config: Config | None, domain: str, asked: CheckScope) -> CheckScope:
-    """The same, with what the configuration says of the domain."""
+    """Add what the configuration says about the domain."""
     found = list(_watching(config, domain))
     selectors = (*asked.selectors, *(s for _, probe in found for s in probe.selectors))
     senders = (*asked.senders, *(s for _, probe in found for s in probe.senders))
@@ -106,7 +106,7 @@ def _key(domain: str) -> str:
 
 
 class DnsCheck:
-    """Asks the DNS for the commands. `config` names what hangs on a domain, if there is one."""
+    """Asks the DNS. `config`, if given, says which endpoints depend on a domain."""
 
     def __init__(self, clock: Clock, asked: CheckScope, config: Config | None = None) -> None:
         self._clock, self._asked, self._config = clock, asked, config
@@ -114,7 +114,7 @@ class DnsCheck:
     # --- golden -------------------------------------------------------------------
 
     def golden(self, domains: Sequence[str]) -> tuple[str, list[Finding]]:
-        """The golden file of these domains, and what is wrong with them now.
+        """Return the golden file of these domains, and what is wrong with them now.
 
         Raises `CannotAsk`.
         """
@@ -139,7 +139,7 @@ class DnsCheck:
     def check(
         self, kept: Golden, zone_file: Path | None = None, origin: str | None = None
     ) -> "Report":
-        """Compare with the DNS as it is served, or as a zone file proposes it.
+        """Compare a golden file with the DNS as it is served, or with a zone file.
 
         Raises `CannotAsk`.
         """
@@ -183,7 +183,7 @@ class DnsCheck:
         return Domain(domain, seen.picture, tuple(troubles), tuple(self._hanging_on(domain)))
 
     def _hanging_on(self, domain: str) -> Iterator[str]:
-        """The endpoints whose codes the domain sends."""
+        """Yield the endpoints whose codes the domain sends."""
         if self._config is None:
             return
         site = self._config.watched
@@ -206,7 +206,7 @@ class DnsCheck:
 
 @contextlib.contextmanager
 def _in_time(domain: str) -> Iterator[None]:
-    """Turn a passed deadline into words."""
+    """Turn a passed deadline into `CannotAsk`."""
     try:
         yield
     except DeadlinePassed:
@@ -221,7 +221,7 @@ def _subject(
 
 
 def _proposed(run: Run, resolvers: Resolvers, subject: Subject, proposed: dns.zone.Zone) -> Survey:
-    """The domain as a zone file has it."""
+    """Survey the domain as a zone file has it."""
     delegations = Delegations(run, proposed, resolvers)
     picture = subject.seen_by(zone.Proposed(proposed, resolvers, delegations))
     troubles = delegations.troubles(plain(subject.domain))
@@ -231,7 +231,7 @@ def _proposed(run: Run, resolvers: Resolvers, subject: Subject, proposed: dns.zo
 def _authority(
     run: Run, resolvers: Resolvers, subject: Subject, servers: tuple[str, ...]
 ) -> Authority:
-    """These servers; they must speak for the domain."""
+    """Return these servers. Raises `CannotAsk` if none answers for the domain."""
     peers = [Peer.parse(text, PORT) for text in servers]
     if not all(is_address(peer.host) for peer in peers):
         try:
@@ -248,7 +248,7 @@ def _authority(
 
 
 def _must_be_known(picture: Snapshot) -> None:
-    """Raise `CannotAsk` where something that belongs into a golden file was not answered."""
+    """Raise `CannotAsk` if a record that a golden file holds could not be read."""
     domain = picture.domain
     named = [(domain, kind) for _, kind in keys(domain, (), ())[:4]]
     named += [(below(domain, "_dmarc"), TXT)]
@@ -266,7 +266,7 @@ def _must_be_known(picture: Snapshot) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """One domain compared; `hanging` are the endpoints whose codes it sends."""
+    """One domain, compared. `hanging`: the endpoints whose codes it sends."""
 
     name: str
     picture: Snapshot
@@ -275,7 +275,7 @@ class Domain:
 
     @property
     def status(self) -> CheckStatus:
-        """Differs where anything would stop a code; else whether all could be asked."""
+        """DIFFERS if anything would stop a code; UNASKED if something could not be asked."""
         fails = {t.reason for t in self.troubles if _outcome(t) is Outcome.FAIL}
         if fails - _UNASKED:
             return CheckStatus.DIFFERS
@@ -291,14 +291,14 @@ class Report:
 
     @property
     def status(self) -> CheckStatus:
-        """The exit status: a difference weighs more than what could not be asked."""
+        """Return the exit status. A difference outweighs what could not be asked."""
         found = {domain.status for domain in self.domains}
         return next(
             s for s in (CheckStatus.DIFFERS, CheckStatus.UNASKED, CheckStatus.SAME) if s in found
         )
 
     def document(self) -> dict[str, Any]:
-        """As JSON wants it."""
+        """Return it for JSON."""
         return {
             "status": self.status.name.lower(),
             "against": self.against,
@@ -306,7 +306,7 @@ class Report:
         }
 
     def text(self, width: int) -> str:
-        """In words, for people."""
+        """Return it in words."""
         return "\n".join(line for domain in self.domains for line in self._told(domain, width))
 
     def _told(self, domain: Domain, width: int) -> Iterator[str]:
@@ -379,8 +379,8 @@ def _spf(checked: Checked) -> dict[str, Any]:
     }
 
 
-def told_golden(found: Iterable[Finding]) -> list[str]:
-    """What is wrong already when a golden file is taken."""
+def problems_found(found: Iterable[Finding]) -> list[str]:
+    """Say what is wrong at the moment a golden file is written."""
     return [f"{t.domain}: {t.reason}: {t.text}" for t in found]
 
 

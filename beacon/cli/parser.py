@@ -226,7 +226,7 @@ def _dns_commands(commands: Commands) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="of a DKIM key; repeatable",
+        help="selector of a DKIM key; repeatable",
     )
     golden.add_argument(
         "--sender",
@@ -234,7 +234,7 @@ def _dns_commands(commands: Commands) -> None:
         action="append",
         default=[],
         metavar="ADDRESS",
-        help="that sends the codes; repeatable",
+        help="address that sends the codes; repeatable",
     )
     check = _add(
         parts,
@@ -243,12 +243,14 @@ def _dns_commands(commands: Commands) -> None:
         "compare the DNS, a server or a proposed zone file with a golden file",
         "beacon dns check golden.yaml --zone otp.example.com.zone --json",
     )
-    check.add_argument("file", metavar="FILE", type=Path, help="of `beacon dns golden`")
+    check.add_argument("file", metavar="FILE", type=Path, help="written by `beacon dns golden`")
     check.add_argument(
-        "--zone", type=Path, metavar="ZONEFILE", help="as it shall be served; else live DNS"
+        "--zone", type=Path, metavar="ZONEFILE", help="the proposed zone; without it: live DNS"
     )
     check.add_argument(
-        "--origin", metavar="NAME", help="of the zone file, if it has no $ORIGIN to begin with"
+        "--origin",
+        metavar="NAME",
+        help="origin of the zone file, if it does not begin with $ORIGIN",
     )
     _takes_json(check)
     for each in (golden, check):
@@ -360,7 +362,7 @@ def _takes_ports(command: ArgumentParser, wanted: Sequence[str]) -> None:
 
 
 def _port(text: str) -> int:
-    """A TCP or UDP port; raises `ValueError` for argparse to tell."""
+    """Read a TCP or UDP port. argparse reports the `ValueError`."""
     port = int(text)
     if not 1 <= port <= 65535:
         raise ValueError
@@ -368,7 +370,7 @@ def _port(text: str) -> int:
 
 
 def _speed(text: str) -> float:
-    """Replayed seconds for each real one; raises `ValueError` for argparse to tell."""
+    """Read replayed seconds for each real one. argparse reports the `ValueError`."""
     speed = float(text)
     if not 0 < speed < math.inf:
         raise ValueError

@@ -1,4 +1,4 @@
-"""One run of one endpoint by hand, and what it would come to: `beacon probe`."""
+"""`beacon probe`: run one endpoint once, and say what the beacon would make of it."""
 
 import textwrap
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from beacon.core.endpoint.state import REJECTIONS_TO_DOWN, slow_or
 from beacon.core.model import REJECTED, STANDING, Endpoint, Evidence, Outcome, Reading
 from beacon.engine.clock import SystemClock
 from beacon.engine.inbox import Inbox
-from beacon.engine.workers import Finished, Prober
+from beacon.engine.workers import Finished, Workers
 from beacon.net.probe_failure import ProbeFailure
 
 TIDYING: Final = 6.0
-"""Seconds a run has to come back after its deadline: it may still sign out."""
+"""Seconds that a run may take after its deadline, to sign out."""
 
 _FAILED: Final = {
     Evidence.SYMPTOM: "its cell fails: degraded, or outage if no other cell is up",
@@ -27,7 +27,7 @@ _FAILED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class SingleRun:
-    """What was said in the run, what it came to, and what the beacon would make of that."""
+    """What a run sent and received, its reading, and what the beacon would make of that."""
 
     endpoint: Endpoint
     reading: Reading
@@ -36,11 +36,11 @@ class SingleRun:
 
     @property
     def leads_to(self) -> str:
-        """What would follow of readings like this, in words."""
+        """Say what readings like this lead to."""
         return leads_to(self.endpoint, self.reading)
 
     def document(self) -> dict[str, Any]:
-        """As JSON wants it."""
+        """Return it for JSON."""
         latency, clock = self.reading.latency, self.reading.clock
         return {
             "endpoint": self.endpoint.id,
@@ -58,7 +58,7 @@ class SingleRun:
         }
 
     def text(self, width: int, *, verbose: bool) -> str:
-        """In words, for people; `verbose`: the conversation, and what it leads to, too."""
+        """Return it in words. `verbose` adds the conversation and what it leads to."""
         reading = self.reading
         lines = [_wrapped(note, width, "", " " * 12) for note in self.notes] if verbose else []
         took = "" if reading.latency is None else f"  {reading.latency * 1000:.1f} ms"
@@ -75,9 +75,9 @@ class SingleRun:
 def try_endpoint(
     config: Config, endpoint: str, wait: Callable[[float], None], codes: str = ""
 ) -> SingleRun:
-    """Run one probe as the daemon would; `wait` is called when it must not run yet.
+    """Run one probe as the daemon would. `wait` is called while it must not run yet.
 
-    `codes` says in words how used one-time codes are known.
+    `codes` says where used one-time codes are known from.
     """
     spec = next(each for each in config.watched.endpoints if each.id == endpoint)
     probe, clock = config.probes[endpoint], SystemClock()
@@ -87,14 +87,14 @@ def try_endpoint(
     except ProbeFailure as trouble:
         return SingleRun(spec, trouble.reading, (), codes)
     box: Inbox[Finished] = Inbox()
-    prober = Prober(clock, box.post)
-    prober.start(endpoint, probe, spec.timeout, regular=True)
-    task = prober.task(endpoint)
+    workers = Workers(clock, box.post)
+    workers.start(endpoint, probe, spec.timeout, regular=True)
+    task = workers.task(endpoint)
     assert task is not None, "just started"
     came = box.take(spec.timeout)
-    found = prober.finish(came[0]) if came else prober.expire(task.run.deadline)[0]
+    found = workers.finish(came[0]) if came else workers.expire(task.run.deadline)[0]
     assert found is not None, "the first result of a run is never late"
-    prober.stop(TIDYING)
+    workers.stop(TIDYING)
     return SingleRun(spec, slow_or(found.reading, spec.slow_after), tuple(task.run.notes), codes)
 
 
@@ -104,7 +104,7 @@ def _wrapped(text: str, width: int, first: str, then: str) -> str:
 
 
 def leads_to(spec: Endpoint, reading: Reading) -> str:
-    """What readings like this one lead to, by the rules of the judgement."""
+    """Say what readings like this lead to (docs/architecture.md)."""
     threshold = spec.failure_threshold
     if reading.reason in REJECTED:
         return (

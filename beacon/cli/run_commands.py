@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from beacon.cli.dns_check import DnsCheck
 
 LAMPS_SPEED: Final = 60.0
-"""Replayed seconds for each real one on the tower, if none are asked for."""
+"""Replayed seconds for each real second on the tower, without `--speed`."""
 
 
 def run(args: Namespace) -> int:
     """Run the daemon until a signal. The process ends here."""
     for number in (signal.SIGTERM, signal.SIGINT):
-        # Until the daemon has its own: nothing has begun, so nothing needs to be ended.
+        # Until the daemon sets its own handlers. Nothing has begun, so nothing must be ended.
         signal.signal(number, lambda *_: os._exit(ExitStatus.OK))
     import faulthandler
 
@@ -37,7 +37,7 @@ def run(args: Namespace) -> int:
     from beacon.daemon.wiring import DaemonOptions
     from beacon.outputs.journal import FLUSH_WITHIN, set_up
 
-    faulthandler.enable()  # the watchdog's SIGABRT leaves where every thread was
+    faulthandler.enable()  # at the watchdog's SIGABRT it writes where every thread was
     writer = set_up(args.log_level, os.environ)
     try:
         config = load_config(args, tell=writer.say, starting=True)
@@ -58,7 +58,7 @@ def run(args: Namespace) -> int:
         status = ExitStatus.FAILED
     writer.drain(FLUSH_WITHIN)
     streams.finish(FLUSH_WITHIN)
-    # Everything has ended in order; a worker stuck in getaddrinfo shall not hold us.
+    # All has ended in order. A worker that hangs in getaddrinfo must not delay the end.
     os._exit(status)
 
 
@@ -182,14 +182,14 @@ def lamp_test(args: Namespace) -> int:
 
 def dns_golden(args: Namespace) -> int:
     """Print the present DNS records as a golden file."""
-    from beacon.cli.dns_check import CannotAsk, CheckStatus, told_golden
+    from beacon.cli.dns_check import CannotAsk, CheckStatus, problems_found
 
     try:
         text, found = _check_of(args).golden(args.domains)
     except CannotAsk as error:
         print_error(f"beacon dns golden: {error}")
         return CheckStatus.UNASKED
-    for line in told_golden(found):
+    for line in problems_found(found):
         print_error(f"beacon dns golden: wrong already: {line}")
     print(text, end="")
     return ExitStatus.OK
@@ -215,7 +215,7 @@ def dns_check(args: Namespace) -> int:
 
 def _check_of(args: Namespace) -> "DnsCheck":
     """Make the check from the options; wrong options exit with 64."""
-    from beacon.cli.dns_check import CheckScope, DnsCheck, wrong
+    from beacon.cli.dns_check import CheckScope, DnsCheck, problem_with
     from beacon.engine.clock import SystemClock
 
     asked = CheckScope(
@@ -225,7 +225,7 @@ def _check_of(args: Namespace) -> "DnsCheck":
         senders=tuple(vars(args).get("senders", ())),
     )
     names = [*vars(args).get("domains", ()), *filter(None, [vars(args).get("origin")])]
-    problem = wrong(asked, names)
+    problem = problem_with(asked, names)
     if problem:
         print_error(f"beacon dns: {problem}")
         raise SystemExit(ExitStatus.USAGE)

@@ -1,8 +1,8 @@
-"""Standard input, output and error, whatever the caller left of them.
+"""Standard input, output and error, also if the caller closed them.
 
-A stream may be closed (`>&-`), and its encoding may not know the characters we write. Neither
-may cost a command its exit status, or the daemon a file: a closed descriptor is handed to the
-next file that is opened, and what is printed would then be written into the history.
+A stream may be closed (`>&-`), and its encoding may lack characters that we write. Neither may
+change an exit status. The system gives a closed descriptor to the next file that is opened: without
+`prepare`, what is printed would be written into the history.
 """
 
 import codecs
@@ -26,18 +26,18 @@ _PLAIN: Final = {
     "±": "+-",
     "ß": "ss",
 }
-"""How what we write reads where the encoding does not know it; letters lose their accents."""
+"""Replacements for characters that an encoding lacks. Letters only lose their accents."""
 _BLOCKS: Final = ("\u2580", "\u259f")
 
 
 def prepare() -> None:
-    """Open what is closed, and make every stream take every character."""
+    """Open closed streams, and make every stream take every character."""
     codecs.register_error(ERRORS, _plain)
     for descriptor, name in enumerate(NAMES):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest free one: this
+            os.open(os.devnull, os.O_RDWR)  # it gets the lowest free descriptor: this one
         stream = getattr(sys, name)
         if stream is None:
             mode = "w" if descriptor else "r"
@@ -48,7 +48,7 @@ def prepare() -> None:
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
-    """Write a character that an encoding does not know with those that every one knows."""
+    """Replace characters that an encoding lacks with ASCII."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     unknown = error.object[error.start : error.end]
@@ -65,7 +65,7 @@ def _ascii(character: str) -> str:
 
 
 def give_up() -> None:
-    """Drop what a stream does not take: the interpreter's last flush would change the status."""
+    """Flush, and drop what a stream refuses: the final flush of Python would change the status."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -74,7 +74,7 @@ def give_up() -> None:
 
 
 def finish(within: float) -> None:
-    """Flush what is left; whoever reads nothing for `within` seconds is not waited for."""
+    """Flush what is left, and wait at most `within` seconds for a slow reader."""
     flushing = threading.Thread(target=give_up, name="flush", daemon=True)
     flushing.start()
     flushing.join(within)

@@ -29,7 +29,7 @@ from beacon.daemon.wiring import DaemonOptions, Parts, open_tower, write_failsaf
 from beacon.engine.clock import utc_at
 from beacon.engine.loop import Engine
 from beacon.engine.output import Output
-from beacon.engine.workers import scrubbed
+from beacon.engine.redaction import safe_traceback
 from beacon.otp.used_codes import LEDGER
 from beacon.outputs.control.socket import Action, ControlError, ControlSocket, socket_path
 from beacon.outputs.history.recall import Recalled
@@ -110,7 +110,7 @@ class Daemon:
                 if not self._stopping:
                     engine.run()
             except Exception as error:  # noqa: BLE001 - the last border: stop in order, say why
-                log.critical("the beacon broke and stops:\n%s", scrubbed(error))
+                log.critical("the beacon broke and stops:\n%s", safe_traceback(error))
                 return 1
             finally:
                 self._begin_to_stop(engine)
@@ -159,7 +159,7 @@ class Daemon:
     def _begin_to_stop(self, engine: Engine) -> None:
         self._limit.start()
         self._notifier.stopping()
-        engine.prober.stop(WORKERS_BUDGET)
+        engine.workers.stop(WORKERS_BUDGET)
 
     # --- the steps of a start ---
 
@@ -231,7 +231,9 @@ class Daemon:
             trial = Monitor(self._config.watched)
             trial.start(parts.clock.monotonic(), recalled.memory, recalled.changed)
         except Exception as error:  # noqa: BLE001 - the border: what is remembered costs only itself
-            log.warning("what was remembered makes no sense, it is dropped:\n%s", scrubbed(error))
+            log.warning(
+                "what was remembered makes no sense, it is dropped:\n%s", safe_traceback(error)
+            )
             return Recalled(learnt=recalled.learnt)
         return recalled
 

@@ -16,7 +16,7 @@ from beacon.daemon.wiring import Parts
 from beacon.engine.latest import Latest
 from beacon.engine.loop import Engine
 from beacon.engine.output import Output
-from beacon.engine.workers import scrubbed
+from beacon.engine.redaction import safe_traceback
 from beacon.outputs.systemd import Notifier
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ def stop_output(output: Output, budget: float) -> None:
     try:
         output.stop(budget)
     except Exception as error:  # noqa: BLE001 - the border
-        problem = scrubbed(error)  # no traceback: it may quote a secret
+        problem = safe_traceback(error)  # no traceback: it may quote a secret
         log.error("output %s did not stop:\n%s", output.name, problem)  # noqa: TRY400
 
 
@@ -113,7 +113,7 @@ class Reloader:
             except ConfigError as error:
                 _not_reloaded(error.problems)
             except Exception as error:  # noqa: BLE001 - the border: a reload costs only itself
-                _not_reloaded((scrubbed(error),))
+                _not_reloaded((safe_traceback(error),))
             self._notifier.ready()
 
     def _without_restart(self, fresh: Config) -> Config:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from beacon.engine.workers import scrubbed
+from beacon.engine.redaction import safe_traceback
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class RetryThread:
         except OSError:
             return False
         except Exception as error:  # noqa: BLE001 - the border: it costs only itself
-            log.warning("given up: %s\n%s", failure, scrubbed(error))
+            log.warning("given up: %s\n%s", failure, safe_traceback(error))
             return True
         if failure:
             log.info("it can be done again; before: %s", failure)

@@ -24,7 +24,12 @@ from beacon.core.inputs import Acknowledge, StorageDegraded
 from beacon.core.monitor import Monitor
 from beacon.daemon.retry import RetryThread
 from beacon.daemon.self_health import SelfHealth
-from beacon.engine.calendar.clock_watch import KernelWatch, StepWatch, kernel_says, timesyncd_says
+from beacon.engine.calendar.clock_watch import (
+    KernelWatch,
+    StepWatch,
+    kernel_synchronised,
+    timesyncd_synchronised,
+)
 from beacon.engine.calendar.date_watch import DateWatch
 from beacon.engine.calendar.hour_watch import HourWatch
 from beacon.engine.calendar.quiet_hours import QuietHoursWatch
@@ -32,7 +37,7 @@ from beacon.engine.calendar.windows import WeeklyWindow, WindowsWatch
 from beacon.engine.clock import SystemClock
 from beacon.engine.inbox import Inbox
 from beacon.engine.latest import Latest
-from beacon.engine.loop import Engine, Item, ScheduledProbe, Sign
+from beacon.engine.loop import Engine, Item, Poll, ScheduledProbe
 from beacon.engine.output import Heartbeat, Output
 from beacon.engine.push_receiver import Expected, Pushed, Pushes, Way
 from beacon.otp.used_codes import LEDGER
@@ -151,7 +156,7 @@ class Parts:
         *,
         notifier: Notifier,
         retry: RetryThread,
-        terminal_watch: Sign,
+        terminal_watch: Poll,
         drawn: bool,
     ) -> None:
         self.options, self.config = options, config
@@ -185,7 +190,7 @@ class Parts:
         self.engine = Engine(
             judge=self.monitor,
             clock=clock,
-            mailbox=self.inbox,
+            inbox=self.inbox,
             outputs=(
                 LogBook(notifier.status),
                 self.tower,
@@ -193,14 +198,14 @@ class Parts:
                 self.history,
                 self.pushes,
             ),
-            heart=self.heart,
+            heartbeat=self.heart,
             renderer=self.tower.heart,
             feed=notifier.watchdog,
-            signs=(
+            polls=(
                 StepWatch(clock),
                 dates,
                 HourWatch(clock, beacon.RELEASED),
-                KernelWatch(kernel_says, partial(timesyncd_says, clock)),
+                KernelWatch(kernel_synchronised, partial(timesyncd_synchronised, clock)),
                 self._storage_changed,
                 self._windows,
                 self.pushes,
@@ -246,7 +251,7 @@ class Parts:
     def _lag(self) -> float:
         return self.engine.lag()
 
-    def _quiet_hours(self) -> Iterator[Sign]:
+    def _quiet_hours(self) -> Iterator[Poll]:
         hours = self.config.tower.buzzer and self.config.tower.buzzer.quiet_hours
         if hours:
             yield QuietHoursWatch(self.clock, hours.begin, hours.end, hours.time_zone)

@@ -1,6 +1,6 @@
-"""How many bytes of answers runs may hold: each one, and all of them together.
+"""How many bytes of answers runs may hold: each run, and all of them together.
 
-What one answer may be is for who reads it to say; this bounds what many large ones add up to.
+The reader of an answer limits that answer; this limits what many large ones add up to.
 """
 
 import itertools
@@ -14,11 +14,11 @@ RUN_LIMIT: Final = 16 * 1024 * 1024
 """Bytes of answers of one run."""
 
 ALL_LIMIT: Final = 32 * 1024 * 1024
-"""Bytes of answers of all runs that are under way."""
+"""Bytes of answers of all runs together."""
 
 
 class TooMuchHeld(Exception):
-    """No more is read. `ours`: because of what other runs hold."""
+    """The limit is reached. `ours`: because of what other runs hold."""
 
     def __init__(self, words: str, *, ours: bool) -> None:
         super().__init__(words)
@@ -26,24 +26,24 @@ class TooMuchHeld(Exception):
 
 
 class Holder:
-    """What one run holds."""
+    """The bytes that one run holds."""
 
     def __init__(self, budget: "Budget") -> None:
         self._budget = budget
         self.held = 0
 
     def hold(self, size: int) -> None:
-        """Count so many bytes more. Raises `TooMuchHeld`."""
+        """Add this many bytes. Raises `TooMuchHeld`."""
         self.held += size
         self._budget.check(self)
 
     def let_go(self) -> None:
-        """The run is over."""
+        """Hold nothing any more: the run is over."""
         self.held = 0
 
 
 class Budget:
-    """What all runs hold. For any thread: each step is one operation of the interpreter."""
+    """The bytes that all runs hold. Thread-safe: each step is one operation of the interpreter."""
 
     def __init__(self, one: int = RUN_LIMIT, together: int = ALL_LIMIT) -> None:
         self._one, self._together = one, together
@@ -51,7 +51,7 @@ class Budget:
         self._refused = itertools.count(1)
 
     def holder(self) -> Holder:
-        """The books of a run that begins."""
+        """Return the holder of a new run."""
         holder = Holder(self)
         self._holders.add(holder)
         return holder
@@ -74,4 +74,4 @@ class Budget:
 
 
 BUDGET: Final = Budget()
-"""That of this process."""
+"""The budget of this process."""

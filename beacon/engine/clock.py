@@ -1,4 +1,4 @@
-"""The clock, as a thing that is handed in: nothing else in the house asks for the time."""
+"""The clock, handed in as an object: nothing else asks the machine for the time."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's own clock.
 
-    It counts the time in which the machine was suspended: what was read before that is old, and
+    It counts the time in which the machine was suspended: readings from before that are old, and
     two hours of maintenance are over after two hours.
     """
 
@@ -34,7 +34,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock that stands still until told: for replays and for tests."""
+    """A clock that stands still until `advance`: for replays and tests."""
 
     def __init__(self, start: datetime, monotonic: float = 0.0) -> None:
         self._utc = start
@@ -55,12 +55,12 @@ class ManualClock:
 
 
 def utc_at(clock: Clock, at: float) -> datetime:
-    """The wall time that belongs to a monotonic moment, by the clock's present relation."""
+    """The wall time of a monotonic moment, by the difference of both clocks now."""
     return clock.utc() - timedelta(seconds=clock.monotonic() - at)
 
 
 class WallClockMap:
-    """UTC of monotonic moments; the same moment is named alike until the wall clock steps."""
+    """UTC of monotonic moments. A moment has the same UTC until the wall clock steps."""
 
     STEP: Final = timedelta(seconds=0.5)
 

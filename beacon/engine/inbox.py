@@ -1,6 +1,6 @@
-"""The one door to the deciding thread: anybody posts, one thread takes.
+"""The only way to the deciding thread: any thread posts, one thread takes.
 
-The only thing in the house that is shared between threads and written by more than one.
+Nothing else is shared between threads and written by more than one of them.
 """
 
 from queue import Empty, SimpleQueue
@@ -16,15 +16,15 @@ class Inbox(Generic[Item]):
     """First in, first out, without limit. `post` never blocks and is safe in a signal handler."""
 
     def __init__(self) -> None:
-        # The C queue wakes its reader at once and, unlike Queue, may be re-entered by a signal.
+        # Written in C: wakes its reader at once and, unlike Queue, may be re-entered by a signal.
         self._queue: SimpleQueue[Item] = SimpleQueue()
 
     def post(self, item: Item) -> None:
-        """Leave an item; from any thread."""
+        """Add an item; from any thread."""
         self._queue.put(item)
 
     def take(self, timeout: float) -> list[Item]:
-        """Wait up to `timeout` seconds for an item; then all that are there, at most `BATCH`."""
+        """Wait up to `timeout` seconds for an item, then return all there are, at most `BATCH`."""
         items: list[Item] = []
         try:
             items.append(self._queue.get(timeout=max(timeout, 0.0)))

@@ -1,4 +1,4 @@
-"""The latest of everything: what an output that comes later must be told to be up to date."""
+"""The latest of everything: brings an output up to date that is attached later."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -17,19 +17,19 @@ _SINGLE: Final = (OverallChanged, IncidentChanged, SilenceChanged, IndicationCha
 
 
 class Latest:
-    """Keeps the last effect of each thing that stands; what happens once is not kept."""
+    """Keeps the last effect of each thing that has a state; single events are not kept."""
 
-    name = "standing"
+    name = "latest"
 
     def __init__(self) -> None:
         self._latest: dict[tuple[type, str], Effect] = {}
         self._overlays: dict[OverlayKind, OverlaysChanged] = {}
 
     def start(self) -> None:
-        """Nothing to begin."""
+        """Nothing to start."""
 
     def offer(self, effects: Sequence[Effect]) -> None:
-        """Remember."""
+        """Keep the last effect of each thing."""
         for effect in effects:
             if isinstance(effect, EndpointRead):
                 self._latest[EndpointRead, effect.endpoint] = effect
@@ -41,9 +41,9 @@ class Latest:
                 self._latest[type(effect), ""] = effect
 
     def stop(self, budget: float) -> None:
-        """Nothing to end."""
+        """Nothing to stop."""
 
     def everything(self, known: frozenset[str]) -> tuple[Effect, ...]:
-        """All that stands, of the services and endpoints with these ids."""
+        """Return all of it, of services and endpoints only those with these ids."""
         kept = (e for (_, name), e in self._latest.items() if not name or name in known)
         return (*kept, *self._overlays.values())

@@ -1,7 +1,7 @@
-"""The deciding thread: takes what was posted, folds it into the judge, offers the effects.
+"""The deciding thread: takes events from the inbox, lets the core handle them, offers the effects.
 
-Everything that changes the beacon's mind passes through `Engine.turn`, in one thread. A
-turn comes when something is posted, when something is due, and at least once a second.
+Every change of state happens in `Engine.turn`, in this one thread. There is a turn when something
+was posted, when something is due, and at least once a second.
 """
 
 import logging
@@ -17,9 +17,10 @@ from beacon.core.model import Reading, Site
 from beacon.engine.clock import Clock
 from beacon.engine.inbox import Inbox
 from beacon.engine.output import Heartbeat, Output
+from beacon.engine.redaction import safe_traceback
 from beacon.engine.run import Probe
 from beacon.engine.schedule import DueRun, Schedule
-from beacon.engine.workers import Finished, Prober, bug, scrubbed
+from beacon.engine.workers import Finished, Workers, bug_reading
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ Result = TypeVar("Result")
 BEAT: Final = 1.0
 """Longest time between two turns, in seconds."""
 LAG_MEMORY: Final = 60
-"""How many beats the reported lag looks back."""
+"""The reported lag is the worst of this many beats."""
 
 
 class Judge(Protocol):
@@ -39,17 +40,17 @@ class Judge(Protocol):
         ...
 
     def handle(self, event: Event) -> tuple[Effect, ...]:
-        """Fold one event; what follows from it."""
+        """Handle one event and return what follows from it."""
         ...
 
     def next_deadline(self) -> float | None:
-        """When it will change by itself: then it wants `TimePassed`."""
+        """When time alone will change something: then it needs `TimePassed`."""
         ...
 
     def reconfigure(
         self, site: Site, at: float, changed: frozenset[str] = frozenset()
     ) -> tuple[Effect, ...]:
-        """Go on with another configuration; what is unchanged keeps its state.
+        """Use another configuration; what is unchanged keeps its state.
 
         `changed` names endpoints whose probe changed, though the core may see no difference.
         """
@@ -57,16 +58,16 @@ class Judge(Protocol):
 
 
 class Schedulable(Probe, Protocol):
-    """A probe that can say that it must not run yet."""
+    """A probe that may have to wait before it runs."""
 
     def wait(self, utc: float) -> float:
-        """Seconds it must not run yet; 0: now."""
+        """Seconds to wait before it may run; 0: it may run now."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduledProbe:
-    """One endpoint as the engine sees it; times in seconds. `interval` None: it is never run."""
+    """What the engine knows of one endpoint; times in seconds. `interval` None: it never runs."""
 
     probe: Schedulable
     interval: float | None
@@ -74,23 +75,23 @@ class ScheduledProbe:
 
 
 @dataclass(frozen=True, slots=True)
-class DecidedCall:
-    """Something to be run in the deciding thread."""
+class PostedCall:
+    """A call that somebody posted, to be made in the deciding thread."""
 
     run: Callable[[], None]
 
 
-Item = Event | Finished | DecidedCall
+Item = Event | Finished | PostedCall
 
-Sign = Callable[[float], Event | None]
-"""Asked at every beat: an event that nobody posts, if there is one now."""
+Poll = Callable[[float], Event | None]
+"""Called at every beat: returns an event that nobody posts, if there is one now."""
 
 
 class Engine:
     """One inbox, one deciding thread. Only `post` and `ask` may be called by others.
 
-    `signs` are asked at every beat for events nobody posts (quiet hours). `feed` is
-    called at every beat while the renderer's heart beats: systemd's watchdog.
+    `polls` are called at every beat for events that nobody posts, such as quiet hours. `feed` feeds
+    systemd's watchdog: it is called at every beat while the renderer's heartbeat is young.
     """
 
     def __init__(
@@ -98,28 +99,28 @@ class Engine:
         *,
         judge: Judge,
         clock: Clock,
-        mailbox: Inbox[Item],
+        inbox: Inbox[Item],
         outputs: Sequence[Output],
-        heart: Heartbeat,
+        heartbeat: Heartbeat,
         renderer: Heartbeat,
         feed: Callable[[], None],
-        signs: Sequence[Sign] = (),
+        polls: Sequence[Poll] = (),
     ) -> None:
         self.schedule = Schedule()
-        self.prober = Prober(clock, mailbox.post)
+        self.workers = Workers(clock, inbox.post)
         self._judge = judge
         self._clock = clock
-        self._mailbox = mailbox
+        self._inbox = inbox
         self._outputs = list(outputs)
-        self._heart = heart
+        self._heartbeat = heartbeat
         self._renderer = renderer
         self._feed = feed
-        self._signs = signs
-        self._watched: Mapping[str, ScheduledProbe] = {}
+        self._polls = polls
+        self._probes: Mapping[str, ScheduledProbe] = {}
         self._effects: list[Effect] = []
         self._failing: set[str] = set()
         self._now = clock.monotonic()
-        self._latest = self._now
+        self._last_event = self._now
         self._wake = self._now
         self._beat_due = self._now
         self._lags: deque[float] = deque([0.0], maxlen=LAG_MEMORY)
@@ -128,8 +129,8 @@ class Engine:
     # --- from any thread ---
 
     def post(self, event: Event) -> None:
-        """Hand in an event."""
-        self._mailbox.post(event)
+        """Post an event."""
+        self._inbox.post(event)
 
     def ask(self, call: Callable[[], Result], timeout: float) -> Result:
         """Run `call` in the deciding thread and wait for what it returns or raises.
@@ -141,16 +142,16 @@ class Engine:
         def answer() -> None:
             try:
                 future.set_result(call())
-            except Exception as error:  # noqa: BLE001 - it belongs to the one who asked
+            except Exception as error:  # noqa: BLE001 - raised where `ask` was called
                 future.set_exception(error)
 
-        self._mailbox.post(DecidedCall(answer))
+        self._inbox.post(PostedCall(answer))
         return future.result(timeout)
 
     def stop(self) -> None:
-        """End `run` after the present turn; safe in a signal handler."""
+        """End `run` after the current turn; safe in a signal handler."""
         self._running = False
-        self._mailbox.post(DecidedCall(lambda: None))
+        self._inbox.post(PostedCall(lambda: None))
 
     # --- in the deciding thread ---
 
@@ -159,64 +160,64 @@ class Engine:
         watched: Mapping[str, ScheduledProbe],
         begin: Callable[[float], tuple[Effect, ...]] | None = None,
     ) -> None:
-        """Show the first state and schedule the first runs.
+        """Show the first state and plan the first runs.
 
-        `begin` is how the judge begins, if not from nothing.
+        `begin` starts the judge, where it starts with what was saved.
         """
         self._now = self._clock.monotonic()
-        self._watch(watched, frozenset())
-        self._take((begin or self._judge.start)(self._now))
+        self._schedule_all(watched, frozenset())
+        self._obey((begin or self._judge.start)(self._now))
         self._offer()
 
     def reconfigure(self, site: Site, watched: Mapping[str, ScheduledProbe]) -> None:
-        """Go on with another configuration; unchanged endpoints keep state and schedule."""
+        """Use another configuration; unchanged endpoints keep their state and their schedule."""
         self._now = self._clock.monotonic()
-        changed = frozenset(k for k, old in self._watched.items() if watched.get(k) != old)
-        self._take(self._judge.reconfigure(site, self._now, changed))
-        self._watch(watched, changed)
+        changed = frozenset(k for k, old in self._probes.items() if watched.get(k) != old)
+        self._obey(self._judge.reconfigure(site, self._now, changed))
+        self._schedule_all(watched, changed)
 
     def attach(self, output: Output, effects: Sequence[Effect]) -> None:
-        """Offer to one output more, beginning with what it must know to be up to date."""
+        """Add an output; `effects` bring it up to date."""
         self._offer()
         output.offer(effects)
         self._outputs.append(output)
 
     def detach(self, output: Output) -> None:
-        """Offer to this output no more."""
+        """Remove an output."""
         self._offer()
         self._outputs.remove(output)
 
     def act(self, event: Event) -> tuple[Effect, ...]:
-        """Fold an event at once and return what came of it: for use inside `ask`."""
+        """Handle an event now and return its effects: for use inside `ask`."""
         before = len(self._effects)
-        self._fold(event)
+        self._handle(event)
         return tuple(self._effects[before:])
 
     def lag(self) -> float:
-        """The worst lateness of a turn in the last minute, in seconds."""
+        """The worst delay of a turn in the last minute, in seconds."""
         return max(self._lags)
 
     def run(self) -> None:
-        """Turn after turn, until `stop`."""
+        """Take turns until `stop`."""
         while self._running:
             self._wake = self._next_wake()
-            self.turn(self._mailbox.take(self._wake - self._clock.monotonic()))
+            self.turn(self._inbox.take(self._wake - self._clock.monotonic()))
 
     def turn(self, items: Sequence[Item]) -> None:
-        """Take in what was posted, then do what is due."""
+        """Handle what was posted, then do what is due."""
         self._now = self._clock.monotonic()
         self._lags[-1] = max(self._lags[-1], self._now - self._wake)
         for item in items:
             self._receive(item)
-        for reading in self.prober.expire(self._now):
-            self._fold(reading)
+        for reading in self.workers.expire(self._now):
+            self._handle(reading)
         deadline = self._judge.next_deadline()
         if deadline is not None and deadline <= self._now:
-            self._fold(TimePassed(self._now))
-        for turn in self.schedule.due(self._now):
-            self._serve(turn)
+            self._handle(TimePassed(self._now))
+        for due_run in self.schedule.due(self._now):
+            self._run_due(due_run)
         self._offer()
-        self._heart.beat()
+        self._heartbeat.beat()
         if self._now >= self._beat_due:
             self._beat()
 
@@ -224,7 +225,7 @@ class Engine:
         dues = (
             self._beat_due,
             self.schedule.next_due(),
-            self.prober.next_deadline(),
+            self.workers.next_deadline(),
             self._judge.next_deadline(),
         )
         return min(due for due in dues if due is not None)
@@ -234,77 +235,79 @@ class Engine:
         self._lags.append(0.0)
         if self._renderer.beating:
             self._feed()
-        for sign in self._signs:
+        for poll in self._polls:
             try:
-                event = sign(self._now)
-            except Exception as error:  # noqa: BLE001 - the border: a sign costs only itself
-                self._complain(repr(sign), error)
+                event = poll(self._now)
+            except Exception as error:  # noqa: BLE001 - the border: a bug in a poll costs that poll only
+                self._complain(repr(poll), error)
             else:
                 if event is not None:
                     self.post(event)
 
     def _receive(self, item: Item) -> None:
-        if isinstance(item, DecidedCall):
+        if isinstance(item, PostedCall):
             item.run()
         elif isinstance(item, Finished):
             self._finish(item)
         else:
-            self._fold(item)
+            self._handle(item)
 
     def _finish(self, done: Finished) -> None:
-        reading = self.prober.finish(done)
-        if reading is not None and reading.endpoint in self._watched:
-            self._fold(reading)
+        reading = self.workers.finish(done)
+        if reading is not None and reading.endpoint in self._probes:
+            self._handle(reading)
         if done.task.again is not None:
-            self.schedule.ask(replace(done.task.again, due=self._now))
+            self.schedule.add(replace(done.task.again, due=self._now))
 
-    def _serve(self, turn: DueRun) -> None:
-        """Run what is due, unless a run of the same endpoint is in the way."""
-        task = self.prober.task(turn.endpoint)
+    def _run_due(self, due_run: DueRun) -> None:
+        """Start a run that is due, unless the endpoint has a run already."""
+        task = self.workers.task(due_run.endpoint)
         if task is None:
-            self._probe(turn)
+            self._start_run(due_run)
         elif task.stuck(self._now):
-            self._read(turn, task.run.overstayed())
+            self._observed(due_run, task.run.overstayed())
         elif task.over:
-            task.again = turn  # its sockets are shut: it will be back in a moment
+            task.again = due_run  # its sockets are shut: the worker returns in a moment
         else:
-            task.regular = task.regular or turn.regular
-            if task.run.started < turn.asked:
-                task.again = replace(turn, regular=False)
+            task.regular = task.regular or due_run.regular
+            if task.run.started < due_run.requested:
+                task.again = replace(due_run, regular=False)
 
-    def _probe(self, turn: DueRun) -> None:
-        watched = self._watched[turn.endpoint]
+    def _start_run(self, due_run: DueRun) -> None:
+        watched = self._probes[due_run.endpoint]
         try:
             wait = watched.probe.wait(self._clock.utc().timestamp())
         except Exception as error:  # noqa: BLE001 - the border: a bug in a probe costs its reading
-            self._read(turn, bug(turn.endpoint, error))
+            self._observed(due_run, bug_reading(due_run.endpoint, error))
             return
         if wait > 0:
-            self.schedule.ask(replace(turn, due=self._now + wait))
-            self._fold(RunDelayed(self._now, turn.endpoint, wait))
+            self.schedule.add(replace(due_run, due=self._now + wait))
+            self._handle(RunDelayed(self._now, due_run.endpoint, wait))
         else:
-            self.prober.start(turn.endpoint, watched.probe, watched.timeout, regular=turn.regular)
+            self.workers.start(
+                due_run.endpoint, watched.probe, watched.timeout, regular=due_run.regular
+            )
 
-    def _read(self, turn: DueRun, reading: Reading) -> None:
-        """A reading without a run."""
-        self._fold(Observed(self._now, turn.endpoint, reading, self._now, turn.regular))
+    def _observed(self, due_run: DueRun, reading: Reading) -> None:
+        """Handle a reading that needs no run."""
+        self._handle(Observed(self._now, due_run.endpoint, reading, self._now, due_run.regular))
 
-    def _watch(self, watched: Mapping[str, ScheduledProbe], changed: frozenset[str]) -> None:
-        self.prober.forget(changed)
-        self._watched = watched
+    def _schedule_all(self, watched: Mapping[str, ScheduledProbe], changed: frozenset[str]) -> None:
+        self.workers.forget(changed)
+        self._probes = watched
         intervals = {
             name: each.interval for name, each in watched.items() if each.interval is not None
         }
         self.schedule.update(intervals, self._now, changed)
 
-    def _fold(self, event: Event) -> None:
-        # Workers stamp their own events; in the core time only moves forward.
-        if event.at < self._latest:
-            event = replace(event, at=self._latest)
-        self._latest = event.at
-        self._take(self._judge.handle(event))
+    def _handle(self, event: Event) -> None:
+        # Workers set the time of their events; for the core, time only moves forward.
+        if event.at < self._last_event:
+            event = replace(event, at=self._last_event)
+        self._last_event = event.at
+        self._obey(self._judge.handle(event))
 
-    def _take(self, effects: Sequence[Effect]) -> None:
+    def _obey(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
             if isinstance(effect, Recheck):
                 self.schedule.recheck(effect.at, effect.due, effect.endpoints)
@@ -315,7 +318,7 @@ class Engine:
         self._effects.extend(effects)
 
     def _offer(self) -> None:
-        """Offer what this turn brought to every output; a bug in one costs that one only."""
+        """Offer the effects of this turn to every output; a bug in one costs that output only."""
         if not self._effects:
             return
         effects, self._effects = tuple(self._effects), []
@@ -327,7 +330,7 @@ class Engine:
                 self._complain(f"output {output.name}", error)
 
     def _complain(self, part: str, error: Exception) -> None:
-        """Log the first of a row of failures."""
+        """Log the first failure of a series."""
         if part not in self._failing:
             self._failing.add(part)
-            log.error("%s failed:\n%s", part, scrubbed(error))
+            log.error("%s failed:\n%s", part, safe_traceback(error))

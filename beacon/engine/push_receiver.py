@@ -1,12 +1,11 @@
-"""Readings that others deliver: which are believed, and what it means when none come.
+"""Readings that others push: which are taken, and what it means when none come.
 
-A push is judged by its age, by its id and by how often its endpoint is pushed to; what is
-believed is posted as any other reading. Nobody is run for it, so the silence of an endpoint
-that has a heartbeat is noticed here. What may be our own fault is never the sender's: while a
-way to us is closed, silence is `own_network`; while nobody knows whose clock is wrong, a push
-of another time is `own_clock`.
+A push is checked by its age, its id and the rate of its endpoint; what is taken is posted like any
+other reading. No probe runs for such an endpoint, so its silence is noticed here, if it has a
+heartbeat. What may be our own fault is never the sender's: while a way to us is closed, silence is
+`own_network`; while our clock is unverified, a push of another time is `own_clock`.
 
-The deciding thread calls everything but `listening`.
+The deciding thread calls everything except `listening`.
 """
 
 import contextlib
@@ -29,15 +28,15 @@ _UNJUDGED: Final = "it says {way} our clock by {off:.0f} s, and nobody has told 
 
 
 class Way(StrEnum):
-    """How a push gets here; each may be closed by itself."""
+    """How a push gets here; each way may be closed on its own."""
 
     HTTP = "http"
     MQTT = "mqtt"
-    UPLINK = "uplink"  # what is not local comes over it
+    UPLINK = "uplink"  # needed by all that is not local
 
 
 class PushRefusal(StrEnum):
-    """Why a push is not taken."""
+    """Why a push is refused."""
 
     UNKNOWN = "no such endpoint"
     TOKEN = "without the right token"  # noqa: S105 - says what is wrong with one
@@ -54,7 +53,7 @@ class PushRefusal(StrEnum):
 
 
 class PushDenied(Exception):
-    """A push is not taken; the words are for its sender. `retry_after`: seconds until it may be."""
+    """A push is refused; the words are for its sender. `retry_after`: seconds to wait."""
 
     def __init__(self, cause: PushRefusal, words: str, retry_after: float | None = None) -> None:
         super().__init__(words)
@@ -63,9 +62,9 @@ class PushDenied(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """One reading as it came. `at` is when it was made, by its sender's clock (UTC seconds).
+    """One pushed reading. `at`: when it was made, by the sender's clock (UTC seconds).
 
-    With `events` the reading is only that of the youngest of them.
+    With `events` the reading is that of the youngest of them.
     """
 
     reading: Reading
@@ -76,7 +75,7 @@ class Pushed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What is expected of one endpoint. Times are seconds; `heartbeat` None: it may be silent.
+    """What is expected for one endpoint, in seconds. `heartbeat` None: it may be silent.
 
     `share`: how events of many mails become one reading.
     """
@@ -89,21 +88,21 @@ class Expected:
 
 @dataclass(slots=True)
 class _State:
-    """What is remembered of one endpoint between pushes; times are monotonic."""
+    """The state of one endpoint between pushes; times are monotonic."""
 
     expected: Expected
-    heard: float  # or when we began to listen
-    speak_at: float  # when its silence is worth the next word
-    free_at: float = -math.inf  # the next one may be taken
+    last_push: float  # or when we began to listen
+    report_at: float  # when its silence is reported next
+    free_at: float = -math.inf  # when the next one may be taken
     latest: float = -math.inf  # the youngest `at` taken
     ids: dict[str, float] = field(default_factory=dict)  # taken, in order → when
     window: EventWindow | None = None
 
 
 class Pushes:
-    """Takes what is pushed, and misses what is not. An output and a sign of the engine.
+    """Takes what is pushed and reports what is missing. An output; also polled by the engine.
 
-    `post` is where readings go.
+    `post` posts readings to the inbox.
     """
 
     name = "pushes"
@@ -112,7 +111,7 @@ class Pushes:
         self._clock, self._post = clock, post
         self._states: dict[str, _State] = {}
         self._open: dict[Way, float] = {Way.UPLINK: -math.inf}  # since when
-        self._clock_is = "unverified"
+        self._clock_state = "unverified"
 
     # --- from any thread: each step is one operation of the interpreter ---------------
 
@@ -134,19 +133,19 @@ class Pushes:
     # --- an output --------------------------------------------------------------------
 
     def start(self) -> None:
-        """Nothing to begin."""
+        """Nothing to start."""
 
     def offer(self, effects: Sequence[Effect]) -> None:
-        """Note what is held of our own clock and uplink."""
+        """Note the state of our own clock and uplink."""
         for effect in effects:
             if isinstance(effect, OverallChanged):
-                self._clock_is = effect.overall.clock
+                self._clock_state = effect.overall.clock
                 lost = effect.overall.network == "lost"
                 change = self._close_way if lost else self._open_way
                 change(Way.UPLINK)
 
     def stop(self, budget: float) -> None:
-        """Nothing to end."""
+        """Nothing to stop."""
 
     # --- what is expected -------------------------------------------------------------
 
@@ -172,37 +171,37 @@ class Pushes:
             words = f"one every {AT_MOST_EVERY:g} s is enough: send this one again"
             raise PushDenied(PushRefusal.TOO_MANY, words, state.free_at - now)
         self._refuse_repeated(state, pushed, now)
-        reading = self._of_another_time(state, pushed) or self._judged(state, pushed)
-        state.free_at, state.heard = now + AT_MOST_EVERY, now
-        state.speak_at = now + (state.expected.heartbeat or math.inf)
+        reading = self._check_time(state, pushed) or self._judge(state, pushed)
+        state.free_at, state.last_push = now + AT_MOST_EVERY, now
+        state.report_at = now + (state.expected.heartbeat or math.inf)
         if pushed.id is not None:
             state.ids[pushed.id] = now
         self._post(Observed(now, endpoint, reading, now))
 
     def _refuse_repeated(self, state: _State, pushed: Pushed, now: float) -> None:
-        # As long as an `at` is believed, before our time and after it.
+        # An id is kept as long as its `at` may be taken, before our time and after it.
         forgotten = now - 2 * state.expected.max_age
         while state.ids and (first := next(iter(state.ids))) and state.ids[first] < forgotten:
             del state.ids[first]
         if pushed.id in state.ids:
             raise PushDenied(PushRefusal.REPEATED, "this id was taken before")
 
-    def _of_another_time(self, state: _State, pushed: Pushed) -> Reading | None:
-        """None for a push of now; a word about clocks where nobody knows whose is wrong."""
+    def _check_time(self, state: _State, pushed: Pushed) -> Reading | None:
+        """None for a push of now; `own_clock` where our clock is unverified."""
         if pushed.at is None:
             return None
         off = pushed.at - self._clock.utc().timestamp()
         most = state.expected.max_age
         if abs(off) > most:
             way = "ahead of" if off > 0 else "behind"
-            if self._clock_is != "ok":
+            if self._clock_state != "ok":
                 return Reading(Reason.OWN_CLOCK, _UNJUDGED.format(way=way, off=abs(off)))
             words = f"`at` is {abs(off):.0f} s {way} our clock; at most {most:g} s"
             raise PushDenied(PushRefusal.SKEWED, words)
         return None
 
-    def _judged(self, state: _State, pushed: Pushed) -> Reading:
-        """What it comes to. Raises `PushDenied` for a reading older than one that came before."""
+    def _judge(self, state: _State, pushed: Pushed) -> Reading:
+        """Return the reading. Raises `PushDenied` for one older than the last."""
         if pushed.events and state.expected.share is not None:
             if state.window is None:
                 state.window = EventWindow(state.expected.share)
@@ -218,16 +217,16 @@ class Pushes:
     # --- silence ----------------------------------------------------------------------
 
     def __call__(self, at: float) -> None:
-        """Say of which endpoints the heartbeat is missed; again each time it is."""
+        """Report endpoints whose heartbeat is missing, once for each heartbeat."""
         for name, state in self._states.items():
             heartbeat = state.expected.heartbeat
-            if heartbeat is None or at < state.speak_at:
+            if heartbeat is None or at < state.report_at:
                 continue
             closed = [way for way in state.expected.ways if way not in self._open]
             if not closed and at < self._since(state) + heartbeat:
                 continue
-            state.speak_at = at + heartbeat
-            self._post(Observed(at, name, _silence(at - state.heard, closed), at))
+            state.report_at = at + heartbeat
+            self._post(Observed(at, name, _silence(at - state.last_push, closed), at))
 
     def _since(self, state: _State) -> float:
         """Since when every way to us has been open."""

@@ -1,13 +1,14 @@
-"""Foreign text in what the beacon says: marked where it is quoted, made safe in one place.
+"""Foreign text in details and notes: marked where it is quoted, made safe in one place.
 
-What a server, a sender or a library said goes through `quoted` on its way into a detail or a
-note. It is marked there, and stays whole, so that a secret is found before the text is cut.
-`Secrets.clear` takes the marks out again. It is called once for each reading and each note, and
-hides in the marked text, and only there, what the run must not tell.
+Text of a server, a sender or a library goes through `quoted` on its way into a detail or a note.
+It is marked there and stays whole, so that a secret is found before the text is cut.
+`Secrets.clear` is called once for each reading and each note: it masks secrets in the marked text,
+and only there, and removes the marks.
 """
 
 import base64
 import html
+import traceback
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
@@ -25,11 +26,11 @@ PUBLIC_HEADERS: Final = frozenset(
         *("if-modified-since", "if-none-match", "user-agent"),
     }
 )
-"""Headers, in small letters, that tell nothing of us; all others may hold a secret."""
+"""Headers, in small letters, without secrets; all others may hold one."""
 QUOTE_LIMIT: Final = 120
 """Characters of a foreign text that are shown, unless its place has less room."""
 
-# Characters for private use, which nobody can send: `quoted` takes them out of foreign text.
+# Characters for private use. Foreign text cannot contain them: `quoted` removes them.
 _BEGIN, _CUT, _END = "\ue000", "\ue001", "\ue002"
 
 _COMPARED: Final = 1000  # characters of a foreign text that are compared
@@ -49,14 +50,14 @@ _BETWEEN_CUTS: Final = TextPattern(r"(?:[^.…]|\.(?!\.))+")
 _WORD: Final = TextPattern(r"[^\W_]+")
 _ESCAPED: Final = TextPattern(r"%[0-9a-fA-F]{2}|&#?\w+;|\\|=[0-9A-F]{2}")
 _TELLS: Final = TextPattern(r"key|token|secret|passw|pwd|sig|auth|code", IGNORE_CASE)
-"""In the name of a parameter: its value is a secret, though it is written in an address."""
+"""A parameter of an address with such a name has a secret value."""
 
 _OPAQUE: Final = TextPattern(r"[A-Za-z0-9+/=_-]{16,}")
 _DIGITS: Final = TextPattern(r"\d(?:[ -]?\d){3,}")  # may be somebody's code
 
 
 def quoted(text: object, limit: int = QUOTE_LIMIT) -> str:
-    """Mark foreign text for a detail or a note; nothing for what is no text.
+    """Mark foreign text for a detail or a note; "" for what is not text.
 
     It is shown on one line without control characters, cut to `limit` characters.
     """
@@ -76,8 +77,8 @@ def one_line(text: str) -> str:
 def secrets_in(settings: object) -> Iterator[str]:
     """Every secret in the settings of a probe, however deep.
 
-    A field with the metadata `secret` is a document whose texts are. In an address it is what its
-    parameters call so.
+    All texts of a field with the metadata `secret` are secrets, and values of parameters of an
+    address whose names say so.
     """
     if callable(reveal := getattr(settings, "reveal", None)):
         yield reveal()
@@ -106,7 +107,7 @@ def _but_public_headers(
 
 
 def _texts(document: object) -> Iterator[str]:
-    """The texts of a document that is sent; words too short to be found would withhold all."""
+    """The texts of a document that is sent; too short ones are left out: they would mask all."""
     if isinstance(document, str):
         yield from [document] if len(_folded(document)) >= _PIECE else []
     elif isinstance(document, Mapping | tuple | list):
@@ -114,10 +115,21 @@ def _texts(document: object) -> Iterator[str]:
             yield from _texts(value)
 
 
-class Secrets:
-    """What one run must not tell: settings, codes, and tokens it was given.
+def safe_traceback(error: BaseException) -> str:
+    """A traceback of places and types only: a message may quote an address, a body, a secret."""
+    chain: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None and len(chain) < 5:
+        places = "".join(traceback.format_tb(cause.__traceback__))
+        chain.append(f"{places}{type(cause).__module__}.{type(cause).__qualname__}")
+        cause = cause.__cause__ or cause.__context__
+    return "\n  raised from\n".join(chain)
 
-    With `codes`, numbers of four digits and more are hidden in foreign text, too.
+
+class Secrets:
+    """The secrets of one run: from its settings, codes, and tokens it was given.
+
+    With `codes`, numbers of four digits and more are masked in foreign text, too.
     """
 
     def __init__(self) -> None:
@@ -125,23 +137,23 @@ class Secrets:
         self._values: set[str] = set()
 
     def hide(self, value: str) -> None:
-        """Remember a value."""
+        """Mask this value from now on."""
         if value.strip() and value not in self._values:
             self._values.add(value)
             self.__dict__.pop("_writings", None)
 
     def hide_in(self, settings: object) -> None:
-        """Hide what is secret in a probe's settings, and numbers where people sign in."""
+        """Mask the secrets in a probe's settings, and numbers where it signs in."""
         self.codes = self.codes or bool(getattr(settings, "SIGN_IN", False))
         for value in (*secrets_in(settings), *getattr(settings, "secret_settings", ())):
             self.hide(value)
 
     def begin(self, address: str) -> bool:
-        """Whether an address is a secret itself, up to what a kind adds to it."""
+        """Whether an address begins with a secret address."""
         return any(address.startswith(each) for each in self._values if len(each) >= _PIECE)
 
     def cleared(self, reading: Reading) -> Reading:
-        """The reading as it may be told: every reading passes here before anybody sees it."""
+        """Return the reading with secrets masked: each reading passes here before it is shown."""
         clock = reading.clock and replace(reading.clock, host=self.clear(reading.clock.host))
         return replace(
             reading,
@@ -163,7 +175,7 @@ class Secrets:
         return line if limit is None else _cut(line, limit)
 
     def _safe(self, marked: str) -> str:
-        """One foreign text without what is hidden. It is compared before it is cut."""
+        """One foreign text with secrets masked. It is compared before it is cut."""
         shown, cut, rest = marked.partition(_CUT)
         text = shown + rest
         spans = [found.span() for found in _DIGITS.finditer(text)] if self.codes else []
@@ -184,7 +196,7 @@ class Secrets:
 
 
 class _Writings:
-    """How secrets may be written, folded and in pieces."""
+    """All the ways secrets may be written, folded and in pieces."""
 
     def __init__(self, values: set[str]) -> None:
         self.too_short = False
@@ -222,7 +234,7 @@ class _Writings:
         return [self._widened(text, begin, end) for begin, end in found]
 
     def _places(self, text: str) -> set[int]:
-        """Where in the text the letters and digits are that belong to a secret."""
+        """The places of all letters and digits that belong to a secret."""
         letters = [(letter, at) for at, char in enumerate(text) for letter in _folded(char)]
         folded = "".join(letter for letter, _ in letters)
         found: set[int] = set()
@@ -237,12 +249,12 @@ class _Writings:
         for part in _BETWEEN_CUTS.finditer(text):
             places = [at for _, at in letters if part.start() <= at < part.end()]
             folded = _folded(part[0])
-            for size in range(_SHORTEST_END, _PIECE):  # what a cut has left of one
+            for size in range(_SHORTEST_END, _PIECE):  # the rest of a secret that was cut
                 found.update(places[-size:] if folded[-size:] in self._begins else ())
         return found
 
     def _widened(self, text: str, begin: int, end: int) -> tuple[int, int]:
-        """A place with the signs beside it, or the whole word where something is escaped."""
+        """Add the punctuation on both sides, or the whole word where something is escaped."""
         while begin and text[begin - 1] in self._signs:
             begin -= 1
         while end < len(text) and text[end] in self._signs:
@@ -265,7 +277,7 @@ def _pieces(text: str, size: int) -> Iterator[str]:
 
 
 def _encodings(raw: bytes) -> Iterator[str]:
-    """As hexadecimal digits, in base32, and in base64 wherever it stands in what was encoded."""
+    """Hexadecimal, base32, and base64 at each of the three offsets it may begin at."""
     yield raw.hex()
     yield base64.b32encode(raw).decode()[: len(raw) * 8 // 5]
     for before in range(3):
@@ -275,7 +287,7 @@ def _encodings(raw: bytes) -> Iterator[str]:
 
 
 def _decoded(text: str) -> Iterator[str]:
-    """The text as it was before it was escaped, layer by layer."""
+    """The text with one layer of escapes less each time."""
     for _ in range(_DECODINGS):
         bare = html.unescape(text)  # noqa: TID251 - it is too short for a number that raises
         bare = unquote(_ESCAPE.sub(lambda e: _sign(*e.groups()), _TAG.sub("", bare)))
@@ -285,7 +297,7 @@ def _decoded(text: str) -> Iterator[str]:
 
 
 def _sign(*numbers: str | None) -> str:
-    """The character that an escape stands for, by its number: the last is octal."""
+    """The character of an escape, by its number; the last group is octal."""
     *hexadecimal, octal = numbers
     return chr(int(octal, 8) if octal else int(next(filter(None, hexadecimal)), 16))
 

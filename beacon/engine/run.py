@@ -1,8 +1,8 @@
 """One run of one probe: its deadline, its phase, and the sockets to shut when time is up.
 
-The prober owns the deadline; a probe only asks what remains, says which phase it is in,
-and hands over every socket it blocks on. At the deadline another thread calls `expire`,
-which shuts those sockets: a blocked read wakes with an error at once.
+`Workers` owns the deadline. A probe asks how much time is left, sets its phase, and registers every
+socket it blocks on. At the deadline another thread calls `expire`, which shuts those sockets: a
+blocked read ends with an error at once.
 """
 
 import contextlib
@@ -35,8 +35,7 @@ OVERSTAYED = {Phase.DNS: Reason.DNS_TIMEOUT, Phase.CONNECT: Reason.CONNECT_TIMEO
 """Reasons of a run that ended by its deadline in these phases; else `deadline`."""
 
 EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
-"""Errors that say something of this machine, not of whoever was asked."""
-
+"""Errors about this machine, not about the server."""
 
 _NAMED: Final = 120
 """Characters of a detail that dead addresses may take."""
@@ -56,30 +55,30 @@ class Run:
     def __init__(self, clock: Clock, budget: float, endpoint: str = "") -> None:
         self.clock = clock
         self.endpoint = endpoint
-        """Whose run it is: for what is counted over runs."""
+        """Its endpoint: for what is counted over several runs."""
         self.started = clock.monotonic()
         self.deadline = self.started + budget
         self.phase = Phase.START
         self.silence: Reason | None = None
-        """What no answer in time means, where that is not told by the phase (`source_dead`)."""
+        """The reason of no answer in time, where the phase does not give it (`source_dead`)."""
         self.clock_seen: ClockSeen | None = None
-        """What the last answer said of our own clock."""
+        """What the last answer showed about our own clock."""
         self.resolver: bool | None = None
-        """Whether our own resolver answered when it was asked last; None: it was not asked."""
+        """Whether our own resolver answered the last question; None: there was none."""
         self.to_allow = ""
-        """What was not sent, and how a person allows it: ours to mend until this has passed."""
+        """What was not sent, and how a person allows it: until it is sent the fault is ours."""
         self.uses: tuple[BreakGlassUse, ...] = ()
         """Every use of a break-glass account that was read, old ones too."""
         self.worked: set[tuple[Any, ...]] = set()
         """Addresses that took a connection: for the rest of the run they are tried first."""
         self.dead: dict[str, str] = {}
-        """Addresses that do not take one, while their name has others; and in which words."""
+        """Addresses that do not take one, while their name has others → the error."""
         self.dead_is_theirs = False
-        """Whether one of them is dead although our own line is well."""
+        """Whether one of them is dead although our own network works."""
         self.answers = BUDGET.holder()
-        """How many bytes of answers it holds."""
+        """The bytes of answers that it holds."""
         self.foreign_host: str | None = None
-        """A host that is no setting: a server names it, or it is made of what is secret."""
+        """A host that is not a setting: a server named it, or it contains a secret."""
         self._notes: list[tuple[float, str]] = []
         self._secrets = Secrets()
         self._began = self.started
@@ -88,7 +87,7 @@ class Run:
         self._sockets: set[socket.socket] = set()
 
     def enter(self, phase: Phase) -> None:
-        """Say which phase begins; the time of the one before is added up."""
+        """Begin a phase; the time of the last one is added up."""
         now = self.clock.monotonic()
         if self.phase is not Phase.START:
             spent = self._spent.get(self.phase.value, 0.0)
@@ -111,7 +110,7 @@ class Run:
         return left
 
     def pause(self, seconds: float) -> None:
-        """Let so much real time pass, for what has no socket to wait at; `expire` ends it.
+        """Wait this many real seconds where there is no socket to wait for; `expire` ends it.
 
         Raises `DeadlinePassed`.
         """
@@ -124,7 +123,7 @@ class Run:
 
     @contextlib.contextmanager
     def watching(self, sock: socket.socket) -> Iterator[None]:
-        """While inside, `expire` shuts this socket. Inside or before is the same."""
+        """While inside, `expire` shuts this socket, and at once if time is already up."""
         self.watch(sock)
         try:
             yield
@@ -132,14 +131,14 @@ class Run:
             self.release(sock)
 
     def watch(self, sock: socket.socket) -> None:
-        """Hand over a socket that will block; shut at once if the time is already up."""
-        # Add, then look; `expire` sets, then copies: whatever the order, one of us shuts.
+        """Register a socket that will block; it is shut at once if time is already up."""
+        # We add, then look; `expire` sets, then copies. In any order one of us shuts it.
         self._sockets.add(sock)
         if self._expired:
             _shut(sock)
 
     def release(self, sock: socket.socket) -> None:
-        """Take a socket back, before closing it."""
+        """Unregister a socket, before closing it."""
         self._sockets.discard(sock)
 
     @property
@@ -148,7 +147,7 @@ class Run:
         return self._expired
 
     def expire(self) -> Reading:
-        """Time is up: wake whatever the run blocks on; the reading this comes to."""
+        """Time is up: shut the sockets of the run and return its reading."""
         self._expired = True
         for sock in tuple(self._sockets):
             _shut(sock)
@@ -171,7 +170,7 @@ class Run:
         )
 
     def naming_dead(self, reading: Reading) -> Reading:
-        """The reading with the dead addresses named; a pass beside one is an advisory."""
+        """Return the reading with the dead addresses in its detail; a pass becomes an advisory."""
         if not self.dead:
             return reading
         named = "; ".join(f"{where}: {words}" for where, words in self.dead.items())
@@ -190,11 +189,11 @@ class Run:
 
     @property
     def notes(self) -> list[str]:
-        """The conversation as people may read it."""
+        """The conversation, with secrets masked."""
         return [f"{at * 1000:7.1f} ms  {self._secrets.clear(line)}" for at, line in self._notes]
 
     def name_of(self, host: str) -> str:
-        """A host as details and notes may name it."""
+        """A host for a detail or a note."""
         return quoted(host) if host == self.foreign_host else host
 
     def is_secret(self, address: str) -> bool:
@@ -202,35 +201,35 @@ class Run:
         return self._secrets.begin(address)
 
     def hide(self, value: str) -> str:
-        """Show this value in no foreign text of this run, before and after; return it.
+        """Mask this value in all foreign text of this run, also in earlier notes; return it.
 
-        For what is made, claimed or captured in the run: codes, cookies, tokens. What is
-        secret in the settings is hidden from the start.
+        For what the run makes, claims or captures: codes, cookies, tokens. Secrets in the settings
+        are masked from the start.
         """
         self._secrets.hide(value)
         return value
 
     def afterwards(self, budget: float) -> "Run":
-        """A run for tidying up, past the deadline too; what it notes and hides is noted here."""
+        """Return a run for cleaning up, also past the deadline; it shares notes and secrets."""
         after = Run(self.clock, budget, self.endpoint)
         after.started, after._notes, after._secrets = self.started, self._notes, self._secrets
         return after
 
     def take(self, probe: "Probe") -> Reading:
-        """Let the probe observe; its reading as it may be told, foreign text made safe."""
+        """Let the probe observe; return its reading with foreign text made safe."""
         self._secrets.hide_in(probe)
         return self._secrets.cleared(probe.observe(self))
 
 
 def _shut(sock: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        # The plain method: SSLSocket's own would take the TLS object from under its reader.
+        # Not SSLSocket's own method: it would remove the TLS object while a thread reads.
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 class Probe(Protocol):
-    """What the prober runs: one frozen dataclass a kind, its fields its settings."""
+    """What workers run: one frozen dataclass for each kind; its fields are the settings."""
 
     def observe(self, run: Run) -> Reading:
-        """Fetch within the run's budget, then judge. Never retries, sleeps or counts."""
+        """Fetch within the budget of the run, then judge. Never retries, sleeps or counts."""
         ...

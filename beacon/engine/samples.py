@@ -1,7 +1,7 @@
-"""Events of many mails, pushed one by one or in batches, that only together make a reading.
+"""Events of many mails, pushed one by one or in batches, that make one reading together.
 
-One user's mail that arrived says nothing of a thousand that did not: so the share of a window
-counts, and nothing is said of too few.
+One mail that arrived proves nothing about a thousand that did not: the share within a window
+counts, and too few mails are not judged.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from typing import Final
 from beacon.core.model import Reading, Reason
 
 MOST: Final = 5000
-"""Mails of a window that are remembered: the newest."""
+"""Mails that a window keeps: the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +25,21 @@ class MailEvent:
 
     @property
     def order(self) -> tuple[float, int]:
-        """To compare events of one mail: within a second it waits, arrives, and comes back."""
+        """Sorts the events of one mail. Within one second: waits, arrives, comes back."""
         ends = (Reason.OK, Reason.DELIVERY_REFUSED)
         return self.at, ends.index(self.reason) + 1 if self.reason in ends else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """Of which window a reading is made, from how many mails on, and which share must arrive."""
+    """The window of a reading, its fewest mails, and the share of them that must arrive."""
 
     window: float
     minimum: int
     min_ratio: float
 
     def judge(self, events: Iterable[MailEvent]) -> Reading:
-        """What the newest event of each mail comes to."""
+        """Make a reading of the newest event of each mail."""
         newest = sorted(events, key=lambda event: event.at)
         total, minutes = len(newest), f"{self.window / 60:g} min"
         if total < self.minimum:
@@ -58,13 +58,13 @@ class Share:
 
 @dataclass(slots=True)
 class EventWindow:
-    """The newest event of each mail of the last while."""
+    """The newest event of each mail within the window."""
 
     share: Share
     _newest: dict[str, MailEvent] = field(default_factory=dict)
 
     def add(self, events: Iterable[MailEvent], now: float, ahead: float) -> Reading:
-        """Take these in, and judge all; an event more than `ahead` seconds ahead is none."""
+        """Add events and judge all. An event more than `ahead` seconds in the future is dropped."""
         for event in events:
             known = self._newest.get(event.mail)
             if event.at <= now + ahead and (known is None or known.order <= event.order):

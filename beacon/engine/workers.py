@@ -1,17 +1,16 @@
 """Runs probes in threads, each within its deadline, one run of an endpoint at a time.
 
-The deciding thread keeps the books and calls every public method; workers only take a
-task, observe, and post what came of it. At the deadline the deciding thread shuts the
-run's sockets and has its reading at once; what the worker says later is dropped. Only a
-name resolution can outlive that: its endpoint gets no second thread, and reads the same
-again until the worker is back.
+The deciding thread calls every public method and alone knows which runs there are; a worker only
+takes a task, observes, and posts the reading. At the deadline the deciding thread shuts the run's
+sockets and has a reading at once; what the worker posts later is dropped. Only a name resolution
+can outlast that: its endpoint gets no second thread, and the same reading again until the worker
+returns.
 """
 
 import heapq
 import itertools
 import logging
 import threading
-import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -20,6 +19,7 @@ from typing import Final
 from beacon.core.inputs import Observed
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import Clock
+from beacon.engine.redaction import safe_traceback
 from beacon.engine.run import EXHAUSTED, DeadlinePassed, Probe, Run
 from beacon.engine.schedule import DueRun
 from beacon.engine.text_pattern import SearchTimeout
@@ -27,37 +27,37 @@ from beacon.engine.text_pattern import SearchTimeout
 log = logging.getLogger(__name__)
 
 GRACE: Final = 1.0
-"""Seconds a worker whose sockets were shut has to come back before it counts as stuck."""
+"""Seconds a worker has to return after its sockets were shut; then it counts as stuck."""
 
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """One run in the books of the deciding thread; the worker writes only `begun`."""
+    """One run; it belongs to the deciding thread, the worker sets only `begun`."""
 
     endpoint: str
     probe: Probe
     run: Run
     regular: bool
     begun: bool = False
-    over: bool = False  # its reading is given (or unwanted): what comes later is dropped
-    again: DueRun | None = None  # asked for while this run was in the way
+    over: bool = False  # it has its reading, or nobody wants one: what comes later is dropped
+    again: DueRun | None = None  # due while this run was going on
 
     def stuck(self, now: float) -> bool:
-        """Whether the worker did not come back although its time was up long ago."""
+        """Whether the worker has not returned long after its deadline."""
         return self.over and now >= self.run.deadline + GRACE
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a worker posts: the run is over, and what it says."""
+    """What a worker posts when its run is over."""
 
     at: float
     task: Task
     reading: Reading
 
 
-class Prober:
-    """A pool of daemon threads that grows while all are busy, at most one for an endpoint."""
+class Workers:
+    """A pool of daemon threads. It grows while all are busy, to at most one for each endpoint."""
 
     def __init__(self, clock: Clock, post: Callable[[Finished], None]) -> None:
         self._clock = clock
@@ -69,11 +69,11 @@ class Prober:
         self._threads: list[threading.Thread] = []
 
     def task(self, endpoint: str) -> Task | None:
-        """The run that still occupies an endpoint: in flight, or over but not back."""
+        """The run that occupies an endpoint: it goes on, or its worker has not returned."""
         return self._tasks.get(endpoint)
 
     def start(self, endpoint: str, probe: Probe, timeout: float, *, regular: bool) -> None:
-        """Begin a run of an endpoint that has none; its result comes by `post`."""
+        """Start a run of an endpoint that has none; its result is posted."""
         run = Run(self._clock, timeout, endpoint)
         task = Task(endpoint, probe, run, regular)
         self._tasks[endpoint] = task
@@ -85,13 +85,13 @@ class Prober:
             self._post(Finished(run.started, task, reading))
 
     def next_deadline(self) -> float | None:
-        """When the next run has overstayed; None when nothing is in flight."""
+        """The next deadline of a run; None when nothing runs."""
         while self._deadlines and self._deadlines[0][2].over:
             heapq.heappop(self._deadlines)
         return self._deadlines[0][0] if self._deadlines else None
 
     def expire(self, now: float) -> tuple[Observed, ...]:
-        """End all runs whose deadline has come: shut their sockets; their readings."""
+        """End all runs whose deadline has come, shut their sockets, return their readings."""
         ended = []
         while (deadline := self.next_deadline()) is not None and deadline <= now:
             task = heapq.heappop(self._deadlines)[2]
@@ -99,7 +99,7 @@ class Prober:
         return tuple(ended)
 
     def finish(self, done: Finished) -> Observed | None:
-        """Take in what a worker posted; None when it comes too late to count."""
+        """Return the reading that a worker posted; None when it is too late to count."""
         task = done.task
         if self._tasks.get(task.endpoint) is task:
             del self._tasks[task.endpoint]
@@ -109,7 +109,7 @@ class Prober:
         return _observed(done.at, task, done.reading)
 
     def forget(self, endpoints: Iterable[str]) -> None:
-        """Nobody wants the results of these any more; their runs are ended."""
+        """End the runs of these endpoints and drop their results."""
         for endpoint in endpoints:
             task = self._tasks.get(endpoint)
             if task:
@@ -117,7 +117,7 @@ class Prober:
                 _give_up(task)
 
     def stop(self, budget: float) -> bool:
-        """End all runs, let the workers go; whether all went within `budget` seconds."""
+        """End all runs and threads; return whether all ended within `budget` seconds."""
         self.forget(tuple(self._tasks))
         for _ in self._threads:
             self._todo.put(None)
@@ -127,7 +127,7 @@ class Prober:
         return not any(thread.is_alive() for thread in self._threads)
 
     def _grow(self) -> bool:
-        """Have a thread for every task; whether there is one."""
+        """Make sure there is a thread for every task; return whether there is."""
         if len(self._tasks) <= len(self._threads):
             return True
         thread = threading.Thread(
@@ -148,8 +148,8 @@ class Prober:
 
 
 def _observed(at: float, task: Task, reading: Reading) -> Observed:
-    named = task.run.naming_dead(reading)
-    return Observed(at, task.endpoint, named, task.run.started, task.regular)
+    reading = task.run.naming_dead(reading)
+    return Observed(at, task.endpoint, reading, task.run.started, task.regular)
 
 
 def _give_up(task: Task) -> Reading:
@@ -170,27 +170,16 @@ def _observe(task: Task) -> Reading:
     except SearchTimeout as timeout:
         return Reading(Reason.INTERNAL_ERROR, f"not understood in time: {timeout}")
     except Exception as error:  # noqa: BLE001 - the border: a bug in a probe costs its reading only
-        # Once its sockets are shut under it, anything may go wrong, and nobody will read it.
-        return task.run.overstayed() if task.run.expired else bug(task.endpoint, error)
+        # After its sockets were shut any error is possible, and its reading is dropped anyway.
+        return task.run.overstayed() if task.run.expired else bug_reading(task.endpoint, error)
     finally:
         task.run.answers.let_go()
 
 
-def bug(endpoint: str, error: Exception) -> Reading:
-    """The reading of a probe that raised; the log has where."""
+def bug_reading(endpoint: str, error: Exception) -> Reading:
+    """The reading of a probe that raised; the traceback is in the log."""
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in EXHAUSTED):
         log.error("%s was not asked: this machine gives no more sockets or memory", endpoint)
         return Reading(Reason.INTERNAL_ERROR, "no more sockets or memory here (LimitNOFILE?)")
-    log.error("probe of %s failed:\n%s", endpoint, scrubbed(error))
+    log.error("probe of %s failed:\n%s", endpoint, safe_traceback(error))
     return Reading(Reason.INTERNAL_ERROR, f"bug in the probe: {type(error).__name__}")
-
-
-def scrubbed(error: BaseException) -> str:
-    """A traceback of places and types only: messages may quote an address, a body, a secret."""
-    chain: list[str] = []
-    cause: BaseException | None = error
-    while cause is not None and len(chain) < 5:
-        places = "".join(traceback.format_tb(cause.__traceback__))
-        chain.append(f"{places}{type(cause).__module__}.{type(cause).__qualname__}")
-        cause = cause.__cause__ or cause.__context__
-    return "\n  raised from\n".join(chain)

@@ -30,7 +30,7 @@ from beacon.core.effects import (
 )
 from beacon.core.model import Health
 from beacon.core.views import OverlayKind, SilenceChanged
-from beacon.engine.workers import scrubbed
+from beacon.engine.redaction import safe_traceback
 
 log = logging.getLogger("beacon")
 
@@ -60,7 +60,7 @@ class OneLine(logging.Formatter):
 
     def formatException(self, ei: _Raised) -> str:  # noqa: N802 - the name logging calls
         """Places and types only."""
-        return scrubbed(ei[1]) if ei[1] is not None else ""
+        return safe_traceback(ei[1]) if ei[1] is not None else ""
 
 
 class LineWriter(logging.Handler):
@@ -80,7 +80,7 @@ class LineWriter(logging.Handler):
         try:
             line = self.format(record)
         except Exception as error:  # noqa: BLE001 - logging's own way would write to stderr
-            line = " | ".join(f"{record.name}: no such line\n{scrubbed(error)}".split("\n"))
+            line = " | ".join(f"{record.name}: no such line\n{safe_traceback(error)}".split("\n"))
         self.say(line)
 
     def say(self, line: str) -> None:

@@ -13,8 +13,7 @@ from typing import Final, Protocol
 from beacon.config.fields import Secret
 from beacon.core.model import Reading
 from beacon.engine.push_receiver import PushDenied, Pushed, PushRefusal, Way
-from beacon.engine.redaction import Secrets
-from beacon.engine.workers import scrubbed
+from beacon.engine.redaction import Secrets, safe_traceback
 
 log = logging.getLogger(__name__)
 
@@ -107,4 +106,4 @@ class PushGateway:
 
 
 def _complain(endpoint: str, error: Exception) -> None:
-    log.error("a push to %s failed:\n%s", endpoint, scrubbed(error))
+    log.error("a push to %s failed:\n%s", endpoint, safe_traceback(error))

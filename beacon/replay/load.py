@@ -26,7 +26,7 @@ from beacon.core.tower.indication import DARK, Indication, Light, Pattern
 from beacon.engine.calendar.quiet_hours import QuietHoursWatch
 from beacon.engine.calendar.windows import WeeklyWindow, WindowsWatch
 from beacon.engine.clock import ManualClock
-from beacon.engine.loop import Sign
+from beacon.engine.loop import Poll
 from beacon.probes import kinds, load
 from beacon.replay.script import LONGEST, ClockWord, Line, Script
 from beacon.replay.simulation import ScriptedReading
@@ -222,9 +222,9 @@ def _calendar(config: Config, start: datetime, begin: float, end: float) -> Iter
     """Quiet hours and planned windows that begin or end between two times."""
     clock = ManualClock(start + timedelta(seconds=begin), begin)
     windows = (WeeklyWindow(**vars(window)) for window in config.maintenance)
-    watches: list[Sign] = [WindowsWatch(clock, windows)]
+    polls: list[Poll] = [WindowsWatch(clock, windows)]
     if config.tower.buzzer is not None and (hours := config.tower.buzzer.quiet_hours):
-        watches.append(QuietHoursWatch(clock, hours.begin, hours.end, hours.time_zone))
+        polls.append(QuietHoursWatch(clock, hours.begin, hours.end, hours.time_zone))
     while (at := clock.monotonic()) <= end:
-        yield from (event for watch in watches if (event := watch(at)) is not None)
+        yield from (event for poll in polls if (event := poll(at)) is not None)
         clock.advance(60.0 - clock.utc().timestamp() % 60.0)

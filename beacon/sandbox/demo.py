@@ -23,7 +23,7 @@ from rich.live import Live
 from beacon.config.schema import Config
 from beacon.core.tower.indication import Colour, Pattern
 from beacon.engine.clock import Clock
-from beacon.outputs.terminal.picture import draw
+from beacon.outputs.terminal.render import draw
 from beacon.outputs.terminal.screen import TerminalScreen
 from beacon.sandbox.mirror import Mirror
 from beacon.sandbox.servers import Ports, sandbox

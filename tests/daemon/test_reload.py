@@ -65,9 +65,9 @@ def engine(clock):
     return Engine(
         judge=Monitor(site("a", "b")),
         clock=clock,
-        mailbox=Inbox(),
+        inbox=Inbox(),
         outputs=(),
-        heart=heart,
+        heartbeat=heart,
         renderer=heart,
         feed=lambda: None,
     )

@@ -111,16 +111,16 @@ class House:
         self.clock = clock
         self.judge = NotingJudge()
         self.output = NotingOutput()
-        self.mailbox: Inbox[Item] = Inbox()
+        self.inbox: Inbox[Item] = Inbox()
         self.heart, self.renderer = Heartbeat(clock), Heartbeat(clock)
         self.fed = 0
         outputs = parts.pop("outputs", ())
         self.engine = Engine(
             judge=self.judge,
             clock=clock,
-            mailbox=self.mailbox,
+            inbox=self.inbox,
             outputs=(*outputs, self.output),
-            heart=self.heart,
+            heartbeat=self.heart,
             renderer=self.renderer,
             feed=self._feed,
             **parts,
@@ -134,8 +134,8 @@ class House:
         self.engine.start({k: ScheduledProbe(p, interval, timeout) for k, p in probes.items()})
 
     def turn(self, wait: float = 0.0) -> None:
-        """One turn with what is in the mailbox, waiting up to `wait` real seconds for it."""
-        self.engine.turn(self.mailbox.take(wait))
+        """One turn with what is in the inbox, waiting up to `wait` real seconds for it."""
+        self.engine.turn(self.inbox.take(wait))
 
     def run(self) -> None:
         self._thread = threading.Thread(target=self.engine.run)
@@ -146,7 +146,7 @@ class House:
         if self._thread:
             self._thread.join(60)
             assert not self._thread.is_alive()
-        assert self.engine.prober.stop(10)
+        assert self.engine.workers.stop(10)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ FAIL = Reading(Reason.CONNECT_REFUSED)
 
 def settle(house) -> None:
     """Wait for every run that is in flight."""
-    while any(not task.over for task in house.engine.prober._tasks.values()):
+    while any(not task.over for task in house.engine.workers._tasks.values()):
         house.turn(wait=10)
 
 
@@ -277,14 +277,14 @@ def test_every_turn_beats_the_judges_heart(house, clock):
     assert house.heart.beating
 
 
-def test_signs_are_asked_once_a_second(make_house, clock):
+def test_polls_are_called_once_a_second(make_house, clock):
     asked = []
 
-    def sign(at: float) -> QuietHours | None:
+    def poll(at: float) -> QuietHours | None:
         asked.append(at)
         return QuietHours(at, on=True) if len(asked) == 2 else None
 
-    house = make_house(clock, signs=[sign])
+    house = make_house(clock, polls=[poll])
     house.watch({})
     for _ in range(8):
         clock.advance(0.5)
@@ -343,7 +343,7 @@ def test_a_reload_keeps_what_did_not_change(house, clock, hanging, passing):
     assert house.judge.changed == {"a/change", "a/drop"}
     change.go_on.set()
     drop.go_on.set()
-    while house.engine.prober.task("a/change") or house.engine.prober.task("a/drop"):
+    while house.engine.workers.task("a/change") or house.engine.workers.task("a/drop"):
         house.turn(wait=10)  # until their old runs are back, they are occupied
     step_to(house, clock, due + 10)
     assert "reconfigured other" in [e.endpoint for e in house.output.effects]
@@ -369,7 +369,7 @@ def test_a_sign_that_breaks_costs_only_itself_and_is_told_once(make_house, clock
     def broken(_at: float) -> None:
         raise OSError(24, "Too many open files")
 
-    house = make_house(clock, signs=[broken, asked.append])
+    house = make_house(clock, polls=[broken, asked.append])
     house.watch({})
     for _ in range(4):
         clock.advance(1)

@@ -83,7 +83,7 @@ def test_a_recheck_comes_beside_the_regular_turns():
     [(first, _)] = turns_until(schedule, 10.0)
     schedule.recheck(first, first + 5, ["a/b", "gone/away"])
     assert schedule.next_due() == first + 5
-    assert schedule.due(first + 5) == (DueRun("a/b", first + 5, regular=False, asked=first),)
+    assert schedule.due(first + 5) == (DueRun("a/b", first + 5, regular=False, requested=first),)
     assert schedule.next_due() > first + 299
 
 
@@ -94,7 +94,7 @@ def test_of_two_rechecks_the_sooner_serves_both():
     schedule.recheck(21.0, 40.0, ["a/b"])
     schedule.recheck(22.0, 25.0, ["a/b"])
     assert [t for _, t in turns_until(schedule, 100.0)] == [
-        DueRun("a/b", 25.0, regular=False, asked=22.0)
+        DueRun("a/b", 25.0, regular=False, requested=22.0)
     ]
 
 
@@ -102,14 +102,14 @@ def test_a_recheck_and_a_regular_turn_due_together_are_one():
     schedule = made({"a/b": 5.0}, 0.0)
     due = schedule.next_due()
     schedule.recheck(0.5, due, ["a/b"])
-    assert schedule.due(due) == (DueRun("a/b", due, regular=True, asked=0.5),)
+    assert schedule.due(due) == (DueRun("a/b", due, regular=True, requested=0.5),)
 
 
 def test_a_turn_that_must_wait_keeps_what_it_is():
     schedule = made({"a/b": 60.0}, 0.0)
     [(due, turn)] = turns_until(schedule, 10.0)
-    assert turn == DueRun("a/b", due, regular=True, asked=-math.inf)
-    schedule.ask(DueRun("a/b", due + 17, regular=True))
+    assert turn == DueRun("a/b", due, regular=True, requested=-math.inf)
+    schedule.add(DueRun("a/b", due + 17, regular=True))
     assert [t.regular for _, t in turns_until(schedule, due + 20)] == [True]
 
 
@@ -142,7 +142,7 @@ def test_turns_begin_when_told_and_go_on_from_there():
     schedule.begin("gone/away", 1.0)
     taken = [due for due, turn in turns_until(schedule, 2400.0) if turn.endpoint == "a/b"]
     assert taken == [500.0, 1400.0, 2300.0]
-    schedule.ask(DueRun("a/b", 2500.0, regular=False))
+    schedule.add(DueRun("a/b", 2500.0, regular=False))
     assert schedule.next_due() == 2500.0, "a turn that somebody asks for is not held"
 
 

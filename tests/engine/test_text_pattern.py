@@ -9,7 +9,7 @@ from beacon.core.model import Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import ASCII, DOT_ALL, IGNORE_CASE, SearchTimeout, TextPattern
-from beacon.engine.workers import Finished, Prober
+from beacon.engine.workers import Finished, Workers
 
 SLOW = TextPattern(r"(?:a|aa|aaa)*b|(a*)*c")
 HOSTILE = "a" * 40
@@ -59,10 +59,10 @@ def test_in_a_probe_that_is_a_reading_and_no_bug(monkeypatch: pytest.MonkeyPatch
             SLOW.search(HOSTILE)
             raise AssertionError
 
-    prober = Prober(SystemClock(), lambda finished: (done.append(finished), came.set()))
-    prober.start("endpoint", Searching(), 60, regular=True)
+    workers = Workers(SystemClock(), lambda finished: (done.append(finished), came.set()))
+    workers.start("endpoint", Searching(), 60, regular=True)
     assert came.wait(60)
-    assert prober.stop(60)
+    assert workers.stop(60)
     assert done[0].reading.reason is Reason.INTERNAL_ERROR
     assert done[0].reading.detail == (
         "not understood in time: a text took longer than 0.01 s to search"

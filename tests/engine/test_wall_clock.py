@@ -100,19 +100,19 @@ OUTAGES = ((1600.0, 2700.0), (4700.0, 5800.0), (6200.0, 6400.0), (7100.0, 7300.0
 ADMITS = ((2000.0, 2400.0),)
 
 
-def live(jumps, *, signs=()):
+def live(jumps, *, polls=()):
     """Three hours of an engine with the real core; the effects, in order."""
     clock = JumpyClock()
-    mailbox, notes, heart = Inbox(), Notes(), Heartbeat(clock)
+    inbox, notes, heart = Inbox(), Notes(), Heartbeat(clock)
     engine = Engine(
         judge=Monitor(SITE),
         clock=clock,
-        mailbox=mailbox,
+        inbox=inbox,
         outputs=(notes,),
-        heart=heart,
+        heartbeat=heart,
         renderer=heart,
         feed=lambda: None,
-        signs=tuple(sign(clock) for sign in signs),
+        polls=tuple(poll(clock) for poll in polls),
     )
     probes = {
         "mfa/sign-in": Scripted(clock, OUTAGES, Reason.DEADLINE),
@@ -129,14 +129,14 @@ def live(jumps, *, signs=()):
             clock.set_by += jumps.pop(0)[1]
         while orders and orders[0][0] <= clock.now:
             engine.post(orders.pop(0)[1](clock.now))
-        engine.turn(mailbox.take(0))
+        engine.turn(inbox.take(0))
         # Two runs of one second are back in the order their threads had: that is none of ours.
-        while running := sum(not task.over for task in engine.prober._tasks.values()):
+        while running := sum(not task.over for task in engine.workers._tasks.values()):
             back = []
             while len(back) < running:
-                back += mailbox.take(60)
+                back += inbox.take(60)
             engine.turn(sorted(back, key=lambda finished: finished.task.endpoint))
-    assert engine.prober.stop(10)
+    assert engine.workers.stop(10)
     return notes.effects
 
 
@@ -163,8 +163,8 @@ def test_back_and_forth_changes_nothing(undisturbed):
 def test_only_a_date_before_the_beacon_was_built_is_a_reason_to_doubt(undisturbed):
     released = "2026-01-01"
     watch = lambda clock: DateWatch(clock, released)  # noqa: E731 - made once a run
-    assert live({1650.0: DAY, 1800.0: -DAY, 3000.0: YEARS}, signs=[watch]) == undisturbed
-    doubted = live({1650.0: -YEARS}, signs=[watch])
+    assert live({1650.0: DAY, 1800.0: -DAY, 3000.0: YEARS}, polls=[watch]) == undisturbed
+    doubted = live({1650.0: -YEARS}, polls=[watch])
     assert doubted != undisturbed
 
 

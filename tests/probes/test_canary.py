@@ -36,7 +36,7 @@ from beacon.engine.inbox import Inbox
 from beacon.engine.push_receiver import Pushed, Way
 from beacon.engine.redaction import Secrets, secrets_in
 from beacon.engine.run import Probe, Run
-from beacon.engine.workers import Finished, Prober
+from beacon.engine.workers import Finished, Workers
 from beacon.net.http.route import Proxy, ProxyUrl
 from beacon.otp.code_setting import OneTimeCode
 from beacon.outputs.push_gateway import PushGateway
@@ -458,13 +458,13 @@ def probe_of(tmp_path: Path, shared_memory: Callable[..., Any]) -> Callable[[str
 def tried(probe: Probe, budget: float = 1.0) -> tuple[Run, Reading]:
     """One run, as the daemon runs it: masked by nothing but the kind itself."""
     box: Inbox[Finished] = Inbox()
-    prober = Prober(SystemClock(), box.post)
-    prober.start("mfa/it", probe, budget, regular=True)
-    task = prober.task("mfa/it")
+    workers = Workers(SystemClock(), box.post)
+    workers.start("mfa/it", probe, budget, regular=True)
+    task = workers.task("mfa/it")
     assert task
     came = box.take(budget)
-    found = prober.finish(came[0]) if came else prober.expire(task.run.deadline)[0]
-    assert prober.stop(10)
+    found = workers.finish(came[0]) if came else workers.expire(task.run.deadline)[0]
+    assert workers.stop(10)
     assert found
     return task.run, found.reading
 

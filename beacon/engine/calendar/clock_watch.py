@@ -1,7 +1,7 @@
-"""What this machine says of its own clock: that it was set, and whether it is synchronised.
+"""Events about our own clock: it was set, and whether it is synchronised.
 
-Signs for `Engine`. The kernel is asked by `adjtimex`, which the unit's `ProtectClock=` denies
-even for reading; systemd-timesyncd then says the same by a file. See docs/adr/0011.
+Both are polled by `Engine`. The kernel is asked by `adjtimex`, which the unit's `ProtectClock=`
+denies even for reading; a file of systemd-timesyncd then tells the same. See docs/adr/0011.
 """
 
 import ctypes
@@ -13,11 +13,11 @@ from beacon.core.inputs import ClockStepped, ClockSynchronised
 from beacon.engine.clock import Clock, utc_at
 
 STEP: Final = 1.0
-"""Seconds the wall clock must jump by to have been set."""
+"""A jump of the wall clock by this many seconds means that it was set."""
 
 UNSYNCHRONISED_AFTER: Final = 32_000.0
-"""Seconds after the last word of a time server at which the kernel itself gives up: the
-error it allows for, 500 ppm, has then grown to 16 s."""
+"""Seconds without a time server after which the kernel gives up: the error that it assumes,
+500 ppm, has then grown to 16 s."""
 
 TIMESYNCD: Final = Path("/run/systemd/timesync/synchronized")
 """Touched by systemd-timesyncd at each synchronisation (systemd-timesyncd.service(8))."""
@@ -27,7 +27,7 @@ _TIMEX: Final = 512  # bytes, more than `struct timex` takes anywhere; zeros ask
 
 
 class StepWatch:
-    """Says by how much the wall clock was set since it was asked last."""
+    """Reports by how much the wall clock was set since the last call."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -44,29 +44,29 @@ class StepWatch:
 
 
 class KernelWatch:
-    """Says when the clock begins or ceases to be synchronised; the first who knows is believed."""
+    """Reports when the clock begins or ceases to be synchronised: asks one source after another."""
 
-    def __init__(self, *asked: Callable[[], bool | None]) -> None:
-        self._asked = asked
+    def __init__(self, *sources: Callable[[], bool | None]) -> None:
+        self._sources = sources
         self._on = False
 
     def __call__(self, at: float) -> ClockSynchronised | None:
         """The event for the core, if it changed since the last call."""
-        said = (ask() for ask in self._asked)
-        on = next((word for word in said if word is not None), False)
+        answers = (source() for source in self._sources)
+        on = next((answer for answer in answers if answer is not None), False)
         if on is self._on:
             return None
         self._on = on
         return ClockSynchronised(at, on)
 
 
-def kernel_says() -> bool | None:
-    """Whether the kernel calls the clock synchronised; None where it may not be asked."""
+def kernel_synchronised() -> bool | None:
+    """Whether the kernel calls the clock synchronised; None where asking is not allowed."""
     state = _LIBC.adjtimex(ctypes.create_string_buffer(_TIMEX))
     return None if state < 0 else state != _ERROR
 
 
-def timesyncd_says(clock: Clock, file: Path = TIMESYNCD) -> bool | None:
+def timesyncd_synchronised(clock: Clock, file: Path = TIMESYNCD) -> bool | None:
     """Whether systemd-timesyncd reached a time server lately; None where it never did."""
     try:
         touched = file.stat().st_mtime

@@ -1,4 +1,4 @@
-"""Is the date plausible at all? A Pi without clock battery may wake up in the past."""
+"""Whether the date is plausible. A Pi without a clock battery may start in the past."""
 
 from datetime import date
 
@@ -7,7 +7,7 @@ from beacon.engine.clock import Clock
 
 
 class DateWatch:
-    """Says when the date begins or ceases to lie before `released`; a sign for `Engine`."""
+    """Reports when the date begins or ceases to be before `released`. Polled by `Engine`."""
 
     def __init__(self, clock: Clock, released: str) -> None:
         self._clock, self._released = clock, date.fromisoformat(released)
@@ -15,8 +15,8 @@ class DateWatch:
 
     @property
     def plausible(self) -> bool:
-        """Whether the date does not lie before the build."""
-        # A day of grace: the build's day is somebody's local day.
+        """Whether the date is not before the build."""
+        # A day of grace: the date of the build is in some local time zone.
         return (self._released - self._clock.utc().date()).days <= 1
 
     def __call__(self, at: float) -> DateImplausible | None:

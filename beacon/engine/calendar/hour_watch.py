@@ -1,4 +1,4 @@
-"""Which hour of the week is it? The calendar is known here; the core hears of every new hour."""
+"""The hour of the week. The core has no calendar; it gets an event for each new hour."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -12,19 +12,19 @@ _HOUR: Final = timedelta(hours=1)
 
 
 class HourWatch:
-    """Says when an hour begins, of UTC; a sign for `Engine`.
+    """Reports when an hour begins, in UTC. Polled by `Engine`.
 
-    None while the date lies before `released`: nobody knows which hour it is.
+    None while the date is before `released`: the hour is not known then.
     """
 
     def __init__(self, clock: Clock, released: str) -> None:
         self._clock, self._date = clock, DateWatch(clock, released)
-        self._said: int | None = None
+        self._last: int | None = None
 
     def __call__(self, at: float) -> HourBegan | None:
         """The event for the core, if another hour began since the last call."""
         hour = (self._clock.utc() - _MONDAY) // _HOUR if self._date.plausible else None
-        if hour == self._said:
+        if hour == self._last:
             return None
-        self._said = hour
+        self._last = hour
         return HourBegan(at, hour)

@@ -1,4 +1,4 @@
-"""The room's quiet hours: local time is known here, at the edge; the core hears of changes."""
+"""Quiet hours in local time. The core gets an event when they begin or end."""
 
 from datetime import time
 from zoneinfo import ZoneInfo
@@ -9,7 +9,7 @@ from beacon.engine.clock import Clock
 
 
 class QuietHoursWatch:
-    """Says when the quiet hours begin or end; a sign for `Engine`.
+    """Reports when the quiet hours begin or end. Polled by `Engine`.
 
     `begin` and `end` are local times ("22:00"), `time_zone` an IANA name; hours that end
     before they begin go over midnight.

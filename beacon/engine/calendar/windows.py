@@ -1,4 +1,4 @@
-"""Planned windows: the calendar is known here, at the edge; the core hears of changes.
+"""Planned windows of the calendar. The core gets an event when they change.
 
 A window covers every reading of the local clock between its two times: on the night the
 clocks go back from the first such reading to the last, on the night they go forward a
@@ -51,12 +51,12 @@ class WeeklyWindow:
 
 
 def time_of_day(text: str) -> time:
-    """A local time; that of "24:00" is the next day's first moment."""
+    """Return a local time; "24:00" is the first moment of the next day."""
     return time.fromisoformat("00:00" if text == "24:00" else text)
 
 
 def _moment(day: date, at: time, zone: ZoneInfo, *, fold: int) -> datetime:
-    """The moment of a local time: of two the one `fold` says, of none the next there is."""
+    """The moment of a local time: of two the one that `fold` picks; if none, the next there is."""
     local = datetime.combine(day, at)
     while True:
         moment = local.replace(tzinfo=zone, fold=fold).astimezone(UTC)
@@ -75,7 +75,7 @@ class _Open:
 
 
 class WindowsWatch:
-    """Says which services are in planned windows whenever that changes; a sign for `Engine`.
+    """Reports which services are in planned windows whenever that changes. Polled by `Engine`.
 
     While the date is not `plausible` no window begins, and those that are open end when the
     time that was left of them has passed.
@@ -92,7 +92,7 @@ class WindowsWatch:
         self._open: dict[str, _Open] = {}
 
     def follow(self, windows: Iterable[WeeklyWindow]) -> None:
-        """Go by other windows from now on."""
+        """Use other windows from now on."""
         self._windows = tuple(windows)
 
     def __call__(self, at: float) -> Scheduled | None:

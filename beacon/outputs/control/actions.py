@@ -16,13 +16,13 @@ from beacon.outputs.control.socket import Action, ActionRefused, Answer
 from beacon.outputs.documents import explanation, iso, status
 
 ANSWER_WITHIN = 5.0
-"""Seconds the deciding thread has to answer."""
+"""Seconds that the loop's thread has to answer."""
 
 
 class Actions:
-    """Asks the deciding thread; called from the control socket's threads.
+    """Carries out what is asked. Called in the control socket's threads; the loop's thread decides.
 
-    `site` is what is watched now.
+    `site` returns what is watched now.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Actions:
         self._moments = WallClockMap(clock)
 
     def all(self) -> dict[str, Action]:
-        """The actions by name."""
+        """Return the actions by name."""
         return {
             "status": self._status,
             "explain": self._explained,

@@ -1,8 +1,8 @@
 """The control socket: one JSON object a line asks, one JSON object a line answers.
 
 A Unix socket for people on the machine: mode 0660, group `mfa-beacon` where there is one.
-Who asks is known from the kernel (SO_PEERCRED), not from what they say. A request has an
-`action`; an answer has `ok`, and `error` where it is false.
+The kernel says who asks (SO_PEERCRED); what the caller claims does not count. A request has an
+`action`. An answer has `ok`, and `error` if `ok` is false.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from beacon.core.effects import Effect
-from beacon.engine.workers import scrubbed
+from beacon.engine.redaction import safe_traceback
 
 log = logging.getLogger(__name__)
 
@@ -31,39 +31,39 @@ LONGEST_ANSWER: Final = 16 * 1024 * 1024
 PATIENCE: Final = 10.0
 """Seconds a connection may last."""
 CALLERS: Final = 8
-"""Most connections at once: the oldest that asks nothing gives way to a new one."""
+"""Most connections at once. The oldest that has asked nothing is closed for a new one."""
 _LONGEST_PATH: Final = 107
 
 Answer = dict[str, Any]
 Action = Callable[[Mapping[str, Any], str], Answer]
-"""One action: what was asked and by whom → the answer, without `ok` (it adds it if missing)."""
+"""One action: the request and who asks → the answer. `ok` is added if it is missing."""
 
 
 class ControlError(Exception):
-    """The socket cannot be had; the message says why and what to do."""
+    """The socket cannot be served. The message says why and what to do."""
 
 
 class ActionRefused(Exception):
-    """An action is not done; the message says why, for the one who asked."""
+    """The action is refused. The message tells the caller why."""
 
 
 class NoBeacon(Exception):
-    """Nobody answers on the control socket; the message says where was asked and why not."""
+    """No beacon answers on the control socket. The message says where it was asked, and why not."""
 
 
 class NotAllowed(NoBeacon):
-    """A socket is there, but this user may not ask."""
+    """The socket exists, but this user may not use it."""
 
 
 class NotAnswering(NoBeacon):
-    """A beacon is there, but it does not answer: it hangs."""
+    """A beacon serves the socket, but does not answer: it hangs."""
 
 
 class ControlSocket:
     """Serves the control socket while the daemon runs.
 
-    `actions` are called in its threads, and may be filled in after the start; `patience` is
-    how long a connection may last.
+    `actions` are called in its threads. They may be filled in after the start. `patience` is how
+    long a connection may last.
     """
 
     name = "control"
@@ -78,16 +78,15 @@ class ControlSocket:
         self._path, self._actions = path, actions
         self._patience, self._group = patience, group
         self._listener: socket.socket | None = None
-        # Callers, the oldest first: who says nothing, and who waits for an answer of ours.
+        # Connections, the oldest first: those that have asked nothing, and those that wait for us.
         self._idle: dict[socket.socket, None] = {}
         self._asking: dict[socket.socket, None] = {}
         self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
 
     def start(self) -> None:
-        """Take the socket and serve; may be tried again after an `OSError`.
+        """Serve the socket. After an `OSError` it may be tried again.
 
-        Raises `ControlError` where somebody else may be serving it, `OSError` where it
-        cannot be made.
+        Raises `ControlError` if another beacon may be serving it, `OSError` if it cannot be made.
         """
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         with contextlib.ExitStack() as refused:
@@ -99,10 +98,10 @@ class ControlSocket:
         self._thread.start()
 
     def offer(self, effects: Sequence[Effect]) -> None:
-        """Nothing: who wants to know asks."""
+        """Ignore effects: this output only answers questions."""
 
     def stop(self, budget: float) -> None:
-        """Accept nobody any more and take the socket away."""
+        """Accept no more connections, and remove the socket."""
         if self._listener is None:
             return
         with contextlib.suppress(OSError):
@@ -135,7 +134,7 @@ class ControlSocket:
             shutil.chown(self._path, group=self._group)
 
     def _serve(self) -> None:
-        assert self._listener is not None, "it is served after it was taken"
+        assert self._listener is not None, "`start` sets it"
         while True:
             try:
                 caller, _ = self._listener.accept()
@@ -152,9 +151,9 @@ class ControlSocket:
             ).start()
 
     def _make_room(self) -> bool:
-        """Let the oldest caller go that asks nothing; false if all have asked something."""
+        """Close the oldest connection that has asked nothing; false if there is none."""
         for caller in list(self._idle):
-            if self._idle.pop(caller, self) is None:  # else it has just asked
+            if self._idle.pop(caller, self) is None:  # else it has asked just now
                 with contextlib.suppress(OSError):
                     caller.shutdown(socket.SHUT_RDWR)
                 return True
@@ -172,10 +171,10 @@ class ControlSocket:
         by = peer(caller)
         for line in _lines(caller, self._patience, LONGEST_REQUEST):
             if self._idle.pop(caller, self) is self:
-                return  # it had to give way
+                return  # `_make_room` has closed it
             self._asking[caller] = None
             answer = self._reply(line, by)
-            # Whoever does not read the answer is idle too.
+            # A caller that does not read its answer counts as idle, too.
             self._idle[caller] = self._asking.pop(caller)
             caller.sendall(answer)
 
@@ -216,11 +215,11 @@ def _done(action: Action, request: Mapping[str, Any], by: str) -> Answer:
 
 
 def _complain(action: str, error: Exception) -> None:
-    log.error("control action %s failed:\n%s", action, scrubbed(error))
+    log.error("control action %s failed:\n%s", action, safe_traceback(error))
 
 
 def peer(caller: socket.socket) -> str:
-    """The user name at the other end, or its number where it has no name."""
+    """Return the caller's user name, or the number of a user without a name."""
     _, uid, _ = _credentials(caller)
     try:
         return pwd.getpwuid(uid).pw_name
@@ -229,14 +228,14 @@ def peer(caller: socket.socket) -> str:
 
 
 def _credentials(wire: socket.socket) -> tuple[int, int, int]:
-    """Process, user and group at the other end, as the kernel knows them."""
+    """Return the caller's process, user and group, as the kernel knows them."""
     raw = wire.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     pid, uid, gid = struct.unpack("3i", raw)
     return pid, uid, gid
 
 
 def socket_path(state_directory: Path, environ: Mapping[str, str]) -> Path:
-    """Where the daemon serves: `$RUNTIME_DIRECTORY`, else the state directory."""
+    """Return where the daemon serves: `$RUNTIME_DIRECTORY`, else the state directory."""
     runtime = environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
     return (Path(runtime) if runtime else state_directory) / NAME
 
@@ -279,7 +278,7 @@ def _not_allowed(path: Path) -> NotAllowed:
 
 
 def _server(path: Path) -> int | None:
-    """The process that serves this socket; none where nobody does."""
+    """Return the process that serves this socket, or None."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as wire:
         wire.settimeout(2.0)
         try:
@@ -291,7 +290,7 @@ def _server(path: Path) -> int | None:
             ) from error
         except (ConnectionRefusedError, FileNotFoundError):
             return None
-        except OSError as error:  # it is there, and too busy or stopped to be asked
+        except OSError as error:  # a process serves it, and is too busy or stopped
             raise ControlError(
                 f"control socket {path}: another beacon serves it and does not answer; end it "
                 "(`fuser` names it), or choose another directory with --state-dir"
@@ -301,7 +300,7 @@ def _server(path: Path) -> int | None:
 
 
 def _lines(wire: socket.socket, patience: float, longest: int) -> Iterator[bytes]:
-    """Lines as they come, until the end, `patience` seconds, or one that is too long."""
+    """Yield lines until the end, until `patience` seconds have passed, or one is too long."""
     until = time.monotonic() + patience
     kept = b""
     while (left := until - time.monotonic()) > 0:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from beacon.engine.clock import Clock
-from beacon.engine.workers import scrubbed
+from beacon.engine.redaction import safe_traceback
 from beacon.outputs.history.database import Batch, HistoryFile, Newer, rotten
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ class Storage:
             self._fail(error)
             return False
         except Exception as error:  # noqa: BLE001 - the border: a bug here costs the history only
-            self._fail(scrubbed(error))
+            self._fail(safe_traceback(error))
             return False
         if self.failed:
             log.info("the history is written again")

@@ -17,7 +17,7 @@ from beacon.core.model import Site
 from beacon.core.tower.indication import Colour
 from beacon.engine.clock import Clock, utc_at
 from beacon.engine.output import Heartbeat
-from beacon.outputs.terminal.picture import draw
+from beacon.outputs.terminal.render import draw
 from beacon.outputs.terminal.screen import TerminalScreen
 
 _log = logging.getLogger(__name__)

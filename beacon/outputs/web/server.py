@@ -21,8 +21,8 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 
 from beacon.core.effects import Effect
+from beacon.engine.redaction import safe_traceback
 from beacon.engine.text_pattern import TextPattern
-from beacon.engine.workers import scrubbed
 
 log = logging.getLogger(__name__)
 
@@ -352,7 +352,7 @@ class _Exchange(BaseHTTPRequestHandler):
 
 
 def _complain(what: str, error: Exception) -> None:
-    log.error("HTTP: %s failed:\n%s", what, scrubbed(error))
+    log.error("HTTP: %s failed:\n%s", what, safe_traceback(error))
 
 
 def _refused(status: int, error: str) -> WebAnswer:

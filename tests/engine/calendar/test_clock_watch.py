@@ -12,8 +12,8 @@ from beacon.engine.calendar.clock_watch import (
     UNSYNCHRONISED_AFTER,
     KernelWatch,
     StepWatch,
-    kernel_says,
-    timesyncd_says,
+    kernel_synchronised,
+    timesyncd_synchronised,
 )
 from beacon.engine.clock import ManualClock
 
@@ -64,18 +64,20 @@ def test_the_first_who_knows_is_believed_and_changes_are_told():
 
 def test_timesyncd_is_believed_for_as_long_as_the_kernel_would(tmp_path):
     file, clock = tmp_path / "synchronized", Settable(NOW)
-    assert timesyncd_says(clock, file) is None
+    assert timesyncd_synchronised(clock, file) is None
     file.touch()
     os.utime(file, (NOW.timestamp(), NOW.timestamp()))
-    assert timesyncd_says(clock, file) is True
+    assert timesyncd_synchronised(clock, file) is True
     clock.advance(UNSYNCHRONISED_AFTER + 1)
-    assert timesyncd_says(clock, file) is False
+    assert timesyncd_synchronised(clock, file) is False
     clock.set_forward(-10 * UNSYNCHRONISED_AFTER)
-    assert timesyncd_says(clock, file) is False, "touched in the future: the clock was set since"
+    assert timesyncd_synchronised(clock, file) is False, (
+        "touched in the future: the clock was set since"
+    )
 
 
 def test_the_kernel_can_be_asked_and_nothing_is_set():
-    assert kernel_says() in (True, False, None)
+    assert kernel_synchronised() in (True, False, None)
 
 
 DENIED = """
@@ -91,8 +93,8 @@ held = ctypes.create_string_buffer(text)
 program = struct.pack("HxxxxxxP", len(code), ctypes.addressof(held))
 assert libc.prctl(22, 2, program) == 0, ctypes.get_errno()  # PR_SET_SECCOMP
 libc.prctl(65, 1, 0, 0, 0)  # PR_SET_MDWE: as MemoryDenyWriteExecute=, where the kernel knows it
-from beacon.engine.calendar.clock_watch import kernel_says
-print(kernel_says())
+from beacon.engine.calendar.clock_watch import kernel_synchronised
+print(kernel_synchronised())
 """
 
 

@@ -52,9 +52,9 @@ class Room:
         self.engine = Engine(
             judge=self.monitor,
             clock=self.clock,
-            mailbox=Inbox(),
+            inbox=Inbox(),
             outputs=(),
-            heart=heart,
+            heartbeat=heart,
             renderer=heart,
             feed=lambda: None,
         )

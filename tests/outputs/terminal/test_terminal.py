@@ -47,7 +47,7 @@ from beacon.core.views import (
 from beacon.engine.clock import SystemClock
 from beacon.engine.output import Heartbeat
 from beacon.outputs.terminal.output import TerminalTower
-from beacon.outputs.terminal.picture import draw
+from beacon.outputs.terminal.render import draw
 from beacon.outputs.terminal.screen import TerminalScreen
 
 pytestmark = pytest.mark.usefixtures("no_thread_left")

@@ -183,7 +183,7 @@ def _incident(view: TerminalScreen, at: float) -> Text:
     if incident is None:
         return Text("No incident is open.", "#888888")
     _, style = VERDICT_MARKS[incident.verdict]
-    began = view.epoch + timedelta(seconds=incident.since)
+    began = view.epoch + timedelta(seconds=incident.since + 0.5)
     title = f"Incident {incident.number}: {view.service_name(incident.service)}"
     text = Text.assemble((title, style))
     text.append(f" {incident.state} since {began:%H:%M:%S} ({_age(at - incident.since)})", style)
