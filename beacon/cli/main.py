@@ -1,15 +1,16 @@
 """The entry of the command line: run one command, return its exit status.
 
-`beacon.cli` imports what a command needs when it runs: `beacon --version` and `beacon status` must
-cost nothing on a small machine.
+A command imports what it needs when it runs: `beacon status` must answer at once on a small
+machine. `beacon --version` does not need the parser, which reads the table of operator commands.
 """
+# ruff: noqa: PLC0415 - see above
 
 import sys
 from collections.abc import Sequence
 
+from beacon import __version__
 from beacon.cli import streams
 from beacon.cli.exit_status import ExitStatus
-from beacon.cli.parser import parser
 from beacon.cli.streams import print_error
 
 
@@ -18,8 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     streams.prepare()
     status: int = ExitStatus.OK
     try:
-        args = parser().parse_args(arguments)
-        status = args.command(args)
+        words = sys.argv[1:] if arguments is None else list(arguments)
+        status = _version() if words == ["--version"] else _command(words)
         sys.stdout.flush()
     except BrokenPipeError:
         pass  # the reader closed the pipe (`| head`)
@@ -30,4 +31,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = ExitStatus.FAILED
     finally:
         streams.give_up()
+    return status
+
+
+def _version() -> int:
+    print(f"beacon {__version__}")
+    return ExitStatus.OK
+
+
+def _command(words: Sequence[str]) -> int:
+    from beacon.cli.parser import parser
+
+    args = parser().parse_args(words)
+    status: int = args.command(args)
     return status

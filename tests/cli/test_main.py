@@ -205,10 +205,22 @@ def test_version_imports_nothing_heavy():
     assert version == f"beacon {__version__}"
     loaded = set(modules.split())
     heavy = {"requests", "urllib3", "ssl", "yaml", "msgspec", "regex", "dns", "paho", "gpiozero"}
-    assert (
-        loaded & (heavy | {"rich", "logging", "beacon.daemon.life", "beacon.config", "asyncio"})
-        == set()
+    heavy |= {"rich", "logging", "argparse", "beacon.core", "beacon.config", "beacon.daemon"}
+    assert loaded & (heavy | {"asyncio"}) == set()
+
+
+def test_status_imports_nothing_that_only_the_daemon_needs(tmp_path):
+    code = (
+        "import sys\n"
+        "from beacon.cli.main import main\n"
+        "main(['status', '--state-dir', sys.argv[1]])\n"
+        "print(*sys.modules)"
     )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    heavy = {"paho", "gpiozero", "lgpio", "requests", "yaml", "msgspec", "dns", "rich", "asyncio"}
+    assert set(done.stdout.split()) & (heavy | {"beacon.daemon", "beacon.config"}) == set()
 
 
 def test_it_runs_as_a_module():
