@@ -13,6 +13,8 @@ from beacon import __version__
 from beacon.cli.locations import config_path, sockets, state_directory
 from beacon.cli.main import main
 from beacon.cli.parser import parser
+from beacon.core.operator.commands import COMMANDS as OPERATOR_COMMANDS
+from beacon.core.operator.commands import LampTest
 from beacon.outputs.control.socket import ActionRefused, ControlSocket, NotAnswering
 
 GOOD = """
@@ -45,6 +47,7 @@ COMMANDS = [
     ("bypass",),
     ("attest",),
     ("drill",),
+    ("resume",),
     ("sandbox",),
     ("sandbox", "serve"),
     ("sandbox", "break"),
@@ -435,7 +438,7 @@ def test_the_exit_status_is_the_verdict(serve, capsys, verdict, status):
     assert json.loads(capsys.readouterr().out)["state"]["verdict"] == verdict
 
 
-OPERATIONS = ["acknowledge", "silence", "shelve", "maintenance", "bypass", "attest", "drill"]
+OPERATIONS = [name for name, command in OPERATOR_COMMANDS.items() if command.event is not LampTest]
 
 
 @pytest.mark.parametrize("command", ["status", *OPERATIONS])
