@@ -13,10 +13,10 @@ EVERYDAY = """
     function gpio grammar hear homeassistant host html idea implausible inflate input jar json
     kernel large learnt life like limit load logged main malformed manual map mark metric mime
     model nameserver net node notification notify observe operation option origin overview
-    packet parse path peer phase phone picture plain play policy position postpone privacy
-    process progress prospect proxy recheck recipient regex registry reply route runner sample
-    scalar schema scope screen search section set setting setup single smtp span spec stepped
-    stored stream subject subscription summary synchronise table tag tally task told turn udp
+    packet parse path peer phase phone plain play policy position postpone privacy process
+    progress prospect proxy recheck recipient regex registry reply route runner sample scalar
+    schema scope screen search section set setting setup single smtp span spec stepped stored
+    stream subject subscription summary synchronise table tag tally task told turn udp
     unanswered unexplained unkept unmet update url validate wall want weekly write
 """
 """What any programmer understands without the glossary."""
