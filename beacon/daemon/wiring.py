@@ -316,7 +316,9 @@ class OutputFactory:
         from beacon.outputs.terminal.output import TerminalTower  # noqa: PLC0415 - brings rich
 
         parts = self._parts
-        terminal = TerminalTower(config.watched, config.tower, parts.clock, parts.heart)
+        terminal = TerminalTower(
+            config.watched, config.tower, parts.clock, parts.heart, parts.latest
+        )
         terminal.caption(parts.options.caption)
         return terminal
 

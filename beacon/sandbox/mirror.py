@@ -12,6 +12,7 @@ from typing import Any, Final
 from beacon.core.effects import (
     Announced,
     Announcement,
+    Effect,
     IncidentChanged,
     IndicationChanged,
     OverallChanged,
@@ -32,6 +33,7 @@ from beacon.core.views import (
     ServiceView,
 )
 from beacon.engine.clock import Clock, utc_at
+from beacon.engine.latest import Latest
 from beacon.outputs.terminal.screen import TerminalScreen
 
 FLASHING: Final = (Pattern.SLOW, Pattern.FAST)
@@ -45,7 +47,7 @@ class Mirror:
     def __init__(self, site: Site, lamps: Sequence[Colour], clock: Clock) -> None:
         self._clock = clock
         self._lamps: dict[Colour, str] = dict.fromkeys(lamps, Pattern.OFF)
-        self.view = TerminalScreen(site, lamps, utc_at(clock, 0.0))
+        self.view = TerminalScreen(site, lamps, utc_at(clock, 0.0), Latest())
 
     @property
     def lamps(self) -> Mapping[Colour, str]:
@@ -60,23 +62,27 @@ class Mirror:
         elif kind in ("state", "service", "incident", "event", "buzzer"):
             self._judged(kind, name, json.loads(text))
         elif kind in tuple(OverlayKind):
-            self.view.take(self._overlays(OverlayKind(kind), json.loads(text)))
+            self._take(self._overlays(OverlayKind(kind), json.loads(text)))
         elif kind == "endpoint":
             self._read(name, json.loads(text))
         elif kind == "witness":
             self._read(path, json.loads(text))
 
+    def _take(self, effect: Effect) -> None:
+        self.view.latest.offer((effect,))
+        self.view.take(effect)
+
     def _judged(self, kind: str, name: str, payload: Payload) -> None:
         if kind == "state":
-            self.view.take(OverallChanged(self._now(), self._overall(payload)))
+            self._take(OverallChanged(self._now(), self._overall(payload)))
         elif kind == "service":
-            self.view.take(ServiceChanged(self._now(), self._service(name, payload)))
+            self._take(ServiceChanged(self._now(), self._service(name, payload)))
         elif kind == "incident":
-            self.view.take(self._incident(payload))
+            self._take(self._incident(payload))
         elif kind == "event":
-            self.view.take(self._event(payload))
+            self._take(self._event(payload))
         elif payload["state"] == "ON":
-            self.view.take(Sounded(self._now(), Sound(payload["pattern"])))
+            self._take(Sounded(self._now(), Sound(payload["pattern"])))
 
     def _now(self) -> float:
         return self._clock.monotonic()
@@ -90,7 +96,7 @@ class Mirror:
 
     def _lamp(self, colour: Colour, word: str) -> None:
         self._lamps[colour] = word
-        self.view.take(_shown(self._now(), self._lamps))
+        self._take(_shown(self._now(), self._lamps))
 
     def _overall(self, payload: Payload) -> OverallView:
         return OverallView(
@@ -148,10 +154,10 @@ class Mirror:
             health=Health(payload["health"]),
             failures=payload["failures"],
         )
-        before = self.view.readings.get(endpoint)
-        self.view.take(read)
+        before = self.view.latest.of(EndpointRead, endpoint)
+        self._take(read)
         if before is not None and before.health is not read.health:
-            self.view.take(Transition(read.at, endpoint, before.health, read.health, read.reading))
+            self._take(Transition(read.at, endpoint, before.health, read.health, read.reading))
 
     def _incident(self, payload: Payload) -> IncidentChanged:
         if payload["state"] == IncidentState.NONE:

@@ -3,11 +3,20 @@
 import dataclasses
 from collections.abc import Callable, Iterable
 from datetime import UTC
+from typing import Any
 
 import pytest
 
 from beacon.config.schema import Config, Mqtt, Tower
-from beacon.core.effects import Announced, Announcement, OverlaysChanged
+from beacon.core.effects import (
+    Announced,
+    Announcement,
+    IncidentChanged,
+    IndicationChanged,
+    OverallChanged,
+    OverlaysChanged,
+    ServiceChanged,
+)
 from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site, Verdict
 from beacon.core.tower.indication import Colour, Indication, Light, Pattern, Sound
 from beacon.core.views import (
@@ -56,13 +65,20 @@ def hear(mirror: Mirror, topics: Topics) -> Callable[..., None]:
 Hear = Callable[..., None]
 
 
+def kept(mirror: Mirror, kind: type[Any], name: str = "") -> Any:
+    """The last effect of this kind, which must be there."""
+    found = mirror.view.latest.of(kind, name)
+    assert found is not None
+    return found
+
+
 def test_the_overall_verdict(mirror: Mirror, topics: Topics, hear: Hear) -> None:
     overall = OverallView(
         verdict=Verdict.GRAY_FAILURE, problem=True, since=990.0, blind=False, starting=False,
         services=(("mfa", Verdict.GRAY_FAILURE),), network="ok", clock="ok", first_out="mfa",
     )  # fmt: skip
     hear(topics.state(overall))
-    assert mirror.view.overall == overall
+    assert kept(mirror, OverallChanged).overall == overall
 
 
 @pytest.mark.parametrize(
@@ -79,15 +95,18 @@ def test_overlays(
 ) -> None:
     laid = Overlay(kind, subject, 990.0, "anna", "", "why", until)
     hear(topics.overlays(OverlaysChanged(990.0, kind, on=True, overlays=(laid,))))
-    assert mirror.view.overlays[kind].overlays == (laid,)
+    assert mirror.view.latest.overlays[kind].overlays == (laid,)
     hear(topics.overlays(OverlaysChanged(990.0, kind, on=False)))
-    assert mirror.view.overlays[kind].overlays == ()
+    assert mirror.view.latest.overlays[kind].overlays == ()
 
 
 def test_what_is_overdue(mirror: Mirror, topics: Topics, hear: Hear) -> None:
     kind = OverlayKind.ATTEST
     hear(topics.overlays(OverlaysChanged(990.0, kind, on=True, overdue=("keys",))))
-    assert (mirror.view.overlays[kind].overlays, mirror.view.overlays[kind].overdue) == (
+    assert (
+        mirror.view.latest.overlays[kind].overlays,
+        mirror.view.latest.overlays[kind].overdue,
+    ) == (
         (),
         ("keys",),
     )
@@ -98,7 +117,7 @@ def test_a_service(mirror: Mirror, topics: Topics, hear: Hear) -> None:
         id="mfa", verdict=Verdict.DEGRADED, since=990.0, cause="vendor", explanation="slow"
     )
     hear(topics.service(service))
-    assert mirror.view.services == {"mfa": service}
+    assert kept(mirror, ServiceChanged, "mfa").service == service
 
 
 @pytest.mark.parametrize("name", ["mfa/sign-in", "witness/gateway"])
@@ -108,10 +127,10 @@ def test_a_reading_and_the_change_it_brings(
     up = EndpointRead(999.0, name, Reading(Reason.OK, "", 0.25), Health.UP, 0)
     down = EndpointRead(1000.0, name, Reading(Reason.DEADLINE, "no answer"), Health.DOWN, 3)
     hear(topics.endpoint(up))
-    assert mirror.view.readings == {name: up}
+    assert kept(mirror, EndpointRead, name) == up
     assert not mirror.view.log
     hear(topics.endpoint(down))
-    assert mirror.view.readings == {name: down}
+    assert kept(mirror, EndpointRead, name) == down
     assert "no answer" in mirror.view.log[-1][1]
 
 
@@ -122,9 +141,11 @@ def test_an_incident_and_its_end(mirror: Mirror, topics: Topics, hear: Hear) -> 
         acknowledged=True, acknowledged_by="analyst", cause="vendor", vendor_lead=39.0,
     )  # fmt: skip
     hear(topics.incident(incident, 2))
-    assert (mirror.view.incident, mirror.view.others) == (incident, 2)
+    changed = kept(mirror, IncidentChanged)
+    assert (changed.incident, changed.others) == (incident, 2)
     hear(topics.incident(dataclasses.replace(incident, state=IncidentState.CLOSED), 0))
-    assert (mirror.view.incident, mirror.view.others) == (None, 0)
+    changed = kept(mirror, IncidentChanged)
+    assert (changed.incident, changed.others) == (None, 0)
 
 
 def test_an_event_and_a_sound(mirror: Mirror, topics: Topics, hear: Hear) -> None:
@@ -160,11 +181,11 @@ def test_lamps_that_flash_alike_do_so_in_turn(
         {Colour(name): word for name, word in words.items()}
     )
     hear(*lamps)
-    assert mirror.view.indication == shown
+    assert kept(mirror, IndicationChanged).indication == shown
     assert {c: p for c, p in mirror.lamps.items() if p != "off"} == words
 
 
 def test_what_is_not_in_the_picture_is_passed_over(mirror: Mirror) -> None:
     mirror.hear("availability", "online")
     mirror.hear("info", "{}")
-    assert mirror.view.overall is None
+    assert mirror.view.latest.of(OverallChanged) is None

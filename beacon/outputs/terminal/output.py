@@ -10,12 +10,11 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from beacon.config.schema import Tower
-from beacon.core.effects import (
-    Effect,
-)
+from beacon.core.effects import Effect
 from beacon.core.model import Site
 from beacon.core.tower.indication import Colour
 from beacon.engine.clock import Clock, utc_at
+from beacon.engine.latest import Latest
 from beacon.engine.output import Heartbeat
 from beacon.outputs.terminal.render import draw
 from beacon.outputs.terminal.screen import TerminalScreen
@@ -39,12 +38,14 @@ class TerminalTower:
         tower: Tower,
         clock: Clock,
         judge: Heartbeat,
+        latest: Latest,
+        *,
         console: Console | None = None,
     ) -> None:
         self._clock, self._judge = clock, judge
         self._console = console or Console()
         lamps = [colour for colour in Colour if colour in tower.lamps]
-        self._view = TerminalScreen(site, lamps, datetime.now(UTC))
+        self._view = TerminalScreen(site, lamps, datetime.now(UTC), latest)
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="terminal", daemon=True)
 
@@ -53,7 +54,7 @@ class TerminalTower:
         self._thread.start()
 
     def offer(self, effects: Sequence[Effect]) -> None:
-        """Keep what these effects show; the picture follows within a tenth of a second."""
+        """Note the events among these effects; the picture follows within a tenth of a second."""
         for effect in effects:
             self._view.take(effect)
 

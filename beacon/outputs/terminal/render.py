@@ -10,12 +10,10 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from beacon.core.effects import IncidentChanged, IndicationChanged, OverallChanged, ServiceChanged
 from beacon.core.model import Endpoint, Outcome, Service, Verdict
 from beacon.core.tower.indication import DARK, Colour, levels, patterns
-from beacon.core.views import (
-    IncidentView,
-    OverlayKind,
-)
+from beacon.core.views import EndpointRead, IncidentView, OverlayKind, SilenceChanged
 from beacon.outputs.terminal.screen import HEALTH_MARKS, VERDICT_MARKS, TerminalScreen, spaced
 
 _RING: Final = 3.0  # seconds a sound stays on the screen
@@ -80,8 +78,8 @@ def _header(view: TerminalScreen, at: float) -> RenderableType:
     head.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     head.add_column(justify="right", no_wrap=True)
     title = Text.assemble(("MFA beacon", "bold"), f"  {view.site.name or view.site.id}")
-    if view.overall is not None:
-        title.append_text(_verdict(view.overall.verdict))
+    if (changed := view.latest.of(OverallChanged)) is not None:
+        title.append_text(_verdict(changed.overall.verdict))
     ringing = view.sound is not None and 0 <= at - view.sound.at < _RING
     if ringing and view.sound is not None:
         title.append(f"   ♪ {spaced(view.sound.sound)}", "bold")
@@ -100,7 +98,8 @@ def _body(view: TerminalScreen, at: float, *, wide: bool) -> RenderableType:
 
 
 def _tower(view: TerminalScreen, at: float, *, tall: bool) -> Text:
-    indication = view.indication if view.judged else DARK
+    changed = view.latest.of(IndicationChanged)
+    indication = changed.indication if changed is not None and view.judged else DARK
     lit_now, words = levels(indication, at), patterns(indication, at)
     tower = Text("  ▗▄▄▄▄▄▄▖\n" if tall else "", "#888888")
     for colour in view.lamps:
@@ -131,12 +130,13 @@ def _services(view: TerminalScreen, at: float) -> RenderableType:
 
 
 def _service(view: TerminalScreen, service: Service, at: float) -> Text:
-    judged = view.services.get(service.id)
+    changed, overall = view.latest.of(ServiceChanged, service.id), view.latest.of(OverallChanged)
     text = Text.assemble((service.name, "bold"))
-    if judged is None:
+    if changed is None:
         return text.append("  waiting for the first reading", "#888888")
+    judged = changed.service
     text.append_text(_verdict(judged.verdict))
-    if view.overall is not None and view.overall.first_out == service.id:
+    if overall is not None and overall.overall.first_out == service.id:
         text.append("  first-out", "bold")
     text.append(f"  for {_age(at - judged.since)}", "#aaaaaa")
     if judged.cause:
@@ -153,9 +153,10 @@ def _verdict(verdict: Verdict) -> Text:
 
 def _witnesses(view: TerminalScreen) -> Text:
     text = Text.assemble(("Our own eyes", "bold"))
-    if view.overall is not None:
-        text.append(f"  network {view.overall.network}, clock {view.overall.clock}", "#aaaaaa")
-        if view.overall.storage_degraded:
+    if (changed := view.latest.of(OverallChanged)) is not None:
+        overall = changed.overall
+        text.append(f"  network {overall.network}, clock {overall.clock}", "#aaaaaa")
+        if overall.storage_degraded:
             text.append(", storage degraded", "#ffb000")
     return text
 
@@ -165,7 +166,7 @@ def _endpoints(view: TerminalScreen, endpoints: Sequence[Endpoint]) -> Renderabl
 
 
 def _endpoint(view: TerminalScreen, endpoint: Endpoint) -> Text:
-    read = view.readings.get(endpoint.id)
+    read = view.latest.of(EndpointRead, endpoint.id)
     if read is None:
         return Text(f"· {endpoint.name}", "#888888")
     mark, style = HEALTH_MARKS[read.health]
@@ -179,15 +180,15 @@ def _endpoint(view: TerminalScreen, endpoint: Endpoint) -> Text:
 
 
 def _incident(view: TerminalScreen, at: float) -> Text:
-    incident = view.incident
-    if incident is None:
+    changed = view.latest.of(IncidentChanged)
+    if changed is None or (incident := changed.incident) is None:
         return Text("No incident is open.", "#888888")
     _, style = VERDICT_MARKS[incident.verdict]
     began = view.epoch + timedelta(seconds=incident.since + 0.5)
     title = f"Incident {incident.number}: {view.service_name(incident.service)}"
     text = Text.assemble((title, style))
     text.append(f" {incident.state} since {began:%H:%M:%S} ({_age(at - incident.since)})", style)
-    for part in _particulars(incident, view.others):
+    for part in _particulars(incident, changed.others):
         text.append(f" · {part}")
     return text
 
@@ -205,8 +206,8 @@ def _particulars(incident: IncidentView, others: int) -> Iterator[str]:
 
 
 def _silence(view: TerminalScreen, at: float) -> Iterator[Text]:
-    silence = view.silence
-    if silence is not None and silence.until is not None:
+    silence = view.latest.of(SilenceChanged)
+    if silence is not None and silence.on and silence.until is not None:
         why = f": {silence.reason}" if silence.reason else ""
         yield Text(f"■ silence · until {_moment(view, silence.until, at)} · by {silence.by}{why}")
 
@@ -214,7 +215,7 @@ def _silence(view: TerminalScreen, at: float) -> Iterator[Text]:
 def _overlays(view: TerminalScreen, at: float) -> Iterator[Text]:
     """One line for all overlays of the same end, operator and reason."""
     for kind in OverlayKind:
-        changed = view.overlays.get(kind)
+        changed = view.latest.overlays.get(kind)
         if changed is None:
             continue
         if changed.overdue:

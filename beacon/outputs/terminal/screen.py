@@ -8,24 +8,12 @@ from typing import Final
 from beacon.core.effects import (
     Announced,
     Effect,
-    IncidentChanged,
-    IndicationChanged,
-    OverallChanged,
-    OverlaysChanged,
-    ServiceChanged,
     Sounded,
     Transition,
 )
 from beacon.core.model import Health, Site, Verdict
-from beacon.core.tower.indication import DARK, Colour
-from beacon.core.views import (
-    EndpointRead,
-    IncidentView,
-    OverallView,
-    OverlayKind,
-    ServiceView,
-    SilenceChanged,
-)
+from beacon.core.tower.indication import Colour
+from beacon.engine.latest import Latest
 
 _LOG_KEPT: Final = 50
 
@@ -52,50 +40,25 @@ def spaced(name: str) -> str:
 
 
 class TerminalScreen:
-    """The latest view of each thing, and the last events.
+    """The latest of each thing, which somebody else keeps, and the last events.
 
     `epoch` is the wall time of monotonic 0, `caption` a line below the picture, and `judged` is
     false once the judge's heartbeat has stopped.
     """
 
-    def __init__(self, site: Site, lamps: Sequence[Colour], epoch: datetime) -> None:
+    def __init__(
+        self, site: Site, lamps: Sequence[Colour], epoch: datetime, latest: Latest
+    ) -> None:
         self.site, self.lamps, self.epoch = site, tuple(lamps), epoch
+        self.latest = latest
         self.caption = ""
         self.judged = True
-        self.indication = DARK
-        self.overall: OverallView | None = None
-        self.services: dict[str, ServiceView] = {}
-        self.readings: dict[str, EndpointRead] = {}
-        self.overlays: dict[OverlayKind, OverlaysChanged] = {}
-        self.silence: SilenceChanged | None = None
-        self.incident: IncidentView | None = None
-        self.others = 0
         self.sound: Sounded | None = None
         self.log: deque[tuple[float, str, str]] = deque(maxlen=_LOG_KEPT)
         self._names = {service.id: service.name for service in site.services}
         self._names |= {item.id: item.name for item in site.attest}
 
     def take(self, effect: Effect) -> None:
-        """Keep what this effect shows; effects that show nothing are ignored."""
-        match effect:
-            case ServiceChanged(service=service):
-                self.services[service.id] = service
-            case OverallChanged(overall=overall):
-                self.overall = overall
-            case IncidentChanged(incident=incident, others=others):
-                self.incident, self.others = incident, others
-            case OverlaysChanged(kind=kind):
-                self.overlays[kind] = effect
-            case SilenceChanged():
-                self.silence = effect if effect.on else None
-            case EndpointRead(endpoint=endpoint):
-                self.readings[endpoint] = effect
-            case IndicationChanged(indication=indication):
-                self.indication = indication
-            case _:
-                self._happened(effect)
-
-    def _happened(self, effect: Effect) -> None:
         """Keep what is shown as a line below the picture."""
         match effect:
             case Sounded(at=at, sound=sound):

@@ -14,6 +14,7 @@ from beacon.config.schema import Tower
 from beacon.core.effects import (
     Announced,
     Announcement,
+    Effect,
     IncidentChanged,
     IndicationChanged,
     OverallChanged,
@@ -45,6 +46,7 @@ from beacon.core.views import (
     SilenceChanged,
 )
 from beacon.engine.clock import SystemClock
+from beacon.engine.latest import Latest
 from beacon.engine.output import Heartbeat
 from beacon.outputs.terminal.output import TerminalTower
 from beacon.outputs.terminal.render import draw
@@ -80,7 +82,13 @@ SITE = Site(
 
 @pytest.fixture
 def view() -> TerminalScreen:
-    return TerminalScreen(SITE, tuple(Colour), EPOCH)
+    return TerminalScreen(SITE, tuple(Colour), EPOCH, Latest())
+
+
+def take(view: TerminalScreen, effect: Effect) -> None:
+    """What the engine does: the latest first, then the outputs."""
+    view.latest.offer((effect,))
+    view.take(effect)
 
 
 def shown(view: TerminalScreen, at: float, width: int = 100, height: int = 40) -> str:
@@ -104,16 +112,16 @@ indications = st.builds(Indication, lights, lights, lights, lights, lights, flag
 
 @given(indications, st.integers(0, 400), st.sampled_from([40, 100]))
 def test_the_drawn_lamps_are_the_levels_of_the_core(indication, step, width):
-    view = TerminalScreen(SITE, tuple(Colour), EPOCH)
-    view.take(IndicationChanged(0.0, indication))
+    view = TerminalScreen(SITE, tuple(Colour), EPOCH, Latest())
+    take(view, IndicationChanged(0.0, indication))
     at = step * 0.05
     expected = {c.value: on for c, on in levels(indication, at).items()}
     assert lamps(shown(view, at, width)) == expected
 
 
 def test_each_lamp_says_its_pattern_and_only_wired_lamps_are_drawn():
-    view = TerminalScreen(SITE, (Colour.RED, Colour.GREEN), EPOCH)
-    view.take(IndicationChanged(0.0, Indication(red=FAST, green=STEADY, blue=STEADY)))
+    view = TerminalScreen(SITE, (Colour.RED, Colour.GREEN), EPOCH, Latest())
+    take(view, IndicationChanged(0.0, Indication(red=FAST, green=STEADY, blue=STEADY)))
     text = shown(view, 0.3)
     assert "▌ red   fast" in text
     assert "▌ green steady" in text
@@ -121,7 +129,7 @@ def test_each_lamp_says_its_pattern_and_only_wired_lamps_are_drawn():
 
 
 def test_without_a_judge_no_lamp_burns_and_it_says_why(view: TerminalScreen):
-    view.take(IndicationChanged(0.0, Indication(green=STEADY)))
+    take(view, IndicationChanged(0.0, Indication(green=STEADY)))
     view.judged = False
     text = shown(view, 1.0)
     assert not any(lamps(text).values())
@@ -137,7 +145,7 @@ def test_an_empty_view_waits(view: TerminalScreen):
 
 
 def test_a_site_without_witnesses_has_no_line_for_them():
-    view = TerminalScreen(Site(id="lab", services=SITE.services), tuple(Colour), EPOCH)
+    view = TerminalScreen(Site(id="lab", services=SITE.services), tuple(Colour), EPOCH, Latest())
     text = shown(view, 0.0)
     assert "MFA beacon  lab" in text
     assert "Our own eyes" not in text
@@ -147,7 +155,7 @@ def test_a_service_shows_verdict_age_cause_and_explanation(view: TerminalScreen)
     judged = ServiceView(
         "entra-mfa", Verdict.GRAY_FAILURE, 60.0, cause="dns", explanation="The record is gone."
     )
-    view.take(ServiceChanged(60.0, judged))
+    take(view, ServiceChanged(60.0, judged))
     text = shown(view, 252.0)
     assert "Entra MFA  ✗ GRAY FAILURE  for 3 min 12 s  cause: dns" in text
     assert "The record is gone." in text
@@ -157,7 +165,7 @@ def test_a_service_shows_verdict_age_cause_and_explanation(view: TerminalScreen)
     ("seconds", "age"), [(-1, "0 s"), (59.9, "59 s"), (60, "1 min 00 s"), (3900, "1 h 05 min")]
 )
 def test_ages_are_short(view: TerminalScreen, seconds, age):
-    view.take(ServiceChanged(0.0, ServiceView("sms", Verdict.OK, 100.0)))
+    take(view, ServiceChanged(0.0, ServiceView("sms", Verdict.OK, 100.0)))
     assert f"✓ OK  for {age}" in shown(view, 100.0 + seconds)
 
 
@@ -175,18 +183,18 @@ def test_ages_are_short(view: TerminalScreen, seconds, age):
 def test_an_endpoint_shows_health_and_latency_or_reason(
     view: TerminalScreen, reading, health, line
 ):
-    view.take(EndpointRead(1.0, "entra-mfa/sign-in", reading, health, 0))
+    take(view, EndpointRead(1.0, "entra-mfa/sign-in", reading, health, 0))
     assert line in shown(view, 2.0)
 
 
 def test_the_overall_verdict_and_our_own_eyes_are_shown(view: TerminalScreen):
     overall = OverallView(Verdict.BLIND, False, 0.0, True, False, (), network="lost", clock="ok")
-    view.take(OverallChanged(0.0, overall))
+    take(view, OverallChanged(0.0, overall))
     text = shown(view, 1.0)
     assert "London SOC  ? BLIND" in text
     assert "Our own eyes  network lost, clock ok" in text
     assert "storage" not in text
-    view.take(OverallChanged(2.0, replace(overall, storage_degraded=True)))
+    take(view, OverallChanged(2.0, replace(overall, storage_degraded=True)))
     assert "network lost, clock ok, storage degraded" in shown(view, 2.0)
 
 
@@ -197,17 +205,17 @@ def incident(**settings: object) -> IncidentView:
 
 
 def test_the_incident_line_tells_who_when_and_what_more(view: TerminalScreen):
-    view.take(IncidentChanged(30.0, incident(), 0))
+    take(view, IncidentChanged(30.0, incident(), 0))
     text = shown(view, 40.0)
     assert "Incident 7: Entra MFA open since 04:39:30 (10 s)" in text
     assert "first out: entra-mfa/sign-in · not acknowledged" in text
     told = incident(acknowledged=True, acknowledged_by="anna", vendor_lead=125.0)
-    view.take(IncidentChanged(50.0, told, 2))
+    take(view, IncidentChanged(50.0, told, 2))
     line = " ".join(shown(view, 60.0).split())
     assert "acknowledged by anna · 2 min 05 s before the vendor · and 2 more" in line
-    view.take(IncidentChanged(70.0, incident(acknowledged=True), 0))
+    take(view, IncidentChanged(70.0, incident(acknowledged=True), 0))
     assert "acknowledged" not in shown(view, 80.0)
-    view.take(IncidentChanged(90.0, None, 0))
+    take(view, IncidentChanged(90.0, None, 0))
     assert "No incident is open." in shown(view, 100.0)
 
 
@@ -221,19 +229,19 @@ def marked(text: str) -> list[str]:
 
 
 def test_silence_says_who_why_and_until_when(view: TerminalScreen):
-    view.take(SilenceChanged(5.0, on=True, since=5.0, until=3600.0, by="anna", reason="a call"))
+    take(view, SilenceChanged(5.0, on=True, since=5.0, until=3600.0, by="anna", reason="a call"))
     assert marked(shown(view, 20.0)) == ["■ silence · until 05:39:00 UTC · by anna: a call"]
-    view.take(SilenceChanged(30.0, on=False))
+    take(view, SilenceChanged(30.0, on=False))
     assert marked(shown(view, 40.0)) == []
 
 
 def test_overlays_say_who_why_and_until_when(view: TerminalScreen):
     shelve = laid(OverlayKind.SHELVE, "sms", until=3600.0, reason="ticket-17")
-    view.take(shelve)
-    view.take(laid(OverlayKind.BYPASS, "entra-mfa", reason="vendor is down"))
-    view.take(laid(OverlayKind.DRILL, "gray_failure", until=900.0))
-    view.take(laid(OverlayKind.ATTEST, "keys", overdue=("accounts",)))
-    view.take(laid(OverlayKind.BREAK_GLASS, "entra-mfa", by="first"))
+    take(view, shelve)
+    take(view, laid(OverlayKind.BYPASS, "entra-mfa", reason="vendor is down"))
+    take(view, laid(OverlayKind.DRILL, "gray_failure", until=900.0))
+    take(view, laid(OverlayKind.ATTEST, "keys", overdue=("accounts",)))
+    take(view, laid(OverlayKind.BREAK_GLASS, "entra-mfa", by="first"))
     assert marked(shown(view, 20.0)) == [
         "■ bypass: Entra MFA · by anna: vendor is down",
         "■ shelved: SMS codes · until 05:39:00 UTC · by anna: ticket-17",
@@ -241,8 +249,8 @@ def test_overlays_say_who_why_and_until_when(view: TerminalScreen):
         "■ drill: gray failure · until 04:54:00 UTC · by anna",
         "■ break-glass account used: Entra MFA · by first",
     ]
-    view.take(laid(OverlayKind.SHELVE))
-    view.take(laid(OverlayKind.ATTEST, "accounts"))
+    take(view, laid(OverlayKind.SHELVE))
+    take(view, laid(OverlayKind.ATTEST, "accounts"))
     text = shown(view, 20.0)
     assert "shelved" not in text
     assert "overdue" not in text
@@ -257,7 +265,7 @@ def test_one_line_for_all_services_in_one_window(view: TerminalScreen):
         by="schedule",
         reason="Patches",
     )
-    view.take(both)
+    take(view, both)
     assert marked(shown(view, 20.0)) == [
         "■ maintenance: Entra MFA, SMS codes · until Tue 20 Nov 04:39:00 UTC · by schedule: Patches"
     ]
@@ -265,9 +273,9 @@ def test_one_line_for_all_services_in_one_window(view: TerminalScreen):
 
 def test_the_first_out_is_marked(view: TerminalScreen):
     for name in ("entra-mfa", "sms"):
-        view.take(ServiceChanged(0.0, ServiceView(name, Verdict.OUTAGE, 0.0)))
+        take(view, ServiceChanged(0.0, ServiceView(name, Verdict.OUTAGE, 0.0)))
     overall = OverallView(Verdict.OUTAGE, True, 0.0, False, False, (), first_out="sms")
-    view.take(OverallChanged(0.0, overall))
+    take(view, OverallChanged(0.0, overall))
     [line] = [line for line in shown(view, 5.0).splitlines() if "first-out" in line]
     assert "SMS codes  ✗ OUTAGE  first-out" in line
 
@@ -277,10 +285,10 @@ def test_events_are_listed_in_order_of_time_with_their_words(view: TerminalScree
     opened = Announced(
         3.0, Announcement.OPENED, "entra-mfa", Verdict.OUTAGE, incident(), cause="dns", by="anna"
     )
-    view.take(opened)
-    view.take(Transition(2.0, "entra-mfa/sign-in", Health.UP, Health.DOWN, because))
-    view.take(Transition(4.0, "entra-mfa/sign-in", Health.DOWN, Health.UP, Reading(Reason.OK)))
-    view.take(SilenceChanged(5.0, True))
+    take(view, opened)
+    take(view, Transition(2.0, "entra-mfa/sign-in", Health.UP, Health.DOWN, because))
+    take(view, Transition(4.0, "entra-mfa/sign-in", Health.DOWN, Health.UP, Reading(Reason.OK)))
+    take(view, SilenceChanged(5.0, True))
     view.note(6.0, "a line from the log")
     lines = [line.rstrip() for line in shown(view, 10.0).splitlines() if line.startswith("04:39")]
     assert lines == [
@@ -312,7 +320,7 @@ def test_a_caption_of_two_lines_is_seen_whole(view: TerminalScreen):
 
 
 def test_a_sound_rings_on_the_screen_for_three_seconds(view: TerminalScreen):
-    view.take(Sounded(10.0, Sound.THREE_PULSES))
+    take(view, Sounded(10.0, Sound.THREE_PULSES))
     assert "London SOC   ♪ three pulses" in shown(view, 12.9)
     assert "London SOC   ♪" not in shown(view, 13.0)
     assert "04:39:10  ♪ three pulses" in shown(view, 13.0)
@@ -320,17 +328,17 @@ def test_a_sound_rings_on_the_screen_for_three_seconds(view: TerminalScreen):
 
 @pytest.mark.parametrize("width", [24, 40, 63, 64, 80, 200])
 def test_no_line_is_wider_than_the_terminal(view: TerminalScreen, width: int):
-    view.take(IndicationChanged(0.0, Indication(red=FAST)))
-    view.take(
-        ServiceChanged(0.0, ServiceView("sms", Verdict.OUTAGE, 0.0, explanation="long " * 40))
+    take(view, IndicationChanged(0.0, Indication(red=FAST)))
+    take(
+        view, ServiceChanged(0.0, ServiceView("sms", Verdict.OUTAGE, 0.0, explanation="long " * 40))
     )
     view.note(1.0, "x" * 300)
     assert max(len(line) for line in shown(view, 2.0, width).splitlines()) <= width
 
 
 def test_no_color_means_no_colour():
-    view = TerminalScreen(SITE, tuple(Colour), EPOCH)
-    view.take(IndicationChanged(0.0, Indication(red=FAST)))
+    view = TerminalScreen(SITE, tuple(Colour), EPOCH, Latest())
+    take(view, IndicationChanged(0.0, Indication(red=FAST)))
     out = io.StringIO()
     environ = {"NO_COLOR": "1", "TERM": "xterm-256color", "COLORTERM": "truecolor"}
     console = Console(file=out, width=80, height=30, force_terminal=True, _environ=environ)
@@ -341,7 +349,7 @@ def test_no_color_means_no_colour():
 
 def test_a_recorded_picture_can_be_exported():
     console = Console(file=io.StringIO(), record=True, width=100, height=30)
-    console.print(draw(TerminalScreen(SITE, tuple(Colour), EPOCH), 0.0))
+    console.print(draw(TerminalScreen(SITE, tuple(Colour), EPOCH, Latest()), 0.0))
     assert "<svg" in console.export_svg(title="beacon")
 
 
@@ -367,7 +375,7 @@ def terminal(make_tower: Callable[..., Tower], screen: Screen) -> TerminalTower:
     judge = Heartbeat(clock)
     judge.beat()
     console = Console(file=screen, width=90, height=30, force_terminal=True, _environ={})
-    return TerminalTower(SITE, make_tower(), clock, judge, console)
+    return TerminalTower(SITE, make_tower(), clock, judge, Latest(), console=console)
 
 
 def test_the_terminal_is_taken_drawn_and_given_back(
@@ -407,7 +415,7 @@ def test_a_terminal_that_breaks_ends_only_the_picture(
 
 def test_without_a_console_it_draws_on_standard_output(make_tower: Callable[..., Tower]):
     clock = SystemClock()
-    terminal = TerminalTower(SITE, make_tower(), clock, Heartbeat(clock))
+    terminal = TerminalTower(SITE, make_tower(), clock, Heartbeat(clock), Latest())
     console = Console(file=io.StringIO(), width=80, height=30)
     console.print(terminal.picture())
     assert "no judge: dark" in console.file.getvalue()  # type: ignore[attr-defined]
