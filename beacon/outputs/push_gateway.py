@@ -1,7 +1,7 @@
-"""The one door for readings that others deliver, whichever way they come.
+"""The gateway for pushed readings, over HTTP and MQTT.
 
-What is wrong with a push costs that push only: its sender hears why where it can be told, and
-the log has each cause once, and again at ten times as many.
+A push that is wrong costs only itself. Its sender gets the cause over HTTP; the log has each cause
+at its 1st, 10th, 100th … occurrence.
 """
 
 import itertools
@@ -18,37 +18,37 @@ from beacon.engine.redaction import Secrets, safe_traceback
 log = logging.getLogger(__name__)
 
 UNDATED: Final = "send `at`, when it was seen: else it could be sent again at any time"
-"""Said to senders over HTTP. Over MQTT only who may publish there can send again."""
+"""For senders over HTTP. Over MQTT only those whom the broker admits can repeat a message."""
 
 BUSY_AGAIN: Final = 5.0
 """Seconds after which to try again when the beacon was too busy."""
 
 
 class Pushable(Protocol):
-    """The settings of an endpoint that is pushed to (`beacon.probes.push.Push`)."""
+    """The settings of a pushed endpoint (`beacon.probes.push.Push`)."""
 
     @property
     def token(self) -> Secret | None:
-        """What a sender over HTTP must know."""
+        """The secret of senders over HTTP."""
         ...
 
     @property
     def ways(self) -> tuple[Way, ...]:
-        """How it may come."""
+        """How a reading may arrive."""
         ...
 
     @property
     def dated(self) -> bool:
-        """Whether its senders can say when they saw what they tell."""
+        """Whether its senders can date a reading."""
         ...
 
     def read(self, body: bytes) -> Pushed | None:
-        """What a body says; None: nothing of health. Raises `PushDenied`."""
+        """Parse a body; None: it tells nothing about health. Raises `PushDenied`."""
         ...
 
 
 class PushGateway:
-    """Lets in what is meant for `endpoints`; `take` judges it, and may raise `PushDenied`.
+    """Checks pushes for `endpoints`; `take` accepts a reading, or raises `PushDenied`.
 
     Called by any thread.
     """
@@ -60,19 +60,19 @@ class PushGateway:
         self._counts: dict[tuple[Way, str, PushRefusal], itertools.count[int]] = {}
 
     def of(self, way: Way) -> Mapping[str, Pushable]:
-        """The endpoints that may be pushed to this way."""
+        """The endpoints that take readings this way."""
         return {name: each for name, each in self._endpoints.items() if way in each.ways}
 
     def deliver(self, way: Way, endpoint: str, body: bytes) -> Reading | None:
-        """Take one push; None where it says nothing of health. Raises `PushDenied`."""
+        """Take one push; None: it tells nothing about health. Raises `PushDenied`."""
         try:
-            return self._delivered(way, endpoint, body)
+            return self._deliver(way, endpoint, body)
         except PushDenied as denied:
-            self.complain(way, endpoint, denied)
+            self.log_refusal(way, endpoint, denied)
             raise
 
-    def complain(self, way: Way, endpoint: str, denied: PushDenied) -> None:
-        """Log what was denied, at the first and at ten times as many."""
+    def log_refusal(self, way: Way, endpoint: str, denied: PushDenied) -> None:
+        """Log why a push was denied: the 1st, 10th, 100th … time of each cause."""
         known = endpoint if endpoint in self._endpoints else ""
         count = self._counts.setdefault((way, known, denied.cause), itertools.count(1))
         number = next(count)
@@ -81,7 +81,7 @@ class PushGateway:
             so_far = f"; {number} so far" if number > 1 else ""
             log.warning("a push%s by %s was refused: %s%s", to, way, denied.cause, so_far)
 
-    def _delivered(self, way: Way, endpoint: str, body: bytes) -> Reading | None:
+    def _deliver(self, way: Way, endpoint: str, body: bytes) -> Reading | None:
         wanted = self._endpoints.get(endpoint)
         if wanted is None or way not in wanted.ways:
             raise PushDenied(PushRefusal.UNKNOWN, "no such endpoint")
@@ -100,10 +100,10 @@ class PushGateway:
         except TimeoutError:
             raise PushDenied(PushRefusal.BUSY, "the beacon is too busy", BUSY_AGAIN) from None
         except Exception as error:  # noqa: BLE001 - the border: it costs this push only
-            _complain(endpoint, error)
+            _log_fault(endpoint, error)
             raise PushDenied(PushRefusal.BUG, "internal error; see the beacon's log") from None
         return pushed.reading
 
 
-def _complain(endpoint: str, error: Exception) -> None:
+def _log_fault(endpoint: str, error: Exception) -> None:
     log.error("a push to %s failed:\n%s", endpoint, safe_traceback(error))

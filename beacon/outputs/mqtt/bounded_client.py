@@ -1,13 +1,12 @@
-"""A paho client that takes no message larger than it was told to, and keeps how it was met.
+"""A paho client that drops messages above a limit, and keeps the first bytes of the answer.
 
-With MQTT 5 the broker is told the largest packet. With 3.1.1 there is no such word, and a
-broker may ignore it: then the bytes of what is too large are read and thrown away, so that one
-hostile message costs itself only. Retained, it would come again at every connection, so hanging
-up is no answer.
+With MQTT 5 the broker knows the largest packet, but may ignore it; 3.1.1 has no such property. So
+the bytes of a message that is too large are read and thrown away: one hostile message costs only
+itself. Disconnecting would not help: a retained one comes again at every connection.
 
-paho has no public door for this. `_sock_recv` is asked for the rest of a packet once its length
-is known; `_in_packet` is what it has of the packet. `tests/outputs/mqtt/test_bounded_client.py`
-notices when that changes.
+paho has no public interface for this. It calls `_sock_recv` for the rest of a packet once the
+length is known; `_in_packet` is what it has read of the packet.
+`tests/outputs/mqtt/test_bounded_client.py` fails when that changes.
 """
 
 import struct
@@ -23,9 +22,9 @@ _PUBLISH: Final = 0x30
 
 
 class BoundedClient(DialledClient):
-    """Drops packets of more than `largest` bytes, and says which.
+    """Drops packets of more than `largest` bytes, and reports them.
 
-    `opening` is the first bytes of whoever answers.
+    `opening`: the first bytes of the answer.
     """
 
     def __init__(self, largest: int, **more: Any) -> None:  # noqa: ANN401 - paho's own
@@ -37,7 +36,7 @@ class BoundedClient(DialledClient):
         self._drops: list[str] = []
 
     def dropped(self) -> list[str]:
-        """What was dropped since this was asked last."""
+        """What was dropped since the last call."""
         drops, self._drops = self._drops, []
         return drops
 
@@ -60,7 +59,7 @@ class BoundedClient(DialledClient):
         raise BlockingIOError  # paho comes back for more
 
     def _drop(self, command: int, size: int) -> None:
-        """Forget the packet, and say so; acknowledged, lest the broker wait for it."""
+        """Drop the packet and report it; acknowledge it, or the broker would wait for that."""
         topic = ""
         if command & 0xF0 == _PUBLISH and len(self._head) >= 2:
             (length,) = struct.unpack_from("!H", self._head)

@@ -1,10 +1,9 @@
 """One connection to the broker, from dialling to its end: paho, and nothing of the beacon.
 
-A session is used once: a new one has no memory, so nothing that an old one left in flight
-can overwrite fresh state. Every method runs in one thread, callbacks included: paho's own
-loops would write to the socket from two threads as soon as somebody publishes. Callbacks
-only take note; what follows from it is done after they have returned, and a bug in one
-surfaces in `turn`.
+A client is used once. A new one has no memory, so messages that an old one left in flight cannot
+overwrite fresh state. Every method runs in one thread, callbacks too: paho's own loops would write
+to the socket from two threads as soon as somebody publishes. Callbacks only store what they get; it
+is handled after they have returned, and a bug in one surfaces in `turn`.
 """
 
 import logging
@@ -33,18 +32,18 @@ from beacon.outputs.mqtt.topics import Publication
 _log = logging.getLogger(__name__)
 
 KEEPALIVE: Final = 30
-"""Seconds; a broker that falls silent is given up after at most twice this."""
+"""Seconds; a silent broker is given up after at most twice this."""
 
 TAKEN_OVER: Final = "Session taken over"
-"""What a broker of MQTT 5 says when somebody else comes with our client id."""
+"""What a broker of MQTT 5 sends when another client connects with our id."""
 
 
 class Lost(Exception):
-    """The broker cannot be reached, does not want us, or is gone; the words say why."""
+    """The broker cannot be reached, rejects us, or is gone; the message says why."""
 
 
 class Subscription(NamedTuple):
-    """What is listened to. `retained`: also to what was published before."""
+    """Topics to subscribe to. `retained`: also to what was published before."""
 
     topics: str
     qos: int
@@ -52,7 +51,7 @@ class Subscription(NamedTuple):
 
 
 def client_id(site: str) -> str:
-    """The name under which one beacon is known to its broker."""
+    """The client id of one beacon."""
     return f"mfa-beacon-{site}"
 
 
@@ -79,11 +78,11 @@ class MqttClient:
         self._refusal = ""
         self._trouble = ""
         self._lost = False
-        self._told: set[str] = set()
-        self._client = self._made(name, will)
+        self._logged: set[str] = set()
+        self._client = self._new_client(name, will)
         self._client.connect_timeout = patience
 
-    def _made(self, name: str, will: Publication) -> BoundedClient:
+    def _new_client(self, name: str, will: Publication) -> BoundedClient:
         five = self._mqtt.protocol == "5"
         client = BoundedClient(
             self._largest,
@@ -134,10 +133,10 @@ class MqttClient:
         )
 
     def turn(self, wake: int, timeout: float) -> None:
-        """Wait for the broker, for `wake` to be readable, or for the time; raises `Lost`."""
+        """Wait for the broker, for `wake` to be readable, or for `timeout`; raises `Lost`."""
         sock: Any = self._client.socket()
         if sock is None:
-            raise Lost(self._why())
+            raise Lost(self._cause())
         pending = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
         # poll, not select: with many probes running a socket's number may be above 1023.
         poll = select.poll()
@@ -148,18 +147,18 @@ class MqttClient:
         if pending or events & ~select.POLLOUT:
             code = self._client.loop_read()
             if not (self.connected or self._refusal):
-                self._judge_opening(code)
+                self._check_opening(code)
             for dropped in self._client.dropped():
-                self._tell(dropped)
+                self._warn_once(dropped)
         if events & select.POLLOUT:
             self._client.loop_write()
         self._client.loop_misc()
         if self._lost or self._client.socket() is None:
-            raise Lost(self._why())
+            raise Lost(self._cause())
 
     @property
     def congested(self) -> bool:
-        """Whether the broker does not take what was sent: send nothing more for now."""
+        """Whether the broker has not taken all that was sent: send nothing more for now."""
         return self._client.want_write()
 
     def publish(self, message: Publication) -> MQTTMessageInfo:
@@ -167,7 +166,7 @@ class MqttClient:
         return self._client.publish(message.topic, message.payload, message.qos, message.retain)
 
     def subscribe(self, subscriptions: Iterable[Subscription]) -> None:
-        """Hear of these topics too."""
+        """Subscribe to these topics, too."""
         for topics, qos, retained in subscriptions:
             if self._mqtt.protocol == "5":
                 handling = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
@@ -175,7 +174,7 @@ class MqttClient:
                     handling = SubscribeOptions.RETAIN_DO_NOT_SEND
                 options = SubscribeOptions(
                     qos=qos,
-                    # Also a live message shall say that it was sent to be retained.
+                    # A live message, too, must show that it was published as retained.
                     retainAsPublished=True,
                     retainHandling=handling,
                 )
@@ -184,15 +183,15 @@ class MqttClient:
                 self._client.subscribe(topics, qos)
 
     def unsubscribe(self, topics: Sequence[str]) -> None:
-        """Hear no more of these topics."""
+        """Unsubscribe from these topics."""
         self._client.unsubscribe(list(topics))
 
     def disconnect(self) -> None:
-        """Say goodbye: the broker then keeps the last will to itself."""
+        """Disconnect in order: the broker then does not publish the last will."""
         self._client.disconnect()
 
     def close(self) -> None:
-        """Cut the connection without a word, if it is still there."""
+        """Cut the connection, if it is still there."""
         sock: Any = self._client.socket()
         if sock is not None:
             sock.close()
@@ -204,7 +203,7 @@ class MqttClient:
     ) -> None:
         if reason.is_failure:
             unknown = self._mqtt.protocol == "3.1.1" and reason == "Unspecified error"
-            self._refused(self._unknown() if unknown else str(reason), props)
+            self._note_refusal(self._unknown_answer() if unknown else str(reason), props)
             return
         self.subscribe(self._subscriptions)
         self.connected = True
@@ -219,7 +218,8 @@ class MqttClient:
     ) -> None:
         self._lost = True
         if flags.is_disconnect_packet_from_server:
-            self._refusal = self._refusal or f"the broker ended it: {self._said(reason, props)}"
+            ended = f"the broker ended it: {self._with_reason_string(reason, props)}"
+            self._refusal = self._refusal or ended
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         self.arrived.append(message)
@@ -229,44 +229,44 @@ class MqttClient:
     ) -> None:
         for reason in reasons:
             if reason.is_failure:
-                self._tell(f"the broker refuses a subscription: {reason}: check its ACL")
+                self._warn_once(f"the broker refuses a subscription: {reason}: check its ACL")
 
     def _on_publish(
         self, _client: Client, _data: object, _mid: int, reason: ReasonCode, _props: object
     ) -> None:
         if reason.is_failure:
-            self._tell(f"the broker refuses what we publish: {reason}: check its ACL")
+            self._warn_once(f"the broker refuses what we publish: {reason}: check its ACL")
 
     def _on_log(self, _client: Client, _data: object, level: int, words: str) -> None:
-        if level == LogLevel.MQTT_LOG_ERR:  # the only place where paho says what happened
+        if level == LogLevel.MQTT_LOG_ERR:  # the only place where paho gives the cause
             self._trouble = words
 
-    # --- words ---
+    # --- messages ---
 
-    def _tell(self, words: str) -> None:
-        if words not in self._told:
-            self._told.add(words)
+    def _warn_once(self, words: str) -> None:
+        if words not in self._logged:
+            self._logged.add(words)
             _log.warning("MQTT: %s", words)
 
-    def _judge_opening(self, code: MQTTErrorCode) -> None:
-        """Say what answers, where it is no broker or none that paho understands."""
+    def _check_opening(self, code: MQTTErrorCode) -> None:
+        """Find out what answered, if it is no broker, or none that paho understands."""
         opening, where = self._client.opening, f"{self._mqtt.host}:{self._mqtt.port}"
         if stranger := no_broker(opening, where):
             self._refusal = stranger
             self._lost = True
         elif code == MQTTErrorCode.MQTT_ERR_PROTOCOL:
-            self._refused(self._unknown())
+            self._note_refusal(self._unknown_answer())
 
-    def _unknown(self) -> str:
+    def _unknown_answer(self) -> str:
         return refusal(self._client.opening, self._mqtt.protocol)
 
-    def _refused(self, reason: str, props: object = None) -> None:
-        cure = self._cure(reason)
-        said = self._said(reason, props)
-        self._refusal = f"the broker refuses us: {said}" + (f": {cure}" if cure else "")
+    def _note_refusal(self, reason: str, props: object = None) -> None:
+        cure = self._advice(reason)
+        reason_given = self._with_reason_string(reason, props)
+        self._refusal = f"the broker refuses us: {reason_given}" + (f": {cure}" if cure else "")
 
-    def _said(self, reason: ReasonCode | str, props: object) -> str:
-        """The broker's reason code, and its own words where it adds some."""
+    def _with_reason_string(self, reason: ReasonCode | str, props: object) -> str:
+        """The broker's reason code, with its reason string if it sends one."""
         words = quoted(getattr(props, "ReasonString", ""))
         if not words:
             return str(reason)
@@ -274,10 +274,10 @@ class MqttClient:
         secrets.hide_in(self._mqtt)
         return secrets.clear(f"{reason} ({words})")
 
-    def _cure(self, said: str) -> str:
-        """What to do about a refusal. Brokers do not tell a wrong password from a wrong id."""
+    def _advice(self, reason: str) -> str:
+        """What to do about a refusal. A broker does not say whether password or id is wrong."""
         admitted = f"whether it admits the client id {self._name} (mosquitto: clientid_prefixes)"
-        match said:
+        match reason:
             case "Not authorized" | "Bad user name or password" if self._mqtt.username is None:
                 return f"set mqtt.username and mqtt.password if it wants them; see {admitted}"
             case "Not authorized" | "Bad user name or password":
@@ -289,7 +289,7 @@ class MqttClient:
                 return f'try mqtt.protocol: "{other}"'
         return ""
 
-    def _why(self) -> str:
+    def _cause(self) -> str:
         if self._refusal:
             return self._refusal
         if "CERTIFICATE_REQUIRED" in self._trouble:
@@ -302,7 +302,7 @@ class MqttClient:
         if not self._mqtt.encrypted:
             words += "; if it is a TLS port: mqtts:// in mqtt.broker"
         elif self._mqtt.tls.certificate is None:
-            words += "; perhaps for want of a client certificate: mqtt.tls.certificate and key"
+            words += "; perhaps it wants a client certificate: mqtt.tls.certificate and key"
         if self._mqtt.protocol == "5":
             words += '; if it is an old one: mqtt.protocol: "3.1.1"'
         return words

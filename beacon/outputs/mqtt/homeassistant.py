@@ -1,8 +1,8 @@
 """Home Assistant's MQTT discovery: one message that describes the beacon as one device.
 
-Pure functions from configuration to message. Home Assistant refuses a whole device for one
-unknown key at the top, and keeps every component it has ever seen until it is told to
-forget it: hence `removals`. Needs Home Assistant 2024.11 or newer.
+Pure functions from configuration to message. Home Assistant rejects a whole device for one unknown
+key at the top level. It keeps every component it has ever seen until a message removes it: that is
+what `removals` is for. Needs Home Assistant 2024.11 or newer.
 """
 
 import json
@@ -17,10 +17,26 @@ from beacon.core.operator.commands import COMMANDS
 from beacon.core.tower.indication import SIGNAL, Colour, Pattern
 from beacon.core.views import IncidentState
 from beacon.engine.text_pattern import TextPattern
-from beacon.outputs.mqtt.topics import OFFLINE, ONLINE, Publication, compact, endpoint_path
+from beacon.outputs.mqtt.topics import (
+    AVAILABILITY,
+    BUZZER,
+    ENDPOINT,
+    EVENT,
+    HEALTH,
+    INCIDENT,
+    INFO,
+    LAMP,
+    OFFLINE,
+    ONLINE,
+    SERVICE,
+    STATE,
+    Publication,
+    compact,
+    endpoint_path,
+)
 
 ENDPOINT_PERIOD: Final = 60.0
-"""Seconds after which an endpoint's topic is written again, changed or not."""
+"""Seconds after which an endpoint's topic is written again, even if nothing changed."""
 
 _HEALTH_EXPIRES: Final = 180
 _SAFE: Final = TextPattern(r"[a-zA-Z0-9_-]+")
@@ -33,12 +49,12 @@ Component = dict[str, Any]
 
 
 def config_topic(config: Config) -> str:
-    """Where the discovery message of this beacon stands."""
+    """The topic of this beacon's discovery message."""
     return f"{_mqtt(config).discovery.prefix}/device/mfa_beacon_{_id(config.watched.id)}/config"
 
 
 def birth_topic(config: Config) -> str:
-    """Where Home Assistant says that it has come or gone."""
+    """The topic on which Home Assistant announces that it starts or stops."""
     return f"{_mqtt(config).discovery.prefix}/status"
 
 
@@ -59,7 +75,7 @@ def discovery(config: Config, version: str) -> dict[str, Any]:
     return {
         "dev": {"ids": [device], "name": config.name, "mdl": "MFA beacon", "sw": version},
         "o": {"name": "mfa-beacon", "sw": version},
-        "avty": [{"t": f"{base}/availability"}],
+        "avty": [{"t": AVAILABILITY.at(base)}],
         "cmps": components,
     }
 
@@ -71,10 +87,10 @@ def message(config: Config, document: Mapping[str, Any] | None) -> Publication:
 
 
 def removals(old: str, new: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The message to send before `new`, so that what only `old` has is forgotten.
+    """The message to send before `new`, which removes the components that only `old` has.
 
-    `old` is what stands on the topic, written by whoever; what is not understood counts
-    for nothing. None: there is nothing to remove.
+    `old` is the payload on the topic, written by anybody; parts that are not understood are
+    ignored. None: there is nothing to remove.
     """
     wanted = {(name, part["p"]) for name, part in new["cmps"].items()}
     gone = {name: {"p": kind} for name, kind in _described(old) if (name, kind) not in wanted}
@@ -102,19 +118,19 @@ def _mqtt(config: Config) -> Mqtt:
 
 
 def _id(words: str) -> str:
-    """A component id that Home Assistant can also remove again."""
+    """A component id that Home Assistant can also remove."""
     return _UNSAFE.sub("_", words)
 
 
 def _unused(name: str, taken: Mapping[str, Component]) -> str:
-    """The name, numbered if "a_b" + "c" and "a" + "b_c" have met."""
+    """The name; with a number if it is taken, as "a_b" + "c" and "a" + "b_c" give the same."""
     if name not in taken:
         return name
     return next(n for n in (f"{name}_{i}" for i in count(2)) if n not in taken)
 
 
 def _components(config: Config, base: str) -> Iterator[tuple[str, Component]]:
-    """Every entity, each with the id it would like to have."""
+    """Every entity with the id it should have; `_unused` makes ids unique."""
     yield from _verdicts(config, base)
     yield from _tower(config, base)
     yield from _commands(config, base)
@@ -128,7 +144,7 @@ def _components(config: Config, base: str) -> Iterator[tuple[str, Component]]:
 
 def _verdicts(config: Config, base: str) -> Iterator[tuple[str, Component]]:
     verdicts = [verdict.value for verdict in Verdict]
-    state, incident = f"{base}/state", f"{base}/incident"
+    state, incident = STATE.at(base), INCIDENT.at(base)
     yield (
         "verdict",
         _enum("Verdict", state, verdicts, "verdict") | {"json_attr_t": state},
@@ -146,25 +162,25 @@ def _verdicts(config: Config, base: str) -> Iterator[tuple[str, Component]]:
         {
             "p": "event",
             "name": "Incident event",
-            "stat_t": f"{base}/event",
+            "stat_t": EVENT.at(base),
             "event_types": [what.value for what in Announcement],
         },
     )
     for service in config.watched.services:
-        topic = f"{base}/service/{service.id}"
+        topic = SERVICE.at(base, service.id)
         enum = _enum(service.name, topic, verdicts, "verdict")
         yield f"service_{service.id}", enum | {"json_attr_t": topic}
 
 
 def _tower(config: Config, base: str) -> Iterator[tuple[str, Component]]:
-    # All words the topic has room for: an enum with one too few would drop a state.
+    # All words of the topic: Home Assistant drops a state that the enum does not list.
     words = [*(pattern.value for pattern in Pattern), "double", SIGNAL]
     for colour in Colour:
         if colour in config.tower.lamps:
             name = f"{colour.capitalize()} lamp"
-            yield f"lamp_{colour}", _enum(name, f"{base}/lamp/{colour}", words)
+            yield f"lamp_{colour}", _enum(name, LAMP.at(base, colour), words)
     if config.tower.buzzer is not None:
-        topic = f"{base}/buzzer"
+        topic = BUZZER.at(base)
         yield "buzzer", _binary("Buzzer", topic, "sound") | {"val_tpl": "{{ value_json.state }}"}
 
 
@@ -190,11 +206,11 @@ def _commands(config: Config, base: str) -> Iterator[tuple[str, Component]]:
 
 
 def _endpoint(endpoint: Endpoint, owner: str, base: str) -> Iterator[tuple[str, Component]]:
-    topic = f"{base}/{endpoint_path(endpoint.id)}"
+    topic = ENDPOINT.at(base, endpoint_path(endpoint.id))
     wanted = endpoint_path(endpoint.id).replace("/", "_")
     name = f"{owner} {endpoint.name}"
-    # The topic is not written more often than once a minute while nothing changes, and a
-    # rejected sign-in is asked only once in its guard interval; what is pushed comes when it comes.
+    # While nothing changes the topic is written once a minute at most; a rejected sign-in is tried
+    # once per guard interval; a pushed endpoint has no interval at all.
     period = max(endpoint.interval, ENDPOINT_PERIOD)
     if endpoint.sign_in:
         period = max(period, endpoint.guard_interval)
@@ -209,10 +225,10 @@ def _endpoint(endpoint: Endpoint, owner: str, base: str) -> Iterator[tuple[str, 
 
 
 def _beacon(base: str) -> Iterator[tuple[str, Component]]:
-    info, health = f"{base}/info", f"{base}/health"
+    info, health = INFO.at(base), HEALTH.at(base)
     milliseconds = {"unit_of_meas": "ms", "stat_cla": "measurement", "dev_cla": "duration"}
     minute = _DIAGNOSTIC | {"exp_aft": _HEALTH_EXPIRES}
-    connection = _binary("Connection", f"{base}/availability", "connectivity")
+    connection = _binary("Connection", AVAILABILITY.at(base), "connectivity")
     own = {"payload_on": ONLINE, "payload_off": OFFLINE, "avty": []}
     yield "connection", connection | own | _DIAGNOSTIC
     yield "version", _sensor("Version", info, "version") | _DIAGNOSTIC

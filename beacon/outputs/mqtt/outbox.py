@@ -1,8 +1,8 @@
-"""What is to be said over MQTT: the latest of everything, and the few things said once.
+"""What waits to be published: the latest of each thing, and events, which are published once.
 
-Any thread may note; only the MQTT thread takes. Nobody waits for anybody: every step on the
-shared containers is one operation of the interpreter. A note is stored before its key is
-marked, and the mark is taken away before the note is read, so a change is never missed.
+Any thread may put in; only the MQTT thread takes out. No thread waits for another: every step on
+the shared containers is one operation of the interpreter. A note is stored before its key is
+marked, and the mark is removed before the note is read, so no change is missed.
 """
 
 import logging
@@ -30,41 +30,41 @@ from beacon.outputs.tower.renderer import Shown
 
 _log = logging.getLogger(__name__)
 
-MOST_WAITING: Final = 1000
-"""Events and results that wait at most; older ones give way."""
-MOST_ANSWERS: Final = 100
-"""Answers of our own to commands that wait at most: a flood must not drive out events."""
+EVENTS_KEPT: Final = 1000
+"""Most events and results that wait; the oldest are dropped first."""
+ANSWERS_KEPT: Final = 100
+"""Most answers of the MQTT thread that wait: a flood of commands must not displace events."""
 HEALTH_EVERY: Final = 60.0
-"""Seconds between two words about the beacon's own health."""
-_AFTER_EVENTS: Final = ("endpoint ", "explain ", HealthReport.__name__)
-"""Keys of what is told in detail: it follows the event it belongs to."""
+"""Seconds between two reports of the beacon's own health."""
+_FOLLOWS_EVENTS: Final = ("endpoint ", "explain ", HealthReport.__name__)
+"""Keys of details: they are published after the event they belong to."""
 _OF_MEMBERS: Final = frozenset(family.partition("/")[0] for family in FAMILIES)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """Why a service is shown as it is, as it stood `at`."""
+class DatedExplanation:
+    """Why a service is shown as it is, at this moment."""
 
     at: float
     explained: Explained
 
 
 Single = OverallChanged | IncidentChanged | SilenceChanged | Shown | HealthReport
-Note = Single | ServiceChanged | EndpointRead | OverlaysChanged | Told
+Note = Single | ServiceChanged | EndpointRead | OverlaysChanged | DatedExplanation
 
 
 class Outbox:
     """The latest notes by key, and which of them are not yet published.
 
-    `info` makes the message that says who publishes here.
+    `info` makes the message of the topic `info`.
     """
 
     def __init__(self, topics: Topics, clock: Clock, info: Callable[[Topics], Publication]) -> None:
         self._topics, self._clock, self._info = topics, clock, info
         self._notes: dict[str, Note] = {}
         self._changed: dict[str, None] = {}
-        self._once: deque[Announced | Answered] = deque(maxlen=MOST_WAITING)
-        self._answers: deque[Answered] = deque(maxlen=MOST_ANSWERS)
+        self._events: deque[Announced | Answered] = deque(maxlen=EVENTS_KEPT)
+        self._answers: deque[Answered] = deque(maxlen=ANSWERS_KEPT)
         self._sent: dict[str, str] = {}
         self._endpoints: dict[str, tuple[tuple[str, ...], float]] = {}
         self._stalled: float | None = None
@@ -72,7 +72,7 @@ class Outbox:
     # --- any thread ---
 
     def offer(self, effects: Sequence[Effect]) -> None:
-        """Note what of these effects is published."""
+        """Keep what of these effects is published."""
         once: list[Announced | Answered] = []
         for effect in effects:
             match effect:
@@ -89,19 +89,19 @@ class Outbox:
                 case _:
                     pass
         self._complete()
-        # Last: whoever finds an event here finds what it is about noted already.
-        self._once.extend(once)
+        # Last: the state that belongs to an event must be there when the event is found.
+        self._events.extend(once)
 
     def note(self, what: Single) -> None:
-        """Note the latest of something there is only one of."""
+        """Keep the latest of a thing that exists once."""
         self._note(type(what).__name__, what)
 
     def explain(self, explained: Explained, at: float) -> None:
-        """Note why a service is shown as it is."""
-        self._note(f"explain {explained.view.id}", Told(at, explained))
+        """Keep why a service is shown as it is."""
+        self._note(f"explain {explained.view.id}", DatedExplanation(at, explained))
 
-    def say(self, answered: Answered) -> None:
-        """Say once what a command came to."""
+    def answer(self, answered: Answered) -> None:
+        """Publish the answer to a command once."""
         self._answers.append(answered)
 
     def _note(self, key: str, what: Note) -> None:
@@ -109,7 +109,7 @@ class Outbox:
         self._changed[key] = None
 
     def _complete(self) -> None:
-        """Once the judge has spoken: what it did not mention does not exist."""
+        """Once the core has described everything: what it left out does not exist."""
         if OverallChanged.__name__ not in self._notes:
             return
         now = self._clock.monotonic()
@@ -118,7 +118,7 @@ class Outbox:
                 self.note(nothing)
 
     def follow(self, topics: Topics) -> None:
-        """Go on with the topics of another configuration, and forget what it does not have."""
+        """Go on with the topics of another configuration, and drop what it does not have."""
         self._topics = topics
         members = topics.members()
         for key in list(self._notes):
@@ -130,7 +130,7 @@ class Outbox:
     # --- the MQTT thread ---
 
     def stall(self, since: float | None) -> None:
-        """Note since when nobody judges; None: somebody does."""
+        """Note since when the judge has stalled; None: it has not."""
         if since is not None:
             now, last = self._clock.monotonic(), self._notes.get(HealthReport.__name__)
             known = last if isinstance(last, HealthReport) else None
@@ -142,8 +142,8 @@ class Outbox:
                 if key.startswith(("service ", "explain ", OverallChanged.__name__)):
                     self._changed[key] = None
 
-    def gone(self) -> list[str]:
-        """Topics that something was published on, and that this configuration does not have."""
+    def topics_to_empty(self) -> list[str]:
+        """Topics in use that this configuration does not have; each is returned once."""
         members, base = self._topics.members(), f"{self._topics.base}/"
         topics = [
             topic
@@ -155,16 +155,16 @@ class Outbox:
         return topics
 
     @property
-    def standing(self) -> list[str]:
-        """All topics on which something of ours stands."""
+    def topics_in_use(self) -> list[str]:
+        """All topics on which something of ours is retained."""
         return list(self._sent)
 
     def info(self) -> Iterator[Publication]:
-        """Who publishes here, if that is not yet published."""
+        """The topic `info`, if it is not yet published."""
         yield from self._unsent(self._info(self._topics))
 
     def everything(self) -> Iterator[Publication]:
-        """All retained state there is, changed or not."""
+        """All retained state, changed or not."""
         self._changed.clear()
         self._sent.clear()
         yield from self.info()
@@ -172,35 +172,35 @@ class Outbox:
             yield from self._fresh(key, always=True)
 
     def changes(self, *, once: bool) -> Iterator[Publication]:
-        """What the judge holds now, if not yet published; then what happened once; then the rest.
+        """Changed state, then events, then changed details.
 
-        In this order: who hears of an event and looks at the state must not see that of before,
+        In this order: who receives an event and reads the state must not find the one of before,
         and an event must not wait for fifty endpoints. `once`: whether events are wanted.
         """
-        happened = [(waiting, len(waiting)) for waiting in (self._once, self._answers)]
+        happened = [(waiting, len(waiting)) for waiting in (self._events, self._answers)]
         changed = list(self._changed)
-        yield from self._fresh_of(key for key in changed if not key.startswith(_AFTER_EVENTS))
+        yield from self._fresh_of(key for key in changed if not key.startswith(_FOLLOWS_EVENTS))
         for waiting, count in happened if once else ():
             for _ in range(min(count, len(waiting))):
                 yield from self._rendered(waiting.popleft())
-        yield from self._fresh_of(key for key in changed if key.startswith(_AFTER_EVENTS))
+        yield from self._fresh_of(key for key in changed if key.startswith(_FOLLOWS_EVENTS))
 
     def _fresh_of(self, keys: Iterable[str]) -> Iterator[Publication]:
         for key in keys:
             self._changed.pop(key, None)
             yield from self._fresh(key, always=False)
 
-    def forget(self) -> int:
-        """Drop what happened while nobody could be told; how many things that were."""
+    def drop_events(self) -> int:
+        """Drop the events that waited while we were offline, and count them."""
         self._answers.clear()
-        count = len(self._once)
+        count = len(self._events)
         for _ in range(count):
-            self._once.popleft()
+            self._events.popleft()
         return count
 
     def _fresh(self, key: str, *, always: bool) -> Iterator[Publication]:
         note = self._notes.get(key)
-        if note is None:  # left the configuration
+        if note is None:  # it has left the configuration
             return
         if isinstance(note, EndpointRead) and not self._due(note, always=always):
             return
@@ -213,7 +213,7 @@ class Outbox:
             yield message
 
     def _due(self, read: EndpointRead, *, always: bool) -> bool:
-        """Whether an endpoint's topic is written: on a change, else once a minute."""
+        """Whether an endpoint's topic is due: on a change, else once a minute."""
         shown = (read.health.value, read.reading.outcome.value, read.reading.reason.value)
         before, at = self._endpoints.get(read.endpoint, ((), 0.0))
         if not always and shown == before and read.at < at + ENDPOINT_PERIOD:
@@ -231,8 +231,8 @@ class Outbox:
     def _messages(self, what: Note | Announced | Answered) -> Iterator[Publication]:
         topics = self._topics
         match what:
-            case OverallChanged() | ServiceChanged() | Told():
-                yield self._judged(what)
+            case OverallChanged() | ServiceChanged() | DatedExplanation():
+                yield self._verdict(what)
             case EndpointRead():
                 yield topics.endpoint(what)
             case IncidentChanged(incident=incident, others=others):
@@ -246,22 +246,22 @@ class Outbox:
             case Answered():
                 yield topics.result(what)
             case SilenceChanged() | Shown():
-                yield from self._heard_and_seen(what)
+                yield from self._silence_or_tower(what)
 
-    def _judged(self, what: OverallChanged | ServiceChanged | Told) -> Publication:
-        """What the judge said, unless it has stalled since."""
+    def _verdict(self, what: OverallChanged | ServiceChanged | DatedExplanation) -> Publication:
+        """The latest verdict, or blind if the judge has stalled since."""
         topics, since = self._topics, self._stalled
         match what:
             case OverallChanged(overall=view):
                 return topics.state(view if since is None else stalled.overall(view, since))
             case ServiceChanged(service=view):
                 return topics.service(view if since is None else stalled.service(view, since))
-            case Told(at=at, explained=explained):
+            case DatedExplanation(at=at, explained=explained):
                 if since is not None:
                     explained = replace(explained, view=stalled.service(explained.view, since))
                 return topics.explain(explained, at)
 
-    def _heard_and_seen(self, what: SilenceChanged | Shown) -> Iterator[Publication]:
+    def _silence_or_tower(self, what: SilenceChanged | Shown) -> Iterator[Publication]:
         if isinstance(what, SilenceChanged):
             yield self._topics.silence(what)
         else:

@@ -1,8 +1,9 @@
-"""The beacon on MQTT: a mirror of what the core says, and a door for a few commands.
+"""The MQTT output: publishes what the core shows, and takes commands and pushed readings.
 
-Lamps, buzzer and probes never depend on this. The deciding thread leaves a note and goes
-on; one thread of our own dials, publishes, listens and, whatever happens, tries again.
-Nothing is published while offline: on every connection the whole state is sent afresh.
+What comes in: effects, which the deciding thread puts into the outbox without waiting. What goes
+out: topics. One thread connects, publishes and receives, and tries again after every failure.
+Nothing is queued while offline: after each connect the whole state is published. Must never
+happen: lamps, buzzer or probes wait for a broker.
 """
 
 import contextlib
@@ -34,9 +35,9 @@ from beacon.outputs.tower.renderer import Shown
 _log = logging.getLogger(__name__)
 
 SHORT_SESSIONS: Final = 3
-"""So many sessions in a row that do not last are said to be so."""
+"""After so many short sessions in a row the log says that none lasts."""
 LARGEST: Final = 256 * 1024
-"""Bytes of a message that is taken, beside our own description twice: pushes may have 64 KiB."""
+"""Most bytes of a message, besides twice our description: a push may have 64 KiB."""
 
 
 class _Waker:
@@ -48,22 +49,22 @@ class _Waker:
             end.settimeout(0)
 
     def fileno(self) -> int:
-        """What the waiting thread waits for."""
+        """The descriptor the waiting thread polls."""
         return self._mine.fileno()
 
     def wake(self) -> None:
-        """Wake it; never blocks. A full pipe wakes too, and a closed one has nobody to wake."""
+        """Wake the thread; never blocks. A full pipe wakes it, too; a closed one has no thread."""
         with contextlib.suppress(OSError):
             self._theirs.send(b"\0")
 
     def clear(self) -> None:
-        """Take all wakings."""
+        """Read all that was sent to wake us."""
         with contextlib.suppress(OSError):
             while self._mine.recv(4096):
                 pass
 
     def close(self) -> None:
-        """Done."""
+        """Close both ends."""
         self._mine.close()
         self._theirs.close()
 
@@ -73,13 +74,13 @@ class MqttOutput:
 
     `submit` posts an event to the deciding thread and `lamp_test` starts one; both are called
     by the MQTT thread and must not block. `version` is the beacon's; `rng` spreads retries.
-    `push` takes what others push; None: nobody is listened to. `judge` beats while somebody
-    judges; None: that is not watched. `started`: when the beacon did, in monotonic seconds.
+    `push` takes pushed readings; None: nothing is subscribed. `judge` is the heartbeat of the
+    deciding thread; None: it is not watched. `started`: the beacon's start in monotonic seconds.
     """
 
     name = "mqtt"
 
-    def __init__(  # noqa: PLR0917 - what it is made of
+    def __init__(  # noqa: PLR0917 - its parts
         self,
         config: Config,
         clock: Clock,
@@ -96,10 +97,10 @@ class MqttOutput:
         self._submit, self._lamp_test, self._version = submit, lamp_test, version
         self._moment = WallClockMap(clock)
         self._started = clock.monotonic() if started is None else started
-        self._board = Outbox(self._topics(config), clock, self._info)
-        self._setup = self._made(config, push)
-        self._left: Setup | None = None  # whose "online" still stands, although we left
-        self._unexplained = Unexplained(config.watched)  # the deciding thread's
+        self._outbox = Outbox(self._topics(config), clock, self._info)
+        self._setup = self._setup_for(config, push)
+        self._left: Setup | None = None  # a broker we left, where "online" is still retained
+        self._unexplained = Unexplained(config.watched)  # used by the deciding thread only
         self._reloaded: Site | None = None
         self._stall = None if judge is None else StallWatch(judge, clock)
         self._waker = _Waker()
@@ -112,21 +113,21 @@ class MqttOutput:
     # --- any thread ---
 
     def start(self) -> None:
-        """Start the thread; a broker that is not there stops nobody. Once is enough."""
+        """Start the thread; does nothing if it runs. A broker may be absent."""
         if not self._thread.is_alive():
             self._thread.start()
 
     def follow(self, config: Config, push: MqttPush | None = None) -> None:
-        """Go on with another configuration: what it does not change is not said again."""
+        """Use another configuration: what it does not change is not published again."""
         self._reloaded = config.watched
-        setup = self._made(config, push)
-        self._board.follow(setup.topics)
+        setup = self._setup_for(config, push)
+        self._outbox.follow(setup.topics)
         self._setup = setup
         self._waker.wake()
 
     def offer(self, effects: Sequence[Effect]) -> None:
-        """Note what is to be published."""
-        self._board.offer(effects)
+        """Keep what is to be published."""
+        self._outbox.offer(effects)
         if self._reloaded is not None:
             self._unexplained.follow(self._reloaded)
             self._reloaded = None
@@ -134,13 +135,13 @@ class MqttOutput:
         self._waker.wake()
 
     def shown(self, shown: Shown) -> None:
-        """Note what the pins do."""
-        self._board.note(shown)
+        """Keep what the pins do."""
+        self._outbox.note(shown)
         self._waker.wake()
 
     def health(self, health: HealthReport) -> None:
-        """Note how the beacon itself is."""
-        self._board.note(health)
+        """Keep the beacon's own health."""
+        self._outbox.note(health)
         self._waker.wake()
 
     def unexplained(self, at: float) -> Sequence[str]:
@@ -148,12 +149,12 @@ class MqttOutput:
         return self._unexplained.due(at)
 
     def explain(self, explained: Explained, at: float) -> None:
-        """Note why a service is shown as it is."""
-        self._board.explain(explained, at)
+        """Keep why a service is shown as it is."""
+        self._outbox.explain(explained, at)
         self._waker.wake()
 
     def stop(self, budget: float) -> None:
-        """Publish what is left and "offline", then go; a broker that hangs is left hanging."""
+        """Publish what is left and "offline", then end; do not wait for a broker that hangs."""
         self._stopping.set()
         self._waker.wake()
         if self._thread.is_alive():
@@ -161,18 +162,18 @@ class MqttOutput:
         if not self._thread.is_alive():
             self._waker.close()
 
-    # --- what a configuration makes of it ---
+    # --- from the configuration ---
 
     def _topics(self, config: Config) -> Topics:
         return Topics(config, self._version, self._moment)
 
     def _info(self, topics: Topics) -> Publication:
-        # Made anew each time: the wall clock may be wrong at the start.
+        # Built each time: the wall clock may be wrong at the start.
         return topics.info(self._started, socket.gethostname())
 
-    def _made(self, config: Config, push: MqttPush | None) -> Setup:
+    def _setup_for(self, config: Config, push: MqttPush | None) -> Setup:
         commands = CommandRunner(
-            config, self._clock, self._submit, self._lamp_test, self._board.say
+            config, self._clock, self._submit, self._lamp_test, self._outbox.answer
         )
         return Setup(config, self._version, self._topics(config), commands, push)
 
@@ -182,36 +183,36 @@ class MqttOutput:
         retry = self._pace.first_retry
         while not self._stopping.is_set():
             setup, self._welcomed = self._setup, None
-            cause = self._visit(setup)
+            cause = self._connect_once(setup)
             if self._stopping.is_set():
                 return
             if self._welcomed is None and self._left is not None:
                 left, self._left = self._left, None
-                self._visit(left, only=OFFLINE)
-            if setup is not self._setup:  # a reload: nothing to complain of
+                self._connect_once(left, only=OFFLINE)
+            if setup is not self._setup:  # a reload, not a failure
                 retry, self._short = self._pace.first_retry, 0
                 continue
             lasted = self._lasted()
             self._short = 0 if lasted is None else self._short + 1
             if lasted is not None and lasted >= self._pace.settled:
                 retry, self._short = self._pace.first_retry, 0
-            self._say(self._diagnosed(cause, setup))
+            self._log_cause(self._with_advice(cause, setup))
             self._rest(retry * self._rng.uniform(0.5, 1.0))
             retry = min(retry * 2, self._pace.last_retry)
 
     def _rest(self, seconds: float) -> None:
-        """Wait before the next try, and go on looking at the judge."""
+        """Wait before the next try, and go on watching the judge."""
         until = self._clock.monotonic() + seconds
         while (left := until - self._clock.monotonic()) > 0:
-            self._notice()
+            self._watch_judge()
             if self._stopping.wait(min(left, LOOK_EVERY)):
                 return
 
     def _lasted(self) -> float | None:
-        """Seconds since the broker's welcome in the present or last session, if it came."""
+        """Seconds since the broker's CONNACK in the latest session; None: there was none."""
         return None if self._welcomed is None else self._clock.monotonic() - self._welcomed
 
-    def _diagnosed(self, cause: str, setup: Setup) -> str:
+    def _with_advice(self, cause: str, setup: Setup) -> str:
         if self._short < SHORT_SESSIONS:
             return cause
         name = client_id(setup.topics.site)
@@ -220,8 +221,8 @@ class MqttOutput:
             return f"{short}: another client uses this id ({name}); give every beacon its `site`"
         return f"{short}; look for {name} in the broker's log"
 
-    def _visit(self, setup: Setup, only: str = "") -> str:
-        """One connection from dialling to its end; why it ended. `only`: to say just this."""
+    def _connect_once(self, setup: Setup, only: str = "") -> str:
+        """Connect, stay until the end, return why it ended. `only`: publish just this."""
         mqtt = _mqtt(setup.config)
         will = setup.topics.available(OFFLINE)
         largest = LARGEST + 2 * len(setup.description.payload.encode())
@@ -234,99 +235,99 @@ class MqttOutput:
                 patience=self._pace.patience,
                 largest=largest,
             )
-            with contextlib.closing(made) as session:
-                session.dial()
-                self._await_welcome(session)
+            with contextlib.closing(made) as client:
+                client.dial()
+                self._await_connack(client)
                 if only:
-                    self._part(session, setup.topics.available(only))
+                    self._leave_with(client, setup.topics.available(only))
                     return ""
                 self._welcomed, self._left = self._clock.monotonic(), None
-                self._converse(session, setup)
+                self._run_session(client, setup)
         except Lost as lost:
             return str(lost)
-        except Exception:  # noqa: BLE001 - the border: logged, dialled again
+        except Exception:  # noqa: BLE001 - the border: logged, then tried again
             _log.exception("MQTT: the connection failed by a fault of the beacon")
             return "a fault of the beacon: see its traceback"
         return "stopped"
 
-    def _await_welcome(self, session: MqttClient) -> None:
+    def _await_connack(self, client: MqttClient) -> None:
         until = self._clock.monotonic() + self._pace.welcome
-        while not session.connected:
+        while not client.connected:
             left = until - self._clock.monotonic()
             if self._stopping.is_set():
                 raise Lost("stopped")
             if left <= 0:
                 raise Lost("the broker takes the connection but does not answer")
             self._waker.clear()
-            session.turn(self._waker.fileno(), left)
+            client.turn(self._waker.fileno(), left)
 
-    def _converse(self, session: MqttClient, setup: Setup) -> None:
-        missed = self._board.forget()
-        conversation = Session(
-            session, setup, board=self._board, clock=self._clock, rng=self._rng, pace=self._pace
+    def _run_session(self, client: MqttClient, setup: Setup) -> None:
+        missed = self._outbox.drop_events()
+        session = Session(
+            client, setup, outbox=self._outbox, clock=self._clock, rng=self._rng, pace=self._pace
         )
-        self._notice()
-        conversation.begin()
+        self._watch_judge()
+        session.begin()
         with contextlib.ExitStack() as listening:
             listen(listening, None, setup.push)
             while not self._stopping.is_set():
                 if self._short < SHORT_SESSIONS or (self._lasted() or 0.0) >= self._pace.settled:
-                    self._welcome(setup, missed)
+                    self._log_connected(setup, missed)
                     missed = 0
-                session.turn(self._waker.fileno(), conversation.due())
+                client.turn(self._waker.fileno(), session.due())
                 self._waker.clear()
-                self._notice()
+                self._watch_judge()
                 if (fresh := self._setup) is not setup:
-                    if not _same_place(setup.config, fresh.config):
-                        self._leave(session, conversation, setup, fresh)
+                    if not _same_connection(setup.config, fresh.config):
+                        self._change_broker(client, session, setup, fresh)
                         return
                     listen(listening, setup.push, fresh.push)
                     setup = fresh
-                    conversation.follow(setup)
-                conversation.turn()
-        conversation.turn()
-        self._part(session, setup.topics.available(OFFLINE))
+                    session.follow(setup)
+                session.turn()
+        session.turn()
+        self._leave_with(client, setup.topics.available(OFFLINE))
 
-    def _notice(self) -> None:
-        """Speak for the judge, should it have stalled."""
+    def _watch_judge(self) -> None:
+        """Show blind if the judge has stalled."""
         if self._stall is not None:
-            self._board.stall(self._stall.look())
+            self._outbox.stall(self._stall.look())
 
-    def _part(self, session: MqttClient, last_word: Publication) -> None:
-        """A clean goodbye suppresses the last will, so we say it ourselves."""
-        last = session.publish(last_word)
-        self._linger(session, self._pace.farewell, last.is_published)
-        session.disconnect()
+    def _leave_with(self, client: MqttClient, last_message: Publication) -> None:
+        """Publish this, then disconnect: an orderly disconnect suppresses the last will."""
+        last = client.publish(last_message)
+        self._wait_until(client, self._pace.farewell, last.is_published)
+        client.disconnect()
 
-    def _linger(self, session: MqttClient, seconds: float, enough: Callable[[], bool]) -> None:
+    def _wait_until(self, client: MqttClient, seconds: float, enough: Callable[[], bool]) -> None:
         until = self._clock.monotonic() + seconds
         while not enough() and (left := until - self._clock.monotonic()) > 0:
             self._waker.clear()
-            session.turn(self._waker.fileno(), left)
+            client.turn(self._waker.fileno(), left)
 
-    def _leave(
-        self, session: MqttClient, conversation: Session, setup: Setup, fresh: Setup
+    def _change_broker(
+        self, client: MqttClient, session: Session, setup: Setup, fresh: Setup
     ) -> None:
-        """Go because a reload wants another connection."""
+        """Disconnect because a reload wants another connection."""
         before, after = _mqtt(setup.config), _mqtt(fresh.config)
         if setup.topics.base != fresh.topics.base:
-            # First the description: who still reads a topic would complain of an empty state. The
-            # new one where it has the same place: entities stay what people made of them.
+            # The description first: Home Assistant logs an error for each empty state it reads.
+            # The new one if it has the same topic: entities keep what people changed about them.
             here = setup.description.topic
             moved = fresh.description if fresh.description.topic == here else None
-            session.publish(moved or Publication(here, "", retain=True, qos=1))
-            self._linger(session, self._pace.forgotten, self._stopping.is_set)
-            conversation.take_away()
-            self._part(session, Publication(setup.topics.availability, "", retain=True, qos=1))
+            client.publish(moved or Publication(here, "", retain=True, qos=1))
+            self._wait_until(client, self._pace.forgotten, self._stopping.is_set)
+            session.empty_topics()
+            self._leave_with(client, Publication(setup.topics.availability, "", retain=True, qos=1))
         elif (before.host, before.port) != (after.host, after.port):
-            self._part(session, setup.topics.available(OFFLINE))
+            self._leave_with(client, setup.topics.available(OFFLINE))
         else:
-            session.disconnect()  # "online" stands, and will be true again in a moment
+            client.disconnect()  # "online" stays retained: it is true again in a moment
             self._left = setup
 
-    # --- words ---
+    # --- the log ---
 
-    def _welcome(self, setup: Setup, missed: int) -> None:
+    def _log_connected(self, setup: Setup, missed: int) -> None:
         if self._cause != "":
             mqtt, name = _mqtt(setup.config), client_id(setup.topics.site)
             _log.info("MQTT: connected to %s:%d as %s", mqtt.host, mqtt.port, name)
@@ -334,7 +335,7 @@ class MqttOutput:
         if missed:
             _log.warning("MQTT: %d events were not published while offline", missed)
 
-    def _say(self, cause: str) -> None:
+    def _log_cause(self, cause: str) -> None:
         if cause != self._cause:
             _log.warning("MQTT: %s; the beacon goes on without and tries again", cause)
             self._cause = cause
@@ -343,7 +344,7 @@ class MqttOutput:
 def listen(
     listening: contextlib.ExitStack, before: MqttPush | None, after: MqttPush | None
 ) -> None:
-    """Be known as one who listens to pushes, or no more."""
+    """Enter or leave `MqttPush.listening` when a reload brings or removes pushed endpoints."""
     if before is None and after is not None:
         listening.enter_context(after.listening())
     elif after is None:
@@ -356,7 +357,7 @@ def _mqtt(config: Config) -> Mqtt:
     return config.mqtt
 
 
-def _same_place(before: Config, after: Config) -> bool:
+def _same_connection(before: Config, after: Config) -> bool:
     """Whether one connection serves both configurations."""
     old, new = _mqtt(before), _mqtt(after)
     return replace(old, discovery=new.discovery, commands=new.commands) == new

@@ -1,8 +1,7 @@
-"""What is said in one connection to the broker.
+"""One session with the broker: what is published in which order, and what is received.
 
-Knows the order of things that Home Assistant needs: description, states, then "online" (else
-the states of before would count again), then what happens. A `MqttClient` carries the words;
-when to dial and what to do after is `beacon.outputs.mqtt.output`.
+Home Assistant needs this order: description, states, then "online" (else it would use the states of
+before), then events. `client` transports the messages; `output` decides when to connect.
 """
 
 import logging
@@ -42,19 +41,19 @@ class SessionTimes:
     welcome: float = 10.0  # from CONNECT to the broker's answer
     read_back: float = 2.0  # for our own discovery message, if the broker has one
     birth: tuple[float, float] = (1.0, 5.0)  # Home Assistant came: give it time
-    forgotten: float = 5.0  # for Home Assistant to forget what it was told to
-    again: float = 300.0  # everything is sent again
-    farewell: float = 2.0  # for "offline" to be taken
+    forgotten: float = 5.0  # for Home Assistant to remove components
+    again: float = 300.0  # between two times that everything is sent
+    farewell: float = 2.0  # for the broker to take "offline"
 
 
 USUAL: Final = SessionTimes()
 PUSH: Final = "push/"
-"""Below this, and the base, others push."""
+"""Pushed readings arrive below this, and below the base."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What one configuration makes of MQTT; a reload brings another one."""
+    """The MQTT part of one configuration; a reload brings another one."""
 
     config: Config
     version: str
@@ -64,7 +63,7 @@ class Setup:
 
     @cached_property
     def document(self) -> dict[str, Any] | None:
-        """The description for Home Assistant, if it is wanted."""
+        """The description for Home Assistant; None: not wanted."""
         assert self.config.mqtt is not None, "without it there is no MQTT"
         return discovery(self.config, self.version) if self.config.mqtt.discovery.enabled else None
 
@@ -74,43 +73,43 @@ class Setup:
         return message(self.config, self.document)
 
     def subscriptions(self) -> list[Subscription]:
-        """All that is listened to."""
+        """All subscriptions."""
         base = self.topics.base
         read_back = [Subscription(topic, 1, retained=True) for topic in self.read_back()]
         commands = [Subscription(f"{base}/cmd/+", 1)]
         return [*commands, *self.birth(), *self.pushes(), *read_back]
 
     def birth(self) -> list[Subscription]:
-        """Where Home Assistant says that it has come."""
+        """Where Home Assistant announces that it starts."""
         wanted = self.document is not None
         return [Subscription(birth_topic(self.config), 0, retained=True)] if wanted else []
 
     def pushes(self) -> list[Subscription]:
-        """Where others push."""
+        """Where pushed readings arrive."""
         wanted = self.push is not None
         return [Subscription(f"{self.topics.base}/{PUSH}+/+", 1)] if wanted else []
 
     def read_back(self) -> list[str]:
-        """What is read at the beginning: our description, and what may have become nobody's."""
+        """Read at the beginning: our description, and topics that may have lost their endpoint."""
         base = self.topics.base
         return [config_topic(self.config), *(f"{base}/{family}" for family in FAMILIES)]
 
 
 class Session:
-    """What is said in one connection, after the broker's welcome."""
+    """One connection, from the broker's CONNACK on."""
 
     def __init__(
         self,
-        session: MqttClient,
+        client: MqttClient,
         setup: Setup,
         *,
-        board: Outbox,
+        outbox: Outbox,
         clock: Clock,
         rng: random.Random,
         pace: SessionTimes,
     ) -> None:
-        self._setup, self._board = setup, board
-        self._clock, self._rng, self._pace, self._session = clock, rng, pace, session
+        self._setup, self._outbox = setup, outbox
+        self._clock, self._rng, self._pace, self._client = clock, rng, pace, client
         self._members = setup.topics.members()
         self._online = False
         now = clock.monotonic()
@@ -122,17 +121,17 @@ class Session:
         self._sweep: float | None = None
 
     def begin(self) -> None:
-        """This is how things stand."""
+        """Publish all states."""
         self._states()
         if self._setup.document is None:
             self._go_online()
 
     def turn(self) -> None:
-        """Everything that is to be said or done now."""
-        arrived, self._session.arrived = self._session.arrived, []
+        """Handle what arrived, and publish what is due."""
+        arrived, self._client.arrived = self._client.arrived, []
         for received in arrived:
             try:
-                self._hear(received)
+                self._receive(received)
             except Exception:  # noqa: BLE001 - the border: costs this message only
                 _log.exception("MQTT: a message could not be handled")
         if self._setup.push is not None:
@@ -140,66 +139,66 @@ class Session:
         now = self._clock.monotonic()
         if self._read_back is not None and now >= self._read_back:
             self._read_back = None
-            self._session.unsubscribe(self._setup.read_back())
-            self._introduce("")
+            self._client.unsubscribe(self._setup.read_back())
+            self._describe("")
         if self._sweep is not None and now >= self._sweep:
             self._empty_orphans()
         if now >= self._again or (self._birth is not None and now >= self._birth):
             self._birth, self._again = None, now + self._pace.again
             if self._setup.document is not None:
-                self._session.publish(self._setup.description)
+                self._client.publish(self._setup.description)
             self._states()
             self._go_online()
-        if not self._session.congested:
-            # Whoever sees us as offline would not take an event.
-            for fresh in self._board.changes(once=self._online):
-                self._session.publish(fresh)
+        if not self._client.congested:
+            # Only when online: Home Assistant ignores events of an offline device.
+            for fresh in self._outbox.changes(once=self._online):
+                self._client.publish(fresh)
 
     def due(self) -> float:
-        """Seconds until something has to be said by itself."""
+        """Seconds until something is due that no message triggers."""
         held = self._setup.push.due() if self._setup.push is not None else None
         due = (self._read_back, self._birth, self._again, self._sweep, held)
         return min(moment for moment in due if moment is not None) - self._clock.monotonic()
 
     def follow(self, setup: Setup) -> None:
-        """Go on with another configuration at the same place: say what differs."""
+        """Go on with another configuration of the same broker and base: publish what differs."""
         before, self._setup = self._setup, setup
         self._members = setup.topics.members()
-        self._listen_anew(before.birth(), setup.birth())
-        self._listen_anew(before.pushes(), setup.pushes())
-        self._orphans += self._board.gone()
+        self._resubscribe(before.birth(), setup.birth())
+        self._resubscribe(before.pushes(), setup.pushes())
+        self._orphans += self._outbox.topics_to_empty()
         if config_topic(before.config) != config_topic(setup.config):
             self._empty(config_topic(before.config))
             self._described = False
-            self._introduce("")
+            self._describe("")
         elif self._described:
             self._described = False
-            self._introduce(before.description.payload)
+            self._describe(before.description.payload)
         self._sweep_later()
-        for info in self._board.info():
-            self._session.publish(info)
+        for info in self._outbox.info():
+            self._client.publish(info)
 
-    def take_away(self) -> None:
-        """Empty every topic of ours: nobody will care for them any more."""
-        for topic in self._board.standing:
+    def empty_topics(self) -> None:
+        """Empty all topics of ours: this base is given up."""
+        for topic in self._outbox.topics_in_use:
             self._empty(topic)
 
-    def _listen_anew(self, before: list[Subscription], after: list[Subscription]) -> None:
+    def _resubscribe(self, before: list[Subscription], after: list[Subscription]) -> None:
         if before != after:
             if before:
-                self._session.unsubscribe([each.topics for each in before])
-            self._session.subscribe(after)
+                self._client.unsubscribe([each.topics for each in before])
+            self._client.subscribe(after)
 
     def _states(self) -> None:
-        for standing in self._board.everything():
-            self._session.publish(standing)
+        for state in self._outbox.everything():
+            self._client.publish(state)
 
     def _go_online(self) -> None:
         self._online = True
-        self._session.publish(self._setup.topics.available(ONLINE))
+        self._client.publish(self._setup.topics.available(ONLINE))
 
-    def _introduce(self, previous: str) -> None:
-        """Put our description where `previous` stands, if that is another one; then be online."""
+    def _describe(self, previous: str) -> None:
+        """Publish our description if it differs from `previous`; then be online."""
         if self._described:
             return
         self._described = True
@@ -207,8 +206,8 @@ class Session:
         if previous != wanted.payload:
             farewell = removals(previous, document) if document is not None else None
             if farewell is not None:
-                self._session.publish(message(self._setup.config, farewell))
-            self._session.publish(wanted)
+                self._client.publish(message(self._setup.config, farewell))
+            self._client.publish(wanted)
             if document is not None:
                 self._states()  # a changed description expires the states
         if not self._online:
@@ -216,7 +215,7 @@ class Session:
         self._sweep_later()
 
     def _sweep_later(self) -> None:
-        """Empty what is nobody's any more: who still reads it would complain of an empty state."""
+        """Empty orphaned topics, but only after Home Assistant has removed what reads them."""
         if self._orphans and self._described:
             self._sweep = self._clock.monotonic() + self._pace.forgotten
 
@@ -227,9 +226,9 @@ class Session:
         self._orphans, self._sweep = [], None
 
     def _empty(self, topic: str) -> None:
-        self._session.publish(Publication(topic, "", retain=True, qos=1))
+        self._client.publish(Publication(topic, "", retain=True, qos=1))
 
-    def _hear(self, received: MQTTMessage) -> None:
+    def _receive(self, received: MQTTMessage) -> None:
         topic, base = received.topic, self._setup.topics.base
         kept = received.retain and self._read_back is not None
         if topic.startswith(commands := f"{base}/cmd/"):
@@ -238,13 +237,15 @@ class Session:
         elif topic.startswith(pushes := f"{base}/{PUSH}"):
             if self._setup.push is not None:
                 endpoint = topic.removeprefix(pushes)
-                self._setup.push.hear(endpoint, bytes(received.payload), retained=received.retain)
+                self._setup.push.receive(
+                    endpoint, bytes(received.payload), retained=received.retain
+                )
         elif topic == birth_topic(self._setup.config):
             if received.payload == b"online":
                 self._birth = self._clock.monotonic() + self._rng.uniform(*self._pace.birth)
         elif topic == config_topic(self._setup.config):
             if kept:
-                self._introduce(received.payload.decode("utf-8", "replace"))
+                self._describe(received.payload.decode("utf-8", "replace"))
         elif kept and received.payload and topic not in self._members:
-            self._orphans.append(topic)  # of a service or endpoint that left the configuration
+            self._orphans.append(topic)  # its service or endpoint has left the configuration
             self._sweep_later()

@@ -1,6 +1,6 @@
-"""What is said for a judge that has stalled: blind, by somebody who notices.
+"""What is shown while the judge has stalled: blind.
 
-The judge cannot say that it hangs, and what it said last must not stand as if it were so.
+The judge cannot report that it hangs, and its last verdict must not stay as if it were current.
 """
 
 from dataclasses import replace
@@ -13,12 +13,12 @@ from beacon.engine.output import Heartbeat
 from beacon.outputs.mqtt.topics import HealthReport
 
 LOOK_EVERY: Final = 1.0
-"""Seconds between two looks of a thread that is itself well, about."""
+"""Seconds, about, between two looks of a healthy thread."""
 EXPLANATION: Final = "the beacon's judge has stalled: nothing is judged now; see the beacon's log"
 
 
 class StallWatch:
-    """Looks at the judge's heart, for one thread that looks about once a second."""
+    """Watches the judge's heartbeat, for one thread that looks about once a second."""
 
     def __init__(self, judge: Heartbeat, clock: Clock) -> None:
         self._judge, self._clock = judge, clock
@@ -28,11 +28,11 @@ class StallWatch:
     def look(self) -> float | None:
         """Since when the judge has stalled; None while it has not."""
         now, at = self._clock.monotonic(), self._judge.at
-        at = self._began if at is None else at  # it may hang before its first beat
+        at = self._began if at is None else at  # the judge may hang before its first beat
         late, self._looked = now - self._looked > 3 * LOOK_EVERY, now
         if now - at < Heartbeat.LIMIT:
             self._since = None
-        # Whoever was stopped as well (SIGSTOP, suspend) waits for one more beat.
+        # If this thread was stopped as well (SIGSTOP, suspend), wait for one more beat.
         elif not late or self._since is not None:
             self._since = at
         return self._since
@@ -66,7 +66,7 @@ def service(view: ServiceView, since: float) -> ServiceView:
 
 
 def health(last: HealthReport | None, at: float, since: float) -> HealthReport:
-    """How the beacon is while nobody judges: as it was, but for what is known."""
+    """The beacon's health while nobody judges: the last report, with the lag of now."""
     lag = (at - since) * 1000
     if last is not None:
         return replace(last, at=at, loop_lag_ms=lag, stalled=True)

@@ -32,31 +32,31 @@ _JSON: Final = TextPattern(r"application/(?:[\w.+-]+\+)?json\s*(?:;.*)?", ASCII 
 
 
 class WebPush:
-    """Answers what is posted below `PATH`."""
+    """Answers requests below `PATH`."""
 
-    def __init__(self, door: PushGateway) -> None:
-        self._door = door
+    def __init__(self, gateway: PushGateway) -> None:
+        self._gateway = gateway
         self._nobody = _digest(secrets.token_urlsafe())
         self._digests = {
             name: _digest(each.token.reveal())
-            for name, each in door.of(Way.HTTP).items()
+            for name, each in gateway.of(Way.HTTP).items()
             if each.token is not None
         }
 
     def __call__(self, request: WebRequest) -> WebAnswer:
-        """Take one push, or say why not."""
+        """Take one push, or answer why not."""
         if request.method != "POST":
             return WebAnswer(405, {"ok": False, "error": "POST here"}, {"Allow": "POST"})
         endpoint = request.path.removeprefix(PATH)
         try:
             self._admit(endpoint, request)
-            reading = self._door.deliver(Way.HTTP, endpoint, request.body)
+            reading = self._gateway.deliver(Way.HTTP, endpoint, request.body)
         except PushDenied as denied:
             return _refusal(denied)
         return WebAnswer(200, {"ok": True, "reason": None if reading is None else reading.reason})
 
     def _admit(self, endpoint: str, request: WebRequest) -> None:
-        """Let nobody in without the token; whether there is such an endpoint is not told."""
+        """Check the token; the answer does not reveal whether the endpoint exists."""
         found = _BEARER.fullmatch(request.authorization.strip())
         given = _digest(found[1] if found else "")
         if not hmac.compare_digest(given, self._digests.get(endpoint, self._nobody)):
@@ -67,12 +67,12 @@ class WebPush:
             denied = PushDenied(PushRefusal.CONTENT_TYPE, "send `Content-Type: application/json`")
         else:
             return
-        self._door.complain(Way.HTTP, endpoint, denied)
+        self._gateway.log_refusal(Way.HTTP, endpoint, denied)
         raise denied
 
 
 def _digest(token: str) -> bytes:
-    # Digests are of one length, whatever is sent: comparing them tells nothing of the token.
+    # Digests have one length: comparing them in constant time reveals nothing about the token.
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 

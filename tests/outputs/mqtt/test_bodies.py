@@ -286,7 +286,7 @@ def published():
     outbox.explain(EXPLAINED, AT)
     outbox.note(HEALTH)
     outbox.note(Shown({Colour.RED: "fast", Colour.GREEN: "signal"}, Sound.CHIRP))
-    outbox.say(Answered(AT, LONG, ok=True, by="cli", origin="mqtt"))
+    outbox.answer(Answered(AT, LONG, ok=True, by="cli", origin="mqtt"))
     yield topics.available(OFFLINE)
     yield from outbox.info()
     yield from outbox.changes(once=True)

@@ -266,7 +266,7 @@ def test_a_judge_that_stalls_while_the_broker_is_away_is_never_told_as_well(
     one = beacon(house(broker.port), replace(quick, first_retry=0.5, last_retry=0.5), judged=True)
     tell_all(one)
     one.judge.at = one.clock.monotonic() - Heartbeat.LIMIT
-    eventually(lambda: one.output._board._stalled is not None, "that it is noticed")
+    eventually(lambda: one.output._outbox._stalled is not None, "that it is noticed")
     broker.start()
     listener = listen(broker.port)
     listener.until(lambda: online(listener), "that it is there")

@@ -48,7 +48,7 @@ class Inbox:
 
     def say(self, endpoint: str = "sign-in/portal", retained: bool = False, **told: Any) -> None:
         body = json.dumps({"reason": "ok"} | told).encode()
-        self.push.hear(endpoint, body, retained=retained)
+        self.push.receive(endpoint, body, retained=retained)
         self.push.turn()
 
     @property

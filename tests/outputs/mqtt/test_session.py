@@ -62,16 +62,16 @@ def setup(clock):
 
 @pytest.fixture
 def talk(house, clock, words, setup):
-    """A conversation that has begun, its line, and the board it reads from."""
+    """A conversation that has begun, its line, and the outbox it reads from."""
     of_it = setup(house())
-    board = Outbox(of_it.topics, clock, lambda topics: topics.info(0.0, "pi"))
+    outbox = Outbox(of_it.topics, clock, lambda topics: topics.info(0.0, "pi"))
     line = Line()
     conversation = Session(
-        line, of_it, board=board, clock=clock, rng=random.Random(1), pace=SessionTimes()
+        line, of_it, outbox=outbox, clock=clock, rng=random.Random(1), pace=SessionTimes()
     )
-    board.offer([words(clock.monotonic()).overall()])
+    outbox.offer([words(clock.monotonic()).overall()])
     conversation.begin()
-    return conversation, line, board
+    return conversation, line, outbox
 
 
 STATES = ["info", "state", "incident", "silence"]
@@ -105,21 +105,21 @@ def test_with_the_description_in_place_it_is_online_at_once(talk, house, setup):
 
 def test_without_a_description_it_is_online_after_the_states(house, clock, setup):
     of_it = setup(house(discovery=Discovery(enabled=False)))
-    board = Outbox(of_it.topics, clock, lambda topics: topics.info(0.0, "pi"))
+    outbox = Outbox(of_it.topics, clock, lambda topics: topics.info(0.0, "pi"))
     line = Line()
     Session(
-        line, of_it, board=board, clock=clock, rng=random.Random(1), pace=SessionTimes()
+        line, of_it, outbox=outbox, clock=clock, rng=random.Random(1), pace=SessionTimes()
     ).begin()
     assert line.said == ["info", "availability"]
 
 
 def test_an_event_waits_until_it_is_online_and_comes_after_the_state(talk, clock, words):
-    conversation, line, board = talk
+    conversation, line, outbox = talk
     line.said.clear()
     say = words(clock.monotonic())
     opened = Announced(say.at, Announcement.OPENED, "sign-in", Verdict.OUTAGE)
     effects = [opened, say.read(), say.overall(Verdict.OUTAGE), say.service(Verdict.OUTAGE)]
-    board.offer(effects)
+    outbox.offer(effects)
     conversation.turn()
     assert line.said == ["state", "service/sign-in", "endpoint/sign-in/portal"]
     line.said.clear()
@@ -128,7 +128,7 @@ def test_an_event_waits_until_it_is_online_and_comes_after_the_state(talk, clock
     assert line.said[-2:] == ["availability", "event"]
     line.said.clear()
     read = say.read(reason=Reason.DEADLINE)
-    board.offer([opened, read, say.overall(Verdict.GRAY_FAILURE), say.service(Verdict.OK)])
+    outbox.offer([opened, read, say.overall(Verdict.GRAY_FAILURE), say.service(Verdict.OK)])
     conversation.turn()
     assert line.said == ["state", "service/sign-in", "event", "endpoint/sign-in/portal"]
 
@@ -171,18 +171,18 @@ def test_what_became_nobodys_is_emptied(talk, house, clock):
 @pytest.fixture
 def settled(talk, clock, words):
     """A conversation in which everything of the house was said."""
-    conversation, line, board = talk
-    board.offer(words(0.0).standing())
+    conversation, line, outbox = talk
+    outbox.offer(words(0.0).standing())
     clock.advance(2.0)
     conversation.turn()
     line.said.clear()
-    return conversation, line, board
+    return conversation, line, outbox
 
 
 def reload(settled, of_it, words, keep=lambda effect: True):
-    conversation, line, board = settled
-    board.follow(of_it.topics)
-    board.offer([effect for effect in words(0.0).standing() if keep(effect)])
+    conversation, line, outbox = settled
+    outbox.follow(of_it.topics)
+    outbox.offer([effect for effect in words(0.0).standing() if keep(effect)])
     conversation.follow(of_it)
     conversation.turn()
     return line.said
@@ -253,17 +253,17 @@ def test_description_switched_off_by_a_reload_is_emptied(settled, setup, house, 
 @pytest.mark.parametrize("beats", [True, False])
 def test_a_stalled_judge_is_told_and_its_last_words_do_not_stand(house, clock, setup, words, beats):
     """Also one that hangs before its first beat."""
-    board = Outbox(setup(house()).topics, clock, lambda topics: topics.info(0.0, "pi"))
+    outbox = Outbox(setup(house()).topics, clock, lambda topics: topics.info(0.0, "pi"))
     heart = Heartbeat(clock)
     watch = StallWatch(heart, clock)
 
     def after(seconds):
         clock.advance(seconds)
-        board.stall(watch.look())
-        said = {m.topic.removeprefix(f"{BASE}/"): m.payload for m in board.changes(once=True)}
+        outbox.stall(watch.look())
+        said = {m.topic.removeprefix(f"{BASE}/"): m.payload for m in outbox.changes(once=True)}
         return {path: json.loads(payload) for path, payload in said.items()}
 
-    board.offer(words(clock.monotonic()).standing())
+    outbox.offer(words(clock.monotonic()).standing())
     assert after(1.0)["state"]["verdict"] == "ok"
     if beats:
         heart.beat()
@@ -335,11 +335,11 @@ def test_everything_again_each_five_minutes(talk, clock, house):
 
 
 def test_a_broker_that_does_not_take_gets_only_the_latest(talk, clock, words):
-    conversation, line, board = talk
+    conversation, line, outbox = talk
     line.said.clear()
     line.congested = True
     for verdict in (Verdict.DEGRADED, Verdict.OUTAGE, Verdict.RECOVERING):
-        board.offer([words(clock.monotonic()).overall(verdict)])
+        outbox.offer([words(clock.monotonic()).overall(verdict)])
         conversation.turn()
     assert line.said == []
     line.congested = False
