@@ -25,26 +25,25 @@ LOTS: Final = 11
 HEAD: Final = """\
 # Past incidents, replayed
 
-Each file of `incidents/` is an outage that happened, written down as what a beacon's endpoints
-would have read, and played through the very core that judges live: `beacon replay incidents`.
-This page is made from them by `scripts/incidents.py`.
+Each file of `incidents/` is a real outage, written down as what a beacon's endpoints would have
+read. `beacon replay incidents` judges them with the same core as the live beacon. This page is
+made from them by `scripts/incidents.py`.
 
-**These are models, not measurements.** No beacon was there. When an outage began and when its
-vendor spoke is taken from the sources named; what a probe would have read in between is our
-choice, and each such choice is listed. *Slanted* figures rest on a modelled time. Three things
-to know when reading them:
+**These are models, not measurements.** No beacon was there. The sources tell when an outage began
+and when the vendor posted. What a probe would have read in between is our assumption, and each
+assumption is listed. Times in *italics* depend on one. When you read the table, remember:
 
-- A replay reads an endpoint at the very moment the fault begins. A live beacon is later by up to
-  one interval - 60 s for a sign-in, 15 min for a code by SMS - and, where tries hang, by the
-  deadline of each of the tries that confirm it: 30 s for a sign-in.
-- Where only a share of the tries fails, chance decides when it is seen. Times marked ~ are the
-  median of {lots} lots.
-- A beacon sees what it is given to see. These replays suppose a probe of what broke, in the
-  region, the deployment and with the factor that broke.
+- A replay reads an endpoint at the moment the fault begins. A live beacon is later: by up to one
+  interval (60 s for a sign-in, 15 min for a code by SMS), and, where tries hang, by the deadline
+  of each try that confirms it (30 s for a sign-in).
+- Where only some tries fail, chance decides when the beacon notices. Each such incident is
+  replayed {lots} times; times marked ~ are the median.
+- A beacon sees only what it probes. These replays assume a probe of what broke, in the region, the
+  deployment and with the factor that broke.
 
-Amber and red say when the tower first showed them, vendor when its page first admitted trouble,
-all in UTC; lead is from our first light to the vendor's word. A dash: it never came to that, or
-it is not known.
+Amber and red: when the tower first showed them. Vendor: when its page first admitted trouble. All
+times are UTC. Lead: from the tower's first light to the vendor's post. A dash: it never happened,
+or is not known.
 
 """
 
@@ -64,7 +63,7 @@ class First:
     @property
     def lots(self) -> str:
         """In how many of the lots it was shown at all."""
-        return f"{sum(at is not None for at in self.times)} of {len(self.times)} lots"
+        return f"{sum(at is not None for at in self.times)} of {len(self.times)}"
 
     @property
     def by_lot(self) -> bool:
@@ -180,11 +179,10 @@ def in_short(stories: Sequence[Story]) -> str:
     ]
     missed = [s for s in stories if s.light is None]
     spoken = (
-        f"Where onset and the vendor's first word are known ({len(leads)} of {len(stories)}), "
-        f"it came {minutes(min(leads))} to {minutes(max(leads))} after our first light; half of "
-        f"the time after {minutes(statistics.median(leads))} or more. Of the replays "
-        f"{len(missed)} show{'s' * (len(missed) == 1)} no light in most lots: "
-        "too few tries failed for thresholds to see."
+        f"Where onset and the vendor's first post are known ({len(leads)} of {len(stories)}), "
+        f"the vendor posted {minutes(min(leads))} to {minutes(max(leads))} after the tower's first "
+        f"light; the median is {minutes(statistics.median(leads))}. {len(missed)} of the incidents "
+        f"show{'s' * (len(missed) == 1)} no light in most replays: too few tries failed."
     )
     return textwrap.fill(spoken, 98) + "\n"
 
@@ -196,10 +194,10 @@ def chapter(story: Story) -> Iterator[str]:
     yield textwrap.fill(script.summary.strip(), 98) + "\n\n"
     for word, found in (("amber", story.amber), ("red", story.red)):
         if found.by_lot and None in found.times:
-            yield f"Shown {word} in {found.lots}.\n\n"
-    yield f"Played from `incidents/{story.path.name}`. Sources:\n\n"
+            yield f"Shown {word} in {found.lots} replays.\n\n"
+    yield f"Script: `incidents/{story.path.name}`. Sources:\n\n"
     yield "".join(f"- {source}\n" for source in script.source)
-    yield "\nModelled:\n\n"
+    yield "\nAssumed:\n\n"
     yield "".join(item(text) for text in script.modelled)
     yield "".join(
         item(f"{clock(story, float(line.at))}: {what(line)}")
