@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from beacon.core.model import RED, Sequence, Verdict
-from beacon.core.tower import annunciator
+from beacon.core.tower import annunciator, buzzer
 from beacon.core.tower.annunciator import AFTER, Alarm, Requests
 from beacon.core.tower.indication import Colour
 from beacon.core.tower.sequences import FIRST_OUT, SEQUENCES, WITHOUT_LOCK_IN, AlarmEvent, Stage
@@ -83,8 +83,8 @@ def page() -> str:
             minutes=annunciator.REALARM_MINUTES,
             later=annunciator.REALARM_LATER / 60,
             blind=annunciator.BLIND_AFTER / 60,
-            openings=annunciator.OPENINGS_WITHIN,
-            budget=annunciator.BUDGET,
+            openings=buzzer.OPENINGS_WITHIN,
+            budget=buzzer.BUDGET,
         )
     )
     return "\n".join(parts)

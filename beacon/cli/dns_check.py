@@ -188,7 +188,7 @@ class DnsCheck:
             return
         site = self._config.watched
         names = {service.id: service.name for service in site.services}
-        tied = site.tied()
+        tied = site.affected()
         found = dict.fromkeys(
             e for c, _ in _watching(self._config, domain) for e in tied.get(c, ())
         )

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from beacon.core.endpoint.delivery_stats import told as arrivals_in_words
+from beacon.core.endpoint.delivery_stats import in_words as arrivals_in_words
 from beacon.core.views import Arrivals
 from beacon.outputs import times
 

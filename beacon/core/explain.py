@@ -1,6 +1,6 @@
 """Why is the lamp as it is, and what would change it? In sentences, from the core's own state.
 
-Nothing here decides: it reads what `endpoint`, `service` and `room` hold. Sentences carry no
+Nothing here decides: it reads what `endpoint`, `service` and `tower` hold. Sentences carry no
 times of day; where something happens at a known moment, `Prospect.at` says when.
 """
 
@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from beacon.core.endpoint.delivery_stats import told
+from beacon.core.endpoint.delivery_stats import in_words
 from beacon.core.endpoint.state import WINDOW, WINDOW_FAILS, EndpointState, overtaken
 from beacon.core.model import NO_PROBLEM, RED, Evidence, Health, Outcome, Reading, Verdict
 from beacon.core.operator.overlays import Overlays
-from beacon.core.service.roll_up import ServiceMonitor
+from beacon.core.service.service import ServiceMonitor
 from beacon.core.timers import Timers
 from beacon.core.tower.annunciator import Alarm, Annunciator
 from beacon.core.views import Overlay, OverlayKind, ServiceView, SilenceChanged
@@ -60,26 +60,26 @@ class Explained:
 
 
 def explain(
-    watched: ServiceMonitor, tower: Annunciator, operators: Overlays, timers: Timers
+    watched: ServiceMonitor, tower: Annunciator, overlays: Overlays, timers: Timers
 ) -> Explained:
     """Explain one service that has been judged."""
     assert watched.view is not None, "judged"
     name = watched.spec.id
     alarm = tower.alarms[name]
     # A drill lies over the whole tower.
-    overlays = tuple(o for o in operators.laid if name == o.subject or o.kind is OverlayKind.DRILL)
+    over = tuple(o for o in overlays.active if name == o.subject or o.kind is OverlayKind.DRILL)
     return Explained(
         watched.view,
         tuple((colour.value, light.pattern.value) for colour, light in alarm.requests().items()),
         tuple(_why(watched, first_out=tower.first_out == name)),
         tuple(_endpoint(state, timers) for state in watched.endpoints),
-        overlays,
+        over,
         (
             *_prospects(watched),
             *_until_acknowledged(alarm),
-            *(Prospect(f"no blue for {o.by}, once acknowledged") for o in overlays if _used(o)),
-            *(Prospect(f"{o.kind} ends", o.until) for o in overlays if o.until is not None),
-            *_attestations(operators, name),
+            *(Prospect(f"no blue for {o.by}, once acknowledged") for o in over if _used(o)),
+            *(Prospect(f"{o.kind} ends", o.until) for o in over if o.until is not None),
+            *_attestations(overlays, name),
         ),
     )
 
@@ -89,22 +89,22 @@ def _used(overlay: Overlay) -> bool:
 
 
 def _why(watched: ServiceMonitor, *, first_out: bool) -> Iterator[str]:
-    view, hush = watched.view, watched.hush
+    view, suppression = watched.view, watched.suppression
     assert view is not None, "judged"
     if view.explanation:
         yield view.explanation
     if first_out:
         yield "first-out: of the alarms that nobody has acknowledged, its came first"
-    if hush is not None and hush.ended_at is None:
+    if suppression is not None and suppression.ended_at is None:
         yield "an operator or the calendar suppresses it: no red, amber or sound from it"
-    elif hush is not None:
+    elif suppression is not None:
         yield "it was suppressed until now, and what is wrong has not been confirmed since"
-    if watched.suppressed:
+    if watched.inhibited:
         yield "all its trouble is explained by what it depends on: no incident of its own"
     for state in watched.endpoints:
         if state.spec.hindsight is not None and state.in_trouble:
-            over = overtaken(state, watched.endpoints)
-            yield f"{state.spec.id} tells of the past: {_OVERTAKEN if over else _RAISES}"
+            old = overtaken(state, watched.endpoints)
+            yield f"{state.spec.id} tells of the past: {_OVERTAKEN if old else _RAISES}"
     if view.shallow and view.verdict in NO_PROBLEM:
         yield "shallow: nothing proves a sign-in from end to end"
     if view.blind and view.verdict is not Verdict.BLIND:
@@ -138,8 +138,8 @@ def _until_acknowledged(alarm: Alarm) -> Iterator[Prospect]:
         yield Prospect("the buzzer sounds again, if nobody has", alarm.realarm_at)
 
 
-def _attestations(operators: Overlays, service: str) -> Iterator[Prospect]:
-    for item, due in operators.attestations(service):
+def _attestations(overlays: Overlays, service: str) -> Iterator[Prospect]:
+    for item, due in overlays.attestations(service):
         if due is None:
             yield Prospect(f"no advisory for it once tested by hand: beacon attest {item.id}")
         else:
@@ -157,7 +157,7 @@ def _endpoint(state: EndpointState, timers: Timers) -> EndpointExplained:
         _standing(state),
         tuple(_endpoint_prospects(state, timers)),
         _pace(state),
-        tuple(map(told, state.arrivals.values())),
+        tuple(map(in_words, state.arrivals.values())),
     )
 
 
@@ -166,11 +166,11 @@ def _pace(state: EndpointState) -> str | None:
     baseline = state.baseline
     if baseline is None or (state.slowness.median is None and baseline.usual is None):
         return None
-    told = state.slowness.against(baseline)
+    measured = state.slowness.against(baseline)
     usual = baseline.usual
     if usual is None:
-        return f"{told}; what is usual is not known yet"
-    return f"{told} (± {usual.spread:.2g} s); slow above {baseline.limit:.3g} s for 3 min"
+        return f"{measured}; what is usual is not known yet"
+    return f"{measured} (± {usual.spread:.2g} s); slow above {baseline.limit:.3g} s for 3 min"
 
 
 def _standing(state: EndpointState) -> str:

@@ -278,7 +278,7 @@ class Endpoint:
     """One thing polled. Times are seconds; `retry_interval` None means no re-checks.
 
     `code_lifetime` is how long the code it waits for may take (None: a run's timeout). Of a
-    cause, `explains` names the endpoints it is tied to (None: those that prove its service).
+    cause, `explains` names the endpoints it affects (None: those that prove its service).
     `hindsight` is how far back a run looks (None: it sees the present). Whoever looks back may
     raise a verdict, never clear it.
     What is `pushed` is seen by others, and tells nothing of our own network and clock.
@@ -370,8 +370,8 @@ class Site:
         joined = (*self.witnesses, *(e for s in self.services for e in s.endpoints))
         object.__setattr__(self, "endpoints", joined)
 
-    def tied(self) -> dict[str, tuple[str, ...]]:
-        """What each cause would break: the endpoints that it is tied to, by its id."""
+    def affected(self) -> dict[str, tuple[str, ...]]:
+        """What each cause would break: the endpoints that it affects, by its id."""
         return {
             cause.id: tuple(e.id for e in service.proofs)
             if cause.explains is None

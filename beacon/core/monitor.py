@@ -1,6 +1,6 @@
 """The fold: one event in, effects out, nothing else.
 
-`Monitor` joins the intake (readings) and the room (verdicts, incidents, tower). The same
+`Monitor` joins the endpoints (readings) and the services (verdicts, incidents, tower). The same
 events give the same effects in the same order: iteration is always in configured order,
 time comes with the events, and deadlines that have come due are handled at their own time
 before the event that is later.
@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from beacon.core.effects import Announced, Announcement, Effect
+from beacon.core.effects import Effect
 from beacon.core.endpoint.latency_baseline import Learnt
 from beacon.core.endpoint.readings import EndpointMonitors
 from beacon.core.endpoint.state import EndpointState
@@ -37,7 +37,9 @@ from beacon.core.inputs import (
     TimePassed,
 )
 from beacon.core.model import Site
+from beacon.core.outbox import EffectOutbox
 from beacon.core.recall import recall, remember
+from beacon.core.service.operations import Operations
 from beacon.core.service.roll_up import Services
 from beacon.core.snapshot import Memory
 from beacon.core.timers import Timers
@@ -49,27 +51,28 @@ class Monitor:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self._out: list[Effect] = []
+        self._outbox = EffectOutbox()
         self._timers = Timers()
-        self._intake = EndpointMonitors(self._timers, self._out, self._disturbed)
-        self._room = Services(site, self._timers, self._out, self._intake.waiting)
+        self._services = Services(site, self._timers, self._outbox)
+        self._operations = Operations(self._services, self._outbox)
+        self._endpoints = EndpointMonitors(self._timers, self._outbox, self._services)
         self._handlers: dict[type, Callable[..., None]] = {
             Observed: self._observed,
-            RunDelayed: self._intake.run_delayed,
+            RunDelayed: self._endpoints.run_delayed,
             TimePassed: lambda _: None,
-            Acknowledge: self._operated(self._room.acknowledge),
-            Silence: self._operated(self._room.silence),
-            QuietHours: self._room.quiet_hours,
-            DateImplausible: self._intake.clock_told,
-            ClockSynchronised: self._intake.clock_told,
+            Acknowledge: self._for_all(self._operations.acknowledge),
+            Silence: self._for_all(self._operations.silence),
+            QuietHours: self._operations.quiet_hours,
+            DateImplausible: self._endpoints.clock_event,
+            ClockSynchronised: self._endpoints.clock_event,
             ClockStepped: self._clock_stepped,
-            HourBegan: self._intake.hour_began,
-            StorageDegraded: self._operated(self._room.storage),
-            Resume: self._intake.resume,
+            HourBegan: self._endpoints.hour_began,
+            StorageDegraded: self._for_all(self._operations.storage),
+            Resume: self._endpoints.resume,
         }
-        operated = self._operated(self._room.operated)
+        operate = self._for_all(self._operations.operate)
         kinds = (Shelve, Maintenance, Scheduled, Bypass, Attest, Drill)
-        self._handlers |= dict.fromkeys(kinds, operated)
+        self._handlers |= dict.fromkeys(kinds, operate)
 
     def start(
         self,
@@ -87,29 +90,37 @@ class Monitor:
         stopped by the guard may be tried again. `learnt` is what was usual. `zero` is the wall
         time of moment 0, in UTC seconds.
         """
-        self._room.zero = zero
-        self._intake.baselines.restore(learnt, changed)
+        self._services.numbers.zero = zero
+        self._endpoints.baselines.restore(learnt, changed)
         if memory is None:
             return self.reconfigure(self.site, at)
-        self._out.clear()
-        self._intake.configure(self.site, at, frozenset())
-        self._room.configure(self.site, self._intake.endpoints, at)
-        self._out.extend(recall(memory, self._intake, self._room, at, changed, resume=resume))
-        hushes = {kept.id: kept.hush for kept in memory.services if kept.hush is not None}
-        self._room.resume_overlays(memory.overlays, hushes, at)
+        self._outbox.clear()
+        self._endpoints.configure(self.site, at, frozenset())
+        self._services.configure(self.site, self._endpoints.endpoints, at)
+        recall(
+            memory,
+            self._endpoints,
+            self._services,
+            self._outbox,
+            at=at,
+            changed=changed,
+            resume=resume,
+        )
+        suppressions = {kept.id: kept.hush for kept in memory.services if kept.hush is not None}
+        self._operations.resume(memory.overlays, suppressions, at)
         self._judge(at)
-        return tuple(self._out)
+        return self._outbox.effects()
 
     def remember(self, at: float) -> Memory:
         """Everything that must survive a restart, as it stands."""
-        return remember(self._intake, self._room, at)
+        return remember(self._endpoints, self._services, at)
 
     def learnt(self) -> tuple[tuple[Learnt, ...], frozenset[str]]:
         """What was learnt of usual latencies since the last call.
 
         Slots that changed, and endpoints of which all that was kept before is void.
         """
-        return self._intake.baselines.changed()
+        return self._endpoints.baselines.changed()
 
     def reconfigure(
         self, site: Site, at: float, changed: frozenset[str] = frozenset()
@@ -118,33 +129,31 @@ class Monitor:
 
         `changed` names endpoints whose probe settings changed though the core sees none.
         """
-        self._out.clear()
+        self._outbox.clear()
         self._drain(at)
         self.site = site
-        self._intake.configure(site, at, changed)
-        self._room.configure(site, self._intake.endpoints, at)
-        self._room.follow_operators(at)
+        self._endpoints.configure(site, at, changed)
+        self._services.configure(site, self._endpoints.endpoints, at)
+        self._operations.follow(at)
         self._judge(at)
-        return tuple(self._out)
+        return self._outbox.effects()
 
     def handle(self, event: Event) -> tuple[Effect, ...]:
         """Fold one event in. An event of an unknown endpoint changes nothing."""
-        self._out.clear()
+        self._outbox.clear()
         self._drain(event.at)
         self._handlers[type(event)](event)
-        if self._intake.touched:
+        if self._endpoints.touched:
             self._judge(event.at)
         self._announce_stops(event.at)
-        return tuple(self._out)
+        return self._outbox.effects()
 
     def _announce_stops(self, at: float) -> None:
         """Say of each sign-in that the guard has just stopped that it has, after what it led to."""
-        stopped, self._intake.just_stopped = self._intake.just_stopped, []
-        for state in stopped:
-            watched = self._room.services.get(state.spec.service)
-            if watched is not None:
-                what, verdict = Announcement.GUARD_STOPPED, watched.state.verdict
-                self._out.append(Announced(at, what, state.spec.service, verdict, by=state.spec.id))
+        for state in self._endpoints.take_just_stopped():
+            monitor = self._services.monitors.get(state.spec.service)
+            if monitor is not None:
+                monitor.announce_stop(state.spec.id, at)
 
     def next_deadline(self) -> float | None:
         """When `TimePassed` would change something, in monotonic seconds."""
@@ -153,56 +162,48 @@ class Monitor:
 
     def view(self) -> View:
         """Everything as it stands now."""
-        assert self._room.overall is not None, "start comes first"
-        watched = self._room.services.values()
-        reports = self._intake.reports
+        services, endpoints = self._services, self._endpoints
+        assert services.overall is not None, "start comes first"
         return View(
-            self._room.overall,
-            tuple(w.view for w in watched if w.view is not None),
-            tuple(reports[name] for name in self._intake.endpoints if name in reports),
-            tuple(incident.view for incident in self._room.open_incidents()),
-            self._room.tower.shown,
-            self._room.operators.laid,
-            self._intake.clock.offset,
-            self._room.silenced,
-            tuple((s.spec.id, s.stopped_at) for s in self._intake.endpoints.values() if s.guarded),
+            overall=services.overall,
+            services=services.views(),
+            endpoints=endpoints.latest(),
+            incidents=tuple(incident.view for incident in services.open_incidents()),
+            indication=services.tower.annunciator.shown,
+            overlays=services.overlays.active,
+            clock_offset=endpoints.clock.offset,
+            silence=services.tower.silence,
+            stopped=endpoints.stopped(),
         )
 
     def explain(self, service: str) -> Explained | None:
         """Why a service is shown as it is, and what would change that; None: no such service."""
-        watched = self._room.services.get(service)
-        if watched is None:
+        services = self._services
+        monitor = services.monitors.get(service)
+        if monitor is None:
             return None
-        return replace(
-            explain(watched, self._room.tower, self._room.operators, self._timers),
-            silence=self._room.silenced,
-        )
+        found = explain(monitor, services.tower.annunciator, services.overlays, self._timers)
+        return replace(found, silence=services.tower.silence)
 
     def _observed(self, event: Observed) -> None:
         """Take a reading in; uses of break-glass accounts are no part of what is judged."""
-        uses, state = event.reading.uses, self._intake.endpoints.get(event.endpoint)
+        uses, state = event.reading.uses, self._endpoints.endpoints.get(event.endpoint)
         if not uses or state is None:
-            self._intake.observed(event)
+            self._endpoints.observed(event)
             return
-        self._intake.observed(replace(event, reading=replace(event.reading, uses=())))
-        if self._room.used(state.spec.service, uses, event.started, event.at):
-            self._intake.touched[state.spec.service] = None
+        self._endpoints.observed(replace(event, reading=replace(event.reading, uses=())))
+        if self._operations.use(state.spec.service, uses, event.started, event.at):
+            self._endpoints.touch((state.spec.service,))
 
     def _clock_stepped(self, event: ClockStepped) -> None:
-        self._room.clock_stepped(event)
-        self._intake.clock_told(event)
-
-    def _disturbed(self, service: str) -> bool:
-        """Whether its latencies now are no measure of what is usual."""
-        watched = self._room.services.get(service)
-        return watched is not None and (watched.incident is not None or watched.hush is not None)
+        self._operations.clock_stepped(event)
+        self._endpoints.clock_event(event)
 
     def _judge(self, at: float) -> None:
-        touched, self._intake.touched = self._intake.touched, {}
-        self._room.judge(touched, self._intake.trust, at)
+        self._services.judge(self._endpoints.take_touched(), self._endpoints.trust, at)
 
-    def _operated(self, action: Callable[..., None]) -> Callable[..., None]:
-        """After this, everything is looked at anew."""
+    def _for_all(self, action: Callable[..., None]) -> Callable[..., None]:
+        """After this action, judge every service anew."""
 
         def act(event: Event) -> None:
             action(event)
@@ -211,7 +212,7 @@ class Monitor:
         return act
 
     def _touch_all(self) -> None:
-        self._intake.touched = dict.fromkeys(self._room.services)
+        self._endpoints.touch(self._services.monitors)
 
     def _drain(self, now: float) -> None:
         """Handle every deadline that has come due, each at its own time."""
@@ -220,20 +221,20 @@ class Monitor:
 
     def _time_came(self, name: object, at: float, now: float) -> None:
         if isinstance(name, EndpointState):
-            self._intake.fell_silent(name, at)
+            self._endpoints.fell_silent(name, at)
         elif name == "sound":
-            self._room.sound_due(at, now)
+            self._services.tower.sound_due(at, now)
         elif name == "silence":
-            self._room.end_silence(at)
+            self._services.tower.end_silence(at)
         elif name == "operators":
-            self._room.operators_due(at)
+            self._operations.expire(at)
             self._touch_all()
         elif name == "impact":
             self._touch_all()
         elif isinstance(name, tuple):
             kind, service = name
             if kind == "hold":
-                self._room.hold_ended(service, at)
-            self._intake.touched[service] = None
-        if self._intake.touched:
+                self._services.end_hold(service, at)
+            self._endpoints.touch((service,))
+        if self._endpoints.touched:
             self._judge(at)

@@ -1,20 +1,22 @@
-"""What is remembered of the room, and how a room comes back from it.
+"""What is remembered of a site's endpoints and services, and how they come back from it.
 
 A verdict that was bad is held, and we are blind beside it until everything has been read
 afresh; one that was good is forgotten. What somebody has acknowledged stays so.
 """
 
 import math
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from typing import Final
 
-from beacon.core.effects import Announced, Announcement, Effect, FirstDue, Postpone, Recheck
+from beacon.core.effects import Announced, Announcement, FirstDue, Postpone, Recheck
 from beacon.core.endpoint.readings import EndpointMonitors
 from beacon.core.endpoint.state import WINDOW, EndpointState, Onset
 from beacon.core.model import NO_PROBLEM, Health, Reading, Reason, Verdict
+from beacon.core.outbox import EffectOutbox
 from beacon.core.service.blind import BlindAnnouncer
 from beacon.core.service.incident import Incident
-from beacon.core.service.roll_up import ServiceMonitor, Services
+from beacon.core.service.roll_up import Services
+from beacon.core.service.service import ServiceMonitor
 from beacon.core.snapshot import (
     AlarmMemory,
     EndpointMemory,
@@ -23,7 +25,8 @@ from beacon.core.snapshot import (
     ServiceMemory,
     VoiceMemory,
 )
-from beacon.core.tower.annunciator import Alarm, BuzzerPolicy
+from beacon.core.tower.annunciator import Alarm
+from beacon.core.tower.buzzer import BuzzerPolicy
 from beacon.core.views import EndpointRead, OverallView
 
 QUIET_START: Final = 5.0
@@ -36,27 +39,29 @@ _CALM: Final = NO_PROBLEM | {Verdict.BLIND}
 # --- remembering ------------------------------------------------------------------
 
 
-def remember(intake: EndpointMonitors, room: Services, at: float) -> Memory:
+def remember(endpoints: EndpointMonitors, services: Services, at: float) -> Memory:
     """Everything that must survive a restart, as it stands."""
-    overall = room.overall if room.overall and room.overall.verdict not in _CALM else None
+    overall, annunciator = services.overall, services.tower.annunciator
+    if overall is not None and overall.verdict in _CALM:
+        overall = None
     return Memory(
         at=at,
-        endpoints=tuple(_endpoint(state, intake) for state in intake.endpoints.values()),
+        endpoints=tuple(_endpoint(state, endpoints) for state in endpoints.endpoints.values()),
         services=tuple(
-            _service(watched, room.tower.alarms[name], at)
-            for name, watched in room.services.items()
+            _service(monitor, annunciator.alarms[name], at)
+            for name, monitor in services.monitors.items()
         ),
-        incidents=room.incidents,
+        incidents=services.numbers.last,
         overall=overall.verdict if overall else None,
         overall_since=overall.since if overall else None,
-        silence=room.silenced,
-        overlays=room.operators.laid,
-        uses=room.operators.told,
-        voice=_voice(room.tower.voice),
+        silence=services.tower.silence,
+        overlays=services.overlays.active,
+        uses=services.overlays.reported_uses,
+        voice=_voice(annunciator.buzzer),
     )
 
 
-def _endpoint(state: EndpointState, intake: EndpointMonitors) -> EndpointMemory:
+def _endpoint(state: EndpointState, endpoints: EndpointMonitors) -> EndpointMemory:
     known = state.health is not Health.UNKNOWN
     costly = known and state.spec.costly
     return EndpointMemory(
@@ -64,7 +69,7 @@ def _endpoint(state: EndpointState, intake: EndpointMonitors) -> EndpointMemory:
         health=state.health if known else state.before,
         since=state.since,
         up_again_at=_some(state.up_again_at),
-        ails=state.ails,
+        ails=state.unplanned,
         proven=state.proven,
         rejections=state.rejections,
         guard_until=_some(state.guard_until),
@@ -73,15 +78,15 @@ def _endpoint(state: EndpointState, intake: EndpointMonitors) -> EndpointMemory:
         held=state.held if state.flapping else Health.UP,
         history=state.history if state.flapping else 0,
         changes_from=state.changes_from if state.flapping else 0,
-        fell=state.fell,
+        fell=state.confirmed_onset,
         slow=state.slowness.slow,
         arrivals=tuple(state.arrivals.values()),
         passed_at=None if known else _some(state.passed_at),
-        # Else every reading would be news to the card.
-        told_at=None if state.spec.hindsight is None else _some(state.told_at),
+        # Only lookback endpoints need this. For others it would write the SD card at every reading.
+        told_at=None if state.spec.hindsight is None else _some(state.informed_at),
         last=state.last if costly else None,
         read_at=state.started if costly else None,
-        stale_at=intake.stale_at(state) if costly else None,
+        stale_at=endpoints.stale_at(state) if costly else None,
         fails=state.fails if costly else 0,
     )
 
@@ -101,18 +106,18 @@ def _service(watched: ServiceMonitor, alarm: Alarm, at: float) -> ServiceMemory:
         red_seconds=state.red_seconds,
         admitted=state.admitted,
         hold_left=left,
-        suppressed=watched.suppressed,
-        told_blind=watched.sight.told_blind,
-        sighted_at=watched.sight.sighted_at,
-        damped=watched.sight.damped,
-        hush=watched.hush,
+        suppressed=watched.inhibited,
+        told_blind=watched.blind_announcer.announced_blind,
+        sighted_at=watched.blind_announcer.sighted_at,
+        damped=watched.blind_announcer.damped,
+        hush=watched.suppression,
         incident=None
         if incident is None
         else IncidentMemory(
             view=incident.view,
             relapsed_at=incident.relapsed_at,
             admitted_at=incident.admitted_at,
-            told_recovering=incident.told_recovering,
+            told_recovering=incident.announced_recovering,
             onset_at=incident.onset_at,
         ),
         alarm=AlarmMemory(
@@ -124,12 +129,12 @@ def _service(watched: ServiceMonitor, alarm: Alarm, at: float) -> ServiceMemory:
     )
 
 
-def _voice(voice: BuzzerPolicy) -> VoiceMemory:
+def _voice(buzzer: BuzzerPolicy) -> VoiceMemory:
     return VoiceMemory(
-        swallowed=voice.swallowed,
-        opened_at=_some(voice.opened_at),
-        opened_rank=voice.opened_rank,
-        spent_at=tuple(voice.spent),
+        swallowed=buzzer.swallowed,
+        opened_at=_some(buzzer.opened_at),
+        opened_rank=buzzer.opened_rank,
+        spent_at=tuple(buzzer.spent),
     )
 
 
@@ -142,53 +147,54 @@ def _some(moment: float) -> float | None:
 
 def recall(
     memory: Memory,
-    intake: EndpointMonitors,
-    room: Services,
+    endpoints: EndpointMonitors,
+    services: Services,
+    outbox: EffectOutbox,
+    *,
     at: float,
     changed: Container[str],
-    *,
     resume: bool,
-) -> Iterator[Effect]:
-    """Bring a room that was just configured back to what is remembered of it.
+) -> None:
+    """Bring a site that was just configured back to what is remembered of it.
 
     What is watched no longer is dropped, its incident closed. `changed` names endpoints
     that are asked something else now: of them nothing is known. `resume`: an operator
     restarted us, so sign-ins that the guard stopped may be tried again.
     """
     for each in memory.endpoints:
-        state = intake.endpoints.get(each.id)
+        state = endpoints.endpoints.get(each.id)
         if state is not None and each.id not in changed:
             _recall_endpoint(state, each, resume=resume)
-            yield from _kept_from_running(intake, state, at)
-            yield from _still_counts(intake, state, each, at)
+            _keep_from_running(endpoints, outbox, state, at)
+            _let_count(endpoints, outbox, state, each, at)
+    annunciator = services.tower.annunciator
     for kept in memory.services:
-        watched = room.services.get(kept.id)
-        if watched is not None:
-            _recall_service(watched, room.tower.alarms[kept.id], kept, at)
+        monitor = services.monitors.get(kept.id)
+        if monitor is not None:
+            _recall_service(monitor, annunciator.alarms[kept.id], kept, at)
         elif kept.incident is not None:
-            yield _dropped(kept.incident, at)
-    intake.waiting.update(name for name, watched in room.services.items() if watched.suppressed)
-    room.incidents = memory.incidents
-    room.operators.told = memory.uses
-    room.overall = _before(memory)
-    _recall_voice(room.tower.voice, memory.voice)
-    if memory.silence is not None and room.open_incidents():
-        yield from room.resume_silence(memory.silence, at)
+            outbox.put(_dropped(kept.incident, at))
+    services.numbers.last = memory.incidents
+    services.overlays.reported_uses = memory.uses
+    services.overall = _before(memory)
+    _recall_buzzer(annunciator.buzzer, memory.voice)
+    if memory.silence is not None and services.open_incidents():
+        services.tower.resume_silence(memory.silence, at)
 
 
 def _recall_endpoint(state: EndpointState, kept: EndpointMemory, *, resume: bool) -> None:
     state.before, state.since = kept.health, kept.since
     state.up_again_at = _other(kept.up_again_at, -math.inf)
-    state.ails, state.proven, state.rejections = kept.ails, kept.proven, kept.rejections
+    state.unplanned, state.proven, state.rejections = kept.ails, kept.proven, kept.rejections
     state.flapping, state.held = kept.flapping, kept.held
     state.history, state.changes_from = kept.history, kept.changes_from
-    state.fell = kept.fell
+    state.confirmed_onset = kept.fell
     state.guard_until = _other(kept.guard_until, -math.inf)
     state.slowness.slow = kept.slow
     state.arrivals = {each.delivery: each for each in kept.arrivals}
     worked = kept.health in (Health.UP, Health.DEGRADED)
     state.passed_at = _other(kept.passed_at, math.inf if worked else -math.inf)
-    state.told_at = _other(kept.told_at, math.inf)
+    state.informed_at = _other(kept.told_at, math.inf)
     if kept.stopped_at is None:
         return
     if resume:
@@ -198,20 +204,22 @@ def _recall_endpoint(state: EndpointState, kept: EndpointMemory, *, resume: bool
     state.settled = True  # it will not be read: nothing is starting
 
 
-def _kept_from_running(
-    intake: EndpointMonitors, state: EndpointState, at: float
-) -> Iterator[Effect]:
+def _keep_from_running(
+    endpoints: EndpointMonitors, outbox: EffectOutbox, state: EndpointState, at: float
+) -> None:
     if state.guard_until > at:
-        yield Postpone(at, state.spec.id, state.guard_until)
+        outbox.put(Postpone(at, state.spec.id, state.guard_until))
     if state.guarded:
-        report = EndpointRead(at, state.spec.id, _STOPPED, state.shown, state.fails)
-        intake.reports[state.spec.id] = report
-        yield report
+        endpoints.report(EndpointRead(at, state.spec.id, _STOPPED, state.shown, state.fails))
 
 
-def _still_counts(
-    intake: EndpointMonitors, state: EndpointState, kept: EndpointMemory, at: float
-) -> Iterator[Effect]:
+def _let_count(
+    endpoints: EndpointMonitors,
+    outbox: EffectOutbox,
+    state: EndpointState,
+    kept: EndpointMemory,
+    at: float,
+) -> None:
     """What cost a message counts until it is stale; the next is sent when it would have been."""
     spec, last, read_at, stale_at = state.spec, kept.last, kept.read_at, kept.stale_at
     if not spec.costly or kept.health is None or last is None or read_at is None:
@@ -219,21 +227,19 @@ def _still_counts(
     if stale_at is None or stale_at <= at or state.guarded:
         return
     state.health, state.settled, state.started = kept.health, True, read_at
-    state.last = state.said = last
-    state.said_at = read_at
+    state.last = state.statement = last
+    state.stated_at = read_at
     if kept.fails:
         state.fails, state.fail_since = kept.fails, read_at
         state.window = (1 << min(kept.fails, WINDOW)) - 1
         state.onset = Onset(read_at, last)
-    intake.expect(state, stale_at)
-    report = EndpointRead(read_at, spec.id, last, state.shown, state.fails)
-    intake.reports[spec.id] = report
-    yield report
+    endpoints.expect(state, stale_at)
+    endpoints.report(EndpointRead(read_at, spec.id, last, state.shown, state.fails))
     due = read_at + spec.interval
     if due > max(at, state.guard_until):
-        yield FirstDue(at, spec.id, due)
+        outbox.put(FirstDue(at, spec.id, due))
         if state.wants_recheck and spec.retry_interval is not None:
-            yield Recheck(at, max(at, read_at + spec.retry_interval), (spec.id,))
+            outbox.put(Recheck(at, max(at, read_at + spec.retry_interval), (spec.id,)))
 
 
 def _recall_service(watched: ServiceMonitor, alarm: Alarm, kept: ServiceMemory, at: float) -> None:
@@ -247,8 +253,8 @@ def _recall_service(watched: ServiceMonitor, alarm: Alarm, kept: ServiceMemory, 
         kept.red_seconds,
     )
     state.admitted, state.hold_left = kept.admitted, kept.hold_left
-    watched.suppressed = kept.suppressed
-    watched.sight = BlindAnnouncer(kept.told_blind, kept.sighted_at, kept.damped)
+    watched.inhibited = kept.suppressed
+    watched.blind_announcer = BlindAnnouncer(kept.told_blind, kept.sighted_at, kept.damped)
     if incident is not None:
         watched.incident = Incident(
             incident.view,
@@ -259,16 +265,16 @@ def _recall_service(watched: ServiceMonitor, alarm: Alarm, kept: ServiceMemory, 
         )
     alarm.stage, alarm.realarms = kept.alarm.stage, kept.alarm.realarms
     alarm.turn = kept.alarm.turn
-    alarm.excused = kept.suppressed
+    alarm.inhibited = kept.suppressed
     if kept.alarm.realarm_at is not None:
         overdue = kept.alarm.realarm_at <= at
         alarm.realarm_at = at + QUIET_START if overdue else kept.alarm.realarm_at
 
 
-def _recall_voice(voice: BuzzerPolicy, kept: VoiceMemory) -> None:
-    voice.swallowed, voice.opened_rank = kept.swallowed, kept.opened_rank
-    voice.opened_at = _other(kept.opened_at, -math.inf)
-    voice.spent.extend(kept.spent_at)
+def _recall_buzzer(buzzer: BuzzerPolicy, kept: VoiceMemory) -> None:
+    buzzer.swallowed, buzzer.opened_rank = kept.swallowed, kept.opened_rank
+    buzzer.opened_at = _other(kept.opened_at, -math.inf)
+    buzzer.spent.extend(kept.spent_at)
 
 
 def _dropped(kept: IncidentMemory, at: float) -> Announced:

@@ -4,6 +4,10 @@ Whatever is called `at`, `since`, `until`, or ends so, is a moment in monotonic 
 `None` stands for never. Clocks that count from the boot begin anew with it, so the edge
 says by how much all moments shift. Nothing here says that something is well: that takes
 fresh evidence, except where every reading costs a message.
+
+The names of fields are stored: renaming one would lose it at an upgrade. So some are older than the
+words of the code: `suppressed` is inhibited, `hush` an operator's suppression, `fell` the confirmed
+onset, `ails` unplanned trouble, `voice` the buzzer.
 """
 
 import re
@@ -13,7 +17,7 @@ from typing import Any, Final, TypeVar
 
 from beacon.core.endpoint.state import Onset
 from beacon.core.model import Health, Reading, Verdict
-from beacon.core.operator.overlays import Suppression
+from beacon.core.service.suppression import Suppression
 from beacon.core.tower.sequences import Stage, Turn
 from beacon.core.views import Arrivals, IncidentView, Overlay, SilenceChanged
 
@@ -28,8 +32,8 @@ class EndpointMemory:
 
     `stopped_at` is when the run began after which the sign-in guard stopped it. `held` and
     the two after it are kept only while flapping, `passed_at` only while its health is
-    unknown: else every single reading would be news. `slow`: against what is usual. `told_at`
-    is when the last run began that told something. `last` and what follows are kept of one
+    unknown: else every reading would write the SD card. `slow`: against what is usual. `told_at`
+    is when the last run began that was no error. `last` and what follows are kept of one
     that is costly: its reading counts until `stale_at`; `read_at` is when its run began.
     """
 
@@ -83,7 +87,7 @@ class ServiceMemory:
     """One service. `verdict` and `since` are None where nothing was wrong.
 
     `hold_left` is what remained of a hold, in seconds: it does not run while we are dead.
-    `told_blind`, `sighted_at` and `damped` are what was announced of its sight.
+    `told_blind`, `sighted_at` and `damped` are what was announced of its blindness.
     """
 
     id: str
@@ -106,7 +110,7 @@ class ServiceMemory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoiceMemory:
-    """What the buzzer has said: its budget, and the last opening."""
+    """What the buzzer has sounded: its budget, and the last opening."""
 
     swallowed: int = 0
     opened_at: float | None = None
@@ -118,7 +122,7 @@ class VoiceMemory:
 class Memory:
     """Everything that must survive a restart, as it stood `at`.
 
-    `uses` are the ids of the uses of break-glass accounts that were told, the newest last.
+    `uses` are the ids of the uses of break-glass accounts that were announced, the newest last.
     """
 
     at: float

@@ -112,7 +112,7 @@ class CauseWindow:
     """How long a failing cause explains what fails after it. Parts of it are seconds.
 
     `since` is the cause's first failing reading; `until` is later by all the parts together.
-    `failed_at` is the first failing reading of `delivery`, the endpoint it is tied to.
+    `failed_at` is the first failing reading of `delivery`, the endpoint it affects.
     """
 
     since: float

@@ -9,7 +9,8 @@ from beacon.core.effects import Sounded
 from beacon.core.inputs import Acknowledge, Observed
 from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
-from beacon.core.service.verdict import Seen, judge
+from beacon.core.service.endpoint_snapshot import EndpointSnapshot
+from beacon.core.service.verdict import judge
 from beacon.core.tower.indication import Sound
 from beacon.core.trust.network import Trust
 
@@ -17,11 +18,11 @@ from beacon.core.trust.network import Trust
 
 endpoints = st.lists(
     st.builds(
-        Seen,
+        EndpointSnapshot,
         id=st.just("x"),
         evidence=st.sampled_from([e for e in Evidence if e is not Evidence.WITNESS]),
         health=st.sampled_from(Health),
-        standing=st.booleans(),
+        planned=st.booleans(),
         region=st.sampled_from([None, "emea", "apac"]),
         factor=st.sampled_from([None, "sms"]),
     ),

@@ -40,7 +40,7 @@ from beacon.core.model import (
     Verdict,
 )
 from beacon.core.monitor import Monitor
-from beacon.core.operator.overlays import Suppression
+from beacon.core.service.suppression import Suppression
 from beacon.core.snapshot import (
     AlarmMemory,
     EndpointMemory,
@@ -252,7 +252,7 @@ def test_a_cause_explains_what_is_told_of_it_late(make_room, make_endpoint):
         "mfa", "users", Evidence.SYMPTOM, interval=300.0, hindsight=1800.0, failure_threshold=1
     )
     service = Service(id="mfa", name="mfa", endpoints=(users, page, spf))
-    assert Site(id="soc", services=(service,)).tied() == {"mfa/spf": ("mfa/users", "mfa/page")}
+    assert Site(id="soc", services=(service,)).affected() == {"mfa/spf": ("mfa/users", "mfa/page")}
     room = make_room(service).passes(HOUR).cue(Reason.SPF_MISSING, "mfa/spf")
     room.passes(30 * MINUTE).cue(Reason.SUCCESS_RATIO_LOW, "mfa/users").passes(MINUTE)
     assert (room.verdict(), room.incident.cause) == (Verdict.OUTAGE, "dns")

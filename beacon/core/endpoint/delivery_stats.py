@@ -1,4 +1,4 @@
-"""Do codes arrive while what they hang on is well, and while it fails? Counts, kept small."""
+"""Do codes arrive while what they depend on is well, and while it fails? Counts, kept small."""
 
 from dataclasses import replace
 from typing import Final
@@ -28,7 +28,7 @@ def arrived(was: Arrivals, *, failing: bool, lost: bool) -> Arrivals:
     return replace(was, well_arrived=was.well_arrived + 1)
 
 
-def told(counts: Arrivals) -> str:
+def in_words(counts: Arrivals) -> str:
     """The counts in words."""
     parts = [
         f"{arrived} of {arrived + lost} arrived while it {was}"

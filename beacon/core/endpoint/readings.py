@@ -1,15 +1,15 @@
-"""Readings in: every endpoint's state, and what our own eyes make of it.
+"""Readings in: every endpoint's state, and what our own network and clock make of it.
 
-A reading is worth what our network and clock are worth; nothing goes down before our own
-eyes have been asked. What changes here is noted in `touched` for the room to judge.
+A reading is worth what our network and clock are worth; nothing goes down before the witnesses
+have been asked. What changes here is noted in `touched`: those services are judged anew.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Final
+from typing import Final, Protocol
 
-from beacon.core.effects import Answered, Effect, Postpone, Recheck, Transition
+from beacon.core.effects import Answered, Postpone, Recheck, Transition
 from beacon.core.endpoint.latency_baseline import Baselines
 from beacon.core.endpoint.state import Confirmation, EndpointState, only_its_words, slow_or
 from beacon.core.inputs import (
@@ -31,6 +31,7 @@ from beacon.core.model import (
     Reason,
     Site,
 )
+from beacon.core.outbox import EffectOutbox
 from beacon.core.timers import Timers
 from beacon.core.trust.clock import OwnClock
 from beacon.core.trust.network import ROUND_EVERY, Trust
@@ -45,31 +46,37 @@ CONFIRMED_WITHIN: Final = 5.0
 OWN_CLOCK: Final = Reading(Reason.OWN_CLOCK, "our own clock is wrong")
 
 
+class _Services(Protocol):
+    """What endpoints must know of the services that rest on them."""
+
+    def awaits_reading(self, service: str) -> bool:
+        """Whether a service waits for its next reading, even one that changes nothing."""
+
+    def disturbed(self, service: str) -> bool:
+        """Whether a service's latencies now are no measure of what is usual."""
+
+
 class EndpointMonitors:
-    """All endpoints. `waiting` names the services that wait for their next readings.
+    """All endpoints."""
 
-    `disturbed` says of a service whether its present latencies teach nothing.
-    """
-
-    def __init__(self, timers: Timers, out: list[Effect], disturbed: Callable[[str], bool]) -> None:
+    def __init__(self, timers: Timers, outbox: EffectOutbox, services: _Services) -> None:
         self.endpoints: dict[str, EndpointState] = {}
         self.reports: dict[str, EndpointRead] = {}
         self.touched: dict[str, None] = {}  # services to judge anew, in order of need
-        self.waiting: set[str] = set()
-        self.just_stopped: list[EndpointState] = []  # by the guard, and not announced
+        self._just_stopped: list[EndpointState] = []  # by the guard, and not announced
         self.clock = OwnClock()
         self.trust = Trust((), self.clock)
         self.baselines = Baselines()
-        self._timers, self._out, self._disturbed = timers, out, disturbed
+        self._timers, self._outbox, self._services = timers, outbox, services
         self._hour: int | None = None  # of the calendar; None: not known
-        self._told_hour: int | None = None
+        self._calendar_hour: int | None = None
         self._network = (False, False, False)  # uplink, LAN, resolver lost: as last acted upon
         self._pending: dict[str, EndpointState] = {}  # failing, witnesses not heard yet
         self._round_at = -math.inf
-        self._services: tuple[str, ...] = ()
+        self._service_ids: tuple[str, ...] = ()
         self._dependants: dict[str, list[str]] = {}
-        self._tied: dict[str, tuple[str, ...]] = {}
-        self._hangs_on: dict[str, list[EndpointState]] = {}
+        self._affected: dict[str, tuple[str, ...]] = {}
+        self._causes_of: dict[str, list[EndpointState]] = {}
 
     # --- what is watched ----------------------------------------------------------
 
@@ -89,33 +96,33 @@ class EndpointMonitors:
             if name in changed:
                 self.baselines.forget(name)
             state.baseline = self.baselines.of(state.spec)
-        self._services = tuple(s.id for s in site.services)
+        self._service_ids = tuple(s.id for s in site.services)
         self._dependants = {}
         for endpoint in site.endpoints:
             for parent in endpoint.depends_on:
                 self._dependants.setdefault(parent, []).append(endpoint.service)
-        self._tied = site.tied()
-        self._hang_on()
+        self._affected = site.affected()
+        self._link_causes()
         word = self.clock.word
         self.clock.watch(site.endpoints, changed)
         if not self.trust.watches(site.witnesses):
             self.trust, self._network = Trust(site.witnesses, self.clock), (False, False, False)
         self._clock_may_have_changed(word, at)
-        self.touched = dict.fromkeys(self._services)
+        self.touched = dict.fromkeys(self._service_ids)
 
-    def _hang_on(self) -> None:
-        """Note of each delivery the causes that it is tied to; forget counts of what is not.
+    def _link_causes(self) -> None:
+        """Note of each delivery the causes that affect it; forget counts of what they no longer do.
 
-        What looks back tells nothing of how the cause was when it happened.
+        What looks back says nothing of how the cause was when it happened.
         """
-        self._hangs_on = {}
+        self._causes_of = {}
         late = {n for n, state in self.endpoints.items() if state.spec.hindsight is not None}
-        for name, each_tied in self._tied.items():
-            tied = [each for each in each_tied if each not in late]
+        for name, affected in self._affected.items():
+            present = [each for each in affected if each not in late]
             cause = self.endpoints[name]
-            cause.arrivals = {each: c for each, c in cause.arrivals.items() if each in tied}
-            for each in tied:
-                self._hangs_on.setdefault(each, []).append(cause)
+            cause.arrivals = {each: c for each, c in cause.arrivals.items() if each in present}
+            for each in present:
+                self._causes_of.setdefault(each, []).append(cause)
 
     def _kept(self, spec: Endpoint, at: float, changed: frozenset[str]) -> EndpointState:
         old = self.endpoints.get(spec.id)
@@ -126,9 +133,33 @@ class EndpointMonitors:
         self._timers.set(fresh, at + spec.stale_after)
         if old is not None:
             fresh.last = Reading(Reason.STALE, "not read since its settings changed")
-            self._out.append(EndpointRead(at, spec.id, fresh.last, fresh.shown, 0))
-            self._out.append(Postpone(at, spec.id, at))  # whatever held the old one
+            self._outbox.put(EndpointRead(at, spec.id, fresh.last, fresh.shown, 0))
+            self._outbox.put(Postpone(at, spec.id, at))  # whatever held the old one
         return fresh
+
+    # --- what others ask ----------------------------------------------------------
+
+    def touch(self, services: Iterable[str]) -> None:
+        """Have these services judged anew."""
+        self.touched.update(dict.fromkeys(services))
+
+    def take_touched(self) -> Iterable[str]:
+        """The services to judge anew; from now on there are none."""
+        touched, self.touched = self.touched, {}
+        return touched
+
+    def take_just_stopped(self) -> list[EndpointState]:
+        """The sign-ins that the guard has stopped since the last call."""
+        stopped, self._just_stopped = self._just_stopped, []
+        return stopped
+
+    def latest(self) -> tuple[EndpointRead, ...]:
+        """The last report of each endpoint, in configured order."""
+        return tuple(self.reports[name] for name in self.endpoints if name in self.reports)
+
+    def stopped(self) -> tuple[tuple[str, float], ...]:
+        """The endpoints that the guard has stopped, and since when."""
+        return tuple((s.spec.id, s.stopped_at) for s in self.endpoints.values() if s.guarded)
 
     # --- readings -----------------------------------------------------------------
 
@@ -138,11 +169,11 @@ class EndpointMonitors:
         if state is None:
             return
         at, spec = event.at, state.spec
-        told = event.reading
+        reading = event.reading
         if spec.evidence is Evidence.CLAIM:
-            told = only_its_words(told)
-        reading = slow_or(told, spec.slow_after)
-        self._hear_of_clock(spec, event)
+            reading = only_its_words(reading)
+        reading = slow_or(reading, spec.slow_after)
+        self._read_clock(spec, event)
         if spec.evidence is Evidence.WITNESS:
             self._take(state, reading, event, gated=False)
             self._witnessed(state, reading, event)
@@ -178,11 +209,11 @@ class EndpointMonitors:
     def _take(
         self, state: EndpointState, reading: Reading, event: Observed, *, gated: bool
     ) -> None:
-        at, spec, was, told = event.at, state.spec, state.shown, state.told
+        at, spec, was, judged_by = event.at, state.spec, state.shown, state.judged_by
         state.started, guarded = event.started, state.guarded
         reading = state.count(reading, at, regular=event.regular)
         if state.guarded and not guarded:
-            self.just_stopped.append(state)
+            self._just_stopped.append(state)
         self._pace(state, reading, at)
         gate = Confirmation.OPEN
         if reading.outcome is Outcome.FAIL:
@@ -201,15 +232,15 @@ class EndpointMonitors:
         self._report(state, at)
         if state.shown is not was:
             self._changed(state, was, at)
-        elif state.told != told:
-            self._felt(state)
+        elif state.judged_by != judged_by:
+            self._touch_all_of(state)
         elif self._waits(state):
             self._touch(state)
         elif spec.hindsight is not None:
-            self._touch(state)  # what it tells of has moved on
+            self._touch(state)  # the time that it covers has moved on
 
     def _count_arrival(self, state: EndpointState, reading: Reading) -> None:
-        for cause in self._hangs_on.get(state.spec.id, ()):
+        for cause in self._causes_of.get(state.spec.id, ()):
             cause.delivered(state.spec.id, reading.outcome)
             if cause.shown is Health.DOWN:
                 self._touch(state)
@@ -233,24 +264,24 @@ class EndpointMonitors:
         baseline = state.baseline
         if baseline is None or reading.reason is not Reason.OK or reading.latency is None:
             return
-        well = state.shown is Health.UP and not self._disturbed(state.spec.service)
+        well = state.shown is Health.UP and not self._services.disturbed(state.spec.service)
         if self._hour is not None and (well or state.slowness.slow):
             baseline.hear(reading.latency)
 
     def hour_began(self, event: HourBegan) -> None:
         """Another hour of the week began."""
-        self._told_hour = event.hour
+        self._calendar_hour = event.hour
         self._know_hour()
         if event.hour is not None:
             watched = {n for n, s in self.endpoints.items() if s.baseline is not None}
             self.baselines.leave(event.hour, watched)
 
     def _know_hour(self) -> None:
-        self._hour = None if self.clock.word == "lost" else self._told_hour
+        self._hour = None if self.clock.word == "lost" else self._calendar_hour
 
     def _waits(self, state: EndpointState) -> bool:
         """Whether its service waits for this very reading: to open, or to ask for an operator."""
-        return state.guarded or state.spec.service in self.waiting
+        return state.guarded or self._services.awaits_reading(state.spec.service)
 
     def _gate(self, state: EndpointState, at: float) -> Confirmation:
         """Ask our own eyes whether this endpoint may go down."""
@@ -278,13 +309,13 @@ class EndpointMonitors:
     def _confirm(self, state: EndpointState, reading: Reading, at: float) -> None:
         """Order the re-check that a fail asks for, or the rest that rejections ask for."""
         if reading.reason in REJECTED and state.guard_until > at:
-            self._out.append(Postpone(at, state.spec.id, state.guard_until))
+            self._outbox.put(Postpone(at, state.spec.id, state.guard_until))
             return
         retry = state.spec.retry_interval
         if retry is not None and state.wants_recheck:
             # From start to start: a run that hung has used up its pause.
             due = max(at, state.started + retry)
-            self._out.append(Recheck(at, due, (state.spec.id,)))
+            self._outbox.put(Recheck(at, due, (state.spec.id,)))
 
     def run_delayed(self, event: RunDelayed) -> None:
         """Do not count the wait for a free code as silence: health is held meanwhile."""
@@ -312,7 +343,7 @@ class EndpointMonitors:
             begin = max(at, state.started + pause, state.guard_until)
             self._timers.set(state, max(due, begin + spec.timeout + CONFIRMED_WITHIN))
         if state.guarded and outcome is Outcome.ERROR:
-            self._out.append(Postpone(at, state.spec.id, math.inf))
+            self._outbox.put(Postpone(at, state.spec.id, math.inf))
 
     def stale_at(self, state: EndpointState) -> float | None:
         """When an endpoint becomes unknown unless something proves its health before."""
@@ -322,30 +353,35 @@ class EndpointMonitors:
         """Wait for the next proof of an endpoint until then."""
         self._timers.set(state, until)
 
+    def report(self, report: EndpointRead) -> None:
+        """Keep and publish what was read of an endpoint."""
+        self.reports[report.endpoint] = report
+        self._outbox.put(report)
+
     def _report(self, state: EndpointState, at: float) -> None:
         assert state.last is not None, "a report follows a reading"
-        report = EndpointRead(at, state.spec.id, state.last, state.shown, state.fails)
-        self.reports[state.spec.id] = report
-        self._out.append(report)
+        self.report(EndpointRead(at, state.spec.id, state.last, state.shown, state.fails))
 
     def _changed(self, state: EndpointState, was: Health, at: float) -> None:
         because, spec = state.because, state.spec
         assert because is not None, "a change follows a reading"
-        self._out.append(Transition(at, spec.id, was, state.shown, because))
-        self._felt(state)
-        tied = self._tied_to(state)
-        if state.shown is Health.DOWN and tied:  # look at once at what a failing cause will break
-            self._out.append(Recheck(at, at, tied))
+        self._outbox.put(Transition(at, spec.id, was, state.shown, because))
+        self._touch_all_of(state)
+        affected = self._affected_by(state)
+        if (
+            state.shown is Health.DOWN and affected
+        ):  # look at once at what a failing cause will break
+            self._outbox.put(Recheck(at, at, affected))
 
-    def _tied_to(self, state: EndpointState) -> tuple[str, ...]:
-        return tuple(n for n in self._tied.get(state.spec.id, ()) if n in self.endpoints)
+    def _affected_by(self, state: EndpointState) -> tuple[str, ...]:
+        return tuple(n for n in self._affected.get(state.spec.id, ()) if n in self.endpoints)
 
-    def _felt(self, state: EndpointState) -> None:
+    def _touch_all_of(self, state: EndpointState) -> None:
         """Have everything judged anew that rests on this endpoint or is explained by it."""
         self._touch(state)
         self.touched.update(dict.fromkeys(self._dependants.get(state.spec.id, ())))
-        tied = (self.endpoints[name].spec.service for name in self._tied_to(state))
-        self.touched.update(dict.fromkeys(tied))
+        affected = (self.endpoints[name].spec.service for name in self._affected_by(state))
+        self.touched.update(dict.fromkeys(affected))
 
     def _touch(self, state: EndpointState) -> None:
         if state.spec.evidence is not Evidence.WITNESS:
@@ -361,11 +397,11 @@ class EndpointMonitors:
         for state in stopped:
             state.resume()
             self._timers.set(state, max(event.at, state.guard_until) + state.spec.stale_after)
-            self._out.append(Postpone(event.at, state.spec.id, max(event.at, state.guard_until)))
+            self._outbox.put(Postpone(event.at, state.spec.id, max(event.at, state.guard_until)))
             self._touch(state)
         error = "" if stopped else "no sign-in is stopped there"
         answer = (not error, event.by, event.origin, error, event.reason, event.service)
-        self._out.append(Answered(event.at, "resume", *answer))
+        self._outbox.put(Answered(event.at, "resume", *answer))
 
     # --- our own eyes -------------------------------------------------------------
 
@@ -375,7 +411,7 @@ class EndpointMonitors:
         if due > self._round_at and self._round_at <= at:
             self._round_at = due
             witnesses = self.trust.outside + self.trust.inside
-            self._out.append(Recheck(at, due, witnesses))
+            self._outbox.put(Recheck(at, due, witnesses))
 
     def _witnessed(self, state: EndpointState, reading: Reading, event: Observed) -> None:
         self.trust.witnessed(state.spec.id, reading, event.at, event.started)
@@ -389,7 +425,7 @@ class EndpointMonitors:
                 self._call_witnesses(at)
                 continue
             del self._pending[name]
-            was, told = state.shown, state.told
+            was, judged_by = state.shown, state.judged_by
             if gate is Confirmation.SHUT:
                 assert state.last is not None, "it is failing"
                 self._void(state, self._why_shut(state.last), at)
@@ -398,8 +434,8 @@ class EndpointMonitors:
             if state.shown is not was:
                 self._report(state, at)
                 self._changed(state, was, at)
-            elif state.told != told:  # down again beneath what is held while it flaps
-                self._felt(state)
+            elif state.judged_by != judged_by:  # down again beneath what is held while it flaps
+                self._touch_all_of(state)
 
     def _network_may_have_changed(self, at: float) -> None:
         """Void what we can no longer trust, once, when the network is lost."""
@@ -413,14 +449,14 @@ class EndpointMonitors:
                 self._distrust(state, OWN_NETWORK, at)
             elif trust.resolver_lost and trust.failed_by_name(state.last):
                 self._distrust(state, OWN_RESOLVER, at)
-        self.touched.update(dict.fromkeys(self._services))
+        self.touched.update(dict.fromkeys(self._service_ids))
 
-    def _hear_of_clock(self, spec: Endpoint, event: Observed) -> None:
+    def _read_clock(self, spec: Endpoint, event: Observed) -> None:
         was = self.clock.word
         self.clock.read(spec, event.reading, event.at, event.started)
         self._clock_may_have_changed(was, event.at)
 
-    def clock_told(self, event: DateImplausible | ClockSynchronised | ClockStepped) -> None:
+    def clock_event(self, event: DateImplausible | ClockSynchronised | ClockStepped) -> None:
         """Take in what the edge says of our own clock."""
         was = self.clock.word
         match event:
@@ -442,7 +478,7 @@ class EndpointMonitors:
         for state in self.endpoints.values():
             if self.clock.voids(state.spec):
                 self._distrust(state, OWN_CLOCK, at)
-        self.touched.update(dict.fromkeys(self._services))
+        self.touched.update(dict.fromkeys(self._service_ids))
 
     def _distrust(self, state: EndpointState, reading: Reading, at: float) -> None:
         """Void an endpoint; a witness speaks for itself, a stop by the guard holds."""
@@ -458,7 +494,7 @@ class EndpointMonitors:
         if state.shown is not was:
             self._changed(state, was, at)
         else:
-            self._felt(state)
+            self._touch_all_of(state)
 
     def fell_silent(self, state: EndpointState, at: float) -> None:
         """Note that nothing that proves its health was heard of an endpoint for too long."""

@@ -89,9 +89,15 @@ def overtaken(late: "EndpointState", others: Iterable["EndpointState"]) -> bool:
     beginning of the time it tells of. One that was up while users failed proves nothing.
     """
     cell = (late.spec.region, late.spec.factor)
-    fell_at = late.fell.at if late.still_down and late.fell is not None else late.since
+    down_at = (
+        late.confirmed_onset.at
+        if late.still_down and late.confirmed_onset is not None
+        else late.since
+    )
     return any(
-        other.fell is not None and other.fell.at <= fell_at and other.up_again_at > late.tells_since
+        other.confirmed_onset is not None
+        and other.confirmed_onset.at <= down_at
+        and other.up_again_at > late.looks_back_to
         for other in others
         if other.spec.hindsight is None
         and other.spec.evidence is Evidence.SYMPTOM
@@ -103,24 +109,23 @@ class EndpointState:
     """What is remembered of one endpoint between readings."""
 
     __slots__ = (
-        "ailing",
-        "ails",
         "arrivals",
         "baseline",
         "before",
         "changes_from",
         "clean",
+        "confirmed_onset",
         "delayed_until",
         "errors",
         "fail_since",
         "fails",
-        "fell",
         "flapping",
         "good",
         "guard_until",
         "health",
         "held",
         "history",
+        "informed_at",
         "last",
         "onset",
         "passed_at",
@@ -128,24 +133,25 @@ class EndpointState:
         "records",
         "regulars_since_down",
         "rejections",
-        "said",
-        "said_at",
         "settled",
         "since",
         "slow_because",
         "slowness",
         "spec",
         "started",
+        "stated_at",
+        "statement",
         "stopped_at",
-        "told_at",
         "troubled",
         "ttl",
         "ttl_at",
+        "unplanned",
+        "unplanned_streak",
         "up_again_at",
         "window",
-        "window_ailing",
         "window_regular",
         "window_troubled",
+        "window_unplanned",
     )
 
     def __init__(self, spec: Endpoint, at: float) -> None:
@@ -157,21 +163,21 @@ class EndpointState:
         self.started = -math.inf  # when the last reading's run began
         self.passed_at = -math.inf  # when the last run began that passed; inf: at our stop
         self.delayed_until = -math.inf  # a run that was due waits until then for a free code
-        self.told_at = math.inf  # when the last run began that told something; inf: not known
+        self.informed_at = math.inf  # when the last run began that was no error; inf: not known
         self.last: Reading | None = None
         self.records: tuple[str, ...] = ()  # all that its fails have named since it began to fail
-        self.said: Reading | None = None  # the first reading of those that say the same
-        self.said_at = at
+        self.statement: Reading | None = None  # the first reading of those that say the same
+        self.stated_at = at
         self.onset: Onset | None = None  # of trouble that may not be confirmed
-        self.fell: Onset | None = None  # the onset of the last time it went down
+        self.confirmed_onset: Onset | None = None  # the onset of the last time it went down
         self.ttl: float | None = None
         self.ttl_at = at
         self.settled = False  # known once, or found to be unknown for a reason
         self.fails = self.errors = self.good = self.clean = self.troubled = 0
         self.fail_since = at
-        self.ailing = 0  # readings in a row that did not pass, for more than something standing
-        self.ails = False  # degraded for more than something standing
-        self.window = self.window_regular = self.window_troubled = self.window_ailing = 0
+        self.unplanned_streak = 0  # readings in a row with trouble that is not planned
+        self.unplanned = False  # in trouble that is not planned
+        self.window = self.window_regular = self.window_troubled = self.window_unplanned = 0
         self.regulars_since_down = FLAP_READINGS
         self.history = 0
         self.changes_from = 0
@@ -184,7 +190,7 @@ class EndpointState:
         self.baseline: Baseline | None = None  # what is usual; None: not judged by it
         self.slowness = Slowness()
         self.slow_because = SLOW_BEFORE
-        self.arrivals: dict[str, Arrivals] = {}  # of a cause, by what it is tied to
+        self.arrivals: dict[str, Arrivals] = {}  # of a cause, by what it affects
 
     @property
     def because(self) -> Reading | None:
@@ -205,20 +211,20 @@ class EndpointState:
         return max(self.held, self.health, key=SEVERITY.__getitem__)
 
     @property
-    def told(self) -> tuple[object, ...]:
+    def judged_by(self) -> tuple[object, ...]:
         """All that services are judged and explained by; `shown` hides some while it flaps."""
-        because = self.slow_because if self.slow else self.said
-        words = (because, self.said_at, self.since, self.records)
-        return self.shown, self.health, self.standing, self.settled, self.flapping, *words
+        because = self.slow_because if self.slow else self.statement
+        words = (because, self.stated_at, self.since, self.records)
+        return self.shown, self.health, self.planned, self.settled, self.flapping, *words
 
     @property
-    def standing(self) -> bool:
-        """Degraded only by something standing and plannable (an expiring certificate)."""
-        return self.shown is Health.DEGRADED and not self._ails_now
+    def planned(self) -> bool:
+        """Degraded only by something that can be planned for (an expiring certificate)."""
+        return self.shown is Health.DEGRADED and not self._unplanned_now
 
     @property
-    def _ails_now(self) -> bool:
-        return self.flapping or self.ails or self.slowness.slow
+    def _unplanned_now(self) -> bool:
+        return self.flapping or self.unplanned or self.slowness.slow
 
     @property
     def still_down(self) -> bool:
@@ -234,9 +240,9 @@ class EndpointState:
         return known in (Health.DEGRADED, Health.DOWN)
 
     @property
-    def tells_since(self) -> float:
-        """The beginning of the time that it last told of; only of one that looks back."""
-        return self.told_at - (self.spec.hindsight or 0.0)
+    def looks_back_to(self) -> float:
+        """The beginning of the time that its last reading covers; only of one that looks back."""
+        return self.informed_at - (self.spec.hindsight or 0.0)
 
     @property
     def guarded(self) -> bool:
@@ -246,7 +252,7 @@ class EndpointState:
     def proven_since(self, moment: float) -> Health:
         """Of one lost from sight: the health it was last proven to have since then.
 
-        Otherwise `UNKNOWN`, also where nothing has begun (`inf`). What is standing is no trouble.
+        Otherwise `UNKNOWN`, also where nothing has begun (`inf`). What is planned is no trouble.
         """
         if self.before is None or moment == math.inf:
             return Health.UNKNOWN
@@ -254,7 +260,7 @@ class EndpointState:
             return Health.DOWN
         if self.passed_at < moment:
             return Health.UNKNOWN
-        return self.before if self._ails_now else Health.UP
+        return self.before if self._unplanned_now else Health.UP
 
     @property
     def rereadable(self) -> bool:
@@ -272,13 +278,13 @@ class EndpointState:
         """Take one reading into the counters; the reading as it was understood."""
         if self._rejected(reading) and not self.proven:
             reading = self._unproven(reading)
-        self._hear(reading, at)
+        self._note_statement(reading, at)
         outcome = reading.outcome
         if outcome is Outcome.ERROR:
-            # Nobody was there to tell: that is silence, not trouble in asking.
+            # Too few sign-ins to judge. Not an error; do not count it towards unknown.
             self.errors += reading.reason is not Reason.SAMPLE_TOO_SMALL
             return reading
-        self.errors, self.told_at = 0, self.started
+        self.errors, self.informed_at = 0, self.started
         if outcome is Outcome.FAIL:
             self._count_fail(reading, at)
         else:
@@ -289,10 +295,10 @@ class EndpointState:
             self._count_regular(outcome is Outcome.FAIL)
         return reading
 
-    def _hear(self, reading: Reading, at: float) -> None:
-        self.last, was = reading, self.said
+    def _note_statement(self, reading: Reading, at: float) -> None:
+        self.last, was = reading, self.statement
         if was is None or was.reason is not reading.reason or self._reworded(was, reading):
-            self.said, self.said_at = reading, at
+            self.statement, self.stated_at = reading, at
 
     def _reworded(self, was: Reading, now: Reading) -> bool:
         """A vendor's words are what is polled; other details may differ in every reading."""
@@ -313,7 +319,7 @@ class EndpointState:
         self.fails += 1
         self.good = self.clean = 0
         self.window = (self.window << 1 | 1) & _WINDOW_MASK
-        self._count_trouble(troubled=True, ailing=True)
+        self._count_trouble(troubled=True, unplanned=True)
         if self._rejected(reading):
             self.rejections += 1
             self._guard(at)
@@ -327,13 +333,13 @@ class EndpointState:
         self.good += 1
         self.clean = 0 if warned else self.clean + 1
         self.window = self.window << 1 & _WINDOW_MASK
-        self._count_trouble(troubled=warned, ailing=warned and reading.reason not in STANDING)
+        self._count_trouble(troubled=warned, unplanned=warned and reading.reason not in STANDING)
 
-    def _count_trouble(self, *, troubled: bool, ailing: bool) -> None:
+    def _count_trouble(self, *, troubled: bool, unplanned: bool) -> None:
         self.troubled = self.troubled + 1 if troubled else 0
-        self.ailing = self.ailing + 1 if ailing else 0
+        self.unplanned_streak = self.unplanned_streak + 1 if unplanned else 0
         self.window_troubled = (self.window_troubled << 1 | troubled) & _WINDOW_MASK
-        self.window_ailing = (self.window_ailing << 1 | ailing) & _WINDOW_MASK
+        self.window_unplanned = (self.window_unplanned << 1 | unplanned) & _WINDOW_MASK
 
     def _count_regular(self, failed: bool) -> None:
         # Behind a load balancer with one dead back end every regular try may fail and every
@@ -378,7 +384,7 @@ class EndpointState:
         self.guard_until = self.stopped_at + self.spec.guard_interval
 
     def delivered(self, delivery: str, outcome: Outcome) -> None:
-        """Count a code that arrived, or did not, at something this cause is tied to."""
+        """Count a code that arrived, or did not, at something that this cause affects."""
         if self.shown is not Health.UNKNOWN and outcome is not Outcome.ERROR:
             was = self.arrivals.get(delivery) or Arrivals(self.spec.id, delivery)
             failing, lost = self.shown is Health.DOWN, outcome is Outcome.FAIL
@@ -401,23 +407,23 @@ class EndpointState:
             self._become(target, at)
         elif self._unknown_for_a_reason():
             self.settled = True
-        self._see_what_ails()
+        self._note_unplanned()
         if self.flapping:
             self.held = max(self.held, self.health, key=SEVERITY.__getitem__)
 
-    def _see_what_ails(self) -> None:
+    def _note_unplanned(self) -> None:
         threshold = self.spec.failure_threshold
-        if self.ailing >= threshold or self.window_ailing.bit_count() >= WINDOW_FAILS:
-            self.ails = True
+        if self.unplanned_streak >= threshold or self.window_unplanned.bit_count() >= WINDOW_FAILS:
+            self.unplanned = True
         elif self.health is Health.DOWN:
-            self.ails = self.ailing > 0
-        elif not self.ailing and self.good >= self.spec.success_threshold:
-            self.ails = False
+            self.unplanned = self.unplanned_streak > 0
+        elif not self.unplanned_streak and self.good >= self.spec.success_threshold:
+            self.unplanned = False
 
     def _forget(self) -> None:
         """Empty streaks and windows: what follows must be fresh."""
-        self.fails = self.good = self.clean = self.troubled = self.ailing = 0
-        self.window = self.window_regular = self.window_troubled = self.window_ailing = 0
+        self.fails = self.good = self.clean = self.troubled = self.unplanned_streak = 0
+        self.window = self.window_regular = self.window_troubled = self.window_unplanned = 0
         self.slowness.forget()
 
     def _uncount_fails(self) -> None:
@@ -429,7 +435,7 @@ class EndpointState:
 
     def void(self, reading: Reading, at: float) -> None:
         """Lose all trust in what was seen: unknown at once, streaks and window emptied."""
-        self._hear(reading, at)
+        self._note_statement(reading, at)
         if reading.reason is not Reason.STALE and self.health is not Health.DOWN:
             self._uncount_fails()
         self._forget()
@@ -496,7 +502,7 @@ class EndpointState:
             self._forget()
         elif target is Health.DOWN:
             if not self.still_down:
-                self.fell = self.onset
+                self.confirmed_onset = self.onset
             self.slowness = Slowness()  # how slow it was says nothing of how it will come back
         else:
             if self.still_down:

@@ -2,17 +2,18 @@
 
 An overlay never changes what is seen. Shelving and maintenance *suppress* a service: no
 red, amber or sound comes from it, while it is probed as ever. `Overlays` only keeps the
-overlays and refuses what makes no sense; the room draws the consequences.
+overlays and refuses what makes no sense; `core.service.operations` draws the consequences.
 """
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from beacon.core.effects import OverlaysChanged
 from beacon.core.inputs import Attest, Bypass, Drill, Maintenance, Operation, Scheduled, Shelve
 from beacon.core.model import Attestation, BreakGlassUse, Site, Verdict
+from beacon.core.outbox import EffectOutbox
+from beacon.core.timers import Timers
 from beacon.core.views import Overlay, OverlayKind
 
 SHELVED_AT_MOST: Final = 28_800.0
@@ -25,12 +26,12 @@ SCHEDULE: Final = "schedule"
 """The origin of overlays that the calendar laid on."""
 LOG: Final = "log"
 """The origin of overlays that something read in a log laid on."""
-TOLD_AT_MOST: Final = 512
-"""Uses of break-glass accounts that are remembered as told."""
+MOST_USES: Final = 512
+"""Uses of break-glass accounts that are remembered as announced."""
 
 _ENDING: Final = frozenset({OverlayKind.SHELVE, OverlayKind.MAINTENANCE, OverlayKind.DRILL})
 _SUPPRESSING: Final = frozenset({OverlayKind.SHELVE, OverlayKind.MAINTENANCE})
-_WORDS: Final = (
+_LABELS: Final = (
     (OverlayKind.MAINTENANCE, "maintenance"),
     (OverlayKind.SHELVE, "shelved"),
     (OverlayKind.BYPASS, "bypass"),
@@ -50,27 +51,17 @@ class OperationRefused(Exception):
     """An action makes no sense; the message says why, for the one who asked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Suppression:
-    """A service that is suppressed, or was until just now and is not yet settled.
-
-    `before` is its verdict when it began; `ended_at` is None while it is suppressed.
-    """
-
-    before: Verdict
-    ended_at: float | None = None
-
-
 class Overlays:
     """Every overlay there is. Times are monotonic seconds."""
 
-    def __init__(self) -> None:
-        self._laid: dict[Key, Overlay] = {}
+    def __init__(self, timers: Timers, outbox: EffectOutbox) -> None:
+        self._timers, self._outbox = timers, outbox
+        self._active: dict[Key, Overlay] = {}
         self._services: tuple[str, ...] = ()
         self._attested: Mapping[str, Attestation] = {}
         self._reminders: dict[str, float] = {}
-        self._said: dict[OverlayKind, OverlaysChanged] = {}
-        self._told: dict[str, None] = {}
+        self._published: dict[OverlayKind, OverlaysChanged] = {}
+        self._reported: dict[str, None] = {}  # ids of uses of break-glass accounts
         self._handlers: dict[type, Callable[[Any], None]] = {
             Shelve: self._shelve,
             Maintenance: self._maintain,
@@ -85,16 +76,16 @@ class Overlays:
         self._services = tuple(service.id for service in site.services)
         self._attested = {item.id: item for item in site.attest}
         known = {*self._services, *self._attested}
-        for key, overlay in tuple(self._laid.items()):
+        for key, overlay in tuple(self._active.items()):
             if overlay.kind is not OverlayKind.DRILL and overlay.subject not in known:
-                del self._laid[key]
+                del self._active[key]
         for gone in set(self._reminders) - known:
             del self._reminders[gone]
 
     def restore(self, overlays: Iterable[Overlay], at: float) -> None:
         """Lay on again what lay before a restart and is not over.
 
-        What the calendar laid on is left out: it will say so again. So is what lay over
+        What the calendar laid on is left out: the calendar gives it again. So is what lay over
         something that is watched no longer.
         """
         known = {*self._services, *self._attested}
@@ -110,19 +101,19 @@ class Overlays:
     # --- what holds ---------------------------------------------------------------
 
     @property
-    def laid(self) -> tuple[Overlay, ...]:
+    def active(self) -> tuple[Overlay, ...]:
         """Every overlay there is, the oldest first."""
-        return tuple(self._laid.values())
+        return tuple(self._active.values())
 
     def suppressed(self, service: str) -> bool:
         """Whether no red, amber or sound may come from a service."""
-        return any(o.kind in _SUPPRESSING and o.subject == service for o in self._laid.values())
+        return any(o.kind in _SUPPRESSING and o.subject == service for o in self._active.values())
 
-    def words(self, service: str, at: float) -> tuple[str, ...]:
-        """What lies over a service, in words."""
-        on = {o.kind for o in self._laid.values() if o.subject == service}
-        words = tuple(word for kind, word in _WORDS if kind in on)
-        return (*words, OVERDUE) if self.overdue(service, at) else words
+    def labels(self, service: str, at: float) -> tuple[str, ...]:
+        """What lies over a service, as topics and pages call it."""
+        on = {o.kind for o in self._active.values() if o.subject == service}
+        labels = tuple(label for kind, label in _LABELS if kind in on)
+        return (*labels, OVERDUE) if self.overdue(service, at) else labels
 
     def overdue(self, service: str, at: float) -> tuple[str, ...]:
         """Name what should have been tested by now and concerns this service."""
@@ -134,11 +125,11 @@ class Overlays:
 
     def attestations(self, service: str) -> Iterator[tuple[Attestation, float | None]]:
         """What must be tested by hand for a service, and when next; None: it is overdue."""
-        said = self._said.get(OverlayKind.ATTEST)
-        overdue = said.overdue if said is not None else ()
+        published = self._published.get(OverlayKind.ATTEST)
+        overdue = published.overdue if published is not None else ()
         for item in self._attested.values():
             if service in (item.services or self._services):
-                record = self._laid.get((OverlayKind.ATTEST, item.id, False))
+                record = self._active.get((OverlayKind.ATTEST, item.id, False))
                 due = record.until if record is not None and item.id not in overdue else None
                 yield item, due
 
@@ -148,58 +139,68 @@ class Overlays:
         return Verdict(drills[0].subject) if drills else None
 
     def next_deadline(self, at: float) -> float:
-        """When something will end, be due or have to be said, after `at`."""
+        """When something will end, be due or have to be sounded, after `at`."""
         ends = (
             overlay.until
-            for overlay in self._laid.values()
+            for overlay in self._active.values()
             if overlay.until is not None and overlay.origin != SCHEDULE
         )
         return min((m for m in (*ends, *self._reminders.values()) if m > at), default=math.inf)
 
-    def changes(self, at: float) -> Iterator[OverlaysChanged]:
-        """Every kind that is not as it was last said to be."""
+    def publish(self, at: float) -> None:
+        """Publish every kind that is not as it was last published, and wait for the next change."""
+        self._outbox.put(*self._changes(at))
+        self.wait(at)
+
+    def wait(self, at: float) -> None:
+        """Wait for the next moment at which something ends, is due or must be sounded."""
+        self._timers.set("operators", self.next_deadline(at))
+
+    def _changes(self, at: float) -> Iterator[OverlaysChanged]:
         for kind in OverlayKind:
-            laid = self._of(kind)
+            overlays = self._of(kind)
             overdue: tuple[str, ...] = ()
             if kind is OverlayKind.ATTEST:
                 overdue = tuple(name for name in self._attested if self._is_overdue(name, at))
-            on = bool(overdue if kind is OverlayKind.ATTEST else laid)
-            now = OverlaysChanged(at, kind, on, laid, overdue)
-            was = self._said.get(kind)
-            if was is None or (was.overlays, was.overdue) != (laid, overdue):
-                self._said[kind] = now
+            on = bool(overdue if kind is OverlayKind.ATTEST else overlays)
+            now = OverlaysChanged(at, kind, on, overlays, overdue)
+            was = self._published.get(kind)
+            if was is None or (was.overlays, was.overdue) != (overlays, overdue):
+                self._published[kind] = now
                 yield now
 
     # --- break-glass accounts -----------------------------------------------------
 
     @property
-    def told(self) -> tuple[str, ...]:
-        """The ids of the uses that were told, the newest last."""
-        return tuple(self._told)
+    def reported_uses(self) -> tuple[str, ...]:
+        """The ids of the uses that were announced, the newest last."""
+        return tuple(self._reported)
 
-    @told.setter
-    def told(self, uses: Iterable[str]) -> None:
-        self._told = dict.fromkeys(uses)
+    @reported_uses.setter
+    def reported_uses(self, uses: Iterable[str]) -> None:
+        self._reported = dict.fromkeys(uses)
 
-    def use(self, service: str, uses: Iterable[BreakGlassUse], started: float) -> tuple[str, ...]:
+    def note_uses(
+        self, service: str, uses: Iterable[BreakGlassUse], started: float
+    ) -> tuple[str, ...]:
         """Note uses that a run read which began at `started`; the accounts with new ones."""
         fresh = []
         for use in uses:
-            if use.id not in self._told:
+            if use.id not in self._reported:
                 fresh.append(use)
-            self._told.pop(use.id, None)  # what is read again is remembered the longest
-            self._told[use.id] = None
-        for old in self.told[:-TOLD_AT_MOST]:
-            del self._told[old]
+            self._reported.pop(use.id, None)  # what is read again is remembered the longest
+            self._reported[use.id] = None
+        for old in self.reported_uses[:-MOST_USES]:
+            del self._reported[old]
         if not fresh:
             return ()
         accounts = tuple(dict.fromkeys(use.account for use in fresh))
         since = min(started - use.ago for use in fresh)
-        laid = self._laid.get((OverlayKind.BREAK_GLASS, service, False))
+        known = self._active.get((OverlayKind.BREAK_GLASS, service, False))
         names = accounts
-        if laid is not None:
-            names = tuple(dict.fromkeys((*laid.by.split(", "), *accounts)))
-            since = min(since, laid.since)
+        if known is not None:
+            names = tuple(dict.fromkeys((*known.by.split(", "), *accounts)))
+            since = min(since, known.since)
         self._put(Overlay(OverlayKind.BREAK_GLASS, service, since, ", ".join(names), LOG))
         return accounts
 
@@ -208,7 +209,7 @@ class Overlays:
         kind = OverlayKind.BREAK_GLASS
         found = [o.subject for o in self._of(kind) if service in (None, o.subject)]
         for subject in found:
-            self._take_off(kind, subject)
+            self._remove(kind, subject)
         return bool(found)
 
     # --- what is done -------------------------------------------------------------
@@ -219,31 +220,31 @@ class Overlays:
 
     def expire(self, at: float) -> None:
         """End what has come to its time."""
-        for key, overlay in tuple(self._laid.items()):
+        for key, overlay in tuple(self._active.items()):
             ends = overlay.kind in _ENDING and overlay.origin != SCHEDULE
             if ends and overlay.until is not None and overlay.until <= at:
-                del self._laid[key]
+                del self._active[key]
 
     def end_drill(self) -> None:
         """End the drill, if there is one."""
-        self._laid = {k: v for k, v in self._laid.items() if v.kind is not OverlayKind.DRILL}
+        self._active = {k: v for k, v in self._active.items() if v.kind is not OverlayKind.DRILL}
 
     def _shelve(self, event: Shelve) -> None:
         if event.on and event.service is None:
             raise OperationRefused("name the service to shelve")
         if event.on and event.seconds > SHELVED_AT_MOST:
             raise OperationRefused("too long: at most 8 h; for planned work there is maintenance")
-        self._lay(OverlayKind.SHELVE, event, event.at + event.seconds)
+        self._set(OverlayKind.SHELVE, event, event.at + event.seconds)
 
     def _maintain(self, event: Maintenance) -> None:
         if event.on and event.seconds > MAINTAINED_AT_MOST:
             raise OperationRefused("too long: at most 7 d")
-        self._lay(OverlayKind.MAINTENANCE, event, event.at + event.seconds)
+        self._set(OverlayKind.MAINTENANCE, event, event.at + event.seconds)
 
     def _schedule(self, event: Scheduled) -> None:
         kind = OverlayKind.MAINTENANCE
-        for gone in [k for k, o in self._laid.items() if o.origin == SCHEDULE]:
-            del self._laid[gone]
+        for gone in [k for k, o in self._active.items() if o.origin == SCHEDULE]:
+            del self._active[gone]
         for service, until, window in event.services:
             since = self._since_when(service, event.at)
             if service in self._services:
@@ -251,14 +252,14 @@ class Overlays:
 
     def _since_when(self, service: str, at: float) -> float:
         """Keep the beginning of a window that goes on."""
-        said = self._said.get(OverlayKind.MAINTENANCE)
-        for overlay in said.overlays if said is not None else ():
+        published = self._published.get(OverlayKind.MAINTENANCE)
+        for overlay in published.overlays if published is not None else ():
             if overlay.subject == service and overlay.origin == SCHEDULE:
                 return overlay.since
         return at
 
     def _bypass(self, event: Bypass) -> None:
-        for service in self._lay(OverlayKind.BYPASS, event, None):
+        for service in self._set(OverlayKind.BYPASS, event, None):
             self._reminders.pop(service, None)
             if event.on:
                 self._reminders[service] = event.at + REMIND_EVERY
@@ -268,10 +269,10 @@ class Overlays:
         key = (OverlayKind.ATTEST, item.id, False)
         if event.on:
             due = event.at + item.every
-            self._laid[key] = Overlay(
+            self._active[key] = Overlay(
                 key[0], item.id, event.at, event.by, event.origin, event.reason, due
             )
-        elif self._laid.pop(key, None) is None:
+        elif self._active.pop(key, None) is None:
             raise OperationRefused(f"{item.id} is not attested")
 
     def _item(self, name: str | None) -> Attestation:
@@ -306,7 +307,7 @@ class Overlays:
             Overlay(kind, event.verdict, event.at, event.by, event.origin, event.reason, until)
         )
 
-    def _lay(
+    def _set(
         self, kind: OverlayKind, event: Shelve | Maintenance | Bypass, until: float | None
     ) -> tuple[str, ...]:
         """Lay a kind of overlay on a service or on all, or take it off; which it concerned."""
@@ -317,37 +318,37 @@ class Overlays:
         asked = self._services if event.service is None else (event.service,)
         noun = _NOUNS[kind]
         if not event.on:
-            concerned = tuple(s for s in asked if self._take_off(kind, s))
+            concerned = tuple(s for s in asked if self._remove(kind, s))
             if not concerned:
                 raise OperationRefused(f"there is no {noun} to end")
             return concerned
-        concerned = tuple(s for s in asked if (kind, s, False) not in self._laid)
+        concerned = tuple(s for s in asked if (kind, s, False) not in self._active)
         if not concerned:
             raise OperationRefused(f"{noun} is on already; end it first to change it")
         for service in concerned:
             self._put(Overlay(kind, service, event.at, event.by, event.origin, event.reason, until))
         return concerned
 
-    def _take_off(self, kind: OverlayKind, service: str) -> bool:
+    def _remove(self, kind: OverlayKind, service: str) -> bool:
         """Take off what hands or the calendar laid on; whether there was anything."""
-        found = [self._laid.pop((kind, service, scheduled), None) for scheduled in (False, True)]
+        found = [self._active.pop((kind, service, scheduled), None) for scheduled in (False, True)]
         return any(found)
 
     def _put(self, overlay: Overlay) -> None:
-        self._laid[overlay.kind, overlay.subject, overlay.origin == SCHEDULE] = overlay
+        self._active[overlay.kind, overlay.subject, overlay.origin == SCHEDULE] = overlay
 
     def _of(self, kind: OverlayKind) -> tuple[Overlay, ...]:
-        return tuple(overlay for overlay in self._laid.values() if overlay.kind is kind)
+        return tuple(overlay for overlay in self._active.values() if overlay.kind is kind)
 
     def _is_overdue(self, item: str, at: float) -> bool:
-        record = self._laid.get((OverlayKind.ATTEST, item, False))
+        record = self._active.get((OverlayKind.ATTEST, item, False))
         return record is None or record.until is None or record.until <= at
 
     # --- reminders ----------------------------------------------------------------
 
     def well(self, service: str, at: float) -> bool:
         """Note that a service is well; whether to say now that its bypass is still on."""
-        if (OverlayKind.BYPASS, service, False) not in self._laid:
+        if (OverlayKind.BYPASS, service, False) not in self._active:
             return False
         due = self._reminders.get(service, at)
         if due > at:

@@ -1,6 +1,6 @@
-"""Whether people have been told that a service is blind: a flap of our own uplink is told twice.
+"""When to announce that a service is blind: a flapping uplink of ours is announced twice at most.
 
-Lamps and topics show every turn at once; only what is announced waits here.
+Lamps and topics show every change at once; only the announcement waits here.
 """
 
 import math
@@ -19,31 +19,31 @@ AGAIN_WITHIN: Final = 600.0
 class BlindAnnouncer:
     """One service. Times are monotonic seconds."""
 
-    told_blind: bool = False
+    announced_blind: bool = False
     sighted_at: float | None = None  # when sight was last announced
     damped: bool = False  # it was lost again soon after that
     since: float = math.inf  # since when it sees, without a break
 
-    def news(self, at: float, *, blind: bool, starting: bool) -> Announcement | None:
+    def update(self, at: float, *, blind: bool, starting: bool) -> Announcement | None:
         """Take in whether it is blind; what to announce, if anything."""
         if blind:
             self.since = math.inf
-            return None if self.told_blind or starting else self._lost(at)
+            return None if self.announced_blind or starting else self._lost(at)
         self.since = min(self.since, at)
         return self._back(at) if at >= self.due else None
 
     @property
     def due(self) -> float:
         """When sight will have lasted long enough, `inf` if nothing waits."""
-        if not self.told_blind:
+        if not self.announced_blind:
             return math.inf
         return self.since + (AGAIN_WITHIN if self.damped else LASTING)
 
     def _lost(self, at: float) -> Announcement:
-        self.told_blind = True
+        self.announced_blind = True
         self.damped = self.sighted_at is not None and at - self.sighted_at < AGAIN_WITHIN
         return Announcement.BLIND
 
     def _back(self, at: float) -> Announcement:
-        self.told_blind, self.sighted_at = False, at
+        self.announced_blind, self.sighted_at = False, at
         return Announcement.SIGHTED

@@ -5,11 +5,10 @@ within its window: see `CauseWindow`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
-from beacon.core.endpoint.state import Onset
 from beacon.core.model import Evidence, Health, Outcome, Reading, Reason
+from beacon.core.service.endpoint_snapshot import EndpointSnapshot
 from beacon.core.views import Cause, CauseWindow, Cited
 
 RANKING: Final = (
@@ -38,7 +37,7 @@ _OURS: Final = {
     Reason.OWN_CREDENTIALS: "our credentials",
     Reason.OWN_MODEM: "own modem",
 }
-_SPEAKS_OF: Final = {
+_SUBJECTS: Final = {
     **dict.fromkeys(
         (
             Reason.DNS_NXDOMAIN,
@@ -79,47 +78,28 @@ _OF_RECORDS: Final = frozenset({Reason.RECORD_CHANGED, Reason.RECORD_MISSING})
 """Reasons of kinds that read DNS, and of others: `openid` says so of a provider's keys."""
 
 
-@dataclass(frozen=True, slots=True)
-class Witnessed:
-    """An endpoint as the diagnosis needs it. Times are seconds.
-
-    `last` is what it says, since `said_at`; it has had its health since `since`. `tied` are
-    the endpoints that it would break, if it is a cause.
-    """
-
-    id: str
-    evidence: Evidence
-    health: Health
-    last: Reading | None
-    region: str | None = None
-    factor: str | None = None
-    standing: bool = False
-    since: float = 0.0
-    said_at: float | None = None
-    fell: Onset | None = None
-    up_again_at: float | None = None
-    interval: float = 0.0
-    code_lifetime: float = 0.0
-    kind: str = ""
-    tied: tuple[str, ...] = ()
-
-
 def rank(causes: Sequence[Cause]) -> tuple[bool, int]:
     """How good the first of them explains: smaller is better."""
     return _order(causes[0]) if causes else (True, len(RANKING))
 
 
-def diagnose(seen: Sequence[Witnessed], elsewhere: Sequence[Witnessed] = ()) -> tuple[Cause, ...]:
+def diagnose(
+    endpoints: Sequence[EndpointSnapshot], external_causes: Sequence[EndpointSnapshot] = ()
+) -> tuple[Cause, ...]:
     """Explain what is wrong with a service, the likeliest first; nothing where nothing is.
 
-    `elsewhere` are causes of other services that are tied to endpoints of this one.
+    `external_causes` belong to other services, and affect endpoints of this one.
     """
+    seen = list(endpoints)
+    if any(e.in_trouble and not e.late for e in seen):
+        # Healthy lookback endpoints describe the past and would hide the failing part.
+        seen = [e for e in seen if not e.late or e.in_trouble]
     troubled = [e for e in seen if e.health in (Health.DOWN, Health.DEGRADED)]
-    troubled = [e for e in troubled if not e.standing] or troubled
-    unsure = [e for e in seen if e.health is Health.UNKNOWN and _is_error(e.last)]
+    troubled = [e for e in troubled if not e.planned] or troubled
+    unsure = [e for e in seen if e.health is Health.UNKNOWN and _is_error(e.statement)]
     found = list(_ours(unsure, explains=not troubled))
     if troubled:
-        found += _causes((*seen, *elsewhere), troubled)
+        found += _causes((*seen, *external_causes), troubled)
         found += _by_reason(troubled)
         found += _vendor(troubled)
         found += _parts(seen, troubled)
@@ -137,13 +117,13 @@ def _is_error(reading: Reading | None) -> bool:
     return reading is not None and reading.outcome is Outcome.ERROR
 
 
-def _ours(unsure: Iterable[Witnessed], *, explains: bool) -> Iterator[Cause]:
+def _ours(unsure: Iterable[EndpointSnapshot], *, explains: bool) -> Iterator[Cause]:
     """What we could not ask is our own trouble; it does not explain what answered badly."""
-    told = set()
+    named = set()
     for endpoint in unsure:
-        word = _our_word(endpoint.last)
-        if word is not None and word not in told:
-            told.add(word)
+        word = _our_word(endpoint.statement)
+        if word is not None and word not in named:
+            named.add(word)
             yield Cause(word, _cite(endpoint), _cited(endpoint), explains=explains)
 
 
@@ -157,24 +137,26 @@ def _our_word(reading: Reading | None) -> str | None:
 # --- causes, and what fails after them --------------------------------------------
 
 
-def _causes(seen: Sequence[Witnessed], troubled: Sequence[Witnessed]) -> Iterator[Cause]:
+def _causes(
+    seen: Sequence[EndpointSnapshot], troubled: Sequence[EndpointSnapshot]
+) -> Iterator[Cause]:
     failing = [e for e in troubled if e.health is Health.DOWN]
     for cause in (e for e in seen if e.evidence is Evidence.CAUSE):
-        windows = [_window(cause, e) for e in failing if e.id in cause.tied]
+        windows = [_window(cause, e) for e in failing if e.id in cause.affects]
         found = [window for window in windows if window is not None]
         window = min(found, key=lambda w: (not w.holds, w.failed_at), default=None)
         if window is not None and (window.holds or cause.health is Health.DOWN):
             delivery = next(e for e in failing if e.id == window.delivery)
-            yield _tied(cause, delivery, window)
+            yield _after_cause(cause, delivery, window)
         elif cause in troubled:
-            yield Cause(_word(cause, cause.last), _cite(cause), _cited(cause))
+            yield Cause(_word(cause, cause.statement), _cite(cause), _cited(cause))
 
 
-def _window(cause: Witnessed, delivery: Witnessed) -> CauseWindow | None:
+def _window(cause: EndpointSnapshot, delivery: EndpointSnapshot) -> CauseWindow | None:
     """The window of a cause that went down once, for this endpoint."""
-    if cause.fell is None:
+    if cause.onset is None:
         return None
-    since, ttl = cause.fell.at, cause.fell.ttl
+    since, ttl = cause.onset.at, cause.onset.ttl
     lasts = (ttl or 0.0) + cause.interval + delivery.interval + delivery.code_lifetime
     return CauseWindow(
         since=since,
@@ -184,21 +166,21 @@ def _window(cause: Witnessed, delivery: Witnessed) -> CauseWindow | None:
         delivery_interval=delivery.interval,
         code_lifetime=delivery.code_lifetime,
         delivery=delivery.id,
-        failed_at=delivery.fell.at if delivery.fell is not None else delivery.since,
+        failed_at=delivery.onset.at if delivery.onset is not None else delivery.since,
     )
 
 
-def _tied(cause: Witnessed, delivery: Witnessed, window: CauseWindow) -> Cause:
-    assert cause.fell is not None, "it has a window"
-    began = delivery.fell.reading if delivery.fell is not None else delivery.last
-    reading, apart = cause.fell.reading, window.failed_at - window.since
+def _after_cause(cause: EndpointSnapshot, delivery: EndpointSnapshot, window: CauseWindow) -> Cause:
+    assert cause.onset is not None, "it has a window"
+    began = delivery.onset.reading if delivery.onset is not None else delivery.statement
+    reading, apart = cause.onset.reading, window.failed_at - window.since
     order = f"{_span(abs(apart))} {'before' if apart > 0 else 'after'}"
     if abs(apart) < 1:
         order = "together with"
     restored = cause.up_again_at is not None and cause.up_again_at > window.since
-    said = f"{_said(cause.id, reading)}{', restored since' if restored else ''}"
+    text = f"{_quoted(cause.id, reading)}{', restored since' if restored else ''}"
     then = delivery.id if began is None else f"{delivery.id}: {began.reason}"
-    text = f"{said}, {order} {then}"
+    text += f", {order} {then}"
     if not window.holds:
         text += f", which its window of {_span(window.until - window.since)} does not reach"
     cited = [Cited(cause.id, reading.reason, reading.detail, window.since)]
@@ -211,42 +193,44 @@ def _span(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
-def _word(cause: Witnessed, reading: Reading | None) -> str:
+def _word(cause: EndpointSnapshot, reading: Reading | None) -> str:
     """DNS, TLS, or whatever else stands behind a service."""
     return _subject(cause, reading) or ("dns" if "dns" in cause.kind else "other cause")
 
 
-def _subject(endpoint: Witnessed, reading: Reading | None) -> str | None:
+def _subject(endpoint: EndpointSnapshot, reading: Reading | None) -> str | None:
     """What a reading speaks of, by its reason and the kind that gave it."""
     if reading is None:
         return None
     if reading.reason in _OF_RECORDS:
         return "dns" if "dns" in endpoint.kind else None
-    return _SPEAKS_OF.get(reading.reason)
+    return _SUBJECTS.get(reading.reason)
 
 
 # --- what the troubled say themselves ---------------------------------------------
 
 
-def _by_reason(troubled: Sequence[Witnessed]) -> Iterator[Cause]:
+def _by_reason(troubled: Sequence[EndpointSnapshot]) -> Iterator[Cause]:
     """Name DNS or TLS where what fails says so itself."""
-    told = set()
+    named = set()
     for endpoint in troubled:
-        word = _subject(endpoint, endpoint.last)
-        speaks = endpoint.evidence in (Evidence.SYMPTOM, Evidence.HEALTH)
-        if speaks and word is not None and word not in told:
-            told.add(word)
+        word = _subject(endpoint, endpoint.statement)
+        proves = endpoint.evidence in (Evidence.SYMPTOM, Evidence.HEALTH)
+        if proves and word is not None and word not in named:
+            named.add(word)
             yield Cause(word, _cite(endpoint), _cited(endpoint))
 
 
-def _vendor(troubled: Sequence[Witnessed]) -> Iterator[Cause]:
+def _vendor(troubled: Sequence[EndpointSnapshot]) -> Iterator[Cause]:
     claims = [e for e in troubled if e.evidence is Evidence.CLAIM]
     if claims:
         cited = tuple(each for claim in claims for each in _cited(claim))
         yield Cause("vendor", _cite(claims[0]), cited)
 
 
-def _parts(seen: Sequence[Witnessed], troubled: Sequence[Witnessed]) -> Iterator[Cause]:
+def _parts(
+    seen: Sequence[EndpointSnapshot], troubled: Sequence[EndpointSnapshot]
+) -> Iterator[Cause]:
     """Name the part that alone is in trouble: a region, a factor, else some of several."""
     kind = Evidence.SYMPTOM
     if not any(e.evidence is kind for e in seen):
@@ -265,10 +249,10 @@ def _parts(seen: Sequence[Witnessed], troubled: Sequence[Witnessed]) -> Iterator
 
 
 def _only(
-    proofs: Sequence[Witnessed],
-    hit: Sequence[Witnessed],
+    proofs: Sequence[EndpointSnapshot],
+    hit: Sequence[EndpointSnapshot],
     word: str,
-    part: Callable[[Witnessed], str | None],
+    part: Callable[[EndpointSnapshot], str | None],
 ) -> Iterator[Cause]:
     """Only one region (or factor) is in trouble, and there are others."""
     parts = {part(e) for e in hit}
@@ -278,7 +262,7 @@ def _only(
         yield Cause(word, text, _all_cited(hit))
 
 
-def _worst(troubled: Sequence[Witnessed]) -> Witnessed:
+def _worst(troubled: Sequence[EndpointSnapshot]) -> EndpointSnapshot:
     ranked = (Evidence.SYMPTOM, Evidence.HEALTH, Evidence.CAUSE, Evidence.CLAIM, Evidence.WITNESS)
     return min(troubled, key=lambda e: (e.health is not Health.DOWN, ranked.index(e.evidence)))
 
@@ -286,25 +270,25 @@ def _worst(troubled: Sequence[Witnessed]) -> Witnessed:
 # --- citing -----------------------------------------------------------------------
 
 
-def _cited(endpoint: Witnessed) -> tuple[Cited, ...]:
-    last = endpoint.last
-    if last is None:
+def _cited(endpoint: EndpointSnapshot) -> tuple[Cited, ...]:
+    statement = endpoint.statement
+    if statement is None:
         return ()
-    return (Cited(endpoint.id, last.reason, last.detail, endpoint.said_at),)
+    return (Cited(endpoint.id, statement.reason, statement.detail, endpoint.stated_at),)
 
 
-def _all_cited(endpoints: Iterable[Witnessed]) -> tuple[Cited, ...]:
+def _all_cited(endpoints: Iterable[EndpointSnapshot]) -> tuple[Cited, ...]:
     return tuple(each for endpoint in endpoints for each in _cited(endpoint))
 
 
-def _cite(endpoint: Witnessed) -> str:
-    last = endpoint.last
-    if last is None:
+def _cite(endpoint: EndpointSnapshot) -> str:
+    statement = endpoint.statement
+    if statement is None:
         return endpoint.id
-    if last.outcome is Outcome.PASS:
+    if statement.outcome is Outcome.PASS:
         return f"{endpoint.id}: {endpoint.health}, one more pass must confirm that it is well"
-    return _said(endpoint.id, last)
+    return _quoted(endpoint.id, statement)
 
 
-def _said(name: str, reading: Reading) -> str:
+def _quoted(name: str, reading: Reading) -> str:
     return f"{name}: {reading.reason}" + (f" ({reading.detail})" if reading.detail else "")

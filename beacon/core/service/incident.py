@@ -13,13 +13,35 @@ RELAPSE_EVERY: Final = 1800.0
 
 
 @dataclass(slots=True)
+class IncidentNumbers:
+    """Numbers for incidents, one after the other, and the wall time that names them."""
+
+    last: int = 0
+    zero: float | None = None  # the wall time of moment 0 in UTC seconds; None: not known
+
+    def next(self) -> int:
+        """The number of an incident that opens now."""
+        self.last += 1
+        return self.last
+
+    def utc(self, at: float) -> float | None:
+        """The wall time of a moment, as it is known now."""
+        return None if self.zero is None else self.zero + at
+
+    def clock_stepped(self, by: float) -> None:
+        """Our wall clock was set: incidents that open from now on are named by the new time."""
+        if self.zero is not None:
+            self.zero += by
+
+
+@dataclass(slots=True)
 class Incident:
     """One incident as it lives; `view` is how others see it."""
 
     view: IncidentView
     relapsed_at: float | None = None
     admitted_at: float | None = None  # the vendor's first admission
-    told_recovering: bool = False  # and not since that it relapsed
+    announced_recovering: bool = False  # and not since that it relapsed
     onset_at: float | None = None  # the first failing reading of the first-out
 
     @property
@@ -43,13 +65,13 @@ class Incident:
                 view, cause=first.cause, explanation=first.explanation, causes=tuple(found)
             )
 
-    def hear(self, words: Iterable[VendorWord]) -> None:
-        """Note what the vendor's sources say; what is not heard anew after a restart stays."""
-        heard = {word.endpoint: word for word in self.view.vendor}
-        heard |= {word.endpoint: word for word in words}
-        self.view = replace(self.view, vendor=tuple(heard.values()))
+    def add_vendor_words(self, words: Iterable[VendorWord]) -> None:
+        """Note what the vendor's sources say; one not read since a restart keeps its words."""
+        latest = {word.endpoint: word for word in self.view.vendor}
+        latest |= {word.endpoint: word for word in words}
+        self.view = replace(self.view, vendor=tuple(latest.values()))
 
-    def miss(self, records: Iterable[str]) -> None:
+    def add_records(self, records: Iterable[str]) -> None:
         """Keep which records were missing or wrong: what is back now explains what failed then."""
         self.view = replace(self.view, records=joined(self.view.records, records))
 

@@ -10,37 +10,9 @@ from typing import Final
 
 from beacon.core.endpoint.state import SEVERITY
 from beacon.core.model import RANK, Evidence, Health, Verdict
+from beacon.core.service.endpoint_snapshot import EndpointSnapshot
 
 Cell = tuple[str, Health]
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """An endpoint as the table needs it. `standing`: degraded by something plannable only.
-
-    `late`: it looks back. Then `raises` is whether it is in trouble that still counts.
-    `proven`: of an unknown one, its last proven health since the trouble began, else unknown.
-    """
-
-    id: str
-    evidence: Evidence
-    health: Health
-    standing: bool = False
-    region: str | None = None
-    factor: str | None = None
-    late: bool = False
-    raises: bool = False
-    proven: Health = Health.UNKNOWN
-
-    @property
-    def counts(self) -> Health:
-        """The health that the verdict counts; unknown: it is left out."""
-        return self.proven if self.health is Health.UNKNOWN else self.health
-
-    @property
-    def cell(self) -> str:
-        """The cell it belongs to: region and factor."""
-        return "/".join(part for part in (self.region, self.factor) if part) or "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +36,7 @@ class Judgement:
 NOTHING_KNOWN: Final = Judgement(Verdict.BLIND, Verdict.BLIND, blind=True)
 
 
-def judge(endpoints: Sequence[Seen]) -> Judgement:
+def judge(endpoints: Sequence[EndpointSnapshot]) -> Judgement:
     """Judge a service by its endpoints, in configured order.
 
     Those that look back can raise what the others come to: where users fare well is counted
@@ -80,7 +52,7 @@ def judge(endpoints: Sequence[Seen]) -> Judgement:
     return raised if RANK[raised.verdict] >= RANK[found.verdict] else found
 
 
-def _judge(endpoints: Sequence[Seen]) -> Judgement:
+def _judge(endpoints: Sequence[EndpointSnapshot]) -> Judgement:
     by = {kind: [e for e in endpoints if e.evidence is kind] for kind in Evidence}
     claims, causes = by[Evidence.CLAIM], by[Evidence.CAUSE]
     admits = any(e.health in (Health.DEGRADED, Health.DOWN) for e in claims)
@@ -89,27 +61,29 @@ def _judge(endpoints: Sequence[Seen]) -> Judgement:
     if basis := symptoms or healths:
         shallow = all(e.late for e in symptoms)
         found = _by_cells(basis, fine=fine, admits=admits, shallow=shallow)
-        standing = [e for e in basis if e.standing]
-        return _beside(found, standing + healths + causes, admits=admits)
+        planned = [e for e in basis if e.planned]
+        return _beside(found, planned + healths + causes, admits=admits)
     if causes:
         return _beside(_by_causes(causes, admits=admits), causes, admits=admits)
     return _by_claims(fine=fine, admits=admits)
 
 
-def _cells(endpoints: Iterable[Seen]) -> dict[str, list[Seen]]:
-    cells: dict[str, list[Seen]] = {}
+def _cells(endpoints: Iterable[EndpointSnapshot]) -> dict[str, list[EndpointSnapshot]]:
+    cells: dict[str, list[EndpointSnapshot]] = {}
     for endpoint in endpoints:
         cells.setdefault(endpoint.cell, []).append(endpoint)
     return cells
 
 
-def _worst(members: Iterable[tuple[Seen, Health]]) -> Health:
+def _worst(members: Iterable[tuple[EndpointSnapshot, Health]]) -> Health:
     """Judge one cell: down when any in it is down; unknown never hides known trouble."""
-    standing_is_up = (Health.UP if e.standing else health for e, health in members)
-    return max(standing_is_up, key=SEVERITY.__getitem__)
+    planned_is_up = (Health.UP if e.planned else health for e, health in members)
+    return max(planned_is_up, key=SEVERITY.__getitem__)
 
 
-def _by_cells(endpoints: Sequence[Seen], *, fine: bool, admits: bool, shallow: bool) -> Judgement:
+def _by_cells(
+    endpoints: Sequence[EndpointSnapshot], *, fine: bool, admits: bool, shallow: bool
+) -> Judgement:
     members = _cells(endpoints)
     cells = tuple((name, _worst((e, e.health) for e in each)) for name, each in members.items())
     # A cell that is lost from sight while another is down counts as it was last proven: else our
@@ -139,7 +113,7 @@ def _by_cells(endpoints: Sequence[Seen], *, fine: bool, admits: bool, shallow: b
     )
 
 
-def _by_causes(causes: Sequence[Seen], *, admits: bool) -> Judgement:
+def _by_causes(causes: Sequence[EndpointSnapshot], *, admits: bool) -> Judgement:
     """Causes alone: they can raise to degraded, and their passing is a shallow green."""
     unknown = sum(e.health is Health.UNKNOWN for e in causes)
     return Judgement(
@@ -159,7 +133,7 @@ def _by_claims(*, fine: bool, admits: bool) -> Judgement:
     return Judgement(verdict, verdict, shallow=True, blind=not fine)
 
 
-def _beside(found: Judgement, others: Iterable[Seen], *, admits: bool) -> Judgement:
+def _beside(found: Judgement, others: Iterable[EndpointSnapshot], *, admits: bool) -> Judgement:
     """Raise by what stands beside the cells: never lower, never to red."""
     raised, unseen = Verdict.ADVISORY if admits else Verdict.OK, False
     for other in others:
@@ -179,11 +153,11 @@ def _worse(verdict: Verdict, raised: Verdict) -> Verdict:
     return max(verdict, raised, key=RANK.__getitem__)
 
 
-def _raised_by(other: Seen) -> Verdict:
+def _raised_by(other: EndpointSnapshot) -> Verdict:
     if other.counts is Health.DOWN:
         return Verdict.DEGRADED
     if other.counts is not Health.DEGRADED:
         return Verdict.OK
-    if other.standing or other.evidence is Evidence.CAUSE:
+    if other.planned or other.evidence is Evidence.CAUSE:
         return Verdict.ADVISORY
     return Verdict.DEGRADED

@@ -1,8 +1,9 @@
 """What the light stack shows and sounds, as data.
 
 `indication` is a pattern for each lamp. `annunciator` merges the requests of all services.
-`sequences` are the alarm sequences of ISA-18.1 as tables. No pin is touched here: see
-`outputs.tower`.
+`sequences` are the alarm sequences of ISA-18.1 as tables. `buzzer` decides what may sound.
+`tower_control` is what services and operators use: it adds silence and drill, and makes effects.
+No pin is touched here: see `outputs.tower`.
 
 Must never happen: green beside an outage; a lamp that blinks faster than 2.8 Hz.
 """

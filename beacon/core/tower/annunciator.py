@@ -5,12 +5,12 @@ never red. Fast on red or amber means unacknowledged; slow and wink are informat
 """
 
 import math
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from beacon.core.model import RANK, RED, Preset, Verdict
+from beacon.core.tower.buzzer import BuzzerPolicy
 from beacon.core.tower.indication import (
     DARK,
     OFF,
@@ -33,9 +33,6 @@ FAST_ANTI: Final = Light(Pattern.FAST, antiphase=True)
 REALARM_MINUTE: Final = 60.0
 REALARM_MINUTES: Final = 5
 REALARM_LATER: Final = 900.0
-OPENINGS_WITHIN: Final = 60.0
-BUDGET: Final = 6
-BUDGET_WITHIN: Final = 3600.0
 BLIND_AFTER: Final = 300.0
 SILENCE_AT_MOST: Final = 3600.0
 
@@ -81,16 +78,16 @@ class Alarm:
     starting: bool = True
     must_act: bool = False
     maintained: bool = False
-    hushed: bool = False  # suppressed: no red, amber or sound
-    settling: bool = False  # was suppressed until just now; not yet seen again
-    excused: bool = False  # what is wrong hangs on something else: lit, and silent
-    before: Verdict | None = None  # while settling: what it was in trouble by, and is held by
+    suppressed: bool = False  # by an operator: no red, amber or sound
+    awaiting_confirmation: bool = False  # was suppressed until just now; not yet seen again
+    inhibited: bool = False  # all its trouble depends on something else: lit, and silent
+    before: Verdict | None = None  # while awaiting: what it was in trouble by, and is held by
     stage: Stage = Stage.NORMAL
     turn: Turn = Turn.NONE
     realarms: int = 0
     realarm_at: float = math.inf
     blind_since: float = math.inf
-    blind_told: bool = False
+    blind_announced: bool = False
 
     @property
     def acknowledged(self) -> bool:
@@ -110,13 +107,13 @@ class Alarm:
     @property
     def mute(self) -> bool:
         """Whether it says nothing of its verdict now."""
-        return self.hushed or self.settling
+        return self.suppressed or self.awaiting_confirmation
 
     @property
     def insistent(self) -> bool:
         """Whether it is red, and nobody has acknowledged it: then it asks by sound as well."""
         red = self.verdict in RED and not self.acknowledged
-        return red and not self.mute and not self.excused
+        return red and not self.mute and not self.inhibited
 
     @property
     def locked_in(self) -> bool:
@@ -133,10 +130,10 @@ class Alarm:
         return asked
 
     def _verdict_requests(self) -> Requests:
-        if self.hushed:
+        if self.suppressed:
             return {}
         table = ACKNOWLEDGED if self.acknowledged else UNACKNOWLEDGED
-        if self.settling:
+        if self.awaiting_confirmation:
             return self._held(table) | {Colour.WHITE: STEADY if self.blind else SLOW}
         asked = dict(table[self.verdict])
         if self.starting or self.blind:
@@ -208,61 +205,20 @@ def _flags(alarms: Sequence[Alarm]) -> Iterator[Flag]:
         yield Flag.STARTING
 
 
-@dataclass(slots=True)
-class BuzzerPolicy:
-    """The buzzer's manners: what may sound now, and what is swallowed."""
-
-    quiet: bool = False  # quiet hours: light only
-    silent_until: float = -math.inf
-    swallowed: int = 0
-    opened_at: float = -math.inf
-    opened_rank: int = -1
-    spent: deque[float] = field(default_factory=deque)
-
-    def opening(self, verdict: Verdict, at: float) -> Sound | None:
-        """Say that an incident opened, escalated or relapsed: within 60 s once, at the worst."""
-        rank = RANK[verdict]
-        if at - self.opened_at < OPENINGS_WITHIN and rank <= self.opened_rank:
-            return None
-        red = verdict in RED
-        sound = self._allowed(Sound.THREE_PULSES if red else Sound.CHIRP, at, always=red)
-        if sound is not None:
-            self.opened_at, self.opened_rank = at, rank
-        return sound
-
-    def join_no_more(self) -> None:
-        """Let the next opening sound, however soon it comes."""
-        self.opened_at = -math.inf
-
-    def remind(self, sound: Sound, at: float) -> Sound | None:
-        """Say something that may be swallowed: a chirp or a re-alarm."""
-        return self._allowed(sound, at)
-
-    def _allowed(self, sound: Sound, at: float, *, always: bool = False) -> Sound | None:
-        if self.quiet:
-            return None
-        if always:
-            return sound
-        if at < self.silent_until:
-            return None
-        while self.spent and at - self.spent[0] >= BUDGET_WITHIN:
-            self.spent.popleft()
-        if len(self.spent) >= BUDGET:
-            self.swallowed += 1
-            return None
-        self.spent.append(at)
-        return sound
-
-
 class Annunciator:
     """All services at one tower."""
 
     def __init__(self, services: Sequence[str], preset: Preset, table: Table) -> None:
-        self.alarms = {service: Alarm() for service in services}
-        self.preset, self._table = preset, table
-        self.voice = BuzzerPolicy()
+        self.alarms: dict[str, Alarm] = {}
+        self.configure(services, preset, table)
+        self.buzzer = BuzzerPolicy()
         self.drill: Alarm | None = None
         self.shown = DARK
+
+    def configure(self, services: Sequence[str], preset: Preset, table: Table) -> None:
+        """Show these services from now on; those that stay keep their alarms."""
+        self.alarms = {service: self.alarms.get(service) or Alarm() for service in services}
+        self.preset, self._table = preset, table
 
     # --- what happened ------------------------------------------------------------
 
@@ -284,7 +240,7 @@ class Annunciator:
         self._step(alarm, AlarmEvent.ALARM)
         alarm.realarms = 0
         alarm.realarm_at = at + REALARM_MINUTE if verdict in RED else math.inf
-        return self.voice.opening(verdict, at)
+        return self.buzzer.opening(verdict, at)
 
     def rehearse(self, verdict: Verdict, at: float) -> Sound | None:
         """Show and say what a verdict would, beside what there is."""
@@ -301,33 +257,52 @@ class Annunciator:
     def end_drill(self) -> None:
         """End the rehearsal; the next opening sounds, however soon it comes."""
         self.drill = None
-        self.voice.join_no_more()
+        self.buzzer.join_no_more()
 
-    def hush(self, service: str) -> None:
-        """Let nothing more be heard or seen of a service's verdict."""
+    def suppress(self, service: str) -> None:
+        """Let no red, amber or sound come from a service."""
         alarm = self.alarms[service]
-        alarm.hushed, alarm.settling, alarm.realarm_at = True, False, math.inf
+        alarm.suppressed, alarm.awaiting_confirmation, alarm.realarm_at = True, False, math.inf
 
-    def settle(self, service: str, before: Verdict | None) -> None:
-        """Wait until a service that was hushed has been seen again.
+    def await_confirmation(self, service: str, before: Verdict | None) -> None:
+        """Wait until a service that was suppressed has been seen again.
 
-        `before` is what was wrong with it, and held, when it was hushed: that is lit again.
+        `before` is what was wrong with it, and held, when it was suppressed: that is lit again.
         """
         alarm = self.alarms[service]
-        alarm.hushed, alarm.settling, alarm.before = False, True, before
+        alarm.suppressed, alarm.awaiting_confirmation, alarm.before = False, True, before
 
-    def unhush(self, service: str, at: float) -> None:
+    def end_suppression(self, service: str, at: float) -> None:
         """Show a service as ever; what nobody had acknowledged asks for it again."""
         alarm = self.alarms[service]
-        alarm.hushed = alarm.settling = False
+        alarm.suppressed = alarm.awaiting_confirmation = False
         if alarm.insistent:
             alarm.realarm_at = at + REALARM_MINUTE
 
     def _step(self, alarm: Alarm, step: AlarmEvent) -> None:
         alarm.stage = self._table.get((alarm.stage, step), alarm.stage)
 
+    def update(
+        self,
+        service: str,
+        verdict: Verdict,
+        *,
+        blind: bool,
+        starting: bool,
+        overlays: Sequence[str],
+    ) -> None:
+        """Take in what a service is judged to be, and what operators laid over it."""
+        alarm = self.alarms[service]
+        alarm.verdict, alarm.blind, alarm.starting = verdict, blind, starting
+        alarm.maintained = "maintenance" in overlays
+        alarm.must_act = any(word != "maintenance" for word in overlays)
+
+    def inhibit(self, service: str, *, on: bool) -> None:
+        """Light a service without sound while all its trouble depends on something else."""
+        self.alarms[service].inhibited = on
+
     def flash(self, service: str) -> None:
-        """Ask for acknowledgement without a sound: what is wrong hangs on something else."""
+        """Ask for acknowledgement without a sound: what is wrong depends on something else."""
         self._step(self.alarms[service], AlarmEvent.ALARM)
 
     def returned(self, service: str, at: float) -> Sound | None:
@@ -336,7 +311,7 @@ class Annunciator:
         alarm.realarm_at = math.inf
         self._step(alarm, AlarmEvent.RETURN)
         rings = alarm.stage is Stage.RINGBACK and was is not Stage.RINGBACK and not alarm.mute
-        return self.voice.remind(Sound.CHIRP, at) if rings else None
+        return self.buzzer.remind(Sound.CHIRP, at) if rings else None
 
     def acknowledge(self, service: str | None) -> bool:
         """Take note that somebody has seen, or reset what is over; whether there was anything."""
@@ -346,7 +321,7 @@ class Annunciator:
             self._step(alarm, AlarmEvent.ACKNOWLEDGE)
             alarm.realarm_at = math.inf
         if waiting:  # what opens from now on, nobody has seen
-            self.voice.join_no_more()
+            self.buzzer.join_no_more()
         return bool(waiting)
 
     def ask_again(self, service: str, at: float, *, loud: bool) -> None:
@@ -371,9 +346,9 @@ class Annunciator:
 
     def show(self, overall: Verdict) -> Indication | None:
         """What the tower shall show, if it is not what it shows."""
-        if any(alarm.hushed for alarm in self.alarms.values()):
-            heard = (a.verdict for a in self.alarms.values() if not a.hushed)
-            overall = max(heard, key=RANK.__getitem__, default=Verdict.BLIND)
+        if any(alarm.suppressed for alarm in self.alarms.values()):
+            counted = (a.verdict for a in self.alarms.values() if not a.suppressed)
+            overall = max(counted, key=RANK.__getitem__, default=Verdict.BLIND)
         if self.drill is not None and self.drill.verdict not in GREEN_UNDER:
             overall = self.drill.verdict  # a rehearsed one alone never lights green
         found = indicate(self._all(), overall, self.preset, drill=self.drill is not None)
@@ -385,8 +360,8 @@ class Annunciator:
     @property
     def worst(self) -> Verdict:
         """The worst real verdict of those that are not suppressed; ok where all are."""
-        heard = (alarm.verdict for alarm in self.alarms.values() if not alarm.hushed)
-        return max(heard, key=RANK.__getitem__, default=Verdict.OK)
+        counted = (alarm.verdict for alarm in self.alarms.values() if not alarm.suppressed)
+        return max(counted, key=RANK.__getitem__, default=Verdict.OK)
 
     @property
     def first_out(self) -> str | None:
@@ -404,14 +379,14 @@ class Annunciator:
             if alarm.blind and alarm.mute:
                 alarm.blind_since = math.inf
             elif not alarm.blind or alarm.starting:
-                alarm.blind_since, alarm.blind_told = math.inf, False
+                alarm.blind_since, alarm.blind_announced = math.inf, False
             elif alarm.blind_since == math.inf:
                 alarm.blind_since = at
 
     def next_deadline(self) -> float:
         """When something may have to sound without anything happening."""
         alarms = self._all()
-        blind = (a.blind_since + BLIND_AFTER for a in alarms if not a.blind_told)
+        blind = (a.blind_since + BLIND_AFTER for a in alarms if not a.blind_announced)
         return min((math.inf, *blind, *(a.realarm_at for a in alarms)))
 
     def time_passed(self, at: float, now: float) -> Sound | None:
@@ -422,9 +397,9 @@ class Annunciator:
         sound: Sound | None = None
         newly = [a for a in self._all() if _long_blind(a, at)]
         for alarm in newly:
-            alarm.blind_told = True
+            alarm.blind_announced = True
         if newly:
-            sound = self.voice.remind(Sound.CHIRP, at)
+            sound = self.buzzer.remind(Sound.CHIRP, at)
         due = [a for a in self._all() if at >= a.realarm_at]
         for alarm in due:
             alarm.realarms += 1
@@ -432,17 +407,17 @@ class Annunciator:
             alarm.realarm_at = max(alarm.realarm_at, now)
             alarm.realarm_at += REALARM_MINUTE if early else REALARM_LATER
         if any(a.insistent for a in due):
-            sound = self.voice.remind(Sound.PULSE, at) or sound
+            sound = self.buzzer.remind(Sound.PULSE, at) or sound
         return sound
 
     def quiet_hours(self, at: float, *, on: bool) -> Sound | None:
         """Quiet hours began or ended; a red that re-alarms, unacknowledged, sounds at their end."""
-        ended = self.voice.quiet and not on
-        self.voice.quiet = on
+        ended = self.buzzer.quiet and not on
+        self.buzzer.quiet = on
         waiting = any(alarm.insistent for alarm in self._all())
-        silenced = at < self.voice.silent_until
+        silenced = at < self.buzzer.silent_until
         return Sound.THREE_PULSES if ended and waiting and not silenced else None
 
 
 def _long_blind(alarm: Alarm, at: float) -> bool:
-    return not alarm.blind_told and at >= alarm.blind_since + BLIND_AFTER
+    return not alarm.blind_announced and at >= alarm.blind_since + BLIND_AFTER

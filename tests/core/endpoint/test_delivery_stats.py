@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from beacon.core.effects import ServiceChanged
-from beacon.core.endpoint.delivery_stats import MOST, arrived, told
+from beacon.core.endpoint.delivery_stats import MOST, arrived, in_words
 from beacon.core.model import Evidence, Reason, Service
 from beacon.core.views import Arrivals
 
@@ -109,7 +109,7 @@ def test_explain_tells_them(make_room, codes):
 
 def test_words():
     seen = Arrivals(DOMAIN, CODE, 412, 3, 0, 7)
-    assert told(seen) == (
+    assert in_words(seen) == (
         f"{CODE}: 412 of 415 arrived while it was well, 0 of 7 arrived while it failed"
     )
 

@@ -28,7 +28,7 @@ from beacon.core.model import (
     Service,
     Verdict,
 )
-from beacon.core.operator.overlays import TOLD_AT_MOST
+from beacon.core.operator.overlays import MOST_USES
 from beacon.core.tower.indication import Flag
 from beacon.core.views import OverlayKind, SilenceChanged
 from beacon.replay.simulation import Simulation
@@ -1137,7 +1137,7 @@ def test_what_was_told_is_remembered_within_bounds(make_room):
     for n in range(8):
         use(room, *(f"{n}-{m}" for m in range(100)), reason=Reason.DEADLINE).passes(60)
     kept = room.simulation.monitor.remember(room.now)
-    assert len(kept.uses) == TOLD_AT_MOST
+    assert len(kept.uses) == MOST_USES
     assert kept.uses[-1] == "7-99"
     assert told_of(room) == ["first"] * 8
     (fell,) = [e.fell for e in kept.endpoints if e.fell]

@@ -13,7 +13,7 @@ BLIND, SIGHTED = Announcement.BLIND, Announcement.SIGHTED
 
 
 def news(sight, at, blind):
-    return sight.news(at, blind=blind, starting=False)
+    return sight.update(at, blind=blind, starting=False)
 
 
 def test_blindness_is_told_at_once_and_sight_when_it_has_lasted():
@@ -28,12 +28,12 @@ def test_blindness_is_told_at_once_and_sight_when_it_has_lasted():
 
 def test_a_start_is_no_blindness():
     sight = BlindAnnouncer()
-    assert sight.news(0, blind=True, starting=True) is None
+    assert sight.update(0, blind=True, starting=True) is None
     assert news(sight, 5, False) is None
 
 
 def test_sight_that_was_lost_soon_after_it_was_told_must_last_longer():
-    sight = BlindAnnouncer(told_blind=True)
+    sight = BlindAnnouncer(announced_blind=True)
     assert (news(sight, 0, False), news(sight, LASTING, False)) == (None, SIGHTED)
     assert news(sight, LASTING + AGAIN_WITHIN - 1, True) is BLIND
     assert news(sight, 1000, False) is None

@@ -8,17 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.core.model import RANK, RED, Evidence, Health, Verdict
-from beacon.core.service.verdict import Seen, judge
+from beacon.core.service.endpoint_snapshot import EndpointSnapshot as Snapshot
+from beacon.core.service.verdict import judge
 
 UP, SLOW, DOWN, DARK = Health.UP, Health.DEGRADED, Health.DOWN, Health.UNKNOWN
 
 
-def cells(*healths: Health, evidence: Evidence = Evidence.SYMPTOM) -> list[Seen]:
-    return [Seen(f"s/{n}", evidence, health, region=f"r{n}") for n, health in enumerate(healths)]
+def cells(*healths: Health, evidence: Evidence = Evidence.SYMPTOM) -> list[Snapshot]:
+    return [
+        Snapshot(f"s/{n}", evidence, health, region=f"r{n}") for n, health in enumerate(healths)
+    ]
 
 
-def claim(health: Health) -> Seen:
-    return Seen("s/vendor", Evidence.CLAIM, health)
+def claim(health: Health) -> Snapshot:
+    return Snapshot("s/vendor", Evidence.CLAIM, health)
 
 
 FINE, ADMITS, NO_WORD = UP, DOWN, DARK
@@ -111,9 +114,9 @@ def test_losing_sight_of_what_works_never_makes_it_red(parts):
     before = judge(cells(*(health for health, _ in parts)))
     after = judge(
         [
-            Seen(f"s/{n}", Evidence.SYMPTOM, DARK, region=f"r{n}", proven=health)
+            Snapshot(f"s/{n}", Evidence.SYMPTOM, DARK, region=f"r{n}", proven=health)
             if lost and health is not DOWN
-            else Seen(f"s/{n}", Evidence.SYMPTOM, health, region=f"r{n}")
+            else Snapshot(f"s/{n}", Evidence.SYMPTOM, health, region=f"r{n}")
             for n, (health, lost) in enumerate(parts)
         ]
     )
@@ -121,7 +124,10 @@ def test_losing_sight_of_what_works_never_makes_it_red(parts):
 
 
 def test_a_cell_is_down_when_any_symptom_in_it_is():
-    same = [Seen("s/a", Evidence.SYMPTOM, UP), Seen("s/b", Evidence.SYMPTOM, DOWN)]
+    same = [
+        Snapshot("s/a", Evidence.SYMPTOM, UP),
+        Snapshot("s/b", Evidence.SYMPTOM, DOWN),
+    ]
     found = judge(same)
     assert found.cells == (("all", DOWN),)
     assert found.verdict is Verdict.OUTAGE
@@ -129,35 +135,35 @@ def test_a_cell_is_down_when_any_symptom_in_it_is():
 
 def test_cells_are_formed_by_region_and_factor():
     endpoints = [
-        Seen("s/a", Evidence.SYMPTOM, UP, region="emea", factor="push"),
-        Seen("s/b", Evidence.SYMPTOM, DOWN, region="emea", factor="sms"),
-        Seen("s/c", Evidence.SYMPTOM, UP, region="apac"),
+        Snapshot("s/a", Evidence.SYMPTOM, UP, region="emea", factor="push"),
+        Snapshot("s/b", Evidence.SYMPTOM, DOWN, region="emea", factor="sms"),
+        Snapshot("s/c", Evidence.SYMPTOM, UP, region="apac"),
     ]
     assert judge(endpoints).cells == (("emea/push", UP), ("emea/sms", DOWN), ("apac", UP))
 
 
 @pytest.mark.parametrize("evidence", [Evidence.HEALTH, Evidence.CAUSE])
 def test_beside_symptoms_failing_health_and_causes_degrade_and_no_more(evidence):
-    beside = Seen("s/x", evidence, DOWN)
+    beside = Snapshot("s/x", evidence, DOWN)
     assert judge([*cells(UP), beside]).verdict is Verdict.DEGRADED
     assert judge([*cells(DOWN), beside]).verdict is Verdict.OUTAGE
 
 
 @pytest.mark.parametrize("evidence", [Evidence.HEALTH, Evidence.CAUSE])
 def test_beside_symptoms_what_failed_and_is_lost_holds_the_verdict(evidence):
-    found = judge([*cells(UP), Seen("s/x", evidence, DARK, proven=DOWN)])
+    found = judge([*cells(UP), Snapshot("s/x", evidence, DARK, proven=DOWN)])
     assert (found.verdict, found.known, found.blind) == (Verdict.DEGRADED, Verdict.DEGRADED, True)
-    never = judge([*cells(UP), Seen("s/x", evidence, DARK)])
+    never = judge([*cells(UP), Snapshot("s/x", evidence, DARK)])
     assert (never.verdict, never.blind) == (Verdict.OK, False)
 
 
 def test_a_failing_cause_shows_even_while_the_symptoms_are_unknown():
-    assert judge([*cells(DARK), Seen("s/x", Evidence.CAUSE, DOWN)]).verdict is Verdict.DEGRADED
+    assert judge([*cells(DARK), Snapshot("s/x", Evidence.CAUSE, DOWN)]).verdict is Verdict.DEGRADED
 
 
 @pytest.mark.parametrize("evidence", [Evidence.SYMPTOM, Evidence.HEALTH, Evidence.CAUSE])
 def test_standing_things_raise_to_advisory_only(evidence):
-    standing = Seen("s/x", evidence, SLOW, standing=True)
+    standing = Snapshot("s/x", evidence, SLOW, planned=True)
     assert judge([*cells(UP), standing]).verdict is Verdict.ADVISORY
     assert judge([standing]).verdict is Verdict.ADVISORY
 
@@ -167,7 +173,7 @@ def test_standing_things_raise_to_advisory_only(evidence):
     [((UP, DARK), Verdict.OK), ((UP, SLOW), Verdict.ADVISORY), ((DARK, DARK), Verdict.BLIND)],
 )
 def test_claims_alone(healths, verdict):
-    found = judge([Seen(f"s/{n}", Evidence.CLAIM, h) for n, h in enumerate(healths)])
+    found = judge([Snapshot(f"s/{n}", Evidence.CLAIM, h) for n, h in enumerate(healths)])
     assert (found.verdict, found.shallow) == (verdict, True)
 
 
@@ -181,7 +187,7 @@ def test_claims_alone(healths, verdict):
     ],
 )
 def test_what_stands_beside_claims_alone(healths, admits, blind):
-    found = judge([Seen(f"s/{n}", Evidence.CLAIM, h) for n, h in enumerate(healths)])
+    found = judge([Snapshot(f"s/{n}", Evidence.CLAIM, h) for n, h in enumerate(healths)])
     assert (found.vendor_admits, found.blind, found.partial) == (admits, blind, False)
     assert (found.cells, found.vendor_says_fine) == ((), False)
 
@@ -198,7 +204,7 @@ def test_what_stands_beside_claims_alone(healths, admits, blind):
     ],
 )
 def test_what_stands_beside_causes_alone(healths, vendor, partial, admits, blind):
-    causes = [Seen(f"s/{n}", Evidence.CAUSE, h) for n, h in enumerate(healths)]
+    causes = [Snapshot(f"s/{n}", Evidence.CAUSE, h) for n, h in enumerate(healths)]
     found = judge([*causes, claim(vendor)])
     assert (found.partial, found.vendor_admits, found.blind) == (partial, admits, blind)
     assert (found.shallow, found.cells) == (True, ())
@@ -236,13 +242,13 @@ def test_what_is_only_a_part_and_what_is_not_seen(ours, partial, blind):
     ],
 )
 def test_causes_alone(healths, verdict):
-    found = judge([Seen(f"s/{n}", Evidence.CAUSE, h) for n, h in enumerate(healths)])
+    found = judge([Snapshot(f"s/{n}", Evidence.CAUSE, h) for n, h in enumerate(healths)])
     assert (found.verdict, found.shallow) == (verdict, True)
 
 
 endpoints = st.lists(
     st.builds(
-        lambda evidence, health, region, factor: Seen(
+        lambda evidence, health, region, factor: Snapshot(
             "s/x", evidence, health[0], health[1], region, factor
         ),
         st.sampled_from([e for e in Evidence if e is not Evidence.WITNESS]),
@@ -289,7 +295,7 @@ def test_losing_sight_of_one_never_lowers_trouble(seen, which):
     if seen[chosen].health is DOWN:
         return  # the failing one itself: held over time by the service, not by the table
     dark = [
-        Seen(e.id, e.evidence, DARK, False, e.region, e.factor) if n == chosen else e
+        Snapshot(e.id, e.evidence, DARK, region=e.region, factor=e.factor) if n == chosen else e
         for n, e in enumerate(seen)
     ]
     before, after = judge(seen).verdict, judge(dark).verdict
@@ -300,9 +306,9 @@ def test_losing_sight_of_one_never_lowers_trouble(seen, which):
 # --- what looks back --------------------------------------------------------------
 
 
-def late(health: Health, *, raises: bool | None = None, **cell: str) -> Seen:
+def late(health: Health, *, raises: bool | None = None, **cell: str) -> Snapshot:
     troubled = health in (SLOW, DOWN) if raises is None else raises
-    return Seen("s/users", Evidence.SYMPTOM, health, late=True, raises=troubled, **cell)
+    return Snapshot("s/users", Evidence.SYMPTOM, health, late=True, raises=troubled, **cell)
 
 
 @pytest.mark.parametrize(
@@ -340,13 +346,13 @@ def test_alone_it_is_all_there_is_and_proves_little():
 
 @pytest.mark.parametrize("evidence", [Evidence.HEALTH, Evidence.CLAIM, Evidence.CAUSE])
 def test_beside_what_is_no_symptom_that_decides_until_users_fail(evidence):
-    other = Seen("s/x", evidence, UP)
+    other = Snapshot("s/x", evidence, UP)
     assert (judge([other, late(DARK)]).verdict, judge([other, late(DARK)]).shallow) == (
         Verdict.OK,
         True,
     )
     assert judge([other, late(DOWN)]).verdict in RED
-    assert judge([Seen("s/x", evidence, DARK), late(UP)]).verdict is Verdict.BLIND
+    assert judge([Snapshot("s/x", evidence, DARK), late(UP)]).verdict is Verdict.BLIND
 
 
 def test_users_elsewhere_count_against_users_here_and_not_against_what_fails_now():

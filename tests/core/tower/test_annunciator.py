@@ -4,80 +4,12 @@ import pytest
 
 from beacon.core.inputs import QuietHours
 from beacon.core.model import Preset, Reason, Sequence, Verdict
-from beacon.core.tower.annunciator import (
-    BUDGET,
-    BUDGET_WITHIN,
-    Alarm,
-    Annunciator,
-    BuzzerPolicy,
-    indicate,
-)
+from beacon.core.tower.annunciator import Alarm, Annunciator, indicate
 from beacon.core.tower.indication import DARK, Flag, Light, Pattern, Sound
 from beacon.core.tower.sequences import Stage, table
 
 HOUR = 3600.0
 RED = (Verdict.OUTAGE, Verdict.GRAY_FAILURE)
-
-
-def spent(at=0.0):
-    """A voice that has said all it may for an hour, the first and the last at `at`."""
-    voice = BuzzerPolicy()
-    for _ in range(BUDGET):
-        assert voice.remind(Sound.PULSE, at) is Sound.PULSE
-    return voice
-
-
-def test_six_chirps_and_re_alarms_an_hour_and_the_swallowed_are_counted():
-    voice = spent()
-    assert voice.remind(Sound.CHIRP, 10.0) is None
-    assert voice.remind(Sound.PULSE, BUDGET_WITHIN - 0.1) is None
-    assert voice.swallowed == 2
-    assert voice.remind(Sound.PULSE, BUDGET_WITHIN) is Sound.PULSE
-
-
-@pytest.mark.parametrize("verdict", RED)
-def test_red_is_never_swallowed_and_costs_nothing(verdict):
-    voice = spent()
-    for n in range(10):
-        assert voice.opening(verdict, 100.0 + 61.0 * n) is Sound.THREE_PULSES
-    assert voice.swallowed == 0
-    fresh = BuzzerPolicy()
-    assert fresh.opening(verdict, 0.0) is Sound.THREE_PULSES
-    assert not fresh.spent
-
-
-def test_the_chirp_of_a_degraded_opening_is_a_chirp_and_in_the_budget():
-    assert BuzzerPolicy().opening(Verdict.DEGRADED, 0.0) is Sound.CHIRP
-    voice = spent()
-    assert voice.opening(Verdict.DEGRADED, 100.0) is None
-    assert voice.swallowed == 1
-    assert voice.opening(Verdict.OUTAGE, 101.0) is Sound.THREE_PULSES, "nothing was said before"
-
-
-def test_within_a_minute_only_something_worse_sounds():
-    voice = BuzzerPolicy()
-    assert voice.opening(Verdict.DEGRADED, 0.0) is Sound.CHIRP
-    assert voice.opening(Verdict.DEGRADED, 59.0) is None
-    assert voice.opening(Verdict.OUTAGE, 59.5) is Sound.THREE_PULSES
-    assert voice.opening(Verdict.GRAY_FAILURE, 110.0) is None
-    assert voice.opening(Verdict.OUTAGE, 119.5) is Sound.THREE_PULSES
-
-
-def test_silence_swallows_all_but_red():
-    voice = BuzzerPolicy(silent_until=HOUR)
-    assert voice.remind(Sound.PULSE, 0.0) is None
-    assert voice.opening(Verdict.DEGRADED, 0.0) is None
-    assert (voice.swallowed, len(voice.spent)) == (0, 0), "silence spends no budget"
-    assert voice.opening(Verdict.OUTAGE, 0.0) is Sound.THREE_PULSES
-    assert voice.remind(Sound.PULSE, HOUR) is Sound.PULSE
-
-
-def test_quiet_hours_are_light_only_even_for_red():
-    voice = BuzzerPolicy(quiet=True)
-    assert voice.opening(Verdict.OUTAGE, 0.0) is None
-    assert voice.remind(Sound.CHIRP, 0.0) is None
-    voice.quiet = False
-    assert voice.opening(Verdict.OUTAGE, 1.0) is Sound.THREE_PULSES
 
 
 @pytest.mark.parametrize("verdict", [v for v in Verdict if v not in RED])
@@ -189,9 +121,9 @@ OPEN, SEEN = Stage.ALARM, Stage.ACKNOWLEDGED
         ),
         ((alarm(Verdict.RECOVERING, SEEN), alarm(OK)), Verdict.RECOVERING, RECOVERING),
         ((alarm(OK), alarm(Verdict.RECOVERING, SEEN)), Verdict.RECOVERING, RECOVERING),
-        ((alarm(OK, hushed=True), alarm(OK)), OK, {"green": "steady"}),
-        ((alarm(BAD, OPEN, settling=True),), OK, {"white": "slow"}),
-        ((alarm(BAD, OPEN, settling=True, blind=True),), OK, {"white": "steady"}),
+        ((alarm(OK, suppressed=True), alarm(OK)), OK, {"green": "steady"}),
+        ((alarm(BAD, OPEN, awaiting_confirmation=True),), OK, {"white": "slow"}),
+        ((alarm(BAD, OPEN, awaiting_confirmation=True, blind=True),), OK, {"white": "steady"}),
         ((alarm(OK, starting=True, blind=True),), OK, {"white": "slow"}),
         ((alarm(BAD, SEEN, blind=True),), BAD, {"red": "steady", "white": "steady"}),
         ((alarm(OK, must_act=True),), OK, {"green": "steady", "blue": "steady"}),
@@ -230,45 +162,7 @@ def test_three_lamps_tell_the_rest_by_flags(alarms, drill, flags):
     assert indicate(alarms, OK, FIVE, drill=drill).flags == ()
 
 
-# --- the buzzer -------------------------------------------------------------------
-
-
-def test_openings_within_a_minute_sound_once_at_the_worst():
-    voice = BuzzerPolicy()
-    assert voice.opening(Verdict.DEGRADED, 100.0) is Sound.CHIRP
-    assert voice.opening(Verdict.DEGRADED, 159.9) is None
-    assert voice.opening(Verdict.OUTAGE, 159.9) is Sound.THREE_PULSES
-    assert voice.opening(Verdict.GRAY_FAILURE, 219.8) is None
-    assert voice.opening(Verdict.DEGRADED, 219.8) is None
-    assert voice.opening(Verdict.DEGRADED, 219.9) is Sound.CHIRP, "a minute after the last"
-
-
-def test_an_opening_that_was_not_heard_does_not_stand_for_the_next():
-    voice = BuzzerPolicy(quiet=True)
-    assert voice.opening(Verdict.OUTAGE, 100.0) is None
-    voice.quiet = False
-    assert voice.opening(Verdict.OUTAGE, 101.0) is Sound.THREE_PULSES
-
-
-def test_six_small_sounds_an_hour_the_rest_is_counted():
-    voice = BuzzerPolicy()
-    heard = [voice.remind(Sound.CHIRP, float(n)) for n in range(9)]
-    assert heard == [Sound.CHIRP] * 6 + [None] * 3
-    assert voice.swallowed == 3
-    assert voice.remind(Sound.PULSE, 3599.9) is None
-    assert voice.remind(Sound.PULSE, 3600.0) is Sound.PULSE, "an hour after the first"
-    assert voice.remind(Sound.PULSE, 3600.5) is None
-    assert voice.swallowed == 5
-    assert voice.opening(Verdict.OUTAGE, 3601.0) is Sound.THREE_PULSES, "never swallowed"
-    assert voice.opening(Verdict.DEGRADED, 4000.0) is Sound.CHIRP
-
-
-def test_silence_ends_at_its_moment_and_red_goes_through():
-    voice = BuzzerPolicy(silent_until=100.0)
-    assert voice.remind(Sound.PULSE, 99.9) is None
-    assert voice.swallowed == 0, "silenced is not swallowed"
-    assert voice.opening(Verdict.OUTAGE, 99.9) is Sound.THREE_PULSES
-    assert voice.remind(Sound.PULSE, 100.0) is Sound.PULSE
+# --- the whole tower ----------------------------------------------------------------
 
 
 @pytest.fixture
@@ -310,24 +204,24 @@ def test_a_halt_is_not_made_up_for(tower):
 
 
 def test_what_is_no_longer_suppressed_re_alarms_a_minute_later(tower):
-    rings(tower, "mfa", at=100.0).hush("mfa")
+    rings(tower, "mfa", at=100.0).suppress("mfa")
     assert tower.next_deadline() == float("inf")
     assert tower.show(BAD) is not None
     assert tower.shown.red.pattern is OFF
-    tower.settle("mfa", None)
-    tower.unhush("mfa", 500.0)
+    tower.await_confirmation("mfa", None)
+    tower.end_suppression("mfa", 500.0)
     assert tower.next_deadline() == 560.0
     assert tower.show(BAD).red.pattern is FAST
 
 
 def test_the_worst_of_what_is_heard_rules_the_green(tower):
-    rings(tower, "mfa").hush("mfa")
+    rings(tower, "mfa").suppress("mfa")
     assert tower.worst is OK
     assert tower.show(BAD).green.pattern is STEADY
-    tower.hush("sms")
+    tower.suppress("sms")
     assert tower.worst is OK, "nothing is heard of either"
     assert tower.show(BAD) == DARK
-    rings(tower, "sms", verdict=Verdict.DEGRADED).settle("sms", None)
+    rings(tower, "sms", verdict=Verdict.DEGRADED).await_confirmation("sms", None)
     assert tower.worst is Verdict.DEGRADED
 
 
@@ -337,7 +231,7 @@ def test_the_end_of_quiet_hours_says_what_still_asks(tower):
     assert tower.quiet_hours(11.0, on=True) is None
     assert tower.quiet_hours(12.0, on=False) is Sound.THREE_PULSES
     assert tower.quiet_hours(13.0, on=False) is None, "they had ended"
-    tower.voice.silent_until = 20.0
+    tower.buzzer.silent_until = 20.0
     tower.quiet_hours(14.0, on=True)
     assert tower.quiet_hours(19.9, on=False) is None
     tower.quiet_hours(19.95, on=True)

@@ -22,7 +22,7 @@ from beacon.core.endpoint.latency_baseline import Learnt
 from beacon.core.inputs import Acknowledge, Bypass, Maintenance, Observed, Shelve, TimePassed
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site, Verdict
 from beacon.core.monitor import Monitor
-from beacon.core.operator.overlays import Suppression
+from beacon.core.service.suppression import Suppression
 from beacon.core.snapshot import Memory
 from beacon.core.tower.sequences import Stage
 from beacon.engine.clock import ManualClock

@@ -1,0 +1,77 @@
+"""An endpoint as verdict and diagnosis see it: one picture for one judging of its service."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from beacon.core.endpoint.state import EndpointState, Onset, overtaken
+from beacon.core.model import Evidence, Health, Reading
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSnapshot:
+    """One endpoint at one moment. Times are seconds.
+
+    `statement` is what it says, since `stated_at`; it has had its health since `since`.
+    `planned`: degraded by something plannable only. `in_trouble` also while unknown, if it was.
+    `proven`: of an unknown one, its last proven health since the trouble began, else unknown.
+    `late`: it looks back. Then `raises` is whether it is in trouble that still counts.
+    `affects` are the endpoints that it would break, if it is a cause.
+    """
+
+    id: str
+    evidence: Evidence
+    health: Health
+    statement: Reading | None = None
+    region: str | None = None
+    factor: str | None = None
+    planned: bool = False
+    in_trouble: bool = False
+    proven: Health = Health.UNKNOWN
+    late: bool = False
+    raises: bool = False
+    since: float = 0.0
+    stated_at: float | None = None
+    onset: Onset | None = None
+    up_again_at: float | None = None
+    interval: float = 0.0
+    code_lifetime: float = 0.0
+    kind: str = ""
+    affects: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> Health:
+        """The health that the verdict counts; unknown: it is left out."""
+        return self.proven if self.health is Health.UNKNOWN else self.health
+
+    @property
+    def cell(self) -> str:
+        """The cell it belongs to: region and factor."""
+        return "/".join(part for part in (self.region, self.factor) if part) or "all"
+
+
+def snapshot_of(
+    state: EndpointState, peers: Sequence[EndpointState], began_at: float, affects: tuple[str, ...]
+) -> EndpointSnapshot:
+    """Take the snapshot. `peers` are its service's endpoints, in trouble since `began_at`."""
+    spec, late = state.spec, state.spec.hindsight is not None
+    return EndpointSnapshot(
+        id=spec.id,
+        evidence=spec.evidence,
+        health=state.shown,
+        statement=state.slow_because if state.slow else state.statement,
+        region=spec.region,
+        factor=spec.factor,
+        planned=state.planned,
+        in_trouble=state.in_trouble,
+        proven=state.proven_since(began_at),
+        late=late,
+        raises=late and state.in_trouble and not overtaken(state, peers),
+        since=state.since,
+        stated_at=state.since if state.slow else state.stated_at,
+        onset=state.confirmed_onset,
+        up_again_at=state.up_again_at,
+        interval=spec.interval + (spec.hindsight or 0.0),
+        code_lifetime=spec.timeout if spec.code_lifetime is None else spec.code_lifetime,
+        kind=spec.kind,
+        affects=affects,
+    )

@@ -1,0 +1,442 @@
+"""One service: its verdict, its incident, what holds an alarm back, and what is announced.
+
+`judge` follows its endpoints, `publish` says what came of it. Two things hold an alarm back:
+what its trouble depends on (*inhibited*), and an operator (*suppressed*).
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from beacon.core.effects import Announced, Announcement, Recheck, ServiceChanged
+from beacon.core.endpoint.state import EndpointState
+from beacon.core.model import (
+    NO_PROBLEM,
+    RED,
+    BreakGlassUse,
+    Evidence,
+    Health,
+    Service,
+    Verdict,
+)
+from beacon.core.operator.overlays import OVERDUE
+from beacon.core.service import facts
+from beacon.core.service.blind import BlindAnnouncer
+from beacon.core.service.diagnosis import diagnose
+from beacon.core.service.endpoint_snapshot import EndpointSnapshot, snapshot_of
+from beacon.core.service.hold import Change, ServiceState
+from beacon.core.service.incident import Incident
+from beacon.core.service.shared_parts import SharedParts
+from beacon.core.service.suppression import (
+    Suppression,
+    confirmed,
+    in_trouble,
+    longest_wait,
+    worse_than,
+)
+from beacon.core.service.verdict import Judgement, judge
+from beacon.core.views import Cause, IncidentState, IncidentView, ServiceView
+
+_ANNOUNCEMENTS: Final = {
+    Change.OPENED: Announcement.OPENED,
+    Change.ESCALATED: Announcement.ESCALATED,
+    Change.RELAPSED: Announcement.RELAPSED,
+    Change.RECOVERING: Announcement.RECOVERING,
+    Change.CLOSED: Announcement.CLOSED,
+}
+_ALARMING: Final = frozenset({Change.OPENED, Change.ESCALATED, Change.RELAPSED})
+
+
+class ServiceMonitor:
+    """One service with everything that is remembered of it. Times are monotonic seconds."""
+
+    def __init__(self, spec: Service, at: float, shared: SharedParts) -> None:
+        self.spec = spec
+        self.state = ServiceState(spec, since=at)
+        self.endpoints: tuple[EndpointState, ...] = ()
+        self.incident: Incident | None = None
+        self.inhibited = False  # all its trouble is explained by what it depends on
+        self.suppression: Suppression | None = None  # by an operator, or until just now
+        self.blind_announcer = BlindAnnouncer()
+        self.view: ServiceView | None = None
+        self._shared = shared
+        self._external_causes: tuple[EndpointState, ...] = ()
+        self._parents: Mapping[str, tuple[EndpointState, ...]] = {}
+        self._affected: Mapping[str, tuple[str, ...]] = {}
+        self._causes: tuple[Cause, ...] = ()  # what explains its trouble, as last judged
+
+    def configure(
+        self,
+        spec: Service,
+        endpoints: Mapping[str, EndpointState],
+        affected: Mapping[str, tuple[str, ...]],
+    ) -> None:
+        """Watch these endpoints from now on. `affected` names what each cause would break."""
+        self.spec = self.state.spec = spec
+        self.endpoints = tuple(endpoints[e.id] for e in spec.endpoints)
+        self._affected = affected
+        own = {e.id for e in spec.endpoints}
+        self._external_causes = tuple(
+            endpoints[cause]
+            for cause, breaks in affected.items()
+            if cause not in own and not own.isdisjoint(breaks)
+        )
+        self._parents = {
+            e.id: tuple(endpoints[name] for name in e.depends_on) for e in spec.endpoints
+        }
+
+    def retire(self, at: float) -> bool:
+        """Close what it leaves open: it is watched no longer. Whether an incident was open."""
+        for kind in ("hold", "sight", "unseen"):
+            self._shared.timers.set((kind, self.spec.id), None)
+        incident = self.incident
+        if incident is not None:
+            self._announce_change(incident, Change.CLOSED, at)
+        return incident is not None
+
+    # --- what others ask ----------------------------------------------------------
+
+    @property
+    def starting(self) -> bool:
+        """Something its verdict rests on is not known yet, and not because it cannot be."""
+        return any(not e.settled for e in self.basis)
+
+    @property
+    def recalling(self) -> bool:
+        """Something its verdict rests on was known before a restart, and is not yet read again."""
+        return any(not e.settled and e.before is not None for e in self.basis)
+
+    @property
+    def awaits_reading(self) -> bool:
+        """Whether every reading may end what holds its alarm back, even one that changes nothing.
+
+        Inhibited: the first reading after the parent came back. Suppressed until just now: the
+        reading that confirms what is wrong.
+        """
+        suppression = self.suppression
+        return self.inhibited or (suppression is not None and suppression.ended_at is not None)
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether its latencies now are no measure of what is usual."""
+        return self.incident is not None or self.suppression is not None
+
+    @property
+    def basis(self) -> tuple[EndpointState, ...]:
+        """The endpoints that its verdict rests on."""
+        present = tuple(e for e in self.endpoints if e.spec.hindsight is None)
+        for kind in (Evidence.SYMPTOM, Evidence.HEALTH, Evidence.CAUSE, Evidence.CLAIM):
+            if found := tuple(e for e in present or self.endpoints if e.spec.evidence is kind):
+                return found
+        return ()
+
+    @property
+    def _began_at(self) -> float:
+        """When its present trouble began: the first failing reading; `inf` while there is none.
+
+        It is the same right before and after an incident opens, else what is judged would change.
+        """
+        began = [e.confirmed_onset.at for e in self.endpoints if e.still_down and e.confirmed_onset]
+        if self.incident is not None:
+            onset = self.incident.onset_at
+            began.append(self.incident.view.since if onset is None else onset)
+        return min(began, default=math.inf)
+
+    @property
+    def _culprits(self) -> list[EndpointState]:
+        """The endpoints that are wrong now: a vendor's claim and what is planned open nothing."""
+        troubled = (Health.DOWN, Health.DEGRADED)
+        return [
+            e
+            for e in self.endpoints
+            if e.shown in troubled and e.spec.evidence is not Evidence.CLAIM and not e.planned
+        ]
+
+    @property
+    def _flaps(self) -> bool:
+        return any(e.flapping for e in self._culprits)
+
+    # --- judging ------------------------------------------------------------------
+
+    def judge(self, at: float) -> None:
+        """Judge its endpoints as they are now; hold, incident and alarm follow."""
+        snapshots = self._look()
+        found = self._not_yet_red(judge(snapshots))
+        if found.verdict is Verdict.OK and self._shared.overlays.overdue(self.spec.id, at):
+            found = replace(found, verdict=Verdict.ADVISORY)
+        self._follow(self.state.judged(found, at), at)
+
+    def end_hold(self, at: float) -> None:
+        """Close what has been well for long enough."""
+        self._look()
+        self._follow(self.state.time_passed(at), at)
+
+    def _look(self) -> list[EndpointSnapshot]:
+        began_at = self._began_at
+        own, external = (
+            [
+                snapshot_of(e, self.endpoints, began_at, self._affected.get(e.spec.id, ()))
+                for e in each
+            ]
+            for each in (self.endpoints, self._external_causes)
+        )
+        self._causes = diagnose(own, external)
+        return own
+
+    def _not_yet_red(self, found: Judgement) -> Judgement:
+        """After a restart, call nothing worse than it was before the rest is read afresh."""
+        if found.verdict in RED and self.recalling and self.state.verdict not in RED:
+            return replace(found, verdict=Verdict.DEGRADED, known=Verdict.DEGRADED, partial=True)
+        return found
+
+    def _follow(self, change: Change, at: float) -> None:
+        """Let alarm and incident follow the verdict."""
+        verdict, annunciator = self.state.verdict, self._shared.tower.annunciator
+        annunciator.update(
+            self.spec.id,
+            verdict,
+            blind=self.state.blind,
+            starting=self.starting,
+            overlays=self._overlays(at),
+        )
+        change = self._suppress(change, at)
+        if self.suppression is None:
+            change = self._inhibit(self._late_opening() or change, at)
+        if change is Change.OPENED:
+            self._open(at)
+        if self.incident is not None:
+            self._update_incident(self.incident, change, at)
+            self._announce_change(self.incident, change, at)
+        elif change is Change.CLOSED:  # what was inhibited has no incident, but lamps that asked
+            self._shared.tower.returned(self.spec.id, at)
+
+    def _late_opening(self) -> Change | None:
+        """Open what is wrong anew after an alarm that was held back until it was recovering."""
+        wrong = in_trouble(self.state.verdict)
+        return Change.OPENED if wrong and self.incident is None and not self.inhibited else None
+
+    # --- held back: suppressed by an operator, inhibited by what it depends on ----
+
+    def follow_overlays(self, at: float) -> None:
+        """Begin or end its suppression, as the overlays say."""
+        name, suppression = self.spec.id, self.suppression
+        if self._shared.overlays.suppressed(name):
+            before = self.state.verdict if suppression is None else suppression.before
+            self.suppression = Suppression(before)
+            self._shared.tower.annunciator.suppress(name)
+        elif suppression is not None and suppression.ended_at is None:
+            self.suppression = replace(suppression, ended_at=at)
+            self._await_confirmation(suppression)
+            if asked := tuple(e.spec.id for e in self.endpoints if e.rereadable):
+                self._shared.outbox.put(Recheck(at, at, asked))
+
+    def resume_suppression(self, suppression: Suppression) -> None:
+        """Go on with a suppression of before a restart."""
+        self.suppression = suppression
+        if suppression.ended_at is not None:
+            self._await_confirmation(suppression)
+
+    def _await_confirmation(self, suppression: Suppression) -> None:
+        """Show at once what was wrong before and still is; the rest waits for a probe."""
+        held = self.incident is not None or self.inhibited
+        shown = suppression.before if held and in_trouble(suppression.before) else None
+        self._shared.tower.annunciator.await_confirmation(self.spec.id, shown)
+
+    def _suppress(self, change: Change, at: float) -> Change:
+        """Hold alarms back while it is suppressed, and until it is confirmed afterwards.
+
+        Then only what is worse than before is an alarm.
+        """
+        suppression, timer = self.suppression, ("unseen", self.spec.id)
+        if suppression is None:
+            return change
+        calm = Change.NONE if change in _ALARMING else change
+        if suppression.ended_at is None:
+            return calm
+        verdict, due = self.state.verdict, suppression.ended_at + longest_wait(self.endpoints)
+        if at < due and not confirmed(verdict, self._culprits, suppression.ended_at):
+            self._shared.timers.set(timer, due)
+            return calm
+        self._shared.timers.set(timer, None)
+        self.suppression = None
+        self._shared.tower.annunciator.end_suppression(self.spec.id, at)
+        incident = self.incident is not None
+        return worse_than(suppression.before, verdict, incident=incident) or calm
+
+    def _inhibit(self, change: Change, at: float) -> Change:
+        """Hold an alarm back while all the trouble depends on something else.
+
+        The lamps flash as usual; incident and sound come when it fails by itself.
+        """
+        if not self.inhibited and change not in _ALARMING:
+            return change
+        if self.state.verdict in NO_PROBLEM or change in (Change.RECOVERING, Change.CLOSED):
+            self._set_inhibited(on=False)
+            return change
+        culprits = self._culprits
+        if all(map(self._depends_on_trouble, culprits)) if culprits else self.inhibited:
+            self._set_inhibited(on=True)
+            if change in _ALARMING:
+                self._flash(change, at)
+            return Change.NONE
+        if self.inhibited:
+            self._set_inhibited(on=False)
+            change = Change.RELAPSED
+        return Change.OPENED if self.incident is None else change
+
+    def _set_inhibited(self, *, on: bool) -> None:
+        self.inhibited = on
+        self._shared.tower.annunciator.inhibit(self.spec.id, on=on)
+
+    def _depends_on_trouble(self, culprit: EndpointState) -> bool:
+        parents = self._parents[culprit.spec.id]
+        # One that cannot be asked again needs no later reading.
+        unread = culprit.rereadable and any(p.up_again_at > culprit.started for p in parents)
+        return unread or any(p.still_down for p in parents)
+
+    def _flash(self, change: Change, at: float) -> None:
+        """Ask for acknowledgement without a sound, of the lamp as of the incident."""
+        incident = self.incident
+        if incident is not None:
+            soon = self._flaps or not incident.may_relapse(at)
+            if change is Change.RELAPSED and soon:
+                return
+            incident.reopen()
+        self._shared.tower.annunciator.flash(self.spec.id)
+
+    # --- incident -----------------------------------------------------------------
+
+    def _open(self, at: float) -> None:
+        first = min(self._culprits, key=lambda e: e.since, default=None)
+        verdict = self.state.verdict
+        down = first is not None and first.health is Health.DOWN
+        onset = first.confirmed_onset if first is not None and down else None
+        self.incident = Incident(
+            onset_at=at if onset is None else onset.at,
+            view=IncidentView(
+                number=self._shared.numbers.next(),
+                service=self.spec.id,
+                state=IncidentState.OPEN,
+                since=at,
+                verdict=verdict,
+                peak=verdict,
+                first_out=first.spec.id if first else self.spec.id,
+                opened_utc=self._shared.numbers.utc(at),
+            ),
+        )
+
+    def _update_incident(self, incident: Incident, change: Change, at: float) -> None:
+        verdict = self.state.verdict
+        incident.follow(verdict)
+        if not (self.state.blind and incident.view.causes):
+            # What blinds us does not explain what we saw before.
+            incident.explain(self._causes)
+        incident.add_vendor_words(facts.vendor_words(self.endpoints))
+        incident.add_records(facts.records(self.endpoints, self._external_causes))
+        incident.count(tuple(facts.arrivals(self.endpoints, self._external_causes)))
+        if self.state.judgement.vendor_admits:
+            incident.admitted(at)
+        if in_trouble(verdict) or change is Change.RECOVERING:
+            incident.measure(at, self.spec.session_lifetime)
+
+    def _announce_change(self, incident: Incident, change: Change, at: float) -> None:
+        service, verdict, tower = self.spec.id, self.state.verdict, self._shared.tower
+        if change is Change.RELAPSED and (self._flaps or not incident.relapse(at)):
+            # Too soon to alarm anybody again; but "recovering", once announced, is taken back.
+            change = change if incident.announced_recovering else Change.NONE
+        elif change in _ALARMING:
+            if change is Change.ESCALATED:
+                incident.reopen()
+            tower.alarm(service, verdict, at)
+        if change is Change.CLOSED:
+            incident.close(at, verdict)
+            tower.returned(service, at)
+            self.incident = None
+        if change in _ANNOUNCEMENTS:
+            incident.announced_recovering = change is Change.RECOVERING
+            self._announce(_ANNOUNCEMENTS[change], at, incident.view, incident.view.cause)
+
+    # --- announcing and showing ---------------------------------------------------
+
+    def _announce(
+        self,
+        what: Announcement,
+        at: float,
+        incident: IncidentView | None = None,
+        cause: str | None = None,
+        by: str | None = None,
+    ) -> None:
+        verdict = self.state.verdict
+        self._shared.outbox.put(Announced(at, what, self.spec.id, verdict, incident, cause, by))
+
+    def announce_use(self, uses: Iterable[BreakGlassUse], started: float, at: float) -> bool:
+        """Announce uses of break-glass accounts, each once; whether any was new."""
+        accounts = self._shared.overlays.note_uses(self.spec.id, uses, started)
+        for account in accounts:
+            self._announce(Announcement.BREAK_GLASS_USED, at, by=account)
+        return bool(accounts)
+
+    def announce_stop(self, endpoint: str, at: float) -> None:
+        """Announce that the guard has stopped a sign-in."""
+        self._announce(Announcement.GUARD_STOPPED, at, by=endpoint)
+
+    def publish(self, at: float) -> None:
+        """Announce and show what it was judged to be, and wait for what comes next."""
+        self._announce_blind(at)
+        self._shared.timers.set(("hold", self.spec.id), self.state.next_deadline)
+        view = self._view(self._overlays(at), at)
+        if view != self.view:
+            self.view = view
+            self._shared.outbox.put(ServiceChanged(at, view))
+        self._remind(at)
+
+    def _announce_blind(self, at: float) -> None:
+        blind, due = self.state.blind, None
+        if self.suppression is None:
+            what = self.blind_announcer.update(at, blind=blind, starting=self.starting)
+            if what is not None:
+                cause = self._causes[0].cause if self._causes and blind else None
+                self._announce(what, at, cause=cause)
+            due = self.blind_announcer.due
+        self._shared.timers.set(("sight", self.spec.id), due)
+
+    def _remind(self, at: float) -> None:
+        """Sound that MFA is still switched off though all is well."""
+        overlays, name, verdict = self._shared.overlays, self.spec.id, self.state.verdict
+        if self.suppression is not None or verdict is Verdict.BLIND:
+            return
+        if verdict not in NO_PROBLEM:
+            overlays.troubled(name)
+        elif overlays.well(name, at):
+            self._shared.tower.remind(at)
+        overlays.wait(at)
+
+    def _overlays(self, at: float) -> tuple[str, ...]:
+        labels = self._shared.overlays.labels(self.spec.id, at)
+        return (*labels, "guard_stopped") if any(e.guarded for e in self.endpoints) else labels
+
+    def _view(self, overlays: tuple[str, ...], at: float) -> ServiceView:
+        state, found = self.state, self.state.judgement
+        why = self._causes[0] if self._causes else None
+        overdue = self._shared.overlays.overdue(self.spec.id, at)
+        if why is None and overdue and state.verdict is Verdict.ADVISORY:
+            why = Cause(OVERDUE, f"not tested for too long: {', '.join(overdue)}")
+        return ServiceView(
+            id=self.spec.id,
+            verdict=state.verdict,
+            since=state.since,
+            cause=why.cause if why and state.verdict is not Verdict.OK else None,
+            explanation=why.explanation if why else "",
+            cells=found.cells,
+            endpoints=tuple((e.spec.id, e.shown) for e in self.endpoints),
+            shallow=found.shallow,
+            partial=found.partial,
+            vendor_says_fine=found.vendor_says_fine,
+            vendor_admits=found.vendor_admits,
+            blind=state.blind,
+            starting=self.starting,
+            proof_at=state.proof_at,
+            overlays=overlays,
+            arrivals=tuple(facts.arrivals(self.endpoints, self._external_causes)),
+        )

@@ -1,0 +1,67 @@
+"""What an operator holds back (shelving, maintenance), and when it may alarm again.
+
+While a service is suppressed it is probed as ever, and asks for nothing. Afterwards it is no alarm
+before it has been confirmed by a fresh probe, and only what is worse than before is one.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from beacon.core.endpoint.state import EndpointState
+from beacon.core.model import RED, Outcome, Verdict
+from beacon.core.service.hold import Change
+
+CONFIRMED_WITHIN: Final = 300.0
+"""Seconds after a suppression within which trouble is an alarm, read again or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """A service that is suppressed, or was until just now and is not yet confirmed.
+
+    `before` is its verdict when it began; `ended_at` is None while it is suppressed.
+    """
+
+    before: Verdict
+    ended_at: float | None = None
+
+
+def in_trouble(verdict: Verdict) -> bool:
+    """Whether a verdict is one that opens an incident."""
+    return verdict in RED or verdict is Verdict.DEGRADED
+
+
+def longest_wait(endpoints: Iterable[EndpointState]) -> float:
+    """Seconds after a suppression in which what is wrong must be read again, or is an alarm.
+
+    design: max(2 × interval + timeout, 5 min)
+    """
+    times = (2 * e.spec.interval + e.spec.timeout for e in endpoints if e.rereadable)
+    return max((CONFIRMED_WITHIN, *times))
+
+
+def confirmed(verdict: Verdict, culprits: Iterable[EndpointState], since: float) -> bool:
+    """Whether what is wrong with a service has been probed since then, and failed again.
+
+    What cannot be asked again counts by its last reading: there may never be another.
+    """
+    if not in_trouble(verdict):
+        return True
+    culprits = tuple(culprits)
+    read = all(not e.rereadable or e.started >= since for e in culprits)
+    failed = (Outcome.FAIL, Outcome.WARN)
+    return read and any(
+        not e.rereadable or (e.because and e.because.outcome in failed) for e in culprits
+    )
+
+
+def worse_than(before: Verdict, verdict: Verdict, *, incident: bool) -> Change | None:
+    """What a service is worse by than before it was suppressed. `incident`: one is open."""
+    if not in_trouble(verdict):
+        return None
+    if not incident:
+        return Change.OPENED
+    if verdict in RED and before not in RED:
+        return Change.RELAPSED if before is Verdict.RECOVERING else Change.ESCALATED
+    return None
