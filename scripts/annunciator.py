@@ -13,8 +13,8 @@ from beacon.core.tower.sequences import FIRST_OUT, SEQUENCES, WITHOUT_LOCK_IN, A
 HEAD = """\
 # The annunciator
 
-How verdicts become lamps and sounds, in the terms of ANSI/ISA-18.1. This page is drawn from the
-tables the beacon runs on, by `make annunciator`; what the lamps mean is told in [tower](tower.md).
+How verdicts become lamps and sounds, in the terms of ANSI/ISA-18.1. `make annunciator` makes this
+page from the tables that the beacon uses. What the lamps mean: [tower](tower.md).
 
 ## Lamps of a verdict
 {lamps}
@@ -22,30 +22,28 @@ tables the beacon runs on, by `make annunciator`; what the lamps mean is told in
 An alarm is an incident that opens, escalates or relapses.
 
 ## Sequences
-`tower.sequence` chooses one. Steps are *alarm*, *acknowledge* (the button, a command), *return*
-(lastingly well: the incident closes) and *undo* (an acknowledgement is taken back, while the
-incident is open). What has no entry changes nothing. Once all is over the stage adds to the lamps
-of the verdict:
+`tower.sequence` chooses one. The steps are *alarm*, *acknowledge* (the button, a command), *return*
+(the incident closes) and *undo* (an acknowledgement is taken back while the incident is open). An
+empty cell changes nothing. After the incident, the stage adds these lamps to those of the verdict:
 
 {after}
 
 ### First-out
-All services at the tower are one group. An alarm that comes while no other of them waits to be
-acknowledged is the *first-out*; the others are *subsequent*. There is one at most. It is kept in
-the stages {kept} and reset by acknowledging, as in the standard's F1 and F2; the next alarm that
-comes alone is a new one. Unlike there, a subsequent alarm flashes and sounds like any other:
-nothing new is to be missed. A service that is suppressed, whose trouble hangs on another's, or
-that is only rehearsed is none of the group.
+All services at the tower are one group. An alarm that comes while no other waits to be acknowledged
+is the *first-out*; the others are *subsequent*. There is at most one first-out. It is kept in the
+stages {kept} and reset by acknowledging, as in the standard's F1 and F2; the next alarm that comes
+alone is a new one. Unlike in the standard, a subsequent alarm flashes and sounds like any other, so
+that nobody misses it. Suppressed and inhibited services, and drills, do not belong to the group.
 
-The lamps of one tower cannot tell services apart, so no lamp shows it. The terminal's tower and
-`beacon status` mark the service, `first_out` in the topic `state` names it. *First-out of an
-incident* is something smaller: the endpoint of that service that failed first.
+The lamps of one tower cannot tell services apart, so no lamp shows the first-out. The terminal's
+tower and `beacon status` mark the service, and `first_out` in the topic `state` names it. The
+*first-out of an incident* is another thing: the endpoint of that service that failed first.
 """
 
 NAMES = {
-    Sequence.A: "Automatic reset: what is over and acknowledged is gone.",
+    Sequence.A: "Automatic reset: what is over and acknowledged goes out.",
     Sequence.M: "Manual reset: what is over stays lit until the button is pressed once more.",
-    Sequence.R: "Ringback: what is over says so, with a chirp, until the button is pressed again.",
+    Sequence.R: "Ringback: what is over shows it, with a chirp, until the button is pressed again.",
 }
 
 TAIL = """\
@@ -61,12 +59,12 @@ With `lock_in: false`, in every sequence: {lock_in}.
 | ringback begins (sequence `R`) | chirp |
 | a bypass is still on though all is well | two chirps, then every 60 min |
 
-Openings within {openings:g} s sound once, at the worst, until somebody acknowledges: what opens
-after that sounds. Of chirps, that of an opening as degraded among them, and re-alarms there are at
-most {budget} an hour; an opening, escalation or relapse to red is never swallowed, and costs
-nothing. An acknowledgement that is taken back makes no sound of its own; red re-alarms a minute
-later, as if it were new. In quiet hours there is light only; what is then still unacknowledged and
-red, or a bypass still on, is said once at their end.
+Openings within {openings:g} s sound once, with the sound of the worst, until somebody acknowledges;
+what opens after that sounds again. There are at most {budget} chirps and re-alarms an hour; the
+chirp of an opening as degraded counts among them. An opening, escalation or relapse to red always
+sounds, and does not count. Taking an acknowledgement back makes no sound; red re-alarms a minute
+later, as if it were new. In quiet hours there is light only; at their end, an unacknowledged red or
+a bypass that is still on sounds once.
 """
 
 

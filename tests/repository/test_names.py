@@ -16,8 +16,8 @@ EVERYDAY = """
     packet parse path peer phase phone plain play policy position postpone privacy process
     progress prospect proxy recheck recipient regex registry reply route runner sample scalar
     schema scope screen search section set setting setup single smtp span spec stepped stored
-    stream subject subscription summary synchronise table tag tally task told turn udp
-    unanswered unexplained unkept unmet update url validate wall want weekly write
+    stream subject subscription summary synchronise table tag tally task turn udp unanswered
+    unexplained unkept unmet update url validate wall want weekly write
 """
 """What any programmer understands without the glossary."""
 
