@@ -1,4 +1,4 @@
-"""The last day of a certificate, and how it is spoken of."""
+"""The last day of a certificate, and words for it."""
 
 import re
 import ssl
@@ -13,13 +13,13 @@ def last_days(path: str) -> list[datetime]:
     try:
         blocks = _BLOCK.findall(Path(path).read_text("latin-1"))
         ends = [not_after(ssl.PEM_cert_to_DER_cert(block)) for block in blocks]
-    except (OSError, ValueError):  # what cannot be used is told by who uses it
+    except (OSError, ValueError):  # reported where the file is used
         return []
     return [end for end in ends if end is not None]
 
 
 def certificate_words(days: float) -> str:
-    """How a certificate with so many days left is spoken of."""
+    """Say how many days a certificate has left."""
     if days < 0:
         return f"the certificate ended {-days:.0f} days ago"
     return f"the certificate ends in {days:.0f} days"

@@ -1,4 +1,4 @@
-"""What is wrong between settings that are right one by one."""
+"""Checks of settings that are valid one by one but not together."""
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,7 +34,7 @@ UNSEEN: Final = {
     Colour.BLUE: "that an operator must act",
     Colour.WHITE: "that the beacon is blind",
 }
-"""What each lamp alone tells."""
+"""What only this lamp shows."""
 LAST_PULLED_UP: Final = 8
 """The lines of a Pi up to this one are pulled up at reset, the others down."""
 
@@ -116,7 +116,7 @@ def _parents(found: Sequence[Polled], problems: Problems) -> None:
 
 
 def _explained(found: Sequence[Polled], problems: Problems) -> None:
-    """Refuse causes that explain what is not there, or proves nothing."""
+    """Refuse causes that explain an unknown endpoint, or one that proves nothing."""
     known = {each.id: each.endpoint for each in found if not each.id.startswith("witness/")}
     proofs = (Evidence.SYMPTOM, Evidence.HEALTH)
     for each in found:
@@ -136,7 +136,7 @@ def _explained(found: Sequence[Polled], problems: Problems) -> None:
 
 
 def pushed(found: Sequence[Polled], there: Sequence[str], problems: Problems) -> None:
-    """Refuse what nobody could push to, what two may push to, and pushed witnesses."""
+    """Refuse pushed endpoints without a channel or with a shared one, and pushed witnesses."""
     tokens: dict[object, str] = {}
     for each in found:
         own = each.endpoint is not None and each.endpoint.pushed
@@ -198,7 +198,7 @@ def lamps(
 
 
 def missing_lamps(spot: NodePath, tower: Tower) -> Iterator[str]:
-    """Say what nobody sees where a lamp of the preset is left out."""
+    """Warn what is not visible if a lamp of the preset is left out."""
     for colour in list(Colour)[: 3 if tower.preset is Preset.TOWER_3 else 5]:
         if colour not in tower.lamps:
             flags = colour in (Colour.BLUE, Colour.WHITE)
@@ -222,7 +222,7 @@ def _used(tower: Tower) -> dict[tuple[str, ...], int]:
 
 
 def special_pins(spot: NodePath, tower: Tower) -> Iterator[str]:
-    """Say which lines of a Pi's header have another use."""
+    """Warn of lines of the Pi's header that have another use."""
     for steps, pin in _used(tower).items():
         button = steps[0] == "buttons"  # to ground: a pull-up does no harm
         if pin in SPECIAL_PINS and not (button and pin in (2, 3)):
@@ -264,7 +264,7 @@ def quiet_hours(spot: NodePath, tower: Tower, problems: Problems) -> None:
 def maintenance(
     spot: NodePath, found: Sequence[MaintenanceSection], known: Sequence[str], problems: Problems
 ) -> None:
-    """Refuse windows without length, and of services that are not there."""
+    """Refuse windows without length, and unknown services."""
     for index, window in enumerate(found):
         at = spot.below(index)
         _begins(at, window.begin, problems)
@@ -282,7 +282,7 @@ def _begins(spot: NodePath, begin: str, problems: Problems) -> None:
 def attest(
     spot: NodePath, found: Sequence[Attestation], known: Sequence[str], problems: Problems
 ) -> None:
-    """Refuse two attestations of one id, and those of services that are not there."""
+    """Refuse two attestations with one id, and unknown services."""
     first: dict[str, Position] = {}
     for index, item in enumerate(found):
         at = spot.below(index)
@@ -318,7 +318,7 @@ def mqtt(spot: NodePath, section: Mqtt, problems: Problems) -> None:
 
 
 def _private(section: Mqtt) -> bool:
-    """Whether a password sent to this broker stays unseen, or may be seen."""
+    """Whether a password sent to this broker is encrypted, or may be sent in the clear."""
     return section.encrypted or section.allow_plain_password or loopback(section.host)
 
 
@@ -331,18 +331,21 @@ def loopback(host: str) -> bool:
 
 
 def looking_back(services: Iterable[tuple[NodePath, Sequence[Polled]]]) -> Iterator[str]:
-    """Say which services have nothing but what looks back, and is silent when nobody is there."""
+    """Warn of services that have only lookback endpoints."""
     for spot, endpoints in services:
         found = [each.endpoint for each in endpoints if each.endpoint is not None]
         if found and all(endpoint.hindsight is not None for endpoint in found):
-            message = "judged by real users alone: white while nobody signs in, and late else"
+            message = (
+                "this service has only log-based endpoints: it is blind while nobody signs in, "
+                "and always late"
+            )
             allowed = "a sign-in, or at least a health endpoint, beside them"
             place, shown = spot.place, path_text((*spot.path, "endpoints"))
             yield str(Problem(place.file, place.line, place.col, shown, message, allowed))
 
 
 def warnings(spot: NodePath, witnesses: Iterable[Polled]) -> tuple[str, ...]:
-    """Say what works but should not be left so."""
+    """Warn of what works but should be changed."""
     far = [w for w in witnesses if w.endpoint and not w.endpoint.local]
     if len(far) >= WITNESSES_WANTED:
         return ()
@@ -360,7 +363,7 @@ def _said(at: NodePath, message: str, allowed: str) -> str:
 
 
 def relay_without_power(spot: NodePath, tower: Tower) -> tuple[str, ...]:
-    """Say that a line which nobody drives would hold the alive relay."""
+    """Warn of a line that would hold the alive relay while the beacon is dead."""
     line = tower.alive_relay
     if line is None or (line > LAST_PULLED_UP) is tower.active_high:
         return ()
@@ -372,7 +375,7 @@ def relay_without_power(spot: NodePath, tower: Tower) -> tuple[str, ...]:
 
 
 def secrets_others_read(inline: Iterable[tuple[Position, Steps]]) -> Iterator[str]:
-    """Say of each file that others may read where the first secret is written in it."""
+    """Warn of files that others may read, with the place of the first secret in each."""
     first: dict[str, tuple[Position, Steps]] = {}
     for place, path in inline:
         first.setdefault(place.file, (place, path))
@@ -388,7 +391,7 @@ def secrets_others_read(inline: Iterable[tuple[Position, Steps]]) -> Iterator[st
 
 
 def open_to_others(spot: NodePath, web: Web | None) -> tuple[str, ...]:
-    """Say that what listens beyond this machine is not encrypted."""
+    """Warn of an unencrypted port that other machines can reach."""
     if web is None or loopback(web.host):
         return ()
     message = "tokens would come unencrypted from other machines"

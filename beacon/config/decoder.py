@@ -124,7 +124,7 @@ def words(kind: Type) -> tuple[str, ...]:
 
 
 def describe(kind: Type) -> str:
-    """Say what may be written."""
+    """Return in words what is allowed."""
     inner = bare(kind)
     if is_tree(kind):
         return "anything"
@@ -161,7 +161,7 @@ def _number(kind: Type, inner: Type) -> str:
 
 
 class Decoder:
-    """Reads values of given types from a tree, and notes what is wrong with it."""
+    """Reads values of given types from a tree, and notes every problem."""
 
     def __init__(self, problems: Problems) -> None:
         self.problems = problems
@@ -243,7 +243,7 @@ class Decoder:
     def make(
         self, node: Node, at: Steps, kind: Callable[..., Value], values: dict[str, Any]
     ) -> Value:
-        """Build an object from its fields; what it refuses is noted."""
+        """Build an object from its fields; a refusal is noted as a problem."""
         try:
             return kind(**values)
         except SettingRefused as refused:
@@ -260,7 +260,9 @@ class Decoder:
             return kind.parse(plain(node))
         except SettingRefused as refused:
             if isinstance(node, Scalar) and node.origin:
-                self.refuse(node, at, f"the value of {node.origin} will not do", refused.allowed)
+                self.refuse(
+                    node, at, f"the value of {node.origin} is not valid here", refused.allowed
+                )
             else:
                 self._refused(node, at, refused)
             return WRONG
@@ -305,7 +307,7 @@ class Decoder:
             return value
         allowed = describe(kind)
         if isinstance(node, Scalar) and node.origin:
-            return self.refuse(node, at, f"the value of {node.origin} will not do", allowed)
+            return self.refuse(node, at, f"the value of {node.origin} is not valid here", allowed)
         return self.refuse(node, at, f"not allowed: {shown(node)}", allowed, _near(node, kind))
 
     def _any_of(self, node: Node, alternatives: tuple[Any, ...], at: Steps) -> Value:

@@ -20,7 +20,7 @@ from beacon.core.model import Endpoint, Evidence
 
 
 class SettingFlawLike(Protocol):
-    """What a kind finds wrong with its settings taken together."""
+    """A problem that a kind reports about its settings together."""
 
     @property
     def path(self) -> tuple[str | int, ...]:
@@ -86,7 +86,7 @@ class ProbeTimes(Protocol):
 
 
 class ConfiguredKind(Protocol):
-    """What the configuration must know of a kind of probe: its fields are its settings.
+    """A kind of probe as the configuration needs it: its fields are its settings.
 
     `TIMING` is a `ProbeTimes`; typed loosely since class variables cannot be narrowed. A kind whose
     readings others deliver has `PUSHED` too, a `timing` by its settings, and in `needs` the
@@ -103,7 +103,7 @@ class ConfiguredKind(Protocol):
         ...
 
     def faults(self) -> Iterable[SettingFlawLike]:
-        """What is wrong with the settings taken together."""
+        """The problems of the settings together."""
         ...
 
 
@@ -155,7 +155,7 @@ class Poller:
         self._embedded = embedded
 
     def witness(self, spot: NodePath) -> Polled:
-        """Read one of our own eyes; its times are the witnesses' whatever its kind."""
+        """Read one witness; its default times do not depend on its kind."""
         return self._polled(spot, WitnessSection, "witness")
 
     def endpoint(self, spot: NodePath, service: str) -> Polled:
@@ -252,7 +252,7 @@ class Poller:
         usual: ProbeTimes = getattr(probe, "timing", kind.TIMING)
         timing: ProbeTimes = WITNESS_TIMES if witness else usual
         times = self._times(timing, values)
-        said = {key: number(values[key]) for key in _TAKEN if key in values}
+        written = {key: number(values[key]) for key in _TAKEN if key in values}
         return Endpoint(
             id=full,
             service=owner,
@@ -264,11 +264,11 @@ class Poller:
             pushed=getattr(kind, "PUSHED", False),
             costly=kind.TIMING.costly,
             **times,
-            **said,
+            **written,
         )
 
     def _times(self, timing: ProbeTimes, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Say what is written here, else what is written in `defaults:`, else by kind."""
+        """Return what is written here, else in `defaults:`, else the default of the kind."""
         ordinary = all(getattr(timing, key) == getattr(_BUILT_IN, key) for key in _TIMES)
         source = self._defaults if ordinary else timing
         times = {key: getattr(source, key) for key in _TIMES}
@@ -292,7 +292,7 @@ _USUAL: Final = {
     **dict.fromkeys(("time", "clock", "sntp"), "ntp"),
     **dict.fromkeys(("spf", "dkim", "dmarc"), "mail_dns"),
 }
-"""What people call a thing, and the kind that asks it."""
+"""Names that people write as a type, and the kind that they mean."""
 _BUILT_IN: Final = Defaults()
 _TIMES: Final = ("interval", "timeout", "failure_threshold", "retry_interval")
 _TAKEN: Final = (

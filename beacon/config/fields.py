@@ -79,7 +79,7 @@ class Duration(float):
 
     @classmethod
     def _meant(cls, raw: str) -> str:
-        """What was meant by 1m30s, 30sec or 30S; nothing where that is not known."""
+        """What was meant by 1m30s, 30sec or 30S; "" where that is unknown."""
         text, seconds = raw.strip().lower(), 0.0
         parts = list(_PART.finditer(text))
         if not parts or sum(len(part[0]) for part in parts) != len(text):
@@ -147,7 +147,7 @@ _NOT_ALONE: Final = re.compile(
     r"(?P<scheme>[a-z]+://)?(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[\w.-]+))"
     r"(?::(?P<port>\d+))?(?P<path>/.*)?"
 )
-"""A host with what belongs to other keys around it."""
+"""A host together with parts that have their own keys."""
 
 
 def _is_ip(text: str) -> bool:
@@ -167,7 +167,7 @@ class HostName(str):
 
     @classmethod
     def parse(cls, raw: object) -> Self:
-        """Refuse what belongs to other keys: a scheme, a port, a path, a user."""
+        """Refuse parts that have their own keys: a scheme, a port, a path, a user."""
         if not isinstance(raw, str):
             raise SettingRefused(f"not a host: {raw!r}", cls.ALLOWED)
         if "@" in raw:
@@ -191,7 +191,7 @@ Host = Annotated[HostName, msgspec.Meta(description="a name or an IP address")]
 
 
 class Secret:
-    """A value that must not be seen: shows as ***; only `reveal` gives it."""
+    """A value that must stay hidden: it prints as ***, and only `reveal` returns it."""
 
     __slots__ = ("_value",)
     ALLOWED: ClassVar = "text that is not blank, best written as !secret name"
@@ -210,7 +210,7 @@ class Secret:
         return cls(raw)
 
     def reveal(self) -> str:
-        """The value itself: for the wire, never for a message."""
+        """The value itself: to be sent, never to be shown."""
         return self._value
 
     def __repr__(self) -> str:

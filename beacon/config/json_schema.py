@@ -1,4 +1,4 @@
-"""The JSON schema of the configuration, for editors, from the very types that are checked.
+"""The JSON schema of the configuration, for editors, from the types that are checked.
 
 !secret, !env_var and !include are for the reader of the file: an editor must be told of
 these tags (docs/configuration.md).

@@ -1,4 +1,4 @@
-"""The way in: a path → `Config`, or `ConfigError` with every problem there is.
+"""The entry: a path → `Config`, or `ConfigError` with every problem.
 
     config = load(path, kinds=probes.kinds, load_kind=probes.load, environ=os.environ)
 

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, where, and what would be right."""
+"""Problems of a configuration: what is wrong, where, and what is allowed."""
 
 import difflib
 import re
@@ -35,7 +35,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake. `allowed` says what would be right, `hint` what was meant."""
+    """One problem. `allowed`: what would be valid; `hint`: what was probably meant."""
 
     file: str
     line: int
@@ -48,12 +48,12 @@ class Problem:
     def __str__(self) -> str:
         """Return `file:line:col: path: what is wrong; what is allowed; did you mean …?`."""
         where = f"{self.file}:{self.line}:{self.col}"
-        said = [self.message]
+        text = [self.message]
         if self.allowed:
-            said.append(self.allowed)
+            text.append(self.allowed)
         if self.hint:
-            said.append(f"did you mean {self.hint}?")
-        parts = [where, self.path, "; ".join(said)] if self.path else [where, "; ".join(said)]
+            text.append(f"did you mean {self.hint}?")
+        parts = [where, self.path, "; ".join(text)] if self.path else [where, "; ".join(text)]
         return ": ".join(parts)
 
 
@@ -72,13 +72,13 @@ class Passing(str):
 
 
 class Notice(str):
-    """A message about what is right today, and not for long: a warning."""
+    """A message about what is valid today, but not for long: a warning."""
 
     __slots__ = ()
 
 
 class Problems:
-    """The growing list of what is wrong. With `starting`, what is `Passing` stops nobody."""
+    """Collects problems. With `starting`, one that is `Passing` does not prevent the start."""
 
     def __init__(self, *, starting: bool = False) -> None:
         self._starting = starting
@@ -87,7 +87,7 @@ class Problems:
         self.notices: dict[Problem, None] = {}
         self._hidden: list[tuple[Position, str, str]] = []
         self.inline: list[tuple[Position, Steps]] = []
-        """Where secrets are written as they are."""
+        """The places of secrets that are written in the clear."""
 
     def add(
         self, place: Position, path: Steps, message: str, allowed: str = "", hint: str = ""
@@ -103,22 +103,22 @@ class Problems:
             kept = self.passing
         origin = self._told(place, f"{message} {hint}")
         if origin:
-            message, hint = f"the value of {origin} will not do", ""
+            message, hint = f"the value of {origin} is not valid here", ""
         message, hint = (_CREDENTIALS.sub("***@", text) for text in (message, hint))
         where = place.file, place.line, place.col, path_text(path)
         kept.setdefault(Problem(*where, message, allowed, hint))
 
     def hide(self, place: Position, value: str, origin: str) -> None:
-        """Repeat nowhere the value of `origin` ("!secret x"), written at this place."""
+        """Never repeat the value of `origin` ("!secret x"), written at this place."""
         self._hidden.append((place, _letters(value[:LONGEST_COMPARED]), origin))
 
     def _told(self, place: Position, words: str) -> str:
-        """The origin of a secret that is in these words: at its place a piece of it is enough."""
-        said = _letters(words)
+        """The origin of a secret that these words contain; at its own place a piece is enough."""
+        letters = _letters(words)
         for where, value, origin in self._hidden:
             size = min(len(value), _PIECE if where == place else LONGEST_COMPARED)
             pieces = (value[at : at + size] for at in range(len(value) - size + 1))
-            if size >= (1 if where == place else _TELLING) and any(p in said for p in pieces):
+            if size >= (1 if where == place else _TELLING) and any(p in letters for p in pieces):
                 return origin
         return ""
 

@@ -179,7 +179,7 @@ class Resolver:
 
 
 def _each(spot: NodePath, key: str) -> Iterator[NodePath]:
-    """Go through the items of a list; what is no list has been refused already."""
+    """Go through the items of a list; anything else was refused before."""
     listed = spot.below(key)
     found = listed.node if spot.has(key) else None
     items = found.items if isinstance(found, Listing) else ()

@@ -1,4 +1,4 @@
-"""The configuration as the rest of the house sees it: frozen, checked, resolved.
+"""The configuration as the rest of the beacon sees it: frozen, checked, resolved.
 
 The sections `Tower` … `Mqtt` are written by administrators field by field; `Config` is
 what `beacon.config.loader.load` makes of a whole file.
@@ -58,7 +58,7 @@ class Buttons:
 
 @dataclass(frozen=True, kw_only=True)
 class Tower:
-    """The light stack and what belongs to it."""
+    """The light stack, buzzer and buttons."""
 
     driver: Driver = Driver.AUTO
     preset: Preset = Preset.TOWER_5

@@ -32,7 +32,7 @@ VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 @dataclass(frozen=True, kw_only=True)
 class TlsPolicy:
-    """How to meet a server by TLS.
+    """How to connect to a server by TLS.
 
     Every certificate in `ca` is trusted as it stands, be it a root, an intermediate or the
     server's own. `strict` also refuses certificates that break RFC 5280.
@@ -55,7 +55,7 @@ class TlsPolicy:
     ] = None
 
     def flaws(self) -> Iterator[Flaw]:
-        """What is wrong with the policy, its files included."""
+        """The problems of the policy and its files."""
         if self.key and not self.certificate:
             yield ("key",), "a key without a certificate", "`certificate` beside it"
         if self.ca and not self.verify:
@@ -79,7 +79,7 @@ class TlsPolicy:
         if not _holds(self.certificate, "CERTIFICATE"):
             yield ("certificate",), _lacks(self.certificate, "certificate"), _PEM
             if not self.key:
-                return  # one file that is of another kind: said once
+                return  # one file of the wrong kind is reported once
         name, key = ("key", self.key) if self.key else ("certificate", self.certificate)
         if not _holds(key, "PRIVATE KEY"):
             allowed = "a private key in PEM form: -----BEGIN PRIVATE KEY-----"
@@ -89,7 +89,7 @@ class TlsPolicy:
             yield (name,), f"the key in {key} is encrypted, and nobody is there to type", allowed
 
     def _context_flaws(self) -> Iterator[Flaw]:
-        """What OpenSSL says of the files."""
+        """The errors of OpenSSL about the files."""
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
             if self.verify:
@@ -115,7 +115,7 @@ _MISMATCHES: Final = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICAT
 
 
 def _ending(name: str, path: str | None, which: Callable[..., datetime]) -> Iterator[Flaw]:
-    """What is to be said of the last day of the certificates in a file."""
+    """Warnings about the end of the certificates in a file."""
     ends = last_days(path) if path else []
     if not ends:
         return
@@ -150,14 +150,14 @@ def _lacks(path: str, what: str) -> str:
 
 
 def _why(error: OSError) -> str:
-    said = error.strerror or str(error)
-    return said.partition("] ")[2].partition(" (_ssl")[0] or said
+    text = error.strerror or str(error)
+    return text.partition("] ")[2].partition(" (_ssl")[0] or text
 
 
 # --- the context --------------------------------------------------------------------
 
 Stamp = tuple[int, ...] | None
-"""What tells one content of a file from another; None: it is not there."""
+"""Changes with the content of a file; None: there is no file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +233,7 @@ def _made(policy: TlsPolicy) -> ssl.SSLContext:
 
 
 def _trust(made: ssl.SSLContext, ca: str | None) -> None:
-    """Trust the given file, else what the system trusts, else the bundle we came with."""
+    """Trust the given file, else what the system trusts, else the bundle we install."""
     paths = ssl.get_default_verify_paths()
     if ca:
         written = _read(ca)

@@ -182,11 +182,11 @@ class Secrets:
         if self._values:
             if self._writings.too_short:
                 return HIDDEN
-            told = self._writings.spans(text)
-            left = _blanked(text, told)
+            known = self._writings.spans(text)
+            left = _blanked(text, known)
             if any(map(self._writings.spans, _decoded(left))):
                 return HIDDEN
-            spans += told
+            spans += known
             spans += [found.span() for found in _OPAQUE.finditer(text) if _is_opaque(found[0])]
         return _cut(_without(text, spans), len(shown) + 1 if cut else len(text))
 

@@ -133,7 +133,10 @@ def test_what_fits(build, text, name, value):
         ("text: {a: 1}", "1:7: text: not allowed: a mapping; text"),
         ("number: x", "1:9: number: not allowed: 'x'; a number"),
         ("number: true", "1:9: number: not allowed: True; a number"),
-        ("number: !env_var NAN", "1:9: number: the value of !env_var NAN will not do; a number"),
+        (
+            "number: !env_var NAN",
+            "1:9: number: the value of !env_var NAN is not valid here; a number",
+        ),
         ("level: 3", "1:8: level: not allowed: 3; 1, 2 or auto"),
         ("level: 'autp'", "1:8: level: not allowed: 'autp'; 1, 2 or auto; did you mean auto?"),
         ("many: [mini]", "1:8: many[0]: not allowed: 'mini'; small or large"),
