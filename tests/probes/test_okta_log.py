@@ -430,13 +430,11 @@ def configured(tmp_path: Path) -> Callable[[str], Any]:
 
 
 def test_real_users_alone_are_warned_of(configured: Callable[[str], Any]) -> None:
-    (warning,) = [w for w in configured(SERVICE).warnings if "judged by real users" in w]
-    assert (
-        "services[0].endpoints: this service has only log-based endpoints: it is blind while nobody"
-        in warning
-    )
+    (warning,) = [w for w in configured(SERVICE).warnings if "log-based" in w]
+    assert "services[0].endpoints: this service has only log-based endpoints" in warning
+    assert "it is blind while nobody signs in" in warning
     beside = "      - {name: page, type: http, url: 'https://example.com'}\n"
-    assert not [w for w in configured(SERVICE + beside).warnings if "judged by real users" in w]
+    assert not [w for w in configured(SERVICE + beside).warnings if "log-based" in w]
 
 
 def test_how_it_is_polled(configured: Callable[[str], Any]) -> None:
