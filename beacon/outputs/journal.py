@@ -1,11 +1,11 @@
-"""What the beacon says on stderr: one line a record, in words, without secrets.
+"""The log on stderr: one line per record, without secrets.
 
-Tracebacks are cut down to places and types, because messages of foreign exceptions quote
-addresses and bodies; foreign libraries speak only from WARNING on, because their DEBUG
-records quote whole requests.
+Tracebacks are cut down to places and types, because messages of foreign exceptions quote addresses
+and bodies. Foreign libraries log only from WARNING on, because their DEBUG records quote whole
+requests.
 
-Nobody waits for whoever reads stderr: a full pipe, a stopped terminal or a journal that hangs
-costs log lines, which are counted, and never a verdict.
+Must never happen: the beacon waits for the reader of stderr. A full pipe, a stopped terminal or a
+journal that hangs costs log lines, which are counted, and never a verdict.
 """
 
 import contextlib
@@ -36,9 +36,9 @@ log = logging.getLogger("beacon")
 
 _SYSTEMD: Final = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3}
 MOST_WAITING: Final = 1000
-"""Lines that wait for their reader at most; what comes then is dropped and counted."""
+"""Most lines that wait for their reader; further ones are dropped and counted."""
 FLUSH_WITHIN: Final = 1.0
-"""Seconds the last lines have to get out at the end."""
+"""Seconds for the last lines to be written at the end."""
 _Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
@@ -64,7 +64,7 @@ class OneLine(logging.Formatter):
 
 
 class LineWriter(logging.Handler):
-    """Writes lines to a stream in a thread of its own, so that whoever logs never waits."""
+    """Writes lines to a stream in a thread of its own, so that logging never waits."""
 
     def __init__(self, stream: TextIO, most: int = MOST_WAITING) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class LineWriter(logging.Handler):
         """Queue the line of a record, or count it."""
         try:
             line = self.format(record)
-        except Exception as error:  # noqa: BLE001 - logging's own way would write to stderr
+        except Exception as error:  # noqa: BLE001 - logging itself would write to stderr
             line = " | ".join(f"{record.name}: no such line\n{safe_traceback(error)}".split("\n"))
         self.say(line)
 
@@ -117,26 +117,26 @@ class LineWriter(logging.Handler):
             self._done += len(lines)
             if not written:
                 self._drop(len(lines))
-            elif confession := list(self._confession()):
-                self._write(confession)
+            elif report := list(self._report_dropped()):
+                self._write(report)
 
     def _write(self, lines: Sequence[str]) -> bool:
         try:
             self._stream.write("".join(f"{line}\n" for line in lines))
             self._stream.flush()
-        except (OSError, ValueError):  # the reader went away; another may come
+        except (OSError, ValueError):  # the reader has gone; another may come
             return False
         return True
 
-    def _confession(self) -> Iterator[str]:
-        """What is said of lines that were dropped."""
+    def _report_dropped(self) -> Iterator[str]:
+        """The line that reports dropped lines, if there are any."""
         dropped = self._drop(-self._dropped)
         if dropped:
             words = f"{dropped} log lines were dropped: nobody read them in time"
             yield self.format(logging.LogRecord(log.name, logging.WARNING, "", 0, words, (), None))
 
     def _drop(self, count: int) -> int:
-        """Count dropped lines; how many there were before."""
+        """Count dropped lines; return how many there were before."""
         self.acquire()
         try:
             before, self._dropped = self._dropped, max(0, self._dropped + count)
@@ -157,7 +157,7 @@ def set_up(level: str, environ: Mapping[str, str]) -> LineWriter:
 
 
 class _Diverted(logging.Handler):
-    """Hands each line to somebody who shows it."""
+    """Gives each line to what shows it."""
 
     def __init__(self, note: Callable[[str], None]) -> None:
         super().__init__()
@@ -165,13 +165,13 @@ class _Diverted(logging.Handler):
         self._note = note
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.name != log.name:  # the picture tells by itself what happened
+        if record.name != log.name:  # the terminal shows these by itself
             self._note(self.format(record))
 
 
 @contextlib.contextmanager
 def diverted(note: Callable[[str], None]) -> Iterator[None]:
-    """Inside, lines that would spoil a picture in the terminal go to `note` instead."""
+    """Inside, lines that would spoil the picture in the terminal go to `note` instead."""
     root = logging.getLogger()
     before = root.handlers[:]
     if sys.stderr.isatty():
@@ -183,7 +183,7 @@ def diverted(note: Callable[[str], None]) -> Iterator[None]:
 
 
 class LogBook:
-    """Writes down what happened; `tell` gets the one line for `systemctl status`."""
+    """Logs what happened; `tell` gets the one line for `systemctl status`."""
 
     name = "log"
 
@@ -195,7 +195,7 @@ class LogBook:
         """Nothing to begin."""
 
     def offer(self, effects: Sequence[Effect]) -> None:
-        """Write one line for each effect that people will ask about later."""
+        """Log one line for each effect that people ask about later."""
         for effect in effects:
             if isinstance(effect, OverallChanged):
                 services = ", ".join(
@@ -208,7 +208,7 @@ class LogBook:
                 log.log(*line)
 
     def _overlays(self, effect: OverlaysChanged) -> None:
-        """Write down what lies over the verdicts now, and that nothing does any more."""
+        """Log the overlays of this kind, and once that there are none left."""
         if effect.on or effect.kind in self._laid:
             log.info("%s", _overlays(effect))
         (self._laid.add if effect.on else self._laid.discard)(effect.kind)
@@ -230,11 +230,11 @@ def _line(effect: Effect) -> tuple[int, str] | None:
         what = " ".join(word for word in words if word)
         why = f", because: {effect.reason}" if effect.reason else ""
         return logging.INFO, f"{what} by {effect.by} ({effect.origin}){why}{error}"
-    said = _said(effect)
-    return None if said is None else (logging.INFO, said)
+    text = _text_of(effect)
+    return None if text is None else (logging.INFO, text)
 
 
-def _said(effect: Effect) -> str | None:
+def _text_of(effect: Effect) -> str | None:
     if isinstance(effect, SilenceChanged):
         return f"silence by {effect.by}" if effect.on else "silence ended"
     return f"sound: {effect.sound}" if isinstance(effect, Sounded) else None

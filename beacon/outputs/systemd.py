@@ -1,7 +1,7 @@
-"""What systemd is told over its notification socket (sd_notify(3)).
+"""Notifies systemd over its socket (sd_notify(3)).
 
-Without `NOTIFY_SOCKET` every method does nothing. A message that cannot be sent is logged
-once and dropped: the beacon goes on, and systemd's own timeouts judge the silence.
+Without `NOTIFY_SOCKET` every method does nothing. A message that cannot be sent is logged once and
+dropped: the beacon goes on, and systemd's own timeouts act.
 """
 
 import logging
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 class Notifier:
     """The daemon's side of `Type=notify` and `WatchdogSec=`. Never blocks.
 
-    `monotonic` is CLOCK_MONOTONIC, which systemd goes by; ours counts suspended time, too.
+    `monotonic` is CLOCK_MONOTONIC, as systemd expects; our own clock also counts suspended time.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class Notifier:
     ) -> None:
         self._address = _address(environ.get("NOTIFY_SOCKET", ""))
         self._monotonic = monotonic
-        self._complained = False
+        self._warned = False
         self.watchdog_interval = _watchdog_interval(environ) if self._address else None
         """Seconds between two `watchdog` calls (half of systemd's limit); None: not wanted."""
 
@@ -58,13 +58,15 @@ class Notifier:
                 sock.settimeout(0)
                 sock.sendto(message.encode(), self._address)
         except OSError as error:
-            if not self._complained:
-                self._complained = True
-                log.warning("systemd cannot be told %s: %s", message.partition("\n")[0], error)
+            if not self._warned:
+                self._warned = True
+                log.warning(
+                    "systemd cannot be notified of %s: %s", message.partition("\n")[0], error
+                )
 
 
 def _address(raw: str) -> str:
-    """The socket's address as Python wants it; "" where there is none of a known kind."""
+    """The socket's address as Python needs it; "": none, or of an unknown kind."""
     if raw.startswith("@"):
         return "\0" + raw[1:]
     if raw and not raw.startswith("/"):

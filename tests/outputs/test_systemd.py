@@ -65,7 +65,7 @@ def test_a_socket_nobody_reads_is_said_once_and_costs_nothing(tmp_path, caplog):
     notifier.reloading()
     notifier.ready()
     assert caplog.messages == [
-        "systemd cannot be told RELOADING=1: [Errno 2] No such file or directory"
+        "systemd cannot be notified of RELOADING=1: [Errno 2] No such file or directory"
     ]
 
 
@@ -75,7 +75,7 @@ def test_a_full_socket_never_blocks(systemd, caplog):
     for _ in range(2000):  # far more than a datagram queue holds
         notifier.watchdog()
     assert len(caplog.messages) == 1
-    assert "systemd cannot be told WATCHDOG=1" in caplog.messages[0]
+    assert "systemd cannot be notified of WATCHDOG=1" in caplog.messages[0]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """The history as a file: SQLite, its schema, what is written and what is read back.
 
-One page more or less is what an SD card feels: pages are small, one commit is one batch,
-and nothing is written that did not change. Moments are UTC seconds. Old rows go by their
-number, never by their age: a wall clock that jumped must not empty the history.
+An SD card wears with every page written: pages are small, one commit is one batch, and nothing is
+written that did not change. Times are UTC seconds. Old rows are dropped by number, never by age: a
+wall clock that jumped must not empty the history.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ VERSION: Final = 2
 """Of the schema; in the header of the file as SQLite's user_version."""
 PAGE: Final = 1024
 PATIENCE: Final = 0.5
-"""Seconds to wait for somebody else's lock."""
+"""Seconds to wait for the lock of another process."""
 
 KEPT: Final = MappingProxyType(
     {"incidents": 5_000, "story": 20_000, "transitions": 50_000, "operators": 10_000}
@@ -32,7 +32,7 @@ STEPS_KEPT: Final = 3600.0
 
 _MAGIC: Final = b"SQLite format 3\0"
 _HIGHEST_VERSION: Final = 999
-"""No schema will ever have a higher one: such a number is damage, no newer beacon."""
+"""No schema will ever have a higher one: such a number is damage, not a newer beacon."""
 _OUT_OF_REACH: Final = frozenset(
     getattr(sqlite3, f"SQLITE_{word}")
     for word in (
@@ -40,12 +40,12 @@ _OUT_OF_REACH: Final = frozenset(
         *("PROTOCOL", "READONLY", "TOOBIG", "MISUSE"),
     )
 )
-"""Errors that say nothing against what is in the file (sqlite.org/rescode.html)."""
+"""Errors after which the content of the file may still be right (sqlite.org/rescode.html)."""
 LOG: Final = "-wal"
-"""What the name of SQLite's log ends with."""
+"""The suffix of SQLite's log."""
 _FILES: Final = ("", LOG, "-shm")
 
-# By the hour first: what is learnt in one hour lies side by side, on few pages.
+# Keyed by the hour first: what is learnt in one hour is stored together, on few pages.
 _BASELINES: Final = """
 CREATE TABLE IF NOT EXISTS baselines (slot INTEGER, endpoint TEXT, week INTEGER, votes BLOB,
                                       PRIMARY KEY (slot, endpoint)) WITHOUT ROWID;
@@ -131,7 +131,7 @@ class HistoryFile:
                 f"{VERSION}): it is left untouched and nothing is remembered; install that "
                 "beacon again, or move the file away"
             )
-        with contextlib.suppress(OSError):  # SQLite says it better
+        with contextlib.suppress(OSError):  # SQLite gives a better error
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
         db = sqlite3.connect(
             self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
@@ -146,14 +146,14 @@ class HistoryFile:
             db.close()
             raise
         self._db, self._inodes = db, {}
-        self.replaced()  # notes what is there now
+        self.replaced()  # remembers what is there now
 
     def replaced(self) -> bool:
         """Whether the open file, or its log, was deleted or replaced: what we write is lost."""
         if self._db is None:
             return False
         there = {end: _inode(Path(f"{self.path}{end}")) for end in ("", LOG)}
-        # SQLite makes its log with the first write, and then keeps it for as long as it is open.
+        # SQLite makes its log at the first write, and keeps it while the file is open.
         if any(inode and inode != there[end] for end, inode in self._inodes.items()):
             return True
         self._inodes = there
@@ -181,7 +181,7 @@ class HistoryFile:
             for row in batch.rows:
                 marks = ", ".join("?" * len(row.values))
                 db.execute(
-                    f"INSERT INTO {row.table} ({_COLUMNS[row.table]}) VALUES ({marks})",  # noqa: S608 - our own words
+                    f"INSERT INTO {row.table} ({_COLUMNS[row.table]}) VALUES ({marks})",  # noqa: S608 - our own names
                     row.values,
                 )
             db.executemany("INSERT OR IGNORE INTO used_steps VALUES (?, ?, ?)", batch.steps)
@@ -189,7 +189,7 @@ class HistoryFile:
                 "DELETE FROM used_steps WHERE token = ? AND period = ? AND abs(step - ?) > ?",
                 [(t, p, s, STEPS_KEPT // p) for t, p, s in batch.steps if p],
             )
-            db.executemany(  # of a counter, which no time ends, the highest says all
+            db.executemany(  # a counter never expires: its highest step is enough
                 "DELETE FROM used_steps WHERE token = ? AND period = 0 AND step < ?",
                 [(t, s) for t, p, s in batch.steps if not p],
             )
@@ -237,12 +237,12 @@ class HistoryFile:
             )
 
     def memory(self) -> str | None:
-        """The document that was remembered last."""
+        """The memory that was written last."""
         row = self._opened().execute("SELECT document FROM memory").fetchone()
         return None if row is None or row[0] is None else str(row[0])
 
     def learnt(self) -> list[Learnt]:
-        """Every slot of every baseline; what is no slot is left out."""
+        """Every slot of every baseline; damaged rows are left out."""
         rows = self._opened().execute(
             "SELECT endpoint, slot, week, votes FROM baselines WHERE typeof(endpoint) = 'text' "
             "AND typeof(slot) = 'integer' AND typeof(week) = 'integer' AND typeof(votes) = 'blob'"
@@ -250,7 +250,7 @@ class HistoryFile:
         return [Learnt(*row) for row in rows]
 
     def steps(self) -> list[tuple[bytes, int, int]]:
-        """Every used step that is kept; what is none is left out."""
+        """Every used step that is kept; damaged rows are left out."""
         return (
             self._opened()
             .execute(
@@ -267,7 +267,7 @@ class HistoryFile:
         return found if isinstance(found, int) and 0 < found < HIGHEST_NUMBER else 0
 
     def _close_others(self, numbers: Iterable[int]) -> None:
-        """Mark every open incident but these as closed: nobody knows when."""
+        """Mark every other open incident as closed, at an unknown time."""
         db, known = self._opened(), frozenset(numbers)
         rows = db.execute("SELECT number, document FROM incidents WHERE open").fetchall()
         for number, document in rows:
@@ -286,7 +286,7 @@ class HistoryFile:
 
 
 def rotten(error: Exception) -> bool:
-    """Whether an error means that the file is broken, not only out of reach."""
+    """Whether an error means that the file is broken, and not only out of reach."""
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF not in _OUT_OF_REACH
 
@@ -311,7 +311,7 @@ def _key(table: str) -> str:
 
 
 def _inode(path: Path) -> int:
-    """Tells one file by this name from another; 0: none is there."""
+    """Distinguishes files of the same name; 0: there is none."""
     try:
         return path.stat().st_ino
     except OSError:
@@ -319,7 +319,7 @@ def _inode(path: Path) -> int:
 
 
 def _text(written: bytes) -> str:
-    """Text of the file; a damaged byte in it costs that character only."""
+    """Text of the file; a damaged byte costs one character."""
     return written.decode("utf-8", "replace")
 
 
@@ -349,7 +349,7 @@ def _prepare(db: sqlite3.Connection, version: int) -> None:
 
 
 def _add_columns(db: sqlite3.Connection) -> None:
-    """Add what older files lack; an older beacon leaves it empty, so the version stays."""
+    """Add columns that older files lack; an older beacon leaves them empty: same version."""
     there = {row[1] for row in db.execute("PRAGMA table_info(operators)")}
     for column in ("service", "state"):
         if there and column not in there:
@@ -377,7 +377,7 @@ class DatabaseReader:
 
     def incidents(self, most: int) -> list[tuple[str, dict[str, Any]]]:
         """The newest incidents (id, document), the newest first."""
-        with self._look() as db:
+        with self._read_only() as db:
             rows = db.execute(
                 "SELECT id, document FROM incidents ORDER BY number DESC LIMIT ?", (most,)
             )
@@ -395,34 +395,34 @@ class DatabaseReader:
         return self._dicts("transitions", where, (len(prefix), prefix, since, until))
 
     def orders(self, service: str, since: float, until: float) -> list[dict[str, Any]]:
-        """What operators ordered about a service, or about all, between two moments."""
+        """Commands about a service, or about all, between two moments."""
         where = "(service = ? OR service IS NULL) AND at BETWEEN ? AND ?"
         return self._dicts("operators", where, (service, since, until))
 
     def operators(self) -> list[dict[str, Any]]:
-        """What operators ordered, in order."""
+        """All commands, in order."""
         return self._dicts("operators", "1", ())
 
     def _dicts(self, table: str, where: str, values: Iterable[Any]) -> list[dict[str, Any]]:
         columns = _COLUMNS[table]
-        with self._look() as db:
+        with self._read_only() as db:
             rows = db.execute(
                 f"SELECT {columns} FROM {table} WHERE {where} ORDER BY row",  # noqa: S608
                 tuple(values),
             )
             found = [dict(zip(columns.split(", "), row, strict=True)) for row in rows]
-        return [row for row in found if _sound(row)]
+        return [row for row in found if _is_whole(row)]
 
     @contextlib.contextmanager
-    def _look(self) -> Iterator[sqlite3.Connection]:
+    def _read_only(self) -> Iterator[sqlite3.Connection]:
         db = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=PATIENCE)
         db.text_factory = _text
         with contextlib.closing(db):
             yield db
 
 
-def _sound(row: Mapping[str, Any]) -> bool:
-    """Whether each column holds what was written there."""
+def _is_whole(row: Mapping[str, Any]) -> bool:
+    """Whether each column holds a value that can have been written."""
     at = row["at"]
     dated = isinstance(at, int | float) and _EARLIEST < at < _LATEST
     words = (value for name, value in row.items() if name not in ("at", "incident"))

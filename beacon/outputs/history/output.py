@@ -144,7 +144,7 @@ class History:
     # --- before the start ---
 
     def recall(self) -> Recalled:
-        """Open the file and read what is remembered; nothing, and a warning, if that fails."""
+        """Open the file and read the memory; if that fails, nothing, and the log says why."""
         self._storage.key.load()
         file, found = self._storage.file, StoredState()
         if not self._storage.attempt(lambda: found.read(file)):
@@ -170,7 +170,7 @@ class History:
         return self._used_before
 
     def write(self, step: Step) -> None:
-        """Return when this step is on disk, or cannot be: then it is used all the same."""
+        """Return when this step is on disk, or cannot be written: it counts as used anyway."""
         asked = _UsedCode(step)
         if self._thread.is_alive() and not self._storage.failed and self._put(asked):
             asked.done.wait(self._pace.step)
@@ -182,7 +182,7 @@ class History:
         self._thread.start()
 
     def offer(self, effects: Sequence[Effect]) -> None:
-        """Note what is to be written; never blocks."""
+        """Queue what is to be written; never blocks."""
         for effect in effects:
             if isinstance(effect, Announced) and effect.incident is not None:
                 self._put(effect.incident)
@@ -192,7 +192,7 @@ class History:
             self._put(_Changed())
 
     def stop(self, budget: float) -> None:
-        """Write down the rest, and where everything stands."""
+        """Write the rest, and the memory as it is at the end."""
         end = _End()
         try:
             end.memory, end.baselines = self._remember(), self._learn()

@@ -1,7 +1,7 @@
-"""What an earlier life of the beacon left in the history, brought into this life's seconds.
+"""The memory of an earlier run, read from the history and converted to this boot's seconds.
 
-Whatever the file holds, the beacon starts: what cannot be read, or cannot be true, is dropped
-with a word in the log.
+Whatever the file holds, the beacon starts: what cannot be read, or cannot be true, is dropped with
+a warning.
 """
 
 import logging
@@ -23,9 +23,9 @@ from beacon.outputs.history.database import HIGHEST_NUMBER, LOG, HistoryFile, Ne
 log = logging.getLogger(__name__)
 
 LONGEST_AWAY: Final = 30 * 86400.0
-"""Seconds a beacon is held to have been dead at most: more is a wall clock that jumped."""
+"""Most seconds a beacon can have been off: more is a wall clock that jumped."""
 FARTHEST: Final = 10 * 366 * 86400.0
-"""Seconds a remembered moment may lie before or after now: more is damage."""
+"""Most seconds between a remembered moment and now: more is damage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class StoredMemory:
 
 @dataclass(slots=True)
 class StoredState:
-    """What stands in the file."""
+    """What the file holds."""
 
     document: str | None = None
     steps: list[Step] = field(default_factory=list)
@@ -60,7 +60,7 @@ class StoredState:
     learnt: Sequence[Learnt] = ()
 
     def read(self, file: HistoryFile) -> None:
-        """Take it from a file, which is opened. Raises `sqlite3.Error`, `OSError` and `Newer`."""
+        """Open a file and read it. Raises `sqlite3.Error`, `OSError` and `Newer`."""
         try:
             file.open()
             self.document, self.steps = file.memory(), file.steps()
@@ -71,11 +71,11 @@ class StoredState:
             raise damaged(f"{type(error).__name__}: {error}") from None
 
     def recalled(self, now: float, zero: float, prints: Mapping[str, str]) -> Recalled:
-        """Bring it into this boot's monotonic seconds; `zero` and `prints` are the present ones."""
+        """Convert it to this boot's monotonic seconds; `zero` and `prints` are the present ones."""
         found = Recalled()
-        kept = _decoded(self.document)
-        if kept is not None:
-            found = _rebased(kept, now, zero, prints)
+        stored = _decoded(self.document)
+        if stored is not None:
+            found = _rebased(stored, now, zero, prints)
         if found.memory is not None:
             number = max(found.memory.incidents, self.last_number)
             found = replace(found, memory=replace(found.memory, incidents=number))
@@ -85,11 +85,11 @@ class StoredState:
 
 
 def read_copy(path: Path) -> StoredState:
-    """What stands in a file that cannot be opened where it is: SQLite must write to read its log.
+    """Read a copy of a file that cannot be opened in place: SQLite must write to read its log.
 
-    Nothing, where the copy cannot be read either.
+    Empty if the copy cannot be read either.
     """
-    left = StoredState()
+    state = StoredState()
     try:
         with tempfile.TemporaryDirectory(prefix="beacon-") as scratch:
             for end in ("", LOG):
@@ -98,13 +98,13 @@ def read_copy(path: Path) -> StoredState:
                     shutil.copyfile(part, Path(scratch, part.name))
             copy = HistoryFile(Path(scratch, path.name))
             try:
-                left.read(copy)
+                state.read(copy)
             finally:
                 copy.close()
     except (sqlite3.Error, OSError, Newer):
         return StoredState()
-    log.warning("what is remembered was read; new things wait to be written")
-    return left
+    log.warning("the memory was read; what is new waits to be written")
+    return state
 
 
 def _decoded(text: str | None) -> StoredMemory | None:
@@ -117,24 +117,24 @@ def _decoded(text: str | None) -> StoredMemory | None:
         return None
 
 
-def _rebased(kept: StoredMemory, now: float, zero: float, prints: Mapping[str, str]) -> Recalled:
-    """Bring moments of an earlier boot into this one's monotonic seconds."""
-    away = now + zero - (kept.zero + kept.memory.at)
-    by = kept.zero - zero
+def _rebased(stored: StoredMemory, now: float, zero: float, prints: Mapping[str, str]) -> Recalled:
+    """Convert the moments of an earlier boot to this one's monotonic seconds."""
+    away = now + zero - (stored.zero + stored.memory.at)
+    by = stored.zero - zero
     if not 0 <= away <= LONGEST_AWAY:
-        by = now - kept.memory.at - min(max(away, 0.0), LONGEST_AWAY)
-    memory = shifted(kept.memory, by)
+        by = now - stored.memory.at - min(max(away, 0.0), LONGEST_AWAY)
+    memory = shifted(stored.memory, by)
     numbers = (memory.incidents, *(view.number for view in memory.open_incidents))
     far = any(abs(moment - now) > FARTHEST for moment in moments(memory))
     if far or not all(0 <= number < HIGHEST_NUMBER for number in numbers):
         log.warning("what was remembered cannot be true: it is damaged, and dropped")
         return Recalled()
-    changed = frozenset(k for k, print_ in kept.prints.items() if prints.get(k) != print_)
+    changed = frozenset(k for k, print_ in stored.prints.items() if prints.get(k) != print_)
     return Recalled(memory, changed)
 
 
 def _without_none(tree: object) -> object:
-    """Leave out what says nothing: half of a memory is None."""
+    """Leave out None: it is half of a memory."""
     match tree:
         case dict():
             return {key: _without_none(value) for key, value in tree.items() if value is not None}

@@ -1,6 +1,6 @@
-"""The tower's lines, as the rest of the house sees them: channels that are lit or dark.
+"""The tower's lines as channels that are lit or dark.
 
-Whoever drives lamps takes a `Channels`; `beacon.outputs.tower.gpio` makes one of GPIO pins.
+What drives lamps takes a `Channels`; `beacon.outputs.tower.gpio` makes one of GPIO pins.
 """
 
 from collections.abc import Callable
@@ -14,14 +14,14 @@ ALIVE: Final = "alive"
 
 
 class TowerError(Exception):
-    """The lines cannot be had; the message says which, why, and what to do."""
+    """The lines cannot be opened; the message says which, why, and what to do."""
 
 
 class Channels(Protocol):
-    """Every output the tower has, by channel, and its one button.
+    """All outputs of the tower by channel, and its one button.
 
-    A channel is a `Colour`, `BUZZER` or `ALIVE`. "Lit" is what people see: whether that is
-    a high or a low pin is the implementation's business.
+    A channel is a `Colour`, `BUZZER` or `ALIVE`. "Lit" is what people see; whether
+    that is a high or a low pin is up to the implementation.
     """
 
     def set(self, channel: str, lit: bool) -> None:
@@ -29,11 +29,11 @@ class Channels(Protocol):
         ...
 
     def pressed(self) -> bool:
-        """Whether the button is down now; false where there is none."""
+        """Whether the button is down now; false if there is none."""
         ...
 
     def close(self) -> None:
-        """Make every channel dark, then let go of the lines. May be called twice."""
+        """Make every channel dark, then release the lines. May be called twice."""
         ...
 
 
@@ -50,7 +50,7 @@ def wiring(tower: Tower) -> dict[str, int]:
 def walk(
     tower: Tower, lines: Channels, wait: Callable[[float], object], say: Callable[[str], object]
 ) -> None:
-    """Light every output alone for a second, saying its name first: the power-on check."""
+    """Light every output alone for a second and announce it first: the power-on check."""
     for channel in wiring(tower):
         say(channel)
         lines.set(channel, lit=True)

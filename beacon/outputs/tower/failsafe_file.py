@@ -1,7 +1,7 @@
 """The file from which `mfa-beacon-lamps` darkens the tower after the daemon's death.
 
 Plain text, because its reader has neither YAML nor this package. Each row ends with the CRC-32
-of what stands before it:
+of the text before it:
 
     mfa-beacon-lamps 2 3 #8f8eed35
     chip /dev/gpiochip0 pinctrl-bcm2835 #06ff6818
@@ -9,7 +9,7 @@ of what stands before it:
 
 The first row has the version and the number of rows. `line` gives the offset, the physical
 level for darkness, the physical level of the `on_death` pattern, and the name. Without a
-`chip` row there is nothing to drive.
+`chip` row no line is driven.
 """
 
 import fcntl
@@ -49,7 +49,7 @@ def chip_at(path: str, ioctl: Callable[[int, int, bytearray], object] = fcntl.io
 
 
 def text(tower: Tower, chip: Chip | None) -> str:
-    """The file's content; `chip` None (no pins are driven) leaves nothing to drive."""
+    """The file's content; `chip` None: no pins are driven."""
     rows = []
     if chip:
         rows.append(f"chip {chip.path} {' '.join(chip.label.split())}")
@@ -66,7 +66,7 @@ def _lines(tower: Tower) -> Iterator[str]:
 
 
 def places(environ: Mapping[str, str], state_directory: Path) -> Iterator[Path]:
-    """The directories that a copy belongs in: one in memory, and one that outlives a power cut."""
+    """The directories for a copy: one in memory, and one that survives a power cut."""
     if runtime := environ.get("RUNTIME_DIRECTORY", "").split(":")[0]:
         yield Path(runtime)
     yield state_directory

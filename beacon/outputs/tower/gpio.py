@@ -1,7 +1,7 @@
 """Lines made of GPIO pins by gpiozero: lgpio on a Raspberry Pi, gpiozero's mock elsewhere.
 
-The pin factory is named and handed to every device: gpiozero's own search would fall
-through its drivers and hide why the right one failed.
+Every device gets the pin factory explicitly: gpiozero's own search would try all drivers and
+hide why the right one failed.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from beacon.outputs.tower.channels import ALIVE, BUZZER, TowerError, wiring
 _log = logging.getLogger(__name__)
 
 MODEL: Final = Path("/proc/device-tree/model")
-"""Where a Raspberry Pi says that it is one."""
+"""The file that names the model of a Raspberry Pi."""
 
 _OLDEST_LGPIO: Final = 0x000202
 _GET_LGPIO: Final = (
@@ -95,14 +95,14 @@ def _load_lgpio() -> ModuleType:
 
 @contextlib.contextmanager
 def _lgpio_directory() -> Iterator[str]:
-    """A place for the FIFO that lgpio makes when imported.
+    """A directory for the FIFO that lgpio makes when imported.
 
-    With LG_WD set the import also changes the process's working directory: put back here.
+    With LG_WD set the import also changes the process's working directory: it is restored here.
     """
     before = Path.cwd()
     with contextlib.ExitStack() as stack:
         chosen = os.environ.get("LG_WD") or os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
-        # lgpio keeps its FIFO open, so a directory of our own can go at once.
+        # lgpio keeps its FIFO open, so a directory of our own can be removed at once.
         directory = chosen or stack.enter_context(tempfile.TemporaryDirectory(prefix="beacon-"))
         os.environ["LG_WD"] = directory
         try:

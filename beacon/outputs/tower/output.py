@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 class StackLight:
-    """Shows the indication on real lamps, sounds the buzzer, feels the button.
+    """Shows the indication on real lamps, sounds the buzzer, reads the button.
 
     `heart` beats at least once a second while frames really reach the lines. `on_press` is
     called by the tower's thread and must not block. `lines` are closed by `stop`.
@@ -38,12 +38,12 @@ class StackLight:
         self._renderer = Renderer(
             tower, clock, lines, judge=judge, heart=self.heart, on_press=on_press
         )
-        self._orders: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._requests: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="tower", daemon=True)
 
     def observe(self, on_shown: Callable[[Shown], None]) -> None:
         """Call this, from the tower's thread, with what the pins do, now and on each change."""
-        self._orders.put(partial(self._renderer.observe, on_shown))
+        self._requests.put(partial(self._renderer.observe, on_shown))
 
     def start(self) -> None:
         """Start the tower's thread; dark until the judge beats."""
@@ -53,17 +53,17 @@ class StackLight:
         """Hand indications and sounds to the tower's thread."""
         for effect in effects:
             if isinstance(effect, IndicationChanged):
-                self._orders.put(partial(self._renderer.show, effect.indication))
+                self._requests.put(partial(self._renderer.show, effect.indication))
             elif isinstance(effect, Sounded):
-                self._orders.put(partial(self._renderer.say, effect.sound))
+                self._requests.put(partial(self._renderer.play, effect.sound))
 
     def lamp_test(self, with_buzzer: bool) -> None:
         """Test the lamps, and the buzzer if asked. Any thread may call this."""
-        self._orders.put(partial(self._renderer.test, with_buzzer))
+        self._requests.put(partial(self._renderer.test, with_buzzer))
 
     def stop(self, budget: float) -> None:
-        """Make the tower dark and let go of its lines, even if the thread will not end."""
-        self._orders.put(None)
+        """Make the tower dark and release its lines, even if the thread does not end."""
+        self._requests.put(None)
         if self._thread.is_alive():
             self._thread.join(budget)
             if self._thread.is_alive():
@@ -73,27 +73,27 @@ class StackLight:
     def _run(self) -> None:
         due = 0.0
         failing = False
-        while self._obey(due):
+        while self._run_requests(due):
             try:
                 due = self._renderer.turn()
             except Exception:  # noqa: BLE001 - the border: logged, and no beat meanwhile
                 due = self._clock.monotonic() + 0.1
                 if not failing:
-                    _log.exception("the tower cannot be driven; trying on, ten times a second")
+                    _log.exception("the tower cannot be driven; trying again ten times a second")
                 failing = True
             else:
                 if failing:
                     _log.warning("the tower can be driven again")
                 failing = False
 
-    def _obey(self, due: float) -> bool:
-        """Take orders until `due`, or until one was taken; false: stop."""
+    def _run_requests(self, due: float) -> bool:
+        """Run requests until `due`, or until one was run; false: stop."""
         wait = due - self._clock.monotonic()
         try:
-            order = self._orders.get(timeout=max(0.0, wait))
-            while order is not None:
-                order()
-                order = self._orders.get_nowait()
+            request = self._requests.get(timeout=max(0.0, wait))
+            while request is not None:
+                request()
+                request = self._requests.get_nowait()
         except Empty:
             return True
         return False

@@ -1,9 +1,9 @@
-"""The beacon's HTTP server: small, bounded in every direction, one request a connection.
+"""The beacon's HTTP server: small, with a bound on everything, one request per connection.
 
-`http.server` parses; what it leaves open is closed here. A connection has a deadline that a
-trickle does not move, an allowance of bytes, and one of `CALLERS` places. When all are taken,
-whoever has been sending longest is cut off: one honest request takes milliseconds. See
-docs/adr/0027. There is no TLS: put a reverse proxy before it.
+`http.server` parses; this module adds the limits that it lacks. A connection has a fixed deadline,
+a limit of bytes, and one of `CALLERS` places. When all places are taken, the caller that has been
+sending longest is cut off: an honest request takes milliseconds. See docs/adr/0027. There is no
+TLS: put a reverse proxy in front of it.
 """
 
 import contextlib
@@ -27,9 +27,9 @@ from beacon.engine.text_pattern import TextPattern
 log = logging.getLogger(__name__)
 
 HEAD: Final = 16 * 1024
-"""Bytes of a request line and its headers."""
+"""Most bytes of a request line and its headers."""
 BODY: Final = 64 * 1024
-"""Bytes of a body."""
+"""Most bytes of a body."""
 PATIENCE: Final = 10.0
 """Seconds a connection may last."""
 CALLERS: Final = 32
@@ -37,14 +37,14 @@ CALLERS: Final = 32
 AGAIN: Final = 5.0
 """Seconds between two tries to listen."""
 _LINGER: Final = 1.0
-"""Seconds in which a caller may finish what nobody reads, so that it hears the answer."""
+"""Seconds in which a caller may finish sending, so that it reads the answer."""
 _LENGTH: Final = TextPattern(r"[0-9]{1,12}")
 _BACKLOG: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
 class WebRequest:
-    """What was asked, whole."""
+    """One complete request."""
 
     method: str
     path: str
@@ -55,7 +55,7 @@ class WebRequest:
 
 @dataclass(frozen=True, slots=True)
 class WebAnswer:
-    """What is answered: a status, and a document as JSON."""
+    """One answer: a status, and a document as JSON."""
 
     status: int
     document: Mapping[str, Any]
@@ -67,7 +67,7 @@ Route = Callable[[WebRequest], WebAnswer]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much patience there is, and for how many."""
+    """The limits of time and number."""
 
     patience: float = PATIENCE
     callers: int = CALLERS
@@ -75,9 +75,9 @@ class Limits:
 
 
 class WebServer:
-    """Listens at one address. `routes` maps how paths begin to who answers, in its threads.
+    """Listens at one address. `routes` maps the beginning of a path to what answers it.
 
-    While callers can come, it is inside `listening`.
+    While it listens, it is inside `listening`. Answers are made in threads of callers.
     """
 
     name = "web"
@@ -93,23 +93,23 @@ class WebServer:
         self.limits = limits
         self._listener: socket.socket | None = None
         self._stopping = threading.Event()
-        self._callers: dict[socket.socket, None] = {}  # everybody, the oldest first
-        self._sending: dict[socket.socket, None] = {}  # … who has not yet said all
+        self._callers: dict[socket.socket, None] = {}  # all, the oldest first
+        self._sending: dict[socket.socket, None] = {}  # those still sending
         self._cause = ""
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 
     # --- an output --------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to listen, now or as soon as that is possible."""
+        """Listen, now or as soon as possible."""
         self._listener = self._listen()
         self._thread.start()
 
     def offer(self, effects: Sequence[Effect]) -> None:
-        """Nothing: who wants to know asks."""
+        """Nothing: callers ask."""
 
     def stop(self, budget: float) -> None:
-        """Listen no more, and cut off who is still there."""
+        """Stop listening, and cut off all callers."""
         self._stopping.set()
         listener = self._listener
         if listener is not None:
@@ -136,7 +136,7 @@ class WebServer:
         try:
             listener = socket.create_server(self._address, family=family, backlog=_BACKLOG)
         except OSError as error:
-            self._say(f"cannot listen at {_shown(self._address)}: {error.strerror or error}")
+            self._log_cause(f"cannot listen at {_shown(self._address)}: {error.strerror or error}")
             return None
         self._cause = ""
         log.info("HTTP: listening at %s", _shown(self._address))
@@ -147,18 +147,18 @@ class WebServer:
             try:
                 caller, _ = listener.accept()
             except ConnectionAbortedError:
-                continue  # it hung up before it was its turn
+                continue  # the caller has hung up
             except OSError as error:
                 if not self._stopping.is_set():
-                    self._say(f"listening ended: {error.strerror or error}")
-                    self._stopping.wait(self.limits.again)  # no more sockets here, perhaps
+                    self._log_cause(f"listening ended: {error.strerror or error}")
+                    self._stopping.wait(self.limits.again)  # perhaps no sockets are left
                 return
             if not self._has_room():
                 caller.close()
                 continue
             self._callers[caller] = self._sending[caller] = None
             thread = threading.Thread(
-                target=self._converse, args=(caller,), name="web-caller", daemon=True
+                target=self._handle_request, args=(caller,), name="web-caller", daemon=True
             )
             try:
                 thread.start()
@@ -166,7 +166,7 @@ class WebServer:
                 self._forget(caller)
 
     def _has_room(self) -> bool:
-        """Make room for one more, if anybody is still sending; who waits for us may stay."""
+        """Make room by cutting off the longest sender; callers that wait for us stay."""
         if len(self._callers) < self.limits.callers:
             return True
         for oldest in list(self._sending)[:1]:
@@ -180,43 +180,43 @@ class WebServer:
         self._callers.pop(caller, None)
         caller.close()
 
-    def _say(self, cause: str) -> None:
+    def _log_cause(self, cause: str) -> None:
         if cause != self._cause:
             self._cause = cause
             log.warning("HTTP: %s; the beacon goes on without and tries again", cause)
 
     # --- a caller's thread ------------------------------------------------------------
 
-    def _converse(self, caller: socket.socket) -> None:
+    def _handle_request(self, caller: socket.socket) -> None:
         try:
             _Exchange(caller, self)
         except Exception as error:  # noqa: BLE001 - the border: it costs this caller only
-            _complain("a request", error)
+            _log_fault("a request", error)
         finally:
             self._forget(caller)
 
-    def heard(self, caller: socket.socket) -> None:
-        """A caller has said all: it is not to blame for what it waits for now."""
+    def complete(self, caller: socket.socket) -> None:
+        """A caller has sent its whole request: it is no longer cut off to make room."""
         self._sending.pop(caller, None)
 
     def answer(self, request: WebRequest) -> WebAnswer:
-        """What the one who answers below this path says; a bug of it costs this request."""
+        """The answer of the route of this path; a bug in it costs this request only."""
         for begin, route in self._routes.items():
             if request.path.startswith(begin):
                 try:
                     return route(request)
                 except Exception as error:  # noqa: BLE001 - the border
-                    _complain(f"an answer below {begin}", error)
+                    _log_fault(f"an answer below {begin}", error)
                     return _refused(500, "internal error; see the beacon's log")
         return _refused(404, "nothing is here")
 
 
 class _TooMuch(Exception):
-    """More was sent than is read."""
+    """More was sent than the limit."""
 
 
 class _Inlet(io.RawIOBase):
-    """What a caller sends, until its time or its allowance is up."""
+    """What a caller sends, until its time or its bytes are used up."""
 
     def __init__(self, caller: socket.socket, patience: float, allowance: int) -> None:
         super().__init__()
@@ -228,7 +228,7 @@ class _Inlet(io.RawIOBase):
         return True
 
     def allow(self, more: int) -> None:
-        """Let so many bytes more in."""
+        """Allow so many more bytes."""
         self._allowance += more
 
     def left(self) -> float:
@@ -256,7 +256,7 @@ class _Exchange(BaseHTTPRequestHandler):
 
     def __init__(self, caller: socket.socket, server: WebServer) -> None:
         self._web = server
-        self._read = False  # all there was to read
+        self._read = False  # the whole request
         super().__init__(caller, ("", 0), server)  # type: ignore[arg-type]
 
     def setup(self) -> None:
@@ -266,19 +266,19 @@ class _Exchange(BaseHTTPRequestHandler):
         self.wfile = self._said = io.BytesIO()
 
     def handle(self) -> None:
-        """Read, answer, and see that the answer is heard."""
+        """Read, answer, and make sure that the answer arrives."""
         self.close_connection = True
         with contextlib.suppress(OSError):
-            self._converse()
+            self._handle_request()
             self._inlet.left()
             self.request.sendall(self._said.getvalue())
             if not self._read:
                 self._linger()
 
     def finish(self) -> None:
-        """Nothing is left to be written."""
+        """Nothing is left to write."""
 
-    def _converse(self) -> None:
+    def _handle_request(self) -> None:
         try:
             self.raw_requestline = self.rfile.readline(HEAD + 1)
             if self.raw_requestline and self.parse_request():
@@ -291,14 +291,14 @@ class _Exchange(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         length = self._length()
         if isinstance(length, WebAnswer):
-            self._say(length)
+            self._send(length)
             return
         self._inlet.allow(length)
         body = self.rfile.read(length)
         if len(body) < length:
             return  # it hung up
         self._read = True
-        self._web.heard(self.request)
+        self._web.complete(self.request)
         request = WebRequest(
             self.command,
             self.path.partition("?")[0],
@@ -306,10 +306,10 @@ class _Exchange(BaseHTTPRequestHandler):
             self.headers.get("Content-Type", ""),
             body,
         )
-        self._say(self._web.answer(request))
+        self._send(self._web.answer(request))
 
     def _length(self) -> int | WebAnswer:
-        """Bytes of the body, or why it is not read."""
+        """Bytes of the body, or the answer why it is not read."""
         if self.headers.get("Transfer-Encoding") is not None:
             return _refused(411, "send `Content-Length`")
         told = self.headers.get_all("Content-Length", ["0"])
@@ -318,9 +318,9 @@ class _Exchange(BaseHTTPRequestHandler):
         length = int(told[0])
         return length if length <= BODY else _refused(413, f"at most {BODY} bytes")
 
-    def _say(self, answer: WebAnswer) -> None:
+    def _send(self, answer: WebAnswer) -> None:
         body = json.dumps(answer.document).encode()
-        self.request_version = self.protocol_version  # else what is garbled gets no headers
+        self.request_version = self.protocol_version  # or a garbled request would get no headers
         self.send_response_only(answer.status)
         told = {"Content-Type": "application/json", "Content-Length": str(len(body))}
         told |= {"Connection": "close", "Cache-Control": "no-store", **answer.headers}
@@ -331,7 +331,7 @@ class _Exchange(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def _linger(self) -> None:
-        """Take in what was not read: closed over it, the answer would be lost on its way."""
+        """Read what is left: closing a socket with unread bytes may lose the answer."""
         self.request.shutdown(socket.SHUT_WR)
         self.request.settimeout(min(_LINGER, self._inlet.left()))
         for _ in range(8):
@@ -339,19 +339,19 @@ class _Exchange(BaseHTTPRequestHandler):
                 return
 
     def send_error(self, code: int, *_: object) -> None:
-        """Say what the parser refuses, without what was sent."""
-        self._say(_refused(code, HTTPStatus(code).phrase))
+        """Answer what the parser rejects, without quoting the request."""
+        self._send(_refused(code, HTTPStatus(code).phrase))
 
     def handle_expect_100(self) -> bool:
-        """Let the body come, at once."""
+        """Ask for the body at once."""
         self.request.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         return True
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the parent's word
-        """Nothing: what was sent is foreign."""
+        """Nothing: the request is foreign text."""
 
 
-def _complain(what: str, error: Exception) -> None:
+def _log_fault(what: str, error: Exception) -> None:
     log.error("HTTP: %s failed:\n%s", what, safe_traceback(error))
 
 

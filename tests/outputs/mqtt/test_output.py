@@ -887,6 +887,7 @@ def test_discovery_switched_off_removes_the_device_once(broker, listen, beacon, 
     broker.start()
     listener = listen(broker.port)
     listener.say(CONFIG, '{"cmps": {}}', retain=True)
+    listener.until(lambda: CONFIG in listener.kept, "what stands there")
     one = beacon(house(broker.port, discovery=Discovery(enabled=False)))
     listener.until(lambda: listener.kept[CONFIG] == "", "an empty topic")
     tell_all(one)
@@ -898,6 +899,7 @@ def test_garbage_where_our_description_should_be(broker, listen, beacon, house):
     broker.start()
     listener = listen(broker.port)
     listener.say(CONFIG, "\udcff[[[".encode("utf-8", "replace").decode(), retain=True)
+    listener.until(lambda: CONFIG in listener.kept, "what stands there")
     beacon(house(broker.port))
     listener.until(lambda: "mfa_beacon_lab_verdict" in listener.kept[CONFIG], "ours")
 

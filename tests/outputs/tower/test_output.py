@@ -113,7 +113,7 @@ def test_lines_that_fail_are_logged_once_retried_and_starve_the_heart(
     rig.lines.broken = True
     rig.light.start()
     rig.light.offer([RED])
-    eventually(lambda: "trying on" in caplog.text, "the log line")
+    eventually(lambda: "trying again" in caplog.text, "the log line")
     assert not rig.light.heart.beating
     rig.lines.broken = False
     rig.lines.until("red", True)

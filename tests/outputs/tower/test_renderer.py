@@ -135,7 +135,7 @@ def test_tower_3_tells_a_drill_with_all_three_lamps(bench: MakeBench):
 def test_a_lamp_that_is_not_wired_is_asked_for_in_vain(bench: MakeBench):
     b = bench(lamps={Colour.RED: 17}, buzzer=None, buttons=Buttons(), alive_relay=None)
     b.renderer.show(Indication(red=FAST, blue=STEADY))
-    b.renderer.say(Sound.CHIRP)
+    b.renderer.play(Sound.CHIRP)
     b.run(1.0)
     assert len(b.did("red")) == 5
     assert b.shown == [Shown({Colour.RED: "fast"})]
@@ -232,8 +232,8 @@ def test_a_judge_that_comes_back_is_believed_at_once(bench: MakeBench):
 
 def test_a_dead_judge_is_silent_and_what_waited_is_forgotten(bench: MakeBench):
     b = bench()
-    b.renderer.say(Sound.THREE_PULSES)
-    b.renderer.say(Sound.CHIRP)
+    b.renderer.play(Sound.THREE_PULSES)
+    b.renderer.play(Sound.CHIRP)
     b.run(10.0, judge_beats=False)
     b.run(5.0)
     assert b.did("buzzer") == [(0.0, False)]
@@ -335,7 +335,7 @@ def test_a_sound_is_made_once_with_its_steps(bench: MakeBench, sound, steps):
     b = bench()
     b.run(0.5)
     b.settle()
-    b.renderer.say(sound)
+    b.renderer.play(sound)
     b.run(10.0)
     changes = [(seconds, step % 2 == 1) for step, seconds in enumerate(steps)]
     assert b.did("buzzer") == [
@@ -349,7 +349,7 @@ def test_a_sound_is_made_once_with_its_steps(bench: MakeBench, sound, steps):
 def test_sounds_follow_each_other_with_a_pause_and_a_waiting_one_only_once(bench: MakeBench):
     b = bench()
     for sound in (Sound.PULSE, Sound.CHIRP, Sound.CHIRP, Sound.CHIRP):
-        b.renderer.say(sound)
+        b.renderer.play(sound)
     b.run(10.0)
     assert b.did("buzzer") == [(0.0, False), (0.0, True), (0.4, False), (0.6, True), (0.1, False)]
 
@@ -357,7 +357,7 @@ def test_sounds_follow_each_other_with_a_pause_and_a_waiting_one_only_once(bench
 def test_a_sound_asked_for_between_two_steps_is_not_cut_short(bench: MakeBench, clock: ManualClock):
     b = bench()
     b.run(0.52)
-    b.renderer.say(Sound.CHIRP)
+    b.renderer.play(Sound.CHIRP)
     b.due = b.renderer.turn()
     b.run(1.0)
     assert b.did("buzzer") == [(0.0, False), (0.55, True), (0.1, False)]
@@ -489,7 +489,7 @@ def test_a_sound_asked_for_in_a_nap_is_whole_and_prompt(make_tower, clock):
     judge.beat()
     renderer.turn()
     clock.advance(0.12)
-    renderer.say(Sound.CHIRP)
+    renderer.play(Sound.CHIRP)
     while clock.monotonic() < 1000.6:
         judge.beat()
         due = renderer.turn()
