@@ -23,7 +23,7 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.net.address import origin
 from beacon.net.http.client import Request, exchange
-from beacon.net.probe_failure import Trouble
+from beacon.net.probe_failure import ProbeFailure
 
 subprocess.run("ip link set lo up && for a in 9.9.9.9 149.112.112.112 10.9.9.9; do"
                " ip address add $a/32 dev lo; done", shell=True, check=True)
@@ -54,7 +54,7 @@ for begin, hops, allowed in json.loads(sys.argv[1]):
     try:
         exchange(run, Request(url=begin, follow_to=[origin(each) for each in allowed]))
         print(json.dumps(["", len(asked)]))
-    except Trouble as trouble:
+    except ProbeFailure as trouble:
         print(json.dumps([trouble.reading.detail, len(asked)]))
         assert run.to_allow == trouble.reading.detail
 """

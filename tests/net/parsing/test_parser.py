@@ -27,14 +27,14 @@ OBEDIENT = """
 import os, resource, signal, socket, sys, time
 import msgspec
 from beacon.core.model import Reason
-from beacon.net.parsing.parser import Reply, receive, send
+from beacon.net.parsing.parser import ParserReply, receive, send
 
 channel = socket.socket(fileno=0)
 while (request := receive(channel, 1 << 20)) is not None:
     match request:
         case b"echo":
             result = msgspec.msgpack.encode(os.getpid())
-            send(channel, msgspec.msgpack.encode(Reply(msgspec.Raw(result))))
+            send(channel, msgspec.msgpack.encode(ParserReply(msgspec.Raw(result))))
         case b"garbage":
             send(channel, b"garbage")
         case b"too much":
@@ -48,7 +48,7 @@ while (request := receive(channel, 1 << 20)) is not None:
             while True: pass
         case b"environment":
             result = msgspec.msgpack.encode(repr((sorted(os.environ), sys.argv, os.getcwd())))
-            send(channel, msgspec.msgpack.encode(Reply(msgspec.Raw(result))))
+            send(channel, msgspec.msgpack.encode(ParserReply(msgspec.Raw(result))))
 """
 
 
