@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from beacon.config.schema import Config
-from beacon.core.endpoint.state import REJECTIONS_TO_DOWN, slow_or
+from beacon.core.endpoint.guard import REJECTIONS_TO_DOWN
+from beacon.core.endpoint.state import slow_or
 from beacon.core.model import REJECTED, STANDING, Endpoint, Evidence, Outcome, Reading
 from beacon.engine.clock import SystemClock
 from beacon.engine.inbox import Inbox

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from beacon.core.endpoint.delivery_stats import in_words
-from beacon.core.endpoint.state import WINDOW, WINDOW_FAILS, EndpointState, overtaken
+from beacon.core.endpoint.state import EndpointState, overtaken
+from beacon.core.endpoint.streaks import WINDOW, WINDOW_FAILS
 from beacon.core.model import NO_PROBLEM, RED, Evidence, Health, Outcome, Reading, Verdict
 from beacon.core.operator.overlays import Overlays
 from beacon.core.service.service import ServiceMonitor
@@ -190,9 +191,9 @@ def _counted(state: EndpointState) -> str:
     """What has been counted of what it takes."""
     spec = state.spec
     if state.health is Health.UP:
-        lately = state.window.bit_count()
+        lately = state.streaks.window.bit_count()
         return (
-            f"{state.fails} of {spec.failure_threshold} fails in a row, {lately} of "
+            f"{state.streaks.fails} of {spec.failure_threshold} fails in a row, {lately} of "
             f"{WINDOW_FAILS} among the last {WINDOW}, until it is down"
         )
     if state.slow:
@@ -202,17 +203,17 @@ def _counted(state: EndpointState) -> str:
 
 def _passes(state: EndpointState) -> str:
     spec = state.spec
-    if state.health is Health.UNKNOWN and state.fails:
-        return f"{state.fails} of {spec.failure_threshold} fails in a row until it is down"
+    if state.health is Health.UNKNOWN and state.streaks.fails:
+        return f"{state.streaks.fails} of {spec.failure_threshold} fails in a row until it is down"
     if state.health is Health.UNKNOWN and state.before in (None, Health.UP):
         return "one pass until it is up"
-    passes = state.clean if state.health is Health.DEGRADED else state.good
+    passes = state.streaks.clean if state.health is Health.DEGRADED else state.streaks.good
     return f"{passes} of {spec.success_threshold} passes in a row until it is up"
 
 
 def _endpoint_prospects(state: EndpointState, timers: Timers) -> Iterator[Prospect]:
-    if math.isfinite(state.guard_until) and state.rejections:
-        yield Prospect("the guard lets it be tried again", state.guard_until)
+    if math.isfinite(state.guard.until) and state.guard.rejections:
+        yield Prospect("the guard lets it be tried again", state.guard.until)
     elif math.isfinite(state.started) and not state.guarded:
         yield Prospect("read again by then", state.started + state.spec.interval)
     stale = timers.get(state)

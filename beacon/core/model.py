@@ -219,6 +219,12 @@ class Health(StrEnum):
     UNKNOWN = "unknown"
 
 
+SEVERITY: Final = MappingProxyType(
+    {Health.UP: 0, Health.UNKNOWN: 1, Health.DEGRADED: 2, Health.DOWN: 3}
+)
+"""Worst-of order: unknown is worse than up, and never hides known trouble."""
+
+
 class Evidence(StrEnum):
     """How much an endpoint's word counts."""
 

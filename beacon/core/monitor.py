@@ -56,6 +56,7 @@ class Monitor:
         self._services = Services(site, self._timers, self._outbox)
         self._operations = Operations(self._services, self._outbox)
         self._endpoints = EndpointMonitors(self._timers, self._outbox, self._services)
+        self._dependencies = self._endpoints.dependencies
         self._handlers: dict[type, Callable[..., None]] = {
             Observed: self._observed,
             RunDelayed: self._endpoints.run_delayed,
@@ -91,7 +92,7 @@ class Monitor:
         time of moment 0, in UTC seconds.
         """
         self._services.numbers.zero = zero
-        self._endpoints.baselines.restore(learnt, changed)
+        self._endpoints.latencies.baselines.restore(learnt, changed)
         if memory is None:
             return self.reconfigure(self.site, at)
         self._outbox.clear()
@@ -120,7 +121,7 @@ class Monitor:
 
         Slots that changed, and endpoints of which all that was kept before is void.
         """
-        return self._endpoints.baselines.changed()
+        return self._endpoints.latencies.baselines.changed()
 
     def reconfigure(
         self, site: Site, at: float, changed: frozenset[str] = frozenset()
@@ -143,7 +144,7 @@ class Monitor:
         self._outbox.clear()
         self._drain(event.at)
         self._handlers[type(event)](event)
-        if self._endpoints.touched:
+        if self._dependencies.touched:
             self._judge(event.at)
         self._announce_stops(event.at)
         return self._outbox.effects()
@@ -193,14 +194,14 @@ class Monitor:
             return
         self._endpoints.observed(replace(event, reading=replace(event.reading, uses=())))
         if self._operations.use(state.spec.service, uses, event.started, event.at):
-            self._endpoints.touch((state.spec.service,))
+            self._dependencies.touch((state.spec.service,))
 
     def _clock_stepped(self, event: ClockStepped) -> None:
         self._operations.clock_stepped(event)
         self._endpoints.clock_event(event)
 
     def _judge(self, at: float) -> None:
-        self._services.judge(self._endpoints.take_touched(), self._endpoints.trust, at)
+        self._services.judge(self._dependencies.take_touched(), self._endpoints.trust, at)
 
     def _for_all(self, action: Callable[..., None]) -> Callable[..., None]:
         """After this action, judge every service anew."""
@@ -212,7 +213,7 @@ class Monitor:
         return act
 
     def _touch_all(self) -> None:
-        self._endpoints.touch(self._services.monitors)
+        self._dependencies.touch(self._services.monitors)
 
     def _drain(self, now: float) -> None:
         """Handle every deadline that has come due, each at its own time."""
@@ -235,6 +236,6 @@ class Monitor:
             kind, service = name
             if kind == "hold":
                 self._services.end_hold(service, at)
-            self._endpoints.touch((service,))
-        if self._endpoints.touched:
+            self._dependencies.touch((service,))
+        if self._dependencies.touched:
             self._judge(at)

@@ -10,7 +10,8 @@ from typing import Final
 
 from beacon.core.effects import Announced, Announcement, FirstDue, Postpone, Recheck
 from beacon.core.endpoint.readings import EndpointMonitors
-from beacon.core.endpoint.state import WINDOW, EndpointState, Onset
+from beacon.core.endpoint.state import EndpointState, Onset
+from beacon.core.endpoint.streaks import WINDOW
 from beacon.core.model import NO_PROBLEM, Health, Reading, Reason, Verdict
 from beacon.core.outbox import EffectOutbox
 from beacon.core.service.blind import BlindAnnouncer
@@ -70,14 +71,14 @@ def _endpoint(state: EndpointState, endpoints: EndpointMonitors) -> EndpointMemo
         since=state.since,
         up_again_at=_some(state.up_again_at),
         ails=state.unplanned,
-        proven=state.proven,
-        rejections=state.rejections,
-        guard_until=_some(state.guard_until),
-        stopped_at=state.stopped_at if state.guarded else None,
+        proven=state.guard.proven,
+        rejections=state.guard.rejections,
+        guard_until=_some(state.guard.until),
+        stopped_at=state.guard.stopped_at if state.guarded else None,
         flapping=state.flapping,
-        held=state.held if state.flapping else Health.UP,
-        history=state.history if state.flapping else 0,
-        changes_from=state.changes_from if state.flapping else 0,
+        held=state.flaps.held if state.flapping else Health.UP,
+        history=state.flaps.history if state.flapping else 0,
+        changes_from=state.flaps.changes_from if state.flapping else 0,
         fell=state.confirmed_onset,
         slow=state.slowness.slow,
         arrivals=tuple(state.arrivals.values()),
@@ -87,7 +88,7 @@ def _endpoint(state: EndpointState, endpoints: EndpointMonitors) -> EndpointMemo
         last=state.last if costly else None,
         read_at=state.started if costly else None,
         stale_at=endpoints.stale_at(state) if costly else None,
-        fails=state.fails if costly else 0,
+        fails=state.streaks.fails if costly else 0,
     )
 
 
@@ -185,11 +186,12 @@ def recall(
 def _recall_endpoint(state: EndpointState, kept: EndpointMemory, *, resume: bool) -> None:
     state.before, state.since = kept.health, kept.since
     state.up_again_at = _other(kept.up_again_at, -math.inf)
-    state.unplanned, state.proven, state.rejections = kept.ails, kept.proven, kept.rejections
-    state.flapping, state.held = kept.flapping, kept.held
-    state.history, state.changes_from = kept.history, kept.changes_from
+    guard, flaps = state.guard, state.flaps
+    state.unplanned, guard.proven, guard.rejections = kept.ails, kept.proven, kept.rejections
+    flaps.flapping, flaps.held = kept.flapping, kept.held
+    flaps.history, flaps.changes_from = kept.history, kept.changes_from
     state.confirmed_onset = kept.fell
-    state.guard_until = _other(kept.guard_until, -math.inf)
+    guard.until = _other(kept.guard_until, -math.inf)
     state.slowness.slow = kept.slow
     state.arrivals = {each.delivery: each for each in kept.arrivals}
     worked = kept.health in (Health.UP, Health.DEGRADED)
@@ -198,19 +200,21 @@ def _recall_endpoint(state: EndpointState, kept: EndpointMemory, *, resume: bool
     if kept.stopped_at is None:
         return
     if resume:
-        state.guard_until = kept.stopped_at + state.spec.guard_interval
+        guard.until = kept.stopped_at + state.spec.guard_interval
         return
-    state.stopped_at, state.guard_until = kept.stopped_at, math.inf
+    guard.stopped_at, guard.until = kept.stopped_at, math.inf
     state.settled = True  # it will not be read: nothing is starting
 
 
 def _keep_from_running(
     endpoints: EndpointMonitors, outbox: EffectOutbox, state: EndpointState, at: float
 ) -> None:
-    if state.guard_until > at:
-        outbox.put(Postpone(at, state.spec.id, state.guard_until))
+    if state.guard.until > at:
+        outbox.put(Postpone(at, state.spec.id, state.guard.until))
     if state.guarded:
-        endpoints.report(EndpointRead(at, state.spec.id, _STOPPED, state.shown, state.fails))
+        endpoints.report(
+            EndpointRead(at, state.spec.id, _STOPPED, state.shown, state.streaks.fails)
+        )
 
 
 def _let_count(
@@ -230,13 +234,13 @@ def _let_count(
     state.last = state.statement = last
     state.stated_at = read_at
     if kept.fails:
-        state.fails, state.fail_since = kept.fails, read_at
-        state.window = (1 << min(kept.fails, WINDOW)) - 1
+        state.streaks.fails, state.fail_since = kept.fails, read_at
+        state.streaks.window = (1 << min(kept.fails, WINDOW)) - 1
         state.onset = Onset(read_at, last)
     endpoints.expect(state, stale_at)
-    endpoints.report(EndpointRead(read_at, spec.id, last, state.shown, state.fails))
+    endpoints.report(EndpointRead(read_at, spec.id, last, state.shown, state.streaks.fails))
     due = read_at + spec.interval
-    if due > max(at, state.guard_until):
+    if due > max(at, state.guard.until):
         outbox.put(FirstDue(at, spec.id, due))
         if state.wants_recheck and spec.retry_interval is not None:
             outbox.put(Recheck(at, max(at, read_at + spec.retry_interval), (spec.id,)))

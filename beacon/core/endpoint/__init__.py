@@ -1,8 +1,14 @@
-"""One endpoint: from readings to health.
+"""One endpoint: from readings to health. Then what depends on it.
 
-`readings` takes a reading in, for what our own network and clock make it worth. `state` holds the
-streaks, the 4-of-6 window, flapping and the sign-in guard. `latency_baseline` knows which latency
-is usual at this hour of the week. `delivery_stats` counts codes sent and arrived.
+    readings          all endpoints: takes in readings, unless our network or clock voids them
+    state             one endpoint: from counted readings to its health
+    streaks           readings in a row, and fails among the last six
+    flapping          changes too often: the worst is held
+    guard             stops rejected sign-ins before the provider locks the account
+    latency_baseline  which latency is usual at this hour of the week
+    latency_watch     compares with it, and learns
+    delivery_stats    codes sent and arrived
+    dependencies      which services are judged anew when an endpoint changes
 
 Must never happen: a fault of our own line or clock takes an endpoint down; an error ends a
 streak.

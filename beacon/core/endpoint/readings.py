@@ -1,16 +1,16 @@
 """Readings in: every endpoint's state, and what our own network and clock make of it.
 
 A reading is worth what our network and clock are worth; nothing goes down before the witnesses
-have been asked. What changes here is noted in `touched`: those services are judged anew.
+have been asked. `dependencies` notes which services are judged anew.
 """
 
 import math
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final, Protocol
 
 from beacon.core.effects import Answered, Postpone, Recheck, Transition
-from beacon.core.endpoint.latency_baseline import Baselines
+from beacon.core.endpoint.dependencies import Dependencies
+from beacon.core.endpoint.latency_watch import LatencyWatch
 from beacon.core.endpoint.state import Confirmation, EndpointState, only_its_words, slow_or
 from beacon.core.inputs import (
     ClockStepped,
@@ -62,21 +62,15 @@ class EndpointMonitors:
     def __init__(self, timers: Timers, outbox: EffectOutbox, services: _Services) -> None:
         self.endpoints: dict[str, EndpointState] = {}
         self.reports: dict[str, EndpointRead] = {}
-        self.touched: dict[str, None] = {}  # services to judge anew, in order of need
+        self.dependencies = Dependencies()
         self._just_stopped: list[EndpointState] = []  # by the guard, and not announced
         self.clock = OwnClock()
         self.trust = Trust((), self.clock)
-        self.baselines = Baselines()
+        self.latencies = LatencyWatch(self.clock, services.disturbed)
         self._timers, self._outbox, self._services = timers, outbox, services
-        self._hour: int | None = None  # of the calendar; None: not known
-        self._calendar_hour: int | None = None
         self._network = (False, False, False)  # uplink, LAN, resolver lost: as last acted upon
         self._pending: dict[str, EndpointState] = {}  # failing, witnesses not heard yet
         self._round_at = -math.inf
-        self._service_ids: tuple[str, ...] = ()
-        self._dependants: dict[str, list[str]] = {}
-        self._affected: dict[str, tuple[str, ...]] = {}
-        self._causes_of: dict[str, list[EndpointState]] = {}
 
     # --- what is watched ----------------------------------------------------------
 
@@ -92,37 +86,15 @@ class EndpointMonitors:
                 self._timers.set(state, None)
                 self.reports.pop(name, None)
                 self._pending.pop(name, None)
-        for name, state in self.endpoints.items():
-            if name in changed:
-                self.baselines.forget(name)
-            state.baseline = self.baselines.of(state.spec)
-        self._service_ids = tuple(s.id for s in site.services)
-        self._dependants = {}
-        for endpoint in site.endpoints:
-            for parent in endpoint.depends_on:
-                self._dependants.setdefault(parent, []).append(endpoint.service)
-        self._affected = site.affected()
-        self._link_causes()
+        self.latencies.configure(self.endpoints, changed)
+        self.dependencies.configure(site, self.endpoints)
         word = self.clock.word
         self.clock.watch(site.endpoints, changed)
         if not self.trust.watches(site.witnesses):
             self.trust, self._network = Trust(site.witnesses, self.clock), (False, False, False)
         self._clock_may_have_changed(word, at)
-        self.touched = dict.fromkeys(self._service_ids)
-
-    def _link_causes(self) -> None:
-        """Note of each delivery the causes that affect it; forget counts of what they no longer do.
-
-        What looks back says nothing of how the cause was when it happened.
-        """
-        self._causes_of = {}
-        late = {n for n, state in self.endpoints.items() if state.spec.hindsight is not None}
-        for name, affected in self._affected.items():
-            present = [each for each in affected if each not in late]
-            cause = self.endpoints[name]
-            cause.arrivals = {each: c for each, c in cause.arrivals.items() if each in present}
-            for each in present:
-                self._causes_of.setdefault(each, []).append(cause)
+        self.dependencies.take_touched()
+        self.dependencies.touch_everything()
 
     def _kept(self, spec: Endpoint, at: float, changed: frozenset[str]) -> EndpointState:
         old = self.endpoints.get(spec.id)
@@ -139,15 +111,6 @@ class EndpointMonitors:
 
     # --- what others ask ----------------------------------------------------------
 
-    def touch(self, services: Iterable[str]) -> None:
-        """Have these services judged anew."""
-        self.touched.update(dict.fromkeys(services))
-
-    def take_touched(self) -> Iterable[str]:
-        """The services to judge anew; from now on there are none."""
-        touched, self.touched = self.touched, {}
-        return touched
-
     def take_just_stopped(self) -> list[EndpointState]:
         """The sign-ins that the guard has stopped since the last call."""
         stopped, self._just_stopped = self._just_stopped, []
@@ -159,7 +122,7 @@ class EndpointMonitors:
 
     def stopped(self) -> tuple[tuple[str, float], ...]:
         """The endpoints that the guard has stopped, and since when."""
-        return tuple((s.spec.id, s.stopped_at) for s in self.endpoints.values() if s.guarded)
+        return tuple((s.spec.id, s.guard.stopped_at) for s in self.endpoints.values() if s.guarded)
 
     # --- readings -----------------------------------------------------------------
 
@@ -202,7 +165,7 @@ class EndpointMonitors:
     def _unresolved(self, state: EndpointState, reading: Reading, event: Observed) -> None:
         """Our own resolver is gone: what failed for want of it says nothing."""
         state.started = event.started
-        if not (state.guarded and state.proven):
+        if not (state.guarded and state.guard.proven):
             self._void(state, replace(OWN_RESOLVER, latency=reading.latency), event.at)
         self._arm_stale(state, event.at)
 
@@ -214,70 +177,42 @@ class EndpointMonitors:
         reading = state.count(reading, at, regular=event.regular)
         if state.guarded and not guarded:
             self._just_stopped.append(state)
-        self._pace(state, reading, at)
+        self.latencies.compare(state, reading, at)
         gate = Confirmation.OPEN
         if reading.outcome is Outcome.FAIL:
             if gated:
                 gate = self._gate(state, at)
             self._confirm(state, reading, at)
-        elif not state.fails:
+        elif not state.streaks.fails:
             self._pending.pop(spec.id, None)
         if gate is Confirmation.SHUT:
             state.void(self._why_shut(reading), at)
         else:
             state.decide(at, gate)
-        self._learn(state, reading)
+        self.latencies.learn(state, reading)
         self._count_arrival(state, reading)
         self._arm_stale(state, at)
         self._report(state, at)
         if state.shown is not was:
             self._changed(state, was, at)
         elif state.judged_by != judged_by:
-            self._touch_all_of(state)
+            self.dependencies.touch_all_of(state)
         elif self._waits(state):
-            self._touch(state)
+            self.dependencies.touch_service(state)
         elif spec.hindsight is not None:
-            self._touch(state)  # the time that it covers has moved on
+            self.dependencies.touch_service(state)  # the time that it covers has moved on
 
     def _count_arrival(self, state: EndpointState, reading: Reading) -> None:
-        for cause in self._causes_of.get(state.spec.id, ()):
+        for cause in self.dependencies.causes_of(state):
             cause.delivered(state.spec.id, reading.outcome)
             if cause.shown is Health.DOWN:
-                self._touch(state)
-
-    # --- what is usual ------------------------------------------------------------
-
-    def _pace(self, state: EndpointState, reading: Reading, at: float) -> None:
-        """Judge how long a passing reading took, by what is usual at this hour."""
-        baseline = state.baseline
-        if baseline is None or reading.reason is not Reason.OK or reading.latency is None:
-            return
-        if self._hour is None:
-            state.pace(reading.latency, math.inf, at)
-            return
-        if baseline.hour != self._hour:
-            baseline.begin(self._hour)
-        state.pace(reading.latency, baseline.limit, at)
-
-    def _learn(self, state: EndpointState, reading: Reading) -> None:
-        """Learn from a passing reading, unless something else is wrong with its service."""
-        baseline = state.baseline
-        if baseline is None or reading.reason is not Reason.OK or reading.latency is None:
-            return
-        well = state.shown is Health.UP and not self._services.disturbed(state.spec.service)
-        if self._hour is not None and (well or state.slowness.slow):
-            baseline.hear(reading.latency)
+                self.dependencies.touch_service(state)
 
     def hour_began(self, event: HourBegan) -> None:
         """Another hour of the week began."""
-        self._calendar_hour = event.hour
-        self._know_hour()
-        if event.hour is not None:
-            watched = {n for n, s in self.endpoints.items() if s.baseline is not None}
-            self.baselines.leave(event.hour, watched)
+        self.latencies.begin_hour(event.hour, self.endpoints)
 
-    def _know_hour(self) -> None:
-        self._hour = None if self.clock.word == "lost" else self._calendar_hour
+    # --- confirming ---------------------------------------------------------------
 
     def _waits(self, state: EndpointState) -> bool:
         """Whether its service waits for this very reading: to open, or to ask for an operator."""
@@ -286,7 +221,7 @@ class EndpointMonitors:
     def _gate(self, state: EndpointState, at: float) -> Confirmation:
         """Ask our own eyes whether this endpoint may go down."""
         spec = state.spec
-        if state.fails == 1 and self.trust.asked_by(spec):
+        if state.streaks.fails == 1 and self.trust.asked_by(spec):
             self._call_witnesses(at)
         if not state.failing:
             return Confirmation.OPEN
@@ -308,8 +243,8 @@ class EndpointMonitors:
 
     def _confirm(self, state: EndpointState, reading: Reading, at: float) -> None:
         """Order the re-check that a fail asks for, or the rest that rejections ask for."""
-        if reading.reason in REJECTED and state.guard_until > at:
-            self._outbox.put(Postpone(at, state.spec.id, state.guard_until))
+        if reading.reason in REJECTED and state.guard.until > at:
+            self._outbox.put(Postpone(at, state.spec.id, state.guard.until))
             return
         retry = state.spec.retry_interval
         if retry is not None and state.wants_recheck:
@@ -337,10 +272,10 @@ class EndpointMonitors:
         spec, outcome = state.spec, state.last.outcome
         unproved = outcome is Outcome.FAIL and state.shown in (Health.UP, Health.DEGRADED)
         if state.guarded or not (unproved or outcome is Outcome.ERROR):
-            self._timers.set(state, max(at, state.guard_until) + spec.stale_after)
+            self._timers.set(state, max(at, state.guard.until) + spec.stale_after)
         elif unproved and state.wants_recheck and (due := self._timers.get(state)) is not None:
             pause = spec.interval if spec.retry_interval is None else spec.retry_interval
-            begin = max(at, state.started + pause, state.guard_until)
+            begin = max(at, state.started + pause, state.guard.until)
             self._timers.set(state, max(due, begin + spec.timeout + CONFIRMED_WITHIN))
         if state.guarded and outcome is Outcome.ERROR:
             self._outbox.put(Postpone(at, state.spec.id, math.inf))
@@ -360,32 +295,17 @@ class EndpointMonitors:
 
     def _report(self, state: EndpointState, at: float) -> None:
         assert state.last is not None, "a report follows a reading"
-        self.report(EndpointRead(at, state.spec.id, state.last, state.shown, state.fails))
+        self.report(EndpointRead(at, state.spec.id, state.last, state.shown, state.streaks.fails))
 
     def _changed(self, state: EndpointState, was: Health, at: float) -> None:
         because, spec = state.because, state.spec
         assert because is not None, "a change follows a reading"
         self._outbox.put(Transition(at, spec.id, was, state.shown, because))
-        self._touch_all_of(state)
-        affected = self._affected_by(state)
-        if (
-            state.shown is Health.DOWN and affected
-        ):  # look at once at what a failing cause will break
+        self.dependencies.touch_all_of(state)
+        affected = self.dependencies.affected_by(state)
+        if state.shown is Health.DOWN and affected:
+            # Look at once at what a failing cause will break.
             self._outbox.put(Recheck(at, at, affected))
-
-    def _affected_by(self, state: EndpointState) -> tuple[str, ...]:
-        return tuple(n for n in self._affected.get(state.spec.id, ()) if n in self.endpoints)
-
-    def _touch_all_of(self, state: EndpointState) -> None:
-        """Have everything judged anew that rests on this endpoint or is explained by it."""
-        self._touch(state)
-        self.touched.update(dict.fromkeys(self._dependants.get(state.spec.id, ())))
-        affected = (self.endpoints[name].spec.service for name in self._affected_by(state))
-        self.touched.update(dict.fromkeys(affected))
-
-    def _touch(self, state: EndpointState) -> None:
-        if state.spec.evidence is not Evidence.WITNESS:
-            self.touched[state.spec.service] = None
 
     def resume(self, event: Resume) -> None:
         """Try stopped sign-ins again, each at least `guard_interval` after its last run."""
@@ -395,10 +315,10 @@ class EndpointMonitors:
             if state.guarded and event.service in (None, state.spec.service, state.spec.id)
         ]
         for state in stopped:
-            state.resume()
-            self._timers.set(state, max(event.at, state.guard_until) + state.spec.stale_after)
-            self._outbox.put(Postpone(event.at, state.spec.id, max(event.at, state.guard_until)))
-            self._touch(state)
+            state.guard.resume(state.spec)
+            self._timers.set(state, max(event.at, state.guard.until) + state.spec.stale_after)
+            self._outbox.put(Postpone(event.at, state.spec.id, max(event.at, state.guard.until)))
+            self.dependencies.touch_service(state)
         error = "" if stopped else "no sign-in is stopped there"
         answer = (not error, event.by, event.origin, error, event.reason, event.service)
         self._outbox.put(Answered(event.at, "resume", *answer))
@@ -435,7 +355,7 @@ class EndpointMonitors:
                 self._report(state, at)
                 self._changed(state, was, at)
             elif state.judged_by != judged_by:  # down again beneath what is held while it flaps
-                self._touch_all_of(state)
+                self.dependencies.touch_all_of(state)
 
     def _network_may_have_changed(self, at: float) -> None:
         """Void what we can no longer trust, once, when the network is lost."""
@@ -449,7 +369,7 @@ class EndpointMonitors:
                 self._distrust(state, OWN_NETWORK, at)
             elif trust.resolver_lost and trust.failed_by_name(state.last):
                 self._distrust(state, OWN_RESOLVER, at)
-        self.touched.update(dict.fromkeys(self._service_ids))
+        self.dependencies.touch_everything()
 
     def _read_clock(self, spec: Endpoint, event: Observed) -> None:
         was = self.clock.word
@@ -474,15 +394,15 @@ class EndpointMonitors:
         """Void what a wrong clock makes worthless, once, when trust in it is lost."""
         if self.clock.word == was:
             return
-        self._know_hour()
+        self.latencies.clock_changed()
         for state in self.endpoints.values():
             if self.clock.voids(state.spec):
                 self._distrust(state, OWN_CLOCK, at)
-        self.touched.update(dict.fromkeys(self._service_ids))
+        self.dependencies.touch_everything()
 
     def _distrust(self, state: EndpointState, reading: Reading, at: float) -> None:
         """Void an endpoint; a witness speaks for itself, a stop by the guard holds."""
-        if state.spec.evidence is Evidence.WITNESS or (state.guarded and state.proven):
+        if state.spec.evidence is Evidence.WITNESS or (state.guarded and state.guard.proven):
             return
         self._void(state, reading, at)
 
@@ -494,14 +414,14 @@ class EndpointMonitors:
         if state.shown is not was:
             self._changed(state, was, at)
         else:
-            self._touch_all_of(state)
+            self.dependencies.touch_all_of(state)
 
     def fell_silent(self, state: EndpointState, at: float) -> None:
         """Note that nothing that proves its health was heard of an endpoint for too long."""
         lasting = state.spec.stale_after
         due = state.started + lasting
         silent = at >= due
-        only = "fails that nothing confirms" if state.fails else "errors"
+        only = "fails that nothing confirms" if state.streaks.fails else "errors"
         what = "reading" if silent else f"proof, only {only},"
         detail = f"no {what} for {lasting:g} s"
         if silent or state.shown is not Health.UNKNOWN:

@@ -1,4 +1,4 @@
-"""One endpoint: from readings to health (design: thresholds, 4 of 6, flapping, the guard).
+"""One endpoint: from readings to health. Its parts: `streaks`, `flapping`, `guard`.
 
 The laws of this file: only pass or warn ends a fail streak; an error counts for nothing
 and resets nothing; no endpoint goes down while its own network is in doubt; leaving
@@ -12,7 +12,10 @@ from enum import Enum, auto
 from typing import Final
 
 from beacon.core.endpoint.delivery_stats import arrived
+from beacon.core.endpoint.flapping import FlapDetector
+from beacon.core.endpoint.guard import REJECTIONS_TO_DOWN, SignInGuard
 from beacon.core.endpoint.latency_baseline import Baseline, Slowness
+from beacon.core.endpoint.streaks import Streaks
 from beacon.core.model import (
     DETAIL_LIMIT,
     REJECTED,
@@ -27,20 +30,7 @@ from beacon.core.model import (
 )
 from beacon.core.views import Arrivals
 
-WINDOW: Final = 6
-WINDOW_FAILS: Final = 4
-FLAP_READINGS: Final = 21
-FLAP_STARTS_ABOVE: Final = 4  # more than 20 % of 20 possible changes
-REJECTIONS_TO_DOWN: Final = 2
-
 SLOW_BEFORE: Final = Reading(Reason.SLOW, "slower than usual when we were restarted")
-
-_WINDOW_MASK: Final = (1 << WINDOW) - 1
-_FLAP_MASK: Final = (1 << FLAP_READINGS) - 1
-_CHANGES_MASK: Final = (1 << (FLAP_READINGS - 1)) - 1
-
-SEVERITY: Final = {Health.UP: 0, Health.UNKNOWN: 1, Health.DEGRADED: 2, Health.DOWN: 3}
-"""Worst-of order: unknown is worse than up, and never hides known trouble."""
 
 
 class Confirmation(Enum):
@@ -112,27 +102,18 @@ class EndpointState:
         "arrivals",
         "baseline",
         "before",
-        "changes_from",
-        "clean",
         "confirmed_onset",
         "delayed_until",
         "errors",
         "fail_since",
-        "fails",
-        "flapping",
-        "good",
-        "guard_until",
+        "flaps",
+        "guard",
         "health",
-        "held",
-        "history",
         "informed_at",
         "last",
         "onset",
         "passed_at",
-        "proven",
         "records",
-        "regulars_since_down",
-        "rejections",
         "settled",
         "since",
         "slow_because",
@@ -141,17 +122,11 @@ class EndpointState:
         "started",
         "stated_at",
         "statement",
-        "stopped_at",
-        "troubled",
+        "streaks",
         "ttl",
         "ttl_at",
         "unplanned",
-        "unplanned_streak",
         "up_again_at",
-        "window",
-        "window_regular",
-        "window_troubled",
-        "window_unplanned",
     )
 
     def __init__(self, spec: Endpoint, at: float) -> None:
@@ -173,20 +148,10 @@ class EndpointState:
         self.ttl: float | None = None
         self.ttl_at = at
         self.settled = False  # known once, or found to be unknown for a reason
-        self.fails = self.errors = self.good = self.clean = self.troubled = 0
+        self.errors = 0  # in a row
+        self.streaks, self.flaps, self.guard = Streaks(), FlapDetector(), SignInGuard()
         self.fail_since = at
-        self.unplanned_streak = 0  # readings in a row with trouble that is not planned
         self.unplanned = False  # in trouble that is not planned
-        self.window = self.window_regular = self.window_troubled = self.window_unplanned = 0
-        self.regulars_since_down = FLAP_READINGS
-        self.history = 0
-        self.changes_from = 0
-        self.flapping = False
-        self.held = Health.UP
-        self.proven = False
-        self.rejections = 0
-        self.guard_until = -math.inf
-        self.stopped_at = -math.inf  # when the run began after which the guard stopped it
         self.baseline: Baseline | None = None  # what is usual; None: not judged by it
         self.slowness = Slowness()
         self.slow_because = SLOW_BEFORE
@@ -206,9 +171,12 @@ class EndpointState:
     @property
     def shown(self) -> Health:
         """The health others see: while flapping the worst is held."""
-        if not self.flapping or self.health is Health.UNKNOWN:
-            return self.health
-        return max(self.held, self.health, key=SEVERITY.__getitem__)
+        return self.flaps.shown(self.health)
+
+    @property
+    def flapping(self) -> bool:
+        """Whether it changes so often that the worst is held."""
+        return self.flaps.flapping
 
     @property
     def judged_by(self) -> tuple[object, ...]:
@@ -247,7 +215,7 @@ class EndpointState:
     @property
     def guarded(self) -> bool:
         """Whether the sign-in guard has stopped it until an operator resumes it."""
-        return self.guard_until == math.inf
+        return self.guard.stopped
 
     def proven_since(self, moment: float) -> Health:
         """Of one lost from sight: the health it was last proven to have since then.
@@ -270,14 +238,15 @@ class EndpointState:
     @property
     def wants_recheck(self) -> bool:
         """Whether a fail waits to be confirmed."""
-        return self.fails > 0 and self.health is not Health.DOWN and not self._enough_fails()
+        fails = self.streaks.fails > 0 and not self._enough_fails()
+        return fails and self.health is not Health.DOWN
 
     # --- taking readings in -------------------------------------------------------
 
     def count(self, reading: Reading, at: float, *, regular: bool) -> Reading:
         """Take one reading into the counters; the reading as it was understood."""
-        if self._rejected(reading) and not self.proven:
-            reading = self._unproven(reading)
+        if self._rejected(reading) and not self.guard.proven:
+            reading = self.guard.stop_unproven(reading, self.started)
         self._note_statement(reading, at)
         outcome = reading.outcome
         if outcome is Outcome.ERROR:
@@ -292,7 +261,9 @@ class EndpointState:
             if reading.ttl is not None:
                 self._keep_ttl(reading.ttl, at)
         if regular:
-            self._count_regular(outcome is Outcome.FAIL)
+            failed = outcome is Outcome.FAIL
+            self.streaks.count_regular(failed=failed)
+            self.flaps.count(failed=failed)
         return reading
 
     def _note_statement(self, reading: Reading, at: float) -> None:
@@ -310,78 +281,25 @@ class EndpointState:
             self.ttl, self.ttl_at = ttl, at
 
     def _count_fail(self, reading: Reading, at: float) -> None:
-        if not self.fails:
+        if not self.streaks.fails:
             self.fail_since = at
-        if not self.window and not self.still_down:
+        if not self.streaks.window and not self.still_down:
             self.onset = Onset(at, reading, reading.ttl if self.ttl is None else self.ttl)
             self.records = ()
         self.records = joined(self.records, reading.records)
-        self.fails += 1
-        self.good = self.clean = 0
-        self.window = (self.window << 1 | 1) & _WINDOW_MASK
-        self._count_trouble(troubled=True, unplanned=True)
+        self.streaks.count_fail()
         if self._rejected(reading):
-            self.rejections += 1
-            self._guard(at)
+            self.guard.rejected(self.spec, self.started, at)
 
     def _count_good(self, reading: Reading) -> None:
         warned = reading.outcome is Outcome.WARN
-        self.fails = self.rejections = 0
         self.passed_at = self.started
-        self.proven = True  # a slow success is a success
-        self.guard_until = -math.inf
-        self.good += 1
-        self.clean = 0 if warned else self.clean + 1
-        self.window = self.window << 1 & _WINDOW_MASK
-        self._count_trouble(troubled=warned, unplanned=warned and reading.reason not in STANDING)
-
-    def _count_trouble(self, *, troubled: bool, unplanned: bool) -> None:
-        self.troubled = self.troubled + 1 if troubled else 0
-        self.unplanned_streak = self.unplanned_streak + 1 if unplanned else 0
-        self.window_troubled = (self.window_troubled << 1 | troubled) & _WINDOW_MASK
-        self.window_unplanned = (self.window_unplanned << 1 | unplanned) & _WINDOW_MASK
-
-    def _count_regular(self, failed: bool) -> None:
-        # Behind a load balancer with one dead back end every regular try may fail and every
-        # re-check pass: among all readings that is three of six, among the regular ones all.
-        self.window_regular = (self.window_regular << 1 | failed) & _WINDOW_MASK
-        self.regulars_since_down += 1
-        self.history = (self.history << 1 | failed) & _FLAP_MASK
-        self.changes_from = min(self.changes_from + 1, FLAP_READINGS)
-        changes = (self.history ^ self.history >> 1) & _CHANGES_MASK
-        if self.changes_from < FLAP_READINGS:  # before the first reading there is no change
-            changes &= (1 << max(self.changes_from - 1, 0)) - 1
-        count = changes.bit_count()
-        if count > FLAP_STARTS_ABOVE and not self.flapping:
-            recent = self.regulars_since_down < FLAP_READINGS
-            self.flapping, self.held = True, Health.DOWN if recent else Health.DEGRADED
-        elif count == 0:  # below 5 % of 20
-            self.flapping = False
+        self.guard.passed()  # a slow success is a success
+        self.streaks.count_good(warned=warned, planned=reading.reason in STANDING)
 
     def _rejected(self, reading: Reading) -> bool:
         """Whether a sign-in of our own was rejected: one of others is not ours to stop."""
         return reading.reason in REJECTED and not self.spec.pushed
-
-    def _unproven(self, reading: Reading) -> Reading:
-        """Credentials that never passed are ours to mend: stop before an account is locked."""
-        self._stop()
-        detail = "credentials that never passed were rejected: mend them, then resume"
-        if reading.detail:  # what the server says is what helps to mend them
-            detail += f" ({reading.detail})"
-        return Reading(Reason.OWN_CREDENTIALS, detail, reading.latency, reading.phases)
-
-    def _guard(self, at: float) -> None:
-        if self.rejections >= self.spec.guard_max:
-            self._stop()
-        elif self.rejections >= REJECTIONS_TO_DOWN:
-            self.guard_until = at + self.spec.guard_interval
-
-    def _stop(self) -> None:
-        self.guard_until, self.stopped_at = math.inf, self.started
-
-    def resume(self) -> None:
-        """An operator lets a stopped sign-in be tried once more: rejected again, it stops again."""
-        self.guard_until = self.stopped_at + self.spec.guard_interval
 
     def delivered(self, delivery: str, outcome: Outcome) -> None:
         """Count a code that arrived, or did not, at something that this cause affects."""
@@ -408,57 +326,46 @@ class EndpointState:
         elif self._unknown_for_a_reason():
             self.settled = True
         self._note_unplanned()
-        if self.flapping:
-            self.held = max(self.held, self.health, key=SEVERITY.__getitem__)
+        self.flaps.hold(self.health)
 
     def _note_unplanned(self) -> None:
-        threshold = self.spec.failure_threshold
-        if self.unplanned_streak >= threshold or self.window_unplanned.bit_count() >= WINDOW_FAILS:
+        if self.streaks.enough_unplanned(self.spec.failure_threshold):
             self.unplanned = True
         elif self.health is Health.DOWN:
-            self.unplanned = self.unplanned_streak > 0
-        elif not self.unplanned_streak and self.good >= self.spec.success_threshold:
+            self.unplanned = self.streaks.unplanned > 0
+        elif not self.streaks.unplanned and self.streaks.good >= self.spec.success_threshold:
             self.unplanned = False
 
     def _forget(self) -> None:
-        """Empty streaks and windows: what follows must be fresh."""
-        self.fails = self.good = self.clean = self.troubled = self.unplanned_streak = 0
-        self.window = self.window_regular = self.window_troubled = self.window_unplanned = 0
+        """What follows must be fresh."""
+        self.streaks.forget()
         self.slowness.forget()
-
-    def _uncount_fails(self) -> None:
-        """Take a fail streak that was ours, and not confirmed, back from the flap detector."""
-        for _ in range(self.fails):
-            if self.history & 1:
-                self.history >>= 1
-                self.changes_from -= 1
 
     def void(self, reading: Reading, at: float) -> None:
         """Lose all trust in what was seen: unknown at once, streaks and window emptied."""
         self._note_statement(reading, at)
         if reading.reason is not Reason.STALE and self.health is not Health.DOWN:
-            self._uncount_fails()
+            self.flaps.uncount_fails(self.streaks.fails)
         self._forget()
         self.settled = True
         if self.health is not Health.UNKNOWN:
             self._become(Health.UNKNOWN, at)
 
     def _enough_fails(self) -> bool:
-        return (
-            self.fails >= self.spec.failure_threshold
-            or self.rejections >= REJECTIONS_TO_DOWN
-            or self.window.bit_count() >= WINDOW_FAILS
-            or self.window_regular.bit_count() >= WINDOW_FAILS
-        )
+        rejected = self.guard.rejections >= REJECTIONS_TO_DOWN
+        return rejected or self.streaks.enough_fails(self.spec.failure_threshold)
+
+    def _enough_warns(self) -> bool:
+        return self.streaks.enough_warns(self.spec.failure_threshold)
 
     @property
     def failing(self) -> bool:
         """Enough fails to be down, whatever the gate says."""
-        return self.fails > 0 and self._enough_fails()
+        return self.streaks.fails > 0 and self._enough_fails()
 
     def _unknown_for_a_reason(self) -> bool:
         """Enough errors in a row, or a stop by the guard before anything was proved."""
-        stopped = self.errors > 0 and self.guarded and not self.proven
+        stopped = self.errors > 0 and self.guarded and not self.guard.proven
         return stopped or self.errors >= self.spec.failure_threshold
 
     def _target(self, gate: Confirmation) -> Health:
@@ -466,37 +373,31 @@ class EndpointState:
             return Health.UNKNOWN
         if self.last is not None and self.last.outcome is Outcome.ERROR:
             return self.health
-        if self.fails:
+        if self.streaks.fails:
             may_fall = gate is Confirmation.OPEN and self._enough_fails()
             return Health.DOWN if may_fall else self.health
         if self.health is Health.UP:
             slow = self.slowness.slow or self._enough_warns()
             return Health.DEGRADED if slow else Health.UP
         if self.health is Health.DEGRADED:
-            well = self.clean >= self.spec.success_threshold and not self.slowness.slow
+            well = self.streaks.clean >= self.spec.success_threshold and not self.slowness.slow
             return Health.UP if well else Health.DEGRADED
         return self._returning()
 
     def _returning(self) -> Health:
         """Down or unknown, and the last reading was good."""
-        warned = self.clean == 0
+        warned = self.streaks.clean == 0
         if self.health is Health.UNKNOWN and self.before in (None, Health.UP):
             if not warned:
                 return Health.UP
             return Health.DEGRADED if self._enough_warns() else Health.UNKNOWN
-        if self.good < self.spec.success_threshold:
+        if self.streaks.good < self.spec.success_threshold:
             return self.health
         return Health.DEGRADED if warned or self.slowness.slow else Health.UP
 
-    def _enough_warns(self) -> bool:
-        if not self.troubled:
-            return False
-        threshold = self.spec.failure_threshold
-        return self.troubled >= threshold or self.window_troubled.bit_count() >= WINDOW_FAILS
-
     def _become(self, target: Health, at: float) -> None:
         if self.health is Health.DOWN:
-            self.regulars_since_down = 0
+            self.flaps.regulars_since_down = 0
         if target is Health.UNKNOWN:
             self.before = self.health
             self._forget()
@@ -508,9 +409,7 @@ class EndpointState:
             if self.still_down:
                 self.up_again_at = at
             if self.health is not Health.UP:
-                self.window = self.window_regular = (
-                    0  # a return starts afresh: repetition is the flap detector's
-                )
+                self.streaks.come_back()
             if target is Health.UP:
-                self.window_troubled = self.troubled = 0
+                self.streaks.come_up()
         self.health, self.since, self.settled = target, at, True

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from beacon.core.endpoint.state import SEVERITY
-from beacon.core.model import RANK, Evidence, Health, Verdict
+from beacon.core.model import RANK, SEVERITY, Evidence, Health, Verdict
 from beacon.core.service.endpoint_snapshot import EndpointSnapshot
 
 Cell = tuple[str, Health]

@@ -129,7 +129,7 @@ def test_while_flapping_the_worst_is_held(feed):
 def test_the_first_reading_is_no_change(feed):
     state = feed("F")
     assert not state.flapping
-    assert feed("FFFPPPPPP").history.bit_count() == 3
+    assert feed("FFFPPPPPP").flaps.history.bit_count() == 3
 
 
 def test_void_empties_streak_and_window(feed):
@@ -138,7 +138,7 @@ def test_void_empties_streak_and_window(feed):
     assert state.health is Health.UNKNOWN
     state.count(LETTERS["F"], 10.0, regular=True)
     state.decide(10.0, Confirmation.OPEN)
-    assert state.fails == 1
+    assert state.streaks.fails == 1
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,61 @@
+"""Flapping: a health that changes so often that its changes say nothing; the worst is held.
+
+Only regular readings count. Behind a load balancer with one dead back end every regular try may
+fail and every re-check pass.
+"""
+
+from typing import Final
+
+from beacon.core.model import SEVERITY, Health
+
+FLAP_READINGS: Final = 21
+FLAP_STARTS_ABOVE: Final = 4  # more than 20 % of 20 possible changes
+
+_FLAP_MASK: Final = (1 << FLAP_READINGS) - 1
+_CHANGES_MASK: Final = (1 << (FLAP_READINGS - 1)) - 1
+
+
+class FlapDetector:
+    """The last regular readings of one endpoint."""
+
+    __slots__ = ("changes_from", "flapping", "held", "history", "regulars_since_down")
+
+    def __init__(self) -> None:
+        self.history = 0  # a bit for each reading, 1: it failed
+        self.changes_from = 0  # so many of them there are
+        self.regulars_since_down = FLAP_READINGS
+        self.flapping = False
+        self.held = Health.UP  # the worst health while it flaps
+
+    def count(self, *, failed: bool) -> None:
+        """Count one regular reading."""
+        self.regulars_since_down += 1
+        self.history = (self.history << 1 | failed) & _FLAP_MASK
+        self.changes_from = min(self.changes_from + 1, FLAP_READINGS)
+        changes = (self.history ^ self.history >> 1) & _CHANGES_MASK
+        if self.changes_from < FLAP_READINGS:  # before the first reading there is no change
+            changes &= (1 << max(self.changes_from - 1, 0)) - 1
+        count = changes.bit_count()
+        if count > FLAP_STARTS_ABOVE and not self.flapping:
+            recent = self.regulars_since_down < FLAP_READINGS
+            self.flapping, self.held = True, Health.DOWN if recent else Health.DEGRADED
+        elif count == 0:  # below 5 % of 20
+            self.flapping = False
+
+    def uncount_fails(self, fails: int) -> None:
+        """Take a fail streak back that was ours, and not confirmed."""
+        for _ in range(fails):
+            if self.history & 1:
+                self.history >>= 1
+                self.changes_from -= 1
+
+    def hold(self, health: Health) -> None:
+        """Hold a health that is worse than what is held."""
+        if self.flapping:
+            self.held = max(self.held, health, key=SEVERITY.__getitem__)
+
+    def shown(self, health: Health) -> Health:
+        """The health to show: while flapping the worst is held."""
+        if not self.flapping or health is Health.UNKNOWN:
+            return health
+        return max(self.held, health, key=SEVERITY.__getitem__)

@@ -1,0 +1,63 @@
+"""Compares how long passing readings took with what is usual at this hour, and learns from them.
+
+Nothing is learned while something else is wrong with the service, and no hour is known while our
+own clock is wrong.
+"""
+
+import math
+from collections.abc import Callable, Container, Mapping
+
+from beacon.core.endpoint.latency_baseline import Baselines
+from beacon.core.endpoint.state import EndpointState
+from beacon.core.model import Health, Reading, Reason
+from beacon.core.trust.clock import OwnClock
+
+
+class LatencyWatch:
+    """The baselines of all endpoints. `disturbed` says of a service not to learn from it now."""
+
+    def __init__(self, clock: OwnClock, disturbed: Callable[[str], bool]) -> None:
+        self.baselines = Baselines()
+        self._clock, self._disturbed = clock, disturbed
+        self._hour: int | None = None  # of the week; None: not known
+        self._calendar_hour: int | None = None
+
+    def configure(self, endpoints: Mapping[str, EndpointState], changed: Container[str]) -> None:
+        """Compare these endpoints from now on; `changed` ones are learned anew."""
+        for name, state in endpoints.items():
+            if name in changed:
+                self.baselines.forget(name)
+            state.baseline = self.baselines.of(state.spec)
+
+    def begin_hour(self, hour: int | None, endpoints: Mapping[str, EndpointState]) -> None:
+        """Another hour of the week began; None: the calendar does not know which."""
+        self._calendar_hour = hour
+        self.clock_changed()
+        if hour is not None:
+            watched = {n for n, state in endpoints.items() if state.baseline is not None}
+            self.baselines.leave(hour, watched)
+
+    def clock_changed(self) -> None:
+        """Trust in our own clock changed."""
+        self._hour = None if self._clock.word == "lost" else self._calendar_hour
+
+    def compare(self, state: EndpointState, reading: Reading, at: float) -> None:
+        """Judge how long a passing reading took."""
+        baseline = state.baseline
+        if baseline is None or reading.reason is not Reason.OK or reading.latency is None:
+            return
+        if self._hour is None:
+            state.pace(reading.latency, math.inf, at)
+            return
+        if baseline.hour != self._hour:
+            baseline.begin(self._hour)
+        state.pace(reading.latency, baseline.limit, at)
+
+    def learn(self, state: EndpointState, reading: Reading) -> None:
+        """Learn from a passing reading, unless something else is wrong with its service."""
+        baseline = state.baseline
+        if baseline is None or reading.reason is not Reason.OK or reading.latency is None:
+            return
+        well = state.shown is Health.UP and not self._disturbed(state.spec.service)
+        if self._hour is not None and (well or state.slowness.slow):
+            baseline.hear(reading.latency)

@@ -1,0 +1,90 @@
+"""Readings in a row, and fails among the last six: what thresholds are compared with.
+
+A threshold alone would miss what fails now and then: four fails of the last six count as much.
+"""
+
+from typing import Final
+
+WINDOW: Final = 6
+WINDOW_FAILS: Final = 4
+
+_WINDOW_MASK: Final = (1 << WINDOW) - 1
+
+
+def _frequent(window: int) -> bool:
+    return window.bit_count() >= WINDOW_FAILS
+
+
+class Streaks:
+    """The latest readings of one endpoint. A window has a bit for each, 1: it failed or warned."""
+
+    __slots__ = (
+        "clean",
+        "fails",
+        "good",
+        "troubled",
+        "unplanned",
+        "window",
+        "window_regular",
+        "window_troubled",
+        "window_unplanned",
+    )
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Empty streaks and windows: what follows must be fresh."""
+        self.fails = 0
+        self.good = 0  # passed, or passed with a warning
+        self.clean = 0  # passed without a warning
+        self.troubled = 0  # failed, or passed with a warning
+        self.unplanned = 0  # so, and not for something that can be planned for
+        self.window = self.window_regular = self.window_troubled = self.window_unplanned = 0
+
+    def count_fail(self) -> None:
+        """Count a reading that failed."""
+        self.fails += 1
+        self.good = self.clean = 0
+        self.window = (self.window << 1 | 1) & _WINDOW_MASK
+        self._count_trouble(troubled=True, unplanned=True)
+
+    def count_good(self, *, warned: bool, planned: bool) -> None:
+        """Count a reading that passed. `planned`: it warns of something that can be planned for."""
+        self.fails = 0
+        self.good += 1
+        self.clean = 0 if warned else self.clean + 1
+        self.window = self.window << 1 & _WINDOW_MASK
+        self._count_trouble(troubled=warned, unplanned=warned and not planned)
+
+    def _count_trouble(self, *, troubled: bool, unplanned: bool) -> None:
+        self.troubled = self.troubled + 1 if troubled else 0
+        self.unplanned = self.unplanned + 1 if unplanned else 0
+        self.window_troubled = (self.window_troubled << 1 | troubled) & _WINDOW_MASK
+        self.window_unplanned = (self.window_unplanned << 1 | unplanned) & _WINDOW_MASK
+
+    def count_regular(self, *, failed: bool) -> None:
+        """Count a regular reading once more: between re-checks that pass, all of them may fail."""
+        self.window_regular = (self.window_regular << 1 | failed) & _WINDOW_MASK
+
+    def come_back(self) -> None:
+        """It is up or degraded again: repetition is the flap detector's."""
+        self.window = self.window_regular = 0
+
+    def come_up(self) -> None:
+        """It is up: warnings of before count no more."""
+        self.window_troubled = self.troubled = 0
+
+    def enough_fails(self, threshold: int) -> bool:
+        """Whether it fails often enough to be down."""
+        often = _frequent(self.window) or _frequent(self.window_regular)
+        return self.fails >= threshold or often
+
+    def enough_warns(self, threshold: int) -> bool:
+        """Whether it warns often enough to be degraded."""
+        often = self.troubled >= threshold or _frequent(self.window_troubled)
+        return self.troubled > 0 and often
+
+    def enough_unplanned(self, threshold: int) -> bool:
+        """Whether it is troubled often enough by what cannot be planned for."""
+        return self.unplanned >= threshold or _frequent(self.window_unplanned)
