@@ -61,7 +61,7 @@ def runbook(site: Site, service: str) -> str | None:
 
 
 def state(overall: OverallView, utc: UtcOf, version: str) -> Body:
-    """The overall verdict and what stands beside it; `version` is the beacon's."""
+    """The overall verdict and what belongs to it; `version` is the beacon's."""
     return {
         "verdict": overall.verdict,
         "problem": overall.problem,

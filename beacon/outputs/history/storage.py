@@ -74,7 +74,7 @@ class Storage:
         return self.failed and self._clock.monotonic() < self.retry_at
 
     def write(self, make: Callable[[bool], Batch]) -> bool:
-        """Commit a batch. `make` is told whether the file is a new one, which holds nothing yet."""
+        """Commit a batch. `make` builds it; its argument: the file is new and still empty."""
 
         def write() -> None:
             if self.file.replaced():

@@ -1,6 +1,7 @@
-"""What the first bytes say that come back after CONNECT, where paho only says: a protocol error.
+"""What answered our CONNECT, from its first bytes. paho only reports a protocol error.
 
-They are told by their shape and never quoted: who echoes our CONNECT echoes our password.
+The bytes are recognised by their shape and never quoted: a server that echoes our CONNECT echoes
+our password.
 """
 
 from typing import Final
@@ -14,11 +15,11 @@ _REFUSALS: Final = {
     4: "Bad user name or password",
     5: "Not authorized",
 }
-"""Codes of MQTT 3.1.1, which old brokers also give to those who speak 5."""
+"""Codes of MQTT 3.1.1; old brokers also send them to clients of MQTT 5."""
 
 
 def no_broker(opening: bytes, where: str) -> str:
-    """What else than a broker answers at `where`; empty if it may be one, or has said nothing."""
+    """What answers at `where` if it is no broker; empty if it may be one, or sent nothing."""
     if not opening or opening[0] & 0xF0 in (_CONNACK, _DISCONNECT):
         return ""
     if opening[0] in (0x15, 0x16) and opening[1:2] in (b"\x03", b""):  # a TLS record
@@ -29,7 +30,7 @@ def no_broker(opening: bytes, where: str) -> str:
 
 
 def refusal(opening: bytes, protocol: str) -> str:
-    """What a CONNACK says that paho does not understand."""
+    """The meaning of a CONNACK that paho does not understand."""
     code = _code(opening)
     if code is None or not code:
         return f"its answer is no CONNACK of MQTT {protocol}"
@@ -38,7 +39,7 @@ def refusal(opening: bytes, protocol: str) -> str:
 
 def _code(opening: bytes) -> int | None:
     at = 1
-    while opening[at : at + 1] >= b"\x80":  # the length goes on
+    while opening[at : at + 1] >= b"\x80":  # the length continues
         at += 1
-    code = opening[at + 2 : at + 3]  # behind the last byte of the length, and the flags
+    code = opening[at + 2 : at + 3]  # after the length and the flags
     return code[0] if code else None

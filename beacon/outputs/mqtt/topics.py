@@ -132,7 +132,7 @@ def text(words: str | None) -> str | None:
 
 
 def line(words: str | None) -> str:
-    """One line for logs and terminals: nothing in it that moves a cursor or feigns a line."""
+    """One line for logs and terminals, without characters that move a cursor or end a line."""
     return text("".join(c if c.isprintable() else " " for c in words or "").strip()) or ""
 
 
@@ -142,12 +142,12 @@ def compact(document: Mapping[str, Any]) -> str:
 
 
 def endpoint_path(endpoint: str) -> str:
-    """Where an endpoint stands below the base; witnesses already say what they are."""
+    """The path of an endpoint below the base; the id of a witness already is one."""
     return endpoint if endpoint.startswith("witness/") else f"endpoint/{endpoint}"
 
 
 def _short(tree: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
-    """Cut every text in it."""
+    """Cut every text in a body."""
     match tree:
         case dict():
             return {key: _short(value) for key, value in tree.items()}
@@ -185,7 +185,7 @@ class Topics:
         return Publication(self.availability, word, AVAILABILITY.retain, AVAILABILITY.qos)
 
     def state(self, overall: OverallView) -> Publication:
-        """The overall verdict and what stands beside it."""
+        """The overall verdict and what belongs to it."""
         body = documents.state(overall, self._utc, self._version)
         return STATE.publication(self.base, body)
 

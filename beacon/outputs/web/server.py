@@ -312,19 +312,19 @@ class _Exchange(BaseHTTPRequestHandler):
         """Bytes of the body, or the answer why it is not read."""
         if self.headers.get("Transfer-Encoding") is not None:
             return _refused(411, "send `Content-Length`")
-        told = self.headers.get_all("Content-Length", ["0"])
-        if len(told) != 1 or not _LENGTH.fullmatch(told[0].strip()):
+        lengths = self.headers.get_all("Content-Length", ["0"])
+        if len(lengths) != 1 or not _LENGTH.fullmatch(lengths[0].strip()):
             return _refused(400, "`Content-Length` is one number")
-        length = int(told[0])
+        length = int(lengths[0])
         return length if length <= BODY else _refused(413, f"at most {BODY} bytes")
 
     def _send(self, answer: WebAnswer) -> None:
         body = json.dumps(answer.document).encode()
         self.request_version = self.protocol_version  # or a garbled request would get no headers
         self.send_response_only(answer.status)
-        told = {"Content-Type": "application/json", "Content-Length": str(len(body))}
-        told |= {"Connection": "close", "Cache-Control": "no-store", **answer.headers}
-        for name, value in told.items():
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        headers |= {"Connection": "close", "Cache-Control": "no-store", **answer.headers}
+        for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":

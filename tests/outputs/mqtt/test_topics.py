@@ -19,6 +19,8 @@ from beacon.outputs.mqtt.topics import (
     LONGEST_TEXT,
     OFFLINE,
     HealthReport,
+    MqttTopic,
+    Publication,
     Topics,
     endpoint_path,
     text,
@@ -361,3 +363,20 @@ def test_what_is_written_is_documented(topics, say, house):
     )
     own = set(payload(message)) - set(payload(topics.service(service)))
     assert own <= documented("explain/<service>")
+
+
+@pytest.mark.parametrize(
+    ("keys", "payload"),
+    [
+        ((), '{"b":"x","a":{"texts":["LONG"]}}'),
+        (("b",), '{"b":"x"}'),
+        (("a", "b"), '{"a":{"texts":["LONG"]},"b":"x"}'),
+        (("b", "missing"), '{"b":"x","missing":null}'),
+    ],
+)
+def test_a_topic_picks_keys_in_their_order_and_cuts_texts(keys, payload):
+    body = {"b": "x", "a": {"texts": ["l" * 300]}}
+    found = MqttTopic("some/{}", keys, retain=False, qos=1).publication("base/lab", body, "where")
+    expected = payload.replace("LONG", "l" * 199 + "…")
+    assert found == Publication("base/lab/some/where", expected, retain=False, qos=1)
+    assert body["a"]["texts"] == ["l" * 300]
