@@ -392,11 +392,11 @@ class Beacon(RuleBasedStateMachine):
         """Somebody had not seen it after all."""
         self.tell(Acknowledge(self.now, "analyst", "button", service=service, on=False))
 
-    @rule(on=st.booleans(), seconds=st.sampled_from((600.0, 2 * HOUR)))
+    @rule(on=st.booleans(), seconds=st.sampled_from((600.0, HOUR)))
     def silence(self, on, seconds):
         self.tell(Silence(self.now, on, **WHO, seconds=seconds))
 
-    @rule(service=services, seconds=st.sampled_from((100.0, HOUR, 9 * HOUR)))
+    @rule(service=services, seconds=st.sampled_from((100.0, HOUR, 8 * HOUR)))
     def shelve(self, service, seconds):
         self.tell(Shelve(self.now, service, True, **WHO, seconds=seconds))
 

@@ -16,9 +16,6 @@ from beacon.core.outbox import EffectOutbox
 from beacon.core.timers import Timers
 from beacon.core.views import Overlay, OverlayKind
 
-SHELVED_AT_MOST: Final = 28_800.0
-MAINTAINED_AT_MOST: Final = 604_800.0
-DRILLED_AT_MOST: Final = 3600.0
 REMIND_EVERY: Final = 3600.0
 """Seconds between two reminders that a bypass is still on though all is well."""
 
@@ -232,13 +229,9 @@ class Overlays:
     def _shelve(self, event: Shelve) -> None:
         if event.on and event.service is None:
             raise OperationRefused("name the service to shelve")
-        if event.on and event.seconds > SHELVED_AT_MOST:
-            raise OperationRefused("too long: at most 8 h; for planned work there is maintenance")
         self._set(OverlayKind.SHELVE, event, event.at + event.seconds)
 
     def _maintain(self, event: Maintenance) -> None:
-        if event.on and event.seconds > MAINTAINED_AT_MOST:
-            raise OperationRefused("too long: at most 7 d")
         self._set(OverlayKind.MAINTENANCE, event, event.at + event.seconds)
 
     def _schedule(self, event: Scheduled) -> None:
@@ -297,8 +290,6 @@ class Overlays:
             return
         if event.verdict is Verdict.OK:
             raise OperationRefused("ok needs no rehearsal")
-        if event.seconds > DRILLED_AT_MOST:
-            raise OperationRefused("too long: at most 1 h")
         if self.drill() is not None:
             raise OperationRefused("a drill is on already")
         until = event.at + event.seconds

@@ -34,7 +34,6 @@ REALARM_MINUTE: Final = 60.0
 REALARM_MINUTES: Final = 5
 REALARM_LATER: Final = 900.0
 BLIND_AFTER: Final = 300.0
-SILENCE_AT_MOST: Final = 3600.0
 
 Requests = dict[Colour, Light]
 

@@ -12,7 +12,7 @@ from beacon.core.model import RANK, Site, Verdict
 from beacon.core.operator.overlays import Overlays
 from beacon.core.outbox import EffectOutbox
 from beacon.core.timers import Timers
-from beacon.core.tower.annunciator import SILENCE_AT_MOST, Annunciator
+from beacon.core.tower.annunciator import Annunciator
 from beacon.core.tower.indication import Sound
 from beacon.core.tower.sequences import Table, table
 from beacon.core.views import SilenceChanged
@@ -69,8 +69,8 @@ class TowerControl:
     # --- silence ------------------------------------------------------------------
 
     def begin_silence(self, event: Silence) -> None:
-        """Silence the buzzer until the last incident closes, at most for an hour."""
-        at, until = event.at, event.at + min(event.seconds, SILENCE_AT_MOST)
+        """Silence the buzzer until the last incident closes, at most for the time asked."""
+        at, until = event.at, event.at + event.seconds
         self.resume_silence(
             SilenceChanged(at, on=True, since=at, until=until, by=event.by, reason=event.reason), at
         )
