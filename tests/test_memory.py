@@ -36,7 +36,8 @@ NOBODY = 65534
 # Python itself may lie where only its owner may look: what it reads later is read before.
 AS_NOBODY = f"""
 import encodings.idna, encodings.utf_8_sig, os, sys
-import beacon.daemon.life, beacon.outputs.journal, beacon.outputs.mqtt.output, beacon.probes.tcp
+import beacon.cli.parser, beacon.daemon.life, beacon.outputs.journal, beacon.outputs.mqtt.output
+import beacon.probes.tcp
 import gpiozero.pins.mock
 from beacon.cli.main import main
 beacon.probes.kinds()
