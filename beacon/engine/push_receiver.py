@@ -24,7 +24,7 @@ from beacon.engine.samples import EventWindow, MailEvent, Share
 AT_MOST_EVERY: Final = 1.0
 """Seconds between two readings of one endpoint that count."""
 
-_UNJUDGED: Final = "timestamp is {off:.0f} s {way} our clock, and ours is unverified: not judged"
+_UNJUDGED: Final = "timestamp is {off:.0f} s {way} our clock, and ours is not verified: not judged"
 
 
 class Way(StrEnum):

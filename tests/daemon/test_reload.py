@@ -1,17 +1,17 @@
 """Outputs that come later are told all that stands; those that go cost nobody anything."""
 
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 
 from beacon.config.schema import Config, Tower
-from beacon.core.effects import OverallChanged, OverlaysChanged, Recheck, ServiceChanged
+from beacon.core.effects import OverallChanged, ServiceChanged
 from beacon.core.inputs import Observed
-from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site
+from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
 from beacon.core.tower.indication import Colour
-from beacon.core.views import EndpointRead, OverlayKind
+from beacon.core.views import EndpointRead
 from beacon.daemon.reload import ReloadableOutputs
 from beacon.engine.inbox import Inbox
 from beacon.engine.latest import Latest
@@ -132,20 +132,3 @@ def test_one_that_does_not_end_keeps_no_other_from_ending(engine, caplog):
     assert [output.life for output in made] == [["start", "stop"], ["start", "stop"]]
     assert "output bad did not stop" in caplog.text
     assert "hunter2" not in caplog.text.replace('raise OSError("password=hunter2")', "")
-
-
-def test_what_happens_once_does_not_stand():
-    latest = Latest()
-    read = EndpointRead(1, "s/a", Reading(Reason.OK), Health.UP, 0)
-    newer = replace(read, at=2.0)
-    latest.offer([read, Recheck(1, 1, ("s/a",)), newer])
-    assert latest.everything(frozenset({"s/a"})) == (newer,)
-    assert latest.everything(frozenset()) == ()
-
-
-def test_overlays_stand_and_are_told_to_those_who_come_later():
-    latest = Latest()
-    none = OverlaysChanged(0.0, OverlayKind.BYPASS, on=False)
-    some = OverlaysChanged(1.0, OverlayKind.DRILL, on=True)
-    latest.offer([none, OverlaysChanged(0.0, OverlayKind.DRILL, on=False), some])
-    assert latest.everything(frozenset()) == (none, some)

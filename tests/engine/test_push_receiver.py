@@ -135,7 +135,9 @@ def test_by_a_clock_that_may_be_wrong_it_is_neither_believed_nor_denied(desk, wo
     desk.tell(clock=word)
     assert desk.take(FAILED, at=desk.utc + off) is None
     assert desk.reasons == [Reason.OWN_CLOCK]
-    assert "3600 s" in desk.posted[0].reading.detail
+    way = "ahead of" if off > 0 else "behind"
+    detail = f"timestamp is 3600 s {way} our clock, and ours is not verified: not judged"
+    assert desk.posted[0].reading.detail == detail
     desk.clock.advance(1.0)
     assert desk.take(at=desk.utc) is None, "and does not put off what is of now"
     assert desk.reasons[-1] is Reason.OK
