@@ -1,7 +1,8 @@
 """The sign-in guard: stop trying rejected credentials before the provider locks the account.
 
 After two rejections the sign-in is tried rarely, after `guard_max` only when an operator resumes
-it. Credentials that never passed stop at once: they are wrong in our own configuration.
+it (docs/probes/sign-ins.md). Credentials that never passed stop at once: they are wrong in our own
+configuration.
 """
 
 import math

@@ -34,7 +34,7 @@ SLOW_BEFORE: Final = Reading(Reason.SLOW, "slower than usual when we were restar
 
 
 class Confirmation(Enum):
-    """Whether a failing endpoint may be called down: what our own eyes say."""
+    """Whether a failing endpoint may be called down: what the witnesses say."""
 
     OPEN = auto()
     PENDING = auto()  # the witnesses have not answered yet
@@ -73,10 +73,10 @@ def only_its_words(reading: Reading) -> Reading:
 
 
 def overtaken(late: "EndpointState", others: Iterable["EndpointState"]) -> bool:
-    """Whether what an endpoint that looks back tells of is over by fresher proof.
+    """Whether fresher proof shows that the trouble a lookback endpoint reports is over.
 
     A symptom of the present in its cell fell before it did, and came up again after the
-    beginning of the time it tells of. One that was up while users failed proves nothing.
+    beginning of the time it covers. One that was up while users failed proves nothing.
     """
     cell = (late.spec.region, late.spec.factor)
     down_at = (
@@ -196,14 +196,14 @@ class EndpointState:
 
     @property
     def still_down(self) -> bool:
-        """Down, or lost from sight while it was."""
+        """Down, or unknown since it was."""
         return self.health is Health.DOWN or (
             self.health is Health.UNKNOWN and self.before is Health.DOWN
         )
 
     @property
     def in_trouble(self) -> bool:
-        """Degraded or down, or lost from sight while it was."""
+        """Degraded or down, or unknown since it was."""
         known = self.before if self.health is Health.UNKNOWN else self.shown
         return known in (Health.DEGRADED, Health.DOWN)
 
@@ -218,7 +218,7 @@ class EndpointState:
         return self.guard.stopped
 
     def proven_since(self, moment: float) -> Health:
-        """Of one lost from sight: the health it was last proven to have since then.
+        """Of one that is unknown: the health it was last proven to have since then.
 
         Otherwise `UNKNOWN`, also where nothing has begun (`inf`). What is planned is no trouble.
         """

@@ -1,4 +1,4 @@
-"""What operators lay over the verdicts: shelving, maintenance, bypass, attestation, drill.
+"""What operators put over the verdicts: shelving, maintenance, bypass, attestation, drill.
 
 An overlay never changes what is seen. Shelving and maintenance *suppress* a service: no
 red, amber or sound comes from it, while it is probed as ever. `Overlays` only keeps the
@@ -20,9 +20,9 @@ REMIND_EVERY: Final = 3600.0
 """Seconds between two reminders that a bypass is still on though all is well."""
 
 SCHEDULE: Final = "schedule"
-"""The origin of overlays that the calendar laid on."""
+"""The origin of overlays that the calendar puts on."""
 LOG: Final = "log"
-"""The origin of overlays that something read in a log laid on."""
+"""The origin of overlays that come from what was read in a log."""
 MOST_USES: Final = 512
 """Uses of break-glass accounts that are remembered as announced."""
 
@@ -69,7 +69,7 @@ class Overlays:
         }
 
     def configure(self, site: Site) -> None:
-        """Serve this site from now on; what lay over something that is gone goes too."""
+        """Serve this site from now on; overlays of what is gone go too."""
         self._services = tuple(service.id for service in site.services)
         self._attested = {item.id: item for item in site.attest}
         known = {*self._services, *self._attested}
@@ -80,10 +80,10 @@ class Overlays:
             del self._reminders[gone]
 
     def restore(self, overlays: Iterable[Overlay], at: float) -> None:
-        """Lay on again what lay before a restart and is not over.
+        """Put on again what was on before a restart and is not over.
 
-        What the calendar laid on is left out: the calendar gives it again. So is what lay over
-        something that is watched no longer.
+        What the calendar put on is left out: the calendar gives it again. So are overlays of
+        what is watched no longer.
         """
         known = {*self._services, *self._attested}
         for overlay in overlays:
@@ -301,7 +301,7 @@ class Overlays:
     def _set(
         self, kind: OverlayKind, event: Shelve | Maintenance | Bypass, until: float | None
     ) -> tuple[str, ...]:
-        """Lay a kind of overlay on a service or on all, or take it off; which it concerned."""
+        """Put a kind of overlay on a service or on all, or take it off; which it concerned."""
         if event.service is not None and event.service not in self._services:
             raise OperationRefused(
                 f"no service {event.service!r}; there is: {', '.join(self._services)}"
@@ -321,7 +321,7 @@ class Overlays:
         return concerned
 
     def _remove(self, kind: OverlayKind, service: str) -> bool:
-        """Take off what hands or the calendar laid on; whether there was anything."""
+        """Take off what an operator or the calendar put on; whether there was anything."""
         found = [self._active.pop((kind, service, scheduled), None) for scheduled in (False, True)]
         return any(found)
 

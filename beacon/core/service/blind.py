@@ -10,9 +10,9 @@ from typing import Final
 from beacon.core.effects import Announcement
 
 LASTING: Final = 60.0
-"""Seconds of sight before it is announced: one full interval of a sign-in has gone well."""
+"""Seconds without blindness before that is announced: one full interval of a sign-in."""
 AGAIN_WITHIN: Final = 600.0
-"""Seconds after an announced sight in which new blindness makes the next one wait as long."""
+"""Blind again within so many seconds of "sighted": the next "sighted" waits as long."""
 
 
 @dataclass(slots=True)
@@ -20,7 +20,7 @@ class BlindAnnouncer:
     """One service. Times are monotonic seconds."""
 
     announced_blind: bool = False
-    sighted_at: float | None = None  # when sight was last announced
+    sighted_at: float | None = None  # when "sighted" was last announced
     damped: bool = False  # it was lost again soon after that
     since: float = math.inf  # since when it sees, without a break
 
@@ -34,7 +34,7 @@ class BlindAnnouncer:
 
     @property
     def due(self) -> float:
-        """When sight will have lasted long enough, `inf` if nothing waits."""
+        """When it has not been blind for long enough, `inf` if nothing waits."""
         if not self.announced_blind:
             return math.inf
         return self.since + (AGAIN_WITHIN if self.damped else LASTING)

@@ -1,4 +1,4 @@
-"""What endpoints tell beside their health: vendor's words, missing records, codes that arrived.
+"""What endpoints report beside their health: vendor's words, missing records, codes that arrived.
 
 An incident keeps them, and people see them; no verdict rests on them.
 """

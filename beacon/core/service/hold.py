@@ -1,4 +1,4 @@
-"""One service over time: the table's word, held until it is proved and lasting.
+"""One service over time: the verdict of the table, held until its end is proved and lasting.
 
 `judge` says what the endpoints show now; this file adds what needs memory: holds after
 trouble, the verdict kept while nothing is known, and the step from red through recovering.

@@ -88,7 +88,7 @@ class ServiceMonitor:
 
     def retire(self, at: float) -> bool:
         """Close what it leaves open: it is watched no longer. Whether an incident was open."""
-        for kind in ("hold", "sight", "unseen"):
+        for kind in ("hold", "blind", "unconfirmed"):
             self._shared.timers.set((kind, self.spec.id), None)
         incident = self.incident
         if incident is not None:
@@ -246,9 +246,9 @@ class ServiceMonitor:
     def _suppress(self, change: Change, at: float) -> Change:
         """Hold alarms back while it is suppressed, and until it is confirmed afterwards.
 
-        Then only what is worse than before is an alarm.
+        Then only what is worse than before is an alarm (docs/operators.md).
         """
-        suppression, timer = self.suppression, ("unseen", self.spec.id)
+        suppression, timer = self.suppression, ("unconfirmed", self.spec.id)
         if suppression is None:
             return change
         calm = Change.NONE if change in _ALARMING else change
@@ -267,7 +267,8 @@ class ServiceMonitor:
     def _inhibit(self, change: Change, at: float) -> Change:
         """Hold an alarm back while all the trouble depends on something else.
 
-        The lamps flash as usual; incident and sound come when it fails by itself.
+        The lamps flash as usual; incident and sound come when it fails by itself
+        (docs/operators.md).
         """
         if not self.inhibited and change not in _ALARMING:
             return change
@@ -399,7 +400,7 @@ class ServiceMonitor:
                 cause = self._causes[0].cause if self._causes and blind else None
                 self._announce(what, at, cause=cause)
             due = self.blind_announcer.due
-        self._shared.timers.set(("sight", self.spec.id), due)
+        self._shared.timers.set(("blind", self.spec.id), due)
 
     def _remind(self, at: float) -> None:
         """Sound that MFA is still switched off though all is well."""

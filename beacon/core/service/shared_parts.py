@@ -11,7 +11,7 @@ from beacon.core.tower.tower_control import TowerControl
 
 @dataclass(frozen=True, slots=True)
 class SharedParts:
-    """What services act through, and where they ask what operators have laid over them."""
+    """What services act through, and where they ask for operators' overlays."""
 
     timers: Timers
     outbox: EffectOutbox

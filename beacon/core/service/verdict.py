@@ -85,7 +85,7 @@ def _by_cells(
 ) -> Judgement:
     members = _cells(endpoints)
     cells = tuple((name, _worst((e, e.health) for e in each)) for name, each in members.items())
-    # A cell that is lost from sight while another is down counts as it was last proven: else our
+    # A cell that becomes unknown while another is down counts as it was last proven: else our
     # own expired password for one region would turn the loss of another into an outage of all.
     healths = [_worst((e, e.counts) for e in each) for each in members.values()]
     unknown = sum(health is Health.UNKNOWN for _, health in cells)
@@ -97,7 +97,7 @@ def _by_cells(
         known = Verdict.GRAY_FAILURE if fine else Verdict.OUTAGE
     elif down or Health.DEGRADED in healths:
         known = Verdict.DEGRADED
-    else:  # that all was well before it was lost from sight proves no recovery
+    else:  # that all was well before it became unknown proves no recovery
         known = Verdict.OK if unknown < len(cells) else Verdict.BLIND
     verdict = Verdict.BLIND if known is Verdict.OK and unknown else known
     return Judgement(

@@ -105,7 +105,7 @@ class Alarm:
 
     @property
     def mute(self) -> bool:
-        """Whether it says nothing of its verdict now."""
+        """Whether it shows nothing of its verdict now."""
         return self.suppressed or self.awaiting_confirmation
 
     @property
@@ -290,7 +290,7 @@ class Annunciator:
         starting: bool,
         overlays: Sequence[str],
     ) -> None:
-        """Take in what a service is judged to be, and what operators laid over it."""
+        """Take in what a service is judged to be, and what operators put over it."""
         alarm = self.alarms[service]
         alarm.verdict, alarm.blind, alarm.starting = verdict, blind, starting
         alarm.maintained = "maintenance" in overlays

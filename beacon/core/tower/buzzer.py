@@ -1,6 +1,6 @@
 """When the buzzer may sound: quiet hours, an operator's silence, and a budget for the hour.
 
-A new red always sounds, but for quiet hours: whoever silenced the buzzer must hear it.
+A new red sounds even while an operator silences the buzzer; only quiet hours hold it back.
 """
 
 import math
