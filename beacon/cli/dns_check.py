@@ -240,9 +240,9 @@ def _authority(
             raise CannotAsk(stuck.reading.detail) from None
     authority = Authority(run, subject.domain, peers, resolvers)
     authority.all_at_once(keys(subject.domain, subject.selectors, ()))
-    told = authority.told(subject.domain, SOA).values()
-    if all(found.state is State.FAILED for found in told):
-        why = next((found.why for found in told), "no server has an address")
+    answers = authority.told(subject.domain, SOA).values()
+    if all(found.state is State.FAILED for found in answers):
+        why = next((found.why for found in answers), "no server has an address")
         raise CannotAsk(f"{plain(subject.domain)}: {why}")
     return authority
 
@@ -307,9 +307,9 @@ class Report:
 
     def text(self, width: int) -> str:
         """Return it in words."""
-        return "\n".join(line for domain in self.domains for line in self._told(domain, width))
+        return "\n".join(line for domain in self.domains for line in self._lines(domain, width))
 
-    def _told(self, domain: Domain, width: int) -> Iterator[str]:
+    def _lines(self, domain: Domain, width: int) -> Iterator[str]:
         word = {
             CheckStatus.SAME: "as it should be",
             CheckStatus.DIFFERS: "DIFFERS",

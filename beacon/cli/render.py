@@ -53,14 +53,14 @@ def _incident(incident: Mapping[str, Any]) -> list[str]:
 
 def _silent(answer: Mapping[str, Any]) -> list[str]:
     silence = answer.get("silence")
-    return [] if silence is None else [_laid_on("silence", silence)]
+    return [] if silence is None else [_overlay_line("silence", silence)]
 
 
 def _overlay(overlay: Mapping[str, Any]) -> str:
-    return _laid_on(f"{overlay['kind']} {overlay['subject']}", overlay)
+    return _overlay_line(f"{overlay['kind']} {overlay['subject']}", overlay)
 
 
-def _laid_on(what: str, overlay: Mapping[str, Any]) -> str:
+def _overlay_line(what: str, overlay: Mapping[str, Any]) -> str:
     until = f", until {times.second(overlay['until'])}" if overlay["until"] else ""
     why = f": {overlay['reason']}" if overlay["reason"] else ""
     return f"{what}: by {overlay['by']}, since {times.second(overlay['since'])}{until}{why}"
