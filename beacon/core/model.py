@@ -262,6 +262,8 @@ RANK: Final = MappingProxyType(
 
 RED: Final = frozenset({Verdict.OUTAGE, Verdict.GRAY_FAILURE})
 NO_PROBLEM: Final = frozenset({Verdict.OK, Verdict.ADVISORY})
+CALM: Final = NO_PROBLEM | {Verdict.BLIND}
+"""The verdicts in which no incident is open."""
 
 
 class Sequence(StrEnum):

@@ -12,7 +12,7 @@ from beacon.core.effects import Announced, Announcement, FirstDue, Postpone, Rec
 from beacon.core.endpoint.readings import EndpointMonitors
 from beacon.core.endpoint.state import EndpointState, Onset
 from beacon.core.endpoint.streaks import WINDOW
-from beacon.core.model import NO_PROBLEM, Health, Reading, Reason, Verdict
+from beacon.core.model import CALM, Health, Reading, Reason
 from beacon.core.outbox import EffectOutbox
 from beacon.core.service.blind import BlindAnnouncer
 from beacon.core.service.incident import Incident
@@ -34,7 +34,6 @@ QUIET_START: Final = 5.0
 """Seconds after a restart before an overdue re-alarm sounds: the edge may know of quiet hours."""
 
 _STOPPED: Final = Reading(Reason.GUARD_STOPPED, "stopped before the restart by rejected sign-ins")
-_CALM: Final = NO_PROBLEM | {Verdict.BLIND}
 
 
 # --- remembering ------------------------------------------------------------------
@@ -43,7 +42,7 @@ _CALM: Final = NO_PROBLEM | {Verdict.BLIND}
 def remember(endpoints: EndpointMonitors, services: Services, at: float) -> Memory:
     """Everything that must survive a restart, as it stands."""
     overall, annunciator = services.overall, services.tower.annunciator
-    if overall is not None and overall.verdict in _CALM:
+    if overall is not None and overall.verdict in CALM:
         overall = None
     return Memory(
         at=at,
@@ -94,7 +93,7 @@ def _endpoint(state: EndpointState, endpoints: EndpointMonitors) -> EndpointMemo
 
 def _service(watched: ServiceMonitor, alarm: Alarm, at: float) -> ServiceMemory:
     state, incident = watched.state, watched.incident
-    calm = state.verdict in _CALM
+    calm = state.verdict in CALM
     proved = state.proof_at if state.blind else at
     left = state.hold_left if state.hold_until is None else state.hold_until - at
     return ServiceMemory(

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from beacon.core.model import NO_PROBLEM, RED, Service, Verdict
+from beacon.core.model import CALM, NO_PROBLEM, RED, Service, Verdict
 from beacon.core.service.verdict import NOTHING_KNOWN, Judgement
 
 
@@ -44,7 +44,7 @@ class ServiceState:
         """Take in what the table says now."""
         self.judgement = found
         self._note_blind(blind=found.blind, at=at)
-        verdict = found.verdict if self._calm else found.known
+        verdict = found.verdict if self.verdict in CALM else found.known
         if verdict is Verdict.BLIND:
             return self._nothing_known(at)
         if self.hold_left is not None:
@@ -64,20 +64,16 @@ class ServiceState:
 
     # --- blind --------------------------------------------------------------------
 
-    @property
-    def _calm(self) -> bool:
-        return self.verdict in NO_PROBLEM or self.verdict is Verdict.BLIND
-
     def _note_blind(self, *, blind: bool, at: float) -> None:
         if not blind:
             self.proof_at = None
-        elif not (self.blind or self._calm):
+        elif not (self.blind or self.verdict in CALM):
             self.proof_at = at
         self.blind = blind
 
     def _nothing_known(self, at: float) -> Change:
         """Nothing that its cells rest on is known: hold the verdict, and a hold that runs."""
-        if self._calm:
+        if self.verdict in CALM:
             self._become(Verdict.BLIND, at)
         elif self.judgement.verdict is Verdict.DEGRADED and self.verdict not in RED:
             return self._degraded(at)  # what stands beside the cells raises it
@@ -88,7 +84,7 @@ class ServiceState:
     # --- seeing -------------------------------------------------------------------
 
     def _well(self, verdict: Verdict, at: float) -> Change:
-        if self._calm:
+        if self.verdict in CALM:
             self._become(verdict, at)
             return Change.NONE
         if self.hold_until is not None:
@@ -108,7 +104,7 @@ class ServiceState:
         self._leave_red(at)
         self.hold_until = self.hold_left = None
         self._become(Verdict.DEGRADED, at)
-        return Change.OPENED if was in NO_PROBLEM or was is Verdict.BLIND else Change.NONE
+        return Change.OPENED if was in CALM else Change.NONE
 
     def _red(self, verdict: Verdict, at: float) -> Change:
         was, was_red = self.verdict, self.was_red
@@ -123,7 +119,7 @@ class ServiceState:
         self._become(verdict, at)
         if was in RED:
             return Change.NONE
-        if was in NO_PROBLEM or was is Verdict.BLIND:
+        if was in CALM:
             return Change.OPENED
         return Change.RELAPSED if was_red else Change.ESCALATED
 

@@ -5,7 +5,6 @@ asks for no answer.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Final
 
 from beacon.core.effects import Announced, Announcement, Answered
 from beacon.core.inputs import (
@@ -22,15 +21,13 @@ from beacon.core.inputs import (
     Silence,
     StorageDegraded,
 )
-from beacon.core.model import NO_PROBLEM, BreakGlassUse, Verdict
+from beacon.core.model import CALM, BreakGlassUse
 from beacon.core.operator.overlays import OperationRefused
 from beacon.core.outbox import EffectOutbox
 from beacon.core.service.incident import Incident
 from beacon.core.service.roll_up import Services
 from beacon.core.service.suppression import Suppression
 from beacon.core.views import Overlay
-
-_CALM: Final = NO_PROBLEM | {Verdict.BLIND}
 
 
 class Operations:
@@ -144,7 +141,7 @@ class Operations:
         """Put an overlay on or take it off; refused where that makes no sense."""
         error = ""
         try:
-            if isinstance(event, Drill) and event.on and self._tower.annunciator.worst not in _CALM:
+            if isinstance(event, Drill) and event.on and self._tower.annunciator.worst not in CALM:
                 raise OperationRefused("something is really wrong: no time for a drill")
             self._overlays.fold(event)
         except OperationRefused as refusal:
