@@ -103,7 +103,10 @@ def probe(args: Namespace) -> int:
         codes = share(LEDGER, lambda request: ask(asked, request), state, f"probe {os.getpid()}")
     if args.verbose and codes:
         print_error(codes)
-    trial = try_endpoint(config, args.endpoint, _wait, codes)
+    try:
+        trial = try_endpoint(config, args.endpoint, _wait, codes)
+    finally:
+        LEDGER.leave_to(None)
     width = shutil.get_terminal_size().columns
     text = trial.text(width, verbose=args.verbose)
     print_answer(json.dumps(trial.document()) if args.json else text)

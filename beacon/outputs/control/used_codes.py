@@ -162,17 +162,22 @@ class Unkept:
 def share(
     ledger: Ledger, ask: Callable[[Mapping[str, Any]], Answer], directory: Path, who: str
 ) -> str:
-    """Let a run by hand use no code that a beacon here uses; in words, how it knows."""
+    """Let a run by hand use no code that a beacon here uses; in words, how it knows.
+
+    Until `ledger.leave_to(None)`.
+    """
     try:
         ask({"action": ACTION})
     except (NotAllowed, NotAnswering):
         pass  # one is there: it is for `SharedLedger` to say that it cannot be asked
     except NoBeacon:
+        written = Ledger()
         try:
-            ledger.keep(LeftBook(directory))
+            written.keep(LeftBook(directory))
         except (OSError, sqlite3.Error, Newer):
             ledger.leave_to(Unkept())
             return "no beacon runs here, and none left a history: used codes are not known"
+        ledger.leave_to(written)
         return f"no beacon runs here: used codes are those in {directory / NAME}"
     ledger.leave_to(SharedLedger(ask, who))
     return "used codes are shared with the beacon that runs here"
