@@ -22,9 +22,9 @@ from gpiozero.pins.mock import MockFactory
 
 from beacon.config.fields import Url
 from beacon.config.schema import Tower
+from beacon.core.indication import Colour
 from beacon.core.model import Endpoint, Evidence, Service, Site
 from beacon.core.monitor import Monitor
-from beacon.core.tower.indication import Colour
 from beacon.engine.clock import SystemClock
 from beacon.engine.inbox import Inbox
 from beacon.engine.loop import Engine, Item, ScheduledProbe

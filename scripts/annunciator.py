@@ -4,10 +4,10 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from beacon.core.indication import Colour
 from beacon.core.model import RED, Sequence, Verdict
 from beacon.core.tower import annunciator, buzzer
 from beacon.core.tower.annunciator import AFTER, Alarm, Requests
-from beacon.core.tower.indication import Colour
 from beacon.core.tower.sequences import FIRST_OUT, SEQUENCES, WITHOUT_LOCK_IN, AlarmEvent, Stage
 
 HEAD = """\

@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 
 from beacon import probes
 from beacon.config.loader import load
-from beacon.core.tower.indication import PERIOD, WINK, WINK_EVERY, Colour, Indication, Pattern
+from beacon.core.indication import PERIOD, WINK, WINK_EVERY, Colour, Indication, Pattern
 from beacon.engine.clock import SystemClock
 from beacon.sandbox.demo import FRAME, STORY, Act, play, staged
 from beacon.sandbox.servers import Ports

@@ -12,8 +12,8 @@ from beacon.config.problems import Position, Problem, Problems, Steps, meant, on
 from beacon.config.schema import Mqtt, Tower, Web
 from beacon.config.tls import DEFAULT_TLS
 from beacon.config.yaml.nodes import NodePath
+from beacon.core.indication import Colour
 from beacon.core.model import Attestation, Endpoint, Evidence, Preset
-from beacon.core.tower.indication import Colour
 
 WITNESSES_WANTED: Final = 2
 SPECIAL_PINS: Final = {

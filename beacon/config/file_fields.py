@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from beacon.config.fields import SettingRefused, refuse_credentials
 from beacon.config.problems import meant, one_of
+from beacon.core.indication import Colour
 from beacon.core.operator.commands import OVER_MQTT
-from beacon.core.tower.indication import Colour
 
 
 class Name(str):

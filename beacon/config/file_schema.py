@@ -23,9 +23,9 @@ from beacon.config.file_fields import (
 from beacon.config.schema import WEEKDAYS, Buttons, Discovery, Driver, Pin
 from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.config.yaml.nodes import Node
+from beacon.core.indication import Colour
 from beacon.core.model import Preset, Sequence
 from beacon.core.operator.commands import HARMLESS
-from beacon.core.tower.indication import Colour
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,8 +35,8 @@ from beacon.config.schema import (
     Web,
 )
 from beacon.config.yaml.nodes import Listing, Node, NodePath, plain
+from beacon.core.indication import Colour
 from beacon.core.model import Attestation, Preset, Service, Site
-from beacon.core.tower.indication import Colour
 
 DEFAULT_LAMPS: Final = {
     Colour.RED: 17,

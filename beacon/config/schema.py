@@ -13,9 +13,9 @@ import msgspec
 
 from beacon.config.fields import Secret, Topic
 from beacon.config.tls import DEFAULT_TLS, TlsPolicy
+from beacon.core.indication import Colour
 from beacon.core.model import Preset, Sequence, Site
 from beacon.core.operator.commands import HARMLESS
-from beacon.core.tower.indication import Colour
 
 Pin = Annotated[int, msgspec.Meta(ge=0, le=27, description="BCM number of a GPIO line")]
 

@@ -6,8 +6,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from beacon.core.indication import Indication, Sound
 from beacon.core.model import Health, Reading, Verdict
-from beacon.core.tower.indication import Indication, Sound
 from beacon.core.views import (
     EndpointRead,
     IncidentView,

@@ -6,8 +6,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from beacon.core.indication import Indication
 from beacon.core.model import Health, Reading, Reason, Verdict
-from beacon.core.tower.indication import Indication
 
 
 @dataclass(frozen=True, slots=True)

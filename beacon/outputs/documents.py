@@ -13,8 +13,8 @@ from typing import Any
 
 import beacon
 from beacon.core.explain import Explained, Prospect
+from beacon.core.indication import Colour
 from beacon.core.model import Reading, Site
-from beacon.core.tower.indication import Colour
 from beacon.core.views import (
     Cause,
     CauseWindow,

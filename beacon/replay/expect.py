@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from beacon.core.indication import Colour, Indication, Pattern
 from beacon.core.model import RANK
-from beacon.core.tower.indication import Colour, Indication, Pattern
 from beacon.core.views import IncidentState, IncidentView, View
 from beacon.replay.script import Expectation, Offset
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from beacon.config.loader import YamlDocument, load_embedded, read
 from beacon.config.schema import Config
+from beacon.core.indication import DARK, Indication, Light, Pattern
 from beacon.core.inputs import ClockStepped, ClockSynchronised, DateImplausible, Event
 from beacon.core.model import (
     OUTCOME_OF,
@@ -22,7 +23,6 @@ from beacon.core.model import (
     Site,
 )
 from beacon.core.operator.commands import LampTest, Refusal, parse
-from beacon.core.tower.indication import DARK, Indication, Light, Pattern
 from beacon.engine.calendar.quiet_hours import QuietHoursWatch
 from beacon.engine.calendar.windows import WeeklyWindow, WindowsWatch
 from beacon.engine.clock import ManualClock

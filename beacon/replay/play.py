@@ -29,8 +29,8 @@ from beacon.core.effects import (
     Sounded,
     Transition,
 )
+from beacon.core.indication import Colour, Indication, Pattern
 from beacon.core.model import Verdict
-from beacon.core.tower.indication import Colour, Indication, Pattern
 from beacon.core.views import IncidentView, OverlayKind, ServiceView
 from beacon.replay.expect import compare, compare_dead
 from beacon.replay.load import Scene, read_scene

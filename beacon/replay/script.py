@@ -14,8 +14,8 @@ import msgspec
 
 from beacon.config.fields import Duration, SettingRefused
 from beacon.config.yaml.nodes import Node
+from beacon.core.indication import Colour, Pattern
 from beacon.core.model import Verdict
-from beacon.core.tower.indication import Colour, Pattern
 from beacon.core.views import IncidentState
 from beacon.replay.timeline import relative
 

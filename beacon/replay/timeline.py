@@ -13,8 +13,8 @@ from itertools import groupby
 from typing import Final, TextIO
 
 from beacon.core.effects import IndicationChanged, Sounded
+from beacon.core.indication import Colour
 from beacon.core.model import Verdict
-from beacon.core.tower.indication import Colour
 
 Signal = IndicationChanged | Sounded
 

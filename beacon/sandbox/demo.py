@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.live import Live
 
 from beacon.config.schema import Config
-from beacon.core.tower.indication import Colour, Pattern
+from beacon.core.indication import Colour, Pattern
 from beacon.engine.clock import Clock
 from beacon.outputs.terminal.render import draw
 from beacon.outputs.terminal.screen import TerminalScreen

@@ -21,8 +21,8 @@ from beacon.core.effects import (
     Sounded,
     Transition,
 )
+from beacon.core.indication import SIGNAL, Colour, Indication, Light, Pattern, Sound
 from beacon.core.model import Health, Reading, Reason, Site, Verdict
-from beacon.core.tower.indication import SIGNAL, Colour, Indication, Light, Pattern, Sound
 from beacon.core.views import (
     EndpointRead,
     IncidentState,

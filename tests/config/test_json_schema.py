@@ -9,7 +9,7 @@ from beacon import probes
 from beacon.config.decoder import specs
 from beacon.config.file_schema import EndpointSection, FileSection, WitnessSection
 from beacon.config.json_schema import schema_json
-from beacon.core.tower.indication import Colour
+from beacon.core.indication import Colour
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from beacon.config.file_fields import Bind
 from beacon.config.loader import ConfigError, YamlDocument, load, load_embedded, read
 from beacon.config.schema import Driver, QuietHoursSetting
 from beacon.config.yaml.nodes import Node
+from beacon.core.indication import Colour
 from beacon.core.model import Attestation, Evidence, Preset, Sequence
 from beacon.core.operator.commands import OVER_MQTT
-from beacon.core.tower.indication import Colour
 
 WHOLE = """
 site: london-soc

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from beacon.core.effects import Announced, Effect, IndicationChanged, Sounded
+from beacon.core.indication import Colour, Indication
 from beacon.core.inputs import Acknowledge
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site, Verdict
-from beacon.core.tower.indication import Colour, Indication
 from beacon.core.views import IncidentView
 from beacon.replay.simulation import PASSING, Simulation
 

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.core.effects import Sounded
+from beacon.core.indication import Sound
 from beacon.core.inputs import Acknowledge, Observed
 from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
 from beacon.core.service.endpoint_snapshot import EndpointSnapshot
 from beacon.core.service.verdict import judge
-from beacon.core.tower.indication import Sound
 from beacon.core.trust.network import Trust
 
 # --- the table --------------------------------------------------------------------

@@ -4,6 +4,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from beacon.core.effects import Announced, Announcement, IndicationChanged, OverlaysChanged, Sounded
+from beacon.core.indication import Colour, Pattern
 from beacon.core.inputs import (
     Acknowledge,
     Attest,
@@ -28,7 +29,6 @@ from beacon.core.model import (
     Verdict,
 )
 from beacon.core.monitor import Monitor
-from beacon.core.tower.indication import Colour, Pattern
 
 ENDPOINTS = {
     "mfa/a": Evidence.SYMPTOM,

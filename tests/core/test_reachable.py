@@ -8,6 +8,7 @@ import itertools
 import pytest
 
 from beacon.core.effects import Announced, Announcement, IncidentChanged, OverlaysChanged
+from beacon.core.indication import Colour, Pattern, Sound
 from beacon.core.inputs import (
     Acknowledge,
     Attest,
@@ -35,7 +36,6 @@ from beacon.core.model import (
     Site,
     Verdict,
 )
-from beacon.core.tower.indication import Colour, Pattern, Sound
 from beacon.core.tower.sequences import AlarmEvent, Stage, Turn, table
 from beacon.core.views import IncidentState, OverlayKind
 

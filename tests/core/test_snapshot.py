@@ -19,6 +19,7 @@ from beacon.core.effects import (
     Sounded,
 )
 from beacon.core.endpoint.state import Onset
+from beacon.core.indication import Colour, Pattern
 from beacon.core.inputs import (
     Acknowledge,
     Bypass,
@@ -50,7 +51,6 @@ from beacon.core.snapshot import (
     VoiceMemory,
     shifted,
 )
-from beacon.core.tower.indication import Colour, Pattern
 from beacon.core.tower.sequences import Stage, Turn
 from beacon.core.views import (
     Arrivals,

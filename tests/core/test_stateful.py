@@ -27,6 +27,7 @@ from beacon.core.effects import (
     Sounded,
     Transition,
 )
+from beacon.core.indication import Colour, Pattern, Sound
 from beacon.core.inputs import (
     Acknowledge,
     Attest,
@@ -69,7 +70,6 @@ from beacon.core.model import (
 from beacon.core.monitor import Monitor
 from beacon.core.service.incident import RELAPSE_EVERY
 from beacon.core.snapshot import shifted
-from beacon.core.tower.indication import Colour, Pattern, Sound
 from beacon.core.views import EndpointRead, IncidentState, SilenceChanged
 
 MINUTE, HOUR = 60.0, 3600.0

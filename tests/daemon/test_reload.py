@@ -7,10 +7,10 @@ import pytest
 
 from beacon.config.schema import Config, Tower
 from beacon.core.effects import OverallChanged, ServiceChanged
+from beacon.core.indication import Colour
 from beacon.core.inputs import Observed
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
-from beacon.core.tower.indication import Colour
 from beacon.core.views import EndpointRead
 from beacon.daemon.reload import ReloadableOutputs
 from beacon.engine.inbox import Inbox

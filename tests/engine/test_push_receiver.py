@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.core.effects import OverallChanged
+from beacon.core.indication import Colour
 from beacon.core.inputs import Observed, TimePassed
 from beacon.core.model import (
     Endpoint,
@@ -23,7 +24,6 @@ from beacon.core.model import (
     Verdict,
 )
 from beacon.core.monitor import Monitor
-from beacon.core.tower.indication import Colour
 from beacon.core.views import OverallView
 from beacon.engine.clock import ManualClock
 from beacon.engine.push_receiver import Expected, PushDenied, Pushed, Pushes, PushRefusal, Way

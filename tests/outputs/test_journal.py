@@ -20,8 +20,8 @@ from beacon.core.effects import (
     Sounded,
     Transition,
 )
+from beacon.core.indication import Sound
 from beacon.core.model import Health, Reading, Reason, Verdict
-from beacon.core.tower.indication import Sound
 from beacon.core.views import OverallView, Overlay, OverlayKind, SilenceChanged
 from beacon.outputs.journal import LineWriter, LogBook, OneLine, diverted, set_up
 

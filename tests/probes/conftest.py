@@ -14,8 +14,8 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from beacon.core.indication import Colour
 from beacon.core.model import Reading
-from beacon.core.tower.indication import Colour
 from beacon.daemon.life import load_config
 from beacon.engine.clock import Clock, SystemClock
 from beacon.engine.run import DeadlinePassed, Probe, Run

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from beacon.core.effects import IndicationChanged, Sounded
-from beacon.core.tower.indication import DARK, Sound
+from beacon.core.indication import DARK, Sound
 from beacon.replay.timeline import Replayed, TimelineEntry, TimelinePrinter, coloured
 
 START = datetime(2026, 1, 12, 23, 59, tzinfo=UTC)

@@ -7,7 +7,7 @@ import pytest
 
 from beacon.config.schema import Tower
 from beacon.core.effects import IndicationChanged
-from beacon.core.tower.indication import Indication, Light, Pattern
+from beacon.core.indication import Indication, Light, Pattern
 from beacon.engine.clock import SystemClock
 from beacon.replay.tower import ReplayTower
 

@@ -15,8 +15,8 @@ import trustme
 from beacon import probes
 from beacon.cli.main import main
 from beacon.core.effects import Announcement
+from beacon.core.indication import Colour, Pattern
 from beacon.core.model import Evidence, Health, Outcome, Preset, Verdict
-from beacon.core.tower.indication import Colour, Pattern
 from beacon.daemon.life import load_config
 from beacon.sandbox.demo import PACE
 from beacon.sandbox.nameserver import DOMAIN

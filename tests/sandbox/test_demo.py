@@ -18,8 +18,8 @@ import pytest
 from rich.console import Console
 
 from beacon.config.schema import Config
+from beacon.core.indication import Colour
 from beacon.core.model import Site
-from beacon.core.tower.indication import Colour
 from beacon.daemon.life import load_config
 from beacon.engine.clock import ManualClock, SystemClock
 from beacon.sandbox.commands import demo

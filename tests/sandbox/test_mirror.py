@@ -17,8 +17,8 @@ from beacon.core.effects import (
     OverlaysChanged,
     ServiceChanged,
 )
+from beacon.core.indication import Colour, Indication, Light, Pattern, Sound
 from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site, Verdict
-from beacon.core.tower.indication import Colour, Indication, Light, Pattern, Sound
 from beacon.core.views import (
     EndpointRead,
     IncidentState,

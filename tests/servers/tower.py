@@ -8,7 +8,7 @@ import pytest
 from gpiozero.pins.mock import MockFactory, MockPin
 
 from beacon.config.schema import Buttons, Buzzer, Tower
-from beacon.core.tower.indication import Colour
+from beacon.core.indication import Colour
 from beacon.engine.clock import ManualClock
 from beacon.engine.output import Heartbeat
 from beacon.outputs.tower.channels import Channels, wiring

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from beacon.config.schema import Buzzer, Tower
-from beacon.core.tower.indication import Colour
+from beacon.core.indication import Colour
 from beacon.outputs.tower import failsafe_file
 
 TOWER = Tower(

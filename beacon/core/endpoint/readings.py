@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from beacon.core.effects import Answered, Postpone, Recheck, Transition
 from beacon.core.endpoint.dependencies import Dependencies
 from beacon.core.endpoint.latency_watch import LatencyWatch
-from beacon.core.endpoint.state import Confirmation, EndpointState, only_its_words, slow_or
+from beacon.core.endpoint.state import EndpointState, only_its_words, slow_or
 from beacon.core.inputs import (
     ClockStepped,
     ClockSynchronised,
@@ -34,7 +34,7 @@ from beacon.core.model import (
 from beacon.core.outbox import EffectOutbox
 from beacon.core.timers import Timers
 from beacon.core.trust.clock import OwnClock
-from beacon.core.trust.network import ROUND_EVERY, Trust
+from beacon.core.trust.network import ROUND_EVERY, Confirmation, Trust
 from beacon.core.views import EndpointRead
 
 OWN_NETWORK: Final = Reading(Reason.OWN_NETWORK, "every witness outside fails")

@@ -8,7 +8,6 @@ unknown takes fresh evidence.
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from enum import Enum, auto
 from typing import Final
 
 from beacon.core.endpoint.delivery_stats import arrived
@@ -28,17 +27,10 @@ from beacon.core.model import (
     Reason,
     joined,
 )
+from beacon.core.trust.network import Confirmation
 from beacon.core.views import Arrivals
 
 SLOW_BEFORE: Final = Reading(Reason.SLOW, "slower than usual when we were restarted")
-
-
-class Confirmation(Enum):
-    """Whether a failing endpoint may be called down: what the witnesses say."""
-
-    OPEN = auto()
-    PENDING = auto()  # the witnesses have not answered yet
-    SHUT = auto()  # our own network is gone: the fails are ours
 
 
 @dataclass(frozen=True, slots=True)

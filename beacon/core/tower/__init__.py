@@ -1,6 +1,6 @@
 """What the light stack shows and sounds, as data.
 
-`indication` is a pattern for each lamp. `annunciator` merges the requests of all services.
+`annunciator` merges the requests of all services into an `Indication`, a pattern for each lamp.
 `sequences` are the alarm sequences of ISA-18.1 as tables. `buzzer` decides what may sound.
 `tower_control` is what services and operators use: it adds silence and drill, and makes effects.
 No pin is touched here: see `outputs.tower`.

@@ -9,9 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from beacon.core.model import RANK, RED, Preset, Verdict
-from beacon.core.tower.buzzer import BuzzerPolicy
-from beacon.core.tower.indication import (
+from beacon.core.indication import (
     DARK,
     OFF,
     URGENCY,
@@ -22,6 +20,8 @@ from beacon.core.tower.indication import (
     Pattern,
     Sound,
 )
+from beacon.core.model import RANK, RED, Preset, Verdict
+from beacon.core.tower.buzzer import BuzzerPolicy
 from beacon.core.tower.sequences import FIRST_OUT, AlarmEvent, Stage, Table, Turn, turn
 
 STEADY: Final = Light(Pattern.STEADY)

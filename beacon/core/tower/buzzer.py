@@ -8,8 +8,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
+from beacon.core.indication import Sound
 from beacon.core.model import RANK, RED, Verdict
-from beacon.core.tower.indication import Sound
 
 OPENINGS_WITHIN: Final = 60.0
 BUDGET: Final = 6

@@ -7,13 +7,13 @@ the tower as a whole: an operator's silence, and a drill, which ends when someth
 import math
 
 from beacon.core.effects import IndicationChanged, Sounded
+from beacon.core.indication import Sound
 from beacon.core.inputs import Silence
 from beacon.core.model import RANK, Site, Verdict
 from beacon.core.operator.overlays import Overlays
 from beacon.core.outbox import EffectOutbox
 from beacon.core.timers import Timers
 from beacon.core.tower.annunciator import Annunciator
-from beacon.core.tower.indication import Sound
 from beacon.core.tower.sequences import Table, table
 from beacon.core.views import SilenceChanged
 

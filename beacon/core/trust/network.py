@@ -9,9 +9,9 @@ there is but one such, for nothing else outside since either.
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Final
 
-from beacon.core.endpoint.state import Confirmation
 from beacon.core.model import Endpoint, Outcome, Reading, Reason
 from beacon.core.trust.clock import OwnClock
 
@@ -28,6 +28,14 @@ def reached(reading: Reading) -> bool | None:
     if reading.reason in _ANSWERED or reading.outcome in (Outcome.PASS, Outcome.WARN):
         return True
     return False if reading.outcome is Outcome.FAIL else None
+
+
+class Confirmation(Enum):
+    """Whether a failing endpoint may be called down: what the witnesses say."""
+
+    OPEN = auto()
+    PENDING = auto()  # the witnesses have not answered yet
+    SHUT = auto()  # our own network is gone: the fails are ours
 
 
 @dataclass(slots=True)

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from beacon.config.schema import Config, Mqtt
 from beacon.core.effects import Announcement
+from beacon.core.indication import SIGNAL, Colour, Pattern
 from beacon.core.model import Endpoint, Health, Verdict
 from beacon.core.operator.commands import COMMANDS
-from beacon.core.tower.indication import SIGNAL, Colour, Pattern
 from beacon.core.views import IncidentState
 from beacon.engine.text_pattern import TextPattern
 from beacon.outputs.mqtt.topics import (

@@ -12,7 +12,7 @@ from typing import Any, Final
 from beacon.config.schema import Config
 from beacon.core.effects import Announced, Answered, OverlaysChanged
 from beacon.core.explain import Explained
-from beacon.core.tower.indication import Colour, Sound
+from beacon.core.indication import Colour, Sound
 from beacon.core.views import (
     EndpointRead,
     IncidentState,

@@ -11,8 +11,8 @@ from rich.live import Live
 
 from beacon.config.schema import Tower
 from beacon.core.effects import Effect
+from beacon.core.indication import Colour
 from beacon.core.model import Site
-from beacon.core.tower.indication import Colour
 from beacon.engine.clock import Clock, utc_at
 from beacon.engine.latest import Latest
 from beacon.engine.output import Heartbeat

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from beacon.core.effects import IncidentChanged, IndicationChanged, OverallChanged, ServiceChanged
+from beacon.core.indication import DARK, Colour, levels, patterns
 from beacon.core.model import Endpoint, Outcome, Service, Verdict
-from beacon.core.tower.indication import DARK, Colour, levels, patterns
 from beacon.core.views import EndpointRead, IncidentView, OverlayKind, SilenceChanged
 from beacon.outputs.terminal.screen import HEALTH_MARKS, VERDICT_MARKS, TerminalScreen, spaced
 

@@ -11,8 +11,8 @@ from beacon.core.effects import (
     Sounded,
     Transition,
 )
+from beacon.core.indication import Colour
 from beacon.core.model import Health, Site, Verdict
-from beacon.core.tower.indication import Colour
 from beacon.engine.latest import Latest
 
 _LOG_KEPT: Final = 50

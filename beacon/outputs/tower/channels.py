@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from beacon.config.schema import Tower
-from beacon.core.tower.indication import Colour
+from beacon.core.indication import Colour
 
 BUZZER: Final = "buzzer"
 ALIVE: Final = "alive"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from beacon.config.schema import Tower
-from beacon.core.tower.indication import (
+from beacon.core.indication import (
     DARK,
     GRID,
     SIGNAL,

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.core.endpoint.state import Confirmation, EndpointState, overtaken, slow_or
+from beacon.core.endpoint.state import EndpointState, overtaken, slow_or
 from beacon.core.model import OUTCOME_OF, Evidence, Health, Outcome, Reading, Reason
+from beacon.core.trust.network import Confirmation
 
 LETTERS = {
     "P": Reading(Reason.OK),

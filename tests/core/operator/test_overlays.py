@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from beacon.core.effects import Announced, Announcement, Answered, OverlaysChanged, Recheck
+from beacon.core.indication import Flag
 from beacon.core.inputs import (
     Acknowledge,
     Attest,
@@ -29,7 +30,6 @@ from beacon.core.model import (
     Verdict,
 )
 from beacon.core.operator.overlays import MOST_USES
-from beacon.core.tower.indication import Flag
 from beacon.core.views import OverlayKind, SilenceChanged
 from beacon.replay.simulation import Simulation
 

@@ -2,10 +2,10 @@
 
 import pytest
 
+from beacon.core.indication import DARK, Flag, Light, Pattern, Sound
 from beacon.core.inputs import QuietHours
 from beacon.core.model import Preset, Reason, Sequence, Verdict
 from beacon.core.tower.annunciator import Alarm, Annunciator, indicate
-from beacon.core.tower.indication import DARK, Flag, Light, Pattern, Sound
 from beacon.core.tower.sequences import Stage, table
 
 HOUR = 3600.0

@@ -2,9 +2,9 @@
 
 import pytest
 
+from beacon.core.indication import Sound
 from beacon.core.model import Verdict
 from beacon.core.tower.buzzer import BUDGET, BUDGET_WITHIN, BuzzerPolicy
-from beacon.core.tower.indication import Sound
 
 HOUR = 3600.0
 RED = (Verdict.OUTAGE, Verdict.GRAY_FAILURE)

@@ -2,10 +2,9 @@
 
 import pytest
 
-from beacon.core.endpoint.state import Confirmation
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.core.trust.clock import OwnClock
-from beacon.core.trust.network import Trust, reached
+from beacon.core.trust.network import Confirmation, Trust, reached
 
 OK, LOST = Reading(Reason.OK), Reading(Reason.UNREACHABLE)
 

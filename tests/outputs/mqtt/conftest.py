@@ -19,6 +19,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from beacon.config.schema import Buzzer, Config, Mqtt, Tower
 from beacon.core.effects import Effect, IncidentChanged, OverallChanged, ServiceChanged
+from beacon.core.indication import Colour
 from beacon.core.model import (
     Endpoint,
     Evidence,
@@ -29,7 +30,6 @@ from beacon.core.model import (
     Site,
     Verdict,
 )
-from beacon.core.tower.indication import Colour
 from beacon.core.views import EndpointRead, IncidentState, IncidentView, OverallView, ServiceView
 from beacon.engine.clock import SystemClock
 from beacon.engine.output import Heartbeat

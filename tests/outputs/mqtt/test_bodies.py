@@ -18,8 +18,8 @@ from beacon.core.effects import (
     ServiceChanged,
 )
 from beacon.core.explain import EndpointExplained, Explained, Prospect
+from beacon.core.indication import DARK, Colour, Sound
 from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site, Verdict
-from beacon.core.tower.indication import DARK, Colour, Sound
 from beacon.core.views import (
     Arrivals,
     Cause,

@@ -10,8 +10,8 @@ from beacon.core.effects import (
     Sounded,
     Transition,
 )
+from beacon.core.indication import Sound
 from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site, Verdict
-from beacon.core.tower.indication import Sound
 from beacon.core.views import EndpointRead, OverlayKind, ServiceView
 from beacon.outputs.mqtt.explain_pacing import AT_ONCE, LATER, SOON, Unexplained
 

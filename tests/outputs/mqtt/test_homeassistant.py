@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from beacon.config.schema import Tower
 from beacon.core.effects import Announcement, OverlaysChanged
+from beacon.core.indication import Colour
 from beacon.core.model import Service, Site
 from beacon.core.operator.commands import OVER_MQTT
-from beacon.core.tower.indication import Colour
 from beacon.core.views import OverlayKind, SilenceChanged
 from beacon.outputs.mqtt.homeassistant import (
     birth_topic,

@@ -10,8 +10,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from beacon.config.fields import Secret
 from beacon.config.schema import Discovery
 from beacon.core.effects import Announced, Announcement, IncidentChanged
+from beacon.core.indication import Colour
 from beacon.core.model import Verdict
-from beacon.core.tower.indication import Colour
 from beacon.engine.output import Heartbeat
 from beacon.outputs.mqtt.topics import HealthReport
 from beacon.outputs.tower.renderer import Shown

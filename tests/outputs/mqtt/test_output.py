@@ -23,10 +23,10 @@ from beacon.config.fields import Secret
 from beacon.config.schema import Discovery
 from beacon.config.tls import TlsPolicy
 from beacon.core.effects import Announced, Announcement, Answered, IncidentChanged
+from beacon.core.indication import Colour, Sound
 from beacon.core.inputs import Acknowledge, Observed, Silence
 from beacon.core.model import Health, Reading, Reason, Verdict
 from beacon.core.monitor import Monitor
-from beacon.core.tower.indication import Colour, Sound
 from beacon.core.views import SilenceChanged
 from beacon.engine.clock import ManualClock, WallClockMap
 from beacon.outputs.documents import explanation

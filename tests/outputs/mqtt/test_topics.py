@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.core.effects import Announced, Announcement, Answered, OverlaysChanged
+from beacon.core.indication import Colour, Pattern, Sound
 from beacon.core.model import Health, Reason, Verdict
 from beacon.core.monitor import Monitor
-from beacon.core.tower.indication import Colour, Pattern, Sound
 from beacon.core.views import IncidentState, Overlay, OverlayKind, SilenceChanged, VendorWord
 from beacon.outputs.mqtt.topics import (
     LONGEST_TEXT,

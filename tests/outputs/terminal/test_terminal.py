@@ -23,6 +23,7 @@ from beacon.core.effects import (
     Sounded,
     Transition,
 )
+from beacon.core.indication import Colour, Flag, Indication, Light, Pattern, Sound, levels
 from beacon.core.model import (
     Attestation,
     Endpoint,
@@ -34,7 +35,6 @@ from beacon.core.model import (
     Site,
     Verdict,
 )
-from beacon.core.tower.indication import Colour, Flag, Indication, Light, Pattern, Sound, levels
 from beacon.core.views import (
     EndpointRead,
     IncidentState,

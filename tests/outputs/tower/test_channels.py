@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from beacon.config.schema import Tower
-from beacon.core.tower.indication import Colour
+from beacon.core.indication import Colour
 from beacon.outputs.tower.channels import walk, wiring
 
 

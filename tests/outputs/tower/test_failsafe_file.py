@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from beacon.config.schema import Buzzer, Tower
-from beacon.core.tower.indication import Colour
+from beacon.core.indication import Colour
 from beacon.outputs.tower import failsafe_file
 from beacon.outputs.tower.failsafe_file import Chip
 

@@ -12,7 +12,7 @@ from gpiozero.pins.local import LocalPiFactory
 from gpiozero.pins.mock import MockFactory
 
 from beacon.config.schema import Buttons, Driver, Tower
-from beacon.core.tower.indication import Colour
+from beacon.core.indication import Colour
 from beacon.outputs.tower.channels import TowerError
 from beacon.outputs.tower.gpio import GpioChannels, open_lines, pin_factory
 

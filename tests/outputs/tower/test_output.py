@@ -8,7 +8,7 @@ import pytest
 
 from beacon.config.schema import Tower
 from beacon.core.effects import IndicationChanged, Sounded
-from beacon.core.tower.indication import Colour, Indication, Light, Pattern, Sound
+from beacon.core.indication import Colour, Indication, Light, Pattern, Sound
 from beacon.core.views import SilenceChanged
 from beacon.engine.clock import SystemClock
 from beacon.engine.output import Heartbeat

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from beacon.config.schema import Buttons
-from beacon.core.tower.indication import (
+from beacon.core.indication import (
     GRID,
     Colour,
     Flag,

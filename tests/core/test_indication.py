@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.core.tower.indication import (
+from beacon.core.indication import (
     DARK,
     GRID,
     SIGNAL,
