@@ -42,9 +42,9 @@ from beacon.engine.output import Heartbeat, Output
 from beacon.engine.push_receiver import Expected, Pushed, Pushes, Way
 from beacon.otp.used_codes import LEDGER
 from beacon.outputs.control.actions import Actions
+from beacon.outputs.control.incidents import Incidents
 from beacon.outputs.control.socket import Action
 from beacon.outputs.control.used_codes import ACTION, lending
-from beacon.outputs.history.incidents import Incidents
 from beacon.outputs.history.output import History
 from beacon.outputs.journal import LogBook
 from beacon.outputs.mqtt.topics import HealthReport

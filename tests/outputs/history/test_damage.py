@@ -21,8 +21,8 @@ from beacon.core.endpoint.latency_baseline import Learnt
 from beacon.core.model import Reason
 from beacon.engine.clock import ManualClock
 from beacon.otp.used_codes import Ledger, Token
+from beacon.outputs.control.incidents import Incidents
 from beacon.outputs.history.database import Batch, HistoryFile
-from beacon.outputs.history.incidents import Incidents
 from beacon.outputs.history.storage import KEY, NAME
 
 from .test_output import QUICK, SEED, START, Life, dead, site

@@ -27,10 +27,10 @@ from beacon.core.snapshot import Memory
 from beacon.core.tower.sequences import Stage
 from beacon.engine.clock import ManualClock
 from beacon.otp.used_codes import Ledger, Token
+from beacon.outputs.control.incidents import Incidents
 from beacon.outputs.documents import iso
 from beacon.outputs.history import database
 from beacon.outputs.history.database import Batch, HistoryFile, Newer, Row
-from beacon.outputs.history.incidents import Incidents
 from beacon.outputs.history.output import WAITING, History, WritePace
 from beacon.outputs.history.storage import KEY, NAME
 

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -13,9 +13,7 @@ from beacon.engine.clock import Clock
 from beacon.outputs.control.socket import ActionRefused, Answer
 from beacon.outputs.documents import iso, runbook
 from beacon.outputs.history.database import HIGHEST_NUMBER
-
-if TYPE_CHECKING:
-    from beacon.outputs.history.output import History
+from beacon.outputs.history.output import History
 
 MOST: Final = 50
 """Incidents in one list."""
@@ -90,7 +88,7 @@ class Incidents:
     `site` is what is watched now: it has the runbooks.
     """
 
-    def __init__(self, history: "History", clock: Clock, site: Callable[[], Site]) -> None:
+    def __init__(self, history: History, clock: Clock, site: Callable[[], Site]) -> None:
         self._history, self._clock, self._site = history, clock, site
 
     def __call__(self, request: Mapping[str, Any], _by: str) -> Answer:
