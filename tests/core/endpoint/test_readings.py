@@ -1,69 +1,16 @@
 """Readings in: what each is worth, whom it makes us ask, and what is said of it."""
 
-import math
 from dataclasses import replace
 
 import pytest
 
-from beacon.core.effects import Postpone, Recheck, Transition
-from beacon.core.inputs import DateImplausible, Observed, RunDelayed, StorageDegraded, TimePassed
-from beacon.core.model import ClockSeen, Endpoint, Evidence, Health, Reading, Reason, Service, Site
-from beacon.core.monitor import Monitor
+from beacon.core.effects import Postpone, Transition
+from beacon.core.inputs import DateImplausible, RunDelayed, StorageDegraded, TimePassed
+from beacon.core.model import ClockSeen, Evidence, Health, Reading, Reason, Site
 from beacon.core.views import EndpointRead
+from tests.core.endpoint.conftest import EYES, FAIL, PASS, Desk, build, eye
 
-FAIL, PASS = Reading(Reason.DEADLINE), Reading(Reason.OK)
 GONE = Reading(Reason.CONNECT_TIMEOUT)
-EYES = ("witness/a", "witness/b")
-
-
-def build(name, evidence=Evidence.SYMPTOM, **more):
-    more.setdefault("kind", "http")
-    more.setdefault("interval", 30.0)
-    more.setdefault("stale_after", 95.0)
-    service, _, short = name.partition("/")
-    return Endpoint(id=name, service=service, name=short, evidence=evidence, **more)
-
-
-def eye(name, **more):
-    return build(name, Evidence.WITNESS, failure_threshold=1, retry_interval=None, **more)
-
-
-class Desk:
-    """A monitor to which readings are handed."""
-
-    def __init__(self, *endpoints, witnesses=None):
-        names = dict.fromkeys(e.service for e in endpoints)
-        self.services = tuple(
-            Service(id=n, name=n, endpoints=tuple(e for e in endpoints if e.service == n))
-            for n in names
-        )
-        eyes = tuple(map(eye, EYES)) if witnesses is None else witnesses
-        self.site = Site(id="soc", services=self.services, witnesses=eyes)
-        self.monitor = Monitor(self.site)
-        self.told = list(self.monitor.start(0.0))
-
-    def read(self, at, name, reading=PASS, started=None, **more):
-        began = at if started is None else started
-        effects = self.monitor.handle(Observed(at, name, reading, began, **more))
-        self.told += effects
-        return effects
-
-    def well(self, at, *names):
-        for name in names:
-            self.read(at, name)
-
-    def report(self, name):
-        return next(r for r in self.monitor.view().endpoints if r.endpoint == name)
-
-    def asked(self, effects):
-        return [(e.due, e.endpoints) for e in effects if isinstance(e, Recheck)]
-
-
-@pytest.fixture
-def desk():
-    it = Desk(build("mfa/a"), build("sms/b"))
-    it.well(1.0, "mfa/a", "sms/b", *EYES)
-    return it
 
 
 def test_a_reading_is_reported_as_it_was_understood(desk):
@@ -80,18 +27,6 @@ def test_a_late_pass_keeps_its_figures_and_says_why_it_is_a_warn():
     found = desk.report("mfa/a").reading
     assert (found.reason, found.detail) == (Reason.SLOW, "took 2.5 s, more than 2 s")
     assert (found.latency, found.phases) == (late.latency, late.phases)
-
-
-def test_credentials_that_never_passed_are_ours_and_the_figures_are_kept():
-    desk = Desk(build("mfa/a", sign_in=True))
-    rejected = Reading(Reason.SIGN_IN_REJECTED, "bad", 0.3, (("tls", 0.1),))
-    effects = desk.read(1.0, "mfa/a", rejected)
-    found = desk.report("mfa/a").reading
-    assert found.reason is Reason.OWN_CREDENTIALS
-    words = "credentials that never passed were rejected: mend them, then resume (bad)"
-    assert found.detail == words
-    assert (found.latency, found.phases) == (0.3, (("tls", 0.1),))
-    assert Postpone(1.0, "mfa/a", math.inf) in effects
 
 
 def test_the_first_fail_asks_all_witnesses_at_once_and_is_rechecked(desk):
@@ -397,25 +332,7 @@ def test_other_witnesses_are_heard_afresh(desk):
     assert desk.monitor.view().overall.network == "ok"
 
 
-# --- the guard --------------------------------------------------------------------
-
-
-def test_rejections_are_spaced_and_then_stopped():
-    desk = Desk(build("mfa/a", sign_in=True, guard_max=3), witnesses=())
-    rejected = Reading(Reason.SIGN_IN_REJECTED)
-    desk.read(1.0, "mfa/a")
-    first = desk.read(10.0, "mfa/a", rejected)
-    assert not [e for e in first if isinstance(e, Postpone)]
-    assert desk.asked(first) == [(15.0, ("mfa/a",))]
-    second = desk.read(15.0, "mfa/a", rejected)
-    assert desk.report("mfa/a").health is Health.DOWN
-    assert [e for e in second if isinstance(e, Postpone)] == [Postpone(15.0, "mfa/a", 615.0)]
-    assert desk.asked(second) == []
-    assert not [e for e in desk.monitor.handle(TimePassed(615.0)) if isinstance(e, Transition)]
-    third = desk.read(616.0, "mfa/a", rejected)
-    assert [e for e in third if isinstance(e, Postpone)] == [Postpone(616.0, "mfa/a", math.inf)]
-    desk.monitor.handle(TimePassed(1e6))
-    assert desk.report("mfa/a").health is Health.DOWN, "the stop holds"
+# --- known at once, not with the next event -----------------------------------------
 
 
 def left(desk, at):

@@ -9,38 +9,7 @@ from hypothesis import strategies as st
 from beacon.core.endpoint.state import EndpointState, overtaken, slow_or
 from beacon.core.model import OUTCOME_OF, Evidence, Health, Outcome, Reading, Reason
 from beacon.core.trust.network import Confirmation
-
-LETTERS = {
-    "P": Reading(Reason.OK),
-    "W": Reading(Reason.SLOW),
-    "F": Reading(Reason.DEADLINE),
-    "E": Reading(Reason.INTERNAL_ERROR),
-    "S": Reading(Reason.SAMPLE_TOO_SMALL),
-}
-
-
-@pytest.fixture
-def feed(make_endpoint):
-    def run(letters: str, regular: bool = True, gate: Confirmation = Confirmation.OPEN, **settings):
-        state = EndpointState(make_endpoint("s", "x", Evidence.SYMPTOM, **settings), 0.0)
-        for n, letter in enumerate(letters):
-            state.started = float(n)
-            state.count(LETTERS[letter], float(n), regular=regular)
-            state.decide(float(n), gate)
-        return state
-
-    return run
-
-
-@pytest.mark.parametrize("first", ["", "P"])
-def test_the_guard_does_not_stop_sign_ins_of_others(feed, first):
-    state = feed(first, pushed=True)
-    for at in range(10, 20):
-        read = state.count(Reading(Reason.SIGN_IN_REJECTED), float(at), regular=True)
-        state.decide(float(at), Confirmation.OPEN)
-        assert read.reason is Reason.SIGN_IN_REJECTED
-    assert not state.guarded
-    assert state.health is Health.DOWN
+from tests.core.endpoint.conftest import LETTERS
 
 
 @pytest.mark.parametrize(
@@ -107,41 +76,6 @@ def test_while_our_own_eyes_are_in_doubt_nothing_goes_down(feed):
     assert state.failing
 
 
-def test_flapping_begins_above_a_fifth_of_changes_and_ends_below_a_twentieth(feed):
-    assert not feed("P" * 20 + "FPFP").flapping
-    assert feed("P" * 20 + "FPFPF").flapping
-    assert feed("P" * 20 + "FPFPF" + "P" * 19).flapping
-    ended = feed("P" * 20 + "FPFPF" + "P" * 21)
-    assert not ended.flapping
-    assert ended.shown is Health.UP
-
-
-def test_rechecks_do_not_count_as_flapping(feed):
-    assert not feed("PF" * 20, regular=False).flapping
-
-
-def test_while_flapping_the_worst_is_held(feed):
-    state = feed("P" * 15 + "PFPFPF" + "FFPP")
-    assert state.health is Health.UP
-    assert state.flapping
-    assert state.shown is Health.DOWN
-
-
-def test_the_first_reading_is_no_change(feed):
-    state = feed("F")
-    assert not state.flapping
-    assert feed("FFFPPPPPP").flaps.history.bit_count() == 3
-
-
-def test_void_empties_streak_and_window(feed):
-    state = feed("PFF")
-    state.void(Reading(Reason.OWN_NETWORK), 9.0)
-    assert state.health is Health.UNKNOWN
-    state.count(LETTERS["F"], 10.0, regular=True)
-    state.decide(10.0, Confirmation.OPEN)
-    assert state.streaks.fails == 1
-
-
 @pytest.mark.parametrize(
     ("latency", "slow_after", "reason"),
     [
@@ -206,29 +140,6 @@ def test_never_up_without_a_good_reading_and_never_down_without_fails(letters):
                 Health.UNKNOWN: "E",
             }[state.health]
             assert letter == arrived
-
-
-def test_one_dead_back_end_of_two_is_seen_though_every_recheck_passes(make_endpoint):
-    from beacon.core.model import Evidence
-
-    state = EndpointState(make_endpoint("s", "x", Evidence.SYMPTOM), 0.0)
-    state.count(LETTERS["P"], -1.0, regular=True)
-    state.decide(-1.0, Confirmation.OPEN)
-    for n in range(4):
-        state.count(LETTERS["F"], float(2 * n), regular=True)
-        state.decide(float(2 * n), Confirmation.OPEN)
-        if state.health is not Health.DOWN:
-            state.count(LETTERS["P"], float(2 * n + 1), regular=False)
-            state.decide(float(2 * n + 1), Confirmation.OPEN)
-    assert state.health is Health.DOWN
-
-
-def test_what_was_down_when_it_began_to_flap_is_held_as_down(feed):
-    state = feed("P" * 15 + "FFFPPFPFPP")
-    assert state.flapping
-    assert state.health is Health.UP
-    assert state.shown is Health.DOWN
-    assert feed("FFF" + "P" * 25 + "FPFPFP").shown is Health.DEGRADED
 
 
 # --- what looks back --------------------------------------------------------------

@@ -130,16 +130,3 @@ def test_the_silence_ends_with_the_last_incident_and_not_before(make_room, usual
     room.cue(Reason.OK, "sms/sign-in").passes(10 * MINUTE)
     (ended,) = told(room, SilenceChanged)
     assert (ended.on, ended.at) == (False, told(room, Announced)[-1].at)
-
-
-def test_what_relapsed_while_suppressed_relapses_when_it_is_seen_again(make_room):
-    room = make_room().passes(200).cue(Reason.DEADLINE, "mfa/sign-in").passes(100).acknowledge()
-    room.cue(Reason.OK, "mfa/sign-in").passes(5 * MINUTE)
-    assert room.verdict() is Verdict.RECOVERING
-    room.simulation.tell(Shelve(room.now, "mfa", True, **WHO))
-    room.cue(Reason.DEADLINE, "mfa/sign-in").passes(5 * MINUTE).forget()
-    room.effects += room.simulation.tell(Shelve(room.now, "mfa", False, **WHO))
-    room.passes(2 * MINUTE)
-    assert room.told == ["relapsed"]
-    assert room.sounds[0] == "three_pulses"
-    assert not room.incident.acknowledged
