@@ -43,7 +43,7 @@ class Timed:
         self.began: list[float] = []
         self._probe = probe
 
-    def wait(self, _utc: float) -> float:
+    def wait(self, _utc: float, _memory: object) -> float:
         """Never."""
         return 0.0
 

@@ -29,8 +29,7 @@ from hypothesis import Phase as Step
 
 from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import Phase, Run
-from beacon.otp.code_setting import OneTimeCode
-from beacon.otp.used_codes import Ledger, Token
+from tests.probe_memories import MEMORIES
 
 # What others import comes first: pytest rewrites the assertions of what it imports itself.
 pytest_plugins = [
@@ -101,16 +100,10 @@ def need() -> Callable[[str], Path]:
     return find
 
 
-@pytest.fixture
-def one_time() -> Callable[..., OneTimeCode]:
-    """Make the setting `code`, on a ledger of this test's own, begun long ago: no first wait."""
-    ledger = Ledger()
-    ledger.wait(Token(b"of nobody"), 0.0)
-
-    class Fresh(OneTimeCode):
-        LEDGER = ledger
-
-    return Fresh
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> None:
+    """No probe remembers anything of the test before."""
+    MEMORIES.begin()
 
 
 @pytest.fixture(scope="session")

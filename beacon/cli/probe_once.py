@@ -11,6 +11,7 @@ from beacon.core.endpoint.state import slow_or
 from beacon.core.model import REJECTED, STANDING, Endpoint, Evidence, Outcome, Reading
 from beacon.engine.clock import SystemClock
 from beacon.engine.inbox import Inbox
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.workers import Finished, Workers
 from beacon.net.probe_failure import ProbeFailure
 
@@ -74,7 +75,11 @@ class SingleRun:
 
 
 def try_endpoint(
-    config: Config, endpoint: str, wait: Callable[[float], None], codes: str = ""
+    config: Config,
+    endpoint: str,
+    wait: Callable[[float], None],
+    memory: ProbeMemory,
+    codes: str = "",
 ) -> SingleRun:
     """Run one probe as the daemon would. `wait` is called while it must not run yet.
 
@@ -83,13 +88,13 @@ def try_endpoint(
     spec = next(each for each in config.watched.endpoints if each.id == endpoint)
     probe, clock = config.probes[endpoint], SystemClock()
     try:
-        while (held := probe.wait(clock.utc().timestamp())) > 0:
+        while (held := probe.wait(clock.utc().timestamp(), memory)) > 0:
             wait(held)
     except ProbeFailure as trouble:
         return SingleRun(spec, trouble.reading, (), codes)
     box: Inbox[Finished] = Inbox()
     workers = Workers(clock, box.post)
-    workers.start(endpoint, probe, spec.timeout, regular=True)
+    workers.start(endpoint, probe, spec.timeout, memory, regular=True)
     task = workers.task(endpoint)
     assert task is not None, "just started"
     came = box.take(spec.timeout)

@@ -92,21 +92,19 @@ def probe(args: Namespace) -> int:
         _no_endpoint(args.endpoint, config.probes)
         return OF_OUTCOME["error"]
     from beacon.cli.probe_once import try_endpoint
-    from beacon.otp.used_codes import LEDGER
+    from beacon.engine.probe_memory import ProbeMemory
+    from beacon.otp.used_codes import Ledger
     from beacon.outputs.control.socket import ask
     from beacon.outputs.control.used_codes import share
 
     asked = sockets(args.state_dir, os.environ)
     state = state_directory(args.state_dir, os.environ)
-    codes = ""
+    ledger, codes = Ledger(), ""
     if any(each.id == args.endpoint and each.sign_in for each in config.watched.endpoints):
-        codes = share(LEDGER, lambda request: ask(asked, request), state, f"probe {os.getpid()}")
+        codes = share(ledger, lambda request: ask(asked, request), state, f"probe {os.getpid()}")
     if args.verbose and codes:
         print_error(codes)
-    try:
-        trial = try_endpoint(config, args.endpoint, _wait, codes)
-    finally:
-        LEDGER.leave_to(None)
+    trial = try_endpoint(config, args.endpoint, _wait, ProbeMemory({Ledger: ledger}), codes)
     width = shutil.get_terminal_size().columns
     text = trial.text(width, verbose=args.verbose)
     print_answer(json.dumps(trial.document()) if args.json else text)

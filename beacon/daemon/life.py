@@ -30,7 +30,6 @@ from beacon.engine.clock import utc_at
 from beacon.engine.loop import Engine
 from beacon.engine.output import Output
 from beacon.engine.redaction import safe_traceback
-from beacon.otp.used_codes import LEDGER
 from beacon.outputs.control.socket import Action, ControlError, ControlSocket, socket_path
 from beacon.outputs.history.recall import Recalled
 from beacon.outputs.journal import diverted
@@ -226,7 +225,7 @@ class Daemon:
     def _recall(self, parts: Parts) -> Recalled:
         """What was saved before the start, tried on another monitor: it must not stop us."""
         recalled = parts.history.recall()
-        LEDGER.keep(parts.history)
+        parts.ledger.keep(parts.history)
         try:
             trial = Monitor(self._config.watched)
             trial.start(parts.clock.monotonic(), recalled.memory, recalled.changed)

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import beacon
 from beacon.config.schema import Config, Tower, Web
@@ -39,8 +39,10 @@ from beacon.engine.inbox import Inbox
 from beacon.engine.latest import Latest
 from beacon.engine.loop import Engine, Item, Poll, ScheduledProbe
 from beacon.engine.output import Heartbeat, Output
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.push_receiver import Expected, Pushed, Pushes, Way
-from beacon.otp.used_codes import LEDGER
+from beacon.net.http.conditional_client import ConditionalClient
+from beacon.otp.used_codes import Ledger
 from beacon.outputs.control.actions import Actions
 from beacon.outputs.control.incidents import Incidents
 from beacon.outputs.control.socket import Action
@@ -163,6 +165,8 @@ class Parts:
         self.clock = clock = SystemClock()
         self.monitor = Monitor(config.watched)
         self.latest = Latest()
+        self.ledger = Ledger()
+        shared: dict[type, Any] = {Ledger: self.ledger, ConditionalClient: ConditionalClient()}
         self._retry = retry
         self._degraded_before = False
         self.inbox: Inbox[Item] = Inbox()
@@ -214,6 +218,7 @@ class Parts:
                 self._explain,
                 *self._quiet_hours(),
             ),
+            new_memory=lambda: ProbeMemory(shared),
         )
 
     def actions(self) -> dict[str, Action]:
@@ -227,7 +232,7 @@ class Parts:
             site=lambda: self.monitor.site,
         )
         incidents = Incidents(self.history, self.clock, lambda: self.monitor.site)
-        return operators.all() | {"incidents": incidents, ACTION: lending(LEDGER, self.clock)}
+        return operators.all() | {"incidents": incidents, ACTION: lending(self.ledger, self.clock)}
 
     def begin(self, start: Callable[[float], tuple[Effect, ...]]) -> None:
         """Show the first state and plan the first runs; `start` starts the monitor."""

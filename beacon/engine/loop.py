@@ -17,6 +17,7 @@ from beacon.core.model import Reading, Site
 from beacon.engine.clock import Clock
 from beacon.engine.inbox import Inbox
 from beacon.engine.output import Heartbeat, Output
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import safe_traceback
 from beacon.engine.run import Probe
 from beacon.engine.schedule import DueRun, Schedule
@@ -60,7 +61,7 @@ class Judge(Protocol):
 class Schedulable(Probe, Protocol):
     """A probe that may have to wait before it runs."""
 
-    def wait(self, utc: float) -> float:
+    def wait(self, utc: float, memory: ProbeMemory) -> float:
         """Seconds to wait before it may run; 0: it may run now."""
         ...
 
@@ -92,6 +93,7 @@ class Engine:
 
     `polls` are called at every beat for events that nobody posts, such as quiet hours. `feed` feeds
     systemd's watchdog: it is called at every beat while the renderer's heartbeat is young.
+    `new_memory` makes the memory of an endpoint's probe, for its first run with these settings.
     """
 
     def __init__(
@@ -105,6 +107,7 @@ class Engine:
         renderer: Heartbeat,
         feed: Callable[[], None],
         polls: Sequence[Poll] = (),
+        new_memory: Callable[[], ProbeMemory] = ProbeMemory,
     ) -> None:
         self.schedule = Schedule()
         self.workers = Workers(clock, inbox.post)
@@ -117,6 +120,8 @@ class Engine:
         self._feed = feed
         self._polls = polls
         self._probes: Mapping[str, ScheduledProbe] = {}
+        self._new_memory = new_memory
+        self._memories: Mapping[str, ProbeMemory] = {}
         self._effects: list[Effect] = []
         self._failing: set[str] = set()
         self._now = clock.monotonic()
@@ -170,7 +175,7 @@ class Engine:
         self._offer()
 
     def reconfigure(self, site: Site, watched: Mapping[str, ScheduledProbe]) -> None:
-        """Use another configuration; unchanged endpoints keep their state and their schedule."""
+        """Use another configuration; unchanged endpoints keep state, schedule and memory."""
         self._now = self._clock.monotonic()
         changed = frozenset(k for k, old in self._probes.items() if watched.get(k) != old)
         self._obey(self._judge.reconfigure(site, self._now, changed))
@@ -274,9 +279,9 @@ class Engine:
                 task.again = replace(due_run, regular=False)
 
     def _start_run(self, due_run: DueRun) -> None:
-        watched = self._probes[due_run.endpoint]
+        watched, memory = self._probes[due_run.endpoint], self._memories[due_run.endpoint]
         try:
-            wait = watched.probe.wait(self._clock.utc().timestamp())
+            wait = watched.probe.wait(self._clock.utc().timestamp(), memory)
         except Exception as error:  # noqa: BLE001 - the border: a bug in a probe costs its reading
             self._observed(due_run, bug_reading(due_run.endpoint, error))
             return
@@ -285,7 +290,7 @@ class Engine:
             self._handle(RunDelayed(self._now, due_run.endpoint, wait))
         else:
             self.workers.start(
-                due_run.endpoint, watched.probe, watched.timeout, regular=due_run.regular
+                due_run.endpoint, watched.probe, watched.timeout, memory, regular=due_run.regular
             )
 
     def _observed(self, due_run: DueRun, reading: Reading) -> None:
@@ -295,6 +300,8 @@ class Engine:
     def _schedule_all(self, watched: Mapping[str, ScheduledProbe], changed: frozenset[str]) -> None:
         self.workers.forget(changed)
         self._probes = watched
+        kept = {name: held for name, held in self._memories.items() if name not in changed}
+        self._memories = {name: kept.get(name) or self._new_memory() for name in watched}
         intervals = {
             name: each.interval for name, each in watched.items() if each.interval is not None
         }

@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 from beacon.core.model import DETAIL_LIMIT, BreakGlassUse, ClockSeen, Reading, Reason
 from beacon.engine.budget import BUDGET
 from beacon.engine.clock import Clock
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import Secrets, quoted
 
 
@@ -52,8 +53,12 @@ class Run:
     `quoted`.
     """
 
-    def __init__(self, clock: Clock, budget: float, endpoint: str = "") -> None:
+    def __init__(
+        self, clock: Clock, budget: float, endpoint: str = "", memory: ProbeMemory | None = None
+    ) -> None:
         self.clock = clock
+        self.memory = ProbeMemory() if memory is None else memory
+        """What earlier runs of the endpoint left, and where this one leaves something."""
         self.endpoint = endpoint
         """Its endpoint: for what is counted over several runs."""
         self.started = clock.monotonic()
@@ -211,7 +216,7 @@ class Run:
 
     def afterwards(self, budget: float) -> "Run":
         """Return a run for cleaning up, also past the deadline; it shares notes and secrets."""
-        after = Run(self.clock, budget, self.endpoint)
+        after = Run(self.clock, budget, self.endpoint, self.memory)
         after.started, after._notes, after._secrets = self.started, self._notes, self._secrets
         return after
 

@@ -19,6 +19,7 @@ from typing import Final
 from beacon.core.inputs import Observed
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import Clock
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import safe_traceback
 from beacon.engine.run import EXHAUSTED, DeadlinePassed, Probe, Run
 from beacon.engine.schedule import DueRun
@@ -72,9 +73,11 @@ class Workers:
         """The run that occupies an endpoint: it goes on, or its worker has not returned."""
         return self._tasks.get(endpoint)
 
-    def start(self, endpoint: str, probe: Probe, timeout: float, *, regular: bool) -> None:
+    def start(
+        self, endpoint: str, probe: Probe, timeout: float, memory: ProbeMemory, *, regular: bool
+    ) -> None:
         """Start a run of an endpoint that has none; its result is posted."""
-        run = Run(self._clock, timeout, endpoint)
+        run = Run(self._clock, timeout, endpoint, memory)
         task = Task(endpoint, probe, run, regular)
         self._tasks[endpoint] = task
         heapq.heappush(self._deadlines, (run.deadline, next(self._count), task))

@@ -6,19 +6,18 @@
 A code is marked as used, on disk too, before it is handed out.
 """
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, ClassVar, Final, Self
-from uuid import uuid4
 
 from msgspec import Meta
 
 from beacon.config.fields import Secret, SettingRefused
 from beacon.core.model import Reason
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import Run
 from beacon.net.probe_failure import ProbeFailure
-from beacon.otp.used_codes import LEDGER, Algorithm, Ledger, Token
+from beacon.otp.used_codes import Algorithm, Ledger, Token
 
 PERIOD: Final = 30
 
@@ -66,8 +65,6 @@ class OneTimeCode:
     (no answer), it should `give_back`.
     """
 
-    LEDGER: ClassVar[Ledger] = LEDGER
-
     totp: Annotated[Seed | None, Meta(description="seed of time-based codes, base32")] = None
     hotp: Annotated[Seed | None, Meta(description="seed of counted codes, base32")] = None
     digits: Annotated[int, Meta(ge=6, le=10, description="of a code")] = 6
@@ -99,14 +96,9 @@ class OneTimeCode:
         assert seed is not None, "refused above"
         return Token.parse(seed.reveal(), self.digits, self.period, self.algorithm)
 
-    @cached_property
-    def _me(self) -> Hashable:
-        """Who asks: two endpoints with one token have equal settings, and are not the same."""
-        return uuid4().hex
-
-    def wait(self, utc: float) -> float:
+    def wait(self, utc: float, memory: ProbeMemory) -> float:
         """Seconds until a code may be sent and still arrive in time; 0: now."""
-        return self.LEDGER.wait(self._token, utc, self._me) if self.clock_bound else 0.0
+        return memory.of(Ledger).wait(self._token, utc, memory) if self.clock_bound else 0.0
 
     def claim(self, run: Run) -> Passcode:
         """A code never handed out before, marked as used and hidden in what the run tells.
@@ -114,23 +106,23 @@ class OneTimeCode:
         Raises `ProbeFailure` where there is none: somebody else used this step.
         """
         if not self.clock_bound:
-            counter = self.LEDGER.count(self._token, self.counter)
+            counter = run.memory.of(Ledger).count(self._token, self.counter)
             return Passcode(run.hide(self._token.counted(counter)), counter)
-        return Passcode(run.hide(claimed(self._token, run, self.LEDGER, self._me)))
+        return Passcode(run.hide(claimed(self._token, run)))
 
-    def give_back(self, passcode: Passcode) -> None:
+    def give_back(self, run: Run, passcode: Passcode) -> None:
         """No server judged this code: if counted, it is the next again. Else nothing.
 
         Without this a server that is down would leave the counter far ahead of its own.
         """
         if passcode.counter is not None:
-            self.LEDGER.give_back(self._token, passcode.counter)
+            run.memory.of(Ledger).give_back(self._token, passcode.counter)
 
 
-def claimed(token: Token, run: Run, ledger: Ledger, by: Hashable) -> str:
+def claimed(token: Token, run: Run) -> str:
     """The present code of a time-based token, marked as used. Raises `ProbeFailure` if it was."""
     utc = run.clock.utc().timestamp()
-    if not ledger.claim(token, utc, by):
+    if not run.memory.of(Ledger).claim(token, utc, run.memory):
         text = f"the one-time code of these {token.period} s was already used: not sent again"
         raise ProbeFailure(Reason.RATE_LIMITED, text)
     return token.code(utc)

@@ -16,12 +16,13 @@ from beacon.otp.used_codes import COUNTED, Ledger, Mark
 _ROOM: Final = 10**6  # counters from one day to the next, more than a day has messages
 
 
-def spend(run: Run, ledger: Ledger, most: int) -> None:
+def spend(run: Run, most: int) -> None:
     """Count one message of this endpoint. Raises `ProbeFailure` where `most` are sent today."""
     utc = run.clock.utc()
     # One name a month: a clock that was ahead for a while holds nothing up for longer.
     named = f"messages\0{run.endpoint}\0{utc:%Y-%m}".encode()
     first = utc.day * _ROOM
+    ledger = run.memory.of(Ledger)
     sent = ledger.count(Mark(hashlib.sha256(named).digest(), COUNTED), first) - first
     if sent >= most:
         midnight = utc.replace(hour=0, minute=0, second=0) + timedelta(days=1)

@@ -268,7 +268,3 @@ class Ledger:
                 _, period, step = entry
                 if period != COUNTED and abs(utc - step * period) > _KEPT:
                     noted.pop(entry, None)
-
-
-LEDGER: Final = Ledger()
-"""The one of this process, shared by all kinds of probes."""

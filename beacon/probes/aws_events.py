@@ -13,11 +13,12 @@ import msgspec
 from beacon.config.fields import Url
 from beacon.config.problems import alike
 from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import DOT_ALL, TextPattern
 from beacon.net.http.client import Answer, Request
-from beacon.net.http.conditional_client import SOURCES, ConditionalClient
+from beacon.net.http.conditional_client import ConditionalClient
 from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
 from beacon.net.parsing.dates import since
@@ -112,7 +113,6 @@ class AwsEvents(Reach):
     EVIDENCE: ClassVar = Evidence.CLAIM
     TIMING: ClassVar[Timing] = CLAIM
     SIGN_IN: ClassVar = False
-    SOURCES: ClassVar[ConditionalClient] = SOURCES
 
     url: Url = Url("https://health.aws.amazon.com/public/currentevents")  # noqa: RUF009 - a text
     regions: tuple[str, ...] = ()
@@ -134,14 +134,19 @@ class AwsEvents(Reach):
             if not name.strip():
                 yield SettingFlaw(("services", number), "a service without a name")
 
-    def wait(self, utc: float) -> float:  # noqa: ARG002 - other kinds need the time
+    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
         """It may always run."""
         return 0.0
 
     def observe(self, run: Run) -> Reading:
         """Read the snapshot and judge it."""
         request = Request(url=self.url)
-        return claimed(run, lambda: self.judge(self.SOURCES.read(run, request, parsed, self.route)))
+        return claimed(
+            run,
+            lambda: self.judge(
+                run.memory.of(ConditionalClient).read(run, request, parsed, self.route)
+            ),
+        )
 
     def judge(self, events: Iterable[AwsEvent]) -> Reading:
         """What AWS admits of our regions and services."""

@@ -20,6 +20,7 @@ import dns.rdatatype
 import dns.reversename
 
 from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Phase, Run
 from beacon.net.dns_query import (
@@ -165,7 +166,7 @@ class Dns:
                 where = ("authoritative", number)
                 yield SettingFlaw(where, f"not a server: {text!r}", f"a name, or {_ADDRESS}")
 
-    def wait(self, utc: float) -> float:  # noqa: ARG002 - other kinds need the time
+    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
         """It may always run."""
         return 0.0
 

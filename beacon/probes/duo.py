@@ -11,6 +11,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.probe_failure import ProbeFailure, timed
 from beacon.otp.code_setting import OneTimeCode
@@ -49,9 +50,9 @@ class Duo(DuoApplication):
         for path, message, allowed in self.flaws():
             yield SettingFlaw(path, message, allowed)
 
-    def wait(self, utc: float) -> float:
+    def wait(self, utc: float, memory: ProbeMemory) -> float:
         """Seconds until its token has a code nobody has used."""
-        return self.code.wait(utc)
+        return self.code.wait(utc, memory)
 
     def observe(self, run: Run) -> Reading:
         """Ask whether the user may try, then try; latency by call: `preauth`, `auth`."""
@@ -85,7 +86,7 @@ class Duo(DuoApplication):
         except NotUnderstood:
             raise  # it may have been judged
         except (ProbeFailure, DeadlinePassed):
-            self.code.give_back(passcode)
+            self.code.give_back(run, passcode)
             raise
 
     def stopped(self, said: DuoAnswer, told: str) -> Reading | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import Run
 from beacon.net.probe_failure import ProbeFailure, timed
 from beacon.probing.base import FAST, SettingFlaw, Timing
@@ -33,7 +34,7 @@ class DuoPing(DuoApplication):
         for path, message, allowed in self.flaws():
             yield SettingFlaw(path, message, allowed)
 
-    def wait(self, utc: float) -> float:  # noqa: ARG002 - nothing here is used up
+    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
         """Seconds it must not run yet: none."""
         return 0.0
 

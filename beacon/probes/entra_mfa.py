@@ -7,7 +7,6 @@ interrupted to ask for the second factor has an error code too: that is no failu
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar, Final, Literal
 from urllib.parse import quote
 
@@ -80,13 +79,13 @@ class EntraMfa(WatchedUsers, GraphApplication):
                 ("window",), "the metrics come in steps of 5 min", "window, lag: 5m, 10m …"
             )
 
-    @cached_property
+    @property
     def _metrics(self) -> Graph:
-        return self.graph(self.SOURCES, "Reports.Read.All")
+        return self.graph("Reports.Read.All")
 
-    @cached_property
+    @property
     def _log(self) -> Graph:
-        return self.graph(self.SOURCES, "AuditLog.Read.All and Directory.Read.All")
+        return self.graph("AuditLog.Read.All and Directory.Read.All")
 
     def tally(self, run: Run, span: Span) -> Tally:
         """Count what happened in a span of time. Raises `ProbeFailure`."""

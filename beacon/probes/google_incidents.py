@@ -14,10 +14,11 @@ import msgspec
 from beacon.config.fields import Url
 from beacon.config.problems import meant
 from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.net.http.client import Answer, Request
-from beacon.net.http.conditional_client import SOURCES, ConditionalClient
+from beacon.net.http.conditional_client import ConditionalClient
 from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
 from beacon.net.parsing.dates import moment, since
@@ -93,7 +94,6 @@ class GoogleIncidents(Reach):
     EVIDENCE: ClassVar = Evidence.CLAIM
     TIMING: ClassVar[Timing] = CLAIM
     SIGN_IN: ClassVar = False
-    SOURCES: ClassVar[ConditionalClient] = SOURCES
 
     url: Url
     products: tuple[str, ...] = ()
@@ -111,7 +111,7 @@ class GoogleIncidents(Reach):
             if not name.strip():
                 yield SettingFlaw(("products", number), "a product without a name")
 
-    def wait(self, utc: float) -> float:  # noqa: ARG002 - other kinds need the time
+    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
         """It may always run."""
         return 0.0
 
@@ -120,7 +120,10 @@ class GoogleIncidents(Reach):
         request = Request(url=self.url, limit=LIMIT)
         now = run.clock.utc()
         return claimed(
-            run, lambda: self.judge(self.SOURCES.read(run, request, parsed, self.route), now)
+            run,
+            lambda: self.judge(
+                run.memory.of(ConditionalClient).read(run, request, parsed, self.route), now
+            ),
         )
 
     def judge(self, history: GoogleHistory, now: datetime) -> Reading:

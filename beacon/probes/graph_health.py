@@ -6,7 +6,6 @@ count: outages of MFA were filed under other services. A service that is not the
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar, Final
 
 import msgspec
@@ -14,9 +13,10 @@ import msgspec
 from beacon.config.fields import Regex
 from beacon.config.problems import meant
 from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
-from beacon.net.http.conditional_client import SOURCES, BoundedCache, ConditionalClient
+from beacon.net.http.conditional_client import BoundedCache
 from beacon.net.parsing.dates import since
 from beacon.probing.base import CLAIM, SettingFlaw, Timing
 from beacon.vendors.graph import Graph, GraphApplication
@@ -36,9 +36,6 @@ SIGN_INS: Final = Regex(
     r"(?i)multi-?factor|\bMFA\b|passcode|\bOTP\b|verification code|authenticat|sign-?in"
 )
 _API: Final = "v1.0/admin/serviceAnnouncement"
-
-WORST: Final[BoundedCache[Reason]] = BoundedCache(256)
-"""The worst that each issue was seen at; in this process only."""
 
 
 class Overview(msgspec.Struct):
@@ -68,6 +65,13 @@ class Issue(msgspec.Struct, rename="camel"):
         return "\n".join(part for part in parts if part)
 
 
+class WorstSeen(BoundedCache[Reason]):
+    """The worst that each issue was seen at, by its id."""
+
+    def __init__(self) -> None:
+        super().__init__(256)
+
+
 @dataclass(frozen=True, kw_only=True)
 class GraphHealth(GraphApplication):
     """Service health of a tenant, read as an application with `ServiceHealth.Read.All`.
@@ -79,8 +83,6 @@ class GraphHealth(GraphApplication):
     EVIDENCE: ClassVar = Evidence.CLAIM
     TIMING: ClassVar[Timing] = CLAIM
     SIGN_IN: ClassVar = False
-    SOURCES: ClassVar[ConditionalClient] = SOURCES
-    WORST: ClassVar[BoundedCache[Reason]] = WORST
 
     services: tuple[str, ...]
     keywords: Regex | None = SIGN_INS
@@ -96,7 +98,7 @@ class GraphHealth(GraphApplication):
             if not name.strip():
                 yield SettingFlaw(("services", number), "a service without a name")
 
-    def wait(self, utc: float) -> float:  # noqa: ARG002 - other kinds need the time
+    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
         """It may always run."""
         return 0.0
 
@@ -113,47 +115,51 @@ class GraphHealth(GraphApplication):
             prefer="odata.maxpagesize=100",
         )
         run.note("services: " + ", ".join(quoted(f"{one.service} ({one.id})") for one in overviews))
-        return self.judge(overviews, issues)
+        return self.judge(overviews, issues, run.memory.of(WorstSeen))
 
-    @cached_property
+    @property
     def _graph(self) -> Graph:
-        return self.graph(self.SOURCES, "ServiceHealth.Read.All")
+        return self.graph("ServiceHealth.Read.All")
 
-    def judge(self, overviews: Sequence[Overview], issues: Iterable[Issue]) -> Reading:
+    def judge(
+        self, overviews: Sequence[Overview], issues: Iterable[Issue], seen: WorstSeen
+    ) -> Reading:
         """What Microsoft admits: the worst of our services and of the issues that concern us."""
         wanted = {name.strip().casefold(): name for name in self.services}
         ours = [one for one in overviews if _names(one) & wanted.keys()]
         known = {name for one in ours for name in _names(one)}
         said = [
-            *self._of_issues(issues, known | wanted.keys()),
+            *self._of_issues(issues, known | wanted.keys(), seen),
             *_of_services(ours),
             *_lost(overviews, [name for folded, name in wanted.items() if folded not in known]),
         ]
         text = ", ".join(f"{quoted(one.service)}: {spoken(one.status).lower()}" for one in ours)
         return worst((*said, Admission(Reason.OK, f"{text}; no open issue concerns us")))
 
-    def _of_issues(self, issues: Iterable[Issue], ours: set[str]) -> Iterator[Admission]:
+    def _of_issues(
+        self, issues: Iterable[Issue], ours: set[str], seen: WorstSeen
+    ) -> Iterator[Admission]:
         unsolved = [issue for issue in issues if not issue.is_resolved]
         named = concerned(self.keywords, unsolved, Issue.text) if self.keywords else []
         words = {issue.id for issue in named}
         for issue in unsolved:
             if (issue.service or "").strip().casefold() not in ours and issue.id not in words:
                 continue
-            reason = self._reason(issue)
+            reason = _reason(issue, seen)
             if reason is not Reason.OK:
                 more = (quoted(issue.id), quoted(issue.service), since(issue.start_date_time))
                 yield Admission(reason, entry(issue.status, issue.title or "", *more))
 
-    def _reason(self, issue: Issue) -> Reason:
-        """How bad it is; while the service is being restored, as bad as it ever was."""
-        status = issue.status.casefold()
-        reason = OF_MICROSOFT.get(status, Reason.SOURCE_DEAD)
-        if reason is Reason.SOURCE_DEAD:
-            return reason
-        key = (self.graph_url, self.tenant, issue.id)
-        was = self.WORST.get(key) or reason
-        self.WORST.put(key, severer(was, reason))
-        return severer(was, reason) if status == RESTORING else reason
+
+def _reason(issue: Issue, seen: WorstSeen) -> Reason:
+    """How bad it is; while the service is being restored, as bad as it ever was."""
+    status = issue.status.casefold()
+    reason = OF_MICROSOFT.get(status, Reason.SOURCE_DEAD)
+    if reason is Reason.SOURCE_DEAD:
+        return reason
+    worst_yet = severer(seen.get(issue.id) or reason, reason)
+    seen.put(issue.id, worst_yet)
+    return worst_yet if status == RESTORING else reason
 
 
 def _names(overview: Overview) -> set[str]:

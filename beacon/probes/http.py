@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlencode
 
@@ -11,6 +10,7 @@ import msgspec
 from beacon.config.certificate import certificate_words
 from beacon.config.fields import Flaw, Secret, Url
 from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import Run
 from beacon.net.address import Origin
 from beacon.net.http.auth import Auth
@@ -78,7 +78,7 @@ class Http(Reach):
         for path, message, allowed in flaws:
             yield SettingFlaw((section, *path), message, allowed)
 
-    def wait(self, utc: float) -> float:  # noqa: ARG002 - nothing here is used up
+    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
         """Seconds it must not run yet: none."""
         return 0.0
 
@@ -88,11 +88,7 @@ class Http(Reach):
             reading = self.judge(self._fetch(run))
         except ProbeFailure as trouble:
             reading = trouble.reading
-        return timed(run, self._first_pass.judged(run, reading))
-
-    @cached_property
-    def _first_pass(self) -> FirstPass:
-        return FirstPass()
+        return timed(run, run.memory.of(FirstPass).judged(run, reading))
 
     def judge(self, answer: Answer) -> Reading:
         """What an answer comes to; no latency yet."""
@@ -107,7 +103,7 @@ class Http(Reach):
         proof = self.auth.authorization(run, route) if self.auth else ""
         answer = exchange(run, self._request(proof), route, follow=self.follow_redirects)
         if self.auth and answer.status == 401:
-            self.auth.refused()
+            self.auth.refused(run)
         return answer
 
     def _request(self, proof: str) -> Request:

@@ -6,11 +6,11 @@ comes of it must be one that applications can verify: with a key the provider st
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import ClassVar, Final
 
 from beacon.config.fields import Secret, Url
 from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import quoted
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.engine.text_pattern import TextPattern
@@ -87,9 +87,9 @@ class Keycloak(Reach):
         for flaw in self.reach_flaws():
             yield SettingFlaw(*flaw)
 
-    def wait(self, utc: float) -> float:
+    def wait(self, utc: float, memory: ProbeMemory) -> float:
         """Seconds until its token has a code nobody has used."""
-        return self.code.wait(utc)
+        return self.code.wait(utc, memory)
 
     def observe(self, run: Run) -> Reading:
         """Sign in and out; latency by step: `discovery`, `token`, `keys`, `logout`."""
@@ -98,11 +98,7 @@ class Keycloak(Reach):
             reading = self._sign_in(run, steps)
         except ProbeFailure as trouble:
             reading = trouble.reading
-        return steps.told(self._first_pass.judged(run, reading))
-
-    @cached_property
-    def _first_pass(self) -> FirstPass:
-        return FirstPass()
+        return steps.told(run.memory.of(FirstPass).judged(run, reading))
 
     def _sign_in(self, run: Run, steps: Steps) -> Reading:
         route = self.route
@@ -137,13 +133,13 @@ class Keycloak(Reach):
                 run, self._request(provider, provider.token_url, form), route, follow=False
             )
         except (ProbeFailure, DeadlinePassed):
-            self.code.give_back(passcode)
+            self.code.give_back(run, passcode)
             raise
         refused = self.judge(answer)
         if refused is None:
             return _issued(run, answer)
         if refused.reason not in (Reason.SIGN_IN_REJECTED, Reason.SIGN_IN_UNFINISHED):
-            self.code.give_back(passcode)
+            self.code.give_back(run, passcode)
         raise ProbeFailure(refused.reason, refused.detail)
 
     def judge(self, answer: Answer) -> Reading | None:
@@ -160,15 +156,12 @@ class Keycloak(Reach):
         keys = offered(run, provider, route)
         now = run.clock.monotonic()
         found = [signing_key(token, keys) for token in (tokens.identity, tokens.access)]
-        self._remembered.check(keys, now)
+        issued = run.memory.of(Issued)
+        issued.check(keys, now)
         for key in found:
             if key is not None:
-                self._remembered.add(key, now, tokens.lasts)
+                issued.add(key, now, tokens.lasts)
         return any(found)
-
-    @cached_property
-    def _remembered(self) -> Issued:
-        return Issued()
 
     def _signed_out(
         self, run: Run, steps: Steps, provider: ProviderMetadata, tokens: _Tokens, reading: Reading

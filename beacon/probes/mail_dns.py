@@ -22,6 +22,7 @@ from beacon.core.model import (
     Reason,
     joined,
 )
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import Phase, Run
 from beacon.maildns.answer import Found, State, plain
 from beacon.maildns.findings import Finding, Wanted, judge, worst_first
@@ -124,7 +125,7 @@ class MailDns:
                     ("golden",), text, "a file of `beacon dns golden` with every domain"
                 )
 
-    def wait(self, utc: float) -> float:  # noqa: ARG002 - other kinds need the time
+    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
         """It may always run."""
         return 0.0
 

@@ -11,6 +11,7 @@ from typing import ClassVar, Final
 
 from beacon.config.fields import Duration
 from beacon.core.model import ClockSeen, Evidence, Reading, Reason
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import Phase, Run
 from beacon.net.dial import look_up
 from beacon.net.probe_failure import ProbeFailure, timed
@@ -62,7 +63,7 @@ class Ntp:
                 allowed = "a name or address, with or without a port: time.example.com"
                 yield SettingFlaw(("servers", number), str(error), allowed)
 
-    def wait(self, utc: float) -> float:  # noqa: ARG002 - other kinds need the time
+    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
         """It may always run."""
         return 0.0
 

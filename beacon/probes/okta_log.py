@@ -19,6 +19,7 @@ from beacon.engine.run import Run
 from beacon.net.address import same_origin
 from beacon.net.http.auth import unencrypted
 from beacon.net.http.client import Answer, Request
+from beacon.net.http.conditional_client import ConditionalClient
 from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
 from beacon.net.probe_failure import ProbeFailure
@@ -161,7 +162,8 @@ class OktaLog(WatchedUsers, Reach):
         headers = {"Authorization": proof, "Accept": "application/json"}
         request = Request(url=url, headers=headers, limit=PAGE_LIMIT)
         limits = ("okta", self.url, self.token)
-        answer = self.SOURCES.ask(run, request, limits, self.route, follow=False)
+        client = run.memory.of(ConditionalClient)
+        answer = client.ask(run, request, limits, self.route, follow=False)
         if answer.status in (401, 403):
             text = f"status {answer.status}: look at `token`, and at the rights of its owner"
             raise ProbeFailure(Reason.OWN_CREDENTIALS, text)

@@ -6,11 +6,11 @@ Nobody signs in: that is `keycloak`, `authelia`, `flow`.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 from beacon.config.fields import Secret, Url
 from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import Run
 from beacon.net.http.auth import ClientAuth, client_request, token_of
 from beacon.net.http.client import exchange
@@ -65,7 +65,7 @@ class OpenId(Reach):
             if getattr(self, name) is not None and self.client_id is None:
                 yield SettingFlaw((name,), "nobody asks for a token", "client_id, client_secret")
 
-    def wait(self, utc: float) -> float:  # noqa: ARG002 - nothing here is used up
+    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
         """Seconds it must not run yet: none."""
         return 0.0
 
@@ -76,11 +76,7 @@ class OpenId(Reach):
             reading = self._look(run, steps)
         except ProbeFailure as trouble:
             reading = trouble.reading
-        return steps.told(self._first_pass.judged(run, reading))
-
-    @cached_property
-    def _first_pass(self) -> FirstPass:
-        return FirstPass()
+        return steps.told(run.memory.of(FirstPass).judged(run, reading))
 
     def _look(self, run: Run, steps: Steps) -> Reading:
         route, token, lasts = self.route, "", 0.0
@@ -94,9 +90,10 @@ class OpenId(Reach):
             keys = offered(run, provider, route)
             now = run.clock.monotonic()
             signed = signing_key(token, keys)
-            self._issued.check(keys, now)
+            issued = run.memory.of(Issued)
+            issued.check(keys, now)
             if signed is not None:
-                self._issued.add(signed, now, lasts)
+                issued.add(signed, now, lasts)
             return self.judge(keys)
 
     def judge(self, keys: tuple[Key, ...]) -> Reading:
@@ -119,10 +116,6 @@ class OpenId(Reach):
         request = client_request(provider.token_url, self.client_id, self.client_secret, form, how)
         token, lasts = token_of(exchange(run, request, route, follow=False))
         return run.hide(token), lasts
-
-    @cached_property
-    def _issued(self) -> Issued:
-        return Issued()
 
 
 PROBE = OpenId

@@ -8,7 +8,6 @@ message is ever quoted. A modem without a network is our own trouble, never an o
 import contextlib
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import islice
 from typing import Annotated, ClassVar, Final
 
@@ -23,7 +22,7 @@ from beacon.otp.code_mailbox import code_in, unmatched
 from beacon.otp.gammu_inbox import SAVES_NOTHING, Progress, Smsd, SmsdWatch
 from beacon.probing.base import SettingFlaw
 from beacon.probing.code_requests import FORGOTTEN_AFTER
-from beacon.probing.delivery import ArrivedCode, SmsDelivery
+from beacon.probing.delivery import ArrivedCode, Reception, SmsDelivery
 from beacon.probing.dialogue import Dialogue
 from beacon.probing.sign_in_step import Step
 
@@ -56,10 +55,6 @@ class OtpSms(SmsDelivery):
     def after(self) -> tuple[Step, ...]:
         """The steps once a code has arrived."""
         return self.verify
-
-    @cached_property
-    def _before(self) -> "_Before":
-        return _Before()
 
     def faults(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
@@ -136,9 +131,10 @@ class OtpSms(SmsDelivery):
         assert self.every is not None, "asked for"
         reading = self._aged(*self._last_code(run, watch, self.every), self.every)
         now = watch.progress()
-        before, self._before.progress = self._before.progress, now
+        earlier = run.memory.of(EarlierProgress)
+        before, earlier.progress = earlier.progress, now
         if before is not None and now.restarted(before):
-            self.reception.blind = True  # nobody knows for how long smsd was away
+            run.memory.of(Reception).blind = True  # nobody knows for how long smsd was away
         if reading.reason is not Reason.OK and before is not None and now.saves_nothing(before):
             raise ProbeFailure(Reason.OWN_MODEM, SAVES_NOTHING)
         return replace(timed(run, reading), latency=None)  # how long it was on its way: not known
@@ -172,7 +168,7 @@ class OtpSms(SmsDelivery):
 
 
 @dataclass
-class _Before:
+class EarlierProgress:
     """What the run before saw of smsd."""
 
     progress: Progress | None = None

@@ -13,6 +13,7 @@ import msgspec
 
 from beacon.config.fields import Count, Duration, Secret
 from beacon.core.model import DETAIL_LIMIT, OUTCOME_OF, Evidence, Outcome, Reading, Reason
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.push_receiver import PushDenied, Pushed, PushRefusal, Way
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
@@ -178,7 +179,7 @@ class Push:
             allowed = f"{_SHORTEST_WINDOW} to {_LONGEST_WINDOW}"
             yield SettingFlaw(("window",), f"{self.window} is no time to judge by", allowed)
 
-    def wait(self, utc: float) -> float:  # noqa: ARG002 - nothing here is used up
+    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
         """Seconds it must not run yet: none."""
         return 0.0
 

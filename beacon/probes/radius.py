@@ -11,6 +11,7 @@ from typing import ClassVar, Final, Literal
 
 from beacon.config.fields import Host, Port, Secret
 from beacon.core.model import DETAIL_LIMIT, Evidence, Reading, Reason
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import quoted
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.engine.text_pattern import TextPattern
@@ -127,9 +128,9 @@ class Radius:
         values = {"password": password, "code": code}
         return _GAP.sub(lambda gap: values.get(gap[1], gap[0]), text)
 
-    def wait(self, utc: float) -> float:
+    def wait(self, utc: float, memory: ProbeMemory) -> float:
         """Seconds until its token has a code nobody has used."""
-        return self.code.wait(utc) if self.code else 0.0
+        return self.code.wait(utc, memory) if self.code else 0.0
 
     def observe(self, run: Run) -> Reading:
         """Sign in; latency by step: `request`, and `code` where a challenge was answered."""
@@ -183,7 +184,7 @@ class Radius:
         except (ProbeFailure, DeadlinePassed) as error:
             answered = isinstance(error, ProbeFailure) and error.reading.reason in _ANSWERED
             if self.code and passcode is not None and not answered:
-                self.code.give_back(passcode)
+                self.code.give_back(run, passcode)
             raise
 
     @property

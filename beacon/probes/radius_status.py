@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from beacon.config.fields import Host, Port, Secret
 from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import Run
 from beacon.net import dial
 from beacon.net.probe_failure import ProbeFailure, timed
@@ -41,7 +42,7 @@ class RadiusStatus:
             allowed = f"1 to {LONGEST} bytes"
             yield SettingFlaw(("nas_identifier",), "not a length RADIUS has room for", allowed)
 
-    def wait(self, utc: float) -> float:  # noqa: ARG002 - nothing here is used up
+    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
         """Seconds it must not run yet: none."""
         return 0.0
 

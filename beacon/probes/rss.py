@@ -11,10 +11,11 @@ from typing import ClassVar, Literal
 
 from beacon.config.fields import Duration, Regex, Url
 from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.net.http.client import Answer, Request
-from beacon.net.http.conditional_client import SOURCES, ConditionalClient
+from beacon.net.http.conditional_client import ConditionalClient
 from beacon.net.http.route import Reach
 from beacon.net.parsing import parser
 from beacon.net.parsing.dates import since
@@ -37,7 +38,6 @@ class Rss(Reach):
     EVIDENCE: ClassVar = Evidence.CLAIM
     TIMING: ClassVar[Timing] = CLAIM
     SIGN_IN: ClassVar = False
-    SOURCES: ClassVar[ConditionalClient] = SOURCES
 
     url: Url
     mode: Mode = "incident"
@@ -53,7 +53,7 @@ class Rss(Reach):
         """Nothing is wrong with any settings taken together."""
         return iter(())
 
-    def wait(self, utc: float) -> float:  # noqa: ARG002 - other kinds need the time
+    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
         """It may always run."""
         return 0.0
 
@@ -62,7 +62,10 @@ class Rss(Reach):
         request = Request(url=self.url)
         now = run.clock.utc()
         return claimed(
-            run, lambda: self.judge(self.SOURCES.read(run, request, parsed, self.route), now)
+            run,
+            lambda: self.judge(
+                run.memory.of(ConditionalClient).read(run, request, parsed, self.route), now
+            ),
         )
 
     def judge(self, feed: Sequence[FeedEntry], now: datetime) -> Reading:

@@ -16,10 +16,11 @@ import msgspec
 from beacon.config.fields import Url
 from beacon.config.problems import meant
 from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.net.http.client import Answer, Request
-from beacon.net.http.conditional_client import SOURCES, ConditionalClient
+from beacon.net.http.conditional_client import ConditionalClient
 from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
 from beacon.net.parsing.dates import moment, since
@@ -92,7 +93,6 @@ class StatusPage(Reach):
     EVIDENCE: ClassVar = Evidence.CLAIM
     TIMING: ClassVar[Timing] = CLAIM
     SIGN_IN: ClassVar = False
-    SOURCES: ClassVar[ConditionalClient] = SOURCES
 
     url: Url
     components: tuple[str, ...] = ()
@@ -114,7 +114,7 @@ class StatusPage(Reach):
             text = "this file does not tell components and incidents together"
             yield SettingFlaw(("url",), text, f"the page's address, or …{_SUMMARY}")
 
-    def wait(self, utc: float) -> float:  # noqa: ARG002 - other kinds need the time
+    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
         """It may always run."""
         return 0.0
 
@@ -123,7 +123,10 @@ class StatusPage(Reach):
         request = Request(url=self.summary)
         now = run.clock.utc()
         return claimed(
-            run, lambda: self.judge(self.SOURCES.read(run, request, parsed, self.route), now)
+            run,
+            lambda: self.judge(
+                run.memory.of(ConditionalClient).read(run, request, parsed, self.route), now
+            ),
         )
 
     @property

@@ -10,6 +10,7 @@ from beacon.config.certificate import certificate_words
 from beacon.config.fields import Host, Port
 from beacon.config.tls import TlsPolicy
 from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import Run
 from beacon.net import dial
 from beacon.net.probe_failure import ProbeFailure, timed
@@ -53,7 +54,7 @@ class Tcp:
             for path, message, allowed in self._policy.flaws():
                 yield SettingFlaw(("tls", *path), message, allowed)
 
-    def wait(self, utc: float) -> float:  # noqa: ARG002 - nothing here is used up
+    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
         """Seconds it must not run yet: none."""
         return 0.0
 

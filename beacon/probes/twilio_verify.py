@@ -13,6 +13,7 @@ from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.net.http.auth import Basic, unencrypted
 from beacon.net.http.client import Request
+from beacon.net.http.conditional_client import ConditionalClient
 from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
 from beacon.net.probe_failure import ProbeFailure
@@ -71,7 +72,8 @@ class TwilioVerify(Users, Reach):
         url = f"{self.url.rstrip('/')}{_SUMMARY}?{query}"
         request = Request(url=url, headers={"Authorization": proof, "Accept": "application/json"})
         limits = ("twilio", self.url, self.username)
-        answer = self.SOURCES.ask(run, request, limits, self.route, follow=False)
+        client = run.memory.of(ConditionalClient)
+        answer = client.ask(run, request, limits, self.route, follow=False)
         if answer.status in (401, 403):
             text = f"status {answer.status}: look at `username` and `password`"
             raise ProbeFailure(Reason.OWN_CREDENTIALS, text)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from beacon.core.model import Evidence, Reading
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import Run
 
 
@@ -62,7 +63,7 @@ class Kind(Protocol):
         """What is wrong with the settings taken together."""
         ...
 
-    def wait(self, utc: float) -> float:
+    def wait(self, utc: float, memory: ProbeMemory) -> float:
         """Seconds it must not run yet (a one-time code already used); 0: now."""
         ...
 

@@ -10,14 +10,14 @@ from msgspec import Meta
 
 from beacon.config.fields import Duration, Secret
 from beacon.core.model import Evidence, Outcome, Reading, Reason
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.address import Origin
 from beacon.net.http.route import Reach
 from beacon.net.mail.mail_server import silence_means
 from beacon.net.mailbox import Message, Watch
-from beacon.net.probe_failure import ProbeFailure, timed
+from beacon.net.probe_failure import FirstPass, ProbeFailure, timed
 from beacon.otp.daily_quota import spend
-from beacon.otp.used_codes import LEDGER, Ledger
 from beacon.probing.base import SettingFlaw, Timing
 from beacon.probing.code_requests import CodeRequest, OpenRequests, Owner, UnansweredRequests
 from beacon.probing.dialogue import Dialogue, Flow
@@ -125,18 +125,9 @@ class Delivery(Reach, ABC):
             return section, number, *rest
         return "verify", number - len(self.steps), *rest
 
-    def wait(self, utc: float) -> float:
+    def wait(self, utc: float, memory: ProbeMemory) -> float:
         """Seconds until its steps have an unused one-time code."""
-        return self.flow.wait(utc)
-
-    @cached_property
-    def _unanswered(self) -> UnansweredRequests:
-        return UnansweredRequests()
-
-    @cached_property
-    def reception(self) -> "Reception":
-        """Whether the mailbox could receive."""
-        return Reception()
+        return self.flow.wait(utc, memory)
 
     def observe(self, run: Run) -> Reading:
         """Note what is there, make a code be sent, and await it; or look for the last one."""
@@ -146,10 +137,10 @@ class Delivery(Reach, ABC):
             run.remaining()  # a socket shut by the deadline looks like all sorts of trouble
             found = timed(run, trouble.reading)
         except DeadlinePassed:
-            self.reception.weigh(run, run.overstayed(), self.BLIND, self.every)
+            run.memory.of(Reception).weigh(run, run.overstayed(), self.BLIND, self.every)
             raise
-        found = self.reception.weigh(run, found, self.BLIND, self.every)
-        return self.flow.first_pass.judged(run, found)
+        found = run.memory.of(Reception).weigh(run, found, self.BLIND, self.every)
+        return run.memory.of(FirstPass).judged(run, found)
 
     @abstractmethod
     def look(self, run: Run) -> Reading:
@@ -169,7 +160,8 @@ class Delivery(Reach, ABC):
         """The request this run is about to make, beside the earlier ones whose code may come."""
         now = run.clock.monotonic()
         request = CodeRequest(now, run.clock.utc().timestamp(), mark or {})
-        return OpenRequests(self._unanswered, request, self._unanswered.recent(now))
+        unanswered = run.memory.of(UnansweredRequests)
+        return OpenRequests(unanswered, request, unanswered.recent(now))
 
     def answer(
         self,
@@ -274,7 +266,6 @@ class SmsDelivery(Delivery):
     TIMING: ClassVar[Timing] = Timing(
         interval=900, timeout=150, failure_threshold=2, retry_interval=120, costly=True
     )
-    LEDGER: ClassVar[Ledger] = LEDGER
 
     late_after: Annotated[Duration | None, Meta(description="a warning above; left out: 30s")] = (
         None
@@ -290,7 +281,7 @@ class SmsDelivery(Delivery):
 
     def trigger(self, run: Run, talk: Dialogue) -> float:
         """Count the message, then ask for it."""
-        spend(run, self.LEDGER, self.messages_per_day)
+        spend(run, self.messages_per_day)
         return super().trigger(run, talk)
 
     def until(self, run: Run, began: float) -> float:

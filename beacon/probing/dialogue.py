@@ -5,17 +5,17 @@ may send. Nothing of what is sent, captured or answered is ever quoted.
 """
 
 import contextlib
-from collections.abc import Collection, Hashable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from types import SimpleNamespace
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
-from uuid import uuid4
 
 from beacon.config.fields import Duration, Secret, SettingRefused, Url
 from beacon.config.problems import meant
 from beacon.core.model import Evidence, Outcome, Reading, Reason
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.address import Origin, origin
 from beacon.net.http.client import Answer, Request, confined, exchange, fresh_jar, prepare
@@ -26,7 +26,7 @@ from beacon.net.probe_failure import FirstPass, ProbeFailure, timed
 from beacon.otp.code_mailbox import await_code
 from beacon.otp.code_setting import claimed
 from beacon.otp.mailbox_setting import AnyMailbox
-from beacon.otp.used_codes import LEDGER, Ledger, Token
+from beacon.otp.used_codes import Ledger, Token
 from beacon.probing.base import SIGN_IN, SettingFlaw, Timing
 from beacon.probing.extract import Capture, Captured, Form
 from beacon.probing.sign_in_step import Place, Step
@@ -52,7 +52,6 @@ class Flow(Reach):
     EVIDENCE: ClassVar = Evidence.SYMPTOM
     TIMING: ClassVar[Timing] = SIGN_IN
     SIGN_IN: ClassVar = True
-    LEDGER: ClassVar[Ledger] = LEDGER
 
     steps: tuple[Step, ...]
     clean_up: tuple[Step, ...] = ()
@@ -173,15 +172,11 @@ class Flow(Reach):
             self.secrets[code.secret].reveal(), counted=code.counted, **dict(code.options)
         )
 
-    def wait(self, utc: float) -> float:
+    def wait(self, utc: float, memory: ProbeMemory) -> float:
         """Seconds until each of its tokens has an unused code."""
         tokens = (self.token(code) for code in self._codes if not code.counted)
-        return max((self.LEDGER.wait(token, utc, self.me) for token in tokens), default=0.0)
-
-    @cached_property
-    def me(self) -> Hashable:
-        """Who asks for codes: two with one token may have equal settings."""
-        return uuid4().hex
+        ledger = memory.of(Ledger)
+        return max((ledger.wait(token, utc, memory) for token in tokens), default=0.0)
 
     def observe(self, run: Run) -> Reading:
         """Take each step in turn; the first that goes wrong is the reading. Then clean up."""
@@ -218,12 +213,8 @@ class Flow(Reach):
             elif found.outcome not in (Outcome.PASS, Outcome.WARN):
                 reading = found
                 break
-        return replace(timed(run, self.first_pass.judged(run, reading)), phases=tuple(spent))
-
-    @cached_property
-    def first_pass(self) -> FirstPass:
-        """Whether it has passed in this process."""
-        return FirstPass()
+        reading = run.memory.of(FirstPass).judged(run, reading)
+        return replace(timed(run, reading), phases=tuple(spent))
 
     @cached_property
     def _named(self) -> Mapping[str, Origin]:
@@ -325,7 +316,7 @@ class Dialogue:
             )
         finally:
             for token, counter in self._counted:  # nobody judged them
-                self._flow.LEDGER.give_back(token, counter)
+                self._run.memory.of(Ledger).give_back(token, counter)
 
     def _heard(self, status: int) -> None:
         """The server has judged the codes of this step, unless something before it answered."""
@@ -334,11 +325,11 @@ class Dialogue:
 
     def _totp(self, seed: str, **options: Any) -> str:  # noqa: ANN401 - checked by Token.parse
         token = _token(seed, counted=False, **options)
-        return self._run.hide(claimed(token, self._run, self._flow.LEDGER, self._flow.me))
+        return self._run.hide(claimed(token, self._run))
 
     def _hotp(self, seed: str, *, counter: int = 0, **options: Any) -> str:  # noqa: ANN401
         token = _token(seed, counted=True, **options)
-        counter = self._flow.LEDGER.count(token, counter)
+        counter = self._run.memory.of(Ledger).count(token, counter)
         self._counted.append((token, counter))
         return self._run.hide(token.counted(counter))
 

@@ -11,15 +11,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import partial
 from typing import Annotated, ClassVar, Final
 
 import msgspec
 
 from beacon.config.fields import Count, Duration
 from beacon.core.model import OUTCOME_OF, BreakGlassUse, Evidence, Outcome, Reading, Reason
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import Run
-from beacon.net.http.conditional_client import SOURCES, BoundedCache, ConditionalClient
+from beacon.net.http.conditional_client import BoundedCache
 from beacon.net.parsing.dates import moment
 from beacon.net.probe_failure import timed
 from beacon.probing.base import USERS, SettingFlaw, Timing
@@ -78,6 +79,13 @@ class Tally:
         return self.good / self.total if self.total else 1.0
 
 
+class TallyCache(BoundedCache[Tally]):
+    """What was usual: the tallies of hours that are over, by their beginning."""
+
+    def __init__(self) -> None:
+        super().__init__(2 * len(WEEKS))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Users(ABC):
     """Settings of all kinds that count how real users fare.
@@ -91,7 +99,6 @@ class Users(ABC):
     EVIDENCE: ClassVar = Evidence.SYMPTOM
     TIMING: ClassVar[Timing] = USERS
     SIGN_IN: ClassVar = False
-    SOURCES: ClassVar[ConditionalClient] = SOURCES
     STEP: ClassVar = 60.0
     """Seconds; windows begin and end at multiples of it."""
 
@@ -126,7 +133,7 @@ class Users(ABC):
         if self.reduced < self.low:
             yield SettingFlaw(("reduced",), "below `low`: it would never warn", "at least `low`")
 
-    def wait(self, utc: float) -> float:  # noqa: ARG002 - other kinds need the time
+    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
         """It may always run."""
         return 0.0
 
@@ -168,21 +175,18 @@ class Users(ABC):
             return Reading(Reason.SUCCESS_RATIO_REDUCED, text + more)
         return Reading(Reason.OK, text)
 
-    @cached_property
-    def _past(self) -> BoundedCache[Tally]:
-        return BoundedCache(2 * len(WEEKS))
-
     def _usual(self, run: Run, span: Span) -> Tally | None:
         """The better of the same hour's tallies. A run asks for one of them at most."""
+        past = run.memory.of(TallyCache)
         middle = (span.since + span.until) / 2
         hours = [middle - middle % HOUR - weeks * WEEK for weeks in WEEKS]
         for since in hours:
-            if self._past.get(since) is None:
-                past = self.tally(run, Span(since, since + HOUR))
-                run.note(f"{past.good} of {past.total} in the hour from {iso(since)}")
-                self._past.put(since, past)
+            if past.get(since) is None:
+                tally = self.tally(run, Span(since, since + HOUR))
+                run.note(f"{tally.good} of {tally.total} in the hour from {iso(since)}")
+                past.put(since, tally)
                 break
-        tallies = (self._past.get(since) for since in hours)
+        tallies = (past.get(since) for since in hours)
         known = [tally for tally in tallies if tally is not None and tally.total >= self.minimum]
         return max(known, key=lambda tally: tally.share, default=None)
 

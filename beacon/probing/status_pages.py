@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from beacon.config.fields import Url
 from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import Run
 from beacon.net.http.client import Request, exchange
 from beacon.net.http.expectations import Expectations, judge
@@ -39,7 +40,7 @@ class StatusPages(Reach):
         for flaw in self.reach_flaws():
             yield SettingFlaw(*flaw)
 
-    def wait(self, utc: float) -> float:  # noqa: ARG002 - nothing here is used up
+    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
         """Seconds it must not run yet: none."""
         return 0.0
 

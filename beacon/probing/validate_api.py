@@ -13,6 +13,7 @@ import msgspec
 
 from beacon.config.fields import Secret, Url
 from beacon.core.model import Evidence, Reading, Reason
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import quoted
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.http.client import Answer, Request, exchange, prepare
@@ -129,9 +130,9 @@ class ValidateCheck(Reach, ABC):
         body = urlencode(known | form).encode()
         return Request(url=url, method="POST", headers=headers, body=body)
 
-    def wait(self, utc: float) -> float:
+    def wait(self, utc: float, memory: ProbeMemory) -> float:
         """Seconds until its token has a code nobody has used."""
-        return self.code.wait(utc) if self.code else 0.0
+        return self.code.wait(utc, memory) if self.code else 0.0
 
     def observe(self, run: Run) -> Reading:
         """Sign in; latency by step: `request`, and `code` where a challenge was answered."""
@@ -202,7 +203,7 @@ class _Talk:
     def give_back(self) -> None:
         """Nobody judged the code that was claimed, if one was."""
         if self._kind.code is not None and self._passcode is not None:
-            self._kind.code.give_back(self._passcode)
+            self._kind.code.give_back(self._run, self._passcode)
 
     def _code(self) -> str:
         assert self._kind.code is not None, "else there is a challenge, and it ends there"

@@ -7,8 +7,7 @@ is ours (`own_credentials`). No text of an answer is ever quoted.
 
 import math
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlencode
 
@@ -19,7 +18,7 @@ from beacon.core.model import Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
-from beacon.net.http.auth import MARGIN, lasting, unencrypted
+from beacon.net.http.auth import MARGIN, HeldTokens, lasting, unencrypted
 from beacon.net.http.client import Answer, Request
 from beacon.net.http.conditional_client import ConditionalClient
 from beacon.net.http.expectations import parse_json, parse_json_as
@@ -67,14 +66,6 @@ class _Refusal(msgspec.Struct):
     error_codes: Any = None
 
 
-@dataclass
-class _Held:
-    """The token in hand, and the monotonic moment from which it is not used."""
-
-    token: str = field(default="", repr=False)
-    until: float = 0.0
-
-
 @dataclass(frozen=True)
 class Graph:
     """An application in a tenant. Addresses are without a slash at their end.
@@ -82,7 +73,6 @@ class Graph:
     `permission` is what it needs, for the message that it has not.
     """
 
-    sources: ConditionalClient
     tenant: str
     client_id: str
     client_secret: Secret
@@ -90,10 +80,6 @@ class Graph:
     graph_url: str
     permission: str
     route: Route
-
-    @cached_property
-    def _held(self) -> _Held:
-        return _Held()
 
     def listed(
         self, run: Run, path: str, kind: type[T], *, prefer: str = "", most: float = math.inf
@@ -127,9 +113,11 @@ class Graph:
         if prefer:
             headers["Prefer"] = prefer
         request = Request(url=url, headers=headers, limit=PAGE_LIMIT)
-        answer = self.sources.ask(run, request, self._limits, self.route, follow=False)
+        answer = run.memory.of(ConditionalClient).ask(
+            run, request, self._limits, self.route, follow=False
+        )
         if answer.status == 401:
-            self._held.token = ""
+            run.memory.of(HeldTokens).pop(self._limits, None)
         if answer.status == 403:
             text = f"status 403: has the application {self.permission}, consented to by an admin?"
             raise ProbeFailure(Reason.OWN_CREDENTIALS, text)
@@ -149,11 +137,13 @@ class Graph:
 
     def _token(self, run: Run) -> str:
         """The token in hand, else a new one. Raises `ProbeFailure`."""
-        held, now = self._held, run.clock.monotonic()
+        held, now = run.memory.of(HeldTokens)[self._limits], run.clock.monotonic()
         if not held.token or now >= held.until:
             request = self._request
             of = (request.url, self.client_id)
-            answer = self.sources.ask(run, request, of, self.route, follow=False)
+            answer = run.memory.of(ConditionalClient).ask(
+                run, request, of, self.route, follow=False
+            )
             token, lasts = _granted(answer)
             held.token, held.until = run.hide(token), now + lasts - MARGIN
         return run.hide(held.token)
@@ -201,10 +191,9 @@ class GraphApplication(Reach):
         for name in ("graph_url", "login_url"):
             yield from unencrypted(name, getattr(self, name))
 
-    def graph(self, sources: ConditionalClient, permission: str) -> Graph:
+    def graph(self, permission: str) -> Graph:
         """Graph, as this application may read it."""
         return Graph(
-            sources=sources,
             tenant=self.tenant,
             client_id=self.client_id,
             client_secret=self.client_secret,

@@ -141,10 +141,7 @@ def signing_key(token: str, keys: Collection[Key]) -> Key | None:
 
 
 class Issued:
-    """The keys of tokens that are not over yet: as long as these, applications need those.
-
-    It is kept in memory, from run to run of one endpoint.
-    """
+    """The keys of tokens that are not over yet: as long as these, applications need those."""
 
     def __init__(self) -> None:
         self._until: dict[Key, float] = {}

@@ -12,6 +12,7 @@ from beacon.config.fields import Secret
 from beacon.config.schema import Config
 from beacon.core.model import Endpoint, Evidence, Reading, Reason
 from beacon.daemon.life import load_config
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import quoted, secrets_in
 from beacon.engine.run import Run
 from beacon.net.probe_failure import ProbeFailure
@@ -99,11 +100,11 @@ def test_what_may_not_run_is_told_as_its_reading(endpoint_file: Config) -> None:
     waited: list[float] = []
 
     class Refusing:
-        def wait(self, _utc: float) -> float:
+        def wait(self, _utc: float, _memory: ProbeMemory) -> float:
             raise ProbeFailure(Reason.RATE_LIMITED, "not shared")
 
     refused = replace(endpoint_file, probes={"mfa/it": Refusing()})
-    trial = try_endpoint(refused, "mfa/it", waited.append, "in words")
+    trial = try_endpoint(refused, "mfa/it", waited.append, ProbeMemory(), "in words")
     assert (trial.reading.detail, trial.codes, trial.notes) == ("not shared", "in words", ())
 
 
@@ -114,7 +115,7 @@ def test_what_must_wait_waits_and_its_secrets_are_masked(endpoint_file: Config) 
     class Forgetful:
         password: Secret
 
-        def wait(self, _utc: float) -> float:
+        def wait(self, _utc: float, _memory: ProbeMemory) -> float:
             return 0.0 if waited else 7.0
 
         def observe(self, run: Run) -> Reading:
@@ -125,6 +126,7 @@ def test_what_must_wait_waits_and_its_secrets_are_masked(endpoint_file: Config) 
         replace(endpoint_file, probes={"mfa/it": Forgetful(Secret("canary"))}),
         "mfa/it",
         waited.append,
+        ProbeMemory(),
     )
     assert waited == [7.0]
     assert trial.reading.detail == "no ***"
@@ -134,7 +136,7 @@ def test_what_must_wait_waits_and_its_secrets_are_masked(endpoint_file: Config) 
 def test_a_run_that_overstays_is_told_by_its_phase(endpoint_file: Config) -> None:
 
     class Hanging:
-        def wait(self, _utc: float) -> float:
+        def wait(self, _utc: float, _memory: ProbeMemory) -> float:
             return 0.0
 
         def observe(self, run: Run) -> Reading:
@@ -143,13 +145,15 @@ def test_a_run_that_overstays_is_told_by_its_phase(endpoint_file: Config) -> Non
                 left.recv(1)
             raise OSError
 
-    trial = try_endpoint(replace(endpoint_file, probes={"mfa/it": Hanging()}), "mfa/it", print)
+    trial = try_endpoint(
+        replace(endpoint_file, probes={"mfa/it": Hanging()}), "mfa/it", print, ProbeMemory()
+    )
     assert trial.reading.reason is Reason.DEADLINE
 
 
 def test_what_a_run_does_past_its_deadline_is_waited_for_and_told(endpoint_file: Config) -> None:
     class Tidy:
-        def wait(self, utc: float) -> float:
+        def wait(self, utc: float, memory: ProbeMemory) -> float:
             return 0.0
 
         def observe(self, run: Run) -> Reading:
@@ -163,6 +167,6 @@ def test_what_a_run_does_past_its_deadline_is_waited_for_and_told(endpoint_file:
             return Reading(Reason.OK)
 
     config = replace(endpoint_file, probes={"mfa/it": Tidy()})
-    trial = try_endpoint(config, "mfa/it", lambda _: None)
+    trial = try_endpoint(config, "mfa/it", lambda _: None, ProbeMemory())
     assert trial.reading.reason is Reason.DEADLINE
     assert trial.notes[-1].endswith("signed out ***")

@@ -47,7 +47,7 @@ from beacon.daemon.life import load_config, serve
 from beacon.daemon.wiring import DaemonOptions
 
 class Stuck:
-    def wait(self, utc): return 0.0
+    def wait(self, utc, memory): return 0.0
     def observe(self, run):
         print("hangs", flush=True)
         threading.Event().wait()
@@ -68,7 +68,7 @@ from beacon.daemon.wiring import DaemonOptions
 from beacon.core.model import Reading
 
 class Wrong:
-    def wait(self, utc): return 0.0
+    def wait(self, utc, memory): return 0.0
     def observe(self, run): return Reading("hunter2")
 
 path, state = Path(sys.argv[1]), Path(sys.argv[2])

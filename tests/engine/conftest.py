@@ -14,6 +14,7 @@ from beacon.engine.clock import Clock, SystemClock
 from beacon.engine.inbox import Inbox
 from beacon.engine.loop import Engine, Item, ScheduledProbe
 from beacon.engine.output import Heartbeat
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import Phase, Run
 
 OK = Reading(Reason.OK)
@@ -76,7 +77,7 @@ class Passing:
     runs: int = 0
     held: float = 0.0
 
-    def wait(self, utc: float) -> float:
+    def wait(self, utc: float, memory: ProbeMemory) -> float:
         return self.held
 
     def observe(self, run: Run) -> Reading:
@@ -93,7 +94,7 @@ class Hanging:
         self.go_on = threading.Event()
         self.runs = 0
 
-    def wait(self, utc: float) -> float:
+    def wait(self, utc: float, memory: ProbeMemory) -> float:
         return 0.0
 
     def observe(self, run: Run) -> Reading:

@@ -225,7 +225,7 @@ def test_a_probe_that_must_wait_is_run_later(house, clock, passing):
 
 def test_a_probe_that_cannot_say_how_long_it_waits_has_a_bug(house, clock, passing, caplog):
     probe = passing()
-    probe.wait = lambda utc: 1 / 0
+    probe.wait = lambda utc, memory: 1 / 0
     house.watch({"a/b": probe})
     clock.advance(10)
     house.turn()

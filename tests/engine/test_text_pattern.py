@@ -7,6 +7,7 @@ import pytest
 
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import SystemClock
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import ASCII, DOT_ALL, IGNORE_CASE, SearchTimeout, TextPattern
 from beacon.engine.workers import Finished, Workers
@@ -60,7 +61,7 @@ def test_in_a_probe_that_is_a_reading_and_no_bug(monkeypatch: pytest.MonkeyPatch
             raise AssertionError
 
     workers = Workers(SystemClock(), lambda finished: (done.append(finished), came.set()))
-    workers.start("endpoint", Searching(), 60, regular=True)
+    workers.start("endpoint", Searching(), 60, ProbeMemory(), regular=True)
     assert came.wait(60)
     assert workers.stop(60)
     assert done[0].reading.reason is Reason.INTERNAL_ERROR

@@ -15,6 +15,7 @@ from beacon.engine.calendar.date_watch import DateWatch
 from beacon.engine.inbox import Inbox
 from beacon.engine.loop import Engine, ScheduledProbe
 from beacon.engine.output import Heartbeat
+from beacon.engine.probe_memory import ProbeMemory
 
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 WHO = {"by": "analyst", "origin": "cli"}
@@ -64,7 +65,7 @@ class Scripted:
     def __init__(self, clock, bad, reason) -> None:
         self._clock, self._bad, self._reason = clock, bad, reason
 
-    def wait(self, utc: float) -> float:
+    def wait(self, utc: float, memory: ProbeMemory) -> float:
         return 0.0
 
     def observe(self, run) -> Reading:

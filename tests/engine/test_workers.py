@@ -10,6 +10,7 @@ import pytest
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.inbox import Inbox
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import DeadlinePassed, Phase
 from beacon.engine.workers import GRACE, Finished, Workers, bug_reading
 
@@ -32,7 +33,7 @@ def workers(clock, box):
 
 
 def started(workers, name, observe, timeout=5.0, regular=True):
-    workers.start(name, Probe(observe), timeout, regular=regular)
+    workers.start(name, Probe(observe), timeout, ProbeMemory(), regular=regular)
     return workers.task(name)
 
 

@@ -1,6 +1,5 @@
 """The setting `code` of sign-ins: refused at load, used once, counters kept."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +14,7 @@ from beacon.engine.run import Run
 from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.code_setting import OneTimeCode, Passcode, Seed
 from beacon.otp.used_codes import Ledger, Token
+from tests.probe_memories import MEMORIES
 
 SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"  # of RFC 4226 and RFC 6238
 CODES = ("755224", "287082", "359152", "969429", "338314", "254676")  # RFC 4226, appendix D
@@ -38,7 +38,7 @@ class Paper:
 
 @pytest.fixture
 def run() -> Run:
-    return Run(ManualClock(START), 5.0)
+    return Run(ManualClock(START), 5.0, memory=MEMORIES.new())
 
 
 @pytest.mark.parametrize("raw", ["not base32!", "JBSWY3DP1", "", "  ", 17, None])
@@ -67,83 +67,72 @@ def test_what_does_not_go_together_is_refused(
     assert SEED not in str(refused.value)
 
 
-def test_a_time_based_code_is_given_once_in_its_step(one_time: Callable[..., OneTimeCode]) -> None:
+def test_a_time_based_code_is_given_once_in_its_step() -> None:
     clock = ManualClock(START)
-    code = one_time(totp=MINE)
+    code, memory = OneTimeCode(totp=MINE), MEMORIES.new()
     utc = clock.utc().timestamp()
     assert code.clock_bound
-    assert code.wait(utc) == 0
-    assert code.claim(Run(clock, 5.0)) == Token.parse(SEED).code(utc)
-    assert 0 < code.wait(utc) < 40
+    assert code.wait(utc, memory) == 0
+    assert code.claim(Run(clock, 5.0, memory=memory)) == Token.parse(SEED).code(utc)
+    assert 0 < code.wait(utc, memory) < 40
     with pytest.raises(ProbeFailure) as trouble:
-        code.claim(Run(clock, 5.0))
+        code.claim(Run(clock, 5.0, memory=memory))
     assert trouble.value.reading.reason is Reason.RATE_LIMITED
     assert trouble.value.reading.outcome is Outcome.ERROR
     clock.advance(30)
-    assert code.claim(Run(clock, 5.0)) == Token.parse(SEED).code(utc + 30)
+    assert code.claim(Run(clock, 5.0, memory=memory)) == Token.parse(SEED).code(utc + 30)
 
 
-def test_giving_back_a_time_based_code_frees_nothing(
-    one_time: Callable[..., OneTimeCode], run: Run
-) -> None:
-    code = one_time(totp=MINE)
-    code.give_back(code.claim(run))
+def test_giving_back_a_time_based_code_frees_nothing(run: Run) -> None:
+    code = OneTimeCode(totp=MINE)
+    code.give_back(run, code.claim(run))
     with pytest.raises(ProbeFailure):
         code.claim(run)
 
 
-def test_counted_codes_are_those_of_the_standard(
-    one_time: Callable[..., OneTimeCode], run: Run
-) -> None:
-    code = one_time(hotp=MINE)
+def test_counted_codes_are_those_of_the_standard(run: Run) -> None:
+    code = OneTimeCode(hotp=MINE)
     assert not code.clock_bound
-    assert code.wait(0.0) == 0
+    assert code.wait(0.0, run.memory) == 0
     assert tuple(code.claim(run) for _ in CODES) == CODES
-    assert one_time(hotp=MINE, counter=9).claim(run) == Token.parse(SEED).counted(9)
-    assert one_time(hotp=MINE).claim(run) == Token.parse(SEED).counted(10), "one token, one counter"
+    assert OneTimeCode(hotp=MINE, counter=9).claim(run) == Token.parse(SEED).counted(9)
+    assert OneTimeCode(hotp=MINE).claim(run) == Token.parse(SEED).counted(10), (
+        "one token, one counter"
+    )
 
 
-def test_a_counted_code_nobody_judged_is_the_next_again(
-    one_time: Callable[..., OneTimeCode], run: Run
-) -> None:
-    code = one_time(hotp=MINE)
+def test_a_counted_code_nobody_judged_is_the_next_again(run: Run) -> None:
+    code = OneTimeCode(hotp=MINE)
     first, second = code.claim(run), code.claim(run)
-    code.give_back(first)
+    code.give_back(run, first)
     assert [code.claim(run), code.claim(run)] == [CODES[0], CODES[2]]
-    code.give_back(Passcode(second))  # of no counter: nothing to give
+    code.give_back(run, Passcode(second))  # of no counter: nothing to give
     assert code.claim(run) == CODES[3]
 
 
-def test_of_a_counter_long_past_nothing_is_given_back(
-    one_time: Callable[..., OneTimeCode], run: Run
-) -> None:
-    code = one_time(hotp=MINE)
+def test_of_a_counter_long_past_nothing_is_given_back(run: Run) -> None:
+    code = OneTimeCode(hotp=MINE)
     first, *others = [code.claim(run) for _ in range(40)]
-    code.give_back(first)
+    code.give_back(run, first)
     assert code.claim(run) not in {first, *others}
-    assert len(code.LEDGER._used) < 20
+    assert len(run.memory.of(Ledger)._used) < 20
 
 
 def test_counters_outlive_the_process_and_are_written_before_they_are_sent(run: Run) -> None:
     paper = Paper()
 
-    class First(OneTimeCode):
-        LEDGER = Ledger()
-
-    class Second(OneTimeCode):
-        LEDGER = Ledger()
-
-    First.LEDGER.keep(paper)
-    assert First(hotp=MINE).claim(run) == CODES[0]
+    run.memory.of(Ledger).keep(paper)
+    assert OneTimeCode(hotp=MINE).claim(run) == CODES[0]
     assert [step[1:] for step in paper.steps] == [(0, 0)]
     paper.steps.insert(0, (paper.steps[0][0], 0, 2))
-    Second.LEDGER.keep(paper)
-    assert Second(hotp=MINE, counter=1).claim(run) == CODES[3], "what is used up goes before"
+    later = Run(run.clock, 5.0)
+    later.memory.of(Ledger).keep(paper)
+    assert OneTimeCode(hotp=MINE, counter=1).claim(later) == CODES[3], "what is used up goes before"
     assert Token.parse(SEED).seed not in paper.steps[0][0]
 
 
-def test_a_code_is_in_no_note_and_no_detail(one_time: Callable[..., OneTimeCode], run: Run) -> None:
-    code = one_time(totp=MINE).claim(run)
+def test_a_code_is_in_no_note_and_no_detail(run: Run) -> None:
+    code = OneTimeCode(totp=MINE).claim(run)
     run.note(quoted(f"sent {code}"))
     assert run.notes[0].endswith("sent ***")
-    assert SEED not in repr(one_time(totp=MINE))
+    assert SEED not in repr(OneTimeCode(totp=MINE))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from beacon.core.model import Reason
 from beacon.engine.clock import ManualClock
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import Run
 from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.daily_quota import spend
@@ -37,15 +38,15 @@ def kept(book: Book) -> Ledger:
     return ledger
 
 
-def at(moment: datetime, endpoint: str = "sms/arrives") -> Run:
-    return Run(ManualClock(moment, 1000.0), 5.0, endpoint)
+def at(ledger: Ledger, moment: datetime, endpoint: str = "sms/arrives") -> Run:
+    return Run(ManualClock(moment, 1000.0), 5.0, endpoint, ProbeMemory({Ledger: ledger}))
 
 
 def sent(ledger: Ledger, moment: datetime, most: int, endpoint: str = "sms/arrives") -> int:
     """How many more may be sent now, sending them."""
     for count in range(most + 1):
         try:
-            spend(at(moment, endpoint), ledger, most)
+            spend(at(ledger, moment, endpoint), most)
         except ProbeFailure:
             return count
     return most + 1
@@ -61,11 +62,11 @@ def test_a_day_has_so_many_messages_and_the_next_has_them_again() -> None:
 
 def test_it_says_when_the_next_may_be_sent_and_how_many_were() -> None:
     ledger = Ledger()
-    run = at(NOON)
-    spend(run, ledger, 1)
+    run = at(ledger, NOON)
+    spend(run, 1)
     assert "message 1 of 1 of this day" in run.notes[-1]
     with pytest.raises(ProbeFailure) as caught:
-        spend(at(NOON), ledger, 1)
+        spend(at(ledger, NOON), 1)
     assert caught.value.reading.reason is Reason.RATE_LIMITED
     assert caught.value.reading.detail == (
         "all 1 messages of this day are sent, the next from 2026-02-01 UTC on"
@@ -88,7 +89,7 @@ def test_every_endpoint_has_its_own() -> None:
 
 def test_a_larger_allowance_counts_what_was_sent() -> None:
     ledger = Ledger()
-    spend(at(NOON), ledger, 1)
+    spend(at(ledger, NOON), 1)
     assert sent(ledger, NOON, 3) == 2
 
 
@@ -104,7 +105,7 @@ def test_never_more_than_allowed_on_any_day(hours: list[int], most: int) -> None
     for hour in sorted(hours):
         moment = NOON.replace(day=1, hour=0) + timedelta(hours=hour)
         try:
-            spend(at(moment), kept(book), most)
+            spend(at(kept(book), moment), most)
         except ProbeFailure:
             continue
         day = f"{moment:%d}"

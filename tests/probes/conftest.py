@@ -18,16 +18,23 @@ from beacon.core.indication import Colour
 from beacon.core.model import Reading
 from beacon.daemon.life import load_config
 from beacon.engine.clock import Clock, SystemClock
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import DeadlinePassed, Probe, Run
 from beacon.replay.simulation import ScriptedReading, Simulation
+from tests.probe_memories import MEMORIES
 
 
 @pytest.fixture
 def observed() -> Callable[..., Reading]:
     """Run a probe once, expired at its deadline as the prober does it."""
 
-    def observe(probe: Probe, budget: float = 60.0, clock: Clock | None = None) -> Reading:
-        run = Run(clock or SystemClock(), budget)
+    def observe(
+        probe: Probe,
+        budget: float = 60.0,
+        clock: Clock | None = None,
+        memory: ProbeMemory | None = None,
+    ) -> Reading:
+        run = Run(clock or SystemClock(), budget, memory=memory or MEMORIES.of(probe))
         timer = threading.Timer(budget, run.expire)
         timer.start()
         try:

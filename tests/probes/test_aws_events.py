@@ -15,9 +15,9 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
 from beacon.net.http.client import Answer
-from beacon.net.http.conditional_client import ConditionalClient
 from beacon.net.probe_failure import ProbeFailure
 from beacon.probes.aws_events import AwsEvents, parsed
+from tests.probe_memories import MEMORIES
 
 clear = Secrets().clear
 
@@ -161,11 +161,8 @@ def test_no_bytes_are_too_strange(body: bytes) -> None:
 
 
 @pytest.fixture
-def aws(vendor: Any, sources: ConditionalClient) -> AwsEvents:
-    class Own(AwsEvents):
-        SOURCES = sources
-
-    return Own(url=Url(vendor.url + "/public/currentevents"))
+def aws(vendor: Any) -> AwsEvents:
+    return AwsEvents(url=Url(vendor.url + "/public/currentevents"))
 
 
 def test_over_the_wire(vendor: Any, aws: AwsEvents, observed: Callable[..., Reading]) -> None:
@@ -190,4 +187,4 @@ def test_settings() -> None:
     assert [fault.path for fault in probe.faults()] == [("regions", 2), ("services", 1)]
     assert probe.clock_bound
     assert not AwsEvents(url=Url("http://status.example.com")).clock_bound
-    assert probe.wait(0.0) == 0.0
+    assert probe.wait(0.0, MEMORIES.of(probe)) == 0.0

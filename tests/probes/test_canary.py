@@ -38,10 +38,10 @@ from beacon.engine.redaction import Secrets, secrets_in
 from beacon.engine.run import Probe, Run
 from beacon.engine.workers import Finished, Workers
 from beacon.net.http.route import Proxy, ProxyUrl
-from beacon.otp.code_setting import OneTimeCode
 from beacon.outputs.push_gateway import PushGateway
 from beacon.outputs.web.push import WebPush
 from beacon.outputs.web.server import WebRequest
+from tests.probe_memories import MEMORIES
 
 PASSWORD = "canary p&ss/wörd"
 TOKEN = "canary-in-a-token"
@@ -464,7 +464,8 @@ def tried(
     """
     box: Inbox[Finished] = Inbox()
     workers = Workers(SystemClock(), box.post)
-    workers.start("mfa/it", probe, budget if heard is None else 60.0, regular=True)
+    timeout = budget if heard is None else 60.0
+    workers.start("mfa/it", probe, timeout, MEMORIES.new(), regular=True)
     task = workers.task("mfa/it")
     assert task
     came = box.take(budget)
@@ -539,16 +540,11 @@ def test_no_kind_says_a_secret(
     honest: Mapping[str, str],
     mood: str,
     probe_of: Callable[[str, int], Any],
-    one_time: type[OneTimeCode],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     with Parrot(MOODS[mood], honest) as parrot:
         probe = probe_of(CASES[kind], parrot.port)
-        if isinstance(code := getattr(probe, "code", None), OneTimeCode):
-            probe = replace(
-                probe, code=one_time(totp=code.totp, hotp=code.hotp)
-            )  # whatever was sent before
         flies = bool(list(secrets_in(probe))) and kind not in SILENT
         run, reading = tried(probe, heard=parrot.heard if flies else None)
         said = everything(probe, run, reading, caplog.text)
@@ -708,7 +704,6 @@ def test_the_canary_is_heard_when_the_one_place_is_broken(
     kind: str,
     broken: bool,
     probe_of: Callable[[str, int], Any],
-    one_time: type[OneTimeCode],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -719,8 +714,6 @@ def test_the_canary_is_heard_when_the_one_place_is_broken(
     with Parrot(lambda asked: telling(kind, secrets, asked), HONEST.get(kind, {})) as parrot:
         probe = probe_of(CASES[kind], parrot.port)
         secrets += {*secrets_in(probe), *probe.secret_settings}
-        if isinstance(code := getattr(probe, "code", None), OneTimeCode):
-            probe = replace(probe, code=one_time(totp=code.totp, hotp=code.hotp))
         said = pushed_words(probe) if kind == "push" else told(*tried(probe), caplog.text)
     assert bool(leaks(said) or ADDRESS in said) == (broken and kind not in MUTE), said
 

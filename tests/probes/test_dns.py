@@ -27,6 +27,7 @@ from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.dns_query import DnsReply
 from beacon.net.udp import Peer
 from beacon.probes.dns import Agree, Dns, RecordSet, Vote, _resolves, settle
+from tests.probe_memories import MEMORIES
 
 SOA = "@ SOA ns1 host {serial} 3600 600 86400 60\n"
 ZONE = """\
@@ -588,7 +589,7 @@ def test_wrong_settings_are_told_with_their_place(
 
 def test_it_may_always_run_and_needs_no_clock() -> None:
     probe = Dns(query="example.com")
-    assert probe.wait(0.0) == 0.0
+    assert probe.wait(0.0, MEMORIES.of(probe)) == 0.0
     assert not probe.clock_bound
 
 

@@ -19,6 +19,7 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.otp.code_setting import OneTimeCode
 from beacon.probes.duo import Duo, DuoAnswer
+from tests.probe_memories import MEMORIES
 
 SECRET = "canary-Zh5eGmUq9zpfQnyUIu5OL9iWoMMv5ZNm"
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
@@ -50,7 +51,7 @@ class Skewed(SystemClock):
 
 
 @pytest.fixture
-def make(duo_server: Any, one_time: type[OneTimeCode], ca_file: str) -> Callable[..., Duo]:
+def make(duo_server: Any, ca_file: str) -> Callable[..., Duo]:
     """The probe of an endpoint that is configured rightly, but for what is given."""
 
     def build(**given: Any) -> Duo:
@@ -60,7 +61,7 @@ def make(duo_server: Any, one_time: type[OneTimeCode], ca_file: str) -> Callable
             "integration_key": duo_server.integration_key,
             "secret_key": Secret(SECRET),
             "username": "probe",
-            "code": one_time(totp=Secret(SEED)),
+            "code": OneTimeCode(totp=Secret(SEED)),
             "tls": TlsPolicy(ca=ca_file),
         }
         probe = Duo(**settings | given)
@@ -71,14 +72,14 @@ def make(duo_server: Any, one_time: type[OneTimeCode], ca_file: str) -> Callable
 
 
 @pytest.fixture
-def counting(make: Callable[..., Duo], one_time: type[OneTimeCode]) -> Duo:
+def counting(make: Callable[..., Duo]) -> Duo:
     """A probe whose codes are counted."""
-    return make(code=one_time(hotp=Secret(COUNTED)))
+    return make(code=OneTimeCode(hotp=Secret(COUNTED)))
 
 
 def talk(probe: Duo, clock: SystemClock | None = None) -> tuple[Reading, str]:
     """One run; the reading, and what `-v` would show. Neither tells a secret."""
-    run = Run(clock or SystemClock(), 60.0)
+    run = Run(clock or SystemClock(), 60.0, memory=MEMORIES.of(probe))
     try:
         reading = run.take(probe)
     except DeadlinePassed:
@@ -140,7 +141,7 @@ def test_two_runs_in_one_step_are_one_sign_in(
 ) -> None:
     probe = make()
     assert talk(probe)[0].reason is Reason.OK
-    assert probe.wait(time.time()) > 0, "the schedule would have waited"
+    assert probe.wait(time.time(), MEMORIES.of(probe)) > 0, "the schedule would have waited"
     reading, _ = talk(probe)
     assert (reading.reason, reading.outcome) == (Reason.RATE_LIMITED, Outcome.ERROR)
     assert len(duo_server.codes) == 1
@@ -222,10 +223,8 @@ def test_words_that_hold_what_we_sent_are_masked(
     assert duo_server.proofs[-1][:8] not in reading.detail + told
 
 
-def test_a_wrong_token_is_rejected(
-    make: Callable[..., Duo], one_time: type[OneTimeCode], duo_server: Any
-) -> None:
-    reading, _ = talk(make(code=one_time(totp=Secret("A" * 32))))
+def test_a_wrong_token_is_rejected(make: Callable[..., Duo], duo_server: Any) -> None:
+    reading, _ = talk(make(code=OneTimeCode(totp=Secret("A" * 32))))
     assert reading.detail == "auth: denied: Incorrect passcode. Please try again."
     assert len(duo_server.codes) == 1
 
@@ -311,7 +310,7 @@ def test_a_broken_back_end_is_an_outage(
     detail: str,
 ) -> None:
     duo_server.says[call] = said
-    run = Run(SystemClock(), 60.0)
+    run = Run(SystemClock(), 60.0, memory=MEMORIES.new())
     reading = run.take(make())
     assert reading.reason is reason
     assert reading.detail.startswith(detail)
@@ -458,7 +457,7 @@ def test_a_ping_that_hangs_does_not_hide_our_clock(
 ) -> None:
     duo_server.hangs.add("ping")
     duo_server.says["preauth"] = 401, {"stat": "FAIL", "code": 40105, "message": "Bad timestamp"}
-    run = Run(SystemClock(), 1.0)
+    run = Run(SystemClock(), 1.0, memory=MEMORIES.new())
     with pytest.raises(DeadlinePassed):
         run.take(make())
     assert run.overstayed().reason is Reason.OWN_CLOCK

@@ -15,6 +15,7 @@ from beacon.engine.clock import ManualClock
 from beacon.engine.run import Run
 from beacon.probes.duo_log import PAGE, DuoLog
 from beacon.probing.sign_in_stats import SAMPLE
+from tests.probe_memories import MEMORIES
 
 SECRET = "canary-Zh5eGmUq9zpfQnyUIu5OL9iWoMMv5ZNm"
 LOG = "/admin/v2/logs/authentication"
@@ -76,7 +77,7 @@ def happen(duo_server: Any) -> Callable[..., None]:
 
 
 def talk(probe: DuoLog) -> tuple[Reading, str]:
-    run = Run(ManualClock(NOW, 1000.0), 10.0)
+    run = Run(ManualClock(NOW, 1000.0), 10.0, memory=MEMORIES.of(probe))
     reading = run.take(probe)
     told = "\n".join(run.notes)
     for hidden in ("canary", "somebody", "203.0.113.9", "555-0100"):

@@ -15,6 +15,7 @@ from beacon.daemon.life import load_config
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.probes.duo_ping import DuoPing
+from tests.probe_memories import MEMORIES
 
 SECRET = "canary-Zh5eGmUq9zpfQnyUIu5OL9iWoMMv5ZNm"
 KEYS = f"{{host: api-XXXXXXXX.duosecurity.com, integration_key: DIX, secret_key: {SECRET}"
@@ -54,7 +55,7 @@ def make(duo_server: Any, ca_file: str) -> Callable[..., DuoPing]:
 
 
 def talk(probe: DuoPing, clock: SystemClock | None = None) -> tuple[Reading, str]:
-    run = Run(clock or SystemClock(), 10.0)
+    run = Run(clock or SystemClock(), 10.0, memory=MEMORIES.of(probe))
     reading = run.take(probe)
     told = "\n".join(run.notes)
     assert "canary" not in reading.detail + told
@@ -71,7 +72,7 @@ def test_it_answers_and_knows_us(
     assert duo_server.asked == [("ping", {}), ("check", {})]
     assert [name for name, _ in reading.phases] == ["ping", "check"]
     assert "by its time, our clock is off by" in told
-    assert (probe.wait(0.0), probe.clock_bound) == (0.0, True)
+    assert (probe.wait(0.0, MEMORIES.of(probe)), probe.clock_bound) == (0.0, True)
     after = shown(PING, {"ping": reading})
     assert (after.verdict, after.lamps, after.shallow) == ("ok", {"green": "steady"}, True)
 

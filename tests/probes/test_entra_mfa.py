@@ -14,7 +14,6 @@ import pytest
 from beacon.config.fields import Duration, Secret, Url
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock
-from beacon.net.http.conditional_client import ConditionalClient
 from beacon.probes.entra_mfa import TROUBLE, EntraMfa
 from beacon.probing.sign_in_stats import SAMPLE
 
@@ -119,10 +118,7 @@ def tenant(vendor: Any) -> Tenant:
 
 
 @pytest.fixture
-def entra(vendor: Any, sources: ConditionalClient) -> Make:
-    class Own(EntraMfa):
-        SOURCES = sources
-
+def entra(vendor: Any) -> Make:
     def make(**settings: Any) -> EntraMfa:
         common = {
             "tenant": "example.com",
@@ -131,7 +127,7 @@ def entra(vendor: Any, sources: ConditionalClient) -> Make:
             "graph_url": vendor.url,
             "login_url": vendor.url,
         }
-        probe = Own(**{**common, **settings})
+        probe = EntraMfa(**{**common, **settings})
         assert not list(probe.faults())
         return probe
 

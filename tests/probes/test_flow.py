@@ -22,17 +22,18 @@ from beacon.config.tls import TlsPolicy
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.daemon.life import load_config
 from beacon.engine.clock import ManualClock, SystemClock
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import Run
 from beacon.net.http.condition import Condition, StatusSet
 from beacon.net.http.expectations import Expectations
 from beacon.net.mail.imap import Imap
 from beacon.otp.gammu_inbox import Smsd
 from beacon.otp.mailbox_setting import AnyMailbox
-from beacon.otp.used_codes import Ledger
 from beacon.probing.dialogue import CLEAN_UP_BUDGET, Flow
 from beacon.probing.extract import Capture
 from beacon.probing.sign_in_step import Step
 from beacon.probing.template import JsonTemplate, Template
+from tests.probe_memories import MEMORIES
 
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 PASSWORD = "canary p&ss/wörd"
@@ -129,14 +130,6 @@ def provider() -> Iterator[Provider]:
         thread.join(60)
 
 
-class Opened(Ledger):
-    """A ledger that was begun long ago: the present step is free."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._started = 0.0
-
-
 def met(**conditions: object) -> Expectations:
     status = conditions.pop("status", None)
     body = conditions.pop("body", None)
@@ -187,20 +180,18 @@ def sign_in(url: str, password: str = PASSWORD, seed: str = SEED) -> dict[str, A
     }
 
 
-@pytest.fixture
-def flow() -> type[Flow]:
-    """The probe with a ledger of its own, begun long ago."""
+def fresh_run() -> Run:
+    return Run(SystemClock(), 60.0, memory=MEMORIES.new())
 
-    class Fresh(Flow):
-        LEDGER = Opened()
 
-    return Fresh
+def once(flow: Flow) -> Reading:
+    return fresh_run().take(flow)
 
 
 def test_a_whole_sign_in_with_form_cookie_json_and_code(
-    provider: Provider, observed: Callable[..., Reading], flow: type[Flow]
+    provider: Provider, observed: Callable[..., Reading]
 ) -> None:
-    probe = flow(**sign_in(provider.url))
+    probe = Flow(**sign_in(provider.url))
     assert not list(probe.faults())
     assert probe.clock_bound
     reading = observed(probe)
@@ -211,39 +202,36 @@ def test_a_whole_sign_in_with_form_cookie_json_and_code(
 
 
 def test_each_run_begins_without_cookies_and_captures(
-    provider: Provider, observed: Callable[..., Reading], flow: type[Flow]
+    provider: Provider, observed: Callable[..., Reading]
 ) -> None:
-    probe = flow(**sign_in(provider.url) | {"steps": sign_in(provider.url)["steps"][:2]})
+    probe = Flow(**sign_in(provider.url) | {"steps": sign_in(provider.url)["steps"][:2]})
     assert observed(probe).reason is observed(probe).reason is Reason.OK
     assert len(provider.sessions) == 2
 
 
-def test_a_code_is_never_sent_twice(provider: Provider, flow: type[Flow]) -> None:
+def test_a_code_is_never_sent_twice(provider: Provider) -> None:
     now = ManualClock(SystemClock().utc())  # stands still: the step cannot end in between
     utc = now.utc().timestamp()
-    probe, twin = flow(**sign_in(provider.url)), flow(**sign_in(provider.url, seed=SEED.lower()))
-    assert Run(now, 5.0).take(probe).reason is Reason.OK
-    assert 0 < twin.wait(utc) < 40
-    again = Run(now, 5.0).take(twin)
+    probe, twin = Flow(**sign_in(provider.url)), Flow(**sign_in(provider.url, seed=SEED.lower()))
+    assert Run(now, 5.0, memory=MEMORIES.of(probe)).take(probe).reason is Reason.OK
+    assert 0 < twin.wait(utc, MEMORIES.of(twin)) < 40
+    again = Run(now, 5.0, memory=MEMORIES.of(twin)).take(twin)
     assert (again.reason, again.outcome) == (Reason.RATE_LIMITED, Outcome.ERROR)
     assert "was already used: not sent again" in again.detail
     assert len(provider.codes) == 1
     now.advance(30)
-    assert Run(now, 5.0).take(twin).reason is Reason.OK
+    assert Run(now, 5.0, memory=MEMORIES.of(twin)).take(twin).reason is Reason.OK
 
 
 def test_a_process_that_just_began_waits_for_the_next_step(provider: Provider) -> None:
-    class JustBegun(Flow):
-        LEDGER = Ledger()
-
-    probe = JustBegun(**sign_in(provider.url))
-    assert 25 < probe.wait(1_700_000_015.0) < 35, "early in the next step"
-    assert probe.wait(1_700_000_042.0) == 0
-    assert Flow(steps=(Step(id="a", url=T("http://example.com")),)).wait(0.0) == 0
+    probe, fresh = Flow(**sign_in(provider.url)), ProbeMemory()
+    assert 25 < probe.wait(1_700_000_015.0, fresh) < 35, "early in the next step"
+    assert probe.wait(1_700_000_042.0, fresh) == 0
+    assert Flow(steps=(Step(id="a", url=T("http://example.com")),)).wait(0.0, MEMORIES.new()) == 0
 
 
 def test_one_request_may_say_the_code_twice(
-    provider: Provider, observed: Callable[..., Reading], flow: type[Flow]
+    provider: Provider, observed: Callable[..., Reading]
 ) -> None:
     code = T("{{ totp(secrets.seed, digits=8) }}")
     step = Step(
@@ -254,18 +242,18 @@ def test_one_request_may_say_the_code_twice(
         body=T("{{ totp(secrets.seed, digits=8) }}{{ totp(secrets.seed, digits=8) }}"),
         expect=met(body={"matches": r"^(\d{8})\1$"}),
     )
-    reading = observed(flow(steps=(step,), secrets={"seed": Secret(SEED)}))
+    reading = observed(Flow(steps=(step,), secrets={"seed": Secret(SEED)}))
     assert reading.reason is Reason.OK, reading
 
 
 def test_the_servers_no_is_a_rejection(
-    provider: Provider, observed: Callable[..., Reading], flow: type[Flow]
+    provider: Provider, observed: Callable[..., Reading]
 ) -> None:
-    reading = observed(flow(**sign_in(provider.url, password="canary wrong")))
+    reading = observed(Flow(**sign_in(provider.url, password="canary wrong")))
     assert reading.reason is Reason.SIGN_IN_REJECTED
     assert reading.detail == "step password: rejected with status 200"
     other = "A" * 32
-    reading = observed(flow(**sign_in(provider.url, seed=other)))
+    reading = observed(Flow(**sign_in(provider.url, seed=other)))
     assert reading.reason is Reason.SIGN_IN_REJECTED
     assert [name for name, _ in reading.phases] == ["page", "password", "code"]
 
@@ -302,7 +290,6 @@ def changed(provider: Provider, number: int, **changes: Any) -> dict[str, Any]:
 def test_a_step_fails_for_its_own_reason(
     provider: Provider,
     observed: Callable[..., Reading],
-    flow: type[Flow],
     broken: str,
     number: int,
     changes: dict[str, Any],
@@ -310,22 +297,22 @@ def test_a_step_fails_for_its_own_reason(
     words: str,
 ) -> None:
     provider.broken = broken
-    reading = observed(flow(**changed(provider, number, **changes)))
+    reading = observed(Flow(**changed(provider, number, **changes)))
     assert reading.reason is reason, reading
     assert words in reading.detail
     assert "canary" not in reading.detail
 
 
 def test_the_first_wish_unmet_is_told_and_a_later_failure_outranks_it(
-    provider: Provider, observed: Callable[..., Reading], flow: type[Flow]
+    provider: Provider, observed: Callable[..., Reading]
 ) -> None:
     wish = {"prefer": met(status=204)}
     first = changed(provider, 0, **wish)["steps"]
     steps = (*first, changed(provider, 1, prefer=met(status=204))["steps"][1])
     settings = sign_in(provider.url) | {"steps": steps}
-    assert observed(flow(**settings)).detail.startswith("step page: ")
+    assert observed(Flow(**settings)).detail.startswith("step page: ")
     provider.broken = "/password"
-    assert observed(flow(**settings)).reason is Reason.HTTP_STATUS
+    assert observed(Flow(**settings)).reason is Reason.HTTP_STATUS
 
 
 def test_trouble_on_the_way_keeps_its_reason_and_names_the_step(
@@ -353,7 +340,7 @@ def test_an_expression_that_never_ends_captures_nothing(
     assert (reading.latency or 0) > 0.4, "it was tried"
 
 
-def test_nothing_secret_is_noted_or_told(provider: Provider, flow: type[Flow]) -> None:
+def test_nothing_secret_is_noted_or_told(provider: Provider) -> None:
     settings = sign_in(provider.url)
     leaky = Step(
         id="leaky",
@@ -362,8 +349,8 @@ def test_nothing_secret_is_noted_or_told(provider: Provider, flow: type[Flow]) -
             "/{{ csrf }}/{{ transaction }}"
         ),
     )
-    run = Run(SystemClock(), 60.0)
-    reading = run.take(flow(**settings | {"steps": (*settings["steps"][:3], leaky)}))
+    run = fresh_run()
+    reading = run.take(Flow(**settings | {"steps": (*settings["steps"][:3], leaky)}))
     assert reading.reason is Reason.HTTP_STATUS
     told = "\n".join([*run.notes, reading.detail, repr(reading), repr(settings)])
     assert "/nowhere/***/***/***" in told
@@ -374,7 +361,7 @@ def test_nothing_secret_is_noted_or_told(provider: Provider, flow: type[Flow]) -
 
 def test_a_host_that_is_a_secret_stays_one() -> None:
     settings = {"secrets": {"host": Secret("canary.invalid")}}
-    run = Run(SystemClock(), 60.0)
+    run = fresh_run()
     step = Step(id="a", url=T("http://{{ secrets.host }}:1/"), headers={})
     reading = run.take(Flow(steps=(step,), **settings))
     assert reading.outcome is Outcome.FAIL
@@ -394,31 +381,30 @@ def counted(url: str, **options: int) -> Step:
 
 
 def test_counted_codes_move_with_each_run(
-    provider: Provider, observed: Callable[..., Reading], flow: type[Flow]
+    provider: Provider, observed: Callable[..., Reading]
 ) -> None:
     expected = pyotp.HOTP(SEED)
     step = replace(counted(provider.url, counter=3), expect=met(body=expected.at(3) * 2))
-    probe = flow(steps=(step,), secrets={"seed": Secret(SEED)})
+    probe = Flow(steps=(step,), secrets={"seed": Secret(SEED)})
     assert not list(probe.faults())
     assert not probe.clock_bound
-    assert probe.wait(0.0) == 0, "nothing to wait for"
+    assert probe.wait(0.0, MEMORIES.of(probe)) == 0, "nothing to wait for"
     assert observed(probe).reason is Reason.OK
     after = replace(step, expect=met(body=expected.at(4) * 2))
-    assert observed(flow(steps=(after,), secrets={"seed": Secret(SEED)})).reason is Reason.OK
+    assert observed(Flow(steps=(after,), secrets={"seed": Secret(SEED)})).reason is Reason.OK
 
 
 def test_a_counted_code_that_nobody_judged_is_the_next_again(
     provider: Provider,
     observed: Callable[..., Reading],
-    flow: type[Flow],
     free_port: Callable[[], int],
 ) -> None:
     nobody = counted(f"http://127.0.0.1:{free_port()}")
     secret = {"seed": Secret(SEED)}
     for _ in range(3):
-        assert observed(flow(steps=(nobody,), secrets=secret)).reason is Reason.CONNECT_REFUSED
+        assert observed(Flow(steps=(nobody,), secrets=secret)).reason is Reason.CONNECT_REFUSED
     step = replace(counted(provider.url), expect=met(body=pyotp.HOTP(SEED).at(0) * 2))
-    assert observed(flow(steps=(step,), secrets=secret)).reason is Reason.OK
+    assert observed(Flow(steps=(step,), secrets=secret)).reason is Reason.OK
 
 
 @pytest.mark.parametrize(
@@ -439,7 +425,6 @@ def test_a_counted_code_that_nobody_judged_is_the_next_again(
 def test_only_an_answer_of_the_server_uses_up_a_counted_code(
     answering: Callable[..., str],
     observed: Callable[..., Reading],
-    flow: type[Flow],
     status: int,
     used: bool,
 ) -> None:
@@ -455,7 +440,7 @@ def test_only_an_answer_of_the_server_uses_up_a_counted_code(
         method="POST",
         form={"otp": T("{{ hotp(secrets.seed) }}")},
     )
-    probe = flow(steps=(step,), secrets={"seed": Secret(SEED)})
+    probe = Flow(steps=(step,), secrets={"seed": Secret(SEED)})
     observed(probe)
     observed(probe)
     assert sent == [pyotp.HOTP(SEED).at(0), pyotp.HOTP(SEED).at(1 if used else 0)]
@@ -486,7 +471,7 @@ def test_a_code_is_awaited_and_only_the_one_sent_in_this_run(
     probe = Flow(**by_message(provider, tmp_path))
     assert not list(probe.faults())
     assert not probe.clock_bound
-    run = Run(SystemClock(), 60.0)
+    run = fresh_run()
     reading = run.take(probe)
     assert reading.reason is Reason.OK, reading
     assert [path.name for path in tmp_path.iterdir()] == ["IN20260105_120000_00_+1_00.txt"]
@@ -508,7 +493,7 @@ def test_a_code_is_awaited_by_mail(provider: Provider, mail: Any, ca_file: str) 
     assert not list(probe.faults())
     assert probe.clock_bound
     provider.on_message = lambda: mail.drop(user, b"Subject: yours\r\n\r\ncode 424242\r\n")
-    run = Run(SystemClock(), 60.0)
+    run = fresh_run()
     reading = run.take(probe)
     assert reading.reason is Reason.OK, reading
     assert "424242" not in "\n".join(run.notes)
@@ -526,7 +511,7 @@ def test_a_mailbox_that_cannot_be_is_a_fault(provider: Provider) -> None:
 
 
 def test_a_code_that_does_not_come_in_time(provider: Provider, tmp_path: Path) -> None:
-    reading = Run(SystemClock(), 60.0).take(Flow(**by_message(provider, tmp_path, "400ms")))
+    reading = once(Flow(**by_message(provider, tmp_path, "400ms")))
     assert reading.reason is Reason.CODE_NOT_ARRIVED
     assert reading.detail == "step code: no message with a code within 0.4 s"
 
@@ -542,7 +527,7 @@ def test_a_mailbox_that_cannot_be_read_is_told_before_anything_is_sent(
     provider: Provider, tmp_path: Path
 ) -> None:
     gone = by_message(provider, tmp_path / "gone")
-    reading = Run(SystemClock(), 60.0).take(Flow(**gone))
+    reading = once(Flow(**gone))
     assert reading.reason is Reason.OWN_MODEM
     assert reading.detail.startswith("mailbox phone: smsd's inbox cannot be read")
     assert provider.asked == []
@@ -562,10 +547,10 @@ def out(**changes: Any) -> Step:
     [(PASSWORD, Reason.OK), ("canary wrong", Reason.SIGN_IN_REJECTED)],
 )
 def test_clean_up_comes_last_whatever_became_of_the_sign_in(
-    provider: Provider, flow: type[Flow], password: str, reason: Reason
+    provider: Provider, password: str, reason: Reason
 ) -> None:
-    run = Run(SystemClock(), 60.0)
-    probe = flow(**with_clean_up(provider, out(), password=password))
+    run = fresh_run()
+    probe = Flow(**with_clean_up(provider, out(), password=password))
     assert not list(probe.faults())
     reading = run.take(probe)
     assert reading.reason is reason
@@ -575,35 +560,33 @@ def test_clean_up_comes_last_whatever_became_of_the_sign_in(
     assert "out" not in dict(reading.phases), "its time is not the users'"
 
 
-def test_clean_up_that_needs_what_was_never_captured_is_skipped(
-    provider: Provider, flow: type[Flow]
-) -> None:
+def test_clean_up_that_needs_what_was_never_captured_is_skipped(provider: Provider) -> None:
     provider.broken = "page"
-    run = Run(SystemClock(), 60.0)
+    run = fresh_run()
     last = out(id="last", url=T("{{ variables.base }}/account"))
-    reading = run.take(flow(**with_clean_up(provider, out(), last)))
+    reading = run.take(Flow(**with_clean_up(provider, out(), last)))
     assert reading.detail == "step page: nothing to capture as csrf"
     assert provider.asked == ["/login", "/account"], "the next one needs nothing"
     assert any("step out: skipped, nothing was captured as csrf" in note for note in run.notes)
 
 
-def test_a_clean_up_that_fails_changes_words_only(provider: Provider, flow: type[Flow]) -> None:
+def test_a_clean_up_that_fails_changes_words_only(provider: Provider) -> None:
     step, second = out(expect=met(status=204)), out(id="second", expect=met(status=205))
-    reading = Run(SystemClock(), 60.0).take(flow(**with_clean_up(provider, step, second)))
+    reading = once(Flow(**with_clean_up(provider, step, second)))
     assert reading.reason is Reason.OK
     assert reading.detail == "4 steps; clean-up: step out: status 200, expected 204"
     provider.broken = "/password"
-    failed = Run(SystemClock(), 60.0).take(flow(**with_clean_up(provider, step)))
+    failed = once(Flow(**with_clean_up(provider, step)))
     assert failed.detail == "step password: status 500, expected 303"
 
 
 def test_a_clean_up_that_hangs_is_given_up_before_the_run_would_be(
-    provider: Provider, observed: Callable[..., Reading], flow: type[Flow]
+    provider: Provider, observed: Callable[..., Reading]
 ) -> None:
     began = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = T(f"http://127.0.0.1:{silent.getsockname()[1]}/")
-        reading = observed(flow(**with_clean_up(provider, out(url=url), out(id="b"))), 60.0)
+        reading = observed(Flow(**with_clean_up(provider, out(url=url), out(id="b"))), 60.0)
     took = time.monotonic() - began
     assert reading.reason is Reason.OK, "before its deadline"
     assert reading.detail.startswith("4 steps; clean-up: step out: no answer within ")

@@ -3,19 +3,19 @@
 import re
 import textwrap
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from beacon.config.fields import Secret
-from beacon.core.model import Reason
+from beacon.core.model import Reading, Reason
 from beacon.daemon.life import load_config
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
-from beacon.otp.used_codes import Ledger, Token
 from beacon.probing.dialogue import Flow
+from tests.probe_memories import MEMORIES
 from tests.servers.stand_in import PASSWORD, SEED
 
 PAGE = Path(__file__).parents[2] / "docs" / "probes" / "flow.md"
@@ -41,17 +41,15 @@ def flow(server: Any, tmp_path: Path) -> Flow:
     path.write_text(head + textwrap.indent(recipe, 6 * " "))
     loaded = load_config(path, {}).probes["mfa/portal"]
     assert isinstance(loaded, Flow)
-    ledger = Ledger()
-    ledger.wait(Token(b"of nobody"), 0.0)
+    return loaded
 
-    class Fresh(Flow):
-        LEDGER = ledger
 
-    return Fresh(**{each.name: getattr(loaded, each.name) for each in fields(loaded)})
+def once(flow: Flow) -> Reading:
+    return Run(SystemClock(), 60.0, memory=MEMORIES.new()).take(flow)
 
 
 def test_signs_in_with_both_factors_and_out(server: Any, flow: Flow) -> None:
-    reading = Run(SystemClock(), 60.0).take(flow)
+    reading = once(flow)
     assert reading.reason is Reason.OK, reading
     assert [step for step, _ in reading.phases] == ["password", "code", "state"]
     assert server.levels == {}
@@ -67,7 +65,7 @@ def test_signs_in_with_both_factors_and_out(server: Any, flow: Flow) -> None:
 def test_a_no_to_a_factor_is_a_rejection(
     server: Any, flow: Flow, secret: dict[str, Secret], step: str
 ) -> None:
-    reading = Run(SystemClock(), 60.0).take(replace(flow, secrets={**flow.secrets, **secret}))
+    reading = once(replace(flow, secrets={**flow.secrets, **secret}))
     assert (reading.reason, reading.detail.split(":")[0]) == (
         Reason.SIGN_IN_REJECTED,
         f"step {step}",
@@ -77,5 +75,5 @@ def test_a_no_to_a_factor_is_a_rejection(
 
 def test_a_session_that_did_not_get_both_factors_is_no_pass(server: Any, flow: Flow) -> None:
     server.reached = 1
-    assert Run(SystemClock(), 60.0).take(flow).reason is Reason.EXPECTATION_FAILED
+    assert once(flow).reason is Reason.EXPECTATION_FAILED
     assert server.levels == {}

@@ -6,7 +6,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from beacon.core.model import Outcome, Reading, Reason
 from beacon.daemon.life import load_config
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
-from beacon.otp.used_codes import Ledger, Token
 from beacon.probing.dialogue import Flow
+from tests.probe_memories import MEMORIES
 
 pytestmark = pytest.mark.integration
 
@@ -49,19 +49,13 @@ def flow(portal: Any, tmp_path: Path, eventually: Callable[..., None]) -> Flow:
     path.write_text(head + textwrap.indent(text, 6 * " "))
     loaded = load_config(path, {}).probes["mfa/portal"]
     assert isinstance(loaded, Flow)
-    ledger = Ledger()
-    ledger.wait(Token(b"of nobody"), 0.0)
-
-    class Fresh(Flow):
-        LEDGER = ledger
-
     eventually(lambda: time.time() % 30 < 27, "a step that does not end at once")
-    return Fresh(**{each.name: getattr(loaded, each.name) for each in fields(loaded)})
+    return loaded
 
 
 def sign_in(flow: Flow, run: Run | None = None) -> tuple[Reading, str]:
     """One run, and all that was told in it; nothing of it is secret."""
-    run = run or Run(SystemClock(), 60.0)
+    run = run or Run(SystemClock(), 60.0, memory=MEMORIES.of(flow))
     try:
         reading = run.take(flow)
     except DeadlinePassed:
@@ -90,7 +84,7 @@ class Watched(Run):
     """A run whose notes something else happens at."""
 
     def __init__(self, budget: float, noted: Callable[[str], None]) -> None:
-        super().__init__(SystemClock(), budget)
+        super().__init__(SystemClock(), budget, memory=MEMORIES.new())
         self.noted = noted
 
     def note(self, line: str) -> None:
@@ -163,7 +157,7 @@ def test_a_clock_that_is_ahead(
     portal: Any, flow: Flow, shown: Callable[..., Any], ahead: float
 ) -> None:
     begun, clock = time.time(), Skewed(ahead)
-    reading, _ = sign_in(flow, Run(clock, 20.0))
+    reading, _ = sign_in(flow, Run(clock, 20.0, memory=MEMORIES.of(flow)))
     ended = time.time()
     same = {int((moment + ahead) // 30) == int(moment // 30) for moment in (begun, ended)}
     if same == {True}:
@@ -240,7 +234,7 @@ def test_two_runs_in_one_step_send_one_code(
 ) -> None:
     before = portal.log.count("OTP authentication for beacon-probe")
     assert sign_in(flow)[0].reason is Reason.OK
-    assert flow.wait(time.time()) > 0, "the schedule would not begin it now"
+    assert flow.wait(time.time(), MEMORIES.of(flow)) > 0, "the schedule would not begin it now"
     again, told = sign_in(flow)
     if int(time.time() // 30) == int((time.time() - 5) // 30):
         assert (again.reason, again.outcome) == (Reason.RATE_LIMITED, Outcome.ERROR)

@@ -15,9 +15,9 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
 from beacon.net.http.client import Answer
-from beacon.net.http.conditional_client import ConditionalClient
 from beacon.net.probe_failure import ProbeFailure
 from beacon.probes.google_incidents import GoogleIncidents, parsed
+from tests.probe_memories import MEMORIES
 
 clear = Secrets().clear
 
@@ -146,11 +146,8 @@ def test_whatever_it_sends_a_pass_takes_an_end(document: object) -> None:
 
 
 @pytest.fixture
-def google(vendor: Any, sources: ConditionalClient) -> GoogleIncidents:
-    class Own(GoogleIncidents):
-        SOURCES = sources
-
-    return Own(url=Url(vendor.url + "/incidents.json"))
+def google(vendor: Any) -> GoogleIncidents:
+    return GoogleIncidents(url=Url(vendor.url + "/incidents.json"))
 
 
 def test_a_long_history_is_read_and_kept_short(
@@ -179,7 +176,7 @@ def test_settings() -> None:
     assert fault.path == ("products", 1)
     assert probe.clock_bound
     assert not GoogleIncidents(url=Url("http://status.example.com")).clock_bound
-    assert probe.wait(0.0) == 0.0
+    assert probe.wait(0.0, MEMORIES.of(probe)) == 0.0
 
 
 @pytest.mark.parametrize(

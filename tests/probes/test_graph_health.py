@@ -14,9 +14,9 @@ from beacon.config.fields import Regex, Secret, Url
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock
 from beacon.engine.redaction import Secrets
-from beacon.net.http.conditional_client import BoundedCache, ConditionalClient
-from beacon.probes.graph_health import GraphHealth, Issue
+from beacon.probes.graph_health import GraphHealth, Issue, WorstSeen
 from beacon.vendors.graph import PAGES
+from tests.probe_memories import MEMORIES
 
 clear = Secrets().clear
 
@@ -108,11 +108,7 @@ def tenant(vendor: Any) -> Tenant:
 
 
 @pytest.fixture
-def graph(vendor: Any, sources: ConditionalClient) -> Callable[..., GraphHealth]:
-    class Own(GraphHealth):
-        SOURCES = sources
-        WORST = BoundedCache(256)
-
+def graph(vendor: Any) -> Callable[..., GraphHealth]:
     def make(**settings: Any) -> GraphHealth:
         common = {
             "tenant": "example.com",
@@ -122,7 +118,7 @@ def graph(vendor: Any, sources: ConditionalClient) -> Callable[..., GraphHealth]
             "graph_url": vendor.url,
             "login_url": Url(vendor.url + "/"),
         }
-        probe = Own(**{**common, **settings})
+        probe = GraphHealth(**{**common, **settings})
         assert not list(probe.faults())
         return probe
 
@@ -267,11 +263,13 @@ def test_while_restoring_it_is_as_bad_as_it_was(
     assert said == [DEGRADED, INCIDENT, INCIDENT, DEGRADED]
     tenant.issues = [issue("RestoringService")]
     assert observed(probe).reason is INCIDENT
-    assert observed(graph()).reason is INCIDENT, "after a reload too"
+    after_reload = observed(graph(), memory=MEMORIES.of(probe))
+    assert after_reload.reason is INCIDENT
 
 
 def test_what_was_never_seen_before_is_degraded_while_restoring(graph: Make) -> None:
-    (said,) = graph()._of_issues([Issue(id="1", status="restoringService", title="MFA")], set())
+    issues = [Issue(id="1", status="restoringService", title="MFA")]
+    (said,) = graph()._of_issues(issues, set(), WorstSeen())
     assert said.reason is DEGRADED
 
 
@@ -508,7 +506,7 @@ def test_a_service_must_be_named() -> None:
     (fault,) = probe.faults()
     assert fault.path == ("services",)
     assert probe.clock_bound
-    assert probe.wait(0.0) == 0.0
+    assert probe.wait(0.0, MEMORIES.of(probe)) == 0.0
 
 
 def test_on_this_machine_nothing_is_clock_bound(graph: Make) -> None:

@@ -5,12 +5,13 @@ import pytest
 from beacon.config.fields import Secret, Url
 from beacon.config.tls import TlsPolicy
 from beacon.core.model import Reason
-from beacon.net.http.auth import Auth, Basic, Bearer, OAuth2
+from beacon.net.http.auth import Auth, Basic, Bearer, HeldTokens, OAuth2
 from beacon.net.http.client import Answer
 from beacon.net.http.condition import Condition, StatusSet
 from beacon.net.http.expectations import Expectations
 from beacon.probes import load
 from beacon.probes.http import Http
+from tests.probe_memories import MEMORIES
 
 
 def expecting(**conditions):
@@ -24,7 +25,7 @@ def expecting(**conditions):
 
 def test_is_the_kind_http():
     assert load("http") is Http
-    assert Http(url=Url("http://example.com/")).wait(0.0) == 0.0
+    assert Http(url=Url("http://example.com/")).wait(0.0, MEMORIES.new()) == 0.0
 
 
 # --- against nginx ----------------------------------------------------------------
@@ -217,10 +218,11 @@ def test_a_token_the_server_refuses_is_asked_for_anew(nginx, observed, ca_file):
     oauth2 = OAuth2(
         token_url=Url(nginx.url + "/token"), client_id="probe", client_secret=Secret("x")
     )
+    memory = MEMORIES.new()
     for path, reason in (("/whoami", Reason.OK), ("/unauthorized", Reason.HTTP_STATUS)):
         probe = Http(url=Url(nginx.url + path), auth=Auth(oauth2=oauth2))
-        assert observed(probe).reason is reason
-    assert oauth2._held.token == ""
+        assert observed(probe, memory=memory).reason is reason
+    assert not memory.of(HeldTokens)
 
 
 # --- settings ---------------------------------------------------------------------

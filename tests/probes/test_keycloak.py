@@ -19,6 +19,7 @@ from beacon.engine.run import DeadlinePassed, Run
 from beacon.otp.code_setting import OneTimeCode
 from beacon.otp.used_codes import Token
 from beacon.probes.keycloak import Keycloak
+from tests.probe_memories import MEMORIES
 
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 PASSWORD = "canary p&ss/wörd"
@@ -61,7 +62,7 @@ def provider(openid_provider: Callable[..., Any]) -> Any:
 
 
 @pytest.fixture
-def make(provider: Any, one_time: type[OneTimeCode]) -> Callable[..., Keycloak]:
+def make(provider: Any) -> Callable[..., Keycloak]:
     """The probe of an endpoint that is configured rightly, but for what is given."""
 
     def build(**given: Any) -> Keycloak:
@@ -71,7 +72,7 @@ def make(provider: Any, one_time: type[OneTimeCode]) -> Callable[..., Keycloak]:
             "client_secret": Secret("canary-client"),
             "username": "probe",
             "password": Secret(PASSWORD),
-            "code": one_time(totp=Secret(SEED)),
+            "code": OneTimeCode(totp=Secret(SEED)),
         }
         probe = Keycloak(**settings | given)
         assert not list(probe.faults())
@@ -84,7 +85,7 @@ def sign_in(
     probe: Keycloak, budget: float = 60.0, clock: SystemClock | None = None
 ) -> tuple[Reading, str]:
     """One run; the reading, and what `-v` would show. Neither tells a secret."""
-    run = Run(clock or SystemClock(), budget)
+    run = Run(clock or SystemClock(), budget, memory=MEMORIES.of(probe))
     try:
         reading = run.take(probe)
     except DeadlinePassed:
@@ -136,10 +137,8 @@ def test_a_client_without_a_secret_gives_its_name(
         assert "Authorization" not in headers
 
 
-def test_a_sign_in_without_the_code_would_not_do(
-    make: Callable[..., Keycloak], one_time: type[OneTimeCode]
-) -> None:
-    other = one_time(totp=Secret("MFRGGZDFMZTWQ2LK"))
+def test_a_sign_in_without_the_code_would_not_do(make: Callable[..., Keycloak]) -> None:
+    other = OneTimeCode(totp=Secret("MFRGGZDFMZTWQ2LK"))
     assert sign_in(make(code=other))[0].reason is Reason.SIGN_IN_REJECTED
 
 
@@ -387,7 +386,7 @@ def test_secrets_follow_no_redirect(
 
 
 def test_tokens_are_hidden(make: Callable[..., Keycloak], provider: Any) -> None:
-    run = Run(SystemClock(), 60.0)
+    run = Run(SystemClock(), 60.0, memory=MEMORIES.new())
     run.take(make())
     refresh = provider.asked[-1][2]["token"]
     for token in (refresh, provider.jwt(typ="JWT"), provider.jwt(typ="ID")):
@@ -494,7 +493,8 @@ def test_two_runs_in_one_step_are_one_sign_in(make: Callable[..., Keycloak], pro
     probe, moment = make(), SystemClock().utc().replace(second=10)
     provider.ahead = moment.timestamp() - time.time()
     assert sign_in(probe, clock=Still())[0].reason is Reason.OK
-    assert probe.wait(moment.timestamp()) > 20, "the schedule waits for the next step"
+    waits = probe.wait(moment.timestamp(), MEMORIES.of(probe))
+    assert waits > 20, "the schedule waits for the next step"
     reading, _ = sign_in(probe, clock=Still())
     assert (reading.reason, reading.outcome) == (Reason.RATE_LIMITED, Outcome.ERROR)
     assert len(provider.codes) == 1
@@ -542,12 +542,11 @@ def test_it_signs_out_after_the_deadline_too(
 def test_a_counted_code_that_nobody_judged_is_the_next_again(
     make: Callable[..., Keycloak],
     provider: Any,
-    one_time: type[OneTimeCode],
     observed: Callable[..., Reading],
     instead: Any,
     judged: bool,
 ) -> None:
-    probe = make(code=one_time(hotp=Secret(SEED)))
+    probe = make(code=OneTimeCode(hotp=Secret(SEED)))
     provider.instead[provider.TOKEN] = instead
     observed(probe, 0.5)
     del provider.instead[provider.TOKEN]

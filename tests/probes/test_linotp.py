@@ -19,6 +19,7 @@ from beacon.engine.run import Run
 from beacon.otp.code_setting import OneTimeCode
 from beacon.otp.used_codes import Token
 from beacon.probes.linotp import LinOtp
+from tests.probe_memories import MEMORIES
 
 PIN = "canary-pin"
 SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
@@ -71,15 +72,13 @@ def server() -> Server:
 
 
 @pytest.fixture
-def make(
-    server: Server, answering: Callable[..., str], one_time: type[OneTimeCode]
-) -> Callable[..., LinOtp]:
+def make(server: Server, answering: Callable[..., str]) -> Callable[..., LinOtp]:
     def build(**given: Any) -> LinOtp:
         settings: dict[str, Any] = {
             "url": Url(answering(server)),
             "username": "beacon-probe",
             "password": Secret(PIN),
-            "code": one_time(totp=Secret(SEED)),
+            "code": OneTimeCode(totp=Secret(SEED)),
         }
         probe = LinOtp(**settings | given)
         assert not list(probe.faults())
@@ -95,7 +94,7 @@ def early(eventually: Callable[..., None]) -> None:
 
 
 def sign_in(probe: LinOtp) -> Reading:
-    run = Run(SystemClock(), 60.0)
+    run = Run(SystemClock(), 60.0, memory=MEMORIES.of(probe))
     reading = run.take(probe)
     said = reading.detail + "\n".join(run.notes)
     assert "canary" not in said

@@ -12,6 +12,7 @@ from beacon.core.model import STANDING, Outcome, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.probes.mail_dns import PROBE, MailDns
+from tests.probe_memories import MEMORIES
 
 SIGNED = {"signed.example": 30.0, "expired.example": -5.0}
 """Zone → days until its signatures expire."""
@@ -605,7 +606,11 @@ def test_right_settings_are_taken(settings):
 
 def test_it_is_a_cause_that_may_always_run():
     probe = PROBE(domains=("otp.example",))
-    assert (probe.EVIDENCE, probe.clock_bound, probe.wait(0.0)) == ("cause", False, 0.0)
+    assert (probe.EVIDENCE, probe.clock_bound, probe.wait(0.0, MEMORIES.of(probe))) == (
+        "cause",
+        False,
+        0.0,
+    )
 
 
 # --- a golden file, our own resolver, servers by name -----------------------------

@@ -20,6 +20,7 @@ from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import DeadlinePassed, Phase, Run
 from beacon.probes.ntp import Ntp
 from tests.conftest import StandingClock
+from tests.probe_memories import MEMORIES
 
 NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 EPOCH = datetime(1900, 1, 1, tzinfo=UTC)
@@ -285,7 +286,7 @@ def test_wrong_settings_are_told_with_their_place() -> None:
 
 def test_it_may_always_run_and_is_no_prey_of_the_clock_it_judges() -> None:
     probe = Ntp(servers=("192.0.2.1",))
-    assert probe.wait(0.0) == 0.0
+    assert probe.wait(0.0, MEMORIES.of(probe)) == 0.0
     assert not probe.clock_bound
 
 

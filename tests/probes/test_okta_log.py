@@ -17,7 +17,6 @@ from beacon.core.model import Outcome, Reading, Reason
 from beacon.daemon.life import load_config
 from beacon.engine.clock import ManualClock
 from beacon.engine.run import Run
-from beacon.net.http.conditional_client import ConditionalClient
 from beacon.probes.okta_log import PAGE, OktaLog
 from beacon.probing.sign_in_stats import SAMPLE
 
@@ -110,12 +109,9 @@ def org(vendor: Any) -> Org:
 
 
 @pytest.fixture
-def okta(vendor: Any, sources: ConditionalClient) -> Make:
-    class Own(OktaLog):
-        SOURCES = sources
-
+def okta(vendor: Any) -> Make:
     def make(**settings: Any) -> OktaLog:
-        probe = Own(**{"url": vendor.url, "token": Secret("canary-token"), **settings})
+        probe = OktaLog(**{"url": vendor.url, "token": Secret("canary-token"), **settings})
         assert not list(probe.faults())
         return probe
 

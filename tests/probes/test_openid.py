@@ -14,6 +14,7 @@ from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.probes.openid import OpenId
+from tests.probe_memories import MEMORIES
 
 DISCOVERY = """
 - {name: discovery, type: openid, issuer: "https://sso.example.com"}
@@ -52,7 +53,7 @@ class Later(SystemClock):
 
 
 def looked(probe: OpenId, clock: SystemClock | None = None) -> Reading:
-    run = Run(clock or SystemClock(), 5.0)
+    run = Run(clock or SystemClock(), 5.0, memory=MEMORIES.of(probe))
     reading = run.take(probe)
     assert "canary" not in "\n".join([*run.notes, reading.detail])
     return reading
@@ -321,7 +322,7 @@ def test_what_depends_on_our_clock(make: Callable[..., OpenId]) -> None:
     assert not make().clock_bound
     assert make(issuer=secure).clock_bound
     assert not make(issuer=secure, tls=TlsPolicy(verify=False)).clock_bound
-    assert make().wait(0.0) == 0.0
+    assert make().wait(0.0, MEMORIES.new()) == 0.0
 
 
 # --- a real one ---------------------------------------------------------------------------

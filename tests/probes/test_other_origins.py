@@ -11,7 +11,6 @@ from beacon.config.fields import Secret, Url
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.net.address import Origin
 from beacon.net.http.auth import Auth, Bearer
-from beacon.otp.used_codes import Ledger
 from beacon.probes.http import Http
 from beacon.probing.dialogue import Flow
 from beacon.probing.extract import Capture
@@ -67,20 +66,6 @@ def sites() -> Iterator[tuple[Site, Site]]:
         site.server_close()
 
 
-class Opened(Ledger):
-    def __init__(self) -> None:
-        super().__init__()
-        self._started = 0.0
-
-
-@pytest.fixture
-def flow() -> type[Flow]:
-    class Fresh(Flow):
-        LEDGER = Opened()
-
-    return Fresh
-
-
 def page(action: str) -> tuple[int, dict[str, str], str]:
     return 200, {}, f'<form action="{action}"><input name="csrf" value="canary-token"></form>'
 
@@ -110,49 +95,49 @@ def refused(reading: Reading, other: Site) -> None:
 
 
 def test_a_form_that_goes_elsewhere_is_not_sent_and_its_origin_is_named(
-    sites: tuple[Site, Site], flow: type[Flow], observed: Callable[..., Reading]
+    sites: tuple[Site, Site], observed: Callable[..., Reading]
 ) -> None:
     own, other = sites
     own.pages["/login"] = page(other.origin + "/verify")
-    reading = observed(flow(**by_form(own)))
+    reading = observed(Flow(**by_form(own)))
     refused(reading, other)
     assert reading.detail.startswith("step password: ")
     assert other.asked == []
 
 
 def test_a_form_behind_a_redirect_of_the_page_is_not_sent_either(
-    sites: tuple[Site, Site], flow: type[Flow], observed: Callable[..., Reading]
+    sites: tuple[Site, Site], observed: Callable[..., Reading]
 ) -> None:
     own, other = sites
     own.pages["/login"] = (302, {"Location": other.origin + "/authorize?client=app"}, "")
     other.pages["/authorize"] = page("verify")
     other.pages["/verify"] = (200, {}, "signed in")
-    refused(observed(flow(**by_form(own))), other)
+    refused(observed(Flow(**by_form(own))), other)
     assert not other.has_canary()
     allowed = (Origin.parse(other.origin),)
-    reading = observed(flow(**by_form(own, follow_to=allowed)))
+    reading = observed(Flow(**by_form(own, follow_to=allowed)))
     assert reading.reason is Reason.OK, reading
     assert "csrf=canary-token&password=canary+password" in other.asked[-1]
 
 
 def test_an_origin_that_another_step_names_may_have_what_a_form_asks_for(
-    sites: tuple[Site, Site], flow: type[Flow], observed: Callable[..., Reading]
+    sites: tuple[Site, Site], observed: Callable[..., Reading]
 ) -> None:
     own, other = sites
     own.pages["/login"] = page(other.origin + "/verify")
     other.pages["/verify"] = (200, {}, "")
     out = Step(id="out", url=T(other.origin + "/logout"))
-    reading = observed(flow(**by_form(own, clean_up=(out,))))
+    reading = observed(Flow(**by_form(own, clean_up=(out,))))
     assert reading.reason is Reason.OK, reading
 
 
 def test_once_it_passed_a_form_that_goes_elsewhere_is_a_failure(
-    sites: tuple[Site, Site], flow: type[Flow], observed: Callable[..., Reading]
+    sites: tuple[Site, Site], observed: Callable[..., Reading]
 ) -> None:
     own, other = sites
     own.pages["/login"] = page("/verify")
     own.pages["/verify"] = (200, {}, "")
-    probe = flow(**by_form(own))
+    probe = Flow(**by_form(own))
     assert observed(probe).reason is Reason.OK
     own.pages["/login"] = page(other.origin + "/verify")
     reading = observed(probe)
@@ -180,7 +165,6 @@ COUNTED = "{{ hotp(secrets.seed) }}"
 )
 def test_no_redirect_carries_what_a_step_sends(
     sites: tuple[Site, Site],
-    flow: type[Flow],
     observed: Callable[..., Reading],
     status: int,
     sends: dict[str, Any],
@@ -188,7 +172,7 @@ def test_no_redirect_carries_what_a_step_sends(
     own, other = sites
     own.pages["/in"] = (status, {"Location": other.origin + "/in"}, "")
     step = Step(**{"id": "in", "url": T(own.origin + "/in"), "method": "POST"} | sends)
-    reading = observed(flow(secrets=SECRETS, steps=(step,)))
+    reading = observed(Flow(secrets=SECRETS, steps=(step,)))
     assert reading.outcome is not Outcome.PASS
     assert own.asked
     assert not other.has_canary()
@@ -208,7 +192,7 @@ def test_no_redirect_carries_what_a_step_sends(
     ],
 )
 def test_no_captured_address_gets_a_secret_in_it(
-    sites: tuple[Site, Site], flow: type[Flow], observed: Callable[..., Reading], url: str
+    sites: tuple[Site, Site], observed: Callable[..., Reading], url: str
 ) -> None:
     own, other = sites
     own.pages["/start"] = (200, {"X-Next": other.origin + "/next", "X-State": "canary"}, "")
@@ -217,13 +201,13 @@ def test_no_captured_address_gets_a_secret_in_it(
         Step(id="start", url=T(own.origin + "/start"), capture=taken),
         Step(id="next", url=T(url)),
     )
-    reading = observed(flow(secrets=SECRETS, steps=steps))
+    reading = observed(Flow(secrets=SECRETS, steps=steps))
     refused(reading, other)
     assert other.asked == []
 
 
 def test_a_captured_address_alone_is_asked_without_what_is_ours(
-    sites: tuple[Site, Site], flow: type[Flow], observed: Callable[..., Reading]
+    sites: tuple[Site, Site], observed: Callable[..., Reading]
 ) -> None:
     own, other = sites
     own.pages["/start"] = (200, {"X-Next": other.origin + "/next"}, "")
@@ -232,7 +216,7 @@ def test_a_captured_address_alone_is_asked_without_what_is_ours(
         Step(id="start", url=T(own.origin + "/start"), capture={"link": Capture(header="X-Next")}),
         Step(id="next", url=T("{{ link }}"), headers={"X-Api-Key": T("{{ secrets.key }}")}),
     )
-    assert observed(flow(secrets=SECRETS, steps=steps)).reason is Reason.OK
+    assert observed(Flow(secrets=SECRETS, steps=steps)).reason is Reason.OK
     assert other.asked
     assert not other.has_canary()
 
@@ -247,7 +231,7 @@ def test_a_captured_address_alone_is_asked_without_what_is_ours(
     ],
 )
 def test_whatever_part_of_an_origin_a_server_says_it_is_not_ours(
-    sites: tuple[Site, Site], flow: type[Flow], observed: Callable[..., Reading], url: str
+    sites: tuple[Site, Site], observed: Callable[..., Reading], url: str
 ) -> None:
     own, other = sites
     base = f"127.0.0.1:{other.server_port}"
@@ -267,7 +251,7 @@ def test_whatever_part_of_an_origin_a_server_says_it_is_not_ours(
         Step(id="in", url=T(url), method="POST", body=T("{{ secrets.key }}")),
     )
     variables = {"base": own.origin}
-    reading = observed(flow(secrets=SECRETS, variables=variables, steps=steps))
+    reading = observed(Flow(secrets=SECRETS, variables=variables, steps=steps))
     assert reading.outcome is not Outcome.PASS
     assert other.asked == []
 

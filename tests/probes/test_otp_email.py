@@ -29,10 +29,12 @@ from beacon.net.mail.mail_message import MailMessage
 from beacon.net.mail.smtp import Smtp
 from beacon.net.mailbox import MESSAGES_LIMIT
 from beacon.probes.otp_email import LEFTOVERS, OtpEmail, _code_of
+from beacon.probing.delivery import Reception
 from beacon.probing.extract import Capture
 from beacon.probing.sign_in_step import Step
 from beacon.probing.template import Template
 from tests.conftest import StandingClock
+from tests.probe_memories import MEMORIES
 
 PASSWORD = "canary-password"
 DIGITS = Regex(r"code is (\d{6})")
@@ -85,7 +87,7 @@ def run_once(
             timers[-1].start()
 
     assert list(probe.faults()) == []
-    run = Watched(clock or SystemClock(), budget)
+    run = Watched(clock or SystemClock(), budget, memory=MEMORIES.of(probe))
     run.ends_in(budget)
     try:
         reading = run.take(probe)
@@ -1037,7 +1039,7 @@ def test_after_an_outage_of_the_mailbox_codes_are_not_missed_at_once(
     assert reading.reason is Reason.SOURCE_DEAD
     assert reading.detail == "it can receive again for 0 s, a code comes in 2 s"
     assert shown(ENDPOINTS, {"inside": reading, "outside": reading}).lamps == BLIND
-    it.reception.back -= 2  # time passes
+    MEMORIES.of(it).of(Reception).back -= 2  # time passes
     assert run_once(it)[0].reason is Reason.CODE_NOT_ARRIVED
 
 
@@ -1107,6 +1109,6 @@ def test_the_lifetime_is_the_same_for_probe_and_judgement(tmp_path: Path) -> Non
 
 def test_what_is_left_out(mail: Any, probe: Callable[..., OtpEmail]) -> None:
     it = probe("a@example.org")
-    assert (it.lifetime, it.late, it.wait(0.0)) == (120.0, 60.0, 0.0)
+    assert (it.lifetime, it.late, it.wait(0.0, MEMORIES.of(it))) == (120.0, 60.0, 0.0)
     assert it.clock_bound
     assert (it.TIMING.interval, it.TIMING.timeout, it.TIMING.failure_threshold) == (300, 150, 2)

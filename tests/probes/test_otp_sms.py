@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from beacon.daemon.life import load_config
 from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import Run
 from beacon.otp.gammu_inbox import SAVES_NOTHING
-from beacon.otp.used_codes import Ledger
 from beacon.probes.otp_sms import OtpSms
+from beacon.probing.delivery import Reception
 from tests.conftest import StandingClock
+from tests.probe_memories import MEMORIES
 
 ENDPOINT = """
 - name: arrives
@@ -115,7 +116,6 @@ def probe(
     modem: Any,
     provider: Provider,
     answering: Callable[..., str],
-    fresh_ledger: Any,
 ) -> Probes:
     """Load an endpoint as the beacon loads its configuration."""
 
@@ -123,31 +123,16 @@ def probe(
         where = {"inbox": inbox.path, "config": modem.config, "url": answering(provider.answer)}
         where |= instead
         text = ENDPOINT.format(more=more.format(**where), lifetime=lifetime, late=late, **where)
-        return loaded(tmp_path, text, fresh_ledger)
+        return loaded(tmp_path, text)
 
     return load
 
 
-def loaded(tmp_path: Path, text: str, ledger: Any) -> Any:
+def loaded(tmp_path: Path, text: str) -> Any:
     path = tmp_path / "beacon.yaml"
     whole = "site: soc\nservices:\n  - name: SMS\n    endpoints:\n"
     path.write_text(whole + "".join(f"      {line}\n" for line in text.strip().splitlines()))
-    probe = load_config(path, {}).probes["sms/arrives"]
-    return ledger(probe)
-
-
-@pytest.fixture
-def fresh_ledger() -> Callable[[Any], Any]:
-    """Give a probe a ledger of this test's own."""
-    ledger = Ledger()
-
-    def give(probe: Any) -> Any:
-        class Fresh(type(probe)):  # type: ignore[misc]
-            LEDGER = ledger
-
-        return Fresh(**{each.name: getattr(probe, each.name) for each in fields(probe)})
-
-    return give
+    return load_config(path, {}).probes["sms/arrives"]
 
 
 Observed = Callable[..., Reading]
@@ -373,9 +358,9 @@ EVERY = """
 
 
 @pytest.fixture
-def waiting(tmp_path: Path, inbox: Inbox, modem: Any, fresh_ledger: Any) -> Any:
+def waiting(tmp_path: Path, inbox: Inbox, modem: Any) -> Any:
     text = EVERY.format(inbox=inbox.path, config=modem.config)
-    return loaded(tmp_path, text, fresh_ledger)
+    return loaded(tmp_path, text)
 
 
 def test_the_last_code_is_young_enough(waiting: Any, observed: Observed, inbox: Inbox) -> None:
@@ -454,7 +439,7 @@ def test_a_modem_that_is_back_has_time_to_receive(
         reading = observed(waiting)
         assert reading.reason is Reason.OWN_MODEM
         assert reading.detail == "it can receive again for 0 s, a code comes in 600 s"
-    waiting.reception.back -= 600  # time passes
+    MEMORIES.of(waiting).of(Reception).back -= 600  # time passes
     assert observed(waiting).reason is Reason.CODE_NOT_ARRIVED
     inbox.put("Your code 222222")
     assert observed(waiting).reason is Reason.OK
@@ -547,14 +532,14 @@ def test_what_is_missing_is_told(
     text = ENDPOINT.replace(before, after)
     text = text.format(more="", lifetime="3s", late="2s", **where)
     with pytest.raises(ConfigError) as caught:
-        loaded(tmp_path, text, None)
+        loaded(tmp_path, text)
     assert told in str(caught.value)
 
 
 def test_a_code_to_send_back_must_be_asked_for(tmp_path: Path, inbox: Inbox, modem: Any) -> None:
     where = {"inbox": inbox.path, "config": modem.config, "url": "http://127.0.0.1:9"}
     with pytest.raises(ConfigError) as caught:
-        loaded(tmp_path, (EVERY + VERIFY.lstrip("\n")).format(**where), None)
+        loaded(tmp_path, (EVERY + VERIFY.lstrip("\n")).format(**where))
     assert "nobody to send the code back to" in str(caught.value)
 
 
@@ -696,13 +681,12 @@ def test_a_message_that_cannot_be_saved_hides_codes_of_others(
     smsd: Callable,
     observed: Observed,
     tmp_path: Path,
-    fresh_ledger: Any,
     eventually: Callable[..., None],
 ) -> None:
     """Somebody else makes codes be sent; one from "A/B" blocks all that come later."""
     gammu = smsd()
     text = EVERY.replace("every: 10m", "every: 1s")
-    it = loaded(tmp_path, text.format(inbox=gammu.inbox, config=gammu.config), fresh_ledger)
+    it = loaded(tmp_path, text.format(inbox=gammu.inbox, config=gammu.config))
     gammu.receive("Your code 111111")
     eventually(lambda: list(gammu.inbox.iterdir()) and gammu.waiting == 0, "the first one")
     assert observed(it).reason in (Reason.OK, Reason.CODE_NOT_ARRIVED), "it may be a second old"

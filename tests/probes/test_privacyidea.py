@@ -28,6 +28,7 @@ from beacon.probes.http import Http
 from beacon.probes.privacyidea import PrivacyIdea
 from beacon.probes.privacyidea_status import PrivacyIdeaStatus
 from beacon.probing.validate_api import heard
+from tests.probe_memories import MEMORIES
 
 PIN = "canary-pin"
 SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
@@ -77,7 +78,7 @@ class Watched(Run):
     """A run whose notes something else happens at."""
 
     def __init__(self, budget: float, noted: Callable[[str], None]) -> None:
-        super().__init__(SystemClock(), budget)
+        super().__init__(SystemClock(), budget, memory=MEMORIES.new())
         self.noted = noted
 
     def note(self, line: str) -> None:
@@ -86,7 +87,7 @@ class Watched(Run):
 
 
 @pytest.fixture
-def make(privacyidea: Any, one_time: type[OneTimeCode]) -> Callable[..., PrivacyIdea]:
+def make(privacyidea: Any) -> Callable[..., PrivacyIdea]:
     """The probe of an account of its own that is configured rightly, but for what is given."""
 
     def build(kind: str = "totp", **given: Any) -> PrivacyIdea:
@@ -95,7 +96,7 @@ def make(privacyidea: Any, one_time: type[OneTimeCode]) -> Callable[..., Privacy
             "url": Url(privacyidea.url),
             "username": username,
             "password": Secret(PIN),
-            "code": one_time(**{kind: Secret(seed)}),
+            "code": OneTimeCode(**{kind: Secret(seed)}),
         }
         probe = PrivacyIdea(**settings | given)
         assert not list(probe.faults())
@@ -108,7 +109,7 @@ def sign_in(
     probe: Any, budget: float = 60.0, clock: SystemClock | None = None, run: Run | None = None
 ) -> tuple[Reading, str]:
     """One run; the reading, and what `-v` would show. Neither tells a secret."""
-    run = run or Run(clock or SystemClock(), budget)
+    run = run or Run(clock or SystemClock(), budget, memory=MEMORIES.of(probe))
     try:
         reading = run.take(probe)
     except DeadlinePassed:
@@ -282,7 +283,9 @@ def test_two_runs_in_one_step_are_one_sign_in(make: Callable[..., PrivacyIdea]) 
     reading, told = sign_in(probe, clock=clock)
     assert (reading.reason, reading.outcome) == (Reason.RATE_LIMITED, Outcome.ERROR)
     assert "POST" not in told, "nothing was sent"
-    assert probe.wait(clock.utc().timestamp()) > 0, "a re-check waits for the next"
+    assert probe.wait(clock.utc().timestamp(), MEMORIES.of(probe)) > 0, (
+        "a re-check waits for the next"
+    )
 
 
 @pytest.mark.integration
@@ -410,8 +413,8 @@ def told(answering: Callable[..., str]) -> Callable[..., Reading]:
 
 
 @pytest.fixture
-def counted(one_time: type[OneTimeCode]) -> OneTimeCode:
-    return one_time(hotp=Secret(SEED))
+def counted() -> OneTimeCode:
+    return OneTimeCode(hotp=Secret(SEED))
 
 
 JUDGED = [
@@ -474,7 +477,7 @@ def test_a_counted_code_that_nobody_judged_is_the_next_again(
     told: Callable[..., Reading], counted: OneTimeCode, answer: tuple[int, Any], judged: bool
 ) -> None:
     told(answer, code=counted)
-    assert counted.LEDGER.count(Token.parse(SEED)) == (1 if judged else 0)
+    assert MEMORIES.ledger.count(Token.parse(SEED)) == (1 if judged else 0)
 
 
 SCALARS = st.sampled_from([None, True, False, 0, 1, "", "true", "ACCEPT", "CHALLENGE", "REJECT"])
@@ -550,7 +553,7 @@ def test_nobody_there_gives_the_code_back(
 ) -> None:
     probe = PrivacyIdea(url=Url(f"http://127.0.0.1:{free_port()}"), username="p", code=counted)
     assert sign_in(probe)[0].reason is Reason.CONNECT_REFUSED
-    assert counted.LEDGER.count(Token.parse(SEED)) == 0
+    assert MEMORIES.ledger.count(Token.parse(SEED)) == 0
 
 
 def test_silence_gives_the_code_back(
@@ -558,7 +561,7 @@ def test_silence_gives_the_code_back(
 ) -> None:
     probe = PrivacyIdea(url=Url(nginx.url + "/hang?"), username="p", code=counted)
     assert observed(probe, 0.2).reason is Reason.DEADLINE
-    assert counted.LEDGER.count(Token.parse(SEED)) == 0
+    assert MEMORIES.ledger.count(Token.parse(SEED)) == 0
 
 
 def test_a_redirect_takes_nothing_elsewhere(counted: OneTimeCode, nginx: Any) -> None:
@@ -639,14 +642,14 @@ def test_mistakes_are_told_with_their_place(tmp_path: Path) -> None:
     assert "not base 32!" not in said
 
 
-def test_our_clock_matters_to_codes_of_time_and_to_certificates(
-    one_time: type[OneTimeCode],
-) -> None:
+def test_our_clock_matters_to_codes_of_time_and_to_certificates() -> None:
     def bound(url: str, **given: Any) -> bool:
         return PrivacyIdea(url=Url(url), username="p", **given).clock_bound
 
     assert bound("https://pi.example.com")
     assert not bound("https://pi.example.com", tls=TlsPolicy(verify=False))
-    assert not bound("http://pi.example.com", code=one_time(hotp=Secret(SEED)))
-    assert bound("http://pi.example.com", code=one_time(totp=Secret(SEED)))
-    assert PrivacyIdea(url=Url("http://pi.example.com"), username="p").wait(0.0) == 0.0
+    assert not bound("http://pi.example.com", code=OneTimeCode(hotp=Secret(SEED)))
+    assert bound("http://pi.example.com", code=OneTimeCode(totp=Secret(SEED)))
+    assert (
+        PrivacyIdea(url=Url("http://pi.example.com"), username="p").wait(0.0, MEMORIES.new()) == 0.0
+    )

@@ -11,6 +11,7 @@ from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.probes.privacyidea_status import PrivacyIdeaStatus
+from tests.probe_memories import MEMORIES
 
 
 def wrapped(**value: str) -> dict[str, Any]:
@@ -24,7 +25,7 @@ REACHED = (200, wrapped(status="OK"))
 def ask(url: str) -> Reading:
     probe = PrivacyIdeaStatus(url=Url(url))
     assert not list(probe.faults())
-    assert probe.wait(0.0) == 0.0
+    assert probe.wait(0.0, MEMORIES.of(probe)) == 0.0
     return Run(SystemClock(), 60.0).take(probe)
 
 

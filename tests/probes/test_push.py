@@ -14,6 +14,7 @@ from beacon.engine.push_receiver import PushDenied, Pushed, PushRefusal, Way
 from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
 from beacon.probes.push import ERRORS, LARGEST, Push, beacon
+from tests.probe_memories import MEMORIES
 
 clear = Secrets().clear
 
@@ -200,4 +201,8 @@ def test_it_asks_nothing():
     reading = Run(SystemClock(), 1.0).take(probe)
     assert reading.reason is Reason.STALE
     assert "pushed" in reading.detail
-    assert (probe.wait(0.0), probe.clock_bound, Push.EVIDENCE) == (0.0, False, Evidence.HEALTH)
+    assert (probe.wait(0.0, MEMORIES.of(probe)), probe.clock_bound, Push.EVIDENCE) == (
+        0.0,
+        False,
+        Evidence.HEALTH,
+    )

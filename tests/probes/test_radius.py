@@ -19,8 +19,9 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.radius import Packet, RadiusAnswer
 from beacon.otp.code_setting import OneTimeCode
-from beacon.otp.used_codes import Ledger, Token
+from beacon.otp.used_codes import Token
 from beacon.probes.radius import Radius
+from tests.probe_memories import MEMORIES
 
 SECRET = "canary-shared-secret"
 PASSWORD = "canary-password"
@@ -56,7 +57,7 @@ class Watched(Run):
     """A run whose notes something else happens at."""
 
     def __init__(self, budget: float, noted: Callable[[str], None]) -> None:
-        super().__init__(SystemClock(), budget)
+        super().__init__(SystemClock(), budget, memory=MEMORIES.new())
         self.noted = noted
 
     def note(self, line: str) -> None:
@@ -71,7 +72,7 @@ def early(eventually: Callable[..., None]) -> None:
 
 
 @pytest.fixture
-def make(freeradius: Any, one_time: type[OneTimeCode]) -> Callable[..., Radius]:
+def make(freeradius: Any) -> Callable[..., Radius]:
     """The probe of an endpoint that is configured rightly, but for what is given."""
 
     def build(**given: Any) -> Radius:
@@ -81,7 +82,7 @@ def make(freeradius: Any, one_time: type[OneTimeCode]) -> Callable[..., Radius]:
             "shared_secret": Secret(SECRET),
             "username": "probe",
             "password": Secret(PASSWORD),
-            "code": one_time(totp=Secret(freeradius.seed)),
+            "code": OneTimeCode(totp=Secret(freeradius.seed)),
         }
         probe = Radius(**settings | given)
         assert not list(probe.faults())
@@ -99,7 +100,7 @@ def sign_in(
     probe: Radius, budget: float = 60.0, clock: SystemClock | None = None
 ) -> tuple[Reading, str]:
     """One run; the reading, and what `-v` would show. Neither tells a secret."""
-    run = Run(clock or SystemClock(), budget)
+    run = Run(clock or SystemClock(), budget, memory=MEMORIES.of(probe))
     try:
         reading = run.take(probe)
     except DeadlinePassed:
@@ -228,8 +229,8 @@ def test_a_rejection_is_one_without_message_authenticator_too(
 
 
 @pytest.mark.integration
-def test_a_wrong_token(challenged: Callable[..., Radius], one_time: type[OneTimeCode]) -> None:
-    reading, told = sign_in(challenged(code=one_time(totp=Secret("MFRGGZDFMZTWQ2LK"))))
+def test_a_wrong_token(challenged: Callable[..., Radius]) -> None:
+    reading, told = sign_in(challenged(code=OneTimeCode(totp=Secret("MFRGGZDFMZTWQ2LK"))))
     assert reading.reason is Reason.SIGN_IN_REJECTED
     assert reading.detail == "the answer to the challenge was rejected"
     assert "Access-Reject, Message-Authenticator" in told
@@ -261,7 +262,9 @@ def test_two_runs_in_one_step_are_one_sign_in(make: Callable[..., Radius], freer
     assert sign_in(probe)[0].reason is Reason.OK
     asked = freeradius.log.count("Received Access-Request")
     now = time.time()
-    assert (now + probe.wait(now)) // 30 == now // 30 + 1, "the schedule waits for the next step"
+    assert (now + probe.wait(now, MEMORIES.of(probe))) // 30 == now // 30 + 1, (
+        "the schedule waits for the next step"
+    )
     reading, _ = sign_in(probe)
     assert (reading.reason, reading.outcome) == (Reason.RATE_LIMITED, Outcome.ERROR)
     assert freeradius.log.count("Received Access-Request") == asked
@@ -386,48 +389,33 @@ def test_a_dead_server(free_port: Callable[[], int], shown: Callable[..., Any]) 
 
 
 def test_a_code_that_was_never_judged_is_the_next_again(free_port: Callable[[], int]) -> None:
-    ledger = Ledger()
-
-    class Counted(OneTimeCode):
-        LEDGER = ledger
-
     probe = Radius(
         host="127.0.0.1",
         port=free_port(),
         shared_secret=Secret(SECRET),
         username="probe",
-        code=Counted(hotp=Secret(SEED)),
+        code=OneTimeCode(hotp=Secret(SEED)),
     )
     assert not probe.clock_bound
-    assert probe.wait(time.time()) == 0.0
+    assert probe.wait(time.time(), MEMORIES.of(probe)) == 0.0
     assert sign_in(probe)[0].reason is Reason.CONNECT_REFUSED
-    assert ledger.count(Token.parse(SEED)) == 0
+    assert MEMORIES.ledger.count(Token.parse(SEED)) == 0
 
 
 def test_a_code_that_somebody_answered_is_not_sent_again(udp_server: Callable[..., Any]) -> None:
-    ledger = Ledger()
-
-    class Counted(OneTimeCode):
-        LEDGER = ledger
-
     def bare(_: AuthPacket, reply: AuthPacket) -> list[bytes]:
         reply.message_authenticator = False
         return [reply.ReplyPacket()]
 
     port = udp_server(server(bare)).port
-    probe = asking(port, password=None, code=Counted(hotp=Secret(SEED)))
+    probe = asking(port, password=None, code=OneTimeCode(hotp=Secret(SEED)))
     assert sign_in(probe)[0].reason is Reason.PROTOCOL_ERROR
-    assert ledger.count(Token.parse(SEED)) == 1
+    assert MEMORIES.ledger.count(Token.parse(SEED)) == 1
 
 
 def test_the_deadline_gives_a_counted_code_back(
     udp_server: Callable[..., Any], observed: Callable[..., Reading]
 ) -> None:
-    ledger = Ledger()
-
-    class Counted(OneTimeCode):
-        LEDGER = ledger
-
     class Hurried(SystemClock):
         """Time stands still for the probe: only the prober's own deadline ends the run."""
 
@@ -439,9 +427,9 @@ def test_the_deadline_gives_a_counted_code_back(
         port=udp_server(lambda _: []).port,
         shared_secret=Secret(SECRET),
         username="probe",
-        code=Counted(hotp=Secret(SEED)),
+        code=OneTimeCode(hotp=Secret(SEED)),
     )
-    run = Run(Hurried(), 30.0)
+    run = Run(Hurried(), 30.0, memory=MEMORIES.of(probe))
 
     def answer(_: bytes) -> list[bytes]:
         run.expire()
@@ -450,7 +438,7 @@ def test_the_deadline_gives_a_counted_code_back(
     probe = replace(probe, port=udp_server(answer).port)
     with pytest.raises(DeadlinePassed):
         run.take(probe)
-    assert ledger.count(Token.parse(SEED)) == 0
+    assert MEMORIES.ledger.count(Token.parse(SEED)) == 0
 
 
 # --- answers nobody should believe -------------------------------------------------------
@@ -645,4 +633,4 @@ def test_an_ipv6_address_of_ours_has_an_attribute_of_its_own(
 def test_only_codes_of_time_depend_on_our_clock() -> None:
     assert asking(1812, code=TOTP).clock_bound
     assert not asking(1812).clock_bound
-    assert asking(1812).wait(0.0) == 0.0
+    assert asking(1812).wait(0.0, MEMORIES.new()) == 0.0

@@ -11,6 +11,7 @@ from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.probes.radius_status import RadiusStatus
+from tests.probe_memories import MEMORIES
 
 SECRET = "canary-shared-secret"
 ENDPOINTS = f"""
@@ -23,7 +24,7 @@ def ask(port: int, budget: float = 60.0, **given: Any) -> Reading:
     probe = RadiusStatus(**settings)
     assert not list(probe.faults())
     assert not probe.clock_bound
-    assert probe.wait(0.0) == 0.0
+    assert probe.wait(0.0, MEMORIES.of(probe)) == 0.0
     run = Run(SystemClock(), budget)
     reading = run.take(probe)
     assert "canary" not in reading.detail + "".join(run.notes)

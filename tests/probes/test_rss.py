@@ -15,9 +15,9 @@ from beacon.config.fields import Duration, Regex, Url
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock
 from beacon.engine.redaction import Secrets
-from beacon.net.http.conditional_client import ConditionalClient
 from beacon.probes.rss import Rss
 from beacon.vendors.feed import FeedEntry, entries
+from tests.probe_memories import MEMORIES
 
 clear = Secrets().clear
 
@@ -364,11 +364,8 @@ def azure(*items: tuple[str, str, datetime]) -> bytes:
 
 
 @pytest.fixture
-def feed(vendor: Any, sources: ConditionalClient) -> Rss:
-    class Own(Rss):
-        SOURCES = sources
-
-    return Own(url=Url(vendor.url + "/feed/"))
+def feed(vendor: Any) -> Rss:
+    return Rss(url=Url(vendor.url + "/feed/"))
 
 
 def test_an_old_address_leads_to_the_new_one(
@@ -427,4 +424,4 @@ def test_settings_go_together_and_it_lives_by_our_clock() -> None:
     probe = Rss(url=Url("http://status.example.com/feed"))
     assert not list(probe.faults())
     assert probe.clock_bound, "ages are told by our clock"
-    assert probe.wait(0.0) == 0.0
+    assert probe.wait(0.0, MEMORIES.of(probe)) == 0.0

@@ -16,9 +16,9 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
 from beacon.net.http.client import Answer
-from beacon.net.http.conditional_client import ConditionalClient
 from beacon.net.probe_failure import ProbeFailure
 from beacon.probes.statuspage import StatusPage, parsed
+from tests.probe_memories import MEMORIES
 
 clear = Secrets().clear
 
@@ -74,14 +74,11 @@ def read(probe: StatusPage, body: bytes) -> Reading:
 
 
 @pytest.fixture
-def status(vendor: Any, sources: ConditionalClient) -> Callable[..., StatusPage]:
+def status(vendor: Any) -> Callable[..., StatusPage]:
     """The vendor's page, by an address below its own."""
 
-    class Own(StatusPage):
-        SOURCES = sources
-
     def make(tail: str = "", **settings: Any) -> StatusPage:
-        return Own(url=Url(vendor.url + tail), **settings)
+        return StatusPage(url=Url(vendor.url + tail), **settings)
 
     return make
 
@@ -340,7 +337,7 @@ def test_wrong_settings_are_told_with_their_place() -> None:
 
 def test_it_may_always_run_and_verifies_by_our_clock() -> None:
     probe = StatusPage(url=Url("https://status.example.com"))
-    assert probe.wait(0.0) == 0.0
+    assert probe.wait(0.0, MEMORIES.of(probe)) == 0.0
     assert probe.clock_bound
     assert not StatusPage(url=Url("http://status.example.com")).clock_bound
 

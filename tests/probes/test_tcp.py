@@ -8,6 +8,7 @@ from beacon.config.tls import TlsPolicy
 from beacon.core.model import Reason
 from beacon.probes import load
 from beacon.probes.tcp import Tcp
+from tests.probe_memories import MEMORIES
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def silent():
 
 def test_is_the_kind_tcp():
     assert load("tcp") is Tcp
-    assert Tcp(host="example.com", port=1).wait(0.0) == 0.0
+    assert Tcp(host="example.com", port=1).wait(0.0, MEMORIES.new()) == 0.0
 
 
 def test_a_connection_accepted_passes(silent, observed):

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from beacon.config.fields import Duration, Secret, Url
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock
-from beacon.net.http.conditional_client import ConditionalClient
 from beacon.probes.twilio_verify import TwilioVerify
 from beacon.probing.sign_in_stats import Tally
+from tests.probe_memories import MEMORIES
 
 PATH = "/v2/Attempts/Summary"
 NOW = datetime(2026, 1, 5, 12, 7, 30, tzinfo=UTC)
@@ -60,13 +60,10 @@ def verify(vendor: Any) -> Verify:
 
 
 @pytest.fixture
-def twilio(vendor: Any, sources: ConditionalClient) -> Make:
-    class Own(TwilioVerify):
-        SOURCES = sources
-
+def twilio(vendor: Any) -> Make:
     def make(**settings: Any) -> TwilioVerify:
         common = {"username": "AC123", "password": Secret("canary-token"), "url": vendor.url}
-        probe = Own(**{**common, **settings})
+        probe = TwilioVerify(**{**common, **settings})
         assert not list(probe.faults())
         return probe
 
@@ -203,7 +200,7 @@ def test_its_hindsight_is_all_it_looks_back(twilio: Make) -> None:
     probe = twilio(lag=Duration(1200), window=Duration(1800))
     assert probe.hindsight == 1200 + 1800 + 60
     assert probe.clock_bound
-    assert probe.wait(0.0) == 0.0
+    assert probe.wait(0.0, MEMORIES.of(probe)) == 0.0
     assert Tally().share == 1.0
 
 

@@ -4,9 +4,9 @@ Probe accounts have no rights; their secrets are revealed here, on their way to 
 """
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Final, Literal
 from urllib.parse import quote_plus, urlencode
 
@@ -60,11 +60,18 @@ class Bearer:
 
 
 @dataclass
-class _Held:
+class HeldToken:
     """The token in hand, and the monotonic moment from which it is not used."""
 
     token: str = field(default="", repr=False)
     until: float = 0.0
+
+
+class HeldTokens(defaultdict[Hashable, HeldToken]):
+    """The tokens of one endpoint, by who asked for them."""
+
+    def __init__(self) -> None:
+        super().__init__(HeldToken)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +85,9 @@ class OAuth2:
     audience: str | None = None
     client_auth: ClientAuth = "basic"
 
-    @cached_property
-    def _held(self) -> _Held:
-        return _Held()
-
     def authorization(self, run: Run, route: Route) -> str:
         """The header's value; asks for a token where none is in hand. Raises `ProbeFailure`."""
-        held = self._held
+        held = run.memory.of(HeldTokens)[self]
         now = run.clock.monotonic()
         if not held.token or now >= held.until:
             answer = exchange(run, self._request(), route, follow=False)
@@ -92,9 +95,9 @@ class OAuth2:
             held.until = now + lasts - MARGIN
         return f"Bearer {run.hide(held.token)}"
 
-    def forget(self) -> None:
+    def forget(self, run: Run) -> None:
         """The server did not want the token: the next run asks for another."""
-        self._held.token = ""
+        run.memory.of(HeldTokens).pop(self, None)
 
     def _request(self) -> Request:
         form = {"grant_type": "client_credentials", "scope": self.scope, "audience": self.audience}
@@ -128,10 +131,10 @@ class Auth:
         way = self.basic or self.bearer
         return way.authorization() if way else ""
 
-    def refused(self) -> None:
+    def refused(self, run: Run) -> None:
         """The server answered 401."""
         if self.oauth2:
-            self.oauth2.forget()
+            self.oauth2.forget(run)
 
 
 def client_request(

@@ -76,7 +76,7 @@ class _Rest:
 
 
 class ConditionalClient:
-    """The sources of this process, and what is known of them."""
+    """What is known of the sources that it reads. One is shared by all endpoints."""
 
     def __init__(self) -> None:
         self._said: BoundedCache[_Said] = BoundedCache(KEPT)
@@ -178,7 +178,3 @@ def _wait(answer: Answer, now: datetime) -> float | None:
         return float(written[:9])
     until = mail_date(written)
     return None if until is None else (until - now).total_seconds()
-
-
-SOURCES: Final = ConditionalClient()
-"""Those of this process, shared by all kinds of probes."""

@@ -143,7 +143,7 @@ class MailWatch:
             except imaplib.IMAP4.error as error:
                 # Python 3.14 asks for the capabilities as soon as it is let in. So do we, below.
                 if self._client.state == outside:
-                    raise _refused(imap, error) from None
+                    raise _refused(run, imap, error) from None
         self._able = self._able_to(run)
         run.note(f"IMAP: signed in, {'IDLE' if 'IDLE' in self._able else 'no IDLE'}")
 
@@ -389,10 +389,10 @@ class _Refused(imaplib.IMAP4.error):
     """A command was answered with NO; the answer is for us alone."""
 
 
-def _refused(imap: Imap, error: imaplib.IMAP4.error) -> ProbeFailure:
+def _refused(run: Run, imap: Imap, error: imaplib.IMAP4.error) -> ProbeFailure:
     """What it means that a sign-in was refused."""
     if imap.oauth2:
-        imap.oauth2.forget()
+        imap.oauth2.forget(run)
     if _says(error, _NOT_OUR_FAULT):
         return ProbeFailure(Reason.SOURCE_DEAD, "nobody can sign in now")
     return ProbeFailure(Reason.OWN_CREDENTIALS, "the sign-in was refused")

@@ -14,6 +14,7 @@ from beacon.net.http.auth import Auth, Basic, Bearer, OAuth2, client_request, la
 from beacon.net.http.client import Answer
 from beacon.net.http.route import Route
 from beacon.net.probe_failure import ProbeFailure
+from tests.probe_memories import MEMORIES
 
 
 def answered(status, document):
@@ -45,7 +46,7 @@ def oauth(url, **more):
 
 
 def proof(auth, clock):
-    return auth.authorization(Run(clock, 5.0), Route())
+    return auth.authorization(Run(clock, 5.0, memory=MEMORIES.of(auth)), Route())
 
 
 def test_basic_and_bearer_are_headers(clock):
@@ -74,9 +75,9 @@ def test_a_token_without_an_end_is_used_once(tokens, clock):
 def test_a_refused_token_is_forgotten(tokens, clock):
     auth = oauth(tokens.server.url)
     proof(auth, clock)
-    auth.refused()
+    auth.refused(Run(clock, 5.0, memory=MEMORIES.of(auth)))
     assert proof(auth, clock) == "Bearer token-2"
-    Auth(bearer=Bearer(token=Secret("abc"))).refused()
+    Auth(bearer=Bearer(token=Secret("abc"))).refused(Run(clock, 5.0))
 
 
 def test_asks_by_the_rfc(raw_server, clock):

@@ -12,6 +12,7 @@ import pytest
 
 from beacon.core.model import Reason
 from beacon.engine.clock import ManualClock
+from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import Run
 from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.daily_quota import spend
@@ -51,13 +52,14 @@ def mine(served: Path) -> Ledger:
 
 
 def test_messages_are_counted_together(mine: Ledger, theirs: Ledger, clock: ManualClock) -> None:
-    run = Run(clock, 5.0, "sms/arrives")
-    spend(run, theirs, 3)
-    spend(run, mine, 3)
-    spend(run, theirs, 3)
-    for ledger in (mine, theirs):
+    of_theirs, of_mine = (
+        Run(clock, 5.0, "sms/arrives", ProbeMemory({Ledger: ledger})) for ledger in (theirs, mine)
+    )
+    for run in (of_theirs, of_mine, of_theirs):
+        spend(run, 3)
+    for run in (of_theirs, of_mine):
         with pytest.raises(ProbeFailure):
-            spend(run, ledger, 3)
+            spend(run, 3)
 
 
 def test_a_step_is_used_by_one_of_both(mine: Ledger, theirs: Ledger, clock: ManualClock) -> None:
