@@ -1,11 +1,11 @@
-"""Our own uplink, really cut: blind, never red, told twice in all."""
+"""Our own uplink, really cut: blind, never red, told once."""
 
 import re
 import time
 
 import pytest
 
-COUNT = 50
+COUNT = 20
 
 pytestmark = pytest.mark.integration
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.integration
 def config(net) -> str:
     endpoints = "".join(
         f"      - {{name: e{n}, type: http, url: 'http://{net.world_at}:8000/{n}',"
-        f" evidence: symptom, region: r{n}, interval: 2s, timeout: 1s, retry_interval: 300ms}}\n"
+        f" evidence: symptom, region: r{n}, interval: 4s, timeout: 3s, retry_interval: 1s}}\n"
         for n in range(COUNT)
     )
     return f"""
@@ -34,7 +34,7 @@ services:
 """
 
 
-def test_a_cut_uplink_is_blind_never_red_and_told_twice_in_all(net, inhabit, eventually):
+def test_a_cut_uplink_is_blind_never_red_and_told_once(net, inhabit, eventually):
     daemon = inhabit(config(net))
 
     def outside():
@@ -54,8 +54,7 @@ def test_a_cut_uplink_is_blind_never_red_and_told_twice_in_all(net, inhabit, eve
     assert set(seen[-1]["services"]["outside"]["endpoints"].values()) == {"unknown"}
     net.mend()
     eventually(lambda: outside()["verdict"] == "ok", "green again", 300)
-    eventually(lambda: "outside: sighted" in daemon.said(), "told when sight has lasted", 300)
     said = daemon.end()
     told = re.findall(r"beacon: \w+: (blind|sighted|opened)", said)
-    assert told == ["blind", "sighted"], said[-3000:]
+    assert told == ["blind"], said[-3000:]
     assert not re.search(r"outside/\S+: \w+ -> down", said)
