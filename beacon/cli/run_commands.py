@@ -91,24 +91,21 @@ def probe(args: Namespace) -> int:
     if args.endpoint not in config.probes:
         _no_endpoint(args.endpoint, config.probes)
         return OF_OUTCOME["error"]
-    from beacon.cli.probe_once import try_endpoint
-    from beacon.engine.probe_memory import ProbeMemory
-    from beacon.otp.used_codes import Ledger
-    from beacon.outputs.control.socket import ask
-    from beacon.outputs.control.used_codes import share
+    from beacon.cli.probe_once import ProbeRefused, in_words, probe_once
 
+    spec = next(each for each in config.watched.endpoints if each.id == args.endpoint)
     asked = sockets(args.state_dir, os.environ)
     state = state_directory(args.state_dir, os.environ)
-    ledger, codes = Ledger(), ""
-    if any(each.id == args.endpoint and each.sign_in for each in config.watched.endpoints):
-        codes = share(ledger, lambda request: ask(asked, request), state, f"probe {os.getpid()}")
-    if args.verbose and codes:
-        print_error(codes)
-    trial = try_endpoint(config, args.endpoint, _wait, ProbeMemory({Ledger: ledger}), codes)
+    try:
+        run = probe_once(config, spec, sockets=asked, state=state, tell=print_error, wait=_wait)
+    except ProbeRefused as refused:
+        print_error(f"beacon probe: {refused}")
+        return OF_OUTCOME["error"]
+    if args.verbose and run["codes"]:
+        print_error(run["codes"])
     width = shutil.get_terminal_size().columns
-    text = trial.text(width, verbose=args.verbose)
-    print_answer(json.dumps(trial.document()) if args.json else text)
-    return OF_OUTCOME[trial.reading.outcome]
+    print_answer(json.dumps(run) if args.json else in_words(run, width, verbose=args.verbose))
+    return OF_OUTCOME[run["outcome"]]
 
 
 def _no_endpoint(name: str, known: Iterable[str]) -> None:

@@ -45,8 +45,8 @@ from beacon.net.http.conditional_client import ConditionalClient
 from beacon.otp.used_codes import Ledger
 from beacon.outputs.control.actions import Actions
 from beacon.outputs.control.incidents import Incidents
+from beacon.outputs.control.probe import ACTION, ProbeNow
 from beacon.outputs.control.socket import Action
-from beacon.outputs.control.used_codes import ACTION, lending
 from beacon.outputs.history.output import History
 from beacon.outputs.journal import LogBook
 from beacon.outputs.mqtt.topics import HealthReport
@@ -232,7 +232,8 @@ class Parts:
             site=lambda: self.monitor.site,
         )
         incidents = Incidents(self.history, self.clock, lambda: self.monitor.site)
-        return operators.all() | {"incidents": incidents, ACTION: lending(self.ledger, self.clock)}
+        probe = ProbeNow(self.engine, lambda: self.config)
+        return operators.all() | {"incidents": incidents, ACTION: probe}
 
     def begin(self, start: Callable[[float], tuple[Effect, ...]]) -> None:
         """Show the first state and plan the first runs; `start` starts the monitor."""

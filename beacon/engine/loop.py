@@ -19,9 +19,9 @@ from beacon.engine.inbox import Inbox
 from beacon.engine.output import Heartbeat, Output
 from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import safe_traceback
-from beacon.engine.run import Probe
+from beacon.engine.run import Probe, Run
 from beacon.engine.schedule import DueRun, Schedule
-from beacon.engine.workers import Finished, Workers, bug_reading
+from beacon.engine.workers import Finished, Task, Workers, bug_reading
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,22 @@ class ScheduledProbe:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedRun:
+    """What came of a run that somebody asked for; `run` has its notes, None: there was no run."""
+
+    reading: Reading
+    run: Run | None
+
+
+class RunHeld(Exception):
+    """The endpoint is not run now but in `seconds`; `inf`: not before an operator resumes it."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+
+@dataclass(frozen=True, slots=True)
 class PostedCall:
     """A call that somebody posted, to be made in the deciding thread."""
 
@@ -122,6 +138,7 @@ class Engine:
         self._probes: Mapping[str, ScheduledProbe] = {}
         self._new_memory = new_memory
         self._memories: Mapping[str, ProbeMemory] = {}
+        self._asked: dict[str, list[Future[AskedRun]]] = {}
         self._effects: list[Effect] = []
         self._failing: set[str] = set()
         self._now = clock.monotonic()
@@ -198,6 +215,24 @@ class Engine:
         self._handle(event)
         return tuple(self._effects[before:])
 
+    def run_now(self, endpoint: str) -> Future[AskedRun]:
+        """Run an endpoint beside its schedule; a run that goes on already counts for this one.
+
+        It waits for an unused code as any run does. Cancelled where its settings change meanwhile.
+        Raises `RunHeld`, and `LookupError` for an endpoint that is not run here.
+        """
+        until = self.schedule.held(endpoint)
+        if until is None:
+            raise LookupError(endpoint)
+        if until > self._now:
+            raise RunHeld(until - self._now)
+        asked: Future[AskedRun] = Future()
+        self._asked.setdefault(endpoint, []).append(asked)
+        task = self.workers.task(endpoint)
+        if task is None or task.over:
+            self.schedule.add(DueRun(endpoint, self._now, regular=False))
+        return asked
+
     def lag(self) -> float:
         """The worst delay of a turn in the last minute, in seconds."""
         return max(self._lags)
@@ -215,7 +250,7 @@ class Engine:
         for item in items:
             self._receive(item)
         for reading in self.workers.expire(self._now):
-            self._handle(reading)
+            self._conclude(reading, self.workers.task(reading.endpoint))
         deadline = self._judge.next_deadline()
         if deadline is not None and deadline <= self._now:
             self._handle(TimePassed(self._now))
@@ -260,7 +295,7 @@ class Engine:
     def _finish(self, done: Finished) -> None:
         reading = self.workers.finish(done)
         if reading is not None and reading.endpoint in self._probes:
-            self._handle(reading)
+            self._conclude(reading, done.task)
         if done.task.again is not None:
             self.schedule.add(replace(done.task.again, due=self._now))
 
@@ -270,7 +305,7 @@ class Engine:
         if task is None:
             self._start_run(due_run)
         elif task.stuck(self._now):
-            self._observed(due_run, task.run.overstayed())
+            self._observed(due_run, task.run.overstayed(), task)
         elif task.over:
             task.again = due_run  # its sockets are shut: the worker returns in a moment
         else:
@@ -293,12 +328,22 @@ class Engine:
                 due_run.endpoint, watched.probe, watched.timeout, memory, regular=due_run.regular
             )
 
-    def _observed(self, due_run: DueRun, reading: Reading) -> None:
-        """Handle a reading that needs no run."""
-        self._handle(Observed(self._now, due_run.endpoint, reading, self._now, due_run.regular))
+    def _observed(self, due_run: DueRun, reading: Reading, task: Task | None = None) -> None:
+        """Handle a reading that needs no run of its own."""
+        event = Observed(self._now, due_run.endpoint, reading, self._now, due_run.regular)
+        self._conclude(event, task)
+
+    def _conclude(self, event: Observed, task: Task | None) -> None:
+        """Handle a reading, and give it to whoever asked for a run."""
+        self._handle(event)
+        for asked in self._asked.pop(event.endpoint, ()):
+            asked.set_result(AskedRun(event.reading, task.run if task else None))
 
     def _schedule_all(self, watched: Mapping[str, ScheduledProbe], changed: frozenset[str]) -> None:
         self.workers.forget(changed)
+        for endpoint in changed:
+            for asked in self._asked.pop(endpoint, ()):
+                asked.cancel()
         self._probes = watched
         kept = {name: held for name, held in self._memories.items() if name not in changed}
         self._memories = {name: kept.get(name) or self._new_memory() for name in watched}

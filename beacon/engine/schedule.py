@@ -128,6 +128,11 @@ class Schedule:
             grid.begin(due)
             self._push(endpoint)
 
+    def held(self, endpoint: str) -> float | None:
+        """Before when an endpoint may not run; None where it never runs."""
+        grid = self._grids.get(endpoint)
+        return None if grid is None else grid.held
+
     def hold(self, endpoint: str, now: float, until: float) -> None:
         """No run of this endpoint before `until`; `inf`: none until the next hold."""
         grid = self._grids.get(endpoint)

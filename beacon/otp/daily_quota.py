@@ -1,7 +1,7 @@
 """How many messages may be sent in a day, for those that cost money; over restarts too.
 
-Counted in the ledger of used one-time codes: a message is written down before it is asked for,
-and `beacon probe` counts with the beacon that runs here. Days are UTC.
+Counted in the ledger of used one-time codes: a message is written down before it is asked for.
+Days are UTC.
 """
 
 import hashlib

@@ -113,46 +113,12 @@ class Book(Protocol):
         ...
 
 
-class Marked(Protocol):
-    """What a ledger must know of a token (`Token`, or `Mark` of one elsewhere)."""
-
-    @property
-    def fingerprint(self) -> bytes:
-        """Tells tokens apart."""
-        ...
-
-    @property
-    def period(self) -> int:
-        """Seconds a code lives."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Mark:
     """A token of which nothing else is known."""
 
     fingerprint: bytes
     period: int
-
-
-class Shared(Protocol):
-    """The ledger of another process that uses the same tokens; as `Ledger`."""
-
-    def wait(self, token: Marked, utc: float, by: Hashable) -> float:
-        """Seconds until a code may be made."""
-        ...
-
-    def claim(self, token: Marked, utc: float, by: Hashable) -> bool:
-        """Mark the present step as used."""
-        ...
-
-    def count(self, token: Marked, first: int) -> int:
-        """The next counter, marked as used."""
-        ...
-
-    def give_back(self, token: Marked, counter: int) -> None:
-        """A counter that is free again."""
-        ...
 
 
 class Ledger:
@@ -167,7 +133,6 @@ class Ledger:
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
         self._book: Book | None = None
-        self._shared: Shared | None = None
         self._started: float | None = None
         self._used: dict[Step, object] = {}
         self._promised: dict[Step, Hashable] = {}
@@ -181,18 +146,12 @@ class Ledger:
             if period == COUNTED:
                 self._next[seed] = max(self._next.get(seed, 0), step + 1)
 
-    def leave_to(self, shared: Shared | None) -> None:
-        """From now on another process's ledger answers everything; None: this one again."""
-        self._shared = shared
-
-    def wait(self, token: Marked, utc: float, by: Hashable = None) -> float:
+    def wait(self, token: Token | Mark, utc: float, by: Hashable = None) -> float:
         """Seconds until a code may be made and still arrive in its step; 0: now.
 
         Neither late in a step nor in its first moment (a server's clock may be behind ours),
         and at a moment of the token's own: not all sign-ins of a site at once.
         """
-        if self._shared is not None:
-            return self._shared.wait(token, utc, by)
         now = int(utc // token.period)
         position = utc / token.period - now
         seed = self._hash(token)
@@ -204,20 +163,16 @@ class Ledger:
         begin = step + EARLIEST + SPREAD * seed[0] / 256
         return max(begin * token.period - utc, 0.0)
 
-    def claim(self, token: Marked, utc: float, by: Hashable = None) -> bool:
+    def claim(self, token: Token | Mark, utc: float, by: Hashable = None) -> bool:
         """Mark the present step as used, before its code is sent; false: it already was."""
-        if self._shared is not None:
-            return self._shared.claim(token, utc, by)
         entry = (self._hash(token), token.period, int(utc // token.period))
         if not self._free(entry, utc, by):
             return False
         self._forget(utc)
         return self._mark(entry)
 
-    def count(self, token: Marked, first: int = 0) -> int:
+    def count(self, token: Token | Mark, first: int = 0) -> int:
         """The next counter of a token, marked as used before its code is sent; from `first` on."""
-        if self._shared is not None:
-            return self._shared.count(token, first)
         seed = self._hash(token)
         counter = max(first, self._next.get(seed, 0))
         while not self._mark((seed, COUNTED, counter)):
@@ -226,11 +181,8 @@ class Ledger:
         self._used.pop((seed, COUNTED, counter - _AHEAD), None)
         return counter
 
-    def give_back(self, token: Marked, counter: int) -> None:
+    def give_back(self, token: Token | Mark, counter: int) -> None:
         """This counter's code was never judged: it is the next again, in this process."""
-        if self._shared is not None:
-            self._shared.give_back(token, counter)
-            return
         seed = self._hash(token)
         if 0 < self._next.get(seed, 0) - counter < _AHEAD:
             self._used.pop((seed, COUNTED, counter), None)
@@ -259,7 +211,7 @@ class Ledger:
             return False
         return by is None or self._promised.setdefault(entry, by) == by
 
-    def _hash(self, token: Marked) -> bytes:
+    def _hash(self, token: Token | Mark) -> bytes:
         return hmac.digest(self._key, token.fingerprint, "sha256")
 
     def _forget(self, utc: float) -> None:

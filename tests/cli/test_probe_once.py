@@ -1,13 +1,14 @@
 """What a run by hand is said to lead to, and that nothing secret is in it."""
 
 import socket
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from beacon.cli.probe_once import SingleRun, leads_to, try_endpoint
+from beacon.cli.probe_once import in_words, run_alone
 from beacon.config.fields import Secret
 from beacon.config.schema import Config
 from beacon.core.model import Endpoint, Evidence, Reading, Reason
@@ -16,6 +17,7 @@ from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import quoted, secrets_in
 from beacon.engine.run import Run
 from beacon.net.probe_failure import ProbeFailure
+from beacon.outputs.control.probe import leads_to, run_body
 
 
 @pytest.fixture
@@ -70,13 +72,17 @@ def test_every_class_of_evidence_leads_somewhere(evidence: Evidence) -> None:
     assert "; then " in leads_to(replace(SPEC, evidence=evidence), Reading(Reason.DEADLINE))
 
 
+def said(reading: Reading, width: int, *notes: str, verbose: bool = False) -> str:
+    return in_words(run_body(SPEC, reading, notes, ""), width, verbose=verbose)
+
+
 def test_long_notes_and_details_are_wrapped_and_phases_aligned() -> None:
     reading = Reading(Reason.OK, "word " * 30, 1.5, (("a-rather-long-step", 1.0), ("b", 0.5)))
-    text = SingleRun(SPEC, reading, ("    1.0 ms  " + "note " * 40,)).text(72, verbose=True)
+    text = said(reading, 72, "    1.0 ms  " + "note " * 40, verbose=True)
     assert max(map(len, text.splitlines())) <= 72
     assert "  a-rather-long-step   1000.0 ms\n  b                     500.0 ms" in text
-    assert "note" not in SingleRun(SPEC, reading, ("note",)).text(72, verbose=False)
-    assert SingleRun(SPEC, Reading(Reason.OK), ()).text(0, verbose=False) == "mfa/sign-in: pass  ok"
+    assert "note" not in said(reading, 72, "note")
+    assert said(Reading(Reason.OK), 0) == "mfa/sign-in: pass  ok"
 
 
 def test_every_secret_in_the_settings_is_found() -> None:
@@ -96,6 +102,13 @@ def test_every_secret_in_the_settings_is_found() -> None:
     assert list(found) == ["a", "b", "c"]
 
 
+def alone(
+    config: Config, probe: Any, wait: Callable[[float], None] = print, codes: str = ""
+) -> Mapping[str, Any]:
+    [spec] = config.watched.endpoints
+    return run_alone(replace(config, probes={spec.id: probe}), spec, wait, ProbeMemory(), codes)
+
+
 def test_what_may_not_run_is_told_as_its_reading(endpoint_file: Config) -> None:
     waited: list[float] = []
 
@@ -103,9 +116,8 @@ def test_what_may_not_run_is_told_as_its_reading(endpoint_file: Config) -> None:
         def wait(self, _utc: float, _memory: ProbeMemory) -> float:
             raise ProbeFailure(Reason.RATE_LIMITED, "not shared")
 
-    refused = replace(endpoint_file, probes={"mfa/it": Refusing()})
-    trial = try_endpoint(refused, "mfa/it", waited.append, ProbeMemory(), "in words")
-    assert (trial.reading.detail, trial.codes, trial.notes) == ("not shared", "in words", ())
+    run = alone(endpoint_file, Refusing(), waited.append, "in words")
+    assert (run["detail"], run["codes"], run["notes"]) == ("not shared", "in words", [])
 
 
 def test_what_must_wait_waits_and_its_secrets_are_masked(endpoint_file: Config) -> None:
@@ -122,15 +134,10 @@ def test_what_must_wait_waits_and_its_secrets_are_masked(endpoint_file: Config) 
             run.note(f"{quoted('canary')} was sent")
             return Reading(Reason.HTTP_STATUS, f"no {quoted('canary')}")
 
-    trial = try_endpoint(
-        replace(endpoint_file, probes={"mfa/it": Forgetful(Secret("canary"))}),
-        "mfa/it",
-        waited.append,
-        ProbeMemory(),
-    )
+    run = alone(endpoint_file, Forgetful(Secret("canary")), waited.append)
     assert waited == [7.0]
-    assert trial.reading.detail == "no ***"
-    assert "*** was sent" in trial.notes[0]
+    assert run["detail"] == "no ***"
+    assert "*** was sent" in run["notes"][0]
 
 
 def test_a_run_that_overstays_is_told_by_its_phase(endpoint_file: Config) -> None:
@@ -145,10 +152,7 @@ def test_a_run_that_overstays_is_told_by_its_phase(endpoint_file: Config) -> Non
                 left.recv(1)
             raise OSError
 
-    trial = try_endpoint(
-        replace(endpoint_file, probes={"mfa/it": Hanging()}), "mfa/it", print, ProbeMemory()
-    )
-    assert trial.reading.reason is Reason.DEADLINE
+    assert alone(endpoint_file, Hanging())["reason"] is Reason.DEADLINE
 
 
 def test_what_a_run_does_past_its_deadline_is_waited_for_and_told(endpoint_file: Config) -> None:
@@ -166,7 +170,6 @@ def test_what_a_run_does_past_its_deadline_is_waited_for_and_told(endpoint_file:
                 after.note(f"signed out {quoted('hunter2')}")
             return Reading(Reason.OK)
 
-    config = replace(endpoint_file, probes={"mfa/it": Tidy()})
-    trial = try_endpoint(config, "mfa/it", lambda _: None, ProbeMemory())
-    assert trial.reading.reason is Reason.DEADLINE
-    assert trial.notes[-1].endswith("signed out ***")
+    run = alone(endpoint_file, Tidy())
+    assert run["reason"] is Reason.DEADLINE
+    assert run["notes"][-1].endswith("signed out ***")

@@ -22,6 +22,7 @@ import requests
 import trustme
 from paho.mqtt.enums import CallbackAPIVersion
 
+from beacon.otp.used_codes import Token
 from beacon.outputs.control.socket import NoBeacon, ask
 from tests.servers.terminal import Terminal
 
@@ -484,17 +485,40 @@ def test_a_state_directory_that_cannot_be_written_is_said(daemon, listening):
     assert "choose one this user may write with --state-dir" in daemon.said()
 
 
-def test_a_counter_is_never_used_twice_even_by_a_beacon_that_is_killed(daemon, listening):
-    daemon.write(endpoint("open", listening))
-    token = {"action": "one_time_code", "do": "count", "token": "ab" * 32}
-    daemon.start()
-    assert [daemon.ask(**token)["counter"] for _ in range(3)] == [0, 1, 2]
-    daemon.signal(signal.SIGKILL)
-    daemon.end()
-    daemon.start()
-    assert daemon.ask(**token)["counter"] == 3
-    step = token | {"do": "claim", "period": 120, "who": "a"}
-    assert daemon.ask(**step) == {"ok": True, "claimed": False}, "the step of the start"
+def test_a_counter_is_never_used_twice_even_by_a_beacon_that_is_killed(daemon):
+    asked: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    def probe() -> None:
+        command = ["probe", "door/open", "-c", daemon.config, "--state-dir", daemon.state]
+        subprocess.run([sys.executable, "-m", "beacon", *command], check=True, timeout=120)
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/{{{{ hotp(secrets.seed) }}}}"
+        flow = {"type": "flow", "secrets": {"seed": "JBSWY3DPEHPK3PXP"}, "interval": "1h"}
+        flow |= {"name": "open", "timeout": "60s", "steps": [{"id": "code", "url": url}]}
+        daemon.write("      - " + json.dumps(flow))
+        daemon.start()
+        probe()
+        probe()
+        daemon.signal(signal.SIGKILL)
+        daemon.end()
+        probe()
+        daemon.start()
+        probe()
+        daemon.end()
+        server.shutdown()
+    token = Token.parse("JBSWY3DPEHPK3PXP")
+    assert asked == [f"/{token.counted(number)}" for number in range(len(asked))]
+    assert len(asked) >= 4
 
 
 def test_no_secret_is_ever_said(daemon, closed, eventually):

@@ -25,7 +25,7 @@ import trustme
 from pyrad.packet import AuthPacket
 
 from beacon import probes
-from beacon.cli.probe_once import SingleRun
+from beacon.cli.probe_once import in_words
 from beacon.config.decoder import specs
 from beacon.config.fields import Secret
 from beacon.config.json_schema import of_type
@@ -38,6 +38,7 @@ from beacon.engine.redaction import Secrets, secrets_in
 from beacon.engine.run import Probe, Run
 from beacon.engine.workers import Finished, Workers
 from beacon.net.http.route import Proxy, ProxyUrl
+from beacon.outputs.control.probe import run_body
 from beacon.outputs.push_gateway import PushGateway
 from beacon.outputs.web.push import WebPush
 from beacon.outputs.web.server import WebRequest
@@ -505,9 +506,9 @@ def everything(probe: Any, run: Run, reading: Reading, log: str) -> str:
 def told(run: Run, reading: Reading, log: str) -> str:
     """All that anybody could read of one run."""
     spec = Endpoint(id="mfa/it", service="mfa", name="it", kind="x", evidence=Evidence.SYMPTOM)
-    trial = SingleRun(spec, reading, tuple(run.notes))
-    document = json.dumps(trial.document(), ensure_ascii=False)
-    return "\n".join([document, trial.text(800, verbose=True), repr(reading), log])
+    said = run_body(spec, reading, run.notes, "")
+    document = json.dumps(said, ensure_ascii=False)
+    return "\n".join([document, in_words(said, 800, verbose=True), repr(reading), log])
 
 
 def test_every_kind_has_a_case() -> None:

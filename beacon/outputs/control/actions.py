@@ -52,7 +52,7 @@ class Actions:
         return status(view, self._moments, self._site())
 
     def _explained(self, request: Mapping[str, Any], _by: str) -> Answer:
-        service = _text(request, "service")
+        service = text(request, "service")
         found = self._engine.ask(lambda: self._explain(service), ANSWER_WITHIN)
         if found is None:
             known = self._engine.ask(self._view, ANSWER_WITHIN).overall.services
@@ -88,7 +88,8 @@ class Actions:
         return {"overlays": made} if made else {}
 
 
-def _text(request: Mapping[str, Any], key: str) -> str:
+def text(request: Mapping[str, Any], key: str) -> str:
+    """A field of a request. Raises `ActionRefused` for what is no short text."""
     value = request.get(key) or ""
     if not isinstance(value, str) or len(value) > 200:
         raise ActionRefused(f"`{key}` is text of at most 200 characters")

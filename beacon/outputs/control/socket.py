@@ -221,6 +221,11 @@ def _complain(action: str, error: Exception) -> None:
 def peer(caller: socket.socket) -> str:
     """Return the caller's user name, or the number of a user without a name."""
     _, uid, _ = _credentials(caller)
+    return user_name(uid)
+
+
+def user_name(uid: int) -> str:
+    """Return a user's name, or the number of one without a name."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
