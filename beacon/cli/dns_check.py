@@ -26,7 +26,8 @@ from beacon.maildns.records.spf import Checked
 from beacon.maildns.snapshot import SOA, TXT, Snapshot, below, key_name, keys
 from beacon.maildns.sources import Authority, Resolvers
 from beacon.maildns.survey import Subject, Survey, look, seen_by_servers
-from beacon.net.dns_query import PORT, has_reverse, is_address, locate, system_resolvers
+from beacon.net.dial import is_address
+from beacon.net.dns_query import PORT, has_reverse, locate, system_resolvers
 from beacon.net.dns_records import is_mail_domain, is_name, is_selector
 from beacon.net.probe_failure import ProbeFailure
 from beacon.net.udp import Peer
@@ -128,9 +129,9 @@ class DnsCheck:
             subject = _subject(domain, how.selectors, how.senders)
             with _in_time(domain):
                 seen = look(run, resolvers, subject, how.servers or True)
-            _must_be_known(seen.picture)
-            kept[domain] = golden.kept(seen.picture, seen.servers)
-            found += seen.judged(partial(judge, wanted=golden.wanted(kept[domain])))
+            _must_be_known(seen.snapshot)
+            kept[domain] = golden.kept(seen.snapshot, seen.servers)
+            found += seen.findings(partial(judge, wanted=golden.wanted(kept[domain])))
         taken = golden.Taken(self._clock.utc(), tuple(asked))
         return golden.written(taken, kept), found
 
@@ -174,13 +175,13 @@ class DnsCheck:
             else:
                 seen = look(run, resolvers, subject, how.servers or True)
 
-        def of_view(picture: Snapshot) -> list[Finding]:
-            found = judge(picture, golden.wanted(kept))
-            compared = golden.compare(domain, kept, picture) if picture.exists else ()
+        def of_view(snapshot: Snapshot) -> list[Finding]:
+            found = judge(snapshot, golden.wanted(kept))
+            compared = golden.compare(domain, kept, snapshot) if snapshot.exists else ()
             return [*found, *golden.beside(compared, found)]
 
-        troubles = worst_first(seen.judged(of_view))
-        return Domain(domain, seen.picture, tuple(troubles), tuple(self._hanging_on(domain)))
+        troubles = worst_first(seen.findings(of_view))
+        return Domain(domain, seen.snapshot, tuple(troubles), tuple(self._hanging_on(domain)))
 
     def _hanging_on(self, domain: str) -> Iterator[str]:
         """Yield the endpoints whose codes the domain sends."""
@@ -223,9 +224,9 @@ def _subject(
 def _proposed(run: Run, resolvers: Resolvers, subject: Subject, proposed: dns.zone.Zone) -> Survey:
     """Survey the domain as a zone file has it."""
     delegations = Delegations(run, proposed, resolvers)
-    picture = subject.seen_by(zone.Proposed(proposed, resolvers, delegations))
+    snapshot = subject.seen_by(zone.Proposed(proposed, resolvers, delegations))
     troubles = delegations.troubles(plain(subject.domain))
-    return Survey((("", picture),), differences=tuple(troubles))
+    return Survey((("", snapshot),), differences=tuple(troubles))
 
 
 def _authority(
@@ -240,24 +241,24 @@ def _authority(
             raise CannotAsk(stuck.reading.detail) from None
     authority = Authority(run, subject.domain, peers, resolvers)
     authority.all_at_once(keys(subject.domain, subject.selectors, ()))
-    answers = authority.told(subject.domain, SOA).values()
+    answers = authority.answers(subject.domain, SOA).values()
     if all(found.state is State.FAILED for found in answers):
         why = next((found.why for found in answers), "no server has an address")
         raise CannotAsk(f"{plain(subject.domain)}: {why}")
     return authority
 
 
-def _must_be_known(picture: Snapshot) -> None:
+def _must_be_known(snapshot: Snapshot) -> None:
     """Raise `CannotAsk` if a record that a golden file holds could not be read."""
-    domain = picture.domain
+    domain = snapshot.domain
     named = [(domain, kind) for _, kind in keys(domain, (), ())[:4]]
     named += [(below(domain, "_dmarc"), TXT)]
-    named += [(key_name(domain, selector), TXT) for selector in picture.selectors]
+    named += [(key_name(domain, selector), TXT) for selector in snapshot.selectors]
     for key in named:
-        found = picture.records[key]
+        found = snapshot.records[key]
         if found.state is State.FAILED:
             raise CannotAsk(f"{plain(key[0])}: {found.why}")
-    if not picture.exists:
+    if not snapshot.exists:
         raise CannotAsk(f"{plain(domain)} does not exist: nothing to keep")
 
 
@@ -269,7 +270,7 @@ class Domain:
     """One domain, compared. `hanging`: the endpoints whose codes it sends."""
 
     name: str
-    picture: Snapshot
+    snapshot: Snapshot
     troubles: tuple[Finding, ...]
     hanging: tuple[str, ...] = ()
 
@@ -316,7 +317,7 @@ class Report:
             CheckStatus.UNASKED: "COULD NOT BE ASKED",
         }[domain.status]
         yield f"{domain.name}: {word} ({self.against})"
-        yield f"  SPF: {spf_word(domain.picture.spf)}, {cost(domain.picture.spf)}"
+        yield f"  SPF: {spf_word(domain.snapshot.spf)}, {cost(domain.snapshot.spf)}"
         for trouble in domain.troubles:
             yield ""
             yield from _wrapped(f"{_outcome(trouble):<5}{trouble.reason}", "", "  ", width)
@@ -351,7 +352,7 @@ def _wrapped(text: str, head: str, indent: str, width: int) -> list[str]:
 def _document(domain: Domain) -> dict[str, Any]:
     return {
         "status": domain.status.name.lower(),
-        "spf": _spf(domain.picture.spf),
+        "spf": _spf(domain.snapshot.spf),
         "troubles": [
             {
                 "reason": trouble.reason,
@@ -373,7 +374,7 @@ def _spf(checked: Checked) -> dict[str, Any]:
         "terms": checked.terms,
         "voids": checked.voids,
         "trace": [
-            {"depth": s.depth, "domain": s.domain, "term": s.term, "came": s.came}
+            {"depth": s.depth, "domain": s.domain, "term": s.term, "came": s.result}
             for s in checked.trace
         ],
     }

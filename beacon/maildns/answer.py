@@ -1,4 +1,4 @@
-"""What the DNS says of one name and type, whoever was asked: data, and how it is told."""
+"""The answer of the DNS to one name and type, from any source."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from beacon.net.dns_records import digest
 
 
 class State(StrEnum):
-    """What came of a question."""
+    """The result of one query."""
 
     THERE = "there"
     EMPTY = "empty"  # the name exists, without a record of this type
@@ -22,13 +22,13 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The answer to one question.
+    """The answer to one query.
 
-    `ttl` is how many seconds others may keep it; of what is not there too. `aliases` are the
-    names gone through. `silent`: nobody answered at all; `bogus`: it is had only without a check
-    of its signatures; `vouched`: a resolver checked them; `doubt`: what one resolver says of them
-    that calls them bogus, while others answer; `senseless`: an answer that cannot be followed;
-    `unrelated`: a failure that has nothing to do with signatures. `why` tells of a failure.
+    `ttl`: seconds that it may be cached, also if there is no record. `aliases`: the CNAMEs on the
+    way. `why`: the text of a failure. `silent`: no server answered. `bogus`: resolvers answer only
+    without checking the signatures. `verified`: a resolver has checked them. `doubt`: the text of
+    the one resolver that calls them bogus while others answer. `senseless`: the answer cannot be
+    followed. `unrelated`: the failure has nothing to do with signatures.
     """
 
     state: State
@@ -38,14 +38,14 @@ class Found:
     why: str = ""
     silent: bool = False
     bogus: bool = False
-    vouched: bool = False
+    verified: bool = False
     doubt: str = ""
     senseless: bool = False
     unrelated: bool = False
 
 
 Fetch = Callable[[dns.name.Name, dns.rdatatype.RdataType], Found]
-"""Look one name and type up, aliases followed. Says `FAILED` rather than raising."""
+"""Looks up one name and type and follows aliases. Returns `FAILED`, never raises it."""
 
 
 def plain(name: dns.name.Name) -> str:
@@ -54,5 +54,5 @@ def plain(name: dns.name.Name) -> str:
 
 
 def texts(found: Found) -> tuple[str, ...]:
-    """Each TXT with its strings joined; bytes that are no ASCII stand as U+FFFD."""
+    """Each TXT with its strings joined; bytes outside ASCII become U+FFFD."""
     return tuple(digest(record).decode("ascii", "replace") for record in found.records)

@@ -1,4 +1,4 @@
-"""Whether the servers answer that a proposed zone names, for itself and for what it delegates."""
+"""Whether the servers answer that a proposed zone names, for itself and for delegated parts."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -21,9 +21,9 @@ _FAMILIES: Final = (A, AAAA)
 
 
 class Delegations:
-    """What lies below the cuts of a proposed zone, as the servers there answer for it.
+    """Answers for the delegated parts of a proposed zone, by the servers it names (docs/adr/0030).
 
-    Live DNS (`live`) still knows the old delegation: it is believed only where that is not changed.
+    Live DNS (`live`) still has the old delegation: it counts only where the new one is the same.
     """
 
     def __init__(self, run: Run, zone: dns.zone.Zone, live: Fetch) -> None:
@@ -34,7 +34,7 @@ class Delegations:
         self._dead: dict[dns.name.Name, str] = {}
 
     def cut(self, name: dns.name.Name) -> dns.name.Name | None:
-        """The name at or above this one from which on others answer; None: the zone does."""
+        """The delegated name at or above this one; None if the zone itself answers."""
         found = None
         while name != self._apex and name.is_subdomain(self._apex):
             if self._targets(name):
@@ -45,7 +45,7 @@ class Delegations:
     def fetch(
         self, cut: dns.name.Name, name: dns.name.Name, kind: dns.rdatatype.RdataType
     ) -> Found:
-        """Look up what is below a cut."""
+        """Look up a name in a delegated part."""
         authority = self._authority(cut)
         if self._is_alive(authority):
             return authority(name, kind)
@@ -59,7 +59,7 @@ class Delegations:
         return Found(State.FAILED, why=f"nobody answers for {plain(cut)}: {why}", silent=True)
 
     def troubles(self, domain: str) -> Iterator[Finding]:
-        """What is wrong with the servers of the zone, and of every cut that was asked for."""
+        """What is wrong with the servers of the zone, and of each delegated part that was used."""
         if self._is_as_served(self._apex) is False:
             authority = self._authority(self._apex)
             if not self._is_alive(authority):
@@ -88,18 +88,17 @@ class Delegations:
 
     def _is_alive(self, authority: Authority) -> bool:
         authority.all_at_once([(authority.zone, SOA)])
-        told = authority.told(authority.zone, SOA).values()
-        return any(found.state is State.THERE for found in told)
+        answers = authority.answers(authority.zone, SOA).values()
+        return any(found.state is State.THERE for found in answers)
 
     def _why(self, authority: Authority) -> str:
         """Why none of these servers answers for its zone."""
-        said = authority.told(authority.zone, SOA)
-        for server, found in said.items():
+        for server, found in authority.answers(authority.zone, SOA).items():
             return found.why or f"{server} does not serve it"
         return "none of its servers has an address"
 
     def _is_as_served(self, owner: dns.name.Name) -> bool | None:
-        """Whether live DNS has the same servers with the same addresses; None: it cannot say."""
+        """Whether live DNS has the same servers with the same addresses; None: unknown."""
         served = self._live(owner, NS)
         if served.state is State.FAILED:
             return None
@@ -115,7 +114,7 @@ class Delegations:
         return {record.target for record in self._records(owner, NS)}
 
     def _addresses(self, target: dns.name.Name) -> list[str]:
-        """Those of a name server, IPv4 first: as the zone has them, or live DNS outside of it."""
+        """A name server's addresses, IPv4 first: from the zone, or outside of it from live DNS."""
         if not target.is_subdomain(self._apex):
             return sorted(self._live_addresses(target), key=lambda each: (":" in each, each))
         return [record.address for kind in _FAMILIES for record in self._records(target, kind)]

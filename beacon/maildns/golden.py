@@ -1,6 +1,6 @@
-"""The golden file: the records of a sender domain as they are when all is well.
+"""The golden file: the records of a sender's domain while all is well (docs/dns.md).
 
-YAML that people read and keep beside their zones; a picture is compared with it.
+People keep this YAML beside their zones; later snapshots are compared with it.
 """
 
 import datetime as dt
@@ -31,11 +31,11 @@ LARGEST: Final = 1024 * 1024
 
 
 class GoldenRefused(Exception):
-    """The file is no golden file; the message says why."""
+    """The file is not a valid golden file; the message says why."""
 
 
 class GoldenRecords(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One set of records: `values` as in a zone file, texts as they read; `ttl` is for people."""
+    """One set of records: `values` as in a zone file, texts unquoted; `ttl` is for people only."""
 
     name: str
     type: str
@@ -44,7 +44,7 @@ class GoldenRecords(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class GoldenDomain(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One domain: its selectors and senders, who was asked, what SPF cost, and its records."""
+    """One domain: selectors, senders, servers that were asked, the cost of SPF, and the records."""
 
     selectors: tuple[str, ...] = ()
     senders: tuple[str, ...] = ()
@@ -64,19 +64,19 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """When it is taken, and which resolvers were asked."""
+    """When the file was made, and by which resolvers."""
 
     at: dt.datetime
     resolvers: tuple[str, ...]
 
 
-def kept(picture: Snapshot, servers: tuple[str, ...]) -> GoldenDomain:
-    """What a golden file says of one picture."""
+def kept(snapshot: Snapshot, servers: tuple[str, ...]) -> GoldenDomain:
+    """One snapshot in the form of the golden file."""
     return GoldenDomain(
-        selectors=tuple(sorted(picture.selectors)),
-        senders=tuple(sender.address for sender in picture.senders),
+        selectors=tuple(sorted(snapshot.selectors)),
+        senders=tuple(sender.address for sender in snapshot.senders),
         servers=servers,
-        spf_terms=picture.spf.terms,
+        spf_terms=snapshot.spf.terms,
         records=tuple(
             GoldenRecords(
                 name=plain(name),
@@ -84,7 +84,7 @@ def kept(picture: Snapshot, servers: tuple[str, ...]) -> GoldenDomain:
                 ttl=None if found.ttl is None else int(found.ttl),
                 values=tuple(sorted(_values(found))),
             )
-            for (name, kind), found in sorted(_pinned(picture), key=_order)
+            for (name, kind), found in sorted(_pinned(snapshot), key=_order)
         ),
     )
 
@@ -94,16 +94,16 @@ def _order(item: tuple[Key, Found]) -> tuple[dns.name.Name, str]:
     return name, dns.rdatatype.to_text(kind)
 
 
-def _pinned(picture: Snapshot) -> Iterator[tuple[Key, Found]]:
-    """The records that must stay: those of the domain, and of the senders; not of vendors.
+def _pinned(snapshot: Snapshot) -> Iterator[tuple[Key, Found]]:
+    """The records that must stay: those of the domain and of its senders, not those of vendors.
 
-    Of an alias that leads to a vendor the alias is kept: what it leads to is theirs to change.
+    Of an alias that leads to a vendor only the alias must stay: the vendor may change the rest.
     """
     found: dict[Key, Found] = {}
-    for (name, kind), answer in picture.records.items():
-        home = picture.domain
-        if picture.dmarc_at is not None and name == below(picture.dmarc_at, "_dmarc"):
-            home = picture.dmarc_at
+    for (name, kind), answer in snapshot.records.items():
+        home = snapshot.domain
+        if snapshot.dmarc_at is not None and name == below(snapshot.dmarc_at, "_dmarc"):
+            home = snapshot.dmarc_at
         own = name.is_subdomain(home) and kind in (MX, NS, TXT)
         if not (own or kind == PTR) or not list(_values(answer)):
             continue
@@ -135,7 +135,7 @@ def _values(found: Found) -> Iterator[str]:
 
 
 def written(taken: Taken, domains: Mapping[str, GoldenDomain]) -> str:
-    """The file, with a head that says what it is for."""
+    """The text of the file, with a comment that says what it is for."""
     golden = Golden(
         golden=1,
         taken=taken.at.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -175,15 +175,16 @@ def load(path: Path) -> Golden:
             raise ValueError("aliases are not followed")
         golden = msgspec.convert(yaml.load(raw, yaml.CSafeLoader), Golden)
         if golden.golden != 1:
-            raise GoldenRefused(f"{path}: a golden file of another kind: golden: {golden.golden}")
+            raise GoldenRefused(f"{path}: unknown format: golden: {golden.golden}; this one is 1")
         _check(golden)
     except (yaml.YAMLError, msgspec.ValidationError, ValueError, RecursionError) as error:
-        raise GoldenRefused(f"{path} is no golden file: {' '.join(str(error).split())}") from None
+        text = f"{path} is not a golden file: {' '.join(str(error).split())}"
+        raise GoldenRefused(text) from None
     return golden
 
 
 def _check(golden: Golden) -> None:
-    """Raise `ValueError` for what is no name, type or record."""
+    """Raise `ValueError` for an invalid name, type or record."""
     for domain, each in golden.domains.items():
         try:
             dns.name.from_text(domain)
@@ -201,13 +202,13 @@ def _raw(entry: GoldenRecords) -> Iterator[bytes]:
 
 
 def keys_of(domain: GoldenDomain) -> Iterable[Key]:
-    """Every record of one domain that is kept."""
+    """Name and type of each record of one domain."""
     for entry in domain.records:
         yield dns.name.from_text(entry.name), dns.rdatatype.from_text(entry.type)
 
 
 def wanted(domain: GoldenDomain) -> Wanted:
-    """What the domain had must still be there; what it never had is not asked for."""
+    """What the domain must have: what it had when the file was made."""
     values = [text for entry in domain.records for text in entry.values if entry.type == "TXT"]
     return Wanted(
         spf=any(map(is_spf, values)),
@@ -220,22 +221,22 @@ def _is_policy_alias(entry: GoldenRecords) -> bool:
     return entry.type == "CNAME" and entry.name.lower().startswith("_dmarc.")
 
 
-def compare(domain: str, golden: GoldenDomain, picture: Snapshot) -> Iterator[Finding]:
-    """Where a picture is not as the golden file has it."""
+def compare(domain: str, golden: GoldenDomain, snapshot: Snapshot) -> Iterator[Finding]:
+    """Where a snapshot differs from the golden file."""
     for entry, key in zip(golden.records, keys_of(golden), strict=True):
-        found = picture.records.get(key)
+        found = snapshot.records.get(key)
         if found is None or found.state is State.FAILED:
-            continue  # what could not be asked is told by the judgement
-        yield from _compared(domain, entry, found, picture)
+            continue  # `findings.judge` reports queries that failed
+        yield from _compared(domain, entry, found, snapshot)
 
 
 def _compared(
-    domain: str, entry: GoldenRecords, found: Found, picture: Snapshot
+    domain: str, entry: GoldenRecords, found: Found, snapshot: Snapshot
 ) -> Iterator[Finding]:
     where = f"{entry.type} of {entry.name}"
     there = set(_values(found))
     if not there:
-        selector = next((s for s in picture.selectors if _is_key(entry, s, picture)), None)
+        selector = next((s for s in snapshot.selectors if _is_key(entry, s, snapshot)), None)
         what = f"the key of selector {selector} ({where})" if selector else where
         text = f"{what} is gone; it was {listed(entry.values)}"
         yield Finding(Reason.RECORD_MISSING, domain, text, entry.name, entry.type)
@@ -245,25 +246,26 @@ def _compared(
     lost = [text for raw, text in were.items() if raw not in seen]
     new = [text for raw, text in seen.items() if raw not in were]
     if lost or new:
-        said = [f"lost {listed(lost)}"] if lost else []
-        said += [f"new {listed(new)}"] if new else []
-        text = f"{where} changed: {'; '.join(said)}"
-        if entry.type == "TXT" and _leaves(found, picture.domain):
-            text += f" (at {plain(found.aliases[-1])}: take the golden file anew, it keeps aliases)"
+        changes = [f"lost {listed(lost)}"] if lost else []
+        changes += [f"new {listed(new)}"] if new else []
+        text = f"{where} changed: {'; '.join(changes)}"
+        if entry.type == "TXT" and _leaves(found, snapshot.domain):
+            at = plain(found.aliases[-1])
+            text += f" (at {at}: make the golden file again, it will keep the alias)"
         yield Finding(Reason.RECORD_CHANGED, domain, text, entry.name, entry.type)
 
 
-def _is_key(entry: GoldenRecords, selector: str, picture: Snapshot) -> bool:
-    return plain(key_name(picture.domain, selector)) == entry.name.lower()
+def _is_key(entry: GoldenRecords, selector: str, snapshot: Snapshot) -> bool:
+    return plain(key_name(snapshot.domain, selector)) == entry.name.lower()
 
 
 def beside(compared: Iterable[Finding], judged: Sequence[Finding]) -> Iterator[Finding]:
-    """What the comparison adds: a record that is told to be missing is told once."""
-    told = {t.name for t in judged if t.reason.value.endswith(("_missing", "_nxdomain"))}
-    exact = {(t.name, t.kind) for t in judged if t.name in told}
+    """The findings that the comparison adds: a missing record is reported once."""
+    missing = {t.name for t in judged if t.reason.value.endswith(("_missing", "_nxdomain"))}
+    exact = {(t.name, t.kind) for t in judged if t.name in missing}
     for trouble in compared:
         known = (trouble.name, trouble.kind) in exact or (
-            trouble.kind == "CNAME" and trouble.name in told
+            trouble.kind == "CNAME" and trouble.name in missing
         )
         if trouble.reason is not Reason.RECORD_MISSING or not known:
             yield trouble

@@ -1,4 +1,4 @@
-"""What counts of an answer for mail: other texts are nobody's business. Pure."""
+"""The part of an answer that matters for mail. Pure."""
 
 import dns.rdatatype
 
@@ -15,7 +15,7 @@ def is_about_mail(text: str) -> bool:
 
 
 def meaning(found: Found) -> frozenset[bytes]:
-    """What counts of an answer: all its values; of texts those about mail."""
+    """The values that matter: of TXT records only those about mail."""
     return frozenset(
         value
         for record, value in ((record, digest(record)) for record in found.records)

@@ -1,4 +1,4 @@
-"""One sender domain as the DNS shows it: everything that receivers of its mail look at."""
+"""One sender's domain in the DNS: everything that receivers of its mail read."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,9 +24,9 @@ MOST_EXCHANGES: Final = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """One address that sends the codes: its name, and what SPF says of it.
+    """One address that sends the codes: its names, and its SPF result.
 
-    `forward` is whether one of its names leads back to it; None: nobody could say.
+    `forward` is whether one of its names leads back to it; None: unknown.
     """
 
     address: str
@@ -37,11 +37,12 @@ class Sender:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What was found. `spf` is the walk through the whole tree.
+    """The answers of one survey. `spf` is the walk through the whole tree.
 
-    `records` holds every answer that mail depends on, those the SPF tree asked for too.
-    `dmarc_at` is where the policy was found, at the domain or above; `dmarc_flaw` is why there
-    is none that receivers apply. `silent` are the resolvers that said nothing.
+    `records` has every answer that mail depends on, with those of the SPF tree. `dmarc_at` is where
+    the policy was found, at the domain or above; `dmarc_flaw` is why receivers apply none.
+    `exchanges` is whether the domain can receive mail; None: unknown. `silent` are the resolvers
+    that did not answer.
     """
 
     domain: dns.name.Name
@@ -60,25 +61,25 @@ class Snapshot:
 
     @property
     def exists(self) -> bool:
-        """Whether the domain is there at all."""
+        """Whether the domain exists."""
         return self.at(SOA).state is not State.GONE
 
 
 def below(domain: dns.name.Name, *labels: str) -> dns.name.Name:
-    """A name under the domain; a label may hold dots, as a DKIM selector does."""
+    """A name under the domain; a label may contain dots, as a DKIM selector does."""
     prefix = ".".join(labels)
     return dns.name.from_text(prefix, domain) if prefix else domain
 
 
 def key_name(domain: dns.name.Name, selector: str) -> dns.name.Name:
-    """Where the DKIM key of a selector stands."""
+    """The name of a selector's DKIM key."""
     return below(domain, selector, "_domainkey")
 
 
 def keys(
     domain: dns.name.Name, selectors: Iterable[str], senders: Iterable[str]
 ) -> tuple[Key, ...]:
-    """What can be asked at once, before anything is known."""
+    """The queries that need no earlier answer, so that all are sent at once."""
     return (
         *((domain, kind) for kind in (SOA, NS, MX, TXT, A, AAAA)),
         (below(domain, "_dmarc"), TXT),
@@ -89,15 +90,15 @@ def keys(
 
 @dataclass(slots=True)
 class _Noted:
-    """A `Fetch` that keeps what it was told."""
+    """A `Fetch` that keeps all answers."""
 
     fetch: Fetch
-    told: dict[Key, Found] = field(default_factory=dict)
+    answers: dict[Key, Found] = field(default_factory=dict)
 
     def __call__(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Found:
-        if (name, kind) not in self.told:
-            self.told[name, kind] = self.fetch(name, kind)
-        return self.told[name, kind]
+        if (name, kind) not in self.answers:
+            self.answers[name, kind] = self.fetch(name, kind)
+        return self.answers[name, kind]
 
 
 def survey(
@@ -107,7 +108,7 @@ def survey(
     senders: tuple[str, ...] = (),
     more: Iterable[Key] = (),
 ) -> Snapshot:
-    """Look at everything of one domain, and at these records too."""
+    """Look up everything about one domain, and the records `more`."""
     noted = _Noted(fetch)
     for key in (*keys(domain, selectors, senders), *more):
         noted(*key)
@@ -115,7 +116,7 @@ def survey(
     dmarc_at, dmarc_flaw = _policy(domain, noted)
     return Snapshot(
         domain=domain,
-        records=noted.told,
+        records=noted.answers,
         spf=check(name, noted),
         selectors=selectors,
         senders=tuple(_sender(name, address, noted) for address in senders),
@@ -145,9 +146,9 @@ def _leads_to(found: Found, address: str) -> bool:
 
 
 def _policy(domain: dns.name.Name, fetch: Fetch) -> tuple[dns.name.Name | None, str]:
-    """The nearest name with a DMARC record: the domain, or what is above it (RFC 7489, 6.6.3).
+    """The nearest name with a DMARC record: the domain or one above it (RFC 7489 §6.6.3).
 
-    A name that has several, or one that is not valid, ends the search: receivers apply none.
+    Several records at one name, or an invalid one, end the search: receivers then apply none.
     """
     near = ""
     for above in _upwards(domain):
@@ -155,7 +156,8 @@ def _policy(domain: dns.name.Name, fetch: Fetch) -> tuple[dns.name.Name | None, 
         found = fetch(name, TXT)
         records = [text for text in texts(found) if is_dmarc(text)]
         if len(records) > 1:
-            return None, f"there are {len(records)} DMARC records at {plain(name)}: none counts"
+            many = f"there are {len(records)} DMARC records at {plain(name)}"
+            return None, f"{many}: receivers apply none of them"
         why = flaw(records[0]) if records else None
         if why:
             return None, f"the DMARC record at {plain(name)} is not applied: {why}"
@@ -165,19 +167,22 @@ def _policy(domain: dns.name.Name, fetch: Fetch) -> tuple[dns.name.Name | None, 
             return None, ""
         meant = next((text for text in texts(found) if resembles(text)), None)
         if meant is not None and not near:
-            near = f"{excerpt(meant)} at {plain(name)} is no DMARC record: it must begin v=DMARC1;"
+            near = f"{excerpt(meant)} at {plain(name)} is not valid: it must begin v=DMARC1;"
     return None, near
 
 
 def _upwards(domain: dns.name.Name) -> Iterator[dns.name.Name]:
-    """The domain and all above it, down to two labels: no list of public suffixes is needed."""
+    """The domain and all names above it with two labels or more.
+
+    Receivers stop at the list of public suffixes; a policy at one of those is not expected.
+    """
     while len(domain.labels) >= 3:
         yield domain
         domain = domain.parent()
 
 
 def _exchanges(domain: dns.name.Name, fetch: Fetch) -> bool | None:
-    """Whether mail to the domain has somewhere to go; None: nobody could say."""
+    """Whether the domain can receive mail; None: unknown."""
     exchangers = fetch(domain, MX)
     hosts = [domain]
     if exchangers.records:

@@ -1,4 +1,4 @@
-"""Looking at one sender domain within a run: through its own servers, and beside them ours."""
+"""The survey of one sender's domain within a run: by its own servers, and by our resolvers."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,15 +16,15 @@ from beacon.net.dns_query import PORT, locate, zone_servers
 from beacon.net.probe_failure import ProbeFailure
 from beacon.net.udp import Peer
 
-Asked = bool | tuple[str, ...]
-"""Whose word on the zone counts: its servers (or those listed), or only the resolvers."""
+Authoritative = bool | tuple[str, ...]
+"""Who is asked about the zone: its servers (True), those listed, or only resolvers (False)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """One domain: what was found, by whom, and where those who were asked differ.
+    """The result for one domain: snapshots, the servers asked, and how their answers differ.
 
-    `views` are the pictures that the zone's servers give, by server: one, if they agree.
+    `views` are the different snapshots of the zone's servers, by server: one if they agree.
     """
 
     views: tuple[tuple[str, Snapshot], ...]
@@ -32,20 +32,20 @@ class Survey:
     differences: tuple[Finding, ...] = ()
 
     @property
-    def picture(self) -> Snapshot:
+    def snapshot(self) -> Snapshot:
         """The first view."""
         return self.views[0][1]
 
-    def judged(self, judge: Callable[[Snapshot], list[Finding]]) -> list[Finding]:
-        """What is wrong in any view; where servers differ, at which of them."""
+    def findings(self, judge: Callable[[Snapshot], list[Finding]]) -> list[Finding]:
+        """The findings in all views, with their servers where these differ."""
         return [*in_any([(server, judge(seen)) for server, seen in self.views]), *self.differences]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """One domain to look at, with what else belongs to it.
+    """One domain to survey.
 
-    `more` are further records; `dnssec`: somebody must vouch for every record of the domain.
+    `more` are further records; `dnssec`: a resolver must verify every record of the domain.
     """
 
     domain: dns.name.Name
@@ -55,26 +55,26 @@ class Subject:
     dnssec: bool = False
 
     def seen_by(self, fetch: Fetch) -> Snapshot:
-        """The picture that this view gives."""
+        """The snapshot from this source."""
         return survey(self.domain, fetch, self.selectors, self.senders, self.more)
 
 
-def look(run: Run, resolvers: Resolvers, subject: Subject, authoritative: Asked) -> Survey:
-    """Look at one domain. Raises `DeadlinePassed`."""
+def look(run: Run, resolvers: Resolvers, subject: Subject, authoritative: Authoritative) -> Survey:
+    """Survey one domain. Raises `DeadlinePassed`."""
     domain = subject.domain
     first = (*keys(domain, subject.selectors, subject.senders), *subject.more)
     resolvers.all_at_once(first)
     servers, lost = _servers(run, resolvers, domain, authoritative)
     if not servers:
-        picture = subject.seen_by(_checked(resolvers, subject, resolvers))
-        picture = replace(picture, silent=resolvers.silent)
-        return Survey((("", picture),), (), tuple(_differences(picture, resolvers, None)))
+        snapshot = subject.seen_by(_checked(resolvers, subject, resolvers))
+        snapshot = replace(snapshot, silent=resolvers.silent)
+        return Survey((("", snapshot),), (), tuple(_differences(snapshot, resolvers, None)))
     authority = Authority(run, domain, servers, resolvers)
     authority.all_at_once(first)
     views = tuple(
-        (server, replace(picture, silent=resolvers.silent))
-        for server, picture in _views(
-            authority, lambda told: subject.seen_by(_checked(told, subject, resolvers))
+        (server, replace(snapshot, silent=resolvers.silent))
+        for server, snapshot in _views(
+            authority, lambda source: subject.seen_by(_checked(source, subject, resolvers))
         )
     )
     found = [*_differences(views[0][1], resolvers, authority), *_lame(authority, domain, lost)]
@@ -82,54 +82,54 @@ def look(run: Run, resolvers: Resolvers, subject: Subject, authoritative: Asked)
 
 
 def seen_by_servers(authority: Authority, subject: Subject) -> Survey:
-    """Look at one domain through these servers alone. Raises `DeadlinePassed`."""
+    """Survey one domain by these servers only. Raises `DeadlinePassed`."""
     views = tuple(_views(authority, subject.seen_by))
     return Survey(views, differences=tuple(_differences(views[0][1], None, authority)))
 
 
 def _views(authority: Authority, survey: Callable[[Fetch], Snapshot]) -> list[tuple[str, Snapshot]]:
-    """The pictures that the servers of a zone give, by server: one, if they agree."""
+    """The different snapshots of a zone's servers, by server: one if they agree."""
     first = survey(authority)
     views = authority.views()
     if len(views) < 2:
         return [(str(views[0]) if views else "", first)]
-    return [(str(server), survey(authority.as_told_by(server))) for server in views]
+    return [(str(server), survey(authority.preferring(server))) for server in views]
 
 
-def _checked(told: Fetch, subject: Subject, resolvers: Resolvers) -> Fetch:
-    """What is told of the domain, but for what resolvers refuse to believe: bogus signatures.
+def _checked(source: Fetch, subject: Subject, resolvers: Resolvers) -> Fetch:
+    """The source's answers, except where resolvers find the signatures bogus.
 
-    All resolvers are asked of every name of the domain itself.
+    All resolvers are asked about every name of the domain itself.
     """
     domain = subject.domain
 
     def fetch(name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Found:
         if not name.is_subdomain(domain):
-            return told(name, kind)
+            return source(name, kind)
         resolvers.all_at_once([(name, kind)])
-        said = resolvers(name, kind)
-        if said.bogus:
-            return said
-        vouched = said.vouched or (subject.dnssec and _aliases_vouched(name, said))
-        return replace(told(name, kind), vouched=vouched, doubt=said.doubt)
+        resolved = resolvers(name, kind)
+        if resolved.bogus:
+            return resolved
+        verified = resolved.verified or (subject.dnssec and _aliases_verified(name, resolved))
+        return replace(source(name, kind), verified=verified, doubt=resolved.doubt)
 
-    def _aliases_vouched(name: dns.name.Name, said: Found) -> bool:
-        """Of an alias that leads out of the domain, only what is within must be vouched for."""
-        if not said.aliases or said.aliases[-1].is_subdomain(domain):
+    def _aliases_verified(name: dns.name.Name, resolved: Found) -> bool:
+        """Whether the part within the domain is verified, of aliases that lead out of it."""
+        if not resolved.aliases or resolved.aliases[-1].is_subdomain(domain):
             return False
-        owners = [name, *(alias for alias in said.aliases if alias.is_subdomain(domain))]
+        owners = [name, *(alias for alias in resolved.aliases if alias.is_subdomain(domain))]
         resolvers.all_at_once((owner, CNAME) for owner in owners)
-        return all(resolvers(owner, CNAME).vouched for owner in owners)
+        return all(resolvers(owner, CNAME).verified for owner in owners)
 
     return fetch
 
 
 def _servers(
-    run: Run, resolvers: Resolvers, domain: dns.name.Name, wanted: Asked
+    run: Run, resolvers: Resolvers, domain: dns.name.Name, wanted: Authoritative
 ) -> tuple[tuple[Peer, ...], tuple[str, ...]]:
-    """The servers to ask, and what is wrong with those that have no address.
+    """The servers to ask, and the errors of those without an address.
 
-    None where they cannot be found, which the SOA will tell.
+    Empty where they cannot be found: the query for the SOA shows why.
     """
     if wanted is False:
         return (), ()
@@ -147,49 +147,50 @@ def _servers(
 
 
 def _differences(
-    picture: Snapshot, resolvers: Resolvers | None, authority: Authority | None
+    snapshot: Snapshot, resolvers: Resolvers | None, authority: Authority | None
 ) -> Iterator[Finding]:
-    """Between the zone's servers, between our resolvers, and between the two."""
-    domain = plain(picture.domain)
-    for key in _compared(picture):
-        of_zone = authority.told(*key) if authority else {}
-        of_ours = resolvers.told(*key) if resolvers and key[1] != SOA else {}
-        told = (*sorted(of_zone.items(), key=_by_name), *sorted(of_ours.items(), key=_by_name))
-        answers = {str(peer): found for peer, found in told}
-        yield from differing(key, _whole(answers), domain)
+    """Differences between the zone's servers, our resolvers, and both."""
+    domain = plain(snapshot.domain)
+    for key in _compared(snapshot):
+        of_zone = authority.answers(*key) if authority else {}
+        of_ours = resolvers.answers(*key) if resolvers and key[1] != SOA else {}
+        ordered = (*sorted(of_zone.items(), key=_by_name), *sorted(of_ours.items(), key=_by_name))
+        answers = {str(peer): found for peer, found in ordered}
+        yield from differing(key, _complete(answers), domain)
 
 
 def _by_name(item: tuple[Peer, Found]) -> str:
     return str(item[0])
 
 
-def _whole(answers: dict[str, Found]) -> dict[str, Found]:
-    """Without those that end in an alias which leads out of the zone: they are no whole answer."""
+def _complete(answers: dict[str, Found]) -> dict[str, Found]:
+    """The answers but those that end in an alias out of the zone: these are incomplete."""
     return {s: f for s, f in answers.items() if f.records or not f.aliases}
 
 
-def _compared(picture: Snapshot) -> Sequence[Key]:
-    """The records that all must say alike: those of mail, of the domain itself."""
+def _compared(snapshot: Snapshot) -> Sequence[Key]:
+    """The records that must be the same everywhere: those of the domain itself, for mail."""
     own = [
         (name, kind)
-        for name, kind in picture.records
-        if kind in COMPARED and name.is_subdomain(picture.domain)
+        for name, kind in snapshot.records
+        if kind in COMPARED and name.is_subdomain(snapshot.domain)
     ]
-    return [(picture.domain, SOA), *own]
+    return [(snapshot.domain, SOA), *own]
 
 
 def _lame(authority: Authority, domain: dns.name.Name, lost: Sequence[str]) -> Iterator[Finding]:
-    """The servers that do not speak for the zone, and those that are dead beside others."""
-    told = authority.told(domain, SOA)
-    failed = {peer: found for peer, found in told.items() if found.state is State.FAILED}
+    """Servers that are not authoritative for the zone, and dead ones beside others."""
+    answers = authority.answers(domain, SOA)
+    failed = {peer: found for peer, found in answers.items() if found.state is State.FAILED}
     name = plain(domain)
-    if failed and len(failed) == len(told):
-        text = f"none of the servers of {name} speaks for it: {next(iter(failed.values())).why}"
+    if failed and len(failed) == len(answers):
+        why = next(iter(failed.values())).why
+        text = f"none of the servers of {name} is authoritative for it: {why}"
         yield Finding(Reason.RESOLVER_DISAGREEMENT, name, text, name, "NS")
         return
-    spoken = [found.why for found in failed.values() if not found.silent]
-    if spoken:
-        text = f"lame delegation: {spoken[0]}"
+    lame = [found.why for found in failed.values() if not found.silent]
+    if lame:
+        text = f"lame delegation: {lame[0]}"
         yield Finding(Reason.RESOLVER_DISAGREEMENT, name, text, name, "NS")
     dead = [failed[server].why for server in authority.dead() if server in failed]
     for why in (*dead, *lost):

@@ -1,4 +1,4 @@
-"""A zone file that is proposed: its own names answered from its text, as its servers would."""
+"""A proposed zone file as a source of answers: as if its servers used it already."""
 
 import contextlib
 from dataclasses import replace
@@ -25,7 +25,7 @@ _MARK: Final = "\ufeff"
 
 
 class ZoneRefused(Exception):
-    """The file cannot be taken for a zone; the message says why."""
+    """The file is not a usable zone; the message says why."""
 
 
 def apex(zone: dns.zone.Zone) -> dns.name.Name:
@@ -35,11 +35,10 @@ def apex(zone: dns.zone.Zone) -> dns.name.Name:
 
 
 def load(path: Path, origin: dns.name.Name, *, given: bool = True) -> dns.zone.Zone:
-    """Read a zone file; `origin` is what its relative names hang on.
+    """Read a zone file; `origin` completes its relative names.
 
-    Unless that is `given`, the file's own first $ORIGIN goes before it.
-
-    Raises `ZoneRefused`: files are not included, nothing is generated, and there is a limit.
+    If it was not `given` by a person, the file's own first $ORIGIN has priority. Raises
+    `ZoneRefused`, also for $INCLUDE and $GENERATE, and for a file above the limit.
     """
     try:
         with path.open("rb") as file:
@@ -52,17 +51,17 @@ def load(path: Path, origin: dns.name.Name, *, given: bool = True) -> dns.zone.Z
     if len(raw) > LARGEST:
         raise ZoneRefused(f"{path} is larger than {LARGEST // 2**20} MiB")
     if text.startswith(_MARK):
-        why = "begins with a byte order mark, which name servers take for a part of a name"
+        why = "begins with a byte order mark, which name servers read as part of a name"
         raise ZoneRefused(f"not a zone: {path} {why}")
     try:
         zone = _parsed(text, path, origin, given=given)
     except (dns.exception.DNSException, ValueError, RecursionError) as error:
         why = str(error) or type(error).__name__
-        hint = "; only $ORIGIN and $TTL are followed" if "directive" in why else ""
+        hint = "; only $ORIGIN and $TTL are supported" if "directive" in why else ""
         raise ZoneRefused(f"not a zone: {why}{hint}") from None
     for name, node in zone.nodes.items():
         if node.get_rdataset(dns.rdataclass.IN, dns.rdatatype.DNAME):
-            raise ZoneRefused(f"{path}: the DNAME at {plain(name)} is not followed")
+            raise ZoneRefused(f"{path}: the DNAME at {plain(name)} is not supported")
     return zone
 
 
@@ -84,7 +83,7 @@ def _read(text: str, path: Path, origin: dns.name.Name | None) -> dns.zone.Zone:
         transaction_setup=lambda reading: reading.check_put_rdataset(_no_second),
     )
     if zone.origin is None or not zone.nodes:
-        raise ZoneRefused(f"not a zone: {path} holds no record")
+        raise ZoneRefused(f"not a zone: {path} contains no record")
     zone.check_origin()
     return zone
 
@@ -92,16 +91,16 @@ def _read(text: str, path: Path, origin: dns.name.Name | None) -> dns.zone.Zone:
 def _no_second(
     reading: dns.transaction.Transaction, name: dns.name.Name, records: dns.rdataset.Rdataset
 ) -> None:
-    """Refuse a second SOA or CNAME, as name servers do: the last one would count here."""
+    """Refuse a second SOA or CNAME, as name servers do; dnspython would keep the last one."""
     if dns.rdatatype.is_singleton(records.rdtype) and reading.get(name, records.rdtype):
         kind = dns.rdatatype.to_text(records.rdtype)
         raise ValueError(f"a second {kind} at {plain(name)}")
 
 
 class Proposed:
-    """The zone as it would be served; what is not in it is asked of `beyond`.
+    """The zone as it would be served; `beyond` answers for other zones.
 
-    What it delegates is asked of the servers that it names: `beyond` knows the old ones.
+    Delegated parts are asked of the servers that the file names: `beyond` still has the old ones.
     """
 
     def __init__(self, zone: dns.zone.Zone, beyond: Fetch, delegations: Delegations) -> None:
@@ -118,7 +117,7 @@ class Proposed:
         self._negative = float(min(soa.ttl, soa[0].minimum))
 
     def __call__(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Found:
-        """Answer from the text; aliases are followed, out of the zone too."""
+        """Answer from the file; aliases are followed, also out of the zone."""
         aliases: list[dns.name.Name] = []
         ttl = float("inf")
         while name.is_subdomain(self.zone):
@@ -145,7 +144,7 @@ class Proposed:
         return replace(found, aliases=(*aliases, *found.aliases))
 
     def _node(self, name: dns.name.Name) -> dns.node.Node | None:
-        """The node of a name, or the wildcard that stands for it (RFC 4592)."""
+        """The node of a name, or of the wildcard that covers it (RFC 4592)."""
         if name in self._nodes or name in self._inner:
             return self._nodes.get(name)
         above = name.parent()
@@ -155,7 +154,7 @@ class Proposed:
 
 
 def _between(name: dns.name.Name, zone: dns.name.Name) -> list[dns.name.Name]:
-    """The names above this one, below the zone's own."""
+    """The names between this one and the zone's own."""
     found = []
     if name != zone and name.is_subdomain(zone):
         above = name.parent()

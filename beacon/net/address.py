@@ -1,7 +1,7 @@
-"""Web addresses as browsers read them, and which origins may have what is secret.
+"""Web addresses as browsers read them, and their origins: a secret is sent to its own origin only.
 
-An address is read by the same parser that dials it: two that disagree on where the host ends
-would send a password to one and ask the other whether it may have it.
+The parser is the one that also dials. With two parsers that find different hosts in one address, a
+password could be checked for one host and sent to the other (docs/adr/0027).
 """
 
 from typing import Any, ClassVar, Final, NamedTuple, Self
@@ -13,10 +13,7 @@ from beacon.config.fields import SettingRefused, Url
 
 _PORTS: Final = {"http": 80, "https": 443}
 _EDGES: Final = "".join(map(chr, range(0x21)))  # control characters and blanks
-_AS_WRITTEN: Final = (
-    "!#$%&'()*+,/:;=?@[]~"  # what may stand in an address beside letters and digits
-)
-
+_AS_WRITTEN: Final = "!#$%&'()*+,/:;=?@[]~"  # allowed in an address beside letters and digits
 _HEX: Final = frozenset("0123456789abcdefABCDEF")
 
 
@@ -27,7 +24,7 @@ class _Place(NamedTuple):
 
 
 class Origin(_Place):
-    """Scheme, host and port: whom a secret is told. Written as https://host or https://host:port."""
+    """Scheme, host and port. Written as https://host or https://host:port."""
 
     __slots__ = ()
     ALLOWED: ClassVar = "https://host or https://host:port"
@@ -35,7 +32,7 @@ class Origin(_Place):
 
     @classmethod
     def parse(cls, raw: object) -> Self:
-        """Read an origin; a path would promise what no browser keeps."""
+        """Read an origin. A path is refused: it would not limit where a secret goes."""
         try:
             url = Url.parse(raw)
             found = origin(url)
@@ -64,7 +61,7 @@ def origin(url: str) -> Origin:
 
 
 def same_origin(one: str, other: str) -> bool:
-    """Whether two addresses have one origin; what is no address has none."""
+    """Whether two addresses have one origin; an invalid address has none."""
     try:
         return origin(one) == origin(other)
     except ValueError:
@@ -72,10 +69,9 @@ def same_origin(one: str, other: str) -> bool:
 
 
 def join(base: str, written: str) -> str:
-    """The whole address of one that a page or a header writes.
+    """Resolve an address that a page or a header contains, as browsers do. Raises `ValueError`.
 
-    Blanks around it are trimmed, its backslashes are slashes, and what may not stand in an
-    address is encoded. Raises `ValueError`.
+    Blanks around it are trimmed, backslashes become slashes, invalid characters are encoded.
     """
     before, mark, after = written.strip(_EDGES).partition("?")
     parts = urlsplit(urljoin(base, before.replace("\\", "/") + mark + after))
@@ -84,7 +80,7 @@ def join(base: str, written: str) -> str:
 
 
 def _encoded(text: str) -> str:
-    """What may not stand in an address as %XX; a % that begins nothing is %25."""
+    """Encode invalid characters as %XX, and a % without two hex digits as %25."""
     first, *rest = quote(text, _AS_WRITTEN, errors="surrogateescape").split("%")
     marks = ("%" if len(p) > 1 and _HEX.issuperset(p[:2]) else "%25" for p in rest)
     return first + "".join(mark + p for mark, p in zip(marks, rest, strict=True))

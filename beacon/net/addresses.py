@@ -1,7 +1,7 @@
-"""What is known of the addresses of names, over runs: which one to try first, which is dead.
+"""What earlier runs learnt about the addresses of names: which one to try first, which is dead.
 
-A client with two families or several addresses hides half of an outage behind the other half.
-So every address is tried from time to time, and one that is dead is told until it answers.
+A client that falls back to another address hides an outage of the first. So every address is
+tried from time to time, and a dead one is reported until it answers (docs/adr/0026).
 """
 
 import ipaddress
@@ -17,15 +17,15 @@ CHECKED_EVERY: Final = 600.0
 """Seconds after which an address is tried first once, although another is preferred."""
 
 FRESH: Final = 900.0
-"""Seconds for which an address that answered proves that our line to its kind works."""
+"""Seconds for which an answer proves that our own line to addresses of its kind works."""
 
 KEPT: Final = 1024
-"""Addresses that are remembered; the one tried longest ago gives way."""
+"""Addresses that are remembered; the one tried longest ago is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """An address: dead in which words ("": it answered), since when, when it was last tried."""
+    """An address: why it is dead ("": it answered), since when, and when it was last tried."""
 
     words: str
     since: float
@@ -34,29 +34,29 @@ class _Known:
 
 
 class Addresses:
-    """All that were tried in this process. For any thread."""
+    """All addresses tried in this process. For any thread."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[Any, ...], _Known] = {}
 
     def answered(self, address: Address, at: float) -> None:
-        """Note that it took a connection, at this moment."""
+        """Note that it accepted a connection at this moment."""
         self._note(address, "", at)
 
     def died(self, address: Address, words: str, at: float) -> None:
-        """Note that it did not, when it was tried at this moment; `words` say how."""
+        """Note that an attempt begun at this moment failed; `words` say how."""
         self._note(address, words, at)
 
     def dead(self, address: Address) -> str:
-        """In which words it is dead; "" where it is not, or was never tried."""
+        """Why it is dead; "" where it is not, or was never tried."""
         known = self._known.get(_key(address))
         return known.words if known else ""
 
     def is_theirs(self, address: Address, now: float) -> bool:
-        """Whether a dead address is not the fault of our own line.
+        """Whether the server is to blame for a dead address, not our own line.
 
-        It is theirs if another of its kind answered since it died. A family that fails
-        everywhere proves nothing of one address.
+        It is, if another address of its kind answered since. A family that fails everywhere
+        proves nothing about one address.
         """
         known = self._known.get(_key(address))
         if known is None or not known.words:
@@ -71,10 +71,9 @@ class Addresses:
         )
 
     def in_order(self, addresses: Sequence[Address], now: float) -> list[Address]:
-        """The order to try them in: preferred first, families interleaved, the dead last.
+        """The order to try them in: families interleaved, dead ones last.
 
-        But one goes before all: a dead one, to see whether it still is, else one that was not
-        tried for long.
+        One address is checked before all others: a dead one, else one not tried for long.
         """
         interleaved = interleave(addresses)
         known = {address: self._known.get(_key(address)) for address in interleaved}
@@ -101,7 +100,7 @@ class Addresses:
 _NOT_DUE: Final = (3, 0.0)
 
 ADDRESSES: Final = Addresses()
-"""Those of this process, shared by all probes."""
+"""Shared by all probes of this process."""
 
 
 def interleave(addresses: Sequence[Address]) -> list[Address]:
@@ -120,7 +119,7 @@ def shown(address: Address) -> str:
 
 
 def _due(known: _Known | None, now: float) -> tuple[int, float]:
-    """When it is to be tried before those that are preferred: the least is the first."""
+    """How urgently it is checked: the least comes first."""
     if known is None:
         return 1, 0.0
     if known.words:
@@ -133,6 +132,6 @@ def _key(address: Address) -> tuple[Any, ...]:
 
 
 def _kind(address: Address) -> tuple[int, int]:
-    """Its version, and how far it is: a line that reaches the world reaches the site as well."""
+    """Its IP version, and how far away it is: a line that reaches the internet reaches the site."""
     found = ipaddress.ip_address(str(address[1][0]).partition("%")[0])
     return found.version, 0 if found.is_loopback else 2 if found.is_global else 1

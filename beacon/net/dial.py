@@ -26,7 +26,7 @@ _LOOKUP_REASONS: Final = {
     socket.EAI_NODATA: Reason.DNS_NO_ANSWER,
     socket.EAI_ADDRFAMILY: Reason.DNS_NO_ANSWER,
 }
-"""What getaddrinfo says → reason; any other: the resolver failed."""
+"""Error of getaddrinfo → reason; any other: the resolver failed."""
 
 
 def connect(
@@ -34,9 +34,9 @@ def connect(
 ) -> socket.socket:
     """A connected socket, watched by the run; the caller releases and closes it.
 
-    Addresses are tried as RFC 8305 says, so that a dead one costs a quarter of a second. What
-    worked is tried first for the rest of the run. Dead addresses are noted in the run; those
-    of our `own` (a proxy) are never an advisory. Raises `ProbeFailure`: a dns or connect reason.
+    Addresses are tried as RFC 8305 says: a dead one costs a quarter of a second. The address that
+    worked is tried first for the rest of the run. Dead addresses are noted in the run; those of
+    our `own` proxy are never an advisory. Raises `ProbeFailure`: a dns or connect reason.
     """
     run.enter(Phase.DNS)
     found = resolve(run, host, port, ip_version)
@@ -58,14 +58,14 @@ def connect(
 def _note_dead(run: Run, addresses: Sequence[Address], *, own: bool) -> None:
     now = run.clock.monotonic()
     words = {shown(address): ADDRESSES.dead(address) for address in addresses}
-    # A new dictionary: the deciding thread may be reading the one before.
-    run.dead = {where: told for where, told in (run.dead | words).items() if told}
+    # A new dictionary, because the loop's thread may be reading the old one.
+    run.dead = {where: why for where, why in (run.dead | words).items() if why}
     if not own:
         run.dead_is_theirs |= any(ADDRESSES.is_theirs(address, now) for address in addresses)
 
 
 class _AllFailed(Exception):
-    """No address took the connection."""
+    """No address accepted a connection."""
 
     def __init__(self, errors: list[OSError]) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class _AllFailed(Exception):
 class _Race:
     """Attempts to connect to one name, each begun a little after the one before.
 
-    The first that succeeds is kept; the others are closed before anything is said on them.
+    The first that succeeds is kept; the others are closed before anything is sent on them.
     """
 
     def __init__(self, run: Run) -> None:
@@ -85,7 +85,7 @@ class _Race:
         self._errors: list[OSError] = []
 
     def run(self, addresses: Sequence[Address]) -> socket.socket:
-        """The first socket that is connected. Raises `_AllFailed`."""
+        """The socket that connects first. Raises `_AllFailed`."""
         todo = deque(addresses)
         while todo or self._begun:
             if todo:
@@ -94,7 +94,7 @@ class _Race:
                 continue
             left = self._run.remaining()
             ready = self._selector.select(min(left, APART) if todo else left)
-            self._run.remaining()  # the deadline wakes sockets, too
+            self._run.remaining()  # the deadline, too, makes sockets ready
             woken = [key.fileobj for key, _ in ready]
             for sock in [sock for sock in self._begun if sock in woken]:  # the first begun wins
                 code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -104,10 +104,10 @@ class _Race:
         raise _AllFailed(self._errors)
 
     def end(self) -> None:
-        """Close what is left: it has lost, or the time is up."""
+        """Close the attempts that are left."""
         now = self._run.clock.monotonic()
         for sock, (address, began) in tuple(self._begun.items()):
-            if now - began >= APART:  # less is no time to answer in
+            if now - began >= APART:  # too short a time proves nothing
                 ADDRESSES.died(address, f"no answer in {now - began:.2g} s", began)
             self._close(sock)
         self._selector.close()
@@ -168,7 +168,7 @@ def resolve(
 ) -> list[Address]:
     """The addresses of a host, the best first, by the system's resolver. Raises `ProbeFailure`.
 
-    It cannot be woken: the caller asks the run afterwards whether there is time left.
+    The resolver cannot be interrupted: afterwards the caller checks whether time is left.
     """
     try:
         found = look_up(run, host, port, _FAMILIES[ip_version], kind)
@@ -176,18 +176,19 @@ def resolve(
         reason = _LOOKUP_REASONS.get(error.errno or 0, Reason.DNS_SERVFAIL)
         raise ProbeFailure(reason, f"{run.name_of(host)}: {error.strerror}") from None
     except UnicodeError:
-        raise ProbeFailure(Reason.DNS_NXDOMAIN, f"{run.name_of(host)!r} is no host name") from None
+        text = f"{run.name_of(host)!r} is not a valid host name"
+        raise ProbeFailure(Reason.DNS_NXDOMAIN, text) from None
     return [(family, address) for family, _, _, _, address in found]
 
 
 def look_up(run: Run, host: str, port: int, family: int, kind: int) -> list[Any]:
-    """What getaddrinfo says of a host; the run notes whether our own resolver answered.
+    """Call getaddrinfo, and note in the run whether our own resolver answered.
 
-    "No such name" is an answer. Raises `gaierror`, and `UnicodeError` for what is no name.
+    "No such name" is an answer. Raises `gaierror`, and `UnicodeError` for an invalid name.
     """
-    if _is_address(host):
+    if is_address(host):
         return socket.getaddrinfo(host, port, family, kind)
-    run.resolver = False  # until it has answered: the deadline may come first
+    run.resolver = False  # until it answers: the deadline may come first
     try:
         found = socket.getaddrinfo(host, port, family, kind)
     except socket.gaierror as error:
@@ -200,7 +201,8 @@ def look_up(run: Run, host: str, port: int, family: int, kind: int) -> list[Any]
     return found
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """Whether it is an IP address, not a name."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -209,7 +211,7 @@ def _is_address(host: str) -> bool:
 
 
 def _most_telling(failures: list[OSError]) -> OSError:
-    """An address we have no route to says less than one that refused."""
+    """The error to report: one without a route to the address tells the least."""
     telling = (f for f in failures if reason_of(f) is not Reason.UNREACHABLE)
     return next(telling, failures[-1])
 
@@ -229,6 +231,6 @@ def reason_of(error: OSError) -> Reason:
 
 
 def trouble_of(error: OSError, where: str) -> ProbeFailure:
-    """The trouble a socket's error comes to."""
-    said = "no answer in time" if isinstance(error, TimeoutError) else error.strerror or str(error)
-    return ProbeFailure(reason_of(error), f"{where}: {said.lower()}")
+    """A socket's error as a failure of the probe."""
+    text = "no answer in time" if isinstance(error, TimeoutError) else error.strerror or str(error)
+    return ProbeFailure(reason_of(error), f"{where}: {text.lower()}")

@@ -1,10 +1,9 @@
-"""DNS: questions put to given servers within one run, over UDP, and over TCP where cut short.
+"""DNS queries to given servers within one run: over UDP, and over TCP where an answer is cut.
 
-The system's own resolver library is not used: it can neither be woken at the deadline nor
-tell a missing name from a missing record.
+The system's resolver library is not used: it cannot be interrupted at the deadline, and it does
+not tell a missing name from a missing record.
 """
 
-import ipaddress
 import socket
 import struct
 from collections.abc import Sequence
@@ -22,30 +21,30 @@ import dns.resolver
 
 from beacon.core.model import Reading, Reason
 from beacon.engine.run import Run
-from beacon.net.dial import trouble_of
+from beacon.net.dial import is_address, trouble_of
 from beacon.net.probe_failure import ProbeFailure
 from beacon.net.udp import Peer, ask_all, trouble
 
 PORT: Final = 53
 PATIENCE: Final = 0.8
-"""The share of the time left after which a silent server is given up on, so that the
-run can still speak for the others before its deadline."""
+"""The share of the remaining time to wait for silent servers. The rest is for the reading: it
+must report the answers of the others before the deadline."""
 MOST_AT_ONCE: Final = 64
-"""Questions in the air at the same time, and hence sockets of one run."""
+"""Open queries at the same time, and so sockets of one run."""
 MOST_SERVERS: Final = 13
 """Servers of one zone that are asked: no zone needs more, and a hostile one may name thousands."""
 MOST_RECORDS: Final = 400
-"""Records of one answer: a name of 126 labels, pointed to by thousands, takes half a minute."""
+"""Records of one answer: thousands that point to a name of 126 labels take half a minute."""
 _HEADER: Final = struct.Struct("!6H")
-_PAYLOAD: Final = 1232  # bytes of UDP that survive every usual path
+_PAYLOAD: Final = 1232  # bytes of UDP that pass every usual network unfragmented
 _NO_EDNS: Final = frozenset({dns.rcode.FORMERR, dns.rcode.NOTIMP, dns.rcode.BADVERS})
-"""What servers answer that do not know EDNS, or not its version."""
+"""Answers of servers that do not know EDNS, or not its version."""
 _KNOWN: Final = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
 
 
 @dataclass(frozen=True, slots=True)
 class DnsReply:
-    """What one server said, at monotonic second `at`: a `message`, or the `trouble` instead."""
+    """One server's answer at monotonic second `at`: a `message`, or the `trouble` instead."""
 
     peer: Peer
     at: float
@@ -56,7 +55,7 @@ class DnsReply:
 def question(
     name: dns.name.Name, kind: dns.rdatatype.RdataType, *, recurse: bool = True
 ) -> dns.message.QueryMessage:
-    """A query with a fresh id; without `recurse` for authoritative servers."""
+    """A query with a new id; without `recurse` for authoritative servers."""
     flags = dns.flags.RD if recurse else dns.flags.Flag(0)
     return dns.message.make_query(name, kind, use_edns=0, payload=_PAYLOAD, flags=flags)
 
@@ -64,17 +63,17 @@ def question(
 def ask(
     run: Run, questions: Sequence[tuple[Peer, dns.message.QueryMessage]], share: float = PATIENCE
 ) -> tuple[DnsReply, ...]:
-    """Put all questions, at most `MOST_AT_ONCE` at a time; the replies in their order.
+    """Send all queries, at most `MOST_AT_ONCE` at a time; the replies are in the same order.
 
-    `share` is the part of the remaining time to wait for UDP. Datagrams with another id
-    or question are passed over. A server that does not know EDNS is asked again without it
-    (RFC 6891, 7). Raises `DeadlinePassed`.
+    `share` is the part of the remaining time to wait for UDP. Datagrams with another id or
+    question are ignored. A server that does not know EDNS is asked again without it
+    (RFC 6891 §7). Raises `DeadlinePassed`.
     """
-    replies = _put_all(run, questions, share)
+    replies = _send_all(run, questions, share)
     older = [number for number, reply in enumerate(replies) if _refuses_edns(reply)]
     for number in older:
         run.note(f"{replies[number].peer}: does not know EDNS, asking again without")
-    again = _put_all(run, [_without_edns(*questions[number]) for number in older], share)
+    again = _send_all(run, [_without_edns(*questions[number]) for number in older], share)
     for number, reply in zip(older, again, strict=True):
         if reply.message is not None:
             replies[number] = reply
@@ -88,15 +87,15 @@ def _refuses_edns(reply: DnsReply) -> bool:
 def _without_edns(
     peer: Peer, query: dns.message.QueryMessage
 ) -> tuple[Peer, dns.message.QueryMessage]:
-    asked = query.question[0]
-    plain = dns.message.make_query(asked.name, asked.rdtype, flags=query.flags)
+    subject = query.question[0]
+    plain = dns.message.make_query(subject.name, subject.rdtype, flags=query.flags)
     return peer, plain
 
 
-def _put_all(
+def _send_all(
     run: Run, questions: Sequence[tuple[Peer, dns.message.QueryMessage]], share: float
 ) -> list[DnsReply]:
-    """Put the questions in batches; who says nothing to one batch is left out of the next."""
+    """Send the queries in batches; a server that is silent in one batch is left out of the next."""
     until = run.clock.monotonic() + run.remaining() * share if questions else 0.0
     silent: dict[Peer, DnsReply] = {}
     replies: list[DnsReply] = []
@@ -105,35 +104,35 @@ def _put_all(
         awake = [each for each in batch if each[0] not in silent]
         batches = -(-(len(questions) - start) // MOST_AT_ONCE)
         patience = max(until - run.clock.monotonic(), 0.0) / batches
-        said = iter(_put(run, awake, patience, share))
-        replies += [silent[peer] if peer in silent else next(said) for peer, _ in batch]
-        told = replies[start:]
-        heard = {reply.peer for reply in told if reply.message is not None}
-        silent |= {reply.peer: reply for reply in told if reply.peer not in heard}
+        fresh = iter(_send_batch(run, awake, patience, share))
+        replies += [silent[peer] if peer in silent else next(fresh) for peer, _ in batch]
+        latest = replies[start:]
+        answered = {reply.peer for reply in latest if reply.message is not None}
+        silent |= {reply.peer: reply for reply in latest if reply.peer not in answered}
     return replies
 
 
-def _put(
+def _send_batch(
     run: Run,
     questions: Sequence[tuple[Peer, dns.message.QueryMessage]],
     patience: float,
     share: float,
 ) -> list[DnsReply]:
-    """One batch: UDP for `patience` seconds, TCP for that share of what remains."""
-    said: dict[int, dns.message.QueryMessage] = {}
+    """One batch: UDP for `patience` seconds, TCP for that share of the remaining time."""
+    messages: dict[int, dns.message.QueryMessage] = {}
 
     def fits(number: int, data: bytes) -> bool:
         message = _read(data)
         if message is None or not questions[number][1].is_response(message):
             return False
-        said[number] = message
+        messages[number] = message
         return True
 
     calls = [(peer, query.to_wire()) for peer, query in questions]
     replies: list[DnsReply] = []
     stuck: dict[Peer, DnsReply] = {}
     for number, one in enumerate(ask_all(run, calls, fits, patience)):
-        message = said.get(number)
+        message = messages.get(number)
         if message is None:
             reply = DnsReply(one.peer, one.at, trouble=trouble(one, Reason.DNS_TIMEOUT))
         elif message.flags & dns.flags.TC:
@@ -147,7 +146,7 @@ def _put(
 
 
 def _read(data: bytes) -> dns.message.QueryMessage | None:
-    """The message; None for what is none, or holds more records than are read in time."""
+    """The message; None for invalid data, and for more records than can be read in time."""
     if len(data) < _HEADER.size or sum(_HEADER.unpack_from(data)[3:]) > MOST_RECORDS:
         return None
     try:
@@ -160,7 +159,7 @@ def _read(data: bytes) -> dns.message.QueryMessage | None:
 
 
 def _ask_again(run: Run, peer: Peer, query: dns.message.QueryMessage, share: float) -> DnsReply:
-    """Put the question over TCP, as a truncated answer demands."""
+    """Send the query over TCP, because the answer over UDP was truncated."""
     run.note(f"{peer}: truncated, asking again over TCP")
     try:
         return DnsReply(peer, run.clock.monotonic(), _over_tcp(run, peer, query, share))
@@ -175,7 +174,7 @@ def _ask_again(run: Run, peer: Peer, query: dns.message.QueryMessage, share: flo
     except (dns.exception.DNSException, ValueError) as error:
         text = f"{peer} over TCP: no answer to the question ({type(error).__name__})"
         problem = ProbeFailure(Reason.PROTOCOL_ERROR, text)
-    run.remaining()  # a socket shut by the deadline looks like a peer that closed
+    run.remaining()  # at the deadline the run shuts the socket: that looks like a closed peer
     return DnsReply(peer, run.clock.monotonic(), trouble=problem.reading)
 
 
@@ -196,7 +195,7 @@ def _over_tcp(
 
 
 def _received(run: Run, sock: socket.socket, size: int, share: float) -> bytes:
-    """So many bytes, within that share of what remains. Raises `EOFError`."""
+    """Read this number of bytes, within that share of the remaining time. Raises `EOFError`."""
     until = run.clock.monotonic() + run.remaining() * share
     data = b""
     while len(data) < size:
@@ -212,7 +211,7 @@ def _received(run: Run, sock: socket.socket, size: int, share: float) -> bytes:
 
 
 def system_resolvers(path: str = "/etc/resolv.conf") -> tuple[Peer, ...]:
-    """The machine's own resolvers. Raises `ProbeFailure` where it names none."""
+    """The machine's own resolvers. Raises `ProbeFailure` where the file names none."""
     try:
         servers = dns.resolver.Resolver(path).nameservers
     except (dns.resolver.NoResolverConfiguration, OSError, ValueError):
@@ -221,22 +220,13 @@ def system_resolvers(path: str = "/etc/resolv.conf") -> tuple[Peer, ...]:
     return tuple(Peer(str(server), PORT) for server in servers)
 
 
-def is_address(host: str) -> bool:
-    """Whether it is an IP address, not a name."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
 def has_reverse(host: str) -> bool:
-    """Whether it is an IP address that DNS may know: without the name of an interface behind."""
+    """Whether DNS can have a reverse name for it: an IP address without an interface (`%eth0`)."""
     return is_address(host) and "%" not in host
 
 
 def zone_servers(run: Run, name: dns.name.Name, resolvers: Sequence[Peer]) -> tuple[Peer, ...]:
-    """The servers the zone of `name` is delegated to, by name, sorted; at most `MOST_SERVERS`.
+    """The name servers of the zone that `name` is in, sorted; at most `MOST_SERVERS`.
 
     Raises `ProbeFailure` and `DeadlinePassed`.
     """
@@ -265,7 +255,7 @@ def _look_up(
     name: dns.name.Name,
     kind: dns.rdatatype.RdataType,
 ) -> dns.message.QueryMessage:
-    """Ask one resolver after the other until one knows."""
+    """Ask one resolver after the other until one answers."""
     (found,) = _look_up_all(run, resolvers, [name], kind)
     if isinstance(found, Reading):
         raise ProbeFailure(found.reason, found.detail)
@@ -278,7 +268,7 @@ def _look_up_all(
     names: Sequence[dns.name.Name],
     kind: dns.rdatatype.RdataType,
 ) -> list[dns.message.QueryMessage | Reading]:
-    """All these names at once; what one resolver does not know is asked of the next."""
+    """Look up all names at once; what one resolver does not answer is asked of the next."""
     nobody = Reading(Reason.DNS_TIMEOUT, "no resolver to ask")
     found: list[dns.message.QueryMessage | Reading] = [nobody] * len(names)
     for left, resolver in zip(range(len(resolvers), 0, -1), resolvers, strict=True):
@@ -300,20 +290,21 @@ def _look_up_all(
 def locate(
     run: Run, wanted: Sequence[Peer], resolvers: Sequence[Peer]
 ) -> tuple[list[Peer], list[DnsReply]]:
-    """Give each server its address (IPv4 first), and a reply to each that has none.
+    """The servers with their addresses (IPv4 first), and a reply for each that has none.
 
-    Raises `ProbeFailure` where no server's address can be asked for, and `DeadlinePassed`.
+    Raises `ProbeFailure` where no address can be looked up, and `DeadlinePassed`.
     """
     hosts = list(dict.fromkeys(peer.host for peer in wanted if not is_address(peer.host)))
-    told: dict[str, str | Reading | None] = {}
+    results: dict[str, str | Reading | None] = {}
     for kind in (dns.rdatatype.A, dns.rdatatype.AAAA):
-        missing = [host for host in hosts if not isinstance(told.get(host), str)]
+        missing = [host for host in hosts if not isinstance(results.get(host), str)]
         names = [dns.name.from_text(host) for host in missing]
         answers = _look_up_all(run, resolvers, names, kind)
-        told |= {host: _address(kind, each) for host, each in zip(missing, answers, strict=True)}
+        found_now = (_address(kind, answer) for answer in answers)
+        results |= dict(zip(missing, found_now, strict=True))
     found, lost, unasked = [], [], []
     for server in wanted:
-        address = told.get(server.host, server.host)
+        address = results.get(server.host, server.host)
         if isinstance(address, str):
             name = "" if address == server.host else server.host
             found.append(replace(server, host=address, name=name))
@@ -327,10 +318,10 @@ def locate(
 
 
 def _address(
-    kind: dns.rdatatype.RdataType, told: dns.message.QueryMessage | Reading
+    kind: dns.rdatatype.RdataType, answer: dns.message.QueryMessage | Reading
 ) -> str | Reading | None:
-    """The first address of an answer; None where there is none, a reading where nobody knew."""
-    if isinstance(told, Reading):
-        return told
-    addresses = (str(each[0].address) for each in told.answer if each.rdtype == kind)
+    """The first address of an answer; None where there is none, a reading without an answer."""
+    if isinstance(answer, Reading):
+        return answer
+    addresses = (str(each[0].address) for each in answer.answer if each.rdtype == kind)
     return next(addresses, None)

@@ -12,7 +12,7 @@ import dns.rdatatype
 
 _TEXTS: Final = frozenset({dns.rdatatype.TXT, dns.rdatatype.SPF})
 _STRANGE: Final = frozenset("@: \\\"'<>()[],;=")
-"""What stands in no name that is asked for; a slash does in some of in-addr.arpa (RFC 2317)."""
+"""Not allowed in a name to look up; a slash is, in names below in-addr.arpa (RFC 2317)."""
 _EXAMPLES: Final = {
     dns.rdatatype.A: "192.0.2.1",
     dns.rdatatype.AAAA: "2001:db8::1",
@@ -22,7 +22,7 @@ _EXAMPLES: Final = {
 
 
 def one_type(text: str) -> dns.rdatatype.RdataType | None:
-    """The type of record of that name; None for no type, and for ANY and its like."""
+    """The record type of that name; None for unknown types and for meta types such as ANY."""
     try:
         kind = dns.rdatatype.from_text(text)
     except (dns.exception.DNSException, ValueError):
@@ -32,7 +32,7 @@ def one_type(text: str) -> dns.rdatatype.RdataType | None:
 
 
 def is_name(text: str) -> bool:
-    """Whether it can be a domain name, and is no address of a page or a mailbox."""
+    """Whether it can be a domain name; URLs and mail addresses cannot."""
     strange = _STRANGE if text.lower().rstrip(".").endswith(".arpa") else _STRANGE | {"/"}
     if not text.isprintable() or strange & set(text):
         return False
@@ -44,23 +44,20 @@ def is_name(text: str) -> bool:
 
 
 def is_mail_domain(text: str) -> bool:
-    """Whether it can stand in the sender's address, behind the @."""
+    """Whether it can be the part of a mail address after the @."""
     labels = text.removesuffix(".").split(".")
     plain = all(label and label[0] != "_" and "*" not in label for label in labels)
     return is_name(text) and plain and len(labels) > 1 and not labels[-1].isdigit()
 
 
 def is_selector(text: str) -> bool:
-    """Whether it can name a DKIM key: what stands in front of `._domainkey`."""
+    """Whether it can name a DKIM key: the part before `._domainkey`."""
     labels = text.lower().split(".")
     return is_name(f"{text}._domainkey.example") and "_domainkey" not in labels and "*" not in text
 
 
 def value(kind: dns.rdatatype.RdataType, text: str) -> dns.rdata.Rdata:
-    """A written record: a TXT needs no quotes, a name no final dot.
-
-    Raises `DNSException` where it is no record of that type.
-    """
+    """Parse a record: a TXT needs no quotes, a name no final dot. Raises `DNSException`."""
     if kind in _TEXTS and not text.startswith('"'):
         data = text.encode()
         pieces = [data[start : start + 255] for start in range(0, len(data), 255)] or [b""]
@@ -80,7 +77,7 @@ def example(kind: dns.rdatatype.RdataType) -> str:
 
 
 def digest(record: dns.rdata.Rdata) -> bytes:
-    """What two equal records have in common: names in lower case, a text's strings joined."""
+    """Bytes to compare records by: names in lower case, the strings of a TXT joined."""
     if record.rdtype in _TEXTS:
         return b"".join(getattr(record, "strings", ()))
     return record.to_digestable(dns.name.root)
@@ -95,7 +92,7 @@ def shown(record: dns.rdata.Rdata) -> str:
 
 
 def written(record: dns.rdata.Rdata) -> str:
-    """A record as `value` reads it back: for people where that is possible, else as in a zone."""
+    """A record as `value` reads it: as `shown` where that is lossless, else as in a zone file."""
     text = shown(record)
     with contextlib.suppress(dns.exception.DNSException):
         if digest(value(record.rdtype, text)) == digest(record):
@@ -104,6 +101,6 @@ def written(record: dns.rdata.Rdata) -> str:
 
 
 def listed(texts: Iterable[str], longest: int = 70) -> str:
-    """Several of them in one line, sorted, cut at `longest` characters."""
+    """Several texts on one line, sorted, cut at `longest` characters."""
     line = ", ".join(sorted(texts)) or "nothing"
     return line if len(line) <= longest else line[: longest - 1] + "…"

@@ -1,4 +1,4 @@
-"""A place where messages arrive, by mail or by SMS: what each of them must do."""
+"""What every mailbox must do: a place where messages arrive, by mail or by SMS."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
@@ -7,18 +7,18 @@ from typing import Final, Protocol
 from beacon.engine.run import Run
 
 MESSAGE_LIMIT: Final = 64 * 1024
-"""Bytes of one message that are read; what comes after is not looked at."""
+"""Bytes of one message that are read; the rest is ignored."""
 
 MESSAGES_LIMIT: Final = 1000
-"""Messages one watch looks at; more than that is no mailbox of a probe."""
+"""Messages one watch reads; a mailbox with more is not a probe's own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message that has arrived. `key` is what its mailbox knows it by.
+    """One message that has arrived. `key` identifies it in its mailbox.
 
-    `head` is what it is about, who it is from and to: looked at where the text has no code.
-    `sent` is when it was sent as far as it tells, by the clocks of others (UTC seconds).
+    `head` is its subject, sender and recipient: searched where the text has no code. `sent` is
+    when it was sent, by the clocks of others (UTC seconds).
     """
 
     key: Hashable
@@ -31,23 +31,23 @@ class Watch(Protocol):
     """A mailbox from the moment it was opened on."""
 
     def wait(self, run: Run, until: float) -> Message | None:
-        """The next message that arrived since the opening, each once; None: none until then.
+        """The next message that arrived since the opening, each once; None: none in time.
 
         `until` is by the run's monotonic clock. Reads at most `MESSAGE_LIMIT` bytes of a message
-        and gives at most `MESSAGES_LIMIT` of them. Raises `ProbeFailure` with an error where the
-        mailbox cannot be read (`own_modem`, `own_credentials`, `source_dead`), `DeadlinePassed`.
+        and at most `MESSAGES_LIMIT` messages. Raises `DeadlinePassed`, and `ProbeFailure` with an
+        error where the mailbox cannot be read (`own_modem`, `own_credentials`, `source_dead`).
         """
         ...
 
     def remove(self, run: Run, message: Message) -> None:
-        """Delete a message for good, so that the mailbox never fills.
+        """Delete a message for good, so that the mailbox never fills. Raises `DeadlinePassed`.
 
-        One that cannot be deleted is noted: its code is as good. Raises `DeadlinePassed`.
+        A failed deletion is only noted: it does not make the code worse.
         """
         ...
 
     def close(self) -> None:
-        """Let go of it. Never raises and never blocks: the run's time may be up."""
+        """Close it. Never raises and never blocks: the run's time may be up."""
         ...
 
 
@@ -55,8 +55,5 @@ class Mailbox(Protocol):
     """The settings of one place where messages arrive."""
 
     def open(self, run: Run) -> Watch:
-        """Note what is there, so that only what arrives from now on counts.
-
-        Raises `ProbeFailure` with an error, as `Watch.wait` does, and `DeadlinePassed`.
-        """
+        """Note the messages that are there: only later ones count. Raises as `Watch.wait` does."""
         ...

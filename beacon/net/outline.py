@@ -1,4 +1,4 @@
-"""What a kind of probe tells of an answer in `beacon probe -v`: its shape, never its content."""
+"""What `beacon probe -v` shows of an answer: its shape, never its content (docs/adr/0028)."""
 
 from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
@@ -15,19 +15,19 @@ _DEPTH: Final = 5
 def outline(document: object, harmless: Collection[str] = ()) -> str:
     """The members of a JSON document on one line, by their paths: `result.status=true detail`.
 
-    A value is told only of the paths in `harmless`: of what a server answers, a code, a token
-    or a person's name may be anywhere. Items of lists have the path of their list.
+    Values are shown only for the paths in `harmless`: anywhere else an answer may contain a code,
+    a token or a person's name. Items of lists have the path of their list.
     """
     found = (
         f"{path}={_shown(value)}" if path in harmless else path for path, value in _leaves(document)
     )
     lines = list(dict.fromkeys(islice(found, MOST + 1)))
-    # Whole or not at all: half of a value that must be hidden would not be known for one.
-    told = [line if len(line) <= WIDEST else "…" for line in lines]
-    kept = told[:MOST]
+    # Whole or not at all: masking does not recognise half of a secret.
+    members = [line if len(line) <= WIDEST else "…" for line in lines]
+    kept = members[:MOST]
     while sum(map(len, kept)) + len(kept) > LONGEST - 2:
         kept.pop()
-    if len(kept) < len(told):
+    if len(kept) < len(members):
         kept.append("…")
     return quoted(" ".join(kept), LONGEST) or "nothing"
 

@@ -1,4 +1,4 @@
-"""Expected trouble on the way to a reading, as an exception that carries the reading."""
+"""Expected trouble during a run, as an exception that carries its reading."""
 
 from dataclasses import replace
 from typing import Final
@@ -9,7 +9,7 @@ from beacon.engine.run import Run
 
 
 class ProbeFailure(Exception):
-    """The run ends here; `reading` says why. A probe catches it and returns it, timed."""
+    """Ends the run; `reading` says why. The probe catches it and returns the reading, timed."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(reason.value)
@@ -17,7 +17,7 @@ class ProbeFailure(Exception):
 
 
 def hold(run: Run, size: int) -> None:
-    """Count bytes of an answer that is read. Raises `ProbeFailure` where they are too many."""
+    """Count bytes of an answer against the budget. Raises `ProbeFailure` for too many."""
     try:
         run.answers.hold(size)
     except TooMuchHeld as much:
@@ -34,22 +34,23 @@ _OF_AN_ANSWER: Final = frozenset(
         Reason.REDIRECT_LIMIT,
     }
 )
-"""What an answer may come to for want of what was not sent. A rejection is not among them:
-the guard must count it."""
+"""Reasons an answer may have because a secret was not sent. A rejected sign-in is not among them:
+the guard must count it (docs/probes/sign-ins.md)."""
 
 
 class FirstPass:
-    """Whether an endpoint has passed in this process.
+    """Whether an endpoint has passed in this process (docs/adr/0027).
 
-    Until then it is ours to mend that something was kept from another origin: an error that
-    says what to allow. Later it is a failure: who passed yesterday is led elsewhere today.
+    It decides what it means that a secret was not sent to another origin. Before the first pass
+    our settings are wrong: an error that says what to allow. After it, the server has begun to
+    redirect elsewhere: a failure.
     """
 
     def __init__(self) -> None:
         self._passed = False
 
     def judged(self, run: Run, reading: Reading) -> Reading:
-        """What a reading of the run comes to."""
+        """The run's reading, corrected where a secret was not sent."""
         self._passed |= reading.outcome in (Outcome.PASS, Outcome.WARN)
         if not run.to_allow or reading.reason not in _OF_AN_ANSWER:
             return reading
@@ -61,7 +62,7 @@ class FirstPass:
 
 
 def timed(run: Run, reading: Reading) -> Reading:
-    """The reading with all the run noted: latency, seconds of each phase, clock, resolver, uses."""
+    """The reading with what the run measured: latency, phases, clock, resolver, uses."""
     run.enter(run.phase)
     return replace(
         reading,

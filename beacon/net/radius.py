@@ -1,8 +1,8 @@
-"""RADIUS (RFC 2865, 3579, 5997): talking to one server within one run, and trusting what it says.
+"""RADIUS (RFC 2865, 3579, 5997): requests to one server within one run, and verified answers.
 
-pyrad writes and reads the packets and computes what proves them; sockets, deadlines and
-what an answer is worth are ours. An answer that is not proven to come from whoever knows
-the shared secret is no answer: it is passed over, and the wait goes on.
+pyrad writes and reads the packets and computes their signatures. Sockets, deadlines and the
+meaning of an answer are ours. An answer not signed with the shared secret is ignored, and the
+wait goes on (docs/adr/0012).
 """
 
 import contextlib
@@ -25,8 +25,8 @@ from beacon.net.probe_failure import ProbeFailure
 PORT: Final = 1812
 
 RESEND_AFTER: Final = 3.0
-"""Seconds after which an unanswered packet is sent once more. Servers remember a packet for
-about five (FreeRADIUS: `cleanup_delay`): within them the same one is no second sign-in."""
+"""Seconds after which an unanswered packet is sent once more. Servers remember a packet for about
+five seconds (FreeRADIUS: `cleanup_delay`): until then a repetition is not a second sign-in."""
 
 LONGEST: Final = 253
 """Bytes an attribute's value can have."""
@@ -34,7 +34,7 @@ LONGEST: Final = 253
 LONGEST_PASSWORD: Final = 128
 """Bytes a User-Password can have."""
 
-_PATIENCE: Final = 0.95  # of the time left: then a reading can still say what the silence may mean
+_PATIENCE: Final = 0.95  # of the time left; the rest is for a reading that explains the silence
 _LARGEST: Final = 4096  # bytes of a packet
 
 _FORGED: Final = "an answer that is not signed with our shared secret"
@@ -44,7 +44,7 @@ _CHANGED: Final = "it knew our secret before: was it changed there, or does some
 
 
 class Packet(IntEnum):
-    """What a packet is."""
+    """Packet types."""
 
     ACCESS_REQUEST = 1
     ACCESS_ACCEPT = 2
@@ -59,7 +59,7 @@ class Packet(IntEnum):
 
 
 class Attribute(IntEnum):
-    """What a packet can carry, of what is needed here."""
+    """The attributes that are used here."""
 
     USER_NAME = 1
     USER_PASSWORD = 2
@@ -84,10 +84,10 @@ _ANSWERS: Final = frozenset({Packet.ACCESS_ACCEPT, Packet.ACCESS_REJECT, Packet.
 
 @dataclass(frozen=True, slots=True)
 class RadiusAnswer:
-    """What a server said. `message` is its Reply-Message as it came: foreign text.
+    """A server's answer. `message` is its Reply-Message as it came: foreign text.
 
-    `signed`: with a Message-Authenticator. Only an Access-Reject is taken without one where
-    it is demanded: nobody gains by forging it, and a password that is wrong must be known.
+    `signed`: with a Message-Authenticator. Where one is required, only an Access-Reject is
+    accepted without: forging it gains nothing, and a wrong password must be noticed.
     """
 
     packet: Packet
@@ -98,10 +98,10 @@ class RadiusAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Whom to talk to.
+    """The server to ask.
 
-    `signed`: Message-Authenticator is demanded in answers. `resend`: an unanswered
-    packet is sent once more; not where a server that forgets might call somebody twice.
+    `signed`: answers need a Message-Authenticator. `resend`: an unanswered packet is sent once
+    more; off where a forgetful server could call somebody's phone twice.
     """
 
     host: str
@@ -117,14 +117,14 @@ class Server:
 
 
 _PROVEN: Final[set[Server]] = set()
-"""Servers that have signed an answer with our secret since the start: it is not in doubt."""
+"""Servers that have signed an answer with our secret since the start: the secret is right."""
 
 
 class RadiusExchange:
-    """Requests of one run to one address of a server, from one port of ours.
+    """Requests of one run to one address of a server, from one local port.
 
-    An address that refuses makes room for the next; one that is silent does not: it may have
-    taken the code. Once an address has answered, the others are done with.
+    After a refusal the next address is tried. After silence it is not: the server may have used
+    the code. Once an address has answered, only that one is used.
     """
 
     def __init__(self, run: Run, server: Server) -> None:
@@ -167,7 +167,7 @@ class RadiusExchange:
                     raise trouble_of(error, str(self._server)) from None
 
     def close(self) -> None:
-        """Give the port back."""
+        """Close the socket."""
         if self._sock is not None:
             self._run.release(self._sock)
             self._sock.close()
@@ -178,7 +178,7 @@ class RadiusExchange:
     ) -> AuthPacket:
         self._id = (self._id + 1) % 256
         request = AuthPacket(int(packet), self._id, self._key, AuthPacket.CreateAuthenticator())
-        # First of all attributes: behind others it would not stop CVE-2024-3596.
+        # It must be the first attribute: after others it does not stop CVE-2024-3596.
         request.add_message_authenticator()
         for attribute, values in attributes.items():
             request[int(attribute)] = list(values)
@@ -188,7 +188,7 @@ class RadiusExchange:
         return request
 
     def _exchange(self, request: AuthPacket) -> RadiusAnswer:
-        """Raises `OSError` where this address is not there."""
+        """Raises `OSError` where this address cannot be reached."""
         run, sock = self._run, self._connected()
         payload = request.RequestPacket()
         run.enter(Phase.WAIT)
@@ -209,10 +209,10 @@ class RadiusExchange:
             if isinstance(answer, RadiusAnswer):
                 self._addresses.clear()
                 return answer
-            if answer not in passed_over:  # once each: there may be a flood of them
-                run.note(f"passed over: {answer}")
+            if answer not in passed_over:  # each kind once: there may be a flood of them
+                run.note(f"ignored: {answer}")
                 passed_over.append(answer)
-                again = math.inf  # what was answered was heard: a second try may count as well
+                again = math.inf  # the request arrived: a second one may count as a second sign-in
         raise self._silence(passed_over)
 
     def _receive(self, sock: socket.socket, patience: float) -> bytes | None:
@@ -220,8 +220,8 @@ class RadiusExchange:
         with selectors.DefaultSelector() as waiting:
             waiting.register(sock, selectors.EVENT_READ)
             ready = waiting.select(patience)
-        self._run.remaining()  # a deadline wakes the socket too, with nothing to read
-        with contextlib.suppress(BlockingIOError):  # a wrong checksum wakes, and is not there
+        self._run.remaining()  # at the deadline the socket is ready too, with nothing to read
+        with contextlib.suppress(BlockingIOError):  # ready, but the checksum was wrong
             return sock.recv(_LARGEST) if ready else None
         return None
 
@@ -237,13 +237,13 @@ class RadiusExchange:
         return self._sock
 
     def _proven(self, request: AuthPacket, data: bytes) -> RadiusAnswer | str:
-        """The answer, or why it is none. Raises `ProbeFailure` where our settings are wrong."""
+        """The answer, or why it is ignored. Raises `ProbeFailure` where a setting is wrong."""
         try:
             reply = request.CreateReply(packet=data)
         except PacketError:
-            return "no RADIUS packet"
+            return "data that is not a RADIUS packet"
         if reply.id != request.id or reply.code not in _ANSWERS:
-            return "no answer to this request"
+            return "an answer to another request"
         if not request.VerifyReply(reply):
             rejected = (request.code, reply.code) == (Packet.ACCESS_REQUEST, Packet.ACCESS_REJECT)
             return _REJECTED if rejected else _FORGED
@@ -261,25 +261,23 @@ class RadiusExchange:
 
     def _silence(self, passed_over: Sequence[str]) -> ProbeFailure:
         if _REJECTED in passed_over:
-            # A server that does not look at what we sign reads another password out of it: each
-            # try may count against the account, and only this reason stops us.
+            # With another shared secret the server decrypts a wrong password. Each try may count
+            # against the account, and only this reason stops the sign-ins.
             text = f"{self._server}: {_REJECTED}: {self._asked}"
             return ProbeFailure(Reason.SIGN_IN_REJECTED, text)
         if _FORGED in passed_over:
-            text = f"{self._server}: what answers does not know our secret: {self._asked}"
+            text = f"{self._server}: the answers are not signed with our secret: {self._asked}"
             return ProbeFailure(Reason.OWN_CREDENTIALS, text)
         if passed_over:
-            return ProbeFailure(
-                Reason.PROTOCOL_ERROR, f"{self._server}: only {passed_over[-1]} came"
-            )
+            text = f"{self._server}: nothing came but {passed_over[-1]}"
+            return ProbeFailure(Reason.PROTOCOL_ERROR, text)
         unknown = self._asked is _SHARED_SECRET
         more = f", hanging, or it does not know us: {_SHARED_SECRET}" if unknown else " or hanging"
-        text = f"{self._server}: no answer: down{more}"
-        return ProbeFailure(Reason.DEADLINE, text)
+        return ProbeFailure(Reason.DEADLINE, f"{self._server}: no answer: down{more}")
 
 
 @contextlib.contextmanager
 def conversation(run: Run, server: Server) -> Iterator[RadiusExchange]:
-    """Talk to a server. Raises `ProbeFailure` where its name has no address."""
-    with contextlib.closing(RadiusExchange(run, server)) as talk:
-        yield talk
+    """An exchange that is closed at the end. Raises `ProbeFailure` where there is no address."""
+    with contextlib.closing(RadiusExchange(run, server)) as exchange:
+        yield exchange

@@ -1,4 +1,4 @@
-"""TLS on a connected socket: the handshake, what its errors mean, the certificate's last day."""
+"""TLS on a connected socket: the handshake, its errors, and when the certificate expires."""
 
 import ssl
 from socket import socket
@@ -13,7 +13,7 @@ from beacon.net.probe_failure import ProbeFailure
 
 
 def handshake(run: Run, sock: socket, policy: TlsPolicy, host: str) -> ssl.SSLSocket:
-    """Speak TLS on a connected socket. The new socket is watched; the old one is spent.
+    """Begin TLS on a connected socket. The new socket is watched; the old one is no longer usable.
 
     Raises `ProbeFailure` with a tls reason, or `own_credentials` where our own files fail.
     """
@@ -29,7 +29,8 @@ def handshake(run: Run, sock: socket, policy: TlsPolicy, host: str) -> ssl.SSLSo
     except OSError as error:
         raise trouble_of(error) from None
     except ValueError:
-        raise ProbeFailure(Reason.TLS_NAME, f"{name!r} is no name a certificate can have") from None
+        text = f"{name!r} is not a name that a certificate can have"
+        raise ProbeFailure(Reason.TLS_NAME, text) from None
     run.watch(wrapped)
     try:
         wrapped.do_handshake()
@@ -46,11 +47,11 @@ _VERIFY_REASONS: Final = {
     62: Reason.TLS_NAME,
     64: Reason.TLS_NAME,
 }
-"""OpenSSL's X509_V_ERR_* codes → reason; any other: the chain is not trusted."""
+"""OpenSSL's X509_V_ERR_* codes → reason; any other: the certificate is not trusted."""
 
 
 def trouble_of(error: OSError) -> ProbeFailure:
-    """What an error while speaking TLS means. Raises `DeadlinePassed` for a timeout."""
+    """An error of TLS as a failure of the probe. Raises `DeadlinePassed` for a timeout."""
     if isinstance(error, TimeoutError):
         raise DeadlinePassed from None
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -58,12 +59,12 @@ def trouble_of(error: OSError) -> ProbeFailure:
         return ProbeFailure(reason, f"certificate: {error.verify_message}")
     if not isinstance(error, ssl.SSLError):
         return dial.trouble_of(error, "TLS")
-    said = str(getattr(error, "reason", None) or error).replace("_", " ").lower()
-    return ProbeFailure(Reason.TLS_HANDSHAKE, f"TLS: {said}")
+    text = str(getattr(error, "reason", None) or error).replace("_", " ").lower()
+    return ProbeFailure(Reason.TLS_HANDSHAKE, f"TLS: {text}")
 
 
 def certificate_days(run: Run, sock: ssl.SSLSocket) -> float | None:
-    """Days until the server's certificate ends (negative: it has), verified or not."""
+    """Days until the server's certificate expires (negative: since), verified or not."""
     der = sock.getpeercert(binary_form=True)
     end = not_after(der) if der else None
     return None if end is None else (end - run.clock.utc()).total_seconds() / 86400

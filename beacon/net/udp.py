@@ -1,7 +1,7 @@
-"""UDP: ask several peers at once within one run, and hear each of them out.
+"""UDP: ask several peers at once within one run, and wait for each of them.
 
-Every socket is connected: the kernel then drops what others send, and reports a closed
-port. Nothing is sent twice; lost packets are the business of thresholds and re-checks.
+Every socket is connected: the kernel then drops datagrams from others and reports a closed port.
+Nothing is sent twice: thresholds and re-checks make up for lost packets.
 """
 
 import selectors
@@ -36,7 +36,7 @@ class Peer:
     def parse(cls, text: str, port: int) -> "Peer":
         """Read "192.0.2.1", "192.0.2.1:8053", "2001:db8::1" or "[2001:db8::1]:53".
 
-        `port` is the default. The host is taken as it stands. Raises `ValueError`.
+        `port` is the default. Raises `ValueError`.
         """
         if text.startswith("["):
             host, closed, rest = text[1:].partition("]")
@@ -54,10 +54,10 @@ class Peer:
 
 @dataclass(slots=True)
 class Heard:
-    """What came of asking one peer; times are monotonic seconds.
+    """The result of asking one peer; times are monotonic seconds.
 
-    `data` None: nothing that fits; `error` is the network's word, `strays` counts
-    datagrams that were no answer to what was asked.
+    `data` is None without a fitting answer, `error` is what the network reported, `strays` counts
+    datagrams that did not answer the question.
     """
 
     peer: Peer
@@ -74,17 +74,17 @@ def ask_all(
     fits: Callable[[int, bytes], bool],
     patience: float,
 ) -> tuple[Heard, ...]:
-    """Send each payload to its peer; wait up to `patience` seconds for all the answers.
+    """Send each payload to its peer; wait up to `patience` seconds for all answers.
 
-    `fits` says whether a datagram answers the call of that number; others are counted and
-    passed over. Raises `DeadlinePassed`, and `OSError` where this machine lacks resources.
+    `fits` says whether a datagram answers the call of that number; others are only counted.
+    Raises `DeadlinePassed`, and `OSError` where this machine lacks resources.
     """
     until = run.clock.monotonic() + patience
-    heard = []
+    replies = []
     with ExitStack() as stack, selectors.DefaultSelector() as waiting:
         for number, (peer, payload) in enumerate(calls):
             one, sock = _send(run, stack, peer, payload)
-            heard.append(one)
+            replies.append(one)
             if sock is not None:
                 waiting.register(sock, selectors.EVENT_READ, number)
         while waiting.get_map():
@@ -92,27 +92,27 @@ def ask_all(
             if left <= 0:
                 break
             for key, _ in waiting.select(left):
-                run.remaining()  # a deadline wakes the sockets too, with nothing to read
-                if _receive(run, key, heard[key.data], fits):
+                run.remaining()  # at the deadline sockets are ready too, with nothing to read
+                if _receive(run, key, replies[key.data], fits):
                     waiting.unregister(key.fileobj)
-    return tuple(heard)
+    return tuple(replies)
 
 
 def _send(
     run: Run, stack: ExitStack, peer: Peer, payload: bytes
 ) -> tuple[Heard, socket.socket | None]:
     now = run.clock.monotonic()
-    heard = Heard(peer, now, now)
+    reply = Heard(peer, now, now)
     try:
         sock = _connected(run, stack, peer)
-        heard.sent = heard.at = run.clock.monotonic()
+        reply.sent = reply.at = run.clock.monotonic()
         sock.send(payload)
     except OSError as error:
         if error.errno in EXHAUSTED:
             raise
-        heard.error = error
-        return heard, None
-    return heard, sock
+        reply.error = error
+        return reply, None
+    return reply, sock
 
 
 def _connected(run: Run, stack: ExitStack, peer: Peer) -> socket.socket:
@@ -122,15 +122,15 @@ def _connected(run: Run, stack: ExitStack, peer: Peer) -> socket.socket:
     family, kind, protocol, _, address = found[0]
     sock = stack.enter_context(socket.socket(family, kind, protocol))
     stack.enter_context(run.watching(sock))
-    sock.settimeout(0)  # a datagram with a wrong checksum wakes, and is not there
+    sock.settimeout(0)  # a datagram with a wrong checksum makes it ready, and cannot be read
     sock.connect(address)
     return sock
 
 
 def _receive(
-    run: Run, key: selectors.SelectorKey, heard: Heard, fits: Callable[[int, bytes], bool]
+    run: Run, key: selectors.SelectorKey, reply: Heard, fits: Callable[[int, bytes], bool]
 ) -> bool:
-    """Take one datagram; whether this peer needs no more waiting."""
+    """Read one datagram; whether this peer is done."""
     sock = key.fileobj
     assert isinstance(sock, socket.socket)
     try:
@@ -138,20 +138,20 @@ def _receive(
     except BlockingIOError:
         return False
     except OSError as error:
-        heard.at, heard.error = run.clock.monotonic(), error
+        reply.at, reply.error = run.clock.monotonic(), error
         return True
     if not fits(key.data, data):
-        heard.strays += 1
+        reply.strays += 1
         return False
-    heard.at, heard.data = run.clock.monotonic(), data
+    reply.at, reply.data = run.clock.monotonic(), data
     return True
 
 
-def trouble(heard: Heard, silence: Reason) -> Reading:
-    """The reading of a peer without a fitting answer; `silence` is the reason of saying nothing."""
-    if heard.error is not None:
-        return trouble_of(heard.error, str(heard.peer)).reading
-    if heard.strays:
-        text = f"{heard.peer} sent {heard.strays} datagram(s), none an answer to the question"
+def trouble(reply: Heard, silence: Reason) -> Reading:
+    """The reading for a peer without a fitting answer; `silence` is the reason for no answer."""
+    if reply.error is not None:
+        return trouble_of(reply.error, str(reply.peer)).reading
+    if reply.strays:
+        text = f"{reply.peer} sent {reply.strays} datagram(s), none an answer to the question"
         return Reading(Reason.PROTOCOL_ERROR, text)
-    return Reading(silence, f"{heard.peer}: no answer in time")
+    return Reading(silence, f"{reply.peer}: no answer in time")

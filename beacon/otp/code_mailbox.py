@@ -1,15 +1,15 @@
-"""Codes that arrive by message: what a mailbox must do for a sign-in to await one.
+"""Codes that arrive by message: how a sign-in waits for one (docs/adr/0021).
 
-The way of one code, within one run:
+The steps within one run:
 
-    watch = mailbox.open(run)          # before the first request: what is there does not count
+    watch = mailbox.open(run)          # before the first request: earlier messages do not count
     …                                  # the server sends its message
     code = await_code(run, watch, pattern, within)
-    watch.close()                      # in any case, also past the deadline
+    watch.close()                      # in any case, also after the deadline
 
-A message is taken for what it is by a pattern, not by its sender; one that was sent before the run
-began is an earlier run's, and clocks of senders may differ from ours. The message the code was in
-is removed, every other one is left for whoever wants it.
+A message is recognised by a pattern, not by its sender. One that was sent before the run began
+belongs to an earlier run; senders' clocks may differ from ours. The message with the code is
+removed, all others stay.
 """
 
 import unicodedata
@@ -25,10 +25,10 @@ from beacon.net.mailbox import Message, Watch
 from beacon.net.probe_failure import ProbeFailure
 
 CLOCKS_DIFFER: Final = 60.0
-"""Seconds a sender's clock may be behind ours without its codes being taken for earlier ones."""
+"""Seconds a sender's clock may be behind ours, before its codes count as an earlier run's."""
 
 CLOCKS_KNOWN: Final = 5.0
-"""The same where the answer to a request said what its server's clock is."""
+"""The same, where an answer has shown the server's time."""
 
 _UNSEEN: Final = dict.fromkeys(
     chain(
@@ -41,16 +41,16 @@ _UNSEEN: Final = dict.fromkeys(
 """Characters of no width: soft hyphens, joiners, marks of direction."""
 
 _ADDRESS: Final = 200
-"""Characters before and after a code that are looked at for an address it is part of."""
+"""Characters before and after a code that are searched for an address around it."""
 
 _SINGLES: Final = TextPattern(r"(?<![0-9A-Za-z])[0-9A-Z](?: [0-9A-Z](?![0-9A-Za-z])){3,}+")
 
 
 def await_code(run: Run, watch: Watch, pattern: str, within: float) -> str:
-    """The code in the next message that holds one, hidden in what the run tells.
+    """The code in the next message that contains one; masked in notes and details.
 
     The code is the pattern's first group, or the whole match. Its message is removed. Raises
-    `ProbeFailure` (`code_not_arrived`) where none has come within so many seconds.
+    `ProbeFailure` (`code_not_arrived`) if none arrives within `within` seconds.
     """
     until = run.clock.monotonic() + within
     before, run.silence = run.silence, Reason.CODE_NOT_ARRIVED
@@ -67,7 +67,7 @@ def await_code(run: Run, watch: Watch, pattern: str, within: float) -> str:
             watch.remove(run, message)
             run.silence = before
             return code
-        run.note("a message without what was looked for")
+        run.note("a message without a code")
         others += 1
     words = [f"no message with a code within {within:g} s", *unmatched(others)]
     if earlier:
@@ -76,19 +76,19 @@ def await_code(run: Run, watch: Watch, pattern: str, within: float) -> str:
 
 
 def unmatched(messages: int) -> list[str]:
-    """That so many messages came without a code, in words; nothing where there were none."""
+    """A text about messages without a code; empty if there were none."""
     return [f"{counted(messages)} came in which `pattern` finds nothing"] if messages else []
 
 
 def counted(messages: int) -> str:
-    """So many messages, in words."""
+    """A number of messages, in words."""
     return "1 message" if messages == 1 else f"{messages} messages"
 
 
 def sent_before(run: Run, sent: float | None, moment: float, slack: float = inf) -> bool:
-    """Whether a message was sent before a moment of ours: then it answers an earlier run.
+    """Whether a message was sent before this moment, and so belongs to an earlier run.
 
-    `sent` is by the clocks of others, `slack` the most they may differ from ours here.
+    `sent` is by the clocks of others; `slack` is how far they may differ from ours.
     """
     seen = run.clock_seen
     slack = min(slack, CLOCKS_KNOWN if seen else CLOCKS_DIFFER)
@@ -98,9 +98,9 @@ def sent_before(run: Run, sent: float | None, moment: float, slack: float = inf)
 def code_in(pattern: str, message: Message) -> str | None:
     """The code in a message: the pattern's first group, or the whole match; None without one.
 
-    Looked for as a reader would: in the text before the head; with lines, then without, then
-    with single digits in a row as one word. What stands alone is taken before what is part of a
-    longer word or of an address, and never a part of a longer number.
+    Searched as a reader would: in the text before the head; with lines, then without, then with
+    spaced single digits as one word. A match that is a word of its own is preferred to one in a
+    longer word or an address; part of a longer number never counts (docs/probes/flow.md).
     """
     compiled = TextPattern(pattern)
     texts = (message.text, message.head, f"{message.head}\n{message.text}")
@@ -112,7 +112,7 @@ def code_in(pattern: str, message: Message) -> str | None:
 
 
 def _views(text: str) -> Iterator[str]:
-    """The text without what nobody sees, and blanks as one: by lines, on one line; as written."""
+    """The text without invisible characters: by lines, on one line, spaced digits joined; as is."""
     seen = text.translate(_UNSEEN)
     lines = (" ".join(line.split()) for line in seen.splitlines())
     yield "\n".join(line for line in lines if line)
@@ -130,7 +130,7 @@ def _best(pattern: TextPattern[str], text: str) -> str | None:
         if not code:
             continue
         begin, end = match.span(group)
-        # What the pattern itself wants around the code is not ours to judge.
+        # Characters inside the match were asked for by the pattern: they are not checked.
         before = text[begin - 1 : begin] if begin == match.start() else ""
         after = text[end : end + 1] if end == match.end() else ""
         pairs = [(before, code[0]), (code[-1], after)]
@@ -143,17 +143,17 @@ def _best(pattern: TextPattern[str], text: str) -> str | None:
 
 
 def _in_address(text: str, begin: int, end: int) -> bool:
-    """Whether it is part of a web address, or of one of mail."""
+    """Whether it is part of a web or mail address."""
     word = text[max(0, begin - _ADDRESS) : begin].rpartition(" ")[2].rpartition("\n")[2]
     rest = text[end : end + _ADDRESS].partition(" ")[0].partition("\n")[0]
     return "://" in word or "@" in word + rest
 
 
 def _typed(code: str) -> str:
-    """The code with the digits of every script as one would type them."""
+    """The code with the digits of any script as 0 to 9."""
     return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in code)
 
 
 def _joins(left: str, right: str) -> bool:
-    """Whether two characters beside each other are in one word."""
+    """Whether two adjacent characters belong to one word."""
     return (left + right).isascii() and left.isalnum() and right.isalnum()

@@ -1,8 +1,8 @@
 """The inbox of gammu-smsd (its `files` service): one file for each part of a message.
 
-`IN<date>_<time>_<serial>_<sender>_<part>.txt`. Dates are the sender's, so that only names tell
-what is new; each part has its own, often a second after the one before. Files are made in place:
-one may be seen empty, a message with parts missing.
+`IN<date>_<time>_<serial>_<sender>_<part>.txt`. The dates are the sender's: a file is new if its
+name was not there before. Each part has a date of its own, often a second later. smsd writes files
+in place: a file may still be empty, and parts may be missing (docs/adr/0022).
 """
 
 import contextlib
@@ -24,10 +24,10 @@ from beacon.engine.run import Run
 from beacon.engine.text_pattern import DOT_ALL, TextPattern
 from beacon.net.mailbox import MESSAGE_LIMIT, MESSAGES_LIMIT, Message
 from beacon.net.probe_failure import ProbeFailure
-from beacon.otp.gammu_modem import look
+from beacon.otp.gammu_modem import read_modem
 
 POLL: Final = 0.25
-"""Seconds between two looks; a message counts that has not changed from one to the next."""
+"""Seconds between two readings; a message counts once it is the same in two of them."""
 
 SAVES_NOTHING: Final = "gammu-smsd received messages and saved none: its log says why"
 
@@ -38,7 +38,7 @@ _Parts = Mapping[int, tuple[str, int]]  # number of a part → its file's name a
 
 @dataclass(frozen=True, kw_only=True)
 class Smsd:
-    """Where gammu-smsd puts what its modem received, and what tells whether it can."""
+    """Where gammu-smsd saves messages, and its configuration, which leads to its modem's state."""
 
     inbox: Annotated[Directory, Meta(description="smsd's inboxpath")]
     config: Annotated[
@@ -54,13 +54,13 @@ class Smsd:
         return watch
 
     def modem(self) -> int | None:
-        """How many messages smsd has received, if it tells.
+        """How many messages smsd has received, if known.
 
-        Raises `ProbeFailure` (`own_modem`) where its modem can receive none.
+        Raises `ProbeFailure` (`own_modem`) if its modem can receive none.
         """
         if self.config is None:
             return None
-        found = look(Path(self.config))
+        found = read_modem(Path(self.config))
         if found.flaw:
             raise ProbeFailure(Reason.OWN_MODEM, found.flaw)
         return found.received
@@ -68,18 +68,18 @@ class Smsd:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How many messages smsd has received since it began, if it tells, and when files changed."""
+    """How many messages smsd has received since its start, if known, and when files changed."""
 
     received: int | None
     changed: int
 
     def restarted(self, before: "Progress") -> bool:
-        """Whether smsd began anew since then."""
+        """Whether smsd was restarted since then."""
         return (self.received or 0) < (before.received or 0)
 
     def saves_nothing(self, before: "Progress") -> bool:
-        """Whether it has received messages since then, and no file has come or gone."""
-        # One that cannot be saved (a "/" in its sender's name) is received again and again.
+        """Whether it has received messages since then, but no file was added or removed."""
+        # A message that cannot be saved (a "/" in its sender's name) is received repeatedly.
         since = 0 if self.restarted(before) else before.received or 0
         return (self.received or 0) > since and self.changed == before.changed
 
@@ -104,7 +104,7 @@ class SmsdWatch:
         self._came = False
 
     def wait(self, run: Run, until: float) -> Message | None:
-        """The next message; looks at least once. That none came is said of a sound modem only."""
+        """The next message; searches at least once. None means that the modem works."""
         while True:
             if self._ready:
                 name, parts = self._ready.popleft()
@@ -127,14 +127,13 @@ class SmsdWatch:
 
     def _ask_modem(self) -> None:
         before, received = self._received, self.modem()
-        # One that cannot be saved (a "/" in its sender's name) is received again and again.
         if before is not None and received is not None and received > before and not self._came:
             raise ProbeFailure(Reason.OWN_MODEM, SAVES_NOTHING)
 
     def earlier(self, run: Run) -> Iterator[tuple[float, Message]]:
-        """What was there at the opening, and how many seconds it had been, the youngest first.
+        """The messages that were there at the opening, with their age in seconds, newest first.
 
-        Each is read when it is asked for. Raises `ProbeFailure` where the inbox cannot be read.
+        Each is read when it is taken. Raises `ProbeFailure` if the inbox cannot be read.
         """
         now = run.clock.utc().timestamp()
         found = sorted((now - self._came_at(parts), name) for name, parts in self._before.items())
@@ -144,7 +143,7 @@ class SmsdWatch:
             yield age, Message(name, self._text(self._before[name]))
 
     def progress(self) -> Progress:
-        """How far smsd has come. Raises `ProbeFailure` (`own_modem`)."""
+        """The state of smsd now. Raises `ProbeFailure` (`own_modem`)."""
         try:
             changed = self.inbox.stat().st_mtime_ns
         except OSError as error:
@@ -152,15 +151,15 @@ class SmsdWatch:
         return Progress(self.modem(), changed)
 
     def _came_at(self, parts: _Parts) -> float:
-        """When its last part was written: its own dates are the sender's."""
+        """When its last part was written. The dates in the names are the sender's."""
         moments = [0.0]
         for file, _ in parts.values():
-            with contextlib.suppress(OSError):  # somebody else took it
+            with contextlib.suppress(OSError):  # another program removed it
                 moments.append((self.inbox / file).stat(follow_symlinks=False).st_mtime)
         return max(moments)
 
     def remove(self, run: Run, message: Message) -> None:
-        """Delete the files of all its parts."""
+        """Delete the files of all parts."""
         for file, _ in self._given[str(message.key)].values():
             try:
                 (self.inbox / file).unlink(missing_ok=True)
@@ -168,7 +167,7 @@ class SmsdWatch:
                 run.note(f"the message cannot be deleted: {error.strerror}")
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: nothing is open."""
 
     def _whole(self, name: str, before: Mapping[str, _Parts]) -> bool:
         parts = self._seen[name]
@@ -177,7 +176,7 @@ class SmsdWatch:
         return without_gaps and not_empty and before.get(name) == parts
 
     def _look(self) -> Mapping[str, _Parts]:
-        """The messages that are not known, each with its parts."""
+        """The messages that are new, each with its parts."""
         try:
             found = _messages(_files(self.inbox))
         except OSError as error:
@@ -190,7 +189,7 @@ class SmsdWatch:
             try:
                 text += _decoded(_read(self.inbox / parts[part][0], MESSAGE_LIMIT - len(text)))
             except FileNotFoundError:
-                continue  # somebody else took it
+                continue  # another program removed it
             except OSError as error:
                 _unreadable(error)
         return text
@@ -198,7 +197,7 @@ class SmsdWatch:
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """One part there is. `origin` is its serial and sender, which its message's parts share."""
+    """One part of a message. `origin` is serial and sender, equal for all parts of a message."""
 
     name: str
     date: int
@@ -208,7 +207,7 @@ class _File:
 
 
 def _messages(files: Iterable[_File]) -> dict[str, dict[int, tuple[str, int]]]:
-    """The parts of each message, under the name it begins with."""
+    """The parts of each message, by the name of its first part."""
     there = list(files)
     begun: dict[str, list[int]] = {}
     for file in sorted(there, key=lambda file: file.date):
@@ -222,7 +221,7 @@ def _messages(files: Iterable[_File]) -> dict[str, dict[int, tuple[str, int]]]:
 
 
 def _nearest(dates: Sequence[int], date: int) -> int:
-    """Of sorted dates the one that differs least."""
+    """The nearest of sorted dates."""
     at = bisect(dates, date)
     return min(dates[max(at - 1, 0) : at + 1], key=lambda each: abs(each - date))
 
@@ -244,7 +243,7 @@ def _read(path: Path, limit: int) -> bytes:
 
 
 def _decoded(raw: bytes) -> str:
-    """As smsd writes: UTF-16 with its mark, or what its locale has."""
+    """The text as smsd writes it: UTF-16 with a byte order mark, or else UTF-8."""
     marked = raw.startswith((b"\xfe\xff", b"\xff\xfe"))
     return raw.decode("utf-16" if marked else "utf-8", "replace")
 

@@ -1,8 +1,8 @@
-"""What gammu-smsd knows of its modem, read without touching either.
+"""The state of gammu-smsd's modem, read without disturbing either (docs/adr/0022).
 
-smsd keeps its status in System V shared memory that everybody may read, under a key made of its
-configuration file (`SMSD_GetStatus` of libgsmsd; gammu-smsd-monitor shows parts of it). It has no
-time in it, and smsd does not refresh it while its modem answers nothing: what it says may be old.
+smsd keeps its status in System V shared memory that everybody may read, under a key derived from
+its configuration file (`SMSD_GetStatus` of libgsmsd; gammu-smsd-monitor shows parts of it). The
+status has no time, and smsd does not refresh it while the modem does not answer: it may be old.
 """
 
 import ctypes
@@ -17,38 +17,38 @@ from beacon.net.probe_failure import ProbeFailure
 
 SEGMENTS: Final = Path("/proc/sysvipc/shm")
 VERSION: Final = 2
-"""Of the structure (`GSM_SMSDStatus`), its first member; that of gammu 1.37.90 to 1.45."""
+"""First member of the structure (`GSM_SMSDStatus`) in gammu 1.37.90 to 1.45."""
 SIZE: Final = 928
 SIGNAL: Final = 560
-"""Where its signal in per cent is: an int, as all of these; -1 where it is not known."""
+"""Offset of the signal in per cent, -1 if unknown. All members are ints."""
 RECEIVED: Final = 568
-"""Where the number of received messages is, saved or not."""
+"""Offset of the number of received messages, saved or not."""
 NETWORK: Final = 840
-"""Where its registration is."""
+"""Offset of the registration."""
 
 REGISTERED: Final = frozenset({1, 3})  # at home, roaming
 _NOT_REGISTERED: Final = {
     2: "has no network",
     4: "was denied registration",
-    6: "searches for a network",
+    6: "is searching for a network",
 }
 _READ_ONLY: Final = 0o10000  # SHM_RDONLY
 _PROJECTS: Final = (1, 2)
-"""What smsd hands to ftok(3): before and since gammu 1.45, which mended a slip (`||` for `|`)."""
+"""smsd's argument for ftok(3): before, and since gammu 1.45, which corrected `||` to `|`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Modem:
-    """A modem as smsd sees it. `received` counts since smsd began; None: not told."""
+    """A modem as smsd sees it. `received` counts from smsd's start; None: unknown."""
 
     flaw: str = ""
     received: int | None = None
 
 
-def look(config: Path) -> Modem:
-    """What the smsd that runs with this configuration file knows.
+def read_modem(config: Path) -> Modem:
+    """The modem of the smsd that runs with this configuration file.
 
-    Raises `ProbeFailure` (`own_modem`) where none runs, or it cannot be asked.
+    Raises `ProbeFailure` (`own_modem`) if none runs, or its status cannot be read.
     """
     try:
         raw = _shared(config)
@@ -63,7 +63,7 @@ def look(config: Path) -> Modem:
         for at in (0, SIGNAL, RECEIVED, NETWORK)
     )
     if version != VERSION:
-        return Modem()  # laid out otherwise: that it runs is all that is known
+        return Modem()  # another layout: known is only that smsd runs
     if network in _NOT_REGISTERED:
         return Modem(f"the modem {_NOT_REGISTERED[network]}", received)
     if network not in REGISTERED and signal <= 0:
@@ -72,19 +72,19 @@ def look(config: Path) -> Modem:
 
 
 def _shared(config: Path) -> bytes | None:
-    """The memory that smsd shares; None where nobody does. Raises `OSError`."""
+    """The memory that smsd shares; None if no smsd does. Raises `OSError`."""
     keys = _keys(config)
     for line in SEGMENTS.read_text(encoding="ascii").splitlines()[1:]:
         fields = line.split()
         attached = int(fields[6])
-        # smsd killed leaves its last status behind, with nobody attached to it.
+        # A killed smsd leaves its last status behind, without an attached process.
         if int(fields[0]) & 0xFFFFFFFF in keys and attached:
             return _read(int(fields[1]), int(fields[3]))
     return None
 
 
 def _keys(config: Path) -> frozenset[int]:
-    """As ftok(3) of glibc makes them."""
+    """The keys that ftok(3) of glibc makes of the file."""
     status = config.stat()
     of_file = (status.st_dev & 0xFF) << 16 | status.st_ino & 0xFFFF
     return frozenset(project << 24 | of_file for project in _PROJECTS)

@@ -28,7 +28,7 @@ from beacon.vendors.status import (
     concerned,
     entry,
     severer,
-    spoken,
+    status_text,
     worst,
 )
 
@@ -133,7 +133,9 @@ class GraphHealth(GraphApplication):
             *_of_services(ours),
             *_lost(overviews, [name for folded, name in wanted.items() if folded not in known]),
         ]
-        text = ", ".join(f"{quoted(one.service)}: {spoken(one.status).lower()}" for one in ours)
+        text = ", ".join(
+            f"{quoted(one.service)}: {status_text(one.status).lower()}" for one in ours
+        )
         return worst((*said, Admission(Reason.OK, f"{text}; no open issue concerns us")))
 
     def _of_issues(
@@ -170,7 +172,7 @@ def _of_services(ours: Iterable[Overview]) -> Iterator[Admission]:
     for one in ours:
         reason = OF_MICROSOFT.get(one.status.casefold(), Reason.SOURCE_DEAD)
         if reason is not Reason.OK:
-            yield Admission(reason, f"{quoted(one.service)}: {spoken(one.status).lower()}")
+            yield Admission(reason, f"{quoted(one.service)}: {status_text(one.status).lower()}")
 
 
 def _lost(overviews: Sequence[Overview], names: Iterable[str]) -> Iterator[Admission]:

@@ -27,8 +27,8 @@ from beacon.vendors.openid import (
     Issued,
     ProviderMetadata,
     discover,
+    fetch_keys,
     issuer_flaws,
-    offered,
     signing_key,
 )
 
@@ -153,7 +153,7 @@ class Keycloak(Reach):
         self, run: Run, provider: ProviderMetadata, route: Route, tokens: _Tokens
     ) -> bool:
         """Whether a token names its key. Raises `ProbeFailure` where it is not offered."""
-        keys = offered(run, provider, route)
+        keys = fetch_keys(run, provider, route)
         now = run.clock.monotonic()
         found = [signing_key(token, keys) for token in (tokens.identity, tokens.access)]
         issued = run.memory.of(Issued)

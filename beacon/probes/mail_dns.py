@@ -30,7 +30,8 @@ from beacon.maildns.golden import Golden, GoldenRefused, beside, compare, keys_o
 from beacon.maildns.snapshot import MX, TXT, Snapshot
 from beacon.maildns.sources import Resolvers
 from beacon.maildns.survey import Subject, Survey, look
-from beacon.net.dns_query import PORT, has_reverse, is_address, system_resolvers
+from beacon.net.dial import is_address
+from beacon.net.dns_query import PORT, has_reverse, system_resolvers
 from beacon.net.dns_records import is_mail_domain, is_name, is_selector, listed
 from beacon.net.probe_failure import ProbeFailure, timed
 from beacon.net.udp import Peer
@@ -172,14 +173,14 @@ class MailDns:
         """Everything that is wrong with one domain."""
         wanted = Wanted(spf=self.spf, dmarc=self.dmarc, mx=self.mx, dnssec=self._signed)
 
-        def of_view(picture: Snapshot) -> list[Finding]:
-            found = judge(picture, wanted)
-            if kept is not None and picture.exists:
+        def of_view(snapshot: Snapshot) -> list[Finding]:
+            found = judge(snapshot, wanted)
+            if kept is not None and snapshot.exists:
                 name = _key(domain)
-                found += beside(compare(name, kept.domains[name], picture), found)
+                found += beside(compare(name, kept.domains[name], snapshot), found)
             return found
 
-        return seen.judged(of_view)
+        return seen.findings(of_view)
 
 
 def told(found: Sequence[Finding], looks: Sequence[Survey]) -> Reading:
@@ -231,9 +232,9 @@ def _short(trouble: Finding, domain: str) -> str:
 
 
 def _sound(seen: Survey) -> str:
-    picture = seen.picture
-    keys = f", {len(picture.selectors)} DKIM keys" if picture.selectors else ""
-    return f"{picture.domain.to_text(omit_final_dot=True)}: {picture.spf.terms} SPF terms{keys}"
+    snapshot = seen.snapshot
+    keys = f", {len(snapshot.selectors)} DKIM keys" if snapshot.selectors else ""
+    return f"{snapshot.domain.to_text(omit_final_dot=True)}: {snapshot.spf.terms} SPF terms{keys}"
 
 
 def _ttl(looks: Sequence[Survey], trouble: Finding | None = None) -> float | None:
@@ -241,8 +242,8 @@ def _ttl(looks: Sequence[Survey], trouble: Finding | None = None) -> float | Non
     found = [
         answer.ttl
         for seen in looks
-        for _, picture in seen.views
-        for (name, kind), answer in picture.records.items()
+        for _, snapshot in seen.views
+        for (name, kind), answer in snapshot.records.items()
         if answer.ttl is not None and _counts(answer, plain(name), kind, trouble)
     ]
     return max(found, default=None)

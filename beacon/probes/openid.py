@@ -23,8 +23,8 @@ from beacon.vendors.openid import (
     Key,
     ProviderMetadata,
     discover,
+    fetch_keys,
     issuer_flaws,
-    offered,
     signing_key,
 )
 
@@ -87,7 +87,7 @@ class OpenId(Reach):
             with steps.step("token"):
                 token, lasts = self._token(run, provider, route)
         with steps.step("keys"):
-            keys = offered(run, provider, route)
+            keys = fetch_keys(run, provider, route)
             now = run.clock.monotonic()
             signed = signing_key(token, keys)
             issued = run.memory.of(Issued)

@@ -170,15 +170,15 @@ class OtpEmail(Delivery):
         Raises `ProbeFailure` where a refusal comes in its place.
         """
         while (mail := watch.wait(run, until)) is not None:
-            if self._marked and not mail.letter.holds(nonce):
+            if self._marked and not mail.parsed.holds(nonce):
                 seen.others += 1
                 run.note("a message of others")
-            elif self._marked and mail.letter.bounce is not None:
-                _note_way(run, mail.letter)
+            elif self._marked and mail.parsed.bounce is not None:
+                _note_way(run, mail.parsed)
                 watch.remove(run, mail)
-                seen.delays.append(_heard(mail.letter.bounce))
+                seen.delays.append(_heard(mail.parsed.bounce))
             elif self._is_it(mail, nonce):
-                _note_way(run, mail.letter)
+                _note_way(run, mail.parsed)
                 yield self._code(run, mail)
             else:
                 seen.unmatched += 1
@@ -189,7 +189,7 @@ class OtpEmail(Delivery):
             message=mail,
             text=self._found(run, mail),
             reading=partial(self.judge, mail),
-            dated=mail.letter.dated is not None,
+            dated=mail.parsed.dated is not None,
             ownable=not self._marked,
         )
 
@@ -199,9 +199,9 @@ class OtpEmail(Delivery):
 
     def _is_it(self, mail: ImapMessage, mark: str) -> bool:
         """Whether this is the message, or tells what became of it."""
-        if self._marked and not mail.letter.holds(mark):
+        if self._marked and not mail.parsed.holds(mark):
             return False
-        if mail.letter.bounce is not None:
+        if mail.parsed.bounce is not None:
             return self._marked
         return self.pattern is None or _code_of(self.pattern, mail) is not None
 
@@ -223,20 +223,20 @@ class OtpEmail(Delivery):
         with contextlib.closing(watch):
             for folder in watch.earlier(run):
                 for mail in islice(folder, LEFTOVERS):
-                    if mail.letter.bounce is not None and mail.letter.holds(nonce):
+                    if mail.parsed.bounce is not None and mail.parsed.holds(nonce):
                         watch.remove(run, mail)
-                        seen.delays.append(_heard(mail.letter.bounce))
+                        seen.delays.append(_heard(mail.parsed.bounce))
 
     def judge(self, mail: ImapMessage, latency: float) -> Reading:
         """What a message that arrived after so many seconds comes to."""
-        found = mail.letter.authentication
+        found = mail.parsed.authentication
         flawed = [f"{name}={result}" for name, result in found.items() if result != "pass"]
         words = [f"arrived after {latency:.1f} s"]
         if mail.junk:
             told = [f"{name}={result}" for name, result in found.items()]
             return Reading(Reason.CODE_IN_JUNK, "; ".join(["in junk", *words, *told]))
         if latency > self.late:
-            words += [f"of {self.lifetime:g} s", *_slowest(mail.letter)]
+            words += [f"of {self.lifetime:g} s", *_slowest(mail.parsed)]
             return Reading(Reason.CODE_LATE, "; ".join([" ".join(words[:2]), *words[2:], *flawed]))
         return Reading(Reason.OK, "; ".join(words + flawed))
 
@@ -259,8 +259,8 @@ class OtpEmail(Delivery):
         if age > self.every:
             text = "; ".join([f"the last one came {age:.0f} s ago", *unmatched(others)])
             return timed(run, Reading(Reason.CODE_NOT_ARRIVED, text))
-        _note_way(run, mail.letter)
-        first = mail.letter.hops[0].at if mail.letter.hops else mail.arrived
+        _note_way(run, mail.parsed)
+        first = mail.parsed.hops[0].at if mail.parsed.hops else mail.arrived
         latency = max(0.0, mail.arrived - first)
         return replace(timed(run, self.judge(mail, latency)), latency=latency)
 
@@ -301,7 +301,7 @@ class OtpEmail(Delivery):
                 watch.remove(run, mail)
             elif not self._marked and asked.came_after(mail.key, mail.arrived):
                 run.note("the code of an earlier run")
-                asked.is_late(run.clock.monotonic() - (now - mail.arrived), mail.letter.sent)
+                asked.is_late(run.clock.monotonic() - (now - mail.arrived), mail.parsed.sent)
                 watch.remove(run, mail)
         return asked.late
 

@@ -20,7 +20,7 @@ from beacon.net.http.route import Reach
 from beacon.net.parsing import parser
 from beacon.net.parsing.dates import since
 from beacon.probing.base import CLAIM, SettingFlaw, Timing
-from beacon.vendors.announcements import incident_of, judged
+from beacon.vendors.announcements import incident_of, severity
 from beacon.vendors.feed import FeedEntry
 from beacon.vendors.status import Admission, claimed, concerned, entry, worst
 
@@ -90,7 +90,7 @@ class Rss(Reach):
             if known is None or (one.at and known.at and one.at > known.at):
                 newest[incident] = one
         for one in newest.values():
-            reason, state = judged(one)
+            reason, state = severity(one)
             if reason is not Reason.OK and self._is_young(one, now):
                 yield Admission(reason, _words(state, one))
 

@@ -312,7 +312,7 @@ class Dialogue:
                 self._flow.route,
                 follow=step.follow_redirects,
                 jar=self._jar,
-                heard=self._heard,
+                on_status=self._heard,
             )
         finally:
             for token, counter in self._counted:  # nobody judged them

@@ -1,6 +1,6 @@
 """A small MQTT broker (3.1.1, retained messages, last wills) in a thread of its own.
 
-For trying things out. In production: mosquitto. Imported only to serve: amqtt is an extra.
+For trying things out; in production use mosquitto. amqtt is an optional dependency.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ class SandboxBroker:
     def start(self) -> None:
         """Listen. Raises `OSError` when the port is taken."""
         with socket.create_server((HOST, self.port)):
-            pass  # amqtt logs a traceback for a busy port; this says it plainly
+            pass  # for a busy port amqtt would log a traceback; this raises a clear error
         self._thread.start()
         self._ready.result(START_LIMIT)
 
@@ -50,19 +50,19 @@ class SandboxBroker:
             self._ready.set_exception(error)
 
     async def _serve(self) -> None:
-        # It tells every packet at INFO, and its warnings are about clients that come and go.
+        # It logs every packet at INFO, and warns about each client that disconnects.
         logging.getLogger("amqtt").setLevel(logging.ERROR)
         logging.getLogger("transitions").setLevel(logging.ERROR)
         stopping = asyncio.Event()
-        broker = _Mended(_settings(self.port))
+        broker = _Broker(_settings(self.port))
         await broker.start()
         self._ready.set_result((asyncio.get_running_loop(), stopping))
         await stopping.wait()
         await broker.shutdown()
 
 
-class _Mended(amqtt.broker.Broker):  # type: ignore[misc]  # it has no types
-    """amqtt 0.12 greets a client with the retained messages of everybody's subscriptions."""
+class _Broker(amqtt.broker.Broker):  # type: ignore[misc]  # it has no types
+    """Corrects amqtt 0.12: it sends a new client the retained messages of all subscriptions."""
 
     async def _publish_retained_messages_for_subscription(
         self, subscription: tuple[str, int], session: Session

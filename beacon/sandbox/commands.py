@@ -1,4 +1,4 @@
-"""`beacon sandbox serve|break|watch` and `beacon demo`: what the command line delegates to.
+"""The commands `beacon sandbox serve|break|watch` and `beacon demo`.
 
 Each takes parsed arguments and returns an exit status.
 """
@@ -33,16 +33,16 @@ MEANING: Final = {
 BAD_CONFIG: Final = 78
 INTERRUPTED: Final = 130
 ADMIN_LIMIT: Final = 5.0
-"""Seconds for the sandbox to answer its own switch."""
+"""Seconds for the sandbox to answer `beacon sandbox break`."""
 
 
 def serve(args: argparse.Namespace) -> int:
     """Run the sandbox until a signal."""
     ports = Ports(http=args.http_port, dns=args.dns_port, mqtt=args.mqtt_port)
-    stopping = _asked_to_end(signal.SIGINT, signal.SIGTERM)
+    stopping = _set_by(signal.SIGINT, signal.SIGTERM)
     try:
         with sandbox(ports, SandboxTimes(slow=args.slow, period=args.period), SystemClock()):
-            _say(_welcome(ports))
+            _print(_welcome(ports))
             stopping.wait()
     except SandboxCannotStart as error:
         return _refuse(str(error))
@@ -50,7 +50,7 @@ def serve(args: argparse.Namespace) -> int:
 
 
 def break_(args: argparse.Namespace) -> int:
-    """Break something in the running sandbox, or mend all."""
+    """Break something in the running sandbox, or repair everything."""
     try:
         faults = _switch(args.fault, args.http_port)
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -59,16 +59,13 @@ def break_(args: argparse.Namespace) -> int:
             "start one with `beacon sandbox serve` or `make run`"
         )
     for fault in faults:
-        _say(f"{fault}: {MEANING[fault]}")
-    if not faults:
-        _say("all is well again")
-    else:
-        _say(f"mend it with: beacon sandbox break {RECOVER}")
+        _print(f"{fault}: {MEANING[fault]}")
+    _print(f"repair it with: beacon sandbox break {RECOVER}" if faults else "all is well again")
     return 0
 
 
 def watch(args: argparse.Namespace) -> int:
-    """Print every message the broker has, and those that come, until a signal."""
+    """Print the broker's retained messages and all new ones, until a signal."""
     client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv311)
 
     def subscribe(*_: object) -> None:
@@ -91,20 +88,20 @@ def watch(args: argparse.Namespace) -> int:
 
 
 def demo(args: argparse.Namespace) -> int:
-    """Tell the story of 19 November 2018 with a sandbox, a daemon and a drawn tower."""
-    # The picture is drawn by rich, which the other commands do without.
+    """Play 19 November 2018 with a sandbox, a daemon and a drawn tower."""
+    # Only this command needs rich, which draws the tower.
     from rich.console import Console  # noqa: PLC0415
 
-    from beacon.sandbox.demo import STORY, Failed, ViewerLeft, tell  # noqa: PLC0415
+    from beacon.sandbox.demo import STORY, Failed, ViewerLeft, run  # noqa: PLC0415
 
-    # A flag and no exception: one raised while the daemon is being started would lose it.
-    leaving = _asked_to_end(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    # A flag, not an exception: raised during the daemon's start it would leave it running.
+    leaving = _set_by(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     ports = Ports(http=args.http_port, dns=args.dns_port, mqtt=args.mqtt_port)
     try:
         config = load(
             Path(args.config), kinds=probes.kinds, load_kind=probes.load, environ=os.environ
         )
-        tell(STORY, config, ports, SystemClock(), console=Console(), leaving=leaving)
+        run(STORY, config, ports, SystemClock(), console=Console(), leaving=leaving)
     except ConfigError as error:
         return _refuse("\n".join(str(problem) for problem in error.problems), BAD_CONFIG)
     except (SandboxCannotStart, Failed) as error:
@@ -114,8 +111,8 @@ def demo(args: argparse.Namespace) -> int:
     return 0
 
 
-def _asked_to_end(*numbers: signal.Signals) -> threading.Event:
-    """An event that these signals set."""
+def _set_by(*numbers: signal.Signals) -> threading.Event:
+    """An event that is set by these signals."""
     ending = threading.Event()
     for number in numbers:
         signal.signal(number, lambda *_: ending.set())
@@ -123,7 +120,7 @@ def _asked_to_end(*numbers: signal.Signals) -> threading.Event:
 
 
 def _switch(word: str, port: int) -> tuple[Fault, ...]:
-    """Ask the sandbox to break something; what is broken now."""
+    """Let the sandbox break something; returns all faults that are on now."""
     connection = http.client.HTTPConnection(HOST, port, timeout=ADMIN_LIMIT)
     try:
         connection.request("POST", BREAK + word, headers={"Content-Length": "0"})
@@ -131,12 +128,12 @@ def _switch(word: str, port: int) -> tuple[Fault, ...]:
     finally:
         connection.close()
     if "faults" not in answer:
-        raise ValueError("something else listens there")
+        raise ValueError("another program listens there")
     return tuple(Fault(fault) for fault in answer["faults"])
 
 
 def _show(_client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
-    _say(f"{message.topic} {message.payload.decode('utf-8', 'replace')}")
+    _print(f"{message.topic} {message.payload.decode('utf-8', 'replace')}")
 
 
 def _welcome(ports: Ports) -> str:
@@ -150,7 +147,7 @@ Break it:  beacon sandbox break {words}
 Watch it:  beacon sandbox watch"""
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 

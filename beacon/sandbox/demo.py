@@ -1,7 +1,7 @@
-"""The shape of 19 November 2018 in ninety seconds: the sandbox breaks by script, the daemon judges.
+"""19 November 2018 in ninety seconds: a script breaks the sandbox, and the daemon judges.
 
-The daemon is unmodified, a process of its own that is told nothing: what is drawn is what it
-publishes. Each act waits until the tower shows what the story is about, then stays a while.
+The daemon is an unmodified process that knows nothing of the script; the tower is drawn from what
+it publishes. Each act waits until the tower shows what it should, then for `stay` seconds.
 """
 
 import contextlib
@@ -31,9 +31,9 @@ from beacon.sandbox.world import HOST, RECOVER, Fault, SandboxTimes, World
 
 PACE: Final = SandboxTimes(slow=2.0, hang=5.0, period=5)
 FRAME: Final = 0.1
-"""Seconds between two pictures."""
+"""Seconds between two frames."""
 PATIENCE: Final = 45.0
-"""Seconds until the tower must show what an act is about."""
+"""Seconds until the tower must show an act's lamps."""
 STOP_LIMIT: Final = 15.0
 LOG_TAIL: Final = 15
 """Lines of the daemon's log shown when it fails."""
@@ -44,7 +44,7 @@ Daemon = subprocess.Popen[bytes]
 
 @dataclass(frozen=True, kw_only=True)
 class Act:
-    """One step of the story. `lamps` not named must be off; `stay` is seconds.
+    """One act of the demo. Lamps not in `lamps` must be off; `stay` is in seconds.
 
     Title and caption together fit on one line of a small terminal.
     """
@@ -66,42 +66,42 @@ STORY: Final = (
     ),
     Act(
         title="It slows down",
-        caption="people still get in, but wait. So began 19 November 2018.",
+        caption="people can sign in, but slowly. So began 19 November 2018.",
         breaks=Fault.SLOW,
         lamps={Colour.AMBER: Pattern.FAST},
         stay=7,
     ),
     Act(
         title="Gray failure",
-        caption="nobody gets in; health page and vendor page say all is well.",
+        caption="nobody can sign in; health and vendor page say all is well.",
         breaks=Fault.OUTAGE,
         lamps={Colour.RED: Pattern.FAST, Colour.AMBER: Pattern.FAST},
         stay=9,
     ),
     Act(
         title="Vendor admits it",
-        caption="an outage now for all to see. This room knew before.",
+        caption="now it is an outage. The tower has shown it since before.",
         breaks=Fault.CLAIM,
         lamps={Colour.RED: Pattern.FAST},
         stay=7,
     ),
     Act(
         title="Acknowledged",
-        caption="the button stops flash and sound. The red stays.",
+        caption="the button stops flashing and sound. Red stays on.",
         acknowledges=True,
         lamps={Colour.RED: Pattern.STEADY},
         stay=7,
     ),
     Act(
         title="Recovering",
-        caption="sign-ins work again. Not green yet: it has to last.",
+        caption="sign-ins work again. Green comes only after some time.",
         breaks=RECOVER,
         lamps={Colour.AMBER: Pattern.SLOW, Colour.GREEN: Pattern.SLOW},
         stay=6,
     ),
     Act(
         title="Over",
-        caption="it lasted. The incident is closed.",
+        caption="sign-ins still work. The incident is closed.",
         lamps={Colour.GREEN: Pattern.STEADY},
         stay=6,
     ),
@@ -109,41 +109,41 @@ STORY: Final = (
 
 
 class Failed(Exception):
-    """The story did not come true; the message says where."""
+    """The demo does not go as planned; the message says where."""
 
 
 class ViewerLeft(Exception):
-    """Who watched has left in the middle."""
+    """The demo was interrupted."""
 
 
 class DemoStage:
-    """A sandbox, the daemon that watches it, and a client that hears what it publishes."""
+    """A sandbox, the daemon that watches it, and the mirror of what it publishes."""
 
     def __init__(
-        self, world: World, mirror: Mirror, say: Callable[[str, str], object], daemon: Daemon
+        self, world: World, mirror: Mirror, publish: Callable[[str, str], object], daemon: Daemon
     ) -> None:
-        self._world, self._mirror, self._say, self._daemon = world, mirror, say, daemon
+        self._world, self._mirror, self._publish, self._daemon = world, mirror, publish, daemon
 
     @property
     def view(self) -> TerminalScreen:
-        """What there is to see."""
+        """The screen to draw."""
         return self._mirror.view
 
     def begin(self, act: Act) -> None:
-        """Do what this act is about."""
+        """Carry out this act."""
         self.view.caption = f"{act.title}: {act.caption}"
         if act.breaks:
             self._world.break_(act.breaks)
         if act.acknowledges:
-            self._say("cmd/acknowledge", '{"by":"analyst"}')
+            self._publish("cmd/acknowledge", '{"by":"analyst"}')
 
     def shows(self, lamps: Lamps) -> bool:
-        """Whether the tower shows just these lamps."""
+        """Whether the tower shows exactly these lamps."""
         lit = {c: p for c, p in self._mirror.lamps.items() if p != Pattern.OFF}
         return lit == dict(lamps)
 
     def check(self) -> None:
-        """Raise `Failed` when the daemon is no more."""
+        """Raise `Failed` if the daemon has ended."""
         if self._daemon.poll() is not None:
             raise Failed(f"the daemon ended with status {self._daemon.returncode}")
 
@@ -155,9 +155,9 @@ def play(
     wait: Callable[[], None],
     seen: Callable[[Act], None],
 ) -> None:
-    """Go through a story; `wait` passes one frame, `seen` is called at the end of each act.
+    """Play the acts; `wait` draws one frame, `seen` is called at the end of each act.
 
-    Raises `Failed` when the tower does not show what it should in time.
+    Raises `Failed` if the tower does not show an act's lamps in time.
     """
     for act in story:
         stage.begin(act)
@@ -173,7 +173,7 @@ def play(
         seen(act)
 
 
-def tell(
+def run(
     story: Sequence[Act],
     config: Config,
     ports: Ports,
@@ -182,12 +182,12 @@ def tell(
     console: Console,
     leaving: threading.Event,
 ) -> None:
-    """Play a story, drawn where the console is a terminal; say what the tower showed, and when.
+    """Play the acts, drawn if the console is a terminal; print what the tower showed, and when.
 
-    Raises `CannotStart`, `Failed`, and `ViewerLeft` once `leaving` is set.
+    Raises `SandboxCannotStart`, `Failed`, and `ViewerLeft` once `leaving` is set.
     """
     began, drawn = clock.monotonic(), console.is_terminal
-    told: list[str] = []
+    lines: list[str] = []
     with (
         staged(config, ports, clock) as stage,
         Live(console=console, screen=drawn, auto_refresh=False, transient=True) as screen,
@@ -201,20 +201,20 @@ def tell(
 
         def seen(act: Act) -> None:
             lamps = ", ".join(f"{colour} {pattern}" for colour, pattern in act.lamps.items())
-            told.append(f"{clock.monotonic() - began:4.0f} s  {act.title:<20}  {lamps}")
+            lines.append(f"{clock.monotonic() - began:4.0f} s  {act.title:<20}  {lamps}")
             if not drawn:
-                console.print(told[-1])
+                console.print(lines[-1])
 
         play(story, stage, clock, wait, seen)
     if drawn:
-        console.print("\n".join(told))
+        console.print("\n".join(lines))
 
 
 @contextlib.contextmanager
 def staged(config: Config, ports: Ports, clock: Clock) -> Iterator[DemoStage]:
-    """Sandbox, daemon and listener while inside. Raises `CannotStart`, `Failed`."""
+    """Inside, sandbox, daemon and MQTT client run. Raises `SandboxCannotStart`, `Failed`."""
     if config.mqtt is None:
-        raise Failed(f"{config.path} has no section mqtt: there is nothing to see")
+        raise Failed(f"{config.path} has no section `mqtt`: the demo draws what is published there")
     base = f"{config.mqtt.base_topic}/{config.watched.id}"
     mirror = Mirror(config.watched, [c for c in Colour if c in config.tower.lamps], clock)
     with (
@@ -223,7 +223,7 @@ def staged(config: Config, ports: Ports, clock: Clock) -> Iterator[DemoStage]:
         _daemon(config.path) as daemon,
     ):
         yield DemoStage(
-            world, mirror, lambda path, word: client.publish(f"{base}/{path}", word), daemon
+            world, mirror, lambda path, text: client.publish(f"{base}/{path}", text), daemon
         )
 
 
@@ -231,10 +231,10 @@ def staged(config: Config, ports: Ports, clock: Clock) -> Iterator[DemoStage]:
 def _listening(port: int, base: str, mirror: Mirror) -> Iterator[mqtt.Client]:
     client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv311)
 
-    def heard(_client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
-        mirror.hear(message.topic.removeprefix(f"{base}/"), message.payload.decode())
+    def receive(_client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
+        mirror.receive(message.topic.removeprefix(f"{base}/"), message.payload.decode())
 
-    client.on_message = heard
+    client.on_message = receive
     client.connect(HOST, port)
     client.loop_start()
     client.subscribe(f"{base}/#")
@@ -261,7 +261,7 @@ def _daemon(config: str) -> Iterator[Daemon]:
             yield daemon
         except Failed as error:
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_TAIL:])
-            raise Failed(f"{error}; the daemon's last words:\n{tail}") from None
+            raise Failed(f"{error}; the last lines of the daemon's log:\n{tail}") from None
         finally:
             daemon.terminate()
             daemon.wait(STOP_LIMIT)

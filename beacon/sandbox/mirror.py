@@ -1,7 +1,6 @@
-"""The tower's picture from what the beacon publishes: a consumer as any other behind MQTT.
+"""The tower drawn from MQTT topics alone, as any other consumer could.
 
-`Mirror.hear` turns retained topics back into the words of the core, for
-`beacon.outputs.terminal.screen`. What is not on a topic is not in the picture.
+`Mirror.receive` turns topics back into effects of the core, for `beacon.outputs.terminal.screen`.
 """
 
 import json
@@ -42,7 +41,7 @@ Payload = Mapping[str, Any]
 
 
 class Mirror:
-    """Everything heard so far, as a view."""
+    """All messages so far, as a screen."""
 
     def __init__(self, site: Site, lamps: Sequence[Colour], clock: Clock) -> None:
         self._clock = clock
@@ -51,16 +50,16 @@ class Mirror:
 
     @property
     def lamps(self) -> Mapping[Colour, str]:
-        """What each lamp does, in the words of its topic."""
+        """The state of each lamp, as on its topic."""
         return self._lamps
 
-    def hear(self, path: str, text: str) -> None:
-        """Take one message in; `path` is its topic below the beacon's base."""
+    def receive(self, path: str, text: str) -> None:
+        """Take one message; `path` is its topic below the beacon's base."""
         kind, _, name = path.partition("/")
         if kind == "lamp":
             self._lamp(Colour(name), text)
         elif kind in ("state", "service", "incident", "event", "buzzer"):
-            self._judged(kind, name, json.loads(text))
+            self._verdict(kind, name, json.loads(text))
         elif kind in tuple(OverlayKind):
             self._take(self._overlays(OverlayKind(kind), json.loads(text)))
         elif kind == "endpoint":
@@ -72,7 +71,7 @@ class Mirror:
         self.view.latest.offer((effect,))
         self.view.take(effect)
 
-    def _judged(self, kind: str, name: str, payload: Payload) -> None:
+    def _verdict(self, kind: str, name: str, payload: Payload) -> None:
         if kind == "state":
             self._take(OverallChanged(self._now(), self._overall(payload)))
         elif kind == "service":
@@ -94,8 +93,8 @@ class Mirror:
         ago = self._clock.utc() - datetime.fromisoformat(iso)
         return self._now() - ago.total_seconds()
 
-    def _lamp(self, colour: Colour, word: str) -> None:
-        self._lamps[colour] = word
+    def _lamp(self, colour: Colour, state: str) -> None:
+        self._lamps[colour] = state
         self._take(_shown(self._now(), self._lamps))
 
     def _overall(self, payload: Payload) -> OverallView:
@@ -189,11 +188,11 @@ class Mirror:
 
 
 def _shown(at: float, lamps: Mapping[Colour, str]) -> IndicationChanged:
-    """The lamps as an indication. Of two that flash alike the lower is in antiphase."""
+    """The lamps as an indication. If two flash alike, the lower one is in antiphase."""
     lights: dict[str, Light] = {}
-    for colour, word in lamps.items():
+    for colour, state in lamps.items():
         # A lamp that signals (a lamp test) has no pattern of its own: shown as lit.
-        pattern = Pattern.STEADY if word == SIGNAL else Pattern(word)
+        pattern = Pattern.STEADY if state == SIGNAL else Pattern(state)
         second = pattern in FLASHING and Light(pattern) in lights.values()
         lights[colour.value] = Light(pattern, antiphase=second)
     return IndicationChanged(at, Indication(**lights, flags=()))

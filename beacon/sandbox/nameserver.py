@@ -1,4 +1,4 @@
-"""A DNS server, UDP and TCP, for the domain the sandbox sends its one-time codes from."""
+"""A DNS server (UDP and TCP) for the domain that the sandbox's one-time codes are sent from."""
 
 import socketserver
 import struct
@@ -47,14 +47,14 @@ def _zone(text: str) -> dns.zone.Zone:
 
 
 class ZoneRecords:
-    """The zone as it is now: whole, or without the records that mail needs."""
+    """The zone as it is now: complete, or without the records that mail needs."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._whole, self._bare = _zone(_GROUND + _MAIL), _zone(_GROUND)
 
     def answer(self, wire: bytes) -> dns.message.Message | None:
-        """The answer to one query; None for bytes that are no query."""
+        """The answer to one query; None for invalid bytes."""
         try:
             query = dns.message.from_wire(wire)
             reply = dns.message.make_response(query)
@@ -141,5 +141,5 @@ class NameServer:
 
     @property
     def port(self) -> int:
-        """The port really bound."""
+        """The port it listens on."""
         return int(self.tcp.server_address[1])

@@ -1,7 +1,7 @@
 """The identity provider: a password, then a one-time code that is really checked.
 
-No I/O here: the web server asks, this answers. The credentials are public on purpose;
-they open nothing but the sandbox.
+No I/O here: the web server calls it. The credentials are public on purpose: they open only the
+sandbox.
 """
 
 import secrets
@@ -17,14 +17,14 @@ USERNAME: Final = "beacon-probe"
 PASSWORD: Final = "sandbox"  # noqa: S105 - public, opens only the sandbox
 SEED: Final = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 OPEN_TRANSACTIONS: Final = 1000
-"""Sign-ins that may be begun and not ended; the oldest are forgotten."""
+"""Unfinished sign-ins that are kept; the oldest are dropped."""
 
 Answer = tuple[int, dict[str, Any]]
 """HTTP status and JSON body."""
 
 
 class SandboxProvider:
-    """Signs one user in: `log_in`, then `verify`."""
+    """Signs in one user: `log_in`, then `verify`."""
 
     def __init__(self, world: World, clock: Clock, pace: SandboxTimes) -> None:
         self._world, self._clock, self._pace = world, clock, pace
@@ -33,7 +33,7 @@ class SandboxProvider:
         self._used: dict[int, str] = {}
 
     def health(self) -> Answer:
-        """Green whatever happens: this is what a health page is worth."""
+        """Always green: a health page proves little."""
         return 200, {"status": "ok"}
 
     def log_in(self, username: str, password: str) -> Answer:
@@ -50,7 +50,7 @@ class SandboxProvider:
         return 200, {"transaction": transaction}
 
     def verify(self, transaction: str, code: str) -> Answer:
-        """The second factor: the code of this step or a neighbour, each step once."""
+        """The second factor: the code of this TOTP step or an adjacent one, each step once."""
         known = self._transactions.pop(transaction, 0) is None
         step = self._step_of(code)
         if not self._back_end_answers():
@@ -59,7 +59,7 @@ class SandboxProvider:
             return 401, {"error": "unknown transaction"}
         if step is None:
             return 401, {"error": "wrong code"}
-        # `setdefault` is one step for all threads: only the first taker owns the code.
+        # `setdefault` is atomic: only the first thread gets the code.
         if self._used.setdefault(step, transaction) != transaction:
             return 401, {"error": "this code was used before"}
         return 200, {"authenticated": True}

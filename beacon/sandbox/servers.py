@@ -32,7 +32,7 @@ class Ports:
 
 @contextlib.contextmanager
 def sandbox(ports: Ports, pace: SandboxTimes, clock: Clock) -> Iterator[World]:
-    """Everything runs while inside. Raises `SandboxCannotStart`."""
+    """Inside, all servers run. Raises `SandboxCannotStart`."""
     world = World()
     site = SandboxSite(world, SandboxProvider(world, clock, pace), clock)
     with contextlib.ExitStack() as running:
@@ -43,7 +43,7 @@ def sandbox(ports: Ports, pace: SandboxTimes, clock: Clock) -> Iterator[World]:
         running.enter_context(_serving(names.tcp))
         running.enter_context(_serving(names.udp))
         with _explained("MQTT broker", ports.mqtt, "--mqtt-port"):
-            from beacon.sandbox.broker import SandboxBroker  # noqa: PLC0415 - its library is an extra
+            from beacon.sandbox.broker import SandboxBroker  # noqa: PLC0415 - optional dependency
 
             broker = SandboxBroker(ports.mqtt)
             broker.start()
@@ -71,7 +71,7 @@ def _explained(part: str, port: int, option: str) -> Iterator[None]:
     except OSError as error:
         raise SandboxCannotStart(
             f"the sandbox's {part} cannot listen at {HOST}:{port}: {error.strerror or error}; "
-            f"end what listens there (another sandbox?), or choose another port with {option}"
+            f"stop the program that listens there (another sandbox?), or set another {option}"
         ) from None
     except ImportError:
         raise SandboxCannotStart(

@@ -1,4 +1,4 @@
-"""The sandbox over HTTP: sign-in, health, status page, and the switch that breaks things."""
+"""The sandbox over HTTP: sign-in, health, status page, and the switch for faults."""
 
 import json
 import sys
@@ -18,13 +18,13 @@ from beacon.sandbox.world import HOST, RECOVER, Fault, World
 STATUS_PAGE: Final = "/status/api/v2/summary.json"
 BREAK: Final = "/sandbox/break/"
 FORM_LIMIT: Final = 4096
-"""Bytes of a form; more is refused unread."""
+"""Bytes of a form; a longer one is refused unread."""
 
 Form = Mapping[str, str]
 
 
 class SandboxSite:
-    """Every path of the sandbox, and who answers it."""
+    """The paths of the sandbox, and their answers."""
 
     def __init__(self, world: World, provider: SandboxProvider, clock: Clock) -> None:
         self._world, self._provider, self._clock = world, provider, clock
@@ -98,16 +98,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *args: object) -> None:
-        """Say nothing: codes and passwords pass here."""
+        """Log nothing: paths and forms contain codes and passwords."""
 
 
 class SandboxWebServer(ThreadingHTTPServer):
-    """The sandbox's web server. Raises `OSError` when the port is taken."""
+    """The sandbox's web server. Raises `OSError` if the port is taken."""
 
     def __init__(self, port: int, site: SandboxSite) -> None:
         super().__init__((HOST, port), partial(_Handler, site))
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
-        """Nobody is left to tell when who asked has gone: a probe at its deadline does."""
+        """Ignore clients that close early: a probe does so at its deadline."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)

@@ -1,4 +1,4 @@
-"""What is broken in the sandbox's world, and a way to wait until that changes."""
+"""Which faults are on in the sandbox, and a way to wait for a change."""
 
 import threading
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 HOST: Final = "127.0.0.1"
-"""The sandbox is for this machine alone."""
+"""The sandbox can be reached from this machine only."""
 
 
 class Fault(StrEnum):
@@ -19,7 +19,7 @@ class Fault(StrEnum):
 
 
 RECOVER: Final = "recover"
-"""The word that takes all faults away."""
+"""The word that ends all faults."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,26 +40,26 @@ class World:
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """What is broken now, in the order of `Fault`."""
+        """The faults that are on, in the order of `Fault`."""
         return tuple(fault for fault in Fault if fault in self._faults)
 
     def broken(self, fault: Fault) -> bool:
-        """Whether this is broken now."""
+        """Whether this fault is on."""
         return fault in self._faults
 
     def break_(self, word: str) -> None:
-        """Break one thing more, or `recover` all. Raises `ValueError` for other words."""
+        """Add one fault, or end all for `recover`. Raises `ValueError` for other words."""
         if word == RECOVER:
             self._become(frozenset())
         else:
             self._become(self._faults | {Fault(word)})
 
     def hold(self, seconds: float) -> None:
-        """Wait so long, or until something is broken or mended."""
+        """Wait this long, or until the faults change."""
         self._changed.wait(seconds)
 
     def release(self) -> None:
-        """Wake everybody who waits in `hold`."""
+        """Wake all threads that wait in `hold`."""
         changed, self._changed = self._changed, threading.Event()
         changed.set()
 

@@ -1,6 +1,6 @@
-"""What an entry of a feed says of its incident: whether it is over, and how bad it is.
+"""An entry of a feed → whether its incident is over, and how severe it is (docs/probes/rss.md).
 
-Only its newest update counts. Vendors write them into one text, each in its own manner.
+Only the newest update counts. Vendors write all updates into one text, each in another format.
 """
 
 from collections.abc import Iterator
@@ -23,18 +23,18 @@ LABELS: Final = MappingProxyType(
         "scheduled": False,  # Statuspage
         "in progress": False,  # Statuspage
         "verifying": False,  # Statuspage
-        "update": False,  # Statuspage, Google Cloud: the state of before; its text says more
+        "update": False,  # Statuspage, Google Cloud: the state is unchanged; the text says more
         "resolved": True,  # Statuspage, Instatus, Google Cloud, Okta
         "completed": True,  # Statuspage, of maintenance
         "postmortem": True,  # Statuspage: written after the end
         "mitigated": True,  # Azure
         "fixed": True,  # Cachet
-        "recovered": True,  # this one and the next two: not of one vendor
+        "recovered": True,  # this one and the next two are used by several vendors
         "closed": True,
         "reopened": False,
     }
 )
-"""What an update is headed with, as "Resolved - …" → whether that is the end."""
+"""Heading of an update, as in "Resolved - …" → whether the incident is over."""
 
 ENDS: Final = (
     # Azure, Google Cloud, Statuspage: "this incident has been resolved", "mitigated"
@@ -59,15 +59,15 @@ ENDS: Final = (
     # Cloudflare, GitHub: "fully operational", "all systems operational"
     r"(?:fully|again|now|systems|services|is|are)\s+operational",
 )
-"""Words for an end within a text, and whose they are."""
+"""Words for an end within a text, and who uses them."""
 
 UPDATES: Final = 50
-"""Headings of one text that are looked at."""
+"""Headings of one text that are read."""
 
 _END: Final = "|".join(ENDS)
 _ENDED: Final = TextPattern(rf"\b(?:{_END})\b(?:\s+again\b)?", IGNORE_CASE)
-_ENDS_LOOKED_AT: Final = 10  # the last of them
-_SENTENCE: Final = 100  # characters before such a word that say whether it has come
+_LAST_ENDS: Final = 10  # how many words for an end are checked, from the last one back
+_SENTENCE: Final = 100  # characters before such a word that show whether the end has come
 _WITHIN: Final = r"(?:(?!\s[-–—|]\s|[.!?;:]).){0,60}?"  # one sentence, or part of a title
 _HOPED: Final = TextPattern(
     rf"\b(?:(?:until|once|when|if|working\s+(?:to|on|with|towards?)|expect\w*|hope\w*|will)\b"
@@ -77,12 +77,12 @@ _HOPED: Final = TextPattern(
     rf"(?:{_END}|recovered)\b(?:\s+again)?\Z",
     IGNORE_CASE,
 )
-"""`… to be resolved`, `until … is restored`: the end is spoken of, and has not come."""
+"""`… to be resolved`, `until … is restored`: the end is mentioned, but has not come."""
 
 _IN_TITLE: Final = TextPattern(
     r"(?:^|[-–—:|(\[])\s*(?:recovered|closed|ended)\s*(?:$|[-–—:|)\]])", IGNORE_CASE
 )
-"""Words too common to end anything but where they stand alone."""
+"""Common words that mean an end only where they stand alone."""
 
 # "Engineers will continue to investigate to establish the full root cause": Azure, after the end.
 _AFTERWARDS: Final = TextPattern(
@@ -91,7 +91,7 @@ _AFTERWARDS: Final = TextPattern(
     IGNORE_CASE,
 )
 
-# "Restored to one of three zones; sign-ins continue to fail" is no end.
+# "Restored to one of three zones; sign-ins continue to fail" is not an end.
 _GOES_ON: Final = TextPattern(
     r"\b(?:investigating|continu\w+|still|again|fail(?:s|ing)?|cannot|can['’]t|persist\w*|re-?occur\w*"
     r"|did\s+not|rolling\s+out|being\s+(?:deployed|rolled\s+out)|(?:is|are)\s+back(?!\s+to)"
@@ -103,7 +103,7 @@ _GOES_ON: Final = TextPattern(
 _COURTESY: Final = TextPattern(
     r"\b(?:sorry|apolog\w+|thank|if\s+(?:you|your|users|customers|any))\b[^.!?]*", IGNORE_CASE
 )
-"""What is said to readers after an end: `if you continue to see errors, tell us`."""
+"""Polite words after an end: `if you continue to see errors, tell us`."""
 
 _WATCHED: Final = TextPattern(
     r"\b(?:continu\w+\s+(?:to\s+)?(?:\w+ly\s+)?)?monitor(?:ing)?\b", IGNORE_CASE
@@ -119,7 +119,7 @@ _LABEL: Final = TextPattern(
     r"(?:\s*(?:-|–|—|:|\])\s|(?=\s+(?:this|we|the|an?|our|all)\b))",
     IGNORE_CASE,
 )
-_BEFORE: Final = ".!?;:)[]…"  # or a time: an update begins there, and no sentence goes on
+_BEFORE: Final = ".!?;:)[]…"  # characters (or a time) after which an update begins
 _MONTH: Final = "(?P<month>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
 _DATED: Final = TextPattern(
     rf"\b(?:{_MONTH}\.?\s+(?P<day>\d{{1,2}})\s*,?(?:\s+\d{{4}},?)?"
@@ -141,9 +141,9 @@ _HEADING: Final = TextPattern(
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """One update of an entry; `label` as vendors head it, in small letters; `at` to compare.
+    """One update of an entry: its heading in lower case, its text, and where it begins.
 
-    `begin` is where in the text it begins.
+    `at` is for comparing only.
     """
 
     label: str
@@ -153,15 +153,15 @@ class Update:
 
 
 def incident_of(one: FeedEntry) -> str:
-    """What tells one incident from another, where each update has an id of its own too."""
+    """What identifies an incident, also where each update has an id of its own."""
     found = _PER_UPDATE.fullmatch(one.of)
     if found is None:
         return one.of
     return f"{found[1]}\n{_HEADING.sub('', one.title).casefold()}"
 
 
-def judged(one: FeedEntry) -> tuple[Reason, str]:
-    """How bad an incident is by its newest entry, and the word for its state."""
+def severity(one: FeedEntry) -> tuple[Reason, str]:
+    """How severe an incident is by its newest entry, and the word for its state."""
     status = "".join(one.status.split()).casefold()
     if status in OF_MICROSOFT:
         return OF_MICROSOFT[status], one.status
@@ -174,19 +174,19 @@ def judged(one: FeedEntry) -> tuple[Reason, str]:
     if (end := _after_the_end(newest.text)) is not None:
         watched = _WATCHED.search(end) is not None
         return (Reason.VENDOR_DEGRADED, "monitoring") if watched else (Reason.OK, "")
-    told = _STATE.search(f"{one.title}\n{newest.text}")
-    state = told[1].lower() if told else "open"
+    found = _STATE.search(f"{one.title}\n{newest.text}")
+    state = found[1].lower() if found else "open"
     return _rated(state, planned=planned), state
 
 
 def newest_update(text: str) -> Update:
-    """The newest of the updates in a text; all of it where there is but one."""
+    """The newest update in a text; the whole text if there is only one."""
     updates = list(_updates(text))
     if not updates:
         clocked = list(_CLOCKED.finditer(text))
         return Update("", text[clocked[-1].end() :] if clocked else text)
     dated = [update for update in updates if update.at is not None]
-    if len(dated) < len(updates):  # whoever writes no times writes the newest first
+    if len(dated) < len(updates):  # vendors that write no times write the newest first
         before = text[: updates[0].begin]
         return Update("", before) if _after_the_end(before) is not None else updates[0]
     latest = max(update.at or () for update in updates)
@@ -194,7 +194,7 @@ def newest_update(text: str) -> Update:
 
 
 def _updates(text: str) -> Iterator[Update]:
-    """Each update with a heading of its own, in the order of the text."""
+    """The updates with a heading, in the order of the text."""
     labels = islice(_LABEL.finditer(text), UPDATES)
     begins = [found for found in labels if _is_heading(text, found.start())]
     ends = [found.start() for found in begins[1:]] + [len(text)]
@@ -228,9 +228,9 @@ def _moment(date: dict[str, str | None], *, december: bool) -> tuple[int, ...]:
 
 
 def _last_end(text: str) -> int | None:
-    """Where the last word for an end that has come stops; None where there is none."""
+    """Where the last words for an end that has come stop; None without any."""
     ends = [found.span() for found in _ENDED.finditer(text)]
-    for begin, end in reversed(ends[-_ENDS_LOOKED_AT:]):
+    for begin, end in reversed(ends[-_LAST_ENDS:]):
         if not _HOPED.search(text[max(0, begin - _SENTENCE) : end]):
             return end
     return None
@@ -241,7 +241,7 @@ def _ended(title: str) -> bool:
 
 
 def _after_the_end(text: str) -> str | None:
-    """What follows the last word for an end; None where it is not over."""
+    """The text after the last words for an end; None if the incident is not over."""
     end = _last_end(text)
     if end is None:
         return None
@@ -250,7 +250,7 @@ def _after_the_end(text: str) -> str | None:
 
 
 def _rated(state: str, *, planned: bool) -> Reason:
-    if state in ("monitoring", "watching"):  # a fix is in place, and watched
+    if state in ("monitoring", "watching"):  # a fix is in place and is being watched
         return Reason.VENDOR_DEGRADED
     if planned and state == "scheduled":
         return Reason.OK

@@ -1,7 +1,7 @@
-"""Duo's Auth API: calls signed by its version 5, and what the envelope of an answer says.
+"""Duo's Auth API: signed calls (signature version 5), and the envelope of its answers.
 
-Signed as Duo's own client for Python signs (duo_client 5): its signatures are the vectors of
-the tests. Foreign words are quoted without what is hidden and without what may be a code.
+The signature equals that of Duo's own client for Python (duo_client 5): the tests compare with it
+(docs/adr/0015). Duo's words are quoted without secrets and without anything like a code.
 """
 
 import base64
@@ -35,7 +35,7 @@ Steps = list[tuple[str, float]]
 BAD_TIMESTAMP: Final = 40105
 """The code of a request whose `Date` is too far from Duo's time."""
 
-_LOOK_AT: Final = {
+_TO_CHECK: Final = {
     40102: "`integration_key`, and at the type of its application",
     40103: "`secret_key`",
 }
@@ -46,7 +46,7 @@ _KEY: Final = TextPattern(r"[A-Za-z0-9]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DuoCall:
-    """What is asked. `params` go into the address of a GET, and as JSON into a POST."""
+    """One call. `params` go into the address of a GET, and as JSON into a POST."""
 
     path: str
     method: Literal["GET", "POST"] = "GET"
@@ -67,7 +67,7 @@ class DuoCall:
 
     @property
     def body(self) -> bytes:
-        """The body of a POST: to the byte what is signed."""
+        """The body of a POST: exactly the bytes that are signed."""
         if self.method != "POST":
             return b""
         return json.dumps(self.params, sort_keys=True, separators=(",", ":")).encode()
@@ -78,7 +78,7 @@ CHECK: Final = DuoCall(path="/auth/v2/check")
 
 
 def signature(call: DuoCall, host: str, date: str, secret_key: str) -> str:
-    """What proves a call, in hexadecimal digits. `date` is as in the header `Date`."""
+    """The signature of a call, in hexadecimal digits. `date` is as in the header `Date`."""
     lines = (
         date,
         call.method,
@@ -86,14 +86,14 @@ def signature(call: DuoCall, host: str, date: str, secret_key: str) -> str:
         call.path,
         call.query,
         hashlib.sha512(call.body).hexdigest(),
-        hashlib.sha512(b"").hexdigest(),  # of headers X-Duo-…, and we send none
+        hashlib.sha512(b"").hexdigest(),  # of headers X-Duo-…, which we do not send
     )
     return hmac.new(secret_key.encode(), "\n".join(lines).encode(), "sha512").hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
 class DuoApplication(Reach):
-    """An application (Auth API, or Admin API): where its deployment is, and who we are to it."""
+    """An application (Auth API or Admin API): its host, and our keys."""
 
     host: Annotated[Text, msgspec.Meta(description="the API hostname: api-XXXXXXXX.…")]
     port: Port = 443
@@ -101,24 +101,24 @@ class DuoApplication(Reach):
     secret_key: Secret
 
     def flaws(self) -> Iterator[Flaw]:
-        """What is wrong with these settings."""
+        """Report invalid settings."""
         if not _HOST.fullmatch(self.host):
-            yield ("host",), "not the name of a host", "the API hostname alone, without https://"
+            yield ("host",), "not the name of a host", "only the API hostname, without https://"
         if not _KEY.fullmatch(self.integration_key):
             yield ("integration_key",), "not an integration key", "letters and digits"
         yield from self.reach_flaws()
 
     def clock_offset(self, run: Run, spent: Steps) -> float:
         """Seconds our clock is behind Duo's, by the unsigned ping. Raises `ProbeFailure`."""
-        said = self._ask(run, PING, {}, _Ping, spent)
-        # Cut to whole seconds: half of one is its middle.
-        offset = said.time + 0.5 - run.clock.utc().timestamp()
+        answer = self._ask(run, PING, {}, _Ping, spent)
+        # Its time is cut to whole seconds: on average it is half a second early.
+        offset = answer.time + 0.5 - run.clock.utc().timestamp()
         run.clock_seen = ClockSeen(offset, self.host)
         run.note(f"by its time, our clock is off by {-offset:+.1f} s")
         return offset
 
     def ask(self, run: Run, call: DuoCall, form: type[T], spent: Steps) -> T:
-        """Sign and send a call; what was answered, in its form. Raises `ProbeFailure`."""
+        """Sign and send a call; returns the answer as `form`. Raises `ProbeFailure`."""
         date = format_datetime(run.clock.utc())
         secret_key = self.secret_key.reveal()
         proof = f"{self.integration_key}:{signature(call, self.host, date, secret_key)}"
@@ -129,7 +129,7 @@ class DuoApplication(Reach):
         except ProbeFailure as trouble:
             if trouble.reading.reason is not Reason.OWN_CLOCK:
                 raise
-            run.silence = Reason.OWN_CLOCK  # whatever comes of the ping, this much is known
+            run.silence = Reason.OWN_CLOCK  # known by now, even if the ping fails
             detail = trouble.reading.detail + self._off_by(run, spent)
             raise ProbeFailure(Reason.OWN_CLOCK, detail) from None
 
@@ -149,7 +149,7 @@ class DuoApplication(Reach):
         request = Request(url=url, method=call.method, headers={**headers, **kind}, body=body)
         try:
             answer = exchange(run, request, self.route, follow=False)
-            return told_as(form, opened(run, answer))
+            return parse_as(form, unwrap(run, answer))
         except ProbeFailure as trouble:
             detail = f"{call.name}: {trouble.reading.detail}"
             raise type(trouble)(trouble.reading.reason, detail) from None
@@ -158,7 +158,7 @@ class DuoApplication(Reach):
 
 
 class NotUnderstood(ProbeFailure):
-    """An answer that came, and is not what Duo answers: what was asked may have been done."""
+    """An answer came, but not in Duo's form: the call may have been carried out."""
 
 
 class _Ping(msgspec.Struct):
@@ -173,13 +173,13 @@ class _Envelope(msgspec.Struct):
     message_detail: str | None = None
 
 
-def opened(run: Run, answer: Answer) -> Mapping[str, Any]:
-    """What is in the envelope of an answer that says OK. Raises `ProbeFailure` for any other.
+def unwrap(run: Run, answer: Answer) -> Mapping[str, Any]:
+    """The content of the envelope of an answer that says OK. Raises `ProbeFailure` for any other.
 
-    That is `NotUnderstood` where the status says OK and the body cannot be read.
+    That is `NotUnderstood` where the status is 200 and the body cannot be read.
     """
     try:
-        envelope = told_as(_Envelope, parse_json(answer.body))
+        envelope = parse_as(_Envelope, parse_json(answer.body))
     except ProbeFailure as trouble:
         if answer.status == 200:
             raise NotUnderstood(trouble.reading.reason, trouble.reading.detail) from None
@@ -188,36 +188,36 @@ def opened(run: Run, answer: Answer) -> Mapping[str, Any]:
         run.note(outline(envelope.response, _HARMLESS))
         return envelope.response
     code = envelope.code or 0
-    said = words(f"{envelope.message or ''} {envelope.message_detail or ''}")
-    told = f"status {answer.status}" + (f", code {code}" if code else "") + said
-    run.note(told)
-    raise ProbeFailure(*_refused(answer.status, code, told))
+    message = words(f"{envelope.message or ''} {envelope.message_detail or ''}")
+    detail = f"status {answer.status}" + (f", code {code}" if code else "") + message
+    run.note(detail)
+    raise ProbeFailure(*_refused(answer.status, code, detail))
 
 
-def _refused(status: int, code: int, told: str) -> tuple[Reason, str]:
-    """What a code comes to: of signatures they are 401…, of our clock one of these."""
+def _refused(status: int, code: int, detail: str) -> tuple[Reason, str]:
+    """The reason for a code: 401… is about signatures, one of them about our clock."""
     if status == 429 or code // 100 == 429:
-        return Reason.RATE_LIMITED, told
+        return Reason.RATE_LIMITED, detail
     if code == BAD_TIMESTAMP:
         return Reason.OWN_CLOCK, f"Duo refuses our time (code {code})"
     if code // 100 == 401:
-        look = f" (look at {_LOOK_AT[code]})" if code in _LOOK_AT else ""
-        return Reason.OWN_CREDENTIALS, told + look
+        check = f" (check {_TO_CHECK[code]})" if code in _TO_CHECK else ""
+        return Reason.OWN_CREDENTIALS, detail + check
     if status == 200:
-        return Reason.PROTOCOL_ERROR, f"{told}, and it does not say OK"
-    return Reason.HTTP_STATUS, told
+        return Reason.PROTOCOL_ERROR, f"{detail}, and it does not say OK"
+    return Reason.HTTP_STATUS, detail
 
 
-def words(said: str) -> str:
-    """Foreign words as the end of a detail; nothing where none."""
-    found = quoted(said)
+def words(text: str) -> str:
+    """Foreign text as the end of a detail; empty without any."""
+    found = quoted(text)
     return f": {found}" if found else ""
 
 
-def told_as(form: type[T], said: object) -> T:
-    """What was said, in its form. Raises `ProbeFailure` for anything of another form."""
+def parse_as(form: type[T], content: object) -> T:
+    """Content of an answer as `form`. Raises `ProbeFailure` if it has another form."""
     try:
-        return msgspec.convert(said, form)
+        return msgspec.convert(content, form)
     except msgspec.ValidationError as error:
-        detail = f"not what Duo answers: {quoted(error)}"
+        detail = f"not in the form of Duo's answers: {quoted(error)}"
         raise NotUnderstood(Reason.PROTOCOL_ERROR, detail) from None

@@ -1,7 +1,7 @@
-"""Atom and RSS (0.9 to 2.0), read by expat as it comes: of each entry what a claim needs.
+"""Atom and RSS (0.9 to 2.0), parsed by expat as a stream: of each entry what a claim needs.
 
-Entities that a feed declares, its own or from elsewhere, are refused: nothing expands and
-nothing is fetched. What is no feed at all (a page of HTML, most often) is a dead source.
+Feeds that declare entities are refused: nothing is expanded, nothing is fetched. Anything but a
+feed (most often an HTML page) is a dead source.
 """
 
 import codecs
@@ -21,7 +21,7 @@ from beacon.net.probe_failure import ProbeFailure
 ENTRIES: Final = 2000
 DEPTH: Final = 100
 LONGEST: Final = 4000
-"""Characters of a text of an entry that are looked at."""
+"""Characters of an entry's text that are read."""
 _RAW: Final = 4 * LONGEST  # of one entry's text, before its tags are taken out
 _LONGEST_NAMESPACE: Final = 200  # expat copies it with the name of every element
 _ROOTS: Final = frozenset({"rss", "feed", "RDF"})
@@ -38,7 +38,7 @@ _SPACES: Final = frozenset(
         "http://purl.org/dc/elements/1.1/",
     }
 )
-"""Namespaces whose elements are meant: pictures have titles too."""
+"""Namespaces whose elements count: images, for example, have titles too."""
 
 _MEANT: Final = {
     "title": "title",
@@ -55,7 +55,7 @@ _MEANT: Final = {
     "published": "published",
     "date": "published",
 }
-"""Elements of an entry → what they are to us."""
+"""Element of an entry → our name for it."""
 
 _DECLARED: Final = TextPattern(
     r"<\?xml\s[^>]{0,200}?encoding\s*=\s*[\"']([A-Za-z0-9._:-]{1,40})", ASCII | IGNORE_CASE
@@ -70,7 +70,7 @@ _MARKS: Final = (
 
 
 class FeedEntry(msgspec.Struct, frozen=True):
-    """One entry of a feed, its texts plain; `of` tells which incident it is about."""
+    """One entry of a feed, in plain text; `of` identifies the incident it is about."""
 
     title: str
     text: str
@@ -80,9 +80,9 @@ class FeedEntry(msgspec.Struct, frozen=True):
 
 
 def entries(raw: bytes, charset: str) -> tuple[FeedEntry, ...]:
-    """The entries of a feed, in its order; `charset` is the one HTTP names.
+    """The entries of a feed, in its order; `charset` is from the HTTP header.
 
-    Raises `ProbeFailure` for what is no feed.
+    Raises `ProbeFailure` for anything but a feed.
     """
     reader = _Reader()
     parser = expat.ParserCreate(namespace_separator=" ")
@@ -92,58 +92,58 @@ def entries(raw: bytes, charset: str) -> tuple[FeedEntry, ...]:
     parser.CharacterDataHandler = reader.data
     parser.EntityDeclHandler = _declared
     parser.StartNamespaceDeclHandler = _namespace
-    # Feeds use HTML's entities (&nbsp;) undeclared: as if a DTD that nobody reads had them.
+    # Feeds use HTML's entities (&nbsp;) without declaring them: pretend that a DTD does.
     parser.UseForeignDTD(True)  # noqa: FBT003 - takes no keyword
     parser.ExternalEntityRefHandler = lambda *_: 1
     parser.SkippedEntityHandler = reader.skipped
     try:
         parser.Parse(_markup(raw, charset), True)  # noqa: FBT003
     except expat.ExpatError as error:
-        what = "empty" if not raw.strip() else f"no XML ({expat.ErrorString(error.code)})"
-        raise _no_feed(f"the body is {what}") from None
+        what = "empty" if not raw.strip() else f"not XML ({expat.ErrorString(error.code)})"
+        raise _not_a_feed(f"the body is {what}") from None
     return reader.entries()
 
 
 def _markup(raw: bytes, charset: str) -> str:
-    """The feed by the charset HTTP names if it is right, else as the feed itself says."""
+    """The feed decoded by the charset of HTTP if that works, else by its own declaration."""
     named = codec(charset)
     if named:
         try:
             return raw.decode(named).lstrip("\ufeff \t\r\n")
         except ValueError:
-            pass  # many servers name one, and few mean it
+            pass  # many servers name a wrong one
     bare = raw.lstrip()
     own = next((name for mark, name in _MARKS if bare.startswith(mark)), None)
     own = own or _declared_charset(bare)
     try:
         return bare.decode(own)
     except ValueError:
-        raise _no_feed("it is not in the charset it names") from None
+        raise _not_a_feed("it is not in the charset it declares") from None
 
 
 def _declared_charset(bare: bytes) -> str:
     found = _DECLARED.search(bare[:300].decode("ascii", "replace"))
     name = codec(found[1]) if found else "utf_8"
     if name is None:
-        raise _no_feed("its charset cannot be read")
+        raise _not_a_feed("its charset is unknown")
     return name
 
 
-def _no_feed(why: str) -> ProbeFailure:
-    return ProbeFailure(Reason.SOURCE_DEAD, f"no feed: {why}")
+def _not_a_feed(why: str) -> ProbeFailure:
+    return ProbeFailure(Reason.SOURCE_DEAD, f"not a valid feed: {why}")
 
 
 def _declared(*_: object) -> None:
-    raise _no_feed("it declares entities, which feeds have no use for and attacks have")
+    raise _not_a_feed("it declares entities, as attacks do and feeds do not")
 
 
 def _namespace(_: str | None, uri: str | None) -> None:
     if uri is not None and len(uri) > _LONGEST_NAMESPACE:
-        raise _no_feed("it has a namespace with an endless name")
+        raise _not_a_feed(f"a namespace is longer than {_LONGEST_NAMESPACE} characters")
 
 
 class _Reader:
-    """What expat tells of, piece by piece."""
+    """Collects entries from expat's events."""
 
     def __init__(self) -> None:
         self._depth = 0
@@ -160,9 +160,9 @@ class _Reader:
         space, _, local = name.rpartition(" ")
         self._depth += 1
         if self._depth == 1 and local not in _ROOTS:
-            raise _no_feed(f"its root is <{local[:40]}>")
+            raise _not_a_feed(f"its root is <{local[:40]}>")
         if self._depth > DEPTH:
-            raise _no_feed("its elements are nested too deep")
+            raise _not_a_feed("its elements are nested too deep")
         if not self._in_entry and local in _ENTRY:
             self._begin()
         elif self._meant is None and space in _SPACES:
@@ -170,11 +170,11 @@ class _Reader:
 
     def _begin(self) -> None:
         if len(self._all) >= ENTRIES:
-            raise _no_feed(f"it has more than {ENTRIES} entries")
+            raise _not_a_feed(f"it has more than {ENTRIES} entries")
         self._in_entry, self._found = self._depth, {}
 
     def _element(self, meant: str | None, attributes: dict[str, str]) -> None:
-        """Begin to gather the text of an element, if it is one of an entry, or the feed's link."""
+        """Begin to collect an element's text, if it is part of an entry or the feed's own link."""
         ours = self._depth == self._in_entry + 1 if self._in_entry else meant == "link"
         if not ours or meant is None:
             return
@@ -193,14 +193,14 @@ class _Reader:
 
     def end(self, _: str) -> None:
         if self._meant is not None and self._depth == self._meant_at:
-            self._gathered(self._meant, "".join(self._pieces).strip())
+            self._store(self._meant, "".join(self._pieces).strip())
             self._meant = None
         if self._in_entry and self._depth == self._in_entry:
             self._all.append(self._found)
             self._in_entry = 0
         self._depth -= 1
 
-    def _gathered(self, meant: str, text: str) -> None:
+    def _store(self, meant: str, text: str) -> None:
         if not self._in_entry:
             self._pages.add(text.rstrip("/"))
         elif meant == "text" and "text" in self._found:
@@ -214,7 +214,7 @@ class _Reader:
 
     def _entry(self, found: dict[str, str]) -> FeedEntry:
         link, title = found.get("link", ""), _plain(found.get("title", ""))
-        # A link to the feed's own page tells no incident from another.
+        # A link to the feed's own page does not identify an incident.
         incident = "" if link.rstrip("/") in self._pages else link
         return FeedEntry(
             title=title,
@@ -226,10 +226,10 @@ class _Reader:
 
 
 def _plain(text: str) -> str:
-    """A text without its tags, on one line."""
+    """The text without tags, on one line."""
     return " ".join(unescaped(without_tags(text)).split())[:LONGEST]
 
 
 def _time(written: str) -> datetime | None:
-    """A time as Atom or as RSS writes it."""
+    """A time in the format of Atom or RSS."""
     return moment(written) or mail_date(written)

@@ -1,8 +1,8 @@
-"""Microsoft Graph for an application: a token of its own, lists read to their end, its limits.
+"""Microsoft Graph for an application: its token, complete lists, Graph's limits.
 
-Whoever asks needs a token of Entra, the very thing a beacon may watch. So trouble on the way
-to one is trouble of the source (`source_dead`), unless Entra says by its `error` code that it
-is ours (`own_credentials`). No text of an answer is ever quoted.
+A request needs a token from Entra, which the beacon may be watching. So a failure to get one is
+`source_dead`, unless Entra's `error` code says that our settings are wrong (`own_credentials`).
+No text of an answer is ever quoted.
 """
 
 import math
@@ -31,10 +31,10 @@ PAGES: Final = 20
 """Pages of one list at most."""
 
 PAGE_LIMIT: Final = 8 * 1024 * 1024
-"""Bytes of one page: a hundred issues come with all that was ever posted of them."""
+"""Bytes of one page: a hundred issues with all their posts."""
 
 VALUES: Final = 200_000
-"""Values of one page, the commas of its texts counted too."""
+"""Values of one page; commas in its texts count too."""
 
 OURS: Final = frozenset(
     {
@@ -48,10 +48,9 @@ OURS: Final = frozenset(
         "unsupported_grant_type",
     }
 )
-"""Errors of the token endpoint that say that our settings or rights are wrong."""
+"""Errors of the token endpoint that mean: our settings or rights are wrong."""
 
 _THEIRS: Final = frozenset({"server_error", "temporarily_unavailable"})
-
 
 _TENANT: Final = TextPattern(r"[A-Za-z0-9.-]+")
 
@@ -68,9 +67,9 @@ class _Refusal(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Graph:
-    """An application in a tenant. Addresses are without a slash at their end.
+    """An application in a tenant. Addresses have no slash at their end.
 
-    `permission` is what it needs, for the message that it has not.
+    `permission` is what it needs, for the message that it is missing.
     """
 
     tenant: str
@@ -84,23 +83,20 @@ class Graph:
     def listed(
         self, run: Run, path: str, kind: type[T], *, prefer: str = "", most: float = math.inf
     ) -> list[T]:
-        """All of a list, page by page, from this host alone. Raises `ProbeFailure`.
+        """All items of a list, page by page, from this host only. Raises `ProbeFailure`.
 
-        With `most`, no further page is asked for once there are as many.
+        No further page is read once there are `most` items.
         """
         url = f"{self.graph_url}/{path}"
         found: list[T] = []
-        asked: set[str] = set()
-        while len(asked) < PAGES:
+        read: set[str] = set()
+        while len(read) < PAGES:
             if not url.startswith(f"{self.graph_url}/"):
-                raise ProbeFailure(
-                    Reason.SOURCE_DEAD, "the next page is said to be at another host"
-                )
-            if url in asked:
-                raise ProbeFailure(
-                    Reason.SOURCE_DEAD, "the next page is said to be one that was read"
-                )
-            asked.add(url)
+                raise ProbeFailure(Reason.SOURCE_DEAD, "the link to the next page leaves this host")
+            if url in read:
+                text = "the link to the next page leads to one that was read"
+                raise ProbeFailure(Reason.SOURCE_DEAD, text)
+            read.add(url)
             page = self._page(run, url, kind, prefer)
             found += page.value
             if not page.next or len(found) >= most:
@@ -119,24 +115,23 @@ class Graph:
         if answer.status == 401:
             run.memory.of(HeldTokens).pop(self._limits, None)
         if answer.status == 403:
-            text = f"status 403: has the application {self.permission}, consented to by an admin?"
+            text = f"status 403: give the application {self.permission}, with an admin's consent"
             raise ProbeFailure(Reason.OWN_CREDENTIALS, text)
         if answer.status != 200:
             raise ProbeFailure(Reason.SOURCE_DEAD, f"Graph answers with status {answer.status}")
         try:
             return parse_json_as(answer.body, _Page[kind], VALUES)  # type: ignore[valid-type]
         except msgspec.ValidationError as error:
-            raise ProbeFailure(
-                Reason.SOURCE_DEAD, f"not a list as documented: {quoted(error)}"
-            ) from None
+            text = f"not a list as documented: {quoted(error)}"
+            raise ProbeFailure(Reason.SOURCE_DEAD, text) from None
 
     @property
     def _limits(self) -> Hashable:
-        """Graph limits an application in a tenant, whatever it asks for."""
+        """What Graph's limits apply to: all requests of an application in a tenant."""
         return self.graph_url, self.tenant, self.client_id
 
     def _token(self, run: Run) -> str:
-        """The token in hand, else a new one. Raises `ProbeFailure`."""
+        """The current token, or a new one. Raises `ProbeFailure`."""
         held, now = run.memory.of(HeldTokens)[self._limits], run.clock.monotonic()
         if not held.token or now >= held.until:
             request = self._request
@@ -144,7 +139,7 @@ class Graph:
             answer = run.memory.of(ConditionalClient).ask(
                 run, request, of, self.route, follow=False
             )
-            token, lasts = _granted(answer)
+            token, lasts = _parse_token(answer)
             held.token, held.until = run.hide(token), now + lasts - MARGIN
         return run.hide(held.token)
 
@@ -169,7 +164,7 @@ class Graph:
 
 @dataclass(frozen=True, kw_only=True)
 class GraphApplication(Reach):
-    """The settings of an application in a tenant: who asks, and where."""
+    """The settings of an application in a tenant."""
 
     tenant: str
     client_id: str
@@ -179,11 +174,11 @@ class GraphApplication(Reach):
 
     @property
     def clock_bound(self) -> bool:
-        """Whether certificates are verified, which is done by our clock."""
+        """Whether our own clock decides: it does where certificates are verified."""
         return any(url.lower().startswith("https:") for url in (self.graph_url, self.login_url))
 
     def flaws(self) -> Iterator[Flaw]:
-        """What is wrong with these settings."""
+        """Report invalid settings."""
         yield from self.reach_flaws()
         if not _TENANT.fullmatch(self.tenant):
             text = f"not a tenant: {self.tenant!r}"
@@ -192,7 +187,7 @@ class GraphApplication(Reach):
             yield from unencrypted(name, getattr(self, name))
 
     def graph(self, permission: str) -> Graph:
-        """Graph, as this application may read it."""
+        """Graph with this application's rights."""
         return Graph(
             tenant=self.tenant,
             client_id=self.client_id,
@@ -209,22 +204,22 @@ class _Granted(msgspec.Struct):
     expires_in: Any = None
 
 
-def _granted(answer: Answer) -> tuple[str, float]:
+def _parse_token(answer: Answer) -> tuple[str, float]:
     """The token and the seconds it lasts. Raises `ProbeFailure`."""
     if answer.status != 200:
         raise _refused(answer)
     try:
         granted = msgspec.convert(parse_json(answer.body), _Granted, strict=False)
     except (ProbeFailure, msgspec.ValidationError):
-        raise ProbeFailure(Reason.SOURCE_DEAD, "no token: the answer holds none") from None
+        raise ProbeFailure(Reason.SOURCE_DEAD, "no token: it is not in the answer") from None
     token = granted.access_token
     if not token or not token.isascii() or not token.isprintable():
-        raise ProbeFailure(Reason.SOURCE_DEAD, "no token: the answer holds none that can be sent")
+        raise ProbeFailure(Reason.SOURCE_DEAD, "no token: the one in the answer is invalid")
     return token, lasting(granted.expires_in)
 
 
 def _refused(answer: Answer) -> ProbeFailure:
-    """Whose fault it is that there is no token: by the code of the error alone."""
+    """The failure without a token: ours or Entra's, by the error code only."""
     try:
         refusal = parse_json_as(answer.body, _Refusal)
     except (ProbeFailure, msgspec.ValidationError):

@@ -1,8 +1,8 @@
-"""OpenID providers as probes meet them: discovery, the keys they offer, the tokens they sign.
+"""OpenID providers: their discovery document, their keys, and the keys of the tokens they sign.
 
-No signature is verified: that needs a cryptographic library, and whoever could forge one
-could forge the keys as well. What breaks in practice is that applications do not find the
-key a token names: that is looked at.
+Signatures are not verified: that needs a cryptographic library, and an attacker who can forge a
+signature can forge the keys as well. What breaks in practice is that applications do not find the
+key of a token: that is checked (docs/adr/0017).
 """
 
 import base64
@@ -26,7 +26,7 @@ from beacon.net.probe_failure import ProbeFailure
 
 WELL_KNOWN: Final = "/.well-known/openid-configuration"
 REMEMBERED: Final = 3600.0
-"""Seconds a token is held to be in use at most, however long it is valid."""
+"""Seconds a token is assumed to be in use at most, even if it is valid for longer."""
 
 _JSON: Final = {"Accept": "application/json"}
 _MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -34,16 +34,16 @@ _MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {
     "EC": ("crv", "x", "y"),
     "OKP": ("crv", "x"),
 }
-"""What makes a public key, by its type (RFC 7518, RFC 8037); other types are passed over."""
-_ENCODED: Final = TextPattern(r"[A-Za-z0-9_-]+")  # base64url; names of curves are that, too
+"""Type of a public key → its members (RFC 7518, RFC 8037); other types are ignored."""
+_ENCODED: Final = TextPattern(r"[A-Za-z0-9_-]+")  # base64url; names of curves fit it too
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderMetadata:
-    """Where a provider says its services are.
+    """The addresses of a provider's services.
 
-    Tokens are asked for and revoked at the issuer's own host only, unless told otherwise:
-    secrets go where somebody configured them to go.
+    Tokens are requested and revoked at the issuer's own origin only, or at a configured one:
+    secrets go only where they were configured to go (docs/adr/0027).
     """
 
     token_url: str
@@ -54,84 +54,82 @@ class ProviderMetadata:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A public key: its name (`kid`), and what it is made of."""
+    """A public key: its name (`kid`) and its members."""
 
     name: str | None
     material: tuple[str, ...]
 
 
 def issuer_flaws(issuer: str) -> Iterator[Flaw]:
-    """What no issuer can have (OpenID Connect Discovery §3)."""
+    """Report an address that no issuer can have (OpenID Connect Discovery §3)."""
     if urlsplit(issuer).query or urlsplit(issuer).fragment:
-        yield (), "an issuer has neither ? nor #", "https://host/path"
+        yield (), "an issuer has no ? and no #", "https://host/path"
 
 
 def discover(
     run: Run, issuer: str, route: Route, token_url: str | None = None, *, asks: bool = True
 ) -> ProviderMetadata:
-    """Read a provider's discovery document. Raises `ProbeFailure` where applications could not.
+    """Read a provider's discovery document. Raises `ProbeFailure` where applications would fail.
 
-    `asks`: a token is wanted, so that something secret is sent to its endpoint.
+    `asks`: a token will be requested, so that a secret is sent to its endpoint.
     """
     document = _fetch(run, issuer.rstrip("/") + WELL_KNOWN, route)
     run.note(f"it has {outline(document, harmless=('issuer',))}")
     named = document.get("issuer")
     if named != issuer:
         ending = isinstance(named, str) and named.rstrip("/") == issuer.rstrip("/")
-        but = ", but for the slash at its end" if ending else ", and applications compare it"
+        why = ": only the slash at its end differs" if ending else ", and applications compare it"
         reason = Reason.EXPECTATION_FAILED if isinstance(named, str) else Reason.OPERAND_MISSING
-        raise ProbeFailure(reason, "`issuer` is not the configured one" + but)
-    asked = token_url or _endpoint(document, "token_endpoint", issuer)
-    if asks and not token_url and not same_origin(asked, issuer):
-        other = shown(origin(asked))
+        raise ProbeFailure(reason, "`issuer` is not the configured one" + why)
+    token_at = token_url or _endpoint(document, "token_endpoint", issuer)
+    if asks and not token_url and not same_origin(token_at, issuer):
+        other = shown(origin(token_at))
         run.to_allow = f"`token_endpoint` is at {other}: set `token_url` if it is to be trusted"
         raise ProbeFailure(Reason.EXPECTATION_FAILED, run.to_allow)
-    revoked = None
+    revoke_at = None
     if "revocation_endpoint" in document:
-        revoked = _endpoint(document, "revocation_endpoint", issuer)
-    there = revoked is not None and same_origin(revoked, asked)
+        revoke_at = _endpoint(document, "revocation_endpoint", issuer)
+    allowed = revoke_at is not None and same_origin(revoke_at, token_at)
     return ProviderMetadata(
-        asked,
+        token_at,
         _endpoint(document, "jwks_uri", issuer),
-        revoked if there else None,
+        revoke_at if allowed else None,
         _client_auth(document.get("token_endpoint_auth_methods_supported")),
     )
 
 
 def _client_auth(supported: object) -> ClientAuth:
-    """How a provider wants a client's secret; where it does not say, in a header (Discovery §3)."""
+    """How a provider wants the client's secret; by default in a header (Discovery §3)."""
     methods = supported if isinstance(supported, list) else []
     basic = "client_secret_basic" in methods or "client_secret_post" not in methods
     return "basic" if basic else "post"
 
 
-def offered(run: Run, provider: ProviderMetadata, route: Route) -> tuple[Key, ...]:
-    """The keys that signatures can be verified with: one at least. Raises `ProbeFailure`."""
+def fetch_keys(run: Run, provider: ProviderMetadata, route: Route) -> tuple[Key, ...]:
+    """The keys for verifying signatures, at least one. Raises `ProbeFailure`."""
     found = _fetch(run, provider.keys_url, route).get("keys")
     if not isinstance(found, list):
         raise ProbeFailure(Reason.OPERAND_MISSING, "no list of keys")
     keys = tuple(key for each in found if (key := _key(each)) is not None)
     run.note(f"{len(keys)} of {len(found)} keys are for signatures")
     if not keys:
-        raise ProbeFailure(
-            Reason.EXPECTATION_FAILED, "no key that a signature could be verified with"
-        )
+        raise ProbeFailure(Reason.EXPECTATION_FAILED, "no key is for verifying signatures")
     return keys
 
 
 def signing_key(token: str, keys: Collection[Key]) -> Key | None:
-    """The key that a token says it is signed with; None where it is not for us to read.
+    """The key that a token is signed with, as it says; None where we cannot know it.
 
-    Raises `ProbeFailure` where no application will find it.
+    Raises `ProbeFailure` where no application would find it.
     """
     header = _header(token)
     algorithm, name = header.get("alg"), header.get("kid")
     if algorithm == "none":
         raise ProbeFailure(Reason.SIGN_IN_UNFINISHED, "the token is not signed")
     if not isinstance(algorithm, str) or algorithm.startswith("HS"):
-        return None  # opaque, encrypted, or for whoever shares the secret
+        return None  # opaque, encrypted, or signed with a shared secret
     if name is None and len(keys) > 1:
-        text = "the token does not name its key, and there are several"
+        text = "the token does not name its key, and the provider has several"
         raise ProbeFailure(Reason.SIGN_IN_UNFINISHED, text)
     for key in keys:
         if name is None or key.name == name:
@@ -141,30 +139,30 @@ def signing_key(token: str, keys: Collection[Key]) -> Key | None:
 
 
 class Issued:
-    """The keys of tokens that are not over yet: as long as these, applications need those."""
+    """The keys of tokens that are still valid: applications need them until then."""
 
     def __init__(self) -> None:
         self._until: dict[Key, float] = {}
 
     def check(self, keys: Collection[Key], now: float) -> None:
-        """Raise `ProbeFailure` if one of them is not offered, or is another under its name."""
+        """Raise `ProbeFailure` if a needed key is missing, or was replaced under the same name."""
         self._until = {key: until for key, until in self._until.items() if until > now}
         for key, until in self._until.items():
             if key in keys:
                 continue
             other = any(each.name == key.name for each in keys)
-            what = "is another under the same name" if other else "is not offered any more"
+            what = "was replaced under the same name" if other else "is no longer offered"
             text = f"the key of a token that is valid for {until - now:.0f} s more {what}"
             raise ProbeFailure(Reason.EXPECTATION_FAILED, text)
 
     def add(self, key: Key, now: float, lasts: float) -> None:
-        """A token signed with this key was issued; it lasts so many seconds."""
+        """Note that a token signed with this key was issued, for `lasts` seconds."""
         until = now + min(lasts, REMEMBERED)
         self._until[key] = max(until, self._until.get(key, until))
 
 
 def _fetch(run: Run, url: str, route: Route) -> dict[str, object]:
-    """A JSON object that anybody may read."""
+    """Fetch a public JSON object. Raises `ProbeFailure`."""
     answer = exchange(run, Request(url=url, headers=_JSON), route)
     if answer.status != 200:
         reason = Reason.RATE_LIMITED if answer.status == 429 else Reason.HTTP_STATUS
@@ -179,16 +177,16 @@ def _endpoint(document: Mapping[str, object], name: str, issuer: str) -> str:
     try:
         url = Url.parse(document.get(name))
     except SettingRefused:
-        raise ProbeFailure(Reason.OPERAND_MISSING, f"`{name}` is no address") from None
+        raise ProbeFailure(Reason.OPERAND_MISSING, f"`{name}` is not a valid address") from None
     if origin(issuer)[0] == "https" and origin(url)[0] != "https":
         raise ProbeFailure(Reason.EXPECTATION_FAILED, f"`{name}` is not https")
     return url
 
 
 def _key(raw: object) -> Key | None:
-    """One of the keys; None for one that is not for signatures, or of an unknown type."""
+    """One of the keys; None if it is not for signatures, or of an unknown type."""
     if not isinstance(raw, dict):
-        raise ProbeFailure(Reason.EXPECTATION_FAILED, "one of the keys is none")
+        raise ProbeFailure(Reason.EXPECTATION_FAILED, "one of the keys is not an object")
     kind = raw.get("kty")
     members = _MEMBERS.get(kind) if isinstance(kind, str) else None
     if members is None or raw.get("use") == "enc":
@@ -196,9 +194,8 @@ def _key(raw: object) -> Key | None:
     values = [raw.get(member) for member in members]
     for member, value in zip(members, values, strict=True):
         if not isinstance(value, str) or not _ENCODED.fullmatch(value):
-            raise ProbeFailure(
-                Reason.EXPECTATION_FAILED, f"one of the keys has no usable `{member}`"
-            )
+            text = f"one of the keys has no valid `{member}`"
+            raise ProbeFailure(Reason.EXPECTATION_FAILED, text)
     name = raw.get("kid")
     return Key(name if isinstance(name, str) else None, (str(kind), *map(str, values)))
 

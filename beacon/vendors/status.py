@@ -1,7 +1,7 @@
-"""What vendors say of themselves, as one reading: the worst counts, in the vendor's own words.
+"""All admissions of a vendor → one reading: the most severe counts, in the vendor's own words.
 
-A source that is dead, or is not understood, is unknown: it is neither fine nor an admission,
-and it hides no admission.
+A source that is dead or not understood is unknown: neither fine nor an admission, and it hides no
+admission of another source (docs/probes/claims.md).
 """
 
 from collections.abc import Callable, Iterable
@@ -19,13 +19,13 @@ T = TypeVar("T")
 
 SEVERITY: Final = (
     Reason.OK,
-    Reason.SOURCE_DEAD,  # not understood: no longer fine, and hides no admission
+    Reason.SOURCE_DEAD,  # not understood: worse than fine, milder than any admission
     Reason.VENDOR_MAINTENANCE,
     Reason.VENDOR_DEGRADED,
     Reason.VENDOR_INCIDENT,
 )
 RESTORING: Final = "restoringservice"
-"""It hides how bad it is: see what the same issue was before."""
+"""A status without a severity: the one before of the same issue counts."""
 
 OF_MICROSOFT: Final = {
     **dict.fromkeys(
@@ -60,40 +60,40 @@ OF_MICROSOFT: Final = {
     ),
     "serviceinterruption": Reason.VENDOR_INCIDENT,
 }
-"""Microsoft's words for a status, in small letters (it has two ways to write them) → reason."""
+"""Microsoft's words for a status, in lower case (it writes them in two ways) → reason."""
 
 TITLE: Final = 120
-"""Characters of a title that are quoted: there is more to say in a detail."""
+"""Characters of a title that are quoted, so that a detail has space for more."""
 
 _HUMP: Final = TextPattern(r"(?<=[a-z])(?=[A-Z])|_")
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """One thing the vendor says, and how bad it is."""
+    """One statement of the vendor, and how severe it is."""
 
     reason: Reason
     words: str
 
 
 def severer(first: Reason, second: Reason) -> Reason:
-    """The worse of two."""
+    """The more severe of two."""
     return max(first, second, key=SEVERITY.index)
 
 
-def worst(said: Iterable[Admission]) -> Reading:
-    """The worst of what is said; of things equally bad, all of them, as far as there is room."""
-    found = tuple(said)
+def worst(admissions: Iterable[Admission]) -> Reading:
+    """The most severe admission; several that are equally severe are joined."""
+    found = tuple(admissions)
     reason = max((one.reason for one in found), key=SEVERITY.index)
     words = dict.fromkeys(one.words for one in found if one.reason is reason)
     return Reading(reason, "; ".join(words))
 
 
-def claimed(run: Run, say: Callable[[], Reading]) -> Reading:
-    """The reading of a claim. Trouble on the way to a source says nothing of the vendor."""
+def claimed(run: Run, read: Callable[[], Reading]) -> Reading:
+    """The reading of a claim. A failure to reach the source says nothing about the vendor."""
     run.silence = Reason.SOURCE_DEAD
     try:
-        return timed(run, say())
+        return timed(run, read())
     except ProbeFailure as trouble:
         reading = trouble.reading
     if OUTCOME_OF[reading.reason] is not Outcome.ERROR:
@@ -102,19 +102,19 @@ def claimed(run: Run, say: Callable[[], Reading]) -> Reading:
 
 
 def entry(status: str, title: str, *more: str) -> str:
-    """One thing as people read it: `Investigating: codes are late (since 19 Nov 14:10 UTC)`."""
+    """One statement for people: `Investigating: codes are late (since 19 Nov 14:10 UTC)`."""
     rest = ", ".join(one for one in more if one)
-    return f"{spoken(status)}: {quoted(title, TITLE)}{f' ({rest})' if rest else ''}"
+    return f"{status_text(status)}: {quoted(title, TITLE)}{f' ({rest})' if rest else ''}"
 
 
-def spoken(status: str) -> str:
+def status_text(status: str) -> str:
     """A status as words: `serviceDegradation` and `service_degradation` → Service degradation."""
     words = _HUMP.sub(" ", status).capitalize()
     return words if status.lower() in OF_MICROSOFT else quoted(words, 40)
 
 
 def concerned(pattern: str | None, items: Iterable[T], text_of: Callable[[T], str]) -> list[T]:
-    """Those whose text a pattern is found in. After one that takes too long to search: all."""
+    """The items whose text matches a pattern. After a search that takes too long: all the rest."""
     if pattern is None:
         return list(items)
     wanted, found, slow = TextPattern(str(pattern)), [], False

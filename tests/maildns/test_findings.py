@@ -126,7 +126,7 @@ def test_a_domain_that_sends_codes_and_lets_nobody_send(dns_of, record):
     picture = survey(dns.name.from_text(D), dns_of(TABLE | PARTIES | {(D, "TXT"): [record]}))
     [trouble] = judge(picture, Wanted())
     assert trouble.reason is Reason.SPF_FAIL
-    assert trouble.text == f"SPF lets nobody send for otp.example ({NOBODY[record]})"
+    assert trouble.text == f"SPF allows nobody to send for otp.example ({NOBODY[record]})"
     assert judge(picture, Wanted(spf=False)) == []
 
 
@@ -140,7 +140,7 @@ def test_exchangers_whose_addresses_nobody_knows(judged):
     changes = {(D, "TXT"): ["v=spf1 ip4:192.0.2.10 -all"]}
     found = judged(changes, [f"mx.{D}"])
     assert [(r, t) for r, t in found if "exchangers" in t] == [
-        (Reason.DNS_SERVFAIL, "the addresses of its mail exchangers cannot be had")
+        (Reason.DNS_SERVFAIL, "the addresses of its mail exchangers cannot be looked up")
     ]
     assert not [t for r, t in found if r is Reason.PTR_MISMATCH], "nobody knows that either"
 

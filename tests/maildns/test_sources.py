@@ -12,11 +12,11 @@ import pytest
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.maildns.answer import Found, State
-from beacon.maildns.sources import Authority, Resolvers, settled
+from beacon.maildns.sources import Authority, Resolvers, combine
 from beacon.net.udp import Peer
 
 ANSWER = Found(State.THERE)
-VOUCHED = Found(State.THERE, vouched=True)
+VERIFIED = Found(State.THERE, verified=True)
 GONE = Found(State.GONE)
 BOGUS = Found(State.FAILED, why="bogus says A", bogus=True)
 AGAIN = Found(State.FAILED, why="bogus says B", bogus=True)
@@ -30,12 +30,12 @@ SILENT = Found(State.FAILED, why="no answer", silent=True)
         ([ANSWER], ANSWER, ""),
         ([GONE, SILENT], GONE, ""),
         ([FAILED, ANSWER], ANSWER, ""),
-        ([ANSWER, VOUCHED], VOUCHED, ""),
+        ([ANSWER, VERIFIED], VERIFIED, ""),
         ([BOGUS, ANSWER], ANSWER, "bogus says A"),
         ([ANSWER, BOGUS], ANSWER, "bogus says A"),
-        ([BOGUS, ANSWER, VOUCHED], VOUCHED, "bogus says A"),
+        ([BOGUS, ANSWER, VERIFIED], VERIFIED, "bogus says A"),
         ([BOGUS, AGAIN, ANSWER], BOGUS, ""),
-        ([ANSWER, BOGUS, VOUCHED, AGAIN], BOGUS, ""),
+        ([ANSWER, BOGUS, VERIFIED, AGAIN], BOGUS, ""),
         ([BOGUS], BOGUS, ""),
         ([SILENT, BOGUS], BOGUS, ""),
         ([FAILED, BOGUS], BOGUS, ""),
@@ -44,10 +44,10 @@ SILENT = Found(State.FAILED, why="no answer", silent=True)
     ],
 )
 def test_one_answer_of_many(told, found, doubt):
-    said = settled(told)
-    assert (said.state, said.vouched, said.bogus, said.why) == (
+    said = combine(told)
+    assert (said.state, said.verified, said.bogus, said.why) == (
         found.state,
-        found.vouched,
+        found.verified,
         found.bogus,
         found.why,
     )
@@ -71,8 +71,8 @@ SCRIPTS = {
     "refused": (["REFUSED"], False, State.FAILED),
     "not authoritative": (["NOTAUTH"], False, State.FAILED),
     "answered": (["NOERROR"], False, State.THERE),
-    "refused, with the bit that vouches": (["REFUSED AD"], False, State.FAILED),
-    "vouched": (["NOERROR AD"], False, State.THERE),
+    "refused, with the bit for verified": (["REFUSED AD"], False, State.FAILED),
+    "verified": (["NOERROR AD"], False, State.THERE),
 }
 
 
@@ -100,7 +100,7 @@ def test_what_one_resolver_answers(udp_server, what):
     resolvers = Resolvers(Run(SystemClock(), 10.0), [Peer("127.0.0.1", server.port)])
     found = resolvers(NAME, dns.rdatatype.TXT)
     assert (found.bogus, found.state) == (bogus, state)
-    assert found.vouched is (script == ["NOERROR AD"])
+    assert found.verified is (script == ["NOERROR AD"])
     flags = [dns.message.from_wire(data).flags for data in server.asked]
     assert [bool(each & dns.flags.CD) for each in flags] == [n == 1 for n in range(len(script))]
 

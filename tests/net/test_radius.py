@@ -177,10 +177,18 @@ SECRET_ASKED = "is `shared_secret` the one the server has for this address?"
         (other_secret_rejects, Reason.SIGN_IN_REJECTED, SECRET_ASKED),
         (forged_accept, Reason.OWN_CREDENTIALS, SECRET_ASKED),
         (forged_with_proxy_state, Reason.OWN_CREDENTIALS, SECRET_ASKED),
-        (other_id, Reason.PROTOCOL_ERROR, "only no answer to this request came"),
-        (other_packet, Reason.PROTOCOL_ERROR, "only no answer to this request came"),
-        (lambda *_: [b""], Reason.PROTOCOL_ERROR, "only no RADIUS packet came"),
-        (lambda *_: [b"\x02" * 40], Reason.PROTOCOL_ERROR, "only no RADIUS packet came"),
+        (other_id, Reason.PROTOCOL_ERROR, "nothing came but an answer to another request"),
+        (other_packet, Reason.PROTOCOL_ERROR, "nothing came but an answer to another request"),
+        (
+            lambda *_: [b""],
+            Reason.PROTOCOL_ERROR,
+            "nothing came but data that is not a RADIUS packet",
+        ),
+        (
+            lambda *_: [b"\x02" * 40],
+            Reason.PROTOCOL_ERROR,
+            "nothing came but data that is not a RADIUS packet",
+        ),
         (lambda *_: [], Reason.DEADLINE, "no answer: down, hanging"),
     ],
 )

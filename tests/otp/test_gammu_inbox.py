@@ -15,7 +15,7 @@ from beacon.net.mailbox import MESSAGE_LIMIT, MESSAGES_LIMIT
 from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.code_mailbox import await_code
 from beacon.otp.gammu_inbox import Smsd
-from beacon.otp.gammu_modem import look
+from beacon.otp.gammu_modem import read_modem
 from tests.conftest import StandingClock
 
 FIRST = "IN20260105_120000_00_+15550100_{:02}.txt"
@@ -57,7 +57,7 @@ def test_only_what_arrives_afterwards_counts_and_it_is_removed(inbox: Path, run:
     ]
     run.note(quoted("333333"))
     assert "333333" not in "".join(run.notes)
-    assert any("a message without what was looked for" in note for note in run.notes)
+    assert any("a message without a code" in note for note in run.notes)
     watch.close()
 
 
@@ -338,7 +338,7 @@ def test_a_sender_with_a_slash_in_its_name_blocks_smsd_and_is_noticed(
     before: list[int] = []
 
     def received() -> int:
-        return look(gammu.config).received
+        return read_modem(gammu.config).received
 
     run = Run(StandingClock(lambda: before and received() > before[0]), 3600.0)
     watch = Smsd(inbox=gammu.inbox, config=gammu.config).open(run)

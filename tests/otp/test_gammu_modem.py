@@ -14,7 +14,7 @@ GONE = "own_modem: gammu-smsd does not run"
 def told(config: Path) -> str:
     """What stands in the way of messages; nothing: nothing does."""
     try:
-        return gammu_modem.look(config).flaw
+        return gammu_modem.read_modem(config).flaw
     except ProbeFailure as trouble:
         return f"{trouble.reading.reason}: {trouble.reading.detail}"
 
@@ -27,7 +27,7 @@ def told(config: Path) -> str:
         (1, -1, ""),  # registered by LTE: the signal of GSM is not known
         (2, 42, "the modem has no network"),
         (4, 42, "the modem was denied registration"),
-        (6, 42, "the modem searches for a network"),
+        (6, 42, "the modem is searching for a network"),
         (5, 42, ""),
         (0, 42, ""),
         (5, -1, "the modem has no signal"),
@@ -40,7 +40,7 @@ def test_a_modem_that_is_registered_or_has_signal_can_receive(
     smsd = shared_memory()
     smsd.knows(network=network, signal=signal)
     smsd.receives(7)
-    found = gammu_modem.look(smsd.config)
+    found = gammu_modem.read_modem(smsd.config)
     assert (found.flaw, found.received) == (flaw, 7)
 
 
@@ -50,17 +50,17 @@ def test_it_is_found_under_the_key_of_either_generation(
 ) -> None:
     smsd = shared_memory(project=project)
     smsd.receives(7)
-    assert gammu_modem.look(smsd.config) == gammu_modem.Modem("", 7)
+    assert gammu_modem.read_modem(smsd.config) == gammu_modem.Modem("", 7)
 
 
 def test_a_status_laid_out_otherwise_says_only_that_smsd_runs(shared_memory: Callable) -> None:
     smsd = shared_memory()
     smsd.knows(version=3, network=2)
-    assert gammu_modem.look(smsd.config) == gammu_modem.Modem()
+    assert gammu_modem.read_modem(smsd.config) == gammu_modem.Modem()
 
 
 def test_so_does_one_of_another_size(shared_memory: Callable) -> None:
-    assert gammu_modem.look(shared_memory(64).config) == gammu_modem.Modem()
+    assert gammu_modem.read_modem(shared_memory(64).config) == gammu_modem.Modem()
 
 
 def test_nobody_shares_anything(tmp_path: Path) -> None:
@@ -74,9 +74,9 @@ def test_nobody_shares_anything(tmp_path: Path) -> None:
 @pytest.mark.integration
 def test_smsd_itself(smsd: Callable, eventually: Callable) -> None:
     gammu = smsd()
-    assert gammu_modem.look(gammu.config) == gammu_modem.Modem("", 0)
+    assert gammu_modem.read_modem(gammu.config) == gammu_modem.Modem("", 0)
     gammu.receive("Your code 123456")
-    eventually(lambda: gammu_modem.look(gammu.config).received == 1)
+    eventually(lambda: gammu_modem.read_modem(gammu.config).received == 1)
     gammu.knows(network=2, signal=0)
     assert told(gammu.config) == "the modem has no network"
     gammu.knows(network=0, signal=0)

@@ -398,14 +398,14 @@ def test_the_deadline_gives_a_counted_code_back(
             {"integration_key": "DIYYYYYYYYYYYYYYYYYY"},
             (
                 "preauth: status 401, code 40102: Invalid integration key in request credentials "
-                "(look at `integration_key`, and at the type of its application)"
+                "(check `integration_key`, and at the type of its application)"
             ),
         ),
         (
             {"secret_key": Secret("another")},
             (
                 "preauth: status 401, code 40103: Invalid signature in request credentials "
-                "(look at `secret_key`)"
+                "(check `secret_key`)"
             ),
         ),
     ],
@@ -541,7 +541,7 @@ def test_at_most_one_auth_an_interval(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("was", "wrong", "words"),
     [
-        ("host: api", "host: https://api", "the API hostname alone, without https://"),
+        ("host: api", "host: https://api", "only the API hostname, without https://"),
         ("DIXX", "DI:X", "not an integration key"),
         (SECRET, '""', "an empty secret"),
         (SEED, "canary!", "not a base32 seed"),

@@ -110,7 +110,7 @@ def test_a_ping_that_does_not_tell_the_time(
     duo_server.says["ping"] = 200, {"stat": "OK", "response": said}
     reading, _ = talk(make())
     assert reading.reason is Reason.PROTOCOL_ERROR
-    assert reading.detail.startswith("ping: not what Duo answers: ")
+    assert reading.detail.startswith("ping: not in the form of Duo's answers: ")
 
 
 def test_an_unsigned_call_that_is_refused_by_its_time_is_asked_once(
@@ -149,7 +149,7 @@ def test_mistakes_are_told_with_their_place(tmp_path: Path) -> None:
     path.write_text(head + lines.replace("host: api", "host: https://api"))
     with pytest.raises(ConfigError) as error:
         load_config(path, environ={})
-    assert "the API hostname alone" in str(error.value)
+    assert "only the API hostname" in str(error.value)
 
 
 def test_duos_time_is_a_word_about_our_clock(make: Callable[..., DuoPing]) -> None:

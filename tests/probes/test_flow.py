@@ -717,7 +717,7 @@ FAULTS: list[tuple[dict[str, Any], tuple[str | int, ...], str]] = [
     ({"capture": {"a-b": Capture(header="A")}}, ("steps", 0, "capture", "a-b"), "a name"),
     ({"expect": met(**{"a[": "b"})}, ("steps", 0, "expect", "json", "a["), ""),
     ({"rejected": met(body=5)}, ("steps", 0, "rejected", "body"), ""),
-    ({"proxy": Url("https://proxy.example")}, ("proxy",), "a proxy is spoken to in plain HTTP"),
+    ({"proxy": Url("https://proxy.example")}, ("proxy",), "a proxy is reached in plain HTTP"),
     ({"capture": {"a": Capture(form="form[")}}, ("steps", 0, "capture", "a"), "not a CSS selector"),
     ({"body": T("a"), "fields_of": "b", "method": "POST"}, ("steps", 0), "more than one body"),
     ({"fields_of": "later", "method": "POST", "capture": {"later": Capture(form="form")}},

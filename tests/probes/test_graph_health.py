@@ -333,8 +333,8 @@ NO_TOKEN = [
     ((401, _error("invalid_client", error_codes=["x", -1, True, 10**9])), OURS, "invalid_client"),
     ((502, b"<html>Bad Gateway"), DEAD, "no token: status 502"),
     ((302, b""), DEAD, "no token: status 302"),
-    ((200, b"<html>Sign in"), DEAD, "no token: the answer holds none"),
-    ((200, b"{}"), DEAD, "no token: the answer holds none"),
+    ((200, b"<html>Sign in"), DEAD, "no token: it is not in the answer"),
+    ((200, b"{}"), DEAD, "no token: it is not in the answer"),
     ((200, b'{"access_token": ""}'), DEAD, "none that can be sent"),
     ((200, b'{"access_token": "a\\r\\nX: y"}'), DEAD, "none that can be sent"),
     ((503, b""), DEAD, "status 503"),
@@ -412,7 +412,7 @@ def test_the_token_goes_to_no_other_host(
     mine = tenant.vendor.url
     pages(tenant, url.format(mine=mine, host=mine.removeprefix("http://")), 3, issue())
     reading = observed(graph())
-    assert (reading.reason, reading.detail) == (DEAD, "the next page is said to be at another host")
+    assert (reading.reason, reading.detail) == (DEAD, "the link to the next page leaves this host")
     assert len(tenant.asked) == 3
 
 
@@ -525,7 +525,7 @@ def test_pages_that_lead_in_circles(
     reading = observed(graph())
     assert (reading.reason, reading.detail) == (
         DEAD,
-        "the next page is said to be one that was read",
+        "the link to the next page leads to one that was read",
     )
     assert tenant.asked == ["token", "healthOverviews", *["issues"] * size]
 

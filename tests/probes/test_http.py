@@ -243,7 +243,7 @@ def test_sound_settings_have_no_faults():
     [
         ({"method": "POST", "body": Secret("a"), "json": 1}, (), "more than one body to send"),
         ({"body": Secret("a")}, ("method",), "GET sends no body"),
-        ({"proxy": Url("https://example.org/")}, ("proxy",), "a proxy is spoken to in plain HTTP"),
+        ({"proxy": Url("https://example.org/")}, ("proxy",), "a proxy is reached in plain HTTP"),
         ({"auth": Auth()}, ("auth",), "not exactly one way to sign in"),
         (
             {"headers": {"X-Key": Secret("a\r\nb: c")}},
@@ -264,7 +264,7 @@ def test_sound_settings_have_no_faults():
         (
             {"prefer": expecting(headers={"Age": 5})},
             ("prefer", "headers", "Age"),
-            "text is never equal to what is no text",
+            "text never equals a number, true or a list",
         ),
     ],
 )

@@ -144,7 +144,7 @@ BROKEN = {
     "dead include behind": (
         [spf("v=spf1 ip4:192.0.2.10 include:_gone.vendor.example -all")],
         Reason.SPF_NEAR_LIMIT,
-        "SPF passes for those who send, and breaks behind them",
+        "SPF passes for the senders, but its tree is broken after them",
     ),
     "include of itself": (
         [spf("v=spf1 include:otp.example -all")],
@@ -180,24 +180,24 @@ BROKEN = {
     "no key yet": (
         [(KEY, "v=DKIM1; p=todo")],
         Reason.DKIM_MISSING,
-        "DKIM selector s1: receivers cannot use the key (p= is no RSA key: not DER)",
+        "DKIM selector s1: receivers cannot use the key (p= is not an RSA key: not DER)",
     ),
     "a key in quotes": (
         [(f's1._domainkey TXT "{KEY}"', f's1._domainkey TXT "{KEY[:40]}\\" \\"{KEY[40:]}"')],
         Reason.DKIM_MISSING,
-        "p= holds '\"', which is no base64",
+        "p= holds '\"', which is not base64",
     ),
-    "parked": ([spf("v=spf1 -all")], Reason.SPF_FAIL, "SPF lets nobody send for otp.example"),
+    "parked": ([spf("v=spf1 -all")], Reason.SPF_FAIL, "SPF allows nobody to send for otp.example"),
     "a policy misspelt": (
         [("p=reject", "p=quarentine")],
         Reason.DMARC_MISSING,
-        "is not applied: p='quarentine' is no policy, and no `rua` asks for reports",
+        "is not applied: p='quarentine' is not a policy, and no `rua` asks for reports",
     ),
     "a policy left out": ([("; p=reject", ";")], Reason.DMARC_MISSING, "it has no p="),
     "a version in small letters": (
         [("v=DMARC1", "v=dmarc1")],
         Reason.DMARC_MISSING,
-        "is no DMARC record: it must begin v=DMARC1;",
+        "is not valid: it must begin v=DMARC1;",
     ),
     "two keys": (
         [(f's1._domainkey TXT "{KEY}"', f's1._domainkey TXT "{KEY}"\ns1._domainkey TXT "{KEY}A"')],
@@ -219,7 +219,7 @@ BROKEN = {
     "two DMARC": (
         [("_dmarc TXT", '_dmarc TXT "v=DMARC1; p=none"\n_dmarc TXT')],
         Reason.DMARC_MISSING,
-        "there are 2 DMARC records at _dmarc.otp.example: none counts",
+        "there are 2 DMARC records at _dmarc.otp.example: receivers apply none of them",
     ),
     "null MX": (
         [("@ MX 10 mx", "@ MX 0 .")],
@@ -349,7 +349,7 @@ def test_an_unsigned_domain_where_signatures_are_required(serve, observe):
     serve()
     reading = observe(dnssec="required")
     assert reading.reason is Reason.RECORD_MISSING
-    assert "no resolver vouches" in reading.detail
+    assert "no resolver verifies" in reading.detail
 
 
 # --- who says what ----------------------------------------------------------------
@@ -382,7 +382,7 @@ HALF = {
         "include:_spf.vendor.example",
         "include:gone.vendor.example",
         Reason.SPF_NEAR_LIMIT,
-        "breaks behind them",
+        "its tree is broken after them",
     ),
 }
 
@@ -455,7 +455,7 @@ def test_only_lame_servers(serve, observe, lame):
     serve()
     reading = observe(authoritative=(lame.at,))
     assert reading.reason is Reason.RESOLVER_DISAGREEMENT
-    assert "none of the servers of otp.example speaks for it" in reading.detail
+    assert "none of the servers of otp.example is authoritative for it" in reading.detail
 
 
 @pytest.fixture
@@ -695,4 +695,4 @@ def test_the_servers_a_zone_is_delegated_to_are_asked(serve, observe):
     reading = observe(authoritative=True, notes=notes, budget=15.0)
     assert any("ns1.otp.example:53" in note for note in notes)
     assert reading.reason is Reason.RESOLVER_DISAGREEMENT, reading.detail
-    assert "none of the servers of otp.example speaks for it" in reading.detail
+    assert "none of the servers of otp.example is authoritative for it" in reading.detail

@@ -93,13 +93,13 @@ def test_a_discovery_that_is_none(
 @pytest.mark.parametrize(
     ("keys", "reason", "detail"),
     [
-        ([], Reason.EXPECTATION_FAILED, "no key that a signature"),
-        ([{"kty": "RSA", "use": "enc", "n": "AQAB", "e": "AQAB"}], None, "no key that a signature"),
-        ([{"kty": "of 2040"}, {"kty": []}], None, "no key that a signature"),
-        (["canary"], None, "one of the keys is none"),
-        ([{"kty": "RSA", "e": "AQAB"}], None, "one of the keys has no usable `n`"),
-        ([{"kty": "EC", "crv": "P-256", "x": "AQAB", "y": ""}], None, "no usable `y`"),
-        ([{"kty": "OKP", "crv": "Ed25519", "x": "not base64!"}], None, "no usable `x`"),
+        ([], Reason.EXPECTATION_FAILED, "no key is for verifying"),
+        ([{"kty": "RSA", "use": "enc", "n": "AQAB", "e": "AQAB"}], None, "no key is for verifying"),
+        ([{"kty": "of 2040"}, {"kty": []}], None, "no key is for verifying"),
+        (["canary"], None, "one of the keys is not an object"),
+        ([{"kty": "RSA", "e": "AQAB"}], None, "one of the keys has no valid `n`"),
+        ([{"kty": "EC", "crv": "P-256", "x": "AQAB", "y": ""}], None, "no valid `y`"),
+        ([{"kty": "OKP", "crv": "Ed25519", "x": "not base64!"}], None, "no valid `x`"),
         ({"one": {}}, Reason.OPERAND_MISSING, "no list of keys"),
         (None, Reason.OPERAND_MISSING, "no list of keys"),
     ],
@@ -241,7 +241,7 @@ def test_a_key_that_goes_before_its_tokens(
     clock.later = 200
     reading = looked(probe, clock)
     assert reading.reason is Reason.EXPECTATION_FAILED
-    assert "s more is not offered any more" in reading.detail
+    assert "s more is no longer offered" in reading.detail
     clock.later = 301
     assert looked(probe, clock).reason is Reason.OK
 

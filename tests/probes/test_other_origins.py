@@ -142,7 +142,7 @@ def test_once_it_passed_a_form_that_goes_elsewhere_is_a_failure(
     own.pages["/login"] = page(other.origin + "/verify")
     reading = observed(probe)
     assert reading.reason is Reason.EXPECTATION_FAILED
-    assert f"{other.origin} is not sent what is secret" in reading.detail
+    assert f"secrets are not sent to {other.origin}" in reading.detail
     assert other.asked == []
 
 

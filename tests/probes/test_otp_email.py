@@ -942,7 +942,7 @@ def test_no_nonce_holds_a_digit_and_none_is_taken_for_a_code(told: Callable[...,
     assert reading.reason is Reason.OK
     assert seen[0].isalpha()
     (mail,) = [
-        ImapMessage(MessageId(b"", 1, 1), f"for {seen[0]} Qwertyuiopas", letter=MailMessage(b""))
+        ImapMessage(MessageId(b"", 1, 1), f"for {seen[0]} Qwertyuiopas", parsed=MailMessage(b""))
     ]
     assert _code_of(r"(\w{12,})", mail) == "Qwertyuiopas"
 

@@ -475,7 +475,7 @@ def test_a_network_lost_meanwhile_is_ours(
     reading = observed(probe(lifetime="800ms", late="500ms"))
     assert (reading.reason, reading.detail) == (
         Reason.OWN_MODEM,
-        "the modem searches for a network",
+        "the modem is searching for a network",
     )
 
 

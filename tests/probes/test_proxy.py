@@ -248,13 +248,13 @@ def test_the_way_to_a_token_goes_through_it(proxy):
 @pytest.mark.parametrize(
     ("setting", "problem"),
     [
-        ("'https://proxy.example'", "proxy: a proxy is spoken to in plain HTTP; http://host:port"),
-        ("{url: 'https://p.example'}", "proxy.url: a proxy is spoken to in plain HTTP"),
-        ("{url: 'http://p.example', username: a}", "proxy: half of a sign-in at the proxy"),
-        ("{url: 'http://p.example', password: a}", "proxy: half of a sign-in at the proxy"),
+        ("'https://proxy.example'", "proxy: a proxy is reached in plain HTTP; http://host:port"),
+        ("{url: 'https://p.example'}", "proxy.url: a proxy is reached in plain HTTP"),
+        ("{url: 'http://p.example', username: a}", "proxy: `username` or `password` is missing"),
+        ("{url: 'http://p.example', password: a}", "proxy: `username` or `password` is missing"),
         (
             "{url: 'http://p.example', username: 'a:b', password: c}",
-            "proxy.username: a colon ends a user name",
+            "proxy.username: a user name cannot contain a colon",
         ),
         (
             "'http://a:4711#x@p.example'",

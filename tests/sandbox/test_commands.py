@@ -65,7 +65,7 @@ def test_serve_says_which_port_is_taken(ports: Ports, capsys: pytest.CaptureFixt
     assert out == ""
     assert err == (
         f"beacon: the sandbox's web server cannot listen at 127.0.0.1:{ports.http}: Address already"
-        " in use; end what listens there (another sandbox?), or choose another port with"
+        " in use; stop the program that listens there (another sandbox?), or set another"
         " --http-port\n"
     )
 
@@ -77,7 +77,7 @@ def test_break_says_what_is_broken_and_how_to_mend_it(
     assert [fault.value for fault in running.faults] == ["outage"]
     assert capsys.readouterr().out == (
         "outage: sign-ins hang and fail; the health page stays green\n"
-        "mend it with: beacon sandbox break recover\n"
+        "repair it with: beacon sandbox break recover\n"
     )
     assert break_(arguments(ports, fault="recover")) == 0
     assert running.faults == ()
@@ -95,7 +95,7 @@ def test_break_does_not_take_another_server_for_the_sandbox(
     running: World, ports: Ports, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert break_(arguments(ports, fault="meteor")) == 1
-    assert "something else listens there" in capsys.readouterr().err
+    assert "another program listens there" in capsys.readouterr().err
 
 
 def test_watch_prints_what_the_broker_keeps_and_ends_by_a_signal(

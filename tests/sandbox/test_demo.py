@@ -23,7 +23,7 @@ from beacon.core.model import Site
 from beacon.daemon.life import load_config
 from beacon.engine.clock import ManualClock, SystemClock
 from beacon.sandbox.commands import demo
-from beacon.sandbox.demo import FRAME, PATIENCE, STORY, Act, Daemon, DemoStage, Failed, play, tell
+from beacon.sandbox.demo import FRAME, PATIENCE, STORY, Act, Daemon, DemoStage, Failed, play, run
 from beacon.sandbox.mirror import Mirror
 from beacon.sandbox.servers import Ports, SandboxCannotStart
 from beacon.sandbox.world import HOST, World
@@ -63,7 +63,7 @@ class Scene:
             self.captions.append(caption)
             (act,) = [act for act in STORY if caption.startswith(f"{act.title}: ")]
             for colour in Colour:
-                self.mirror.hear(f"lamp/{colour}", act.lamps.get(colour, "off"))
+                self.mirror.receive(f"lamp/{colour}", act.lamps.get(colour, "off"))
 
     def note(self, act: Act) -> None:
         self.seen.append((act.title, self.clock.monotonic(), self.world.faults))
@@ -105,9 +105,9 @@ def test_a_daemon_that_ends_ends_the_story_at_once() -> None:
 
 def test_one_lamp_too_many_is_not_the_act() -> None:
     scene = Scene()
-    scene.mirror.hear("lamp/green", "steady")
+    scene.mirror.receive("lamp/green", "steady")
     assert scene.stage.shows(STORY[0].lamps)
-    scene.mirror.hear("lamp/white", "slow")
+    scene.mirror.receive("lamp/white", "slow")
     assert not scene.stage.shows(STORY[0].lamps)
 
 
@@ -140,7 +140,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Console:
 
 def watched(story: Sequence[Act], config: Config, ports: Ports, screen: Console) -> None:
     """Tell a story to somebody who stays."""
-    tell(story, config, ports, SystemClock(), console=screen, leaving=threading.Event())
+    run(story, config, ports, SystemClock(), console=screen, leaving=threading.Event())
 
 
 @pytest.mark.realtime
@@ -160,7 +160,9 @@ def test_the_daemons_last_words_are_told(
 ) -> None:
     config = load_config(configuration, os.environ)
     configuration.write_text("sight: london\n")  # the daemon reads it anew
-    with pytest.raises(Failed, match=r"ended with status 78.*last words:\n.*sight") as failed:
+    with pytest.raises(
+        Failed, match=r"ended with status 78.*last lines of the daemon.s log:\n.*sight"
+    ) as failed:
         watched(STORY, config, ports, screen)
     assert isinstance(failed.value, Failed)
 

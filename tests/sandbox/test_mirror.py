@@ -57,7 +57,7 @@ def topics(clock: ManualClock) -> Topics:
 def hear(mirror: Mirror, topics: Topics) -> Callable[..., None]:
     def take(*messages: Publication) -> None:
         for message in messages:
-            mirror.hear(message.topic.removeprefix(f"{topics.base}/"), message.payload)
+            mirror.receive(message.topic.removeprefix(f"{topics.base}/"), message.payload)
 
     return take
 
@@ -186,6 +186,6 @@ def test_lamps_that_flash_alike_do_so_in_turn(
 
 
 def test_what_is_not_in_the_picture_is_passed_over(mirror: Mirror) -> None:
-    mirror.hear("availability", "online")
-    mirror.hear("info", "{}")
+    mirror.receive("availability", "online")
+    mirror.receive("info", "{}")
     assert mirror.view.latest.of(OverallChanged) is None

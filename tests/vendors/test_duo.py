@@ -15,7 +15,7 @@ from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
 from beacon.net.http.client import Answer
 from beacon.net.probe_failure import ProbeFailure
-from beacon.vendors.duo import CHECK, PING, DuoApplication, DuoCall, opened, signature, words
+from beacon.vendors.duo import CHECK, PING, DuoApplication, DuoCall, signature, unwrap, words
 
 clear = Secrets().clear
 
@@ -141,7 +141,7 @@ def fail(code: int, message: str = "Some words", **more: Any) -> dict[str, Any]:
 
 def test_an_answer_that_says_ok_is_opened(run: Run) -> None:
     said = {"stat": "OK", "response": {"result": "auth", "status_msg": "Hello Mary", "new": 1}}
-    assert opened(run, answered(200, said)) == said["response"]
+    assert unwrap(run, answered(200, said)) == said["response"]
     assert "result='auth'" in run.notes[-1], run.notes
     assert "status_msg" in run.notes[-1]
     assert "Mary" not in run.notes[-1], "its words are foreign"
@@ -151,8 +151,8 @@ def test_an_answer_that_says_ok_is_opened(run: Run) -> None:
     ("status", "said", "reason", "detail"),
     [
         (401, fail(40101), Reason.OWN_CREDENTIALS, "status 401, code 40101: Some words"),
-        (401, fail(40102), Reason.OWN_CREDENTIALS, "(look at `integration_key`, and at the type"),
-        (401, fail(40103), Reason.OWN_CREDENTIALS, "(look at `secret_key`)"),
+        (401, fail(40102), Reason.OWN_CREDENTIALS, "(check `integration_key`, and at the type"),
+        (401, fail(40103), Reason.OWN_CREDENTIALS, "(check `secret_key`)"),
         (401, fail(40104), Reason.OWN_CREDENTIALS, "code 40104"),
         (401, fail(40105), Reason.OWN_CLOCK, "Duo refuses our time (code 40105)"),
         (401, b"<html>who are you?", Reason.HTTP_STATUS, "status 401"),
@@ -173,9 +173,14 @@ def test_an_answer_that_says_ok_is_opened(run: Run) -> None:
         (302, b"", Reason.HTTP_STATUS, "status 302"),
         (200, fail(40103), Reason.OWN_CREDENTIALS, "status 200, code 40103"),
         (200, {"stat": "FAIL"}, Reason.PROTOCOL_ERROR, "it does not say OK"),
-        (200, {"response": {}}, Reason.PROTOCOL_ERROR, "not what Duo answers"),
-        (200, {"stat": "OK", "response": "fine"}, Reason.PROTOCOL_ERROR, "not what Duo answers"),
-        (200, [], Reason.PROTOCOL_ERROR, "not what Duo answers"),
+        (200, {"response": {}}, Reason.PROTOCOL_ERROR, "not in the form of Duo's answers"),
+        (
+            200,
+            {"stat": "OK", "response": "fine"},
+            Reason.PROTOCOL_ERROR,
+            "not in the form of Duo's answers",
+        ),
+        (200, [], Reason.PROTOCOL_ERROR, "not in the form of Duo's answers"),
         (200, b"", Reason.PROTOCOL_ERROR, "the body is empty"),
         (200, b"<html>sign in to the wireless network", Reason.PROTOCOL_ERROR, "not JSON"),
     ],
@@ -184,7 +189,7 @@ def test_any_other_answer_is_trouble(
     run: Run, status: int, said: object, reason: Reason, detail: str
 ) -> None:
     with pytest.raises(ProbeFailure) as trouble:
-        opened(run, answered(status, said))
+        unwrap(run, answered(status, said))
     assert trouble.value.reading.reason is reason
     assert detail in clear(trouble.value.reading.detail)
 

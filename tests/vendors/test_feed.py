@@ -186,11 +186,11 @@ def test_charsets(body: bytes, kind: str) -> None:
 @pytest.mark.parametrize("name", ["nonsense", "base64", "idna", "unicode-escape", "rot13"])
 def test_a_charset_that_cannot_be_read(name: str) -> None:
     body = f'<?xml version="1.0" encoding="{name}"?>{UMLAUT}'
-    assert "its charset cannot be read" in why(body)
+    assert "its charset is unknown" in why(body)
 
 
 def test_a_wrong_charset_is_no_feed() -> None:
-    assert "it is not in the charset it names" in why(UMLAUT.encode("latin-1"))
+    assert "it is not in the charset it declares" in why(UMLAUT.encode("latin-1"))
 
 
 # --- what is no feed --------------------------------------------------------------
@@ -204,12 +204,12 @@ def test_a_wrong_charset_is_no_feed() -> None:
         ("<html><body>All systems operational</body></html>", "its root is <html>"),
         ("<!DOCTYPE html><html><p>fine<br></html>", "its root is <html>"),
         ("<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "its root is <Error>"),
-        ('{"status": "ok"}', "no XML"),
-        (RSS[:-30], "no XML"),
-        (RSS.replace("</item>", ""), "no XML"),
+        ('{"status": "ok"}', "not XML"),
+        (RSS[:-30], "not XML"),
+        (RSS.replace("</item>", ""), "not XML"),
         ("<rss>" + "<a>" * 200, "nested too deep"),
         ("<rss>" + "<item/>" * (ENTRIES + 1) + "</rss>", "more than 2000 entries"),
-        ("\0" * 100, "no XML"),
+        ("\0" * 100, "not XML"),
     ],
 )
 def test_what_is_no_feed_is_dead(body: str, reason: str) -> None:
@@ -232,7 +232,7 @@ BOMBS = {
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_entities_are_refused_before_they_expand(bomb: str) -> None:
     assert why(BOMBS[bomb]) == (
-        "no feed: it declares entities, which feeds have no use for and attacks have"
+        "not a valid feed: it declares entities, as attacks do and feeds do not"
     )
 
 

@@ -67,7 +67,10 @@ def test_keys_are_needed_until_the_last_of_their_tokens_is_over() -> None:
     issued.add(ONE, 0.0, 300.0)
     issued.add(ONE, 10.0, 60.0)  # shorter: the first one is still there
     issued.check((ONE, TWO), 299.0)
-    for now, words in ((100.0, "200 s more is not offered"), (299.0, "1 s more is not offered")):
+    for now, words in (
+        (100.0, "200 s more is no longer offered"),
+        (299.0, "1 s more is no longer offered"),
+    ):
         with pytest.raises(ProbeFailure) as caught:
             issued.check((TWO,), now)
         assert words in caught.value.reading.detail
@@ -94,7 +97,7 @@ def test_the_same_name_is_not_the_same_key() -> None:
     issued.add(ONE, 0.0, 300.0)
     with pytest.raises(ProbeFailure, match="expectation_failed") as caught:
         issued.check((Key("one", TWO.material),), 1.0)
-    assert "another under the same name" in caught.value.reading.detail
+    assert "replaced under the same name" in caught.value.reading.detail
 
 
 @pytest.mark.parametrize("end", ["?a=b", "#a"])

@@ -21,7 +21,7 @@ from beacon.vendors.status import (
     concerned,
     entry,
     severer,
-    spoken,
+    status_text,
     worst,
 )
 
@@ -91,7 +91,7 @@ def test_trouble_on_the_way_to_a_source_is_never_an_admission(
     ],
 )
 def test_a_status_is_spoken(status: str, words: str) -> None:
-    assert clear(spoken(status)) == words
+    assert clear(status_text(status)) == words
 
 
 def test_an_entry_is_a_sentence_whose_title_leaves_room() -> None:

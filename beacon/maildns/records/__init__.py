@@ -1,1 +1,1 @@
-"""SPF, DKIM and DMARC records, parsed and judged as receivers do. Pure."""
+"""SPF, DKIM and DMARC records, parsed and checked as receivers do. Pure."""

@@ -17,12 +17,12 @@ _INTEGER, _BITS, _SEQUENCE = 0x02, 0x03, 0x30
 
 
 def is_key(text: str) -> bool:
-    """Whether a TXT is meant as a key."""
+    """Whether a TXT is intended as a key."""
     return "p" in tags(text) and tags(text).get("v", "DKIM1") == "DKIM1"
 
 
 def is_revoked(text: str) -> bool:
-    """Whether a key says that it is used no more."""
+    """Whether a key is marked as no longer used."""
     return not tags(text)["p"]
 
 
@@ -32,7 +32,7 @@ def flaw(text: str) -> str | None:
         found = read(text)
         for name, allowed in (("s", {"*", "email"}), ("h", {"sha256"})):
             if name in found and not allowed & {v.strip() for v in found[name].split(":")}:
-                return f"{name}={excerpt(found[name])} shuts mail out"
+                return f"{name}={excerpt(found[name])} does not allow mail"
         kind = found.get("k", "rsa")
         data = _decoded("".join(found["p"].split()))
         if kind == "rsa":
@@ -42,19 +42,19 @@ def flaw(text: str) -> str | None:
             return None if right else f"an Ed25519 key has 32 bytes, this one {len(data)}"
     except (BrokenList, _NoKey) as error:
         return str(error)
-    return f"k={excerpt(kind)} is no type of key"
+    return f"k={excerpt(kind)} is not a known type of key"
 
 
 class _NoKey(ValueError):
-    """What stands there is none."""
+    """The text is not a valid key."""
 
 
 def _decoded(text: str) -> bytes:
-    """The bytes of `p=`. Strict where some receivers are not: others refuse what is no base64."""
+    """The bytes of `p=`. Strict, because some receivers refuse invalid base64."""
     digits = text.rstrip("=")
     strange = next((char for char in digits if char not in _BASE64), None)
     if strange is not None:
-        raise _NoKey(f"p= holds {excerpt(strange)}, which is no base64")
+        raise _NoKey(f"p= contains {excerpt(strange)}, which is not base64")
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error:
@@ -67,12 +67,12 @@ def _rsa_flaw(data: bytes) -> str | None:
     except _NoKey:
         raise
     except ValueError as error:
-        raise _NoKey(f"p= is no RSA key: {error}") from None
+        raise _NoKey(f"p= is not an RSA key: {error}") from None
     bits = modulus.bit_length()
     if bits < SMALLEST:
         return f"an RSA key of {bits} bits: receivers want {SMALLEST} or more"
     if not modulus % 2 or exponent < 3 or not exponent % 2:
-        return "p= is no RSA key: its numbers cannot be right"
+        return "p= is not an RSA key: its numbers are impossible"
     return None
 
 
@@ -98,7 +98,7 @@ def _only(tag: int, data: bytes) -> bytes:
 
 
 def _first(tag: int, data: bytes) -> tuple[bytes, bytes]:
-    """The content of the first element (DER), and what follows."""
+    """The content of the first element (DER), and the bytes after it."""
     if data[:1] != bytes([tag]):
         raise ValueError("not DER")
     length, start = data[1] if len(data) > 1 else 0, 2

@@ -8,21 +8,20 @@ _POLICIES: Final = frozenset({"none", "quarantine", "reject"})
 
 
 def is_dmarc(text: str) -> bool:
-    """Whether receivers take a TXT for a DMARC record: its first tag is v, exactly DMARC1."""
+    """Whether receivers accept a TXT as a DMARC record: its first tag is v, exactly DMARC1."""
     name, _, value = text.partition(";")[0].partition("=")
     return name.rstrip(" \t") in ("v", "V") and value.strip(" \t") == "DMARC1"
 
 
 def resembles(text: str) -> bool:
-    """Whether somebody meant a DMARC record by it."""
+    """Whether it was probably intended as a DMARC record."""
     return "dmarc1" in text.lower()
 
 
 def flaw(text: str) -> str | None:
     """Why receivers apply no policy; None: they do.
 
-    A policy that is not valid counts as `none` where reports are asked for, and not at all
-    where they are not.
+    An invalid policy counts as `none` if the record asks for reports, else not at all.
     """
     found: dict[str, str] = {}
     try:
@@ -30,11 +29,11 @@ def flaw(text: str) -> str | None:
             name, equals, value = spec.partition("=")
             name = name.strip().lower()
             if equals and name in found:
-                raise BrokenList(f"{excerpt(name)} stands there twice")
+                raise BrokenList(f"{excerpt(name)} is given twice")
             found[name] = value.strip()
     except BrokenList as error:
         return str(error)
-    why = next((said for name in ("p", "sp") if (said := _wrong(name, found))), None)
+    why = _wrong("p", found) or _wrong("sp", found)
     reports = any(map(_is_address, found.get("rua", "").split(",")))
     return None if why is None or reports else f"{why}, and no `rua` asks for reports"
 
@@ -43,11 +42,11 @@ def _wrong(name: str, found: dict[str, str]) -> str | None:
     if name not in found:
         return "it has no p=" if name == "p" else None
     valid = found[name].lower() in _POLICIES
-    return None if valid else f"{name}={excerpt(found[name])} is no policy"
+    return None if valid else f"{name}={excerpt(found[name])} is not a policy"
 
 
 def _is_address(text: str) -> bool:
-    """Whether it is an address to report to: a URI, with a size after `!` perhaps."""
+    """Whether it is an address for reports: a URI, optionally with a size after `!`."""
     scheme, colon, rest = text.strip().partition(":")
     if not colon or not scheme.isascii() or not scheme.replace("+", "").isalnum():
         return False

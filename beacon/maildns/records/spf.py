@@ -1,7 +1,7 @@
-"""SPF (RFC 7208): whether an address may send for a domain, and what the question costs.
+"""SPF (RFC 7208): whether an address may send for a domain, and how many queries the check costs.
 
-Pure: how to look a name up is handed in. Bounded: the ten terms of section 4.6.4 end every
-loop, and at most 10 + 10 × 10 names are asked.
+Pure: the caller passes a `Fetch`. Bounded: the limit of ten terms (§4.6.4) ends every loop, and at
+most 10 + 10 × 10 names are looked up.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ from beacon.maildns.records.spf_grammar import (
 MOST_TERMS: Final = 10
 MOST_VOIDS: Final = 2
 MOST_NAMES: Final = 10
-"""Hosts of one `mx`, and names of one `ptr`, that are looked up (section 4.6.4)."""
+"""Hosts of one `mx`, and names of one `ptr`, that are looked up (§4.6.4)."""
 _LONGEST_NAME: Final = 253
 
 Address = IPv4Address | IPv6Address
@@ -38,21 +38,21 @@ Kind = dns.rdatatype.RdataType
 
 @dataclass(frozen=True, slots=True)
 class SpfStep:
-    """One term that was looked at: how deep, whose record, and what came of it."""
+    """One term of the walk: its depth in the tree, its domain, and its result."""
 
     depth: int
     domain: str
     term: str
-    came: str
+    result: str
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
     """The result of one check, why, and its cost.
 
-    `terms` and `voids` count what the limits count: terms that ask the DNS, and look-ups that
-    found nothing. `ttl` is the shortest in the tree, in seconds. `permits` is whether any address
-    at all could pass; of a walk without an address only.
+    `terms` and `voids` are what RFC 7208 limits: terms that need a query, and look-ups that found
+    nothing. `ttl` is the shortest in the tree, in seconds. `permits` (only for a walk without an
+    address) is whether any address could pass.
     """
 
     result: Result
@@ -78,11 +78,10 @@ class _Ends(Exception):
 def check(
     domain: str, fetch: Fetch, address: Address | None = None, sender: str = "", helo: str = ""
 ) -> Checked:
-    """Check whether `address` may send mail for `domain`.
+    """Check whether `address` may send mail for `domain`; `sender` and `helo` are for macros.
 
-    None as the address is one that nothing but `all` matches, so that the whole tree is walked:
-    its cost is the highest there is. What such a walk cannot know (a macro of the address or
-    of the message) counts as a term, and is not asked. `sender` and `helo` are for macros.
+    Without an address only `all` matches, so the whole tree is walked and costs the most. A term
+    with a macro of the address or the message then counts, but is not looked up.
     """
     walk = _Walk(fetch, address, sender or f"postmaster@{domain}", helo or domain)
     try:
@@ -96,7 +95,7 @@ def check(
 
 
 class _Walk:
-    """One check: what is counted goes on through the whole tree."""
+    """One check; it counts through the whole tree."""
 
     def __init__(self, fetch: Fetch, address: Address | None, sender: str, helo: str) -> None:
         self._fetch, self._address, self._helo = fetch, address, helo
@@ -107,7 +106,7 @@ class _Walk:
         self.trace: list[SpfStep] = []
         self.decided = ""
         self.permits = False
-        self._could_match = True  # any address, of the term that was looked at last
+        self._could_match = True  # whether the last term could match any address
 
     def host(self, domain: str, depth: int) -> Result:
         """`check_host()` for one domain of the tree."""
@@ -152,8 +151,8 @@ class _Walk:
         where = len(self.trace)
         self._step(depth, domain, term.text, "")
         matched = self._matches(term, domain, depth)
-        came = "depends on the message" if matched is None else "match" if matched else "no match"
-        self.trace[where] = SpfStep(depth, domain, term.text, came)
+        result = "depends on the message" if matched is None else "match" if matched else "no match"
+        self.trace[where] = SpfStep(depth, domain, term.text, result)
         self.permits |= term.result is Result.PASS and self._could_match
         if matched:
             self.decided = f"{term.text} of {domain}"
@@ -162,16 +161,14 @@ class _Walk:
     def _count(self, text: str, domain: str) -> None:
         self.terms += 1
         if self.terms > MOST_TERMS:
-            why = (
-                f"more than {MOST_TERMS} terms that ask the DNS; {text} of {domain} is one too many"
-            )
-            raise _Ends(Result.PERMERROR, why)
+            which = f"{text} of {domain} is one too many"
+            raise _Ends(Result.PERMERROR, f"more than {MOST_TERMS} terms that ask the DNS; {which}")
 
-    def _step(self, depth: int, domain: str, term: str, came: str) -> None:
-        self.trace.append(SpfStep(depth, domain, term, came))
+    def _step(self, depth: int, domain: str, term: str, result: str) -> None:
+        self.trace.append(SpfStep(depth, domain, term, result))
 
     def _matches(self, term: Term, domain: str, depth: int) -> bool | None:
-        """Whether a term matches; None where only a message could tell."""
+        """Whether a term matches; None if that depends on the message."""
         self._could_match = True
         if term.mechanism == "all":
             return True
@@ -212,7 +209,7 @@ class _Walk:
             raise _Ends(Result.PERMERROR, why)
         for record in sorted(found.records):
             exchange: dns.name.Name = record.exchange  # type: ignore[attr-defined]
-            if exchange != dns.name.root:  # a null MX names nobody (RFC 7505)
+            if exchange != dns.name.root:  # a null MX: no mail is accepted (RFC 7505)
                 yield exchange
 
     def _is_one_of(self, hosts: Iterator[dns.name.Name], term: Term) -> bool:
@@ -227,7 +224,7 @@ class _Walk:
         return False
 
     def _has_other_family(self, host: dns.name.Name) -> bool:
-        """Whether a host without an IPv4 address has one of IPv6; no receiver asks both."""
+        """Whether a host without an IPv4 address has an IPv6 address, in a walk without one."""
         return self._address is None and bool(self._fetch(host, dns.rdatatype.AAAA).records)
 
     @property
@@ -236,7 +233,7 @@ class _Walk:
         return dns.rdatatype.AAAA if v6 else dns.rdatatype.A
 
     def _validated(self) -> Iterator[dns.name.Name]:
-        """The names of the address that lead back to it (section 5.5); errors are none."""
+        """The names of the address that lead back to it (§5.5); failed look-ups are skipped."""
         assert self._address is not None, "a walk without an address has no names"
         reverse = dns.reversename.from_address(str(self._address))
         found = self._fetch(reverse, dns.rdatatype.PTR)
@@ -267,10 +264,10 @@ class _Walk:
                 why = f"more than {MOST_VOIDS} look-ups that find nothing; {what} is one too many"
                 raise _Ends(Result.PERMERROR, why)
 
-    # --- macros (section 7) -------------------------------------------------------
+    # --- macros (§7) --------------------------------------------------------------
 
     def _expanded(self, spec: str, domain: str) -> str | None:
-        """The name a domain-spec stands for; None where only a message could tell."""
+        """The name that a domain-spec expands to; None if that depends on the message."""
         found: list[str] = []
         end = 0
         for part in MACRO_PARTS.finditer(spec):
@@ -324,14 +321,14 @@ def _transformed(value: str, digits: str, reverse: str, delimiters: str) -> str:
 
 
 def _shortened(name: str) -> str:
-    """Drop labels from the left of a name that is too long (section 7.3)."""
+    """Drop labels from the left of a name that is too long (§7.3)."""
     while len(name) > _LONGEST_NAME and "." in name:
         name = name.partition(".")[2]
     return name
 
 
 def _name(domain: str) -> dns.name.Name | None:
-    """The domain as a name; None where it cannot be one that is asked for (section 4.3)."""
+    """The domain as a name; None if it is not a valid one to look up (§4.3)."""
     labels = domain.rstrip(".").split(".")
     if len(labels) < 2 or not all(0 < len(label) < 64 for label in labels):
         return None

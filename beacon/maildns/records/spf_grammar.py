@@ -7,11 +7,11 @@ from typing import Final
 
 from beacon.engine.text_pattern import DOT_ALL, IGNORE_CASE, TextPattern
 
-_LONGEST_TOLD: Final = 60
+_LONGEST_QUOTED: Final = 60
 
 
 class Result(StrEnum):
-    """What a check comes to (section 2.6)."""
+    """The result of a check (§2.6)."""
 
     NONE = "none"
     NEUTRAL = "neutral"
@@ -36,7 +36,7 @@ class Malformed(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One mechanism. `domain` may hold macros; None: the record's own."""
+    """One mechanism. `domain` may contain macros; None: the record's own."""
 
     text: str
     result: Result
@@ -69,7 +69,7 @@ _TO_DNS: Final = frozenset("slodiphv")
 
 
 def is_spf(text: str) -> bool:
-    """Whether a TXT is an SPF record at all (section 4.5)."""
+    """Whether a TXT is an SPF record (§4.5)."""
     return text[:7].lower() == "v=spf1 " or text.lower() == "v=spf1"
 
 
@@ -94,7 +94,7 @@ def parse(text: str) -> Record:
 
 
 def _at(word: str) -> Malformed:
-    shown = word if len(word) <= _LONGEST_TOLD else word[: _LONGEST_TOLD - 1] + "…"
+    shown = word if len(word) <= _LONGEST_QUOTED else word[: _LONGEST_QUOTED - 1] + "…"
     return Malformed(f"cannot be read: {shown!r}")
 
 
@@ -116,7 +116,7 @@ def _directive(word: str) -> Term:
 
 
 def _addressed(word: str, result: Result, name: str, rest: str, *, colon: bool) -> Term:
-    """`a` and `mx`: a domain may hold slashes, the prefix lengths are at the end."""
+    """`a` and `mx`: a domain may contain slashes, the prefix lengths are at the end."""
     at = next(_LENGTHS_AT_END.finditer(rest)).start()
     lengths = _CIDRS.fullmatch(rest[at:])
     v4, v6 = (int(lengths[1] or 32), int(lengths[2] or 128)) if lengths else (33, 129)

@@ -1,4 +1,4 @@
-"""Tag lists, as DKIM keys and DMARC policies are written (RFC 6376, 3.2). Pure."""
+"""Tag lists, the format of DKIM keys and DMARC policies (RFC 6376 §3.2). Pure."""
 
 from typing import Final
 
@@ -6,20 +6,17 @@ _LONGEST: Final = 40
 
 
 class BrokenList(ValueError):
-    """The whole list is void; the message says why."""
+    """The whole list is invalid; the message says why."""
 
 
 def tags(text: str) -> dict[str, str]:
-    """The tags of a text that may be none; blanks mean nothing, the last of a name counts."""
+    """The tags of any text; blanks are removed, and the last tag of a name counts."""
     pairs = (each.partition("=") for each in text.split(";"))
     return {name.strip(): "".join(value.split()) for name, equals, value in pairs if equals}
 
 
 def read(text: str) -> dict[str, str]:
-    """The tags of a list as receivers read it; values keep their inner blanks.
-
-    Raises `BrokenList`.
-    """
+    """The tags of a list, as receivers read it. Raises `BrokenList`."""
     specs = text.split(";")
     if not specs[-1].strip():
         specs.pop()
@@ -30,13 +27,13 @@ def read(text: str) -> dict[str, str]:
         if not spec.strip():
             raise BrokenList("there are two `;` in a row")
         if not equals or not (name.isascii() and name.isidentifier()):
-            raise BrokenList(f"{excerpt(spec.strip())} is no tag")
+            raise BrokenList(f"{excerpt(spec.strip())} is not a tag")
         if name in found:
-            raise BrokenList(f"{excerpt(name)} stands there twice")
+            raise BrokenList(f"{excerpt(name)} is given twice")
         found[name] = value.strip()
     return found
 
 
 def excerpt(text: str) -> str:
-    """A few words of a record, for a message."""
+    """A short quotation from a record, for a message."""
     return repr(text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…")

@@ -1,9 +1,8 @@
-"""Who we are to a server: basic, a bearer token, or OAuth2 client credentials.
+"""How a probe signs in to a server: Basic, a bearer token, or OAuth2 client credentials.
 
-Probe accounts have no rights; their secrets are revealed here, on their way to the wire.
+Secrets are revealed here, when they are sent.
 """
 
-import base64
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,18 +16,18 @@ from beacon.engine.run import Run
 from beacon.net.address import origin
 from beacon.net.http.client import Answer, Request, exchange
 from beacon.net.http.expectations import parse_json
-from beacon.net.http.route import Route
+from beacon.net.http.route import Route, basic
 from beacon.net.probe_failure import ProbeFailure
 
 MARGIN: Final = 30.0
-"""Seconds before its end at which a token is not used any more."""
+"""Seconds before a token expires from which it is no longer used."""
 
 LONGEST: Final = 86400.0
-"""Seconds a token is held to be good at most, whatever is said of it."""
+"""Seconds a token is used at most, whatever its server says."""
 
 ClientAuth = Literal["basic", "basic_raw", "post"]
-"""How a client shows its secret: in a header, encoded as the RFC has it (`client_secret_basic`) or
-as it is, for servers that do not decode it; or in the form (`client_secret_post`)."""
+"""How a client sends its secret: in a header, encoded as the RFC says (`client_secret_basic`) or
+plain, for servers that do not decode it; or in the form (`client_secret_post`)."""
 
 _OUR_FAULT: Final = frozenset({400, 401, 403})
 _OUR_ERRORS: Final = frozenset(
@@ -45,7 +44,7 @@ class Basic:
 
     def authorization(self) -> str:
         """The header's value."""
-        return _basic(f"{self.username}:{self.password.reveal()}")
+        return basic(f"{self.username}:{self.password.reveal()}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +60,7 @@ class Bearer:
 
 @dataclass
 class HeldToken:
-    """The token in hand, and the monotonic moment from which it is not used."""
+    """The current token, and the monotonic moment from which it is not used."""
 
     token: str = field(default="", repr=False)
     until: float = 0.0
@@ -76,7 +75,7 @@ class HeldTokens(defaultdict[Hashable, HeldToken]):
 
 @dataclass(frozen=True, kw_only=True)
 class OAuth2:
-    """Client credentials (RFC 6749 §4.4): fetched within the run, kept till its end."""
+    """Client credentials (RFC 6749 §4.4). A token is fetched within a run and kept."""
 
     token_url: Url
     client_id: str
@@ -86,7 +85,7 @@ class OAuth2:
     client_auth: ClientAuth = "basic"
 
     def authorization(self, run: Run, route: Route) -> str:
-        """The header's value; asks for a token where none is in hand. Raises `ProbeFailure`."""
+        """The header's value; fetches a token where there is none. Raises `ProbeFailure`."""
         held = run.memory.of(HeldTokens)[self]
         now = run.clock.monotonic()
         if not held.token or now >= held.until:
@@ -96,7 +95,7 @@ class OAuth2:
         return f"Bearer {run.hide(held.token)}"
 
     def forget(self, run: Run) -> None:
-        """The server did not want the token: the next run asks for another."""
+        """The server refused the token: the next run fetches another."""
         run.memory.of(HeldTokens).pop(self, None)
 
     def _request(self) -> Request:
@@ -108,26 +107,26 @@ class OAuth2:
 
 @dataclass(frozen=True, kw_only=True)
 class Auth:
-    """Exactly one of these."""
+    """Exactly one way to sign in."""
 
     basic: Basic | None = None
     bearer: Bearer | None = None
     oauth2: OAuth2 | None = None
 
     def flaws(self) -> Iterator[Flaw]:
-        """Whether it is exactly one."""
+        """Report none, or more than one."""
         if sum(way is not None for way in (self.basic, self.bearer, self.oauth2)) != 1:
             yield (), "not exactly one way to sign in", "one of basic, bearer, oauth2"
 
     def authorization(self, run: Run, route: Route) -> str:
-        """The header's value. Raises `ProbeFailure` where a token could not be had."""
+        """The header's value. Raises `ProbeFailure` where no token could be fetched."""
         if self.oauth2:
             return self.oauth2.authorization(run, route)
         return self.written
 
     @property
     def written(self) -> str:
-        """The header's value where the settings alone make it; else nothing."""
+        """The header's value where it needs no request; else nothing."""
         way = self.basic or self.bearer
         return way.authorization() if way else ""
 
@@ -144,7 +143,7 @@ def client_request(
     form: Mapping[str, str],
     how: ClientAuth = "basic",
 ) -> Request:
-    """A form sent by an OAuth2 client that proves itself, or has nothing to (RFC 6749 §2.3)."""
+    """A form from an OAuth2 client, with its secret if it has one (RFC 6749 §2.3)."""
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
     if client_secret is None:
         form = {**form, "client_id": client_id}
@@ -152,14 +151,14 @@ def client_request(
         form = {**form, "client_id": client_id, "client_secret": client_secret.reveal()}
     else:
         pair = client_id, client_secret.reveal()
-        headers["Authorization"] = _basic(
+        headers["Authorization"] = basic(
             ":".join(pair if how == "basic_raw" else map(quote_plus, pair))
         )
     return Request(url=url, method="POST", headers=headers, body=urlencode(form).encode())
 
 
 def unencrypted(name: str, url: str) -> Iterator[Flaw]:
-    """What is wrong with sending a secret to this address, the setting `name`."""
+    """Report the setting `name` where its address would send a secret unencrypted."""
     scheme, host, _ = origin(url)
     if scheme == "http" and not loopback(host):
         yield (name,), f"the secret or its token would go unencrypted to {host}", "https://…"
@@ -168,10 +167,9 @@ def unencrypted(name: str, url: str) -> Iterator[Flaw]:
 def token_of(answer: Answer) -> tuple[str, float]:
     """The token and the seconds it lasts. Raises `ProbeFailure` for an answer without one."""
     if answer.status in _OUR_FAULT and (answer.status == 401 or _error(answer) in _OUR_ERRORS):
-        text = (
-            f"no token: {_error(answer) or 'status 401'}: look at `client_id`, at `client_secret`"
-        )
-        raise ProbeFailure(Reason.OWN_CREDENTIALS, f"{text} (has it expired?) and at `client_auth`")
+        why = _error(answer) or "status 401"
+        settings = "`client_id`, `client_secret` (has it expired?) and `client_auth`"
+        raise ProbeFailure(Reason.OWN_CREDENTIALS, f"no token: {why}: check {settings}")
     if answer.status == 429:
         raise ProbeFailure(Reason.RATE_LIMITED, "no token: status 429")
     if answer.status != 200:
@@ -187,7 +185,7 @@ def token_of(answer: Answer) -> tuple[str, float]:
 
 
 def lasting(lasts: object) -> float:
-    """How long a token lasts, a number or (ADFS, Entra ID v1) the digits of one; else 0."""
+    """Seconds a token lasts: a number, or (ADFS, Entra ID v1) its digits as text; else 0."""
     if isinstance(lasts, str):
         whole = lasts.strip().partition(".")[0]
         lasts = int(whole[:12]) if whole.isascii() and whole.isdecimal() else 0
@@ -197,14 +195,10 @@ def lasting(lasts: object) -> float:
 
 
 def _error(answer: Answer) -> str:
-    """The error's name where it is one of RFC 6749: nothing else of the body is quoted."""
+    """The error's name if RFC 6749 has it: nothing else of the body is quoted."""
     try:
         document = parse_json(answer.body)
     except ProbeFailure:
         return ""
     error = document.get("error") if isinstance(document, dict) else None
     return error if isinstance(error, str) and error in _OUR_ERRORS else ""
-
-
-def _basic(pair: str) -> str:
-    return "Basic " + base64.b64encode(pair.encode()).decode()

@@ -1,7 +1,8 @@
-"""HTTP as probes use it: one request, redirects followed, the answer whole or a `ProbeFailure`.
+"""HTTP as probes use it: one request, redirects followed, a complete answer or a `ProbeFailure`.
 
-Every exchange dials anew. Nothing is read from the environment. Redirects are followed by
-us, each closed unread; what is secret stays with its own origin and those it is allowed for.
+Every exchange opens a new connection and ignores the environment (proxies, .netrc). We follow
+redirects ourselves, so that secrets stay with their own origin and the allowed ones
+(docs/adr/0027).
 """
 
 import string
@@ -29,10 +30,10 @@ from beacon.net.probe_failure import ProbeFailure
 REDIRECTS: Final = 5
 
 DATE_WITHIN: Final = 5.0
-"""Seconds an exchange may take for its `Date` to say something of our clock."""
+"""Seconds an exchange may take if its `Date` is to be compared with our clock."""
 
-DATE_TOLD: Final = 2.0
-"""Seconds our clock may be off before a conversation mentions it: a `Date` is no finer."""
+OFFSET_NOTED: Final = 2.0
+"""Seconds our clock may be off before it is noted: a `Date` is not more exact."""
 
 _DEFAULTS: Final = {
     "User-Agent": f"mfa-beacon/{beacon.__version__}",
@@ -49,11 +50,11 @@ _FOLLOWED: Final = frozenset({301, 302, 303, 307, 308})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What to ask. Headers and body are as on the wire: secrets revealed, text encoded.
+    """One request. Headers and body are as sent: secrets revealed, text encoded.
 
-    `limit` is how many bytes the answer's body may have. Headers and body are for the
-    address's own origin, and may follow redirects to those of `follow_to`. `shown` is the
-    address as notes may tell it, where it is not a setting as it stands.
+    `limit` is how many bytes the answer's body may have. Secrets in headers and body are for the
+    origin of `url`, and for redirects to the origins in `follow_to`. `shown` replaces the
+    address in notes, where it contains more than settings.
     """
 
     url: str
@@ -67,9 +68,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What was answered at the end of all redirects.
+    """The answer at the end of all redirects.
 
-    `certificate_days` is the least of all certificates met on the way; None without TLS.
+    `certificate_days` is of the certificate that expires first; None without TLS.
     """
 
     status: int
@@ -81,22 +82,20 @@ class Answer:
 
     @property
     def charset(self) -> str:
-        """The charset the answer names; nothing where it names none."""
+        """The charset in the answer's header; empty without one."""
         return _charset(self.headers.get("content-type") or "")
 
     def codec(self) -> str:
-        """Python's name of the body's charset. Raises `ProbeFailure` for one that is not known."""
+        """Python's name of the body's charset. Raises `ProbeFailure` for an unknown charset."""
         if self._is_page():
             return codec_of_page(self.body, self.charset)
         found = codec(self.charset or "utf-8")
         if found is None:
-            raise ProbeFailure(
-                Reason.BODY_UNDECODABLE, "the body is in a charset that is not known"
-            )
+            raise ProbeFailure(Reason.BODY_UNDECODABLE, "the body's charset is unknown")
         return found
 
     def text(self) -> str:
-        """The body as text as it says, a page as browsers do. Raises `ProbeFailure`."""
+        """The body decoded by its charset, a page as browsers do. Raises `ProbeFailure`."""
         name = self.codec()
         try:
             # Browsers show a damaged byte of a page as a question mark, and read the rest.
@@ -111,7 +110,7 @@ class Answer:
 
 
 def fresh_jar() -> Jar:
-    """A cookie jar for one run: no cookie leaves the scheme, host and port that set it."""
+    """An empty cookie jar, for one run."""
     return Jar()
 
 
@@ -122,12 +121,12 @@ def exchange(
     *,
     follow: bool = True,
     jar: Jar | None = None,
-    heard: Callable[[int], None] = lambda _: None,
+    on_status: Callable[[int], None] = lambda _: None,
 ) -> Answer:
-    """Send a request and return the answer, redirects followed up to five times.
+    """Send a request and return the answer, after up to five redirects.
 
-    `heard` is told the status of each answer as soon as there is one. Raises `ProbeFailure` for
-    whatever goes wrong on the way, `DeadlinePassed` when time is up.
+    `on_status` is called with the status of each answer as soon as it is there. Raises
+    `ProbeFailure` for all trouble on the way, `DeadlinePassed` when time is up.
     """
     jar = fresh_jar() if jar is None else jar
     days: list[float] = []
@@ -142,7 +141,7 @@ def exchange(
         try:
             response = met.fetch(prepared)
             public |= met.public
-            heard(response.status_code)
+            on_status(response.status_code)
             run.clock_seen = _clock_seen(run, met, response) or run.clock_seen
             _take_cookies(run, jar, response)
             if met.certificate_days is not None:
@@ -152,7 +151,7 @@ def exchange(
                 body = met.body(response, request.limit)
                 return _answer(run, response, body, redirects, min(days, default=None))
         except ProbeFailure:
-            run.remaining()  # sockets shut by the deadline look like all sorts of trouble
+            run.remaining()  # at the deadline sockets are shut, which looks like other trouble
             raise
         finally:
             met.close()
@@ -162,7 +161,7 @@ def exchange(
 
 
 def prepare(request: Request, jar: Jar | None = None) -> PreparedRequest:
-    """The request as it goes on the wire. Raises `ProbeFailure` where it cannot be sent."""
+    """The request as it is sent. Raises `ProbeFailure` where it cannot be sent."""
     prepared = PreparedRequest()
     headers = CaseInsensitiveDict(_DEFAULTS)
     headers.update(request.headers)
@@ -188,21 +187,21 @@ def prepare(request: Request, jar: Jar | None = None) -> PreparedRequest:
 def confined(
     run: Run, request: Request, home: Collection[Origin], *, whole: bool = False
 ) -> Request:
-    """The request as its origin may have it: what is secret goes to the origins of `home` alone.
+    """The request without the secrets that its origin may not have: `home` may have them.
 
-    `whole`: its address is secret too. Raises `ProbeFailure` where it cannot be asked without;
-    `run.to_allow` then says, as where a header was left out, what a person may allow.
+    `whole`: its address is secret too. Raises `ProbeFailure` where it makes no sense without them.
+    `run.to_allow` then says which setting would allow it; likewise where a header is left out.
     """
     try:
         there = origin(request.url)
     except ValueError:
-        raise ProbeFailure(Reason.PROTOCOL_ERROR, "a redirect to no address") from None
+        raise ProbeFailure(Reason.PROTOCOL_ERROR, "a redirect to an invalid address") from None
     public = {n: v for n, v in request.headers.items() if n.lower() in PUBLIC_HEADERS}
     sends = whole or request.body is not None
     if there in home or not (sends or len(public) < len(request.headers)):
         return request
     named = shown(there)
-    run.to_allow = f"{named} is not sent what is secret; `follow_to: [{named}]` allows it"
+    run.to_allow = f"secrets are not sent to {named}; `follow_to: [{named}]` allows it"
     if sends:
         raise ProbeFailure(Reason.EXPECTATION_FAILED, run.to_allow)
     run.note(run.to_allow)
@@ -210,12 +209,12 @@ def confined(
 
 
 def shown(there: Origin) -> Origin:
-    """An origin that a server names, as it may be told; its port tells nothing."""
+    """An origin that a server named, masked for notes and details."""
     return there._replace(host=quoted(there.host))
 
 
 def _inward(there: Origin) -> str:
-    """Why a public server may not send us to a private address: a hostile one would use us."""
+    """Why a redirect is not followed. A hostile server could use us to reach private addresses."""
     named = shown(there)
     return f"{named} is a private address behind a public one; `follow_to: [{named}]` allows it"
 
@@ -237,36 +236,36 @@ def _answer(
 
 
 def _clock_seen(run: Run, met: Exchange, response: Response) -> ClockSeen | None:
-    """What the `Date` of a fresh answer says of our clock at the middle of the exchange."""
+    """How far our clock is off by the `Date` of a fresh answer, at the middle of the exchange."""
     written, age = response.headers.get("date"), response.headers.get("age", "0")
     if not written or age.strip() != "0" or met.waited > DATE_WITHIN:
-        return None  # a cache tells the time at which it was filled
-    told = mail_date(written)
-    if told is None:
+        return None  # the answer of a cache has the date at which the cache was filled
+    date = mail_date(written)
+    if date is None:
         return None
     ours = run.clock.utc().timestamp() - met.waited / 2
-    # A Date is cut to whole seconds: half of one is its middle.
-    offset = told.timestamp() + 0.5 - ours
-    if abs(offset) > DATE_TOLD:
+    # A Date is cut to whole seconds: on average it is half a second early.
+    offset = date.timestamp() + 0.5 - ours
+    if abs(offset) > OFFSET_NOTED:
         run.note(f"by its Date, our clock is off by {-offset:+.1f} s")
     return ClockSeen(offset, run.name_of(urlsplit(response.url).hostname or ""))
 
 
 def _take_cookies(run: Run, jar: Jar, response: Response) -> None:
     lines = [_trimmed(line) for line in response.raw.headers.getlist("set-cookie")]
-    # By the server's own clock, where it tells: ours may be years away.
+    # By the server's own clock where it is known: ours may be wrong by years.
     theirs = mail_date(response.headers.get("date") or "")
     jar.take(response.url, lines, theirs or run.clock.utc())
 
 
 def _trimmed(value: str) -> str:
-    """A header's value on one line, without the blanks around it (RFC 9110 §5.5)."""
+    """A header's value on one line, without blanks at its ends (RFC 9110 §5.5)."""
     lines = value.replace("\r", "\n").split("\n")
     return " ".join(line.strip(" \t") for line in lines).strip(" ")
 
 
 def _headers(response: Response) -> CaseInsensitiveDict[str]:
-    """The headers of an answer; of a name that comes several times all values in one."""
+    """The headers of an answer; the values of a repeated header are joined."""
     found: CaseInsensitiveDict[str] = CaseInsensitiveDict()
     for name in response.raw.headers:
         values = map(_trimmed, response.raw.headers.getlist(name))
@@ -275,7 +274,7 @@ def _headers(response: Response) -> CaseInsensitiveDict[str]:
 
 
 def _text_of(value: str) -> str:
-    """http.client reads every byte as Latin-1; they are UTF-8 where they can be."""
+    """The value as UTF-8 where it is valid UTF-8: http.client decodes every byte as Latin-1."""
     try:
         return value.encode("latin-1").decode()
     except UnicodeError:
@@ -283,7 +282,7 @@ def _text_of(value: str) -> str:
 
 
 def _redirected(request: Request, response: Response) -> Request | None:
-    """The request a redirect asks for; None where the answer is none."""
+    """The request that a redirect asks for; None for other answers."""
     written = next(map(_trimmed, response.raw.headers.getlist("location")), "")
     if response.status_code not in _FOLLOWED or not written:
         return None
@@ -291,7 +290,7 @@ def _redirected(request: Request, response: Response) -> Request | None:
         raw = written.encode("latin-1").decode("utf-8", "surrogateescape")
         url = join(response.url, raw)
     except ValueError:
-        raise ProbeFailure(Reason.PROTOCOL_ERROR, "a redirect to no address") from None
+        raise ProbeFailure(Reason.PROTOCOL_ERROR, "a redirect to an invalid address") from None
     if not url.startswith(("http://", "https://")):
         raise ProbeFailure(Reason.PROTOCOL_ERROR, "a redirect to something other than HTTP")
     following = replace(request, url=url, shown=None)
@@ -299,7 +298,7 @@ def _redirected(request: Request, response: Response) -> Request | None:
 
 
 def _keeps_method(method: str, status: int) -> bool:
-    """As browsers do: 303 asks for a page, 301 and 302 do so after a POST alone."""
+    """As browsers do: 303 means GET; 301 and 302 mean GET after a POST only."""
     if method in ("GET", "HEAD"):
         return True
     if status in (HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.FOUND):
@@ -315,7 +314,7 @@ def _as_get(request: Request) -> Request:
 def _charset(content_type: str) -> str:
     for parameter in content_type.split(";")[1:]:
         name, _, value = parameter.partition("=")
-        value = value.partition(",")[0].strip(" \t\"'")  # of a header that comes twice the first
+        value = value.partition(",")[0].strip(" \t\"'")  # the first, if the header is repeated
         if name.strip().lower() == "charset" and value:
             return value.lower()
     return ""
@@ -328,6 +327,6 @@ def _note_request(run: Run, prepared: PreparedRequest, shown: str, *, ours: bool
     run.foreign_host = urlsplit(prepared.url or "").hostname if foreign else None
     if ours and not run.is_secret(prepared.url or ""):
         run.note(f"{prepared.method} {parts.scheme}://{parts.netloc}{parts.path}")
-    else:  # where a server sends us may hold what we sent it, or what it shall not be told of
+    else:  # an address from a server may contain what we sent, or another secret
         path = parts.path if parts.path in ("", "/") else "/…"
         run.note(f"{prepared.method} {parts.scheme}://{quoted(parts.netloc)}{path}")

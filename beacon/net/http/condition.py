@@ -1,7 +1,7 @@
-"""One condition on one operand of an answer: the operators, and what they are written as.
+"""One condition on one operand of an answer: its operators, and how they are written.
 
-Evidence or no green: an operand that is missing, of another type or not parsable meets no
-condition but `absent`. Words quote at most a short scalar, and nothing where told so.
+Green needs evidence: a missing operand meets only `absent`, and one of another type meets nothing
+(docs/probes/http.md). Messages quote at most a short value of the answer.
 """
 
 import json
@@ -17,7 +17,7 @@ from beacon.engine.redaction import quoted
 from beacon.engine.text_pattern import REGEX_BUDGET, TextPattern
 
 QUOTED: Final = 40
-"""Characters of the answer a detail may quote."""
+"""Characters of the answer that a detail may quote."""
 
 _CLASS: Final = TextPattern(r"[1-5]xx")
 _STATUS: Final = TextPattern(r"[1-5][0-9]{2}")
@@ -31,7 +31,7 @@ _ONE_STATUS: Final[list[dict[str, Any]]] = [
 
 
 class StatusSet:
-    """Which HTTP status is right: 200, [200, 204] or "2xx"."""
+    """The expected HTTP status: 200, [200, 204] or "2xx"."""
 
     __slots__ = ("_allowed",)
     ALLOWED: ClassVar = '200, "2xx", or a list of these'
@@ -60,7 +60,7 @@ class StatusSet:
         raise SettingRefused(f"not an HTTP status: {raw!r}", cls.ALLOWED, hint)
 
     def __contains__(self, status: int) -> bool:
-        """Whether this status is right."""
+        """Whether this status is expected."""
         return status in self._allowed or f"{status // 100}xx" in self._allowed
 
     def __str__(self) -> str:
@@ -68,7 +68,7 @@ class StatusSet:
         return " or ".join(str(item) for item in self._allowed)
 
     def __eq__(self, other: object) -> bool:
-        """Compare as values: a reload asks whether anything changed."""
+        """Equal values are equal: a reload compares settings."""
         return isinstance(other, StatusSet) and other._allowed == self._allowed
 
     def __hash__(self) -> int:
@@ -80,12 +80,12 @@ SUCCESS: Final = StatusSet("2xx")
 
 
 class _OtherType(Exception):
-    """The operand is not of the type the operator works on."""
+    """The operand has another type than the operator needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unmet:
-    """A condition that is not met: why, and in words."""
+    """Why a condition is not met: the reason, and a text."""
 
     reason: Reason
     words: str
@@ -93,7 +93,7 @@ class Unmet:
 
 @dataclass(frozen=True)
 class Condition:
-    """A value (equal in type and value), or a map of operators that must all hold."""
+    """A value (equal in type and value), or a map of operators that must all be met."""
 
     tests: tuple[tuple[str, Any], ...]
 
@@ -124,7 +124,7 @@ class Condition:
 
     @classmethod
     def parse(cls, raw: object) -> Self:
-        """Read a condition; every operator's own value is checked."""
+        """Read a condition, and check the value of each operator."""
         if not isinstance(raw, Mapping):
             return cls((("equals", _literal(raw)),))
         if not raw:
@@ -143,11 +143,11 @@ class Condition:
             raise SettingRefused(refused.message, refused.allowed, refused.hint, path) from None
 
     def fits_text(self) -> bool:
-        """Whether a header or a body could meet it: they are text, and equal to text alone."""
+        """Whether a header or a body can meet it: they are text, which equals only text."""
         return all(_text_could(name, wanted) for name, wanted in self.tests)
 
     def unmet(self, operand: object, *, quote: bool = True) -> Unmet | None:
-        """What of this condition the operand does not meet; `None` counts as missing."""
+        """The first operator that the operand does not meet; `None` counts as missing."""
         for name, wanted in self.tests:
             found = self._unmet(name, wanted, operand, quote=quote)
             if found:
@@ -167,18 +167,18 @@ class Condition:
         except TimeoutError:
             words = f"took longer than {REGEX_BUDGET:g} s to match {_shown(wanted)}"
             return Unmet(Reason.EXPECTATION_FAILED, words)
-        said = f"{_found(operand)} " if quote else ""
-        return Unmet(Reason.EXPECTATION_FAILED, f": {said}{_SAID[name]} {_shown(wanted)}")
+        found = f"{_found(operand)} " if quote else ""
+        return Unmet(Reason.EXPECTATION_FAILED, f": {found}{_PHRASES[name]} {_shown(wanted)}")
 
 
 class WireText(str):
-    """An operand that is text by nature (a header, a body): numbers in it are parsed."""
+    """An operand that can only be text (a header, a body): `min` and `max` parse a number in it."""
 
     __slots__ = ()
 
 
 def same(found: object, wanted: object) -> bool:
-    """Equal in type and value, all the way down: true is not 1, 1 is not 1.0."""
+    """Whether both are equal in type and value, at every depth: true is not 1, 1 is not 1.0."""
     if isinstance(found, list) and isinstance(wanted, list):
         return len(found) == len(wanted) and all(map(same, found, wanted))
     if isinstance(found, dict) and isinstance(wanted, dict):
@@ -189,7 +189,7 @@ def same(found: object, wanted: object) -> bool:
 
 def _number(operand: object) -> float | int:
     if isinstance(operand, WireText):
-        # Blanks as of HTTP alone: what else Python strips, it does not always read.
+        # Only the blanks of HTTP: Python strips more than `float` accepts.
         bare = operand.strip(" \t\r\n")
         if _NUMBER.fullmatch(bare) and math.isfinite(float(bare)):
             return float(bare)
@@ -201,7 +201,6 @@ def _number(operand: object) -> float | int:
 def _matches(operand: object, wanted: Regex) -> bool:
     if not isinstance(operand, str):
         raise _OtherType
-    # `regex` keeps what it has compiled.
     return TextPattern(str(wanted)).search(operand) is not None
 
 
@@ -230,7 +229,7 @@ _OPERATORS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "length": _length,
 }
 
-_SAID: Final[Mapping[str, str]] = {
+_PHRASES: Final[Mapping[str, str]] = {
     "equals": "is not",
     "matches": "does not match",
     "contains": "does not contain",
@@ -244,10 +243,10 @@ _SAID: Final[Mapping[str, str]] = {
 
 def _literal(raw: object) -> object:
     if raw is None:
-        raise SettingRefused("null never meets anything: it counts as missing", "`absent: true`")
+        raise SettingRefused("null meets no condition: it counts as missing", "`absent: true`")
     if not isinstance(raw, str | int | float | bool | list | dict):
         raise SettingRefused(
-            f"no value a server could send: {raw!r}", "text, a number, true or false"
+            f"a server cannot send this value: {raw!r}", "text, a number, true or false"
         )
     return raw
 
@@ -261,7 +260,7 @@ def _finite(raw: object) -> float | int:
 def _only_true(raw: object) -> bool:
     if raw is not True:
         raise SettingRefused(
-            f"{raw!r} says nothing here", "true", "the opposite of present is absent"
+            f"{raw!r} has no meaning here", "true", "the opposite of present is absent"
         )
     return True
 
@@ -301,14 +300,14 @@ def _text_could(name: str, wanted: object) -> bool:
 
 
 def _found(value: object) -> str:
-    """Of an answer a scalar, quoted; of a long text or anything larger, what it is."""
+    """A short value of an answer, quoted; anything larger only by its type."""
     if isinstance(value, WireText) and len(value) > QUOTED:
         return f"text of {len(value)} characters"
     return _larger(value) or quoted(_json(value), QUOTED)
 
 
 def _shown(value: object) -> str:
-    """What is wanted, cut short."""
+    """The expected value, cut short."""
     if isinstance(value, Condition):
         return ", ".join(f"{name} {wanted}" for name, wanted in value.tests)
     line = _larger(value) or _json(value)

@@ -1,8 +1,8 @@
-"""Public sources, asked politely: only for what has changed, and not before they allow it.
+"""Requests to public sources: only for changes, and not before the source allows it.
 
-What a source said is kept in this process, with its validators (ETag, Last-Modified). When it
-answers "unchanged" (304) it says the same again, now. A source that asks to be left alone for
-a while (`Retry-After`) is left alone, by all endpoints that read it, for at most an hour.
+The last answer of a source is kept in this process, with its validators (ETag, Last-Modified). A
+304 confirms it. After a `Retry-After` no endpoint asks the source again until then, at most for an
+hour.
 """
 
 from collections.abc import Callable, Hashable
@@ -21,16 +21,16 @@ T = TypeVar("T")
 V = TypeVar("V")
 
 WHOLE_EVERY: Final = 3600.0
-"""Seconds after which a source is read whole again: a cache may answer 304 for ever."""
+"""Seconds after which a source is read in full again: a cache may answer 304 for ever."""
 
 LONGEST_REST: Final = 3600.0
-"""Seconds a source is left alone at most, whatever it asks for."""
+"""Seconds a source is not asked at most, whatever it asks for."""
 
 USUAL_REST: Final = 60.0
-"""Seconds a source is left alone that says "too many" (429) and not for how long."""
+"""Seconds a source is not asked after a 429 without `Retry-After`."""
 
 KEPT: Final = 32
-"""Sources whose last word is kept, and sources that rest."""
+"""Sources whose last answer is kept, and sources that are not to be asked now."""
 
 DIRECT: Final = Route()
 
@@ -38,18 +38,18 @@ _LONGEST_VALIDATOR: Final = 1000
 
 
 class BoundedCache(Generic[V]):
-    """At most so many things by key; the one put in first gives way. For any thread."""
+    """A map with a limit; the oldest item is dropped. For any thread."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._held: dict[Hashable, V] = {}
 
     def get(self, key: Hashable) -> V | None:
-        """The thing; None where there is none."""
+        """The item; None without one."""
         return self._held.get(key)
 
     def put(self, key: Hashable, thing: V) -> None:
-        """Keep it, as the newest."""
+        """Keep an item, as the newest."""
         self._held.pop(key, None)
         self._held[key] = thing
         for old in list(self._held)[: -self._most]:
@@ -57,8 +57,8 @@ class BoundedCache(Generic[V]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """What a source said, where it did in the end, since when, and how to ask for news."""
+class _LastAnswer:
+    """A source's parsed answer, its final address, its validators, when it was read in full."""
 
     what: Any
     url: str
@@ -68,7 +68,7 @@ class _Said:
 
 @dataclass(frozen=True, slots=True)
 class _Rest:
-    """Until when a source is left alone, in monotonic seconds, and what it comes to."""
+    """Until when a source is not asked, in monotonic seconds, and the failure until then."""
 
     until: float
     reason: Reason
@@ -76,10 +76,10 @@ class _Rest:
 
 
 class ConditionalClient:
-    """What is known of the sources that it reads. One is shared by all endpoints."""
+    """The last answers of its sources, and which of them not to ask now. Shared by all endpoints."""
 
     def __init__(self) -> None:
-        self._said: BoundedCache[_Said] = BoundedCache(KEPT)
+        self._last: BoundedCache[_LastAnswer] = BoundedCache(KEPT)
         self._rests: BoundedCache[_Rest] = BoundedCache(KEPT)
 
     def read(
@@ -89,31 +89,31 @@ class ConditionalClient:
         parse: Callable[[Run, Answer], T],
         route: Route = DIRECT,
     ) -> T:
-        """What a source says: parsed anew, or, if it is unchanged, what was parsed last.
+        """The parsed answer of a source; if it is unchanged, the one parsed last.
 
-        `parse` is a plain function that knows no settings: what it made is shared by all who
-        read this address with it. Raises `ProbeFailure`.
+        `parse` is a plain function without settings: all endpoints that read this address with it
+        share the result. Raises `ProbeFailure`.
         """
         key = (request.url, parse)
-        held = self._said.get(key)
+        held = self._last.get(key)
         if held is not None and run.clock.monotonic() - held.whole_at >= WHOLE_EVERY:
             held = None
-        answer = self.ask(run, _for_news(request, held), request.url, route)
+        answer = self.ask(run, _conditional(request, held), request.url, route)
         if answer.status == 304 and held is not None:
             if answer.url == held.url:
-                self._said.put(key, held)
-                run.note("unchanged: what was read last says it again")
+                self._last.put(key, held)
+                run.note("unchanged since it was read last")
                 what: T = held.what
                 return what
-            # It was sent elsewhere, and what is there is older than what we know: a dead page.
+            # It redirects to another page now, and the validators were not for that one.
             answer = self.ask(run, request, request.url, route)
         if answer.status != 200:
             text = f"status {answer.status} instead of an answer; the page may be inactive"
             raise ProbeFailure(Reason.SOURCE_DEAD, text)
         what = parse(run, answer)
         if validators := _validators(answer):
-            said = _Said(what, answer.url, validators, run.clock.monotonic())
-            self._said.put(key, said)
+            last = _LastAnswer(what, answer.url, validators, run.clock.monotonic())
+            self._last.put(key, last)
         return what
 
     def ask(
@@ -125,9 +125,9 @@ class ConditionalClient:
         *,
         follow: bool = True,
     ) -> Answer:
-        """Ask a source unless it rests; `of` is whatever its limits are kept by.
+        """Ask a source, unless it is not to be asked now; `of` is what its limits apply to.
 
-        Raises `ProbeFailure`: `rate_limited` where it asks us to come less often.
+        Raises `ProbeFailure`: `rate_limited` where it wants fewer requests.
         """
         rest = self._rests.get(of)
         if rest is not None and run.clock.monotonic() < rest.until:
@@ -138,7 +138,7 @@ class ConditionalClient:
         return answer
 
     def _rest(self, run: Run, answer: Answer, of: Hashable) -> None:
-        """Leave it alone as long as it asks for. Raises `ProbeFailure`."""
+        """Note how long the source is not asked. Raises `ProbeFailure`."""
         limited = answer.status == 429
         now = run.clock.utc()
         wait = _wait(answer, now)
@@ -154,14 +154,14 @@ class ConditionalClient:
         raise ProbeFailure(reason, words)
 
 
-def _for_news(request: Request, held: _Said | None) -> Request:
+def _conditional(request: Request, held: _LastAnswer | None) -> Request:
     if held is None:
         return request
     return replace(request, headers={**request.headers, **held.validators})
 
 
 def _validators(answer: Answer) -> dict[str, str]:
-    """The headers to ask with whether it has changed since."""
+    """The headers of a request for changes only."""
     pairs = (("If-None-Match", "etag"), ("If-Modified-Since", "last-modified"))
     found = {name: answer.headers.get(of) or "" for name, of in pairs}
     return {
@@ -172,7 +172,7 @@ def _validators(answer: Answer) -> dict[str, str]:
 
 
 def _wait(answer: Answer, now: datetime) -> float | None:
-    """Seconds of `Retry-After`, a number or a date; None where there is none of use."""
+    """Seconds of `Retry-After`, a number or a date; None without a valid one."""
     written = (answer.headers.get("retry-after") or "").strip()
     if written.isascii() and written.isdecimal():
         return float(written[:9])

@@ -1,8 +1,8 @@
-"""One HTTP exchange on one fresh connection, through requests' adapter, with every limit kept.
+"""One HTTP exchange on one new connection, through requests' adapter, with a limit on everything.
 
-Requests re-reads the CA bundle for each new connection and reads a redirect's whole body;
-urllib3 takes a header block that ends early for a complete one. So the adapter, the
-connection, the answer's head and the reading of its body are ours; all between is theirs.
+Requests reads the CA bundle again for each connection and reads the whole body of a redirect;
+urllib3 accepts a header block that ended early. So the adapter, the connection, the answer's head
+and the reading of its body are our own; the rest is theirs.
 """
 
 # ruff: noqa: ANN401 - overridden methods take whatever requests, urllib3 and http.client pass
@@ -36,21 +36,21 @@ from beacon.net.http.route import Route
 from beacon.net.probe_failure import ProbeFailure, hold
 
 HEAD_LIMIT: Final = 64 * 1024
-"""Bytes of status lines and headers in all, those of `100 Continue` included."""
+"""Bytes of all status lines and headers of an answer, with those of `100 Continue`."""
 
 BODY_LIMIT: Final = 1024 * 1024
 """Bytes of a body, on the wire and decompressed, unless a request allows more."""
 
 CHUNK: Final = 64 * 1024
 
-# Its lines quote addresses with their queries, which may hold a secret.
+# Its log lines contain addresses with their queries, which may hold a secret.
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 
 class Exchange(HTTPAdapter):
     """One request and its answer; `close` ends the connection, read or not.
 
-    `inward`: why no private address is asked; empty: any is.
+    `inward` is the message that refuses a private address; empty: any address is allowed.
     """
 
     def __init__(self, run: Run, route: Route, inward: str = "") -> None:
@@ -60,7 +60,7 @@ class Exchange(HTTPAdapter):
         self._response: Response | None = None
 
     def fetch(self, request: PreparedRequest) -> Response:
-        """The answer's head; its body is not read yet. Raises `ProbeFailure`."""
+        """Send the request and read the answer's head. Raises `ProbeFailure`."""
         try:
             self._response = self.send(request, stream=True, timeout=self._run.remaining())
         except (RequestException, HTTPError) as error:
@@ -68,7 +68,7 @@ class Exchange(HTTPAdapter):
         return self._response
 
     def body(self, response: Response, limit: int = BODY_LIMIT) -> bytes:
-        """The whole body, decompressed, within the limit in bytes. Raises `ProbeFailure`."""
+        """The whole body, decompressed, up to the limit in bytes. Raises `ProbeFailure`."""
         try:
             return _read(self._run, response.raw, limit)
         except (HTTPError, OSError, http.client.HTTPException) as error:
@@ -76,7 +76,7 @@ class Exchange(HTTPAdapter):
 
     @property
     def certificate_days(self) -> float | None:
-        """Days until the server's certificate ends; None without TLS."""
+        """Days until the server's certificate expires; None without TLS."""
         return self._connection.certificate_days if self._connection else None
 
     @property
@@ -86,23 +86,23 @@ class Exchange(HTTPAdapter):
 
     @property
     def public(self) -> bool:
-        """Whether the server has a public address; behind a proxy nobody knows."""
+        """Whether the server has a public address; behind a proxy that is unknown."""
         return self._connection is not None and self._connection.public
 
     def close(self) -> None:
-        """Close the connection; whatever was not read stays unread."""
+        """Close the connection without reading the rest."""
         if self._response is not None:
             self._response.raw.close()
         if self._connection is not None:
             self._connection.hang_up()
 
     def init_poolmanager(self, *_: Any, **__: Any) -> None:
-        """Keep no pools: every exchange dials anew."""
+        """Keep no pools: every exchange opens a connection of its own."""
 
     def get_connection_with_tls_context(
         self, request: PreparedRequest, *_: Any, **__: Any
     ) -> HTTPConnectionPool:
-        """A pool of one connection, which does not exist yet."""
+        """A pool that will open one connection."""
         address = parse_url(request.url or "")
         secure = address.scheme == "https"
         origin = (address.host or "").strip("[]"), address.port or (443 if secure else 80)
@@ -115,16 +115,16 @@ class Exchange(HTTPAdapter):
         return _Pool(origin[0], connection)
 
     def cert_verify(self, *_: Any, **__: Any) -> None:
-        """Nothing to load: the shared context of the policy verifies."""
+        """Load nothing: the TLS context of the policy verifies."""
 
     def request_url(self, request: PreparedRequest, proxies: Any) -> str:  # noqa: ARG002
-        """The path, or the whole address where a proxy forwards."""
+        """The path; the whole address if a proxy forwards the request."""
         forwarded = self._route.proxy and not (request.url or "").startswith("https:")
         return (request.url or "").partition("#")[0] if forwarded else request.path_url
 
 
 class _Pool(HTTPConnectionPool):
-    """What urllib3 wants around a single connection."""
+    """The pool that urllib3 needs around a single connection."""
 
     def __init__(self, host: str, connection: Callable[[], HTTPConnection]) -> None:
         super().__init__(host, maxsize=1, retries=Retry(0, read=False))
@@ -135,7 +135,7 @@ class _Pool(HTTPConnectionPool):
 
 
 class _Connection(HTTPConnection):
-    """A connection dialled by us, whose socket the run watches."""
+    """A connection whose socket we open and the run watches."""
 
     certificate_days: float | None = None
     waited = 0.0
@@ -145,7 +145,7 @@ class _Connection(HTTPConnection):
         super().__init__(*(route.proxy.address if route.proxy else origin))
         self._run, self._route, self._origin, self._inward = run, route, origin, inward
         self._watched: Any = None
-        self._asked_at = 0.0
+        self._sent_at = 0.0
         self.response_class = partial(_Answer, run=run)  # type: ignore[assignment]
 
     def connect(self) -> None:
@@ -153,15 +153,15 @@ class _Connection(HTTPConnection):
 
     def _dial(self) -> Any:
         if self._route.proxy is None:
-            return self._looked_at(dial.connect(self._run, *self._origin, self._route.ip_version))
+            return self._allowed(dial.connect(self._run, *self._origin, self._route.ip_version))
         try:
             host, port = self._route.proxy.address
             return dial.connect(self._run, host, port, self._route.ip_version, own=True)
         except ProbeFailure as trouble:
             raise ProbeFailure(Reason.OWN_NETWORK, f"our proxy: {trouble.reading.detail}") from None
 
-    def _looked_at(self, sock: socket) -> socket:
-        """The socket, unless it leads where nobody may send us. Raises `ProbeFailure`."""
+    def _allowed(self, sock: socket) -> socket:
+        """The socket, unless a redirect leads to a private address. Raises `ProbeFailure`."""
         self.public = ip_address(sock.getpeername()[0]).is_global
         if self.public or not self._inward:
             return sock
@@ -174,11 +174,11 @@ class _Connection(HTTPConnection):
         try:
             self.connect()
             self._run.enter(Phase.SEND)
-            self._asked_at = self._run.clock.monotonic()
+            self._sent_at = self._run.clock.monotonic()
             kwargs["headers"] = {**kwargs.get("headers", {}), **self._for_the_proxy()}
             super().request(*args, **kwargs)
         except (BrokenPipeError, ConnectionResetError):
-            raise  # urllib3 still reads what the server said before it closed
+            raise  # urllib3 still reads what the server sent before it closed
         except OSError as error:
             raise trouble_of(error) from None
 
@@ -189,14 +189,14 @@ class _Connection(HTTPConnection):
         except (OSError, http.client.HTTPException, HTTPError) as error:
             raise trouble_of(error) from None
         self._run.enter(Phase.READ)
-        self.waited = self._run.clock.monotonic() - self._asked_at
+        self.waited = self._run.clock.monotonic() - self._sent_at
         if trouble := self._on_the_way(answer):
             answer.close()  # it holds the socket
             raise trouble
         return answer
 
     def _on_the_way(self, answer: HTTPResponse) -> ProbeFailure | None:
-        """What is wrong where this is the answer of somebody between us and the server."""
+        """The failure where this answer is not the server's but from a proxy or a portal."""
         if self._forwarded and answer.status == http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             return _not_let_through(self._route, answer.headers.get("proxy-authenticate", ""))
         if answer.status == http.HTTPStatus.NETWORK_AUTHENTICATION_REQUIRED and self._in_the_clear:
@@ -206,20 +206,20 @@ class _Connection(HTTPConnection):
 
     @property
     def _in_the_clear(self) -> bool:
-        """Whether somebody on the way can answer in the server's place (RFC 6585 §6)."""
+        """Whether a portal on the way can answer instead of the server (RFC 6585 §6)."""
         return True
 
     @property
     def _forwarded(self) -> bool:
-        """Whether a proxy reads what is said: it does not in a tunnel."""
+        """Whether a proxy reads the request; in a tunnel it does not."""
         return self._route.proxy is not None
 
     def _for_the_proxy(self) -> dict[str, str]:
-        """The headers that are for the proxy alone."""
+        """The headers for the proxy only."""
         return _proof(self._run, self._route) if self._forwarded else {}
 
     def hang_up(self) -> None:
-        """End it for good. `close` is not enough: http.client calls it before the body is read."""
+        """Close it finally: http.client calls `close` before the body is read."""
         self.close()
         if self._watched is not None:
             self._run.release(self._watched)
@@ -227,7 +227,7 @@ class _Connection(HTTPConnection):
 
 
 class _SecureConnection(_Connection):
-    """The same by TLS, through a tunnel where there is a proxy."""
+    """A connection with TLS, through a tunnel if there is a proxy."""
 
     default_port = 443  # type: ignore[misc]  # a ClassVar in urllib3 only
 
@@ -260,7 +260,7 @@ class _SecureConnection(_Connection):
                 self.sock.sendall(f"CONNECT {where} HTTP/1.1\r\n{head}\r\n".encode("latin-1"))
                 answer.begin()
             except (http.client.HTTPException, HTTPError, ProbeFailure, ConnectionError):
-                self._run.remaining()  # sockets shut by the deadline look like all sorts of trouble
+                self._run.remaining()  # at the deadline the socket is shut, which fails here too
                 raise ProbeFailure(Reason.OWN_NETWORK, "our proxy does not speak HTTP") from None
         status = answer.status
         if status == http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
@@ -270,24 +270,24 @@ class _SecureConnection(_Connection):
             text = f"our proxy does not reach the server: status {status}"
             raise ProbeFailure(Reason.UNREACHABLE, text)
         if not 200 <= status < 300:
-            raise ProbeFailure(Reason.OWN_NETWORK, f"our proxy opens no way there: status {status}")
+            raise ProbeFailure(Reason.OWN_NETWORK, f"our proxy opens no tunnel: status {status}")
 
 
 def _proof(run: Run, route: Route) -> dict[str, str]:
-    """Who we are to the proxy."""
+    """Our sign-in at the proxy."""
     proof = route.proxy.authorization() if route.proxy else ""
     run.hide(proof.removeprefix("Basic "))
     return {"Proxy-Authorization": proof} if proof else {}
 
 
 def _not_let_through(route: Route, offered: str) -> ProbeFailure:
-    """What a proxy's 407 comes to: our own trouble, and which setting mends it."""
+    """The failure for a proxy's 407, with the setting to correct."""
     if route.proxy and route.proxy.authorization():
         text = "our proxy refuses `proxy.username` or `proxy.password`"
     else:
         text = "our proxy wants a sign-in: set `proxy.username` and `proxy.password`"
     if offered and "basic" not in offered.lower():
-        text = "our proxy wants a sign-in other than Basic, which the beacon does not speak"
+        text = "our proxy wants a sign-in other than Basic, which the beacon does not support"
     return ProbeFailure(Reason.OWN_CREDENTIALS, text)
 
 
@@ -295,7 +295,7 @@ _BODILESS: Final = (http.HTTPStatus.NO_CONTENT, http.HTTPStatus.NOT_MODIFIED, 10
 
 
 class _Answer(http.client.HTTPResponse):
-    """An answer whose head is counted, and taken for one only when it is whole."""
+    """An answer whose head has a limit, and must be complete."""
 
     _method: str | None
     _read_status: Callable[[], tuple[str, int, str]]
@@ -305,10 +305,7 @@ class _Answer(http.client.HTTPResponse):
         self.fp: _Lines = _Lines(self.fp.detach(), run)
 
     def begin(self) -> None:
-        """Read the head. http.client refuses more than 100 lines; only the bytes are limited here.
-
-        Raises `HTTPException` for a head that is not HTTP.
-        """
+        """Read the head: any number of lines, up to `HEAD_LIMIT` bytes. Raises `HTTPException`."""
         version, status, reason = self._read_status()
         while 100 <= status < 200 and status != http.HTTPStatus.SWITCHING_PROTOCOLS:
             self._read_headers()  # an interim answer: the final one follows
@@ -319,7 +316,7 @@ class _Answer(http.client.HTTPResponse):
         self.code = self.status = status
         self.reason = reason.strip()
         self.headers = self.msg = self._read_headers()
-        self.fp.left = BODY_LIMIT  # from here on: chunk sizes and trailers
+        self.fp.left = BODY_LIMIT  # from here on for chunk sizes and trailers
         self.fp.in_head = False
         assert_header_parsing(self.headers)
         self.chunked = self.headers.get("transfer-encoding", "").lower() == "chunked"
@@ -335,17 +332,17 @@ class _Answer(http.client.HTTPResponse):
         return Parser(_class=http.client.HTTPMessage).parsestr(text)
 
     def _content_length(self) -> int | None:
-        """How many bytes the body has; None where its end is told otherwise."""
-        told = ",".join(self.headers.get_all("content-length", ())).split(",")
-        if not all(length.strip().isdecimal() and len(length) < 20 for length in told if length):
-            raise http.client.HTTPException("a Content-Length that is no number")
+        """How many bytes the body has; None where its end is marked in another way."""
+        lengths = ",".join(self.headers.get_all("content-length", ())).split(",")
+        if not all(each.strip().isdecimal() and len(each) < 20 for each in lengths if each):
+            raise http.client.HTTPException("invalid Content-Length")
         if self.status in _BODILESS or self._method == "HEAD":
             return 0
-        return int(told[0]) if told[0] and not self.chunked else None
+        return int(lengths[0]) if lengths[0] and not self.chunked else None
 
 
 class _Lines(io.BufferedReader):
-    """What the server sends, its lines counted: an endless head ends at the limit."""
+    """The bytes from the server, with a limit on the lines of head and framing."""
 
     def __init__(self, raw: Any, run: Run) -> None:
         super().__init__(raw)
@@ -355,19 +352,19 @@ class _Lines(io.BufferedReader):
 
     def readline(self, size: int | None = -1, /) -> bytes:
         self._run.remaining()
-        asked = self.left + 1 if size is None or size < 0 else min(size, self.left + 1)
-        line = super().readline(asked)
+        most = self.left + 1 if size is None or size < 0 else min(size, self.left + 1)
+        line = super().readline(most)
         self.left -= len(line)
         if self.left < 0:
             limit = "header block is longer than 64 KiB" if self.in_head else "framing never ends"
             raise ProbeFailure(Reason.PROTOCOL_ERROR, f"the answer's {limit}")
-        if self.in_head and not line.endswith(b"\n") and len(line) < asked:
+        if self.in_head and not line.endswith(b"\n") and len(line) < most:
             what = "ended inside its header block" if self.left < HEAD_LIMIT else "never began"
             raise ProbeFailure(Reason.PROTOCOL_ERROR, f"connection closed: the answer {what}")
         return line
 
     def read(self, size: int | None = -1, /) -> bytes:
-        if size is None or size < 0:  # a chunk of "-1" bytes would be read to the end of time
+        if size is None or size < 0:  # a chunk of "-1" bytes would be read without end
             raise ProbeFailure(Reason.PROTOCOL_ERROR, "a chunk of negative size")
         return super().read(size)
 
@@ -375,7 +372,7 @@ class _Lines(io.BufferedReader):
 def _read(run: Run, raw: HTTPResponse, limit: int) -> bytes:
     """Read a body to its end, decompressing as it comes."""
     if raw.status in _BODILESS:
-        return b""  # whatever its header says of chunks
+        return b""  # even if its header announces chunks
     if (raw.length_remaining or 0) > limit:
         raise ProbeFailure(Reason.BODY_TOO_LARGE, f"{raw.length_remaining} bytes are announced")
     coding = coding_of(raw.headers.get("content-encoding") or "")
@@ -400,9 +397,9 @@ def _read(run: Run, raw: HTTPResponse, limit: int) -> bytes:
 
 
 def trouble_of(error: BaseException) -> ProbeFailure:
-    """What an error of requests, urllib3, http.client or a socket comes to.
+    """An error of requests, urllib3, http.client or a socket as a failure of the probe.
 
-    Raises `DeadlinePassed` for a timeout: every timeout here is what remains of the run.
+    Raises `DeadlinePassed` for a timeout: every timeout here is the time left of the run.
     """
     causes = _causes(error)
     for cause in causes:
@@ -413,7 +410,9 @@ def trouble_of(error: BaseException) -> ProbeFailure:
                 return tls.trouble_of(cause)
             case OSError() if not isinstance(cause, RequestException):
                 return dial.trouble_of(cause, "connection")
-    return ProbeFailure(Reason.PROTOCOL_ERROR, f"not HTTP: {_said(causes)}")
+    # The server's own text is not quoted.
+    words = next(words for kind, words in _CAUSES if any(isinstance(c, kind) for c in causes))
+    return ProbeFailure(Reason.PROTOCOL_ERROR, f"not valid HTTP: {words}")
 
 
 def _causes(error: BaseException) -> list[BaseException]:
@@ -425,20 +424,13 @@ def _causes(error: BaseException) -> list[BaseException]:
     return found
 
 
-_SAID: Final[tuple[tuple[type[BaseException], str], ...]] = (
-    (http.client.BadStatusLine, "a garbled status line"),
+_CAUSES: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (http.client.BadStatusLine, "malformed status line"),
     (http.client.LineTooLong, "a line without end"),
-    (http.client.UnknownProtocol, "an unknown version"),
-    (HeaderParsingError, "a garbled header block"),
-    (InvalidHeader, "a header block that cannot be"),
+    (http.client.UnknownProtocol, "unknown version"),
     (http.client.IncompleteRead, "the body ended too early"),
-    (http.client.HTTPException, "a header block that cannot be"),
+    (HeaderParsingError, "malformed header block"),
+    (InvalidHeader, "malformed header block"),
+    (http.client.HTTPException, "malformed header block"),
+    (BaseException, "malformed body"),
 )
-
-
-def _said(causes: list[BaseException]) -> str:
-    """What is wrong, without quoting the server."""
-    for kind, words in _SAID:
-        if any(isinstance(cause, kind) for cause in causes):
-            return words
-    return "a body that cannot be"

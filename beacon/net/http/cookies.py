@@ -11,14 +11,14 @@ from beacon.net.address import Origin, origin
 from beacon.net.parsing.dates import cookie_date
 
 LONGEST: Final = 4096
-"""Characters of name and value; one that is longer is no cookie."""
+"""Characters of name and value; browsers keep no longer cookie."""
 
 _CONTROLS: Final = frozenset(map(chr, (*range(9), *range(10, 32), 127)))
 
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
-    """One cookie. `exact`: it goes to its own host alone, to none below it."""
+    """One cookie. `exact`: it is sent to its own host only, not to hosts below it."""
 
     name: str
     value: str = field(repr=False)
@@ -29,7 +29,7 @@ class Cookie:
 
     @property
     def pair(self) -> str:
-        """As it is sent: to the letter as it was set."""
+        """As it is sent: exactly as it was set."""
         return f"{self.name}={self.value}" if self.name else self.value
 
     def goes_to(self, there: Origin, path: str) -> bool:
@@ -46,11 +46,11 @@ class Jar:
         self._cookies: dict[tuple[str, str, str], Cookie] = {}
 
     def __iter__(self) -> Iterator[Cookie]:
-        """Each cookie, in the order they were set first."""
+        """All cookies, in the order in which they were first set."""
         return iter(self._cookies.values())
 
     def take(self, url: str, lines: Iterable[str], now: datetime) -> None:
-        """Keep what an answer sets by its `Set-Cookie` lines."""
+        """Keep the cookies in the `Set-Cookie` lines of an answer."""
         for line in lines:
             found = _parsed(line, url)
             if found is None:
@@ -63,14 +63,14 @@ class Jar:
                 self._cookies[key] = cookie
 
     def header(self, url: str) -> str:
-        """What is sent with a request; empty: nothing. Longer paths go first."""
+        """The value of `Cookie` for a request; may be empty. Longer paths come first."""
         there, path = origin(url), urlsplit(url).path or "/"
         found = [cookie for cookie in self if cookie.goes_to(there, path)]
         return "; ".join(c.pair for c in sorted(found, key=lambda c: -len(c.path)))
 
 
 def _parsed(line: str, url: str) -> tuple[Cookie, Mapping[str, str]] | None:
-    """A cookie and its attributes; None for what no browser keeps."""
+    """A cookie and its attributes; None for one that no browser keeps."""
     pair, *rest = line.split(";")
     if not _CONTROLS.isdisjoint(line):
         return None
@@ -88,7 +88,7 @@ def _parsed(line: str, url: str) -> tuple[Cookie, Mapping[str, str]] | None:
 
 
 def _may_be(cookie: Cookie, *, secure: bool) -> bool:
-    """Whether a browser takes it: for the server's own domain, and as its name promises."""
+    """Whether a browser accepts it: for the server's own domain, and as its name prefix demands."""
     door, kind = cookie.door, cookie.name.lower()
     if cookie.host != door.host and not (_within(door.host, cookie.host) and "." in cookie.host):
         return False
@@ -105,7 +105,7 @@ def _halves(text: str) -> tuple[str, str]:
 
 
 def _is_over(attributes: Mapping[str, str], now: datetime) -> bool:
-    """Whether it deletes: `Max-Age` outranks `Expires`, and what cannot be read says nothing."""
+    """Whether it deletes the cookie. `Max-Age` outranks `Expires`; invalid values are ignored."""
     lasts = attributes.get("max-age", "")
     if lasts.isascii() and lasts.removeprefix("-").isdigit():
         return lasts.startswith("-") or not lasts.strip("0")
@@ -114,7 +114,7 @@ def _is_over(attributes: Mapping[str, str], now: datetime) -> bool:
 
 
 def _within(host: str, domain: str) -> bool:
-    number = host.rpartition(".")[2].isdecimal()  # of an IP address nothing is below
+    number = host.rpartition(".")[2].isdecimal()  # an IP address has no subdomains
     return host == domain or (host.endswith(f".{domain}") and not number)
 
 

@@ -1,6 +1,6 @@
-"""What an answer should be: `expect:` and `prefer:`, and the reading that comes of them.
+"""The settings `expect:` and `prefer:`, and the reading of an answer compared with them.
 
-JSON that cannot be parsed meets no condition at all, not even `absent`.
+JSON that cannot be parsed meets no condition at all, not even `absent` (docs/probes/http.md).
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,12 +27,12 @@ from beacon.net.probe_failure import ProbeFailure
 T = TypeVar("T")
 
 JSON_VALUES: Final = 100_000
-"""Values of a JSON document: so many take 50 ms and 10 MB at most."""
+"""Values of one JSON document: at most 50 ms and 10 MB."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Expectations:
-    """What an answer should be. Without `status`, 2xx is expected."""
+    """The conditions on an answer. Without `status`, 2xx is expected."""
 
     status: StatusSet | None = None
     headers: Mapping[str, Condition] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Expectations:
     json: Mapping[str, Condition] = field(default_factory=dict)
 
     def flaws(self) -> Iterator[Flaw]:
-        """What is wrong with the settings beyond their types."""
+        """Report settings that no answer can meet."""
         for path in self.json:
             message = _wrong_path(path)
             if message:
@@ -49,7 +49,7 @@ class Expectations:
         texts += [(("headers", name), condition) for name, condition in self.headers.items()]
         for place, condition in texts:
             if condition and not condition.fits_text():
-                yield place, "text is never equal to what is no text", "the value in quotes"
+                yield place, "text never equals a number, true or a list", "the value in quotes"
 
     @cached_property
     def _compiled(self) -> tuple[tuple[str, Any, Condition], ...]:
@@ -86,7 +86,7 @@ def judge(
     *,
     quote: bool = True,
 ) -> Reading:
-    """What an answer comes to: `expect` unmet fails, `prefer` unmet warns; no latency yet."""
+    """The reading of an answer: `expect` unmet fails, `prefer` unmet warns. Without latency."""
     try:
         unmet = expect.unmet(answer, quote=quote)
         if unmet:
@@ -103,15 +103,15 @@ def parse_json(body: bytes) -> object:
     """The document in a body. Raises `ProbeFailure` for what is not JSON, NaN included."""
     try:
         return parse_json_as(body, object)
-    except msgspec.ValidationError:  # a number that no float can be
+    except msgspec.ValidationError:  # a number too large for a float
         raise ProbeFailure(Reason.PROTOCOL_ERROR, "the body is not JSON") from None
 
 
 def parse_json_as(body: bytes, form: type[T], values: int = JSON_VALUES) -> T:
-    """The same in its form: what the form does not name is skipped and costs no memory.
+    """The document as `form`: members that `form` does not have are skipped and cost no memory.
 
-    `values` bounds how many there may be, by what begins or parts them. Raises `ProbeFailure`, and
-    `msgspec.ValidationError` for a document of another form.
+    `values` limits the number of values, counted by commas and brackets. Raises `ProbeFailure`,
+    and `msgspec.ValidationError` for a document of another form.
     """
     if body.count(b",") + body.count(b"[") + body.count(b"{") > values:
         raise ProbeFailure(Reason.PROTOCOL_ERROR, f"JSON of more than {values} values")
@@ -127,10 +127,10 @@ def parse_json_as(body: bytes, form: type[T], values: int = JSON_VALUES) -> T:
 
 
 def found_in(compiled: Any, document: object) -> object:  # noqa: ANN401 - jmespath has no types
-    """What an expression finds in a document; None where it finds nothing."""
+    """The value an expression finds in a document; None without one."""
     try:
         return compiled.search(document)
-    # length() of a number, avg() of what is too large, and the like
+    # length() of a number, avg() of too large numbers, and the like
     except (JMESPathError, RecursionError, ArithmeticError, ValueError, TypeError, LookupError):
         return None
 
@@ -146,7 +146,7 @@ def _wrong_path(path: str) -> str:
     try:
         jmespath.compile(path).search({})
     except JMESPathTypeError:
-        return ""  # nothing is there to be of the right type
+        return ""  # only because this document is empty
     except (UnknownFunctionError, ArityError) as error:
         return str(error)
     except ParseError as error:

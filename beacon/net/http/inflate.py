@@ -1,4 +1,4 @@
-"""How the body of an HTTP answer is compressed, and undoing it no further than asked."""
+"""How the body of an HTTP answer is compressed, and how to decompress it up to a limit."""
 
 import zlib
 from typing import Final
@@ -11,13 +11,13 @@ _UNDONE: Final = ("gzip", "x-gzip", "deflate")
 _CODINGS: Final = frozenset(
     {*_UNDONE, "br", "zstd", "compress", "x-compress", "dcb", "dcz", "exi", "pack200-gzip"}
 )
-"""All content codings there are (IANA's list); `identity` is none."""
+"""All content codings of IANA's list but `identity`, which means none."""
 
 
 def coding_of(written: str) -> str:
-    """What the body is compressed by; nothing where it is not, whatever else the header says.
+    """The coding the body is compressed by; empty without one. Raises `ProbeFailure`.
 
-    As browsers do, what is no coding (`UTF-8`, `none`) is passed over. Raises `ProbeFailure`.
+    Words in the header that are not codings (`UTF-8`, `none`) are ignored, as browsers do.
     """
     found = [word for each in written.split(",") if (word := each.strip().lower()) in _CODINGS]
     if len(found) > 1:
@@ -30,22 +30,24 @@ def coding_of(written: str) -> str:
 
 
 class Inflate:
-    """Undoes gzip and deflate, no further than it is asked to."""
+    """Decompresses gzip and deflate, each time up to a limit."""
 
     def __init__(self, coding: str, begin: bytes) -> None:
         self._bits = 16 + zlib.MAX_WBITS
-        if coding == "deflate":  # with a zlib header as the RFC has it, or bare as many do
+        if (
+            coding == "deflate"
+        ):  # with a zlib header as the RFC says, or without, as many servers do
             self._bits = zlib.MAX_WBITS if begin[0] & 0x0F == 8 else -zlib.MAX_WBITS
         self._coding = coding
         self._stream = zlib.decompressobj(self._bits)
 
     @property
     def complete(self) -> bool:
-        """Whether the compressed data had its end."""
+        """Whether the end of the compressed data was reached."""
         return self._stream.eof
 
     def feed(self, data: bytes, limit: int) -> bytes:
-        """At most `limit` bytes of what `data` stands for."""
+        """Decompress `data`, to at most `limit` bytes."""
         out = bytearray()
         try:
             while data and len(out) < limit:

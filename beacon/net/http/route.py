@@ -1,6 +1,6 @@
-"""How servers are reached by HTTP: by which TLS, through which proxy, over which IP.
+"""How servers are reached by HTTP: TLS settings, proxy, IP version.
 
-The settings are the same for every kind that speaks HTTP.
+The settings are the same for every kind that uses HTTP.
 """
 
 import base64
@@ -25,7 +25,7 @@ class ProxyUrl(Url):
 
     @classmethod
     def parse(cls, raw: object) -> Self:
-        """Check it as an address; a name and a password have keys of their own."""
+        """Check the address; user name and password have keys of their own."""
         if isinstance(raw, str) and "@" in raw:
             allowed = "`proxy: {url: http://host:port, username: …, password: !secret …}`"
             raise SettingRefused("a user name or password in an address", allowed)
@@ -34,7 +34,7 @@ class ProxyUrl(Url):
 
 @dataclass(frozen=True, kw_only=True)
 class Proxy:
-    """A proxy that is spoken to in plain HTTP, and who we are to it (Basic, RFC 7617)."""
+    """A proxy, reached in plain HTTP, and our account there (Basic, RFC 7617)."""
 
     url: Annotated[ProxyUrl, Meta(description="http://host:port")]
     username: Annotated[str | None, Meta(description="our name at the proxy")] = None
@@ -43,11 +43,11 @@ class Proxy:
     def flaws(self) -> Iterator[Flaw]:
         """What is wrong with these settings."""
         if not self.url.lower().startswith("http://"):
-            yield ("url",), "a proxy is spoken to in plain HTTP", "http://host:port"
+            yield ("url",), "a proxy is reached in plain HTTP", "http://host:port"
         if (self.username is None) != (self.password is None):
-            yield (), "half of a sign-in at the proxy", "`username` and `password` together"
+            yield (), "`username` or `password` is missing", "`username` and `password` together"
         if self.username is not None and ":" in self.username:
-            yield ("username",), "a colon ends a user name", "a name without a colon"
+            yield ("username",), "a user name cannot contain a colon", "a name without a colon"
 
     @property
     def address(self) -> tuple[str, int]:
@@ -56,15 +56,19 @@ class Proxy:
         return parts.hostname or "", parts.port or 80
 
     def authorization(self) -> str:
-        """The value of `Proxy-Authorization`; nothing where we have no name there."""
+        """The value of `Proxy-Authorization`; empty without an account."""
         if self.username is None or self.password is None:
             return ""
-        pair = f"{self.username}:{self.password.reveal()}"
-        return "Basic " + base64.b64encode(pair.encode()).decode()
+        return basic(f"{self.username}:{self.password.reveal()}")
+
+
+def basic(pair: str) -> str:
+    """The value of `Authorization` for `user:password` (RFC 7617)."""
+    return "Basic " + base64.b64encode(pair.encode()).decode()
 
 
 def proxy_of(setting: ProxyUrl | Proxy | None) -> Proxy | None:
-    """The proxy of a setting, which may be its address alone."""
+    """The proxy of a setting, which may be only its address."""
     return Proxy(url=ProxyUrl(setting)) if isinstance(setting, str) else setting
 
 
@@ -77,7 +81,7 @@ def proxy_flaws(setting: ProxyUrl | Proxy | None) -> Iterator[Flaw]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """How a server is reached."""
+    """The settings of one connection."""
 
     tls: TlsPolicy = DEFAULT_TLS
     proxy: Proxy | None = None
@@ -86,7 +90,7 @@ class Route:
 
 @dataclass(frozen=True, kw_only=True)
 class Reach:
-    """The settings of a kind that speaks HTTP."""
+    """The settings of a kind that uses HTTP."""
 
     tls: Annotated[TlsPolicy, Meta(description="how to meet servers by TLS")] = DEFAULT_TLS
     proxy: Annotated[

@@ -1,8 +1,8 @@
-"""A mailbox behind IMAP (RFC 3501): what arrives in a folder and in junk, from a moment on.
+"""A mailbox behind IMAP (RFC 3501): what arrives in a folder and in junk after it was opened.
 
-imaplib speaks; what it reads, and how long, is ours to bound. With IDLE (RFC 2177) a message is
-seen when it comes, else by asking again and again. The server's own words are never quoted: they
-may hold whatever it was told.
+imaplib does the protocol; we limit what it reads, and for how long. With IDLE (RFC 2177) a message
+is seen when it arrives, else by asking every `POLL` seconds. The server's words are never quoted:
+they may contain what it was sent.
 """
 
 import contextlib
@@ -27,16 +27,16 @@ from beacon.net.parsing.dates import mail_date
 from beacon.net.probe_failure import ProbeFailure, hold
 
 POLL: Final = 2.0
-"""Seconds between two looks where the server has no IDLE."""
+"""Seconds between two searches where the server has no IDLE."""
 
 JUNK_EVERY: Final = 5.0
-"""Seconds between two looks into junk: only one folder can be idled in."""
+"""Seconds between two searches in junk: IDLE works in one folder only."""
 
 IDLE_AGAIN: Final = 60.0
-"""Seconds after which the server must say that it is still there."""
+"""Seconds after which the server must answer again."""
 
 _CHUNK: Final = 20
-"""Messages whose numbers are asked for at once, going back."""
+"""Messages whose numbers are fetched at once, going back."""
 
 _STATUS: Final = TextPattern(rb"(UIDNEXT|UIDVALIDITY) (\d{1,10})")
 _UID: Final = TextPattern(rb"UID (\d{1,10})")
@@ -44,15 +44,15 @@ _QUOTA: Final = TextPattern(rb"(?:STORAGE|MESSAGE) (\d{1,18}) (\d{1,18})")
 _DATE: Final = TextPattern(rb'INTERNALDATE "([^"]{1,40})"')
 _PORTS: Final = {"tls": 993, "starttls": 143, "none": 143}
 _NOT_OUR_FAULT: Final = ("[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]", "[CONTACTADMIN]")
-"""Response codes (RFC 5530) of a refused sign-in that say nothing of our password."""
+"""Response codes (RFC 5530) of a refused sign-in that have nothing to do with our password."""
 
 _NO_RIGHTS: Final = ("AUTHENTICATED BUT NOT CONNECTED", "[NOPERM]", "[AUTHORIZATIONFAILED]")
-"""What a server says whose mailbox the account may not open; the first is Exchange Online."""
+"""In the answer if the account may not open the mailbox; the first is from Exchange Online."""
 
 
 @dataclass(frozen=True, slots=True)
 class MessageId:
-    """What a message is known by: a number that is never used again while `validity` stays."""
+    """Identifies a message: `uid` is never used again while `validity` stays the same."""
 
     folder: bytes
     validity: int
@@ -61,20 +61,20 @@ class MessageId:
 
 @dataclass(frozen=True, slots=True)
 class ImapMessage(Message):
-    """A message of mail: its letter, whether it lay in junk, and when it arrived (UTC seconds).
+    """A mail: `parsed`, whether it was in junk, and when it arrived (UTC seconds).
 
-    That moment is by its server's clock; 0 where the server did not say.
+    `arrived` is by its server's clock; 0 where the server does not say.
     """
 
     key: MessageId
-    letter: MailMessage = field(repr=False)
+    parsed: MailMessage = field(repr=False)
     junk: bool = False
     arrived: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Imap(MailServer):
-    """An account, the folder mail arrives in, and the one junk is put into."""
+    """An account, the folder that mail arrives in, and the folder for junk."""
 
     folder: Annotated[str, Meta(min_length=1, description="where mail arrives")] = "INBOX"
     junk: Annotated[
@@ -82,14 +82,14 @@ class Imap(MailServer):
     ] = None
 
     def open(self, run: Run) -> "MailWatch":
-        """Sign in, and note what is there. Raises `ProbeFailure` with an error."""
+        """Sign in, and note which messages are there. Raises `ProbeFailure` with an error."""
         with silence_means(run, Reason.SOURCE_DEAD), own_trouble("IMAP"):
             return MailWatch(self, run)
 
 
 @dataclass
 class _Folder:
-    """A folder: its name as the server writes it, and the first message not yet looked at."""
+    """A folder: its name as the server writes it, and the first message not yet read."""
 
     name: bytes
     junk: bool
@@ -98,7 +98,7 @@ class _Folder:
 
 
 class MailWatch:
-    """A mailbox from the moment it was opened on."""
+    """A mailbox, from the moment on when it was opened."""
 
     def __init__(self, imap: Imap, run: Run) -> None:
         self._run = run
@@ -130,8 +130,8 @@ class MailWatch:
 
     def _able_to(self, run: Run) -> frozenset[str]:
         with self._asking(run, "its capabilities"):
-            said = _joined(self._asked(self._client.capability))
-        return frozenset(said.decode("ascii", "replace").upper().split())
+            names = _joined(self._answer(self._client.capability))
+        return frozenset(names.decode("ascii", "replace").upper().split())
 
     def _sign_in(self, run: Run, imap: Imap, token: str | None) -> None:
         password, outside = imap.password.reveal() if imap.password else "", self._client.state
@@ -141,7 +141,7 @@ class MailWatch:
             except imaplib.IMAP4.abort:
                 raise
             except imaplib.IMAP4.error as error:
-                # Python 3.14 asks for the capabilities as soon as it is let in. So do we, below.
+                # Python 3.14 asks for the capabilities itself: an error then is not a refusal.
                 if self._client.state == outside:
                     raise _refused(run, imap, error) from None
         self._able = self._able_to(run)
@@ -149,7 +149,7 @@ class MailWatch:
 
     def _prove(self, username: str, password: str, token: str | None) -> None:
         if token:
-            # After a refusal the server explains itself, and wants an empty answer.
+            # After a refusal the server sends an explanation, and expects an empty answer.
             answers = iter([token.encode()])
             self._client.authenticate("XOAUTH2", lambda _: next(answers, b""))
         elif "AUTH=PLAIN" in self._able:
@@ -168,10 +168,10 @@ class MailWatch:
         return folders
 
     def _listed(self) -> Iterator[Listed]:
-        return listed(self._asked(self._client.list))
+        return listed(self._answer(self._client.list))
 
     def _found(self, run: Run, name: bytes, setting: str) -> _Folder:
-        """A folder as it is now. Raises `ProbeFailure` where there is none of this name."""
+        """A folder as it is now. Raises `ProbeFailure` if it does not exist."""
         folder = _Folder(name, junk=setting == "junk")
         with self._asking(run, "its folders"):
             try:
@@ -179,20 +179,20 @@ class MailWatch:
             except _Refused as refused:
                 if _says(refused, _NO_RIGHTS):
                     raise
-                text = f"there is no folder of the name that `{setting}` says, or it is hidden"
+                text = f"the folder of the setting `{setting}` does not exist, or is hidden from us"
                 raise ProbeFailure(Reason.SOURCE_DEAD, text) from None
         return folder
 
     def _status(self, folder: _Folder) -> tuple[int, int]:
         ask = "(UIDNEXT UIDVALIDITY)"
-        said = self._asked(self._client.status, quoted(folder.name), ask)
-        found = dict(_STATUS.findall(_joined(said)))
+        answer = self._answer(self._client.status, quoted(folder.name), ask)
+        found = dict(_STATUS.findall(_joined(answer)))
         return int(found[b"UIDNEXT"]), int(found[b"UIDVALIDITY"])
 
     # --- waiting -------------------------------------------------------------------
 
     def wait(self, run: Run, until: float) -> ImapMessage | None:
-        """The next message in the folder or in junk; looks at least once.
+        """The next message in the folder or in junk; searches at least once.
 
         Raises `ProbeFailure` with an error, `DeadlinePassed`.
         """
@@ -217,7 +217,7 @@ class MailWatch:
         return None
 
     def mark(self, run: Run) -> Mapping[tuple[bytes, int], int]:
-        """What is there now does not count: for each folder and its validity the next number."""
+        """Ignore the messages that are there now; for each folder and validity the next number."""
         with own_trouble("IMAP"), self._asking(run, "what is new"):
             for folder in self._folders:
                 self._new(folder)
@@ -229,62 +229,60 @@ class MailWatch:
             if validity == folder.validity and following <= folder.uid:
                 return []
         if self._selected is folder:
-            self._asked(self._client.noop)  # it tells of new messages between commands only
+            self._answer(self._client.noop)  # the server announces new messages only in answers
         self._select(folder)
-        said = self._asked(self._client.uid, "SEARCH", f"UID {folder.uid}:*")
-        # "n:*" always holds the last message, however low its number.
-        found = sorted(uid for uid in map(int, _joined(said).split()) if uid >= folder.uid)
+        answer = self._answer(self._client.uid, "SEARCH", f"UID {folder.uid}:*")
+        # "n:*" always contains the last message, even if its number is lower than n.
+        found = sorted(uid for uid in map(int, _joined(answer).split()) if uid >= folder.uid)
         folder.uid = found[-1] + 1 if found else folder.uid
         return found
 
     def _select(self, folder: _Folder) -> int:
-        """Go to a folder: how many messages it has; 0 where we are there."""
+        """Select a folder; how many messages it has, or 0 if it is selected already."""
         if self._selected is folder:
             return 0
-        there = int(_joined(self._asked(self._client.select, quoted(folder.name))) or 0)
+        there = int(_joined(self._answer(self._client.select, quoted(folder.name))) or 0)
         validity = _joined(self._client.response("UIDVALIDITY")[1])
         if not validity.isdigit() or int(validity) != folder.validity:
-            raise ProbeFailure(
-                Reason.SOURCE_DEAD, "a folder was made anew: its messages are others"
-            )
+            text = "a folder was created again: its messages have other numbers"
+            raise ProbeFailure(Reason.SOURCE_DEAD, text)
         self._selected = folder
         return there
 
     def _fetched(self, run: Run, folder: _Folder, uid: int) -> ImapMessage | None:
-        """One message, as far as it is read; None where it is gone."""
+        """One message, up to `MESSAGE_LIMIT` bytes; None if it is gone."""
         self._given += 1
         if self._given > MESSAGES_LIMIT:
-            text = f"more than {MESSAGES_LIMIT} messages came: no mailbox of a probe"
+            text = f"more than {MESSAGES_LIMIT} messages came: use a mailbox for this probe alone"
             raise ProbeFailure(Reason.SOURCE_DEAD, text)
         with self._asking(run, "a message"):
             self._select(folder)
             ask = f"(INTERNALDATE BODY.PEEK[]<0.{MESSAGE_LIMIT}>)"
-            said = self._asked(self._client.uid, "FETCH", str(uid), ask)
-        raw = next((each[1] for each in said if isinstance(each, tuple)), None)
+            answer = self._answer(self._client.uid, "FETCH", str(uid), ask)
+        raw = next((each[1] for each in answer if isinstance(each, tuple)), None)
         if raw is None:
             return None
         hold(run, len(raw))
-        letter, place = MailMessage(raw), MessageId(folder.name, folder.validity, uid)
-        at = _arrived(_joined(each[0] if isinstance(each, tuple) else each for each in said))
+        mail = MailMessage(raw)
         return ImapMessage(
-            place,
-            letter.body,
-            head=letter.head,
-            sent=letter.sent,
-            letter=letter,
+            MessageId(folder.name, folder.validity, uid),
+            mail.body,
+            head=mail.head,
+            sent=mail.sent,
+            parsed=mail,
             junk=folder.junk,
-            arrived=at,
+            arrived=_arrived(_joined(e[0] if isinstance(e, tuple) else e for e in answer)),
         )
 
     def _rest(self, run: Run, left: float) -> None:
-        """Let time pass, or wait until the server tells of something."""
+        """Wait: with IDLE until the server announces something, else for `POLL` seconds."""
         if "IDLE" not in self._able:
             run.pause(min(POLL, left))
             return
         with self._asking(run, "IDLE"):
             self._select(self._folders[0])
-            told = self._client.begin_idle()
-        if not told:
+            announced = self._client.begin_idle()
+        if not announced:
             seconds = min(left, JUNK_EVERY if len(self._folders) > 1 else IDLE_AGAIN)
             with self._asking(run, "IDLE", run.silence), contextlib.suppress(TimeoutError):
                 self._sock.settimeout(min(seconds, run.remaining()))
@@ -293,23 +291,23 @@ class MailWatch:
             self._client.end_idle()
 
     def earlier(self, run: Run) -> Iterator[Iterator[ImapMessage]]:
-        """For each folder what was there before the opening, or the last `mark`, newest first.
+        """For each folder the messages from before the opening or the last `mark`, newest first.
 
-        Each is fetched when it is asked for, so take no more than is needed.
+        Each is fetched when it is taken.
         """
         return (self._back(run, folder, folder.uid) for folder in self._folders)
 
     def _back(self, run: Run, folder: _Folder, before: int) -> Iterator[ImapMessage]:
         with own_trouble("IMAP"):
             with self._asking(run, "what was there"):
-                self._selected = None  # to be told how many there are
+                self._selected = None  # so that `_select` returns how many there are
                 last = self._select(folder)
             while last > 0:
                 with self._asking(run, "what was there"):
                     self._select(folder)
                     numbers = f"{max(1, last - _CHUNK + 1)}:{last}"
-                    said = _joined(self._asked(self._client.fetch, numbers, "(UID)"))
-                uids = {int(uid) for uid in _UID.findall(said)}
+                    answer = _joined(self._answer(self._client.fetch, numbers, "(UID)"))
+                uids = {int(uid) for uid in _UID.findall(answer)}
                 last -= _CHUNK
                 for uid in sorted((uid for uid in uids if uid < before), reverse=True):
                     before = uid
@@ -320,35 +318,33 @@ class MailWatch:
     # --- afterwards ----------------------------------------------------------------
 
     def remove(self, run: Run, message: Message) -> None:
-        """Delete a message for good; where that cannot be done it is noted."""
-        assert isinstance(message, ImapMessage), "it gave no others"
+        """Delete a message for good; a failed deletion is only noted."""
+        assert isinstance(message, ImapMessage)
         folder = next(each for each in self._folders if each.name == message.key.folder)
         uid = str(message.key.uid)
         try:
             with self._asking(run, "a deletion"):
                 self._select(folder)
-                self._asked(self._client.uid, "STORE", uid, "+FLAGS.SILENT", r"(\Deleted)")
+                self._answer(self._client.uid, "STORE", uid, "+FLAGS.SILENT", r"(\Deleted)")
                 if "UIDPLUS" in self._able:
-                    self._asked(self._client.uid, "EXPUNGE", uid)
+                    self._answer(self._client.uid, "EXPUNGE", uid)
                 else:
-                    self._asked(self._client.expunge)
+                    self._answer(self._client.expunge)
         except ProbeFailure as trouble:
             run.note(f"the message cannot be deleted: {trouble.reading.detail}")
 
     def full(self, run: Run) -> bool:
-        """Whether the account has no room left, as far as its server tells (RFC 2087)."""
+        """Whether the account's quota is used up, if the server reports it (RFC 2087)."""
         if "QUOTA" not in self._able:
             return False
         with own_trouble("IMAP"), self._asking(run, "its quota"):
-            _, said = self._client.getquotaroot(
-                quoted(self._folders[0].name).decode("ascii", "replace")
-            )
-        told = _joined(each for part in said for each in part if isinstance(each, bytes))
-        pairs = _QUOTA.findall(told)
+            name = quoted(self._folders[0].name).decode("ascii", "replace")
+            _, answer = self._client.getquotaroot(name)
+        pairs = _QUOTA.findall(_joined(e for part in answer for e in part if isinstance(e, bytes)))
         return any(int(limit) and int(used) >= int(limit) for used, limit in pairs)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._run.release(self._sock)
         with contextlib.suppress(OSError):
             self._sock.close()
@@ -357,7 +353,7 @@ class MailWatch:
     def _asking(
         self, run: Run, words: str, silence: Reason | None = Reason.SOURCE_DEAD
     ) -> Iterator[None]:
-        """Inside, something is asked: no answer in time is the mailbox's fault."""
+        """Inside, errors and silence become a `ProbeFailure`; `words` say what was asked for."""
         with silence_means(run, silence):
             try:
                 with answering(run, self._sock, words):
@@ -366,9 +362,9 @@ class MailWatch:
                 raise ProbeFailure(Reason.OWN_CREDENTIALS, f"{words}: we may only read") from None
             except imaplib.IMAP4.abort as error:
                 if TOO_MUCH in str(error):
-                    text = f"{words}: {TOO_MUCH} came: no mailbox of a probe"
+                    text = f"{words}: {TOO_MUCH} came: use a mailbox for this probe alone"
                     raise ProbeFailure(Reason.SOURCE_DEAD, text) from None
-                run.remaining()  # a socket shut by the deadline reads as its end
+                run.remaining()  # at the deadline the socket is shut, which reads as its end
                 raise ProbeFailure(Reason.CONNECT_RESET, f"{words}: the connection ended") from None
             except (imaplib.IMAP4.error, ValueError, LookupError, TypeError) as error:
                 if _says(error, _NO_RIGHTS):
@@ -377,24 +373,24 @@ class MailWatch:
                 text = f"{words}: refused or not understood"
                 raise ProbeFailure(Reason.PROTOCOL_ERROR, text) from None
 
-    def _asked(self, command: Callable[..., Any], *args: object) -> list[Any]:
-        """What a command that was answered with OK brought."""
-        kind, said = command(*args)
-        if kind != "OK":
-            raise _Refused(said)
-        return [each for each in said if each is not None]
+    def _answer(self, command: Callable[..., Any], *args: object) -> list[Any]:
+        """The data a command returns. Raises `_Refused` unless the status is OK."""
+        status, data = command(*args)
+        if status != "OK":
+            raise _Refused(data)
+        return [each for each in data if each is not None]
 
 
 class _Refused(imaplib.IMAP4.error):
-    """A command was answered with NO; the answer is for us alone."""
+    """A command was answered with NO. Never shown: it contains the server's words."""
 
 
 def _refused(run: Run, imap: Imap, error: imaplib.IMAP4.error) -> ProbeFailure:
-    """What it means that a sign-in was refused."""
+    """The failure for a refused sign-in."""
     if imap.oauth2:
         imap.oauth2.forget(run)
     if _says(error, _NOT_OUR_FAULT):
-        return ProbeFailure(Reason.SOURCE_DEAD, "nobody can sign in now")
+        return ProbeFailure(Reason.SOURCE_DEAD, "the server accepts no sign-ins now")
     return ProbeFailure(Reason.OWN_CREDENTIALS, "the sign-in was refused")
 
 
@@ -402,11 +398,11 @@ def _says(error: Exception, words: Sequence[str]) -> bool:
     return any(each in str(error).upper() for each in words)
 
 
-def _joined(said: Any) -> bytes:  # noqa: ANN401 - whatever imaplib made of it
-    return b" ".join(each for each in said if isinstance(each, bytes))
+def _joined(answer: Any) -> bytes:  # noqa: ANN401 - imaplib's mixture of bytes and tuples
+    return b" ".join(each for each in answer if isinstance(each, bytes))
 
 
-def _arrived(said: bytes) -> float:
-    written = _DATE.search(said)
+def _arrived(answer: bytes) -> float:
+    written = _DATE.search(answer)
     at = mail_date(written[1].decode("ascii", "replace").strip()) if written else None
     return 0.0 if at is None else at.timestamp()

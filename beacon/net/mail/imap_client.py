@@ -1,7 +1,7 @@
-"""The protocol of IMAP (RFC 3501) on a socket of ours, with limits on all that is read.
+"""The protocol of IMAP (RFC 3501) on a given socket, with limits on all that is read.
 
-imaplib speaks. It keeps what a server tells unasked, each line as an object of its own, for as long
-as the connection lasts: so lines have a limit too, not bytes alone.
+imaplib keeps every line that a server sends unasked as an object of its own, until the connection
+ends: so there is a limit on lines as well as on bytes.
 """
 
 import imaplib
@@ -11,23 +11,23 @@ from typing import Final
 from beacon.net.mailbox import MESSAGE_LIMIT
 
 TRAFFIC_LIMIT: Final = 16 * 1024 * 1024
-"""Bytes one connection may bring, whatever they are: 250 messages at their limit."""
+"""Bytes received on one connection: 250 messages at their limit."""
 
 LINES_LIMIT: Final = 20_000
-"""Lines one connection may bring; the text of messages is not counted, it comes as a whole."""
+"""Lines received on one connection, without the text of messages."""
 
 LINE_LIMIT: Final = 1024 * 1024
-"""Bytes of a line: of ten thousand messages the numbers."""
+"""Bytes of a line: the numbers of ten thousand messages."""
 
 TOO_MUCH: Final = f"more than {LINES_LIMIT} lines or {TRAFFIC_LIMIT >> 20} MiB"
-"""What an error says that is one of these limits: imaplib makes another one of it."""
+"""Text by which such an error is recognised after imaplib has wrapped it in another."""
 
 _CHUNK: Final = 64 * 1024
 _LITERAL_LIMIT: Final = MESSAGE_LIMIT + 1024
 
 
 class ImapClient(imaplib.IMAP4):
-    """imaplib on a socket of ours, with every limit kept."""
+    """imaplib on a given socket, within the limits."""
 
     def __init__(self, sock: socket.socket, host: str) -> None:
         self._given = sock
@@ -36,7 +36,7 @@ class ImapClient(imaplib.IMAP4):
         super().__init__(host)
 
     def open(self, host: str = "", port: int = 0, timeout: float | None = None) -> None:  # noqa: ARG002
-        """Take the socket that is there."""
+        """Use the given socket."""
         self.host, self.port, self.sock = host, port, self._given
 
     def shutdown(self) -> None:
@@ -45,10 +45,10 @@ class ImapClient(imaplib.IMAP4):
 
     def readline(self) -> bytes:
         """One line with its end."""
-        looked = 0
-        while (end := self._buffer.find(b"\n", looked)) < 0:
-            looked = len(self._buffer)
-            if looked > LINE_LIMIT:
+        searched = 0
+        while (end := self._buffer.find(b"\n", searched)) < 0:
+            searched = len(self._buffer)
+            if searched > LINE_LIMIT:
                 raise self.abort("a line without end")
             self._fill()
         self._lines += 1
@@ -57,15 +57,15 @@ class ImapClient(imaplib.IMAP4):
         return self._take(end + 1)
 
     def read(self, size: int) -> bytes:
-        """So many bytes."""
+        """Read this number of bytes."""
         if size > _LITERAL_LIMIT:
-            raise self.abort("more than was asked for")
+            raise self.abort("the server sends more than was asked for")
         while len(self._buffer) < size:
             self._fill()
         return self._take(size)
 
     def begin_tls(self) -> None:
-        """STARTTLS: the caller secures the socket. What came before it is forgotten."""
+        """Send STARTTLS; the caller then secures the socket. Data received before is dropped."""
         self.send(b"beacon STARTTLS\r\n")
         while not (line := self.readline()).startswith(b"beacon "):
             pass
@@ -74,17 +74,17 @@ class ImapClient(imaplib.IMAP4):
         self._buffer.clear()
 
     def begin_idle(self) -> bool:
-        """Begin to wait; whether the server told of something at once."""
+        """Begin IDLE; whether the server announced something at once."""
         self.send(b"beacon IDLE\r\n")
-        told = False
+        announced = False
         while not (line := self.readline()).startswith(b"+"):
             if line.startswith(b"beacon "):
                 raise self.error("IDLE is refused")
-            told = True
-        return told
+            announced = True
+        return announced
 
     def end_idle(self) -> None:
-        """Speak again."""
+        """End IDLE."""
         self.send(b"DONE\r\n")
         while not self.readline().startswith(b"beacon "):
             pass

@@ -1,4 +1,4 @@
-"""Folders of IMAP: how their names are written (RFC 3501, 5.1.3), and which of them is for junk."""
+"""Folders of IMAP: how their names are encoded (RFC 3501 §5.1.3), and which one is for junk."""
 
 import base64
 import binascii
@@ -12,7 +12,7 @@ _LISTED: Final = TextPattern(rb'\(([^)]*+)\) (?:"((?:[^"\\]|\\.)*+)"|NIL) (.+)',
 _SHIFTED: Final = TextPattern(r"&([A-Za-z0-9+,]*+)-")
 
 _JUNK_NAMES: Final = frozenset(
-    # As clients and providers name it who do not mark it; without blanks, hyphens and case.
+    # Used by servers that do not mark the folder; in lower case, without blanks and hyphens.
     (
         *("junk", "junkemail", "junkmail", "spam", "bulk", "bulkmail"),
         *("spamverdacht", "unerwünscht", "unerwünschtewerbung"),
@@ -24,10 +24,7 @@ _JUNK_NAMES: Final = frozenset(
 
 
 def wire_name(name: str) -> bytes:
-    """A folder's name as it goes on the wire: in modified UTF-7.
-
-    A name that is written so already is left as it is.
-    """
+    """A folder's name in modified UTF-7; one that is encoded already is left as it is."""
     if name.isascii() and "&" in name and encoded(shown_name(name.encode())) == name.encode():
         return name.encode()
     return encoded(name)
@@ -36,20 +33,20 @@ def wire_name(name: str) -> bytes:
 def encoded(name: str) -> bytes:
     """A name in modified UTF-7."""
     found, foreign = bytearray(), ""
-    for letter in [*name, ""]:
-        if letter and not " " <= letter <= "~":
-            foreign += letter
+    for char in [*name, ""]:
+        if char and not " " <= char <= "~":
+            foreign += char
             continue
         if foreign:
             text = base64.b64encode(foreign.encode("utf-16-be", "surrogatepass"), b"+,")
             found += b"&" + text.rstrip(b"=") + b"-"
             foreign = ""
-        found += b"&-" if letter == "&" else letter.encode()
+        found += b"&-" if char == "&" else char.encode()
     return bytes(found)
 
 
 def shown_name(name: bytes) -> str:
-    """A name in modified UTF-7 as people read it; what is none is left as it is."""
+    """A name in modified UTF-7 as people read it; one in another encoding is left as it is."""
     try:
         return _SHIFTED.sub(lambda found: _unshifted(found[1]), name.decode())
     except (binascii.Error, ValueError, TimeoutError):
@@ -65,7 +62,7 @@ def _unshifted(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A folder as a server lists it: its name on the wire, and its marks in lower case."""
+    """A folder as a server lists it: its encoded name, and its attributes in lower case."""
 
     name: bytes
     marks: frozenset[bytes]
@@ -83,7 +80,7 @@ class Listed:
 
 
 def listed(answer: Sequence[bytes | tuple[bytes, bytes]]) -> Iterator[Listed]:
-    """The folders in the answer to LIST that can be opened; a name may come as a literal."""
+    """The folders in an answer to LIST that can be opened; a name may be a literal."""
     for each in answer:
         line, name = (each[0], each[1]) if isinstance(each, tuple) else (each, None)
         found = _LISTED.fullmatch(line)
@@ -93,24 +90,24 @@ def listed(answer: Sequence[bytes | tuple[bytes, bytes]]) -> Iterator[Listed]:
 
 
 def junk_of(folders: Iterator[Listed]) -> bytes | None:
-    """The folder for junk: by its use (RFC 6154), else by the names it usually has."""
+    """The folder for junk: by its attribute (RFC 6154), else by its name."""
     named = None
     for folder in folders:
         if rb"\junk" in folder.marks:
             return folder.name
-        plain = "".join(letter for letter in folder.shown.lower() if letter.isalnum())
+        plain = "".join(char for char in folder.shown.lower() if char.isalnum())
         if named is None and plain in _JUNK_NAMES:
             named = folder.name
     return named
 
 
 def quoted(name: bytes) -> bytes:
-    """A name, or a word, as a quoted string."""
+    """A text as a quoted string of IMAP."""
     return b'"' + name.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
 
 def unquoted(name: bytes) -> bytes:
-    """What a string is, quoted or not."""
+    """The text of a string of IMAP, quoted or not."""
     if not name.startswith(b'"'):
         return name
     return name[1:-1].replace(b'\\"', b'"').replace(b"\\\\", b"\\")

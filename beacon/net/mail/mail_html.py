@@ -1,7 +1,7 @@
-"""What a mail reader shows of a page of HTML, as text.
+"""The text that a mail reader shows of an HTML page (docs/adr/0031).
 
-As a reader has it, `<b>482</b><b>913</b>` is one word, blocks begin a line, and what is hidden is
-not there. The page is read once from its begin to its end: no tree is made, nothing is nested.
+`<b>482</b><b>913</b>` is one word, blocks begin a line, hidden text is left out. The page is read
+once from beginning to end, without a tree, so that the time grows with its length only.
 """
 
 from itertools import islice
@@ -17,10 +17,10 @@ _MARKUP: Final = TextPattern(
     rf"|(?P<closing>/?+)(?P<name>[a-z][a-z0-9:-]*+)(?P<attributes>{_ATTRIBUTES})"
     r"|[!?/][^>]*+>?+)"
 )
-"""Comments, elements that are not shown, tags, declarations. Nothing here is tried twice."""
+"""Comments, elements that are not shown, tags, declarations. Possessive: it never backtracks."""
 
 TAGS_LIMIT: Final = 5000
-"""Tags of a page; what comes after them is not looked at."""
+"""Tags of a page; the rest is ignored."""
 
 _BLOCKS: Final = frozenset(
     (
@@ -38,7 +38,7 @@ _UNSEEN: Final = TextPattern(
 )
 _VALUE: Final = TextPattern(r"""=\s*+(?:"[^"]*+"|'[^']*+'|[^\s"'>]*+)""")
 _HUGE: Final = TextPattern(r"&#[0-9A-Fa-fxX]{9,}+;?+")
-"""References to no character, too long for Python to make a number of."""
+"""Invalid references, too long for Python to convert."""
 
 _BLANKS: Final = str.maketrans(dict.fromkeys("\t\r\n\f", " "))
 
@@ -70,7 +70,7 @@ def shown_text(page: str) -> str:
 
 
 def _is_hidden(name: str, attributes: str) -> bool:
-    """Whether an element is not shown. `font-size:0` is no sign: layouts set it around all."""
+    """Whether an element is not shown. `font-size:0` proves nothing: layouts set it around text."""
     if name in _EMPTY or not attributes.strip(" >"):
         return False
     text = attributes.lower()

@@ -1,7 +1,7 @@
-"""One message of mail, read without trust: its text, its way here, what its receiver said of it.
+"""One mail: its text, the servers it came through, and its receiver's SPF, DKIM and DMARC results.
 
-Mail is the most foreign of texts: charsets that do not exist, parts in parts without end, base64
-that is none. Whatever is wrong with a message costs that part of it only; nothing here raises.
+Any bytes may come as mail: unknown charsets, endlessly nested parts, invalid base64. An error
+loses only the part of the message it is in; nothing here raises (docs/adr/0031).
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,35 +15,27 @@ from beacon.net.mail.mime import Part, header_text, parse_fields, parse_message
 from beacon.net.parsing.dates import mail_date
 
 HOPS_LIMIT: Final = 30
-"""Servers on its way that are told of."""
+"""`Received` fields that are read."""
 
 BLOCKS_LIMIT: Final = 50
-"""Recipients a notification tells of that are looked at."""
+"""Recipients of a notification that are read."""
 
 _SHOWN: Final = ("Subject", "From", "To")
 _BY: Final = TextPattern(r"\bby\s+\[?([A-Za-z0-9._:-]{1,100})")
 _HOST: Final = TextPattern(r"[A-Za-z0-9._-]{1,100}")
 _STATUS: Final = TextPattern(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
-_JUDGED: Final = TextPattern(r"\b(spf|dkim|dmarc)\s*=\s*([a-z]+)")
-_JUDGEMENTS: Final = frozenset(
-    {
-        "none",
-        "neutral",
-        "pass",
-        "fail",
-        "hardfail",
-        "softfail",
-        "policy",
-        "temperror",
-        "permerror",
-        "bestguesspass",
-    }
+_RESULT: Final = TextPattern(r"\b(spf|dkim|dmarc)\s*=\s*([a-z]+)")
+_RESULTS: Final = frozenset(
+    (
+        *("none", "neutral", "pass", "fail", "hardfail", "softfail", "policy"),
+        *("temperror", "permerror", "bestguesspass"),
+    )
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """A server that passed the message on: its name, and the time it says (seconds, UTC)."""
+    """A server on the message's way: its name, and its time (seconds, UTC)."""
 
     by: str
     at: float
@@ -51,10 +43,10 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class Bounce:
-    """What a delivery status notification (RFC 3464) says of the message it is about.
+    """A delivery status notification (RFC 3464): another message was refused or is delayed.
 
-    `status` is the enhanced status code ("5.7.26"), `by` the server that said it, if told;
-    `final` is false for a mere delay.
+    `status` is the enhanced status code ("5.7.26"), `by` the server it is from, if known; `final`
+    is false for a delay.
     """
 
     status: str
@@ -63,7 +55,7 @@ class Bounce:
 
 
 class MailMessage:
-    """A message by its bytes, of which the end may be missing. Never shows itself."""
+    """A message from its bytes; the end may be missing. Its `repr` shows nothing of it."""
 
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
@@ -71,64 +63,63 @@ class MailMessage:
 
     @cached_property
     def body(self) -> str:
-        """Its texts as a mail reader shows them: attached files only for want of others."""
+        """Its texts as a mail reader shows them; attached ones only if there are no others."""
         texts = list(_texts(self._message, attached=False)) or self._texts()
         return "\n".join(map(_shown, texts))
 
     @cached_property
     def head(self) -> str:
-        """Subject, From and To, each on its line."""
+        """Subject, From and To, one on each line."""
         head = ((name, self._message.first(name.lower())) for name in _SHOWN)
         return "\n".join(f"{name}: {header_text(value)}" for name, value in head)
 
     def holds(self, pattern: str) -> bool:
-        """Whether a pattern of ASCII is anywhere in it, in any case: headers, texts, addresses."""
+        """Whether it contains an ASCII pattern anywhere, in upper or lower case."""
         raw = self._raw.decode("ascii", "replace")
         seen = (self.body, self.head, raw, *(part.text for part in self._texts()))
         return any(_found(pattern, text) for text in seen)
 
     @cached_property
     def sent(self) -> float | None:
-        """When it was sent as far as it tells, by the clocks of others (UTC seconds).
+        """When it was sent, by the clocks of others (UTC seconds).
 
-        Its date, or when the first server on its way took it, whichever is earlier.
+        Its date, or the time of the first server on its way, whichever is earlier.
         """
         moments = [self.dated, *(hop.at for hop in self.hops[:1])]
         return min((moment for moment in moments if moment is not None), default=None)
 
     @cached_property
     def dated(self) -> float | None:
-        """Its own date (UTC seconds); None where it has none."""
+        """Its `Date` (UTC seconds); None without one."""
         return _moment(self._message.first("date"))
 
     @cached_property
     def hops(self) -> tuple[Hop, ...]:
-        """The servers on its way that gave their time, the first one first."""
+        """The servers on its way that noted their time, in order."""
         found = (_hop(value) for value in self._message.all("received")[:HOPS_LIMIT])
         return tuple(hop for hop in found if hop)[::-1]
 
     @cached_property
     def authentication(self) -> dict[str, str]:
-        """What its receiver found of spf, dkim and dmarc: name → result (RFC 8601).
+        """Its receiver's results: spf, dkim or dmarc → result (RFC 8601).
 
-        By the topmost header alone: those below came with the message. One good signature of
-        several is enough.
+        Only the topmost header counts: the sender may have written those below. One valid
+        signature of several is enough.
         """
         found: dict[str, str] = {}
         for value in self._message.all("authentication-results")[:1]:
-            for name, result in _JUDGED.findall(value.lower()):
-                if result in _JUDGEMENTS and found.get(name) != "pass":
+            for name, result in _RESULT.findall(value.lower()):
+                if result in _RESULTS and found.get(name) != "pass":
                     found[name] = result
         return found
 
     @cached_property
     def bounce(self) -> Bounce | None:
-        """What it says of another message's delivery; None where it is no such notification."""
+        """Its report on another message's delivery; None if it is not a notification."""
         for part in self._message.walk():
             if part.type == "message/delivery-status":
                 blocks = part.body.split(b"\n\n", BLOCKS_LIMIT)[:BLOCKS_LIMIT]
-                told = (_told(parse_fields(block)[0]) for block in blocks)
-                return next((bounce for bounce in told if bounce), None)
+                return next(filter(None, (_bounce(parse_fields(each)[0]) for each in blocks)), None)
         return None
 
     def _texts(self) -> list[Part]:
@@ -136,11 +127,11 @@ class MailMessage:
 
     def __repr__(self) -> str:
         """Show nothing."""
-        return "Letter(…)"
+        return "MailMessage(…)"
 
 
 def _texts(part: Part, *, attached: bool) -> Iterator[Part]:
-    """The texts in a part; those of attached files and messages only if they are wanted."""
+    """The texts in a part, with or without attached files and messages."""
     if not attached and part.first("content-disposition").lower().startswith("attachment"):
         return
     if part.type.startswith("text/"):
@@ -173,16 +164,16 @@ def _hop(received: str) -> Hop | None:
     return None if at is None else Hop(by[1] if by else "unnamed", at)
 
 
-def _told(fields: Sequence[tuple[str, str]]) -> Bounce | None:
-    """What one block of a notification says; None for the one about the message as a whole."""
+def _bounce(fields: Sequence[tuple[str, str]]) -> Bounce | None:
+    """The report in one block of a notification; None for the block about the whole message."""
     block = dict(reversed(fields))
     action = block.get("action", "").strip().lower()
     status = _status(block.get("status", ""))
     if action not in ("failed", "delayed") or not status:
         return None
-    # "5.0.0" says nothing: the words of the server that refused often do.
-    said = _status(block.get("diagnostic-code", ""))
-    code = said if said and status.endswith(".0.0") else status
+    # "5.0.0" is unspecific: the words of the refusing server often contain a better code.
+    better = _status(block.get("diagnostic-code", ""))
+    code = better if better and status.endswith(".0.0") else status
     host = _HOST.fullmatch(block.get("remote-mta", "").rpartition(";")[2].strip())
     return Bounce(code, host[0] if host else "", action == "failed")
 

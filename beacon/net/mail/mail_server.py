@@ -1,4 +1,4 @@
-"""How a mail server is reached and told who we are: what IMAP and SMTP have in common."""
+"""What IMAP and SMTP have in common: settings, connection, sign-in, errors."""
 
 import contextlib
 import socket
@@ -45,11 +45,11 @@ class MailServer:
 
     @property
     def clock_bound(self) -> bool:
-        """Whether a certificate is verified, which is done by our clock."""
+        """Whether our own clock decides: it does where a certificate is verified."""
         return (self.encryption != "none" and self.tls.verify) or self.oauth2 is not None
 
     def flaws(self) -> Iterator[Flaw]:
-        """What is wrong with the settings taken together."""
+        """Report settings that do not fit together."""
         for path, message, allowed in self.tls.flaws():
             yield ("tls", *path), message, allowed
         yield from proxy_flaws(self.proxy)
@@ -58,10 +58,10 @@ class MailServer:
             text = f"the password would go unencrypted to {self.host}"
             yield ("encryption",), text, "tls or starttls"
         if ways > 1 or (self.username is None) != (ways == 0):
-            yield (), "not one way to sign in", "`username`, and one of password, oauth2"
+            yield (), "not exactly one way to sign in", "`username`, and one of password, oauth2"
 
     def connected(self, run: Run, port: int) -> socket.socket:
-        """A socket to the server, watched by the run, by TLS where that comes first.
+        """A socket to the server, watched by the run; with TLS for `encryption: tls`.
 
         Raises `ProbeFailure`.
         """
@@ -76,9 +76,9 @@ class MailServer:
             raise
 
     def token(self, run: Run) -> str | None:
-        """The bearer token, hidden in what the run tells; None where a password is used.
+        """The bearer token, masked in notes and details; None where a password is used.
 
-        Raises `ProbeFailure` with an error: that we have none says nothing of what is watched.
+        Raises `ProbeFailure` with an error: without a token the mailbox was not tested.
         """
         if self.oauth2 is None:
             return None
@@ -87,13 +87,13 @@ class MailServer:
             return run.hide(self.oauth2.authorization(run, route).removeprefix("Bearer "))
 
     def xoauth2(self, token: str) -> str:
-        """What XOAUTH2 sends: user and token."""
+        """User and token in the form of XOAUTH2."""
         return f"user={self.username}\x01auth=Bearer {token}\x01\x01"
 
 
 @contextlib.contextmanager
 def own_trouble(where: str) -> Iterator[None]:
-    """Inside, all trouble is an error: what we look with is broken, not what we look at."""
+    """Inside, every failure becomes an error: our means are broken, not the watched service."""
     try:
         yield
     except ProbeFailure as trouble:
@@ -106,12 +106,12 @@ def own_trouble(where: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def silence_means(run: Run, reason: Reason | None) -> Iterator[None]:
-    """Inside, this is what no answer until the deadline means."""
+    """Inside, no answer until the deadline has this reason."""
     before, run.silence = run.silence, reason
     try:
         yield
     except DeadlinePassed:
-        raise  # whoever makes a reading of it asks for its meaning later
+        raise  # the reading of a missed deadline is made later, and needs `run.silence`
     except BaseException:
         run.silence = before
         raise
@@ -122,9 +122,9 @@ def silence_means(run: Run, reason: Reason | None) -> Iterator[None]:
 def answering(
     run: Run, sock: socket.socket, words: str, within: float = ANSWER_WITHIN
 ) -> Iterator[None]:
-    """Inside, the server has so many seconds for what it is asked; `words` say what that is.
+    """Inside, the server has `within` seconds to answer; `words` say what it was asked for.
 
-    Raises `ProbeFailure` with the reason of what went wrong with the connection.
+    Raises `ProbeFailure` for silence and for errors of the connection.
     """
     patience = min(within, run.remaining())
     try:
@@ -137,7 +137,7 @@ def answering(
         run.remaining()
         raise tls.trouble_of(error) from None
     except OSError as error:
-        run.remaining()  # a socket shut by the deadline looks like all sorts of trouble
+        run.remaining()  # at the deadline the socket is shut, which looks like other trouble
         if error.errno in EXHAUSTED:
             raise
         raise dial.trouble_of(error, words) from None

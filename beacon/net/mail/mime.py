@@ -1,8 +1,7 @@
-"""A message of mail taken apart (RFC 5322, 2045 to 2047), in time that grows with its bytes alone.
+"""The parts of a mail (RFC 5322, 2045 to 2047), parsed in time that grows with its length only.
 
-Python's own parser takes seconds for 64 KiB of a hostile parameter, the square of its length.
-Here each byte is looked at a bounded number of times.
-Nothing raises: whatever is wrong with a message costs that part of it only.
+Python's own parser needs seconds for 64 KiB of a hostile parameter: the square of its length.
+Nothing here raises: an error loses only the part of the message it is in (docs/adr/0031).
 """
 
 import binascii
@@ -15,13 +14,13 @@ from beacon.engine.text_pattern import TextPattern
 from beacon.net.parsing.charset import codec
 
 PARTS_LIMIT: Final = 50
-"""Parts of a message that are looked at, whatever lies in whatever."""
+"""Parts of a message that are read, at all depths together."""
 
 DEPTH_LIMIT: Final = 10
-"""How deep parts may lie in each other; what lies deeper is not looked into."""
+"""How deep parts may be nested; deeper ones are ignored."""
 
 LINES_LIMIT: Final = 500
-"""Lines of one part's header fields; those that come after are not looked at."""
+"""Lines of one part's header fields; the rest is ignored."""
 
 VALUE_LIMIT: Final = 4096
 """Bytes of one header field."""
@@ -36,9 +35,9 @@ _NOT_BASE64: Final = bytes(set(range(256)) - set(_BASE64_LETTERS))
 
 @dataclass(frozen=True)
 class Part:
-    """A message, or a part of one: its header fields, its body, and the parts that lie in it.
+    """A message, or a part of one: header fields, body, and the parts in it.
 
-    `type` is its media type in lower case; plain text where it is none, or parts without a
+    `type` is the media type in lower case; plain text if it is invalid, or a multipart without a
     boundary.
     """
 
@@ -48,15 +47,15 @@ class Part:
     parts: tuple["Part", ...] = ()
 
     def all(self, name: str) -> list[str]:
-        """The values of all fields of a name, given in lower case, each on one line."""
+        """The values of all fields with this name (in lower case), each on one line."""
         return [" ".join(value.split()) for each, value in self.fields if each == name]
 
     def first(self, name: str) -> str:
-        """The value of the first field of a name; empty without one."""
+        """The value of the first field with this name; empty without one."""
         return next(iter(self.all(name)), "")
 
     def walk(self) -> Iterator["Part"]:
-        """It, and all that lies in it, in order."""
+        """This part and all parts in it, in order."""
         yield self
         for part in self.parts:
             yield from part.walk()
@@ -75,12 +74,12 @@ class Part:
 
 
 def parse_message(raw: bytes) -> Part:
-    """A message by its bytes, of which the end may be missing."""
+    """Parse a message; its end may be missing."""
     return _part(raw.replace(b"\r\n", b"\n"), 0, [PARTS_LIMIT])
 
 
 def _part(raw: bytes, depth: int, left: list[int]) -> Part:
-    """One part; `left` counts down how many more are looked at."""
+    """One part; `left` counts down how many more are read."""
     left[0] -= 1
     fields, body = parse_fields(raw)
     kind, parameters = _media_type(next((v for n, v in fields if n == "content-type"), ""))
@@ -99,7 +98,7 @@ def _part(raw: bytes, depth: int, left: list[int]) -> Part:
 
 
 def parse_fields(raw: bytes) -> tuple[list[tuple[str, str]], bytes]:
-    """Header fields, each by its name in lower case, and what comes after them."""
+    """The header fields (names in lower case), and the bytes after them."""
     found: list[tuple[bytes, bytes]] = []
     at = 0
     for _ in range(LINES_LIMIT):
@@ -117,7 +116,7 @@ def parse_fields(raw: bytes) -> tuple[list[tuple[str, str]], bytes]:
         elif colon and name and not name.translate(None, _NAME_LETTERS):
             found.append((name.lower(), value))
         else:
-            break  # no header field: the body begins without an empty line
+            break  # not a header field: the body begins without an empty line
         at = end + 1
     else:
         end = raw.find(b"\n\n", at)
@@ -127,7 +126,7 @@ def parse_fields(raw: bytes) -> tuple[list[tuple[str, str]], bytes]:
 
 
 def _pieces(body: bytes, boundary: str) -> Iterator[bytes]:
-    """What lies between the lines of a boundary; the last one may be missing."""
+    """The bytes between the boundary lines; the last line may be missing."""
     text, delimiter = b"\n" + body, b"\n--" + boundary.encode()
     begin, at = None, 0
     while (at := text.find(delimiter, at)) >= 0:
@@ -136,7 +135,7 @@ def _pieces(body: bytes, boundary: str) -> Iterator[bytes]:
         end = len(text) if end < 0 else end
         rest = text[after:end].strip()
         if rest not in (b"", b"--"):
-            at = after  # another boundary, which begins alike
+            at = after  # a longer boundary that begins with the same bytes
             continue
         if begin is not None:
             yield text[begin:at]
@@ -162,7 +161,7 @@ def _media_type(value: str) -> tuple[str, dict[str, str]]:
         else:
             text, _, rest = rest.partition(";")
             text = text.partition(" ")[0].strip()
-        if number in ("", "0*"):  # after a charset and a language
+        if number in ("", "0*"):  # these begin with a charset and a language
             text = unquote(text.rpartition("'")[2]) if star else text
         found[name] = found.get(name, "") + text if star else found.get(name, text)
     kind = kind.strip().lower()
@@ -170,7 +169,7 @@ def _media_type(value: str) -> tuple[str, dict[str, str]]:
 
 
 def _quoted(text: str) -> tuple[str, str]:
-    """A quoted string that begins here, and what comes after it."""
+    """The quoted string at the beginning, and the text after it."""
     at, letters = 1, []
     while at < len(text) and text[at] != '"':
         at += text[at] == "\\"
@@ -196,10 +195,10 @@ def header_text(value: str) -> str:
 
 def _from_base64(raw: bytes) -> bytes:
     letters = raw.translate(None, _NOT_BASE64)
-    letters = letters[:-1] if len(letters) % 4 == 1 else letters  # the end is missing
+    letters = letters[:-1] if len(letters) % 4 == 1 else letters  # cut at its end
     return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))
 
 
 def decoded(raw: bytes, charset: str) -> str:
-    """The bytes as text, by a charset that may not exist; what does not fit is replaced."""
+    """The bytes as text; an unknown charset counts as UTF-8, invalid bytes are replaced."""
     return raw.decode(codec(charset) or "utf-8", "replace")

@@ -1,7 +1,7 @@
-"""Submitting one message by SMTP (RFC 6409), as whoever sends codes does.
+"""Submit one message by SMTP (RFC 6409), as senders of codes do.
 
-smtplib speaks; the socket and the length of what is read are ours. Of what the server says only
-its status codes are told.
+smtplib does the protocol, on our own socket and with a limit on what is read. Only the status
+codes of the server's answers are quoted.
 """
 
 import base64
@@ -25,7 +25,7 @@ from beacon.net.mail.mail_server import Encryption, MailServer, answering
 from beacon.net.probe_failure import ProbeFailure
 
 ANSWER_LIMIT: Final = 256 * 1024
-"""Bytes a server may say in one connection."""
+"""Bytes a server may send on one connection."""
 
 _PORTS: Final = {"tls": 465, "starttls": 587, "none": 25}
 _STATUS: Final = TextPattern(rb"\b[245]\.\d{1,3}\.\d{1,3}\b")
@@ -38,7 +38,7 @@ Address = Annotated[str, Meta(description="name@example.com")]
 
 @dataclass(frozen=True, kw_only=True)
 class Smtp(MailServer):
-    """Where to submit a message, from whom, to whom. Without an account: a relay that knows us."""
+    """Where to submit a message, from whom, to whom. A relay that knows us needs no account."""
 
     encryption: Annotated[
         Encryption, Meta(description="from the first byte, after STARTTLS, or none")
@@ -47,33 +47,34 @@ class Smtp(MailServer):
     recipient: Address
 
     def flaws(self) -> Iterator[Flaw]:
-        """What is wrong with the settings taken together."""
+        """Report settings that do not fit together, and invalid addresses."""
         yield from super().flaws()
         for name in ("sender", "recipient"):
             if not _ADDRESS.fullmatch(getattr(self, name)):
                 yield (name,), "not an address", "name@example.com"
 
     def submit(self, run: Run, nonce: str) -> None:
-        """Hand over a message that holds the nonce.
+        """Submit a message that contains the nonce.
 
-        Raises `ProbeFailure`: `delivery_refused` with the status, `own_credentials`, or the reason
-        of what went wrong with the connection.
+        Raises `ProbeFailure`: `delivery_refused` with the status, `own_credentials`, or a failure
+        of the connection.
         """
         token = self.token(run)
-        with contextlib.closing(_Talk(run, self.connected(run, _PORTS[self.encryption]))) as talk:
+        sock = self.connected(run, _PORTS[self.encryption])
+        with contextlib.closing(_Session(run, sock)) as session:
             run.enter(Phase.SEND)
-            talk.greeted()
+            session.greet()
             if self.encryption == "starttls":
-                talk.secure(self)
-            self._sign_in(talk, token)
-            talk.send(self, self._message(run, nonce))
-            run.note(f"SMTP: taken by {self.host}")
+                session.secure(self)
+            self._sign_in(session, token)
+            session.send(self, self._message(run, nonce))
+            run.note(f"SMTP: accepted by {self.host}")
 
-    def _sign_in(self, talk: "_Talk", token: str | None) -> None:
+    def _sign_in(self, session: "_Session", token: str | None) -> None:
         if token:
-            talk.prove_by_token(self.xoauth2(token))
+            session.prove_by_token(self.xoauth2(token))
         elif self.password is not None:
-            talk.prove(self.username or "", self.password.reveal())
+            session.prove(self.username or "", self.password.reveal())
 
     def _message(self, run: Run, nonce: str) -> bytes:
         now = run.clock.utc()
@@ -86,11 +87,11 @@ class Smtp(MailServer):
         return message.as_bytes()
 
 
-class _Talk:
-    """A conversation on a connected socket; what goes wrong in it is `ProbeFailure`."""
+class _Session:
+    """One session on a connected socket. Every failure in it is a `ProbeFailure`."""
 
     def __init__(self, run: Run, sock: socket.socket) -> None:
-        # An address as name: its own would look up what this machine is called.
+        # Our address as name in EHLO: by default smtplib would look up this machine's name.
         host = sock.getsockname()[0]
         self._name = f"[{'IPv6:' if ':' in host else ''}{host}]"
         self._run = run
@@ -100,107 +101,109 @@ class _Talk:
         self._sock = sock
         self.smtp = smtplib.SMTP(local_hostname=self._name)
         self.smtp.sock = sock
-        self.smtp.file = self._heard = _Lines(sock)
+        self.smtp.file = self._lines = _Lines(sock)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._run.release(self._sock)
         self.smtp.close()
         self._sock.close()
 
     def secure(self, smtp: Smtp) -> None:
-        """STARTTLS. What was heard before it is forgotten."""
-        self.take("STARTTLS", self.command("STARTTLS"))
-        self._heard.close()
+        """Begin TLS by STARTTLS. What was received before is dropped."""
+        self.require("STARTTLS", self.command("STARTTLS"))
+        self._lines.close()
         self._on(tls.handshake(self._run, self._sock, smtp.tls, smtp.host))
         self._run.enter(Phase.SEND)
         self.hello()
 
-    def greeted(self) -> None:
-        """Hear who it is, and say who we are."""
-        self.take("the greeting", self._answer("the greeting", self.smtp.getreply))
+    def greet(self) -> None:
+        """Read the server's greeting, and send ours."""
+        self.require("the greeting", self._answer("the greeting", self.smtp.getreply))
         self.hello()
 
     def hello(self) -> None:
-        """Say who we are, and hear what it can do."""
-        self.take("EHLO", self._answer("EHLO", self.smtp.ehlo))
+        """Send EHLO, and read what the server supports."""
+        self.require("EHLO", self._answer("EHLO", self.smtp.ehlo))
 
     def command(self, name: str, argument: str = "") -> _Answer:
         """The answer to one command."""
         return self._answer(name, lambda: self.smtp.docmd(name, argument))
 
     def prove(self, username: str, password: str) -> None:
-        """Sign in with a password, once: a second mechanism would be a second failure."""
+        """Sign in with a password, by one mechanism: a second try is a second failure."""
         self.smtp.user, self.smtp.password = username, password
         offered = self.smtp.esmtp_features.get("auth", "").upper().split()
         ways = {"PLAIN": self.smtp.auth_plain, "LOGIN": self.smtp.auth_login}
         way = next((way for way in ways if way in offered), None)
         if way is None:
-            raise ProbeFailure(Reason.OWN_CREDENTIALS, "the server takes no password here")
-        self._signed_in(self._answer("AUTH", lambda: self.smtp.auth(way, ways[way])))
+            raise ProbeFailure(Reason.OWN_CREDENTIALS, "the server accepts no password here")
+        self._check_sign_in(self._answer("AUTH", lambda: self.smtp.auth(way, ways[way])))
 
     def prove_by_token(self, proof: str) -> None:
         """Sign in with a bearer token."""
         answer = self.command("AUTH", f"XOAUTH2 {base64.b64encode(proof.encode()).decode()}")
-        if answer[0] == 334:  # it explains itself, and wants an empty answer
+        if answer[0] == 334:  # the server sends an explanation, and expects an empty answer
             answer = self.command("")
-        self._signed_in(answer)
+        self._check_sign_in(answer)
 
-    def _signed_in(self, answer: _Answer) -> None:
+    def _check_sign_in(self, answer: _Answer) -> None:
         if answer[0] >= 500:
-            raise ProbeFailure(Reason.OWN_CREDENTIALS, f"the sign-in was refused: {_told(*answer)}")
-        self.take("AUTH", answer)
+            text = f"the sign-in was refused: {_status_codes(*answer)}"
+            raise ProbeFailure(Reason.OWN_CREDENTIALS, text)
+        self.require("AUTH", answer)
 
     def send(self, smtp: Smtp, message: bytes) -> None:
-        """The envelope and the message."""
-        self.take("MAIL", self.command("MAIL", f"FROM:<{smtp.sender}>"))
-        self.take("RCPT", self.command("RCPT", f"TO:<{smtp.recipient}>"))
-        self.take("DATA", self._answer("DATA", lambda: self.smtp.data(message)))
-        with contextlib.suppress(ProbeFailure):  # it has the message: what comes now is manners
+        """Send the envelope and the message."""
+        self.require("MAIL", self.command("MAIL", f"FROM:<{smtp.sender}>"))
+        self.require("RCPT", self.command("RCPT", f"TO:<{smtp.recipient}>"))
+        self.require("DATA", self._answer("DATA", lambda: self.smtp.data(message)))
+        with contextlib.suppress(ProbeFailure):  # the server has accepted the message
             self.command("QUIT")
 
-    def take(self, words: str, answer: _Answer) -> None:
-        """Go on where the answer is good. Raises `ProbeFailure` where it is a refusal."""
+    def require(self, words: str, answer: _Answer) -> None:
+        """Raise `ProbeFailure` if the answer is a refusal."""
         code = answer[0]
         if not 200 <= code < 300:
-            text = f"{words} refused{' for now' if 400 <= code < 500 else ''}: {_told(*answer)}"
+            for_now = " for now" if 400 <= code < 500 else ""
+            text = f"{words} refused{for_now}: {_status_codes(*answer)}"
             raise ProbeFailure(Reason.DELIVERY_REFUSED, text)
 
     def _answer(self, words: str, ask: Callable[[], _Answer]) -> _Answer:
-        """What the server says. Raises `ProbeFailure` where that is no answer."""
+        """The server's answer. Raises `ProbeFailure` without a valid one."""
         words = f"SMTP {words}"
         with answering(self._run, self._sock, words):
             try:
                 return ask()
             except smtplib.SMTPResponseException as error:
                 return error.smtp_code, error.smtp_error
-            except (smtplib.SMTPException, ValueError) as error:  # of which some are OSErrors
+            except (smtplib.SMTPException, ValueError) as error:  # some of them wrap an OSError
                 cause = error.__context__
                 if isinstance(cause, OSError) and not isinstance(cause, smtplib.SMTPException):
                     raise cause from None
-        self._run.remaining()  # a socket shut by the deadline reads as its end
+        self._run.remaining()  # at the deadline the socket is shut, which reads as its end
         raise ProbeFailure(Reason.PROTOCOL_ERROR, f"{words}: not understood, or cut off")
 
 
 class _Lines:
-    """What the server says, line by line and counted."""
+    """The server's answers, line by line, up to `ANSWER_LIMIT`."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._file: Any = sock.makefile("rb")
         self._left = ANSWER_LIMIT
 
     def readline(self, size: int) -> bytes:
-        """One line; none where the limit is reached."""
+        """One line; empty when the limit is reached."""
         line: bytes = self._file.readline(min(size, self._left))
         self._left -= len(line)
         return line
 
     def close(self) -> None:
-        """As smtplib wants it."""
+        """Close the file; smtplib needs this method."""
         self._file.close()
 
 
-def _told(code: int, said: bytes | str) -> str:
+def _status_codes(code: int, text: bytes | str) -> str:
     """The status codes of an answer: nothing else of it is quoted."""
-    found = _STATUS.search(said.encode() if isinstance(said, str) else said)
+    found = _STATUS.search(text.encode() if isinstance(text, str) else text)
     return f"{code} {found[0].decode()}" if found else str(code)

@@ -1,4 +1,4 @@
-"""Foreign text: every parser has a bound on input, output and time (docs/bounds.md).
+"""Foreign text: every parser has a limit on input, output and time (docs/bounds.md).
 
-What may cost more than 50 ms is read in the parser process, which can be killed.
+What may take longer than 50 ms is parsed in the parser process, which can be killed.
 """

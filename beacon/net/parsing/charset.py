@@ -1,7 +1,7 @@
-"""Which charsets a foreign text may be in: a closed list.
+"""Which charsets a foreign text may be in: a closed list (docs/adr/0032).
 
-Python imports a module for a charset's name and keeps every name it was asked for, known or
-not, for ever. So only names from its own table of aliases are looked up at all.
+Python imports a module by a charset's name and remembers every name it was asked for, even an
+unknown one. So only names from its own table of aliases are looked up.
 """
 
 import codecs
@@ -18,18 +18,18 @@ _NO_TEXT: Final = frozenset(
         "rot_13",
         "uu_codec",
         "zlib_codec",
-        # no server means these, they take quadratic time or run escapes
+        # never used by servers; they take quadratic time or evaluate escapes
         "idna",
         "punycode",
         "raw_unicode_escape",
         "unicode_escape",
-        "utf_7",  # no browser takes it, and half characters come of it
+        "utf_7",  # no browser accepts it, and it decodes to half characters
         "mbcs",
         "oem",
     }
 )
 _UNLISTED: Final = ("koi8_u", "cp874", "cp720", "utf_8_sig", "utf_16_le", "utf_16_be")
-"""Charsets that are in use, and in Python, but not in its table."""
+"""Charsets that are in use and in Python, but not in its table."""
 
 _KNOWN: Final = {
     **{name.replace("_", ""): codec for name, codec in aliases.items()},
@@ -54,11 +54,11 @@ _AS_BROWSERS: Final = {
     "euc_kr": "cp949",
     "big5": "big5hkscs",
 }
-"""What a browser reads a page in that names a narrower charset (WHATWG's Encoding, §4.2)."""
+"""Charset of a page → the larger one that browsers use instead (WHATWG Encoding §4.2)."""
 
 
 def codec(name: str) -> str | None:
-    """Python's name of a charset; None where it is none that text may be in."""
+    """Python's name of a charset; None if it is unknown or not allowed."""
     bare = name.strip(" \t\"'").lower()
     if len(bare) > 40 or not bare.isascii():
         return None
@@ -67,9 +67,9 @@ def codec(name: str) -> str | None:
 
 
 def codec_of_page(body: bytes, named: str) -> str:
-    """The charset a browser reads a page in: its first bytes tell, or `named`, or its <meta>.
+    """The charset a browser uses for a page: by its first bytes, else `named`, else its <meta>.
 
-    Without any of them it is UTF-8 where it can be, else what pages were once written in.
+    Without any of them: UTF-8 if it is valid, else Windows-1252.
     """
     for mark, found in _MARKS.items():
         if body.startswith(mark):
@@ -77,7 +77,7 @@ def codec_of_page(body: bytes, named: str) -> str:
     found = codec(named) or codec(_declared(body)) or ""
     found = _AS_BROWSERS.get(found, found)
     if found.startswith("utf_16") and not codec(named):
-        return "utf_8"  # or nobody could have read the word
+        return "utf_8"  # in UTF-16 the <meta> could not have been read
     return found or ("utf_8" if _is_utf8(body) else "cp1252")
 
 
@@ -86,16 +86,15 @@ _MARKS: Final = {
     codecs.BOM_UTF16_LE: "utf_16_le",
     codecs.BOM_UTF16_BE: "utf_16_be",
 }
-_LOOKED_AT: Final = 1024
-"""Bytes of a page in which browsers look for its <meta>."""
-
+_META_WITHIN: Final = 1024
+"""Bytes of a page in which browsers search for its <meta>."""
 
 _ENDS_A_NAME: Final = (" ", "\t", "\r", "\n", "\f", "/")
 
 
 def _declared(body: bytes) -> str:
-    """The charset that a page's own <meta> names; nothing where none does."""
-    head = body[:_LOOKED_AT].decode("latin-1").lower()
+    """The charset in a page's own <meta>; empty without one."""
+    head = body[:_META_WITHIN].decode("latin-1").lower()
     while "<!--" in head:
         before, _, comment = head.partition("<!--")
         head = before + comment.partition("-->")[2]

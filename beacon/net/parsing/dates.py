@@ -1,11 +1,11 @@
-"""Times that others write: in ISO 8601, in seconds of Unix, or as mail and HTTP do."""
+"""Times written by others: in ISO 8601, in Unix seconds, or as in mail and HTTP."""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
 LONGEST_DATE: Final = 100
-"""Characters of a date; what is longer is none."""
+"""Characters of a date; longer texts are not dates."""
 
 _DIGITS: Final = "0123456789"
 _MONTHS: Final = (
@@ -28,7 +28,7 @@ _DELIMITERS: Final = dict.fromkeys(
 
 
 def moment(written: object) -> datetime | None:
-    """A time in ISO 8601 or in seconds of Unix, of a number or a text; None for anything else."""
+    """A time in ISO 8601 or in Unix seconds, from a number or a text; None for anything else."""
     if isinstance(written, datetime):
         return written
     if isinstance(written, str) and len(written) > LONGEST_DATE:
@@ -44,10 +44,10 @@ def moment(written: object) -> datetime | None:
 
 
 def mail_date(written: str, *, zoned: bool = False) -> datetime | None:
-    """A time as RFC 5322 has it (mail, HTTP, RSS); without a zone it is UTC. None for others.
+    """A time as in RFC 5322 (mail, HTTP, RSS); UTC without a zone. None for anything else.
 
-    With `zoned`, one without a zone, or with one that nobody knows ("BRT"), is none either: it
-    may be hours off (RFC 5322, 4.3). A zone of -0000 is UTC.
+    With `zoned`, also None without a zone or with an unknown one ("BRT"): it may be hours off
+    (RFC 5322 §4.3). A zone of -0000 is UTC.
     """
     if len(written) > LONGEST_DATE:
         return None
@@ -60,7 +60,7 @@ def mail_date(written: str, *, zoned: bool = False) -> datetime | None:
 
 
 def cookie_date(written: str) -> datetime | None:
-    """A time of a cookie as browsers read it (RFC 6265, 5.1.1): always UTC, in any order."""
+    """A time in a cookie as browsers read it (RFC 6265 §5.1.1): always UTC, in any order."""
     time = day = month = year = None
     for word in written[:LONGEST_DATE].translate(_DELIMITERS).split():
         digits = len(word) - len(word.lstrip(_DIGITS))
@@ -84,7 +84,7 @@ def cookie_date(written: str) -> datetime | None:
 
 
 def _clock_time(word: str) -> tuple[int, int, int] | None:
-    """Hour, minute and second of a word like 8:05:30, after which anything may come."""
+    """Hour, minute and second of a word like 8:05:30; anything may follow."""
     hour, _, rest = word.partition(":")
     minute, _, second = rest.partition(":")
     second = second[: len(second) - len(second.lstrip(_DIGITS))]
@@ -99,6 +99,6 @@ def _utc(at: datetime) -> datetime:
 
 
 def since(begin: object, word: str = "since") -> str:
-    """`since 19 Nov 14:10 UTC`, of a time in ISO 8601 or in seconds of Unix; else nothing."""
+    """`since 19 Nov 14:10 UTC`, from a time in ISO 8601 or in Unix seconds; else empty."""
     at = moment(begin)
     return f"{word} {at.day} {at:%b %H:%M} UTC" if at is not None else ""

@@ -1,9 +1,9 @@
 """Parsers whose cost may grow faster than their input, in one process that can be killed.
 
-A small input is read here, at once. A larger one goes to the parser process: bytes in, what they
-say out. It has limits of memory and processor time, is killed at the run's deadline, and is
-started when it is needed. What it dies of is a reading; it dies with the beacon, whose end of the
-channel is closed then. `docs/bounds.md` has the table of everything that reads foreign bytes.
+A small input is parsed here. A larger one goes to the parser process, which has limits of memory
+and processor time, is started when needed, and is killed at the run's deadline. Its death becomes
+a reading. It ends with the beacon, because the channel is closed then. `docs/bounds.md` lists
+everything that reads foreign bytes; docs/adr/0032 has the reasons.
 
     run ──► small? ──yes──► parse(raw)
                │no
@@ -36,25 +36,25 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 CPU_LIMIT: Final = 5.0
-"""Seconds of processor time for one input: a usual one takes 0.1 s even on a small Pi."""
+"""Seconds of processor time for one input: a normal one takes 0.1 s even on a small Pi."""
 
 MEMORY_LIMIT: Final = 128 * 1024 * 1024
-"""Bytes of address space of the parser process, its interpreter included: with the daemon it must
-stay below `MemoryMax=` of the unit, which would end both."""
+"""Bytes of address space of the parser process with its interpreter. Together with the daemon it
+must stay below `MemoryMax=` of the unit: systemd would kill both."""
 
 REPLY_LIMIT: Final = 4 * 1024 * 1024
 """Bytes of one reply."""
 
 SERVED: Final = 1000
-"""Inputs after which the process ends, and with it whatever piled up in it."""
+"""Inputs after which the process ends, so that leaked memory is freed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParserFunction:
     """A function `(raw: bytes, *arguments: str)` in a module that imports little.
 
-    It may raise `ProbeFailure`. `inline` is the largest input, in bytes, that is read without the
-    process: at most 50 ms of a usual machine's time, whatever is in it.
+    It may raise `ProbeFailure`. `inline` is the largest input, in bytes, that is parsed without the
+    process: at most 50 ms on a normal machine, whatever is in it.
     """
 
     module: str
@@ -62,7 +62,7 @@ class ParserFunction:
     inline: int
 
     def __call__(self, raw: bytes, *arguments: str) -> Any:  # noqa: ANN401 - each has its own
-        """Read it here. Raises `ProbeFailure`."""
+        """Parse it in this process. Raises `ProbeFailure`."""
         return getattr(import_module(self.module), self.function)(raw, *arguments)
 
 
@@ -73,11 +73,11 @@ PARSERS: Final[Mapping[str, ParserFunction]] = MappingProxyType(
         "form": ParserFunction("beacon.probing.html_forms", "form", inline=16 * 1024),
     }
 )
-"""All there are: nothing else can be asked of the process."""
+"""All parsers: the process runs no other function."""
 
 
 class ParserReply(msgspec.Struct, frozen=True, array_like=True):
-    """What the process answers: a result, or a reason and its words, or the name of a bug."""
+    """The process's answer: a result, or a reason and its words, or the name of a bug."""
 
     result: msgspec.Raw = msgspec.Raw(b"\xc0")  # nil
     reason: Reason | None = None
@@ -86,17 +86,17 @@ class ParserReply(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ParserProcess:
-    """The process, started when the first large input comes; one input at a time."""
+    """The process, started for the first large input; it parses one input at a time."""
 
     def __init__(self, command: tuple[str, ...]) -> None:
         self._command = command
-        # Whoever holds the only item of this queue has the process to itself.
+        # A queue of one item: the thread that has taken it uses the process alone.
         self._free: SimpleQueue[_Child | None] = SimpleQueue()
         self._free.put(None)
         self._deaths = itertools.count(1)
 
     def ask(self, run: Run, request: bytes) -> ParserReply:
-        """Let the process read it. Raises `ProbeFailure`, `DeadlinePassed`."""
+        """Let the process parse it. Raises `ProbeFailure`, `DeadlinePassed`."""
         try:
             child = self._free.get(timeout=run.remaining())
         except Empty:
@@ -107,7 +107,7 @@ class ParserProcess:
                 child.kill()
                 child = None
             child = child or self._started()
-            return self._asked(run, child, request)
+            return self._reply(run, child, request)
         except BaseException:
             if child is not None:
                 child.kill()
@@ -124,7 +124,7 @@ class ParserProcess:
             words = "the parser process cannot be started"
             raise ProbeFailure(Reason.INTERNAL_ERROR, words) from None
 
-    def _asked(self, run: Run, child: "_Child", request: bytes) -> ParserReply:
+    def _reply(self, run: Run, child: "_Child", request: bytes) -> ParserReply:
         with run.watching(child.channel):
             try:
                 child.channel.settimeout(run.remaining())
@@ -136,7 +136,7 @@ class ParserProcess:
             except ValueError:
                 raise self._died(child.kill()) from None
         if reply is None:
-            run.remaining()  # at the deadline its channel is shut
+            run.remaining()  # at the deadline the run shuts the channel
             raise self._died(child.ended())
         try:
             return msgspec.msgpack.decode(reply, type=ParserReply)
@@ -144,7 +144,7 @@ class ParserProcess:
             raise self._died(child.kill()) from None
 
     def _died(self, status: int) -> ProbeFailure:
-        """What a death comes to: a limit is the input's doing, anything else is ours."""
+        """The failure for a death: the input caused it by a limit, or we did."""
         if status == -signal.SIGPROF:
             self._complain("an input took too long")
             words = f"reading it takes more than {CPU_LIMIT:g} s of processor time"
@@ -160,7 +160,7 @@ class ParserProcess:
             log.warning("the parser process was lost: %s; %d so far", words, number)
 
     def close(self) -> None:
-        """End the process, unless an input is being read: that one's limits end it."""
+        """End the process, unless it is parsing: then its limits end it."""
         with contextlib.suppress(Empty):
             child = self._free.get_nowait()
             if child is not None:
@@ -179,25 +179,25 @@ class _Child:
                 command,
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,  # a traceback would quote what it read
+                stderr=subprocess.DEVNULL,  # a traceback would quote the input
                 cwd="/",
                 env={"LC_ALL": "C.UTF-8"},
-                start_new_session=True,  # Ctrl-C ends the beacon, which ends it
+                start_new_session=True,  # Ctrl-C is for the beacon, which then ends this process
             )
             unless_started.pop_all()
 
     def lives(self) -> bool:
-        """Whether it can be asked."""
+        """Whether it is running."""
         return self._process.poll() is None
 
     def ended(self) -> int:
-        """How it ended that closed its channel: its status, or minus the signal that killed it."""
+        """How it ended after it closed the channel: its status, or minus the signal's number."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
         return self.kill()
 
     def kill(self) -> int:
-        """End it; how it ended."""
+        """Kill it; returns how it ended."""
         with self.channel:
             self._process.kill()
             return self._process.wait()
@@ -220,7 +220,7 @@ def receive(channel: socket.socket, limit: int) -> bytes | None:
 
 
 def _exactly(channel: socket.socket, length: int) -> bytes | None:
-    """So many bytes; None if the other end is closed before."""
+    """Read this number of bytes; None if the other end is closed before."""
     found = bytearray()
     while len(found) < length:
         piece = channel.recv(min(length - len(found), 1 << 16))
@@ -231,12 +231,12 @@ def _exactly(channel: socket.socket, length: int) -> bytes | None:
 
 
 PROCESS: Final = ParserProcess((sys.executable, "-I", "-m", "beacon.net.parsing.parser_process"))
-"""The only one."""
+"""The only parser process."""
 atexit.register(PROCESS.close)
 
 
 def parsed(run: Run, name: str, kind: type[T], raw: bytes, *arguments: str) -> T:
-    """What the parser of this name finds, as `kind`. Raises `ProbeFailure`, `DeadlinePassed`."""
+    """The result of the parser of this name, as `kind`. Raises `ProbeFailure`, `DeadlinePassed`."""
     parser = PARSERS[name]
     if len(raw) <= parser.inline:
         found: T = parser(raw, *arguments)

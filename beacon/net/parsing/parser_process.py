@@ -1,6 +1,6 @@
-"""The parser process: reads inputs from the socket that is its stdin, one after another.
+"""The parser process: parses inputs from the socket at its stdin, one after another.
 
-It has no settings, no secrets, no files to write. What kills it, kills nothing else.
+It has no settings and no secrets, and writes no files. If an input kills it, nothing else dies.
 """
 
 import contextlib
@@ -28,20 +28,20 @@ REQUEST_LIMIT: Final = 16 * 1024 * 1024
 """Bytes of one request."""
 
 Request: TypeAlias = tuple[str, tuple[str, ...], bytes]
-"""A parser's name, its arguments, and what it reads."""
+"""A parser's name, its arguments, and its input."""
 
 
 def main() -> None:
-    """Serve until the beacon closes its end, or enough was served."""
+    """Serve until the beacon closes its end, or `SERVED` inputs were parsed."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold what it read
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would contain the input
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     with socket.socket(fileno=0) as channel, contextlib.suppress(OSError):
         serve(channel)
 
 
 def serve(channel: socket.socket) -> None:
-    """Answer what comes, each within its processor time. Raises `OSError`."""
+    """Answer requests, each within its processor time. Raises `OSError`."""
     for _ in range(SERVED):
         request = receive(channel, REQUEST_LIMIT)
         if request is None:
@@ -53,7 +53,7 @@ def serve(channel: socket.socket) -> None:
 
 
 def answer(request: bytes) -> bytes:
-    """The reply to one request; whatever goes wrong is one."""
+    """The reply to one request. Every error becomes a reply."""
     try:
         name, arguments, raw = msgspec.msgpack.decode(request, type=Request)
         result = msgspec.msgpack.encode(PARSERS[name](raw, *arguments))
@@ -64,7 +64,7 @@ def answer(request: bytes) -> bytes:
         reply = ParserReply(reason=trouble.reading.reason, words=trouble.reading.detail)
     except MemoryError:
         reply = ParserReply(reason=Reason.BODY_TOO_LARGE, words="reading it takes too much memory")
-    except Exception as error:  # noqa: BLE001 - the border: a bug in a parser costs this input only
+    except Exception as error:  # noqa: BLE001 - a bug in a parser must lose this input only
         reply = ParserReply(bug=type(error).__name__)
     return msgspec.msgpack.encode(reply)
 

@@ -1,10 +1,10 @@
-"""Plain text out of HTML, in linear time, whatever was written."""
+"""Plain text from HTML, in linear time for any input."""
 
 import html
 
 
 def without_tags(text: str) -> str:
-    """A blank instead of each `<…>`; a bracket that nothing closes is text."""
+    """The text with a blank instead of each `<…>`; an unclosed `<` is text."""
     pieces, at = [], 0
     while (begin := text.find("<", at)) >= 0 and (end := text.find(">", begin)) >= 0:
         pieces.append(text[at:begin])
@@ -13,7 +13,7 @@ def without_tags(text: str) -> str:
 
 
 def unescaped(text: str) -> str:
-    """The text with HTML's references replaced; none is if one has thousands of digits."""
+    """The text with HTML's references replaced; unchanged if one has thousands of digits."""
     try:
         return html.unescape(text)
     except ValueError:

@@ -20,7 +20,7 @@ TABLE = {
     "blanks around": ("v = DMARC1 ; p = reject ;", None, "reject"),
     "p further behind": ("v=DMARC1; sp=none; p=reject", None, "reject"),
     "unknown tags, and nonsense behind": ("v=DMARC1; p=none; foo=bar; adkim=x", None, "none"),
-    "misspelt": ("v=DMARC1; p=quarentine", "p='quarentine' is no policy", "refused"),
+    "misspelt": ("v=DMARC1; p=quarentine", "p='quarentine' is not a policy", "refused"),
     "misspelt, with reports: as none": (
         "v=DMARC1; p=quarentine; rua=mailto:a@b.example", None, "refused",
     ),
@@ -31,27 +31,27 @@ TABLE = {
         "v=DMARC1; p=x; rua=mailto:a@b.example!10m,mailto:c@d.example", None, "refused",
     ),
     "misspelt, reports to no address": (
-        "v=DMARC1; p=quarentine; rua=a@b.example", "p='quarentine' is no policy", "refused",
+        "v=DMARC1; p=quarentine; rua=a@b.example", "p='quarentine' is not a policy", "refused",
     ),
     "misspelt, one of two addresses": (
         "v=DMARC1; p=x; rua=a@b.example, mailto:c@d.example", None, "refused",
     ),
-    "misspelt, empty address": ("v=DMARC1; p=x; rua=mailto:", "p='x' is no policy", "refused"),
+    "misspelt, empty address": ("v=DMARC1; p=x; rua=mailto:", "p='x' is not a policy", "refused"),
     "reports of failures only": (
-        "v=DMARC1; p=x; ruf=mailto:a@b.example", "p='x' is no policy", "refused",
+        "v=DMARC1; p=x; ruf=mailto:a@b.example", "p='x' is not a policy", "refused",
     ),
     "no p": ("v=DMARC1;", "it has no p=", "none"),
     "no p, no semicolon": ("v=DMARC1", "it has no p=", "none"),
     "no p, with reports": ("v=DMARC1; rua=mailto:a@b.example", None, "none"),
-    "empty p": ("v=DMARC1; p=", "p='' is no policy", "refused"),
-    "p twice": ("v=DMARC1; p=none; p=reject", "'p' stands there twice", "refused"),
-    "p of several": ("v=DMARC1; p=none reject", "is no policy", "refused"),
-    "a comma for a semicolon": ("v=DMARC1; p=reject, rua=mailto:a@b", "is no policy", "refused"),
-    "sp misspelt": ("v=DMARC1; p=reject; sp=quarentine", "sp='quarentine' is no policy", "refused"),
+    "empty p": ("v=DMARC1; p=", "p='' is not a policy", "refused"),
+    "p twice": ("v=DMARC1; p=none; p=reject", "'p' is given twice", "refused"),
+    "p of several": ("v=DMARC1; p=none reject", "is not a policy", "refused"),
+    "a comma for a semicolon": ("v=DMARC1; p=reject, rua=mailto:a@b", "is not a policy", "refused"),
+    "sp misspelt": ("v=DMARC1; p=reject; sp=never", "sp='never' is not a policy", "refused"),
     "sp misspelt, with reports": (
         "v=DMARC1; p=reject; sp=x; rua=mailto:a@b.example", None, "refused",
     ),
-    "typographic quotes": ("v=DMARC1; p=\ufffd\ufffd\ufffdreject", "is no policy", "refused"),
+    "typographic quotes": ("v=DMARC1; p=\ufffd\ufffd\ufffdreject", "is not a policy", "refused"),
 }  # fmt: skip
 NONE = {
     "small letters": "v=dmarc1; p=reject",

@@ -155,7 +155,7 @@ def test_the_words_quote_nothing_where_told_so():
 @pytest.mark.parametrize(
     ("raw", "message", "path"),
     [
-        (None, "null never meets anything: it counts as missing", ()),
+        (None, "null meets no condition: it counts as missing", ()),
         ({}, "an empty condition", ()),
         ({"matchs": "a"}, "unknown operator 'matchs'", ("matchs",)),
         ({"matches": "("}, "not a regular expression: missing ) at position 1", ("matches",)),
@@ -163,13 +163,13 @@ def test_the_words_quote_nothing_where_told_so():
         ({"min": "5"}, "not a number: '5'", ("min",)),
         ({"max": True}, "not a number: True", ("max",)),
         ({"max": float("nan")}, "not a number: nan", ("max",)),
-        ({"present": False}, "False says nothing here", ("present",)),
+        ({"present": False}, "False has no meaning here", ("present",)),
         ({"one_of": []}, "not a list of values: []", ("one_of",)),
-        ({"one_of": ["a", None]}, "null never meets anything: it counts as missing", ("one_of",)),
+        ({"one_of": ["a", None]}, "null meets no condition: it counts as missing", ("one_of",)),
         ({"length": "5"}, "a length is a whole number", ("length",)),
         ({"length": {"matches": "a"}}, "a length is a whole number", ("length",)),
         ({"length": {"foo": 1}}, "unknown operator 'foo'", ("length", "foo")),
-        ({"equals": object}, f"no value a server could send: {object!r}", ("equals",)),
+        ({"equals": object}, f"a server cannot send this value: {object!r}", ("equals",)),
     ],
 )
 def test_a_wrong_condition_is_refused(raw, message, path):

@@ -61,7 +61,7 @@ def filled(size):
         pytest.param(
             OK + cookies(105) + b"no colon here\r\n" + END,
             Reason.PROTOCOL_ERROR,
-            "not HTTP: a garbled header block",
+            "not valid HTTP: malformed header block",
             id="garbled after 105",
         ),
         pytest.param(

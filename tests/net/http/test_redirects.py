@@ -185,7 +185,7 @@ def test_whoever_waits_for_a_judgement_is_told_of_each_answer_as_it_comes(raw_se
     heard = []
     request = Request(url=server.url, method="POST", body=b"otp=1")
     with contextlib.suppress(ProbeFailure):
-        exchange(Run(SystemClock(), 5), request, heard=heard.append)
+        exchange(Run(SystemClock(), 5), request, on_status=heard.append)
     assert heard == ([303, 502] if second.startswith(b"HTTP/1.1 502") else [303])
 
 

@@ -115,7 +115,7 @@ def test_a_password_goes_by_plain_or_by_login(opened: Callable[..., Any]) -> Non
     [
         (b"TAG NO [AUTHENTICATIONFAILED] secret words\r\n", REFUSED),
         (b"TAG NO secret words\r\n", REFUSED),
-        (b"TAG NO [UNAVAILABLE] secret words\r\n", "source_dead: IMAP: nobody can sign in now"),
+        (b"TAG NO [UNAVAILABLE] secret words\r\n", "the server accepts no sign-ins now"),
         (b"* BYE secret words\r\n", ENDED),
         (b"secret words\r\n", ENDED),
         (b"", ENDED),
@@ -285,7 +285,7 @@ def test_idle_that_is_refused(opened: Callable[..., Any]) -> None:
     ("command", "said", "words"),
     [
         ("STATUS", b"* STATUS INBOX ()\r\nTAG OK x\r\n", "its folders"),
-        ("SELECT", b"* 1 EXISTS\r\n* OK [UIDVALIDITY 8] x\r\nTAG OK x\r\n", "made anew"),
+        ("SELECT", b"* 1 EXISTS\r\n* OK [UIDVALIDITY 8] x\r\nTAG OK x\r\n", "created again"),
         ("SELECT", b"* OK [READ-ONLY] x\r\nTAG OK x\r\n", "we may only read"),
         ("UID SEARCH", b"* SEARCH one two\r\nTAG OK x\r\n", "what is new"),
         ("UID SEARCH", b"TAG BAD secret words\r\n", "what is new"),
@@ -428,7 +428,7 @@ def test_a_folder_that_is_not_there_is_named_by_its_setting(fake_imap: Callable[
     mood: Any = lambda s: b"TAG NO [NONEXISTENT] x\r\n" if s.startswith("STATUS") else None  # noqa: E731
     told = trouble(Run(SystemClock(), 60.0), fake_imap(mood=mood).port)
     assert told == (
-        "source_dead: IMAP: there is no folder of the name that `folder` says, or it is hidden"
+        "source_dead: IMAP: the folder of the setting `folder` does not exist, or is hidden from us"
     )
 
 

@@ -74,7 +74,7 @@ def test_a_text_has_its_head_and_all_its_parts() -> None:
     assert "Der Code für Sie: 834211" in body
     assert "Code\xa0834211 <ok" in body
     assert not any(hidden in body for hidden in ("123456", "999999", "777777"))
-    assert repr(letter) == "Letter(…)"
+    assert repr(letter) == "MailMessage(…)"
 
 
 def test_a_word_is_found_wherever_it_is() -> None:

@@ -151,7 +151,7 @@ def test_one_mechanism_is_tried_and_no_other(fake_smtp: Callable[..., FakeSmtp])
     [
         ({"greeting": b"554 5.7.1 secret words\r\n"}, "refused: the greeting refused: 554 5.7.1"),
         ({"EHLO": b"502 no\r\n"}, "refused: EHLO refused: 502"),
-        ({"EHLO": b"250 x\r\n"}, "own_credentials: the server takes no password here"),
+        ({"EHLO": b"250 x\r\n"}, "own_credentials: the server accepts no password here"),
         ({"AUTH": b"454 4.7.0 busy\r\n"}, "refused: AUTH refused for now: 454 4.7.0"),
         ({"MAIL": b"550 5.7.60 secret words\r\n"}, "refused: MAIL refused: 550 5.7.60"),
         ({"RCPT": b"451 4.7.1 greylisted\r\n"}, "refused: RCPT refused for now: 451 4.7.1"),
