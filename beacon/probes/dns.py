@@ -23,12 +23,12 @@ from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Phase, Run
+from beacon.net.dial import is_address
 from beacon.net.dns_query import (
     PORT,
     DnsReply,
     ask,
     has_reverse,
-    is_address,
     locate,
     question,
     system_resolvers,

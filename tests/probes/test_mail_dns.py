@@ -185,7 +185,7 @@ BROKEN = {
     "a key in quotes": (
         [(f's1._domainkey TXT "{KEY}"', f's1._domainkey TXT "{KEY[:40]}\\" \\"{KEY[40:]}"')],
         Reason.DKIM_MISSING,
-        "p= holds '\"', which is not base64",
+        "p= contains '\"', which is not base64",
     ),
     "parked": ([spf("v=spf1 -all")], Reason.SPF_FAIL, "SPF allows nobody to send for otp.example"),
     "a policy misspelt": (

@@ -107,7 +107,7 @@ def test_a_body_goes_to_no_other_origin(pair, status, method):
         exchange(run, request)
     assert other.heads == []
     assert caught.value.reading.reason is Reason.EXPECTATION_FAILED
-    assert f"{origin(other.url)} is not sent what is secret" in clear(caught.value.reading.detail)
+    assert f"secrets are not sent to {origin(other.url)}" in clear(caught.value.reading.detail)
 
 
 @pytest.mark.parametrize("status", [307, 308])
