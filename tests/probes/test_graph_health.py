@@ -335,8 +335,8 @@ NO_TOKEN = [
     ((302, b""), DEAD, "no token: status 302"),
     ((200, b"<html>Sign in"), DEAD, "no token: it is not in the answer"),
     ((200, b"{}"), DEAD, "no token: it is not in the answer"),
-    ((200, b'{"access_token": ""}'), DEAD, "none that can be sent"),
-    ((200, b'{"access_token": "a\\r\\nX: y"}'), DEAD, "none that can be sent"),
+    ((200, b'{"access_token": ""}'), DEAD, "the one in the answer is invalid"),
+    ((200, b'{"access_token": "a\\r\\nX: y"}'), DEAD, "the one in the answer is invalid"),
     ((503, b""), DEAD, "status 503"),
     ((429, b""), LIMITED, "status 429"),
 ]

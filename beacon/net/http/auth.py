@@ -67,7 +67,7 @@ class HeldToken:
 
 
 class HeldTokens(defaultdict[Hashable, HeldToken]):
-    """The tokens of one endpoint, by who asked for them."""
+    """The tokens of one endpoint, by the client that fetched them."""
 
     def __init__(self) -> None:
         super().__init__(HeldToken)

@@ -76,7 +76,7 @@ class _Rest:
 
 
 class ConditionalClient:
-    """The last answers of its sources, and which of them not to ask now. Shared by all endpoints."""
+    """The last answers of sources, and which of them not to ask now. All endpoints share one."""
 
     def __init__(self) -> None:
         self._last: BoundedCache[_LastAnswer] = BoundedCache(KEPT)
