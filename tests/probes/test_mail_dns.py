@@ -652,7 +652,7 @@ def test_a_golden_file_that_went_away(kept, observe):
     probe = MailDns(domains=("otp.example",), golden=str(kept), resolvers=("127.0.0.1:9",))
     kept.write_text("[]")
     reading = Run(SystemClock(), 2.0).take(probe)
-    assert (reading.reason, "no golden file" in reading.detail) == (Reason.INTERNAL_ERROR, True)
+    assert (reading.reason, "not a golden file" in reading.detail) == (Reason.INTERNAL_ERROR, True)
 
 
 def test_a_machine_without_a_resolver(monkeypatch):
