@@ -117,9 +117,10 @@ def _prospects(watched: ServiceMonitor) -> Iterator[Prospect]:
     verdict = state.verdict
     if state.hold_until is not None:
         yield Prospect("ok, if all stays up until then", state.hold_until)
-    elif state.hold_left is not None:
-        yield Prospect(f"the hold has {state.hold_left:.0f} s left, and waits until we see again")
-    elif verdict in RED or (verdict is Verdict.DEGRADED and state.was_red):
+    elif state.kept.hold_left is not None:
+        left = f"{state.kept.hold_left:.0f} s"
+        yield Prospect(f"the hold has {left} left, and waits until we see again")
+    elif verdict in RED or (verdict is Verdict.DEGRADED and state.kept.was_red):
         yield Prospect(
             f"recovering when every cell is up; ok {spec.recovery_hold:g} s after that "
             f"({spec.recovery_hold_long:g} s, if red for more than {spec.long_outage:g} s)"
@@ -135,8 +136,8 @@ def _until_acknowledged(alarm: Alarm) -> Iterator[Prospect]:
     if alarm.acknowledged or alarm.mute:
         return
     yield Prospect("it flashes until somebody acknowledges")
-    if alarm.verdict in RED and math.isfinite(alarm.realarm_at):
-        yield Prospect("the buzzer sounds again, if nobody has", alarm.realarm_at)
+    if alarm.verdict in RED and math.isfinite(alarm.kept.realarm_at):
+        yield Prospect("the buzzer sounds again, if nobody has", alarm.kept.realarm_at)
 
 
 def _attestations(overlays: Overlays, service: str) -> Iterator[Prospect]:
@@ -152,7 +153,7 @@ def _endpoint(state: EndpointState, timers: Timers) -> EndpointExplained:
         state.spec.id,
         state.spec.evidence,
         state.shown,
-        state.since,
+        state.kept.since,
         state.last,
         state.started if math.isfinite(state.started) else None,
         _standing(state),
@@ -205,15 +206,15 @@ def _passes(state: EndpointState) -> str:
     spec = state.spec
     if state.health is Health.UNKNOWN and state.streaks.fails:
         return f"{state.streaks.fails} of {spec.failure_threshold} fails in a row until it is down"
-    if state.health is Health.UNKNOWN and state.before in (None, Health.UP):
+    if state.health is Health.UNKNOWN and state.kept.health in (None, Health.UP):
         return "one pass until it is up"
     passes = state.streaks.clean if state.health is Health.DEGRADED else state.streaks.good
     return f"{passes} of {spec.success_threshold} passes in a row until it is up"
 
 
 def _endpoint_prospects(state: EndpointState, timers: Timers) -> Iterator[Prospect]:
-    if math.isfinite(state.guard.until) and state.guard.rejections:
-        yield Prospect("the guard lets it be tried again", state.guard.until)
+    if math.isfinite(state.kept.guard.until) and state.kept.guard.rejections:
+        yield Prospect("the guard lets it be tried again", state.kept.guard.until)
     elif math.isfinite(state.started) and not state.guarded:
         yield Prospect("read again by then", state.started + state.spec.interval)
     stale = timers.get(state)

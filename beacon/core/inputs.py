@@ -5,7 +5,7 @@
 
 from dataclasses import dataclass
 
-from beacon.core.model import Reading, Verdict
+from beacon.core.model import Moment, Reading, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +15,10 @@ class Observed:
     `regular` is false for re-checks: they count for thresholds, not for flapping.
     """
 
-    at: float
+    at: Moment
     endpoint: str
     reading: Reading
-    started: float
+    started: Moment
     regular: bool = True
 
 
@@ -26,7 +26,7 @@ class Observed:
 class RunDelayed:
     """A run that is due must wait `seconds` first, for a free one-time code: that is no silence."""
 
-    at: float
+    at: Moment
     endpoint: str
     seconds: float
 
@@ -35,14 +35,14 @@ class RunDelayed:
 class TimePassed:
     """Nothing else happened; deadlines may have come due."""
 
-    at: float
+    at: Moment
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
     """Somebody has seen all that is open; off: they had not. `origin` is button, mqtt or cli."""
 
-    at: float
+    at: Moment
     by: str
     origin: str
     reason: str = ""
@@ -54,7 +54,7 @@ class Acknowledge:
 class Silence:
     """Sound off (or on again) until the incident ends, at most `seconds`."""
 
-    at: float
+    at: Moment
     on: bool
     by: str
     origin: str
@@ -66,7 +66,7 @@ class Silence:
 class QuietHours:
     """The room's quiet hours began or ended; the edge knows the time zone."""
 
-    at: float
+    at: Moment
     on: bool
 
 
@@ -74,7 +74,7 @@ class QuietHours:
 class DateImplausible:
     """The date began or ceased to lie before this beacon was built; the edge knows both."""
 
-    at: float
+    at: Moment
     on: bool
 
 
@@ -82,7 +82,7 @@ class DateImplausible:
 class ClockSynchronised:
     """The kernel began or ceased to call our clock synchronised; the edge asks it."""
 
-    at: float
+    at: Moment
     on: bool
 
 
@@ -90,7 +90,7 @@ class ClockSynchronised:
 class ClockStepped:
     """Our wall clock was set `by` seconds forward (negative: back); the edge saw it jump."""
 
-    at: float
+    at: Moment
     by: float
 
 
@@ -101,7 +101,7 @@ class HourBegan:
     None: the date cannot be trusted, so nobody knows. The edge knows the calendar.
     """
 
-    at: float
+    at: Moment
     hour: int | None
 
 
@@ -109,7 +109,7 @@ class HourBegan:
 class StorageDegraded:
     """The beacon began or ceased to be unable to write down what must survive; the edge knows."""
 
-    at: float
+    at: Moment
     on: bool
 
 
@@ -117,7 +117,7 @@ class StorageDegraded:
 class Shelve:
     """Put a service aside for `seconds`; off: take it back (None: all that are)."""
 
-    at: float
+    at: Moment
     service: str | None
     on: bool
     by: str
@@ -130,7 +130,7 @@ class Shelve:
 class Maintenance:
     """Planned work on a service (None: on all) by hand for `seconds`; off: it is over."""
 
-    at: float
+    at: Moment
     service: str | None
     on: bool
     by: str
@@ -146,15 +146,15 @@ class Scheduled:
     The edge knows the calendar and says so at every change; `until` is for people.
     """
 
-    at: float
-    services: tuple[tuple[str, float, str], ...]
+    at: Moment
+    services: tuple[tuple[str, Moment, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Bypass:
     """MFA is switched off (or on again) for a service (None: for all) as a mitigation."""
 
-    at: float
+    at: Moment
     service: str | None
     on: bool
     by: str
@@ -166,7 +166,7 @@ class Bypass:
 class Attest:
     """Somebody has tested a thing (None: the only one there is); off: they had not."""
 
-    at: float
+    at: Moment
     item: str | None
     by: str
     origin: str
@@ -178,7 +178,7 @@ class Attest:
 class Drill:
     """Rehearse a verdict on the real tower for `seconds`, or end that."""
 
-    at: float
+    at: Moment
     on: bool
     by: str
     origin: str
@@ -191,7 +191,7 @@ class Drill:
 class Resume:
     """Let sign-ins that the guard stopped be tried again; `service`: an endpoint's id, too."""
 
-    at: float
+    at: Moment
     service: str | None
     by: str
     origin: str

@@ -8,7 +8,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NewType
+
+Moment = NewType("Moment", float)
+"""Monotonic seconds. Another boot counts them anew: what is remembered is shifted by this type."""
+
+BOOT: Final = Moment(0.0)
+LONG_AGO: Final = Moment(float("-inf"))
+NEVER: Final = Moment(float("inf"))
 
 
 class Outcome(StrEnum):
@@ -137,8 +144,8 @@ OUTCOME_OF: Final = MappingProxyType({reason: _outcome_of(reason) for reason in 
 """The one table from reason to outcome."""
 
 DETAIL_LIMIT: Final = 200
-MOST_RECORDS: Final = 64  # names of records that a reading or an incident keeps
 """Characters of a reading's detail."""
+MOST_RECORDS: Final = 64  # names of records that a reading or an incident keeps
 
 # A server said no: what the guard counts before an account is locked.
 REJECTED: Final = frozenset({Reason.SIGN_IN_REJECTED, Reason.CODE_WRONG})

@@ -36,7 +36,7 @@ from beacon.core.inputs import (
     StorageDegraded,
     TimePassed,
 )
-from beacon.core.model import Site
+from beacon.core.model import Moment, Site
 from beacon.core.outbox import EffectOutbox
 from beacon.core.recall import recall, remember
 from beacon.core.service.operations import Operations
@@ -77,7 +77,7 @@ class Monitor:
 
     def start(
         self,
-        at: float,
+        at: Moment,
         memory: Memory | None = None,
         changed: frozenset[str] = frozenset(),
         *,
@@ -107,12 +107,11 @@ class Monitor:
             changed=changed,
             resume=resume,
         )
-        suppressions = {kept.id: kept.hush for kept in memory.services if kept.hush is not None}
-        self._operations.resume(memory.overlays, suppressions, at)
+        self._operations.resume(memory.overlays, at)
         self._judge(at)
         return self._outbox.effects()
 
-    def remember(self, at: float) -> Memory:
+    def remember(self, at: Moment) -> Memory:
         """Everything that must survive a restart, as it stands."""
         return remember(self._endpoints, self._services, at)
 
@@ -124,7 +123,7 @@ class Monitor:
         return self._endpoints.latencies.baselines.changed()
 
     def reconfigure(
-        self, site: Site, at: float, changed: frozenset[str] = frozenset()
+        self, site: Site, at: Moment, changed: frozenset[str] = frozenset()
     ) -> tuple[Effect, ...]:
         """Watch another site from now on; what is unchanged keeps its state.
 
@@ -149,7 +148,7 @@ class Monitor:
         self._announce_stops(event.at)
         return self._outbox.effects()
 
-    def _announce_stops(self, at: float) -> None:
+    def _announce_stops(self, at: Moment) -> None:
         """Say of each sign-in that the guard has just stopped that it has, after what it led to."""
         for state in self._endpoints.take_just_stopped():
             monitor = self._services.monitors.get(state.spec.service)
@@ -200,7 +199,7 @@ class Monitor:
         self._operations.clock_stepped(event)
         self._endpoints.clock_event(event)
 
-    def _judge(self, at: float) -> None:
+    def _judge(self, at: Moment) -> None:
         self._services.judge(self._dependencies.take_touched(), self._endpoints.trust, at)
 
     def _for_all(self, action: Callable[..., None]) -> Callable[..., None]:
@@ -215,12 +214,12 @@ class Monitor:
     def _touch_all(self) -> None:
         self._dependencies.touch(self._services.monitors)
 
-    def _drain(self, now: float) -> None:
+    def _drain(self, now: Moment) -> None:
         """Handle every deadline that has come due, each at its own time."""
         while (due := self._timers.next()) <= now:
-            self._time_came(self._timers.pop(), due, now)
+            self._time_came(self._timers.pop(), Moment(due), now)
 
-    def _time_came(self, name: object, at: float, now: float) -> None:
+    def _time_came(self, name: object, at: Moment, now: Moment) -> None:
         if isinstance(name, EndpointState):
             self._endpoints.fell_silent(name, at)
         elif name == "sound":

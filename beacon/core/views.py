@@ -1,13 +1,13 @@
 """What others see of the core: endpoints, services, incidents and overlays as they stand.
 
-`at`, `since` and `until` are monotonic seconds.
+`at`, `since` and `until` are monotonic seconds; of what is also remembered, a `Moment`.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 from beacon.core.indication import Indication
-from beacon.core.model import Health, Reading, Reason, Verdict
+from beacon.core.model import Health, Moment, Reading, Reason, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class Cited:
     endpoint: str
     reason: Reason
     detail: str = ""
-    at: float | None = None
+    at: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +115,13 @@ class CauseWindow:
     `failed_at` is the first failing reading of `delivery`, the endpoint it affects.
     """
 
-    since: float
-    until: float
+    since: Moment
+    until: Moment
     interval: float
     delivery_interval: float
     code_lifetime: float
     delivery: str
-    failed_at: float
+    failed_at: Moment
     ttl: float | None = None
 
     @property
@@ -151,7 +151,7 @@ class VendorWord:
     endpoint: str
     says: str
     words: str
-    since: float | None = None
+    since: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,18 +173,18 @@ class IncidentView:
     number: int
     service: str
     state: IncidentState
-    since: float
+    since: Moment
     verdict: Verdict
     peak: Verdict
     first_out: str
     acknowledged: bool = False
-    acknowledged_at: float | None = None
+    acknowledged_at: Moment | None = None
     acknowledged_by: str | None = None
     cause: str | None = None
     explanation: str = ""
     vendor_lead: float | None = None
     impact: float | None = None
-    closed_at: float | None = None
+    closed_at: Moment | None = None
     causes: tuple[Cause, ...] = ()
     vendor: tuple[VendorWord, ...] = ()
     arrivals: tuple[Arrivals, ...] = ()
@@ -202,10 +202,10 @@ class IncidentView:
 class SilenceChanged:
     """The operator's silence began or ended. `until` is its latest end."""
 
-    at: float
+    at: Moment
     on: bool
-    since: float | None = None
-    until: float | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     by: str | None = None
     reason: str = ""
 
@@ -233,11 +233,11 @@ class Overlay:
 
     kind: OverlayKind
     subject: str
-    since: float
+    since: Moment
     by: str
     origin: str
     reason: str = ""
-    until: float | None = None
+    until: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True)

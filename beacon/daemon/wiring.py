@@ -21,6 +21,7 @@ import beacon
 from beacon.config.schema import Config, Tower, Web
 from beacon.core.effects import Effect
 from beacon.core.inputs import Acknowledge, StorageDegraded
+from beacon.core.model import Moment
 from beacon.core.monitor import Monitor
 from beacon.daemon.retry import RetryThread
 from beacon.daemon.self_health import SelfHealth
@@ -235,7 +236,7 @@ class Parts:
         probe = ProbeNow(self.engine, lambda: self.config)
         return operators.all() | {"incidents": incidents, ACTION: probe}
 
-    def begin(self, start: Callable[[float], tuple[Effect, ...]]) -> None:
+    def begin(self, start: Callable[[Moment], tuple[Effect, ...]]) -> None:
         """Show the first state and plan the first runs; `start` starts the monitor."""
         self.pushes.expect(expected(self.config))
         self.engine.start(scheduled(self.config), start)
@@ -266,7 +267,7 @@ class Parts:
     def _degraded(self) -> bool:
         return self._retry.any or self.history.degraded
 
-    def _storage_changed(self, at: float) -> StorageDegraded | None:
+    def _storage_changed(self, at: Moment) -> StorageDegraded | None:
         """Report that the storage became degraded, or is whole again."""
         if self._degraded is self._degraded_before:
             return None

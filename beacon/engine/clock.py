@@ -4,11 +4,13 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
+from beacon.core.model import Moment
+
 
 class Clock(Protocol):
     """Monotonic seconds for every duration, UTC for people and for one-time codes."""
 
-    def monotonic(self) -> float:
+    def monotonic(self) -> Moment:
         """Seconds that never jump."""
         ...
 
@@ -24,9 +26,9 @@ class SystemClock:
     two hours of maintenance are over after two hours.
     """
 
-    def monotonic(self) -> float:
+    def monotonic(self) -> Moment:
         """Seconds that never jump."""
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
+        return Moment(time.clock_gettime(time.CLOCK_BOOTTIME))
 
     def utc(self) -> datetime:
         """Wall time, aware, UTC. May jump."""
@@ -40,9 +42,9 @@ class ManualClock:
         self._utc = start
         self._monotonic = monotonic
 
-    def monotonic(self) -> float:
+    def monotonic(self) -> Moment:
         """Seconds that never jump."""
-        return self._monotonic
+        return Moment(self._monotonic)
 
     def utc(self) -> datetime:
         """Wall time, aware, UTC."""

@@ -13,7 +13,7 @@ from typing import Final, Protocol, TypeVar
 
 from beacon.core.effects import Effect, FirstDue, Postpone, Recheck
 from beacon.core.inputs import Event, Observed, RunDelayed, TimePassed
-from beacon.core.model import Reading, Site
+from beacon.core.model import Moment, Reading, Site
 from beacon.engine.clock import Clock
 from beacon.engine.inbox import Inbox
 from beacon.engine.output import Heartbeat, Output
@@ -36,7 +36,7 @@ LAG_MEMORY: Final = 60
 class Judge(Protocol):
     """The pure core as the loop sees it (`beacon.core.monitor.Monitor`)."""
 
-    def start(self, at: float) -> tuple[Effect, ...]:
+    def start(self, at: Moment) -> tuple[Effect, ...]:
         """Effects for everything there is, before the first event."""
         ...
 
@@ -49,7 +49,7 @@ class Judge(Protocol):
         ...
 
     def reconfigure(
-        self, site: Site, at: float, changed: frozenset[str] = frozenset()
+        self, site: Site, at: Moment, changed: frozenset[str] = frozenset()
     ) -> tuple[Effect, ...]:
         """Use another configuration; what is unchanged keeps its state.
 
@@ -100,7 +100,7 @@ class PostedCall:
 
 Item = Event | Finished | PostedCall
 
-Poll = Callable[[float], Event | None]
+Poll = Callable[[Moment], Event | None]
 """Called at every beat: returns an event that nobody posts, if there is one now."""
 
 
@@ -143,8 +143,8 @@ class Engine:
         self._failing: set[str] = set()
         self._now = clock.monotonic()
         self._last_event = self._now
-        self._wake = self._now
-        self._beat_due = self._now
+        self._wake: float = self._now
+        self._beat_due: float = self._now
         self._lags: deque[float] = deque([0.0], maxlen=LAG_MEMORY)
         self._running = True
 
@@ -180,7 +180,7 @@ class Engine:
     def start(
         self,
         watched: Mapping[str, ScheduledProbe],
-        begin: Callable[[float], tuple[Effect, ...]] | None = None,
+        begin: Callable[[Moment], tuple[Effect, ...]] | None = None,
     ) -> None:
         """Show the first state and plan the first runs.
 

@@ -17,7 +17,7 @@ from typing import Final
 
 from beacon.core.effects import Effect, OverallChanged
 from beacon.core.inputs import Observed
-from beacon.core.model import Reading, Reason
+from beacon.core.model import Moment, Reading, Reason
 from beacon.engine.clock import Clock
 from beacon.engine.samples import EventWindow, MailEvent, Share
 
@@ -216,7 +216,7 @@ class Pushes:
 
     # --- silence ----------------------------------------------------------------------
 
-    def __call__(self, at: float) -> None:
+    def __call__(self, at: Moment) -> None:
         """Report endpoints whose heartbeat is missing, once for each heartbeat."""
         for name, state in self._states.items():
             heartbeat = state.expected.heartbeat

@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from typing import Final
 
 from beacon.core.inputs import Observed
-from beacon.core.model import Reading, Reason
+from beacon.core.model import Moment, Reading, Reason
 from beacon.engine.clock import Clock
 from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import safe_traceback
@@ -52,7 +52,7 @@ class Task:
 class Finished:
     """What a worker posts when its run is over."""
 
-    at: float
+    at: Moment
     task: Task
     reading: Reading
 
@@ -98,7 +98,7 @@ class Workers:
         ended = []
         while (deadline := self.next_deadline()) is not None and deadline <= now:
             task = heapq.heappop(self._deadlines)[2]
-            ended.append(_observed(now, task, _give_up(task)))
+            ended.append(_observed(Moment(now), task, _give_up(task)))
         return tuple(ended)
 
     def finish(self, done: Finished) -> Observed | None:
@@ -150,7 +150,7 @@ class Workers:
             self._post(Finished(self._clock.monotonic(), task, reading))
 
 
-def _observed(at: float, task: Task, reading: Reading) -> Observed:
+def _observed(at: Moment, task: Task, reading: Reading) -> Observed:
     reading = task.run.naming_dead(reading)
     return Observed(at, task.endpoint, reading, task.run.started, task.regular)
 

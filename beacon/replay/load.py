@@ -17,6 +17,7 @@ from beacon.core.model import (
     OUTCOME_OF,
     BreakGlassUse,
     ClockSeen,
+    Moment,
     Outcome,
     Reading,
     Reason,
@@ -176,7 +177,7 @@ def _operator_event(
 
 
 def _clock_event(line: Line) -> Event:
-    at = float(line.at)
+    at = Moment(float(line.at))
     if line.clock_set is not None:
         return ClockStepped(at, float(line.clock_set))
     if line.clock in (ClockWord.BEFORE_BUILD, ClockWord.PLAUSIBLE):

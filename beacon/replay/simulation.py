@@ -14,7 +14,7 @@ from typing import Final
 
 from beacon.core.effects import Effect, FirstDue, Postpone, Recheck
 from beacon.core.inputs import Event, Observed, TimePassed
-from beacon.core.model import Reading, Reason, Site
+from beacon.core.model import Moment, Reading, Reason, Site
 from beacon.core.monitor import Monitor
 
 PASSING: Final = Reading(Reason.OK)
@@ -47,7 +47,7 @@ class Simulation:
         lot: int = 0,
     ) -> None:
         self.monitor = Monitor(site)
-        self.now = start
+        self.now = Moment(start)
         self._specs = {e.id: e for e in site.endpoints}
         self._reading: dict[str, Reading | None] = dict.fromkeys(self._specs, PASSING)
         self._lot = lot
@@ -70,13 +70,13 @@ class Simulation:
             due = self._heap[0][0] if self._heap else math.inf
             deadline = self.monitor.next_deadline()
             if deadline is not None and deadline < due and deadline <= until:
-                yield from self._handle(TimePassed(deadline))
+                yield from self._handle(TimePassed(Moment(deadline)))
             elif due <= until:
                 yield from self._step()
             else:
                 break
-        self.now = until
-        yield from self._handle(TimePassed(until))
+        self.now = Moment(until)
+        yield from self._handle(TimePassed(self.now))
 
     def start(self) -> tuple[Effect, ...]:
         """Start; the effects describe everything once."""
@@ -87,7 +87,7 @@ class Simulation:
     ) -> tuple[Effect, ...]:
         """Be dead for `down` seconds, then start again with what was saved."""
         memory = self.monitor.remember(self.now)
-        self.now += down
+        self.now = Moment(self.now + down)
         self._miss(self.now)
         self.monitor = Monitor(self.monitor.site)
         return self._obey(self.monitor.start(self.now, memory, changed, resume=resume))
@@ -113,7 +113,7 @@ class Simulation:
 
     def _step(self) -> tuple[Effect, ...]:
         at, _, _, item = heapq.heappop(self._heap)
-        self.now = at
+        self.now = Moment(at)
         if isinstance(item, ScriptedReading):
             self._begin(item)
             self._plan(item.endpoint, at)

@@ -21,7 +21,7 @@ from beacon.core.effects import (
     Transition,
 )
 from beacon.core.indication import SIGNAL, Colour, Indication, Light, Pattern, Sound
-from beacon.core.model import Health, Reading, Reason, Site, Verdict
+from beacon.core.model import Health, Moment, Reading, Reason, Site, Verdict
 from beacon.core.views import (
     EndpointRead,
     IncidentState,
@@ -83,15 +83,15 @@ class Mirror:
         elif payload["state"] == "ON":
             self._take(Sounded(self._now(), Sound(payload["pattern"])))
 
-    def _now(self) -> float:
+    def _now(self) -> Moment:
         return self._clock.monotonic()
 
-    def _at(self, iso: str | None) -> float:
+    def _at(self, iso: str | None) -> Moment:
         """The monotonic moment of a time on a topic."""
         if iso is None:
             return self._now()
         ago = self._clock.utc() - datetime.fromisoformat(iso)
-        return self._now() - ago.total_seconds()
+        return Moment(self._now() - ago.total_seconds())
 
     def _lamp(self, colour: Colour, state: str) -> None:
         self._lamps[colour] = state

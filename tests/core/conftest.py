@@ -10,7 +10,8 @@ import pytest
 from beacon.core.effects import Announced, Effect, IndicationChanged, Sounded
 from beacon.core.indication import Colour, Indication
 from beacon.core.inputs import Acknowledge
-from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site, Verdict
+from beacon.core.model import Endpoint, Evidence, Moment, Reading, Reason, Service, Site, Verdict
+from beacon.core.snapshot import with_moments
 from beacon.core.views import IncidentView
 from beacon.replay.simulation import PASSING, Simulation
 
@@ -18,6 +19,11 @@ from beacon.replay.simulation import PASSING, Simulation
 def well_formed(thing) -> None:
     """Every field holds what its annotation promises, all the way down."""
     assert msgspec.convert(msgspec.to_builtins(thing), type(thing)) == thing
+
+
+def shifted(remembered, by: float):
+    """Every moment in it `by` seconds later."""
+    return with_moments(remembered, lambda moment: Moment(moment + by))
 
 
 class Told(list[Effect]):

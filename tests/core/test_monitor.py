@@ -30,8 +30,8 @@ from beacon.core.model import (
     Verdict,
 )
 from beacon.core.monitor import Monitor
-from beacon.core.snapshot import shifted
 from beacon.core.views import IncidentState, SilenceChanged
+from tests.core.conftest import shifted
 
 SIGN_IN, HEALTH, VENDOR = "mfa/sign-in", "mfa/health", "mfa/vendor"
 MINUTE = 60.0

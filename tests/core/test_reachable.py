@@ -172,7 +172,7 @@ STEPS = {
 
 
 def stage(room):
-    return room.simulation.monitor.remember(room.now).services[0].alarm.stage
+    return room.simulation.monitor.remember(room.now).alarms["mfa"].stage
 
 
 @pytest.mark.parametrize("lock_in", [True, False])
@@ -215,7 +215,7 @@ def test_every_turn_is_taken_and_given_up(make_room, usual_service, turn):
     room = make_room(usual_service("mfa"), usual_service("sms"))
     for step in TURNS[turn].values():
         step(room)
-    taken = room.simulation.monitor.remember(room.now).services[0].alarm.turn
+    taken = room.simulation.monitor.remember(room.now).alarms["mfa"].turn
     assert taken is turn
     assert (
         room.simulation.monitor.view().overall.first_out

@@ -1,6 +1,7 @@
 """A restart: what was bad is held, what was good must be seen again, nothing sounds anew."""
 
 import math
+import re
 from dataclasses import MISSING, fields, is_dataclass, replace
 from typing import get_args, get_type_hints
 
@@ -18,7 +19,9 @@ from beacon.core.effects import (
     Recheck,
     Sounded,
 )
-from beacon.core.endpoint.state import Onset
+from beacon.core.endpoint.flapping import Flapping
+from beacon.core.endpoint.guard import SignInGuard
+from beacon.core.endpoint.state import EndpointKept, Onset
 from beacon.core.indication import Colour, Pattern
 from beacon.core.inputs import (
     Acknowledge,
@@ -33,6 +36,7 @@ from beacon.core.model import (
     Endpoint,
     Evidence,
     Health,
+    Moment,
     Outcome,
     Reading,
     Reason,
@@ -41,16 +45,14 @@ from beacon.core.model import (
     Verdict,
 )
 from beacon.core.monitor import Monitor
+from beacon.core.service.blind import BlindKept
+from beacon.core.service.hold import VerdictKept
+from beacon.core.service.incident import Incident
+from beacon.core.service.service import ServiceKept
 from beacon.core.service.suppression import Suppression
-from beacon.core.snapshot import (
-    AlarmMemory,
-    EndpointMemory,
-    IncidentMemory,
-    Memory,
-    ServiceMemory,
-    VoiceMemory,
-    shifted,
-)
+from beacon.core.snapshot import Memory, PaidReading
+from beacon.core.tower.annunciator import AlarmKept
+from beacon.core.tower.buzzer import BuzzerKept
 from beacon.core.tower.sequences import Stage, Turn
 from beacon.core.views import (
     Arrivals,
@@ -64,6 +66,7 @@ from beacon.core.views import (
     VendorWord,
 )
 from beacon.replay.simulation import Simulation
+from tests.core.conftest import shifted
 
 HOUR, MINUTE = 3600.0, 60.0
 
@@ -125,7 +128,7 @@ def test_what_was_well_is_starting_until_it_is_read_again(make_room, restart):
 
 def test_an_unacknowledged_alarm_goes_on_asking_at_its_own_time(in_outage, restart):
     room = in_outage.passes(7 * MINUTE)
-    due = room.simulation.monitor.remember(room.now).services[0].alarm
+    due = room.simulation.monitor.remember(room.now).alarms["mfa"]
     assert due.realarms == 5
     restart(room.forget(), down=20.0)
     assert room.lamps["red"] == "fast"
@@ -148,7 +151,7 @@ def test_a_re_alarm_that_was_missed_sounds_once_and_not_at_once(in_outage, resta
 def test_the_hold_does_not_run_while_we_are_dead(in_outage, restart):
     room = in_outage.acknowledge().cue(Reason.OK, "mfa/sign-in").passes(6 * MINUTE)
     assert room.verdict() is Verdict.RECOVERING
-    left = room.simulation.monitor.remember(room.now).services[0].hold_left
+    left = room.simulation.monitor.remember(room.now).services["mfa"].verdict.hold_left
     restart(room.forget(), down=HOUR)
     assert room.verdict() is Verdict.RECOVERING
     assert "green" not in room.lamps, "nothing is proved yet"
@@ -202,9 +205,9 @@ def test_a_service_that_is_watched_no_longer_ends_its_incident(in_outage, usual_
 
 def test_an_endpoint_that_is_asked_something_else_starts_afresh(in_outage, restart):
     restart(in_outage, changed=["mfa/sign-in"])
-    kept = {e.id: e for e in in_outage.simulation.monitor.remember(in_outage.now).endpoints}
+    kept = in_outage.simulation.monitor.remember(in_outage.now).endpoints
     assert kept["mfa/sign-in"].health is None
-    assert not kept["mfa/sign-in"].proven
+    assert not kept["mfa/sign-in"].guard.proven
     assert kept["mfa/health"].health is Health.UP
     assert in_outage.verdict() is Verdict.GRAY_FAILURE, "held until it is read"
 
@@ -336,24 +339,41 @@ def test_restarts_in_a_row_are_not_tries_in_a_row(stopped, restart):
 
 
 def test_every_moment_shifts_and_nothing_else(in_outage):
-    voice = in_outage.simulation.monitor.remember(in_outage.now).voice
-    assert shifted(voice, 100.0).opened_at == voice.opened_at + 100
+    before = in_outage.simulation.monitor.remember(in_outage.now)
+    assert shifted(before, 100.0).buzzer.opened_at == before.buzzer.opened_at + 100
     room = in_outage.acknowledge()
     memory = room.simulation.monitor.remember(room.now)
     later = shifted(memory, 100.0)
     assert shifted(later, -100.0) == memory
-    one, other = memory.services[0], later.services[0]
-    assert other.since == one.since + 100
+    one, other = memory.services["mfa"], later.services["mfa"]
+    assert other.verdict.since == one.verdict.since + 100
     assert other.incident.view.acknowledged_at == one.incident.view.acknowledged_at + 100
     assert other.incident.view.number == one.incident.view.number
-    assert other.red_seconds == one.red_seconds
+    assert other.verdict.red_seconds == one.verdict.red_seconds
     assert later.at == memory.at + 100
 
 
 def test_moments_in_tuples_shift_and_never_stays_never():
-    memory = Memory(at=1.0, endpoints=(EndpointMemory(id="a/b", health=None, since=2.0),))
-    [endpoint] = shifted(memory, 5.0).endpoints
-    assert (endpoint.since, endpoint.guard_until) == (7.0, None)
+    kept = EndpointKept(since=2.0)
+    memory = Memory(at=1.0, endpoints={"a/b": kept}, buzzer=BuzzerKept(spent=(3.0,)))
+    later = shifted(memory, 5.0)
+    assert later.endpoints["a/b"] == replace(kept, since=7.0), "never stays never"
+    assert later.buzzer.spent == (8.0,)
+
+
+def test_a_steady_reading_leaves_all_that_is_kept_as_it_is(make_room, make_endpoint):
+    """So nothing is written: the SD card wears. Counts of codes are written with the baselines."""
+    spf = make_endpoint("mfa", "spf", Evidence.CAUSE, kind="dns")
+    sign_in = make_endpoint("mfa", "sign-in", Evidence.SYMPTOM, sign_in=True)
+    slow = make_endpoint("mfa", "slow", Evidence.HEALTH)
+    room = make_room(Service(id="mfa", name="mfa", endpoints=(sign_in, slow, spf)))
+    room.cue(Reason.DEADLINE, "mfa/slow").passes(HOUR)
+    before = room.simulation.monitor.remember(room.now)
+    room.passes(HOUR)
+    after = room.simulation.monitor.remember(room.now)
+    assert before.arrivals != after.arrivals
+    assert all(after.endpoints[name] is kept for name, kept in before.endpoints.items())
+    assert (after.alarms, after.buzzer) == (before.alarms, before.buzzer)
 
 
 # --- any story --------------------------------------------------------------------
@@ -474,15 +494,15 @@ def test_what_is_recalled_is_what_was_remembered(story):
     again = Monitor(site())
     again.start(at, memory)
     recalled = again.remember(at)
-    if any(each.stopped_at is not None for each in memory.endpoints):
+    if any(each.guard.stopped for each in memory.endpoints.values()):
         memory, recalled = told_of_blindness(memory), told_of_blindness(recalled)
     assert recalled == memory
 
 
 def told_of_blindness(memory):
     """As if everybody had been told: what the guard stopped is held blind after a restart."""
-    told = {"told_blind": True, "sighted_at": None, "damped": False}
-    return replace(memory, services=tuple(replace(s, **told) for s in memory.services))
+    told, services = BlindKept(announced=True), memory.services.items()
+    return replace(memory, services={name: replace(s, blind=told) for name, s in services})
 
 
 @given(stories, stories)
@@ -524,7 +544,6 @@ def test_an_incident_without_its_service_needs_no_other_memory(in_outage):
     room = in_outage
     memory = room.simulation.monitor.remember(room.now)
     assert [v.service for v in memory.open_incidents] == ["mfa"]
-    assert isinstance(memory.services[0].incident, IncidentMemory)
 
 
 def nothings(kind, seen=()):
@@ -609,9 +628,10 @@ def test_down_stays_down_and_red(by_sms):
     beacon = by_sms()
     beacon.cue(ARRIVES, Reading(Reason.CODE_NOT_ARRIVED))
     list(beacon.run(2 * HOUR))
-    [before] = beacon.monitor.remember(beacon.now).endpoints
+    before = beacon.monitor.remember(beacon.now)
     beacon.restart(down=100.0)
-    assert beacon.monitor.remember(beacon.now).endpoints == (before,)
+    after = beacon.monitor.remember(beacon.now)
+    assert (after.endpoints, after.paid) == (before.endpoints, before.paid)
     view = beacon.monitor.view()
     assert (view.services[0].verdict, view.services[0].blind) == (Verdict.OUTAGE, False)
     assert view.endpoints[0].health is Health.DOWN
@@ -756,100 +776,119 @@ def full():
         causes=(Cause("dns", "mfa/a: dns_nxdomain"),),
         vendor=(VendorWord("mfa/vendor", "admits", "we are looking", 322.0),),
     )
-    endpoints = tuple(
-        EndpointMemory(
-            id=name,
+    names = [e.id for e in site().endpoints]
+    endpoints = {
+        name: EndpointKept(
             health=Health.UP if name.startswith("sms") else Health.DOWN,
             since=300.0 + n,
             up_again_at=200.0 + n,
-            ails=True,
-            arrivals=(Arrivals(name, "sms/send", 5, 1, 2, 4),),
-            proven=True,
-            rejections=3,
-            guard_until=None if name == "mfa/a" else 5000.0,
-            stopped_at=290.0 if name == "mfa/a" else None,
-            flapping=True,
-            held=Health.DEGRADED,
-            history=0b1010,
-            changes_from=4,
-            fell=Onset(299.0, Reading(Reason.DNS_NXDOMAIN, ttl=60.0), 60.0),
+            unplanned=True,
+            guard=SignInGuard(
+                proven=True,
+                rejections=3,
+                rests_until=-math.inf if name == "mfa/a" else 5000.0,
+                stopped_at=290.0 if name == "mfa/a" else None,
+            ),
+            flapping=Flapping(held=Health.DEGRADED, history=0b1010, changes_from=4),
+            confirmed_onset=Onset(299.0, Reading(Reason.DNS_NXDOMAIN, ttl=60.0), 60.0),
             slow=True,
             passed_at=250.0 + n,
-            told_at=298.0 + n if name == "mfa/users" else None,
+            informed_at=298.0 + n if name == "mfa/users" else math.inf,
         )
-        for n, name in enumerate(e.id for e in site().endpoints)
-    )
+        for n, name in enumerate(names)
+    }
     lost = Reading(Reason.CODE_NOT_ARRIVED, "not arrived within 120 s", 121.0)
-    endpoints = tuple(
-        replace(each, last=lost, read_at=380.0, stale_at=470.0, fails=2) for each in endpoints
-    )
-    services = tuple(
-        ServiceMemory(
-            id=name,
-            verdict=verdict,
-            since=310.0,
-            proof_at=330.0,
-            was_red=True,
-            red_since=310.0,
-            red_seconds=77.0,
-            admitted=True,
-            hold_left=None if verdict is Verdict.OUTAGE else 123.0,
-            suppressed=name == "sms",
-            told_blind=True,
-            sighted_at=277.0,
-            damped=True,
-            hush=Suppression(Verdict.OK, None) if name == "sms" else None,
-            incident=IncidentMemory(
+    services = {
+        name: ServiceKept(
+            verdict=VerdictKept(
+                verdict=verdict,
+                since=310.0,
+                proof_at=330.0,
+                was_red=True,
+                red_since=310.0,
+                red_seconds=77.0,
+                admitted=True,
+                hold_left=None if verdict is Verdict.OUTAGE else 123.0,
+            ),
+            inhibited=name == "sms",
+            blind=BlindKept(announced=True, sighted_at=277.0, damped=True),
+            suppression=Suppression(Verdict.OK, None) if name == "sms" else None,
+            incident=Incident(
                 view=replace(view, service=name, verdict=verdict, state=state),
                 relapsed_at=311.0,
                 admitted_at=322.0,
-                told_recovering=True,
+                announced_recovering=True,
                 onset_at=299.0,
-            ),
-            alarm=AlarmMemory(
-                stage=Stage.ALARM,
-                turn=Turn.FIRST_OUT if name == "mfa" else Turn.SUBSEQUENT,
-                realarms=2,
-                realarm_at=None if name == "sms" else 450.0,
             ),
         )
         for name, verdict, state in (
             ("mfa", Verdict.OUTAGE, IncidentState.ACKNOWLEDGED),
             ("sms", Verdict.RECOVERING, IncidentState.RECOVERING),
         )
-    )
+    }
+    alarms = {
+        "mfa": AlarmKept(Stage.ALARM, Turn.FIRST_OUT, realarms=2, realarm_at=450.0),
+        "sms": AlarmKept(Stage.ALARM, Turn.SUBSEQUENT, realarms=2),
+    }
     shelved = Overlay(OverlayKind.SHELVE, "sms", 350.0, "analyst", "cli", "vendor", 9000.0)
     return Memory(
         at=400.0,
         endpoints=endpoints,
+        paid=dict.fromkeys(
+            names, PaidReading(reading=lost, started=380.0, stale_at=470.0, fails=2)
+        ),
+        arrivals=tuple(Arrivals(name, "sms/send", 5, 1, 2, 4) for name in names),
         services=services,
+        alarms=alarms,
         incidents=7,
         overall=Verdict.OUTAGE,
         overall_since=305.0,
         silence=SilenceChanged(390.0, True, 390.0, 900.0, "analyst", "call"),
         overlays=(shelved,),
         uses=("a", "b"),
-        voice=VoiceMemory(swallowed=5, opened_at=310.0, opened_rank=5, spent_at=(311.0, 312.0)),
+        buzzer=BuzzerKept(swallowed=5, opened_at=310.0, opened_rank=5, spent=(311.0, 312.0)),
     )
 
 
-@pytest.mark.parametrize(
-    "kind", [EndpointMemory, IncidentMemory, AlarmMemory, ServiceMemory, VoiceMemory, Memory]
+def parts(remembered):
+    """It, and every dataclass within."""
+    if isinstance(remembered, dict | tuple):
+        for each in remembered.values() if isinstance(remembered, dict) else remembered:
+            yield from parts(each)
+    elif is_dataclass(remembered):
+        yield remembered
+        yield from parts(tuple(getattr(remembered, f.name) for f in fields(remembered)))
+
+
+KEPT = (
+    *(EndpointKept, SignInGuard, Flapping, PaidReading, ServiceKept, VerdictKept, BlindKept),
+    *(Incident, AlarmKept, BuzzerKept, Memory),
 )
+
+
+@pytest.mark.parametrize("kind", KEPT)
 def test_the_full_memory_leaves_no_field_at_its_default(kind):
-    memory = full()
-    incidents = [s.incident for s in memory.services]
-    alarms = [s.alarm for s in memory.services]
-    found = [memory, memory.voice, *memory.endpoints, *memory.services, *incidents, *alarms]
+    found = [each for each in parts(full()) if type(each) is kind]
     for field in fields(kind):
-        values = [getattr(each, field.name) for each in found if isinstance(each, kind)]
+        values = [getattr(each, field.name) for each in found]
         assert any(value != field.default for value in values), field.name
+
+
+def test_every_moment_is_found_by_its_type():
+    """Whatever is called so, and its neighbours: two ways to say the same."""
+    named = re.compile(r"(?:.*_)?(?:at|since|until)|spent|started")
+    seen = []
+    for each in parts(full()):
+        for name, hint in get_type_hints(type(each)).items():
+            if Moment in (hint, *get_args(hint)):
+                seen.append(f"{type(each).__name__}.{name}")
+            assert bool(named.fullmatch(name)) is (Moment in (hint, *get_args(hint))), name
+    assert len(set(seen)) > 20
 
 
 def test_every_field_comes_back(well_formed):
     # None of these is a cause, and none is costly.
-    kept = {"arrivals": (), "last": None, "read_at": None, "stale_at": None, "fails": 0}
-    memory = replace(full(), endpoints=tuple(replace(each, **kept) for each in full().endpoints))
+    memory = replace(full(), arrivals=(), paid={})
     well_formed(memory)
     monitor = Monitor(site())
     effects = monitor.start(400.0, memory)
@@ -873,18 +912,17 @@ def test_every_field_comes_back(well_formed):
 
 def test_the_next_incident_has_the_next_number_and_the_next_sound_knows_the_last(make_room):
     monitor = Monitor(site())
-    monitor.start(400.0, replace(full(), services=(), overlays=(), endpoints=()))
+    monitor.start(400.0, replace(full(), services={}, alarms={}, overlays=(), endpoints={}))
     assert monitor.remember(400.0).incidents == 7
 
 
 @pytest.mark.parametrize(("due", "sounds_at"), [(399.0, 405.0), (400.0, 405.0), (400.5, 400.5)])
 def test_a_re_alarm_that_is_overdue_waits_five_seconds(due, sounds_at):
     memory = full()
-    mfa = memory.services[0]
-    mfa = replace(mfa, alarm=replace(mfa.alarm, realarm_at=due))
+    alarms = {"mfa": replace(memory.alarms["mfa"], realarm_at=due)}
     monitor = Monitor(site())
-    monitor.start(400.0, replace(memory, services=(mfa,), silence=None, overlays=()))
-    assert monitor.remember(400.0).services[0].alarm.realarm_at == sounds_at
+    monitor.start(400.0, replace(memory, alarms=alarms, silence=None, overlays=()))
+    assert monitor.remember(400.0).alarms["mfa"].realarm_at == sounds_at
 
 
 def test_what_is_remembered_of_a_service_that_is_gone_is_closed():

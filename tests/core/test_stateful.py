@@ -69,8 +69,8 @@ from beacon.core.model import (
 )
 from beacon.core.monitor import Monitor
 from beacon.core.service.incident import RELAPSE_EVERY
-from beacon.core.snapshot import shifted
 from beacon.core.views import EndpointRead, IncidentState, SilenceChanged
+from tests.core.conftest import shifted
 
 MINUTE, HOUR = 60.0, 3600.0
 INTERVAL, STALE_AFTER = 30.0, 95.0
@@ -656,7 +656,8 @@ class Beacon(RuleBasedStateMachine):
 
     def flaps(self, service, view):
         """Whether something that counts against a service flaps."""
-        flapping = {e.id for e in self.monitor.remember(self.now).endpoints if e.flapping}
+        kept = self.monitor.remember(self.now).endpoints
+        flapping = {name for name, each in kept.items() if each.flapping}
         (shown,) = (dict(s.endpoints) for s in view.services if s.id == service)
         ill = {name for name, health in shown.items() if health in (Health.DEGRADED, Health.DOWN)}
         return bool(ill & flapping - {"mfa/vendor"})

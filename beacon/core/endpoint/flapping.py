@@ -4,6 +4,7 @@ Only regular readings count. Behind a load balancer with one dead back end every
 fail and every re-check pass.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 from beacon.core.model import SEVERITY, Health
@@ -15,17 +16,34 @@ _FLAP_MASK: Final = (1 << FLAP_READINGS) - 1
 _CHANGES_MASK: Final = (1 << (FLAP_READINGS - 1)) - 1
 
 
+@dataclass(frozen=True, slots=True)
+class Flapping:
+    """What is kept while it flaps. Otherwise nothing is: else each fail would cost a write."""
+
+    held: Health  # the worst health since it began
+    history: int
+    changes_from: int
+
+
 class FlapDetector:
     """The last regular readings of one endpoint."""
 
-    __slots__ = ("changes_from", "flapping", "held", "history", "regulars_since_down")
+    __slots__ = ("changes_from", "held", "history", "regulars_since_down")
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Flapping | None = None) -> None:
         self.history = 0  # a bit for each reading, 1: it failed
         self.changes_from = 0  # so many of them there are
         self.regulars_since_down = FLAP_READINGS
-        self.flapping = False
-        self.held = Health.UP  # the worst health while it flaps
+        self.held: Health | None = None  # the worst health while it flaps; None: it does not
+        if kept is not None:
+            self.held, self.history, self.changes_from = kept.held, kept.history, kept.changes_from
+
+    @property
+    def kept(self) -> Flapping | None:
+        """What must survive a restart."""
+        if self.held is None:
+            return None
+        return Flapping(self.held, self.history, self.changes_from)
 
     def count(self, *, failed: bool) -> None:
         """Count one regular reading."""
@@ -36,11 +54,11 @@ class FlapDetector:
         if self.changes_from < FLAP_READINGS:  # before the first reading there is no change
             changes &= (1 << max(self.changes_from - 1, 0)) - 1
         count = changes.bit_count()
-        if count > FLAP_STARTS_ABOVE and not self.flapping:
+        if count > FLAP_STARTS_ABOVE and self.held is None:
             recent = self.regulars_since_down < FLAP_READINGS
-            self.flapping, self.held = True, Health.DOWN if recent else Health.DEGRADED
+            self.held = Health.DOWN if recent else Health.DEGRADED
         elif count == 0:  # below 5 % of 20
-            self.flapping = False
+            self.held = None
 
     def uncount_fails(self, fails: int) -> None:
         """Take a fail streak back that was ours, and not confirmed."""
@@ -51,11 +69,11 @@ class FlapDetector:
 
     def hold(self, health: Health) -> None:
         """Hold a health that is worse than what is held."""
-        if self.flapping:
+        if self.held is not None:
             self.held = max(self.held, health, key=SEVERITY.__getitem__)
 
     def shown(self, health: Health) -> Health:
         """The health to show: while flapping the worst is held."""
-        if not self.flapping or health is Health.UNKNOWN:
+        if self.held is None or health is Health.UNKNOWN:
             return health
         return max(self.held, health, key=SEVERITY.__getitem__)

@@ -6,49 +6,63 @@ configuration.
 """
 
 import math
+from dataclasses import dataclass, replace
 from typing import Final
 
-from beacon.core.model import Endpoint, Reading, Reason
+from beacon.core.model import LONG_AGO, Endpoint, Moment, Reading, Reason
 
 REJECTIONS_TO_DOWN: Final = 2
 
 
+@dataclass(frozen=True, slots=True)
 class SignInGuard:
-    """The rejections of one endpoint. Times are monotonic seconds."""
+    """The rejections of one endpoint."""
 
-    __slots__ = ("proven", "rejections", "stopped_at", "until")
-
-    def __init__(self) -> None:
-        self.proven = False  # its credentials have passed once
-        self.rejections = 0
-        self.until = -math.inf  # not tried before; inf: until an operator resumes it
-        self.stopped_at = -math.inf  # when the run began after which it was stopped
+    proven: bool = False  # its credentials have passed once
+    rejections: int = 0
+    rests_until: Moment = LONG_AGO  # not tried before
+    stopped_at: Moment | None = None  # when the run began after which it was stopped
 
     @property
     def stopped(self) -> bool:
         """Whether it waits for an operator."""
-        return self.until == math.inf
+        return self.stopped_at is not None
 
-    def passed(self) -> None:
-        """The credentials passed."""
-        self.proven, self.rejections, self.until = True, 0, -math.inf
+    @property
+    def until(self) -> float:
+        """It is not tried before; `inf`: until an operator resumes it."""
+        return self.rests_until if self.stopped_at is None else math.inf
 
-    def rejected(self, spec: Endpoint, started: float, at: float) -> None:
+    def rejected(self, spec: Endpoint, started: Moment, at: Moment) -> "SignInGuard":
         """A run that began at `started` was rejected."""
-        self.rejections += 1
-        if self.rejections >= spec.guard_max:
-            self.until, self.stopped_at = math.inf, started
-        elif self.rejections >= REJECTIONS_TO_DOWN:
-            self.until = at + spec.guard_interval
+        rejections = self.rejections + 1
+        if rejections >= spec.guard_max:
+            return SignInGuard(self.proven, rejections, stopped_at=started)
+        if rejections >= REJECTIONS_TO_DOWN:
+            return SignInGuard(self.proven, rejections, Moment(at + spec.guard_interval))
+        return replace(self, rejections=rejections)
 
-    def stop_unproven(self, reading: Reading, started: float) -> Reading:
-        """Stop credentials that never passed; the reading as it is understood: our own mistake."""
-        self.until, self.stopped_at = math.inf, started
-        detail = "credentials that never passed were rejected: mend them, then resume"
-        if reading.detail:  # what the server says is what helps to mend them
-            detail += f" ({reading.detail})"
-        return Reading(Reason.OWN_CREDENTIALS, detail, reading.latency, reading.phases)
+    def stop(self, started: Moment) -> "SignInGuard":
+        """Stop after the run that began at `started`."""
+        return SignInGuard(self.proven, self.rejections, stopped_at=started)
 
-    def resume(self, spec: Endpoint) -> None:
+    def resume(self, spec: Endpoint) -> "SignInGuard":
         """Let a stopped sign-in be tried once more: rejected again, it stops again."""
-        self.until = self.stopped_at + spec.guard_interval
+        if self.stopped_at is None:
+            return self
+        return SignInGuard(
+            self.proven, self.rejections, Moment(self.stopped_at + spec.guard_interval)
+        )
+
+
+UNTRIED: Final = SignInGuard()
+PASSED: Final = SignInGuard(proven=True)
+"""What a pass makes of every guard."""
+
+
+def unproven(reading: Reading) -> Reading:
+    """Credentials that never passed were rejected: that is our own mistake."""
+    detail = "credentials that never passed were rejected: mend them, then resume"
+    if reading.detail:  # what the server says is what helps to mend them
+        detail += f" ({reading.detail})"
+    return Reading(Reason.OWN_CREDENTIALS, detail, reading.latency, reading.phases)

@@ -223,10 +223,9 @@ class Slowness:
     the row that made it so, and with a slow reading; it ends when it has not been so for as long.
     """
 
-    __slots__ = ("_latest", "_over_since", "_row_since", "_under_since", "slow")
+    __slots__ = ("_latest", "_over_since", "_row_since", "_under_since")
 
     def __init__(self) -> None:
-        self.slow = False
         self._latest: deque[float] = deque(maxlen=LATEST)
         self._row_since: float | None = None
         self._over_since: float | None = None
@@ -239,34 +238,38 @@ class Slowness:
             return None
         return sorted(self._latest)[LATEST // 2]
 
-    def take(self, latency: float, limit: float, started: float, at: float) -> None:
-        """Take in a passing reading whose run took from `started` to `at`."""
+    def take(self, latency: float, limit: float, started: float, at: float, *, slow: bool) -> bool:
+        """Take in a passing reading whose run took from `started` to `at`.
+
+        `slow` is whether it was slow so far; the answer, whether it is from now on.
+        """
         self._latest.append(latency)
         over = latency > limit
         if not over:
             self._row_since = None
-            if not self.slow and self._over_since is None:
-                return
+            if not slow and self._over_since is None:
+                return slow
         elif self._row_since is None:
             self._row_since = started
         median = self.median
         if median is None:
-            return
+            return slow
         if median <= limit:
-            self._under(started, at)
-            return
+            over_it = self._long_under(started, at)
+            return slow and not over_it
         self._under_since = None
         if self._over_since is None:
             self._over_since = started if self._row_since is None else self._row_since
-        if over and at - self._over_since >= LASTING:
-            self.slow = True
+        return slow or (over and at - self._over_since >= LASTING)
 
-    def _under(self, started: float, at: float) -> None:
+    def _long_under(self, started: float, at: float) -> bool:
         self._over_since = None
         if self._under_since is None:
             self._under_since = started
-        if at - self._under_since >= LASTING:
-            self.slow, self._under_since = False, None
+        if at - self._under_since < LASTING:
+            return False
+        self._under_since = None
+        return True
 
     def against(self, baseline: Baseline) -> str:
         """Say it in words: "median 6.1 s, usually 0.4 s at this hour"."""

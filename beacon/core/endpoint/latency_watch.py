@@ -59,5 +59,5 @@ class LatencyWatch:
         if baseline is None or reading.reason is not Reason.OK or reading.latency is None:
             return
         well = state.shown is Health.UP and not self._disturbed(state.spec.service)
-        if self._hour is not None and (well or state.slowness.slow):
+        if self._hour is not None and (well or state.kept.slow):
             baseline.hear(reading.latency)

@@ -26,6 +26,7 @@ from beacon.core.model import (
     Endpoint,
     Evidence,
     Health,
+    Moment,
     Outcome,
     Reading,
     Reason,
@@ -74,7 +75,7 @@ class EndpointMonitors:
 
     # --- what is watched ----------------------------------------------------------
 
-    def configure(self, site: Site, at: float, changed: frozenset[str]) -> None:
+    def configure(self, site: Site, at: Moment, changed: frozenset[str]) -> None:
         """Watch these endpoints from now on; what is unchanged keeps its state.
 
         One whose probe settings changed starts afresh, and says so.
@@ -96,7 +97,7 @@ class EndpointMonitors:
         self.dependencies.take_touched()
         self.dependencies.touch_everything()
 
-    def _kept(self, spec: Endpoint, at: float, changed: frozenset[str]) -> EndpointState:
+    def _kept(self, spec: Endpoint, at: Moment, changed: frozenset[str]) -> EndpointState:
         old = self.endpoints.get(spec.id)
         if old is not None and spec.id not in changed:
             old.spec = spec
@@ -122,7 +123,8 @@ class EndpointMonitors:
 
     def stopped(self) -> tuple[tuple[str, float], ...]:
         """The endpoints that the guard has stopped, and since when."""
-        return tuple((s.spec.id, s.guard.stopped_at) for s in self.endpoints.values() if s.guarded)
+        guards = ((name, state.kept.guard) for name, state in self.endpoints.items())
+        return tuple((name, g.stopped_at) for name, g in guards if g.stopped_at is not None)
 
     # --- readings -----------------------------------------------------------------
 
@@ -165,7 +167,7 @@ class EndpointMonitors:
     def _unresolved(self, state: EndpointState, reading: Reading, event: Observed) -> None:
         """Our own resolver is gone: what failed for want of it says nothing."""
         state.started = event.started
-        if not (state.guarded and state.guard.proven):
+        if not (state.guarded and state.kept.guard.proven):
             self._void(state, replace(OWN_RESOLVER, latency=reading.latency), event.at)
         self._arm_stale(state, event.at)
 
@@ -218,7 +220,7 @@ class EndpointMonitors:
         """Whether its service waits for this very reading: to open, or to ask for an operator."""
         return state.guarded or self._services.awaits_reading(state.spec.service)
 
-    def _gate(self, state: EndpointState, at: float) -> Confirmation:
+    def _gate(self, state: EndpointState, at: Moment) -> Confirmation:
         """Ask our own eyes whether this endpoint may go down."""
         spec = state.spec
         if state.streaks.fails == 1 and self.trust.asked_by(spec):
@@ -241,10 +243,10 @@ class EndpointMonitors:
         lost = self.trust.resolver_lost and self.trust.failed_by_name(reading)
         return OWN_RESOLVER if lost else OWN_NETWORK
 
-    def _confirm(self, state: EndpointState, reading: Reading, at: float) -> None:
+    def _confirm(self, state: EndpointState, reading: Reading, at: Moment) -> None:
         """Order the re-check that a fail asks for, or the rest that rejections ask for."""
-        if reading.reason in REJECTED and state.guard.until > at:
-            self._outbox.put(Postpone(at, state.spec.id, state.guard.until))
+        if reading.reason in REJECTED and state.kept.guard.until > at:
+            self._outbox.put(Postpone(at, state.spec.id, state.kept.guard.until))
             return
         retry = state.spec.retry_interval
         if retry is not None and state.wants_recheck:
@@ -263,7 +265,7 @@ class EndpointMonitors:
             state.delayed_until = until
             self._timers.set(state, due + waited)
 
-    def _arm_stale(self, state: EndpointState, at: float) -> None:
+    def _arm_stale(self, state: EndpointState, at: Moment) -> None:
         """Begin to wait for the next proof: errors prove nothing, and one fail is no health.
 
         But a fail that waits to be confirmed is no silence: its next run has its time.
@@ -272,10 +274,10 @@ class EndpointMonitors:
         spec, outcome = state.spec, state.last.outcome
         unproved = outcome is Outcome.FAIL and state.shown in (Health.UP, Health.DEGRADED)
         if state.guarded or not (unproved or outcome is Outcome.ERROR):
-            self._timers.set(state, max(at, state.guard.until) + spec.stale_after)
+            self._timers.set(state, max(at, state.kept.guard.until) + spec.stale_after)
         elif unproved and state.wants_recheck and (due := self._timers.get(state)) is not None:
             pause = spec.interval if spec.retry_interval is None else spec.retry_interval
-            begin = max(at, state.started + pause, state.guard.until)
+            begin = max(at, state.started + pause, state.kept.guard.until)
             self._timers.set(state, max(due, begin + spec.timeout + CONFIRMED_WITHIN))
         if state.guarded and outcome is Outcome.ERROR:
             self._outbox.put(Postpone(at, state.spec.id, math.inf))
@@ -293,11 +295,11 @@ class EndpointMonitors:
         self.reports[report.endpoint] = report
         self._outbox.put(report)
 
-    def _report(self, state: EndpointState, at: float) -> None:
+    def _report(self, state: EndpointState, at: Moment) -> None:
         assert state.last is not None, "a report follows a reading"
         self.report(EndpointRead(at, state.spec.id, state.last, state.shown, state.streaks.fails))
 
-    def _changed(self, state: EndpointState, was: Health, at: float) -> None:
+    def _changed(self, state: EndpointState, was: Health, at: Moment) -> None:
         because, spec = state.because, state.spec
         assert because is not None, "a change follows a reading"
         self._outbox.put(Transition(at, spec.id, was, state.shown, because))
@@ -315,9 +317,10 @@ class EndpointMonitors:
             if state.guarded and event.service in (None, state.spec.service, state.spec.id)
         ]
         for state in stopped:
-            state.guard.resume(state.spec)
-            self._timers.set(state, max(event.at, state.guard.until) + state.spec.stale_after)
-            self._outbox.put(Postpone(event.at, state.spec.id, max(event.at, state.guard.until)))
+            guard = state.kept.guard.resume(state.spec)
+            state.kept, until = replace(state.kept, guard=guard), max(event.at, guard.until)
+            self._timers.set(state, until + state.spec.stale_after)
+            self._outbox.put(Postpone(event.at, state.spec.id, until))
             self.dependencies.touch_service(state)
         error = "" if stopped else "no sign-in is stopped there"
         answer = (not error, event.by, event.origin, error, event.reason, event.service)
@@ -325,7 +328,7 @@ class EndpointMonitors:
 
     # --- our own eyes -------------------------------------------------------------
 
-    def _call_witnesses(self, at: float) -> None:
+    def _call_witnesses(self, at: Moment) -> None:
         """Run all witnesses at once, shared by all endpoints, at most every 2 s."""
         due = max(at, self._round_at + ROUND_EVERY)
         if due > self._round_at and self._round_at <= at:
@@ -338,7 +341,7 @@ class EndpointMonitors:
         self._network_may_have_changed(event.at)
         self._settle_pending(event.at)
 
-    def _settle_pending(self, at: float) -> None:
+    def _settle_pending(self, at: Moment) -> None:
         for name, state in tuple(self._pending.items()):
             gate = self._asked_gate(state)
             if gate is Confirmation.PENDING:
@@ -357,7 +360,7 @@ class EndpointMonitors:
             elif state.judged_by != judged_by:  # down again beneath what is held while it flaps
                 self.dependencies.touch_all_of(state)
 
-    def _network_may_have_changed(self, at: float) -> None:
+    def _network_may_have_changed(self, at: Moment) -> None:
         """Void what we can no longer trust, once, when the network is lost."""
         trust = self.trust
         now = (trust.uplink_lost, trust.lan_lost, trust.resolver_lost)
@@ -390,7 +393,7 @@ class EndpointMonitors:
                     self._call_witnesses(event.at)  # what they say of the new time
         self._clock_may_have_changed(was, event.at)
 
-    def _clock_may_have_changed(self, was: str, at: float) -> None:
+    def _clock_may_have_changed(self, was: str, at: Moment) -> None:
         """Void what a wrong clock makes worthless, once, when trust in it is lost."""
         if self.clock.word == was:
             return
@@ -400,13 +403,13 @@ class EndpointMonitors:
                 self._distrust(state, OWN_CLOCK, at)
         self.dependencies.touch_everything()
 
-    def _distrust(self, state: EndpointState, reading: Reading, at: float) -> None:
+    def _distrust(self, state: EndpointState, reading: Reading, at: Moment) -> None:
         """Void an endpoint; a witness speaks for itself, a stop by the guard holds."""
-        if state.spec.evidence is Evidence.WITNESS or (state.guarded and state.guard.proven):
+        if state.spec.evidence is Evidence.WITNESS or (state.guarded and state.kept.guard.proven):
             return
         self._void(state, reading, at)
 
-    def _void(self, state: EndpointState, reading: Reading, at: float) -> None:
+    def _void(self, state: EndpointState, reading: Reading, at: Moment) -> None:
         was = state.shown
         self._pending.pop(state.spec.id, None)
         state.void(reading, at)
@@ -416,7 +419,7 @@ class EndpointMonitors:
         else:
             self.dependencies.touch_all_of(state)
 
-    def fell_silent(self, state: EndpointState, at: float) -> None:
+    def fell_silent(self, state: EndpointState, at: Moment) -> None:
         """Note that nothing that proves its health was heard of an endpoint for too long."""
         lasting = state.spec.stale_after
         due = state.started + lasting

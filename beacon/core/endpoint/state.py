@@ -11,17 +11,20 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from beacon.core.endpoint.delivery_stats import arrived
-from beacon.core.endpoint.flapping import FlapDetector
-from beacon.core.endpoint.guard import REJECTIONS_TO_DOWN, SignInGuard
+from beacon.core.endpoint.flapping import FlapDetector, Flapping
+from beacon.core.endpoint.guard import PASSED, REJECTIONS_TO_DOWN, UNTRIED, SignInGuard, unproven
 from beacon.core.endpoint.latency_baseline import Baseline, Slowness
 from beacon.core.endpoint.streaks import Streaks
 from beacon.core.model import (
     DETAIL_LIMIT,
+    LONG_AGO,
+    NEVER,
     REJECTED,
     STANDING,
     Endpoint,
     Evidence,
     Health,
+    Moment,
     Outcome,
     Reading,
     Reason,
@@ -37,9 +40,25 @@ SLOW_BEFORE: Final = Reading(Reason.SLOW, "slower than usual when we were restar
 class Onset:
     """How trouble began: the first failing reading, and the TTL (seconds) seen before it."""
 
-    at: float
+    at: Moment
     reading: Reading
     ttl: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointKept:
+    """What survives a restart. It is replaced when it changes; a steady reading leaves it equal."""
+
+    since: Moment
+    health: Health | None = None  # the last one known
+    unplanned: bool = False  # in trouble that is not planned
+    slow: bool = False  # against what is usual
+    up_again_at: Moment = LONG_AGO  # when it last came up after having been down
+    confirmed_onset: Onset | None = None  # the onset of the last time it went down
+    passed_at: Moment | None = None  # while unknown: when the last run began that passed
+    informed_at: Moment = NEVER  # lookback: when the last run began that was no error
+    guard: SignInGuard = UNTRIED
+    flapping: Flapping | None = None
 
 
 def slow_or(reading: Reading, slow_after: float | None) -> Reading:
@@ -71,15 +90,12 @@ def overtaken(late: "EndpointState", others: Iterable["EndpointState"]) -> bool:
     beginning of the time it covers. One that was up while users failed proves nothing.
     """
     cell = (late.spec.region, late.spec.factor)
-    down_at = (
-        late.confirmed_onset.at
-        if late.still_down and late.confirmed_onset is not None
-        else late.since
-    )
+    kept = late.kept
+    down_at = kept.confirmed_onset.at if late.still_down and kept.confirmed_onset else kept.since
     return any(
-        other.confirmed_onset is not None
-        and other.confirmed_onset.at <= down_at
-        and other.up_again_at > late.looks_back_to
+        other.kept.confirmed_onset is not None
+        and other.kept.confirmed_onset.at <= down_at
+        and other.kept.up_again_at > late.looks_back_to
         for other in others
         if other.spec.hindsight is None
         and other.spec.evidence is Evidence.SYMPTOM
@@ -93,21 +109,17 @@ class EndpointState:
     __slots__ = (
         "arrivals",
         "baseline",
-        "before",
-        "confirmed_onset",
         "delayed_until",
         "errors",
         "fail_since",
         "flaps",
-        "guard",
         "health",
-        "informed_at",
+        "kept",
         "last",
         "onset",
         "passed_at",
         "records",
         "settled",
-        "since",
         "slow_because",
         "slowness",
         "spec",
@@ -117,37 +129,36 @@ class EndpointState:
         "streaks",
         "ttl",
         "ttl_at",
-        "unplanned",
-        "up_again_at",
     )
 
-    def __init__(self, spec: Endpoint, at: float) -> None:
+    def __init__(self, spec: Endpoint, at: Moment) -> None:
         self.spec = spec
+        self.kept = EndpointKept(since=at)
         self.health = Health.UNKNOWN
-        self.before: Health | None = None  # health before unknown; None: never known
-        self.since = at
-        self.up_again_at = -math.inf  # when it last came up after having been down
-        self.started = -math.inf  # when the last reading's run began
-        self.passed_at = -math.inf  # when the last run began that passed; inf: at our stop
+        self.started = LONG_AGO  # when the last reading's run began
+        self.passed_at: Moment | None = None  # when the last run began that passed
         self.delayed_until = -math.inf  # a run that was due waits until then for a free code
-        self.informed_at = math.inf  # when the last run began that was no error; inf: not known
         self.last: Reading | None = None
         self.records: tuple[str, ...] = ()  # all that its fails have named since it began to fail
         self.statement: Reading | None = None  # the first reading of those that say the same
         self.stated_at = at
         self.onset: Onset | None = None  # of trouble that may not be confirmed
-        self.confirmed_onset: Onset | None = None  # the onset of the last time it went down
         self.ttl: float | None = None
-        self.ttl_at = at
+        self.ttl_at: float = at
         self.settled = False  # known once, or found to be unknown for a reason
         self.errors = 0  # in a row
-        self.streaks, self.flaps, self.guard = Streaks(), FlapDetector(), SignInGuard()
+        self.streaks, self.flaps = Streaks(), FlapDetector()
         self.fail_since = at
-        self.unplanned = False  # in trouble that is not planned
         self.baseline: Baseline | None = None  # what is usual; None: not judged by it
         self.slowness = Slowness()
         self.slow_because = SLOW_BEFORE
         self.arrivals: dict[str, Arrivals] = {}  # of a cause, by what it affects
+
+    def recall(self, kept: EndpointKept) -> None:
+        """Go on from what was kept: unknown until it is read."""
+        self.kept, self.passed_at = kept, kept.passed_at
+        self.flaps = FlapDetector(kept.flapping)
+        self.settled = kept.guard.stopped  # then it will not be read: nothing is starting
 
     @property
     def because(self) -> Reading | None:
@@ -158,7 +169,7 @@ class EndpointState:
     def slow(self) -> bool:
         """Degraded though it passes: slow against what is usual."""
         passes = self.last is not None and self.last.outcome is Outcome.PASS
-        return passes and self.slowness.slow and self.health is Health.DEGRADED
+        return passes and self.kept.slow and self.health is Health.DEGRADED
 
     @property
     def shown(self) -> Health:
@@ -168,13 +179,13 @@ class EndpointState:
     @property
     def flapping(self) -> bool:
         """Whether it changes so often that the worst is held."""
-        return self.flaps.flapping
+        return self.flaps.held is not None
 
     @property
     def judged_by(self) -> tuple[object, ...]:
         """All that services are judged and explained by; `shown` hides some while it flaps."""
         because = self.slow_because if self.slow else self.statement
-        words = (because, self.stated_at, self.since, self.records)
+        words = (because, self.stated_at, self.kept.since, self.records)
         return self.shown, self.health, self.planned, self.settled, self.flapping, *words
 
     @property
@@ -184,43 +195,44 @@ class EndpointState:
 
     @property
     def _unplanned_now(self) -> bool:
-        return self.flapping or self.unplanned or self.slowness.slow
+        return self.flaps.held is not None or self.kept.unplanned or self.kept.slow
 
     @property
     def still_down(self) -> bool:
         """Down, or unknown since it was."""
         return self.health is Health.DOWN or (
-            self.health is Health.UNKNOWN and self.before is Health.DOWN
+            self.health is Health.UNKNOWN and self.kept.health is Health.DOWN
         )
 
     @property
     def in_trouble(self) -> bool:
         """Degraded or down, or unknown since it was."""
-        known = self.before if self.health is Health.UNKNOWN else self.shown
+        known = self.kept.health if self.health is Health.UNKNOWN else self.shown
         return known in (Health.DEGRADED, Health.DOWN)
 
     @property
     def looks_back_to(self) -> float:
         """The beginning of the time that its last reading covers; only of one that looks back."""
-        return self.informed_at - (self.spec.hindsight or 0.0)
+        return self.kept.informed_at - (self.spec.hindsight or 0.0)
 
     @property
     def guarded(self) -> bool:
         """Whether the sign-in guard has stopped it until an operator resumes it."""
-        return self.guard.stopped
+        return self.kept.guard.stopped_at is not None
 
     def proven_since(self, moment: float) -> Health:
         """Of one that is unknown: the health it was last proven to have since then.
 
         Otherwise `UNKNOWN`, also where nothing has begun (`inf`). What is planned is no trouble.
         """
-        if self.before is None or moment == math.inf:
+        last, passed_at = self.kept.health, self.kept.passed_at
+        if last is None or moment == math.inf:
             return Health.UNKNOWN
-        if self.before is Health.DOWN:
+        if last is Health.DOWN:
             return Health.DOWN
-        if self.passed_at < moment:
+        if passed_at is not None and passed_at < moment:  # None: it was known when we stopped
             return Health.UNKNOWN
-        return self.before if self._unplanned_now else Health.UP
+        return last if self._unplanned_now else Health.UP
 
     @property
     def rereadable(self) -> bool:
@@ -235,17 +247,20 @@ class EndpointState:
 
     # --- taking readings in -------------------------------------------------------
 
-    def count(self, reading: Reading, at: float, *, regular: bool) -> Reading:
+    def count(self, reading: Reading, at: Moment, *, regular: bool) -> Reading:
         """Take one reading into the counters; the reading as it was understood."""
-        if self._rejected(reading) and not self.guard.proven:
-            reading = self.guard.stop_unproven(reading, self.started)
+        if self._rejected(reading) and not self.kept.guard.proven:
+            self.kept = replace(self.kept, guard=self.kept.guard.stop(self.started))
+            reading = unproven(reading)
         self._note_statement(reading, at)
         outcome = reading.outcome
         if outcome is Outcome.ERROR:
             # Too few sign-ins to judge. Not an error; do not count it towards unknown.
             self.errors += reading.reason is not Reason.SAMPLE_TOO_SMALL
             return reading
-        self.errors, self.informed_at = 0, self.started
+        self.errors = 0
+        if self.spec.hindsight is not None:  # for others each reading would write the SD card
+            self.kept = replace(self.kept, informed_at=self.started)
         if outcome is Outcome.FAIL:
             self._count_fail(reading, at)
         else:
@@ -258,7 +273,7 @@ class EndpointState:
             self.flaps.count(failed=failed)
         return reading
 
-    def _note_statement(self, reading: Reading, at: float) -> None:
+    def _note_statement(self, reading: Reading, at: Moment) -> None:
         self.last, was = reading, self.statement
         if was is None or was.reason is not reading.reason or self._reworded(was, reading):
             self.statement, self.stated_at = reading, at
@@ -272,7 +287,7 @@ class EndpointState:
         if self.ttl is None or ttl >= self.ttl or at - self.ttl_at > self.ttl:
             self.ttl, self.ttl_at = ttl, at
 
-    def _count_fail(self, reading: Reading, at: float) -> None:
+    def _count_fail(self, reading: Reading, at: Moment) -> None:
         if not self.streaks.fails:
             self.fail_since = at
         if not self.streaks.window and not self.still_down:
@@ -281,12 +296,16 @@ class EndpointState:
         self.records = joined(self.records, reading.records)
         self.streaks.count_fail()
         if self._rejected(reading):
-            self.guard.rejected(self.spec, self.started, at)
+            guard = self.kept.guard.rejected(self.spec, self.started, at)
+            self.kept = replace(self.kept, guard=guard)
 
     def _count_good(self, reading: Reading) -> None:
         warned = reading.outcome is Outcome.WARN
         self.passed_at = self.started
-        self.guard.passed()  # a slow success is a success
+        if self.health is Health.UNKNOWN:
+            self.kept = replace(self.kept, passed_at=self.started)
+        if self.kept.guard is not PASSED:  # a slow success is a success
+            self.kept = replace(self.kept, guard=PASSED)
         self.streaks.count_good(warned=warned, planned=reading.reason in STANDING)
 
     def _rejected(self, reading: Reading) -> bool:
@@ -302,49 +321,60 @@ class EndpointState:
 
     def pace(self, latency: float, limit: float, at: float) -> None:
         """Take in how long a passing reading took; above `limit` it is slow for its hour."""
-        was = self.slowness.slow
-        self.slowness.take(latency, limit, self.started, at)
-        if self.slowness.slow and not was:
+        was = self.kept.slow
+        slow = self.slowness.take(latency, limit, self.started, at, slow=was)
+        if slow is not was:
+            self.kept = replace(self.kept, slow=slow)
+        if slow and not was:
             assert self.baseline is not None, "without one nothing is slow"
             self.slow_because = Reading(Reason.SLOW, self.slowness.against(self.baseline), latency)
 
     # --- deciding -----------------------------------------------------------------
 
-    def decide(self, at: float, gate: Confirmation) -> None:
+    def decide(self, at: Moment, gate: Confirmation) -> None:
         """Come to a health after `count`."""
         target = self._target(gate)
         if target is not self.health:
             self._become(target, at)
         elif self._unknown_for_a_reason():
             self.settled = True
-        self._note_unplanned()
+        unplanned = self._unplanned()
+        if unplanned is not self.kept.unplanned:
+            self.kept = replace(self.kept, unplanned=unplanned)
         self.flaps.hold(self.health)
+        self._keep_flapping()
 
-    def _note_unplanned(self) -> None:
+    def _unplanned(self) -> bool:
+        """Whether it is in trouble that is not planned."""
         if self.streaks.enough_unplanned(self.spec.failure_threshold):
-            self.unplanned = True
-        elif self.health is Health.DOWN:
-            self.unplanned = self.streaks.unplanned > 0
-        elif not self.streaks.unplanned and self.streaks.good >= self.spec.success_threshold:
-            self.unplanned = False
+            return True
+        if self.health is Health.DOWN:
+            return self.streaks.unplanned > 0
+        over = not self.streaks.unplanned and self.streaks.good >= self.spec.success_threshold
+        return self.kept.unplanned and not over
+
+    def _keep_flapping(self) -> None:
+        if self.flaps.held is not None or self.kept.flapping is not None:
+            self.kept = replace(self.kept, flapping=self.flaps.kept)
 
     def _forget(self) -> None:
         """What follows must be fresh."""
         self.streaks.forget()
         self.slowness.forget()
 
-    def void(self, reading: Reading, at: float) -> None:
+    def void(self, reading: Reading, at: Moment) -> None:
         """Lose all trust in what was seen: unknown at once, streaks and window emptied."""
         self._note_statement(reading, at)
         if reading.reason is not Reason.STALE and self.health is not Health.DOWN:
             self.flaps.uncount_fails(self.streaks.fails)
+        self._keep_flapping()
         self._forget()
         self.settled = True
         if self.health is not Health.UNKNOWN:
             self._become(Health.UNKNOWN, at)
 
     def _enough_fails(self) -> bool:
-        rejected = self.guard.rejections >= REJECTIONS_TO_DOWN
+        rejected = self.kept.guard.rejections >= REJECTIONS_TO_DOWN
         return rejected or self.streaks.enough_fails(self.spec.failure_threshold)
 
     def _enough_warns(self) -> bool:
@@ -357,7 +387,7 @@ class EndpointState:
 
     def _unknown_for_a_reason(self) -> bool:
         """Enough errors in a row, or a stop by the guard before anything was proved."""
-        stopped = self.errors > 0 and self.guarded and not self.guard.proven
+        stopped = self.errors > 0 and self.guarded and not self.kept.guard.proven
         return stopped or self.errors >= self.spec.failure_threshold
 
     def _target(self, gate: Confirmation) -> Health:
@@ -369,39 +399,41 @@ class EndpointState:
             may_fall = gate is Confirmation.OPEN and self._enough_fails()
             return Health.DOWN if may_fall else self.health
         if self.health is Health.UP:
-            slow = self.slowness.slow or self._enough_warns()
+            slow = self.kept.slow or self._enough_warns()
             return Health.DEGRADED if slow else Health.UP
         if self.health is Health.DEGRADED:
-            well = self.streaks.clean >= self.spec.success_threshold and not self.slowness.slow
+            well = self.streaks.clean >= self.spec.success_threshold and not self.kept.slow
             return Health.UP if well else Health.DEGRADED
         return self._returning()
 
     def _returning(self) -> Health:
         """Down or unknown, and the last reading was good."""
         warned = self.streaks.clean == 0
-        if self.health is Health.UNKNOWN and self.before in (None, Health.UP):
+        if self.health is Health.UNKNOWN and self.kept.health in (None, Health.UP):
             if not warned:
                 return Health.UP
             return Health.DEGRADED if self._enough_warns() else Health.UNKNOWN
         if self.streaks.good < self.spec.success_threshold:
             return self.health
-        return Health.DEGRADED if warned or self.slowness.slow else Health.UP
+        return Health.DEGRADED if warned or self.kept.slow else Health.UP
 
-    def _become(self, target: Health, at: float) -> None:
+    def _become(self, target: Health, at: Moment) -> None:
+        kept, was_down = self.kept, self.still_down
         if self.health is Health.DOWN:
             self.flaps.regulars_since_down = 0
         if target is Health.UNKNOWN:
-            self.before = self.health
+            self.kept = replace(kept, since=at, passed_at=self.passed_at)
             self._forget()
         elif target is Health.DOWN:
-            if not self.still_down:
-                self.confirmed_onset = self.onset
-            self.slowness = Slowness()  # how slow it was says nothing of how it will come back
+            onset = kept.confirmed_onset if was_down else self.onset
+            # How slow it was says nothing of how it will come back.
+            self.slowness, kept = Slowness(), replace(kept, confirmed_onset=onset, slow=False)
         else:
-            if self.still_down:
-                self.up_again_at = at
+            kept = replace(kept, up_again_at=at) if was_down else kept
             if self.health is not Health.UP:
                 self.streaks.come_back()
             if target is Health.UP:
                 self.streaks.come_up()
-        self.health, self.since, self.settled = target, at, True
+        if target is not Health.UNKNOWN:
+            self.kept = replace(kept, since=at, health=target, passed_at=None)
+        self.health, self.settled = target, True

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from beacon.core.effects import OverlaysChanged
 from beacon.core.inputs import Attest, Bypass, Drill, Maintenance, Operation, Scheduled, Shelve
-from beacon.core.model import Attestation, BreakGlassUse, Site, Verdict
+from beacon.core.model import Attestation, BreakGlassUse, Moment, Site, Verdict
 from beacon.core.outbox import EffectOutbox
 from beacon.core.timers import Timers
 from beacon.core.views import Overlay, OverlayKind
@@ -79,7 +79,7 @@ class Overlays:
         for gone in set(self._reminders) - known:
             del self._reminders[gone]
 
-    def restore(self, overlays: Iterable[Overlay], at: float) -> None:
+    def restore(self, overlays: Iterable[Overlay], at: Moment) -> None:
         """Put on again what was on before a restart and is not over.
 
         What the calendar put on is left out: the calendar gives it again. So are overlays of
@@ -106,13 +106,13 @@ class Overlays:
         """Whether no red, amber or sound may come from a service."""
         return any(o.kind in _SUPPRESSING and o.subject == service for o in self._active.values())
 
-    def labels(self, service: str, at: float) -> tuple[str, ...]:
+    def labels(self, service: str, at: Moment) -> tuple[str, ...]:
         """What lies over a service, as topics and pages call it."""
         on = {o.kind for o in self._active.values() if o.subject == service}
         labels = tuple(label for kind, label in _LABELS if kind in on)
         return (*labels, OVERDUE) if self.overdue(service, at) else labels
 
-    def overdue(self, service: str, at: float) -> tuple[str, ...]:
+    def overdue(self, service: str, at: Moment) -> tuple[str, ...]:
         """Name what should have been tested by now and concerns this service."""
         return tuple(
             item.name
@@ -135,7 +135,7 @@ class Overlays:
         drills = self._of(OverlayKind.DRILL)
         return Verdict(drills[0].subject) if drills else None
 
-    def next_deadline(self, at: float) -> float:
+    def next_deadline(self, at: Moment) -> float:
         """When something will end, be due or have to be sounded, after `at`."""
         ends = (
             overlay.until
@@ -144,16 +144,16 @@ class Overlays:
         )
         return min((m for m in (*ends, *self._reminders.values()) if m > at), default=math.inf)
 
-    def publish(self, at: float) -> None:
+    def publish(self, at: Moment) -> None:
         """Publish every kind that is not as it was last published, and wait for the next change."""
         self._outbox.put(*self._changes(at))
         self.wait(at)
 
-    def wait(self, at: float) -> None:
+    def wait(self, at: Moment) -> None:
         """Wait for the next moment at which something ends, is due or must be sounded."""
         self._timers.set("operators", self.next_deadline(at))
 
-    def _changes(self, at: float) -> Iterator[OverlaysChanged]:
+    def _changes(self, at: Moment) -> Iterator[OverlaysChanged]:
         for kind in OverlayKind:
             overlays = self._of(kind)
             overdue: tuple[str, ...] = ()
@@ -178,7 +178,7 @@ class Overlays:
         self._reported = dict.fromkeys(uses)
 
     def note_uses(
-        self, service: str, uses: Iterable[BreakGlassUse], started: float
+        self, service: str, uses: Iterable[BreakGlassUse], started: Moment
     ) -> tuple[str, ...]:
         """Note uses that a run read which began at `started`; the accounts with new ones."""
         fresh = []
@@ -192,7 +192,7 @@ class Overlays:
         if not fresh:
             return ()
         accounts = tuple(dict.fromkeys(use.account for use in fresh))
-        since = min(started - use.ago for use in fresh)
+        since = Moment(min(started - use.ago for use in fresh))
         known = self._active.get((OverlayKind.BREAK_GLASS, service, False))
         names = accounts
         if known is not None:
@@ -215,7 +215,7 @@ class Overlays:
         """Do what an operator asks; raises `OperationRefused`, and then nothing has changed."""
         self._handlers[type(event)](event)
 
-    def expire(self, at: float) -> None:
+    def expire(self, at: Moment) -> None:
         """End what has come to its time."""
         for key, overlay in tuple(self._active.items()):
             ends = overlay.kind in _ENDING and overlay.origin != SCHEDULE
@@ -229,10 +229,10 @@ class Overlays:
     def _shelve(self, event: Shelve) -> None:
         if event.on and event.service is None:
             raise OperationRefused("name the service to shelve")
-        self._set(OverlayKind.SHELVE, event, event.at + event.seconds)
+        self._set(OverlayKind.SHELVE, event, Moment(event.at + event.seconds))
 
     def _maintain(self, event: Maintenance) -> None:
-        self._set(OverlayKind.MAINTENANCE, event, event.at + event.seconds)
+        self._set(OverlayKind.MAINTENANCE, event, Moment(event.at + event.seconds))
 
     def _schedule(self, event: Scheduled) -> None:
         kind = OverlayKind.MAINTENANCE
@@ -243,7 +243,7 @@ class Overlays:
             if service in self._services:
                 self._put(Overlay(kind, service, since, SCHEDULE, SCHEDULE, window, until))
 
-    def _since_when(self, service: str, at: float) -> float:
+    def _since_when(self, service: str, at: Moment) -> Moment:
         """Keep the beginning of a window that goes on."""
         published = self._published.get(OverlayKind.MAINTENANCE)
         for overlay in published.overlays if published is not None else ():
@@ -261,7 +261,7 @@ class Overlays:
         item = self._item(event.item)
         key = (OverlayKind.ATTEST, item.id, False)
         if event.on:
-            due = event.at + item.every
+            due = Moment(event.at + item.every)
             self._active[key] = Overlay(
                 key[0], item.id, event.at, event.by, event.origin, event.reason, due
             )
@@ -292,14 +292,14 @@ class Overlays:
             raise OperationRefused("ok needs no rehearsal")
         if self.drill() is not None:
             raise OperationRefused("a drill is on already")
-        until = event.at + event.seconds
+        until = Moment(event.at + event.seconds)
         kind = OverlayKind.DRILL
         self._put(
             Overlay(kind, event.verdict, event.at, event.by, event.origin, event.reason, until)
         )
 
     def _set(
-        self, kind: OverlayKind, event: Shelve | Maintenance | Bypass, until: float | None
+        self, kind: OverlayKind, event: Shelve | Maintenance | Bypass, until: Moment | None
     ) -> tuple[str, ...]:
         """Put a kind of overlay on a service or on all, or take it off; which it concerned."""
         if event.service is not None and event.service not in self._services:
@@ -331,13 +331,13 @@ class Overlays:
     def _of(self, kind: OverlayKind) -> tuple[Overlay, ...]:
         return tuple(overlay for overlay in self._active.values() if overlay.kind is kind)
 
-    def _is_overdue(self, item: str, at: float) -> bool:
+    def _is_overdue(self, item: str, at: Moment) -> bool:
         record = self._active.get((OverlayKind.ATTEST, item, False))
         return record is None or record.until is None or record.until <= at
 
     # --- reminders ----------------------------------------------------------------
 
-    def well(self, service: str, at: float) -> bool:
+    def well(self, service: str, at: Moment) -> bool:
         """Note that a service is well; whether to say now that its bypass is still on."""
         if (OverlayKind.BYPASS, service, False) not in self._active:
             return False
@@ -355,6 +355,6 @@ class Overlays:
         """Whether a bypass of these is on though nothing is known to be wrong."""
         return not services.isdisjoint(self._reminders)
 
-    def reminded(self, at: float) -> None:
+    def reminded(self, at: Moment) -> None:
         """Note that a reminder has just been given for all."""
         self._reminders = dict.fromkeys(self._reminders, at + REMIND_EVERY)

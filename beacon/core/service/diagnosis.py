@@ -7,7 +7,7 @@ within its window: see `CauseWindow`.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from beacon.core.model import Evidence, Health, Outcome, Reading, Reason
+from beacon.core.model import Evidence, Health, Moment, Outcome, Reading, Reason
 from beacon.core.service.endpoint_snapshot import EndpointSnapshot
 from beacon.core.views import Cause, CauseWindow, Cited
 
@@ -160,7 +160,7 @@ def _window(cause: EndpointSnapshot, delivery: EndpointSnapshot) -> CauseWindow 
     lasts = (ttl or 0.0) + cause.interval + delivery.interval + delivery.code_lifetime
     return CauseWindow(
         since=since,
-        until=since + lasts,
+        until=Moment(since + lasts),
         ttl=ttl,
         interval=cause.interval,
         delivery_interval=delivery.interval,
@@ -177,7 +177,7 @@ def _after_cause(cause: EndpointSnapshot, delivery: EndpointSnapshot, window: Ca
     order = f"{_span(abs(apart))} {'before' if apart > 0 else 'after'}"
     if abs(apart) < 1:
         order = "together with"
-    restored = cause.up_again_at is not None and cause.up_again_at > window.since
+    restored = cause.up_again_at > window.since
     text = f"{_quoted(cause.id, reading)}{', restored since' if restored else ''}"
     then = delivery.id if began is None else f"{delivery.id}: {began.reason}"
     text += f", {order} {then}"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from beacon.core.endpoint.state import EndpointState, Onset, overtaken
-from beacon.core.model import Evidence, Health, Reading
+from beacon.core.model import BOOT, LONG_AGO, Evidence, Health, Moment, Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,10 @@ class EndpointSnapshot:
     proven: Health = Health.UNKNOWN
     late: bool = False
     raises: bool = False
-    since: float = 0.0
-    stated_at: float | None = None
+    since: Moment = BOOT
+    stated_at: Moment | None = None
     onset: Onset | None = None
-    up_again_at: float | None = None
+    up_again_at: Moment = LONG_AGO
     interval: float = 0.0
     code_lifetime: float = 0.0
     kind: str = ""
@@ -66,10 +66,10 @@ def snapshot_of(
         proven=state.proven_since(began_at),
         late=late,
         raises=late and state.in_trouble and not overtaken(state, peers),
-        since=state.since,
-        stated_at=state.since if state.slow else state.stated_at,
-        onset=state.confirmed_onset,
-        up_again_at=state.up_again_at,
+        since=state.kept.since,
+        stated_at=state.kept.since if state.slow else state.stated_at,
+        onset=state.kept.confirmed_onset,
+        up_again_at=state.kept.up_again_at,
         interval=spec.interval + (spec.hindsight or 0.0),
         code_lifetime=spec.timeout if spec.code_lifetime is None else spec.code_lifetime,
         kind=spec.kind,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from beacon.core.model import RANK, RED, Verdict, joined
+from beacon.core.model import RANK, RED, Moment, Verdict, joined
 from beacon.core.service.diagnosis import PARTS, rank
 from beacon.core.views import Arrivals, Cause, IncidentState, IncidentView, VendorWord
 
@@ -24,7 +24,7 @@ class IncidentNumbers:
         self.last += 1
         return self.last
 
-    def utc(self, at: float) -> float | None:
+    def utc(self, at: Moment) -> float | None:
         """The wall time of a moment, as it is known now."""
         return None if self.zero is None else self.zero + at
 
@@ -36,13 +36,13 @@ class IncidentNumbers:
 
 @dataclass(slots=True)
 class Incident:
-    """One incident as it lives; `view` is how others see it."""
+    """One incident as it lives, and all of it survives; `view` is how others see it."""
 
     view: IncidentView
-    relapsed_at: float | None = None
-    admitted_at: float | None = None  # the vendor's first admission
+    relapsed_at: Moment | None = None
+    admitted_at: Moment | None = None  # the vendor's first admission
     announced_recovering: bool = False  # and not since that it relapsed
-    onset_at: float | None = None  # the first failing reading of the first-out
+    onset_at: Moment | None = None  # the first failing reading of the first-out
 
     @property
     def open(self) -> bool:
@@ -86,7 +86,7 @@ class Incident:
         state = self._state(verdict, acknowledged=view.acknowledged)
         self.view = replace(view, verdict=verdict, peak=peak, state=state)
 
-    def acknowledge(self, at: float, by: str) -> None:
+    def acknowledge(self, at: Moment, by: str) -> None:
         """Somebody has seen it."""
         self.view = replace(
             self.view,
@@ -96,7 +96,7 @@ class Incident:
             state=self._state(self.view.verdict, acknowledged=True),
         )
 
-    def relapse(self, at: float) -> bool:
+    def relapse(self, at: Moment) -> bool:
         """Red again: unacknowledged anew, at most every 30 minutes; whether it counts."""
         if not self.may_relapse(at):
             return False
@@ -104,7 +104,7 @@ class Incident:
         self.reopen()
         return True
 
-    def may_relapse(self, at: float) -> bool:
+    def may_relapse(self, at: Moment) -> bool:
         """Whether a relapse would ask for acknowledgement anew."""
         return self.relapsed_at is None or at - self.relapsed_at >= RELAPSE_EVERY
 
@@ -118,20 +118,20 @@ class Incident:
             state=self._state(self.view.verdict, acknowledged=False),
         )
 
-    def admitted(self, at: float) -> None:
+    def admitted(self, at: Moment) -> None:
         """Note the vendor's first admission."""
         if self.admitted_at is None:
             self.admitted_at = at
             self.view = replace(self.view, vendor_lead=max(0.0, at - self.view.since))
 
-    def measure(self, at: float, session_lifetime: float | None) -> None:
+    def measure(self, at: Moment, session_lifetime: float | None) -> None:
         """Estimate the share of sessions that had to sign in again since the onset."""
         if session_lifetime is not None and self.view.peak in RED:
             onset = self.view.since if self.onset_at is None else self.onset_at
             share = min(1.0, (at - onset) / session_lifetime)
             self.view = replace(self.view, impact=round(share, 2))
 
-    def close(self, at: float, verdict: Verdict) -> None:
+    def close(self, at: Moment, verdict: Verdict) -> None:
         """All is lastingly well."""
         self.view = replace(self.view, state=IncidentState.CLOSED, closed_at=at, verdict=verdict)
 

@@ -4,7 +4,7 @@ Every command is answered once: done, or refused with the reason. The calendar i
 asks for no answer.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from beacon.core.effects import Announced, Announcement, Answered
 from beacon.core.inputs import (
@@ -21,12 +21,11 @@ from beacon.core.inputs import (
     Silence,
     StorageDegraded,
 )
-from beacon.core.model import CALM, BreakGlassUse
+from beacon.core.model import CALM, BreakGlassUse, Moment
 from beacon.core.operator.overlays import OperationRefused
 from beacon.core.outbox import EffectOutbox
 from beacon.core.service.incident import Incident
 from beacon.core.service.roll_up import Services
-from beacon.core.service.suppression import Suppression
 from beacon.core.views import Overlay
 
 
@@ -87,7 +86,7 @@ class Operations:
             Announced(event.at, what, view.service, view.verdict, view, view.cause, by)
         )
 
-    def use(self, service: str, uses: Iterable[BreakGlassUse], started: float, at: float) -> bool:
+    def use(self, service: str, uses: Iterable[BreakGlassUse], started: Moment, at: Moment) -> bool:
         """Take in uses of break-glass accounts that were read; whether any was new."""
         monitor = self._services.monitors.get(service)
         if monitor is None or not monitor.announce_use(uses, started, at):
@@ -151,26 +150,23 @@ class Operations:
         if not isinstance(event, Scheduled):
             self._outbox.put(_answer(event, error))
 
-    def resume(
-        self, overlays: Iterable[Overlay], suppressions: Mapping[str, Suppression], at: float
-    ) -> None:
-        """Put on again what was on before a restart, without a sound; suppressions by service.
+    def resume(self, overlays: Iterable[Overlay], at: Moment) -> None:
+        """Put on again what was on before a restart, without a sound.
 
         To be called after `configure`, when verdicts and incidents are back.
         """
         self._overlays.restore(overlays, at)
-        for name, suppression in suppressions.items():
-            if name in self._services.monitors:
-                self._services.monitors[name].resume_suppression(suppression)
+        for monitor in self._services.monitors.values():
+            monitor.resume_suppression()
         self._tower.resume_drill()
         self.follow(at)
 
-    def expire(self, at: float) -> None:
+    def expire(self, at: Moment) -> None:
         """End what has come to its time; the judging that follows gives the reminders."""
         self._overlays.expire(at)
         self.follow(at)
 
-    def follow(self, at: float) -> None:
+    def follow(self, at: Moment) -> None:
         """Let services, tower and topics follow the overlays there are."""
         for monitor in self._services.monitors.values():
             monitor.follow_overlays(at)

@@ -8,7 +8,7 @@ from typing import Final
 
 from beacon.core.effects import IncidentChanged, OverallChanged
 from beacon.core.endpoint.state import EndpointState
-from beacon.core.model import NO_PROBLEM, RANK, RED, Site, Verdict
+from beacon.core.model import NO_PROBLEM, RANK, RED, Moment, Site, Verdict
 from beacon.core.operator.overlays import Overlays
 from beacon.core.outbox import EffectOutbox
 from beacon.core.service.incident import Incident, IncidentNumbers, foremost
@@ -36,7 +36,7 @@ class Services:
         self._shared = SharedParts(timers, outbox, self.overlays, self.tower, self.numbers)
         self._announced: tuple[IncidentView | None, int] = (None, 0)
 
-    def configure(self, site: Site, endpoints: Mapping[str, EndpointState], at: float) -> None:
+    def configure(self, site: Site, endpoints: Mapping[str, EndpointState], at: Moment) -> None:
         """Watch these services from now on; what is unchanged keeps its state."""
         was, affected = self.monitors, site.affected()
         self.monitors = {}
@@ -72,12 +72,12 @@ class Services:
 
     # --- judging ------------------------------------------------------------------
 
-    def end_hold(self, name: str, at: float) -> None:
+    def end_hold(self, name: str, at: Moment) -> None:
         """Close what has been well for long enough."""
         self.monitors[name].end_hold(at)
         self._end_silence_after_the_last(at)
 
-    def judge(self, touched: Iterable[str], trust: Trust, at: float) -> None:
+    def judge(self, touched: Iterable[str], trust: Trust, at: Moment) -> None:
         """Judge what was touched, then bring incidents, tower and overall up to date."""
         chosen = set(touched)
         for monitor in [m for name, m in self.monitors.items() if name in chosen]:
@@ -89,11 +89,11 @@ class Services:
         overall = self._publish_overall(trust, at)
         self.tower.show(overall.verdict, at)
 
-    def _end_silence_after_the_last(self, at: float) -> None:
+    def _end_silence_after_the_last(self, at: Moment) -> None:
         if self.tower.silence is not None and not self.open_incidents():
             self.tower.end_silence(at)
 
-    def _publish_incident(self, at: float) -> None:
+    def _publish_incident(self, at: Moment) -> None:
         incidents = self.open_incidents()
         chosen = foremost(incidents)
         now = (chosen.view if chosen else None, max(0, len(incidents) - 1))
@@ -109,7 +109,7 @@ class Services:
         elif self._timers.get("impact") is None:
             self._timers.set("impact", at + IMPACT_EVERY)
 
-    def _publish_overall(self, trust: Trust, at: float) -> OverallView:
+    def _publish_overall(self, trust: Trust, at: Moment) -> OverallView:
         views, was = self.views(), self.overall
         verdict = max((v.verdict for v in views), key=RANK.__getitem__, default=Verdict.BLIND)
         now = OverallView(

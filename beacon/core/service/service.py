@@ -6,7 +6,7 @@ what its trouble depends on (*inhibited*), and an operator (*suppressed*).
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from beacon.core.effects import Announced, Announcement, Recheck, ServiceChanged
@@ -17,15 +17,16 @@ from beacon.core.model import (
     BreakGlassUse,
     Evidence,
     Health,
+    Moment,
     Service,
     Verdict,
 )
 from beacon.core.operator.overlays import OVERDUE
 from beacon.core.service import facts
-from beacon.core.service.blind import BlindAnnouncer
+from beacon.core.service.blind import NOTHING_ANNOUNCED, BlindAnnouncer, BlindKept
 from beacon.core.service.diagnosis import diagnose
 from beacon.core.service.endpoint_snapshot import EndpointSnapshot, snapshot_of
-from beacon.core.service.hold import Change, ServiceState
+from beacon.core.service.hold import Change, ServiceState, VerdictKept
 from beacon.core.service.incident import Incident
 from beacon.core.service.shared_parts import SharedParts
 from beacon.core.service.suppression import (
@@ -48,12 +49,23 @@ _ANNOUNCEMENTS: Final = {
 _ALARMING: Final = frozenset({Change.OPENED, Change.ESCALATED, Change.RELAPSED})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceKept:
+    """What survives a restart of one service. `verdict` None: it is well, or was never known."""
+
+    verdict: VerdictKept | None = None
+    blind: BlindKept = NOTHING_ANNOUNCED
+    inhibited: bool = False
+    suppression: Suppression | None = None
+    incident: Incident | None = None
+
+
 class ServiceMonitor:
     """One service with everything that is remembered of it. Times are monotonic seconds."""
 
-    def __init__(self, spec: Service, at: float, shared: SharedParts) -> None:
+    def __init__(self, spec: Service, at: Moment, shared: SharedParts) -> None:
         self.spec = spec
-        self.state = ServiceState(spec, since=at)
+        self.state = ServiceState(spec, at)
         self.endpoints: tuple[EndpointState, ...] = ()
         self.incident: Incident | None = None
         self.inhibited = False  # all its trouble is explained by what it depends on
@@ -86,7 +98,7 @@ class ServiceMonitor:
             e.id: tuple(endpoints[name] for name in e.depends_on) for e in spec.endpoints
         }
 
-    def retire(self, at: float) -> bool:
+    def retire(self, at: Moment) -> bool:
         """Close what it leaves open: it is watched no longer. Whether an incident was open."""
         for kind in ("hold", "blind", "unconfirmed"):
             self._shared.timers.set((kind, self.spec.id), None)
@@ -94,6 +106,27 @@ class ServiceMonitor:
         if incident is not None:
             self._announce_change(incident, Change.CLOSED, at)
         return incident is not None
+
+    # --- over a restart -----------------------------------------------------------
+
+    def kept_at(self, at: Moment) -> ServiceKept:
+        """What must survive if we stop now; later changes leave it as it is."""
+        return ServiceKept(
+            verdict=self.state.kept_at(at),
+            blind=self.blind_announcer.kept,
+            inhibited=self.inhibited,
+            suppression=self.suppression,
+            incident=None if self.incident is None else replace(self.incident),
+        )
+
+    def recall(self, kept: ServiceKept) -> None:
+        """Go on from what was kept. A verdict that was bad is held until it is proved afresh."""
+        if kept.verdict is not None:
+            self.state.kept = replace(kept.verdict)
+        self.blind_announcer = BlindAnnouncer(kept.blind)
+        self._set_inhibited(on=kept.inhibited)
+        self.suppression = kept.suppression
+        self.incident = None if kept.incident is None else replace(kept.incident)
 
     # --- what others ask ----------------------------------------------------------
 
@@ -105,7 +138,7 @@ class ServiceMonitor:
     @property
     def recalling(self) -> bool:
         """Something its verdict rests on was known before a restart, and is not yet read again."""
-        return any(not e.settled and e.before is not None for e in self.basis)
+        return any(not e.settled and e.kept.health is not None for e in self.basis)
 
     @property
     def awaits_reading(self) -> bool:
@@ -137,7 +170,8 @@ class ServiceMonitor:
 
         It is the same right before and after an incident opens, else what is judged would change.
         """
-        began = [e.confirmed_onset.at for e in self.endpoints if e.still_down and e.confirmed_onset]
+        onsets = [e.kept.confirmed_onset for e in self.endpoints if e.still_down]
+        began = [onset.at for onset in onsets if onset is not None]
         if self.incident is not None:
             onset = self.incident.onset_at
             began.append(self.incident.view.since if onset is None else onset)
@@ -159,7 +193,7 @@ class ServiceMonitor:
 
     # --- judging ------------------------------------------------------------------
 
-    def judge(self, at: float) -> None:
+    def judge(self, at: Moment) -> None:
         """Judge its endpoints as they are now; hold, incident and alarm follow."""
         snapshots = self._look()
         found = self._not_yet_red(judge(snapshots))
@@ -167,7 +201,7 @@ class ServiceMonitor:
             found = replace(found, verdict=Verdict.ADVISORY)
         self._follow(self.state.judged(found, at), at)
 
-    def end_hold(self, at: float) -> None:
+    def end_hold(self, at: Moment) -> None:
         """Close what has been well for long enough."""
         self._look()
         self._follow(self.state.time_passed(at), at)
@@ -190,7 +224,7 @@ class ServiceMonitor:
             return replace(found, verdict=Verdict.DEGRADED, known=Verdict.DEGRADED, partial=True)
         return found
 
-    def _follow(self, change: Change, at: float) -> None:
+    def _follow(self, change: Change, at: Moment) -> None:
         """Let alarm and incident follow the verdict."""
         verdict, annunciator = self.state.verdict, self._shared.tower.annunciator
         annunciator.update(
@@ -218,7 +252,7 @@ class ServiceMonitor:
 
     # --- held back: suppressed by an operator, inhibited by what it depends on ----
 
-    def follow_overlays(self, at: float) -> None:
+    def follow_overlays(self, at: Moment) -> None:
         """Begin or end its suppression, as the overlays say."""
         name, suppression = self.spec.id, self.suppression
         if self._shared.overlays.suppressed(name):
@@ -231,11 +265,10 @@ class ServiceMonitor:
             if asked := tuple(e.spec.id for e in self.endpoints if e.rereadable):
                 self._shared.outbox.put(Recheck(at, at, asked))
 
-    def resume_suppression(self, suppression: Suppression) -> None:
+    def resume_suppression(self) -> None:
         """Go on with a suppression of before a restart."""
-        self.suppression = suppression
-        if suppression.ended_at is not None:
-            self._await_confirmation(suppression)
+        if self.suppression is not None and self.suppression.ended_at is not None:
+            self._await_confirmation(self.suppression)
 
     def _await_confirmation(self, suppression: Suppression) -> None:
         """Show at once what was wrong before and still is; the rest waits for a probe."""
@@ -243,7 +276,7 @@ class ServiceMonitor:
         shown = suppression.before if held and in_trouble(suppression.before) else None
         self._shared.tower.annunciator.await_confirmation(self.spec.id, shown)
 
-    def _suppress(self, change: Change, at: float) -> Change:
+    def _suppress(self, change: Change, at: Moment) -> Change:
         """Hold alarms back while it is suppressed, and until it is confirmed afterwards.
 
         Then only what is worse than before is an alarm (docs/operators.md).
@@ -264,7 +297,7 @@ class ServiceMonitor:
         incident = self.incident is not None
         return worse_than(suppression.before, verdict, incident=incident) or calm
 
-    def _inhibit(self, change: Change, at: float) -> Change:
+    def _inhibit(self, change: Change, at: Moment) -> Change:
         """Hold an alarm back while all the trouble depends on something else.
 
         The lamps flash as usual; incident and sound come when it fails by itself
@@ -293,10 +326,10 @@ class ServiceMonitor:
     def _depends_on_trouble(self, culprit: EndpointState) -> bool:
         parents = self._parents[culprit.spec.id]
         # One that cannot be asked again needs no later reading.
-        unread = culprit.rereadable and any(p.up_again_at > culprit.started for p in parents)
+        unread = culprit.rereadable and any(p.kept.up_again_at > culprit.started for p in parents)
         return unread or any(p.still_down for p in parents)
 
-    def _flash(self, change: Change, at: float) -> None:
+    def _flash(self, change: Change, at: Moment) -> None:
         """Ask for acknowledgement without a sound, of the lamp as of the incident."""
         incident = self.incident
         if incident is not None:
@@ -308,11 +341,11 @@ class ServiceMonitor:
 
     # --- incident -----------------------------------------------------------------
 
-    def _open(self, at: float) -> None:
-        first = min(self._culprits, key=lambda e: e.since, default=None)
+    def _open(self, at: Moment) -> None:
+        first = min(self._culprits, key=lambda e: e.kept.since, default=None)
         verdict = self.state.verdict
         down = first is not None and first.health is Health.DOWN
-        onset = first.confirmed_onset if first is not None and down else None
+        onset = first.kept.confirmed_onset if first is not None and down else None
         self.incident = Incident(
             onset_at=at if onset is None else onset.at,
             view=IncidentView(
@@ -327,7 +360,7 @@ class ServiceMonitor:
             ),
         )
 
-    def _update_incident(self, incident: Incident, change: Change, at: float) -> None:
+    def _update_incident(self, incident: Incident, change: Change, at: Moment) -> None:
         verdict = self.state.verdict
         incident.follow(verdict)
         if not (self.state.blind and incident.view.causes):
@@ -341,7 +374,7 @@ class ServiceMonitor:
         if in_trouble(verdict) or change is Change.RECOVERING:
             incident.measure(at, self.spec.session_lifetime)
 
-    def _announce_change(self, incident: Incident, change: Change, at: float) -> None:
+    def _announce_change(self, incident: Incident, change: Change, at: Moment) -> None:
         service, verdict, tower = self.spec.id, self.state.verdict, self._shared.tower
         if change is Change.RELAPSED and (self._flaps or not incident.relapse(at)):
             # Too soon to alarm anybody again; but "recovering", once announced, is taken back.
@@ -363,7 +396,7 @@ class ServiceMonitor:
     def _announce(
         self,
         what: Announcement,
-        at: float,
+        at: Moment,
         incident: IncidentView | None = None,
         cause: str | None = None,
         by: str | None = None,
@@ -371,18 +404,18 @@ class ServiceMonitor:
         verdict = self.state.verdict
         self._shared.outbox.put(Announced(at, what, self.spec.id, verdict, incident, cause, by))
 
-    def announce_use(self, uses: Iterable[BreakGlassUse], started: float, at: float) -> bool:
+    def announce_use(self, uses: Iterable[BreakGlassUse], started: Moment, at: Moment) -> bool:
         """Announce uses of break-glass accounts, each once; whether any was new."""
         accounts = self._shared.overlays.note_uses(self.spec.id, uses, started)
         for account in accounts:
             self._announce(Announcement.BREAK_GLASS_USED, at, by=account)
         return bool(accounts)
 
-    def announce_stop(self, endpoint: str, at: float) -> None:
+    def announce_stop(self, endpoint: str, at: Moment) -> None:
         """Announce that the guard has stopped a sign-in."""
         self._announce(Announcement.GUARD_STOPPED, at, by=endpoint)
 
-    def publish(self, at: float) -> None:
+    def publish(self, at: Moment) -> None:
         """Announce and show what it was judged to be, and wait for what comes next."""
         self._announce_blind(at)
         self._shared.timers.set(("hold", self.spec.id), self.state.next_deadline)
@@ -392,7 +425,7 @@ class ServiceMonitor:
             self._shared.outbox.put(ServiceChanged(at, view))
         self._remind(at)
 
-    def _announce_blind(self, at: float) -> None:
+    def _announce_blind(self, at: Moment) -> None:
         blind, due = self.state.blind, None
         if self.suppression is None:
             what = self.blind_announcer.update(at, blind=blind, starting=self.starting)
@@ -402,7 +435,7 @@ class ServiceMonitor:
             due = self.blind_announcer.due
         self._shared.timers.set(("blind", self.spec.id), due)
 
-    def _remind(self, at: float) -> None:
+    def _remind(self, at: Moment) -> None:
         """Sound that MFA is still switched off though all is well."""
         overlays, name, verdict = self._shared.overlays, self.spec.id, self.state.verdict
         if self.suppression is not None or verdict is Verdict.BLIND:
@@ -413,11 +446,11 @@ class ServiceMonitor:
             self._shared.tower.remind(at)
         overlays.wait(at)
 
-    def _overlays(self, at: float) -> tuple[str, ...]:
+    def _overlays(self, at: Moment) -> tuple[str, ...]:
         labels = self._shared.overlays.labels(self.spec.id, at)
         return (*labels, "guard_stopped") if any(e.guarded for e in self.endpoints) else labels
 
-    def _view(self, overlays: tuple[str, ...], at: float) -> ServiceView:
+    def _view(self, overlays: tuple[str, ...], at: Moment) -> ServiceView:
         state, found = self.state, self.state.judgement
         why = self._causes[0] if self._causes else None
         overdue = self._shared.overlays.overdue(self.spec.id, at)
@@ -426,7 +459,7 @@ class ServiceMonitor:
         return ServiceView(
             id=self.spec.id,
             verdict=state.verdict,
-            since=state.since,
+            since=state.kept.since,
             cause=why.cause if why and state.verdict is not Verdict.OK else None,
             explanation=why.explanation if why else "",
             cells=found.cells,
@@ -437,7 +470,7 @@ class ServiceMonitor:
             vendor_admits=found.vendor_admits,
             blind=state.blind,
             starting=self.starting,
-            proof_at=state.proof_at,
+            proof_at=state.kept.proof_at,
             overlays=overlays,
             arrivals=tuple(facts.arrivals(self.endpoints, self._external_causes)),
         )

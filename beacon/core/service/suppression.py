@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from beacon.core.endpoint.state import EndpointState
-from beacon.core.model import RED, Outcome, Verdict
+from beacon.core.model import RED, Moment, Outcome, Verdict
 from beacon.core.service.hold import Change
 
 CONFIRMED_WITHIN: Final = 300.0
@@ -24,7 +24,7 @@ class Suppression:
     """
 
     before: Verdict
-    ended_at: float | None = None
+    ended_at: Moment | None = None
 
 
 def in_trouble(verdict: Verdict) -> bool:

@@ -6,7 +6,7 @@ never red. Fast on red or amber means unacknowledged; slow and wink are informat
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from beacon.core.indication import (
@@ -20,7 +20,7 @@ from beacon.core.indication import (
     Pattern,
     Sound,
 )
-from beacon.core.model import RANK, RED, Preset, Verdict
+from beacon.core.model import NEVER, RANK, RED, Moment, Preset, Verdict
 from beacon.core.tower.buzzer import BuzzerPolicy
 from beacon.core.tower.sequences import FIRST_OUT, AlarmEvent, Stage, Table, Turn, turn
 
@@ -69,10 +69,21 @@ GREEN_UNDER: Final = frozenset({Verdict.OK, Verdict.ADVISORY, Verdict.RECOVERING
 
 
 @dataclass(slots=True)
+class AlarmKept:
+    """What survives a restart of one service at the tower."""
+
+    stage: Stage = Stage.NORMAL
+    turn: Turn = Turn.NONE
+    realarms: int = 0
+    realarm_at: Moment = NEVER
+
+
+@dataclass(slots=True)
 class Alarm:
     """One service at the tower."""
 
     verdict: Verdict = Verdict.BLIND
+    kept: AlarmKept = field(default_factory=AlarmKept)
     blind: bool = True
     starting: bool = True
     must_act: bool = False
@@ -81,22 +92,18 @@ class Alarm:
     awaiting_confirmation: bool = False  # was suppressed until just now; not yet seen again
     inhibited: bool = False  # all its trouble depends on something else: lit, and silent
     before: Verdict | None = None  # while awaiting: what it was in trouble by, and is held by
-    stage: Stage = Stage.NORMAL
-    turn: Turn = Turn.NONE
-    realarms: int = 0
-    realarm_at: float = math.inf
     blind_since: float = math.inf
     blind_announced: bool = False
 
     @property
     def acknowledged(self) -> bool:
         """Whether it asks nobody to acknowledge anything."""
-        return self.stage not in (Stage.ALARM, Stage.LOCKED_IN)
+        return self.kept.stage not in (Stage.ALARM, Stage.LOCKED_IN)
 
     @property
     def waits(self) -> bool:
         """Whether it came as an alarm, and that has neither been reset nor suppressed."""
-        return self.turn is not Turn.NONE and self.stage in FIRST_OUT and not self.mute
+        return self.kept.turn is not Turn.NONE and self.kept.stage in FIRST_OUT and not self.mute
 
     @property
     def over(self) -> bool:
@@ -151,7 +158,7 @@ class Alarm:
 
     def _after(self) -> Requests:
         """What it asks for beside its verdict once all is over."""
-        return AFTER[Stage.LOCKED_IN if self.locked_in else self.stage]
+        return AFTER[Stage.LOCKED_IN if self.locked_in else self.kept.stage]
 
 
 def _more_urgent(one: Light, other: Light) -> Light:
@@ -221,7 +228,7 @@ class Annunciator:
 
     # --- what happened ------------------------------------------------------------
 
-    def alarm(self, service: str, verdict: Verdict, at: float) -> Sound | None:
+    def alarm(self, service: str, verdict: Verdict, at: Moment) -> Sound | None:
         """Begin (again) to ask for acknowledgement; what to sound."""
         alarm = self.alarms[service]
         if not alarm.waits:
@@ -229,19 +236,19 @@ class Annunciator:
         return self._begin(alarm, verdict, at)
 
     def _take_turn(self, alarm: Alarm) -> None:
-        alarm.turn = turn(others_wait=any(other.waits for other in self.alarms.values()))
-        if alarm.turn is Turn.FIRST_OUT:  # whoever was before does not come back as such
+        alarm.kept.turn = turn(others_wait=any(other.waits for other in self.alarms.values()))
+        if alarm.kept.turn is Turn.FIRST_OUT:  # whoever was before does not come back as such
             for other in self.alarms.values():
-                if other is not alarm and other.turn is Turn.FIRST_OUT:
-                    other.turn = Turn.SUBSEQUENT
+                if other is not alarm and other.kept.turn is Turn.FIRST_OUT:
+                    other.kept.turn = Turn.SUBSEQUENT
 
-    def _begin(self, alarm: Alarm, verdict: Verdict, at: float) -> Sound | None:
+    def _begin(self, alarm: Alarm, verdict: Verdict, at: Moment) -> Sound | None:
         self._step(alarm, AlarmEvent.ALARM)
-        alarm.realarms = 0
-        alarm.realarm_at = at + REALARM_MINUTE if verdict in RED else math.inf
+        alarm.kept.realarms = 0
+        alarm.kept.realarm_at = Moment(at + REALARM_MINUTE) if verdict in RED else NEVER
         return self.buzzer.opening(verdict, at)
 
-    def rehearse(self, verdict: Verdict, at: float) -> Sound | None:
+    def rehearse(self, verdict: Verdict, at: Moment) -> Sound | None:
         """Show and say what a verdict would, beside what there is."""
         drill = self.resume_drill(verdict)
         alarming = verdict in RED or verdict is Verdict.DEGRADED
@@ -250,7 +257,8 @@ class Annunciator:
     def resume_drill(self, verdict: Verdict) -> Alarm:
         """Show a rehearsed verdict as one that is acknowledged: after a restart."""
         blind = verdict is Verdict.BLIND
-        self.drill = Alarm(verdict, blind=blind, starting=False, stage=Stage.ACKNOWLEDGED)
+        seen = AlarmKept(stage=Stage.ACKNOWLEDGED)
+        self.drill = Alarm(verdict, seen, blind=blind, starting=False)
         return self.drill
 
     def end_drill(self) -> None:
@@ -261,7 +269,8 @@ class Annunciator:
     def suppress(self, service: str) -> None:
         """Let no red, amber or sound come from a service."""
         alarm = self.alarms[service]
-        alarm.suppressed, alarm.awaiting_confirmation, alarm.realarm_at = True, False, math.inf
+        alarm.suppressed, alarm.awaiting_confirmation = True, False
+        alarm.kept.realarm_at = NEVER
 
     def await_confirmation(self, service: str, before: Verdict | None) -> None:
         """Wait until a service that was suppressed has been seen again.
@@ -271,15 +280,15 @@ class Annunciator:
         alarm = self.alarms[service]
         alarm.suppressed, alarm.awaiting_confirmation, alarm.before = False, True, before
 
-    def end_suppression(self, service: str, at: float) -> None:
+    def end_suppression(self, service: str, at: Moment) -> None:
         """Show a service as ever; what nobody had acknowledged asks for it again."""
         alarm = self.alarms[service]
         alarm.suppressed = alarm.awaiting_confirmation = False
         if alarm.insistent:
-            alarm.realarm_at = at + REALARM_MINUTE
+            alarm.kept.realarm_at = Moment(at + REALARM_MINUTE)
 
     def _step(self, alarm: Alarm, step: AlarmEvent) -> None:
-        alarm.stage = self._table.get((alarm.stage, step), alarm.stage)
+        alarm.kept.stage = self._table.get((alarm.kept.stage, step), alarm.kept.stage)
 
     def update(
         self,
@@ -304,42 +313,42 @@ class Annunciator:
         """Ask for acknowledgement without a sound: what is wrong depends on something else."""
         self._step(self.alarms[service], AlarmEvent.ALARM)
 
-    def returned(self, service: str, at: float) -> Sound | None:
+    def returned(self, service: str, at: Moment) -> Sound | None:
         """All is lastingly well with a service; what to sound."""
-        alarm, was = self.alarms[service], self.alarms[service].stage
-        alarm.realarm_at = math.inf
+        alarm, was = self.alarms[service], self.alarms[service].kept.stage
+        alarm.kept.realarm_at = NEVER
         self._step(alarm, AlarmEvent.RETURN)
-        rings = alarm.stage is Stage.RINGBACK and was is not Stage.RINGBACK and not alarm.mute
+        rings = alarm.kept.stage is Stage.RINGBACK and was is not Stage.RINGBACK and not alarm.mute
         return self.buzzer.remind(Sound.CHIRP, at) if rings else None
 
     def acknowledge(self, service: str | None) -> bool:
         """Take note that somebody has seen, or reset what is over; whether there was anything."""
         asked = self._all() if service is None else (self.alarms[service],)
-        waiting = [a for a in asked if (a.stage, AlarmEvent.ACKNOWLEDGE) in self._table]
+        waiting = [a for a in asked if (a.kept.stage, AlarmEvent.ACKNOWLEDGE) in self._table]
         for alarm in waiting:
             self._step(alarm, AlarmEvent.ACKNOWLEDGE)
-            alarm.realarm_at = math.inf
+            alarm.kept.realarm_at = NEVER
         if waiting:  # what opens from now on, nobody has seen
             self.buzzer.join_no_more()
         return bool(waiting)
 
-    def ask_again(self, service: str, at: float, *, loud: bool) -> None:
+    def ask_again(self, service: str, at: Moment, *, loud: bool) -> None:
         """Take an acknowledgement back: it flashes and, if `loud`, re-alarms in a minute."""
         self._ask_again(self.alarms[service], at, loud=loud)
 
-    def rehearse_again(self, at: float) -> bool:
+    def rehearse_again(self, at: Moment) -> bool:
         """Do so with a rehearsal, whether there was one that was acknowledged."""
         drill = self.drill
-        if drill is None or drill.stage is not Stage.ACKNOWLEDGED:
+        if drill is None or drill.kept.stage is not Stage.ACKNOWLEDGED:
             return False
         self._ask_again(drill, at, loud=True)
         return True
 
-    def _ask_again(self, alarm: Alarm, at: float, *, loud: bool) -> None:
+    def _ask_again(self, alarm: Alarm, at: Moment, *, loud: bool) -> None:
         self._step(alarm, AlarmEvent.UNDO)
-        alarm.realarms = 0
+        alarm.kept.realarms = 0
         sounds = loud and alarm.verdict in RED and not alarm.mute
-        alarm.realarm_at = at + REALARM_MINUTE if sounds else math.inf
+        alarm.kept.realarm_at = Moment(at + REALARM_MINUTE) if sounds else NEVER
 
     # --- what to show and say -----------------------------------------------------
 
@@ -365,14 +374,14 @@ class Annunciator:
     @property
     def first_out(self) -> str | None:
         """The service whose alarm came first of those that wait, until it is acknowledged."""
-        first = (n for n, a in self.alarms.items() if a.waits and a.turn is Turn.FIRST_OUT)
+        first = (n for n, a in self.alarms.items() if a.waits and a.kept.turn is Turn.FIRST_OUT)
         return next(first, None)
 
     def _all(self) -> tuple[Alarm, ...]:
         real = tuple(self.alarms.values())
         return real if self.drill is None else (*real, self.drill)
 
-    def watch_blind(self, at: float) -> None:
+    def watch_blind(self, at: Moment) -> None:
         """Start or stop the wait for the one chirp that says we are blind."""
         for alarm in self._all():
             if alarm.blind and alarm.mute:
@@ -386,9 +395,9 @@ class Annunciator:
         """When something may have to sound without anything happening."""
         alarms = self._all()
         blind = (a.blind_since + BLIND_AFTER for a in alarms if not a.blind_announced)
-        return min((math.inf, *blind, *(a.realarm_at for a in alarms)))
+        return min((math.inf, *blind, *(a.kept.realarm_at for a in alarms)))
 
-    def time_passed(self, at: float, now: float) -> Sound | None:
+    def time_passed(self, at: Moment, now: Moment) -> Sound | None:
         """Re-alarm for unacknowledged red; one chirp for lasting blindness.
 
         `now` is later than `at` only after a halt: what was missed is not made up for.
@@ -399,17 +408,17 @@ class Annunciator:
             alarm.blind_announced = True
         if newly:
             sound = self.buzzer.remind(Sound.CHIRP, at)
-        due = [a for a in self._all() if at >= a.realarm_at]
+        due = [a for a in self._all() if at >= a.kept.realarm_at]
         for alarm in due:
-            alarm.realarms += 1
-            early = alarm.realarms < REALARM_MINUTES
-            alarm.realarm_at = max(alarm.realarm_at, now)
-            alarm.realarm_at += REALARM_MINUTE if early else REALARM_LATER
+            alarm.kept.realarms += 1
+            early = alarm.kept.realarms < REALARM_MINUTES
+            pause = REALARM_MINUTE if early else REALARM_LATER
+            alarm.kept.realarm_at = Moment(max(alarm.kept.realarm_at, now) + pause)
         if any(a.insistent for a in due):
             sound = self.buzzer.remind(Sound.PULSE, at) or sound
         return sound
 
-    def quiet_hours(self, at: float, *, on: bool) -> Sound | None:
+    def quiet_hours(self, at: Moment, *, on: bool) -> Sound | None:
         """Quiet hours began or ended; a red that re-alarms, unacknowledged, sounds at their end."""
         ended = self.buzzer.quiet and not on
         self.buzzer.quiet = on
@@ -418,5 +427,5 @@ class Annunciator:
         return Sound.THREE_PULSES if ended and waiting and not silenced else None
 
 
-def _long_blind(alarm: Alarm, at: float) -> bool:
+def _long_blind(alarm: Alarm, at: Moment) -> bool:
     return not alarm.blind_announced and at >= alarm.blind_since + BLIND_AFTER

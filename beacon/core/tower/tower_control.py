@@ -4,12 +4,10 @@
 the tower as a whole: an operator's silence, and a drill, which ends when something real happens.
 """
 
-import math
-
 from beacon.core.effects import IndicationChanged, Sounded
 from beacon.core.indication import Sound
 from beacon.core.inputs import Silence
-from beacon.core.model import RANK, Site, Verdict
+from beacon.core.model import LONG_AGO, RANK, Moment, Site, Verdict
 from beacon.core.operator.overlays import Overlays
 from beacon.core.outbox import EffectOutbox
 from beacon.core.timers import Timers
@@ -36,30 +34,30 @@ class TowerControl:
 
     # --- alarms and sounds --------------------------------------------------------
 
-    def alarm(self, service: str, verdict: Verdict, at: float) -> None:
+    def alarm(self, service: str, verdict: Verdict, at: Moment) -> None:
         """Ask for acknowledgement by light and sound. It is no drill: a drill ends."""
         self.end_drill(at)
         self.sound(self.annunciator.alarm(service, verdict, at), at)
 
-    def returned(self, service: str, at: float) -> None:
+    def returned(self, service: str, at: Moment) -> None:
         """All is lastingly well with a service."""
         self.sound(self.annunciator.returned(service, at), at)
 
-    def remind(self, at: float) -> None:
+    def remind(self, at: Moment) -> None:
         """Chirp twice: a bypass is still on though all is well."""
         self.sound(self.annunciator.buzzer.remind(Sound.TWO_CHIRPS, at), at)
 
-    def sound(self, sound: Sound | None, at: float) -> None:
+    def sound(self, sound: Sound | None, at: Moment) -> None:
         """Sound this once, if it is anything."""
         if sound is not None:
             self._outbox.put(Sounded(at, sound))
 
-    def sound_due(self, at: float, now: float) -> None:
+    def sound_due(self, at: Moment, now: Moment) -> None:
         """Sound what is due though nothing happened: re-alarms, lasting blindness."""
         self.sound(self.annunciator.time_passed(at, now), at)
         self._timers.set("sound", self.annunciator.next_deadline())
 
-    def show(self, overall: Verdict, at: float) -> None:
+    def show(self, overall: Verdict, at: Moment) -> None:
         """Light the lamps for all that was judged."""
         self.annunciator.watch_blind(at)
         self._timers.set("sound", self.annunciator.next_deadline())
@@ -70,12 +68,12 @@ class TowerControl:
 
     def begin_silence(self, event: Silence) -> None:
         """Silence the buzzer until the last incident closes, at most for the time asked."""
-        at, until = event.at, event.at + event.seconds
+        at, until = event.at, Moment(event.at + event.seconds)
         self.resume_silence(
             SilenceChanged(at, on=True, since=at, until=until, by=event.by, reason=event.reason), at
         )
 
-    def resume_silence(self, silence: SilenceChanged, at: float) -> None:
+    def resume_silence(self, silence: SilenceChanged, at: Moment) -> None:
         """Keep the buzzer silent, if that is not over."""
         if silence.until is None or silence.until <= at:
             return
@@ -84,18 +82,18 @@ class TowerControl:
         self._timers.set("silence", silence.until)
         self._outbox.put(silence)
 
-    def end_silence(self, at: float) -> None:
+    def end_silence(self, at: Moment) -> None:
         """Let the buzzer sound again, if it was silenced."""
         if self.silence is None:
             return
         self.silence = None
-        self.annunciator.buzzer.silent_until = -math.inf
+        self.annunciator.buzzer.silent_until = LONG_AGO
         self._timers.set("silence", None)
         self._outbox.put(SilenceChanged(at, on=False))
 
     # --- drill --------------------------------------------------------------------
 
-    def follow_drill(self, at: float) -> None:
+    def follow_drill(self, at: Moment) -> None:
         """Begin or end the rehearsal that the overlays ask for."""
         verdict = self._overlays.drill()
         if verdict is None and self.annunciator.drill is not None:
@@ -110,12 +108,12 @@ class TowerControl:
             self._worst_before_drill = self.annunciator.worst
             self.annunciator.resume_drill(verdict)
 
-    def end_overtaken_drill(self, at: float) -> None:
+    def end_overtaken_drill(self, at: Moment) -> None:
         """End the drill when something is worse than when it began."""
         if RANK[self.annunciator.worst] > RANK[self._worst_before_drill]:
             self.end_drill(at)
 
-    def end_drill(self, at: float) -> None:
+    def end_drill(self, at: Moment) -> None:
         """Something is really wrong: no more rehearsing."""
         if self.annunciator.drill is not None:
             self._overlays.end_drill()

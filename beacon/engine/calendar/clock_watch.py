@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from beacon.core.inputs import ClockStepped, ClockSynchronised
+from beacon.core.model import Moment
 from beacon.engine.clock import Clock, utc_at
 
 STEP: Final = 1.0
@@ -33,7 +34,7 @@ class StepWatch:
         self._clock = clock
         self._zero = utc_at(clock, 0.0)
 
-    def __call__(self, at: float) -> ClockStepped | None:
+    def __call__(self, at: Moment) -> ClockStepped | None:
         """The event for the core, if the clock jumped."""
         zero = utc_at(self._clock, 0.0)
         by = (zero - self._zero).total_seconds()
@@ -50,7 +51,7 @@ class KernelWatch:
         self._sources = sources
         self._on = False
 
-    def __call__(self, at: float) -> ClockSynchronised | None:
+    def __call__(self, at: Moment) -> ClockSynchronised | None:
         """The event for the core, if it changed since the last call."""
         answers = (source() for source in self._sources)
         on = next((answer for answer in answers if answer is not None), False)

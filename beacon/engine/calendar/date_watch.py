@@ -3,6 +3,7 @@
 from datetime import date
 
 from beacon.core.inputs import DateImplausible
+from beacon.core.model import Moment
 from beacon.engine.clock import Clock
 
 
@@ -19,7 +20,7 @@ class DateWatch:
         # A day of grace: the date of the build is in some local time zone.
         return (self._released - self._clock.utc().date()).days <= 1
 
-    def __call__(self, at: float) -> DateImplausible | None:
+    def __call__(self, at: Moment) -> DateImplausible | None:
         """The event for the core, if it changed since the last call."""
         on = not self.plausible
         if on is self._on:

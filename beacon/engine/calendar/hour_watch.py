@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from beacon.core.inputs import HourBegan
+from beacon.core.model import Moment
 from beacon.engine.calendar.date_watch import DateWatch
 from beacon.engine.clock import Clock
 
@@ -21,7 +22,7 @@ class HourWatch:
         self._clock, self._date = clock, DateWatch(clock, released)
         self._last: int | None = None
 
-    def __call__(self, at: float) -> HourBegan | None:
+    def __call__(self, at: Moment) -> HourBegan | None:
         """The event for the core, if another hour began since the last call."""
         hour = (self._clock.utc() - _MONDAY) // _HOUR if self._date.plausible else None
         if hour == self._last:

@@ -4,6 +4,7 @@ from datetime import time
 from zoneinfo import ZoneInfo
 
 from beacon.core.inputs import QuietHours
+from beacon.core.model import Moment
 from beacon.engine.calendar.windows import time_of_day
 from beacon.engine.clock import Clock
 
@@ -21,7 +22,7 @@ class QuietHoursWatch:
         self._zone = ZoneInfo(time_zone)
         self._on = False
 
-    def __call__(self, at: float) -> QuietHours | None:
+    def __call__(self, at: Moment) -> QuietHours | None:
         """The event for the core, if the hours began or ended since the last call."""
         on = self._quiet(self._clock.utc().astimezone(self._zone).time())
         if on is self._on:

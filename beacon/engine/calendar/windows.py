@@ -12,6 +12,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from beacon.core.inputs import Scheduled
+from beacon.core.model import Moment
 from beacon.engine.clock import Clock, utc_at
 
 _MINUTE: Final = timedelta(minutes=1)
@@ -71,7 +72,7 @@ class _Open:
 
     until: datetime
     name: str
-    ends_at: float
+    ends_at: Moment
 
 
 class WindowsWatch:
@@ -95,7 +96,7 @@ class WindowsWatch:
         """Use other windows from now on."""
         self._windows = tuple(windows)
 
-    def __call__(self, at: float) -> Scheduled | None:
+    def __call__(self, at: Moment) -> Scheduled | None:
         """The event for the core, if anything changed since the last call."""
         found = self._by_date(at) if self._plausible() else self._by_time(at)
         same = {s: (o.until, o.name) for s, o in found.items()} == {
@@ -106,7 +107,7 @@ class WindowsWatch:
             return None
         return Scheduled(at, tuple((s, o.ends_at, o.name) for s, o in found.items()))
 
-    def _by_date(self, at: float) -> dict[str, _Open]:
+    def _by_date(self, at: Moment) -> dict[str, _Open]:
         now = utc_at(self._clock, at)
         found: dict[str, _Open] = {}
         for window in self._windows:
@@ -114,9 +115,9 @@ class WindowsWatch:
                 continue
             for service in window.services:
                 if service not in found or found[service].until < until:
-                    ends_at = at + (until - now).total_seconds()
+                    ends_at = Moment(at + (until - now).total_seconds())
                     found[service] = _Open(until, window.name, ends_at)
         return found
 
-    def _by_time(self, at: float) -> dict[str, _Open]:
+    def _by_time(self, at: Moment) -> dict[str, _Open]:
         return {service: each for service, each in self._open.items() if at < each.ends_at}

@@ -16,8 +16,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from beacon.core.endpoint.latency_baseline import Learnt
+from beacon.outputs.history.migration import from_version_2
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of the schema; in the header of the file as SQLite's user_version."""
 PAGE: Final = 1024
 PATIENCE: Final = 0.5
@@ -343,9 +344,20 @@ def _prepare(db: sqlite3.Connection, version: int) -> None:
     if found != "ok":
         raise damaged(str(found))
     if 0 < version < VERSION:
-        db.executescript(f"BEGIN; {_BASELINES} PRAGMA user_version = {VERSION}; COMMIT;")
+        _migrate(db)
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # so that the version stands in the header
     _add_columns(db)
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    """Take over a file of an older beacon, whole or not at all."""
+    db.execute("BEGIN IMMEDIATE")
+    db.execute(_BASELINES)
+    for (document,) in db.execute("SELECT document FROM memory").fetchall():
+        if isinstance(document, str):
+            db.execute("UPDATE memory SET document = ?", (from_version_2(document),))
+    db.execute(f"PRAGMA user_version = {VERSION}")
+    db.execute("COMMIT")
 
 
 def _add_columns(db: sqlite3.Connection) -> None:

@@ -42,7 +42,8 @@ class WritePace:
 
     `batch`: how long rows are gathered; `refresh`: how old the memory of an open incident
     may grow; `again`: after which a failed disk is tried anew; `step`: how long a one-time
-    code waits at most to be written down; `learn`: how often baselines are.
+    code waits at most to be written down; `learn`: how often baselines are, and how many codes
+    arrived.
     """
 
     batch: float = 0.5
@@ -270,15 +271,15 @@ class History:
         if self._storage.waiting:
             self._commit_at = self._storage.retry_at
             return
-        memory = None
+        memory, counted = None, False
         try:
             memory = self._ask(self._remember)
             if not self._storage.failed and self._clock.monotonic() >= self._learn_at:
                 self._take_learnt(self._ask(self._learn))
-                self._learn_at = self._clock.monotonic() + self._pace.learn
+                self._learn_at, counted = self._clock.monotonic() + self._pace.learn, True
         except TimeoutError:
             self._commit_at = self._clock.monotonic() + self._pace.batch
-        self._write(memory)
+        self._write(memory, counted=counted)
 
     def _take_learnt(self, found: Baselines) -> None:
         learnt, forgotten = found
@@ -287,11 +288,17 @@ class History:
         kept = {key: each for key, each in self._learnt.items() if key[0] not in void}
         self._learnt = kept | {(each.endpoint, each.slot): each for each in learnt}
 
-    def _write(self, memory: Memory | None) -> None:
+    def _is_news(self, memory: Memory, *, counted: bool) -> bool:
+        """Whether to write it. Each reading may count one more code: not news unless `counted`."""
+        if self._last is None:
+            return True
+        last = replace(self._last, at=memory.at)
+        return memory != (last if counted else replace(last, arrivals=memory.arrivals))
+
+    def _write(self, memory: Memory | None, *, counted: bool) -> None:
         if self._storage.file.replaced():
             self._last = None  # write all that must survive once more
-        last = self._last
-        news = memory is not None and (last is None or replace(last, at=memory.at) != memory)
+        news = memory is not None and self._is_news(memory, counted=counted)
         if memory is not None:
             self._open |= {view.number: view for view in memory.open_incidents}
         waiting = tuple(self._rows)
@@ -330,7 +337,7 @@ class History:
     def _end(self, end: _End) -> None:
         self._storage.retry_at = 0.0
         self._take_learnt(end.baselines)
-        self._write(end.memory)
+        self._write(end.memory, counted=True)
         self._storage.file.close()
 
     def _incident(self, view: IncidentView) -> tuple[int, str, bool, str]:

@@ -5,6 +5,7 @@ a warning.
 """
 
 import logging
+import math
 import shutil
 import sqlite3
 import tempfile
@@ -16,7 +17,8 @@ from typing import Final
 import msgspec
 
 from beacon.core.endpoint.latency_baseline import Learnt
-from beacon.core.snapshot import Memory, moments, shifted
+from beacon.core.model import Moment
+from beacon.core.snapshot import Memory, with_moments
 from beacon.otp.used_codes import Step
 from beacon.outputs.history.database import HIGHEST_NUMBER, LOG, HistoryFile, Newer, damaged
 
@@ -47,7 +49,7 @@ class StoredMemory:
 
     def encoded(self) -> str:
         """As JSON."""
-        return msgspec.json.encode(_without_none(msgspec.to_builtins(self))).decode()
+        return msgspec.json.encode(_sparse(msgspec.to_builtins(self))).decode()
 
 
 @dataclass(slots=True)
@@ -70,7 +72,7 @@ class StoredState:
         except Exception as error:  # noqa: BLE001 - a damaged byte may surface as anything
             raise damaged(f"{type(error).__name__}: {error}") from None
 
-    def recalled(self, now: float, zero: float, prints: Mapping[str, str]) -> Recalled:
+    def recalled(self, now: Moment, zero: float, prints: Mapping[str, str]) -> Recalled:
         """Convert it to this boot's monotonic seconds; `zero` and `prints` are the present ones."""
         found = Recalled()
         stored = _decoded(self.document)
@@ -117,15 +119,22 @@ def _decoded(text: str | None) -> StoredMemory | None:
         return None
 
 
-def _rebased(stored: StoredMemory, now: float, zero: float, prints: Mapping[str, str]) -> Recalled:
+def _rebased(stored: StoredMemory, now: Moment, zero: float, prints: Mapping[str, str]) -> Recalled:
     """Convert the moments of an earlier boot to this one's monotonic seconds."""
     away = now + zero - (stored.zero + stored.memory.at)
     by = stored.zero - zero
     if not 0 <= away <= LONGEST_AWAY:
         by = now - stored.memory.at - min(max(away, 0.0), LONGEST_AWAY)
-    memory = shifted(stored.memory, by)
+    far = []
+
+    def moved(moment: Moment) -> Moment:
+        there = Moment(moment + by)
+        if math.isfinite(there) and abs(there - now) > FARTHEST:
+            far.append(there)
+        return there
+
+    memory = with_moments(stored.memory, moved)
     numbers = (memory.incidents, *(view.number for view in memory.open_incidents))
-    far = any(abs(moment - now) > FARTHEST for moment in moments(memory))
     if far or not all(0 <= number < HIGHEST_NUMBER for number in numbers):
         log.warning("what was remembered cannot be true: it is damaged, and dropped")
         return Recalled()
@@ -133,12 +142,19 @@ def _rebased(stored: StoredMemory, now: float, zero: float, prints: Mapping[str,
     return Recalled(memory, changed)
 
 
-def _without_none(tree: object) -> object:
-    """Leave out None: it is half of a memory."""
+def _sparse(tree: object) -> object:
+    """Leave out None, which is half of a memory, and moments that never come: JSON has no infinity.
+
+    Both are the defaults of their fields.
+    """
     match tree:
         case dict():
-            return {key: _without_none(value) for key, value in tree.items() if value is not None}
+            return {key: _sparse(value) for key, value in tree.items() if not _is_nothing(value)}
         case list() | tuple():
-            return [_without_none(each) for each in tree]
+            return [_sparse(each) for each in tree]
         case _:
             return tree
+
+
+def _is_nothing(value: object) -> bool:
+    return value is None or (isinstance(value, float) and math.isinf(value))

@@ -280,10 +280,11 @@ def test_the_floor_is_higher_for_sign_ins():
 
 def slow_after(pattern: str, interval: float = 60.0) -> list[bool]:
     """After each reading (S: slow, f: fast) whether it is slow."""
-    slowness, found = Slowness(), []
+    slowness, found, slow = Slowness(), [], False
     for n, letter in enumerate(pattern):
-        slowness.take(9.0 if letter == "S" else 1.0, 5.0, n * interval, n * interval)
-        found.append(slowness.slow)
+        at, latency = n * interval, 9.0 if letter == "S" else 1.0
+        slow = slowness.take(latency, 5.0, at, at, slow=slow)
+        found.append(slow)
     return found
 
 
@@ -312,14 +313,11 @@ def test_it_ends_when_it_has_not_been_so_for_as_long():
 
 def test_five_latencies_are_needed_to_end_it_too():
     slowness = Slowness()
-    slowness.slow = True
     for n in range(4):
-        slowness.take(1.0, 5.0, n * 300.0, n * 300.0)
-        assert slowness.slow
+        assert slowness.take(1.0, 5.0, n * 300.0, n * 300.0, slow=True)
     assert slowness.median is None
-    slowness.take(1.0, 5.0, 1200.0, 1200.0)
-    slowness.take(1.0, 5.0, 1500.0, 1500.0)
-    assert not slowness.slow
+    assert slowness.take(1.0, 5.0, 1200.0, 1200.0, slow=True)
+    assert not slowness.take(1.0, 5.0, 1500.0, 1500.0, slow=True)
 
 
 @given(st.text("Sf", max_size=60), st.floats(1.0, 400.0))
@@ -500,7 +498,7 @@ def test_a_restart_keeps_what_is_usual_and_that_it_is_slow(world):
     learnt, _ = world.monitor.learnt()
     world.takes(6.0, 10)
     memory = world.monitor.remember(world.at)
-    assert memory.endpoints[0].slow
+    assert [each.slow for each in memory.endpoints.values()] == [True]
     spec = health(sign_in=True, evidence=Evidence.SYMPTOM)
     again = World(world.at, spec, memory=memory, learnt=learnt).takes(6.0, 3)
     assert again.health is Health.DEGRADED

@@ -1,12 +1,13 @@
 """One endpoint: thresholds, windows, flapping, unknown."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.core.endpoint.state import EndpointState, overtaken, slow_or
+from beacon.core.endpoint.state import EndpointKept, EndpointState, overtaken, slow_or
 from beacon.core.model import OUTCOME_OF, Evidence, Health, Outcome, Reading, Reason
 from beacon.core.trust.network import Confirmation
 from tests.core.endpoint.conftest import LETTERS
@@ -186,7 +187,7 @@ def test_nor_does_one_of_another_cell(both):
 def test_whoever_told_nothing_is_never_overtaken(make_endpoint):
     late = EndpointState(make_endpoint("s", "u", Evidence.SYMPTOM, hindsight=1800.0), 0.0)
     ours = EndpointState(make_endpoint("s", "x", Evidence.SYMPTOM), 0.0)
-    ours.confirmed_onset, ours.up_again_at = None, 9e9
+    ours.kept = replace(ours.kept, up_again_at=9e9)
     assert not overtaken(late, [ours])
     late.count(LETTERS["S"], 5.0, regular=True)
     assert late.looks_back_to == float("inf"), "nobody was there: nothing was told"
@@ -208,7 +209,7 @@ def test_what_is_lost_from_sight_counts_as_it_was_last_proven(
     make_endpoint, before, ails, since, counts
 ):
     state = EndpointState(make_endpoint("s", "x", Evidence.SYMPTOM), 0.0)
-    state.before, state.unplanned, state.passed_at = before, ails, 10.0
+    state.kept = EndpointKept(since=0.0, health=before, unplanned=ails, passed_at=10.0)
     assert state.proven_since(since) is counts
-    state.passed_at = math.inf  # after a restart: it was well when we died
+    state.kept = replace(state.kept, passed_at=None)  # after a restart: known when we died
     assert since == 15.0 or state.proven_since(since) is counts

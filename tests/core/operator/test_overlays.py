@@ -531,8 +531,8 @@ def test_what_was_told_is_remembered_within_bounds(make_room):
     assert len(kept.uses) == MOST_USES
     assert kept.uses[-1] == "7-99"
     assert told_of(room) == ["first"] * 8
-    (fell,) = [e.fell for e in kept.endpoints if e.fell]
-    assert fell.reading.uses == ()
+    onsets = [each.confirmed_onset for each in kept.endpoints.values() if each.confirmed_onset]
+    assert [onset.reading.uses for onset in onsets] == [()]
 
 
 def test_uses_read_for_what_is_not_watched_are_nothing(make_room, three_witnesses):

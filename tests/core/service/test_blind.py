@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.core.effects import Announcement
-from beacon.core.service.blind import AGAIN_WITHIN, LASTING, BlindAnnouncer
-from beacon.core.snapshot import ServiceMemory
+from beacon.core.service.blind import AGAIN_WITHIN, LASTING, BlindAnnouncer, BlindKept
 
 BLIND, SIGHTED = Announcement.BLIND, Announcement.SIGHTED
 
@@ -33,7 +32,7 @@ def test_a_start_is_no_blindness():
 
 
 def test_sight_that_was_lost_soon_after_it_was_told_must_last_longer():
-    sight = BlindAnnouncer(announced_blind=True)
+    sight = BlindAnnouncer(BlindKept(announced=True))
     assert (news(sight, 0, False), news(sight, LASTING, False)) == (None, SIGHTED)
     assert news(sight, LASTING + AGAIN_WITHIN - 1, True) is BLIND
     assert news(sight, 1000, False) is None
@@ -43,11 +42,6 @@ def test_sight_that_was_lost_soon_after_it_was_told_must_last_longer():
     assert sight.due == float("inf")
     news(sight, 3000, False)
     assert sight.due == 3000 + LASTING
-
-
-def test_an_older_memory_knows_nothing_of_damping():
-    kept = ServiceMemory(id="mfa", told_blind=True)
-    assert (kept.sighted_at, kept.damped) == (None, False)
 
 
 @given(st.lists(st.floats(1, 400), min_size=1, max_size=80))

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from beacon.core.model import RED, Service, Verdict
-from beacon.core.service.hold import Change, ServiceState
+from beacon.core.service.hold import Change, ServiceState, VerdictKept
 from beacon.core.service.verdict import Judgement
 
 SPEC = Service(
@@ -39,7 +39,7 @@ class Life:
     """A service that is judged every so often."""
 
     def __init__(self, *story):
-        self.state = ServiceState(SPEC)
+        self.state = ServiceState(SPEC, 0.0)
         self.changes = []
         for at, found in story:
             self.judge(at, found)
@@ -51,7 +51,7 @@ class Life:
 
     @property
     def now(self):
-        return self.state.verdict, self.state.since
+        return self.state.verdict, self.state.kept.since
 
 
 @pytest.mark.parametrize(
@@ -166,13 +166,13 @@ def test_trouble_stops_the_hold_and_begins_it_anew():
 
 def test_the_hold_waits_while_we_are_blind_and_says_since_when():
     life = Life((0, OUTAGE), (100, OK), (400, unseen()))
-    assert (life.state.next_deadline, life.state.hold_left) == (math.inf, 600)
-    assert life.state.proof_at == 400
+    assert (life.state.next_deadline, life.state.kept.hold_left) == (math.inf, 600)
+    assert life.state.kept.proof_at == 400
     life.judge(2000, unseen())
-    assert life.state.proof_at == 400, "blind since then"
+    assert life.state.kept.proof_at == 400, "blind since then"
     life.judge(3000, OK)
-    assert (life.state.next_deadline, life.state.hold_left) == (3600, None)
-    assert life.state.proof_at is None
+    assert (life.state.next_deadline, life.state.kept.hold_left) == (3600, None)
+    assert life.state.kept.proof_at is None
 
 
 def test_trouble_seen_beside_what_is_unseen_begins_the_hold_of_a_mere_degraded_anew():
@@ -183,7 +183,8 @@ def test_trouble_seen_beside_what_is_unseen_begins_the_hold_of_a_mere_degraded_a
 
 
 def test_a_recovery_that_is_remembered_without_its_hold_is_no_news():
-    state = ServiceState(SPEC, verdict=RECOVERING, was_red=True)
+    state = ServiceState(SPEC, 0.0)
+    state.kept = VerdictKept(RECOVERING, was_red=True)
     assert state.judged(seen(OK), 100.0) is Change.NONE
     assert state.next_deadline == 1000.0
 
@@ -191,7 +192,7 @@ def test_a_recovery_that_is_remembered_without_its_hold_is_no_news():
 def test_trouble_seen_beside_what_is_unseen_ends_the_hold_that_waits():
     life = Life((0, OUTAGE), (100, OK), (400, unseen()), (500, unseen(DEGRADED)))
     assert life.now == (DEGRADED, 500)
-    assert (life.state.hold_left, life.state.next_deadline) == (None, math.inf)
+    assert (life.state.kept.hold_left, life.state.next_deadline) == (None, math.inf)
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,8 @@ def test_a_resolver_that_counts_down_does_not_shorten_the_ttl(make_room, codes):
     room.simulation.cue(DOMAIN, Reading(Reason.OK, ttl=600.0))
     room.passes(MINUTE).simulation.cue(DOMAIN, Reading(Reason.OK, ttl=60.0))
     room.passes(HOUR).cue(Reason.SPF_MISSING, DOMAIN).passes(MINUTE)
-    assert room.simulation.monitor.remember(room.now).endpoints[1].fell.ttl == 60.0
+    kept = room.simulation.monitor.remember(room.now).endpoints
+    assert kept[DOMAIN].confirmed_onset.ttl == 60.0
 
 
 def test_the_life_of_a_code_may_be_told(removed, codes):

@@ -22,7 +22,7 @@ def test_six_chirps_and_re_alarms_an_hour_and_the_swallowed_are_counted():
     buzzer = spent()
     assert buzzer.remind(Sound.CHIRP, 10.0) is None
     assert buzzer.remind(Sound.PULSE, BUDGET_WITHIN - 0.1) is None
-    assert buzzer.swallowed == 2
+    assert buzzer.kept.swallowed == 2
     assert buzzer.remind(Sound.PULSE, BUDGET_WITHIN) is Sound.PULSE
 
 
@@ -31,17 +31,17 @@ def test_red_is_never_swallowed_and_costs_nothing(verdict):
     buzzer = spent()
     for n in range(10):
         assert buzzer.opening(verdict, 100.0 + 61.0 * n) is Sound.THREE_PULSES
-    assert buzzer.swallowed == 0
+    assert buzzer.kept.swallowed == 0
     fresh = BuzzerPolicy()
     assert fresh.opening(verdict, 0.0) is Sound.THREE_PULSES
-    assert not fresh.spent
+    assert not fresh.kept.spent
 
 
 def test_the_chirp_of_a_degraded_opening_is_a_chirp_and_in_the_budget():
     assert BuzzerPolicy().opening(Verdict.DEGRADED, 0.0) is Sound.CHIRP
     buzzer = spent()
     assert buzzer.opening(Verdict.DEGRADED, 100.0) is None
-    assert buzzer.swallowed == 1
+    assert buzzer.kept.swallowed == 1
     assert buzzer.opening(Verdict.OUTAGE, 101.0) is Sound.THREE_PULSES, "nothing was said before"
 
 
@@ -58,7 +58,7 @@ def test_silence_swallows_all_but_red():
     buzzer = BuzzerPolicy(silent_until=HOUR)
     assert buzzer.remind(Sound.PULSE, 0.0) is None
     assert buzzer.opening(Verdict.DEGRADED, 0.0) is None
-    assert (buzzer.swallowed, len(buzzer.spent)) == (0, 0), "silence spends no budget"
+    assert (buzzer.kept.swallowed, len(buzzer.kept.spent)) == (0, 0), "silence spends no budget"
     assert buzzer.opening(Verdict.OUTAGE, 0.0) is Sound.THREE_PULSES
     assert buzzer.remind(Sound.PULSE, HOUR) is Sound.PULSE
 
@@ -92,11 +92,11 @@ def test_six_small_sounds_an_hour_the_rest_is_counted():
     buzzer = BuzzerPolicy()
     heard = [buzzer.remind(Sound.CHIRP, float(n)) for n in range(9)]
     assert heard == [Sound.CHIRP] * 6 + [None] * 3
-    assert buzzer.swallowed == 3
+    assert buzzer.kept.swallowed == 3
     assert buzzer.remind(Sound.PULSE, 3599.9) is None
     assert buzzer.remind(Sound.PULSE, 3600.0) is Sound.PULSE, "an hour after the first"
     assert buzzer.remind(Sound.PULSE, 3600.5) is None
-    assert buzzer.swallowed == 5
+    assert buzzer.kept.swallowed == 5
     assert buzzer.opening(Verdict.OUTAGE, 3601.0) is Sound.THREE_PULSES, "never swallowed"
     assert buzzer.opening(Verdict.DEGRADED, 4000.0) is Sound.CHIRP
 
@@ -104,6 +104,6 @@ def test_six_small_sounds_an_hour_the_rest_is_counted():
 def test_silence_ends_at_its_moment_and_red_goes_through():
     buzzer = BuzzerPolicy(silent_until=100.0)
     assert buzzer.remind(Sound.PULSE, 99.9) is None
-    assert buzzer.swallowed == 0, "silenced is not swallowed"
+    assert buzzer.kept.swallowed == 0, "silenced is not swallowed"
     assert buzzer.opening(Verdict.OUTAGE, 99.9) is Sound.THREE_PULSES
     assert buzzer.remind(Sound.PULSE, 100.0) is Sound.PULSE

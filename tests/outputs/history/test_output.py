@@ -25,6 +25,7 @@ from beacon.core.monitor import Monitor
 from beacon.core.service.suppression import Suppression
 from beacon.core.snapshot import Memory
 from beacon.core.tower.sequences import Stage
+from beacon.core.views import Arrivals
 from beacon.engine.clock import ManualClock
 from beacon.otp.used_codes import Ledger, Token
 from beacon.outputs.control.incidents import Incidents
@@ -155,7 +156,7 @@ def test_a_restart_in_order_comes_back_with_the_same_incident(outage, live, cloc
     again = live()
     assert again.incident == outage.incident
     assert again.incident.acknowledged_by == "alex"
-    assert again.monitor.remember(1.0).services[0].alarm.stage is Stage.ACKNOWLEDGED
+    assert again.monitor.remember(1.0).alarms["mfa"].stage is Stage.ACKNOWLEDGED
 
 
 def test_what_operators_have_laid_on_comes_back_after_a_kill(outage, live, clock, tmp_path):
@@ -175,8 +176,8 @@ def test_what_operators_have_laid_on_comes_back_after_a_kill(outage, live, clock
     again.take(again.monitor.handle(Shelve(at + 1.0, None, False, **who)))
     again.settle()
     third = live(dead(tmp_path / "copy", tmp_path / "third"))
-    (service,) = third.monitor.remember(at + 2.0).services
-    assert service.hush == Suppression(Verdict.OUTAGE, at + 1.0), "not yet seen again"
+    service = third.monitor.remember(at + 2.0).services["mfa"]
+    assert service.suppression == Suppression(Verdict.OUTAGE, at + 1.0), "not yet seen again"
 
 
 def test_a_kill_comes_back_with_the_same_incident(outage, live, clock, tmp_path):
@@ -287,7 +288,7 @@ def _goes_on(life: Life, state: int) -> None:
     if state < 2:
         assert before is None
         return
-    [alarm] = [each.alarm for each in life.monitor.remember(life.clock.monotonic()).services]
+    [alarm] = life.monitor.remember(life.clock.monotonic()).alarms.values()
     heard, until = [], life.clock.monotonic() + 1800.0
     while not heard and life.clock.monotonic() < until:
         heard = life.hears(Reason.DEADLINE, 1)
@@ -356,9 +357,8 @@ def test_a_memory_without_causes_and_words_is_read(outage, live, tmp_path):
     db = sqlite3.connect(tmp_path / NAME)
     kept = json.loads(db.execute("SELECT document FROM memory").fetchone()[0])
     for key in ("causes", "vendor"):
-        del kept["memory"]["services"][0]["incident"]["view"][key]
-    for endpoint in kept["memory"]["endpoints"]:
-        del endpoint["fell"]
+        del kept["memory"]["services"]["mfa"]["incident"]["view"][key]
+    del kept["memory"]["endpoints"]["mfa/sign-in"]["confirmed_onset"]
     db.execute("UPDATE memory SET document = ?", (json.dumps(kept),))
     db.commit()
     db.close()
@@ -516,11 +516,12 @@ class Learning:
 
     def __init__(self, directory: Path, clock: ManualClock) -> None:
         self.clock, self.told = clock, ((), frozenset())
+        self.memory = Memory(at=0.0)
         self.history = History(
             directory,
             "soc",
             clock,
-            remember=lambda: Memory(at=0.0),
+            remember=lambda: self.memory,
             learnt=self._tells,
             ask=lambda call: call(),
             written=dict,
@@ -572,6 +573,21 @@ def test_what_was_learnt_is_written_every_quarter_of_an_hour(learning, clock, ev
     assert list(again.recalled.learnt) == [slot(1), slot(2, week=10)]
 
 
+def test_codes_that_arrived_are_counted_on_disk_as_often(learning, clock, tmp_path, eventually):
+    """Each reading of what a cause affects counts one more: none of them is worth a write."""
+    life = learning()
+    life.history.settle(10.0)
+    text = HistoryText(tmp_path / NAME).memory
+    life.memory = Memory(at=1.0, arrivals=(Arrivals("mfa/dns", "mfa/sign-in", 7),))
+    life.history.settle(10.0)
+    assert HistoryText(tmp_path / NAME).memory == text
+    clock.advance(900.0)
+    eventually(lambda: '"well_arrived":7' in HistoryText(tmp_path / NAME).memory, "it is written")
+    life.memory = Memory(at=2.0, arrivals=(Arrivals("mfa/dns", "mfa/sign-in", 8),))
+    life.history.stop(10.0)
+    assert '"well_arrived":8' in HistoryText(tmp_path / NAME).memory
+
+
 def test_what_is_forgotten_goes_before_what_is_learnt_anew(learning, clock):
     life = learning()
     life.told = (slot(1), slot(2), slot(3, "mfa/other")), frozenset()
@@ -602,25 +618,6 @@ def test_what_is_forgotten_while_it_waits_is_never_written(learning, clock):
     life.history._take_learnt(((), frozenset({"mfa/sign-in"})))
     life.history.settle(10.0)
     assert life.kept() == [slot(2, "mfa/other")]
-
-
-def test_a_history_of_the_first_schema_is_taken_over_in_place(outage, live, tmp_path):
-    outage.ends()
-    path = tmp_path / NAME
-    db = sqlite3.connect(path)
-    db.executescript("DROP TABLE baselines; PRAGMA user_version = 1; PRAGMA journal_mode = DELETE")
-    db.close()
-    again = live()
-    assert again.incident.acknowledged
-    assert not again.history.degraded
-    assert path.read_bytes()[60:64] == (database.VERSION).to_bytes(4, "big")
-    again.ends()
-    assert not (tmp_path / f"{NAME}.corrupt").exists()
-    file = HistoryFile(path)
-    file.open()
-    file.write(Batch(learnt=[slot(1)]))
-    assert file.learnt() == [slot(1)]
-    file.close()
 
 
 def test_baselines_that_make_no_sense_are_left_out(learning, tmp_path):
@@ -700,7 +697,7 @@ def test_a_newer_file_is_refused_and_left_untouched(outage, live, tmp_path, capl
     outage.ends()
     path = tmp_path / NAME
     db = sqlite3.connect(path)
-    db.execute("PRAGMA user_version = 3")
+    db.execute(f"PRAGMA user_version = {database.VERSION + 1}")
     db.close()
     log = Path(f"{path}-wal")
     log.write_bytes(b"a newer beacon's log, not yet taken in")
@@ -711,7 +708,7 @@ def test_a_newer_file_is_refused_and_left_untouched(outage, live, tmp_path, capl
     again.ends()
     assert _files(tmp_path) == before, "byte for byte, with its log, and with its times"
     assert "install that beacon again, or move the file away" in caplog.text
-    assert "newer beacon (schema 3, known is 2)" in caplog.text
+    assert f"(schema {database.VERSION + 1}, known is {database.VERSION})" in caplog.text
     assert caplog.text.count("newer beacon") == 1
     with pytest.raises(Newer, match="move the file away"):
         HistoryFile(path).open()

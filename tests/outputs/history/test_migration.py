@@ -1,0 +1,62 @@
+"""A history of an older beacon is taken over: `version2.sql` was written by one."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from beacon.core.endpoint.latency_baseline import Learnt
+from beacon.outputs.history.database import VERSION, HistoryFile
+from beacon.outputs.history.recall import StoredState
+from beacon.outputs.history.storage import NAME
+from tests.core.test_snapshot import full
+
+ZERO = 1767614400.0
+
+
+@pytest.fixture
+def older(tmp_path):
+    """Make a database of an older version; its memory is that of `full`, with every field."""
+
+    def make(version: int, change: str = "") -> Path:
+        path = tmp_path / NAME
+        with closing(sqlite3.connect(path)) as db:
+            db.executescript(Path(__file__).with_name("version2.sql").read_text())
+            first = "DROP TABLE baselines; PRAGMA user_version = 1;" if version == 1 else ""
+            db.executescript(first + change)
+        return path
+
+    return make
+
+
+def taken_over(path: Path) -> StoredState:
+    file, state = HistoryFile(path), StoredState()
+    state.read(file)
+    file.close()
+    assert path.read_bytes()[60:64] == VERSION.to_bytes(4, "big"), "an older beacon refuses it"
+    return state
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_all_of_an_older_history_is_taken_over(older, version):
+    path = older(version)
+    state = taken_over(path)
+    recalled = state.recalled(400.0, ZERO, json.loads(state.document)["prints"])
+    assert recalled.memory == full()
+    assert recalled.changed == frozenset()
+    assert recalled.learnt == ([Learnt("mfa/a", 5, 100, bytes(range(7)))] if version > 1 else [])
+    assert (state.steps, state.last_number) == ([(bytes(8), 30, 12345)], 7)
+    again = taken_over(path)
+    assert again == state, "what has been taken over is read as it is"
+    with closing(sqlite3.connect(path)) as db:
+        rows = [db.execute(f"SELECT count(*) FROM {t}").fetchone() for t in ("story", "operators")]
+    assert rows == [(2,), (1,)]
+
+
+@pytest.mark.parametrize("memory", ["x", "[]", '{"memory": 5}', '{"memory": {"services": [1]}}'])
+def test_a_damaged_memory_costs_the_memory_only(older, memory, caplog):
+    state = taken_over(older(2, f"UPDATE memory SET document = '{memory}';"))
+    assert state.recalled(400.0, ZERO, {}).memory.incidents == 7, "numbers go on"
+    assert "cannot be read and is dropped" in caplog.text
