@@ -18,18 +18,13 @@ PAGE = ROOT / "docs" / "incidents.md"
 
 
 @pytest.mark.parametrize("path", INCIDENTS, ids=lambda path: path.stem)
-def test_the_room_was_shown_what_the_incident_expects(path):
-    assert replay_file(path, {}).failures == ()
+def test_the_room_was_shown_what_the_incident_expects(path, bounded):
+    with bounded(10):
+        assert replay_file(path, {}).failures == ()
 
 
 def test_two_of_the_twenty_five_came_twice():
     assert len(INCIDENTS) == 27
-
-
-def test_all_are_replayed_within_ten_seconds_of_a_fast_machine(bounded):
-    with bounded(60):
-        for path in INCIDENTS:
-            replay_file(path, {})
 
 
 @pytest.mark.parametrize("path", INCIDENTS, ids=lambda path: path.stem)
@@ -60,10 +55,12 @@ def test_the_first_word_of_a_vendor_is_expected_where_it_is_known(path):
 
 def test_the_page_is_current(tmp_path):
     written = tmp_path / "incidents.md"
+    # Not measured for coverage, which would take a minute: it plays what the tests above play.
+    untraced = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
     subprocess.run(
         [sys.executable, ROOT / "scripts" / "incidents.py", written],
         check=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**untraced, "PYTHONPATH": str(ROOT)},
     )
     advice = "run: python scripts/incidents.py docs/incidents.md"
     assert PAGE.read_text() == written.read_text(), advice

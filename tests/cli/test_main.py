@@ -755,16 +755,13 @@ def test_lamp_test_beside_a_hung_daemon_does_not_say_that_all_is_well(
     assert "does not answer" in capsys.readouterr().err
 
 
-def test_the_examples_of_every_help_name_files_that_exist():
-    named = []
+def test_the_examples_of_every_help_name_files_that_exist(capsys):
     for words in COMMANDS:
-        done = subprocess.run(
-            [sys.executable, "-m", "beacon", *words, "--help"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        named += [w for w in done.stdout.split() if w.endswith(".yaml") and w[0] != "/"]
+        with pytest.raises(SystemExit) as ended:
+            main([*words, "--help"])
+        assert ended.value.code == 0
+    shown = capsys.readouterr().out.split()
+    named = [word for word in shown if word.endswith(".yaml") and word[0] != "/"]
     assert named
     assert [name for name in named if not Path(name).exists()] == []
 
