@@ -547,7 +547,7 @@ def test_no_kind_says_a_secret(
     with Parrot(MOODS[mood], honest) as parrot:
         probe = probe_of(CASES[kind], parrot.port)
         flies = bool(list(secrets_in(probe))) and kind not in SILENT
-        run, reading = tried(probe, on_status=parrot.heard if flies else None)
+        run, reading = tried(probe, heard=parrot.heard if flies else None)
         said = everything(probe, run, reading, caplog.text)
     assert not leaks(said), said
     assert reading.reason is not Reason.INTERNAL_ERROR, caplog.text

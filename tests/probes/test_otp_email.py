@@ -372,7 +372,7 @@ def test_a_mailbox_that_dies_while_it_is_waited_in(
     mail.policy.moods[user] = lambda _: "DISCARD"
 
     def kill(line: str) -> None:
-        if line.startswith("SMTP: taken"):
+        if line.startswith("SMTP: accepted"):
             mail.kill(user)
 
     reading, _ = run_once(probe(user), meanwhile=kill)
@@ -382,7 +382,7 @@ def test_a_mailbox_that_dies_while_it_is_waited_in(
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("when", ["IMAP: signed in", "SMTP: taken"])
+@pytest.mark.parametrize("when", ["IMAP: signed in", "SMTP: accepted"])
 def test_a_mailbox_that_hangs(when: str, mail: Any, probe: Callable[..., OtpEmail]) -> None:
     user = mail.user()
     mail.policy.moods[user] = lambda _: "DISCARD"
