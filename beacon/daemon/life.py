@@ -140,7 +140,7 @@ class Daemon:
         )
         if drawn:
             self._stack.enter_context(diverted(parts.output_factory.note))
-        outputs = ReloadableOutputs(parts.engine, parts.latest, parts.output_factory.make)
+        outputs = ReloadableOutputs(parts.engine, parts.output_factory.make)
         self._stack.callback(outputs.stop)
         outputs.show(self._config, lambda call: call())
         if not crashed and not parts.monitor.view().incidents:

@@ -13,7 +13,6 @@ from typing import Final
 from beacon.config.problems import ConfigError
 from beacon.config.schema import Config
 from beacon.daemon.wiring import Parts
-from beacon.engine.latest import Latest
 from beacon.engine.loop import Engine
 from beacon.engine.output import Output
 from beacon.engine.redaction import safe_traceback
@@ -37,10 +36,8 @@ class ReloadableOutputs:
     of everything again.
     """
 
-    def __init__(
-        self, engine: Engine, latest: Latest, make: Callable[[Config], Sequence[Output]]
-    ) -> None:
-        self._engine, self._latest, self._make = engine, latest, make
+    def __init__(self, engine: Engine, make: Callable[[Config], Sequence[Output]]) -> None:
+        self._engine, self._make = engine, make
         self._outputs: Sequence[Output] = ()
 
     def show(self, config: Config, decide: Decide) -> None:
@@ -50,11 +47,9 @@ class ReloadableOutputs:
         decide(lambda: self._detach(leaving))
         self._end(leaving)
         self._outputs = wanted
-        site = config.watched
-        known = frozenset([e.id for e in site.endpoints] + [s.id for s in site.services])
         # One that stays misses nothing: effects wait in the engine until it is attached again.
         coming = _without(wanted, before)
-        decide(lambda: self._attach(_without(wanted, coming), known))
+        decide(lambda: self._attach(_without(wanted, coming)))
         for output in coming:
             output.start()
 
@@ -67,10 +62,10 @@ class ReloadableOutputs:
         for output in reversed(outputs):
             stop_output(output, BUDGET)
 
-    def _attach(self, staying: Sequence[Output], known: frozenset[str]) -> None:
+    def _attach(self, staying: Sequence[Output]) -> None:
         self._detach(staying)
         for output in self._outputs:
-            self._engine.attach(output, self._latest.everything(known))
+            self._engine.attach(output)
 
     def _detach(self, outputs: Sequence[Output]) -> None:
         for output in outputs:

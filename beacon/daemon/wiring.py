@@ -1,6 +1,6 @@
 """Which parts a running beacon has, and how they are connected.
 
-    probes → engine (monitor) → journal, tower, latest, history, pushes      always there
+    probes → engine (monitor) → journal, tower, history, pushes      always there
                               → terminal, MQTT, web                          made by `OutputFactory`
 
 Nothing is started here: `life` starts and stops the parts, `reload` gives them another
@@ -37,7 +37,6 @@ from beacon.engine.calendar.quiet_hours import QuietHoursWatch
 from beacon.engine.calendar.windows import WeeklyWindow, WindowsWatch
 from beacon.engine.clock import SystemClock
 from beacon.engine.inbox import Inbox
-from beacon.engine.latest import Latest
 from beacon.engine.loop import Engine, Item, Poll, ScheduledProbe
 from beacon.engine.output import Heartbeat, Output
 from beacon.engine.probe_memory import ProbeMemory
@@ -165,7 +164,6 @@ class Parts:
         self.options, self.config = options, config
         self.clock = clock = SystemClock()
         self.monitor = Monitor(config.watched)
-        self.latest = Latest()
         self.ledger = Ledger()
         shared: dict[type, Any] = {Ledger: self.ledger, ConditionalClient: ConditionalClient()}
         self._retry = retry
@@ -199,7 +197,6 @@ class Parts:
             outputs=(
                 LogBook(notifier.status),
                 self.tower,
-                self.latest,
                 self.history,
                 self.pushes,
             ),
@@ -324,7 +321,7 @@ class OutputFactory:
 
         parts = self._parts
         terminal = TerminalTower(
-            config.watched, config.tower, parts.clock, parts.heart, parts.latest
+            config.watched, config.tower, parts.clock, parts.heart, parts.engine.latest
         )
         terminal.caption(parts.options.caption)
         return terminal

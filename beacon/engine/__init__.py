@@ -4,7 +4,7 @@
 
 Everybody posts to the inbox; only the loop's thread changes state. A worker's run has a deadline
 and a budget of bytes; at the deadline its sockets are shut. `redaction` masks secrets in all text
-that leaves a run. `latest` keeps the last effect of each sort for outputs that are attached later.
+that leaves a run. `latest` keeps the last effect of each thing.
 
 Must never happen: something outside blocks the deciding thread.
 """

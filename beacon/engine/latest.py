@@ -1,7 +1,10 @@
-"""The latest of everything: brings an output up to date that is attached later."""
+"""The last effect of each thing that has a state: kept once, by the loop.
+
+Outputs that come later are brought up to date from it, and the terminal draws it.
+"""
 
 from collections.abc import Sequence
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from beacon.core.effects import (
     Effect,
@@ -11,49 +14,46 @@ from beacon.core.effects import (
     OverlaysChanged,
     ServiceChanged,
 )
-from beacon.core.views import EndpointRead, OverlayKind, SilenceChanged
+from beacon.core.model import Site
+from beacon.core.views import EndpointRead, SilenceChanged
 
 Kept = TypeVar("Kept", bound=Effect)
 
-_SINGLE: Final = (OverallChanged, IncidentChanged, SilenceChanged, IndicationChanged)
-
 
 class Latest:
-    """Keeps the last effect of each thing that has a state; single events are not kept.
+    """Single events are not kept.
 
-    The deciding thread writes it; any thread may read it.
+    Only the deciding thread calls `take`, `follow` and `everything`; any thread may call `of`.
     """
-
-    name = "latest"
 
     def __init__(self) -> None:
         self._latest: dict[tuple[type, str], Effect] = {}
-        self.overlays: dict[OverlayKind, OverlaysChanged] = {}
 
-    def start(self) -> None:
-        """Nothing to start."""
-
-    def offer(self, effects: Sequence[Effect]) -> None:
+    def take(self, effects: Sequence[Effect]) -> None:
         """Keep the last effect of each thing."""
         for effect in effects:
-            if isinstance(effect, EndpointRead):
-                self._latest[EndpointRead, effect.endpoint] = effect
-            elif isinstance(effect, ServiceChanged):
-                self._latest[ServiceChanged, effect.service.id] = effect
-            elif isinstance(effect, OverlaysChanged):
-                self.overlays[effect.kind] = effect
-            elif isinstance(effect, _SINGLE):
-                self._latest[type(effect), ""] = effect
+            match effect:
+                case EndpointRead(endpoint=name) | OverlaysChanged(kind=name):
+                    self._latest[type(effect), name] = effect
+                case ServiceChanged(service=view):
+                    self._latest[ServiceChanged, view.id] = effect
+                case OverallChanged() | IncidentChanged() | SilenceChanged() | IndicationChanged():
+                    self._latest[type(effect), ""] = effect
+                case _:
+                    pass
 
-    def stop(self, budget: float) -> None:
-        """Nothing to stop."""
+    def follow(self, site: Site) -> None:
+        """Forget services and endpoints that this site does not have."""
+        known = {s.id for s in site.services} | {e.id for e in site.endpoints}
+        for kind, name in list(self._latest):
+            if kind in (ServiceChanged, EndpointRead) and name not in known:
+                del self._latest[kind, name]
 
     def of(self, kind: type[Kept], name: str = "") -> Kept | None:
-        """Return the last effect of this kind, of the service or endpoint with this id."""
+        """The last effect of this kind; `name`: of which service, endpoint or kind of overlay."""
         found = self._latest.get((kind, name))
         return found if isinstance(found, kind) else None
 
-    def everything(self, known: frozenset[str]) -> tuple[Effect, ...]:
-        """Return all of it, of services and endpoints only those with these ids."""
-        kept = (e for (_, name), e in self._latest.items() if not name or name in known)
-        return (*kept, *self.overlays.values())
+    def everything(self) -> tuple[Effect, ...]:
+        """All of it."""
+        return tuple(self._latest.values())

@@ -16,6 +16,7 @@ from beacon.core.inputs import Event, Observed, RunDelayed, TimePassed
 from beacon.core.model import Moment, Reading, Site
 from beacon.engine.clock import Clock
 from beacon.engine.inbox import Inbox
+from beacon.engine.latest import Latest
 from beacon.engine.output import Heartbeat, Output
 from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import safe_traceback
@@ -126,6 +127,7 @@ class Engine:
         new_memory: Callable[[], ProbeMemory] = ProbeMemory,
     ) -> None:
         self.schedule = Schedule()
+        self.latest = Latest()
         self.workers = Workers(clock, inbox.post)
         self._judge = judge
         self._clock = clock
@@ -197,11 +199,13 @@ class Engine:
         changed = frozenset(k for k, old in self._probes.items() if watched.get(k) != old)
         self._obey(self._judge.reconfigure(site, self._now, changed))
         self._schedule_all(watched, changed)
-
-    def attach(self, output: Output, effects: Sequence[Effect]) -> None:
-        """Add an output; `effects` bring it up to date."""
         self._offer()
-        output.offer(effects)
+        self.latest.follow(site)
+
+    def attach(self, output: Output) -> None:
+        """Add an output and bring it up to date."""
+        self._offer()
+        output.offer(self.latest.everything())
         self._outputs.append(output)
 
     def detach(self, output: Output) -> None:
@@ -374,6 +378,7 @@ class Engine:
         if not self._effects:
             return
         effects, self._effects = tuple(self._effects), []
+        self.latest.take(effects)
         for output in self._outputs:
             try:
                 output.offer(effects)

@@ -68,7 +68,7 @@ class Mirror:
             self._read(path, json.loads(text))
 
     def _take(self, effect: Effect) -> None:
-        self.view.latest.offer((effect,))
+        self.view.latest.take((effect,))
         self.view.take(effect)
 
     def _verdict(self, kind: str, name: str, payload: Payload) -> None:

@@ -14,7 +14,6 @@ from beacon.core.monitor import Monitor
 from beacon.core.views import EndpointRead
 from beacon.daemon.reload import ReloadableOutputs
 from beacon.engine.inbox import Inbox
-from beacon.engine.latest import Latest
 from beacon.engine.loop import Engine
 from beacon.engine.output import Heartbeat
 
@@ -78,13 +77,10 @@ def at_once(call):
 
 
 def test_a_new_output_is_told_what_stands_and_then_what_comes(engine, clock):
-    latest = Latest()
-    latest.start()
-    engine.attach(latest, ())
     engine.start({})
     made = [RecordingOutput(), RecordingOutput()]
     queue = list(made)
-    outputs = ReloadableOutputs(engine, latest, lambda _config: [queue.pop(0)])
+    outputs = ReloadableOutputs(engine, lambda _config: [queue.pop(0)])
     outputs.show(config("a", "b"), at_once)
     first, second = made
     [known] = first.told
@@ -93,39 +89,40 @@ def test_a_new_output_is_told_what_stands_and_then_what_comes(engine, clock):
     engine.turn([Observed(now, "s/a", Reading(Reason.OK), now)])
     assert any(isinstance(effect, EndpointRead) for effect in first.told[1])
 
+    engine.reconfigure(site("a"), {})
     outputs.show(config("a"), at_once)
     assert first.life == ["start", "stop"]
     assert second.life == ["start"]
     [known] = second.told
     assert [e.endpoint for e in known if isinstance(e, EndpointRead)] == ["s/a"]
+    told = len(first.told)
     engine.turn([Observed(now, "s/a", Reading(Reason.SLOW), now)])
-    assert (len(first.told), len(second.told)) == (2, 2)
+    assert (len(first.told), len(second.told)) == (told, 2)
     outputs.stop()
     outputs.stop()
     assert second.life == ["start", "stop"]
-    latest.stop(1)
 
 
 def test_one_that_is_made_again_stays_and_is_told_what_stands(engine, clock):
-    latest = Latest()
-    engine.attach(latest, ())
     engine.start({})
     stays, first, second = RecordingOutput("stays"), RecordingOutput(), RecordingOutput()
     made = [[stays, first], [stays, second]]
-    outputs = ReloadableOutputs(engine, latest, lambda _config: made.pop(0))
+    outputs = ReloadableOutputs(engine, lambda _config: made.pop(0))
     outputs.show(config("a", "b"), at_once)
+    engine.reconfigure(site("a"), {})
     outputs.show(config("a"), at_once)
     assert (stays.life, first.life, second.life) == (["start"], ["start", "stop"], ["start"])
-    known, again = stays.told
+    known, changed, again = stays.told
     assert {type(effect) for effect in again} == {type(effect) for effect in known}
+    assert changed, "what the new site changed"
     now = clock.monotonic()
     engine.turn([Observed(now, "s/a", Reading(Reason.OK), now)])
-    assert len(stays.told) == 3, "each effect once"
+    assert len(stays.told) == 4, "each effect once"
 
 
 def test_one_that_does_not_end_keeps_no_other_from_ending(engine, caplog):
     made = [RecordingOutput("good"), RecordingOutput("bad", fails=True)]
-    outputs = ReloadableOutputs(engine, Latest(), lambda _config: made)
+    outputs = ReloadableOutputs(engine, lambda _config: made)
     outputs.show(config("a"), at_once)
     with caplog.at_level(logging.DEBUG):
         outputs.stop()

@@ -95,17 +95,17 @@ def test_overlays(
 ) -> None:
     laid = Overlay(kind, subject, 990.0, "anna", "", "why", until)
     hear(topics.overlays(OverlaysChanged(990.0, kind, on=True, overlays=(laid,))))
-    assert mirror.view.latest.overlays[kind].overlays == (laid,)
+    assert mirror.view.latest.of(OverlaysChanged, kind).overlays == (laid,)
     hear(topics.overlays(OverlaysChanged(990.0, kind, on=False)))
-    assert mirror.view.latest.overlays[kind].overlays == ()
+    assert mirror.view.latest.of(OverlaysChanged, kind).overlays == ()
 
 
 def test_what_is_overdue(mirror: Mirror, topics: Topics, hear: Hear) -> None:
     kind = OverlayKind.ATTEST
     hear(topics.overlays(OverlaysChanged(990.0, kind, on=True, overdue=("keys",))))
     assert (
-        mirror.view.latest.overlays[kind].overlays,
-        mirror.view.latest.overlays[kind].overdue,
+        mirror.view.latest.of(OverlaysChanged, kind).overlays,
+        mirror.view.latest.of(OverlaysChanged, kind).overdue,
     ) == (
         (),
         ("keys",),

@@ -1,5 +1,8 @@
 """What waits to be published: the latest of each thing, and events, which are published once.
 
+The loop's own latest (`beacon.engine.latest`) does not do here: the MQTT thread must know what is
+not yet published, and it publishes what no effect of the core says (lamps, health, explanations).
+
 Any thread may put in; only the MQTT thread takes out. No thread waits for another: every step on
 the shared containers is one operation of the interpreter. A note is stored before its key is
 marked, and the mark is removed before the note is read, so no change is missed.

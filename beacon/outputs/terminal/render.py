@@ -10,7 +10,13 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from beacon.core.effects import IncidentChanged, IndicationChanged, OverallChanged, ServiceChanged
+from beacon.core.effects import (
+    IncidentChanged,
+    IndicationChanged,
+    OverallChanged,
+    OverlaysChanged,
+    ServiceChanged,
+)
 from beacon.core.indication import DARK, Colour, levels, patterns
 from beacon.core.model import Endpoint, Outcome, Service, Verdict
 from beacon.core.views import EndpointRead, IncidentView, OverlayKind, SilenceChanged
@@ -215,7 +221,7 @@ def _silence(view: TerminalScreen, at: float) -> Iterator[Text]:
 def _overlays(view: TerminalScreen, at: float) -> Iterator[Text]:
     """One line for all overlays of the same end, operator and reason."""
     for kind in OverlayKind:
-        changed = view.latest.overlays.get(kind)
+        changed = view.latest.of(OverlaysChanged, kind)
         if changed is None:
             continue
         if changed.overdue:

@@ -87,7 +87,7 @@ def view() -> TerminalScreen:
 
 def take(view: TerminalScreen, effect: Effect) -> None:
     """What the engine does: the latest first, then the outputs."""
-    view.latest.offer((effect,))
+    view.latest.take((effect,))
     view.take(effect)
 
 
