@@ -33,7 +33,7 @@ def dual_stack(net):
         (world, "world0", f"{ALIVE}/64"),
     ):
         net.run("ip", "-n", where, "-6", "address", "add", address, "dev", device, "nodad")
-    net.run("ip", "netns", "exec", net.router, "sysctl", "-qw", "net.ipv6.conf.all.forwarding=1")
+    net.switch_on("net/ipv6/conf/all/forwarding")
     net.run("ip", "-n", net.room, "-6", "route", "add", "default", "via", "fd97:1::1")
     net.run("ip", "-n", world, "-6", "route", "add", "default", "via", "fd97:2::254")
     net.run("ip", "-n", net.router, "-6", "route", "add", "blackhole", f"{DEAD}/128")
