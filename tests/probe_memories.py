@@ -1,7 +1,11 @@
-"""What probes remember in a test, as the engine would hand it to them."""
+"""What probes remember in a test, as the engine would hand it to them; and an engine that does."""
 
 from typing import Final
 
+from beacon.engine.clock import Clock
+from beacon.engine.inbox import Inbox
+from beacon.engine.loop import Engine, Item, Judge
+from beacon.engine.output import Heartbeat
 from beacon.engine.probe_memory import ProbeMemory
 from beacon.net.http.conditional_client import ConditionalClient
 from beacon.otp.used_codes import Ledger, Token
@@ -29,3 +33,18 @@ class ProbeMemories:
 
 
 MEMORIES: Final = ProbeMemories()
+
+
+def engine_of(judge: Judge, clock: Clock, inbox: Inbox[Item]) -> Engine:
+    """An engine without outputs, whose probes share the ledger of this test."""
+    heart = Heartbeat(clock)
+    return Engine(
+        judge=judge,
+        clock=clock,
+        inbox=inbox,
+        outputs=(),
+        heartbeat=heart,
+        renderer=heart,
+        feed=lambda: None,
+        new_memory=MEMORIES.new,
+    )

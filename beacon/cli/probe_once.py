@@ -14,12 +14,10 @@ from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.workers import Finished, Workers
 from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.used_codes import Ledger
-from beacon.outputs.control.probe import patience, question, run_body
+from beacon.outputs.control.probe import answer_within, question, run_body
 from beacon.outputs.control.socket import NoBeacon, NotAllowed, NotAnswering, ask
 from beacon.outputs.history.left_book import left_ledger
 
-TIDYING: Final = 6.0
-"""Seconds that a run may take after its deadline, to sign out."""
 _QUIET: Final = 2.0
 """Seconds after which the user is told what is waited for."""
 
@@ -43,12 +41,12 @@ def probe_once(
 
     A sign-in runs alone only where no beacon runs: two might send one code, or lock the account.
     """
-    waiting = "the beacon that runs here has no reading yet; it may wait for an unused code"
+    waiting = "the beacon that runs here makes the run; a sign-in may wait for an unused code"
     patient = threading.Timer(_QUIET, tell, (waiting,))
     patient.daemon = True
     patient.start()
     try:
-        return _asked(sockets, question(config, spec.id), patience(spec) + _QUIET)
+        return _asked(sockets, question(config, spec.id), answer_within(spec))
     except ProbeRefused as refused:
         if spec.sign_in:
             raise
@@ -94,8 +92,9 @@ def run_alone(
     came = box.take(spec.timeout)
     found = workers.finish(came[0]) if came else workers.expire(task.run.deadline)[0]
     assert found is not None, "the first result of a run is never late"
-    workers.stop(TIDYING)
-    return run_body(spec, found.reading, task.run.notes, codes)
+    notes = task.notes()
+    workers.stop(0.0)
+    return run_body(spec, found.reading, notes, codes)
 
 
 def in_words(run: Body, width: int, *, verbose: bool) -> str:

@@ -20,7 +20,7 @@ from beacon.engine.latest import Latest
 from beacon.engine.output import Heartbeat, Output
 from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import safe_traceback
-from beacon.engine.run import Probe, Run
+from beacon.engine.run import Probe
 from beacon.engine.schedule import DueRun, Schedule
 from beacon.engine.workers import Finished, Task, Workers, bug_reading
 
@@ -78,10 +78,10 @@ class ScheduledProbe:
 
 @dataclass(frozen=True, slots=True)
 class AskedRun:
-    """What came of a run that somebody asked for; `run` has its notes, None: there was no run."""
+    """What came of a run that somebody asked for; without a `task` there was no run."""
 
     reading: Reading
-    run: Run | None
+    task: Task | None
 
 
 class RunHeld(Exception):
@@ -341,7 +341,7 @@ class Engine:
         """Handle a reading, and give it to whoever asked for a run."""
         self._handle(event)
         for asked in self._asked.pop(event.endpoint, ()):
-            asked.set_result(AskedRun(event.reading, task.run if task else None))
+            asked.set_result(AskedRun(event.reading, task))
 
     def _schedule_all(self, watched: Mapping[str, ScheduledProbe], changed: frozenset[str]) -> None:
         self.workers.forget(changed)

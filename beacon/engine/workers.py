@@ -11,8 +11,8 @@ import heapq
 import itertools
 import logging
 import threading
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Final
 
@@ -27,6 +27,8 @@ from beacon.engine.text_pattern import SearchTimeout
 
 log = logging.getLogger(__name__)
 
+TIDYING: Final = 6.0
+"""Seconds that a run may take after its deadline, to sign out."""
 GRACE: Final = 1.0
 """Seconds a worker has to return after its sockets were shut; then it counts as stuck."""
 
@@ -42,10 +44,20 @@ class Task:
     begun: bool = False
     over: bool = False  # it has its reading, or nobody wants one: what comes later is dropped
     again: DueRun | None = None  # due while this run was going on
+    returned: threading.Event = field(default_factory=threading.Event)  # the worker is done with it
 
     def stuck(self, now: float) -> bool:
         """Whether the worker has not returned long after its deadline."""
         return self.over and now >= self.run.deadline + GRACE
+
+    def notes(self, within: float = TIDYING) -> Sequence[str]:
+        """The conversation, once the worker has returned: until then the run may learn a secret.
+
+        For whoever may wait, after the reading has come.
+        """
+        if self.returned.wait(within):
+            return self.run.notes
+        return ("the run does not end: what it sent and received is not shown",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +159,7 @@ class Workers:
     def _work(self) -> None:
         while (task := self._todo.get()) is not None:
             reading = _observe(task)
+            task.returned.set()
             self._post(Finished(self._clock.monotonic(), task, reading))
 
 

@@ -44,7 +44,7 @@ def test_it_is_made_at_once_and_counts_as_a_recheck(house):
     house.watch({"a/b": Counting()}, interval=3600.0)
     came = result(house, house.engine.run_now("a/b"))
     assert came.reading.detail == "run 1"
-    assert [note.split("  ")[-1] for note in came.run.notes] == ["run 1"]
+    assert [note.split("  ")[-1] for note in came.task.notes()] == ["run 1"]
     [event] = house.judge.readings()
     assert (event.reading, event.regular) == (came.reading, False)
     assert house.engine.schedule.next_due() is not None, "the regular runs come all the same"
@@ -81,11 +81,17 @@ def test_a_deadline_and_a_bug_are_results_too(house, clock, hanging):
     house.turn()
     assert probe.entered.acquire(timeout=60)
     clock.advance(2.0)
-    assert result(house, asked).reading.reason is Reason.DNS_TIMEOUT
+    overstayed = result(house, asked)
+    assert overstayed.reading.reason is Reason.DNS_TIMEOUT
+    assert overstayed.task.notes(0) == (
+        "the run does not end: what it sent and received is not shown",
+    )
     came = result(house, broken)
-    assert (came.reading.reason, came.run) == (Reason.INTERNAL_ERROR, None)
+    assert (came.reading.reason, came.task) == (Reason.INTERNAL_ERROR, None)
     clock.advance(GRACE)
     assert result(house, house.engine.run_now("a/b")).reading.reason is Reason.DNS_TIMEOUT
+    probe.go_on.set()
+    assert overstayed.task.notes() == [], "it has returned, and noted nothing"
 
 
 @pytest.mark.parametrize(("until", "seconds"), [(1600.0, 600.0), (math.inf, math.inf)])

@@ -20,9 +20,8 @@ from beacon.daemon.wiring import scheduled
 from beacon.engine.clock import Clock, ManualClock, SystemClock
 from beacon.engine.inbox import Inbox
 from beacon.engine.loop import Engine, Item
-from beacon.engine.output import Heartbeat
 from beacon.otp.gammu_inbox import SAVES_NOTHING
-from tests.probe_memories import MEMORIES
+from tests.probe_memories import engine_of
 from tests.probes.test_canary import CASES, HONEST, MOODS, Parrot, probe_of, tried
 from tests.servers.stand_in import PASSWORD
 
@@ -45,17 +44,7 @@ class Beacon:
         self._path.write_text(head + textwrap.indent(textwrap.dedent(text), "  "))
         config = load_config(self._path, {})
         if self._engine is None:
-            heart = Heartbeat(self._clock)
-            self._engine = Engine(
-                judge=Monitor(config.watched),
-                clock=self._clock,
-                inbox=self._inbox,
-                outputs=(),
-                heartbeat=heart,
-                renderer=heart,
-                feed=lambda: None,
-                new_memory=MEMORIES.new,
-            )
+            self._engine = engine_of(Monitor(config.watched), self._clock, self._inbox)
             self._engine.start(scheduled(config))
         else:
             self._engine.reconfigure(config.watched, scheduled(config))

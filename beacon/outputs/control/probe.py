@@ -17,6 +17,7 @@ from beacon.core.endpoint.guard import REJECTIONS_TO_DOWN
 from beacon.core.endpoint.state import slow_or
 from beacon.core.model import REJECTED, STANDING, Endpoint, Evidence, Outcome, Reading
 from beacon.engine.loop import Engine, RunHeld
+from beacon.engine.workers import TIDYING
 from beacon.outputs.control.actions import ANSWER_WITHIN, text
 from beacon.outputs.control.socket import ActionRefused, Answer, user_name
 
@@ -35,9 +36,14 @@ _FAILED: Final = {
 }
 
 
-def patience(spec: Endpoint) -> float:
+def reading_within(spec: Endpoint) -> float:
     """Seconds in which a run of this endpoint has a reading."""
     return spec.timeout + ANSWER_WITHIN + (_CODE_WITHIN if spec.sign_in else 0.0)
+
+
+def answer_within(spec: Endpoint) -> float:
+    """Seconds in which the answer comes."""
+    return ANSWER_WITHIN + reading_within(spec) + TIDYING + ANSWER_WITHIN
 
 
 def question(config: Config, endpoint: str) -> dict[str, str]:
@@ -72,9 +78,7 @@ class ProbeNow:
         name, config = text(request, "endpoint"), self._config()
         spec = next((e for e in config.watched.endpoints if e.id == name), None)
         known = _print_of(config, name, text(request, "salt"))
-        if spec is None or not hmac.compare_digest(
-            known.encode(), text(request, "settings").encode()
-        ):
+        if spec is None or text(request, "settings") != known:
             raise ActionRefused(
                 f"the beacon that runs here has other settings for {name}, or none: make it read "
                 "the configuration first (systemctl reload mfa-beacon)"
@@ -94,13 +98,12 @@ class ProbeNow:
         except RunHeld as held:
             raise ActionRefused(_held(spec.id, held.seconds)) from None
         try:
-            came = asked.result(patience(spec))
+            came = asked.result(reading_within(spec))
         except CancelledError:
             raise ActionRefused("another configuration was taken over; try again") from None
-        notes = came.run.notes if came.run else ()
-        return run_body(
-            spec, came.reading, notes, "used codes are known to the beacon that runs here"
-        )
+        notes = came.task.notes() if came.task else ()
+        codes = "used codes are known to the beacon that runs here" if spec.sign_in else ""
+        return run_body(spec, came.reading, notes, codes)
 
 
 def _held(endpoint: str, seconds: float) -> str:
