@@ -218,7 +218,7 @@ def test_words_that_hold_what_we_sent_are_masked(
 ) -> None:
     duo_server.says[call] = said
     reading, told = talk(make())
-    assert "*** *** Basic ***" in reading.detail
+    assert "*** Basic ***" in reading.detail
     assert "***" in told or " … status_msg" in told, "masked, or left out as too long"
     assert duo_server.proofs[-1][:8] not in reading.detail + told
 
