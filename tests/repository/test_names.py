@@ -9,7 +9,7 @@ DOMAIN = {
     *("core", "probes", "probing", "otp", "vendors", "maildns"),
     *("replay", "sandbox", "tower"),
 }
-"""Packages whose names are the domain's words. Elsewhere names are those of protocols and Python."""
+"""Packages whose names are the domain's words; elsewhere they are of protocols and of Python."""
 
 EVERYDAY = """
     agree api application base body cache call chip colour debug extract flaw gpio html idea inputs
