@@ -22,7 +22,9 @@ import requests
 import trustme
 from paho.mqtt.enums import CallbackAPIVersion
 
+from beacon.daemon.life import load_config
 from beacon.otp.used_codes import Token
+from beacon.outputs.control.probe import question
 from beacon.outputs.control.socket import NoBeacon, ask
 from tests.servers.terminal import Terminal
 
@@ -380,6 +382,21 @@ def test_reload_keeps_what_is_unchanged_and_takes_what_is_new(
         after["endpoints"]["door/shut"]["failures"] > before["endpoints"]["door/shut"]["failures"]
     )
     assert "reloaded; endpoints: 2" in daemon.said()
+
+
+def test_an_unchanged_reload_keeps_what_probes_remember(daemon, vendor, eventually):
+    token = {"access_token": "canary-token", "expires_in": 3600}
+    vendor.answers |= {"/token": (200, {}, json.dumps(token).encode()), "/": (200, {}, b"")}
+    oauth2 = {"token_url": f"{vendor.url}/token", "client_id": "a", "client_secret": "canary"}
+    page = {"name": "page", "type": "http", "url": f"{vendor.url}/", "auth": {"oauth2": oauth2}}
+    daemon.write("      - " + json.dumps(page | {"interval": "1h", "timeout": "60s"}))
+    daemon.start()
+    asked = question(load_config(daemon.config, {}), "door/page")
+    for reloads in range(3):
+        assert daemon.ask(**asked)["outcome"] == "pass"
+        daemon.signal(signal.SIGHUP)
+        eventually(lambda: daemon.said().count("reloaded; end") > reloads, "a reload")  # noqa: B023
+    assert (vendor.paths.count("/token"), vendor.paths.count("/") >= 3) == (1, True)
 
 
 def test_reload_of_a_bad_file_changes_nothing_and_says_so(daemon, listening, eventually):
