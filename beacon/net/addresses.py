@@ -114,7 +114,11 @@ def interleave(addresses: Sequence[Address]) -> list[Address]:
 
 def shown(address: Address) -> str:
     """An address and its port as people write it."""
-    host, port = address[1][:2]
+    return host_port(*address[1][:2])
+
+
+def host_port(host: str, port: int) -> str:
+    """Host and port as in a URL: an IPv6 address is in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

@@ -49,11 +49,3 @@ class Watch(Protocol):
     def close(self) -> None:
         """Close it. Never raises and never blocks: the run's time may be up."""
         ...
-
-
-class Mailbox(Protocol):
-    """The settings of one place where messages arrive."""
-
-    def open(self, run: Run) -> Watch:
-        """Note the messages that are there: only later ones count. Raises as `Watch.wait` does."""
-        ...

@@ -14,6 +14,7 @@ from typing import Final
 from beacon.config.fields import HostName
 from beacon.core.model import Reading, Reason
 from beacon.engine.run import EXHAUSTED, Run
+from beacon.net.addresses import host_port
 from beacon.net.dial import trouble_of
 
 _LARGEST: Final = 65535
@@ -29,8 +30,7 @@ class Peer:
 
     def __str__(self) -> str:
         """The name if it has one, else the address; a port is always shown."""
-        shown = self.name or (f"[{self.host}]" if ":" in self.host else self.host)
-        return f"{shown}:{self.port}"
+        return host_port(self.name or self.host, self.port)
 
     @classmethod
     def parse(cls, text: str, port: int) -> "Peer":

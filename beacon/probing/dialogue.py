@@ -18,7 +18,8 @@ from beacon.core.model import Evidence, Outcome, Reading, Reason
 from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.address import Origin, origin
-from beacon.net.http.client import Answer, Request, confined, exchange, fresh_jar, prepare
+from beacon.net.http.client import Answer, Request, confined, exchange, prepare
+from beacon.net.http.cookies import Jar
 from beacon.net.http.expectations import Expectations, judge
 from beacon.net.http.route import Reach
 from beacon.net.mailbox import Watch
@@ -251,7 +252,7 @@ class Dialogue:
 
     def __init__(self, flow: Flow, run: Run) -> None:
         self._flow, self._run = flow, run
-        self._jar = fresh_jar()
+        self._jar = Jar()
         self._captured: dict[str, Captured] = {}
         self._secrets = {name: secret.reveal() for name, secret in flow.secrets.items()}
         self._counted: list[tuple[Token, int]] = []

@@ -308,8 +308,8 @@ def test_the_message_says_who_stops_receiving_codes(kept, beacon, proposed, tmp_
         "  fail spf_missing",
         "       no SPF record at otp.example",
         "       who stops receiving: receivers that check SPF: Gmail delays the mail",
-        "         (421-4.7.27: the code comes after it has expired), and refuses it where",
-        "         DKIM does not pass either (550-5.7.26: it never comes)",
+        "         (421-4.7.27: the code arrives after it has expired), and refuses it if",
+        "         DKIM does not pass either (550-5.7.26: it never arrives)",
         "       codes of: mailed-codes/code (Mailed codes), portal/sign-in (Portal)",
     ]
 

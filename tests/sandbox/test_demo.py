@@ -171,7 +171,7 @@ def test_without_mqtt_there_is_nothing_to_see(
     configuration: Path, ports: Ports, screen: Console
 ) -> None:
     config = dataclasses.replace(load_config(configuration, os.environ), mqtt=None)
-    with pytest.raises(Failed, match="has no section mqtt"):
+    with pytest.raises(Failed, match="has no section `mqtt`"):
         watched(STORY, config, ports, screen)
 
 

@@ -109,11 +109,6 @@ class Answer:
         return kind.strip().lower() in _PAGES
 
 
-def fresh_jar() -> Jar:
-    """An empty cookie jar, for one run."""
-    return Jar()
-
-
 def exchange(
     run: Run,
     request: Request,
@@ -128,7 +123,7 @@ def exchange(
     `on_status` is called with the status of each answer as soon as it is there. Raises
     `ProbeFailure` for all trouble on the way, `DeadlinePassed` when time is up.
     """
-    jar = fresh_jar() if jar is None else jar
+    jar = Jar() if jar is None else jar
     days: list[float] = []
     home = {*request.follow_to}
     public = False

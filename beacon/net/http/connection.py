@@ -31,6 +31,7 @@ from urllib3.util.url import parse_url
 from beacon.core.model import Reason
 from beacon.engine.run import DeadlinePassed, Phase, Run
 from beacon.net import dial, tls
+from beacon.net.addresses import host_port
 from beacon.net.http.inflate import Inflate, coding_of
 from beacon.net.http.route import Route
 from beacon.net.probe_failure import ProbeFailure, hold
@@ -251,8 +252,7 @@ class _SecureConnection(_Connection):
 
     def _open_tunnel(self) -> None:
         """Ask the proxy for a tunnel (RFC 9110 §9.3.6). Raises `ProbeFailure`."""
-        host, port = self._origin
-        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        where = host_port(*self._origin)
         lines = {"Host": where, **_proof(self._run, self._route)}
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         with contextlib.closing(_Answer(self.sock, method="CONNECT", run=self._run)) as answer:

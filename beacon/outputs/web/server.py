@@ -23,6 +23,7 @@ from typing import Any, Final
 from beacon.core.effects import Effect
 from beacon.engine.redaction import safe_traceback
 from beacon.engine.text_pattern import TextPattern
+from beacon.net.addresses import host_port
 
 log = logging.getLogger(__name__)
 
@@ -136,10 +137,12 @@ class WebServer:
         try:
             listener = socket.create_server(self._address, family=family, backlog=_BACKLOG)
         except OSError as error:
-            self._log_cause(f"cannot listen at {_shown(self._address)}: {error.strerror or error}")
+            self._log_cause(
+                f"cannot listen at {host_port(*self._address)}: {error.strerror or error}"
+            )
             return None
         self._cause = ""
-        log.info("HTTP: listening at %s", _shown(self._address))
+        log.info("HTTP: listening at %s", host_port(*self._address))
         return listener
 
     def _serve(self, listener: socket.socket) -> None:
@@ -357,11 +360,6 @@ def _log_fault(what: str, error: Exception) -> None:
 
 def _refused(status: int, error: str) -> WebAnswer:
     return WebAnswer(status, {"ok": False, "error": error})
-
-
-def _shown(address: tuple[str, int]) -> str:
-    host, port = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _shut(sock: socket.socket) -> None:

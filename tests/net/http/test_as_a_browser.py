@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import Run
-from beacon.net.http.client import Answer, Request, exchange, fresh_jar
+from beacon.net.http.client import Answer, Request, exchange
 from beacon.net.http.cookies import Jar
 from beacon.net.http.expectations import parse_json
 from beacon.net.probe_failure import ProbeFailure
@@ -97,7 +97,7 @@ COOKIES = [
 @pytest.mark.parametrize(("line", "sent"), COOKIES)
 def test_cookies(raw_server, line, sent):
     server = raw_server(answer(b"Set-Cookie: " + line))
-    run, jar = Run(ManualClock(NOON), 60.0), fresh_jar()
+    run, jar = Run(ManualClock(NOON), 60.0), Jar()
     exchange(run, Request(url=server.url), jar=jar)
     exchange(run, Request(url=server.url + "in"), jar=jar)
     came = [each for each in server.heads[1].split(b"\r\n") if each.startswith(b"Cookie: ")]
@@ -138,7 +138,7 @@ def test_whether_a_cookie_is_over_is_told_by_the_servers_own_clock(raw_server):
     """Ours may be years away: it is what a beacon without a clock battery begins with."""
     lasting = b"Set-Cookie: sid=1; Expires=Mon, 05 Jan 2026 13:00:00 GMT"
     server = raw_server(answer(b"Date: Mon, 05 Jan 2026 12:00:00 GMT", lasting))
-    run, jar = Run(ManualClock(datetime(2031, 1, 1, tzinfo=UTC)), 60.0), fresh_jar()
+    run, jar = Run(ManualClock(datetime(2031, 1, 1, tzinfo=UTC)), 60.0), Jar()
     exchange(run, Request(url=server.url), jar=jar)
     assert [cookie.name for cookie in jar] == ["sid"]
 

@@ -26,11 +26,11 @@ from beacon.net.http.client import (
     Request,
     _clock_seen,
     exchange,
-    fresh_jar,
     origin,
     prepare,
 )
 from beacon.net.http.connection import BODY_LIMIT, Exchange
+from beacon.net.http.cookies import Jar
 from beacon.net.http.route import Proxy, ProxyUrl, Route
 from beacon.net.probe_failure import ProbeFailure
 
@@ -484,7 +484,7 @@ def test_cookies_of_a_run_go_back_to_their_own_door_alone(raw_server, driven):
             else redirect(other.url)
         )
     )
-    jar = fresh_jar()
+    jar = Jar()
     driven(lambda run: exchange(run, Request(url=server.url), jar=jar))
     driven(lambda run: exchange(run, Request(url=server.url + "later"), jar=jar))
     assert [b"sid=1" in head for head in server.heads] == [False, True, True]

@@ -13,8 +13,9 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.net.address import join, origin, same_origin
 from beacon.net.http.auth import Auth, Basic, Bearer
-from beacon.net.http.client import Answer, Request, confined, fresh_jar, prepare
+from beacon.net.http.client import Answer, Request, confined, prepare
 from beacon.net.http.condition import Condition
+from beacon.net.http.cookies import Jar
 from beacon.net.http.expectations import Expectations, judge
 from beacon.net.probe_failure import ProbeFailure
 from beacon.probes.http import Http
@@ -65,7 +66,7 @@ def test_every_document_meets_an_expression_or_not(path, value):
     answer = Answer(status=200, body=json.dumps({"a": value}).encode())
     expect = Expectations(json={path: Condition.parse({"min": 1})})
     assert isinstance(judge(answer, expect), Reading)
-    taken = Capture(json=path).take(Run(SystemClock(), 60), answer, fresh_jar())
+    taken = Capture(json=path).take(Run(SystemClock(), 60), answer, Jar())
     assert taken is None or isinstance(taken, str)
 
 
@@ -74,7 +75,7 @@ def test_every_document_meets_an_expression_or_not(path, value):
     st.sampled_from(["https://id.example.com/a", "http://[::1]:81/b?c"]),
 )
 def test_every_location_is_followed_or_trouble(written, base):
-    run, jar = Run(SystemClock(), 60.0), fresh_jar()
+    run, jar = Run(SystemClock(), 60.0), Jar()
     same_origin(written, base)
     try:
         url = join(base, written)
