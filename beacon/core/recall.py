@@ -8,17 +8,17 @@ from collections.abc import Container
 from dataclasses import replace
 from typing import Final
 
-from beacon.core.effects import Announced, Announcement, FirstDue, Postpone, Recheck
+from beacon.core.effects import Announced, Announcement, Postpone
+from beacon.core.endpoint.paid_reading import let_count, paid_reading
 from beacon.core.endpoint.readings import EndpointMonitors
-from beacon.core.endpoint.state import EndpointState, Onset
-from beacon.core.endpoint.streaks import WINDOW
-from beacon.core.model import CALM, Health, Moment, Reading, Reason
+from beacon.core.endpoint.state import EndpointState
+from beacon.core.model import CALM, Moment, Reading, Reason
 from beacon.core.outbox import EffectOutbox
 from beacon.core.service.incident import Incident
 from beacon.core.service.roll_up import Services
-from beacon.core.snapshot import Memory, PaidReading
+from beacon.core.snapshot import Memory
 from beacon.core.tower.annunciator import AlarmKept
-from beacon.core.views import EndpointRead, OverallView
+from beacon.core.views import EndpointRead
 
 QUIET_START: Final = 5.0
 """Seconds after a restart before an overdue re-alarm sounds: the edge may know of quiet hours."""
@@ -28,11 +28,9 @@ _STOPPED: Final = Reading(Reason.GUARD_STOPPED, "stopped before the restart by r
 
 def remember(endpoints: EndpointMonitors, services: Services, at: Moment) -> Memory:
     """Everything that must survive a restart, as it stands. Later changes leave it as it is."""
-    overall, annunciator = services.overall, services.tower.annunciator
-    if overall is not None and overall.verdict in CALM:
-        overall = None
+    overall, annunciator = services.kept, services.tower.annunciator
     states = endpoints.endpoints.items()
-    paid = ((name, _paid(state, endpoints)) for name, state in states if state.spec.costly)
+    paid = ((name, paid_reading(state, endpoints)) for name, state in states)
     return Memory(
         at=at,
         endpoints={name: state.kept for name, state in states},
@@ -42,21 +40,10 @@ def remember(endpoints: EndpointMonitors, services: Services, at: Moment) -> Mem
         alarms={name: replace(each.kept) for name, each in annunciator.alarms.items()},
         buzzer=annunciator.buzzer.kept,
         incidents=services.numbers.last,
-        overall=overall.verdict if overall else None,
-        overall_since=Moment(overall.since) if overall else None,
+        overall=None if overall is None or overall.verdict in CALM else overall,
         silence=services.tower.silence,
         overlays=services.overlays.active,
         uses=services.overlays.reported_uses,
-    )
-
-
-def _paid(state: EndpointState, endpoints: EndpointMonitors) -> PaidReading | None:
-    """The reading that counts until it is stale, if one does."""
-    stale_at, last = endpoints.stale_at(state), state.last
-    if state.health is Health.UNKNOWN or last is None or stale_at is None:
-        return None
-    return PaidReading(
-        reading=last, started=state.started, stale_at=Moment(stale_at), fails=state.streaks.fails
     )
 
 
@@ -83,8 +70,8 @@ def recall(
             state.recall(replace(kept, guard=guard))
             state.arrivals = {c.delivery: c for c in memory.arrivals if c.cause == name}
             _keep_from_running(endpoints, outbox, state, at)
-            if state.spec.costly and name in memory.paid:
-                _let_count(endpoints, outbox, state, memory.paid[name], at)
+            if name in memory.paid:
+                let_count(endpoints, outbox, state, memory.paid[name], at)
     annunciator = services.tower.annunciator
     for name, service in memory.services.items():
         if name in services.monitors:
@@ -97,7 +84,7 @@ def recall(
     annunciator.buzzer.kept = memory.buzzer
     services.numbers.last = memory.incidents
     services.overlays.reported_uses = memory.uses
-    services.overall = _before(memory)
+    services.kept = memory.overall
     if memory.silence is not None and services.open_incidents():
         services.tower.resume_silence(memory.silence, at)
 
@@ -113,33 +100,6 @@ def _keep_from_running(
         )
 
 
-def _let_count(
-    endpoints: EndpointMonitors,
-    outbox: EffectOutbox,
-    state: EndpointState,
-    paid: PaidReading,
-    at: Moment,
-) -> None:
-    """What cost a message counts until it is stale; the next is sent when it would have been."""
-    spec, health, started = state.spec, state.kept.health, paid.started
-    if health is None or paid.stale_at <= at or state.guarded:
-        return
-    state.health, state.settled, state.started = health, True, started
-    state.last = state.statement = paid.reading
-    state.stated_at = started
-    if paid.fails:
-        state.streaks.fails, state.fail_since = paid.fails, started
-        state.streaks.window = (1 << min(paid.fails, WINDOW)) - 1
-        state.onset = Onset(started, paid.reading)
-    endpoints.expect(state, paid.stale_at)
-    endpoints.report(EndpointRead(started, spec.id, paid.reading, state.shown, paid.fails))
-    due = started + spec.interval
-    if due > max(at, state.kept.guard.until):
-        outbox.put(FirstDue(at, spec.id, due))
-        if state.wants_recheck and spec.retry_interval is not None:
-            outbox.put(Recheck(at, max(at, started + spec.retry_interval), (spec.id,)))
-
-
 def _not_at_once(alarm: AlarmKept, at: Moment) -> AlarmKept:
     overdue = alarm.realarm_at <= at
     return replace(alarm, realarm_at=Moment(at + QUIET_START) if overdue else alarm.realarm_at)
@@ -151,17 +111,3 @@ def _dropped(kept: Incident, at: Moment) -> Announced:
     incident.close(at, kept.view.verdict)
     view = incident.view
     return Announced(at, Announcement.CLOSED, view.service, view.verdict, view, view.cause)
-
-
-def _before(memory: Memory) -> OverallView | None:
-    """What was shown before, as far as it says since when."""
-    if memory.overall is None or memory.overall_since is None:
-        return None
-    return OverallView(
-        verdict=memory.overall,
-        problem=True,
-        since=memory.overall_since,
-        blind=True,
-        starting=True,
-        services=(),
-    )

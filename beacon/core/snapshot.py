@@ -12,24 +12,16 @@ from dataclasses import dataclass, field, is_dataclass, replace
 from functools import cache
 from typing import TypeVar, cast, get_args, get_type_hints
 
+from beacon.core.endpoint.paid_reading import PaidReading
 from beacon.core.endpoint.state import EndpointKept
-from beacon.core.model import Moment, Reading, Verdict
+from beacon.core.model import Moment
+from beacon.core.service.roll_up import OverallKept
 from beacon.core.service.service import ServiceKept
 from beacon.core.tower.annunciator import AlarmKept
 from beacon.core.tower.buzzer import SILENT_SO_FAR, BuzzerKept
 from beacon.core.views import Arrivals, IncidentView, Overlay, SilenceChanged
 
 Remembered = TypeVar("Remembered")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaidReading:
-    """The last reading of an endpoint, which cost a message: it counts until it is stale."""
-
-    reading: Reading
-    started: Moment
-    stale_at: Moment
-    fails: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +40,7 @@ class Memory:
     alarms: dict[str, AlarmKept] = field(default_factory=dict)
     buzzer: BuzzerKept = SILENT_SO_FAR
     incidents: int = 0
-    overall: Verdict | None = None
-    overall_since: Moment | None = None
+    overall: OverallKept | None = None
     silence: SilenceChanged | None = None
     overlays: tuple[Overlay, ...] = ()
     uses: tuple[str, ...] = ()

@@ -12,11 +12,9 @@ from hypothesis import strategies as st
 from beacon.core.effects import (
     Announced,
     Announcement,
-    FirstDue,
     IncidentChanged,
     OverallChanged,
     Postpone,
-    Recheck,
     Sounded,
 )
 from beacon.core.endpoint.flapping import Flapping
@@ -48,6 +46,7 @@ from beacon.core.monitor import Monitor
 from beacon.core.service.blind import BlindKept
 from beacon.core.service.hold import VerdictKept
 from beacon.core.service.incident import Incident
+from beacon.core.service.roll_up import OverallKept
 from beacon.core.service.service import ServiceKept
 from beacon.core.service.suppression import Suppression
 from beacon.core.snapshot import Memory, PaidReading
@@ -561,117 +560,6 @@ def test_what_may_be_none_is_left_out_when_written_and_has_a_default():
     assert list(nothings(Memory)) == []
 
 
-# --- readings that cost a message ---------------------------------------------------
-
-QUARTER = 900.0
-ARRIVES = "sms/arrives"
-
-
-@pytest.fixture
-def by_sms():
-    """A beacon whose only endpoint costs a message a run, after an hour in which all came."""
-
-    def begin(**settings):
-        usual = {"interval": QUARTER, "timeout": 150.0, "retry_interval": 120.0}
-        usual |= {"failure_threshold": 2, "stale_after": 3 * QUARTER + 150.0, "costly": True}
-        endpoint = Endpoint(
-            id=ARRIVES,
-            service="sms",
-            name="arrives",
-            kind="otp_sms",
-            evidence=Evidence.SYMPTOM,
-            **usual | settings,
-        )
-        service = Service(id="sms", name="SMS codes", endpoints=(endpoint,))
-        simulation = Simulation(Site(id="soc", services=(service,)), 0.0, [])
-        simulation.start()
-        list(simulation.run(HOUR))
-        return simulation
-
-    return begin
-
-
-def read(effects):
-    return [e for e in effects if isinstance(e, EndpointRead)]
-
-
-def test_what_cost_a_message_counts_over_a_restart_and_the_next_is_sent_in_its_time(by_sms):
-    beacon = by_sms()
-    list(beacon.run(HOUR + 400.0))
-    first = beacon.restart(down=100.0)
-    verdict = next(e.overall for e in first if isinstance(e, OverallChanged))
-    assert (verdict.verdict, verdict.starting) == (Verdict.OK, False)
-    assert [(e.at, e.reading.reason, e.health) for e in read(first)] == [
-        (HOUR, Reason.OK, Health.UP)
-    ]
-    assert [e.due for e in first if isinstance(e, FirstDue)] == [HOUR + QUARTER]
-    later = read(beacon.run(HOUR + 3 * QUARTER))
-    assert [e.at for e in later] == [HOUR + QUARTER, HOUR + 2 * QUARTER, HOUR + 3 * QUARTER]
-
-
-def test_the_same_without_a_cost_is_read_at_once(by_sms):
-    beacon = by_sms(costly=False)
-    first = beacon.restart(down=100.0)
-    assert not read(first)
-    assert beacon.monitor.view().services[0].starting
-    assert read(beacon.run(beacon.now))[0].at == beacon.now
-
-
-def test_what_is_asked_something_else_now_is_read_at_once(by_sms):
-    beacon = by_sms()
-    first = beacon.restart(down=100.0, changed=frozenset({ARRIVES}))
-    assert not [e for e in first if isinstance(e, FirstDue)]
-    assert beacon.monitor.view().services[0].starting
-
-
-def test_down_stays_down_and_red(by_sms):
-    beacon = by_sms()
-    beacon.cue(ARRIVES, Reading(Reason.CODE_NOT_ARRIVED))
-    list(beacon.run(2 * HOUR))
-    before = beacon.monitor.remember(beacon.now)
-    beacon.restart(down=100.0)
-    after = beacon.monitor.remember(beacon.now)
-    assert (after.endpoints, after.paid) == (before.endpoints, before.paid)
-    view = beacon.monitor.view()
-    assert (view.services[0].verdict, view.services[0].blind) == (Verdict.OUTAGE, False)
-    assert view.endpoints[0].health is Health.DOWN
-
-
-def test_a_fail_that_waits_for_its_re_check_still_does(by_sms):
-    beacon = by_sms()
-    beacon.cue(ARRIVES, Reading(Reason.CODE_NOT_ARRIVED))
-    list(beacon.run(HOUR + 10.0))
-    first = beacon.restart(down=20.0)
-    assert [e.failures for e in read(first)] == [1]
-    assert [e.due for e in first if isinstance(e, Recheck)] == [HOUR + 120.0]
-    list(beacon.run(HOUR + 120.0))
-    assert beacon.monitor.view().endpoints[0].health is Health.DOWN
-
-
-def test_what_is_stale_counts_no_more(by_sms):
-    beacon = by_sms()
-    first = beacon.restart(down=3 * QUARTER + 150.0)
-    assert not read(first)
-    assert beacon.monitor.view().services[0].starting
-
-
-def test_what_is_overdue_counts_and_is_read_soon(by_sms):
-    beacon = by_sms()
-    first = beacon.restart(down=2 * QUARTER)
-    assert [e.health for e in read(first)] == [Health.UP]
-    assert not [e for e in first if isinstance(e, FirstDue)]
-
-
-def test_it_becomes_stale_in_its_own_time(by_sms):
-    beacon = by_sms()
-    beacon.cue(ARRIVES, None)
-    beacon.restart(down=100.0)
-    list(beacon.run(HOUR + 3 * QUARTER + 149.0))
-    assert beacon.monitor.view().endpoints[0].health is Health.UP
-    list(beacon.run(HOUR + 3 * QUARTER + 151.0))
-    assert beacon.monitor.view().endpoints[0].health is Health.UNKNOWN
-
-
 # --- restarts at any moment -------------------------------------------------------
 
 WHO = {"by": "analyst", "origin": "cli"}
@@ -841,8 +729,7 @@ def full():
         services=services,
         alarms=alarms,
         incidents=7,
-        overall=Verdict.OUTAGE,
-        overall_since=305.0,
+        overall=OverallKept(Verdict.OUTAGE, 305.0),
         silence=SilenceChanged(390.0, True, 390.0, 900.0, "analyst", "call"),
         overlays=(shelved,),
         uses=("a", "b"),
@@ -862,7 +749,7 @@ def parts(remembered):
 
 KEPT = (
     *(EndpointKept, SignInGuard, Flapping, PaidReading, ServiceKept, VerdictKept, BlindKept),
-    *(Incident, AlarmKept, BuzzerKept, Memory),
+    *(Incident, AlarmKept, BuzzerKept, OverallKept, Memory),
 )
 
 

@@ -8,6 +8,7 @@
     latency_baseline  which latency is usual at this hour of the week
     latency_watch     compares with it, and learns
     delivery_stats    codes sent and arrived
+    paid_reading      what cost a message counts over a restart
     dependencies      which services are judged anew when an endpoint changes
 
 Must never happen: a fault of our own line or clock takes an endpoint down; an error ends a

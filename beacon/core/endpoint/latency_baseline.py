@@ -282,8 +282,3 @@ class Slowness:
             )
             said.append(f"usually {how}")
         return ", ".join(said)
-
-    def forget(self) -> None:
-        """Lose the latencies: what follows must be fresh."""
-        self._latest.clear()
-        self._row_since = self._over_since = self._under_since = None

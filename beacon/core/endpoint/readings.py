@@ -81,7 +81,7 @@ class EndpointMonitors:
         One whose probe settings changed starts afresh, and says so.
         """
         was = self.endpoints
-        self.endpoints = {e.id: self._kept(e, at, changed) for e in site.endpoints}
+        self.endpoints = {e.id: self._same_or_fresh(e, at, changed) for e in site.endpoints}
         for name, state in was.items():
             if self.endpoints.get(name) is not state:
                 self._timers.set(state, None)
@@ -97,7 +97,7 @@ class EndpointMonitors:
         self.dependencies.take_touched()
         self.dependencies.touch_everything()
 
-    def _kept(self, spec: Endpoint, at: Moment, changed: frozenset[str]) -> EndpointState:
+    def _same_or_fresh(self, spec: Endpoint, at: Moment, changed: frozenset[str]) -> EndpointState:
         old = self.endpoints.get(spec.id)
         if old is not None and spec.id not in changed:
             old.spec = spec

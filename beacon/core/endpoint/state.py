@@ -107,28 +107,9 @@ class EndpointState:
     """What is remembered of one endpoint between readings."""
 
     __slots__ = (
-        "arrivals",
-        "baseline",
-        "delayed_until",
-        "errors",
-        "fail_since",
-        "flaps",
-        "health",
-        "kept",
-        "last",
-        "onset",
-        "passed_at",
-        "records",
-        "settled",
-        "slow_because",
-        "slowness",
-        "spec",
-        "started",
-        "stated_at",
-        "statement",
-        "streaks",
-        "ttl",
-        "ttl_at",
+        *("arrivals", "baseline", "delayed_until", "errors", "fail_since", "flaps", "health"),
+        *("kept", "last", "onset", "passed_at", "records", "settled", "slow_because", "slowness"),
+        *("spec", "started", "stated_at", "statement", "streaks", "ttl", "ttl_at"),
     )
 
     def __init__(self, spec: Endpoint, at: Moment) -> None:
@@ -359,8 +340,7 @@ class EndpointState:
 
     def _forget(self) -> None:
         """What follows must be fresh."""
-        self.streaks.forget()
-        self.slowness.forget()
+        self.streaks, self.slowness = Streaks(), Slowness()
 
     def void(self, reading: Reading, at: Moment) -> None:
         """Lose all trust in what was seen: unknown at once, streaks and window emptied."""

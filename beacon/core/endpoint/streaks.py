@@ -3,6 +3,7 @@
 A threshold alone would miss what fails now and then: four fails of the last six count as much.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 WINDOW: Final = 6
@@ -15,32 +16,19 @@ def _frequent(window: int) -> bool:
     return window.bit_count() >= WINDOW_FAILS
 
 
+@dataclass(slots=True)
 class Streaks:
     """The latest readings of one endpoint. A window has a bit for each, 1: it failed or warned."""
 
-    __slots__ = (
-        "clean",
-        "fails",
-        "good",
-        "troubled",
-        "unplanned",
-        "window",
-        "window_regular",
-        "window_troubled",
-        "window_unplanned",
-    )
-
-    def __init__(self) -> None:
-        self.forget()
-
-    def forget(self) -> None:
-        """Empty streaks and windows: what follows must be fresh."""
-        self.fails = 0
-        self.good = 0  # passed, or passed with a warning
-        self.clean = 0  # passed without a warning
-        self.troubled = 0  # failed, or passed with a warning
-        self.unplanned = 0  # so, and not for something that can be planned for
-        self.window = self.window_regular = self.window_troubled = self.window_unplanned = 0
+    fails: int = 0
+    good: int = 0  # passed, or passed with a warning
+    clean: int = 0  # passed without a warning
+    troubled: int = 0  # failed, or passed with a warning
+    unplanned: int = 0  # so, and not for something that can be planned for
+    window: int = 0
+    window_regular: int = 0
+    window_troubled: int = 0
+    window_unplanned: int = 0
 
     def count_fail(self) -> None:
         """Count a reading that failed."""

@@ -4,6 +4,7 @@ Services are always taken in configured order: the same events give the same eff
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from beacon.core.effects import IncidentChanged, OverallChanged
@@ -22,12 +23,21 @@ from beacon.core.views import IncidentView, OverallView, ServiceView
 IMPACT_EVERY: Final = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class OverallKept:
+    """What survives a restart of the overall verdict, while it is bad."""
+
+    verdict: Verdict
+    since: Moment
+
+
 class Services:
     """All services of a site, and what they come to together."""
 
     def __init__(self, site: Site, timers: Timers, outbox: EffectOutbox) -> None:
         self.monitors: dict[str, ServiceMonitor] = {}
         self.overall: OverallView | None = None
+        self.kept: OverallKept | None = None
         self.overlays = Overlays(timers, outbox)
         self.tower = TowerControl(site, timers, outbox, self.overlays)
         self.numbers = IncidentNumbers()
@@ -110,12 +120,14 @@ class Services:
             self._timers.set("impact", at + IMPACT_EVERY)
 
     def _publish_overall(self, trust: Trust, at: Moment) -> OverallView:
-        views, was = self.views(), self.overall
+        views = self.views()
         verdict = max((v.verdict for v in views), key=RANK.__getitem__, default=Verdict.BLIND)
+        if self.kept is None or self.kept.verdict is not verdict:
+            self.kept = OverallKept(verdict, at)
         now = OverallView(
             verdict=verdict,
             problem=verdict not in NO_PROBLEM,
-            since=was.since if was is not None and was.verdict is verdict else at,
+            since=self.kept.since,
             blind=any(v.blind for v in views),
             starting=any(v.starting for v in views),
             services=tuple((v.id, v.verdict) for v in views),
@@ -125,7 +137,7 @@ class Services:
             storage_degraded=self.storage_degraded,
             first_out=self.tower.annunciator.first_out,
         )
-        if now != was:
+        if now != self.overall:
             self.overall = now
             self._outbox.put(OverallChanged(at, now))
         return now

@@ -18,8 +18,10 @@ def from_version_2(document: str) -> str:
 
 def _memory(old: _Old) -> dict[str, Any]:
     endpoints, services = old.get("endpoints", ()), old.get("services", ())
-    site = ("at", "incidents", "overall", "overall_since", "silence", "overlays", "uses")
-    return _part(old, *site) | {
+    new = _part(old, "at", "incidents", "silence", "overlays", "uses")
+    if {"overall", "overall_since"} <= old.keys():
+        new["overall"] = {"verdict": old["overall"], "since": old["overall_since"]}
+    return new | {
         "endpoints": {each["id"]: _endpoint(each) for each in endpoints},
         "paid": {
             each["id"]: _part(each, "stale_at", "fails", last="reading", read_at="started")

@@ -3,13 +3,16 @@
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from beacon.core.endpoint.latency_baseline import Learnt
+from beacon.core.endpoint.state import EndpointKept
 from beacon.outputs.history.database import VERSION, HistoryFile
-from beacon.outputs.history.recall import StoredState
+from beacon.outputs.history.recall import StoredMemory, StoredState
 from beacon.outputs.history.storage import NAME
 from tests.core.test_snapshot import full
 
@@ -60,3 +63,12 @@ def test_a_damaged_memory_costs_the_memory_only(older, memory, caplog):
     state = taken_over(older(2, f"UPDATE memory SET document = '{memory}';"))
     assert state.recalled(400.0, ZERO, {}).memory.incidents == 7, "numbers go on"
     assert "cannot be read and is dropped" in caplog.text
+
+
+def test_what_is_written_is_read_back():
+    """JSON has no infinity: a moment that never comes is left out, and the default of its field."""
+    memory = full()
+    memory = replace(memory, endpoints=memory.endpoints | {"new/one": EndpointKept(since=1.0)})
+    text = StoredMemory(zero=ZERO, prints={}, memory=memory).encoded()
+    assert msgspec.json.decode(text, type=StoredMemory).memory == memory
+    assert "null" not in text
