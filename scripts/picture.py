@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape
 
 from beacon import probes
 from beacon.config.loader import load
+from beacon.core.effects import IndicationChanged, OverallChanged
 from beacon.core.indication import PERIOD, WINK, WINK_EVERY, Colour, Indication, Pattern
 from beacon.engine.clock import SystemClock
 from beacon.sandbox.demo import FRAME, STORY, Act, play, staged
@@ -62,9 +63,11 @@ def run(config: Path) -> list[Seen]:
         began = clock.monotonic()
 
         def seen(act: Act) -> None:
-            view = stage.view
-            verdict = str(view.overall.verdict if view.overall else "")
-            found.append(Seen(act, clock.monotonic() - act.stay - began, verdict, view.indication))
+            latest = stage.view.latest
+            overall, shown = latest.of(OverallChanged), latest.of(IndicationChanged)
+            assert overall is not None and shown is not None
+            at = clock.monotonic() - act.stay - began
+            found.append(Seen(act, at, str(overall.overall.verdict), shown.indication))
 
         play(STORY, stage, clock, lambda: time.sleep(FRAME), seen)
     return found

@@ -259,10 +259,10 @@ def _is_key(entry: GoldenRecords, selector: str, snapshot: Snapshot) -> bool:
     return plain(key_name(snapshot.domain, selector)) == entry.name.lower()
 
 
-def beside(compared: Iterable[Finding], judged: Sequence[Finding]) -> Iterator[Finding]:
+def beside(compared: Iterable[Finding], found: Sequence[Finding]) -> Iterator[Finding]:
     """The findings that the comparison adds: a missing record is reported once."""
-    missing = {t.name for t in judged if t.reason.value.endswith(("_missing", "_nxdomain"))}
-    exact = {(t.name, t.kind) for t in judged if t.name in missing}
+    missing = {t.name for t in found if t.reason.value.endswith(("_missing", "_nxdomain"))}
+    exact = {(t.name, t.kind) for t in found if t.name in missing}
     for trouble in compared:
         known = (trouble.name, trouble.kind) in exact or (
             trouble.kind == "CNAME" and trouble.name in missing

@@ -53,7 +53,7 @@ class Peer:
 
 
 @dataclass(slots=True)
-class Heard:
+class PeerReply:
     """The result of asking one peer; times are monotonic seconds.
 
     `data` is None without a fitting answer, `error` is what the network reported, `strays` counts
@@ -73,7 +73,7 @@ def ask_all(
     calls: Sequence[tuple[Peer, bytes]],
     fits: Callable[[int, bytes], bool],
     patience: float,
-) -> tuple[Heard, ...]:
+) -> tuple[PeerReply, ...]:
     """Send each payload to its peer; wait up to `patience` seconds for all answers.
 
     `fits` says whether a datagram answers the call of that number; others are only counted.
@@ -100,9 +100,9 @@ def ask_all(
 
 def _send(
     run: Run, stack: ExitStack, peer: Peer, payload: bytes
-) -> tuple[Heard, socket.socket | None]:
+) -> tuple[PeerReply, socket.socket | None]:
     now = run.clock.monotonic()
-    reply = Heard(peer, now, now)
+    reply = PeerReply(peer, now, now)
     try:
         sock = _connected(run, stack, peer)
         reply.sent = reply.at = run.clock.monotonic()
@@ -128,7 +128,7 @@ def _connected(run: Run, stack: ExitStack, peer: Peer) -> socket.socket:
 
 
 def _receive(
-    run: Run, key: selectors.SelectorKey, reply: Heard, fits: Callable[[int, bytes], bool]
+    run: Run, key: selectors.SelectorKey, reply: PeerReply, fits: Callable[[int, bytes], bool]
 ) -> bool:
     """Read one datagram; whether this peer is done."""
     sock = key.fileobj
@@ -147,7 +147,7 @@ def _receive(
     return True
 
 
-def trouble(reply: Heard, silence: Reason) -> Reading:
+def trouble(reply: PeerReply, silence: Reason) -> Reading:
     """The reading for a peer without a fitting answer; `silence` is the reason for no answer."""
     if reply.error is not None:
         return trouble_of(reply.error, str(reply.peer)).reading

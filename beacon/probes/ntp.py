@@ -15,7 +15,7 @@ from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import Phase, Run
 from beacon.net.dial import look_up
 from beacon.net.probe_failure import ProbeFailure, timed
-from beacon.net.udp import Heard, Peer, ask_all, trouble
+from beacon.net.udp import Peer, PeerReply, ask_all, trouble
 from beacon.probing.base import FAST, SettingFlaw, Timing
 
 _PORT: Final = 123
@@ -143,7 +143,7 @@ def _answers(data: bytes, cookie: int) -> bool:
     return bool(flags & 7 == _SERVER and originate == cookie)
 
 
-def _offset(heard: Heard, wall: float) -> float:
+def _offset(heard: PeerReply, wall: float) -> float:
     """Seconds we are behind. `wall` is wall time minus monotonic time. Raises `ProbeFailure`."""
     if heard.data is None:
         reading = trouble(heard, Reason.DEADLINE)

@@ -9,7 +9,7 @@ import pytest
 from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
-from beacon.net.udp import Heard, Peer, ask_all, trouble
+from beacon.net.udp import Peer, PeerReply, ask_all, trouble
 from tests.conftest import StandingClock
 
 
@@ -83,5 +83,5 @@ def test_the_deadline_wakes_it(udp_server: Callable[..., object]) -> None:
 
 
 def test_an_unreachable_network_is_told_apart() -> None:
-    heard = Heard(Peer("192.0.2.1", 53), 0.0, 0.0, error=OSError(errno.ENETUNREACH, "No route"))
+    heard = PeerReply(Peer("192.0.2.1", 53), 0.0, 0.0, error=OSError(errno.ENETUNREACH, "No route"))
     assert trouble(heard, Reason.DEADLINE).reason is Reason.UNREACHABLE
