@@ -65,7 +65,8 @@ def run(config: Path) -> list[Seen]:
         def seen(act: Act) -> None:
             latest = stage.view.latest
             overall, shown = latest.of(OverallChanged), latest.of(IndicationChanged)
-            assert overall is not None and shown is not None
+            assert overall is not None
+            assert shown is not None
             at = clock.monotonic() - act.stay - began
             found.append(Seen(act, at, str(overall.overall.verdict), shown.indication))
 

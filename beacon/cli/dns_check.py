@@ -12,6 +12,7 @@ from typing import Any, Final
 import dns.name
 import dns.zone
 
+from beacon.config.fields import is_address
 from beacon.config.schema import Config
 from beacon.core.model import OUTCOME_OF, Outcome, Reason
 from beacon.engine.clock import Clock
@@ -26,7 +27,6 @@ from beacon.maildns.records.spf import Checked
 from beacon.maildns.snapshot import SOA, TXT, Snapshot, below, key_name, keys
 from beacon.maildns.sources import Authority, Resolvers
 from beacon.maildns.survey import Subject, Survey, look, seen_by_servers
-from beacon.net.dial import is_address
 from beacon.net.dns_query import PORT, has_reverse, locate, system_resolvers
 from beacon.net.dns_records import is_mail_domain, is_name, is_selector
 from beacon.net.probe_failure import ProbeFailure

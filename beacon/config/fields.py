@@ -150,7 +150,8 @@ _NOT_ALONE: Final = re.compile(
 """A host together with parts that have their own keys."""
 
 
-def _is_ip(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Whether it is an IP address, not a name."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -172,7 +173,7 @@ class HostName(str):
             raise SettingRefused(f"not a host: {raw!r}", cls.ALLOWED)
         if "@" in raw:
             raise SettingRefused("a user name or password in the name of a host", cls.ALLOWED)
-        if _is_ip(raw):
+        if is_address(raw):
             return cls(raw)
         found = _NOT_ALONE.fullmatch(raw)
         if found and found.group("scheme", "six", "port", "path") != (None, None, None, None):

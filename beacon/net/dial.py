@@ -1,7 +1,6 @@
 """From a name to a connected socket, within what remains of the run's time."""
 
 import errno
-import ipaddress
 import os
 import selectors
 import socket
@@ -9,6 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
+from beacon.config.fields import is_address
 from beacon.core.model import Reason
 from beacon.engine.run import EXHAUSTED, Phase, Run
 from beacon.net.addresses import ADDRESSES, Address, shown
@@ -199,15 +199,6 @@ def look_up(run: Run, host: str, port: int, family: int, kind: int) -> list[Any]
         raise
     run.resolver = True
     return found
-
-
-def is_address(host: str) -> bool:
-    """Whether it is an IP address, not a name."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _most_telling(failures: list[OSError]) -> OSError:

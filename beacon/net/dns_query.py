@@ -19,9 +19,10 @@ import dns.rcode
 import dns.rdatatype
 import dns.resolver
 
+from beacon.config.fields import is_address
 from beacon.core.model import Reading, Reason
 from beacon.engine.run import Run
-from beacon.net.dial import is_address, trouble_of
+from beacon.net.dial import trouble_of
 from beacon.net.probe_failure import ProbeFailure
 from beacon.net.udp import Peer, ask_all, trouble
 

@@ -19,11 +19,11 @@ import dns.rdata
 import dns.rdatatype
 import dns.reversename
 
+from beacon.config.fields import is_address
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Phase, Run
-from beacon.net.dial import is_address
 from beacon.net.dns_query import (
     PORT,
     DnsReply,

@@ -12,7 +12,7 @@ from typing import ClassVar, Final, Literal
 import dns.name
 import dns.rdatatype
 
-from beacon.config.fields import File
+from beacon.config.fields import File, is_address
 from beacon.core.model import (
     DETAIL_LIMIT,
     OUTCOME_OF,
@@ -30,7 +30,6 @@ from beacon.maildns.golden import Golden, GoldenRefused, beside, compare, keys_o
 from beacon.maildns.snapshot import MX, TXT, Snapshot
 from beacon.maildns.sources import Resolvers
 from beacon.maildns.survey import Subject, Survey, look
-from beacon.net.dial import is_address
 from beacon.net.dns_query import PORT, has_reverse, system_resolvers
 from beacon.net.dns_records import is_mail_domain, is_name, is_selector, listed
 from beacon.net.probe_failure import ProbeFailure, timed

@@ -9,7 +9,6 @@ import math
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
-from urllib.parse import urlencode
 
 import msgspec
 
@@ -18,7 +17,7 @@ from beacon.core.model import Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
-from beacon.net.http.auth import MARGIN, HeldTokens, lasting, unencrypted
+from beacon.net.http.auth import MARGIN, HeldTokens, client_request, lasting, unencrypted
 from beacon.net.http.client import Answer, Request
 from beacon.net.http.conditional_client import ConditionalClient
 from beacon.net.http.expectations import parse_json, parse_json_as
@@ -145,21 +144,9 @@ class Graph:
 
     @property
     def _request(self) -> Request:
-        form = {
-            "client_id": self.client_id,
-            "scope": f"{self.graph_url}/.default",
-            "client_secret": self.client_secret.reveal(),
-            "grant_type": "client_credentials",
-        }
-        return Request(
-            url=f"{self.login_url}/{self.tenant}/oauth2/v2.0/token",
-            method="POST",
-            headers={
-                "Content-Type": "application/x-www-form-urlencoded",
-                "Accept": "application/json",
-            },
-            body=urlencode(form).encode(),
-        )
+        form = {"grant_type": "client_credentials", "scope": f"{self.graph_url}/.default"}
+        url = f"{self.login_url}/{self.tenant}/oauth2/v2.0/token"
+        return client_request(url, self.client_id, self.client_secret, form, "post")
 
 
 @dataclass(frozen=True, kw_only=True)
