@@ -346,26 +346,21 @@ def _prepare(db: sqlite3.Connection, version: int) -> None:
     if 0 < version < VERSION:
         _migrate(db)
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # so that the version stands in the header
-    _add_columns(db)
 
 
 def _migrate(db: sqlite3.Connection) -> None:
     """Take over a file of an older beacon, whole or not at all."""
     db.execute("BEGIN IMMEDIATE")
     db.execute(_BASELINES)
+    there = {row[1] for row in db.execute("PRAGMA table_info(operators)")}
+    for column in ("service", "state"):
+        if there and column not in there:
+            db.execute(f"ALTER TABLE operators ADD COLUMN {column} TEXT")
     for (document,) in db.execute("SELECT document FROM memory").fetchall():
         if isinstance(document, str):
             db.execute("UPDATE memory SET document = ?", (from_version_2(document),))
     db.execute(f"PRAGMA user_version = {VERSION}")
     db.execute("COMMIT")
-
-
-def _add_columns(db: sqlite3.Connection) -> None:
-    """Add columns that older files lack; an older beacon leaves them empty: same version."""
-    there = {row[1] for row in db.execute("PRAGMA table_info(operators)")}
-    for column in ("service", "state"):
-        if there and column not in there:
-            db.execute(f"ALTER TABLE operators ADD COLUMN {column} TEXT")
 
 
 def damaged(words: str) -> sqlite3.DatabaseError:

@@ -11,12 +11,14 @@ import pytest
 
 from beacon.core.endpoint.latency_baseline import Learnt
 from beacon.core.endpoint.state import EndpointKept
-from beacon.outputs.history.database import VERSION, HistoryFile
+from beacon.outputs.history.database import VERSION, DatabaseReader, HistoryFile
 from beacon.outputs.history.recall import StoredMemory, StoredState
 from beacon.outputs.history.storage import NAME
 from tests.core.test_snapshot import full
 
 ZERO = 1767614400.0
+FIRST = """DROP TABLE baselines; PRAGMA user_version = 1;
+ALTER TABLE operators DROP COLUMN service; ALTER TABLE operators DROP COLUMN state;"""
 
 
 @pytest.fixture
@@ -27,8 +29,7 @@ def older(tmp_path):
         path = tmp_path / NAME
         with closing(sqlite3.connect(path)) as db:
             db.executescript(Path(__file__).with_name("version2.sql").read_text())
-            first = "DROP TABLE baselines; PRAGMA user_version = 1;" if version == 1 else ""
-            db.executescript(first + change)
+            db.executescript((FIRST if version == 1 else "") + change)
         return path
 
     return make
@@ -54,8 +55,10 @@ def test_all_of_an_older_history_is_taken_over(older, version):
     again = taken_over(path)
     assert again == state, "what has been taken over is read as it is"
     with closing(sqlite3.connect(path)) as db:
-        rows = [db.execute(f"SELECT count(*) FROM {t}").fetchone() for t in ("story", "operators")]
-    assert rows == [(2,), (1,)]
+        [told] = db.execute("SELECT count(*) FROM story").fetchone()
+    [command] = DatabaseReader(path).operators()
+    assert (told, command["command"]) == (2, "acknowledge")
+    assert command["service"] == ("mfa" if version > 1 else None)
 
 
 @pytest.mark.parametrize("memory", ["x", "[]", '{"memory": 5}', '{"memory": {"services": [1]}}'])

@@ -1,6 +1,5 @@
 """The history: what survives a restart, a kill, a power cut, and every kind of broken disk."""
 
-import contextlib
 import hmac
 import json
 import os
@@ -431,19 +430,6 @@ def test_an_incident_lists_the_orders_of_its_life_that_concern_it(outage, clock)
     ]
     [since] = [t["at"] for t in life.history.reader.story(1) if t["what"] == "opened"]
     assert life.history.reader.orders("mfa", 0, since - 1) == []
-
-
-def test_an_older_file_is_read_and_gets_what_it_lacks(outage, live, tmp_path):
-    outage.ends()
-    with contextlib.closing(sqlite3.connect(tmp_path / NAME)) as db:
-        db.execute("ALTER TABLE operators DROP COLUMN service")
-        db.execute("ALTER TABLE operators DROP COLUMN state")
-        version = db.execute("PRAGMA user_version").fetchone()
-    again = live()
-    assert again.incident is not None
-    assert [o["service"] for o in again.history.reader.operators()] == [None]
-    with contextlib.closing(sqlite3.connect(tmp_path / NAME)) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == version
 
 
 def test_nothing_is_written_while_nothing_changes(live, clock, tmp_path):
