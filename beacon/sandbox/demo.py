@@ -80,7 +80,7 @@ STORY: Final = (
     ),
     Act(
         title="Vendor admits it",
-        caption="now it is an outage. The tower has shown it since before.",
+        caption="now it is an outage. The tower showed it earlier.",
         breaks=Fault.CLAIM,
         lamps={Colour.RED: Pattern.FAST},
         stay=7,
