@@ -7,7 +7,7 @@ from pathlib import Path
 from beacon.core.indication import Colour
 from beacon.core.model import RED, Sequence, Verdict
 from beacon.core.tower import annunciator, buzzer
-from beacon.core.tower.annunciator import AFTER, Alarm, Requests
+from beacon.core.tower.annunciator import AFTER, Alarm, AlarmKept, Requests
 from beacon.core.tower.sequences import FIRST_OUT, SEQUENCES, WITHOUT_LOCK_IN, AlarmEvent, Stage
 
 HEAD = """\
@@ -94,7 +94,7 @@ def _lamps() -> Iterator[str]:
     for verdict in Verdict:
         blind, alarming = verdict is Verdict.BLIND, verdict in RED or verdict is Verdict.DEGRADED
         before, after = (
-            _burning(Alarm(verdict, blind=blind, starting=False, stage=stage).requests())
+            _burning(Alarm(verdict, AlarmKept(stage=stage), blind=blind, starting=False).requests())
             for stage in (Stage.ALARM if alarming else Stage.NORMAL, Stage.ACKNOWLEDGED)
         )
         yield f"| {verdict} | {before} | {after if alarming else '–'} |"
