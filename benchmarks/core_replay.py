@@ -8,7 +8,7 @@ import statistics
 import time
 
 from beacon.core.inputs import HourBegan, Observed
-from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site
+from beacon.core.model import BOOT, Endpoint, Evidence, Moment, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
 from benchmarks.table import Row, show
 
@@ -44,7 +44,7 @@ def events(watched: Site) -> list[Observed]:
     found: list[Observed] = []
     while len(found) < READINGS:
         number = len(found)
-        at = number / len(names)
+        at = Moment(number / len(names))
         name = names[number % len(names)]
         failing = name.startswith("s3/") and 0.5 < number / READINGS < 0.55
         found.append(Observed(at, name, FAIL if failing else PASS, at))
@@ -54,8 +54,8 @@ def events(watched: Site) -> list[Observed]:
 def folded_a_second(script: list[Observed]) -> float:
     """Fold them all once; readings a second of this process's own CPU time."""
     monitor = Monitor(site())
-    monitor.start(0.0)
-    monitor.handle(HourBegan(0.0, 0))
+    monitor.start(BOOT)
+    monitor.handle(HourBegan(BOOT, 0))
     began = time.process_time()
     for event in script:
         monitor.handle(event)

@@ -150,7 +150,7 @@ class Beacon:
         """End it."""
         self._engine.stop()
         self._thread.join()
-        self._engine.prober.stop(1.0)
+        self._engine.workers.stop(1.0)
         self._tower.stop(1.0)
 
 

@@ -26,7 +26,17 @@ from beacon.config.schema import Config, Mqtt, Tower
 from beacon.core.effects import Announced, Announcement, Effect, OverallChanged, ServiceChanged
 from beacon.core.explain import Explained
 from beacon.core.inputs import Observed
-from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site, Verdict
+from beacon.core.model import (
+    Endpoint,
+    Evidence,
+    Health,
+    Moment,
+    Reading,
+    Reason,
+    Service,
+    Site,
+    Verdict,
+)
 from beacon.core.monitor import Monitor
 from beacon.core.views import EndpointRead, OverallView, ServiceView
 from beacon.engine.clock import SystemClock
@@ -53,7 +63,11 @@ def listen(port: int, count: int) -> None:
 
     client.on_message = heard
     client.on_subscribe = lambda *_: print("ready", flush=True)
-    client.on_connect = lambda *_: client.subscribe(TOPIC, 1)
+
+    def connected(*_: object) -> None:
+        client.subscribe(TOPIC, 1)
+
+    client.on_connect = connected
     client.connect("127.0.0.1", port)
     client.loop_forever()
     print(*moments)
@@ -101,13 +115,13 @@ def decision(at: float, number: int, busy: bool) -> list[Effect]:
     ]
 
 
-def explanations() -> Callable[[float], Explained]:
+def explanations() -> Callable[[Moment], Explained]:
     """Explain the service anew after one more reading, as the deciding thread does."""
     monitor = Monitor(config(0).watched)
-    started = time.monotonic()
+    started = Moment(time.monotonic())
     monitor.start(started)
 
-    def explain(at: float) -> Explained:
+    def explain(at: Moment) -> Explained:
         for n in range(ENDPOINTS):
             monitor.handle(Observed(at, f"s/{n}", Reading(Reason.OK, latency=0.05), at))
         explained = monitor.explain("s")

@@ -18,7 +18,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import quote
 
-from beacon.config.fields import Url
+from beacon.config.fields import File, Url
 from beacon.config.tls import TlsPolicy
 from beacon.core.model import Outcome
 from beacon.engine.clock import SystemClock
@@ -102,7 +102,7 @@ def main(rounds: int = 9, count: int = 400) -> bool:
         rows = []
         for name, at in (("https", secure), ("http", plain)):
             url = f"{name}://127.0.0.1:{at}/"
-            probe = Http(url=Url(url), tls=TlsPolicy(ca=str(ca)))
+            probe = Http(url=Url(url), tls=TlsPolicy(ca=File(ca)))
             rows += compare(
                 name,
                 rounds,
