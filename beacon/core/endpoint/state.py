@@ -192,6 +192,12 @@ class EndpointState:
         return known in (Health.DEGRADED, Health.DOWN)
 
     @property
+    def wrong(self) -> bool:
+        """Degraded or down; a vendor's claim and what is planned open nothing."""
+        troubled = self.shown in (Health.DEGRADED, Health.DOWN)
+        return troubled and self.spec.evidence is not Evidence.CLAIM and not self.planned
+
+    @property
     def looks_back_to(self) -> float:
         """The beginning of the time that its last reading covers; only of one that looks back."""
         return self.kept.informed_at - (self.spec.hindsight or 0.0)

@@ -75,3 +75,12 @@ def snapshot_of(
         kind=spec.kind,
         affects=affects,
     )
+
+
+def basis(endpoints: Sequence[EndpointState]) -> Sequence[EndpointState]:
+    """The endpoints that a service's verdict rests on."""
+    present = [e for e in endpoints if e.spec.hindsight is None]
+    for kind in (Evidence.SYMPTOM, Evidence.HEALTH, Evidence.CAUSE, Evidence.CLAIM):
+        if found := [e for e in present or endpoints if e.spec.evidence is kind]:
+            return found
+    return ()

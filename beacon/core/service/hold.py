@@ -7,13 +7,14 @@ trouble, the verdict kept while nothing is known, and the step from red through 
 import math
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from typing import Final
 
 from beacon.core.model import BOOT, CALM, NO_PROBLEM, RED, Moment, Service, Verdict
 from beacon.core.service.verdict import NOTHING_KNOWN, Judgement
 
 
 class Change(Enum):
-    """What a change of verdict means for the incident."""
+    """What a change of verdict means for the incident. It is announced by the same name."""
 
     NONE = auto()
     OPENED = auto()
@@ -21,6 +22,9 @@ class Change(Enum):
     RELAPSED = auto()  # had been red in this incident, is red again
     RECOVERING = auto()
     CLOSED = auto()
+
+
+ALARMING: Final = frozenset({Change.OPENED, Change.ESCALATED, Change.RELAPSED})
 
 
 @dataclass(slots=True)

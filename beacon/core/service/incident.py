@@ -19,14 +19,22 @@ class IncidentNumbers:
     last: int = 0
     zero: float | None = None  # the wall time of moment 0 in UTC seconds; None: not known
 
-    def next(self) -> int:
-        """The number of an incident that opens now."""
+    def open(
+        self, at: Moment, service: str, verdict: Verdict, first_out: str, onset_at: Moment
+    ) -> "Incident":
+        """Open the next incident."""
         self.last += 1
-        return self.last
-
-    def utc(self, at: Moment) -> float | None:
-        """The wall time of a moment, as it is known now."""
-        return None if self.zero is None else self.zero + at
+        view = IncidentView(
+            number=self.last,
+            service=service,
+            state=IncidentState.OPEN,
+            since=at,
+            verdict=verdict,
+            peak=verdict,
+            first_out=first_out,
+            opened_utc=None if self.zero is None else self.zero + at,
+        )
+        return Incident(view, onset_at=onset_at)
 
     def clock_stepped(self, by: float) -> None:
         """Our wall clock was set: incidents that open from now on are named by the new time."""

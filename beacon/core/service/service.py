@@ -5,9 +5,8 @@ what its trouble depends on (*inhibited*), and an operator (*suppressed*).
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from beacon.core.effects import Announced, Announcement, Recheck, ServiceChanged
 from beacon.core.endpoint.state import EndpointState
@@ -15,7 +14,6 @@ from beacon.core.model import (
     NO_PROBLEM,
     RED,
     BreakGlassUse,
-    Evidence,
     Health,
     Moment,
     Service,
@@ -25,8 +23,8 @@ from beacon.core.operator.overlays import OVERDUE
 from beacon.core.service import facts
 from beacon.core.service.blind import NOTHING_ANNOUNCED, BlindAnnouncer, BlindKept
 from beacon.core.service.diagnosis import diagnose
-from beacon.core.service.endpoint_snapshot import EndpointSnapshot, snapshot_of
-from beacon.core.service.hold import Change, ServiceState, VerdictKept
+from beacon.core.service.endpoint_snapshot import EndpointSnapshot, basis, snapshot_of
+from beacon.core.service.hold import ALARMING, Change, ServiceState, VerdictKept
 from beacon.core.service.incident import Incident
 from beacon.core.service.shared_parts import SharedParts
 from beacon.core.service.suppression import (
@@ -37,16 +35,7 @@ from beacon.core.service.suppression import (
     worse_than,
 )
 from beacon.core.service.verdict import Judgement, judge
-from beacon.core.views import Cause, IncidentState, IncidentView, ServiceView
-
-_ANNOUNCEMENTS: Final = {
-    Change.OPENED: Announcement.OPENED,
-    Change.ESCALATED: Announcement.ESCALATED,
-    Change.RELAPSED: Announcement.RELAPSED,
-    Change.RECOVERING: Announcement.RECOVERING,
-    Change.CLOSED: Announcement.CLOSED,
-}
-_ALARMING: Final = frozenset({Change.OPENED, Change.ESCALATED, Change.RELAPSED})
+from beacon.core.views import Cause, IncidentView, ServiceView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,13 +145,9 @@ class ServiceMonitor:
         return self.incident is not None or self.suppression is not None
 
     @property
-    def basis(self) -> tuple[EndpointState, ...]:
+    def basis(self) -> Sequence[EndpointState]:
         """The endpoints that its verdict rests on."""
-        present = tuple(e for e in self.endpoints if e.spec.hindsight is None)
-        for kind in (Evidence.SYMPTOM, Evidence.HEALTH, Evidence.CAUSE, Evidence.CLAIM):
-            if found := tuple(e for e in present or self.endpoints if e.spec.evidence is kind):
-                return found
-        return ()
+        return basis(self.endpoints)
 
     @property
     def _began_at(self) -> float:
@@ -179,13 +164,8 @@ class ServiceMonitor:
 
     @property
     def _culprits(self) -> list[EndpointState]:
-        """The endpoints that are wrong now: a vendor's claim and what is planned open nothing."""
-        troubled = (Health.DOWN, Health.DEGRADED)
-        return [
-            e
-            for e in self.endpoints
-            if e.shown in troubled and e.spec.evidence is not Evidence.CLAIM and not e.planned
-        ]
+        """The endpoints that are wrong now."""
+        return [e for e in self.endpoints if e.wrong]
 
     @property
     def _flaps(self) -> bool:
@@ -284,7 +264,7 @@ class ServiceMonitor:
         suppression, timer = self.suppression, ("unconfirmed", self.spec.id)
         if suppression is None:
             return change
-        calm = Change.NONE if change in _ALARMING else change
+        calm = Change.NONE if change in ALARMING else change
         if suppression.ended_at is None:
             return calm
         verdict, due = self.state.verdict, suppression.ended_at + longest_wait(self.endpoints)
@@ -303,7 +283,7 @@ class ServiceMonitor:
         The lamps flash as usual; incident and sound come when it fails by itself
         (docs/operators.md).
         """
-        if not self.inhibited and change not in _ALARMING:
+        if not self.inhibited and change not in ALARMING:
             return change
         if self.state.verdict in NO_PROBLEM or change in (Change.RECOVERING, Change.CLOSED):
             self._set_inhibited(on=False)
@@ -311,7 +291,7 @@ class ServiceMonitor:
         culprits = self._culprits
         if all(map(self._depends_on_trouble, culprits)) if culprits else self.inhibited:
             self._set_inhibited(on=True)
-            if change in _ALARMING:
+            if change in ALARMING:
                 self._flash(change, at)
             return Change.NONE
         if self.inhibited:
@@ -343,21 +323,14 @@ class ServiceMonitor:
 
     def _open(self, at: Moment) -> None:
         first = min(self._culprits, key=lambda e: e.kept.since, default=None)
-        verdict = self.state.verdict
         down = first is not None and first.health is Health.DOWN
         onset = first.kept.confirmed_onset if first is not None and down else None
-        self.incident = Incident(
+        self.incident = self._shared.numbers.open(
+            at,
+            self.spec.id,
+            self.state.verdict,
+            first_out=first.spec.id if first else self.spec.id,
             onset_at=at if onset is None else onset.at,
-            view=IncidentView(
-                number=self._shared.numbers.next(),
-                service=self.spec.id,
-                state=IncidentState.OPEN,
-                since=at,
-                verdict=verdict,
-                peak=verdict,
-                first_out=first.spec.id if first else self.spec.id,
-                opened_utc=self._shared.numbers.utc(at),
-            ),
         )
 
     def _update_incident(self, incident: Incident, change: Change, at: Moment) -> None:
@@ -379,7 +352,7 @@ class ServiceMonitor:
         if change is Change.RELAPSED and (self._flaps or not incident.relapse(at)):
             # Too soon to alarm anybody again; but "recovering", once announced, is taken back.
             change = change if incident.announced_recovering else Change.NONE
-        elif change in _ALARMING:
+        elif change in ALARMING:
             if change is Change.ESCALATED:
                 incident.reopen()
             tower.alarm(service, verdict, at)
@@ -387,9 +360,9 @@ class ServiceMonitor:
             incident.close(at, verdict)
             tower.returned(service, at)
             self.incident = None
-        if change in _ANNOUNCEMENTS:
+        if change is not Change.NONE:
             incident.announced_recovering = change is Change.RECOVERING
-            self._announce(_ANNOUNCEMENTS[change], at, incident.view, incident.view.cause)
+            self._announce(Announcement[change.name], at, incident.view, incident.view.cause)
 
     # --- announcing and showing ---------------------------------------------------
 
