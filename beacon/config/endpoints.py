@@ -44,10 +44,7 @@ class SettingFlawLike(Protocol):
 
 
 class ProbeTimes(Protocol):
-    """Times in seconds; `retry_interval` None means no re-checks.
-
-    A probe that can be set to look back further has a `hindsight` of its own.
-    """
+    """Times in seconds; `retry_interval` None means no re-checks."""
 
     @property
     def interval(self) -> float:
@@ -70,36 +67,37 @@ class ProbeTimes(Protocol):
         ...
 
     @property
-    def hindsight(self) -> float | None:
-        """How far back a run looks; None: it sees the present."""
-        ...
-
-    @property
     def success_threshold(self) -> int | None:
         """Passes in a row until up again; None: as in `defaults:`."""
-        ...
-
-    @property
-    def costly(self) -> bool:
-        """Whether a run costs a message."""
         ...
 
 
 class ConfiguredKind(Protocol):
     """A kind of probe as the configuration needs it: its fields are its settings.
 
-    `TIMING` is a `ProbeTimes`; typed loosely since class variables cannot be narrowed. A kind whose
-    readings others deliver has `PUSHED` too, a `timing` by its settings, and in `needs` the
-    section each of these is in vain without.
+    `ABILITIES` are those of `beacon.probing.base`, above this package in the order of imports.
     """
 
-    EVIDENCE: ClassVar[Evidence]
-    TIMING: ClassVar[Any]
-    SIGN_IN: ClassVar[bool]
+    ABILITIES: ClassVar[Any]
 
     @property
     def clock_bound(self) -> bool:
         """Whether a wrong own clock would make its readings wrong."""
+        ...
+
+    @property
+    def timing(self) -> ProbeTimes:
+        """The default times, by the settings."""
+        ...
+
+    @property
+    def hindsight(self) -> float | None:
+        """Seconds that a run looks back; None: it sees the present."""
+        ...
+
+    @property
+    def needs(self) -> Mapping[str, str]:
+        """Settings that are given, and the section each is in vain without."""
         ...
 
     def faults(self) -> Iterable[SettingFlawLike]:
@@ -121,9 +119,7 @@ class _WitnessTimes:
     timeout: float = 2.0
     failure_threshold: int = 1
     retry_interval: float | None = None
-    hindsight: float | None = None
     success_threshold: int | None = None
-    costly: bool = False
 
 
 WITNESS_TIMES: Final = _WitnessTimes()
@@ -249,7 +245,8 @@ class Poller:
         probe: ConfiguredKind | None,
     ) -> Endpoint:
         witness = owner == "witness"
-        usual: ProbeTimes = getattr(probe, "timing", kind.TIMING)
+        able = kind.ABILITIES
+        usual: ProbeTimes = able.timing if probe is None else probe.timing
         timing: ProbeTimes = WITNESS_TIMES if witness else usual
         times = self._times(timing, values)
         written = {key: number(values[key]) for key in _TAKEN if key in values}
@@ -257,12 +254,12 @@ class Poller:
             id=full,
             service=owner,
             kind=values["type"],
-            evidence=Evidence.WITNESS if witness else Evidence(values["evidence"] or kind.EVIDENCE),
+            evidence=Evidence.WITNESS if witness else Evidence(values["evidence"] or able.evidence),
             clock_bound=probe.clock_bound if probe is not None else False,
-            sign_in=kind.SIGN_IN,
-            hindsight=getattr(probe, "hindsight", timing.hindsight),
-            pushed=getattr(kind, "PUSHED", False),
-            costly=kind.TIMING.costly,
+            sign_in=able.sign_in,
+            hindsight=able.looks_back if probe is None else probe.hindsight,
+            pushed=able.pushed,
+            costly=able.metered,
             **times,
             **written,
         )

@@ -144,7 +144,8 @@ class Secrets:
 
     def hide_in(self, settings: object) -> None:
         """Mask the secrets in a probe's settings, and numbers where it signs in."""
-        self.codes = self.codes or bool(getattr(settings, "SIGN_IN", False))
+        abilities = getattr(settings, "ABILITIES", None)
+        self.codes = self.codes or bool(abilities and abilities.sign_in)
         for value in (*secrets_in(settings), *getattr(settings, "secret_settings", ())):
             self.hide(value)
 

@@ -8,7 +8,7 @@ blocked read ends with an error at once.
 import contextlib
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from enum import StrEnum
 from typing import Any, Final, Protocol
@@ -84,10 +84,15 @@ class Run:
         """The bytes of answers that it holds."""
         self.foreign_host: str | None = None
         """A host that is not a setting: a server named it, or it contains a secret."""
+        self.steps: list[tuple[str, float]] = []
+        """Named steps and their seconds. Where there are any, they are the reading's phases."""
+        self.has_latency = True
+        """Whether the run's time is a latency; not where it only looks up when something came."""
         self._notes: list[tuple[float, str]] = []
         self._secrets = Secrets()
         self._began = self.started
         self._spent: dict[str, float] = {}
+        self._unjudged: list[Callable[[], None]] = []
         self._expired = False
         self._sockets: set[socket.socket] = set()
 
@@ -213,6 +218,19 @@ class Run:
         """
         self._secrets.hide(value)
         return value
+
+    def claims_code(self, give_back: Callable[[], None]) -> None:
+        """A counted code was claimed; it goes back unless a server judges it."""
+        self._unjudged.append(give_back)
+
+    def codes_judged(self) -> None:
+        """A server has judged the codes claimed so far: they are used up."""
+        self._unjudged.clear()
+
+    def give_back_codes(self) -> None:
+        """Give back the claimed codes that no server judged: they are the next again."""
+        while self._unjudged:
+            self._unjudged.pop()()
 
     def afterwards(self, budget: float) -> "Run":
         """Return a run for cleaning up, also past the deadline; it shares notes and secrets."""

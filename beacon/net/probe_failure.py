@@ -9,7 +9,7 @@ from beacon.engine.run import Run
 
 
 class ProbeFailure(Exception):
-    """Ends the run; `reading` says why. The probe catches it and returns the reading, timed."""
+    """Ends the run; `reading` says why. `Kind.observe` returns the reading, timed."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(reason.value)
@@ -62,12 +62,16 @@ class FirstPass:
 
 
 def timed(run: Run, reading: Reading) -> Reading:
-    """The reading with what the run measured: latency, phases, clock, resolver, uses."""
+    """The reading with what the run measured: latency, phases, clock, resolver, uses.
+
+    A latency that the reading has already is kept.
+    """
     run.enter(run.phase)
+    latency = run.elapsed() if reading.latency is None else reading.latency
     return replace(
         reading,
-        latency=run.elapsed(),
-        phases=run.phases(),
+        latency=latency if run.has_latency else None,
+        phases=tuple(run.steps) or run.phases(),
         clock=run.clock_seen,
         resolver=run.resolver,
         uses=run.uses,

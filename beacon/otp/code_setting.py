@@ -43,26 +43,13 @@ class Seed(Secret):
         return cls(raw)
 
 
-class Passcode(str):
-    """A code that was handed out, and the counter it was made of, if it was."""
-
-    __slots__ = ("counter",)
-    counter: int | None
-
-    def __new__(cls, code: str, counter: int | None = None) -> Self:
-        """A code as text."""
-        made = super().__new__(cls, code)
-        made.counter = counter
-        return made
-
-
 @dataclass(frozen=True, kw_only=True)
 class OneTimeCode:
     """The token whose codes are sent: time-based (`totp`) or counted (`hotp`), one of them.
 
-    A kind has it as its setting `code`, answers `wait` with its own, is clock-bound if it is,
-    and calls `claim` where the code is about to be sent. Where the code was then not judged
-    (no answer), it should `give_back`.
+    A kind calls `claim` where the code is about to be sent, and `run.codes_judged()` once the
+    server has looked at it. A counted code that nobody judged is given back when the run ends:
+    else a server that is down would leave the counter far ahead of its own.
     """
 
     totp: Annotated[Seed | None, Meta(description="seed of time-based codes, base32")] = None
@@ -100,23 +87,14 @@ class OneTimeCode:
         """Seconds until a code may be sent and still arrive in time; 0: now."""
         return memory.of(Ledger).wait(self._token, utc, memory) if self.clock_bound else 0.0
 
-    def claim(self, run: Run) -> Passcode:
+    def claim(self, run: Run) -> str:
         """A code never handed out before, marked as used and hidden in what the run tells.
 
         Raises `ProbeFailure` where there is none: somebody else used this step.
         """
         if not self.clock_bound:
-            counter = run.memory.of(Ledger).count(self._token, self.counter)
-            return Passcode(run.hide(self._token.counted(counter)), counter)
-        return Passcode(run.hide(claimed(self._token, run)))
-
-    def give_back(self, run: Run, passcode: Passcode) -> None:
-        """No server judged this code: if counted, it is the next again. Else nothing.
-
-        Without this a server that is down would leave the counter far ahead of its own.
-        """
-        if passcode.counter is not None:
-            run.memory.of(Ledger).give_back(self._token, passcode.counter)
+            return counted(self._token, run, self.counter)
+        return claimed(self._token, run)
 
 
 def claimed(token: Token, run: Run) -> str:
@@ -125,4 +103,12 @@ def claimed(token: Token, run: Run) -> str:
     if not run.memory.of(Ledger).claim(token, utc, run.memory):
         text = f"the one-time code of these {token.period} s was already used: not sent again"
         raise ProbeFailure(Reason.RATE_LIMITED, text)
-    return token.code(utc)
+    return run.hide(token.code(utc))
+
+
+def counted(token: Token, run: Run, first: int) -> str:
+    """The next code of a counted token; it goes back unless the run says that it was judged."""
+    ledger = run.memory.of(Ledger)
+    counter = ledger.count(token, first)
+    run.claims_code(lambda: ledger.give_back(token, counter))
+    return run.hide(token.counted(counter))

@@ -13,7 +13,6 @@ import msgspec
 from beacon.config.fields import Url
 from beacon.config.problems import alike
 from beacon.core.model import Evidence, Reading, Reason
-from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import DOT_ALL, TextPattern
@@ -23,8 +22,8 @@ from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
 from beacon.net.parsing.dates import since
 from beacon.net.probe_failure import ProbeFailure
-from beacon.probing.base import CLAIM, SettingFlaw, Timing
-from beacon.vendors.status import Admission, claimed, entry, worst
+from beacon.probing.base import CLAIM, Abilities, Kind, SettingFlaw
+from beacon.vendors.status import Admission, entry, worst
 
 _OF_STATUS: Final = {
     "0": (Reason.OK, "resolved"),
@@ -107,26 +106,17 @@ class AwsEvent(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AwsEvents(Reach):
+class AwsEvents(Reach, Kind):
     """The public events of AWS, and which regions and services concern us; none named: all."""
 
-    EVIDENCE: ClassVar = Evidence.CLAIM
-    TIMING: ClassVar[Timing] = CLAIM
-    SIGN_IN: ClassVar = False
+    ABILITIES: ClassVar = Abilities(evidence=Evidence.CLAIM, timing=CLAIM, second_hand=True)
 
     url: Url = Url("https://health.aws.amazon.com/public/currentevents")  # noqa: RUF009 - a text
     regions: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
 
-    @property
-    def clock_bound(self) -> bool:
-        """Whether certificates are verified, which is done by our clock."""
-        return self.url.lower().startswith("https:")
-
-    def faults(self) -> Iterator[SettingFlaw]:
+    def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
-        for flaw in self.reach_flaws():
-            yield SettingFlaw(*flaw)
         for number, name in enumerate(self.regions):
             if not _REGION.fullmatch(name):
                 yield SettingFlaw(("regions", number), f"not a region: {name!r}", "eu-west-1 …")
@@ -134,19 +124,11 @@ class AwsEvents(Reach):
             if not name.strip():
                 yield SettingFlaw(("services", number), "a service without a name")
 
-    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
-        """It may always run."""
-        return 0.0
-
-    def observe(self, run: Run) -> Reading:
+    def look(self, run: Run) -> Reading:
         """Read the snapshot and judge it."""
         request = Request(url=self.url)
-        return claimed(
-            run,
-            lambda: self.judge(
-                run.memory.of(ConditionalClient).read(run, request, parsed, self.route)
-            ),
-        )
+        client = run.memory.of(ConditionalClient)
+        return self.judge(client.read(run, request, parsed, self.route))
 
     def judge(self, events: Iterable[AwsEvent]) -> Reading:
         """What AWS admits of our regions and services."""

@@ -21,7 +21,6 @@ import dns.reversename
 
 from beacon.config.fields import is_address
 from beacon.core.model import Evidence, Reading, Reason
-from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Phase, Run
 from beacon.net.dns_query import (
@@ -35,9 +34,8 @@ from beacon.net.dns_query import (
     zone_servers,
 )
 from beacon.net.dns_records import digest, example, is_name, listed, one_type, shown, value
-from beacon.net.probe_failure import ProbeFailure, timed
 from beacon.net.udp import Peer
-from beacon.probing.base import FAST, SettingFlaw, Timing
+from beacon.probing.base import FAST, Abilities, Kind, SettingFlaw
 
 _ADDRESS: Final = "an IP address with or without a port: 192.0.2.1, 192.0.2.1:8053, [2001:db8::1]"
 
@@ -92,16 +90,14 @@ class RecordSet:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dns:
+class Dns(Kind):
     """A name, the records it should have, and who is asked for them.
 
     `cname` is the whole chain of aliases in order. `authoritative` asks the zone's own
     servers (or those listed) instead of the resolvers.
     """
 
-    EVIDENCE: ClassVar = Evidence.CAUSE
-    TIMING: ClassVar[Timing] = FAST
-    SIGN_IN: ClassVar = False
+    ABILITIES: ClassVar = Abilities(evidence=Evidence.CAUSE, timing=FAST)
 
     query: str
     record: str = "A"
@@ -111,12 +107,7 @@ class Dns:
     cname: tuple[str, ...] = ()
     agree: Agree = Agree.MAJORITY
 
-    @property
-    def clock_bound(self) -> bool:
-        """Never: resolvers check signatures by their own clocks."""
-        return False
-
-    def faults(self) -> Iterator[SettingFlaw]:
+    def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         yield from self._query_faults()
         yield from self._server_faults()
@@ -166,19 +157,12 @@ class Dns:
                 where = ("authoritative", number)
                 yield SettingFlaw(where, f"not a server: {text!r}", f"a name, or {_ADDRESS}")
 
-    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
-        """It may always run."""
-        return 0.0
-
-    def observe(self, run: Run) -> Reading:
+    def look(self, run: Run) -> Reading:
         """Ask all the servers at once, judge each answer, count the votes."""
         run.enter(Phase.DNS)
         ours = not self.resolvers and not isinstance(self.authoritative, tuple)
         run.resolver = False if ours else None  # until it has answered
-        try:
-            replies = self._fetch(run)
-        except ProbeFailure as trouble:
-            return timed(run, trouble.reading)
+        replies = self._fetch(run)
         if ours and (self.authoritative or any(map(_resolves, replies))):
             run.resolver = True
         votes = [
@@ -188,9 +172,8 @@ class Dns:
         for vote in votes:
             run.note(f"{vote.server}: {vote.reading.reason} {vote.reading.detail}")
         heard = [reply.at - run.started for reply in replies if reply.message is not None]
-        reading = timed(run, settle(votes, self.agree))
         # Waiting for a server that says nothing is no latency of those that answered.
-        return replace(reading, latency=max(heard, default=reading.latency))
+        return replace(settle(votes, self.agree), latency=max(heard, default=None))
 
     def _fetch(self, run: Run) -> tuple[DnsReply, ...]:
         resolvers = tuple(Peer.parse(text, PORT) for text in self.resolvers)

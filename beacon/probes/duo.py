@@ -4,19 +4,16 @@ Ping and check (`duo_ping`) never touch what judges factors. Here a code is judg
 whether this user may try, auth has the code of a token looked at. Nothing is pushed to anybody.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 import msgspec
 
 from beacon.core.model import Evidence, Reading, Reason
-from beacon.engine.probe_memory import ProbeMemory
-from beacon.engine.run import DeadlinePassed, Run
-from beacon.net.probe_failure import ProbeFailure, timed
+from beacon.engine.run import Run
 from beacon.otp.code_setting import OneTimeCode
-from beacon.probing.base import SIGN_IN, SettingFlaw, Timing
-from beacon.vendors.duo import DuoApplication, DuoCall, NotUnderstood, Steps, Text, words
+from beacon.probing.base import SIGN_IN, Abilities, Kind
+from beacon.vendors.duo import DuoApplication, DuoCall, NotUnderstood, Text, words
 
 _BYPASSED: Final = "let in without a second factor"
 
@@ -30,49 +27,30 @@ class DuoAnswer(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Duo(DuoApplication):
+class Duo(DuoApplication, Kind):
     """A second factor at Duo: preauth, and auth with the code of a token."""
 
-    EVIDENCE: ClassVar = Evidence.SYMPTOM
-    TIMING: ClassVar[Timing] = replace(SIGN_IN, retry_interval=None)  # one auth an interval
-    SIGN_IN: ClassVar = True
+    ABILITIES: ClassVar = Abilities(
+        evidence=Evidence.SYMPTOM,
+        timing=replace(SIGN_IN, retry_interval=None),  # one auth an interval
+        sign_in=True,
+        clock_bound=True,  # what is signed has a date
+    )
 
     username: Text
     code: OneTimeCode
 
-    @property
-    def clock_bound(self) -> bool:
-        """Always: what is signed has a date."""
-        return True
-
-    def faults(self) -> Iterator[SettingFlaw]:
-        """What is wrong with the settings taken together."""
-        for path, message, allowed in self.flaws():
-            yield SettingFlaw(path, message, allowed)
-
-    def wait(self, utc: float, memory: ProbeMemory) -> float:
-        """Seconds until its token has a code nobody has used."""
-        return self.code.wait(utc, memory)
-
-    def observe(self, run: Run) -> Reading:
+    def look(self, run: Run) -> Reading:
         """Ask whether the user may try, then try; latency by call: `preauth`, `auth`."""
-        spent: Steps = []
-        try:
-            reading = self._sign_in(run, spent)
-        except ProbeFailure as trouble:
-            reading = trouble.reading
-        return replace(timed(run, reading), phases=tuple(spent))
-
-    def _sign_in(self, run: Run, spent: Steps) -> Reading:
         call = DuoCall(path="/auth/v2/preauth", method="POST", params={"username": self.username})
-        said = self.ask(run, call, DuoAnswer, spent)
-        stopped = self.stopped(said, words(said.status_msg or ""))
+        answer = self.ask(run, call, DuoAnswer, run.steps)
+        stopped = self.stopped(answer, words(answer.status_msg or ""))
         if stopped is not None:
             return stopped
-        said = self._entered(run, spent)
-        return self.judge(said, words(said.status_msg or ""))
+        answer = self._send_code(run)
+        return self.judge(answer, words(answer.status_msg or ""))
 
-    def _entered(self, run: Run, spent: Steps) -> DuoAnswer:
+    def _send_code(self, run: Run) -> DuoAnswer:
         passcode = self.code.claim(run)
         params = {
             "async": "0",
@@ -82,12 +60,12 @@ class Duo(DuoApplication):
         }
         call = DuoCall(path="/auth/v2/auth", method="POST", params=params)
         try:
-            return self.ask(run, call, DuoAnswer, spent)
+            answer = self.ask(run, call, DuoAnswer, run.steps)
         except NotUnderstood:
-            raise  # it may have been judged
-        except (ProbeFailure, DeadlinePassed):
-            self.code.give_back(run, passcode)
+            run.codes_judged()  # it may have been
             raise
+        run.codes_judged()
+        return answer
 
     def stopped(self, said: DuoAnswer, told: str) -> Reading | None:
         """What preauth comes to where no code is asked for; None: it is. `told`: its words."""

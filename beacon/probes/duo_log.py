@@ -12,8 +12,9 @@ from typing import ClassVar, Final
 import msgspec
 
 from beacon.config.fields import Duration
+from beacon.core.model import Evidence
 from beacon.engine.run import Run
-from beacon.probing.base import SettingFlaw
+from beacon.probing.base import USERS, Abilities
 from beacon.probing.sign_in_stats import SAMPLE, USES, LoggedSignIn, Span, Tally, WatchedUsers
 from beacon.vendors.duo import DuoApplication, DuoCall
 
@@ -90,16 +91,17 @@ class DuoLog(WatchedUsers, DuoApplication):
     id of the user.
     """
 
+    ABILITIES: ClassVar = Abilities(
+        evidence=Evidence.SYMPTOM,
+        timing=USERS,
+        second_hand=True,
+        clock_bound=True,  # by our clock it says of which time it asks
+        looks_back=1800,
+    )
     ACCOUNT: ClassVar = "the id of a user, as DU… in the Admin Panel's address"
 
     lag: Duration = Duration(180)  # noqa: RUF009 - it is a number
     factors: tuple[str, ...] = ()
-
-    def faults(self) -> Iterator[SettingFlaw]:
-        """What is wrong with the settings taken together."""
-        yield from super().faults()
-        for path, message, allowed in self.flaws():
-            yield SettingFlaw(path, message, allowed)
 
     def tally(self, run: Run, span: Span) -> Tally:
         """Count what happened in a span of time. Raises `ProbeFailure`."""

@@ -13,9 +13,10 @@ from urllib.parse import quote
 import msgspec
 
 from beacon.config.fields import Duration
+from beacon.core.model import Evidence
 from beacon.engine.run import Run
 from beacon.net.parsing.dates import moment
-from beacon.probing.base import SettingFlaw
+from beacon.probing.base import USERS, Abilities, SettingFlaw
 from beacon.probing.sign_in_stats import SAMPLE, USES, LoggedSignIn, Span, Tally, WatchedUsers, iso
 from beacon.vendors.graph import Graph, GraphApplication
 
@@ -63,17 +64,22 @@ class EntraMfa(WatchedUsers, GraphApplication):
     is label → object id or user principal name.
     """
 
+    ABILITIES: ClassVar = Abilities(
+        evidence=Evidence.SYMPTOM,
+        timing=USERS,
+        second_hand=True,
+        clock_bound=True,  # by our clock it says of which time it asks
+        looks_back=1800,
+    )
     STEP: ClassVar = 300.0
     ACCOUNT: ClassVar = "an object id, or a user principal name"
 
     lag: Duration = Duration(900)  # noqa: RUF009 - it is a number
     count: Literal["metrics", "sign_ins"] = "metrics"
 
-    def faults(self) -> Iterator[SettingFlaw]:
+    def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
-        yield from super().faults()
-        for flaw in self.flaws():
-            yield SettingFlaw(*flaw)
+        yield from super().conflicts()
         if self.window % self.STEP or self.lag % self.STEP:
             yield SettingFlaw(
                 ("window",), "the metrics come in steps of 5 min", "window, lag: 5m, 10m …"

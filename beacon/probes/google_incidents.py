@@ -14,7 +14,6 @@ import msgspec
 from beacon.config.fields import Url
 from beacon.config.problems import meant
 from beacon.core.model import Evidence, Reading, Reason
-from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.net.http.client import Answer, Request
@@ -23,8 +22,8 @@ from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
 from beacon.net.parsing.dates import moment, since
 from beacon.net.probe_failure import ProbeFailure
-from beacon.probing.base import CLAIM, SettingFlaw, Timing
-from beacon.vendors.status import Admission, claimed, entry, worst
+from beacon.probing.base import CLAIM, Abilities, Kind, SettingFlaw
+from beacon.vendors.status import Admission, entry, worst
 
 LIMIT: Final = 8 * 1024 * 1024
 """Bytes of a history: it grows while there is trouble."""
@@ -85,46 +84,29 @@ class GoogleHistory(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GoogleIncidents(Reach):
+class GoogleIncidents(Reach, Kind):
     """A history of incidents of Google, and which products concern us.
 
     `products` are titles or ids; none named: all of them.
     """
 
-    EVIDENCE: ClassVar = Evidence.CLAIM
-    TIMING: ClassVar[Timing] = CLAIM
-    SIGN_IN: ClassVar = False
+    ABILITIES: ClassVar = Abilities(evidence=Evidence.CLAIM, timing=CLAIM, second_hand=True)
 
     url: Url
     products: tuple[str, ...] = ()
 
-    @property
-    def clock_bound(self) -> bool:
-        """Whether certificates are verified, which is done by our clock."""
-        return self.url.lower().startswith("https:")
-
-    def faults(self) -> Iterator[SettingFlaw]:
+    def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
-        for flaw in self.reach_flaws():
-            yield SettingFlaw(*flaw)
         for number, name in enumerate(self.products):
             if not name.strip():
                 yield SettingFlaw(("products", number), "a product without a name")
 
-    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
-        """It may always run."""
-        return 0.0
-
-    def observe(self, run: Run) -> Reading:
+    def look(self, run: Run) -> Reading:
         """Read the history and judge what is open in it."""
         request = Request(url=self.url, limit=LIMIT)
         now = run.clock.utc()
-        return claimed(
-            run,
-            lambda: self.judge(
-                run.memory.of(ConditionalClient).read(run, request, parsed, self.route), now
-            ),
-        )
+        client = run.memory.of(ConditionalClient)
+        return self.judge(client.read(run, request, parsed, self.route), now)
 
     def judge(self, history: GoogleHistory, now: datetime) -> Reading:
         """What Google admits of our products at a time."""

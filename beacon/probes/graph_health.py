@@ -13,18 +13,16 @@ import msgspec
 from beacon.config.fields import Regex
 from beacon.config.problems import meant
 from beacon.core.model import Evidence, Reading, Reason
-from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.net.http.conditional_client import BoundedCache
 from beacon.net.parsing.dates import since
-from beacon.probing.base import CLAIM, SettingFlaw, Timing
+from beacon.probing.base import CLAIM, Abilities, Kind, SettingFlaw
 from beacon.vendors.graph import Graph, GraphApplication
 from beacon.vendors.status import (
     OF_MICROSOFT,
     RESTORING,
     Admission,
-    claimed,
     concerned,
     entry,
     severer,
@@ -73,24 +71,20 @@ class WorstSeen(BoundedCache[Reason]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GraphHealth(GraphApplication):
+class GraphHealth(GraphApplication, Kind):
     """Service health of a tenant, read as an application with `ServiceHealth.Read.All`.
 
     `services` are ids or names. Open issues of any other service count if `keywords` is found
     in them; null: they do not.
     """
 
-    EVIDENCE: ClassVar = Evidence.CLAIM
-    TIMING: ClassVar[Timing] = CLAIM
-    SIGN_IN: ClassVar = False
+    ABILITIES: ClassVar = Abilities(evidence=Evidence.CLAIM, timing=CLAIM, second_hand=True)
 
     services: tuple[str, ...]
     keywords: Regex | None = SIGN_INS
 
-    def faults(self) -> Iterator[SettingFlaw]:
+    def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
-        for flaw in self.flaws():
-            yield SettingFlaw(*flaw)
         if not self.services:
             text = "no service named: nothing would tell whether there is anything to read"
             yield SettingFlaw(("services",), text, "ids or names as healthOverviews lists them")
@@ -98,15 +92,8 @@ class GraphHealth(GraphApplication):
             if not name.strip():
                 yield SettingFlaw(("services", number), "a service without a name")
 
-    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
-        """It may always run."""
-        return 0.0
-
-    def observe(self, run: Run) -> Reading:
+    def look(self, run: Run) -> Reading:
         """Read the services and the open issues, and judge them."""
-        return claimed(run, lambda: self._read(run))
-
-    def _read(self, run: Run) -> Reading:
         overviews = self._graph.listed(run, f"{_API}/healthOverviews", Overview)
         issues = self._graph.listed(
             run,

@@ -8,33 +8,30 @@ from urllib.parse import urlencode
 import msgspec
 
 from beacon.config.certificate import certificate_words
-from beacon.config.fields import Flaw, Secret, Url
+from beacon.config.fields import Secret, Url
 from beacon.core.model import Evidence, Reading, Reason
-from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import Run
 from beacon.net.address import Origin
 from beacon.net.http.auth import Auth
 from beacon.net.http.client import Answer, Request, exchange, prepare
 from beacon.net.http.expectations import Expectations, judge
 from beacon.net.http.route import Reach
-from beacon.net.probe_failure import FirstPass, ProbeFailure, timed
-from beacon.probing.base import FAST, SettingFlaw, Timing
+from beacon.net.probe_failure import ProbeFailure
+from beacon.probing.base import FAST, Abilities, Kind, SettingFlaw
 
 Days = Annotated[int, msgspec.Meta(ge=0, description="days; 0: never warn")]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Http(Reach):
+class Http(Reach, Kind):
     """Whether a web server answers as it should.
 
     The values of `headers`, `form` and `json` are kept as secrets. One of `body` (text), `form`
     and `json` may be sent. `certificate_days` before its end a certificate is warned of.
     """
 
-    EVIDENCE: ClassVar = Evidence.HEALTH
-    TIMING: ClassVar[Timing] = FAST
-    SIGN_IN: ClassVar = False
+    ABILITIES: ClassVar = Abilities(evidence=Evidence.HEALTH, timing=FAST)
 
     url: Url
     method: Method = "GET"
@@ -49,12 +46,7 @@ class Http(Reach):
     certificate_days: Days = 14
     follow_to: tuple[Origin, ...] = ()
 
-    @property
-    def clock_bound(self) -> bool:
-        """Whether certificates are verified, which is done by our clock."""
-        return self.url.lower().startswith("https:") and self.tls.verify
-
-    def faults(self) -> Iterator[SettingFlaw]:
+    def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         if sum((self.body is not None, bool(self.form), self.json is not None)) > 1:
             yield SettingFlaw((), "more than one body to send", "one of body, form, json")
@@ -62,33 +54,15 @@ class Http(Reach):
             yield SettingFlaw(
                 ("method",), f"{self.method} sends no body", "POST, PUT, PATCH, DELETE"
             )
-        for flaw in self.reach_flaws():
-            yield SettingFlaw(*flaw)
-        yield from self._flaws("expect", self.expect.flaws())
-        yield from self._flaws("prefer", self.prefer.flaws() if self.prefer else ())
-        yield from self._flaws("auth", self.auth.flaws() if self.auth else ())
         try:
             prepare(self._request(self.auth.written if self.auth else ""))
         except ProbeFailure:
             text = "an address or a header that cannot be sent"
             yield SettingFlaw(("url",), text, "printable text, in headers of Latin-1")
 
-    @staticmethod
-    def _flaws(section: str, flaws: Iterator[Flaw] | tuple[()]) -> Iterator[SettingFlaw]:
-        for path, message, allowed in flaws:
-            yield SettingFlaw((section, *path), message, allowed)
-
-    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
-        """Seconds it must not run yet: none."""
-        return 0.0
-
-    def observe(self, run: Run) -> Reading:
+    def look(self, run: Run) -> Reading:
         """Ask once, redirects followed, and judge the answer."""
-        try:
-            reading = self.judge(self._fetch(run))
-        except ProbeFailure as trouble:
-            reading = trouble.reading
-        return timed(run, run.memory.of(FirstPass).judged(run, reading))
+        return self.judge(self._fetch(run))
 
     def judge(self, answer: Answer) -> Reading:
         """What an answer comes to; no latency yet."""

@@ -10,18 +10,17 @@ from typing import ClassVar, Final
 
 from beacon.config.fields import Secret, Url
 from beacon.core.model import Evidence, Reading, Reason
-from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import quoted
-from beacon.engine.run import DeadlinePassed, Run
+from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.net.http.auth import ClientAuth, client_request, token_of
 from beacon.net.http.client import Answer, Request, exchange
 from beacon.net.http.expectations import parse_json
 from beacon.net.http.route import Reach, Route
 from beacon.net.outline import outline
-from beacon.net.probe_failure import FirstPass, ProbeFailure
+from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.code_setting import OneTimeCode
-from beacon.probing.base import SIGN_IN, SettingFlaw, Timing
+from beacon.probing.base import SIGN_IN, Abilities, Kind, SettingFlaw
 from beacon.probing.steps import Steps
 from beacon.vendors.openid import (
     Issued,
@@ -40,6 +39,7 @@ _MORE: Final = frozenset({"mfa_required", "interaction_required", "consent_requi
 """Errors that say: so far so good, and now something this grant cannot do."""
 _NAME: Final = TextPattern(r"[a-z][a-z0-9_]*")  # "Forbidden" is the word of something else
 _NO: Final = (400, 401, 403)
+_JUDGED: Final = frozenset({Reason.SIGN_IN_REJECTED, Reason.SIGN_IN_UNFINISHED})
 _BROKEN: Final = frozenset({"temporarily_unavailable", "server_error"})
 
 
@@ -54,15 +54,13 @@ class _Tokens:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Keycloak(Reach):
+class Keycloak(Reach, Kind):
     """A sign-in by direct grant, its token's key looked for, and signed out again.
 
     `token_url` is for a provider whose token endpoint is on another host than its issuer.
     """
 
-    EVIDENCE: ClassVar = Evidence.SYMPTOM
-    TIMING: ClassVar[Timing] = SIGN_IN
-    SIGN_IN: ClassVar = True
+    ABILITIES: ClassVar = Abilities(evidence=Evidence.SYMPTOM, timing=SIGN_IN, sign_in=True)
 
     issuer: Url
     client_id: str
@@ -74,34 +72,14 @@ class Keycloak(Reach):
     token_url: Url | None = None
     client_auth: ClientAuth | None = None
 
-    @property
-    def clock_bound(self) -> bool:
-        """Whether it makes codes, or verifies certificates, by our clock."""
-        secure = self.issuer.lower().startswith("https:") and self.tls.verify
-        return secure or self.code.clock_bound
-
-    def faults(self) -> Iterator[SettingFlaw]:
+    def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         for path, message, allowed in issuer_flaws(self.issuer):
             yield SettingFlaw(("issuer", *path), message, allowed)
-        for flaw in self.reach_flaws():
-            yield SettingFlaw(*flaw)
 
-    def wait(self, utc: float, memory: ProbeMemory) -> float:
-        """Seconds until its token has a code nobody has used."""
-        return self.code.wait(utc, memory)
-
-    def observe(self, run: Run) -> Reading:
+    def look(self, run: Run) -> Reading:
         """Sign in and out; latency by step: `discovery`, `token`, `keys`, `logout`."""
-        steps = Steps(run)
-        try:
-            reading = self._sign_in(run, steps)
-        except ProbeFailure as trouble:
-            reading = trouble.reading
-        return steps.told(run.memory.of(FirstPass).judged(run, reading))
-
-    def _sign_in(self, run: Run, steps: Steps) -> Reading:
-        route = self.route
+        steps, route = Steps(run), self.route
         with steps.step("discovery"):
             provider = discover(run, self.issuer, route, self.token_url)
         with steps.step("token"):
@@ -127,19 +105,14 @@ class Keycloak(Reach):
             "totp": passcode,  # what it was called until Keycloak 9
             "scope": self.scope,
         }
-        try:
-            # A redirect would carry password and code to where nobody configured them to go.
-            answer = exchange(
-                run, self._request(provider, provider.token_url, form), route, follow=False
-            )
-        except (ProbeFailure, DeadlinePassed):
-            self.code.give_back(run, passcode)
-            raise
+        # A redirect would carry password and code to where nobody configured them to go.
+        request = self._request(provider, provider.token_url, form)
+        answer = exchange(run, request, route, follow=False)
         refused = self.judge(answer)
+        if refused is None or refused.reason in _JUDGED:
+            run.codes_judged()
         if refused is None:
             return _issued(run, answer)
-        if refused.reason not in (Reason.SIGN_IN_REJECTED, Reason.SIGN_IN_UNFINISHED):
-            self.code.give_back(run, passcode)
         raise ProbeFailure(refused.reason, refused.detail)
 
     def judge(self, answer: Answer) -> Reading | None:

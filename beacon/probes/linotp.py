@@ -7,6 +7,8 @@ It answers an error of its own, and a code it could not send, like a wrong code:
 from dataclasses import dataclass
 from typing import ClassVar
 
+from beacon.core.model import Evidence
+from beacon.probing.base import SIGN_IN, Abilities
 from beacon.probing.validate_api import ValidateCheck
 
 
@@ -14,6 +16,7 @@ from beacon.probing.validate_api import ValidateCheck
 class LinOtp(ValidateCheck):
     """A sign-in at LinOTP, by user and realm."""
 
+    ABILITIES: ClassVar = Abilities(evidence=Evidence.SYMPTOM, timing=SIGN_IN, sign_in=True)
     TRANSACTION: ClassVar = "transactionid"
 
     username: str

@@ -7,8 +7,10 @@ anybody can sign in.
 from dataclasses import dataclass
 from typing import ClassVar
 
+from beacon.core.model import Evidence
 from beacon.net.http.condition import Condition
 from beacon.net.http.expectations import Expectations
+from beacon.probing.base import FAST, Abilities
 from beacon.probing.status_pages import StatusPages
 
 
@@ -16,6 +18,7 @@ from beacon.probing.status_pages import StatusPages
 class LinOtpStatus(StatusPages):
     """Whether it is alive, and its configuration can be counted in the database."""
 
+    ABILITIES: ClassVar = Abilities(evidence=Evidence.HEALTH, timing=FAST)
     PAGES: ClassVar = {
         "/healthcheck/status": Expectations(json={"status": Condition.parse("alive")}),
         "/maintenance/check_status": Expectations(

@@ -22,7 +22,6 @@ from beacon.core.model import (
     Reason,
     joined,
 )
-from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import Phase, Run
 from beacon.maildns.answer import Found, State, plain
 from beacon.maildns.findings import Finding, Wanted, judge, worst_first
@@ -32,9 +31,8 @@ from beacon.maildns.sources import Resolvers
 from beacon.maildns.survey import Subject, Survey, look
 from beacon.net.dns_query import PORT, has_reverse, system_resolvers
 from beacon.net.dns_records import is_mail_domain, is_name, is_selector, listed
-from beacon.net.probe_failure import ProbeFailure, timed
 from beacon.net.udp import Peer
-from beacon.probing.base import SettingFlaw, Timing
+from beacon.probing.base import Abilities, Kind, SettingFlaw, Timing
 
 MOST_DOMAINS = 10
 _LONGEST_FIRST: Final = 110
@@ -42,18 +40,17 @@ _LONGEST_FIRST: Final = 110
 
 
 @dataclass(frozen=True, kw_only=True)
-class MailDns:
+class MailDns(Kind):
     """Domains that send codes, and what receivers of their mail will look for.
 
     `selectors` are the names of DKIM keys, `senders` the addresses that send; both belong to
     every domain listed. `golden` is a file of `beacon dns golden`.
     """
 
-    EVIDENCE: ClassVar = Evidence.CAUSE
-    TIMING: ClassVar[Timing] = Timing(
-        interval=120, timeout=5, failure_threshold=2, retry_interval=10
+    ABILITIES: ClassVar = Abilities(
+        evidence=Evidence.CAUSE,
+        timing=Timing(interval=120, timeout=5, failure_threshold=2, retry_interval=10),
     )
-    SIGN_IN: ClassVar = False
 
     domains: tuple[str, ...]
     selectors: tuple[str, ...] = ()
@@ -66,12 +63,7 @@ class MailDns:
     dnssec: Literal["required", "if signed"] = "if signed"
     golden: File | None = None
 
-    @property
-    def clock_bound(self) -> bool:
-        """Never: resolvers check signatures by their own clocks."""
-        return False
-
-    def faults(self) -> Iterator[SettingFlaw]:
+    def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         if not 0 < len(self.domains) <= MOST_DOMAINS:
             allowed = f"1 to {MOST_DOMAINS} domains; more in endpoints of their own"
@@ -125,33 +117,27 @@ class MailDns:
                     ("golden",), text, "a file of `beacon dns golden` with every domain"
                 )
 
-    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
-        """It may always run."""
-        return 0.0
-
-    def observe(self, run: Run) -> Reading:
+    def look(self, run: Run) -> Reading:
         """Look at every domain, and tell the worst."""
         run.enter(Phase.DNS)
         ours = not self.resolvers
         run.resolver = False if ours else None  # until it has answered
+        peers = tuple(Peer.parse(text, PORT) for text in self.resolvers)
+        resolvers = Resolvers(run, peers or system_resolvers())
         try:
-            peers = tuple(Peer.parse(text, PORT) for text in self.resolvers)
-            resolvers = Resolvers(run, peers or system_resolvers())
             kept = load(Path(self.golden)) if self.golden else None
-            looks = [
-                (domain, look(run, resolvers, self._subject(domain, kept), self.authoritative))
-                for domain in self.domains
-            ]
-        except ProbeFailure as stuck:
-            return timed(run, stuck.reading)
         except GoldenRefused as refused:
-            return timed(run, Reading(Reason.INTERNAL_ERROR, str(refused)))
+            return Reading(Reason.INTERNAL_ERROR, str(refused))
+        looks = [
+            (domain, look(run, resolvers, self._subject(domain, kept), self.authoritative))
+            for domain in self.domains
+        ]
         if ours and resolvers.answered:
             run.resolver = True
         found = [trouble for domain, seen in looks for trouble in self.judge(domain, seen, kept)]
         for trouble in found:
             run.note(f"{trouble.reason}: {trouble.text}")
-        return timed(run, told(worst_first(found), [seen for _, seen in looks]))
+        return told(worst_first(found), [seen for _, seen in looks])
 
     def _subject(self, domain: str, kept: Golden | None) -> Subject:
         more = () if kept is None else tuple(keys_of(kept.domains[_key(domain)]))

@@ -11,12 +11,11 @@ from typing import ClassVar, Final
 
 from beacon.config.fields import Duration
 from beacon.core.model import ClockSeen, Evidence, Reading, Reason
-from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import Phase, Run
 from beacon.net.dial import look_up
-from beacon.net.probe_failure import ProbeFailure, timed
+from beacon.net.probe_failure import ProbeFailure
 from beacon.net.udp import Peer, PeerReply, ask_all, trouble
-from beacon.probing.base import FAST, SettingFlaw, Timing
+from beacon.probing.base import FAST, Abilities, Kind, SettingFlaw
 
 _PORT: Final = 123
 _TOLERANCE: Final = Duration(15)  # one-time codes live 30 s
@@ -37,22 +36,15 @@ _UNITS: Final = 1 << 32  # of a timestamp, to the second
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ntp:
+class Ntp(Kind):
     """Time servers to ask, and how far off our clock may be: the median of them decides."""
 
-    EVIDENCE: ClassVar = Evidence.CAUSE
-    TIMING: ClassVar[Timing] = FAST
-    SIGN_IN: ClassVar = False
+    ABILITIES: ClassVar = Abilities(evidence=Evidence.CAUSE, timing=FAST)
 
     servers: tuple[str, ...]
     tolerance: Duration = _TOLERANCE
 
-    @property
-    def clock_bound(self) -> bool:
-        """Never: it is the one that judges the clock."""
-        return False
-
-    def faults(self) -> Iterator[SettingFlaw]:
+    def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         if not self.servers:
             yield SettingFlaw(("servers",), "no server to ask", "at least one name or address")
@@ -63,11 +55,7 @@ class Ntp:
                 allowed = "a name or address, with or without a port: time.example.com"
                 yield SettingFlaw(("servers", number), str(error), allowed)
 
-    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
-        """It may always run."""
-        return 0.0
-
-    def observe(self, run: Run) -> Reading:
+    def look(self, run: Run) -> Reading:
         """Ask every server once, at the same time; judge the median."""
         run.enter(Phase.DNS)
         peers, problems = _locate(run, [Peer.parse(text, _PORT) for text in self.servers])
@@ -92,9 +80,9 @@ class Ntp:
                 run.note(f"{one.peer}: offset {offset:+.6f} s")
                 offsets.append(offset)
         if not offsets:
-            return timed(run, self.judge(offsets, problems))
+            return self.judge(offsets, problems)
         run.clock_seen = ClockSeen(statistics.median(offsets))
-        reading = timed(run, self.judge(offsets, problems))
+        reading = self.judge(offsets, problems)
         answered = max(one.at for one in heard if one.data) - run.started
         return replace(reading, latency=answered)
 

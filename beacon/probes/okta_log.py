@@ -13,7 +13,7 @@ import msgspec
 from requests.utils import parse_header_links
 
 from beacon.config.fields import Duration, Secret, Url
-from beacon.core.model import Reason
+from beacon.core.model import Evidence, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.net.address import same_origin
@@ -23,7 +23,7 @@ from beacon.net.http.conditional_client import ConditionalClient
 from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
 from beacon.net.probe_failure import ProbeFailure
-from beacon.probing.base import SettingFlaw
+from beacon.probing.base import USERS, Abilities, SettingFlaw
 from beacon.probing.sign_in_stats import SAMPLE, USES, LoggedSignIn, Span, Tally, WatchedUsers
 
 PAGE: Final = 200
@@ -92,6 +92,13 @@ class OktaLog(WatchedUsers, Reach):
     `token` is an API token; `break_glass` is label → login or id of the user.
     """
 
+    ABILITIES: ClassVar = Abilities(
+        evidence=Evidence.SYMPTOM,
+        timing=USERS,
+        second_hand=True,
+        clock_bound=True,  # by our clock it says of which time it asks
+        looks_back=1800,
+    )
     ACCOUNT: ClassVar = "a login, or the id of a user"
 
     url: Url
@@ -104,11 +111,9 @@ class OktaLog(WatchedUsers, Reach):
         """What is counted, in the plural."""
         return _WHAT[self.count]
 
-    def faults(self) -> Iterator[SettingFlaw]:
+    def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
-        yield from super().faults()
-        for flaw in self.reach_flaws():
-            yield SettingFlaw(*flaw)
+        yield from super().conflicts()
         for flaw in unencrypted("url", self.url):
             yield SettingFlaw(*flaw)
 

@@ -10,13 +10,11 @@ from typing import ClassVar
 
 from beacon.config.fields import Secret, Url
 from beacon.core.model import Evidence, Reading, Reason
-from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import Run
 from beacon.net.http.auth import ClientAuth, client_request, token_of
 from beacon.net.http.client import exchange
 from beacon.net.http.route import Reach, Route
-from beacon.net.probe_failure import FirstPass, ProbeFailure
-from beacon.probing.base import FAST, SettingFlaw, Timing
+from beacon.probing.base import FAST, Abilities, Kind, SettingFlaw
 from beacon.probing.steps import Steps
 from beacon.vendors.openid import (
     Issued,
@@ -30,15 +28,13 @@ from beacon.vendors.openid import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class OpenId(Reach):
+class OpenId(Reach, Kind):
     """Discovery and keys; by `client_id` and `client_secret` a token, too (RFC 6749 §4.4).
 
     `keys` are the names (`kid`) of the keys that are offered, where they change by hand only.
     """
 
-    EVIDENCE: ClassVar = Evidence.HEALTH
-    TIMING: ClassVar[Timing] = FAST
-    SIGN_IN: ClassVar = False
+    ABILITIES: ClassVar = Abilities(evidence=Evidence.HEALTH, timing=FAST)
 
     issuer: Url
     keys: tuple[str, ...] = ()
@@ -48,37 +44,19 @@ class OpenId(Reach):
     token_url: Url | None = None
     client_auth: ClientAuth | None = None
 
-    @property
-    def clock_bound(self) -> bool:
-        """Whether certificates are verified, which is done by our clock."""
-        return self.issuer.lower().startswith("https:") and self.tls.verify
-
-    def faults(self) -> Iterator[SettingFlaw]:
+    def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         for path, message, allowed in issuer_flaws(self.issuer):
             yield SettingFlaw(("issuer", *path), message, allowed)
-        for flaw in self.reach_flaws():
-            yield SettingFlaw(*flaw)
         if (self.client_id is None) != (self.client_secret is None):
             yield SettingFlaw((), "half a client", "client_id and client_secret, or none of them")
         for name in ("scope", "token_url", "client_auth"):
             if getattr(self, name) is not None and self.client_id is None:
                 yield SettingFlaw((name,), "nobody asks for a token", "client_id, client_secret")
 
-    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
-        """Seconds it must not run yet: none."""
-        return 0.0
-
-    def observe(self, run: Run) -> Reading:
+    def look(self, run: Run) -> Reading:
         """Look; latency by step: `discovery`, `token`, `keys`."""
         steps = Steps(run)
-        try:
-            reading = self._look(run, steps)
-        except ProbeFailure as trouble:
-            reading = trouble.reading
-        return steps.told(run.memory.of(FirstPass).judged(run, reading))
-
-    def _look(self, run: Run, steps: Steps) -> Reading:
         route, token, lasts = self.route, "", 0.0
         with steps.step("discovery"):
             asks = self.client_id is not None

@@ -17,7 +17,7 @@ from typing import Annotated, ClassVar, Final
 from msgspec import Meta
 
 from beacon.config.fields import Duration, Regex
-from beacon.core.model import Reading, Reason
+from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import IGNORE_CASE, TextPattern
@@ -25,9 +25,9 @@ from beacon.net.mail.imap import Imap, ImapMessage, MailWatch
 from beacon.net.mail.mail_message import Bounce, MailMessage
 from beacon.net.mail.mail_server import silence_means
 from beacon.net.mail.smtp import Smtp
-from beacon.net.probe_failure import ProbeFailure, timed
+from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.code_mailbox import code_in, counted, unmatched
-from beacon.probing.base import SettingFlaw, Timing
+from beacon.probing.base import Abilities, SettingFlaw, Timing
 from beacon.probing.code_requests import FORGOTTEN_AFTER
 from beacon.probing.delivery import CODE, MARGIN, ArrivedCode, Delivery
 from beacon.probing.dialogue import Dialogue
@@ -58,8 +58,10 @@ _MEANS: Final = (
 class OtpEmail(Delivery):
     """How a code is sent, where it arrives, how it is known, and how long it is good."""
 
-    TIMING: ClassVar[Timing] = Timing(
-        interval=300, timeout=150, failure_threshold=2, retry_interval=60
+    ABILITIES: ClassVar = Abilities(
+        evidence=Evidence.SYMPTOM,
+        timing=Timing(interval=300, timeout=150, failure_threshold=2, retry_interval=60),
+        sign_in=True,
     )
     GIVEN: ClassVar = (NONCE, CODE)
     BLIND: ClassVar = Reason.SOURCE_DEAD
@@ -109,16 +111,9 @@ class OtpEmail(Delivery):
         dates = bool(self.steps) and not self._marked
         return dates or super().clock_bound or any(server.clock_bound for server in servers)
 
-    def faults(self) -> Iterator[SettingFlaw]:
+    def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
-        yield from super().faults()
-        for name in ("mailbox", "smtp", "bounces"):
-            server = getattr(self, name)
-            for path, message, allowed in server.flaws() if server else ():
-                yield SettingFlaw((name, *path), message, allowed)
-        yield from self._own_faults()
-
-    def _own_faults(self) -> Iterator[SettingFlaw]:
+        yield from super().conflicts()
         if self.pattern is None and not self._marked:
             text = "nothing to know the message by"
             yield SettingFlaw((), text, "`pattern`, or {{ nonce }} in what the steps send")
@@ -159,7 +154,7 @@ class OtpEmail(Delivery):
             if found is None:
                 seen.waited = max(until - asked.began, 0.0)
                 lost = self._lost(run, watch, nonce, seen)
-                return timed(run, asked.verdict(lost))
+                return replace(asked.verdict(lost), latency=run.elapsed())
         return found
 
     def _codes(
@@ -253,16 +248,16 @@ class OtpEmail(Delivery):
             watch.remove(run, mail)
         if not there:
             text = "; ".join(["no message with a code is there", *unmatched(others)])
-            return timed(run, Reading(Reason.CODE_NOT_ARRIVED, text))
+            return Reading(Reason.CODE_NOT_ARRIVED, text)
         mail = there[-1]
         age = run.clock.utc().timestamp() - mail.arrived
         if age > self.every:
             text = "; ".join([f"the last one came {age:.0f} s ago", *unmatched(others)])
-            return timed(run, Reading(Reason.CODE_NOT_ARRIVED, text))
+            return Reading(Reason.CODE_NOT_ARRIVED, text)
         _note_way(run, mail.parsed)
         first = mail.parsed.hops[0].at if mail.parsed.hops else mail.arrived
         latency = max(0.0, mail.arrived - first)
-        return replace(timed(run, self.judge(mail, latency)), latency=latency)
+        return replace(self.judge(mail, latency), latency=latency)
 
     def _last_codes(
         self, run: Run, folder: Iterator[ImapMessage], every: float

@@ -14,13 +14,13 @@ from typing import Annotated, ClassVar, Final
 from msgspec import Meta
 
 from beacon.config.fields import Regex
-from beacon.core.model import Reading, Reason
+from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.net.mailbox import MESSAGES_LIMIT
-from beacon.net.probe_failure import ProbeFailure, timed
+from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.code_mailbox import code_in, unmatched
 from beacon.otp.gammu_inbox import SAVES_NOTHING, Progress, Smsd, SmsdWatch
-from beacon.probing.base import SettingFlaw
+from beacon.probing.base import Abilities, SettingFlaw, Timing
 from beacon.probing.code_requests import FORGOTTEN_AFTER
 from beacon.probing.delivery import ArrivedCode, Reception, SmsDelivery
 from beacon.probing.dialogue import Dialogue
@@ -41,6 +41,12 @@ class Phone:
 class OtpSms(SmsDelivery):
     """Where the message arrives, how it is known, and how its code is sent back."""
 
+    ABILITIES: ClassVar = Abilities(
+        evidence=Evidence.SYMPTOM,
+        timing=Timing(interval=900, timeout=150, failure_threshold=2, retry_interval=120),
+        sign_in=True,
+        metered=True,
+    )
     BLIND: ClassVar = Reason.OWN_MODEM
 
     mailbox: Annotated[Phone, Meta(description="where the code arrives")]
@@ -56,9 +62,9 @@ class OtpSms(SmsDelivery):
         """The steps once a code has arrived."""
         return self.verify
 
-    def faults(self) -> Iterator[SettingFlaw]:
+    def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
-        yield from super().faults()
+        yield from super().conflicts()
         if self.verify and not self.steps:
             yield SettingFlaw(
                 ("verify",), "nobody to send the code back to", "`steps` that ask for it"
@@ -90,7 +96,7 @@ class OtpSms(SmsDelivery):
             waited = run.clock.monotonic() - asked.began
             words = [f"not arrived within {waited:.0f} s", *unmatched(len(others))]
             lost = Reading(Reason.CODE_NOT_ARRIVED, "; ".join(words))
-            found = timed(run, asked.verdict(lost))
+            found = replace(asked.verdict(lost), latency=run.elapsed())
         run.silence = before
         return found
 
@@ -137,7 +143,8 @@ class OtpSms(SmsDelivery):
             run.memory.of(Reception).blind = True  # nobody knows for how long smsd was away
         if reading.reason is not Reason.OK and before is not None and now.saves_nothing(before):
             raise ProbeFailure(Reason.OWN_MODEM, SAVES_NOTHING)
-        return replace(timed(run, reading), latency=None)  # how long it was on its way: not known
+        run.has_latency = False  # nobody knows how long it was on its way
+        return reading
 
     def _last_code(self, run: Run, watch: SmsdWatch, every: float) -> tuple[float | None, int]:
         """How old the last code is, and how many other messages came in time, before or after."""

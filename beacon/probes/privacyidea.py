@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from beacon.core.model import Reading, Reason
-from beacon.probing.base import SettingFlaw
+from beacon.core.model import Evidence, Reading, Reason
+from beacon.probing.base import SIGN_IN, Abilities, SettingFlaw
 from beacon.probing.validate_api import ValidateAnswer, ValidateCheck
 
 _ITS_OWN: Final = frozenset({101, 302, 707, 902, 903, 907})
@@ -23,19 +23,20 @@ passed yesterday and is unknown today is trouble, what never passed is ours: the
 class PrivacyIdea(ValidateCheck):
     """A sign-in at privacyIDEA, by user and realm or by the serial of a token."""
 
+    ABILITIES: ClassVar = Abilities(evidence=Evidence.SYMPTOM, timing=SIGN_IN, sign_in=True)
     TRANSACTION: ClassVar = "transaction_id"
 
     username: str | None = None
     serial: str | None = None
     exception: bool = False
 
-    def faults(self) -> Iterator[SettingFlaw]:
+    def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         if (self.username is None) == (self.serial is None):
             yield SettingFlaw((), "one account signs in", "one of username, serial")
         if self.serial is not None and self.realm is not None:
             yield SettingFlaw(("realm",), "a serial has no realm", "`username:` beside it")
-        yield from super().faults()
+        yield from super().conflicts()
 
     def undecided(self, said: ValidateAnswer) -> Reading:
         """What an error comes to: the server's own, or its no to this sign-in."""

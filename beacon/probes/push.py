@@ -13,12 +13,11 @@ import msgspec
 
 from beacon.config.fields import Count, Duration, Secret
 from beacon.core.model import DETAIL_LIMIT, OUTCOME_OF, Evidence, Outcome, Reading, Reason
-from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.push_receiver import PushDenied, Pushed, PushRefusal, Way
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.engine.samples import Share
-from beacon.probing.base import SettingFlaw, Timing
+from beacon.probing.base import Abilities, Kind, SettingFlaw, Timing
 from beacon.probing.webhooks import alertmanager, decoded, sendgrid, ses
 
 LARGEST: Final = 65536
@@ -91,19 +90,21 @@ _OF_MAILS: Final = frozenset({"sendgrid", "ses"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Push:
+class Push(Kind):
     """What is pushed to one endpoint. `token` lets it come by HTTP, `mqtt` by its topic."""
 
-    EVIDENCE: ClassVar = Evidence.HEALTH
-    TIMING: ClassVar[Timing] = Timing(
-        interval=300,
-        timeout=_TIMEOUT,
-        failure_threshold=1,
-        retry_interval=None,
-        success_threshold=1,
+    ABILITIES: ClassVar = Abilities(
+        evidence=Evidence.HEALTH,
+        timing=Timing(
+            interval=300,
+            timeout=_TIMEOUT,
+            failure_threshold=1,
+            retry_interval=None,
+            success_threshold=1,
+        ),
+        pushed=True,
+        needs={"token": "web", "mqtt": "mqtt"},
     )
-    SIGN_IN: ClassVar = False
-    PUSHED: ClassVar = True
 
     token: Annotated[Secret | None, msgspec.Meta(description="lets it come by HTTP")] = None
     mqtt: Annotated[bool, msgspec.Meta(description="lets it come by MQTT")] = False
@@ -126,17 +127,12 @@ class Push:
     ] = 0.5
 
     @property
-    def clock_bound(self) -> bool:
-        """Never: what came is of its sender's clock, and its age is judged when it comes."""
-        return False
-
-    @property
     def timing(self) -> Timing:
         """The times that go with the heartbeat, where there is one."""
         if self.heartbeat is None:
-            return self.TIMING
+            return super().timing
         interval = float(self.heartbeat)
-        return replace(self.TIMING, interval=interval, timeout=min(_TIMEOUT, interval / 2))
+        return replace(super().timing, interval=interval, timeout=min(_TIMEOUT, interval / 2))
 
     @property
     def dated(self) -> bool:
@@ -156,13 +152,7 @@ class Push:
         ways = {Way.HTTP: self.token is not None, Way.MQTT: self.mqtt}
         return tuple(way for way, open_ in ways.items() if open_)
 
-    @property
-    def needs(self) -> dict[str, str]:
-        """Settings, and the section of the configuration each is in vain without."""
-        needs = {Way.HTTP: ("token", "web"), Way.MQTT: ("mqtt", "mqtt")}
-        return dict(needs[way] for way in self.ways)
-
-    def faults(self) -> Iterator[SettingFlaw]:
+    def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         if not self.ways:
             allowed = "a `token:` for HTTP, or `mqtt: true`, or both"
@@ -179,11 +169,7 @@ class Push:
             allowed = f"{_SHORTEST_WINDOW} to {_LONGEST_WINDOW}"
             yield SettingFlaw(("window",), f"{self.window} is no time to judge by", allowed)
 
-    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
-        """Seconds it must not run yet: none."""
-        return 0.0
-
-    def observe(self, run: Run) -> Reading:
+    def look(self, run: Run) -> Reading:
         """Nothing is asked: only `beacon probe` ever comes here."""
         run.note("its readings are pushed; nothing is asked")
         return Reading(Reason.STALE, "nothing to ask: its readings are pushed by others")

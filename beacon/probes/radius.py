@@ -6,17 +6,16 @@ Access-Accept. Only PAP carries a one-time code; what it hides it hides by the s
 
 import ipaddress
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
 from beacon.config.fields import Host, Port, Secret
 from beacon.core.model import DETAIL_LIMIT, Evidence, Reading, Reason
-from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import quoted
-from beacon.engine.run import DeadlinePassed, Run
+from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.net import dial
-from beacon.net.probe_failure import ProbeFailure, timed
+from beacon.net.probe_failure import ProbeFailure
 from beacon.net.radius import (
     LONGEST,
     LONGEST_PASSWORD,
@@ -29,7 +28,7 @@ from beacon.net.radius import (
     conversation,
 )
 from beacon.otp.code_setting import OneTimeCode
-from beacon.probing.base import SIGN_IN, SettingFlaw, Timing
+from beacon.probing.base import SIGN_IN, Abilities, Kind, SettingFlaw
 
 ServiceType = Literal["login", "framed", "authenticate_only"]
 
@@ -49,16 +48,14 @@ _ALLOWED: Final = "text with {password} and {code}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Radius:
+class Radius(Kind):
     """A sign-in by PAP with a password, a one-time code, or both, in one request or two.
 
     `send` is what the first request carries as its password, `challenge` what answers the
     challenge that must then come. A code is sent once.
     """
 
-    EVIDENCE: ClassVar = Evidence.SYMPTOM
-    TIMING: ClassVar[Timing] = SIGN_IN
-    SIGN_IN: ClassVar = True
+    ABILITIES: ClassVar = Abilities(evidence=Evidence.SYMPTOM, timing=SIGN_IN, sign_in=True)
 
     host: Host
     port: Port = PORT
@@ -75,12 +72,7 @@ class Radius:
     calling_station_id: str | None = None
     ip_version: dial.IpVersion | None = None
 
-    @property
-    def clock_bound(self) -> bool:
-        """Whether its codes are made by our clock."""
-        return self.code is not None and self.code.clock_bound
-
-    def faults(self) -> Iterator[SettingFlaw]:
+    def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         yield from self._text_faults()
         if self.nas_address is not None and not _is_address(self.nas_address):
@@ -128,28 +120,16 @@ class Radius:
         values = {"password": password, "code": code}
         return _GAP.sub(lambda gap: values.get(gap[1], gap[0]), text)
 
-    def wait(self, utc: float, memory: ProbeMemory) -> float:
-        """Seconds until its token has a code nobody has used."""
-        return self.code.wait(utc, memory) if self.code else 0.0
-
-    def observe(self, run: Run) -> Reading:
+    def look(self, run: Run) -> Reading:
         """Sign in; latency by step: `request`, and `code` where a challenge was answered."""
-        spent: list[tuple[str, float]] = []
-        try:
-            reading = self._sign_in(run, spent)
-        except ProbeFailure as trouble:
-            reading = trouble.reading
-        found = timed(run, reading)
-        located = tuple(phase for phase in found.phases if phase[0] == "dns")
-        return replace(found, phases=(*located, *spent))
-
-    def _sign_in(self, run: Run, spent: list[tuple[str, float]]) -> Reading:
         with conversation(run, self._server) as talk:
-            answer = self._step(run, talk, "request", (), spent)
+            run.enter(run.phase)
+            run.steps += [phase for phase in run.phases() if phase[0] == "dns"]
+            answer = self._step(run, talk, "request", ())
             if self.challenge is None or answer.packet is not Packet.ACCESS_CHALLENGE:
                 return self.judge(answer, challenged=False)
             state = answer.state
-            answer = self._step(run, talk, "code", state, spent)
+            answer = self._step(run, talk, "code", state)
             return self.judge(answer, challenged=True, stateless=not state)
 
     def _step(
@@ -158,7 +138,6 @@ class Radius:
         talk: RadiusExchange,
         name: str,
         state: tuple[bytes, ...],
-        spent: list[tuple[str, float]],
     ) -> RadiusAnswer:
         began = run.elapsed()
         text = self._texts["send" if name == "request" else "challenge"]
@@ -170,7 +149,7 @@ class Radius:
             detail = f"{_STEPS[name]}: {trouble.reading.detail}"
             raise ProbeFailure(trouble.reading.reason, detail) from None
         finally:
-            spent.append((name, run.elapsed() - began))
+            run.steps.append((name, run.elapsed() - began))
         run.note(f"Reply-Message: {quoted(answer.message) or 'none'}")
         return answer
 
@@ -178,14 +157,15 @@ class Radius:
         self, run: Run, talk: RadiusExchange, text: str, state: tuple[bytes, ...]
     ) -> RadiusAnswer:
         attributes = self._attributes | ({Attribute.STATE: state} if state else {})
-        passcode = self.code.claim(run) if self.code and "{code}" in text else None
+        passcode = self.code.claim(run) if self.code and "{code}" in text else ""
         try:
-            return talk.ask(Packet.ACCESS_REQUEST, attributes, self._filled(text, passcode or ""))
-        except (ProbeFailure, DeadlinePassed) as error:
-            answered = isinstance(error, ProbeFailure) and error.reading.reason in _ANSWERED
-            if self.code and passcode is not None and not answered:
-                self.code.give_back(run, passcode)
+            answer = talk.ask(Packet.ACCESS_REQUEST, attributes, self._filled(text, passcode))
+        except ProbeFailure as failure:
+            if failure.reading.reason in _ANSWERED:
+                run.codes_judged()
             raise
+        run.codes_judged()
+        return answer
 
     @property
     def _server(self) -> Server:

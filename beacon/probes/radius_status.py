@@ -9,21 +9,17 @@ from typing import ClassVar
 
 from beacon.config.fields import Host, Port, Secret
 from beacon.core.model import Evidence, Reading, Reason
-from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import Run
 from beacon.net import dial
-from beacon.net.probe_failure import ProbeFailure, timed
 from beacon.net.radius import LONGEST, PORT, Attribute, Packet, Server, conversation
-from beacon.probing.base import FAST, SettingFlaw, Timing
+from beacon.probing.base import FAST, Abilities, Kind, SettingFlaw
 
 
 @dataclass(frozen=True, kw_only=True)
-class RadiusStatus:
+class RadiusStatus(Kind):
     """Whether a server that knows our shared secret answers. No account is needed."""
 
-    EVIDENCE: ClassVar = Evidence.HEALTH
-    TIMING: ClassVar[Timing] = FAST
-    SIGN_IN: ClassVar = False
+    ABILITIES: ClassVar = Abilities(evidence=Evidence.HEALTH, timing=FAST)
 
     host: Host
     port: Port = PORT
@@ -31,31 +27,18 @@ class RadiusStatus:
     nas_identifier: str = "mfa-beacon"
     ip_version: dial.IpVersion | None = None
 
-    @property
-    def clock_bound(self) -> bool:
-        """Never: nothing in it has to do with time."""
-        return False
-
-    def faults(self) -> Iterator[SettingFlaw]:
+    def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         if not 0 < len(self.nas_identifier.encode()) <= LONGEST:
             allowed = f"1 to {LONGEST} bytes"
             yield SettingFlaw(("nas_identifier",), "not a length RADIUS has room for", allowed)
 
-    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
-        """Seconds it must not run yet: none."""
-        return 0.0
-
-    def observe(self, run: Run) -> Reading:
+    def look(self, run: Run) -> Reading:
         """Ask once. A sound FreeRADIUS does not sign this answer, so it is not demanded."""
         server = Server(self.host, self.port, self.shared_secret, self.ip_version, signed=False)
         carried = {Attribute.NAS_IDENTIFIER: (self.nas_identifier.encode(),)}
-        try:
-            with conversation(run, server) as talk:
-                answer = talk.ask(Packet.STATUS_SERVER, carried)
-        except ProbeFailure as trouble:
-            return timed(run, trouble.reading)
-        return timed(run, self.judge(answer.packet))
+        with conversation(run, server) as talk:
+            return self.judge(talk.ask(Packet.STATUS_SERVER, carried).packet)
 
     def judge(self, packet: Packet) -> Reading:
         """What the answer comes to: Access-Accept is the one RFC 5997 knows."""

@@ -11,7 +11,6 @@ from typing import ClassVar, Literal
 
 from beacon.config.fields import Duration, Regex, Url
 from beacon.core.model import Evidence, Reading, Reason
-from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.net.http.client import Answer, Request
@@ -19,54 +18,40 @@ from beacon.net.http.conditional_client import ConditionalClient
 from beacon.net.http.route import Reach
 from beacon.net.parsing import parser
 from beacon.net.parsing.dates import since
-from beacon.probing.base import CLAIM, SettingFlaw, Timing
+from beacon.probing.base import CLAIM, Abilities, Kind
 from beacon.vendors.announcements import incident_of, severity
 from beacon.vendors.feed import FeedEntry
-from beacon.vendors.status import Admission, claimed, concerned, entry, worst
+from beacon.vendors.status import Admission, concerned, entry, worst
 
 Mode = Literal["incident", "age"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rss(Reach):
+class Rss(Reach, Kind):
     """A feed of incidents, and which of its entries concern us.
 
     `mode` incident: the newest entry of each incident counts unless it speaks of its end; age:
     every entry counts. In both, only while it is younger than `max_age`.
     """
 
-    EVIDENCE: ClassVar = Evidence.CLAIM
-    TIMING: ClassVar[Timing] = CLAIM
-    SIGN_IN: ClassVar = False
+    ABILITIES: ClassVar = Abilities(
+        evidence=Evidence.CLAIM,
+        timing=CLAIM,
+        second_hand=True,
+        clock_bound=True,  # entries count by their age
+    )
 
     url: Url
     mode: Mode = "incident"
     max_age: Duration = Duration(86400)  # noqa: RUF009 - it is a number
     keywords: Regex | None = None
 
-    @property
-    def clock_bound(self) -> bool:
-        """Whether a wrong own clock makes wrong ages: always."""
-        return True
-
-    def faults(self) -> Iterator[SettingFlaw]:
-        """Nothing is wrong with any settings taken together."""
-        return iter(())
-
-    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
-        """It may always run."""
-        return 0.0
-
-    def observe(self, run: Run) -> Reading:
+    def look(self, run: Run) -> Reading:
         """Read the feed and judge it by the time that it is now."""
         request = Request(url=self.url)
         now = run.clock.utc()
-        return claimed(
-            run,
-            lambda: self.judge(
-                run.memory.of(ConditionalClient).read(run, request, parsed, self.route), now
-            ),
-        )
+        client = run.memory.of(ConditionalClient)
+        return self.judge(client.read(run, request, parsed, self.route), now)
 
     def judge(self, feed: Sequence[FeedEntry], now: datetime) -> Reading:
         """What a feed admits at a time."""

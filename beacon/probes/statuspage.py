@@ -16,7 +16,6 @@ import msgspec
 from beacon.config.fields import Url
 from beacon.config.problems import meant
 from beacon.core.model import Evidence, Reading, Reason
-from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.net.http.client import Answer, Request
@@ -25,8 +24,8 @@ from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
 from beacon.net.parsing.dates import moment, since
 from beacon.net.probe_failure import ProbeFailure
-from beacon.probing.base import CLAIM, SettingFlaw, Timing
-from beacon.vendors.status import Admission, claimed, entry, worst
+from beacon.probing.base import CLAIM, Abilities, Kind, SettingFlaw
+from beacon.vendors.status import Admission, entry, worst
 
 _SUMMARY: Final = "/api/v2/summary.json"
 _OF_COMPONENT: Final = {
@@ -83,29 +82,20 @@ class PageSummary(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StatusPage(Reach):
+class StatusPage(Reach, Kind):
     """A vendor's status page, and which of its components concern us.
 
     `url` is the page or its summary. `components` are names, ids or "group/name"; a group
     stands for all in it; none named: the whole page.
     """
 
-    EVIDENCE: ClassVar = Evidence.CLAIM
-    TIMING: ClassVar[Timing] = CLAIM
-    SIGN_IN: ClassVar = False
+    ABILITIES: ClassVar = Abilities(evidence=Evidence.CLAIM, timing=CLAIM, second_hand=True)
 
     url: Url
     components: tuple[str, ...] = ()
 
-    @property
-    def clock_bound(self) -> bool:
-        """Whether certificates are verified, which is done by our clock."""
-        return self.url.lower().startswith("https:")
-
-    def faults(self) -> Iterator[SettingFlaw]:
+    def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
-        for flaw in self.reach_flaws():
-            yield SettingFlaw(*flaw)
         for number, name in enumerate(self.components):
             if not name.strip():
                 yield SettingFlaw(("components", number), "a component without a name")
@@ -114,20 +104,12 @@ class StatusPage(Reach):
             text = "this file does not tell components and incidents together"
             yield SettingFlaw(("url",), text, f"the page's address, or …{_SUMMARY}")
 
-    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
-        """It may always run."""
-        return 0.0
-
-    def observe(self, run: Run) -> Reading:
+    def look(self, run: Run) -> Reading:
         """Read the summary and judge it; a source that cannot be read is dead, not guilty."""
         request = Request(url=self.summary)
         now = run.clock.utc()
-        return claimed(
-            run,
-            lambda: self.judge(
-                run.memory.of(ConditionalClient).read(run, request, parsed, self.route), now
-            ),
-        )
+        client = run.memory.of(ConditionalClient)
+        return self.judge(client.read(run, request, parsed, self.route), now)
 
     @property
     def summary(self) -> str:

@@ -8,7 +8,7 @@ which is not received. A message's body, which holds the code, is never looked a
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 from urllib.parse import urlencode
 
 import msgspec
@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from beacon.config.checks import loopback
 from beacon.config.fields import Secret, Url
-from beacon.core.model import Reading, Reason
+from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.net.address import origin
@@ -24,9 +24,9 @@ from beacon.net.http.auth import Basic
 from beacon.net.http.client import Answer, Request, exchange
 from beacon.net.http.expectations import parse_json_as
 from beacon.net.parsing.dates import mail_date
-from beacon.net.probe_failure import ProbeFailure, timed
-from beacon.probing.base import SettingFlaw
-from beacon.probing.delivery import SmsDelivery, taken
+from beacon.net.probe_failure import ProbeFailure
+from beacon.probing.base import Abilities, SettingFlaw, Timing
+from beacon.probing.delivery import SmsDelivery, note_moments
 from beacon.probing.dialogue import Dialogue
 
 PAUSES: Final = (1.0, 1.0, 2.0, 3.0)
@@ -64,6 +64,13 @@ class TwilioMessages(SmsDelivery):
     and its token.
     """
 
+    ABILITIES: ClassVar = Abilities(
+        evidence=Evidence.SYMPTOM,
+        timing=Timing(interval=900, timeout=150, failure_threshold=2, retry_interval=120),
+        sign_in=True,
+        metered=True,
+    )
+
     account: Annotated[
         str, Meta(pattern=r"^AC[0-9a-zA-Z]+$", description="its SID, which begins with AC")
     ]
@@ -81,9 +88,9 @@ class TwilioMessages(SmsDelivery):
         """Whether certificates are verified, codes made or ages judged by our clock."""
         return super().clock_bound or (self.url.startswith("https:") and self.tls.verify)
 
-    def faults(self) -> Iterator[SettingFlaw]:
+    def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
-        yield from super().faults()
+        yield from super().conflicts()
         scheme, host, _ = origin(self.url)
         if scheme == "http" and not loopback(host):
             yield SettingFlaw(("url",), f"the password would go unencrypted to {host}", "https://…")
@@ -99,7 +106,8 @@ class TwilioMessages(SmsDelivery):
         found = self._followed(run, known, began)
         came = run.clock.monotonic()
         moments = [("trigger", triggered), ("arrival", came)]
-        return replace(taken(run, found, moments, began), latency=came - began)
+        note_moments(run, moments, began)
+        return replace(found, latency=came - began)
 
     # --- a code that we make be sent --------------------------------------------------
 
@@ -158,6 +166,7 @@ class TwilioMessages(SmsDelivery):
     def _last(self, run: Run, there: Collection[TwilioMessage]) -> Reading:
         """The last one that has come to an end, or should have."""
         assert self.every is not None, "asked for"
+        run.has_latency = False  # nobody measured it
         now = run.clock.utc().timestamp()
         for message in there:
             created = _moment(message.date_created)
@@ -168,10 +177,9 @@ class TwilioMessages(SmsDelivery):
             if now - created > self.every:
                 text = f"the last one was sent {now - created:.0f} s ago"
                 found = Reading(Reason.CODE_NOT_ARRIVED, text)
-            found = found or self.given_up(message, now - created)
-            return replace(timed(run, found), latency=None)
+            return found or self.given_up(message, now - created)
         text = "no message to this number is there"
-        return replace(timed(run, Reading(Reason.CODE_NOT_ARRIVED, text)), latency=None)
+        return Reading(Reason.CODE_NOT_ARRIVED, text)
 
     # --- the API ------------------------------------------------------------------------
 

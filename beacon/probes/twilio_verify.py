@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 from urllib.parse import urlencode
 
 import msgspec
 
 from beacon.config.fields import Duration, Secret, Url
-from beacon.core.model import Reason
+from beacon.core.model import Evidence, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.net.http.auth import Basic, unencrypted
@@ -17,7 +17,7 @@ from beacon.net.http.conditional_client import ConditionalClient
 from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
 from beacon.net.probe_failure import ProbeFailure
-from beacon.probing.base import SettingFlaw
+from beacon.probing.base import USERS, Abilities, SettingFlaw
 from beacon.probing.sign_in_stats import Span, Tally, Users
 
 _SUMMARY: Final = "/v2/Attempts/Summary"
@@ -38,6 +38,14 @@ class TwilioVerify(Users, Reach):
     `channel` narrow what is counted.
     """
 
+    ABILITIES: ClassVar = Abilities(
+        evidence=Evidence.SYMPTOM,
+        timing=USERS,
+        second_hand=True,
+        clock_bound=True,  # by our clock it says of which time it asks
+        looks_back=1800,
+    )
+
     username: str
     password: Secret
     service: str | None = None
@@ -50,11 +58,9 @@ class TwilioVerify(Users, Reach):
         """What is counted, in the plural."""
         return "codes sent"
 
-    def faults(self) -> Iterator[SettingFlaw]:
+    def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
-        yield from super().faults()
-        for flaw in self.reach_flaws():
-            yield SettingFlaw(*flaw)
+        yield from super().conflicts()
         for flaw in unencrypted("url", self.url):
             yield SettingFlaw(*flaw)
 

@@ -1,37 +1,74 @@
-"""What every kind of probe offers, and the default times of each sort of kind."""
+"""What every kind of probe is made of: what it declares, and the frame of its runs.
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import ClassVar, Protocol
+A kind declares its `ABILITIES` in one place of its own file and asks in `look`. All else is done
+here, so that no kind can forget it:
 
-from beacon.core.model import Evidence, Reading
+    wait          not before its one-time code is unused
+    faults        the flaws of every setting that can check itself (TLS, proxy, mailbox …)
+    clock_bound   by the certificates it verifies and the codes it makes
+    observe       look → trouble becomes its reading → a code nobody judged is given back → timed
+
+Secrets are masked by `Run.take`, around all of it.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, final
+
+from beacon.config.fields import Flaw, Url
+from beacon.core.model import OUTCOME_OF, Evidence, Outcome, Reading, Reason
 from beacon.engine.probe_memory import ProbeMemory
-from beacon.engine.run import Run
+from beacon.engine.run import DeadlinePassed, Run
+from beacon.net.http.route import Reach, proxy_flaws
+from beacon.net.probe_failure import FirstPass, ProbeFailure, timed
+from beacon.otp.code_setting import OneTimeCode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """A kind's default times in seconds; `retry_interval` None means no re-checks.
+    """A kind's default times in seconds.
 
-    None it is for a kind whose runs disturb a person. `costly`: a run costs a message, so
-    that none is made at once after a restart: the last reading counts until it is stale.
-    `hindsight` is how far back a run looks; None: it sees the present. `success_threshold`
-    None: as for all.
+    `retry_interval` None: no re-checks, since a run disturbs a person or asks a source that does
+    not change so soon. `success_threshold` None: as in `defaults:`.
     """
 
     interval: float
     timeout: float
     failure_threshold: int
     retry_interval: float | None
-    hindsight: float | None = None
     success_threshold: int | None = None
-    costly: bool = False
 
 
-FAST = Timing(interval=30, timeout=5, failure_threshold=3, retry_interval=5)
-SIGN_IN = Timing(interval=60, timeout=30, failure_threshold=3, retry_interval=30)
-USERS = Timing(interval=300, timeout=30, failure_threshold=1, retry_interval=None, hindsight=1800)
-CLAIM = Timing(interval=120, timeout=10, failure_threshold=1, retry_interval=None)
+FAST: Final = Timing(interval=30, timeout=5, failure_threshold=3, retry_interval=5)
+SIGN_IN: Final = Timing(interval=60, timeout=30, failure_threshold=3, retry_interval=30)
+USERS: Final = Timing(interval=300, timeout=30, failure_threshold=1, retry_interval=None)
+CLAIM: Final = Timing(interval=120, timeout=10, failure_threshold=1, retry_interval=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abilities:
+    """What a kind can do, costs and needs: declared once, in the kind's own file."""
+
+    evidence: Evidence
+    timing: Timing
+    sign_in: bool = False
+    """A run signs in: rejections are guarded, and numbers in foreign text are masked."""
+    second_hand: bool = False
+    """It reads what somebody else says or counted. Trouble on the way to such a source says
+    nothing of the service: the source is dead."""
+    metered: bool = False
+    """A run costs a message: none is made at once after a restart."""
+    clock_bound: bool = False
+    """It compares dates by our clock, always. Without this the settings decide: certificates that
+    are verified, codes that are made."""
+    looks_back: float | None = None
+    """Seconds that a run looks back; None: it sees the present."""
+    pushed: bool = False
+    """Others deliver its readings: it is never run."""
+    needs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """A setting → the section of the configuration without which it is in vain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +84,108 @@ class SettingFlaw:
     hint: str = ""
 
 
-class Kind(Protocol):
-    """What the class named `PROBE` of a probe module offers: settings as fields, and this."""
+@dataclass(frozen=True, kw_only=True)
+class Kind(ABC):
+    """A kind of probe: the class named `PROBE` of its module. Its fields are its settings."""
 
-    EVIDENCE: ClassVar[Evidence]
-    TIMING: ClassVar[Timing]
-    SIGN_IN: ClassVar[bool]
+    ABILITIES: ClassVar[Abilities]
+
+    # --- what a kind writes -----------------------------------------------------------
+
+    @abstractmethod
+    def look(self, run: Run) -> Reading:
+        """Ask within the run's budget, then judge. Never retries, sleeps or counts.
+
+        Raises `ProbeFailure` for expected trouble.
+        """
+
+    def conflicts(self) -> Iterator[SettingFlaw]:
+        """What is wrong with the settings taken together."""
+        yield from ()
+
+    def weigh(self, run: Run, reading: Reading) -> Reading:  # noqa: ARG002
+        """What a reading comes to after what earlier runs saw."""
+        return reading
+
+    # --- what is done for it ----------------------------------------------------------
+
+    @final
+    def observe(self, run: Run) -> Reading:
+        """Look; return the reading with all that the run noted."""
+        if self.ABILITIES.second_hand:
+            run.silence = Reason.SOURCE_DEAD
+        try:
+            reading = self.look(run)
+        except ProbeFailure as failure:
+            reading = self._of_failure(run, failure.reading)
+        except DeadlinePassed:
+            self.weigh(run, run.overstayed())
+            raise
+        finally:
+            run.give_back_codes()
+        return timed(run, run.memory.of(FirstPass).judged(run, self.weigh(run, reading)))
+
+    def _of_failure(self, run: Run, reading: Reading) -> Reading:
+        if run.expired:  # a socket shut by the deadline looks like all sorts of trouble
+            raise DeadlinePassed
+        return source_dead(reading) if self.ABILITIES.second_hand else reading
+
+    @final
+    def faults(self) -> Iterator[SettingFlaw]:
+        """What is wrong with the settings, each by itself and taken together."""
+        settings = {each.name: getattr(self, each.name) for each in fields(self)}
+        for flaw in (*_flaws(settings), *getattr(self, "flaws", tuple)()):
+            yield SettingFlaw(*flaw)
+        yield from self.conflicts()
+
+    def wait(self, utc: float, memory: ProbeMemory) -> float:
+        """Seconds it must not run yet: until its tokens have codes nobody has used; 0: now."""
+        return max((code.wait(utc, memory) for code in self._settings(OneTimeCode)), default=0.0)
 
     @property
     def clock_bound(self) -> bool:
         """Whether a wrong own clock would make its readings wrong."""
-        ...
+        secure = any(url.lower().startswith("https:") for url in self._settings(Url))
+        verified = secure and isinstance(self, Reach) and self.tls.verify
+        codes = any(code.clock_bound for code in self._settings(OneTimeCode))
+        return self.ABILITIES.clock_bound or verified or codes
 
-    def faults(self) -> Iterator[SettingFlaw]:
-        """What is wrong with the settings taken together."""
-        ...
+    @property
+    def timing(self) -> Timing:
+        """Its default times."""
+        return self.ABILITIES.timing
 
-    def wait(self, utc: float, memory: ProbeMemory) -> float:
-        """Seconds it must not run yet (a one-time code already used); 0: now."""
-        ...
+    @property
+    def hindsight(self) -> float | None:
+        """Seconds that a run looks back; None: it sees the present."""
+        return self.ABILITIES.looks_back
 
-    def observe(self, run: Run) -> Reading:
-        """Fetch within the run's budget, then judge. Never retries, sleeps or counts."""
-        ...
+    @property
+    def needs(self) -> dict[str, str]:
+        """Settings that are given, and the section each is in vain without."""
+        wanted = self.ABILITIES.needs
+        return {name: section for name, section in wanted.items() if getattr(self, name)}
+
+    def _settings(self, kind: type[Any]) -> list[Any]:
+        values = (getattr(self, each.name) for each in fields(self))
+        return [value for value in values if isinstance(value, kind)]
+
+
+def _flaws(settings: Mapping[str, Any]) -> Iterator[Flaw]:
+    """What is wrong with settings that can check themselves; paths from here down."""
+    for name, setting in settings.items():
+        if name == "proxy":
+            yield from proxy_flaws(setting)
+            continue
+        found = _flaws(setting) if isinstance(setting, Mapping) else ()
+        if callable(flaws := getattr(setting, "flaws", None)):
+            found = flaws()
+        for path, message, allowed in found:
+            yield (name, *path), message, allowed
+
+
+def source_dead(reading: Reading) -> Reading:
+    """What trouble on the way to a source comes to: it says nothing of the service."""
+    if OUTCOME_OF[reading.reason] is Outcome.ERROR:
+        return reading
+    return Reading(Reason.SOURCE_DEAD, f"{reading.reason}: {reading.detail}")

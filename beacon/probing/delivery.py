@@ -1,6 +1,6 @@
 """What kinds share that make a code be sent, and look whether it arrives in time."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -9,18 +9,18 @@ from typing import Annotated, ClassVar, Final
 from msgspec import Meta
 
 from beacon.config.fields import Duration, Secret
-from beacon.core.model import Evidence, Outcome, Reading, Reason
+from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.probe_memory import ProbeMemory
-from beacon.engine.run import DeadlinePassed, Run
+from beacon.engine.run import Run
 from beacon.net.address import Origin
 from beacon.net.http.route import Reach
 from beacon.net.mail.mail_server import silence_means
 from beacon.net.mailbox import Message, Watch
-from beacon.net.probe_failure import FirstPass, ProbeFailure, timed
+from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.daily_quota import spend
-from beacon.probing.base import SettingFlaw, Timing
+from beacon.probing.base import Kind, SettingFlaw
 from beacon.probing.code_requests import CodeRequest, OpenRequests, Owner, UnansweredRequests
-from beacon.probing.dialogue import Dialogue, Flow
+from beacon.probing.dialogue import Dialogue, DialogueSettings
 from beacon.probing.sign_in_step import Step
 
 LIFETIME: Final = 120.0
@@ -36,11 +36,9 @@ CODE: Final = "code"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Delivery(Reach, ABC):
+class Delivery(Reach, Kind):
     """How a code comes to be sent, and how long it is good."""
 
-    EVIDENCE: ClassVar = Evidence.SYMPTOM
-    SIGN_IN: ClassVar = True
     GIVEN: ClassVar[tuple[str, ...]] = (CODE,)
     """Values that steps may send without having captured them."""
     BLIND: ClassVar[Reason | None] = None
@@ -87,10 +85,10 @@ class Delivery(Reach, ABC):
         return self.flow.clock_bound or self.every is not None
 
     @cached_property
-    def flow(self) -> Flow:
+    def flow(self) -> DialogueSettings:
         """All of its steps."""
         steps = self.steps + self.after
-        return Flow(
+        return DialogueSettings(
             steps=steps,
             secrets=self.secrets,
             variables=self.variables,
@@ -100,10 +98,8 @@ class Delivery(Reach, ABC):
             follow_to=self.follow_to,
         )
 
-    def faults(self) -> Iterator[SettingFlaw]:
+    def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
-        for flaw in self.reach_flaws():
-            yield SettingFlaw(*flaw)
         for fault in self.flow.step_faults(given=self.GIVEN):
             yield replace(fault, path=self._path(fault.path))
         if sum(self.ways.values()) != 1:
@@ -129,22 +125,9 @@ class Delivery(Reach, ABC):
         """Seconds until its steps have an unused one-time code."""
         return self.flow.wait(utc, memory)
 
-    def observe(self, run: Run) -> Reading:
-        """Note what is there, make a code be sent, and await it; or look for the last one."""
-        try:
-            found = self.look(run)
-        except ProbeFailure as trouble:
-            run.remaining()  # a socket shut by the deadline looks like all sorts of trouble
-            found = timed(run, trouble.reading)
-        except DeadlinePassed:
-            run.memory.of(Reception).weigh(run, run.overstayed(), self.BLIND, self.every)
-            raise
-        found = run.memory.of(Reception).weigh(run, found, self.BLIND, self.every)
-        return run.memory.of(FirstPass).judged(run, found)
-
-    @abstractmethod
-    def look(self, run: Run) -> Reading:
-        """The reading, with its latency. Raises `ProbeFailure`."""
+    def weigh(self, run: Run, reading: Reading) -> Reading:
+        """What a reading comes to by what the mailbox could have received."""
+        return run.memory.of(Reception).weigh(run, reading, self.BLIND, self.every)
 
     def trigger(self, run: Run, talk: Dialogue) -> float:
         """When the last request for a code began. Raises `ProbeFailure` where none was sent."""
@@ -196,8 +179,8 @@ class Delivery(Reach, ABC):
                     asked.was_late()
                     continue
             asked.answered()
-            found = taken(run, reading, moments, asked.began)
-            return replace(found, latency=came - asked.began)
+            note_moments(run, moments, asked.began)
+            return replace(reading, latency=came - asked.began)
         return None
 
     def verified(self, talk: Dialogue, code: str, reading: Reading) -> Reading:
@@ -263,10 +246,6 @@ class Reception:
 class SmsDelivery(Delivery):
     """The same by text message: when one is late, and how many may be sent."""
 
-    TIMING: ClassVar[Timing] = Timing(
-        interval=900, timeout=150, failure_threshold=2, retry_interval=120, costly=True
-    )
-
     late_after: Annotated[Duration | None, Meta(description="a warning above; left out: 30s")] = (
         None
     )
@@ -299,12 +278,9 @@ class SmsDelivery(Delivery):
         return Reading(Reason.OK, words)
 
 
-def taken(
-    run: Run, reading: Reading, moments: Collection[tuple[str, float]], began: float
-) -> Reading:
-    """The reading with the seconds between its moments as its phases: (name, its end) each."""
-    phases, before = [], began
+def note_moments(run: Run, moments: Collection[tuple[str, float]], began: float) -> None:
+    """Note the seconds between moments as the steps of the run: (name, its end) each."""
+    before = began
     for name, end in moments:
-        phases.append((name, max(0.0, end - before)))
+        run.steps.append((name, max(0.0, end - before)))
         before = max(before, end)
-    return replace(timed(run, reading), phases=tuple(phases))

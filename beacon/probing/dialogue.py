@@ -9,12 +9,12 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from types import SimpleNamespace
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from beacon.config.fields import Duration, Secret, SettingRefused, Url
 from beacon.config.problems import meant
-from beacon.core.model import Evidence, Outcome, Reading, Reason
+from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.address import Origin, origin
@@ -23,12 +23,12 @@ from beacon.net.http.cookies import Jar
 from beacon.net.http.expectations import Expectations, judge
 from beacon.net.http.route import Reach
 from beacon.net.mailbox import Watch
-from beacon.net.probe_failure import FirstPass, ProbeFailure, timed
+from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.code_mailbox import await_code
-from beacon.otp.code_setting import claimed
+from beacon.otp.code_setting import claimed, counted
 from beacon.otp.mailbox_setting import AnyMailbox
 from beacon.otp.used_codes import Ledger, Token
-from beacon.probing.base import SIGN_IN, SettingFlaw, Timing
+from beacon.probing.base import Kind, SettingFlaw
 from beacon.probing.extract import Capture, Captured, Form
 from beacon.probing.sign_in_step import Place, Step
 from beacon.probing.template import CodeCall, Template, Uses
@@ -42,17 +42,13 @@ CLEAN_UP_BUDGET: Final = 5.0
 
 STEPS: Final = "steps"
 CLEAN_UP: Final = "clean_up"
-_SAID: Final = {STEPS: "step", CLEAN_UP: "clean-up step"}
+_PLACE_NAMES: Final = {STEPS: "step", CLEAN_UP: "clean-up step"}
 _TELLING: Final = 4  # a captured value shorter than this is no secret, and masks half the text
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flow(Reach):
+class DialogueSettings(Reach, Kind):
     """A sign-in of several steps, with secrets, captured values and one-time codes."""
-
-    EVIDENCE: ClassVar = Evidence.SYMPTOM
-    TIMING: ClassVar[Timing] = SIGN_IN
-    SIGN_IN: ClassVar = True
 
     steps: tuple[Step, ...]
     clean_up: tuple[Step, ...] = ()
@@ -69,15 +65,10 @@ class Flow(Reach):
         mailboxes = any(mailbox.clock_bound for mailbox in self.mailboxes.values())
         return timed_codes or mailboxes or (secure and self.tls.verify)
 
-    def faults(self) -> Iterator[SettingFlaw]:
+    def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         if not self.steps:
             yield SettingFlaw(("steps",), "a flow without a step", "at least one")
-        for flaw in self.reach_flaws():
-            yield SettingFlaw(*flaw)
-        for name, mailbox in self.mailboxes.items():
-            for path, message, allowed in mailbox.flaws():
-                yield SettingFlaw(("mailboxes", name, *path), message, allowed)
         yield from self.step_faults()
 
     def step_faults(self, given: Collection[str] = ()) -> Iterator[SettingFlaw]:
@@ -85,7 +76,7 @@ class Flow(Reach):
         taken: dict[str, str] = {}
         known: dict[str, Capture] = dict.fromkeys(given, Capture())
         for place, step in self._places():
-            where = f"{_SAID[place[0]]} {place[1] + 1}"
+            where = f"{_PLACE_NAMES[place[0]]} {place[1] + 1}"
             if taken.setdefault(step.id, where) != where:
                 text = f"the id {step.id!r} is taken by {taken[step.id]}"
                 yield SettingFlaw((*place, "id"), text, "an id of its own")
@@ -179,7 +170,7 @@ class Flow(Reach):
         ledger = memory.of(Ledger)
         return max((ledger.wait(token, utc, memory) for token in tokens), default=0.0)
 
-    def observe(self, run: Run) -> Reading:
+    def look(self, run: Run) -> Reading:
         """Take each step in turn; the first that goes wrong is the reading. Then clean up."""
         wanted = {awaited.mailbox for uses in self._uses for awaited in uses.awaited}
         with contextlib.ExitStack() as stack:
@@ -187,8 +178,8 @@ class Flow(Reach):
             for name in sorted(wanted):  # before anything is sent: what is there does not count
                 try:
                     watch = self.mailboxes[name].open(run)
-                except ProbeFailure as trouble:
-                    return timed(run, _said(f"mailbox {name}", trouble.reading))
+                except ProbeFailure as failure:
+                    return _at(f"mailbox {name}", failure.reading)
                 talk.watches[name] = stack.enter_context(contextlib.closing(watch))
             try:
                 reading = self._sign_in(run, talk)
@@ -204,18 +195,16 @@ class Flow(Reach):
 
     def _sign_in(self, run: Run, talk: "Dialogue") -> Reading:
         reading = Reading(Reason.OK, f"{len(self.steps)} steps")
-        spent = []
         for step in self.steps:
             began = run.elapsed()
             found = talk.take(step)
-            spent.append((step.id, run.elapsed() - began))
+            run.steps.append((step.id, run.elapsed() - began))
             if found.outcome is Outcome.WARN and reading.outcome is Outcome.PASS:
                 reading = found
             elif found.outcome not in (Outcome.PASS, Outcome.WARN):
                 reading = found
                 break
-        reading = run.memory.of(FirstPass).judged(run, reading)
-        return replace(timed(run, reading), phases=tuple(spent))
+        return replace(reading, latency=run.elapsed())  # cleaning up does not count
 
     @cached_property
     def _named(self) -> Mapping[str, Origin]:
@@ -250,12 +239,11 @@ def _token(seed: str, *, counted: bool, counter: int = 0, **options: Any) -> Tok
 class Dialogue:
     """One run of a flow: its cookies, what it captured, the mailboxes it watches."""
 
-    def __init__(self, flow: Flow, run: Run) -> None:
+    def __init__(self, flow: DialogueSettings, run: Run) -> None:
         self._flow, self._run = flow, run
         self._jar = Jar()
         self._captured: dict[str, Captured] = {}
         self._secrets = {name: secret.reveal() for name, secret in flow.secrets.items()}
-        self._counted: list[tuple[Token, int]] = []
         self.watches: dict[str, Watch] = {}
 
     def give(self, name: str, value: str) -> None:
@@ -270,7 +258,7 @@ class Dialogue:
             reading = self._judge(step, self._ask(step))
         except ProbeFailure as trouble:
             reading = trouble.reading
-        return _said(f"step {step.id}", reading)
+        return _at(f"step {step.id}", reading)
 
     def clean_up(self, budget: float) -> str:
         """Take the clean-up steps, whatever became of the others; the first flaw, in words."""
@@ -301,7 +289,6 @@ class Dialogue:
             "code_from": cache(self._code_from),
             **self._captured,
         }
-        self._counted.clear()
         form = self._captured.get(step.fields_of or "")
         try:
             request = step.request(values, form if isinstance(form, Form) else None)
@@ -313,26 +300,23 @@ class Dialogue:
                 self._flow.route,
                 follow=step.follow_redirects,
                 jar=self._jar,
-                on_status=self._heard,
+                on_status=self._answered,
             )
         finally:
-            for token, counter in self._counted:  # nobody judged them
-                self._run.memory.of(Ledger).give_back(token, counter)
+            self._run.give_back_codes()
 
-    def _heard(self, status: int) -> None:
+    def _answered(self, status: int) -> None:
         """The server has judged the codes of this step, unless something before it answered."""
         if status not in BEFORE_THE_SERVER:
-            self._counted.clear()
+            self._run.codes_judged()
 
     def _totp(self, seed: str, **options: Any) -> str:  # noqa: ANN401 - checked by Token.parse
         token = _token(seed, counted=False, **options)
-        return self._run.hide(claimed(token, self._run))
+        return claimed(token, self._run)
 
     def _hotp(self, seed: str, *, counter: int = 0, **options: Any) -> str:  # noqa: ANN401
         token = _token(seed, counted=True, **options)
-        counter = self._run.memory.of(Ledger).count(token, counter)
-        self._counted.append((token, counter))
-        return self._run.hide(token.counted(counter))
+        return counted(token, self._run, counter)
 
     def _code_from(self, mailbox: str, pattern: str, within: str) -> str:
         return await_code(self._run, self.watches[mailbox], pattern, Duration.parse(within))
@@ -366,7 +350,7 @@ class Dialogue:
                 self._run.hide(text)
 
 
-def _said(where: str, reading: Reading) -> Reading:
+def _at(where: str, reading: Reading) -> Reading:
     """The reading with its place in the detail."""
     return replace(reading, detail=f"{where}: {reading.detail}")
 

@@ -7,24 +7,21 @@ them, so that one bad week does not become the measure. Nothing is stored. What 
 
 import hashlib
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from typing import Annotated, ClassVar, Final
 
 import msgspec
 
 from beacon.config.fields import Count, Duration
-from beacon.core.model import OUTCOME_OF, BreakGlassUse, Evidence, Outcome, Reading, Reason
-from beacon.engine.probe_memory import ProbeMemory
+from beacon.core.model import OUTCOME_OF, BreakGlassUse, Outcome, Reading, Reason
 from beacon.engine.run import Run
 from beacon.net.http.conditional_client import BoundedCache
 from beacon.net.parsing.dates import moment
-from beacon.net.probe_failure import timed
-from beacon.probing.base import USERS, SettingFlaw, Timing
-from beacon.vendors.status import claimed
+from beacon.net.probe_failure import ProbeFailure
+from beacon.probing.base import Kind, SettingFlaw, source_dead
 
 Share = Annotated[float, msgspec.Meta(gt=0, le=1, description="a part of 1")]
 
@@ -87,7 +84,7 @@ class TallyCache(BoundedCache[Tally]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Users(ABC):
+class Users(Kind):
     """Settings of all kinds that count how real users fare.
 
     `window` is how long a time is judged; it ends `lag` ago. With fewer than `minimum` in it
@@ -96,9 +93,6 @@ class Users(ABC):
     which it is a fail where the usual is not known.
     """
 
-    EVIDENCE: ClassVar = Evidence.SYMPTOM
-    TIMING: ClassVar[Timing] = USERS
-    SIGN_IN: ClassVar = False
     STEP: ClassVar = 60.0
     """Seconds; windows begin and end at multiples of it."""
 
@@ -110,11 +104,6 @@ class Users(ABC):
     min_ratio: Share = 0.5
 
     @property
-    def clock_bound(self) -> bool:
-        """Always: by our clock we say of which time we ask."""
-        return True
-
-    @property
     def hindsight(self) -> float:
         """How far back the window may begin."""
         return float(self.lag + self.window + self.STEP)
@@ -124,7 +113,7 @@ class Users(ABC):
         """What is counted, in the plural."""
         return "sign-ins"
 
-    def faults(self) -> Iterator[SettingFlaw]:
+    def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         if not 300 <= self.window <= 6 * HOUR:
             yield SettingFlaw(("window",), f"{self.window} is no time to judge by", "5m to 6h")
@@ -133,13 +122,9 @@ class Users(ABC):
         if self.reduced < self.low:
             yield SettingFlaw(("reduced",), "below `low`: it would never warn", "at least `low`")
 
-    def wait(self, utc: float, memory: ProbeMemory) -> float:  # noqa: ARG002
-        """It may always run."""
-        return 0.0
-
-    def observe(self, run: Run) -> Reading:
-        """Read how users fare; a source that cannot be read is dead, and says nothing of them."""
-        return claimed(run, lambda: self.fare(run))
+    def look(self, run: Run) -> Reading:
+        """Read how users fare."""
+        return self.fare(run)
 
     def fare(self, run: Run) -> Reading:
         """Count what happened in the window, and judge it. Raises `ProbeFailure`."""
@@ -214,9 +199,9 @@ class WatchedUsers(Users):
 
     break_glass: Mapping[str, str] = field(default_factory=dict)
 
-    def faults(self) -> Iterator[SettingFlaw]:
+    def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
-        yield from super().faults()
+        yield from super().conflicts()
         for label, account in self.break_glass.items():
             if not label.strip() or "," in label:
                 yield SettingFlaw(("break_glass", label), "not a label", "a name without commas")
@@ -226,13 +211,10 @@ class WatchedUsers(Users):
     ACCOUNT: ClassVar[str]
     """What names an account here."""
 
-    def observe(self, run: Run) -> Reading:
+    def look(self, run: Run) -> Reading:
         """Look for break-glass accounts, then read how users fare; the worse of the two."""
-        say: list[Callable[[], Reading]] = [partial(self.fare, run)]
-        if self.break_glass:
-            say.insert(0, partial(self._watch, run))
-        found = [claimed(run, each) for each in say]
-        return timed(run, max(found, key=_severity))
+        parts = [self._watch, self.fare] if self.break_glass else [self.fare]
+        return max([_read(run, part) for part in parts], key=_severity)
 
     def _watch(self, run: Run) -> Reading:
         labels = {run.hide(account).casefold(): name for name, account in self.break_glass.items()}
@@ -245,6 +227,14 @@ class WatchedUsers(Users):
     @abstractmethod
     def entries(self, run: Run, span: Span, accounts: tuple[str, ...]) -> Iterable[LoggedSignIn]:
         """Every attempt of these accounts to sign in that the log has. Raises `ProbeFailure`."""
+
+
+def _read(run: Run, part: Callable[[Run], Reading]) -> Reading:
+    """One part of a reading: that its source is dead does not hide the other."""
+    try:
+        return part(run)
+    except ProbeFailure as failure:
+        return source_dead(failure.reading)
 
 
 def _severity(reading: Reading) -> int:

@@ -1,13 +1,11 @@
-"""A sign-in in named steps: how long each took, which one failed, and what may be told of it."""
+"""A sign-in in named steps: how long each took, which one failed, and signing out afterwards."""
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Final
 
-from beacon.core.model import Reading
 from beacon.engine.run import DeadlinePassed, Run
-from beacon.net.probe_failure import ProbeFailure, timed
+from beacon.net.probe_failure import ProbeFailure
 
 SIGN_OUT_BUDGET: Final = 5.0
 """Seconds that signing out may take after the deadline."""
@@ -18,7 +16,6 @@ class Steps:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._spent: list[tuple[str, float]] = []
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -31,7 +28,7 @@ class Steps:
             reading = trouble.reading
             raise ProbeFailure(reading.reason, f"{name}: {reading.detail}") from None
         finally:
-            self._spent.append((name, self._run.elapsed() - began))
+            self._run.steps.append((name, self._run.elapsed() - began))
 
     @contextlib.contextmanager
     def signing_out(self, leave: Callable[[Run], object]) -> Iterator[None]:
@@ -47,8 +44,3 @@ class Steps:
             with contextlib.suppress(ProbeFailure, DeadlinePassed):
                 leave(run)
             raise
-
-    def told(self, reading: Reading) -> Reading:
-        """The reading, timed, with the seconds of each step as its phases."""
-        found = timed(self._run, reading)
-        return replace(found, phases=tuple(self._spent))

@@ -3,26 +3,25 @@
 What a server says is never judged by its words: they are translated, and policies hide them.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 from urllib.parse import urlencode
 
 import msgspec
 
 from beacon.config.fields import Secret, Url
-from beacon.core.model import Evidence, Reading, Reason
-from beacon.engine.probe_memory import ProbeMemory
+from beacon.core.model import Reading, Reason
 from beacon.engine.redaction import quoted
-from beacon.engine.run import DeadlinePassed, Run
+from beacon.engine.run import Run
 from beacon.net.http.client import Answer, Request, exchange, prepare
 from beacon.net.http.condition import SUCCESS
 from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
-from beacon.net.probe_failure import ProbeFailure, timed
-from beacon.otp.code_setting import OneTimeCode, Passcode
-from beacon.probing.base import SIGN_IN, SettingFlaw, Timing
+from beacon.net.probe_failure import ProbeFailure
+from beacon.otp.code_setting import OneTimeCode
+from beacon.probing.base import Kind, SettingFlaw
 
 CHECK: Final = "/validate/check"
 _FORM: Final = {
@@ -86,12 +85,9 @@ class ValidateAnswer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ValidateCheck(Reach, ABC):
+class ValidateCheck(Reach, Kind):
     """A sign-in with password and one-time code, at once or with a challenge between them."""
 
-    EVIDENCE: ClassVar = Evidence.SYMPTOM
-    TIMING: ClassVar[Timing] = SIGN_IN
-    SIGN_IN: ClassVar = True
     TRANSACTION: ClassVar[str]
     """What a server calls the id of a challenge."""
 
@@ -102,21 +98,13 @@ class ValidateCheck(Reach, ABC):
     challenge: bool = False
     headers: Mapping[str, Secret] = field(default_factory=dict)
 
-    @property
-    def clock_bound(self) -> bool:
-        """Whether it makes codes, or verifies certificates, by our clock."""
-        secure = self.url.lower().startswith("https:") and self.tls.verify
-        return secure or (self.code is not None and self.code.clock_bound)
-
-    def faults(self) -> Iterator[SettingFlaw]:
+    def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         if self.code is None and not self.challenge:
             text = "a sign-in without a second factor"
             yield SettingFlaw((), text, "code, or challenge: true to see that one is asked for")
         if self.challenge and self.password is None:
             yield SettingFlaw(("challenge",), "nothing to ask for it with", "`password:` beside it")
-        for flaw in self.reach_flaws():
-            yield SettingFlaw(*flaw)
         try:
             prepare(self.request({}))
         except ProbeFailure:
@@ -130,23 +118,41 @@ class ValidateCheck(Reach, ABC):
         body = urlencode(known | form).encode()
         return Request(url=url, method="POST", headers=headers, body=body)
 
-    def wait(self, utc: float, memory: ProbeMemory) -> float:
-        """Seconds until its token has a code nobody has used."""
-        return self.code.wait(utc, memory) if self.code else 0.0
-
-    def observe(self, run: Run) -> Reading:
+    def look(self, run: Run) -> Reading:
         """Sign in; latency by step: `request`, and `code` where a challenge was answered."""
-        talk = _Talk(self, run)
+        reading = self._sign_in(run)
+        if reading.reason in _JUDGED:
+            run.codes_judged()
+        return reading
+
+    def _sign_in(self, run: Run) -> Reading:
+        password = self.password.reveal() if self.password else ""
+        if not self.challenge:
+            assert self.code is not None, "else there is a challenge"
+            answer = self._ask(run, "request", {"pass": password + self.code.claim(run)})
+            return self.judge(answer, challenged=False)
+        answer = self._ask(run, "request", {"pass": password})
+        if answer.transaction is None or self.code is None:
+            return self.judge(answer, challenged=False)
+        form = {"pass": self.code.claim(run), self.TRANSACTION: answer.transaction}
+        return self.judge(self._ask(run, "code", form), challenged=True)
+
+    def _ask(self, run: Run, step: str, form: dict[str, str]) -> ValidateAnswer:
+        began = run.elapsed()
         try:
-            reading = talk.sign_in()
-        except ProbeFailure as trouble:
-            reading = trouble.reading
-        except DeadlinePassed:
-            talk.give_back()
-            raise
-        if reading.reason not in _JUDGED:
-            talk.give_back()
-        return replace(timed(run, reading), phases=tuple(talk.spent))
+            # A redirect would carry password and code to where nobody configured them to go.
+            answer = parse(exchange(run, self.request(form), self.route, follow=False))
+        except ProbeFailure as failure:
+            if not self.challenge:
+                raise
+            detail = f"{_STEPS[step]}: {failure.reading.detail}"
+            raise ProbeFailure(failure.reading.reason, detail) from None
+        finally:
+            run.steps.append((step, run.elapsed() - began))
+        if answer.transaction is not None:
+            run.hide(answer.transaction)
+        run.note(_outline(answer))
+        return answer
 
     def judge(self, said: ValidateAnswer, *, challenged: bool) -> Reading:
         """What the last answer comes to; `challenged` says whether a challenge was answered."""
@@ -179,59 +185,8 @@ class ValidateCheck(Reach, ABC):
         """Who signs in, in the server's words; what is None is not sent."""
 
 
-class _Talk:
-    """One run: the code that was claimed for it, and the seconds each step took."""
-
-    def __init__(self, kind: ValidateCheck, run: Run) -> None:
-        self._kind, self._run = kind, run
-        self._passcode: Passcode | None = None
-        self.spent: list[tuple[str, float]] = []
-
-    def sign_in(self) -> Reading:
-        """Take one step, or two; what the last one comes to. Raises `ProbeFailure`."""
-        kind = self._kind
-        password = kind.password.reveal() if kind.password else ""
-        if not kind.challenge:
-            said = self._ask("request", {"pass": password + self._code()})
-            return kind.judge(said, challenged=False)
-        said = self._ask("request", {"pass": password})
-        if said.transaction is None or kind.code is None:
-            return kind.judge(said, challenged=False)
-        form = {"pass": self._code(), kind.TRANSACTION: said.transaction}
-        return kind.judge(self._ask("code", form), challenged=True)
-
-    def give_back(self) -> None:
-        """Nobody judged the code that was claimed, if one was."""
-        if self._kind.code is not None and self._passcode is not None:
-            self._kind.code.give_back(self._run, self._passcode)
-
-    def _code(self) -> str:
-        assert self._kind.code is not None, "else there is a challenge, and it ends there"
-        self._passcode = self._kind.code.claim(self._run)
-        return self._passcode
-
-    def _ask(self, step: str, form: dict[str, str]) -> ValidateAnswer:
-        run, kind = self._run, self._kind
-        began = run.elapsed()
-        try:
-            # A redirect would carry password and code to where nobody configured them to go.
-            answer = exchange(run, kind.request(form), kind.route, follow=False)
-            said = heard(answer)
-        except ProbeFailure as trouble:
-            if not kind.challenge:
-                raise
-            detail = f"{_STEPS[step]}: {trouble.reading.detail}"
-            raise ProbeFailure(trouble.reading.reason, detail) from None
-        finally:
-            self.spent.append((step, run.elapsed() - began))
-        if said.transaction is not None:
-            run.hide(said.transaction)
-        run.note(_noted(said))
-        return said
-
-
-def heard(answer: Answer) -> ValidateAnswer:
-    """What was said. Raises `ProbeFailure` where it is not an answer of such a server."""
+def parse(answer: Answer) -> ValidateAnswer:
+    """The answer of such a server. Raises `ProbeFailure` for any other."""
     status = answer.status
     if status == 429:
         raise ProbeFailure(Reason.RATE_LIMITED, "status 429: the server asks us to come less often")
@@ -268,7 +223,7 @@ def _strange(status: int) -> ProbeFailure | None:
     return ProbeFailure(Reason.HTTP_STATUS, f"status {status}, and not a word of the server's own")
 
 
-def _noted(said: ValidateAnswer) -> str:
+def _outline(said: ValidateAnswer) -> str:
     if not said.decided:
         what = "undecided" if said.error is None else f"error {said.error}"
     elif said.transaction is not None:

@@ -106,7 +106,6 @@ class DuoApplication(Reach):
             yield ("host",), "not the name of a host", "only the API hostname, without https://"
         if not _KEY.fullmatch(self.integration_key):
             yield ("integration_key",), "not an integration key", "letters and digits"
-        yield from self.reach_flaws()
 
     def clock_offset(self, run: Run, spent: Steps) -> float:
         """Seconds our clock is behind Duo's, by the unsigned ping. Raises `ProbeFailure`."""

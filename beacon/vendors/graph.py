@@ -166,7 +166,6 @@ class GraphApplication(Reach):
 
     def flaws(self) -> Iterator[Flaw]:
         """Report invalid settings."""
-        yield from self.reach_flaws()
         if not _TENANT.fullmatch(self.tenant):
             text = f"not a tenant: {self.tenant!r}"
             yield ("tenant",), text, "its id, or one of its domains"

@@ -8,11 +8,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from beacon.core.model import OUTCOME_OF, Outcome, Reading, Reason
+from beacon.core.model import Reading, Reason
 from beacon.engine.redaction import quoted
-from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
-from beacon.net.probe_failure import ProbeFailure, timed
 from beacon.vendors.feed import LONGEST
 
 T = TypeVar("T")
@@ -87,18 +85,6 @@ def worst(admissions: Iterable[Admission]) -> Reading:
     reason = max((one.reason for one in found), key=SEVERITY.index)
     words = dict.fromkeys(one.words for one in found if one.reason is reason)
     return Reading(reason, "; ".join(words))
-
-
-def claimed(run: Run, read: Callable[[], Reading]) -> Reading:
-    """The reading of a claim. A failure to reach the source says nothing about the vendor."""
-    run.silence = Reason.SOURCE_DEAD
-    try:
-        return timed(run, read())
-    except ProbeFailure as trouble:
-        reading = trouble.reading
-    if OUTCOME_OF[reading.reason] is not Outcome.ERROR:
-        reading = Reading(Reason.SOURCE_DEAD, f"{reading.reason}: {reading.detail}")
-    return timed(run, reading)
 
 
 def entry(status: str, title: str, *more: str) -> str:

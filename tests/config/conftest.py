@@ -11,9 +11,10 @@ import pytest
 from beacon.config.fields import Count, Duration, Host, Port, Regex, Secret, SettingRefused, Url
 from beacon.config.loader import load
 from beacon.config.schema import Config
-from beacon.core.model import Evidence
+from beacon.core.model import Evidence, Reading
+from beacon.engine.run import Run
 from beacon.otp.code_setting import OneTimeCode
-from beacon.probing.base import CLAIM, FAST, SIGN_IN, SettingFlaw, Timing
+from beacon.probing.base import CLAIM, FAST, SIGN_IN, Abilities, Kind, SettingFlaw, Timing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,14 +41,12 @@ class Even:
         return tuple(raw)
 
 
-class Base:
-    EVIDENCE: ClassVar = Evidence.HEALTH
-    TIMING: ClassVar[Timing] = FAST
-    SIGN_IN: ClassVar = False
-    clock_bound: ClassVar = False
+@dataclass(frozen=True, kw_only=True)
+class Base(Kind):
+    ABILITIES: ClassVar = Abilities(evidence=Evidence.HEALTH, timing=FAST)
 
-    def faults(self) -> Iterator[SettingFlaw]:
-        yield from ()
+    def look(self, run: Run) -> Reading:
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +71,7 @@ class Http(Base):
         if self.url.endswith("!"):
             raise SettingRefused("an exclamation mark", "quiet addresses", path=("url",))
 
-    def faults(self) -> Iterator[SettingFlaw]:
+    def conflicts(self) -> Iterator[SettingFlaw]:
         if self.method == "HEAD" and self.json is not None:
             yield SettingFlaw(("json",), "HEAD has no body", "GET", "method: GET")
 
@@ -90,8 +89,7 @@ class Tcp(Base):
 class Page(Base):
     """What the vendor says."""
 
-    EVIDENCE: ClassVar = Evidence.CLAIM
-    TIMING: ClassVar[Timing] = CLAIM
+    ABILITIES: ClassVar = Abilities(evidence=Evidence.CLAIM, timing=CLAIM)
 
     url: Url
     components: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] | None = None
@@ -101,10 +99,9 @@ class Page(Base):
 class SignIn(Base):
     """A sign-in."""
 
-    EVIDENCE: ClassVar = Evidence.SYMPTOM
-    TIMING: ClassVar[Timing] = SIGN_IN
-    SIGN_IN: ClassVar = True
-    clock_bound: ClassVar = True
+    ABILITIES: ClassVar = Abilities(
+        evidence=Evidence.SYMPTOM, timing=SIGN_IN, sign_in=True, clock_bound=True
+    )
 
     url: Url
     password: Secret
@@ -117,10 +114,14 @@ class SignIn(Base):
 class Told(Base):
     """What others deliver."""
 
-    TIMING: ClassVar[Timing] = Timing(
-        interval=300, timeout=30, failure_threshold=1, retry_interval=None, success_threshold=1
+    ABILITIES: ClassVar = Abilities(
+        evidence=Evidence.HEALTH,
+        timing=Timing(
+            interval=300, timeout=30, failure_threshold=1, retry_interval=None, success_threshold=1
+        ),
+        pushed=True,
+        needs={"token": "web", "mqtt": "mqtt"},
     )
-    PUSHED: ClassVar = True
 
     token: Secret | None = None
     mqtt: bool = False
@@ -128,12 +129,8 @@ class Told(Base):
 
     @property
     def timing(self) -> Timing:
-        return self.TIMING if self.every is None else replace(self.TIMING, interval=self.every)
-
-    @property
-    def needs(self) -> dict[str, str]:
-        needs = {"token": "web"} if self.token else {}
-        return needs | ({"mqtt": "mqtt"} if self.mqtt else {})
+        usual = super().timing
+        return usual if self.every is None else replace(usual, interval=self.every)
 
 
 KINDS: Mapping[str, type] = {

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from beacon import probes
 from beacon.config.decoder import Spec, metas, specs
 from beacon.config.file_schema import (
     AttestSection,
@@ -71,8 +70,3 @@ def test_the_table_of_a_section_is_complete_and_true(name):
     assert found, f"no table marked `<!-- keys of {name} -->`"
     wanted = "".join(row(key, spec) + "\n" for key, spec in TABLES[name].items())
     assert found[1] == "| key | meaning | default |\n|---|---|---|\n" + wanted
-
-
-@pytest.mark.parametrize("kind", probes.kinds())
-def test_every_kind_of_probe_is_named_with_its_page(kind):
-    assert f"[{kind}](probes/{kind}.md)" in PAGE.read_text()

@@ -12,7 +12,7 @@ from beacon.engine.clock import ManualClock
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.net.probe_failure import ProbeFailure
-from beacon.otp.code_setting import OneTimeCode, Passcode, Seed
+from beacon.otp.code_setting import OneTimeCode, Seed
 from beacon.otp.used_codes import Ledger, Token
 from tests.probe_memories import MEMORIES
 
@@ -85,7 +85,8 @@ def test_a_time_based_code_is_given_once_in_its_step() -> None:
 
 def test_giving_back_a_time_based_code_frees_nothing(run: Run) -> None:
     code = OneTimeCode(totp=MINE)
-    code.give_back(run, code.claim(run))
+    code.claim(run)
+    run.give_back_codes()
     with pytest.raises(ProbeFailure):
         code.claim(run)
 
@@ -103,17 +104,20 @@ def test_counted_codes_are_those_of_the_standard(run: Run) -> None:
 
 def test_a_counted_code_nobody_judged_is_the_next_again(run: Run) -> None:
     code = OneTimeCode(hotp=MINE)
-    first, second = code.claim(run), code.claim(run)
-    code.give_back(run, first)
-    assert [code.claim(run), code.claim(run)] == [CODES[0], CODES[2]]
-    code.give_back(run, Passcode(second))  # of no counter: nothing to give
-    assert code.claim(run) == CODES[3]
+    code.claim(run)
+    run.give_back_codes()
+    assert code.claim(run) == CODES[0], "nobody judged it"
+    run.codes_judged()
+    run.give_back_codes()
+    assert code.claim(run) == CODES[1], "the server judged the first"
 
 
 def test_of_a_counter_long_past_nothing_is_given_back(run: Run) -> None:
     code = OneTimeCode(hotp=MINE)
-    first, *others = [code.claim(run) for _ in range(40)]
-    code.give_back(run, first)
+    first = code.claim(run)
+    other = Run(run.clock, 5.0, memory=run.memory)
+    others = [code.claim(other) for _ in range(39)]
+    run.give_back_codes()
     assert code.claim(run) not in {first, *others}
     assert len(run.memory.of(Ledger)._used) < 20
 

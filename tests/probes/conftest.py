@@ -22,6 +22,7 @@ from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import DeadlinePassed, Probe, Run
 from beacon.replay.simulation import ScriptedReading, Simulation
 from tests.probe_memories import MEMORIES
+from tests.probes.conformance import loader
 
 
 @pytest.fixture
@@ -47,6 +48,13 @@ def observed() -> Callable[..., Reading]:
             run.answers.let_go()
 
     return observe
+
+
+@pytest.fixture
+def probe_of(tmp_path: Path, shared_memory: Callable[..., Any]) -> Callable[..., Any]:
+    """Load the settings of a `Conformance` as the beacon loads its configuration."""
+    shared_memory()  # of an smsd that runs
+    return loader(tmp_path)
 
 
 Said = tuple[int, dict[str, str], bytes]

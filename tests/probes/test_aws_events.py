@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.config.fields import Url
-from beacon.core.model import Outcome, Reading, Reason
+from beacon.core.model import Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
@@ -18,6 +18,15 @@ from beacon.net.http.client import Answer
 from beacon.net.probe_failure import ProbeFailure
 from beacon.probes.aws_events import AwsEvents, parsed
 from tests.probe_memories import MEMORIES
+from tests.probes.conformance import Conformance
+
+CONFORMANCE = Conformance(
+    """
+    type: aws_events
+    url: !secret canary-of-an-address
+    """,
+)
+
 
 clear = Secrets().clear
 
@@ -171,15 +180,6 @@ def test_over_the_wire(vendor: Any, aws: AwsEvents, observed: Callable[..., Read
     vendor.publish("/public/currentevents", body, Content_Type=kind, ETag='"1"')
     assert observed(aws).reason is observed(aws).reason is INCIDENT
     assert "If-None-Match" in vendor.asked[1].headers
-
-
-def test_a_dead_dashboard_is_unknown(
-    dead: tuple[Any, str], vendor: Any, aws: AwsEvents, observed: Callable[..., Reading]
-) -> None:
-    vendor.answers["/public/currentevents"], words = dead
-    reading = observed(aws)
-    assert (reading.reason, reading.outcome) == (DEAD, Outcome.ERROR)
-    assert words in reading.detail
 
 
 def test_settings() -> None:

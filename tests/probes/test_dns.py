@@ -27,7 +27,17 @@ from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.dns_query import DnsReply
 from beacon.net.udp import Peer
 from beacon.probes.dns import Agree, Dns, RecordSet, Vote, _resolves, settle
-from tests.probe_memories import MEMORIES
+from tests.probes.conformance import Conformance
+
+CONFORMANCE = Conformance(
+    """
+    type: dns
+    query: !secret canary-of-a-name
+    record: TXT
+    resolvers: ["{host}:{port}"]
+    """,
+)
+
 
 SOA = "@ SOA ns1 host {serial} 3600 600 86400 60\n"
 ZONE = """\
@@ -585,12 +595,6 @@ def test_wrong_settings_are_told_with_their_place(
     (fault,) = Dns(**given).faults()
     assert fault.path == path
     assert fault.message.startswith(message) or message in fault.message
-
-
-def test_it_may_always_run_and_needs_no_clock() -> None:
-    probe = Dns(query="example.com")
-    assert probe.wait(0.0, MEMORIES.of(probe)) == 0.0
-    assert not probe.clock_bound
 
 
 OK, BROKEN, LATE = (Reading(r) for r in (Reason.OK, Reason.DNS_MISMATCH, Reason.DNS_TIMEOUT))

@@ -20,6 +20,21 @@ from beacon.engine.run import DeadlinePassed, Run
 from beacon.otp.code_setting import OneTimeCode
 from beacon.probes.duo import Duo, DuoAnswer
 from tests.probe_memories import MEMORIES
+from tests.probes.conformance import Conformance
+
+CONFORMANCE = Conformance(
+    """
+    type: duo
+    host: "{host}"
+    port: {port}
+    integration_key: DIXXXXXXXXXXXXXXXXXX
+    secret_key: !secret canary
+    username: probe
+    code: {totp: !secret seed}
+    tls: {verify: false}
+    """,
+)
+
 
 SECRET = "canary-Zh5eGmUq9zpfQnyUIu5OL9iWoMMv5ZNm"
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
@@ -480,22 +495,6 @@ def test_a_clock_that_is_a_little_wrong_is_no_matter(make: Callable[..., Duo]) -
 
 
 # --- certificates --------------------------------------------------------------------
-
-
-def test_an_expired_certificate(
-    make: Callable[..., Duo],
-    duo_with: Callable[..., Any],
-    issue: Callable[..., Any],
-    authority: trustme.CA,
-    shown: Callable[..., Any],
-) -> None:
-    server = duo_with(issue(authority, "127.0.0.1", since=-30, until=-3))
-    reading, _ = talk(make(port=server.server_port))
-    assert reading.reason is Reason.TLS_EXPIRED
-    assert reading.detail.startswith("preauth: certificate: ")
-    assert server.asked == []
-    after = shown(ENDPOINTS, {"sign-in": reading})
-    assert (after.verdict, after.lamps, after.cause) == ("outage", RED, "tls")
 
 
 @pytest.mark.parametrize("pinned", [True, False])

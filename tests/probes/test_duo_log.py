@@ -16,6 +16,20 @@ from beacon.engine.run import Run
 from beacon.probes.duo_log import PAGE, DuoLog
 from beacon.probing.sign_in_stats import SAMPLE
 from tests.probe_memories import MEMORIES
+from tests.probes.conformance import Conformance
+
+CONFORMANCE = Conformance(
+    """
+    type: duo_log
+    host: "{host}"
+    port: {port}
+    integration_key: DIXXXXXXXXXXXXXXXXXX
+    secret_key: !secret canary
+    break_glass: {first: DU1}
+    tls: {verify: false}
+    """,
+)
+
 
 SECRET = "canary-Zh5eGmUq9zpfQnyUIu5OL9iWoMMv5ZNm"
 LOG = "/admin/v2/logs/authentication"
@@ -219,6 +233,6 @@ def test_settings_that_make_no_sense() -> None:
         secret_key=Secret("x"),
         break_glass={"a": "b c"},
     )
-    assert [fault.path for fault in probe.faults()] == [("break_glass", "a"), ("host",)]
+    assert [fault.path for fault in probe.faults()] == [("host",), ("break_glass", "a")]
     assert probe.clock_bound
     assert probe.hindsight == 180 + 900 + 60

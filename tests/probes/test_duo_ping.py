@@ -16,6 +16,19 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.probes.duo_ping import DuoPing
 from tests.probe_memories import MEMORIES
+from tests.probes.conformance import Conformance
+
+CONFORMANCE = Conformance(
+    """
+    type: duo_ping
+    host: "{host}"
+    port: {port}
+    integration_key: DIXXXXXXXXXXXXXXXXXX
+    secret_key: !secret canary
+    tls: {verify: false}
+    """,
+)
+
 
 SECRET = "canary-Zh5eGmUq9zpfQnyUIu5OL9iWoMMv5ZNm"
 KEYS = f"{{host: api-XXXXXXXX.duosecurity.com, integration_key: DIX, secret_key: {SECRET}"

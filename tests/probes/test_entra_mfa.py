@@ -16,6 +16,21 @@ from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock
 from beacon.probes.entra_mfa import TROUBLE, EntraMfa
 from beacon.probing.sign_in_stats import SAMPLE
+from tests.probes.conformance import Conformance
+
+CONFORMANCE = Conformance(
+    """
+    type: entra_mfa
+    tenant: example.com
+    client_id: beacon
+    client_secret: !secret canary
+    break_glass: {first: first@example.com}
+    graph_url: {url}
+    login_url: {url}
+    """,
+    honest={"POST /example.com/oauth2/": '{"access_token": "t", "expires_in": 3600}'},
+)
+
 
 NOW = datetime(2026, 1, 5, 12, 7, 30, tzinfo=UTC)
 WINDOW = datetime(2026, 1, 5, 11, 35, tzinfo=UTC)  # 15 min late, 15 min long, whole buckets

@@ -29,11 +29,35 @@ from beacon.net.http.expectations import Expectations
 from beacon.net.mail.imap import Imap
 from beacon.otp.gammu_inbox import Smsd
 from beacon.otp.mailbox_setting import AnyMailbox
-from beacon.probing.dialogue import CLEAN_UP_BUDGET, Flow
+from beacon.probes.flow import Flow
+from beacon.probing.dialogue import CLEAN_UP_BUDGET
 from beacon.probing.extract import Capture
 from beacon.probing.sign_in_step import Step
 from beacon.probing.template import JsonTemplate, Template
 from tests.probe_memories import MEMORIES
+from tests.probes.conformance import Conformance
+
+CONFORMANCE = Conformance(
+    """
+    type: flow
+    secrets: {password: !secret canary, seed: !secret seed}
+    mailboxes: {mail: {imap: {host: "{host}", username: probe, password: !secret canary}}}
+    steps:
+      - id: password
+        url: {url}
+        method: POST
+        form: {password: "{{ secrets.password }}"}
+        headers: {X-Key: "{{ secrets.password|urlencode }}"}
+        expect: {status: [200, 302, 401]}
+        capture: {ticket: {regex: "(?s).+"}}
+      - id: code
+        url: "{url}?ticket={{ ticket|urlencode }}"
+        method: POST
+        json: {code: "{{ totp(secrets.seed) }}", password: "{{ secrets.password }}"}
+        expect: {body: never}
+    """,
+)
+
 
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 PASSWORD = "canary p&ss/wörd"

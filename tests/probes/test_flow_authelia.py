@@ -14,7 +14,7 @@ from beacon.core.model import Reading, Reason
 from beacon.daemon.life import load_config
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
-from beacon.probing.dialogue import Flow
+from beacon.probes.flow import Flow
 from tests.probe_memories import MEMORIES
 from tests.servers.stand_in import PASSWORD, SEED
 

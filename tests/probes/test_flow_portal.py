@@ -19,7 +19,7 @@ from beacon.core.model import Outcome, Reading, Reason
 from beacon.daemon.life import load_config
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
-from beacon.probing.dialogue import Flow
+from beacon.probes.flow import Flow
 from tests.probe_memories import MEMORIES
 
 pytestmark = pytest.mark.integration

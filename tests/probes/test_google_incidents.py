@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.config.fields import Url
-from beacon.core.model import Outcome, Reading, Reason
+from beacon.core.model import Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
@@ -18,6 +18,15 @@ from beacon.net.http.client import Answer
 from beacon.net.probe_failure import ProbeFailure
 from beacon.probes.google_incidents import GoogleIncidents, parsed
 from tests.probe_memories import MEMORIES
+from tests.probes.conformance import Conformance
+
+CONFORMANCE = Conformance(
+    """
+    type: google_incidents
+    url: !secret canary-of-an-address
+    """,
+)
+
 
 clear = Secrets().clear
 
@@ -159,15 +168,6 @@ def test_a_long_history_is_read_and_kept_short(
     assert first.reason is second.reason is INCIDENT
     assert first.detail == second.detail
     assert "If-None-Match" in vendor.asked[1].headers
-
-
-def test_a_dead_history_is_unknown(
-    dead: tuple[Any, str], vendor: Any, google: GoogleIncidents, observed: Callable[..., Reading]
-) -> None:
-    vendor.answers["/incidents.json"], words = dead
-    reading = observed(google)
-    assert (reading.reason, reading.outcome) == (DEAD, Outcome.ERROR)
-    assert words in reading.detail
 
 
 def test_settings() -> None:

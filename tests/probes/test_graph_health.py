@@ -17,6 +17,21 @@ from beacon.engine.redaction import Secrets
 from beacon.probes.graph_health import GraphHealth, Issue, WorstSeen
 from beacon.vendors.graph import PAGES
 from tests.probe_memories import MEMORIES
+from tests.probes.conformance import Conformance
+
+CONFORMANCE = Conformance(
+    """
+    type: graph_health
+    tenant: example.com
+    client_id: beacon
+    client_secret: !secret canary
+    services: [OrgLiveID]
+    graph_url: {url}
+    login_url: {url}
+    """,
+    honest={"POST /example.com/oauth2/": '{"access_token": "t", "expires_in": 3600}'},
+)
+
 
 clear = Secrets().clear
 
@@ -462,18 +477,6 @@ def test_what_is_no_list_is_a_dead_source(
 ) -> None:
     tenant.vendor.answers[API + path] = (200, {}, body)
     assert observed(graph()).reason is DEAD
-
-
-@pytest.mark.parametrize("path", ["healthOverviews", "issues?$filter=isResolved%20eq%20false"])
-def test_a_dead_graph_is_unknown(
-    dead: tuple[Any, str], tenant: Tenant, graph: Make, observed: Observe, path: str
-) -> None:
-    (status, headers, body), words = dead
-    tenant.vendor.answers[API + path] = (status, headers, body)
-    reading = observed(graph())
-    assert (reading.reason, reading.outcome) == (DEAD, Outcome.ERROR)
-    if status != 302:
-        assert words in reading.detail
 
 
 def test_a_large_page_is_read(tenant: Tenant, graph: Make, observed: Observe) -> None:

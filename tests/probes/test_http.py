@@ -12,6 +12,20 @@ from beacon.net.http.expectations import Expectations
 from beacon.probes import load
 from beacon.probes.http import Http
 from tests.probe_memories import MEMORIES
+from tests.probes.conformance import Conformance
+
+CONFORMANCE = Conformance(
+    """
+    type: http
+    url: {url}
+    method: POST
+    auth: {basic: {username: probe, password: !secret canary}}
+    form: {password: !secret canary}
+    headers: {X-Key: !secret canary-of-a-header}
+    expect: {json: {access_token: never}}
+    """,
+    instead=frozenset({"body"}),
+)
 
 
 def expecting(**conditions):
@@ -270,12 +284,6 @@ def test_sound_settings_have_no_faults():
 )
 def test_each_fault_is_told_at_its_place(settings, path, message):
     assert (path, message) in faults(**settings)
-
-
-def test_is_bound_to_the_clock_only_where_certificates_are_verified():
-    assert Http(url=Url("https://example.com/")).clock_bound
-    assert not Http(url=Url("http://example.com/")).clock_bound
-    assert not Http(url=Url("https://example.com/"), tls=TlsPolicy(verify=False)).clock_bound
 
 
 def test_secrets_do_not_show():

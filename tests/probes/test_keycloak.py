@@ -20,6 +20,21 @@ from beacon.otp.code_setting import OneTimeCode
 from beacon.otp.used_codes import Token
 from beacon.probes.keycloak import Keycloak
 from tests.probe_memories import MEMORIES
+from tests.probes.conformance import WELL_KNOWN, Conformance
+
+CONFORMANCE = Conformance(
+    """
+    type: keycloak
+    issuer: {url}
+    client_id: beacon
+    client_secret: !secret canary
+    username: probe
+    password: !secret canary
+    code: {totp: !secret seed}
+    """,
+    honest={"GET /.well-known/openid-configuration ": WELL_KNOWN},
+)
+
 
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 PASSWORD = "canary p&ss/wörd"
@@ -432,27 +447,6 @@ def test_the_slash_at_the_end_counts(make: Callable[..., Keycloak], provider: An
 # --- TLS, time ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("days", "reason"), [(-3, Reason.TLS_EXPIRED), (30, Reason.OK)], ids=["expired", "sound"]
-)
-def test_the_certificate(
-    make: Callable[..., Keycloak],
-    openid_provider: Callable[..., Any],
-    issue: Callable[..., Any],
-    authority: Any,
-    ca_file: str,
-    shown: Callable[..., Any],
-    days: float,
-    reason: Reason,
-) -> None:
-    server = openid_provider(issue(authority, "127.0.0.1", since=-60, until=days))
-    reading, _ = sign_in(make(issuer=Url(server.url), tls=TlsPolicy(ca=ca_file)))
-    assert reading.reason is reason
-    if reason is not Reason.OK:
-        after = shown(ENDPOINT, {"sign-in": reading})
-        assert (after.verdict, after.cause) == ("outage", "tls")
-
-
 def test_nothing_that_matters_goes_unencrypted(
     make: Callable[..., Keycloak],
     openid_provider: Callable[..., Any],
@@ -580,15 +574,6 @@ def test_settings_that_cannot_be(given: dict[str, Any], path: tuple[str, ...]) -
     }
     assert not list(Keycloak(**settings).faults())
     assert [fault.path[:1] for fault in Keycloak(**settings | given).faults()] == [path]
-
-
-def test_what_depends_on_our_clock(make: Callable[..., Keycloak]) -> None:
-    counted = OneTimeCode(hotp=Secret(SEED))
-    secure = Url("https://sso.example.com")
-    assert make().clock_bound
-    assert not make(code=counted).clock_bound
-    assert make(code=counted, issuer=secure).clock_bound
-    assert not make(code=counted, issuer=secure, tls=TlsPolicy(verify=False)).clock_bound
 
 
 # --- a real one ---------------------------------------------------------------------------

@@ -12,14 +12,26 @@ from typing import Any
 import pytest
 
 from beacon.config.fields import Secret, Url
-from beacon.config.tls import TlsPolicy
-from beacon.core.model import Evidence, Reading, Reason
+from beacon.core.model import Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.otp.code_setting import OneTimeCode
 from beacon.otp.used_codes import Token
 from beacon.probes.linotp import LinOtp
 from tests.probe_memories import MEMORIES
+from tests.probes.conformance import Conformance
+
+CONFORMANCE = Conformance(
+    """
+    type: linotp
+    url: {url}
+    username: probe
+    password: !secret canary
+    code: {hotp: !secret seed}
+    headers: {X-Key: !secret canary-of-a-header}
+    """,
+)
+
 
 PIN = "canary-pin"
 SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
@@ -161,12 +173,3 @@ def test_trouble_it_admits(
     assert (reading.reason, reading.detail) == (reason, words)
     after = shown(ENDPOINTS, {"sign-in": reading})
     assert (after.verdict, after.lamps) == ("outage", {"red": "fast"})
-
-
-def test_it_is_a_sign_in() -> None:
-    assert LinOtp.EVIDENCE is Evidence.SYMPTOM
-    assert LinOtp.SIGN_IN
-    url = Url("https://linotp.example.com")
-    assert LinOtp(url=url, username="p").clock_bound
-    assert not LinOtp(url=url, username="p", tls=TlsPolicy(verify=False)).clock_bound
-    assert [fault.path for fault in LinOtp(url=url, username="p").faults()] == [()]

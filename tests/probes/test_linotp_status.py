@@ -6,10 +6,19 @@ from typing import Any
 import pytest
 
 from beacon.config.fields import Url
-from beacon.core.model import Evidence, Reading, Reason
+from beacon.core.model import Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.probes.linotp_status import LinOtpStatus
+from tests.probes.conformance import Conformance
+
+CONFORMANCE = Conformance(
+    """
+    type: linotp_status
+    url: !secret canary-of-an-address
+    """,
+)
+
 
 ALIVE = (200, {"status": "alive", "version": "3.2.6", "uptime": "1 day"})
 
@@ -40,8 +49,3 @@ def test_what_its_pages_come_to(
     reading: Reading = Run(SystemClock(), 60.0).take(LinOtpStatus(url=Url(url)))
     assert reading.reason is reason
     assert reading.detail.startswith(detail)
-
-
-def test_it_proves_little() -> None:
-    assert LinOtpStatus.EVIDENCE is Evidence.HEALTH
-    assert not LinOtpStatus.SIGN_IN

@@ -11,8 +11,19 @@ from beacon.cli.dns_check import CheckScope, DnsCheck
 from beacon.core.model import STANDING, Outcome, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
-from beacon.probes.mail_dns import PROBE, MailDns
-from tests.probe_memories import MEMORIES
+from beacon.probes.mail_dns import MailDns
+from tests.probes.conformance import Conformance
+
+CONFORMANCE = Conformance(
+    """
+    type: mail_dns
+    domains: [canary.example]
+    resolvers: ["{host}:{port}"]
+    authoritative: false
+    """,
+    mute="has no secret, and tells of public records",
+)
+
 
 SIGNED = {"signed.example": 30.0, "expired.example": -5.0}
 """Zone → days until its signatures expire."""
@@ -602,15 +613,6 @@ def test_wrong_settings_are_named(settings, where, words):
 )
 def test_right_settings_are_taken(settings):
     assert not list(MailDns(**{"domains": ("otp.example",)} | settings).faults())
-
-
-def test_it_is_a_cause_that_may_always_run():
-    probe = PROBE(domains=("otp.example",))
-    assert (probe.EVIDENCE, probe.clock_bound, probe.wait(0.0, MEMORIES.of(probe))) == (
-        "cause",
-        False,
-        0.0,
-    )
 
 
 # --- a golden file, our own resolver, servers by name -----------------------------

@@ -20,7 +20,16 @@ from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import DeadlinePassed, Phase, Run
 from beacon.probes.ntp import Ntp
 from tests.conftest import StandingClock
-from tests.probe_memories import MEMORIES
+from tests.probes.conformance import Conformance
+
+CONFORMANCE = Conformance(
+    """
+    type: ntp
+    servers: ["{host}:{port}"]
+    """,
+    mute="tells numbers, and words of a closed list",
+)
+
 
 NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 EPOCH = datetime(1900, 1, 1, tzinfo=UTC)
@@ -282,12 +291,6 @@ def test_wrong_settings_are_told_with_their_place() -> None:
     (fault,) = Ntp(servers=("time.example.com", "time.example.com:x")).faults()
     assert fault.path == ("servers", 1)
     assert fault.message == "not an address with a port: 'time.example.com:x'"
-
-
-def test_it_may_always_run_and_is_no_prey_of_the_clock_it_judges() -> None:
-    probe = Ntp(servers=("192.0.2.1",))
-    assert probe.wait(0.0, MEMORIES.of(probe)) == 0.0
-    assert not probe.clock_bound
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

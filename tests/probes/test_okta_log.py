@@ -19,6 +19,17 @@ from beacon.engine.clock import ManualClock
 from beacon.engine.run import Run
 from beacon.probes.okta_log import PAGE, OktaLog
 from beacon.probing.sign_in_stats import SAMPLE
+from tests.probes.conformance import Conformance
+
+CONFORMANCE = Conformance(
+    """
+    type: okta_log
+    url: {url}
+    token: !secret canary
+    break_glass: {first: first@example.com}
+    """,
+)
+
 
 NOW = datetime(2026, 1, 5, 12, 7, 30, tzinfo=UTC)
 NOW_ISH = NOW - timedelta(minutes=10)
@@ -289,17 +300,6 @@ def test_a_limit_is_kept(vendor: Any, okta: Make, observed: Observe, clock: Manu
     probe = okta(break_glass={"first": "first@example.com"})
     assert observed(probe, clock=clock).reason is Reason.RATE_LIMITED
     assert len(vendor.asked) == 1, "nor is it asked for the other thing"
-
-
-def test_a_dead_source_says_nothing_of_users(
-    vendor: Any, okta: Make, observed: Observe, clock: ManualClock, dead: Any
-) -> None:
-    said, words = dead
-    vendor.answers["/api/v1/logs"] = said
-    reading = observed(okta(), clock=clock)
-    ours = said[0] == 401
-    assert reading.reason is (Reason.OWN_CREDENTIALS if ours else Reason.SOURCE_DEAD)
-    assert words.replace("status 404", f"status {said[0]}") in reading.detail
 
 
 @pytest.mark.parametrize("page", [{}, [{}], [{"uuid": 1}], "text", None])

@@ -15,6 +15,18 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.probes.openid import OpenId
 from tests.probe_memories import MEMORIES
+from tests.probes.conformance import WELL_KNOWN, Conformance
+
+CONFORMANCE = Conformance(
+    """
+    type: openid
+    issuer: {url}
+    client_id: beacon
+    client_secret: !secret canary
+    """,
+    honest={"GET /.well-known/openid-configuration ": WELL_KNOWN},
+)
+
 
 DISCOVERY = """
 - {name: discovery, type: openid, issuer: "https://sso.example.com"}
@@ -315,14 +327,6 @@ def test_a_provider_that_hangs(
 def test_settings_that_cannot_be(given: dict[str, Any], path: tuple[str, ...]) -> None:
     probe = OpenId(**{"issuer": Url("https://sso.example.com")} | given)
     assert [fault.path[:1] for fault in probe.faults()] == [path]
-
-
-def test_what_depends_on_our_clock(make: Callable[..., OpenId]) -> None:
-    secure = Url("https://sso.example.com")
-    assert not make().clock_bound
-    assert make(issuer=secure).clock_bound
-    assert not make(issuer=secure, tls=TlsPolicy(verify=False)).clock_bound
-    assert make().wait(0.0, MEMORIES.new()) == 0.0
 
 
 # --- a real one ---------------------------------------------------------------------------

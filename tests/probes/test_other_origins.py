@@ -11,8 +11,8 @@ from beacon.config.fields import Secret, Url
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.net.address import Origin
 from beacon.net.http.auth import Auth, Bearer
+from beacon.probes.flow import Flow
 from beacon.probes.http import Http
-from beacon.probing.dialogue import Flow
 from beacon.probing.extract import Capture
 from beacon.probing.sign_in_step import Step
 from beacon.probing.template import JsonTemplate, Template

@@ -35,6 +35,32 @@ from beacon.probing.sign_in_step import Step
 from beacon.probing.template import Template
 from tests.conftest import StandingClock
 from tests.probe_memories import MEMORIES
+from tests.probes.conformance import Conformance
+
+CONFORMANCE = Conformance(
+    """
+    type: otp_email
+    mailbox: &mailbox
+      host: "{host}"
+      port: {port}
+      encryption: none
+      username: probe
+      password: !secret canary
+    bounces: *mailbox
+    smtp:
+      host: "{host}"
+      port: {port}
+      encryption: none
+      username: probe
+      password: !secret canary
+      sender: a@example.org
+      recipient: b@example.org
+    secrets: {password: !secret canary, seed: !secret seed}
+    """,
+    mute="tells of servers only numbers; who took a message is quoted, see its own tests",
+    first="a mailbox",
+)
+
 
 PASSWORD = "canary-password"
 DIGITS = Regex(r"code is (\d{6})")
@@ -1111,4 +1137,4 @@ def test_what_is_left_out(mail: Any, probe: Callable[..., OtpEmail]) -> None:
     it = probe("a@example.org")
     assert (it.lifetime, it.late, it.wait(0.0, MEMORIES.of(it))) == (120.0, 60.0, 0.0)
     assert it.clock_bound
-    assert (it.TIMING.interval, it.TIMING.timeout, it.TIMING.failure_threshold) == (300, 150, 2)
+    assert (it.timing.interval, it.timing.timeout, it.timing.failure_threshold) == (300, 150, 2)

@@ -20,6 +20,24 @@ from beacon.probes.otp_sms import OtpSms
 from beacon.probing.delivery import Reception
 from tests.conftest import StandingClock
 from tests.probe_memories import MEMORIES
+from tests.probes.conformance import Conformance
+
+CONFORMANCE = Conformance(
+    """
+    type: otp_sms
+    mailbox: {smsd: {inbox: "{inbox}", config: "{inbox}/smsdrc"}}
+    pattern: "code ([0-9]+)"
+    code_lifetime: 300ms
+    secrets: {password: !secret canary, seed: !secret seed}
+    steps:
+      - id: ask
+        url: {url}
+        method: POST
+        form: {password: "{{ secrets.password }}", code: "{{ hotp(secrets.seed) }}"}
+        expect: {status: [200, 302, 401]}
+    """,
+)
+
 
 ENDPOINT = """
 - name: arrives

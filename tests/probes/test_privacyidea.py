@@ -27,8 +27,21 @@ from beacon.otp.used_codes import Token
 from beacon.probes.http import Http
 from beacon.probes.privacyidea import PrivacyIdea
 from beacon.probes.privacyidea_status import PrivacyIdeaStatus
-from beacon.probing.validate_api import heard
+from beacon.probing.validate_api import parse
 from tests.probe_memories import MEMORIES
+from tests.probes.conformance import Conformance
+
+CONFORMANCE = Conformance(
+    """
+    type: privacyidea
+    url: {url}
+    username: probe
+    password: !secret canary
+    code: {hotp: !secret seed}
+    headers: {X-Key: !secret canary-of-a-header}
+    """,
+)
+
 
 PIN = "canary-pin"
 SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
@@ -306,17 +319,6 @@ def test_a_server_that_hangs_after_the_first_factor(
     assert (after.verdict, after.lamps) == ("outage", RED)
 
 
-@pytest.mark.integration
-def test_an_expired_certificate(
-    make: Callable[..., PrivacyIdea], privacyidea: Any, ca_file: str, shown: Callable[..., Any]
-) -> None:
-    probe = make(url=Url(privacyidea.https("expired")), tls=TlsPolicy(ca=ca_file))
-    reading, _ = sign_in(probe)
-    assert reading.reason is Reason.TLS_EXPIRED
-    after = shown(ENDPOINTS, {"sign-in": reading})
-    assert (after.verdict, after.lamps) == ("outage", RED)
-
-
 # --- codes that are sent to somebody ----------------------------------------------------
 
 
@@ -498,7 +500,7 @@ def test_only_a_clear_yes_passes(status: int, said: Any) -> None:
     """Evidence or no green: what is missing, or of another type, is never taken for one."""
     probe = PrivacyIdea(url=Url("http://pi.example.com"), username="p", password=Secret("p"))
     try:
-        answer = heard(Answer(status=status, body=json.dumps(said).encode()))
+        answer = parse(Answer(status=status, body=json.dumps(said).encode()))
     except ProbeFailure:
         return  # no kind of yes
     reading = probe.judge(answer, challenged=False)
@@ -640,16 +642,3 @@ def test_mistakes_are_told_with_their_place(tmp_path: Path) -> None:
     said = str(caught.value)
     assert ":6:19: services[0].endpoints[0].code.totp: not a base32 seed" in said, said
     assert "not base 32!" not in said
-
-
-def test_our_clock_matters_to_codes_of_time_and_to_certificates() -> None:
-    def bound(url: str, **given: Any) -> bool:
-        return PrivacyIdea(url=Url(url), username="p", **given).clock_bound
-
-    assert bound("https://pi.example.com")
-    assert not bound("https://pi.example.com", tls=TlsPolicy(verify=False))
-    assert not bound("http://pi.example.com", code=OneTimeCode(hotp=Secret(SEED)))
-    assert bound("http://pi.example.com", code=OneTimeCode(totp=Secret(SEED)))
-    assert (
-        PrivacyIdea(url=Url("http://pi.example.com"), username="p").wait(0.0, MEMORIES.new()) == 0.0
-    )

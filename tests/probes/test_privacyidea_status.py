@@ -6,12 +6,19 @@ from typing import Any
 import pytest
 
 from beacon.config.fields import Url
-from beacon.config.tls import TlsPolicy
-from beacon.core.model import Evidence, Reading, Reason
+from beacon.core.model import Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.probes.privacyidea_status import PrivacyIdeaStatus
 from tests.probe_memories import MEMORIES
+from tests.probes.conformance import Conformance
+
+CONFORMANCE = Conformance(
+    """
+    type: privacyidea_status
+    url: !secret canary-of-an-address
+    """,
+)
 
 
 def wrapped(**value: str) -> dict[str, Any]:
@@ -84,13 +91,3 @@ def test_nobody_there(free_port: Callable[[], int]) -> None:
     reading = ask(f"http://127.0.0.1:{free_port()}")
     assert reading.reason is Reason.CONNECT_REFUSED
     assert reading.detail.startswith("/healthz/readyz: ")
-
-
-def test_it_proves_little_and_depends_on_our_clock_over_tls() -> None:
-    assert PrivacyIdeaStatus.EVIDENCE is Evidence.HEALTH
-    assert not PrivacyIdeaStatus.SIGN_IN
-    url = Url("https://pi.example.com")
-    assert PrivacyIdeaStatus(url=url).clock_bound
-    assert not PrivacyIdeaStatus(url=url, tls=TlsPolicy(verify=False)).clock_bound
-    alone = PrivacyIdeaStatus(url=url, tls=TlsPolicy(certificate="/etc/hostname"))
-    assert [fault.path for fault in alone.faults()] == [("tls", "certificate")]

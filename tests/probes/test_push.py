@@ -15,6 +15,15 @@ from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
 from beacon.probes.push import ERRORS, LARGEST, Push, beacon
 from tests.probe_memories import MEMORIES
+from tests.probes.conformance import Conformance
+
+CONFORMANCE = Conformance(
+    """
+    type: push
+    token: !secret canary-of-a-token
+    """,
+)
+
 
 clear = Secrets().clear
 
@@ -190,7 +199,7 @@ def test_ways_and_what_they_need():
 
 
 def test_its_times_go_with_its_heartbeat():
-    assert Push(mqtt=True).timing is Push.TIMING
+    assert Push(mqtt=True).timing is Push.ABILITIES.timing
     timing = Push(mqtt=True, heartbeat=Duration(60)).timing
     assert (timing.interval, timing.timeout) == (60.0, 30.0)
     assert Push(mqtt=True, heartbeat=Duration(86400)).timing.timeout == 30.0
@@ -201,7 +210,7 @@ def test_it_asks_nothing():
     reading = Run(SystemClock(), 1.0).take(probe)
     assert reading.reason is Reason.STALE
     assert "pushed" in reading.detail
-    assert (probe.wait(0.0, MEMORIES.of(probe)), probe.clock_bound, Push.EVIDENCE) == (
+    assert (probe.wait(0.0, MEMORIES.of(probe)), probe.clock_bound, Push.ABILITIES.evidence) == (
         0.0,
         False,
         Evidence.HEALTH,

@@ -22,6 +22,21 @@ from beacon.otp.code_setting import OneTimeCode
 from beacon.otp.used_codes import Token
 from beacon.probes.radius import Radius
 from tests.probe_memories import MEMORIES
+from tests.probes.conformance import Conformance
+
+CONFORMANCE = Conformance(
+    """
+    type: radius
+    host: "{host}"
+    port: {port}
+    shared_secret: !secret canary
+    username: probe
+    password: !secret canary
+    code: {totp: !secret seed}
+    challenge: "{code}"
+    """,
+)
+
 
 SECRET = "canary-shared-secret"
 PASSWORD = "canary-password"
@@ -628,9 +643,3 @@ def test_an_ipv6_address_of_ours_has_an_attribute_of_its_own(
 
     sign_in(asking(udp_server(server(accept)).port, nas_address="2001:db8::10"))
     assert heard == [(None, [bytes.fromhex("20010db8000000000000000000000010")])]
-
-
-def test_only_codes_of_time_depend_on_our_clock() -> None:
-    assert asking(1812, code=TOTP).clock_bound
-    assert not asking(1812).clock_bound
-    assert asking(1812).wait(0.0, MEMORIES.new()) == 0.0

@@ -17,7 +17,15 @@ from beacon.engine.clock import ManualClock
 from beacon.engine.redaction import Secrets
 from beacon.probes.rss import Rss
 from beacon.vendors.feed import FeedEntry, entries
-from tests.probe_memories import MEMORIES
+from tests.probes.conformance import Conformance
+
+CONFORMANCE = Conformance(
+    """
+    type: rss
+    url: !secret canary-of-an-address
+    """,
+)
+
 
 clear = Secrets().clear
 
@@ -409,19 +417,3 @@ def test_an_empty_channel_is_a_weak_word_that_all_is_well(
     vendor.publish("/feed/", azure())
     reading = observed(feed)
     assert (reading.reason, reading.detail) == (OK, "an empty feed: no event")
-
-
-def test_a_dead_feed_is_unknown(
-    dead: tuple[Any, str], vendor: Any, feed: Rss, observed: Callable[..., Reading]
-) -> None:
-    vendor.answers["/feed/"], words = dead
-    reading = observed(feed)
-    assert (reading.reason, reading.outcome) == (DEAD, Outcome.ERROR)
-    assert words in reading.detail
-
-
-def test_settings_go_together_and_it_lives_by_our_clock() -> None:
-    probe = Rss(url=Url("http://status.example.com/feed"))
-    assert not list(probe.faults())
-    assert probe.clock_bound, "ages are told by our clock"
-    assert probe.wait(0.0, MEMORIES.of(probe)) == 0.0

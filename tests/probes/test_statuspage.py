@@ -1,7 +1,6 @@
 """`statuspage` on the shapes and the lies of real pages."""
 
 import json
-import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,14 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.config.fields import Url
-from beacon.core.model import Outcome, Reading, Reason
+from beacon.core.model import Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
 from beacon.net.http.client import Answer
 from beacon.net.probe_failure import ProbeFailure
 from beacon.probes.statuspage import StatusPage, parsed
-from tests.probe_memories import MEMORIES
+from tests.probes.conformance import Conformance
+
+CONFORMANCE = Conformance(
+    """
+    type: statuspage
+    url: !secret canary-of-an-address
+    """,
+)
+
 
 clear = Secrets().clear
 
@@ -243,18 +250,6 @@ def test_the_page_or_its_summary_may_be_named(
     assert "connect" in dict(reading.phases)
 
 
-def test_a_source_that_cannot_be_read_is_unknown_never_fine(
-    dead: tuple[Any, str],
-    vendor: Any,
-    status: Callable[..., StatusPage],
-    observed: Callable[..., Reading],
-) -> None:
-    vendor.answers[SUMMARY], words = dead
-    reading = observed(status())
-    assert (reading.reason, reading.outcome) == (Reason.SOURCE_DEAD, Outcome.ERROR)
-    assert words in reading.detail
-
-
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
@@ -308,23 +303,6 @@ def test_an_unchanged_page_is_judged_by_whoever_reads_it(
     assert [one.headers.get("If-None-Match") for one in vendor.asked] == [None, '"1"', '"1"']
 
 
-def test_no_server_at_all_is_a_dead_source(
-    observed: Callable[..., Reading], free_port: Callable[[], int]
-) -> None:
-    reading = observed(StatusPage(url=Url(f"http://127.0.0.1:{free_port()}")))
-    assert reading.reason is Reason.SOURCE_DEAD
-    assert reading.detail.startswith("connect_refused: ")
-
-
-def test_a_page_that_hangs_is_a_dead_source_and_admits_nothing(
-    observed: Callable[..., Reading],
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as mute:
-        reading = observed(StatusPage(url=Url(f"http://127.0.0.1:{mute.getsockname()[1]}")), 0.2)
-    assert (reading.reason, reading.outcome) == (Reason.SOURCE_DEAD, Outcome.ERROR)
-    assert "no answer within" in reading.detail
-
-
 def test_wrong_settings_are_told_with_their_place() -> None:
     url = Url("https://status.example.com/api/v2/status.json")
     wrong_url, wrong_name = sorted(
@@ -333,13 +311,6 @@ def test_wrong_settings_are_told_with_their_place() -> None:
     assert wrong_url.path == ("url",)
     assert "/api/v2/summary.json" in wrong_url.allowed
     assert wrong_name.path == ("components", 1)
-
-
-def test_it_may_always_run_and_verifies_by_our_clock() -> None:
-    probe = StatusPage(url=Url("https://status.example.com"))
-    assert probe.wait(0.0, MEMORIES.of(probe)) == 0.0
-    assert probe.clock_bound
-    assert not StatusPage(url=Url("http://status.example.com")).clock_bound
 
 
 def planned(status: str, hours: float | None, impact: str = "maintenance") -> dict[str, object]:

@@ -9,6 +9,16 @@ from beacon.core.model import Reason
 from beacon.probes import load
 from beacon.probes.tcp import Tcp
 from tests.probe_memories import MEMORIES
+from tests.probes.conformance import Conformance
+
+CONFORMANCE = Conformance(
+    """
+    type: tcp
+    host: "{host}"
+    port: {port}
+    """,
+    mute="reads nothing",
+)
 
 
 @pytest.fixture

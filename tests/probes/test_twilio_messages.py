@@ -12,7 +12,24 @@ from beacon.daemon.life import load_config
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.probes.twilio_messages import PAUSES
+from tests.probes.conformance import Conformance
 from tests.servers.twilio import ACCOUNT, BODY, Twilio
+
+CONFORMANCE = Conformance(
+    """
+    type: twilio_messages
+    url: {url}
+    account: AC1
+    password: !secret canary
+    to: "+15550100"
+    code_lifetime: 300ms
+    secrets: {password: !secret canary}
+    steps:
+      - {id: ask, url: "{url}", method: POST, body: "{{ secrets.password }}"}
+    """,
+    honest={"GET /2010-04-01/": '{"messages": []}'},
+)
+
 
 ENDPOINT = """
 - name: delivered

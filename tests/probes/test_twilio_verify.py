@@ -1,7 +1,6 @@
 """`twilio_verify` at a summary of the documented shape; and what all kinds share that count."""
 
 import json
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,6 +17,17 @@ from beacon.engine.clock import ManualClock
 from beacon.probes.twilio_verify import TwilioVerify
 from beacon.probing.sign_in_stats import Tally
 from tests.probe_memories import MEMORIES
+from tests.probes.conformance import Conformance
+
+CONFORMANCE = Conformance(
+    """
+    type: twilio_verify
+    username: AC123
+    password: !secret canary
+    url: {url}
+    """,
+)
+
 
 PATH = "/v2/Attempts/Summary"
 NOW = datetime(2026, 1, 5, 12, 7, 30, tzinfo=UTC)
@@ -207,17 +217,6 @@ def test_its_hindsight_is_all_it_looks_back(twilio: Make) -> None:
 # --- dead, or ours ----------------------------------------------------------------
 
 
-def test_a_dead_source_says_nothing_of_users(
-    vendor: Any, twilio: Make, observed: Observe, clock: ManualClock, dead: Any
-) -> None:
-    said, words = dead
-    vendor.answers[PATH] = said
-    reading = observed(twilio(), clock=clock)
-    ours = said[0] == 401
-    assert reading.reason is (Reason.OWN_CREDENTIALS if ours else Reason.SOURCE_DEAD)
-    assert words.replace("status 404", f"status {said[0]}") in reading.detail
-
-
 @pytest.mark.parametrize(
     ("total", "good"), [(None, None), (10, None), (5, 6), (-1, -1), ("10", 5), (1.5, 1)]
 )
@@ -244,12 +243,6 @@ def test_a_limit_is_kept(vendor: Any, twilio: Make, observed: Observe, clock: Ma
     clock.advance(31)
     observed(probe, clock=clock)
     assert len(vendor.asked) == 2
-
-
-def test_silence_is_a_dead_source(twilio: Make, observed: Observe) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never says a word
-        url = Url(f"http://127.0.0.1:{silent.getsockname()[1]}")
-        assert observed(twilio(url=url), 0.3).reason is Reason.SOURCE_DEAD
 
 
 @pytest.mark.parametrize(

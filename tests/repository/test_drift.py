@@ -14,10 +14,12 @@ import trustme
 
 from beacon import probes
 from beacon.cli.main import main
+from beacon.config.decoder import specs
 from beacon.core.effects import Announcement
 from beacon.core.indication import Colour, Pattern
-from beacon.core.model import Evidence, Health, Outcome, Preset, Verdict
+from beacon.core.model import Evidence, Health, Outcome, Preset, Reason, Verdict
 from beacon.daemon.life import load_config
+from beacon.probing.base import Kind
 from beacon.sandbox.demo import PACE
 from beacon.sandbox.nameserver import DOMAIN
 from beacon.sandbox.provider import PASSWORD, SEED, USERNAME
@@ -53,6 +55,69 @@ def test_a_kind_has_its_test_and_its_page(kind: str) -> None:
     assert (ROOT / f"tests/probes/test_{kind}.py").is_file()
     page = (ROOT / f"docs/probes/{kind}.md").read_text()
     assert f"type: {kind}" in page
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_declares_its_abilities_in_its_own_file(kind: str) -> None:
+    probe = probes.load(kind)
+    assert issubclass(probe, Kind)
+    assert "ABILITIES" in vars(probe)
+    assert probe.__module__ == f"beacon.probes.{kind}"
+
+
+def tables(page: str) -> dict[str, set[str]]:
+    """The tables of a page: the first word of the head → all code words of the first column."""
+    found: dict[str, set[str]] = {}
+    for head, rows in re.findall(r"^\| ([^|]+?) \|.*\n\|---.*\n((?:\|.*\n?)*)", page, re.MULTILINE):
+        firsts = re.findall(r"^\| (.*?) \|", rows, re.MULTILINE)
+        found.setdefault(head, set()).update(re.findall(r"`([^`]+)`", " ".join(firsts)))
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_page_of_a_kind_has_every_setting_in_its_table(kind: str) -> None:
+    told = tables((ROOT / f"docs/probes/{kind}.md").read_text()).get("setting", set())
+    wanted = set(specs(probes.load(kind)))
+    assert wanted <= {name.split(".")[0] for name in told}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_page_of_a_kind_has_its_reasons_in_a_table(kind: str) -> None:
+    """Its own, or that of the page that kinds of second-hand readings share and link."""
+    if probes.load(kind).ABILITIES.pushed:
+        return  # the sender says the reason
+    page = (ROOT / f"docs/probes/{kind}.md").read_text()
+    pages = [page]
+    if probes.load(kind).ABILITIES.second_hand:
+        shared = ("claims.md", "real-users.md")
+        pages += [(ROOT / "docs/probes" / name).read_text() for name in shared if name in page]
+    reasons = [words for each in pages for head, words in tables(each).items() if head == "reason"]
+    assert reasons
+    assert set().union(*reasons) & set(Reason)
+
+
+def span(seconds: float) -> str:
+    minutes = seconds >= 120 and seconds % 60 == 0
+    return f"{seconds / 60:g} min" if minutes else f"{seconds:g} s"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_page_of_a_kind_says_its_evidence_and_its_times(kind: str) -> None:
+    able = probes.load(kind).ABILITIES
+    if able.pushed or able.second_hand:
+        return  # pages of their own say it for all of them
+    page = " ".join((ROOT / f"docs/probes/{kind}.md").read_text().split())
+    (evidence, times) = re.findall(r"Evidence: `(\w+)`.*?Default times: (.*?\D\.) ", page)[0]
+    timing = able.timing
+    retry = timing.retry_interval
+    assert evidence == able.evidence
+    for words in (
+        f"every {span(timing.interval)}",
+        f"timeout {timing.timeout:g} s",
+        f"down after {timing.failure_threshold} failures",
+        f"re-check after {span(retry)}" if retry else "no re-check",
+    ):
+        assert words in times.replace("**", "")
 
 
 # --- imports and packages ---------------------------------------------------------

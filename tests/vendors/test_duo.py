@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from beacon.config.fields import Secret
-from beacon.config.tls import TlsPolicy
 from beacon.core.model import Reason
 from beacon.engine.clock import ManualClock
 from beacon.engine.redaction import Secrets
@@ -225,7 +224,6 @@ def application(**given: Any) -> DuoApplication:
         ({"host": "a host"}, ("host",)),
         ({"integration_key": "DI:X"}, ("integration_key",)),
         ({"integration_key": "DIX\n"}, ("integration_key",)),
-        ({"tls": TlsPolicy(ca="/nowhere.pem")}, ("tls", "ca")),
     ],
 )
 def test_settings_that_cannot_be_meant(given: dict[str, Any], path: tuple[str, ...]) -> None:

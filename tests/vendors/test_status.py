@@ -7,17 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.core.model import Outcome, Reading, Reason
-from beacon.engine.clock import ManualClock
+from beacon.core.model import Reading, Reason
 from beacon.engine.redaction import Secrets
-from beacon.engine.run import Run
 from beacon.net.parsing.dates import moment, since
-from beacon.net.probe_failure import ProbeFailure
 from beacon.vendors.status import (
     OF_MICROSOFT,
     SEVERITY,
     Admission,
-    claimed,
     concerned,
     entry,
     severer,
@@ -58,24 +54,6 @@ def test_things_equally_bad_are_all_told_and_nothing_twice() -> None:
 def test_of_two_the_severer(first: Reason, second: Reason) -> None:
     assert severer(first, second) is severer(second, first)
     assert severer(first, Reason.OK) is first
-
-
-@pytest.mark.parametrize("reason", Reason)
-def test_trouble_on_the_way_to_a_source_is_never_an_admission(
-    reason: Reason, clock: ManualClock
-) -> None:
-    def say() -> Reading:
-        raise ProbeFailure(reason, "why")
-
-    run = Run(clock, 5)
-    reading = claimed(run, say)
-    assert reading.outcome is Outcome.ERROR
-    assert reading.latency == 0.0
-    assert run.silence is Reason.SOURCE_DEAD
-    if Reading(reason).outcome is not Outcome.ERROR:
-        assert (reading.reason, reading.detail) == (Reason.SOURCE_DEAD, f"{reason}: why")
-    else:
-        assert (reading.reason, reading.detail) == (reason, "why")
 
 
 @pytest.mark.parametrize(

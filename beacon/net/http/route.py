@@ -103,9 +103,3 @@ class Reach:
     def route(self) -> Route:
         """How its servers are reached."""
         return Route(tls=self.tls, proxy=proxy_of(self.proxy), ip_version=self.ip_version)
-
-    def reach_flaws(self) -> Iterator[Flaw]:
-        """What is wrong with these settings."""
-        for path, message, allowed in self.tls.flaws():
-            yield ("tls", *path), message, allowed
-        yield from proxy_flaws(self.proxy)

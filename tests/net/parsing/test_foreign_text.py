@@ -18,8 +18,8 @@ from beacon.net.http.condition import Condition
 from beacon.net.http.cookies import Jar
 from beacon.net.http.expectations import Expectations, judge
 from beacon.net.probe_failure import ProbeFailure
+from beacon.probes.flow import Flow
 from beacon.probes.http import Http
-from beacon.probing.dialogue import Flow
 from beacon.probing.extract import Capture
 from beacon.probing.sign_in_step import Step
 from beacon.probing.template import JsonTemplate, Template

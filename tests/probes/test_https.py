@@ -1,0 +1,154 @@
+"""What every kind that speaks HTTP does with certificates, proxies and redirects."""
+
+import base64
+import ssl
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import pytest
+import trustme
+
+from beacon.config.fields import Secret
+from beacon.config.tls import TlsPolicy
+from beacon.core.model import Outcome, Reading, Reason
+from beacon.net.http.route import Proxy, ProxyUrl, Reach
+from tests.probes.conformance import MOODS, Parrot, case, http_answer, kinds_that, leaks, tried
+
+KINDS = [kind for kind in kinds_that(lambda kind: issubclass(kind, Reach)) if not case(kind).first]
+WHO = b"HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n"
+
+
+@cache
+def other_authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def served(authority: trustme.CA, issue: Callable[..., Any]) -> Callable[[str], ssl.SSLContext]:
+    """What a server shows: a certificate that is good, or flawed in one way."""
+
+    def context(mood: str) -> ssl.SSLContext:
+        found = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        ca = other_authority() if mood == "untrusted" else authority
+        name = "elsewhere.example" if mood == "misnamed" else "127.0.0.1"
+        times = {"expired": {"since": -9, "until": -1}, "early": {"since": 1, "until": 9}}
+        pair = issue(ca, name, **times.get(mood, {}))
+        found.load_cert_chain(pair.certificate, pair.key)
+        return found
+
+    return context
+
+
+def says(reading: Reading, second_hand: bool, reason: Reason) -> bool:
+    """Whether it is this reason; a source that cannot be reached is dead, and says why."""
+    if not second_hand:
+        return reading.reason is reason
+    return reading.reason is Reason.SOURCE_DEAD and f"{reason}: " in reading.detail
+
+
+@pytest.mark.parametrize(
+    ("mood", "reason"),
+    [
+        ("expired", Reason.TLS_EXPIRED),
+        ("early", Reason.TLS_NOT_YET_VALID),
+        ("untrusted", Reason.TLS_UNTRUSTED),
+        ("misnamed", Reason.TLS_NAME),
+    ],
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_flawed_certificate_has_its_reason(
+    kind: str,
+    mood: str,
+    reason: Reason,
+    probe_of: Callable[..., Any],
+    served: Callable[[str], ssl.SSLContext],
+    ca_file: str,
+) -> None:
+    with Parrot(MOODS["echoes"], tls=served(mood)) as parrot:
+        probe = probe_of(case(kind).settings, parrot.port, "https")
+        _, reading = tried(replace(probe, tls=TlsPolicy(ca=ca_file)), 60.0)
+    assert says(reading, probe.ABILITIES.second_hand, reason), reading
+    assert not parrot.heard, "nothing is sent"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_certificate_of_our_own_authority_is_trusted(
+    kind: str,
+    probe_of: Callable[..., Any],
+    served: Callable[[str], ssl.SSLContext],
+    ca_file: str,
+) -> None:
+    with Parrot(MOODS["echoes"], tls=served("good")) as parrot:
+        probe = probe_of(case(kind).settings, parrot.port, "https")
+        _, reading = tried(replace(probe, tls=TlsPolicy(ca=ca_file)), heard=parrot.heard)
+    assert parrot.heard, reading
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_where_it_verifies_certificates_our_clock_matters(
+    kind: str, probe_of: Callable[..., Any]
+) -> None:
+    assert probe_of(case(kind).settings, 9, "https").clock_bound or "verify: false" in (
+        case(kind).settings
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_closed_port_is_a_server_that_is_not_there(
+    kind: str, probe_of: Callable[..., Any], free_port: Callable[[], int]
+) -> None:
+    probe = probe_of(case(kind).settings, free_port())
+    _, reading = tried(probe, 60.0)
+    assert says(reading, probe.ABILITIES.second_hand, Reason.CONNECT_REFUSED), reading
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_redirect_takes_a_secret_elsewhere(kind: str, probe_of: Callable[..., Any]) -> None:
+    def elsewhere(_: bytes) -> bytes:
+        place = f"Location: http://127.0.0.1:{other.port}/\r\n".encode()
+        return http_answer(307, b"").replace(b"\r\n", b"\r\n" + place, 1)
+
+    with Parrot(MOODS["echoes"]) as other, Parrot(elsewhere, case(kind).honest) as parrot:
+        tried(probe_of(case(kind).settings, parrot.port))
+        sent = b"".join(other.heard).decode("latin-1")
+    assert not leaks(sent), sent
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_proxy_that_wants_a_sign_in_is_our_trouble_and_never_red(
+    kind: str, probe_of: Callable[..., Any]
+) -> None:
+    with Parrot(lambda _: WHO) as proxy:
+        through = ProxyUrl(f"http://127.0.0.1:{proxy.port}")
+        _, reading = tried(replace(probe_of(case(kind).settings, 9), proxy=through), 60.0)
+    assert proxy.heard, "it was asked"
+    assert (reading.reason, reading.outcome) == (Reason.OWN_CREDENTIALS, Outcome.ERROR)
+    assert "set `proxy.username` and `proxy.password`" in reading.detail
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_proxy_is_given_our_name_there(kind: str, probe_of: Callable[..., Any]) -> None:
+    with Parrot(lambda _: WHO) as proxy:
+        url = ProxyUrl(f"http://127.0.0.1:{proxy.port}")
+        through = Proxy(url=url, username="probe", password=Secret("word"))
+        _, reading = tried(replace(probe_of(case(kind).settings, 9), proxy=through), 60.0)
+    pair = base64.b64encode(b"probe:word")
+    assert all(b"Proxy-Authorization: Basic " + pair + b"\r\n" in head for head in proxy.heard)
+    assert "our proxy refuses `proxy.username` or `proxy.password`" in reading.detail
+
+
+@pytest.mark.parametrize(
+    ("settings", "path"),
+    [
+        ({"tls": TlsPolicy(ca="/nowhere.pem")}, ("tls", "ca")),
+        ({"proxy": ProxyUrl("https://proxy.example")}, ("proxy",)),
+    ],
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_flaws_of_tls_and_proxy_are_found(
+    kind: str, settings: Any, path: tuple[str, ...], probe_of: Callable[..., Any]
+) -> None:
+    probe = replace(probe_of(case(kind).settings, 9), **settings)
+    assert path in [flaw.path for flaw in probe.faults()]

@@ -1,0 +1,69 @@
+"""What every kind that reads what others say or count does where its source is dead."""
+
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from beacon.core.model import Outcome, Reason
+from tests.probes.conformance import Parrot, case, http_answer, kinds_that, tried
+
+KINDS = kinds_that(lambda kind: kind.ABILITIES.second_hand)
+OURS = (Reason.OWN_CREDENTIALS, Reason.OWN_CLOCK)
+
+
+def answered(status: int, headers: dict[str, str], body: bytes) -> bytes:
+    """An answer as a server writes it."""
+    whole = http_answer(status, body)
+    if "Content-Length" in headers:
+        whole = whole.replace(b"\r\nContent-Length: %d" % len(body), b"")
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
+    return whole.replace(b"\r\n", b"\r\n" + head, 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_dead_source_says_nothing(
+    kind: str,
+    dead: tuple[tuple[int, dict[str, str], bytes], str],
+    probe_of: Callable[..., Any],
+) -> None:
+    (status, headers, body), word = dead
+    asked = []
+
+    def mood(request: bytes) -> bytes:
+        asked.append(request)
+        if request.startswith((b"GET /elsewhere", b"POST /elsewhere")):
+            return http_answer(404, b"gone")
+        return answered(status, headers, body)
+
+    with Parrot(mood, case(kind).honest) as parrot:
+        _, reading = tried(probe_of(case(kind).settings, parrot.port), 60.0)
+    assert asked
+    assert reading.outcome is Outcome.ERROR, reading
+    assert reading.uses == ()
+    assert reading.reason is Reason.SOURCE_DEAD or (status == 401 and reading.reason in OURS)
+    assert any(each in reading.detail for each in (word, f"status {status}")), reading
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_source_that_asks_us_to_come_less_often_is_told_apart(
+    kind: str, probe_of: Callable[..., Any]
+) -> None:
+    with Parrot(lambda _: http_answer(429, b"slow down"), case(kind).honest) as parrot:
+        _, reading = tried(probe_of(case(kind).settings, parrot.port), 60.0)
+    assert reading.reason is Reason.RATE_LIMITED, reading
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """A port that accepts and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_silence_is_a_dead_source(kind: str, silent: int, probe_of: Callable[..., Any]) -> None:
+    _, reading = tried(probe_of(case(kind).settings, silent), 0.2)
+    assert reading.reason is Reason.SOURCE_DEAD
+    assert "no answer within 0.2 s" in reading.detail
