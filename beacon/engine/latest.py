@@ -39,8 +39,6 @@ class Latest:
                     self._latest[ServiceChanged, view.id] = effect
                 case OverallChanged() | IncidentChanged() | SilenceChanged() | IndicationChanged():
                     self._latest[type(effect), ""] = effect
-                case _:
-                    pass
 
     def follow(self, site: Site) -> None:
         """Forget services and endpoints that this site does not have."""

@@ -493,7 +493,7 @@ def test_what_is_recalled_is_what_was_remembered(story):
     again = Monitor(site())
     again.start(at, memory)
     recalled = again.remember(at)
-    if any(each.guard.stopped for each in memory.endpoints.values()):
+    if any(each.guard.stopped_at is not None for each in memory.endpoints.values()):
         memory, recalled = told_of_blindness(memory), told_of_blindness(recalled)
     assert recalled == memory
 

@@ -24,11 +24,6 @@ class SignInGuard:
     stopped_at: Moment | None = None  # when the run began after which it was stopped
 
     @property
-    def stopped(self) -> bool:
-        """Whether it waits for an operator."""
-        return self.stopped_at is not None
-
-    @property
     def until(self) -> float:
         """It is not tried before; `inf`: until an operator resumes it."""
         return self.rests_until if self.stopped_at is None else math.inf

@@ -139,7 +139,7 @@ class EndpointState:
         """Go on from what was kept: unknown until it is read."""
         self.kept, self.passed_at = kept, kept.passed_at
         self.flaps = FlapDetector(kept.flapping)
-        self.settled = kept.guard.stopped  # then it will not be read: nothing is starting
+        self.settled = self.guarded  # then it will not be read: nothing is starting
 
     @property
     def because(self) -> Reading | None:

@@ -143,18 +143,17 @@ def _rebased(stored: StoredMemory, now: Moment, zero: float, prints: Mapping[str
 
 
 def _sparse(tree: object) -> object:
-    """Leave out None, which is half of a memory, and moments that never come: JSON has no infinity.
+    """Leave out what is the default of its field: None, half of a memory, and infinite moments.
 
-    Both are the defaults of their fields.
+    JSON has no infinity.
     """
     match tree:
         case dict():
-            return {key: _sparse(value) for key, value in tree.items() if not _is_nothing(value)}
+            return {key: _sparse(value) for key, value in tree.items() if value not in _DEFAULTS}
         case list() | tuple():
             return [_sparse(each) for each in tree]
         case _:
             return tree
 
 
-def _is_nothing(value: object) -> bool:
-    return value is None or (isinstance(value, float) and math.isinf(value))
+_DEFAULTS: Final = (None, math.inf, -math.inf)
