@@ -86,7 +86,7 @@ def test_a_new_output_is_told_what_stands_and_then_what_comes(engine, clock):
     [known] = first.told
     assert {type(effect) for effect in known} >= {OverallChanged, ServiceChanged}
     now = clock.monotonic()
-    engine.turn([Observed(now, "s/a", Reading(Reason.OK), now)])
+    engine.turn([Observed(now, name, Reading(Reason.OK), now) for name in ("s/a", "s/b")])
     assert any(isinstance(effect, EndpointRead) for effect in first.told[1])
 
     engine.reconfigure(site("a"), {})

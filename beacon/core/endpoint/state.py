@@ -137,8 +137,7 @@ class EndpointState:
 
     def recall(self, kept: EndpointKept) -> None:
         """Go on from what was kept: unknown until it is read."""
-        self.kept, self.passed_at = kept, kept.passed_at
-        self.flaps = FlapDetector(kept.flapping)
+        self.kept, self.flaps = kept, FlapDetector(kept.flapping)
         self.settled = self.guarded  # then it will not be read: nothing is starting
 
     @property

@@ -1,6 +1,8 @@
 """Flapping: when it begins and ends, and what is held meanwhile."""
 
 from beacon.core.model import Health
+from beacon.core.trust.network import Confirmation
+from tests.core.endpoint.conftest import LETTERS
 
 
 def test_flapping_begins_above_a_fifth_of_changes_and_ends_below_a_twentieth(feed):
@@ -10,6 +12,22 @@ def test_flapping_begins_above_a_fifth_of_changes_and_ends_below_a_twentieth(fee
     ended = feed("P" * 20 + "FPFPF" + "P" * 21)
     assert not ended.flapping
     assert ended.shown is Health.UP
+
+
+def passes_until_it_rests(state):
+    count = 0
+    while state.flapping:
+        count += 1
+        state.count(LETTERS["P"], 100.0 + count, regular=True)
+        state.decide(100.0 + count, Confirmation.OPEN)
+    assert state.kept.flapping is None
+    return count
+
+
+def test_over_a_restart_it_goes_on_where_it_was(feed):
+    before, again = feed("P" * 20 + "FPFPF" + "P" * 9), feed("")
+    again.recall(before.kept)
+    assert passes_until_it_rests(again) == passes_until_it_rests(before) > 9
 
 
 def test_rechecks_do_not_count_as_flapping(feed):
