@@ -213,3 +213,9 @@ def test_what_is_lost_from_sight_counts_as_it_was_last_proven(
     assert state.proven_since(since) is counts
     state.kept = replace(state.kept, passed_at=None)  # after a restart: known when we died
     assert since == 15.0 or state.proven_since(since) is counts
+
+
+def test_what_passes_while_it_is_unknown_is_proof(feed):
+    state = feed("PEEEW")
+    assert (state.health, state.proven_since(4.0)) == (Health.UNKNOWN, Health.UP)
+    assert state.proven_since(4.1) is Health.UNKNOWN
