@@ -139,7 +139,7 @@ class AwsEvents(Reach, Kind):
         text = "no current event concerns us"
         if unheard:
             text += f"; AWS does not name {', '.join(unheard)} today, and we do not know them"
-        return worst((Admission(Reason.OK, text), *map(_said, ours), *lost))
+        return worst((Admission(Reason.OK, text), *map(_admission, ours), *lost))
 
     def _is_near(self, event: AwsEvent) -> bool:
         return not self.regions or event.region in (*self.regions, *_EVERYWHERE)
@@ -173,7 +173,7 @@ def _is_of(event: AwsEvent, wanted: set[str]) -> bool:
     return not wanted or unnamed or bool(names & wanted)
 
 
-def _said(event: AwsEvent) -> Admission:
+def _admission(event: AwsEvent) -> Admission:
     unknown = (Reason.SOURCE_DEAD, f"status {event.status}")
     reason, state = _OF_STATUS.get(str(event.status), unknown)
     if event.end_time:

@@ -137,7 +137,7 @@ class MailDns(Kind):
         found = [trouble for domain, seen in looks for trouble in self.judge(domain, seen, kept)]
         for trouble in found:
             run.note(f"{trouble.reason}: {trouble.text}")
-        return told(worst_first(found), [seen for _, seen in looks])
+        return reading_of(worst_first(found), [seen for _, seen in looks])
 
     def _subject(self, domain: str, kept: Golden | None) -> Subject:
         more = () if kept is None else tuple(keys_of(kept.domains[_key(domain)]))
@@ -168,7 +168,7 @@ class MailDns(Kind):
         return seen.findings(of_view)
 
 
-def told(found: Sequence[Finding], looks: Sequence[Survey]) -> Reading:
+def reading_of(found: Sequence[Finding], looks: Sequence[Survey]) -> Reading:
     """One reading of all that was found; `found` the worst first."""
     if not found:
         return Reading(Reason.OK, "; ".join(map(_sound, looks)), ttl=_ttl(looks))

@@ -171,7 +171,7 @@ class OtpEmail(Delivery):
             elif self._marked and mail.parsed.bounce is not None:
                 _note_way(run, mail.parsed)
                 watch.remove(run, mail)
-                seen.delays.append(_heard(mail.parsed.bounce))
+                seen.delays.append(_delay(mail.parsed.bounce))
             elif self._is_it(mail, nonce):
                 _note_way(run, mail.parsed)
                 yield self._code(run, mail)
@@ -220,7 +220,7 @@ class OtpEmail(Delivery):
                 for mail in islice(folder, LEFTOVERS):
                     if mail.parsed.bounce is not None and mail.parsed.holds(nonce):
                         watch.remove(run, mail)
-                        seen.delays.append(_heard(mail.parsed.bounce))
+                        seen.delays.append(_delay(mail.parsed.bounce))
 
     def judge(self, mail: ImapMessage, latency: float) -> Reading:
         """What a message that arrived after so many seconds comes to."""
@@ -329,7 +329,7 @@ def _code_of(pattern: str, mail: ImapMessage) -> str | None:
     return code_in(pattern, replace(mail, text=body, head=head))
 
 
-def _heard(bounce: Bounce) -> str:
+def _delay(bounce: Bounce) -> str:
     """What a server says of a delay. Raises `ProbeFailure` where it says that all is over."""
     by = f" by {quoted(bounce.by)}" if bounce.by else ""
     means = next((f" ({means})" for code, means in _MEANS if bounce.status.endswith(code)), "")

@@ -42,12 +42,12 @@ class PrivacyIdea(ValidateCheck):
         """What an error comes to: the server's own, or its no to this sign-in."""
         if said.status >= 500 or said.error is None or said.error in _ITS_OWN:
             return super().undecided(said)
-        return Reading(Reason.SIGN_IN_REJECTED, f"error {said.error}{said.told}")
+        return Reading(Reason.SIGN_IN_REJECTED, f"error {said.error}{said.suffix}")
 
     def rejected(self, said: ValidateAnswer, step: str) -> Reading:
         """What a no comes to: where only the challenge is missing, it could not be sent."""
         if said.unsent:
-            return Reading(Reason.DELIVERY_REFUSED, f"the code could not be sent{said.told}")
+            return Reading(Reason.DELIVERY_REFUSED, f"the code could not be sent{said.suffix}")
         return super().rejected(said, step)
 
     def account(self) -> dict[str, str | None]:

@@ -122,7 +122,7 @@ class StatusPage(Reach, Kind):
         """What a page admits at a time."""
         watched, lost = self._watched(page.components)
         partial = Reason.VENDOR_INCIDENT if self.components else Reason.VENDOR_DEGRADED
-        return worst((*_said(page, watched, partial, now), *lost))
+        return worst((*_admissions(page, watched, partial, now), *lost))
 
     def _watched(
         self, components: Sequence[_Component]
@@ -163,7 +163,7 @@ def _folded(name: str) -> str:
     return "/".join(part.strip() for part in name.casefold().split("/"))
 
 
-def _said(
+def _admissions(
     page: PageSummary, watched: dict[str, _Component], partial: Reason, now: datetime
 ) -> Iterator[Admission]:
     """All that the page says of the watched components; `partial` is what a partial outage is."""

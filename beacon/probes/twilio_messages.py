@@ -123,7 +123,7 @@ class TwilioMessages(SmsDelivery):
                 run.note(met.reading.detail)
                 trouble = met.reading
             if message is not None:
-                run.note(f"message: {_told(message)}")
+                run.note(f"message: {_status(message)}")
                 found = self.judge(message, run.clock.monotonic() - began)
                 if found is not None:
                     return found
@@ -143,7 +143,7 @@ class TwilioMessages(SmsDelivery):
         """What a message comes to after so many seconds; None: it is under way."""
         if message.error_code is not None or message.status in _REFUSED:
             words = quoted(message.error_message)
-            return Reading(Reason.DELIVERY_REFUSED, f"{_told(message)}{words and f': {words}'}")
+            return Reading(Reason.DELIVERY_REFUSED, f"{_status(message)}{words and f': {words}'}")
         if message.status in _ARRIVED:
             return self.arrived(latency)
         if message.status not in _UNDER_WAY:
@@ -173,7 +173,7 @@ class TwilioMessages(SmsDelivery):
             found = self.judge(message, max(0.0, _moment(message.date_updated) - created))
             if found is None and now - created < self.lifetime:
                 continue  # the one before it says more
-            run.note(f"message: {_told(message)}")
+            run.note(f"message: {_status(message)}")
             if now - created > self.every:
                 text = f"the last one was sent {now - created:.0f} s ago"
                 found = Reading(Reason.CODE_NOT_ARRIVED, text)
@@ -211,7 +211,7 @@ def _look_at_status(answer: Answer) -> None:
         raise ProbeFailure(Reason.HTTP_STATUS, f"Twilio: status {answer.status}")
 
 
-def _told(message: TwilioMessage) -> str:
+def _status(message: TwilioMessage) -> str:
     known = message.status in _ARRIVED | _REFUSED | _UNDER_WAY
     status = message.status if known else "of an unknown status"
     return status if message.error_code is None else f"{status}, but error {message.error_code}"

@@ -78,7 +78,7 @@ class ValidateAnswer:
     words: str = field(default="", repr=False)
 
     @property
-    def told(self) -> str:
+    def suffix(self) -> str:
         """Its words as the end of a detail."""
         words = quoted(self.words)
         return f": {words}" if words else ""
@@ -160,9 +160,9 @@ class ValidateCheck(Reach, Kind):
             return self.undecided(said)
         if said.transaction is not None:
             if self.challenge and self.code is None:
-                return Reading(Reason.OK, f"a challenge was made{said.told}")
+                return Reading(Reason.OK, f"a challenge was made{said.suffix}")
             more = "one more challenge" if challenged else "a challenge, which is not set"
-            return Reading(Reason.SIGN_IN_UNFINISHED, f"{more}{said.told}")
+            return Reading(Reason.SIGN_IN_UNFINISHED, f"{more}{said.suffix}")
         if not said.accepted:
             return self.rejected(said, _STEPS["code" if challenged else "request"])
         if self.challenge and not challenged:
@@ -174,11 +174,11 @@ class ValidateCheck(Reach, Kind):
         """What an answer comes to in which the server says that it could not decide."""
         code = "" if said.error is None else f", error {said.error}"
         reason = Reason.EXPECTATION_FAILED if said.status in SUCCESS else Reason.HTTP_STATUS
-        return Reading(reason, f"status {said.status}{code}{said.told}")
+        return Reading(reason, f"status {said.status}{code}{said.suffix}")
 
     def rejected(self, said: ValidateAnswer, step: str) -> Reading:
         """What a no comes to; `step` in words."""
-        return Reading(Reason.SIGN_IN_REJECTED, f"{step} was rejected{said.told}")
+        return Reading(Reason.SIGN_IN_REJECTED, f"{step} was rejected{said.suffix}")
 
     @abstractmethod
     def account(self) -> dict[str, str | None]:
@@ -230,4 +230,4 @@ def _outline(said: ValidateAnswer) -> str:
         what = "challenge"
     else:
         what = "accepted" if said.accepted else "rejected"
-    return f"{what}{said.told}"
+    return f"{what}{said.suffix}"

@@ -251,7 +251,7 @@ def ses(body: bytes) -> Pushed | None:
     at = (about.timestamp or event.mail.timestamp).timestamp()
     identity = envelope.id or f"{event.mail.message_id}/{event.event_type}"
     latency = None if took is None else took / 1000
-    words = _told(event.event_type, about)
+    words = _summary(event.event_type, about)
     mail = (event.mail.message_id or identity)[:100]
     events = (MailEvent(mail, at, reason, words),)
     return Pushed(Reading(reason, words, latency), at, identity[:100], events)
@@ -260,7 +260,7 @@ def ses(body: bytes) -> Pushed | None:
 _KIND: Final = TextPattern(r"[A-Za-z]{1,40}")
 
 
-def _told(event: str, about: Happened) -> str:
+def _summary(event: str, about: Happened) -> str:
     kind = about.bounce_type or about.delay_type
     said = f"({quoted(kind)})" if _KIND.fullmatch(kind) else ""
     recipients = (*about.bounced_recipients, *about.delayed_recipients)[:1]

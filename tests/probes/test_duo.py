@@ -33,6 +33,7 @@ CONFORMANCE = Conformance(
     code: {totp: !secret seed}
     tls: {verify: false}
     """,
+    honest={"POST /auth/v2/preauth": '{"stat": "OK", "response": {"result": "auth"}}'},
 )
 
 
