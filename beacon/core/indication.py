@@ -25,7 +25,7 @@ class Pattern(StrEnum):
     """How a lamp burns; the words of the `lamp/<colour>` topics."""
 
     OFF = "off"
-    STEADY = "steady"  # winks: dark for 100 ms every 5 s
+    STEADY = "steady"  # lit; it winks, dark for 100 ms every 5 s, to show that it is alive
     SLOW = "slow"  # 0.5 Hz
     FAST = "fast"  # 2 Hz
 

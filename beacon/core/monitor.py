@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from beacon.core.effect_list import EffectList
 from beacon.core.effects import Effect
 from beacon.core.endpoint.latency_baseline import Learnt
 from beacon.core.endpoint.readings import EndpointMonitors
@@ -37,7 +38,6 @@ from beacon.core.inputs import (
     TimePassed,
 )
 from beacon.core.model import Moment, Site
-from beacon.core.outbox import EffectOutbox
 from beacon.core.recall import recall, remember
 from beacon.core.service.operations import Operations
 from beacon.core.service.roll_up import Services
@@ -51,11 +51,11 @@ class Monitor:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self._outbox = EffectOutbox()
+        self._effects = EffectList()
         self._timers = Timers()
-        self._services = Services(site, self._timers, self._outbox)
-        self._operations = Operations(self._services, self._outbox)
-        self._endpoints = EndpointMonitors(self._timers, self._outbox, self._services)
+        self._services = Services(site, self._timers, self._effects)
+        self._operations = Operations(self._services, self._effects)
+        self._endpoints = EndpointMonitors(self._timers, self._effects, self._services)
         self._dependencies = self._endpoints.dependencies
         self._handlers: dict[type, Callable[..., None]] = {
             Observed: self._observed,
@@ -95,21 +95,21 @@ class Monitor:
         self._endpoints.latencies.baselines.restore(learnt, changed)
         if memory is None:
             return self.reconfigure(self.site, at)
-        self._outbox.clear()
+        self._effects.clear()
         self._endpoints.configure(self.site, at, frozenset())
         self._services.configure(self.site, self._endpoints.endpoints, at)
         recall(
             memory,
             self._endpoints,
             self._services,
-            self._outbox,
+            self._effects,
             at=at,
             changed=changed,
             resume=resume,
         )
         self._operations.resume(memory.overlays, at)
         self._judge(at)
-        return self._outbox.effects()
+        return self._effects.effects()
 
     def remember(self, at: Moment) -> Memory:
         """Everything that must survive a restart, as it stands."""
@@ -129,24 +129,24 @@ class Monitor:
 
         `changed` names endpoints whose probe settings changed though the core sees none.
         """
-        self._outbox.clear()
+        self._effects.clear()
         self._drain(at)
         self.site = site
         self._endpoints.configure(site, at, changed)
         self._services.configure(site, self._endpoints.endpoints, at)
         self._operations.follow(at)
         self._judge(at)
-        return self._outbox.effects()
+        return self._effects.effects()
 
     def handle(self, event: Event) -> tuple[Effect, ...]:
         """Fold one event in. An event of an unknown endpoint changes nothing."""
-        self._outbox.clear()
+        self._effects.clear()
         self._drain(event.at)
         self._handlers[type(event)](event)
         if self._dependencies.touched:
             self._judge(event.at)
         self._announce_stops(event.at)
-        return self._outbox.effects()
+        return self._effects.effects()
 
     def _announce_stops(self, at: Moment) -> None:
         """Say of each sign-in that the guard has just stopped that it has, after what it led to."""

@@ -8,12 +8,12 @@ from collections.abc import Container
 from dataclasses import replace
 from typing import Final
 
+from beacon.core.effect_list import EffectList
 from beacon.core.effects import Announced, Announcement, Postpone
 from beacon.core.endpoint.paid_reading import let_count, paid_reading
 from beacon.core.endpoint.readings import EndpointMonitors
 from beacon.core.endpoint.state import EndpointState
 from beacon.core.model import CALM, Moment, Reading, Reason
-from beacon.core.outbox import EffectOutbox
 from beacon.core.service.incident import Incident
 from beacon.core.service.roll_up import Services
 from beacon.core.snapshot import Memory
@@ -51,7 +51,7 @@ def recall(
     memory: Memory,
     endpoints: EndpointMonitors,
     services: Services,
-    outbox: EffectOutbox,
+    effects: EffectList,
     *,
     at: Moment,
     changed: Container[str],
@@ -69,15 +69,15 @@ def recall(
             guard = kept.guard.resume(state.spec) if resume else kept.guard
             state.recall(replace(kept, guard=guard))
             state.arrivals = {c.delivery: c for c in memory.arrivals if c.cause == name}
-            _keep_from_running(endpoints, outbox, state, at)
+            _keep_from_running(endpoints, effects, state, at)
             if name in memory.paid:
-                let_count(endpoints, outbox, state, memory.paid[name], at)
+                let_count(endpoints, effects, state, memory.paid[name], at)
     annunciator = services.tower.annunciator
     for name, service in memory.services.items():
         if name in services.monitors:
             services.monitors[name].recall(service)
         elif service.incident is not None:
-            outbox.put(_dropped(service.incident, at))
+            effects.put(_dropped(service.incident, at))
     for name, alarm in memory.alarms.items():
         if name in annunciator.alarms:
             annunciator.alarms[name].kept = _not_at_once(alarm, at)
@@ -90,10 +90,10 @@ def recall(
 
 
 def _keep_from_running(
-    endpoints: EndpointMonitors, outbox: EffectOutbox, state: EndpointState, at: Moment
+    endpoints: EndpointMonitors, effects: EffectList, state: EndpointState, at: Moment
 ) -> None:
     if state.kept.guard.until > at:
-        outbox.put(Postpone(at, state.spec.id, state.kept.guard.until))
+        effects.put(Postpone(at, state.spec.id, state.kept.guard.until))
     if state.guarded:
         endpoints.report(
             EndpointRead(at, state.spec.id, _STOPPED, state.shown, state.streaks.fails)

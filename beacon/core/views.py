@@ -43,8 +43,8 @@ class Arrivals:
 class ServiceView:
     """A service as it is judged now.
 
-    `cells` maps "region/factor" ("-" where not set) to a health; `cause` is a short
-    word ("dns", "own network" …) and `explanation` one sentence citing its readings.
+    `cells` maps "region/factor" (the one that is set, "all" if neither is) to a health; `cause`
+    is a short word ("dns", "own network" …) and `explanation` one sentence citing its readings.
     `proof_at` is when the verdict was last proved, while `blind`. `arrivals` are of the
     causes that its deliveries hang on.
     """

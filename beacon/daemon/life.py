@@ -93,7 +93,7 @@ class Daemon:
             self._engine.stop()
 
     def reload(self) -> None:
-        """Read the configuration file again."""
+        """Ask the reload thread to read the configuration again."""
         self._reloads.put(True)  # noqa: FBT003 - a token
 
     # --- start, run, stop ---

@@ -1,4 +1,4 @@
-"""What happens at SIGHUP: the file is read again, and the running parts take it over.
+"""A reload (SIGHUP, but not in a terminal): the running parts take over the file, read again.
 
 A configuration with a problem changes nothing. A good one goes to the engine first, then to the
 outputs that are made from it. What only a restart can change stays as it is.
@@ -104,12 +104,24 @@ class Reloader:
         while self._requests.get():
             self._notifier.reloading()
             try:
-                self._take_over(self._without_restart(self._load()))
+                fresh = self._without_restart(self._load())
             except ConfigError as error:
                 _not_reloaded(error.problems)
             except Exception as error:  # noqa: BLE001 - the border: a reload costs only itself
                 _not_reloaded((safe_traceback(error),))
+            else:
+                self._try_to_take_over(fresh)
             self._notifier.ready()
+
+    def _try_to_take_over(self, config: Config) -> None:
+        try:
+            self._take_over(config)
+        except Exception as error:  # noqa: BLE001 - the border: a reload costs only itself
+            log.error(  # noqa: TRY400 - no traceback: it may quote a secret
+                "%s\nreload failed halfway: parts of the beacon may have the new configuration, "
+                "others the old one; restart it",
+                safe_traceback(error),
+            )
 
     def _without_restart(self, fresh: Config) -> Config:
         """Return the new configuration with what only a restart can change as it is now."""
@@ -117,7 +129,9 @@ class Reloader:
         if fresh.watched.id != running.watched.id or fresh.tower != running.tower:
             log.warning("changes of `site` and `tower` need a restart; the rest is taken over")
         if fresh.watched.id != running.watched.id and running.mqtt is not None:
-            log.warning("a new `site` leaves old MQTT topics behind: docs/mqtt.md removes them")
+            log.warning(
+                "a new `site` leaves old MQTT topics behind: docs/mqtt.md says how to remove them"
+            )
         if "CREDENTIALS_DIRECTORY" in self._parts.options.environ:
             log.info("credentials are read by systemd at start: changed ones need a restart")
         site = replace(
@@ -132,7 +146,7 @@ class Reloader:
     def _take_over(self, config: Config) -> None:
         engine = self._parts.engine
         engine.ask(lambda: self._parts.follow(config), SWAP_WITHIN)
-        if config.digest != self._parts.config.digest:
+        if config != self._parts.config:  # not by its digest, which leaves secrets out
             self._outputs.show(config, lambda call: engine.ask(call, SWAP_WITHIN))
         self._parts.config = config
         for warning in config.warnings:

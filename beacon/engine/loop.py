@@ -106,7 +106,7 @@ Poll = Callable[[Moment], Event | None]
 
 
 class Engine:
-    """One inbox, one deciding thread. Only `post` and `ask` may be called by others.
+    """One inbox, one deciding thread. Others may call only `post`, `ask` and `stop`.
 
     `polls` are called at every beat for events that nobody posts, such as quiet hours. `feed` feeds
     systemd's watchdog: it is called at every beat while the renderer's heartbeat is young.

@@ -8,7 +8,7 @@ from beacon.engine.clock import Clock
 
 
 class Output(Protocol):
-    """Shows or publishes effects. All three methods are called by the deciding thread."""
+    """Shows or publishes effects. Only `offer` is called by the deciding thread."""
 
     name: str
 

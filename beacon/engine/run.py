@@ -254,5 +254,5 @@ class Probe(Protocol):
     """What workers run: one frozen dataclass for each kind; its fields are the settings."""
 
     def observe(self, run: Run) -> Reading:
-        """Fetch within the budget of the run, then judge. Never retries, sleeps or counts."""
+        """Ask within the budget of the run, then judge. It counts and repeats no failures."""
         ...

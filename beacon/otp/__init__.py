@@ -6,7 +6,7 @@ Decided: whether a code may still be used; which message belongs to this run; wh
          is lost, or our modem cannot receive.
 
     used_codes                TOTP and HOTP; the ledger of used codes
-    code_setting              `code:` of a step: calculated, or awaited in a mailbox
+    code_setting              the setting `code:` of a sign-in: its TOTP or HOTP token
     code_mailbox              finds a code in a message, as a reader would
     gammu_inbox, gammu_modem  text messages of gammu-smsd, and its modem's state
     mailbox_setting           the mailboxes that a configuration can name

@@ -1,4 +1,4 @@
-"""Codes that arrive by message: how a sign-in waits for one (docs/adr/0021).
+"""Codes that arrive by message: how a `flow` waits for one (docs/adr/0021).
 
 The steps within one run:
 

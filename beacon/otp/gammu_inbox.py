@@ -104,7 +104,10 @@ class SmsdWatch:
         self._came = False
 
     def wait(self, run: Run, until: float) -> Message | None:
-        """The next message; searches at least once. None means that the modem works."""
+        """The next complete message; None if none came by `until`. Looks at least once.
+
+        Raises `ProbeFailure` (`own_modem`) where none came and the modem cannot receive.
+        """
         while True:
             if self._ready:
                 name, parts = self._ready.popleft()

@@ -1,18 +1,23 @@
 """Outputs that come later are told all that stands; those that go cost nobody anything."""
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from queue import SimpleQueue
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from beacon.config.schema import Config, Tower
+from beacon.config.fields import Secret
+from beacon.config.schema import Config, Mqtt, Tower
 from beacon.core.effects import OverallChanged, ServiceChanged
 from beacon.core.indication import Colour
 from beacon.core.inputs import Observed
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
 from beacon.core.views import EndpointRead
-from beacon.daemon.reload import ReloadableOutputs
+from beacon.daemon.reload import ReloadableOutputs, Reloader
 from beacon.engine.inbox import Inbox
 from beacon.engine.loop import Engine
 from beacon.engine.output import Heartbeat
@@ -129,3 +134,49 @@ def test_one_that_does_not_end_keeps_no_other_from_ending(engine, caplog):
     assert [output.life for output in made] == [["start", "stop"], ["start", "stop"]]
     assert "output bad did not stop" in caplog.text
     assert "hunter2" not in caplog.text.replace('raise OSError("password=hunter2")', "")
+
+
+def reloaded(running: Config, load: Mock, outputs: Any, follow: Mock) -> Mock:
+    """Reload once; return the notifier."""
+    parts = SimpleNamespace(
+        config=running,
+        options=SimpleNamespace(environ={}),
+        follow=follow,
+        engine=SimpleNamespace(ask=lambda call, _timeout: call()),
+    )
+    requests: SimpleQueue[bool] = SimpleQueue()
+    for each in (True, False):
+        requests.put(each)
+    notifier = Mock()
+    Reloader(requests, load, parts, outputs, notifier).run()
+    return notifier
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        ("load", "not reloaded: the configuration in use goes on unchanged"),
+        ("follow", "reload failed halfway"),
+        ("show", "reload failed halfway"),
+    ],
+)
+def test_a_reload_that_breaks_says_whether_anything_changed(caplog, broken, words):
+    calls = {"load": Mock(return_value=config("b")), "follow": Mock(), "show": Mock()}
+    calls[broken] = Mock(side_effect=OSError("password=hunter2"))
+    outputs = SimpleNamespace(show=calls["show"])
+    notifier = reloaded(config("a"), calls["load"], outputs, calls["follow"])
+    assert words in caplog.text
+    assert ("halfway" in caplog.text) is (broken != "load")
+    assert "hunter2" not in caplog.text
+    notifier.ready.assert_called_once_with()
+
+
+@pytest.mark.parametrize(("password", "shown"), [("old", False), ("new", True)])
+def test_outputs_follow_a_secret_that_changed(password, shown):
+    def with_password(word: str) -> Config:
+        broker = Mqtt(host="broker", port=8883, encrypted=True, password=Secret(word))
+        return replace(config("a"), mqtt=broker)
+
+    outputs = SimpleNamespace(show=Mock())
+    reloaded(with_password("old"), Mock(return_value=with_password(password)), outputs, Mock())
+    assert outputs.show.called is shown

@@ -11,6 +11,6 @@
     paid_reading      what cost a message counts over a restart
     dependencies      which services are judged anew when an endpoint changes
 
-Must never happen: a fault of our own line or clock takes an endpoint down; an error ends a
+Must never happen: a fault of our own line or clock takes an endpoint down; one error ends a
 streak.
 """

@@ -1,8 +1,8 @@
 """One endpoint: from readings to health. Its parts: `streaks`, `flapping`, `guard`.
 
-The laws of this file: only pass or warn ends a fail streak; an error counts for nothing
-and resets nothing; no endpoint goes down while its own network is in doubt; leaving
-unknown takes fresh evidence.
+The laws of this file: only pass or warn ends a fail streak; one error changes no
+streak, `failure_threshold` in a row make it unknown and empty them; no endpoint goes down
+while its own network is in doubt; leaving unknown takes fresh evidence.
 """
 
 import math

@@ -9,10 +9,10 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from beacon.core.effect_list import EffectList
 from beacon.core.effects import OverlaysChanged
 from beacon.core.inputs import Attest, Bypass, Drill, Maintenance, Operation, Scheduled, Shelve
 from beacon.core.model import Attestation, BreakGlassUse, Moment, Site, Verdict
-from beacon.core.outbox import EffectOutbox
 from beacon.core.timers import Timers
 from beacon.core.views import Overlay, OverlayKind
 
@@ -51,8 +51,8 @@ class OperationRefused(Exception):
 class Overlays:
     """Every overlay there is. Times are monotonic seconds."""
 
-    def __init__(self, timers: Timers, outbox: EffectOutbox) -> None:
-        self._timers, self._outbox = timers, outbox
+    def __init__(self, timers: Timers, effects: EffectList) -> None:
+        self._timers, self._effects = timers, effects
         self._active: dict[Key, Overlay] = {}
         self._services: tuple[str, ...] = ()
         self._attested: Mapping[str, Attestation] = {}
@@ -146,7 +146,7 @@ class Overlays:
 
     def publish(self, at: Moment) -> None:
         """Publish every kind that is not as it was last published, and wait for the next change."""
-        self._outbox.put(*self._changes(at))
+        self._effects.put(*self._changes(at))
         self.wait(at)
 
     def wait(self, at: Moment) -> None:

@@ -91,9 +91,9 @@ def diagnose(
     `external_causes` belong to other services, and affect endpoints of this one.
     """
     seen = list(endpoints)
-    if any(e.in_trouble and not e.late for e in seen):
+    if any(e.in_trouble and not e.looks_back for e in seen):
         # Healthy lookback endpoints describe the past and would hide the failing part.
-        seen = [e for e in seen if not e.late or e.in_trouble]
+        seen = [e for e in seen if not e.looks_back or e.in_trouble]
     troubled = [e for e in seen if e.health in (Health.DOWN, Health.DEGRADED)]
     troubled = [e for e in troubled if not e.planned] or troubled
     unsure = [e for e in seen if e.health is Health.UNKNOWN and _is_error(e.statement)]

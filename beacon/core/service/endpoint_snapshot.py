@@ -14,7 +14,7 @@ class EndpointSnapshot:
     `statement` is what it says, since `stated_at`; it has had its health since `since`.
     `planned`: degraded by something plannable only. `in_trouble` also while unknown, if it was.
     `proven`: of an unknown one, its last proven health since the trouble began, else unknown.
-    `late`: it looks back. Then `raises` is whether it is in trouble that still counts.
+    `looks_back`: it reads of the past. Then `raises` is whether it is in trouble that still counts.
     `affects` are the endpoints that it would break, if it is a cause.
     """
 
@@ -27,7 +27,7 @@ class EndpointSnapshot:
     planned: bool = False
     in_trouble: bool = False
     proven: Health = Health.UNKNOWN
-    late: bool = False
+    looks_back: bool = False
     raises: bool = False
     since: Moment = BOOT
     stated_at: Moment | None = None
@@ -53,7 +53,7 @@ def snapshot_of(
     state: EndpointState, peers: Sequence[EndpointState], began_at: float, affects: tuple[str, ...]
 ) -> EndpointSnapshot:
     """Take the snapshot. `peers` are its service's endpoints, in trouble since `began_at`."""
-    spec, late = state.spec, state.spec.hindsight is not None
+    spec, looks_back = state.spec, state.spec.hindsight is not None
     return EndpointSnapshot(
         id=spec.id,
         evidence=spec.evidence,
@@ -64,8 +64,8 @@ def snapshot_of(
         planned=state.planned,
         in_trouble=state.in_trouble,
         proven=state.proven_since(began_at),
-        late=late,
-        raises=late and state.in_trouble and not overtaken(state, peers),
+        looks_back=looks_back,
+        raises=looks_back and state.in_trouble and not overtaken(state, peers),
         since=state.kept.since,
         stated_at=state.kept.since if state.slow else state.stated_at,
         onset=state.kept.confirmed_onset,

@@ -6,6 +6,7 @@ asks for no answer.
 
 from collections.abc import Iterable
 
+from beacon.core.effect_list import EffectList
 from beacon.core.effects import Announced, Announcement, Answered
 from beacon.core.inputs import (
     Acknowledge,
@@ -23,7 +24,6 @@ from beacon.core.inputs import (
 )
 from beacon.core.model import CALM, BreakGlassUse, Moment
 from beacon.core.operator.overlays import OperationRefused
-from beacon.core.outbox import EffectOutbox
 from beacon.core.service.incident import Incident
 from beacon.core.service.roll_up import Services
 from beacon.core.views import Overlay
@@ -32,8 +32,8 @@ from beacon.core.views import Overlay
 class Operations:
     """What people and the calendar do to the services of a site."""
 
-    def __init__(self, services: Services, outbox: EffectOutbox) -> None:
-        self._services, self._outbox = services, outbox
+    def __init__(self, services: Services, effects: EffectList) -> None:
+        self._services, self._effects = services, effects
         self._overlays, self._tower = services.overlays, services.tower
 
     # --- acknowledging ------------------------------------------------------------
@@ -51,7 +51,7 @@ class Operations:
             for incident in self._chosen(event, acknowledged=False):
                 incident.acknowledge(event.at, event.by)
                 self._announce(Announcement.ACKNOWLEDGED, incident, event)
-        self._outbox.put(_answer(event, error))
+        self._effects.put(_answer(event, error))
 
     def _take_note(self, event: Acknowledge) -> bool:
         """Let the tower and the overlays know; whether there was anything."""
@@ -82,7 +82,7 @@ class Operations:
 
     def _announce(self, what: Announcement, incident: Incident, event: Acknowledge) -> None:
         view, by = incident.view, event.by
-        self._outbox.put(
+        self._effects.put(
             Announced(event.at, what, view.service, view.verdict, view, view.cause, by)
         )
 
@@ -107,7 +107,7 @@ class Operations:
             error = "not silenced"
         else:
             self._tower.end_silence(event.at)
-        self._outbox.put(_answer(event, error))
+        self._effects.put(_answer(event, error))
 
     def quiet_hours(self, event: QuietHours) -> None:
         """Quiet hours began or ended: then what is still so is sounded once."""
@@ -148,7 +148,7 @@ class Operations:
         else:
             self.follow(event.at)
         if not isinstance(event, Scheduled):
-            self._outbox.put(_answer(event, error))
+            self._effects.put(_answer(event, error))
 
     def resume(self, overlays: Iterable[Overlay], at: Moment) -> None:
         """Put on again what was on before a restart, without a sound.

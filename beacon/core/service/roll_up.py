@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from beacon.core.effect_list import EffectList
 from beacon.core.effects import IncidentChanged, OverallChanged
 from beacon.core.endpoint.state import EndpointState
 from beacon.core.model import NO_PROBLEM, RANK, RED, Moment, Site, Verdict
 from beacon.core.operator.overlays import Overlays
-from beacon.core.outbox import EffectOutbox
 from beacon.core.service.incident import Incident, IncidentNumbers, foremost
 from beacon.core.service.service import ServiceMonitor
 from beacon.core.service.shared_parts import SharedParts
@@ -34,16 +34,16 @@ class OverallKept:
 class Services:
     """All services of a site, and what they come to together."""
 
-    def __init__(self, site: Site, timers: Timers, outbox: EffectOutbox) -> None:
+    def __init__(self, site: Site, timers: Timers, effects: EffectList) -> None:
         self.monitors: dict[str, ServiceMonitor] = {}
         self.overall: OverallView | None = None
         self.kept: OverallKept | None = None
-        self.overlays = Overlays(timers, outbox)
-        self.tower = TowerControl(site, timers, outbox, self.overlays)
+        self.overlays = Overlays(timers, effects)
+        self.tower = TowerControl(site, timers, effects, self.overlays)
         self.numbers = IncidentNumbers()
         self.storage_degraded = False
-        self._timers, self._outbox = timers, outbox
-        self._shared = SharedParts(timers, outbox, self.overlays, self.tower, self.numbers)
+        self._timers, self._effects = timers, effects
+        self._shared = SharedParts(timers, effects, self.overlays, self.tower, self.numbers)
         self._announced: tuple[IncidentView | None, int] = (None, 0)
 
     def configure(self, site: Site, endpoints: Mapping[str, EndpointState], at: Moment) -> None:
@@ -109,7 +109,7 @@ class Services:
         now = (chosen.view if chosen else None, max(0, len(incidents) - 1))
         if now != self._announced:
             self._announced = now
-            self._outbox.put(IncidentChanged(at, *now))
+            self._effects.put(IncidentChanged(at, *now))
         growing = any(
             i.view.verdict in RED and i.view.impact is not None and i.view.impact < 1
             for i in incidents
@@ -139,7 +139,7 @@ class Services:
         )
         if now != self.overall:
             self.overall = now
-            self._outbox.put(OverallChanged(at, now))
+            self._effects.put(OverallChanged(at, now))
         return now
 
     def _all_overlays(self, views: Iterable[ServiceView]) -> tuple[str, ...]:

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from beacon.core.effect_list import EffectList
 from beacon.core.operator.overlays import Overlays
-from beacon.core.outbox import EffectOutbox
 from beacon.core.service.incident import IncidentNumbers
 from beacon.core.timers import Timers
 from beacon.core.tower.tower_control import TowerControl
@@ -14,7 +14,7 @@ class SharedParts:
     """What services act through, and where they ask for operators' overlays."""
 
     timers: Timers
-    outbox: EffectOutbox
+    effects: EffectList
     overlays: Overlays
     tower: TowerControl
     numbers: IncidentNumbers

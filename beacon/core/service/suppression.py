@@ -35,7 +35,7 @@ def in_trouble(verdict: Verdict) -> bool:
 def longest_wait(endpoints: Iterable[EndpointState]) -> float:
     """Seconds after a suppression in which what is wrong must be read again, or is an alarm.
 
-    design: max(2 × interval + timeout, 5 min)
+    Two intervals and a timeout of its slowest endpoint, and at least five minutes.
     """
     times = (2 * e.spec.interval + e.spec.timeout for e in endpoints if e.rereadable)
     return max((CONFIRMED_WITHIN, *times))

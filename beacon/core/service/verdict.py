@@ -1,4 +1,4 @@
-"""Many healths to one verdict: the table of the design, and nothing that remembers.
+"""Turns the healths of a service's endpoints into one verdict. Keeps no state.
 
 Symptoms decide, claims advise, causes explain. Unknown neither lowers nor raises a verdict:
 while there is trouble, what is unknown counts as it was last proven since the trouble began.
@@ -41,13 +41,13 @@ def judge(endpoints: Sequence[EndpointSnapshot]) -> Judgement:
     Those that look back can raise what the others come to: where users fare well is counted
     against where they do not, never against what fails now.
     """
-    present = [e for e in endpoints if not e.late]
+    present = [e for e in endpoints if not e.looks_back]
     if not present:
         return _judge(endpoints)
     found = _judge(present)
     if not any(e.raises for e in endpoints):
         return found
-    raised = _judge([e for e in endpoints if not e.late or e.raises or e.health is Health.UP])
+    raised = _judge([e for e in endpoints if not e.looks_back or e.raises or e.health is Health.UP])
     return raised if RANK[raised.verdict] >= RANK[found.verdict] else found
 
 
@@ -58,7 +58,7 @@ def _judge(endpoints: Sequence[EndpointSnapshot]) -> Judgement:
     fine = not admits and any(e.health is Health.UP for e in claims)
     symptoms, healths = by[Evidence.SYMPTOM], by[Evidence.HEALTH]
     if basis := symptoms or healths:
-        shallow = all(e.late for e in symptoms)
+        shallow = all(e.looks_back for e in symptoms)
         found = _by_cells(basis, fine=fine, admits=admits, shallow=shallow)
         planned = [e for e in basis if e.planned]
         return _beside(found, planned + healths + causes, admits=admits)
@@ -113,7 +113,7 @@ def _by_cells(
 
 
 def _by_causes(causes: Sequence[EndpointSnapshot], *, admits: bool) -> Judgement:
-    """Causes alone: they can raise to degraded, and their passing is a shallow green."""
+    """Only causes: a shallow green, or blind; `_beside` may raise it."""
     unknown = sum(e.health is Health.UNKNOWN for e in causes)
     return Judgement(
         Verdict.BLIND if unknown else Verdict.OK,

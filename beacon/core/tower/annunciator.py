@@ -1,7 +1,7 @@
-"""Alarms to lamps and sounds: an ISA-18.1 sequence, with lock-in, re-alarm and a budget.
+"""Alarms to lamps and sounds: an ISA-18.1 sequence, with lock-in and re-alarm.
 
-Acknowledging stops flash and sound and never clears a light. A service that is up is
-never red. Fast on red or amber means unacknowledged; slow and wink are information.
+Acknowledging stops flash and sound; while the trouble lasts it clears no light. A service
+that is up is never red. Fast on red or amber means unacknowledged; slow and wink are information.
 """
 
 import math
@@ -91,13 +91,13 @@ class Alarm:
     suppressed: bool = False  # by an operator: no red, amber or sound
     awaiting_confirmation: bool = False  # was suppressed until just now; not yet seen again
     inhibited: bool = False  # all its trouble depends on something else: lit, and silent
-    before: Verdict | None = None  # while awaiting: what it was in trouble by, and is held by
+    before: Verdict | None = None  # while awaiting: its bad verdict before the suppression
     blind_since: float = math.inf
     blind_announced: bool = False
 
     @property
     def acknowledged(self) -> bool:
-        """Whether it asks nobody to acknowledge anything."""
+        """Whether nobody has to acknowledge it: also where it never alarmed."""
         return self.kept.stage not in (Stage.ALARM, Stage.LOCKED_IN)
 
     @property
@@ -337,7 +337,7 @@ class Annunciator:
         self._ask_again(self.alarms[service], at, loud=loud)
 
     def rehearse_again(self, at: Moment) -> bool:
-        """Do so with a rehearsal, whether there was one that was acknowledged."""
+        """Take back the acknowledgement of the drill; false if there was none."""
         drill = self.drill
         if drill is None or drill.kept.stage is not Stage.ACKNOWLEDGED:
             return False

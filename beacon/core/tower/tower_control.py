@@ -4,12 +4,12 @@
 the tower as a whole: an operator's silence, and a drill, which ends when something real happens.
 """
 
+from beacon.core.effect_list import EffectList
 from beacon.core.effects import IndicationChanged, Sounded
 from beacon.core.indication import Sound
 from beacon.core.inputs import Silence
 from beacon.core.model import LONG_AGO, RANK, Moment, Site, Verdict
 from beacon.core.operator.overlays import Overlays
-from beacon.core.outbox import EffectOutbox
 from beacon.core.timers import Timers
 from beacon.core.tower.annunciator import Annunciator
 from beacon.core.tower.sequences import Table, table
@@ -19,12 +19,10 @@ from beacon.core.views import SilenceChanged
 class TowerControl:
     """The tower of one site. Times are monotonic seconds."""
 
-    def __init__(
-        self, site: Site, timers: Timers, outbox: EffectOutbox, overlays: Overlays
-    ) -> None:
+    def __init__(self, site: Site, timers: Timers, effects: EffectList, overlays: Overlays) -> None:
         self.annunciator = Annunciator((), site.preset, _table(site))
         self.silence: SilenceChanged | None = None  # while an operator silences the buzzer
-        self._timers, self._outbox, self._overlays = timers, outbox, overlays
+        self._timers, self._effects, self._overlays = timers, effects, overlays
         self._worst_before_drill = Verdict.OK
 
     def configure(self, site: Site) -> None:
@@ -50,7 +48,7 @@ class TowerControl:
     def sound(self, sound: Sound | None, at: Moment) -> None:
         """Sound this once, if it is anything."""
         if sound is not None:
-            self._outbox.put(Sounded(at, sound))
+            self._effects.put(Sounded(at, sound))
 
     def sound_due(self, at: Moment, now: Moment) -> None:
         """Sound what is due though nothing happened: re-alarms, lasting blindness."""
@@ -62,7 +60,7 @@ class TowerControl:
         self.annunciator.watch_blind(at)
         self._timers.set("sound", self.annunciator.next_deadline())
         if (shown := self.annunciator.show(overall)) is not None:
-            self._outbox.put(IndicationChanged(at, shown))
+            self._effects.put(IndicationChanged(at, shown))
 
     # --- silence ------------------------------------------------------------------
 
@@ -80,7 +78,7 @@ class TowerControl:
         self.silence = silence
         self.annunciator.buzzer.silent_until = silence.until
         self._timers.set("silence", silence.until)
-        self._outbox.put(silence)
+        self._effects.put(silence)
 
     def end_silence(self, at: Moment) -> None:
         """Let the buzzer sound again, if it was silenced."""
@@ -89,7 +87,7 @@ class TowerControl:
         self.silence = None
         self.annunciator.buzzer.silent_until = LONG_AGO
         self._timers.set("silence", None)
-        self._outbox.put(SilenceChanged(at, on=False))
+        self._effects.put(SilenceChanged(at, on=False))
 
     # --- drill --------------------------------------------------------------------
 

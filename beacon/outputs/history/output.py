@@ -42,8 +42,8 @@ class WritePace:
 
     `batch`: how long rows are gathered; `refresh`: how old the memory of an open incident
     may grow; `again`: after which a failed disk is tried anew; `step`: how long a one-time
-    code waits at most to be written down; `learn`: how often baselines are, and how many codes
-    arrived.
+    code waits at most to be written down; `learn`: how often baselines and counts of
+    arrived codes are written.
     """
 
     batch: float = 0.5

@@ -28,7 +28,13 @@ from beacon.core.views import EndpointRead, SilenceChanged
 from beacon.engine.clock import Clock
 from beacon.outputs.mqtt import stalled
 from beacon.outputs.mqtt.homeassistant import ENDPOINT_PERIOD
-from beacon.outputs.mqtt.topics import FAMILIES, HealthReport, Publication, Topics, endpoint_path
+from beacon.outputs.mqtt.topics import (
+    CONFIGURED_TOPICS,
+    HealthReport,
+    Publication,
+    Topics,
+    endpoint_path,
+)
 from beacon.outputs.tower.renderer import Shown
 
 _log = logging.getLogger(__name__)
@@ -41,7 +47,7 @@ HEALTH_EVERY: Final = 60.0
 """Seconds between two reports of the beacon's own health."""
 _FOLLOWS_EVENTS: Final = ("endpoint ", "explain ", HealthReport.__name__)
 """Keys of details: they are published after the event they belong to."""
-_OF_MEMBERS: Final = frozenset(family.partition("/")[0] for family in FAMILIES)
+_OF_MEMBERS: Final = frozenset(each.partition("/")[0] for each in CONFIGURED_TOPICS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +114,12 @@ class Outbox:
         self._answers.append(answered)
 
     def _note(self, key: str, what: Note) -> None:
+        # A key "kind name" of what a configuration has: `follow` makes its topic of it.
         self._notes[key] = what
         self._changed[key] = None
 
     def _complete(self) -> None:
-        """Once the core has described everything: what it left out does not exist."""
+        """After the first state of all: publish "no incident" and "no silence" if none came."""
         if OverallChanged.__name__ not in self._notes:
             return
         now = self._clock.monotonic()

@@ -25,7 +25,7 @@ from beacon.outputs.mqtt.homeassistant import (
 )
 from beacon.outputs.mqtt.outbox import Outbox
 from beacon.outputs.mqtt.push import MqttPush
-from beacon.outputs.mqtt.topics import FAMILIES, ONLINE, Publication, Topics
+from beacon.outputs.mqtt.topics import CONFIGURED_TOPICS, ONLINE, Publication, Topics
 
 _log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class Setup:
     def read_back(self) -> list[str]:
         """Read at the beginning: our description, and topics that may have lost their endpoint."""
         base = self.topics.base
-        return [config_topic(self.config), *(f"{base}/{family}" for family in FAMILIES)]
+        return [config_topic(self.config), *(f"{base}/{each}" for each in CONFIGURED_TOPICS)]
 
 
 class Session:

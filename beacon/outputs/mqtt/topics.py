@@ -1,4 +1,4 @@
-"""The topics: which keys of which body stand where, as pure functions.
+"""The MQTT topics: path, JSON keys, retain and QoS of each, as pure functions.
 
 What comes in: the core's views and effects. What goes out: messages, not yet published. No client
 and no clock: `utc` turns monotonic seconds into wall time. `docs/mqtt.md` describes every topic.
@@ -102,8 +102,8 @@ INFO: Final = MqttTopic("info")
 HEALTH: Final = MqttTopic("health")
 RESULT: Final = MqttTopic("result", retain=False, qos=1)
 
-FAMILIES: Final = ("service/+", "explain/+", "endpoint/+/+", "witness/+", "lamp/+")
-"""Retained topics, below the base, that come and go with the configuration."""
+CONFIGURED_TOPICS: Final = ("service/+", "explain/+", "endpoint/+/+", "witness/+", "lamp/+")
+"""Retained topics, below the base, that come and go with the configuration (MQTT filters)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ class Topics:
         self._version, self._utc, self._config = version, utc, config
 
     def members(self) -> frozenset[str]:
-        """The topics of `FAMILIES` that this configuration has."""
+        """The topics of `CONFIGURED_TOPICS` that this configuration has."""
         named = (
             *((topic, each.id) for topic in (SERVICE, EXPLAIN) for each in self._site.services),
             *((ENDPOINT, endpoint_path(endpoint.id)) for endpoint in self._site.endpoints),

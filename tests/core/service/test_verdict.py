@@ -308,7 +308,7 @@ def test_losing_sight_of_one_never_lowers_trouble(seen, which):
 
 def late(health: Health, *, raises: bool | None = None, **cell: str) -> Snapshot:
     troubled = health in (SLOW, DOWN) if raises is None else raises
-    return Snapshot("s/users", Evidence.SYMPTOM, health, late=True, raises=troubled, **cell)
+    return Snapshot("s/users", Evidence.SYMPTOM, health, looks_back=True, raises=troubled, **cell)
 
 
 @pytest.mark.parametrize(

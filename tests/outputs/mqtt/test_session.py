@@ -16,7 +16,7 @@ from beacon.outputs.mqtt.homeassistant import birth_topic, config_topic
 from beacon.outputs.mqtt.outbox import Outbox
 from beacon.outputs.mqtt.session import CommandRunner, Session, SessionTimes, Setup
 from beacon.outputs.mqtt.stalled import StallWatch
-from beacon.outputs.mqtt.topics import FAMILIES, Topics
+from beacon.outputs.mqtt.topics import CONFIGURED_TOPICS, Topics
 
 BASE = "mfa-beacon/lab"
 
@@ -45,7 +45,7 @@ class Line:
         self.arrived.append(message)
 
 
-READ_BACK = [f"unsubscribe {BASE}/{family}" for family in FAMILIES]
+READ_BACK = [f"unsubscribe {BASE}/{family}" for family in CONFIGURED_TOPICS]
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from beacon.core.effects import Effect
 
 
-class EffectOutbox:
+class EffectList:
     """The effects of the event that is being handled. Parts put in, `Monitor` alone takes out."""
 
     def __init__(self) -> None:
