@@ -159,11 +159,6 @@ class GraphApplication(Reach):
     graph_url: Url = Url("https://graph.microsoft.com")  # noqa: RUF009 - it is a text
     login_url: Url = Url("https://login.microsoftonline.com")  # noqa: RUF009
 
-    @property
-    def clock_bound(self) -> bool:
-        """Whether our own clock decides: it does where certificates are verified."""
-        return any(url.lower().startswith("https:") for url in (self.graph_url, self.login_url))
-
     def flaws(self) -> Iterator[Flaw]:
         """Report invalid settings."""
         if not _TENANT.fullmatch(self.tenant):
