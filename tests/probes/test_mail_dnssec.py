@@ -79,8 +79,8 @@ TABLE = [
     ("V", "half.tld", True, Reason.OK, ""),
     # nobody checks, or the one who does is dead
     ("P", "codes.tld", True, Reason.RECORD_MISSING, "none of them checks"),
-    ("DP", "codes.tld", True, Reason.DNS_TIMEOUT, "says nothing, and no other checks"),
-    ("PD", "codes.tld", True, Reason.DNS_TIMEOUT, "says nothing, and no other checks"),
+    ("DP", "codes.tld", True, Reason.DNS_TIMEOUT, "is silent"),
+    ("PD", "codes.tld", True, Reason.DNS_TIMEOUT, "is silent"),
     ("DP", "codes.tld", False, Reason.OK, ""),
     # the DS removed: a vendor's signed text vouches for the vendor alone
     ("V", "nods.tld", True, Reason.RECORD_MISSING, "no chain of trust"),
