@@ -10,10 +10,14 @@ BENCHMARKS = $(basename $(notdir $(shell grep -l __main__ benchmarks/*.py)))
 LOCK_ONE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-strip-extras --no-header --no-annotate
 LOCK := $(LOCK_ONE) pyproject.toml
+QUICK := $(addprefix tests/,core engine config maildns otp probing replay vendors outputs net/parsing) \
+	$(addprefix --ignore=tests/,core/test_stateful.py core/test_properties.py core/test_reachable.py \
+	core/endpoint/test_latency_baseline.py config/test_tls.py config/yaml/test_reader.py \
+	outputs/history outputs/web)
 SLOW = $(notdir $(wildcard scripts/slow/*))
 APPLICATIONS = $(basename $(notdir $(wildcard lock/applications/*.in)))
 
-.PHONY: help run demo test slow check lint format coverage lock lock-check bench mutation picture annunciator architecture clean
+.PHONY: help run demo test quick slow check lint format coverage lock lock-check bench mutation picture annunciator architecture clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -27,6 +31,9 @@ demo: .venv/demo.done  ## the story of 19 November 2018 in 90 seconds
 
 test: .venv/dev.done  ## the whole suite, against real servers; ARGS="-k sandbox": a part of it
 	@scripts/test $(ARGS)
+
+quick: .venv/dev.done  ## what only computes, in less than a minute: no servers, no real time, no long properties
+	@$(BIN)/pytest --quiet --numprocesses=auto -m "not integration and not realtime and not slow" $(QUICK)
 
 slow: .venv/dev.done  ## what takes hours, step by step; ARGS=locks: one of scripts/slow
 	@status=0; for name in $(or $(ARGS),$(SLOW)); do echo "== $$name"; \
