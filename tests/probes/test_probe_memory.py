@@ -22,10 +22,8 @@ from beacon.engine.inbox import Inbox
 from beacon.engine.loop import Engine, Item
 from beacon.otp.gammu_inbox import SAVES_NOTHING
 from tests.probe_memories import engine_of
-from tests.probes.test_canary import CASES, HONEST, MOODS, Parrot, probe_of, tried
+from tests.probes.conformance import MOODS, Parrot, case, kinds_that, tried
 from tests.servers.stand_in import PASSWORD
-
-__all__ = ["probe_of"]
 
 NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 
@@ -344,12 +342,12 @@ def at(settings: Any, path: tuple[str, ...]) -> Any:
     return functools.reduce(step, path, settings)
 
 
-@pytest.mark.parametrize("kind", sorted(CASES))
+@pytest.mark.parametrize("kind", kinds_that())
 def test_no_kind_keeps_in_its_settings_what_a_run_learned(
     kind: str, probe_of: Callable[[str, int], Any]
 ) -> None:
-    with Parrot(MOODS["grants it as a token"], HONEST.get(kind, {})) as parrot:
-        probe, fresh = (probe_of(CASES[kind], parrot.port) for _ in range(2))
+    with Parrot(MOODS["grants it as a token"], case(kind).honest) as parrot:
+        probe, fresh = (probe_of(case(kind).settings, parrot.port) for _ in range(2))
         for _ in range(2):
             tried(probe)
     assert probe == fresh
