@@ -21,7 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 HEAD = """
 site: test
 tower: {driver: mock, lamps: {red: 17, amber: 27, green: 22, blue: 23, white: 24}}
-defaults: {interval: 300ms, timeout: 200ms, retry_interval: 100ms, failure_threshold: 2}
+defaults: {interval: 900ms, timeout: 800ms, retry_interval: 100ms, failure_threshold: 2}
 services:
   - name: Door
     endpoints:
