@@ -40,7 +40,7 @@ from beacon.engine.inbox import Inbox
 from beacon.engine.loop import Engine, Item, Poll, ScheduledProbe
 from beacon.engine.output import Heartbeat, Output
 from beacon.engine.probe_memory import ProbeMemory
-from beacon.engine.push_receiver import Expected, Pushed, Pushes, Way
+from beacon.engine.pushed.receiver import Expected, Pushed, Pushes, Way
 from beacon.net.http.conditional_client import ConditionalClient
 from beacon.otp.used_codes import Ledger
 from beacon.outputs.control.actions import Actions

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from beacon.config.fields import Secret
 from beacon.core.model import Reading
-from beacon.engine.push_receiver import PushDenied, Pushed, PushRefusal, Way
+from beacon.engine.pushed.receiver import PushDenied, Pushed, PushRefusal, Way
 from beacon.engine.redaction import Secrets, safe_traceback
 
 log = logging.getLogger(__name__)

@@ -13,10 +13,10 @@ import msgspec
 
 from beacon.config.fields import Count, Duration, Secret
 from beacon.core.model import DETAIL_LIMIT, OUTCOME_OF, Evidence, Outcome, Reading, Reason
-from beacon.engine.push_receiver import PushDenied, Pushed, PushRefusal, Way
+from beacon.engine.pushed.receiver import PushDenied, Pushed, PushRefusal, Way
+from beacon.engine.pushed.samples import Share
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
-from beacon.engine.samples import Share
 from beacon.probing.base import Abilities, Kind, SettingFlaw, Timing
 from beacon.probing.webhooks import alertmanager, decoded, sendgrid, ses
 

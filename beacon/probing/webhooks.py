@@ -12,9 +12,9 @@ from typing import Annotated, Final, Literal, TypeVar
 import msgspec
 
 from beacon.core.model import Reading, Reason
-from beacon.engine.push_receiver import PushDenied, Pushed, PushRefusal
+from beacon.engine.pushed.receiver import PushDenied, Pushed, PushRefusal
+from beacon.engine.pushed.samples import MailEvent
 from beacon.engine.redaction import quoted
-from beacon.engine.samples import MailEvent
 from beacon.engine.text_pattern import DOT_ALL, TextPattern
 
 Document = TypeVar("Document")

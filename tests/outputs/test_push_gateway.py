@@ -8,7 +8,7 @@ import pytest
 
 from beacon.config.fields import Secret
 from beacon.core.model import Reading, Reason
-from beacon.engine.push_receiver import PushDenied, Pushed, PushRefusal, Way
+from beacon.engine.pushed.receiver import PushDenied, Pushed, PushRefusal, Way
 from beacon.outputs.push_gateway import PushGateway
 
 READ = Pushed(Reading(Reason.OK, "read"))

@@ -24,7 +24,7 @@ from beacon.config.decoder import specs
 from beacon.config.fields import Secret
 from beacon.config.json_schema import of_type
 from beacon.core.model import Endpoint, Evidence, Reading, Reason
-from beacon.engine.push_receiver import Pushed, Way
+from beacon.engine.pushed.receiver import Pushed, Way
 from beacon.engine.redaction import Secrets, secrets_in
 from beacon.engine.run import Run
 from beacon.net.http.route import Proxy, ProxyUrl, Reach

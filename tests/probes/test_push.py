@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from beacon.config.fields import Duration, Secret
 from beacon.core.model import OUTCOME_OF, Evidence, Outcome, Reason
 from beacon.engine.clock import SystemClock
-from beacon.engine.push_receiver import PushDenied, Pushed, PushRefusal, Way
+from beacon.engine.pushed.receiver import PushDenied, Pushed, PushRefusal, Way
 from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
 from beacon.probes.push import ERRORS, LARGEST, Push, beacon

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.core.model import Reason
-from beacon.engine.push_receiver import PushDenied, Pushed, PushRefusal
+from beacon.engine.pushed.receiver import PushDenied, Pushed, PushRefusal
 from beacon.engine.redaction import Secrets
 from beacon.probing.webhooks import alertmanager, sendgrid, ses
 

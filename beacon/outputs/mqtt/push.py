@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from beacon.engine.clock import Clock
-from beacon.engine.push_receiver import AT_MOST_EVERY, PushDenied, PushRefusal, Way
+from beacon.engine.pushed.receiver import AT_MOST_EVERY, PushDenied, PushRefusal, Way
 from beacon.outputs.push_gateway import PushGateway
 
 

@@ -7,7 +7,7 @@ import secrets
 from types import MappingProxyType
 from typing import Final
 
-from beacon.engine.push_receiver import PushDenied, PushRefusal, Way
+from beacon.engine.pushed.receiver import PushDenied, PushRefusal, Way
 from beacon.engine.text_pattern import ASCII, IGNORE_CASE, TextPattern
 from beacon.outputs.push_gateway import PushGateway
 from beacon.outputs.web.server import WebAnswer, WebRequest

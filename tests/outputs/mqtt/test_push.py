@@ -12,7 +12,7 @@ import pytest
 from beacon.config.fields import Secret
 from beacon.core.model import Reason
 from beacon.engine.clock import Clock, ManualClock, SystemClock
-from beacon.engine.push_receiver import PushDenied, Pushed, PushRefusal
+from beacon.engine.pushed.receiver import PushDenied, Pushed, PushRefusal
 from beacon.outputs.mqtt.push import MqttPush
 from beacon.outputs.push_gateway import PushGateway
 from beacon.probes.push import LARGEST, Push

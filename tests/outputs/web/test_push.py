@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.config.fields import Secret
-from beacon.engine.push_receiver import PushDenied, Pushed, PushRefusal
+from beacon.engine.pushed.receiver import PushDenied, Pushed, PushRefusal
 from beacon.outputs.push_gateway import PushGateway
 from beacon.outputs.web.push import WebPush
 from beacon.outputs.web.server import WebAnswer, WebRequest

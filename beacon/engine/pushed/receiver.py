@@ -19,7 +19,7 @@ from beacon.core.effects import Effect, OverallChanged
 from beacon.core.inputs import Observed
 from beacon.core.model import Moment, Reading, Reason
 from beacon.engine.clock import Clock
-from beacon.engine.samples import EventWindow, MailEvent, Share
+from beacon.engine.pushed.samples import EventWindow, MailEvent, Share
 
 AT_MOST_EVERY: Final = 1.0
 """Seconds between two readings of one endpoint that count."""

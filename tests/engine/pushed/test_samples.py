@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.core.model import Reason
-from beacon.engine.samples import MOST, EventWindow, MailEvent, Share
+from beacon.engine.pushed.samples import MOST, EventWindow, MailEvent, Share
 
 NOW = 1_767_614_400.0
 GOOD, LATE, BAD = Reason.OK, Reason.CODE_LATE, Reason.DELIVERY_REFUSED

@@ -26,8 +26,8 @@ from beacon.core.model import (
 from beacon.core.monitor import Monitor
 from beacon.core.views import OverallView
 from beacon.engine.clock import ManualClock
-from beacon.engine.push_receiver import Expected, PushDenied, Pushed, Pushes, PushRefusal, Way
-from beacon.engine.samples import MailEvent, Share
+from beacon.engine.pushed.receiver import Expected, PushDenied, Pushed, Pushes, PushRefusal, Way
+from beacon.engine.pushed.samples import MailEvent, Share
 
 OK, FAILED = Reading(Reason.OK), Reading(Reason.DEADLINE)
 PORTAL = "mfa/portal"
