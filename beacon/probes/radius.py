@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
-from beacon.config.fields import Host, Port, Secret
+from beacon.config.fields import Host, Port, Secret, is_address
 from beacon.core.model import DETAIL_LIMIT, Evidence, Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
@@ -75,7 +75,7 @@ class Radius(Kind):
     def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         yield from self._text_faults()
-        if self.nas_address is not None and not _is_address(self.nas_address):
+        if self.nas_address is not None and not is_address(self.nas_address):
             yield SettingFlaw(("nas_address",), "not an IP address", "192.0.2.10 or 2001:db8::10")
         if self.password is None and self.code is None:
             yield SettingFlaw((), "nothing to sign in with", "password, code, or both")
@@ -215,14 +215,6 @@ class Radius(Kind):
             text = "accepted without a challenge: nobody asked for the second factor"
             return Reading(Reason.CHALLENGE_MISSING, text)
         return Reading(Reason.OK, "accepted, after a challenge" if challenged else "accepted")
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 PROBE = Radius

@@ -194,6 +194,10 @@ def late_code(world: World) -> None:
 
 OAUTH = "token_url: '{vendor}/token', client_id: a, client_secret: b"
 SMS = "mailbox: {smsd: {inbox: {inbox}, config: {modem}}}, pattern: 'code ([0-9]{6})'"
+GRAPH = (
+    "- {name: it, type: graph_health, tenant: soc, client_id: a, client_secret: b, "
+    "services: [Exchange], graph_url: '{vendor}', login_url: '{vendor}'}"
+)
 CASES_OF_MEMORY = {
     "http: the token in hand": Case(
         "- {name: it, type: http, url: '{vendor}/page', auth: {oauth2: {" + OAUTH + "}}}",
@@ -229,8 +233,7 @@ CASES_OF_MEMORY = {
         dropped=True,
     ),
     "graph_health: the token in hand": Case(
-        "- {name: it, type: graph_health, tenant: soc, client_id: a, client_secret: b, "
-        "services: [Exchange], graph_url: '{vendor}', login_url: '{vendor}'}",
+        GRAPH,
         ("[Exchange]", "[Exchange Online]"),
         before=graph,
         seen=asked_for("/soc/oauth2"),
@@ -238,8 +241,7 @@ CASES_OF_MEMORY = {
         dropped=2,
     ),
     "graph_health: the worst of an issue": Case(
-        "- {name: it, type: graph_health, tenant: soc, client_id: a, client_secret: b, "
-        "services: [Exchange], graph_url: '{vendor}', login_url: '{vendor}'}",
+        GRAPH,
         ("[Exchange]", "[Exchange Online]"),
         before=graph,
         between=lambda world: issue(world, "restoringService"),
