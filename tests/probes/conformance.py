@@ -166,10 +166,10 @@ class Parrot:
             while True:
                 caller, _ = self._tcp.accept()
                 with caller, contextlib.suppress(OSError):
-                    caller.settimeout(0.1)
                     self._meet(caller)
 
     def _meet(self, caller: socket.socket) -> None:
+        caller.settimeout(1.0)  # on a busy machine, who speaks first may be slow to begin
         try:
             begins = caller.recv(1, socket.MSG_PEEK)
         except TimeoutError:
@@ -197,6 +197,7 @@ class Parrot:
                     return
 
     def _converse(self, caller: socket.socket) -> None:
+        caller.settimeout(0.1)
         asked = b""
         with contextlib.suppress(TimeoutError):
             while piece := caller.recv(65536):
