@@ -47,8 +47,7 @@ SYSTEM_FILES = {
 }
 
 
-@pytest.mark.integration
-@pytest.mark.timeout(600)
+@pytest.mark.slow
 def test_a_version_comes_is_kept_when_the_next_is_refused_and_goes(make, tmp_path: Path):
     first = make("install")
     assert first.returncode == 0, first.stdout
