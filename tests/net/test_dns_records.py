@@ -8,7 +8,17 @@ from dns.rdtypes.ANY.TXT import TXT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.net.dns_records import digest, example, is_name, listed, one_type, shown, value
+from beacon.net.dns_records import (
+    digest,
+    example,
+    is_mail_domain,
+    is_name,
+    is_selector,
+    listed,
+    one_type,
+    shown,
+    value,
+)
 
 KINDS = dns.rdatatype
 
@@ -74,6 +84,24 @@ def test_names() -> None:
     assert is_name("_dmarc.bücher.example")
     for text in ("", "a..b", "a" * 64, ".".join(["abcd"] * 60)):
         assert not is_name(text)
+
+
+def test_what_stands_behind_the_at_of_an_address() -> None:
+    good = "otp.example OTP.Example. xn--bcher-kva.example bücher.example mail_1.otp.example"
+    assert all(map(is_mail_domain, f"{good} 1and1.example 0.example".split()))
+    bad = "example a..example a@b a@b.example @b.example https://otp.example otp.example/x"
+    bad += (
+        " *.example otp.example:53 192.0.2.1 2001:db8::1 _dmarc.otp.example _domainkey.otp.example"
+    )
+    bad += " .otp.example . v=spf1 otp.example,b.example <a@b.example> otp\\.example"
+    assert not any(map(is_mail_domain, [*bad.split(), "", "otp example", "otp.example "]))
+
+
+def test_what_names_a_key() -> None:
+    good = "s1 2024.mail k1_a 20230601 selector1-otp-example S-1"
+    assert all(map(is_selector, good.split()))
+    bad = "a..b x._domainkey x._DOMAINKEY x._domainkey.otp.example _domainkey x@otp.example x/ . x."
+    assert not any(map(is_selector, [*bad.split(), "", "x y", "*", "s=x", "k" * 64]))
 
 
 def test_a_list_is_cut() -> None:

@@ -2,9 +2,10 @@
 
 import base64
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,14 +28,13 @@ def other_authority() -> trustme.CA:
 
 @pytest.fixture
 def served(authority: trustme.CA, issue: Callable[..., Any]) -> Callable[[str], ssl.SSLContext]:
-    """What a server shows: a certificate that is good, or flawed in one way."""
+    """What a server shows: a certificate of our authority, good or flawed in one way."""
 
     def context(mood: str) -> ssl.SSLContext:
         found = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        ca = other_authority() if mood == "untrusted" else authority
         name = "elsewhere.example" if mood == "misnamed" else "127.0.0.1"
         times = {"expired": {"since": -9, "until": -1}, "early": {"since": 1, "until": 9}}
-        pair = issue(ca, name, **times.get(mood, {}))
+        pair = issue(authority, name, **times.get(mood, {}))
         found.load_cert_chain(pair.certificate, pair.key)
         return found
 
@@ -53,7 +53,6 @@ def says(reading: Reading, second_hand: bool, reason: Reason) -> bool:
     [
         ("expired", Reason.TLS_EXPIRED),
         ("early", Reason.TLS_NOT_YET_VALID),
-        ("untrusted", Reason.TLS_UNTRUSTED),
         ("misnamed", Reason.TLS_NAME),
     ],
 )
@@ -74,15 +73,23 @@ def test_each_flawed_certificate_has_its_reason(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_certificate_of_our_own_authority_is_trusted(
+def test_a_renewed_authority_is_trusted_from_the_next_run_on(
     kind: str,
     probe_of: Callable[..., Any],
     served: Callable[[str], ssl.SSLContext],
-    ca_file: str,
+    authority: trustme.CA,
+    tmp_path: Path,
 ) -> None:
+    ca_file = tmp_path / "ca.pem"
+    other_authority().cert_pem.write_to_path(ca_file)
     with Parrot(MOODS["echoes"], tls=served("good")) as parrot:
         probe = probe_of(case(kind).settings, parrot.port, "https")
-        _, reading = tried(replace(probe, tls=TlsPolicy(ca=ca_file)), heard=parrot.heard)
+        probe = replace(probe, tls=TlsPolicy(ca=str(ca_file)))
+        _, reading = tried(probe, 60.0)
+        assert says(reading, probe.ABILITIES.second_hand, Reason.TLS_UNTRUSTED), reading
+        assert not parrot.heard, "nothing is sent"
+        authority.cert_pem.write_to_path(ca_file)
+        _, reading = tried(probe, heard=parrot.heard)
     assert parrot.heard, reading
 
 
@@ -104,16 +111,28 @@ def test_a_closed_port_is_a_server_that_is_not_there(
     assert says(reading, probe.ABILITIES.second_hand, Reason.CONNECT_REFUSED), reading
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_no_redirect_takes_a_secret_elsewhere(kind: str, probe_of: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("status", [302, 307])
+@pytest.mark.parametrize(
+    ("kind", "honest"),
+    [(kind, {}) for kind in KINDS]
+    + [(kind, case(kind).honest) for kind in KINDS if case(kind).honest],
+)
+def test_no_redirect_takes_a_secret_elsewhere(
+    kind: str, honest: Mapping[str, str], status: int, probe_of: Callable[..., Any]
+) -> None:
     def elsewhere(_: bytes) -> bytes:
         place = f"Location: http://127.0.0.1:{other.port}/\r\n".encode()
-        return http_answer(307, b"").replace(b"\r\n", b"\r\n" + place, 1)
+        return http_answer(status, b"").replace(b"\r\n", b"\r\n" + place, 1)
 
-    with Parrot(MOODS["echoes"]) as other, Parrot(elsewhere, case(kind).honest) as parrot:
-        tried(probe_of(case(kind).settings, parrot.port))
+    with Parrot(MOODS["echoes"]) as other, Parrot(elsewhere, honest) as parrot:
+        probe = probe_of(case(kind).settings, parrot.port)
+        tried(probe, heard=parrot.heard)
         sent = b"".join(other.heard).decode("latin-1")
     assert not leaks(sent), sent
+    document = not honest and any(each.startswith("GET /.well-known") for each in case(kind).honest)
+    assert other.heard or not document, "a public document is read where a redirect leads"
+    followed = hasattr(probe, "follow_to") or not parrot.heard[-1].startswith(b"POST ")
+    assert followed or not other.heard, "what signs in or asks for a token goes nowhere else"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -8,7 +8,7 @@ import dns.rrset
 import pytest
 
 from beacon.cli.dns_check import CheckScope, DnsCheck
-from beacon.core.model import STANDING, Outcome, Reason
+from beacon.core.model import STANDING, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
 from beacon.probes.mail_dns import MailDns
@@ -25,9 +25,6 @@ CONFORMANCE = Conformance(
 )
 
 
-SIGNED = {"signed.example": 30.0, "expired.example": -5.0}
-"""Zone → days until its signatures expire."""
-ZONES = ("otp.example", "vendor.example", *SIGNED, "2.0.192.in-addr.arpa")
 KEY = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
 OTHER_KEY = "v=DKIM1; k=ed25519; p=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 OTP = f"""\
@@ -48,33 +45,36 @@ REVERSE = "10 PTR mx.otp.example.\n11 PTR elsewhere.otp.example.\n"
 SOUND = {
     "otp.example": OTP,
     "vendor.example": VENDOR,
-    **dict.fromkeys(SIGNED, OTP),
+    "other.example": OTP,
     "2.0.192.in-addr.arpa": REVERSE,
 }
 
 
 @pytest.fixture(scope="module")
 def server(zone_server):
-    return zone_server(*ZONES)
+    return zone_server(*SOUND)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def serve(server):
     """Serve sound zones, with the sender's domain so changed."""
+    served = []
 
     def change(*edits):
         text = OTP
         for old, new in edits:
             assert old in text
             text = text.replace(old, new)
-        server.serve(SOUND | {"otp.example": text}, signed=SIGNED)
+        if served != [text]:
+            server.serve(SOUND | {"otp.example": text})
+            served[:] = [text]
 
     return change
 
 
 @pytest.fixture(scope="module")
 def resolver(server, validating):
-    return validating(server, *SIGNED)
+    return validating(server)
 
 
 @pytest.fixture
@@ -121,9 +121,8 @@ def spf(text, *more):
     return (SPF, f'@ TXT "{text}"\n' + "\n".join(more))
 
 
-ELEVEN = " ".join(f"a:h{n}.otp.example" for n in range(11))
-NINE = ELEVEN[: ELEVEN.index(" a:h9.")]
-HOSTS = "".join(f"h{n} A 203.0.113.{n}\n" for n in range(11))
+NINE = " ".join(f"a:h{n}.otp.example" for n in range(9))
+HOSTS = "".join(f"h{n} A 203.0.113.{n}\n" for n in range(9))
 
 BROKEN = {
     "removed SPF": ([(SPF, "")], Reason.SPF_MISSING, "no SPF record at otp.example"),
@@ -131,11 +130,6 @@ BROKEN = {
         [spf("v=spf1 ip4:192.0.2.10 -all", '@ TXT "v=spf1 mx -all"\n')],
         Reason.SPF_PERMERROR,
         "2 SPF records at otp.example",
-    ),
-    "eleven terms": (
-        [spf(f"v=spf1 {ELEVEN} -all", HOSTS)],
-        Reason.SPF_PERMERROR,
-        "more than 10 terms that ask the DNS; a:h10.otp.example of otp.example is one too many",
     ),
     "nine terms": (
         [spf(f"v=spf1 ip4:192.0.2.10 {NINE} -all", HOSTS)],
@@ -147,30 +141,10 @@ BROKEN = {
         Reason.SPF_PERMERROR,
         "more than 2 look-ups that find nothing; A of x3.otp.example",
     ),
-    "dead include": (
-        [spf("v=spf1 include:_gone.vendor.example ip4:192.0.2.10 -all")],
-        Reason.SPF_PERMERROR,
-        "include:_gone.vendor.example of otp.example: no SPF record there",
-    ),
     "dead include behind": (
         [spf("v=spf1 ip4:192.0.2.10 include:_gone.vendor.example -all")],
         Reason.SPF_NEAR_LIMIT,
         "SPF passes for the senders, but its tree is broken after them",
-    ),
-    "include of itself": (
-        [spf("v=spf1 include:otp.example -all")],
-        Reason.SPF_PERMERROR,
-        "more than 10 terms",
-    ),
-    "redirect to itself": (
-        [spf("v=spf1 redirect=otp.example")],
-        Reason.SPF_PERMERROR,
-        "more than 10 terms",
-    ),
-    "misspelt": (
-        [spf("v=spf1 ipv4:192.0.2.10 -all")],
-        Reason.SPF_PERMERROR,
-        "cannot be read: 'ipv4:192.0.2.10'",
     ),
     "sender left out": (
         [spf("v=spf1 ip4:192.0.2.99 ~all")],
@@ -183,32 +157,10 @@ BROKEN = {
         "DKIM selector s1: there is no key at s1._domainkey.otp.example",
     ),
     "revoked": ([(KEY, "v=DKIM1; p=")], Reason.DKIM_REVOKED, "the key is revoked"),
-    "a key cut at 255 bytes": (
-        [(KEY, f"v=DKIM1; k=rsa; p={'A' * 237}")],
-        Reason.DKIM_MISSING,
-        "receivers cannot use the key (p= is cut off: 237 characters of base64)",
-    ),
-    "no key yet": (
-        [(KEY, "v=DKIM1; p=todo")],
-        Reason.DKIM_MISSING,
-        "DKIM selector s1: receivers cannot use the key (p= is not an RSA key: not DER)",
-    ),
     "a key in quotes": (
         [(f's1._domainkey TXT "{KEY}"', f's1._domainkey TXT "{KEY[:40]}\\" \\"{KEY[40:]}"')],
         Reason.DKIM_MISSING,
         "p= contains '\"', which is not base64",
-    ),
-    "parked": ([spf("v=spf1 -all")], Reason.SPF_FAIL, "SPF allows nobody to send for otp.example"),
-    "a policy misspelt": (
-        [("p=reject", "p=quarentine")],
-        Reason.DMARC_MISSING,
-        "is not applied: p='quarentine' is not a policy, and no `rua` asks for reports",
-    ),
-    "a policy left out": ([("; p=reject", ";")], Reason.DMARC_MISSING, "it has no p="),
-    "a version in small letters": (
-        [("v=DMARC1", "v=dmarc1")],
-        Reason.DMARC_MISSING,
-        "is not valid: it must begin v=DMARC1;",
     ),
     "two keys": (
         [(f's1._domainkey TXT "{KEY}"', f's1._domainkey TXT "{KEY}"\ns1._domainkey TXT "{KEY}A"')],
@@ -227,11 +179,6 @@ BROKEN = {
         "",
     ),
     "no DMARC": ([("_dmarc TXT", "_other TXT")], Reason.DMARC_MISSING, "no DMARC record at"),
-    "two DMARC": (
-        [("_dmarc TXT", '_dmarc TXT "v=DMARC1; p=none"\n_dmarc TXT')],
-        Reason.DMARC_MISSING,
-        "there are 2 DMARC records at _dmarc.otp.example: receivers apply none of them",
-    ),
     "null MX": (
         [("@ MX 10 mx", "@ MX 0 .")],
         Reason.MX_MISSING,
@@ -302,20 +249,6 @@ def test_settings_leave_out_what_a_domain_does_not_have(serve, observe):
     assert observe(spf=False, dmarc=False, mx=False).reason is Reason.OK
 
 
-def test_the_policy_of_what_is_above_will_do(serve, observe):
-    serve(
-        (
-            "mx A",
-            (
-                f'sub MX 10 mx\nsub TXT "v=spf1 ip4:192.0.2.10 -all"\n'
-                f's1._domainkey.sub TXT "{KEY}"\nmx A'
-            ),
-        )
-    )
-    reading = observe(domains=("sub.otp.example",), selectors=("s1",))
-    assert reading.reason is Reason.OK, reading.detail
-
-
 def test_an_address_without_a_name(serve, observe):
     serve()
     reading = observe(senders=("192.0.2.10", "192.0.2.9"))
@@ -333,34 +266,9 @@ def test_a_domain_that_does_not_exist_has_no_other_trouble(serve, observe):
 
 def test_the_worst_of_several_domains_is_told(serve, observe):
     serve((KEY, "v=DKIM1; p="))
-    reading = observe(domains=("signed.example", "otp.example"))
+    reading = observe(domains=("other.example", "otp.example"))
     assert reading.reason is Reason.DKIM_REVOKED
     assert "otp.example" in reading.detail
-
-
-# --- signatures -------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("authoritative", [True, False])
-def test_expired_signatures_are_bogus(serve, observe, server, authoritative):
-    serve()
-    asked = (server.at,) if authoritative else False
-    reading = observe(domains=("expired.example",), authoritative=asked)
-    assert reading.reason is Reason.DNSSEC_BOGUS, reading.detail
-    assert "an answer when signatures are not checked" in reading.detail
-
-
-def test_a_signed_domain_that_is_sound_is_vouched_for(serve, observe):
-    serve()
-    reading = observe(domains=("signed.example",), dnssec="required")
-    assert reading.reason is Reason.OK, reading.detail
-
-
-def test_an_unsigned_domain_where_signatures_are_required(serve, observe):
-    serve()
-    reading = observe(dnssec="required")
-    assert reading.reason is Reason.RECORD_MISSING
-    assert "no resolver verifies" in reading.detail
 
 
 # --- who says what ----------------------------------------------------------------
@@ -376,19 +284,9 @@ def lame(zone_server):
     return zone_server("vendor.example")
 
 
-def test_servers_that_differ_are_a_warning(serve, observe, server, other):
-    serve()
-    other.serve({"otp.example": OTP.replace(KEY, OTHER_KEY)})
-    reading = observe(authoritative=(server.at, other.at))
-    assert reading.reason is Reason.RESOLVER_DISAGREEMENT, reading.detail
-    assert reading.outcome is Outcome.WARN
-
-
 HALF = {
     "no SPF": (SPF, "", Reason.SPF_MISSING, "only: no SPF record at otp.example"),
-    "no MX": ("@ MX 10 mx\n", "", Reason.MX_MISSING, "only: otp.example takes no mail"),
     "no key": (f's1._domainkey TXT "{KEY}"\n', "", Reason.DKIM_MISSING, "only: DKIM selector s1"),
-    "no DMARC": ("_dmarc TXT", "_d TXT", Reason.DMARC_MISSING, "only: no DMARC record"),
     "in the tree": (
         "include:_spf.vendor.example",
         "include:gone.vendor.example",
@@ -427,11 +325,9 @@ def test_where_servers_differ_it_is_said_how(serve, observe, server, other):
     assert any("SOA of otp.example: " in note and "serial" in note for note in notes)
 
 
-@pytest.mark.parametrize("first", [True, False])
-def test_a_dead_server_of_several_is_an_advisory(serve, observe, server, silent, first):
+def test_a_dead_server_of_several_is_an_advisory(serve, observe, server, silent):
     serve()
-    asked = (silent, server.at) if first else (server.at, silent)
-    reading = observe(authoritative=asked, budget=15.0)
+    reading = observe(authoritative=(silent, server.at), budget=15.0)
     assert reading.reason is Reason.NAMESERVER_DEAD, reading.detail
     assert reading.reason in STANDING
     assert reading.detail.startswith(f"one of the servers of otp.example is dead: {silent}: no ans")
@@ -477,43 +373,6 @@ def silent():
         yield f"127.0.0.1:{sock.getsockname()[1]}"
 
 
-def test_a_silent_resolver_beside_another_costs_time_only(serve, observe, resolver, silent):
-    serve()
-    reading = observe(resolvers=(silent, resolver), budget=10.0)
-    assert reading.reason is Reason.OK, reading.detail
-
-
-def test_resolvers_that_all_say_nothing(serve, observe, silent):
-    serve()
-    reading = observe(resolvers=(silent,), authoritative=False, budget=5.0)
-    assert reading.reason is Reason.DNS_TIMEOUT
-
-
-def test_a_lame_zone_alone_is_a_failure_to_resolve(serve, observe, lame, validating):
-    serve()
-    beside = validating(lame)
-    reading = observe(resolvers=(beside,), authoritative=False)
-    assert reading.reason is Reason.DNS_SERVFAIL
-
-
-def test_truncated_answers_come_over_tcp(serve, observe):
-    """64 KB of texts at the domain: none of them in the way of the one that counts."""
-    lump = "".join(f'@ TXT "{n:04} {"x" * 200}"\n' for n in range(250))
-    serve(("@ MX 10 mx", f"@ MX 10 mx\n{lump}"))
-    notes = []
-    reading = observe(notes=notes)
-    assert reading.reason is Reason.OK, reading.detail
-    assert any("over TCP" in note for note in notes)
-
-
-def test_one_text_of_60_kb_is_refused_in_time(serve, observe):
-    strings = " ".join(f'"{"ip4:192.0.2.1/" * 17}"' for _ in range(230))
-    serve((SPF, f'@ TXT "v=spf1 " {strings}\n'))
-    reading = observe()
-    assert reading.reason is Reason.SPF_PERMERROR
-    assert len(reading.detail) <= 200
-
-
 def test_an_answer_that_points_to_itself_by_hand(udp_server):
     """A resolver that answers every question with an alias to the name asked for."""
 
@@ -541,54 +400,10 @@ def test_an_answer_that_points_to_itself_by_hand(udp_server):
     [
         ({"domains": ()}, ("domains",), "0 domains"),
         ({"domains": ("a.example",) * 11}, ("domains",), "11 domains"),
-        ({"domains": ("example",)}, ("domains", 0), "not a domain that sends mail"),
-        ({"domains": ("a..example",)}, ("domains", 0), "not a domain that sends mail"),
-        *[
-            ({"domains": (text,)}, ("domains", 0), "not a domain that sends mail")
-            for text in (
-                "a@b",
-                "a@b.example",
-                "@b.example",
-                "https://otp.example",
-                "otp.example/x",
-                "otp.example:53",
-                "otp example",
-                "otp.example ",
-                "*.example",
-                "192.0.2.1",
-                "2001:db8::1",
-                "_dmarc.otp.example",
-                "_domainkey.otp.example",
-                ".otp.example",
-                ".",
-                "",
-                "v=spf1",
-                "otp.example,b.example",
-                "<a@b.example>",
-                "otp\\.example",
-            )
-        ],
-        *[
-            ({"selectors": (text,)}, ("selectors", 0), "not a selector")
-            for text in (
-                "a..b",
-                "x._domainkey",
-                "x._DOMAINKEY",
-                "x._domainkey.otp.example",
-                "_domainkey",
-                "x.otp.example",
-                "otp.example",
-                "x@otp.example",
-                "x y",
-                "x/",
-                "",
-                ".",
-                "x.",
-                "*",
-                "s=x",
-                "k" * 64,
-            )
-        ],
+        ({"domains": ("a.example", "a@b.example")}, ("domains", 1), "not a domain that sends mail"),
+        ({"selectors": ("s1", "x.otp.example")}, ("selectors", 1), "not a selector"),
+        ({"selectors": ("otp.example",)}, ("selectors", 0), "not a selector"),
+        ({"selectors": ("k" * 64,)}, ("selectors", 0), "not a selector"),
         ({"senders": ("mail.example",)}, ("senders", 0), "not an address"),
         ({"senders": ("fe80::1%eth0",)}, ("senders", 0), "not an address"),
         ({"resolvers": ("dns.example",)}, ("resolvers", 0), "not a server"),
@@ -601,18 +416,6 @@ def test_wrong_settings_are_named(settings, where, words):
     [fault] = MailDns(**{"domains": ("otp.example",)} | settings).faults()
     assert fault.path == where
     assert words in fault.message
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"domains": ("otp.example", "OTP.Example.", "xn--bcher-kva.example", "bücher.example")},
-        {"domains": ("mail_1.otp.example", "1and1.example", "0.example")},
-        {"selectors": ("s1", "2024.mail", "k1_a", "20230601", "selector1-otp-example", "S-1")},
-    ],
-)
-def test_right_settings_are_taken(settings):
-    assert not list(MailDns(**{"domains": ("otp.example",)} | settings).faults())
 
 
 # --- a golden file, our own resolver, servers by name -----------------------------
@@ -646,8 +449,8 @@ def test_what_is_not_as_in_the_golden_file(kept, serve, observe, edit, reason, w
 
 
 def test_a_golden_file_of_other_domains_is_a_mistake(kept):
-    [fault] = MailDns(domains=("signed.example",), golden=str(kept)).faults()
-    assert (fault.path, "does not know signed.example" in fault.message) == (("golden",), True)
+    [fault] = MailDns(domains=("other.example",), golden=str(kept)).faults()
+    assert (fault.path, "does not know other.example" in fault.message) == (("golden",), True)
 
 
 def test_a_golden_file_that_went_away(kept, observe):
