@@ -4,7 +4,7 @@ import argparse
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from beacon import __version__
 from beacon.cli import operator_commands, run_commands
@@ -42,7 +42,7 @@ def parser() -> ArgumentParser:
         epilog="`beacon COMMAND --help` says more, with an example.",
     )
     root.add_argument("--version", action="version", version=f"beacon {__version__}")
-    commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = _parts(root)
     _daemon_commands(commands)
     _trial_commands(commands)
     _asking_commands(commands)
@@ -52,22 +52,53 @@ def parser() -> ArgumentParser:
     return root
 
 
+def _shared(*names: str, **settings: Any) -> ArgumentParser:  # noqa: ANN401 - argparse's
+    """Make an option that several commands take."""
+    option = ArgumentParser(add_help=False)
+    option.add_argument(*names, **settings)
+    return option
+
+
+_CONFIG: Final = _shared(
+    "-c",
+    "--config",
+    metavar="FILE",
+    type=Path,
+    help="default: $BEACON_CONFIG, /etc/mfa-beacon/beacon.yaml, ./config/beacon.yaml",
+)
+_STATE: Final = _shared(
+    "--state-dir",
+    metavar="DIR",
+    type=Path,
+    help="default: $STATE_DIRECTORY, ~/.local/state/mfa-beacon",
+)
+_JSON: Final = _shared("--json", action="store_true", help="print one JSON document")
+
+
 def _add(
     commands: Commands,
     name: str,
-    run: Callable[[argparse.Namespace], int],
+    run: Callable[[argparse.Namespace], int] | None,
     summary: str,
-    example: str,
+    *examples: str,
+    shared: Sequence[ArgumentParser] = (),
+    more: str = "",
 ) -> ArgumentParser:
+    """Add a command; without `run` it consists of commands. `more` ends its description."""
     added: ArgumentParser = commands.add_parser(
         name,
+        parents=shared,
         help=summary,
-        description=summary[0].upper() + summary[1:] + ".",
-        epilog=f"example:\n  {example}",
+        description=f"{summary[0].upper()}{summary[1:]}{more}.",
+        epilog="\n  ".join(("example:", *examples)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     added.set_defaults(command=run)
     return added
+
+
+def _parts(group: ArgumentParser) -> Commands:
+    return group.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
 
 def _daemon_commands(commands: Commands) -> None:
@@ -77,9 +108,8 @@ def _daemon_commands(commands: Commands) -> None:
         run_commands.run,
         "the daemon",
         "beacon run -c config/beacon.yaml --state-dir .state",
+        shared=(_CONFIG, _STATE),
     )
-    _takes_config(run)
-    _takes_state(run)
     run.add_argument(
         "--log-level",
         choices=("debug", "info", "warning", "error"),
@@ -89,14 +119,14 @@ def _daemon_commands(commands: Commands) -> None:
     run.add_argument(
         "--caption", default="", metavar="TEXT", help="a line under the tower in the terminal"
     )
-    check = _add(
+    _add(
         commands,
         "check",
         run_commands.check,
         "every problem in the configuration",
         "beacon check -c /etc/mfa-beacon/beacon.yaml",
+        shared=(_CONFIG,),
     )
-    _takes_config(check)
     _add(
         commands,
         "schema",
@@ -113,18 +143,17 @@ def _trial_commands(commands: Commands) -> None:
         run_commands.probe,
         "one run of one endpoint",
         "beacon probe entra-mfa/sign-in -v",
+        shared=(_CONFIG, _STATE, _JSON),
     )
     probe.add_argument("endpoint", metavar="ENDPOINT", help="its id: service/endpoint")
     probe.add_argument("-v", "--verbose", action="store_true", help="show the conversation")
-    _takes_config(probe)
-    _takes_state(probe)
-    _takes_json(probe)
     replay = _add(
         commands,
         "replay",
         run_commands.replay,
         "a scripted incident through the same core",
         "beacon replay incidents --speed 600",
+        shared=(_CONFIG, _JSON),
     )
     replay.add_argument(
         "files", metavar="FILE", nargs="+", type=Path, help="a script, or a directory of them"
@@ -135,49 +164,43 @@ def _trial_commands(commands: Commands) -> None:
     replay.add_argument(
         "--lamps", action="store_true", help="on the tower of the configuration; 60 times as fast"
     )
-    _takes_config(replay)
-    _takes_json(replay)
-    lamps = _add(
+    _add(
         commands,
         "lamp-test",
         run_commands.lamp_test,
         COMMANDS["lamp_test"].summary,
         COMMANDS["lamp_test"].example,
+        shared=(_CONFIG, _STATE),
     )
-    _takes_config(lamps)
-    _takes_state(lamps)
 
 
 def _asking_commands(commands: Commands) -> None:
-    status = _add(
+    _add(
         commands,
         "status",
         operator_commands.status,
         "what the running daemon sees",
         "beacon status",
+        shared=(_STATE, _JSON),
     )
-    _takes_state(status)
-    _takes_json(status)
     incidents = _add(
         commands,
         "incidents",
         operator_commands.incidents,
         "every incident that is remembered, or the story of one",
         "beacon incidents 3",
+        shared=(_STATE, _JSON),
     )
     incidents.add_argument("incident", metavar="ID", nargs="?", help="its id, or its number")
-    _takes_state(incidents)
-    _takes_json(incidents)
     explain = _add(
         commands,
         "explain",
         operator_commands.explain,
         "why a service is shown as it is, and what would change that",
         "beacon explain entra-mfa",
+        shared=(_STATE, _JSON),
     )
     explain.add_argument("service", metavar="SERVICE", help="its id")
-    _takes_state(explain)
-    _takes_json(explain)
 
 
 def _operator_commands(commands: Commands) -> None:
@@ -185,7 +208,9 @@ def _operator_commands(commands: Commands) -> None:
         if command.event is LampTest:
             continue  # it is above: without a daemon it drives the pins itself
         run = operator_commands.sender(command)
-        added = _add(commands, command.name, run, command.summary, command.example)
+        added = _add(
+            commands, command.name, run, command.summary, command.example, shared=(_STATE, _JSON)
+        )
         if "service" in command.fields:
             added.add_argument(
                 "service", metavar=command.subject_word, nargs="?", help=command.subject
@@ -198,50 +223,36 @@ def _operator_commands(commands: Commands) -> None:
         if command.undone:
             added.add_argument("--off", action="store_true", help=f"undo it: {command.undone}")
         added.add_argument("--reason", default="", help="why; recorded")
-        _takes_state(added)
-        _takes_json(added)
 
 
 def _dns_commands(commands: Commands) -> None:
-    group = commands.add_parser(
+    group = _add(
+        commands,
         "dns",
-        help="the DNS records that mailed codes depend on, before they are changed",
-        description="The DNS records that mailed codes depend on, before they are changed.",
-        epilog="example:\n  beacon dns golden otp.example.com --selector s1 > golden.yaml\n"
-        "  beacon dns check golden.yaml --zone otp.example.com.zone",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        None,
+        "the DNS records that mailed codes depend on, before they are changed",
+        "beacon dns golden otp.example.com --selector s1 > golden.yaml",
+        "beacon dns check golden.yaml --zone otp.example.com.zone",
     )
-    parts = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    parts = _parts(group)
     golden = _add(
         parts,
         "golden",
         run_commands.dns_golden,
         "write the present records of domains that send codes, to compare with later",
         "beacon dns golden otp.example.com --selector s1 --sender 192.0.2.10 > golden.yaml",
+        shared=(_CONFIG,),
     )
     golden.add_argument("domains", metavar="DOMAIN", nargs="+", help="a domain that sends codes")
-    golden.add_argument(
-        "--selector",
-        dest="selectors",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="selector of a DKIM key; repeatable",
-    )
-    golden.add_argument(
-        "--sender",
-        dest="senders",
-        action="append",
-        default=[],
-        metavar="ADDRESS",
-        help="address that sends the codes; repeatable",
-    )
+    _takes_many(golden, "selector", "NAME", "selector of a DKIM key")
+    _takes_many(golden, "sender", "ADDRESS", "address that sends the codes")
     check = _add(
         parts,
         "check",
         run_commands.dns_check,
         "compare the DNS, a server or a proposed zone file with a golden file",
         "beacon dns check golden.yaml --zone otp.example.com.zone --json",
+        shared=(_CONFIG, _JSON),
     )
     check.add_argument("file", metavar="FILE", type=Path, help="written by `beacon dns golden`")
     check.add_argument(
@@ -252,36 +263,35 @@ def _dns_commands(commands: Commands) -> None:
         metavar="NAME",
         help="origin of the zone file, if it does not begin with $ORIGIN",
     )
-    _takes_json(check)
     for each in (golden, check):
-        _takes_config(each)
-        _takes_servers(each)
+        for name, meaning in (
+            ("server", "asked instead of those the zone is delegated to"),
+            ("resolver", "asked instead of those of /etc/resolv.conf"),
+        ):
+            _takes_many(each, name, "ADDRESS", f"{meaning}; with a port or without")
 
 
-def _takes_servers(command: ArgumentParser) -> None:
-    for name, meaning in (
-        ("server", "asked instead of those the zone is delegated to"),
-        ("resolver", "asked instead of those of /etc/resolv.conf"),
-    ):
-        command.add_argument(
-            f"--{name}",
-            dest=f"{name}s",
-            action="append",
-            default=[],
-            metavar="ADDRESS",
-            help=f"{meaning}; with a port or without; repeatable",
-        )
+def _takes_many(command: ArgumentParser, name: str, metavar: str, meaning: str) -> None:
+    command.add_argument(
+        f"--{name}",
+        dest=f"{name}s",
+        action="append",
+        default=[],
+        metavar=metavar,
+        help=f"{meaning}; repeatable",
+    )
 
 
 def _sandbox_commands(commands: Commands) -> None:
-    sandbox = commands.add_parser(
+    group = _add(
+        commands,
         "sandbox",
-        help="a local identity provider to try things on",
-        description="A local identity provider to try things on (extra `demo`).",
-        epilog="example:\n  beacon sandbox serve",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        None,
+        "a local identity provider to try things on",
+        "beacon sandbox serve",
+        more=" (extra `demo`)",
     )
-    parts = sandbox.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    parts = _parts(group)
     serve = _add(
         parts,
         "serve",
@@ -324,29 +334,6 @@ def _sandbox_commands(commands: Commands) -> None:
         (demo, "http dns mqtt"),
     ):
         _takes_ports(each, wanted.split())
-
-
-def _takes_config(command: ArgumentParser) -> None:
-    command.add_argument(
-        "-c",
-        "--config",
-        metavar="FILE",
-        type=Path,
-        help="default: $BEACON_CONFIG, /etc/mfa-beacon/beacon.yaml, ./config/beacon.yaml",
-    )
-
-
-def _takes_state(command: ArgumentParser) -> None:
-    command.add_argument(
-        "--state-dir",
-        metavar="DIR",
-        type=Path,
-        help="default: $STATE_DIRECTORY, ~/.local/state/mfa-beacon",
-    )
-
-
-def _takes_json(command: ArgumentParser) -> None:
-    command.add_argument("--json", action="store_true", help="print one JSON document")
 
 
 def _takes_ports(command: ArgumentParser, wanted: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import beacon
 from beacon.config.schema import Config, Tower, Web
@@ -53,7 +53,7 @@ from beacon.outputs.mqtt.topics import HealthReport
 from beacon.outputs.systemd import Notifier
 from beacon.outputs.tower import failsafe_file
 from beacon.outputs.tower.channels import TowerError
-from beacon.outputs.tower.gpio import GpioChannels, pin_factory
+from beacon.outputs.tower.gpio import GpioChannels, open_lines
 from beacon.outputs.tower.output import StackLight
 
 if TYPE_CHECKING:
@@ -61,8 +61,6 @@ if TYPE_CHECKING:
     from beacon.outputs.push_gateway import PushGateway
     from beacon.outputs.terminal.output import TerminalTower
     from beacon.outputs.web.server import WebServer
-
-Result = TypeVar("Result")
 
 REMEMBER_WITHIN: Final = 1.0
 """Seconds the deciding thread has to hand over its memory."""
@@ -116,11 +114,9 @@ def _planned(config: Config) -> Iterator[WeeklyWindow]:
 def open_tower(settings: Tower, stack: ExitStack) -> tuple[GpioChannels, failsafe_file.Chip | None]:
     """Claim the pins; no chip: a tower without lamps. Raises `TowerError`."""
     try:
-        factory = pin_factory(settings.driver)
-        channels = GpioChannels(settings, factory)
+        channels = open_lines(settings)
         stack.callback(channels.close)
-        number: int | None = getattr(factory, "chip", None)  # gpiozero's mock has none
-        chip = None if number is None else failsafe_file.chip_at(f"/dev/gpiochip{number}")
+        chip = None if channels.chip is None else failsafe_file.chip_at(channels.chip)
     except OSError as error:
         raise TowerError(f"cannot look at the GPIO chip: {error}") from error
     return channels, chip
@@ -165,49 +161,52 @@ class Parts:
         self.clock = clock = SystemClock()
         self.monitor = Monitor(config.watched)
         self.ledger = Ledger()
-        shared: dict[type, Any] = {Ledger: self.ledger, ConditionalClient: ConditionalClient()}
         self._retry = retry
         self._degraded_before = False
         self.inbox: Inbox[Item] = Inbox()
         self.heart = Heartbeat(clock)
         self.pushes = Pushes(clock, self.inbox.post)
-        self.history = History(
-            options.state_directory,
-            config.watched.id,
-            clock,
-            remember=lambda: self.monitor.remember(clock.monotonic()),
-            learnt=self.monitor.learnt,
-            ask=self._ask_for_memory,
-            written=lambda: self.config.written,
-        )
+        self.history = self._new_history()
         self.tower = StackLight(config.tower, clock, self.heart, self._pressed, channels)
         self.output_factory = OutputFactory(self, drawn=drawn)
-        dates = DateWatch(clock, beacon.RELEASED)
-        self._windows = WindowsWatch(clock, _planned(config), plausible=lambda: dates.plausible)
+        self._dates = DateWatch(clock, beacon.RELEASED)
+        self._windows = WindowsWatch(
+            clock, _planned(config), plausible=lambda: self._dates.plausible
+        )
         self.health = SelfHealth(
             self._lag,
             self.monitor.view,
             lambda: self._degraded,
             self.output_factory.publish_health,
         )
-        self.engine = Engine(
+        self.engine = self._new_engine(notifier, terminal_watch)
+
+    def _new_history(self) -> History:
+        return History(
+            self.options.state_directory,
+            self.config.watched.id,
+            self.clock,
+            remember=lambda: self.monitor.remember(self.clock.monotonic()),
+            learnt=self.monitor.learnt,
+            ask=lambda call: self.engine.ask(call, REMEMBER_WITHIN),
+            written=lambda: self.config.written,
+        )
+
+    def _new_engine(self, notifier: Notifier, terminal_watch: Poll) -> Engine:
+        shared: dict[type, Any] = {Ledger: self.ledger, ConditionalClient: ConditionalClient()}
+        return Engine(
             judge=self.monitor,
-            clock=clock,
+            clock=self.clock,
             inbox=self.inbox,
-            outputs=(
-                LogBook(notifier.status),
-                self.tower,
-                self.history,
-                self.pushes,
-            ),
+            outputs=(LogBook(notifier.status), self.tower, self.history, self.pushes),
             heartbeat=self.heart,
             renderer=self.tower.heart,
             feed=notifier.watchdog,
             polls=(
-                StepWatch(clock),
-                dates,
-                HourWatch(clock, beacon.RELEASED),
-                KernelWatch(kernel_synchronised, partial(timesyncd_synchronised, clock)),
+                StepWatch(self.clock),
+                self._dates,
+                HourWatch(self.clock, beacon.RELEASED),
+                KernelWatch(kernel_synchronised, partial(timesyncd_synchronised, self.clock)),
                 self._storage_changed,
                 self._windows,
                 self.pushes,
@@ -221,14 +220,7 @@ class Parts:
 
     def actions(self) -> dict[str, Action]:
         """What the control socket can do."""
-        operators = Actions(
-            self.engine,
-            self.monitor.view,
-            self.monitor.explain,
-            self.tower.lamp_test,
-            self.clock,
-            site=lambda: self.monitor.site,
-        )
+        operators = Actions(self.engine, self.monitor, self.tower.lamp_test, self.clock)
         incidents = Incidents(self.history, self.clock, lambda: self.monitor.site)
         probe = ProbeNow(self.engine, lambda: self.config)
         return operators.all() | {"incidents": incidents, ACTION: probe}
@@ -243,9 +235,6 @@ class Parts:
         self.pushes.expect(expected(config))
         self.engine.reconfigure(config.watched, scheduled(config))
         self._windows.follow(_planned(config))
-
-    def _ask_for_memory(self, call: Callable[[], Result]) -> Result:
-        return self.engine.ask(call, REMEMBER_WITHIN)
 
     def _pressed(self) -> None:
         self.inbox.post(Acknowledge(self.clock.monotonic(), "button", "button"))

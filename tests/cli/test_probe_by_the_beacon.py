@@ -86,14 +86,7 @@ class Running:
         self.monitor = Monitor(config.watched)
         self.engine = engine_of(self.monitor, clock, Inbox())
         self.probe = ProbeNow(self.engine, lambda: self.config)
-        actions = Actions(
-            self.engine,
-            self.monitor.view,
-            self.monitor.explain,
-            lambda _: None,
-            clock,
-            site=lambda: config.watched,
-        )
+        actions = Actions(self.engine, self.monitor, lambda _: None, clock)
         self.served = [state / "control.sock"]
         self.socket = ControlSocket(self.served[0], {**actions.all(), "probe": self.probe})
         self.engine.start(scheduled(config))

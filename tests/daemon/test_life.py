@@ -22,10 +22,12 @@ import requests
 import trustme
 from paho.mqtt.enums import CallbackAPIVersion
 
-from beacon.daemon.life import load_config
+from beacon.cli.main import main
+from beacon.daemon.life import CannotStart, load_config, serve
+from beacon.daemon.wiring import DaemonOptions
 from beacon.otp.used_codes import Token
 from beacon.outputs.control.probe import question
-from beacon.outputs.control.socket import NoBeacon, ask
+from beacon.outputs.control.socket import ControlSocket, NoBeacon, ask
 from tests.servers.terminal import Terminal
 
 HEAD = """
@@ -41,53 +43,39 @@ services:
 LEFT = ["history.db", "history.key", "lamps"]
 """What stays in the state directory after an orderly end."""
 
-# A daemon whose one probe hangs where no socket wakes it, as a name resolution may.
-STUCK = """
-import os, sys, threading
+# A daemon that is not as others are: `{}` is put in front of its start.
+PROGRAM = """
+import gc, json, os, sys, threading, time
 from dataclasses import replace
 from pathlib import Path
+from gpiozero.pins.mock import MockFactory
+from beacon.core.model import Reading
+from beacon.core.monitor import Monitor
 from beacon.daemon.life import load_config, serve
 from beacon.daemon.wiring import DaemonOptions
 
-class Stuck:
+path, state = Path(sys.argv[1]), Path(sys.argv[2])
+config = load_config(path, os.environ)
+
+class Probe:
     def wait(self, utc, memory): return 0.0
+{}
+os._exit(serve(DaemonOptions(config=path, state_directory=state, environ=os.environ), config))
+"""
+# Its one probe hangs where no socket wakes it, as a name resolution may.
+STUCK = """
     def observe(self, run):
         print("hangs", flush=True)
         threading.Event().wait()
-
-path, state = Path(sys.argv[1]), Path(sys.argv[2])
-config = load_config(path, os.environ)
-config = replace(config, probes=dict.fromkeys(config.probes, Stuck()))
-os._exit(serve(DaemonOptions(config=path, state_directory=state, environ=os.environ), config))
+config = replace(config, probes=dict.fromkeys(config.probes, Probe()))
 """
-
-# A daemon whose probe answers what no probe may: the core breaks on it.
+# Its probe answers what no probe may: the core breaks on it.
 BREAKING = """
-import os, sys
-from dataclasses import replace
-from pathlib import Path
-from beacon.daemon.life import load_config, serve
-from beacon.daemon.wiring import DaemonOptions
-from beacon.core.model import Reading
-
-class Wrong:
-    def wait(self, utc, memory): return 0.0
     def observe(self, run): return Reading("hunter2")
-
-path, state = Path(sys.argv[1]), Path(sys.argv[2])
-config = load_config(path, os.environ)
-config = replace(config, probes=dict.fromkeys(config.probes, Wrong()))
-os._exit(serve(DaemonOptions(config=path, state_directory=state, environ=os.environ), config))
+config = replace(config, probes=dict.fromkeys(config.probes, Probe()))
 """
-
-# A daemon whose button is pressed for a while when a line comes in.
+# Its button is pressed for a while when a line comes in.
 PRESSED = """
-import gc, os, sys, threading, time
-from pathlib import Path
-from gpiozero.pins.mock import MockFactory
-from beacon.daemon.life import load_config, serve
-from beacon.daemon.wiring import DaemonOptions
-
 def press():
     sys.stdin.readline()
     [factory] = [each for each in gc.get_objects() if isinstance(each, MockFactory)]
@@ -96,51 +84,25 @@ def press():
     factory.pin(5).drive_high()
 
 threading.Thread(target=press, daemon=True).start()
-path, state = Path(sys.argv[1]), Path(sys.argv[2])
-config = load_config(path, os.environ)
-os._exit(serve(DaemonOptions(config=path, state_directory=state, environ=os.environ), config))
 """
-
-# A daemon whose judge hangs as soon as a file is there, in a turn or before the first.
+# Its judge hangs as soon as a file is there.
 STALLING = """
-import os, sys, threading
-from pathlib import Path
-from beacon.daemon.life import load_config, serve
-from beacon.daemon.wiring import DaemonOptions
-from beacon.core.monitor import Monitor
-from beacon.engine.loop import Engine
-
 handle = Monitor.handle
 
 def hang(self, event):
-    if Path(sys.argv[2], "hang").exists():
+    if (state / "hang").exists():
         threading.Event().wait()
     return handle(self, event)
 
 Monitor.handle = hang
-if Path(sys.argv[2], "hang").exists():
-    Engine.run = lambda self: threading.Event().wait()
-path, state = Path(sys.argv[1]), Path(sys.argv[2])
-config = load_config(path, os.environ)
-os._exit(serve(DaemonOptions(config=path, state_directory=state, environ=os.environ), config))
 """
-
-
-# A daemon that says what it has loaded when a line comes in.
+# It tells what it has loaded when a line comes in.
 LOADED = """
-import json, os, sys, threading
-from pathlib import Path
-from beacon.daemon.life import load_config, serve
-from beacon.daemon.wiring import DaemonOptions
-
-def say():
+def tell():
     sys.stdin.readline()
     print(json.dumps(sorted(sys.modules)), flush=True)
 
-threading.Thread(target=say, daemon=True).start()
-path, state = Path(sys.argv[1]), Path(sys.argv[2])
-config = load_config(path, os.environ)
-os._exit(serve(DaemonOptions(config=path, state_directory=state, environ=os.environ), config))
+threading.Thread(target=tell, daemon=True).start()
 """
 
 
@@ -168,7 +130,7 @@ class Daemon:
     ) -> None:
         run = ["-m", "beacon", "run", "-c", str(self.config), "--state-dir", str(self.state)]
         if program:
-            run = ["-c", program, str(self.config), str(self.state)]
+            run = ["-c", PROGRAM.format(program), str(self.config), str(self.state)]
         clean = {k: v for k, v in os.environ.items() if not k.endswith("_DIRECTORY")}
         with self.errors.open("a") as errors:
             self.process = subprocess.Popen(
@@ -186,16 +148,15 @@ class Daemon:
         self._eventually(self.status, "the daemon answers", 120)
 
     def start_in(self, window: Terminal, before: list[str], *options: str) -> None:
-        """In a terminal of its own, with nothing of it elsewhere but the log of `nohup`."""
+        """In a terminal of its own."""
         run = ["-m", "beacon", "run", "-c", str(self.config), "--state-dir", str(self.state)]
-        with self.errors.open("a") as errors:
-            self.process = subprocess.Popen(
-                ["setsid", "--ctty", *before, sys.executable, *run, *options],
-                env=os.environ | {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"},
-                stdin=window.inside,
-                stdout=errors if before else window.inside,
-                stderr=errors if before else window.inside,
-            )
+        self.process = subprocess.Popen(
+            ["setsid", "--ctty", *before, sys.executable, *run, *options],
+            env=os.environ | {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"},
+            stdin=window.inside,
+            stdout=window.inside,
+            stderr=window.inside,
+        )
 
     def ask(self, **request: Any) -> dict[str, Any]:
         return ask([self.state / "control.sock"], request)
@@ -274,14 +235,13 @@ def closed(free_port) -> int:
     return free_port()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_in_order_and_leaves_nothing(daemon, listening, eventually, number):
+def test_a_signal_ends_it_in_order_and_leaves_nothing(daemon, listening, eventually):
     daemon.write(endpoint("open", listening))
     daemon.start()
     eventually(lambda: daemon.status()["state"]["verdict"] == "ok", "it is green")
     assert (daemon.state / "lamps").read_text().startswith("mfa-beacon-lamps 2 1 #")
     assert (daemon.state / "running").exists()
-    daemon.signal(number)
+    daemon.signal(signal.SIGTERM)
     assert daemon.wait() == 0
     assert sorted(p.name for p in daemon.state.iterdir()) == LEFT
     assert "INFO beacon.daemon.life: stopped" in daemon.said()
@@ -295,22 +255,6 @@ def test_a_worker_that_never_comes_back_does_not_hold_the_end(daemon, closed):
     daemon.signal(signal.SIGTERM)
     assert daemon.wait() == 0
     assert not (daemon.state / "running").exists()
-
-
-def test_a_second_signal_means_now(daemon, closed, eventually):
-    daemon.write(endpoint("open", closed))
-    receiver = daemon.state.parent / "notify"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        systemd.bind(str(receiver))
-        systemd.settimeout(30)
-        daemon.spawn(program=STUCK, NOTIFY_SOCKET=str(receiver))
-        assert daemon.process.stdout.readline() == "hangs\n"
-        daemon.signal(signal.SIGTERM)
-        while systemd.recv(4096) != b"STOPPING=1":
-            pass
-        daemon.signal(signal.SIGTERM)
-    assert daemon.wait() == 1
-    assert (daemon.state / "running").exists()
 
 
 def test_when_the_core_breaks_it_ends_in_order_and_says_where(daemon, closed):
@@ -348,20 +292,6 @@ def test_quiet_hours_are_quiet_from_the_start(daemon, closed, eventually):
     eventually(lambda: daemon.status()["incidents"], "an incident is open")
     eventually(lambda: "opened" in daemon.said(), "it is logged")
     assert "sound:" not in daemon.said()
-
-
-def test_after_a_kill_the_next_one_takes_over(make_daemon, listening):
-    first = make_daemon()
-    first.write(endpoint("open", listening))
-    first.start()
-    first.signal(signal.SIGKILL)
-    assert first.wait() == -signal.SIGKILL
-    assert (first.state / "running").exists()
-    second = make_daemon()
-    second.start()
-    second.signal(signal.SIGTERM)
-    assert second.wait() == 0
-    assert not (second.state / "running").exists()
 
 
 def test_reload_keeps_what_is_unchanged_and_takes_what_is_new(
@@ -413,16 +343,6 @@ def test_reload_of_a_bad_file_changes_nothing_and_says_so(daemon, listening, eve
     assert list(daemon.status()["endpoints"]) == ["door/open"]
 
 
-def test_reload_says_what_needs_a_restart(daemon, listening, eventually):
-    daemon.write(endpoint("open", listening))
-    daemon.start(CREDENTIALS_DIRECTORY=str(daemon.state.parent))
-    daemon.write(endpoint("open", listening), head=HEAD.replace("red: 17", "red: 18"))
-    daemon.signal(signal.SIGHUP)
-    eventually(lambda: "reloaded; endpoints: 1" in daemon.said(), "it is reloaded")
-    assert "changes of `site` and `tower` need a restart" in daemon.said()
-    assert "credentials are read by systemd at start" in daemon.said()
-
-
 def test_systemd_hears_how_it_goes(daemon, listening, eventually):
     receiver = daemon.state.parent / "notify"
     daemon.write(endpoint("open", listening))
@@ -470,36 +390,33 @@ def test_a_start_in_the_middle_of_a_renewal_waits_for_the_new_key(daemon, listen
     eventually(lambda: reads(daemon, "pair")[0] == "down", "it asks with the new pair")
 
 
-def test_a_second_beacon_of_the_same_state_is_refused(make_daemon, listening):
-    first, second = make_daemon(), make_daemon()
-    first.write(endpoint("open", listening))
-    first.start()
-    second.spawn()
-    assert second.wait() == 1
-    pid, socket_path = first.process.pid, first.state / "control.sock"
-    assert (
-        f"beacon: another beacon is running (process {pid}): it serves {socket_path}; end it with "
-        f"`kill {pid}` (the service: `systemctl stop mfa-beacon`), or choose another directory "
-        "with --state-dir"
-    ) in second.said().splitlines()
-    assert first.status()["ok"]
-    assert (first.state / "running").exists()
-
-
-def test_pins_that_cannot_be_had_stop_it_before_it_begins(daemon, listening):
-    daemon.write(endpoint("open", listening), head=HEAD.replace("mock", "lgpio"))
-    daemon.spawn()
-    assert daemon.wait() == 1
-    assert daemon.said().splitlines()[-1].startswith("beacon: tower: ")
-    assert list(daemon.state.iterdir()) == []
-
-
-def test_a_state_directory_that_cannot_be_written_is_said(daemon, listening):
-    daemon.write(endpoint("open", listening))
-    daemon.state.write_text("a file")
-    daemon.spawn()
-    assert daemon.wait() == 1
-    assert "choose one this user may write with --state-dir" in daemon.said()
+@pytest.mark.parametrize(
+    ("hindrance", "words"),
+    [
+        ("another beacon", r"another beacon is running \(process \d+\): it serves .*control\.sock"),
+        ("no pins", "^tower: "),
+        ("a file", "a file.*choose one this user may write with --state-dir"),
+    ],
+)
+def test_what_stops_a_start_is_told_and_nothing_is_left(daemon, listening, hindrance, words):
+    daemon.state = state = daemon.state.with_name("a file" if hindrance == "a file" else "state")
+    driver = "lgpio" if hindrance == "no pins" else "mock"
+    daemon.write(endpoint("open", listening), head=HEAD.replace("mock", driver))
+    other = ControlSocket(state / "control.sock", {})
+    if hindrance == "another beacon":
+        state.mkdir()
+        other.start()
+    elif hindrance == "a file":
+        state.write_text("")
+    options = DaemonOptions(config=daemon.config, state_directory=state, environ={})
+    try:
+        with pytest.raises(CannotStart, match=words):
+            serve(options, load_config(daemon.config, {}))
+        assert not {"tower", "history", "reload", "retry"} & {t.name for t in threading.enumerate()}
+        left = [each.name for each in state.iterdir()] if state.is_dir() else []
+        assert left == (["control.sock"] if hindrance == "another beacon" else [])
+    finally:
+        other.stop(5)
 
 
 def test_a_counter_is_never_used_twice_even_by_a_beacon_that_is_killed(daemon):
@@ -515,7 +432,7 @@ def test_a_counter_is_never_used_twice_even_by_a_beacon_that_is_killed(daemon):
 
     def probe() -> None:
         command = ["probe", "door/open", "-c", daemon.config, "--state-dir", daemon.state]
-        subprocess.run([sys.executable, "-m", "beacon", *command], check=True, timeout=120)
+        assert main([str(word) for word in command]) == 0
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
@@ -528,10 +445,12 @@ def test_a_counter_is_never_used_twice_even_by_a_beacon_that_is_killed(daemon):
         probe()
         daemon.signal(signal.SIGKILL)
         daemon.end()
+        assert (daemon.state / "running").exists()
         probe()
         daemon.start()
         probe()
         daemon.end()
+        assert not (daemon.state / "running").exists(), "it ended in order"
         server.shutdown()
     token = Token.parse("JBSWY3DPEHPK3PXP")
     assert asked == [f"/{token.counted(number)}" for number in range(len(asked))]
@@ -628,9 +547,8 @@ def test_mqtt_hears_it_come_reload_and_go(daemon, listening, need, free_port, ev
 
 @pytest.mark.integration
 @pytest.mark.realtime
-@pytest.mark.parametrize("turning", [True, False], ids=["in a turn", "before its first"])
 def test_a_judge_that_hangs_is_told_over_mqtt_within_ten_seconds(
-    daemon, listening, need, free_port, eventually, turning
+    daemon, listening, need, free_port, eventually
 ):
     port = free_port()
     broker = subprocess.Popen(
@@ -645,12 +563,8 @@ def test_a_judge_that_hangs_is_told_over_mqtt_within_ten_seconds(
         client.loop_start()
         head = HEAD.replace("tower:", f"mqtt: {{broker: 'mqtt://127.0.0.1:{port}'}}\ntower:")
         daemon.write(endpoint("open", listening), head=head)
-        if not turning:
-            daemon.state.mkdir()
-            (daemon.state / "hang").touch()
         daemon.spawn(program=STALLING)
-        first = "ok" if turning else "blind"
-        eventually(lambda: verdict(heard) == first, "it has begun", 30)
+        eventually(lambda: verdict(heard) == "ok", "it has begun", 30)
         began = time.monotonic()
         (daemon.state / "hang").touch()
         eventually(lambda: said_to_stall(heard), "its hanging is told", 30)
@@ -681,8 +595,7 @@ def journal() -> tuple[int, int]:
     return reader.detach(), writer.detach()
 
 
-@pytest.mark.parametrize("blocking", [True, False])
-@pytest.mark.parametrize("made", [pipe, journal])
+@pytest.mark.parametrize(("made", "blocking"), [(pipe, True), (journal, False)])
 def test_nobody_who_reads_stderr_keeps_it_from_judging_and_from_ending(
     daemon, eventually, made, blocking
 ):
@@ -732,11 +645,10 @@ def read_verdict(daemon: Daemon) -> str:
     return daemon.status().get("state", {}).get("verdict", "")
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_closed_streams_cost_the_daemon_nothing(daemon, listening, eventually, closed):
+def test_closed_streams_cost_the_daemon_nothing(daemon, listening, eventually):
     daemon.write(endpoint("open", listening))
     run = f"'{sys.executable}' -m beacon run -c '{daemon.config}' --state-dir '{daemon.state}'"
-    daemon.process = subprocess.Popen(["bash", "-c", f"exec {run} {closed}"])
+    daemon.process = subprocess.Popen(["bash", "-c", f"exec {run} <&- >&- 2>&-"])
     eventually(lambda: read_verdict(daemon) == "ok", "it is green", 30)
     descriptors = Path(f"/proc/{daemon.process.pid}/fd")
     files = [str((descriptors / n).readlink()) for n in ("0", "1", "2")]
@@ -802,13 +714,6 @@ def test_what_is_pushed_over_http_lights_the_lamps_and_no_token_is_told(
         assert new not in said
 
 
-def test_a_port_that_is_taken_keeps_the_lamps_burning(daemon, listening, eventually):
-    daemon.write(endpoint("open", listening), head=pushing(listening))
-    daemon.start()
-    eventually(lambda: daemon.status()["state"]["verdict"] == "ok", "it is green")
-    assert f"HTTP: cannot listen at 127.0.0.1:{listening}" in daemon.said()
-
-
 @pytest.mark.integration
 def test_a_flood_of_pushes_keeps_nothing_from_the_lamps(
     daemon, listening, need, free_port, eventually
@@ -828,14 +733,14 @@ def test_a_flood_of_pushes_keeps_nothing_from_the_lamps(
         daemon.write(endpoint("open", listening), "      - " + json.dumps(told), head=head)
         daemon.start()
         eventually(lambda: pushed(web, token) == 200, "a push is taken")
-        drips.extend(socket.create_connection(("127.0.0.1", web)) for _ in range(50))
+        drips.extend(socket.create_connection(("127.0.0.1", web)) for _ in range(40))
         statuses = set()
-        for number in range(300):
+        for number in range(60):
             body = json.dumps({"reason": "ok", "detail": "x" * number})
             client.publish("mfa-beacon/test/push/door/browser", body, 1)
             statuses.add(pushed(web, token, detail=str(number)))
             with contextlib.suppress(OSError):  # it is cut off for another
-                drips[number % 50].send(b"x")
+                drips[number % 40].send(b"x")
         assert statuses <= {200, 429}
         client.publish("mfa-beacon/test/push/door/browser", '{"reason": "unreachable"}', 1)
         eventually(lambda: reads(daemon) == ("down", "unreachable"), "the latest is shown")
@@ -861,7 +766,7 @@ def test_where_nobody_pushes_nothing_for_it_is_loaded(daemon, listening, eventua
     daemon.process.stdin.flush()
     loaded = set(json.loads(daemon.process.stdout.readline()))
     assert "beacon.probes.tcp" in loaded
-    for name in ("outputs.web", "outputs.web_push", "outputs.push_door", "probes.push"):
+    for name in ("outputs.web.server", "outputs.web.push", "outputs.push_gateway", "probes.push"):
         assert f"beacon.{name}" not in loaded
     assert "http.server" not in loaded
 
@@ -899,26 +804,15 @@ def test_in_a_terminal_the_tower_is_drawn_and_the_log_does_not_spoil_it(
     assert window.shown.index(b"\x1b[?1049h") < window.shown.index(b"\x1b[?1049l")
 
 
-@pytest.mark.parametrize("before", [[], ["bash", "-c", 'trap : HUP; "$@"; exit $?', "make"]])
-def test_closing_the_terminal_ends_it_in_order(daemon, listening, eventually, terminal, before):
-    """Also where its first process is one that waits for us, as in `xterm -e make run`."""
+def test_closing_the_terminal_ends_it_in_order(daemon, listening, eventually, terminal):
+    """Where its first process is one that waits for us, as in `xterm -e make run`."""
     daemon.write(endpoint("open", listening))
     window = terminal()
-    daemon.start_in(window, before)
+    daemon.start_in(window, ["bash", "-c", 'trap : HUP; "$@"; exit $?', "make"])
     eventually(daemon.status, "the daemon answers", 60)
     window.close()
     assert daemon.wait() == 0
     assert sorted(p.name for p in daemon.state.iterdir()) == LEFT
-
-
-def test_with_nohup_it_outlives_the_terminal(daemon, listening, eventually, terminal):
-    daemon.write(endpoint("open", listening))
-    window = terminal()
-    daemon.start_in(window, ["nohup"])
-    eventually(daemon.status, "the daemon answers", 60)
-    window.close()
-    eventually(lambda: "reloaded; endpoints: 1" in daemon.said(), "it took the hang-up", 60)
-    assert daemon.status()["ok"]
 
 
 def test_a_state_directory_gone_read_only_is_lived_without(daemon, listening, eventually):
@@ -1011,12 +905,12 @@ def test_a_hostile_feed_costs_its_own_reading_only(daemon, listening, feed, even
         systemd.settimeout(60)
         daemon.start(NOTIFY_SOCKET=str(receiver), WATCHDOG_USEC="2000000")
         stamps, slowest = 0, 0.0
-        while len(asked) < 5:
+        while len(asked) < 3:
             stamps += systemd.recv(4096).startswith(b"WATCHDOG=1")
             began = time.monotonic()
             assert daemon.status()["ok"]
             slowest = max(slowest, time.monotonic() - began)
-        assert stamps >= 3
+        assert stamps >= 1
         assert slowest < 30, "not as long as the feed would take to read"
     daemon.signal(signal.SIGTERM)
     assert daemon.wait() == 0

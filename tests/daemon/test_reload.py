@@ -140,7 +140,7 @@ def reloaded(running: Config, load: Mock, outputs: Any, follow: Mock) -> Mock:
     """Reload once; return the notifier."""
     parts = SimpleNamespace(
         config=running,
-        options=SimpleNamespace(environ={}),
+        options=SimpleNamespace(environ={"CREDENTIALS_DIRECTORY": "/run/credentials"}),
         follow=follow,
         engine=SimpleNamespace(ask=lambda call, _timeout: call()),
     )
@@ -180,3 +180,18 @@ def test_outputs_follow_a_secret_that_changed(password, shown):
     outputs = SimpleNamespace(show=Mock())
     reloaded(with_password("old"), Mock(return_value=with_password(password)), outputs, Mock())
     assert outputs.show.called is shown
+
+
+def test_a_reload_says_what_needs_a_restart(caplog):
+    caplog.set_level(logging.INFO)
+    running, follow = config("a"), Mock()
+    fresh = replace(
+        config("b"), watched=replace(site("b"), id="other"), tower=Tower(lamps={Colour.RED: 18})
+    )
+    reloaded(running, Mock(return_value=fresh), SimpleNamespace(show=Mock()), follow)
+    taken = follow.call_args.args[0]
+    assert (taken.watched.id, taken.tower) == ("test", running.tower)
+    assert [e.id for e in taken.watched.endpoints] == ["s/b"]
+    assert "changes of `site` and `tower` need a restart" in caplog.text
+    assert "credentials are read by systemd at start" in caplog.text
+    assert "reloaded; endpoints: 1" in caplog.text

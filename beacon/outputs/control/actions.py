@@ -6,10 +6,8 @@ from functools import partial
 from typing import Any
 
 from beacon.core.effects import Answered, Effect, OverlaysChanged
-from beacon.core.explain import Explained
-from beacon.core.model import Site
+from beacon.core.monitor import Monitor
 from beacon.core.operator.commands import COMMANDS, LampTest, Refusal, parse
-from beacon.core.views import View
 from beacon.engine.clock import Clock, WallClockMap
 from beacon.engine.loop import Engine
 from beacon.outputs.control.socket import Action, ActionRefused, Answer
@@ -20,24 +18,13 @@ ANSWER_WITHIN = 5.0
 
 
 class Actions:
-    """Carries out what is asked. Called in the control socket's threads; the loop's thread decides.
-
-    `site` returns what is watched now.
-    """
+    """Carries out what is asked. Called in the control socket's threads; the loop decides."""
 
     def __init__(
-        self,
-        engine: Engine,
-        view: Callable[[], View],
-        explain: Callable[[str], Explained | None],
-        lamp_test: Callable[[bool], None],
-        clock: Clock,
-        *,
-        site: Callable[[], Site],
+        self, engine: Engine, monitor: Monitor, lamp_test: Callable[[bool], None], clock: Clock
     ) -> None:
-        self._engine, self._view, self._lamp_test = engine, view, lamp_test
-        self._explain, self._clock, self._site = explain, clock, site
-        self._moments = WallClockMap(clock)
+        self._engine, self._monitor, self._lamp_test = engine, monitor, lamp_test
+        self._clock, self._moments = clock, WallClockMap(clock)
 
     def all(self) -> dict[str, Action]:
         """Return the actions by name."""
@@ -48,14 +35,14 @@ class Actions:
         }
 
     def _status(self, _request: Mapping[str, Any], _by: str) -> Answer:
-        view = self._engine.ask(self._view, ANSWER_WITHIN)
-        return status(view, self._moments, self._site())
+        view = self._engine.ask(self._monitor.view, ANSWER_WITHIN)
+        return status(view, self._moments, self._monitor.site)
 
     def _explained(self, request: Mapping[str, Any], _by: str) -> Answer:
         service = text(request, "service")
-        found = self._engine.ask(lambda: self._explain(service), ANSWER_WITHIN)
+        found = self._engine.ask(lambda: self._monitor.explain(service), ANSWER_WITHIN)
         if found is None:
-            known = self._engine.ask(self._view, ANSWER_WITHIN).overall.services
+            known = self._engine.ask(self._monitor.view, ANSWER_WITHIN).overall.services
             raise ActionRefused(f"no service {service!r}; there is: {', '.join(dict(known))}")
         return explanation(found, self._clock.monotonic(), self._moments)
 

@@ -9,6 +9,7 @@ length is known; `_in_packet` is what it has read of the packet.
 `tests/outputs/mqtt/test_bounded_client.py` fails when that changes.
 """
 
+import copy
 import struct
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ class BoundedClient(DialledClient):
 
     def __init__(self, largest: int, **more: Any) -> None:  # noqa: ANN401 - paho's own
         super().__init__(CallbackAPIVersion.VERSION2, **more)
+        self._no_packet = copy.deepcopy(self._in_packet)
         self.opening = b""
         self._largest = largest
         self._left = 0
@@ -67,13 +69,4 @@ class BoundedClient(DialledClient):
             if command & 0x06 and len(self._head) >= 4 + length:
                 self._send_puback(struct.unpack_from("!H", self._head, 2 + length)[0])
         self._drops.append(f"a message of {size} bytes on {topic[:200]!r} is dropped: too large")
-        self._in_packet = {
-            "command": 0,
-            "have_remaining": 0,
-            "remaining_count": [],
-            "remaining_mult": 1,
-            "remaining_length": 0,
-            "packet": bytearray(),
-            "to_process": 0,
-            "pos": 0,
-        }
+        self._in_packet = copy.deepcopy(self._no_packet)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import Any, Final
 
-from beacon.config.schema import Config, Mqtt
+from beacon.config.schema import Config
 from beacon.core.effects import Announcement
 from beacon.core.indication import SIGNAL, Colour, Pattern
 from beacon.core.model import Endpoint, Health, Verdict
@@ -20,6 +20,7 @@ from beacon.engine.text_pattern import TextPattern
 from beacon.outputs.mqtt.topics import (
     AVAILABILITY,
     BUZZER,
+    COMMAND,
     ENDPOINT,
     EVENT,
     HEALTH,
@@ -33,6 +34,7 @@ from beacon.outputs.mqtt.topics import (
     Publication,
     compact,
     endpoint_path,
+    section,
 )
 
 ENDPOINT_PERIOD: Final = 60.0
@@ -50,19 +52,19 @@ Component = dict[str, Any]
 
 def config_topic(config: Config) -> str:
     """The topic of this beacon's discovery message."""
-    return f"{_mqtt(config).discovery.prefix}/device/mfa_beacon_{_id(config.watched.id)}/config"
+    return f"{section(config).discovery.prefix}/device/mfa_beacon_{_id(config.watched.id)}/config"
 
 
 def birth_topic(config: Config) -> str:
     """The topic on which Home Assistant announces that it starts or stops."""
-    return f"{_mqtt(config).discovery.prefix}/status"
+    return f"{section(config).discovery.prefix}/status"
 
 
 def discovery(config: Config, version: str) -> dict[str, Any]:
     """The whole device, in Home Assistant's device form."""
     site = config.watched.id
     device = f"mfa_beacon_{_id(site)}"
-    base = f"{_mqtt(config).base_topic}/{site}"
+    base = f"{section(config).base_topic}/{site}"
     components: dict[str, Component] = {}
     for wanted, component in _components(config, base):
         name = _unused(_id(wanted), components)
@@ -109,12 +111,6 @@ def _described(old: str) -> Iterator[tuple[str, str]]:
         kind = part.get("p") if isinstance(part, dict) else None
         if isinstance(kind, str) and _SAFE.fullmatch(kind) and _SAFE.fullmatch(name):
             yield name, kind
-
-
-def _mqtt(config: Config) -> Mqtt:
-    if config.mqtt is None:
-        raise ValueError("discovery needs the section mqtt")
-    return config.mqtt
 
 
 def _id(words: str) -> str:
@@ -186,9 +182,9 @@ def _tower(config: Config, base: str) -> Iterator[tuple[str, Component]]:
 
 def _commands(config: Config, base: str) -> Iterator[tuple[str, Component]]:
     for name, operator_command in COMMANDS.items():
-        if not operator_command.one_press or name not in _mqtt(config).commands:
+        if not operator_command.one_press or name not in section(config).commands:
             continue
-        command: Component = {"cmd_t": f"{base}/cmd/{name}", "qos": 1}
+        command: Component = {"cmd_t": COMMAND.at(base, name), "qos": 1}
         if operator_command.switch:
             topic, label = f"{base}/{name}", name.capitalize()
             yield (

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from beacon.config.schema import Config, Mqtt
+from beacon.config.schema import Config
 from beacon.core.effects import Effect
 from beacon.core.explain import Explained
 from beacon.core.inputs import Event
@@ -29,7 +29,7 @@ from beacon.outputs.mqtt.outbox import Outbox
 from beacon.outputs.mqtt.push import MqttPush
 from beacon.outputs.mqtt.session import USUAL, Session, SessionTimes, Setup
 from beacon.outputs.mqtt.stalled import LOOK_EVERY, StallWatch
-from beacon.outputs.mqtt.topics import OFFLINE, HealthReport, Publication, Topics
+from beacon.outputs.mqtt.topics import OFFLINE, HealthReport, Publication, Topics, section
 from beacon.outputs.tower.renderer import Shown
 
 _log = logging.getLogger(__name__)
@@ -223,7 +223,7 @@ class MqttOutput:
 
     def _connect_once(self, setup: Setup, only: str = "") -> str:
         """Connect, stay until the end, return why it ended. `only`: publish just this."""
-        mqtt = _mqtt(setup.config)
+        mqtt = section(setup.config)
         will = setup.topics.available(OFFLINE)
         largest = LARGEST + 2 * len(setup.description.payload.encode())
         try:
@@ -309,7 +309,7 @@ class MqttOutput:
         self, client: MqttClient, session: Session, setup: Setup, fresh: Setup
     ) -> None:
         """Disconnect because a reload wants another connection."""
-        before, after = _mqtt(setup.config), _mqtt(fresh.config)
+        before, after = section(setup.config), section(fresh.config)
         if setup.topics.base != fresh.topics.base:
             # The description first: Home Assistant logs an error for each empty state it reads.
             # The new one if it has the same topic: entities keep what people changed about them.
@@ -329,7 +329,7 @@ class MqttOutput:
 
     def _log_connected(self, setup: Setup, missed: int) -> None:
         if self._cause != "":
-            mqtt, name = _mqtt(setup.config), client_id(setup.topics.site)
+            mqtt, name = section(setup.config), client_id(setup.topics.site)
             _log.info("MQTT: connected to %s:%d as %s", mqtt.host, mqtt.port, name)
             self._cause = ""
         if missed:
@@ -351,13 +351,7 @@ def listen(
         listening.close()
 
 
-def _mqtt(config: Config) -> Mqtt:
-    if config.mqtt is None:
-        raise ValueError("the MQTT output needs the section mqtt")
-    return config.mqtt
-
-
 def _same_connection(before: Config, after: Config) -> bool:
     """Whether one connection serves both configurations."""
-    old, new = _mqtt(before), _mqtt(after)
+    old, new = section(before), section(after)
     return replace(old, discovery=new.discovery, commands=new.commands) == new

@@ -25,7 +25,15 @@ from beacon.outputs.mqtt.homeassistant import (
 )
 from beacon.outputs.mqtt.outbox import Outbox
 from beacon.outputs.mqtt.push import MqttPush
-from beacon.outputs.mqtt.topics import CONFIGURED_TOPICS, ONLINE, Publication, Topics
+from beacon.outputs.mqtt.topics import (
+    COMMAND,
+    CONFIGURED_TOPICS,
+    ONLINE,
+    PUSH,
+    Publication,
+    Topics,
+    section,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -47,8 +55,6 @@ class SessionTimes:
 
 
 USUAL: Final = SessionTimes()
-PUSH: Final = "push/"
-"""Pushed readings arrive below this, and below the base."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +70,8 @@ class Setup:
     @cached_property
     def document(self) -> dict[str, Any] | None:
         """The description for Home Assistant; None: not wanted."""
-        assert self.config.mqtt is not None, "without it there is no MQTT"
-        return discovery(self.config, self.version) if self.config.mqtt.discovery.enabled else None
+        wanted = section(self.config).discovery.enabled
+        return discovery(self.config, self.version) if wanted else None
 
     @cached_property
     def description(self) -> Publication:
@@ -74,9 +80,8 @@ class Setup:
 
     def subscriptions(self) -> list[Subscription]:
         """All subscriptions."""
-        base = self.topics.base
         read_back = [Subscription(topic, 1, retained=True) for topic in self.read_back()]
-        commands = [Subscription(f"{base}/cmd/+", 1)]
+        commands = [Subscription(COMMAND.at(self.topics.base, "+"), 1)]
         return [*commands, *self.birth(), *self.pushes(), *read_back]
 
     def birth(self) -> list[Subscription]:
@@ -87,7 +92,7 @@ class Setup:
     def pushes(self) -> list[Subscription]:
         """Where pushed readings arrive."""
         wanted = self.push is not None
-        return [Subscription(f"{self.topics.base}/{PUSH}+/+", 1)] if wanted else []
+        return [Subscription(PUSH.at(self.topics.base, "+/+"), 1)] if wanted else []
 
     def read_back(self) -> list[str]:
         """Read at the beginning: our description, and topics that may have lost their endpoint."""
@@ -231,21 +236,20 @@ class Session:
     def _receive(self, received: MQTTMessage) -> None:
         topic, base = received.topic, self._setup.topics.base
         kept = received.retain and self._read_back is not None
-        if topic.startswith(commands := f"{base}/cmd/"):
+        payload = bytes(received.payload)
+        if topic.startswith(commands := COMMAND.at(base)):
             name = topic.removeprefix(commands)
-            self._setup.commands.obey(name, bytes(received.payload), retained=received.retain)
-        elif topic.startswith(pushes := f"{base}/{PUSH}"):
+            self._setup.commands.obey(name, payload, retained=received.retain)
+        elif topic.startswith(pushes := PUSH.at(base)):
             if self._setup.push is not None:
                 endpoint = topic.removeprefix(pushes)
-                self._setup.push.receive(
-                    endpoint, bytes(received.payload), retained=received.retain
-                )
+                self._setup.push.receive(endpoint, payload, retained=received.retain)
         elif topic == birth_topic(self._setup.config):
-            if received.payload == b"online":
+            if payload == b"online":
                 self._birth = self._clock.monotonic() + self._rng.uniform(*self._pace.birth)
         elif topic == config_topic(self._setup.config):
             if kept:
-                self._describe(received.payload.decode("utf-8", "replace"))
-        elif kept and received.payload and topic not in self._members:
+                self._describe(payload.decode("utf-8", "replace"))
+        elif kept and payload and topic not in self._members:
             self._orphans.append(topic)  # its service or endpoint has left the configuration
             self._sweep_later()

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from beacon.config.schema import Config
+from beacon.config.schema import Config, Mqtt
 from beacon.core.effects import Announced, Answered, OverlaysChanged
 from beacon.core.explain import Explained
 from beacon.core.indication import Colour, Sound
@@ -102,6 +102,11 @@ INFO: Final = MqttTopic("info")
 HEALTH: Final = MqttTopic("health")
 RESULT: Final = MqttTopic("result", retain=False, qos=1)
 
+COMMAND: Final = MqttTopic("cmd/{}")
+"""Commands arrive here."""
+PUSH: Final = MqttTopic("push/{}")
+"""Pushed readings arrive here; the name is the endpoint's."""
+
 CONFIGURED_TOPICS: Final = ("service/+", "explain/+", "endpoint/+/+", "witness/+", "lamp/+")
 """Retained topics, below the base, that come and go with the configuration (MQTT filters)."""
 
@@ -121,6 +126,13 @@ class HealthReport:
     clock_offset_ms: float | None
     storage_degraded: bool
     rss_mb: float
+
+
+def section(config: Config) -> Mqtt:
+    """The section `mqtt`, without which there is nothing of this package."""
+    if config.mqtt is None:
+        raise ValueError("MQTT needs the section mqtt")
+    return config.mqtt
 
 
 def text(words: str | None) -> str | None:
@@ -163,11 +175,9 @@ class Topics:
     """The messages of one beacon. `utc` must give the same moment always the same time."""
 
     def __init__(self, config: Config, version: str, utc: UtcOf) -> None:
-        if config.mqtt is None:
-            raise ValueError("topics need the section mqtt")
         self._site = config.watched
         self.site = self._site.id
-        self.base = f"{config.mqtt.base_topic}/{self.site}"
+        self.base = f"{section(config).base_topic}/{self.site}"
         self.availability = AVAILABILITY.at(self.base)
         self._version, self._utc, self._config = version, utc, config
 

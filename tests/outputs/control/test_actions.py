@@ -59,14 +59,7 @@ class Room:
             feed=lambda: None,
         )
         self.engine.start({})
-        self.actions = Actions(
-            self.engine,
-            self.monitor.view,
-            self.monitor.explain,
-            self.tested.append,
-            self.clock,
-            site=lambda: self.monitor.site,
-        ).all()
+        self.actions = Actions(self.engine, self.monitor, self.tested.append, self.clock).all()
         self.thread = threading.Thread(target=self.engine.run)
         self.thread.start()
 

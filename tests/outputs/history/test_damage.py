@@ -27,7 +27,7 @@ from beacon.outputs.history.storage import KEY, NAME
 
 from .test_output import QUICK, SEED, START, Life, dead, site
 
-DAMAGES = int(os.environ.get("BEACON_DAMAGES", "150"))
+DAMAGES = int(os.environ.get("BEACON_DAMAGES", "60"))
 FILES = (NAME, NAME, f"{NAME}-wal", f"{NAME}-shm", KEY)
 STRANGE = (None, "", "\udcff".encode("utf-8", "surrogateescape"), "x", -1, 0, 2**62, 1e300, 0.5)
 
@@ -156,9 +156,9 @@ def lives_on(directory: Path, number: int) -> None:
         life.ends()
 
 
-@pytest.mark.parametrize("part", range(10))
+@pytest.mark.parametrize("part", range(4))
 def test_whatever_is_damaged_the_beacon_starts_and_goes_on(left, tmp_path, part):
-    for number in range(part, DAMAGES, 10):
+    for number in range(part, DAMAGES, 4):
         dice = random.Random(number)
         directory = tmp_path / str(number)
         dead(left[dice.choice(("ended", "killed"))], directory)

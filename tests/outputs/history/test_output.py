@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import threading
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -216,7 +217,7 @@ def cuts_of(whole: bytes) -> list[int]:
     frame = page + FRAME_HEADER
     frames = range(WAL_HEADER, len(whole) + 1, frame)
     torn = [start + into for start in frames for into in (5, FRAME_HEADER, frame // 2, frame - 1)]
-    cuts = {0, 17, len(whole), *range(0, len(whole), 512), *frames, *torn}
+    cuts = {0, 17, len(whole), *range(0, len(whole), 2048), *frames, *torn[:: len(torn) // 20]}
     return sorted(cut for cut in cuts if cut <= len(whole))
 
 
@@ -260,25 +261,25 @@ def test_every_cut_of_the_log_leaves_a_moment_that_was(cut_down):
         seen.append(state)
         _goes_on(again, state)
         again.ends()
-    assert len(seen) > 100
+    assert len(seen) > 50
     assert set(seen) == {0, 1, 2, 3, 4}
     assert seen == sorted(seen), "a longer log never holds less"
 
 
-@pytest.mark.parametrize("lost", ["half a sector", "a page", "a frame"])
-def test_a_torn_page_counts_as_not_written(cut_down, lost):
+def test_a_torn_page_counts_as_not_written(cut_down):
     """The card kept the length of the log and not what was at its end."""
     whole, begin = cut_down
-    last = next(cut for cut in cuts_of(whole) if begin(cut, whole[:cut])[0] == 4)
+    cuts = cuts_of(whole)
+    last = cuts[bisect_left(cuts, 4, key=lambda cut: begin(cut, whole[:cut])[0])]
     [page] = struct.unpack(">I", whole[8:12])
-    torn = {
-        "half a sector": bytes(byte ^ 0xFF for byte in whole[last - 256 : last]),
-        "a page": bytes(byte ^ 0xFF for byte in whole[last - page : last]),
-        "a frame": bytes(page + FRAME_HEADER),
-    }[lost]
-    state, again = begin(-1, whole[: last - len(torn)] + torn + whole[last:])
-    assert state == 3
-    _goes_on(again, state)
+    half_a_sector, a_page, a_frame = 256, page, page + FRAME_HEADER
+    for number, length in enumerate((half_a_sector, a_page, a_frame)):
+        torn = bytes(
+            0 if length == a_frame else byte ^ 0xFF for byte in whole[last - length : last]
+        )
+        state, again = begin(-1 - number, whole[: last - length] + torn + whole[last:])
+        assert state == 3
+        _goes_on(again, state)
 
 
 def _goes_on(life: Life, state: int) -> None:

@@ -236,10 +236,11 @@ def test_only_one_request_a_connection(site):
     [b"", b"POST /api/ HTTP/1.1\r\nX: ", b"POST /api/ HTTP/1.1\r\nContent-Length: 60000\r\n\r\n"],
     ids=["silent", "in its head", "in its body"],
 )
-def test_a_trickle_does_not_move_the_deadline(site, begin):
+def test_a_trickle_does_not_move_the_deadline(make_site, begin):
+    site = make_site(Limits(patience=0.3))
     began = time.monotonic()
     with site.dial(begin) as sock:
-        sock.settimeout(0.05)
+        sock.settimeout(0.02)
         heard = b""
         while True:  # for ever, if the trickle moved it
             with contextlib.suppress(TimeoutError):
@@ -249,7 +250,7 @@ def test_a_trickle_does_not_move_the_deadline(site, begin):
                     break
             with contextlib.suppress(OSError):
                 sock.send(b"x")
-    assert time.monotonic() - began > 0.9
+    assert time.monotonic() - began > 0.25
     assert heard == b"" or status(heard) == 408
 
 
@@ -279,12 +280,12 @@ def test_who_waits_for_an_answer_is_not_cut_off_for_another(make_site, eventuall
         sock.close()
 
 
-def test_ten_thousand_posts_leave_nobody_behind(make_site, eventually):
+def test_hundreds_of_posts_leave_nobody_behind(make_site, eventually):
     site = make_site(Limits(callers=16))
     whole = b'POST /api/ HTTP/1.1\r\nContent-Length: 15\r\n\r\n{"reason":"ok"}'
-    for _ in range(10_000):
+    for _ in range(500):
         assert site.say(whole)[:15] == b"HTTP/1.1 200 OK"
-    assert len(site.asked) == 10_000
+    assert len(site.asked) == 500
     eventually(lambda: threads() == 0, "no caller left")
     assert not site.server._callers
     assert not site.server._sending
