@@ -1,19 +1,19 @@
 """Checks of settings that are valid one by one but not together."""
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from beacon.config.endpoints import Polled
 from beacon.config.fields import Duration
-from beacon.config.file_schema import MaintenanceSection
-from beacon.config.problems import Position, Problem, Problems, Steps, meant, one_of, path_text
-from beacon.config.schema import Mqtt, Tower, Web
+from beacon.config.file_schema import MaintenanceSection, WebSection
+from beacon.config.problems import Position, Problems, Steps, meant, one_of, path_text
+from beacon.config.schema import Mqtt, Tower, TowerSection
 from beacon.config.tls import DEFAULT_TLS
 from beacon.config.yaml.nodes import NodePath
 from beacon.core.indication import Colour
-from beacon.core.model import Attestation, Endpoint, Evidence, Preset
+from beacon.core.model import Attestation, Endpoint, Evidence
 
 WITNESSES_WANTED: Final = 2
 SPECIAL_PINS: Final = {
@@ -45,11 +45,15 @@ def _note(
     problems.add(at.place, at.path, message, allowed, hint)
 
 
+def _warn(problems: Problems, at: NodePath, message: str, allowed: str) -> None:
+    problems.warn(at.place, at.path, message, allowed)
+
+
 def services(found: Iterable[tuple[str, NodePath]], problems: Problems) -> None:
     """Refuse two services of one id, and the id that belongs to the witnesses."""
     first: dict[str, Position] = {}
     for name, spot in found:
-        at = spot.below("id") if spot.has("id") else spot.below("name")
+        at = spot.first_of("id", "name")
         if name == "witness":
             _note(problems, at, "the id witness is taken by the witnesses", "another id")
         _once(name, at, first, problems)
@@ -66,10 +70,9 @@ def polled(found: Sequence[Polled], problems: Problems) -> None:
     """Check ids, times and dependencies of everything polled."""
     first: dict[str, Position] = {}
     for each in found:
-        spot = each.spot
-        _once(each.id, spot.below("id") if spot.has("id") else spot.below("name"), first, problems)
+        _once(each.id, each.spot.first_of("id", "name"), first, problems)
         if each.endpoint:
-            _times(spot, each.endpoint, problems)
+            _times(each.spot, each.endpoint, problems)
     _parents(found, problems)
     _circles(found, problems)
     _explained(found, problems)
@@ -80,16 +83,16 @@ def _times(spot: NodePath, endpoint: Endpoint, problems: Problems) -> None:
     claim = endpoint.evidence is Evidence.CLAIM
     least = LEAST_OF_CLAIM if claim else LEAST_OF_SIGN_IN if endpoint.sign_in else LEAST_INTERVAL
     if interval < least and not (endpoint.pushed or endpoint.local):
-        at = spot.below("interval") if spot.has("interval") else spot.below("name")
+        at = spot.first_of("interval", "name")
         message = f"every {interval} is too often: whoever is asked may ban this address"
         _note(problems, at, message, f"at least {Duration(least)}")
     if timeout >= interval:
-        at = spot.below("timeout") if spot.has("timeout") else spot.below("interval")
+        at = spot.first_of("timeout", "interval")
         message = f"a run may take {timeout}, but the next is due after {interval}"
         _note(problems, at, message, "timeout shorter than interval")
     retry = endpoint.retry_interval
     if retry is not None and retry > interval:
-        at = spot.below("retry_interval") if spot.has("retry_interval") else spot.below("interval")
+        at = spot.first_of("retry_interval", "interval")
         message = f"re-checks every {Duration(retry)} are slower than the interval of {interval}"
         _note(problems, at, message, "retry_interval at most interval")
     least = Duration(2 * interval + timeout)
@@ -109,10 +112,15 @@ def _parents(found: Sequence[Polled], problems: Problems) -> None:
     for each in found:
         for index, parent in enumerate(each.endpoint.depends_on if each.endpoint else ()):
             if parent not in known:
-                at = each.spot.below("depends_on", index)
-                sibling = f"{each.id.partition('/')[0]}/{parent}"
-                hint = sibling if sibling in known else meant(parent, known)
-                _note(problems, at, f"no endpoint {parent!r}", "the id of an endpoint", hint)
+                _no_endpoint(each, each.spot.below("depends_on", index), parent, known, problems)
+
+
+def _no_endpoint(
+    of: Polled, at: NodePath, name: str, known: Iterable[str], problems: Problems
+) -> None:
+    sibling = f"{of.id.partition('/')[0]}/{name}"
+    hint = sibling if sibling in known else meant(name, known)
+    _note(problems, at, f"no endpoint {name!r}", "the id of an endpoint", hint)
 
 
 def _explained(found: Sequence[Polled], problems: Problems) -> None:
@@ -125,13 +133,11 @@ def _explained(found: Sequence[Polled], problems: Problems) -> None:
             message = f"its evidence is {each.endpoint.evidence}, which explains nothing"
             _note(problems, each.spot.below("explains"), message, "only with evidence: cause")
         for index, name in enumerate(explains or ()):
-            at, told = each.spot.below("explains", index), known.get(name)
+            at, explained = each.spot.below("explains", index), known.get(name)
             if name not in known:
-                sibling = f"{each.id.partition('/')[0]}/{name}"
-                hint = sibling if sibling in known else meant(name, known)
-                _note(problems, at, f"no endpoint {name!r}", "the id of an endpoint", hint)
-            elif told and told.evidence not in proofs:
-                message = f"{name} is of evidence {told.evidence}, and proves nothing"
+                _no_endpoint(each, at, name, known, problems)
+            elif explained and explained.evidence not in proofs:
+                message = f"{name} is of evidence {explained.evidence}, and proves nothing"
                 _note(problems, at, message, "endpoints of evidence symptom or health")
 
 
@@ -183,28 +189,34 @@ def _circle(start: str, parents: Mapping[str, tuple[str, ...]], done: set[str]) 
     return []
 
 
-def lamps(
-    spot: NodePath, wanted: Sequence[Colour], given: Mapping[Colour, int], problems: Problems
-) -> None:
+def lamps(spot: NodePath, section: TowerSection, problems: Problems) -> None:
     """Refuse lamps that the preset lacks, and a tower without any."""
-    preset = f"tower-{len(wanted)}"
-    names = one_of(colour.value for colour in wanted).replace(" or ", " and ")
-    for colour in given:
-        if colour not in wanted:
+    names = one_of(colour.value for colour in section.colours).replace(" or ", " and ")
+    for colour in section.lamps or ():
+        if colour not in section.colours:
             at = spot.below("lamps").key(colour.value)
-            _note(problems, at, f"{preset} has no {colour.value} lamp", names)
-    if not given:
+            _note(problems, at, f"{section.preset.value} has no {colour.value} lamp", names)
+    if not section.lamps:
         _note(problems, spot.below("lamps"), "no lamp", f"at least one of {names}")
 
 
-def missing_lamps(spot: NodePath, tower: Tower) -> Iterator[str]:
+def tower(spot: NodePath, tower: Tower, problems: Problems) -> None:
+    """Check what is wired, and warn of what is unusual."""
+    _pins(spot, tower, problems)
+    _on_death(spot, tower, problems)
+    _quiet_hours(spot, tower, problems)
+    _relay_without_power(spot, tower, problems)
+    _missing_lamps(spot, tower, problems)
+
+
+def _missing_lamps(spot: NodePath, tower: Tower, problems: Problems) -> None:
     """Warn what is not visible if a lamp of the preset is left out."""
-    for colour in list(Colour)[: 3 if tower.preset is Preset.TOWER_3 else 5]:
+    for colour in tower.colours:
         if colour not in tower.lamps:
             flags = colour in (Colour.BLUE, Colour.WHITE)
             allowed = "preset: tower-3" if flags else "a line for it"
             message = f"without a {colour.value} lamp nobody sees {UNSEEN[colour]}"
-            yield _said(spot.below("lamps"), message, allowed)
+            _warn(problems, spot.below("lamps"), message, allowed)
 
 
 def _used(tower: Tower) -> dict[tuple[str, ...], int]:
@@ -221,29 +233,22 @@ def _used(tower: Tower) -> dict[tuple[str, ...], int]:
     return used
 
 
-def special_pins(spot: NodePath, tower: Tower) -> Iterator[str]:
-    """Warn of lines of the Pi's header that have another use."""
+def _pins(spot: NodePath, tower: Tower, problems: Problems) -> None:
+    """Refuse one line for two things; warn of lines of the Pi's header that have another use."""
+    first: dict[int, tuple[str, ...]] = {}
     for steps, pin in _used(tower).items():
+        at, before = spot.below(*steps), first.setdefault(pin, steps)
+        if before != steps:
+            name = path_text(("tower", *before))
+            message = f"GPIO {pin} is used twice, first by {name} at {spot.below(*before).place}"
+            _note(problems, at, message, "a line of its own")
         button = steps[0] == "buttons"  # to ground: a pull-up does no harm
         if pin in SPECIAL_PINS and not (button and pin in (2, 3)):
             message = f"GPIO {pin} {SPECIAL_PINS[pin]}"
-            yield _said(spot.below(*steps), message, "another line, such as 17, 22, 23, 24 or 27")
+            _warn(problems, at, message, "another line, such as 17, 22, 23, 24 or 27")
 
 
-def pins(spot: NodePath, tower: Tower, problems: Problems) -> None:
-    """Refuse one line for two things."""
-    used = _used(tower)
-    first: dict[int, tuple[str, ...]] = {}
-    for steps, pin in used.items():
-        before = first.setdefault(pin, steps)
-        if before != steps:
-            there = spot.below(*before)
-            name = path_text(("tower", *before))
-            message = f"GPIO {pin} is used twice, first by {name} at {there.place}"
-            _note(problems, spot.below(*steps), message, "a line of its own")
-
-
-def on_death(spot: NodePath, tower: Tower, problems: Problems) -> None:
+def _on_death(spot: NodePath, tower: Tower, problems: Problems) -> None:
     """Refuse a pattern of lamps that the tower lacks."""
     for colour in tower.on_death:
         if colour not in tower.lamps:
@@ -251,7 +256,7 @@ def on_death(spot: NodePath, tower: Tower, problems: Problems) -> None:
             _note(problems, spot.below("on_death"), message, "lamps of this tower")
 
 
-def quiet_hours(spot: NodePath, tower: Tower, problems: Problems) -> None:
+def _quiet_hours(spot: NodePath, tower: Tower, problems: Problems) -> None:
     """Refuse quiet hours that begin when they end."""
     hours = tower.buzzer and tower.buzzer.quiet_hours
     if hours:
@@ -286,7 +291,7 @@ def attest(
     first: dict[str, Position] = {}
     for index, item in enumerate(found):
         at = spot.below(index)
-        name = at.below("id") if at.has("id") else at.below("name")
+        name = at.first_of("id", "name")
         if not item.id:
             _note(problems, name, "no id can be made of this name", "give it an `id:`")
         _once(item.id, name, first, problems)
@@ -330,7 +335,7 @@ def loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def looking_back(services: Iterable[tuple[NodePath, Sequence[Polled]]]) -> Iterator[str]:
+def looking_back(services: Iterable[tuple[NodePath, Sequence[Polled]]], problems: Problems) -> None:
     """Warn of services that have only lookback endpoints."""
     for spot, endpoints in services:
         found = [each.endpoint for each in endpoints if each.endpoint is not None]
@@ -340,44 +345,35 @@ def looking_back(services: Iterable[tuple[NodePath, Sequence[Polled]]]) -> Itera
                 "and always late"
             )
             allowed = "a sign-in, or at least a health endpoint, beside them"
-            place, shown = spot.place, path_text((*spot.path, "endpoints"))
-            yield str(Problem(place.file, place.line, place.col, shown, message, allowed))
+            problems.warn(spot.place, (*spot.path, "endpoints"), message, allowed)
 
 
-def warnings(spot: NodePath, witnesses: Iterable[Polled]) -> tuple[str, ...]:
-    """Warn of what works but should be changed."""
-    far = [w for w in witnesses if w.endpoint and not w.endpoint.local]
-    if len(far) >= WITNESSES_WANTED:
-        return ()
-    at = spot.below("witnesses")
-    found = "no witness that is not local" if not far else "only one witness that is not local"
-    message = f"{found}: a lost network of our own cannot be told from an outage"
-    allowed = "at least two, in different networks"
-    return (_said(NodePath(at.node, (*spot.path, "witnesses")), message, allowed),)
+def witnesses(spot: NodePath, found: Iterable[Polled], problems: Problems) -> None:
+    """Warn of too few witnesses in other networks."""
+    far = [w for w in found if w.endpoint and not w.endpoint.local]
+    if len(far) < WITNESSES_WANTED:
+        number = "only one witness that is" if far else "no witness that is"
+        message = f"{number} not local: a lost network of our own cannot be told from an outage"
+        place, path = spot.below("witnesses").place, (*spot.path, "witnesses")
+        problems.warn(place, path, message, "at least two, in different networks")
 
 
-def _said(at: NodePath, message: str, allowed: str) -> str:
-    """A warning, as a problem is written."""
-    place = at.place
-    return str(Problem(place.file, place.line, place.col, path_text(at.path), message, allowed))
-
-
-def relay_without_power(spot: NodePath, tower: Tower) -> tuple[str, ...]:
+def _relay_without_power(spot: NodePath, tower: Tower, problems: Problems) -> None:
     """Warn of a line that would hold the alive relay while the beacon is dead."""
     line = tower.alive_relay
     if line is None or (line > LAST_PULLED_UP) is tower.active_high:
-        return ()
+        return
     pulled, allowed = ("down", "0 to 8") if line > LAST_PULLED_UP else ("up", "9 to 27")
     message = f"GPIO {line} is pulled {pulled} while nobody drives it: the relay would look alive"
     board = "high" if tower.active_high else "low"
     allowed = f"on a board that switches on at {board}: a line of {allowed}"
-    return (_said(spot.below("alive_relay"), message, allowed),)
+    _warn(problems, spot.below("alive_relay"), message, allowed)
 
 
-def secrets_others_read(inline: Iterable[tuple[Position, Steps]]) -> Iterator[str]:
+def secrets_others_read(problems: Problems) -> None:
     """Warn of files that others may read, with the place of the first secret in each."""
     first: dict[str, tuple[Position, Steps]] = {}
-    for place, path in inline:
+    for place, path in problems.inline:
         first.setdefault(place.file, (place, path))
     for file, (place, path) in first.items():
         try:
@@ -386,14 +382,14 @@ def secrets_others_read(inline: Iterable[tuple[Position, Steps]]) -> Iterator[st
             continue
         if mode & 0o077:
             message = f"a secret in a file that others may read or change (mode {mode:04o})"
-            allowed = "written as !secret name, the value in secrets.yaml"
-            yield str(Problem(file, place.line, place.col, path_text(path), message, allowed))
+            problems.warn(
+                place, path, message, "written as !secret name, the value in secrets.yaml"
+            )
 
 
-def open_to_others(spot: NodePath, web: Web | None) -> tuple[str, ...]:
+def open_to_others(spot: NodePath, web: WebSection | None, problems: Problems) -> None:
     """Warn of an unencrypted port that other machines can reach."""
-    if web is None or loopback(web.host):
-        return ()
-    message = "tokens would come unencrypted from other machines"
-    allowed = "127.0.0.1, behind a reverse proxy with TLS"
-    return (_said(spot.below("web", "bind"), message, allowed),)
+    if web is not None and not loopback(web.bind.host):
+        message = "tokens would come unencrypted from other machines"
+        allowed = "127.0.0.1, behind a reverse proxy with TLS"
+        _warn(problems, spot.below("web", "bind"), message, allowed)

@@ -17,16 +17,7 @@ import msgspec
 
 from beacon.config.fields import Secret, SettingRefused
 from beacon.config.problems import Problems, Steps, meant, one_of
-from beacon.config.yaml.nodes import (
-    Broken,
-    Listing,
-    Node,
-    Scalar,
-    Table,
-    broken,
-    place_of,
-    plain,
-)
+from beacon.config.yaml.nodes import Broken, Listing, Node, NodePath, Scalar, Table, broken, plain
 
 Type: TypeAlias = Any
 """A type as an annotation says it: a class, a union, Annotated …"""
@@ -236,7 +227,7 @@ class Decoder:
         before = len(self.problems)
         keys = specs(kind)
         values = self.read_keys(node, keys, at, known=keys)
-        if len(self.problems) > before or (isinstance(node, Table) and broken_below(node, keys)):
+        if len(self.problems) > before or broken(node):
             return WRONG
         return self.make(node, at, kind, {keys[key].field: v for key, v in values.items()})
 
@@ -268,9 +259,8 @@ class Decoder:
             return WRONG
 
     def _refused(self, node: Node, at: Steps, refused: SettingRefused) -> None:
-        place = place_of(node, refused.path)
-        full = (*at, *refused.path)
-        self.problems.add(place, full, refused.message, refused.allowed, refused.hint)
+        place, path = NodePath(node).below(*refused.path).place, (*at, *refused.path)
+        self.problems.add(place, path, refused.message, refused.allowed, refused.hint)
 
     def _list(self, node: Node, kind: Type, at: Steps) -> Value:
         inner = bare(kind)
@@ -345,11 +335,6 @@ def _converted(node: Node, kind: Type) -> Value:
     except msgspec.ValidationError:
         return WRONG
     return WRONG if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def broken_below(node: Table, keys: Iterable[str]) -> bool:
-    """Whether one of these keys' values could not be read."""
-    return any(broken(node.entries[key]) for key in keys if key in node.entries)
 
 
 def min_length(kind: Type) -> int:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, Protocol
 from msgspec import UNSET
 
 from beacon.config.decoder import WRONG, Decoder, Spec, Type, specs
-from beacon.config.fields import Duration
+from beacon.config.fields import Duration, SettingFlaw
 from beacon.config.file_fields import slug
 from beacon.config.file_schema import Defaults, EndpointSection, WitnessSection
 from beacon.config.problems import Problems, meant, one_of
@@ -19,57 +19,22 @@ from beacon.config.yaml.nodes import NodePath, Scalar, Table, plain, secret_valu
 from beacon.core.model import Endpoint, Evidence
 
 
-class SettingFlawLike(Protocol):
-    """A problem that a kind reports about its settings together."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """A kind's default times in seconds.
 
-    @property
-    def path(self) -> tuple[str | int, ...]:
-        """Where, from the endpoint down."""
-        ...
+    `retry_interval` None: no re-checks, since a run disturbs a person or asks a source that does
+    not change so soon. `success_threshold` None: as in `defaults:`.
+    """
 
-    @property
-    def message(self) -> str:
-        """What is wrong."""
-        ...
-
-    @property
-    def allowed(self) -> str:
-        """What would be right."""
-        ...
-
-    @property
-    def hint(self) -> str:
-        """What was probably meant."""
-        ...
+    interval: float
+    timeout: float
+    failure_threshold: int
+    retry_interval: float | None
+    success_threshold: int | None = None
 
 
-class ProbeTimes(Protocol):
-    """Times in seconds; `retry_interval` None means no re-checks."""
-
-    @property
-    def interval(self) -> float:
-        """From one run to the next."""
-        ...
-
-    @property
-    def timeout(self) -> float:
-        """What one run may take."""
-        ...
-
-    @property
-    def failure_threshold(self) -> int:
-        """Fails in a row until down."""
-        ...
-
-    @property
-    def retry_interval(self) -> float | None:
-        """Between re-checks."""
-        ...
-
-    @property
-    def success_threshold(self) -> int | None:
-        """Passes in a row until up again; None: as in `defaults:`."""
-        ...
+WITNESS_TIMES: Final = Timing(interval=10, timeout=2, failure_threshold=1, retry_interval=None)
 
 
 class ConfiguredKind(Protocol):
@@ -86,7 +51,7 @@ class ConfiguredKind(Protocol):
         ...
 
     @property
-    def timing(self) -> ProbeTimes:
+    def timing(self) -> Timing:
         """The default times, by the settings."""
         ...
 
@@ -100,7 +65,7 @@ class ConfiguredKind(Protocol):
         """Settings that are given, and the section each is in vain without."""
         ...
 
-    def faults(self) -> Iterable[SettingFlawLike]:
+    def faults(self) -> Iterable[SettingFlaw]:
         """The problems of the settings together."""
         ...
 
@@ -111,18 +76,6 @@ class Registry:
 
     kinds: Callable[[], tuple[str, ...]]
     load: Callable[[str], type[ConfiguredKind]]
-
-
-@dataclass(frozen=True, slots=True)
-class _WitnessTimes:
-    interval: float = 10.0
-    timeout: float = 2.0
-    failure_threshold: int = 1
-    retry_interval: float | None = None
-    success_threshold: int | None = None
-
-
-WITNESS_TIMES: Final = _WitnessTimes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,9 +199,8 @@ class Poller:
     ) -> Endpoint:
         witness = owner == "witness"
         able = kind.ABILITIES
-        usual: ProbeTimes = able.timing if probe is None else probe.timing
-        timing: ProbeTimes = WITNESS_TIMES if witness else usual
-        times = self._times(timing, values)
+        usual: Timing = able.timing if probe is None else probe.timing
+        times = self._times(WITNESS_TIMES if witness else usual, values)
         written = {key: number(values[key]) for key in _TAKEN if key in values}
         return Endpoint(
             id=full,
@@ -264,7 +216,7 @@ class Poller:
             **written,
         )
 
-    def _times(self, timing: ProbeTimes, values: Mapping[str, Any]) -> dict[str, Any]:
+    def _times(self, timing: Timing, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return what is written here, else in `defaults:`, else the default of the kind."""
         ordinary = all(getattr(timing, key) == getattr(_BUILT_IN, key) for key in _TIMES)
         source = self._defaults if ordinary else timing

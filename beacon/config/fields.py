@@ -12,6 +12,7 @@ describes it to editors.
 import ipaddress
 import math
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Self
 from urllib.parse import urlsplit
@@ -22,6 +23,20 @@ import regex
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535, description="TCP or UDP port")]
 Flaw = tuple[tuple[str | int, ...], str, str]
 """What is wrong with a setting: its path, what it is, what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingFlaw:
+    """What is wrong with a probe's settings beyond their types.
+
+    `path` is relative to the endpoint: ("steps", 0, "url").
+    """
+
+    path: tuple[str | int, ...]
+    message: str
+    allowed: str = ""
+    hint: str = ""
+
 
 Count = Annotated[int, msgspec.Meta(ge=1, description="a whole number from 1")]
 

@@ -49,7 +49,7 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BrokerUrl:
     """Where the broker is: mqtt://host[:1883] or mqtts://host[:8883]."""
 

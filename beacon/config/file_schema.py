@@ -3,7 +3,6 @@
 `beacon.config.resolve` turns these into `Config`.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -17,70 +16,12 @@ from beacon.config.file_fields import (
     Id,
     LocalTime,
     Name,
-    OnDeath,
     TimeZone,
 )
-from beacon.config.schema import WEEKDAYS, Buttons, Discovery, Driver, Pin
+from beacon.config.schema import WEEKDAYS, Discovery, TowerSection
 from beacon.config.tls import DEFAULT_TLS, TlsPolicy
 from beacon.config.yaml.nodes import Node
-from beacon.core.indication import Colour
-from beacon.core.model import Preset, Sequence
 from beacon.core.operator.commands import HARMLESS
-
-
-@dataclass(frozen=True, kw_only=True)
-class QuietHoursSection:
-    """Hours in which the buzzer keeps quiet; the lamps do not."""
-
-    begin: Annotated[LocalTime, Meta(description="local time at which quiet begins")] = field(
-        metadata={"key": "from"}
-    )
-    end: Annotated[LocalTime, Meta(description="local time at which quiet ends")] = field(
-        metadata={"key": "to"}
-    )
-    time_zone: Annotated[TimeZone, Meta(description="the room's time zone")]
-
-
-@dataclass(frozen=True, kw_only=True)
-class BuzzerSection:
-    """The buzzer."""
-
-    pin: Pin
-    quiet_hours: Annotated[
-        QuietHoursSection | None, Meta(description="light only between these times")
-    ] = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class TowerSection:
-    """The light stack and what is wired beside it."""
-
-    driver: Annotated[
-        Driver, Meta(description="what moves the pins; auto: lgpio on a Pi, else mock")
-    ] = Driver.AUTO
-    preset: Annotated[Preset, Meta(description="the lamps there are")] = Preset.TOWER_5
-    lamps: Annotated[
-        Mapping[Colour, Pin] | None,
-        Meta(description="BCM number of each lamp's line; left out: 17, 27, 22, 23, 24"),
-    ] = None
-    active_high: Annotated[bool, Meta(description="false: the board switches on at low")] = True
-    buzzer: Annotated[BuzzerSection | None, Meta(description="left out: no sound")] = None
-    buttons: Annotated[Buttons, Meta(description="buttons to ground")] = field(default=Buttons())
-    alive_relay: Annotated[
-        Pin | None,
-        Meta(description="line of a fail-safe relay, held on while it judges, such as 12"),
-    ] = None
-    sequence: Annotated[Sequence, Meta(description="ISA-18.1 sequence")] = Sequence.A
-    lock_in: Annotated[
-        bool, Meta(description="trouble that went by itself flashes until acknowledged")
-    ] = True
-    on_death: Annotated[
-        OnDeath,
-        Meta(
-            description="what stays lit when the beacon has died",
-            extra_json_schema={"default": "dark"},
-        ),
-    ] = field(default=OnDeath())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,7 +229,9 @@ class FileSection:
 
     site: Annotated[Name, Meta(description="the beacon's name in topics and ids")]
     name: Annotated[str, Meta(description="what people read; left out: the site")] = ""
-    tower: Annotated[TowerSection, Meta(description="the light stack")] = TowerSection()
+    tower: Annotated[TowerSection, Meta(description="the light stack")] = field(
+        default=TowerSection()
+    )
     mqtt: Annotated[MqttSection | None, Meta(description="left out: no MQTT")] = None
     web: Annotated[WebSection | None, Meta(description="left out: nothing listens for HTTP")] = None
     defaults: Annotated[Defaults, Meta(description="times and thresholds")] = Defaults()

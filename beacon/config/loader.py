@@ -16,7 +16,7 @@ from beacon.config.endpoints import ConfiguredKind, Registry
 from beacon.config.problems import ConfigError, Problems, Steps
 from beacon.config.resolve import Resolver
 from beacon.config.schema import Config
-from beacon.config.yaml.nodes import Broken, Node, NodePath, Plain, plain
+from beacon.config.yaml.nodes import Broken, Node, NodePath
 from beacon.config.yaml.reader import read_document, read_whole
 
 T = TypeVar("T")
@@ -30,23 +30,22 @@ class YamlDocument:
         self.root = root
         self.problems = problems
 
+    def spot(self, at: Steps = ()) -> NodePath:
+        """What is written at a path, or at the deepest place on the way to it."""
+        return NodePath(self.root).below(*at)
+
     def build(self, kind: type[T], at: Steps = ()) -> T | None:
         """Read what is written at a path as a type of `fields`; None when it is wrong.
 
         A field of type `tree.Node` takes anything as it is.
         """
-        spot = NodePath(self.root).below(*at)
+        spot = self.spot(at)
         value: T | Any = Decoder(self.problems).read(spot.node, kind, spot.path)
         return None if value is WRONG else value
 
     def refuse(self, at: Steps, message: str, allowed: str = "", hint: str = "") -> None:
         """Note that what is written at a path is wrong."""
-        place = NodePath(self.root).below(*at).place
-        self.problems.add(place, at, message, allowed, hint)
-
-    def value(self, at: Steps = ()) -> Plain:
-        """Return what is written at a path: str, int, float, bool, None, lists, dicts."""
-        return plain(NodePath(self.root).below(*at).node)
+        self.problems.add(self.spot(at).place, at, message, allowed, hint)
 
     def check(self) -> None:
         """Raise `ConfigError` with all problems, if there are any."""
@@ -83,15 +82,13 @@ def load(
     """
     problems = Problems(starting=starting)
     document = _readable(YamlDocument(path, read_whole(path, environ, problems), problems))
-    config = Resolver(problems, Registry(kinds, load_kind)).config(
-        NodePath(document.root), str(path)
-    )
+    config = Resolver(problems, Registry(kinds, load_kind)).config(document.spot(), str(path))
     document.check()
     assert config is not None, "neither a configuration nor a problem"
     passing = (
         f"{problem}; going on: they are read again at each use" for problem in problems.passing
     )
-    return replace(config, warnings=(*config.warnings, *map(str, problems.notices), *passing))
+    return replace(config, warnings=(*map(str, problems.notices), *passing))
 
 
 def load_embedded(
@@ -107,4 +104,4 @@ def load_embedded(
     absent from `Config.probes`. What is written is checked all the same.
     """
     resolver = Resolver(document.problems, Registry(kinds, load_kind), embedded=True)
-    return resolver.config(NodePath(document.root).below(*at), str(document.path))
+    return resolver.config(document.spot(at), str(document.path))

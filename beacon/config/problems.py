@@ -21,7 +21,7 @@ _TELLING = 6
 _CREDENTIALS = re.compile(r"(?<=//)[^/'\"][^'\"]*@|[\w.+-]+:[^\s'\"/@]+@")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Position:
     """Where in a file; lines and columns count from 1."""
 
@@ -37,9 +37,7 @@ class Position:
 class Problem:
     """One problem. `allowed`: what would be valid; `hint`: what was probably meant."""
 
-    file: str
-    line: int
-    col: int
+    place: Position
     path: str
     message: str
     allowed: str = ""
@@ -47,14 +45,9 @@ class Problem:
 
     def __str__(self) -> str:
         """Return `file:line:col: path: what is wrong; what is allowed; did you mean …?`."""
-        where = f"{self.file}:{self.line}:{self.col}"
-        text = [self.message]
-        if self.allowed:
-            text.append(self.allowed)
-        if self.hint:
-            text.append(f"did you mean {self.hint}?")
-        parts = [where, self.path, "; ".join(text)] if self.path else [where, "; ".join(text)]
-        return ": ".join(parts)
+        meant = f"did you mean {self.hint}?" if self.hint else ""
+        text = "; ".join(filter(None, (self.message, self.allowed, meant)))
+        return ": ".join(filter(None, (str(self.place), self.path, text)))
 
 
 class ConfigError(Exception):
@@ -105,8 +98,11 @@ class Problems:
         if origin:
             message, hint = f"the value of {origin} is not valid here", ""
         message, hint = (_CREDENTIALS.sub("***@", text) for text in (message, hint))
-        where = place.file, place.line, place.col, path_text(path)
-        kept.setdefault(Problem(*where, message, allowed, hint))
+        kept.setdefault(Problem(place, path_text(path), message, allowed, hint))
+
+    def warn(self, place: Position, path: Steps, message: str, allowed: str) -> None:
+        """Note what works but should be changed, in words that repeat no text of a file."""
+        self.notices.setdefault(Problem(place, path_text(path), message, allowed))
 
     def hide(self, place: Position, value: str, origin: str) -> None:
         """Never repeat the value of `origin` ("!secret x"), written at this place."""
@@ -127,7 +123,7 @@ class Problems:
 
     def in_order(self, first: str) -> tuple[Problem, ...]:
         """All of them by place; those of the file `first` come first."""
-        return tuple(sorted(self._found, key=lambda p: (p.file != first, p.file, p.line, p.col)))
+        return tuple(sorted(self._found, key=lambda p: (p.place.file != first, p.place)))
 
 
 def path_text(path: Steps) -> str:

@@ -13,30 +13,26 @@ from beacon.config.endpoints import Polled, Poller, Registry, id_of, number
 from beacon.config.file_fields import slug
 from beacon.config.file_schema import (
     AttestSection,
-    BuzzerSection,
     Defaults,
     EmbeddedSection,
     FileSection,
     MaintenanceSection,
     MqttSection,
     ServiceSection,
-    TowerSection,
 )
 from beacon.config.problems import Problems
 from beacon.config.schema import (
     WEEKDAYS,
-    Buzzer,
     Config,
     Driver,
     MaintenanceWindow,
     Mqtt,
-    QuietHoursSetting,
     Tower,
-    Web,
+    TowerSection,
 )
 from beacon.config.yaml.nodes import Listing, Node, NodePath, plain
 from beacon.core.indication import Colour
-from beacon.core.model import Attestation, Preset, Service, Site
+from beacon.core.model import Attestation, Service, Site
 
 DEFAULT_LAMPS: Final = {
     Colour.RED: 17,
@@ -75,19 +71,11 @@ class Resolver:
         poller = Poller(self._problems, self._registry, defaults, embedded=self._embedded)
         witnesses = [poller.witness(each) for each in _each(spot, "witnesses")]
         services = [self._served(each, poller) for each in _each(spot, "services")]
-        polled = [*witnesses, *(p for s in services for p in s.endpoints)]
+        polled = (*witnesses, *(p for s in services for p in s.endpoints))
         tower = self._tower(spot.below("tower"), values["tower"])
         mqtt = self._mqtt(spot.below("mqtt"), values["mqtt"])
-        web = values["web"] and Web(host=values["web"].bind.host, port=values["web"].bind.port)
-        checks.services([(s.id, s.spot) for s in services], self._problems)
-        checks.polled(polled, self._problems)
-        if not self._embedded:
-            there = [name for name in ("mqtt", "web") if _is_written(spot, name)]
-            checks.pushed(polled, there, self._problems)
-        known = [s.id for s in services]
-        checks.maintenance(spot.below("maintenance"), values["maintenance"], known, self._problems)
-        attested = [_attestation(each) for each in values["attest"]]
-        checks.attest(spot.below("attest"), attested, known, self._problems)
+        attest = tuple(_attestation(each) for each in values["attest"])
+        self._check(spot, values, witnesses, services, attest)
         if len(self._problems) > before:
             return None
         site = Site(
@@ -98,7 +86,7 @@ class Resolver:
             sequence=tower.sequence,
             lock_in=tower.lock_in,
             preset=tower.preset,
-            attest=tuple(attested),
+            attest=attest,
             version=__version__,
         )
         return Config(
@@ -109,19 +97,33 @@ class Resolver:
             written={p.id: p.settings for p in polled},
             tower=tower,
             mqtt=mqtt,
-            web=web,
-            maintenance=tuple(_window(each, known) for each in values["maintenance"]),
+            web=values["web"] and values["web"].bind,
+            maintenance=tuple(_window(each, site) for each in values["maintenance"]),
             digest=digest(spot.node),
-            warnings=(
-                *checks.warnings(spot, witnesses),
-                *checks.relay_without_power(spot.below("tower"), tower),
-                *checks.special_pins(spot.below("tower"), tower),
-                *checks.missing_lamps(spot.below("tower"), tower),
-                *checks.looking_back((s.spot, s.endpoints) for s in services),
-                *checks.open_to_others(spot, web),
-                *checks.secrets_others_read(self._problems.inline),
-            ),
         )
+
+    def _check(
+        self,
+        spot: NodePath,
+        values: dict[str, Any],
+        witnesses: Sequence[Polled],
+        services: Sequence[_Served],
+        attest: Sequence[Attestation],
+    ) -> None:
+        """Check what concerns several things."""
+        problems, known = self._problems, [s.id for s in services]
+        polled = (*witnesses, *(p for s in services for p in s.endpoints))
+        checks.services([(s.id, s.spot) for s in services], problems)
+        checks.polled(polled, problems)
+        if not self._embedded:
+            there = [name for name in ("mqtt", "web") if _is_written(spot, name)]
+            checks.pushed(polled, there, problems)
+        checks.maintenance(spot.below("maintenance"), values["maintenance"], known, problems)
+        checks.attest(spot.below("attest"), attest, known, problems)
+        checks.witnesses(spot, witnesses, problems)
+        checks.looking_back([(s.spot, s.endpoints) for s in services], problems)
+        checks.open_to_others(spot, values["web"], problems)
+        checks.secrets_others_read(problems)
 
     def _values(self, spot: NodePath, section: Type) -> dict[str, Any]:
         """Read a section key by key, so that one bad key hides no other's problems."""
@@ -136,44 +138,19 @@ class Resolver:
         return _Served(name, spot, values, endpoints)
 
     def _tower(self, spot: NodePath, section: TowerSection) -> Tower:
-        three = section.preset is Preset.TOWER_3
-        wanted = list(DEFAULT_LAMPS)[: 3 if three else 5]
         if section.lamps is not None or section.driver is Driver.LGPIO:
-            checks.lamps(spot, wanted, section.lamps or {}, self._problems)
-        tower = Tower(
-            driver=section.driver,
-            preset=section.preset,
-            lamps=section.lamps or {colour: DEFAULT_LAMPS[colour] for colour in wanted},
-            active_high=section.active_high,
-            buzzer=_buzzer(section.buzzer),
-            buttons=section.buttons,
-            alive_relay=section.alive_relay,
-            sequence=section.sequence,
-            lock_in=section.lock_in,
-            on_death=tuple(section.on_death),
-        )
-        checks.pins(spot, tower, self._problems)
-        checks.on_death(spot, tower, self._problems)
-        checks.quiet_hours(spot, tower, self._problems)
+            checks.lamps(spot, section, self._problems)
+        lamps = section.lamps or {colour: DEFAULT_LAMPS[colour] for colour in section.colours}
+        tower = Tower(**(vars(section) | {"lamps": lamps}))
+        checks.tower(spot, tower, self._problems)
         return tower
 
     def _mqtt(self, spot: NodePath, section: MqttSection | None) -> Mqtt | None:
         if section is None:
             return None
-        broker = section.broker
-        mqtt = Mqtt(
-            host=broker.host,
-            port=broker.port,
-            encrypted=broker.encrypted,
-            protocol=section.protocol,
-            username=section.username,
-            password=section.password,
-            allow_plain_password=section.allow_plain_password,
-            tls=section.tls,
-            base_topic=section.base_topic,
-            discovery=section.discovery,
-            commands=tuple(section.commands),
-        )
+        settings = vars(section) | vars(section.broker)
+        del settings["broker"]
+        mqtt = Mqtt(**settings)
         checks.mqtt(spot, mqtt, self._problems)
         return mqtt
 
@@ -205,32 +182,15 @@ def _service(served: _Served, defaults: Defaults) -> Service:
     )
 
 
-def _window(section: MaintenanceSection, known: Sequence[str]) -> MaintenanceWindow:
-    return MaintenanceWindow(
-        name=section.name,
-        weekdays=tuple(WEEKDAYS.index(day) for day in section.weekdays),
-        begin=section.begin,
-        end=section.end,
-        time_zone=section.time_zone,
-        services=section.services or tuple(known),
-    )
+def _window(section: MaintenanceSection, site: Site) -> MaintenanceWindow:
+    days = tuple(WEEKDAYS.index(day) for day in section.weekdays)
+    services = section.services or tuple(service.id for service in site.services)
+    return MaintenanceWindow(**(vars(section) | {"weekdays": days, "services": services}))
 
 
 def _attestation(section: AttestSection) -> Attestation:
     name = section.id or slug(section.name)
-    return Attestation(
-        id=name, name=section.name, every=float(section.every), services=section.services
-    )
-
-
-def _buzzer(section: BuzzerSection | None) -> Buzzer | None:
-    if section is None:
-        return None
-    quiet = section.quiet_hours
-    if quiet is None:
-        return Buzzer(pin=section.pin)
-    hours = QuietHoursSetting(begin=quiet.begin, end=quiet.end, time_zone=quiet.time_zone)
-    return Buzzer(pin=section.pin, quiet_hours=hours)
+    return Attestation(**(vars(section) | {"id": name, "every": float(section.every)}))
 
 
 def digest(root: Node) -> str:

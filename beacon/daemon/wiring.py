@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import beacon
-from beacon.config.schema import Config, Tower, Web
+from beacon.config.file_fields import Bind
+from beacon.config.schema import Config, Tower
 from beacon.core.effects import Effect
 from beacon.core.inputs import Acknowledge, StorageDegraded
 from beacon.core.model import Moment
@@ -327,7 +328,7 @@ class OutputFactory:
 
         return PushGateway(pushed, take)
 
-    def _new_web(self, web: Web, gateway: "PushGateway | None") -> "WebServer":
+    def _new_web(self, web: Bind, gateway: "PushGateway | None") -> "WebServer":
         from beacon.outputs.web.push import PATH, WebPush  # noqa: PLC0415
         from beacon.outputs.web.server import WebServer  # noqa: PLC0415 - only where it is configured
 

@@ -17,29 +17,14 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, final
 
-from beacon.config.fields import Flaw, Url
+from beacon.config.endpoints import Timing
+from beacon.config.fields import Flaw, SettingFlaw, Url
 from beacon.core.model import OUTCOME_OF, Evidence, Outcome, Reading, Reason
 from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.http.route import Reach, proxy_flaws
 from beacon.net.probe_failure import FirstPass, ProbeFailure, timed
 from beacon.otp.code_setting import OneTimeCode
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """A kind's default times in seconds.
-
-    `retry_interval` None: no re-checks, since a run disturbs a person or asks a source that does
-    not change so soon. `success_threshold` None: as in `defaults:`.
-    """
-
-    interval: float
-    timeout: float
-    failure_threshold: int
-    retry_interval: float | None
-    success_threshold: int | None = None
-
 
 FAST: Final = Timing(interval=30, timeout=5, failure_threshold=3, retry_interval=5)
 SIGN_IN: Final = Timing(interval=60, timeout=30, failure_threshold=3, retry_interval=30)
@@ -69,19 +54,6 @@ class Abilities:
     """Others deliver its readings: it is never run."""
     needs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """A setting → the section of the configuration without which it is in vain."""
-
-
-@dataclass(frozen=True, slots=True)
-class SettingFlaw:
-    """What is wrong with a probe's settings beyond their types.
-
-    `path` is relative to the endpoint: ("steps", 0, "url").
-    """
-
-    path: tuple[str | int, ...]
-    message: str
-    allowed: str = ""
-    hint: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TextIO
 
 from beacon.config.problems import ConfigError
-from beacon.config.yaml.nodes import place_of
 from beacon.core.effects import (
     Announced,
     Announcement,
@@ -192,7 +191,7 @@ def play(scene: Scene, lot: int = 0) -> Replayed:
     for number in order:
         expectation = script.expect[number]
         playing.until(float(expectation.at))
-        place = place_of(document.root, ("expect", number))
+        place = document.spot(("expect", number)).place
         if playing.dead:
             wrong = compare_dead(expectation, scene.left_lit, shown.sounded)
         else:

@@ -473,7 +473,7 @@ def test_a_document_is_built_into_types_of_its_reader(replay):
     script = document.build(Script)
     assert script.title == "A bad morning"
     assert len(script.events) == 1
-    assert document.value(("events", 0, "at")) == "5m"
+    assert document.spot(("events", 0, "at")).node.value == "5m"
     assert isinstance(document, YamlDocument)
 
 

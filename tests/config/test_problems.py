@@ -15,29 +15,26 @@ from beacon.config.problems import (
 
 
 def test_a_problem_is_one_line():
-    problem = Problem("a.yaml", 12, 7, "services[0].url", "wrong", "right", "rigth")
+    place = Position("a.yaml", 12, 7)
+    problem = Problem(place, "services[0].url", "wrong", "right", "rigth")
     assert str(problem) == "a.yaml:12:7: services[0].url: wrong; right; did you mean rigth?"
-    assert str(Problem("a.yaml", 1, 1, "", "wrong")) == "a.yaml:1:1: wrong"
+    assert str(Problem(place, "", "wrong")) == "a.yaml:12:7: wrong"
 
 
 def test_an_error_prints_every_problem_on_a_line():
-    two = [Problem("a", 1, 1, "x", "wrong"), Problem("a", 2, 1, "y", "wrong")]
+    two = [Problem(Position("a", line, 1), "x", "wrong") for line in (1, 2)]
     error = ConfigError(two)
     assert error.problems == tuple(two)
-    assert str(error) == "a:1:1: x: wrong\na:2:1: y: wrong"
+    assert str(error) == "a:1:1: x: wrong\na:2:1: x: wrong"
 
 
 def test_the_same_problem_counts_once_and_the_main_file_comes_first():
     problems = Problems()
-    for place in (
-        Position("b", 1, 1),
-        Position("z", 9, 1),
-        Position("z", 2, 5),
-        Position("b", 1, 1),
-    ):
+    b, z9, z2 = Position("b", 1, 1), Position("z", 9, 1), Position("z", 2, 5)
+    for place in (b, z9, z2, b):
         problems.add(place, ("x", 0, "y"), "wrong")
+    assert [problem.place for problem in problems.in_order("z")] == [z2, z9, b]
     assert len(problems) == 3
-    assert [(p.file, p.line) for p in problems.in_order("z")] == [("z", 2), ("z", 9), ("b", 1)]
 
 
 @pytest.mark.parametrize(

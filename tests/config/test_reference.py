@@ -8,20 +8,17 @@ import pytest
 from beacon.config.decoder import Spec, metas, specs
 from beacon.config.file_schema import (
     AttestSection,
-    BuzzerSection,
     Defaults,
     EndpointSection,
     FileSection,
     MaintenanceSection,
     MqttSection,
     PolledSection,
-    QuietHoursSection,
     ServiceSection,
-    TowerSection,
     WebSection,
 )
 from beacon.config.json_schema import written
-from beacon.config.schema import Buttons, Discovery
+from beacon.config.schema import Buttons, Buzzer, Discovery, QuietHoursSetting, TowerSection
 from beacon.config.tls import TlsPolicy
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
@@ -29,8 +26,8 @@ OWN = {key: spec for key, spec in specs(EndpointSection).items() if key not in s
 TABLES = {
     "file": specs(FileSection),
     "tower": specs(TowerSection),
-    "tower.buzzer": specs(BuzzerSection),
-    "tower.buzzer.quiet_hours": specs(QuietHoursSection),
+    "tower.buzzer": specs(Buzzer),
+    "tower.buzzer.quiet_hours": specs(QuietHoursSetting),
     "tower.buttons": specs(Buttons),
     "mqtt": specs(MqttSection),
     "mqtt.tls": specs(TlsPolicy),

@@ -63,28 +63,25 @@ def plain(node: Node, *, masked: bool = False) -> Plain:
             return None
 
 
+def _leaves(node: Node) -> Iterator[Scalar | Broken]:
+    """Every single value in this tree."""
+    if isinstance(node, Scalar | Broken):
+        yield node
+        return
+    for below in node.items if isinstance(node, Listing) else node.entries.values():
+        yield from _leaves(below)
+
+
 def secret_values(node: Node) -> Iterator[str]:
     """Every value in this tree that is given as `!secret name`."""
-    match node:
-        case Scalar() if node.origin.startswith("!secret "):
-            yield node.text
-        case Listing():
-            for item in node.items:
-                yield from secret_values(item)
-        case Table():
-            for value in node.entries.values():
-                yield from secret_values(value)
+    for leaf in _leaves(node):
+        if isinstance(leaf, Scalar) and leaf.origin.startswith("!secret "):
+            yield leaf.text
 
 
 def broken(node: Node) -> bool:
     """Whether something in this tree could not be read."""
-    match node:
-        case Listing():
-            return any(broken(item) for item in node.items)
-        case Table():
-            return any(broken(value) for value in node.entries.values())
-        case _:
-            return isinstance(node, Broken)
+    return any(isinstance(leaf, Broken) for leaf in _leaves(node))
 
 
 def step_into(node: Node, step: str | int) -> Node | None:
@@ -94,16 +91,6 @@ def step_into(node: Node, step: str | int) -> Node | None:
     if isinstance(node, Listing) and isinstance(step, int) and 0 <= step < len(node.items):
         return node.items[step]
     return None
-
-
-def place_of(node: Node, path: Steps) -> Position:
-    """Return the place at the end of `path`, or the deepest that exists on the way."""
-    for step in path:
-        below = step_into(node, step)
-        if below is None:
-            break
-        node = below
-    return node.place
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +114,10 @@ class NodePath:
                 break
             node, path = child, (*path, step)
         return NodePath(node, path)
+
+    def first_of(self, *keys: str) -> "NodePath":
+        """Return the spot of the first of these keys that is written, else this one."""
+        return next((self.below(key) for key in keys if self.has(key)), self)
 
     def key(self, name: str) -> "NodePath":
         """Return the spot of a key itself, not of its value."""
