@@ -2,6 +2,7 @@
 
 import base64
 import html
+import itertools
 import json
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
@@ -95,10 +96,10 @@ WRITINGS: dict[str, Callable[[str], str]] = {
 
 
 @pytest.mark.parametrize("secret", [PASSWORD, PASSPHRASE, "correct-horse"])
-@pytest.mark.parametrize("codes", [False, True])
 @pytest.mark.parametrize("written", WRITINGS.values(), ids=WRITINGS)
-def test_however_it_is_written(written: Callable[[str], str], secret: str, codes: bool) -> None:
-    for before, after in (("", ""), ("Wrong: ", ", sorry"), ("x" * 110, ""), ("k=", "&c=1")):
+def test_however_it_is_written(written: Callable[[str], str], secret: str) -> None:
+    places = (("", ""), ("Wrong: ", ", sorry"), ("x" * 110, ""), ("k=", "&c=1"))
+    for (before, after), codes in itertools.product(places, (False, True)):
         said = clear(f"no: {quoted(before + written(secret) + after)}", secret, codes=codes)
         shown = said.removeprefix(f"no: {before}").removesuffix(after)
         assert written(secret)[1:-1].lower() not in said.lower()

@@ -1,12 +1,17 @@
 """A new kind of probe is three files: the example of CONTRIBUTING.md, in a copy of the tree."""
 
+import importlib
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from beacon import probes
+from tests.repository import test_drift
 
 KIND = "ldap_bind"
 SUITES = ("test_canary", "test_sign_ins", "test_https", "test_second_hand")
@@ -27,55 +32,59 @@ def tree(root: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def pytest_in(tree: Path, *tests: str) -> str:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n0", "-k", KIND]
-    done = subprocess.run(
-        [*command, *tests], cwd=tree, capture_output=True, text=True, check=False, timeout=500
-    )
-    return done.stdout + done.stderr
-
-
 @pytest.mark.integration
 def test_three_files_are_enough(tree: Path, need: Callable[[str], Path]) -> None:
     need("slapd")
-    suites = [f"tests/probes/{name}.py" for name in SUITES]
-    said = pytest_in(
-        tree, f"tests/probes/test_{KIND}.py", *suites, "tests/repository/test_drift.py"
+    suites = [f"tests/probes/{name}.py" for name in (f"test_{KIND}", *SUITES)]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n0", "-k", KIND]
+    done = subprocess.run(
+        [*command, *suites, "tests/repository/test_drift.py"],
+        cwd=tree,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
     )
-    last = said.strip().splitlines()[-1]
-    assert " passed" in last, said
-    assert "failed" not in last, said
-    assert "skipped" not in last, said
-    assert "error" not in last, said
+    last = done.stdout.strip().splitlines()[-1]
+    assert " passed" in last, done.stdout + done.stderr
+    assert not re.search("failed|skipped|error", last), done.stdout
+
+
+# --- none of them can be forgotten or be half: what fails then -----------------------
+
+
+@pytest.fixture
+def example(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A tree of the three files alone, in which the tests of all kinds look."""
+    shutil.copytree(root / "tests/repository/new_kind", tmp_path / "docs/probes")
+    monkeypatch.setattr(test_drift, "ROOT", tmp_path)
+    monkeypatch.setattr(probes, "__path__", [*probes.__path__, str(tmp_path / "docs/probes")])
+    monkeypatch.setattr(probes, "kinds", lambda: (KIND,))
+    yield tmp_path / "docs/probes"
+    sys.modules.pop(f"beacon.probes.{KIND}", None)
 
 
 @pytest.mark.parametrize(
     ("file", "removed", "test"),
     [
-        (f"docs/probes/{KIND}.md", "| `password` |", "every_setting_in_its_table"),
-        (f"docs/probes/{KIND}.md", "| reason | when |", "its_reasons_in_a_table"),
-        (f"docs/probes/{KIND}.md", "re-check after 30 s", "its_evidence_and_its_times"),
-        (f"beacon/probes/{KIND}.py", "ABILITIES", "declares_its_abilities"),
+        (f"{KIND}.md", "| `password` |", "the_page_of_a_kind_has_every_setting_in_its_table"),
+        (f"{KIND}.md", "| reason | when |", "the_page_of_a_kind_has_its_reasons_in_a_table"),
+        (f"{KIND}.md", "after 30 s", "the_page_of_a_kind_says_its_evidence_and_its_times"),
+        (f"{KIND}.py", "ABILITIES", "a_kind_declares_its_abilities_in_its_own_file"),
     ],
 )
-def test_none_of_them_can_be_forgotten_or_be_half(
-    tree: Path, file: str, removed: str, test: str
-) -> None:
-    text = (tree / file).read_text()
+def test_none_of_them_can_be_half(example: Path, file: str, removed: str, test: str) -> None:
+    check = getattr(test_drift, f"test_{test}")
+    check(KIND)
+    text = (example / file).read_text()
     assert removed in text
-    (tree / file).write_text(text.replace(removed, "OTHER"))
-    said = pytest_in(tree, "tests/repository/test_drift.py")
-    assert "failed" in said.strip().splitlines()[-1], said
-    assert test in said
+    (example / file).write_text(text.replace(removed, "OTHER"))
+    sys.modules.pop(f"beacon.probes.{KIND}")
+    with pytest.raises(AssertionError):
+        check(KIND)
 
 
-def test_a_kind_without_its_case_fails_the_canary(tree: Path) -> None:
-    test = tree / f"tests/probes/test_{KIND}.py"
-    test.write_text(test.read_text().replace("CONFORMANCE = ", "OTHER = "))
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n0"]
-    canary = "tests/probes/test_canary.py::test_every_kind_has_a_case"
-    done = subprocess.run(
-        [*command, canary], cwd=tree, capture_output=True, text=True, check=False, timeout=500
-    )
-    assert KIND in done.stdout
-    assert done.returncode == 1
+@pytest.mark.usefixtures("example")
+def test_a_kind_without_its_case_fails_the_canary() -> None:
+    with pytest.raises(AssertionError, match="the value CONFORMANCE"):
+        importlib.import_module("tests.probes.test_canary").test_every_kind_has_a_case()

@@ -1,10 +1,10 @@
-"""The sandbox for tests: on free ports, in this process or in one of its own."""
+"""The sandbox for tests, in this process: one for all, or on free ports."""
 
 import json
 import os
 import signal
-import subprocess
-import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from typing import Any
@@ -12,10 +12,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from beacon.engine.clock import ManualClock
+from beacon.engine.clock import ManualClock, SystemClock
 from beacon.sandbox.provider import SandboxProvider
-from beacon.sandbox.servers import Ports
-from beacon.sandbox.world import HOST, SandboxTimes, World
+from beacon.sandbox.servers import Ports, sandbox
+from beacon.sandbox.world import HOST, RECOVER, SandboxTimes, World
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,49 @@ def provider(world: World, clock: ManualClock, pace: SandboxTimes) -> SandboxPro
 
 @pytest.fixture
 def ports(free_port: Callable[[], int]) -> Ports:
+    """Ports that nobody has."""
     return Ports(http=free_port(), dns=free_port(), mqtt=free_port())
+
+
+@pytest.fixture(scope="session")
+def shared(free_port: Callable[[], int]) -> Iterator[tuple[World, Ports]]:
+    """One sandbox for all who only ask it."""
+    ports = Ports(http=free_port(), dns=free_port(), mqtt=free_port())
+    with sandbox(ports, SandboxTimes(slow=0.01, hang=0.02), SystemClock()) as world:
+        yield world, ports
+
+
+@pytest.fixture
+def at(shared: tuple[World, Ports]) -> Ports:
+    """Where it listens."""
+    return shared[1]
+
+
+@pytest.fixture
+def running(shared: tuple[World, Ports]) -> World:
+    """Its faults: none."""
+    shared[0].break_(RECOVER)
+    return shared[0]
+
+
+@pytest.fixture
+def when() -> Iterator[Callable[..., None]]:
+    """Send this process a signal as soon as something holds."""
+    threads: list[threading.Thread] = []
+
+    def start(holds: Callable[[], object], number: signal.Signals) -> None:
+        def wait() -> None:
+            until = time.monotonic() + 60
+            while not holds() and time.monotonic() < until:
+                time.sleep(0.01)
+            os.kill(os.getpid(), number)
+
+        threads.append(threading.Thread(target=wait))
+        threads[-1].start()
+
+    yield start
+    for thread in threads:
+        thread.join()
 
 
 @pytest.fixture
@@ -63,30 +105,3 @@ def ask() -> Callable[..., tuple[int, Any]]:
             connection.close()
 
     return request
-
-
-@pytest.fixture
-def spawn() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start `beacon …` as a process of its own; killed at the end of the test."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "beacon", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"},
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.communicate(timeout=120)
-            except subprocess.TimeoutExpired:
-                process.kill()
-        process.communicate()

@@ -7,7 +7,6 @@ import io
 import os
 import signal
 import socket
-import subprocess
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -195,17 +194,10 @@ def test_the_command_says_what_it_could_not_start(
 @pytest.mark.realtime
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGHUP])
 def test_leaving_in_the_middle_leaves_nothing_behind(
-    configuration: Path,
-    ports: Ports,
-    spawn: Callable[..., "subprocess.Popen[str]"],
-    eventually: Callable[..., None],
-    ending: signal.Signals,
+    configuration: Path, ports: Ports, when: Callable[..., None], ending: signal.Signals
 ) -> None:
-    process = spawn("demo", "-c", str(configuration), "--http-port", str(ports.http),
-                    "--dns-port", str(ports.dns), "--mqtt-port", str(ports.mqtt))  # fmt: skip
-    eventually(lambda: len(running(configuration)) == 2, "demo and daemon")
-    process.send_signal(ending)
-    assert process.wait(60) == 130
+    when(lambda: running(configuration), ending)
+    assert demo(arguments(configuration, ports)) == 130
     assert running(configuration) == []
 
 

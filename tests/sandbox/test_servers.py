@@ -2,7 +2,7 @@
 
 import queue
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,12 +25,6 @@ from beacon.sandbox.world import HOST, Fault, SandboxTimes, World
 Ask = Callable[..., tuple[int, Any]]
 
 
-@pytest.fixture
-def running(ports: Ports, pace: SandboxTimes) -> Iterator[World]:
-    with sandbox(ports, pace, SystemClock()) as world:
-        yield world
-
-
 # --- HTTP -------------------------------------------------------------------------
 
 
@@ -41,53 +35,53 @@ def sign_in(ask: Ask, port: int) -> tuple[int, Any]:
     return ask(port, "POST", "/verify", transaction=body["transaction"], code=code)
 
 
-def test_a_sign_in_from_end_to_end(running: World, ports: Ports, ask: Ask) -> None:
-    assert sign_in(ask, ports.http) == (200, {"authenticated": True})
+def test_a_sign_in_from_end_to_end(running: World, at: Ports, ask: Ask) -> None:
+    assert sign_in(ask, at.http) == (200, {"authenticated": True})
 
 
 def test_the_health_page_stays_green_while_sign_ins_fail(
-    running: World, ports: Ports, ask: Ask
+    running: World, at: Ports, ask: Ask
 ) -> None:
-    assert ask(ports.http, "POST", "/sandbox/break/outage") == (200, {"faults": ["outage"]})
-    assert sign_in(ask, ports.http)[0] == 503
-    assert ask(ports.http, "GET", "/health") == (200, {"status": "ok"})
+    assert ask(at.http, "POST", "/sandbox/break/outage") == (200, {"faults": ["outage"]})
+    assert sign_in(ask, at.http)[0] == 503
+    assert ask(at.http, "GET", "/health") == (200, {"status": "ok"})
 
 
-def test_the_status_page_admits_only_when_told(running: World, ports: Ports, ask: Ask) -> None:
-    assert ask(ports.http, "GET", STATUS_PAGE)[1]["status"]["indicator"] == "none"
+def test_the_status_page_admits_only_when_told(running: World, at: Ports, ask: Ask) -> None:
+    assert ask(at.http, "GET", STATUS_PAGE)[1]["status"]["indicator"] == "none"
     running.break_("claim")
-    assert ask(ports.http, "GET", STATUS_PAGE)[1]["status"]["indicator"] == "critical"
+    assert ask(at.http, "GET", STATUS_PAGE)[1]["status"]["indicator"] == "critical"
 
 
-def test_the_switch_knows_its_words(running: World, ports: Ports, ask: Ask) -> None:
-    status, body = ask(ports.http, "POST", "/sandbox/break/meteor")
+def test_the_switch_knows_its_words(running: World, at: Ports, ask: Ask) -> None:
+    status, body = ask(at.http, "POST", "/sandbox/break/meteor")
     assert status == 404
     assert body["error"] == "no fault named 'meteor': slow, outage, dns, claim, recover"
-    assert ask(ports.http, "GET", "/sandbox") == (200, {"faults": []})
+    assert ask(at.http, "GET", "/sandbox") == (200, {"faults": []})
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_other_paths_have_nothing(running: World, ports: Ports, ask: Ask, method: str) -> None:
-    assert ask(ports.http, method, "/admin") == (404, {"error": "nothing at /admin"})
+def test_other_paths_have_nothing(running: World, at: Ports, ask: Ask, method: str) -> None:
+    assert ask(at.http, method, "/admin") == (404, {"error": "nothing at /admin"})
 
 
 @pytest.mark.parametrize("length", [str(FORM_LIMIT + 1), "-1", "many"])
 def test_a_form_of_unheard_of_length_is_refused_unread(
-    running: World, ports: Ports, length: str
+    running: World, at: Ports, length: str
 ) -> None:
-    with socket.create_connection((HOST, ports.http), timeout=10) as client:
+    with socket.create_connection((HOST, at.http), timeout=10) as client:
         client.sendall(f"POST /login HTTP/1.1\r\nContent-Length: {length}\r\n\r\n".encode())
         with client.makefile("rb") as answer:
             assert answer.readline().startswith(b"HTTP/1.1 413 ")
 
 
 def test_who_leaves_in_the_middle_leaves_no_traceback(
-    running: World, ports: Ports, ask: Ask, capfd: pytest.CaptureFixture[str]
+    running: World, at: Ports, ask: Ask, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with socket.create_connection((HOST, ports.http), timeout=10) as client:
+    with socket.create_connection((HOST, at.http), timeout=10) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # reset
         client.sendall(b"GET /health HTTP/1.1\r\n")
-    assert ask(ports.http, "GET", "/health")[0] == 200
+    assert ask(at.http, "GET", "/health")[0] == 200
     assert capfd.readouterr() == ("", "")
 
 
@@ -97,10 +91,10 @@ Query = Callable[..., dns.message.Message]
 
 
 @pytest.fixture(params=[dns.query.udp, dns.query.tcp], ids=["udp", "tcp"])
-def query(request: pytest.FixtureRequest, running: World, ports: Ports) -> Query:
+def query(request: pytest.FixtureRequest, running: World, at: Ports) -> Query:
     def send(name: str, kind: str) -> dns.message.Message:
         question = dns.message.make_query(name, kind)
-        answer: dns.message.Message = request.param(question, HOST, port=ports.dns, timeout=10)
+        answer: dns.message.Message = request.param(question, HOST, port=at.dns, timeout=10)
         return answer
 
     return send
@@ -155,23 +149,23 @@ def test_names_that_are_not_there(query: Query, name: str, rcode: dns.rcode.Rcod
     assert (answer.rcode(), answer.answer) == (rcode, [])
 
 
-def test_an_update_is_not_implemented(running: World, ports: Ports) -> None:
+def test_an_update_is_not_implemented(running: World, at: Ports) -> None:
     question = dns.message.make_query("otp.example", "A")
     question.set_opcode(dns.opcode.NOTIFY)
-    answer = dns.query.udp(question, HOST, port=ports.dns, timeout=10)
+    answer = dns.query.udp(question, HOST, port=at.dns, timeout=10)
     assert answer.rcode() == dns.rcode.NOTIMP
 
 
-def test_bytes_that_are_no_query_are_not_answered(running: World, ports: Ports) -> None:
-    with socket.create_connection((HOST, ports.dns), timeout=10) as client:
+def test_bytes_that_are_no_query_are_not_answered(running: World, at: Ports) -> None:
+    with socket.create_connection((HOST, at.dns), timeout=10) as client:
         client.sendall(b"\0\3abc")
         assert client.recv(1) == b""
-    with socket.create_connection((HOST, ports.dns), timeout=10) as client:
+    with socket.create_connection((HOST, at.dns), timeout=10) as client:
         client.shutdown(socket.SHUT_WR)
         assert client.recv(1) == b""
     with socket.socket(type=socket.SOCK_DGRAM) as client:
-        client.sendto(b"abc", (HOST, ports.dns))
-    assert dns.query.udp(dns.message.make_query("otp.example", "A"), HOST, 10, ports.dns).answer
+        client.sendto(b"abc", (HOST, at.dns))
+    assert dns.query.udp(dns.message.make_query("otp.example", "A"), HOST, 10, at.dns).answer
 
 
 # --- MQTT -------------------------------------------------------------------------
@@ -216,28 +210,28 @@ class Client:
         self.paho.loop_stop()
 
 
-def test_retained_messages_and_wills_outlive_their_sender(running: World, ports: Ports) -> None:
-    beacon = Client(ports.mqtt, "beacon", will="offline")
+def test_retained_messages_and_wills_outlive_their_sender(running: World, at: Ports) -> None:
+    beacon = Client(at.mqtt, "beacon", will="offline")
     beacon.paho.publish("site/availability", "online", qos=1, retain=True)
     beacon.hear(b"online")
-    late = Client(ports.mqtt, "late")
+    late = Client(at.mqtt, "late")
     late.hear(b"online")
     beacon.vanish()
     late.hear(b"offline")
-    later = Client(ports.mqtt, "later")
+    later = Client(at.mqtt, "later")
     later.hear(b"offline")
     later.close()
     late.close()
 
 
-def test_nobody_is_greeted_with_what_others_subscribed(running: World, ports: Ports) -> None:
-    everything = Client(ports.mqtt, "everything", topics="#")
+def test_nobody_is_greeted_with_what_others_subscribed(running: World, at: Ports) -> None:
+    everything = Client(at.mqtt, "everything", topics="#")
     everything.paho.publish("elsewhere/secret", "theirs", qos=1, retain=True)
-    everything.paho.publish("site/state", "ours", qos=1, retain=True)
+    everything.paho.publish("room/state", "ours", qos=1, retain=True)
     everything.hear(b"ours")
-    modest = Client(ports.mqtt, "modest")
+    modest = Client(at.mqtt, "modest", topics="room/#")
     modest.hear(b"ours")
-    modest.paho.publish("site/state", "last")
+    modest.paho.publish("room/state", "last")
     modest.hear(b"last")
     assert modest.before == []
     modest.close()

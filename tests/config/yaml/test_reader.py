@@ -339,8 +339,7 @@ SECTIONS = st.sampled_from(
 )
 KEYS = st.sampled_from(
     ["lamps", "buzzer", "on_death", "broker", "commands", "interval", "name", "endpoints", "type"]
-    + ["id", "url", "pin", "é"]
-)
+) | st.sampled_from(["id", "url", "pin", "é"])
 
 
 def nested(inner):

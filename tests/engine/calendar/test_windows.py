@@ -20,17 +20,17 @@ def window(begin, end, *, weekdays=EVERY_DAY, zone="Europe/London", name="W", se
 
 
 def changes(windows, start, hours):
-    """What is in a window from when on, minute by minute: "28 22:00" (UTC) and the services."""
+    """What is in a window from when on, every five minutes: "28 22:00" (UTC) and services."""
     clock = ManualClock(datetime(*start, tzinfo=UTC))
     watch = WindowsWatch(clock, windows)
     found = []
-    for _ in range(round(hours * 60)):
+    for _ in range(round(hours * 12)):
         event = watch(clock.monotonic())
         if event is not None:
             assert event.at == clock.monotonic()
             names = [service for service, _, _ in event.services]
             found.append((clock.utc().strftime("%d %H:%M"), names))
-        clock.advance(60)
+        clock.advance(300)
     return found
 
 

@@ -179,12 +179,12 @@ def test_nothing_counts_twice_whatever_comes(pushes):
     assert len(taken) == len(set(taken)) == len(desk.posted)
 
 
-def test_ten_thousand_pushes_leave_little_behind(desk):
-    for number in range(10_000):
+def test_many_pushes_leave_little_behind(desk):
+    for number in range(2_000):
         desk.take(id=f"{number}", at=desk.utc)
         desk.clock.advance(1.0)
     [state] = desk.pushes._states.values()
-    assert len(desk.posted) == 10_000
+    assert len(desk.posted) == 2_000
     assert len(state.ids) <= 601
 
 
@@ -206,7 +206,7 @@ def test_a_heartbeat_that_is_missed_is_a_fail_each_time(desk, listening):
 
 def test_without_a_heartbeat_silence_is_left_to_the_core(desk, listening):
     listening(Way.HTTP)
-    assert desk.later(100_000) == []
+    assert desk.later(5_000) == []
 
 
 @pytest.mark.parametrize("way", [Way.HTTP, Way.MQTT])
