@@ -193,8 +193,11 @@ class MqttOutput:
                 retry, self._short = self._pace.first_retry, 0
                 continue
             lasted = self._lasted()
-            self._short = 0 if lasted is None else self._short + 1
-            if lasted is not None and lasted >= self._pace.settled:
+            if lasted is None:
+                self._short = 0
+            elif lasted < self._pace.settled:
+                self._short += 1
+            else:
                 retry, self._short = self._pace.first_retry, 0
             self._log_cause(self._with_advice(cause, setup))
             self._rest(retry * self._rng.uniform(0.5, 1.0))

@@ -253,6 +253,7 @@ EVENTS = (
     Announced(AT, Announcement.BLIND, "sign-in", Verdict.BLIND),
     Answered(AT, "silence", ok=False, by="Ann", origin="mqtt", error=LONG),
     Answered(AT, "acknowledge", ok=True, by="Bob", origin="mqtt"),
+    Answered(AT, "acknowledge", ok=True, by="button", origin="button"),  # nobody waits for it
 )
 VIEW = View(
     OVERALL,

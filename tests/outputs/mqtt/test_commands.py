@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.config.fields import SettingRefused
+from beacon.core.effects import Answered
 from beacon.core.inputs import (
     Acknowledge,
     Attest,
@@ -21,7 +22,7 @@ from beacon.core.inputs import (
 )
 from beacon.core.model import Verdict
 from beacon.core.operator.commands import COMMANDS, OVER_MQTT, LampTest
-from beacon.outputs.mqtt.commands import LARGEST, Limit, fields_of, read
+from beacon.outputs.mqtt.commands import LARGEST, CommandRunner, Limit, fields_of, read
 
 NOW = 42.0
 MQTT = {"by": "mqtt", "origin": "mqtt"}
@@ -160,6 +161,44 @@ def test_ten_at_once_then_one_a_second(clock):
     assert [limit.allows() for _ in range(2)] == [True, False]
     clock.advance(3600.0)
     assert [limit.allows() for _ in range(11)] == [True] * 10 + [False]
+
+
+@pytest.fixture
+def runner(clock, house):
+    """A runner of commands, and what it answered, submitted, and tested."""
+    done = []
+
+    def lamp_test():
+        done.append("lamp test")
+        raise RuntimeError("the lamps are on strike")
+
+    allowed = house(commands=("acknowledge", "lamp_test"))
+    return CommandRunner(allowed, clock, done.append, lamp_test, done.append), done
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "retained", "error"),
+    [
+        ("acknowledge", b"PRESS", True, "ignored: retained"),
+        ("silence", b"ON", False, "switched off by mqtt.commands"),
+        ("dance", b"PRESS", False, f"unknown command; known: {', '.join(OVER_MQTT)}"),
+        ("lamp_test", b"PRESS", False, "failed: see the beacon's log"),
+    ],
+)
+def test_what_is_not_carried_out_is_answered(runner, caplog, name, payload, retained, error):
+    run, done = runner
+    run.obey(name, payload, retained=retained)
+    assert (done[-1].command, done[-1].ok, done[-1].error) == (name, False, error)
+    assert done[:-1] == (["lamp test"] if name == "lamp_test" else [])
+    assert ("on strike" in caplog.text) is (name == "lamp_test")
+
+
+def test_every_command_of_a_flood_is_answered(runner):
+    run, done = runner
+    for _ in range(12):
+        run.obey("acknowledge", b"PRESS", retained=False)
+    assert [type(each) for each in done] == [Acknowledge] * 10 + [Answered] * 2
+    assert done[-1].error == "ignored: too many commands; 10 at once, then 1 a second"
 
 
 def test_every_command_and_its_fields_are_documented():

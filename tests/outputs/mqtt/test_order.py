@@ -9,7 +9,6 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from beacon.config.fields import Secret
 from beacon.config.schema import Discovery
-from beacon.core.effects import Announced, Announcement, IncidentChanged
 from beacon.core.indication import Colour
 from beacon.core.model import Verdict
 from beacon.engine.output import Heartbeat
@@ -65,10 +64,10 @@ def test_the_first_word_is_the_state_and_only_then_online(broker, listen, beacon
 
 
 @BOTH
-def test_on_reconnect_the_states_come_before_online(broker, listen, beacon, house, protocol):
+def test_on_reconnect_the_states_come_before_online(broker, listen, beacon, house, quick, protocol):
     """`unavailable` → `gray_failure`, never by way of the `ok` of before."""
     broker.start()
-    one = beacon(house(broker.port, protocol=protocol))
+    one = beacon(house(broker.port, protocol=protocol), replace(quick, settled=0.0))
     tell_all(one)
     listener = listen(broker.port)
     listener.until(lambda: online(listener), "that it is there")
@@ -86,28 +85,6 @@ def test_on_reconnect_the_states_come_before_online(broker, listen, beacon, hous
     verdicts = {json.loads(p)["verdict"] for t, p in until_online if t in ("state", "service/sms")}
     assert verdicts == {"gray_failure"}
     assert {"state", "service/sms", "service/sign-in"} <= {topic for topic, _ in until_online}
-
-
-@BOTH
-def test_an_event_comes_after_the_states_it_is_about(broker, listen, beacon, house, protocol):
-    broker.start()
-    one = beacon(house(broker.port, protocol=protocol))
-    tell_all(one)
-    listener = listen(broker.port)
-    listener.until(lambda: online(listener), "that it is there")
-    seen = len(listener.heard)
-    words = one.words()
-    incident = words.incident(cause="dns", explanation="no MX", impact=0.5)
-    opened = Announced(words.at, Announcement.OPENED, "sign-in", Verdict.OUTAGE, incident, "dns")
-    changed = IncidentChanged(words.at, incident, 0)
-    one.output.offer([opened, changed, words.overall(Verdict.OUTAGE)])
-    listener.until(lambda: of(listener, "event"), "the event")
-    topics = [topic for topic, _ in heard(listener)[seen:]]
-    assert {"incident", "state"} <= set(topics[: topics.index("event")])
-    event = json.loads(of(listener, "event")[0])
-    assert (event["explanation"], event["impact"]) == ("no MX", 0.5)
-    assert event["runbook"] == "Call the duty officer."
-    assert json.loads(of(listener, "incident")[-1])["cause"] == "dns"
 
 
 def without_sms(effect):
@@ -241,12 +218,9 @@ def test_a_reload_that_moves_the_base_takes_everything_along(broker, listen, bea
     assert ((CONFIG, "") in said) is (prefix == "ha"), "entities stay what people made of them"
 
 
-@BOTH
-def test_a_stalled_judge_is_told_by_the_thread_that_listens(
-    broker, listen, beacon, house, protocol
-):
+def test_a_stalled_judge_is_told_by_the_thread_that_listens(broker, listen, beacon, house):
     broker.start()
-    one = beacon(house(broker.port, protocol=protocol), judged=True)
+    one = beacon(house(broker.port), judged=True)
     tell_all(one)
     one.output.health(HealthReport(one.clock.monotonic(), 1.0, False, True, 3.0, False, 40.0))
     one.judge.at = one.clock.monotonic() - Heartbeat.LIMIT  # its last beat, five seconds ago

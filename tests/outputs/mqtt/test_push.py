@@ -2,14 +2,12 @@
 
 import contextlib
 import json
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from beacon.config.fields import Secret
 from beacon.core.model import Reason
 from beacon.engine.clock import Clock, ManualClock, SystemClock
 from beacon.engine.pushed.receiver import PushDenied, Pushed, PushRefusal
@@ -168,45 +166,3 @@ def test_while_the_broker_is_away_nothing_can_come(broker, house, beacon, listen
     somebody.until(lambda: somebody.kept.get(f"{BASE}/availability") == "online", "online")
     somebody.say(f"{BASE}/push/sms/gateway", '{"outcome": "pass"}')
     eventually(lambda: live.taken, "the push")
-
-
-@pytest.mark.integration
-def test_without_a_pushed_endpoint_it_does_not_subscribe(broker, house, beacon, listen, eventually):
-    broker.start()
-    somebody = listen(broker.port)
-    beacon(house(broker.port))
-    somebody.until(lambda: somebody.kept.get(f"{BASE}/availability") == "online", "online")
-    log = (broker._directory / "mosquitto.log").read_text()
-    assert f"{BASE}/cmd/+" in log
-    assert "/push/" not in log
-
-
-@pytest.mark.integration
-def test_who_may_publish_is_for_the_brokers_acl(
-    broker, house, beacon, live, eventually, need, tmp_path
-):
-    passwords, acl = tmp_path / "passwords", tmp_path / "acl"
-    for flag, name in (("-c", "beacon"), (None, "browser"), (None, "guest")):
-        options = [flag] if flag else []
-        subprocess.run(
-            [need("mosquitto_passwd"), "-b", *options, passwords, name, "pw"], check=True
-        )
-    acl.write_text(
-        f"user beacon\ntopic write {BASE}/#\ntopic read {BASE}/cmd/+\ntopic read {BASE}/push/+/+\n"
-        f"user browser\ntopic write {BASE}/push/sign-in/portal\n"
-        f"user guest\ntopic read {BASE}/#\n"
-    )
-    passwords.chmod(0o600)
-    acl.chmod(0o600)
-    broker.start(f"password_file {passwords}", f"acl_file {acl}", "allow_anonymous false")
-    beacon(house(broker.port, username="beacon", password=Secret("pw")), push=live.push)
-    log = broker._directory / "mosquitto.log"
-    eventually(lambda: "beacon-lab 1 mfa-beacon/lab/push/+/+" in log.read_text(), "subscribed")
-    publish = [need("mosquitto_pub"), "-p", str(broker.port), "-q", "1", "-P", "pw"]
-    for user, endpoint in (("guest", "sign-in/portal"), ("browser", "sms/gateway")):
-        to = f"{BASE}/push/{endpoint}"
-        subprocess.run([*publish, "-u", user, "-t", to, "-m", '{"reason": "slow"}'], check=True)
-    to = f"{BASE}/push/sign-in/portal"
-    subprocess.run([*publish, "-u", "browser", "-t", to, "-m", '{"reason": "ok"}'], check=True)
-    eventually(lambda: live.taken, "the push of who may")
-    assert live.reasons == [Reason.OK]

@@ -9,7 +9,7 @@ from paho.mqtt.client import MQTTMessage
 
 from beacon.config.schema import Discovery
 from beacon.core.effects import Announced, Announcement
-from beacon.core.model import Reason, Verdict
+from beacon.core.model import Health, Reason, Verdict
 from beacon.engine.clock import WallClockMap
 from beacon.engine.output import Heartbeat
 from beacon.outputs.mqtt.homeassistant import birth_topic, config_topic
@@ -103,6 +103,27 @@ def test_with_the_description_in_place_it_is_online_at_once(talk, house, setup):
     assert line.said == ["availability"]
 
 
+@pytest.mark.parametrize(
+    ("old", "times"),
+    [
+        (b"\xff[[[", 1),
+        (b'{"cmps": {"service_gone": {"p": "sensor"}}}', 2),  # what has gone is removed first
+    ],
+)
+def test_another_description_is_replaced_and_the_states_said_again(talk, house, old, times):
+    conversation, line, _ = talk
+    line.said.clear()
+    line.takes(config_topic(house()), old, retain=True)
+    conversation.turn()
+    assert line.said == [*[config_topic(house())] * times, *STATES, "availability"]
+
+
+def test_nothing_is_subscribed_to_for_pushes_that_cannot_come(setup, house):
+    [command, *others] = [each.topics for each in setup(house()).subscriptions()]
+    assert command == f"{BASE}/cmd/+"
+    assert not [topic for topic in others if "push" in topic]
+
+
 def test_without_a_description_it_is_online_after_the_states(house, clock, setup):
     of_it = setup(house(discovery=Discovery(enabled=False)))
     outbox = Outbox(of_it.topics, clock, lambda topics: topics.info(0.0, "pi"))
@@ -111,6 +132,35 @@ def test_without_a_description_it_is_online_after_the_states(house, clock, setup
         line, of_it, outbox=outbox, clock=clock, rng=random.Random(1), pace=SessionTimes()
     ).begin()
     assert line.said == ["info", "availability"]
+
+
+def test_an_endpoint_is_written_on_a_change_else_once_a_minute(talk, words):
+    _, _, outbox = talk
+    say = words(100.0)
+    list(outbox.changes(once=True))
+
+    def written(after, **more):
+        outbox.offer([say.read(at=say.at + after, detail=str(after), **more)])
+        return [json.loads(m.payload)["detail"] for m in outbox.changes(once=True)]
+
+    slow = {"reason": Reason.SLOW}
+    assert [written(after) for after in (0, 30)] == [["0"], []]
+    assert [written(after, **slow) for after in (31, 32, 90, 91)] == [["31"], [], [], ["91"]]
+    assert written(92, **slow, health=Health.DEGRADED) == ["92"]
+
+
+def test_what_cannot_be_written_costs_its_topic_only_and_what_repeats_is_not_said(
+    talk, words, caplog
+):
+    _, _, outbox = talk
+    say = words(0.0)
+    list(outbox.changes(once=True))
+    changed = [say.read(latency=float("nan")), say.overall(Verdict.OUTAGE)]
+    outbox.offer(changed)
+    assert [message.topic for message in outbox.changes(once=True)] == [f"{BASE}/state"]
+    assert "EndpointRead cannot be published" in caplog.text
+    outbox.offer(changed[1:])
+    assert list(outbox.changes(once=True)) == []
 
 
 def test_an_event_waits_until_it_is_online_and_comes_after_the_state(talk, clock, words):
