@@ -14,7 +14,7 @@ import dns.zone
 
 from beacon.config.fields import is_address
 from beacon.config.schema import Config
-from beacon.core.model import OUTCOME_OF, Outcome, Reason
+from beacon.core.model import Outcome, Reason
 from beacon.engine.clock import Clock
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.maildns import golden, zone
@@ -327,7 +327,7 @@ class Report:
 
 
 def _outcome(trouble: Finding) -> Outcome:
-    return OUTCOME_OF[trouble.reason]
+    return trouble.reason.outcome
 
 
 def _consequences(domain: Domain, trouble: Finding) -> dict[str, str]:

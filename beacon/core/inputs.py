@@ -3,7 +3,7 @@
 `at` is always monotonic seconds. Wall time is for people and is joined at the edge.
 """
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from beacon.core.model import Moment, Reading, Verdict
 
@@ -39,26 +39,29 @@ class TimePassed:
 
 
 @dataclass(frozen=True, slots=True)
-class Acknowledge:
-    """Somebody has seen all that is open; off: they had not. `origin` is button, mqtt or cli."""
+class OperatorEvent:
+    """What somebody asks for. `origin` is button, mqtt or cli."""
 
     at: Moment
+    _: KW_ONLY
     by: str
     origin: str
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge(OperatorEvent):
+    """Somebody has seen all that is open; off: they had not."""
+
     service: str | None = None
     on: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
+class Silence(OperatorEvent):
     """Sound off (or on again) until the incident ends, at most `seconds`."""
 
-    at: Moment
     on: bool
-    by: str
-    origin: str
-    reason: str = ""
     seconds: float = 3600.0
 
 
@@ -114,28 +117,20 @@ class StorageDegraded:
 
 
 @dataclass(frozen=True, slots=True)
-class Shelve:
+class Shelve(OperatorEvent):
     """Put a service aside for `seconds`; off: take it back (None: all that are)."""
 
-    at: Moment
     service: str | None
     on: bool
-    by: str
-    origin: str
-    reason: str = ""
     seconds: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Maintenance:
+class Maintenance(OperatorEvent):
     """Planned work on a service (None: on all) by hand for `seconds`; off: it is over."""
 
-    at: Moment
     service: str | None
     on: bool
-    by: str
-    origin: str
-    reason: str = ""
     seconds: float = 14_400.0
 
 
@@ -151,69 +146,47 @@ class Scheduled:
 
 
 @dataclass(frozen=True, slots=True)
-class Bypass:
+class Bypass(OperatorEvent):
     """MFA is switched off (or on again) for a service (None: for all) as a mitigation."""
 
-    at: Moment
     service: str | None
     on: bool
-    by: str
-    origin: str
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Attest:
+class Attest(OperatorEvent):
     """Somebody has tested a thing (None: the only one there is); off: they had not."""
 
-    at: Moment
     item: str | None
-    by: str
-    origin: str
-    reason: str = ""
     on: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Drill:
+class Drill(OperatorEvent):
     """Rehearse a verdict on the real tower for `seconds`, or end that."""
 
-    at: Moment
     on: bool
-    by: str
-    origin: str
-    reason: str = ""
     verdict: Verdict = Verdict.OUTAGE
     seconds: float = 900.0
 
 
 @dataclass(frozen=True, slots=True)
-class Resume:
+class Resume(OperatorEvent):
     """Let sign-ins that the guard stopped be tried again; `service`: an endpoint's id, too."""
 
-    at: Moment
     service: str | None
-    by: str
-    origin: str
-    reason: str = ""
-
-
-Operation = Shelve | Maintenance | Scheduled | Bypass | Attest | Drill
-"""What lays an overlay on or takes it off: `beacon.core.operator.overlays`."""
 
 
 Event = (
     Observed
     | RunDelayed
     | TimePassed
-    | Acknowledge
-    | Silence
     | QuietHours
     | DateImplausible
     | ClockSynchronised
     | ClockStepped
     | HourBegan
     | StorageDegraded
-    | Operation
-    | Resume
+    | Scheduled
+    | OperatorEvent
 )

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, NewType
+from typing import Final, NewType, Self
 
 Moment = NewType("Moment", float)
 """Monotonic seconds. Another boot counts them anew: what is remembered is shifted by this type."""
@@ -28,13 +28,24 @@ class Outcome(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a reading is what it is: a closed list, grown only by a decision (docs/adr)."""
+    """Why a reading is what it is: a closed list, grown only by a decision (docs/adr).
 
-    OK = "ok"
-    SLOW = "slow"
-    CERTIFICATE_EXPIRING = "certificate_expiring"
-    PREFERENCE_UNMET = "preference_unmet"
-    ADDRESS_DEAD = "address_dead"
+    Each word has one outcome; where none is named it is a fail.
+    """
+
+    outcome: Outcome
+
+    def __new__(cls, word: str, outcome: Outcome = Outcome.FAIL) -> Self:
+        """Make a word with its outcome."""
+        reason = str.__new__(cls, word)
+        reason._value_, reason.outcome = word, outcome
+        return reason
+
+    OK = "ok", Outcome.PASS
+    SLOW = "slow", Outcome.WARN
+    CERTIFICATE_EXPIRING = "certificate_expiring", Outcome.WARN
+    PREFERENCE_UNMET = "preference_unmet", Outcome.WARN
+    ADDRESS_DEAD = "address_dead", Outcome.WARN
     DNS_NXDOMAIN = "dns_nxdomain"
     DNS_NO_ANSWER = "dns_no_answer"
     DNS_SERVFAIL = "dns_servfail"
@@ -61,20 +72,20 @@ class Reason(StrEnum):
     SIGN_IN_UNFINISHED = "sign_in_unfinished"
     CHALLENGE_MISSING = "challenge_missing"
     CODE_NOT_ARRIVED = "code_not_arrived"
-    CODE_LATE = "code_late"
-    CODE_IN_JUNK = "code_in_junk"
+    CODE_LATE = "code_late", Outcome.WARN
+    CODE_IN_JUNK = "code_in_junk", Outcome.WARN
     CODE_WRONG = "code_wrong"
     DELIVERY_REFUSED = "delivery_refused"
     VENDOR_INCIDENT = "vendor_incident"
-    VENDOR_DEGRADED = "vendor_degraded"
-    VENDOR_MAINTENANCE = "vendor_maintenance"
+    VENDOR_DEGRADED = "vendor_degraded", Outcome.WARN
+    VENDOR_MAINTENANCE = "vendor_maintenance", Outcome.WARN
     SUCCESS_RATIO_LOW = "success_ratio_low"
-    SUCCESS_RATIO_REDUCED = "success_ratio_reduced"
+    SUCCESS_RATIO_REDUCED = "success_ratio_reduced", Outcome.WARN
     SPF_PERMERROR = "spf_permerror"
     SPF_TEMPERROR = "spf_temperror"
     SPF_MISSING = "spf_missing"
     SPF_FAIL = "spf_fail"
-    SPF_NEAR_LIMIT = "spf_near_limit"
+    SPF_NEAR_LIMIT = "spf_near_limit", Outcome.WARN
     DKIM_MISSING = "dkim_missing"
     DKIM_REVOKED = "dkim_revoked"
     DMARC_MISSING = "dmarc_missing"
@@ -83,65 +94,21 @@ class Reason(StrEnum):
     RECORD_CHANGED = "record_changed"
     RECORD_MISSING = "record_missing"
     DNSSEC_BOGUS = "dnssec_bogus"
-    RESOLVER_DISAGREEMENT = "resolver_disagreement"
-    NAMESERVER_DEAD = "nameserver_dead"
-    ATTESTATION_OVERDUE = "attestation_overdue"
+    RESOLVER_DISAGREEMENT = "resolver_disagreement", Outcome.WARN
+    NAMESERVER_DEAD = "nameserver_dead", Outcome.WARN
+    ATTESTATION_OVERDUE = "attestation_overdue", Outcome.WARN
     HEARTBEAT_MISSED = "heartbeat_missed"
-    OWN_NETWORK = "own_network"
-    OWN_CLOCK = "own_clock"
-    OWN_CREDENTIALS = "own_credentials"
-    OWN_MODEM = "own_modem"
-    SOURCE_DEAD = "source_dead"
-    SAMPLE_TOO_SMALL = "sample_too_small"
-    RATE_LIMITED = "rate_limited"
-    GUARD_STOPPED = "guard_stopped"
-    INTERNAL_ERROR = "internal_error"
-    STALE = "stale"
+    OWN_NETWORK = "own_network", Outcome.ERROR
+    OWN_CLOCK = "own_clock", Outcome.ERROR
+    OWN_CREDENTIALS = "own_credentials", Outcome.ERROR
+    OWN_MODEM = "own_modem", Outcome.ERROR
+    SOURCE_DEAD = "source_dead", Outcome.ERROR
+    SAMPLE_TOO_SMALL = "sample_too_small", Outcome.ERROR
+    RATE_LIMITED = "rate_limited", Outcome.ERROR
+    GUARD_STOPPED = "guard_stopped", Outcome.ERROR
+    INTERNAL_ERROR = "internal_error", Outcome.ERROR
+    STALE = "stale", Outcome.ERROR
 
-
-_WARNS: Final = frozenset(
-    {
-        Reason.SLOW,
-        Reason.CERTIFICATE_EXPIRING,
-        Reason.PREFERENCE_UNMET,
-        Reason.ADDRESS_DEAD,
-        Reason.CODE_LATE,
-        Reason.CODE_IN_JUNK,
-        Reason.VENDOR_DEGRADED,
-        Reason.VENDOR_MAINTENANCE,
-        Reason.SUCCESS_RATIO_REDUCED,
-        Reason.RESOLVER_DISAGREEMENT,
-        Reason.NAMESERVER_DEAD,
-        Reason.SPF_NEAR_LIMIT,
-        Reason.ATTESTATION_OVERDUE,
-    }
-)
-_ERRORS: Final = frozenset(
-    {
-        Reason.OWN_NETWORK,
-        Reason.OWN_CLOCK,
-        Reason.OWN_CREDENTIALS,
-        Reason.OWN_MODEM,
-        Reason.SOURCE_DEAD,
-        Reason.SAMPLE_TOO_SMALL,
-        Reason.RATE_LIMITED,
-        Reason.GUARD_STOPPED,
-        Reason.INTERNAL_ERROR,
-        Reason.STALE,
-    }
-)
-
-
-def _outcome_of(reason: Reason) -> Outcome:
-    if reason is Reason.OK:
-        return Outcome.PASS
-    if reason in _WARNS:
-        return Outcome.WARN
-    return Outcome.ERROR if reason in _ERRORS else Outcome.FAIL
-
-
-OUTCOME_OF: Final = MappingProxyType({reason: _outcome_of(reason) for reason in Reason})
-"""The one table from reason to outcome."""
 
 DETAIL_LIMIT: Final = 200
 """Characters of a reading's detail."""
@@ -209,7 +176,7 @@ class Reading:
     @property
     def outcome(self) -> Outcome:
         """The outcome that belongs to the reason."""
-        return OUTCOME_OF[self.reason]
+        return self.reason.outcome
 
 
 def joined(kept: tuple[str, ...], further: Iterable[str]) -> tuple[str, ...]:

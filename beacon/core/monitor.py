@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from beacon.core.effect_list import EffectList
 from beacon.core.effects import Effect
 from beacon.core.endpoint.latency_baseline import Learnt
 from beacon.core.endpoint.readings import EndpointMonitors
@@ -51,7 +50,7 @@ class Monitor:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self._effects = EffectList()
+        self._effects: list[Effect] = []  # of the event that is handled now; all parts add to it
         self._timers = Timers()
         self._services = Services(site, self._timers, self._effects)
         self._operations = Operations(self._services, self._effects)
@@ -109,7 +108,7 @@ class Monitor:
         )
         self._operations.resume(memory.overlays, at)
         self._judge(at)
-        return self._effects.effects()
+        return tuple(self._effects)
 
     def remember(self, at: Moment) -> Memory:
         """Everything that must survive a restart, as it stands."""
@@ -136,17 +135,17 @@ class Monitor:
         self._services.configure(site, self._endpoints.endpoints, at)
         self._operations.follow(at)
         self._judge(at)
-        return self._effects.effects()
+        return tuple(self._effects)
 
     def handle(self, event: Event) -> tuple[Effect, ...]:
         """Fold one event in. An event of an unknown endpoint changes nothing."""
-        self._effects.clear()
+        self._effects.clear()  # also what an earlier event left, when it failed
         self._drain(event.at)
         self._handlers[type(event)](event)
         if self._dependencies.touched:
             self._judge(event.at)
         self._announce_stops(event.at)
-        return self._effects.effects()
+        return tuple(self._effects)
 
     def _announce_stops(self, at: Moment) -> None:
         """Say of each sign-in that the guard has just stopped that it has, after what it led to."""

@@ -8,8 +8,7 @@ from collections.abc import Container
 from dataclasses import replace
 from typing import Final
 
-from beacon.core.effect_list import EffectList
-from beacon.core.effects import Announced, Announcement, Postpone
+from beacon.core.effects import Announced, Announcement, Effect, Postpone
 from beacon.core.endpoint.paid_reading import let_count, paid_reading
 from beacon.core.endpoint.readings import EndpointMonitors
 from beacon.core.endpoint.state import EndpointState
@@ -51,7 +50,7 @@ def recall(
     memory: Memory,
     endpoints: EndpointMonitors,
     services: Services,
-    effects: EffectList,
+    effects: list[Effect],
     *,
     at: Moment,
     changed: Container[str],
@@ -77,7 +76,7 @@ def recall(
         if name in services.monitors:
             services.monitors[name].recall(service)
         elif service.incident is not None:
-            effects.put(_dropped(service.incident, at))
+            effects.append(_dropped(service.incident, at))
     for name, alarm in memory.alarms.items():
         if name in annunciator.alarms:
             annunciator.alarms[name].kept = _not_at_once(alarm, at)
@@ -90,10 +89,10 @@ def recall(
 
 
 def _keep_from_running(
-    endpoints: EndpointMonitors, effects: EffectList, state: EndpointState, at: Moment
+    endpoints: EndpointMonitors, effects: list[Effect], state: EndpointState, at: Moment
 ) -> None:
     if state.kept.guard.until > at:
-        effects.put(Postpone(at, state.spec.id, state.kept.guard.until))
+        effects.append(Postpone(at, state.spec.id, state.kept.guard.until))
     if state.guarded:
         endpoints.report(
             EndpointRead(at, state.spec.id, _STOPPED, state.shown, state.streaks.fails)

@@ -238,7 +238,7 @@ class Parts:
         self._windows.follow(_planned(config))
 
     def _pressed(self) -> None:
-        self.inbox.post(Acknowledge(self.clock.monotonic(), "button", "button"))
+        self.inbox.post(Acknowledge(self.clock.monotonic(), by="button", origin="button"))
 
     # --- asked at every beat ---
 

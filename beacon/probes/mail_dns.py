@@ -15,7 +15,6 @@ import dns.rdatatype
 from beacon.config.fields import File, is_address
 from beacon.core.model import (
     DETAIL_LIMIT,
-    OUTCOME_OF,
     Evidence,
     Outcome,
     Reading,
@@ -179,7 +178,7 @@ def reading_of(found: Sequence[Finding], looks: Sequence[Survey]) -> Reading:
 
 def _records(found: Sequence[Finding]) -> tuple[str, ...]:
     """Every record that fails, by reason, type and name: incidents keep them beside the detail."""
-    fails = (each for each in found if OUTCOME_OF[each.reason] is Outcome.FAIL and each.name)
+    fails = (each for each in found if each.reason.outcome is Outcome.FAIL and each.name)
     return joined((), (f"{each.reason} {each.kind} {each.name}" for each in fails))
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Final, Literal
 import msgspec
 
 from beacon.config.fields import Count, Duration, Secret
-from beacon.core.model import DETAIL_LIMIT, OUTCOME_OF, Evidence, Outcome, Reading, Reason
+from beacon.core.model import DETAIL_LIMIT, Evidence, Outcome, Reading, Reason
 from beacon.engine.pushed.receiver import PushDenied, Pushed, PushRefusal, Way
 from beacon.engine.pushed.samples import Share
 from beacon.engine.redaction import quoted
@@ -72,7 +72,7 @@ def _reason(told: PushBody) -> Reason:
     if told.reason is None and told.outcome is None:
         raise PushDenied(PushRefusal.MALFORMED, "it says neither `reason` nor `outcome`")
     reason = told.reason or _IN_GENERAL[told.outcome or Outcome.ERROR]
-    outcome = OUTCOME_OF[reason]
+    outcome = reason.outcome
     if told.outcome not in (None, outcome):
         raise PushDenied(PushRefusal.MALFORMED, f"{reason} is a {outcome}, not a {told.outcome}")
     if outcome is Outcome.ERROR and reason not in ERRORS:

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Final, final
 
 from beacon.config.endpoints import Timing
 from beacon.config.fields import Flaw, SettingFlaw, Url
-from beacon.core.model import OUTCOME_OF, Evidence, Outcome, Reading, Reason
+from beacon.core.model import Evidence, Outcome, Reading, Reason
 from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.http.route import Reach, proxy_flaws
@@ -158,6 +158,6 @@ def _flaws(settings: Mapping[str, Any]) -> Iterator[Flaw]:
 
 def source_dead(reading: Reading) -> Reading:
     """What trouble on the way to a source comes to: it says nothing of the service."""
-    if OUTCOME_OF[reading.reason] is Outcome.ERROR:
+    if reading.outcome is Outcome.ERROR:
         return reading
     return Reading(Reason.SOURCE_DEAD, f"{reading.reason}: {reading.detail}")

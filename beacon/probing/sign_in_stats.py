@@ -16,7 +16,7 @@ from typing import Annotated, ClassVar, Final
 import msgspec
 
 from beacon.config.fields import Count, Duration
-from beacon.core.model import OUTCOME_OF, BreakGlassUse, Outcome, Reading, Reason
+from beacon.core.model import BreakGlassUse, Outcome, Reading, Reason
 from beacon.engine.run import Run
 from beacon.net.http.conditional_client import BoundedCache
 from beacon.net.parsing.dates import moment
@@ -241,7 +241,7 @@ def _severity(reading: Reading) -> int:
     order = (Reason.OK, Reason.SAMPLE_TOO_SMALL)
     if reading.reason in order:
         return order.index(reading.reason)
-    return {Outcome.FAIL: 4, Outcome.WARN: 3}.get(OUTCOME_OF[reading.reason], 2)
+    return {Outcome.FAIL: 4, Outcome.WARN: 3}.get(reading.outcome, 2)
 
 
 def _uses(

@@ -14,7 +14,6 @@ from beacon.config.schema import Config
 from beacon.core.indication import DARK, Indication, Light, Pattern
 from beacon.core.inputs import ClockStepped, ClockSynchronised, DateImplausible, Event
 from beacon.core.model import (
-    OUTCOME_OF,
     BreakGlassUse,
     ClockSeen,
     Moment,
@@ -201,7 +200,7 @@ def _reading(document: YamlDocument, at: LinePath, line: Line) -> Iterator[Scrip
         document.refuse(at, "one of pass, warn, fail, error, silent", "fail: deadline")
         return
     outcome, word = given[0]
-    possible = [r for r in Reason if OUTCOME_OF[r] is outcome]
+    possible = [r for r in Reason if r.outcome is outcome]
     if word not in possible:
         allowed = "one of " + ", ".join(possible)
         document.refuse((*at, outcome.value), f"not a reason to {outcome}: {word!r}", allowed)

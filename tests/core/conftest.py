@@ -59,7 +59,7 @@ class Room:
         return self
 
     def acknowledge(self) -> "Room":
-        self.effects += self.simulation.tell(Acknowledge(self.now, "analyst", "button"))
+        self.effects += self.simulation.tell(Acknowledge(self.now, by="analyst", origin="button"))
         return self
 
     def forget(self) -> "Room":

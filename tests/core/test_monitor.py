@@ -575,11 +575,11 @@ class TestDependencies:
     @pytest.mark.parametrize("restarted", [False, True])
     def test_it_does_not_re_alarm_after_it_was_shelved(self, make_room, make_endpoint, restarted):
         room = self._lit_and_silent(make_room, make_endpoint)
-        room.simulation.tell(Shelve(room.now, "mfa", True, "analyst", "cli"))
+        room.simulation.tell(Shelve(room.now, "mfa", True, by="analyst", origin="cli"))
         if restarted:
             room.passes(MINUTE).simulation.restart()
         room.passes(10 * MINUTE)
-        room.simulation.tell(Shelve(room.now, "mfa", False, "analyst", "cli"))
+        room.simulation.tell(Shelve(room.now, "mfa", False, by="analyst", origin="cli"))
         room.forget().passes(20 * MINUTE)
         assert (room.sounds, room.told) == ([], [])
         assert room.lamps["red"] == "fast"
@@ -616,7 +616,9 @@ class TestDependencies:
         room = self._room(make_room, make_endpoint)
         room.cue(Reason.DNS_TIMEOUT, "dns/resolver").passes(MINUTE).acknowledge()
         room.cue(Reason.DNS_TIMEOUT, SIGN_IN).passes(5 * MINUTE).forget()
-        room.simulation.tell(Shelve(room.now, "mfa", True, "analyst", "cli", seconds=300.0))
+        room.simulation.tell(
+            Shelve(room.now, "mfa", True, by="analyst", origin="cli", seconds=300.0)
+        )
         assert room.passes(HOUR).lamps["red"] == "fast"
         assert room.sounds == []
 
@@ -650,36 +652,36 @@ class TestOperators:
 
     def test_nothing_to_acknowledge_is_refused(self, make_room):
         room = make_room().passes(MINUTE)
-        answer = self._answer(room, Acknowledge(room.now, "eve", "mqtt"))
+        answer = self._answer(room, Acknowledge(room.now, by="eve", origin="mqtt"))
         assert (answer.ok, answer.error) == (False, "nothing to acknowledge")
 
     def test_an_unknown_service_is_refused(self, make_room):
         room = make_room().passes(MINUTE)
-        answer = self._answer(room, Acknowledge(room.now, "eve", "mqtt", service="nope"))
+        answer = self._answer(room, Acknowledge(room.now, by="eve", origin="mqtt", service="nope"))
         assert answer.error == "no service 'nope'; there is: mfa"
 
     def test_silence_swallows_realarms_until_the_incident_ends(self, make_room):
         room = make_room().passes(10 * MINUTE).cue(Reason.DEADLINE, SIGN_IN).passes(30).forget()
-        assert self._answer(room, Silence(room.now, True, "eve", "mqtt")).ok
+        assert self._answer(room, Silence(room.now, True, by="eve", origin="mqtt")).ok
         room.passes(10 * MINUTE)
         assert room.sounds == []
         assert room.lamps["red"] == "fast", "silence is sound only"
 
     def test_silence_without_an_incident_is_refused(self, make_room):
         room = make_room().passes(MINUTE)
-        answer = self._answer(room, Silence(room.now, True, "eve", "mqtt"))
+        answer = self._answer(room, Silence(room.now, True, by="eve", origin="mqtt"))
         assert answer.error == "no incident is open"
 
     def test_silence_ends_after_its_time(self, make_room):
         room = make_room().passes(10 * MINUTE).cue(Reason.DEADLINE, SIGN_IN).passes(30)
-        self._answer(room, Silence(room.now, True, "eve", "mqtt", seconds=HOUR))
+        self._answer(room, Silence(room.now, True, by="eve", origin="mqtt", seconds=HOUR))
         room.passes(HOUR - 60).forget().passes(16 * MINUTE)
         assert room.sounds == ["pulse"]
 
     def test_an_escalation_to_red_sounds_through_silence(self, make_room):
         room = make_room().passes(10 * MINUTE).cue(Reason.OK, SIGN_IN, latency=9.0)
         room.passes(4 * MINUTE)
-        self._answer(room, Silence(room.now, True, "eve", "mqtt"))
+        self._answer(room, Silence(room.now, True, by="eve", origin="mqtt"))
         room.forget().cue(Reason.DEADLINE, SIGN_IN).passes(30)
         assert room.sounds == ["three_pulses"]
 
@@ -704,9 +706,9 @@ def test_the_impact_counts_from_the_first_failing_reading_and_rests_while_recove
     make_room, usual_service
 ):
     room = make_room(usual_service("mfa", session_lifetime=1000.0)).passes(10 * MINUTE)
-    room.simulation.tell(Maintenance(room.now, "mfa", True, "eve", "cli"))
+    room.simulation.tell(Maintenance(room.now, "mfa", True, by="eve", origin="cli"))
     room.cue(Reason.DEADLINE, SIGN_IN).passes(500)
-    room.simulation.tell(Maintenance(room.now, "mfa", False, "eve", "cli"))
+    room.simulation.tell(Maintenance(room.now, "mfa", False, by="eve", origin="cli"))
     room.passes(MINUTE)
     assert room.incident.impact == pytest.approx(0.56, abs=0.02)
     room.cue(Reason.OK, SIGN_IN).passes(2 * MINUTE)
@@ -909,7 +911,7 @@ class TestNeverLying:
         room = make_room().passes(10 * MINUTE)
         room.simulation.tell(QuietHours(room.now, True))
         room.cue(Reason.DEADLINE, SIGN_IN).passes(30)
-        room.simulation.tell(Silence(room.now, True, "eve", "mqtt"))
+        room.simulation.tell(Silence(room.now, True, by="eve", origin="mqtt"))
         room.forget().effects += room.simulation.tell(QuietHours(room.now, False))
         assert room.sounds == []
 
@@ -935,7 +937,7 @@ class TestMoreDependencies:
         room = self._room(make_room, make_endpoint)
         room.cue(Reason.DNS_TIMEOUT, "dns/resolver").passes(MINUTE)
         room.cue(Reason.SLOW, SIGN_IN).passes(5 * MINUTE)
-        room.simulation.tell(Acknowledge(room.now, "analyst", "button"))
+        room.simulation.tell(Acknowledge(room.now, by="analyst", origin="button"))
         room.forget().cue(Reason.DNS_TIMEOUT, SIGN_IN).passes(MINUTE)
         assert room.lamps["red"] == "fast"
         assert "escalated" not in room.told
@@ -1019,7 +1021,7 @@ class TestReconfiguring:
     ):
         room = make_room(usual_service("mfa"), usual_service("sms")).passes(10 * MINUTE)
         room.cue(Reason.DEADLINE, SIGN_IN).passes(MINUTE)
-        room.simulation.tell(Silence(room.now, True, "eve", "mqtt"))
+        room.simulation.tell(Silence(room.now, True, by="eve", origin="mqtt"))
         monitor = room.simulation.monitor
         effects = monitor.reconfigure(Site(id="soc", services=(usual_service("sms"),)), room.now)
         assert [e.what.value for e in effects if isinstance(e, Announced)] == ["closed"]

@@ -145,7 +145,7 @@ def lived(story, order):
         at += 3600.0 if moment == "hour" else 30.0
         effects = []
         if moment == "acknowledge":
-            effects += monitor.handle(Acknowledge(at, "analyst", "button"))
+            effects += monitor.handle(Acknowledge(at, by="analyst", origin="button"))
         elif isinstance(moment, dict):
             for name in order:
                 read = Observed(at, f"{name}/sign-in", Reading(moment[name]), at)

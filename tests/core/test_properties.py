@@ -118,7 +118,7 @@ def events(script):
     for wait, what in script:
         at += wait
         if what == "acknowledge":
-            yield Acknowledge(at, "analyst", "button")
+            yield Acknowledge(at, by="analyst", origin="button")
         elif what == "time":
             yield TimePassed(at)
         elif callable(what):
@@ -301,7 +301,7 @@ def test_every_suppression_ends(script):
         at += 120.0
         for name in ENDPOINTS:
             monitor.handle(Observed(at, name, Reading(Reason.OK), at))
-        monitor.handle(Acknowledge(at, "analyst", "button"))
+        monitor.handle(Acknowledge(at, by="analyst", origin="button"))
         monitor.handle(Attest(at, "keys", **WHO))
     assert monitor.view().overall.overlays == ()
     lit = {c for c in Colour if monitor.view().indication.light(c).pattern is not Pattern.OFF}

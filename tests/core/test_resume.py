@@ -22,7 +22,9 @@ def stopped(make_room, request):
 
 
 def resume(room, service=None):
-    found = room.simulation.tell(Resume(room.now, service, "analyst", "cli", "unlocked"))
+    found = room.simulation.tell(
+        Resume(room.now, service, by="analyst", origin="cli", reason="unlocked")
+    )
     room.effects += found
     return found
 

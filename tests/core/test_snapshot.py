@@ -162,7 +162,9 @@ def test_the_hold_does_not_run_while_we_are_dead(in_outage, restart):
 
 def test_a_silence_goes_on_or_is_over(in_outage, restart):
     room = in_outage
-    room.effects += room.simulation.tell(Silence(room.now, True, "analyst", "cli", "call", 1800.0))
+    room.effects += room.simulation.tell(
+        Silence(room.now, True, by="analyst", origin="cli", reason="call", seconds=1800.0)
+    )
     began = next(e for e in room.effects if isinstance(e, SilenceChanged))
     first = restart(room, down=MINUTE)
     assert [e for e in first if isinstance(e, SilenceChanged)] == [began]
@@ -426,9 +428,9 @@ def site():
 
 def act(at, what):
     if what == "acknowledge":
-        return Acknowledge(at, "analyst", "button")
+        return Acknowledge(at, by="analyst", origin="button")
     if what == "silence":
-        return Silence(at, True, "analyst", "button")
+        return Silence(at, True, by="analyst", origin="button")
     if what == "time":
         return TimePassed(at)
     return Observed(at, what[0], Reading(what[1]), at)
@@ -564,8 +566,8 @@ def test_what_may_be_none_is_left_out_when_written_and_has_a_default():
 
 WHO = {"by": "analyst", "origin": "cli"}
 ORDERS = (
-    lambda at: Acknowledge(at, "analyst", "button"),
-    lambda at: Acknowledge(at, "analyst", "button"),
+    lambda at: Acknowledge(at, by="analyst", origin="button"),
+    lambda at: Acknowledge(at, by="analyst", origin="button"),
     lambda at: Silence(at, True, **WHO),
     lambda at: Shelve(at, "mfa", True, **WHO, seconds=600.0),
     lambda at: Maintenance(at, "sms", True, **WHO),

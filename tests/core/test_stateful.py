@@ -385,12 +385,12 @@ class Beacon(RuleBasedStateMachine):
 
     @rule(service=st.one_of(st.none(), services))
     def acknowledge(self, service):
-        self.tell(Acknowledge(self.now, "analyst", "button", service=service))
+        self.tell(Acknowledge(self.now, by="analyst", origin="button", service=service))
 
     @rule(service=st.one_of(st.none(), services))
     def take_back(self, service):
         """Somebody had not seen it after all."""
-        self.tell(Acknowledge(self.now, "analyst", "button", service=service, on=False))
+        self.tell(Acknowledge(self.now, by="analyst", origin="button", service=service, on=False))
 
     @rule(on=st.booleans(), seconds=st.sampled_from((600.0, HOUR)))
     def silence(self, on, seconds):

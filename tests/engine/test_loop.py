@@ -93,7 +93,7 @@ def test_an_endpoint_whose_last_reading_counts_is_not_run_at_once(house, clock, 
     house.judge.answer = lambda event: (
         (FirstDue(event.at, "a/b", 1700.0),) if isinstance(event, Acknowledge) else ()
     )
-    house.engine.post(Acknowledge(1000.0, "a", "cli"))
+    house.engine.post(Acknowledge(1000.0, by="a", origin="cli"))
     house.turn()
     step_to(house, clock, 1699.0)
     assert probe.runs == 0
@@ -114,7 +114,10 @@ def test_a_deadline_of_the_judge_is_told(house, clock):
 
 def test_time_only_moves_forward_for_the_judge(house, clock):
     house.watch({})
-    late, early = Acknowledge(1000.5, "a", "cli"), Acknowledge(1000.2, "b", "cli")
+    late, early = (
+        Acknowledge(1000.5, by="a", origin="cli"),
+        Acknowledge(1000.2, by="b", origin="cli"),
+    )
     clock.advance(1)
     house.engine.post(late)
     house.engine.post(early)
@@ -312,7 +315,7 @@ def test_ask_runs_in_the_deciding_thread_and_brings_back_what_came(live):
     deciding = live.engine.ask(threading.current_thread, 10)
     assert deciding is not threading.current_thread()
     live.judge.answer = lambda event: (EndpointRead(event.at, "answer", FAIL, Health.DOWN, 1),)
-    event = Acknowledge(live.clock.monotonic(), "a", "cli")
+    event = Acknowledge(live.clock.monotonic(), by="a", origin="cli")
     [effect] = live.engine.ask(lambda: live.engine.act(event), 10)
     assert effect.endpoint == "answer"
     with pytest.raises(ZeroDivisionError):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import dns.name
 import pytest
 
-from beacon.core.model import OUTCOME_OF, STANDING, Outcome, Reason
+from beacon.core.model import STANDING, Outcome, Reason
 from beacon.maildns.answer import Found, State
 from beacon.maildns.findings import WORST, Wanted, judge
 from beacon.maildns.receivers import CONSEQUENCES
@@ -164,13 +164,13 @@ def test_a_sender_for_whom_the_tree_is_broken(dns_of):
 
 
 def test_every_consequence_is_of_a_reason_that_fails():
-    assert {OUTCOME_OF[reason] for reason in CONSEQUENCES} == {Outcome.FAIL}
+    assert {reason.outcome for reason in CONSEQUENCES} == {Outcome.FAIL}
     assert set(CONSEQUENCES) <= set(WORST)
 
 
 def test_a_tree_near_its_limit_is_standing():
     assert Reason.SPF_NEAR_LIMIT in STANDING
-    assert OUTCOME_OF[Reason.SPF_NEAR_LIMIT] is Outcome.WARN
+    assert Reason.SPF_NEAR_LIMIT.outcome is Outcome.WARN
 
 
 @pytest.mark.parametrize(

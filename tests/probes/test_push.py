@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.config.fields import Duration, Secret
-from beacon.core.model import OUTCOME_OF, Evidence, Outcome, Reason
+from beacon.core.model import Evidence, Outcome, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.pushed.receiver import PushDenied, Pushed, PushRefusal, Way
 from beacon.engine.redaction import Secrets
@@ -48,7 +48,7 @@ def refused(document: Any) -> str:
 
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_that_others_may_tell_is_read(reason):
-    outcome = OUTCOME_OF[reason]
+    outcome = reason.outcome
     if outcome is Outcome.ERROR and reason not in ERRORS:
         assert "is our own word" in refused({"reason": reason})
         return

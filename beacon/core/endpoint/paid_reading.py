@@ -5,8 +5,7 @@ A restart sends no message: so this is the one thing that is green without fresh
 
 from dataclasses import dataclass
 
-from beacon.core.effect_list import EffectList
-from beacon.core.effects import FirstDue, Recheck
+from beacon.core.effects import Effect, FirstDue, Recheck
 from beacon.core.endpoint.readings import EndpointMonitors
 from beacon.core.endpoint.state import EndpointState, Onset
 from beacon.core.endpoint.streaks import WINDOW
@@ -37,7 +36,7 @@ def paid_reading(state: EndpointState, endpoints: EndpointMonitors) -> PaidReadi
 
 def let_count(
     endpoints: EndpointMonitors,
-    effects: EffectList,
+    effects: list[Effect],
     state: EndpointState,
     paid: PaidReading,
     at: Moment,
@@ -57,6 +56,6 @@ def let_count(
     endpoints.report(EndpointRead(started, spec.id, paid.reading, state.shown, paid.fails))
     due = started + spec.interval
     if due > max(at, state.kept.guard.until):
-        effects.put(FirstDue(at, spec.id, due))
+        effects.append(FirstDue(at, spec.id, due))
         if state.wants_recheck and spec.retry_interval is not None:
-            effects.put(Recheck(at, max(at, started + spec.retry_interval), (spec.id,)))
+            effects.append(Recheck(at, max(at, started + spec.retry_interval), (spec.id,)))

@@ -8,8 +8,7 @@ import math
 from dataclasses import replace
 from typing import Final, Protocol
 
-from beacon.core.effect_list import EffectList
-from beacon.core.effects import Answered, Postpone, Recheck, Transition
+from beacon.core.effects import Answered, Effect, Postpone, Recheck, Transition
 from beacon.core.endpoint.dependencies import Dependencies
 from beacon.core.endpoint.latency_watch import LatencyWatch
 from beacon.core.endpoint.state import EndpointState, only_its_words, slow_or
@@ -60,7 +59,7 @@ class _Services(Protocol):
 class EndpointMonitors:
     """All endpoints."""
 
-    def __init__(self, timers: Timers, effects: EffectList, services: _Services) -> None:
+    def __init__(self, timers: Timers, effects: list[Effect], services: _Services) -> None:
         self.endpoints: dict[str, EndpointState] = {}
         self.reports: dict[str, EndpointRead] = {}
         self.dependencies = Dependencies()
@@ -106,8 +105,8 @@ class EndpointMonitors:
         self._timers.set(fresh, at + spec.stale_after)
         if old is not None:
             fresh.last = Reading(Reason.STALE, "not read since its settings changed")
-            self._effects.put(EndpointRead(at, spec.id, fresh.last, fresh.shown, 0))
-            self._effects.put(Postpone(at, spec.id, at))  # whatever held the old one
+            self._effects.append(EndpointRead(at, spec.id, fresh.last, fresh.shown, 0))
+            self._effects.append(Postpone(at, spec.id, at))  # whatever held the old one
         return fresh
 
     # --- what others ask ----------------------------------------------------------
@@ -246,13 +245,13 @@ class EndpointMonitors:
     def _confirm(self, state: EndpointState, reading: Reading, at: Moment) -> None:
         """Order the re-check that a fail asks for, or the rest that rejections ask for."""
         if reading.reason in REJECTED and state.kept.guard.until > at:
-            self._effects.put(Postpone(at, state.spec.id, state.kept.guard.until))
+            self._effects.append(Postpone(at, state.spec.id, state.kept.guard.until))
             return
         retry = state.spec.retry_interval
         if retry is not None and state.wants_recheck:
             # From start to start: a run that hung has used up its pause.
             due = max(at, state.started + retry)
-            self._effects.put(Recheck(at, due, (state.spec.id,)))
+            self._effects.append(Recheck(at, due, (state.spec.id,)))
 
     def run_delayed(self, event: RunDelayed) -> None:
         """Do not count the wait for a free code as silence: health is held meanwhile."""
@@ -280,7 +279,7 @@ class EndpointMonitors:
             begin = max(at, state.started + pause, state.kept.guard.until)
             self._timers.set(state, max(due, begin + spec.timeout + CONFIRMED_WITHIN))
         if state.guarded and outcome is Outcome.ERROR:
-            self._effects.put(Postpone(at, state.spec.id, math.inf))
+            self._effects.append(Postpone(at, state.spec.id, math.inf))
 
     def stale_at(self, state: EndpointState) -> float | None:
         """When an endpoint becomes unknown unless something proves its health before."""
@@ -293,7 +292,7 @@ class EndpointMonitors:
     def report(self, report: EndpointRead) -> None:
         """Keep and publish what was read of an endpoint."""
         self.reports[report.endpoint] = report
-        self._effects.put(report)
+        self._effects.append(report)
 
     def _report(self, state: EndpointState, at: Moment) -> None:
         assert state.last is not None, "a report follows a reading"
@@ -302,12 +301,12 @@ class EndpointMonitors:
     def _changed(self, state: EndpointState, was: Health, at: Moment) -> None:
         because, spec = state.because, state.spec
         assert because is not None, "a change follows a reading"
-        self._effects.put(Transition(at, spec.id, was, state.shown, because))
+        self._effects.append(Transition(at, spec.id, was, state.shown, because))
         self.dependencies.touch_all_of(state)
         affected = self.dependencies.affected_by(state)
         if state.shown is Health.DOWN and affected:
             # Look at once at what a failing cause will break.
-            self._effects.put(Recheck(at, at, affected))
+            self._effects.append(Recheck(at, at, affected))
 
     def resume(self, event: Resume) -> None:
         """Try stopped sign-ins again, each at least `guard_interval` after its last run."""
@@ -320,11 +319,11 @@ class EndpointMonitors:
             guard = state.kept.guard.resume(state.spec)
             state.kept, until = replace(state.kept, guard=guard), max(event.at, guard.until)
             self._timers.set(state, until + state.spec.stale_after)
-            self._effects.put(Postpone(event.at, state.spec.id, until))
+            self._effects.append(Postpone(event.at, state.spec.id, until))
             self.dependencies.touch_service(state)
         error = "" if stopped else "no sign-in is stopped there"
         answer = (not error, event.by, event.origin, error, event.reason, event.service)
-        self._effects.put(Answered(event.at, "resume", *answer))
+        self._effects.append(Answered(event.at, "resume", *answer))
 
     # --- our own eyes -------------------------------------------------------------
 
@@ -334,7 +333,7 @@ class EndpointMonitors:
         if due > self._round_at and self._round_at <= at:
             self._round_at = due
             witnesses = self.trust.outside + self.trust.inside
-            self._effects.put(Recheck(at, due, witnesses))
+            self._effects.append(Recheck(at, due, witnesses))
 
     def _witnessed(self, state: EndpointState, reading: Reading, event: Observed) -> None:
         self.trust.witnessed(state.spec.id, reading, event.at, event.started)

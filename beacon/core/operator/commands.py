@@ -17,14 +17,12 @@ from beacon.core.inputs import (
     Bypass,
     Drill,
     Maintenance,
+    OperatorEvent,
     Resume,
     Shelve,
     Silence,
 )
 from beacon.core.model import Verdict
-
-OperatorEvent = Acknowledge | Silence | Maintenance | Bypass | Shelve | Attest | Drill | Resume
-"""What a command comes to in the core."""
 
 LONGEST_REASON: Final = 200
 _UNITS: Final = (("d", 86_400), ("h", 3600), ("min", 60))

@@ -9,9 +9,16 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from beacon.core.effect_list import EffectList
-from beacon.core.effects import OverlaysChanged
-from beacon.core.inputs import Attest, Bypass, Drill, Maintenance, Operation, Scheduled, Shelve
+from beacon.core.effects import Effect, OverlaysChanged
+from beacon.core.inputs import (
+    Attest,
+    Bypass,
+    Drill,
+    Maintenance,
+    OperatorEvent,
+    Scheduled,
+    Shelve,
+)
 from beacon.core.model import Attestation, BreakGlassUse, Moment, Site, Verdict
 from beacon.core.timers import Timers
 from beacon.core.views import Overlay, OverlayKind
@@ -51,7 +58,7 @@ class OperationRefused(Exception):
 class Overlays:
     """Every overlay there is. Times are monotonic seconds."""
 
-    def __init__(self, timers: Timers, effects: EffectList) -> None:
+    def __init__(self, timers: Timers, effects: list[Effect]) -> None:
         self._timers, self._effects = timers, effects
         self._active: dict[Key, Overlay] = {}
         self._services: tuple[str, ...] = ()
@@ -146,7 +153,7 @@ class Overlays:
 
     def publish(self, at: Moment) -> None:
         """Publish every kind that is not as it was last published, and wait for the next change."""
-        self._effects.put(*self._changes(at))
+        self._effects.extend(self._changes(at))
         self.wait(at)
 
     def wait(self, at: Moment) -> None:
@@ -211,7 +218,7 @@ class Overlays:
 
     # --- what is done -------------------------------------------------------------
 
-    def fold(self, event: Operation) -> None:
+    def fold(self, event: OperatorEvent | Scheduled) -> None:
         """Do what an operator asks; raises `OperationRefused`, and then nothing has changed."""
         self._handlers[type(event)](event)
 

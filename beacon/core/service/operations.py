@@ -6,19 +6,15 @@ asks for no answer.
 
 from collections.abc import Iterable
 
-from beacon.core.effect_list import EffectList
-from beacon.core.effects import Announced, Announcement, Answered
+from beacon.core.effects import Announced, Announcement, Answered, Effect
 from beacon.core.inputs import (
     Acknowledge,
     Attest,
-    Bypass,
     ClockStepped,
     Drill,
-    Maintenance,
-    Operation,
+    OperatorEvent,
     QuietHours,
     Scheduled,
-    Shelve,
     Silence,
     StorageDegraded,
 )
@@ -32,7 +28,7 @@ from beacon.core.views import Overlay
 class Operations:
     """What people and the calendar do to the services of a site."""
 
-    def __init__(self, services: Services, effects: EffectList) -> None:
+    def __init__(self, services: Services, effects: list[Effect]) -> None:
         self._services, self._effects = services, effects
         self._overlays, self._tower = services.overlays, services.tower
 
@@ -51,7 +47,7 @@ class Operations:
             for incident in self._chosen(event, acknowledged=False):
                 incident.acknowledge(event.at, event.by)
                 self._announce(Announcement.ACKNOWLEDGED, incident, event)
-        self._effects.put(_answer(event, error))
+        self._effects.append(_answer(event, error))
 
     def _take_note(self, event: Acknowledge) -> bool:
         """Let the tower and the overlays know; whether there was anything."""
@@ -82,7 +78,7 @@ class Operations:
 
     def _announce(self, what: Announcement, incident: Incident, event: Acknowledge) -> None:
         view, by = incident.view, event.by
-        self._effects.put(
+        self._effects.append(
             Announced(event.at, what, view.service, view.verdict, view, view.cause, by)
         )
 
@@ -107,7 +103,7 @@ class Operations:
             error = "not silenced"
         else:
             self._tower.end_silence(event.at)
-        self._effects.put(_answer(event, error))
+        self._effects.append(_answer(event, error))
 
     def quiet_hours(self, event: QuietHours) -> None:
         """Quiet hours began or ended: then what is still so is sounded once."""
@@ -136,7 +132,7 @@ class Operations:
 
     # --- overlays -----------------------------------------------------------------
 
-    def operate(self, event: Operation) -> None:
+    def operate(self, event: OperatorEvent | Scheduled) -> None:
         """Put an overlay on or take it off; refused where that makes no sense."""
         error = ""
         try:
@@ -148,7 +144,7 @@ class Operations:
         else:
             self.follow(event.at)
         if not isinstance(event, Scheduled):
-            self._effects.put(_answer(event, error))
+            self._effects.append(_answer(event, error))
 
     def resume(self, overlays: Iterable[Overlay], at: Moment) -> None:
         """Put on again what was on before a restart, without a sound.
@@ -174,9 +170,7 @@ class Operations:
         self._overlays.publish(at)
 
 
-def _answer(
-    event: Acknowledge | Silence | Shelve | Maintenance | Bypass | Attest | Drill, error: str
-) -> Answered:
+def _answer(event: OperatorEvent, error: str) -> Answered:
     concerned = event.item if isinstance(event, Attest) else getattr(event, "service", None)
     return Answered(
         at=event.at,
@@ -187,5 +181,5 @@ def _answer(
         error=error,
         reason=event.reason,
         service=concerned,
-        on=event.on,
+        on=getattr(event, "on", True),
     )

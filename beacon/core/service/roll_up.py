@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from beacon.core.effect_list import EffectList
-from beacon.core.effects import IncidentChanged, OverallChanged
+from beacon.core.effects import Effect, IncidentChanged, OverallChanged
 from beacon.core.endpoint.state import EndpointState
 from beacon.core.model import NO_PROBLEM, RANK, RED, Moment, Site, Verdict
 from beacon.core.operator.overlays import Overlays
@@ -34,7 +33,7 @@ class OverallKept:
 class Services:
     """All services of a site, and what they come to together."""
 
-    def __init__(self, site: Site, timers: Timers, effects: EffectList) -> None:
+    def __init__(self, site: Site, timers: Timers, effects: list[Effect]) -> None:
         self.monitors: dict[str, ServiceMonitor] = {}
         self.overall: OverallView | None = None
         self.kept: OverallKept | None = None
@@ -109,7 +108,7 @@ class Services:
         now = (chosen.view if chosen else None, max(0, len(incidents) - 1))
         if now != self._announced:
             self._announced = now
-            self._effects.put(IncidentChanged(at, *now))
+            self._effects.append(IncidentChanged(at, *now))
         growing = any(
             i.view.verdict in RED and i.view.impact is not None and i.view.impact < 1
             for i in incidents
@@ -139,7 +138,7 @@ class Services:
         )
         if now != self.overall:
             self.overall = now
-            self._effects.put(OverallChanged(at, now))
+            self._effects.append(OverallChanged(at, now))
         return now
 
     def _all_overlays(self, views: Iterable[ServiceView]) -> tuple[str, ...]:

@@ -243,7 +243,7 @@ class ServiceMonitor:
             self.suppression = replace(suppression, ended_at=at)
             self._await_confirmation(suppression)
             if asked := tuple(e.spec.id for e in self.endpoints if e.rereadable):
-                self._shared.effects.put(Recheck(at, at, asked))
+                self._shared.effects.append(Recheck(at, at, asked))
 
     def resume_suppression(self) -> None:
         """Go on with a suppression of before a restart."""
@@ -375,7 +375,7 @@ class ServiceMonitor:
         by: str | None = None,
     ) -> None:
         verdict = self.state.verdict
-        self._shared.effects.put(Announced(at, what, self.spec.id, verdict, incident, cause, by))
+        self._shared.effects.append(Announced(at, what, self.spec.id, verdict, incident, cause, by))
 
     def announce_use(self, uses: Iterable[BreakGlassUse], started: Moment, at: Moment) -> bool:
         """Announce uses of break-glass accounts, each once; whether any was new."""
@@ -395,7 +395,7 @@ class ServiceMonitor:
         view = self._view(self._overlays(at), at)
         if view != self.view:
             self.view = view
-            self._shared.effects.put(ServiceChanged(at, view))
+            self._shared.effects.append(ServiceChanged(at, view))
         self._remind(at)
 
     def _announce_blind(self, at: Moment) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from beacon.core.effect_list import EffectList
+from beacon.core.effects import Effect
 from beacon.core.operator.overlays import Overlays
 from beacon.core.service.incident import IncidentNumbers
 from beacon.core.timers import Timers
@@ -14,7 +14,7 @@ class SharedParts:
     """What services act through, and where they ask for operators' overlays."""
 
     timers: Timers
-    effects: EffectList
+    effects: list[Effect]
     overlays: Overlays
     tower: TowerControl
     numbers: IncidentNumbers

@@ -4,8 +4,7 @@
 the tower as a whole: an operator's silence, and a drill, which ends when something real happens.
 """
 
-from beacon.core.effect_list import EffectList
-from beacon.core.effects import IndicationChanged, Sounded
+from beacon.core.effects import Effect, IndicationChanged, Sounded
 from beacon.core.indication import Sound
 from beacon.core.inputs import Silence
 from beacon.core.model import LONG_AGO, RANK, Moment, Site, Verdict
@@ -19,7 +18,9 @@ from beacon.core.views import SilenceChanged
 class TowerControl:
     """The tower of one site. Times are monotonic seconds."""
 
-    def __init__(self, site: Site, timers: Timers, effects: EffectList, overlays: Overlays) -> None:
+    def __init__(
+        self, site: Site, timers: Timers, effects: list[Effect], overlays: Overlays
+    ) -> None:
         self.annunciator = Annunciator((), site.preset, _table(site))
         self.silence: SilenceChanged | None = None  # while an operator silences the buzzer
         self._timers, self._effects, self._overlays = timers, effects, overlays
@@ -48,7 +49,7 @@ class TowerControl:
     def sound(self, sound: Sound | None, at: Moment) -> None:
         """Sound this once, if it is anything."""
         if sound is not None:
-            self._effects.put(Sounded(at, sound))
+            self._effects.append(Sounded(at, sound))
 
     def sound_due(self, at: Moment, now: Moment) -> None:
         """Sound what is due though nothing happened: re-alarms, lasting blindness."""
@@ -60,7 +61,7 @@ class TowerControl:
         self.annunciator.watch_blind(at)
         self._timers.set("sound", self.annunciator.next_deadline())
         if (shown := self.annunciator.show(overall)) is not None:
-            self._effects.put(IndicationChanged(at, shown))
+            self._effects.append(IndicationChanged(at, shown))
 
     # --- silence ------------------------------------------------------------------
 
@@ -78,7 +79,7 @@ class TowerControl:
         self.silence = silence
         self.annunciator.buzzer.silent_until = silence.until
         self._timers.set("silence", silence.until)
-        self._effects.put(silence)
+        self._effects.append(silence)
 
     def end_silence(self, at: Moment) -> None:
         """Let the buzzer sound again, if it was silenced."""
@@ -87,7 +88,7 @@ class TowerControl:
         self.silence = None
         self.annunciator.buzzer.silent_until = LONG_AGO
         self._timers.set("silence", None)
-        self._effects.put(SilenceChanged(at, on=False))
+        self._effects.append(SilenceChanged(at, on=False))
 
     # --- drill --------------------------------------------------------------------
 

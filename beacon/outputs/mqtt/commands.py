@@ -12,12 +12,12 @@ from typing import Final
 from beacon.config.fields import Duration, SettingRefused
 from beacon.config.schema import Config
 from beacon.core.effects import Answered
+from beacon.core.inputs import OperatorEvent
 from beacon.core.operator.commands import (
     COMMANDS,
     OVER_MQTT,
     LampTest,
     OperatorCommand,
-    OperatorEvent,
     Refusal,
     parse,
 )

@@ -467,16 +467,16 @@ def test_an_incident_of_its_service_and_a_shelf_teach_nothing():
     assert minutes(60, 70, Reason.DEADLINE) <= 2
     assert minutes(70, 300, Reason.DEADLINE) <= 1
     assert minutes(300, 420, Reason.OK) >= 1
-    monitor.handle(Shelve(420 * 60.0, "s", True, "a", "cli", seconds=3 * HOUR))
+    monitor.handle(Shelve(420 * 60.0, "s", True, by="a", origin="cli", seconds=3 * HOUR))
     monitor.learnt()
     assert minutes(420, 540, Reason.OK) == 0
 
 
 def test_slowness_that_began_on_the_shelf_opens_an_incident_after_it(world):
-    world.tells(Shelve(world.at, "s", True, "a", "cli", seconds=HOUR))
+    world.tells(Shelve(world.at, "s", True, by="a", origin="cli", seconds=HOUR))
     world.takes(6.0, 10)
     assert world.monitor.view().incidents == ()
-    world.tells(Shelve(world.at, "s", False, "a", "cli"))
+    world.tells(Shelve(world.at, "s", False, by="a", origin="cli"))
     world.takes(6.0, 2)
     assert [incident.first_out for incident in world.monitor.view().incidents] == ["s/x"]
 

@@ -103,7 +103,7 @@ def test_ringback_chirps_once_and_flashes_green_until_the_next_press(make_room):
     room.passes(7200)
     assert room.sounds == ["chirp"]
     assert room.acknowledge().lamps == GREEN
-    answer = room.simulation.tell(Acknowledge(room.now, "analyst", "button"))[0]
+    answer = room.simulation.tell(Acknowledge(room.now, by="analyst", origin="button"))[0]
     assert isinstance(answer, Answered)
     assert answer.error == "nothing to acknowledge"
 
@@ -174,7 +174,7 @@ def test_the_first_of_those_that_alarm_together_is_marked_until_acknowledged(thr
 def test_only_one_is_first_and_subsequent_ones_never_become_it(three):
     fails(three, "sms").passes(300)
     fails(three, "mfa").passes(300)
-    three.simulation.tell(Acknowledge(three.now, "analyst", "cli", service="sms"))
+    three.simulation.tell(Acknowledge(three.now, by="analyst", origin="cli", service="sms"))
     assert first_out(three) is None
     fails(three, "mail").passes(300)
     assert first_out(three) is None, "mfa was waiting before"
@@ -191,11 +191,11 @@ def test_a_momentary_first_out_is_kept_until_somebody_sees_it(three):
 
 def test_a_suppressed_alarm_is_first_of_nothing(three):
     fails(three, "sms").passes(300)
-    three.simulation.tell(Shelve(three.now, "sms", True, "analyst", "cli"))
+    three.simulation.tell(Shelve(three.now, "sms", True, by="analyst", origin="cli"))
     assert first_out(three) is None
     fails(three, "mfa").passes(300)
     assert first_out(three) == "mfa"
-    three.simulation.tell(Shelve(three.now, "sms", False, "analyst", "cli"))
+    three.simulation.tell(Shelve(three.now, "sms", False, by="analyst", origin="cli"))
     three.passes(120)
     assert first_out(three) == "mfa"
 
@@ -205,7 +205,7 @@ def test_a_service_that_hangs_on_another_is_not_the_first(make_room, make_endpoi
     child = make_endpoint("app", "sign-in", Evidence.SYMPTOM, depends_on=("idp/sign-in",))
     services = (Service(id=e.service, name=e.service, endpoints=(e,)) for e in (parent, child))
     room = make_room(*services).passes(200)
-    room.simulation.tell(Shelve(room.now, "idp", True, "analyst", "cli"))
+    room.simulation.tell(Shelve(room.now, "idp", True, by="analyst", origin="cli"))
     fails(room, "idp").passes(120)
     fails(room, "app").passes(300)
     assert room.lamps == {"red": "fast", "blue": "steady"}
@@ -222,7 +222,7 @@ def test_the_mark_survives_a_restart(three):
 
 
 def test_a_rehearsal_is_no_alarm_of_the_group(three):
-    three.simulation.tell(Drill(three.now, True, "analyst", "cli"))
+    three.simulation.tell(Drill(three.now, True, by="analyst", origin="cli"))
     assert first_out(three) is None
 
 
@@ -232,7 +232,7 @@ def test_a_rehearsal_is_no_alarm_of_the_group(three):
 def undo(room, service=None):
     """Take it back; why not."""
     effects = room.simulation.tell(
-        Acknowledge(room.now, "eve", "mqtt", "handover", service, on=False)
+        Acknowledge(room.now, by="eve", origin="mqtt", reason="handover", service=service, on=False)
     )
     room.effects += effects
     return next(e.error for e in effects if isinstance(e, Answered))
@@ -290,7 +290,7 @@ def test_taken_back_while_recovering_it_locks_in(make_room):
 
 def test_taken_back_while_suppressed_it_asks_only_afterwards(make_room):
     room = fails(make_room().passes(200), "mfa").passes(300).acknowledge()
-    room.simulation.tell(Shelve(room.now, "mfa", True, "analyst", "cli", seconds=600.0))
+    room.simulation.tell(Shelve(room.now, "mfa", True, by="analyst", origin="cli", seconds=600.0))
     room.forget()
     assert undo(room) == ""
     room.passes(599)
@@ -314,7 +314,7 @@ def test_a_taken_back_acknowledgement_survives_a_restart(make_room):
 
 def test_a_rehearsed_acknowledgement_can_be_taken_back_too(make_room):
     room = make_room().passes(200)
-    room.simulation.tell(Drill(room.now, True, "analyst", "cli"))
+    room.simulation.tell(Drill(room.now, True, by="analyst", origin="cli"))
     assert undo(room) == "no open incident is acknowledged"
     assert room.acknowledge().lamps == {"red": "steady", "blue": "fast"}
     assert undo(room) == ""
@@ -327,7 +327,7 @@ def test_taken_back_it_does_not_become_the_first_beside_a_new_one(three):
     fails(three, "sms").passes(300)
     assert undo(three, "mfa") == ""
     assert first_out(three) == "sms"
-    three.simulation.tell(Acknowledge(three.now, "analyst", "cli", service="sms"))
+    three.simulation.tell(Acknowledge(three.now, by="analyst", origin="cli", service="sms"))
     assert first_out(three) is None
 
 
@@ -345,7 +345,7 @@ def test_taken_back_while_it_hangs_on_something_else_makes_no_sound(make_room, m
     services = (Service(id=e.service, name=e.service, endpoints=(e,)) for e in (parent, child))
     room = make_room(*services).passes(200)
     room.cue(Reason.SLOW, "app/sign-in").passes(300).acknowledge()
-    room.simulation.tell(Shelve(room.now, "idp", True, "analyst", "cli", seconds=7200.0))
+    room.simulation.tell(Shelve(room.now, "idp", True, by="analyst", origin="cli", seconds=7200.0))
     fails(room, "idp").passes(120)
     fails(room, "app").passes(300)
     assert room.lamps == {"red": "fast", "blue": "steady"}

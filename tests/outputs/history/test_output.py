@@ -101,7 +101,9 @@ class Life:
         return heard
 
     def acknowledges(self) -> "Life":
-        order = Acknowledge(self.clock.monotonic(), "alex", "cli", "with the vendor")
+        order = Acknowledge(
+            self.clock.monotonic(), by="alex", origin="cli", reason="with the vendor"
+        )
         self.take(self.monitor.handle(order))
         return self
 
@@ -228,7 +230,9 @@ def cut_down(live, clock, tmp_path):
     states = [None, life.monitor.remember(clock.monotonic())]
 
     def shelves():
-        order = Shelve(clock.monotonic(), "mfa", True, "alex", "cli", "known", seconds=600.0)
+        order = Shelve(
+            clock.monotonic(), "mfa", True, by="alex", origin="cli", reason="known", seconds=600.0
+        )
         life.take(life.monitor.handle(order))
 
     for step in (lambda: life.reads(Reason.DEADLINE, 4), life.acknowledges, shelves):
@@ -409,7 +413,7 @@ def test_transitions_orders_and_stories_are_written(outage):
 
 def test_the_service_an_action_concerned_is_written(live, clock):
     life = live().reads(Reason.OK)
-    order = Shelve(clock.monotonic(), "mfa", True, "alex", "cli")
+    order = Shelve(clock.monotonic(), "mfa", True, by="alex", origin="cli")
     life.take(life.monitor.handle(order))
     life.take(life.monitor.handle(replace(order, on=False)))
     life.settle()
@@ -420,7 +424,9 @@ def test_the_service_an_action_concerned_is_written(live, clock):
 def test_an_incident_lists_the_orders_of_its_life_that_concern_it(outage, clock):
     life = outage
     for service in ("mfa", "sms", None):
-        life.take(life.monitor.handle(Shelve(clock.monotonic(), service, True, "alex", "cli")))
+        life.take(
+            life.monitor.handle(Shelve(clock.monotonic(), service, True, by="alex", origin="cli"))
+        )
     life.settle()
     story = Incidents(life.history, life.clock, lambda: life.monitor.site)
     told = story({"incident": "1"}, "alex")["operators"]

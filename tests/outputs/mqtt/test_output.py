@@ -480,7 +480,7 @@ def test_commands_become_events_and_their_result_is_published(
     assert one.tested == [True]
     assert listener.all("result")[0]["cmd"] == "lamp_test"
     acknowledge, silence = one.submitted
-    assert acknowledge == Acknowledge(acknowledge.at, "mqtt", "mqtt")
+    assert acknowledge == Acknowledge(acknowledge.at, by="mqtt", origin="mqtt")
     assert silence == Silence(silence.at, on=True, by="Ann", origin="mqtt", seconds=600.0)
     one.output.offer([Answered(silence.at, "silence", ok=True, by="Ann", origin="mqtt")])
     listener.until(lambda: len(listener.all("result")) == 2, "the result")
