@@ -78,15 +78,15 @@ def explain(
         (
             *_prospects(watched),
             *_until_acknowledged(alarm),
-            *(Prospect(f"no blue for {o.by}, once acknowledged") for o in over if _used(o)),
+            *(
+                Prospect(f"no blue for {o.by}, once acknowledged")
+                for o in over
+                if o.kind is OverlayKind.BREAK_GLASS
+            ),
             *(Prospect(f"{o.kind} ends", o.until) for o in over if o.until is not None),
             *_attestations(overlays, name),
         ),
     )
-
-
-def _used(overlay: Overlay) -> bool:
-    return overlay.kind is OverlayKind.BREAK_GLASS
 
 
 def _why(watched: ServiceMonitor, *, first_out: bool) -> Iterator[str]:
@@ -103,7 +103,7 @@ def _why(watched: ServiceMonitor, *, first_out: bool) -> Iterator[str]:
     if watched.inhibited:
         yield "all its trouble is explained by what it depends on: no incident of its own"
     for state in watched.endpoints:
-        if state.spec.hindsight is not None and state.in_trouble:
+        if state.spec.looks_back and state.in_trouble:
             old = overtaken(state, watched.endpoints)
             yield f"{state.spec.id} tells of the past: {_OVERTAKEN if old else _RAISES}"
     if view.shallow and view.verdict in NO_PROBLEM:

@@ -235,6 +235,8 @@ RANK: Final = MappingProxyType(
 """Higher is worse; outage and gray failure are equals."""
 
 RED: Final = frozenset({Verdict.OUTAGE, Verdict.GRAY_FAILURE})
+OPENING: Final = RED | {Verdict.DEGRADED}
+"""The verdicts that open an incident."""
 NO_PROBLEM: Final = frozenset({Verdict.OK, Verdict.ADVISORY})
 CALM: Final = NO_PROBLEM | {Verdict.BLIND}
 """The verdicts in which no incident is open."""
@@ -292,6 +294,16 @@ class Endpoint:
     explains: tuple[str, ...] | None = None
     hindsight: float | None = None
 
+    @property
+    def looks_back(self) -> bool:
+        """Whether it reads of the past."""
+        return self.hindsight is not None
+
+    @property
+    def cell(self) -> str:
+        """The cell it belongs to: region and factor."""
+        return "/".join(part for part in (self.region, self.factor) if part) or "all"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
@@ -314,7 +326,7 @@ class Service:
         Symptoms that look back prove nothing alone: they stand beside either.
         """
         symptoms = tuple(e for e in self.endpoints if e.evidence is Evidence.SYMPTOM)
-        if any(e.hindsight is None for e in symptoms):
+        if any(not e.looks_back for e in symptoms):
             return symptoms
         return symptoms + tuple(e for e in self.endpoints if e.evidence is Evidence.HEALTH)
 

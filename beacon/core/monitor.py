@@ -67,7 +67,7 @@ class Monitor:
             ClockSynchronised: self._endpoints.clock_event,
             ClockStepped: self._clock_stepped,
             HourBegan: self._endpoints.hour_began,
-            StorageDegraded: self._for_all(self._operations.storage),
+            StorageDegraded: self._for_all(self._storage_degraded),
             Resume: self._endpoints.resume,
         }
         operate = self._for_all(self._operations.operate)
@@ -195,23 +195,25 @@ class Monitor:
             self._dependencies.touch((state.spec.service,))
 
     def _clock_stepped(self, event: ClockStepped) -> None:
-        self._operations.clock_stepped(event)
+        self._services.numbers.clock_stepped(event.by)
         self._endpoints.clock_event(event)
 
+    def _storage_degraded(self, event: StorageDegraded) -> None:
+        self._services.storage_degraded = event.on
+
     def _judge(self, at: Moment) -> None:
-        self._services.judge(self._dependencies.take_touched(), self._endpoints.trust, at)
+        endpoints = self._endpoints
+        network, clock = endpoints.trust.network, endpoints.clock.word
+        self._services.judge(self._dependencies.take_touched(), network, clock, at)
 
     def _for_all(self, action: Callable[..., None]) -> Callable[..., None]:
         """After this action, judge every service anew."""
 
         def act(event: Event) -> None:
             action(event)
-            self._touch_all()
+            self._dependencies.touch_everything()
 
         return act
-
-    def _touch_all(self) -> None:
-        self._dependencies.touch(self._services.monitors)
 
     def _drain(self, now: Moment) -> None:
         """Handle every deadline that has come due, each at its own time."""
@@ -227,9 +229,9 @@ class Monitor:
             self._services.tower.end_silence(at)
         elif name == "operators":
             self._operations.expire(at)
-            self._touch_all()
+            self._dependencies.touch_everything()
         elif name == "impact":
-            self._touch_all()
+            self._dependencies.touch_everything()
         elif isinstance(name, tuple):
             kind, service = name
             if kind == "hold":

@@ -10,16 +10,16 @@ from beacon.core.indication import Sound
 from beacon.core.inputs import Acknowledge, Observed
 from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
-from beacon.core.service.endpoint_snapshot import EndpointSnapshot
 from beacon.core.service.verdict import judge
 from beacon.core.trust.network import Trust
+from tests.core.snapshots import snapshot
 
 # --- the table --------------------------------------------------------------------
 
 endpoints = st.lists(
     st.builds(
-        EndpointSnapshot,
-        id=st.just("x"),
+        snapshot,
+        name=st.just("x"),
         evidence=st.sampled_from([e for e in Evidence if e is not Evidence.WITNESS]),
         health=st.sampled_from(Health),
         planned=st.booleans(),
@@ -77,7 +77,7 @@ answers = st.lists(
 
 
 def heard(told, order):
-    trust = Trust(WITNESSES, ())
+    trust = Trust(WITNESSES)
     for at, answer in enumerate(told, 1):
         for name in order:
             trust.witnessed(name, Reading(answer[name]), float(at), float(at))

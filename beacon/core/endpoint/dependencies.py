@@ -33,7 +33,7 @@ class Dependencies:
         What looks back says nothing of how the cause was when it happened.
         """
         self._causes_of = {}
-        late = {n for n, state in self._endpoints.items() if state.spec.hindsight is not None}
+        late = {n for n, state in self._endpoints.items() if state.spec.looks_back}
         for name, affected in self._affected.items():
             present = [each for each in affected if each not in late]
             cause = self._endpoints[name]

@@ -182,7 +182,7 @@ class Baselines:
 
     def of(self, spec: Endpoint) -> Baseline | None:
         """The baseline of an endpoint; None where its latency says nothing about its service."""
-        if spec.evidence not in _JUDGED or spec.hindsight is not None:
+        if spec.evidence not in _JUDGED or spec.looks_back:
             return None
         found = self._of.setdefault(spec.id, Baseline())
         found.floor = FLOOR_SIGN_IN if spec.sign_in else FLOOR
@@ -222,8 +222,6 @@ class Slowness:
     It begins when that has been so for three minutes, counted from the first slow reading of
     the row that made it so, and with a slow reading; it ends when it has not been so for as long.
     """
-
-    __slots__ = ("_latest", "_over_since", "_row_since", "_under_since")
 
     def __init__(self) -> None:
         self._latest: deque[float] = deque(maxlen=LATEST)
@@ -273,12 +271,12 @@ class Slowness:
 
     def against(self, baseline: Baseline) -> str:
         """Say it in words: "median 6.1 s, usually 0.4 s at this hour"."""
-        said = [] if self.median is None else [f"median {self.median:.3g} s"]
+        words = [] if self.median is None else [f"median {self.median:.3g} s"]
         if (usual := baseline.usual) is not None:
             how = (
                 f"{usual.latency:.2g} s at this hour"
                 if usual.own
                 else f"up to {usual.latency:.2g} s"
             )
-            said.append(f"usually {how}")
-        return ", ".join(said)
+            words.append(f"usually {how}")
+        return ", ".join(words)

@@ -19,8 +19,7 @@ class LatencyWatch:
     def __init__(self, clock: OwnClock, disturbed: Callable[[str], bool]) -> None:
         self.baselines = Baselines()
         self._clock, self._disturbed = clock, disturbed
-        self._hour: int | None = None  # of the week; None: not known
-        self._calendar_hour: int | None = None
+        self._calendar_hour: int | None = None  # of the week; None: the calendar does not know
 
     def configure(self, endpoints: Mapping[str, EndpointState], changed: Container[str]) -> None:
         """Compare these endpoints from now on; `changed` ones are learned anew."""
@@ -32,26 +31,25 @@ class LatencyWatch:
     def begin_hour(self, hour: int | None, endpoints: Mapping[str, EndpointState]) -> None:
         """Another hour of the week began; None: the calendar does not know which."""
         self._calendar_hour = hour
-        self.clock_changed()
         if hour is not None:
             watched = {n for n, state in endpoints.items() if state.baseline is not None}
             self.baselines.leave(hour, watched)
 
-    def clock_changed(self) -> None:
-        """Trust in our own clock changed."""
-        self._hour = None if self._clock.word == "lost" else self._calendar_hour
+    @property
+    def _hour(self) -> int | None:
+        """The hour of the week; None: not known."""
+        return None if self._clock.word == "lost" else self._calendar_hour
 
     def compare(self, state: EndpointState, reading: Reading, at: float) -> None:
         """Judge how long a passing reading took."""
-        baseline = state.baseline
+        baseline, hour, limit = state.baseline, self._hour, math.inf
         if baseline is None or reading.reason is not Reason.OK or reading.latency is None:
             return
-        if self._hour is None:
-            state.pace(reading.latency, math.inf, at)
-            return
-        if baseline.hour != self._hour:
-            baseline.begin(self._hour)
-        state.pace(reading.latency, baseline.limit, at)
+        if hour is not None:
+            if baseline.hour != hour:
+                baseline.begin(hour)
+            limit = baseline.limit
+        state.pace(reading.latency, limit, at)
 
     def learn(self, state: EndpointState, reading: Reading) -> None:
         """Learn from a passing reading, unless something else is wrong with its service."""

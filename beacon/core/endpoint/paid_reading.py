@@ -25,7 +25,7 @@ class PaidReading:
 
 def paid_reading(state: EndpointState, endpoints: EndpointMonitors) -> PaidReading | None:
     """The last reading of an endpoint, if it cost a message and counts."""
-    stale_at, last = endpoints.stale_at(state), state.last
+    stale_at, last = endpoints.timers.get(state), state.last
     known = state.health is not Health.UNKNOWN
     if not (state.spec.costly and known) or last is None or stale_at is None:
         return None
@@ -52,7 +52,7 @@ def let_count(
         state.streaks.fails, state.fail_since = paid.fails, started
         state.streaks.window = (1 << min(paid.fails, WINDOW)) - 1
         state.onset = Onset(started, paid.reading)
-    endpoints.expect(state, paid.stale_at)
+    endpoints.timers.set(state, paid.stale_at)
     endpoints.report(EndpointRead(started, spec.id, paid.reading, state.shown, paid.fails))
     due = started + spec.interval
     if due > max(at, state.kept.guard.until):

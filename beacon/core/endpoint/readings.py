@@ -41,7 +41,7 @@ OWN_NETWORK: Final = Reading(Reason.OWN_NETWORK, "every witness outside fails")
 OWN_RESOLVER: Final = Reading(
     Reason.OWN_NETWORK, "our own resolver answers for no name outside", resolver=False
 )
-CONFIRMED_WITHIN: Final = 5.0
+RECHECK_LATE_BY: Final = 5.0
 """Seconds that a confirming run may begin or be judged late, beyond its own timeout."""
 OWN_CLOCK: Final = Reading(Reason.OWN_CLOCK, "our own clock is wrong")
 
@@ -65,9 +65,11 @@ class EndpointMonitors:
         self.dependencies = Dependencies()
         self._just_stopped: list[EndpointState] = []  # by the guard, and not announced
         self.clock = OwnClock()
-        self.trust = Trust((), self.clock)
+        self._clock_word = self.clock.word  # as last acted upon
+        self.trust = Trust(())
         self.latencies = LatencyWatch(self.clock, services.disturbed)
-        self._timers, self._effects, self._services = timers, effects, services
+        self.timers = timers  # by state: when it is unknown unless something proves its health
+        self._effects, self._services = effects, services
         self._network = (False, False, False)  # uplink, LAN, resolver lost: as last acted upon
         self._pending: dict[str, EndpointState] = {}  # failing, witnesses not heard yet
         self._round_at = -math.inf
@@ -83,16 +85,15 @@ class EndpointMonitors:
         self.endpoints = {e.id: self._same_or_fresh(e, at, changed) for e in site.endpoints}
         for name, state in was.items():
             if self.endpoints.get(name) is not state:
-                self._timers.set(state, None)
+                self.timers.set(state, None)
                 self.reports.pop(name, None)
                 self._pending.pop(name, None)
         self.latencies.configure(self.endpoints, changed)
         self.dependencies.configure(site, self.endpoints)
-        word = self.clock.word
         self.clock.watch(site.endpoints, changed)
-        if not self.trust.watches(site.witnesses):
-            self.trust, self._network = Trust(site.witnesses, self.clock), (False, False, False)
-        self._clock_may_have_changed(word, at)
+        if self.trust.witnesses != site.witnesses:
+            self.trust, self._network = Trust(site.witnesses), (False, False, False)
+        self._clock_may_have_changed(at)
         self.dependencies.take_touched()
         self.dependencies.touch_everything()
 
@@ -102,7 +103,7 @@ class EndpointMonitors:
             old.spec = spec
             return old
         fresh = EndpointState(spec, at)
-        self._timers.set(fresh, at + spec.stale_after)
+        self.timers.set(fresh, at + spec.stale_after)
         if old is not None:
             fresh.last = Reading(Reason.STALE, "not read since its settings changed")
             self._effects.append(EndpointRead(at, spec.id, fresh.last, fresh.shown, 0))
@@ -198,10 +199,8 @@ class EndpointMonitors:
             self._changed(state, was, at)
         elif state.judged_by != judged_by:
             self.dependencies.touch_all_of(state)
-        elif self._waits(state):
+        elif self._waits(state) or spec.looks_back:  # the time that it covers has moved on
             self.dependencies.touch_service(state)
-        elif spec.hindsight is not None:
-            self.dependencies.touch_service(state)  # the time that it covers has moved on
 
     def _count_arrival(self, state: EndpointState, reading: Reading) -> None:
         for cause in self.dependencies.causes_of(state):
@@ -256,13 +255,13 @@ class EndpointMonitors:
     def run_delayed(self, event: RunDelayed) -> None:
         """Do not count the wait for a free code as silence: health is held meanwhile."""
         state = self.endpoints.get(event.endpoint)
-        if state is None or (due := self._timers.get(state)) is None:
+        if state is None or (due := self.timers.get(state)) is None:
             return
         until = event.at + event.seconds
         waited = until - max(event.at, state.delayed_until)
         if waited > 0:
             state.delayed_until = until
-            self._timers.set(state, due + waited)
+            self.timers.set(state, due + waited)
 
     def _arm_stale(self, state: EndpointState, at: Moment) -> None:
         """Begin to wait for the next proof: errors prove nothing, and one fail is no health.
@@ -273,21 +272,13 @@ class EndpointMonitors:
         spec, outcome = state.spec, state.last.outcome
         unproved = outcome is Outcome.FAIL and state.shown in (Health.UP, Health.DEGRADED)
         if state.guarded or not (unproved or outcome is Outcome.ERROR):
-            self._timers.set(state, max(at, state.kept.guard.until) + spec.stale_after)
-        elif unproved and state.wants_recheck and (due := self._timers.get(state)) is not None:
+            self.timers.set(state, max(at, state.kept.guard.until) + spec.stale_after)
+        elif unproved and state.wants_recheck and (due := self.timers.get(state)) is not None:
             pause = spec.interval if spec.retry_interval is None else spec.retry_interval
             begin = max(at, state.started + pause, state.kept.guard.until)
-            self._timers.set(state, max(due, begin + spec.timeout + CONFIRMED_WITHIN))
+            self.timers.set(state, max(due, begin + spec.timeout + RECHECK_LATE_BY))
         if state.guarded and outcome is Outcome.ERROR:
             self._effects.append(Postpone(at, state.spec.id, math.inf))
-
-    def stale_at(self, state: EndpointState) -> float | None:
-        """When an endpoint becomes unknown unless something proves its health before."""
-        return self._timers.get(state)
-
-    def expect(self, state: EndpointState, until: float) -> None:
-        """Wait for the next proof of an endpoint until then."""
-        self._timers.set(state, until)
 
     def report(self, report: EndpointRead) -> None:
         """Keep and publish what was read of an endpoint."""
@@ -318,7 +309,7 @@ class EndpointMonitors:
         for state in stopped:
             guard = state.kept.guard.resume(state.spec)
             state.kept, until = replace(state.kept, guard=guard), max(event.at, guard.until)
-            self._timers.set(state, until + state.spec.stale_after)
+            self.timers.set(state, until + state.spec.stale_after)
             self._effects.append(Postpone(event.at, state.spec.id, until))
             self.dependencies.touch_service(state)
         error = "" if stopped else "no sign-in is stopped there"
@@ -374,13 +365,11 @@ class EndpointMonitors:
         self.dependencies.touch_everything()
 
     def _read_clock(self, spec: Endpoint, event: Observed) -> None:
-        was = self.clock.word
         self.clock.read(spec, event.reading, event.at, event.started)
-        self._clock_may_have_changed(was, event.at)
+        self._clock_may_have_changed(event.at)
 
     def clock_event(self, event: DateImplausible | ClockSynchronised | ClockStepped) -> None:
         """Take in what the edge says of our own clock."""
-        was = self.clock.word
         match event:
             case DateImplausible():
                 self.clock.date_implausible(on=event.on)
@@ -390,13 +379,13 @@ class EndpointMonitors:
                 self.clock.stepped(event.at, event.by)
                 if self.trust.outside:
                     self._call_witnesses(event.at)  # what they say of the new time
-        self._clock_may_have_changed(was, event.at)
+        self._clock_may_have_changed(event.at)
 
-    def _clock_may_have_changed(self, was: str, at: Moment) -> None:
+    def _clock_may_have_changed(self, at: Moment) -> None:
         """Void what a wrong clock makes worthless, once, when trust in it is lost."""
-        if self.clock.word == was:
+        if self.clock.word == self._clock_word:
             return
-        self.latencies.clock_changed()
+        self._clock_word = self.clock.word
         for state in self.endpoints.values():
             if self.clock.voids(state.spec):
                 self._distrust(state, OWN_CLOCK, at)
@@ -429,8 +418,7 @@ class EndpointMonitors:
         if silent or state.shown is not Health.UNKNOWN:
             self._void(state, Reading(Reason.STALE, detail), at)
         if not silent:  # it goes on telling what is wrong, maybe with our clock
-            self._timers.set(state, due)
+            self.timers.set(state, due)
             return
-        was = self.clock.word
         self.clock.forget(state.spec.id)
-        self._clock_may_have_changed(was, at)
+        self._clock_may_have_changed(at)

@@ -89,7 +89,6 @@ def overtaken(late: "EndpointState", others: Iterable["EndpointState"]) -> bool:
     A symptom of the present in its cell fell before it did, and came up again after the
     beginning of the time it covers. One that was up while users failed proves nothing.
     """
-    cell = (late.spec.region, late.spec.factor)
     kept = late.kept
     down_at = kept.confirmed_onset.at if late.still_down and kept.confirmed_onset else kept.since
     return any(
@@ -97,20 +96,14 @@ def overtaken(late: "EndpointState", others: Iterable["EndpointState"]) -> bool:
         and other.kept.confirmed_onset.at <= down_at
         and other.kept.up_again_at > late.looks_back_to
         for other in others
-        if other.spec.hindsight is None
+        if not other.spec.looks_back
         and other.spec.evidence is Evidence.SYMPTOM
-        and (other.spec.region, other.spec.factor) == cell
+        and other.spec.cell == late.spec.cell
     )
 
 
 class EndpointState:
     """What is remembered of one endpoint between readings."""
-
-    __slots__ = (
-        *("arrivals", "baseline", "delayed_until", "errors", "fail_since", "flaps", "health"),
-        *("kept", "last", "onset", "passed_at", "records", "settled", "slow_because", "slowness"),
-        *("spec", "started", "stated_at", "statement", "streaks", "ttl", "ttl_at"),
-    )
 
     def __init__(self, spec: Endpoint, at: Moment) -> None:
         self.spec = spec
@@ -245,7 +238,7 @@ class EndpointState:
             self.errors += reading.reason is not Reason.SAMPLE_TOO_SMALL
             return reading
         self.errors = 0
-        if self.spec.hindsight is not None:  # for others each reading would write the SD card
+        if self.spec.looks_back:  # for others each reading would write the SD card
             self.kept = replace(self.kept, informed_at=self.started)
         if outcome is Outcome.FAIL:
             self._count_fail(reading, at)

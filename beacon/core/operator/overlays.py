@@ -33,7 +33,6 @@ LOG: Final = "log"
 MOST_USES: Final = 512
 """Uses of break-glass accounts that are remembered as announced."""
 
-_ENDING: Final = frozenset({OverlayKind.SHELVE, OverlayKind.MAINTENANCE, OverlayKind.DRILL})
 _SUPPRESSING: Final = frozenset({OverlayKind.SHELVE, OverlayKind.MAINTENANCE})
 _LABELS: Final = (
     (OverlayKind.MAINTENANCE, "maintenance"),
@@ -225,7 +224,7 @@ class Overlays:
     def expire(self, at: Moment) -> None:
         """End what has come to its time."""
         for key, overlay in tuple(self._active.items()):
-            ends = overlay.kind in _ENDING and overlay.origin != SCHEDULE
+            ends = overlay.kind is not OverlayKind.ATTEST and overlay.origin != SCHEDULE
             if ends and overlay.until is not None and overlay.until <= at:
                 del self._active[key]
 
@@ -266,13 +265,9 @@ class Overlays:
 
     def _attest(self, event: Attest) -> None:
         item = self._item(event.item)
-        key = (OverlayKind.ATTEST, item.id, False)
         if event.on:
-            due = Moment(event.at + item.every)
-            self._active[key] = Overlay(
-                key[0], item.id, event.at, event.by, event.origin, event.reason, due
-            )
-        elif self._active.pop(key, None) is None:
+            self._put_on(OverlayKind.ATTEST, item.id, event, Moment(event.at + item.every))
+        elif not self._remove(OverlayKind.ATTEST, item.id):
             raise OperationRefused(f"{item.id} is not attested")
 
     def _item(self, name: str | None) -> Attestation:
@@ -299,11 +294,7 @@ class Overlays:
             raise OperationRefused("ok needs no rehearsal")
         if self.drill() is not None:
             raise OperationRefused("a drill is on already")
-        until = Moment(event.at + event.seconds)
-        kind = OverlayKind.DRILL
-        self._put(
-            Overlay(kind, event.verdict, event.at, event.by, event.origin, event.reason, until)
-        )
+        self._put_on(OverlayKind.DRILL, event.verdict, event, Moment(event.at + event.seconds))
 
     def _set(
         self, kind: OverlayKind, event: Shelve | Maintenance | Bypass, until: Moment | None
@@ -324,8 +315,13 @@ class Overlays:
         if not concerned:
             raise OperationRefused(f"{noun} is on already; end it first to change it")
         for service in concerned:
-            self._put(Overlay(kind, service, event.at, event.by, event.origin, event.reason, until))
+            self._put_on(kind, service, event, until)
         return concerned
+
+    def _put_on(
+        self, kind: OverlayKind, subject: str, event: OperatorEvent, until: Moment | None
+    ) -> None:
+        self._put(Overlay(kind, subject, event.at, event.by, event.origin, event.reason, until))
 
     def _remove(self, kind: OverlayKind, service: str) -> bool:
         """Take off what an operator or the calendar put on; whether there was anything."""

@@ -7,7 +7,7 @@ within its window: see `CauseWindow`.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from beacon.core.model import Evidence, Health, Moment, Outcome, Reading, Reason
+from beacon.core.model import Endpoint, Evidence, Health, Moment, Outcome, Reading, Reason
 from beacon.core.service.endpoint_snapshot import EndpointSnapshot
 from beacon.core.views import Cause, CauseWindow, Cited
 
@@ -91,9 +91,9 @@ def diagnose(
     `external_causes` belong to other services, and affect endpoints of this one.
     """
     seen = list(endpoints)
-    if any(e.in_trouble and not e.looks_back for e in seen):
+    if any(e.in_trouble and not e.spec.looks_back for e in seen):
         # Healthy lookback endpoints describe the past and would hide the failing part.
-        seen = [e for e in seen if not e.looks_back or e.in_trouble]
+        seen = [e for e in seen if not e.spec.looks_back or e.in_trouble]
     troubled = [e for e in seen if e.health in (Health.DOWN, Health.DEGRADED)]
     troubled = [e for e in troubled if not e.planned] or troubled
     unsure = [e for e in seen if e.health is Health.UNKNOWN and _is_error(e.statement)]
@@ -141,12 +141,12 @@ def _causes(
     seen: Sequence[EndpointSnapshot], troubled: Sequence[EndpointSnapshot]
 ) -> Iterator[Cause]:
     failing = [e for e in troubled if e.health is Health.DOWN]
-    for cause in (e for e in seen if e.evidence is Evidence.CAUSE):
-        windows = [_window(cause, e) for e in failing if e.id in cause.affects]
+    for cause in (e for e in seen if e.spec.evidence is Evidence.CAUSE):
+        windows = [_window(cause, e) for e in failing if e.spec.id in cause.affects]
         found = [window for window in windows if window is not None]
         window = min(found, key=lambda w: (not w.holds, w.failed_at), default=None)
         if window is not None and (window.holds or cause.health is Health.DOWN):
-            delivery = next(e for e in failing if e.id == window.delivery)
+            delivery = next(e for e in failing if e.spec.id == window.delivery)
             yield _after_cause(cause, delivery, window)
         elif cause in troubled:
             yield Cause(_word(cause, cause.statement), _cite(cause), _cited(cause))
@@ -157,17 +157,26 @@ def _window(cause: EndpointSnapshot, delivery: EndpointSnapshot) -> CauseWindow 
     if cause.onset is None:
         return None
     since, ttl = cause.onset.at, cause.onset.ttl
-    lasts = (ttl or 0.0) + cause.interval + delivery.interval + delivery.code_lifetime
+    interval, delivery_interval = _spacing(cause.spec), _spacing(delivery.spec)
+    lifetime = delivery.spec.code_lifetime
+    if lifetime is None:
+        lifetime = delivery.spec.timeout
+    lasts = (ttl or 0.0) + interval + delivery_interval + lifetime
     return CauseWindow(
         since=since,
         until=Moment(since + lasts),
         ttl=ttl,
-        interval=cause.interval,
-        delivery_interval=delivery.interval,
-        code_lifetime=delivery.code_lifetime,
-        delivery=delivery.id,
+        interval=interval,
+        delivery_interval=delivery_interval,
+        code_lifetime=lifetime,
+        delivery=delivery.spec.id,
         failed_at=delivery.onset.at if delivery.onset is not None else delivery.since,
     )
+
+
+def _spacing(spec: Endpoint) -> float:
+    """By how many seconds a reading may be later than what it tells of."""
+    return spec.interval + (spec.hindsight or 0.0)
 
 
 def _after_cause(cause: EndpointSnapshot, delivery: EndpointSnapshot, window: CauseWindow) -> Cause:
@@ -178,14 +187,14 @@ def _after_cause(cause: EndpointSnapshot, delivery: EndpointSnapshot, window: Ca
     if abs(apart) < 1:
         order = "together with"
     restored = cause.up_again_at > window.since
-    text = f"{_quoted(cause.id, reading)}{', restored since' if restored else ''}"
-    then = delivery.id if began is None else f"{delivery.id}: {began.reason}"
+    text = f"{_quoted(cause.spec.id, reading)}{', restored since' if restored else ''}"
+    then = delivery.spec.id if began is None else f"{delivery.spec.id}: {began.reason}"
     text += f", {order} {then}"
     if not window.holds:
         text += f", which its window of {_span(window.until - window.since)} does not reach"
-    cited = [Cited(cause.id, reading.reason, reading.detail, window.since)]
+    cited = [Cited(cause.spec.id, reading.reason, reading.detail, window.since)]
     if began is not None:
-        cited.append(Cited(delivery.id, began.reason, began.detail, window.failed_at))
+        cited.append(Cited(delivery.spec.id, began.reason, began.detail, window.failed_at))
     return Cause(_word(cause, reading), text, tuple(cited), window, explains=window.holds)
 
 
@@ -195,7 +204,7 @@ def _span(seconds: float) -> str:
 
 def _word(cause: EndpointSnapshot, reading: Reading | None) -> str:
     """DNS, TLS, or whatever else stands behind a service."""
-    return _subject(cause, reading) or ("dns" if "dns" in cause.kind else "other cause")
+    return _subject(cause, reading) or ("dns" if "dns" in cause.spec.kind else "other cause")
 
 
 def _subject(endpoint: EndpointSnapshot, reading: Reading | None) -> str | None:
@@ -203,7 +212,7 @@ def _subject(endpoint: EndpointSnapshot, reading: Reading | None) -> str | None:
     if reading is None:
         return None
     if reading.reason in _OF_RECORDS:
-        return "dns" if "dns" in endpoint.kind else None
+        return "dns" if "dns" in endpoint.spec.kind else None
     return _SUBJECTS.get(reading.reason)
 
 
@@ -215,17 +224,16 @@ def _by_reason(troubled: Sequence[EndpointSnapshot]) -> Iterator[Cause]:
     named = set()
     for endpoint in troubled:
         word = _subject(endpoint, endpoint.statement)
-        proves = endpoint.evidence in (Evidence.SYMPTOM, Evidence.HEALTH)
+        proves = endpoint.spec.evidence in (Evidence.SYMPTOM, Evidence.HEALTH)
         if proves and word is not None and word not in named:
             named.add(word)
             yield Cause(word, _cite(endpoint), _cited(endpoint))
 
 
 def _vendor(troubled: Sequence[EndpointSnapshot]) -> Iterator[Cause]:
-    claims = [e for e in troubled if e.evidence is Evidence.CLAIM]
+    claims = [e for e in troubled if e.spec.evidence is Evidence.CLAIM]
     if claims:
-        cited = tuple(each for claim in claims for each in _cited(claim))
-        yield Cause("vendor", _cite(claims[0]), cited)
+        yield Cause("vendor", _cite(claims[0]), _cited(*claims))
 
 
 def _parts(
@@ -233,19 +241,19 @@ def _parts(
 ) -> Iterator[Cause]:
     """Name the part that alone is in trouble: a region, a factor, else some of several."""
     kind = Evidence.SYMPTOM
-    if not any(e.evidence is kind for e in seen):
+    if not any(e.spec.evidence is kind for e in seen):
         kind = Evidence.HEALTH
-    proofs = [e for e in seen if e.evidence is kind]
-    hit = [e for e in troubled if e.evidence is kind]
+    proofs = [e for e in seen if e.spec.evidence is kind]
+    hit = [e for e in troubled if e.spec.evidence is kind]
     found = [
-        *_only(proofs, hit, "region", lambda e: e.region),
-        *_only(proofs, hit, "factor", lambda e: e.factor),
+        *_only(proofs, hit, "region", lambda e: e.spec.region),
+        *_only(proofs, hit, "factor", lambda e: e.spec.factor),
     ]
     yield from found
     if hit and not found and any(e.health is Health.UP for e in proofs):
-        names = ", ".join(e.id for e in hit)
+        names = ", ".join(e.spec.id for e in hit)
         text = f"only {names} of {len(proofs)}: {_cite(_worst(hit))}"
-        yield Cause("part", text, _all_cited(hit))
+        yield Cause("part", text, _cited(*hit))
 
 
 def _only(
@@ -259,35 +267,29 @@ def _only(
     every = {part(e) for e in proofs if part(e)}
     if len(parts) == 1 and len(every) > 1 and None not in parts:
         text = f"only {word} {parts.pop()}: {_cite(_worst(hit))}"
-        yield Cause(word, text, _all_cited(hit))
+        yield Cause(word, text, _cited(*hit))
 
 
 def _worst(troubled: Sequence[EndpointSnapshot]) -> EndpointSnapshot:
     ranked = (Evidence.SYMPTOM, Evidence.HEALTH, Evidence.CAUSE, Evidence.CLAIM, Evidence.WITNESS)
-    return min(troubled, key=lambda e: (e.health is not Health.DOWN, ranked.index(e.evidence)))
+    return min(troubled, key=lambda e: (e.health is not Health.DOWN, ranked.index(e.spec.evidence)))
 
 
 # --- citing -----------------------------------------------------------------------
 
 
-def _cited(endpoint: EndpointSnapshot) -> tuple[Cited, ...]:
-    statement = endpoint.statement
-    if statement is None:
-        return ()
-    return (Cited(endpoint.id, statement.reason, statement.detail, endpoint.stated_at),)
-
-
-def _all_cited(endpoints: Iterable[EndpointSnapshot]) -> tuple[Cited, ...]:
-    return tuple(each for endpoint in endpoints for each in _cited(endpoint))
+def _cited(*endpoints: EndpointSnapshot) -> tuple[Cited, ...]:
+    stated = ((e.spec.id, e.statement, e.stated_at) for e in endpoints)
+    return tuple(Cited(n, s.reason, s.detail, at) for n, s, at in stated if s is not None)
 
 
 def _cite(endpoint: EndpointSnapshot) -> str:
     statement = endpoint.statement
     if statement is None:
-        return endpoint.id
+        return endpoint.spec.id
     if statement.outcome is Outcome.PASS:
-        return f"{endpoint.id}: {endpoint.health}, one more pass must confirm that it is well"
-    return _quoted(endpoint.id, statement)
+        return f"{endpoint.spec.id}: {endpoint.health}, one more pass must confirm that it is well"
+    return _quoted(endpoint.spec.id, statement)
 
 
 def _quoted(name: str, reading: Reading) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from beacon.core.endpoint.state import EndpointState, Onset, overtaken
-from beacon.core.model import BOOT, LONG_AGO, Evidence, Health, Moment, Reading
+from beacon.core.model import BOOT, LONG_AGO, Endpoint, Evidence, Health, Moment, Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,28 +14,21 @@ class EndpointSnapshot:
     `statement` is what it says, since `stated_at`; it has had its health since `since`.
     `planned`: degraded by something plannable only. `in_trouble` also while unknown, if it was.
     `proven`: of an unknown one, its last proven health since the trouble began, else unknown.
-    `looks_back`: it reads of the past. Then `raises` is whether it is in trouble that still counts.
+    `raises`: it looks back, and is in trouble that still counts.
     `affects` are the endpoints that it would break, if it is a cause.
     """
 
-    id: str
-    evidence: Evidence
+    spec: Endpoint
     health: Health
     statement: Reading | None = None
-    region: str | None = None
-    factor: str | None = None
     planned: bool = False
     in_trouble: bool = False
     proven: Health = Health.UNKNOWN
-    looks_back: bool = False
     raises: bool = False
     since: Moment = BOOT
     stated_at: Moment | None = None
     onset: Onset | None = None
     up_again_at: Moment = LONG_AGO
-    interval: float = 0.0
-    code_lifetime: float = 0.0
-    kind: str = ""
     affects: tuple[str, ...] = ()
 
     @property
@@ -43,43 +36,30 @@ class EndpointSnapshot:
         """The health that the verdict counts; unknown: it is left out."""
         return self.proven if self.health is Health.UNKNOWN else self.health
 
-    @property
-    def cell(self) -> str:
-        """The cell it belongs to: region and factor."""
-        return "/".join(part for part in (self.region, self.factor) if part) or "all"
-
 
 def snapshot_of(
     state: EndpointState, peers: Sequence[EndpointState], began_at: float, affects: tuple[str, ...]
 ) -> EndpointSnapshot:
     """Take the snapshot. `peers` are its service's endpoints, in trouble since `began_at`."""
-    spec, looks_back = state.spec, state.spec.hindsight is not None
     return EndpointSnapshot(
-        id=spec.id,
-        evidence=spec.evidence,
+        spec=state.spec,
         health=state.shown,
         statement=state.slow_because if state.slow else state.statement,
-        region=spec.region,
-        factor=spec.factor,
         planned=state.planned,
         in_trouble=state.in_trouble,
         proven=state.proven_since(began_at),
-        looks_back=looks_back,
-        raises=looks_back and state.in_trouble and not overtaken(state, peers),
+        raises=state.spec.looks_back and state.in_trouble and not overtaken(state, peers),
         since=state.kept.since,
         stated_at=state.kept.since if state.slow else state.stated_at,
         onset=state.kept.confirmed_onset,
         up_again_at=state.kept.up_again_at,
-        interval=spec.interval + (spec.hindsight or 0.0),
-        code_lifetime=spec.timeout if spec.code_lifetime is None else spec.code_lifetime,
-        kind=spec.kind,
         affects=affects,
     )
 
 
 def basis(endpoints: Sequence[EndpointState]) -> Sequence[EndpointState]:
     """The endpoints that a service's verdict rests on."""
-    present = [e for e in endpoints if e.spec.hindsight is None]
+    present = [e for e in endpoints if not e.spec.looks_back]
     for kind in (Evidence.SYMPTOM, Evidence.HEALTH, Evidence.CAUSE, Evidence.CLAIM):
         if found := [e for e in present or endpoints if e.spec.evidence is kind]:
             return found

@@ -4,7 +4,6 @@
 trouble, the verdict kept while nothing is known, and the step from red through recovering.
 """
 
-import math
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final
@@ -157,8 +156,3 @@ class ServiceState:
     def _become(self, verdict: Verdict, at: Moment) -> None:
         if verdict is not self.verdict:
             self.kept.verdict, self.kept.since = verdict, at
-
-    @property
-    def next_deadline(self) -> float:
-        """When the hold ends, `inf` if none runs."""
-        return math.inf if self.hold_until is None else self.hold_until

@@ -52,11 +52,6 @@ class Incident:
     announced_recovering: bool = False  # and not since that it relapsed
     onset_at: Moment | None = None  # the first failing reading of the first-out
 
-    @property
-    def open(self) -> bool:
-        """Whether it has not closed."""
-        return self.view.state is not IncidentState.CLOSED
-
     def explain(self, found: Sequence[Cause]) -> None:
         """Keep what explains the peak: recovery does not unexplain trouble.
 
@@ -96,13 +91,7 @@ class Incident:
 
     def acknowledge(self, at: Moment, by: str) -> None:
         """Somebody has seen it."""
-        self.view = replace(
-            self.view,
-            acknowledged=True,
-            acknowledged_at=at,
-            acknowledged_by=by,
-            state=self._state(self.view.verdict, acknowledged=True),
-        )
+        self._set_acknowledged(at, by, on=True)
 
     def relapse(self, at: Moment) -> bool:
         """Red again: unacknowledged anew, at most every 30 minutes; whether it counts."""
@@ -118,12 +107,12 @@ class Incident:
 
     def reopen(self) -> None:
         """Ask for acknowledgement anew."""
+        self._set_acknowledged(None, None, on=False)
+
+    def _set_acknowledged(self, at: Moment | None, by: str | None, *, on: bool) -> None:
+        state = self._state(self.view.verdict, acknowledged=on)
         self.view = replace(
-            self.view,
-            acknowledged=False,
-            acknowledged_at=None,
-            acknowledged_by=None,
-            state=self._state(self.view.verdict, acknowledged=False),
+            self.view, acknowledged=on, acknowledged_at=at, acknowledged_by=by, state=state
         )
 
     def admitted(self, at: Moment) -> None:

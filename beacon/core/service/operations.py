@@ -10,13 +10,11 @@ from beacon.core.effects import Announced, Announcement, Answered, Effect
 from beacon.core.inputs import (
     Acknowledge,
     Attest,
-    ClockStepped,
     Drill,
     OperatorEvent,
     QuietHours,
     Scheduled,
     Silence,
-    StorageDegraded,
 )
 from beacon.core.model import CALM, BreakGlassUse, Moment
 from beacon.core.operator.overlays import OperationRefused
@@ -119,16 +117,6 @@ class Operations:
     def _audible(self) -> frozenset[str]:
         monitors = self._services.monitors.items()
         return frozenset(name for name, monitor in monitors if monitor.suppression is None)
-
-    # --- facts of this machine ----------------------------------------------------
-
-    def clock_stepped(self, event: ClockStepped) -> None:
-        """Our wall clock was set."""
-        self._services.numbers.clock_stepped(event.by)
-
-    def storage(self, event: StorageDegraded) -> None:
-        """Note that nothing can be written down, or that it can again."""
-        self._services.storage_degraded = event.on
 
     # --- overlays -----------------------------------------------------------------
 

@@ -16,7 +16,6 @@ from beacon.core.service.service import ServiceMonitor
 from beacon.core.service.shared_parts import SharedParts
 from beacon.core.timers import Timers
 from beacon.core.tower.tower_control import TowerControl
-from beacon.core.trust.network import Trust
 from beacon.core.views import IncidentView, OverallView, ServiceView
 
 IMPACT_EVERY: Final = 60.0
@@ -86,8 +85,11 @@ class Services:
         self.monitors[name].end_hold(at)
         self._end_silence_after_the_last(at)
 
-    def judge(self, touched: Iterable[str], trust: Trust, at: Moment) -> None:
-        """Judge what was touched, then bring incidents, tower and overall up to date."""
+    def judge(self, touched: Iterable[str], network: str, clock: str, at: Moment) -> None:
+        """Judge what was touched, then bring incidents, tower and overall up to date.
+
+        `network` and `clock` are one word each: ok, lost or unverified.
+        """
         chosen = set(touched)
         for monitor in [m for name, m in self.monitors.items() if name in chosen]:
             monitor.judge(at)
@@ -95,8 +97,8 @@ class Services:
             monitor.publish(at)
         self.tower.end_overtaken_drill(at)
         self._publish_incident(at)
-        overall = self._publish_overall(trust, at)
-        self.tower.show(overall.verdict, at)
+        self._publish_overall(network, clock, at)
+        self.tower.show(at)
 
     def _end_silence_after_the_last(self, at: Moment) -> None:
         if self.tower.silence is not None and not self.open_incidents():
@@ -118,7 +120,7 @@ class Services:
         elif self._timers.get("impact") is None:
             self._timers.set("impact", at + IMPACT_EVERY)
 
-    def _publish_overall(self, trust: Trust, at: Moment) -> OverallView:
+    def _publish_overall(self, network: str, clock: str, at: Moment) -> None:
         views = self.views()
         verdict = max((v.verdict for v in views), key=RANK.__getitem__, default=Verdict.BLIND)
         if self.kept is None or self.kept.verdict is not verdict:
@@ -131,15 +133,14 @@ class Services:
             starting=any(v.starting for v in views),
             services=tuple((v.id, v.verdict) for v in views),
             overlays=self._all_overlays(views),
-            network=trust.network,
-            clock=trust.clock,
+            network=network,
+            clock=clock,
             storage_degraded=self.storage_degraded,
             first_out=self.tower.annunciator.first_out,
         )
         if now != self.overall:
             self.overall = now
             self._effects.append(OverallChanged(at, now))
-        return now
 
     def _all_overlays(self, views: Iterable[ServiceView]) -> tuple[str, ...]:
         found = dict.fromkeys(overlay for view in views for overlay in view.overlays)

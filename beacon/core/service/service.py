@@ -12,6 +12,7 @@ from beacon.core.effects import Announced, Announcement, Recheck, ServiceChanged
 from beacon.core.endpoint.state import EndpointState
 from beacon.core.model import (
     NO_PROBLEM,
+    OPENING,
     RED,
     BreakGlassUse,
     Health,
@@ -30,8 +31,7 @@ from beacon.core.service.shared_parts import SharedParts
 from beacon.core.service.suppression import (
     Suppression,
     confirmed,
-    in_trouble,
-    longest_wait,
+    time_to_confirm,
     worse_than,
 )
 from beacon.core.service.verdict import Judgement, judge
@@ -227,7 +227,7 @@ class ServiceMonitor:
 
     def _late_opening(self) -> Change | None:
         """Open what is wrong anew after an alarm that was held back until it was recovering."""
-        wrong = in_trouble(self.state.verdict)
+        wrong = self.state.verdict in OPENING
         return Change.OPENED if wrong and self.incident is None and not self.inhibited else None
 
     # --- held back: suppressed by an operator, inhibited by what it depends on ----
@@ -253,7 +253,7 @@ class ServiceMonitor:
     def _await_confirmation(self, suppression: Suppression) -> None:
         """Show at once what was wrong before and still is; the rest waits for a probe."""
         held = self.incident is not None or self.inhibited
-        shown = suppression.before if held and in_trouble(suppression.before) else None
+        shown = suppression.before if held and suppression.before in OPENING else None
         self._shared.tower.annunciator.await_confirmation(self.spec.id, shown)
 
     def _suppress(self, change: Change, at: Moment) -> Change:
@@ -267,7 +267,7 @@ class ServiceMonitor:
         calm = Change.NONE if change in ALARMING else change
         if suppression.ended_at is None:
             return calm
-        verdict, due = self.state.verdict, suppression.ended_at + longest_wait(self.endpoints)
+        verdict, due = self.state.verdict, suppression.ended_at + time_to_confirm(self.endpoints)
         if at < due and not confirmed(verdict, self._culprits, suppression.ended_at):
             self._shared.timers.set(timer, due)
             return calm
@@ -344,7 +344,7 @@ class ServiceMonitor:
         incident.count(tuple(facts.arrivals(self.endpoints, self._external_causes)))
         if self.state.judgement.vendor_admits:
             incident.admitted(at)
-        if in_trouble(verdict) or change is Change.RECOVERING:
+        if verdict in OPENING or change is Change.RECOVERING:
             incident.measure(at, self.spec.session_lifetime)
 
     def _announce_change(self, incident: Incident, change: Change, at: Moment) -> None:
@@ -391,7 +391,7 @@ class ServiceMonitor:
     def publish(self, at: Moment) -> None:
         """Announce and show what it was judged to be, and wait for what comes next."""
         self._announce_blind(at)
-        self._shared.timers.set(("hold", self.spec.id), self.state.next_deadline)
+        self._shared.timers.set(("hold", self.spec.id), self.state.hold_until)
         view = self._view(self._overlays(at), at)
         if view != self.view:
             self.view = view

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from beacon.core.endpoint.state import EndpointState
-from beacon.core.model import RED, Moment, Outcome, Verdict
+from beacon.core.model import OPENING, RED, Moment, Outcome, Verdict
 from beacon.core.service.hold import Change
 
-CONFIRMED_WITHIN: Final = 300.0
+SHORTEST_TIME_TO_CONFIRM: Final = 300.0
 """Seconds after a suppression within which trouble is an alarm, read again or not."""
 
 
@@ -27,18 +27,13 @@ class Suppression:
     ended_at: Moment | None = None
 
 
-def in_trouble(verdict: Verdict) -> bool:
-    """Whether a verdict is one that opens an incident."""
-    return verdict in RED or verdict is Verdict.DEGRADED
-
-
-def longest_wait(endpoints: Iterable[EndpointState]) -> float:
+def time_to_confirm(endpoints: Iterable[EndpointState]) -> float:
     """Seconds after a suppression in which what is wrong must be read again, or is an alarm.
 
     Two intervals and a timeout of its slowest endpoint, and at least five minutes.
     """
     times = (2 * e.spec.interval + e.spec.timeout for e in endpoints if e.rereadable)
-    return max((CONFIRMED_WITHIN, *times))
+    return max((SHORTEST_TIME_TO_CONFIRM, *times))
 
 
 def confirmed(verdict: Verdict, culprits: Iterable[EndpointState], since: float) -> bool:
@@ -46,7 +41,7 @@ def confirmed(verdict: Verdict, culprits: Iterable[EndpointState], since: float)
 
     What cannot be asked again counts by its last reading: there may never be another.
     """
-    if not in_trouble(verdict):
+    if verdict not in OPENING:
         return True
     culprits = tuple(culprits)
     read = all(not e.rereadable or e.started >= since for e in culprits)
@@ -58,7 +53,7 @@ def confirmed(verdict: Verdict, culprits: Iterable[EndpointState], since: float)
 
 def worse_than(before: Verdict, verdict: Verdict, *, incident: bool) -> Change | None:
     """What a service is worse by than before it was suppressed. `incident`: one is open."""
-    if not in_trouble(verdict):
+    if verdict not in OPENING:
         return None
     if not incident:
         return Change.OPENED

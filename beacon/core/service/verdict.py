@@ -41,24 +41,26 @@ def judge(endpoints: Sequence[EndpointSnapshot]) -> Judgement:
     Those that look back can raise what the others come to: where users fare well is counted
     against where they do not, never against what fails now.
     """
-    present = [e for e in endpoints if not e.looks_back]
+    present = [e for e in endpoints if not e.spec.looks_back]
     if not present:
         return _judge(endpoints)
     found = _judge(present)
     if not any(e.raises for e in endpoints):
         return found
-    raised = _judge([e for e in endpoints if not e.looks_back or e.raises or e.health is Health.UP])
+    raised = _judge(
+        [e for e in endpoints if not e.spec.looks_back or e.raises or e.health is Health.UP]
+    )
     return raised if RANK[raised.verdict] >= RANK[found.verdict] else found
 
 
 def _judge(endpoints: Sequence[EndpointSnapshot]) -> Judgement:
-    by = {kind: [e for e in endpoints if e.evidence is kind] for kind in Evidence}
+    by = {kind: [e for e in endpoints if e.spec.evidence is kind] for kind in Evidence}
     claims, causes = by[Evidence.CLAIM], by[Evidence.CAUSE]
     admits = any(e.health in (Health.DEGRADED, Health.DOWN) for e in claims)
     fine = not admits and any(e.health is Health.UP for e in claims)
     symptoms, healths = by[Evidence.SYMPTOM], by[Evidence.HEALTH]
     if basis := symptoms or healths:
-        shallow = all(e.looks_back for e in symptoms)
+        shallow = all(e.spec.looks_back for e in symptoms)
         found = _by_cells(basis, fine=fine, admits=admits, shallow=shallow)
         planned = [e for e in basis if e.planned]
         return _beside(found, planned + healths + causes, admits=admits)
@@ -70,7 +72,7 @@ def _judge(endpoints: Sequence[EndpointSnapshot]) -> Judgement:
 def _cells(endpoints: Iterable[EndpointSnapshot]) -> dict[str, list[EndpointSnapshot]]:
     cells: dict[str, list[EndpointSnapshot]] = {}
     for endpoint in endpoints:
-        cells.setdefault(endpoint.cell, []).append(endpoint)
+        cells.setdefault(endpoint.spec.cell, []).append(endpoint)
     return cells
 
 
@@ -157,6 +159,6 @@ def _raised_by(other: EndpointSnapshot) -> Verdict:
         return Verdict.DEGRADED
     if other.counts is not Health.DEGRADED:
         return Verdict.OK
-    if other.planned or other.evidence is Evidence.CAUSE:
+    if other.planned or other.spec.evidence is Evidence.CAUSE:
         return Verdict.ADVISORY
     return Verdict.DEGRADED

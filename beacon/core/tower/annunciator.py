@@ -20,9 +20,9 @@ from beacon.core.indication import (
     Pattern,
     Sound,
 )
-from beacon.core.model import NEVER, RANK, RED, Moment, Preset, Verdict
+from beacon.core.model import CALM, NEVER, OPENING, RANK, RED, Moment, Preset, Verdict
 from beacon.core.tower.buzzer import BuzzerPolicy
-from beacon.core.tower.sequences import FIRST_OUT, AlarmEvent, Stage, Table, Turn, turn
+from beacon.core.tower.sequences import FIRST_OUT, AlarmEvent, Stage, Table, Turn
 
 STEADY: Final = Light(Pattern.STEADY)
 SLOW: Final = Light(Pattern.SLOW)
@@ -108,7 +108,7 @@ class Alarm:
     @property
     def over(self) -> bool:
         """Whether nothing is known to be wrong."""
-        return self.verdict in (Verdict.OK, Verdict.ADVISORY, Verdict.BLIND)
+        return self.verdict in CALM
 
     @property
     def mute(self) -> bool:
@@ -236,11 +236,12 @@ class Annunciator:
         return self._begin(alarm, verdict, at)
 
     def _take_turn(self, alarm: Alarm) -> None:
-        alarm.kept.turn = turn(others_wait=any(other.waits for other in self.alarms.values()))
-        if alarm.kept.turn is Turn.FIRST_OUT:  # whoever was before does not come back as such
-            for other in self.alarms.values():
-                if other is not alarm and other.kept.turn is Turn.FIRST_OUT:
-                    other.kept.turn = Turn.SUBSEQUENT
+        """Only one alarm of a group is first-out until it is reset."""
+        first = not any(other.waits for other in self.alarms.values())
+        for other in self.alarms.values():  # whoever was first does not come back as such
+            if first and other.kept.turn is Turn.FIRST_OUT:
+                other.kept.turn = Turn.SUBSEQUENT
+        alarm.kept.turn = Turn.FIRST_OUT if first else Turn.SUBSEQUENT
 
     def _begin(self, alarm: Alarm, verdict: Verdict, at: Moment) -> Sound | None:
         self._step(alarm, AlarmEvent.ALARM)
@@ -251,8 +252,7 @@ class Annunciator:
     def rehearse(self, verdict: Verdict, at: Moment) -> Sound | None:
         """Show and say what a verdict would, beside what there is."""
         drill = self.resume_drill(verdict)
-        alarming = verdict in RED or verdict is Verdict.DEGRADED
-        return self._begin(drill, verdict, at) if alarming else None
+        return self._begin(drill, verdict, at) if verdict in OPENING else None
 
     def resume_drill(self, verdict: Verdict) -> Alarm:
         """Show a rehearsed verdict as one that is acknowledged: after a restart."""
@@ -352,11 +352,9 @@ class Annunciator:
 
     # --- what to show and say -----------------------------------------------------
 
-    def show(self, overall: Verdict) -> Indication | None:
+    def show(self) -> Indication | None:
         """What the tower shall show, if it is not what it shows."""
-        if any(alarm.suppressed for alarm in self.alarms.values()):
-            counted = (a.verdict for a in self.alarms.values() if not a.suppressed)
-            overall = max(counted, key=RANK.__getitem__, default=Verdict.BLIND)
+        overall = self._worst(default=Verdict.BLIND)
         if self.drill is not None and self.drill.verdict not in GREEN_UNDER:
             overall = self.drill.verdict  # a rehearsed one alone never lights green
         found = indicate(self._all(), overall, self.preset, drill=self.drill is not None)
@@ -368,8 +366,11 @@ class Annunciator:
     @property
     def worst(self) -> Verdict:
         """The worst real verdict of those that are not suppressed; ok where all are."""
+        return self._worst(default=Verdict.OK)
+
+    def _worst(self, *, default: Verdict) -> Verdict:
         counted = (alarm.verdict for alarm in self.alarms.values() if not alarm.suppressed)
-        return max(counted, key=RANK.__getitem__, default=Verdict.OK)
+        return max(counted, key=RANK.__getitem__, default=default)
 
     @property
     def first_out(self) -> str | None:

@@ -80,11 +80,6 @@ FIRST_OUT: Final = frozenset({Stage.ALARM, Stage.LOCKED_IN})
 """The stages in which an alarm keeps its turn; acknowledging resets it, as in ISA's F1 and F2."""
 
 
-def turn(*, others_wait: bool) -> Turn:
-    """The turn of a new alarm: only one of a group is first-out until it is reset."""
-    return Turn.SUBSEQUENT if others_wait else Turn.FIRST_OUT
-
-
 def table(sequence: Sequence, *, lock_in: bool) -> Table:
     """The table of a sequence, with or without lock-in."""
     return SEQUENCES[sequence] if lock_in else {**SEQUENCES[sequence], **WITHOUT_LOCK_IN}

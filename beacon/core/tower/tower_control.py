@@ -56,11 +56,11 @@ class TowerControl:
         self.sound(self.annunciator.time_passed(at, now), at)
         self._timers.set("sound", self.annunciator.next_deadline())
 
-    def show(self, overall: Verdict, at: Moment) -> None:
+    def show(self, at: Moment) -> None:
         """Light the lamps for all that was judged."""
         self.annunciator.watch_blind(at)
         self._timers.set("sound", self.annunciator.next_deadline())
-        if (shown := self.annunciator.show(overall)) is not None:
+        if (shown := self.annunciator.show()) is not None:
             self._effects.append(IndicationChanged(at, shown))
 
     # --- silence ------------------------------------------------------------------

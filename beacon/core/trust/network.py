@@ -7,13 +7,11 @@ there is but one such, for nothing else outside since either.
 """
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
 from beacon.core.model import Endpoint, Outcome, Reading, Reason
-from beacon.core.trust.clock import OwnClock
 
 ROUND_EVERY: Final = 2.0
 """Seconds between two rounds of witnesses called for by failing endpoints."""
@@ -50,15 +48,13 @@ class _Seen:
 
 
 class Trust:
-    """What we hold of our own network; `own_clock` is beside it."""
+    """What we hold of our own network."""
 
-    def __init__(self, witnesses: Iterable[Endpoint], own_clock: OwnClock) -> None:
-        listed = tuple(witnesses)
-        self._listed = listed
-        self.outside = tuple(w.id for w in listed if not w.local)
-        self.inside = tuple(w.id for w in listed if w.local)
-        self._seen = {w.id: _Seen() for w in listed}
-        self.own_clock = own_clock
+    def __init__(self, witnesses: tuple[Endpoint, ...]) -> None:
+        self.witnesses = witnesses
+        self.outside = tuple(w.id for w in witnesses if not w.local)
+        self.inside = tuple(w.id for w in witnesses if w.local)
+        self._seen = {w.id: _Seen() for w in witnesses}
         self._passed = -math.inf  # when the last passing run of something outside began
         self._passed_inside = -math.inf  # … of anything at all
         # When the last run of something outside began whose name our resolver answered for,
@@ -67,21 +63,12 @@ class Trust:
         self.uplink_lost = self.lan_lost = self.resolver_lost = False
         self.back_at = self.resolver_back_at = -math.inf  # when the last loss ended
 
-    def watches(self, witnesses: Iterable[Endpoint]) -> bool:
-        """Whether these are the very witnesses it was made for."""
-        return self._listed == tuple(witnesses)
-
     @property
     def network(self) -> str:
         """One word: ok, lost or unverified (fewer than two witnesses outside)."""
         if self.uplink_lost or self.resolver_lost:
             return "lost"
         return "ok" if len(self.outside) > 1 else "unverified"
-
-    @property
-    def clock(self) -> str:
-        """One word: ok, lost or unverified (no source has answered)."""
-        return self.own_clock.word
 
     def covers(self, endpoint: Endpoint) -> bool:
         """Whether an endpoint's readings are void now, by our own network."""
@@ -96,9 +83,9 @@ class Trust:
     @staticmethod
     def failed_by_name(reading: Reading | None) -> bool:
         """Whether a run failed because our resolver did not answer."""
-        if reading is None or reading.outcome is not Outcome.FAIL:
+        if reading is None:
             return False
-        return reading.resolver is False
+        return reading.outcome is Outcome.FAIL and reading.resolver is False
 
     def gate(self, endpoint: Endpoint, failed_at: float, *, by_name: bool = False) -> Confirmation:
         """Whether an endpoint failing since `failed_at` may be called down.

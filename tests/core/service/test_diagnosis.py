@@ -4,12 +4,12 @@ import pytest
 
 from beacon.core.model import Evidence, Health, Reading, Reason
 from beacon.core.service.diagnosis import diagnose
-from beacon.core.service.endpoint_snapshot import EndpointSnapshot as Snapshot
+from tests.core.snapshots import snapshot
 
 
 def seen(name, evidence, health, reason=None, detail="", region=None, factor=None):
     last = Reading(reason, detail) if reason else None
-    return Snapshot(name, evidence, health, last, region, factor)
+    return snapshot(name, evidence, health, statement=last, region=region, factor=factor)
 
 
 def likeliest(*endpoints):
@@ -137,7 +137,7 @@ def test_all_that_applies_is_ranked_and_what_does_not_explain_comes_last():
     ],
 )
 def test_a_failing_cause_has_a_word_whatever_it_reads(kind, reason, cause):
-    failing = Snapshot("s/x", Evidence.CAUSE, Health.DOWN, Reading(reason), kind=kind)
+    failing = snapshot("s/x", Evidence.CAUSE, Health.DOWN, statement=Reading(reason), kind=kind)
     assert likeliest(FINE, failing).cause == cause
 
 
@@ -157,7 +157,7 @@ def test_a_failing_cause_has_a_word_whatever_it_reads(kind, reason, cause):
     ],
 )
 def test_a_record_is_one_of_dns_where_a_kind_that_reads_dns_says_so(evidence, kind, reason, is_dns):
-    failing = Snapshot("s/x", evidence, Health.DOWN, Reading(reason), kind=kind)
+    failing = snapshot("s/x", evidence, Health.DOWN, statement=Reading(reason), kind=kind)
     assert any(each.cause == "dns" for each in diagnose([failing])) is is_dns
 
 
@@ -165,7 +165,9 @@ def test_what_a_reason_speaks_of_is_listed_for_each():
     """A reason that is added must be put into the table, or be none of these."""
     families = ("dns_", "dnssec_", "spf_", "dkim_", "dmarc_", "mx_", "ptr_", "tls_", "certificate_")
     for reason in Reason:
-        failing = Snapshot("s/x", Evidence.HEALTH, Health.DOWN, Reading(reason), kind="http")
+        failing = snapshot(
+            "s/x", Evidence.HEALTH, Health.DOWN, statement=Reading(reason), kind="http"
+        )
         words = {each.cause for each in diagnose([failing])} & {"dns", "tls"}
         expected = reason.value.startswith(families) or reason is Reason.RESOLVER_DISAGREEMENT
         assert bool(words) is expected, reason

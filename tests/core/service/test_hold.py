@@ -1,6 +1,5 @@
 """One service over time: holds, what is kept while blind, and since when."""
 
-import math
 
 import pytest
 
@@ -113,12 +112,12 @@ def test_coming_back_to_recovering_is_told_once():
 @pytest.mark.parametrize(("red", "hold"), [(7200.0, 900.0), (7200.1, 1800.0), (10.0, 900.0)])
 def test_the_hold_is_long_after_a_long_outage(red, hold):
     life = Life((1000, OUTAGE), (1000 + red, OK))
-    assert life.state.next_deadline == 1000 + red + hold
+    assert life.state.hold_until == 1000 + red + hold
 
 
 def test_red_time_adds_up_over_relapses_of_one_incident():
     life = Life((0, OUTAGE), (4000, OK), (4100, OUTAGE), (7400, OK))
-    assert life.state.next_deadline == 7400 + 1800, "4000 s and 3300 s are more than two hours"
+    assert life.state.hold_until == 7400 + 1800, "4000 s and 3300 s are more than two hours"
 
 
 def test_what_was_red_in_an_earlier_incident_does_not_count():
@@ -126,10 +125,10 @@ def test_what_was_red_in_an_earlier_incident_does_not_count():
     assert life.state.time_passed(8000.0) is Change.CLOSED
     life.judge(9000, OUTAGE).judge(9200, OK)
     assert life.changes[-2:] == [Change.OPENED, Change.RECOVERING]
-    assert life.state.next_deadline == 9200 + 900
+    assert life.state.hold_until == 9200 + 900
     life.state.time_passed(10_100.0)
     life.judge(20_000, OUTAGE).judge(27_200, OK)
-    assert life.state.next_deadline == 27_200 + 900, "not a second of it"
+    assert life.state.hold_until == 27_200 + 900, "not a second of it"
     life = Life((0, OUTAGE), (100, OK))
     life.state.time_passed(1000.0)
     life.judge(2000, DEGRADED).judge(2100, GRAY)
@@ -138,7 +137,7 @@ def test_what_was_red_in_an_earlier_incident_does_not_count():
     life.state.time_passed(1000.0)
     life.judge(2000, DEGRADED).judge(2100, OK)
     assert life.now == (DEGRADED, 2000), "no recovering after a mere degraded"
-    assert life.state.next_deadline == 2400
+    assert life.state.hold_until == 2400
 
 
 def test_the_hold_ends_at_its_very_moment_in_what_is_seen_then():
@@ -147,31 +146,31 @@ def test_the_hold_ends_at_its_very_moment_in_what_is_seen_then():
     assert life.now == (RECOVERING, 100)
     assert life.state.time_passed(1000.0) is Change.CLOSED
     assert life.now == (ADVISORY, 1000.0)
-    assert life.state.next_deadline == math.inf
+    assert life.state.hold_until is None
     assert life.state.time_passed(5000.0) is Change.NONE
 
 
 def test_without_a_hold_nothing_closes():
     life = Life((0, OUTAGE))
-    assert life.state.next_deadline == math.inf
+    assert life.state.hold_until is None
     assert life.state.time_passed(1e9) is Change.NONE
     assert life.now == (OUTAGE, 0)
 
 
 def test_trouble_stops_the_hold_and_begins_it_anew():
     life = Life((0, DEGRADED), (100, OK), (200, DEGRADED))
-    assert life.state.next_deadline == math.inf
-    assert life.judge(300, OK).state.next_deadline == 600
+    assert life.state.hold_until is None
+    assert life.judge(300, OK).state.hold_until == 600
 
 
 def test_the_hold_waits_while_we_are_blind_and_says_since_when():
     life = Life((0, OUTAGE), (100, OK), (400, unseen()))
-    assert (life.state.next_deadline, life.state.kept.hold_left) == (math.inf, 600)
+    assert (life.state.hold_until, life.state.kept.hold_left) == (None, 600)
     assert life.state.kept.proof_at == 400
     life.judge(2000, unseen())
     assert life.state.kept.proof_at == 400, "blind since then"
     life.judge(3000, OK)
-    assert (life.state.next_deadline, life.state.kept.hold_left) == (3600, None)
+    assert (life.state.hold_until, life.state.kept.hold_left) == (3600, None)
     assert life.state.kept.proof_at is None
 
 
@@ -179,20 +178,20 @@ def test_trouble_seen_beside_what_is_unseen_begins_the_hold_of_a_mere_degraded_a
     life = Life((0, DEGRADED), (100, OK), (200, unseen()), (250, unseen(DEGRADED)))
     life.judge(300, unseen())
     assert life.now == (DEGRADED, 0)
-    assert life.judge(400, OK).state.next_deadline == 700
+    assert life.judge(400, OK).state.hold_until == 700
 
 
 def test_a_recovery_that_is_remembered_without_its_hold_is_no_news():
     state = ServiceState(SPEC, 0.0)
     state.kept = VerdictKept(RECOVERING, was_red=True)
     assert state.judged(seen(OK), 100.0) is Change.NONE
-    assert state.next_deadline == 1000.0
+    assert state.hold_until == 1000.0
 
 
 def test_trouble_seen_beside_what_is_unseen_ends_the_hold_that_waits():
     life = Life((0, OUTAGE), (100, OK), (400, unseen()), (500, unseen(DEGRADED)))
     assert life.now == (DEGRADED, 500)
-    assert (life.state.kept.hold_left, life.state.next_deadline) == (None, math.inf)
+    assert (life.state.kept.hold_left, life.state.hold_until) == (None, None)
 
 
 @pytest.mark.parametrize(

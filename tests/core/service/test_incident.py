@@ -495,7 +495,6 @@ def test_the_impact_is_the_share_of_sessions_that_had_to_be_renewed(
 
 def test_it_closes_as_what_the_service_is_then(one):
     incident = one()
-    assert incident.open
     incident.close(900.0, Verdict.ADVISORY)
     closed = incident.view
     assert (closed.state, closed.closed_at, closed.verdict, closed.peak) == (
@@ -504,7 +503,6 @@ def test_it_closes_as_what_the_service_is_then(one):
         Verdict.ADVISORY,
         Verdict.OUTAGE,
     )
-    assert not incident.open
 
 
 def test_the_foremost_is_the_worst_then_the_unacknowledged_then_the_oldest(one):

@@ -8,20 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.core.model import RANK, RED, Evidence, Health, Verdict
-from beacon.core.service.endpoint_snapshot import EndpointSnapshot as Snapshot
+from beacon.core.service.endpoint_snapshot import EndpointSnapshot
 from beacon.core.service.verdict import judge
+from tests.core.snapshots import snapshot
 
 UP, SLOW, DOWN, DARK = Health.UP, Health.DEGRADED, Health.DOWN, Health.UNKNOWN
 
 
-def cells(*healths: Health, evidence: Evidence = Evidence.SYMPTOM) -> list[Snapshot]:
+def cells(*healths: Health, evidence: Evidence = Evidence.SYMPTOM) -> list[EndpointSnapshot]:
     return [
-        Snapshot(f"s/{n}", evidence, health, region=f"r{n}") for n, health in enumerate(healths)
+        snapshot(f"s/{n}", evidence, health, region=f"r{n}") for n, health in enumerate(healths)
     ]
 
 
-def claim(health: Health) -> Snapshot:
-    return Snapshot("s/vendor", Evidence.CLAIM, health)
+def claim(health: Health) -> EndpointSnapshot:
+    return snapshot("s/vendor", Evidence.CLAIM, health)
 
 
 FINE, ADMITS, NO_WORD = UP, DOWN, DARK
@@ -114,9 +115,9 @@ def test_losing_sight_of_what_works_never_makes_it_red(parts):
     before = judge(cells(*(health for health, _ in parts)))
     after = judge(
         [
-            Snapshot(f"s/{n}", Evidence.SYMPTOM, DARK, region=f"r{n}", proven=health)
+            snapshot(f"s/{n}", Evidence.SYMPTOM, DARK, region=f"r{n}", proven=health)
             if lost and health is not DOWN
-            else Snapshot(f"s/{n}", Evidence.SYMPTOM, health, region=f"r{n}")
+            else snapshot(f"s/{n}", Evidence.SYMPTOM, health, region=f"r{n}")
             for n, (health, lost) in enumerate(parts)
         ]
     )
@@ -125,8 +126,8 @@ def test_losing_sight_of_what_works_never_makes_it_red(parts):
 
 def test_a_cell_is_down_when_any_symptom_in_it_is():
     same = [
-        Snapshot("s/a", Evidence.SYMPTOM, UP),
-        Snapshot("s/b", Evidence.SYMPTOM, DOWN),
+        snapshot("s/a", Evidence.SYMPTOM, UP),
+        snapshot("s/b", Evidence.SYMPTOM, DOWN),
     ]
     found = judge(same)
     assert found.cells == (("all", DOWN),)
@@ -135,35 +136,35 @@ def test_a_cell_is_down_when_any_symptom_in_it_is():
 
 def test_cells_are_formed_by_region_and_factor():
     endpoints = [
-        Snapshot("s/a", Evidence.SYMPTOM, UP, region="emea", factor="push"),
-        Snapshot("s/b", Evidence.SYMPTOM, DOWN, region="emea", factor="sms"),
-        Snapshot("s/c", Evidence.SYMPTOM, UP, region="apac"),
+        snapshot("s/a", Evidence.SYMPTOM, UP, region="emea", factor="push"),
+        snapshot("s/b", Evidence.SYMPTOM, DOWN, region="emea", factor="sms"),
+        snapshot("s/c", Evidence.SYMPTOM, UP, region="apac"),
     ]
     assert judge(endpoints).cells == (("emea/push", UP), ("emea/sms", DOWN), ("apac", UP))
 
 
 @pytest.mark.parametrize("evidence", [Evidence.HEALTH, Evidence.CAUSE])
 def test_beside_symptoms_failing_health_and_causes_degrade_and_no_more(evidence):
-    beside = Snapshot("s/x", evidence, DOWN)
+    beside = snapshot("s/x", evidence, DOWN)
     assert judge([*cells(UP), beside]).verdict is Verdict.DEGRADED
     assert judge([*cells(DOWN), beside]).verdict is Verdict.OUTAGE
 
 
 @pytest.mark.parametrize("evidence", [Evidence.HEALTH, Evidence.CAUSE])
 def test_beside_symptoms_what_failed_and_is_lost_holds_the_verdict(evidence):
-    found = judge([*cells(UP), Snapshot("s/x", evidence, DARK, proven=DOWN)])
+    found = judge([*cells(UP), snapshot("s/x", evidence, DARK, proven=DOWN)])
     assert (found.verdict, found.known, found.blind) == (Verdict.DEGRADED, Verdict.DEGRADED, True)
-    never = judge([*cells(UP), Snapshot("s/x", evidence, DARK)])
+    never = judge([*cells(UP), snapshot("s/x", evidence, DARK)])
     assert (never.verdict, never.blind) == (Verdict.OK, False)
 
 
 def test_a_failing_cause_shows_even_while_the_symptoms_are_unknown():
-    assert judge([*cells(DARK), Snapshot("s/x", Evidence.CAUSE, DOWN)]).verdict is Verdict.DEGRADED
+    assert judge([*cells(DARK), snapshot("s/x", Evidence.CAUSE, DOWN)]).verdict is Verdict.DEGRADED
 
 
 @pytest.mark.parametrize("evidence", [Evidence.SYMPTOM, Evidence.HEALTH, Evidence.CAUSE])
 def test_standing_things_raise_to_advisory_only(evidence):
-    standing = Snapshot("s/x", evidence, SLOW, planned=True)
+    standing = snapshot("s/x", evidence, SLOW, planned=True)
     assert judge([*cells(UP), standing]).verdict is Verdict.ADVISORY
     assert judge([standing]).verdict is Verdict.ADVISORY
 
@@ -173,7 +174,7 @@ def test_standing_things_raise_to_advisory_only(evidence):
     [((UP, DARK), Verdict.OK), ((UP, SLOW), Verdict.ADVISORY), ((DARK, DARK), Verdict.BLIND)],
 )
 def test_claims_alone(healths, verdict):
-    found = judge([Snapshot(f"s/{n}", Evidence.CLAIM, h) for n, h in enumerate(healths)])
+    found = judge([snapshot(f"s/{n}", Evidence.CLAIM, h) for n, h in enumerate(healths)])
     assert (found.verdict, found.shallow) == (verdict, True)
 
 
@@ -187,7 +188,7 @@ def test_claims_alone(healths, verdict):
     ],
 )
 def test_what_stands_beside_claims_alone(healths, admits, blind):
-    found = judge([Snapshot(f"s/{n}", Evidence.CLAIM, h) for n, h in enumerate(healths)])
+    found = judge([snapshot(f"s/{n}", Evidence.CLAIM, h) for n, h in enumerate(healths)])
     assert (found.vendor_admits, found.blind, found.partial) == (admits, blind, False)
     assert (found.cells, found.vendor_says_fine) == ((), False)
 
@@ -204,7 +205,7 @@ def test_what_stands_beside_claims_alone(healths, admits, blind):
     ],
 )
 def test_what_stands_beside_causes_alone(healths, vendor, partial, admits, blind):
-    causes = [Snapshot(f"s/{n}", Evidence.CAUSE, h) for n, h in enumerate(healths)]
+    causes = [snapshot(f"s/{n}", Evidence.CAUSE, h) for n, h in enumerate(healths)]
     found = judge([*causes, claim(vendor)])
     assert (found.partial, found.vendor_admits, found.blind) == (partial, admits, blind)
     assert (found.shallow, found.cells) == (True, ())
@@ -242,14 +243,14 @@ def test_what_is_only_a_part_and_what_is_not_seen(ours, partial, blind):
     ],
 )
 def test_causes_alone(healths, verdict):
-    found = judge([Snapshot(f"s/{n}", Evidence.CAUSE, h) for n, h in enumerate(healths)])
+    found = judge([snapshot(f"s/{n}", Evidence.CAUSE, h) for n, h in enumerate(healths)])
     assert (found.verdict, found.shallow) == (verdict, True)
 
 
 endpoints = st.lists(
     st.builds(
-        lambda evidence, health, region, factor: Snapshot(
-            "s/x", evidence, health[0], health[1], region, factor
+        lambda evidence, health, region, factor: snapshot(
+            "s/x", evidence, health[0], planned=health[1], region=region, factor=factor
         ),
         st.sampled_from([e for e in Evidence if e is not Evidence.WITNESS]),
         st.sampled_from([*((h, False) for h in Health), (Health.DEGRADED, True)]),
@@ -263,9 +264,9 @@ endpoints = st.lists(
 
 @given(endpoints, st.sampled_from([Health.UP, Health.UNKNOWN]))
 def test_a_passing_claim_never_lowers_a_verdict(seen, health):
-    without = judge([e for e in seen if e.evidence is not Evidence.CLAIM] or cells(UP))
+    without = judge([e for e in seen if e.spec.evidence is not Evidence.CLAIM] or cells(UP))
     added = judge(
-        [*([e for e in seen if e.evidence is not Evidence.CLAIM] or cells(UP)), claim(health)]
+        [*([e for e in seen if e.spec.evidence is not Evidence.CLAIM] or cells(UP)), claim(health)]
     )
     assert RANK[added.verdict] >= RANK[without.verdict]
 
@@ -275,7 +276,7 @@ def test_green_needs_evidence_and_red_needs_a_failing_cell(seen):
     found = judge(seen).verdict
     if found in (Verdict.OK, Verdict.ADVISORY):
         assert any(e.health is not Health.UNKNOWN for e in seen)
-        assert not any(e.health is DOWN and e.evidence is not Evidence.CLAIM for e in seen)
+        assert not any(e.health is DOWN and e.spec.evidence is not Evidence.CLAIM for e in seen)
     if found in RED:
         assert any(e.health is DOWN for e in seen)
 
@@ -295,7 +296,9 @@ def test_losing_sight_of_one_never_lowers_trouble(seen, which):
     if seen[chosen].health is DOWN:
         return  # the failing one itself: held over time by the service, not by the table
     dark = [
-        Snapshot(e.id, e.evidence, DARK, region=e.region, factor=e.factor) if n == chosen else e
+        snapshot(e.spec.id, e.spec.evidence, DARK, region=e.spec.region, factor=e.spec.factor)
+        if n == chosen
+        else e
         for n, e in enumerate(seen)
     ]
     before, after = judge(seen).verdict, judge(dark).verdict
@@ -306,9 +309,9 @@ def test_losing_sight_of_one_never_lowers_trouble(seen, which):
 # --- what looks back --------------------------------------------------------------
 
 
-def late(health: Health, *, raises: bool | None = None, **cell: str) -> Snapshot:
+def late(health: Health, *, raises: bool | None = None, **cell: str) -> EndpointSnapshot:
     troubled = health in (SLOW, DOWN) if raises is None else raises
-    return Snapshot("s/users", Evidence.SYMPTOM, health, looks_back=True, raises=troubled, **cell)
+    return snapshot("s/users", Evidence.SYMPTOM, health, hindsight=900.0, raises=troubled, **cell)
 
 
 @pytest.mark.parametrize(
@@ -346,13 +349,13 @@ def test_alone_it_is_all_there_is_and_proves_little():
 
 @pytest.mark.parametrize("evidence", [Evidence.HEALTH, Evidence.CLAIM, Evidence.CAUSE])
 def test_beside_what_is_no_symptom_that_decides_until_users_fail(evidence):
-    other = Snapshot("s/x", evidence, UP)
+    other = snapshot("s/x", evidence, UP)
     assert (judge([other, late(DARK)]).verdict, judge([other, late(DARK)]).shallow) == (
         Verdict.OK,
         True,
     )
     assert judge([other, late(DOWN)]).verdict in RED
-    assert judge([Snapshot("s/x", evidence, DARK), late(UP)]).verdict is Verdict.BLIND
+    assert judge([snapshot("s/x", evidence, DARK), late(UP)]).verdict is Verdict.BLIND
 
 
 def test_users_elsewhere_count_against_users_here_and_not_against_what_fails_now():

@@ -182,9 +182,9 @@ def rings(tower, *services, verdict=BAD, at=0.0):
 
 def test_what_is_shown_is_told_once(tower):
     assert Annunciator((), FIVE, {}).shown == DARK
-    assert tower.show(OK).green.pattern is STEADY
-    assert tower.show(OK) is None
-    assert rings(tower, "mfa").show(BAD).red.pattern is FAST
+    assert tower.show().green.pattern is STEADY
+    assert tower.show() is None
+    assert rings(tower, "mfa").show().red.pattern is FAST
 
 
 def test_red_re_alarms_a_minute_after_it_began_and_amber_never(tower):
@@ -206,21 +206,21 @@ def test_a_halt_is_not_made_up_for(tower):
 def test_what_is_no_longer_suppressed_re_alarms_a_minute_later(tower):
     rings(tower, "mfa", at=100.0).suppress("mfa")
     assert tower.next_deadline() == float("inf")
-    assert tower.show(BAD) is not None
+    assert tower.show() is not None
     assert tower.shown.red.pattern is OFF
     tower.await_confirmation("mfa", None)
     tower.end_suppression("mfa", 500.0)
     assert tower.next_deadline() == 560.0
-    assert tower.show(BAD).red.pattern is FAST
+    assert tower.show().red.pattern is FAST
 
 
 def test_the_worst_of_what_is_heard_rules_the_green(tower):
     rings(tower, "mfa").suppress("mfa")
     assert tower.worst is OK
-    assert tower.show(BAD).green.pattern is STEADY
+    assert tower.show().green.pattern is STEADY
     tower.suppress("sms")
     assert tower.worst is OK, "nothing is heard of either"
-    assert tower.show(BAD) == DARK
+    assert tower.show() == DARK
     rings(tower, "sms", verdict=Verdict.DEGRADED).await_confirmation("sms", None)
     assert tower.worst is Verdict.DEGRADED
 
@@ -256,7 +256,7 @@ def test_a_rehearsal_that_goes_on_after_a_restart_is_acknowledged(tower, verdict
     assert drill.acknowledged
     assert drill.blind is (verdict is Verdict.BLIND)
     assert drill.starting is False
-    shown = tower.show(OK)
+    shown = tower.show()
     assert shown.blue.pattern is FAST
     assert shown.green.pattern is OFF, "a rehearsed one lights none"
 

@@ -3,7 +3,6 @@
 import pytest
 
 from beacon.core.model import Evidence, Reading, Reason
-from beacon.core.trust.clock import OwnClock
 from beacon.core.trust.network import Confirmation, Trust, reached
 
 OK, LOST = Reading(Reason.OK), Reading(Reason.UNREACHABLE)
@@ -29,7 +28,7 @@ def test_what_a_witness_shows(reason, found):
 
 @pytest.fixture
 def trust(three_witnesses):
-    return Trust(three_witnesses, OwnClock())
+    return Trust(three_witnesses)
 
 
 def cut(trust: Trust, at: float, *names: str) -> None:
@@ -105,7 +104,7 @@ def test_witnesses_that_say_nothing_do_not_hold_the_gate_for_ever(trust, make_en
 
 
 def test_without_witnesses_we_never_call_ourselves_blind(make_endpoint):
-    trust = Trust((), OwnClock())
+    trust = Trust(())
     assert trust.gate(make_endpoint("s", "x", Evidence.SYMPTOM), 5.0) is Confirmation.OPEN
     assert trust.network == "unverified"
 
@@ -121,7 +120,7 @@ def test_a_local_endpoint_asks_only_the_lan(trust, make_endpoint):
 
 
 def test_a_local_endpoint_without_a_local_witness_has_nobody_to_ask(three_witnesses, make_endpoint):
-    trust = Trust(three_witnesses[1:], OwnClock())
+    trust = Trust(three_witnesses[1:])
     cut(trust, 10.0)
     local = make_endpoint("s", "x", Evidence.SYMPTOM, local=True)
     assert trust.gate(local, 11.0) is Confirmation.OPEN
