@@ -1,6 +1,5 @@
 """One service over time: holds, what is kept while blind, and since when."""
 
-
 import pytest
 
 from beacon.core.model import RED, Service, Verdict
