@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from beacon.maildns.records.tag_list import BrokenList, excerpt
+from beacon.maildns.records.tag_list import excerpt
 
 _POLICIES: Final = frozenset({"none", "quarantine", "reject"})
 
@@ -24,15 +24,12 @@ def flaw(text: str) -> str | None:
     An invalid policy counts as `none` if the record asks for reports, else not at all.
     """
     found: dict[str, str] = {}
-    try:
-        for spec in text.split(";"):
-            name, equals, value = spec.partition("=")
-            name = name.strip().lower()
-            if equals and name in found:
-                raise BrokenList(f"{excerpt(name)} is given twice")
+    for written, equals, value in (spec.partition("=") for spec in text.split(";")):
+        name = written.strip().lower()
+        if name in found and equals:
+            return f"{excerpt(name)} is given twice"
+        if equals:  # a word without a value is ignored, even if it is "p"
             found[name] = value.strip()
-    except BrokenList as error:
-        return str(error)
     why = _wrong("p", found) or _wrong("sp", found)
     reports = any(map(_is_address, found.get("rua", "").split(",")))
     return None if why is None or reports else f"{why}, and no `rua` asks for reports"

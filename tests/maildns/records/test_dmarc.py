@@ -2,7 +2,7 @@
 
 import dns.name
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from beacon.core.model import Reason
@@ -120,6 +120,7 @@ def test_whose_policy_counts(dns_of, records, found, words) -> None:
 
 
 @given(st.text(max_size=200))
+@example("P")
 def test_no_text_is_a_crash(text: str) -> None:
     assert not flaw(f"v=DMARC1; p=none; {text.replace(';', '').replace('=', '')}")
     flaw(text)
