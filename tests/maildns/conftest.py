@@ -3,14 +3,26 @@
 from collections.abc import Callable, Mapping
 
 import dns.name
+import dns.rdata
+import dns.rdataclass
 import dns.rdatatype
+import dns.rdtypes.ANY.TXT
 import pytest
 
 from beacon.maildns.answer import Fetch, Found, State
 from beacon.net.dns_records import value
 
-CNAME = dns.rdatatype.CNAME
+CNAME, TXT = dns.rdatatype.CNAME, dns.rdatatype.TXT
 Table = Mapping[tuple[str, str], list[str]]
+
+
+def text_record(text: str) -> dns.rdata.Rdata:
+    """Without the detour over quotes, which takes a second for 60 KB."""
+    if text.startswith('"'):
+        return value(TXT, text)
+    data = text.encode()
+    pieces = [data[start : start + 255] for start in range(0, len(data), 255)]
+    return dns.rdtypes.ANY.TXT.TXT(dns.rdataclass.IN, TXT, pieces or [b""])
 
 
 def fetch_from(table: Table, failing: frozenset[str] = frozenset()) -> Fetch:
@@ -23,7 +35,7 @@ def fetch_from(table: Table, failing: frozenset[str] = frozenset()) -> Fetch:
             [text] = table[text, "CNAME"]
             aliases.append(dns.name.from_text(text))
         texts = table.get((text, dns.rdatatype.to_text(kind)), [])
-        records = tuple(value(kind, each) for each in texts)
+        records = tuple(text_record(each) if kind == TXT else value(kind, each) for each in texts)
         if records:
             return Found(State.THERE, records, 300.0, tuple(aliases))
         there = any(known == text for known, _ in table)

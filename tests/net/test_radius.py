@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pyrad.packet import AuthPacket
 
 from beacon.config.fields import Secret
-from beacon.core.model import Outcome, Reason
+from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Phase, Run
 from beacon.net.probe_failure import ProbeFailure
@@ -223,11 +223,6 @@ def test_a_secret_that_has_passed_is_not_doubted(
     _, detail = refused(port)
     assert words in detail
     assert SECRET_ASKED not in detail
-
-
-def test_a_wrong_shared_secret_is_ours_and_never_red() -> None:
-    assert Reason.OWN_CREDENTIALS.value == "own_credentials"
-    assert ProbeFailure(Reason.OWN_CREDENTIALS, "").reading.outcome is Outcome.ERROR
 
 
 @pytest.mark.parametrize("lie", [other_secret, forged_accept, other_id, lambda *_: [b"", b"x"]])

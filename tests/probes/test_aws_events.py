@@ -17,7 +17,6 @@ from beacon.engine.run import Run
 from beacon.net.http.client import Answer
 from beacon.net.probe_failure import ProbeFailure
 from beacon.probes.aws_events import AwsEvents, parsed
-from tests.probe_memories import MEMORIES
 from tests.probes.conformance import Conformance
 
 CONFORMANCE = Conformance(
@@ -185,6 +184,3 @@ def test_over_the_wire(vendor: Any, aws: AwsEvents, observed: Callable[..., Read
 def test_settings() -> None:
     probe = AwsEvents(regions=("eu-west-1", "us-gov-west-1", "Ireland"), services=("iam", ""))
     assert [fault.path for fault in probe.faults()] == [("regions", 2), ("services", 1)]
-    assert probe.clock_bound
-    assert not AwsEvents(url=Url("http://status.example.com")).clock_bound
-    assert probe.wait(0.0, MEMORIES.of(probe)) == 0.0

@@ -17,7 +17,6 @@ from beacon.engine.run import Run
 from beacon.net.http.client import Answer
 from beacon.net.probe_failure import ProbeFailure
 from beacon.probes.google_incidents import GoogleIncidents, parsed
-from tests.probe_memories import MEMORIES
 from tests.probes.conformance import Conformance
 
 CONFORMANCE = Conformance(
@@ -174,9 +173,6 @@ def test_settings() -> None:
     probe = GoogleIncidents(url=URL, products=("Gmail", " "))
     (fault,) = probe.faults()
     assert fault.path == ("products", 1)
-    assert probe.clock_bound
-    assert not GoogleIncidents(url=Url("http://status.example.com")).clock_bound
-    assert probe.wait(0.0, MEMORIES.of(probe)) == 0.0
 
 
 @pytest.mark.parametrize(

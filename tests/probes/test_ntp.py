@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from beacon.config.fields import Duration
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock, SystemClock
-from beacon.engine.run import DeadlinePassed, Phase, Run
+from beacon.engine.run import Run
 from beacon.probes.ntp import Ntp
 from tests.conftest import StandingClock
 from tests.probes.conformance import Conformance
@@ -236,10 +236,6 @@ def test_what_is_no_time_is_no_pass(
     assert reading.latency < 0.35, "a silent server is not the latency of the others"
 
 
-def test_a_closed_port_is_refused(free_port: Callable[[], int], still: ManualClock) -> None:
-    assert observe(free_port(), clock=still).reason is Reason.CONNECT_REFUSED
-
-
 def test_a_name_that_is_none_has_no_address(still: ManualClock) -> None:
     long = "a" * 64 + ".example"
     reading = Run(still, 1.0).take(Ntp(servers=(long,)))
@@ -263,26 +259,6 @@ def test_one_name_that_was_found_is_word_enough_of_our_resolver(
     assert (reading.reason, reading.resolver) == (Reason.OK, True)
     reading = Run(still, 1.0).take(Ntp(servers=names[1:]))
     assert (reading.reason, reading.resolver) == (Reason.DNS_SERVFAIL, False)
-
-
-def test_a_name_is_looked_up(udp_server: Callable[..., object], still: ManualClock) -> None:
-    port = udp_server(server()).port
-    run = Run(still, 1.0)
-    assert run.take(Ntp(servers=(f"localhost:{port}",))).reason in {
-        Reason.OK,
-        Reason.CONNECT_REFUSED,  # where localhost is ::1 first
-    }
-
-
-def test_the_deadline_wakes_it(
-    udp_server: Callable[..., object], expire_in: Callable[[Run, Phase], None]
-) -> None:
-    run = Run(SystemClock(), 3600.0)
-    mute = udp_server(lambda asked: [])
-    expire_in(run, Phase.WAIT)
-    with pytest.raises(DeadlinePassed):
-        run.take(Ntp(servers=(f"127.0.0.1:{mute.port}",)))
-    assert run.overstayed().reason is Reason.DEADLINE
 
 
 def test_wrong_settings_are_told_with_their_place() -> None:

@@ -1,7 +1,5 @@
 """Through a proxy: what it is told and what it says. `test_https.py` tries it with every kind."""
 
-import socket
-import threading
 from dataclasses import replace
 
 import pytest
@@ -20,40 +18,19 @@ from beacon.probes.http import Http
 
 
 @pytest.fixture
-def proxy():
+def proxy(raw_server):
     """A proxy that says the same to everybody, and keeps what it was told."""
 
-    class Said:
-        answer = (
-            b"HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic realm=x\r\n"
-            b"Content-Length: 0\r\n\r\n"
-        )
-        heads: list[bytes] = []  # noqa: RUF012 - one a test
+    def says(peer, _head):
+        peer.sendall(server.answer)
 
-    said = Said()
-    said.heads = []
-    listener = socket.create_server(("127.0.0.1", 0))
-    said.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-    def serve():
-        while True:
-            try:
-                peer, _ = listener.accept()
-            except OSError:
-                return
-            with peer:
-                head = b""
-                while b"\r\n\r\n" not in head and (piece := peer.recv(65536)):
-                    head += piece
-                said.heads.append(head)
-                peer.sendall(said.answer)
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    yield said
-    listener.shutdown(socket.SHUT_RDWR)
-    listener.close()
-    thread.join()
+    server = raw_server(says)
+    server.answer = (
+        b"HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic realm=x\r\n"
+        b"Content-Length: 0\r\n\r\n"
+    )
+    server.url = server.url.rstrip("/")
+    return server
 
 
 @pytest.fixture

@@ -388,18 +388,6 @@ def test_an_old_address_leads_to_the_new_one(
     assert reading.outcome is Outcome.FAIL
 
 
-def test_two_incidents_on_one_page_are_two(
-    vendor: Any, feed: Rss, observed: Callable[..., Reading], clock: ManualClock
-) -> None:
-    hour = timedelta(hours=1)
-    items = (
-        ("Storage - Resolved", "", clock.utc() - hour),
-        ("MFA - Investigating", "", clock.utc() - 2 * hour),
-    )
-    vendor.publish("/feed/", azure(*items))
-    assert "MFA" in observed(feed, clock=clock).detail
-
-
 def test_an_unchanged_feed_is_judged_by_the_time_that_it_is(
     vendor: Any, feed: Rss, observed: Callable[..., Reading], clock: ManualClock
 ) -> None:
@@ -409,11 +397,3 @@ def test_an_unchanged_feed_is_judged_by_the_time_that_it_is(
     clock.advance(86401)
     # an hour has passed too, so it is read whole: the server does not mind
     assert observed(feed, clock=clock).reason is OK
-
-
-def test_an_empty_channel_is_a_weak_word_that_all_is_well(
-    vendor: Any, feed: Rss, observed: Callable[..., Reading]
-) -> None:
-    vendor.publish("/feed/", azure())
-    reading = observed(feed)
-    assert (reading.reason, reading.detail) == (OK, "an empty feed: no event")

@@ -133,15 +133,12 @@ SAID = [
     (page([event("investigating", "critical")]), ("DUO1",), INCIDENT, ""),
     (page([event("monitoring", "critical", "p1")], p1="major_outage"), (), INCIDENT, ""),
     # maintenance counts while it is going on
-    (page(None, [event("scheduled", "maintenance", "p1")]), (), OK, ""),
     (
         page(None, [event("in_progress", "maintenance", "p1")]),
         (),
         MAINTENANCE,
         "In progress: Codes are late",
     ),
-    (page(None, [event("verifying", "maintenance", "p1")]), (), MAINTENANCE, ""),
-    (page(None, [event("completed", "maintenance", "p1")]), (), OK, ""),
     (page(None, [event("in_progress", "maintenance", "p2")]), ("DUO1",), OK, ""),
     # in the vendor's words
     (
@@ -250,48 +247,6 @@ def test_the_page_or_its_summary_may_be_named(
     assert "connect" in dict(reading.phases)
 
 
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        ((500, {}, json.dumps(page()).encode()), "status 500"),
-        ((200, {}, json.dumps(page()).encode()[:-9]), "protocol_error: the body is not JSON"),
-        ((302, {"Location": SUMMARY}, b""), "redirect_limit"),
-    ],
-)
-def test_nor_is_half_a_page(
-    vendor: Any,
-    status: Callable[..., StatusPage],
-    observed: Callable[..., Reading],
-    answer: tuple[int, dict[str, str], bytes],
-    words: str,
-) -> None:
-    vendor.answers[SUMMARY] = answer
-    reading = observed(status())
-    assert reading.reason is Reason.SOURCE_DEAD
-    assert words in reading.detail
-
-
-def test_an_inactive_page_redirects_to_a_refusal(
-    vendor: Any, status: Callable[..., StatusPage], observed: Callable[..., Reading]
-) -> None:
-    vendor.publish(SUMMARY, json.dumps(page()).encode(), Last_Modified="Mon, 05 Jan 2026")
-    assert observed(status()).reason is Reason.OK
-    vendor.answers[SUMMARY] = (302, {"Location": "/inactive"}, b"")
-    vendor.answers["/inactive"] = (401, {}, b"Your page is inactive")
-    reading = observed(status())
-    assert reading.reason is Reason.SOURCE_DEAD
-    assert "the page may be inactive" in reading.detail
-
-
-def test_too_many_questions_are_told_apart_and_not_asked_again(
-    vendor: Any, status: Callable[..., StatusPage], observed: Callable[..., Reading]
-) -> None:
-    vendor.answers[SUMMARY] = (429, {"Retry-After": "60"}, b"")
-    assert observed(status()).reason is Reason.RATE_LIMITED
-    assert observed(status()).reason is Reason.RATE_LIMITED
-    assert len(vendor.asked) == 1
-
-
 def test_an_unchanged_page_is_judged_by_whoever_reads_it(
     vendor: Any, status: Callable[..., StatusPage], observed: Callable[..., Reading]
 ) -> None:
@@ -318,7 +273,6 @@ def planned(status: str, hours: float | None, impact: str = "maintenance") -> di
     return event(status, impact) | {"scheduled_for": begin, "scheduled_until": None}
 
 
-MAINTENANCE = Reason.VENDOR_MAINTENANCE
 PLANNED = [
     ("scheduled", 24, Reason.OK),
     ("Scheduled", 24, Reason.OK),
