@@ -257,7 +257,9 @@ def test_a_restart_that_cannot_be(play, line, told):
         ("operator: silence", "operator: silence, endpoint: mfa/sign-in", "events[2]: one of"),
         ("2026-01-12T09:00:00Z", "yesterday", "start: not a moment: 'yesterday'"),
         ("type: http", "type: htpt", "unknown probe kind"),
-        ("title: A", "titel: A", "titel"),
+        ("title: A", "titel: A", "did you mean title?"),
+        ("title: A", "title: [A", "not valid YAML"),
+        ("  services:", "  servces:", "config: `services` is missing"),
     ],
 )
 def test_a_script_that_cannot_be_used_says_where_and_why(play, old, new, told):

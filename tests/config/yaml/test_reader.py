@@ -137,22 +137,27 @@ services:
 """
 
 
-def test_a_secret_from_secrets_yaml_is_its_literal_text(load_text):
-    config = load_text(SIGN_IN, secrets="word: 0123  # looks like a number\n")
-    assert config.probes["sign-in/in"].password.reveal() == "0123"
-
-
-def test_a_systemd_credential_comes_before_secrets_yaml(load_text, tmp_path):
+@pytest.mark.parametrize(
+    ("credential", "file", "secret"),
+    [
+        (None, "word: 0123  # looks like a number\n", "0123"),
+        (None, "word: |\n  secret\n", "secret"),  # the line ends of a block, or of an editor
+        (None, "word: secret\n\n\n", "secret"),
+        (None, "\ufeffword: secret", "secret"),
+        ("from systemd", "word: from the file\n", "from systemd"),
+        ("secret\n", "", "secret"),
+        ("secret\r\n\n", "", "secret"),
+        ("\ufeffsecret\n", "", "secret"),
+    ],
+)
+def test_where_a_secret_is_and_what_is_no_part_of_it(load_text, tmp_path, credential, file, secret):
     (tmp_path / "credentials").mkdir()
-    (tmp_path / "credentials" / "word").write_text("from systemd\n")
-    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")}
-    config = load_text(SIGN_IN, environ, secrets="word: from the file\n")
-    assert config.probes["sign-in/in"].password.reveal() == "from systemd"
-
-
-def test_a_secret_that_is_no_credential_comes_from_secrets_yaml(load_text, tmp_path):
-    config = load_text(SIGN_IN, {"CREDENTIALS_DIRECTORY": str(tmp_path)}, secrets="word: w\n")
-    assert config.probes["sign-in/in"].password.reveal() == "w"
+    if credential:
+        (tmp_path / "credentials" / "word").write_text(credential, newline="")
+    for environ in ({"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")}, {}):
+        if environ or not credential:
+            config = load_text(SIGN_IN, environ, secrets=file)
+            assert config.probes["sign-in/in"].password.reveal() == secret
 
 
 def test_a_credential_that_is_no_text(load_text, tmp_path):
@@ -195,57 +200,38 @@ def problems_of(path, kinds, environ=None):
     return "loaded"
 
 
-def test_files_that_we_may_not_read(open_path, kinds):
-    main = open_path / "beacon.yaml"
+def test_what_we_may_not_read(open_path, kinds):
+    main, site, secrets = (open_path / f"{name}.yaml" for name in ("beacon", "site", "secrets"))
     main.write_text(SIGN_IN.replace("site: soc", "site: !include site.yaml"))
-    for name in ("secrets.yaml", "site.yaml"):
-        (open_path / name).write_text("word: w\n")
-        (open_path / name).chmod(0o600)
+    (open_path / "packages").mkdir(mode=0o700)
+    for path in (site, secrets, open_path / "word"):
+        path.write_text("word: w\n")
+        path.chmod(0o600)
     with as_nobody():
-        said = problems_of(main, kinds).splitlines()
-    site, secrets = open_path / "site.yaml", open_path / "secrets.yaml"
-    assert said == [
+        by_file = problems_of(main, kinds).splitlines()
+        by_credential = problems_of(main, kinds, {"CREDENTIALS_DIRECTORY": str(open_path)})
+    assert by_file == [
+        f"{main}:1:1: cannot list packages/: Permission denied",
         f"{main}:1:7: site: cannot read {site}: Permission denied",
         f"{secrets}:1:1: cannot read {secrets}: Permission denied",
     ]
+    assert "password: cannot read credential word: Permission denied" in by_credential
 
 
-def test_a_credential_that_we_may_not_read(open_path, kinds):
-    main = open_path / "beacon.yaml"
-    main.write_text(SIGN_IN)
-    (open_path / "word").write_text("w")
-    (open_path / "word").chmod(0o600)
-    environ = {"CREDENTIALS_DIRECTORY": str(open_path)}
-    with as_nobody():
-        said = problems_of(main, kinds, environ)
-    assert "password: cannot read credential word: Permission denied" in said
-
-
-def test_packages_that_we_may_not_list(open_path, kinds):
-    main = open_path / "beacon.yaml"
-    main.write_text(SIGN_IN.replace("!secret word", "x"))
-    (open_path / "packages").mkdir(mode=0o700)
-    with as_nobody():
-        said = problems_of(main, kinds)
-    assert said == f"{main}:1:1: cannot list packages/: Permission denied"
-
-
-def test_the_main_file_is_not_there(tmp_path, kinds):
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (None, "{0}:1:1: cannot read {0}: No such file or directory"),
+        ("site: soc\nname: Zürich ".encode() + b"\xff\n", "{0}:2:14: not UTF-8 text; "),
+        (b"#" * (2 * MAX_BYTES), "{0}:1:1: {0} is larger than 1 MiB"),
+    ],
+    ids=["absent", "bytes that are no text", "two mebibytes"],
+)
+def test_a_file_that_is_not_there_or_no_text(tmp_path, kinds, raw, said):
     main = tmp_path / "beacon.yaml"
-    said = problems_of(main, kinds)
-    assert said == f"{main}:1:1: cannot read {main}: No such file or directory"
-
-
-def test_bytes_that_are_no_text(tmp_path, kinds):
-    main = tmp_path / "beacon.yaml"
-    main.write_bytes("site: soc\nname: Zürich ".encode() + b"\xff\n")
-    assert problems_of(main, kinds).startswith(f"{main}:2:14: not UTF-8 text; ")
-
-
-def test_a_file_of_two_mebibytes(tmp_path, kinds):
-    main = tmp_path / "beacon.yaml"
-    main.write_bytes(b"#" * (2 * MAX_BYTES))
-    assert problems_of(main, kinds) == f"{main}:1:1: {main} is larger than 1 MiB"
+    if raw:
+        main.write_bytes(raw)
+    assert problems_of(main, kinds).startswith(said.format(main))
 
 
 def test_a_byte_order_mark_is_no_mistake(tmp_path, kinds, minimal):

@@ -10,20 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.core.effects import OverallChanged
-from beacon.core.indication import Colour
-from beacon.core.inputs import Observed, TimePassed
-from beacon.core.model import (
-    Endpoint,
-    Evidence,
-    Health,
-    Outcome,
-    Reading,
-    Reason,
-    Service,
-    Site,
-    Verdict,
-)
-from beacon.core.monitor import Monitor
+from beacon.core.inputs import Observed
+from beacon.core.model import Reading, Reason, Verdict
 from beacon.core.views import OverallView
 from beacon.engine.clock import ManualClock
 from beacon.engine.pushed.receiver import Expected, PushDenied, Pushed, Pushes, PushRefusal, Way
@@ -271,91 +259,6 @@ def test_a_reload_keeps_what_is_unchanged(desk, listening):
     assert desk.later(899) == []
     desk.pushes.expect({})
     assert desk.later(10) == []
-
-
-# --- with the judgement -------------------------------------------------------------
-
-
-def shown(monitor: Monitor) -> dict[str, str]:
-    """What is lit: colour → pattern."""
-    lights = {c.value: monitor.view().indication.light(c).pattern.value for c in Colour}
-    return {colour: pattern for colour, pattern in lights.items() if pattern != "off"}
-
-
-def pushed_to(**more) -> Endpoint:
-    plain = {"evidence": Evidence.SYMPTOM, "interval": 600.0, "stale_after": 1830.0}
-    plain |= {"retry_interval": None, "failure_threshold": 1, "success_threshold": 1}
-    return Endpoint(
-        id=PORTAL, service="mfa", name="portal", kind="push", pushed=True, **(plain | more)
-    )
-
-
-@pytest.fixture
-def room(desk) -> Callable[..., Monitor]:
-    """A judge of one endpoint that is pushed to; `turn` lets it hear."""
-
-    def make(**more) -> Monitor:
-        monitor = Monitor(
-            Site(
-                id="soc", services=(Service(id="mfa", name="MFA", endpoints=(pushed_to(**more),)),)
-            )
-        )
-        desk.pushes.offer(monitor.start(desk.clock.monotonic()))
-        return monitor
-
-    return make
-
-
-def turn(desk: Desk, monitor: Monitor, seconds: float) -> None:
-    for _ in range(round(seconds)):
-        desk.later(1)
-        posted, desk.posted[:] = list(desk.posted), []
-        for event in posted:
-            desk.pushes.offer(monitor.handle(event))
-        desk.pushes.offer(monitor.handle(TimePassed(desk.clock.monotonic())))
-
-
-def test_a_missed_heartbeat_lights_red_and_a_push_ends_it(desk, room, listening):
-    desk.expect(Way.HTTP, heartbeat=600.0)
-    monitor = room()
-    listening(Way.HTTP)
-    desk.take()
-    turn(desk, monitor, 599)
-    assert shown(monitor) == {"green": "steady"}
-    turn(desk, monitor, 1)
-    assert monitor.view().overall.verdict is Verdict.OUTAGE
-    assert shown(monitor) == {"red": "fast"}
-    desk.take()
-    turn(desk, monitor, 1)
-    assert monitor.view().overall.verdict is Verdict.RECOVERING
-
-
-def test_a_broker_that_is_down_lights_white_never_red(desk, room):
-    desk.expect(Way.MQTT, heartbeat=600.0)
-    monitor = room()
-    with desk.pushes.listening(Way.MQTT):
-        desk.take()
-        turn(desk, monitor, 300)
-    turn(desk, monitor, 3000)
-    assert monitor.view().overall.verdict is Verdict.BLIND
-    assert shown(monitor) == {"white": "steady"}
-
-
-@given(st.lists(st.sampled_from(Reason)))
-def test_of_a_pushed_endpoint_no_word_stops_a_sign_in_or_tells_of_our_clock(reasons):
-    monitor = Monitor(
-        Site(id="soc", services=(Service(id="mfa", name="MFA", endpoints=(pushed_to(),)),))
-    )
-    monitor.start(0.0)
-    for at, reason in enumerate(reasons, 1):
-        monitor.handle(Observed(float(at), PORTAL, Reading(reason), float(at)))
-        overall = monitor.view().overall
-        assert overall.clock == "unverified"
-        read = monitor.view().endpoints[0].reading
-        assert read.reason is reason, "as it was told"
-    passes = bool(reasons) and Reading(reasons[-1]).outcome is Outcome.PASS
-    if passes and monitor.view().endpoints[0].health is not Health.DOWN:  # held while it flaps
-        assert monitor.view().overall.verdict in (Verdict.OK, Verdict.RECOVERING, Verdict.DEGRADED)
 
 
 # --- events of many mails -----------------------------------------------------------
