@@ -58,7 +58,7 @@ class Seen:
 def run(config: Path) -> list[Seen]:
     """Go through the story."""
     clock, found = SystemClock(), []
-    settings = load(config, kinds=probes.kinds, load_kind=probes.load, environ=os.environ)
+    settings = load(config, registry=probes, environ=os.environ)
     with staged(settings, Ports(), clock) as stage:
         began = clock.monotonic()
 

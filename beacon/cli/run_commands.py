@@ -76,7 +76,7 @@ def schema(_args: Namespace) -> int:
     from beacon import probes
     from beacon.config.json_schema import schema_json
 
-    print(schema_json(kinds=probes.kinds, load_kind=probes.load))
+    print(schema_json(registry=probes))
     return ExitStatus.OK
 
 

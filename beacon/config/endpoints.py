@@ -4,7 +4,7 @@ The probe registry is handed in (`Registry`); this layer knows no kind by name.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Protocol
 
@@ -70,12 +70,16 @@ class ConfiguredKind(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Registry:
-    """The kinds of probes there are: their names, and how to load one."""
+class Registry(Protocol):
+    """The kinds of probes there are: the package `beacon.probes`."""
 
-    kinds: Callable[[], tuple[str, ...]]
-    load: Callable[[str], type[ConfiguredKind]]
+    def kinds(self) -> tuple[str, ...]:
+        """Their names."""
+        ...
+
+    def load(self, kind: str) -> type[ConfiguredKind]:
+        """Import one."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,8 @@ Probe kinds and schema sections annotate their dataclass fields with these. Plai
 `int`, `float`, `bool`, `tuple[X, ...]`, `Mapping[str, X]`, `X | None`, `Literal[...]`,
 `StrEnum`, unions of these, `Any`, and nested frozen dataclasses are understood too. Every
 class with a `parse(raw)` (and `ALLOWED`, `SCHEMA` for editors) reads its own value, be it a
-scalar, a list or a map; a `Text` type is such a class. A dataclass field may be written
-under another name with `field(metadata={"key": "from"})`; `msgspec.Meta(description=…)`
-describes it to editors.
+scalar, a list or a map. A dataclass field may be written under another name with
+`field(metadata={"key": "from"})`; `msgspec.Meta(description=…)` describes it to editors.
 """
 
 import ipaddress
@@ -318,7 +317,3 @@ class ForeignFile(Directory):
 
     __slots__ = ()
     ALLOWED: ClassVar = "the whole path of a file: /etc/…"
-
-
-Text = (Duration, Url, HostName, Secret, Regex, Topic, File, Directory, ForeignFile)
-"""The classes parsed from one scalar by `parse`, with `SCHEMA` for editors."""

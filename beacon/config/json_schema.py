@@ -6,7 +6,7 @@ these tags (docs/configuration.md).
 
 import inspect
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import is_dataclass
 from enum import Enum
 from typing import Any, Final, TypeAlias, get_args
@@ -27,7 +27,7 @@ from beacon.config.decoder import (
     specs,
     words,
 )
-from beacon.config.endpoints import ConfiguredKind
+from beacon.config.endpoints import Registry
 from beacon.config.file_schema import EndpointSection, FileSection, ServiceSection, WitnessSection
 
 Schema: TypeAlias = dict[str, Any]
@@ -35,11 +35,9 @@ Schema: TypeAlias = dict[str, Any]
 DIALECT: Final = "http://json-schema.org/draft-07/schema#"
 
 
-def schema_json(
-    *, kinds: Callable[[], tuple[str, ...]], load_kind: Callable[[str], type[ConfiguredKind]]
-) -> str:
+def schema_json(*, registry: Registry) -> str:
     """Return the schema of a whole configuration, with the settings of every kind of probe."""
-    loaded = {name: load_kind(name) for name in kinds()}
+    loaded = {name: registry.load(name) for name in registry.kinds()}
     definitions = {
         "service": _object(ServiceSection, specs(ServiceSection)),
         "endpoint": _by_kind(EndpointSection, "endpoint", loaded),

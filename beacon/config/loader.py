@@ -1,18 +1,18 @@
 """The entry: a path → `Config`, or `ConfigError` with every problem.
 
-    config = load(path, kinds=probes.kinds, load_kind=probes.load, environ=os.environ)
+    config = load(path, registry=probes, environ=os.environ)
 
 A file that embeds a configuration (a replay script) is read with `read`, its own keys with
 `YamlDocument.build`, and the configuration inside with `load_embedded`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from beacon.config.decoder import WRONG, Decoder
-from beacon.config.endpoints import ConfiguredKind, Registry
+from beacon.config.endpoints import Registry
 from beacon.config.problems import ConfigError, Problems, Steps
 from beacon.config.resolve import Resolver
 from beacon.config.schema import Config
@@ -66,23 +66,18 @@ def _readable(document: YamlDocument) -> YamlDocument:
 
 
 def load(
-    path: Path,
-    *,
-    kinds: Callable[[], tuple[str, ...]],
-    load_kind: Callable[[str], type[ConfiguredKind]],
-    environ: Mapping[str, str],
-    starting: bool = False,
+    path: Path, *, registry: Registry, environ: Mapping[str, str], starting: bool = False
 ) -> Config:
     """Read, check and resolve a configuration and its packages.
 
-    Raises `ConfigError` with every problem. `kinds` names the probe kinds, `load_kind`
-    imports one; `environ` serves !env_var and $CREDENTIALS_DIRECTORY. `starting`: TLS files
+    Raises `ConfigError` with every problem. `environ` serves !env_var and
+    $CREDENTIALS_DIRECTORY. `starting`: TLS files
     that do not fit each other or have expired are a warning, for they may just be renewed, and who
     needs them reads them again. A start that they stopped would not be tried again.
     """
     problems = Problems(starting=starting)
     document = _readable(YamlDocument(path, read_whole(path, environ, problems), problems))
-    config = Resolver(problems, Registry(kinds, load_kind)).config(document.spot(), str(path))
+    config = Resolver(problems, registry).config(document.spot(), str(path))
     document.check()
     assert config is not None, "neither a configuration nor a problem"
     passing = (
@@ -91,17 +86,11 @@ def load(
     return replace(config, warnings=(*map(str, problems.notices), *passing))
 
 
-def load_embedded(
-    document: YamlDocument,
-    at: Steps,
-    *,
-    kinds: Callable[[], tuple[str, ...]],
-    load_kind: Callable[[str], type[ConfiguredKind]],
-) -> Config | None:
+def load_embedded(document: YamlDocument, at: Steps, *, registry: Registry) -> Config | None:
     """Resolve the configuration at a path of a document; None with the problems noted.
 
     Only `services` is needed. Settings of a probe may be left out: its endpoint is then
     absent from `Config.probes`. What is written is checked all the same.
     """
-    resolver = Resolver(document.problems, Registry(kinds, load_kind), embedded=True)
+    resolver = Resolver(document.problems, registry, embedded=True)
     return resolver.config(document.spot(at), str(document.path))

@@ -55,7 +55,7 @@ class CannotStart(Exception):
 
 def load_config(path: Path, environ: Mapping[str, str], *, starting: bool = False) -> Config:
     """Load a configuration with the beacon's probes. Raises `ConfigError`."""
-    return load(path, kinds=probes.kinds, load_kind=probes.load, environ=environ, starting=starting)
+    return load(path, registry=probes, environ=environ, starting=starting)
 
 
 def serve(options: DaemonOptions, config: Config) -> int:

@@ -93,7 +93,8 @@ class Run:
         self._began = self.started
         self._spent: dict[str, float] = {}
         self._unjudged: list[Callable[[], None]] = []
-        self._expired = False
+        self.expired = False
+        """Whether `expire` was called."""
         self._sockets: set[socket.socket] = set()
 
     def enter(self, phase: Phase) -> None:
@@ -115,7 +116,7 @@ class Run:
     def remaining(self) -> float:
         """Seconds left; raises `DeadlinePassed` when none are."""
         left = self.deadline - self.clock.monotonic()
-        if left <= 0 or self._expired:
+        if left <= 0 or self.expired:
             raise DeadlinePassed
         return left
 
@@ -144,21 +145,16 @@ class Run:
         """Register a socket that will block; it is shut at once if time is already up."""
         # We add, then look; `expire` sets, then copies. In any order one of us shuts it.
         self._sockets.add(sock)
-        if self._expired:
+        if self.expired:
             _shut(sock)
 
     def release(self, sock: socket.socket) -> None:
         """Unregister a socket, before closing it."""
         self._sockets.discard(sock)
 
-    @property
-    def expired(self) -> bool:
-        """Whether `expire` was called."""
-        return self._expired
-
     def expire(self) -> Reading:
         """Time is up: shut the sockets of the run and return its reading."""
-        self._expired = True
+        self.expired = True
         for sock in tuple(self._sockets):
             _shut(sock)
         return self.overstayed()

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from beacon import probes
 from beacon.config.loader import YamlDocument, load_embedded, read
 from beacon.config.schema import Config
 from beacon.core.indication import DARK, Indication, Light, Pattern
@@ -27,7 +28,6 @@ from beacon.engine.calendar.quiet_hours import QuietHoursWatch
 from beacon.engine.calendar.windows import WeeklyWindow, WindowsWatch
 from beacon.engine.clock import ManualClock
 from beacon.engine.loop import Poll
-from beacon.probes import kinds, load
 from beacon.replay.script import LONGEST, ClockWord, Line, Script
 from beacon.replay.simulation import ScriptedReading
 from beacon.replay.timeline import relative
@@ -81,7 +81,7 @@ def read_scene(path: Path, environ: Mapping[str, str]) -> Scene:
     """Read one script. Raises `ConfigError` with every problem in it."""
     document = read(path, environ=environ)
     script = document.build(Script)
-    config = load_embedded(document, ("config",), kinds=kinds, load_kind=load)
+    config = load_embedded(document, ("config",), registry=probes)
     if script is not None and config is not None:
         downtimes = _downtimes(document, script)
         readings, events = _events(document, script, config.watched)

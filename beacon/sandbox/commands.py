@@ -98,9 +98,7 @@ def demo(args: argparse.Namespace) -> int:
     leaving = _set_by(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     ports = Ports(http=args.http_port, dns=args.dns_port, mqtt=args.mqtt_port)
     try:
-        config = load(
-            Path(args.config), kinds=probes.kinds, load_kind=probes.load, environ=os.environ
-        )
+        config = load(Path(args.config), registry=probes, environ=os.environ)
         run(STORY, config, ports, SystemClock(), console=Console(), leaving=leaving)
     except ConfigError as error:
         return _refuse("\n".join(str(problem) for problem in error.problems), BAD_CONFIG)

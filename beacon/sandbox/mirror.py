@@ -15,7 +15,6 @@ from beacon.core.effects import (
     IncidentChanged,
     IndicationChanged,
     OverallChanged,
-    OverlaysChanged,
     ServiceChanged,
     Sounded,
     Transition,
@@ -27,8 +26,6 @@ from beacon.core.views import (
     IncidentState,
     IncidentView,
     OverallView,
-    Overlay,
-    OverlayKind,
     ServiceView,
 )
 from beacon.engine.clock import Clock, utc_at
@@ -41,7 +38,7 @@ Payload = Mapping[str, Any]
 
 
 class Mirror:
-    """All messages so far, as a screen."""
+    """All messages so far, as a screen; without overlays, which the story has none of."""
 
     def __init__(self, site: Site, lamps: Sequence[Colour], clock: Clock) -> None:
         self._clock = clock
@@ -60,8 +57,6 @@ class Mirror:
             self._lamp(Colour(name), text)
         elif kind in ("state", "service", "incident", "event", "buzzer"):
             self._verdict(kind, name, json.loads(text))
-        elif kind in tuple(OverlayKind):
-            self._take(self._overlays(OverlayKind(kind), json.loads(text)))
         elif kind == "endpoint":
             self._read(name, json.loads(text))
         elif kind == "witness":
@@ -110,24 +105,6 @@ class Mirror:
             clock=payload["clock"],
             first_out=payload["first_out"],
         )
-
-    def _overlays(self, kind: OverlayKind, payload: Payload) -> OverlaysChanged:
-        until = None if payload["until"] is None else self._at(payload["until"])
-        subjects = payload.get("services") or filter(None, [payload.get("verdict")])
-        laid = (
-            Overlay(
-                kind,
-                subject,
-                self._at(payload["since"]),
-                payload["by"] or "",
-                "",
-                payload["reason"] or "",
-                until,
-            )
-            for subject in subjects
-        )
-        overdue = tuple(payload.get("overdue", ()))
-        return OverlaysChanged(self._now(), kind, payload["state"] == "ON", tuple(laid), overdue)
 
     def _service(self, name: str, payload: Payload) -> ServiceView:
         return ServiceView(

@@ -16,8 +16,6 @@ from beacon.sandbox.world import Fault, SandboxTimes, World
 USERNAME: Final = "beacon-probe"
 PASSWORD: Final = "sandbox"  # noqa: S105 - public, opens only the sandbox
 SEED: Final = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
-OPEN_TRANSACTIONS: Final = 1000
-"""Unfinished sign-ins that are kept; the oldest are dropped."""
 
 Answer = tuple[int, dict[str, Any]]
 """HTTP status and JSON body."""
@@ -29,7 +27,7 @@ class SandboxProvider:
     def __init__(self, world: World, clock: Clock, pace: SandboxTimes) -> None:
         self._world, self._clock, self._pace = world, clock, pace
         self._totp = pyotp.TOTP(SEED, interval=pace.period)
-        self._transactions: dict[str, None] = {}
+        self._transactions: set[str] = set()
         self._used: dict[int, str] = {}
 
     def health(self) -> Answer:
@@ -44,14 +42,13 @@ class SandboxProvider:
         if not right:
             return 401, {"error": "wrong user name or password"}
         transaction = secrets.token_urlsafe(12)
-        self._transactions[transaction] = None
-        for oldest in tuple(self._transactions)[:-OPEN_TRANSACTIONS]:
-            self._transactions.pop(oldest, None)
+        self._transactions.add(transaction)
         return 200, {"transaction": transaction}
 
     def verify(self, transaction: str, code: str) -> Answer:
         """The second factor: the code of this TOTP step or an adjacent one, each step once."""
-        known = self._transactions.pop(transaction, 0) is None
+        known = transaction in self._transactions
+        self._transactions.discard(transaction)
         step = self._step_of(code)
         if not self._back_end_answers():
             return 503, {"error": "the token service did not answer"}

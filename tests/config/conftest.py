@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -146,8 +147,8 @@ Load = Callable[..., Config]
 
 @pytest.fixture(scope="session")
 def kinds() -> dict[str, Any]:
-    """The registry's two halves, as `load` takes them."""
-    return {"kinds": lambda: tuple(KINDS), "load_kind": KINDS.__getitem__}
+    """The registry, as `load` takes it."""
+    return {"registry": SimpleNamespace(kinds=lambda: tuple(KINDS), load=KINDS.__getitem__)}
 
 
 @pytest.fixture

@@ -13,10 +13,11 @@ from beacon.config.fields import (
     Directory,
     Duration,
     File,
+    ForeignFile,
+    HostName,
     Regex,
     Secret,
     SettingRefused,
-    Text,
     Topic,
     Url,
 )
@@ -46,6 +47,7 @@ def test_what_is_read(kind, raw, value):
     assert kind.parse(raw) == pytest.approx(value)
 
 
+TEXT = (Duration, Url, HostName, Secret, Regex, Topic, File, Directory, ForeignFile)
 REFUSED = {
     Duration: ("", "s", "5", 5, 5.5, -5, "-5s", "5S", "5s5", True, None, "0s", []),
     Url: (
@@ -113,13 +115,13 @@ def test_files_are_opened_to_prove_them(tmp_path):
             File.parse(raw)
 
 
-@pytest.mark.parametrize("kind", Text)
+@pytest.mark.parametrize("kind", TEXT)
 def test_every_type_says_what_is_allowed_and_has_a_schema(kind):
     assert kind.ALLOWED
     assert kind.SCHEMA["type"] == "string"
 
 
-@pytest.mark.parametrize("kind", Text)
+@pytest.mark.parametrize("kind", TEXT)
 @given(
     raw=st.none()
     | st.booleans()

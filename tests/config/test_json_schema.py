@@ -47,10 +47,10 @@ def test_every_object_is_closed_or_open_on_purpose(schema):
 def test_each_kind_of_probe_has_its_own_keys(schema, kinds, word, section):
     definitions = schema["$defs"]
     assert [rule["then"]["$ref"] for rule in definitions[word]["allOf"]] == [
-        f"#/$defs/{word}_{kind}" for kind in kinds["kinds"]()
+        f"#/$defs/{word}_{kind}" for kind in kinds["registry"].kinds()
     ]
-    for kind in kinds["kinds"]():
-        keys = {**specs(section), **specs(kinds["load_kind"](kind))}
+    for kind in kinds["registry"].kinds():
+        keys = {**specs(section), **specs(kinds["registry"].load(kind))}
         found = definitions[f"{word}_{kind}"]
         assert set(found["properties"]) == set(keys)
         assert found["properties"]["type"]["const"] == kind
@@ -93,7 +93,7 @@ def test_types_descriptions_and_defaults(schema):
 
 
 def test_the_real_kinds_have_a_schema():
-    found = json.loads(schema_json(kinds=probes.kinds, load_kind=probes.load))
+    found = json.loads(schema_json(registry=probes))
     assert {f"endpoint_{kind}" for kind in probes.kinds()} <= set(found["$defs"])
 
 

@@ -420,16 +420,10 @@ services:
     assert sorted(found) == ["`url` is missing", "environment variable NO is not set"]
 
 
-def test_probes_are_loaded_only_when_configured(load_text, minimal, tmp_path, kinds):
-    asked = []
-
-    def load_kind(name):
-        asked.append(name)
-        return kinds["load_kind"](name)
-
-    path = tmp_path / "beacon.yaml"
-    path.write_text(minimal)
-    load(path, kinds=kinds["kinds"], load_kind=load_kind, environ={})
+def test_probes_are_loaded_only_when_configured(load_text, minimal, kinds, monkeypatch):
+    asked, loaded = [], kinds["registry"].load
+    monkeypatch.setattr(kinds["registry"], "load", lambda k: asked.append(k) or loaded(k))
+    load_text(minimal)
     assert asked == ["http"]
 
 

@@ -15,7 +15,7 @@ SHIPPED = sorted((ROOT / "config").glob("*.yaml"))
 
 
 def shipped(path):
-    return load(path, kinds=probes.kinds, load_kind=probes.load, environ={})
+    return load(path, registry=probes, environ={})
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)

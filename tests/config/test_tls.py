@@ -152,7 +152,7 @@ def written(kind, tls):
 def loaded(home, text, **options):
     """The configuration of this text."""
     (home / "beacon.yaml").write_text(text)
-    house = {"kinds": probes.kinds, "load_kind": probes.load, "environ": {}}
+    house = {"registry": probes, "environ": {}}
     return load(home / "beacon.yaml", **house, **options)
 
 

@@ -57,9 +57,7 @@ def loaded(tmp_path):
         (tmp_path / "beacon.yaml").write_text(
             f"site: soc\nservices: [{{name: S, endpoints: [{{name: p, {settings}}}]}}]\n"
         )
-        found = load(
-            tmp_path / "beacon.yaml", kinds=probes.kinds, load_kind=probes.load, environ={}
-        )
+        found = load(tmp_path / "beacon.yaml", registry=probes, environ={})
         return found.probes["s/p"]
 
     return load_it

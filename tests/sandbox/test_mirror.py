@@ -14,7 +14,6 @@ from beacon.core.effects import (
     IncidentChanged,
     IndicationChanged,
     OverallChanged,
-    OverlaysChanged,
     ServiceChanged,
 )
 from beacon.core.indication import Colour, Indication, Light, Pattern, Sound
@@ -24,8 +23,6 @@ from beacon.core.views import (
     IncidentState,
     IncidentView,
     OverallView,
-    Overlay,
-    OverlayKind,
     ServiceView,
 )
 from beacon.engine.clock import ManualClock, utc_at
@@ -79,37 +76,6 @@ def test_the_overall_verdict(mirror: Mirror, topics: Topics, hear: Hear) -> None
     )  # fmt: skip
     hear(topics.state(overall))
     assert kept(mirror, OverallChanged).overall == overall
-
-
-@pytest.mark.parametrize(
-    ("kind", "subject", "until"),
-    [
-        (OverlayKind.SHELVE, "mfa", 1600.0),
-        (OverlayKind.MAINTENANCE, "mfa", None),
-        (OverlayKind.BYPASS, "mfa", None),
-        (OverlayKind.DRILL, "outage", 1600.0),
-    ],
-)
-def test_overlays(
-    mirror: Mirror, topics: Topics, hear: Hear, kind: OverlayKind, subject: str, until: float | None
-) -> None:
-    laid = Overlay(kind, subject, 990.0, "anna", "", "why", until)
-    hear(topics.overlays(OverlaysChanged(990.0, kind, on=True, overlays=(laid,))))
-    assert mirror.view.latest.of(OverlaysChanged, kind).overlays == (laid,)
-    hear(topics.overlays(OverlaysChanged(990.0, kind, on=False)))
-    assert mirror.view.latest.of(OverlaysChanged, kind).overlays == ()
-
-
-def test_what_is_overdue(mirror: Mirror, topics: Topics, hear: Hear) -> None:
-    kind = OverlayKind.ATTEST
-    hear(topics.overlays(OverlaysChanged(990.0, kind, on=True, overdue=("keys",))))
-    assert (
-        mirror.view.latest.of(OverlaysChanged, kind).overlays,
-        mirror.view.latest.of(OverlaysChanged, kind).overdue,
-    ) == (
-        (),
-        ("keys",),
-    )
 
 
 def test_a_service(mirror: Mirror, topics: Topics, hear: Hear) -> None:
@@ -187,5 +153,5 @@ def test_lamps_that_flash_alike_do_so_in_turn(
 
 def test_what_is_not_in_the_picture_is_passed_over(mirror: Mirror) -> None:
     mirror.receive("availability", "online")
-    mirror.receive("info", "{}")
+    mirror.receive("maintenance", "{}")
     assert mirror.view.latest.of(OverallChanged) is None

@@ -5,7 +5,6 @@ import pytest
 
 from beacon.engine.clock import ManualClock
 from beacon.sandbox.provider import (
-    OPEN_TRANSACTIONS,
     PASSWORD,
     SEED,
     USERNAME,
@@ -71,16 +70,6 @@ def test_a_transaction_counts_once(provider: SandboxProvider, clock: ManualClock
     transaction = begun(provider)
     assert provider.verify(transaction, "000000")[0] == 401
     assert error(provider.verify(transaction, code_at(clock))) == (401, "unknown transaction")
-
-
-def test_transactions_nobody_ends_are_forgotten(
-    provider: SandboxProvider, clock: ManualClock
-) -> None:
-    first = begun(provider)
-    for _ in range(OPEN_TRANSACTIONS):
-        newest = begun(provider)
-    assert error(provider.verify(first, code_at(clock))) == (401, "unknown transaction")
-    assert provider.verify(newest, code_at(clock))[0] == 200
 
 
 def test_another_period_has_other_codes(world: World, clock: ManualClock) -> None:

@@ -118,17 +118,17 @@ class Pushes:
     @contextlib.contextmanager
     def listening(self, way: Way) -> Iterator[None]:
         """Inside, pushes can come this way."""
-        self._open_way(way)
+        self._turn(way, on=True)
         try:
             yield
         finally:
-            self._close_way(way)
+            self._turn(way, on=False)
 
-    def _open_way(self, way: Way) -> None:
-        self._open.setdefault(way, self._clock.monotonic())
-
-    def _close_way(self, way: Way) -> None:
-        self._open.pop(way, None)
+    def _turn(self, way: Way, *, on: bool) -> None:
+        if on:
+            self._open.setdefault(way, self._clock.monotonic())
+        else:
+            self._open.pop(way, None)
 
     # --- an output --------------------------------------------------------------------
 
@@ -140,9 +140,7 @@ class Pushes:
         for effect in effects:
             if isinstance(effect, OverallChanged):
                 self._clock_state = effect.overall.clock
-                lost = effect.overall.network == "lost"
-                change = self._close_way if lost else self._open_way
-                change(Way.UPLINK)
+                self._turn(Way.UPLINK, on=effect.overall.network != "lost")
 
     def stop(self, budget: float) -> None:
         """Nothing to stop."""
