@@ -36,7 +36,7 @@ WEEKS_AWAY: Final = 4
 """Weeks after which the baseline of an endpoint that is watched no longer is forgotten."""
 
 _SHORTEST, _LONGEST, _STEPS = 0.001, 289.0, 14  # a byte: 1 ms to 289 s in steps of 5 %
-_HEARD_AT_MOST: Final = 720
+_MOST_OF_AN_HOUR: Final = 720
 _JUDGED: Final = frozenset({Evidence.SYMPTOM, Evidence.HEALTH})
 
 
@@ -79,7 +79,7 @@ class Baseline:
     """One endpoint's latencies by hour of the week. About 1.8 kB."""
 
     __slots__ = (
-        *("_changed", "_heard", "_heard_new", "_votes", "_weeks"),
+        *("_changed", "_of_this_hour", "_vote_due", "_votes", "_weeks"),
         *("floor", "hour", "limit", "usual"),
     )
 
@@ -90,8 +90,8 @@ class Baseline:
         self.limit = math.inf  # seconds above which it is slow at `hour`
         self._votes = bytearray(HOURS * VOTES)  # newest first; 0: none
         self._weeks = array("H", bytes(2 * HOURS))
-        self._heard = bytearray()
-        self._heard_new = False
+        self._of_this_hour = bytearray()
+        self._vote_due = False
         self._changed = 0  # a bit for each slot
 
     @property
@@ -103,24 +103,24 @@ class Baseline:
         """Let the hour that ends vote, and look up what is usual at the one that begins."""
         self.vote()
         self.hour = hour
-        self._heard.clear()
+        self._of_this_hour.clear()
         self.usual = usual = self._usual(hour % HOURS)
         self.limit = math.inf if usual is None else max(TIMES * usual.latency, self.floor)
 
-    def hear(self, latency: float) -> None:
+    def add(self, latency: float) -> None:
         """Take in a latency of the present hour."""
-        if len(self._heard) >= _HEARD_AT_MOST:
-            del self._heard[::2]
-        self._heard.append(_byte(latency))
-        self._heard_new = True
+        if len(self._of_this_hour) >= _MOST_OF_AN_HOUR:
+            del self._of_this_hour[::2]
+        self._of_this_hour.append(_byte(latency))
+        self._vote_due = True
 
     def vote(self) -> None:
-        """Let what was heard in this hour be its vote; it may be changed until the hour ends."""
-        if not self._heard_new or self.hour is None or len(self._heard) < ENOUGH:
+        """Let the latencies of this hour be its vote; it may be changed until the hour ends."""
+        if not self._vote_due or self.hour is None or len(self._of_this_hour) < ENOUGH:
             return
-        self._heard_new = False
+        self._vote_due = False
         week, slot = divmod(self.hour, HOURS)
-        vote = sorted(self._heard)[len(self._heard) // 2]
+        vote = sorted(self._of_this_hour)[len(self._of_this_hour) // 2]
         vote = min(vote, _byte(min(self.limit, _LONGEST)))
         begin, end = slot * VOTES, (slot + 1) * VOTES
         again = self._weeks[slot] == week and self._votes[begin]

@@ -58,4 +58,4 @@ class LatencyWatch:
             return
         well = state.shown is Health.UP and not self._disturbed(state.spec.service)
         if self._hour is not None and (well or state.kept.slow):
-            baseline.hear(reading.latency)
+            baseline.add(reading.latency)

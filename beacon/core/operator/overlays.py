@@ -5,7 +5,6 @@ red, amber or sound comes from it, while it is probed as ever. `Overlays` only k
 overlays and refuses what makes no sense; `core.service.operations` draws the consequences.
 """
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -141,23 +140,20 @@ class Overlays:
         drills = self._of(OverlayKind.DRILL)
         return Verdict(drills[0].subject) if drills else None
 
-    def next_deadline(self, at: Moment) -> float:
-        """When something will end, be due or have to be sounded, after `at`."""
+    def wait(self, at: Moment) -> None:
+        """Wait for the next moment at which something ends, is due or must be sounded."""
         ends = (
             overlay.until
             for overlay in self._active.values()
             if overlay.until is not None and overlay.origin != SCHEDULE
         )
-        return min((m for m in (*ends, *self._reminders.values()) if m > at), default=math.inf)
+        later = (moment for moment in (*ends, *self._reminders.values()) if moment > at)
+        self._timers.set("operators", min(later, default=None))
 
     def publish(self, at: Moment) -> None:
         """Publish every kind that is not as it was last published, and wait for the next change."""
         self._effects.extend(self._changes(at))
         self.wait(at)
-
-    def wait(self, at: Moment) -> None:
-        """Wait for the next moment at which something ends, is due or must be sounded."""
-        self._timers.set("operators", self.next_deadline(at))
 
     def _changes(self, at: Moment) -> Iterator[OverlaysChanged]:
         for kind in OverlayKind:

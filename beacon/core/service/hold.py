@@ -66,8 +66,8 @@ class ServiceState:
         left = kept.hold_left if until is None else until - at
         return replace(kept, proof_at=kept.proof_at if self.blind else at, hold_left=left)
 
-    def judged(self, found: Judgement, at: Moment) -> Change:
-        """Take in what the table says now."""
+    def follow(self, found: Judgement, at: Moment) -> Change:
+        """Follow what the table says now."""
         self.judgement = found
         self._note_blind(blind=found.blind, at=at)
         verdict = found.verdict if self.verdict in CALM else found.known

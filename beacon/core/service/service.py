@@ -179,7 +179,7 @@ class ServiceMonitor:
         found = self._not_yet_red(judge(snapshots))
         if found.verdict is Verdict.OK and self._shared.overlays.overdue(self.spec.id, at):
             found = replace(found, verdict=Verdict.ADVISORY)
-        self._follow(self.state.judged(found, at), at)
+        self._follow(self.state.follow(found, at), at)
 
     def end_hold(self, at: Moment) -> None:
         """Close what has been well for long enough."""

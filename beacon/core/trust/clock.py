@@ -1,6 +1,6 @@
-"""Can we trust our own clock? By what hosts told of the time, certificates, and the kernel.
+"""Can we trust our own clock? By what hosts say of the time, certificates, and the kernel.
 
-Each host has one vote, and so has each place: a service, a witness, an `ntp` endpoint. The
+Each host has one vote, and so has each clock source: a service, a witness, an `ntp` endpoint. The
 median decides. Alone, only an `ntp` endpoint can say that our clock is wrong: it was put
 there for that; one web server may lie. See docs/adr/0011.
 """
@@ -27,7 +27,7 @@ _GOOD: Final = frozenset({Outcome.PASS, Outcome.WARN})
 class _Vote:
     """The last word of one endpoint."""
 
-    place: str
+    clock_source: str
     host: str
     offset: float
     at: float
@@ -43,8 +43,8 @@ class OwnClock:
 
     def __init__(self) -> None:
         self._votes: dict[str, _Vote] = {}
-        self._doubted: dict[str, str] = {}  # endpoints that show a date of another time → place
-        self._sources: frozenset[str] = frozenset()
+        self._doubted: dict[str, str] = {}  # clock sources of endpoints with a date of another time
+        self._ntp: frozenset[str] = frozenset()  # the endpoints that only tell the time
         self._implausible = False  # the date lies before this beacon was built
         self._synchronised = False  # the kernel's word
         self._stepped_at = -math.inf
@@ -60,16 +60,16 @@ class OwnClock:
     @property
     def offset(self) -> float | None:
         """Seconds our clock is behind (negative: ahead), by the median; None: unknown."""
-        votes = self._places()
+        votes = self._offsets()
         return _median(votes.values()) if votes else None
 
-    # --- what is told -------------------------------------------------------------
+    # --- what is seen -------------------------------------------------------------
 
     def watch(self, endpoints: Iterable[Endpoint], changed: frozenset[str]) -> None:
         """Believe these endpoints from now on; `changed` are asked something else now."""
         listed = tuple(endpoints)
         known = {endpoint.id for endpoint in listed} - changed
-        self._sources = frozenset(e.id for e in listed if e.kind == "ntp")
+        self._ntp = frozenset(e.id for e in listed if e.kind == "ntp")
         for name in (*self._votes, *self._doubted):
             if name not in known:
                 self.forget(name)
@@ -82,7 +82,7 @@ class OwnClock:
         changed = self._doubt(endpoint, reading)
         seen = self._seen(endpoint, reading)
         if seen is None:
-            changed = self._nothing_said(endpoint.id, reading, at) or changed
+            changed = self._forget_old_vote(endpoint.id, reading, at) or changed
         elif started >= self._stepped_at:
             changed = self._vote(endpoint, seen, at) or changed
         if changed:
@@ -95,7 +95,7 @@ class OwnClock:
         self._judge()
 
     def stepped(self, at: float, by: float) -> None:
-        """Our clock was set `by` seconds forward: all that was told moves with it."""
+        """Our clock was set `by` seconds forward: all that was said moves with it."""
         self._stepped_at = at
         self._doubted.clear()
         for vote in self._votes.values():
@@ -114,21 +114,21 @@ class OwnClock:
 
     # --- how it is judged ---------------------------------------------------------
 
-    def _place(self, endpoint: Endpoint) -> str:
-        alone = endpoint.evidence is Evidence.WITNESS or endpoint.id in self._sources
+    def _clock_source(self, endpoint: Endpoint) -> str:
+        alone = endpoint.evidence is Evidence.WITNESS or endpoint.id in self._ntp
         return endpoint.id if alone else endpoint.service
 
     def _doubt(self, endpoint: Endpoint, reading: Reading) -> bool:
         """Note a certificate from the future, or a host that rejects our time."""
-        if endpoint.local or endpoint.id in self._sources:
+        if endpoint.local or endpoint.id in self._ntp:
             return False
         if reading.reason in _DOUBTS:
-            self._doubted[endpoint.id] = self._place(endpoint)
+            self._doubted[endpoint.id] = self._clock_source(endpoint)
             return True
         return reading.outcome is not Outcome.ERROR and bool(self._doubted.pop(endpoint.id, ""))
 
     def _seen(self, endpoint: Endpoint, reading: Reading) -> ClockSeen | None:
-        if endpoint.id not in self._sources:
+        if endpoint.id not in self._ntp:
             return None if endpoint.local else reading.clock  # on this machine: our own clock
         if reading.clock is not None:
             return reading.clock
@@ -139,13 +139,13 @@ class OwnClock:
     def _vote(self, endpoint: Endpoint, seen: ClockSeen, at: float) -> bool:
         """Take an answer in; whether it may change anything."""
         old = self._votes.get(endpoint.id)
-        new = _Vote(self._place(endpoint), seen.host, seen.offset, at)
+        new = _Vote(self._clock_source(endpoint), seen.host, seen.offset, at)
         self._votes[endpoint.id] = new
         if old is None or old.host != new.host:
             return True
         return not (old.within and new.within)
 
-    def _nothing_said(self, endpoint: str, reading: Reading, at: float) -> bool:
+    def _forget_old_vote(self, endpoint: str, reading: Reading, at: float) -> bool:
         vote = self._votes.get(endpoint)
         if vote is None:
             return False
@@ -160,26 +160,24 @@ class OwnClock:
         if self._implausible or len(set(self._doubted.values())) > 1:
             self.word = "lost"
             return
-        votes = self._places()
+        votes = self._offsets()
         within = bool(votes) and abs(_median(votes.values())) <= TOLERANCE
-        if votes and not within and (len(votes) > 1 or self._sources & votes.keys()):
+        if votes and not within and (len(votes) > 1 or self._ntp & votes.keys()):
             self.word = "lost"
         else:
             self.word = "ok" if within or self._synchronised else "unverified"
 
-    def _places(self) -> Mapping[str, float]:
-        """The offset each place tells: of several the one nearest to our own time."""
+    def _offsets(self) -> Mapping[str, float]:
+        """The offset by each clock source: of several the one nearest to our own time."""
         hosts: dict[str, _Vote] = {}
         for name, vote in self._votes.items():
             host = vote.host or name
-            best = hosts.get(host)
-            if best is None or abs(vote.offset) < abs(best.offset):
-                hosts[host] = vote
-        places: dict[str, float] = {}
+            hosts[host] = min(hosts.get(host, vote), vote, key=lambda each: abs(each.offset))
+        offsets: dict[str, float] = {}
         for vote in hosts.values():
-            best_here = places.get(vote.place, math.inf)
-            places[vote.place] = min(best_here, vote.offset, key=abs)
-        return places
+            best = offsets.get(vote.clock_source, math.inf)
+            offsets[vote.clock_source] = min(best, vote.offset, key=abs)
+        return offsets
 
 
 def _median(offsets: Iterable[float]) -> float:

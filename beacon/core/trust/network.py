@@ -99,15 +99,14 @@ class Trust:
             return Confirmation.OPEN
         if self.covers(endpoint):
             return Confirmation.SHUT
-        heard = [self._seen[name] for name in asked if self._seen[name].started >= failed_at]
+        answered = [self._seen[name] for name in asked if self._seen[name].started >= failed_at]
         passed = self._passed_inside if endpoint.local else self._passed
-        if passed >= failed_at or any(seen.reached for seen in heard):
+        if passed >= failed_at or any(seen.reached for seen in answered):
             return Confirmation.OPEN
-        if len(heard) < len(asked):
+        if len(answered) < len(asked):
             return Confirmation.PENDING
-        return (
-            Confirmation.SHUT if any(seen.reached is False for seen in heard) else Confirmation.OPEN
-        )
+        unreached = any(seen.reached is False for seen in answered)
+        return Confirmation.SHUT if unreached else Confirmation.OPEN
 
     def _resolver_gate(self, failed_at: float) -> Confirmation:
         if any(self._seen[name].started < failed_at for name in self.outside):

@@ -38,14 +38,14 @@ def seconds(moment: datetime) -> float:
 def hears(baseline: Baseline, hour: int, *latencies: float, times: int = 20) -> Baseline:
     baseline.begin(hour)
     for latency in latencies * times:
-        baseline.hear(latency)
+        baseline.add(latency)
     return baseline
 
 
 # --- what is usual ----------------------------------------------------------------
 
 
-def test_nothing_is_usual_before_three_hours_were_heard():
+def test_nothing_is_usual_before_three_hours_were_of_this_hour():
     baseline = hears(Baseline(), 5, 0.4)
     hears(baseline, 6, 0.4)
     assert (baseline.usual, baseline.limit) == (None, math.inf)
@@ -98,7 +98,7 @@ def test_the_votes_of_one_hour_may_change_until_it_ends_and_count_once():
     baseline = hears(Baseline(), 4, 0.1)
     baseline.vote()
     for _ in range(60):
-        baseline.hear(0.9)
+        baseline.add(0.9)
     (learnt,) = baseline.changed("s/x")
     assert (learnt.slot, learnt.week) == (4, 0)
     assert learnt.votes[1:] == bytes(VOTES - 1)
@@ -110,9 +110,9 @@ def test_the_votes_of_one_hour_may_change_until_it_ends_and_count_once():
     assert later.votes[1:] == bytes(VOTES - 1)
 
 
-def test_a_very_chatty_endpoint_is_heard_in_bounded_memory():
+def test_a_very_chatty_endpoint_is_of_this_hour_in_bounded_memory():
     baseline = hears(Baseline(), 1, 0.2, times=100_000)
-    assert len(baseline._heard) <= 720
+    assert len(baseline._of_this_hour) <= 720
     (learnt,) = baseline.changed("s/x")
     assert learnt.votes[0]
 
@@ -128,7 +128,7 @@ def test_a_vote_is_the_median_within_a_step_of_five_percent(latencies):
 
 
 @given(st.lists(st.lists(LATENCIES, min_size=3, max_size=9), min_size=1, max_size=30))
-def test_usual_is_never_outside_what_was_heard(weeks):
+def test_usual_is_never_outside_what_was_of_this_hour(weeks):
     baseline = Baseline()
     for week, latencies in enumerate(weeks):
         hears(baseline, week * HOURS, *latencies, times=1)

@@ -44,7 +44,7 @@ class Life:
 
     def judge(self, at, found):
         found = found if isinstance(found, Judgement) else seen(found)
-        self.changes.append(self.state.judged(found, at))
+        self.changes.append(self.state.follow(found, at))
         return self
 
     @property
@@ -183,7 +183,7 @@ def test_trouble_seen_beside_what_is_unseen_begins_the_hold_of_a_mere_degraded_a
 def test_a_recovery_that_is_remembered_without_its_hold_is_no_news():
     state = ServiceState(SPEC, 0.0)
     state.kept = VerdictKept(RECOVERING, was_red=True)
-    assert state.judged(seen(OK), 100.0) is Change.NONE
+    assert state.follow(seen(OK), 100.0) is Change.NONE
     assert state.hold_until == 1000.0
 
 
