@@ -85,23 +85,6 @@ def test_long_notes_and_details_are_wrapped_and_phases_aligned() -> None:
     assert said(Reading(Reason.OK), 0) == "mfa/sign-in: pass  ok"
 
 
-def test_every_secret_in_the_settings_is_found() -> None:
-    @dataclass(frozen=True)
-    class Inner:
-        word: Secret
-
-    @dataclass(frozen=True)
-    class Settings:
-        inner: Inner
-        many: tuple[Inner, ...]
-        named: dict[str, Secret] = field(default_factory=dict)
-        plain: str = "text"
-
-    a, b, c = Secret("a"), Secret("b"), Secret("c")
-    found = secrets_in(Settings(Inner(a), (Inner(b),), {"x": c}))
-    assert list(found) == ["a", "b", "c"]
-
-
 def alone(
     config: Config, probe: Any, wait: Callable[[float], None] = print, codes: str = ""
 ) -> Mapping[str, Any]:
