@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from beacon.config.schema import Config
 from beacon.core.model import Endpoint, Evidence, Reading, Reason
 from beacon.daemon.life import load_config
 from beacon.engine.probe_memory import ProbeMemory
-from beacon.engine.redaction import quoted, secrets_in
+from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.net.probe_failure import ProbeFailure
 from beacon.outputs.control.probe import leads_to, run_body
