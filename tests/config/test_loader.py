@@ -2,13 +2,15 @@
 
 import dataclasses
 import zoneinfo
-from typing import Any
+from operator import attrgetter
 
 import certifi
 import pytest
 
+from beacon.config.fields import Secret
+from beacon.config.file_fields import Bind
 from beacon.config.loader import ConfigError, load, load_embedded, read
-from beacon.config.schema import Driver, QuietHoursSetting
+from beacon.config.schema import Buzzer, Discovery, Driver, QuietHoursSetting, Tower
 from beacon.core.indication import Colour
 from beacon.core.model import Attestation, Evidence, Preset, Sequence
 from beacon.core.operator.commands import OVER_MQTT
@@ -72,12 +74,38 @@ def whole(load_text):
     return load_text(WHOLE.replace("CA_FILE", certifi.where()))
 
 
-def test_site_and_sections(whole):
-    site = whole.watched
-    assert (site.id, site.name, whole.name) == ("london-soc", "London SOC", "London SOC")
-    assert (site.sequence, site.lock_in, site.preset) == (Sequence.R, False, Preset.TOWER_5)
-    assert site.version
-    assert whole.warnings == ()
+def test_every_setting_arrives(whole):
+    expected = {
+        "name": "London SOC",
+        "warnings": (),
+        "watched.id": "london-soc",
+        "watched.name": "London SOC",
+        "watched.sequence": Sequence.R,
+        "watched.lock_in": False,
+        "watched.preset": Preset.TOWER_5,
+        "tower.driver": Driver.AUTO,
+        "tower.lamps": dict(zip(Colour, (17, 27, 22, 23, 24), strict=True)),
+        "tower.active_high": False,
+        "tower.buzzer": Buzzer(
+            pin=18,
+            quiet_hours=QuietHoursSetting(begin="22:00", end="06:00", time_zone="Europe/London"),
+        ),
+        "tower.buttons.acknowledge": 5,
+        "tower.alive_relay": 6,
+        "tower.on_death": (Colour.RED, Colour.AMBER),
+        "mqtt.host": "broker.example.com",
+        "mqtt.port": 8883,
+        "mqtt.encrypted": True,
+        "mqtt.username": "beacon",
+        "mqtt.password": Secret("word"),
+        "mqtt.protocol": "5",
+        "mqtt.tls.ca": certifi.where(),
+        "mqtt.base_topic": "soc/beacon",
+        "mqtt.discovery": Discovery(enabled=False, prefix="ha"),
+        "mqtt.commands": ("silence",),
+    }
+    assert {path: attrgetter(path)(whole) for path in expected} == expected
+    assert whole.watched.version
 
 
 @pytest.mark.parametrize(
@@ -107,92 +135,34 @@ def test_a_secret_that_others_may_read_is_warned_of(tmp_path, kinds, mode, writt
     assert not warned or f"(mode {mode:04o}); written as !secret name, the" in found[0]
 
 
-def test_tower(whole):
-    tower = whole.tower
-    assert tower.driver is Driver.AUTO
-    assert tower.lamps[Colour.WHITE] == 24
-    assert tower.active_high is False
-    assert tower.buzzer.quiet_hours == QuietHoursSetting(
-        begin="22:00", end="06:00", time_zone="Europe/London"
+def test_ids_evidence_and_times_by_kind_by_default_and_by_endpoint(whole):
+    """Interval, timeout, failure threshold, re-check, success threshold, stale after."""
+    key = attrgetter(
+        *("evidence", "interval", "timeout", "failure_threshold", "retry_interval"),
+        *("success_threshold", "stale_after"),
     )
-    assert (tower.buttons.acknowledge, tower.alive_relay) == (5, 6)
-    assert tower.on_death == (Colour.RED, Colour.AMBER)
+    found = {endpoint.id: key(endpoint) for endpoint in whole.watched.endpoints}
+    assert found == {
+        "witness/gateway": ("witness", 10, 2, 1, None, 3, 32),
+        "witness/canary-a": ("witness", 10, 2, 1, None, 3, 32),
+        "witness/canary-b": ("witness", 60, 2, 1, None, 3, 182),
+        "entra-mfa/sign-in": ("symptom", 60, 30, 3, 30, 3, 210),
+        "entra-mfa/metadata": ("symptom", 20, 5, 3, 5, 3, 120),
+        "entra-mfa/resolver": ("health", 20, 5, 3, None, 3, 65),
+        "entra-mfa/azure-status": ("claim", 120, 10, 1, None, 3, 370),
+    }
+    assert list(whole.probes) == list(found)
 
 
-def test_mqtt(whole):
-    mqtt = whole.mqtt
-    assert (mqtt.host, mqtt.port, mqtt.encrypted) == ("broker.example.com", 8883, True)
-    assert (mqtt.username, mqtt.password.reveal(), mqtt.protocol) == ("beacon", "word", "5")
-    assert (mqtt.tls.ca, mqtt.base_topic, mqtt.discovery.prefix) == (
-        certifi.where(),
-        "soc/beacon",
-        "ha",
-    )
-    assert mqtt.commands == ("silence",)
-
-
-def endpoints(config) -> dict[str, Any]:
-    return {endpoint.id: endpoint for endpoint in config.watched.endpoints}
-
-
-def test_ids_are_made_of_names(whole):
-    assert list(endpoints(whole)) == [
-        "witness/gateway",
-        "witness/canary-a",
-        "witness/canary-b",
-        "entra-mfa/sign-in",
-        "entra-mfa/metadata",
-        "entra-mfa/resolver",
-        "entra-mfa/azure-status",
-    ]
-    assert set(whole.probes) == set(endpoints(whole))
-
-
-def times(endpoint):
-    return (
-        endpoint.interval,
-        endpoint.timeout,
-        endpoint.failure_threshold,
-        endpoint.retry_interval,
-        endpoint.success_threshold,
-        endpoint.stale_after,
-    )
-
-
-def test_times_by_kind_by_default_and_by_endpoint(whole):
-    found = endpoints(whole)
-    assert times(found["witness/canary-a"]) == (10, 2, 1, None, 3, 32)
-    assert times(found["witness/canary-b"]) == (60, 2, 1, None, 3, 182)
-    assert times(found["entra-mfa/sign-in"]) == (60, 30, 3, 30, 3, 210)
-    assert times(found["entra-mfa/metadata"]) == (20, 5, 3, 5, 3, 120)
-    assert times(found["entra-mfa/resolver"]) == (20, 5, 3, None, 3, 65)
-    assert times(found["entra-mfa/azure-status"]) == (120, 10, 1, None, 3, 370)
-
-
-def test_what_an_endpoint_says_of_itself(whole):
-    found = endpoints(whole)
-    sign_in, metadata = found["entra-mfa/sign-in"], found["entra-mfa/metadata"]
+def test_what_an_endpoint_and_a_service_say_of_themselves(whole):
+    (service,) = whole.watched.services
+    sign_in, metadata, *_ = service.endpoints
+    gateway, canary, _ = whole.watched.witnesses
     assert (sign_in.region, sign_in.factor, sign_in.guard_max) == ("emea", "totp", 3)
     assert (sign_in.sign_in, sign_in.clock_bound) == (True, True)
     assert (metadata.sign_in, metadata.clock_bound) == (False, False)
-    assert metadata.depends_on == ("entra-mfa/resolver",)
-    assert metadata.slow_after == 0.8
-    assert found["witness/gateway"].local is True
-    assert found["witness/canary-a"].clock_bound is True
-
-
-def test_evidence_by_kind_and_by_word(whole):
-    evidence = [endpoint.evidence for endpoint in whole.watched.endpoints]
-    assert evidence == [Evidence.WITNESS] * 3 + [
-        Evidence.SYMPTOM,
-        Evidence.SYMPTOM,
-        Evidence.HEALTH,
-        Evidence.CLAIM,
-    ]
-
-
-def test_a_service(whole):
-    (service,) = whole.watched.services
+    assert (metadata.depends_on, metadata.slow_after) == (("entra-mfa/resolver",), 0.8)
+    assert (gateway.local, canary.local, canary.clock_bound) == (True, False, True)
     assert (service.session_lifetime, service.runbook) == (3600, "1. Confirm.\n")
     assert (service.recovery_hold, service.recovery_hold_long) == (600, 1800)
     assert (service.long_outage, service.degraded_hold) == (7200, 240)
@@ -200,43 +170,53 @@ def test_a_service(whole):
 
 def test_the_core_is_given_plain_numbers(whole):
     for thing in (*whole.watched.endpoints, *whole.watched.services):
-        for name, value in vars_of(thing).items():
-            assert type(value) is float or not isinstance(value, float), name
+        for field in dataclasses.fields(thing):
+            value = getattr(thing, field.name)
+            assert type(value) is float or not isinstance(value, float), field.name
 
 
-def vars_of(thing):
-    return {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing)}
-
-
-def test_what_is_left_out(load_text, minimal):
-    config = load_text(minimal)
-    assert config.name == "soc"
-    assert config.mqtt is None
-    assert config.tower.driver is Driver.AUTO
-    assert list(config.tower.lamps.values()) == [17, 27, 22, 23, 24]
-    assert config.tower.on_death == ()
-    assert config.tower.buzzer is None
-
-
-def test_an_empty_section_is_as_good_as_none(load_text, minimal):
-    config = load_text(minimal + "tower:\nmqtt:\nwitnesses: []\n")
-    assert config.mqtt is None
-    assert len(config.tower.lamps) == 5
+PLAIN = "username: me, password: word"
+HOURS = '{from: "22:00", to: "06:00", time_zone: Europe/London}'
 
 
 @pytest.mark.parametrize(
-    ("written", "host", "port"),
+    ("added", "path", "value"),
     [
-        ("web: {}", "127.0.0.1", 8427),
-        ('web: {bind: "127.0.0.1:9000"}', "127.0.0.1", 9000),
-        ('web: {bind: "[::1]:9000"}', "::1", 9000),
+        ("", "name", "soc"),
+        ("", "mqtt", None),
+        ("", "web", None),
+        ("", "tower", Tower(lamps=dict(zip(Colour, (17, 27, 22, 23, 24), strict=True)))),
+        ("mqtt:", "mqtt", None),
+        ("web:", "web", None),
+        ("tower:", "tower.lamps", dict(zip(Colour, (17, 27, 22, 23, 24), strict=True))),
+        ("tower: {preset: tower-3}", "tower.lamps", dict(zip(Colour, (17, 27, 22), strict=False))),
+        ("tower: {on_death: dark}", "tower.on_death", ()),
+        ("witnesses: []", "watched.witnesses", ()),
+        ("web: {}", "web", Bind("127.0.0.1", 8427)),
+        ('web: {bind: "127.0.0.1:9000"}', "web", Bind("127.0.0.1", 9000)),
+        ('web: {bind: "[::1]:9000"}', "web", Bind("::1", 9000)),
+        # A password in the clear to this machine, and where it is allowed.
+        (f'mqtt: {{broker: "mqtt://127.0.0.1", {PLAIN}}}', "mqtt.port", 1883),
+        (f'mqtt: {{broker: "mqtt://localhost:1884/", {PLAIN}}}', "mqtt.port", 1884),
+        (f'mqtt: {{broker: "mqtt://[::1]", {PLAIN}}}', "mqtt.host", "::1"),
+        (
+            f"mqtt: {{broker: mqtt://h.example.com, {PLAIN}, allow_plain_password: true}}",
+            "mqtt.encrypted",
+            False,
+        ),
+        (
+            'mqtt: {broker: "mqtt://localhost"}',
+            "mqtt.commands",
+            ("acknowledge", "silence", "lamp_test"),  # what hides nothing
+        ),
+        ('mqtt: {broker: "mqtt://localhost", commands: all}', "mqtt.commands", OVER_MQTT),
+        ('mqtt: {broker: "mqtt://localhost", commands: []}', "mqtt.commands", ()),
     ],
 )
-def test_where_http_is_listened_for(load_text, minimal, written, host, port):
-    config = load_text(f"{minimal}{written}\n")
-    assert (config.web.host, config.web.port) == (host, port)
-    assert not [each for each in config.warnings if "unencrypted" in each]
-    assert load_text(minimal).web is load_text(minimal + "web:\n").web is None
+def test_what_is_left_out_and_what_a_word_means(load_text, minimal, added, path, value):
+    config = load_text(f"{minimal}{added}\n")
+    assert attrgetter(path)(config) == value
+    assert not [each for each in config.warnings if ": witnesses: " not in each]
 
 
 def test_what_is_pushed_has_times_of_its_own(load_text):
@@ -249,18 +229,9 @@ def test_what_is_pushed_has_times_of_its_own(load_text):
         "defaults: {interval: 10s, success_threshold: 7}\n"
     )
     a, b, c = load_text(text).watched.services[0].endpoints
-    assert (a.interval, a.failure_threshold, a.success_threshold, a.retry_interval) == (
-        300.0,
-        1,
-        1,
-        None,
-    )
-    assert (a.pushed, a.stale_after) == (True, 930.0)
+    assert (a.interval, a.failure_threshold, a.success_threshold) == (300.0, 1, 1)
+    assert (a.pushed, a.retry_interval, a.stale_after) == (True, None, 930.0)
     assert (b.interval, b.stale_after, c.success_threshold) == (86400.0, 259230.0, 4)
-
-
-def test_dark_on_death_is_a_word(load_text, minimal):
-    assert load_text(minimal + "tower: {on_death: dark}\n").tower.on_death == ()
 
 
 @pytest.fixture
@@ -275,46 +246,8 @@ def no_time_zones():
 
 @pytest.mark.usefixtures("no_time_zones")
 def test_a_machine_without_time_zones_has_ours(load_text, minimal):
-    hours = '{from: "22:00", to: "06:00", time_zone: Europe/London}'
-    config = load_text(f"{minimal}tower: {{buzzer: {{pin: 18, quiet_hours: {hours}}}}}\n")
+    config = load_text(f"{minimal}tower: {{buzzer: {{pin: 18, quiet_hours: {HOURS}}}}}\n")
     assert config.tower.buzzer.quiet_hours.time_zone == "Europe/London"
-
-
-def test_tower_3_has_three_lamps(load_text, minimal):
-    config = load_text(minimal + "tower: {preset: tower-3}\n")
-    assert list(config.tower.lamps) == [Colour.RED, Colour.AMBER, Colour.GREEN]
-
-
-@pytest.mark.parametrize(
-    ("broker", "host", "port"),
-    [
-        ("mqtt://127.0.0.1", "127.0.0.1", 1883),
-        ("mqtt://localhost:1884/", "localhost", 1884),
-        ("mqtt://[::1]", "::1", 1883),
-    ],
-)
-def test_a_password_may_go_in_the_clear_to_this_machine(load_text, minimal, broker, host, port):
-    mqtt = load_text(f'{minimal}mqtt: {{broker: "{broker}", username: me, password: word}}\n').mqtt
-    assert (mqtt.host, mqtt.port, mqtt.encrypted) == (host, port, False)
-
-
-def test_a_password_may_go_in_the_clear_when_asked_for(load_text, minimal):
-    text = 'broker: "mqtt://h.example.com", username: me, password: w, allow_plain_password: true'
-    text = f"mqtt: {{{text}}}\n"
-    assert load_text(minimal + text).mqtt.allow_plain_password is True
-
-
-@pytest.mark.parametrize(
-    ("written", "commands"),
-    [
-        ("", ("acknowledge", "silence", "lamp_test")),  # what hides nothing
-        (", commands: all", OVER_MQTT),
-        (", commands: []", ()),
-    ],
-)
-def test_which_commands_may_be_given_over_mqtt(load_text, minimal, written, commands):
-    text = f'mqtt: {{broker: "mqtt://localhost"{written}}}\n'
-    assert load_text(minimal + text).mqtt.commands == commands
 
 
 def test_planned_windows_and_attestations(load_text, minimal):
