@@ -5,12 +5,11 @@ import threading
 
 import pytest
 
-from beacon.core.effects import FirstDue, Postpone, Recheck
+from beacon.core.effects import FirstDue, Recheck
 from beacon.core.inputs import Acknowledge, QuietHours, TimePassed
 from beacon.core.model import Health, Reading, Reason, Site
 from beacon.core.views import EndpointRead
 from beacon.engine.loop import ScheduledProbe
-from beacon.engine.output import Heartbeat
 from beacon.engine.run import Phase
 from beacon.engine.schedule import share
 from beacon.engine.workers import GRACE
@@ -73,18 +72,6 @@ def test_a_recheck_is_run_beside_the_schedule_and_says_so(house, clock, passing)
     first, second = house.judge.readings()
     assert (first.regular, second.regular) == (True, False)
     assert second.started == first.at + 1
-
-
-def test_a_postponed_endpoint_is_left_alone_until_its_time(house, clock, passing):
-    probe = passing()
-    house.judge.answer = lambda event: (
-        (Postpone(event.at, "a/b", event.at + 600),) if probe.runs == 1 else ()
-    )
-    house.watch({"a/b": probe}, interval=60.0)
-    step_to(house, clock, 1000 + 600)
-    assert probe.runs == 1
-    step_to(house, clock, 1000 + 600 + 70)
-    assert probe.runs == 2
 
 
 def test_an_endpoint_whose_last_reading_counts_is_not_run_at_once(house, clock, passing):
@@ -269,14 +256,6 @@ def test_the_watchdog_is_fed_only_while_the_renderer_lives(house, clock):
         clock.advance(1)
         house.turn()
     assert house.fed == 4
-    assert house.heart.beating
-
-
-def test_every_turn_beats_the_judges_heart(house, clock):
-    house.watch({})
-    clock.advance(Heartbeat.LIMIT)
-    assert not house.heart.beating
-    house.turn()
     assert house.heart.beating
 
 

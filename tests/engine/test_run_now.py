@@ -63,17 +63,6 @@ def test_a_run_that_goes_on_counts_for_all_who_ask(house):
     assert probe.runs == 1
 
 
-def test_it_waits_for_an_unused_code(house, clock):
-    probe = Counting(held=20.0)
-    house.watch({"a/b": probe}, interval=3600.0)
-    asked = house.engine.run_now("a/b")
-    house.turn()
-    assert not asked.done()
-    probe.held = 0.0
-    clock.advance(20.0)
-    assert result(house, asked).reading.detail == "run 1"
-
-
 def test_a_deadline_and_a_bug_are_results_too(house, clock, hanging):
     probe = hanging()
     house.watch({"a/b": probe, "c/d": Broken()}, interval=3600.0, timeout=2.0)

@@ -240,13 +240,6 @@ def test_the_readme_says_how_to_break_it() -> None:
 
 # --- configurations ---------------------------------------------------------------
 
-EXAMPLES = [ROOT / "config" / f"{name}.yaml" for name in ("beacon", "public", "demo")]
-
-
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
-def test_a_configuration_of_the_repository_is_sound(path: Path) -> None:
-    load_config(path, {})
-
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_example_of_a_kind_is_sound(kind: str, tmp_path: Path) -> None:

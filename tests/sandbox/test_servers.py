@@ -53,16 +53,23 @@ def test_the_status_page_admits_only_when_told(running: World, at: Ports, ask: A
     assert ask(at.http, "GET", STATUS_PAGE)[1]["status"]["indicator"] == "critical"
 
 
-def test_the_switch_knows_its_words(running: World, at: Ports, ask: Ask) -> None:
-    status, body = ask(at.http, "POST", "/sandbox/break/meteor")
-    assert status == 404
-    assert body["error"] == "no fault named 'meteor': slow, outage, dns, claim, recover"
-    assert ask(at.http, "GET", "/sandbox") == (200, {"faults": []})
-
-
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_other_paths_have_nothing(running: World, at: Ports, ask: Ask, method: str) -> None:
-    assert ask(at.http, method, "/admin") == (404, {"error": "nothing at /admin"})
+@pytest.mark.parametrize(
+    ("method", "path", "answer"),
+    [
+        ("GET", "/sandbox", (200, {"faults": []})),
+        ("GET", "/admin", (404, {"error": "nothing at /admin"})),
+        ("POST", "/admin", (404, {"error": "nothing at /admin"})),
+        (
+            "POST",
+            "/sandbox/break/meteor",
+            (404, {"error": "no fault named 'meteor': slow, outage, dns, claim, recover"}),
+        ),
+    ],
+)
+def test_what_is_there_and_what_is_not(
+    running: World, at: Ports, ask: Ask, method: str, path: str, answer: tuple[int, Any]
+) -> None:
+    assert ask(at.http, method, path) == answer
 
 
 @pytest.mark.parametrize("length", [str(FORM_LIMIT + 1), "-1", "many"])

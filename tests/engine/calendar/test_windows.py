@@ -49,51 +49,31 @@ def test_already_open_at_the_start():
     ]
 
 
-@pytest.mark.parametrize(
-    ("begin", "end", "found"),
-    [
-        ("00:00", "24:00", ["29 00:00", "29 23:00"]),  # the whole Sunday, of 23 hours
-        ("22:00", "24:00", ["29 21:00", "29 23:00"]),
-    ],
-)
-def test_a_day_ends_at_24(begin, end, found):
-    night = window(begin, end, weekdays=(SUNDAY,))
-    assert [at for at, _ in changes([night], (2026, 3, 28, 20), 30)] == found
+MARCH, OCTOBER = (2026, 3, 28, 20), (2026, 10, 24, 20)
 
 
 @pytest.mark.parametrize(
-    ("begin", "end", "found"),
+    ("start", "day", "begin", "end", "found"),
     [
+        # A day ends at 24; this Sunday has 23 hours.
+        (MARCH, SUNDAY, "00:00", "24:00", ["29 00:00", "29 23:00"]),
+        (MARCH, SUNDAY, "22:00", "24:00", ["29 21:00", "29 23:00"]),
         # London, 29 March 2026: 01:00 to 02:00 do not exist; 01:00 UTC is 02:00.
-        ("00:30", "03:00", ["29 00:30", "29 02:00"]),
-        ("00:30", "01:30", ["29 00:30", "29 01:00"]),
-        ("01:30", "03:00", ["29 01:00", "29 02:00"]),
-        ("01:15", "01:45", []),
-    ],
-)
-def test_the_night_the_clocks_go_forward(begin, end, found):
-    night = window(begin, end, weekdays=(SUNDAY,))
-    assert [at for at, _ in changes([night], (2026, 3, 28, 20), 12)] == found
-
-
-@pytest.mark.parametrize(
-    ("begin", "end", "found"),
-    [
+        (MARCH, SUNDAY, "00:30", "03:00", ["29 00:30", "29 02:00"]),
+        (MARCH, SUNDAY, "00:30", "01:30", ["29 00:30", "29 01:00"]),
+        (MARCH, SUNDAY, "01:30", "03:00", ["29 01:00", "29 02:00"]),
+        (MARCH, SUNDAY, "01:15", "01:45", []),
+        (MARCH, SATURDAY, "23:00", "01:30", ["28 23:00", "29 01:00"]),
         # London, 25 October 2026: 01:00 to 02:00 come twice; 01:00 UTC is 01:00 again.
-        ("00:30", "03:00", ["24 23:30", "25 03:00"]),
-        ("00:30", "01:30", ["24 23:30", "25 01:30"]),
-        ("01:30", "03:00", ["25 00:30", "25 03:00"]),
-        ("01:15", "01:45", ["25 00:15", "25 01:45"]),
+        (OCTOBER, SUNDAY, "00:30", "03:00", ["24 23:30", "25 03:00"]),
+        (OCTOBER, SUNDAY, "00:30", "01:30", ["24 23:30", "25 01:30"]),
+        (OCTOBER, SUNDAY, "01:30", "03:00", ["25 00:30", "25 03:00"]),
+        (OCTOBER, SUNDAY, "01:15", "01:45", ["25 00:15", "25 01:45"]),
     ],
 )
-def test_the_night_the_clocks_go_back(begin, end, found):
-    night = window(begin, end, weekdays=(SUNDAY,))
-    assert [at for at, _ in changes([night], (2026, 10, 24, 20), 12)] == found
-
-
-def test_over_midnight_into_the_change():
-    night = window("23:00", "01:30", weekdays=(SATURDAY,))
-    assert [at for at, _ in changes([night], (2026, 3, 28, 20), 12)] == ["28 23:00", "29 01:00"]
+def test_the_nights_the_clocks_change(start, day, begin, end, found):
+    night = window(begin, end, weekdays=(day,))
+    assert [at for at, _ in changes([night], start, 30)] == found
 
 
 def test_overlapping_windows_are_one_as_long_as_either_is_open():
