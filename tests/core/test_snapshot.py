@@ -592,48 +592,18 @@ NEW = ("opened", "escalated", "relapsed")
 
 @given(lives)
 def test_whenever_it_is_killed_it_comes_back_as_it_was(story):
-    """The same incidents, by whom they were seen, and what was laid over them."""
-    room = Simulation(site(), 0.0)
+    """The same incidents, overlays and red; what was acknowledged stays silent until some news."""
+    room, seen = Simulation(site(), 0.0), False
     room.start()
-    for wait, what in story:
-        for _ in room.run(room.now + wait):
-            pass
-        if not isinstance(what, float):
-            _happens(room, what)
-            continue
-        before = room.monitor.view()
-        first = room.restart(what)
-        after = room.monitor.view()
-        assert after.incidents == before.incidents
-        assert after.overlays == tuple(
-            each for each in before.overlays if each.until is None or each.until > room.now
-        )
-        assert not [e for e in first if isinstance(e, Sounded)], "a start says nothing"
-        if before.overlays == after.overlays:
-            assert after.indication.red == before.indication.red
-        assert after.indication.green.pattern is Pattern.OFF
-
-
-def _happens(room, what):
-    """Fold in an order, or change what an endpoint reads; what the core says."""
-    if callable(what):
-        return list(room.tell(what(room.now)))
-    room.cue(what[0], Reading(what[1]))
-    return list(room.run(room.now))
-
-
-@given(lives)
-def test_whenever_it_is_killed_what_was_acknowledged_stays_silent(story):
-    """Until something new is told: an opening, an escalation, a relapse."""
-    room = Simulation(site(), 0.0)
-    room.start()
-    seen = False
     for wait, what in story:
         effects = list(room.run(room.now + wait))
         if isinstance(what, float):
-            effects += room.restart(what)
+            effects += _comes_back(room, what)
+        elif callable(what):
+            effects += room.tell(what(room.now))
         else:
-            effects += _happens(room, what)
+            room.cue(what[0], Reading(what[1]))
+            effects += room.run(room.now)
         news = [e.at for e in effects if isinstance(e, Announced) and e.what.value in NEW]
         for effect in effects:
             if isinstance(effect, Sounded) and "pulse" in effect.sound.value and seen:
@@ -641,6 +611,19 @@ def test_whenever_it_is_killed_what_was_acknowledged_stays_silent(story):
         seen = seen and not news
         if callable(what) and isinstance(what(room.now), Acknowledge):
             seen = True
+
+
+def _comes_back(room, down):
+    before, first, after = room.monitor.view(), room.restart(down), room.monitor.view()
+    assert after.incidents == before.incidents
+    assert after.overlays == tuple(
+        each for each in before.overlays if each.until is None or each.until > room.now
+    )
+    assert not [e for e in first if isinstance(e, Sounded)], "a start says nothing"
+    if before.overlays == after.overlays:
+        assert after.indication.red == before.indication.red
+    assert after.indication.green.pattern is Pattern.OFF
+    return first
 
 
 # --- every field ------------------------------------------------------------------

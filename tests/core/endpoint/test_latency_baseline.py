@@ -110,7 +110,7 @@ def test_the_votes_of_one_hour_may_change_until_it_ends_and_count_once():
     assert later.votes[1:] == bytes(VOTES - 1)
 
 
-def test_a_very_chatty_endpoint_is_of_this_hour_in_bounded_memory():
+def test_a_very_chatty_endpoint_keeps_its_memory_bounded():
     baseline = hears(Baseline(), 1, 0.2, times=100_000)
     assert len(baseline._of_this_hour) <= 720
     (learnt,) = baseline.changed("s/x")
@@ -128,7 +128,7 @@ def test_a_vote_is_the_median_within_a_step_of_five_percent(latencies):
 
 
 @given(st.lists(st.lists(LATENCIES, min_size=3, max_size=9), min_size=1, max_size=30))
-def test_usual_is_never_outside_what_was_of_this_hour(weeks):
+def test_usual_is_never_outside_what_was_measured(weeks):
     baseline = Baseline()
     for week, latencies in enumerate(weeks):
         hears(baseline, week * HOURS, *latencies, times=1)
@@ -559,12 +559,12 @@ def usual_latency(service: float, at: float, chance: Random, today: float) -> fl
     return service / (1.0 - busy) * spread
 
 
-def month_of(world: World, work: dict[str, float], begin: float, days: int, chance: Random):
-    """Let ordinary days pass, a reading of each endpoint every minute."""
-    for day in range(days):
+def lives(world: World, work: dict[str, float], begins: list[float], hours: int, chance: Random):
+    """Let so many ordinary hours of some days pass, a reading of each endpoint every minute."""
+    for begin in begins:
         today = chance.uniform(0.9, 1.1)
-        for minute in range(1440):
-            at = begin + day * 86400.0 + minute * 60.0
+        for minute in range(hours * 60):
+            at = begin + minute * 60.0
             for endpoint, service in work.items():
                 latency = usual_latency(service, at, chance, today)
                 failed = chance.random() < 0.001
@@ -597,7 +597,8 @@ def test_ordinary_mondays_for_two_months_give_hardly_a_false_warning():
     false = []
     for month in range(2):
         world.effects.clear()
-        month_of(world, work, begin + month * 28 * 86400.0, 28, chance)
+        days = [begin + (month * 28 + day) * 86400.0 for day in range(28)]
+        lives(world, work, days, 24, chance)
         slow = [c for c in world.changes if c.because.reason is Reason.SLOW]
         false.append(len(slow) / len(work))
         world.effects.clear()
@@ -617,10 +618,10 @@ def test_slowness_warned_a_quarter_of_an_hour_before_it_failed(name, latency_ris
     """How slow it was is modelled (9 s), and in 2018 also when that began (20 min before)."""
     rise, leads = seconds(latency_rises), []
     failure = rise + 20 * 60.0
-    begin = rise - 22 * 86400.0
+    begins = [rise - weeks * 7 * 86400.0 - HOUR for weeks in (3, 2, 1)]
     spec = health(sign_in=True, evidence=Evidence.SYMPTOM, interval=60.0)
-    taught = World(begin, spec)
-    month_of(taught, {"s/x": 0.6}, begin, 22, Random(2))
+    taught = World(begins[0], spec)
+    lives(taught, {"s/x": 0.6}, begins, 3, Random(2))
     assert not [c for c in taught.changes if c.because.reason is Reason.SLOW]
     learnt, _ = taught.monitor.learnt()
     for offset in range(0, 60, 7):
