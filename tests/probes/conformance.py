@@ -9,6 +9,7 @@ import base64
 import contextlib
 import importlib
 import json
+import re
 import socket
 import ssl
 import textwrap
@@ -61,7 +62,13 @@ class Conformance:
     instead: frozenset[str] = frozenset()
     """Settings for secrets that cannot stand beside those of `settings`."""
     first: str = ""
-    """What it asks before any web server, if so: the HTTPS suite leaves it out."""
+    """What it asks before any web server, if so, and is greeted by: no case for the HTTPS suite."""
+
+    def parrot(
+        self, mood: Callable[[bytes], bytes], honest: Mapping[str, str] | None = None
+    ) -> "Parrot":
+        """A server for it; without `honest` it gives the honest answers of this kind."""
+        return Parrot(mood, self.honest if honest is None else honest, greets=bool(self.first))
 
 
 @cache
@@ -133,10 +140,14 @@ def certified() -> ssl.SSLContext:
 
 @dataclass
 class Parrot:
-    """A server over TCP, TLS and UDP of one port that says back what it is told, by its mood."""
+    """A server over TCP, TLS and UDP of one port that says back what it is told, by its mood.
+
+    If it `greets`, it speaks first, as a mailbox does.
+    """
 
     mood: Callable[[bytes], bytes]
     honest: Mapping[str, str] = field(default_factory=dict)
+    greets: bool = False
     heard: list[bytes] = field(default_factory=list)
     tls: ssl.SSLContext = field(default_factory=certified)
 
@@ -169,20 +180,17 @@ class Parrot:
                     self._meet(caller)
 
     def _meet(self, caller: socket.socket) -> None:
-        caller.settimeout(1.0)  # on a busy machine, who speaks first may be slow to begin
-        try:
-            begins = caller.recv(1, socket.MSG_PEEK)
-        except TimeoutError:
+        caller.settimeout(60.0)
+        if self.greets:
             self._greet(caller)
-            return
-        if begins == TLS_BEGINS:
+        elif caller.recv(1, socket.MSG_PEEK) == TLS_BEGINS:
             with self.tls.wrap_socket(caller, server_side=True) as secured:
                 self._converse(secured)
         else:
             self._converse(caller)
 
     def _greet(self, caller: socket.socket) -> None:
-        """Whoever waits for a greeting is met as by a mailbox, until the password came."""
+        """As a mailbox, until the password came."""
         caller.sendall(b"* OK ready\r\n")
         with caller.makefile("rb") as lines:
             for line in lines:
@@ -200,7 +208,7 @@ class Parrot:
         caller.settimeout(0.1)
         asked = b""
         with contextlib.suppress(TimeoutError):
-            while piece := caller.recv(65536):
+            while not whole(asked) and (piece := caller.recv(65536)):
                 asked += piece
         self.heard.append(asked)
         caller.sendall(self._truth(asked) or self.mood(asked))
@@ -220,8 +228,15 @@ class Parrot:
                 self._udp.sendto(self.mood(asked), sender)
 
 
+def whole(asked: bytes) -> bool:
+    """Whether this is an HTTP request to its end."""
+    head, end, body = asked.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\nContent-Length: (\d+)", head)
+    return bool(end) and b" HTTP/1.1" in head and len(body) >= int(length[1] if length else 0)
+
+
 def loader(tmp_path: Path) -> Callable[..., Any]:
-    """Load settings as the beacon loads its configuration."""
+    """Load the configuration with these settings as the beacon does."""
 
     def load(settings: str, port: int, scheme: str = "http") -> Any:
         case = textwrap.indent(textwrap.dedent(settings), 6 * " ")
@@ -246,7 +261,7 @@ def loader(tmp_path: Path) -> Callable[..., Any]:
             "site: soc\nname: SOC\nweb: {}\nservices:\n- name: mfa\n  endpoints:\n    - name: it\n"
         )
         path.write_text(whole + case.strip("\n").rstrip() + "\n")
-        return load_config(path, {}).probes["mfa/it"]
+        return load_config(path, {})
 
     return load
 

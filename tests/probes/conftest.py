@@ -51,10 +51,16 @@ def observed() -> Callable[..., Reading]:
 
 
 @pytest.fixture
-def probe_of(tmp_path: Path, shared_memory: Callable[..., Any]) -> Callable[..., Any]:
-    """Load the settings of a `Conformance` as the beacon loads its configuration."""
+def config_of(tmp_path: Path, shared_memory: Callable[..., Any]) -> Callable[..., Any]:
+    """Load a configuration with the settings of a `Conformance` as the beacon does."""
     shared_memory()  # of an smsd that runs
     return loader(tmp_path)
+
+
+@pytest.fixture
+def probe_of(config_of: Callable[..., Any]) -> Callable[..., Any]:
+    """Load the settings of a `Conformance`: the probe."""
+    return lambda *settings: config_of(*settings).probes["mfa/it"]
 
 
 Said = tuple[int, dict[str, str], bytes]
@@ -96,35 +102,33 @@ class Shown:
     shallow: bool
 
 
+def shown_after(config: Any, readings: dict[str, Reading], *, proven: bool = True) -> Shown:
+    """What is shown after an hour of these readings by endpoint.
+
+    They pass for an hour before, unless `proven` is false: then they never did.
+    """
+    hour = 3600.0
+    begin = hour if proven else 0.0
+    cues = [ScriptedReading(begin, f"mfa/{name}", reading) for name, reading in readings.items()]
+    simulation = Simulation(config.watched, 0.0, cues)
+    simulation.start()
+    list(simulation.run(begin + hour))
+    view = simulation.monitor.view()
+    lights = {colour.value: view.indication.light(colour).pattern.value for colour in Colour}
+    service = view.services[0]
+    lit = {colour: pattern for colour, pattern in lights.items() if pattern != "off"}
+    return Shown(service.verdict.value, lit, service.cause, service.shallow)
+
+
 @pytest.fixture
 def shown(tmp_path: Path) -> Callable[..., Shown]:
-    """Let readings come from endpoints as configured; what is shown after an hour of them.
-
-    An endpoint passes for an hour before, unless `proven` is false: then it never did.
-    """
+    """What is shown after readings of endpoints that are configured like this."""
 
     def show(endpoints: str, readings: dict[str, Reading], *, proven: bool = True) -> Shown:
         path = tmp_path / "beacon.yaml"
         head = "site: soc\nservices:\n  - name: MFA\n    endpoints:\n"
         path.write_text(head + textwrap.indent(textwrap.dedent(endpoints), 6 * " "))
-        config = load_config(path, environ={})
-        hour = 3600.0
-        begin = hour if proven else 0.0
-        cues = [
-            ScriptedReading(begin, f"mfa/{name}", reading) for name, reading in readings.items()
-        ]
-        simulation = Simulation(config.watched, 0.0, cues)
-        simulation.start()
-        list(simulation.run(begin + hour))
-        view = simulation.monitor.view()
-        lights = {colour.value: view.indication.light(colour).pattern.value for colour in Colour}
-        service = view.services[0]
-        return Shown(
-            service.verdict.value,
-            {colour: pattern for colour, pattern in lights.items() if pattern != "off"},
-            service.cause,
-            service.shallow,
-        )
+        return shown_after(load_config(path, environ={}), readings, proven=proven)
 
     return show
 

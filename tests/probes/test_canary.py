@@ -99,7 +99,7 @@ def test_no_kind_says_a_secret(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    with Parrot(MOODS[mood], honest) as parrot:
+    with case(kind).parrot(MOODS[mood], honest) as parrot:
         probe = probe_of(case(kind).settings, parrot.port)
         flies = bool(list(secrets_in(probe))) and not type(probe).ABILITIES.pushed
         run, reading = tried(probe, heard=parrot.heard if flies else None)
@@ -111,8 +111,13 @@ def test_no_kind_says_a_secret(
         assert not honest or len(parrot.heard) >= 2, "and after the honest answer, too"
 
 
-@pytest.mark.parametrize("mood", MOODS)
-@pytest.mark.parametrize("kind", kinds_that(lambda kind: issubclass(kind, Reach)))
+REACH = kinds_that(lambda kind: issubclass(kind, Reach))
+
+
+@pytest.mark.parametrize(
+    ("kind", "mood"),
+    [*((kind, "refuses in words") for kind in REACH), *(("http", mood) for mood in MOODS)],
+)
 def test_no_kind_says_who_we_are_to_a_proxy(
     kind: str,
     mood: str,
@@ -257,7 +262,7 @@ def test_the_canary_is_heard_when_the_one_place_is_broken(
     if broken:
         monkeypatch.setattr(Secrets, "_safe", lambda _, marked: marked)
     secrets: list[str] = []
-    with Parrot(lambda asked: telling(kind, secrets, asked), case(kind).honest) as parrot:
+    with case(kind).parrot(lambda asked: telling(kind, secrets, asked)) as parrot:
         probe = probe_of(case(kind).settings, parrot.port)
         secrets += {*secrets_in(probe), *probe.secret_settings}
         said = (

@@ -56,6 +56,7 @@ CONFORMANCE = Conformance(
         json: {code: "{{ totp(secrets.seed) }}", password: "{{ secrets.password }}"}
         expect: {body: never}
     """,
+    honest={"POST / ": "{}"},
 )
 
 

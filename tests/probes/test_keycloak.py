@@ -2,25 +2,18 @@
 
 import base64
 import threading
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from beacon.config.fields import Secret, Url
-from beacon.config.tls import TlsPolicy
-from beacon.core.model import Outcome, Reading, Reason
-from beacon.engine.clock import SystemClock
-from beacon.engine.redaction import quoted
-from beacon.engine.run import DeadlinePassed, Run
+from beacon.core.model import Reason
 from beacon.otp.code_setting import OneTimeCode
-from beacon.otp.used_codes import Token
 from beacon.probes.keycloak import Keycloak
-from tests.probe_memories import MEMORIES
 from tests.probes.conformance import WELL_KNOWN, Conformance
+from tests.probes.runs import Skewed, Watched, sign_in
+from tests.servers.stand_in import PASSWORD, SEED
 
 CONFORMANCE = Conformance(
     """
@@ -36,39 +29,11 @@ CONFORMANCE = Conformance(
 )
 
 
-SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
-PASSWORD = "canary p&ss/wörd"
-ENDPOINT = f"""
-- name: sign-in
-  type: keycloak
-  issuer: https://sso.example.com/realms/staff
-  client_id: beacon
-  username: probe
-  password: canary
-  code: {{totp: {SEED}}}
-"""
+Make = Callable[..., Keycloak]
 DISCOVERY = """
-- {name: discovery, type: openid, issuer: "https://sso.example.com/realms/staff"}
+- {name: discovery, type: openid, issuer: "https://sso.example.com"}
+- {name: sign-in, type: flow, steps: [{id: page, url: "https://sso.example.com"}]}
 """
-CLOCK = """
-- {name: clock, type: ntp, servers: [127.0.0.1]}
-"""
-RED = {"red": "fast"}
-RED_AND_STOPPED = {"red": "fast", "blue": "steady"}
-
-
-@dataclass
-class Skewed(SystemClock):
-    """A clock that is ahead, by the calendar and by the stop-watch, by so many seconds."""
-
-    ahead: float = 0.0
-    later: float = 0.0
-
-    def utc(self) -> datetime:
-        return super().utc() + timedelta(seconds=self.ahead)
-
-    def monotonic(self) -> float:
-        return super().monotonic() + self.later
 
 
 @pytest.fixture
@@ -77,7 +42,7 @@ def provider(openid_provider: Callable[..., Any]) -> Any:
 
 
 @pytest.fixture
-def make(provider: Any) -> Callable[..., Keycloak]:
+def make(provider: Any) -> Make:
     """The probe of an endpoint that is configured rightly, but for what is given."""
 
     def build(**given: Any) -> Keycloak:
@@ -89,37 +54,16 @@ def make(provider: Any) -> Callable[..., Keycloak]:
             "password": Secret(PASSWORD),
             "code": OneTimeCode(totp=Secret(SEED)),
         }
-        probe = Keycloak(**settings | given)
-        assert not list(probe.faults())
-        return probe
+        return Keycloak(**settings | given)
 
     return build
-
-
-def sign_in(
-    probe: Keycloak, budget: float = 60.0, clock: SystemClock | None = None
-) -> tuple[Reading, str]:
-    """One run; the reading, and what `-v` would show. Neither tells a secret."""
-    run = Run(clock or SystemClock(), budget, memory=MEMORIES.of(probe))
-    try:
-        reading = run.take(probe)
-    except DeadlinePassed:
-        reading = run.overstayed()
-    told = "\n".join(run.notes)
-    said = reading.detail + told + repr(probe)
-    assert "canary" not in said
-    assert SEED not in said
-    assert Token.parse(SEED).code(time.time()) not in said
-    assert "eyJ" not in said, "no token"
-    return reading, told
 
 
 # --- sound --------------------------------------------------------------------------------
 
 
-def test_signs_in_and_out_again(
-    make: Callable[..., Keycloak], provider: Any, shown: Callable[..., Any]
-) -> None:
+def test_signs_in_and_out_again(make: Make, provider: Any) -> None:
+    assert not list(make().faults())
     reading, told = sign_in(make())
     assert (reading.reason, reading.detail) == (Reason.OK, "accepted")
     assert [name for name, _ in reading.phases] == ["discovery", "token", "keys", "logout"]
@@ -140,47 +84,33 @@ def test_signs_in_and_out_again(
     assert base64.b64decode(headers["Authorization"].split()[1]) == b"beacon:canary-client"
     assert not provider.sessions, "no session is left behind"
     assert "step token" in told
-    assert shown(ENDPOINT, {"sign-in": reading}).lamps == {"green": "steady"}
+    assert "eyJ" not in told, "no token"
 
 
-def test_a_client_without_a_secret_gives_its_name(
-    make: Callable[..., Keycloak], provider: Any
-) -> None:
+def test_a_client_without_a_secret_gives_its_name(make: Make, provider: Any) -> None:
     assert sign_in(make(client_secret=None))[0].reason is Reason.OK
     for _, headers, form in (provider.asked[1], provider.asked[3]):
         assert form["client_id"] == "beacon"
         assert "Authorization" not in headers
 
 
-def test_a_sign_in_without_the_code_would_not_do(make: Callable[..., Keycloak]) -> None:
-    other = OneTimeCode(totp=Secret("MFRGGZDFMZTWQ2LK"))
-    assert sign_in(make(code=other))[0].reason is Reason.SIGN_IN_REJECTED
-
-
 # --- no -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("wrong", "at"),
-    [({"password": Secret("canary-other")}, 0.0), ({}, 300.0)],
-    ids=["password", "the server's clock"],
+    "wrong",
+    [
+        {"password": Secret("canary-other")},
+        {"code": OneTimeCode(totp=Secret("MFRGGZDFMZTWQ2LK"))},
+    ],
+    ids=["password", "code"],
 )
-def test_a_rejection_is_an_outage_if_it_ever_worked_else_ours(
-    make: Callable[..., Keycloak],
-    provider: Any,
-    shown: Callable[..., Any],
-    wrong: dict[str, Any],
-    at: float,
+def test_a_wrong_password_and_a_wrong_code_are_told_alike(
+    make: Make, wrong: dict[str, Any]
 ) -> None:
-    provider.ahead = at
     reading, _ = sign_in(make(**wrong))
     assert reading.reason is Reason.SIGN_IN_REJECTED
-    told = "token: status 401: invalid_grant: Invalid user credentials"
-    assert reading.detail == told, "the same for a wrong password and a wrong code"
-    after = shown(ENDPOINT, {"sign-in": reading})
-    assert (after.verdict, after.lamps) == ("outage", RED_AND_STOPPED)
-    never = shown(ENDPOINT, {"sign-in": reading}, proven=False)
-    assert (never.verdict, never.lamps) == ("blind", {"white": "steady", "blue": "steady"})
+    assert reading.detail == "token: status 401: invalid_grant: Invalid user credentials"
 
 
 @pytest.mark.parametrize(
@@ -216,62 +146,31 @@ def test_a_rejection_is_an_outage_if_it_ever_worked_else_ours(
     ],
 )
 def test_what_an_answer_is_worth(
-    make: Callable[..., Keycloak],
-    provider: Any,
-    status: int,
-    body: Any,
-    reason: Reason,
-    shown: Callable[..., Any],
+    make: Make, provider: Any, status: int, body: Any, reason: Reason
 ) -> None:
     provider.instead[provider.TOKEN] = (status, body)
     reading, _ = sign_in(make())
     assert reading.reason is reason, reading.detail
     assert reading.detail.startswith("token: ")
     assert provider.paths()[-1] == provider.TOKEN, "nothing is asked with a token that is none"
-    if reading.outcome is Outcome.FAIL and reason is not Reason.SIGN_IN_REJECTED:
-        assert shown(ENDPOINT, {"sign-in": reading}).lamps == RED
-    elif reading.outcome is Outcome.ERROR:
-        assert "red" not in shown(ENDPOINT, {"sign-in": reading}).lamps
-
-
-def test_foreign_words_are_masked_then_cut(make: Callable[..., Keycloak], provider: Any) -> None:
-    words = "834211 \x1b[31m " + "x" * 94 + PASSWORD
-    provider.instead[provider.TOKEN] = (
-        400,
-        {"error": "invalid_grant", "error_description": words},
-    )
-    reading, _ = sign_in(make())
-    assert reading.detail.startswith("token: status 400: invalid_grant: *** [31m xxx")
-    assert reading.detail.endswith("x***"), "a password is not shown where the line is cut"
 
 
 # --- the keys -----------------------------------------------------------------------------
 
 
-def test_the_key_that_signs_is_not_offered(
-    make: Callable[..., Keycloak], provider: Any, shown: Callable[..., Any], jwk: Any
-) -> None:
+def test_the_key_that_signs_is_not_offered(make: Make, provider: Any, jwk: Any) -> None:
     """Azure AD, 15 March 2021: who is there is known, and no application believes it."""
-    probe = make()
     provider.keys = [jwk("two")]
-    reading, _ = sign_in(probe)
+    reading, _ = sign_in(make())
     assert reading.reason is Reason.SIGN_IN_UNFINISHED
     text = "keys: the key that signed the token is not offered: applications reject it"
     assert reading.detail == text
     assert not provider.sessions, "signed out all the same"
-    after = shown(ENDPOINT + DISCOVERY, {"sign-in": reading})
-    assert (after.verdict, after.lamps) == ("outage", RED)
 
 
-def test_an_orderly_change_of_keys_passes(
-    make: Callable[..., Keycloak], provider: Any, jwk: Any, eventually: Callable[..., None]
-) -> None:
+def test_an_orderly_change_of_keys_passes(make: Make, provider: Any, jwk: Any) -> None:
     probe, clock = make(), Skewed()
-    for keys, signer in (
-        (["one", "two"], "one"),
-        (["one", "two"], "two"),
-        (["two"], "two"),
-    ):
+    for keys, signer in ((["one", "two"], "one"), (["one", "two"], "two"), (["two"], "two")):
         provider.keys = [jwk(name) for name in keys]
         provider.signer["kid"] = signer
         reading, _ = sign_in(probe, clock=clock)
@@ -280,54 +179,7 @@ def test_an_orderly_change_of_keys_passes(
         clock.later += 400  # and the tokens of the one before are over
 
 
-@pytest.mark.parametrize(("lasts", "over"), [(300, 300), (864000, 3600)])
-def test_a_key_that_goes_before_its_tokens(
-    make: Callable[..., Keycloak], provider: Any, jwk: Any, lasts: int, over: float
-) -> None:
-    """Who has signed in is thrown out, while whoever signs in now is not."""
-    probe, clock = make(), Skewed()
-    provider.lasts = lasts
-    assert sign_in(probe, clock=clock)[0].reason is Reason.OK
-    provider.keys, provider.signer["kid"] = [jwk("two")], "two"
-    provider.lasts = 0
-    for later, reason in ((60, Reason.EXPECTATION_FAILED), (over + 5, Reason.OK)):
-        clock.ahead = provider.ahead = later + 30
-        clock.later = later
-        reading, _ = sign_in(probe, clock=clock)
-        assert reading.reason is reason, reading.detail
-        if reason is not Reason.OK:
-            assert reading.detail.endswith("s more is no longer offered")
-
-
-def test_a_key_that_becomes_another_under_its_name(
-    make: Callable[..., Keycloak], provider: Any, jwk: Any
-) -> None:
-    probe, clock = make(), Skewed()
-    sign_in(probe, clock=clock)
-    provider.keys = [jwk("one", n="b3RoZXI")]
-    clock.ahead = provider.ahead = 60
-    reading, _ = sign_in(probe, clock=clock)
-    assert reading.reason is Reason.EXPECTATION_FAILED
-    assert reading.detail.endswith("s more was replaced under the same name")
-
-
-@pytest.mark.parametrize(
-    ("header", "reason"),
-    [
-        ({"alg": "none"}, Reason.SIGN_IN_UNFINISHED),
-        ({"kid": None}, Reason.OK),
-        ({"alg": "HS256", "kid": "ours alone"}, Reason.OK),
-        ({"kid": "for encryption"}, Reason.SIGN_IN_UNFINISHED),
-    ],
-)
-def test_what_a_token_says_of_its_key(
-    make: Callable[..., Keycloak], provider: Any, header: dict[str, Any], reason: Reason
-) -> None:
-    provider.signer |= header
-    assert sign_in(make())[0].reason is reason
-
-
-def test_tokens_nobody_can_read_name_no_key(make: Callable[..., Keycloak], provider: Any) -> None:
+def test_tokens_nobody_can_read_name_no_key(make: Make, provider: Any) -> None:
     provider.issued = {"access_token": "canary-opaque", "id_token": 7}
     reading, _ = sign_in(make())
     assert (reading.reason, reading.detail) == (Reason.OK, "accepted; its tokens name no key")
@@ -336,29 +188,35 @@ def test_tokens_nobody_can_read_name_no_key(make: Callable[..., Keycloak], provi
 # --- log out ------------------------------------------------------------------------------
 
 
-def test_signed_in_but_not_out_is_a_warning(
-    make: Callable[..., Keycloak], provider: Any, shown: Callable[..., Any], jwk: Any
-) -> None:
-    provider.instead[provider.REVOKE] = (500, "")
+@pytest.mark.parametrize(
+    "answer", [(500, ""), (307, "", {"Location": "http://127.0.0.1:9/"})], ids=["broken", "led on"]
+)
+def test_signed_in_but_not_out_is_a_warning(make: Make, provider: Any, answer: Any) -> None:
+    provider.instead[provider.REVOKE] = answer
     reading, _ = sign_in(make())
     assert reading.reason is Reason.PREFERENCE_UNMET
-    assert reading.detail == "signed in, but not out: logout: status 500"
-    assert shown(ENDPOINT, {"sign-in": reading}).lamps == {"amber": "fast"}
+    assert reading.detail == f"signed in, but not out: logout: status {answer[0]}"
 
 
-def test_what_went_wrong_before_is_told_rather(
-    make: Callable[..., Keycloak], provider: Any, jwk: Any
-) -> None:
+def test_what_went_wrong_before_is_told_rather(make: Make, provider: Any) -> None:
     provider.instead[provider.REVOKE] = (500, "")
     provider.instead[provider.KEYS] = (500, "")
     reading, _ = sign_in(make())
     assert (reading.reason, reading.detail) == (Reason.HTTP_STATUS, "keys: status 500")
 
 
+def test_it_signs_out_after_the_deadline_too(make: Make, provider: Any) -> None:
+    hangs = provider.instead[provider.KEYS] = threading.Event()
+    run = Watched(60.0, lambda line: line == "step keys" and run.expire())
+    reading, _ = sign_in(make(), run=run)
+    assert reading.reason is Reason.DEADLINE
+    assert provider.paths()[-1] == provider.REVOKE
+    assert not provider.sessions, "no session is left"
+    hangs.set()
+
+
 @pytest.mark.parametrize("lacking", ["endpoint", "token", "host"])
-def test_where_there_is_nothing_to_revoke(
-    make: Callable[..., Keycloak], provider: Any, lacking: str
-) -> None:
+def test_where_there_is_nothing_to_revoke(make: Make, provider: Any, lacking: str) -> None:
     if lacking == "endpoint":
         del provider.document["revocation_endpoint"]
     elif lacking == "token":
@@ -371,158 +229,17 @@ def test_where_there_is_nothing_to_revoke(
     assert provider.REVOKE not in provider.paths()
 
 
-# --- discovery ----------------------------------------------------------------------------
+# --- where secrets go, and what becomes of codes --------------------------------------------
 
 
-def test_secrets_go_where_they_were_told_to_go(
-    make: Callable[..., Keycloak], provider: Any, openid_provider: Callable[..., Any]
+def test_tokens_come_from_where_they_were_told_to(
+    make: Make, provider: Any, openid_provider: Callable[..., Any]
 ) -> None:
     other = openid_provider()
-    provider.document["token_endpoint"] = other.url + other.TOKEN
-    reading, _ = sign_in(make())
-    assert (reading.outcome, reading.reason) == (Outcome.ERROR, Reason.OWN_CREDENTIALS)
-    assert f"is at {other.url.rstrip('/')}: set `token_url`" in reading.detail
-    assert not other.asked
     reading, told = sign_in(make(token_url=Url(other.url + other.TOKEN)))
     assert reading.reason is Reason.OK
-    assert "no logout" in told, "nor what it gave us"
-
-
-def test_secrets_follow_no_redirect(
-    make: Callable[..., Keycloak], provider: Any, openid_provider: Callable[..., Any]
-) -> None:
-    other, clock = openid_provider(), Skewed()
-    for path in (provider.TOKEN, provider.REVOKE):
-        provider.instead = {path: (307, "", {"Location": other.url + path})}
-        sign_in(make(), clock=clock)
-        clock.ahead = provider.ahead = 60
-        assert provider.paths()[-1] == path
-    assert not other.asked
-
-
-def test_tokens_are_hidden(make: Callable[..., Keycloak], provider: Any) -> None:
-    run = Run(SystemClock(), 60.0, memory=MEMORIES.new())
-    run.take(make())
-    refresh = provider.asked[-1][2]["token"]
-    for token in (refresh, provider.jwt(typ="JWT"), provider.jwt(typ="ID")):
-        run.note(f"it is {quoted(token)}")
-        assert run.notes[-1].endswith("it is ***")
-
-
-@pytest.mark.parametrize(
-    ("change", "reason", "detail"),
-    [
-        ({"issuer": "https://other.example.com"}, Reason.EXPECTATION_FAILED, "compare it"),
-        ({"issuer": None}, Reason.OPERAND_MISSING, "`issuer`"),
-        (
-            {"token_endpoint": None},
-            Reason.OPERAND_MISSING,
-            "`token_endpoint` is not a valid address",
-        ),
-        ({"jwks_uri": 7}, Reason.OPERAND_MISSING, "`jwks_uri` is not a valid address"),
-        ({"revocation_endpoint": ""}, Reason.OPERAND_MISSING, "`revocation_endpoint`"),
-    ],
-)
-def test_a_discovery_no_application_could_use(
-    make: Callable[..., Keycloak],
-    provider: Any,
-    change: dict[str, Any],
-    reason: Reason,
-    detail: str,
-) -> None:
-    provider.document |= change
-    reading, _ = sign_in(make())
-    assert reading.reason is reason
-    assert reading.detail.startswith("discovery: ")
-    assert detail in reading.detail
-    assert not provider.codes, "nothing secret was sent"
-
-
-def test_the_slash_at_the_end_counts(make: Callable[..., Keycloak], provider: Any) -> None:
-    reading, _ = sign_in(make(issuer=Url(provider.url + "/")))
-    assert reading.reason is Reason.EXPECTATION_FAILED
-    assert reading.detail.endswith(": only the slash at its end differs")
-
-
-# --- TLS, time ----------------------------------------------------------------------------
-
-
-def test_nothing_that_matters_goes_unencrypted(
-    make: Callable[..., Keycloak],
-    openid_provider: Callable[..., Any],
-    issue: Callable[..., Any],
-    authority: Any,
-    ca_file: str,
-) -> None:
-    server = openid_provider(issue(authority, "127.0.0.1"))
-    server.document["jwks_uri"] = "http://127.0.0.1:9/keys"
-    reading, _ = sign_in(make(issuer=Url(server.url), tls=TlsPolicy(ca=ca_file)))
-    assert reading.reason is Reason.EXPECTATION_FAILED
-    assert reading.detail == "discovery: `jwks_uri` is not https"
-
-
-def steps_off(clock: SystemClock) -> int:
-    return abs(int(clock.utc().timestamp() // 30) - int(time.time() // 30))
-
-
-@pytest.mark.parametrize("ahead", [20, 45, 300, -20, -45, -300])
-def test_a_wrong_clock_of_our_own(
-    make: Callable[..., Keycloak], shown: Callable[..., Any], ahead: float
-) -> None:
-    clock = Skewed(ahead)
-    before = steps_off(clock)
-    reading, _ = sign_in(make(), clock=clock)
-    # One step of error is let pass: a small one cannot be seen. At its edge either will do.
-    possible = {before, steps_off(clock)}
-    right = {Reason.OK if off <= 1 else Reason.SIGN_IN_REJECTED for off in possible}
-    assert reading.reason in right
-    rejected = Reading(Reason.SIGN_IN_REJECTED, "token: status 401")
-    known = shown(ENDPOINT + CLOCK, {"sign-in": rejected, "clock": Reading(Reason.OWN_CLOCK)})
-    assert (known.verdict, known.lamps) == ("blind", {"white": "steady"})
-
-
-def test_two_runs_in_one_step_are_one_sign_in(make: Callable[..., Keycloak], provider: Any) -> None:
-    class Still(SystemClock):
-        """The calendar stands in the middle of a step, for the server too."""
-
-        def utc(self) -> datetime:
-            return moment
-
-    probe, moment = make(), SystemClock().utc().replace(second=10)
-    provider.ahead = moment.timestamp() - time.time()
-    assert sign_in(probe, clock=Still())[0].reason is Reason.OK
-    waits = probe.wait(moment.timestamp(), MEMORIES.of(probe))
-    assert waits > 20, "the schedule waits for the next step"
-    reading, _ = sign_in(probe, clock=Still())
-    assert (reading.reason, reading.outcome) == (Reason.RATE_LIMITED, Outcome.ERROR)
-    assert len(provider.codes) == 1
-
-
-# --- hanging, and counted codes -------------------------------------------------------------
-
-
-@pytest.mark.parametrize("step", ["WELL_KNOWN", "TOKEN", "KEYS", "REVOKE"])
-def test_a_provider_that_hangs(
-    make: Callable[..., Keycloak],
-    provider: Any,
-    observed: Callable[..., Reading],
-    shown: Callable[..., Any],
-    step: str,
-) -> None:
-    provider.instead[getattr(provider, step)] = threading.Event()
-    reading = observed(make(), 1.0)
-    assert reading.reason is Reason.DEADLINE
-    after = shown(ENDPOINT, {"sign-in": reading})
-    assert (after.verdict, after.lamps) == ("outage", RED)
-
-
-def test_it_signs_out_after_the_deadline_too(
-    make: Callable[..., Keycloak], provider: Any, observed: Callable[..., Reading]
-) -> None:
-    provider.instead[provider.KEYS] = threading.Event()
-    assert observed(make(), 1.0).reason is Reason.DEADLINE
-    assert provider.paths()[-2:] == [provider.KEYS, provider.REVOKE]
-    assert not provider.sessions, "no session is left"
+    assert other.codes
+    assert "no logout" in told, "what one gave us the other does not get"
 
 
 @pytest.mark.parametrize(
@@ -531,58 +248,31 @@ def test_it_signs_out_after_the_deadline_too(
         ((401, {"error": "invalid_grant"}), True),
         ((403, {"error": "mfa_required"}), True),
         ((401, {"error": "invalid_client"}), False),
-        ((503, ""), False),
         ((429, ""), False),
-        (threading.Event(), False),
     ],
-    ids=["rejected", "more", "our client", "down", "busy", "hangs"],
+    ids=["rejected", "more", "our client", "busy"],
 )
 def test_a_counted_code_that_nobody_judged_is_the_next_again(
-    make: Callable[..., Keycloak],
-    provider: Any,
-    observed: Callable[..., Reading],
-    instead: Any,
-    judged: bool,
+    make: Make, provider: Any, instead: Any, judged: bool
 ) -> None:
     probe = make(code=OneTimeCode(hotp=Secret(SEED)))
     provider.instead[provider.TOKEN] = instead
-    observed(probe, 0.5)
-    del provider.instead[provider.TOKEN]
-    observed(probe)
+    for _ in range(2):
+        sign_in(probe)
     first, second = (form["otp"] for path, _, form in provider.asked if path == provider.TOKEN)
     assert (first != second) is judged
 
 
-# --- settings -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("given", "path"),
-    [
-        ({"issuer": Url("https://sso.example.com/?realm=staff")}, ("issuer",)),
-        ({"issuer": Url("https://sso.example.com/#staff")}, ("issuer",)),
-        ({"tls": TlsPolicy(certificate="/etc/hostname")}, ("tls",)),
-    ],
-)
-def test_settings_that_cannot_be(given: dict[str, Any], path: tuple[str, ...]) -> None:
-    settings: dict[str, Any] = {
-        "issuer": Url("https://sso.example.com"),
-        "client_id": "beacon",
-        "username": "probe",
-        "password": Secret(PASSWORD),
-        "code": OneTimeCode(totp=Secret(SEED)),
-    }
-    assert not list(Keycloak(**settings).faults())
-    assert [fault.path[:1] for fault in Keycloak(**settings | given).faults()] == [path]
+def test_an_issuer_has_no_query(make: Make) -> None:
+    probe = make(issuer=Url("https://sso.example.com/?realm=staff"))
+    assert [fault.path for fault in probe.faults()] == [("issuer",)]
 
 
 # --- a real one ---------------------------------------------------------------------------
 
 
 @pytest.mark.integration
-def test_canaille(
-    make: Callable[..., Keycloak], canaille_openid: Any, shown: Callable[..., Any]
-) -> None:
+def test_canaille(make: Make, canaille_openid: Any, shown: Callable[..., Any]) -> None:
     """Its grant asks for no code, but its tokens are signed, and its errors are its own."""
     clock = Skewed()
     probe = make(issuer=Url(canaille_openid.issuer))
@@ -612,5 +302,5 @@ def test_canaille(
     reading, _ = sign_in(probe, clock=clock)
     assert reading.reason is Reason.HTTP_STATUS
     assert reading.detail == "token: status 500: internal_server_error", "not its SQL"
-    after = shown(ENDPOINT + DISCOVERY, {"sign-in": reading})
-    assert (after.verdict, after.lamps) == ("outage", RED), "discovery is as green as ever"
+    after = shown(DISCOVERY, {"sign-in": reading})
+    assert after.lamps == {"red": "fast"}, "discovery is as green as ever"

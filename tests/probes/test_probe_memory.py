@@ -22,7 +22,7 @@ from beacon.engine.inbox import Inbox
 from beacon.engine.loop import Engine, Item
 from beacon.otp.gammu_inbox import SAVES_NOTHING
 from tests.probe_memories import engine_of
-from tests.probes.conformance import MOODS, Parrot, case, kinds_that, tried
+from tests.probes.conformance import MOODS, case, kinds_that, tried
 from tests.servers.stand_in import PASSWORD
 
 NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
@@ -348,7 +348,7 @@ def at(settings: Any, path: tuple[str, ...]) -> Any:
 def test_no_kind_keeps_in_its_settings_what_a_run_learned(
     kind: str, probe_of: Callable[[str, int], Any]
 ) -> None:
-    with Parrot(MOODS["grants it as a token"], case(kind).honest) as parrot:
+    with case(kind).parrot(MOODS["grants it as a token"]) as parrot:
         probe, fresh = (probe_of(case(kind).settings, parrot.port) for _ in range(2))
         for _ in range(2):
             tried(probe)

@@ -33,7 +33,6 @@ CONFORMANCE = Conformance(
     username: probe
     password: !secret canary
     code: {totp: !secret seed}
-    challenge: "{code}"
     """,
 )
 

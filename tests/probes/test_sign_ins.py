@@ -1,4 +1,4 @@
-"""What every kind that signs in does with its codes, and what the beacon knows of it."""
+"""What every kind that signs in does with its codes, and what the beacon makes of its readings."""
 
 import re
 from collections.abc import Callable
@@ -6,9 +6,14 @@ from typing import Any
 
 import pytest
 
+from beacon.core.model import Outcome, Reading, Reason
+from beacon.engine.clock import SystemClock
+from beacon.engine.run import DeadlinePassed, Run
 from beacon.otp.used_codes import Token
 from tests.probe_memories import MEMORIES
-from tests.probes.conformance import MOODS, SEED, Parrot, case, http_answer, kinds_that, tried
+from tests.probes.conformance import MOODS, SEED, case, http_answer, kinds_that, tried
+from tests.probes.conftest import shown_after
+from tests.probes.runs import Standing
 
 KINDS = kinds_that(lambda kind: kind.ABILITIES.sign_in)
 CODE = re.compile(r"(?:totp|hotp)(?=[:(])")
@@ -21,6 +26,10 @@ NOBODY_JUDGED: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+def of_time(kind: str) -> str:
+    return CODE.sub("totp", case(kind).settings)
+
+
 def counted(kind: str) -> str:
     return CODE.sub("hotp", case(kind).settings)
 
@@ -30,9 +39,37 @@ def counted(kind: str) -> str:
 def test_a_counted_code_that_nobody_judged_is_the_next_again(
     kind: str, mood: str, probe_of: Callable[..., Any]
 ) -> None:
-    with Parrot(NOBODY_JUDGED[mood], case(kind).honest) as parrot:
+    with case(kind).parrot(NOBODY_JUDGED[mood]) as parrot:
         tried(probe_of(counted(kind), parrot.port))
     assert MEMORIES.ledger.count(TOKEN, 0) == 0
+
+
+def over_at(run: Run) -> Callable[[bytes], bytes]:
+    """A server at which the time of this run is up, as if it hung."""
+    return lambda _: run.expire().detail.encode()
+
+
+@pytest.mark.parametrize("kind", WITH_A_CODE)
+def test_the_deadline_gives_a_counted_code_back(kind: str, probe_of: Callable[..., Any]) -> None:
+    run = Run(SystemClock(), 3600.0, memory=MEMORIES.new())
+    with case(kind).parrot(over_at(run)) as parrot, pytest.raises(DeadlinePassed):
+        run.take(probe_of(counted(kind), parrot.port))
+    assert MEMORIES.ledger.count(TOKEN, 0) == 0
+    assert run.overstayed().outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize("kind", WITH_A_CODE)
+def test_two_runs_in_one_step_are_one_sign_in(kind: str, probe_of: Callable[..., Any]) -> None:
+    clock, memory = Standing(), MEMORIES.new()
+    run, again = (Run(clock, 60.0, memory=memory) for _ in range(2))
+    with case(kind).parrot(over_at(run)) as parrot:
+        probe = probe_of(of_time(kind), parrot.port)
+        with pytest.raises(DeadlinePassed):
+            run.take(probe)
+        reading = again.take(probe)
+    assert (reading.reason, reading.outcome) == (Reason.RATE_LIMITED, Outcome.ERROR)
+    assert "was already used: not sent again" in reading.detail
+    assert probe.wait(clock.utc().timestamp(), memory) > 20, "for the next step"
 
 
 @pytest.mark.parametrize("mood", [each for each in MOODS if each != "sends elsewhere with it"])
@@ -40,7 +77,7 @@ def test_a_counted_code_that_nobody_judged_is_the_next_again(
 def test_a_code_is_never_sent_to_two_requests(
     kind: str, mood: str, probe_of: Callable[..., Any]
 ) -> None:
-    with Parrot(MOODS[mood], case(kind).honest) as parrot:
+    with case(kind).parrot(MOODS[mood]) as parrot:
         tried(probe_of(counted(kind), parrot.port))
     code = TOKEN.counted(0).encode()
     assert sum(code in request for request in set(parrot.heard)) <= 1
@@ -48,13 +85,12 @@ def test_a_code_is_never_sent_to_two_requests(
 
 @pytest.mark.parametrize("kind", WITH_A_CODE)
 def test_our_clock_matters_to_codes_of_time(kind: str, probe_of: Callable[..., Any]) -> None:
-    settings = CODE.sub("totp", case(kind).settings)
-    assert probe_of(settings, 9).clock_bound
+    assert probe_of(of_time(kind), 9).clock_bound
 
 
 @pytest.mark.parametrize("kind", WITH_A_CODE)
 def test_it_waits_until_its_code_is_unused(kind: str, probe_of: Callable[..., Any]) -> None:
-    probe = probe_of(CODE.sub("totp", case(kind).settings), 9)
+    probe = probe_of(of_time(kind), 9)
     middle = 1767614400.0 + 10
     mine = MEMORIES.new()
     first = probe.wait(middle, mine)
@@ -65,6 +101,20 @@ def test_it_waits_until_its_code_is_unused(kind: str, probe_of: Callable[..., An
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_numbers_in_foreign_text_are_masked(kind: str, probe_of: Callable[..., Any]) -> None:
-    with Parrot(MOODS["hangs up"]) as parrot:
+    with case(kind).parrot(MOODS["hangs up"], {}) as parrot:
         run, _ = tried(probe_of(case(kind).settings, parrot.port))
     assert run._secrets.codes
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_rejection_is_an_outage_if_it_ever_worked_else_ours(
+    kind: str, config_of: Callable[..., Any]
+) -> None:
+    config = config_of(case(kind).settings, 9)
+    rejected = {"it": Reading(Reason.SIGN_IN_REJECTED)}
+    after = shown_after(config, rejected)
+    assert (after.verdict, after.lamps) == ("outage", {"red": "fast", "blue": "steady"})
+    assert not after.shallow, "somebody signs in"
+    never = shown_after(config, rejected, proven=False)
+    assert (never.verdict, never.cause) == ("blind", "our credentials")
+    assert never.lamps == {"white": "steady", "blue": "steady"}
