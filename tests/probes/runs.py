@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from beacon.core.model import Reading
-from beacon.engine.clock import SystemClock
+from beacon.engine.clock import Clock, SystemClock
 from beacon.engine.redaction import secrets_in
 from beacon.engine.run import DeadlinePassed, Run
 from tests.probe_memories import MEMORIES
@@ -34,6 +34,16 @@ class Standing(SystemClock):
         return self.now
 
 
+class Leaping(SystemClock):
+    """A clock that leaps ahead by so many seconds as soon as something holds."""
+
+    def __init__(self, seconds: float, holds: Callable[[], object]) -> None:
+        self.seconds, self.holds = seconds, holds
+
+    def monotonic(self) -> float:
+        return super().monotonic() + (self.seconds if self.holds() else 0.0)
+
+
 class Watched(Run):
     """A run whose notes something else happens at."""
 
@@ -47,7 +57,7 @@ class Watched(Run):
 
 
 def sign_in(
-    probe: Any, budget: float = 60.0, clock: SystemClock | None = None, run: Run | None = None
+    probe: Any, budget: float = 60.0, clock: Clock | None = None, run: Run | None = None
 ) -> tuple[Reading, str]:
     """One run; the reading, and what `-v` would show. Neither tells a secret."""
     run = run or Run(clock or SystemClock(), budget, memory=MEMORIES.of(probe))

@@ -21,7 +21,7 @@ from beacon.config.problems import ConfigError
 from beacon.config.tls import TlsPolicy
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.daemon.life import load_config
-from beacon.engine.clock import ManualClock, SystemClock
+from beacon.engine.clock import SystemClock
 from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import Run
 from beacon.net.http.condition import Condition, StatusSet
@@ -234,20 +234,6 @@ def test_each_run_begins_without_cookies_and_captures(
     assert len(provider.sessions) == 2
 
 
-def test_a_code_is_never_sent_twice(provider: Provider) -> None:
-    now = ManualClock(SystemClock().utc())  # stands still: the step cannot end in between
-    utc = now.utc().timestamp()
-    probe, twin = Flow(**sign_in(provider.url)), Flow(**sign_in(provider.url, seed=SEED.lower()))
-    assert Run(now, 5.0, memory=MEMORIES.of(probe)).take(probe).reason is Reason.OK
-    assert 0 < twin.wait(utc, MEMORIES.of(twin)) < 40
-    again = Run(now, 5.0, memory=MEMORIES.of(twin)).take(twin)
-    assert (again.reason, again.outcome) == (Reason.RATE_LIMITED, Outcome.ERROR)
-    assert "was already used: not sent again" in again.detail
-    assert len(provider.codes) == 1
-    now.advance(30)
-    assert Run(now, 5.0, memory=MEMORIES.of(twin)).take(twin).reason is Reason.OK
-
-
 def test_a_process_that_just_began_waits_for_the_next_step(provider: Provider) -> None:
     probe, fresh = Flow(**sign_in(provider.url)), ProbeMemory()
     assert 25 < probe.wait(1_700_000_015.0, fresh) < 35, "early in the next step"
@@ -340,50 +326,6 @@ def test_the_first_wish_unmet_is_told_and_a_later_failure_outranks_it(
     assert observed(Flow(**settings)).reason is Reason.HTTP_STATUS
 
 
-def test_trouble_on_the_way_keeps_its_reason_and_names_the_step(
-    observed: Callable[..., Reading], free_port: Callable[[], int]
-) -> None:
-    url = f"http://127.0.0.1:{free_port()}/"
-    reading = observed(Flow(steps=(Step(id="only", url=T(url)),)))
-    assert reading.reason is Reason.CONNECT_REFUSED
-    assert reading.detail.startswith("step only: ")
-    assert [name for name, _ in reading.phases] == ["only"]
-
-
-def test_an_expression_that_never_ends_captures_nothing(
-    provider: Provider, observed: Callable[..., Reading]
-) -> None:
-    step = Step(
-        id="slow",
-        url=T(provider.url + "/echo"),
-        method="POST",
-        body=T("a" * 60 + "!"),
-        capture={"a": Capture(regex=Regex(r"^(a?)*?(a|aa)+$"))},
-    )
-    reading = observed(Flow(steps=(step,)))
-    assert reading.reason is Reason.OPERAND_MISSING
-    assert (reading.latency or 0) > 0.4, "it was tried"
-
-
-def test_nothing_secret_is_noted_or_told(provider: Provider) -> None:
-    settings = sign_in(provider.url)
-    leaky = Step(
-        id="leaky",
-        url=T(
-            "{{ variables.base }}/nowhere/{{ secrets.password|urlencode }}"
-            "/{{ csrf }}/{{ transaction }}"
-        ),
-    )
-    run = fresh_run()
-    reading = run.take(Flow(**settings | {"steps": (*settings["steps"][:3], leaky)}))
-    assert reading.reason is Reason.HTTP_STATUS
-    told = "\n".join([*run.notes, reading.detail, repr(reading), repr(settings)])
-    assert "/nowhere/***/***/***" in told
-    (code,) = provider.codes
-    for hidden in ("canary", "p%26ss", SEED, code):
-        assert hidden not in told
-
-
 def test_a_host_that_is_a_secret_stays_one() -> None:
     settings = {"secrets": {"host": Secret("canary.invalid")}}
     run = fresh_run()
@@ -417,19 +359,6 @@ def test_counted_codes_move_with_each_run(
     assert observed(probe).reason is Reason.OK
     after = replace(step, expect=met(body=expected.at(4) * 2))
     assert observed(Flow(steps=(after,), secrets={"seed": Secret(SEED)})).reason is Reason.OK
-
-
-def test_a_counted_code_that_nobody_judged_is_the_next_again(
-    provider: Provider,
-    observed: Callable[..., Reading],
-    free_port: Callable[[], int],
-) -> None:
-    nobody = counted(f"http://127.0.0.1:{free_port()}")
-    secret = {"seed": Secret(SEED)}
-    for _ in range(3):
-        assert observed(Flow(steps=(nobody,), secrets=secret)).reason is Reason.CONNECT_REFUSED
-    step = replace(counted(provider.url), expect=met(body=pyotp.HOTP(SEED).at(0) * 2))
-    assert observed(Flow(steps=(step,), secrets=secret)).reason is Reason.OK
 
 
 @pytest.mark.parametrize(
@@ -660,22 +589,6 @@ def test_a_cookie_is_captured(provider: Provider, observed: Callable[..., Readin
     assert observed(Flow(steps=(missing,))).detail == "step page: nothing to capture as session"
 
 
-def test_a_flow_goes_through_a_proxy_and_over_one_ip_version(
-    provider: Provider, observed: Callable[..., Reading], free_port: Callable[[], int]
-) -> None:
-    step = Step(id="a", url=T("http://nowhere.example.com/login"))
-    assert (
-        observed(Flow(steps=(step,), proxy=provider.url)).detail
-        == "step a: status 404, expected 2xx"
-    )
-    assert provider.asked == ["http://nowhere.example.com/login"], "all of the address"
-    nobody = f"http://127.0.0.1:{free_port()}"
-    assert observed(Flow(steps=(step,), proxy=nobody)).reason is Reason.OWN_NETWORK
-    local = Step(id="a", url=T(provider.url + "/login"))
-    assert observed(Flow(steps=(local,), ip_version=4)).reason is Reason.OK
-    assert observed(Flow(steps=(local,), ip_version=6)).reason is Reason.DNS_NO_ANSWER
-
-
 CLEAN_UP_FAULTS: list[tuple[dict[str, Any], tuple[str | int, ...], str]] = [
     ({"id": "a"}, ("clean_up", 0, "id"), "the id 'a' is taken by step 1"),
     ({"rejected": met(status=401)}, ("clean_up", 0, "rejected"), "changes no reading"),
@@ -776,15 +689,6 @@ def test_two_steps_have_two_ids_and_a_value_is_known_after_its_step() -> None:
     assert fault.message == "the id 'a' is taken by step 1"
 
 
-def test_the_clock_matters_for_codes_and_certificates() -> None:
-    def bound(url: str, **more: Any) -> bool:
-        return Flow(steps=(Step(id="a", url=T(url)),), **more).clock_bound
-
-    assert not bound("http://a.example/")
-    assert bound("https://a.example/")
-    assert not bound("https://a.example/", tls=TlsPolicy(verify=False))
-
-
 MISTAKES = """\
 site: soc
 services:
@@ -858,3 +762,12 @@ def test_what_is_no_template_is_told_with_its_line(tmp_path: Path) -> None:
     assert first.startswith("16:32: steps[1].headers.X-Token: not a template: ")
     assert second.startswith("26:28: clean_up[0].url: not a template: ")
     assert "canary" not in first + second
+
+
+def test_the_clock_matters_for_codes_and_certificates() -> None:
+    def bound(url: str, **more: Any) -> bool:
+        return Flow(steps=(Step(id="a", url=T(url)),), **more).clock_bound
+
+    assert not bound("http://a.example/")
+    assert bound("https://a.example/")
+    assert not bound("https://a.example/", tls=TlsPolicy(verify=False))

@@ -403,6 +403,7 @@ def test_settings_that_make_no_sense(settings: dict[str, Any], path: tuple[str, 
 
 # --- in a configuration -----------------------------------------------------------
 
+
 SERVICE = """
 site: soc
 witnesses:
@@ -429,13 +430,6 @@ def test_real_users_alone_are_warned_of(configured: Callable[[str], Any]) -> Non
     (warning,) = [w for w in configured(SERVICE).warnings if "log-based" in w]
     assert "services[0].endpoints: this service has only log-based endpoints" in warning
     assert "it is blind while nobody signs in" in warning
+    assert configured(SERVICE).watched.services[0].endpoints[0].hindsight == 300 + 600 + 60
     beside = "      - {name: page, type: http, url: 'https://example.com'}\n"
     assert not [w for w in configured(SERVICE + beside).warnings if "log-based" in w]
-
-
-def test_how_it_is_polled(configured: Callable[[str], Any]) -> None:
-    other = "      - {name: other, type: tcp, host: 127.0.0.1, port: 1}\n"
-    users, page = configured(SERVICE + other).watched.services[0].endpoints
-    assert (users.hindsight, page.hindsight) == (300 + 600 + 60, None)
-    assert (users.interval, users.timeout, users.failure_threshold) == (300, 30, 1)
-    assert (users.retry_interval, users.clock_bound) == (None, True)

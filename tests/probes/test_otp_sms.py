@@ -13,14 +13,14 @@ import pytest
 from beacon.config.problems import ConfigError
 from beacon.core.model import Reading, Reason
 from beacon.daemon.life import load_config
-from beacon.engine.clock import ManualClock, SystemClock
-from beacon.engine.run import Run
+from beacon.engine.clock import ManualClock
+from beacon.net.mailbox import MESSAGES_LIMIT
 from beacon.otp.gammu_inbox import SAVES_NOTHING
-from beacon.probes.otp_sms import OtpSms
+from beacon.probes.otp_sms import LEFTOVERS, OtpSms
 from beacon.probing.delivery import Reception
-from tests.conftest import StandingClock
 from tests.probe_memories import MEMORIES
 from tests.probes.conformance import Conformance
+from tests.probes.runs import Leaping
 
 CONFORMANCE = Conformance(
     """
@@ -80,14 +80,19 @@ class Provider:
         if path == "/verify":
             self.verified.append(form["code"])
             return (200 if form["code"] == self.right[-1] else 403), {}
-        self.asked += 1
-        self.right.append(f"{731900 + self.asked:06}")
+        self.right.append(f"{731901 + self.asked:06}")
         if self.status == 200:
-            code = self.right[-1]
-            timer = threading.Timer(self.delay, self.send, [f"Your code {code}"])
-            timer.daemon = True
-            timer.start()
+            self._send(f"Your code {self.right[-1]}")
+        self.asked += 1
         return self.status, {}
+
+    def _send(self, text: str) -> None:
+        if not self.delay:
+            self.send(text)
+            return
+        timer = threading.Timer(self.delay, self.send, [text])
+        timer.daemon = True
+        timer.start()
 
 
 class Inbox:
@@ -213,18 +218,6 @@ def test_a_server_that_sends_none_is_judged_by_what_it_says(
     assert (reading.reason, reading.detail[:9]) == (reason, "step ask:")
 
 
-def test_a_server_that_hangs(probe: Probes, observed: Observed, provider: Provider) -> None:
-    hung = threading.Event()
-
-    def answer(path: str, form: dict[str, str]) -> tuple[int, Any]:
-        hung.wait(60)
-        return 200, {}
-
-    provider.answer = answer  # type: ignore[method-assign]
-    assert observed(probe(), 0.7).reason is Reason.DEADLINE
-    hung.set()
-
-
 def test_a_code_is_sent_back(probe: Probes, observed: Observed, provider: Provider) -> None:
     reading = observed(probe(VERIFY))
     assert (reading.reason, provider.verified) == (Reason.OK, provider.right)
@@ -259,6 +252,12 @@ def test_a_server_that_takes_it_in_another_way(
 # --- the code of an earlier run ---------------------------------------------------
 
 
+def over(provider: Provider, inbox: Inbox, leaves: int = 0) -> Leaping:
+    """A clock by which a code's life is over once what the next request brings was taken."""
+    asked = provider.asked
+    return Leaping(6.0, lambda: provider.asked > asked and len(inbox.texts) == leaves)
+
+
 @pytest.fixture
 def first_was_late(
     probe: Probes, observed: Observed, provider: Provider, inbox: Inbox
@@ -269,7 +268,8 @@ def first_was_late(
         made = probe(more, lifetime="5s", late="4s")
         late: list[str] = []
         provider.send = late.append
-        assert observed(made).reason is Reason.CODE_NOT_ARRIVED
+        reading = observed(made, clock=over(provider, inbox))
+        assert reading.reason is Reason.CODE_NOT_ARRIVED
         provider.send = lambda _: inbox.put(late[0])
         return made
 
@@ -280,18 +280,19 @@ def test_the_code_of_a_run_before_proves_nothing_for_this_one(
     first_was_late: Callable[..., Any], observed: Observed, provider: Provider, inbox: Inbox
 ) -> None:
     made = first_was_late()
-    reading = observed(made)
+    reading = observed(made, clock=over(provider, inbox))
     assert reading.reason is Reason.CODE_LATE
     assert reading.detail.endswith("s after one whose code never came")
     provider.send = inbox.put
-    assert observed(made).reason is Reason.CODE_LATE, "it may be that of the run before, again"
+    again = observed(made, clock=over(provider, inbox))
+    assert again.reason is Reason.CODE_LATE, "it may be that of the run before, again"
 
 
 def test_codes_that_are_always_late_never_pass(
     probe: Probes, observed: Observed, provider: Provider, inbox: Inbox
 ) -> None:
     """Each comes in the run after the next: more than one is outstanding."""
-    made = probe(lifetime="900ms", late="800ms")
+    made = probe(lifetime="5s", late="4s")
     late: list[str] = []
 
     def send(text: str) -> None:
@@ -299,13 +300,9 @@ def test_codes_that_are_always_late_never_pass(
             inbox.put(late[-2])
         late.append(text)
 
-    def seen(number: int) -> StandingClock:
-        """The time begins when what this run brought was taken."""
-        return StandingClock(lambda: len(late) > number and not inbox.texts)
-
     provider.send = send
-    found = [observed(made, clock=seen(number)).reason for number in range(5)]
-    assert found == [*[Reason.CODE_NOT_ARRIVED] * 2, *[Reason.CODE_LATE] * 3]
+    found = [observed(made, clock=over(provider, inbox)).reason for _ in range(4)]
+    assert found == [*[Reason.CODE_NOT_ARRIVED] * 2, *[Reason.CODE_LATE] * 2]
 
 
 def test_where_two_come_the_second_one_is_ours(
@@ -338,7 +335,7 @@ def test_sent_back_it_is_known_for_what_it_is(
     first_was_late: Callable[..., Any], observed: Observed, provider: Provider, inbox: Inbox
 ) -> None:
     made = first_was_late(VERIFY)
-    reading = observed(made)
+    reading = observed(made, clock=over(provider, inbox))
     assert reading.reason is Reason.CODE_NOT_ARRIVED
     assert provider.verified == provider.right[:1]
     provider.send = inbox.put
@@ -351,16 +348,17 @@ def test_a_code_that_came_between_two_runs_is_owed_no_more(
     made = probe(lifetime="5s", late="4s")
     late: list[str] = []
     provider.send = late.append
-    observed(made)
+    observed(made, clock=over(provider, inbox))
     inbox.put(late[0])
     inbox.put("Your code 888888", age=601)
     inbox.put("Your code 777777", age=400)
     provider.send = lambda _: None
-    reading = observed(made)
+    reading = observed(made, clock=over(provider, inbox, leaves=1))
     assert reading.reason is Reason.CODE_LATE
     assert "the code of an earlier run came" in reading.detail
     provider.send = inbox.put
-    assert observed(made).reason is Reason.CODE_LATE, "the second one is outstanding"
+    again = observed(made, clock=over(provider, inbox, leaves=1))
+    assert again.reason is Reason.CODE_LATE, "the second one is outstanding"
     assert inbox.texts == ["Your code 777777"], "what nobody waits for any more is deleted"
 
 
@@ -400,12 +398,11 @@ def test_the_last_code_is_too_old(waiting: Any, observed: Observed, inbox: Inbox
     )
 
 
-@pytest.mark.parametrize("others", [20, 200])
 def test_others_that_came_after_the_code_do_not_hide_it(
-    others: int, waiting: Any, observed: Observed, inbox: Inbox
+    waiting: Any, observed: Observed, inbox: Inbox
 ) -> None:
     inbox.put("Your code 111111", age=300)
-    for _ in range(others):
+    for _ in range(LEFTOVERS + 20):
         inbox.put("of others", age=200)
     assert observed(waiting).reason is Reason.OK
 
@@ -413,13 +410,13 @@ def test_others_that_came_after_the_code_do_not_hide_it(
 def test_more_than_can_be_looked_through_is_no_outage(
     waiting: Any, observed: Observed, inbox: Inbox
 ) -> None:
-    for _ in range(1001):
+    for _ in range(MESSAGES_LIMIT + 1):
         inbox.put("of others", age=200)
     assert observed(waiting).reason is Reason.OWN_MODEM
 
 
 def test_what_smsd_receives_and_cannot_save_is_ours(
-    waiting: Any, observed: Observed, inbox: Inbox, modem: Any, shown: Callable[..., Any]
+    waiting: Any, observed: Observed, inbox: Inbox, modem: Any
 ) -> None:
     inbox.put("Your code 111111", age=700)
     modem.receives(5)
@@ -427,7 +424,6 @@ def test_what_smsd_receives_and_cannot_save_is_ours(
     modem.receives(9)
     reading = observed(waiting)
     assert (reading.reason, reading.detail) == (Reason.OWN_MODEM, SAVES_NOTHING)
-    assert shown(SHOWN, {"arrives": reading}).lamps == BLIND
 
 
 def test_what_others_received_and_took_is_no_trouble(
@@ -508,50 +504,14 @@ def test_a_day_has_so_many_messages(probe: Probes, observed: Observed, provider:
     assert provider.asked == 2
 
 
-def test_the_code_is_told_nobody(probe: Probes, provider: Provider) -> None:
-    run = Run(SystemClock(), 60.0)
-    reading = run.take(probe(VERIFY))
-    said = "\n".join([*run.notes, repr(reading)])
-    assert provider.verified
-    assert provider.right[-1] not in said
-    assert "message 1 of 120 of this day" in said
-
-
 # --- settings -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("more", "told"),
-    [
-        ("  every: 1h", "not exactly one way a code comes to be sent"),
-        ("  verify: [{{id: v, url: '{url}/{{{{ nobody }}}}'}}]", "verify[0].url: nobody"),
-        ("  tls: {{verify: false, ca: /etc/hostname}}", "tls"),
-    ],
-)
-def test_what_does_not_go_together_is_told(probe: Probes, more: str, told: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        probe(more)
-    assert told in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "told"),
-    [
-        ("url: {url}/ask", "url: '{url}/{{{{ code }}}}'", "no code has arrived by then"),
-        (", config: {config}", "", "a modem without a network would be taken for"),
-        ("late_after: {late}", "late_after: 10s", "late only after the code's end (3s)"),
-        ('pattern: "code ([0-9]{{6}})"', 'pattern: "("', "not a regular expression"),
-    ],
-)
-def test_what_is_missing_is_told(
-    before: str, after: str, told: str, tmp_path: Path, inbox: Inbox, modem: Any
-) -> None:
-    where = {"inbox": inbox.path, "config": modem.config, "url": "http://127.0.0.1:9"}
-    text = ENDPOINT.replace(before, after)
-    text = text.format(more="", lifetime="3s", late="2s", **where)
+def test_a_modem_is_asked_for_its_state(tmp_path: Path, inbox: Inbox) -> None:
+    text = EVERY.replace(", config: {config}", "").format(inbox=inbox.path)
     with pytest.raises(ConfigError) as caught:
         loaded(tmp_path, text)
-    assert told in str(caught.value)
+    assert "a modem without a network would be taken for" in str(caught.value)
 
 
 def test_a_code_to_send_back_must_be_asked_for(tmp_path: Path, inbox: Inbox, modem: Any) -> None:
@@ -561,30 +521,7 @@ def test_a_code_to_send_back_must_be_asked_for(tmp_path: Path, inbox: Inbox, mod
     assert "nobody to send the code back to" in str(caught.value)
 
 
-def test_its_times_are_those_of_messages_that_cost(
-    tmp_path: Path, inbox: Inbox, modem: Any
-) -> None:
-    path = tmp_path / "beacon.yaml"
-    text = EVERY.format(inbox=inbox.path, config=modem.config).strip()
-    path.write_text("site: soc\nservices:\n- name: SMS\n  endpoints:\n" + indented(text))
-    [endpoint] = load_config(path, {}).watched.endpoints
-    assert (endpoint.interval, endpoint.timeout, endpoint.failure_threshold) == (900, 150, 2)
-    assert (endpoint.retry_interval, endpoint.costly, endpoint.sign_in) == (120, True, True)
-
-
 # --- gammu-smsd itself, broken on purpose -------------------------------------------
-
-SHOWN = """
-- name: arrives
-  type: otp_sms
-  mailbox: {smsd: {inbox: /var/spool/gammu/inbox, config: /etc/hostname}}
-  pattern: "code ([0-9]{6})"
-  steps: [{id: ask, url: "https://idp.example.com/ask"}]
-"""
-
-
-def indented(text: str) -> str:
-    return "".join(f"  {line}\n" for line in text.splitlines())
 
 
 @pytest.fixture
@@ -608,28 +545,9 @@ def test_through_gammu_smsd(real: Callable, observed: Observed, provider: Provid
     assert not list(gammu.inbox.iterdir())
 
 
-def nothing(gammu: Any, provider: Provider) -> None:
-    """All is well."""
-
-
-def lost(gammu: Any, provider: Provider) -> None:
-    """The message is lost on its way."""
-    provider.send = lambda _: None
-
-
-def others(gammu: Any, provider: Provider) -> None:
-    """Another message comes in its place."""
-    provider.send = lambda _: gammu.receive("Your parcel is here")
-
-
 def killed(gammu: Any, provider: Provider) -> None:
     """smsd crashes; its last status, a good one, stays."""
     gammu.kill()
-
-
-def stopped(gammu: Any, provider: Provider) -> None:
-    """smsd is stopped."""
-    gammu.terminate()
 
 
 def killed_meanwhile(gammu: Any, provider: Provider) -> None:
@@ -637,78 +555,17 @@ def killed_meanwhile(gammu: Any, provider: Provider) -> None:
     provider.send = lambda _: gammu.kill()
 
 
-def no_signal(gammu: Any, provider: Provider) -> None:
-    """The aerial is off."""
-    gammu.knows(network=0, signal=0)
-
-
-def denied(gammu: Any, provider: Provider) -> None:
-    """The SIM is blocked, with a good signal."""
-    gammu.knows(network=4, signal=42)
-
-
 def slash(gammu: Any, provider: Provider) -> None:
     """A message from "A/B", which smsd cannot save, came before."""
     gammu.receive_what_it_cannot_save()
 
 
-def gone(gammu: Any, provider: Provider) -> None:
-    """The inbox is gone."""
-    gammu.inbox.rename(gammu.home / "elsewhere")
-
-
-RED, BLIND = {"red": "fast"}, {"white": "steady"}
-
-
 @pytest.mark.integration
-@pytest.mark.parametrize(
-    ("breaks", "reason", "verdict", "lamps"),
-    [
-        (nothing, Reason.OK, "ok", {"green": "steady"}),
-        (lost, Reason.CODE_NOT_ARRIVED, "outage", RED),
-        (others, Reason.CODE_NOT_ARRIVED, "outage", RED),
-        (killed, Reason.OWN_MODEM, "blind", BLIND),
-        (stopped, Reason.OWN_MODEM, "blind", BLIND),
-        (killed_meanwhile, Reason.OWN_MODEM, "blind", BLIND),
-        (no_signal, Reason.OWN_MODEM, "blind", BLIND),
-        (denied, Reason.OWN_MODEM, "blind", BLIND),
-        (slash, Reason.OWN_MODEM, "blind", BLIND),
-        (gone, Reason.OWN_MODEM, "blind", BLIND),
-    ],
-)
-def test_broken_on_purpose(
-    breaks: Callable[[Any, Provider], None],
-    reason: Reason,
-    verdict: str,
-    lamps: dict[str, str],
-    real: Callable,
-    observed: Observed,
-    provider: Provider,
-    shown: Callable[..., Any],
+@pytest.mark.parametrize("breaks", [killed, killed_meanwhile, slash])
+def test_broken_on_purpose_it_is_our_trouble(
+    breaks: Callable[[Any, Provider], None], real: Callable, observed: Observed, provider: Provider
 ) -> None:
-    gammu, made = real(lifetime=60 if reason is Reason.OK else 10)
+    gammu, made = real()
     breaks(gammu, provider)
     reading = observed(made)
-    assert reading.reason is reason, reading.detail
-    seen = shown(SHOWN, {"arrives": reading})
-    assert (seen.verdict, seen.lamps) == (verdict, lamps)
-
-
-@pytest.mark.integration
-def test_a_message_that_cannot_be_saved_hides_codes_of_others(
-    smsd: Callable,
-    observed: Observed,
-    tmp_path: Path,
-    eventually: Callable[..., None],
-) -> None:
-    """Somebody else makes codes be sent; one from "A/B" blocks all that come later."""
-    gammu = smsd()
-    text = EVERY.replace("every: 10m", "every: 1s")
-    it = loaded(tmp_path, text.format(inbox=gammu.inbox, config=gammu.config))
-    gammu.receive("Your code 111111")
-    eventually(lambda: list(gammu.inbox.iterdir()) and gammu.waiting == 0, "the first one")
-    assert observed(it).reason in (Reason.OK, Reason.CODE_NOT_ARRIVED), "it may be a second old"
-    gammu.receive_what_it_cannot_save()
-    gammu.receive("Your code 222222")
-    eventually(lambda: observed(it).reason is Reason.OWN_MODEM, "it is received, and not saved")
-    assert observed(it).reason is not Reason.OK
+    assert reading.reason is Reason.OWN_MODEM, reading.detail

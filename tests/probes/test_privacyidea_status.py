@@ -85,9 +85,3 @@ def test_what_its_pages_come_to(
     assert reading.reason is reason
     assert reading.detail.startswith(detail)
     assert reading.latency is not None
-
-
-def test_nobody_there(free_port: Callable[[], int]) -> None:
-    reading = ask(f"http://127.0.0.1:{free_port()}")
-    assert reading.reason is Reason.CONNECT_REFUSED
-    assert reading.detail.startswith("/healthz/readyz: ")

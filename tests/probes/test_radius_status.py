@@ -26,9 +26,6 @@ CONFORMANCE = Conformance(
 
 
 SECRET = "canary-shared-secret"
-ENDPOINTS = f"""
-- {{name: server, type: radius_status, host: 127.0.0.1, shared_secret: {SECRET}}}
-"""
 
 
 def ask(port: int, budget: float = 60.0, **given: Any) -> Reading:
@@ -45,17 +42,13 @@ def ask(port: int, budget: float = 60.0, **given: Any) -> Reading:
 
 @pytest.mark.integration
 @pytest.mark.parametrize("mood", ["", "drop", "back end gone", "bare"])
-def test_it_is_there_whatever_becomes_of_sign_ins(
-    freeradius: Any, shown: Callable[..., Any], mood: str
-) -> None:
+def test_it_is_there_whatever_becomes_of_sign_ins(freeradius: Any, mood: str) -> None:
     freeradius.be(mood)
     reading = ask(freeradius.port)
     assert (reading.reason, reading.detail) == (
         Reason.OK,
         "it answers; that says nothing of sign-ins",
     )
-    after = shown(ENDPOINTS, {"server": reading})
-    assert (after.verdict, after.shallow) == ("ok", True)
 
 
 @pytest.mark.integration
@@ -65,11 +58,9 @@ def test_silence_may_be_our_shared_secret(freeradius: Any) -> None:
     assert "`shared_secret`" in reading.detail
 
 
-def test_a_dead_server(free_port: Callable[[], int], shown: Callable[..., Any]) -> None:
+def test_a_dead_server(free_port: Callable[[], int]) -> None:
     reading = ask(free_port())
     assert reading.reason is Reason.CONNECT_REFUSED
-    after = shown(ENDPOINTS, {"server": reading})
-    assert (after.verdict, after.lamps) == ("outage", {"red": "fast"})
 
 
 def test_any_other_answer_is_none(udp_server: Callable[..., Any]) -> None:

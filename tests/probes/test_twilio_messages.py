@@ -9,11 +9,9 @@ import pytest
 from beacon.config.problems import ConfigError
 from beacon.core.model import Reading, Reason
 from beacon.daemon.life import load_config
-from beacon.engine.clock import SystemClock
-from beacon.engine.run import Run
 from beacon.probes.twilio_messages import PAUSES
 from tests.probes.conformance import Conformance
-from tests.servers.twilio import ACCOUNT, BODY, Twilio
+from tests.servers.twilio import ACCOUNT, Twilio
 
 CONFORMANCE = Conformance(
     """
@@ -173,13 +171,6 @@ def test_of_two_new_ones_the_first_is_ours(
     assert observed(probe()).reason is Reason.OK
 
 
-def test_a_provider_that_refuses(
-    probe: Probes, observed: Observed, sends: dict[str, Any], twilio: Twilio
-) -> None:
-    sends["status"] = 401
-    assert observed(probe()).reason is Reason.SIGN_IN_REJECTED
-
-
 def test_a_day_has_so_many_messages(probe: Probes, observed: Observed) -> None:
     made = probe(STEPS + "  messages_per_day: 1\n")
     assert observed(made).reason is Reason.OK
@@ -318,41 +309,3 @@ def test_its_clock_counts_where_certificates_do(probe: Probes) -> None:
     assert not probe().clock_bound
     assert probe(url="https://api.example.com").clock_bound
     assert probe(EVERY).clock_bound
-
-
-def test_neither_the_code_nor_who_we_are_is_told(
-    probe: Probes, twilio: Twilio, sends: dict[str, Any]
-) -> None:
-    sends["do"] = lambda: twilio.put(
-        "SM1", "failed", error_code=30003, error_message=f"{BODY} canary-of-twilio"
-    )
-    run = Run(SystemClock(), 60.0)
-    reading = run.take(probe())
-    said = "\n".join([*run.notes, repr(reading)])
-    assert "30003" in said
-    assert "73910482" not in said
-    assert "canary" not in said.replace(ACCOUNT, "")
-
-
-SHOWN = """
-- {name: delivered, type: twilio_messages, account: AC1, password: x, to: "+15550100", every: 1h}
-"""
-
-
-@pytest.mark.parametrize(
-    ("reason", "verdict", "lamps"),
-    [
-        (Reason.OK, "ok", {"green": "steady"}),
-        (Reason.DELIVERY_REFUSED, "outage", {"red": "fast"}),
-        (Reason.CODE_NOT_ARRIVED, "outage", {"red": "fast"}),
-        (Reason.CODE_LATE, "degraded", {"amber": "fast"}),
-        (Reason.HTTP_STATUS, "outage", {"red": "fast"}),
-        (Reason.OWN_CREDENTIALS, "blind", {"white": "steady"}),
-        (Reason.RATE_LIMITED, "blind", {"white": "steady"}),
-    ],
-)
-def test_what_is_shown(
-    reason: Reason, verdict: str, lamps: dict[str, str], shown: Callable[..., Any]
-) -> None:
-    seen = shown(SHOWN, {"delivered": Reading(reason)})
-    assert (seen.verdict, seen.lamps) == (verdict, lamps)

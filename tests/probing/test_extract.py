@@ -42,6 +42,7 @@ def jar() -> RequestsCookieJar:
         (Capture(regex=Regex('"id": ([0-9])')), "7"),
         (Capture(regex=Regex("[a-z]+")), "id"),
         (Capture(regex=Regex("nothing")), None),
+        (Capture(regex=Regex(r"(e|e.?|[^!]*)*$!")), None),  # never ends
         (Capture(field="csrf"), "c"),
         (Capture(form="form"), Form("https://idp.example.com/", (("csrf", "c"),))),
         (Capture(form="#other"), None),
