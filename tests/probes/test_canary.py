@@ -119,10 +119,7 @@ REACH = kinds_that(lambda kind: issubclass(kind, Reach))
     [*((kind, "refuses in words") for kind in REACH), *(("http", mood) for mood in MOODS)],
 )
 def test_no_kind_says_who_we_are_to_a_proxy(
-    kind: str,
-    mood: str,
-    probe_of: Callable[..., Any],
-    caplog: pytest.LogCaptureFixture,
+    kind: str, mood: str, probe_of: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     with Parrot(MOODS[mood], {}) as parrot:
@@ -174,10 +171,7 @@ CODE = "73910482"
 
 @pytest.mark.parametrize("last", ["echoes", "garbles", "hangs up", "sends elsewhere with it"])
 def test_nothing_a_flow_captures_or_waits_for_is_said(
-    last: str,
-    probe_of: Callable[..., Any],
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
+    last: str, probe_of: Callable[..., Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     inbox = tmp_path / "inbox"
@@ -208,10 +202,7 @@ def test_nothing_a_flow_captures_or_waits_for_is_said(
 @pytest.mark.parametrize("told", ["reason", "detail", "id", "outcome", "none of these"])
 @pytest.mark.parametrize("token", [TOKEN, "wrong"])
 def test_nothing_that_is_pushed_says_a_token(
-    token: str,
-    told: str,
-    probe_of: Callable[..., Any],
-    caplog: pytest.LogCaptureFixture,
+    token: str, told: str, probe_of: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     """A sender that puts its token where it does not belong, at our door and in our words."""
     caplog.set_level(logging.DEBUG)

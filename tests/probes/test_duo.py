@@ -140,11 +140,7 @@ def ok(**response: Any) -> tuple[int, object]:
     ],
 )
 def test_a_no_of_either_call_is_a_rejection(
-    make: Make,
-    duo_server: Any,
-    call: str,
-    said: dict[str, str],
-    detail: str,
+    make: Make, duo_server: Any, call: str, said: dict[str, str], detail: str
 ) -> None:
     duo_server.says[call] = ok(**said)
     reading, _ = sign_in(make())
@@ -160,10 +156,7 @@ def test_a_no_of_either_call_is_a_rejection(
     ],
 )
 def test_a_user_who_is_let_in_without_a_second_factor_proves_nothing(
-    make: Make,
-    duo_server: Any,
-    call: str,
-    said: dict[str, str],
+    make: Make, duo_server: Any, call: str, said: dict[str, str]
 ) -> None:
     duo_server.says[call] = ok(**said)
     reading, _ = sign_in(make())
@@ -183,11 +176,7 @@ def test_a_user_who_is_let_in_without_a_second_factor_proves_nothing(
     ],
 )
 def test_an_answer_that_is_none(
-    make: Make,
-    duo_server: Any,
-    call: str,
-    said: dict[str, object],
-    reason: Reason,
+    make: Make, duo_server: Any, call: str, said: dict[str, object], reason: Reason
 ) -> None:
     duo_server.says[call] = ok(**said)
     reading, _ = sign_in(make())
@@ -219,12 +208,7 @@ def test_an_answer_that_is_none(
     ],
 )
 def test_a_broken_back_end_is_not_a_rejection(
-    make: Make,
-    duo_server: Any,
-    call: str,
-    said: tuple[int, object],
-    reason: Reason,
-    detail: str,
+    make: Make, duo_server: Any, call: str, said: tuple[int, object], reason: Reason, detail: str
 ) -> None:
     duo_server.says[call] = said
     reading, _ = sign_in(make())
@@ -279,10 +263,7 @@ def test_a_counted_code_that_was_not_judged_is_the_next_again(
     ],
 )
 def test_keys_that_duo_does_not_know_are_ours(
-    make: Make,
-    duo_server: Any,
-    given: dict[str, Any],
-    detail: str,
+    make: Make, duo_server: Any, given: dict[str, Any], detail: str
 ) -> None:
     reading, _ = sign_in(make(**given))
     assert (reading.reason, reading.outcome) == (Reason.OWN_CREDENTIALS, Outcome.ERROR)

@@ -173,12 +173,9 @@ def test_a_log_that_always_has_a_next_page_ends(make: Make, duo_server: Any) -> 
 @pytest.mark.parametrize(
     "said",
     [
-        (500, b""),
-        (403, {"stat": "FAIL", "code": 40301, "message": "Access forbidden"}),
         (200, {"stat": "OK", "response": {}}),
         (200, {"stat": "OK", "response": {"authlogs": [{}]}}),
         (200, {"stat": "OK", "response": {"authlogs": "none"}}),
-        (200, b"<html>"),
     ],
     ids=str,
 )
@@ -187,16 +184,6 @@ def test_a_dead_log_says_nothing_of_users(make: Make, duo_server: Any, said: Any
     reading, _ = look(make())
     assert reading.reason is Reason.SOURCE_DEAD
     assert "authentication" in reading.detail
-
-
-def test_our_keys_our_clock_and_limits_are_ours(make: Make, duo_server: Any) -> None:
-    assert look(make(integration_key="DIY"))[0].reason is Reason.OWN_CREDENTIALS
-    probe = make()
-    duo_server.ahead += 3600.0
-    assert look(probe)[0].reason is Reason.OWN_CLOCK
-    duo_server.ahead -= 3600.0
-    duo_server.says[LOG] = 429, {"stat": "FAIL", "code": 42901, "message": "Too many requests"}
-    assert look(make())[0].reason is Reason.RATE_LIMITED
 
 
 def test_any_sign_in_by_a_break_glass_account_is_told(

@@ -120,10 +120,7 @@ def test_a_challenge_where_none_is_set(make: Make) -> None:
 @pytest.mark.parametrize("challenge", [False, True])
 @pytest.mark.parametrize("mood", ["database gone", "SMS gateway refuses"])
 def test_a_known_good_token_that_is_rejected_is_trouble(
-    make: Make,
-    server: Server,
-    mood: str,
-    challenge: bool,
+    make: Make, server: Server, mood: str, challenge: bool
 ) -> None:
     server.mood = mood
     reading, _ = sign_in(make(challenge=challenge))
@@ -138,11 +135,7 @@ def test_a_known_good_token_that_is_rejected_is_trouble(
     ],
 )
 def test_trouble_it_admits(
-    make: Make,
-    server: Server,
-    mood: str,
-    reason: Reason,
-    words: str,
+    make: Make, server: Server, mood: str, reason: Reason, words: str
 ) -> None:
     server.mood = mood
     reading, _ = sign_in(make(password=Secret("canary")))

@@ -664,8 +664,7 @@ def test_a_restarted_beacon_knows_by_the_date(late: Callable[..., Late]) -> None
 
 
 def test_the_code_of_an_earlier_run_is_not_sent_back(
-    late: Callable[..., Late],
-    answering: Callable[..., str],
+    late: Callable[..., Late], answering: Callable[..., str]
 ) -> None:
     taken: list[str] = []
     url = answering(lambda _, form: (200, {"ok": taken.append(form["code"]) is None}))

@@ -134,11 +134,7 @@ Probes = Callable[..., OtpSms]
 
 @pytest.fixture
 def probe(
-    tmp_path: Path,
-    inbox: Inbox,
-    modem: Any,
-    provider: Provider,
-    answering: Callable[..., str],
+    tmp_path: Path, inbox: Inbox, modem: Any, provider: Provider, answering: Callable[..., str]
 ) -> Probes:
     """Load an endpoint as the beacon loads its configuration."""
 
@@ -161,15 +157,19 @@ def loaded(tmp_path: Path, text: str) -> Any:
 Observed = Callable[..., Reading]
 
 
+@pytest.fixture
+def read(probe: Probes, observed: Observed) -> Observed:
+    """Run a probe with these settings."""
+    return lambda *more, **settings: observed(probe(*more, **settings))
+
+
 # --- a code that we make be sent --------------------------------------------------
 
 
-def test_a_code_arrives(
-    probe: Probes, observed: Observed, provider: Provider, inbox: Inbox
-) -> None:
+def test_a_code_arrives(provider: Provider, inbox: Inbox, read: Observed) -> None:
     inbox.put("Your code 111111", age=30)
     provider.delay = 0.4
-    reading = observed(probe())
+    reading = read()
     assert (reading.reason, provider.asked) == (Reason.OK, 1)
     assert reading.detail.startswith("arrived after ")
     assert reading.latency is not None
@@ -178,20 +178,18 @@ def test_a_code_arrives(
     assert inbox.texts == ["Your code 111111"], "what was there may be another's"
 
 
-def test_a_code_that_is_late_is_a_warning(
-    probe: Probes, observed: Observed, provider: Provider
-) -> None:
+def test_a_code_that_is_late_is_a_warning(provider: Provider, read: Observed) -> None:
     provider.delay = 0.5
-    reading = observed(probe(late="300ms"))
+    reading = read(late="300ms")
     assert reading.reason is Reason.CODE_LATE
     assert reading.detail.endswith(" s of 60 s")
 
 
 def test_a_code_that_comes_after_its_life_did_not_arrive(
-    probe: Probes, observed: Observed, provider: Provider, inbox: Inbox
+    provider: Provider, inbox: Inbox, read: Observed
 ) -> None:
     provider.send = lambda _: inbox.put("Your parcel 123456 is here")
-    reading = observed(probe(lifetime="800ms", late="500ms"))
+    reading = read(lifetime="800ms", late="500ms")
     assert (reading.reason, reading.detail) == (
         Reason.CODE_NOT_ARRIVED,
         "not arrived within 1 s; 1 message came in which `pattern` finds nothing",
@@ -211,24 +209,22 @@ def test_the_run_ends_before_the_codes_life(
     ("status", "reason"), [(401, Reason.SIGN_IN_REJECTED), (500, Reason.HTTP_STATUS)]
 )
 def test_a_server_that_sends_none_is_judged_by_what_it_says(
-    status: int, reason: Reason, probe: Probes, observed: Observed, provider: Provider
+    status: int, reason: Reason, provider: Provider, read: Observed
 ) -> None:
     provider.status = status
-    reading = observed(probe())
+    reading = read()
     assert (reading.reason, reading.detail[:9]) == (reason, "step ask:")
 
 
-def test_a_code_is_sent_back(probe: Probes, observed: Observed, provider: Provider) -> None:
-    reading = observed(probe(VERIFY))
+def test_a_code_is_sent_back(provider: Provider, read: Observed) -> None:
+    reading = read(VERIFY)
     assert (reading.reason, provider.verified) == (Reason.OK, provider.right)
     assert [name for name, _ in reading.phases] == ["trigger", "arrival", "verify"]
 
 
-def test_a_code_that_is_refused_is_wrong(
-    probe: Probes, observed: Observed, provider: Provider, inbox: Inbox
-) -> None:
+def test_a_code_that_is_refused_is_wrong(provider: Provider, inbox: Inbox, read: Observed) -> None:
     provider.send = lambda _: inbox.put("Your code 999999")
-    reading = observed(probe(VERIFY))
+    reading = read(VERIFY)
     assert (reading.reason, reading.detail) == (
         Reason.CODE_WRONG,
         "step verify: rejected with status 403",
@@ -242,11 +238,9 @@ def test_a_code_that_is_refused_is_wrong(
         ("prefer: {status: 201}", Reason.PREFERENCE_UNMET),
     ],
 )
-def test_a_server_that_takes_it_in_another_way(
-    step: str, reason: Reason, probe: Probes, observed: Observed
-) -> None:
+def test_a_server_that_takes_it_in_another_way(step: str, reason: Reason, read: Observed) -> None:
     more = VERIFY + "      " + step.replace("{", "{{").replace("}", "}}") + "\n"
-    assert observed(probe(more)).reason is reason
+    assert read(more).reason is reason
 
 
 # --- the code of an earlier run ---------------------------------------------------
@@ -473,20 +467,16 @@ def test_there_is_no_code(waiting: Any, observed: Observed, inbox: Any) -> None:
 # --- our own modem, and what it costs -----------------------------------------------
 
 
-def test_without_a_network_nothing_is_sent(
-    probe: Probes, observed: Observed, provider: Provider, modem: Any
-) -> None:
+def test_without_a_network_nothing_is_sent(provider: Provider, modem: Any, read: Observed) -> None:
     modem.knows(network=2)
-    reading = observed(probe())
+    reading = read()
     assert (reading.reason, reading.detail) == (Reason.OWN_MODEM, "the modem has no network")
     assert provider.asked == 0
 
 
-def test_a_network_lost_meanwhile_is_ours(
-    probe: Probes, observed: Observed, provider: Provider, modem: Any
-) -> None:
+def test_a_network_lost_meanwhile_is_ours(provider: Provider, modem: Any, read: Observed) -> None:
     provider.send = lambda _: modem.knows(network=6)
-    reading = observed(probe(lifetime="800ms", late="500ms"))
+    reading = read(lifetime="800ms", late="500ms")
     assert (reading.reason, reading.detail) == (
         Reason.OWN_MODEM,
         "the modem is searching for a network",

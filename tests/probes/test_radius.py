@@ -232,12 +232,7 @@ def test_an_answer_without_message_authenticator_is_refused_unless_it_need_not_h
     ],
 )
 def test_a_challenge_too_few_or_too_many(
-    challenged: Make,
-    freeradius: Any,
-    mood: str,
-    given: dict[str, Any],
-    reason: Reason,
-    words: str,
+    challenged: Make, freeradius: Any, mood: str, given: dict[str, Any], reason: Reason, words: str
 ) -> None:
     freeradius.be(mood)
     reading, _ = sign_in(challenged(**given))

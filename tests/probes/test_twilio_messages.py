@@ -75,9 +75,15 @@ def probe(
     return load
 
 
-def test_a_message_is_delivered(probe: Probes, observed: Observed, twilio: Twilio) -> None:
+@pytest.fixture
+def read(probe: Probes, observed: Observed) -> Observed:
+    """Run a probe with these settings."""
+    return lambda *more, **settings: observed(probe(*more, **settings))
+
+
+def test_a_message_is_delivered(twilio: Twilio, read: Observed) -> None:
     twilio.put("SM0", "failed", error_code=30003)
-    reading = observed(probe())
+    reading = read()
     assert reading.reason is Reason.OK
     assert reading.detail.startswith("arrived after ")
     assert [name for name, _ in reading.phases] == ["trigger", "arrival"]
@@ -138,22 +144,21 @@ def test_status_and_error_are_looked_at_together(
     more: dict[str, Any],
     reason: Reason,
     detail: str | None,
-    probe: Probes,
-    observed: Observed,
     twilio: Twilio,
     sends: dict[str, Any],
+    read: Observed,
 ) -> None:
     sends["do"] = lambda: twilio.put("SM1", status, **more)
-    reading = observed(probe(lifetime="1s", late="900ms"))
+    reading = read(lifetime="1s", late="900ms")
     assert reading.reason is reason
     assert detail is None or reading.detail == detail
 
 
 def test_a_message_that_never_appears(
-    probe: Probes, observed: Observed, sends: dict[str, Any], twilio: Twilio
+    sends: dict[str, Any], twilio: Twilio, read: Observed
 ) -> None:
     sends["do"] = lambda: twilio.put("SM1", "delivered", to="+15550101")
-    reading = observed(probe(lifetime="1s", late="900ms"))
+    reading = read(lifetime="1s", late="900ms")
     assert (reading.reason, reading.detail) == (
         Reason.CODE_NOT_ARRIVED,
         "no message to this number appeared at Twilio within 1 s",
@@ -161,14 +166,14 @@ def test_a_message_that_never_appears(
 
 
 def test_of_two_new_ones_the_first_is_ours(
-    probe: Probes, observed: Observed, sends: dict[str, Any], twilio: Twilio
+    sends: dict[str, Any], twilio: Twilio, read: Observed
 ) -> None:
     def both() -> None:
         twilio.put("SM1", "delivered")
         twilio.put("SM2", "failed")
 
     sends["do"] = both
-    assert observed(probe()).reason is Reason.OK
+    assert read().reason is Reason.OK
 
 
 def test_a_day_has_so_many_messages(probe: Probes, observed: Observed) -> None:
@@ -190,47 +195,39 @@ def test_a_day_has_so_many_messages(probe: Probes, observed: Observed) -> None:
     ],
 )
 def test_an_api_that_answers_otherwise_sends_nothing(
-    status: int,
-    body: bytes,
-    reason: Reason,
-    probe: Probes,
-    observed: Observed,
-    twilio: Twilio,
-    sends: dict[str, Any],
+    status: int, body: bytes, reason: Reason, twilio: Twilio, sends: dict[str, Any], read: Observed
 ) -> None:
     sends["do"] = lambda: pytest.fail("nobody knows what is there: nothing is asked for")
     twilio.answers = [(status, body)]
-    assert observed(probe()).reason is reason
+    assert read().reason is reason
 
 
 def test_one_answer_that_fails_is_no_lost_message(
-    probe: Probes, observed: Observed, twilio: Twilio, sends: dict[str, Any]
+    twilio: Twilio, sends: dict[str, Any], read: Observed
 ) -> None:
     def ask() -> None:
         twilio.put("SM1", "delivered")
         twilio.answers = [(503, b"")]
 
     sends["do"] = ask
-    assert observed(probe()).reason is Reason.OK
+    assert read().reason is Reason.OK
 
 
 def test_answers_that_go_on_failing_are_what_is_told(
-    probe: Probes, observed: Observed, twilio: Twilio, sends: dict[str, Any]
+    twilio: Twilio, sends: dict[str, Any], read: Observed
 ) -> None:
     def ask() -> None:
         twilio.answers = [(503, b"")] * 9
 
     sends["do"] = ask
-    reading = observed(probe(lifetime="1s", late="900ms"))
+    reading = read(lifetime="1s", late="900ms")
     assert (reading.reason, reading.detail) == (Reason.HTTP_STATUS, "Twilio: status 503")
 
 
-def test_an_api_key_has_a_name_of_its_own(
-    probe: Probes, observed: Observed, twilio: Twilio
-) -> None:
+def test_an_api_key_has_a_name_of_its_own(twilio: Twilio, read: Observed) -> None:
     twilio.username = "SKcanary"
-    assert observed(probe(STEPS + "  username: SKcanary\n")).reason is Reason.OK
-    assert observed(probe()).reason is Reason.OWN_CREDENTIALS
+    assert read(STEPS + "  username: SKcanary\n").reason is Reason.OK
+    assert read().reason is Reason.OWN_CREDENTIALS
 
 
 def test_no_more_than_forty_questions_in_two_minutes() -> None:
@@ -268,22 +265,19 @@ def test_the_last_message_tells(
     messages: list[tuple[str, float, float]],
     reason: Reason,
     detail: str,
-    probe: Probes,
-    observed: Observed,
     twilio: Twilio,
+    read: Observed,
 ) -> None:
     for number, (status, ago, took) in enumerate(messages):
         twilio.put(f"SM{number}", status, ago=ago, took=took)
-    reading = observed(probe(EVERY))
+    reading = read(EVERY)
     assert (reading.reason, reading.latency) == (reason, None)
     assert reading.detail.replace("701 s", "700 s").replace("31 s", "30 s") == detail
 
 
-def test_a_message_without_a_date_is_very_old(
-    probe: Probes, observed: Observed, twilio: Twilio
-) -> None:
+def test_a_message_without_a_date_is_very_old(twilio: Twilio, read: Observed) -> None:
     twilio.put("SM1", "delivered", date_created=None, date_updated="yesterday")
-    assert observed(probe(EVERY)).reason is Reason.CODE_NOT_ARRIVED
+    assert read(EVERY).reason is Reason.CODE_NOT_ARRIVED
 
 
 # --- settings, and what nobody is told ------------------------------------------------

@@ -32,7 +32,7 @@ CONFORMANCE = Conformance(
 PATH = "/v2/Attempts/Summary"
 NOW = datetime(2026, 1, 5, 12, 7, 30, tzinfo=UTC)
 Make = Callable[..., TwilioVerify]
-Observe = Callable[..., Reading]
+Read = Callable[..., Reading]
 
 
 @dataclass
@@ -85,16 +85,22 @@ def clock() -> ManualClock:
     return ManualClock(NOW, 1000.0)
 
 
+@pytest.fixture
+def read(twilio: Make, observed: Callable[..., Reading], clock: ManualClock) -> Read:
+    """Run this probe, or one with these settings."""
+    return lambda probe=None, **given: observed(probe or twilio(**given), clock=clock)
+
+
 WINDOW = datetime(2026, 1, 5, 11, 42, tzinfo=UTC)  # 10 min late, 15 min long, whole minutes
 HOUR = datetime(2026, 1, 5, 11, tzinfo=UTC)
 LAST, BEFORE = HOUR - timedelta(weeks=1), HOUR - timedelta(weeks=2)
 
 
 def test_it_asks_of_a_time_that_is_over_and_of_the_same_hours_before(
-    verify: Verify, twilio: Make, observed: Observe, clock: ManualClock
+    verify: Verify, read: Read
 ) -> None:
     verify.otherwise = 100, 80
-    reading = observed(twilio(service="VA1", channel="sms"), clock=clock)
+    reading = read(service="VA1", channel="sms")
     assert (reading.reason, reading.outcome) == (Reason.OK, Outcome.PASS)
     assert reading.detail == "80% of 100 codes sent went well, usually 80%"
     narrowed = {"VerifyServiceSid": "VA1", "Channel": "sms"}
@@ -113,13 +119,13 @@ def test_it_asks_of_a_time_that_is_over_and_of_the_same_hours_before(
 
 
 def test_of_the_same_hours_one_is_asked_for_a_run_and_each_once(
-    verify: Verify, twilio: Make, observed: Observe, clock: ManualClock
+    verify: Verify, twilio: Make, clock: ManualClock, read: Read
 ) -> None:
     verify.otherwise = 100, 80
     probe = twilio()
     counts = []
     for _ in range(4):
-        observed(probe, clock=clock)
+        read(probe)
         counts.append(len(verify.asked))
     assert counts == [2, 4, 5, 6]
     assert [q["DateCreatedAfter"][:13] for q in verify.asked[1:4:2]] == [
@@ -127,7 +133,7 @@ def test_of_the_same_hours_one_is_asked_for_a_run_and_each_once(
         "2025-12-22T11",
     ]
     clock.advance(3600)
-    observed(probe, clock=clock)
+    read(probe)
     assert verify.asked[-1]["DateCreatedAfter"] == "2025-12-29T12:00:00Z"
 
 
@@ -149,26 +155,23 @@ def test_of_the_same_hours_one_is_asked_for_a_run_and_each_once(
 def test_what_it_comes_to(
     verify: Verify,
     twilio: Make,
-    observed: Observe,
-    clock: ManualClock,
     now: tuple[int, int],
     last: tuple[int, int],
     before: tuple[int, int],
     reason: Reason,
     words: str,
+    read: Read,
 ) -> None:
     verify.spans = {WINDOW: now, LAST: last, BEFORE: before}
     probe = twilio()
-    observed(probe, clock=clock)
-    reading = observed(probe, clock=clock)
+    read(probe)
+    reading = read(probe)
     assert reading.reason is reason
     assert words in reading.detail
 
 
-def test_where_there_are_too_few_nothing_more_is_asked(
-    verify: Verify, twilio: Make, observed: Observe, clock: ManualClock
-) -> None:
-    reading = observed(twilio(), clock=clock)
+def test_where_there_are_too_few_nothing_more_is_asked(verify: Verify, read: Read) -> None:
+    reading = read()
     assert (reading.outcome, len(verify.asked)) == (Outcome.ERROR, 1)
 
 
@@ -220,29 +223,14 @@ def test_its_hindsight_is_all_it_looks_back(twilio: Make) -> None:
 @pytest.mark.parametrize(
     ("total", "good"), [(None, None), (10, None), (5, 6), (-1, -1), ("10", 5), (1.5, 1)]
 )
-def test_a_summary_that_makes_no_sense(
-    verify: Verify, twilio: Make, observed: Observe, clock: ManualClock, total: Any, good: Any
-) -> None:
+def test_a_summary_that_makes_no_sense(verify: Verify, total: Any, good: Any, read: Read) -> None:
     verify.otherwise = total, good
-    assert observed(twilio(), clock=clock).reason is Reason.SOURCE_DEAD
+    assert read().reason is Reason.SOURCE_DEAD
 
 
-def test_keys_that_twilio_does_not_know_are_ours(
-    verify: Verify, twilio: Make, observed: Observe, clock: ManualClock
-) -> None:
-    reading = observed(twilio(password=Secret("canary-other")), clock=clock)
+def test_keys_that_twilio_does_not_know_are_ours(verify: Verify, read: Read) -> None:
+    reading = read(password=Secret("canary-other"))
     assert (reading.reason, "canary" in reading.detail) == (Reason.OWN_CREDENTIALS, False)
-
-
-def test_a_limit_is_kept(vendor: Any, twilio: Make, observed: Observe, clock: ManualClock) -> None:
-    vendor.answers[PATH] = 429, {"Retry-After": "30"}, b""
-    probe = twilio()
-    assert observed(probe, clock=clock).reason is Reason.RATE_LIMITED
-    assert observed(probe, clock=clock).reason is Reason.RATE_LIMITED
-    assert len(vendor.asked) == 1
-    clock.advance(31)
-    observed(probe, clock=clock)
-    assert len(vendor.asked) == 2
 
 
 @pytest.mark.parametrize(
