@@ -225,7 +225,8 @@ class Parrot:
             with contextlib.suppress(OSError):
                 asked, sender = self._udp.recvfrom(65536)
                 self.heard.append(asked)
-                self._udp.sendto(self.mood(asked), sender)
+                if said := self.mood(asked):  # who hangs up is silent
+                    self._udp.sendto(said, sender)
 
 
 def whole(asked: bytes) -> bool:

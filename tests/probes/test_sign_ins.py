@@ -22,7 +22,7 @@ TOKEN = Token.parse(SEED)
 NOBODY_JUDGED: dict[str, Callable[[bytes], bytes]] = {
     "hangs up": MOODS["hangs up"],
     "garbles": lambda asked: b"\x00" + asked if asked[:1].isalpha() else b"",
-    "a gateway": lambda _: http_answer(502, b"bad gateway"),
+    "a gateway": lambda asked: http_answer(502, b"bad gateway") if asked[:1].isalpha() else b"",
 }
 
 
