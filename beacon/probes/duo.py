@@ -25,6 +25,11 @@ class DuoAnswer(msgspec.Struct, frozen=True):
     status: str | None = None
     status_msg: str | None = None
 
+    @property
+    def words(self) -> str:
+        """Its message as the end of a detail."""
+        return words(self.status_msg or "")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Duo(DuoApplication, Kind):
@@ -43,19 +48,14 @@ class Duo(DuoApplication, Kind):
     def look(self, run: Run) -> Reading:
         """Ask whether the user may try, then try; latency by call: `preauth`, `auth`."""
         call = DuoCall(path="/auth/v2/preauth", method="POST", params={"username": self.username})
-        answer = self.ask(run, call, DuoAnswer, run.steps)
-        stopped = self.stopped(answer, words(answer.status_msg or ""))
-        if stopped is not None:
-            return stopped
-        answer = self._send_code(run)
-        return self.judge(answer, words(answer.status_msg or ""))
+        stopped = self.stopped(self.ask(run, call, DuoAnswer, run.steps))
+        return stopped or self.judge(self._send_code(run))
 
     def _send_code(self, run: Run) -> DuoAnswer:
-        passcode = self.code.claim(run)
         params = {
             "async": "0",
             "factor": "passcode",
-            "passcode": passcode,
+            "passcode": self.code.claim(run),
             "username": self.username,
         }
         call = DuoCall(path="/auth/v2/auth", method="POST", params=params)
@@ -67,29 +67,30 @@ class Duo(DuoApplication, Kind):
         run.codes_judged()
         return answer
 
-    def stopped(self, said: DuoAnswer, told: str) -> Reading | None:
-        """What preauth comes to where no code is asked for; None: it is. `told`: its words."""
-        if said.result == "auth":
+    def stopped(self, answer: DuoAnswer) -> Reading | None:
+        """The reading of a preauth that asks for no code; None: it asks for one."""
+        if answer.result == "auth":
             return None
-        if said.result == "allow":
-            return Reading(Reason.CHALLENGE_MISSING, f"preauth: {_BYPASSED}{told}")
-        if said.result == "deny":
-            return Reading(Reason.SIGN_IN_REJECTED, f"preauth: denied, no code was sent{told}")
-        if said.result == "enroll":
-            text = "preauth: a user Duo does not know, or without a device"
-            return Reading(Reason.SIGN_IN_REJECTED, f"{text}{told}")
+        if answer.result == "allow":
+            return Reading(Reason.CHALLENGE_MISSING, f"preauth: {_BYPASSED}{answer.words}")
+        if answer.result == "deny":
+            text = f"preauth: denied, no code was sent{answer.words}"
+            return Reading(Reason.SIGN_IN_REJECTED, text)
+        if answer.result == "enroll":
+            text = f"preauth: a user Duo does not know, or without a device{answer.words}"
+            return Reading(Reason.SIGN_IN_REJECTED, text)
         return Reading(Reason.PROTOCOL_ERROR, "preauth: an unknown result")
 
-    def judge(self, said: DuoAnswer, told: str) -> Reading:
-        """What auth comes to; `told` are its words."""
-        if said.result == "deny":
-            how = "locked out" if said.status == "locked_out" else "denied"
-            return Reading(Reason.SIGN_IN_REJECTED, f"auth: {how}{told}")
-        if said.result != "allow":
-            text = "auth: neither allowed nor denied"
-            return Reading(Reason.SIGN_IN_UNFINISHED, f"{text}{told}")
-        if said.status == "bypass":
-            return Reading(Reason.CHALLENGE_MISSING, f"auth: {_BYPASSED}{told}")
+    def judge(self, answer: DuoAnswer) -> Reading:
+        """The reading of auth."""
+        if answer.result == "deny":
+            how = "locked out" if answer.status == "locked_out" else "denied"
+            return Reading(Reason.SIGN_IN_REJECTED, f"auth: {how}{answer.words}")
+        if answer.result != "allow":
+            text = f"auth: neither allowed nor denied{answer.words}"
+            return Reading(Reason.SIGN_IN_UNFINISHED, text)
+        if answer.status == "bypass":
+            return Reading(Reason.CHALLENGE_MISSING, f"auth: {_BYPASSED}{answer.words}")
         return Reading(Reason.OK, "the code was accepted")
 
 

@@ -99,13 +99,13 @@ class EntraMfa(WatchedUsers, GraphApplication):
             return _of_codes(self._sign_ins(run, span))
         wide = Span(span.since - LATE, span.until)
         good, bad = self._series(run, "Success", wide), self._series(run, "Failure", wide)
-        told = max(good, default=wide.since) + self.STEP
-        if told >= span.until or run.clock.utc().timestamp() - told > LATE:
+        known = max(good, default=wide.since) + self.STEP
+        if known >= span.until or run.clock.utc().timestamp() - known > LATE:
             return Tally(_within(good, span), _within(bad, span))
-        # What is not told of yet is not none.
-        told_span = Span(span.since, told)
-        note = f"successes are told until {iso(told)} only"
-        return Tally(_within(good, told_span), _within(bad, told_span), note)
+        # A success that is not counted yet is not missing: leave out the end of the window.
+        span = Span(span.since, known)
+        note = f"successes are told until {iso(known)} only"
+        return Tally(_within(good, span), _within(bad, span), note)
 
     def _series(self, run: Run, name: str, span: Span) -> dict[float, int]:
         """One metric: the beginning of each interval → how many."""

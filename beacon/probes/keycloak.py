@@ -16,12 +16,12 @@ from beacon.engine.text_pattern import TextPattern
 from beacon.net.http.auth import ClientAuth, client_request, token_of
 from beacon.net.http.client import Answer, Request, exchange
 from beacon.net.http.expectations import parse_json
-from beacon.net.http.route import Reach, Route
+from beacon.net.http.route import Reach
 from beacon.net.outline import outline
 from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.code_setting import OneTimeCode
 from beacon.probing.base import SIGN_IN, Abilities, Kind, SettingFlaw
-from beacon.probing.steps import Steps
+from beacon.probing.steps import signing_out, step
 from beacon.vendors.openid import (
     Issued,
     ProviderMetadata,
@@ -79,23 +79,21 @@ class Keycloak(Reach, Kind):
 
     def look(self, run: Run) -> Reading:
         """Sign in and out; latency by step: `discovery`, `token`, `keys`, `logout`."""
-        steps, route = Steps(run), self.route
-        with steps.step("discovery"):
-            provider = discover(run, self.issuer, route, self.token_url)
-        with steps.step("token"):
-            tokens = self._tokens(run, provider, route)
+        with step(run, "discovery"):
+            provider = discover(run, self.issuer, self.route, self.token_url)
+        with step(run, "token"):
+            tokens = self._tokens(run, provider)
         try:
             # After the token: of two answers with a change of keys between them, this order fits.
-            leaving = steps.signing_out(lambda after: self._revoke(after, provider, tokens))
-            with leaving, steps.step("keys"):
-                signed = self._looked_for(run, provider, route, tokens)
-            found = "accepted" if signed else "accepted; its tokens name no key"
-            reading = Reading(Reason.OK, found)
-        except ProbeFailure as trouble:
-            reading = trouble.reading
-        return self._signed_out(run, steps, provider, tokens, reading)
+            leaving = signing_out(run, lambda after: self._revoke(after, provider, tokens))
+            with leaving, step(run, "keys"):
+                named = self._key_is_offered(run, provider, tokens)
+            reading = Reading(Reason.OK, f"accepted{'' if named else '; its tokens name no key'}")
+        except ProbeFailure as failure:
+            reading = failure.reading
+        return self._signed_out(run, provider, tokens, reading)
 
-    def _tokens(self, run: Run, provider: ProviderMetadata, route: Route) -> _Tokens:
+    def _tokens(self, run: Run, provider: ProviderMetadata) -> _Tokens:
         passcode = self.code.claim(run)
         form = {
             "grant_type": "password",
@@ -107,26 +105,19 @@ class Keycloak(Reach, Kind):
         }
         # A redirect would carry password and code to where nobody configured them to go.
         request = self._request(provider, provider.token_url, form)
-        answer = exchange(run, request, route, follow=False)
-        refused = self.judge(answer)
-        if refused is None or refused.reason in _JUDGED:
-            run.codes_judged()
-        if refused is None:
-            return _issued(run, answer)
-        raise ProbeFailure(refused.reason, refused.detail)
+        answer = exchange(run, request, self.route, follow=False)
+        if answer.status != 200:
+            error, words = _error(answer)
+            reason = _reason(answer.status, error)
+            if reason in _JUDGED:
+                run.codes_judged()
+            raise ProbeFailure(reason, f"status {answer.status}{words}")
+        run.codes_judged()
+        return _issued(run, answer)
 
-    def judge(self, answer: Answer) -> Reading | None:
-        """What the token endpoint's answer comes to, unless it is tokens."""
-        if answer.status == 200:
-            return None
-        error, said = _error(answer)
-        return Reading(_reason(answer.status, error), f"status {answer.status}{said}")
-
-    def _looked_for(
-        self, run: Run, provider: ProviderMetadata, route: Route, tokens: _Tokens
-    ) -> bool:
-        """Whether a token names its key. Raises `ProbeFailure` where it is not offered."""
-        keys = fetch_keys(run, provider, route)
+    def _key_is_offered(self, run: Run, provider: ProviderMetadata, tokens: _Tokens) -> bool:
+        """Whether a token names its key. Raises `ProbeFailure` where that is not offered."""
+        keys = fetch_keys(run, provider, self.route)
         now = run.clock.monotonic()
         found = [signing_key(token, keys) for token in (tokens.identity, tokens.access)]
         issued = run.memory.of(Issued)
@@ -137,18 +128,18 @@ class Keycloak(Reach, Kind):
         return any(found)
 
     def _signed_out(
-        self, run: Run, steps: Steps, provider: ProviderMetadata, tokens: _Tokens, reading: Reading
+        self, run: Run, provider: ProviderMetadata, tokens: _Tokens, reading: Reading
     ) -> Reading:
-        """The reading, or a warning where nothing else is wrong: sessions would pile up."""
+        """The reading; a warning if nothing else is wrong but this: sessions would pile up."""
         if provider.revocation_url is None or not tokens.refresh:
             run.note("no logout: the provider has nothing to revoke")
             return reading
         try:
-            with steps.step("logout"):
+            with step(run, "logout"):
                 self._revoke(run, provider, tokens)
-        except ProbeFailure as trouble:
+        except ProbeFailure as failure:
             if reading.reason is Reason.OK:
-                text = f"signed in, but not out: {trouble.reading.detail}"
+                text = f"signed in, but not out: {failure.reading.detail}"
                 return Reading(Reason.PREFERENCE_UNMET, text)
         return reading
 
@@ -178,7 +169,7 @@ def _issued(run: Run, answer: Answer) -> _Tokens:
 
 
 def _reason(status: int, error: str) -> Reason:
-    """What a no of the token endpoint is.
+    """The reason of a refusal by the token endpoint.
 
     A wrong password, a wrong code, an account that is locked or not set up: all of them are
     `invalid_grant`, and some providers have other words. So every error in the form of the
@@ -194,7 +185,7 @@ def _reason(status: int, error: str) -> Reason:
 
 
 def _error(answer: Answer) -> tuple[str, str]:
-    """The error's name, empty if it is none of the protocol, and its words to be told."""
+    """The error's name, empty if it is none of the protocol, and the end of a detail."""
     try:
         document = parse_json(answer.body)
     except ProbeFailure:
@@ -203,8 +194,8 @@ def _error(answer: Answer) -> tuple[str, str]:
     if not isinstance(document, dict) or not isinstance(error, str) or not _NAME.fullmatch(error):
         return "", ""
     # Where a server breaks, its words may be of its insides: Canaille's are its SQL.
-    said = document.get("error_description") if answer.status in _NO else None
-    words = (quoted(error), quoted(said))
+    description = document.get("error_description") if answer.status in _NO else None
+    words = (quoted(error), quoted(description))
     return error, "".join(f": {each}" for each in words if each)
 
 

@@ -24,7 +24,15 @@ from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
 from beacon.net.probe_failure import ProbeFailure
 from beacon.probing.base import USERS, Abilities, SettingFlaw
-from beacon.probing.sign_in_stats import SAMPLE, USES, LoggedSignIn, Span, Tally, WatchedUsers
+from beacon.probing.sign_in_stats import (
+    SAMPLE,
+    USES,
+    LoggedSignIn,
+    Span,
+    Tally,
+    WatchedUsers,
+    granted,
+)
 
 PAGE: Final = 200
 PAGES: Final = 20
@@ -81,7 +89,7 @@ class OktaEvent(msgspec.Struct, rename="camel"):
 
     @property
     def factor(self) -> object:
-        """The factor, where it is told."""
+        """The factor, where it is logged."""
         return ((self.debug_context and self.debug_context.debug_data) or {}).get("factor")
 
 
@@ -169,12 +177,7 @@ class OktaLog(WatchedUsers, Reach):
         limits = ("okta", self.url, self.token)
         client = run.memory.of(ConditionalClient)
         answer = client.ask(run, request, limits, self.route, follow=False)
-        if answer.status in (401, 403):
-            text = f"status {answer.status}: look at `token`, and at the rights of its owner"
-            raise ProbeFailure(Reason.OWN_CREDENTIALS, text)
-        if answer.status != 200:
-            raise ProbeFailure(Reason.SOURCE_DEAD, f"Okta answers with status {answer.status}")
-        return answer
+        return granted(answer, "Okta", "`token`, and at the rights of its owner")
 
 
 def _page(answer: Answer) -> list[OktaEvent]:

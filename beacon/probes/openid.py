@@ -13,9 +13,9 @@ from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.net.http.auth import ClientAuth, client_request, token_of
 from beacon.net.http.client import exchange
-from beacon.net.http.route import Reach, Route
+from beacon.net.http.route import Reach
 from beacon.probing.base import FAST, Abilities, Kind, SettingFlaw
-from beacon.probing.steps import Steps
+from beacon.probing.steps import step
 from beacon.vendors.openid import (
     Issued,
     Key,
@@ -56,16 +56,15 @@ class OpenId(Reach, Kind):
 
     def look(self, run: Run) -> Reading:
         """Look; latency by step: `discovery`, `token`, `keys`."""
-        steps = Steps(run)
-        route, token, lasts = self.route, "", 0.0
-        with steps.step("discovery"):
+        token, lasts = "", 0.0
+        with step(run, "discovery"):
             asks = self.client_id is not None
-            provider = discover(run, self.issuer, route, self.token_url, asks=asks)
+            provider = discover(run, self.issuer, self.route, self.token_url, asks=asks)
         if self.client_id is not None:
-            with steps.step("token"):
-                token, lasts = self._token(run, provider, route)
-        with steps.step("keys"):
-            keys = fetch_keys(run, provider, route)
+            with step(run, "token"):
+                token, lasts = self._token(run, provider, self.client_id)
+        with step(run, "keys"):
+            keys = fetch_keys(run, provider, self.route)
             now = run.clock.monotonic()
             signed = signing_key(token, keys)
             issued = run.memory.of(Issued)
@@ -75,7 +74,7 @@ class OpenId(Reach, Kind):
             return self.judge(keys)
 
     def judge(self, keys: tuple[Key, ...]) -> Reading:
-        """What the keys that are offered come to."""
+        """The reading of the keys that are offered."""
         found, wanted = {key.name for key in keys}, set(self.keys)
         new, gone = len(found - wanted) if wanted else 0, len(wanted - found)
         if gone:
@@ -85,14 +84,13 @@ class OpenId(Reach, Kind):
         added = f", {new} of them not configured" if new else ""
         return Reading(Reason.OK, f"keys offered: {len(keys)}{added}")
 
-    def _token(self, run: Run, provider: ProviderMetadata, route: Route) -> tuple[str, float]:
-        assert self.client_id is not None, "asked before"
+    def _token(self, run: Run, provider: ProviderMetadata, client: str) -> tuple[str, float]:
         form = {"grant_type": "client_credentials"}
         if self.scope is not None:
             form["scope"] = self.scope
         how = self.client_auth or provider.client_auth
-        request = client_request(provider.token_url, self.client_id, self.client_secret, form, how)
-        token, lasts = token_of(exchange(run, request, route, follow=False))
+        request = client_request(provider.token_url, client, self.client_secret, form, how)
+        token, lasts = token_of(exchange(run, request, self.route, follow=False))
         return run.hide(token), lasts
 
 

@@ -1,13 +1,13 @@
 """`otp_email`: whether a code that is sent by mail arrives, and in time.
 
-Something makes a server send a message (steps over HTTP, a submission by SMTP), it is awaited in
-a mailbox, and its code may be sent back. Or somebody else makes it, and only its age is judged.
-Nothing of a message is ever quoted but what the servers on its way said of it.
+Steps over HTTP or a submission by SMTP have a server send a message. The run waits for it in a
+mailbox, and may send its code back. Or somebody else has it sent, and only its age is judged.
+Nothing of a message is ever quoted but what the servers on its way added to it.
 """
 
 import contextlib
 import secrets
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import chain, islice, pairwise
@@ -82,6 +82,7 @@ class OtpEmail(Delivery):
     late_after: Annotated[
         Duration | None, Meta(description="a warning above; left out: half the lifetime")
     ] = None
+
     # --- settings -------------------------------------------------------------------
 
     @property
@@ -95,14 +96,14 @@ class OtpEmail(Delivery):
         return {**super().ways, "smtp": self.smtp is not None}
 
     @property
-    def late(self) -> float:
+    def warn_after(self) -> float:
         """Seconds above which an arrival is a warning."""
         return float(self.late_after or self.lifetime / 2)
 
     @cached_property
     def _marked(self) -> bool:
         """Whether its messages hold a word of ours."""
-        return self.smtp is not None or _mention(self.steps, NONCE)
+        return self.smtp is not None or any(NONCE in step.needs() for step in self.steps)
 
     @property
     def clock_bound(self) -> bool:
@@ -128,41 +129,39 @@ class OtpEmail(Delivery):
     # --- one run --------------------------------------------------------------------
 
     def look(self, run: Run) -> Reading:
-        """Note what is in the mailbox, make a code be sent, await it, send it back, tidy up."""
+        """Note what is in the mailbox, have a code sent, wait for it, send it back, tidy up."""
         with contextlib.closing(self.mailbox.open(run)) as watch:
             return self._watched(run, watch) if self.every else self._sent(run, watch)
 
     def _sent(self, run: Run, watch: MailWatch) -> Reading:
-        """A code that we make be sent."""
-        late = self._tidy(run, watch)
+        """Have a code sent, and wait for it."""
         talk, nonce = Dialogue(self.flow, run), new_nonce()
         talk.give(NONCE, nonce)
-        asked = self.asks(run, watch.mark(run))
+        requests = self.open_request(run, self._tidy(run, watch), watch.mark(run))
         run.note("IMAP: what comes from now on counts")
-        asked.late = late
-        with asked.asking():
-            asked.began = run.clock.monotonic()
+        with requests.sending():
+            requests.began = run.clock.monotonic()
             if self.smtp is not None:
                 self.smtp.submit(run, nonce)
             else:
-                asked.began = self.trigger(run, talk)
+                requests.began = self.trigger(run, talk)
         with silence_means(run, Reason.CODE_NOT_ARRIVED):
             seen = _Seen()
-            until = min(asked.began + self.lifetime, run.deadline - MARGIN)
+            until = min(requests.began + self.lifetime, run.deadline - MARGIN)
             codes = self._codes(run, watch, nonce, until, seen)
-            found = self.answer(run, talk, watch, asked, codes)
+            found = self.answer(run, talk, watch, requests, codes)
             if found is None:
-                seen.waited = max(until - asked.began, 0.0)
+                seen.waited = max(until - requests.began, 0.0)
                 lost = self._lost(run, watch, nonce, seen)
-                return replace(asked.verdict(lost), latency=run.elapsed())
+                found = replace(requests.verdict(lost), latency=run.elapsed())
         return found
 
     def _codes(
         self, run: Run, watch: MailWatch, nonce: str, until: float, seen: "_Seen"
     ) -> Iterator[ArrivedCode]:
-        """The messages that may be ours, until then; what else came is noted in `seen`.
+        """The messages that may be ours, until then. What else comes is noted in `seen`.
 
-        Raises `ProbeFailure` where a refusal comes in its place.
+        Raises `ProbeFailure` where a refusal comes instead.
         """
         while (mail := watch.wait(run, until)) is not None:
             if self._marked and not mail.parsed.holds(nonce):
@@ -174,26 +173,20 @@ class OtpEmail(Delivery):
                 seen.delays.append(_delay(mail.parsed.bounce))
             elif self._is_it(mail, nonce):
                 _note_way(run, mail.parsed)
-                yield self._code(run, mail)
+                code = _code_of(self.pattern, mail) if self.pattern else None
+                yield ArrivedCode(
+                    message=mail,
+                    text=run.hide(code) if code else None,
+                    reading=partial(self.judge, mail),
+                    dated=mail.parsed.dated is not None,
+                    ownable=not self._marked,
+                )
             else:
                 seen.unmatched += 1
                 run.note("a message in which `pattern` finds nothing")
 
-    def _code(self, run: Run, mail: ImapMessage) -> ArrivedCode:
-        return ArrivedCode(
-            message=mail,
-            text=self._found(run, mail),
-            reading=partial(self.judge, mail),
-            dated=mail.parsed.dated is not None,
-            ownable=not self._marked,
-        )
-
-    def _found(self, run: Run, mail: ImapMessage) -> str | None:
-        code = _code_of(self.pattern, mail) if self.pattern else None
-        return run.hide(code) if code else None
-
     def _is_it(self, mail: ImapMessage, mark: str) -> bool:
-        """Whether this is the message, or tells what became of it."""
+        """Whether this is the message, or a notice of what became of it."""
         if self._marked and not mail.parsed.holds(mark):
             return False
         if mail.parsed.bounce is not None:
@@ -201,7 +194,7 @@ class OtpEmail(Delivery):
         return self.pattern is None or _code_of(self.pattern, mail) is not None
 
     def _lost(self, run: Run, watch: MailWatch, nonce: str, seen: "_Seen") -> Reading:
-        """What it means that nothing came. Raises `ProbeFailure` where that is known."""
+        """The reading where nothing came. Raises `ProbeFailure` where the cause is known."""
         if watch.full(run):
             return Reading(Reason.SOURCE_DEAD, "our own mailbox is full")
         if self.bounces is not None:
@@ -212,8 +205,8 @@ class OtpEmail(Delivery):
     def _look_for_bounces(self, run: Run, mailbox: Imap, nonce: str, seen: "_Seen") -> None:
         try:
             watch = mailbox.open(run)
-        except ProbeFailure as trouble:  # that nothing came is known all the same
-            run.note(f"bounces: {trouble.reading.detail}")
+        except ProbeFailure as failure:  # the reading stays: no code came
+            run.note(f"bounces: {failure.reading.detail}")
             return
         with contextlib.closing(watch):
             for folder in watch.earlier(run):
@@ -223,21 +216,20 @@ class OtpEmail(Delivery):
                         seen.delays.append(_delay(mail.parsed.bounce))
 
     def judge(self, mail: ImapMessage, latency: float) -> Reading:
-        """What a message that arrived after so many seconds comes to."""
-        found = mail.parsed.authentication
-        flawed = [f"{name}={result}" for name, result in found.items() if result != "pass"]
-        words = [f"arrived after {latency:.1f} s"]
+        """The reading of a message that arrived after so many seconds."""
+        results = [f"{name}={result}" for name, result in mail.parsed.authentication.items()]
+        flawed = [result for result in results if not result.endswith("=pass")]
+        arrived = f"arrived after {latency:.1f} s"
         if mail.junk:
-            told = [f"{name}={result}" for name, result in found.items()]
-            return Reading(Reason.CODE_IN_JUNK, "; ".join(["in junk", *words, *told]))
-        if latency > self.late:
-            words += [f"of {self.lifetime:g} s", *_slowest(mail.parsed)]
-            return Reading(Reason.CODE_LATE, "; ".join([" ".join(words[:2]), *words[2:], *flawed]))
-        return Reading(Reason.OK, "; ".join(words + flawed))
+            return Reading(Reason.CODE_IN_JUNK, "; ".join(["in junk", arrived, *results]))
+        if latency > self.warn_after:
+            words = [f"{arrived} of {self.lifetime:g} s", *_slowest(mail.parsed), *flawed]
+            return Reading(Reason.CODE_LATE, "; ".join(words))
+        return Reading(Reason.OK, "; ".join([arrived, *flawed]))
 
     def _watched(self, run: Run, watch: MailWatch) -> Reading:
-        """A code that somebody else makes be sent: how old the last one is, and how late it was."""
-        assert self.every is not None, "asked for"
+        """Check the age of the last code that somebody else had sent, and how long it took."""
+        assert self.every is not None, "the caller checked it"
         there: list[ImapMessage] = []
         others = 0
         for folder in watch.earlier(run):
@@ -262,48 +254,49 @@ class OtpEmail(Delivery):
     def _last_codes(
         self, run: Run, folder: Iterator[ImapMessage], every: float
     ) -> tuple[list[ImapMessage], int]:
-        """The last code in a folder, however many others came after it, and those just before.
+        """The last codes in a folder, however many others came after them.
 
-        And how many others came in time.
+        And the number of others that came in time.
         """
         now = run.clock.utc().timestamp()
         found: list[ImapMessage] = []
         others = 0
         old = 0  # messages in a row that are too old for a code in time
         for number, mail in enumerate(folder, 1):
-            late = now - mail.arrived > every
+            too_old = now - mail.arrived > every
             if self._is_it(mail, ""):
                 found.append(mail)
             else:
-                others += not late
-            old = old + 1 if late else 0
+                others += not too_old
+            old = old + 1 if too_old else 0
             if number >= LEFTOVERS and (found or old >= LEFTOVERS):
                 break
         return found, others
 
     def _tidy(self, run: Run, watch: MailWatch) -> str:
-        """Delete what earlier runs waited for in vain; what may be another's is left.
+        """Delete what earlier runs waited for in vain, unless it may be somebody else's.
 
-        What is to be said of codes that came too late for their run.
+        When the code of an earlier run came, in words.
         """
         now = run.clock.utc().timestamp()
-        asked = self.asks(run)
+        requests = self.open_request(run)
         for mail in chain.from_iterable(islice(each, LEFTOVERS) for each in watch.earlier(run)):
             if not self._is_it(mail, OWN_MARK):
                 continue
             if 0.0 < mail.arrived < now - FORGOTTEN_AFTER:
                 run.note("a leftover")
                 watch.remove(run, mail)
-            elif not self._marked and asked.came_after(mail.key, mail.arrived):
+            elif not self._marked and requests.came_after(mail.key, mail.arrived):
                 run.note("the code of an earlier run")
-                asked.is_late(run.clock.monotonic() - (now - mail.arrived), mail.parsed.sent)
+                came = run.clock.monotonic() - (now - mail.arrived)
+                requests.match_earlier(came, mail.parsed.sent)
                 watch.remove(run, mail)
-        return asked.late
+        return requests.earlier_came
 
 
 @dataclass
 class _Seen:
-    """What came that is not the message: refusals for now, and messages of others."""
+    """What came instead of the message: temporary refusals, and messages of others."""
 
     delays: list[str] = field(default_factory=list)
     waited: float = 0.0
@@ -311,7 +304,7 @@ class _Seen:
     unmatched: int = 0
 
     def words(self) -> list[str]:
-        """What of it tells why the message was not found."""
+        """Why the message was not found, as far as that tells."""
         words = [*self.delays, *unmatched(self.unmatched)]
         if self.others:
             words.append(f"{counted(self.others)} came without this run's nonce")
@@ -319,18 +312,18 @@ class _Seen:
 
 
 def new_nonce() -> str:
-    """A word that no other run has; without digits, so that no pattern takes it for a code."""
+    """A word that no other run has. It has no digits, so that no pattern takes it for a code."""
     return MARK + "".join(secrets.choice(ascii_lowercase) for _ in range(16))
 
 
 def _code_of(pattern: str, mail: ImapMessage) -> str | None:
-    """The code in a message; our own nonces, which may come back in it, are none."""
+    """The code in a message. Our own nonces may be in it, and are no codes."""
     body, head = (_MARKS.sub("…", text) for text in (mail.text, mail.head))
     return code_in(pattern, replace(mail, text=body, head=head))
 
 
 def _delay(bounce: Bounce) -> str:
-    """What a server says of a delay. Raises `ProbeFailure` where it says that all is over."""
+    """A delay, in words. Raises `ProbeFailure` where the server has given up."""
     by = f" by {quoted(bounce.by)}" if bounce.by else ""
     means = next((f" ({means})" for code, means in _MEANS if bounce.status.endswith(code)), "")
     if not bounce.final:
@@ -340,21 +333,16 @@ def _delay(bounce: Bounce) -> str:
     raise ProbeFailure(Reason.DELIVERY_REFUSED, f"refused{by}: {bounce.status}{means}")
 
 
-def _mention(steps: Collection[Step], name: str) -> bool:
-    """Whether a template of these steps has this value in it."""
-    return any(name in step.needs() for step in steps)
-
-
-def _note_way(run: Run, letter: MailMessage) -> None:
-    for before, hop in pairwise(letter.hops):
+def _note_way(run: Run, message: MailMessage) -> None:
+    for before, hop in pairwise(message.hops):
         run.note(f"mail: {quoted(before.by)} to {quoted(hop.by)}: {hop.at - before.at:+.0f} s")
-    found = " ".join(f"{name}={result}" for name, result in letter.authentication.items())
+    found = " ".join(f"{name}={result}" for name, result in message.authentication.items())
     run.note(f"mail: {found or 'nothing said of spf, dkim, dmarc'}")
 
 
-def _slowest(letter: MailMessage) -> list[str]:
-    """Where it stayed longest, in words; by clocks of others, so a hint."""
-    steps = [(hop.at - before.at, hop.by) for before, hop in pairwise(letter.hops)]
+def _slowest(message: MailMessage) -> list[str]:
+    """Where it stayed longest, in words. A hint: it is by the clocks of others."""
+    steps = [(hop.at - before.at, hop.by) for before, hop in pairwise(message.hops)]
     spent, by = max(steps, default=(0.0, ""))
     return [f"{spent:.0f} s on its way to {quoted(by)}"] if spent > 1 else []
 

@@ -1,8 +1,8 @@
 """`otp_sms`: whether a code that is sent by text message arrives at our own modem, and in time.
 
-Steps over HTTP make a server send a message, it is awaited in gammu-smsd's inbox, and its code
-may be sent back. Or somebody else makes it be sent, and only its age is judged. Nothing of a
-message is ever quoted. A modem without a network is our own trouble, never an outage.
+Steps over HTTP have a server send a message. The run waits for it in gammu-smsd's inbox, and may
+send its code back. Or somebody else has it sent, and only its age is judged. Nothing of a message
+is ever quoted. A modem without a network is our own trouble, never an outage.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ from msgspec import Meta
 from beacon.config.fields import Regex
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
+from beacon.net.mail.mail_server import silence_means
 from beacon.net.mailbox import MESSAGES_LIMIT
 from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.code_mailbox import code_in, unmatched
@@ -83,27 +84,25 @@ class OtpSms(SmsDelivery):
     # --- a code that we make be sent --------------------------------------------------
 
     def _sent(self, run: Run, watch: SmsdWatch) -> Reading:
-        late = self._tidy(run, watch)
-        talk, asked = Dialogue(self.flow, run), self.asks(run)
-        asked.late = late
-        with asked.asking():
-            asked.began = self.trigger(run, talk)
-        before, run.silence = run.silence, Reason.CODE_NOT_ARRIVED
+        requests = self.open_request(run, self._tidy(run, watch))
+        talk = Dialogue(self.flow, run)
+        with requests.sending():
+            requests.began = self.trigger(run, talk)
         others: list[Hashable] = []
-        codes = self._codes(run, watch, asked.began, others)
-        found = self.answer(run, talk, watch, asked, codes)
-        if found is None:
-            waited = run.clock.monotonic() - asked.began
-            words = [f"not arrived within {waited:.0f} s", *unmatched(len(others))]
-            lost = Reading(Reason.CODE_NOT_ARRIVED, "; ".join(words))
-            found = replace(asked.verdict(lost), latency=run.elapsed())
-        run.silence = before
-        return found
+        codes = self._codes(run, watch, requests.began, others)
+        with silence_means(run, Reason.CODE_NOT_ARRIVED):
+            found = self.answer(run, talk, watch, requests, codes)
+        if found is not None:
+            return found
+        waited = run.clock.monotonic() - requests.began
+        words = [f"not arrived within {waited:.0f} s", *unmatched(len(others))]
+        lost = Reading(Reason.CODE_NOT_ARRIVED, "; ".join(words))
+        return replace(requests.verdict(lost), latency=run.elapsed())
 
     def _codes(
         self, run: Run, watch: SmsdWatch, began: float, others: list[Hashable]
     ) -> Iterator[ArrivedCode]:
-        """The messages with a code, until its time is up; which ones have none."""
+        """The messages with a code, until its time is up. Those without one go into `others`."""
         while (message := watch.wait(run, self.until(run, began))) is not None:
             code = code_in(self.pattern, message)
             if code:
@@ -113,28 +112,28 @@ class OtpSms(SmsDelivery):
                 run.note("a message in which `pattern` finds nothing")
 
     def _tidy(self, run: Run, watch: SmsdWatch) -> str:
-        """Delete codes that came too late for their runs; a fresh one may be another's.
+        """Delete codes that came too late for their runs; a fresh one may be somebody else's.
 
-        What is to be said of them.
+        When the last of them came, in words.
         """
-        asked, now = self.asks(run), run.clock.monotonic()
+        requests, now = self.open_request(run), run.clock.monotonic()
         for age, message in islice(watch.earlier(run), LEFTOVERS):
             if not code_in(self.pattern, message):
                 continue
-            if asked.earlier and age < now - asked.earlier[0].at:
+            if requests.earlier and age < now - requests.earlier[0].at:
                 run.note(f"the code of an earlier run came {age:.0f} s ago")
-                asked.is_late(now - age)
+                requests.match_earlier(now - age)
                 watch.remove(run, message)
             elif age > FORGOTTEN_AFTER:
                 run.note("a leftover")
                 watch.remove(run, message)
-        return asked.late
+        return requests.earlier_came
 
     # --- a code that somebody else makes be sent --------------------------------------
 
     def _last(self, run: Run, watch: SmsdWatch) -> Reading:
-        """How old the last one is; the ones before it go."""
-        assert self.every is not None, "asked for"
+        """Check the age of the last code, and delete the ones before it."""
+        assert self.every is not None, "the caller checked it"
         reading = self._aged(*self._last_code(run, watch, self.every), self.every)
         now = watch.progress()
         earlier = run.memory.of(EarlierProgress)
@@ -165,13 +164,13 @@ class OtpSms(SmsDelivery):
         return last, others
 
     def _aged(self, age: float | None, others: int, every: float) -> Reading:
-        """What it comes to that the last code is so old."""
-        if age is not None and age <= every:
-            return Reading(Reason.OK, f"the last one came {age:.0f} s ago")
-        told = "no message with a code is there"
+        """The reading of a last code that is so old; None: there is none."""
+        text = "no message with a code is there"
         if age is not None:
-            told = f"the last one came {age:.0f} s ago"
-        return Reading(Reason.CODE_NOT_ARRIVED, "; ".join([told, *unmatched(others)]))
+            text = f"the last one came {age:.0f} s ago"
+            if age <= every:
+                return Reading(Reason.OK, text)
+        return Reading(Reason.CODE_NOT_ARRIVED, "; ".join([text, *unmatched(others)]))
 
 
 @dataclass

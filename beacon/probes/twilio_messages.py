@@ -14,13 +14,11 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Meta
 
-from beacon.config.checks import loopback
 from beacon.config.fields import Secret, Url
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
-from beacon.net.address import origin
-from beacon.net.http.auth import Basic
+from beacon.net.http.auth import Basic, unencrypted
 from beacon.net.http.client import Answer, Request, exchange
 from beacon.net.http.expectations import parse_json_as
 from beacon.net.parsing.dates import mail_date
@@ -83,17 +81,11 @@ class TwilioMessages(SmsDelivery):
     )
     url: Url = Url("https://api.twilio.com")  # noqa: RUF009 - it is a text
 
-    @property
-    def clock_bound(self) -> bool:
-        """Whether certificates are verified, codes made or ages judged by our clock."""
-        return super().clock_bound or (self.url.startswith("https:") and self.tls.verify)
-
     def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         yield from super().conflicts()
-        scheme, host, _ = origin(self.url)
-        if scheme == "http" and not loopback(host):
-            yield SettingFlaw(("url",), f"the password would go unencrypted to {host}", "https://…")
+        for flaw in unencrypted("url", self.url):
+            yield SettingFlaw(*flaw)
 
     def look(self, run: Run) -> Reading:
         """Find the message and follow it. Raises `ProbeFailure`."""
@@ -119,9 +111,9 @@ class TwilioMessages(SmsDelivery):
             try:
                 message = next(self._new(run, known), message)
                 trouble = None
-            except ProbeFailure as met:  # one answer that fails is no lost message
-                run.note(met.reading.detail)
-                trouble = met.reading
+            except ProbeFailure as failure:  # one answer that fails is no lost message
+                run.note(failure.reading.detail)
+                trouble = failure.reading
             if message is not None:
                 run.note(f"message: {_status(message)}")
                 found = self.judge(message, run.clock.monotonic() - began)

@@ -18,7 +18,7 @@ from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
 from beacon.net.probe_failure import ProbeFailure
 from beacon.probing.base import USERS, Abilities, SettingFlaw
-from beacon.probing.sign_in_stats import Span, Tally, Users
+from beacon.probing.sign_in_stats import Span, Tally, Users, granted
 
 _SUMMARY: Final = "/v2/Attempts/Summary"
 
@@ -80,16 +80,12 @@ class TwilioVerify(Users, Reach):
         limits = ("twilio", self.url, self.username)
         client = run.memory.of(ConditionalClient)
         answer = client.ask(run, request, limits, self.route, follow=False)
-        if answer.status in (401, 403):
-            text = f"status {answer.status}: look at `username` and `password`"
-            raise ProbeFailure(Reason.OWN_CREDENTIALS, text)
-        if answer.status != 200:
-            raise ProbeFailure(Reason.SOURCE_DEAD, f"Twilio answers with status {answer.status}")
+        body = granted(answer, "Twilio", "`username` and `password`").body
         try:
-            said = parse_json_as(answer.body, AttemptSummary)
+            summary = parse_json_as(body, AttemptSummary)
         except msgspec.ValidationError as error:
             raise ProbeFailure(Reason.SOURCE_DEAD, f"not a summary: {quoted(error)}") from None
-        total, good = said.total_attempts, said.total_converted
+        total, good = summary.total_attempts, summary.total_converted
         if total is None or good is None or not 0 <= good <= total:
             raise ProbeFailure(Reason.SOURCE_DEAD, "a summary without its numbers")
         return Tally(good, total - good)

@@ -5,8 +5,8 @@
                                    request 2 ─────── ▼ ──── code 2 …
                                                      ours?
 
-A code belongs to the run that asked for it. What was in the mailbox before the request does not
-count; what came later is told apart by when it was sent, where the message says so. Else it may
+A code belongs to the run that requested it. Messages from before the request do not count. When a
+later message was sent decides which request it answers, where the message says so. Else it may
 answer any request whose code was not seen yet.
 """
 
@@ -74,29 +74,29 @@ class OpenRequests:
     unanswered: UnansweredRequests
     request: CodeRequest
     earlier: list[CodeRequest]
+    earlier_came: str = ""
+    """When the code of an earlier request came, in words; empty: none did."""
     began: float = 0.0
     """When its last step began: latency counts from here."""
-    late: str = ""
-    """What is to be said of a code of an earlier request, where ours does not come."""
-    unsure: str = ""
-    """What is to be said of a code that may be ours or an earlier one."""
+    unsure_came: str = ""
+    """When a code came that may be ours or an earlier one, in words; empty: none did."""
 
     @contextmanager
-    def asking(self) -> Iterator[None]:
-        """Inside, the code is asked for; a request that was answered with trouble sends none."""
+    def sending(self) -> Iterator[None]:
+        """Inside, the code is requested. A request that fails makes no code be sent."""
         self.unanswered.add(self.request)
         try:
             yield
-        except ProbeFailure as trouble:
-            if trouble.reading.reason is not Reason.DEADLINE:  # it may have been heard
+        except ProbeFailure as failure:
+            if failure.reading.reason is not Reason.DEADLINE:  # the server may have received it
                 self.unanswered.drop(self.request)
             raise
 
     def owner(self, run: Run, sent: float | None, dated: bool) -> Owner:
-        """Whose a code is, by when its message was sent (UTC, by clocks of others).
+        """Whose code this is, by when its message was sent (UTC, by the clocks of others).
 
-        A time before our request tells. One after it tells only where the message itself is
-        `dated`: servers on its way may have got it late.
+        A time before our request decides. A later one decides only where the message itself is
+        `dated`: servers on its way may have received it late.
         """
         slack = (self.request.at - self.earlier[-1].at) / 2 if self.earlier else inf
         if sent_before(run, sent, self.request.utc, slack):
@@ -111,27 +111,28 @@ class OpenRequests:
         first = oldest.mark.get((place.folder, place.validity))
         return arrived >= oldest.utc if first is None else place.uid >= first
 
-    def is_late(self, now: float, sent: float | None = None) -> bool:
-        """The code of an earlier request came; false: none of those that we know of."""
+    def match_earlier(self, now: float, sent: float | None = None) -> bool:
+        """Take a code for that of an earlier request; false: we know of no such request."""
         if not self.earlier:
-            self.late = "a code came that was sent before this run asked for one"
+            self.earlier_came = "a code came that was sent before this run asked for one"
             return False
         # The last one asked for before it was sent; the oldest where that is not known.
         before = [each for each in self.earlier if sent is not None and each.utc <= sent + 1]
         whose = before[-1] if before else self.earlier[0]
-        self.late = f"the code of an earlier run came {now - whose.at:.0f} s after its request"
+        waited = f"{now - whose.at:.0f} s after its request"
+        self.earlier_came = f"the code of an earlier run came {waited}"
         self._drop(whose)
         return True
 
-    def may_be_late(self, now: float) -> None:
-        """A code came that answers this request, or the oldest one before."""
+    def match_unsure(self, now: float) -> None:
+        """Note a code that answers this request, or the oldest one before."""
         before, since = now - self.earlier[0].at, now - self.began
-        self.unsure = f"arrived {since:.0f} s after this request, or {before:.0f} s after one "
-        self.unsure += "whose code never came"
-        self._drop(self.earlier[0])
+        self.unsure_came = f"arrived {since:.0f} s after this request, or {before:.0f} s after one "
+        self.unsure_came += "whose code never came"
+        self.drop_oldest()
 
-    def was_late(self) -> None:
-        """The server did not take a code: it is held to be that of the oldest request before."""
+    def drop_oldest(self) -> None:
+        """The code of the oldest earlier request came, as far as anybody can tell."""
         self._drop(self.earlier[0])
 
     def answered(self) -> None:
@@ -139,11 +140,12 @@ class OpenRequests:
         self.unanswered.drop(self.request)
 
     def verdict(self, lost: Reading) -> Reading:
-        """What it means that ours did not come: late, where those of earlier requests do."""
-        if lost.reason is not Reason.CODE_NOT_ARRIVED or not (self.unsure or self.late):
+        """The reading where ours did not come: late, if those of earlier requests do."""
+        if lost.reason is not Reason.CODE_NOT_ARRIVED:
             return lost
-        text = self.unsure or f"{self.late}; this run's: {lost.detail}"
-        return Reading(Reason.CODE_LATE, text)
+        earlier = self.earlier_came and f"{self.earlier_came}; this run's: {lost.detail}"
+        text = self.unsure_came or earlier
+        return Reading(Reason.CODE_LATE, text) if text else lost
 
     def _drop(self, request: CodeRequest) -> None:
         self.unanswered.drop(request)

@@ -1,4 +1,4 @@
-"""What kinds share that make a code be sent, and look whether it arrives in time."""
+"""What kinds share that have a code sent, and check whether it arrives in time."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -26,11 +26,11 @@ from beacon.probing.sign_in_step import Step
 LIFETIME: Final = 120.0
 """Seconds a code is good where nothing else is said: privacyIDEA's default."""
 
-LATE: Final = 30.0
+WARN_AFTER: Final = 30.0
 """Seconds after which people wonder where their text message is."""
 
 MARGIN: Final = 1.0
-"""Seconds before the run's end at which no code is awaited any more: there is a reading to make."""
+"""Seconds before the run's end at which it stops waiting for a code, to make its reading."""
 
 CODE: Final = "code"
 
@@ -76,13 +76,13 @@ class Delivery(Reach, Kind):
 
     @property
     @abstractmethod
-    def late(self) -> float:
+    def warn_after(self) -> float:
         """Seconds above which an arrival is a warning."""
 
     @property
     def clock_bound(self) -> bool:
         """Whether certificates are verified, codes made or ages judged by our clock."""
-        return self.flow.clock_bound or self.every is not None
+        return super().clock_bound or self.flow.clock_bound or self.every is not None
 
     @cached_property
     def flow(self) -> DialogueSettings:
@@ -110,7 +110,7 @@ class Delivery(Reach, Kind):
                 yield SettingFlaw(
                     ("steps", number), "no code has arrived by then", "{{ code }} later"
                 )
-        if self.late > self.lifetime:
+        if self.warn_after > self.lifetime:
             text = f"late only after the code's end ({self.lifetime:g}s)"
             yield SettingFlaw(("late_after",), text, "less than `code_lifetime`")
 
@@ -126,11 +126,11 @@ class Delivery(Reach, Kind):
         return self.flow.wait(utc, memory)
 
     def weigh(self, run: Run, reading: Reading) -> Reading:
-        """What a reading comes to by what the mailbox could have received."""
+        """The reading, corrected where the mailbox could not receive."""
         return run.memory.of(Reception).weigh(run, reading, self.BLIND, self.every)
 
     def trigger(self, run: Run, talk: Dialogue) -> float:
-        """When the last request for a code began. Raises `ProbeFailure` where none was sent."""
+        """Have a code sent; when its last step began. Raises `ProbeFailure` where none is sent."""
         began = run.clock.monotonic()
         for step in self.steps:
             began = run.clock.monotonic()
@@ -139,49 +139,63 @@ class Delivery(Reach, Kind):
                 raise ProbeFailure(found.reason, found.detail)
         return began
 
-    def asks(self, run: Run, mark: Mapping[tuple[bytes, int], int] | None = None) -> OpenRequests:
+    def open_request(
+        self,
+        run: Run,
+        earlier_came: str = "",
+        mark: Mapping[tuple[bytes, int], int] | None = None,
+    ) -> OpenRequests:
         """The request this run is about to make, beside the earlier ones whose code may come."""
         now = run.clock.monotonic()
         request = CodeRequest(now, run.clock.utc().timestamp(), mark or {})
         unanswered = run.memory.of(UnansweredRequests)
-        return OpenRequests(unanswered, request, unanswered.recent(now))
+        return OpenRequests(unanswered, request, unanswered.recent(now), earlier_came)
 
     def answer(
         self,
         run: Run,
         talk: Dialogue,
         watch: Watch,
-        asked: OpenRequests,
+        requests: OpenRequests,
         codes: Iterator["ArrivedCode"],
     ) -> Reading | None:
-        """What the code comes to that answers this run's request; None: none did."""
+        """The reading of the code that answers this run's request; None: none does."""
         triggered = run.clock.monotonic()
         for code in codes:
-            came = run.clock.monotonic()
-            sent = code.message.sent
-            owner = asked.owner(run, sent, code.dated) if code.ownable else Owner.OURS
-            if owner is Owner.EARLIER and not asked.is_late(came, sent):
-                continue  # it may be somebody else's
-            watch.remove(run, code.message)
+            arrived = run.clock.monotonic()
+            owner = self._owner(run, watch, requests, code)
             if owner is Owner.EARLIER:
                 continue
-            if owner is Owner.UNSURE and not self.after:
-                asked.may_be_late(came)
-                continue
-            reading = code.reading(came - asked.began)
-            moments = [("trigger", triggered), ("arrival", came)]
+            reading = code.reading(arrived - requests.began)
+            moments = [("trigger", triggered), ("arrival", arrived)]
             if self.after and code.text is not None:
                 with silence_means(run, None):
                     reading = self.verified(talk, code.text, reading)
                 moments.append(("verify", run.clock.monotonic()))
                 if owner is Owner.UNSURE and reading.reason is Reason.CODE_WRONG:
                     run.note(f"{reading.detail}: it may be the code of an earlier run")
-                    asked.was_late()
+                    requests.drop_oldest()
                     continue
-            asked.answered()
-            note_moments(run, moments, asked.began)
-            return replace(reading, latency=came - asked.began)
+            requests.answered()
+            note_moments(run, moments, requests.began)
+            return replace(reading, latency=arrived - requests.began)
         return None
+
+    def _owner(self, run: Run, watch: Watch, requests: OpenRequests, code: "ArrivedCode") -> Owner:
+        """Whose code it is. It is removed from the mailbox, unless it may be somebody else's.
+
+        Only a server to which it is sent back can tell whose an unsure one is. Without one it
+        counts for the earlier request.
+        """
+        now, sent = run.clock.monotonic(), code.message.sent
+        owner = requests.owner(run, sent, code.dated) if code.ownable else Owner.OURS
+        if owner is Owner.EARLIER and not requests.match_earlier(now, sent):
+            return owner  # it may be somebody else's
+        watch.remove(run, code.message)
+        if owner is Owner.UNSURE and not self.after:
+            requests.match_unsure(now)
+            return Owner.EARLIER
+        return owner
 
     def verified(self, talk: Dialogue, code: str, reading: Reading) -> Reading:
         """The reading after the code was sent back."""
@@ -199,9 +213,9 @@ class Delivery(Reach, Kind):
 
 @dataclass(frozen=True, slots=True)
 class ArrivedCode:
-    """A message that may answer a request: its code (None: it has none to send back).
+    """A message that may answer a request, with its code (None: it has none to send back).
 
-    `reading` is what it comes to after so many seconds, `dated` is whether it has a date of its
+    `reading` makes its reading from the seconds until it arrived. `dated`: it has a date of its
     own. Without `ownable` it is ours for certain.
     """
 
@@ -214,10 +228,10 @@ class ArrivedCode:
 
 @dataclass
 class Reception:
-    """Since when the mailbox can receive again, as far as runs saw; None: nothing was amiss.
+    """Since when the mailbox can receive again (`back`); None: it always could.
 
-    After a time in which it could not, codes that are not there were not lost: they are on their
-    way, or were sent meanwhile. So they are not missed before `every` has passed once more.
+    After a time in which it could not receive, a missing code is not lost: it is on its way, or
+    was sent meanwhile. So none counts as missing before `every` has passed once more.
     """
 
     blind: bool = False
@@ -226,7 +240,7 @@ class Reception:
     def weigh(
         self, run: Run, found: Reading, reason: Reason | None, every: float | None
     ) -> Reading:
-        """A reading by what the mailbox could have received."""
+        """The reading, corrected where the mailbox could not receive."""
         if reason is None or every is None:
             return found
         if found.outcome is Outcome.ERROR:
@@ -254,26 +268,26 @@ class SmsDelivery(Delivery):
     ] = 120
 
     @property
-    def late(self) -> float:
+    def warn_after(self) -> float:
         """Seconds above which an arrival is a warning."""
-        return float(self.late_after or min(LATE, self.lifetime))
+        return float(self.late_after or min(WARN_AFTER, self.lifetime))
 
     def trigger(self, run: Run, talk: Dialogue) -> float:
-        """Count the message, then ask for it."""
+        """Count the message, then have it sent."""
         spend(run, self.messages_per_day)
         return super().trigger(run, talk)
 
     def until(self, run: Run, began: float) -> float:
-        """Until when a code is awaited that was asked for at `began`."""
+        """Until when to wait for a code that was requested at `began`."""
         return min(began + self.lifetime, run.deadline - MARGIN)
 
     def arrived(self, latency: float) -> Reading:
-        """What a code that arrived after so many seconds comes to."""
+        """The reading of a code that arrived after so many seconds."""
         words = f"arrived after {latency:.1f} s"
         if latency > self.lifetime:
             text = f"{words}, its code is good for {self.lifetime:g} s"
             return Reading(Reason.CODE_NOT_ARRIVED, text)
-        if latency > self.late:
+        if latency > self.warn_after:
             return Reading(Reason.CODE_LATE, f"{words} of {self.lifetime:g} s")
         return Reading(Reason.OK, words)
 

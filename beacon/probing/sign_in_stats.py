@@ -1,8 +1,8 @@
 """How real users fare: the share of sign-ins that go well, against what is usual at this hour.
 
-What is usual is asked of the same source: the same hour of the last two weeks, the better of
-them, so that one bad week does not become the measure. Nothing is stored. What is read lies
-`lag` back, because sources are late; so it may raise a verdict, and never clears one.
+What is usual is read from the same source: the same hour of the last two weeks, the better of
+them, so that one bad week does not become the measure. Nothing is stored. The window ends `lag`
+ago, because sources are late; so it may raise a verdict, and never clears one.
 """
 
 import hashlib
@@ -18,6 +18,7 @@ import msgspec
 from beacon.config.fields import Count, Duration
 from beacon.core.model import BreakGlassUse, Outcome, Reading, Reason
 from beacon.engine.run import Run
+from beacon.net.http.client import Answer
 from beacon.net.http.conditional_client import BoundedCache
 from beacon.net.parsing.dates import moment
 from beacon.net.probe_failure import ProbeFailure
@@ -34,7 +35,7 @@ LOOK_BACK: Final = 86_400.0
 FEW: Final = 10
 """So many more failures than usual may be one user's, and are no reason to warn."""
 USES: Final = 100
-"""Uses told in one reading at most, the newest."""
+"""Uses in one reading at most, the newest."""
 SAMPLE: Final = 1000
 """Entries of a log that are read for one share at most, the newest: a sample tells enough."""
 
@@ -87,9 +88,9 @@ class TallyCache(BoundedCache[Tally]):
 class Users(Kind):
     """Settings of all kinds that count how real users fare.
 
-    `window` is how long a time is judged; it ends `lag` ago. With fewer than `minimum` in it
-    nothing is said. `low` and `reduced` are parts of the share that is usual: below the one it
-    is a fail, below the other a warn unless it may be chance. `min_ratio` is the share below
+    `window` is the length of the time that is judged; it ends `lag` ago. With fewer than `minimum`
+    in it there are too few to judge. `low` and `reduced` are parts of the usual share: below `low`
+    it is a fail, below `reduced` a warn unless it may be chance. `min_ratio` is the share below
     which it is a fail where the usual is not known.
     """
 
@@ -142,7 +143,7 @@ class Users(Kind):
         """Count what happened in a span of time. Raises `ProbeFailure`."""
 
     def judge(self, tally: Tally, usual: Tally | None) -> Reading:
-        """What a tally comes to; `usual` is that of a usual time, None where none is known."""
+        """The reading of a tally; `usual` is that of a usual time, None where none is known."""
         if tally.total < self.minimum:
             text = f"{tally.good} of {tally.total} {self.counted} went well; too few to judge"
             text += f" (minimum {self.minimum})" + (f"; {tally.note}" if tally.note else "")
@@ -182,6 +183,16 @@ def _chance(tally: Tally, usual: Tally) -> bool:
     expected = tally.total * failing
     spread = math.sqrt(expected * (1 - failing))
     return tally.bad - expected < max(FEW, 3 * spread)
+
+
+def granted(answer: Answer, vendor: str, settings: str) -> Answer:
+    """The answer of a vendor's API, if it is one. Raises `ProbeFailure` for any other status."""
+    if answer.status in (401, 403):
+        text = f"status {answer.status}: look at {settings}"
+        raise ProbeFailure(Reason.OWN_CREDENTIALS, text)
+    if answer.status != 200:
+        raise ProbeFailure(Reason.SOURCE_DEAD, f"{vendor} answers with status {answer.status}")
+    return answer
 
 
 @dataclass(frozen=True, slots=True)

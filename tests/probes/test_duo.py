@@ -306,7 +306,7 @@ def test_a_ping_that_hangs_does_not_hide_our_clock(make: Make, duo_server: Any) 
 
 def test_results_that_may_yet_come_let_in_only_by_allow(make: Make) -> None:
     probe = make()
-    assert probe.stopped(DuoAnswer("auth"), "") is None
-    assert probe.judge(DuoAnswer("allow", "remembered"), "").reason is Reason.OK
-    assert probe.judge(DuoAnswer("allowed"), "").reason is Reason.SIGN_IN_UNFINISHED
-    assert probe.judge(DuoAnswer("ALLOW"), "").outcome is Outcome.FAIL
+    assert probe.stopped(DuoAnswer("auth")) is None
+    assert probe.judge(DuoAnswer("allow", "remembered")).reason is Reason.OK
+    assert probe.judge(DuoAnswer("allowed")).reason is Reason.SIGN_IN_UNFINISHED
+    assert probe.judge(DuoAnswer("ALLOW")).outcome is Outcome.FAIL

@@ -884,4 +884,4 @@ def test_the_lifetime_is_the_same_for_probe_and_judgement(tmp_path: Path) -> Non
     config = load_config(path, {})
     (endpoint,) = config.watched.services[0].endpoints
     probe: Any = config.probes["codes/it"]
-    assert (endpoint.code_lifetime, probe.lifetime, probe.late) == (180.0, 180.0, 90.0)
+    assert (endpoint.code_lifetime, probe.lifetime, probe.warn_after) == (180.0, 180.0, 90.0)

@@ -74,22 +74,22 @@ def test_a_clock_that_was_set_back_makes_no_code_an_earlier_one() -> None:
 def test_requests_are_forgotten_and_dropped_one_by_one() -> None:
     it = asked(FORGOTTEN_AFTER, 200, 100)
     assert [100.0 - each.at for each in it.earlier] == [200, 100]
-    assert it.is_late(101.0, NOW - 90)
+    assert it.match_earlier(101.0, NOW - 90)
     assert it.verdict(LOST).detail == (
         "the code of an earlier run came 101 s after its request; this run's: " + LOST.detail
     )
-    it.may_be_late(102.0)
+    it.match_unsure(102.0)
     assert it.verdict(LOST).detail == (
         "arrived 2 s after this request, or 202 s after one whose code never came"
     )
     assert it.earlier == it.unanswered.recent(100.0) == []
-    assert not it.is_late(103.0)
+    assert not it.match_earlier(103.0)
 
 
 def test_only_a_loss_becomes_late() -> None:
     it = asked()
     assert it.verdict(LOST) == LOST
-    it.is_late(1.0)
+    it.match_earlier(1.0)
     refused = Reading(Reason.DELIVERY_REFUSED, "refused")
     assert it.verdict(refused) == refused
     assert it.verdict(LOST).reason is Reason.CODE_LATE
@@ -117,6 +117,6 @@ def test_a_request_that_was_answered_with_trouble_sends_no_code(
     reason: Reason, waits: bool
 ) -> None:
     it = asked()
-    with pytest.raises(ProbeFailure), it.asking():
+    with pytest.raises(ProbeFailure), it.sending():
         raise ProbeFailure(reason, "")
     assert bool(it.unanswered.recent(100.0)) is waits

@@ -6,14 +6,13 @@ from beacon.core.model import Reading, Reason
 from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.probe_failure import ProbeFailure, timed
-from beacon.probing.steps import SIGN_OUT_BUDGET, Steps
+from beacon.probing.steps import SIGN_OUT_BUDGET, signing_out, step
 
 
 def test_the_seconds_of_each_step_are_the_phases(clock: ManualClock) -> None:
     run = Run(clock, 10.0)
-    steps = Steps(run)
     for name, seconds in (("password", 1.5), ("code", 0.25)):
-        with steps.step(name):
+        with step(run, name):
             clock.advance(seconds)
     reading = timed(run, Reading(Reason.OK, "accepted"))
     assert reading == Reading(Reason.OK, "accepted", 1.75, (("password", 1.5), ("code", 0.25)))
@@ -22,10 +21,9 @@ def test_the_seconds_of_each_step_are_the_phases(clock: ManualClock) -> None:
 
 def test_trouble_names_its_step(clock: ManualClock) -> None:
     run = Run(clock, 10.0)
-    steps = Steps(run)
 
     def ask() -> None:
-        with steps.step("code"):
+        with step(run, "code"):
             clock.advance(2.0)
             raise ProbeFailure(Reason.HTTP_STATUS, "status 500")
 
@@ -36,8 +34,7 @@ def test_trouble_names_its_step(clock: ManualClock) -> None:
 
 
 def test_a_deadline_passes_through(clock: ManualClock) -> None:
-    steps = Steps(Run(clock, 10.0))
-    with pytest.raises(DeadlinePassed), steps.step("code"):
+    with pytest.raises(DeadlinePassed), step(Run(clock, 10.0), "code"):
         raise DeadlinePassed
 
 
@@ -51,14 +48,14 @@ def test_somebody_who_is_signed_in_when_time_is_up_is_signed_out(raised):
         if raised is not None:
             raise raised
 
-    with pytest.raises(DeadlinePassed), Steps(run).signing_out(leave):
+    with pytest.raises(DeadlinePassed), signing_out(run, leave):
         run.remaining()
     assert 0 < left[0] <= SIGN_OUT_BUDGET
 
 
 def test_whose_time_is_not_up_is_left_alone():
-    steps = Steps(Run(SystemClock(), 60.0))
-    with steps.signing_out(lambda _: pytest.fail("signed out")):
+    run = Run(SystemClock(), 60.0)
+    with signing_out(run, lambda _: pytest.fail("signed out")):
         pass
-    with pytest.raises(ProbeFailure), steps.signing_out(lambda _: pytest.fail("signed out")):
+    with pytest.raises(ProbeFailure), signing_out(run, lambda _: pytest.fail("signed out")):
         raise ProbeFailure(Reason.HTTP_STATUS, "no")
