@@ -132,8 +132,7 @@ class DnsCheck:
             _must_be_known(seen.snapshot)
             kept[domain] = golden.kept(seen.snapshot, seen.servers)
             found += seen.findings(partial(judge, wanted=golden.wanted(kept[domain])))
-        taken = golden.Taken(self._clock.utc(), tuple(asked))
-        return golden.written(taken, kept), found
+        return golden.written(self._clock.utc(), tuple(asked), kept), found
 
     # --- check --------------------------------------------------------------------
 

@@ -231,8 +231,14 @@ def _senders(snapshot: Snapshot, wanted: Wanted) -> Iterator[Finding]:
 def _signatures(snapshot: Snapshot, wanted: Wanted) -> Iterator[Finding]:
     """What is wrong with the signatures of the domain's own records."""
     domain = plain(snapshot.domain)
-    own = [key for key, found in snapshot.records.items() if _must_be_signed(snapshot, key, found)]
-    open_ = [key for key in own if not snapshot.records[key].verified] if wanted.dnssec else []
+    open_ = [
+        key
+        for key, found in snapshot.records.items()
+        if wanted.dnssec
+        and found.state is State.THERE
+        and not found.verified
+        and key[0].is_subdomain(snapshot.domain)
+    ]
     doubted = next((key for key in snapshot.records if snapshot.records[key].doubt), None)
     if doubted is not None:
         reason = Reason.DNSSEC_BOGUS if doubted in open_ else Reason.RESOLVER_DISAGREEMENT
@@ -249,10 +255,6 @@ def _signatures(snapshot: Snapshot, wanted: Wanted) -> Iterator[Finding]:
     why = "unsigned, or no chain of trust" if checks else "unsigned, or none of them checks"
     text = f"no resolver verifies the signature of {what}: {why}"
     yield Finding(Reason.RECORD_MISSING, domain, text, domain, "DS")
-
-
-def _must_be_signed(snapshot: Snapshot, key: Record, found: Found) -> bool:
-    return found.state is State.THERE and key[0].is_subdomain(snapshot.domain)
 
 
 def _shown(record: Record) -> str:

@@ -5,7 +5,6 @@ People keep this YAML beside their zones; later snapshots are compared with it.
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -62,14 +61,6 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     domains: dict[str, GoldenDomain]
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """When the file was made, and by which resolvers."""
-
-    at: dt.datetime
-    resolvers: tuple[str, ...]
-
-
 def kept(snapshot: Snapshot, servers: tuple[str, ...]) -> GoldenDomain:
     """One snapshot in the form of the golden file."""
     return GoldenDomain(
@@ -84,14 +75,11 @@ def kept(snapshot: Snapshot, servers: tuple[str, ...]) -> GoldenDomain:
                 ttl=None if found.ttl is None else int(found.ttl),
                 values=tuple(sorted(_values(found))),
             )
-            for (name, kind), found in sorted(_pinned(snapshot), key=_order)
+            for (name, kind), found in sorted(
+                _pinned(snapshot), key=lambda item: (item[0][0], item[0][1].name)
+            )
         ),
     )
-
-
-def _order(item: tuple[Key, Found]) -> tuple[dns.name.Name, str]:
-    (name, kind), _ = item
-    return name, dns.rdatatype.to_text(kind)
 
 
 def _pinned(snapshot: Snapshot) -> Iterator[tuple[Key, Found]]:
@@ -134,12 +122,14 @@ def _values(found: Found) -> Iterator[str]:
             yield as_written(record)
 
 
-def written(taken: Taken, domains: Mapping[str, GoldenDomain]) -> str:
+def written(
+    at: dt.datetime, resolvers: tuple[str, ...], domains: Mapping[str, GoldenDomain]
+) -> str:
     """The text of the file, with a comment that says what it is for."""
     golden = Golden(
         golden=1,
-        taken=taken.at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        resolvers=taken.resolvers,
+        taken=at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        resolvers=resolvers,
         domains=dict(sorted(domains.items())),
     )
     head = (
@@ -212,13 +202,10 @@ def wanted(domain: GoldenDomain) -> Wanted:
     values = [text for entry in domain.records for text in entry.values if entry.type == "TXT"]
     return Wanted(
         spf=any(map(is_spf, values)),
-        dmarc=any(map(is_dmarc, values)) or any(map(_is_policy_alias, domain.records)),
+        dmarc=any(map(is_dmarc, values))
+        or any(e.type == "CNAME" and e.name.lower().startswith("_dmarc.") for e in domain.records),
         mx=any(entry.type == "MX" for entry in domain.records),
     )
-
-
-def _is_policy_alias(entry: GoldenRecords) -> bool:
-    return entry.type == "CNAME" and entry.name.lower().startswith("_dmarc.")
 
 
 def compare(domain: str, golden: GoldenDomain, snapshot: Snapshot) -> Iterator[Finding]:
@@ -236,7 +223,8 @@ def _compared(
     where = f"{entry.type} of {entry.name}"
     there = set(_values(found))
     if not there:
-        selector = next((s for s in snapshot.selectors if _is_key(entry, s, snapshot)), None)
+        keys = {plain(key_name(snapshot.domain, each)): each for each in snapshot.selectors}
+        selector = keys.get(entry.name.lower())
         what = f"the key of selector {selector} ({where})" if selector else where
         text = f"{what} is gone; it was {listed(entry.values)}"
         yield Finding(Reason.RECORD_MISSING, domain, text, entry.name, entry.type)
@@ -253,10 +241,6 @@ def _compared(
             at = plain(found.aliases[-1])
             text += f" (at {at}: make the golden file again, it will keep the alias)"
         yield Finding(Reason.RECORD_CHANGED, domain, text, entry.name, entry.type)
-
-
-def _is_key(entry: GoldenRecords, selector: str, snapshot: Snapshot) -> bool:
-    return plain(key_name(snapshot.domain, selector)) == entry.name.lower()
 
 
 def beside(compared: Iterable[Finding], found: Sequence[Finding]) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """One sender's domain in the DNS: everything that receivers of its mail read."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 
@@ -88,19 +88,6 @@ def keys(
     )
 
 
-@dataclass(slots=True)
-class _Noted:
-    """A `Fetch` that keeps all answers."""
-
-    fetch: Fetch
-    answers: dict[Key, Found] = field(default_factory=dict)
-
-    def __call__(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Found:
-        if (name, kind) not in self.answers:
-            self.answers[name, kind] = self.fetch(name, kind)
-        return self.answers[name, kind]
-
-
 def survey(
     domain: dns.name.Name,
     fetch: Fetch,
@@ -109,14 +96,20 @@ def survey(
     more: Iterable[Key] = (),
 ) -> Snapshot:
     """Look up everything about one domain, and the records `more`."""
-    noted = _Noted(fetch)
+    answers: dict[Key, Found] = {}
+
+    def noted(name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Found:
+        if (name, kind) not in answers:
+            answers[name, kind] = fetch(name, kind)
+        return answers[name, kind]
+
     for key in (*keys(domain, selectors, senders), *more):
         noted(*key)
     name = plain(domain)
     dmarc_at, dmarc_flaw = _policy(domain, noted)
     return Snapshot(
         domain=domain,
-        records=noted.answers,
+        records=answers,
         spf=check(name, noted),
         selectors=selectors,
         senders=tuple(_sender(name, address, noted) for address in senders),
@@ -130,7 +123,11 @@ def _sender(domain: str, address: str, fetch: Fetch) -> Sender:
     names = fetch(dns.reversename.from_address(address), PTR)
     kind = AAAA if ":" in address else A
     forward = [fetch(record.target, kind) for record in names.records[:MOST_EXCHANGES]]  # type: ignore[attr-defined]
-    back: bool | None = any(_leads_to(found, address) for found in forward)
+    back = ip_address(address) in {
+        ip_address(record.address)  # type: ignore[attr-defined]
+        for found in forward
+        for record in found.records
+    }
     failed = any(found.state is State.FAILED for found in (names, *forward))
     return Sender(
         address=address,
@@ -138,11 +135,6 @@ def _sender(domain: str, address: str, fetch: Fetch) -> Sender:
         forward=None if failed and not back else back,
         spf=check(domain, fetch, ip_address(address)),
     )
-
-
-def _leads_to(found: Found, address: str) -> bool:
-    wanted = ip_address(address)
-    return any(ip_address(record.address) == wanted for record in found.records)  # type: ignore[attr-defined]
 
 
 def _policy(domain: dns.name.Name, fetch: Fetch) -> tuple[dns.name.Name | None, str]:

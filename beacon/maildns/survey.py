@@ -154,18 +154,14 @@ def _differences(
     for key in _compared(snapshot):
         of_zone = authority.answers(*key) if authority else {}
         of_ours = resolvers.answers(*key) if resolvers and key[1] != SOA else {}
-        ordered = (*sorted(of_zone.items(), key=_by_name), *sorted(of_ours.items(), key=_by_name))
-        answers = {str(peer): found for peer, found in ordered}
-        yield from differing(key, _complete(answers), domain)
-
-
-def _by_name(item: tuple[Peer, Found]) -> str:
-    return str(item[0])
-
-
-def _complete(answers: dict[str, Found]) -> dict[str, Found]:
-    """The answers but those that end in an alias out of the zone: these are incomplete."""
-    return {s: f for s, f in answers.items() if f.records or not f.aliases}
+        answers = {
+            str(peer): answered[peer]
+            for answered in (of_zone, of_ours)
+            for peer in sorted(answered, key=str)
+            # One that ends in an alias out of the zone is incomplete.
+            if answered[peer].records or not answered[peer].aliases
+        }
+        yield from differing(key, answers, domain)
 
 
 def _compared(snapshot: Snapshot) -> Sequence[Key]:

@@ -107,12 +107,13 @@ class Proposed:
         self.zone, self._delegations = apex(zone), delegations
         self._nodes: dict[dns.name.Name, dns.node.Node] = dict(zone.nodes)
         self._beyond = beyond
-        self._inner = {
-            above
-            for name in self._nodes
-            for above in _between(name, self.zone)
-            if above not in self._nodes
-        }
+        self._inner: set[dns.name.Name] = set()  # names that have records only below them
+        for name in self._nodes:
+            above = name
+            while above not in (self.zone, dns.name.root):
+                above = above.parent()
+                self._inner.add(above)
+        self._inner -= self._nodes.keys()
         soa = zone.find_rdataset(self.zone, dns.rdatatype.SOA)
         self._negative = float(min(soa.ttl, soa[0].minimum))
 
@@ -151,14 +152,3 @@ class Proposed:
         while above not in self._nodes and above not in self._inner:
             above = above.parent()
         return self._nodes.get(dns.name.Name((b"*", *above.labels)))
-
-
-def _between(name: dns.name.Name, zone: dns.name.Name) -> list[dns.name.Name]:
-    """The names between this one and the zone's own."""
-    found = []
-    if name != zone and name.is_subdomain(zone):
-        above = name.parent()
-        while above != zone:
-            found.append(above)
-            above = above.parent()
-    return found

@@ -46,13 +46,14 @@ def connect(
     ordered.sort(key=lambda address: address[1] not in run.worked)
     race = _Race(run)
     try:
-        return race.run(ordered)
-    except _AllFailed as failed:
-        raise trouble_of(_most_telling(failed.errors), f"{run.name_of(host)} port {port}") from None
+        sock = race.run(ordered)
     finally:
         race.end()
         if len(ordered) > 1:
             _note_dead(run, ordered, own=own)
+    if sock is None:
+        raise trouble_of(_most_telling(race.errors), f"{run.name_of(host)} port {port}")
+    return sock
 
 
 def _note_dead(run: Run, addresses: Sequence[Address], *, own: bool) -> None:
@@ -62,14 +63,6 @@ def _note_dead(run: Run, addresses: Sequence[Address], *, own: bool) -> None:
     run.dead = {where: why for where, why in (run.dead | words).items() if why}
     if not own:
         run.dead_is_theirs |= any(ADDRESSES.is_theirs(address, now) for address in addresses)
-
-
-class _AllFailed(Exception):
-    """No address accepted a connection."""
-
-    def __init__(self, errors: list[OSError]) -> None:
-        super().__init__()
-        self.errors = errors
 
 
 class _Race:
@@ -82,10 +75,10 @@ class _Race:
         self._run = run
         self._begun: dict[socket.socket, tuple[Address, float]] = {}
         self._selector = selectors.DefaultSelector()
-        self._errors: list[OSError] = []
+        self.errors: list[OSError] = []
 
-    def run(self, addresses: Sequence[Address]) -> socket.socket:
-        """The socket that connects first. Raises `_AllFailed`."""
+    def run(self, addresses: Sequence[Address]) -> socket.socket | None:
+        """The socket that connects first; None: `errors` says why none did."""
         todo = deque(addresses)
         while todo or self._begun:
             if todo:
@@ -101,7 +94,7 @@ class _Race:
                 if not code:
                     return self._won(sock)
                 self._failed(sock, OSError(code, os.strerror(code)))
-        raise _AllFailed(self._errors)
+        return None
 
     def end(self) -> None:
         """Close the attempts that are left."""
@@ -137,7 +130,7 @@ class _Race:
         if error.errno in EXHAUSTED:
             raise error
         ADDRESSES.died(address, (error.strerror or "").lower(), began)
-        self._errors.append(error)
+        self.errors.append(error)
 
     def _won(self, sock: socket.socket) -> socket.socket:
         address, _ = self._begun.pop(sock)

@@ -6,7 +6,7 @@ not tell a missing name from a missing record.
 
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -19,10 +19,11 @@ import dns.rcode
 import dns.rdatatype
 import dns.resolver
 
-from beacon.config.fields import is_address
+from beacon.config.fields import Flaw, is_address
 from beacon.core.model import Reading, Reason
 from beacon.engine.run import Run
 from beacon.net.dial import trouble_of
+from beacon.net.dns_records import is_name
 from beacon.net.probe_failure import ProbeFailure
 from beacon.net.udp import Peer, ask_all, trouble
 
@@ -71,7 +72,8 @@ def ask(
     (RFC 6891 §7). Raises `DeadlinePassed`.
     """
     replies = _send_all(run, questions, share)
-    older = [number for number, reply in enumerate(replies) if _refuses_edns(reply)]
+    codes = [reply.message.rcode() if reply.message else None for reply in replies]
+    older = [number for number, code in enumerate(codes) if code in _NO_EDNS]
     for number in older:
         run.note(f"{replies[number].peer}: does not know EDNS, asking again without")
     again = _send_all(run, [_without_edns(*questions[number]) for number in older], share)
@@ -79,10 +81,6 @@ def ask(
         if reply.message is not None:
             replies[number] = reply
     return tuple(replies)
-
-
-def _refuses_edns(reply: DnsReply) -> bool:
-    return reply.message is not None and reply.message.rcode() in _NO_EDNS
 
 
 def _without_edns(
@@ -221,6 +219,26 @@ def system_resolvers(path: str = "/etc/resolv.conf") -> tuple[Peer, ...]:
     return tuple(Peer(str(server), PORT) for server in servers)
 
 
+_ADDRESS: Final = "an IP address with or without a port: 192.0.2.1, 192.0.2.1:8053, [2001:db8::1]"
+
+
+def server_flaws(resolvers: Sequence[str], authoritative: bool | Sequence[str]) -> Iterator[Flaw]:
+    """Report resolvers that are not addresses, and other servers that are not names either."""
+    for number, text in enumerate(resolvers):
+        if not is_address(_host(text)):
+            yield ("resolvers", number), f"not an address: {text!r}", _ADDRESS
+    for number, text in enumerate(() if isinstance(authoritative, bool) else authoritative):
+        if not (is_address(_host(text)) or is_name(_host(text))):
+            yield ("authoritative", number), f"not a server: {text!r}", f"a name, or {_ADDRESS}"
+
+
+def _host(text: str) -> str:
+    try:
+        return Peer.parse(text, PORT).host
+    except ValueError:
+        return ""
+
+
 def has_reverse(host: str) -> bool:
     """Whether DNS can have a reverse name for it: an IP address without an interface (`%eth0`)."""
     return is_address(host) and "%" not in host
@@ -232,7 +250,9 @@ def zone_servers(run: Run, name: dns.name.Name, resolvers: Sequence[Peer]) -> tu
     Raises `ProbeFailure` and `DeadlinePassed`.
     """
     while True:
-        message = _look_up(run, resolvers, name, dns.rdatatype.NS)
+        (message,) = _look_up_all(run, resolvers, [name], dns.rdatatype.NS)
+        if isinstance(message, Reading):
+            raise ProbeFailure(message.reason, message.detail)
         for record in message.answer:
             if record.name == name and record.rdtype == dns.rdatatype.NS:
                 hosts = sorted(server.target.to_text(omit_final_dot=True) for server in record)
@@ -248,19 +268,6 @@ def zone_servers(run: Run, name: dns.name.Name, resolvers: Sequence[Peer]) -> tu
             text = "no name servers found, not even those of the root"
             raise ProbeFailure(Reason.DNS_NO_ANSWER, text)
         name = above[0] if above else name.parent()
-
-
-def _look_up(
-    run: Run,
-    resolvers: Sequence[Peer],
-    name: dns.name.Name,
-    kind: dns.rdatatype.RdataType,
-) -> dns.message.QueryMessage:
-    """Ask one resolver after the other until one answers."""
-    (found,) = _look_up_all(run, resolvers, [name], kind)
-    if isinstance(found, Reading):
-        raise ProbeFailure(found.reason, found.detail)
-    return found
 
 
 def _look_up_all(

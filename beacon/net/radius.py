@@ -9,7 +9,7 @@ import contextlib
 import math
 import selectors
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -276,8 +276,6 @@ class RadiusExchange:
         return ProbeFailure(Reason.DEADLINE, f"{self._server}: no answer: down{more}")
 
 
-@contextlib.contextmanager
-def conversation(run: Run, server: Server) -> Iterator[RadiusExchange]:
+def conversation(run: Run, server: Server) -> contextlib.closing[RadiusExchange]:
     """An exchange that is closed at the end. Raises `ProbeFailure` where there is no address."""
-    with contextlib.closing(RadiusExchange(run, server)) as exchange:
-        yield exchange
+    return contextlib.closing(RadiusExchange(run, server))

@@ -22,7 +22,7 @@ from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
 from beacon.net.parsing.dates import since
 from beacon.net.probe_failure import ProbeFailure
-from beacon.probing.base import CLAIM, Abilities, Kind, SettingFlaw
+from beacon.probing.base import CLAIM, Abilities, Kind, SettingFlaw, unnamed
 from beacon.vendors.status import Admission, entry, worst
 
 _OF_STATUS: Final = {
@@ -120,9 +120,7 @@ class AwsEvents(Reach, Kind):
         for number, name in enumerate(self.regions):
             if not _REGION.fullmatch(name):
                 yield SettingFlaw(("regions", number), f"not a region: {name!r}", "eu-west-1 …")
-        for number, name in enumerate(self.services):
-            if not name.strip():
-                yield SettingFlaw(("services", number), "a service without a name")
+        yield from unnamed("services", self.services, "service")
 
     def look(self, run: Run) -> Reading:
         """Read the snapshot and judge it."""
@@ -134,15 +132,13 @@ class AwsEvents(Reach, Kind):
         """What AWS admits of our regions and services."""
         wanted = {name.strip().casefold() for name in self.services}
         told = list(events)
-        ours = [one for one in told if self._is_near(one) and _is_of(one, wanted)]
+        near = {*self.regions, *_EVERYWHERE}
+        ours = [e for e in told if (not self.regions or e.region in near) and _is_of(e, wanted)]
         lost, unheard = _unknown(self.services, {name for one in told for name in one.names()})
         text = "no current event concerns us"
         if unheard:
             text += f"; AWS does not name {', '.join(unheard)} today, and we do not know them"
         return worst((Admission(Reason.OK, text), *map(_admission, ours), *lost))
-
-    def _is_near(self, event: AwsEvent) -> bool:
-        return not self.regions or event.region in (*self.regions, *_EVERYWHERE)
 
 
 def _unknown(services: Iterable[str], named: set[str]) -> tuple[list[Admission], list[str]]:

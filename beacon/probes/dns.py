@@ -30,14 +30,13 @@ from beacon.net.dns_query import (
     has_reverse,
     locate,
     question,
+    server_flaws,
     system_resolvers,
     zone_servers,
 )
 from beacon.net.dns_records import digest, example, is_name, listed, one_type, shown, value
 from beacon.net.udp import Peer
 from beacon.probing.base import FAST, Abilities, Kind, SettingFlaw
-
-_ADDRESS: Final = "an IP address with or without a port: 192.0.2.1, 192.0.2.1:8053, [2001:db8::1]"
 
 _RESOLVED: Final = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
 
@@ -110,7 +109,7 @@ class Dns(Kind):
     def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         yield from self._query_faults()
-        yield from self._server_faults()
+        yield from (SettingFlaw(*flaw) for flaw in server_flaws(self.resolvers, self.authoritative))
         for number, alias in enumerate(self.cname):
             if not is_name(alias):
                 yield SettingFlaw(("cname", number), f"not a domain name: {alias!r}")
@@ -137,25 +136,6 @@ class Dns(Kind):
             except dns.exception.DNSException as error:
                 message = f"not the text of a record of type {self.record}: {error}"
                 yield SettingFlaw(("expect", name, number), message, example(kind))
-
-    def _server_faults(self) -> Iterator[SettingFlaw]:
-        for number, text in enumerate(self.resolvers):
-            try:
-                peer = Peer.parse(text, PORT)
-            except ValueError:
-                peer = Peer("", PORT)
-            if not is_address(peer.host):
-                yield SettingFlaw(("resolvers", number), f"not an address: {text!r}", _ADDRESS)
-        if isinstance(self.authoritative, bool):
-            return
-        for number, text in enumerate(self.authoritative):
-            try:
-                peer = Peer.parse(text, PORT)
-            except ValueError:
-                peer = Peer("", PORT)
-            if not (is_address(peer.host) or (peer.host and is_name(peer.host))):
-                where = ("authoritative", number)
-                yield SettingFlaw(where, f"not a server: {text!r}", f"a name, or {_ADDRESS}")
 
     def look(self, run: Run) -> Reading:
         """Ask all the servers at once, judge each answer, count the votes."""

@@ -18,7 +18,7 @@ from beacon.engine.run import Run
 from beacon.net.parsing.dates import moment
 from beacon.probing.base import USERS, Abilities, SettingFlaw
 from beacon.probing.sign_in_stats import SAMPLE, USES, LoggedSignIn, Span, Tally, WatchedUsers, iso
-from beacon.vendors.graph import Graph, GraphApplication
+from beacon.vendors.graph import GraphApplication
 
 LATE: Final = 7200.0
 """Seconds that Microsoft says attempts may take until they are counted, rarely."""
@@ -29,6 +29,7 @@ policy's doing: they count neither way."""
 
 _METRIC: Final = "beta/reports/serviceActivity/getMetricsForMfaSignIn"
 _LOG: Final = "auditLogs/signIns"
+_OF_LOG: Final = "AuditLog.Read.All and Directory.Read.All"
 _MFA: Final = "multifactorauthentication"
 
 
@@ -85,14 +86,6 @@ class EntraMfa(WatchedUsers, GraphApplication):
                 ("window",), "the metrics come in steps of 5 min", "window, lag: 5m, 10m …"
             )
 
-    @property
-    def _metrics(self) -> Graph:
-        return self.graph("Reports.Read.All")
-
-    @property
-    def _log(self) -> Graph:
-        return self.graph("AuditLog.Read.All and Directory.Read.All")
-
     def tally(self, run: Run, span: Span) -> Tally:
         """Count what happened in a span of time. Raises `ProbeFailure`."""
         if self.count == "sign_ins":
@@ -114,20 +107,20 @@ class EntraMfa(WatchedUsers, GraphApplication):
             f"inclusiveIntervalStartDateTime={since},exclusiveIntervalEndDateTime={until},"
             f"aggregationIntervalInMinutes={self.STEP / 60:.0f}"
         )
-        found = self._metrics.listed(run, f"{_METRIC}{name}({asked})", Metric)
+        found = self.listed(run, f"{_METRIC}{name}({asked})", Metric, "Reports.Read.All")
         begun = ((moment(each.interval_start_date_time), each.value) for each in found)
         return {at.timestamp(): value for at, value in begun if at is not None}
 
     def _sign_ins(self, run: Run, span: Span) -> list[SignIn]:
         path = self._query("beta", span, "", "id,createdDateTime,status,authenticationRequirement")
-        return self._log.listed(run, f"{path}&$top={SAMPLE // 2}", SignIn, most=SAMPLE)
+        return self.listed(run, f"{path}&$top={SAMPLE // 2}", SignIn, _OF_LOG, most=SAMPLE)
 
     def entries(self, run: Run, span: Span, accounts: tuple[str, ...]) -> Iterator[LoggedSignIn]:
         """Every attempt of these accounts to sign in that the log has. Raises `ProbeFailure`."""
         names = (f"{_field(name)} eq '{name.lower()}'" for name in accounts)
         which = f" and ({' or '.join(names)})"
         path = self._query("v1.0", span, which, "id,createdDateTime,userId,userPrincipalName")
-        for found in self._log.listed(run, f"{path}&$top={USES}", SignIn, most=USES):
+        for found in self.listed(run, f"{path}&$top={USES}", SignIn, _OF_LOG, most=USES):
             for account in (found.user_id, found.user_principal_name):
                 yield LoggedSignIn(found.id, account or "", found.created_date_time)
 

@@ -12,7 +12,6 @@ from typing import ClassVar, Final
 import msgspec
 
 from beacon.config.fields import Url
-from beacon.config.problems import meant
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
@@ -22,8 +21,8 @@ from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
 from beacon.net.parsing.dates import moment, since
 from beacon.net.probe_failure import ProbeFailure
-from beacon.probing.base import CLAIM, Abilities, Kind, SettingFlaw
-from beacon.vendors.status import Admission, entry, worst
+from beacon.probing.base import CLAIM, Abilities, Kind, SettingFlaw, unnamed
+from beacon.vendors.status import Admission, entry, unknown, worst
 
 LIMIT: Final = 8 * 1024 * 1024
 """Bytes of a history: it grows while there is trouble."""
@@ -97,9 +96,7 @@ class GoogleIncidents(Reach, Kind):
 
     def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
-        for number, name in enumerate(self.products):
-            if not name.strip():
-                yield SettingFlaw(("products", number), "a product without a name")
+        yield from unnamed("products", self.products, "product")
 
     def look(self, run: Run) -> Reading:
         """Read the history and judge what is open in it."""
@@ -116,10 +113,8 @@ class GoogleIncidents(Reach, Kind):
         said = [Admission(one.reason, one.words) for one in ours]
         for folded, name in wanted.items():
             if folded not in history.products:
-                near = meant(folded, history.products)
-                hint = f"; did you mean '{quoted(history.products[near])}'?" if near else ""
-                text = f"no incident ever named a product {name!r}{hint}"
-                said.append(Admission(Reason.SOURCE_DEAD, text))
+                text = f"no incident ever named a product {name!r}"
+                said.append(unknown(text, folded, history.products.values()))
         text = f"{len(begun)} incidents open, none of them ours"
         return worst((Admission(Reason.OK, text), *said))
 

@@ -17,8 +17,8 @@ from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.net.http.conditional_client import BoundedCache
 from beacon.net.parsing.dates import since
-from beacon.probing.base import CLAIM, Abilities, Kind, SettingFlaw
-from beacon.vendors.graph import Graph, GraphApplication
+from beacon.probing.base import CLAIM, Abilities, Kind, SettingFlaw, unnamed
+from beacon.vendors.graph import GraphApplication
 from beacon.vendors.status import (
     OF_MICROSOFT,
     RESTORING,
@@ -33,6 +33,7 @@ from beacon.vendors.status import (
 SIGN_INS: Final = Regex(
     r"(?i)multi-?factor|\bMFA\b|passcode|\bOTP\b|verification code|authenticat|sign-?in"
 )
+_PERMISSION: Final = "ServiceHealth.Read.All"
 _API: Final = "v1.0/admin/serviceAnnouncement"
 
 
@@ -88,25 +89,15 @@ class GraphHealth(GraphApplication, Kind):
         if not self.services:
             text = "no service named: nothing would tell whether there is anything to read"
             yield SettingFlaw(("services",), text, "ids or names as healthOverviews lists them")
-        for number, name in enumerate(self.services):
-            if not name.strip():
-                yield SettingFlaw(("services", number), "a service without a name")
+        yield from unnamed("services", self.services, "service")
 
     def look(self, run: Run) -> Reading:
         """Read the services and the open issues, and judge them."""
-        overviews = self._graph.listed(run, f"{_API}/healthOverviews", Overview)
-        issues = self._graph.listed(
-            run,
-            f"{_API}/issues?$filter=isResolved%20eq%20false",
-            Issue,
-            prefer="odata.maxpagesize=100",
-        )
+        overviews = self.listed(run, f"{_API}/healthOverviews", Overview, _PERMISSION)
+        path, prefer = f"{_API}/issues?$filter=isResolved%20eq%20false", "odata.maxpagesize=100"
+        issues = self.listed(run, path, Issue, _PERMISSION, prefer=prefer)
         run.note("services: " + ", ".join(quoted(f"{one.service} ({one.id})") for one in overviews))
         return self.judge(overviews, issues, run.memory.of(WorstSeen))
-
-    @property
-    def _graph(self) -> Graph:
-        return self.graph("ServiceHealth.Read.All")
 
     def judge(
         self, overviews: Sequence[Overview], issues: Iterable[Issue], seen: WorstSeen

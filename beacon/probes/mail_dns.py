@@ -12,7 +12,7 @@ from typing import ClassVar, Final, Literal
 import dns.name
 import dns.rdatatype
 
-from beacon.config.fields import File, is_address
+from beacon.config.fields import File
 from beacon.core.model import (
     DETAIL_LIMIT,
     Evidence,
@@ -28,7 +28,7 @@ from beacon.maildns.golden import Golden, GoldenRefused, beside, compare, keys_o
 from beacon.maildns.snapshot import MX, TXT, Snapshot
 from beacon.maildns.sources import Resolvers
 from beacon.maildns.survey import Subject, Survey, look
-from beacon.net.dns_query import PORT, has_reverse, system_resolvers
+from beacon.net.dns_query import PORT, has_reverse, server_flaws, system_resolvers
 from beacon.net.dns_records import is_mail_domain, is_name, is_selector, listed
 from beacon.net.udp import Peer
 from beacon.probing.base import Abilities, Kind, SettingFlaw, Timing
@@ -81,25 +81,13 @@ class MailDns(Kind):
             if not has_reverse(address):
                 text = f"not an address: {address!r}"
                 yield SettingFlaw(("senders", number), text, "192.0.2.1 or 2001:db8::1")
-        yield from self._server_faults()
+        yield from (SettingFlaw(*flaw) for flaw in server_flaws(self.resolvers, self.authoritative))
         yield from self._golden_faults()
 
     def _is_selector(self, text: str) -> bool:
         below = any(f".{text}.".lower().endswith(f".{_key(name)}.") for name in self.domains)
         longest = max(self.domains, key=len, default="")
         return is_selector(text) and not below and is_name(f"{text}._domainkey.{longest}")
-
-    def _server_faults(self) -> Iterator[SettingFlaw]:
-        servers = () if isinstance(self.authoritative, bool) else self.authoritative
-        for name, given in (("resolvers", self.resolvers), ("authoritative", servers)):
-            for number, text in enumerate(given):
-                try:
-                    host = Peer.parse(text, PORT).host
-                except ValueError:
-                    host = ""
-                if not (is_address(host) or (name == "authoritative" and host and is_name(host))):
-                    allowed = "an IP address with or without a port: 192.0.2.1, [2001:db8::1]:53"
-                    yield SettingFlaw((name, number), f"not a server: {text!r}", allowed)
 
     def _golden_faults(self) -> Iterator[SettingFlaw]:
         if self.golden is None:
@@ -146,16 +134,13 @@ class MailDns(Kind):
             selectors=self.selectors,
             senders=self.senders,
             more=more,
-            dnssec=self._signed,
+            dnssec=self.dnssec == "required",
         )
-
-    @property
-    def _signed(self) -> bool:
-        return self.dnssec == "required"
 
     def judge(self, domain: str, seen: Survey, kept: Golden | None) -> list[Finding]:
         """Everything that is wrong with one domain."""
-        wanted = Wanted(spf=self.spf, dmarc=self.dmarc, mx=self.mx, dnssec=self._signed)
+        signed = self.dnssec == "required"
+        wanted = Wanted(spf=self.spf, dmarc=self.dmarc, mx=self.mx, dnssec=signed)
 
         def of_view(snapshot: Snapshot) -> list[Finding]:
             found = judge(snapshot, wanted)

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import msgspec
 
 from beacon.config.fields import Url
-from beacon.config.problems import meant
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
@@ -24,8 +23,8 @@ from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
 from beacon.net.parsing.dates import moment, since
 from beacon.net.probe_failure import ProbeFailure
-from beacon.probing.base import CLAIM, Abilities, Kind, SettingFlaw
-from beacon.vendors.status import Admission, entry, worst
+from beacon.probing.base import CLAIM, Abilities, Kind, SettingFlaw, unnamed
+from beacon.vendors.status import Admission, entry, unknown, worst
 
 _SUMMARY: Final = "/api/v2/summary.json"
 _OF_COMPONENT: Final = {
@@ -96,9 +95,7 @@ class StatusPage(Reach, Kind):
 
     def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
-        for number, name in enumerate(self.components):
-            if not name.strip():
-                yield SettingFlaw(("components", number), "a component without a name")
+        yield from unnamed("components", self.components, "component")
         path = urlsplit(self.url).path
         if path.endswith(".json") and not path.endswith("/summary.json"):
             text = "this file does not tell components and incidents together"
@@ -137,10 +134,8 @@ class StatusPage(Reach, Kind):
             found = {c.id for c in components if _folded(wanted) in _names(c, names)}
             watched |= {c.id: c for c in components if {c.id, c.group_id} & found}
             if not found:
-                near = meant(wanted, names.values())
-                hint = f"; did you mean '{quoted(near)}'?" if near else ""
-                text = f"no component {wanted!r} on the page{hint}"
-                lost.append(Admission(Reason.SOURCE_DEAD, text))
+                text = f"no component {wanted!r} on the page"
+                lost.append(unknown(text, wanted, names.values()))
         return watched, lost
 
 

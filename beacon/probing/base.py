@@ -12,7 +12,7 @@ Secrets are masked by `Run.take`, around all of it.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, final
@@ -154,6 +154,13 @@ def _flaws(settings: Mapping[str, Any]) -> Iterator[Flaw]:
             found = flaws()
         for path, message, allowed in found:
             yield (name, *path), message, allowed
+
+
+def unnamed(setting: str, names: Iterable[str], what: str) -> Iterator[SettingFlaw]:
+    """Report blank names in a list of them."""
+    for number, name in enumerate(names):
+        if not name.strip():
+            yield SettingFlaw((setting, number), f"a {what} without a name")
 
 
 def source_dead(reading: Reading) -> Reading:

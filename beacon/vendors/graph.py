@@ -21,7 +21,7 @@ from beacon.net.http.auth import MARGIN, HeldTokens, client_request, lasting, un
 from beacon.net.http.client import Answer, Request
 from beacon.net.http.conditional_client import ConditionalClient
 from beacon.net.http.expectations import parse_json, parse_json_as
-from beacon.net.http.route import Reach, Route
+from beacon.net.http.route import Reach
 from beacon.net.probe_failure import ProbeFailure
 
 T = TypeVar("T")
@@ -64,91 +64,6 @@ class _Refusal(msgspec.Struct):
     error_codes: Any = None
 
 
-@dataclass(frozen=True)
-class Graph:
-    """An application in a tenant. Addresses have no slash at their end.
-
-    `permission` is what it needs, for the message that it is missing.
-    """
-
-    tenant: str
-    client_id: str
-    client_secret: Secret
-    login_url: str
-    graph_url: str
-    permission: str
-    route: Route
-
-    def listed(
-        self, run: Run, path: str, kind: type[T], *, prefer: str = "", most: float = math.inf
-    ) -> list[T]:
-        """All items of a list, page by page, from this host only. Raises `ProbeFailure`.
-
-        No further page is read once there are `most` items.
-        """
-        url = f"{self.graph_url}/{path}"
-        found: list[T] = []
-        read: set[str] = set()
-        while len(read) < PAGES:
-            if not url.startswith(f"{self.graph_url}/"):
-                raise ProbeFailure(Reason.SOURCE_DEAD, "the link to the next page leaves this host")
-            if url in read:
-                text = "the link to the next page leads to one that was read"
-                raise ProbeFailure(Reason.SOURCE_DEAD, text)
-            read.add(url)
-            page = self._page(run, url, kind, prefer)
-            found += page.value
-            if not page.next or len(found) >= most:
-                return found
-            url = page.next
-        raise ProbeFailure(Reason.SOURCE_DEAD, f"a list of more than {PAGES} pages")
-
-    def _page(self, run: Run, url: str, kind: type[T], prefer: str) -> _Page[T]:
-        headers = {"Authorization": f"Bearer {self._token(run)}", "Accept": "application/json"}
-        if prefer:
-            headers["Prefer"] = prefer
-        request = Request(url=url, headers=headers, limit=PAGE_LIMIT)
-        answer = run.memory.of(ConditionalClient).ask(
-            run, request, self._limits, self.route, follow=False
-        )
-        if answer.status == 401:
-            run.memory.of(HeldTokens).pop(self._limits, None)
-        if answer.status == 403:
-            text = f"status 403: give the application {self.permission}, with an admin's consent"
-            raise ProbeFailure(Reason.OWN_CREDENTIALS, text)
-        if answer.status != 200:
-            raise ProbeFailure(Reason.SOURCE_DEAD, f"Graph answers with status {answer.status}")
-        try:
-            return parse_json_as(answer.body, _Page[kind], VALUES)  # type: ignore[valid-type]
-        except msgspec.ValidationError as error:
-            text = f"not a list as documented: {quoted(error)}"
-            raise ProbeFailure(Reason.SOURCE_DEAD, text) from None
-
-    @property
-    def _limits(self) -> Hashable:
-        """What Graph's limits apply to: all requests of an application in a tenant."""
-        return self.graph_url, self.tenant, self.client_id
-
-    def _token(self, run: Run) -> str:
-        """The current token, or a new one. Raises `ProbeFailure`."""
-        held, now = run.memory.of(HeldTokens)[self._limits], run.clock.monotonic()
-        if not held.token or now >= held.until:
-            request = self._request
-            of = (request.url, self.client_id)
-            answer = run.memory.of(ConditionalClient).ask(
-                run, request, of, self.route, follow=False
-            )
-            token, lasts = _parse_token(answer)
-            held.token, held.until = run.hide(token), now + lasts - MARGIN
-        return run.hide(held.token)
-
-    @property
-    def _request(self) -> Request:
-        form = {"grant_type": "client_credentials", "scope": f"{self.graph_url}/.default"}
-        url = f"{self.login_url}/{self.tenant}/oauth2/v2.0/token"
-        return client_request(url, self.client_id, self.client_secret, form, "post")
-
-
 @dataclass(frozen=True, kw_only=True)
 class GraphApplication(Reach):
     """The settings of an application in a tenant."""
@@ -167,17 +82,78 @@ class GraphApplication(Reach):
         for name in ("graph_url", "login_url"):
             yield from unencrypted(name, getattr(self, name))
 
-    def graph(self, permission: str) -> Graph:
-        """Graph with this application's rights."""
-        return Graph(
-            tenant=self.tenant,
-            client_id=self.client_id,
-            client_secret=self.client_secret,
-            login_url=self.login_url.rstrip("/"),
-            graph_url=self.graph_url.rstrip("/"),
-            permission=permission,
-            route=self.route,
+    def listed(
+        self,
+        run: Run,
+        path: str,
+        kind: type[T],
+        permission: str,
+        *,
+        prefer: str = "",
+        most: float = math.inf,
+    ) -> list[T]:
+        """All items of a list, page by page, from this host only. Raises `ProbeFailure`.
+
+        `permission` is what the application needs for it. No further page is read once there are
+        `most` items.
+        """
+        home = self.graph_url.rstrip("/")
+        url = f"{home}/{path}"
+        found: list[T] = []
+        read: set[str] = set()
+        while len(read) < PAGES:
+            if not url.startswith(f"{home}/"):
+                raise ProbeFailure(Reason.SOURCE_DEAD, "the link to the next page leaves this host")
+            if url in read:
+                text = "the link to the next page leads to one that was read"
+                raise ProbeFailure(Reason.SOURCE_DEAD, text)
+            read.add(url)
+            page = self._page(run, url, kind, permission, prefer)
+            found += page.value
+            if not page.next or len(found) >= most:
+                return found
+            url = page.next
+        raise ProbeFailure(Reason.SOURCE_DEAD, f"a list of more than {PAGES} pages")
+
+    def _page(self, run: Run, url: str, kind: type[T], permission: str, prefer: str) -> _Page[T]:
+        headers = {"Authorization": f"Bearer {self._token(run)}", "Accept": "application/json"}
+        if prefer:
+            headers["Prefer"] = prefer
+        request = Request(url=url, headers=headers, limit=PAGE_LIMIT)
+        answer = run.memory.of(ConditionalClient).ask(
+            run, request, self._limits, self.route, follow=False
         )
+        if answer.status == 401:
+            run.memory.of(HeldTokens).pop(self._limits, None)
+        if answer.status == 403:
+            text = f"status 403: give the application {permission}, with an admin's consent"
+            raise ProbeFailure(Reason.OWN_CREDENTIALS, text)
+        if answer.status != 200:
+            raise ProbeFailure(Reason.SOURCE_DEAD, f"Graph answers with status {answer.status}")
+        try:
+            return parse_json_as(answer.body, _Page[kind], VALUES)  # type: ignore[valid-type]
+        except msgspec.ValidationError as error:
+            text = f"not a list as documented: {quoted(error)}"
+            raise ProbeFailure(Reason.SOURCE_DEAD, text) from None
+
+    @property
+    def _limits(self) -> Hashable:
+        """What Graph's limits apply to: all requests of an application in a tenant."""
+        return self.graph_url, self.tenant, self.client_id
+
+    def _token(self, run: Run) -> str:
+        """The current token, or a new one. Raises `ProbeFailure`."""
+        held, now = run.memory.of(HeldTokens)[self._limits], run.clock.monotonic()
+        if not held.token or now >= held.until:
+            scope = f"{self.graph_url.rstrip('/')}/.default"
+            form = {"grant_type": "client_credentials", "scope": scope}
+            url = f"{self.login_url.rstrip('/')}/{self.tenant}/oauth2/v2.0/token"
+            request = client_request(url, self.client_id, self.client_secret, form, "post")
+            client, of = run.memory.of(ConditionalClient), (url, self.client_id)
+            answer = client.ask(run, request, of, self.route, follow=False)
+            token, lasts = _parse_token(answer)
+            held.token, held.until = run.hide(token), now + lasts - MARGIN
+        return run.hide(held.token)
 
 
 class _Granted(msgspec.Struct):

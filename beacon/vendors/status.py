@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from beacon.config.problems import meant
 from beacon.core.model import Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.text_pattern import TextPattern
@@ -85,6 +86,13 @@ def worst(admissions: Iterable[Admission]) -> Reading:
     reason = max((one.reason for one in found), key=SEVERITY.index)
     words = dict.fromkeys(one.words for one in found if one.reason is reason)
     return Reading(reason, "; ".join(words))
+
+
+def unknown(text: str, name: str, known: Iterable[str]) -> Admission:
+    """The admission of a source that does not have a name, with the one that was probably meant."""
+    near = meant(name, known)
+    hint = f"; did you mean '{quoted(near)}'?" if near else ""
+    return Admission(Reason.SOURCE_DEAD, text + hint)
 
 
 def entry(status: str, title: str, *more: str) -> str:

@@ -5,7 +5,7 @@ import datetime as dt
 import dns.name
 import pytest
 
-from beacon.maildns.golden import Taken, compare, kept, keys_of, load, wanted, written
+from beacon.maildns.golden import compare, kept, keys_of, load, wanted, written
 from beacon.maildns.snapshot import survey
 
 D = "otp.example"
@@ -27,7 +27,7 @@ def test_a_golden_file_is_read_as_it_was_written(dns_of, tmp_path, what):
     picture = survey(dns.name.from_text(D), dns_of(SOA | TABLES[what]), ("s1",))
     path = tmp_path / "golden.yaml"
     now = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
-    path.write_text(written(Taken(now, ()), {D: kept(picture, ())}))
+    path.write_text(written(now, (), {D: kept(picture, ())}))
     again = load(path).domains[D]
     assert again.records == kept(picture, ()).records
     assert not wanted(again).dmarc

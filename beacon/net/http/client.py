@@ -83,7 +83,12 @@ class Answer:
     @property
     def charset(self) -> str:
         """The charset in the answer's header; empty without one."""
-        return _charset(self.headers.get("content-type") or "")
+        for parameter in (self.headers.get("content-type") or "").split(";")[1:]:
+            name, _, value = parameter.partition("=")
+            value = value.partition(",")[0].strip(" \t\"'")  # the first, if the header is repeated
+            if name.strip().lower() == "charset" and value:
+                return value.lower()
+        return ""
 
     def codec(self) -> str:
         """Python's name of the body's charset. Raises `ProbeFailure` for an unknown charset."""
@@ -134,13 +139,13 @@ def exchange(
         _note_request(run, prepared, request.shown or "", ours=not redirects)
         met = Exchange(run, route, _inward(there) if public and there not in home else "")
         try:
-            response = met.fetch(prepared)
-            public |= met.public
+            response, connection = met.fetch(prepared)
+            public |= connection.public
             on_status(response.status_code)
-            run.clock_seen = _clock_seen(run, met, response) or run.clock_seen
+            run.clock_seen = _clock_seen(run, connection.waited, response) or run.clock_seen
             _take_cookies(run, jar, response)
-            if met.certificate_days is not None:
-                days.append(met.certificate_days)
+            if connection.certificate_days is not None:
+                days.append(connection.certificate_days)
             following = _redirected(request, response) if follow else None
             if following is None:
                 body = met.body(response, request.limit)
@@ -230,15 +235,15 @@ def _answer(
     )
 
 
-def _clock_seen(run: Run, met: Exchange, response: Response) -> ClockSeen | None:
+def _clock_seen(run: Run, waited: float, response: Response) -> ClockSeen | None:
     """How far our clock is off by the `Date` of a fresh answer, at the middle of the exchange."""
     written, age = response.headers.get("date"), response.headers.get("age", "0")
-    if not written or age.strip() != "0" or met.waited > DATE_WITHIN:
+    if not written or age.strip() != "0" or waited > DATE_WITHIN:
         return None  # the answer of a cache has the date at which the cache was filled
     date = mail_date(written)
     if date is None:
         return None
-    ours = run.clock.utc().timestamp() - met.waited / 2
+    ours = run.clock.utc().timestamp() - waited / 2
     # A Date is cut to whole seconds: on average it is half a second early.
     offset = date.timestamp() + 0.5 - ours
     if abs(offset) > OFFSET_NOTED:
@@ -304,15 +309,6 @@ def _keeps_method(method: str, status: int) -> bool:
 def _as_get(request: Request) -> Request:
     headers = {n: v for n, v in request.headers.items() if not n.lower().startswith("content-")}
     return replace(request, method="GET", body=None, headers=headers)
-
-
-def _charset(content_type: str) -> str:
-    for parameter in content_type.split(";")[1:]:
-        name, _, value = parameter.partition("=")
-        value = value.partition(",")[0].strip(" \t\"'")  # the first, if the header is repeated
-        if name.strip().lower() == "charset" and value:
-            return value.lower()
-    return ""
 
 
 def _note_request(run: Run, prepared: PreparedRequest, shown: str, *, ours: bool) -> None:

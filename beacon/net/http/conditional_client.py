@@ -98,7 +98,9 @@ class ConditionalClient:
         held = self._last.get(key)
         if held is not None and run.clock.monotonic() - held.whole_at >= WHOLE_EVERY:
             held = None
-        answer = self.ask(run, _conditional(request, held), request.url, route)
+        known = held.validators if held else {}
+        changed = replace(request, headers={**request.headers, **known})
+        answer = self.ask(run, changed, request.url, route)
         if answer.status == 304 and held is not None:
             if answer.url == held.url:
                 self._last.put(key, held)
@@ -152,12 +154,6 @@ class ConditionalClient:
             words += f": it asks us to wait, and is not asked again {again}"
             self._rests.put(of, _Rest(run.clock.monotonic() + wait, reason, words))
         raise ProbeFailure(reason, words)
-
-
-def _conditional(request: Request, held: _LastAnswer | None) -> Request:
-    if held is None:
-        return request
-    return replace(request, headers={**request.headers, **held.validators})
 
 
 def _validators(answer: Answer) -> dict[str, str]:

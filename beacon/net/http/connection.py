@@ -60,13 +60,14 @@ class Exchange(HTTPAdapter):
         self._connection: _Connection | None = None
         self._response: Response | None = None
 
-    def fetch(self, request: PreparedRequest) -> Response:
+    def fetch(self, request: PreparedRequest) -> tuple[Response, "_Connection"]:
         """Send the request and read the answer's head. Raises `ProbeFailure`."""
         try:
             self._response = self.send(request, stream=True, timeout=self._run.remaining())
         except (RequestException, HTTPError) as error:
             raise trouble_of(error) from None
-        return self._response
+        assert self._connection is not None, "it has just been used"
+        return self._response, self._connection
 
     def body(self, response: Response, limit: int = BODY_LIMIT) -> bytes:
         """The whole body, decompressed, up to the limit in bytes. Raises `ProbeFailure`."""
@@ -74,21 +75,6 @@ class Exchange(HTTPAdapter):
             return _read(self._run, response.raw, limit)
         except (HTTPError, OSError, http.client.HTTPException) as error:
             raise trouble_of(error) from None
-
-    @property
-    def certificate_days(self) -> float | None:
-        """Days until the server's certificate expires; None without TLS."""
-        return self._connection.certificate_days if self._connection else None
-
-    @property
-    def waited(self) -> float:
-        """Seconds from the request's first byte to the end of the answer's head."""
-        return self._connection.waited if self._connection else 0.0
-
-    @property
-    def public(self) -> bool:
-        """Whether the server has a public address; behind a proxy that is unknown."""
-        return self._connection is not None and self._connection.public
 
     def close(self) -> None:
         """Close the connection without reading the rest."""
@@ -139,8 +125,13 @@ class _Connection(HTTPConnection):
     """A connection whose socket we open and the run watches."""
 
     certificate_days: float | None = None
+    """Days until the server's certificate expires; None without TLS."""
     waited = 0.0
+    """Seconds from the request's first byte to the end of the answer's head."""
     public = False
+    """Whether the server has a public address; behind a proxy that is unknown."""
+    in_the_clear = True
+    """Whether a portal on the way can answer instead of the server (RFC 6585 §6)."""
 
     def __init__(self, run: Run, route: Route, origin: tuple[str, int], inward: str) -> None:
         super().__init__(*(route.proxy.address if route.proxy else origin))
@@ -200,20 +191,15 @@ class _Connection(HTTPConnection):
         """The failure where this answer is not the server's but from a proxy or a portal."""
         if self._forwarded and answer.status == http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             return _not_let_through(self._route, answer.headers.get("proxy-authenticate", ""))
-        if answer.status == http.HTTPStatus.NETWORK_AUTHENTICATION_REQUIRED and self._in_the_clear:
+        if answer.status == http.HTTPStatus.NETWORK_AUTHENTICATION_REQUIRED and self.in_the_clear:
             text = "a network on the way wants a sign-in first: status 511"
             return ProbeFailure(Reason.OWN_NETWORK, text)
         return None
 
     @property
-    def _in_the_clear(self) -> bool:
-        """Whether a portal on the way can answer instead of the server (RFC 6585 §6)."""
-        return True
-
-    @property
     def _forwarded(self) -> bool:
         """Whether a proxy reads the request; in a tunnel it does not."""
-        return self._route.proxy is not None
+        return self._route.proxy is not None and self.in_the_clear
 
     def _for_the_proxy(self) -> dict[str, str]:
         """The headers for the proxy only."""
@@ -230,6 +216,7 @@ class _Connection(HTTPConnection):
 class _SecureConnection(_Connection):
     """A connection with TLS, through a tunnel if there is a proxy."""
 
+    in_the_clear = False
     default_port = 443  # type: ignore[misc]  # a ClassVar in urllib3 only
 
     def connect(self) -> None:
@@ -241,14 +228,6 @@ class _SecureConnection(_Connection):
         secured = tls.handshake(self._run, self.sock, self._route.tls, self._origin[0])
         self.sock = self._watched = secured
         self.certificate_days = tls.certificate_days(self._run, secured)
-
-    @property
-    def _forwarded(self) -> bool:
-        return False
-
-    @property
-    def _in_the_clear(self) -> bool:
-        return False
 
     def _open_tunnel(self) -> None:
         """Ask the proxy for a tunnel (RFC 9110 §9.3.6). Raises `ProbeFailure`."""

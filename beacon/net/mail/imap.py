@@ -19,7 +19,7 @@ from beacon.engine.run import Phase, Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.net import tls
 from beacon.net.mail.imap_client import TOO_MUCH, ImapClient
-from beacon.net.mail.imap_folders import Listed, junk_of, listed, quoted, wire_name
+from beacon.net.mail.imap_folders import junk_of, listed, quoted, wire_name
 from beacon.net.mail.mail_message import MailMessage
 from beacon.net.mail.mail_server import MailServer, answering, own_trouble, silence_means
 from beacon.net.mailbox import MESSAGE_LIMIT, MESSAGES_LIMIT, Message
@@ -161,14 +161,15 @@ class MailWatch:
     def _look_around(self, run: Run, imap: Imap) -> Sequence[_Folder]:
         """The folder and junk, each with the number its next message will have."""
         with self._asking(run, "its folders"):
-            junk = wire_name(imap.junk) if imap.junk else junk_of(self._listed())
+            junk = (
+                wire_name(imap.junk)
+                if imap.junk
+                else junk_of(listed(self._answer(self._client.list)))
+            )
         folders = [self._found(run, wire_name(imap.folder), "folder")]
         folders += [self._found(run, junk, "junk")] if junk else []
         run.note(f"IMAP: junk is {'looked into' if junk else 'not there'}")
         return folders
-
-    def _listed(self) -> Iterator[Listed]:
-        return listed(self._answer(self._client.list))
 
     def _found(self, run: Run, name: bytes, setting: str) -> _Folder:
         """A folder as it is now. Raises `ProbeFailure` if it does not exist."""

@@ -28,7 +28,7 @@ from beacon.net.http.client import (
     exchange,
     prepare,
 )
-from beacon.net.http.connection import BODY_LIMIT, Exchange
+from beacon.net.http.connection import BODY_LIMIT
 from beacon.net.http.cookies import Jar
 from beacon.net.http.route import Proxy, ProxyUrl, Route
 from beacon.net.probe_failure import ProbeFailure
@@ -647,7 +647,5 @@ def test_an_answer_that_took_too_long_says_nothing_of_our_clock(raw_server):
 def test_no_text_of_a_date_is_a_crash(text):
     answer = Response()
     answer.headers["Date"], answer.url = text, "http://example.com/"
-    seen = _clock_seen(
-        Run(ManualClock(NOON), 5.0), Exchange(Run(ManualClock(NOON), 5.0), Route()), answer
-    )
+    seen = _clock_seen(Run(ManualClock(NOON), 5.0), 0.0, answer)
     assert seen is None or math.isfinite(seen.offset)
