@@ -26,7 +26,7 @@ from beacon.maildns.receivers import CONSEQUENCES
 from beacon.maildns.records.spf import Checked
 from beacon.maildns.snapshot import SOA, TXT, Snapshot, below, key_name, keys
 from beacon.maildns.sources import Authority, Resolvers
-from beacon.maildns.survey import Subject, Survey, look, seen_by_servers
+from beacon.maildns.survey import Subject, Survey, survey_by_servers, survey_domain
 from beacon.net.dns_query import PORT, has_reverse, locate, system_resolvers
 from beacon.net.dns_records import is_mail_domain, is_name, is_selector
 from beacon.net.probe_failure import ProbeFailure
@@ -128,11 +128,11 @@ class DnsCheck:
             asked |= dict.fromkeys(map(str, resolvers.peers))
             subject = _subject(domain, how.selectors, how.senders)
             with _in_time(domain):
-                seen = look(run, resolvers, subject, how.servers or True)
+                seen = survey_domain(run, resolvers, subject, how.servers or True)
             _must_be_known(seen.snapshot)
-            kept[domain] = golden.kept(seen.snapshot, seen.servers)
+            kept[domain] = golden.domain_of(seen.snapshot, seen.servers)
             found += seen.findings(partial(judge, wanted=golden.wanted(kept[domain])))
-        return golden.written(self._clock.utc(), tuple(asked), kept), found
+        return golden.render(self._clock.utc(), tuple(asked), kept), found
 
     # --- check --------------------------------------------------------------------
 
@@ -170,14 +170,14 @@ class DnsCheck:
             if proposed is not None:
                 seen = _proposed(run, resolvers, subject, proposed)
             elif self._asked.servers:
-                seen = seen_by_servers(_authority(run, resolvers, subject, how.servers), subject)
+                seen = survey_by_servers(_authority(run, resolvers, subject, how.servers), subject)
             else:
-                seen = look(run, resolvers, subject, how.servers or True)
+                seen = survey_domain(run, resolvers, subject, how.servers or True)
 
         def of_view(snapshot: Snapshot) -> list[Finding]:
             found = judge(snapshot, golden.wanted(kept))
             compared = golden.compare(domain, kept, snapshot) if snapshot.exists else ()
-            return [*found, *golden.beside(compared, found)]
+            return [*found, *golden.added_by(compared, found)]
 
         troubles = worst_first(seen.findings(of_view))
         return Domain(domain, seen.snapshot, tuple(troubles), tuple(self._hanging_on(domain)))
@@ -223,7 +223,7 @@ def _subject(
 def _proposed(run: Run, resolvers: Resolvers, subject: Subject, proposed: dns.zone.Zone) -> Survey:
     """Survey the domain as a zone file has it."""
     delegations = Delegations(run, proposed, resolvers)
-    snapshot = subject.seen_by(zone.Proposed(proposed, resolvers, delegations))
+    snapshot = subject.snapshot_from(zone.Proposed(proposed, resolvers, delegations))
     troubles = delegations.troubles(plain(subject.domain))
     return Survey((("", snapshot),), differences=tuple(troubles))
 

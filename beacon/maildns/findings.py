@@ -261,7 +261,7 @@ def _shown(record: Record) -> str:
     return f"{dns.rdatatype.to_text(record[1])} of {plain(record[0])}"
 
 
-def in_any(views: Sequence[tuple[str, Sequence[Finding]]]) -> list[Finding]:
+def merged(views: Sequence[tuple[str, Sequence[Finding]]]) -> list[Finding]:
     """The findings of all views, the worst first; one that not all views have names its servers."""
     servers_of: dict[Finding, list[str]] = {}
     for server, troubles in views:
@@ -274,7 +274,7 @@ def in_any(views: Sequence[tuple[str, Sequence[Finding]]]) -> list[Finding]:
     return worst_first(found)
 
 
-def differing(record: Record, answers: Mapping[str, Found], domain: str) -> Iterator[Finding]:
+def disagreements(record: Record, answers: Mapping[str, Found], domain: str) -> Iterator[Finding]:
     """How servers differ in their answers to one query; `answers` by server."""
     distinct: dict[frozenset[bytes], tuple[str, str]] = {}
     for server, found in answers.items():

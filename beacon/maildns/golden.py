@@ -61,7 +61,7 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     domains: dict[str, GoldenDomain]
 
 
-def kept(snapshot: Snapshot, servers: tuple[str, ...]) -> GoldenDomain:
+def domain_of(snapshot: Snapshot, servers: tuple[str, ...]) -> GoldenDomain:
     """One snapshot in the form of the golden file."""
     return GoldenDomain(
         selectors=tuple(sorted(snapshot.selectors)),
@@ -122,9 +122,7 @@ def _values(found: Found) -> Iterator[str]:
             yield as_written(record)
 
 
-def written(
-    at: dt.datetime, resolvers: tuple[str, ...], domains: Mapping[str, GoldenDomain]
-) -> str:
+def render(at: dt.datetime, resolvers: tuple[str, ...], domains: Mapping[str, GoldenDomain]) -> str:
     """The text of the file, with a comment that says what it is for."""
     golden = Golden(
         golden=1,
@@ -243,7 +241,7 @@ def _compared(
         yield Finding(Reason.RECORD_CHANGED, domain, text, entry.name, entry.type)
 
 
-def beside(compared: Iterable[Finding], found: Sequence[Finding]) -> Iterator[Finding]:
+def added_by(compared: Iterable[Finding], found: Sequence[Finding]) -> Iterator[Finding]:
     """The findings that the comparison adds: a missing record is reported once."""
     missing = {t.name for t in found if t.reason.value.endswith(("_missing", "_nxdomain"))}
     exact = {(t.name, t.kind) for t in found if t.name in missing}

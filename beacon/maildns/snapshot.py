@@ -88,7 +88,7 @@ def keys(
     )
 
 
-def survey(
+def take_snapshot(
     domain: dns.name.Name,
     fetch: Fetch,
     selectors: tuple[str, ...] = (),

@@ -9,8 +9,8 @@ import dns.rdatatype
 from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.maildns.answer import Fetch, Found, State, plain
-from beacon.maildns.findings import Finding, differing, in_any
-from beacon.maildns.snapshot import CNAME, SOA, Snapshot, keys, survey
+from beacon.maildns.findings import Finding, disagreements, merged
+from beacon.maildns.snapshot import CNAME, SOA, Snapshot, keys, take_snapshot
 from beacon.maildns.sources import COMPARED, Authority, Key, Resolvers
 from beacon.net.dns_query import PORT, locate, zone_servers
 from beacon.net.probe_failure import ProbeFailure
@@ -38,7 +38,10 @@ class Survey:
 
     def findings(self, judge: Callable[[Snapshot], list[Finding]]) -> list[Finding]:
         """The findings in all views, with their servers where these differ."""
-        return [*in_any([(server, judge(seen)) for server, seen in self.views]), *self.differences]
+        return [
+            *merged([(server, judge(snapshot)) for server, snapshot in self.views]),
+            *self.differences,
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,19 +57,21 @@ class Subject:
     more: tuple[Key, ...] = ()
     dnssec: bool = False
 
-    def seen_by(self, fetch: Fetch) -> Snapshot:
+    def snapshot_from(self, fetch: Fetch) -> Snapshot:
         """The snapshot from this source."""
-        return survey(self.domain, fetch, self.selectors, self.senders, self.more)
+        return take_snapshot(self.domain, fetch, self.selectors, self.senders, self.more)
 
 
-def look(run: Run, resolvers: Resolvers, subject: Subject, authoritative: Authoritative) -> Survey:
+def survey_domain(
+    run: Run, resolvers: Resolvers, subject: Subject, authoritative: Authoritative
+) -> Survey:
     """Survey one domain. Raises `DeadlinePassed`."""
     domain = subject.domain
     first = (*keys(domain, subject.selectors, subject.senders), *subject.more)
     resolvers.all_at_once(first)
     servers, lost = _servers(run, resolvers, domain, authoritative)
     if not servers:
-        snapshot = subject.seen_by(_checked(resolvers, subject, resolvers))
+        snapshot = subject.snapshot_from(_checked(resolvers, subject, resolvers))
         snapshot = replace(snapshot, silent=resolvers.silent)
         return Survey((("", snapshot),), (), tuple(_differences(snapshot, resolvers, None)))
     authority = Authority(run, domain, servers, resolvers)
@@ -74,26 +79,28 @@ def look(run: Run, resolvers: Resolvers, subject: Subject, authoritative: Author
     views = tuple(
         (server, replace(snapshot, silent=resolvers.silent))
         for server, snapshot in _views(
-            authority, lambda source: subject.seen_by(_checked(source, subject, resolvers))
+            authority, lambda source: subject.snapshot_from(_checked(source, subject, resolvers))
         )
     )
     found = [*_differences(views[0][1], resolvers, authority), *_lame(authority, domain, lost)]
     return Survey(views, tuple(map(str, servers)), tuple(found))
 
 
-def seen_by_servers(authority: Authority, subject: Subject) -> Survey:
+def survey_by_servers(authority: Authority, subject: Subject) -> Survey:
     """Survey one domain by these servers only. Raises `DeadlinePassed`."""
-    views = tuple(_views(authority, subject.seen_by))
+    views = tuple(_views(authority, subject.snapshot_from))
     return Survey(views, differences=tuple(_differences(views[0][1], None, authority)))
 
 
-def _views(authority: Authority, survey: Callable[[Fetch], Snapshot]) -> list[tuple[str, Snapshot]]:
+def _views(
+    authority: Authority, snapshot_from: Callable[[Fetch], Snapshot]
+) -> list[tuple[str, Snapshot]]:
     """The different snapshots of a zone's servers, by server: one if they agree."""
-    first = survey(authority)
+    first = snapshot_from(authority)
     views = authority.views()
     if len(views) < 2:
         return [(str(views[0]) if views else "", first)]
-    return [(str(server), survey(authority.preferring(server))) for server in views]
+    return [(str(server), snapshot_from(authority.preferring(server))) for server in views]
 
 
 def _checked(source: Fetch, subject: Subject, resolvers: Resolvers) -> Fetch:
@@ -161,7 +168,7 @@ def _differences(
             # One that ends in an alias out of the zone is incomplete.
             if answered[peer].records or not answered[peer].aliases
         }
-        yield from differing(key, answers, domain)
+        yield from disagreements(key, answers, domain)
 
 
 def _compared(snapshot: Snapshot) -> Sequence[Key]:

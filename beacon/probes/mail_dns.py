@@ -24,10 +24,10 @@ from beacon.core.model import (
 from beacon.engine.run import Phase, Run
 from beacon.maildns.answer import Found, State, plain
 from beacon.maildns.findings import Finding, Wanted, judge, worst_first
-from beacon.maildns.golden import Golden, GoldenRefused, beside, compare, keys_of, load
+from beacon.maildns.golden import Golden, GoldenRefused, added_by, compare, keys_of, load
 from beacon.maildns.snapshot import MX, TXT, Snapshot
 from beacon.maildns.sources import Resolvers
-from beacon.maildns.survey import Subject, Survey, look
+from beacon.maildns.survey import Subject, Survey, survey_domain
 from beacon.net.dns_query import PORT, has_reverse, server_flaws, system_resolvers
 from beacon.net.dns_records import is_mail_domain, is_name, is_selector, listed
 from beacon.net.udp import Peer
@@ -93,12 +93,12 @@ class MailDns(Kind):
         if self.golden is None:
             return
         try:
-            kept = load(Path(self.golden))
+            golden = load(Path(self.golden))
         except GoldenRefused as refused:
             yield SettingFlaw(("golden",), str(refused), "a file of `beacon dns golden`")
             return
         for domain in self.domains:
-            if _key(domain) not in kept.domains:
+            if _key(domain) not in golden.domains:
                 text = f"{self.golden} does not know {domain}"
                 yield SettingFlaw(
                     ("golden",), text, "a file of `beacon dns golden` with every domain"
@@ -112,22 +112,27 @@ class MailDns(Kind):
         peers = tuple(Peer.parse(text, PORT) for text in self.resolvers)
         resolvers = Resolvers(run, peers or system_resolvers())
         try:
-            kept = load(Path(self.golden)) if self.golden else None
+            golden = load(Path(self.golden)) if self.golden else None
         except GoldenRefused as refused:
             return Reading(Reason.INTERNAL_ERROR, str(refused))
-        looks = [
-            (domain, look(run, resolvers, self._subject(domain, kept), self.authoritative))
+        surveys = [
+            (
+                domain,
+                survey_domain(run, resolvers, self._subject(domain, golden), self.authoritative),
+            )
             for domain in self.domains
         ]
         if ours and resolvers.answered:
             run.resolver = True
-        found = [trouble for domain, seen in looks for trouble in self.judge(domain, seen, kept)]
+        found = [
+            trouble for domain, survey in surveys for trouble in self.judge(domain, survey, golden)
+        ]
         for trouble in found:
             run.note(f"{trouble.reason}: {trouble.text}")
-        return reading_of(worst_first(found), [seen for _, seen in looks])
+        return reading_of(worst_first(found), [survey for _, survey in surveys])
 
-    def _subject(self, domain: str, kept: Golden | None) -> Subject:
-        more = () if kept is None else tuple(keys_of(kept.domains[_key(domain)]))
+    def _subject(self, domain: str, golden: Golden | None) -> Subject:
+        more = () if golden is None else tuple(keys_of(golden.domains[_key(domain)]))
         name = dns.name.from_text(domain)
         return Subject(
             domain=name,
@@ -137,28 +142,28 @@ class MailDns(Kind):
             dnssec=self.dnssec == "required",
         )
 
-    def judge(self, domain: str, seen: Survey, kept: Golden | None) -> list[Finding]:
+    def judge(self, domain: str, survey: Survey, golden: Golden | None) -> list[Finding]:
         """Everything that is wrong with one domain."""
         signed = self.dnssec == "required"
         wanted = Wanted(spf=self.spf, dmarc=self.dmarc, mx=self.mx, dnssec=signed)
 
         def of_view(snapshot: Snapshot) -> list[Finding]:
             found = judge(snapshot, wanted)
-            if kept is not None and snapshot.exists:
+            if golden is not None and snapshot.exists:
                 name = _key(domain)
-                found += beside(compare(name, kept.domains[name], snapshot), found)
+                found += added_by(compare(name, golden.domains[name], snapshot), found)
             return found
 
-        return seen.findings(of_view)
+        return survey.findings(of_view)
 
 
-def reading_of(found: Sequence[Finding], looks: Sequence[Survey]) -> Reading:
+def reading_of(found: Sequence[Finding], surveys: Sequence[Survey]) -> Reading:
     """One reading of all that was found; `found` the worst first."""
     if not found:
-        return Reading(Reason.OK, "; ".join(map(_sound, looks)), ttl=_ttl(looks))
+        return Reading(Reason.OK, "; ".join(map(_sound, surveys)), ttl=_ttl(surveys))
     first, others = found[0], found[1:]
     detail = _with_others(first, others) if others else first.text
-    return Reading(first.reason, detail, ttl=_ttl(looks, first), records=_records(found))
+    return Reading(first.reason, detail, ttl=_ttl(surveys, first), records=_records(found))
 
 
 def _records(found: Sequence[Finding]) -> tuple[str, ...]:
@@ -200,18 +205,18 @@ def _short(trouble: Finding, domain: str) -> str:
     return " ".join(filter(None, (what, "" if trouble.domain == domain else trouble.domain)))
 
 
-def _sound(seen: Survey) -> str:
-    snapshot = seen.snapshot
+def _sound(survey: Survey) -> str:
+    snapshot = survey.snapshot
     keys = f", {len(snapshot.selectors)} DKIM keys" if snapshot.selectors else ""
     return f"{snapshot.domain.to_text(omit_final_dot=True)}: {snapshot.spf.terms} SPF terms{keys}"
 
 
-def _ttl(looks: Sequence[Survey], trouble: Finding | None = None) -> float | None:
+def _ttl(surveys: Sequence[Survey], trouble: Finding | None = None) -> float | None:
     """How long others may keep what was read: the longest of all; of trouble, its own record."""
     found = [
         answer.ttl
-        for seen in looks
-        for _, snapshot in seen.views
+        for survey in surveys
+        for _, snapshot in survey.views
         for (name, kind), answer in snapshot.records.items()
         if answer.ttl is not None and _counts(answer, plain(name), kind, trouble)
     ]

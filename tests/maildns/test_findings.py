@@ -1,4 +1,4 @@
-"""What a picture means, where nobody or only half of the DNS answers."""
+"""What a snapshot means, where nobody or only half of the DNS answers."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from beacon.maildns.findings import WORST, Wanted, judge
 from beacon.maildns.receivers import CONSEQUENCES
 from beacon.maildns.records.spf import check
 from beacon.maildns.records.tag_list import tags
-from beacon.maildns.snapshot import survey
+from beacon.maildns.snapshot import take_snapshot
 
 D = "otp.example"
 KEY = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
@@ -40,8 +40,8 @@ def judged(dns_of):
             return replace(found, **dict(how)) if found.state is State.FAILED else found
 
         domain = dns.name.from_text(D)
-        picture = survey(domain, failing_so, ("s1",), ("192.0.2.10",))
-        return [(t.reason, t.text) for t in judge(picture, Wanted(**wanted))]
+        snapshot = take_snapshot(domain, failing_so, ("s1",), ("192.0.2.10",))
+        return [(t.reason, t.text) for t in judge(snapshot, Wanted(**wanted))]
 
     return do
 
@@ -123,17 +123,21 @@ PARTIES = {
 @pytest.mark.parametrize("record", NOBODY)
 def test_a_domain_that_sends_codes_and_lets_nobody_send(dns_of, record):
     """Parked: no address whatever passes, hence none that sends the codes."""
-    picture = survey(dns.name.from_text(D), dns_of(TABLE | PARTIES | {(D, "TXT"): [record]}))
-    [trouble] = judge(picture, Wanted())
+    snapshot = take_snapshot(
+        dns.name.from_text(D), dns_of(TABLE | PARTIES | {(D, "TXT"): [record]})
+    )
+    [trouble] = judge(snapshot, Wanted())
     assert trouble.reason is Reason.SPF_FAIL
     assert trouble.text == f"SPF allows nobody to send for otp.example ({NOBODY[record]})"
-    assert judge(picture, Wanted(spf=False)) == []
+    assert judge(snapshot, Wanted(spf=False)) == []
 
 
 @pytest.mark.parametrize("record", SOMEBODY)
 def test_a_domain_for_which_somebody_may_send(dns_of, record):
-    picture = survey(dns.name.from_text(D), dns_of(TABLE | PARTIES | {(D, "TXT"): [record]}))
-    assert judge(picture, Wanted()) == []
+    snapshot = take_snapshot(
+        dns.name.from_text(D), dns_of(TABLE | PARTIES | {(D, "TXT"): [record]})
+    )
+    assert judge(snapshot, Wanted()) == []
 
 
 def test_exchangers_whose_addresses_nobody_knows(judged):
@@ -158,8 +162,8 @@ def test_a_sender_for_whom_the_tree_is_broken(dns_of):
         (D, "TXT"): ["v=spf1 a:a.example a:b.example a:c.example -all"],
         **{(f"{each}.example", "A"): ["203.0.113.1"] for each in "abc"},
     }
-    picture = survey(dns.name.from_text(D), dns_of(table), (), ("2001:db8::1",))
-    found = {t.reason: t.text for t in judge(picture, Wanted())}
+    snapshot = take_snapshot(dns.name.from_text(D), dns_of(table), (), ("2001:db8::1",))
+    found = {t.reason: t.text for t in judge(snapshot, Wanted())}
     assert "SPF is broken for 2001:db8::1: more than 2 look-ups" in found[Reason.SPF_PERMERROR]
 
 

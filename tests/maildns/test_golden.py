@@ -5,8 +5,8 @@ import datetime as dt
 import dns.name
 import pytest
 
-from beacon.maildns.golden import compare, kept, keys_of, load, wanted, written
-from beacon.maildns.snapshot import survey
+from beacon.maildns.golden import compare, domain_of, keys_of, load, render, wanted
+from beacon.maildns.snapshot import take_snapshot
 
 D = "otp.example"
 SOA = {(D, "SOA"): ["ns1.otp.example. host.otp.example. 1 3600 600 86400 60"]}
@@ -24,12 +24,12 @@ TABLES = {
 
 @pytest.mark.parametrize("what", TABLES)
 def test_a_golden_file_is_read_as_it_was_written(dns_of, tmp_path, what):
-    picture = survey(dns.name.from_text(D), dns_of(SOA | TABLES[what]), ("s1",))
+    snapshot = take_snapshot(dns.name.from_text(D), dns_of(SOA | TABLES[what]), ("s1",))
     path = tmp_path / "golden.yaml"
     now = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
-    path.write_text(written(now, (), {D: kept(picture, ())}))
+    path.write_text(render(now, (), {D: domain_of(snapshot, ())}))
     again = load(path).domains[D]
-    assert again.records == kept(picture, ()).records
+    assert again.records == domain_of(snapshot, ()).records
     assert not wanted(again).dmarc
-    seen = survey(dns.name.from_text(D), dns_of(SOA | TABLES[what]), more=keys_of(again))
+    seen = take_snapshot(dns.name.from_text(D), dns_of(SOA | TABLES[what]), more=keys_of(again))
     assert not list(compare(D, again, seen))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from beacon.core.model import Reason
 from beacon.maildns.findings import Wanted, judge
 from beacon.maildns.records.dmarc import flaw, is_dmarc
-from beacon.maildns.snapshot import survey
+from beacon.maildns.snapshot import take_snapshot
 
 # The words we say (None: applied), and what checkdmarc 6.0.4 makes of the record. It follows the
 # successor, RFC 9989, where a record without p counts as `none`; receivers of today do not.
@@ -112,9 +112,9 @@ POLICY = "v=DMARC1; p=reject"
 def test_whose_policy_counts(dns_of, records, found, words) -> None:
     table = {(f"_dmarc.{name}", "TXT"): texts for name, texts in records.items()}
     table |= {(SUB, "SOA"): ["ns1.otp.example. host.otp.example. 1 3600 600 86400 60"]}
-    picture = survey(dns.name.from_text(SUB), dns_of(table))
-    assert picture.dmarc_at == (None if found is None else dns.name.from_text(found))
-    troubles = judge(picture, Wanted(spf=False, mx=False))
+    snapshot = take_snapshot(dns.name.from_text(SUB), dns_of(table))
+    assert snapshot.dmarc_at == (None if found is None else dns.name.from_text(found))
+    troubles = judge(snapshot, Wanted(spf=False, mx=False))
     assert [words in trouble.text for trouble in troubles] == ([True] if words else [])
     assert all(trouble.reason is Reason.DMARC_MISSING for trouble in troubles)
 
