@@ -230,6 +230,38 @@ def listening() -> Iterator[int]:
         thread.join(60)
 
 
+class Broker:
+    """Somebody who hears all topics of ours at a real broker."""
+
+    def __init__(self, port: int) -> None:
+        self.heard: dict[str, list[str]] = {}
+        self.head = HEAD.replace("tower:", f"mqtt: {{broker: 'mqtt://127.0.0.1:{port}'}}\ntower:")
+        self.client = mqtt.Client(CallbackAPIVersion.VERSION2)
+        self.client.on_connect = lambda *_: self.client.subscribe("mfa-beacon/#")
+        self.client.on_message = lambda _c, _u, m: self.heard.setdefault(m.topic, []).append(
+            m.payload.decode()
+        )
+
+
+@pytest.fixture
+def broker(need, free_port, eventually) -> Iterator[Broker]:
+    """A mosquitto of its own, and who listens to it."""
+    port = free_port()
+    process = subprocess.Popen(
+        [need("mosquitto"), "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    found = Broker(port)
+    try:
+        eventually(lambda: connected(found.client, port), "the broker is up")
+        found.client.loop_start()
+        yield found
+    finally:
+        found.client.disconnect()
+        found.client.loop_stop()
+        process.terminate()
+        process.wait(60)
+
+
 @pytest.fixture
 def closed(free_port) -> int:
     return free_port()
@@ -262,7 +294,7 @@ def test_when_the_core_breaks_it_ends_in_order_and_says_where(daemon, closed):
     daemon.spawn(program=BREAKING)
     assert daemon.wait() == 1
     assert "the beacon broke and stops" in daemon.said()
-    assert "KeyError" in daemon.said()
+    assert re.search(r"engine.run.*builtins\.\w+Error", daemon.said())
     assert "hunter2" not in daemon.said()
     assert sorted(p.name for p in daemon.state.iterdir()) == LEFT
 
@@ -496,89 +528,57 @@ def test_no_secret_is_ever_said(daemon, closed, eventually):
 
 
 @pytest.mark.integration
-def test_mqtt_hears_it_come_reload_and_go(daemon, listening, need, free_port, eventually):
-    port = free_port()
-    broker = subprocess.Popen(
-        [need("mosquitto"), "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    heard: dict[str, list[str]] = {}
-    client = mqtt.Client(CallbackAPIVersion.VERSION2)
-    client.on_connect = lambda *_: client.subscribe("mfa-beacon/#")
-    client.on_message = lambda _c, _u, m: heard.setdefault(m.topic, []).append(m.payload.decode())
-    try:
-        eventually(lambda: connected(client, port), "the broker is up")
-        client.loop_start()
-        head = HEAD.replace("tower:", f"mqtt: {{broker: 'mqtt://127.0.0.1:{port}'}}\ntower:")
-        daemon.write(endpoint("open", listening), head=head)
-        daemon.start()
-        says = "mfa-beacon/test/availability"
-        eventually(lambda: heard.get(says, [""])[-1] == "online", "it is online")
-        eventually(lambda: "mfa-beacon/test/health" in heard, "it says how it is")
-        health = json.loads(heard["mfa-beacon/test/health"][-1])
-        assert health["rss_mb"] > 10
-        assert health["stalled"] is False
-        eventually(lambda: verdict(heard) == "ok", "the state is there")
-        eventually(lambda: heard.get("mfa-beacon/test/lamp/green", [""])[-1] == "steady")
-        why = "mfa-beacon/test/explain/door"
-        eventually(lambda: explained(heard, why) == "up", "it says why")
+def test_mqtt_hears_it_come_reload_and_go(daemon, listening, broker, eventually):
+    heard = broker.heard
+    daemon.write(endpoint("open", listening), head=broker.head)
+    daemon.start()
+    says = "mfa-beacon/test/availability"
+    eventually(lambda: heard.get(says, [""])[-1] == "online", "it is online")
+    eventually(lambda: "mfa-beacon/test/health" in heard, "it says how it is")
+    health = json.loads(heard["mfa-beacon/test/health"][-1])
+    assert health["rss_mb"] > 10
+    assert health["stalled"] is False
+    eventually(lambda: verdict(heard) == "ok", "the state is there")
+    eventually(lambda: heard.get("mfa-beacon/test/lamp/green", [""])[-1] == "steady")
+    why = "mfa-beacon/test/explain/door"
+    eventually(lambda: explained(heard, why) == "up", "it says why")
 
-        daemon.write(endpoint("open", listening), endpoint("new", listening), head=head)
-        daemon.signal(signal.SIGHUP)
-        eventually(lambda: "mfa-beacon/test/endpoint/door/new" in heard, "the new one is there")
-        assert "offline" not in heard[says], "a reload is no death"
-        infos = [json.loads(info) for info in heard["mfa-beacon/test/info"]]
-        assert len({info["config_hash"] for info in infos}) == 2
-        assert len({info["started_at"] for info in infos}) == 1
+    daemon.write(endpoint("open", listening), endpoint("new", listening), head=broker.head)
+    daemon.signal(signal.SIGHUP)
+    eventually(lambda: "mfa-beacon/test/endpoint/door/new" in heard, "the new one is there")
+    assert "offline" not in heard[says], "a reload is no death"
+    infos = [json.loads(info) for info in heard["mfa-beacon/test/info"]]
+    assert len({info["config_hash"] for info in infos}) == 2
+    assert len({info["started_at"] for info in infos}) == 1
 
-        daemon.write(endpoint("open", listening), head=head)
-        daemon.signal(signal.SIGHUP)
-        gone = "mfa-beacon/test/endpoint/door/new"
-        eventually(lambda: heard[gone][-1] == "", "what is gone is emptied")
+    daemon.write(endpoint("open", listening), head=broker.head)
+    daemon.signal(signal.SIGHUP)
+    gone = "mfa-beacon/test/endpoint/door/new"
+    eventually(lambda: heard[gone][-1] == "", "what is gone is emptied")
 
-        daemon.signal(signal.SIGTERM)
-        assert daemon.wait() == 0
-        eventually(lambda: heard[says][-1] == "offline", "it has said goodbye")
-    finally:
-        client.disconnect()
-        client.loop_stop()
-        broker.terminate()
-        broker.wait(60)
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait() == 0
+    eventually(lambda: heard[says][-1] == "offline", "it has said goodbye")
 
 
 @pytest.mark.integration
 @pytest.mark.realtime
 def test_a_judge_that_hangs_is_told_over_mqtt_within_ten_seconds(
-    daemon, listening, need, free_port, eventually
+    daemon, listening, broker, eventually
 ):
-    port = free_port()
-    broker = subprocess.Popen(
-        [need("mosquitto"), "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    heard: dict[str, list[str]] = {}
-    client = mqtt.Client(CallbackAPIVersion.VERSION2)
-    client.on_connect = lambda *_: client.subscribe("mfa-beacon/#")
-    client.on_message = lambda _c, _u, m: heard.setdefault(m.topic, []).append(m.payload.decode())
-    try:
-        eventually(lambda: connected(client, port), "the broker is up")
-        client.loop_start()
-        head = HEAD.replace("tower:", f"mqtt: {{broker: 'mqtt://127.0.0.1:{port}'}}\ntower:")
-        daemon.write(endpoint("open", listening), head=head)
-        daemon.spawn(program=STALLING)
-        eventually(lambda: verdict(heard) == "ok", "it has begun", 30)
-        began = time.monotonic()
-        (daemon.state / "hang").touch()
-        eventually(lambda: said_to_stall(heard), "its hanging is told", 30)
-        assert verdict(heard) == "blind"
-        assert time.monotonic() - began < 10
-        door = json.loads(heard["mfa-beacon/test/service/door"][-1])
-        assert door["verdict"] == "blind"
-        assert "stalled" in door["explanation"]
-    finally:
-        daemon.process.kill()
-        client.disconnect()
-        client.loop_stop()
-        broker.terminate()
-        broker.wait(10)
+    heard = broker.heard
+    daemon.write(endpoint("open", listening), head=broker.head)
+    daemon.spawn(program=STALLING)
+    eventually(lambda: verdict(heard) == "ok", "it has begun", 30)
+    began = time.monotonic()
+    (daemon.state / "hang").touch()
+    eventually(lambda: said_to_stall(heard), "its hanging is told", 30)
+    assert verdict(heard) == "blind"
+    assert time.monotonic() - began < 10
+    door = json.loads(heard["mfa-beacon/test/service/door"][-1])
+    assert door["verdict"] == "blind"
+    assert "stalled" in door["explanation"]
+    daemon.process.kill()
 
 
 def said_to_stall(heard: dict[str, list[str]]) -> bool:
@@ -716,46 +716,35 @@ def test_what_is_pushed_over_http_lights_the_lamps_and_no_token_is_told(
 
 @pytest.mark.integration
 def test_a_flood_of_pushes_keeps_nothing_from_the_lamps(
-    daemon, listening, need, free_port, eventually
+    daemon, listening, broker, free_port, eventually
 ):
     """By HTTP and MQTT at once, to one endpoint, while another is polled and one client drips."""
-    web, port, token = free_port(), free_port(), "canary-of-a-token"
-    broker = subprocess.Popen(
-        [need("mosquitto"), "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    client = mqtt.Client(CallbackAPIVersion.VERSION2)
-    head = pushing(web).replace("tower:", f"mqtt: {{broker: 'mqtt://127.0.0.1:{port}'}}\ntower:")
+    web, token = free_port(), "canary-of-a-token"
     told = {"name": "browser", "type": "push", "token": token, "mqtt": True, "local": True}
-    drips: list[socket.socket] = []
-    try:
-        eventually(lambda: connected(client, port), "the broker is up")
-        client.loop_start()
-        daemon.write(endpoint("open", listening), "      - " + json.dumps(told), head=head)
-        daemon.start()
-        eventually(lambda: pushed(web, token) == 200, "a push is taken")
-        drips.extend(socket.create_connection(("127.0.0.1", web)) for _ in range(40))
+    head = pushing(web, head=broker.head)
+    daemon.write(endpoint("open", listening), "      - " + json.dumps(told), head=head)
+    daemon.start()
+    eventually(lambda: pushed(web, token) == 200, "a push is taken")
+    with contextlib.ExitStack() as open_drips:
+        drips = [
+            open_drips.enter_context(socket.create_connection(("127.0.0.1", web)))
+            for _ in range(40)
+        ]
         statuses = set()
         for number in range(60):
             body = json.dumps({"reason": "ok", "detail": "x" * number})
-            client.publish("mfa-beacon/test/push/door/browser", body, 1)
+            broker.client.publish("mfa-beacon/test/push/door/browser", body, 1)
             statuses.add(pushed(web, token, detail=str(number)))
             with contextlib.suppress(OSError):  # it is cut off for another
                 drips[number % 40].send(b"x")
-        assert statuses <= {200, 429}
-        client.publish("mfa-beacon/test/push/door/browser", '{"reason": "unreachable"}', 1)
-        eventually(lambda: reads(daemon) == ("down", "unreachable"), "the latest is shown")
-        assert reads(daemon, "open") == ("up", "ok")
-        daemon.signal(signal.SIGTERM)
-        assert daemon.wait() == 0
-        assert "Traceback" not in daemon.said()
-        assert daemon.said().count("too many") <= 4
-    finally:
-        for drip in drips:
-            drip.close()
-        client.disconnect()
-        client.loop_stop()
-        broker.terminate()
-        broker.wait(60)
+    assert statuses <= {200, 429}
+    broker.client.publish("mfa-beacon/test/push/door/browser", '{"reason": "unreachable"}', 1)
+    eventually(lambda: reads(daemon) == ("down", "unreachable"), "the latest is shown")
+    assert reads(daemon, "open") == ("up", "ok")
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait() == 0
+    assert "Traceback" not in daemon.said()
+    assert daemon.said().count("too many") <= 4
 
 
 def test_where_nobody_pushes_nothing_for_it_is_loaded(daemon, listening, eventually):

@@ -144,13 +144,6 @@ def test_an_empty_view_waits(view: TerminalScreen):
     assert "04:39:00 UTC" in text
 
 
-def test_a_site_without_witnesses_has_no_line_for_them():
-    view = TerminalScreen(Site(id="lab", services=SITE.services), tuple(Colour), EPOCH, Latest())
-    text = shown(view, 0.0)
-    assert "MFA beacon  lab" in text
-    assert "Our own eyes" not in text
-
-
 def test_a_service_shows_verdict_age_cause_and_explanation(view: TerminalScreen):
     judged = ServiceView(
         "entra-mfa", Verdict.GRAY_FAILURE, 60.0, cause="dns", explanation="The record is gone."
@@ -302,21 +295,12 @@ def test_events_are_listed_in_order_of_time_with_their_words(view: TerminalScree
 def test_the_log_leaves_room_for_the_rest_and_is_bounded(view: TerminalScreen):
     for second in range(1000):
         view.note(float(second), f"line {second}")
-    view.caption = "Act 1"
+    view.caption = "a caption of many words " * 5 + "and an end"
     text = shown(view, 1000.0, height=30)
     assert len(text.splitlines()) == 30
     assert "line 999" in text
-    assert text.splitlines()[-1].strip() == "Act 1"
+    assert text.splitlines()[-1].strip().endswith("and an end")
     assert len(view.log) == 50
-
-
-def test_a_caption_of_two_lines_is_seen_whole(view: TerminalScreen):
-    for second in range(1000):
-        view.note(float(second), f"line {second}")
-    view.caption = "a caption of many words " * 5 + "and an end"
-    lines = shown(view, 1000.0, height=30).splitlines()
-    assert len(lines) == 30
-    assert lines[-1].strip().endswith("and an end")
 
 
 def test_a_sound_rings_on_the_screen_for_three_seconds(view: TerminalScreen):
@@ -326,7 +310,7 @@ def test_a_sound_rings_on_the_screen_for_three_seconds(view: TerminalScreen):
     assert "04:39:10  ♪ three pulses" in shown(view, 13.0)
 
 
-@pytest.mark.parametrize("width", [24, 40, 63, 64, 80, 200])
+@pytest.mark.parametrize("width", [24, 63, 64, 200])
 def test_no_line_is_wider_than_the_terminal(view: TerminalScreen, width: int):
     take(view, IndicationChanged(0.0, Indication(red=FAST)))
     take(
@@ -334,23 +318,6 @@ def test_no_line_is_wider_than_the_terminal(view: TerminalScreen, width: int):
     )
     view.note(1.0, "x" * 300)
     assert max(len(line) for line in shown(view, 2.0, width).splitlines()) <= width
-
-
-def test_no_color_means_no_colour():
-    view = TerminalScreen(SITE, tuple(Colour), EPOCH, Latest())
-    take(view, IndicationChanged(0.0, Indication(red=FAST)))
-    out = io.StringIO()
-    environ = {"NO_COLOR": "1", "TERM": "xterm-256color", "COLORTERM": "truecolor"}
-    console = Console(file=out, width=80, height=30, force_terminal=True, _environ=environ)
-    console.print(draw(view, 0.0))
-    assert "██████" in out.getvalue()
-    assert "\x1b[38" not in out.getvalue()
-
-
-def test_a_recorded_picture_can_be_exported():
-    console = Console(file=io.StringIO(), record=True, width=100, height=30)
-    console.print(draw(TerminalScreen(SITE, tuple(Colour), EPOCH, Latest()), 0.0))
-    assert "<svg" in console.export_svg(title="beacon")
 
 
 class Screen(io.StringIO):

@@ -107,13 +107,6 @@ def test_a_request_comes_whole_and_its_answer_goes_back(site):
     assert site.asked == [WebRequest("POST", "/api/a/b", "Bearer x", "", b'{"e": 1}')]
 
 
-def test_requests_session_and_all(site):
-    with requests.Session() as session:
-        for _ in range(3):
-            assert session.post(f"{site.url}/api/", json={"a": 1}, timeout=5).ok
-    assert [request.content_type for request in site.asked] == ["application/json"] * 3
-
-
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "BREW"])
 def test_any_method_is_answered_by_who_is_there(site, method):
     assert requests.request(method, f"{site.url}/api/x", timeout=5).ok
