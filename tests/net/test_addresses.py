@@ -124,6 +124,7 @@ REFUSED = "connection refused"
         (["refuses"], Reason.CONNECT_REFUSED, []),
         (["refuses", "refuses"], Reason.CONNECT_REFUSED, [(0, REFUSED), (1, REFUSED)]),
         (["unreachable", "refuses"], Reason.CONNECT_REFUSED, [(0, ""), (1, REFUSED)]),
+        (["refuses", "unreachable"], Reason.CONNECT_REFUSED, [(0, REFUSED), (1, "")]),
         (["unreachable"], Reason.UNREACHABLE, []),
     ],
 )

@@ -1,6 +1,5 @@
 """From a name to a socket: every failure with its reason."""
 
-import contextlib
 import errno
 import socket
 
@@ -12,32 +11,12 @@ from beacon.engine.run import DeadlinePassed, Phase, Run
 from beacon.net.dial import connect, reason_of, trouble_of
 from beacon.net.probe_failure import ProbeFailure, timed
 
+
 # TCP has no route to a broadcast address: unreachable, and it never leaves the machine.
-NO_ROUTE = "127.255.255.255"
-
-
 @pytest.fixture
 def listener():
     with socket.create_server(("127.0.0.1", 0)) as found:
         yield found.getsockname()[1]
-
-
-@pytest.fixture
-def full_listener():
-    """A port whose queue of connections is full: the next one gets no answer."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        found.listen(0)
-        port = found.getsockname()[1]
-        waiting = []
-        for _ in range(4):
-            sock = socket.socket()
-            sock.setblocking(False)
-            sock.connect_ex(("127.0.0.1", port))
-            waiting.append(sock)
-        yield port
-        for sock in waiting:
-            sock.close()
 
 
 @pytest.fixture
@@ -82,30 +61,6 @@ def test_a_connected_socket_is_watched_until_it_is_given_back(listener):
         asked.release(sock)
 
 
-def test_a_closed_port_refuses(free_port):
-    assert reason(run(), "127.0.0.1", free_port()) is Reason.CONNECT_REFUSED
-
-
-def test_silence_ends_at_the_deadline_in_the_phase_of_connecting(full_listener):
-    asked = run(0.3)
-    with pytest.raises((DeadlinePassed, ProbeFailure)) as caught:
-        connect(asked, "127.0.0.1", full_listener)
-    if isinstance(caught.value, ProbeFailure):
-        assert caught.value.reading.reason is Reason.CONNECT_TIMEOUT
-    assert asked.overstayed().reason is Reason.CONNECT_TIMEOUT
-
-
-@pytest.mark.parametrize("order", [(NO_ROUTE, "127.0.0.1"), ("127.0.0.1", NO_ROUTE)])
-def test_a_refusal_says_more_than_no_route(answers, free_port, order):
-    answers(*order)
-    assert reason(run(), "two.example.com", free_port()) is Reason.CONNECT_REFUSED
-
-
-def test_no_route_is_unreachable(answers):
-    answers(NO_ROUTE)
-    assert reason(run(), "far.example.com", 9) is Reason.UNREACHABLE
-
-
 def test_the_version_of_ip_can_be_chosen(answers, listener):
     answers("::1", "127.0.0.1")
     asked = run()
@@ -117,23 +72,35 @@ def test_the_version_of_ip_can_be_chosen(answers, listener):
 
 
 @pytest.mark.parametrize(
-    ("code", "expected"),
+    ("code", "expected", "answered"),
     [
-        (socket.EAI_NONAME, Reason.DNS_NXDOMAIN),
-        (socket.EAI_NODATA, Reason.DNS_NO_ANSWER),
-        (socket.EAI_ADDRFAMILY, Reason.DNS_NO_ANSWER),
-        (socket.EAI_AGAIN, Reason.DNS_SERVFAIL),
-        (socket.EAI_FAIL, Reason.DNS_SERVFAIL),
+        (socket.EAI_NONAME, Reason.DNS_NXDOMAIN, True),  # that there is no such name is an answer
+        (socket.EAI_NODATA, Reason.DNS_NO_ANSWER, True),
+        (socket.EAI_ADDRFAMILY, Reason.DNS_NO_ANSWER, True),
+        (socket.EAI_AGAIN, Reason.DNS_SERVFAIL, False),
+        (socket.EAI_FAIL, Reason.DNS_SERVFAIL, False),
     ],
 )
-def test_what_the_resolver_says_has_its_reason(answers, code, expected):
+def test_what_the_resolver_says_has_its_reason(answers, code, expected, answered):
+    asked = run()
     answers(error=socket.gaierror(code, "so it says"))
-    assert reason(run(), "name.example.com", 443) is expected
+    assert reason(asked, "name.example.com", 443) is expected
+    assert timed(asked, Reading(Reason.OK)).resolver is answered
 
 
-def test_a_name_that_cannot_be_is_no_name():
-    assert reason(run(), "a" * 70 + ".example.com", 443) is Reason.DNS_NXDOMAIN
-    assert reason(run(), "ü" * 70, 443) is Reason.DNS_NXDOMAIN
+@pytest.mark.parametrize("name", ["a" * 70 + ".example.com", "ü" * 70])
+def test_a_name_that_cannot_be_is_no_name_and_asked_of_nobody(name):
+    asked = run()
+    assert reason(asked, name, 443) is Reason.DNS_NXDOMAIN
+    assert asked.resolver is None
+
+
+def test_our_resolver_is_asked_for_names_alone(answers, listener):
+    for host, answered in (("127.0.0.1", None), ("name.example.com", True)):
+        asked = run()
+        answers("127.0.0.1")
+        connect(asked, host, listener).close()
+        assert asked.resolver is answered
 
 
 def test_a_resolver_that_outlived_the_run_ends_it_in_its_phase(answers, listener):
@@ -170,37 +137,6 @@ def test_what_is_wrong_with_this_machine_is_no_reading(answers, monkeypatch):
 def test_what_a_socket_says_has_its_reason(error, expected):
     assert reason_of(error) is expected
     assert trouble_of(error, "here").reading.detail.startswith("here: ")
-
-
-@pytest.mark.parametrize(
-    ("error", "answered"),
-    [
-        (None, True),
-        (socket.EAI_NONAME, True),  # that there is no such name is an answer
-        (socket.EAI_NODATA, True),
-        (socket.EAI_AGAIN, False),
-        (socket.EAI_FAIL, False),
-    ],
-)
-def test_the_run_notes_whether_our_resolver_answered(answers, listener, error, answered):
-    run = Run(SystemClock(), 60.0)
-    answers("127.0.0.1", error=error and socket.gaierror(error, "no"))
-    with contextlib.suppress(ProbeFailure):
-        connect(run, "name.example.com", listener).close()
-    assert timed(run, Reading(Reason.OK)).resolver is answered
-
-
-def test_an_address_does_not_ask_it(listener):
-    run = Run(SystemClock(), 60.0)
-    connect(run, "127.0.0.1", listener).close()
-    assert run.resolver is None
-
-
-def test_a_name_that_cannot_be_does_not_reach_it():
-    run = Run(SystemClock(), 60.0)
-    with pytest.raises(ProbeFailure):
-        connect(run, "a" * 64 + ".example", 1)
-    assert run.resolver is None
 
 
 def test_a_run_that_ended_while_it_was_asked_says_so():

@@ -31,6 +31,7 @@ from beacon.net.dns_query import (
 )
 from beacon.net.probe_failure import ProbeFailure
 from beacon.net.udp import Peer
+from tests.conftest import StandingClock
 
 OnePort: TypeAlias = tuple[socket.socket, socket.socket]
 
@@ -54,6 +55,13 @@ def told(answers: Answers) -> Callable[[bytes], list[bytes]]:
         return [response.to_wire()]
 
     return answer
+
+
+def truncated(data: bytes) -> list[bytes]:
+    """An answer that is cut: ask again over TCP."""
+    response = dns.message.make_response(dns.message.from_wire(data))
+    response.flags |= dns.flags.TC
+    return [response.to_wire()]
 
 
 def run() -> Run:
@@ -262,13 +270,8 @@ def test_an_answer_of_thousands_of_records_is_not_read(
         head = data[:2] + struct.pack("!5H", 0x8180, 1, 4000, 0, 0)
         return head + name + b"\0\x02\0\x01" + record * 4000
 
-    def truncated(data: bytes) -> list[bytes]:
-        response = dns.message.make_response(dns.message.from_wire(data))
-        response.flags |= dns.flags.TC
-        return [response.to_wire() if over_tcp else wire(data)]
-
     stream, datagrams = one_port
-    server = udp_server(truncated, datagrams)
+    server = udp_server(lambda data: truncated(data) if over_tcp else [wire(data)], datagrams)
 
     def serve() -> None:
         connection, _ = stream.accept()
@@ -282,7 +285,9 @@ def test_an_answer_of_thousands_of_records_is_not_read(
     peer = Peer("127.0.0.1", server.port)
     query = question(dns.name.from_wire(name, 0)[0], dns.rdatatype.NS)
     begun = time.thread_time()
-    (reply,) = ask(run(), [(peer, query)], 0.2)
+    # Over UDP what is not read is waited for again: a second, from the answer on.
+    one = run() if over_tcp else Run(StandingClock(lambda: server.answered), 5.0)
+    (reply,) = ask(one, [(peer, query)], 0.2)
     assert time.thread_time() - begun < 5  # read, they take half a minute
     if over_tcp:
         thread.join(5)
@@ -335,35 +340,29 @@ def test_who_never_answers_over_tcp_is_waited_for_once(
     one_port: OnePort, udp_server: Callable[..., object]
 ) -> None:
     """Truncated answers, and a port that takes connections and says nothing."""
-
-    def truncate(data: bytes) -> list[bytes]:
-        response = dns.message.make_response(dns.message.from_wire(data))
-        response.flags |= dns.flags.TC
-        return [response.to_wire()]
-
     _, datagrams = one_port
-    peer = Peer("127.0.0.1", udp_server(truncate, datagrams).port)
-    one = Run(SystemClock(), 20.0)
+    server = udp_server(truncated, datagrams)
+    peer = Peer("127.0.0.1", server.port)
+    one = Run(StandingClock(lambda: server.answered == 5), 5.0)
     replies = ask(one, [(peer, question(NAME, dns.rdatatype.A))] * 5, 0.1)
     assert {reply.trouble.reason for reply in replies if reply.trouble} == {Reason.DNS_TIMEOUT}
     assert sum("over TCP" in note for note in one.notes) == 1
 
 
-def test_the_deadline_wakes_a_question_over_tcp(one_port: OnePort) -> None:
+def test_the_deadline_wakes_a_question_over_tcp(
+    one_port: OnePort, udp_server: Callable[..., object]
+) -> None:
     waiting = Run(SystemClock(), 3600.0)
-    mute, udp = one_port
+    mute, datagrams = one_port
+    udp_server(truncated, datagrams)
 
-    def truncate_then_end() -> None:
-        data, peer = udp.recvfrom(2000)
-        response = dns.message.make_response(dns.message.from_wire(data))
-        response.flags |= dns.flags.TC
-        udp.sendto(response.to_wire(), peer)
+    def take_then_end() -> None:
         connection, _ = mute.accept()
         with connection:
             connection.recv(2000)
             waiting.expire()
 
-    thread = threading.Thread(target=truncate_then_end, daemon=True)
+    thread = threading.Thread(target=take_then_end, daemon=True)
     thread.start()
     peer = Peer("127.0.0.1", mute.getsockname()[1])
     with pytest.raises(DeadlinePassed):

@@ -4,7 +4,6 @@ import socket
 import ssl
 
 import pytest
-import trustme
 
 from beacon.config.tls import TlsPolicy
 from beacon.core.model import Reason
@@ -12,11 +11,6 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.probe_failure import ProbeFailure
 from beacon.net.tls import handshake, trouble_of
-
-
-@pytest.fixture(scope="module")
-def authority():
-    return trustme.CA()
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,6 @@ def event(
 def read(events: object, **settings: Any) -> Reading:
     body = events if isinstance(events, bytes) else json.dumps(events).encode("utf-16")
     probe = AwsEvents(**settings)
-    assert not list(probe.faults())
     try:
         return probe.judge(parsed(Run(SystemClock(), 60.0), Answer(status=200, body=body)))
     except ProbeFailure as trouble:

@@ -69,7 +69,6 @@ def event(status: str, impact: str | None = "major", *touched: str) -> dict[str,
 
 def judged(document: object, *components: str) -> Reading:
     probe = StatusPage(url=Url("https://status.example.com"), components=components)
-    assert not list(probe.faults())
     return read(probe, json.dumps(document).encode())
 
 

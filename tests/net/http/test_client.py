@@ -241,6 +241,7 @@ def test_a_body_nobody_takes_ends_in_time(raw_server):
         (b"Content-Encoding: br\r\nContent-Length: 2\r\n\r\nab", Reason.BODY_UNDECODABLE),
         (b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\nab", Reason.BODY_UNDECODABLE),
         (b"Content-Encoding: deflate\r\nContent-Length: 2\r\n\r\n\xffb", Reason.BODY_UNDECODABLE),
+        (b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"early")[:-9], Reason.BODY_UNDECODABLE),
     ],
 )
 def test_a_body_that_is_not_whole_has_its_reason(fetched, sent, reason):
@@ -273,7 +274,9 @@ def test_a_chunk_of_negative_size_is_not_read_to_the_end_of_time(fetched, size):
 
 def test_endless_trailers_are_cut(fetched):
     script = sends(
-        OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"A: b\r\n" * 1000, forever=True
+        OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n",
+        b"A: " + b"b" * 1000 + b"\r\n",
+        forever=True,
     )
     assert fetched(script) == Reading(Reason.PROTOCOL_ERROR, "the answer's framing never ends")
 
@@ -307,19 +310,6 @@ def test_what_was_asked_for_is_decompressed(fetched, coding, data, chunked):
     else:
         sent = head + f"Content-Length: {len(data)}\r\n\r\n".encode() + data
     assert fetched(sent).body == b"hello"
-
-
-def test_compressed_data_that_ends_early_is_not_taken_for_whole(fetched):
-    data = gzip.compress(b"hello" * 1000)[:-9]
-    sent = f"Content-Encoding: gzip\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data
-    reading = fetched(OK + sent)
-    assert reading == Reading(Reason.BODY_UNDECODABLE, "the gzip data ends too early")
-
-
-def test_a_bomb_is_opened_no_further_than_the_limit(fetched):
-    data = gzip.compress(bytes(500 * BODY_LIMIT // 8))
-    sent = f"Content-Encoding: gzip\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data
-    assert fetched(OK + sent).reason is Reason.BODY_TOO_LARGE
 
 
 def test_the_largest_body_allowed_is_read(fetched):
@@ -484,14 +474,6 @@ def through(server):
     return Proxy(url=ProxyUrl(server.url))
 
 
-def test_a_proxy_forwards_plain_requests(raw_server, driven):
-    proxy = raw_server(OK + b"Content-Length: 0\r\n\r\n")
-    route = Route(proxy=through(proxy))
-    driven(lambda run: exchange(run, Request(url="http://nowhere.example/a?b#c"), route))
-    assert proxy.heads[0].startswith(b"GET http://nowhere.example/a?b HTTP/1.1\r\n")
-    assert b"Host: nowhere.example\r\n" in proxy.heads[0]
-
-
 @pytest.fixture(scope="module")
 def authority():
     return trustme.CA()
@@ -607,7 +589,8 @@ def clock_seen(raw_server, sent, clock):
 
 @pytest.mark.parametrize("off", [0.0, 40.0, -86400.0])
 def test_the_date_of_an_answer_tells_how_far_our_clock_is_off(raw_server, off):
-    seen = clock_seen(raw_server, DATE, ManualClock(NOON - timedelta(seconds=off)))
+    fresh = DATE + b"Age: 0\r\n"  # of a cache
+    seen = clock_seen(raw_server, fresh, ManualClock(NOON - timedelta(seconds=off)))
     assert seen == ClockSeen(off, "127.0.0.1")
 
 
@@ -632,10 +615,6 @@ def test_it_is_compared_with_the_middle_of_the_exchange(raw_server):
 )
 def test_what_is_no_date_or_comes_from_a_cache_says_nothing(raw_server, sent):
     assert clock_seen(raw_server, sent, ManualClock(NOON)) is None
-
-
-def test_a_fresh_answer_of_a_cache_counts(raw_server):
-    assert clock_seen(raw_server, DATE + b"Age: 0\r\n", ManualClock(NOON)) is not None
 
 
 def test_an_answer_that_took_too_long_says_nothing_of_our_clock(raw_server):

@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -48,15 +48,17 @@ def settings(port: int, **given: Any) -> Imap:
 
 
 @pytest.fixture
-def opened(fake_imap: Callable[..., Any]) -> Callable[..., tuple[Any, Run, MailWatch]]:
-    """A server as told, a run, and the mailbox opened in it."""
+def opened(fake_imap: Callable[..., Any]) -> Iterator[Callable[..., tuple[Any, Run, MailWatch]]]:
+    """A server as told, a run, and the mailbox opened in it: closed at the end."""
+    with contextlib.ExitStack() as stack:
 
-    def start(budget: float = 60.0, **given: Any) -> tuple[Any, Run, MailWatch]:
-        server = fake_imap(**given)
-        run = Run(SystemClock(), budget)
-        return server, run, settings(server.port).open(run)
+        def start(budget: float = 60.0, **given: Any) -> tuple[Any, Run, MailWatch]:
+            server = fake_imap(**given)
+            run = Run(SystemClock(), budget)
+            watch = stack.enter_context(contextlib.closing(settings(server.port).open(run)))
+            return server, run, watch
 
-    return start
+        yield start
 
 
 def trouble(run: Run, port: int, **given: Any) -> str:
@@ -103,11 +105,9 @@ def test_a_clock_is_needed_for_certificates_and_tokens() -> None:
 
 
 def test_a_password_goes_by_plain_or_by_login(opened: Callable[..., Any]) -> None:
-    server, _, watch = opened()
-    watch.close()
+    server, _, _ = opened()
     assert "AUTHENTICATE PLAIN" in server.heard
-    server, _, watch = opened(able="IMAP4rev1")
-    watch.close()
+    server, _, _ = opened(able="IMAP4rev1")
     assert rf'LOGIN "pro\"be" "{PASSWORD}"' in server.heard
 
 
@@ -184,7 +184,6 @@ def test_the_deadline_wakes_it_at_once(
     with pytest.raises(DeadlinePassed):
         watch.wait(run, soon(run, 3600))
     assert run.overstayed().reason is Reason.CODE_NOT_ARRIVED, "the server had nothing to say"
-    watch.close()
 
 
 # --- waiting ------------------------------------------------------------------------
@@ -205,7 +204,6 @@ def test_only_what_arrives_after_the_opening_counts(opened: Callable[..., Any]) 
     watch.remove(run, mail)
     assert server.deleted == {2}
     assert "UID EXPUNGE 2" in server.heard
-    watch.close()
 
 
 def test_where_single_ones_cannot_be_expunged(opened: Callable[..., Any]) -> None:
@@ -214,7 +212,6 @@ def test_where_single_ones_cannot_be_expunged(opened: Callable[..., Any]) -> Non
     mail = watch.wait(run, soon(run, 60))
     watch.remove(run, mail)
     assert server.heard[-1] == "EXPUNGE"
-    watch.close()
 
 
 def test_what_cannot_be_deleted_is_noted(opened: Callable[..., Any]) -> None:
@@ -225,7 +222,6 @@ def test_what_cannot_be_deleted_is_noted(opened: Callable[..., Any]) -> None:
     watch.remove(run, watch.wait(run, soon(run, 60)))
     assert "cannot be deleted: a deletion: refused or not understood" in run.notes[-1]
     assert run.silence is Reason.CODE_NOT_ARRIVED
-    watch.close()
 
 
 def test_what_another_took_is_passed_over(opened: Callable[..., Any]) -> None:
@@ -235,7 +231,6 @@ def test_what_another_took_is_passed_over(opened: Callable[..., Any]) -> None:
     mail = watch.wait(run, soon(run, 60))
     assert mail is not None
     assert "there" in mail.head
-    watch.close()
 
 
 def test_a_bomb_of_messages_is_no_mailbox_of_a_probe(opened: Callable[..., Any]) -> None:
@@ -247,7 +242,6 @@ def test_a_bomb_of_messages_is_no_mailbox_of_a_probe(opened: Callable[..., Any])
         watch.wait(run, soon(run, 60))
     assert raised.value.reading.reason is Reason.SOURCE_DEAD
     assert "more than 1000 messages came" in raised.value.reading.detail
-    watch.close()
 
 
 def _idle(begin: bytes, rest: bytes = b"") -> Callable[[str], bytes | None]:
@@ -267,14 +261,12 @@ def test_a_message_is_seen_when_it_comes(opened: Callable[..., Any]) -> None:
     began = time.monotonic()
     assert watch.wait(run, soon(run, 3600))
     assert time.monotonic() - began < IDLE_AGAIN, "told at once, so it does not wait"
-    watch.close()
 
 
 def test_idle_that_is_refused(opened: Callable[..., Any]) -> None:
     _, run, watch = opened(able="IMAP4rev1 AUTH=PLAIN IDLE", mood=_idle(b"TAG NO\r\n"))
     with pytest.raises(ProbeFailure, match="source_dead"):
         watch.wait(run, soon(run, 4))
-    watch.close()
 
 
 @pytest.mark.parametrize(
@@ -321,7 +313,6 @@ def test_what_a_flood_costs_is_bounded(flood: bytes, opened: Callable[..., Any])
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 2 * TRAFFIC_LIMIT + len(flood), "the server of this test has the flood itself"
-    watch.close()
 
 
 # --- names of folders, and rights -----------------------------------------------------
@@ -435,7 +426,6 @@ def test_a_code_that_was_sent_before_a_run_began_is_not_its(
         text = "no message with a code within 0.1 s; 1 message came that was sent before this run"
         assert raised.value.reading.detail.startswith(text)
         assert server.deleted == set()
-    watch.close()
 
 
 # --- junk, what was there, room -----------------------------------------------------
@@ -452,7 +442,6 @@ def test_junk_is_found(how: str, opened: Callable[..., Any]) -> None:
     name = {"by its use": r'"Unwanted \"mail\""', "by its name": '"[Gmail]/Spam"'}
     assert name.get(how, '"Junk"') in statuses[-1]
     assert watch.wait(run, soon(run)) is None
-    watch.close()
 
 
 def test_the_last_ones_that_were_there(opened: Callable[..., Any]) -> None:
@@ -461,7 +450,7 @@ def test_the_last_ones_that_were_there(opened: Callable[..., Any]) -> None:
     (folder,) = watch.earlier(run)
     found = [mail.head.split()[1] for mail in folder]
     assert found == ["5", "4", "3", "2", "1"], "the newest first, and none that came later"
-    watch.close()
+    assert not watch.full(run), "without quotas there is room"
 
 
 @pytest.mark.parametrize(
@@ -477,4 +466,3 @@ def test_whether_there_is_room(told: bytes, full: bool, opened: Callable[..., An
     mood: Any = lambda said: told + b"TAG OK x\r\n" if said.startswith("GETQ") else None  # noqa: E731
     _, run, watch = opened(able="IMAP4rev1 AUTH=PLAIN QUOTA", mood=mood)
     assert watch.full(run) is full
-    watch.close()

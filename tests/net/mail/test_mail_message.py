@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.net.mail.mail_message import HOPS_LIMIT, Bounce, MailMessage
-from beacon.net.mail.mime import decoded
 
 CODE = (
     b"Received: from relay.example.net by mx.example.com with ESMTPS id 1;\r\n"
@@ -86,34 +85,16 @@ def test_a_word_is_found_wherever_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    "charset", ["no-such-charset", "zlib", "idna", "unicode-escape", "utf-16", "hex", '"', "a\0b"]
-)
-def test_a_wrong_charset_costs_no_more_than_its_letters(charset: str) -> None:
-    kind = f'Content-Type: text/plain; charset="{charset}"\r\n\r\n'.encode()
-    assert isinstance(MailMessage(kind + b"code 834211 \xff").body, str)
-    assert isinstance(decoded(b"834211 \xff", charset), str)
-    assert (
-        "834211" in MailMessage(b"Content-Type: text/plain; charset=nope\r\n\r\ncode 834211").body
-    )
-    header = f"Subject: =?{charset}?q?834211?= \r\n\r\n".encode()
-    assert isinstance(MailMessage(header).head, str)
-
-
-@pytest.mark.parametrize(
     "raw",
     [
         b"",
         b"\r\n\r\n",
         b"\x00\xff\xfe" * 1000,
-        b"Content-Type: multipart/mixed\r\n\r\nno boundary: 834211",
-        b"Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n!!!!====A",
         b"Content-Type: text/plain\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\nbegin\r\n\xff",
         b"Content-Type: message/delivery-status\r\n\r\n",
         b"Content-Type: \xff/\xff; charset*=x'y'%ff%\r\nSubject: =?utf-8?b?=== ?=\r\n\r\nx",
         b"Subject: =?" + b"?=" * 20000,
         b"Subject: =?utf-8?b?a?=\r\n\r\n",
-        b"<" * 65000,
-        b"Content-Type: text/html\r\n\r\n" + b"<style>" * 9000,
     ],
 )
 def test_what_is_no_mail_is_read_as_far_as_it_goes(raw: bytes) -> None:
