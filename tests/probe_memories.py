@@ -2,9 +2,10 @@
 
 from typing import Final
 
+from beacon.core.monitor import Monitor
 from beacon.engine.clock import Clock
 from beacon.engine.inbox import Inbox
-from beacon.engine.loop import Engine, Item, Judge
+from beacon.engine.loop import Engine, Item
 from beacon.engine.output import Heartbeat
 from beacon.engine.probe_memory import ProbeMemory
 from beacon.net.http.conditional_client import ConditionalClient
@@ -35,7 +36,7 @@ class ProbeMemories:
 MEMORIES: Final = ProbeMemories()
 
 
-def engine_of(judge: Judge, clock: Clock, inbox: Inbox[Item]) -> Engine:
+def engine_of(judge: Monitor, clock: Clock, inbox: Inbox[Item]) -> Engine:
     """An engine without outputs, whose probes share the ledger of this test."""
     heart = Heartbeat(clock)
     return Engine(

@@ -107,16 +107,10 @@ class Poller:
         self._walker = Decoder(problems)
         self._embedded = embedded
 
-    def witness(self, spot: NodePath) -> Polled:
-        """Read one witness; its default times do not depend on its kind."""
-        return self._polled(spot, WitnessSection, "witness")
-
-    def endpoint(self, spot: NodePath, service: str) -> Polled:
-        """Read one endpoint of a service."""
-        return self._polled(spot, EndpointSection, service)
-
-    def _polled(self, spot: NodePath, section: Type, owner: str) -> Polled:
+    def polled(self, spot: NodePath, owner: str) -> Polled:
+        """Read one endpoint of a service, or of the owner `witness` one witness."""
         before = len(self._problems)
+        section: Type = WitnessSection if owner == "witness" else EndpointSection
         kind = self._kind(spot)
         own = specs(kind) if kind else {}
         common = specs(section)

@@ -23,12 +23,11 @@ class Name(str):
     __slots__ = ()
     ALLOWED: ClassVar = "small letters, digits, - and _"
     SCHEMA: ClassVar[dict[str, Any]] = {"type": "string", "pattern": "^[a-z0-9_-]+$"}
-    PATTERN: ClassVar = re.compile(r"[a-z0-9_-]+")
 
     @classmethod
     def parse(cls, raw: object) -> Self:
         """Check the letters; offer the nearest name that would do."""
-        if isinstance(raw, str) and cls.PATTERN.fullmatch(raw):
+        if isinstance(raw, str) and re.fullmatch(cls.SCHEMA["pattern"], raw):
             return cls(raw)
         near = slug(str(raw or ""))
         hint = near if isinstance(raw, str) else f'"{near}"'
@@ -41,7 +40,6 @@ class Id(Name):
     __slots__ = ()
     ALLOWED: ClassVar = "small letters, digits and -"
     SCHEMA: ClassVar[dict[str, Any]] = {"type": "string", "pattern": "^[a-z0-9-]+$"}
-    PATTERN: ClassVar = re.compile(r"[a-z0-9-]+")
 
 
 def slug(name: str) -> str:
@@ -156,9 +154,6 @@ class OnDeath(tuple[Colour, ...]):
         return cls(colour for colour in Colour if colour in lit)
 
 
-_TIME_OF_DAY: Final = "(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)"
-
-
 class LocalTime(str):
     """A time of day, written "22:00"; "24:00" is the end of a day."""
 
@@ -166,13 +161,13 @@ class LocalTime(str):
     ALLOWED: ClassVar = 'a time of day, "00:00" to "24:00"'
     SCHEMA: ClassVar[dict[str, Any]] = {
         "type": "string",
-        "pattern": f"^{_TIME_OF_DAY}$",
+        "pattern": "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$",
     }
 
     @classmethod
     def parse(cls, raw: object) -> Self:
         """Check hours and minutes."""
-        if isinstance(raw, str) and re.fullmatch(_TIME_OF_DAY, raw):
+        if isinstance(raw, str) and re.fullmatch(cls.SCHEMA["pattern"], raw):
             return cls(raw)
         raise SettingRefused(f"not a time of day: {raw!r}", cls.ALLOWED)
 

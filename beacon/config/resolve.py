@@ -69,7 +69,7 @@ class Resolver:
         values = self._values(spot, EmbeddedSection if self._embedded else FileSection)
         defaults: Defaults = values["defaults"]
         poller = Poller(self._problems, self._registry, defaults, embedded=self._embedded)
-        witnesses = [poller.witness(each) for each in _each(spot, "witnesses")]
+        witnesses = [poller.polled(each, "witness") for each in _each(spot, "witnesses")]
         services = [self._served(each, poller) for each in _each(spot, "services")]
         polled = (*witnesses, *(p for s in services for p in s.endpoints))
         tower = self._tower(spot.below("tower"), values["tower"])
@@ -134,7 +134,7 @@ class Resolver:
     def _served(self, spot: NodePath, poller: Poller) -> _Served:
         values = self._values(spot, ServiceSection)
         name = id_of(spot, values, self._problems)
-        endpoints = tuple(poller.endpoint(each, name) for each in _each(spot, "endpoints"))
+        endpoints = tuple(poller.polled(each, name) for each in _each(spot, "endpoints"))
         return _Served(name, spot, values, endpoints)
 
     def _tower(self, spot: NodePath, section: TowerSection) -> Tower:

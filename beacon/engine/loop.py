@@ -14,6 +14,7 @@ from typing import Final, Protocol, TypeVar
 from beacon.core.effects import Effect, FirstDue, Postpone, Recheck
 from beacon.core.inputs import Event, Observed, RunDelayed, TimePassed
 from beacon.core.model import Moment, Reading, Site
+from beacon.core.monitor import Monitor
 from beacon.engine.clock import Clock
 from beacon.engine.inbox import Inbox
 from beacon.engine.latest import Latest
@@ -32,31 +33,6 @@ BEAT: Final = 1.0
 """Longest time between two turns, in seconds."""
 LAG_MEMORY: Final = 60
 """The reported lag is the worst of this many beats."""
-
-
-class Judge(Protocol):
-    """The pure core as the loop sees it (`beacon.core.monitor.Monitor`)."""
-
-    def start(self, at: Moment) -> tuple[Effect, ...]:
-        """Effects for everything there is, before the first event."""
-        ...
-
-    def handle(self, event: Event) -> tuple[Effect, ...]:
-        """Handle one event and return what follows from it."""
-        ...
-
-    def next_deadline(self) -> float | None:
-        """When time alone will change something: then it needs `TimePassed`."""
-        ...
-
-    def reconfigure(
-        self, site: Site, at: Moment, changed: frozenset[str] = frozenset()
-    ) -> tuple[Effect, ...]:
-        """Use another configuration; what is unchanged keeps its state.
-
-        `changed` names endpoints whose probe changed, though the core may see no difference.
-        """
-        ...
 
 
 class Schedulable(Probe, Protocol):
@@ -116,7 +92,7 @@ class Engine:
     def __init__(
         self,
         *,
-        judge: Judge,
+        judge: Monitor,
         clock: Clock,
         inbox: Inbox[Item],
         outputs: Sequence[Output],

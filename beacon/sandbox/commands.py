@@ -30,6 +30,10 @@ MEANING: Final = {
     Fault.DNS: "the OTP sender's domain has lost its SPF and MX records",
     Fault.CLAIM: "the vendor's status page admits an incident",
 }
+ABSENT: Final = (
+    f"no {{what}} answers at {HOST}:{{port}} ({{error}}): "
+    "start one with `beacon sandbox serve` or `make run`"
+)
 BAD_CONFIG: Final = 78
 INTERRUPTED: Final = 130
 ADMIN_LIMIT: Final = 5.0
@@ -54,10 +58,7 @@ def break_(args: argparse.Namespace) -> int:
     try:
         faults = _switch(args.fault, args.http_port)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        return _refuse(
-            f"no sandbox answers at {HOST}:{args.http_port} ({error}): "
-            "start one with `beacon sandbox serve` or `make run`"
-        )
+        return _refuse(ABSENT.format(what="sandbox", port=args.http_port, error=error))
     for fault in faults:
         _print(f"{fault}: {MEANING[fault]}")
     _print(f"repair it with: beacon sandbox break {RECOVER}" if faults else "all is well again")
@@ -76,10 +77,7 @@ def watch(args: argparse.Namespace) -> int:
     try:
         client.connect(HOST, args.mqtt_port)
     except OSError as error:
-        return _refuse(
-            f"no broker answers at {HOST}:{args.mqtt_port} ({error}): "
-            "start one with `beacon sandbox serve` or `make run`"
-        )
+        return _refuse(ABSENT.format(what="broker", port=args.mqtt_port, error=error))
     try:
         client.loop_forever()
     except KeyboardInterrupt:

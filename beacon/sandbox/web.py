@@ -3,10 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import socket
-from socketserver import BaseServer
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -67,17 +64,12 @@ def _nothing_here(path: str) -> Answer:
 
 
 class _Handler(BaseHTTPRequestHandler):
+    server: "SandboxWebServer"
     protocol_version = "HTTP/1.1"
     timeout = 30.0
 
-    def __init__(
-        self, site: SandboxSite, request: socket, client: tuple[str, int], server: BaseServer
-    ) -> None:
-        self._site = site
-        super().__init__(request, client, server)
-
     def do_GET(self) -> None:
-        self._answer(*self._site.get(self.path))
+        self._answer(*self.server.site.get(self.path))
 
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "0")
@@ -87,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         fields = parse_qs(self.rfile.read(int(length)).decode("utf-8", "replace"))
         form = {name: values[0] for name, values in fields.items()}
-        self._answer(*self._site.post(self.path, form))
+        self._answer(*self.server.site.post(self.path, form))
 
     def _answer(self, status: int, body: dict[str, Any]) -> None:
         content = json.dumps(body).encode()
@@ -105,7 +97,8 @@ class SandboxWebServer(ThreadingHTTPServer):
     """The sandbox's web server. Raises `OSError` if the port is taken."""
 
     def __init__(self, port: int, site: SandboxSite) -> None:
-        super().__init__((HOST, port), partial(_Handler, site))
+        self.site = site
+        super().__init__((HOST, port), _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
         """Ignore clients that close early: a probe does so at its deadline."""

@@ -36,16 +36,12 @@ class SecretFiles:
             return None
         entry = step_into(self._table, name)
         if entry is None:
-            self._problems.add(
-                place, at, f"no secret {name}", self._searched(), self._nearest(name)
-            )
+            near = meant(name, self._table.entries) if isinstance(self._table, Table) else ""
+            self._problems.add(place, at, f"no secret {name}", self._searched(), near)
         elif isinstance(entry, Listing | Table):
             self._problems.add(entry.place, (name,), "not text", "one line: name: value")
         # A block (`|`) and some editors add a line end that is not part of the secret.
         return entry.text.rstrip("\r\n") if isinstance(entry, Scalar) else None
-
-    def _nearest(self, name: str) -> str:
-        return meant(name, self._table.entries) if isinstance(self._table, Table) else ""
 
     def _searched(self) -> str:
         absent = "" if isinstance(self._table, Table) else " (no such file)"
