@@ -5,7 +5,6 @@ import struct
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeAlias
 
 import dns.flags
@@ -68,7 +67,7 @@ def run() -> Run:
     return Run(SystemClock(), 60.0)
 
 
-def test_the_machines_resolvers_are_read_at_each_call(tmp_path: Path) -> None:
+def test_the_machines_resolvers_are_read_at_each_call(tmp_path):
     conf = tmp_path / "resolv.conf"
     conf.write_text("search example.com\nnameserver 192.0.2.1\nnameserver 2001:db8::1\n")
     assert system_resolvers(str(conf)) == (Peer("192.0.2.1", 53), Peer("2001:db8::1", 53))
@@ -77,7 +76,7 @@ def test_the_machines_resolvers_are_read_at_each_call(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "# nothing\n", "nameserver not-an-address\n"])
-def test_a_machine_without_resolvers_is_our_own_trouble(tmp_path: Path, text: str | None) -> None:
+def test_a_machine_without_resolvers_is_our_own_trouble(tmp_path, text):
     conf = tmp_path / "resolv.conf"
     if text is not None:
         conf.write_text(text)
@@ -114,21 +113,19 @@ SOA = "SOA ns1.example.com. host.example.com. 1 1 1 1 1"
         },
     ],
 )
-def test_the_zone_of_a_name_is_found(udp_server: Callable[..., object], answers: Answers) -> None:
+def test_the_zone_of_a_name_is_found(udp_server, answers):
     resolver = Peer("127.0.0.1", udp_server(told(answers)).port)
     assert zone_servers(run(), NAME, [resolver]) == (Peer("ns1.example.com", 53),)
 
 
-def test_no_zone_anywhere_is_told(udp_server: Callable[..., object]) -> None:
+def test_no_zone_anywhere_is_told(udp_server):
     resolver = Peer("127.0.0.1", udp_server(told({})).port)
     with pytest.raises(ProbeFailure) as trouble:
         zone_servers(run(), NAME, [resolver])
     assert trouble.value.reading.reason is Reason.DNS_NO_ANSWER
 
 
-def test_the_next_resolver_is_asked_where_the_first_fails(
-    udp_server: Callable[..., object], free_port: Callable[[], int]
-) -> None:
+def test_the_next_resolver_is_asked_where_the_first_fails(udp_server, free_port):
     answers = {("ns1.example.com.", "AAAA"): {"answer": ["ns1.example.com. AAAA 2001:db8::5"]}}
     resolvers = [
         Peer("127.0.0.1", free_port()),
@@ -176,9 +173,7 @@ def refusing(code: str, how: str) -> Callable[[bytes], list[bytes]]:
         ("BADVERS", "with EDNS"),
     ],
 )
-def test_a_server_that_does_not_know_edns_is_asked_without(
-    udp_server: Callable[..., object], code: str, how: str
-) -> None:
+def test_a_server_that_does_not_know_edns_is_asked_without(udp_server, code, how):
     server = udp_server(refusing(code, how))
     one = run()
     query = question(NAME, dns.rdatatype.A)
@@ -195,9 +190,7 @@ def test_a_server_that_does_not_know_edns_is_asked_without(
 @pytest.mark.parametrize(
     "second", [[], [b"noise"], ["FORMERR"]], ids=["silence", "noise", "refused too"]
 )
-def test_who_refuses_both_ways_has_refused(
-    udp_server: Callable[..., object], second: list[object]
-) -> None:
+def test_who_refuses_both_ways_has_refused(udp_server, second):
     def answer(data: bytes) -> list[bytes]:
         query = dns.message.from_wire(data)
         response = dns.message.make_response(query)
@@ -216,9 +209,7 @@ def test_who_refuses_both_ways_has_refused(
 
 
 @pytest.mark.parametrize("code", ["SERVFAIL", "REFUSED", "NXDOMAIN", "NOERROR"])
-def test_other_answers_are_not_asked_for_again(
-    udp_server: Callable[..., object], code: str
-) -> None:
+def test_other_answers_are_not_asked_for_again(udp_server, code):
     server = udp_server(refusing(code, "without EDNS"))
     ask(run(), [(Peer("127.0.0.1", server.port), question(NAME, dns.rdatatype.A))])
     assert len(server.asked) == 1
@@ -237,7 +228,7 @@ class Counting(Run):
         self.most = max(self.most, len(self._sockets))
 
 
-def test_a_zone_with_hundreds_of_servers_costs_little(udp_server: Callable[..., object]) -> None:
+def test_a_zone_with_hundreds_of_servers_costs_little(udp_server):
     hosts = [f"ns{number:04}.example.com." for number in range(MOST_RECORDS - 1)]
     servers = dns.rrset.from_text_list("example.com.", 60, "IN", "NS", hosts)
 
@@ -259,9 +250,7 @@ def test_a_zone_with_hundreds_of_servers_costs_little(udp_server: Callable[..., 
 
 
 @pytest.mark.parametrize("over_tcp", [False, True])
-def test_an_answer_of_thousands_of_records_is_not_read(
-    one_port: OnePort, udp_server: Callable[..., object], over_tcp: bool
-) -> None:
+def test_an_answer_of_thousands_of_records_is_not_read(one_port, udp_server, over_tcp):
     """Half a minute of processor time, if each of them points to a name of 126 labels."""
     name = b"\x01a" * 126 + b"\0"
     record = b"\xc0\x0c" + struct.pack("!HHIH", 2, 1, 60, 2) + b"\xc0\x0c"
@@ -295,9 +284,7 @@ def test_an_answer_of_thousands_of_records_is_not_read(
     assert reply.trouble.reason is Reason.PROTOCOL_ERROR
 
 
-def test_many_questions_are_put_in_batches_and_the_silent_are_left_out(
-    udp_server: Callable[..., object],
-) -> None:
+def test_many_questions_are_put_in_batches_and_the_silent_are_left_out(udp_server):
     good, mute = udp_server(told({})), udp_server(lambda data: [])
     peers = [Peer("127.0.0.1", each.port) for each in (good, mute)]
     questions = [
@@ -314,9 +301,7 @@ def test_many_questions_are_put_in_batches_and_the_silent_are_left_out(
     assert one.most <= MOST_AT_ONCE
 
 
-def test_one_server_whose_name_nobody_knows_does_not_lose_the_others(
-    udp_server: Callable[..., object],
-) -> None:
+def test_one_server_whose_name_nobody_knows_does_not_lose_the_others(udp_server):
     def answer(data: bytes) -> list[bytes]:
         response = dns.message.make_response(dns.message.from_wire(data))
         name = response.question[0].name
@@ -336,9 +321,7 @@ def test_one_server_whose_name_nobody_knows_does_not_lose_the_others(
     assert trouble.value.reading.reason is Reason.DNS_SERVFAIL
 
 
-def test_who_never_answers_over_tcp_is_waited_for_once(
-    one_port: OnePort, udp_server: Callable[..., object]
-) -> None:
+def test_who_never_answers_over_tcp_is_waited_for_once(one_port, udp_server):
     """Truncated answers, and a port that takes connections and says nothing."""
     _, datagrams = one_port
     server = udp_server(truncated, datagrams)
@@ -349,9 +332,7 @@ def test_who_never_answers_over_tcp_is_waited_for_once(
     assert sum("over TCP" in note for note in one.notes) == 1
 
 
-def test_the_deadline_wakes_a_question_over_tcp(
-    one_port: OnePort, udp_server: Callable[..., object]
-) -> None:
+def test_the_deadline_wakes_a_question_over_tcp(one_port, udp_server):
     waiting = Run(SystemClock(), 3600.0)
     mute, datagrams = one_port
     udp_server(truncated, datagrams)

@@ -9,18 +9,18 @@ def outline(*given: object) -> str:
     return Secrets().clear(module.outline(*given))
 
 
-def test_only_harmless_values_are_told() -> None:
+def test_only_harmless_values_are_told():
     answer = {"result": {"status": True, "value": None}, "detail": {"otp": "123456"}, "id": 2}
     told = outline(answer, {"result.status", "result.value", "id"})
     assert told == "result.status=true result.value=null detail.otp id=2"
     assert outline({"a": "x y"}, {"a"}) == "a='x y'"
 
 
-def test_lists_are_told_by_their_path_once() -> None:
+def test_lists_are_told_by_their_path_once():
     assert outline({"all": [{"a": 1}, {"a": 2}], "none": []}) == "all.a none"
 
 
-def test_an_endless_or_deep_answer_stays_short() -> None:
+def test_an_endless_or_deep_answer_stays_short():
     assert outline({str(n): n for n in range(1000)}).endswith(f"{MOST - 1} …")
     deep: object = 1
     for _ in range(5000):
@@ -30,7 +30,7 @@ def test_an_endless_or_deep_answer_stays_short() -> None:
     assert outline([]) == outline("text") == "nothing"
 
 
-def test_what_is_too_long_is_left_out_whole() -> None:
+def test_what_is_too_long_is_left_out_whole():
     secret = "canary-" * 10
     assert outline({"a": secret * 2, "b": 1}, {"a", "b"}) == "… b=1"
     many = outline({f"{n}": f"{n} {secret}" for n in range(9)}, {f"{n}" for n in range(9)})

@@ -36,6 +36,22 @@ def server(change: Change) -> Callable[[bytes], list[bytes]]:
     return answer
 
 
+def replies(**changes: Any) -> Change:
+    """A good answer with some of its fields changed."""
+
+    def change(_: AuthPacket, reply: AuthPacket) -> list[bytes]:
+        for name, value in changes.items():
+            setattr(reply, name, value)
+        return [reply.ReplyPacket()]
+
+    return change
+
+
+good, bare = replies(), replies(message_authenticator=False)
+other_secret = replies(secret=b"another")
+other_secret_rejects = replies(secret=b"another", code=3)
+
+
 def ask(port: int, run: Run | None = None, **settings: Any) -> RadiusAnswer:
     """One request with a password; what was noted holds no secret."""
     run = run or Run(SystemClock(), 60.0)
@@ -58,10 +74,8 @@ def refused(port: int, there: Any = None, **settings: Any) -> tuple[Reason, str]
 # --- what is sent --------------------------------------------------------------------
 
 
-def test_the_message_authenticator_comes_first_and_is_right(
-    udp_server: Callable[..., Any],
-) -> None:
-    there = udp_server(server(lambda _, reply: [reply.ReplyPacket()]))
+def test_the_message_authenticator_comes_first_and_is_right(udp_server):
+    there = udp_server(server(good))
     assert ask(there.port).packet is Packet.ACCESS_ACCEPT
     (asked,) = there.asked
     assert asked[20:22] == bytes((Attribute.MESSAGE_AUTHENTICATOR, 18))
@@ -70,9 +84,7 @@ def test_the_message_authenticator_comes_first_and_is_right(
     assert request.PwDecrypt(request[Attribute.USER_PASSWORD][0]) == "canary-password"
 
 
-def test_what_is_sent_again_is_the_same_from_the_same_port(
-    udp_server: Callable[..., Any],
-) -> None:
+def test_what_is_sent_again_is_the_same_from_the_same_port(udp_server):
     """Else a server would take it for another sign-in, with a code that is used."""
     heard = []
 
@@ -85,10 +97,8 @@ def test_what_is_sent_again_is_the_same_from_the_same_port(
     assert there.asked[0] == there.asked[1]
 
 
-def test_the_second_request_has_another_id_and_authenticator(
-    udp_server: Callable[..., Any],
-) -> None:
-    there = udp_server(server(lambda _, reply: [reply.ReplyPacket()]))
+def test_the_second_request_has_another_id_and_authenticator(udp_server):
+    there = udp_server(server(good))
     run = Run(SystemClock(), 60.0)
     with conversation(run, Server("127.0.0.1", there.port, Secret(SECRET))) as talk:
         for _ in range(2):
@@ -109,9 +119,7 @@ def test_the_second_request_has_another_id_and_authenticator(
         (11, Packet.ACCESS_CHALLENGE),
     ],
 )
-def test_an_answer_has_its_state_and_its_words(
-    udp_server: Callable[..., Any], code: int, packet: Packet
-) -> None:
+def test_an_answer_has_its_state_and_its_words(udp_server, code, packet):
     def say(_: AuthPacket, reply: AuthPacket) -> list[bytes]:
         reply.code = code
         reply[int(Attribute.STATE)] = [b"\0state"]
@@ -130,16 +138,6 @@ def resigned(request: AuthPacket, raw: bytes) -> bytes:
     return raw[:4] + proof + raw[20:]
 
 
-def bare(request: AuthPacket, reply: AuthPacket) -> list[bytes]:
-    reply.message_authenticator = False
-    return [reply.ReplyPacket()]
-
-
-def other_secret(request: AuthPacket, reply: AuthPacket) -> list[bytes]:
-    reply.secret = b"another"
-    return [reply.ReplyPacket()]
-
-
 def forged_accept(request: AuthPacket, reply: AuthPacket) -> list[bytes]:
     reply.code = 3
     raw = reply.ReplyPacket()
@@ -151,18 +149,8 @@ def forged_with_proxy_state(request: AuthPacket, reply: AuthPacket) -> list[byte
     return [resigned(request, reply.ReplyPacket() + b"\x21\x06abcd")]
 
 
-def other_secret_rejects(request: AuthPacket, reply: AuthPacket) -> list[bytes]:
-    reply.code, reply.secret = 3, b"another"
-    return [reply.ReplyPacket()]
-
-
 def other_id(request: AuthPacket, reply: AuthPacket) -> list[bytes]:
     reply.id = (reply.id + 1) % 256
-    return [reply.ReplyPacket()]
-
-
-def other_packet(request: AuthPacket, reply: AuthPacket) -> list[bytes]:
-    reply.code = 5
     return [reply.ReplyPacket()]
 
 
@@ -178,7 +166,7 @@ SECRET_ASKED = "is `shared_secret` the one the server has for this address?"
         (forged_accept, Reason.OWN_CREDENTIALS, SECRET_ASKED),
         (forged_with_proxy_state, Reason.OWN_CREDENTIALS, SECRET_ASKED),
         (other_id, Reason.PROTOCOL_ERROR, "nothing came but an answer to another request"),
-        (other_packet, Reason.PROTOCOL_ERROR, "nothing came but an answer to another request"),
+        (replies(code=5), Reason.PROTOCOL_ERROR, "nothing came but an answer to another request"),
         (
             lambda *_: [b""],
             Reason.PROTOCOL_ERROR,
@@ -192,9 +180,7 @@ SECRET_ASKED = "is `shared_secret` the one the server has for this address?"
         (lambda *_: [], Reason.DEADLINE, "no answer: down, hanging"),
     ],
 )
-def test_an_answer_that_proves_nothing_is_none(
-    udp_server: Callable[..., Any], change: Change, reason: Reason, words: str
-) -> None:
+def test_an_answer_that_proves_nothing_is_none(udp_server, change, reason, words):
     there = udp_server(server(change))
     found, detail = refused(there.port, there)
     assert found is reason
@@ -210,10 +196,8 @@ def test_an_answer_that_proves_nothing_is_none(
         (other_secret_rejects, "it knew our secret before: was it changed there"),
     ],
 )
-def test_a_secret_that_has_passed_is_not_doubted(
-    udp_server: Callable[..., Any], change: Change, words: str
-) -> None:
-    first = iter([lambda _, reply: [reply.ReplyPacket()]])
+def test_a_secret_that_has_passed_is_not_doubted(udp_server, change, words):
+    first = iter([good])
 
     def then(request: AuthPacket, reply: AuthPacket) -> list[bytes]:
         return next(first, change)(request, reply)
@@ -226,38 +210,30 @@ def test_a_secret_that_has_passed_is_not_doubted(
 
 
 @pytest.mark.parametrize("lie", [other_secret, forged_accept, other_id, lambda *_: [b"", b"x"]])
-def test_the_true_answer_is_heard_behind_a_lie(udp_server: Callable[..., Any], lie: Change) -> None:
+def test_the_true_answer_is_heard_behind_a_lie(udp_server, lie):
     def both(request: AuthPacket, reply: AuthPacket) -> list[bytes]:
         return [*lie(request, request.CreateReply()), reply.ReplyPacket()]
 
     assert ask(udp_server(server(both)).port).packet is Packet.ACCESS_ACCEPT
 
 
-def test_a_rejection_is_known_without_a_message_authenticator(
-    udp_server: Callable[..., Any],
-) -> None:
-    def reject(_: AuthPacket, reply: AuthPacket) -> list[bytes]:
-        reply.code, reply.message_authenticator = 3, False
-        return [reply.ReplyPacket()]
-
-    answer = ask(udp_server(server(reject)).port)
+def test_a_rejection_is_known_without_a_message_authenticator(udp_server):
+    answer = ask(udp_server(server(replies(code=3, message_authenticator=False))).port)
     assert answer == RadiusAnswer(Packet.ACCESS_REJECT, signed=False)
 
 
-def test_an_unsigned_answer_can_be_accepted(udp_server: Callable[..., Any]) -> None:
+def test_an_unsigned_answer_can_be_accepted(udp_server):
     there = udp_server(server(bare))
     assert ask(there.port, signed=False).packet is Packet.ACCESS_ACCEPT
 
 
 @pytest.mark.parametrize("lie", [other_secret, forged_accept, forged_with_proxy_state])
-def test_where_unsigned_answers_are_accepted_wrong_ones_are_not(
-    udp_server: Callable[..., Any], lie: Change
-) -> None:
+def test_where_unsigned_answers_are_accepted_wrong_ones_are_not(udp_server, lie):
     there = udp_server(server(lie))
     assert refused(there.port, there, signed=False)[0] is Reason.OWN_CREDENTIALS
 
 
-def test_whatever_comes_is_an_answer_or_trouble(udp_server: Callable[..., Any]) -> None:
+def test_whatever_comes_is_an_answer_or_trouble(udp_server):
     """Any bytes, a true header in front of them or not."""
     waiting: list[Callable[[AuthPacket], bytes]] = []
     there = udp_server(server(lambda request, _: [waiting[-1](request)]))
@@ -283,7 +259,7 @@ def test_whatever_comes_is_an_answer_or_trouble(udp_server: Callable[..., Any]) 
 
 
 @pytest.fixture
-def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def answers(monkeypatch):
     """Let the system's resolver give these ports of this machine for every name."""
 
     def give(*ports: int) -> None:
@@ -293,10 +269,8 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return give
 
 
-def test_an_address_that_refuses_makes_room_for_the_next(
-    udp_server: Callable[..., Any], answers: Callable[..., None], free_port: Callable[[], int]
-) -> None:
-    there = udp_server(server(lambda _, reply: [reply.ReplyPacket()]))
+def test_an_address_that_refuses_makes_room_for_the_next(udp_server, answers, free_port):
+    there = udp_server(server(good))
     answers(free_port(), there.port)
     run = Run(SystemClock(), 60.0)
     assert ask(1812, run, host="radius.example.com").packet is Packet.ACCESS_ACCEPT
@@ -304,25 +278,21 @@ def test_an_address_that_refuses_makes_room_for_the_next(
     assert len(there.asked) == 1
 
 
-def test_an_address_that_is_silent_does_not_for_it_may_have_taken_the_code(
-    udp_server: Callable[..., Any], answers: Callable[..., None]
-) -> None:
+def test_an_address_that_is_silent_does_not_for_it_may_have_taken_the_code(udp_server, answers):
     silent, other = udp_server(lambda _: []), udp_server(lambda _: [])
     answers(silent.port, other.port)
     assert refused(1812, host="radius.example.com")[0] is Reason.DEADLINE
     assert (len(silent.asked), other.asked) == (2, [])
 
 
-def test_all_addresses_refuse(answers: Callable[..., None], free_port: Callable[[], int]) -> None:
+def test_all_addresses_refuse(answers, free_port):
     answers(free_port(), free_port())
     reason, detail = refused(1812, host="radius.example.com")
     assert reason is Reason.CONNECT_REFUSED
     assert detail == "radius.example.com port 1812: connection refused"
 
 
-def test_a_server_that_dies_after_the_challenge_is_not_replaced(
-    udp_server: Callable[..., Any], answers: Callable[..., None]
-) -> None:
+def test_a_server_that_dies_after_the_challenge_is_not_replaced(udp_server, answers):
     second = udp_server(lambda _: [])
     run = Run(SystemClock(), 2.0)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as first:
@@ -346,19 +316,19 @@ def test_a_server_that_dies_after_the_challenge_is_not_replaced(
     assert second.asked == []
 
 
-def test_a_name_without_an_address() -> None:
+def test_a_name_without_an_address():
     reason, _ = refused(1812, host="no host name at all." + "x" * 70)
     assert reason is Reason.DNS_NXDOMAIN
 
 
 @pytest.mark.parametrize("version", [4, 6])
-def test_the_ip_version_can_be_chosen(version: int) -> None:
+def test_the_ip_version_can_be_chosen(version):
     host = "127.0.0.1" if version == 6 else "::1"
     reason, _ = refused(1812, host=host, ip_version=version)
     assert reason in {Reason.DNS_NO_ANSWER, Reason.DNS_NXDOMAIN}
 
 
-def test_ipv6(free_port: Callable[[], int]) -> None:
+def test_ipv6(free_port):
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as there:
         there.bind(("::1", 0))
         run = Run(StandingClock(lambda: True, most=0.29), 0.3)
@@ -370,7 +340,7 @@ def test_ipv6(free_port: Callable[[], int]) -> None:
 # --- time ---------------------------------------------------------------------------------
 
 
-def test_the_deadline_wakes_it(udp_server: Callable[..., Any]) -> None:
+def test_the_deadline_wakes_it(udp_server):
     run = Run(SystemClock(), 3600.0)
 
     def answer(_: bytes) -> list[bytes]:
@@ -382,9 +352,7 @@ def test_the_deadline_wakes_it(udp_server: Callable[..., Any]) -> None:
     assert run.phase is Phase.WAIT
 
 
-def test_a_machine_without_sockets_is_not_the_servers_trouble(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_machine_without_sockets_is_not_the_servers_trouble(monkeypatch):
     def none(*_: object) -> None:
         raise OSError(24, "too many open files")
 

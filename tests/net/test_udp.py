@@ -2,7 +2,6 @@
 
 import errno
 import threading
-from collections.abc import Callable
 
 import pytest
 
@@ -24,7 +23,7 @@ from tests.conftest import StandingClock
         ("time.example.com:123", "time.example.com", 123, "time.example.com:123"),
     ],
 )
-def test_an_address_with_or_without_a_port(text: str, host: str, port: int, shown: str) -> None:
+def test_an_address_with_or_without_a_port(text, host, port, shown):
     peer = Peer.parse(text, 53)
     assert (peer.host, peer.port, str(peer)) == (host, port, shown)
 
@@ -33,14 +32,12 @@ def test_an_address_with_or_without_a_port(text: str, host: str, port: int, show
     "text",
     ["", ":53", "a:", "a:0", "a:65536", "a:x", "a:²", "[::1", "[::1]53", "[]:53", "a:-1", "a: 1"],
 )
-def test_what_is_no_address_is_refused(text: str) -> None:
+def test_what_is_no_address_is_refused(text):
     with pytest.raises(ValueError, match="not an address with a port"):
         Peer.parse(text, 53)
 
 
-def test_each_peer_is_heard_out_by_itself(
-    udp_server: Callable[..., object], free_port: Callable[[], int]
-) -> None:
+def test_each_peer_is_heard_out_by_itself(udp_server, free_port):
     good = udp_server(lambda data: [b"noise", data.upper(), b"late"])
     mute = udp_server(lambda data: [])
     loud = udp_server(lambda data: [b"noise"] * 3)
@@ -66,13 +63,13 @@ def test_each_peer_is_heard_out_by_itself(
     assert troubles[1].detail.startswith(f"{peers[2]} sent 3 datagram(s)")
 
 
-def test_all_answered_is_not_waited_for_any_longer(udp_server: Callable[..., object]) -> None:
+def test_all_answered_is_not_waited_for_any_longer(udp_server):
     echo = udp_server(lambda data: [data])
     run = Run(SystemClock(), 3600.0)
     ask_all(run, [(Peer("127.0.0.1", echo.port), b"x")] * 20, lambda n, data: True, 3600.0)
 
 
-def test_the_deadline_wakes_it(udp_server: Callable[..., object]) -> None:
+def test_the_deadline_wakes_it(udp_server):
     mute = udp_server(lambda data: [])
     run = Run(SystemClock(), 3600.0)
     timer = threading.Timer(0.05, run.expire)
@@ -82,6 +79,6 @@ def test_the_deadline_wakes_it(udp_server: Callable[..., object]) -> None:
     timer.join()
 
 
-def test_an_unreachable_network_is_told_apart() -> None:
+def test_an_unreachable_network_is_told_apart():
     heard = PeerReply(Peer("192.0.2.1", 53), 0.0, 0.0, error=OSError(errno.ENETUNREACH, "No route"))
     assert trouble(heard, Reason.DEADLINE).reason is Reason.UNREACHABLE

@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import http.server
 import json
+import socket
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
@@ -61,6 +62,21 @@ def config_of(tmp_path: Path, shared_memory: Callable[..., Any]) -> Callable[...
 def probe_of(config_of: Callable[..., Any]) -> Callable[..., Any]:
     """Load the settings of a `Conformance`: the probe."""
     return lambda *settings: config_of(*settings).probes["mfa/it"]
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port that accepts and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+@pytest.fixture
+def silent_resolver() -> Iterator[str]:
+    """A resolver that hears and never answers."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{sock.getsockname()[1]}"
 
 
 Said = tuple[int, dict[str, str], bytes]

@@ -2,7 +2,6 @@
 
 import codecs
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -117,9 +116,7 @@ SAID: list[tuple[object, dict[str, Any], Reason, str]] = [
 
 
 @pytest.mark.parametrize(("events", "settings", "reason", "words"), SAID)
-def test_what_a_snapshot_says(
-    events: object, settings: dict[str, Any], reason: Reason, words: str
-) -> None:
+def test_what_a_snapshot_says(events, settings, reason, words):
     reading = read(events, **settings)
     assert reading.reason is reason, reading
     assert words in clear(reading.detail)
@@ -139,7 +136,7 @@ DOCUMENT = json.dumps([event("3", summary="Störung 🔥")], ensure_ascii=False)
         DOCUMENT.encode("utf-8-sig"),
     ],
 )
-def test_utf_16_with_and_without_a_mark(body: bytes) -> None:
+def test_utf_16_with_and_without_a_mark(body):
     assert "Outage: Störung 🔥" in clear(read(body).detail)
 
 
@@ -155,7 +152,7 @@ def test_utf_16_with_and_without_a_mark(body: bytes) -> None:
         ("[" + "9" * 100_000 + "]", None),
     ],
 )
-def test_what_cannot_be_read(body: bytes | str, reason: Reason | None) -> None:
+def test_what_cannot_be_read(body, reason):
     raw = body.encode("utf-16") if isinstance(body, str) else body
     reading = read(raw)
     assert reading.reason is not OK
@@ -163,16 +160,16 @@ def test_what_cannot_be_read(body: bytes | str, reason: Reason | None) -> None:
 
 
 @given(st.binary(max_size=60))
-def test_no_bytes_are_too_strange(body: bytes) -> None:
+def test_no_bytes_are_too_strange(body):
     assert read(body).reason is not OK or not json.loads(body.decode().strip("\ufeff") or "[]")
 
 
 @pytest.fixture
-def aws(vendor: Any) -> AwsEvents:
+def aws(vendor):
     return AwsEvents(url=Url(vendor.url + "/public/currentevents"))
 
 
-def test_over_the_wire(vendor: Any, aws: AwsEvents, observed: Callable[..., Reading]) -> None:
+def test_over_the_wire(vendor, aws, observed):
     body = codecs.BOM_UTF16_BE + DOCUMENT.encode("utf-16-be")
     kind = "application/json;charset=utf-16"
     vendor.publish("/public/currentevents", body, Content_Type=kind, ETag='"1"')
@@ -180,6 +177,6 @@ def test_over_the_wire(vendor: Any, aws: AwsEvents, observed: Callable[..., Read
     assert "If-None-Match" in vendor.asked[1].headers
 
 
-def test_settings() -> None:
+def test_settings():
     probe = AwsEvents(regions=("eu-west-1", "us-gov-west-1", "Ireland"), services=("iam", ""))
     assert [fault.path for fault in probe.faults()] == [("regions", 2), ("services", 1)]

@@ -1,6 +1,5 @@
 """`dns` against a real authority and a real resolver, and against answers made by hand."""
 
-import socket
 import threading
 from collections.abc import Callable
 
@@ -81,14 +80,6 @@ def serve(authority):
     """Serve this zone, until the end of the test."""
     yield lambda text: authority.serve({"example.com": text})
     authority.serve({"example.com": ZONE})
-
-
-@pytest.fixture
-def silent():
-    """A resolver that hears and never answers."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        yield f"127.0.0.1:{sock.getsockname()[1]}"
 
 
 GOOD = [
@@ -234,16 +225,16 @@ def test_the_zones_own_servers_are_found_by_their_names(authority, serve, resolv
 
 
 @pytest.mark.integration
-def test_no_zone_can_be_found_through_a_broken_resolver(authority, silent):
+def test_no_zone_can_be_found_through_a_broken_resolver(authority, silent_resolver):
     probe = Dns(query="example.net", authoritative=True, resolvers=(authority.at,))
     assert observe(probe).reason is Reason.DNS_SERVFAIL
-    probe = Dns(query="example.net", authoritative=True, resolvers=(silent,))
+    probe = Dns(query="example.net", authoritative=True, resolvers=(silent_resolver,))
     assert observe(probe, 0.3).reason is Reason.DNS_TIMEOUT
 
 
 @pytest.mark.integration
 def test_a_rogue_resolver_is_a_disagreement_and_a_silent_one_has_no_vote(
-    authority, resolver, silent, udp_server
+    authority, resolver, silent_resolver, udp_server
 ):
     rogue = f"127.0.0.1:{udp_server(made('sms.example.com. 60 IN A 198.51.100.6')).port}"
     expect = RecordSet(exact=("192.0.2.1", "192.0.2.2"))
@@ -256,7 +247,7 @@ def test_a_rogue_resolver_is_a_disagreement_and_a_silent_one_has_no_vote(
     assert (odd.reason, odd.outcome) == (Reason.RESOLVER_DISAGREEMENT, Outcome.WARN)
     assert "1 of 3 servers" in odd.detail
     assert rogue in odd.detail
-    heard = said(resolver, silent)
+    heard = said(resolver, silent_resolver)
     assert heard.reason is Reason.OK
     assert (heard.latency or 0) < 0.5, "a silent resolver is not the latency of the others"
 
@@ -366,12 +357,12 @@ def test_a_bad_conversation_over_tcp(one_port, udp_server, talk, reason):
     thread.join(60)
 
 
-def test_the_deadline_wakes_a_probe_that_waits(silent):
+def test_the_deadline_wakes_a_probe_that_waits(silent_resolver):
     waiting = run(3600.0)
     timer = threading.Timer(0.05, waiting.expire)
     timer.start()
     with pytest.raises(DeadlinePassed):
-        waiting.take(Dns(query="example.com", resolvers=(silent,)))
+        waiting.take(Dns(query="example.com", resolvers=(silent_resolver,)))
     assert waiting.overstayed().reason is Reason.DNS_TIMEOUT
 
 

@@ -1,7 +1,6 @@
 """`google_incidents` on histories of the documented shape."""
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -125,9 +124,7 @@ SAID = [
 
 
 @pytest.mark.parametrize(("history", "products", "reason", "words"), SAID)
-def test_what_a_history_says(
-    history: object, products: tuple[str, ...], reason: Reason, words: str
-) -> None:
+def test_what_a_history_says(history, products, reason, words):
     reading = read(history, *products)
     assert reading.reason is reason, reading
     assert words in clear(reading.detail)
@@ -146,7 +143,7 @@ JSON = st.recursive(
 
 
 @given(JSON | st.binary(max_size=50))
-def test_whatever_it_sends_a_pass_takes_an_end(document: object) -> None:
+def test_whatever_it_sends_a_pass_takes_an_end(document):
     reading = read(document)
     if reading.reason is OK:
         assert isinstance(document, list)
@@ -154,13 +151,11 @@ def test_whatever_it_sends_a_pass_takes_an_end(document: object) -> None:
 
 
 @pytest.fixture
-def google(vendor: Any) -> GoogleIncidents:
+def google(vendor):
     return GoogleIncidents(url=Url(vendor.url + "/incidents.json"))
 
 
-def test_a_long_history_is_read_and_kept_short(
-    vendor: Any, google: GoogleIncidents, observed: Callable[..., Reading]
-) -> None:
+def test_a_long_history_is_read_and_kept_short(vendor, google, observed):
     history = [incident(), *({**PAST, "updates": [{"text": "x" * 40_000}]} for _ in range(100))]
     vendor.publish("/incidents.json", json.dumps(history).encode(), ETag='"1"')
     first, second = observed(google), observed(google)
@@ -169,7 +164,7 @@ def test_a_long_history_is_read_and_kept_short(
     assert "If-None-Match" in vendor.asked[1].headers
 
 
-def test_settings() -> None:
+def test_settings():
     probe = GoogleIncidents(url=URL, products=("Gmail", " "))
     (fault,) = probe.faults()
     assert fault.path == ("products", 1)
@@ -179,6 +174,6 @@ def test_settings() -> None:
     ("hours", "reason"),
     [(24, Reason.OK), (0.5, Reason.VENDOR_MAINTENANCE), (-1, Reason.VENDOR_MAINTENANCE)],
 )
-def test_maintenance_of_tomorrow_is_not_now(hours: float, reason: Reason) -> None:
+def test_maintenance_of_tomorrow_is_not_now(hours, reason):
     begin = (NOW + timedelta(hours=hours)).isoformat()
     assert read([incident("SCHEDULED_MAINTENANCE", begin=begin)]).reason is reason

@@ -2,11 +2,8 @@
 
 import base64
 import ssl
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
-from typing import Any
 
 import pytest
 import trustme
@@ -27,7 +24,7 @@ def other_authority() -> trustme.CA:
 
 
 @pytest.fixture
-def served(authority: trustme.CA, issue: Callable[..., Any]) -> Callable[[str], ssl.SSLContext]:
+def served(authority, issue):
     """What a server shows: a certificate of our authority, good or flawed in one way."""
 
     def context(mood: str) -> ssl.SSLContext:
@@ -57,14 +54,7 @@ def says(reading: Reading, second_hand: bool, reason: Reason) -> bool:
     ],
 )
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_flawed_certificate_has_its_reason(
-    kind: str,
-    mood: str,
-    reason: Reason,
-    probe_of: Callable[..., Any],
-    served: Callable[[str], ssl.SSLContext],
-    ca_file: str,
-) -> None:
+def test_each_flawed_certificate_has_its_reason(kind, mood, reason, probe_of, served, ca_file):
     with Parrot(MOODS["echoes"], tls=served(mood)) as parrot:
         probe = probe_of(case(kind).settings, parrot.port, "https")
         _, reading = tried(replace(probe, tls=TlsPolicy(ca=ca_file)), 60.0)
@@ -74,12 +64,8 @@ def test_each_flawed_certificate_has_its_reason(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_renewed_authority_is_trusted_from_the_next_run_on(
-    kind: str,
-    probe_of: Callable[..., Any],
-    served: Callable[[str], ssl.SSLContext],
-    authority: trustme.CA,
-    tmp_path: Path,
-) -> None:
+    kind, probe_of, served, authority, tmp_path
+):
     ca_file = tmp_path / "ca.pem"
     other_authority().cert_pem.write_to_path(ca_file)
     with Parrot(MOODS["echoes"], tls=served("good")) as parrot:
@@ -94,18 +80,14 @@ def test_a_renewed_authority_is_trusted_from_the_next_run_on(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_where_it_verifies_certificates_our_clock_matters(
-    kind: str, probe_of: Callable[..., Any]
-) -> None:
+def test_where_it_verifies_certificates_our_clock_matters(kind, probe_of):
     assert probe_of(case(kind).settings, 9, "https").clock_bound or "verify: false" in (
         case(kind).settings
     )
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_closed_port_is_a_server_that_is_not_there(
-    kind: str, probe_of: Callable[..., Any], free_port: Callable[[], int]
-) -> None:
+def test_a_closed_port_is_a_server_that_is_not_there(kind, probe_of, free_port):
     probe = probe_of(case(kind).settings, free_port())
     _, reading = tried(probe, 60.0)
     assert says(reading, probe.ABILITIES.second_hand, Reason.CONNECT_REFUSED), reading
@@ -117,9 +99,7 @@ def test_a_closed_port_is_a_server_that_is_not_there(
     [(kind, {}) for kind in KINDS]
     + [(kind, case(kind).honest) for kind in KINDS if case(kind).honest],
 )
-def test_no_redirect_takes_a_secret_elsewhere(
-    kind: str, honest: Mapping[str, str], status: int, probe_of: Callable[..., Any]
-) -> None:
+def test_no_redirect_takes_a_secret_elsewhere(kind, honest, status, probe_of):
     def elsewhere(_: bytes) -> bytes:
         place = f"Location: http://127.0.0.1:{other.port}/\r\n".encode()
         return http_answer(status, b"").replace(b"\r\n", b"\r\n" + place, 1)
@@ -136,9 +116,7 @@ def test_no_redirect_takes_a_secret_elsewhere(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_proxy_that_wants_a_sign_in_is_our_trouble_and_never_red(
-    kind: str, probe_of: Callable[..., Any]
-) -> None:
+def test_a_proxy_that_wants_a_sign_in_is_our_trouble_and_never_red(kind, probe_of):
     with Parrot(lambda _: WHO) as proxy:
         through = ProxyUrl(f"http://127.0.0.1:{proxy.port}")
         _, reading = tried(replace(probe_of(case(kind).settings, 9), proxy=through), 60.0)
@@ -148,7 +126,7 @@ def test_a_proxy_that_wants_a_sign_in_is_our_trouble_and_never_red(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_proxy_is_given_our_name_there(kind: str, probe_of: Callable[..., Any]) -> None:
+def test_the_proxy_is_given_our_name_there(kind, probe_of):
     with Parrot(lambda _: WHO) as proxy:
         url = ProxyUrl(f"http://127.0.0.1:{proxy.port}")
         through = Proxy(url=url, username="probe", password=Secret("word"))
@@ -166,8 +144,6 @@ def test_the_proxy_is_given_our_name_there(kind: str, probe_of: Callable[..., An
     ],
 )
 @pytest.mark.parametrize("kind", KINDS)
-def test_flaws_of_tls_and_proxy_are_found(
-    kind: str, settings: Any, path: tuple[str, ...], probe_of: Callable[..., Any]
-) -> None:
+def test_flaws_of_tls_and_proxy_are_found(kind, settings, path, probe_of):
     probe = replace(probe_of(case(kind).settings, 9), **settings)
     assert path in [flaw.path for flaw in probe.faults()]

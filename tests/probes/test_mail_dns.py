@@ -1,6 +1,5 @@
 """`mail_dns` against NSD and a validating Unbound, whose zones break in every known way."""
 
-import socket
 
 import dns.message
 import dns.resolver
@@ -325,12 +324,14 @@ def test_where_servers_differ_it_is_said_how(serve, observe, server, other):
     assert any("SOA of otp.example: " in note and "serial" in note for note in notes)
 
 
-def test_a_dead_server_of_several_is_an_advisory(serve, observe, server, silent):
+def test_a_dead_server_of_several_is_an_advisory(serve, observe, server, silent_resolver):
     serve()
-    reading = observe(authoritative=(silent, server.at), budget=15.0)
+    reading = observe(authoritative=(silent_resolver, server.at), budget=15.0)
     assert reading.reason is Reason.NAMESERVER_DEAD, reading.detail
     assert reading.reason in STANDING
-    assert reading.detail.startswith(f"one of the servers of otp.example is dead: {silent}: no ans")
+    assert reading.detail.startswith(
+        f"one of the servers of otp.example is dead: {silent_resolver}: no ans"
+    )
 
 
 def test_a_server_that_refuses_connections_or_has_no_address_is_dead(
@@ -363,14 +364,6 @@ def test_only_lame_servers(serve, observe, lame):
     reading = observe(authoritative=(lame.at,))
     assert reading.reason is Reason.RESOLVER_DISAGREEMENT
     assert "none of the servers of otp.example is authoritative for it" in reading.detail
-
-
-@pytest.fixture
-def silent():
-    """A resolver that hears and never answers."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        yield f"127.0.0.1:{sock.getsockname()[1]}"
 
 
 def test_an_answer_that_points_to_itself_by_hand(udp_server):

@@ -7,7 +7,6 @@ import struct
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,12 +73,12 @@ def observe(*ports: int, clock: ManualClock | SystemClock, **given: object) -> R
 
 
 @pytest.fixture
-def still() -> ManualClock:
+def still():
     return ManualClock(NOW)
 
 
 @pytest.fixture
-def chrony(need: Callable[[str], Path], tmp_path: Path, eventually: Callable[..., None]):
+def chrony(need, tmp_path, eventually):
     """A real server that trusts its own clock and leaves it alone."""
     binary = need("chronyd")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
@@ -103,7 +102,7 @@ def chrony(need: Callable[[str], Path], tmp_path: Path, eventually: Callable[...
 
 
 @pytest.mark.integration
-def test_a_real_server_and_a_right_clock(chrony: int) -> None:
+def test_a_real_server_and_a_right_clock(chrony):
     reading = observe(chrony, clock=SystemClock())
     assert reading.reason is Reason.OK
     assert abs(reading.clock.offset) < 10.0, "its round trip counts"
@@ -111,7 +110,7 @@ def test_a_real_server_and_a_right_clock(chrony: int) -> None:
 
 @pytest.mark.integration
 @pytest.mark.parametrize(("wrong", "words"), [(-40, "s behind"), (3600, "s ahead")])
-def test_a_real_server_and_a_wrong_clock(chrony: int, wrong: float, words: str) -> None:
+def test_a_real_server_and_a_wrong_clock(chrony, wrong, words):
     class Wrong(SystemClock):
         def utc(self) -> datetime:
             return super().utc() + timedelta(seconds=wrong)
@@ -126,16 +125,14 @@ def test_a_real_server_and_a_wrong_clock(chrony: int, wrong: float, words: str) 
     ("offset", "reason"),
     [(0, Reason.OK), (15, Reason.OK), (-15, Reason.OK), (15.5, "own_clock"), (-16, "own_clock")],
 )
-def test_the_tolerance_has_two_sides(
-    udp_server: Callable[..., object], still: ManualClock, offset: float, reason: Reason
-) -> None:
+def test_the_tolerance_has_two_sides(udp_server, still, offset, reason):
     port = udp_server(server(NOW + timedelta(seconds=offset))).port
     reading = observe(port, clock=still)
     assert reading.reason == reason
     assert reading.clock.offset == pytest.approx(offset, abs=1e-6)
 
 
-def test_the_tolerance_can_be_set(udp_server: Callable[..., object], still: ManualClock) -> None:
+def test_the_tolerance_can_be_set(udp_server, still):
     port = udp_server(server(NOW + timedelta(seconds=2))).port
     reading = observe(port, clock=still, tolerance=Duration(1))
     assert reading.reason is Reason.OWN_CLOCK
@@ -144,9 +141,7 @@ def test_the_tolerance_can_be_set(udp_server: Callable[..., object], still: Manu
     )
 
 
-def test_the_median_outvotes_one_liar(
-    udp_server: Callable[..., object], still: ManualClock
-) -> None:
+def test_the_median_outvotes_one_liar(udp_server, still):
     ports = [udp_server(server(NOW + timedelta(seconds=s))).port for s in (1, 100000, 2)]
     reading = observe(*ports, clock=still)
     assert reading.reason is Reason.OK
@@ -154,9 +149,7 @@ def test_the_median_outvotes_one_liar(
 
 
 @pytest.mark.parametrize("year", [1970, 2026, 2035, 2037, 2080])
-def test_a_clock_decades_off_is_seen_across_the_end_of_the_era(
-    udp_server: Callable[..., object], year: int
-) -> None:
+def test_a_clock_decades_off_is_seen_across_the_end_of_the_era(udp_server, year):
     ours = datetime(year, 3, 1, tzinfo=UTC)
     port = udp_server(server(NOW)).port
     reading = observe(port, clock=ManualClock(ours))
@@ -210,12 +203,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("answer", "reason", "words"), BAD)
-def test_what_is_no_time_is_no_pass(
-    udp_server: Callable[..., object],
-    answer: Callable[[bytes], list[bytes]],
-    reason: Reason,
-    words: str,
-) -> None:
+def test_what_is_no_time_is_no_pass(udp_server, answer, reason, words):
     def observed(*servers: Any) -> Reading:
         probe = Ntp(servers=tuple(f"127.0.0.1:{each.port}" for each in servers))
         before = [each.answered for each in servers]
@@ -236,15 +224,13 @@ def test_what_is_no_time_is_no_pass(
     assert reading.latency < 0.35, "a silent server is not the latency of the others"
 
 
-def test_a_name_that_is_none_has_no_address(still: ManualClock) -> None:
+def test_a_name_that_is_none_has_no_address(still):
     long = "a" * 64 + ".example"
     reading = Run(still, 1.0).take(Ntp(servers=(long,)))
     assert reading.reason is Reason.DNS_NXDOMAIN
 
 
-def test_one_name_that_was_found_is_word_enough_of_our_resolver(
-    udp_server: Callable[..., object], still: ManualClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_name_that_was_found_is_word_enough_of_our_resolver(udp_server, still, monkeypatch):
     port = udp_server(server()).port
     real = socket.getaddrinfo
 
@@ -261,7 +247,7 @@ def test_one_name_that_was_found_is_word_enough_of_our_resolver(
     assert (reading.reason, reading.resolver) == (Reason.DNS_SERVFAIL, False)
 
 
-def test_wrong_settings_are_told_with_their_place() -> None:
+def test_wrong_settings_are_told_with_their_place():
     (fault,) = Ntp(servers=()).faults()
     assert (fault.path, fault.message) == (("servers",), "no server to ask")
     (fault,) = Ntp(servers=("time.example.com", "time.example.com:x")).faults()
@@ -271,9 +257,7 @@ def test_wrong_settings_are_told_with_their_place() -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.binary(max_size=80), st.booleans())
-def test_random_bytes_are_never_a_crash_and_never_a_pass(
-    udp_server: Callable[..., object], junk: bytes, echo: bool
-) -> None:
+def test_random_bytes_are_never_a_crash_and_never_a_pass(udp_server, junk, echo):
     kiss = server(stratum=0, code=b"RATE")
 
     def answer(asked: bytes) -> list[bytes]:

@@ -1,7 +1,6 @@
 """`rss` on the feeds of real vendors, by their documented shapes."""
 
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from html import escape
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 
 from beacon.config.fields import Duration, Regex, Url
 from beacon.core.model import Outcome, Reading, Reason
-from beacon.engine.clock import ManualClock
 from beacon.engine.redaction import Secrets
 from beacon.probes.rss import Rss
 from beacon.vendors.feed import FeedEntry, entries
@@ -187,9 +185,7 @@ BY_INCIDENT = [
 
 
 @pytest.mark.parametrize(("feed", "reason", "words"), BY_INCIDENT)
-def test_what_a_feed_says_by_incident(
-    feed: tuple[FeedEntry, ...], reason: Reason, words: str
-) -> None:
+def test_what_a_feed_says_by_incident(feed, reason, words):
     reading = judged(*feed)
     assert reading.reason is reason, reading
     assert words in clear(reading.detail)
@@ -239,19 +235,19 @@ NOT_ENDED = [
 
 
 @pytest.mark.parametrize("text", ENDED)
-def test_an_end_is_known_by_many_words(text: str) -> None:
+def test_an_end_is_known_by_many_words(text):
     assert judged(said(text=text)).reason is OK
 
 
 @pytest.mark.parametrize("text", NOT_ENDED)
-def test_what_only_sounds_like_an_end_is_none(text: str) -> None:
+def test_what_only_sounds_like_an_end_is_none(text):
     assert judged(said(text=text)).reason is INCIDENT
 
 
 AWS_ID = "https://status.aws.amazon.com/#ec2-us-east-1_{}"
 
 
-def test_each_update_of_aws_has_an_id_of_its_own() -> None:
+def test_each_update_of_aws_has_an_id_of_its_own():
     """The newest of one heading counts; another heading is another incident."""
     began = said("Performance issues: Errors", AWS_OPEN, of=AWS_ID.format(1767600000), hours=3)
     more = said("Service disruption: Errors", AWS_OPEN, of=AWS_ID.format(1767603600), hours=2)
@@ -279,19 +275,19 @@ BY_AGE = [
 
 
 @pytest.mark.parametrize(("feed", "reason", "words"), BY_AGE)
-def test_what_a_feed_says_by_age(feed: tuple[FeedEntry, ...], reason: Reason, words: str) -> None:
+def test_what_a_feed_says_by_age(feed, reason, words):
     reading = judged(*feed, mode="age")
     assert reading.reason is reason, reading
     assert words in clear(reading.detail)
 
 
-def test_how_old_is_too_old_can_be_set() -> None:
+def test_how_old_is_too_old_can_be_set():
     assert judged(said(hours=30), max_age=Duration.parse("2d")).reason is INCIDENT
     assert judged(said(hours=2), max_age=Duration.parse("1h")).reason is OK
 
 
 @pytest.mark.parametrize("where", ["title", "text"])
-def test_only_what_speaks_of_it_concerns_us(where: str) -> None:
+def test_only_what_speaks_of_it_concerns_us(where):
     ours = said(**{where: "Multi-Factor sign-in fails"}, of="1")
     theirs = said("Storage is slow", of="2")
     keywords = Regex("(?i)multi-?factor")
@@ -312,7 +308,7 @@ ENTRIES = st.lists(
 
 
 @given(ENTRIES, st.sampled_from(["incident", "age"]))
-def test_a_pass_means_that_no_entry_is_young_and_open(feed: list[FeedEntry], mode: Any) -> None:
+def test_a_pass_means_that_no_entry_is_young_and_open(feed, mode):
     reading = judged(*feed, mode=mode)
     assert reading.reason in (OK, DEAD, INCIDENT, DEGRADED)
     if not feed:
@@ -322,11 +318,11 @@ def test_a_pass_means_that_no_entry_is_young_and_open(feed: list[FeedEntry], mod
 
 
 @given(st.text(max_size=300), st.text(max_size=300))
-def test_no_text_is_too_strange(title: str, text: str) -> None:
+def test_no_text_is_too_strange(title, text):
     assert judged(said(title, text)).outcome in (Outcome.PASS, Outcome.WARN, Outcome.FAIL)
 
 
-def test_hostile_texts_are_judged_in_bounded_time() -> None:
+def test_hostile_texts_are_judged_in_bounded_time():
     texts = ("not " * 1000, "until x " * 500, "working " * 500 + "resolved", "be " * 1300)
     began = time.thread_time()
     judged(*(said("MFA", text, of=str(n)) for n, text in enumerate(texts * 10)))
@@ -346,7 +342,7 @@ LOOKING = update(4, "23:00", "Investigating", "We are currently investigating th
 
 
 @pytest.mark.parametrize("html", [RESOLVED + LOOKING, LOOKING + RESOLVED])
-def test_a_feed_of_statuspage_as_it_is_written(html: str) -> None:
+def test_a_feed_of_statuspage_as_it_is_written(html):
     item = f"<title>Codes are late</title><description>{escape(html)}</description>"
     feed = entries(f"<rss><channel><item>{item}</item></channel></rss>".encode(), "")
     assert judged(*feed).reason is OK
@@ -372,13 +368,11 @@ def azure(*items: tuple[str, str, datetime]) -> bytes:
 
 
 @pytest.fixture
-def feed(vendor: Any) -> Rss:
+def feed(vendor):
     return Rss(url=Url(vendor.url + "/feed/"))
 
 
-def test_an_old_address_leads_to_the_new_one(
-    vendor: Any, feed: Rss, observed: Callable[..., Reading], clock: ManualClock
-) -> None:
+def test_an_old_address_leads_to_the_new_one(vendor, feed, observed, clock):
     began = clock.utc() - timedelta(hours=1)
     vendor.answers["/feed/"] = (301, {"Location": "/new/"}, b"")
     vendor.publish("/new/", azure(("MFA fails", "<p>Starting at 04:39 …</p>", began)))
@@ -388,9 +382,7 @@ def test_an_old_address_leads_to_the_new_one(
     assert reading.outcome is Outcome.FAIL
 
 
-def test_an_unchanged_feed_is_judged_by_the_time_that_it_is(
-    vendor: Any, feed: Rss, observed: Callable[..., Reading], clock: ManualClock
-) -> None:
+def test_an_unchanged_feed_is_judged_by_the_time_that_it_is(vendor, feed, observed, clock):
     vendor.publish("/feed/", azure(("MFA fails", "", clock.utc())), ETag='"1"')
     assert observed(feed, clock=clock).reason is INCIDENT
     assert observed(feed, clock=clock).reason is INCIDENT

@@ -1,8 +1,5 @@
 """What every kind that reads what others say or count does where its source is dead."""
 
-import socket
-from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
@@ -23,11 +20,7 @@ def answered(status: int, headers: dict[str, str], body: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_dead_source_says_nothing(
-    kind: str,
-    dead: tuple[tuple[int, dict[str, str], bytes], str],
-    probe_of: Callable[..., Any],
-) -> None:
+def test_a_dead_source_says_nothing(kind, dead, probe_of):
     (status, headers, body), word = dead
     asked = []
 
@@ -47,23 +40,14 @@ def test_a_dead_source_says_nothing(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_source_that_asks_us_to_come_less_often_is_told_apart(
-    kind: str, probe_of: Callable[..., Any]
-) -> None:
+def test_a_source_that_asks_us_to_come_less_often_is_told_apart(kind, probe_of):
     with Parrot(lambda _: http_answer(429, b"slow down"), case(kind).honest) as parrot:
         _, reading = tried(probe_of(case(kind).settings, parrot.port), 60.0)
     assert reading.reason is Reason.RATE_LIMITED, reading
 
 
-@pytest.fixture
-def silent() -> Iterator[int]:
-    """A port that accepts and never says a word."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield listener.getsockname()[1]
-
-
 @pytest.mark.parametrize("kind", KINDS)
-def test_silence_is_a_dead_source(kind: str, silent: int, probe_of: Callable[..., Any]) -> None:
-    _, reading = tried(probe_of(case(kind).settings, silent), 0.2)
+def test_silence_is_a_dead_source(kind, silent_port, probe_of):
+    _, reading = tried(probe_of(case(kind).settings, silent_port), 0.2)
     assert reading.reason is Reason.SOURCE_DEAD
     assert "no answer within 0.2 s" in reading.detail

@@ -1,7 +1,6 @@
 """`statuspage` on the shapes and the lies of real pages."""
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -80,7 +79,7 @@ def read(probe: StatusPage, body: bytes) -> Reading:
 
 
 @pytest.fixture
-def status(vendor: Any) -> Callable[..., StatusPage]:
+def status(vendor):
     """The vendor's page, by an address below its own."""
 
     def make(tail: str = "", **settings: Any) -> StatusPage:
@@ -187,9 +186,7 @@ SAID = [
 
 
 @pytest.mark.parametrize(("document", "components", "reason", "words"), SAID)
-def test_what_a_page_says(
-    document: object, components: tuple[str, ...], reason: Reason, words: str
-) -> None:
+def test_what_a_page_says(document, components, reason, words):
     reading = judged(document, *components)
     assert reading.reason is reason, reading
     assert words in clear(reading.detail)
@@ -210,7 +207,7 @@ JSON = st.recursive(
 
 
 @given(JSON | st.binary(max_size=50))
-def test_whatever_it_sends_it_never_crashes_and_never_passes(document: object) -> None:
+def test_whatever_it_sends_it_never_crashes_and_never_passes(document):
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
     reading = read(StatusPage(url=Url("https://status.example.com")), body)
     assert reading.reason is not Reason.OK
@@ -220,9 +217,7 @@ def test_whatever_it_sends_it_never_crashes_and_never_passes(document: object) -
     st.lists(st.sampled_from(["operational", "major_outage", "degraded_performance", "odd"])),
     st.lists(st.tuples(st.sampled_from(["investigating", "resolved"]), st.booleans())),
 )
-def test_a_pass_means_that_nothing_is_said_against_it(
-    statuses: list[str], incidents: list[tuple[str, bool]]
-) -> None:
+def test_a_pass_means_that_nothing_is_said_against_it(statuses, incidents):
     components = [{"id": f"c{n}", "name": f"C{n}", "status": s} for n, s in enumerate(statuses)]
     touched = [c["id"] for c in components][:1]
     events = [event(status, "minor", *(touched if one else ())) for status, one in incidents]
@@ -235,9 +230,7 @@ SUMMARY = "/api/v2/summary.json"
 
 
 @pytest.mark.parametrize("tail", ["", "/", SUMMARY])
-def test_the_page_or_its_summary_may_be_named(
-    vendor: Any, status: Callable[..., StatusPage], observed: Callable[..., Reading], tail: str
-) -> None:
+def test_the_page_or_its_summary_may_be_named(vendor, status, observed, tail):
     vendor.answers[SUMMARY] = (200, {}, json.dumps(page()).encode())
     reading = observed(status(tail))
     assert reading.reason is Reason.OK
@@ -246,9 +239,7 @@ def test_the_page_or_its_summary_may_be_named(
     assert "connect" in dict(reading.phases)
 
 
-def test_an_unchanged_page_is_judged_by_whoever_reads_it(
-    vendor: Any, status: Callable[..., StatusPage], observed: Callable[..., Reading]
-) -> None:
+def test_an_unchanged_page_is_judged_by_whoever_reads_it(vendor, status, observed):
     """What is kept is what the page says, not what it meant to somebody."""
     vendor.publish(SUMMARY, json.dumps(page(p2="major_outage")).encode(), ETag='"1"')
     assert observed(status(components=("DUO1",))).reason is Reason.OK
@@ -257,7 +248,7 @@ def test_an_unchanged_page_is_judged_by_whoever_reads_it(
     assert [one.headers.get("If-None-Match") for one in vendor.asked] == [None, '"1"', '"1"']
 
 
-def test_wrong_settings_are_told_with_their_place() -> None:
+def test_wrong_settings_are_told_with_their_place():
     url = Url("https://status.example.com/api/v2/status.json")
     wrong_url, wrong_name = sorted(
         StatusPage(url=url, components=("SMS", " ")).faults(), key=lambda f: f.path, reverse=True
@@ -290,15 +281,13 @@ PLANNED = [
 
 
 @pytest.mark.parametrize(("status", "hours", "reason"), PLANNED)
-def test_maintenance_of_tomorrow_is_not_now(
-    status: str, hours: float | None, reason: Reason
-) -> None:
+def test_maintenance_of_tomorrow_is_not_now(status, hours, reason):
     assert judged(page(maintenances=[planned(status, hours)])).reason is reason
     assert judged(page(incidents=[planned(status, hours)])).reason is reason
 
 
 @pytest.mark.parametrize("name", ["SMS ", " sms", "telephony / Sms", "Telephony/SMS"])
-def test_names_are_compared_without_case_and_blanks(name: str) -> None:
+def test_names_are_compared_without_case_and_blanks(name):
     components = [
         {"id": "g", "name": "Telephony", "status": "operational"},
         {"id": "c", "name": "SMS  ", "status": "major_outage", "group_id": "g"},

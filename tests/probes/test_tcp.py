@@ -1,6 +1,5 @@
 """The tcp probe: connections accepted, refused, silent; TLS good and bad."""
 
-import socket
 
 import pytest
 
@@ -19,15 +18,8 @@ CONFORMANCE = Conformance(
 )
 
 
-@pytest.fixture
-def silent():
-    """A port that accepts and never says a word."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        yield found.getsockname()[1]
-
-
-def test_a_connection_accepted_passes(silent, observed):
-    reading = observed(Tcp(host="127.0.0.1", port=silent))
+def test_a_connection_accepted_passes(silent_port, observed):
+    reading = observed(Tcp(host="127.0.0.1", port=silent_port))
     assert (reading.reason, reading.detail) == (Reason.OK, "connected")
     assert [name for name, _ in reading.phases] == ["dns", "connect"]
     assert reading.latency is not None
@@ -43,8 +35,8 @@ def test_a_name_that_does_not_exist(observed):
     assert reading.reason is Reason.DNS_NXDOMAIN
 
 
-def test_silence_instead_of_a_handshake_ends_at_the_deadline(silent, observed):
-    reading = observed(Tcp(host="127.0.0.1", port=silent, tls=True), 0.3)
+def test_silence_instead_of_a_handshake_ends_at_the_deadline(silent_port, observed):
+    reading = observed(Tcp(host="127.0.0.1", port=silent_port, tls=True), 0.3)
     assert reading.reason is Reason.DEADLINE
     assert reading.detail == "no answer within 0.3 s (phase tls)"
 

@@ -82,17 +82,17 @@ VECTORS = {
 
 
 @pytest.fixture
-def run() -> Run:
+def run():
     return Run(ManualClock(datetime(2012, 8, 21, 17, 29, 18, tzinfo=UTC)), 5.0)
 
 
 @pytest.mark.parametrize("name", VECTORS)
-def test_signatures_are_those_of_duos_own_client(name: str) -> None:
+def test_signatures_are_those_of_duos_own_client(name):
     call, secret_key, expected = VECTORS[name]
     assert signature(call, HOST, DATE, secret_key) == expected
 
 
-def test_the_host_is_signed_in_lower_case() -> None:
+def test_the_host_is_signed_in_lower_case():
     assert signature(CHECK, HOST.lower(), DATE, SECRET_KEY) == VECTORS["check"][2]
     assert signature(CHECK, HOST.upper(), DATE, SECRET_KEY) == VECTORS["check"][2]
 
@@ -107,15 +107,15 @@ def test_the_host_is_signed_in_lower_case() -> None:
         (DuoCall(path=CHECK.path, params={"a": "1"}), HOST, DATE),
     ],
 )
-def test_all_of_a_call_is_signed(call: DuoCall, host: str, date: str) -> None:
+def test_all_of_a_call_is_signed(call, host, date):
     assert signature(call, host, date, SECRET_KEY) != VECTORS["check"][2]
 
 
-def test_the_date_is_written_as_in_the_vectors(run: Run) -> None:
+def test_the_date_is_written_as_in_the_vectors(run):
     assert format_datetime(run.clock.utc()) == DATE
 
 
-def test_parameters_are_in_the_address_or_the_body_never_both() -> None:
+def test_parameters_are_in_the_address_or_the_body_never_both():
     asked = VECTORS["parameters of a GET"][0]
     assert asked.query == (
         "Z%20y=~%C3%A4%2F%2B%26%3D&a=1&txid=45f7c92b-f45f-4862-8545-e0f58e78075a"
@@ -138,7 +138,7 @@ def fail(code: int, message: str = "Some words", **more: Any) -> dict[str, Any]:
     return {"stat": "FAIL", "code": code, "message": message, **more}
 
 
-def test_an_answer_that_says_ok_is_opened(run: Run) -> None:
+def test_an_answer_that_says_ok_is_opened(run):
     said = {"stat": "OK", "response": {"result": "auth", "status_msg": "Hello Mary", "new": 1}}
     assert unwrap(run, answered(200, said)) == said["response"]
     assert "result='auth'" in run.notes[-1], run.notes
@@ -184,16 +184,14 @@ def test_an_answer_that_says_ok_is_opened(run: Run) -> None:
         (200, b"<html>sign in to the wireless network", Reason.PROTOCOL_ERROR, "not JSON"),
     ],
 )
-def test_any_other_answer_is_trouble(
-    run: Run, status: int, said: object, reason: Reason, detail: str
-) -> None:
+def test_any_other_answer_is_trouble(run, status, said, reason, detail):
     with pytest.raises(ProbeFailure) as trouble:
         unwrap(run, answered(status, said))
     assert trouble.value.reading.reason is reason
     assert detail in clear(trouble.value.reading.detail)
 
 
-def test_foreign_words_are_masked_before_they_are_cut() -> None:
+def test_foreign_words_are_masked_before_they_are_cut():
     secrets = Secrets()
     secrets.codes = True
     secrets.hide("canary" * 30)
@@ -226,10 +224,10 @@ def application(**given: Any) -> DuoApplication:
         ({"integration_key": "DIX\n"}, ("integration_key",)),
     ],
 )
-def test_settings_that_cannot_be_meant(given: dict[str, Any], path: tuple[str, ...]) -> None:
+def test_settings_that_cannot_be_meant(given, path):
     assert [flaw[0] for flaw in application(**given).flaws()] == [path]
 
 
-def test_sound_settings_have_no_flaw() -> None:
+def test_sound_settings_have_no_flaw():
     assert list(application().flaws()) == []
     assert SECRET_KEY not in repr(application())

@@ -32,17 +32,17 @@ def token(header: object) -> str:
         (b"not JSON", (ONE,), None),
     ],
 )
-def test_the_key_of_a_token(header: object, keys: tuple[Key, ...], found: Key | None) -> None:
+def test_the_key_of_a_token(header, keys, found):
     assert signing_key(token(header), keys) == found
 
 
 @pytest.mark.parametrize("opaque", ["", "opaque", "a.b", "a.b.c.d.e", "é.é.é", "a.b.c", "=.=.="])
-def test_what_is_no_signed_token_has_none(opaque: str) -> None:
+def test_what_is_no_signed_token_has_none(opaque):
     assert signing_key(opaque, (ONE,)) is None
 
 
 @given(st.text() | st.binary().map(token))
-def test_no_token_is_too_strange(strange: str) -> None:
+def test_no_token_is_too_strange(strange):
     with contextlib.suppress(ProbeFailure):
         assert signing_key(strange, (ONE, TWO)) in (ONE, TWO, None)
 
@@ -55,14 +55,14 @@ def test_no_token_is_too_strange(strange: str) -> None:
         ({"alg": "none"}, "is not signed"),
     ],
 )
-def test_a_token_no_application_believes(header: object, words: str) -> None:
+def test_a_token_no_application_believes(header, words):
     with pytest.raises(ProbeFailure) as caught:
         signing_key(token(header), (ONE, TWO))
     assert caught.value.reading.reason is Reason.SIGN_IN_UNFINISHED
     assert words in caught.value.reading.detail
 
 
-def test_keys_are_needed_until_the_last_of_their_tokens_is_over() -> None:
+def test_keys_are_needed_until_the_last_of_their_tokens_is_over():
     issued = Issued()
     issued.add(ONE, 0.0, 300.0)
     issued.add(ONE, 10.0, 60.0)  # shorter: the first one is still there
@@ -78,7 +78,7 @@ def test_keys_are_needed_until_the_last_of_their_tokens_is_over() -> None:
     issued.check((TWO,), 0.0)  # forgotten for good
 
 
-def test_a_token_that_never_ends_is_not_remembered_for_ever() -> None:
+def test_a_token_that_never_ends_is_not_remembered_for_ever():
     issued = Issued()
     issued.add(ONE, 0.0, 10.0**9)
     with pytest.raises(ProbeFailure):
@@ -86,13 +86,13 @@ def test_a_token_that_never_ends_is_not_remembered_for_ever() -> None:
     issued.check((TWO,), REMEMBERED)
 
 
-def test_a_token_that_lasts_no_time_needs_nothing() -> None:
+def test_a_token_that_lasts_no_time_needs_nothing():
     issued = Issued()
     issued.add(ONE, 5.0, 0.0)
     issued.check((TWO,), 5.0)
 
 
-def test_the_same_name_is_not_the_same_key() -> None:
+def test_the_same_name_is_not_the_same_key():
     issued = Issued()
     issued.add(ONE, 0.0, 300.0)
     with pytest.raises(ProbeFailure, match="expectation_failed") as caught:
@@ -101,6 +101,6 @@ def test_the_same_name_is_not_the_same_key() -> None:
 
 
 @pytest.mark.parametrize("end", ["?a=b", "#a"])
-def test_what_no_issuer_has(end: str) -> None:
+def test_what_no_issuer_has(end):
     assert list(issuer_flaws("https://sso.example.com/" + end))
     assert not list(issuer_flaws("https://sso.example.com/"))

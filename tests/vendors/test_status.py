@@ -28,7 +28,7 @@ ADMISSIONS = st.lists(
 
 
 @given(ADMISSIONS)
-def test_the_worst_counts_and_is_one_line(said: list[Admission]) -> None:
+def test_the_worst_counts_and_is_one_line(said):
     reading = worst(said)
     assert all(SEVERITY.index(one.reason) <= SEVERITY.index(reading.reason) for one in said)
     assert reading.reason in {one.reason for one in said}
@@ -36,7 +36,7 @@ def test_the_worst_counts_and_is_one_line(said: list[Admission]) -> None:
     assert "\n" not in clear(reading.detail)
 
 
-def test_things_equally_bad_are_all_told_and_nothing_twice() -> None:
+def test_things_equally_bad_are_all_told_and_nothing_twice():
     reading = worst(
         [
             Admission(Reason.OK, "fine"),
@@ -50,7 +50,7 @@ def test_things_equally_bad_are_all_told_and_nothing_twice() -> None:
 
 
 @given(st.sampled_from(SEVERITY), st.sampled_from(SEVERITY))
-def test_of_two_the_severer(first: Reason, second: Reason) -> None:
+def test_of_two_the_severer(first, second):
     assert severer(first, second) is severer(second, first)
     assert severer(first, Reason.OK) is first
 
@@ -67,11 +67,11 @@ def test_of_two_the_severer(first: Reason, second: Reason) -> None:
         ("x" * 100, "X" + "x" * 38 + "…"),
     ],
 )
-def test_a_status_is_spoken(status: str, words: str) -> None:
+def test_a_status_is_spoken(status, words):
     assert clear(status_text(status)) == words
 
 
-def test_an_entry_is_a_sentence_whose_title_leaves_room() -> None:
+def test_an_entry_is_a_sentence_whose_title_leaves_room():
     assert clear(entry("identified", "Codes are late", "", "since 19 Nov 14:10 UTC")) == (
         "Identified: Codes are late (since 19 Nov 14:10 UTC)"
     )
@@ -85,13 +85,13 @@ MOMENT = datetime(2018, 11, 19, 4, 39, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("written", ["2018-11-18T20:39:00-08:00", " 2018-11-19 04:39 ", 1542602340])
-def test_times_as_vendors_write_them(written: object) -> None:
+def test_times_as_vendors_write_them(written):
     assert moment(written) == MOMENT
     assert since(written) == "since 19 Nov 04:39 UTC"
     assert since("soon") == ""
 
 
-def test_foreign_text_is_searched_in_bounded_time() -> None:
+def test_foreign_text_is_searched_in_bounded_time():
     def speak(pattern: str | None, *texts: str) -> list[str]:
         return concerned(pattern, texts, str)
 
@@ -101,9 +101,7 @@ def test_foreign_text_is_searched_in_bounded_time() -> None:
     assert speak("late", "x" * 4000 + "late") == []
 
 
-def test_what_takes_too_long_to_search_may_concern_us_and_so_may_all_after_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_what_takes_too_long_to_search_may_concern_us_and_so_may_all_after_it(monkeypatch):
     searched: list[str] = []
 
     class Slow:
@@ -121,7 +119,7 @@ def test_what_takes_too_long_to_search_may_concern_us_and_so_may_all_after_it(
     assert searched == ["before", "slow"], "else one feed would take half a second each"
 
 
-def test_every_word_of_microsoft_has_its_reason() -> None:
+def test_every_word_of_microsoft_has_its_reason():
     assert all(word == word.casefold() and word.isalpha() for word in OF_MICROSOFT)
     assert set(OF_MICROSOFT.values()) == {
         Reason.OK,

@@ -70,7 +70,7 @@ NONE = {
 
 
 @pytest.mark.parametrize("what", TABLE)
-def test_what_is_applied(what: str) -> None:
+def test_what_is_applied(what):
     text, words, _ = TABLE[what]
     assert is_dmarc(text)
     said = flaw(text)
@@ -79,12 +79,12 @@ def test_what_is_applied(what: str) -> None:
 
 
 @pytest.mark.parametrize("what", NONE)
-def test_what_is_discarded(what: str) -> None:
+def test_what_is_discarded(what):
     """checkdmarc 6.0.4 finds none of them either."""
     assert not is_dmarc(NONE[what])
 
 
-def test_what_we_apply_and_checkdmarc_refuses_is_what_rfc_7489_counts_as_none() -> None:
+def test_what_we_apply_and_checkdmarc_refuses_is_what_rfc_7489_counts_as_none():
     others = {what for what, (_, words, said) in TABLE.items() if not words and said == "refused"}
     assert all("rua=" in TABLE[what][0] for what in others)
 
@@ -109,7 +109,7 @@ POLICY = "v=DMARC1; p=reject"
         ({TOP: [POLICY]}, None, "no DMARC record at _dmarc.a.otp.example nor above"),
     ],
 )  # fmt: skip
-def test_whose_policy_counts(dns_of, records, found, words) -> None:
+def test_whose_policy_counts(dns_of, records, found, words):
     table = {(f"_dmarc.{name}", "TXT"): texts for name, texts in records.items()}
     table |= {(SUB, "SOA"): ["ns1.otp.example. host.otp.example. 1 3600 600 86400 60"]}
     snapshot = take_snapshot(dns.name.from_text(SUB), dns_of(table))
@@ -121,7 +121,7 @@ def test_whose_policy_counts(dns_of, records, found, words) -> None:
 
 @given(st.text(max_size=200))
 @example("P")
-def test_no_text_is_a_crash(text: str) -> None:
+def test_no_text_is_a_crash(text):
     assert not flaw(f"v=DMARC1; p=none; {text.replace(';', '').replace('=', '')}")
     flaw(text)
     is_dmarc(text)

@@ -19,7 +19,6 @@ from beacon.net.http.conditional_client import (
     USUAL_REST,
     WHOLE_EVERY,
     BoundedCache,
-    ConditionalClient,
 )
 from beacon.net.probe_failure import ProbeFailure
 
@@ -35,7 +34,7 @@ def others(_: Run, answer: Answer) -> int:
 
 
 @pytest.fixture
-def read(sources: ConditionalClient, vendor: Any, clock: ManualClock) -> Callable[..., Any]:
+def read(sources, vendor, clock):
     """Read a path of the vendor."""
 
     def ask(path: str = "/feed", parse: Callable[[Answer], Any] = words) -> Any:
@@ -45,7 +44,7 @@ def read(sources: ConditionalClient, vendor: Any, clock: ManualClock) -> Callabl
 
 
 @pytest.fixture
-def refused(read: Callable[..., Any]) -> Callable[..., Reading]:
+def refused(read):
     """Read a path that gives trouble."""
 
     def ask(path: str = "/feed") -> Reading:
@@ -68,9 +67,7 @@ def refused(read: Callable[..., Any]) -> Callable[..., Reading]:
         {"ETag": '"1"', "Last_Modified": "Mon, 05 Jan 2026 11:00:00 GMT"},
     ],
 )
-def test_what_is_unchanged_says_the_same_again(
-    vendor: Any, read: Callable[..., Any], headers: dict[str, str]
-) -> None:
+def test_what_is_unchanged_says_the_same_again(vendor, read, headers):
     vendor.publish("/feed", b"fine", **headers)
     first, second = read(), read()
     assert first is second
@@ -80,7 +77,7 @@ def test_what_is_unchanged_says_the_same_again(
     assert known.get("If-Modified-Since") == headers.get("Last_Modified")
 
 
-def test_what_has_changed_is_read_anew(vendor: Any, read: Callable[..., Any]) -> None:
+def test_what_has_changed_is_read_anew(vendor, read):
     vendor.publish("/feed", b"fine", ETag='"1"')
     read()
     vendor.publish("/feed", b"trouble", ETag='"2"')
@@ -89,7 +86,7 @@ def test_what_has_changed_is_read_anew(vendor: Any, read: Callable[..., Any]) ->
     assert vendor.asked[-1].headers["If-None-Match"] == '"2"'
 
 
-def test_without_validators_it_is_read_whole(vendor: Any, read: Callable[..., Any]) -> None:
+def test_without_validators_it_is_read_whole(vendor, read):
     vendor.publish("/feed", b"fine")
     read()
     read()
@@ -97,18 +94,14 @@ def test_without_validators_it_is_read_whole(vendor: Any, read: Callable[..., An
 
 
 @pytest.mark.parametrize("etag", ["é", "x" * 1001])
-def test_a_validator_that_cannot_be_sent_is_none(
-    vendor: Any, read: Callable[..., Any], etag: str
-) -> None:
+def test_a_validator_that_cannot_be_sent_is_none(vendor, read, etag):
     vendor.publish("/feed", b"fine", ETag=etag)
     read()
     assert read() == "fine"
     assert "If-None-Match" not in vendor.asked[1].headers
 
 
-def test_each_address_and_each_way_to_read_it_is_by_itself(
-    vendor: Any, read: Callable[..., Any]
-) -> None:
+def test_each_address_and_each_way_to_read_it_is_by_itself(vendor, read):
     vendor.publish("/feed", b"fine", ETag='"1"')
     vendor.publish("/other", b"trouble", ETag='"1"')
     read("/feed")
@@ -118,36 +111,28 @@ def test_each_address_and_each_way_to_read_it_is_by_itself(
     assert "If-None-Match" not in vendor.asked[2].headers
 
 
-def test_it_is_not_kept_when_it_cannot_be_read(
-    vendor: Any, read: Callable[..., Any], refused: Callable[..., Reading]
-) -> None:
+def test_it_is_not_kept_when_it_cannot_be_read(vendor, read, refused):
     vendor.publish("/feed", b"", ETag='"1"')
     assert refused().reason is Reason.PROTOCOL_ERROR
     assert refused().reason is Reason.PROTOCOL_ERROR
     assert "If-None-Match" not in vendor.asked[1].headers
 
 
-def test_a_dead_source_is_dead_whatever_it_said_before(
-    vendor: Any, read: Callable[..., Any], refused: Callable[..., Reading]
-) -> None:
+def test_a_dead_source_is_dead_whatever_it_said_before(vendor, read, refused):
     vendor.publish("/feed", b"fine", ETag='"1"')
     read()
     vendor.answers["/feed"] = (404, {}, b"")
     assert refused().reason is Reason.SOURCE_DEAD
 
 
-def test_unchanged_of_what_we_never_read_is_a_dead_source(
-    vendor: Any, refused: Callable[..., Reading]
-) -> None:
+def test_unchanged_of_what_we_never_read_is_a_dead_source(vendor, refused):
     vendor.answers["/feed"] = (304, {}, b"")
     assert refused() == Reading(
         Reason.SOURCE_DEAD, "status 304 instead of an answer; the page may be inactive"
     )
 
 
-def test_an_old_dead_page_it_is_sent_to_is_not_unchanged(
-    vendor: Any, read: Callable[..., Any], refused: Callable[..., Reading]
-) -> None:
+def test_an_old_dead_page_it_is_sent_to_is_not_unchanged(vendor, read, refused):
     """The page that says `inactive` is years old: not modified since we read the real one."""
     vendor.publish("/feed", b"fine", Last_Modified="Mon, 05 Jan 2026 11:00:00 GMT")
     read()
@@ -160,16 +145,14 @@ def test_an_old_dead_page_it_is_sent_to_is_not_unchanged(
     assert "status 401" in refused().detail
 
 
-def test_through_a_redirect_it_may_be_unchanged(vendor: Any, read: Callable[..., Any]) -> None:
+def test_through_a_redirect_it_may_be_unchanged(vendor, read):
     vendor.answers["/old"] = (301, {"Location": "/feed"}, b"")
     vendor.publish("/feed", b"fine", ETag='"1"')
     assert read("/old") == read("/old") == "fine"
     assert len(vendor.asked) == 4
 
 
-def test_once_an_hour_it_is_read_whole(
-    vendor: Any, read: Callable[..., Any], refused: Callable[..., Reading], clock: ManualClock
-) -> None:
+def test_once_an_hour_it_is_read_whole(vendor, read, refused, clock):
     vendor.publish("/feed", b"fine", ETag='"1"')
     read()
     vendor.answers["/feed"] = (304, {}, b"")  # a cache that has stopped
@@ -198,14 +181,8 @@ def test_once_an_hour_it_is_read_whole(
     ],
 )
 def test_it_is_left_alone_as_long_as_it_asks_for(
-    vendor: Any,
-    read: Callable[..., Any],
-    refused: Callable[..., Reading],
-    clock: ManualClock,
-    status: int,
-    after: str | None,
-    seconds: float,
-) -> None:
+    vendor, read, refused, clock, status, after, seconds
+):
     headers = {"Retry-After": after} if after is not None else {}
     vendor.answers["/feed"] = (status, headers, b"")
     limited = status == 429
@@ -219,7 +196,7 @@ def test_it_is_left_alone_as_long_as_it_asks_for(
     assert read() == "fine"
 
 
-def test_it_says_when_it_is_asked_again(vendor: Any, refused: Callable[..., Reading]) -> None:
+def test_it_says_when_it_is_asked_again(vendor, refused):
     vendor.answers["/feed"] = (429, {"Retry-After": "120"}, b"")
     assert refused().detail == (
         "status 429: it asks us to wait, and is not asked again before 5 Jan 12:02 UTC"
@@ -227,18 +204,14 @@ def test_it_says_when_it_is_asked_again(vendor: Any, refused: Callable[..., Read
 
 
 @pytest.mark.parametrize("after", ["0", "Mon, 05 Jan 2026 11:59:00 GMT", None])
-def test_without_a_time_to_wait_a_busy_source_is_asked_again(
-    vendor: Any, read: Callable[..., Any], refused: Callable[..., Reading], after: str | None
-) -> None:
+def test_without_a_time_to_wait_a_busy_source_is_asked_again(vendor, read, refused, after):
     vendor.answers["/feed"] = (503, {"Retry-After": after} if after else {}, b"")
     assert refused() == Reading(Reason.SOURCE_DEAD, "status 503")
     vendor.publish("/feed", b"fine")
     assert read() == "fine"
 
 
-def test_all_who_read_it_leave_it_alone(
-    vendor: Any, read: Callable[..., Any], refused: Callable[..., Reading]
-) -> None:
+def test_all_who_read_it_leave_it_alone(vendor, read, refused):
     vendor.answers["/feed"] = (429, {"Retry-After": "120"}, b"")
     refused()
     with pytest.raises(ProbeFailure):
@@ -248,9 +221,7 @@ def test_all_who_read_it_leave_it_alone(
     assert read("/other") == "fine"
 
 
-def test_a_step_of_the_wall_clock_does_not_wake_it(
-    vendor: Any, sources: ConditionalClient, clock: ManualClock
-) -> None:
+def test_a_step_of_the_wall_clock_does_not_wake_it(vendor, sources, clock):
     vendor.answers["/feed"] = (429, {"Retry-After": "120"}, b"")
     later = ManualClock(clock.utc() + timedelta(days=1), clock.monotonic())
     for each in (clock, later):
@@ -263,7 +234,7 @@ def test_a_step_of_the_wall_clock_does_not_wake_it(
 
 
 @given(st.lists(st.integers(0, 20)), st.integers(1, 8))
-def test_no_more_is_kept_than_may_be_and_the_newest(keys: list[int], most: int) -> None:
+def test_no_more_is_kept_than_may_be_and_the_newest(keys, most):
     kept: BoundedCache[int] = BoundedCache(most)
     for key in keys:
         kept.put(key, key)
@@ -271,9 +242,7 @@ def test_no_more_is_kept_than_may_be_and_the_newest(keys: list[int], most: int) 
     assert {key for key in range(21) if kept.get(key) is not None} == set(newest[:most])
 
 
-def test_sources_are_forgotten_when_there_are_too_many(
-    vendor: Any, read: Callable[..., Any]
-) -> None:
+def test_sources_are_forgotten_when_there_are_too_many(vendor, read):
     for number in range(KEPT + 1):
         vendor.publish(f"/{number}", b"fine", ETag='"1"')
         read(f"/{number}")
@@ -283,7 +252,7 @@ def test_sources_are_forgotten_when_there_are_too_many(
     assert "If-None-Match" not in vendor.asked[-1].headers
 
 
-def test_many_threads_may_keep_at_once() -> None:
+def test_many_threads_may_keep_at_once():
     kept: BoundedCache[int] = BoundedCache(4)
 
     def work(number: int) -> None:

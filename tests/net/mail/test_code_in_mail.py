@@ -210,11 +210,11 @@ TABLE: list[tuple[str, bytes, str, str | None]] = [
 @pytest.mark.parametrize(
     ("raw", "pattern", "code"), [row[1:] for row in TABLE], ids=[r[0] for r in TABLE]
 )
-def test_from_bytes_to_the_code(raw: bytes, pattern: str, code: str | None) -> None:
+def test_from_bytes_to_the_code(raw, pattern, code):
     assert code_in(pattern, message(raw)) == code
 
 
-def test_a_pattern_without_end_finds_nothing() -> None:
+def test_a_pattern_without_end_finds_nothing():
     assert code_in(r"(a+)+$(\d)", message(plain("a" * 5000 + "!"))) is None
 
 
@@ -254,7 +254,7 @@ HOSTILE: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_no_message_takes_long(name: str) -> None:
+def test_no_message_takes_long(name):
     raw = HOSTILE[name][:MESSAGE_LIMIT]
     began = time.thread_time()
     letter = MailMessage(raw)
@@ -272,7 +272,7 @@ def test_no_message_takes_long(name: str) -> None:
     assert spent < CPU_LIMIT
 
 
-def test_parts_have_limits_in_number_and_in_depth() -> None:
+def test_parts_have_limits_in_number_and_in_depth():
     deep = b"".join(
         b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n)
         for n in range(DEPTH_LIMIT + 5)
@@ -282,7 +282,7 @@ def test_parts_have_limits_in_number_and_in_depth() -> None:
     assert MailMessage(flat).body.count("x") == PARTS_LIMIT - 1
 
 
-def test_charsets_that_do_not_exist_are_not_looked_up() -> None:
+def test_charsets_that_do_not_exist_are_not_looked_up():
     before = len(encodings._cache)  # type: ignore[attr-defined]
     for number in range(50):
         decoded(b"x", f"x-none-{number}")
@@ -290,13 +290,13 @@ def test_charsets_that_do_not_exist_are_not_looked_up() -> None:
 
 
 @given(st.binary(max_size=300), st.sampled_from([raw for _, raw, _, _ in TABLE]))
-def test_nothing_raises(tail: bytes, head: bytes) -> None:
+def test_nothing_raises(tail, head):
     found = code_in(BARE, message(head + tail))
     assert found is None or len(found) == 6
 
 
 @given(st.text("0123456789", min_size=6, max_size=6), st.data())
-def test_however_it_is_marked_up_it_is_the_same_code(code: str, data: st.DataObject) -> None:
+def test_however_it_is_marked_up_it_is_the_same_code(code, data):
     tags = st.sampled_from(
         ["", "<b>", "</i>", "<span class='x'>", "<!-- 1 -->", "&#8203;", "\u200d"]
     )

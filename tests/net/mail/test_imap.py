@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -48,7 +48,7 @@ def settings(port: int, **given: Any) -> Imap:
 
 
 @pytest.fixture
-def opened(fake_imap: Callable[..., Any]) -> Iterator[Callable[..., tuple[Any, Run, MailWatch]]]:
+def opened(fake_imap):
     """A server as told, a run, and the mailbox opened in it: closed at the end."""
     with contextlib.ExitStack() as stack:
 
@@ -89,12 +89,12 @@ def soon(run: Run, seconds: float = 0.0) -> float:
         ({"tls": TlsPolicy(key="/x")}, ("tls", "key")),
     ],
 )  # fmt: skip
-def test_settings_that_do_not_go_together(given: dict[str, Any], path: tuple[str, ...]) -> None:
+def test_settings_that_do_not_go_together(given, path):
     told = {"host": "localhost", "encryption": "none", "username": "a", "password": Secret("b")}
     assert path in [flaw[0] for flaw in Imap(**told | given).flaws()]
 
 
-def test_a_clock_is_needed_for_certificates_and_tokens() -> None:
+def test_a_clock_is_needed_for_certificates_and_tokens():
     told: dict[str, Any] = {"host": "127.0.0.1", "username": "a", "password": Secret("b")}
     assert Imap(**told).clock_bound
     assert not Imap(**told, encryption="none").clock_bound
@@ -104,7 +104,7 @@ def test_a_clock_is_needed_for_certificates_and_tokens() -> None:
 # --- signing in ---------------------------------------------------------------------
 
 
-def test_a_password_goes_by_plain_or_by_login(opened: Callable[..., Any]) -> None:
+def test_a_password_goes_by_plain_or_by_login(opened):
     server, _, _ = opened()
     assert "AUTHENTICATE PLAIN" in server.heard
     server, _, _ = opened(able="IMAP4rev1")
@@ -122,9 +122,7 @@ def test_a_password_goes_by_plain_or_by_login(opened: Callable[..., Any]) -> Non
         (b"", ENDED),
     ],
 )  # fmt: skip
-def test_a_sign_in_that_is_refused(
-    mood: bytes, comes_to: str, fake_imap: Callable[..., Any]
-) -> None:
+def test_a_sign_in_that_is_refused(mood, comes_to, fake_imap):
     server = fake_imap(mood=lambda said: mood if said.startswith("AUTH") else None)
     assert trouble(Run(SystemClock(), 60.0), server.port) == comes_to
 
@@ -140,28 +138,26 @@ def test_a_sign_in_that_is_refused(
         (b"* OK {99999999}\r\nsecret words\r\n", "connect_reset"),
     ],
 )
-def test_what_is_no_imap_server(
-    greeting: bytes, comes_to: str, fake_imap: Callable[..., Any]
-) -> None:
+def test_what_is_no_imap_server(greeting, comes_to, fake_imap):
     server = fake_imap(greeting=greeting)
     assert comes_to in trouble(Run(SystemClock(), 60.0), server.port)
 
 
-def test_starttls_that_is_refused_sends_no_password(fake_imap: Callable[..., Any]) -> None:
+def test_starttls_that_is_refused_sends_no_password(fake_imap):
     server = fake_imap(mood=lambda s: b"TAG NO no\r\n" if s == "STARTTLS" else None)
     said = trouble(Run(SystemClock(), 60.0), server.port, encryption="starttls")
     assert said == "source_dead: IMAP: protocol_error: STARTTLS: refused or not understood"
     assert server.heard == ["CAPABILITY", "STARTTLS"]
 
 
-def test_a_token_that_cannot_be_had_is_ours(free_port: Callable[[], int]) -> None:
+def test_a_token_that_cannot_be_had_is_ours(free_port):
     url = Url(f"http://127.0.0.1:{free_port()}/token")
     oauth2 = OAuth2(token_url=url, client_id="a", client_secret=Secret("canary"))
     said = trouble(Run(SystemClock(), 60.0), 9, password=None, oauth2=oauth2)
     assert said.startswith("source_dead: IMAP: the token: connect_refused")
 
 
-def test_a_server_that_says_nothing_at_all() -> None:
+def test_a_server_that_says_nothing_at_all():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         run = Run(SystemClock(), 0.1)
         with pytest.raises(DeadlinePassed):
@@ -169,9 +165,7 @@ def test_a_server_that_says_nothing_at_all() -> None:
     assert run.overstayed().reason is Reason.SOURCE_DEAD
 
 
-def test_the_deadline_wakes_it_at_once(
-    opened: Callable[..., Any], eventually: Callable[..., None]
-) -> None:
+def test_the_deadline_wakes_it_at_once(opened, eventually):
     server, run, watch = opened(3600.0, able="IMAP4rev1 AUTH=PLAIN IDLE", mood=_idle(b"+ \r\n"))
     run.silence = Reason.CODE_NOT_ARRIVED
 
@@ -189,7 +183,7 @@ def test_the_deadline_wakes_it_at_once(
 # --- waiting ------------------------------------------------------------------------
 
 
-def test_only_what_arrives_after_the_opening_counts(opened: Callable[..., Any]) -> None:
+def test_only_what_arrives_after_the_opening_counts(opened):
     server, run, watch = opened(inbox=[b"Subject: old\r\n\r\n"])
     assert watch.wait(run, soon(run)) is None
     server.inbox.append(b"Subject: new\r\n\r\n834211" + b"x" * 100_000)
@@ -206,7 +200,7 @@ def test_only_what_arrives_after_the_opening_counts(opened: Callable[..., Any]) 
     assert "UID EXPUNGE 2" in server.heard
 
 
-def test_where_single_ones_cannot_be_expunged(opened: Callable[..., Any]) -> None:
+def test_where_single_ones_cannot_be_expunged(opened):
     server, run, watch = opened(able="IMAP4rev1 AUTH=PLAIN")
     server.inbox.append(b"\r\n")
     mail = watch.wait(run, soon(run, 60))
@@ -214,7 +208,7 @@ def test_where_single_ones_cannot_be_expunged(opened: Callable[..., Any]) -> Non
     assert server.heard[-1] == "EXPUNGE"
 
 
-def test_what_cannot_be_deleted_is_noted(opened: Callable[..., Any]) -> None:
+def test_what_cannot_be_deleted_is_noted(opened):
     mood: Any = lambda said: b"TAG NO secret words\r\n" if "STORE" in said else None  # noqa: E731
     server, run, watch = opened(mood=mood)
     server.inbox.append(b"\r\n")
@@ -224,7 +218,7 @@ def test_what_cannot_be_deleted_is_noted(opened: Callable[..., Any]) -> None:
     assert run.silence is Reason.CODE_NOT_ARRIVED
 
 
-def test_what_another_took_is_passed_over(opened: Callable[..., Any]) -> None:
+def test_what_another_took_is_passed_over(opened):
     mood: Any = lambda said: b"TAG OK x\r\n" if "FETCH 1 " in said else None  # noqa: E731
     server, run, watch = opened(mood=mood)
     server.inbox += [b"Subject: gone\r\n\r\n", b"Subject: there\r\n\r\n"]
@@ -233,7 +227,7 @@ def test_what_another_took_is_passed_over(opened: Callable[..., Any]) -> None:
     assert "there" in mail.head
 
 
-def test_a_bomb_of_messages_is_no_mailbox_of_a_probe(opened: Callable[..., Any]) -> None:
+def test_a_bomb_of_messages_is_no_mailbox_of_a_probe(opened):
     server, run, watch = opened(budget=60)
     server.inbox += [b"\r\n"] * (MESSAGES_LIMIT + 1)
     for _ in range(MESSAGES_LIMIT):
@@ -253,7 +247,7 @@ def _idle(begin: bytes, rest: bytes = b"") -> Callable[[str], bytes | None]:
     return mood
 
 
-def test_a_message_is_seen_when_it_comes(opened: Callable[..., Any]) -> None:
+def test_a_message_is_seen_when_it_comes(opened):
     server, run, watch = opened(
         3600.0, able="IMAP4rev1 AUTH=PLAIN IDLE", mood=_idle(b"* 1 RECENT\r\n+ \r\n")
     )
@@ -263,7 +257,7 @@ def test_a_message_is_seen_when_it_comes(opened: Callable[..., Any]) -> None:
     assert time.monotonic() - began < IDLE_AGAIN, "told at once, so it does not wait"
 
 
-def test_idle_that_is_refused(opened: Callable[..., Any]) -> None:
+def test_idle_that_is_refused(opened):
     _, run, watch = opened(able="IMAP4rev1 AUTH=PLAIN IDLE", mood=_idle(b"TAG NO\r\n"))
     with pytest.raises(ProbeFailure, match="source_dead"):
         watch.wait(run, soon(run, 4))
@@ -280,9 +274,7 @@ def test_idle_that_is_refused(opened: Callable[..., Any]) -> None:
         ("UID FETCH", b"* 1 FETCH (BODY[] {80000}\r\n", "a message"),
     ],
 )
-def test_answers_that_cannot_be(
-    command: str, said: bytes, words: str, fake_imap: Callable[..., Any]
-) -> None:
+def test_answers_that_cannot_be(command, said, words, fake_imap):
     server = fake_imap(mood=lambda asked: said if asked.startswith(command) else None)
     server.on_search = lambda: server.inbox.append(b"\r\n")
     run = Run(SystemClock(), 60.0)
@@ -303,7 +295,7 @@ def test_answers_that_cannot_be(
     [(b"* OK " + b"x" * 1_000_000 + b"\r\n") * 18, b"* 1 EXPUNGE\r\n" * 30 * LINES_LIMIT],
     ids=["long lines", "many lines"],
 )
-def test_what_a_flood_costs_is_bounded(flood: bytes, opened: Callable[..., Any]) -> None:
+def test_what_a_flood_costs_is_bounded(flood, opened):
     _, run, watch = opened(budget=60, mood=lambda said: flood if said == "NOOP" else None)
     assert watch.wait(run, soon(run)) is None
     tracemalloc.start()
@@ -331,13 +323,13 @@ def test_what_a_flood_costs_is_bounded(flood: bytes, opened: Callable[..., Any])
         ("&A-", b"&-A-"),
     ],
 )
-def test_names_of_folders_are_in_modified_utf_7(name: str, wire: bytes) -> None:
+def test_names_of_folders_are_in_modified_utf_7(name, wire):
     assert wire_name(name) == wire
     assert shown_name(wire) == (shown_name(name.encode()) if b"&" in wire else name)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
-def test_each_name_comes_back_as_it_was(name: str) -> None:
+def test_each_name_comes_back_as_it_was(name):
     assert shown_name(encoded(name)) == name
     assert encoded(name).isascii()
     assert wire_name(encoded(name).decode()) == encoded(name)
@@ -356,13 +348,11 @@ def test_each_name_comes_back_as_it_was(name: str) -> None:
         ((b'(\\Junk) "/" {4}', b"odd\xff"), b"odd\xff"),
     ],
 )
-def test_which_folder_is_for_junk(listed: Any, junk: bytes | None) -> None:
+def test_which_folder_is_for_junk(listed, junk):
     assert junk_of(list_of([listed])) == junk
 
 
-def test_the_configured_folder_is_asked_for_by_its_name_on_the_wire(
-    fake_imap: Callable[..., Any],
-) -> None:
+def test_the_configured_folder_is_asked_for_by_its_name_on_the_wire(fake_imap):
     server, run = fake_imap(), Run(SystemClock(), 60.0)
     watch = settings(server.port, junk="Unerw\u00fcnscht", folder="R&D codes").open(run)
     assert watch.wait(run, soon(run)) is None
@@ -391,8 +381,8 @@ NO_RIGHTS = "own_credentials: IMAP: {}: signed in, but without rights to this ma
     ],
 )
 def test_an_account_without_rights_is_told_from_one_with_a_wrong_password(
-    command: str, said: bytes, comes_to: str, fake_imap: Callable[..., Any]
-) -> None:
+    command, said, comes_to, fake_imap
+):
     signed_in: list[str] = []
 
     def mood(asked: str) -> bytes | None:
@@ -403,7 +393,7 @@ def test_an_account_without_rights_is_told_from_one_with_a_wrong_password(
     assert told == NO_RIGHTS.format(comes_to or "its capabilities")
 
 
-def test_a_folder_that_is_not_there_is_named_by_its_setting(fake_imap: Callable[..., Any]) -> None:
+def test_a_folder_that_is_not_there_is_named_by_its_setting(fake_imap):
     mood: Any = lambda s: b"TAG NO [NONEXISTENT] x\r\n" if s.startswith("STATUS") else None  # noqa: E731
     told = trouble(Run(SystemClock(), 60.0), fake_imap(mood=mood).port)
     assert told == (
@@ -412,9 +402,7 @@ def test_a_folder_that_is_not_there_is_named_by_its_setting(fake_imap: Callable[
 
 
 @pytest.mark.parametrize(("ago", "code"), [(30, "834211"), (90, None)])
-def test_a_code_that_was_sent_before_a_run_began_is_not_its(
-    ago: float, code: str | None, opened: Callable[..., Any]
-) -> None:
+def test_a_code_that_was_sent_before_a_run_began_is_not_its(ago, code, opened):
     server, run, watch = opened()
     date = format_datetime(datetime.now(UTC) - timedelta(seconds=ago))
     server.inbox.append(f"Date: {date}\r\n\r\ncode 834211".encode())
@@ -432,7 +420,7 @@ def test_a_code_that_was_sent_before_a_run_began_is_not_its(
 
 
 @pytest.mark.parametrize("how", LISTED)
-def test_junk_is_found(how: str, opened: Callable[..., Any]) -> None:
+def test_junk_is_found(how, opened):
     listed = (
         b"* LIST (\\HasNoChildren) NIL {3}\r\nodd\r\n* LIST " + LISTED[how] + b"\r\nTAG OK x\r\n"
     )
@@ -444,7 +432,7 @@ def test_junk_is_found(how: str, opened: Callable[..., Any]) -> None:
     assert watch.wait(run, soon(run)) is None
 
 
-def test_the_last_ones_that_were_there(opened: Callable[..., Any]) -> None:
+def test_the_last_ones_that_were_there(opened):
     server, run, watch = opened(inbox=[b"Subject: %d\r\n\r\n" % n for n in range(1, 6)])
     server.inbox.append(b"Subject: later\r\n\r\n")
     (folder,) = watch.earlier(run)
@@ -462,7 +450,7 @@ def test_the_last_ones_that_were_there(opened: Callable[..., Any]) -> None:
         (b"* QUOTAROOT INBOX\r\n", False),
     ],
 )
-def test_whether_there_is_room(told: bytes, full: bool, opened: Callable[..., Any]) -> None:
+def test_whether_there_is_room(told, full, opened):
     mood: Any = lambda said: told + b"TAG OK x\r\n" if said.startswith("GETQ") else None  # noqa: E731
     _, run, watch = opened(able="IMAP4rev1 AUTH=PLAIN QUOTA", mood=mood)
     assert watch.full(run) is full

@@ -55,7 +55,7 @@ def bounce(action: bytes, status: bytes, by: bytes = b"", said: bytes = b"") -> 
 # --- text ---------------------------------------------------------------------------
 
 
-def test_a_text_has_its_head_and_all_its_parts() -> None:
+def test_a_text_has_its_head_and_all_its_parts():
     letter = MailMessage(
         CODE + b'Content-Type: multipart/alternative; boundary="b"\r\n\r\n'
         b"--b\r\nContent-Type: text/plain; charset=utf-8\r\n"
@@ -76,7 +76,7 @@ def test_a_text_has_its_head_and_all_its_parts() -> None:
     assert repr(letter) == "MailMessage(…)"
 
 
-def test_a_word_is_found_wherever_it_is() -> None:
+def test_a_word_is_found_wherever_it_is():
     letter = MailMessage(CODE + b"Content-Transfer-Encoding: base64\r\n\r\nYmVhY29uY2FmZQ==\r\n")
     assert letter.holds("BEACONcafe")
     assert letter.holds(r"beacon[0-9a-f]{16}")
@@ -97,7 +97,7 @@ def test_a_word_is_found_wherever_it_is() -> None:
         b"Subject: =?utf-8?b?a?=\r\n\r\n",
     ],
 )
-def test_what_is_no_mail_is_read_as_far_as_it_goes(raw: bytes) -> None:
+def test_what_is_no_mail_is_read_as_far_as_it_goes(raw):
     letter = MailMessage(raw)
     assert letter.head.startswith("Subject: ")
     assert isinstance(letter.body, str)
@@ -108,7 +108,7 @@ def test_what_is_no_mail_is_read_as_far_as_it_goes(raw: bytes) -> None:
 @given(
     st.binary(max_size=400), st.sampled_from([b"", CODE, BOUNCE, b"Content-Type: text/html\r\n"])
 )
-def test_nothing_in_a_message_makes_it_unreadable(tail: bytes, head: bytes) -> None:
+def test_nothing_in_a_message_makes_it_unreadable(tail, head):
     letter = MailMessage(head + tail)
     assert isinstance(letter.body + letter.head, str)
     assert letter.sent is None or letter.sent
@@ -120,20 +120,20 @@ def test_nothing_in_a_message_makes_it_unreadable(tail: bytes, head: bytes) -> N
 # --- on its way ---------------------------------------------------------------------
 
 
-def test_hops_come_in_the_order_of_the_way() -> None:
+def test_hops_come_in_the_order_of_the_way():
     first, second = MailMessage(CODE + b"\r\n").hops
     assert (first.by, second.by) == ("relay.example.net", "mx.example.com")
     assert second.at - first.at == 5.0
 
 
-def test_hops_have_a_limit_and_need_no_name() -> None:
+def test_hops_have_a_limit_and_need_no_name():
     raw = b"Received: with nothing; Sun, 22 Nov 2026 09:40:07 +0000\r\n" * 100
     hops = MailMessage(raw + b"\r\n").hops
     assert len(hops) == HOPS_LIMIT
     assert {hop.by for hop in hops} == {"unnamed"}
 
 
-def test_the_topmost_results_count_and_one_good_signature_is_enough() -> None:
+def test_the_topmost_results_count_and_one_good_signature_is_enough():
     assert MailMessage(CODE + b"\r\n").authentication == {"spf": "softfail", "dkim": "pass"}
 
 
@@ -152,11 +152,9 @@ def test_the_topmost_results_count_and_one_good_signature_is_enough() -> None:
         (b"failed", b"soon", b"", b"", None),
     ],
 )  # fmt: skip
-def test_a_notification_says_what_became_of_it(
-    action: bytes, status: bytes, by: bytes, said: bytes, found: Bounce | None
-) -> None:
+def test_a_notification_says_what_became_of_it(action, status, by, said, found):
     assert bounce(action, status, by, said) == found
 
 
-def test_a_notification_holds_what_it_is_about() -> None:
+def test_a_notification_holds_what_it_is_about():
     assert MailMessage(BOUNCE % (b"failed", b"5.1.1", b"", b"")).holds("beacon0123456789abcdef")

@@ -29,14 +29,14 @@ def asked(error: BaseException) -> None:
         (ssl.SSLError(1, "[SSL: BAD] x"), Reason.TLS_HANDSHAKE, "TLS:"),
     ],
 )
-def test_what_goes_wrong_with_an_answer(error: OSError, reason: Reason, words: str) -> None:
+def test_what_goes_wrong_with_an_answer(error, reason, words):
     with pytest.raises(ProbeFailure) as raised:
         asked(error)
     assert raised.value.reading.reason is reason
     assert raised.value.reading.detail.startswith(words)
 
 
-def test_a_machine_without_room_is_no_word_of_the_server() -> None:
+def test_a_machine_without_room_is_no_word_of_the_server():
     with pytest.raises(OSError, match="files"):
         asked(OSError(errno.EMFILE, "too many files"))
 
@@ -49,15 +49,13 @@ def test_a_machine_without_room_is_no_word_of_the_server() -> None:
         (Reason.RATE_LIMITED, Reason.RATE_LIMITED, "IMAP: why"),
     ],
 )
-def test_all_trouble_with_what_we_look_with_is_ours(
-    reason: Reason, becomes: Reason, detail: str
-) -> None:
+def test_all_trouble_with_what_we_look_with_is_ours(reason, becomes, detail):
     with pytest.raises(ProbeFailure) as raised, own_trouble("IMAP"):
         raise ProbeFailure(reason, "why")
     assert (raised.value.reading.reason, raised.value.reading.detail) == (becomes, detail)
 
 
-def test_what_silence_means_ends_with_it_but_not_at_the_deadline() -> None:
+def test_what_silence_means_ends_with_it_but_not_at_the_deadline():
     run = Run(SystemClock(), 60.0)
     with silence_means(run, Reason.CODE_NOT_ARRIVED):
         with pytest.raises(ProbeFailure), silence_means(run, Reason.SOURCE_DEAD):

@@ -4,7 +4,6 @@ import base64
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,7 +67,7 @@ PROPER = {
 
 
 @pytest.fixture
-def fake_smtp() -> Iterator[Callable[..., FakeSmtp]]:
+def fake_smtp():
     with contextlib.ExitStack() as servers:
 
         def start(**answers: bytes) -> FakeSmtp:
@@ -107,7 +106,7 @@ def trouble(server: FakeSmtp, **given: Any) -> str:
         ({"username": None}, ()),
     ],
 )
-def test_settings_that_do_not_go_together(given: dict[str, Any], path: tuple[str, ...]) -> None:
+def test_settings_that_do_not_go_together(given, path):
     told: dict[str, Any] = {
         "host": "127.0.0.1",
         "sender": "a@b.example",
@@ -118,7 +117,7 @@ def test_settings_that_do_not_go_together(given: dict[str, Any], path: tuple[str
     assert path in [flaw[0] for flaw in Smtp(**told | account | given).flaws()]
 
 
-def test_the_message_holds_the_nonce(fake_smtp: Callable[..., FakeSmtp]) -> None:
+def test_the_message_holds_the_nonce(fake_smtp):
     server = fake_smtp()
     settings(server.port).submit(Run(SystemClock(), 60.0), NONCE)
     heard = "\n".join(server.heard)
@@ -131,13 +130,13 @@ def test_the_message_holds_the_nonce(fake_smtp: Callable[..., FakeSmtp]) -> None
     assert server.heard[-1] == "QUIT"
 
 
-def test_a_relay_needs_no_sign_in(fake_smtp: Callable[..., FakeSmtp]) -> None:
+def test_a_relay_needs_no_sign_in(fake_smtp):
     server = fake_smtp(QUIT=b"garbage\r\n")
     settings(server.port, username=None, password=None).submit(Run(SystemClock(), 60.0), NONCE)
     assert not any(said.startswith("AUTH") for said in server.heard)
 
 
-def test_one_mechanism_is_tried_and_no_other(fake_smtp: Callable[..., FakeSmtp]) -> None:
+def test_one_mechanism_is_tried_and_no_other(fake_smtp):
     server = fake_smtp(AUTH=b"535 5.7.8 secret words\r\n")
     assert trouble(server) == "own_credentials: the sign-in was refused: 535 5.7.8"
     assert sum(said.startswith("AUTH") for said in server.heard) == 1
@@ -164,38 +163,36 @@ def test_one_mechanism_is_tried_and_no_other(fake_smtp: Callable[..., FakeSmtp])
         ({"MAIL": (b"250-" + b"x" * 1000 + b"\r\n") * 300}, "protocol_error: SMTP MAIL"),
     ],
 )  # fmt: skip
-def test_what_a_server_may_say(
-    answers: dict[str, bytes], comes_to: str, fake_smtp: Callable[..., FakeSmtp]
-) -> None:
+def test_what_a_server_may_say(answers, comes_to, fake_smtp):
     server = fake_smtp(**answers)
     assert trouble(server).removeprefix("delivery_").startswith(comes_to)
 
 
-def test_starttls_that_is_refused_sends_no_password(fake_smtp: Callable[..., FakeSmtp]) -> None:
+def test_starttls_that_is_refused_sends_no_password(fake_smtp):
     server = fake_smtp(STARTTLS=b"454 4.7.0 not now\r\n")
     said = trouble(server, encryption="starttls")
     assert said == "delivery_refused: STARTTLS refused for now: 454 4.7.0"
     assert [line.partition(" ")[0] for line in server.heard] == ["ehlo", "STARTTLS"]
 
 
-def test_a_password_that_cannot_be_sent(fake_smtp: Callable[..., FakeSmtp]) -> None:
+def test_a_password_that_cannot_be_sent(fake_smtp):
     said = trouble(fake_smtp(), password=Secret("canary-ü"))
     assert said.startswith("protocol_error: SMTP AUTH")
 
 
-def test_a_server_that_hangs_up(fake_smtp: Callable[..., FakeSmtp]) -> None:
+def test_a_server_that_hangs_up(fake_smtp):
     said = trouble(fake_smtp(RCPT=b"hang up"))
     assert said == "protocol_error: SMTP RCPT: not understood, or cut off"
 
 
-def test_nobody_is_there(free_port: Callable[[], int]) -> None:
+def test_nobody_is_there(free_port):
     with pytest.raises(ProbeFailure) as raised:
         settings(free_port()).submit(Run(SystemClock(), 60.0), NONCE)
     assert raised.value.reading.reason is Reason.CONNECT_REFUSED
     assert raised.value.reading.outcome is Outcome.FAIL
 
 
-def test_a_server_that_hangs(expire_in: Callable[[Run, Phase], None]) -> None:
+def test_a_server_that_hangs(expire_in):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         run = Run(SystemClock(), 60.0)
         expire_in(run, Phase.SEND)

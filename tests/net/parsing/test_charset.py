@@ -37,7 +37,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_names_in_use(name: str) -> None:
+def test_names_in_use(name):
     assert codec(name) == NAMES[name]
 
 
@@ -46,11 +46,11 @@ def test_names_in_use(name: str) -> None:
     ["", "nonsense", "base64", "hex", "rot13", "zip", "idna", "punycode", "unicode-escape", "mbcs",
      "raw_unicode_escape", "undefined", "os.path", "../x", "utf-8\n", "ütf-8", "utf-8" * 20],
 )  # fmt: skip
-def test_what_no_text_is_in(name: str) -> None:
+def test_what_no_text_is_in(name):
     assert codec(name) is None
 
 
-def test_every_known_charset_reads_text() -> None:
+def test_every_known_charset_reads_text():
     for name in {*encodings.aliases.aliases, *encodings.aliases.aliases.values()}:
         known = codec(name)
         if known is not None:
@@ -58,12 +58,12 @@ def test_every_known_charset_reads_text() -> None:
 
 
 @given(st.text(max_size=60))
-def test_a_name_is_a_charset_of_python_or_none(name: str) -> None:
+def test_a_name_is_a_charset_of_python_or_none(name):
     found = codec(name)
     assert found is None or codecs.lookup(found)
 
 
-def test_names_that_nobody_knows_are_not_kept() -> None:
+def test_names_that_nobody_knows_are_not_kept():
     """Python keeps every name it is asked for: a new one in each answer would pile up."""
     before = len(encodings._cache)
     for number in range(50):

@@ -29,7 +29,7 @@ AT = datetime(2018, 11, 19, 14, 0, tzinfo=UTC)
         ("Mon, " * 100_000, None),
     ],
 )
-def test_dates_of_mail_and_http(written: str, at: datetime | None) -> None:
+def test_dates_of_mail_and_http(written, at):
     assert mail_date(written) == at
 
 
@@ -59,12 +59,12 @@ def test_dates_of_mail_and_http(written: str, at: datetime | None) -> None:
         (":" * 100_000, None),
     ],
 )
-def test_dates_of_cookies(written: str, at: datetime | None) -> None:
+def test_dates_of_cookies(written, at):
     assert cookie_date(written) == at
 
 
 @given(st.text(max_size=120) | st.text("0123456789:-, jaNuGMT", max_size=60))
-def test_whatever_is_written_as_the_end_of_a_cookie(written: str) -> None:
+def test_whatever_is_written_as_the_end_of_a_cookie(written):
     cookie_date(written)
 
 
@@ -73,7 +73,7 @@ def test_whatever_is_written_as_the_end_of_a_cookie(written: str) -> None:
     [("+0000", True), ("-0000", True), ("GMT", True), ("EST", True), ("Z", True),
      ("-0300 (BRT)", True), ("BRT", False), ("CEST", False), ("", False), ("(UTC)", False)],
 )  # fmt: skip
-def test_a_date_without_a_zone_that_is_known_may_be_hours_off(zone: str, known: bool) -> None:
+def test_a_date_without_a_zone_that_is_known_may_be_hours_off(zone, known):
     """By it no code of this run is taken for an earlier one's."""
     written = f"Mon, 19 Nov 2018 14:00:00 {zone}"
     assert (mail_date(written, zoned=True) is not None) is known
@@ -84,16 +84,16 @@ def test_a_date_without_a_zone_that_is_known_may_be_hours_off(zone: str, known: 
 
 @pytest.mark.parametrize("written", ["2018-11-19T14:00:00Z", "2018-11-19 15:00:00+01:00",
                                      "1542636000", 1542636000, AT])  # fmt: skip
-def test_moments(written: object) -> None:
+def test_moments(written):
     assert moment(written) == AT
 
 
 @pytest.mark.parametrize("written", [None, "", "x", "1" * 5000, "9" * 30, -(10**30), 1.5, [], "²"])
-def test_what_is_no_moment(written: object) -> None:
+def test_what_is_no_moment(written):
     assert moment(written) is None
 
 
 @given(st.text(max_size=120) | st.text("0123456789:+-,. MonNvGTZ", max_size=60))
-def test_no_text_breaks_them(written: str) -> None:
+def test_no_text_breaks_them(written):
     for found in (mail_date(written), moment(written)):
         assert found is None or found.tzinfo is UTC

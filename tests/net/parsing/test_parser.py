@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -53,7 +53,7 @@ while (request := receive(channel, 1 << 20)) is not None:
 
 
 @pytest.fixture
-def process() -> Iterator[ParserProcess]:
+def process():
     started = ParserProcess((sys.executable, "-c", OBEDIENT))
     yield started
     started.close()
@@ -78,7 +78,7 @@ def gone(number: int) -> bool:
     return not Path(f"/proc/{number}").exists()
 
 
-def test_one_process_serves_one_input_after_another(process: ParserProcess) -> None:
+def test_one_process_serves_one_input_after_another(process):
     first, second = (pid(process.ask(run_of(), b"echo")) for _ in range(2))
     assert first == second != os.getpid()
     process.close()
@@ -95,17 +95,15 @@ DEATHS = [
 
 @pytest.mark.parametrize(("request_", "reason", "words"), DEATHS)
 def test_whatever_it_dies_of_is_a_reading_and_the_next_input_is_read(
-    process: ParserProcess, request_: bytes, reason: Reason, words: str
-) -> None:
+    process, request_, reason, words
+):
     before = pid(process.ask(run_of(), b"echo"))
     assert trouble(lambda: process.ask(run_of(), request_)) == (reason, words)
     assert gone(before)
     assert pid(process.ask(run_of(), b"echo")) != before
 
 
-def test_deaths_are_counted_in_the_log(
-    process: ParserProcess, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_deaths_are_counted_in_the_log(process, caplog):
     for _ in range(10):
         trouble(lambda: process.ask(run_of(), b"go"))
     assert [record.getMessage() for record in caplog.records] == [
@@ -114,14 +112,14 @@ def test_deaths_are_counted_in_the_log(
     ]
 
 
-def test_a_process_that_was_killed_between_two_inputs_is_replaced(process: ParserProcess) -> None:
+def test_a_process_that_was_killed_between_two_inputs_is_replaced(process):
     before = pid(process.ask(run_of(), b"echo"))
     os.kill(before, signal.SIGKILL)
     os.waitid(os.P_PID, before, os.WEXITED | os.WNOWAIT)
     assert pid(process.ask(run_of(), b"echo")) != before
 
 
-def test_at_the_deadline_the_process_is_killed(process: ParserProcess) -> None:
+def test_at_the_deadline_the_process_is_killed(process):
     before = pid(process.ask(run_of(), b"echo"))
     run = run_of()
     timer = threading.Timer(0.1, run.expire)  # as the prober does
@@ -134,7 +132,7 @@ def test_at_the_deadline_the_process_is_killed(process: ParserProcess) -> None:
         process.ask(run_of(0.1), b"hang")
 
 
-def test_waiting_for_the_process_is_our_own_trouble(process: ParserProcess) -> None:
+def test_waiting_for_the_process_is_our_own_trouble(process):
     long = run_of()
     asked = threading.Event()
 
@@ -156,7 +154,7 @@ def test_waiting_for_the_process_is_our_own_trouble(process: ParserProcess) -> N
     assert pid(process.ask(run_of(), b"echo"))
 
 
-def test_a_process_that_cannot_be_started(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_process_that_cannot_be_started(caplog):
     process = ParserProcess(("/does/not/exist",))
     for _ in range(2):
         found = trouble(lambda: process.ask(run_of(), b"echo"))
@@ -164,7 +162,7 @@ def test_a_process_that_cannot_be_started(caplog: pytest.LogCaptureFixture) -> N
     assert "No such file" in caplog.text
 
 
-def test_it_is_told_no_secrets(process: ParserProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_told_no_secrets(process, monkeypatch):
     monkeypatch.setenv("SECRET", "canary")
     told = msgspec.msgpack.decode(process.ask(run_of(), b"environment").result, type=str)
     assert told == "(['LC_ALL'], ['-c'], '/')"
@@ -182,7 +180,7 @@ TITLES = tuple(f"title {number}" for number in range(1500))
 FEED = f"<rss>{''.join(f'<item><title>{t}</title><link>/{t}</link></item>' for t in TITLES)}</rss>"
 
 
-def test_small_and_large_inputs_say_the_same() -> None:
+def test_small_and_large_inputs_say_the_same():
     run, raw = run_of(), FEED.encode()
     assert len(raw) > PARSERS["feed"].inline
     there = parsed(run, "feed", tuple[FeedEntry, ...], raw, "")
@@ -190,13 +188,13 @@ def test_small_and_large_inputs_say_the_same() -> None:
     assert there == PARSERS["feed"](raw, "")
 
 
-def test_trouble_comes_back_as_it_is() -> None:
+def test_trouble_comes_back_as_it_is():
     raw = b"[" * (PARSERS["feed"].inline + 1)
     there = trouble(lambda: parsed(run_of(), "feed", tuple[FeedEntry, ...], raw, ""))
     assert there == trouble(lambda: PARSERS["feed"](raw, ""))
 
 
-def test_a_bug_in_a_parser_is_ours(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bug_in_a_parser_is_ours(caplog):
     raw = b"x" * (PARSERS["feed"].inline + 1)
     there = trouble(lambda: parsed(run_of(), "feed", tuple[FeedEntry, ...], raw, "", "too", "many"))
     assert there == (Reason.INTERNAL_ERROR, "bug in the parser: TypeError")
@@ -207,7 +205,7 @@ def answered(name: str) -> ParserReply:
     return msgspec.msgpack.decode(answer(msgspec.msgpack.encode((name, (), b""))), type=ParserReply)
 
 
-def test_an_input_that_takes_too_much_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_input_that_takes_too_much_memory(monkeypatch):
     def hungry(*_: object) -> bytes:
         raise MemoryError
 
@@ -222,14 +220,12 @@ def test_an_input_that_takes_too_much_memory(monkeypatch: pytest.MonkeyPatch) ->
     assert reply.reason is Reason.BODY_TOO_LARGE
 
 
-def test_nothing_but_the_listed_parsers_can_be_asked_for() -> None:
+def test_nothing_but_the_listed_parsers_can_be_asked_for():
     reply = answered("os.system")
     assert reply.bug == "KeyError"
 
 
-def test_it_ends_when_our_end_is_closed_and_after_so_many_inputs(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_it_ends_when_our_end_is_closed_and_after_so_many_inputs(monkeypatch):
     monkeypatch.setattr("beacon.net.parsing.parser_process.SERVED", 2)
     request = msgspec.msgpack.encode(("feed", ("",), b"<rss/>"))
     ours, theirs = socket.socketpair()
@@ -257,7 +253,7 @@ os.kill(os.getpid(), 9)
 """
 
 
-def test_it_dies_with_the_beacon() -> None:
+def test_it_dies_with_the_beacon():
     told = subprocess.run(
         [sys.executable, "-c", ORPHAN], capture_output=True, text=True, check=False
     )
@@ -278,7 +274,7 @@ def _state(number: int) -> str:
 HEAVY = {"requests", "ssl", "yaml", "jinja2", "paho", "dns", "gpiozero", "sqlite3"}
 
 
-def test_what_it_imports_is_little() -> None:
+def test_what_it_imports_is_little():
     code = (
         "import sys\n"
         f"heavy = {HEAVY}\n"
