@@ -137,8 +137,8 @@ def exchange(
         there = origin(prepared.url or "")
         home |= {there} if not redirects else set()
         _note_request(run, prepared, request.shown or "", ours=not redirects)
-        met = Exchange(run, route, _inward(there) if public and there not in home else "")
-        try:
+        inward = _inward(there) if public and there not in home else ""
+        with Exchange(run, route, inward) as met:
             response, connection = met.fetch(prepared)
             public |= connection.public
             on_status(response.status_code)
@@ -150,11 +150,6 @@ def exchange(
             if following is None:
                 body = met.body(response, request.limit)
                 return _answer(run, response, body, redirects, min(days, default=None))
-        except ProbeFailure:
-            run.remaining()  # at the deadline sockets are shut, which looks like other trouble
-            raise
-        finally:
-            met.close()
         run.note(f"{response.status_code} redirect to {quoted(urlsplit(following.url).netloc)}")
         request = confined(run, following, home)
     raise ProbeFailure(Reason.REDIRECT_LIMIT, f"more than {REDIRECTS} redirects")

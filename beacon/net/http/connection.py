@@ -17,7 +17,7 @@ from email.parser import Parser
 from functools import partial
 from ipaddress import ip_address
 from socket import socket
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from requests import PreparedRequest, RequestException, Response
 from requests.adapters import HTTPAdapter
@@ -49,7 +49,7 @@ logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 
 class Exchange(HTTPAdapter):
-    """One request and its answer; `close` ends the connection, read or not.
+    """One request and its answer; leaving it ends the connection, read or not.
 
     `inward` is the message that refuses a private address; empty: any address is allowed.
     """
@@ -59,6 +59,16 @@ class Exchange(HTTPAdapter):
         self._run, self._route, self._inward = run, route, inward
         self._connection: _Connection | None = None
         self._response: Response | None = None
+
+    def __enter__(self) -> Self:
+        """Ready to fetch."""
+        return self
+
+    def __exit__(self, _: object, error: object, __: object) -> None:
+        """Close it; at the deadline sockets are shut, which looks like other trouble."""
+        self.close()
+        if isinstance(error, ProbeFailure):
+            self._run.remaining()
 
     def fetch(self, request: PreparedRequest) -> tuple[Response, "_Connection"]:
         """Send the request and read the answer's head. Raises `ProbeFailure`."""
