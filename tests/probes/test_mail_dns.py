@@ -1,6 +1,5 @@
 """`mail_dns` against NSD and a validating Unbound, whose zones break in every known way."""
 
-
 import dns.message
 import dns.resolver
 import dns.rrset

@@ -1,6 +1,5 @@
 """What every kind that reads what others say or count does where its source is dead."""
 
-
 import pytest
 
 from beacon.core.model import Outcome, Reason

@@ -1,6 +1,5 @@
 """The tcp probe: connections accepted, refused, silent; TLS good and bad."""
 
-
 import pytest
 
 from beacon.config.tls import TlsPolicy
