@@ -177,3 +177,12 @@ def test_settings():
 def test_maintenance_of_tomorrow_is_not_now(hours, reason):
     begin = (NOW + timedelta(hours=hours)).isoformat()
     assert read([incident("SCHEDULED_MAINTENANCE", begin=begin)]).reason is reason
+
+
+def test_an_unchanged_history_is_judged_by_the_time_that_it_is(vendor, google, observed, clock):
+    begin = (NOW + timedelta(hours=24)).isoformat()
+    history = [incident("SCHEDULED_MAINTENANCE", begin=begin)]
+    vendor.publish("/incidents.json", json.dumps(history).encode(), ETag='"1"')
+    assert observed(google, clock=clock).reason is OK
+    clock.advance(86400)
+    assert observed(google, clock=clock).reason is Reason.VENDOR_MAINTENANCE

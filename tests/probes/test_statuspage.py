@@ -286,6 +286,14 @@ def test_maintenance_of_tomorrow_is_not_now(status, hours, reason):
     assert judged(page(incidents=[planned(status, hours)])).reason is reason
 
 
+def test_an_unchanged_page_is_judged_by_the_time_that_it_is(vendor, status, observed, clock):
+    tomorrow = page(maintenances=[planned("in_progress", 24)])
+    vendor.publish(SUMMARY, json.dumps(tomorrow).encode(), ETag='"1"')
+    assert observed(status(), clock=clock).reason is Reason.OK
+    clock.advance(86400)
+    assert observed(status(), clock=clock).reason is MAINTENANCE
+
+
 @pytest.mark.parametrize("name", ["SMS ", " sms", "telephony / Sms", "Telephony/SMS"])
 def test_names_are_compared_without_case_and_blanks(name):
     components = [
