@@ -121,8 +121,8 @@ def arguments(configuration: Path, ports: Ports) -> argparse.Namespace:
 
 @pytest.fixture
 def configuration(ports: Ports, tmp_path: Path) -> Path:
-    """config/demo.yaml on this test's ports."""
-    text = (ROOT / "config/demo.yaml").read_text()
+    """config/demo.yaml on this test's ports, with a shorter recovery."""
+    text = (ROOT / "config/demo.yaml").read_text().replace("hold: 10s", "hold: 2s")
     for name, port in dataclasses.asdict(Ports()).items():
         assert f"127.0.0.1:{port}" in text
         text = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{getattr(ports, name)}")
