@@ -127,10 +127,10 @@ def describe(kind: Type) -> str:
         return one_of(words(inner))
     if inner in (int, float):
         return _number(kind, inner)
-    return _SAID.get(origin(inner) or inner, "a mapping")
+    return _IN_WORDS.get(origin(inner) or inner, "a mapping")
 
 
-_SAID: Final[dict[Any, str]] = {
+_IN_WORDS: Final[dict[Any, str]] = {
     str: "text",
     bool: "true or false",
     types.NoneType: "null",

@@ -16,7 +16,7 @@ MOST_COMPARED = 10_000
 
 
 _PIECE = 3
-_TELLING = 6
+_LONG_PIECE = 6
 """Letters and digits of a secret that are looked for: at its own place, and anywhere."""
 _CREDENTIALS = re.compile(r"(?<=//)[^/'\"][^'\"]*@|[\w.+-]+:[^\s'\"/@]+@")
 
@@ -94,7 +94,7 @@ class Problems:
             kept = self.notices
         elif self._starting and isinstance(message, Passing):
             kept = self.passing
-        origin = self._told(place, f"{message} {hint}")
+        origin = self._secret_in(place, f"{message} {hint}")
         if origin:
             message, hint = f"the value of {origin} is not valid here", ""
         message, hint = (_CREDENTIALS.sub("***@", text) for text in (message, hint))
@@ -108,13 +108,13 @@ class Problems:
         """Never repeat the value of `origin` ("!secret x"), written at this place."""
         self._hidden.append((place, _letters(value[:LONGEST_COMPARED]), origin))
 
-    def _told(self, place: Position, words: str) -> str:
+    def _secret_in(self, place: Position, words: str) -> str:
         """The origin of a secret that these words contain; at its own place a piece is enough."""
         letters = _letters(words)
         for where, value, origin in self._hidden:
             size = min(len(value), _PIECE if where == place else LONGEST_COMPARED)
             pieces = (value[at : at + size] for at in range(len(value) - size + 1))
-            if size >= (1 if where == place else _TELLING) and any(p in letters for p in pieces):
+            if size >= (1 if where == place else _LONG_PIECE) and any(p in letters for p in pieces):
                 return origin
         return ""
 

@@ -229,15 +229,21 @@ def test_check_refuses_what_has_ended_and_warns_of_what_will(tmp_path):
 # --- the context --------------------------------------------------------------------
 
 
-def test_verify_off_is_a_context_of_its_own():
-    verified, unverified = context(TlsPolicy()), context(TlsPolicy(verify=False))
-    assert (verified.verify_mode, verified.check_hostname) == (ssl.CERT_REQUIRED, True)
-    assert (unverified.verify_mode, unverified.check_hostname) == (ssl.CERT_NONE, False)
-
-
-def test_the_oldest_version_is_1_2_unless_it_is_1_3():
-    assert context(TlsPolicy()).minimum_version is ssl.TLSVersion.TLSv1_2
-    assert context(TlsPolicy(min_version="1.3")).minimum_version is ssl.TLSVersion.TLSv1_3
+@pytest.mark.parametrize(
+    ("settings", "verified", "oldest", "strict"),
+    [
+        ({}, True, "TLSv1_2", False),
+        ({"verify": False}, False, "TLSv1_2", False),
+        ({"min_version": "1.3"}, True, "TLSv1_3", False),
+        ({"strict": True}, True, "TLSv1_2", True),
+    ],
+)
+def test_a_context_is_as_its_policy_whatever_python_sets(settings, verified, oldest, strict):
+    made = context(TlsPolicy(**settings))
+    assert (made.verify_mode is ssl.CERT_REQUIRED, made.check_hostname) == (verified, verified)
+    assert made.minimum_version is ssl.TLSVersion[oldest]
+    assert bool(made.verify_flags & ssl.VerifyFlags.VERIFY_X509_STRICT) is strict
+    assert made.verify_flags & ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
 
 
 def test_a_ca_of_ones_own_replaces_the_systems(made):
@@ -312,37 +318,29 @@ def test_an_anchor_still_needs_the_name_and_its_time(authority, tmp_path):
 @pytest.fixture
 def private_ca(tmp_path):
     """A CA as many make it by hand, without the extension key usage; and a server of it."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Private CA")])
-
-    def certificate(subject, public, *extensions):
+    keys = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("private", "leaf")}
+    names = {
+        name: x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+        for name, text in (("private", "Private CA"), ("leaf", HOST))
+    }
+    of_ca = x509.SubjectKeyIdentifier.from_public_key(keys["private"].public_key())
+    by_ca = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(of_ca)
+    constraints = x509.BasicConstraints(ca=True, path_length=None)
+    host = x509.SubjectAlternativeName([x509.DNSName(HOST)])
+    now, pem = datetime.now(UTC), serialization.Encoding.PEM
+    for name, extensions in (("private", (constraints, of_ca)), ("leaf", (host, by_ca))):
         made = (
-            x509.CertificateBuilder(issuer_name=name, subject_name=subject, public_key=public)
+            x509.CertificateBuilder(names["private"], names[name], keys[name].public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(days=1))
             .not_valid_after(now + timedelta(days=9))
         )
-        for extension, critical in extensions:
-            made = made.add_extension(extension, critical)
-        return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-
-    constraint = (x509.BasicConstraints(ca=True, path_length=None), True)
-    of_ca = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-    by_ca = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(of_ca)
-    (tmp_path / "private.pem").write_bytes(
-        certificate(name, key.public_key(), constraint, (of_ca, False))
-    )
-    leaf = ec.generate_private_key(ec.SECP256R1())
-    host = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
-    names = (x509.SubjectAlternativeName([x509.DNSName(HOST)]), False)
-    (tmp_path / "leaf.pem").write_bytes(certificate(host, leaf.public_key(), names, (by_ca, False)))
-    (tmp_path / "leaf.key").write_bytes(
-        leaf.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
+        for extension in extensions:
+            made = made.add_extension(extension, critical=extension is constraints)
+        signed = made.sign(keys["private"], hashes.SHA256())
+        (tmp_path / f"{name}.pem").write_bytes(signed.public_bytes(pem))
+    forms = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (tmp_path / "leaf.key").write_bytes(keys["leaf"].private_bytes(pem, *forms))
     return tmp_path
 
 
@@ -351,13 +349,6 @@ def test_a_private_ca_is_trusted_unless_we_are_strict(private_ca):
     ca = str(private_ca / "private.pem")
     assert shake(context(TlsPolicy(ca=ca)), server) == ""
     assert "key usage" in shake(context(TlsPolicy(ca=ca, strict=True)), server)
-
-
-@pytest.mark.parametrize("strict", [False, True])
-def test_the_flags_are_ours_whatever_python_sets(strict):
-    flags = context(TlsPolicy(strict=strict)).verify_flags
-    assert bool(flags & ssl.VerifyFlags.VERIFY_X509_STRICT) is strict
-    assert flags & ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
 
 
 def test_nobody_else_makes_a_context():
