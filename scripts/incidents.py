@@ -98,9 +98,17 @@ class Story:
 def told(path: Path) -> Story:
     """Play one incident, in every lot if there are any."""
     scene = read_scene(path, {})
-    shares = any(line.share < 1 for line in scene.script.events)
-    lots = [lights(play(scene, lot)) for lot in range(LOTS if shares else 1)]
-    amber, red = (First(tuple(times)) for times in zip(*lots, strict=True))
+    return story(path, scene, [play(scene, lot) for lot in range(LOTS if shares(scene) else 1)])
+
+
+def shares(scene: Scene) -> bool:
+    """Whether somewhere only a share of the readings fails: then there are lots."""
+    return any(line.share < 1 for line in scene.script.events)
+
+
+def story(path: Path, scene: Scene, lots: Sequence[Replayed]) -> Story:
+    """Say what was shown when, by one play or by one for each lot."""
+    amber, red = (First(tuple(times)) for times in zip(*map(lights, lots), strict=True))
     return Story(path, scene, amber, red, vendor(scene), modelled(scene, amber, red))
 
 
