@@ -49,6 +49,7 @@ def parser() -> ArgumentParser:
     _operator_commands(commands)
     _dns_commands(commands)
     _sandbox_commands(commands)
+    _demo_command(commands)
     return root
 
 
@@ -73,6 +74,45 @@ _STATE: Final = _shared(
     help="default: $STATE_DIRECTORY, ~/.local/state/mfa-beacon",
 )
 _JSON: Final = _shared("--json", action="store_true", help="print one JSON document")
+
+
+def _many(name: str, metavar: str, meaning: str) -> ArgumentParser:
+    """Make an option that may be repeated."""
+    return _shared(
+        f"--{name}",
+        dest=f"{name}s",
+        action="append",
+        default=[],
+        metavar=metavar,
+        help=f"{meaning}; repeatable",
+    )
+
+
+_SERVERS: Final = (
+    _many(
+        "server",
+        "ADDRESS",
+        "asked instead of those the zone is delegated to; with a port or without",
+    ),
+    _many(
+        "resolver", "ADDRESS", "asked instead of those of /etc/resolv.conf; with a port or without"
+    ),
+)
+
+
+def _port(text: str) -> int:
+    """Read a TCP or UDP port. argparse reports the `ValueError`."""
+    port = int(text)
+    if not 1 <= port <= 65535:
+        raise ValueError
+    return port
+
+
+_PORTS: Final = {
+    name: _shared(f"--{name}-port", type=_port, default=port, metavar="PORT", help="on 127.0.0.1")
+    for name, port in (("http", 8480), ("dns", 8453), ("mqtt", 8483))
+}
+"""The ports of the sandbox."""
 
 
 def _add(
@@ -241,18 +281,21 @@ def _dns_commands(commands: Commands) -> None:
         run_commands.dns_golden,
         "write the present records of domains that send codes, to compare with later",
         "beacon dns golden otp.example.com --selector s1 --sender 192.0.2.10 > golden.yaml",
-        shared=(_CONFIG,),
+        shared=(
+            _CONFIG,
+            _many("selector", "NAME", "selector of a DKIM key"),
+            _many("sender", "ADDRESS", "address that sends the codes"),
+            *_SERVERS,
+        ),
     )
     golden.add_argument("domains", metavar="DOMAIN", nargs="+", help="a domain that sends codes")
-    _takes_many(golden, "selector", "NAME", "selector of a DKIM key")
-    _takes_many(golden, "sender", "ADDRESS", "address that sends the codes")
     check = _add(
         parts,
         "check",
         run_commands.dns_check,
         "compare the DNS, a server or a proposed zone file with a golden file",
         "beacon dns check golden.yaml --zone otp.example.com.zone --json",
-        shared=(_CONFIG, _JSON),
+        shared=(_CONFIG, _JSON, *_SERVERS),
     )
     check.add_argument("file", metavar="FILE", type=Path, help="written by `beacon dns golden`")
     check.add_argument(
@@ -262,23 +305,6 @@ def _dns_commands(commands: Commands) -> None:
         "--origin",
         metavar="NAME",
         help="origin of the zone file, if it does not begin with $ORIGIN",
-    )
-    for each in (golden, check):
-        for name, meaning in (
-            ("server", "asked instead of those the zone is delegated to"),
-            ("resolver", "asked instead of those of /etc/resolv.conf"),
-        ):
-            _takes_many(each, name, "ADDRESS", f"{meaning}; with a port or without")
-
-
-def _takes_many(command: ArgumentParser, name: str, metavar: str, meaning: str) -> None:
-    command.add_argument(
-        f"--{name}",
-        dest=f"{name}s",
-        action="append",
-        default=[],
-        metavar=metavar,
-        help=f"{meaning}; repeatable",
     )
 
 
@@ -298,6 +324,7 @@ def _sandbox_commands(commands: Commands) -> None:
         run_commands.sandbox_command("serve"),
         "run it until a signal",
         "beacon sandbox serve",
+        shared=tuple(_PORTS.values()),
     )
     serve.add_argument("--slow", type=float, default=9.0, help="seconds of a slow sign-in")
     serve.add_argument("--period", type=int, default=30, help="seconds of one TOTP step")
@@ -307,6 +334,7 @@ def _sandbox_commands(commands: Commands) -> None:
         run_commands.sandbox_command("break_"),
         "break or mend it",
         "beacon sandbox break outage",
+        shared=(_PORTS["http"],),
     )
     broken.add_argument("fault", choices=("slow", "outage", "dns", "claim", "recover"))
     watch = _add(
@@ -315,45 +343,23 @@ def _sandbox_commands(commands: Commands) -> None:
         run_commands.sandbox_command("watch"),
         "print what is published",
         "beacon sandbox watch",
+        shared=(_PORTS["mqtt"],),
     )
     watch.add_argument(
         "topic", nargs="?", default="mfa-beacon/#", help="MQTT filter (default: mfa-beacon/#)"
     )
+
+
+def _demo_command(commands: Commands) -> None:
     demo = _add(
         commands,
         "demo",
         run_commands.sandbox_command("demo"),
         "sandbox, daemon and a scripted incident",
         "beacon demo",
+        shared=tuple(_PORTS.values()),
     )
     demo.add_argument("-c", "--config", metavar="FILE", default="config/demo.yaml")
-    for each, wanted in (
-        (serve, "http dns mqtt"),
-        (broken, "http"),
-        (watch, "mqtt"),
-        (demo, "http dns mqtt"),
-    ):
-        _takes_ports(each, wanted.split())
-
-
-def _takes_ports(command: ArgumentParser, wanted: Sequence[str]) -> None:
-    defaults = {"http": 8480, "dns": 8453, "mqtt": 8483}
-    for name in wanted:
-        command.add_argument(
-            f"--{name}-port",
-            type=_port,
-            default=defaults[name],
-            metavar="PORT",
-            help="on 127.0.0.1",
-        )
-
-
-def _port(text: str) -> int:
-    """Read a TCP or UDP port. argparse reports the `ValueError`."""
-    port = int(text)
-    if not 1 <= port <= 65535:
-        raise ValueError
-    return port
 
 
 def _speed(text: str) -> float:

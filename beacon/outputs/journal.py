@@ -230,14 +230,9 @@ def _line(effect: Effect) -> tuple[int, str] | None:
         what = " ".join(word for word in words if word)
         why = f", because: {effect.reason}" if effect.reason else ""
         return logging.INFO, f"{what} by {effect.by} ({effect.origin}){why}{error}"
-    text = _text_of(effect)
-    return None if text is None else (logging.INFO, text)
-
-
-def _text_of(effect: Effect) -> str | None:
     if isinstance(effect, SilenceChanged):
-        return f"silence by {effect.by}" if effect.on else "silence ended"
-    return f"sound: {effect.sound}" if isinstance(effect, Sounded) else None
+        return logging.INFO, f"silence by {effect.by}" if effect.on else "silence ended"
+    return (logging.INFO, f"sound: {effect.sound}") if isinstance(effect, Sounded) else None
 
 
 def _overlays(effect: OverlaysChanged) -> str:

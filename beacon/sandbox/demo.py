@@ -23,7 +23,7 @@ from rich.live import Live
 from beacon.config.schema import Config
 from beacon.core.indication import Colour, Pattern
 from beacon.engine.clock import Clock
-from beacon.outputs.terminal.render import draw
+from beacon.outputs.terminal.render import Picture
 from beacon.outputs.terminal.screen import TerminalScreen
 from beacon.sandbox.mirror import Mirror
 from beacon.sandbox.servers import Ports, sandbox
@@ -195,7 +195,7 @@ def run(
 
         def wait() -> None:
             if drawn:
-                screen.update(draw(stage.view, clock.monotonic()), refresh=True)
+                screen.update(Picture(stage.view, clock.monotonic()), refresh=True)
             if leaving.wait(FRAME):
                 raise ViewerLeft
 

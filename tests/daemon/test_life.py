@@ -361,20 +361,6 @@ def test_an_unchanged_reload_keeps_what_probes_remember(daemon, vendor, eventual
     assert (vendor.paths.count("/token"), vendor.paths.count("/") >= 3) == (1, True)
 
 
-def test_reload_of_a_bad_file_changes_nothing_and_says_so(daemon, listening, eventually):
-    daemon.write(endpoint("open", listening))
-    daemon.start()
-    daemon.write(endpoint("open", listening, timeoot="3s"), endpoint("other", 70000))
-    daemon.signal(signal.SIGHUP)
-    eventually(lambda: "not reloaded" in daemon.said(), "it says so")
-    assert re.search(r"beacon\.yaml:9:\d+: .*timeoot.*did you mean timeout", daemon.said())
-    assert re.search(r"beacon\.yaml:10:\d+: .*port", daemon.said())
-    eventually(lambda: daemon.status()["endpoints"], "it was polled")
-    before = daemon.status()["endpoints"]["door/open"]["checked_at"]
-    eventually(lambda: daemon.status()["endpoints"]["door/open"]["checked_at"] > before)
-    assert list(daemon.status()["endpoints"]) == ["door/open"]
-
-
 def test_systemd_hears_how_it_goes(daemon, listening, eventually):
     receiver = daemon.state.parent / "notify"
     daemon.write(endpoint("open", listening))
@@ -850,57 +836,3 @@ def test_mqtt_does_not_bring_dnspython_and_does_not_hinder_it():
         "assert sys.modules['dns.resolver'] is dns.resolver\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-
-
-HOSTILE = "".join(
-    f"<item><description><![CDATA[{'<' * 16_000}]]></description></item>" for _ in range(19)
-)
-
-
-@pytest.fixture
-def feed() -> Iterator[tuple[str, list[float]]]:
-    """The address of a feed of 300 KB of open brackets, and when it was asked for."""
-    asked: list[float] = []
-    body = f"<rss><channel>{HOSTILE}</channel></rss>".encode()
-
-    class Feed(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(time.monotonic())
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Feed) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/feed", asked
-        server.shutdown()
-        thread.join(10)
-
-
-def test_a_hostile_feed_costs_its_own_reading_only(daemon, listening, feed, eventually):
-    """Watchdog stamps keep coming and status answers, poll after poll."""
-    url, asked = feed
-    settings = {"name": "news", "type": "rss", "url": url, "interval": "1s", "timeout": "900ms"}
-    settings["local"] = True
-    daemon.write(endpoint("open", listening), "      - " + json.dumps(settings))
-    receiver = daemon.state.parent / "notify"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        systemd.bind(str(receiver))
-        systemd.settimeout(60)
-        daemon.start(NOTIFY_SOCKET=str(receiver), WATCHDOG_USEC="2000000")
-        stamps, slowest = 0, 0.0
-        while len(asked) < 3:
-            stamps += systemd.recv(4096).startswith(b"WATCHDOG=1")
-            began = time.monotonic()
-            assert daemon.status()["ok"]
-            slowest = max(slowest, time.monotonic() - began)
-        assert stamps >= 1
-        assert slowest < 30, "not as long as the feed would take to read"
-    daemon.signal(signal.SIGTERM)
-    assert daemon.wait() == 0
-    assert "Traceback" not in daemon.said()

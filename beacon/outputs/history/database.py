@@ -406,10 +406,6 @@ class DatabaseReader:
         where = "(service = ? OR service IS NULL) AND at BETWEEN ? AND ?"
         return self._dicts("operators", where, (service, since, until))
 
-    def operators(self) -> list[dict[str, Any]]:
-        """All commands, in order."""
-        return self._dicts("operators", "1", ())
-
     def _dicts(self, table: str, where: str, values: Iterable[Any]) -> list[dict[str, Any]]:
         columns = _COLUMNS[table]
         with self._read_only() as db:

@@ -68,14 +68,5 @@ def service(view: ServiceView, since: float) -> ServiceView:
 def health(last: HealthReport | None, at: float, since: float) -> HealthReport:
     """The beacon's health while nobody judges: the last report, with the lag of now."""
     lag = (at - since) * 1000
-    if last is not None:
-        return replace(last, at=at, loop_lag_ms=lag, stalled=True)
-    return HealthReport(
-        at,
-        lag,
-        stalled=True,
-        clock_synced=None,
-        clock_offset_ms=None,
-        storage_degraded=False,
-        rss_mb=0,
-    )
+    known = last or HealthReport(at, lag, stalled=True)
+    return replace(known, at=at, loop_lag_ms=lag, stalled=True)

@@ -6,7 +6,7 @@ and no clock: `utc` turns monotonic seconds into wall time. `docs/mqtt.md` descr
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from beacon.config.schema import Config, Mqtt
@@ -122,10 +122,10 @@ class HealthReport:
     at: float
     loop_lag_ms: float
     stalled: bool
-    clock_synced: bool | None
-    clock_offset_ms: float | None
-    storage_degraded: bool
-    rss_mb: float
+    clock_synced: bool | None = None
+    clock_offset_ms: float | None = None
+    storage_degraded: bool = False
+    rss_mb: float = 0
 
 
 def section(config: Config) -> Mqtt:
@@ -279,16 +279,12 @@ class Topics:
 
     def health(self, health: HealthReport) -> Publication:
         """The health of the beacon itself."""
-        offset = health.clock_offset_ms
         body = {
-            "loop_lag_ms": round(health.loop_lag_ms, 1),
-            "stalled": health.stalled,
-            "clock_synced": health.clock_synced,
-            "clock_offset_ms": None if offset is None else round(offset, 1),
-            "storage_degraded": health.storage_degraded,
-            "rss_mb": round(health.rss_mb, 1),
-            "at": iso_at(self._utc, health.at),
+            key: round(value, 1) if isinstance(value, float) else value
+            for key, value in asdict(health).items()
         }
+        del body["at"]  # it stands last
+        body["at"] = iso_at(self._utc, health.at)
         return HEALTH.publication(self.base, body)
 
     def result(self, answered: Answered) -> Publication:

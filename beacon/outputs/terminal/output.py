@@ -16,7 +16,7 @@ from beacon.core.model import Site
 from beacon.engine.clock import Clock, utc_at
 from beacon.engine.latest import Latest
 from beacon.engine.output import Heartbeat
-from beacon.outputs.terminal.render import draw
+from beacon.outputs.terminal.render import Picture
 from beacon.outputs.terminal.screen import TerminalScreen
 
 _log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class TerminalTower:
         """The picture as it is now."""
         self._view.epoch = utc_at(self._clock, 0.0)
         self._view.judged = self._judge.beating
-        return draw(self._view, self._clock.monotonic())
+        return Picture(self._view, self._clock.monotonic())
 
     def _run(self) -> None:
         screen = Live(

@@ -49,13 +49,8 @@ _OVERLAID: Final = {
 }
 
 
-def draw(view: TerminalScreen, at: float) -> RenderableType:
-    """Make the picture of a view at monotonic `at`; it fits itself to its console's width."""
-    return _Picture(view, at)
-
-
-class _Picture:
-    """One moment, laid out when the console's size is known."""
+class Picture:
+    """A view at monotonic `at`, laid out when the console's size is known."""
 
     def __init__(self, view: TerminalScreen, at: float) -> None:
         self.view, self.at = view, at

@@ -51,19 +51,6 @@ def take_over(port):
 
 
 @BOTH
-def test_the_first_word_is_the_state_and_only_then_online(broker, listen, beacon, house, protocol):
-    broker.start()
-    listener = listen(broker.port)
-    one = beacon(house(broker.port, protocol=protocol))
-    tell_all(one)
-    listener.until(lambda: online(listener), "that it is there")
-    topics = [topic for topic, _ in heard(listener)]
-    last_config = len(topics) - 1 - topics[::-1].index(CONFIG)
-    everything = {"state", "incident", "service/sign-in", "endpoint/sign-in/portal", "lamp/green"}
-    assert everything <= set(topics[last_config : topics.index("availability")])
-
-
-@BOTH
 def test_on_reconnect_the_states_come_before_online(broker, listen, beacon, house, quick, protocol):
     """`unavailable` → `gray_failure`, never by way of the `ok` of before."""
     broker.start()
@@ -101,34 +88,6 @@ def smaller(config):
 
 def of_sms(listener):
     return {topic for topic, payload in listener.kept.items() if "/sms" in topic and payload}
-
-
-@BOTH
-def test_a_reload_says_only_what_differs(broker, listen, beacon, house, protocol):
-    broker.start()
-    config = house(broker.port, protocol=protocol)
-    one = beacon(config)
-    words = one.words()
-    one.output.offer(words.standing())
-    listener = listen(broker.port)
-    listener.until(lambda: online(listener) and of_sms(listener), "all of it")
-    started = listener.json("info")["started_at"]
-    seen = len(listener.heard)
-
-    one.output.follow(replace(config, digest="fresh"))
-    one.output.offer(words.standing())
-    listener.until(lambda: listener.json("info").get("config_hash") == "fresh", "the reload")
-    assert {topic for topic, _ in heard(listener)[seen:]} == {"info"}
-
-    one.output.follow(smaller(config))
-    one.output.offer([effect for effect in words.standing() if without_sms(effect)])
-    listener.until(lambda: not of_sms(listener), "that SMS is gone")
-    listener.until(lambda: "sms" not in listener.kept[CONFIG], "that its entities are gone")
-    assert listener.json("info")["started_at"] == started
-    assert "offline" not in of(listener, "availability")
-    late = listen(broker.port)
-    late.until(lambda: online(late), "what is retained")
-    assert not of_sms(late)
 
 
 @BOTH

@@ -49,7 +49,7 @@ from beacon.engine.clock import SystemClock
 from beacon.engine.latest import Latest
 from beacon.engine.output import Heartbeat
 from beacon.outputs.terminal.output import TerminalTower
-from beacon.outputs.terminal.render import draw
+from beacon.outputs.terminal.render import Picture
 from beacon.outputs.terminal.screen import TerminalScreen
 
 pytestmark = pytest.mark.usefixtures("no_thread_left")
@@ -94,7 +94,7 @@ def take(view: TerminalScreen, effect: Effect) -> None:
 def shown(view: TerminalScreen, at: float, width: int = 100, height: int = 40) -> str:
     """The picture as plain text."""
     console = Console(file=io.StringIO(), width=width, height=height, color_system=None)
-    console.print(draw(view, at))
+    console.print(Picture(view, at))
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return text
 
