@@ -40,8 +40,7 @@ class Peer:
         """
         if text.startswith("["):
             host, closed, rest = text[1:].partition("]")
-            if not closed or (rest and not rest.startswith(":")):
-                raise ValueError(f"not an address with a port: {text!r}")
+            host = host if closed and rest[:1] in ("", ":") else ""
             number = rest[1:] if rest else str(port)
         elif text.count(":") == 1:
             host, _, number = text.partition(":")

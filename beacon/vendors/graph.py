@@ -17,7 +17,7 @@ from beacon.core.model import Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
-from beacon.net.http.auth import MARGIN, HeldTokens, client_request, lasting, unencrypted
+from beacon.net.http.auth import HeldTokens, client_request, lasting, unencrypted
 from beacon.net.http.client import Answer, Request
 from beacon.net.http.conditional_client import ConditionalClient
 from beacon.net.http.expectations import parse_json, parse_json_as
@@ -116,7 +116,8 @@ class GraphApplication(Reach):
         raise ProbeFailure(Reason.SOURCE_DEAD, f"a list of more than {PAGES} pages")
 
     def _page(self, run: Run, url: str, kind: type[T], permission: str, prefer: str) -> _Page[T]:
-        headers = {"Authorization": f"Bearer {self._token(run)}", "Accept": "application/json"}
+        proof = run.memory.of(HeldTokens).current(run, self._limits, lambda: self._token(run))
+        headers = {"Authorization": proof, "Accept": "application/json"}
         if prefer:
             headers["Prefer"] = prefer
         request = Request(url=url, headers=headers, limit=PAGE_LIMIT)
@@ -141,19 +142,14 @@ class GraphApplication(Reach):
         """What Graph's limits apply to: all requests of an application in a tenant."""
         return self.graph_url, self.tenant, self.client_id
 
-    def _token(self, run: Run) -> str:
-        """The current token, or a new one. Raises `ProbeFailure`."""
-        held, now = run.memory.of(HeldTokens)[self._limits], run.clock.monotonic()
-        if not held.token or now >= held.until:
-            scope = f"{self.graph_url.rstrip('/')}/.default"
-            form = {"grant_type": "client_credentials", "scope": scope}
-            url = f"{self.login_url.rstrip('/')}/{self.tenant}/oauth2/v2.0/token"
-            request = client_request(url, self.client_id, self.client_secret, form, "post")
-            client, of = run.memory.of(ConditionalClient), (url, self.client_id)
-            answer = client.ask(run, request, of, self.route, follow=False)
-            token, lasts = _parse_token(answer)
-            held.token, held.until = run.hide(token), now + lasts - MARGIN
-        return run.hide(held.token)
+    def _token(self, run: Run) -> tuple[str, float]:
+        """A new token, and the seconds it lasts. Raises `ProbeFailure`."""
+        scope = f"{self.graph_url.rstrip('/')}/.default"
+        form = {"grant_type": "client_credentials", "scope": scope}
+        url = f"{self.login_url.rstrip('/')}/{self.tenant}/oauth2/v2.0/token"
+        request = client_request(url, self.client_id, self.client_secret, form, "post")
+        client, of = run.memory.of(ConditionalClient), (url, self.client_id)
+        return _parse_token(client.ask(run, request, of, self.route, follow=False))
 
 
 class _Granted(msgspec.Struct):

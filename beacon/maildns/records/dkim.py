@@ -45,7 +45,7 @@ def flaw(text: str) -> str | None:
     return f"k={excerpt(kind)} is not a known type of key"
 
 
-class _NoKey(ValueError):
+class _NoKey(Exception):
     """The text is not a valid key."""
 
 
@@ -64,8 +64,6 @@ def _decoded(text: str) -> bytes:
 def _rsa_flaw(data: bytes) -> str | None:
     try:
         modulus, exponent = _rsa(data)
-    except _NoKey:
-        raise
     except ValueError as error:
         raise _NoKey(f"p= is not an RSA key: {error}") from None
     bits = modulus.bit_length()

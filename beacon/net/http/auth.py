@@ -4,7 +4,7 @@ Secrets are revealed here, when they are sent.
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import quote_plus, urlencode
@@ -72,6 +72,14 @@ class HeldTokens(defaultdict[Hashable, HeldToken]):
     def __init__(self) -> None:
         super().__init__(HeldToken)
 
+    def current(self, run: Run, client: Hashable, fetch: Callable[[], tuple[str, float]]) -> str:
+        """The header's value. Without a valid token `fetch` gets one, and the seconds it lasts."""
+        held, now = self[client], run.clock.monotonic()
+        if not held.token or now >= held.until:
+            held.token, lasts = fetch()
+            held.until = now + lasts - MARGIN
+        return f"Bearer {run.hide(held.token)}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class OAuth2:
@@ -86,13 +94,9 @@ class OAuth2:
 
     def authorization(self, run: Run, route: Route) -> str:
         """The header's value; fetches a token where there is none. Raises `ProbeFailure`."""
-        held = run.memory.of(HeldTokens)[self]
-        now = run.clock.monotonic()
-        if not held.token or now >= held.until:
-            answer = exchange(run, self._request(), route, follow=False)
-            held.token, lasts = token_of(answer)
-            held.until = now + lasts - MARGIN
-        return f"Bearer {run.hide(held.token)}"
+        return run.memory.of(HeldTokens).current(
+            run, self, lambda: token_of(exchange(run, self._request(), route, follow=False))
+        )
 
     def forget(self, run: Run) -> None:
         """The server refused the token: the next run fetches another."""

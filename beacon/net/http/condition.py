@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, NamedTuple, Self
 
 from beacon.config.fields import Regex, SettingRefused
 from beacon.config.problems import meant
@@ -133,11 +133,11 @@ class Condition:
 
     @classmethod
     def _operator(cls, name: str, raw: object) -> Any:  # noqa: ANN401 - each has its own
-        if name not in _PARSERS:
-            near = meant(name, _PARSERS)
+        if name not in _OPERATORS:
+            near = meant(name, _OPERATORS)
             raise SettingRefused(f"unknown operator {name!r}", cls.ALLOWED, near, (name,))
         try:
-            return _PARSERS[name](raw)
+            return _OPERATORS[name].parse(raw)
         except SettingRefused as refused:
             path = (name, *refused.path)
             raise SettingRefused(refused.message, refused.allowed, refused.hint, path) from None
@@ -158,9 +158,9 @@ class Condition:
         if operand is None:
             return None if name == "absent" else Unmet(Reason.OPERAND_MISSING, "is missing")
         if name == "absent":
-            return Unmet(Reason.EXPECTATION_FAILED, "is there")
+            return Unmet(Reason.EXPECTATION_FAILED, _OPERATORS[name].words)
         try:
-            if _OPERATORS[name](operand, wanted):
+            if _OPERATORS[name].meets(operand, wanted):
                 return None
         except _OtherType:
             return Unmet(Reason.OPERAND_MISSING, f"is of another type than `{name}` needs")
@@ -168,7 +168,9 @@ class Condition:
             words = f"took longer than {REGEX_BUDGET:g} s to match {_shown(wanted)}"
             return Unmet(Reason.EXPECTATION_FAILED, words)
         found = f"{_found(operand)} " if quote else ""
-        return Unmet(Reason.EXPECTATION_FAILED, f": {found}{_PHRASES[name]} {_shown(wanted)}")
+        return Unmet(
+            Reason.EXPECTATION_FAILED, f": {found}{_OPERATORS[name].words} {_shown(wanted)}"
+        )
 
 
 class WireText(str):
@@ -218,29 +220,6 @@ def _length(operand: object, wanted: Condition) -> bool:
     return wanted.unmet(len(operand)) is None
 
 
-_OPERATORS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
-    "equals": same,
-    "matches": _matches,
-    "contains": _contains,
-    "one_of": lambda operand, wanted: any(same(operand, item) for item in wanted),
-    "min": lambda operand, wanted: _number(operand) >= wanted,
-    "max": lambda operand, wanted: _number(operand) <= wanted,
-    "present": lambda _operand, _wanted: True,
-    "length": _length,
-}
-
-_PHRASES: Final[Mapping[str, str]] = {
-    "equals": "is not",
-    "matches": "does not match",
-    "contains": "does not contain",
-    "one_of": "is none of",
-    "min": "is below",
-    "max": "is above",
-    "present": "is not",
-    "length": "has not the length",
-}
-
-
 def _literal(raw: object) -> object:
     if raw is None:
         raise SettingRefused("null meets no condition: it counts as missing", "`absent: true`")
@@ -280,16 +259,28 @@ def _length_of(raw: object) -> Condition:
     return condition
 
 
-_PARSERS: Final[Mapping[str, Callable[[object], Any]]] = {
-    "equals": _literal,
-    "matches": Regex.parse,
-    "contains": _literal,
-    "one_of": _choices,
-    "min": _finite,
-    "max": _finite,
-    "present": _only_true,
-    "absent": _only_true,
-    "length": _length_of,
+def _is_one_of(operand: object, wanted: list[object]) -> bool:
+    return any(same(operand, item) for item in wanted)
+
+
+class _Operator(NamedTuple):
+    """How its value is read, when an operand meets it, and the words where it does not."""
+
+    parse: Callable[[object], Any]
+    meets: Callable[[Any, Any], bool]
+    words: str
+
+
+_OPERATORS: Final[Mapping[str, _Operator]] = {
+    "equals": _Operator(_literal, same, "is not"),
+    "matches": _Operator(Regex.parse, _matches, "does not match"),
+    "contains": _Operator(_literal, _contains, "does not contain"),
+    "one_of": _Operator(_choices, _is_one_of, "is none of"),
+    "min": _Operator(_finite, lambda operand, least: _number(operand) >= least, "is below"),
+    "max": _Operator(_finite, lambda operand, most: _number(operand) <= most, "is above"),
+    "present": _Operator(_only_true, lambda _operand, _: True, "is not"),
+    "absent": _Operator(_only_true, lambda _operand, _: False, "is there"),
+    "length": _Operator(_length_of, _length, "has not the length"),
 }
 
 

@@ -34,9 +34,8 @@ class Inflate:
 
     def __init__(self, coding: str, begin: bytes) -> None:
         self._bits = 16 + zlib.MAX_WBITS
-        if (
-            coding == "deflate"
-        ):  # with a zlib header as the RFC says, or without, as many servers do
+        if coding == "deflate":
+            # With a zlib header as the RFC says, or without, as many servers do.
             self._bits = zlib.MAX_WBITS if begin[0] & 0x0F == 8 else -zlib.MAX_WBITS
         self._coding = coding
         self._stream = zlib.decompressobj(self._bits)

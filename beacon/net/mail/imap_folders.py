@@ -71,12 +71,8 @@ class Listed:
     @property
     def shown(self) -> str:
         """The last part of its name, as people read it."""
-        name = shown_name(self.name)
-        return (
-            name.rpartition(self.separator.decode("utf-8", "replace"))[2]
-            if self.separator
-            else name
-        )
+        name, separator = shown_name(self.name), self.separator.decode("utf-8", "replace")
+        return name.rpartition(separator)[2] if separator else name
 
 
 def listed(answer: Sequence[bytes | tuple[bytes, bytes]]) -> Iterator[Listed]:
