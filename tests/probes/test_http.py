@@ -58,7 +58,7 @@ class TestPlain:
         reading = ask()
         assert reading.reason is Reason.OK
         assert [name for name, _ in reading.phases] == ["dns", "connect", "send", "wait", "read"]
-        assert reading.latency == pytest.approx(sum(s for _, s in reading.phases), abs=0.05)
+        assert 0 < sum(seconds for _, seconds in reading.phases) <= reading.latency
         assert "tls" in dict(ask("/", "good", tls=TlsPolicy(ca=ca_file)).phases)
 
     @pytest.mark.parametrize(
