@@ -20,12 +20,11 @@ BAD = Path(__file__).parent / "bad"
 CASES = sorted(BAD.iterdir())
 SOURCE = Path(beacon.config.__file__).parent
 
-TESTED_ELSEWHERE = {
-    "cannot list packages/: ": "test_reading: packages/ nobody may list",
-    "cannot read credential : ": "test_reading: a credential nobody may read",
-    "this machine knows no time zones": "test_loader: no package tzdata",
-    "not UTF-8 text": "test_reading: bytes that are no text",
-    " is larger than  MiB": "test_reading: a file of 2 MiB",
+TESTED_ELSEWHERE = {  # in yaml/test_reader.py
+    "cannot list packages/: ",
+    "cannot read credential : ",
+    "not UTF-8 text",
+    " is larger than  MiB",
 }
 
 
@@ -54,14 +53,9 @@ def test_mistake_is_answered_in_these_words(case, tmp_path, monkeypatch, kinds):
     assert str(caught.value).splitlines() == expected(case)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
-def test_every_case_expects_something(case):
-    assert expected(case)
-
-
 def messages(source: str) -> Iterator[str]:
     """Texts of what is said to be wrong: the first long text of each refusing call."""
-    refusing = {"Refused", "add", "refuse", "_note", "_TooMuch", "_refused"}
+    refusing = {"SettingRefused", "add", "refuse", "_note", "TooLarge"}
     for call in ast.walk(ast.parse(source)):
         if not isinstance(call, ast.Call):
             continue
@@ -82,7 +76,7 @@ def template(text: ast.expr) -> str:
 def test_no_message_goes_untested():
     said = "\n".join(line for case in CASES for line in expected(case))
     unsaid = []
-    for file in sorted(SOURCE.glob("*.py")):
+    for file in sorted(SOURCE.rglob("*.py")):
         for message in messages(file.read_text()):
             words = message.replace("\0", "")
             pattern = ".*".join(re.escape(part) for part in message.split("\0"))

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 import pytest
 
-from beacon.config.decoder import WRONG, describe
+from beacon.config.decoder import describe
 from beacon.config.fields import Duration, Secret, SettingRefused
 from beacon.config.loader import ConfigError, read
 from beacon.config.yaml.nodes import Node, NodePath, plain
@@ -210,7 +210,3 @@ def test_a_tree_is_given_as_it_is(build):
 )
 def test_what_may_be_written_is_described(kind, said):
     assert describe(kind) == said
-
-
-def test_wrong_is_nothing_else():
-    assert WRONG not in (None, False, 0, "")

@@ -151,19 +151,15 @@ class House:
 
 
 @pytest.fixture
-def house(clock) -> Iterator[House]:
+def house(make_house, clock) -> House:
     """An engine on a clock that stands still; turn it by hand."""
-    it = House(clock)
-    yield it
-    it.close()
+    return make_house(clock)
 
 
 @pytest.fixture
-def live() -> Iterator[House]:
+def live(make_house) -> House:
     """An engine on the real clock."""
-    it = House(SystemClock())
-    yield it
-    it.close()
+    return make_house(SystemClock())
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from beacon.engine.clock import ManualClock, SystemClock
 from beacon.sandbox.commands import demo
 from beacon.sandbox.demo import FRAME, PATIENCE, STORY, Act, Daemon, DemoStage, Failed, play, run
 from beacon.sandbox.mirror import Mirror
-from beacon.sandbox.servers import Ports, SandboxCannotStart
+from beacon.sandbox.servers import Ports
 from beacon.sandbox.world import HOST, World
 
 ROOT = Path(__file__).parents[2]
@@ -172,15 +172,6 @@ def test_without_mqtt_there_is_nothing_to_see(
     config = dataclasses.replace(load_config(configuration, os.environ), mqtt=None)
     with pytest.raises(Failed, match="has no section `mqtt`"):
         watched(STORY, config, ports, screen)
-
-
-def test_a_taken_port_ends_the_story_before_it_begins(
-    configuration: Path, ports: Ports, screen: Console
-) -> None:
-    config = load_config(configuration, os.environ)
-    taken = dataclasses.replace(ports, http=ports.mqtt)
-    with pytest.raises(SandboxCannotStart, match="MQTT broker"):
-        watched(STORY, config, taken, screen)
 
 
 def test_the_command_says_what_it_could_not_start(
