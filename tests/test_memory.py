@@ -1,6 +1,7 @@
 """The daemon over its own death: real processes, real signals, one state directory."""
 
 import contextlib
+import io
 import json
 import os
 import shutil
@@ -10,13 +11,15 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
+
+from beacon.cli.main import main
+from beacon.outputs.control.socket import NoBeacon, ask
 
 HEAD = """
 site: test
@@ -27,8 +30,6 @@ services:
     endpoints:
       - {name: open, type: tcp, host: 127.0.0.1, port: PORT, local: true}
 """
-GRACE = 1.5
-"""Seconds after which everything is on disk: at most one may be lost."""
 NOBODY = 65534
 
 # A daemon that becomes somebody else once all it needs is loaded: where this repository
@@ -64,9 +65,31 @@ class Beacon:
         self._eventually = eventually
         self._process: subprocess.Popen[bytes] | None = None
 
-    def cli(self, *words: str) -> subprocess.CompletedProcess[str]:
-        run = [sys.executable, "-m", "beacon", *words, "--state-dir", str(self.state)]
-        return subprocess.run(run, capture_output=True, text=True, check=False)
+    def cli(self, *words: str) -> tuple[int, str, str]:
+        """A command in this process: its status, what it prints, and what it prints as errors."""
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = main([*words, "--state-dir", str(self.state)])
+        return status, out.getvalue(), err.getvalue()
+
+    def kept(self, what: str) -> bool:
+        """Whether this is on disk, in what is remembered."""
+        with contextlib.closing(sqlite3.connect(self.state / "history.db")) as db:
+            return any(
+                what in document for (document,) in db.execute("SELECT document FROM memory")
+            )
+
+    def outage_is_acknowledged(self) -> "Beacon":
+        """Live until an outage was acknowledged, and that is on disk."""
+        self.start()
+        self._eventually(lambda: self.verdict() == "outage", "the outage")
+        assert self.cli("acknowledge", "--reason", "seen")[0] == 0
+        self._eventually(lambda: self.kept('"stage":"acknowledged"'), "it is written")
+        return self
+
+    def incident(self) -> dict:
+        [found] = json.loads(self.cli("incidents", "--json")[1])["incidents"]
+        return found
 
     def start(self, *before: str, program: str = "", **environ: str) -> dict:
         """Begin; the first status there is. `before` is what runs it, if not Python alone."""
@@ -102,8 +125,6 @@ class Beacon:
         return self.errors.read_text()
 
     def status(self) -> dict:
-        from beacon.outputs.control.socket import NoBeacon, ask
-
         try:
             answer = ask([self.socket], {"action": "status"})
         except NoBeacon:
@@ -132,19 +153,15 @@ def beacon(tmp_path, free_port, eventually):
 
 
 @pytest.fixture
-def in_outage(beacon, eventually):
+def in_outage(beacon):
     """A beacon in an outage that was acknowledged."""
-    beacon.start()
-    eventually(lambda: beacon.verdict() == "outage", "the outage")
-    assert beacon.cli("acknowledge", "--reason", "seen").returncode == 0
-    return beacon
+    return beacon.outage_is_acknowledged()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_an_acknowledged_outage_outlives_its_beacon(in_outage, number, eventually):
     """Killed: nothing is lit; back: red steady at once, the same incident, and no sound."""
-    [before] = json.loads(in_outage.cli("incidents", "--json").stdout)["incidents"]
-    time.sleep(GRACE)
+    before = in_outage.incident()
     in_outage.dies(number)
     heard = in_outage.sounds()
     first = in_outage.start()
@@ -153,20 +170,19 @@ def test_an_acknowledged_outage_outlives_its_beacon(in_outage, number, eventuall
     assert first["lamps"]["green"] == "off"
     [incident] = first["incidents"]
     assert incident["state"] == "acknowledged"
-    assert incident["since"] == before["since"]
+    began = [datetime.fromisoformat(each["since"]) for each in (incident, before)]
+    assert abs(began[0] - began[1]) < timedelta(seconds=1), "its own time; clocks may be slewed"
     eventually(lambda: not in_outage.status()["state"]["starting"], "it has read again")
     assert in_outage.status()["lamps"]["red"] == "steady"
-    [after] = json.loads(in_outage.cli("incidents", "--json").stdout)["incidents"]
-    assert after["id"] == before["id"]
+    assert in_outage.incident()["id"] == before["id"]
     assert in_outage.sounds() == heard
 
 
 def test_what_was_well_is_green_only_when_read_again(beacon, eventually):
-    port = int(beacon.config.read_text().partition("port: ")[2].partition(",")[0])
-    with socket.create_server(("127.0.0.1", port)):
+    with socket.create_server(("127.0.0.1", beacon.port)):
         beacon.start()
         eventually(lambda: beacon.verdict() == "ok", "green")
-        time.sleep(GRACE)
+        eventually(lambda: beacon.kept('"health":"up"'), "it is written")
         beacon.dies()
     first = beacon.start()
     assert first["state"]["verdict"] in ("blind", "outage")
@@ -209,24 +225,19 @@ services:
 
 
 def test_incidents_are_listed_and_told(in_outage):
-    listed = in_outage.cli("incidents")
-    assert listed.returncode == 0
-    assert listed.stdout.splitlines()[0].split()[0] == "1"
-    assert "door: outage, acknowledged" in listed.stdout
-    for name in (
-        "1",
-        json.loads(in_outage.cli("incidents", "--json").stdout)["incidents"][0]["id"],
-    ):
-        told = in_outage.cli("incidents", name)
-        assert told.returncode == 0
-        assert "OPENED: outage" in told.stdout
-        assert "ACKNOWLEDGED by " in told.stdout
-        assert "door/open: unknown -> down, connect_refused" in told.stdout
-    unknown = in_outage.cli("incidents", "17")
-    assert unknown.returncode == 1
-    assert "no incident '17'" in unknown.stderr
+    status, listed, _ = in_outage.cli("incidents")
+    assert (status, listed.split()[0]) == (0, "1")
+    assert "door: outage, acknowledged" in listed
+    for name in ("1", in_outage.incident()["id"]):
+        status, told, _ = in_outage.cli("incidents", name)
+        assert status == 0
+        assert "OPENED: outage" in told
+        assert "ACKNOWLEDGED by " in told
+        assert "door/open: unknown -> down, connect_refused" in told
+    status, _, error = in_outage.cli("incidents", "17")
+    assert (status, "no incident '17'" in error) == (1, True)
     in_outage.dies(signal.SIGTERM)
-    assert in_outage.cli("incidents").returncode == 3
+    assert in_outage.cli("incidents")[0] == 3
 
 
 def test_a_history_of_a_newer_beacon_is_left_alone_and_said(beacon, eventually):
@@ -239,7 +250,7 @@ def test_a_history_of_a_newer_beacon_is_left_alone_and_said(beacon, eventually):
     beacon.start()
     eventually(lambda: beacon.verdict() == "outage", "it judges all the same")
     eventually(lambda: beacon.status()["state"]["storage_degraded"], "it says so")
-    assert "storage: degraded" in beacon.cli("status").stdout
+    assert "storage: degraded" in beacon.cli("status")[1]
     assert beacon.dies(signal.SIGTERM) == 0
     assert (beacon.state / "history.db").read_bytes() == before
     assert "newer beacon (schema 99" in beacon.errors.read_text()
@@ -247,8 +258,8 @@ def test_a_history_of_a_newer_beacon_is_left_alone_and_said(beacon, eventually):
 
 def test_what_latency_is_usual_is_learnt_kept_and_explained(beacon, eventually):
     def pace() -> str:
-        told = beacon.cli("explain", "door", "--json")
-        endpoints = json.loads(told.stdout)["endpoints"] if told.returncode == 0 else {}
+        status, told, _ = beacon.cli("explain", "door", "--json")
+        endpoints = json.loads(told)["endpoints"] if status == 0 else {}
         return endpoints.get("door/open", {}).get("pace") or ""
 
     with socket.create_server(("127.0.0.1", beacon.port)):
@@ -264,7 +275,7 @@ def test_what_latency_is_usual_is_learnt_kept_and_explained(beacon, eventually):
         db.close()
         beacon.start()
         eventually(lambda: "usually 0.13 s at this hour" in pace(), "it is known again")
-        assert "slow above 1 s for 3 min" in beacon.cli("explain", "door").stdout
+        assert "slow above 1 s for 3 min" in beacon.cli("explain", "door")[1]
 
 
 # --- a state directory that cannot be written -------------------------------------
@@ -284,11 +295,7 @@ def elsewhere():
 @pytest.fixture
 def acknowledged(elsewhere, free_port, eventually):
     """A beacon that died in an outage that was acknowledged."""
-    made = Beacon(elsewhere, free_port(), eventually)
-    made.start()
-    eventually(lambda: made.verdict() == "outage", "the outage")
-    assert made.cli("acknowledge", "--reason", "seen").returncode == 0
-    time.sleep(GRACE)
+    made = Beacon(elsewhere, free_port(), eventually).outage_is_acknowledged()
     made.dies()
     runtime = elsewhere / "runtime"
     runtime.mkdir()
@@ -314,7 +321,7 @@ def comes_back_and_says_so(beacon: Beacon, first: dict, heard: int, eventually) 
     assert incident["state"] == "acknowledged"
     eventually(lambda: not beacon.status()["state"]["starting"], "it has read again")
     eventually(lambda: beacon.status()["state"]["storage_degraded"], "it says so")
-    told = beacon.cli("status").stdout
+    told = beacon.cli("status")[1]
     assert "storage: degraded" in told or beacon.socket.parent != beacon.state
     assert beacon.status()["lamps"]["red"] == "steady"
     assert beacon.sounds() == heard
@@ -357,7 +364,7 @@ def test_a_directory_of_somebody_else(acknowledged, eventually, elsewhere, runti
         eventually(lambda: beacon.said().count("started; endpoints") == 2, "it runs")
         assert "control.sock cannot be made: `beacon status`, `acknowledge`" in beacon.said()
         assert "or name another in $RUNTIME_DIRECTORY" in beacon.said()
-        assert beacon.cli("status").returncode == 3
+        assert beacon.cli("status")[0] == 3
     assert "cannot be written, going on without" in beacon.said()
     owned_by_nobody(beacon.state)
     eventually(lambda: well(beacon), "the storage is well again, and commands reach it")

@@ -26,6 +26,7 @@ from beacon.core.inputs import (
     Bypass,
     Maintenance,
     Observed,
+    QuietHours,
     Shelve,
     Silence,
     TimePassed,
@@ -174,6 +175,22 @@ def test_a_silence_goes_on_or_is_over(in_outage, restart):
     assert not [e for e in first if isinstance(e, SilenceChanged)]
     room.passes(15 * MINUTE)
     assert room.sounds
+
+
+def test_what_was_inhibited_is_lit_and_silent_after_a_restart(make_room, make_endpoint, restart):
+    resolver = make_endpoint("dns", "resolver", Evidence.SYMPTOM)
+    child = make_endpoint("mfa", "sign-in", Evidence.SYMPTOM, depends_on=("dns/resolver",))
+    room = make_room(
+        Service(id="dns", name="dns", endpoints=(resolver,)),
+        Service(id="mfa", name="mfa", endpoints=(child,)),
+    ).passes(10 * MINUTE)
+    room.cue(Reason.DNS_TIMEOUT, "dns/resolver").passes(MINUTE)
+    room.acknowledge().cue(Reason.DNS_TIMEOUT, "mfa/sign-in").passes(5 * MINUTE)
+    restart(room.forget())
+    assert room.lamps["red"] == "fast"
+    for on in (True, False):
+        room.effects += room.simulation.tell(QuietHours(room.now, on))
+    assert room.passes(5 * MINUTE).sounds == [], "its trouble is explained, and was acknowledged"
 
 
 def test_lock_in_outlives_a_restart(in_outage, restart):
