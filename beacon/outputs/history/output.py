@@ -301,31 +301,29 @@ class History:
         news = memory is not None and self._is_news(memory, counted=counted)
         if memory is not None:
             self._open |= {view.number: view for view in memory.open_incidents}
-        waiting = tuple(self._rows)
-        new = news or waiting or self._learnt or self._forgotten
+        new = news or self._rows or self._learnt or self._forgotten
         if not (new or self._storage.failed or self._overflowed):
             return
-
-        def batch(fresh: bool) -> Batch:
-            return Batch(
-                rows=waiting,
-                steps=self._once_more(fresh),
-                incidents=[self._incident(view) for view in self._open.values()],
-                memory=self._encoded(memory) if memory is not None and (news or fresh) else None,
-                forgotten=self._forgotten,
-                learnt=self._learnt.values(),
-            )
-
-        if not self._storage.write(batch):
+        if not self._storage.write(lambda fresh: self._batch(memory, fresh, news=news)):
             self._commit_at = self._storage.retry_at
             return
-        for _ in waiting:
-            self._rows.popleft()
+        self._rows.clear()
         self._open, self._learnt, self._forgotten = {}, {}, set()
         self._last = memory or self._last
         if self._overflowed and self._queue.empty():
             log.warning("too much at once: some of the history was not written down")
             self._overflowed = False
+
+    def _batch(self, memory: Memory | None, fresh: bool, *, news: bool) -> Batch:
+        """All that waits; the memory only if it is news, or the file is new."""
+        return Batch(
+            rows=tuple(self._rows),
+            steps=self._once_more(fresh),
+            incidents=[self._incident(view) for view in self._open.values()],
+            memory=self._encoded(memory) if memory is not None and (news or fresh) else None,
+            forgotten=self._forgotten,
+            learnt=self._learnt.values(),
+        )
 
     def _once_more(self, fresh: bool) -> Sequence[Step]:
         """The steps that a new file needs once more; the memory follows with the next commit."""
