@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter
 from typing import Any, Final
 
 from beacon.core.endpoint.delivery_stats import in_words as arrivals_in_words
@@ -121,7 +122,7 @@ def _events(answer: Mapping[str, Any]) -> Iterator[str]:
     # At the same moment, a reading comes before what it led to.
     events = [(row["at"], _change(row)) for row in answer["transitions"]]
     events += [(row["at"], _happened(row)) for row in answer["story"]]
-    for at, words in sorted(events, key=_at):
+    for at, words in sorted(events, key=itemgetter(0)):
         yield from _wrapped(f"  {times.second(at)}  ", words)
 
 
@@ -142,10 +143,6 @@ def _wrapped(head: str, words: str) -> list[str]:
     return textwrap.wrap(
         words, wide, initial_indent=head, subsequent_indent=indent, break_on_hyphens=False
     ) or [head.rstrip()]
-
-
-def _at(event: tuple[str, str]) -> str:
-    return event[0]
 
 
 def _happened(row: Mapping[str, Any]) -> str:

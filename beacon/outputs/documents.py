@@ -103,20 +103,21 @@ def endpoint(read: EndpointRead, utc: UtcOf) -> Body:
     """The health of an endpoint, with its last reading."""
     return {
         "health": read.health,
-        **_reading(read.reading),
+        **reading(read.reading),
         "checked_at": iso_at(utc, read.at),
         "failures": read.failures,
     }
 
 
-def _reading(reading: Reading | None) -> Body:
-    if reading is None:
+def reading(last: Reading | None) -> Body:
+    """What a run has found; None: nothing yet."""
+    if last is None:
         return dict.fromkeys(("outcome", "reason", "detail", "latency_ms"))
-    latency = reading.latency
+    latency = last.latency
     return {
-        "outcome": reading.outcome,
-        "reason": reading.reason,
-        "detail": reading.detail or None,
+        "outcome": last.outcome,
+        "reason": last.reason,
+        "detail": last.detail or None,
         "latency_ms": None if latency is None else round(latency * 1000, 1),
     }
 
@@ -253,7 +254,7 @@ def explanation(found: Explained, now: float, utc: UtcOf) -> Body:
                 "evidence": each.evidence,
                 "health": each.health,
                 "since": iso_at(utc, each.since),
-                **_reading(each.last),
+                **reading(each.last),
                 "read_at": iso_at(utc, each.started),
                 "standing": each.standing,
                 "pace": each.pace,

@@ -100,10 +100,7 @@ class PushGateway:
         except TimeoutError:
             raise PushDenied(PushRefusal.BUSY, "the beacon is too busy", BUSY_AGAIN) from None
         except Exception as error:  # noqa: BLE001 - the border: it costs this push only
-            _log_fault(endpoint, error)
+            problem = safe_traceback(error)  # no traceback: it may quote a secret
+            log.error("a push to %s failed:\n%s", endpoint, problem)  # noqa: TRY400
             raise PushDenied(PushRefusal.BUG, "internal error; see the beacon's log") from None
         return pushed.reading
-
-
-def _log_fault(endpoint: str, error: Exception) -> None:
-    log.error("a push to %s failed:\n%s", endpoint, safe_traceback(error))

@@ -295,7 +295,7 @@ def test_a_proposed_zone_is_refused(kept, beacon, proposed, fault):
     assert bool(troubles[0]["receivers"]) is (reason != "dns_servfail")
 
 
-@pytest.mark.parametrize("fault", ["SPF removed", "a lost selector", "another MX"])
+@pytest.mark.parametrize("fault", ["SPF removed", "another MX"])
 def test_live_dns_and_a_server_are_refused_alike(kept, beacon, server, serve, fault):
     edit, reason, _ = FAULTS[fault]
     serve(OTP.replace(*edit))
@@ -526,15 +526,15 @@ def test_a_zone_file_that_cannot_be_taken(kept, beacon, tmp_path, what):
 
 
 @pytest.mark.parametrize("what", EMPTY)
-@pytest.mark.parametrize("origin", [(), ("--origin", "otp.example")])
-def test_a_zone_file_without_records(kept, beacon, tmp_path, what, origin):
+def test_a_zone_file_without_records(kept, beacon, tmp_path, what):
     path = tmp_path / "empty.zone"
     path.write_text(EMPTY[what])
-    status, out, err = beacon("check", str(kept), "--zone", str(path), *origin, "--json")
-    found = json.loads(out)
-    assert (status, found["status"]) == (3, "unasked")
-    assert "not a zone" in found["error"]
-    assert found["error"] in err
+    for origin in ([], ["--origin", "otp.example"]):
+        status, out, err = beacon("check", str(kept), "--zone", str(path), *origin, "--json")
+        found = json.loads(out)
+        assert (status, found["status"]) == (3, "unasked")
+        assert "not a zone" in found["error"]
+        assert found["error"] in err
 
 
 def test_a_zone_file_that_is_not_there_or_too_large(kept, beacon, tmp_path):

@@ -18,6 +18,7 @@ from beacon.core.endpoint.state import slow_or
 from beacon.core.model import REJECTED, STANDING, Endpoint, Evidence, Outcome, Reading
 from beacon.engine.loop import Engine, RunHeld
 from beacon.engine.workers import TIDYING
+from beacon.outputs import documents
 from beacon.outputs.control.actions import ANSWER_WITHIN, text
 from beacon.outputs.control.socket import ActionRefused, Answer, user_name
 
@@ -121,15 +122,12 @@ def _held(endpoint: str, seconds: float) -> str:
 def run_body(spec: Endpoint, reading: Reading, notes: Iterable[str], codes: str) -> dict[str, Any]:
     """One run as a document. `codes` says where used one-time codes are known from."""
     reading = slow_or(reading, spec.slow_after)
-    latency, clock = reading.latency, reading.clock
+    clock = reading.clock
     return {
         "endpoint": spec.id,
         "kind": spec.kind,
         "evidence": spec.evidence,
-        "outcome": reading.outcome,
-        "reason": reading.reason,
-        "detail": reading.detail or None,
-        "latency_ms": None if latency is None else round(latency * 1000, 1),
+        **documents.reading(reading),
         "phases_ms": {phase: round(s * 1000, 1) for phase, s in reading.phases},
         "clock_offset_ms": None if clock is None else round(clock.offset * 1000, 1),
         "leads_to": leads_to(spec, reading),

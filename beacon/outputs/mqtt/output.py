@@ -254,15 +254,11 @@ class MqttOutput:
         return "stopped"
 
     def _await_connack(self, client: MqttClient) -> None:
-        until = self._clock.monotonic() + self._pace.welcome
-        while not client.connected:
-            left = until - self._clock.monotonic()
-            if self._stopping.is_set():
-                raise Lost("stopped")
-            if left <= 0:
-                raise Lost("the broker takes the connection but does not answer")
-            self._waker.clear()
-            client.turn(self._waker.fileno(), left)
+        stopped = self._stopping.is_set
+        self._wait_until(client, self._pace.welcome, lambda: client.connected or stopped())
+        if not client.connected:
+            silent = "the broker takes the connection but does not answer"
+            raise Lost("stopped" if stopped() else silent)
 
     def _run_session(self, client: MqttClient, setup: Setup) -> None:
         missed = self._outbox.drop_events()
