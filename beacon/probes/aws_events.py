@@ -131,29 +131,31 @@ class AwsEvents(Reach, Kind):
     def judge(self, events: Iterable[AwsEvent]) -> Reading:
         """What AWS admits of our regions and services."""
         wanted = {name.strip().casefold() for name in self.services}
-        told = list(events)
+        listed = list(events)
         near = {*self.regions, *_EVERYWHERE}
-        ours = [e for e in told if (not self.regions or e.region in near) and _is_of(e, wanted)]
-        lost, unheard = _unknown(self.services, {name for one in told for name in one.names()})
+        ours = [e for e in listed if (not self.regions or e.region in near) and _is_of(e, wanted)]
+        misspelled, unnamed = _unknown(
+            self.services, {name for one in listed for name in one.names()}
+        )
         text = "no current event concerns us"
-        if unheard:
-            text += f"; AWS does not name {', '.join(unheard)} today, and we do not know them"
-        return worst((Admission(Reason.OK, text), *map(_admission, ours), *lost))
+        if unnamed:
+            text += f"; AWS does not name {', '.join(unnamed)} today, and we do not know them"
+        return worst((Admission(Reason.OK, text), *map(_admission, ours), *misspelled))
 
 
 def _unknown(services: Iterable[str], named: set[str]) -> tuple[list[Admission], list[str]]:
     """Services that are probably misspelled, and those we have never heard of."""
-    lost, unheard = [], []
+    misspelled, unnamed = [], []
     for service in services:
         bare = _bare(service)
         if bare in SERVICES or service.strip().casefold() in named:
             continue
         if near := alike(bare, SERVICES, 1, MISSPELLED):
             text = f"no service {service!r} of AWS; did you mean {near[0]!r}?"
-            lost.append(Admission(Reason.SOURCE_DEAD, text))
+            misspelled.append(Admission(Reason.SOURCE_DEAD, text))
         else:
-            unheard.append(repr(service))
-    return lost, unheard
+            unnamed.append(repr(service))
+    return misspelled, unnamed
 
 
 def _bare(service: str) -> str:

@@ -151,9 +151,9 @@ class Dns(Kind):
         ]
         for vote in votes:
             run.note(f"{vote.server}: {vote.reading.reason} {vote.reading.detail}")
-        heard = [reply.at - run.started for reply in replies if reply.message is not None]
+        latencies = [reply.at - run.started for reply in replies if reply.message is not None]
         # Waiting for a server that says nothing is no latency of those that answered.
-        return replace(settle(votes, self.agree), latency=max(heard, default=None))
+        return replace(settle(votes, self.agree), latency=max(latencies, default=None))
 
     def _fetch(self, run: Run) -> tuple[DnsReply, ...]:
         resolvers = tuple(Peer.parse(text, PORT) for text in self.resolvers)
@@ -224,9 +224,9 @@ class Dns(Kind):
         seen = {digest(record): shown(record) for record in records}
         missing, unwanted = self.expect.compare(records[0].rdtype, seen)
         if missing or unwanted:
-            said = [f"missing {listed(missing)}"] if missing else []
-            said += [f"not wanted {quoted(listed(unwanted))}"] if unwanted else []
-            text = f"{self._asked}: {', '.join(said)}, ttl {ttl} s"
+            differences = [f"missing {listed(missing)}"] if missing else []
+            differences += [f"not wanted {quoted(listed(unwanted))}"] if unwanted else []
+            text = f"{self._asked}: {', '.join(differences)}, ttl {ttl} s"
             return Reading(Reason.DNS_MISMATCH, text, ttl=float(ttl))
         text = f"{self._asked}: {quoted(listed(seen.values()))}, ttl {ttl} s"
         return Reading(Reason.OK, text, ttl=float(ttl))

@@ -110,13 +110,13 @@ class GoogleIncidents(Reach, Kind):
         wanted = {name.strip().casefold(): name for name in self.products}
         begun = [one for one in history.open if one.begin is None or one.begin <= now + EARLY]
         ours = [one for one in begun if not wanted or one.products & wanted.keys()]
-        said = [Admission(one.reason, one.words) for one in ours]
+        admissions = [Admission(one.reason, one.words) for one in ours]
         for folded, name in wanted.items():
             if folded not in history.products:
                 text = f"no incident ever named a product {name!r}"
-                said.append(unknown(text, folded, history.products.values()))
+                admissions.append(unknown(text, folded, history.products.values()))
         text = f"{len(begun)} incidents open, none of them ours"
-        return worst((Admission(Reason.OK, text), *said))
+        return worst((Admission(Reason.OK, text), *admissions))
 
 
 def parsed(_: Run, answer: Answer) -> GoogleHistory:

@@ -106,7 +106,7 @@ class GraphHealth(GraphApplication, Kind):
         wanted = {name.strip().casefold(): name for name in self.services}
         ours = [one for one in overviews if _names(one) & wanted.keys()]
         known = {name for one in ours for name in _names(one)}
-        said = [
+        admissions = [
             *self._of_issues(issues, known | wanted.keys(), seen),
             *_of_services(ours),
             *_lost(overviews, [name for folded, name in wanted.items() if folded not in known]),
@@ -114,7 +114,7 @@ class GraphHealth(GraphApplication, Kind):
         text = ", ".join(
             f"{quoted(one.service)}: {status_text(one.status).lower()}" for one in ours
         )
-        return worst((*said, Admission(Reason.OK, f"{text}; no open issue concerns us")))
+        return worst((*admissions, Admission(Reason.OK, f"{text}; no open issue concerns us")))
 
     def _of_issues(
         self, issues: Iterable[Issue], ours: set[str], seen: WorstSeen

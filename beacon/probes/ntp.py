@@ -63,14 +63,14 @@ class Ntp(Kind):
         # Random, where a client could say its own time: it tells nothing, and is harder to guess.
         cookies = [secrets.randbits(64) for _ in peers]
         wall, monotonic = run.clock.utc().timestamp(), run.clock.monotonic()
-        heard = ask_all(
+        replies = ask_all(
             run,
             [(peer, _question(cookie)) for peer, cookie in zip(peers, cookies, strict=True)],
             lambda number, data: _answers(data, cookies[number]),
             run.remaining() * _PATIENCE,
         )
         offsets = []
-        for one in heard:
+        for one in replies:
             try:
                 offset = _offset(one, wall - monotonic)
             except ProbeFailure as why:
@@ -83,7 +83,7 @@ class Ntp(Kind):
             return self.judge(offsets, problems)
         run.clock_seen = ClockSeen(statistics.median(offsets))
         reading = self.judge(offsets, problems)
-        answered = max(one.at for one in heard if one.data) - run.started
+        answered = max(one.at for one in replies if one.data) - run.started
         return replace(reading, latency=answered)
 
     def judge(self, offsets: Sequence[float], problems: Sequence[Reading]) -> Reading:
@@ -93,12 +93,12 @@ class Ntp(Kind):
             return next(problem for problem in problems if problem.reason is reason)
         offset = statistics.median(offsets)
         asked = len(offsets) + len(problems)
-        said = f"median of {len(offsets)} answers from {asked} servers"
+        basis = f"median of {len(offsets)} answers from {asked} servers"
         if abs(offset) > self.tolerance:
             way = "behind" if offset > 0 else "ahead"
-            text = f"our clock is {abs(offset):.1f} s {way} ({said}), allowed {self.tolerance:g} s"
+            text = f"our clock is {abs(offset):.1f} s {way} ({basis}), allowed {self.tolerance:g} s"
             return Reading(Reason.OWN_CLOCK, text)
-        return Reading(Reason.OK, f"offset {offset:+.3f} s ({said})")
+        return Reading(Reason.OK, f"offset {offset:+.3f} s ({basis})")
 
 
 def _locate(run: Run, wanted: Sequence[Peer]) -> tuple[list[Peer], list[Reading]]:
@@ -131,28 +131,28 @@ def _answers(data: bytes, cookie: int) -> bool:
     return bool(flags & 7 == _SERVER and originate == cookie)
 
 
-def _offset(heard: PeerReply, wall: float) -> float:
+def _offset(reply: PeerReply, wall: float) -> float:
     """Seconds we are behind. `wall` is wall time minus monotonic time. Raises `ProbeFailure`."""
-    if heard.data is None:
-        reading = trouble(heard, Reason.DEADLINE)
+    if reply.data is None:
+        reading = trouble(reply, Reason.DEADLINE)
         raise ProbeFailure(reading.reason, reading.detail)
-    fields = _PACKET.unpack_from(heard.data)
+    fields = _PACKET.unpack_from(reply.data)
     flags, stratum, _, _, delay, dispersion, code, _, _, receive, transmit = fields
     if stratum == 0 and code in _WANTS_FEWER:
         raise ProbeFailure(
-            Reason.RATE_LIMITED, f"{heard.peer} wants fewer questions ({code.decode()})"
+            Reason.RATE_LIMITED, f"{reply.peer} wants fewer questions ({code.decode()})"
         )
     why = _ignorance(flags >> 6, stratum, code, (delay / 2 + dispersion) / _SHORT)
     if not why and not (receive and transmit):
         why = "a timestamp of zero"
     if why:
         raise ProbeFailure(
-            Reason.SOURCE_DEAD, f"{heard.peer} does not know the time itself ({why})"
+            Reason.SOURCE_DEAD, f"{reply.peer} does not know the time itself ({why})"
         )
-    there = _apart(receive, _timestamp(wall + heard.sent))
-    back = _apart(transmit, _timestamp(wall + heard.at))
-    if abs(there - back) > heard.at - heard.sent + _SLACK:
-        text = f"{heard.peer} contradicts itself: received and sent {abs(there - back):.0f} s apart"
+    there = _apart(receive, _timestamp(wall + reply.sent))
+    back = _apart(transmit, _timestamp(wall + reply.at))
+    if abs(there - back) > reply.at - reply.sent + _SLACK:
+        text = f"{reply.peer} contradicts itself: received and sent {abs(there - back):.0f} s apart"
         raise ProbeFailure(Reason.PROTOCOL_ERROR, text)
     return (there + back) / 2
 

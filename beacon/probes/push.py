@@ -61,20 +61,20 @@ class PushBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 def beacon(body: bytes) -> Pushed:
     """Read a push in our own words. Raises `PushDenied`."""
-    told = decoded(body, PushBody)
-    reason = _reason(told)
-    at = told.at.timestamp() if isinstance(told.at, datetime) else told.at
-    latency = None if told.latency_ms is None else told.latency_ms / 1000
-    return Pushed(Reading(reason, quoted(told.detail, DETAIL_LIMIT), latency), at, told.id)
+    pushed = decoded(body, PushBody)
+    reason = _reason(pushed)
+    at = pushed.at.timestamp() if isinstance(pushed.at, datetime) else pushed.at
+    latency = None if pushed.latency_ms is None else pushed.latency_ms / 1000
+    return Pushed(Reading(reason, quoted(pushed.detail, DETAIL_LIMIT), latency), at, pushed.id)
 
 
-def _reason(told: PushBody) -> Reason:
-    if told.reason is None and told.outcome is None:
+def _reason(pushed: PushBody) -> Reason:
+    if pushed.reason is None and pushed.outcome is None:
         raise PushDenied(PushRefusal.MALFORMED, "it says neither `reason` nor `outcome`")
-    reason = told.reason or _IN_GENERAL[told.outcome or Outcome.ERROR]
+    reason = pushed.reason or _IN_GENERAL[pushed.outcome or Outcome.ERROR]
     outcome = reason.outcome
-    if told.outcome not in (None, outcome):
-        raise PushDenied(PushRefusal.MALFORMED, f"{reason} is a {outcome}, not a {told.outcome}")
+    if pushed.outcome not in (None, outcome):
+        raise PushDenied(PushRefusal.MALFORMED, f"{reason} is a {outcome}, not a {pushed.outcome}")
     if outcome is Outcome.ERROR and reason not in ERRORS:
         allowed = ", ".join(sorted(ERRORS))
         raise PushDenied(

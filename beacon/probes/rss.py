@@ -57,8 +57,8 @@ class Rss(Reach, Kind):
         """What a feed admits at a time."""
         ours = concerned(self.keywords, feed, lambda one: f"{one.title}\n{one.text}")
         text = f"{len(feed)} entries, none of them open" if feed else "an empty feed: no event"
-        said = self._by_age(ours, now) if self.mode == "age" else self._by_incident(ours, now)
-        return worst((Admission(Reason.OK, text), *said))
+        admissions = self._by_age(ours, now) if self.mode == "age" else self._by_incident(ours, now)
+        return worst((Admission(Reason.OK, text), *admissions))
 
     def _by_age(self, entries: Iterable[FeedEntry], now: datetime) -> Iterator[Admission]:
         for one in entries:

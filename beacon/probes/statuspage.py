@@ -185,8 +185,8 @@ def _admissions(
         reason = _OF_COMPONENT.get(status, ours)
         if reason is not Reason.OK:
             group = f"{groups[component.group_id]}/" if component.group_id in groups else ""
-            said = component.status.replace("_", " ")
-            yield Admission(reason, f"{quoted(group + component.name)}: {quoted(said)}")
+            shown_status = component.status.replace("_", " ")
+            yield Admission(reason, f"{quoted(group + component.name)}: {quoted(shown_status)}")
 
 
 def _goes_on(event: _Event, now: datetime) -> bool:
