@@ -238,14 +238,13 @@ class OtpEmail(Delivery):
         there.sort(key=lambda mail: mail.arrived)
         for mail in there[:-1]:
             watch.remove(run, mail)
-        if not there:
-            text = "; ".join(["no message with a code is there", *unmatched(others)])
-            return Reading(Reason.CODE_NOT_ARRIVED, text)
+        age = run.clock.utc().timestamp() - there[-1].arrived if there else None
+        if age is None or age > self.every:
+            text = "no message with a code is there"
+            if age is not None:
+                text = f"the last one came {age:.0f} s ago"
+            return Reading(Reason.CODE_NOT_ARRIVED, "; ".join([text, *unmatched(others)]))
         mail = there[-1]
-        age = run.clock.utc().timestamp() - mail.arrived
-        if age > self.every:
-            text = "; ".join([f"the last one came {age:.0f} s ago", *unmatched(others)])
-            return Reading(Reason.CODE_NOT_ARRIVED, text)
         _note_way(run, mail.parsed)
         first = mail.parsed.hops[0].at if mail.parsed.hops else mail.arrived
         latency = max(0.0, mail.arrived - first)

@@ -38,20 +38,20 @@ class PrivacyIdea(ValidateCheck):
             yield SettingFlaw(("realm",), "a serial has no realm", "`username:` beside it")
         yield from super().conflicts()
 
-    def undecided(self, said: ValidateAnswer) -> Reading:
-        """What an error comes to: the server's own, or its no to this sign-in."""
-        if said.status >= 500 or said.error is None or said.error in _ITS_OWN:
-            return super().undecided(said)
-        return Reading(Reason.SIGN_IN_REJECTED, f"error {said.error}{said.suffix}")
+    def undecided(self, answer: ValidateAnswer) -> Reading:
+        """The reading of an error: the server's own, or its rejection of this sign-in."""
+        if answer.status >= 500 or answer.error is None or answer.error in _ITS_OWN:
+            return super().undecided(answer)
+        return Reading(Reason.SIGN_IN_REJECTED, f"error {answer.error}{answer.suffix}")
 
-    def rejected(self, said: ValidateAnswer, step: str) -> Reading:
-        """What a no comes to: where only the challenge is missing, it could not be sent."""
-        if said.unsent:
-            return Reading(Reason.DELIVERY_REFUSED, f"the code could not be sent{said.suffix}")
-        return super().rejected(said, step)
+    def rejected(self, answer: ValidateAnswer, step: str) -> Reading:
+        """The reading of a rejection: if only the challenge is missing, it could not be sent."""
+        if answer.unsent:
+            return Reading(Reason.DELIVERY_REFUSED, f"the code could not be sent{answer.suffix}")
+        return super().rejected(answer, step)
 
     def account(self) -> dict[str, str | None]:
-        """Who signs in, and how it shall be told that a code could not be sent."""
+        """Who signs in, and whether the server names a code that it could not send."""
         exception = "1" if self.exception else None
         return {
             "user": self.username,

@@ -133,11 +133,7 @@ class Radius(Kind):
             return self.judge(answer, challenged=True, stateless=not state)
 
     def _step(
-        self,
-        run: Run,
-        talk: RadiusExchange,
-        name: str,
-        state: tuple[bytes, ...],
+        self, run: Run, talk: RadiusExchange, name: str, state: tuple[bytes, ...]
     ) -> RadiusAnswer:
         began = run.elapsed()
         text = self._texts["send" if name == "request" else "challenge"]
@@ -195,22 +191,22 @@ class Radius(Kind):
         return {attribute: (value,) for attribute, value in found.items()}
 
     def judge(self, answer: RadiusAnswer, *, challenged: bool, stateless: bool = False) -> Reading:
-        """What the last answer comes to; `challenged` says whether a challenge was answered.
+        """The reading of the last answer; `challenged`: it is the answer to a challenge.
 
-        `stateless`: that came without State, so its answer may be taken for another sign-in.
+        `stateless`: the challenge had no State, so its answer may be taken for a new sign-in.
         """
-        said = quoted(answer.message, DETAIL_LIMIT)
-        said = f": {said}" if said else ""
+        words = quoted(answer.message, DETAIL_LIMIT)
+        words = f": {words}" if words else ""
         if answer.packet is Packet.ACCESS_REJECT:
             what = _STEPS["code" if challenged else "request"]
             bare = "" if answer.signed else ", without Message-Authenticator"
             bare += ", after a challenge without State" if stateless else ""
-            return Reading(Reason.SIGN_IN_REJECTED, f"{what} was rejected{bare}{said}")
+            return Reading(Reason.SIGN_IN_REJECTED, f"{what} was rejected{bare}{words}")
         if answer.packet is Packet.ACCESS_CHALLENGE:
             more = (
                 "one more challenge" if challenged else "a challenge, and `challenge:` is not set"
             )
-            return Reading(Reason.SIGN_IN_UNFINISHED, f"{more}{said}")
+            return Reading(Reason.SIGN_IN_UNFINISHED, f"{more}{words}")
         if self.challenge is not None and not challenged:
             text = "accepted without a challenge: nobody asked for the second factor"
             return Reading(Reason.CHALLENGE_MISSING, text)

@@ -1,4 +1,4 @@
-"""Sign in as a user does, step by step, with a one-time code that counts.
+"""Sign in as a user does, step by step, with a one-time code that the server checks.
 
 Steps are HTTP requests in order, in one fresh cookie jar. What a step captures, later steps
 may send. Nothing of what is sent, captured or answered is ever quoted.
@@ -31,7 +31,7 @@ from beacon.otp.used_codes import Ledger, Token
 from beacon.probing.base import Kind, SettingFlaw
 from beacon.probing.extract import Capture, Captured, Form
 from beacon.probing.sign_in_step import Place, Step
-from beacon.probing.template import CodeCall, Template, Uses
+from beacon.probing.template import HOTP, OPTIONS, TOTP, CodeCall, Template, Uses
 
 BEFORE_THE_SERVER: Final = frozenset({407, 502, 503, 504})
 """Statuses of a proxy or gateway that did not reach the server: no code was judged."""
@@ -136,18 +136,13 @@ class DialogueSettings(Reach, Kind):
 
     def _code_faults(self, path: Place, code: CodeCall) -> Iterator[SettingFlaw]:
         if code.secret not in self.secrets:
-            return  # already told
+            return  # reported as not known
+        name = HOTP if code.counted else TOTP
         try:
             self.token(code)
         except TypeError:
-            name, options = (
-                ("hotp", "counter, digits, algorithm")
-                if code.counted
-                else ("totp", "digits, period, algorithm")
-            )
-            yield SettingFlaw(path, f"{name} knows no such option", options)
+            yield SettingFlaw(path, f"{name} knows no such option", OPTIONS[name])
         except ValueError as error:
-            name = "hotp" if code.counted else "totp"
             yield SettingFlaw(path, f"{name}(secrets.{code.secret}): {error}", "the seed in base32")
 
     @cached_property

@@ -1,7 +1,7 @@
 """Texts with gaps: what a step of a sign-in sends, filled in as it runs.
 
-Jinja's sandbox fills them; what they refer to is known when they are read, so that a wrong
-name is found before the first run.
+Jinja's sandbox fills them. What they refer to is known when they are read, so that a wrong name is
+found before the first run.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,6 +22,8 @@ VARIABLES: Final = "variables"
 TOTP: Final = "totp"
 HOTP: Final = "hotp"
 CODE_FROM: Final = "code_from"
+OPTIONS: Final = {TOTP: "digits, period, algorithm", HOTP: "counter, digits, algorithm"}
+"""What may be set for the codes of a token."""
 _CALLS: Final = (TOTP, HOTP, CODE_FROM)
 _OURS: Final = frozenset({SECRETS, VARIABLES, *_CALLS})
 _WHAT_A_VALUE_CAN_DO: Final = (TypeError, ValueError, ArithmeticError, LookupError)

@@ -154,31 +154,31 @@ class ValidateCheck(Reach, Kind):
         run.note(_outline(answer))
         return answer
 
-    def judge(self, said: ValidateAnswer, *, challenged: bool) -> Reading:
-        """What the last answer comes to; `challenged` says whether a challenge was answered."""
-        if not said.decided:
-            return self.undecided(said)
-        if said.transaction is not None:
+    def judge(self, answer: ValidateAnswer, *, challenged: bool) -> Reading:
+        """The reading of the last answer; `challenged`: it is the answer to a challenge."""
+        if not answer.decided:
+            return self.undecided(answer)
+        if answer.transaction is not None:
             if self.challenge and self.code is None:
-                return Reading(Reason.OK, f"a challenge was made{said.suffix}")
+                return Reading(Reason.OK, f"a challenge was made{answer.suffix}")
             more = "one more challenge" if challenged else "a challenge, which is not set"
-            return Reading(Reason.SIGN_IN_UNFINISHED, f"{more}{said.suffix}")
-        if not said.accepted:
-            return self.rejected(said, _STEPS["code" if challenged else "request"])
+            return Reading(Reason.SIGN_IN_UNFINISHED, f"{more}{answer.suffix}")
+        if not answer.accepted:
+            return self.rejected(answer, _STEPS["code" if challenged else "request"])
         if self.challenge and not challenged:
             text = "accepted without a challenge: nobody asked for the second factor"
             return Reading(Reason.CHALLENGE_MISSING, text)
         return Reading(Reason.OK, "accepted, after a challenge" if challenged else "accepted")
 
-    def undecided(self, said: ValidateAnswer) -> Reading:
-        """What an answer comes to in which the server says that it could not decide."""
-        code = "" if said.error is None else f", error {said.error}"
-        reason = Reason.EXPECTATION_FAILED if said.status in SUCCESS else Reason.HTTP_STATUS
-        return Reading(reason, f"status {said.status}{code}{said.suffix}")
+    def undecided(self, answer: ValidateAnswer) -> Reading:
+        """The reading of an answer in which the server says that it could not decide."""
+        code = "" if answer.error is None else f", error {answer.error}"
+        reason = Reason.EXPECTATION_FAILED if answer.status in SUCCESS else Reason.HTTP_STATUS
+        return Reading(reason, f"status {answer.status}{code}{answer.suffix}")
 
-    def rejected(self, said: ValidateAnswer, step: str) -> Reading:
-        """What a no comes to; `step` in words."""
-        return Reading(Reason.SIGN_IN_REJECTED, f"{step} was rejected{said.suffix}")
+    def rejected(self, answer: ValidateAnswer, step: str) -> Reading:
+        """The reading of a rejection; `step` in words."""
+        return Reading(Reason.SIGN_IN_REJECTED, f"{step} was rejected{answer.suffix}")
 
     @abstractmethod
     def account(self) -> dict[str, str | None]:
@@ -223,11 +223,11 @@ def _strange(status: int) -> ProbeFailure | None:
     return ProbeFailure(Reason.HTTP_STATUS, f"status {status}, and not a word of the server's own")
 
 
-def _outline(said: ValidateAnswer) -> str:
-    if not said.decided:
-        what = "undecided" if said.error is None else f"error {said.error}"
-    elif said.transaction is not None:
+def _outline(answer: ValidateAnswer) -> str:
+    if not answer.decided:
+        what = "undecided" if answer.error is None else f"error {answer.error}"
+    elif answer.transaction is not None:
         what = "challenge"
     else:
-        what = "accepted" if said.accepted else "rejected"
-    return f"{what}{said.suffix}"
+        what = "accepted" if answer.accepted else "rejected"
+    return f"{what}{answer.suffix}"

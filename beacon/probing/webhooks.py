@@ -49,7 +49,7 @@ _HARMLESS: Final = frozenset({"info", "none"})
 
 
 class Alert(msgspec.Struct, frozen=True):
-    """One alert of a notification."""
+    """One alert of a group."""
 
     status: Literal["firing", "resolved"]
     labels: dict[str, str] = {}
@@ -72,19 +72,21 @@ class Notification(msgspec.Struct, frozen=True):
 
 def alertmanager(body: bytes) -> Pushed:
     """Read a notification of Alertmanager. It tells neither its own time nor an id."""
-    told = decoded(body, Notification)
-    firing = [alert for alert in told.alerts if alert.status == "firing"]
+    group = decoded(body, Notification)
+    firing = [alert for alert in group.alerts if alert.status == "firing"]
     trouble = [a for a in firing if a.name != WATCHDOG and _severity(a) not in _HARMLESS]
     severe = [alert for alert in trouble if _severity(alert) != "warning"]
     if severe:
         return Pushed(Reading(Reason.EXPECTATION_FAILED, _named(severe)))
-    if told.status == "firing" and not firing and not told.truncated:
+    if group.status == "firing" and not firing and not group.truncated:
         raise PushDenied(PushRefusal.MALFORMED, "it says firing, and names no alert that fires")
-    if told.status == "firing" and told.truncated > 0:
-        return Pushed(Reading(Reason.EXPECTATION_FAILED, f"{told.truncated} alerts left out"))
+    if group.status == "firing" and group.truncated > 0:
+        return Pushed(Reading(Reason.EXPECTATION_FAILED, f"{group.truncated} alerts left out"))
     if trouble:
         return Pushed(Reading(Reason.PREFERENCE_UNMET, _named(trouble)))
-    if any(a.name == WATCHDOG for a in told.alerts) and not any(a.name == WATCHDOG for a in firing):
+    if any(a.name == WATCHDOG for a in group.alerts) and not any(
+        a.name == WATCHDOG for a in firing
+    ):
         return Pushed(Reading(Reason.HEARTBEAT_MISSED, f"{WATCHDOG} no longer fires"))
     return Pushed(Reading(Reason.OK, "nothing fires"))
 
@@ -262,7 +264,7 @@ _KIND: Final = TextPattern(r"[A-Za-z]{1,40}")
 
 def _summary(event: str, about: Happened) -> str:
     kind = about.bounce_type or about.delay_type
-    said = f"({quoted(kind)})" if _KIND.fullmatch(kind) else ""
+    named = f"({quoted(kind)})" if _KIND.fullmatch(kind) else ""
     recipients = (*about.bounced_recipients, *about.delayed_recipients)[:1]
     codes = (_code(each.diagnosis) or _status(each.status) for each in recipients)
-    return " ".join(filter(None, (event, said, *codes)))
+    return " ".join(filter(None, (event, named, *codes)))

@@ -102,16 +102,6 @@ def test_counted_codes_are_those_of_the_standard(run: Run) -> None:
     )
 
 
-def test_a_counted_code_nobody_judged_is_the_next_again(run: Run) -> None:
-    code = OneTimeCode(hotp=MINE)
-    code.claim(run)
-    run.give_back_codes()
-    assert code.claim(run) == CODES[0], "nobody judged it"
-    run.codes_judged()
-    run.give_back_codes()
-    assert code.claim(run) == CODES[1], "the server judged the first"
-
-
 def test_of_a_counter_long_past_nothing_is_given_back(run: Run) -> None:
     code = OneTimeCode(hotp=MINE)
     first = code.claim(run)

@@ -264,15 +264,6 @@ def reason(ask: Callable[[], object]) -> str:
     return caught.value.reading.detail
 
 
-def test_a_modem_without_a_network_is_not_waited_for(
-    inbox: Path, run: Run, shared_memory: Callable
-) -> None:
-    modem = shared_memory()
-    box = Smsd(inbox=inbox, config=modem.config)
-    modem.knows(network=4)
-    assert reason(lambda: box.open(run)) == "the modem was denied registration"
-
-
 def test_one_that_lost_its_network_meanwhile_proves_nothing(
     inbox: Path, run: Run, shared_memory: Callable
 ) -> None:

@@ -146,14 +146,6 @@ def test_pages_are_followed_until_the_sample_is_large_enough(
     assert offsets[:5] == [None, *(f"1767614850000,{n}" for n in (200, 400, 600, 800))]
 
 
-def test_a_log_that_leads_in_circles_ends(make: Make, duo_server: Any) -> None:
-    entry = {"timestamp": int(NOW.timestamp()), "txid": "a"}
-    said = {"authlogs": [entry], "metadata": {"next_offset": ["1", "2"]}}
-    duo_server.says[LOG] = 200, {"stat": "OK", "response": said}
-    assert look(make())[0].reason is Reason.SAMPLE_TOO_SMALL
-    assert len(duo_server.asked) == 2
-
-
 def test_a_log_that_always_has_a_next_page_ends(make: Make, duo_server: Any) -> None:
     entry = {"timestamp": int(NOW.timestamp()), "txid": "a"}
     offsets = itertools.count()

@@ -22,7 +22,6 @@ from beacon.config.tls import TlsPolicy
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.daemon.life import load_config
 from beacon.engine.clock import SystemClock
-from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import Run
 from beacon.net.http.condition import Condition, StatusSet
 from beacon.net.http.expectations import Expectations
@@ -235,13 +234,6 @@ def test_each_run_begins_without_cookies_and_captures(
     assert len(provider.sessions) == 2
 
 
-def test_a_process_that_just_began_waits_for_the_next_step(provider: Provider) -> None:
-    probe, fresh = Flow(**sign_in(provider.url)), ProbeMemory()
-    assert 25 < probe.wait(1_700_000_015.0, fresh) < 35, "early in the next step"
-    assert probe.wait(1_700_000_042.0, fresh) == 0
-    assert Flow(steps=(Step(id="a", url=T("http://example.com")),)).wait(0.0, MEMORIES.new()) == 0
-
-
 def test_one_request_may_say_the_code_twice(
     provider: Provider, observed: Callable[..., Reading]
 ) -> None:
@@ -424,28 +416,6 @@ def test_a_code_is_awaited_and_only_the_one_sent_in_this_run(
     assert "424242" not in "\n".join(run.notes)
 
 
-@pytest.mark.integration
-def test_a_code_is_awaited_by_mail(provider: Provider, mail: Any, ca_file: str) -> None:
-    user = mail.user()
-    imap = Imap(
-        host="127.0.0.1",
-        port=mail.ports["IMAPS_PORT"],
-        tls=TlsPolicy(ca=ca_file),
-        username=user,
-        password=Secret("canary-password"),
-    )
-    given = by_message(provider, Path())
-    probe = Flow(steps=given["steps"], mailboxes={"phone": AnyMailbox(imap=imap)})
-    assert not list(probe.faults())
-    assert probe.clock_bound
-    provider.on_message = lambda: mail.drop(user, b"Subject: yours\r\n\r\ncode 424242\r\n")
-    run = fresh_run()
-    reading = run.take(probe)
-    assert reading.reason is Reason.OK, reading
-    assert "424242" not in "\n".join(run.notes)
-    assert mail.messages(user) == []
-
-
 def test_a_mailbox_that_cannot_be_is_a_fault(provider: Provider) -> None:
     imap = Imap(host="192.0.2.1", encryption="none", username="a", password=Secret("b"))
     probe = Flow(
@@ -454,19 +424,6 @@ def test_a_mailbox_that_cannot_be_is_a_fault(provider: Provider) -> None:
     assert [fault.path for fault in probe.faults()] == [
         ("mailboxes", "phone", "imap", "encryption")
     ]
-
-
-def test_a_code_that_does_not_come_in_time(provider: Provider, tmp_path: Path) -> None:
-    reading = once(Flow(**by_message(provider, tmp_path, "400ms")))
-    assert reading.reason is Reason.CODE_NOT_ARRIVED
-    assert reading.detail == "step code: no message with a code within 0.4 s"
-
-
-def test_the_deadline_while_a_code_is_awaited(
-    provider: Provider, tmp_path: Path, observed: Callable[..., Reading]
-) -> None:
-    reading = observed(Flow(**by_message(provider, tmp_path, "1m")), 0.5)
-    assert reading.reason is Reason.CODE_NOT_ARRIVED
 
 
 def test_a_mailbox_that_cannot_be_read_is_told_before_anything_is_sent(
@@ -564,6 +521,8 @@ FAULTS: list[tuple[dict[str, Any], tuple[str | int, ...], str]] = [
     ({"steps": ()}, ("steps",), "a flow without a step"),
     ({"id": "B C"}, ("steps", 0, "id"), "not an id: 'B C'"),
     ({"url": T("ftp://example.com")}, ("steps", 0, "url"), "not an address"),
+    ({"headers": {"A": T("{{ variables.no }}")}}, ("steps", 0, "headers", "A"),
+     "variables.no is not known"),
     ({"form": {"a": T("{{ secrets }}")}, "method": "POST"}, ("steps", 0, "form", "a"),
      "secrets cannot be used as a whole"),
     ({"json": JsonTemplate.parse({"a": ["{{ b }}"]}), "method": "POST"},
@@ -682,3 +641,5 @@ def test_the_clock_matters_for_codes_and_certificates() -> None:
     assert not bound("http://a.example/")
     assert bound("https://a.example/")
     assert not bound("https://a.example/", tls=TlsPolicy(verify=False))
+    imap = Imap(host="a.example", username="a", password=Secret("b"))
+    assert bound("http://a.example/", mailboxes={"mail": AnyMailbox(imap=imap)})

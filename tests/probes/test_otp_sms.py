@@ -178,13 +178,6 @@ def test_a_code_arrives(provider: Provider, inbox: Inbox, read: Observed) -> Non
     assert inbox.texts == ["Your code 111111"], "what was there may be another's"
 
 
-def test_a_code_that_is_late_is_a_warning(provider: Provider, read: Observed) -> None:
-    provider.delay = 0.5
-    reading = read(late="300ms")
-    assert reading.reason is Reason.CODE_LATE
-    assert reading.detail.endswith(" s of 60 s")
-
-
 def test_a_code_that_comes_after_its_life_did_not_arrive(
     provider: Provider, inbox: Inbox, read: Observed
 ) -> None:
@@ -205,42 +198,10 @@ def test_the_run_ends_before_the_codes_life(
     assert (reading.reason, reading.detail) == (Reason.CODE_NOT_ARRIVED, "not arrived within 1 s")
 
 
-@pytest.mark.parametrize(
-    ("status", "reason"), [(401, Reason.SIGN_IN_REJECTED), (500, Reason.HTTP_STATUS)]
-)
-def test_a_server_that_sends_none_is_judged_by_what_it_says(
-    status: int, reason: Reason, provider: Provider, read: Observed
-) -> None:
-    provider.status = status
-    reading = read()
-    assert (reading.reason, reading.detail[:9]) == (reason, "step ask:")
-
-
 def test_a_code_is_sent_back(provider: Provider, read: Observed) -> None:
     reading = read(VERIFY)
     assert (reading.reason, provider.verified) == (Reason.OK, provider.right)
     assert [name for name, _ in reading.phases] == ["trigger", "arrival", "verify"]
-
-
-def test_a_code_that_is_refused_is_wrong(provider: Provider, inbox: Inbox, read: Observed) -> None:
-    provider.send = lambda _: inbox.put("Your code 999999")
-    reading = read(VERIFY)
-    assert (reading.reason, reading.detail) == (
-        Reason.CODE_WRONG,
-        "step verify: rejected with status 403",
-    )
-
-
-@pytest.mark.parametrize(
-    ("step", "reason"),
-    [
-        ("expect: {status: 201}", Reason.HTTP_STATUS),
-        ("prefer: {status: 201}", Reason.PREFERENCE_UNMET),
-    ],
-)
-def test_a_server_that_takes_it_in_another_way(step: str, reason: Reason, read: Observed) -> None:
-    more = VERIFY + "      " + step.replace("{", "{{").replace("}", "}}") + "\n"
-    assert read(more).reason is reason
 
 
 # --- the code of an earlier run ---------------------------------------------------
@@ -472,26 +433,6 @@ def test_without_a_network_nothing_is_sent(provider: Provider, modem: Any, read:
     reading = read()
     assert (reading.reason, reading.detail) == (Reason.OWN_MODEM, "the modem has no network")
     assert provider.asked == 0
-
-
-def test_a_network_lost_meanwhile_is_ours(provider: Provider, modem: Any, read: Observed) -> None:
-    provider.send = lambda _: modem.knows(network=6)
-    reading = read(lifetime="800ms", late="500ms")
-    assert (reading.reason, reading.detail) == (
-        Reason.OWN_MODEM,
-        "the modem is searching for a network",
-    )
-
-
-def test_a_day_has_so_many_messages(probe: Probes, observed: Observed, provider: Provider) -> None:
-    made = probe("  messages_per_day: 2")
-    assert [observed(made).reason for _ in range(4)] == [
-        Reason.OK,
-        Reason.OK,
-        Reason.RATE_LIMITED,
-        Reason.RATE_LIMITED,
-    ]
-    assert provider.asked == 2
 
 
 # --- settings -------------------------------------------------------------------------
