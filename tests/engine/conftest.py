@@ -110,7 +110,7 @@ class House:
 
     def __init__(self, clock: Clock, **parts) -> None:
         self.clock = clock
-        self.judge = NotingJudge()
+        self.judge = parts.pop("judge", None) or NotingJudge()
         self.output = NotingOutput()
         self.inbox: Inbox[Item] = Inbox()
         self.heart, self.renderer = Heartbeat(clock), Heartbeat(clock)

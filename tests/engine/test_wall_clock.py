@@ -12,9 +12,8 @@ from beacon.core.inputs import Attest, Bypass, Drill, Maintenance, QuietHours, S
 from beacon.core.model import Attestation, Endpoint, Evidence, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
 from beacon.engine.calendar.date_watch import DateWatch
-from beacon.engine.inbox import Inbox
-from beacon.engine.loop import Engine, ScheduledProbe
-from beacon.engine.output import Heartbeat
+from beacon.engine.clock import ManualClock
+from beacon.engine.loop import ScheduledProbe
 from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.workers import Finished
 
@@ -24,17 +23,11 @@ DAY, YEARS = timedelta(days=1), timedelta(days=3653)
 KEYS = Attestation(id="keys", name="Keys", every=3000.0)
 
 
-class JumpyClock:
-    """Monotonic seconds that pass when told, and a wall clock somebody sets."""
+class JumpyClock(ManualClock):
+    """A clock whose wall time somebody sets."""
 
-    def __init__(self) -> None:
-        self.now, self.set_by = 1000.0, timedelta()
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def utc(self) -> datetime:
-        return START + timedelta(seconds=self.now) + self.set_by
+    def set(self, by: timedelta) -> None:
+        self._utc += by
 
 
 def endpoint(name, evidence, **more):
@@ -70,22 +63,8 @@ class Scripted:
         return 0.0
 
     def observe(self, run) -> Reading:
-        ill = any(begin <= self._clock.now < end for begin, end in self._bad)
+        ill = any(begin <= self._clock.monotonic() < end for begin, end in self._bad)
         return Reading(self._reason if ill else Reason.OK)
-
-
-class Notes:
-    name = "notes"
-
-    def __init__(self) -> None:
-        self.effects = []
-
-    def start(self) -> None: ...
-
-    def offer(self, effects) -> None:
-        self.effects.extend(effects)
-
-    def stop(self, budget: float) -> None: ...
 
 
 ORDERS = {
@@ -107,48 +86,44 @@ def order(item):
     return item.task.endpoint if isinstance(item, Finished) else ""
 
 
-def live(jumps, *, polls=(), until=12_000.0):
-    """Three hours of an engine with the real core; the effects, in order."""
-    clock = JumpyClock()
-    inbox, notes, heart = Inbox(), Notes(), Heartbeat(clock)
-    engine = Engine(
-        judge=Monitor(SITE),
-        clock=clock,
-        inbox=inbox,
-        outputs=(notes,),
-        heartbeat=heart,
-        renderer=heart,
-        feed=lambda: None,
-        polls=tuple(poll(clock) for poll in polls),
-    )
-    probes = {
-        "mfa/sign-in": Scripted(clock, OUTAGES, Reason.DEADLINE),
-        "mfa/vendor": Scripted(clock, ADMITS, Reason.VENDOR_INCIDENT),
-    }
-    specs = {e.id: e for e in SITE.endpoints}
-    engine.start(
-        {k: ScheduledProbe(p, specs[k].interval, specs[k].timeout) for k, p in probes.items()}
-    )
-    jumps, orders = sorted(jumps.items()), sorted(ORDERS.items())
-    while clock.now < until:
-        clock.now += 5.0
-        while jumps and jumps[0][0] <= clock.now:
-            clock.set_by += jumps.pop(0)[1]
-        while orders and orders[0][0] <= clock.now:
-            engine.post(orders.pop(0)[1](clock.now))
-        engine.turn(inbox.take(0))
-        # Two runs of one turn are back in the order their threads had: that is none of ours.
-        while running := sum(not task.over for task in engine.workers._tasks.values()):
-            back = []
-            while len(back) < running:
-                back += inbox.take(60)
-            engine.turn(sorted(back, key=order))
-    assert engine.workers.stop(10)
-    return notes.effects
+@pytest.fixture
+def live(make_house):
+    """Play three hours of an engine with the real core; the effects, in order."""
+
+    def play(jumps, *, polls=(), until=12_000.0):
+        clock = JumpyClock(START, 1000.0)
+        house = make_house(clock, judge=Monitor(SITE), polls=tuple(poll(clock) for poll in polls))
+        probes = (
+            Scripted(clock, OUTAGES, Reason.DEADLINE),
+            Scripted(clock, ADMITS, Reason.VENDOR_INCIDENT),
+        )
+        house.engine.start(
+            {
+                spec.id: ScheduledProbe(probe, spec.interval, spec.timeout)
+                for spec, probe in zip(SITE.endpoints, probes, strict=True)
+            }
+        )
+        jumps, orders = sorted(jumps.items()), sorted(ORDERS.items())
+        while (now := clock.monotonic()) < until:
+            clock.advance(5.0)
+            while jumps and jumps[0][0] <= now + 5.0:
+                clock.set(jumps.pop(0)[1])
+            while orders and orders[0][0] <= now + 5.0:
+                house.engine.post(orders.pop(0)[1](now + 5.0))
+            house.turn()
+            # Two runs of one turn are back in the order their threads had: that is none of ours.
+            while running := sum(not t.over for t in house.engine.workers._tasks.values()):
+                back = []
+                while len(back) < running:
+                    back += house.inbox.take(60)
+                house.engine.turn(sorted(back, key=order))
+        return house.output.effects
+
+    return play
 
 
-@pytest.fixture(scope="module")
-def undisturbed():
+@pytest.fixture
+def undisturbed(live):
     effects = live({})
     told = [e.what.value for e in effects if isinstance(e, Announced)]
     assert {"opened", "relapsed", "recovering", "closed"} <= set(told), "there is something to see"
@@ -160,17 +135,17 @@ def of_2026(clock):
     return DateWatch(clock, "2026-01-01")
 
 
-def test_a_jump_of_the_wall_clock_changes_nothing(undisturbed):
+def test_a_jump_of_the_wall_clock_changes_nothing(live, undisturbed):
     moments = (1001.0, 1650.0, 1800.0, 2100.0, 3000.0, 4720.0, 7250.0, 9100.0)
     assert live(dict.fromkeys(moments, YEARS), polls=[of_2026]) == undisturbed
 
 
-def test_back_and_forth_changes_nothing(undisturbed):
+def test_back_and_forth_changes_nothing(live, undisturbed):
     jumps = {1500.0 + 97.0 * n: (DAY, -YEARS, YEARS, -DAY)[n % 4] for n in range(80)}
     assert live(jumps) == undisturbed
 
 
-def test_only_a_date_before_the_beacon_was_built_is_a_reason_to_doubt():
+def test_only_a_date_before_the_beacon_was_built_is_a_reason_to_doubt(live):
     jumps = {1200.0: DAY, 1300.0: -DAY}
     assert live(jumps, polls=[of_2026], until=1800.0) == live({}, until=1800.0)
     jumps = {1200.0: -YEARS}
