@@ -12,22 +12,15 @@ from beacon.core.inputs import Attest, Bypass, Drill, Maintenance, QuietHours, S
 from beacon.core.model import Attestation, Endpoint, Evidence, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
 from beacon.engine.calendar.date_watch import DateWatch
-from beacon.engine.clock import ManualClock
 from beacon.engine.loop import ScheduledProbe
 from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.workers import Finished
+from tests.engine.jumpy_clock import JumpyClock
 
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 WHO = {"by": "analyst", "origin": "cli"}
 DAY, YEARS = timedelta(days=1), timedelta(days=3653)
 KEYS = Attestation(id="keys", name="Keys", every=3000.0)
-
-
-class JumpyClock(ManualClock):
-    """A clock whose wall time somebody sets."""
-
-    def set(self, by: timedelta) -> None:
-        self._utc += by
 
 
 def endpoint(name, evidence, **more):

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
@@ -15,24 +15,17 @@ from beacon.engine.calendar.clock_watch import (
     kernel_synchronised,
     timesyncd_synchronised,
 )
-from beacon.engine.clock import ManualClock
+from tests.engine.jumpy_clock import JumpyClock
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
-class Settable(ManualClock):
-    """A clock that can be set, as `date --set` does."""
-
-    def set_forward(self, seconds: float) -> None:
-        self._utc += timedelta(seconds=seconds)
-
-
 def test_a_clock_that_was_set_is_told_once():
-    clock = Settable(NOW)
+    clock = JumpyClock(NOW)
     watch = StepWatch(clock)
     clock.advance(60.0)
     assert watch(1.0) is None
-    clock.set_forward(-40.0)
+    clock.set(-40.0)
     clock.advance(1.0)
     stepped = watch(2.0)
     assert stepped == ClockStepped(2.0, pytest.approx(-40.0))
@@ -40,12 +33,12 @@ def test_a_clock_that_was_set_is_told_once():
 
 
 def test_what_is_slewed_adds_up_to_a_step():
-    clock = Settable(NOW)
+    clock = JumpyClock(NOW)
     watch = StepWatch(clock)
     told = []
     for second in range(100):
         clock.advance(1.0)
-        clock.set_forward(0.1)
+        clock.set(0.1)
         if stepped := watch(second):
             told.append(stepped.by)
     assert sum(told) == pytest.approx(10.0, abs=1.0)
@@ -63,14 +56,14 @@ def test_the_first_who_knows_is_believed_and_changes_are_told():
 
 
 def test_timesyncd_is_believed_for_as_long_as_the_kernel_would(tmp_path):
-    file, clock = tmp_path / "synchronized", Settable(NOW)
+    file, clock = tmp_path / "synchronized", JumpyClock(NOW)
     assert timesyncd_synchronised(clock, file) is None
     file.touch()
     os.utime(file, (NOW.timestamp(), NOW.timestamp()))
     assert timesyncd_synchronised(clock, file) is True
     clock.advance(UNSYNCHRONISED_AFTER + 1)
     assert timesyncd_synchronised(clock, file) is False
-    clock.set_forward(-10 * UNSYNCHRONISED_AFTER)
+    clock.set(-10 * UNSYNCHRONISED_AFTER)
     assert timesyncd_synchronised(clock, file) is False, (
         "touched in the future: the clock was set since"
     )

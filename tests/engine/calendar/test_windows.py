@@ -1,6 +1,6 @@
 """Planned windows follow local time: over midnight, through both changes of the clocks."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
@@ -8,6 +8,7 @@ from beacon.core.inputs import Scheduled
 from beacon.engine.calendar.date_watch import DateWatch
 from beacon.engine.calendar.windows import WeeklyWindow, WindowsWatch
 from beacon.engine.clock import ManualClock
+from tests.engine.jumpy_clock import JumpyClock
 
 EVERY_DAY = tuple(range(7))
 SATURDAY, SUNDAY = 5, 6
@@ -114,19 +115,10 @@ def test_the_room_s_own_time_zone_counts():
 # --- a clock that cannot be trusted ------------------------------------------------
 
 
-class WallClock(ManualClock):
-    """A clock whose date can be set."""
-
-    shift = timedelta()
-
-    def utc(self):
-        return super().utc() + self.shift
-
-
 @pytest.fixture
 def pi():
     """A Pi's clock, a date watch and a window from 22:00 to 23:00 UTC."""
-    clock = WallClock(datetime(2026, 12, 1, 22, 30, tzinfo=UTC), 100.0)
+    clock = JumpyClock(datetime(2026, 12, 1, 22, 30, tzinfo=UTC), 100.0)
     dates = DateWatch(clock, "2026-11-22")
     watch = WindowsWatch(clock, [window("22:00", "23:00", zone="UTC")], lambda: dates.plausible)
     return clock, watch
@@ -134,7 +126,7 @@ def pi():
 
 def jump(clock, **to):
     """Another date, no time passed."""
-    clock.shift += clock.utc().replace(**to) - clock.utc()
+    clock.set(clock.utc().replace(**to) - clock.utc())
 
 
 def test_no_window_begins_on_an_implausible_date(pi):
