@@ -106,8 +106,7 @@ class _TcpHandler(socketserver.StreamRequestHandler):
             return
         reply = self.server.records.answer(self.rfile.read(*struct.unpack("!H", head)))
         if reply is not None:
-            wire = reply.to_wire()
-            self.wfile.write(struct.pack("!H", len(wire)) + wire)
+            self.wfile.write(reply.to_wire(prepend_length=True))
 
 
 class _UdpServer(socketserver.ThreadingUDPServer):
@@ -127,19 +126,5 @@ class _TcpServer(socketserver.ThreadingTCPServer):
         super().__init__((HOST, port), _TcpHandler)
 
 
-class NameServer:
-    """Both transports on one port. Raises `OSError` when the port is taken."""
-
-    def __init__(self, port: int, world: World) -> None:
-        records = ZoneRecords(world)
-        self.tcp = _TcpServer(port, records)
-        try:
-            self.udp = _UdpServer(self.port, records)
-        except OSError:
-            self.tcp.server_close()
-            raise
-
-    @property
-    def port(self) -> int:
-        """The port it listens on."""
-        return int(self.tcp.server_address[1])
+TRANSPORTS: Final = (_TcpServer, _UdpServer)
+"""Made of a port and the records. Raises `OSError` when the port is taken."""

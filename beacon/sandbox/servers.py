@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from beacon.engine.clock import Clock
-from beacon.sandbox.nameserver import NameServer
+from beacon.sandbox.nameserver import TRANSPORTS, ZoneRecords
 from beacon.sandbox.provider import SandboxProvider
 from beacon.sandbox.web import SandboxSite, SandboxWebServer
 from beacon.sandbox.world import HOST, SandboxTimes, World
@@ -38,10 +38,10 @@ def sandbox(ports: Ports, pace: SandboxTimes, clock: Clock) -> Iterator[World]:
     with contextlib.ExitStack() as running:
         with _explained("web server", ports.http, "--http-port"):
             running.enter_context(_serving(SandboxWebServer(ports.http, site)))
-        with _explained("name server", ports.dns, "--dns-port"):
-            names = NameServer(ports.dns, world)
-        running.enter_context(_serving(names.tcp))
-        running.enter_context(_serving(names.udp))
+        records = ZoneRecords(world)
+        for server in TRANSPORTS:
+            with _explained("name server", ports.dns, "--dns-port"):
+                running.enter_context(_serving(server(ports.dns, records)))
         with _explained("MQTT broker", ports.mqtt, "--mqtt-port"):
             from beacon.sandbox.broker import SandboxBroker  # noqa: PLC0415 - optional dependency
 
