@@ -45,7 +45,7 @@ LEFT = ["history.db", "history.key", "lamps"]
 
 # A daemon that is not as others are: `{}` is put in front of its start.
 PROGRAM = """
-import gc, json, os, sys, threading, time
+import gc, os, sys, threading, time
 from dataclasses import replace
 from pathlib import Path
 from gpiozero.pins.mock import MockFactory
@@ -96,16 +96,6 @@ def hang(self, event):
 
 Monitor.handle = hang
 """
-# It tells what it has loaded when a line comes in.
-LOADED = """
-def tell():
-    sys.stdin.readline()
-    print(json.dumps(sorted(sys.modules)), flush=True)
-
-threading.Thread(target=tell, daemon=True).start()
-"""
-
-
 def endpoint(name: str, port: int, **settings: Any) -> str:
     return "      - " + json.dumps(
         {"name": name, "type": "tcp", "host": "127.0.0.1", "port": port, "local": True} | settings
@@ -731,19 +721,6 @@ def test_a_flood_of_pushes_keeps_nothing_from_the_lamps(
     assert daemon.wait() == 0
     assert "Traceback" not in daemon.said()
     assert daemon.said().count("too many") <= 4
-
-
-def test_where_nobody_pushes_nothing_for_it_is_loaded(daemon, listening, eventually):
-    daemon.write(endpoint("open", listening))
-    daemon.spawn(program=LOADED)
-    eventually(daemon.status, "the daemon answers")
-    daemon.process.stdin.write("\n")
-    daemon.process.stdin.flush()
-    loaded = set(json.loads(daemon.process.stdout.readline()))
-    assert "beacon.probes.tcp" in loaded
-    for name in ("outputs.web.server", "outputs.web.push", "outputs.push_gateway", "probes.push"):
-        assert f"beacon.{name}" not in loaded
-    assert "http.server" not in loaded
 
 
 def explained(heard: dict[str, list[str]], topic: str) -> str:

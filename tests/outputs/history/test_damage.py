@@ -156,9 +156,9 @@ def lives_on(directory: Path, number: int) -> None:
         life.ends()
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", range(10))
 def test_whatever_is_damaged_the_beacon_starts_and_goes_on(left, tmp_path, part):
-    for number in range(part, DAMAGES, 4):
+    for number in range(part, DAMAGES, 10):
         dice = random.Random(number)
         directory = tmp_path / str(number)
         dead(left[dice.choice(("ended", "killed"))], directory)
