@@ -96,6 +96,8 @@ def hang(self, event):
 
 Monitor.handle = hang
 """
+
+
 def endpoint(name: str, port: int, **settings: Any) -> str:
     return "      - " + json.dumps(
         {"name": name, "type": "tcp", "host": "127.0.0.1", "port": port, "local": True} | settings
@@ -425,6 +427,14 @@ def test_what_stops_a_start_is_told_and_nothing_is_left(daemon, listening, hindr
         assert left == (["control.sock"] if hindrance == "another beacon" else [])
     finally:
         other.stop(5)
+
+
+def test_what_stops_a_start_is_the_last_word_and_the_exit_status_is_1(daemon, listening):
+    daemon.write(endpoint("open", listening))
+    daemon.state.write_text("a file")
+    daemon.spawn()
+    assert daemon.wait() == 1
+    assert daemon.said().splitlines()[-1].startswith(f"beacon: state directory {daemon.state}: ")
 
 
 def test_a_counter_is_never_used_twice_even_by_a_beacon_that_is_killed(daemon):

@@ -10,6 +10,7 @@ from unittest.mock import Mock
 import pytest
 
 from beacon.config.fields import Secret
+from beacon.config.problems import ConfigError, Position, Problem
 from beacon.config.schema import Config, Mqtt, Tower
 from beacon.core.effects import OverallChanged, ServiceChanged
 from beacon.core.indication import Colour
@@ -195,3 +196,14 @@ def test_a_reload_says_what_needs_a_restart(caplog):
     assert "changes of `site` and `tower` need a restart" in caplog.text
     assert "credentials are read by systemd at start" in caplog.text
     assert "reloaded; endpoints: 1" in caplog.text
+
+
+def test_a_bad_file_is_told_with_every_problem_and_changes_nothing(caplog):
+    problems = [Problem(Position("beacon.yaml", line, 5), "door", "wrong") for line in (9, 10)]
+    follow = Mock()
+    load = Mock(side_effect=ConfigError(problems))
+    notifier = reloaded(config("a"), load, SimpleNamespace(show=Mock()), follow)
+    assert [record.getMessage() for record in caplog.records][:2] == [*map(str, problems)]
+    assert "not reloaded: the configuration in use goes on unchanged" in caplog.text
+    assert not follow.called
+    notifier.ready.assert_called_once_with()

@@ -270,6 +270,14 @@ def test_what_a_reload_takes_away_is_emptied(settled, setup, house, words, clock
     assert sorted(said) == sorted(f"no {path}" for path in LEAVING)
 
 
+def test_what_changed_just_before_it_left_is_not_said(settled, setup, house, words):
+    _, _, outbox = settled
+    site = house().watched
+    outbox.offer([words(0.0).service(Verdict.OUTAGE, id="sms")])
+    outbox.follow(setup(house(site=replace(site, services=site.services[:1]))).topics)
+    assert list(outbox.changes(once=True)) == []
+
+
 def test_what_a_second_reload_brings_back_is_not_emptied(settled, setup, house, words, clock):
     site = house().watched
     reload(settled, setup(house(site=replace(site, witnesses=()))), words, lambda effect: (
