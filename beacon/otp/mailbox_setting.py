@@ -1,4 +1,4 @@
-"""The setting `mailboxes`: where the codes that servers send are awaited."""
+"""The setting `mailboxes`: where the codes arrive that servers send."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ class AnyMailbox:
     smsd: Annotated[Smsd | None, Meta(description="text messages, by gammu-smsd")] = None
 
     def __post_init__(self) -> None:
-        """Refuse what is no place, or two."""
+        """Refuse all but exactly one kind."""
         if (self.imap is None) == (self.smsd is None):
             raise SettingRefused("not exactly one kind of mailbox", "one of imap, smsd")
 
     @property
     def clock_bound(self) -> bool:
-        """Whether a wrong own clock would keep it shut."""
+        """Whether it cannot be opened if our own clock is wrong."""
         return self.imap is not None and self.imap.clock_bound
 
     def flaws(self) -> Iterator[Flaw]:
@@ -36,8 +36,8 @@ class AnyMailbox:
             yield ("imap", *path), message, allowed
 
     def open(self, run: Run) -> Watch:
-        """Open the one it is."""
+        """Open it."""
         if self.imap is not None:
             return self.imap.open(run)
-        assert self.smsd is not None, "refused above"
+        assert self.smsd is not None, "__post_init__ refuses neither"
         return self.smsd.open(run)

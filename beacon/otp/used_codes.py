@@ -109,13 +109,13 @@ class Book(Protocol):
         ...
 
     def write(self, step: Step) -> None:
-        """Return when it is on disk, or cannot be: soon in any case."""
+        """Write it to disk; return soon, also where that fails."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A token of which nothing else is known."""
+    """A token without its seed: what is needed to note its steps."""
 
     fingerprint: bytes
     period: int
@@ -124,10 +124,9 @@ class Mark:
 class Ledger:
     """Which steps of which tokens were used; seeds are kept as keyed hashes.
 
-    Times are UTC seconds. The step in which the ledger was first asked counts as used:
-    what was sent before a restart may not be known. `by` is whoever asks: a step that `wait`
-    promised to one is not given to another, so that two who share a token never run for the
-    same code.
+    Times are UTC seconds. The step in which the ledger was first asked counts as used: what was
+    sent before a restart may not be known. `by` is the endpoint that asks. A step that `wait`
+    promised to one endpoint is not given to another: two that share a token never use one code.
     """
 
     def __init__(self) -> None:
@@ -139,7 +138,7 @@ class Ledger:
         self._next: dict[bytes, int] = {}  # seed's hash → no counter below it is free
 
     def keep(self, book: Book) -> None:
-        """Write every step into this book from now on; those in it are used. Before the first."""
+        """Write every step into this book from now on; those in it are used. Call it first."""
         self._key, self._book = book.key, book
         self._used = dict.fromkeys(book.used(), book)
         for seed, period, step in self._used:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
-from typing import Final, Protocol, TypeAlias
+from typing import Final, TypeAlias
 
 import jmespath
 from jmespath.exceptions import JMESPathError
@@ -13,6 +13,7 @@ from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.net.address import join
 from beacon.net.http.client import Answer
+from beacon.net.http.cookies import Cookie
 from beacon.net.http.expectations import found_in, parse_json
 from beacon.net.parsing.parser import parsed
 from beacon.net.probe_failure import ProbeFailure
@@ -39,15 +40,6 @@ class Form:
 
 
 Captured: TypeAlias = str | Form
-
-
-class _Named(Protocol):
-    """A cookie, as far as it is looked at."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def value(self) -> str | None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +69,7 @@ class Capture:
             return f"not a JMESPath expression: {str(error).splitlines()[0]}"
         return ""
 
-    def take(self, run: Run, answer: Answer, jar: Iterable[_Named]) -> Captured | None:
+    def take(self, run: Run, answer: Answer, jar: Iterable[Cookie]) -> Captured | None:
         """The value; None where it is missing. Raises `ProbeFailure` for bodies that hold none."""
         if self.header is not None:
             return answer.headers.get(self.header)

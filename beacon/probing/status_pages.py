@@ -1,6 +1,6 @@
-"""A server's own word about itself, by the pages it has for that: all of them, in order.
+"""What a server says of itself, by all of its pages for that, in order.
 
-What such pages say proves little; what each of them proves is in its kind's page of the docs.
+Such pages prove little. What each of them proves is in its kind's page of the docs.
 """
 
 from collections.abc import Mapping
@@ -29,14 +29,11 @@ class StatusPages(Reach, Kind):
     def look(self, run: Run) -> Reading:
         """Ask for each page; the first that is not as it should be is the reading."""
         for path, expected in self.PAGES.items():
-            reading = self._ask(run, path, expected)
+            request = Request(url=self.url.rstrip("/") + path)
+            try:
+                reading = judge(exchange(run, request, self.route), expected)
+            except ProbeFailure as failure:
+                reading = failure.reading
             if reading.reason is not Reason.OK:
                 return replace(reading, detail=f"{path}: {reading.detail}")
         return Reading(Reason.OK, "it says that all is well, which proves little")
-
-    def _ask(self, run: Run, path: str, expected: Expectations) -> Reading:
-        try:
-            request = Request(url=self.url.rstrip("/") + path)
-            return judge(exchange(run, request, self.route), expected)
-        except ProbeFailure as trouble:
-            return trouble.reading
