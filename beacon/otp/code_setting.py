@@ -1,4 +1,4 @@
-"""The one-time code of a sign-in, as every kind of probe that needs one is told of it.
+"""The one-time code of a sign-in: the setting `code` of every kind of probe that needs one.
 
     code: {totp: !secret seed}       # RFC 6238; digits, period and algorithm if unusual
     code: {hotp: !secret seed}       # RFC 4226; counter: the first one to use

@@ -58,7 +58,7 @@ class Token:
 
     @property
     def fingerprint(self) -> bytes:
-        """Tells tokens apart, and from which no seed can be told."""
+        """Identifies the token, without revealing its seed."""
         return hashlib.sha256(b"one-time code\0" + self.seed).digest()
 
     def step(self, utc: float) -> int:

@@ -24,7 +24,7 @@ from beacon.probing.dialogue import Dialogue, DialogueSettings
 from beacon.probing.sign_in_step import Step
 
 LIFETIME: Final = 120.0
-"""Seconds a code is good where nothing else is said: privacyIDEA's default."""
+"""Seconds a code is good if `code_lifetime` is left out: privacyIDEA's default."""
 
 WARN_AFTER: Final = 30.0
 """Seconds after which people wonder where their text message is."""

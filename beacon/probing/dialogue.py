@@ -203,7 +203,7 @@ class DialogueSettings(Reach, Kind):
 
     @cached_property
     def _named(self) -> Mapping[str, Origin]:
-        """Step → the origin that its address names by itself, not by what a server said."""
+        """Step → the origin in its own address, where no captured value is part of it."""
         variables = SimpleNamespace(**self.variables)
         found = {}
         for step in self.steps + self.clean_up:
