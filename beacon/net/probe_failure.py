@@ -49,7 +49,7 @@ class FirstPass:
     def __init__(self) -> None:
         self._passed = False
 
-    def judged(self, run: Run, reading: Reading) -> Reading:
+    def correct(self, run: Run, reading: Reading) -> Reading:
         """The run's reading, corrected where a secret was not sent."""
         self._passed |= reading.outcome in (Outcome.PASS, Outcome.WARN)
         if not run.to_allow or reading.reason not in _OF_AN_ANSWER:

@@ -95,7 +95,7 @@ class Kind(ABC):
             raise
         finally:
             run.give_back_codes()
-        return timed(run, run.memory.of(FirstPass).judged(run, self.weigh(run, reading)))
+        return timed(run, run.memory.of(FirstPass).correct(run, self.weigh(run, reading)))
 
     def _of_failure(self, run: Run, reading: Reading) -> Reading:
         if run.expired:  # a socket shut by the deadline looks like all sorts of trouble

@@ -49,20 +49,6 @@ def test_another_service_that_is_ok_lends_its_green(make_room, usual_service):
     assert room.told == ["opened"]
 
 
-def test_after_suppression_trouble_waits_for_a_fresh_reading(make_room):
-    room = make_room().passes(200)
-    tell(room, Maintenance, "mfa", True)
-    fail(room).passes(600)
-    room.cue(None, "mfa/sign-in").passes(1).forget()
-    tell(room, Maintenance, "mfa", False)
-    assert room.lamps == {"white": "slow"}
-    room.passes(20)
-    assert room.sounds == []
-    fail(room).passes(0)
-    assert room.told == ["opened"]
-    assert room.sounds == ["three_pulses"]
-
-
 def test_a_first_pass_after_suppression_is_no_confirmation(make_room):
     room = make_room().passes(200)
     tell(room, Maintenance, "mfa", True)
@@ -83,38 +69,6 @@ def test_a_relapse_while_recovering_from_unseen_trouble_opens(make_room):
     tell(room, Maintenance, "mfa", False)
     fail(room.passes(10)).forget().passes(200)
     assert room.told == ["opened"]
-
-
-def test_what_was_acknowledged_before_is_not_announced_again(make_room):
-    room = fail(make_room().passes(200)).passes(300).acknowledge()
-    tell(room, Shelve, "mfa", True)
-    assert room.lamps == {"blue": "steady"}
-    room.forget().passes(2 * HOUR)
-    assert room.sounds == []
-    assert room.told == []
-    assert room.lamps == {"red": "steady", "amber": "slow"}
-
-
-def test_what_nobody_had_acknowledged_asks_again_and_re_alarms(make_room):
-    room = fail(make_room().passes(200)).passes(300)
-    tell(room, Shelve, "mfa", True, seconds=600.0)
-    room.forget().passes(599)
-    assert room.sounds == []
-    room.passes(62)
-    assert room.lamps == {"red": "fast", "amber": "fast"}
-    assert room.sounds == ["pulse"]
-
-
-def test_what_is_worse_than_before_escalates_afterwards(make_room):
-    room = make_room().passes(200).cue(Reason.SLOW, "mfa/sign-in").passes(300).acknowledge()
-    assert room.verdict() is Verdict.DEGRADED
-    tell(room, Shelve, "mfa", True)
-    fail(room).passes(300).forget()
-    tell(room, Shelve, None, False)
-    room.passes(1)
-    assert room.told == ["escalated"]
-    assert room.sounds == ["three_pulses"]
-    assert room.lamps == {"red": "fast", "amber": "fast"}
 
 
 def test_an_incident_may_recover_and_close_unheard(make_room):
@@ -368,15 +322,6 @@ def test_what_closed_and_came_again_while_suppressed_is_not_held(make_room):
     fail(room).passes(600).cue(None, "mfa/sign-in").passes(1)
     tell(room, Maintenance, "mfa", False)
     assert room.lamps == {"white": "slow"}
-
-
-def test_nothing_is_told_while_suppressed_but_what_resolves(make_room):
-    room = make_room().passes(200)
-    tell(room, Shelve, "mfa", True)
-    fail(room).passes(900)
-    mend(room).passes(900)
-    told = [e.what.value for e in room.effects if isinstance(e, Announced)]
-    assert told == []
 
 
 def test_what_relapsed_while_suppressed_relapses_when_it_is_seen_again(make_room):
