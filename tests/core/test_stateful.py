@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import get_args
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
@@ -72,6 +73,9 @@ from beacon.core.monitor import Monitor
 from beacon.core.service.incident import RELAPSE_EVERY
 from beacon.core.views import EndpointRead, IncidentState, SilenceChanged
 from tests.core.conftest import shifted
+
+# Tracing takes more time than the test. What nothing else reaches counts as not covered.
+pytestmark = pytest.mark.no_cover
 
 MINUTE, HOUR = 60.0, 3600.0
 INTERVAL, STALE_AFTER = 30.0, 95.0
