@@ -227,7 +227,7 @@ def _asking_commands(commands: Commands) -> None:
         commands,
         "incidents",
         operator_commands.incidents,
-        "every incident that is remembered, or the story of one",
+        "the newest 50 incidents, or the story of any that is remembered",
         "beacon incidents 3",
         shared=(_STATE, _JSON),
     )

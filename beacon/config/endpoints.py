@@ -104,7 +104,7 @@ class Poller:
         self, problems: Problems, registry: Registry, defaults: Defaults, *, embedded: bool
     ) -> None:
         self._problems, self._registry, self._defaults = problems, registry, defaults
-        self._walker = Decoder(problems)
+        self._decoder = Decoder(problems)
         self._embedded = embedded
 
     def polled(self, spot: NodePath, owner: str) -> Polled:
@@ -115,7 +115,7 @@ class Poller:
         own = specs(kind) if kind else {}
         common = specs(section)
         keys = {**common, **own, **common}  # common keys come first, and win
-        read = self._walker.read_keys(
+        read = self._decoder.read_keys(
             spot.node,
             keys,
             spot.path,
@@ -176,7 +176,7 @@ class Poller:
         if any(spec.required and key not in read for key, spec in own.items()):
             return None
         settings = {spec.field: read[key] for key, spec in own.items() if key in read}
-        made = self._walker.make(spot.node, spot.path, kind, settings)
+        made = self._decoder.make(spot.node, spot.path, kind, settings)
         if made is WRONG:
             return None
         probe: ConfiguredKind = made

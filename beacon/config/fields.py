@@ -3,8 +3,8 @@
 Probe kinds and schema sections annotate their dataclass fields with these. Plain `str`,
 `int`, `float`, `bool`, `tuple[X, ...]`, `Mapping[str, X]`, `X | None`, `Literal[...]`,
 `StrEnum`, unions of these, `Any`, and nested frozen dataclasses are understood too. Every
-class with a `parse(raw)` (and `ALLOWED`, `SCHEMA` for editors) reads its own value, be it a
-scalar, a list or a map. A dataclass field may be written under another name with
+class with a `parse(raw)` (and `ALLOWED` for messages, `SCHEMA` for editors) reads its own value, be
+it a scalar, a list or a map. A dataclass field may be written under another name with
 `field(metadata={"key": "from"})`; `msgspec.Meta(description=…)` describes it to editors.
 """
 
@@ -88,7 +88,7 @@ class Duration(float):
             raise SettingRefused(f"not a duration: {raw!r}", cls.ALLOWED, cls._meant(raw))
         seconds = float(found[1]) * _UNITS[found[2]]
         if not 0 < seconds < math.inf:
-            raise SettingRefused("a duration is longer than nothing", cls.ALLOWED)
+            raise SettingRefused("a duration must be greater than 0", cls.ALLOWED)
         return cls(seconds)
 
     @classmethod
@@ -106,7 +106,7 @@ class Duration(float):
         return str(cls(seconds)) if 0 < seconds < math.inf else ""
 
     def __str__(self) -> str:
-        """Return it as it is written: 5m, 90s, 800ms."""
+        """Return it in its largest whole unit: 5m, 90s, 800ms."""
         for unit in ("d", "h", "m", "s"):
             if self % _UNITS[unit] == 0:
                 return f"{self / _UNITS[unit]:.0f}{unit}"
@@ -120,8 +120,8 @@ def refuse_credentials(address: object, instead: str) -> None:
     """Refuse an address that holds a user name or a password, without repeating it.
 
     A password may hold `#`, `?` and `@`, so where the host begins is the writer's secret: an @
-    before the first slash is none of a path. With a slash in it, the first half looks like a
-    host and its port. Of what does not begin like an address nothing is told apart at all.
+    before the first slash is not part of a path. With a slash in it, the first half looks like a
+    host and its port. What does not begin like an address is refused with any @.
     """
     if not isinstance(address, str):
         return
@@ -286,7 +286,7 @@ class File(str):
 
     @classmethod
     def parse(cls, raw: object) -> Self:
-        """Open it once."""
+        """Check that it can be opened."""
         if not isinstance(raw, str) or not raw.startswith("/"):
             raise SettingRefused(f"not a whole path: {raw!r}", cls.ALLOWED)
         try:

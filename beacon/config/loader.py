@@ -37,7 +37,7 @@ class YamlDocument:
     def build(self, kind: type[T], at: Steps = ()) -> T | None:
         """Read what is written at a path as a type of `fields`; None when it is wrong.
 
-        A field of type `tree.Node` takes anything as it is.
+        A field of type `yaml.nodes.Node` takes anything as it is.
         """
         spot = self.spot(at)
         value: T | Any = Decoder(self.problems).read(spot.node, kind, spot.path)
@@ -72,8 +72,8 @@ def load(
 
     Raises `ConfigError` with every problem. `environ` serves !env_var and
     $CREDENTIALS_DIRECTORY. `starting`: TLS files
-    that do not fit each other or have expired are a warning, for they may just be renewed, and who
-    needs them reads them again. A start that they stopped would not be tried again.
+    that do not fit each other or have expired are only a warning: they are read again at each use,
+    and a start that fails is not tried again.
     """
     problems = Problems(starting=starting)
     document = _readable(YamlDocument(path, read_whole(path, environ, problems), problems))

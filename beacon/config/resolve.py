@@ -61,7 +61,7 @@ class Resolver:
         self._problems = problems
         self._registry = registry
         self._embedded = embedded
-        self._walker = Decoder(problems)
+        self._decoder = Decoder(problems)
 
     def config(self, spot: NodePath, path: str) -> Config | None:
         """Resolve and check everything; None when problems were noted."""
@@ -129,7 +129,7 @@ class Resolver:
         """Read a section key by key, so that one bad key hides no other's problems."""
         keys = specs(section)
         values = {key: spec.default for key, spec in keys.items()}
-        return values | self._walker.read_keys(spot.node, keys, spot.path, known=keys)
+        return values | self._decoder.read_keys(spot.node, keys, spot.path, known=keys)
 
     def _served(self, spot: NodePath, poller: Poller) -> _Served:
         values = self._values(spot, ServiceSection)

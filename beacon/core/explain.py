@@ -128,7 +128,7 @@ def _prospects(watched: ServiceMonitor) -> Iterator[Prospect]:
     elif verdict is Verdict.DEGRADED:
         yield Prospect(f"ok {spec.degraded_hold:g} s after all is up")
     if state.blind:
-        unseen = [e.spec.id for e in watched.basis if e.shown is Health.UNKNOWN]
+        unseen = [e.spec.id for e in watched.deciding if e.shown is Health.UNKNOWN]
         yield Prospect(f"sighted when these have been read: {', '.join(unseen)}")
 
 

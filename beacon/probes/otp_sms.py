@@ -97,7 +97,7 @@ class OtpSms(SmsDelivery):
         waited = run.clock.monotonic() - requests.began
         words = [f"not arrived within {waited:.0f} s", *unmatched(len(others))]
         lost = Reading(Reason.CODE_NOT_ARRIVED, "; ".join(words))
-        return replace(requests.verdict(lost), latency=run.elapsed())
+        return replace(requests.reading_if_lost(lost), latency=run.elapsed())
 
     def _codes(
         self, run: Run, watch: SmsdWatch, began: float, others: list[Hashable]

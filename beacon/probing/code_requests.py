@@ -39,7 +39,7 @@ class Owner(Enum):
 class CodeRequest:
     """A request for a code: when, by the monotonic clock and in UTC, and the mailbox then.
 
-    `mark` is for each folder (its name and validity) the number its next message was to have.
+    `mark`: for each folder (its name and validity), the number of the next message at that time.
     """
 
     at: float
@@ -95,7 +95,7 @@ class OpenRequests:
     def owner(self, run: Run, sent: float | None, dated: bool) -> Owner:
         """Whose code this is, by when its message was sent (UTC, by the clocks of others).
 
-        A time before our request decides. A later one decides only where the message itself is
+        A time before our request decides. A later one decides only if the message itself is
         `dated`: servers on its way may have received it late.
         """
         slack = (self.request.at - self.earlier[-1].at) / 2 if self.earlier else inf
@@ -139,8 +139,8 @@ class OpenRequests:
         """Our code came."""
         self.unanswered.drop(self.request)
 
-    def verdict(self, lost: Reading) -> Reading:
-        """The reading where ours did not come: late, if those of earlier requests do."""
+    def reading_if_lost(self, lost: Reading) -> Reading:
+        """The reading when our code did not come: late, if those of earlier requests did."""
         if lost.reason is not Reason.CODE_NOT_ARRIVED:
             return lost
         earlier = self.earlier_came and f"{self.earlier_came}; this run's: {lost.detail}"

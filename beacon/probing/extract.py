@@ -1,4 +1,4 @@
-"""What one step of a sign-in takes of an answer, for later steps to send."""
+"""What one step of a sign-in takes from an answer, for later steps to send."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
@@ -35,7 +35,7 @@ class Form:
 
     @property
     def fields(self) -> dict[str, str]:
-        """Name → value; of a name used twice the last one's."""
+        """Name → value; if a name occurs twice, the last value."""
         return dict(self.pairs)
 
 
@@ -46,7 +46,7 @@ Captured: TypeAlias = str | Form
 class Capture:
     """What to take: one of a JMESPath, a regular expression, a header, a cookie, a field, a form.
 
-    Of a regular expression it is the first group, or the whole match. `field` is the name of a
+    For a regular expression it is the first group, or the whole match. `field` is the name of a
     field of the page, `form` a CSS selector of a whole form.
     """
 

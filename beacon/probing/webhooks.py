@@ -127,14 +127,14 @@ _SENDGRID: Final = MappingProxyType(
         "dropped": Reason.DELIVERY_REFUSED,
     }
 )
-"""What it says of the way of a mail; every other event says nothing of it."""
+"""What it says of a mail's delivery; other events say nothing of it."""
 
 _CODE: Final = TextPattern(r"\b([245][0-9]{2})(?:[ -]([245]\.[0-9]{1,3}\.[0-9]{1,3}))?\b")
 _STATUS: Final = TextPattern(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
 
 
 def sendgrid(body: bytes) -> Pushed | None:
-    """Read a batch of SendGrid's events; the reading is the youngest's, of one second the worst."""
+    """Read a batch of SendGrid's events: the newest is the reading, the worst of one second."""
     events = [each for each in decoded(body, list[Sent]) if each.event in _SENDGRID]
     if not events:
         return None
@@ -174,7 +174,7 @@ def _code(text: str) -> str:
 
 # --- Amazon SES ---------------------------------------------------------------------
 
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+Utc = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Recipient(msgspec.Struct, frozen=True):
@@ -184,10 +184,10 @@ class Recipient(msgspec.Struct, frozen=True):
     diagnosis: str = msgspec.field(default="", name="diagnosticCode")
 
 
-class Happened(msgspec.Struct, frozen=True, rename="camel"):
+class EventDetails(msgspec.Struct, frozen=True, rename="camel"):
     """What an event adds to its mail; each kind has some of it."""
 
-    timestamp: Moment | None = None
+    timestamp: Utc | None = None
     bounce_type: str = ""
     delay_type: str = ""
     processing_time_millis: Annotated[float, msgspec.Meta(ge=0)] | None = None
@@ -198,7 +198,7 @@ class Happened(msgspec.Struct, frozen=True, rename="camel"):
 class SesMail(msgspec.Struct, frozen=True, rename="camel"):
     """The mail an event is of."""
 
-    timestamp: Moment
+    timestamp: Utc
     message_id: str = ""
 
 
@@ -207,13 +207,13 @@ class SesEvent(msgspec.Struct, frozen=True, rename="camel"):
 
     event_type: str
     mail: SesMail
-    delivery: Happened = Happened()
-    delivery_delay: Happened = Happened()
-    bounce: Happened = Happened()
+    delivery: EventDetails = EventDetails()
+    delivery_delay: EventDetails = EventDetails()
+    bounce: EventDetails = EventDetails()
 
 
 class Enveloped(msgspec.Struct, frozen=True):
-    """The same within an event of EventBridge, or what only looks like one."""
+    """The same within an event of EventBridge; or an envelope of SNS, known by `Type`."""
 
     detail: msgspec.Raw = msgspec.Raw(b"")
     id: str = ""
@@ -230,7 +230,7 @@ _SES: Final = MappingProxyType(
         "RenderingFailure": Reason.DELIVERY_REFUSED,
     }
 )
-"""What SES says of the way of a mail; every other event says nothing of it."""
+"""What SES says of a mail's delivery; other events say nothing of it."""
 
 
 def ses(body: bytes) -> Pushed | None:
@@ -262,7 +262,7 @@ def ses(body: bytes) -> Pushed | None:
 _KIND: Final = TextPattern(r"[A-Za-z]{1,40}")
 
 
-def _summary(event: str, about: Happened) -> str:
+def _summary(event: str, about: EventDetails) -> str:
     kind = about.bounce_type or about.delay_type
     named = f"({quoted(kind)})" if _KIND.fullmatch(kind) else ""
     recipients = (*about.bounced_recipients, *about.delayed_recipients)[:1]

@@ -5,6 +5,7 @@ import html
 import itertools
 import json
 from collections.abc import Callable
+from dataclasses import fields
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.config.fields import Url
-from beacon.core.model import DETAIL_LIMIT, Reading, Reason
+from beacon.core.model import DETAIL_LIMIT, ClockSeen, Reading, Reason
 from beacon.engine.clock import ManualClock
 from beacon.engine.redaction import Secrets, quoted
 from beacon.engine.run import Run
@@ -55,6 +56,22 @@ def test_the_secrets_of_the_settings_are_hidden_from_the_start(clock: ManualCloc
             return Reading(Reason.HTTP_STATUS, f"a\nb {quoted(self.token)}\x1b[31m")
 
     assert Run(clock, 5.0).take(Probe()).detail == "a b *** [31m"
+
+
+def test_every_text_of_a_reading_is_cleared() -> None:
+    """Numbers hold none, and the names of steps and accounts are our own, from the settings."""
+    seen = ClockSeen(0.0, quoted(PASSWORD))
+    reading = Reading(Reason.OK, quoted(PASSWORD), clock=seen, records=(quoted(PASSWORD),))
+    secrets = Secrets()
+    secrets.hide(PASSWORD)
+    cleared = secrets.cleared(reading)
+    assert (cleared.detail, cleared.clock, cleared.records) == (
+        "***",
+        ClockSeen(0.0, "***"),
+        ("***",),
+    )
+    without = {"reason", "latency", "phases", "ttl", "resolver", "uses"}
+    assert {field.name for field in fields(Reading)} == {"detail", "clock", "records"} | without
 
 
 WRITINGS: dict[str, Callable[[str], str]] = {

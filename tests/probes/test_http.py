@@ -132,7 +132,7 @@ class TestPlain:
         reading = observed(Http(url=Url("http://nowhere.example/"), proxy=proxy))
         assert reading.reason is Reason.OWN_NETWORK
 
-    def test_nothing_of_the_environment_is_heeded(self, ask, monkeypatch):
+    def test_nothing_of_the_environment_is_used(self, ask, monkeypatch):
         monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nonexistent")
         assert ask().reason is Reason.OK
@@ -156,7 +156,7 @@ class TestTls:
             ),
         ],
     )
-    def test_what_is_verified(self, ask, certificate, settings, reason):
+    def test_what_verification_accepts(self, ask, certificate, settings, reason):
         assert ask("/", certificate, **settings).reason is reason
 
     @pytest.mark.parametrize(
@@ -177,7 +177,9 @@ class TestTls:
         policy = TlsPolicy(ca=ca_file, certificate=pair.certificate, key=pair.key)
         assert ask("/", "mutual", tls=policy).reason is Reason.OK
 
-    def test_unverified_is_told_that_it_ended_and_weakens_no_other_probe(self, ask, ca_file):
+    def test_an_expired_certificate_is_reported_unverified_and_weakens_no_other_probe(
+        self, ask, ca_file
+    ):
         reading = ask("/", "expired", tls=TlsPolicy(verify=False))
         assert reading.reason is Reason.CERTIFICATE_EXPIRING
         assert reading.detail == "the certificate ended 3 days ago"

@@ -156,7 +156,7 @@ REJECTIONS = {
 
 @pytest.mark.integration
 @pytest.mark.parametrize("case", REJECTIONS)
-def test_a_no_is_a_rejection_whoever_lost_the_account(make: Make, case: str) -> None:
+def test_an_unknown_account_counts_as_rejected(make: Make, case: str) -> None:
     given, words = REJECTIONS[case]
     reading, _ = sign_in(make(**given))
     assert reading.reason is Reason.SIGN_IN_REJECTED
@@ -271,7 +271,7 @@ def failed(code: int, message: str = "canary words 123456") -> dict[str, Any]:
 
 
 ACCEPT = document(value=True, authentication="ACCEPT")
-TRANSACTION = "kanarie-of-a-challenge"
+TRANSACTION = "canary-of-a-challenge"
 CHALLENGE = document(
     value=False,
     authentication="CHALLENGE",
@@ -372,7 +372,7 @@ DOCUMENTS = st.fixed_dictionaries(
 
 @given(st.sampled_from([200, 201, 302, 400, 401, 500]), DOCUMENTS | SCALARS)
 def test_only_a_clear_yes_passes(status: int, said: Any) -> None:
-    """Evidence or no green: what is missing, or of another type, is never taken for one."""
+    """Only a complete, correct yes is a pass; what is missing or of another type is none."""
     probe = PrivacyIdea(url=Url("http://pi.example.com"), username="p", password=Secret("p"))
     try:
         answer = parse(Answer(status=status, body=json.dumps(said).encode()))

@@ -75,11 +75,11 @@ def test_requests_are_forgotten_and_dropped_one_by_one() -> None:
     it = asked(FORGOTTEN_AFTER, 200, 100)
     assert [100.0 - each.at for each in it.earlier] == [200, 100]
     assert it.match_earlier(101.0, NOW - 90)
-    assert it.verdict(LOST).detail == (
+    assert it.reading_if_lost(LOST).detail == (
         "the code of an earlier run came 101 s after its request; this run's: " + LOST.detail
     )
     it.match_unsure(102.0)
-    assert it.verdict(LOST).detail == (
+    assert it.reading_if_lost(LOST).detail == (
         "arrived 2 s after this request, or 202 s after one whose code never came"
     )
     assert it.earlier == it.unanswered.recent(100.0) == []
@@ -88,11 +88,11 @@ def test_requests_are_forgotten_and_dropped_one_by_one() -> None:
 
 def test_only_a_loss_becomes_late() -> None:
     it = asked()
-    assert it.verdict(LOST) == LOST
+    assert it.reading_if_lost(LOST) == LOST
     it.match_earlier(1.0)
     refused = Reading(Reason.DELIVERY_REFUSED, "refused")
-    assert it.verdict(refused) == refused
-    assert it.verdict(LOST).reason is Reason.CODE_LATE
+    assert it.reading_if_lost(refused) == refused
+    assert it.reading_if_lost(LOST).reason is Reason.CODE_LATE
 
 
 @pytest.mark.parametrize(

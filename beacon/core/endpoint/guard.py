@@ -1,8 +1,8 @@
 """The sign-in guard: stop trying rejected credentials before the provider locks the account.
 
-After two rejections the sign-in is tried rarely, after `guard_max` only when an operator resumes
-it (docs/probes/sign-ins.md). Credentials that never passed stop at once: they are wrong in our own
-configuration.
+After two rejections the sign-in is tried rarely, after `guard_max` not before an operator resumes
+it or the beacon is restarted in an orderly way (docs/probes/sign-ins.md). Credentials that never
+passed stop at once: they are wrong in our own configuration.
 """
 
 import math

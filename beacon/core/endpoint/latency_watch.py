@@ -22,7 +22,7 @@ class LatencyWatch:
         self._calendar_hour: int | None = None  # of the week; None: the calendar does not know
 
     def configure(self, endpoints: Mapping[str, EndpointState], changed: Container[str]) -> None:
-        """Compare these endpoints from now on; `changed` ones are learned anew."""
+        """Compare these endpoints from now on; `changed` ones are learnt anew."""
         for name, state in endpoints.items():
             if name in changed:
                 self.baselines.forget(name)
@@ -49,7 +49,7 @@ class LatencyWatch:
             if baseline.hour != hour:
                 baseline.begin(hour)
             limit = baseline.limit
-        state.pace(reading.latency, limit, at)
+        state.note_latency(reading.latency, limit, at)
 
     def learn(self, state: EndpointState, reading: Reading) -> None:
         """Learn from a passing reading, unless something else is wrong with its service."""

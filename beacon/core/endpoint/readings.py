@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from beacon.core.effects import Answered, Effect, Postpone, Recheck, Transition
 from beacon.core.endpoint.dependencies import Dependencies
 from beacon.core.endpoint.latency_watch import LatencyWatch
-from beacon.core.endpoint.state import EndpointState, only_its_words, slow_or
+from beacon.core.endpoint.state import EndpointState, with_slowness, without_dead_address
 from beacon.core.inputs import (
     ClockStepped,
     ClockSynchronised,
@@ -136,8 +136,8 @@ class EndpointMonitors:
         at, spec = event.at, state.spec
         reading = event.reading
         if spec.evidence is Evidence.CLAIM:
-            reading = only_its_words(reading)
-        reading = slow_or(reading, spec.slow_after)
+            reading = without_dead_address(reading)
+        reading = with_slowness(reading, spec.slow_after)
         self._read_clock(spec, event)
         if spec.evidence is Evidence.WITNESS:
             self._take(state, reading, event, gated=False)

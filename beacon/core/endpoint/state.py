@@ -1,8 +1,8 @@
 """One endpoint: from readings to health. Its parts: `streaks`, `flapping`, `guard`.
 
-The laws of this file: only pass or warn ends a fail streak; one error changes no
-streak, `failure_threshold` in a row make it unknown and empty them; no endpoint goes down
-while its own network is in doubt; leaving unknown takes fresh evidence.
+The rules of this file: a pass or a warn ends a fail streak; one error changes no streak, and
+`failure_threshold` errors in a row make the endpoint unknown and empty all streaks; no endpoint
+goes down while its own network is in doubt; leaving unknown takes fresh evidence.
 """
 
 import math
@@ -61,10 +61,10 @@ class EndpointKept:
     flapping: Flapping | None = None
 
 
-def slow_or(reading: Reading, slow_after: float | None) -> Reading:
+def with_slowness(reading: Reading, slow_after: float | None) -> Reading:
     """Turn a pass that took longer than `slow_after` seconds into a warn.
 
-    So it does with planned trouble, which counts for less than being slow.
+    Planned trouble that took so long becomes that warn, too: it counts for less than being slow.
     """
     if slow_after is None or reading.latency is None or reading.latency <= slow_after:
         return reading
@@ -76,8 +76,8 @@ def slow_or(reading: Reading, slow_after: float | None) -> Reading:
     return replace(reading, reason=Reason.SLOW, detail=detail[:DETAIL_LIMIT])
 
 
-def only_its_words(reading: Reading) -> Reading:
-    """What a vendor's source says: that an address of its server is dead is no admission."""
+def without_dead_address(reading: Reading) -> Reading:
+    """Return what a vendor's source says: a dead address of its server is no admission."""
     if reading.reason is not Reason.ADDRESS_DEAD:
         return reading
     return replace(reading, reason=Reason.OK)
@@ -298,7 +298,7 @@ class EndpointState:
             failing, lost = self.shown is Health.DOWN, outcome is Outcome.FAIL
             self.arrivals[delivery] = arrived(was, failing=failing, lost=lost)
 
-    def pace(self, latency: float, limit: float, at: float) -> None:
+    def note_latency(self, latency: float, limit: float, at: float) -> None:
         """Take in how long a passing reading took; above `limit` it is slow for its hour."""
         was = self.kept.slow
         slow = self.slowness.take(latency, limit, self.started, at, slow=was)

@@ -3,7 +3,8 @@
 The command line, the control socket, MQTT, the list `mqtt.commands` of the configuration, Home
 Assistant's buttons and a replay's `operator:` lines are derived from `COMMANDS`. Each of them reads
 its own notation into the same fields and calls `parse`; so a rule has one sentence, whoever asks.
-A new command is a row here, its event in `beacon.core.inputs`, and what the core does with it.
+A new command is a row here, its event in `beacon.core.inputs`, and a method of `operations`. A new
+field is also read in `cli.parser`, `mqtt.commands` and `replay.load`.
 """
 
 import inspect
@@ -87,7 +88,7 @@ COMMANDS: Final[Mapping[str, OperatorCommand]] = {
         OperatorCommand(
             name="acknowledge",
             event=Acknowledge,
-            summary="say that somebody has seen it: no flashing, no sound",
+            summary="say that somebody has seen it: no fast flashing, no sound",
             example='beacon acknowledge entra-mfa --reason "with the vendor"',
             done="acknowledged",
             undone="asks again",

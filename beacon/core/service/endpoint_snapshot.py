@@ -24,7 +24,7 @@ class EndpointSnapshot:
     planned: bool = False
     in_trouble: bool = False
     proven: Health = Health.UNKNOWN
-    raises: bool = False
+    raises_verdict: bool = False
     since: Moment = BOOT
     stated_at: Moment | None = None
     onset: Onset | None = None
@@ -32,7 +32,7 @@ class EndpointSnapshot:
     affects: tuple[str, ...] = ()
 
     @property
-    def counts(self) -> Health:
+    def counted_health(self) -> Health:
         """The health that the verdict counts; unknown: it is left out."""
         return self.proven if self.health is Health.UNKNOWN else self.health
 
@@ -48,7 +48,7 @@ def snapshot_of(
         planned=state.planned,
         in_trouble=state.in_trouble,
         proven=state.proven_since(began_at),
-        raises=state.spec.looks_back and state.in_trouble and not overtaken(state, peers),
+        raises_verdict=state.spec.looks_back and state.in_trouble and not overtaken(state, peers),
         since=state.kept.since,
         stated_at=state.kept.since if state.slow else state.stated_at,
         onset=state.kept.confirmed_onset,
@@ -57,8 +57,8 @@ def snapshot_of(
     )
 
 
-def basis(endpoints: Sequence[EndpointState]) -> Sequence[EndpointState]:
-    """The endpoints that a service's verdict rests on."""
+def deciding_endpoints(endpoints: Sequence[EndpointState]) -> Sequence[EndpointState]:
+    """The endpoints by which a service is well: those of its best kind of evidence."""
     present = [e for e in endpoints if not e.spec.looks_back]
     for kind in (Evidence.SYMPTOM, Evidence.HEALTH, Evidence.CAUSE, Evidence.CLAIM):
         if found := [e for e in present or endpoints if e.spec.evidence is kind]:

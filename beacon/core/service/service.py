@@ -24,7 +24,7 @@ from beacon.core.operator.overlays import OVERDUE
 from beacon.core.service import facts
 from beacon.core.service.blind import NOTHING_ANNOUNCED, BlindAnnouncer, BlindKept
 from beacon.core.service.diagnosis import diagnose
-from beacon.core.service.endpoint_snapshot import EndpointSnapshot, basis, snapshot_of
+from beacon.core.service.endpoint_snapshot import EndpointSnapshot, deciding_endpoints, snapshot_of
 from beacon.core.service.hold import ALARMING, Change, ServiceState, VerdictKept
 from beacon.core.service.incident import Incident
 from beacon.core.service.shared_parts import SharedParts
@@ -122,12 +122,12 @@ class ServiceMonitor:
     @property
     def starting(self) -> bool:
         """Something its verdict rests on is not known yet, and not because it cannot be."""
-        return any(not e.settled for e in self.basis)
+        return any(not e.settled for e in self.deciding)
 
     @property
     def recalling(self) -> bool:
         """Something its verdict rests on was known before a restart, and is not yet read again."""
-        return any(not e.settled and e.kept.health is not None for e in self.basis)
+        return any(not e.settled and e.kept.health is not None for e in self.deciding)
 
     @property
     def awaits_reading(self) -> bool:
@@ -145,9 +145,9 @@ class ServiceMonitor:
         return self.incident is not None or self.suppression is not None
 
     @property
-    def basis(self) -> Sequence[EndpointState]:
-        """The endpoints that its verdict rests on."""
-        return basis(self.endpoints)
+    def deciding(self) -> Sequence[EndpointState]:
+        """The endpoints by which it is well."""
+        return deciding_endpoints(self.endpoints)
 
     @property
     def _began_at(self) -> float:

@@ -38,17 +38,17 @@ NOTHING_KNOWN: Final = Judgement(Verdict.BLIND, Verdict.BLIND, blind=True)
 def judge(endpoints: Sequence[EndpointSnapshot]) -> Judgement:
     """Judge a service by its endpoints, in configured order.
 
-    Those that look back can raise what the others come to: where users fare well is counted
-    against where they do not, never against what fails now.
+    Those that look back can raise what the others come to. Users who fare well weaken only what
+    other users' failures say, never what fails now.
     """
     present = [e for e in endpoints if not e.spec.looks_back]
     if not present:
         return _judge(endpoints)
     found = _judge(present)
-    if not any(e.raises for e in endpoints):
+    if not any(e.raises_verdict for e in endpoints):
         return found
     raised = _judge(
-        [e for e in endpoints if not e.spec.looks_back or e.raises or e.health is Health.UP]
+        [e for e in endpoints if not e.spec.looks_back or e.raises_verdict or e.health is Health.UP]
     )
     return raised if RANK[raised.verdict] >= RANK[found.verdict] else found
 
@@ -89,7 +89,7 @@ def _by_cells(
     cells = tuple((name, _worst((e, e.health) for e in each)) for name, each in members.items())
     # A cell that becomes unknown while another is down counts as it was last proven: else our
     # own expired password for one region would turn the loss of another into an outage of all.
-    healths = [_worst((e, e.counts) for e in each) for each in members.values()]
+    healths = [_worst((e, e.counted_health) for e in each) for each in members.values()]
     unknown = sum(health is Health.UNKNOWN for _, health in cells)
     down = healths.count(Health.DOWN)
     counted = len(healths) - healths.count(Health.UNKNOWN)
@@ -155,9 +155,9 @@ def _worse(verdict: Verdict, raised: Verdict) -> Verdict:
 
 
 def _raised_by(other: EndpointSnapshot) -> Verdict:
-    if other.counts is Health.DOWN:
+    if other.counted_health is Health.DOWN:
         return Verdict.DEGRADED
-    if other.counts is not Health.DEGRADED:
+    if other.counted_health is not Health.DEGRADED:
         return Verdict.OK
     if other.planned or other.spec.evidence is Evidence.CAUSE:
         return Verdict.ADVISORY

@@ -264,7 +264,7 @@ class Annunciator:
     def end_drill(self) -> None:
         """End the rehearsal; the next opening sounds, however soon it comes."""
         self.drill = None
-        self.buzzer.join_no_more()
+        self.buzzer.forget_last_opening()
 
     def suppress(self, service: str) -> None:
         """Let no red, amber or sound come from a service."""
@@ -329,7 +329,7 @@ class Annunciator:
             self._step(alarm, AlarmEvent.ACKNOWLEDGE)
             alarm.kept.realarm_at = NEVER
         if waiting:  # what opens from now on, nobody has seen
-            self.buzzer.join_no_more()
+            self.buzzer.forget_last_opening()
         return bool(waiting)
 
     def ask_again(self, service: str, at: Moment, *, loud: bool) -> None:

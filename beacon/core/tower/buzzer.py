@@ -29,14 +29,14 @@ SILENT_SO_FAR: Final = BuzzerKept()
 
 @dataclass(slots=True)
 class BuzzerPolicy:
-    """The buzzer's manners: what may sound now, and what is swallowed."""
+    """The buzzer's rules: what may sound now, and what the budget takes away."""
 
     quiet: bool = False  # quiet hours: light only
     silent_until: Moment = LONG_AGO
     kept: BuzzerKept = SILENT_SO_FAR
 
     def opening(self, verdict: Verdict, at: Moment) -> Sound | None:
-        """Say that an incident opened, escalated or relapsed: within 60 s once, at the worst."""
+        """Say that an incident opened, escalated or relapsed: once in 60 s, unless it is worse."""
         rank = RANK[verdict]
         if at - self.kept.opened_at < OPENINGS_WITHIN and rank <= self.kept.opened_rank:
             return None
@@ -46,7 +46,7 @@ class BuzzerPolicy:
             self.kept = replace(self.kept, opened_at=at, opened_rank=rank)
         return sound
 
-    def join_no_more(self) -> None:
+    def forget_last_opening(self) -> None:
         """Let the next opening sound, however soon it comes."""
         self.kept = replace(self.kept, opened_at=LONG_AGO)
 

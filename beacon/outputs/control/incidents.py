@@ -24,7 +24,7 @@ SETTLE_WITHIN: Final = 2.0
 
 Utc = Annotated[datetime, msgspec.Meta(tz=True)]
 Seconds = Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]
-"""Neither NaN nor so many that nothing can be said of them."""
+"""No NaN, at most 1e12: what can be written as a span."""
 
 
 class _Cited(msgspec.Struct):
@@ -58,7 +58,7 @@ class _Vendor(msgspec.Struct):
 
 
 class _Incident(msgspec.Struct):
-    """What a row of the history must hold to be shown. An older beacon wrote only the first."""
+    """What a row must hold to be shown. An older beacon wrote only the fields without a default."""
 
     id: str
     number: Annotated[int, msgspec.Meta(gt=0, lt=HIGHEST_NUMBER)]
@@ -94,12 +94,12 @@ class Incidents:
     def __call__(self, request: Mapping[str, Any], _by: str) -> Answer:
         """Return the list, or the story of the one that `incident` names by id or number."""
         self._history.settle(SETTLE_WITHIN)
+        wanted = request.get("incident")
+        name = None if wanted in (None, "") else str(wanted)
         try:
-            rows = [row for _, row in self._history.reader.incidents(MOST)]
+            rows = [row for _, row in self._history.reader.incidents(MOST, name)]
             found = [row for row in rows if _readable(row)]
-            wanted = request.get("incident")
-            answer: Answer = {"incidents": found} if wanted in (None, "") else {}
-            answer = answer or self._story(found, wanted)
+            answer = {"incidents": found} if name is None else self._story(found, name)
         except sqlite3.Error as error:
             raise ActionRefused(f"the history cannot be read: {error}") from error
         return answer | {
@@ -107,11 +107,10 @@ class Incidents:
             "storage_degraded": self._history.degraded or len(found) < len(rows),
         }
 
-    def _story(self, found: list[dict[str, Any]], wanted: object) -> Answer:
-        chosen = [each for each in found if str(wanted) in (each["id"], str(each["number"]))]
-        if not chosen:
-            raise ActionRefused(f"no incident {wanted!r}; `beacon incidents` lists them")
-        [incident] = chosen
+    def _story(self, found: list[dict[str, Any]], name: str) -> Answer:
+        if not found:
+            raise ActionRefused(f"no incident {name!r}; `beacon incidents` lists the newest")
+        [incident] = found
         reader = self._history.reader
         since = datetime.fromisoformat(incident["since"]).timestamp()
         closed = incident["closed_at"]
@@ -121,7 +120,7 @@ class Incidents:
             "runbook": runbook(self._site(), incident["service"]),
             "story": [_dated(each) for each in reader.story(incident["number"])],
             "operators": [
-                _dated(each) for each in reader.orders(incident["service"], since, until)
+                _dated(each) for each in reader.commands(incident["service"], since, until)
             ],
             "transitions": [
                 _dated(each)

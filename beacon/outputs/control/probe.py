@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from beacon.config.schema import Config
 from beacon.core.endpoint.guard import REJECTIONS_TO_DOWN
-from beacon.core.endpoint.state import slow_or
+from beacon.core.endpoint.state import with_slowness
 from beacon.core.model import REJECTED, STANDING, Endpoint, Evidence, Outcome, Reading
 from beacon.engine.loop import Engine, RunHeld
 from beacon.engine.workers import TIDYING
@@ -121,7 +121,7 @@ def _held(endpoint: str, seconds: float) -> str:
 
 def run_body(spec: Endpoint, reading: Reading, notes: Iterable[str], codes: str) -> dict[str, Any]:
     """One run as a document. `codes` says where used one-time codes are known from."""
-    reading = slow_or(reading, spec.slow_after)
+    reading = with_slowness(reading, spec.slow_after)
     clock = reading.clock
     return {
         "endpoint": spec.id,

@@ -218,7 +218,7 @@ class HistoryFile:
     def tidy(self, open_incidents: Iterable[int]) -> None:
         """Drop damaged rows and the oldest beyond the number kept; close all other incidents.
 
-        A row with a number that was never given would make all others old.
+        A number that was never given would make all other rows old, and they would be dropped.
         """
         for table in self.kept:
             key = _key(table)
@@ -286,7 +286,7 @@ class HistoryFile:
         return self._db
 
 
-def rotten(error: Exception) -> bool:
+def is_corrupt(error: Exception) -> bool:
     """Whether an error means that the file is broken, and not only out of reach."""
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF not in _OUT_OF_REACH
@@ -382,11 +382,13 @@ class DatabaseReader:
 
     path: Path
 
-    def incidents(self, most: int) -> list[tuple[str, dict[str, Any]]]:
-        """The newest incidents (id, document), the newest first."""
+    def incidents(self, most: int, name: str | None = None) -> list[tuple[str, dict[str, Any]]]:
+        """The newest incidents (id, document), the newest first; or the one of an id or number."""
         with self._read_only() as db:
             rows = db.execute(
-                "SELECT id, document FROM incidents ORDER BY number DESC LIMIT ?", (most,)
+                "SELECT id, document FROM incidents WHERE ?1 IS NULL OR id = ?1"
+                " OR CAST(number AS TEXT) = ?1 ORDER BY number DESC LIMIT ?2",
+                (name, most),
             )
             found = [(str(name), _document(document)) for name, document in rows]
         return [(name, document) for name, document in found if document is not None]
@@ -401,7 +403,7 @@ class DatabaseReader:
         prefix = f"{service}/"
         return self._dicts("transitions", where, (len(prefix), prefix, since, until))
 
-    def orders(self, service: str, since: float, until: float) -> list[dict[str, Any]]:
+    def commands(self, service: str, since: float, until: float) -> list[dict[str, Any]]:
         """Commands about a service, or about all, between two moments."""
         where = "(service = ? OR service IS NULL) AND at BETWEEN ? AND ?"
         return self._dicts("operators", where, (service, since, until))

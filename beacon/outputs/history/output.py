@@ -2,8 +2,8 @@
 
 What comes in: effects, in the deciding thread, which leaves them in a bounded queue and goes on.
 What is decided: one thread commits them in batches, and with each batch what must survive a
-restart. What goes out: `storage`. Must never happen: a disk that fails costs a lamp or a topic; the
-beacon then says `storage_degraded` and tries again.
+restart. What goes out: `degraded`, while the disk fails; the writer tries again. Must never happen:
+a disk that fails costs a lamp or a topic.
 """
 
 import hmac

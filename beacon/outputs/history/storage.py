@@ -14,7 +14,7 @@ from typing import Final
 
 from beacon.engine.clock import Clock
 from beacon.engine.redaction import safe_traceback
-from beacon.outputs.history.database import Batch, HistoryFile, Newer, rotten
+from beacon.outputs.history.database import Batch, HistoryFile, Newer, is_corrupt
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class Storage:
             try:
                 do()
             except sqlite3.Error as error:
-                if not rotten(error):
+                if not is_corrupt(error):
                     raise
                 self._set_aside(error)
                 do()

@@ -36,7 +36,7 @@ class WebPush:
 
     def __init__(self, gateway: PushGateway) -> None:
         self._gateway = gateway
-        self._nobody = _digest(secrets.token_urlsafe())
+        self._unknown_digest = _digest(secrets.token_urlsafe())
         self._digests = {
             name: _digest(each.token.reveal())
             for name, each in gateway.of(Way.HTTP).items()
@@ -46,7 +46,7 @@ class WebPush:
     def __call__(self, request: WebRequest) -> WebAnswer:
         """Take one push, or answer why not."""
         if request.method != "POST":
-            return WebAnswer(405, {"ok": False, "error": "POST here"}, {"Allow": "POST"})
+            return WebAnswer(405, {"ok": False, "error": "use POST"}, {"Allow": "POST"})
         endpoint = request.path.removeprefix(PATH)
         try:
             self._admit(endpoint, request)
@@ -59,7 +59,7 @@ class WebPush:
         """Check the token; the answer does not reveal whether the endpoint exists."""
         found = _BEARER.fullmatch(request.authorization.strip())
         given = _digest(found[1] if found else "")
-        if not hmac.compare_digest(given, self._digests.get(endpoint, self._nobody)):
+        if not hmac.compare_digest(given, self._digests.get(endpoint, self._unknown_digest)):
             denied = PushDenied(
                 PushRefusal.TOKEN, "send `Authorization: Bearer <token>` with this endpoint's token"
             )

@@ -1,4 +1,4 @@
-"""Codes counted by the state of what they hang on: what is counted, kept, halved and told."""
+"""Codes counted by the state of what they depend on: what is counted, kept, halved and shown."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ MINUTE = 60.0
 
 @pytest.fixture
 def codes(make_endpoint):
-    """Mailed codes with the DNS of their sender, which a portal elsewhere hangs on too."""
+    """Mailed codes with the DNS of their sender, on which a portal elsewhere may depend too."""
 
     def build(explains=None):
         code = make_endpoint("codes", "code", Evidence.SYMPTOM, failure_threshold=2)
@@ -85,7 +85,7 @@ def test_another_service_sees_its_own_codes_only(make_room, codes, make_endpoint
     assert set(counts(room, "portal")) == {OTHER}
 
 
-def test_counts_outlive_a_restart_and_go_with_their_tie(make_room, codes, make_endpoint):
+def test_counts_outlive_a_restart_and_end_with_their_dependency(make_room, codes, make_endpoint):
     room = make_room(codes()).passes(10 * MINUTE)
     room.cue(Reason.SPF_MISSING, DOMAIN).passes(3 * MINUTE)
     before = counts(room)[CODE]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.core.endpoint.state import EndpointKept, EndpointState, overtaken, slow_or
+from beacon.core.endpoint.state import EndpointKept, EndpointState, overtaken, with_slowness
 from beacon.core.model import Evidence, Health, Outcome, Reading, Reason
 from beacon.core.trust.network import Confirmation
 from tests.core.endpoint.conftest import LETTERS
@@ -87,14 +87,14 @@ def test_while_our_own_eyes_are_in_doubt_nothing_goes_down(feed):
     ],
 )
 def test_a_late_pass_is_a_warn(latency, slow_after, reason):
-    assert slow_or(Reading(Reason.OK, latency=latency), slow_after).reason is reason
+    assert with_slowness(Reading(Reason.OK, latency=latency), slow_after).reason is reason
 
 
 @pytest.mark.parametrize("reason", [Reason.ADDRESS_DEAD, Reason.CERTIFICATE_EXPIRING])
 def test_planned_trouble_does_not_hide_slowness(reason):
     reading = Reading(reason, "what is planned", latency=6.0)
-    assert slow_or(reading, 9.0) is reading
-    slow = slow_or(reading, 5.0)
+    assert with_slowness(reading, 9.0) is reading
+    slow = with_slowness(reading, 5.0)
     assert (slow.reason, slow.detail) == (
         Reason.SLOW,
         "took 6 s, more than 5 s; what is planned",
@@ -103,7 +103,7 @@ def test_planned_trouble_does_not_hide_slowness(reason):
 
 def test_a_slow_failure_stays_a_failure():
     reading = Reading(Reason.HTTP_STATUS, latency=9.0)
-    assert slow_or(reading, 1.0) is reading
+    assert with_slowness(reading, 1.0) is reading
 
 
 def test_errors_are_only_ours():

@@ -74,7 +74,7 @@ def test_an_unknown_or_ambiguous_attestation_is_refused(make_room):
         ((Drill, False), {}),
     ],
 )
-def test_what_is_closed_is_refused_and_nothing_changes(make_room, what, more):
+def test_commands_after_the_incident_are_refused_and_change_nothing(make_room, what, more):
     room = fail(make_room().passes(200)).passes(300).acknowledge()
     tell(room, Silence, True)
     mend(room).passes(HOUR)
@@ -168,7 +168,8 @@ def test_a_silence_ends_by_itself_to_the_second(make_room):
 
 def test_acknowledging_one_service_leaves_the_others_asking(make_room, usual_service):
     room = make_room(usual_service("mfa"), usual_service("sms")).passes(200)
-    fail(room), fail(room, "sms").passes(300)
+    fail(room)
+    fail(room, "sms").passes(300)
     tell(room, Acknowledge, service="sms")
     asking = {i.service: i.acknowledged for i in room.simulation.monitor.view().incidents}
     assert asking == {"mfa": False, "sms": True}

@@ -393,7 +393,7 @@ def test_transitions_orders_and_stories_are_written(outage):
         ("unknown", "up", "ok"),
         ("up", "down", "deadline"),
     ]
-    [order] = reader.orders("mfa", 0, 2e10)
+    [order] = reader.commands("mfa", 0, 2e10)
     assert (order["command"], order["by"], order["origin"]) == ("acknowledge", "alex", "cli")
     assert (order["reason"], order["service"]) == ("with the vendor", None)
     assert [s["what"] for s in reader.story(1)] == ["opened", "acknowledged"]
@@ -416,7 +416,7 @@ def test_an_incident_lists_the_orders_of_its_life_that_concern_it(outage, clock)
         ("shelve", "mfa", "OFF", "alex", "cli"),
     ]
     [since] = [t["at"] for t in life.history.reader.story(1) if t["what"] == "opened"]
-    assert life.history.reader.orders("mfa", 0, since - 1) == []
+    assert life.history.reader.commands("mfa", 0, since - 1) == []
 
 
 def test_nothing_is_written_while_nothing_changes(live, clock, tmp_path):
@@ -452,7 +452,11 @@ def test_old_rows_go_while_it_runs_and_the_newest_stay(tmp_path):
     reader = database.DatabaseReader(tmp_path / NAME)
     assert [t["at"] for t in reader.transitions("a", 0, 1e9)] == [float(n) for n in range(291, 301)]
     assert [name for name, _ in reader.incidents(9)] == ["i300", "i299", "i298"]
-    assert len(reader.orders("", 0, 2e10)) == 5
+    for named in ("i298", "298"):
+        assert [name for name, _ in reader.incidents(1, named)] == ["i298"], (
+            "also behind the newest"
+        )
+    assert len(reader.commands("", 0, 2e10)) == 5
     assert reader.story(295) == []
     assert len(reader.story(296)) == 1
     assert file._db.execute("PRAGMA page_count").fetchone() == pages, "pages are used again"
