@@ -1,11 +1,12 @@
 """A room to watch in virtual time: services, scripted readings, and what was shown."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Self
 
 import msgspec
 import pytest
+from coverage import Coverage
 
 from beacon.core.effects import Announced, Effect, IndicationChanged, Sounded
 from beacon.core.indication import Colour, Indication
@@ -14,6 +15,17 @@ from beacon.core.model import Endpoint, Evidence, Moment, Reading, Reason, Servi
 from beacon.core.snapshot import with_moments
 from beacon.core.views import IncidentView
 from beacon.replay.simulation import PASSING, Simulation
+
+
+@pytest.fixture(scope="module")
+def untraced() -> Iterator[None]:
+    """Tests that tracing would slow down most. What nothing else reaches counts as not covered."""
+    tracing = Coverage.current()
+    if tracing:
+        tracing.stop()
+    yield
+    if tracing:
+        tracing.start()
 
 
 def well_formed(thing) -> None:

@@ -30,8 +30,7 @@ from beacon.core.model import (
 )
 from beacon.core.monitor import Monitor
 
-# Tracing takes more time than the test. What nothing else reaches counts as not covered.
-pytestmark = pytest.mark.no_cover
+pytestmark = pytest.mark.usefixtures("untraced")
 
 ENDPOINTS = {
     "mfa/a": Evidence.SYMPTOM,

@@ -39,8 +39,7 @@ from beacon.core.model import (
 from beacon.core.tower.sequences import AlarmEvent, Stage, Turn, table
 from beacon.core.views import IncidentState, OverlayKind
 
-# Tracing takes more time than the test. What nothing else reaches counts as not covered.
-pytestmark = pytest.mark.no_cover
+pytestmark = pytest.mark.usefixtures("untraced")
 
 SIGN_IN, HEALTH, VENDOR = "mfa/sign-in", "mfa/health", "mfa/vendor"
 MINUTE, HOUR = 60.0, 3600.0

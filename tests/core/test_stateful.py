@@ -74,8 +74,7 @@ from beacon.core.service.incident import RELAPSE_EVERY
 from beacon.core.views import EndpointRead, IncidentState, SilenceChanged
 from tests.core.conftest import shifted
 
-# Tracing takes more time than the test. What nothing else reaches counts as not covered.
-pytestmark = pytest.mark.no_cover
+pytestmark = pytest.mark.usefixtures("untraced")
 
 MINUTE, HOUR = 60.0, 3600.0
 INTERVAL, STALE_AFTER = 30.0, 95.0
