@@ -335,12 +335,12 @@ def test_what_looks_back_raises_and_never_clears_nor_blinds(ours, users, verdict
 
 
 def test_lost_from_sight_while_in_trouble_it_holds_what_it_raised():
-    found = judge([*cells(UP), late(DARK, raises_verdict=True, region="r0")])
+    found = judge([*cells(UP), late(DARK, raises=True, region="r0")])
     assert (found.verdict, found.blind) == (Verdict.BLIND, True)
 
 
 def test_trouble_that_is_over_by_fresher_proof_does_not_count():
-    assert judge([*cells(UP), late(DOWN, raises_verdict=False, region="r0")]).verdict is Verdict.OK
+    assert judge([*cells(UP), late(DOWN, raises=False, region="r0")]).verdict is Verdict.OK
 
 
 def test_alone_it_is_all_there_is_and_proves_little():
@@ -374,5 +374,5 @@ def test_users_elsewhere_count_against_users_here_and_not_against_what_fails_now
 )
 def test_nothing_that_looks_back_ever_lowers_a_verdict(ours, users, vendor):
     present = [*cells(*ours), claim(vendor)]
-    looking = [late(h, raises_verdict=r, region=f"r{n}") for n, (h, r) in enumerate(users)]
+    looking = [late(h, raises=r, region=f"r{n}") for n, (h, r) in enumerate(users)]
     assert RANK[judge([*present, *looking]).verdict] >= RANK[judge(present).verdict]
