@@ -3,6 +3,7 @@
 import pytest
 
 from beacon.core.effects import FirstDue, OverallChanged, Recheck
+from beacon.core.endpoint.state import Onset
 from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site, Verdict
 from beacon.core.views import EndpointRead
 from beacon.replay.simulation import Simulation
@@ -90,6 +91,8 @@ def test_a_fail_that_waits_for_its_re_check_still_does(by_sms):
     assert [e.due for e in first if isinstance(e, Recheck)] == [HOUR + 120.0]
     list(beacon.run(HOUR + 120.0))
     assert beacon.monitor.view().endpoints[0].health is Health.DOWN
+    kept = beacon.monitor.remember(beacon.now).endpoints[ARRIVES]
+    assert kept.confirmed_onset == Onset(HOUR, Reading(Reason.CODE_NOT_ARRIVED)), "the first fail"
 
 
 def test_what_is_stale_counts_no_more(by_sms):

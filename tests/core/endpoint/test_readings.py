@@ -89,6 +89,19 @@ def test_what_passes_while_it_waits_for_our_eyes_waits_no_longer(desk):
     assert desk.report("mfa/a").health is Health.UP
 
 
+def test_no_witness_reaches_anything_but_not_all_fail_then_the_fails_are_ours(desk):
+    """One witness fails, the other cannot be asked: the uplink is not lost, nor is it proved."""
+    down(desk, "mfa/a", 10.0)
+    down(desk, "sms/b", 10.5)
+    desk.read(22.0, "witness/a", GONE)
+    effects = desk.read(22.5, "witness/b", Reading(Reason.INTERNAL_ERROR))
+    ours = Reading(Reason.OWN_NETWORK, "every witness outside fails")
+    assert [e for e in effects if isinstance(e, Transition) and e.endpoint not in EYES] == [
+        Transition(22.5, "mfa/a", Health.UP, Health.UNKNOWN, ours),
+        Transition(22.5, "sms/b", Health.UP, Health.UNKNOWN, ours),
+    ]
+
+
 def test_a_lost_uplink_voids_everything_outside_once(desk):
     down(desk, "mfa/a", 10.0)
     down(desk, "sms/b", 10.5)

@@ -97,7 +97,10 @@ def test_the_window_ends_to_the_second(removed, late, cause):
     beside = room.incident.causes[-1]
     assert (beside.cause, beside.explains) == ("dns", not late)
     if late:
-        assert "its window of 70 min does not reach" in beside.explanation
+        assert beside.explanation == (
+            f"{DOMAIN}: spf_missing, 70 min before {CODE}: code_not_arrived, "
+            "which its window of 70 min does not reach"
+        )
 
 
 @pytest.mark.parametrize(("early", "cause"), [(100.0, "dns"), (200.0, "unknown")])
