@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from beacon.config.fields import is_address
 from beacon.core.model import Reason
 from beacon.engine.run import EXHAUSTED, Phase, Run
-from beacon.net.addresses import ADDRESSES, Address, shown
+from beacon.net.known_addresses import ADDRESSES, Address, shown
 from beacon.net.probe_failure import ProbeFailure
 
 IpVersion = Literal[4, 6]

@@ -14,8 +14,8 @@ from typing import Final
 from beacon.config.fields import HostName
 from beacon.core.model import Reading, Reason
 from beacon.engine.run import EXHAUSTED, Run
-from beacon.net.addresses import host_port
 from beacon.net.dial import trouble_of
+from beacon.net.known_addresses import host_port
 
 _LARGEST: Final = 65535
 

@@ -11,11 +11,11 @@ from beacon.config.certificate import certificate_words
 from beacon.config.fields import Secret, Url
 from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
-from beacon.net.address import Origin
 from beacon.net.http.auth import Auth
 from beacon.net.http.client import Answer, Request, exchange, prepare
 from beacon.net.http.expectations import Expectations, judge
 from beacon.net.http.route import Reach
+from beacon.net.origin import Origin
 from beacon.net.probe_failure import ProbeFailure
 from beacon.probing.base import FAST, Abilities, Kind, SettingFlaw
 

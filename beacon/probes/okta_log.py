@@ -16,12 +16,12 @@ from beacon.config.fields import Duration, Secret, Url
 from beacon.core.model import Evidence, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
-from beacon.net.address import same_origin
 from beacon.net.http.auth import unencrypted
 from beacon.net.http.client import Answer, Request
 from beacon.net.http.conditional_client import ConditionalClient
 from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
+from beacon.net.origin import same_origin
 from beacon.net.probe_failure import ProbeFailure
 from beacon.probing.base import USERS, Abilities, SettingFlaw
 from beacon.probing.sign_in_stats import (

@@ -12,10 +12,10 @@ from beacon.config.fields import Duration, Secret
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import Run
-from beacon.net.address import Origin
 from beacon.net.http.route import Reach
 from beacon.net.mail.mail_server import silence_means
 from beacon.net.mailbox import Message, Watch
+from beacon.net.origin import Origin
 from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.daily_quota import spend
 from beacon.probing.base import Kind, SettingFlaw

@@ -17,12 +17,12 @@ from beacon.config.problems import meant
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import DeadlinePassed, Run
-from beacon.net.address import Origin, origin
 from beacon.net.http.client import Answer, Request, confined, exchange, prepare
 from beacon.net.http.cookies import Jar
 from beacon.net.http.expectations import Expectations, judge
 from beacon.net.http.route import Reach
 from beacon.net.mailbox import Watch
+from beacon.net.origin import Origin, origin
 from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.code_mailbox import await_code
 from beacon.otp.code_setting import claimed, counted

@@ -11,10 +11,10 @@ from beacon.config.fields import Regex
 from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
-from beacon.net.address import join
 from beacon.net.http.client import Answer
 from beacon.net.http.cookies import Cookie
 from beacon.net.http.expectations import found_in, parse_json
+from beacon.net.origin import join
 from beacon.net.parsing.parser import parsed
 from beacon.net.probe_failure import ProbeFailure
 from beacon.probing.html_forms import WrittenForm, selector_flaw

@@ -16,11 +16,11 @@ from beacon.config.fields import Flaw, SettingRefused, Url
 from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
-from beacon.net.address import origin, same_origin
 from beacon.net.http.auth import ClientAuth
 from beacon.net.http.client import Request, exchange, shown
 from beacon.net.http.expectations import parse_json
 from beacon.net.http.route import Route
+from beacon.net.origin import origin, same_origin
 from beacon.net.outline import outline
 from beacon.net.probe_failure import ProbeFailure
 

@@ -21,7 +21,7 @@ PROGRAM = """
 import http.server, json, subprocess, sys, threading
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
-from beacon.net.address import origin
+from beacon.net.origin import origin
 from beacon.net.http.client import Request, exchange
 from beacon.net.probe_failure import ProbeFailure
 

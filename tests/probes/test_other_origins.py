@@ -6,8 +6,8 @@ import pytest
 
 from beacon.config.fields import Secret, Url
 from beacon.core.model import Outcome, Reason
-from beacon.net.address import Origin
 from beacon.net.http.auth import Auth, Bearer
+from beacon.net.origin import Origin
 from beacon.probes.flow import Flow
 from beacon.probes.http import Http
 from beacon.probing.extract import Capture

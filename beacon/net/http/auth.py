@@ -13,10 +13,10 @@ from beacon.config.checks import loopback
 from beacon.config.fields import Flaw, Secret, Url
 from beacon.core.model import Reason
 from beacon.engine.run import Run
-from beacon.net.address import origin
 from beacon.net.http.client import Answer, Request, exchange
 from beacon.net.http.expectations import parse_json
 from beacon.net.http.route import Route, basic
+from beacon.net.origin import origin
 from beacon.net.probe_failure import ProbeFailure
 
 MARGIN: Final = 30.0

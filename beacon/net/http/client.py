@@ -19,10 +19,10 @@ import beacon
 from beacon.core.model import ClockSeen, Reason
 from beacon.engine.redaction import HIDDEN, PUBLIC_HEADERS, quoted
 from beacon.engine.run import Run
-from beacon.net.address import Origin, join, origin
 from beacon.net.http.connection import BODY_LIMIT, Exchange
 from beacon.net.http.cookies import Jar
 from beacon.net.http.route import Route
+from beacon.net.origin import Origin, join, origin
 from beacon.net.parsing.charset import codec, codec_of_page
 from beacon.net.parsing.dates import mail_date
 from beacon.net.probe_failure import ProbeFailure

@@ -31,9 +31,9 @@ from urllib3.util.url import parse_url
 from beacon.core.model import Reason
 from beacon.engine.run import DeadlinePassed, Phase, Run
 from beacon.net import dial, tls
-from beacon.net.addresses import host_port
 from beacon.net.http.inflate import Inflate, coding_of
 from beacon.net.http.route import Route
+from beacon.net.known_addresses import host_port
 from beacon.net.probe_failure import ProbeFailure, hold
 
 HEAD_LIMIT: Final = 64 * 1024

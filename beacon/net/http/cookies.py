@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from beacon.config.checks import loopback
-from beacon.net.address import Origin, origin
+from beacon.net.origin import Origin, origin
 from beacon.net.parsing.dates import cookie_date
 
 LONGEST: Final = 4096

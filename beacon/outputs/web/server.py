@@ -23,7 +23,7 @@ from typing import Any, Final
 from beacon.core.effects import Effect
 from beacon.engine.redaction import safe_traceback
 from beacon.engine.text_pattern import TextPattern
-from beacon.net.addresses import host_port
+from beacon.net.known_addresses import host_port
 
 log = logging.getLogger(__name__)
 

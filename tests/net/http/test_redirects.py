@@ -9,8 +9,8 @@ from beacon.core.model import Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.redaction import Secrets
 from beacon.engine.run import Run
-from beacon.net.address import Origin, origin
 from beacon.net.http.client import Request, exchange
+from beacon.net.origin import Origin, origin
 from beacon.net.probe_failure import ProbeFailure
 
 clear = Secrets().clear

@@ -11,12 +11,12 @@ from beacon.config.fields import Secret, Url
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import Run
-from beacon.net.address import join, origin, same_origin
 from beacon.net.http.auth import Auth, Basic, Bearer
 from beacon.net.http.client import Answer, Request, confined, prepare
 from beacon.net.http.condition import Condition
 from beacon.net.http.cookies import Jar
 from beacon.net.http.expectations import Expectations, judge
+from beacon.net.origin import join, origin, same_origin
 from beacon.net.probe_failure import ProbeFailure
 from beacon.probes.flow import Flow
 from beacon.probes.http import Http

@@ -14,7 +14,7 @@ from beacon.core.model import Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.net import dial
-from beacon.net.addresses import CHECKED_EVERY, FRESH, Addresses, interleave
+from beacon.net.known_addresses import CHECKED_EVERY, FRESH, Addresses, interleave
 from beacon.probes.http import Http
 from beacon.probes.tcp import Tcp
 
