@@ -1,22 +1,31 @@
 """Do codes arrive while what they depend on is well, and while it fails? Counts, kept small."""
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from beacon.core.views import Arrivals
 
-_COUNTS: Final = ("well_arrived", "well_lost", "failing_arrived", "failing_lost")
 MOST: Final = 4096
 """Counts are halved when they reach this together: two weeks of a code every five minutes."""
 
 
 def arrived(was: Arrivals, *, failing: bool, lost: bool) -> Arrivals:
     """Count one more code: whether the cause was failing, and whether the code was lost."""
-    counts: dict[str, Any] = {name: getattr(was, name) for name in _COUNTS}
-    if sum(counts.values()) >= MOST:
-        counts = {name: count // 2 for name, count in counts.items()}
-    counts[f"{'failing' if failing else 'well'}_{'lost' if lost else 'arrived'}"] += 1
-    return replace(was, **counts)
+    if was.well_arrived + was.well_lost + was.failing_arrived + was.failing_lost >= MOST:
+        was = replace(
+            was,
+            well_arrived=was.well_arrived // 2,
+            well_lost=was.well_lost // 2,
+            failing_arrived=was.failing_arrived // 2,
+            failing_lost=was.failing_lost // 2,
+        )
+    if failing and lost:
+        return replace(was, failing_lost=was.failing_lost + 1)
+    if failing:
+        return replace(was, failing_arrived=was.failing_arrived + 1)
+    if lost:
+        return replace(was, well_lost=was.well_lost + 1)
+    return replace(was, well_arrived=was.well_arrived + 1)
 
 
 def in_words(counts: Arrivals) -> str:

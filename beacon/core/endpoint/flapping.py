@@ -28,6 +28,8 @@ class Flapping:
 class FlapDetector:
     """The last regular readings of one endpoint."""
 
+    __slots__ = ("changes_from", "held", "history", "regulars_since_down")
+
     def __init__(self, kept: Flapping | None = None) -> None:
         self.history = 0  # a bit for each reading, 1: it failed
         self.changes_from = 0  # so many of them there are

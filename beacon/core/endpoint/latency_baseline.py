@@ -223,6 +223,8 @@ class Slowness:
     the row that made it so, and with a slow reading; it ends when it has not been so for as long.
     """
 
+    __slots__ = ("_latest", "_over_since", "_row_since", "_under_since")
+
     def __init__(self) -> None:
         self._latest: deque[float] = deque(maxlen=LATEST)
         self._row_since: float | None = None

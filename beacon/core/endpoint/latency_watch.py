@@ -42,9 +42,10 @@ class LatencyWatch:
 
     def compare(self, state: EndpointState, reading: Reading, at: float) -> None:
         """Judge how long a passing reading took."""
-        baseline, hour, limit = state.baseline, self._hour, math.inf
+        baseline = state.baseline
         if baseline is None or reading.reason is not Reason.OK or reading.latency is None:
             return
+        hour, limit = self._hour, math.inf
         if hour is not None:
             if baseline.hour != hour:
                 baseline.begin(hour)

@@ -105,6 +105,12 @@ def overtaken(late: "EndpointState", others: Iterable["EndpointState"]) -> bool:
 class EndpointState:
     """What is remembered of one endpoint between readings."""
 
+    __slots__ = (
+        *("arrivals", "baseline", "delayed_until", "errors", "fail_since", "flaps", "health"),
+        *("kept", "last", "onset", "passed_at", "records", "settled", "slow_because", "slowness"),
+        *("spec", "started", "stated_at", "statement", "streaks", "ttl", "ttl_at"),
+    )
+
     def __init__(self, spec: Endpoint, at: Moment) -> None:
         self.spec = spec
         self.kept = EndpointKept(since=at)
