@@ -17,6 +17,9 @@ QUICK := $(addprefix tests/,core engine config maildns otp probing replay vendor
 SLOW = $(notdir $(wildcard scripts/slow/*))
 APPLICATIONS = $(basename $(notdir $(wildcard lock/applications/*.in)))
 
+# The tests start beacons by the dozen: where nothing compiled may be kept, each compiles all of it.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help run demo test quick slow check lint format coverage lock lock-check bench mutation picture annunciator architecture clean
 .DEFAULT_GOAL := help
 

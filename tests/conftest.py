@@ -1,6 +1,7 @@
 """What every test may use: real servers by name, free ports, a clock that stands still."""
 
 import contextlib
+import gc
 import math
 import os
 import random
@@ -85,6 +86,22 @@ settings.load_profile("short")
 for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, usual)
+
+
+# What is collected are thousands of objects that stay: no garbage is looked for among them.
+gc.disable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """First what waits for real seconds: begun last, everything would wait for it."""
+    items.sort(key=lambda item: item.get_closest_marker("realtime") is None)
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage from here on, among what comes from here on."""
+    gc.freeze()
+    gc.enable()
+
 
 SBIN = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 
