@@ -406,16 +406,20 @@ def test_tls_that_is_never_answered(beacon, house, eventually, caplog):
 # --- TLS ---------------------------------------------------------------------------
 
 
-@pytest.fixture
-def authority(tmp_path):
-    """Where a CA's certificate is, and what it has issued for the broker and for us."""
+def issue(home):
+    """A new CA's certificate, and what it issues for the broker and for us."""
     authority = trustme.CA()
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    authority.cert_pem.write_to_path(home / "ca.pem")
     for name, host in (("server", "127.0.0.1"), ("client", "beacon.example.com")):
         issued = authority.issue_cert(host)
-        issued.private_key_pem.write_to_path(tmp_path / f"{name}.key")
-        with (tmp_path / f"{name}.pem").open("wb") as out:
+        issued.private_key_pem.write_to_path(home / f"{name}.key")
+        with (home / f"{name}.pem").open("wb") as out:
             out.writelines(blob.bytes() for blob in issued.cert_chain_pems)
+
+
+@pytest.fixture
+def authority(tmp_path):
+    issue(tmp_path)
     return tmp_path
 
 
@@ -443,13 +447,19 @@ def test_tls_with_a_client_certificate(
     broker, listen, beacon, house, authority, tls, protocol, free_port
 ):
     plain = free_port()
-    broker.start(*over_tls(authority), f"listener {plain} 127.0.0.1", "allow_anonymous true")
+    lines = [*over_tls(authority), f"listener {plain} 127.0.0.1", "allow_anonymous true"]
+    broker.start(*lines)
     one = beacon(house(broker.port, protocol=protocol, encrypted=True, tls=tls))
     tell_all(one)
     listener = listen(plain)
     listener.until(lambda: standing(listener) == STANDING, "all of it")
     listener.command("silence", "ON")
     listener.until(lambda: one.submitted, "the command")
+    broker.stop()
+    issue(authority)  # renewed files count from the next connection
+    broker.start(*lines)
+    listener = listen(plain)
+    listener.until(lambda: standing(listener) == STANDING, "all of it again")
 
 
 def test_a_missing_client_certificate_is_named(
