@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar
 
-from beacon.core.effects import Effect, FirstDue, Postpone, Recheck
+from beacon.core.effects import Effect
 from beacon.core.inputs import Event, Observed, RunDelayed, TimePassed
 from beacon.core.model import Moment, Reading, Site
 from beacon.core.monitor import Monitor
@@ -340,13 +340,7 @@ class Engine:
         self._obey(self._judge.handle(event))
 
     def _obey(self, effects: Sequence[Effect]) -> None:
-        for effect in effects:
-            if isinstance(effect, Recheck):
-                self.schedule.recheck(effect.at, effect.due, effect.endpoints)
-            elif isinstance(effect, Postpone):
-                self.schedule.hold(effect.endpoint, self._now, effect.until)
-            elif isinstance(effect, FirstDue):
-                self.schedule.begin(effect.endpoint, effect.due)
+        self.schedule.obey(effects, self._now)
         self._effects.extend(effects)
 
     def _offer(self) -> None:

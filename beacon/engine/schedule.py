@@ -1,4 +1,4 @@
-"""Which endpoint runs when. Pure: it gets the time as an argument and starts nothing.
+"""Which endpoint runs when, live and in a replay. Pure: it gets the time and starts nothing.
 
 The regular runs of an endpoint lie on a grid, `start + offset + k * interval`. The offset comes
 from its name, so that there are no bursts and no drift; missed runs are skipped. After a start the
@@ -12,6 +12,8 @@ import math
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
+
+from beacon.core.effects import Effect, FirstDue, Postpone, Recheck
 
 FIRST_WITHIN: Final = 10.0
 """Seconds over which the first runs after a start are spread, if the interval is not shorter."""
@@ -104,6 +106,16 @@ class Schedule:
                 run = self._take(*entry, now=now)
                 runs[run.endpoint] = _combine(runs.get(run.endpoint), run)
         return tuple(runs.values())
+
+    def obey(self, effects: Iterable[Effect], now: float) -> None:
+        """Do what the core asks for; its other effects are not for the schedule."""
+        for effect in effects:
+            if isinstance(effect, Recheck):
+                self.recheck(effect.at, effect.due, effect.endpoints)
+            elif isinstance(effect, Postpone):
+                self.hold(effect.endpoint, now, effect.until)
+            elif isinstance(effect, FirstDue):
+                self.begin(effect.endpoint, effect.due)
 
     def recheck(self, requested: float, due: float, endpoints: Iterable[str]) -> None:
         """Run these at `due`, beside their regular runs; a sooner extra run counts for both."""

@@ -1,24 +1,24 @@
-"""Virtual time: a scripted past (or a test) driven through the very same core.
+"""Virtual time: a scripted past (or a test) driven through the core and the schedule that run live.
 
-A cue says what an endpoint reads from a moment on, until its next cue. There is a reading at
-the cue itself, then one every interval, and one for each re-check the core asks for. Before
-its first cue an endpoint passes. Nothing waits for real time.
+A script says what an endpoint reads from a moment on. Its regular runs begin anew at that moment;
+which runs follow, the schedule decides, as in `engine.loop`. A run takes no time. Before its first
+line an endpoint passes. Nothing waits for real time.
 """
 
-import heapq
 import math
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from beacon.core.effects import Effect, FirstDue, Postpone, Recheck
+from beacon.core.effects import Effect
 from beacon.core.inputs import Event, Observed, TimePassed
 from beacon.core.model import Moment, Reading, Reason, Site
 from beacon.core.monitor import Monitor
+from beacon.engine.schedule import DueRun, Schedule
 
 PASSING: Final = Reading(Reason.OK)
-_ALWAYS: Final = (1.0, Random())  # noqa: S311 - never drawn from
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,51 +36,35 @@ class ScriptedReading:
 
 
 class Simulation:
-    """A monitor, scripted readings for its endpoints, and a clock that moves when asked."""
+    """A monitor and its schedule, scripted readings, and a clock that moves when asked."""
 
     def __init__(
         self,
         site: Site,
         start: float,
-        cues: Iterable[ScriptedReading] = (),
+        readings: Iterable[ScriptedReading] = (),
         events: Iterable[Event] = (),
         lot: int = 0,
     ) -> None:
-        self.monitor = Monitor(site)
         self.now = Moment(start)
-        self._specs = {e.id: e for e in site.endpoints}
-        self._reading: dict[str, Reading | None] = dict.fromkeys(self._specs, PASSING)
         self._lot = lot
-        self._lots: dict[str, tuple[float, Random]] = {}  # share and chance of each endpoint
-        self._not_before: dict[str, float] = {}
-        self._grid: dict[str, float] = {}  # the next regular reading of each endpoint
-        self._extra: dict[str, float] = {}  # its next re-check; one at a time
-        self._heap: list[tuple[float, bool, int, ScriptedReading | Event | tuple[str, bool]]] = []
-        self._pushed = 0
-        for cue in sorted(cues, key=lambda cue: cue.at):
-            self._push(cue.at, cue)
-        for event in events:
-            self._push(event.at, event)
-        for name in self._specs:
-            self._plan(name, start)
-
-    def run(self, until: float) -> Iterator[Effect]:
-        """Let time pass until `until`; yield the effects on the way."""
-        while True:
-            due = self._heap[0][0] if self._heap else math.inf
-            deadline = self.monitor.next_deadline()
-            if deadline is not None and deadline < due and deadline <= until:
-                yield from self._handle(TimePassed(Moment(deadline)))
-            elif due <= until:
-                yield from self._step()
-            else:
-                break
-        self.now = Moment(until)
-        yield from self._handle(TimePassed(self.now))
+        # At one moment, what is read comes first.
+        script = [*sorted(readings, key=lambda each: each.at), *events]
+        self._script = deque(sorted(script, key=lambda each: each.at))
+        self._lines = {e.id: ScriptedReading(start, e.id, PASSING) for e in site.endpoints}
+        self._chances: dict[str, Random] = {}
+        self._boot(site)
 
     def start(self) -> tuple[Effect, ...]:
         """Start; the effects describe everything once."""
-        return self.monitor.start(self.now)
+        return self._obey(self.monitor.start(self.now))
+
+    def run(self, until: float) -> Iterator[Effect]:
+        """Let time pass until `until`; yield the effects on the way."""
+        while (due := self._next_due()) <= until:
+            self.now = Moment(max(due, self.now))
+            yield from self._turn()
+        self.now = Moment(until)
 
     def restart(
         self, down: float = 0.0, changed: frozenset[str] = frozenset(), *, resume: bool = False
@@ -88,88 +72,64 @@ class Simulation:
         """Be dead for `down` seconds, then start again with what was saved."""
         memory = self.monitor.remember(self.now)
         self.now = Moment(self.now + down)
-        self._miss(self.now)
-        self.monitor = Monitor(self.monitor.site)
+        while self._script and self._script[0].at < self.now:
+            missed = self._script.popleft()
+            if isinstance(missed, ScriptedReading):
+                self._reads_now(missed)
+        self._boot(self.monitor.site)
         return self._obey(self.monitor.start(self.now, memory, changed, resume=resume))
-
-    def _miss(self, now: float) -> None:
-        """Skip what happens while dead, then plan every endpoint anew."""
-        self._not_before.clear()
-        self._extra.clear()
-        while self._heap and self._heap[0][0] < now:
-            *_, item = heapq.heappop(self._heap)
-            if isinstance(item, ScriptedReading):
-                self._begin(item)
-        for name in self._specs:
-            self._plan(name, now)
 
     def cue(self, endpoint: str, reading: Reading | None) -> None:
         """Change an endpoint's readings from now on."""
-        self._push(self.now, ScriptedReading(self.now, endpoint, reading))
+        self._reads_now(ScriptedReading(self.now, endpoint, reading))
 
     def tell(self, event: Event) -> tuple[Effect, ...]:
         """Handle an event now, such as an operator's command."""
-        return self._handle(event)
-
-    def _step(self) -> tuple[Effect, ...]:
-        at, _, _, item = heapq.heappop(self._heap)
-        self.now = Moment(at)
-        if isinstance(item, ScriptedReading):
-            self._begin(item)
-            self._plan(item.endpoint, at)
-            return ()
-        if isinstance(item, tuple):
-            return self._read(*item)
-        return self._handle(item)
-
-    def _begin(self, cue: ScriptedReading) -> None:
-        self._reading[cue.endpoint] = cue.reading
-        self._lots[cue.endpoint] = cue.share, self._draw(cue)
-
-    def _draw(self, cue: ScriptedReading) -> Random:
-        return Random(f"{self._lot} {cue.endpoint} {cue.at:g}")  # noqa: S311 - no secret
-
-    def _read(self, name: str, regular: bool) -> tuple[Effect, ...]:
-        if regular:
-            if self._grid[name] != self.now:
-                return ()  # a cue has moved the grid
-            self._plan(name, self.now + self._specs[name].interval)
-        elif self._extra.pop(name, None) != self.now:
-            return ()  # a sooner one has taken its place
-        reading = self._reading[name]
-        if reading is None or self.now < self._not_before.get(name, -math.inf):
-            return ()
-        share, lot = self._lots.get(name, _ALWAYS)
-        if share < 1 and lot.random() >= share:
-            reading = PASSING
-        return self._handle(Observed(self.now, name, reading, self.now, regular=regular))
-
-    def _plan(self, name: str, at: float) -> None:
-        self._grid[name] = at
-        self._push(at, (name, True))
-
-    def _handle(self, event: Event) -> tuple[Effect, ...]:
         return self._obey(self.monitor.handle(event))
 
+    def _boot(self, site: Site) -> None:
+        self.monitor, self._schedule = Monitor(site), Schedule()
+        self._pushed = {e.id for e in site.endpoints if e.pushed}
+        self._schedule.update({e.id: e.interval for e in site.endpoints}, self.now)
+
+    def _next_due(self) -> float:
+        dues = (
+            self._script[0].at if self._script else None,
+            self._schedule.next_due(),
+            self.monitor.next_deadline(),
+        )
+        return min((due for due in dues if due is not None), default=math.inf)
+
+    def _turn(self) -> Iterator[Effect]:
+        """Do what is due now, in the order of `Engine.turn`."""
+        while self._script and self._script[0].at <= self.now:
+            line = self._script.popleft()
+            if isinstance(line, ScriptedReading):
+                self._reads_now(line)
+            else:
+                yield from self.tell(line)
+        deadline = self.monitor.next_deadline()
+        if deadline is not None and deadline <= self.now:
+            yield from self.tell(TimePassed(self.now))
+        for run in self._schedule.due(self.now):
+            yield from self._read(run)
+
+    def _reads_now(self, line: ScriptedReading) -> None:
+        """Let an endpoint read this from now on; its runs begin anew unless it may not run."""
+        self._lines[line.endpoint] = line
+        self._chances[line.endpoint] = Random(f"{self._lot} {line.endpoint} {line.at:g}")  # noqa: S311 - no secret
+        held = self._schedule.held(line.endpoint)
+        if held is not None and held <= self.now:
+            self._schedule.begin(line.endpoint, self.now)
+
+    def _read(self, run: DueRun) -> tuple[Effect, ...]:
+        line = self._lines[run.endpoint]
+        if line.reading is None or (line.endpoint in self._pushed and not run.regular):
+            return ()  # what is pushed cannot be asked for
+        passes = line.share < 1 and self._chances[line.endpoint].random() >= line.share
+        reading = PASSING if passes else line.reading
+        return self.tell(Observed(self.now, line.endpoint, reading, self.now, run.regular))
+
     def _obey(self, effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
-        for effect in effects:
-            if isinstance(effect, Recheck):
-                for name in effect.endpoints:
-                    self._ask(name, effect.due)
-            elif isinstance(effect, Postpone):
-                self._not_before[effect.endpoint] = effect.until
-                if effect.until < math.inf:
-                    self._ask(effect.endpoint, effect.until)
-            elif isinstance(effect, FirstDue):
-                self._plan(effect.endpoint, effect.due)
+        self._schedule.obey(effects, self.now)
         return effects
-
-    def _ask(self, name: str, due: float) -> None:
-        if due < self._extra.get(name, math.inf):
-            self._extra[name] = due
-            self._push(due, (name, False))
-
-    def _push(self, at: float, item: ScriptedReading | Event | tuple[str, bool]) -> None:
-        self._pushed += 1
-        later = not isinstance(item, ScriptedReading)  # at one moment, cues come first
-        heapq.heappush(self._heap, (at, later, self._pushed, item))
