@@ -8,6 +8,7 @@ extra run: a re-check, or a run that had to wait.
 
 import hashlib
 import heapq
+import itertools
 import math
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -75,7 +76,8 @@ class Schedule:
     def __init__(self) -> None:
         self._grids: dict[str, _Grid] = {}
         self._extra: dict[str, DueRun] = {}
-        self._heap: list[tuple[float, str, bool]] = []
+        self._heap: list[tuple[float, int, str, bool]] = []
+        self._pushed = itertools.count()  # of runs due at one moment, the one planned first is first
 
     def update(
         self, intervals: Mapping[str, float], now: float, changed: Container[str] = ()
@@ -89,11 +91,11 @@ class Schedule:
             if grid is None or grid.interval != interval or endpoint in changed:
                 self._extra.pop(endpoint, None)
                 self._grids[endpoint] = _Grid(endpoint, interval, now)
-                self._push(endpoint)
+                self._push_regular(endpoint)
 
     def next_due(self) -> float | None:
         """When the next run is due; None without endpoints."""
-        while self._heap and not self._valid(*self._heap[0]):
+        while self._heap and not self._valid(self._heap[0]):
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
@@ -102,8 +104,8 @@ class Schedule:
         runs: dict[str, DueRun] = {}
         while self._heap and self._heap[0][0] <= now:
             entry = heapq.heappop(self._heap)
-            if self._valid(*entry):
-                run = self._take(*entry, now=now)
+            if self._valid(entry):
+                run = self._take(entry, now)
                 runs[run.endpoint] = _combine(runs.get(run.endpoint), run)
         return tuple(runs.values())
 
@@ -131,14 +133,14 @@ class Schedule:
         both = _combine(pending, run)
         self._extra[run.endpoint] = both
         if pending is None or both.due != pending.due:
-            heapq.heappush(self._heap, (both.due, run.endpoint, False))
+            self._push(both.due, run.endpoint, regular=False)
 
     def begin(self, endpoint: str, due: float) -> None:
         """Start the regular runs of this endpoint at `due`."""
         grid = self._grids.get(endpoint)
         if grid is not None:
             grid.begin(due)
-            self._push(endpoint)
+            self._push_regular(endpoint)
 
     def held(self, endpoint: str) -> float | None:
         """Before when an endpoint may not run; None where it never runs."""
@@ -151,26 +153,31 @@ class Schedule:
         if grid is None:
             return
         grid.hold(now, until)
-        self._push(endpoint)
+        self._push_regular(endpoint)
         extra = self._extra.get(endpoint)
         if extra is not None and extra.due < until:
             del self._extra[endpoint]
 
-    def _push(self, endpoint: str) -> None:
+    def _push_regular(self, endpoint: str) -> None:
         due = self._grids[endpoint].due
         if due < math.inf:
-            heapq.heappush(self._heap, (due, endpoint, True))
+            self._push(due, endpoint, regular=True)
 
-    def _valid(self, due: float, endpoint: str, grid: bool) -> bool:
+    def _push(self, due: float, endpoint: str, *, regular: bool) -> None:
+        heapq.heappush(self._heap, (due, next(self._pushed), endpoint, regular))
+
+    def _valid(self, entry: tuple[float, int, str, bool]) -> bool:
         """Whether a heap entry is valid: a run that was replaced leaves its entry behind."""
-        held = self._grids.get(endpoint) if grid else self._extra.get(endpoint)
-        return held is not None and held.due == due
+        due, _, endpoint, regular = entry
+        planned = self._grids.get(endpoint) if regular else self._extra.get(endpoint)
+        return planned is not None and planned.due == due
 
-    def _take(self, due: float, endpoint: str, grid: bool, *, now: float) -> DueRun:
-        if not grid:
+    def _take(self, entry: tuple[float, int, str, bool], now: float) -> DueRun:
+        due, _, endpoint, regular = entry
+        if not regular:
             return self._extra.pop(endpoint)
         self._grids[endpoint].advance(now)
-        self._push(endpoint)
+        self._push_regular(endpoint)
         return DueRun(endpoint, due, regular=True)
 
 

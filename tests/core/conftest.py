@@ -143,15 +143,17 @@ def make_endpoint() -> Callable[..., Endpoint]:
 
 @pytest.fixture
 def make_room() -> Callable[..., Room]:
-    """Build a room; by default one service `mfa` with a sign-in, a health page and a claim."""
+    """Build a room; by default one service `mfa` with a sign-in, a health page and a claim.
+
+    Its endpoints are all read at the start.
+    """
 
     def build(*services: Service, witnesses: tuple[Endpoint, ...] = (), **site) -> Room:
         chosen = services or (usual(),)
-        simulation = Simulation(
-            Site(id="soc", services=chosen, witnesses=witnesses, **site), 1000.0
-        )
-        room = Room(simulation)
-        room.effects += simulation.start()
+        watched = Site(id="soc", services=chosen, witnesses=witnesses, **site)
+        room = Room(Simulation(watched, 1000.0))
+        room.cue(Reason.OK, *(e.id for e in watched.endpoints))
+        room.effects += room.simulation.start()
         return room
 
     return build

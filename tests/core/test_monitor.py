@@ -322,7 +322,8 @@ class TestSignInGuard:
         tries = sorted(set(tries))
         assert room.verdict() is Verdict.GRAY_FAILURE, "the stop holds the verdict"
         assert len(tries) == 5
-        assert [b - a for a, b in itertools.pairwise(tries[1:])] == [600.0] * 3
+        pauses = [b - a for a, b in itertools.pairwise(tries[1:])]
+        assert all(600.0 <= pause <= 660.0 for pause in pauses), "then the next regular run"
         assert room.lamps["blue"] == "steady"
 
 

@@ -6,7 +6,8 @@ from beacon.core.effects import FirstDue, OverallChanged, Recheck
 from beacon.core.endpoint.state import Onset
 from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site, Verdict
 from beacon.core.views import EndpointRead
-from beacon.replay.simulation import Simulation
+from beacon.engine.schedule import FIRST_WITHIN
+from beacon.replay.simulation import PASSING, ScriptedReading, Simulation
 
 HOUR, QUARTER = 3600.0, 900.0
 ARRIVES = "sms/arrives"
@@ -28,7 +29,8 @@ def by_sms():
             **usual | settings,
         )
         service = Service(id="sms", name="SMS codes", endpoints=(endpoint,))
-        simulation = Simulation(Site(id="soc", services=(service,)), 0.0, [])
+        first = ScriptedReading(0.0, ARRIVES, PASSING)
+        simulation = Simulation(Site(id="soc", services=(service,)), 0.0, [first])
         simulation.start()
         list(simulation.run(HOUR))
         return simulation
@@ -59,7 +61,7 @@ def test_the_same_without_a_cost_is_read_at_once(by_sms):
     first = beacon.restart(down=100.0)
     assert not read(first)
     assert beacon.monitor.view().services[0].starting
-    assert read(beacon.run(beacon.now))[0].at == beacon.now
+    assert read(beacon.run(beacon.now + FIRST_WITHIN))
 
 
 def test_what_is_asked_something_else_now_is_read_at_once(by_sms):
