@@ -45,6 +45,11 @@ class ConfiguredKind(Protocol):
 
     ABILITIES: ClassVar[Any]
 
+    @classmethod
+    def usually_clock_bound(cls) -> bool:
+        """Whether it is `clock_bound` with the settings it usually has."""
+        ...
+
     @property
     def clock_bound(self) -> bool:
         """Whether a wrong own clock would make its readings wrong."""
@@ -205,7 +210,7 @@ class Poller:
             service=owner,
             kind=values["type"],
             evidence=Evidence.WITNESS if witness else Evidence(values["evidence"] or able.evidence),
-            clock_bound=probe.clock_bound if probe is not None else False,
+            clock_bound=kind.usually_clock_bound() if probe is None else probe.clock_bound,
             sign_in=able.sign_in,
             hindsight=able.looks_back if probe is None else probe.hindsight,
             pushed=able.pushed,

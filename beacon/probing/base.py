@@ -114,6 +114,11 @@ class Kind(ABC):
         """Seconds it must not run yet: until its tokens have codes nobody has used; 0: now."""
         return max((code.wait(utc, memory) for code in self._settings(OneTimeCode)), default=0.0)
 
+    @classmethod
+    def usually_clock_bound(cls) -> bool:
+        """Whether it is `clock_bound` with the settings it usually has: HTTPS, verified."""
+        return cls.ABILITIES.clock_bound or issubclass(cls, Reach)
+
     @property
     def clock_bound(self) -> bool:
         """Whether a wrong own clock would make its readings wrong."""

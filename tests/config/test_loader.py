@@ -318,6 +318,7 @@ def test_probe_settings_may_be_left_out_of_a_replay(replay):
     assert list(config.probes) == ["entra-mfa/health", "entra-mfa/status"]
     sign_in = config.watched.services[0].endpoints[0]
     assert (sign_in.interval, sign_in.sign_in, sign_in.evidence) == (60, True, Evidence.SYMPTOM)
+    assert sign_in.clock_bound
 
 
 def test_what_is_written_in_a_replay_is_checked_all_the_same(replay):

@@ -372,3 +372,28 @@ def test_a_boot_is_not_preceded_by_good_times(play):
     status, out, err = play("boot: true\n" + SCRIPT.replace("events:\n", silent) + expect)
     assert (status, err) == (0, "")
     assert "-0:0" not in out
+
+
+UNDATED = """\
+title: The date is before the build
+start: 2026-01-12T09:00:00Z
+config:
+  services:
+    - {name: By Code, endpoints: [{name: sign-in, type: flow}]}
+    - {name: By Duo, endpoints: [{name: sign-in, type: duo}]}
+    - {name: Page, endpoints: [{name: page, type: http}]}
+    - {name: Plain, endpoints: [{name: page, type: http, url: "http://idp.example.com/"}]}
+    - {name: Name, endpoints: [{name: record, type: dns}]}
+events:
+  - {at: 1m, clock: before_build}
+expect:
+  - {at: 10m, service: by-code, verdict: blind, cause: own clock}
+  - {at: 10m, service: by-duo, verdict: blind, cause: own clock}
+  - {at: 10m, service: page, verdict: blind, cause: own clock}
+  - {at: 10m, service: plain, verdict: ok}
+  - {at: 10m, service: name, verdict: ok}
+"""
+
+
+def test_a_probe_whose_settings_are_left_out_needs_our_clock_as_it_usually_does(play):
+    assert play(UNDATED)[0::2] == (0, "")
