@@ -77,7 +77,7 @@ class Schedule:
         self._grids: dict[str, _Grid] = {}
         self._extra: dict[str, DueRun] = {}
         self._heap: list[tuple[float, int, str, bool]] = []
-        self._pushed = itertools.count()  # of runs due at one moment, the one planned first is first
+        self._pushed = itertools.count()  # runs due at one moment come in the order of planning
 
     def update(
         self, intervals: Mapping[str, float], now: float, changed: Container[str] = ()

@@ -57,3 +57,13 @@ def test_no_reading_comes_while_none_may_be_made():
         ScriptedReading(500.0, SIGN_IN, Reading(Reason.OK)),
     ]
     assert played(720.0, readings, guarded())[0] == [0.0, 60.0, 90.0, 720.0]
+
+
+def test_what_is_pushed_is_not_asked_again():
+    sign_in = polled(SIGN_IN, Evidence.SYMPTOM, interval=300.0, pushed=True)
+    record = polled(RECORD, Evidence.CAUSE, failure_threshold=1, explains=(SIGN_IN,))
+    readings = [
+        ScriptedReading(0.0, SIGN_IN, Reading(Reason.OK)),
+        ScriptedReading(40.0, RECORD, Reading(Reason.SPF_MISSING)),
+    ]
+    assert played(310.0, readings, sign_in, record)[0] == [0.0, 300.0]
