@@ -60,7 +60,7 @@ def test_no_reading_comes_while_none_may_be_made():
 
 
 def test_what_is_pushed_is_not_asked_again():
-    sign_in = polled(SIGN_IN, Evidence.SYMPTOM, interval=300.0, pushed=True)
+    sign_in = polled(SIGN_IN, Evidence.SYMPTOM, interval=300.0, stale_after=930.0, pushed=True)
     record = polled(RECORD, Evidence.CAUSE, failure_threshold=1, explains=(SIGN_IN,))
     readings = [
         ScriptedReading(0.0, SIGN_IN, Reading(Reason.OK)),
