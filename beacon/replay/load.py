@@ -24,6 +24,7 @@ from beacon.core.model import (
     Site,
 )
 from beacon.core.operator.commands import LampTest, Refusal, parse
+from beacon.engine.calendar.hour_watch import HourWatch
 from beacon.engine.calendar.quiet_hours import QuietHoursWatch
 from beacon.engine.calendar.windows import WeeklyWindow, WindowsWatch
 from beacon.engine.clock import ManualClock
@@ -34,6 +35,9 @@ from beacon.replay.timeline import relative
 
 WARM_UP: Final = 2.0
 """The time before the first line in which every endpoint passes, in longest intervals."""
+
+LONG_AGO: Final = "1970-01-01"
+"""A script's dates are right, also those before this beacon was built."""
 
 LinePath = tuple[str | int, ...]
 """Where a line stands in the file."""
@@ -219,10 +223,10 @@ def _reading(document: YamlDocument, at: LinePath, line: Line) -> Iterator[Scrip
 
 
 def _calendar(config: Config, start: datetime, begin: float, end: float) -> Iterator[Event]:
-    """Quiet hours and planned windows that begin or end between two times."""
+    """Hours that begin between two times; quiet hours and planned windows that begin or end."""
     clock = ManualClock(start + timedelta(seconds=begin), begin)
     windows = (WeeklyWindow(**vars(window)) for window in config.maintenance)
-    polls: list[Poll] = [WindowsWatch(clock, windows)]
+    polls: list[Poll] = [WindowsWatch(clock, windows), HourWatch(clock, LONG_AGO)]
     if config.tower.buzzer is not None and (hours := config.tower.buzzer.quiet_hours):
         polls.append(QuietHoursWatch(clock, hours.begin, hours.end, hours.time_zone))
     while (at := clock.monotonic()) <= end:

@@ -13,6 +13,7 @@ from random import Random
 from typing import Final
 
 from beacon.core.effects import Effect
+from beacon.core.endpoint.latency_baseline import Learnt
 from beacon.core.inputs import Event, Observed, TimePassed
 from beacon.core.model import Moment, Reading, Reason, Site
 from beacon.core.monitor import Monitor
@@ -53,6 +54,7 @@ class Simulation:
         self._script = deque(sorted(script, key=lambda each: each.at))
         self._lines = {e.id: ScriptedReading(start, e.id, PASSING) for e in site.endpoints}
         self._chances: dict[str, Random] = {}
+        self._learnt: dict[tuple[str, int], Learnt] = {}
         self._boot(site)
 
     def start(self) -> tuple[Effect, ...]:
@@ -71,13 +73,17 @@ class Simulation:
     ) -> tuple[Effect, ...]:
         """Be dead for `down` seconds, then start again with what was saved."""
         memory = self.monitor.remember(self.now)
+        self._keep_learnt()
         self.now = Moment(self.now + down)
         while self._script and self._script[0].at < self.now:
             missed = self._script.popleft()
             if isinstance(missed, ScriptedReading):
                 self._reads_now(missed)
         self._boot(self.monitor.site)
-        return self._obey(self.monitor.start(self.now, memory, changed, resume=resume))
+        learnt = self._learnt.values()
+        return self._obey(
+            self.monitor.start(self.now, memory, changed, resume=resume, learnt=learnt)
+        )
 
     def cue(self, endpoint: str, reading: Reading | None) -> None:
         """Change an endpoint's readings from now on."""
@@ -86,6 +92,12 @@ class Simulation:
     def tell(self, event: Event) -> tuple[Effect, ...]:
         """Handle an event now, such as an operator's command."""
         return self._obey(self.monitor.handle(event))
+
+    def _keep_learnt(self) -> None:
+        """Add what was learnt of usual latencies since the last start."""
+        learnt, forgotten = self.monitor.learnt()
+        kept = (each for each in self._learnt.values() if each.endpoint not in forgotten)
+        self._learnt = {(each.endpoint, each.slot): each for each in (*kept, *learnt)}
 
     def _boot(self, site: Site) -> None:
         self.monitor, self._schedule = Monitor(site), Schedule()

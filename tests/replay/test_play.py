@@ -397,3 +397,22 @@ expect:
 
 def test_a_probe_whose_settings_are_left_out_needs_our_clock_as_it_usually_does(play):
     assert play(UNDATED)[0::2] == (0, "")
+
+
+USUAL = """\
+title: Slower than usual, without a limit
+start: 2026-01-12T09:00:00Z
+config: {services: [{name: Page, endpoints: [{name: page, type: http, evidence: symptom}]}]}
+events:
+  - {at: -2d, endpoint: page/page, pass: ok, latency: 200ms}
+  - {at: 0m, restart: {after: 5s}}
+  - {at: 1h, endpoint: page/page, pass: ok, latency: 3s}
+expect:
+  - {at: 59m, verdict: ok}
+  - {at: 1h10m, verdict: degraded}
+"""
+
+
+def test_what_is_usual_is_learnt_as_live_and_kept_over_a_restart(play):
+    assert play(USUAL)[0::2] == (0, "")
+    assert play(USUAL.replace("  - {at: 0m, restart: {after: 5s}}\n", ""))[0::2] == (0, "")
