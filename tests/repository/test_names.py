@@ -46,7 +46,7 @@ def test_the_glossary_explains_the_words_of_the_domain(root: Path) -> None:
     explained = stems((root / "docs/glossary.md").read_text()) | stems(EVERYDAY)
     unexplained = defaultdict(set)
     for path in sorted((root / "beacon").rglob("*.py")):
-        if DOMAIN.isdisjoint(path.parts):
+        if DOMAIN.isdisjoint(path.relative_to(root).parts):
             continue
         page = root / "docs/probes" / f"{path.stem}.md"  # explains the words of its kind
         own = stems(page.read_text()) if path.parent.name == "probes" and page.exists() else set()
