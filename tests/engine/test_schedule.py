@@ -105,6 +105,14 @@ def test_a_recheck_and_a_regular_turn_due_together_are_one():
     assert schedule.due(due) == (DueRun("a/b", due, regular=True, requested=0.5),)
 
 
+def test_of_runs_due_together_the_one_planned_first_comes_first():
+    schedule = made({"a/b": 60.0, "a/c": 60.0, "a/d": 60.0}, 0.0)
+    for endpoint in ("a/c", "a/d", "a/b"):
+        schedule.begin(endpoint, 20.0)
+    schedule.due(19.0)
+    assert [run.endpoint for run in schedule.due(20.0)] == ["a/c", "a/d", "a/b"]
+
+
 def test_a_turn_that_must_wait_keeps_what_it_is():
     schedule = made({"a/b": 60.0}, 0.0)
     [(due, turn)] = turns_until(schedule, 10.0)

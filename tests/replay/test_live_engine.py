@@ -13,9 +13,13 @@ from hypothesis import strategies as st
 from beacon.core.effects import Effect
 from beacon.core.inputs import (
     Acknowledge,
+    Bypass,
+    ClockStepped,
     ClockSynchronised,
+    DateImplausible,
     Drill,
     Event,
+    HourBegan,
     Maintenance,
     QuietHours,
     Resume,
@@ -58,7 +62,7 @@ SITE = Site(
                 endpoint(
                     "mfa/apac", Evidence.SYMPTOM, region="apac", retry_interval=25.0, sign_in=True
                 ),
-                endpoint("mfa/page", Evidence.HEALTH, interval=30.0),
+                endpoint("mfa/page", Evidence.HEALTH, interval=30.0, slow_after=5.0),
                 endpoint("mfa/vendor", Evidence.CLAIM, failure_threshold=1, retry_interval=None),
             ),
         ),
@@ -240,7 +244,11 @@ lines = st.builds(
     ScriptedReading,
     moments,
     st.sampled_from([e.id for e in SITE.endpoints]),
-    st.sampled_from(READ).map(lambda reason: reason and Reading(reason)),
+    st.builds(
+        lambda reason, latency: reason and Reading(reason, latency=latency),
+        st.sampled_from(READ),
+        st.sampled_from([None, 0.2, 9.0]),
+    ),
 )
 WHO = {"by": st.just("analyst"), "origin": st.just("cli")}
 services = st.sampled_from(["mfa", "sms", None])
@@ -253,6 +261,10 @@ events = st.one_of(
     st.builds(Resume, moments, services, **WHO),
     st.builds(QuietHours, moments, st.booleans()),
     st.builds(ClockSynchronised, moments, st.booleans()),
+    st.builds(DateImplausible, moments, st.booleans()),
+    st.builds(ClockStepped, moments, st.floats(-500.0, 500.0)),
+    st.builds(HourBegan, moments, st.integers(400_000, 400_003)),
+    st.builds(Bypass, moments, services, st.booleans(), **WHO),
 )
 
 
@@ -268,7 +280,7 @@ def worlds(draw) -> World:
 
 
 @pytest.mark.no_cover
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(worlds())
 def test_a_replay_is_what_the_live_engine_does(world):
     live = Live(world)
