@@ -92,10 +92,11 @@ class TlsPolicy:
         """The errors of OpenSSL about the files."""
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
-            if self.verify:
+            # The system's CAs are not tried: they take long, and OpenSSL has no errors about them.
+            if self.ca and self.verify:
                 _trust(made, self.ca)
         except OSError as error:
-            yield ("ca",), f"cannot use {self.ca or 'the system CAs'}: {_why(error)}", _PEM
+            yield ("ca",), f"cannot use {self.ca}: {_why(error)}", _PEM
         try:
             _identify(made, self)
         except OSError as error:
