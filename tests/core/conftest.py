@@ -1,4 +1,4 @@
-"""A room to watch in virtual time: services, scripted readings, and what was shown."""
+"""A simulated beacon: services, scripted readings, and every effect that came out of them."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -38,8 +38,8 @@ def shifted(remembered, by: float):
     return with_moments(remembered, lambda moment: Moment(moment + by))
 
 
-class Told(list[Effect]):
-    """Effects as they come: each well formed, and none before the one that came before it."""
+class CheckedEffects(list[Effect]):
+    """Effects in the order they came: each is well formed, and none is older than the last."""
 
     def extend(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
@@ -53,28 +53,28 @@ class Told(list[Effect]):
 
 
 @dataclass
-class Room:
-    """A simulation together with all that came out of it."""
+class Harness:
+    """A simulation, and all effects that came out of it so far."""
 
     simulation: Simulation
-    effects: Told = field(default_factory=Told)
+    effects: CheckedEffects = field(default_factory=CheckedEffects)
 
-    def passes(self, seconds: float) -> "Room":
+    def advance(self, seconds: float) -> Self:
         self.effects += self.simulation.run(self.simulation.now + seconds)
         return self
 
-    def cue(self, reason: Reason | None, *endpoints: str, latency: float | None = None) -> "Room":
-        """From now on these endpoints read so; None: silence."""
+    def script(self, reason: Reason | None, *endpoints: str, latency: float | None = None) -> Self:
+        """Give these endpoints this reading from now on; None: no reading."""
         for endpoint in endpoints:
             reading = Reading(reason, latency=latency) if reason else None
             self.simulation.cue(endpoint, reading)
         return self
 
-    def acknowledge(self) -> "Room":
+    def acknowledge(self) -> Self:
         self.effects += self.simulation.tell(Acknowledge(self.now, by="analyst", origin="button"))
         return self
 
-    def forget(self) -> "Room":
+    def clear_effects(self) -> Self:
         self.effects.clear()
         return self
 
@@ -107,7 +107,7 @@ class Room:
         return [e.sound.value for e in self.effects if isinstance(e, Sounded)]
 
     @property
-    def told(self) -> list[str]:
+    def announcements(self) -> list[str]:
         return [e.what.value for e in self.effects if isinstance(e, Announced)]
 
     @property
@@ -142,19 +142,19 @@ def make_endpoint() -> Callable[..., Endpoint]:
 
 
 @pytest.fixture
-def make_room() -> Callable[..., Room]:
-    """Build a room; by default one service `mfa` with a sign-in, a health page and a claim.
+def make_harness() -> Callable[..., Harness]:
+    """Build one; by default one service `mfa` with a sign-in, a health page and a claim.
 
     Its endpoints are all read at the start.
     """
 
-    def build(*services: Service, witnesses: tuple[Endpoint, ...] = (), **site) -> Room:
+    def build(*services: Service, witnesses: tuple[Endpoint, ...] = (), **site) -> Harness:
         chosen = services or (usual(),)
         watched = Site(id="soc", services=chosen, witnesses=witnesses, **site)
-        room = Room(Simulation(watched, 1000.0))
-        room.cue(Reason.OK, *(e.id for e in watched.endpoints))
-        room.effects += room.simulation.start()
-        return room
+        harness = Harness(Simulation(watched, 1000.0))
+        harness.script(Reason.OK, *(e.id for e in watched.endpoints))
+        harness.effects += harness.simulation.start()
+        return harness
 
     return build
 

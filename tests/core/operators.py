@@ -1,4 +1,4 @@
-"""What operators do to a room, for the tests."""
+"""What operators do to a harness, for the tests."""
 
 from beacon.core.effects import Answered, OverlaysChanged
 from beacon.core.inputs import Scheduled
@@ -12,40 +12,40 @@ ITEM = Attestation(id="break-glass", name="Break-glass accounts", every=24 * HOU
 WHO = {"by": "analyst", "origin": "cli", "reason": "because"}
 
 
-def tell(room, kind, *args, **more):
+def tell(harness, kind, *args, **more):
     """An operator acts; whether it was done, and why not."""
-    event = kind(room.now, *args, by="analyst", origin="cli", **more)
-    effects = room.simulation.tell(event)
-    room.effects += effects
+    event = kind(harness.now, *args, by="analyst", origin="cli", **more)
+    effects = harness.simulation.tell(event)
+    harness.effects += effects
     answer = next(e for e in effects if isinstance(e, Answered))
     return answer.error
 
 
-def fail(room, service="mfa"):
-    return room.cue(Reason.DEADLINE, f"{service}/sign-in")
+def fail(harness, service="mfa"):
+    return harness.script(Reason.DEADLINE, f"{service}/sign-in")
 
 
-def mend(room, service="mfa"):
-    return room.cue(Reason.OK, f"{service}/sign-in")
+def mend(harness, service="mfa"):
+    return harness.script(Reason.OK, f"{service}/sign-in")
 
 
-def lay(room, kind, *, on):
+def lay(harness, kind, *, on):
     if kind is Scheduled:
-        windows = (("mfa", room.now + HOUR, "Patches"),) if on else ()
-        room.effects += room.simulation.tell(Scheduled(room.now, windows))
+        windows = (("mfa", harness.now + HOUR, "Patches"),) if on else ()
+        harness.effects += harness.simulation.tell(Scheduled(harness.now, windows))
     else:
-        assert tell(room, kind, "mfa", on) == ""
+        assert tell(harness, kind, "mfa", on) == ""
 
 
-def restarted(room, later=0.0):
+def restarted(harness, later=0.0):
     """The same site begun anew with what the killed one remembers, `later` seconds after."""
-    monitor = room.simulation.monitor
-    memory = monitor.remember(room.now)
-    at = room.now + later
-    fresh = type(room)(Simulation(monitor.site, at))
+    monitor = harness.simulation.monitor
+    memory = monitor.remember(harness.now)
+    at = harness.now + later
+    fresh = type(harness)(Simulation(monitor.site, at))
     fresh.effects += fresh.simulation.monitor.start(at, memory)
     return fresh
 
 
-def overlays(room, kind):
-    return [e for e in room.effects if isinstance(e, OverlaysChanged) and e.kind is kind][-1]
+def overlays(harness, kind):
+    return [e for e in harness.effects if isinstance(e, OverlaysChanged) and e.kind is kind][-1]

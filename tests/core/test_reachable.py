@@ -47,38 +47,40 @@ WHO = {"by": "analyst", "origin": "cli"}
 KEYS = Attestation(id="keys", name="Keys", every=HOUR)
 
 
-def well(room):
+def well(harness):
     """Everything passes, for long enough to forget all trouble."""
-    room.cue(Reason.OK, SIGN_IN, HEALTH, VENDOR).passes(2 * HOUR)
+    harness.script(Reason.OK, SIGN_IN, HEALTH, VENDOR).advance(2 * HOUR)
 
 
 def ill(reason, *endpoints, minutes=10.0):
-    return lambda room: room.cue(reason, *endpoints).passes(minutes * MINUTE)
+    return lambda harness: harness.script(reason, *endpoints).advance(minutes * MINUTE)
 
 
 def tell(kind, *args, **more):
-    return lambda room: room.effects.extend(
-        room.simulation.tell(kind(room.now, *args, **WHO, **more))
+    return lambda harness: harness.effects.extend(
+        harness.simulation.tell(kind(harness.now, *args, **WHO, **more))
     )
 
 
 def sign(kind, *, on):
-    return lambda room: room.effects.extend(room.simulation.tell(kind(room.now, on)))
+    return lambda harness: harness.effects.extend(harness.simulation.tell(kind(harness.now, on)))
 
 
-def used(room):
+def used(harness):
     """Somebody signs in with a break-glass account."""
     reading = Reading(Reason.OK, uses=(BreakGlassUse("a", "first"),))
-    room.effects.extend(room.simulation.tell(Observed(room.now, HEALTH, reading, room.now)))
+    harness.effects.extend(
+        harness.simulation.tell(Observed(harness.now, HEALTH, reading, harness.now))
+    )
 
 
 def both(*steps):
-    return lambda room: [step(room) for step in steps]
+    return lambda harness: [step(harness) for step in steps]
 
 
 outage = both(ill(Reason.HTTP_STATUS, VENDOR), ill(Reason.DEADLINE, SIGN_IN))
 recovering = both(ill(Reason.DEADLINE, SIGN_IN), ill(Reason.OK, SIGN_IN, minutes=3))
-acknowledge = lambda room: room.acknowledge()  # noqa: E731 - one step among others
+acknowledge = lambda harness: harness.acknowledge()  # noqa: E731 - one step among others
 
 
 # --- verdicts, healths, incidents -------------------------------------------------
@@ -96,23 +98,23 @@ VERDICTS = {
 
 @pytest.mark.parametrize("verdict", Verdict)
 @pytest.mark.parametrize("then", Verdict)
-def test_every_verdict_leads_to_every_other_and_back_to_ok(make_room, verdict, then):
-    room = make_room()
-    VERDICTS[verdict](room)
-    assert room.verdict() is verdict
-    well(room)
-    assert room.verdict() is Verdict.OK
-    VERDICTS[then](room)
-    assert room.verdict() is then
+def test_every_verdict_leads_to_every_other_and_back_to_ok(make_harness, verdict, then):
+    harness = make_harness()
+    VERDICTS[verdict](harness)
+    assert harness.verdict() is verdict
+    well(harness)
+    assert harness.verdict() is Verdict.OK
+    VERDICTS[then](harness)
+    assert harness.verdict() is then
 
 
 @pytest.mark.parametrize("verdict", [v for v in Verdict if v not in NO_PROBLEM])
-def test_what_is_bad_is_left_by_blindness_only_in_sight(make_room, verdict):
-    room = make_room()
-    VERDICTS[verdict](room)
-    room.cue(Reason.INTERNAL_ERROR, SIGN_IN, HEALTH).passes(10 * MINUTE)
-    assert room.verdict() is verdict
-    assert room.service().blind
+def test_what_is_bad_is_left_by_blindness_only_in_sight(make_harness, verdict):
+    harness = make_harness()
+    VERDICTS[verdict](harness)
+    harness.script(Reason.INTERNAL_ERROR, SIGN_IN, HEALTH).advance(10 * MINUTE)
+    assert harness.verdict() is verdict
+    assert harness.service().blind
 
 
 HEALTHS = {
@@ -124,11 +126,11 @@ HEALTHS = {
 
 
 @pytest.mark.parametrize(("one", "other"), tuple(itertools.permutations(Health, 2)))
-def test_every_health_leads_to_every_other(make_room, one, other):
-    room = make_room()
+def test_every_health_leads_to_every_other(make_harness, one, other):
+    harness = make_harness()
     for health in (one, other):
-        HEALTHS[health](room)
-        assert dict(room.service().endpoints)[SIGN_IN] is health
+        HEALTHS[health](harness)
+        assert dict(harness.service().endpoints)[SIGN_IN] is health
 
 
 INCIDENTS = {
@@ -140,25 +142,25 @@ INCIDENTS = {
 }
 
 
-def incident_state(room):
+def incident_state(harness):
     """What the last word on incidents was."""
-    last = [e for e in room.effects if isinstance(e, Announced) and e.incident][-1:]
+    last = [e for e in harness.effects if isinstance(e, Announced) and e.incident][-1:]
     if last and last[0].what is Announcement.CLOSED:
-        assert room.incident is None
+        assert harness.incident is None
         return last[0].incident.state
-    shown = [e.incident for e in room.effects if isinstance(e, IncidentChanged)]
-    assert shown[-1:] in ([], [room.incident])
-    return room.incident.state if room.incident else IncidentState.NONE
+    shown = [e.incident for e in harness.effects if isinstance(e, IncidentChanged)]
+    assert shown[-1:] in ([], [harness.incident])
+    return harness.incident.state if harness.incident else IncidentState.NONE
 
 
 @pytest.mark.parametrize("state", IncidentState)
-def test_every_state_of_an_incident_is_reached_and_left(make_room, state):
-    room = make_room()
-    INCIDENTS[state](room)
-    assert incident_state(room) is state
-    ill(Reason.DEADLINE, SIGN_IN)(room)
-    well(room)
-    assert incident_state(room) is IncidentState.CLOSED
+def test_every_state_of_an_incident_is_reached_and_left(make_harness, state):
+    harness = make_harness()
+    INCIDENTS[state](harness)
+    assert incident_state(harness) is state
+    ill(Reason.DEADLINE, SIGN_IN)(harness)
+    well(harness)
+    assert incident_state(harness) is IncidentState.CLOSED
 
 
 # --- the annunciator --------------------------------------------------------------
@@ -173,24 +175,26 @@ STEPS = {
 }
 
 
-def stage(room):
-    return room.simulation.monitor.remember(room.now).alarms["mfa"].stage
+def stage(harness):
+    return harness.simulation.monitor.remember(harness.now).alarms["mfa"].stage
 
 
 @pytest.mark.parametrize("lock_in", [True, False])
 @pytest.mark.parametrize("sequence", Sequence)
-def test_every_stage_a_sequence_has_is_reached_and_left_in_the_room(make_room, sequence, lock_in):
+def test_every_stage_a_sequence_has_is_reached_and_left_in_the_room(
+    make_harness, sequence, lock_in
+):
     """By search: from each stage, by the shortest trail that leads there, every step."""
     moves = table(sequence, lock_in=lock_in)
     trails, left = {(Stage.NORMAL, False): ()}, set()
     for (was, alarming), trail in (waiting := list(trails.items())):
         for step in AlarmEvent:
-            room = make_room(sequence=sequence, lock_in=lock_in).passes(200)
+            harness = make_harness(sequence=sequence, lock_in=lock_in).advance(200)
             for each in (*trail, step):
-                STEPS[each](room)
+                STEPS[each](harness)
             alarms_again = step is AlarmEvent.ALARM and alarming  # one incident alarms but once
             now = was if alarms_again else moves.get((was, step), was)
-            assert stage(room) is now, (*trail, step)
+            assert stage(harness) is now, (*trail, step)
             left |= {was} - {now}
             reached = now, step is AlarmEvent.ALARM or (alarming and step is not AlarmEvent.RETURN)
             if reached not in trails:
@@ -213,22 +217,22 @@ TURNS = {
 
 
 @pytest.mark.parametrize("turn", Turn)
-def test_every_turn_is_taken_and_given_up(make_room, usual_service, turn):
-    room = make_room(usual_service("mfa"), usual_service("sms"))
+def test_every_turn_is_taken_and_given_up(make_harness, usual_service, turn):
+    harness = make_harness(usual_service("mfa"), usual_service("sms"))
     for step in TURNS[turn].values():
-        step(room)
-    taken = room.simulation.monitor.remember(room.now).alarms["mfa"].turn
+        step(harness)
+    taken = harness.simulation.monitor.remember(harness.now).alarms["mfa"].turn
     assert taken is turn
     assert (
-        room.simulation.monitor.view().overall.first_out
+        harness.simulation.monitor.view().overall.first_out
         == {
             Turn.NONE: None,
             Turn.FIRST_OUT: "mfa",
             Turn.SUBSEQUENT: "sms",
         }[turn]
     )
-    room.acknowledge()
-    assert room.simulation.monitor.view().overall.first_out is None
+    harness.acknowledge()
+    assert harness.simulation.monitor.view().overall.first_out is None
 
 
 def test_every_stage_belongs_to_a_sequence():
@@ -238,21 +242,21 @@ def test_every_stage_belongs_to_a_sequence():
 
 SOUNDS = {
     Sound.CHIRP: ill(Reason.SLOW, SIGN_IN),
-    Sound.TWO_CHIRPS: both(tell(Bypass, None, True), lambda room: room.passes(2 * HOUR)),
+    Sound.TWO_CHIRPS: both(tell(Bypass, None, True), lambda harness: harness.advance(2 * HOUR)),
     Sound.PULSE: ill(Reason.DEADLINE, SIGN_IN),
     Sound.THREE_PULSES: ill(Reason.DEADLINE, SIGN_IN),
 }
 
 
 @pytest.mark.parametrize("sound", Sound)
-def test_every_sound_is_heard_and_ends(make_room, sound):
-    room = make_room()
-    SOUNDS[sound](room)
-    assert sound in room.sounds
-    well(room)
-    tell(Bypass, None, False)(room)
-    room.acknowledge().forget().passes(24 * HOUR)
-    assert room.sounds == []
+def test_every_sound_is_heard_and_ends(make_harness, sound):
+    harness = make_harness()
+    SOUNDS[sound](harness)
+    assert sound in harness.sounds
+    well(harness)
+    tell(Bypass, None, False)(harness)
+    harness.acknowledge().clear_effects().advance(24 * HOUR)
+    assert harness.sounds == []
 
 
 ANNOUNCED = {
@@ -273,18 +277,18 @@ ANNOUNCED = {
 
 
 @pytest.mark.parametrize("what", Announcement)
-def test_everything_that_can_be_announced_is(make_room, what):
-    room = make_room().passes(MINUTE)
-    ANNOUNCED[what](room)
-    assert room.told[-1] == what
-    assert room.told.count(what) == 1
+def test_everything_that_can_be_announced_is(make_harness, what):
+    harness = make_harness().advance(MINUTE)
+    ANNOUNCED[what](harness)
+    assert harness.announcements[-1] == what
+    assert harness.announcements.count(what) == 1
 
 
-def test_every_pattern_burns_and_ends_on_some_lamp(make_room):
-    room, seen, left = make_room(), set(), set()
+def test_every_pattern_burns_and_ends_on_some_lamp(make_harness):
+    harness, seen, left = make_harness(), set(), set()
     for verdict in (*Verdict, Verdict.OK):
-        VERDICTS[verdict](room)
-        now = {light.pattern for light in map(room.indication.light, Colour)}
+        VERDICTS[verdict](harness)
+        now = {light.pattern for light in map(harness.indication.light, Colour)}
         left |= seen - now
         seen |= now
     assert seen == set(Pattern)
@@ -312,42 +316,42 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", OverlayKind)
-def test_every_overlay_comes_and_goes(make_room, kind):
-    room = make_room(attest=(KEYS,)).passes(200)
-    tell(Attest, "keys")(room)
+def test_every_overlay_comes_and_goes(make_harness, kind):
+    harness = make_harness(attest=(KEYS,)).advance(200)
+    tell(Attest, "keys")(harness)
     begin, end = OVERLAYS[KINDS[kind]]
     for step, on in ((begin, True), (end, False)):
-        step(room.forget())
-        changed = [e for e in room.effects if isinstance(e, OverlaysChanged)]
+        step(harness.clear_effects())
+        changed = [e for e in harness.effects if isinstance(e, OverlaysChanged)]
         assert [(e.kind, e.on) for e in changed] == [(kind, on)]
-        found = room.simulation.monitor.view().overall.overlays
+        found = harness.simulation.monitor.view().overall.overlays
         assert found == ((KINDS[kind],) if on else ())
 
 
-def test_the_guard_stops_a_sign_in_and_an_operators_restart_ends_it(make_room, make_endpoint):
+def test_the_guard_stops_a_sign_in_and_an_operators_restart_ends_it(make_harness, make_endpoint):
     sign_in = make_endpoint("mfa", "sign-in", Evidence.SYMPTOM, sign_in=True)
-    room = make_room(Service(id="mfa", name="", endpoints=(sign_in,))).passes(200)
-    room.cue(Reason.SIGN_IN_REJECTED, SIGN_IN).passes(2 * HOUR)
-    assert room.simulation.monitor.view().overall.overlays == ("guard_stopped",)
-    room.cue(Reason.OK, SIGN_IN).passes(HOUR)
-    assert room.simulation.monitor.view().overall.overlays == ("guard_stopped",)
-    room.simulation.restart(resume=True)
-    assert room.passes(HOUR).simulation.monitor.view().overall.overlays == ()
+    harness = make_harness(Service(id="mfa", name="", endpoints=(sign_in,))).advance(200)
+    harness.script(Reason.SIGN_IN_REJECTED, SIGN_IN).advance(2 * HOUR)
+    assert harness.simulation.monitor.view().overall.overlays == ("guard_stopped",)
+    harness.script(Reason.OK, SIGN_IN).advance(HOUR)
+    assert harness.simulation.monitor.view().overall.overlays == ("guard_stopped",)
+    harness.simulation.restart(resume=True)
+    assert harness.advance(HOUR).simulation.monitor.view().overall.overlays == ()
 
 
-def words(room):
-    overall = room.simulation.monitor.view().overall
+def words(harness):
+    overall = harness.simulation.monitor.view().overall
     return overall.network, overall.clock
 
 
 def test_every_word_of_network_and_clock_is_reached_and_left(
-    make_room, make_endpoint, usual_service, three_witnesses
+    make_harness, make_endpoint, usual_service, three_witnesses
 ):
     clock = make_endpoint("witness", "clock", Evidence.WITNESS, kind="ntp", failure_threshold=1)
     canaries = ("witness/canary-a", "witness/canary-b")
     outside = (*canaries, "witness/clock", SIGN_IN, HEALTH, VENDOR)
-    room = make_room(witnesses=(*three_witnesses, clock))
-    trail = [words(room)]
+    harness = make_harness(witnesses=(*three_witnesses, clock))
+    trail = [words(harness)]
     for reason, names in (
         (Reason.OK, outside),
         (Reason.CONNECT_TIMEOUT, outside),
@@ -355,11 +359,11 @@ def test_every_word_of_network_and_clock_is_reached_and_left(
         (Reason.OWN_CLOCK, ("witness/clock",)),
         (Reason.OK, ("witness/clock",)),
     ):
-        room.passes(1).cue(reason, *names).passes(5 * MINUTE)
-        trail.append(words(room))
-    monitor = room.simulation.monitor
-    monitor.reconfigure(Site(id="soc", services=(usual_service(),)), room.now)
-    trail.append(words(room))
+        harness.advance(1).script(reason, *names).advance(5 * MINUTE)
+        trail.append(words(harness))
+    monitor = harness.simulation.monitor
+    monitor.reconfigure(Site(id="soc", services=(usual_service(),)), harness.now)
+    trail.append(words(harness))
     assert trail == [
         ("ok", "unverified"),
         ("ok", "ok"),
@@ -371,39 +375,39 @@ def test_every_word_of_network_and_clock_is_reached_and_left(
     ]
 
 
-def test_what_the_edge_knows_comes_and_goes(make_room):
-    room = make_room().passes(200)
+def test_what_the_edge_knows_comes_and_goes(make_harness):
+    harness = make_harness().advance(200)
     for on in (True, False):
-        sign(DateImplausible, on=on)(room)
-        assert (words(room)[1] == "lost") is on
-        sign(StorageDegraded, on=on)(room)
-        assert room.simulation.monitor.view().overall.storage_degraded is on
-    INCIDENTS[IncidentState.OPEN](room.forget())
-    tell(Silence, True)(room)
-    sign(QuietHours, on=True)(room.forget())
-    room.passes(20 * MINUTE)
-    assert room.sounds == []
-    sign(QuietHours, on=False)(room)
-    assert room.sounds == [], "silence outlasts the quiet hours"
-    tell(Silence, False)(room)
-    assert room.passes(20 * MINUTE).sounds
+        sign(DateImplausible, on=on)(harness)
+        assert (words(harness)[1] == "lost") is on
+        sign(StorageDegraded, on=on)(harness)
+        assert harness.simulation.monitor.view().overall.storage_degraded is on
+    INCIDENTS[IncidentState.OPEN](harness.clear_effects())
+    tell(Silence, True)(harness)
+    sign(QuietHours, on=True)(harness.clear_effects())
+    harness.advance(20 * MINUTE)
+    assert harness.sounds == []
+    sign(QuietHours, on=False)(harness)
+    assert harness.sounds == [], "silence outlasts the quiet hours"
+    tell(Silence, False)(harness)
+    assert harness.advance(20 * MINUTE).sounds
 
 
 @pytest.mark.parametrize("reason", Reason)
-def test_every_reason_is_taken_in_and_got_over(make_room, reason):
-    room = make_room().passes(200).cue(reason, SIGN_IN).passes(10 * MINUTE)
-    health = dict(room.service().endpoints)[SIGN_IN]
+def test_every_reason_is_taken_in_and_got_over(make_harness, reason):
+    harness = make_harness().advance(200).script(reason, SIGN_IN).advance(10 * MINUTE)
+    health = dict(harness.service().endpoints)[SIGN_IN]
     outcomes = {
         Outcome.PASS: Health.UP,
         Outcome.WARN: Health.DEGRADED,
         Outcome.FAIL: Health.DOWN,
         Outcome.ERROR: Health.UNKNOWN,
     }
-    report = next(r for r in room.simulation.monitor.view().endpoints if r.endpoint == SIGN_IN)
+    report = next(r for r in harness.simulation.monitor.view().endpoints if r.endpoint == SIGN_IN)
     assert report.reading.reason is reason
     assert health is outcomes[report.reading.outcome]
-    well(room)
-    assert room.verdict() is Verdict.OK
+    well(harness)
+    assert harness.verdict() is Verdict.OK
 
 
 @pytest.mark.parametrize(
@@ -424,17 +428,19 @@ def test_a_state_that_nobody_reaches_is_noticed(paths, enum):
     assert set(paths) == set(enum)
 
 
-def test_a_stop_by_the_guard_is_told_once_and_again_when_it_stops_again(make_room, make_endpoint):
+def test_a_stop_by_the_guard_is_told_once_and_again_when_it_stops_again(
+    make_harness, make_endpoint
+):
     sign_in = make_endpoint("mfa", "sign-in", Evidence.SYMPTOM, sign_in=True)
-    room = make_room(Service(id="mfa", name="", endpoints=(sign_in,)))
-    room.cue(Reason.SIGN_IN_REJECTED, SIGN_IN).passes(2 * HOUR)
-    stops = [e for e in room.effects if isinstance(e, Announced) and e.what == "guard_stopped"]
+    harness = make_harness(Service(id="mfa", name="", endpoints=(sign_in,)))
+    harness.script(Reason.SIGN_IN_REJECTED, SIGN_IN).advance(2 * HOUR)
+    stops = [e for e in harness.effects if isinstance(e, Announced) and e.what == "guard_stopped"]
     assert [(each.service, each.by, each.verdict) for each in stops] == [
         ("mfa", SIGN_IN, Verdict.BLIND)
     ]
-    ((endpoint, since),) = room.simulation.monitor.view().stopped
+    ((endpoint, since),) = harness.simulation.monitor.view().stopped
     assert (endpoint, since <= stops[0].at) == (SIGN_IN, True)
-    room.simulation.restart(resume=True)
-    room.passes(HOUR)
-    again = [e for e in room.effects if isinstance(e, Announced) and e.what == "guard_stopped"]
+    harness.simulation.restart(resume=True)
+    harness.advance(HOUR)
+    again = [e for e in harness.effects if isinstance(e, Announced) and e.what == "guard_stopped"]
     assert len(again) == 2, "tried once after the order, and rejected again"

@@ -13,19 +13,19 @@ SIGN_IN = "mfa/sign-in"
 
 
 @pytest.fixture(params=[Reason.SIGN_IN_REJECTED, Reason.CODE_WRONG])
-def stopped(make_room, request):
+def stopped(make_harness, request):
     """A proven sign-in, rejected until the guard stopped it."""
-    room = make_room().passes(10 * MINUTE)
-    room.cue(request.param, SIGN_IN).passes(2 * HOUR)
-    assert "guard_stopped" in room.service().overlays
-    return room.acknowledge().forget()
+    harness = make_harness().advance(10 * MINUTE)
+    harness.script(request.param, SIGN_IN).advance(2 * HOUR)
+    assert "guard_stopped" in harness.service().overlays
+    return harness.acknowledge().clear_effects()
 
 
-def resume(room, service=None):
-    found = room.simulation.tell(
-        Resume(room.now, service, by="analyst", origin="cli", reason="unlocked")
+def resume(harness, service=None):
+    found = harness.simulation.tell(
+        Resume(harness.now, service, by="analyst", origin="cli", reason="unlocked")
     )
-    room.effects += found
+    harness.effects += found
     return found
 
 
@@ -35,15 +35,15 @@ def test_a_resumed_sign_in_is_tried_at_once_and_may_pass(stopped, named):
     assert (answer.ok, answer.by, answer.command) == (True, "analyst", "resume")
     assert "guard_stopped" not in stopped.service().overlays
     assert stopped.verdict() is Verdict.GRAY_FAILURE, "held until it passes"
-    stopped.cue(Reason.OK, SIGN_IN).passes(10 * MINUTE)
+    stopped.script(Reason.OK, SIGN_IN).advance(10 * MINUTE)
     assert stopped.verdict() is Verdict.RECOVERING
-    stopped.passes(HOUR)
+    stopped.advance(HOUR)
     assert stopped.verdict() is Verdict.OK
 
 
 def test_rejected_again_it_stops_after_that_one_try(stopped):
     resume(stopped)
-    stopped.forget().passes(2 * HOUR)
+    stopped.clear_effects().advance(2 * HOUR)
     assert len([e for e in stopped.effects if hasattr(e, "failures")]) >= 1
     sign_ins = [e for e in stopped.effects if hasattr(e, "failures") and e.endpoint == SIGN_IN]
     assert len(sign_ins) == 1
@@ -53,23 +53,23 @@ def test_rejected_again_it_stops_after_that_one_try(stopped):
 
 def test_resuming_in_a_row_is_no_trying_in_a_row(stopped):
     resume(stopped)
-    stopped.passes(2 * MINUTE)
+    stopped.advance(2 * MINUTE)
     assert "guard_stopped" in stopped.service().overlays
     [rest] = [e for e in resume(stopped) if isinstance(e, Postpone)]
     assert stopped.now + 8 * MINUTE <= rest.until <= stopped.now + 10 * MINUTE
 
 
-def test_credentials_that_never_passed_are_resumed_too(make_room):
-    room = make_room().cue(Reason.SIGN_IN_REJECTED, SIGN_IN).passes(HOUR)
-    [rest] = [e for e in resume(room) if isinstance(e, Postpone)]
+def test_credentials_that_never_passed_are_resumed_too(make_harness):
+    harness = make_harness().script(Reason.SIGN_IN_REJECTED, SIGN_IN).advance(HOUR)
+    [rest] = [e for e in resume(harness) if isinstance(e, Postpone)]
     assert rest.until < math.inf
-    room.cue(Reason.OK, SIGN_IN).passes(5 * MINUTE)
-    assert room.verdict() is Verdict.OK
-    assert room.lamps == {"green": "steady"}
+    harness.script(Reason.OK, SIGN_IN).advance(5 * MINUTE)
+    assert harness.verdict() is Verdict.OK
+    assert harness.lamps == {"green": "steady"}
 
 
 @pytest.mark.parametrize("named", [None, "mfa", "mfa/health", "nowhere"])
-def test_where_nothing_is_stopped_it_is_refused(make_room, named):
-    room = make_room().passes(10 * MINUTE)
-    [answer] = resume(room, named)
+def test_where_nothing_is_stopped_it_is_refused(make_harness, named):
+    harness = make_harness().advance(10 * MINUTE)
+    [answer] = resume(harness, named)
     assert (answer.ok, answer.error) == (False, "no sign-in is stopped there")

@@ -73,24 +73,24 @@ HOUR, MINUTE = 3600.0, 60.0
 
 @pytest.fixture
 def restart():
-    """Kill the beacon of a room and start it again: what it says first.
+    """Kill the beacon of a harness and start it again: what it says first.
 
     `down` is how long it was dead.
     """
 
-    def do(room, down=0.0, changed=(), **how):
-        effects = room.simulation.restart(down, frozenset(changed), **how)
-        room.effects += effects
+    def do(harness, down=0.0, changed=(), **how):
+        effects = harness.simulation.restart(down, frozenset(changed), **how)
+        harness.effects += effects
         return effects
 
     return do
 
 
 @pytest.fixture
-def in_outage(make_room):
-    """A room an hour well, then ten minutes without sign-ins."""
-    room = make_room().passes(HOUR)
-    return room.cue(Reason.DEADLINE, "mfa/sign-in").passes(10 * MINUTE)
+def in_outage(make_harness):
+    """A harness an hour well, then ten minutes without sign-ins."""
+    harness = make_harness().advance(HOUR)
+    return harness.script(Reason.DEADLINE, "mfa/sign-in").advance(10 * MINUTE)
 
 
 def sounds(effects):
@@ -98,116 +98,123 @@ def sounds(effects):
 
 
 def test_an_acknowledged_outage_is_red_steady_at_once_and_silent(in_outage, restart):
-    room = in_outage.acknowledge().passes(MINUTE)
-    before, overall = room.incident, room.simulation.monitor.view().overall
-    first = restart(room.forget(), down=40.0)
-    assert room.verdict() is Verdict.GRAY_FAILURE
-    assert room.lamps == {"red": "steady", "amber": "slow", "white": "slow"}
-    assert room.incident == before
-    assert room.incident.acknowledged_by == "analyst"
+    harness = in_outage.acknowledge().advance(MINUTE)
+    before, overall = harness.incident, harness.simulation.monitor.view().overall
+    first = restart(harness.clear_effects(), down=40.0)
+    assert harness.verdict() is Verdict.GRAY_FAILURE
+    assert harness.lamps == {"red": "steady", "amber": "slow", "white": "slow"}
+    assert harness.incident == before
+    assert harness.incident.acknowledged_by == "analyst"
     shown = next(e.overall for e in first if isinstance(e, OverallChanged))
     assert (shown.since, shown.starting, shown.problem) == (overall.since, True, True)
     assert [e.incident for e in first if isinstance(e, IncidentChanged)] == [before]
-    room.passes(2 * HOUR)
-    assert room.sounds == room.told == []
-    assert room.lamps == {"red": "steady", "amber": "slow"}
-    assert room.incident.number == 1
-    room.cue(Reason.OK, "mfa/sign-in").passes(HOUR)
-    assert room.told == ["recovering", "closed"]
+    harness.advance(2 * HOUR)
+    assert harness.sounds == harness.announcements == []
+    assert harness.lamps == {"red": "steady", "amber": "slow"}
+    assert harness.incident.number == 1
+    harness.script(Reason.OK, "mfa/sign-in").advance(HOUR)
+    assert harness.announcements == ["recovering", "closed"]
 
 
-def test_what_was_well_is_starting_until_it_is_read_again(make_room, restart):
-    room = make_room().passes(HOUR)
-    restart(room)
-    assert (room.verdict(), room.lamps) == (Verdict.BLIND, {"white": "slow"})
-    assert room.service().since == room.now
-    room.passes(10.0).cue(Reason.OK, "mfa/sign-in", "mfa/vendor", "mfa/health").passes(1.0)
-    assert (room.verdict(), room.lamps) == (Verdict.OK, {"green": "steady"})
-    assert room.sounds == room.told == []
+def test_what_was_well_is_starting_until_it_is_read_again(make_harness, restart):
+    harness = make_harness().advance(HOUR)
+    restart(harness)
+    assert (harness.verdict(), harness.lamps) == (Verdict.BLIND, {"white": "slow"})
+    assert harness.service().since == harness.now
+    harness.advance(10.0).script(Reason.OK, "mfa/sign-in", "mfa/vendor", "mfa/health").advance(1.0)
+    assert (harness.verdict(), harness.lamps) == (Verdict.OK, {"green": "steady"})
+    assert harness.sounds == harness.announcements == []
 
 
 def test_an_unacknowledged_alarm_goes_on_asking_at_its_own_time(in_outage, restart):
-    room = in_outage.passes(7 * MINUTE)
-    due = room.simulation.monitor.remember(room.now).alarms["mfa"]
+    harness = in_outage.advance(7 * MINUTE)
+    due = harness.simulation.monitor.remember(harness.now).alarms["mfa"]
     assert due.realarms == 5
-    restart(room.forget(), down=20.0)
-    assert room.lamps["red"] == "fast"
-    room.passes(due.realarm_at - room.now - 1.0)
-    assert room.sounds == []
-    room.passes(1.0)
-    assert room.sounds == ["pulse"]
+    restart(harness.clear_effects(), down=20.0)
+    assert harness.lamps["red"] == "fast"
+    harness.advance(due.realarm_at - harness.now - 1.0)
+    assert harness.sounds == []
+    harness.advance(1.0)
+    assert harness.sounds == ["pulse"]
 
 
 def test_a_re_alarm_that_was_missed_sounds_once_and_not_at_once(in_outage, restart):
-    room = in_outage
-    restart(room.forget(), down=5 * HOUR)
-    assert room.sounds == []
-    room.passes(4.0)
-    assert room.sounds == []
-    room.passes(10 * MINUTE)
-    assert room.sounds == ["pulse"]
+    harness = in_outage
+    restart(harness.clear_effects(), down=5 * HOUR)
+    assert harness.sounds == []
+    harness.advance(4.0)
+    assert harness.sounds == []
+    harness.advance(10 * MINUTE)
+    assert harness.sounds == ["pulse"]
 
 
 def test_the_hold_does_not_run_while_we_are_dead(in_outage, restart):
-    room = in_outage.acknowledge().cue(Reason.OK, "mfa/sign-in").passes(6 * MINUTE)
-    assert room.verdict() is Verdict.RECOVERING
-    left = room.simulation.monitor.remember(room.now).services["mfa"].verdict.hold_left
-    restart(room.forget(), down=HOUR)
-    assert room.verdict() is Verdict.RECOVERING
-    assert "green" not in room.lamps, "nothing is proved yet"
-    room.cue(Reason.OK, "mfa/sign-in", "mfa/health").passes(left - 1.0)
-    assert room.told == []
-    room.passes(2 * MINUTE)
-    assert room.told == ["closed"]
+    harness = in_outage.acknowledge().script(Reason.OK, "mfa/sign-in").advance(6 * MINUTE)
+    assert harness.verdict() is Verdict.RECOVERING
+    left = harness.simulation.monitor.remember(harness.now).services["mfa"].verdict.hold_left
+    restart(harness.clear_effects(), down=HOUR)
+    assert harness.verdict() is Verdict.RECOVERING
+    assert "green" not in harness.lamps, "nothing is proved yet"
+    harness.script(Reason.OK, "mfa/sign-in", "mfa/health").advance(left - 1.0)
+    assert harness.announcements == []
+    harness.advance(2 * MINUTE)
+    assert harness.announcements == ["closed"]
 
 
 def test_a_silence_goes_on_or_is_over(in_outage, restart):
-    room = in_outage
-    room.effects += room.simulation.tell(
-        Silence(room.now, True, by="analyst", origin="cli", reason="call", seconds=1800.0)
+    harness = in_outage
+    harness.effects += harness.simulation.tell(
+        Silence(harness.now, True, by="analyst", origin="cli", reason="call", seconds=1800.0)
     )
-    began = next(e for e in room.effects if isinstance(e, SilenceChanged))
-    first = restart(room, down=MINUTE)
+    began = next(e for e in harness.effects if isinstance(e, SilenceChanged))
+    first = restart(harness, down=MINUTE)
     assert [e for e in first if isinstance(e, SilenceChanged)] == [began]
-    room.forget().passes(20 * MINUTE)
-    assert room.sounds == []
-    first = restart(room.forget(), down=HOUR)
+    harness.clear_effects().advance(20 * MINUTE)
+    assert harness.sounds == []
+    first = restart(harness.clear_effects(), down=HOUR)
     assert not [e for e in first if isinstance(e, SilenceChanged)]
-    room.passes(15 * MINUTE)
-    assert room.sounds
+    harness.advance(15 * MINUTE)
+    assert harness.sounds
 
 
-def test_what_was_inhibited_is_lit_and_silent_after_a_restart(make_room, make_endpoint, restart):
+def test_what_was_inhibited_is_lit_and_silent_after_a_restart(make_harness, make_endpoint, restart):
     resolver = make_endpoint("dns", "resolver", Evidence.SYMPTOM)
     child = make_endpoint("mfa", "sign-in", Evidence.SYMPTOM, depends_on=("dns/resolver",))
-    room = make_room(
+    harness = make_harness(
         Service(id="dns", name="dns", endpoints=(resolver,)),
         Service(id="mfa", name="mfa", endpoints=(child,)),
-    ).passes(10 * MINUTE)
-    room.cue(Reason.DNS_TIMEOUT, "dns/resolver").passes(MINUTE)
-    room.acknowledge().cue(Reason.DNS_TIMEOUT, "mfa/sign-in").passes(5 * MINUTE)
-    restart(room.forget())
-    assert room.lamps["red"] == "fast"
+    ).advance(10 * MINUTE)
+    harness.script(Reason.DNS_TIMEOUT, "dns/resolver").advance(MINUTE)
+    harness.acknowledge().script(Reason.DNS_TIMEOUT, "mfa/sign-in").advance(5 * MINUTE)
+    restart(harness.clear_effects())
+    assert harness.lamps["red"] == "fast"
     for on in (True, False):
-        room.effects += room.simulation.tell(QuietHours(room.now, on))
-    assert room.passes(5 * MINUTE).sounds == [], "its trouble is explained, and was acknowledged"
+        harness.effects += harness.simulation.tell(QuietHours(harness.now, on))
+    assert harness.advance(5 * MINUTE).sounds == [], (
+        "its trouble is explained, and was acknowledged"
+    )
 
 
 def test_lock_in_outlives_a_restart(in_outage, restart):
-    room = in_outage.cue(Reason.OK, "mfa/sign-in").passes(HOUR)
-    restart(room)
-    assert room.lamps == {"amber": "fast", "white": "slow"}
-    room.passes(3 * MINUTE)
-    assert room.lamps == {"amber": "fast", "green": "steady"}
-    assert room.acknowledge().lamps == {"green": "steady"}
+    harness = in_outage.script(Reason.OK, "mfa/sign-in").advance(HOUR)
+    restart(harness)
+    assert harness.lamps == {"amber": "fast", "white": "slow"}
+    harness.advance(3 * MINUTE)
+    assert harness.lamps == {"amber": "fast", "green": "steady"}
+    assert harness.acknowledge().lamps == {"green": "steady"}
 
 
-def test_a_sighted_blindness_is_told_after_a_restart(make_room, restart):
-    room = make_room().passes(HOUR).cue(Reason.INTERNAL_ERROR, "mfa/sign-in").passes(5 * MINUTE)
-    assert room.told == ["blind"]
-    restart(room.forget())
-    room.cue(Reason.OK, "mfa/sign-in").passes(2 * MINUTE)
-    assert room.told == ["sighted"]
+def test_a_sighted_blindness_is_told_after_a_restart(make_harness, restart):
+    harness = (
+        make_harness()
+        .advance(HOUR)
+        .script(Reason.INTERNAL_ERROR, "mfa/sign-in")
+        .advance(5 * MINUTE)
+    )
+    assert harness.announcements == ["blind"]
+    restart(harness.clear_effects())
+    harness.script(Reason.OK, "mfa/sign-in").advance(2 * MINUTE)
+    assert harness.announcements == ["sighted"]
 
 
 def test_a_service_that_is_watched_no_longer_ends_its_incident(in_outage, usual_service):
@@ -231,7 +238,7 @@ def test_an_endpoint_that_is_asked_something_else_starts_afresh(in_outage, resta
 
 
 @pytest.fixture
-def watched_users(make_room, make_endpoint):
+def watched_users(make_harness, make_endpoint):
     """A sign-in, and what users do, which looks back half an hour."""
     users = make_endpoint(
         *("mfa", "users", Evidence.SYMPTOM),
@@ -241,32 +248,36 @@ def watched_users(make_room, make_endpoint):
         retry_interval=None,
     )
     sign_in = make_endpoint("mfa", "sign-in", Evidence.SYMPTOM)
-    return make_room(Service(id="mfa", name="mfa", endpoints=(sign_in, users)))
+    return make_harness(Service(id="mfa", name="mfa", endpoints=(sign_in, users)))
 
 
 def test_users_who_failed_are_held_until_they_are_read_again(watched_users, restart):
-    room = watched_users.passes(HOUR).cue(Reason.SUCCESS_RATIO_LOW, "mfa/users").passes(MINUTE)
-    assert room.verdict() is Verdict.OUTAGE
-    restart(room.cue(None, "mfa/users"), down=40.0)
-    room.passes(5 * MINUTE)
-    assert (room.verdict(), room.service().blind) == (Verdict.OUTAGE, True)
-    room.cue(Reason.OK, "mfa/users").passes(10 * MINUTE)
-    assert room.verdict() is Verdict.RECOVERING
+    harness = (
+        watched_users.advance(HOUR).script(Reason.SUCCESS_RATIO_LOW, "mfa/users").advance(MINUTE)
+    )
+    assert harness.verdict() is Verdict.OUTAGE
+    restart(harness.script(None, "mfa/users"), down=40.0)
+    harness.advance(5 * MINUTE)
+    assert (harness.verdict(), harness.service().blind) == (Verdict.OUTAGE, True)
+    harness.script(Reason.OK, "mfa/users").advance(10 * MINUTE)
+    assert harness.verdict() is Verdict.RECOVERING
 
 
 def test_what_is_over_by_fresher_proof_is_so_after_a_restart(watched_users, restart):
-    room = watched_users.passes(HOUR).cue(Reason.DEADLINE, "mfa/sign-in").passes(20 * MINUTE)
-    room.cue(Reason.SUCCESS_RATIO_LOW, "mfa/users").passes(20 * MINUTE)
-    room.cue(Reason.OK, "mfa/sign-in").passes(5 * MINUTE)
-    assert room.verdict() is Verdict.RECOVERING
-    explained = room.simulation.monitor.explain("mfa")
+    harness = (
+        watched_users.advance(HOUR).script(Reason.DEADLINE, "mfa/sign-in").advance(20 * MINUTE)
+    )
+    harness.script(Reason.SUCCESS_RATIO_LOW, "mfa/users").advance(20 * MINUTE)
+    harness.script(Reason.OK, "mfa/sign-in").advance(5 * MINUTE)
+    assert harness.verdict() is Verdict.RECOVERING
+    explained = harness.simulation.monitor.explain("mfa")
     assert any("mfa/users" in why and "does not count" in why for why in explained.why)
-    restart(room.cue(None, "mfa/users"), down=40.0)
-    room.passes(20 * MINUTE)
-    assert (room.verdict(), room.service().blind) == (Verdict.OK, False)
+    restart(harness.script(None, "mfa/users"), down=40.0)
+    harness.advance(20 * MINUTE)
+    assert (harness.verdict(), harness.service().blind) == (Verdict.OK, False)
 
 
-def test_a_cause_explains_what_is_told_of_it_late(make_room, make_endpoint):
+def test_a_cause_explains_what_is_told_of_it_late(make_harness, make_endpoint):
     spf = make_endpoint("mfa", "spf", Evidence.CAUSE, kind="dns", failure_threshold=1)
     page = make_endpoint("mfa", "page", Evidence.HEALTH)
     users = make_endpoint(
@@ -274,20 +285,22 @@ def test_a_cause_explains_what_is_told_of_it_late(make_room, make_endpoint):
     )
     service = Service(id="mfa", name="mfa", endpoints=(users, page, spf))
     assert Site(id="soc", services=(service,)).affected() == {"mfa/spf": ("mfa/users", "mfa/page")}
-    room = make_room(service).passes(HOUR).cue(Reason.SPF_MISSING, "mfa/spf")
-    room.passes(30 * MINUTE).cue(Reason.SUCCESS_RATIO_LOW, "mfa/users").passes(MINUTE)
-    assert (room.verdict(), room.incident.cause) == (Verdict.OUTAGE, "dns")
-    assert room.incident.causes[0].explains
-    arrivals = room.service().arrivals
+    harness = make_harness(service).advance(HOUR).script(Reason.SPF_MISSING, "mfa/spf")
+    harness.advance(30 * MINUTE).script(Reason.SUCCESS_RATIO_LOW, "mfa/users").advance(MINUTE)
+    assert (harness.verdict(), harness.incident.cause) == (Verdict.OUTAGE, "dns")
+    assert harness.incident.causes[0].explains
+    arrivals = harness.service().arrivals
     assert [counts.delivery for counts in arrivals] == ["mfa/page"], "users are no delivery"
 
 
 def test_nothing_is_starting_for_want_of_what_may_not_clear(watched_users):
-    watched_users.cue(None, "mfa/users").passes(2 * MINUTE)
+    watched_users.script(None, "mfa/users").advance(2 * MINUTE)
     assert (watched_users.verdict(), watched_users.service().starting) == (Verdict.OK, False)
 
 
-def test_a_part_is_not_called_the_whole_before_the_rest_is_read(make_room, make_endpoint, restart):
+def test_a_part_is_not_called_the_whole_before_the_rest_is_read(
+    make_harness, make_endpoint, restart
+):
     """One of two regions was down and acknowledged; after the restart it is read first."""
     service = Service(
         id="mfa",
@@ -297,35 +310,37 @@ def test_a_part_is_not_called_the_whole_before_the_rest_is_read(make_room, make_
             for region in ("emea", "apac")
         ),
     )
-    room = make_room(service).passes(HOUR).cue(Reason.DEADLINE, "mfa/emea").passes(10 * MINUTE)
-    room.acknowledge()
-    assert room.verdict() is Verdict.DEGRADED
-    restart(room.forget())
-    room.cue(None, "mfa/apac").passes(2 * MINUTE)
-    assert room.service().endpoints == (("mfa/emea", "down"), ("mfa/apac", "unknown"))
-    assert (room.verdict(), room.sounds) == (Verdict.DEGRADED, [])
-    room.cue(Reason.OK, "mfa/apac").passes(1.0)
-    assert (room.verdict(), room.sounds) == (Verdict.DEGRADED, [])
-    room.cue(Reason.DEADLINE, "mfa/apac").passes(5 * MINUTE)
-    assert room.verdict() is Verdict.OUTAGE
-    assert room.sounds[0] == "three_pulses"
+    harness = (
+        make_harness(service).advance(HOUR).script(Reason.DEADLINE, "mfa/emea").advance(10 * MINUTE)
+    )
+    harness.acknowledge()
+    assert harness.verdict() is Verdict.DEGRADED
+    restart(harness.clear_effects())
+    harness.script(None, "mfa/apac").advance(2 * MINUTE)
+    assert harness.service().endpoints == (("mfa/emea", "down"), ("mfa/apac", "unknown"))
+    assert (harness.verdict(), harness.sounds) == (Verdict.DEGRADED, [])
+    harness.script(Reason.OK, "mfa/apac").advance(1.0)
+    assert (harness.verdict(), harness.sounds) == (Verdict.DEGRADED, [])
+    harness.script(Reason.DEADLINE, "mfa/apac").advance(5 * MINUTE)
+    assert harness.verdict() is Verdict.OUTAGE
+    assert harness.sounds[0] == "three_pulses"
 
 
 # --- the sign-in guard ------------------------------------------------------------
 
 
 @pytest.fixture
-def stopped(make_room):
-    """A room whose sign-in was rejected until the guard stopped it."""
-    room = make_room().passes(HOUR)
-    room.cue(Reason.SIGN_IN_REJECTED, "mfa/sign-in").passes(2 * HOUR)
-    assert "guard_stopped" in room.service().overlays
-    return room.acknowledge()
+def stopped(make_harness):
+    """A harness whose sign-in was rejected until the guard stopped it."""
+    harness = make_harness().advance(HOUR)
+    harness.script(Reason.SIGN_IN_REJECTED, "mfa/sign-in").advance(2 * HOUR)
+    assert "guard_stopped" in harness.service().overlays
+    return harness.acknowledge()
 
 
 def test_a_crash_does_not_let_a_stopped_sign_in_run(stopped, restart):
     held = stopped.verdict()
-    first = restart(stopped.forget())
+    first = restart(stopped.clear_effects())
     assert [e.until for e in first if isinstance(e, Postpone)] == [float("inf")]
     reports = [e for e in first if isinstance(e, EndpointRead)]
     assert [(e.endpoint, e.reading.reason) for e in reports] == [
@@ -338,16 +353,16 @@ def test_a_crash_does_not_let_a_stopped_sign_in_run(stopped, restart):
 
 
 def test_whoever_restarts_it_in_order_lets_it_try_once(stopped, restart):
-    restart(stopped.forget(), resume=True)
+    restart(stopped.clear_effects(), resume=True)
     assert "guard_stopped" not in stopped.service().overlays
-    stopped.cue(Reason.SIGN_IN_REJECTED, "mfa/sign-in").passes(2 * MINUTE)
+    stopped.script(Reason.SIGN_IN_REJECTED, "mfa/sign-in").advance(2 * MINUTE)
     assert "guard_stopped" in stopped.service().overlays
     assert stopped.sounds == []
 
 
 def test_restarts_in_a_row_are_not_tries_in_a_row(stopped, restart):
     restart(stopped, resume=True)
-    stopped.cue(Reason.SIGN_IN_REJECTED, "mfa/sign-in").passes(1.0)
+    stopped.script(Reason.SIGN_IN_REJECTED, "mfa/sign-in").advance(1.0)
     first = restart(stopped, resume=True)
     [rest] = [e for e in first if isinstance(e, Postpone)]
     assert stopped.now + 590.0 <= rest.until <= stopped.now + 600.0
@@ -359,8 +374,8 @@ def test_restarts_in_a_row_are_not_tries_in_a_row(stopped, restart):
 def test_every_moment_shifts_and_nothing_else(in_outage):
     before = in_outage.simulation.monitor.remember(in_outage.now)
     assert shifted(before, 100.0).buzzer.opened_at == before.buzzer.opened_at + 100
-    room = in_outage.acknowledge()
-    memory = room.simulation.monitor.remember(room.now)
+    harness = in_outage.acknowledge()
+    memory = harness.simulation.monitor.remember(harness.now)
     later = shifted(memory, 100.0)
     assert shifted(later, -100.0) == memory
     one, other = memory.services["mfa"], later.services["mfa"]
@@ -379,16 +394,16 @@ def test_moments_in_tuples_shift_and_never_stays_never():
     assert later.buzzer.spent == (8.0,)
 
 
-def test_a_steady_reading_leaves_all_that_is_kept_as_it_is(make_room, make_endpoint):
+def test_a_steady_reading_leaves_all_that_is_kept_as_it_is(make_harness, make_endpoint):
     """So nothing is written: the SD card wears. Counts of codes are written with the baselines."""
     spf = make_endpoint("mfa", "spf", Evidence.CAUSE, kind="dns")
     sign_in = make_endpoint("mfa", "sign-in", Evidence.SYMPTOM, sign_in=True)
     slow = make_endpoint("mfa", "slow", Evidence.HEALTH)
-    room = make_room(Service(id="mfa", name="mfa", endpoints=(sign_in, slow, spf)))
-    room.cue(Reason.DEADLINE, "mfa/slow").passes(HOUR)
-    before = room.simulation.monitor.remember(room.now)
-    room.passes(HOUR)
-    after = room.simulation.monitor.remember(room.now)
+    harness = make_harness(Service(id="mfa", name="mfa", endpoints=(sign_in, slow, spf)))
+    harness.script(Reason.DEADLINE, "mfa/slow").advance(HOUR)
+    before = harness.simulation.monitor.remember(harness.now)
+    harness.advance(HOUR)
+    after = harness.simulation.monitor.remember(harness.now)
     assert before.arrivals != after.arrivals
     assert all(after.endpoints[name] is kept for name, kept in before.endpoints.items())
     assert (after.alarms, after.buzzer) == (before.alarms, before.buzzer)
@@ -494,13 +509,13 @@ A_STOPPED_SIGN_IN = [
     ("reason", "verdict"),
     [(Reason.CERTIFICATE_EXPIRING, Verdict.ADVISORY), (Reason.OK, Verdict.OK)],
 )
-def test_a_restart_alone_opens_no_incident(make_room, reason, verdict):
+def test_a_restart_alone_opens_no_incident(make_harness, reason, verdict):
     """Something standing and plannable is no trouble, also before it is read again."""
-    room = make_room().passes(600.0).cue(reason, "mfa/sign-in").passes(600.0)
-    assert room.verdict() is verdict
-    room.simulation.restart(5.0)
-    assert room.incident is None
-    assert (room.passes(600.0).verdict(), room.incident) == (verdict, None)
+    harness = make_harness().advance(600.0).script(reason, "mfa/sign-in").advance(600.0)
+    assert harness.verdict() is verdict
+    harness.simulation.restart(5.0)
+    assert harness.incident is None
+    assert (harness.advance(600.0).verdict(), harness.incident) == (verdict, None)
 
 
 @given(stories)
@@ -559,8 +574,8 @@ def test_a_restart_alone_says_and_sounds_nothing(story):
 
 
 def test_an_incident_without_its_service_needs_no_other_memory(in_outage):
-    room = in_outage
-    memory = room.simulation.monitor.remember(room.now)
+    harness = in_outage
+    memory = harness.simulation.monitor.remember(harness.now)
     assert [v.service for v in memory.open_incidents] == ["mfa"]
 
 
@@ -610,31 +625,31 @@ NEW = ("opened", "escalated", "relapsed")
 @given(lives)
 def test_whenever_it_is_killed_it_comes_back_as_it_was(story):
     """The same incidents, overlays and red; what was acknowledged stays silent until some news."""
-    room, seen = Simulation(site(), 0.0), False
-    room.start()
+    harness, seen = Simulation(site(), 0.0), False
+    harness.start()
     for wait, what in story:
-        effects = list(room.run(room.now + wait))
+        effects = list(harness.run(harness.now + wait))
         if isinstance(what, float):
-            effects += _comes_back(room, what)
+            effects += _comes_back(harness, what)
         elif callable(what):
-            effects += room.tell(what(room.now))
+            effects += harness.tell(what(harness.now))
         else:
-            room.cue(what[0], Reading(what[1]))
-            effects += room.run(room.now)
+            harness.script(what[0], Reading(what[1]))
+            effects += harness.run(harness.now)
         news = [e.at for e in effects if isinstance(e, Announced) and e.what.value in NEW]
         for effect in effects:
             if isinstance(effect, Sounded) and "pulse" in effect.sound.value and seen:
                 assert min(news, default=math.inf) <= effect.at, "it was seen, and sounds again"
         seen = seen and not news
-        if callable(what) and isinstance(what(room.now), Acknowledge):
+        if callable(what) and isinstance(what(harness.now), Acknowledge):
             seen = True
 
 
-def _comes_back(room, down):
-    before, first, after = room.monitor.view(), room.restart(down), room.monitor.view()
+def _comes_back(harness, down):
+    before, first, after = harness.monitor.view(), harness.restart(down), harness.monitor.view()
     assert after.incidents == before.incidents
     assert after.overlays == tuple(
-        each for each in before.overlays if each.until is None or each.until > room.now
+        each for each in before.overlays if each.until is None or each.until > harness.now
     )
     assert not [e for e in first if isinstance(e, Sounded)], "a start says nothing"
     if before.overlays == after.overlays:
@@ -799,7 +814,7 @@ def test_every_field_comes_back(well_formed):
     assert stopped in effects
 
 
-def test_the_next_incident_has_the_next_number_and_the_next_sound_knows_the_last(make_room):
+def test_the_next_incident_has_the_next_number_and_the_next_sound_knows_the_last(make_harness):
     monitor = Monitor(site())
     monitor.start(400.0, replace(full(), services={}, alarms={}, overlays=(), endpoints={}))
     assert monitor.remember(400.0).incidents == 7

@@ -32,74 +32,78 @@ def codes(make_endpoint):
     return build
 
 
-def counts(room, service="codes"):
-    return {each.delivery: each for each in room.service(service).arrivals}
+def counts(harness, service="codes"):
+    return {each.delivery: each for each in harness.service(service).arrivals}
 
 
-def test_codes_are_counted_by_what_the_cause_was(make_room, codes):
-    room = make_room(codes()).passes(10 * MINUTE)
-    room.cue(Reason.CODE_NOT_ARRIVED, CODE).passes(90.0).cue(Reason.OK, CODE).passes(5 * MINUTE)
-    lost_before = counts(room)[CODE].well_lost
+def test_codes_are_counted_by_what_the_cause_was(make_harness, codes):
+    harness = make_harness(codes()).advance(10 * MINUTE)
+    harness.script(Reason.CODE_NOT_ARRIVED, CODE).advance(90.0).script(Reason.OK, CODE).advance(
+        5 * MINUTE
+    )
+    lost_before = counts(harness)[CODE].well_lost
     assert lost_before >= 2, "they were lost while the domain was well"
-    room.cue(Reason.SPF_MISSING, DOMAIN).passes(5 * MINUTE)
-    room.cue(Reason.CODE_NOT_ARRIVED, CODE).passes(5 * MINUTE)
-    seen = counts(room)[CODE]
+    harness.script(Reason.SPF_MISSING, DOMAIN).advance(5 * MINUTE)
+    harness.script(Reason.CODE_NOT_ARRIVED, CODE).advance(5 * MINUTE)
+    seen = counts(harness)[CODE]
     assert seen.well_arrived >= 14
     assert seen.well_lost == lost_before
     assert 4 <= seen.failing_arrived <= 6
     assert seen.failing_lost >= 5
-    assert room.incident.arrivals == (seen,)
+    assert harness.incident.arrivals == (seen,)
 
 
-def test_what_could_not_be_asked_is_not_counted(make_room, codes):
-    room = make_room(codes()).passes(10 * MINUTE)
-    room.cue(Reason.SPF_MISSING, DOMAIN).passes(2 * MINUTE)
-    room.cue(Reason.RATE_LIMITED, CODE).passes(MINUTE)
-    before = counts(room)[CODE]
-    room.passes(10 * MINUTE)
-    assert counts(room)[CODE] == before
+def test_what_could_not_be_asked_is_not_counted(make_harness, codes):
+    harness = make_harness(codes()).advance(10 * MINUTE)
+    harness.script(Reason.SPF_MISSING, DOMAIN).advance(2 * MINUTE)
+    harness.script(Reason.RATE_LIMITED, CODE).advance(MINUTE)
+    before = counts(harness)[CODE]
+    harness.advance(10 * MINUTE)
+    assert counts(harness)[CODE] == before
 
 
-def test_while_the_cause_is_unknown_nothing_is_counted(make_room, codes):
-    room = make_room(codes())
-    room.cue(None, DOMAIN).passes(10 * MINUTE)
-    assert counts(room) == {}
+def test_while_the_cause_is_unknown_nothing_is_counted(make_harness, codes):
+    harness = make_harness(codes())
+    harness.script(None, DOMAIN).advance(10 * MINUTE)
+    assert counts(harness) == {}
 
 
-def test_while_it_fails_each_code_is_told_at_once(make_room, codes):
-    room = make_room(codes()).passes(10 * MINUTE)
-    room.cue(Reason.SPF_MISSING, DOMAIN).passes(3 * MINUTE).forget().passes(3 * MINUTE)
-    told = [e.service.arrivals for e in room.effects if isinstance(e, ServiceChanged)]
+def test_while_it_fails_each_code_is_told_at_once(make_harness, codes):
+    harness = make_harness(codes()).advance(10 * MINUTE)
+    harness.script(Reason.SPF_MISSING, DOMAIN).advance(3 * MINUTE).clear_effects().advance(
+        3 * MINUTE
+    )
+    told = [e.service.arrivals for e in harness.effects if isinstance(e, ServiceChanged)]
     assert len(told) == len(set(told)) == 3
 
 
-def test_another_service_sees_its_own_codes_only(make_room, codes, make_endpoint):
+def test_another_service_sees_its_own_codes_only(make_harness, codes, make_endpoint):
     portal = Service(
         id="portal",
         name="portal",
         endpoints=(make_endpoint("portal", "sign-in", Evidence.SYMPTOM),),
     )
-    room = make_room(codes(explains=(CODE, OTHER)), portal).passes(10 * MINUTE)
-    room.cue(Reason.SPF_MISSING, DOMAIN).passes(2 * MINUTE)
-    assert set(counts(room, "codes")) == {CODE}
-    assert set(counts(room, "portal")) == {OTHER}
+    harness = make_harness(codes(explains=(CODE, OTHER)), portal).advance(10 * MINUTE)
+    harness.script(Reason.SPF_MISSING, DOMAIN).advance(2 * MINUTE)
+    assert set(counts(harness, "codes")) == {CODE}
+    assert set(counts(harness, "portal")) == {OTHER}
 
 
-def test_counts_outlive_a_restart_and_end_with_their_dependency(make_room, codes, make_endpoint):
-    room = make_room(codes()).passes(10 * MINUTE)
-    room.cue(Reason.SPF_MISSING, DOMAIN).passes(3 * MINUTE)
-    before = counts(room)[CODE]
-    room.simulation.restart(5.0, frozenset())
-    assert counts(room)[CODE] == before
-    state = room.simulation.monitor
+def test_counts_outlive_a_restart_and_end_with_their_dependency(make_harness, codes, make_endpoint):
+    harness = make_harness(codes()).advance(10 * MINUTE)
+    harness.script(Reason.SPF_MISSING, DOMAIN).advance(3 * MINUTE)
+    before = counts(harness)[CODE]
+    harness.simulation.restart(5.0, frozenset())
+    assert counts(harness)[CODE] == before
+    state = harness.simulation.monitor
     untied = Service(id="codes", name="codes", endpoints=codes(explains=()).endpoints)
-    state.reconfigure(replace(state.site, services=(untied,)), room.now)
-    assert counts(room) == {}
+    state.reconfigure(replace(state.site, services=(untied,)), harness.now)
+    assert counts(harness) == {}
 
 
-def test_explain_tells_them(make_room, codes):
-    room = make_room(codes()).passes(10 * MINUTE)
-    found = room.simulation.monitor.explain("codes")
+def test_explain_tells_them(make_harness, codes):
+    harness = make_harness(codes()).advance(10 * MINUTE)
+    found = harness.simulation.monitor.explain("codes")
     arrivals = {each.id: each.arrivals for each in found.endpoints}
     [line] = arrivals[DOMAIN]
     assert line.startswith(f"{CODE}: ")

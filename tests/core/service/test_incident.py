@@ -48,28 +48,28 @@ def codes(make_endpoint):
 
 
 @pytest.fixture
-def removed(make_room, codes):
+def removed(make_harness, codes):
     """The record is removed after an hour with a TTL of one; the first failing reading is now."""
 
     def begin(*services, ttl=HOUR):
-        room = make_room(*(services or (codes(),)))
-        room.simulation.cue(DOMAIN, Reading(Reason.OK, ttl=ttl))
-        room.passes(HOUR).cue(Reason.SPF_MISSING, DOMAIN)
-        return room
+        harness = make_harness(*(services or (codes(),)))
+        harness.simulation.cue(DOMAIN, Reading(Reason.OK, ttl=ttl))
+        harness.advance(HOUR).script(Reason.SPF_MISSING, DOMAIN)
+        return harness
 
     return begin
 
 
-def first(room):
-    return room.incident.causes[0]
+def first(harness):
+    return harness.incident.causes[0]
 
 
 def test_what_fails_in_the_window_is_explained_by_what_is_read(removed):
-    room = removed()
-    began = room.now
-    room.passes(HOUR).cue(Reason.CODE_NOT_ARRIVED, CODE).passes(2 * MINUTE)
-    assert (room.incident.verdict, room.incident.cause) == (Verdict.OUTAGE, "dns")
-    cause = first(room)
+    harness = removed()
+    began = harness.now
+    harness.advance(HOUR).script(Reason.CODE_NOT_ARRIVED, CODE).advance(2 * MINUTE)
+    assert (harness.incident.verdict, harness.incident.cause) == (Verdict.OUTAGE, "dns")
+    cause = first(harness)
     assert cause.window == CauseWindow(
         since=began,
         until=began + WINDOW,
@@ -86,15 +86,15 @@ def test_what_fails_in_the_window_is_explained_by_what_is_read(removed):
         (CODE, Reason.CODE_NOT_ARRIVED, began + HOUR),
     ]
     assert cause.explanation == f"{DOMAIN}: spf_missing, 60 min before {CODE}: code_not_arrived"
-    assert room.incident.explanation == cause.explanation
+    assert harness.incident.explanation == cause.explanation
 
 
 @pytest.mark.parametrize(("late", "cause"), [(0.0, "dns"), (1.0, "unknown")])
 def test_the_window_ends_to_the_second(removed, late, cause):
-    room = removed().passes(WINDOW + late)
-    room.cue(Reason.CODE_NOT_ARRIVED, CODE).passes(2 * MINUTE)
-    assert room.incident.cause == cause
-    beside = room.incident.causes[-1]
+    harness = removed().advance(WINDOW + late)
+    harness.script(Reason.CODE_NOT_ARRIVED, CODE).advance(2 * MINUTE)
+    assert harness.incident.cause == cause
+    beside = harness.incident.causes[-1]
     assert (beside.cause, beside.explains) == ("dns", not late)
     if late:
         assert beside.explanation == (
@@ -105,97 +105,99 @@ def test_the_window_ends_to_the_second(removed, late, cause):
 
 @pytest.mark.parametrize(("early", "cause"), [(100.0, "dns"), (200.0, "unknown")])
 def test_a_cause_may_be_read_an_interval_after_what_it_broke_and_no_later(
-    make_room, codes, early, cause
+    make_harness, codes, early, cause
 ):
-    room = make_room(codes()).passes(HOUR)
-    room.cue(Reason.CODE_NOT_ARRIVED, CODE).passes(early).cue(Reason.SPF_MISSING, DOMAIN)
-    room.passes(5 * MINUTE)
-    assert room.incident.cause == cause
-    assert ("after codes/code" in room.incident.explanation) == (cause == "dns")
+    harness = make_harness(codes()).advance(HOUR)
+    harness.script(Reason.CODE_NOT_ARRIVED, CODE).advance(early).script(Reason.SPF_MISSING, DOMAIN)
+    harness.advance(5 * MINUTE)
+    assert harness.incident.cause == cause
+    assert ("after codes/code" in harness.incident.explanation) == (cause == "dns")
 
 
 def test_a_record_that_is_back_explains_all_the_same(removed):
-    room = removed().passes(10 * MINUTE).cue(Reason.OK, DOMAIN).passes(20 * MINUTE)
-    assert room.incident is None, "degraded, and well again"
-    room.cue(Reason.CODE_NOT_ARRIVED, CODE).passes(2 * MINUTE)
-    assert room.incident.cause == "dns"
-    assert "spf_missing, restored since, 30 min before" in room.incident.explanation
-    assert first(room).window.holds
+    harness = removed().advance(10 * MINUTE).script(Reason.OK, DOMAIN).advance(20 * MINUTE)
+    assert harness.incident is None, "degraded, and well again"
+    harness.script(Reason.CODE_NOT_ARRIVED, CODE).advance(2 * MINUTE)
+    assert harness.incident.cause == "dns"
+    assert "spf_missing, restored since, 30 min before" in harness.incident.explanation
+    assert first(harness).window.holds
 
 
-def test_one_fail_that_was_never_confirmed_explains_nothing(make_room, codes):
-    room = make_room(codes()).passes(HOUR)
-    room.cue(Reason.DNS_TIMEOUT, DOMAIN).passes(5.0).cue(Reason.OK, DOMAIN).passes(MINUTE)
-    room.cue(Reason.CODE_NOT_ARRIVED, CODE).passes(2 * MINUTE)
-    assert [cause.cause for cause in room.incident.causes] == ["unknown"]
+def test_one_fail_that_was_never_confirmed_explains_nothing(make_harness, codes):
+    harness = make_harness(codes()).advance(HOUR)
+    harness.script(Reason.DNS_TIMEOUT, DOMAIN).advance(5.0).script(Reason.OK, DOMAIN).advance(
+        MINUTE
+    )
+    harness.script(Reason.CODE_NOT_ARRIVED, CODE).advance(2 * MINUTE)
+    assert [cause.cause for cause in harness.incident.causes] == ["unknown"]
 
 
 def test_without_a_ttl_only_the_intervals_and_the_codes_life_count(removed):
-    room = removed(ttl=None).passes(10 * MINUTE)
-    room.cue(Reason.CODE_NOT_ARRIVED, CODE).passes(2 * MINUTE)
-    assert room.incident.cause == "unknown"
-    assert room.incident.causes[-1].window.ttl is None
+    harness = removed(ttl=None).advance(10 * MINUTE)
+    harness.script(Reason.CODE_NOT_ARRIVED, CODE).advance(2 * MINUTE)
+    assert harness.incident.cause == "unknown"
+    assert harness.incident.causes[-1].window.ttl is None
 
 
-def test_a_resolver_that_counts_down_does_not_shorten_the_ttl(make_room, codes):
-    room = make_room(codes())
+def test_a_resolver_that_counts_down_does_not_shorten_the_ttl(make_harness, codes):
+    harness = make_harness(codes())
     for left in range(3600, 0, -120):
-        room.simulation.cue(DOMAIN, Reading(Reason.OK, ttl=float(left)))
-        room.passes(120)
-    room.cue(Reason.SPF_MISSING, DOMAIN).passes(HOUR)
-    room.cue(Reason.CODE_NOT_ARRIVED, CODE).passes(2 * MINUTE)
-    assert first(room).window.ttl == 3600.0
+        harness.simulation.cue(DOMAIN, Reading(Reason.OK, ttl=float(left)))
+        harness.advance(120)
+    harness.script(Reason.SPF_MISSING, DOMAIN).advance(HOUR)
+    harness.script(Reason.CODE_NOT_ARRIVED, CODE).advance(2 * MINUTE)
+    assert first(harness).window.ttl == 3600.0
     # A TTL that was really lowered is believed once the old one has run out.
-    room = make_room(codes())
-    room.simulation.cue(DOMAIN, Reading(Reason.OK, ttl=600.0))
-    room.passes(MINUTE).simulation.cue(DOMAIN, Reading(Reason.OK, ttl=60.0))
-    room.passes(HOUR).cue(Reason.SPF_MISSING, DOMAIN).passes(MINUTE)
-    kept = room.simulation.monitor.remember(room.now).endpoints
+    harness = make_harness(codes())
+    harness.simulation.cue(DOMAIN, Reading(Reason.OK, ttl=600.0))
+    harness.advance(MINUTE).simulation.cue(DOMAIN, Reading(Reason.OK, ttl=60.0))
+    harness.advance(HOUR).script(Reason.SPF_MISSING, DOMAIN).advance(MINUTE)
+    kept = harness.simulation.monitor.remember(harness.now).endpoints
     assert kept[DOMAIN].confirmed_onset.ttl == 60.0
 
 
 def test_the_life_of_a_code_may_be_told(removed, codes):
-    room = removed(codes(code_lifetime=600.0)).passes(WINDOW + 400.0)
-    room.cue(Reason.CODE_NOT_ARRIVED, CODE).passes(2 * MINUTE)
-    assert room.incident.cause == "dns"
-    assert first(room).window.code_lifetime == 600.0
+    harness = removed(codes(code_lifetime=600.0)).advance(WINDOW + 400.0)
+    harness.script(Reason.CODE_NOT_ARRIVED, CODE).advance(2 * MINUTE)
+    assert harness.incident.cause == "dns"
+    assert first(harness).window.code_lifetime == 600.0
 
 
 def test_a_failing_cause_has_what_it_would_break_asked_at_once(removed):
-    room = removed().forget().passes(MINUTE)
-    asked = [e for e in room.effects if isinstance(e, Recheck) and CODE in e.endpoints]
-    fell = next(e.at for e in room.effects if isinstance(e, Announced))
+    harness = removed().clear_effects().advance(MINUTE)
+    asked = [e for e in harness.effects if isinstance(e, Recheck) and CODE in e.endpoints]
+    fell = next(e.at for e in harness.effects if isinstance(e, Announced))
     assert [(e.due, e.endpoints) for e in asked] == [(fell, (CODE,))]
 
 
 def test_a_cause_may_be_tied_to_another_service(removed, codes, usual_service):
-    room = removed(
+    harness = removed(
         codes(explains=("sms/code", CODE, "gone/code")), codes("sms", domain=False), usual_service()
     )
-    room.forget().passes(MINUTE)
-    asked = [e.endpoints for e in room.effects if isinstance(e, Recheck) if CODE in e.endpoints]
+    harness.clear_effects().advance(MINUTE)
+    asked = [e.endpoints for e in harness.effects if isinstance(e, Recheck) if CODE in e.endpoints]
     assert asked == [("sms/code", CODE)]
-    assert room.verdict("sms") is Verdict.OK, "a cause elsewhere raises nothing here"
-    room.cue(Reason.CODE_NOT_ARRIVED, "sms/code", "mfa/sign-in").passes(5 * MINUTE)
-    causes = {view.service: view.cause for view in room.simulation.monitor.view().incidents}
+    assert harness.verdict("sms") is Verdict.OK, "a cause elsewhere raises nothing here"
+    harness.script(Reason.CODE_NOT_ARRIVED, "sms/code", "mfa/sign-in").advance(5 * MINUTE)
+    causes = {view.service: view.cause for view in harness.simulation.monitor.view().incidents}
     assert causes == {"codes": "dns", "sms": "dns", "mfa": "unknown"}
 
 
 def test_a_restart_keeps_causes_and_their_window(removed):
-    room = removed().passes(HOUR).cue(Reason.CODE_NOT_ARRIVED, CODE).passes(2 * MINUTE)
-    before = room.incident
-    room.simulation.restart(30.0)
-    assert room.incident == before
-    room.passes(30 * MINUTE)
-    assert first(room).window == before.causes[0].window, "read afresh, and the same"
+    harness = removed().advance(HOUR).script(Reason.CODE_NOT_ARRIVED, CODE).advance(2 * MINUTE)
+    before = harness.incident
+    harness.simulation.restart(30.0)
+    assert harness.incident == before
+    harness.advance(30 * MINUTE)
+    assert first(harness).window == before.causes[0].window, "read afresh, and the same"
 
 
 def test_a_cause_that_fell_before_a_restart_explains_what_fails_after_it(removed):
-    room = removed().passes(30 * MINUTE)
-    room.simulation.restart(MINUTE)
-    room.passes(20 * MINUTE).cue(Reason.CODE_NOT_ARRIVED, CODE).passes(2 * MINUTE)
-    assert room.incident.cause == "dns"
-    assert first(room).window.holds
+    harness = removed().advance(30 * MINUTE)
+    harness.simulation.restart(MINUTE)
+    harness.advance(20 * MINUTE).script(Reason.CODE_NOT_ARRIVED, CODE).advance(2 * MINUTE)
+    assert harness.incident.cause == "dns"
+    assert first(harness).window.holds
 
 
 @given(apart=st.floats(-120.0, 2 * WINDOW))
@@ -209,72 +211,78 @@ def test_inside_its_window_a_cause_explains_and_outside_it_never(apart):
 # --- the story --------------------------------------------------------------------
 
 
-def test_what_blinds_us_does_not_explain_what_we_saw_before(make_room, three_witnesses):
-    room = make_room(witnesses=three_witnesses).passes(HOUR)
-    room.cue(Reason.DNS_NXDOMAIN, "mfa/sign-in").passes(5 * MINUTE + 1)
-    room.cue(Reason.CONNECT_TIMEOUT, *(w.id for w in three_witnesses), "mfa/sign-in", "mfa/health")
-    room.cue(Reason.SOURCE_DEAD, "mfa/vendor").passes(5 * MINUTE)
-    assert room.service().blind
-    assert room.service().cause == "own network"
-    assert room.incident.cause == "dns"
+def test_what_blinds_us_does_not_explain_what_we_saw_before(make_harness, three_witnesses):
+    harness = make_harness(witnesses=three_witnesses).advance(HOUR)
+    harness.script(Reason.DNS_NXDOMAIN, "mfa/sign-in").advance(5 * MINUTE + 1)
+    harness.script(
+        Reason.CONNECT_TIMEOUT, *(w.id for w in three_witnesses), "mfa/sign-in", "mfa/health"
+    )
+    harness.script(Reason.SOURCE_DEAD, "mfa/vendor").advance(5 * MINUTE)
+    assert harness.service().blind
+    assert harness.service().cause == "own network"
+    assert harness.incident.cause == "dns"
 
 
-def test_recovery_does_not_unexplain_the_peak(make_room, make_endpoint):
+def test_recovery_does_not_unexplain_the_peak(make_harness, make_endpoint):
     parts = [make_endpoint("mfa", r, Evidence.SYMPTOM, region=r) for r in ("emea", "apac")]
-    room = make_room(Service(id="mfa", name="mfa", endpoints=tuple(parts))).passes(HOUR)
-    room.cue(Reason.DEADLINE, "mfa/emea").passes(5 * MINUTE)
-    assert room.incident.cause == "region"
-    room.cue(Reason.DEADLINE, "mfa/apac").passes(5 * MINUTE)
-    assert (room.incident.peak, room.incident.cause) == (Verdict.OUTAGE, "unknown")
-    room.cue(Reason.OK, "mfa/emea").passes(5 * MINUTE)
-    assert (room.incident.verdict, room.service().cause) == (Verdict.DEGRADED, "region")
-    assert room.incident.cause == "unknown", "it was not only the part that came back last"
-    room.cue(Reason.TLS_EXPIRED, "mfa/apac").passes(5 * MINUTE)
-    assert room.incident.cause == "tls", "a better explanation is taken"
-    room.cue(Reason.OK, "mfa/apac").passes(HOUR)
-    closed = [e.incident for e in room.effects if isinstance(e, Announced) and e.incident][-1]
+    harness = make_harness(Service(id="mfa", name="mfa", endpoints=tuple(parts))).advance(HOUR)
+    harness.script(Reason.DEADLINE, "mfa/emea").advance(5 * MINUTE)
+    assert harness.incident.cause == "region"
+    harness.script(Reason.DEADLINE, "mfa/apac").advance(5 * MINUTE)
+    assert (harness.incident.peak, harness.incident.cause) == (Verdict.OUTAGE, "unknown")
+    harness.script(Reason.OK, "mfa/emea").advance(5 * MINUTE)
+    assert (harness.incident.verdict, harness.service().cause) == (Verdict.DEGRADED, "region")
+    assert harness.incident.cause == "unknown", "it was not only the part that came back last"
+    harness.script(Reason.TLS_EXPIRED, "mfa/apac").advance(5 * MINUTE)
+    assert harness.incident.cause == "tls", "a better explanation is taken"
+    harness.script(Reason.OK, "mfa/apac").advance(HOUR)
+    closed = [e.incident for e in harness.effects if isinstance(e, Announced) and e.incident][-1]
     assert (closed.peak, closed.cause) == (Verdict.OUTAGE, "tls")
 
 
-def test_relapse_re_enters_asks_anew_and_at_most_every_30_minutes(make_room):
-    room = make_room().passes(HOUR).cue(Reason.DEADLINE, "mfa/sign-in").passes(5 * MINUTE)
-    room.acknowledge()
-    opened = room.incident
+def test_relapse_re_enters_asks_anew_and_at_most_every_30_minutes(make_harness):
+    harness = (
+        make_harness().advance(HOUR).script(Reason.DEADLINE, "mfa/sign-in").advance(5 * MINUTE)
+    )
+    harness.acknowledge()
+    opened = harness.incident
 
     def relapses():
-        room.cue(Reason.OK, "mfa/sign-in").passes(5 * MINUTE).forget()
-        room.cue(Reason.DEADLINE, "mfa/sign-in").passes(5 * MINUTE)
-        return room.told
+        harness.script(Reason.OK, "mfa/sign-in").advance(5 * MINUTE).clear_effects()
+        harness.script(Reason.DEADLINE, "mfa/sign-in").advance(5 * MINUTE)
+        return harness.announcements
 
     assert relapses() == ["relapsed"]
-    assert room.sounds[0] == "three_pulses"
-    assert (room.incident.number, room.incident.since) == (opened.number, opened.since)
-    assert not room.incident.acknowledged
-    room.acknowledge()
+    assert harness.sounds[0] == "three_pulses"
+    assert (harness.incident.number, harness.incident.since) == (opened.number, opened.since)
+    assert not harness.incident.acknowledged
+    harness.acknowledge()
     assert relapses() == ["relapsed"]
-    assert room.sounds == []
-    assert room.incident.acknowledged, "twice within 30 minutes sounds once"
-    room.passes(30 * MINUTE)
+    assert harness.sounds == []
+    assert harness.incident.acknowledged, "twice within 30 minutes sounds once"
+    harness.advance(30 * MINUTE)
     assert relapses() == ["relapsed"]
-    assert not room.incident.acknowledged
+    assert not harness.incident.acknowledged
 
 
-def test_the_first_out_is_the_first_that_fell_and_stays(make_room):
-    room = make_room().passes(HOUR).cue(Reason.HTTP_STATUS, "mfa/health").passes(10 * MINUTE)
-    room.cue(Reason.DEADLINE, "mfa/sign-in").passes(5 * MINUTE)
-    room.cue(Reason.OK, "mfa/health").passes(5 * MINUTE)
-    assert room.incident.first_out == "mfa/health"
-    assert room.incident.peak is Verdict.GRAY_FAILURE
-    room.cue(Reason.OK, "mfa/sign-in").passes(5 * MINUTE)
-    assert room.incident.verdict is Verdict.RECOVERING
-    assert room.incident.peak is Verdict.GRAY_FAILURE
+def test_the_first_out_is_the_first_that_fell_and_stays(make_harness):
+    harness = (
+        make_harness().advance(HOUR).script(Reason.HTTP_STATUS, "mfa/health").advance(10 * MINUTE)
+    )
+    harness.script(Reason.DEADLINE, "mfa/sign-in").advance(5 * MINUTE)
+    harness.script(Reason.OK, "mfa/health").advance(5 * MINUTE)
+    assert harness.incident.first_out == "mfa/health"
+    assert harness.incident.peak is Verdict.GRAY_FAILURE
+    harness.script(Reason.OK, "mfa/sign-in").advance(5 * MINUTE)
+    assert harness.incident.verdict is Verdict.RECOVERING
+    assert harness.incident.peak is Verdict.GRAY_FAILURE
 
 
 # --- the vendor's words -----------------------------------------------------------
 
 
 @pytest.fixture
-def two_sources(make_room, make_endpoint):
+def two_sources(make_harness, make_endpoint):
     claim = {
         "interval": 120.0,
         "timeout": 10.0,
@@ -286,114 +294,118 @@ def two_sources(make_room, make_endpoint):
         make_endpoint("mfa", "feed", Evidence.CLAIM, **claim),
         make_endpoint("mfa", "graph", Evidence.CLAIM, **claim),
     )
-    return make_room(Service(id="mfa", name="mfa", endpoints=endpoints))
+    return make_harness(Service(id="mfa", name="mfa", endpoints=endpoints))
 
 
-def says(room, endpoint, reason, words=""):
-    room.simulation.cue(endpoint, Reading(reason, words))
+def says(harness, endpoint, reason, words=""):
+    harness.simulation.cue(endpoint, Reading(reason, words))
 
 
 def test_two_sources_are_heard_side_by_side(two_sources):
-    room = two_sources.passes(HOUR)
-    room.cue(Reason.DEADLINE, "mfa/sign-in").passes(5 * MINUTE)
-    assert [(w.endpoint, w.says, w.words) for w in room.incident.vendor] == [
+    harness = two_sources.advance(HOUR)
+    harness.script(Reason.DEADLINE, "mfa/sign-in").advance(5 * MINUTE)
+    assert [(w.endpoint, w.says, w.words) for w in harness.incident.vendor] == [
         ("mfa/feed", "fine", "ok"),
         ("mfa/graph", "fine", "ok"),
     ]
-    assert not room.incident.vendor_differs
-    admitted = room.now
-    says(room, "mfa/graph", Reason.VENDOR_INCIDENT, "Investigating")
-    room.passes(5 * MINUTE)
-    assert room.incident.vendor[1] == VendorWord("mfa/graph", "admits", "Investigating", admitted)
-    assert room.incident.vendor_differs
-    reworded = room.now
-    says(room, "mfa/graph", Reason.VENDOR_INCIDENT, "Exploring additional workstreams")
-    says(room, "mfa/feed", Reason.SOURCE_DEAD, "status 503")
-    room.passes(5 * MINUTE)
-    assert room.incident.vendor[1].words == "Exploring additional workstreams"
-    assert room.incident.vendor[1].since == reworded
-    assert (room.incident.vendor[0].says, room.incident.vendor[0].words) == (
+    assert not harness.incident.vendor_differs
+    admitted = harness.now
+    says(harness, "mfa/graph", Reason.VENDOR_INCIDENT, "Investigating")
+    harness.advance(5 * MINUTE)
+    assert harness.incident.vendor[1] == VendorWord(
+        "mfa/graph", "admits", "Investigating", admitted
+    )
+    assert harness.incident.vendor_differs
+    reworded = harness.now
+    says(harness, "mfa/graph", Reason.VENDOR_INCIDENT, "Exploring additional workstreams")
+    says(harness, "mfa/feed", Reason.SOURCE_DEAD, "status 503")
+    harness.advance(5 * MINUTE)
+    assert harness.incident.vendor[1].words == "Exploring additional workstreams"
+    assert harness.incident.vendor[1].since == reworded
+    assert (harness.incident.vendor[0].says, harness.incident.vendor[0].words) == (
         "unknown",
         "status 503",
     )
-    assert not room.incident.vendor_differs, "one cannot be read: it says nothing else"
-    says(room, "mfa/feed", Reason.VENDOR_INCIDENT, "Fixed")
-    assert room.passes(5 * MINUTE).incident.vendor_differs, "both admit, and tell it differently"
+    assert not harness.incident.vendor_differs, "one cannot be read: it says nothing else"
+    says(harness, "mfa/feed", Reason.VENDOR_INCIDENT, "Fixed")
+    assert harness.advance(5 * MINUTE).incident.vendor_differs, (
+        "both admit, and tell it differently"
+    )
 
 
 def test_what_was_said_before_a_restart_is_kept_until_it_is_heard_anew(two_sources):
-    room = two_sources.passes(HOUR)
-    says(room, "mfa/feed", Reason.VENDOR_INCIDENT, "Investigating")
-    room.cue(Reason.DEADLINE, "mfa/sign-in").passes(5 * MINUTE)
-    before = room.incident.vendor
-    room.simulation.restart(MINUTE)
-    assert room.incident.vendor == before
-    says(room, "mfa/feed", Reason.VENDOR_INCIDENT, "Identified")
-    room.passes(5 * MINUTE)
-    assert [word.words for word in room.incident.vendor] == ["Identified", "ok"]
+    harness = two_sources.advance(HOUR)
+    says(harness, "mfa/feed", Reason.VENDOR_INCIDENT, "Investigating")
+    harness.script(Reason.DEADLINE, "mfa/sign-in").advance(5 * MINUTE)
+    before = harness.incident.vendor
+    harness.simulation.restart(MINUTE)
+    assert harness.incident.vendor == before
+    says(harness, "mfa/feed", Reason.VENDOR_INCIDENT, "Identified")
+    harness.advance(5 * MINUTE)
+    assert [word.words for word in harness.incident.vendor] == ["Identified", "ok"]
 
 
 def test_words_that_stay_the_same_are_no_news(two_sources):
-    room = two_sources.passes(HOUR)
-    says(room, "mfa/feed", Reason.VENDOR_INCIDENT, "Investigating")
-    room.cue(Reason.DEADLINE, "mfa/sign-in").passes(HOUR)
-    view = room.incident
-    assert room.passes(HOUR).incident == view
+    harness = two_sources.advance(HOUR)
+    says(harness, "mfa/feed", Reason.VENDOR_INCIDENT, "Investigating")
+    harness.script(Reason.DEADLINE, "mfa/sign-in").advance(HOUR)
+    view = harness.incident
+    assert harness.advance(HOUR).incident == view
 
 
 def test_vendor_lead_is_from_the_opening_to_the_first_admission_and_stays(two_sources):
-    room = two_sources.passes(HOUR).cue(Reason.DEADLINE, "mfa/sign-in").passes(39 * MINUTE)
-    says(room, "mfa/feed", Reason.VENDOR_DEGRADED)
-    room.passes(MINUTE)
-    lead = room.incident.vendor_lead
+    harness = two_sources.advance(HOUR).script(Reason.DEADLINE, "mfa/sign-in").advance(39 * MINUTE)
+    says(harness, "mfa/feed", Reason.VENDOR_DEGRADED)
+    harness.advance(MINUTE)
+    lead = harness.incident.vendor_lead
     opened = next(
-        e.at for e in room.effects if isinstance(e, Announced) and e.what is Announcement.OPENED
+        e.at for e in harness.effects if isinstance(e, Announced) and e.what is Announcement.OPENED
     )
     assert lead == pytest.approx(39 * MINUTE + HOUR + 1000.0 - opened)
-    says(room, "mfa/feed", Reason.OK)
-    room.passes(10 * MINUTE)
-    says(room, "mfa/graph", Reason.VENDOR_INCIDENT)
-    assert room.passes(10 * MINUTE).incident.vendor_lead == lead
+    says(harness, "mfa/feed", Reason.OK)
+    harness.advance(10 * MINUTE)
+    says(harness, "mfa/graph", Reason.VENDOR_INCIDENT)
+    assert harness.advance(10 * MINUTE).incident.vendor_lead == lead
 
 
 def test_a_vendor_that_says_nothing_differs_from_nobody(two_sources):
-    room = two_sources.passes(HOUR).cue(Reason.DEADLINE, "mfa/sign-in").passes(5 * MINUTE)
-    view = replace(room.incident, vendor=())
+    harness = two_sources.advance(HOUR).script(Reason.DEADLINE, "mfa/sign-in").advance(5 * MINUTE)
+    view = replace(harness.incident, vendor=())
     assert not view.vendor_differs
 
 
-def test_what_falls_together_is_said_so(make_room, codes):
-    room = make_room(codes()).passes(HOUR)
-    room.cue(Reason.DNS_SERVFAIL, DOMAIN, CODE).passes(2 * MINUTE)
-    assert "dns_servfail, together with codes/code" in room.incident.explanation
+def test_what_falls_together_is_said_so(make_harness, codes):
+    harness = make_harness(codes()).advance(HOUR)
+    harness.script(Reason.DNS_SERVFAIL, DOMAIN, CODE).advance(2 * MINUTE)
+    assert "dns_servfail, together with codes/code" in harness.incident.explanation
 
 
 def test_a_cause_that_is_well_and_long_over_is_not_mentioned(removed):
-    room = removed().passes(10 * MINUTE).cue(Reason.OK, DOMAIN).passes(3 * HOUR)
-    room.cue(Reason.CODE_NOT_ARRIVED, CODE).passes(2 * MINUTE)
-    assert [cause.cause for cause in room.incident.causes] == ["unknown"]
+    harness = removed().advance(10 * MINUTE).script(Reason.OK, DOMAIN).advance(3 * HOUR)
+    harness.script(Reason.CODE_NOT_ARRIVED, CODE).advance(2 * MINUTE)
+    assert [cause.cause for cause in harness.incident.causes] == ["unknown"]
 
 
 def test_an_incident_keeps_every_record_that_vanished_in_its_time(removed):
     """Those of the onset, and those that follow with the same reason and the same detail."""
-    room = removed()
+    harness = removed()
 
     def lose(*names):
-        room.simulation.cue(DOMAIN, Reading(Reason.SPF_MISSING, "and more", records=names))
-        room.passes(10 * MINUTE)
+        harness.simulation.cue(DOMAIN, Reading(Reason.SPF_MISSING, "and more", records=names))
+        harness.advance(10 * MINUTE)
 
     lose("a", "b")
-    room.cue(Reason.CODE_NOT_ARRIVED, CODE)
+    harness.script(Reason.CODE_NOT_ARRIVED, CODE)
     lose("a", "b")
-    assert room.incident.records == ("a", "b")
+    assert harness.incident.records == ("a", "b")
     lose("b", "c")
-    assert room.incident.records == ("a", "b", "c"), "what came back is still part of the story"
+    assert harness.incident.records == ("a", "b", "c"), "what came back is still part of the story"
     lose(*(f"{number}" for number in range(100)))
-    assert len(room.incident.records) == MOST_RECORDS
-    room.cue(Reason.OK, CODE, DOMAIN).passes(4 * HOUR)
-    assert room.incident is None
-    room.cue(Reason.CODE_NOT_ARRIVED, CODE).passes(10 * MINUTE)
-    assert room.incident.records == (), "the next incident has its own"
+    assert len(harness.incident.records) == MOST_RECORDS
+    harness.script(Reason.OK, CODE, DOMAIN).advance(4 * HOUR)
+    assert harness.incident is None
+    harness.script(Reason.CODE_NOT_ARRIVED, CODE).advance(10 * MINUTE)
+    assert harness.incident.records == (), "the next incident has its own"
 
 
 # --- the incident itself ----------------------------------------------------------

@@ -33,34 +33,34 @@ REFUSED = [
 @pytest.mark.parametrize(
     ("what", "more", "why"), REFUSED, ids=[f"{w[0].__name__}-{y}" for w, _, y in REFUSED]
 )
-def test_what_makes_no_sense_is_refused_and_changes_nothing(make_room, what, more, why):
-    room = make_room().passes(200)
-    monitor = room.simulation.monitor
-    before = monitor.view(), monitor.remember(room.now)
-    assert tell(room, *what, **more).startswith(why)
-    assert (monitor.view(), monitor.remember(room.now)) == before
+def test_what_makes_no_sense_is_refused_and_changes_nothing(make_harness, what, more, why):
+    harness = make_harness().advance(200)
+    monitor = harness.simulation.monitor
+    before = monitor.view(), monitor.remember(harness.now)
+    assert tell(harness, *what, **more).startswith(why)
+    assert (monitor.view(), monitor.remember(harness.now)) == before
 
 
 @pytest.mark.parametrize("kind", [Shelve, Maintenance, Bypass])
-def test_what_is_on_already_is_refused(make_room, kind):
-    room = make_room().passes(200)
-    assert tell(room, kind, "mfa", True) == ""
-    assert "is on already" in tell(room, kind, "mfa", True)
+def test_what_is_on_already_is_refused(make_harness, kind):
+    harness = make_harness().advance(200)
+    assert tell(harness, kind, "mfa", True) == ""
+    assert "is on already" in tell(harness, kind, "mfa", True)
 
 
-def test_a_drill_is_refused_in_real_trouble_and_twice(make_room):
-    room = make_room().passes(200)
-    assert tell(room, Drill, True) == ""
-    assert tell(room, Drill, True) == "a drill is on already"
-    fail(room).passes(400)
-    assert tell(room, Drill, True) == "something is really wrong: no time for a drill"
+def test_a_drill_is_refused_in_real_trouble_and_twice(make_harness):
+    harness = make_harness().advance(200)
+    assert tell(harness, Drill, True) == ""
+    assert tell(harness, Drill, True) == "a drill is on already"
+    fail(harness).advance(400)
+    assert tell(harness, Drill, True) == "something is really wrong: no time for a drill"
 
 
-def test_an_unknown_or_ambiguous_attestation_is_refused(make_room):
+def test_an_unknown_or_ambiguous_attestation_is_refused(make_harness):
     other = Attestation(id="tokens", name="Spare tokens")
-    room = make_room(attest=(ITEM, other)).passes(200)
-    assert tell(room, Attest, None) == "name what was tested: break-glass, tokens"
-    assert tell(room, Attest, "x").startswith("nothing to attest by the name 'x'")
+    harness = make_harness(attest=(ITEM, other)).advance(200)
+    assert tell(harness, Attest, None) == "name what was tested: break-glass, tokens"
+    assert tell(harness, Attest, "x").startswith("nothing to attest by the name 'x'")
 
 
 @pytest.mark.parametrize(
@@ -74,30 +74,30 @@ def test_an_unknown_or_ambiguous_attestation_is_refused(make_room):
         ((Drill, False), {}),
     ],
 )
-def test_commands_after_the_incident_are_refused_and_change_nothing(make_room, what, more):
-    room = fail(make_room().passes(200)).passes(300).acknowledge()
-    tell(room, Silence, True)
-    mend(room).passes(HOUR)
-    assert room.told[-1] == "closed"
-    monitor = room.simulation.monitor
-    before = monitor.view(), monitor.remember(room.now)
-    assert tell(room, *what, **more) != ""
-    assert (monitor.view(), monitor.remember(room.now)) == before
+def test_commands_after_the_incident_are_refused_and_change_nothing(make_harness, what, more):
+    harness = fail(make_harness().advance(200)).advance(300).acknowledge()
+    tell(harness, Silence, True)
+    mend(harness).advance(HOUR)
+    assert harness.announcements[-1] == "closed"
+    monitor = harness.simulation.monitor
+    before = monitor.view(), monitor.remember(harness.now)
+    assert tell(harness, *what, **more) != ""
+    assert (monitor.view(), monitor.remember(harness.now)) == before
 
 
-def test_an_answer_names_the_service_of_an_acknowledgement(make_room):
-    room = fail(make_room().passes(200)).passes(300)
-    assert tell(room, Acknowledge, service="mfa") == ""
-    answer = [e for e in room.effects if isinstance(e, Answered)][-1]
+def test_an_answer_names_the_service_of_an_acknowledgement(make_harness):
+    harness = fail(make_harness().advance(200)).advance(300)
+    assert tell(harness, Acknowledge, service="mfa") == ""
+    answer = [e for e in harness.effects if isinstance(e, Answered)][-1]
     assert (answer.command, answer.service, answer.on) == ("acknowledge", "mfa", True)
-    assert tell(room, Acknowledge, service="mfa", on=False) == ""
-    assert not [e for e in room.effects if isinstance(e, Answered)][-1].on
+    assert tell(harness, Acknowledge, service="mfa", on=False) == ""
+    assert not [e for e in harness.effects if isinstance(e, Answered)][-1].on
 
 
-def test_an_answer_carries_who_why_and_what(make_room):
-    room = make_room().passes(200)
-    tell(room, Bypass, "mfa", True, reason="vendor is down")
-    answer = next(e for e in room.effects if isinstance(e, Answered))
+def test_an_answer_carries_who_why_and_what(make_harness):
+    harness = make_harness().advance(200)
+    tell(harness, Bypass, "mfa", True, reason="vendor is down")
+    answer = next(e for e in harness.effects if isinstance(e, Answered))
     assert (answer.command, answer.by, answer.origin, answer.reason, answer.service) == (
         "bypass",
         "analyst",
@@ -107,9 +107,9 @@ def test_an_answer_carries_who_why_and_what(make_room):
     )
 
 
-def test_a_refusal_names_what_there_is(make_room, usual_service):
-    room = make_room(usual_service("mfa"), usual_service("sms")).passes(200)
-    assert tell(room, Shelve, "gate", True) == "no service 'gate'; there is: mfa, sms"
+def test_a_refusal_names_what_there_is(make_harness, usual_service):
+    harness = make_harness(usual_service("mfa"), usual_service("sms")).advance(200)
+    assert tell(harness, Shelve, "gate", True) == "no service 'gate'; there is: mfa, sms"
 
 
 @pytest.mark.parametrize(
@@ -120,59 +120,64 @@ def test_a_refusal_names_what_there_is(make_room, usual_service):
         (lambda at: Silence(at, False, **WHO), "silence", "not silenced"),
     ],
 )
-def test_what_is_refused_says_why_to_whom(make_room, event, command, error):
-    room = make_room().passes(200)
-    order = event(room.now)
-    (answer,) = room.simulation.tell(order)
-    assert (answer.at, answer.command, answer.ok, answer.on) == (room.now, command, False, order.on)
+def test_what_is_refused_says_why_to_whom(make_harness, event, command, error):
+    harness = make_harness().advance(200)
+    order = event(harness.now)
+    (answer,) = harness.simulation.tell(order)
+    assert (answer.at, answer.command, answer.ok, answer.on) == (
+        harness.now,
+        command,
+        False,
+        order.on,
+    )
     assert (answer.by, answer.origin, answer.reason) == ("analyst", "cli", "because")
     assert answer.error == error
 
 
-def test_what_is_done_says_so(make_room):
-    room = fail(make_room().passes(200)).passes(300)
-    effects = room.simulation.tell(Silence(room.now, True, **WHO, seconds=HOUR))
-    until = room.now + HOUR
-    silence = SilenceChanged(room.now, True, room.now, until, "analyst", "because")
-    answer = Answered(room.now, "silence", True, "analyst", "cli", "", "because")
+def test_what_is_done_says_so(make_harness):
+    harness = fail(make_harness().advance(200)).advance(300)
+    effects = harness.simulation.tell(Silence(harness.now, True, **WHO, seconds=HOUR))
+    until = harness.now + HOUR
+    silence = SilenceChanged(harness.now, True, harness.now, until, "analyst", "because")
+    answer = Answered(harness.now, "silence", True, "analyst", "cli", "", "because")
     assert effects == (silence, answer)
-    assert room.simulation.tell(Silence(room.now, False, **WHO)) == (
-        SilenceChanged(room.now, on=False),
+    assert harness.simulation.tell(Silence(harness.now, False, **WHO)) == (
+        SilenceChanged(harness.now, on=False),
         replace(answer, on=False),
     )
-    effects = room.simulation.tell(Acknowledge(room.now, **WHO))
+    effects = harness.simulation.tell(Acknowledge(harness.now, **WHO))
     told = next(e for e in effects if isinstance(e, Announced))
     assert told == Announced(
-        room.now,
+        harness.now,
         Announcement.ACKNOWLEDGED,
         "mfa",
         Verdict.GRAY_FAILURE,
-        room.incident,
-        room.incident.cause,
+        harness.incident,
+        harness.incident.cause,
         "analyst",
     )
-    assert room.incident.acknowledged_at == room.now
-    assert Answered(room.now, "acknowledge", True, "analyst", "cli", "", "because") in effects
+    assert harness.incident.acknowledged_at == harness.now
+    assert Answered(harness.now, "acknowledge", True, "analyst", "cli", "", "because") in effects
 
 
-def test_a_silence_ends_by_itself_to_the_second(make_room):
-    room = fail(make_room().passes(200)).passes(300)
-    room.simulation.tell(Silence(room.now, True, **WHO, seconds=600.0))
-    room.forget().passes(599.9)
-    assert not [e for e in room.effects if isinstance(e, SilenceChanged)]
-    room.passes(0.1)
-    ends = [e for e in room.effects if isinstance(e, SilenceChanged)]
-    assert ends == [SilenceChanged(room.now, on=False)]
-    assert tell(room, Silence, False) == "not silenced"
+def test_a_silence_ends_by_itself_to_the_second(make_harness):
+    harness = fail(make_harness().advance(200)).advance(300)
+    harness.simulation.tell(Silence(harness.now, True, **WHO, seconds=600.0))
+    harness.clear_effects().advance(599.9)
+    assert not [e for e in harness.effects if isinstance(e, SilenceChanged)]
+    harness.advance(0.1)
+    ends = [e for e in harness.effects if isinstance(e, SilenceChanged)]
+    assert ends == [SilenceChanged(harness.now, on=False)]
+    assert tell(harness, Silence, False) == "not silenced"
 
 
-def test_acknowledging_one_service_leaves_the_others_asking(make_room, usual_service):
-    room = make_room(usual_service("mfa"), usual_service("sms")).passes(200)
-    fail(room)
-    fail(room, "sms").passes(300)
-    tell(room, Acknowledge, service="sms")
-    asking = {i.service: i.acknowledged for i in room.simulation.monitor.view().incidents}
+def test_acknowledging_one_service_leaves_the_others_asking(make_harness, usual_service):
+    harness = make_harness(usual_service("mfa"), usual_service("sms")).advance(200)
+    fail(harness)
+    fail(harness, "sms").advance(300)
+    tell(harness, Acknowledge, service="sms")
+    asking = {i.service: i.acknowledged for i in harness.simulation.monitor.view().incidents}
     assert asking == {"mfa": False, "sms": True}
-    assert room.lamps["red"] == "fast"
-    room.forget().passes(300)
-    assert room.sounds, "it goes on asking by sound"
+    assert harness.lamps["red"] == "fast"
+    harness.clear_effects().advance(300)
+    assert harness.sounds, "it goes on asking by sound"

@@ -20,34 +20,44 @@ def test_only_red_re_alarms(verdict):
     assert tower.time_passed(10 * HOUR, 10 * HOUR) is None
 
 
-def test_a_degraded_incident_chirps_once_and_never_again(make_room):
-    room = make_room().passes(600).forget().cue(Reason.SLOW, "mfa/sign-in").passes(3 * HOUR)
-    assert room.lamps == {"amber": "fast"}
-    assert room.sounds == ["chirp"]
+def test_a_degraded_incident_chirps_once_and_never_again(make_harness):
+    harness = (
+        make_harness()
+        .advance(600)
+        .clear_effects()
+        .script(Reason.SLOW, "mfa/sign-in")
+        .advance(3 * HOUR)
+    )
+    assert harness.lamps == {"amber": "fast"}
+    assert harness.sounds == ["chirp"]
 
 
-def test_an_escalation_sounds_anew_though_somebody_had_acknowledged(make_room):
-    room = make_room().passes(600).cue(Reason.SLOW, "mfa/sign-in").passes(300).acknowledge()
-    room.forget().cue(Reason.DEADLINE, "mfa/sign-in").passes(70)
-    assert (room.told, room.sounds[0]) == (["escalated"], "three_pulses")
-    assert room.lamps == {"red": "fast", "amber": "fast"}
+def test_an_escalation_sounds_anew_though_somebody_had_acknowledged(make_harness):
+    harness = (
+        make_harness().advance(600).script(Reason.SLOW, "mfa/sign-in").advance(300).acknowledge()
+    )
+    harness.clear_effects().script(Reason.DEADLINE, "mfa/sign-in").advance(70)
+    assert (harness.announcements, harness.sounds[0]) == (["escalated"], "three_pulses")
+    assert harness.lamps == {"red": "fast", "amber": "fast"}
 
 
-def test_an_escalation_in_quiet_hours_is_said_once_at_their_end(make_room):
-    room = make_room().passes(600).cue(Reason.SLOW, "mfa/sign-in").passes(300).acknowledge()
-    room.simulation.tell(QuietHours(room.now, True))
-    room.forget().cue(Reason.DEADLINE, "mfa/sign-in").passes(2 * HOUR)
-    assert (room.told, room.sounds) == (["escalated"], [])
-    room.effects += room.simulation.tell(QuietHours(room.now, False))
-    assert room.sounds == ["three_pulses"]
+def test_an_escalation_in_quiet_hours_is_said_once_at_their_end(make_harness):
+    harness = (
+        make_harness().advance(600).script(Reason.SLOW, "mfa/sign-in").advance(300).acknowledge()
+    )
+    harness.simulation.tell(QuietHours(harness.now, True))
+    harness.clear_effects().script(Reason.DEADLINE, "mfa/sign-in").advance(2 * HOUR)
+    assert (harness.announcements, harness.sounds) == (["escalated"], [])
+    harness.effects += harness.simulation.tell(QuietHours(harness.now, False))
+    assert harness.sounds == ["three_pulses"]
 
 
-def test_what_became_amber_in_quiet_hours_is_not_said_at_their_end(make_room):
-    room = make_room().passes(600)
-    room.simulation.tell(QuietHours(room.now, True))
-    room.forget().cue(Reason.SLOW, "mfa/sign-in").passes(2 * HOUR)
-    room.effects += room.simulation.tell(QuietHours(room.now, False))
-    assert (room.told, room.sounds) == (["opened"], [])
+def test_what_became_amber_in_quiet_hours_is_not_said_at_their_end(make_harness):
+    harness = make_harness().advance(600)
+    harness.simulation.tell(QuietHours(harness.now, True))
+    harness.clear_effects().script(Reason.SLOW, "mfa/sign-in").advance(2 * HOUR)
+    harness.effects += harness.simulation.tell(QuietHours(harness.now, False))
+    assert (harness.announcements, harness.sounds) == (["opened"], [])
 
 
 # --- whose lamp wins ---------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Sequences A, M and R: tables that lead everywhere and back, and what the room sees of them."""
+"""Sequences A, M and R: tables that lead everywhere and back, and what the harness sees of them."""
 
 import pytest
 
@@ -73,148 +73,148 @@ def test_the_first_out_mark_ends_where_somebody_has_acknowledged():
         assert not {moves[stage, AlarmEvent.ACKNOWLEDGE] for stage in kept} & FIRST_OUT
 
 
-def outage(room):
+def outage(harness):
     """An acknowledged outage that is lastingly over."""
-    room.passes(200).cue(Reason.DEADLINE, "mfa/sign-in").passes(300).acknowledge()
-    room.cue(Reason.OK, "mfa/sign-in").forget().passes(OVER)
-    assert room.verdict() is Verdict.OK
-    return room
+    harness.advance(200).script(Reason.DEADLINE, "mfa/sign-in").advance(300).acknowledge()
+    harness.script(Reason.OK, "mfa/sign-in").clear_effects().advance(OVER)
+    assert harness.verdict() is Verdict.OK
+    return harness
 
 
-def test_automatic_reset_leaves_nothing(make_room):
-    room = outage(make_room(sequence=Sequence.A))
-    assert room.lamps == GREEN
-    assert room.sounds == []
+def test_automatic_reset_leaves_nothing(make_harness):
+    harness = outage(make_harness(sequence=Sequence.A))
+    assert harness.lamps == GREEN
+    assert harness.sounds == []
 
 
-def test_manual_reset_keeps_amber_beside_green_until_the_next_press(make_room):
-    room = outage(make_room(sequence=Sequence.M))
-    assert room.lamps == {"green": "steady", "amber": "steady"}
-    assert room.sounds == []
-    room.passes(7200)
-    assert room.lamps == {"green": "steady", "amber": "steady"}
-    assert room.acknowledge().lamps == GREEN
+def test_manual_reset_keeps_amber_beside_green_until_the_next_press(make_harness):
+    harness = outage(make_harness(sequence=Sequence.M))
+    assert harness.lamps == {"green": "steady", "amber": "steady"}
+    assert harness.sounds == []
+    harness.advance(7200)
+    assert harness.lamps == {"green": "steady", "amber": "steady"}
+    assert harness.acknowledge().lamps == GREEN
 
 
-def test_ringback_chirps_once_and_flashes_green_until_the_next_press(make_room):
-    room = outage(make_room(sequence=Sequence.R))
-    assert room.lamps == {"green": "slow"}
-    assert room.sounds == ["chirp"]
-    room.passes(7200)
-    assert room.sounds == ["chirp"]
-    assert room.acknowledge().lamps == GREEN
-    answer = room.simulation.tell(Acknowledge(room.now, by="analyst", origin="button"))[0]
+def test_ringback_chirps_once_and_flashes_green_until_the_next_press(make_harness):
+    harness = outage(make_harness(sequence=Sequence.R))
+    assert harness.lamps == {"green": "slow"}
+    assert harness.sounds == ["chirp"]
+    harness.advance(7200)
+    assert harness.sounds == ["chirp"]
+    assert harness.acknowledge().lamps == GREEN
+    answer = harness.simulation.tell(Acknowledge(harness.now, by="analyst", origin="button"))[0]
     assert isinstance(answer, Answered)
     assert answer.error == "nothing to acknowledge"
 
 
 @pytest.mark.parametrize("sequence", [Sequence.M, Sequence.R])
-def test_what_nobody_acknowledged_takes_two_presses(make_room, sequence):
-    room = make_room(sequence=sequence)
-    room.passes(200).cue(Reason.DEADLINE, "mfa/sign-in").passes(300)
-    room.cue(Reason.OK, "mfa/sign-in").passes(OVER).forget()
-    assert room.lamps == {"green": "steady", "amber": "fast"}
-    room.acknowledge()
-    assert room.lamps not in (GREEN, {"green": "steady", "amber": "fast"})
-    assert room.sounds == [], "whoever presses is there already"
-    assert room.acknowledge().lamps == GREEN
+def test_what_nobody_acknowledged_takes_two_presses(make_harness, sequence):
+    harness = make_harness(sequence=sequence)
+    harness.advance(200).script(Reason.DEADLINE, "mfa/sign-in").advance(300)
+    harness.script(Reason.OK, "mfa/sign-in").advance(OVER).clear_effects()
+    assert harness.lamps == {"green": "steady", "amber": "fast"}
+    harness.acknowledge()
+    assert harness.lamps not in (GREEN, {"green": "steady", "amber": "fast"})
+    assert harness.sounds == [], "whoever presses is there already"
+    assert harness.acknowledge().lamps == GREEN
 
 
 @pytest.mark.parametrize("sequence", Sequence)
-def test_without_lock_in_what_went_by_itself_is_forgotten(make_room, sequence):
-    room = make_room(sequence=sequence, lock_in=False)
-    room.passes(200).cue(Reason.DEADLINE, "mfa/sign-in").passes(300)
-    room.cue(Reason.OK, "mfa/sign-in").passes(OVER)
-    assert room.lamps == GREEN
+def test_without_lock_in_what_went_by_itself_is_forgotten(make_harness, sequence):
+    harness = make_harness(sequence=sequence, lock_in=False)
+    harness.advance(200).script(Reason.DEADLINE, "mfa/sign-in").advance(300)
+    harness.script(Reason.OK, "mfa/sign-in").advance(OVER)
+    assert harness.lamps == GREEN
 
 
 @pytest.mark.parametrize("sequence", Sequence)
-def test_new_trouble_while_a_reset_is_due_is_an_alarm(make_room, sequence):
-    room = outage(make_room(sequence=sequence))
-    room.cue(Reason.DEADLINE, "mfa/sign-in").passes(120)
-    assert room.lamps == {"red": "fast", "amber": "fast"}
-    assert room.told[-1] == "opened"
+def test_new_trouble_while_a_reset_is_due_is_an_alarm(make_harness, sequence):
+    harness = outage(make_harness(sequence=sequence))
+    harness.script(Reason.DEADLINE, "mfa/sign-in").advance(120)
+    assert harness.lamps == {"red": "fast", "amber": "fast"}
+    assert harness.announcements[-1] == "opened"
 
 
-def test_ringback_is_no_green_while_blind(make_room):
-    room = outage(make_room(sequence=Sequence.R))
-    room.cue(None, "mfa/sign-in").passes(600)
-    assert room.lamps == {"white": "steady"}
+def test_ringback_is_no_green_while_blind(make_harness):
+    harness = outage(make_harness(sequence=Sequence.R))
+    harness.script(None, "mfa/sign-in").advance(600)
+    assert harness.lamps == {"white": "steady"}
 
 
 # --- first-out --------------------------------------------------------------------
 
 
-def first_out(room):
-    return room.simulation.monitor.view().overall.first_out
+def first_out(harness):
+    return harness.simulation.monitor.view().overall.first_out
 
 
 @pytest.fixture
-def three(make_room, usual_service):
+def three(make_harness, usual_service):
     """Three services that are well."""
-    return make_room(*(usual_service(name) for name in ("mfa", "sms", "mail"))).passes(200)
+    return make_harness(*(usual_service(name) for name in ("mfa", "sms", "mail"))).advance(200)
 
 
-def fails(room, *services):
-    return room.cue(Reason.DEADLINE, *(f"{service}/sign-in" for service in services))
+def fails(harness, *services):
+    return harness.script(Reason.DEADLINE, *(f"{service}/sign-in" for service in services))
 
 
 def test_the_first_of_those_that_alarm_together_is_marked_until_acknowledged(three):
     assert first_out(three) is None
-    fails(three, "sms").passes(300)
+    fails(three, "sms").advance(300)
     assert first_out(three) == "sms"
-    fails(three, "mfa").passes(300)
+    fails(three, "mfa").advance(300)
     assert first_out(three) == "sms", "worse or later ones do not take it"
     three.acknowledge()
     assert first_out(three) is None
-    fails(three, "mail").passes(300)
+    fails(three, "mail").advance(300)
     assert first_out(three) == "mail", "the next alarm is a new first-out"
 
 
 def test_only_one_is_first_and_subsequent_ones_never_become_it(three):
-    fails(three, "sms").passes(300)
-    fails(three, "mfa").passes(300)
+    fails(three, "sms").advance(300)
+    fails(three, "mfa").advance(300)
     three.simulation.tell(Acknowledge(three.now, by="analyst", origin="cli", service="sms"))
     assert first_out(three) is None
-    fails(three, "mail").passes(300)
+    fails(three, "mail").advance(300)
     assert first_out(three) is None, "mfa was waiting before"
 
 
 def test_a_momentary_first_out_is_kept_until_somebody_sees_it(three):
-    fails(three, "sms").passes(300)
-    fails(three, "mfa").passes(300)
-    three.cue(Reason.OK, "sms/sign-in").passes(OVER)
+    fails(three, "sms").advance(300)
+    fails(three, "mfa").advance(300)
+    three.script(Reason.OK, "sms/sign-in").advance(OVER)
     assert three.verdict("sms") is Verdict.OK
     assert first_out(three) == "sms"
     assert three.acknowledge().simulation.monitor.view().overall.first_out is None
 
 
 def test_a_suppressed_alarm_is_first_of_nothing(three):
-    fails(three, "sms").passes(300)
+    fails(three, "sms").advance(300)
     three.simulation.tell(Shelve(three.now, "sms", True, by="analyst", origin="cli"))
     assert first_out(three) is None
-    fails(three, "mfa").passes(300)
+    fails(three, "mfa").advance(300)
     assert first_out(three) == "mfa"
     three.simulation.tell(Shelve(three.now, "sms", False, by="analyst", origin="cli"))
-    three.passes(120)
+    three.advance(120)
     assert first_out(three) == "mfa"
 
 
-def test_a_service_that_hangs_on_another_is_not_the_first(make_room, make_endpoint):
+def test_a_service_that_hangs_on_another_is_not_the_first(make_harness, make_endpoint):
     parent = make_endpoint("idp", "sign-in", Evidence.SYMPTOM)
     child = make_endpoint("app", "sign-in", Evidence.SYMPTOM, depends_on=("idp/sign-in",))
     services = (Service(id=e.service, name=e.service, endpoints=(e,)) for e in (parent, child))
-    room = make_room(*services).passes(200)
-    room.simulation.tell(Shelve(room.now, "idp", True, by="analyst", origin="cli"))
-    fails(room, "idp").passes(120)
-    fails(room, "app").passes(300)
-    assert room.lamps == {"red": "fast", "blue": "steady"}
-    assert (room.told, first_out(room)) == ([], None)
+    harness = make_harness(*services).advance(200)
+    harness.simulation.tell(Shelve(harness.now, "idp", True, by="analyst", origin="cli"))
+    fails(harness, "idp").advance(120)
+    fails(harness, "app").advance(300)
+    assert harness.lamps == {"red": "fast", "blue": "steady"}
+    assert (harness.announcements, first_out(harness)) == ([], None)
 
 
 def test_the_mark_survives_a_restart(three):
-    fails(three, "sms").passes(300)
-    fails(three, "mfa").passes(300)
+    fails(three, "sms").advance(300)
+    fails(three, "mfa").advance(300)
     monitor = three.simulation.monitor
     again = Simulation(monitor.site, three.now)
     again.monitor.start(three.now, monitor.remember(three.now))
@@ -229,102 +229,106 @@ def test_a_rehearsal_is_no_alarm_of_the_group(three):
 # --- an acknowledgement is taken back ---------------------------------------------
 
 
-def undo(room, service=None):
+def undo(harness, service=None):
     """Take it back; why not."""
-    effects = room.simulation.tell(
-        Acknowledge(room.now, by="eve", origin="mqtt", reason="handover", service=service, on=False)
+    effects = harness.simulation.tell(
+        Acknowledge(
+            harness.now, by="eve", origin="mqtt", reason="handover", service=service, on=False
+        )
     )
-    room.effects += effects
+    harness.effects += effects
     return next(e.error for e in effects if isinstance(e, Answered))
 
 
 @pytest.mark.parametrize("sequence", Sequence)
-def test_it_flashes_at_once_and_sounds_again_after_a_minute(make_room, sequence):
-    room = make_room(sequence=sequence).passes(200)
-    fails(room, "mfa").passes(1000).acknowledge()
-    room.passes(3600).forget()
-    assert undo(room) == ""
-    assert room.lamps == {"red": "fast", "amber": "fast"}
-    assert (room.incident.acknowledged, room.incident.acknowledged_by) == (False, None)
-    assert room.incident.state.value == "open"
-    assert first_out(room) == "mfa"
-    assert room.told == ["unacknowledged"]
-    room.passes(59)
-    assert room.sounds == []
-    room.passes(260)
-    assert room.sounds == ["pulse"] * 5
-    assert room.acknowledge().lamps == {"red": "steady", "amber": "slow"}
+def test_it_flashes_at_once_and_sounds_again_after_a_minute(make_harness, sequence):
+    harness = make_harness(sequence=sequence).advance(200)
+    fails(harness, "mfa").advance(1000).acknowledge()
+    harness.advance(3600).clear_effects()
+    assert undo(harness) == ""
+    assert harness.lamps == {"red": "fast", "amber": "fast"}
+    assert (harness.incident.acknowledged, harness.incident.acknowledged_by) == (False, None)
+    assert harness.incident.state.value == "open"
+    assert first_out(harness) == "mfa"
+    assert harness.announcements == ["unacknowledged"]
+    harness.advance(59)
+    assert harness.sounds == []
+    harness.advance(260)
+    assert harness.sounds == ["pulse"] * 5
+    assert harness.acknowledge().lamps == {"red": "steady", "amber": "slow"}
 
 
 def test_only_an_acknowledged_open_incident_can_ask_again(three):
     none = "no open incident is acknowledged"
     assert undo(three) == none
-    fails(three, "sms").passes(300)
+    fails(three, "sms").advance(300)
     assert undo(three) == none, "nobody has acknowledged it"
     three.acknowledge()
     assert undo(three, "mfa") == none
     assert undo(three, "nope") == "no service 'nope'; there is: mfa, sms, mail"
-    three.cue(Reason.OK, "sms/sign-in").passes(OVER)
+    three.script(Reason.OK, "sms/sign-in").advance(OVER)
     before = three.simulation.monitor.remember(three.now)
     assert undo(three, "sms") == none, "it is closed"
     assert three.simulation.monitor.remember(three.now) == before
 
 
 def test_one_service_asks_again_and_the_other_does_not(three):
-    fails(three, "sms").passes(300)
-    fails(three, "mfa").passes(300).acknowledge()
+    fails(three, "sms").advance(300)
+    fails(three, "mfa").advance(300).acknowledge()
     assert undo(three, "mfa") == ""
     asking = [i.service for i in three.simulation.monitor.view().incidents if not i.acknowledged]
     assert asking == ["mfa"]
 
 
-def test_taken_back_while_recovering_it_locks_in(make_room):
-    room = fails(make_room().passes(200), "mfa").passes(300).acknowledge()
-    room.cue(Reason.OK, "mfa/sign-in").passes(300).forget()
-    assert undo(room) == ""
-    assert room.incident.state.value == "recovering"
-    room.passes(OVER)
-    assert room.lamps == {"green": "steady", "amber": "fast"}
-    assert room.sounds == []
+def test_taken_back_while_recovering_it_locks_in(make_harness):
+    harness = fails(make_harness().advance(200), "mfa").advance(300).acknowledge()
+    harness.script(Reason.OK, "mfa/sign-in").advance(300).clear_effects()
+    assert undo(harness) == ""
+    assert harness.incident.state.value == "recovering"
+    harness.advance(OVER)
+    assert harness.lamps == {"green": "steady", "amber": "fast"}
+    assert harness.sounds == []
 
 
-def test_taken_back_while_suppressed_it_asks_only_afterwards(make_room):
-    room = fails(make_room().passes(200), "mfa").passes(300).acknowledge()
-    room.simulation.tell(Shelve(room.now, "mfa", True, by="analyst", origin="cli", seconds=600.0))
-    room.forget()
-    assert undo(room) == ""
-    room.passes(599)
-    assert (room.lamps, room.sounds) == ({"blue": "steady"}, [])
-    room.passes(120)
-    assert room.lamps == {"red": "fast", "amber": "fast"}
-    assert room.sounds == ["pulse"]
+def test_taken_back_while_suppressed_it_asks_only_afterwards(make_harness):
+    harness = fails(make_harness().advance(200), "mfa").advance(300).acknowledge()
+    harness.simulation.tell(
+        Shelve(harness.now, "mfa", True, by="analyst", origin="cli", seconds=600.0)
+    )
+    harness.clear_effects()
+    assert undo(harness) == ""
+    harness.advance(599)
+    assert (harness.lamps, harness.sounds) == ({"blue": "steady"}, [])
+    harness.advance(120)
+    assert harness.lamps == {"red": "fast", "amber": "fast"}
+    assert harness.sounds == ["pulse"]
 
 
-def test_a_taken_back_acknowledgement_survives_a_restart(make_room):
-    room = fails(make_room().passes(200), "mfa").passes(300).acknowledge()
-    undo(room)
-    monitor = room.simulation.monitor
-    again = type(room)(Simulation(monitor.site, room.now))
-    again.effects += again.simulation.monitor.start(room.now, monitor.remember(room.now))
-    fails(again, "mfa").passes(120)
+def test_a_taken_back_acknowledgement_survives_a_restart(make_harness):
+    harness = fails(make_harness().advance(200), "mfa").advance(300).acknowledge()
+    undo(harness)
+    monitor = harness.simulation.monitor
+    again = type(harness)(Simulation(monitor.site, harness.now))
+    again.effects += again.simulation.monitor.start(harness.now, monitor.remember(harness.now))
+    fails(again, "mfa").advance(120)
     assert again.lamps == {"red": "fast", "amber": "fast"}
     assert "pulse" in again.sounds
     assert not again.incident.acknowledged
 
 
-def test_a_rehearsed_acknowledgement_can_be_taken_back_too(make_room):
-    room = make_room().passes(200)
-    room.simulation.tell(Drill(room.now, True, by="analyst", origin="cli"))
-    assert undo(room) == "no open incident is acknowledged"
-    assert room.acknowledge().lamps == {"red": "steady", "blue": "fast"}
-    assert undo(room) == ""
-    assert room.lamps == {"red": "fast", "blue": "fast"}
-    assert room.forget().passes(61).sounds == ["pulse"]
+def test_a_rehearsed_acknowledgement_can_be_taken_back_too(make_harness):
+    harness = make_harness().advance(200)
+    harness.simulation.tell(Drill(harness.now, True, by="analyst", origin="cli"))
+    assert undo(harness) == "no open incident is acknowledged"
+    assert harness.acknowledge().lamps == {"red": "steady", "blue": "fast"}
+    assert undo(harness) == ""
+    assert harness.lamps == {"red": "fast", "blue": "fast"}
+    assert harness.clear_effects().advance(61).sounds == ["pulse"]
 
 
 def test_taken_back_it_does_not_become_the_first_beside_a_new_one(three):
-    fails(three, "mfa").passes(300).acknowledge()
-    fails(three, "sms").passes(300)
+    fails(three, "mfa").advance(300).acknowledge()
+    fails(three, "sms").advance(300)
     assert undo(three, "mfa") == ""
     assert first_out(three) == "sms"
     three.simulation.tell(Acknowledge(three.now, by="analyst", origin="cli", service="sms"))
@@ -332,24 +336,26 @@ def test_taken_back_it_does_not_become_the_first_beside_a_new_one(three):
 
 
 def test_the_first_out_that_escalates_stays_the_first(three):
-    three.cue(Reason.SLOW, "sms/sign-in").passes(300)
-    fails(three, "mfa").passes(300)
-    fails(three, "sms").passes(300)
-    assert three.told[-1] == "escalated"
+    three.script(Reason.SLOW, "sms/sign-in").advance(300)
+    fails(three, "mfa").advance(300)
+    fails(three, "sms").advance(300)
+    assert three.announcements[-1] == "escalated"
     assert first_out(three) == "sms"
 
 
-def test_taken_back_while_it_hangs_on_something_else_makes_no_sound(make_room, make_endpoint):
+def test_taken_back_while_it_hangs_on_something_else_makes_no_sound(make_harness, make_endpoint):
     parent = make_endpoint("idp", "sign-in", Evidence.SYMPTOM)
     child = make_endpoint("app", "sign-in", Evidence.SYMPTOM, depends_on=("idp/sign-in",))
     services = (Service(id=e.service, name=e.service, endpoints=(e,)) for e in (parent, child))
-    room = make_room(*services).passes(200)
-    room.cue(Reason.SLOW, "app/sign-in").passes(300).acknowledge()
-    room.simulation.tell(Shelve(room.now, "idp", True, by="analyst", origin="cli", seconds=7200.0))
-    fails(room, "idp").passes(120)
-    fails(room, "app").passes(300)
-    assert room.lamps == {"red": "fast", "blue": "steady"}
-    assert room.acknowledge().forget().lamps == {"red": "steady", "blue": "steady"}
-    assert undo(room, "app") == ""
-    assert room.lamps == {"red": "fast", "blue": "steady"}
-    assert room.passes(1800).sounds == []
+    harness = make_harness(*services).advance(200)
+    harness.script(Reason.SLOW, "app/sign-in").advance(300).acknowledge()
+    harness.simulation.tell(
+        Shelve(harness.now, "idp", True, by="analyst", origin="cli", seconds=7200.0)
+    )
+    fails(harness, "idp").advance(120)
+    fails(harness, "app").advance(300)
+    assert harness.lamps == {"red": "fast", "blue": "steady"}
+    assert harness.acknowledge().clear_effects().lamps == {"red": "steady", "blue": "steady"}
+    assert undo(harness, "app") == ""
+    assert harness.lamps == {"red": "fast", "blue": "steady"}
+    assert harness.advance(1800).sounds == []
