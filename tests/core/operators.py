@@ -1,4 +1,4 @@
-"""What operators do to a harness, for the tests."""
+"""What operators do, for the tests."""
 
 from beacon.core.effects import Answered, OverlaysChanged
 from beacon.core.inputs import Scheduled
@@ -12,8 +12,8 @@ ITEM = Attestation(id="break-glass", name="Break-glass accounts", every=24 * HOU
 WHO = {"by": "analyst", "origin": "cli", "reason": "because"}
 
 
-def tell(harness, kind, *args, **more):
-    """An operator acts; whether it was done, and why not."""
+def operate(harness, kind, *args, **more):
+    """Do what an operator asks; return the error, or nothing."""
     event = kind(harness.now, *args, by="analyst", origin="cli", **more)
     effects = harness.simulation.tell(event)
     harness.effects += effects
@@ -29,12 +29,12 @@ def mend(harness, service="mfa"):
     return harness.script(Reason.OK, f"{service}/sign-in")
 
 
-def lay(harness, kind, *, on):
+def set_overlay(harness, kind, *, on):
     if kind is Scheduled:
         windows = (("mfa", harness.now + HOUR, "Patches"),) if on else ()
         harness.effects += harness.simulation.tell(Scheduled(harness.now, windows))
     else:
-        assert tell(harness, kind, "mfa", on) == ""
+        assert operate(harness, kind, "mfa", on) == ""
 
 
 def restarted(harness, later=0.0):

@@ -189,7 +189,7 @@ def test_what_hangs_on_something_else_says_so(make_harness, make_endpoint, usual
     )
 
 
-def test_shallow_is_said_of_what_is_well_and_not_of_trouble(make_harness, make_endpoint):
+def test_shallow_is_explained_while_all_is_well_and_not_in_trouble(make_harness, make_endpoint):
     page = make_endpoint("mfa", "health", Evidence.HEALTH)
     harness = make_harness(Service(id="mfa", name="", endpoints=(page,))).advance(200)
     shallow = "shallow: nothing proves a sign-in from end to end"
@@ -202,8 +202,8 @@ def test_what_is_not_seen_is_listed(make_harness, make_endpoint):
     endpoints = tuple(make_endpoint("mfa", name, Evidence.SYMPTOM) for name in ("a", "b"))
     harness = make_harness(Service(id="mfa", name="", endpoints=endpoints)).advance(200)
     harness.script(None, "mfa/a", "mfa/b").advance(3600)
-    told = [p.what for p in harness.simulation.monitor.explain("mfa").prospects]
-    assert told == ["sighted when these have been read: mfa/a, mfa/b"]
+    prospects = [p.what for p in harness.simulation.monitor.explain("mfa").prospects]
+    assert prospects == ["sighted when these have been read: mfa/a, mfa/b"]
 
 
 def test_no_such_service(explained):

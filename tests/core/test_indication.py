@@ -126,8 +126,8 @@ def test_after_its_slot_the_lamps_show_the_verdict_again():
 
 def test_several_flags_take_turns_one_a_slot():
     indication = Indication(flags=(Flag.BLIND, Flag.ACT))
-    told = [signalled(indication, slot * 10 + 1) for slot in range(4)]
-    assert told == [Flag.BLIND, Flag.ACT, Flag.BLIND, Flag.ACT]
+    flags = [signalled(indication, slot * 10 + 1) for slot in range(4)]
+    assert flags == [Flag.BLIND, Flag.ACT, Flag.BLIND, Flag.ACT]
     assert signalled(indication, 3.0) is None
     assert signalled(DARK, 1.0) is None
 
@@ -140,8 +140,8 @@ def test_the_word_for_a_lamp_is_its_pattern_or_signal():
 
 
 def test_a_sound_follows_its_steps_and_ends():
-    heard = [sounding(Sound.TWO_CHIRPS, step * GRID) for step in range(9)]
-    assert heard == [True, True, False, False, False, False, True, True, None]
+    sounds = [sounding(Sound.TWO_CHIRPS, step * GRID) for step in range(9)]
+    assert sounds == [True, True, False, False, False, False, True, True, None]
 
 
 @given(st.sampled_from(Sound))

@@ -1,4 +1,4 @@
-"""The harness as the analyst sees it: stories told minute by minute."""
+"""What the analyst sees, minute by minute."""
 
 import dataclasses
 import itertools
@@ -85,7 +85,7 @@ def test_acknowledging_stops_the_sound_and_never_clears_the_light(make_harness):
     assert harness.incident.acknowledged_by == "analyst"
 
 
-def test_a_relapse_too_soon_is_told_only_to_whom_recovery_was(make_harness, make_endpoint):
+def test_a_relapse_too_soon_is_announced_only_where_recovery_was(make_harness, make_endpoint):
     cells = [make_endpoint("mfa", name, Evidence.SYMPTOM, region=name) for name in ("a", "b")]
     harness = make_harness(Service(id="mfa", name="mfa", endpoints=tuple(cells))).advance(
         10 * MINUTE
@@ -217,7 +217,7 @@ def test_a_flapping_sign_in_is_announced_once_and_held(make_harness, make_endpoi
 
 
 class TestOwnNetwork:
-    def test_a_flapping_uplink_is_told_twice_while_the_lamps_follow_it(
+    def test_a_flapping_uplink_is_announced_twice_while_the_lamps_follow_it(
         self, make_harness, usual_service, three_witnesses
     ):
         harness = make_harness(usual_service(), witnesses=three_witnesses)
@@ -259,7 +259,7 @@ class TestOwnNetwork:
 
 
 class TestOwnClock:
-    def test_two_pages_that_tell_another_time_are_enough(self, make_harness, make_endpoint):
+    def test_two_pages_with_another_time_are_enough(self, make_harness, make_endpoint):
         def page(service, **more):
             return make_endpoint(service, "x", Evidence.SYMPTOM, **more)
 
@@ -278,8 +278,8 @@ class TestOwnClock:
         assert harness.verdict("b") is Verdict.OK, "it does not live by the clock"
         view = harness.simulation.monitor.view()
         assert (view.overall.clock, view.clock_offset) == ("lost", -40.0)
-        told = harness.simulation.tell(ClockStepped(harness.now, -40.0))
-        assert any(isinstance(e, OverallChanged) and e.overall.clock == "ok" for e in told)
+        effects = harness.simulation.tell(ClockStepped(harness.now, -40.0))
+        assert any(isinstance(e, OverallChanged) and e.overall.clock == "ok" for e in effects)
 
     def test_a_step_asks_the_witnesses_at_once(self, make_harness, three_witnesses):
         harness = make_harness(witnesses=three_witnesses).advance(10 * MINUTE)
@@ -313,31 +313,31 @@ class TestOwnResolver:
         harness.simulation.cue("witness/canary-a", Reading(Reason.OK, resolver=True))
         return harness.advance(10 * MINUTE)
 
-    def cue(self, harness, *names):
+    def script(self, harness, *names):
         for name in names:
             harness.simulation.cue(name, self.UNRESOLVED)
         return harness
 
     def test_names_of_the_vendor_alone_are_red(self, harness):
-        self.cue(harness, SIGN_IN, "mfa/health").advance(10 * MINUTE)
+        self.script(harness, SIGN_IN, "mfa/health").advance(10 * MINUTE)
         assert harness.lamps["red"] == "fast"
         assert harness.incident.cause == "dns"
 
     def test_red_by_address_stays_red(self, harness):
         harness.script(Reason.CONNECT_REFUSED, SIGN_IN).advance(10 * MINUTE)
-        self.cue(harness, "mfa/health", "witness/canary-a").advance(10 * MINUTE)
+        self.script(harness, "mfa/health", "witness/canary-a").advance(10 * MINUTE)
         assert harness.lamps["red"] == "fast"
 
     def test_red_by_name_is_held_and_blind(self, harness):
-        self.cue(harness, SIGN_IN).advance(10 * MINUTE)
+        self.script(harness, SIGN_IN).advance(10 * MINUTE)
         assert harness.lamps["red"] == "fast"
-        self.cue(harness, "witness/canary-a", "mfa/health").advance(MINUTE)
+        self.script(harness, "witness/canary-a", "mfa/health").advance(MINUTE)
         assert harness.lamps == {"red": "fast", "amber": "fast", "white": "steady"}
 
     def test_a_stop_by_the_guard_is_not_undone(self, harness):
         harness.script(Reason.SIGN_IN_REJECTED, SIGN_IN).advance(2 * HOUR)
         before = harness.verdict()
-        self.cue(harness, SIGN_IN, "mfa/health", "witness/canary-a").advance(10 * MINUTE)
+        self.script(harness, SIGN_IN, "mfa/health", "witness/canary-a").advance(10 * MINUTE)
         assert harness.verdict() is before
 
 

@@ -76,18 +76,18 @@ answers = st.lists(
 )
 
 
-def heard(told, order):
+def trust_after(rounds, order):
     trust = Trust(WITNESSES)
-    for at, answer in enumerate(told, 1):
+    for at, answer in enumerate(rounds, 1):
         for name in order:
             trust.witnessed(name, Reading(answer[name]), float(at), float(at))
-    gates = [trust.gate(OUTSIDE, float(at)) for at in range(len(told) + 2)]
+    gates = [trust.gate(OUTSIDE, float(at)) for at in range(len(rounds) + 2)]
     return trust.network, trust.uplink_lost, trust.lan_lost, gates
 
 
 @given(answers, st.permutations(EYES))
-def test_a_round_of_witnesses_says_the_same_in_whatever_order_they_answer(told, order):
-    assert heard(told, EYES) == heard(told, order)
+def test_a_round_of_witnesses_says_the_same_in_whatever_order_they_answer(rounds, order):
+    assert trust_after(rounds, EYES) == trust_after(rounds, order)
 
 
 # --- services ---------------------------------------------------------------------
@@ -138,7 +138,7 @@ LOUDNESS = (Sound.PULSE, Sound.CHIRP, Sound.THREE_PULSES)
 
 
 def lived(story, order):
-    """What is shown after each moment, and the loudest thing said in it."""
+    """What is shown after each moment, and its loudest sound."""
     monitor, at = Monitor(SITE), 0.0
     monitor.start(at)
     for moment in story:

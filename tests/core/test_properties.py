@@ -155,10 +155,10 @@ def test_green_is_never_lit_without_fresh_evidence_of_every_service(script):
             good[event.endpoint] = event.at
         lit = monitor.view().indication.green.pattern is not Pattern.OFF
         if lit and event is not None:
-            heard = {"mfa", "sms"} - suppressed(monitor.view())
-            assert heard, "nobody lends it"
+            not_suppressed = {"mfa", "sms"} - suppressed(monitor.view())
+            assert not_suppressed, "nobody lends it"
             for name in ("mfa/a", "mfa/b", "sms/send"):
-                if name.partition("/")[0] not in heard:
+                if name.partition("/")[0] not in not_suppressed:
                     continue
                 assert event.at - good[name] <= 95.0, f"{name} was last good at {good[name]}"
 
@@ -175,10 +175,10 @@ def test_of_the_alarms_that_wait_one_at_most_is_first_out(script):
             assert first not in quiet
             open_ = {i.service: i.acknowledged for i in view.incidents}
             assert not open_.get(first, False), "closed, it has locked in; open, it is waiting"
-        told = [e for e in effects if isinstance(e, Announced)]
+        announced = [e for e in effects if isinstance(e, Announced)]
         overlaid = any(isinstance(e, OverlaysChanged) for e in effects)
         if first is not None and before not in (None, first) and not overlaid:
-            assert isinstance(event, Acknowledge) or any(e.service == before for e in told)
+            assert isinstance(event, Acknowledge) or any(e.service == before for e in announced)
         before = first
 
 

@@ -56,7 +56,7 @@ def ill(reason, *endpoints, minutes=10.0):
     return lambda harness: harness.script(reason, *endpoints).advance(minutes * MINUTE)
 
 
-def tell(kind, *args, **more):
+def operate(kind, *args, **more):
     return lambda harness: harness.effects.extend(
         harness.simulation.tell(kind(harness.now, *args, **WHO, **more))
     )
@@ -168,7 +168,7 @@ def test_every_state_of_an_incident_is_reached_and_left(make_harness, state):
 STEPS = {
     AlarmEvent.ALARM: ill(Reason.DEADLINE, SIGN_IN, minutes=5),
     AlarmEvent.ACKNOWLEDGE: acknowledge,
-    AlarmEvent.UNDO: tell(Acknowledge, on=False),
+    AlarmEvent.UNDO: operate(Acknowledge, on=False),
     AlarmEvent.RETURN: both(
         ill(Reason.OK, SIGN_IN, minutes=5), ill(Reason.OK, SIGN_IN, minutes=20)
     ),
@@ -181,9 +181,7 @@ def stage(harness):
 
 @pytest.mark.parametrize("lock_in", [True, False])
 @pytest.mark.parametrize("sequence", Sequence)
-def test_every_stage_a_sequence_has_is_reached_and_left_in_the_room(
-    make_harness, sequence, lock_in
-):
+def test_every_stage_of_a_sequence_is_reached_and_left(make_harness, sequence, lock_in):
     """By search: from each stage, by the shortest trail that leads there, every step."""
     moves = table(sequence, lock_in=lock_in)
     trails, left = {(Stage.NORMAL, False): ()}, set()
@@ -242,19 +240,19 @@ def test_every_stage_belongs_to_a_sequence():
 
 SOUNDS = {
     Sound.CHIRP: ill(Reason.SLOW, SIGN_IN),
-    Sound.TWO_CHIRPS: both(tell(Bypass, None, True), lambda harness: harness.advance(2 * HOUR)),
+    Sound.TWO_CHIRPS: both(operate(Bypass, None, True), lambda harness: harness.advance(2 * HOUR)),
     Sound.PULSE: ill(Reason.DEADLINE, SIGN_IN),
     Sound.THREE_PULSES: ill(Reason.DEADLINE, SIGN_IN),
 }
 
 
 @pytest.mark.parametrize("sound", Sound)
-def test_every_sound_is_heard_and_ends(make_harness, sound):
+def test_every_sound_is_made_and_ends(make_harness, sound):
     harness = make_harness()
     SOUNDS[sound](harness)
     assert sound in harness.sounds
     well(harness)
-    tell(Bypass, None, False)(harness)
+    operate(Bypass, None, False)(harness)
     harness.acknowledge().clear_effects().advance(24 * HOUR)
     assert harness.sounds == []
 
@@ -265,7 +263,7 @@ ANNOUNCED = {
     Announcement.RELAPSED: both(recovering, ill(Reason.DEADLINE, SIGN_IN)),
     Announcement.ACKNOWLEDGED: INCIDENTS[IncidentState.ACKNOWLEDGED],
     Announcement.UNACKNOWLEDGED: both(
-        INCIDENTS[IncidentState.ACKNOWLEDGED], tell(Acknowledge, on=False)
+        INCIDENTS[IncidentState.ACKNOWLEDGED], operate(Acknowledge, on=False)
     ),
     Announcement.RECOVERING: recovering,
     Announcement.CLOSED: both(ill(Reason.SLOW, SIGN_IN), well),
@@ -298,12 +296,12 @@ def test_every_pattern_burns_and_ends_on_some_lamp(make_harness):
 # --- overlays, trust, the edge ----------------------------------------------------
 
 OVERLAYS = {
-    "maintenance": (tell(Maintenance, "mfa", True), tell(Maintenance, "mfa", False)),
-    "shelved": (tell(Shelve, "mfa", True), tell(Shelve, "mfa", False)),
-    "bypass": (tell(Bypass, "mfa", True), tell(Bypass, "mfa", False)),
-    "attestation_overdue": (tell(Attest, "keys", on=False), tell(Attest, "keys")),
-    "drill": (tell(Drill, True), tell(Drill, False)),
-    "break_glass": (used, tell(Acknowledge)),
+    "maintenance": (operate(Maintenance, "mfa", True), operate(Maintenance, "mfa", False)),
+    "shelved": (operate(Shelve, "mfa", True), operate(Shelve, "mfa", False)),
+    "bypass": (operate(Bypass, "mfa", True), operate(Bypass, "mfa", False)),
+    "attestation_overdue": (operate(Attest, "keys", on=False), operate(Attest, "keys")),
+    "drill": (operate(Drill, True), operate(Drill, False)),
+    "break_glass": (used, operate(Acknowledge)),
 }
 KINDS = {
     OverlayKind.MAINTENANCE: "maintenance",
@@ -318,7 +316,7 @@ KINDS = {
 @pytest.mark.parametrize("kind", OverlayKind)
 def test_every_overlay_comes_and_goes(make_harness, kind):
     harness = make_harness(attest=(KEYS,)).advance(200)
-    tell(Attest, "keys")(harness)
+    operate(Attest, "keys")(harness)
     begin, end = OVERLAYS[KINDS[kind]]
     for step, on in ((begin, True), (end, False)):
         step(harness.clear_effects())
@@ -383,13 +381,13 @@ def test_what_the_edge_knows_comes_and_goes(make_harness):
         sign(StorageDegraded, on=on)(harness)
         assert harness.simulation.monitor.view().overall.storage_degraded is on
     INCIDENTS[IncidentState.OPEN](harness.clear_effects())
-    tell(Silence, True)(harness)
+    operate(Silence, True)(harness)
     sign(QuietHours, on=True)(harness.clear_effects())
     harness.advance(20 * MINUTE)
     assert harness.sounds == []
     sign(QuietHours, on=False)(harness)
     assert harness.sounds == [], "silence outlasts the quiet hours"
-    tell(Silence, False)(harness)
+    operate(Silence, False)(harness)
     assert harness.advance(20 * MINUTE).sounds
 
 
@@ -428,7 +426,7 @@ def test_a_state_that_nobody_reaches_is_noticed(paths, enum):
     assert set(paths) == set(enum)
 
 
-def test_a_stop_by_the_guard_is_told_once_and_again_when_it_stops_again(
+def test_a_stop_by_the_guard_is_announced_once_and_again_when_it_stops_again(
     make_harness, make_endpoint
 ):
     sign_in = make_endpoint("mfa", "sign-in", Evidence.SYMPTOM, sign_in=True)

@@ -48,7 +48,7 @@ def test_rejected_again_it_stops_after_that_one_try(stopped):
     sign_ins = [e for e in stopped.effects if hasattr(e, "failures") and e.endpoint == SIGN_IN]
     assert len(sign_ins) == 1
     assert "guard_stopped" in stopped.service().overlays
-    assert stopped.sounds == [], "what was acknowledged is not said again"
+    assert stopped.sounds == [], "what was acknowledged makes no new sound"
 
 
 def test_resuming_in_a_row_is_no_trying_in_a_row(stopped):

@@ -73,7 +73,7 @@ HOUR, MINUTE = 3600.0, 60.0
 
 @pytest.fixture
 def restart():
-    """Kill the beacon of a harness and start it again: what it says first.
+    """Kill the beacon and start it again; return its first effects.
 
     `down` is how long it was dead.
     """
@@ -88,7 +88,7 @@ def restart():
 
 @pytest.fixture
 def in_outage(make_harness):
-    """A harness an hour well, then ten minutes without sign-ins."""
+    """An hour of passes, then ten minutes without sign-ins."""
     harness = make_harness().advance(HOUR)
     return harness.script(Reason.DEADLINE, "mfa/sign-in").advance(10 * MINUTE)
 
@@ -204,7 +204,7 @@ def test_lock_in_outlives_a_restart(in_outage, restart):
     assert harness.acknowledge().lamps == {"green": "steady"}
 
 
-def test_a_sighted_blindness_is_told_after_a_restart(make_harness, restart):
+def test_a_sighted_blindness_is_announced_after_a_restart(make_harness, restart):
     harness = (
         make_harness()
         .advance(HOUR)
@@ -221,9 +221,9 @@ def test_a_service_that_is_watched_no_longer_ends_its_incident(in_outage, usual_
     memory = in_outage.simulation.monitor.remember(in_outage.now)
     other = Monitor(Site(id="soc", services=(usual_service("sms"),)))
     first = other.start(in_outage.now, memory)
-    told = [e for e in first if isinstance(e, Announced)]
-    assert [(e.what.value, e.service) for e in told] == [("closed", "mfa")]
-    assert told[0].incident.closed_at == in_outage.now
+    announced = [e for e in first if isinstance(e, Announced)]
+    assert [(e.what.value, e.service) for e in announced] == [("closed", "mfa")]
+    assert announced[0].incident.closed_at == in_outage.now
     assert other.view().incidents == ()
     assert other.view().indication.light(Colour.RED).pattern is Pattern.OFF
 
@@ -277,7 +277,7 @@ def test_what_is_over_by_fresher_proof_is_so_after_a_restart(watched_users, rest
     assert (harness.verdict(), harness.service().blind) == (Verdict.OK, False)
 
 
-def test_a_cause_explains_what_is_told_of_it_late(make_harness, make_endpoint):
+def test_a_cause_explains_what_is_read_late(make_harness, make_endpoint):
     spf = make_endpoint("mfa", "spf", Evidence.CAUSE, kind="dns", failure_threshold=1)
     page = make_endpoint("mfa", "page", Evidence.HEALTH)
     users = make_endpoint(
@@ -331,7 +331,7 @@ def test_a_part_is_not_called_the_whole_before_the_rest_is_read(
 
 @pytest.fixture
 def stopped(make_harness):
-    """A harness whose sign-in was rejected until the guard stopped it."""
+    """A sign-in that was rejected until the guard stopped it."""
     harness = make_harness().advance(HOUR)
     harness.script(Reason.SIGN_IN_REJECTED, "mfa/sign-in").advance(2 * HOUR)
     assert "guard_stopped" in harness.service().overlays
@@ -481,7 +481,7 @@ stories = st.lists(
 )
 
 
-def told(story):
+def run_story(story):
     """A monitor that has lived through a story, and when it ended."""
     monitor, at = Monitor(site()), 0.0
     monitor.start(at)
@@ -522,25 +522,25 @@ def test_a_restart_alone_opens_no_incident(make_harness, reason, verdict):
 @example(A_STOPPED_SIGN_IN)
 @example([(0.0, ("mfa/a", word)) for word in (Reason.DEADLINE, Reason.SLOW, EXPIRING)])
 def test_what_is_recalled_is_what_was_remembered(story):
-    monitor, at = told(story)
+    monitor, at = run_story(story)
     memory = monitor.remember(at)
     again = Monitor(site())
     again.start(at, memory)
     recalled = again.remember(at)
     if any(each.guard.stopped_at is not None for each in memory.endpoints.values()):
-        memory, recalled = told_of_blindness(memory), told_of_blindness(recalled)
+        memory, recalled = with_blindness_announced(memory), with_blindness_announced(recalled)
     assert recalled == memory
 
 
-def told_of_blindness(memory):
-    """As if everybody had been told: what the guard stopped is held blind after a restart."""
-    told, services = BlindKept(announced=True), memory.services.items()
-    return replace(memory, services={name: replace(s, blind=told) for name, s in services})
+def with_blindness_announced(memory):
+    """As if it had been announced: what the guard stopped is held blind after a restart."""
+    announced, services = BlindKept(announced=True), memory.services.items()
+    return replace(memory, services={name: replace(s, blind=announced) for name, s in services})
 
 
 @given(stories, stories)
 def test_after_a_restart_green_takes_fresh_evidence_of_every_service(before, after):
-    monitor, at = told(before)
+    monitor, at = run_story(before)
     again = Monitor(site())
     again.start(at, monitor.remember(at))
     fresh = set()
@@ -557,7 +557,7 @@ def test_after_a_restart_green_takes_fresh_evidence_of_every_service(before, aft
 @given(stories)
 @example(A_STOPPED_SIGN_IN)
 def test_a_restart_alone_says_and_sounds_nothing(story):
-    monitor, at = told(story)
+    monitor, at = run_story(story)
     shown = monitor.view()
     again = Monitor(site())
     effects = again.start(at, monitor.remember(at))
@@ -597,7 +597,7 @@ def test_what_may_be_none_is_left_out_when_written_and_has_a_default():
 # --- restarts at any moment -------------------------------------------------------
 
 WHO = {"by": "analyst", "origin": "cli"}
-ORDERS = (
+COMMANDS = (
     lambda at: Acknowledge(at, by="analyst", origin="button"),
     lambda at: Acknowledge(at, by="analyst", origin="button"),
     lambda at: Silence(at, True, **WHO),
@@ -613,7 +613,7 @@ lives = st.lists(
         st.one_of(
             st.tuples(st.sampled_from(sorted(NAMES)), st.sampled_from(REASONS)),
             st.tuples(st.sampled_from(["mfa/a", "mfa/b"]), st.just(Reason.DEADLINE)),
-            st.sampled_from(ORDERS),
+            st.sampled_from(COMMANDS),
             st.floats(0, 1800, allow_nan=False),  # dead for so long
         ),
     ),
@@ -625,31 +625,35 @@ NEW = ("opened", "escalated", "relapsed")
 @given(lives)
 def test_whenever_it_is_killed_it_comes_back_as_it_was(story):
     """The same incidents, overlays and red; what was acknowledged stays silent until some news."""
-    harness, seen = Simulation(site(), 0.0), False
-    harness.start()
+    simulation, seen = Simulation(site(), 0.0), False
+    simulation.start()
     for wait, what in story:
-        effects = list(harness.run(harness.now + wait))
+        effects = list(simulation.run(simulation.now + wait))
         if isinstance(what, float):
-            effects += _comes_back(harness, what)
+            effects += _comes_back(simulation, what)
         elif callable(what):
-            effects += harness.tell(what(harness.now))
+            effects += simulation.tell(what(simulation.now))
         else:
-            harness.script(what[0], Reading(what[1]))
-            effects += harness.run(harness.now)
+            simulation.cue(what[0], Reading(what[1]))
+            effects += simulation.run(simulation.now)
         news = [e.at for e in effects if isinstance(e, Announced) and e.what.value in NEW]
         for effect in effects:
             if isinstance(effect, Sounded) and "pulse" in effect.sound.value and seen:
                 assert min(news, default=math.inf) <= effect.at, "it was seen, and sounds again"
         seen = seen and not news
-        if callable(what) and isinstance(what(harness.now), Acknowledge):
+        if callable(what) and isinstance(what(simulation.now), Acknowledge):
             seen = True
 
 
-def _comes_back(harness, down):
-    before, first, after = harness.monitor.view(), harness.restart(down), harness.monitor.view()
+def _comes_back(simulation, down):
+    before, first, after = (
+        simulation.monitor.view(),
+        simulation.restart(down),
+        simulation.monitor.view(),
+    )
     assert after.incidents == before.incidents
     assert after.overlays == tuple(
-        each for each in before.overlays if each.until is None or each.until > harness.now
+        each for each in before.overlays if each.until is None or each.until > simulation.now
     )
     assert not [e for e in first if isinstance(e, Sounded)], "a start says nothing"
     if before.overlays == after.overlays:
@@ -832,16 +836,16 @@ def test_a_re_alarm_that_is_overdue_waits_five_seconds(due, sounds_at):
 def test_what_is_remembered_of_a_service_that_is_gone_is_closed():
     only = Site(id="soc", services=site().services[:1], witnesses=site().witnesses)
     effects = Monitor(only).start(400.0, full())
-    (told,) = [e for e in effects if isinstance(e, Announced)]
-    assert (told.at, told.what, told.service, told.cause, told.verdict) == (
+    (closed,) = [e for e in effects if isinstance(e, Announced)]
+    assert (closed.at, closed.what, closed.service, closed.cause, closed.verdict) == (
         400.0,
         Announcement.CLOSED,
         "sms",
         "dns",
         Verdict.RECOVERING,
     )
-    assert (told.incident.closed_at, told.incident.state) == (400.0, IncidentState.CLOSED)
-    assert told.incident.verdict is Verdict.RECOVERING
+    assert (closed.incident.closed_at, closed.incident.state) == (400.0, IncidentState.CLOSED)
+    assert closed.incident.verdict is Verdict.RECOVERING
 
 
 def test_a_silence_that_has_just_ended_is_not_resumed():

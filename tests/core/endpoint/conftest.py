@@ -57,12 +57,12 @@ class Desk:
         eyes = tuple(map(eye, EYES)) if witnesses is None else witnesses
         self.site = Site(id="soc", services=self.services, witnesses=eyes)
         self.monitor = Monitor(self.site)
-        self.told = list(self.monitor.start(0.0))
+        self.effects = list(self.monitor.start(0.0))
 
     def read(self, at, name, reading=PASS, started=None, **more):
         began = at if started is None else started
         effects = self.monitor.handle(Observed(at, name, reading, began, **more))
-        self.told += effects
+        self.effects += effects
         return effects
 
     def well(self, at, *names):

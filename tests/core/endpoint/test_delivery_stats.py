@@ -68,13 +68,13 @@ def test_while_the_cause_is_unknown_nothing_is_counted(make_harness, codes):
     assert counts(harness) == {}
 
 
-def test_while_it_fails_each_code_is_told_at_once(make_harness, codes):
+def test_while_it_fails_each_code_is_published_at_once(make_harness, codes):
     harness = make_harness(codes()).advance(10 * MINUTE)
     harness.script(Reason.SPF_MISSING, DOMAIN).advance(3 * MINUTE).clear_effects().advance(
         3 * MINUTE
     )
-    told = [e.service.arrivals for e in harness.effects if isinstance(e, ServiceChanged)]
-    assert len(told) == len(set(told)) == 3
+    published = [e.service.arrivals for e in harness.effects if isinstance(e, ServiceChanged)]
+    assert len(published) == len(set(published)) == 3
 
 
 def test_another_service_sees_its_own_codes_only(make_harness, codes, make_endpoint):
@@ -101,7 +101,7 @@ def test_counts_outlive_a_restart_and_end_with_their_dependency(make_harness, co
     assert counts(harness) == {}
 
 
-def test_explain_tells_them(make_harness, codes):
+def test_explain_shows_them(make_harness, codes):
     harness = make_harness(codes()).advance(10 * MINUTE)
     found = harness.simulation.monitor.explain("codes")
     arrivals = {each.id: each.arrivals for each in found.endpoints}

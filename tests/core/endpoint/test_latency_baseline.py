@@ -35,7 +35,7 @@ def seconds(moment: datetime) -> float:
     return (moment - MONDAY).total_seconds()
 
 
-def hears(baseline: Baseline, hour: int, *latencies: float, times: int = 20) -> Baseline:
+def measure(baseline: Baseline, hour: int, *latencies: float, times: int = 20) -> Baseline:
     baseline.begin(hour)
     for latency in latencies * times:
         baseline.add(latency)
@@ -46,10 +46,10 @@ def hears(baseline: Baseline, hour: int, *latencies: float, times: int = 20) -> 
 
 
 def test_nothing_is_usual_before_three_hours_were_of_this_hour():
-    baseline = hears(Baseline(), 5, 0.4)
-    hears(baseline, 6, 0.4)
+    baseline = measure(Baseline(), 5, 0.4)
+    measure(baseline, 6, 0.4)
     assert (baseline.usual, baseline.limit) == (None, math.inf)
-    hears(baseline, 7, 0.4).begin(8)
+    measure(baseline, 7, 0.4).begin(8)
     assert baseline.usual is not None
     assert not baseline.usual.own
     assert baseline.usual.latency == pytest.approx(0.4, rel=0.03)
@@ -60,7 +60,7 @@ def test_after_three_weeks_an_hour_is_judged_by_itself():
     baseline = Baseline()
     for week in range(3):
         for hour in range(HOURS):
-            hears(baseline, week * HOURS + hour, 2.0 if hour == 9 else 0.4, times=3)
+            measure(baseline, week * HOURS + hour, 2.0 if hour == 9 else 0.4, times=3)
     baseline.begin(3 * HOURS + 9)
     assert (baseline.usual.own, baseline.usual.spread) == (True, 0.0)
     assert baseline.limit == pytest.approx(6.0, rel=0.03)
@@ -71,7 +71,7 @@ def test_after_three_weeks_an_hour_is_judged_by_itself():
 def test_until_then_by_the_slowest_around_it_or_what_is_seldom_exceeded():
     baseline = Baseline()
     for hour in range(20):
-        hears(baseline, hour, {9: 1.0, 15: 0.1}.get(hour, 0.4), times=3)
+        measure(baseline, hour, {9: 1.0, 15: 0.1}.get(hour, 0.4), times=3)
     for hour, latency in ((9, 1.0), (8, 1.0), (10, 1.0), (15, 0.4), (100, 0.4)):
         baseline.begin(HOURS + hour)
         assert baseline.usual.latency == pytest.approx(latency, rel=0.03), hour
@@ -80,7 +80,7 @@ def test_until_then_by_the_slowest_around_it_or_what_is_seldom_exceeded():
 def test_the_spread_is_the_median_distance():
     baseline = Baseline()
     for week, latency in enumerate((0.4, 0.5, 0.6, 0.9, 2.0)):
-        hears(baseline, week * HOURS, latency)
+        measure(baseline, week * HOURS, latency)
     baseline.begin(5 * HOURS)
     assert baseline.usual.latency == pytest.approx(0.6, rel=0.03)
     assert baseline.usual.spread == pytest.approx(0.2, rel=0.2)
@@ -89,13 +89,13 @@ def test_the_spread_is_the_median_distance():
 def test_two_readings_are_no_vote():
     baseline = Baseline()
     for hour in range(9):
-        hears(baseline, hour, 0.4, times=2)
+        measure(baseline, hour, 0.4, times=2)
     baseline.begin(9)
     assert baseline.usual is None
 
 
 def test_the_votes_of_one_hour_may_change_until_it_ends_and_count_once():
-    baseline = hears(Baseline(), 4, 0.1)
+    baseline = measure(Baseline(), 4, 0.1)
     baseline.vote()
     for _ in range(60):
         baseline.add(0.9)
@@ -104,14 +104,14 @@ def test_the_votes_of_one_hour_may_change_until_it_ends_and_count_once():
     assert learnt.votes[1:] == bytes(VOTES - 1)
     again = Baseline()
     again.restore(learnt)
-    hears(again, 4, 0.2)  # a restart within the hour
+    measure(again, 4, 0.2)  # a restart within the hour
     (later,) = again.changed("s/x")
     assert later.votes[0] < learnt.votes[0]
     assert later.votes[1:] == bytes(VOTES - 1)
 
 
 def test_a_very_chatty_endpoint_keeps_its_memory_bounded():
-    baseline = hears(Baseline(), 1, 0.2, times=100_000)
+    baseline = measure(Baseline(), 1, 0.2, times=100_000)
     assert len(baseline._of_this_hour) <= 720
     (learnt,) = baseline.changed("s/x")
     assert learnt.votes[0]
@@ -121,7 +121,7 @@ def test_a_very_chatty_endpoint_keeps_its_memory_bounded():
 def test_a_vote_is_the_median_within_a_step_of_five_percent(latencies):
     baseline = Baseline()
     for hour in range(3):
-        hears(baseline, hour * HOURS, *latencies, times=1)
+        measure(baseline, hour * HOURS, *latencies, times=1)
     baseline.begin(3 * HOURS)
     median = sorted(latencies)[len(latencies) // 2]
     assert baseline.usual.latency == pytest.approx(median, rel=0.026)
@@ -131,18 +131,18 @@ def test_a_vote_is_the_median_within_a_step_of_five_percent(latencies):
 def test_usual_is_never_outside_what_was_measured(weeks):
     baseline = Baseline()
     for week, latencies in enumerate(weeks):
-        hears(baseline, week * HOURS, *latencies, times=1)
+        measure(baseline, week * HOURS, *latencies, times=1)
     baseline.begin(len(weeks) * HOURS)
-    heard = [latency for latencies in weeks for latency in latencies]
+    measured = [latency for latencies in weeks for latency in latencies]
     if baseline.usual is not None:
-        assert min(heard) / 1.03 <= baseline.usual.latency <= max(heard) * 1.03
+        assert min(measured) / 1.03 <= baseline.usual.latency <= max(measured) * 1.03
 
 
 @given(st.lists(st.floats(0.3, 0.5), min_size=4, max_size=4), st.lists(LATENCIES, max_size=3))
 def test_up_to_three_bad_weeks_of_seven_move_nothing_beyond_the_good_ones(good, bad):
     baseline = Baseline()
     for week, latency in enumerate([*good, *bad]):
-        hears(baseline, week * HOURS, latency)
+        measure(baseline, week * HOURS, latency)
     baseline.begin(7 * HOURS)
     assert min(good) / 1.03 <= baseline.usual.latency <= max(good) * 1.03
 
@@ -150,11 +150,11 @@ def test_up_to_three_bad_weeks_of_seven_move_nothing_beyond_the_good_ones(good, 
 def test_what_is_slower_for_good_is_usual_after_four_weeks():
     baseline = Baseline()
     for week in range(7):
-        hears(baseline, week * HOURS, 1.0)
+        measure(baseline, week * HOURS, 1.0)
     for week in range(7, 11):
         baseline.begin(week * HOURS)
         assert baseline.limit == pytest.approx(3.0, rel=0.03)
-        hears(baseline, week * HOURS, 2.5)
+        measure(baseline, week * HOURS, 2.5)
     baseline.begin(11 * HOURS)
     assert baseline.limit == pytest.approx(7.5, rel=0.03)
 
@@ -162,9 +162,9 @@ def test_what_is_slower_for_good_is_usual_after_four_weeks():
 def test_one_vote_is_never_above_the_limit():
     baseline = Baseline()
     for week in range(7):
-        hears(baseline, week * HOURS, 1.0)
+        measure(baseline, week * HOURS, 1.0)
     for week in range(7, 14):
-        hears(baseline, week * HOURS, 200.0)
+        measure(baseline, week * HOURS, 200.0)
     baseline.begin(14 * HOURS)
     assert baseline.usual.latency == pytest.approx(3.0, rel=0.05)
 
@@ -179,10 +179,10 @@ def test_a_thousand_endpoints_fit_into_two_and_a_half_megabytes():
     tracemalloc.start()
     baselines = Baselines()
     for spec in specs:
-        hears(baselines.of(spec), 1, 0.4, times=120).begin(2)
+        measure(baselines.of(spec), 1, 0.4, times=120).begin(2)
     used, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    print(f"\nbaselines: {used / 1000:.0f} bytes an endpoint")  # noqa: T201 - told with -s
+    print(f"\nbaselines: {used / 1000:.0f} bytes an endpoint")  # noqa: T201 - shown with -s
     assert used < 2_500_000
 
 
@@ -195,10 +195,10 @@ def health(name: str = "x", **how) -> Endpoint:
 
 
 @given(st.dictionaries(st.integers(0, 5 * HOURS), LATENCIES, max_size=40))
-def test_what_was_learnt_comes_back_as_it_was(heard):
+def test_what_was_learnt_comes_back_as_it_was(measured):
     one, other = Baselines(), Baselines()
-    for hour in sorted(heard):
-        hears(one.of(health()), hour, heard[hour], times=3)
+    for hour in sorted(measured):
+        measure(one.of(health()), hour, measured[hour], times=3)
         learnt, forgotten = one.changed()
         other.restore(learnt, ())
         assert forgotten == frozenset()
@@ -208,9 +208,9 @@ def test_what_was_learnt_comes_back_as_it_was(heard):
         assert one.of(health()).usual == other.of(health()).usual
 
 
-def test_only_what_changed_is_said_and_said_once():
+def test_only_what_changed_is_returned_and_only_once():
     baselines = Baselines()
-    hears(baselines.of(health()), 7, 0.4)
+    measure(baselines.of(health()), 7, 0.4)
     learnt, _ = baselines.changed()
     assert [each.slot for each in learnt] == [7]
     assert baselines.changed() == ((), frozenset())
@@ -249,7 +249,7 @@ def test_what_is_asked_something_else_begins_anew():
 def test_what_is_watched_no_longer_is_forgotten_after_four_weeks():
     baselines = Baselines()
     for name in ("x", "y"):
-        hears(baselines.of(health(name)), 100 * HOURS, 0.4).vote()
+        measure(baselines.of(health(name)), 100 * HOURS, 0.4).vote()
     baselines.leave((100 + WEEKS_AWAY) * HOURS + 167, {"s/x"})
     assert baselines.changed()[1] == frozenset()
     baselines.leave((101 + WEEKS_AWAY) * HOURS, {"s/x"})
@@ -270,7 +270,7 @@ def test_the_floor_is_higher_for_sign_ins():
     assert baselines.of(health()).floor == FLOOR == 1.0
     assert baselines.of(health("y", sign_in=True)).floor == FLOOR_SIGN_IN == 5.0
     for hour in range(3):
-        hears(baselines.of(health("y", sign_in=True)), hour, 0.1)
+        measure(baselines.of(health("y", sign_in=True)), hour, 0.1)
     baselines.of(health("y", sign_in=True)).begin(3)
     assert baselines.of(health("y", sign_in=True)).limit == 5.0
 
@@ -342,7 +342,7 @@ class World:
         self.effects = list(self.monitor.start(at, **how))
         self.at, self.hour = at, None
 
-    def tells(self, event) -> None:
+    def handle(self, event) -> None:
         self.effects += [
             e for e in self.monitor.handle(event) if isinstance(e, Transition | EndpointRead)
         ]
@@ -351,9 +351,9 @@ class World:
         self.at = at
         if (hour := int(at // HOUR)) != self.hour:
             self.hour = hour
-            self.tells(HourBegan(at, hour))
+            self.handle(HourBegan(at, hour))
         took = reading.latency or 0.0
-        self.tells(Observed(at + took, endpoint, reading, at))
+        self.handle(Observed(at + took, endpoint, reading, at))
 
     def takes(self, latency: float, minutes: int, endpoint: str = "s/x") -> "World":
         for _ in range(minutes):
@@ -402,7 +402,7 @@ def test_below_the_floor_nothing_is_slow(world):
     assert world.takes(4.9, 30).health is Health.UP
 
 
-def test_what_is_usual_is_told_before_and_while_it_is_not_known():
+def test_explain_shows_the_pace_before_and_while_the_usual_is_unknown():
     world = World(0.0, health()).takes(0.4, 3)
     assert world.pace is None
     assert world.takes(0.4, 3).pace == "median 0.4 s; what is usual is not known yet"
@@ -416,7 +416,7 @@ def test_what_is_usual_is_told_before_and_while_it_is_not_known():
 
 def test_nothing_is_judged_or_learnt_without_a_calendar(world):
     world.takes(6.0, 10)
-    world.tells(HourBegan(world.at, None))
+    world.handle(HourBegan(world.at, None))
     world.monitor.learnt()
     world.takes(6.0, 10)
     assert world.health is Health.UP
@@ -425,12 +425,12 @@ def test_nothing_is_judged_or_learnt_without_a_calendar(world):
 
 def test_nothing_is_judged_or_learnt_while_our_clock_is_wrong(world):
     world.takes(6.0, 10)
-    world.tells(DateImplausible(world.at, True))
+    world.handle(DateImplausible(world.at, True))
     world.monitor.learnt()
     world.takes(6.0, 10)
     assert world.health is Health.UP
     assert world.monitor.learnt() == ((), frozenset())
-    world.tells(DateImplausible(world.at, False))
+    world.handle(DateImplausible(world.at, False))
     assert world.takes(6.0, 10).health is Health.DEGRADED
 
 
@@ -473,10 +473,10 @@ def test_an_incident_of_its_service_and_a_shelf_teach_nothing():
 
 
 def test_slowness_that_began_on_the_shelf_opens_an_incident_after_it(world):
-    world.tells(Shelve(world.at, "s", True, by="a", origin="cli", seconds=HOUR))
+    world.handle(Shelve(world.at, "s", True, by="a", origin="cli", seconds=HOUR))
     world.takes(6.0, 10)
     assert world.monitor.view().incidents == ()
-    world.tells(Shelve(world.at, "s", False, by="a", origin="cli"))
+    world.handle(Shelve(world.at, "s", False, by="a", origin="cli"))
     world.takes(6.0, 2)
     assert [incident.first_out for incident in world.monitor.view().incidents] == ["s/x"]
 
@@ -517,10 +517,10 @@ def test_a_reload_that_asks_something_else_begins_anew(world):
 
 def test_the_calendar_may_jump(world):
     for hour in (10**6, 3, 10**6 + 1, 0):
-        world.tells(HourBegan(world.at, hour))
+        world.handle(HourBegan(world.at, hour))
         for _ in range(5):
             at = world.at = world.at + 60.0
-            world.tells(Observed(at, "s/x", Reading(Reason.OK, latency=0.4), at))
+            world.handle(Observed(at, "s/x", Reading(Reason.OK, latency=0.4), at))
     assert world.health is Health.UP
 
 
@@ -602,8 +602,8 @@ def test_ordinary_mondays_for_two_months_give_hardly_a_false_warning():
         slow = [c for c in world.changes if c.because.reason is Reason.SLOW]
         false.append(len(slow) / len(work))
         world.effects.clear()
-    told = f"{false[0]:.2f} in the first month, {false[1]:.2f} in the second"
-    print(f"\nfalse warnings of an endpoint: {told}")  # noqa: T201 - told with -s
+    rates = f"{false[0]:.2f} in the first month, {false[1]:.2f} in the second"
+    print(f"\nfalse warnings of an endpoint: {rates}")  # noqa: T201 - shown with -s
     assert max(false) <= 0.5, "without hours of the week there were four"
 
 
@@ -632,6 +632,6 @@ def test_slowness_warned_a_quarter_of_an_hour_before_it_failed(name, latency_ris
         assert "usually 0." in warned.because.detail
         assert "at this hour" in warned.because.detail
         leads.append((failure - warned.at) / 60.0)
-    told = f"{min(leads):.1f} to {max(leads):.1f} min before {fails}"
-    print(f"\n{name}: warned {told}")  # noqa: T201 - told with -s
+    lead = f"{min(leads):.1f} to {max(leads):.1f} min before {fails}"
+    print(f"\n{name}: warned {lead}")  # noqa: T201 - shown with -s
     assert min(leads) >= 15.0

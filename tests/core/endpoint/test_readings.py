@@ -1,4 +1,4 @@
-"""Readings in: what each is worth, whom it makes us ask, and what is said of it."""
+"""Readings in: what each is worth, whom it makes us ask, and what is published about it."""
 
 from dataclasses import replace
 
@@ -197,7 +197,7 @@ def test_a_clock_source_that_falls_silent_says_nothing_any_more():
     desk = with_clock()
     desk.read(10.0, "witness/clock", Reading(Reason.OWN_CLOCK))
     desk.monitor.handle(TimePassed(104.9))
-    assert desk.monitor.view().overall.clock == "lost", "stale at 95, and heard at 10"
+    assert desk.monitor.view().overall.clock == "lost", "stale at 95, and read at 10"
     desk.monitor.handle(TimePassed(105.0))
     assert desk.monitor.view().overall.clock == "unverified"
 
@@ -208,7 +208,7 @@ def test_a_service_may_watch_a_clock_of_its_own():
     assert desk.monitor.view().overall.clock == "ok"
     desk.read(10.0, "ntp/pool", Reading(Reason.OWN_CLOCK))
     assert desk.report("mfa/a").health is Health.UNKNOWN
-    assert desk.report("ntp/pool").health is Health.UP, "what tells the time is not void by it"
+    assert desk.report("ntp/pool").health is Health.UP, "a time source is not void by it"
 
 
 def test_certificates_from_the_future_at_two_services_are_our_clock():
@@ -237,7 +237,7 @@ def test_an_implausible_date_is_acted_upon_at_once():
 # --- silence ----------------------------------------------------------------------
 
 
-def test_silence_is_told_at_its_moment(desk):
+def test_silence_is_published_at_its_moment(desk):
     effects = desk.monitor.handle(TimePassed(96.0))
     stale = Reading(Reason.STALE, "no reading for 95 s")
     assert Transition(96.0, "mfa/a", Health.UP, Health.UNKNOWN, stale) in effects
@@ -299,7 +299,7 @@ def test_a_fail_that_nothing_confirms_is_unknown_in_time():
 def test_only_the_wait_itself_is_not_counted_as_silence():
     desk = Desk(sign_in(), witnesses=())
     desk.well(1.0, "mfa/a")
-    for at, seconds in ((60.0, 40.0), (80.0, 20.0), (100.0, 10.0)):  # one wait, told in parts
+    for at, seconds in ((60.0, 40.0), (80.0, 20.0), (100.0, 10.0)):  # one wait, reported in parts
         desk.monitor.handle(RunDelayed(at, "mfa/a", seconds))
     desk.monitor.handle(RunDelayed(110.0, "mfa/none", 50.0))
     desk.monitor.handle(TimePassed(260.9))
@@ -318,8 +318,8 @@ def test_an_endpoint_with_other_settings_starts_afresh_and_says_so(desk):
     assert Postpone(10.0, "mfa/a", 10.0) in effects
     assert not [e for e in effects if isinstance(e, EndpointRead) and e.endpoint != "mfa/a"]
     desk.read(20.0, "sms/b")
-    told = desk.monitor.handle(TimePassed(105.0))
-    assert [e.endpoint for e in told if isinstance(e, EndpointRead)] == [*EYES, "mfa/a"]
+    effects = desk.monitor.handle(TimePassed(105.0))
+    assert [e.endpoint for e in effects if isinstance(e, EndpointRead)] == [*EYES, "mfa/a"]
 
 
 def test_what_is_watched_no_longer_is_forgotten(desk):
@@ -333,7 +333,7 @@ def test_what_is_watched_no_longer_is_forgotten(desk):
     assert "sms/b" not in {r.endpoint for r in desk.monitor.view().endpoints}
 
 
-def test_other_witnesses_are_heard_afresh(desk):
+def test_other_witnesses_start_afresh(desk):
     for name in EYES:
         desk.read(10.0, name, GONE)
     assert desk.monitor.view().overall.network == "lost"
@@ -351,11 +351,11 @@ def test_other_witnesses_are_heard_afresh(desk):
 def left(desk, at):
     """What only the next event makes known; how many codes arrived may wait for it."""
     view = desk.monitor.view()
-    told = [replace(each, arrivals=()) for each in (*view.services, *view.incidents)]
+    known = [replace(each, arrivals=()) for each in (*view.services, *view.incidents)]
 
     def counts(effect):
         about = getattr(effect, "service", None) or getattr(effect, "incident", None)
-        return replace(about, arrivals=()) in told
+        return replace(about, arrivals=()) in known
 
     return tuple(e for e in desk.monitor.handle(StorageDegraded(at, on=False)) if not counts(e))
 
@@ -407,9 +407,9 @@ def test_one_that_waits_for_our_eyes_does_not_keep_the_others_waiting():
 
 
 def test_a_clock_that_is_wrong_once_somebody_is_watched_no_longer_voids_at_once():
-    told = {"app": 0.0, "sms": 0.0, "mfa": -3600.0, "vpn": -3600.0}
-    desk = Desk(*(build(f"{n}/a", clock_bound=n == "vpn") for n in told), witnesses=())
-    for name, offset in told.items():
+    offsets = {"app": 0.0, "sms": 0.0, "mfa": -3600.0, "vpn": -3600.0}
+    desk = Desk(*(build(f"{n}/a", clock_bound=n == "vpn") for n in offsets), witnesses=())
+    for name, offset in offsets.items():
         desk.read(1.0, f"{name}/a", Reading(Reason.OK, clock=ClockSeen(offset, name)))
     assert desk.monitor.view().overall.clock == "ok"
     effects = desk.monitor.reconfigure(Site(id="soc", services=desk.services[2:]), 3.0)

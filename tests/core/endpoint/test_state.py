@@ -149,7 +149,7 @@ def test_never_up_without_a_good_reading_and_never_down_without_fails(letters):
 def both(make_endpoint):
     """A sign-in and what users do, that looks back half an hour; each falls, one comes back."""
 
-    def make(fell: float, told_fell: float, back: float, told: float, **cell):
+    def make(fell: float, users_failed: float, back: float, users_failed_last: float, **cell):
         ours = EndpointState(make_endpoint("s", "x", Evidence.SYMPTOM), 0.0)
         late = EndpointState(
             make_endpoint(
@@ -159,7 +159,7 @@ def both(make_endpoint):
         )
         story = [(ours, fell + n, "F") for n in range(3)]
         story += [(ours, back + n, "P") for n in range(2)]
-        story += [(late, told_fell, "F"), (late, told, "F")]
+        story += [(late, users_failed, "F"), (late, users_failed_last, "F")]
         for state, at, letter in sorted(story, key=lambda each: each[1]):
             state.started = at
             state.count(LETTERS[letter], at, regular=True)
@@ -171,25 +171,27 @@ def both(make_endpoint):
 
 
 def test_trouble_of_before_our_sign_in_came_back_is_over(both):
-    assert both(fell=100, told_fell=1000, back=5000, told=6000)
-    assert not both(fell=100, told_fell=1000, back=5000, told=6802), "of afterwards it is not"
+    assert both(fell=100, users_failed=1000, back=5000, users_failed_last=6000)
+    assert not both(fell=100, users_failed=1000, back=5000, users_failed_last=6802), (
+        "of afterwards it is not"
+    )
 
 
 def test_a_sign_in_that_was_up_while_users_failed_proves_nothing(both):
-    assert not both(fell=1000, told_fell=100, back=5000, told=6000)
+    assert not both(fell=1000, users_failed=100, back=5000, users_failed_last=6000)
 
 
 def test_nor_does_one_of_another_cell(both):
-    assert not both(fell=100, told_fell=1000, back=5000, told=6000, factor="sms")
+    assert not both(fell=100, users_failed=1000, back=5000, users_failed_last=6000, factor="sms")
 
 
-def test_whoever_told_nothing_is_never_overtaken(make_endpoint):
+def test_an_endpoint_without_a_reading_is_never_overtaken(make_endpoint):
     late = EndpointState(make_endpoint("s", "u", Evidence.SYMPTOM, hindsight=1800.0), 0.0)
     ours = EndpointState(make_endpoint("s", "x", Evidence.SYMPTOM), 0.0)
     ours.kept = replace(ours.kept, up_again_at=9e9)
     assert not overtaken(late, [ours])
     late.count(LETTERS["S"], 5.0, regular=True)
-    assert late.looks_back_to == float("inf"), "nobody was there: nothing was told"
+    assert late.looks_back_to == float("inf"), "nobody was there: nothing was read"
 
 
 @pytest.mark.parametrize(

@@ -18,16 +18,16 @@ from beacon.core.inputs import (
 from beacon.core.model import Attestation, BreakGlassUse, Preset, Reading, Reason, Sequence, Verdict
 from beacon.core.operator.overlays import MOST_USES
 from beacon.core.views import OverlayKind
-from tests.core.operators import GREEN, HOUR, ITEM, WHO, fail, mend, overlays, restarted, tell
+from tests.core.operators import GREEN, HOUR, ITEM, WHO, fail, mend, operate, overlays, restarted
 
 
 def test_three_lamps_say_it_by_flags(make_harness):
     harness = make_harness(preset=Preset.TOWER_3).advance(200)
-    tell(harness, Maintenance, "mfa", True)
+    operate(harness, Maintenance, "mfa", True)
     assert harness.lamps == {}
     assert harness.indication.flags == (Flag.ACT,)
-    tell(harness, Maintenance, "mfa", False)
-    tell(harness, Drill, True)
+    operate(harness, Maintenance, "mfa", False)
+    operate(harness, Drill, True)
     assert harness.indication.flags == (Flag.DRILL,)
 
 
@@ -39,8 +39,8 @@ def test_windows_begin_and_end_by_the_calendar(make_harness):
     harness.effects += harness.simulation.tell(
         Scheduled(harness.now, (("mfa", 5000.0, "Patches"),))
     )
-    laid = overlays(harness, OverlayKind.MAINTENANCE).overlays[0]
-    assert (laid.origin, laid.by, laid.until, laid.reason) == (
+    overlay = overlays(harness, OverlayKind.MAINTENANCE).overlays[0]
+    assert (overlay.origin, overlay.by, overlay.until, overlay.reason) == (
         "schedule",
         "schedule",
         5000.0,
@@ -59,19 +59,19 @@ def test_a_window_that_goes_on_keeps_its_beginning(make_harness):
     harness.simulation.tell(Scheduled(harness.now, (("mfa", 5000.0, "A"),)))
     harness.advance(60)
     harness.effects += harness.simulation.tell(Scheduled(harness.now, (("mfa", 9000.0, "B"),)))
-    laid = overlays(harness, OverlayKind.MAINTENANCE).overlays
-    assert [(o.since, o.until, o.reason) for o in laid] == [(began, 9000.0, "B")]
+    windows = overlays(harness, OverlayKind.MAINTENANCE).overlays
+    assert [(o.since, o.until, o.reason) for o in windows] == [(began, 9000.0, "B")]
 
 
 def test_work_by_hand_outlasts_the_window_and_ending_by_hand_ends_both(make_harness):
     harness = make_harness().advance(200)
     window = (("mfa", 5000.0, "Patches"),)
     harness.simulation.tell(Scheduled(harness.now, window))
-    assert tell(harness, Maintenance, "mfa", True) == ""
+    assert operate(harness, Maintenance, "mfa", True) == ""
     harness.simulation.tell(Scheduled(harness.now, ()))
     assert harness.lamps == {"blue": "slow"}
     harness.simulation.tell(Scheduled(harness.now, window))
-    assert tell(harness, Maintenance, "mfa", False) == ""
+    assert operate(harness, Maintenance, "mfa", False) == ""
     assert harness.lamps == GREEN
 
 
@@ -87,7 +87,7 @@ def test_a_window_of_an_unknown_service_is_nothing(make_harness):
 
 def test_a_bypass_changes_nothing_but_blue_and_reminds_when_all_is_well(make_harness):
     harness = fail(make_harness().advance(200)).advance(300).acknowledge()
-    tell(harness, Bypass, "mfa", True, reason="vendor is down")
+    operate(harness, Bypass, "mfa", True, reason="vendor is down")
     assert harness.lamps == {"red": "steady", "amber": "slow", "blue": "steady"}
     harness.clear_effects().advance(2 * HOUR)
     assert harness.sounds == []
@@ -98,15 +98,15 @@ def test_a_bypass_changes_nothing_but_blue_and_reminds_when_all_is_well(make_har
     assert harness.sounds == ["two_chirps"]
     harness.advance(200)
     assert harness.sounds == ["two_chirps", "two_chirps"]
-    tell(harness, Bypass, None, False)
+    operate(harness, Bypass, None, False)
     assert harness.lamps == GREEN
     harness.clear_effects().advance(3 * HOUR)
     assert harness.sounds == []
 
 
-def test_a_bypass_laid_on_while_all_is_well_reminds_after_an_hour(make_harness):
+def test_a_bypass_begun_while_all_is_well_reminds_after_an_hour(make_harness):
     harness = make_harness().advance(200)
-    tell(harness, Bypass, None, True)
+    operate(harness, Bypass, None, True)
     harness.advance(HOUR - 1)
     assert harness.sounds == []
     harness.advance(1)
@@ -115,7 +115,7 @@ def test_a_bypass_laid_on_while_all_is_well_reminds_after_an_hour(make_harness):
 
 def test_quiet_hours_hold_the_reminder_until_their_end(make_harness):
     harness = make_harness().advance(200)
-    tell(harness, Bypass, "mfa", True)
+    operate(harness, Bypass, "mfa", True)
     harness.simulation.tell(QuietHours(harness.now, on=True))
     harness.advance(7.5 * HOUR)
     assert harness.sounds == []
@@ -129,7 +129,7 @@ def test_quiet_hours_hold_the_reminder_until_their_end(make_harness):
 
 def test_unacknowledged_red_goes_before_the_reminder_and_trouble_before_both(make_harness):
     harness = make_harness().advance(200)
-    tell(harness, Bypass, "mfa", True)
+    operate(harness, Bypass, "mfa", True)
     harness.simulation.tell(QuietHours(harness.now, on=True))
     fail(harness).advance(600)
     harness.effects += harness.simulation.tell(QuietHours(harness.now, on=False))
@@ -147,7 +147,7 @@ def test_what_was_never_attested_is_overdue_until_somebody_does(make_harness):
     assert "Break-glass accounts" in harness.service().explanation
     assert harness.lamps == {"green": "steady", "amber": "slow", "blue": "steady"}
     assert overlays(harness, OverlayKind.ATTEST).overdue == ("break-glass",)
-    assert tell(harness, Attest, None) == ""
+    assert operate(harness, Attest, None) == ""
     assert harness.lamps == GREEN
     assert harness.sounds == []
     harness.advance(24 * HOUR - 1)
@@ -165,11 +165,11 @@ def test_an_attestation_concerns_only_its_services_and_can_be_withdrawn(
     harness = make_harness(usual_service("mfa"), usual_service("sms"), attest=(item,)).advance(200)
     assert harness.verdict("mfa") is Verdict.OK
     assert harness.verdict("sms") is Verdict.ADVISORY
-    tell(harness, Attest, "tokens")
+    operate(harness, Attest, "tokens")
     assert harness.verdict("sms") is Verdict.OK
-    assert tell(harness, Attest, "tokens", on=False) == ""
+    assert operate(harness, Attest, "tokens", on=False) == ""
     assert harness.verdict("sms") is Verdict.ADVISORY
-    assert tell(harness, Attest, "tokens", on=False) == "tokens is not attested"
+    assert operate(harness, Attest, "tokens", on=False) == "tokens is not attested"
 
 
 # --- drill ------------------------------------------------------------------------
@@ -188,31 +188,31 @@ def test_an_attestation_concerns_only_its_services_and_can_be_withdrawn(
 )
 def test_a_drill_shows_and_says_what_the_verdict_would(make_harness, verdict, lamps, sounds):
     harness = make_harness().advance(200)
-    assert tell(harness, Drill, True, verdict=verdict) == ""
+    assert operate(harness, Drill, True, verdict=verdict) == ""
     assert harness.lamps == lamps
     assert harness.sounds == sounds
     assert harness.verdict() is Verdict.OK
     assert harness.announcements == []
     assert harness.incident is None
     assert harness.simulation.monitor.view().overall.overlays == ("drill",)
-    tell(harness, Drill, False)
+    operate(harness, Drill, False)
     assert harness.lamps == GREEN
 
 
 @pytest.mark.parametrize("verdict", [Verdict.RECOVERING, Verdict.ADVISORY])
 def test_a_drill_lights_no_green_that_nobody_has_proved(make_harness, verdict):
     harness = make_harness().advance(200)
-    tell(harness, Shelve, "mfa", True)
-    tell(harness, Drill, True, verdict=verdict)
+    operate(harness, Shelve, "mfa", True)
+    operate(harness, Drill, True, verdict=verdict)
     assert harness.lamps == {"amber": "slow", "blue": "fast"}
     unread = make_harness()
-    tell(unread, Drill, True, verdict=verdict)
+    operate(unread, Drill, True, verdict=verdict)
     assert "green" not in unread.lamps
 
 
 def test_a_drill_is_acknowledged_re_alarms_and_ends_by_itself(make_harness):
     harness = make_harness().advance(200)
-    tell(harness, Drill, True)
+    operate(harness, Drill, True)
     harness.advance(61)
     assert harness.sounds == ["three_pulses", "pulse"]
     harness.acknowledge()
@@ -223,14 +223,14 @@ def test_a_drill_is_acknowledged_re_alarms_and_ends_by_itself(make_harness):
 
 def test_blindness_rehearsed_chirps_after_five_minutes(make_harness):
     harness = make_harness().advance(200)
-    tell(harness, Drill, True, verdict=Verdict.BLIND)
+    operate(harness, Drill, True, verdict=Verdict.BLIND)
     harness.advance(300)
     assert harness.sounds == ["chirp"]
 
 
 def test_a_real_alarm_ends_the_drill_and_sounds_however_soon(make_harness):
     harness = fail(make_harness().advance(200)).advance(4)
-    tell(harness, Drill, True)
+    operate(harness, Drill, True)
     harness.clear_effects().advance(30)
     assert harness.sounds == ["three_pulses"]
     assert harness.announcements == ["opened"]
@@ -240,7 +240,7 @@ def test_a_real_alarm_ends_the_drill_and_sounds_however_soon(make_harness):
 
 def test_becoming_blind_ends_the_drill(make_harness):
     harness = make_harness().advance(200)
-    tell(harness, Drill, True, seconds=HOUR)
+    operate(harness, Drill, True, seconds=HOUR)
     harness.script(None, "mfa/sign-in").advance(600)
     assert harness.lamps == {"white": "steady"}
 
@@ -250,8 +250,8 @@ def test_becoming_blind_ends_the_drill(make_harness):
 
 def test_a_service_that_is_gone_takes_its_overlays_along(make_harness, usual_service):
     harness = make_harness(usual_service("mfa"), usual_service("sms")).advance(200)
-    tell(harness, Bypass, "sms", True)
-    tell(harness, Shelve, "sms", True)
+    operate(harness, Bypass, "sms", True)
+    operate(harness, Shelve, "sms", True)
     only = make_harness().simulation.monitor.site
     harness.effects += harness.simulation.monitor.reconfigure(only, harness.now)
     assert overlays(harness, OverlayKind.BYPASS).overlays == ()
@@ -261,13 +261,13 @@ def test_a_service_that_is_gone_takes_its_overlays_along(make_harness, usual_ser
 
 def test_every_kind_is_described_once_at_the_start(make_harness):
     harness = make_harness()
-    said = [e for e in harness.effects if isinstance(e, OverlaysChanged)]
-    assert [(e.kind, e.on) for e in said] == [(kind, False) for kind in OverlayKind]
+    changes = [e for e in harness.effects if isinstance(e, OverlaysChanged)]
+    assert [(e.kind, e.on) for e in changes] == [(kind, False) for kind in OverlayKind]
 
 
 def test_a_shelved_service_stays_shelved_over_a_restart_and_returns_in_time(make_harness):
     harness = make_harness().advance(200)
-    tell(harness, Shelve, "mfa", True)
+    operate(harness, Shelve, "mfa", True)
     again = restarted(harness.advance(600))
     assert again.lamps == {"blue": "steady"}
     assert [e.on for e in again.effects if isinstance(e, OverlaysChanged)].count(True) == 1
@@ -280,7 +280,7 @@ def test_a_shelved_service_stays_shelved_over_a_restart_and_returns_in_time(make
 
 def test_a_shelving_that_ended_while_nobody_watched_is_over(make_harness):
     harness = make_harness().advance(200)
-    tell(harness, Shelve, "mfa", True, seconds=60.0)
+    operate(harness, Shelve, "mfa", True, seconds=60.0)
     again = restarted(harness, later=61.0)
     assert not overlays(again, OverlayKind.SHELVE).on
     assert again.advance(100).lamps == GREEN
@@ -289,7 +289,7 @@ def test_a_shelving_that_ended_while_nobody_watched_is_over(make_harness):
 
 def test_an_acknowledged_outage_shelved_over_a_restart_is_as_before_afterwards(make_harness):
     harness = fail(make_harness().advance(200)).advance(300).acknowledge()
-    tell(harness, Shelve, "mfa", True)
+    operate(harness, Shelve, "mfa", True)
     again = restarted(harness)
     assert again.lamps == {"blue": "steady"}
     fail(again).advance(2 * HOUR)
@@ -299,7 +299,7 @@ def test_an_acknowledged_outage_shelved_over_a_restart_is_as_before_afterwards(m
 
 def test_a_drill_goes_on_after_a_restart_without_a_sound(make_harness):
     harness = make_harness().advance(200)
-    tell(harness, Drill, True)
+    operate(harness, Drill, True)
     again = restarted(harness)
     assert again.lamps == {"red": "steady", "blue": "fast", "white": "slow"}
     assert again.sounds == []
@@ -307,10 +307,10 @@ def test_a_drill_goes_on_after_a_restart_without_a_sound(make_harness):
     assert again.lamps == GREEN
 
 
-def test_a_bypass_and_an_attestation_come_back_and_a_window_is_said_anew(make_harness):
+def test_a_bypass_and_an_attestation_come_back_and_a_window_is_posted_anew(make_harness):
     harness = make_harness(attest=(ITEM,)).advance(200)
-    tell(harness, Bypass, "mfa", True, reason="vendor")
-    tell(harness, Attest, None)
+    operate(harness, Bypass, "mfa", True, reason="vendor")
+    operate(harness, Attest, None)
     harness.simulation.tell(Scheduled(harness.now, (("mfa", harness.now + 500.0, "Patches"),)))
     again = restarted(harness)
     kept = again.simulation.monitor.view().overlays
@@ -325,7 +325,7 @@ def test_a_bypass_and_an_attestation_come_back_and_a_window_is_said_anew(make_ha
 
 def test_restarts_do_not_put_off_the_reminder_of_a_bypass(make_harness):
     harness = make_harness().advance(200)
-    tell(harness, Bypass, "mfa", True)
+    operate(harness, Bypass, "mfa", True)
     again = restarted(restarted(harness.advance(1800)).advance(1500))
     assert again.advance(HOUR - 1800 - 1500 - 60).sounds == []
     assert again.advance(120).sounds == ["two_chirps"]
@@ -333,9 +333,9 @@ def test_restarts_do_not_put_off_the_reminder_of_a_bypass(make_harness):
 
 def test_a_service_not_yet_settled_before_a_restart_is_settled_after_it(make_harness):
     harness = make_harness().advance(200)
-    tell(harness, Maintenance, "mfa", True)
+    operate(harness, Maintenance, "mfa", True)
     fail(harness).advance(400).script(None, "mfa/sign-in").advance(1)
-    tell(harness, Maintenance, "mfa", False)
+    operate(harness, Maintenance, "mfa", False)
     again = restarted(harness)
     assert again.sounds == []
     assert "red" not in again.lamps
@@ -372,15 +372,15 @@ def test_a_reset_that_is_due_is_still_due_after_a_restart(make_harness, sequence
 def test_an_overlay_carries_who_when_why_and_until(make_harness, kind, args, more, subject, until):
     harness = make_harness(attest=(ITEM,)).advance(200)
     harness.effects += harness.simulation.tell(kind(harness.now, *args, **WHO, **more))
-    (laid,) = harness.simulation.monitor.view().overlays
-    assert (laid.subject, laid.since) == (subject, harness.now)
-    assert (laid.by, laid.origin, laid.reason) == ("analyst", "cli", "because")
-    assert laid.until == (None if until is None else harness.now + until)
+    (overlay,) = harness.simulation.monitor.view().overlays
+    assert (overlay.subject, overlay.since) == (subject, harness.now)
+    assert (overlay.by, overlay.origin, overlay.reason) == ("analyst", "cli", "because")
+    assert overlay.until == (None if until is None else harness.now + until)
 
 
 def test_a_window_over_another_service_has_a_beginning_of_its_own(make_harness, usual_service):
     harness = make_harness(usual_service("mfa"), usual_service("sms")).advance(200)
-    tell(harness, Maintenance, "sms", True)
+    operate(harness, Maintenance, "sms", True)
     first = harness.now
     harness.simulation.tell(Scheduled(first, (("mfa", 9e5, "A"),)))
     harness.advance(60).simulation.tell(
@@ -396,10 +396,10 @@ def test_a_window_over_another_service_has_a_beginning_of_its_own(make_harness, 
 
 def test_a_bypass_that_ended_reminds_nobody_at_the_end_of_quiet_hours(make_harness):
     harness = make_harness().advance(200)
-    tell(harness, Bypass, "mfa", True)
+    operate(harness, Bypass, "mfa", True)
     harness.simulation.tell(QuietHours(harness.now, on=True))
     harness.advance(2 * HOUR)
-    tell(harness, Bypass, "mfa", False)
+    operate(harness, Bypass, "mfa", False)
     harness.clear_effects()
     harness.effects += harness.simulation.tell(QuietHours(harness.now, on=False))
     assert harness.sounds == []
@@ -407,7 +407,7 @@ def test_a_bypass_that_ended_reminds_nobody_at_the_end_of_quiet_hours(make_harne
 
 def test_a_bypass_of_what_is_in_trouble_reminds_nobody_at_the_end_of_quiet_hours(make_harness):
     harness = make_harness().advance(200)
-    tell(harness, Bypass, "mfa", True)
+    operate(harness, Bypass, "mfa", True)
     harness.simulation.tell(QuietHours(harness.now, on=True))
     fail(harness).advance(600).acknowledge()
     harness.effects += harness.clear_effects().simulation.tell(QuietHours(harness.now, on=False))
@@ -416,10 +416,10 @@ def test_a_bypass_of_what_is_in_trouble_reminds_nobody_at_the_end_of_quiet_hours
 
 def test_an_attestation_does_not_end_it_falls_due(make_harness):
     harness = make_harness(attest=(ITEM,)).advance(200)
-    tell(harness, Attest, "break-glass")
+    operate(harness, Attest, "break-glass")
     harness.advance(25 * HOUR)
-    (laid,) = harness.simulation.monitor.view().overlays
-    assert laid.kind is OverlayKind.ATTEST
+    (overlay,) = harness.simulation.monitor.view().overlays
+    assert overlay.kind is OverlayKind.ATTEST
     assert overlays(harness, OverlayKind.ATTEST).overdue == ("break-glass",)
 
 
@@ -447,98 +447,98 @@ def use(harness, *ids, account="first", endpoint="mfa/health", reason=Reason.OK,
     return harness
 
 
-def told_of(harness):
+def announced_uses(harness):
     return [
         e.by for e in harness.effects if isinstance(e, Announced) and e.what == "break_glass_used"
     ]
 
 
-def test_a_use_is_told_once_and_blue_until_somebody_acknowledges(make_harness):
+def test_a_use_is_announced_once_and_blue_until_somebody_acknowledges(make_harness):
     harness = make_harness().advance(200).clear_effects()
     use(harness, "a", ago=300.0).advance(600)
     assert (harness.verdict(), harness.incident) == (Verdict.OK, None)
     assert harness.lamps == GREEN | {"blue": "steady"}
-    assert (told_of(harness), harness.sounds) == (["first"], [])
-    laid = overlays(harness, OverlayKind.BREAK_GLASS)
-    (overlay,) = laid.overlays
-    assert (laid.on, overlay.subject, overlay.by, overlay.origin) == (True, "mfa", "first", "log")
+    assert (announced_uses(harness), harness.sounds) == (["first"], [])
+    change = overlays(harness, OverlayKind.BREAK_GLASS)
+    (overlay,) = change.overlays
+    assert (change.on, overlay.subject, overlay.by, overlay.origin) == (True, "mfa", "first", "log")
     assert overlay.since == pytest.approx(1200.0 - 300.0, abs=1.0), "when it was used"
     assert harness.service().overlays == ("break_glass",)
     explained = harness.simulation.monitor.explain("mfa")
     assert "no blue for first, once acknowledged" in [each.what for each in explained.prospects]
-    assert tell(harness, Acknowledge) == ""
+    assert operate(harness, Acknowledge) == ""
     assert harness.lamps == GREEN
     harness.clear_effects().advance(HOUR)
-    assert (told_of(harness), harness.lamps) == ([], GREEN)
+    assert (announced_uses(harness), harness.lamps) == ([], GREEN)
 
 
 def test_further_uses_and_accounts_join_it(make_harness):
     harness = make_harness().advance(200)
     use(harness, "a").advance(60)
     use(harness, "a", "b", account="second", reason=Reason.SAMPLE_TOO_SMALL).advance(60)
-    assert told_of(harness) == ["first", "second"]
+    assert announced_uses(harness) == ["first", "second"]
     (overlay,) = overlays(harness, OverlayKind.BREAK_GLASS).overlays
     assert overlay.by == "first, second"
-    assert tell(harness, Acknowledge) == ""
+    assert operate(harness, Acknowledge) == ""
     use(harness, "a", "b", "c").advance(60)
-    assert told_of(harness) == ["first", "second", "first"]
+    assert announced_uses(harness) == ["first", "second", "first"]
     assert overlays(harness, OverlayKind.BREAK_GLASS).on
 
 
 def test_one_service_is_acknowledged_by_itself(make_harness, usual_service):
     harness = make_harness(usual_service("mfa"), usual_service("sms")).advance(200)
     use(harness, "a").advance(60)
-    assert tell(harness, Acknowledge, service="sms") == "nothing to acknowledge"
+    assert operate(harness, Acknowledge, service="sms") == "nothing to acknowledge"
     assert harness.lamps["blue"] == "steady"
-    assert tell(harness, Acknowledge, service="mfa") == ""
+    assert operate(harness, Acknowledge, service="mfa") == ""
     assert "blue" not in harness.lamps
 
 
 def test_it_is_acknowledged_together_with_an_incident_and_does_not_come_back_with_it(make_harness):
     harness = fail(make_harness().advance(200)).advance(300)
     use(harness, "a").advance(60)
-    assert tell(harness, Acknowledge) == ""
+    assert operate(harness, Acknowledge) == ""
     assert harness.lamps == {"red": "steady", "amber": "slow"}
-    assert tell(harness, Acknowledge, on=False) == ""
+    assert operate(harness, Acknowledge, on=False) == ""
     assert "blue" not in harness.lamps
 
 
-def test_a_shelved_service_tells_it_all_the_same(make_harness):
+def test_a_use_is_announced_of_a_shelved_service_too(make_harness):
     harness = make_harness().advance(200)
-    assert tell(harness, Shelve, "mfa", True) == ""
+    assert operate(harness, Shelve, "mfa", True) == ""
     use(harness, "a").advance(60)
-    assert told_of(harness) == ["first"]
+    assert announced_uses(harness) == ["first"]
     assert harness.service().overlays == ("shelved", "break_glass")
 
 
-def test_it_is_told_whatever_the_reading_is_worth(make_harness, three_witnesses):
+def test_a_use_is_announced_whatever_the_reading_is_worth(make_harness, three_witnesses):
     harness = make_harness(witnesses=three_witnesses).advance(200)
     harness.script(Reason.CONNECT_TIMEOUT, *(w.id for w in three_witnesses)).advance(60)
     use(harness, "a", reason=Reason.CONNECT_TIMEOUT).advance(60)
-    assert told_of(harness) == ["first"]
+    assert announced_uses(harness) == ["first"]
 
 
-def test_it_and_what_was_told_survive_a_restart(make_harness):
+def test_a_use_and_what_was_announced_survive_a_restart(make_harness):
     harness = make_harness().advance(200)
     use(harness, "a").advance(60)
     harness.simulation.restart(40.0)
     assert harness.lamps["blue"] == "steady"
     harness.clear_effects().advance(300)
-    assert (told_of(harness), harness.lamps) == ([], GREEN | {"blue": "steady"})
-    assert tell(harness, Acknowledge) == ""
+    assert (announced_uses(harness), harness.lamps) == ([], GREEN | {"blue": "steady"})
+    assert operate(harness, Acknowledge) == ""
     harness.simulation.restart(40.0)
-    assert told_of(harness.advance(300)) == []
+    assert announced_uses(harness.advance(300)) == []
     assert harness.lamps == GREEN
 
 
-def test_what_was_told_is_remembered_within_bounds(make_harness):
+def test_what_was_announced_is_remembered_within_bounds(make_harness):
     harness = make_harness().advance(200)
     for n in range(8):
         use(harness, *(f"{n}-{m}" for m in range(100)), reason=Reason.DEADLINE).advance(60)
     kept = harness.simulation.monitor.remember(harness.now)
     assert len(kept.uses) == MOST_USES
     assert kept.uses[-1] == "7-99"
-    assert told_of(harness) == ["first"] * 8
+    assert announced_uses(harness) == ["first"] * 8
     onsets = [each.confirmed_onset for each in kept.endpoints.values() if each.confirmed_onset]
     assert [onset.reading.uses for onset in onsets] == [()]
 

@@ -102,7 +102,7 @@ def test_an_incident_closes_while_a_cell_is_unknown_and_blind_remains():
     assert life.changes[-1] is Change.OPENED
 
 
-def test_coming_back_to_recovering_is_told_once():
+def test_coming_back_to_recovering_is_reported_once():
     life = Life((1, OUTAGE), (2, OK), (3, unseen()), (4, OK))
     assert life.now == (RECOVERING, 2)
     assert life.changes == [Change.OPENED, Change.RECOVERING, Change.NONE, Change.NONE]

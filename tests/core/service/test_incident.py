@@ -156,7 +156,7 @@ def test_a_resolver_that_counts_down_does_not_shorten_the_ttl(make_harness, code
     assert kept[DOMAIN].confirmed_onset.ttl == 60.0
 
 
-def test_the_life_of_a_code_may_be_told(removed, codes):
+def test_the_lifetime_of_a_code_may_be_set(removed, codes):
     harness = removed(codes(code_lifetime=600.0)).advance(WINDOW + 400.0)
     harness.script(Reason.CODE_NOT_ARRIVED, CODE).advance(2 * MINUTE)
     assert harness.incident.cause == "dns"
@@ -301,7 +301,7 @@ def says(harness, endpoint, reason, words=""):
     harness.simulation.cue(endpoint, Reading(reason, words))
 
 
-def test_two_sources_are_heard_side_by_side(two_sources):
+def test_two_sources_are_shown_side_by_side(two_sources):
     harness = two_sources.advance(HOUR)
     harness.script(Reason.DEADLINE, "mfa/sign-in").advance(5 * MINUTE)
     assert [(w.endpoint, w.says, w.words) for w in harness.incident.vendor] == [
@@ -328,12 +328,10 @@ def test_two_sources_are_heard_side_by_side(two_sources):
     )
     assert not harness.incident.vendor_differs, "one cannot be read: it says nothing else"
     says(harness, "mfa/feed", Reason.VENDOR_INCIDENT, "Fixed")
-    assert harness.advance(5 * MINUTE).incident.vendor_differs, (
-        "both admit, and tell it differently"
-    )
+    assert harness.advance(5 * MINUTE).incident.vendor_differs, "both admit, in different words"
 
 
-def test_what_was_said_before_a_restart_is_kept_until_it_is_heard_anew(two_sources):
+def test_vendor_words_from_before_a_restart_are_kept_until_read_anew(two_sources):
     harness = two_sources.advance(HOUR)
     says(harness, "mfa/feed", Reason.VENDOR_INCIDENT, "Investigating")
     harness.script(Reason.DEADLINE, "mfa/sign-in").advance(5 * MINUTE)
@@ -374,7 +372,7 @@ def test_a_vendor_that_says_nothing_differs_from_nobody(two_sources):
     assert not view.vendor_differs
 
 
-def test_what_falls_together_is_said_so(make_harness, codes):
+def test_what_failed_with_the_cause_is_cited_as_such(make_harness, codes):
     harness = make_harness(codes()).advance(HOUR)
     harness.script(Reason.DNS_SERVFAIL, DOMAIN, CODE).advance(2 * MINUTE)
     assert "dns_servfail, together with codes/code" in harness.incident.explanation

@@ -8,7 +8,7 @@ from beacon.core.effects import Announced, Announcement, Answered
 from beacon.core.inputs import Acknowledge, Attest, Bypass, Drill, Maintenance, Shelve, Silence
 from beacon.core.model import Attestation, Verdict
 from beacon.core.views import SilenceChanged
-from tests.core.operators import HOUR, ITEM, WHO, fail, mend, tell
+from tests.core.operators import HOUR, ITEM, WHO, fail, mend, operate
 
 REFUSED = [
     ((Acknowledge,), {"service": "nope"}, "no service 'nope'; there is: mfa"),
@@ -37,30 +37,30 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing(make_harness, what, 
     harness = make_harness().advance(200)
     monitor = harness.simulation.monitor
     before = monitor.view(), monitor.remember(harness.now)
-    assert tell(harness, *what, **more).startswith(why)
+    assert operate(harness, *what, **more).startswith(why)
     assert (monitor.view(), monitor.remember(harness.now)) == before
 
 
 @pytest.mark.parametrize("kind", [Shelve, Maintenance, Bypass])
 def test_what_is_on_already_is_refused(make_harness, kind):
     harness = make_harness().advance(200)
-    assert tell(harness, kind, "mfa", True) == ""
-    assert "is on already" in tell(harness, kind, "mfa", True)
+    assert operate(harness, kind, "mfa", True) == ""
+    assert "is on already" in operate(harness, kind, "mfa", True)
 
 
 def test_a_drill_is_refused_in_real_trouble_and_twice(make_harness):
     harness = make_harness().advance(200)
-    assert tell(harness, Drill, True) == ""
-    assert tell(harness, Drill, True) == "a drill is on already"
+    assert operate(harness, Drill, True) == ""
+    assert operate(harness, Drill, True) == "a drill is on already"
     fail(harness).advance(400)
-    assert tell(harness, Drill, True) == "something is really wrong: no time for a drill"
+    assert operate(harness, Drill, True) == "something is really wrong: no time for a drill"
 
 
 def test_an_unknown_or_ambiguous_attestation_is_refused(make_harness):
     other = Attestation(id="tokens", name="Spare tokens")
     harness = make_harness(attest=(ITEM, other)).advance(200)
-    assert tell(harness, Attest, None) == "name what was tested: break-glass, tokens"
-    assert tell(harness, Attest, "x").startswith("nothing to attest by the name 'x'")
+    assert operate(harness, Attest, None) == "name what was tested: break-glass, tokens"
+    assert operate(harness, Attest, "x").startswith("nothing to attest by the name 'x'")
 
 
 @pytest.mark.parametrize(
@@ -76,27 +76,27 @@ def test_an_unknown_or_ambiguous_attestation_is_refused(make_harness):
 )
 def test_commands_after_the_incident_are_refused_and_change_nothing(make_harness, what, more):
     harness = fail(make_harness().advance(200)).advance(300).acknowledge()
-    tell(harness, Silence, True)
+    operate(harness, Silence, True)
     mend(harness).advance(HOUR)
     assert harness.announcements[-1] == "closed"
     monitor = harness.simulation.monitor
     before = monitor.view(), monitor.remember(harness.now)
-    assert tell(harness, *what, **more) != ""
+    assert operate(harness, *what, **more) != ""
     assert (monitor.view(), monitor.remember(harness.now)) == before
 
 
 def test_an_answer_names_the_service_of_an_acknowledgement(make_harness):
     harness = fail(make_harness().advance(200)).advance(300)
-    assert tell(harness, Acknowledge, service="mfa") == ""
+    assert operate(harness, Acknowledge, service="mfa") == ""
     answer = [e for e in harness.effects if isinstance(e, Answered)][-1]
     assert (answer.command, answer.service, answer.on) == ("acknowledge", "mfa", True)
-    assert tell(harness, Acknowledge, service="mfa", on=False) == ""
+    assert operate(harness, Acknowledge, service="mfa", on=False) == ""
     assert not [e for e in harness.effects if isinstance(e, Answered)][-1].on
 
 
 def test_an_answer_carries_who_why_and_what(make_harness):
     harness = make_harness().advance(200)
-    tell(harness, Bypass, "mfa", True, reason="vendor is down")
+    operate(harness, Bypass, "mfa", True, reason="vendor is down")
     answer = next(e for e in harness.effects if isinstance(e, Answered))
     assert (answer.command, answer.by, answer.origin, answer.reason, answer.service) == (
         "bypass",
@@ -109,7 +109,7 @@ def test_an_answer_carries_who_why_and_what(make_harness):
 
 def test_a_refusal_names_what_there_is(make_harness, usual_service):
     harness = make_harness(usual_service("mfa"), usual_service("sms")).advance(200)
-    assert tell(harness, Shelve, "gate", True) == "no service 'gate'; there is: mfa, sms"
+    assert operate(harness, Shelve, "gate", True) == "no service 'gate'; there is: mfa, sms"
 
 
 @pytest.mark.parametrize(
@@ -146,8 +146,8 @@ def test_what_is_done_says_so(make_harness):
         replace(answer, on=False),
     )
     effects = harness.simulation.tell(Acknowledge(harness.now, **WHO))
-    told = next(e for e in effects if isinstance(e, Announced))
-    assert told == Announced(
+    announced = next(e for e in effects if isinstance(e, Announced))
+    assert announced == Announced(
         harness.now,
         Announcement.ACKNOWLEDGED,
         "mfa",
@@ -168,14 +168,14 @@ def test_a_silence_ends_by_itself_to_the_second(make_harness):
     harness.advance(0.1)
     ends = [e for e in harness.effects if isinstance(e, SilenceChanged)]
     assert ends == [SilenceChanged(harness.now, on=False)]
-    assert tell(harness, Silence, False) == "not silenced"
+    assert operate(harness, Silence, False) == "not silenced"
 
 
 def test_acknowledging_one_service_leaves_the_others_asking(make_harness, usual_service):
     harness = make_harness(usual_service("mfa"), usual_service("sms")).advance(200)
     fail(harness)
     fail(harness, "sms").advance(300)
-    tell(harness, Acknowledge, service="sms")
+    operate(harness, Acknowledge, service="sms")
     asking = {i.service: i.acknowledged for i in harness.simulation.monitor.view().incidents}
     assert asking == {"mfa": False, "sms": True}
     assert harness.lamps["red"] == "fast"

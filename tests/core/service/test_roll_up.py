@@ -1,4 +1,4 @@
-"""The harness: what is told of services and incidents, and when it changes by itself."""
+"""What is published about services and incidents, and when it changes by itself."""
 
 from itertools import pairwise
 
@@ -11,14 +11,14 @@ WHO = {"by": "analyst", "origin": "cli"}
 MINUTE, HOUR = 60.0, 3600.0
 
 
-def told(harness, kind):
+def effects_of(harness, kind):
     return [e for e in harness.effects if isinstance(e, kind)]
 
 
-def test_the_impact_is_told_every_minute_until_it_is_whole(make_harness, usual_service):
+def test_the_impact_is_published_every_minute_until_it_is_whole(make_harness, usual_service):
     harness = make_harness(usual_service(session_lifetime=600.0)).advance(200)
     harness.script(Reason.DEADLINE, "mfa/sign-in").advance(11).clear_effects().advance(30 * MINUTE)
-    changes = told(harness, IncidentChanged)
+    changes = effects_of(harness, IncidentChanged)
     impacts = [e.incident.impact for e in changes]
     assert impacts == sorted(impacts)
     assert impacts[-1] == 1.0
@@ -34,20 +34,20 @@ def test_amber_has_no_impact_to_wait_for(make_harness, usual_service):
         30 * MINUTE
     )
     assert harness.incident.impact is None
-    assert told(harness, IncidentChanged) == []
+    assert effects_of(harness, IncidentChanged) == []
 
 
 def test_one_incident_is_shown_and_the_others_are_counted(make_harness, usual_service):
     harness = make_harness(*map(usual_service, ("mfa", "sms", "vpn"))).advance(200)
-    assert told(harness, IncidentChanged) == []
+    assert effects_of(harness, IncidentChanged) == []
     for name, others in (("mfa", 0), ("sms", 1), ("vpn", 2)):
         harness.script(Reason.DEADLINE, f"{name}/sign-in").advance(MINUTE)
-        assert told(harness, IncidentChanged)[-1].others == others
-        assert told(harness, IncidentChanged)[-1].incident.service == "mfa", "the oldest"
+        assert effects_of(harness, IncidentChanged)[-1].others == others
+        assert effects_of(harness, IncidentChanged)[-1].incident.service == "mfa", "the oldest"
     assert [i.number for i in harness.simulation.monitor.view().incidents] == [1, 2, 3]
 
 
-def test_of_what_fell_while_nobody_was_told_the_first_is_named(make_harness, make_endpoint):
+def test_of_what_failed_while_shelved_the_first_is_named(make_harness, make_endpoint):
     parts = tuple(make_endpoint("mfa", n, Evidence.SYMPTOM, region=n) for n in ("b", "a", "c"))
     harness = make_harness(Service(id="mfa", name="", endpoints=parts)).advance(200)
     harness.simulation.tell(Shelve(harness.now, "mfa", True, **WHO))
@@ -57,15 +57,15 @@ def test_of_what_fell_while_nobody_was_told_the_first_is_named(make_harness, mak
     assert harness.advance(5 * MINUTE).incident.first_out == "mfa/c"
 
 
-def test_blindness_is_told_with_its_cause_and_sight_without(make_harness, three_witnesses):
+def test_blindness_is_announced_with_its_cause_and_sight_without(make_harness, three_witnesses):
     harness = make_harness(witnesses=three_witnesses).advance(200)
     names = ("witness/canary-a", "witness/canary-b", "mfa/sign-in", "mfa/health", "mfa/vendor")
     harness.advance(1).script(Reason.CONNECT_TIMEOUT, *names).advance(5 * MINUTE)
-    blind = told(harness, Announced)[-1]
+    blind = effects_of(harness, Announced)[-1]
     assert (blind.what, blind.service, blind.cause) == (Announcement.BLIND, "mfa", "own network")
     assert (blind.verdict, blind.incident, blind.by) == (Verdict.BLIND, None, None)
     harness.script(Reason.OK, *names).advance(5 * MINUTE)
-    sighted = told(harness, Announced)[-1]
+    sighted = effects_of(harness, Announced)[-1]
     assert (sighted.what, sighted.cause, sighted.verdict) == (
         Announcement.SIGHTED,
         None,
@@ -102,7 +102,7 @@ def test_a_service_that_goes_while_it_recovers_takes_its_hold_along(make_harness
     harness.effects += monitor.reconfigure(
         Site(id="soc", services=(usual_service("sms"),)), harness.now
     )
-    closed = told(harness, Announced)[-1]
+    closed = effects_of(harness, Announced)[-1]
     assert (closed.what, closed.service, closed.at) == (Announcement.CLOSED, "mfa", harness.now)
     assert closed.incident.closed_at == harness.now
     harness.advance(HOUR)
@@ -110,10 +110,10 @@ def test_a_service_that_goes_while_it_recovers_takes_its_hold_along(make_harness
     assert harness.lamps == {"green": "steady"}
 
 
-def test_a_room_without_services_is_blind(make_harness):
+def test_a_beacon_without_services_is_blind(make_harness):
     harness = make_harness()
     harness.effects += harness.simulation.monitor.reconfigure(Site(id="soc"), harness.now)
-    overall = told(harness, OverallChanged)[-1].overall
+    overall = effects_of(harness, OverallChanged)[-1].overall
     assert (overall.verdict, overall.services, overall.blind) == (Verdict.BLIND, (), False)
 
 
@@ -132,7 +132,7 @@ def test_the_silence_ends_with_the_last_incident_and_not_before(make_harness, us
     harness.simulation.tell(Silence(harness.now, True, **WHO))
     harness.script(Reason.OK, "mfa/sign-in").clear_effects().advance(10 * MINUTE)
     assert harness.announcements == ["closed"]
-    assert told(harness, SilenceChanged) == []
+    assert effects_of(harness, SilenceChanged) == []
     harness.script(Reason.OK, "sms/sign-in").advance(10 * MINUTE)
-    (ended,) = told(harness, SilenceChanged)
-    assert (ended.on, ended.at) == (False, told(harness, Announced)[-1].at)
+    (ended,) = effects_of(harness, SilenceChanged)
+    assert (ended.on, ended.at) == (False, effects_of(harness, Announced)[-1].at)

@@ -13,17 +13,17 @@ from tests.core.operators import (
     MINUTE,
     WHO,
     fail,
-    lay,
     mend,
+    operate,
     overlays,
     restarted,
-    tell,
+    set_overlay,
 )
 
 
 def test_a_shelved_service_is_silent_blue_alone_and_returns_by_itself(make_harness):
     harness = make_harness().advance(200)
-    assert tell(harness, Shelve, "mfa", True) == ""
+    assert operate(harness, Shelve, "mfa", True) == ""
     assert harness.lamps == {"blue": "steady"}
     fail(harness).clear_effects().advance(HOUR - 300)
     assert harness.verdict() is Verdict.GRAY_FAILURE
@@ -41,7 +41,7 @@ def test_a_shelved_service_is_silent_blue_alone_and_returns_by_itself(make_harne
 
 def test_another_service_that_is_ok_lends_its_green(make_harness, usual_service):
     harness = make_harness(usual_service("mfa"), usual_service("sms")).advance(200)
-    tell(harness, Maintenance, "mfa", True)
+    operate(harness, Maintenance, "mfa", True)
     fail(harness).advance(400)
     assert harness.lamps == {"green": "steady", "blue": "slow"}
     fail(harness, "sms").advance(400)
@@ -51,10 +51,10 @@ def test_another_service_that_is_ok_lends_its_green(make_harness, usual_service)
 
 def test_a_first_pass_after_suppression_is_no_confirmation(make_harness):
     harness = make_harness().advance(200)
-    tell(harness, Maintenance, "mfa", True)
+    operate(harness, Maintenance, "mfa", True)
     fail(harness).advance(590)
     mend(harness).clear_effects()
-    tell(harness, Maintenance, "mfa", False)
+    operate(harness, Maintenance, "mfa", False)
     harness.advance(120)
     assert harness.announcements == []
     assert harness.sounds == []
@@ -63,28 +63,28 @@ def test_a_first_pass_after_suppression_is_no_confirmation(make_harness):
 
 def test_a_relapse_while_recovering_from_unseen_trouble_opens(make_harness):
     harness = make_harness().advance(200)
-    tell(harness, Maintenance, "mfa", True)
+    operate(harness, Maintenance, "mfa", True)
     fail(harness).advance(600)
     mend(harness).advance(200)
-    tell(harness, Maintenance, "mfa", False)
+    operate(harness, Maintenance, "mfa", False)
     fail(harness.advance(10)).clear_effects().advance(200)
     assert harness.announcements == ["opened"]
 
 
-def test_an_incident_may_recover_and_close_unheard(make_harness):
+def test_an_incident_may_recover_and_close_without_a_sound(make_harness):
     harness = fail(make_harness().advance(200)).advance(300).acknowledge()
-    tell(harness, Maintenance, "mfa", True)
+    operate(harness, Maintenance, "mfa", True)
     mend(harness).clear_effects().advance(HOUR)
     assert harness.announcements == ["recovering", "closed"]
     assert harness.lamps == {"blue": "slow"}
-    tell(harness, Maintenance, "mfa", False)
+    operate(harness, Maintenance, "mfa", False)
     assert harness.lamps == GREEN
     assert harness.sounds == []
 
 
-def test_blindness_is_told_after_suppression_only_if_it_lasts(make_harness):
+def test_blindness_is_announced_after_suppression_only_if_it_lasts(make_harness):
     harness = make_harness().advance(200)
-    tell(harness, Shelve, "mfa", True, seconds=1200.0)
+    operate(harness, Shelve, "mfa", True, seconds=1200.0)
     harness.script(None, "mfa/sign-in").clear_effects().advance(1199)
     assert harness.announcements == []
     assert harness.sounds == []
@@ -101,9 +101,9 @@ def test_nobody_is_asked_again_where_the_guard_has_stopped_all(make_harness, mak
     harness = make_harness(Service(id="mfa", name="", endpoints=(sign_in,)))
     harness.advance(200).script(Reason.SIGN_IN_REJECTED, "mfa/sign-in").advance(2 * HOUR)
     assert "guard_stopped" in harness.service().overlays
-    tell(harness, Shelve, "mfa", True)
+    operate(harness, Shelve, "mfa", True)
     harness.clear_effects()
-    tell(harness, Shelve, "mfa", False)
+    operate(harness, Shelve, "mfa", False)
     assert not [e for e in harness.effects if isinstance(e, Recheck)]
 
 
@@ -111,16 +111,16 @@ def test_a_service_that_depends_on_the_suppressed_one_speaks_for_itself(
     make_harness, usual_service
 ):
     harness = make_harness(usual_service("mfa"), usual_service("sms")).advance(200)
-    tell(harness, Maintenance, None, True)
+    operate(harness, Maintenance, None, True)
     assert harness.lamps == {"blue": "slow"}
-    tell(harness, Maintenance, "sms", False)
+    operate(harness, Maintenance, "sms", False)
     assert harness.lamps == {"green": "steady", "blue": "slow"}
 
 
 def test_shelved_within_maintenance_stays_suppressed_until_both_have_ended(make_harness):
     harness = make_harness().advance(200)
-    tell(harness, Maintenance, "mfa", True, seconds=2 * HOUR)
-    tell(harness, Shelve, "mfa", True)
+    operate(harness, Maintenance, "mfa", True, seconds=2 * HOUR)
+    operate(harness, Shelve, "mfa", True)
     assert harness.lamps == {"blue": "slow"}
     assert harness.service().overlays == ("maintenance", "shelved")
     harness.advance(HOUR + 1)
@@ -129,9 +129,9 @@ def test_shelved_within_maintenance_stays_suppressed_until_both_have_ended(make_
     assert harness.lamps == GREEN
 
 
-def test_a_suppressed_red_is_not_said_at_the_end_of_quiet_hours(make_harness):
+def test_a_suppressed_red_makes_no_sound_at_the_end_of_quiet_hours(make_harness):
     harness = fail(make_harness().advance(200)).advance(300)
-    tell(harness, Shelve, "mfa", True)
+    operate(harness, Shelve, "mfa", True)
     harness.simulation.tell(QuietHours(harness.now, on=True))
     assert harness.simulation.tell(QuietHours(harness.now, on=False)) == ()
 
@@ -141,10 +141,10 @@ def test_trouble_anew_after_a_recovery_that_began_while_suppressed_opens(
 ):
     two = tuple(make_endpoint("mfa", n, Evidence.SYMPTOM, region=n) for n in ("east", "west"))
     harness = make_harness(Service(id="mfa", name="", endpoints=two)).advance(200)
-    tell(harness, Shelve, "mfa", True)
+    operate(harness, Shelve, "mfa", True)
     harness.script(Reason.DEADLINE, "mfa/east", "mfa/west").advance(300)
     harness.script(Reason.OK, "mfa/east", "mfa/west").advance(200)
-    tell(harness, Shelve, "mfa", False)
+    operate(harness, Shelve, "mfa", False)
     assert harness.advance(100).verdict() is Verdict.RECOVERING
     assert (harness.announcements, harness.sounds) == ([], [])
     harness.script(Reason.DEADLINE, "mfa/east").advance(100)
@@ -154,18 +154,18 @@ def test_trouble_anew_after_a_recovery_that_began_while_suppressed_opens(
 
 def test_ringback_of_a_suppressed_service_is_silent(make_harness):
     harness = fail(make_harness(sequence=Sequence.R).advance(200)).advance(300).acknowledge()
-    tell(harness, Maintenance, "mfa", True)
+    operate(harness, Maintenance, "mfa", True)
     mend(harness).clear_effects().advance(HOUR)
     assert harness.announcements == ["recovering", "closed"]
     assert harness.sounds == []
-    tell(harness, Maintenance, "mfa", False)
+    operate(harness, Maintenance, "mfa", False)
     assert harness.lamps == {"green": "slow"}
 
 
 def test_a_suppressed_service_does_not_remind(make_harness):
     harness = make_harness().advance(200)
-    tell(harness, Bypass, "mfa", True)
-    tell(harness, Maintenance, "mfa", True, seconds=6 * HOUR)
+    operate(harness, Bypass, "mfa", True)
+    operate(harness, Maintenance, "mfa", True, seconds=6 * HOUR)
     harness.advance(5 * HOUR)
     harness.simulation.tell(QuietHours(harness.now, on=True))
     harness.effects += harness.simulation.tell(QuietHours(harness.now, on=False))
@@ -233,37 +233,37 @@ HELD = {
 def test_afterwards_only_what_is_worse_confirmed_and_probed_again_is_an_alarm(
     make_harness, case, kind
 ):
-    before, meanwhile, told, sounds, lamps = CASES[case]
+    before, meanwhile, announcements, sounds, lamps = CASES[case]
     harness = before(make_harness().advance(200)).clear_effects()
-    lay(harness, kind, on=True)
+    set_overlay(harness, kind, on=True)
     assert "red" not in harness.lamps
     meanwhile(harness).advance(600)
     # Nothing is read for a while: what was read during the suppression is not enough.
     harness.script(None, "mfa/sign-in").advance(1).clear_effects()
-    lay(harness, kind, on=False)
+    set_overlay(harness, kind, on=False)
     harness.advance(15)
     wrong = lamps != GREEN
     assert (harness.announcements, harness.sounds) == ([], [])
     assert harness.lamps == ({"white": "slow"} | HELD.get(case, {}) if wrong else GREEN)
     # Failed again: only now it is an alarm, and only if it is worse than before.
     meanwhile(harness).advance(62)
-    assert harness.announcements == told
+    assert harness.announcements == announcements
     assert harness.sounds[:1] == sounds
     assert harness.lamps == lamps
 
 
-LAYING = [Shelve, Maintenance, Scheduled]
+SUPPRESSIONS = [Shelve, Maintenance, Scheduled]
 
 
-@pytest.mark.parametrize("kind", LAYING)
+@pytest.mark.parametrize("kind", SUPPRESSIONS)
 @pytest.mark.parametrize("restart", [False, True])
 def test_what_was_pushed_during_a_suppression_alarms_at_its_end(
     make_harness, make_endpoint, kind, restart
 ):
-    """A sender that tells of changes only says nothing more: its last word counts."""
+    """A sender of changes alone sends nothing more: its last reading counts."""
     pushed = make_endpoint("mfa", "sign-in", Evidence.SYMPTOM, pushed=True, stale_after=HOUR * 24)
     harness = make_harness(Service(id="mfa", name="MFA", endpoints=(pushed,))).advance(200)
-    lay(harness, kind, on=True)
+    set_overlay(harness, kind, on=True)
     harness.simulation.tell(Observed(harness.now, "mfa/sign-in", FAILED, harness.now))
     for _ in range(3):
         harness.simulation.tell(Observed(harness.now, "mfa/sign-in", FAILED, harness.now))
@@ -272,20 +272,20 @@ def test_what_was_pushed_during_a_suppression_alarms_at_its_end(
         harness = restarted(harness)
         harness.script(None, "mfa/sign-in").advance(0)
     if not (restart and kind is Scheduled):  # the calendar's windows are not restored
-        lay(harness, kind, on=False)
+        set_overlay(harness, kind, on=False)
     harness.advance(300 if restart else 0)  # after a restart it may be pushed again first
     assert "opened" in harness.announcements
     assert harness.sounds[0] == "three_pulses"
     assert harness.lamps["red"] == "fast"
 
 
-@pytest.mark.parametrize("kind", LAYING)
+@pytest.mark.parametrize("kind", SUPPRESSIONS)
 def test_trouble_that_is_never_read_again_alarms_within_five_minutes(make_harness, kind):
     harness = make_harness().advance(200)
-    lay(harness, kind, on=True)
+    set_overlay(harness, kind, on=True)
     fail(harness).advance(600)
     harness.script(None, "mfa/sign-in").advance(1).clear_effects()
-    lay(harness, kind, on=False)
+    set_overlay(harness, kind, on=False)
     harness.advance(299)
     assert (harness.announcements, harness.sounds) == ([], [])
     harness.advance(1)
@@ -310,9 +310,11 @@ def test_a_pushed_service_alarms_when_what_it_depends_on_is_up_again(make_harnes
     ]
 
 
-def test_a_held_red_is_lit_beside_white_and_blindness_told_though_nothing_is_read(make_harness):
+def test_a_held_red_is_lit_beside_white_and_blindness_announced_though_nothing_is_read(
+    make_harness,
+):
     harness = fail(make_harness().advance(200)).advance(300).acknowledge()
-    tell(harness, Shelve, "mfa", True, seconds=300.0)
+    operate(harness, Shelve, "mfa", True, seconds=300.0)
     harness.script(None, "mfa/sign-in", "mfa/health", "mfa/vendor").clear_effects().advance(HOUR)
     held = {"red": "steady", "amber": "slow", "white": "steady"}
     assert harness.lamps == held
@@ -323,10 +325,10 @@ def test_a_held_red_is_lit_beside_white_and_blindness_told_though_nothing_is_rea
 
 def test_what_closed_and_came_again_while_suppressed_is_not_held(make_harness):
     harness = fail(make_harness().advance(200)).advance(300).acknowledge()
-    tell(harness, Maintenance, "mfa", True)
+    operate(harness, Maintenance, "mfa", True)
     mend(harness).advance(HOUR)
     fail(harness).advance(600).script(None, "mfa/sign-in").advance(1)
-    tell(harness, Maintenance, "mfa", False)
+    operate(harness, Maintenance, "mfa", False)
     assert harness.lamps == {"white": "slow"}
 
 

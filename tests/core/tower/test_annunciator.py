@@ -41,7 +41,7 @@ def test_an_escalation_sounds_anew_though_somebody_had_acknowledged(make_harness
     assert harness.lamps == {"red": "fast", "amber": "fast"}
 
 
-def test_an_escalation_in_quiet_hours_is_said_once_at_their_end(make_harness):
+def test_an_escalation_in_quiet_hours_sounds_once_at_their_end(make_harness):
     harness = (
         make_harness().advance(600).script(Reason.SLOW, "mfa/sign-in").advance(300).acknowledge()
     )
@@ -52,7 +52,7 @@ def test_an_escalation_in_quiet_hours_is_said_once_at_their_end(make_harness):
     assert harness.sounds == ["three_pulses"]
 
 
-def test_what_became_amber_in_quiet_hours_is_not_said_at_their_end(make_harness):
+def test_what_became_amber_in_quiet_hours_makes_no_sound_at_their_end(make_harness):
     harness = make_harness().advance(600)
     harness.simulation.tell(QuietHours(harness.now, True))
     harness.clear_effects().script(Reason.SLOW, "mfa/sign-in").advance(2 * HOUR)
@@ -165,7 +165,7 @@ def test_a_drill_flashes_blue_beside_whatever_there_is():
         ),
     ],
 )
-def test_three_lamps_tell_the_rest_by_flags(alarms, drill, flags):
+def test_three_lamps_show_the_rest_by_flags(alarms, drill, flags):
     found = indicate(alarms, OK, THREE, drill=drill)
     assert found.flags == flags
     assert (found.blue, found.white) == (Light(), Light())
@@ -190,7 +190,7 @@ def rings(tower, *services, verdict=BAD, at=0.0):
     return tower
 
 
-def test_what_is_shown_is_told_once(tower):
+def test_what_is_shown_is_published_once(tower):
     assert Annunciator((), FIVE, {}).shown == DARK
     assert tower.show().green.pattern is STEADY
     assert tower.show() is None
@@ -224,18 +224,18 @@ def test_what_is_no_longer_suppressed_re_alarms_a_minute_later(tower):
     assert tower.show().red.pattern is FAST
 
 
-def test_the_worst_of_what_is_heard_rules_the_green(tower):
+def test_the_worst_that_is_not_suppressed_rules_the_green(tower):
     rings(tower, "mfa").suppress("mfa")
     assert tower.worst is OK
     assert tower.show().green.pattern is STEADY
     tower.suppress("sms")
-    assert tower.worst is OK, "nothing is heard of either"
+    assert tower.worst is OK, "both are suppressed"
     assert tower.show() == DARK
     rings(tower, "sms", verdict=Verdict.DEGRADED).await_confirmation("sms", None)
     assert tower.worst is Verdict.DEGRADED
 
 
-def test_the_end_of_quiet_hours_says_what_still_asks(tower):
+def test_the_end_of_quiet_hours_sounds_what_still_asks(tower):
     rings(tower, "mfa")
     assert tower.quiet_hours(10.0, on=True) is None
     assert tower.quiet_hours(11.0, on=True) is None

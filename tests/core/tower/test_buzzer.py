@@ -11,7 +11,7 @@ RED = (Verdict.OUTAGE, Verdict.GRAY_FAILURE)
 
 
 def spent(at=0.0):
-    """A buzzer that has said all it may for an hour, the first and the last at `at`."""
+    """A buzzer that has made all its sounds of an hour, the first and the last at `at`."""
     buzzer = BuzzerPolicy()
     for _ in range(BUDGET):
         assert buzzer.remind(Sound.PULSE, at) is Sound.PULSE
@@ -42,7 +42,7 @@ def test_the_chirp_of_a_degraded_opening_is_a_chirp_and_in_the_budget():
     buzzer = spent()
     assert buzzer.opening(Verdict.DEGRADED, 100.0) is None
     assert buzzer.kept.swallowed == 1
-    assert buzzer.opening(Verdict.OUTAGE, 101.0) is Sound.THREE_PULSES, "nothing was said before"
+    assert buzzer.opening(Verdict.OUTAGE, 101.0) is Sound.THREE_PULSES, "no sound came before"
 
 
 def test_within_a_minute_only_something_worse_sounds():
@@ -81,7 +81,7 @@ def test_openings_within_a_minute_sound_once_at_the_worst():
     assert buzzer.opening(Verdict.DEGRADED, 219.9) is Sound.CHIRP, "a minute after the last"
 
 
-def test_an_opening_that_was_not_heard_does_not_stand_for_the_next():
+def test_an_opening_without_a_sound_does_not_stand_for_the_next():
     buzzer = BuzzerPolicy(quiet=True)
     assert buzzer.opening(Verdict.OUTAGE, 100.0) is None
     buzzer.quiet = False
@@ -90,8 +90,8 @@ def test_an_opening_that_was_not_heard_does_not_stand_for_the_next():
 
 def test_six_small_sounds_an_hour_the_rest_is_counted():
     buzzer = BuzzerPolicy()
-    heard = [buzzer.remind(Sound.CHIRP, float(n)) for n in range(9)]
-    assert heard == [Sound.CHIRP] * 6 + [None] * 3
+    sounds = [buzzer.remind(Sound.CHIRP, float(n)) for n in range(9)]
+    assert sounds == [Sound.CHIRP] * 6 + [None] * 3
     assert buzzer.kept.swallowed == 3
     assert buzzer.remind(Sound.PULSE, 3599.9) is None
     assert buzzer.remind(Sound.PULSE, 3600.0) is Sound.PULSE, "an hour after the first"

@@ -1,4 +1,4 @@
-"""Sequences A, M and R: tables that lead everywhere and back, and what the harness sees of them."""
+"""Sequences A, M and R: tables that lead everywhere and back, and what the tower shows."""
 
 import pytest
 

@@ -48,9 +48,9 @@ def test_the_uplink_is_lost_when_every_witness_outside_fails(trust):
 
 
 def test_what_somebody_else_reached_proves_nothing_of_our_uplink(trust, make_endpoint):
-    told = make_endpoint("s", "x", Evidence.SYMPTOM, pushed=True)
+    pushed = make_endpoint("s", "x", Evidence.SYMPTOM, pushed=True)
     cut(trust, 10.0)
-    trust.passed(told, 12.0, 11.0)
+    trust.passed(pushed, 12.0, 11.0)
     assert trust.uplink_lost
     seen = make_endpoint("s", "y", Evidence.SYMPTOM)
     assert trust.gate(seen, 11.0) is Confirmation.SHUT
@@ -126,7 +126,7 @@ def test_a_local_endpoint_without_a_local_witness_has_nobody_to_ask(three_witnes
     assert trust.gate(local, 11.0) is Confirmation.OPEN
 
 
-def test_a_heard_round_in_which_nobody_was_reached_shuts_the_gate(trust, make_endpoint):
+def test_a_complete_round_in_which_nobody_was_reached_shuts_the_gate(trust, make_endpoint):
     failing = make_endpoint("s", "x", Evidence.SYMPTOM)
     cut(trust, 10.0)
     trust.passed(failing, 11.0, 11.0)  # a blip: the uplink does not count as lost any more
