@@ -7,7 +7,7 @@ from pathlib import Path
 from beacon.core.indication import Colour
 from beacon.core.model import RED, Sequence, Verdict
 from beacon.core.tower import annunciator, buzzer
-from beacon.core.tower.annunciator import AFTER, Alarm, AlarmKept, Requests
+from beacon.core.tower.alarm import AFTER, Alarm, AlarmKept, Requests
 from beacon.core.tower.sequences import FIRST_OUT, SEQUENCES, WITHOUT_LOCK_IN, AlarmEvent, Stage
 
 HEAD = """\

@@ -16,7 +16,8 @@ from beacon.core.model import NO_PROBLEM, RED, Evidence, Health, Outcome, Readin
 from beacon.core.operator.overlays import Overlays
 from beacon.core.service.service import ServiceMonitor
 from beacon.core.timers import Timers
-from beacon.core.tower.annunciator import Alarm, Annunciator
+from beacon.core.tower.alarm import Alarm
+from beacon.core.tower.annunciator import Annunciator
 from beacon.core.views import Overlay, OverlayKind, ServiceView, SilenceChanged
 
 _RAISES: Final = "it may raise the verdict, and never clears it"

@@ -16,11 +16,11 @@ from beacon.core.model import CALM, Moment, Reading, Reason
 from beacon.core.service.incident import Incident
 from beacon.core.service.roll_up import Services
 from beacon.core.snapshot import Memory
-from beacon.core.tower.annunciator import AlarmKept
+from beacon.core.tower.alarm import AlarmKept
 from beacon.core.views import EndpointRead
 
 QUIET_START: Final = 5.0
-"""Seconds after a restart before an overdue re-alarm sounds: the edge may know of quiet hours."""
+"""Seconds after a restart before an overdue sound comes: the edge may know of quiet hours."""
 
 _STOPPED: Final = Reading(Reason.GUARD_STOPPED, "stopped before the restart by rejected sign-ins")
 
@@ -100,8 +100,10 @@ def _keep_from_running(
 
 
 def _not_at_once(alarm: AlarmKept, at: Moment) -> AlarmKept:
-    overdue = alarm.realarm_at <= at
-    return replace(alarm, realarm_at=Moment(at + QUIET_START) if overdue else alarm.realarm_at)
+    soon = Moment(at + QUIET_START)
+    realarm_at = soon if alarm.realarm_at <= at else alarm.realarm_at
+    sound_at = soon if alarm.sound_at <= at else alarm.sound_at
+    return replace(alarm, realarm_at=realarm_at, sound_at=sound_at)
 
 
 def _dropped(kept: Incident, at: Moment) -> Announced:

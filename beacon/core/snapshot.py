@@ -17,7 +17,7 @@ from beacon.core.endpoint.state import EndpointKept
 from beacon.core.model import Moment
 from beacon.core.service.roll_up import OverallKept
 from beacon.core.service.service import ServiceKept
-from beacon.core.tower.annunciator import AlarmKept
+from beacon.core.tower.alarm import AlarmKept
 from beacon.core.tower.buzzer import SILENT_SO_FAR, BuzzerKept
 from beacon.core.views import Arrivals, IncidentView, Overlay, SilenceChanged
 

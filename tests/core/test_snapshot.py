@@ -51,7 +51,7 @@ from beacon.core.service.roll_up import OverallKept
 from beacon.core.service.service import ServiceKept
 from beacon.core.service.suppression import Suppression
 from beacon.core.snapshot import Memory, PaidReading
-from beacon.core.tower.annunciator import AlarmKept
+from beacon.core.tower.alarm import AlarmKept
 from beacon.core.tower.buzzer import BuzzerKept
 from beacon.core.tower.sequences import Stage, Turn
 from beacon.core.views import (

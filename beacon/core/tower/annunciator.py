@@ -1,214 +1,27 @@
 """Alarms to lamps and sounds: an ISA-18.1 sequence, with lock-in and re-alarm.
 
-Acknowledging stops flash and sound; while the trouble lasts it clears no light. A service
-that is up is never red. Fast on red or amber means unacknowledged; slow and wink are information.
+What one service asks for is in `alarm`; here is what all of them share: whose turn it is, what
+sounds now and what later.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Final
 
-from beacon.core.indication import (
-    DARK,
-    OFF,
-    URGENCY,
-    Colour,
-    Flag,
-    Indication,
-    Light,
-    Pattern,
-    Sound,
-)
-from beacon.core.model import CALM, NEVER, OPENING, RANK, RED, Moment, Preset, Verdict
+from beacon.core.indication import DARK, Indication, Sound
+from beacon.core.model import LONG_AGO, NEVER, OPENING, RANK, RED, Moment, Preset, Verdict
+from beacon.core.tower.alarm import GREEN_UNDER, Alarm, AlarmKept, indicate
 from beacon.core.tower.buzzer import BuzzerPolicy
-from beacon.core.tower.sequences import FIRST_OUT, AlarmEvent, Stage, Table, Turn
-
-STEADY: Final = Light(Pattern.STEADY)
-SLOW: Final = Light(Pattern.SLOW)
-SLOW_ANTI: Final = Light(Pattern.SLOW, antiphase=True)
-FAST: Final = Light(Pattern.FAST)
-FAST_ANTI: Final = Light(Pattern.FAST, antiphase=True)
+from beacon.core.tower.sequences import AlarmEvent, Stage, Table, Turn
 
 REALARM_MINUTE: Final = 60.0
 REALARM_MINUTES: Final = 5
 REALARM_LATER: Final = 900.0
 BLIND_AFTER: Final = 300.0
+CALL_EVERY: Final = 1800.0
+"""Seconds between two sounds for what is new beneath one incident: it relapsed, or it widened."""
 
-Requests = dict[Colour, Light]
-
-UNACKNOWLEDGED: Final[dict[Verdict, Requests]] = {
-    Verdict.OK: {Colour.GREEN: STEADY},
-    Verdict.ADVISORY: {Colour.GREEN: STEADY, Colour.AMBER: SLOW},
-    Verdict.DEGRADED: {Colour.AMBER: FAST},
-    Verdict.RECOVERING: {Colour.AMBER: SLOW, Colour.GREEN: SLOW_ANTI},
-    Verdict.OUTAGE: {Colour.RED: FAST},
-    Verdict.GRAY_FAILURE: {Colour.RED: FAST, Colour.AMBER: FAST_ANTI},
-    Verdict.BLIND: {},
-}
-"""What each verdict asks of the lamps before somebody has acknowledged it."""
-
-ACKNOWLEDGED: Final[dict[Verdict, Requests]] = {
-    **UNACKNOWLEDGED,
-    Verdict.DEGRADED: {Colour.AMBER: STEADY},
-    Verdict.OUTAGE: {Colour.RED: STEADY},
-    Verdict.GRAY_FAILURE: {Colour.RED: STEADY, Colour.AMBER: SLOW},
-}
-"""What each verdict asks of the lamps afterwards."""
-
-AFTER: Final[dict[Stage, Requests]] = {
-    **{stage: {} for stage in Stage},
-    Stage.LOCKED_IN: {Colour.AMBER: FAST},
-    Stage.RESET_DUE: {Colour.AMBER: STEADY},
-    Stage.RINGBACK: {Colour.GREEN: SLOW},
-}
-"""What is asked beside the verdict's lamps once all is over; never red for what is up."""
-
-GREEN_UNDER: Final = frozenset({Verdict.OK, Verdict.ADVISORY, Verdict.RECOVERING})
-"""Green burns only under these overall verdicts."""
-
-
-@dataclass(slots=True)
-class AlarmKept:
-    """What survives a restart of one service at the tower."""
-
-    stage: Stage = Stage.NORMAL
-    turn: Turn = Turn.NONE
-    realarms: int = 0
-    realarm_at: Moment = NEVER
-
-
-@dataclass(slots=True)
-class Alarm:
-    """One service at the tower."""
-
-    verdict: Verdict = Verdict.BLIND
-    kept: AlarmKept = field(default_factory=AlarmKept)
-    blind: bool = True
-    starting: bool = True
-    must_act: bool = False
-    maintained: bool = False
-    suppressed: bool = False  # by an operator: no red, amber or sound
-    awaiting_confirmation: bool = False  # was suppressed until just now; not yet seen again
-    inhibited: bool = False  # all its trouble depends on something else: lit, and silent
-    before: Verdict | None = None  # while awaiting: its bad verdict before the suppression
-    blind_since: float = math.inf
-    blind_announced: bool = False
-
-    @property
-    def acknowledged(self) -> bool:
-        """Whether nobody has to acknowledge it: also where it never alarmed."""
-        return self.kept.stage not in (Stage.ALARM, Stage.LOCKED_IN)
-
-    @property
-    def waits(self) -> bool:
-        """Whether it came as an alarm, and that has neither been reset nor suppressed."""
-        return self.kept.turn is not Turn.NONE and self.kept.stage in FIRST_OUT and not self.mute
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing is known to be wrong."""
-        return self.verdict in CALM
-
-    @property
-    def mute(self) -> bool:
-        """Whether it shows nothing of its verdict now."""
-        return self.suppressed or self.awaiting_confirmation
-
-    @property
-    def insistent(self) -> bool:
-        """Whether it is red, and nobody has acknowledged it: then it asks by sound as well."""
-        red = self.verdict in RED and not self.acknowledged
-        return red and not self.mute and not self.inhibited
-
-    @property
-    def locked_in(self) -> bool:
-        """Over, and nobody has acknowledged it."""
-        return not self.acknowledged and self.over
-
-    def requests(self) -> Requests:
-        """What this service asks of the lamps."""
-        asked = self._verdict_requests()
-        if self.must_act:
-            asked[Colour.BLUE] = STEADY
-        if self.maintained:
-            asked[Colour.BLUE] = SLOW
-        return asked
-
-    def _verdict_requests(self) -> Requests:
-        if self.suppressed:
-            return {}
-        table = ACKNOWLEDGED if self.acknowledged else UNACKNOWLEDGED
-        if self.awaiting_confirmation:
-            return self._held(table) | {Colour.WHITE: STEADY if self.blind else SLOW}
-        asked = dict(table[self.verdict])
-        if self.starting or self.blind:
-            asked[Colour.WHITE] = SLOW if self.starting else STEADY
-        if self.over:
-            asked |= self._after()
-        if self.blind:
-            asked.pop(Colour.GREEN, None)
-        return asked
-
-    def _held(self, table: Mapping[Verdict, Requests]) -> Requests:
-        """What it asked for before it was suppressed, as far as that is still so."""
-        if self.before is None:
-            return {}
-        return table[min((self.verdict, self.before), key=RANK.__getitem__)]
-
-    def _after(self) -> Requests:
-        """What it asks for beside its verdict once all is over."""
-        return AFTER[Stage.LOCKED_IN if self.locked_in else self.kept.stage]
-
-
-def _more_urgent(one: Light, other: Light) -> Light:
-    if one.pattern is other.pattern:
-        return other if other.antiphase else one
-    return max(one, other, key=lambda light: URGENCY.index(light.pattern))
-
-
-def indicate(
-    alarms: Sequence[Alarm], overall: Verdict, preset: Preset, *, drill: bool = False
-) -> Indication:
-    """Merge all services: for each lamp the most urgent request wins.
-
-    `overall` is the worst of those that are not suppressed.
-    """
-    asked: Requests = {}
-    for alarm in alarms:
-        for colour, light in alarm.requests().items():
-            asked[colour] = _more_urgent(asked.get(colour, OFF), light)
-    if overall not in GREEN_UNDER:
-        asked.pop(Colour.GREEN, None)
-    if Colour.RED in asked:
-        _drop_advisory_amber(asked, alarms)
-    if drill:
-        asked[Colour.BLUE] = FAST
-    flags: tuple[Flag, ...] = ()
-    if preset is Preset.TOWER_3:
-        flags = (*_flags(alarms), *((Flag.DRILL,) if drill else ()))
-        asked.pop(Colour.BLUE, None)
-        asked.pop(Colour.WHITE, None)
-    return Indication(**{colour.value: light for colour, light in asked.items()}, flags=flags)
-
-
-def _drop_advisory_amber(asked: Requests, alarms: Sequence[Alarm]) -> None:
-    """Draw no advisory's amber while red is lit."""
-    others = [a.requests() for a in alarms if a.verdict is not Verdict.ADVISORY or a.locked_in]
-    ambers = [requests[Colour.AMBER] for requests in others if Colour.AMBER in requests]
-    asked.pop(Colour.AMBER, None)
-    for light in ambers:
-        asked[Colour.AMBER] = _more_urgent(asked.get(Colour.AMBER, OFF), light)
-
-
-def _flags(alarms: Sequence[Alarm]) -> Iterator[Flag]:
-    if any(alarm.must_act or alarm.maintained for alarm in alarms):
-        yield Flag.ACT
-    white = [alarm.requests().get(Colour.WHITE) for alarm in alarms]
-    if STEADY in white:
-        yield Flag.BLIND
-    if SLOW in white:
-        yield Flag.STARTING
+_LOUDNESS: Final = tuple(Sound)
 
 
 class Annunciator:
@@ -229,30 +42,52 @@ class Annunciator:
     # --- what happened ------------------------------------------------------------
 
     def alarm(self, service: str, verdict: Verdict, at: Moment) -> Sound | None:
-        """Begin (again) to ask for acknowledgement; what to sound."""
+        """Begin to ask for acknowledgement, for what opens or escalates; what to sound."""
         alarm = self.alarms[service]
-        if not alarm.waits:
-            self._take_turn(alarm)
+        self._take_turn(alarm)
         return self._begin(alarm, verdict, at)
+
+    def call(self, service: str, sound: Sound, at: Moment) -> Sound | None:
+        """Ask again beneath a known incident: by light at once, by sound at most every 30 min.
+
+        `sound` is three pulses for a relapse to red, which re-alarms, and else a chirp. One that
+        must wait is never dropped: it comes then, unless somebody has acknowledged it.
+        """
+        alarm, kept = self.alarms[service], self.alarms[service].kept
+        self._take_turn(alarm)
+        self._step(alarm, AlarmEvent.ALARM)
+        louder = kept.sound_at == NEVER or _LOUDNESS.index(sound) > _LOUDNESS.index(kept.sound)
+        kept.sound = sound if louder else kept.sound
+        kept.sound_at = min(kept.sound_at, max(at, Moment(kept.called_at + CALL_EVERY)))
+        kept.realarms, kept.realarm_at = 0, NEVER
+        return self._sound_owed((alarm,), at)
 
     def _take_turn(self, alarm: Alarm) -> None:
         """Only one alarm of a group is first-out until it is reset."""
+        if alarm.waits:
+            return
         first = not any(other.waits for other in self.alarms.values())
         for other in self.alarms.values():  # whoever was first does not come back as such
             if first and other.kept.turn is Turn.FIRST_OUT:
                 other.kept.turn = Turn.SUBSEQUENT
         alarm.kept.turn = Turn.FIRST_OUT if first else Turn.SUBSEQUENT
 
-    def _begin(self, alarm: Alarm, verdict: Verdict, at: Moment) -> Sound | None:
+    def _begin(
+        self, alarm: Alarm, verdict: Verdict, at: Moment, *, drill: bool = False
+    ) -> Sound | None:
         self._step(alarm, AlarmEvent.ALARM)
-        alarm.kept.realarms = 0
-        alarm.kept.realarm_at = Moment(at + REALARM_MINUTE) if verdict in RED else NEVER
-        return self.buzzer.opening(verdict, at)
+        kept, red = alarm.kept, verdict in RED
+        sound = self.buzzer.opening(verdict, at, drill=drill)
+        held_back = sound is None and not self.buzzer.merged(verdict, at) and not drill
+        kept.sound = Sound.THREE_PULSES if red else Sound.CHIRP
+        kept.sound_at = at if held_back else NEVER
+        kept.realarms, kept.realarm_at = 0, Moment(at + REALARM_MINUTE) if red else NEVER
+        return sound
 
     def rehearse(self, verdict: Verdict, at: Moment) -> Sound | None:
         """Show and say what a verdict would, beside what there is."""
         drill = self.resume_drill(verdict)
-        return self._begin(drill, verdict, at) if verdict in OPENING else None
+        return self._begin(drill, verdict, at, drill=True) if verdict in OPENING else None
 
     def resume_drill(self, verdict: Verdict) -> Alarm:
         """Show a rehearsed verdict as one that is acknowledged: after a restart."""
@@ -316,10 +151,11 @@ class Annunciator:
     def returned(self, service: str, at: Moment) -> Sound | None:
         """All is lastingly well with a service; what to sound."""
         alarm, was = self.alarms[service], self.alarms[service].kept.stage
-        alarm.kept.realarm_at = NEVER
+        alarm.kept.realarm_at = alarm.kept.sound_at = NEVER
+        alarm.kept.called_at = LONG_AGO
         self._step(alarm, AlarmEvent.RETURN)
         rings = alarm.kept.stage is Stage.RINGBACK and was is not Stage.RINGBACK and not alarm.mute
-        return self.buzzer.remind(Sound.CHIRP, at) if rings else None
+        return self.buzzer.chirp(Sound.CHIRP, at) if rings else None
 
     def acknowledge(self, service: str | None) -> bool:
         """Take note that somebody has seen, or reset what is over; whether there was anything."""
@@ -327,9 +163,9 @@ class Annunciator:
         waiting = [a for a in asked if (a.kept.stage, AlarmEvent.ACKNOWLEDGE) in self._table]
         for alarm in waiting:
             self._step(alarm, AlarmEvent.ACKNOWLEDGE)
-            alarm.kept.realarm_at = NEVER
-        if waiting:  # what opens from now on, nobody has seen
-            self.buzzer.forget_last_opening()
+            alarm.kept.realarm_at = alarm.kept.sound_at = NEVER
+        if waiting:
+            self.buzzer.acknowledged()
         return bool(waiting)
 
     def ask_again(self, service: str, at: Moment, *, loud: bool) -> None:
@@ -346,7 +182,7 @@ class Annunciator:
 
     def _ask_again(self, alarm: Alarm, at: Moment, *, loud: bool) -> None:
         self._step(alarm, AlarmEvent.UNDO)
-        alarm.kept.realarms = 0
+        alarm.kept.realarms, alarm.kept.sound_at = 0, NEVER
         sounds = loud and alarm.verdict in RED and not alarm.mute
         alarm.kept.realarm_at = Moment(at + REALARM_MINUTE) if sounds else NEVER
 
@@ -387,46 +223,80 @@ class Annunciator:
         for alarm in self._all():
             if alarm.blind and alarm.mute:
                 alarm.blind_since = math.inf
-            elif not alarm.blind or alarm.starting:
-                alarm.blind_since, alarm.blind_announced = math.inf, False
+            elif not alarm.blind:
+                alarm.blind_since, alarm.kept.blind_announced = math.inf, False
+            elif alarm.starting:
+                alarm.blind_since = math.inf
             elif alarm.blind_since == math.inf:
                 alarm.blind_since = at
 
     def next_deadline(self) -> float:
         """When something may have to sound without anything happening."""
         alarms = self._all()
-        blind = (a.blind_since + BLIND_AFTER for a in alarms if not a.blind_announced)
-        return min((math.inf, *blind, *(a.kept.realarm_at for a in alarms)))
+        blind = map(self._blind_due, alarms)
+        owed = map(self._owed_at, alarms)
+        return min((math.inf, *blind, *owed, *(a.kept.realarm_at for a in alarms)))
+
+    def _blind_due(self, alarm: Alarm) -> float:
+        """When the one chirp comes that says it is blind."""
+        if alarm.kept.blind_announced:
+            return math.inf
+        due = alarm.blind_since + BLIND_AFTER
+        return due if alarm is self.drill else max(due, self.buzzer.allowed_from(Sound.CHIRP))
+
+    def _owed_at(self, alarm: Alarm) -> float:
+        """When a sound comes that was deferred or held back."""
+        if not alarm.owes_sound:
+            return math.inf
+        return max(alarm.kept.sound_at, self.buzzer.allowed_from(alarm.kept.sound))
 
     def time_passed(self, at: Moment, now: Moment) -> Sound | None:
-        """Re-alarm for unacknowledged red; one chirp for lasting blindness.
+        """Sound what is due: re-alarms, what was deferred, one chirp for lasting blindness.
 
         `now` is later than `at` only after a halt: what was missed is not made up for.
         """
-        sound: Sound | None = None
-        newly = [a for a in self._all() if _long_blind(a, at)]
+        sounds = (
+            self._say_blind(at),
+            self._sound_owed(self._all(), at),
+            self._realarm(at, now),
+        )
+        return max((s for s in sounds if s is not None), key=_LOUDNESS.index, default=None)
+
+    def _say_blind(self, at: Moment) -> Sound | None:
+        newly = [alarm for alarm in self._all() if at >= self._blind_due(alarm)]
         for alarm in newly:
-            alarm.blind_announced = True
-        if newly:
-            sound = self.buzzer.remind(Sound.CHIRP, at)
-        due = [a for a in self._all() if at >= a.kept.realarm_at]
+            alarm.kept.blind_announced = True
+        rehearsed = all(alarm is self.drill for alarm in newly)
+        return self.buzzer.chirp(Sound.CHIRP, at, drill=rehearsed) if newly else None
+
+    def _sound_owed(self, alarms: Sequence[Alarm], at: Moment) -> Sound | None:
+        """Sound once for all that is due."""
+        due = [alarm for alarm in alarms if at >= self._owed_at(alarm)]
+        pulses = [a for a in due if a.kept.sound is Sound.THREE_PULSES and a.verdict in RED]
+        for alarm in due:
+            alarm.kept.sound_at, alarm.kept.called_at = NEVER, at
+        for alarm in pulses:
+            alarm.kept.realarm_at = Moment(at + REALARM_MINUTE)
+        if pulses:
+            return Sound.THREE_PULSES
+        return self.buzzer.chirp(Sound.CHIRP, at) if due else None
+
+    def _realarm(self, at: Moment, now: Moment) -> Sound | None:
+        due = [alarm for alarm in self._all() if at >= alarm.kept.realarm_at]
         for alarm in due:
             alarm.kept.realarms += 1
             early = alarm.kept.realarms < REALARM_MINUTES
             pause = REALARM_MINUTE if early else REALARM_LATER
             alarm.kept.realarm_at = Moment(max(alarm.kept.realarm_at, now) + pause)
-        if any(a.insistent for a in due):
-            sound = self.buzzer.remind(Sound.PULSE, at) or sound
-        return sound
+        return self.buzzer.realarm(at) if any(alarm.insistent for alarm in due) else None
 
     def quiet_hours(self, at: Moment, *, on: bool) -> Sound | None:
-        """Quiet hours began or ended; a red that re-alarms, unacknowledged, sounds at their end."""
+        """Quiet hours began or ended: at their end sounds what still asks for acknowledgement."""
         ended = self.buzzer.quiet and not on
         self.buzzer.quiet = on
-        waiting = any(alarm.insistent for alarm in self._all())
-        silenced = at < self.buzzer.silent_until
-        return Sound.THREE_PULSES if ended and waiting and not silenced else None
-
-
-def _long_blind(alarm: Alarm, at: Moment) -> bool:
-    return not alarm.blind_announced and at >= alarm.blind_since + BLIND_AFTER
+        red = [alarm for alarm in self._all() if alarm.insistent]
+        if not ended or at < self.buzzer.silent_until:
+            return None
+        for alarm in red:
+            alarm.kept.sound_at = NEVER
+        return Sound.THREE_PULSES if red else self._sound_owed(self._all(), at)

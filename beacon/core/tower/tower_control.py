@@ -38,13 +38,18 @@ class TowerControl:
         self.end_drill(at)
         self.sound(self.annunciator.alarm(service, verdict, at), at)
 
+    def call(self, service: str, sound: Sound, at: Moment) -> None:
+        """Ask again for an incident that somebody knows of: it relapsed or widened."""
+        self.end_drill(at)
+        self.sound(self.annunciator.call(service, sound, at), at)
+
     def returned(self, service: str, at: Moment) -> None:
         """All is lastingly well with a service."""
         self.sound(self.annunciator.returned(service, at), at)
 
     def remind(self, at: Moment) -> None:
         """Chirp twice: a bypass is still on though all is well."""
-        self.sound(self.annunciator.buzzer.remind(Sound.TWO_CHIRPS, at), at)
+        self.sound(self.annunciator.buzzer.chirp(Sound.TWO_CHIRPS, at), at)
 
     def sound(self, sound: Sound | None, at: Moment) -> None:
         """Sound this once, if it is anything."""
@@ -52,7 +57,7 @@ class TowerControl:
             self._effects.append(Sounded(at, sound))
 
     def sound_due(self, at: Moment, now: Moment) -> None:
-        """Sound what is due though nothing happened: re-alarms, lasting blindness."""
+        """Sound what is due though nothing happened."""
         self.sound(self.annunciator.time_passed(at, now), at)
         self._timers.set("sound", self.annunciator.next_deadline())
 

@@ -5,7 +5,8 @@ import pytest
 from beacon.core.indication import DARK, Flag, Light, Pattern, Sound
 from beacon.core.inputs import QuietHours
 from beacon.core.model import Preset, Reason, Sequence, Verdict
-from beacon.core.tower.annunciator import Alarm, AlarmKept, Annunciator, indicate
+from beacon.core.tower.alarm import Alarm, AlarmKept, indicate
+from beacon.core.tower.annunciator import Annunciator
 from beacon.core.tower.sequences import Stage, table
 
 HOUR = 3600.0
