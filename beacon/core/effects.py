@@ -63,6 +63,7 @@ class Announcement(StrEnum):
 
     OPENED = "opened"
     ESCALATED = "escalated"
+    WIDENED = "widened"
     RELAPSED = "relapsed"
     ACKNOWLEDGED = "acknowledged"
     UNACKNOWLEDGED = "unacknowledged"

@@ -93,7 +93,10 @@ def _keep_from_running(
 ) -> None:
     if state.kept.guard.until > at:
         effects.append(Postpone(at, state.spec.id, state.kept.guard.until))
+    if not state.settled:  # what is not read in time is unknown, and no longer waited for
+        endpoints.wait_for(state, at + state.longest_unread)
     if state.guarded:
+        endpoints.timers.set(state, None)
         endpoints.report(
             EndpointRead(at, state.spec.id, _STOPPED, state.shown, state.streaks.fails)
         )

@@ -22,6 +22,7 @@ from beacon.core.inputs import (
     RunDelayed,
 )
 from beacon.core.model import (
+    LONG_AGO,
     REJECTED,
     Endpoint,
     Evidence,
@@ -109,6 +110,11 @@ class EndpointMonitors:
             self._effects.append(EndpointRead(at, spec.id, fresh.last, fresh.shown, 0))
             self._effects.append(Postpone(at, spec.id, at))  # whatever held the old one
         return fresh
+
+    def wait_for(self, state: EndpointState, until: float) -> None:
+        """Wait for the first reading after a restart no longer than that."""
+        due = self.timers.get(state)
+        self.timers.set(state, until if due is None else min(due, until))
 
     # --- what others ask ----------------------------------------------------------
 
@@ -415,6 +421,8 @@ class EndpointMonitors:
         only = "fails that nothing confirms" if state.streaks.fails else "errors"
         what = "reading" if silent else f"proof, only {only},"
         detail = f"no {what} for {lasting:g} s"
+        if state.started == LONG_AGO:
+            detail = "not read since the start"
         if silent or state.shown is not Health.UNKNOWN:
             self._void(state, Reading(Reason.STALE, detail), at)
         if not silent:  # it goes on telling what is wrong, maybe with our clock

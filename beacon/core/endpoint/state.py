@@ -33,6 +33,8 @@ from beacon.core.model import (
 from beacon.core.trust.network import Confirmation
 from beacon.core.views import Arrivals
 
+SHORTEST_WAIT: Final = 300.0
+"""Seconds within which whatever is polled often has been read again."""
 SLOW_BEFORE: Final = Reading(Reason.SLOW, "slower than usual when we were restarted")
 
 
@@ -55,7 +57,7 @@ class EndpointKept:
     slow: bool = False  # against what is usual
     up_again_at: Moment = LONG_AGO  # when it last came up after having been down
     confirmed_onset: Onset | None = None  # the onset of the last time it went down
-    passed_at: Moment | None = None  # while unknown: when the last run began that passed
+    passed_at: Moment | None = None  # while unknown or down: when the last run began that passed
     informed_at: Moment = NEVER  # lookback: when the last run began that was no error
     guard: SignInGuard = UNTRIED
     flapping: Flapping | None = None
@@ -137,7 +139,11 @@ class EndpointState:
     def recall(self, kept: EndpointKept) -> None:
         """Go on from what was kept: unknown until it is read."""
         self.kept, self.flaps = kept, FlapDetector(kept.flapping)
-        self.settled = self.guarded  # then it will not be read: nothing is starting
+        self.passed_at = kept.passed_at
+        if self.guarded:  # it will not be read: its health is held
+            self.settled = True
+            if kept.guard.proven:
+                self.health = kept.health or Health.UNKNOWN
 
     @property
     def because(self) -> Reading | None:
@@ -218,6 +224,13 @@ class EndpointState:
         if passed_at is not None and passed_at < moment:  # None: it was known when we stopped
             return Health.UNKNOWN
         return last if self._unplanned_now else Health.UP
+
+    @property
+    def longest_unread(self) -> float:
+        """Seconds to wait for its next reading before going on without it."""
+        if self.spec.pushed:
+            return SHORTEST_WAIT
+        return max(SHORTEST_WAIT, 2 * self.spec.interval + self.spec.timeout)
 
     @property
     def rereadable(self) -> bool:
@@ -419,5 +432,6 @@ class EndpointState:
             if target is Health.UP:
                 self.streaks.come_up()
         if target is not Health.UNKNOWN:
-            self.kept = replace(kept, since=at, health=target, passed_at=None)
+            passed_at = self.passed_at if target is Health.DOWN else None
+            self.kept = replace(kept, since=at, health=target, passed_at=passed_at)
         self.health, self.settled = target, True

@@ -19,6 +19,7 @@ class Change(Enum):
     OPENED = auto()
     ESCALATED = auto()  # degraded → red
     RELAPSED = auto()  # had been red in this incident, is red again
+    WIDENED = auto()  # something new beneath an acknowledged incident
     RECOVERING = auto()
     CLOSED = auto()
 

@@ -2,14 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from beacon.core.model import RANK, RED, Moment, Verdict, joined
 from beacon.core.service.diagnosis import PARTS, rank
 from beacon.core.views import Arrivals, Cause, IncidentState, IncidentView, VendorWord
-
-RELAPSE_EVERY: Final = 1800.0
-"""Seconds between two relapses of one incident that sound and ask for acknowledgement."""
 
 
 @dataclass(slots=True)
@@ -47,10 +43,11 @@ class Incident:
     """One incident as it lives, and all of it survives; `view` is how others see it."""
 
     view: IncidentView
-    relapsed_at: Moment | None = None
     admitted_at: Moment | None = None  # the vendor's first admission
     announced_recovering: bool = False  # and not since that it relapsed
     onset_at: Moment | None = None  # the first failing reading of the first-out
+    parts: tuple[str, ...] = ()  # all that was wrong with it so far: see `parts`
+    flapped_at: Moment | None = None  # red again, by what flaps alone: not announced yet
 
     def explain(self, found: Sequence[Cause]) -> None:
         """Keep what explains the peak: recovery does not unexplain trouble.
@@ -93,17 +90,14 @@ class Incident:
         """Somebody has seen it."""
         self._set_acknowledged(at, by, on=True)
 
-    def relapse(self, at: Moment) -> bool:
-        """Red again: unacknowledged anew, at most every 30 minutes; whether it counts."""
-        if not self.may_relapse(at):
-            return False
-        self.relapsed_at = at
-        self.reopen()
-        return True
-
-    def may_relapse(self, at: Moment) -> bool:
-        """Whether a relapse would ask for acknowledgement anew."""
-        return self.relapsed_at is None or at - self.relapsed_at >= RELAPSE_EVERY
+    def add_parts(self, wrong: Iterable[str], ended: Iterable[str]) -> list[str]:
+        """Note what is wrong now, and forget what is well again; the parts that are new."""
+        well = tuple(f"{each} " for each in ended)
+        kept = [part for part in self.parts if not f"{part} ".startswith(well)]
+        new = [part for part in dict.fromkeys(wrong) if part not in kept]
+        if new or len(kept) < len(self.parts):
+            self.parts = (*kept, *new)
+        return new
 
     def reopen(self) -> None:
         """Ask for acknowledgement anew."""

@@ -47,11 +47,12 @@ class Services:
     def configure(self, site: Site, endpoints: Mapping[str, EndpointState], at: Moment) -> None:
         """Watch these services from now on; what is unchanged keeps its state."""
         was, affected = self.monitors, site.affected()
-        self.monitors = {}
+        self.monitors = {
+            spec.id: was.get(spec.id) or ServiceMonitor(spec, at, self._shared)
+            for spec in site.services
+        }
         for spec in site.services:
-            monitor = was.get(spec.id) or ServiceMonitor(spec, at, self._shared)
-            monitor.configure(spec, endpoints, affected)
-            self.monitors[spec.id] = monitor
+            self.monitors[spec.id].configure(spec, endpoints, affected, self.monitors)
         for name, gone in was.items():
             if name not in self.monitors and gone.retire(at):
                 self._end_silence_after_the_last(at)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from beacon.core.effects import Announced, Announcement, Recheck, ServiceChanged
 from beacon.core.endpoint.state import EndpointState
+from beacon.core.indication import Sound
 from beacon.core.model import (
     NO_PROBLEM,
     OPENING,
@@ -27,6 +28,8 @@ from beacon.core.service.diagnosis import diagnose
 from beacon.core.service.endpoint_snapshot import EndpointSnapshot, deciding_endpoints, snapshot_of
 from beacon.core.service.hold import ALARMING, Change, ServiceState, VerdictKept
 from beacon.core.service.incident import Incident
+from beacon.core.service.inhibition import Parent, depends_on_trouble
+from beacon.core.service.parts import ended_parts, is_new_beneath_red, wrong_parts
 from beacon.core.service.shared_parts import SharedParts
 from beacon.core.service.suppression import (
     Suppression,
@@ -35,6 +38,7 @@ from beacon.core.service.suppression import (
     worse_than,
 )
 from beacon.core.service.verdict import Judgement, judge
+from beacon.core.tower.annunciator import CALL_EVERY
 from beacon.core.views import Cause, IncidentView, ServiceView
 
 
@@ -63,7 +67,7 @@ class ServiceMonitor:
         self.view: ServiceView | None = None
         self._shared = shared
         self._external_causes: tuple[EndpointState, ...] = ()
-        self._parents: Mapping[str, tuple[EndpointState, ...]] = {}
+        self._parents: Mapping[str, tuple[Parent, ...]] = {}
         self._affected: Mapping[str, tuple[str, ...]] = {}
         self._causes: tuple[Cause, ...] = ()  # what explains its trouble, as last judged
 
@@ -72,6 +76,7 @@ class ServiceMonitor:
         spec: Service,
         endpoints: Mapping[str, EndpointState],
         affected: Mapping[str, tuple[str, ...]],
+        services: Mapping[str, "ServiceMonitor"],
     ) -> None:
         """Watch these endpoints from now on. `affected` names what each cause would break."""
         self.spec = self.state.spec = spec
@@ -84,12 +89,15 @@ class ServiceMonitor:
             if cause not in own and not own.isdisjoint(breaks)
         )
         self._parents = {
-            e.id: tuple(endpoints[name] for name in e.depends_on) for e in spec.endpoints
+            e.id: tuple(
+                (p, services.get(p.spec.service)) for p in map(endpoints.get, e.depends_on) if p
+            )
+            for e in spec.endpoints
         }
 
     def retire(self, at: Moment) -> bool:
         """Close what it leaves open: it is watched no longer. Whether an incident was open."""
-        for kind in ("hold", "blind", "unconfirmed"):
+        for kind in ("hold", "blind", "unconfirmed", "flapping"):
             self._shared.timers.set((kind, self.spec.id), None)
         incident = self.incident
         if incident is not None:
@@ -125,9 +133,9 @@ class ServiceMonitor:
         return any(not e.settled for e in self.deciding)
 
     @property
-    def recalling(self) -> bool:
-        """Something its verdict rests on was known before a restart, and is not yet read again."""
-        return any(not e.settled and e.kept.health is not None for e in self.deciding)
+    def announced(self) -> bool:
+        """Whether people know that it is in trouble, by itself or by what it depends on."""
+        return self.suppression is None and (self.incident is not None or self.inhibited)
 
     @property
     def awaits_reading(self) -> bool:
@@ -168,8 +176,10 @@ class ServiceMonitor:
         return [e for e in self.endpoints if e.wrong]
 
     @property
-    def _flaps(self) -> bool:
-        return any(e.flapping for e in self._culprits)
+    def _only_flapping(self) -> bool:
+        """Whether each cell that is down flaps: that is announced when it ends, or lasts."""
+        flapping = {e.spec.cell for e in self.deciding if e.flapping}
+        return {n for n, health in self.state.judgement.cells if health is Health.DOWN} <= flapping
 
     # --- judging ------------------------------------------------------------------
 
@@ -199,8 +209,16 @@ class ServiceMonitor:
         return own
 
     def _not_yet_red(self, found: Judgement) -> Judgement:
-        """After a restart, call nothing worse than it was before the rest is read afresh."""
-        if found.verdict in RED and self.recalling and self.state.verdict not in RED:
+        """After a restart, call nothing red that what is not yet read may show to be partial.
+
+        Who shares a cell with one that is down changes nothing: the red is certain at once.
+        """
+        down = {name for name, health in found.cells if health is Health.DOWN}
+        doubtful = any(
+            not e.settled and e.kept.health is not None and e.spec.cell not in down
+            for e in self.deciding
+        )
+        if found.verdict in RED and doubtful and self.state.verdict not in RED:
             return replace(found, verdict=Verdict.DEGRADED, known=Verdict.DEGRADED, partial=True)
         return found
 
@@ -289,10 +307,11 @@ class ServiceMonitor:
             self._set_inhibited(on=False)
             return change
         culprits = self._culprits
-        if all(map(self._depends_on_trouble, culprits)) if culprits else self.inhibited:
+        explained = [depends_on_trouble(e, self._parents[e.spec.id], at) for e in culprits]
+        if all(explained) if culprits else self.inhibited:
             self._set_inhibited(on=True)
             if change in ALARMING:
-                self._flash(change, at)
+                self._flash()
             return Change.NONE
         if self.inhibited:
             self._set_inhibited(on=False)
@@ -303,20 +322,10 @@ class ServiceMonitor:
         self.inhibited = on
         self._shared.tower.annunciator.inhibit(self.spec.id, on=on)
 
-    def _depends_on_trouble(self, culprit: EndpointState) -> bool:
-        parents = self._parents[culprit.spec.id]
-        # One that cannot be asked again needs no later reading.
-        unread = culprit.rereadable and any(p.kept.up_again_at > culprit.started for p in parents)
-        return unread or any(p.still_down for p in parents)
-
-    def _flash(self, change: Change, at: Moment) -> None:
+    def _flash(self) -> None:
         """Ask for acknowledgement without a sound, of the lamp as of the incident."""
-        incident = self.incident
-        if incident is not None:
-            soon = self._flaps or not incident.may_relapse(at)
-            if change is Change.RELAPSED and soon:
-                return
-            incident.reopen()
+        if self.incident is not None:
+            self.incident.reopen()
         self._shared.tower.annunciator.flash(self.spec.id)
 
     # --- incident -----------------------------------------------------------------
@@ -348,21 +357,56 @@ class ServiceMonitor:
             incident.measure(at, self.spec.session_lifetime)
 
     def _announce_change(self, incident: Incident, change: Change, at: Moment) -> None:
-        service, verdict, tower = self.spec.id, self.state.verdict, self._shared.tower
-        if change is Change.RELAPSED and (self._flaps or not incident.relapse(at)):
-            # Too soon to alarm anybody again; but "recovering", once announced, is taken back.
+        service, tower = self.spec.id, self._shared.tower
+        new = self._new_parts(incident)
+        if change is Change.NONE:
+            change = self._alarm_again(incident, new, at)
+        elif change is Change.RELAPSED and self._only_flapping:
+            incident.flapped_at = at
             change = change if incident.announced_recovering else Change.NONE
+        elif change is Change.RELAPSED:
+            self._call(incident, Sound.THREE_PULSES, at)
         elif change in ALARMING:
             if change is Change.ESCALATED:
                 incident.reopen()
-            tower.alarm(service, verdict, at)
+            tower.alarm(service, self.state.verdict, at)
         if change is Change.CLOSED:
-            incident.close(at, verdict)
+            incident.close(at, self.state.verdict)
             tower.returned(service, at)
             self.incident = None
         if change is not Change.NONE:
             incident.announced_recovering = change is Change.RECOVERING
             self._announce(Announcement[change.name], at, incident.view, incident.view.cause)
+
+    def _new_parts(self, incident: Incident) -> list[str]:
+        """What is wrong beyond what was; while alarms are held back, it stays to be found."""
+        if self.suppression is not None or self.inhibited:
+            return []
+        cells = self.state.judgement.cells
+        wrong, ended = wrong_parts(cells, self.endpoints), ended_parts(cells, self.endpoints)
+        return incident.add_parts(wrong, ended)
+
+    def _alarm_again(self, incident: Incident, new: list[str], at: Moment) -> Change:
+        """Announce a relapse that waited because it flapped, or what widens a known incident."""
+        red = self.state.verdict in RED
+        if incident.flapped_at is not None:
+            if not red:
+                incident.flapped_at = None
+            elif not self._only_flapping or at >= incident.flapped_at + CALL_EVERY:
+                self._call(incident, Sound.THREE_PULSES, at)
+                return Change.RELAPSED
+        if red:
+            new = [part for part in new if is_new_beneath_red(part)]
+        if not new or not incident.view.acknowledged:
+            return Change.NONE
+        self._call(incident, Sound.CHIRP, at)
+        return Change.WIDENED
+
+    def _call(self, incident: Incident, sound: Sound, at: Moment) -> None:
+        """Ask for acknowledgement anew."""
+        incident.flapped_at = None
+        incident.reopen()
+        self._shared.tower.call(self.spec.id, sound, at)
 
     # --- announcing and showing ---------------------------------------------------
 
@@ -392,6 +436,9 @@ class ServiceMonitor:
         """Announce and show what it was judged to be, and wait for what comes next."""
         self._announce_blind(at)
         self._shared.timers.set(("hold", self.spec.id), self.state.hold_until)
+        flapped_at = self.incident.flapped_at if self.incident is not None else None
+        due = None if flapped_at is None else flapped_at + CALL_EVERY
+        self._shared.timers.set(("flapping", self.spec.id), due)
         view = self._view(self._overlays(at), at)
         if view != self.view:
             self.view = view

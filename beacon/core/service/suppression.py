@@ -6,14 +6,10 @@ before it has been confirmed by a fresh probe, and only what is worse than befor
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
-from beacon.core.endpoint.state import EndpointState
+from beacon.core.endpoint.state import SHORTEST_WAIT, EndpointState
 from beacon.core.model import OPENING, RED, Moment, Outcome, Verdict
 from beacon.core.service.hold import Change
-
-SHORTEST_TIME_TO_CONFIRM: Final = 300.0
-"""Seconds after a suppression within which trouble is an alarm, read again or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,27 +24,23 @@ class Suppression:
 
 
 def time_to_confirm(endpoints: Iterable[EndpointState]) -> float:
-    """Seconds after a suppression in which what is wrong must be read again, or is an alarm.
-
-    Two intervals and a timeout of its slowest endpoint, and at least five minutes.
-    """
-    times = (2 * e.spec.interval + e.spec.timeout for e in endpoints if e.rereadable)
-    return max((SHORTEST_TIME_TO_CONFIRM, *times))
+    """Seconds after a suppression in which what is wrong must be read again, or is an alarm."""
+    return max((e.longest_unread for e in endpoints if e.rereadable), default=SHORTEST_WAIT)
 
 
 def confirmed(verdict: Verdict, culprits: Iterable[EndpointState], since: float) -> bool:
-    """Whether what is wrong with a service has been probed since then, and failed again.
+    """Whether any of what is wrong with a service has been probed since then, and failed again.
 
     What cannot be asked again counts by its last reading: there may never be another.
     """
-    if verdict not in OPENING:
-        return True
-    culprits = tuple(culprits)
-    read = all(not e.rereadable or e.started >= since for e in culprits)
-    failed = (Outcome.FAIL, Outcome.WARN)
-    return read and any(
-        not e.rereadable or (e.because and e.because.outcome in failed) for e in culprits
+    return verdict not in OPENING or any(
+        not e.rereadable or (e.started >= since and _failed(e)) for e in culprits
     )
+
+
+def _failed(culprit: EndpointState) -> bool:
+    because = culprit.because
+    return because is not None and because.outcome in (Outcome.FAIL, Outcome.WARN)
 
 
 def worse_than(before: Verdict, verdict: Verdict, *, incident: bool) -> Change | None:

@@ -53,7 +53,7 @@ def _service(old: _Old) -> dict[str, Any]:
         red = ("was_red", "red_since", "red_seconds")
         new["verdict"] = _part(old, "verdict", "since", "proof_at", *red, "admitted", "hold_left")
     if "incident" in old:
-        same = ("view", "relapsed_at", "admitted_at", "onset_at")
+        same = ("view", "admitted_at", "onset_at")
         new["incident"] = _part(old["incident"], *same, told_recovering="announced_recovering")
     return new
 
