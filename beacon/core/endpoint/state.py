@@ -57,7 +57,8 @@ class EndpointKept:
     slow: bool = False  # against what is usual
     up_again_at: Moment = LONG_AGO  # when it last came up after having been down
     confirmed_onset: Onset | None = None  # the onset of the last time it went down
-    passed_at: Moment | None = None  # while unknown or down: when the last run began that passed
+    passed_at: Moment | None = None  # while unknown: when the last run began that passed
+    worked_at: Moment | None = None  # when the last run began that passed while it was up
     informed_at: Moment = NEVER  # lookback: when the last run began that was no error
     guard: SignInGuard = UNTRIED
     flapping: Flapping | None = None
@@ -139,7 +140,6 @@ class EndpointState:
     def recall(self, kept: EndpointKept) -> None:
         """Go on from what was kept: unknown until it is read."""
         self.kept, self.flaps = kept, FlapDetector(kept.flapping)
-        self.passed_at = kept.passed_at
         if self.guarded:  # it will not be read: its health is held
             self.settled = True
             if kept.guard.proven:
@@ -432,6 +432,6 @@ class EndpointState:
             if target is Health.UP:
                 self.streaks.come_up()
         if target is not Health.UNKNOWN:
-            passed_at = self.passed_at if target is Health.DOWN else None
-            self.kept = replace(kept, since=at, health=target, passed_at=passed_at)
+            worked_at = self.passed_at if self.health is Health.UP else kept.worked_at
+            self.kept = replace(kept, since=at, health=target, passed_at=None, worked_at=worked_at)
         self.health, self.settled = target, True

@@ -33,25 +33,26 @@ def depends_on_trouble(child: EndpointState, parents: Iterable[Parent], at: Mome
         or (
             service is not None
             and service.announced
-            and _down_as_read(parent)
+            and _down_as_read(parent, at)
             and not _works_without(child, parent)
         )
         for parent, service in parents
     )
 
 
-def _down_as_read(parent: EndpointState) -> bool:
-    """Whether it is known to be down; right after a restart it counts as it was."""
-    unread = not parent.settled and parent.kept.health is Health.DOWN
-    return parent.health is Health.DOWN or unread
+def _down_as_read(parent: EndpointState, at: Moment) -> bool:
+    """Whether it is known to be down, or was until just now: long unknown explains nothing."""
+    lately = not parent.settled or at - parent.kept.since < parent.longest_unread
+    unknown = parent.health is Health.UNKNOWN and parent.kept.health is Health.DOWN
+    return parent.health is Health.DOWN or (unknown and lately)
 
 
 def _works_without(child: EndpointState, parent: EndpointState) -> bool:
     """Whether the child was proved up long after its parent had fallen."""
-    onset, passed_at = parent.kept.confirmed_onset, child.passed_at
-    if onset is None or passed_at is None:
+    onset, worked_at = parent.kept.confirmed_onset, child.kept.worked_at
+    if onset is None or worked_at is None:
         return False
-    return passed_at - onset.at > max(WORKS_WITHOUT, 2 * child.spec.interval, onset.ttl or 0.0)
+    return worked_at - onset.at > max(WORKS_WITHOUT, 2 * child.spec.interval, onset.ttl or 0.0)
 
 
 def _awaits_reading(child: EndpointState, parent: EndpointState, at: Moment) -> bool:
