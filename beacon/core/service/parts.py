@@ -43,7 +43,10 @@ def wrong_parts(cells: Iterable[Cell], endpoints: Iterable[EndpointState]) -> It
             yield f"{'cell' if health is Health.DOWN else 'degraded'} {name}"
     for state in endpoints:
         last = state.because
-        if state.wrong and last is not None and last.outcome in (Outcome.FAIL, Outcome.WARN):
+        if not state.wrong or last is None:
+            continue
+        # A first fail of what is only degraded may be a blip.
+        if last.outcome is (Outcome.FAIL if state.shown is Health.DOWN else Outcome.WARN):
             yield f"kind {KIND[last.reason]}"
             if state.spec.evidence is Evidence.CAUSE:
                 yield f"cause {state.spec.id} {last.reason}"

@@ -53,12 +53,27 @@ def test_an_escalation_in_quiet_hours_sounds_once_at_their_end(make_harness):
     assert harness.sounds == ["three_pulses"]
 
 
-def test_what_became_amber_in_quiet_hours_makes_no_sound_at_their_end(make_harness):
+def test_what_became_amber_in_quiet_hours_chirps_once_at_their_end(make_harness):
     harness = make_harness().advance(600)
     harness.simulation.tell(QuietHours(harness.now, True))
     harness.clear_effects().script(Reason.SLOW, "mfa/sign-in").advance(2 * HOUR)
+    assert harness.sounds == []
     harness.effects += harness.simulation.tell(QuietHours(harness.now, False))
-    assert (harness.announcements, harness.sounds) == (["opened"], [])
+    harness.advance(3 * HOUR)
+    assert (harness.announcements, harness.sounds) == (["opened"], ["chirp"])
+
+
+@pytest.mark.parametrize("over", ["acknowledged", "well again"])
+def test_a_chirp_that_was_held_back_is_owed_only_while_it_asks(make_harness, over):
+    harness = make_harness().advance(600)
+    harness.simulation.tell(QuietHours(harness.now, True))
+    harness.clear_effects().script(Reason.SLOW, "mfa/sign-in").advance(HOUR)
+    if over == "acknowledged":
+        harness.acknowledge()
+    else:
+        harness.script(Reason.OK, "mfa/sign-in").advance(HOUR)
+    harness.effects += harness.simulation.tell(QuietHours(harness.now, False))
+    assert harness.advance(HOUR).sounds == []
 
 
 # --- whose lamp wins ---------------------------------------------------------------

@@ -205,11 +205,21 @@ def test_a_service_that_hangs_on_another_is_not_the_first(make_harness, make_end
     child = make_endpoint("app", "sign-in", Evidence.SYMPTOM, depends_on=("idp/sign-in",))
     services = (Service(id=e.service, name=e.service, endpoints=(e,)) for e in (parent, child))
     harness = make_harness(*services).advance(200)
+    fails(harness, "idp").advance(120).acknowledge().clear_effects()
+    fails(harness, "app").advance(300)
+    assert harness.lamps == {"red": "fast"}
+    assert (harness.announcements, first_out(harness)) == ([], None)
+
+
+def test_what_hangs_on_a_shelved_service_is_an_alarm(make_harness, make_endpoint):
+    parent = make_endpoint("idp", "sign-in", Evidence.SYMPTOM)
+    child = make_endpoint("app", "sign-in", Evidence.SYMPTOM, depends_on=("idp/sign-in",))
+    services = (Service(id=e.service, name=e.service, endpoints=(e,)) for e in (parent, child))
+    harness = make_harness(*services).advance(200)
     harness.simulation.tell(Shelve(harness.now, "idp", True, by="analyst", origin="cli"))
     fails(harness, "idp").advance(120)
     fails(harness, "app").advance(300)
-    assert harness.lamps == {"red": "fast", "blue": "steady"}
-    assert (harness.announcements, first_out(harness)) == ([], None)
+    assert (harness.announcements, first_out(harness)) == (["opened"], "app")
 
 
 def test_the_mark_survives_a_restart(three):
@@ -255,7 +265,7 @@ def test_it_flashes_at_once_and_sounds_again_after_a_minute(make_harness, sequen
     assert harness.sounds == []
     harness.advance(260)
     assert harness.sounds == ["pulse"] * 5
-    assert harness.acknowledge().lamps == {"red": "steady", "amber": "slow"}
+    assert harness.acknowledge().lamps == {"red": "steady"}
 
 
 def test_only_an_acknowledged_open_incident_can_ask_again(three):
@@ -349,13 +359,9 @@ def test_taken_back_while_it_hangs_on_something_else_makes_no_sound(make_harness
     services = (Service(id=e.service, name=e.service, endpoints=(e,)) for e in (parent, child))
     harness = make_harness(*services).advance(200)
     harness.script(Reason.SLOW, "app/sign-in").advance(300).acknowledge()
-    harness.simulation.tell(
-        Shelve(harness.now, "idp", True, by="analyst", origin="cli", seconds=7200.0)
-    )
     fails(harness, "idp").advance(120)
     fails(harness, "app").advance(300)
-    assert harness.lamps == {"red": "fast", "blue": "steady"}
-    assert harness.acknowledge().clear_effects().lamps == {"red": "steady", "blue": "steady"}
+    assert harness.acknowledge().clear_effects().lamps == {"red": "steady"}
     assert undo(harness, "app") == ""
-    assert harness.lamps == {"red": "fast", "blue": "steady"}
+    assert harness.lamps["red"] == "fast"
     assert harness.advance(1800).sounds == []
