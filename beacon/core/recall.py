@@ -8,8 +8,15 @@ from collections.abc import Container
 from dataclasses import replace
 from typing import Final
 
-from beacon.core.effects import Announced, Announcement, Effect, Postpone
-from beacon.core.endpoint.paid_reading import let_count, paid_reading
+from beacon.core.effects import (
+    Announced,
+    Announcement,
+    Effect,
+    FirstDue,
+    Postpone,
+    Recheck,
+)
+from beacon.core.endpoint.paid_reading import PaidReading, let_count, paid_reading
 from beacon.core.endpoint.readings import EndpointMonitors
 from beacon.core.endpoint.state import EndpointState
 from beacon.core.model import CALM, Moment, Reading, Reason
@@ -29,7 +36,7 @@ def remember(endpoints: EndpointMonitors, services: Services, at: Moment) -> Mem
     """Everything that must survive a restart, as it stands. Later changes leave it as it is."""
     overall, annunciator = services.kept, services.tower.annunciator
     states = endpoints.endpoints.items()
-    paid = ((name, paid_reading(state, endpoints)) for name, state in states)
+    paid = ((name, paid_reading(state, endpoints.timers.get(state))) for name, state in states)
     return Memory(
         at=at,
         endpoints={name: state.kept for name, state in states},
@@ -70,7 +77,7 @@ def recall(
             state.arrivals = {c.delivery: c for c in memory.arrivals if c.cause == name}
             _keep_from_running(endpoints, effects, state, at)
             if name in memory.paid:
-                let_count(endpoints, effects, state, memory.paid[name], at)
+                _let_count(endpoints, effects, state, memory.paid[name], at)
     annunciator = services.tower.annunciator
     for name, service in memory.services.items():
         if name in services.monitors:
@@ -94,12 +101,32 @@ def _keep_from_running(
     if state.kept.guard.until > at:
         effects.append(Postpone(at, state.spec.id, state.kept.guard.until))
     if not state.settled:  # what is not read in time is unknown, and no longer waited for
-        endpoints.wait_for(state, at + state.longest_unread)
+        endpoints.staleness.wait_for(state, at + state.longest_unread)
     if state.guarded:
         endpoints.timers.set(state, None)
         endpoints.report(
             EndpointRead(at, state.spec.id, _STOPPED, state.shown, state.streaks.fails)
         )
+
+
+def _let_count(
+    endpoints: EndpointMonitors,
+    effects: list[Effect],
+    state: EndpointState,
+    paid: PaidReading,
+    at: Moment,
+) -> None:
+    """Let what cost a message count; the next one is sent when it would have been."""
+    spec, started = state.spec, paid.started
+    if not let_count(state, paid, at):
+        return
+    endpoints.timers.set(state, paid.stale_at)
+    endpoints.report(EndpointRead(started, spec.id, paid.reading, state.shown, paid.fails))
+    due = started + spec.interval
+    if due > max(at, state.kept.guard.until):
+        effects.append(FirstDue(at, spec.id, due))
+        if state.wants_recheck and spec.retry_interval is not None:
+            effects.append(Recheck(at, max(at, started + spec.retry_interval), (spec.id,)))
 
 
 def _not_at_once(alarm: AlarmKept, at: Moment) -> AlarmKept:

@@ -11,6 +11,8 @@ from typing import Final, Protocol
 from beacon.core.effects import Answered, Effect, Postpone, Recheck, Transition
 from beacon.core.endpoint.dependencies import Dependencies
 from beacon.core.endpoint.latency_watch import LatencyWatch
+from beacon.core.endpoint.paid_reading import PaidReading, let_count, paid_reading
+from beacon.core.endpoint.staleness import Staleness
 from beacon.core.endpoint.state import EndpointState, with_slowness, without_dead_address
 from beacon.core.inputs import (
     ClockStepped,
@@ -22,7 +24,6 @@ from beacon.core.inputs import (
     RunDelayed,
 )
 from beacon.core.model import (
-    LONG_AGO,
     REJECTED,
     Endpoint,
     Evidence,
@@ -69,11 +70,13 @@ class EndpointMonitors:
         self._clock_word = self.clock.word  # as last acted upon
         self.trust = Trust(())
         self.latencies = LatencyWatch(self.clock, services.disturbed)
+        self.staleness = Staleness(timers, effects)
         self.timers = timers  # by state: when it is unknown unless something proves its health
         self._effects, self._services = effects, services
         self._network = (False, False, False)  # uplink, LAN, resolver lost: as last acted upon
         self._pending: dict[str, EndpointState] = {}  # failing, witnesses not heard yet
         self._round_at = -math.inf
+        self._distrusted: dict[str, PaidReading | None] = {}  # void by a loss, and what counted
 
     # --- what is watched ----------------------------------------------------------
 
@@ -110,11 +113,6 @@ class EndpointMonitors:
             self._effects.append(EndpointRead(at, spec.id, fresh.last, fresh.shown, 0))
             self._effects.append(Postpone(at, spec.id, at))  # whatever held the old one
         return fresh
-
-    def wait_for(self, state: EndpointState, until: float) -> None:
-        """Wait for the first reading after a restart no longer than that."""
-        due = self.timers.get(state)
-        self.timers.set(state, until if due is None else min(due, until))
 
     # --- what others ask ----------------------------------------------------------
 
@@ -175,7 +173,7 @@ class EndpointMonitors:
         state.started = event.started
         if not (state.guarded and state.kept.guard.proven):
             self._void(state, replace(OWN_RESOLVER, latency=reading.latency), event.at)
-        self._arm_stale(state, event.at)
+        self.staleness.arm(state, event.at)
 
     def _take(
         self, state: EndpointState, reading: Reading, event: Observed, *, gated: bool
@@ -199,7 +197,7 @@ class EndpointMonitors:
             state.decide(at, gate)
         self.latencies.learn(state, reading)
         self._count_arrival(state, reading)
-        self._arm_stale(state, at)
+        self.staleness.arm(state, at)
         self._report(state, at)
         if state.shown is not was:
             self._changed(state, was, at)
@@ -260,31 +258,8 @@ class EndpointMonitors:
 
     def run_delayed(self, event: RunDelayed) -> None:
         """Do not count the wait for a free code as silence: health is held meanwhile."""
-        state = self.endpoints.get(event.endpoint)
-        if state is None or (due := self.timers.get(state)) is None:
-            return
-        until = event.at + event.seconds
-        waited = until - max(event.at, state.delayed_until)
-        if waited > 0:
-            state.delayed_until = until
-            self.timers.set(state, due + waited)
-
-    def _arm_stale(self, state: EndpointState, at: Moment) -> None:
-        """Begin to wait for the next proof: errors prove nothing, and one fail is no health.
-
-        But a fail that waits to be confirmed is no silence: its next run has its time.
-        """
-        assert state.last is not None, "armed by a reading"
-        spec, outcome = state.spec, state.last.outcome
-        unproved = outcome is Outcome.FAIL and state.shown in (Health.UP, Health.DEGRADED)
-        if state.guarded or not (unproved or outcome is Outcome.ERROR):
-            self.timers.set(state, max(at, state.kept.guard.until) + spec.stale_after)
-        elif unproved and state.wants_recheck and (due := self.timers.get(state)) is not None:
-            pause = spec.interval if spec.retry_interval is None else spec.retry_interval
-            begin = max(at, state.started + pause, state.kept.guard.until)
-            self.timers.set(state, max(due, begin + spec.timeout + RECHECK_LATE_BY))
-        if state.guarded and outcome is Outcome.ERROR:
-            self._effects.append(Postpone(at, state.spec.id, math.inf))
+        if (state := self.endpoints.get(event.endpoint)) is not None:
+            self.staleness.delay(state, event.at, event.at + event.seconds)
 
     def report(self, report: EndpointRead) -> None:
         """Keep and publish what was read of an endpoint."""
@@ -368,6 +343,7 @@ class EndpointMonitors:
                 self._distrust(state, OWN_NETWORK, at)
             elif trust.resolver_lost and trust.failed_by_name(state.last):
                 self._distrust(state, OWN_RESOLVER, at)
+        self._trust_again(at)
         self.dependencies.touch_everything()
 
     def _read_clock(self, spec: Endpoint, event: Observed) -> None:
@@ -395,13 +371,42 @@ class EndpointMonitors:
         for state in self.endpoints.values():
             if self.clock.voids(state.spec):
                 self._distrust(state, OWN_CLOCK, at)
+        self._trust_again(at)
         self.dependencies.touch_everything()
 
     def _distrust(self, state: EndpointState, reading: Reading, at: Moment) -> None:
         """Void an endpoint; a witness speaks for itself, a stop by the guard holds."""
         if state.spec.evidence is Evidence.WITNESS or (state.guarded and state.kept.guard.proven):
             return
+        name = state.spec.id
+        self._distrusted[name] = self._distrusted.get(name) or paid_reading(
+            state, self.timers.get(state)
+        )
         self._void(state, reading, at)
+
+    def _trust_again(self, at: Moment) -> None:
+        """After a loss, read at once what was void; what cost a message counts as before."""
+        again = []
+        for name, paid in tuple(self._distrusted.items()):
+            state = self.endpoints.get(name)
+            if state is not None and self._is_void(state):
+                continue
+            del self._distrusted[name]
+            if state is None or state.health is not Health.UNKNOWN:
+                continue
+            if paid is not None and let_count(state, paid, at):
+                self.timers.set(state, paid.stale_at)
+                self._report(state, at)
+                self._changed(state, Health.UNKNOWN, at)
+            elif state.rereadable and not state.spec.costly:
+                again.append(name)
+        if again:
+            self._effects.append(Recheck(at, at, tuple(again)))
+
+    def _is_void(self, state: EndpointState) -> bool:
+        """Whether nothing can be made of its readings now."""
+        by_name = self.trust.resolver_lost and self.trust.failed_by_name(state.last)
+        return self.trust.covers(state.spec) or self.clock.voids(state.spec) or by_name
 
     def _void(self, state: EndpointState, reading: Reading, at: Moment) -> None:
         was = state.shown
@@ -415,18 +420,11 @@ class EndpointMonitors:
 
     def fell_silent(self, state: EndpointState, at: Moment) -> None:
         """Note that nothing that proves its health was heard of an endpoint for too long."""
-        lasting = state.spec.stale_after
-        due = state.started + lasting
-        silent = at >= due
-        only = "fails that nothing confirms" if state.streaks.fails else "errors"
-        what = "reading" if silent else f"proof, only {only},"
-        detail = f"no {what} for {lasting:g} s"
-        if state.started == LONG_AGO:
-            detail = "not read since the start"
+        silent, detail = self.staleness.describe(state, at)
         if silent or state.shown is not Health.UNKNOWN:
             self._void(state, Reading(Reason.STALE, detail), at)
         if not silent:  # it goes on telling what is wrong, maybe with our clock
-            self.timers.set(state, due)
+            self.timers.set(state, state.started + state.spec.stale_after)
             return
         self.clock.forget(state.spec.id)
         self._clock_may_have_changed(at)
