@@ -226,9 +226,9 @@ class TestOwnNetwork:
         harness.advance(10 * MINUTE + 1).clear_effects()
         everything = (SIGN_IN, HEALTH, VENDOR, "witness/canary-a", "witness/canary-b")
         for _ in range(20):
-            harness.script(Reason.UNREACHABLE, *everything).advance(40)
+            harness.script(Reason.UNREACHABLE, *everything).advance(43)
             assert harness.lamps == {"white": "steady"}
-            harness.script(Reason.OK, *everything).advance(40)
+            harness.script(Reason.OK, *everything).advance(43)
             assert harness.lamps == {"green": "steady"}
         harness.advance(10 * MINUTE)
         assert harness.announcements == ["blind", "sighted"]
