@@ -43,7 +43,7 @@ def let_count(
 ) -> None:
     """Let it count after a restart; the next message is sent when it would have been."""
     spec, health, started = state.spec, state.kept.health, paid.started
-    if not spec.costly or health is None or paid.stale_at <= at or state.guarded:
+    if health is None or paid.stale_at <= at or state.guarded:
         return
     state.health, state.settled, state.started = health, True, started
     state.last = state.statement = paid.reading
