@@ -53,8 +53,9 @@ class Services:
             monitor.configure(spec, endpoints, affected)
             self.monitors[spec.id] = monitor
         for name, gone in was.items():
-            if name not in self.monitors and gone.retire(at):
-                self._end_silence_after_the_last(at)
+            if name not in self.monitors:
+                gone.retire(at)
+        self._end_silence_after_the_last(at)
         self.tower.configure(site)
         self.overlays.configure(site)
 
