@@ -55,7 +55,6 @@ class Services:
         for name, gone in was.items():
             if name not in self.monitors:
                 gone.retire(at)
-        self._end_silence_after_the_last(at)
         self.tower.configure(site)
         self.overlays.configure(site)
 
