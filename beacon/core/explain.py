@@ -17,7 +17,7 @@ from beacon.core.operator.overlays import Overlays
 from beacon.core.service.service import ServiceMonitor
 from beacon.core.timers import Timers
 from beacon.core.tower.alarm import Alarm
-from beacon.core.tower.annunciator import Annunciator
+from beacon.core.tower.tower_control import TowerControl
 from beacon.core.views import Overlay, OverlayKind, ServiceView, SilenceChanged
 
 _RAISES: Final = "it may raise the verdict, and never clears it"
@@ -62,18 +62,18 @@ class Explained:
 
 
 def explain(
-    watched: ServiceMonitor, tower: Annunciator, overlays: Overlays, timers: Timers
+    watched: ServiceMonitor, tower: TowerControl, overlays: Overlays, timers: Timers
 ) -> Explained:
     """Explain one service that has been judged."""
     assert watched.view is not None, "judged"
-    name = watched.spec.id
-    alarm = tower.alarms[name]
+    name, annunciator = watched.spec.id, tower.annunciator
+    alarm = annunciator.alarms[name]
     # A drill lies over the whole tower.
     over = tuple(o for o in overlays.active if name == o.subject or o.kind is OverlayKind.DRILL)
     return Explained(
         watched.view,
         tuple((colour.value, light.pattern.value) for colour, light in alarm.requests().items()),
-        tuple(_why(watched, first_out=tower.first_out == name)),
+        tuple(_why(watched, watched.view, first_out=annunciator.first_out == name)),
         tuple(_endpoint(state, timers) for state in watched.endpoints),
         over,
         (
@@ -87,12 +87,12 @@ def explain(
             *(Prospect(f"{o.kind} ends", o.until) for o in over if o.until is not None),
             *_attestations(overlays, name),
         ),
+        tower.silence,
     )
 
 
-def _why(watched: ServiceMonitor, *, first_out: bool) -> Iterator[str]:
-    view, suppression = watched.view, watched.suppression
-    assert view is not None, "judged"
+def _why(watched: ServiceMonitor, view: ServiceView, *, first_out: bool) -> Iterator[str]:
+    suppression = watched.suppression
     if view.explanation:
         yield view.explanation
     if first_out:

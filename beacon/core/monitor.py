@@ -181,8 +181,7 @@ class Monitor:
         monitor = services.monitors.get(service)
         if monitor is None:
             return None
-        found = explain(monitor, services.tower.annunciator, services.overlays, self._timers)
-        return replace(found, silence=services.tower.silence)
+        return explain(monitor, services.tower, services.overlays, self._timers)
 
     def _observed(self, event: Observed) -> None:
         """Take a reading in; uses of break-glass accounts are no part of what is judged."""

@@ -10,7 +10,7 @@ The names of fields are stored: renaming one needs a migration (`outputs.history
 from collections.abc import Callable
 from dataclasses import dataclass, field, is_dataclass, replace
 from functools import cache
-from typing import TypeVar, cast, get_args, get_type_hints
+from typing import TYPE_CHECKING, TypeVar, get_args, get_type_hints
 
 from beacon.core.endpoint.paid_reading import PaidReading
 from beacon.core.endpoint.state import EndpointKept
@@ -21,7 +21,10 @@ from beacon.core.tower.alarm import AlarmKept
 from beacon.core.tower.buzzer import SILENT_SO_FAR, BuzzerKept
 from beacon.core.views import Arrivals, IncidentView, Overlay, SilenceChanged
 
-Remembered = TypeVar("Remembered")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Remembered = TypeVar("Remembered", bound="DataclassInstance")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +56,8 @@ class Memory:
 
 def with_moments(remembered: Remembered, change: Callable[[Moment], Moment]) -> Remembered:
     """Return the same, with every moment in it changed."""
-    return cast("Remembered", _changed(remembered, type(remembered), change))
+    hints = _hints(type(remembered)).items()
+    return replace(remembered, **{n: _changed(getattr(remembered, n), h, change) for n, h in hints})
 
 
 def _changed(value: object, hint: object, change: Callable[[Moment], Moment]) -> object:
@@ -64,8 +68,7 @@ def _changed(value: object, hint: object, change: Callable[[Moment], Moment]) ->
     if isinstance(value, dict):
         return {name: _changed(each, parts[1], change) for name, each in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
-        hints = _hints(type(value)).items()
-        return replace(value, **{n: _changed(getattr(value, n), h, change) for n, h in hints})
+        return with_moments(value, change)
     if isinstance(value, float) and Moment in (hint, *parts):
         return change(Moment(value))
     return value

@@ -2,7 +2,7 @@
 
 import pytest
 
-from beacon.core.inputs import Attest, Drill, Maintenance, Shelve
+from beacon.core.inputs import Attest, Drill, Maintenance, Shelve, Silence
 from beacon.core.model import Attestation, Evidence, Health, Reading, Reason, Service
 
 ITEM = Attestation(id="keys", name="Spare keys", every=3600.0)
@@ -221,6 +221,9 @@ def test_an_unacknowledged_red_says_when_it_sounds_again(explained):
     again = next(p for p in found.prospects if p.what.startswith("the buzzer"))
     assert harness.now < again.at <= harness.now + 60.0
     assert "first-out: of the alarms that nobody has acknowledged, its came first" in found.why
+    assert found.silence is None
+    harness.simulation.tell(Silence(harness.now, True, **WHO, seconds=600.0))
+    assert ask()[0].silence.until == harness.now + 600.0
     harness.acknowledge()
     found, _ = ask()
     assert whats(found.prospects) == [RECOVERING_WHEN]
@@ -237,6 +240,7 @@ def test_what_is_to_be_tested_by_hand_and_when_next(make_harness):
     (due,) = harness.simulation.monitor.explain("mfa").prospects
     assert due.what == "advisory, if Spare keys is not tested by then"
     assert due.at == harness.now + 3600.0
+    assert harness.advance(3600).simulation.monitor.explain("mfa").prospects == found.prospects
 
 
 def test_a_drill_lies_over_every_service(explained):

@@ -756,7 +756,9 @@ class TestNeverLying:
 class TestMoreDependencies:
     _harness = TestDependencies._harness
 
-    def test_a_parent_that_is_unknown_holds_an_alarm_back_for_a_while(self, make_harness, make_endpoint):
+    def test_a_parent_that_is_unknown_holds_an_alarm_back_for_a_while(
+        self, make_harness, make_endpoint
+    ):
         harness = self._harness(make_harness, make_endpoint)
         harness.script(Reason.DNS_TIMEOUT, "dns/resolver").advance(MINUTE)
         harness.script(Reason.DNS_TIMEOUT, SIGN_IN).advance(5 * MINUTE).clear_effects()

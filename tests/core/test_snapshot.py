@@ -2,7 +2,7 @@
 
 import math
 import re
-from dataclasses import MISSING, fields, is_dataclass, replace
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from typing import get_args, get_type_hints
 
 import pytest
@@ -107,6 +107,7 @@ def test_an_acknowledged_outage_is_red_steady_at_once_and_silent(in_outage, rest
     assert harness.incident.acknowledged_by == "analyst"
     shown = next(e.overall for e in first if isinstance(e, OverallChanged))
     assert (shown.since, shown.starting, shown.problem) == (overall.since, True, True)
+    assert harness.service().proof_at == harness.now - 40.0, "when we stopped"
     assert [e.incident for e in first if isinstance(e, IncidentChanged)] == [before]
     harness.advance(2 * HOUR)
     assert harness.sounds == harness.announcements == []
@@ -213,6 +214,7 @@ def test_a_sighted_blindness_is_announced_after_a_restart(make_harness, restart)
     )
     assert harness.announcements == ["blind"]
     restart(harness.clear_effects())
+    assert harness.simulation.monitor.view().overall.since == harness.now, "nothing bad to keep"
     harness.script(Reason.OK, "mfa/sign-in").advance(2 * MINUTE)
     assert harness.announcements == ["sighted"]
 
@@ -268,10 +270,13 @@ def test_what_is_over_by_fresher_proof_is_so_after_a_restart(watched_users, rest
         watched_users.advance(HOUR).script(Reason.DEADLINE, "mfa/sign-in").advance(20 * MINUTE)
     )
     harness.script(Reason.SUCCESS_RATIO_LOW, "mfa/users").advance(20 * MINUTE)
+    past = "mfa/users tells of the past: "
+    why = harness.simulation.monitor.explain("mfa").why
+    assert f"{past}it may raise the verdict, and never clears it" in why
     harness.script(Reason.OK, "mfa/sign-in").advance(5 * MINUTE)
     assert harness.verdict() is Verdict.RECOVERING
-    explained = harness.simulation.monitor.explain("mfa")
-    assert any("mfa/users" in why and "does not count" in why for why in explained.why)
+    why = harness.simulation.monitor.explain("mfa").why
+    assert f"{past}of a time before a sign-in came up again, so it does not count" in why
     restart(harness.script(None, "mfa/users"), down=40.0)
     harness.advance(20 * MINUTE)
     assert (harness.verdict(), harness.service().blind) == (Verdict.OK, False)
@@ -392,6 +397,21 @@ def test_moments_in_tuples_shift_and_never_stays_never():
     later = shifted(memory, 5.0)
     assert later.endpoints["a/b"] == replace(kept, since=7.0), "never stays never"
     assert later.buzzer.spent == (8.0,)
+
+
+@dataclass(frozen=True)
+class Dated:
+    at: Moment
+    seconds: float
+    last: Moment | None = None
+    spent: tuple[Moment, ...] = ()
+    by_name: dict[str, Moment] = field(default_factory=dict)
+
+
+def test_a_moment_is_found_wherever_it_is():
+    one = Dated(1.0, 2.0, None, (3.0, 4.0), {"a": 5.0})
+    assert shifted(one, 10.0) == Dated(11.0, 2.0, None, (13.0, 14.0), {"a": 15.0})
+    assert shifted(Dated(1.0, 2.0, 3.0), 10.0).last == 13.0
 
 
 def test_a_steady_reading_leaves_all_that_is_kept_as_it_is(make_harness, make_endpoint):
@@ -777,9 +797,9 @@ KEPT = (
 @pytest.mark.parametrize("kind", KEPT)
 def test_the_full_memory_leaves_no_field_at_its_default(kind):
     found = [each for each in parts(full()) if type(each) is kind]
-    for field in fields(kind):
-        values = [getattr(each, field.name) for each in found]
-        assert any(value != field.default for value in values), field.name
+    for one in fields(kind):
+        values = [getattr(each, one.name) for each in found]
+        assert any(value != one.default for value in values), one.name
 
 
 def test_every_moment_is_found_by_its_type():

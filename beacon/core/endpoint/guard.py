@@ -37,10 +37,6 @@ class SignInGuard:
             return SignInGuard(self.proven, rejections, Moment(at + spec.guard_interval))
         return replace(self, rejections=rejections)
 
-    def stop(self, started: Moment) -> "SignInGuard":
-        """Stop after the run that began at `started`."""
-        return SignInGuard(self.proven, self.rejections, stopped_at=started)
-
     def resume(self, spec: Endpoint) -> "SignInGuard":
         """Let a stopped sign-in be tried once more: rejected again, it stops again."""
         if self.stopped_at is None:

@@ -12,7 +12,6 @@ import math
 from array import array
 from collections import deque
 from collections.abc import Container, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -79,7 +78,7 @@ class Baseline:
     """One endpoint's latencies by hour of the week. About 1.8 kB."""
 
     __slots__ = (
-        *("_changed", "_of_this_hour", "_vote_due", "_votes", "_weeks"),
+        *("_changed", "_of_this_hour", "_votes", "_weeks"),
         *("floor", "hour", "limit", "usual"),
     )
 
@@ -91,7 +90,6 @@ class Baseline:
         self._votes = bytearray(HOURS * VOTES)  # newest first; 0: none
         self._weeks = array("H", bytes(2 * HOURS))
         self._of_this_hour = bytearray()
-        self._vote_due = False
         self._changed = 0  # a bit for each slot
 
     @property
@@ -112,13 +110,11 @@ class Baseline:
         if len(self._of_this_hour) >= _MOST_OF_AN_HOUR:
             del self._of_this_hour[::2]
         self._of_this_hour.append(_byte(latency))
-        self._vote_due = True
 
     def vote(self) -> None:
         """Let the latencies of this hour be its vote; it may be changed until the hour ends."""
-        if not self._vote_due or self.hour is None or len(self._of_this_hour) < ENOUGH:
+        if self.hour is None or len(self._of_this_hour) < ENOUGH:
             return
-        self._vote_due = False
         week, slot = divmod(self.hour, HOURS)
         vote = sorted(self._of_this_hour)[len(self._of_this_hour) // 2]
         vote = min(vote, _byte(min(self.limit, _LONGEST)))
@@ -132,12 +128,11 @@ class Baseline:
         self._changed |= 1 << slot
 
     def restore(self, learnt: Learnt) -> None:
-        """Take one slot back in. Raises `ValueError` for one that makes no sense."""
+        """Take one slot back in, but none that makes no sense."""
         begin = learnt.slot * VOTES
-        if not 0 <= learnt.slot < HOURS or len(learnt.votes) != VOTES or learnt.week >> 16:
-            raise ValueError("no slot of a baseline")
-        self._votes[begin : begin + VOTES] = learnt.votes
-        self._weeks[learnt.slot] = learnt.week
+        if 0 <= learnt.slot < HOURS and len(learnt.votes) == VOTES and not learnt.week >> 16:
+            self._votes[begin : begin + VOTES] = learnt.votes
+            self._weeks[learnt.slot] = learnt.week
 
     def changed(self, endpoint: str) -> Iterator[Learnt]:
         """Every slot that changed since the last time."""
@@ -152,25 +147,26 @@ class Baseline:
     def _usual(self, slot: int) -> Usual | None:
         own = self._of(slot)
         if len(own) >= ENOUGH:
-            return _middle(own, own=True)
+            return Usual(*_middle(own), own=True)
         every = sorted(self._votes.replace(b"\0", b""))
         if len(every) < ENOUGH:
             return None
         seldom = every[len(every) * 9 // 10]
         around = [*self._of(slot - 1), *own, *self._of(slot + 1)]
         reached = _seconds(max([seldom, *around]))
-        return Usual(reached, _middle(bytes(every), own=False).spread, own=False)
+        return Usual(reached, _middle(every)[1], own=False)
 
     def _of(self, slot: int) -> bytes:
         begin = slot % HOURS * VOTES
-        return bytes(self._votes[begin : begin + VOTES]).rstrip(b"\0")
+        return bytes(self._votes[begin : begin + VOTES]).replace(b"\0", b"")
 
 
-def _middle(votes: bytes, *, own: bool) -> Usual:
+def _middle(votes: Iterable[int]) -> tuple[float, float]:
+    """The median of votes in seconds, and the median distance from it."""
     latencies = sorted(map(_seconds, votes))
     middle = latencies[len(latencies) // 2]
     distances = sorted(abs(latency - middle) for latency in latencies)
-    return Usual(middle, distances[len(distances) // 2], own)
+    return middle, distances[len(distances) // 2]
 
 
 class Baselines:
@@ -194,8 +190,7 @@ class Baselines:
             if each.endpoint in without:
                 self._forgotten.add(each.endpoint)
                 continue
-            with suppress(ValueError):
-                self._of.setdefault(each.endpoint, Baseline()).restore(each)
+            self._of.setdefault(each.endpoint, Baseline()).restore(each)
 
     def forget(self, endpoint: str) -> None:
         """Begin anew with an endpoint: it is asked something else now."""
@@ -227,9 +222,7 @@ class Slowness:
 
     def __init__(self) -> None:
         self._latest: deque[float] = deque(maxlen=LATEST)
-        self._row_since: float | None = None
-        self._over_since: float | None = None
-        self._under_since: float | None = None
+        self._row_since = self._over_since = self._under_since = math.inf
 
     @property
     def median(self) -> float | None:
@@ -245,31 +238,22 @@ class Slowness:
         """
         self._latest.append(latency)
         over = latency > limit
-        if not over:
-            self._row_since = None
-            if not slow and self._over_since is None:
+        if over:
+            self._row_since = min(self._row_since, started)
+        else:
+            self._row_since = math.inf
+            if not slow and self._over_since == math.inf:
                 return slow
-        elif self._row_since is None:
-            self._row_since = started
         median = self.median
         if median is None:
             return slow
         if median <= limit:
-            over_it = self._long_under(started, at)
-            return slow and not over_it
-        self._under_since = None
-        if self._over_since is None:
-            self._over_since = started if self._row_since is None else self._row_since
+            self._over_since = math.inf
+            self._under_since = min(self._under_since, started)
+            return slow and at - self._under_since < LASTING
+        self._under_since = math.inf
+        self._over_since = min(self._over_since, self._row_since)
         return slow or (over and at - self._over_since >= LASTING)
-
-    def _long_under(self, started: float, at: float) -> bool:
-        self._over_since = None
-        if self._under_since is None:
-            self._under_since = started
-        if at - self._under_since < LASTING:
-            return False
-        self._under_since = None
-        return True
 
     def against(self, baseline: Baseline) -> str:
         """Say it in words: "median 6.1 s, usually 0.4 s at this hour"."""

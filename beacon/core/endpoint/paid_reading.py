@@ -33,7 +33,7 @@ def paid_reading(state: EndpointState, stale_at: float | None) -> PaidReading | 
 def let_count(state: EndpointState, paid: PaidReading, at: Moment) -> bool:
     """Let it count again, if it is not stale; whether it does."""
     health, started = state.kept.health, paid.started
-    if not state.spec.costly or health is None or paid.stale_at <= at or state.guarded:
+    if health is None or paid.stale_at <= at or state.guarded:
         return False
     state.health, state.settled, state.started = health, True, started
     state.last = state.statement = paid.reading

@@ -150,7 +150,8 @@ class EndpointMonitors:
         self.trust.looked_up(spec, event.reading, at, event.started)
         self._network_may_have_changed(at)
         if self.trust.unresolved(spec, reading, event.started):
-            self._unresolved(state, reading, event)
+            state.started = event.started
+            self._distrust(state, replace(OWN_RESOLVER, latency=reading.latency), at)
         else:
             self._take(state, self._trusted(spec, reading, event), event, gated=True)
 
@@ -168,13 +169,6 @@ class EndpointMonitors:
             return OWN_CLOCK
         return reading
 
-    def _unresolved(self, state: EndpointState, reading: Reading, event: Observed) -> None:
-        """Our own resolver is gone: what failed for want of it says nothing."""
-        state.started = event.started
-        if not (state.guarded and state.kept.guard.proven):
-            self._void(state, replace(OWN_RESOLVER, latency=reading.latency), event.at)
-        self.staleness.arm(state, event.at)
-
     def _take(
         self, state: EndpointState, reading: Reading, event: Observed, *, gated: bool
     ) -> None:
@@ -191,8 +185,8 @@ class EndpointMonitors:
             self._confirm(state, reading, at)
         elif not state.streaks.fails:
             self._pending.pop(spec.id, None)
-        if gate is Confirmation.SHUT:
-            state.void(self._why_shut(reading), at)
+        if gate is Confirmation.SHUT:  # not by the resolver: `observed` voids what that failed
+            state.void(OWN_NETWORK, at)
         else:
             state.decide(at, gate)
         self.latencies.learn(state, reading)
@@ -239,11 +233,6 @@ class EndpointMonitors:
     def _asked_gate(self, state: EndpointState) -> Confirmation:
         by_name = self.trust.failed_by_name(state.last)
         return self.trust.gate(state.spec, state.fail_since, by_name=by_name)
-
-    def _why_shut(self, reading: Reading) -> Reading:
-        """What a fail is worth while our own eyes say that it is ours."""
-        lost = self.trust.resolver_lost and self.trust.failed_by_name(reading)
-        return OWN_RESOLVER if lost else OWN_NETWORK
 
     def _confirm(self, state: EndpointState, reading: Reading, at: Moment) -> None:
         """Order the re-check that a fail asks for, or the rest that rejections ask for."""
@@ -301,9 +290,8 @@ class EndpointMonitors:
 
     def _call_witnesses(self, at: Moment) -> None:
         """Run all witnesses at once, shared by all endpoints, at most every 2 s."""
-        due = max(at, self._round_at + ROUND_EVERY)
-        if due > self._round_at and self._round_at <= at:
-            self._round_at = due
+        if self._round_at <= at:
+            self._round_at = due = max(at, self._round_at + ROUND_EVERY)
             witnesses = self.trust.outside + self.trust.inside
             self._effects.append(Recheck(at, due, witnesses))
 
@@ -321,8 +309,7 @@ class EndpointMonitors:
             del self._pending[name]
             was, judged_by = state.shown, state.judged_by
             if gate is Confirmation.SHUT:
-                assert state.last is not None, "it is failing"
-                self._void(state, self._why_shut(state.last), at)
+                self._void(state, OWN_NETWORK, at)
                 continue
             state.decide(at, gate)
             if state.shown is not was:

@@ -47,10 +47,9 @@ class Staleness:
         """Hold its health while a run that is due waits."""
         if (due := self._timers.get(state)) is None:
             return
-        waited = until - max(at, state.delayed_until)
-        if waited > 0:
-            state.delayed_until = until
-            self._timers.set(state, due + waited)
+        begin = max(at, state.delayed_until)
+        state.delayed_until = max(begin, until)
+        self._timers.set(state, due + state.delayed_until - begin)
 
     @staticmethod
     def describe(state: EndpointState, at: Moment) -> tuple[bool, str]:

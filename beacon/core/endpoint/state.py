@@ -248,7 +248,7 @@ class EndpointState:
     def count(self, reading: Reading, at: Moment, *, regular: bool) -> Reading:
         """Take one reading into the counters; the reading as it was understood."""
         if self._rejected(reading) and not self.kept.guard.proven:
-            self.kept = replace(self.kept, guard=self.kept.guard.stop(self.started))
+            self.kept = replace(self.kept, guard=SignInGuard(stopped_at=self.started))
             reading = unproven(reading)
         self._note_statement(reading, at)
         outcome = reading.outcome

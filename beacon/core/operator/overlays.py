@@ -127,13 +127,11 @@ class Overlays:
 
     def attestations(self, service: str) -> Iterator[tuple[Attestation, float | None]]:
         """What must be tested by hand for a service, and when next; None: it is overdue."""
-        published = self._published.get(OverlayKind.ATTEST)
-        overdue = published.overdue if published is not None else ()
+        overdue = self._published[OverlayKind.ATTEST].overdue
         for item in self._attested.values():
             if service in (item.services or self._services):
-                record = self._active.get((OverlayKind.ATTEST, item.id, False))
-                due = record.until if record is not None and item.id not in overdue else None
-                yield item, due
+                key = (OverlayKind.ATTEST, item.id, False)
+                yield item, None if item.id in overdue else self._active[key].until
 
     def drill(self) -> Verdict | None:
         """The verdict that is rehearsed now, if one is."""
@@ -238,20 +236,13 @@ class Overlays:
 
     def _schedule(self, event: Scheduled) -> None:
         kind = OverlayKind.MAINTENANCE
-        for gone in [k for k, o in self._active.items() if o.origin == SCHEDULE]:
-            del self._active[gone]
+        began = {o.subject: o.since for o in self._active.values() if o.origin == SCHEDULE}
+        for service in began:
+            del self._active[kind, service, True]
         for service, until, window in event.services:
-            since = self._since_when(service, event.at)
             if service in self._services:
+                since = began.get(service, event.at)  # a window that goes on keeps its beginning
                 self._put(Overlay(kind, service, since, SCHEDULE, SCHEDULE, window, until))
-
-    def _since_when(self, service: str, at: Moment) -> Moment:
-        """Keep the beginning of a window that goes on."""
-        published = self._published.get(OverlayKind.MAINTENANCE)
-        for overlay in published.overlays if published is not None else ():
-            if overlay.subject == service and overlay.origin == SCHEDULE:
-                return overlay.since
-        return at
 
     def _bypass(self, event: Bypass) -> None:
         for service in self._set(OverlayKind.BYPASS, event, None):

@@ -53,9 +53,9 @@ class BlindAnnouncer:
     def _lost(self, at: Moment) -> Announcement:
         sighted_at = self.kept.sighted_at
         damped = sighted_at is not None and at - sighted_at < AGAIN_WITHIN
-        self.kept = BlindKept(announced=True, sighted_at=sighted_at, damped=damped)
+        self.kept = BlindKept(announced=True, damped=damped)
         return Announcement.BLIND
 
     def _back(self, at: Moment) -> Announcement:
-        self.kept = BlindKept(sighted_at=at, damped=self.kept.damped)
+        self.kept = BlindKept(sighted_at=at)
         return Announcement.SIGHTED

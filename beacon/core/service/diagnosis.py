@@ -154,7 +154,7 @@ def _causes(
 
 def _window(cause: EndpointSnapshot, delivery: EndpointSnapshot) -> CauseWindow | None:
     """The window of a cause that went down once, for this endpoint."""
-    if cause.onset is None:
+    if cause.onset is None or delivery.onset is None:
         return None
     since, ttl = cause.onset.at, cause.onset.ttl
     interval, delivery_interval = _spacing(cause.spec), _spacing(delivery.spec)
@@ -170,7 +170,7 @@ def _window(cause: EndpointSnapshot, delivery: EndpointSnapshot) -> CauseWindow 
         delivery_interval=delivery_interval,
         code_lifetime=lifetime,
         delivery=delivery.spec.id,
-        failed_at=delivery.onset.at if delivery.onset is not None else delivery.since,
+        failed_at=delivery.onset.at,
     )
 
 
@@ -181,21 +181,22 @@ def _spacing(spec: Endpoint) -> float:
 
 def _after_cause(cause: EndpointSnapshot, delivery: EndpointSnapshot, window: CauseWindow) -> Cause:
     assert cause.onset is not None, "it has a window"
-    began = delivery.onset.reading if delivery.onset is not None else delivery.statement
-    reading, apart = cause.onset.reading, window.failed_at - window.since
+    assert delivery.onset is not None, "it is in that window"
+    reading, began = cause.onset.reading, delivery.onset.reading
+    apart = window.failed_at - window.since
     order = f"{_span(abs(apart))} {'before' if apart > 0 else 'after'}"
     if abs(apart) < 1:
         order = "together with"
     restored = cause.up_again_at > window.since
     text = f"{_quoted(cause.spec.id, reading)}{', restored since' if restored else ''}"
-    then = delivery.spec.id if began is None else f"{delivery.spec.id}: {began.reason}"
-    text += f", {order} {then}"
+    text += f", {order} {delivery.spec.id}: {began.reason}"
     if not window.holds:
         text += f", which its window of {_span(window.until - window.since)} does not reach"
-    cited = [Cited(cause.spec.id, reading.reason, reading.detail, window.since)]
-    if began is not None:
-        cited.append(Cited(delivery.spec.id, began.reason, began.detail, window.failed_at))
-    return Cause(_word(cause, reading), text, tuple(cited), window, explains=window.holds)
+    cited = (
+        Cited(cause.spec.id, reading.reason, reading.detail, window.since),
+        Cited(delivery.spec.id, began.reason, began.detail, window.failed_at),
+    )
+    return Cause(_word(cause, reading), text, cited, window, explains=window.holds)
 
 
 def _span(seconds: float) -> str:

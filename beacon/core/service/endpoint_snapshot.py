@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from beacon.core.endpoint.state import EndpointState, Onset, overtaken
-from beacon.core.model import BOOT, LONG_AGO, Endpoint, Evidence, Health, Moment, Reading
+from beacon.core.model import LONG_AGO, Endpoint, Evidence, Health, Moment, Reading
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointSnapshot:
     """One endpoint at one moment. Times are seconds.
 
-    `statement` is what it says, since `stated_at`; it has had its health since `since`.
+    `statement` is what it says, since `stated_at`.
     `planned`: degraded by something plannable only. `in_trouble` also while unknown, if it was.
     `proven`: of an unknown one, its last proven health since the trouble began, else unknown.
     `raises`: it looks back, and is in trouble that still counts.
@@ -25,7 +25,6 @@ class EndpointSnapshot:
     in_trouble: bool = False
     proven: Health = Health.UNKNOWN
     raises_verdict: bool = False
-    since: Moment = BOOT
     stated_at: Moment | None = None
     onset: Onset | None = None
     up_again_at: Moment = LONG_AGO
@@ -49,7 +48,6 @@ def snapshot_of(
         in_trouble=state.in_trouble,
         proven=state.proven_since(began_at),
         raises_verdict=state.spec.looks_back and state.in_trouble and not overtaken(state, peers),
-        since=state.kept.since,
         stated_at=state.kept.since if state.slow else state.stated_at,
         onset=state.kept.confirmed_onset,
         up_again_at=state.kept.up_again_at,

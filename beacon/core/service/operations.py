@@ -60,8 +60,7 @@ class Operations:
         for incident in chosen:
             service = incident.view.service
             incident.reopen()
-            loud = not self._services.monitors[service].inhibited
-            annunciator.ask_again(service, event.at, loud=loud)
+            annunciator.ask_again(service, event.at)
             self._announce(Announcement.UNACKNOWLEDGED, incident, event)
         rehearsed = event.service is None and annunciator.rehearse_again(event.at)
         return bool(chosen) or rehearsed

@@ -54,8 +54,8 @@ class Services:
         for spec in site.services:
             self.monitors[spec.id].configure(spec, endpoints, affected, self.monitors)
         for name, gone in was.items():
-            if name not in self.monitors and gone.retire(at):
-                self._end_silence_after_the_last(at)
+            if name not in self.monitors:
+                gone.retire(at)
         self.tower.configure(site)
         self.overlays.configure(site)
 

@@ -95,14 +95,11 @@ class ServiceMonitor:
             for e in spec.endpoints
         }
 
-    def retire(self, at: Moment) -> bool:
-        """Close what it leaves open: it is watched no longer. Whether an incident was open."""
-        for kind in ("hold", "blind", "unconfirmed", "flapping"):
-            self._shared.timers.set((kind, self.spec.id), None)
-        incident = self.incident
-        if incident is not None:
-            self._announce_change(incident, Change.CLOSED, at)
-        return incident is not None
+    def retire(self, at: Moment) -> None:
+        """Close what it leaves open: it is watched no longer."""
+        self._shared.timers.set(("hold", self.spec.id), None)  # the others only judge it anew
+        if self.incident is not None:
+            self._announce_change(self.incident, Change.CLOSED, at)
 
     # --- over a restart -----------------------------------------------------------
 

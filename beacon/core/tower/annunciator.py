@@ -104,7 +104,7 @@ class Annunciator:
     def suppress(self, service: str) -> None:
         """Let no red, amber or sound come from a service."""
         alarm = self.alarms[service]
-        alarm.suppressed, alarm.awaiting_confirmation = True, False
+        alarm.suppressed = True
         alarm.kept.realarm_at = NEVER
 
     def await_confirmation(self, service: str, before: Verdict | None) -> None:
@@ -119,8 +119,7 @@ class Annunciator:
         """Show a service as ever; what nobody had acknowledged asks for it again."""
         alarm = self.alarms[service]
         alarm.suppressed = alarm.awaiting_confirmation = False
-        if alarm.insistent:
-            alarm.kept.realarm_at = Moment(at + REALARM_MINUTE)
+        self._insist(alarm, at)
 
     def _step(self, alarm: Alarm, step: AlarmEvent) -> None:
         alarm.kept.stage = self._table.get((alarm.kept.stage, step), alarm.kept.stage)
@@ -168,23 +167,26 @@ class Annunciator:
             self.buzzer.acknowledged()
         return bool(waiting)
 
-    def ask_again(self, service: str, at: Moment, *, loud: bool) -> None:
-        """Take an acknowledgement back: it flashes and, if `loud`, re-alarms in a minute."""
-        self._ask_again(self.alarms[service], at, loud=loud)
+    def ask_again(self, service: str, at: Moment) -> None:
+        """Take an acknowledgement back: it flashes and, if it insists, re-alarms in a minute."""
+        self._ask_again(self.alarms[service], at)
 
     def rehearse_again(self, at: Moment) -> bool:
         """Take back the acknowledgement of the drill; false if there was none."""
         drill = self.drill
         if drill is None or drill.kept.stage is not Stage.ACKNOWLEDGED:
             return False
-        self._ask_again(drill, at, loud=True)
+        self._ask_again(drill, at)
         return True
 
-    def _ask_again(self, alarm: Alarm, at: Moment, *, loud: bool) -> None:
+    def _ask_again(self, alarm: Alarm, at: Moment) -> None:
         self._step(alarm, AlarmEvent.UNDO)
         alarm.kept.realarms, alarm.kept.sound_at = 0, NEVER
-        sounds = loud and alarm.verdict in RED and not alarm.mute
-        alarm.kept.realarm_at = Moment(at + REALARM_MINUTE) if sounds else NEVER
+        self._insist(alarm, at)
+
+    def _insist(self, alarm: Alarm, at: Moment) -> None:
+        if alarm.insistent:
+            alarm.kept.realarm_at = Moment(at + REALARM_MINUTE)
 
     # --- what to show and say -----------------------------------------------------
 

@@ -92,7 +92,6 @@ class TowerControl:
             return
         self.silence = None
         self.annunciator.buzzer.silent_until = LONG_AGO
-        self._timers.set("silence", None)
         self._effects.append(SilenceChanged(at, on=False))
 
     # --- drill --------------------------------------------------------------------

@@ -8,6 +8,7 @@ from beacon.core.inputs import Observed
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
 from beacon.core.trust.network import Confirmation
+from tests.core.conftest import well_formed
 
 LETTERS = {
     "P": Reading(Reason.OK),
@@ -57,12 +58,13 @@ class Desk:
         eyes = tuple(map(eye, EYES)) if witnesses is None else witnesses
         self.site = Site(id="soc", services=self.services, witnesses=eyes)
         self.monitor = Monitor(self.site)
-        self.effects = list(self.monitor.start(0.0))
+        self.monitor.start(0.0)
 
     def read(self, at, name, reading=PASS, started=None, **more):
         began = at if started is None else started
         effects = self.monitor.handle(Observed(at, name, reading, began, **more))
-        self.effects += effects
+        for effect in effects:
+            well_formed(effect)
         return effects
 
     def well(self, at, *names):

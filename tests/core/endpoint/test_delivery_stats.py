@@ -111,14 +111,27 @@ def test_explain_shows_them(make_harness, codes):
     assert arrivals[CODE] == ()
 
 
-def test_words():
-    seen = Arrivals(DOMAIN, CODE, 412, 3, 0, 7)
-    assert in_words(seen) == (
-        f"{CODE}: 412 of 415 arrived while it was well, 0 of 7 arrived while it failed"
-    )
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ((412, 3, 0, 7), "412 of 415 arrived while it was well, 0 of 7 arrived while it failed"),
+        ((2, 2, 0, 0), "2 of 4 arrived while it was well"),
+    ],
+)
+def test_words(counts, words):
+    assert in_words(Arrivals(DOMAIN, CODE, *counts)) == f"{CODE}: {words}"
 
 
-def test_the_counts_are_halved_in_time():
-    seen = Arrivals(DOMAIN, CODE, MOST - 10, 4, 4, 2)
-    after = arrived(seen, failing=True, lost=True)
-    assert after == Arrivals(DOMAIN, CODE, (MOST - 10) // 2, 2, 2, 2)
+@pytest.mark.parametrize(
+    ("before", "failing", "lost", "after"),
+    [
+        ((1, 2, 3, 4), False, False, (2, 2, 3, 4)),
+        ((1, 2, 3, 4), False, True, (1, 3, 3, 4)),
+        ((1, 2, 3, 4), True, False, (1, 2, 4, 4)),
+        ((1, 2, 3, 4), True, True, (1, 2, 3, 5)),
+        ((MOST - 33, 15, 11, 7), True, True, ((MOST - 33) // 2, 7, 5, 4)),  # halved in time
+    ],
+)
+def test_one_more_code_is_counted(before, failing, lost, after):
+    counts = arrived(Arrivals(DOMAIN, CODE, *before), failing=failing, lost=lost)
+    assert counts == Arrivals(DOMAIN, CODE, *after)

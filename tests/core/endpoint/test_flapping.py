@@ -1,6 +1,11 @@
 """Flapping: when it begins and ends, and what is held meanwhile."""
 
-from beacon.core.model import Health
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beacon.core.endpoint.flapping import FlapDetector
+from beacon.core.model import Health, Reading, Reason
 from beacon.core.trust.network import Confirmation
 from tests.core.endpoint.conftest import LETTERS
 
@@ -53,3 +58,29 @@ def test_what_was_down_when_it_began_to_flap_is_held_as_down(feed):
     assert state.health is Health.UP
     assert state.shown is Health.DOWN
     assert feed("FFF" + "P" * 25 + "FPFPFP").shown is Health.DEGRADED
+
+
+@given(st.lists(st.booleans(), max_size=9), st.integers(0, 5), st.integers(0, 5))
+def test_fails_that_were_ours_leave_no_trace(before, regular, rechecks):
+    expected, found = FlapDetector(), FlapDetector()
+    for failed in [*before, False]:
+        expected.count(failed=failed)
+        found.count(failed=failed)
+    for _ in range(regular):
+        found.count(failed=True)
+    found.uncount_fails(regular + rechecks)
+    assert (found.history, found.changes_from) == (expected.history, expected.changes_from)
+
+
+@pytest.mark.parametrize(
+    ("letters", "why", "fails"),
+    [
+        ("PFF", Reason.OWN_NETWORK, 0),
+        ("PFF", Reason.STALE, 2),  # they were not ours
+        ("PFFF", Reason.OWN_NETWORK, 3),  # they were confirmed
+    ],
+)
+def test_only_fails_that_were_ours_are_taken_back(feed, letters, why, fails):
+    state = feed(letters)
+    state.void(Reading(why), 9.0)
+    assert state.flaps.history.bit_count() == fails

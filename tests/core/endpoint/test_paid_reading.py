@@ -4,10 +4,12 @@ import pytest
 
 from beacon.core.effects import FirstDue, OverallChanged, Recheck
 from beacon.core.endpoint.state import Onset
+from beacon.core.inputs import Observed
 from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site, Verdict
 from beacon.core.views import EndpointRead
 from beacon.engine.schedule import FIRST_WITHIN
 from beacon.replay.simulation import PASSING, ScriptedReading, Simulation
+from tests.core.endpoint.conftest import LETTERS
 
 HOUR, QUARTER = 3600.0, 900.0
 ARRIVES = "sms/arrives"
@@ -51,7 +53,8 @@ def test_what_cost_a_message_counts_over_a_restart_and_the_next_is_sent_in_its_t
     assert [(e.at, e.reading.reason, e.health) for e in read(first)] == [
         (HOUR, Reason.OK, Health.UP)
     ]
-    assert [e.due for e in first if isinstance(e, FirstDue)] == [HOUR + QUARTER]
+    due = FirstDue(HOUR + 500.0, ARRIVES, HOUR + QUARTER)
+    assert [e for e in first if isinstance(e, FirstDue)] == [due]
     later = read(beacon.run(HOUR + 3 * QUARTER))
     assert [e.at for e in later] == [HOUR + QUARTER, HOUR + 2 * QUARTER, HOUR + 3 * QUARTER]
 
@@ -90,7 +93,8 @@ def test_a_fail_that_waits_for_its_re_check_still_does(by_sms):
     list(beacon.run(HOUR + 10.0))
     first = beacon.restart(down=20.0)
     assert [e.failures for e in read(first)] == [1]
-    assert [e.due for e in first if isinstance(e, Recheck)] == [HOUR + 120.0]
+    recheck = Recheck(HOUR + 30.0, HOUR + 120.0, (ARRIVES,))
+    assert [e for e in first if isinstance(e, Recheck)] == [recheck]
     list(beacon.run(HOUR + 120.0))
     assert beacon.monitor.view().endpoints[0].health is Health.DOWN
     kept = beacon.monitor.remember(beacon.now).endpoints[ARRIVES]
@@ -104,9 +108,10 @@ def test_what_is_stale_counts_no_more(by_sms):
     assert beacon.monitor.view().services[0].starting
 
 
-def test_what_is_overdue_counts_and_is_read_soon(by_sms):
+@pytest.mark.parametrize("down", [QUARTER, 2 * QUARTER])
+def test_what_is_due_counts_and_is_read_soon(by_sms, down):
     beacon = by_sms()
-    first = beacon.restart(down=2 * QUARTER)
+    first = beacon.restart(down=down)
     assert [e.health for e in read(first)] == [Health.UP]
     assert not [e for e in first if isinstance(e, FirstDue)]
 
@@ -119,3 +124,35 @@ def test_it_becomes_stale_in_its_own_time(by_sms):
     assert beacon.monitor.view().endpoints[0].health is Health.UP
     list(beacon.run(HOUR + 3 * QUARTER + 151.0))
     assert beacon.monitor.view().endpoints[0].health is Health.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("fails", "then", "health"), [(1, "PFF", Health.UP), (3, "PF", Health.DOWN)]
+)
+def test_fails_of_before_the_restart_count_among_the_last_six(by_sms, fails, then, health):
+    beacon = by_sms(failure_threshold=4)
+    beacon.cue(ARRIVES, Reading(Reason.CODE_NOT_ARRIVED))
+    list(beacon.run(HOUR + 120.0 * (fails - 1) + 10.0))
+    assert [e.failures for e in read(beacon.restart(down=5.0))] == [fails]
+    for n, letter in enumerate(then):
+        at = beacon.now + n
+        beacon.monitor.handle(Observed(at, ARRIVES, LETTERS[letter], at, regular=False))
+    assert beacon.monitor.view().endpoints[0].health is health
+
+
+def test_what_is_said_of_it_stands_since_its_run(by_sms):
+    beacon = by_sms()
+    beacon.cue(ARRIVES, Reading(Reason.CODE_NOT_ARRIVED))
+    list(beacon.run(HOUR + 120.0))
+    beacon.restart(down=100.0)
+    cited = beacon.monitor.view().incidents[0].causes[0].readings[0]
+    assert (cited.endpoint, cited.at) == (ARRIVES, HOUR + 120.0)
+
+
+def test_nothing_is_paid_for_a_sign_in_that_was_stopped(by_sms):
+    beacon = by_sms(sign_in=True, guard_max=2)
+    beacon.cue(ARRIVES, Reading(Reason.CODE_WRONG))
+    list(beacon.run(2 * HOUR))
+    memory = beacon.monitor.remember(beacon.now)
+    assert memory.endpoints[ARRIVES].guard.stopped_at is not None
+    assert memory.paid == {}

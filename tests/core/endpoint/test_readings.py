@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from beacon.core.effects import Postpone, Transition
-from beacon.core.inputs import DateImplausible, RunDelayed, StorageDegraded, TimePassed
+from beacon.core.inputs import DateImplausible, Resume, RunDelayed, StorageDegraded, TimePassed
 from beacon.core.model import ClockSeen, Evidence, Health, Reading, Reason, Site
 from beacon.core.views import EndpointRead
 from tests.core.endpoint.conftest import EYES, FAIL, PASS, Desk, build, eye
@@ -63,6 +63,8 @@ def test_nothing_goes_down_before_our_own_eyes_were_asked(desk):
     assert report in effects
     assert desk.report("mfa/a") == report
     assert not [e for e in desk.read(22.0, "witness/b") if isinstance(e, Transition)]
+    kept = desk.monitor.remember(22.0).endpoints["mfa/a"]
+    assert (kept.health, kept.since) == (Health.DOWN, 21.0)
 
 
 def test_a_witness_that_began_before_the_first_fail_proves_nothing(desk):
@@ -116,6 +118,7 @@ def test_a_lost_uplink_voids_everything_outside_once(desk):
     assert desk.report("sms/b") == EndpointRead(22.5, "sms/b", ours, Health.UNKNOWN, 0)
     assert desk.monitor.view().overall.network == "lost"
     assert not [e for e in desk.read(32.0, "witness/b", GONE) if isinstance(e, Transition)]
+    assert desk.monitor.remember(32.0).endpoints["mfa/a"].since == 22.5
     desk.read(33.0, "mfa/a", Reading(Reason.DEADLINE, "x", 4.0))
     assert desk.report("mfa/a").reading == Reading(ours.reason, ours.detail, 4.0)
 
@@ -158,6 +161,46 @@ def test_local_endpoints_are_unknown_only_with_the_lan():
     desk.read(30.0, "witness/gateway")
     desk.read(31.0, "mfa/door", FAIL, started=29.0)
     assert desk.report("mfa/door").reading.reason is Reason.DEADLINE, "the uplink is not its own"
+
+
+# --- our resolver ------------------------------------------------------------------
+
+FOUND = Reading(Reason.OK, resolver=True)
+UNRESOLVED = Reading(Reason.DNS_TIMEOUT, "no answer", 4.0, resolver=False)
+
+
+@pytest.fixture
+def by_name(desk):
+    """Everything is asked by name but one witness."""
+    for name in ("mfa/a", "sms/b", "witness/a"):
+        desk.read(2.0, name, FOUND)
+    return desk
+
+
+def test_without_our_resolver_what_is_asked_by_name_says_nothing(by_name):
+    by_name.read(10.0, "sms/b", UNRESOLVED)
+    ours = Reading(
+        Reason.OWN_NETWORK, "our own resolver answers for no name outside", resolver=False
+    )
+    lost = by_name.read(11.0, "witness/a", UNRESOLVED)
+    assert Transition(11.0, "sms/b", Health.UP, Health.UNKNOWN, ours) in lost
+    effects = by_name.read(12.0, "mfa/a", UNRESOLVED)
+    ours = replace(ours, latency=4.0)
+    assert Transition(12.0, "mfa/a", Health.UP, Health.UNKNOWN, ours) in effects
+    assert by_name.report("mfa/a") == EndpointRead(12.0, "mfa/a", ours, Health.UNKNOWN, 0)
+    by_name.monitor.handle(TimePassed(106.9))
+    assert by_name.report("mfa/a").reading == ours
+    by_name.monitor.handle(TimePassed(107.0))
+    assert by_name.report("mfa/a").reading.reason is Reason.STALE
+
+
+def test_before_a_name_is_called_dead_all_witnesses_are_asked(by_name):
+    for at in (10.0, 15.0, 20.0):
+        by_name.read(at, "mfa/a", UNRESOLVED, regular=at == 10.0)
+    by_name.read(21.0, "witness/b")
+    assert by_name.report("mfa/a").health is Health.UP
+    by_name.read(22.0, "witness/a", FOUND)
+    assert by_name.report("mfa/a").health is Health.DOWN
 
 
 # --- the clock --------------------------------------------------------------------
@@ -248,7 +291,8 @@ def test_silence_is_published_at_its_moment(desk):
 def test_a_void_endpoint_that_was_failing_waits_for_nobody(desk):
     down(desk, "mfa/a", 10.0)
     desk.monitor.handle(TimePassed(20.0 + 95.0))
-    effects = desk.read(116.0, "witness/a")
+    desk.read(116.0, "witness/a", GONE)
+    effects = desk.read(117.0, "witness/b", Reading(Reason.INTERNAL_ERROR))
     assert not [e for e in effects if getattr(e, "endpoint", "") == "mfa/a"]
 
 
@@ -296,15 +340,34 @@ def test_a_fail_that_nothing_confirms_is_unknown_in_time():
     assert detail == "no proof, only fails that nothing confirms, for 210 s"
 
 
+def test_errors_alone_are_no_proof(desk):
+    desk.read(50.0, "mfa/a", Reading(Reason.INTERNAL_ERROR))
+    desk.monitor.handle(TimePassed(96.0))
+    assert desk.report("mfa/a").reading.detail == "no proof, only errors, for 95 s"
+
+
+def test_a_sign_in_that_was_resumed_becomes_stale_in_its_time():
+    desk = Desk(build("mfa/a", sign_in=True, guard_max=1), witnesses=())
+    desk.read(1.0, "mfa/a")
+    desk.read(10.0, "mfa/a", Reading(Reason.SIGN_IN_REJECTED))
+    effects = desk.monitor.handle(Resume(100.0, None, by="analyst", origin="cli"))
+    assert Postpone(100.0, "mfa/a", 610.0) in effects
+    desk.monitor.handle(TimePassed(704.9))
+    assert desk.report("mfa/a").reading.reason is Reason.SIGN_IN_REJECTED
+    desk.monitor.handle(TimePassed(705.0))
+    assert desk.report("mfa/a").reading.reason is Reason.STALE
+
+
 def test_only_the_wait_itself_is_not_counted_as_silence():
     desk = Desk(sign_in(), witnesses=())
     desk.well(1.0, "mfa/a")
-    for at, seconds in ((60.0, 40.0), (80.0, 20.0), (100.0, 10.0)):  # one wait, reported in parts
+    # One wait, reported in parts; later another.
+    for at, seconds in ((60.0, 40.0), (80.0, 20.0), (90.0, 5.0), (100.0, 10.0), (120.0, 0.5)):
         desk.monitor.handle(RunDelayed(at, "mfa/a", seconds))
-    desk.monitor.handle(RunDelayed(110.0, "mfa/none", 50.0))
-    desk.monitor.handle(TimePassed(260.9))
+    desk.monitor.handle(RunDelayed(130.0, "mfa/none", 50.0))
+    desk.monitor.handle(TimePassed(261.4))
     assert desk.report("mfa/a").health is Health.UP
-    desk.monitor.handle(TimePassed(261.0))
+    desk.monitor.handle(TimePassed(261.5))
     assert desk.report("mfa/a").health is Health.UNKNOWN
 
 
@@ -406,12 +469,32 @@ def test_one_that_waits_for_our_eyes_does_not_keep_the_others_waiting():
     assert desk.report("sms/b").health is Health.DOWN
 
 
-def test_a_clock_that_is_wrong_once_somebody_is_watched_no_longer_voids_at_once():
-    offsets = {"app": 0.0, "sms": 0.0, "mfa": -3600.0, "vpn": -3600.0}
-    desk = Desk(*(build(f"{n}/a", clock_bound=n == "vpn") for n in offsets), witnesses=())
-    for name, offset in offsets.items():
-        desk.read(1.0, f"{name}/a", Reading(Reason.OK, clock=ClockSeen(offset, name)))
+OFFSETS = {"app": 0.0, "sms": 0.0, "mfa": -3600.0, "vpn": -3600.0}
+
+
+def disagree(desk, at, *names):
+    """These services say what time it is."""
+    for name in names:
+        desk.read(at, f"{name}/a", Reading(Reason.OK, clock=ClockSeen(OFFSETS[name], name)))
+
+
+@pytest.fixture
+def doubtful():
+    """A clock that two of four services find wrong: not enough."""
+    desk = Desk(*(build(f"{n}/a", clock_bound=n == "vpn") for n in OFFSETS), witnesses=())
+    disagree(desk, 1.0, *OFFSETS)
     assert desk.monitor.view().overall.clock == "ok"
-    effects = desk.monitor.reconfigure(Site(id="soc", services=desk.services[2:]), 3.0)
-    assert desk.monitor.view().overall.clock == "lost"
+    return desk
+
+
+def test_a_clock_that_is_wrong_once_somebody_is_watched_no_longer_voids_at_once(doubtful):
+    effects = doubtful.monitor.reconfigure(Site(id="soc", services=doubtful.services[2:]), 3.0)
+    assert doubtful.monitor.view().overall.clock == "lost"
     assert Transition(3.0, "vpn/a", Health.UP, Health.UNKNOWN, WRONG) in effects
+
+
+def test_a_clock_that_is_wrong_once_somebody_falls_silent_voids_at_once(doubtful):
+    disagree(doubtful, 50.0, "sms", "mfa", "vpn")
+    effects = doubtful.monitor.handle(TimePassed(96.0))
+    assert doubtful.monitor.view().overall.clock == "lost"
+    assert Transition(96.0, "vpn/a", Health.UP, Health.UNKNOWN, WRONG) in effects

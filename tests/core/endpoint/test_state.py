@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.core.endpoint.state import EndpointKept, EndpointState, overtaken, with_slowness
+from beacon.core.endpoint.state import EndpointKept, EndpointState, Onset, overtaken, with_slowness
 from beacon.core.model import Evidence, Health, Outcome, Reading, Reason
 from beacon.core.trust.network import Confirmation
 from tests.core.endpoint.conftest import LETTERS
@@ -142,6 +142,22 @@ def test_never_up_without_a_good_reading_and_never_down_without_fails(letters):
             assert letter == arrived
 
 
+@pytest.mark.parametrize(
+    ("answers", "kept"),
+    [
+        ([(0.0, 300.0), (100.0, 200.0)], 300.0),  # a resolver counts down
+        ([(0.0, 300.0), (200.0, 300.0), (450.0, 50.0)], 300.0),  # it asked anew
+        ([(0.0, 300.0), (300.0, 100.0)], 300.0),
+        ([(0.0, 300.0), (301.0, 100.0)], 100.0),  # it cannot have kept the former
+    ],
+)
+def test_the_largest_ttl_within_itself_is_the_true_one(feed, answers, kept):
+    state = feed("")
+    for at, ttl in answers:
+        state.count(Reading(Reason.OK, ttl=ttl), at, regular=True)
+    assert state.ttl == kept
+
+
 # --- what looks back --------------------------------------------------------------
 
 
@@ -153,7 +169,7 @@ def both(make_endpoint):
         ours = EndpointState(make_endpoint("s", "x", Evidence.SYMPTOM), 0.0)
         late = EndpointState(
             make_endpoint(
-                "s", "users", Evidence.SYMPTOM, hindsight=1800.0, failure_threshold=1, **cell
+                "s", "users", Evidence.SYMPTOM, hindsight=1800.0, failure_threshold=2, **cell
             ),
             0.0,
         )
@@ -172,7 +188,8 @@ def both(make_endpoint):
 
 def test_trouble_of_before_our_sign_in_came_back_is_over(both):
     assert both(fell=100, users_failed=1000, back=5000, users_failed_last=6000)
-    assert not both(fell=100, users_failed=1000, back=5000, users_failed_last=6802), (
+    assert both(fell=1000, users_failed=1000, back=5000, users_failed_last=6000)
+    assert not both(fell=100, users_failed=1000, back=5000, users_failed_last=6801), (
         "of afterwards it is not"
     )
 
@@ -183,6 +200,22 @@ def test_a_sign_in_that_was_up_while_users_failed_proves_nothing(both):
 
 def test_nor_does_one_of_another_cell(both):
     assert not both(fell=100, users_failed=1000, back=5000, users_failed_last=6000, factor="sms")
+
+
+def test_an_earlier_fall_of_the_users_does_not_count_once_they_are_only_slow(make_endpoint):
+    late = EndpointState(make_endpoint("s", "users", Evidence.SYMPTOM, hindsight=1800.0), 0.0)
+    late.health = Health.DEGRADED
+    ours = EndpointState(make_endpoint("s", "x", Evidence.SYMPTOM), 0.0)
+    late.kept = EndpointKept(
+        since=5000.0,
+        health=Health.DEGRADED,
+        confirmed_onset=Onset(100.0, LETTERS["F"]),
+        informed_at=7000.0,
+    )
+    ours.kept = EndpointKept(
+        since=6000.0, confirmed_onset=Onset(1000.0, LETTERS["F"]), up_again_at=6000.0
+    )
+    assert overtaken(late, [ours])
 
 
 def test_an_endpoint_without_a_reading_is_never_overtaken(make_endpoint):

@@ -40,7 +40,8 @@ def ask(name, **asked):
         ),
         ("silence", {"seconds": 3600}, Silence(7.0, True, **WHO, seconds=3600.0)),
         ("silence", {"on": False, "seconds": 1e9}, Silence(7.0, False, **WHO)),
-        ("lamp_test", {}, LampTest(7.0, **WHO)),
+        ("silence", {"seconds": 0.5}, Silence(7.0, True, **WHO, seconds=0.5)),
+        ("lamp_test", {"reason": "x" * 200}, LampTest(7.0, **WHO, reason="x" * 200)),
         ("bypass", {}, Bypass(7.0, None, True, **WHO)),
         (
             "shelve",

@@ -17,7 +17,7 @@ from beacon.core.inputs import (
 )
 from beacon.core.model import Attestation, BreakGlassUse, Preset, Reading, Reason, Sequence, Verdict
 from beacon.core.operator.overlays import MOST_USES
-from beacon.core.views import OverlayKind
+from beacon.core.views import EndpointRead, OverlayKind
 from tests.core.operators import GREEN, HOUR, ITEM, WHO, fail, mend, operate, overlays, restarted
 
 
@@ -319,7 +319,8 @@ def test_a_bypass_and_an_attestation_come_back_and_a_window_is_posted_anew(make_
         (OverlayKind.ATTEST, "break-glass", "analyst", ""),
     }
     again.advance(100)
-    assert again.sounds == [], "a restart itself reminds of nothing"
+    again.effects += again.simulation.tell(QuietHours(again.now, on=False))
+    assert again.sounds == [], "a restart itself reminds of nothing, nor do hours that were loud"
     assert again.lamps == {"green": "steady", "blue": "steady"}
 
 
@@ -371,7 +372,13 @@ def test_a_reset_that_is_due_is_still_due_after_a_restart(make_harness, sequence
 )
 def test_an_overlay_carries_who_when_why_and_until(make_harness, kind, args, more, subject, until):
     harness = make_harness(attest=(ITEM,)).advance(200)
-    harness.effects += harness.simulation.tell(kind(harness.now, *args, **WHO, **more))
+    effects = harness.simulation.tell(kind(harness.now, *args, **WHO, **more))
+    (answer,) = [e for e in effects if isinstance(e, Answered)]
+    assert (answer.ok, answer.on, answer.service) == (
+        True,
+        True,
+        None if kind is Drill else subject,
+    )
     (overlay,) = harness.simulation.monitor.view().overlays
     assert (overlay.subject, overlay.since) == (subject, harness.now)
     assert (overlay.by, overlay.origin, overlay.reason) == ("analyst", "cli", "because")
@@ -479,9 +486,12 @@ def test_further_uses_and_accounts_join_it(make_harness):
     assert announced_uses(harness) == ["first", "second"]
     (overlay,) = overlays(harness, OverlayKind.BREAK_GLASS).overlays
     assert overlay.by == "first, second"
+    use(harness, "d", account="second").advance(60)
+    (overlay,) = harness.simulation.monitor.view().overlays
+    assert overlay.by == "first, second"
     assert operate(harness, Acknowledge) == ""
     use(harness, "a", "b", "c").advance(60)
-    assert announced_uses(harness) == ["first", "second", "first"]
+    assert announced_uses(harness) == ["first", "second", "second", "first"]
     assert overlays(harness, OverlayKind.BREAK_GLASS).on
 
 
@@ -534,13 +544,23 @@ def test_a_use_and_what_was_announced_survive_a_restart(make_harness):
 def test_what_was_announced_is_remembered_within_bounds(make_harness):
     harness = make_harness().advance(200)
     for n in range(8):
-        use(harness, *(f"{n}-{m}" for m in range(100)), reason=Reason.DEADLINE).advance(60)
+        each = (f"{n}-{m}" for m in range(100))
+        use(harness, *each, "often", reason=Reason.DEADLINE).advance(60)
     kept = harness.simulation.monitor.remember(harness.now)
     assert len(kept.uses) == MOST_USES
-    assert kept.uses[-1] == "7-99"
+    assert kept.uses[-2:] == ("7-99", "often"), "what is read again is not the oldest"
     assert announced_uses(harness) == ["first"] * 8
     onsets = [each.confirmed_onset for each in kept.endpoints.values() if each.confirmed_onset]
     assert [onset.reading.uses for onset in onsets] == [()]
+
+
+def test_uses_that_were_announced_change_nothing(make_harness, usual_service):
+    harness = fail(make_harness(usual_service(session_lifetime=600.0)).advance(200)).advance(300)
+    use(harness.acknowledge(), "a").advance(60)
+    at = harness.now + 9.0  # by then more sessions would have ended
+    reading = Reading(Reason.OK, uses=(BreakGlassUse("a", "first"),))
+    (read,) = harness.simulation.tell(Observed(at, "mfa/health", reading, at))
+    assert isinstance(read, EndpointRead)
 
 
 def test_uses_read_for_what_is_not_watched_are_nothing(make_harness, three_witnesses):

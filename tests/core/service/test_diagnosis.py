@@ -1,7 +1,10 @@
 """Why it is so, in a word and a sentence that cites its readings."""
 
+from dataclasses import replace
+
 import pytest
 
+from beacon.core.endpoint.state import Onset
 from beacon.core.model import Evidence, Health, Reading, Reason
 from beacon.core.service.diagnosis import diagnose
 from tests.core.snapshots import snapshot
@@ -139,6 +142,53 @@ def test_all_that_applies_is_ranked_and_what_does_not_explain_comes_last():
 def test_a_failing_cause_has_a_word_whatever_it_reads(kind, reason, cause):
     failing = snapshot("s/x", Evidence.CAUSE, Health.DOWN, statement=Reading(reason), kind=kind)
     assert likeliest(FINE, failing).cause == cause
+
+
+SINCE = 1000.0
+AFFECTED = Reading(Reason.CODE_NOT_ARRIVED)
+BEYOND = "s/code: code_not_arrived, which its window of 65 s does not reach"
+
+
+@pytest.mark.parametrize(
+    ("apart", "ttl", "up_again_at", "words", "explains"),
+    [
+        (0.9, None, 0.0, ", together with s/code: code_not_arrived", True),
+        (1.0, None, 0.0, ", 1 s before s/code: code_not_arrived", True),
+        (-1.0, None, 0.0, ", 1 s after s/code: code_not_arrived", True),
+        (65.0, None, SINCE, ", 65 s before s/code: code_not_arrived", True),
+        (65.5, None, 0.0, f", 66 s before {BEYOND}", False),
+        (119.0, 60.0, 0.0, ", 119 s before s/code: code_not_arrived", True),
+        (120.0, 60.0, SINCE + 1, ", restored since, 2 min before s/code: code_not_arrived", True),
+    ],
+)
+def test_a_cause_and_what_it_broke_are_cited_as_they_began(
+    apart, ttl, up_again_at, words, explains
+):
+    cause = snapshot(
+        "s/proxy",
+        Evidence.CAUSE,
+        Health.DOWN,
+        statement=Reading(Reason.DEADLINE),
+        onset=Onset(SINCE, Reading(Reason.TLS_EXPIRED), ttl),
+        up_again_at=up_again_at,
+        affects=("s/code",),
+    )
+    code = snapshot(
+        "s/code",
+        Evidence.SYMPTOM,
+        Health.DOWN,
+        statement=Reading(Reason.DEADLINE),
+        onset=Onset(SINCE + apart, AFFECTED),
+    )
+    (found,) = [each for each in diagnose([cause, code]) if each.window]
+    assert (found.cause, found.explains) == ("tls", explains)
+    assert found.explanation == f"s/proxy: tls_expired{words}"
+    assert [(each.reason, each.at) for each in found.readings] == [
+        (Reason.TLS_EXPIRED, SINCE),
+        (Reason.CODE_NOT_ARRIVED, SINCE + apart),
+    ]
+    unknown = replace(code, onset=None)
+    assert not any(each.window for each in diagnose([cause, unknown])), "nobody saw it begin"
 
 
 @pytest.mark.parametrize("evidence", [Evidence.CAUSE, Evidence.HEALTH])

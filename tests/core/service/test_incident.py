@@ -519,6 +519,13 @@ def test_the_foremost_is_the_worst_then_the_unacknowledged_then_the_oldest(one):
     assert foremost([amber, red, younger, older]) is older
 
 
+def test_what_opened_unexplained_takes_any_explanation_later(one):
+    incident = one()
+    incident.follow(Verdict.DEGRADED)
+    incident.explain([Cause("own network", "no witness answers", explains=False)])
+    assert (incident.view.cause, incident.view.explanation) == ("own network", "no witness answers")
+
+
 def test_below_its_worst_only_a_better_explanation_is_taken(one):
     incident = one()
     incident.explain([Cause("vendor", "they admit it")])

@@ -3,8 +3,10 @@
 import pytest
 
 from beacon.core.effects import Announced, Recheck
+from beacon.core.endpoint.state import EndpointState
 from beacon.core.inputs import Bypass, Maintenance, Observed, QuietHours, Scheduled, Shelve
 from beacon.core.model import Evidence, Reason, Sequence, Service, Verdict
+from beacon.core.service.suppression import time_to_confirm
 from beacon.core.views import OverlayKind
 from tests.core.operators import (
     FAILED,
@@ -245,6 +247,8 @@ def test_afterwards_only_what_is_worse_confirmed_and_probed_again_is_an_alarm(
     wrong = lamps != GREEN
     assert (harness.announcements, harness.sounds) == ([], [])
     assert harness.lamps == ({"white": "slow"} | HELD.get(case, {}) if wrong else GREEN)
+    if wrong:
+        assert restarted(harness).lamps == {"white": "steady"} | HELD.get(case, {})
     # Failed again: only now it is an alarm, and only if it is worse than before.
     meanwhile(harness).advance(62)
     assert harness.announcements == announcements
@@ -277,6 +281,24 @@ def test_what_was_pushed_during_a_suppression_alarms_at_its_end(
     assert "opened" in harness.announcements
     assert harness.sounds[0] == "three_pulses"
     assert harness.lamps["red"] == "fast"
+
+
+@pytest.mark.parametrize(
+    ("times", "seconds"),
+    [
+        ({"interval": 60.0, "timeout": 30.0}, 300.0),
+        ({"interval": 200.0, "timeout": 30.0}, 430.0),
+        ({"interval": 200.0, "timeout": 30.0, "pushed": True}, 300.0),
+    ],
+)
+def test_there_is_time_for_two_readings_of_the_slowest_and_five_minutes_at_least(
+    make_endpoint, times, seconds
+):
+    specs = (
+        make_endpoint("mfa", "a", Evidence.SYMPTOM),
+        make_endpoint("mfa", "b", Evidence.CLAIM, **times),
+    )
+    assert time_to_confirm(EndpointState(spec, 0.0) for spec in specs) == seconds
 
 
 @pytest.mark.parametrize("kind", SUPPRESSIONS)

@@ -175,7 +175,7 @@ def test_standing_things_raise_to_advisory_only(evidence):
 )
 def test_claims_alone(healths, verdict):
     found = judge([snapshot(f"s/{n}", Evidence.CLAIM, h) for n, h in enumerate(healths)])
-    assert (found.verdict, found.shallow) == (verdict, True)
+    assert (found.verdict, found.known, found.shallow) == (verdict, verdict, True)
 
 
 @pytest.mark.parametrize(
@@ -232,19 +232,20 @@ def test_what_is_only_a_part_and_what_is_not_seen(ours, partial, blind):
 
 
 @pytest.mark.parametrize(
-    ("healths", "verdict"),
+    ("healths", "verdict", "known"),
     [
-        ((UP, UP), Verdict.OK),
-        ((UP, DOWN), Verdict.DEGRADED),
-        ((DOWN, DOWN), Verdict.DEGRADED),
-        ((UP, DARK), Verdict.BLIND),
-        ((DARK, DOWN), Verdict.DEGRADED),
-        ((UP, SLOW), Verdict.ADVISORY),
+        ((UP, UP), Verdict.OK, Verdict.OK),
+        ((UP, DOWN), Verdict.DEGRADED, Verdict.DEGRADED),
+        ((DOWN, DOWN), Verdict.DEGRADED, Verdict.DEGRADED),
+        ((UP, DARK), Verdict.BLIND, Verdict.OK),
+        ((DARK, DARK), Verdict.BLIND, Verdict.BLIND),
+        ((DARK, DOWN), Verdict.DEGRADED, Verdict.DEGRADED),
+        ((UP, SLOW), Verdict.ADVISORY, Verdict.ADVISORY),
     ],
 )
-def test_causes_alone(healths, verdict):
+def test_causes_alone(healths, verdict, known):
     found = judge([snapshot(f"s/{n}", Evidence.CAUSE, h) for n, h in enumerate(healths)])
-    assert (found.verdict, found.shallow) == (verdict, True)
+    assert (found.verdict, found.known, found.shallow) == (verdict, known, True)
 
 
 endpoints = st.lists(

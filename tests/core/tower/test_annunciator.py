@@ -1,5 +1,7 @@
 """The tower's manners: whose lamp wins, what may sound, and what is never swallowed."""
 
+from dataclasses import replace
+
 import pytest
 
 from beacon.core.indication import DARK, Flag, Light, Pattern, Sound
@@ -150,6 +152,16 @@ OPEN, SEEN = Stage.ALARM, Stage.ACKNOWLEDGED
         ((alarm(OK, suppressed=True), alarm(OK)), OK, {"green": "steady"}),
         ((alarm(BAD, OPEN, awaiting_confirmation=True),), OK, {"white": "slow"}),
         ((alarm(BAD, OPEN, awaiting_confirmation=True, blind=True),), OK, {"white": "steady"}),
+        (
+            (alarm(Verdict.RECOVERING, SEEN, awaiting_confirmation=True, before=BAD),),
+            Verdict.RECOVERING,
+            RECOVERING | {"white": "slow"},
+        ),
+        (
+            (alarm(BAD, SEEN, awaiting_confirmation=True, before=Verdict.DEGRADED),),
+            BAD,
+            {"amber": "steady", "white": "slow"},
+        ),
         ((alarm(OK, starting=True, blind=True),), OK, {"white": "slow"}),
         ((alarm(BAD, SEEN, blind=True),), BAD, {"red": "steady", "white": "steady"}),
         ((alarm(OK, must_act=True),), OK, {"green": "steady", "blue": "steady"}),
@@ -285,6 +297,25 @@ def test_a_rehearsal_that_goes_on_after_a_restart_is_acknowledged(tower, verdict
     shown = tower.show()
     assert shown.blue.pattern is FAST
     assert shown.green.pattern is OFF, "a rehearsed one lights none"
+    assert tower.rehearse_again(100.0)
+    assert not drill.acknowledged
+
+
+@pytest.mark.parametrize(
+    ("verdict", "more", "due"),
+    [
+        (BAD, {}, 560.0),
+        (Verdict.DEGRADED, {}, float("inf")),
+        (BAD, {"suppressed": True}, float("inf")),
+        (BAD, {"inhibited": True}, float("inf")),
+    ],
+)
+def test_what_is_asked_again_re_alarms_where_it_may_sound(tower, verdict, more, due):
+    rings(tower, "mfa", verdict=verdict, at=100.0).acknowledge("mfa")
+    tower.alarms["mfa"] = replace(tower.alarms["mfa"], **more)
+    tower.ask_again("mfa", 500.0)
+    assert not tower.alarms["mfa"].acknowledged
+    assert tower.next_deadline() == due
 
 
 def test_only_what_is_open_can_be_acknowledged(tower):

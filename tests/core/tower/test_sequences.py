@@ -265,7 +265,7 @@ def test_it_flashes_at_once_and_sounds_again_after_a_minute(make_harness, sequen
     assert harness.sounds == []
     harness.advance(260)
     assert harness.sounds == ["pulse"] * 5
-    assert harness.acknowledge().lamps == {"red": "steady"}
+    assert harness.acknowledge().lamps == {"red": "steady", "amber": "slow"}
 
 
 def test_only_an_acknowledged_open_incident_can_ask_again(three):

@@ -174,7 +174,7 @@ def test_one_name_that_is_not_found_is_not_our_resolver(by_name, make_endpoint):
     outside = make_endpoint("s", "x", Evidence.SYMPTOM)
     by_name.witnessed("witness/canary-a", UNRESOLVED, 11.0, 10.5)
     assert not by_name.resolver_lost, "its own zone may be dead"
-    by_name.looked_up(outside, FOUND, 12.0, 11.0)
+    by_name.looked_up(outside, FOUND, 12.0, 10.5)
     by_name.looked_up(outside, UNRESOLVED, 13.0, 12.5)
     assert not by_name.resolver_lost, "a name was found since the witness was not"
     by_name.witnessed("witness/canary-a", FOUND, 20.0, 20.0)
@@ -212,7 +212,7 @@ def test_a_local_name_says_nothing_of_names_outside(by_name, make_endpoint):
 def test_the_gate_waits_for_all_eyes_where_a_name_was_not_found(by_name, make_endpoint):
     failing = make_endpoint("s", "x", Evidence.SYMPTOM)
     by_name.looked_up(failing, UNRESOLVED, 10.0, 10.0)
-    by_name.witnessed("witness/canary-b", OK, 11.0, 10.5)
+    by_name.witnessed("witness/canary-b", OK, 11.0, 10.0)
     assert by_name.gate(failing, 10.0) is Confirmation.OPEN
     assert by_name.gate(failing, 10.0, by_name=True) is Confirmation.PENDING
     by_name.witnessed("witness/canary-a", UNRESOLVED, 12.0, 10.5)
@@ -258,4 +258,4 @@ def test_a_pass_that_began_as_the_last_witness_was_lost_proves_the_uplink(trust,
 def test_without_a_loss_nothing_is_back(trust, make_endpoint):
     trust.witnessed("witness/canary-a", OK, 10.0, 10.0)
     trust.passed(make_endpoint("s", "x", Evidence.SYMPTOM), 11.0, 11.0)
-    assert trust.back_at == float("-inf")
+    assert trust.back_at == trust.resolver_back_at == float("-inf")
