@@ -260,6 +260,9 @@ def test_every_sound_is_made_and_ends(make_harness, sound):
 ANNOUNCED = {
     Announcement.OPENED: ill(Reason.SLOW, SIGN_IN),
     Announcement.ESCALATED: both(ill(Reason.SLOW, SIGN_IN), ill(Reason.DEADLINE, SIGN_IN)),
+    Announcement.WIDENED: both(
+        ill(Reason.HTTP_STATUS, "mfa/health"), acknowledge, ill(Reason.SLOW, SIGN_IN)
+    ),
     Announcement.RELAPSED: both(recovering, ill(Reason.DEADLINE, SIGN_IN)),
     Announcement.ACKNOWLEDGED: INCIDENTS[IncidentState.ACKNOWLEDGED],
     Announcement.UNACKNOWLEDGED: both(

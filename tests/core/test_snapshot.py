@@ -20,7 +20,7 @@ from beacon.core.effects import (
 from beacon.core.endpoint.flapping import Flapping
 from beacon.core.endpoint.guard import SignInGuard
 from beacon.core.endpoint.state import EndpointKept, Onset
-from beacon.core.indication import Colour, Pattern
+from beacon.core.indication import Colour, Pattern, Sound
 from beacon.core.inputs import (
     Acknowledge,
     Bypass,
@@ -353,7 +353,7 @@ def test_a_crash_does_not_let_a_stopped_sign_in_run(stopped, restart):
     ]
     assert stopped.verdict() is held
     assert stopped.lamps["blue"] == "steady"
-    assert stopped.lamps["white"] == "steady", "blind, and no longer starting"
+    assert "white" not in stopped.lamps, "what the guard stopped is held, not unknown"
     assert stopped.sounds == []
 
 
@@ -722,6 +722,7 @@ def full():
             confirmed_onset=Onset(299.0, Reading(Reason.DNS_NXDOMAIN, ttl=60.0), 60.0),
             slow=True,
             passed_at=250.0 + n,
+            worked_at=251.0 + n,
             informed_at=298.0 + n if name == "mfa/users" else math.inf,
         )
         for n, name in enumerate(names)
@@ -744,7 +745,8 @@ def full():
             suppression=Suppression(Verdict.OK, None) if name == "sms" else None,
             incident=Incident(
                 view=replace(view, service=name, verdict=verdict, state=state),
-                relapsed_at=311.0,
+                parts=("cell emea", "kind dns"),
+                flapped_at=311.0 if name == "mfa" else None,
                 admitted_at=322.0,
                 announced_recovering=True,
                 onset_at=299.0,
@@ -757,7 +759,15 @@ def full():
     }
     alarms = {
         "mfa": AlarmKept(Stage.ALARM, Turn.FIRST_OUT, realarms=2, realarm_at=450.0),
-        "sms": AlarmKept(Stage.ALARM, Turn.SUBSEQUENT, realarms=2),
+        "sms": AlarmKept(
+            Stage.ALARM,
+            Turn.SUBSEQUENT,
+            realarms=2,
+            sound_at=460.0,
+            sound=Sound.THREE_PULSES,
+            called_at=312.0,
+            blind_announced=True,
+        ),
     }
     shelved = Overlay(OverlayKind.SHELVE, "sms", 350.0, "analyst", "cli", "vendor", 9000.0)
     return Memory(
@@ -774,7 +784,9 @@ def full():
         silence=SilenceChanged(390.0, True, 390.0, 900.0, "analyst", "call"),
         overlays=(shelved,),
         uses=("a", "b"),
-        buzzer=BuzzerKept(swallowed=5, opened_at=310.0, opened_rank=5, spent=(311.0, 312.0)),
+        buzzer=BuzzerKept(
+            swallowed=5, opened_at=310.0, opened_rank=5, spent=(311.0, 312.0), pulsed_at=390.0
+        ),
     )
 
 
@@ -832,7 +844,7 @@ def test_every_field_comes_back(well_formed):
         400.0,
         "mfa/a",
         Reading(Reason.GUARD_STOPPED, "stopped before the restart by rejected sign-ins"),
-        Health.UNKNOWN,
+        Health.DOWN,
         0,
     )
     assert stopped in effects

@@ -91,13 +91,17 @@ class Incident:
         self._set_acknowledged(at, by, on=True)
 
     def add_parts(self, wrong: Iterable[str], ended: Iterable[str]) -> list[str]:
-        """Note what is wrong now, and forget what is well again; the parts that are new."""
+        """Note what is wrong now, and forget what is well again; the parts that are new.
+
+        The first are not: it opened with them, or an older beacon has remembered none.
+        """
         well = tuple(f"{each} " for each in ended)
         kept = [part for part in self.parts if not f"{part} ".startswith(well)]
         new = [part for part in dict.fromkeys(wrong) if part not in kept]
+        known = bool(self.parts)
         if new or len(kept) < len(self.parts):
             self.parts = (*kept, *new)
-        return new
+        return new if known else []
 
     def reopen(self) -> None:
         """Ask for acknowledgement anew."""
