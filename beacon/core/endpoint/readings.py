@@ -45,6 +45,8 @@ OWN_RESOLVER: Final = Reading(
 )
 RECHECK_LATE_BY: Final = 5.0
 """Seconds that a confirming run may begin or be judged late, beyond its own timeout."""
+SETTLES_WITHIN: Final = 2.0
+"""Seconds after our uplink came back in which a run that begins may still fail by it."""
 OWN_CLOCK: Final = Reading(Reason.OWN_CLOCK, "our own clock is wrong")
 
 
@@ -162,7 +164,9 @@ class EndpointMonitors:
             trust.passed(spec, event.at, event.started)
             self._network_may_have_changed(event.at)
         if trust.covers(spec) or (
-            reading.outcome is Outcome.FAIL and not spec.local and event.started < trust.back_at
+            reading.outcome is Outcome.FAIL
+            and not spec.local
+            and event.started < trust.back_at + SETTLES_WITHIN
         ):
             return replace(OWN_NETWORK, latency=reading.latency)
         if self.clock.voids(spec):

@@ -123,15 +123,15 @@ def test_a_lost_uplink_voids_everything_outside_once(desk):
     assert desk.report("mfa/a").reading == Reading(ours.reason, ours.detail, 4.0)
 
 
-def test_after_a_loss_a_run_that_began_within_it_proves_nothing(desk):
+def test_a_fail_that_began_within_a_loss_or_right_after_it_proves_nothing(desk):
     down(desk, "mfa/a", 10.0)
     for name in EYES:
         desk.read(22.0, name, GONE)
     desk.read(40.0, "witness/a")
     assert desk.monitor.view().overall.network == "ok"
-    desk.read(41.0, "mfa/a", FAIL, started=39.9)
+    desk.read(42.0, "mfa/a", FAIL, started=41.9)
     assert desk.report("mfa/a").reading.reason is Reason.OWN_NETWORK
-    desk.read(42.0, "mfa/a", FAIL, started=40.0)
+    desk.read(42.0, "mfa/a", FAIL, started=42.0)
     assert desk.report("mfa/a").reading.reason is Reason.DEADLINE
     desk.read(43.0, "mfa/a", started=41.0)
     assert desk.report("mfa/a").health is Health.UP
