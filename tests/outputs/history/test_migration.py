@@ -55,9 +55,9 @@ def test_all_of_an_older_history_is_taken_over(older, version):
     again = taken_over(path)
     assert again == state, "what has been taken over is read as it is"
     with closing(sqlite3.connect(path)) as db:
-        [told] = db.execute("SELECT count(*) FROM story").fetchone()
+        [events] = db.execute("SELECT count(*) FROM story").fetchone()
     [command] = DatabaseReader(path).commands("mfa", 0, 2e10)
-    assert (told, command["command"]) == (2, "acknowledge")
+    assert (events, command["command"]) == (2, "acknowledge")
     assert command["service"] == ("mfa" if version > 1 else None)
 
 
