@@ -13,7 +13,7 @@ from beacon.engine.run import Run
 from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.used_codes import COUNTED, Ledger, Mark
 
-_ROOM: Final = 10**6  # counters from one day to the next, more than a day has messages
+_PER_DAY: Final = 10**6  # counters from one day to the next, more than a day has messages
 
 
 def spend(run: Run, most: int) -> None:
@@ -21,7 +21,7 @@ def spend(run: Run, most: int) -> None:
     utc = run.clock.utc()
     # One name a month: a clock that was ahead for a while holds nothing up for longer.
     named = f"messages\0{run.endpoint}\0{utc:%Y-%m}".encode()
-    first = utc.day * _ROOM
+    first = utc.day * _PER_DAY
     ledger = run.memory.of(Ledger)
     sent = ledger.count(Mark(hashlib.sha256(named).digest(), COUNTED), first) - first
     if sent >= most:

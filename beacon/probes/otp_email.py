@@ -77,7 +77,7 @@ class OtpEmail(Delivery):
         tuple[Step, ...], Meta(description="requests that send {{ code }} back, as of `flow`")
     ] = ()
     bounces: Annotated[
-        Imap | None, Meta(description="the sender's mailbox, where refusals are told")
+        Imap | None, Meta(description="the sender's mailbox, where refusals arrive")
     ] = None
     late_after: Annotated[
         Duration | None, Meta(description="a warning above; left out: half the lifetime")
@@ -336,7 +336,7 @@ def _note_way(run: Run, message: MailMessage) -> None:
     for before, hop in pairwise(message.hops):
         run.note(f"mail: {quoted(before.by)} to {quoted(hop.by)}: {hop.at - before.at:+.0f} s")
     found = " ".join(f"{name}={result}" for name, result in message.authentication.items())
-    run.note(f"mail: {found or 'nothing said of spf, dkim, dmarc'}")
+    run.note(f"mail: {found or 'no results of spf, dkim, dmarc'}")
 
 
 def _slowest(message: MailMessage) -> list[str]:

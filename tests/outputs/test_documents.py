@@ -28,7 +28,7 @@ def test_what_is_overdue_is_not_shown_as_coming_next():
         next_changes = explanation(found, now, moment)["endpoints"]["door/open"]["next"]
         return [each["what"] for each in next_changes]
 
-    again, silent = "read again by then", "unknown, if nothing is heard until then"
+    again, silent = "read again by then", "unknown, if no reading comes until then"
     assert next_at(1.0) == [again, silent]
     assert next_at(1.0 + door.interval) == [silent]
 

@@ -201,7 +201,7 @@ def test_what_is_not_reported_yet_is_not_none(tenant: Tenant, read: Read) -> Non
     del tenant.good[WINDOW]
     reading = read()
     assert (reading.reason, reading.outcome) == (Reason.SAMPLE_TOO_SMALL, Outcome.ERROR)
-    assert reading.detail.endswith("successes are told until 2026-01-05T11:35:00Z only")
+    assert reading.detail.endswith("successes are counted until 2026-01-05T11:35:00Z only")
 
 
 def test_after_two_hours_it_is_none(tenant: Tenant, read: Read) -> None:

@@ -607,7 +607,8 @@ secrets.password, secrets.seed, secrets.word; did you mean secrets.password?
 27:18: clean_up[0].url: later is not known at this step; known are: page, token
 28:31: clean_up[0].headers.X-Code: a clean-up step has no code; \
 secrets, variables, captured values
-29:23: clean_up[0].rejected: a clean-up step changes no reading; expect: what is not met is told
+29:23: clean_up[0].rejected: a clean-up step changes no reading; \
+expect: what is not met is shown in the detail
 """
 
 

@@ -71,7 +71,7 @@ class EndpointMonitors:
         self.timers = timers  # by state: when it is unknown unless something proves its health
         self._effects, self._services = effects, services
         self._network = (False, False, False)  # uplink, LAN, resolver lost: as last acted upon
-        self._pending: dict[str, EndpointState] = {}  # failing, witnesses not heard yet
+        self._pending: dict[str, EndpointState] = {}  # failing, witnesses not read yet
         self._round_at = -math.inf
 
     # --- what is watched ----------------------------------------------------------
@@ -393,7 +393,7 @@ class EndpointMonitors:
             self.dependencies.touch_all_of(state)
 
     def fell_silent(self, state: EndpointState, at: Moment) -> None:
-        """Note that nothing that proves its health was heard of an endpoint for too long."""
+        """Note that no reading has proved an endpoint's health for too long."""
         lasting = state.spec.stale_after
         due = state.started + lasting
         silent = at >= due

@@ -173,7 +173,7 @@ def test_explain_says_why_and_what_would_change_it(running):
     assert door["standing"] == "0 of 2 passes in a row until it is up"
     again, silent = door["next"]
     assert again["what"] == "read again by then"
-    assert silent["what"] == "unknown, if nothing is heard until then"
+    assert silent["what"] == "unknown, if no reading comes until then"
     read, stale = (datetime.fromisoformat(x) for x in (door["read_at"], silent["at"]))
     assert abs((stale - read).total_seconds() - 95.0) < 1.0
 
