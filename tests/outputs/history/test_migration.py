@@ -14,7 +14,7 @@ from beacon.core.endpoint.state import EndpointKept
 from beacon.outputs.history.database import VERSION, DatabaseReader, HistoryFile
 from beacon.outputs.history.recall import StoredMemory, StoredState
 from beacon.outputs.history.storage import NAME
-from tests.core.test_snapshot import full
+from tests.core.test_memory import full
 
 ZERO = 1767614400.0
 FIRST = """DROP TABLE baselines; PRAGMA user_version = 1;

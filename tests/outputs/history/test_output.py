@@ -18,10 +18,10 @@ import pytest
 from beacon.core.effects import Answered, Sounded
 from beacon.core.endpoint.latency_baseline import Learnt
 from beacon.core.inputs import Acknowledge, Bypass, Maintenance, Observed, Shelve, TimePassed
+from beacon.core.memory import Memory
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site, Verdict
 from beacon.core.monitor import Monitor
 from beacon.core.service.suppression import Suppression
-from beacon.core.snapshot import Memory
 from beacon.core.views import Arrivals
 from beacon.engine.clock import ManualClock
 from beacon.otp.used_codes import Ledger, Token
