@@ -292,7 +292,7 @@ class MailWatch:
             self._client.end_idle()
 
     def earlier(self, run: Run) -> Iterator[Iterator[ImapMessage]]:
-        """For each folder the messages that `wait` ignores, newest first.
+        """For each folder the messages from before the opening or `ignore_present`, newest first.
 
         Each is fetched when it is taken.
         """
