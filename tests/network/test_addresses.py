@@ -30,7 +30,7 @@ def dual_stack(net):
         (net.lan, "lan0", "fd97:1::2/64"),
         (net.router, "in0", "fd97:1::1/64"),
         (net.router, "out0", "fd97:2::254/64"),
-        (internet, "world0", f"{ALIVE}/64"),
+        (internet, "internet0", f"{ALIVE}/64"),
     ):
         net.run("ip", "-n", where, "-6", "address", "add", address, "dev", device, "nodad")
     net.switch_on("net/ipv6/conf/all/forwarding")
